@@ -1,0 +1,96 @@
+"""Everything that is done with this repository: `nox -l` lists it.
+
+Our own distributions are always installed together, from their folders or from wheels made of them: a package index
+knows another project under the bundle's name, which must never come in its place.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import shutil
+
+import nox
+
+nox.needs_version = ">=2024.10.9"
+nox.options.sessions = ["lint", "types", "tests"]
+nox.options.error_on_missing_interpreters = False
+
+PYTHONS = ["3.11", "3.12", "3.13"]
+CONSTRAINTS = ".ci/constraints.txt"
+ROOT = pathlib.Path(__file__).parent
+PLUGINS = sorted(path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml"))
+TEST_TOOLS = ["pytest", "hypothesis", "twilio"]
+
+
+def install_tree(session: nox.Session, *more: str) -> None:
+    """Install the core and all plugins from their folders, editable, with the pinned versions of everything else."""
+    folders = [".", *(f"plugins/{name}" for name in PLUGINS)]
+    editable = [part for folder in folders for part in ("-e", folder)]
+    session.install("-c", CONSTRAINTS, *editable, *more)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Place a whole call over loopback and leave its recording."""
+    install_tree(session)
+    session.run("patter", "demo", *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run the tests, from the tree."""
+    install_tree(session, *TEST_TOOLS)
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and formatting."""
+    session.install("-c", CONSTRAINTS, "ruff")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types, of the code and of the tests."""
+    install_tree(session, "mypy", "nox", *TEST_TOOLS)
+    session.run("mypy", "patter_core", "tests", "noxfile.py")
+    for name in PLUGINS:
+        package = name.replace("-", "_")
+        session.run("mypy", f"plugins/{name}/{package}", f"plugins/{name}/tests")
+
+
+@nox.session(python=PYTHONS)
+def wheels(session: nox.Session) -> None:
+    """Build all wheels, install them into an empty environment, and test each plugin against them from outside."""
+    session.install("-c", CONSTRAINTS, "build", "hatchling")
+    dist = pathlib.Path(session.create_tmp()).resolve() / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    for folder in [".", *(f"plugins/{name}" for name in PLUGINS)]:
+        session.run("python", "-m", "build", "--wheel", "--no-isolation", "--outdir", str(dist), folder, silent=True)
+    empty = dist.parent / "empty"
+    shutil.rmtree(empty, ignore_errors=True)
+    session.run("python", "-m", "venv", str(empty), silent=True)
+    python = str(empty / "bin" / "python")
+    built = [str(wheel) for wheel in sorted(dist.glob("*.whl"))]
+    session.run(
+        python, "-m", "pip", "install", "-q", "-c", CONSTRAINTS, *built, *TEST_TOOLS, external=True
+    )  # fmt: skip
+    outside = dist.parent / "outside"
+    shutil.rmtree(outside, ignore_errors=True)
+    for name in PLUGINS:
+        shutil.copytree(ROOT / "plugins" / name / "tests", outside / name / "tests")
+        session.chdir(outside / name)
+        session.run(
+            python, "-P", "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), f"--rootdir={outside / name}",
+            "-p", "no:cacheprovider", str(outside / name / "tests"), external=True,
+        )  # fmt: skip
+        session.chdir(ROOT)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure what a frame costs, against a bare relay: `nox -s bench -- --calls 50 --seconds 20`."""
+    install_tree(session)
+    session.run("python", "tests/bench/run.py", *session.posargs)

@@ -1,0 +1,1 @@
+"""One call, from the carrier's announcement to its end."""

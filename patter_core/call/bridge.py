@@ -1,0 +1,254 @@
+"""Join a carrier's media socket and an engine's conversation: two pumps, one for each direction.
+
+This is the hot path: fifty frames a second in each direction for every call. A frame costs its decode, its splice, its
+two sockets and a few counters; there is no task, no hook and no queue in its way, and audio that both sides write
+alike crosses as the base64 text it came as.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from starlette.types import Receive, Send
+
+from patter_core.audio import AudioChunk, AudioFormat
+from patter_core.call.metrics import Meter
+from patter_core.call.playback import Playback
+from patter_core.call.state import CallState, Signal
+from patter_core.carrier import (
+    MediaCodec,
+    MediaDtmf,
+    MediaEvent,
+    MediaFault,
+    MediaMark,
+    MediaOpened,
+    MediaStopped,
+)
+from patter_core.engine import EngineSession
+from patter_core.errors import EngineError
+from patter_core.events import (
+    CallEvent,
+    DtmfReceived,
+    EngineEvent,
+    Interruption,
+    MediaTrouble,
+    ResponseDone,
+    TranscriptInput,
+)
+
+__all__ = ["EARLY_AUDIO_MS", "Bridge", "Converter"]
+
+_log = logging.getLogger("patter.call")
+
+EARLY_AUDIO_MS = 2_000.0
+"""How much caller audio is kept for an engine that is not ready yet: older speech would be answered too late."""
+
+
+class Converter(Protocol):
+    """What turns audio of one format into another: `patter_core.audio.transcode.Transcoder`."""
+
+    def convert(self, chunk: AudioChunk) -> AudioChunk | None: ...
+
+    def flush(self) -> AudioChunk | None: ...
+
+
+MakeConverter = Callable[[AudioFormat, AudioFormat], Converter | None]
+
+
+class Bridge:
+    """One media socket, and the conversation that it is joined to once that is ready."""
+
+    def __init__(
+        self,
+        *,
+        codec: MediaCodec,
+        receive: Receive,
+        send: Send,
+        state: CallState,
+        meter: Meter,
+        playback: Playback,
+        emit: Callable[[CallEvent], None],
+        signal: Callable[[Signal, str], None],
+        on_opened: Callable[[MediaOpened], None],
+        make_converter: MakeConverter,
+        clock: Callable[[], float],
+    ) -> None:
+        self._codec = codec
+        self._receive = receive
+        self._send = send
+        self._state = state
+        self._meter = meter
+        self._playback = playback
+        self._emit = emit
+        self._signal = signal
+        self._on_opened = on_opened
+        self._make_converter = make_converter
+        self._clock = clock
+        self._to_engine: Callable[[AudioChunk], None] = self._hold
+        self._early: deque[AudioChunk] = deque()
+        self._early_ms = 0.0
+        self._session: EngineSession | None = None
+        self._inward: Converter | None = None
+        self._outward: Converter | None = None
+        self._ms_a_byte = 1000 / codec.output_format.byte_rate
+        self._in_turn = False
+        self._faults_told: set[str] = set()
+
+    # --- from the caller to the engine -----------------------------------------------------------------------------
+
+    async def pump_caller(self) -> None:
+        """Carry what the carrier says, until it is gone."""
+        receive, decode, state, clock = self._receive, self._codec.decode, self._state, self._clock
+        while True:
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                self._signal(Signal.MEDIA_LOST, "")
+                return
+            text: str | bytes | None = message.get("text")
+            if text is None:
+                text = message.get("bytes") or b""
+            state.heard_at = clock()
+            for event in decode(text):
+                if type(event) is AudioChunk:
+                    self._to_engine(event)
+                else:
+                    self._media_event(event)
+
+    def join(self, session: EngineSession, caller_format: AudioFormat) -> None:
+        """From here on the engine hears the caller: first what came early and is still fresh, then live."""
+        self._session = session
+        self._inward = self._make_converter(caller_format, session.input_format)
+        self._outward = self._make_converter(session.output_format, self._codec.output_format)
+        self._to_engine = self._pass if self._inward is None else self._convert
+        for chunk in self._early:
+            self._to_engine(chunk)
+        self._early.clear()
+
+    def _hold(self, chunk: AudioChunk) -> None:
+        self._early.append(chunk)
+        self._early_ms += chunk.duration_ms
+        while self._early_ms > EARLY_AUDIO_MS:
+            self._early_ms -= self._early.popleft().duration_ms
+            self._meter.frames_early += 1
+
+    def _pass(self, chunk: AudioChunk) -> None:
+        meter = self._meter
+        meter.frames_in += 1
+        meter.bytes_in += chunk.size
+        self._session.send_audio(chunk)  # type: ignore[union-attr] # join() sets the session before this
+
+    def _convert(self, chunk: AudioChunk) -> None:
+        converted = self._inward.convert(chunk)  # type: ignore[union-attr] # join() sets the converter before this
+        if converted is not None:
+            self._pass(converted)
+
+    def _media_event(self, event: MediaEvent) -> None:
+        match event:
+            case MediaMark(name=name):
+                heard = self._playback.returned(name)
+                if heard is not None:
+                    self._emit(heard)
+                if not self._playback.speaking:
+                    self._signal(Signal.PLAYED_OUT, "")
+            case MediaDtmf(digit=digit):
+                self._emit(DtmfReceived(digit=digit))
+                if self._session is not None:
+                    self._session.send_dtmf(digit)
+            case MediaFault(problem=problem):
+                self._meter.faults += 1
+                if problem not in self._faults_told:
+                    self._faults_told.add(problem)
+                    self._emit(MediaTrouble(problem=problem))
+            case MediaOpened():
+                self._on_opened(event)
+            case MediaStopped():
+                self._signal(Signal.CALLER_GONE, "")
+
+    # --- from the engine to the caller -----------------------------------------------------------------------------
+
+    async def pump_agent(self, session: EngineSession) -> None:
+        """Carry what the engine says, until the conversation is over or the carrier is gone."""
+        try:
+            async for event in session.events():
+                if type(event) is not AudioChunk:
+                    await self._engine_event(event)
+                elif self._outward is None:
+                    await self._play(event)
+                else:
+                    await self._play(self._outward.convert(event))
+        except EngineError as error:
+            self._signal(Signal.ENGINE_FAILED, str(error))
+        except OSError:  # what ASGI says when the socket is gone
+            self._signal(Signal.MEDIA_LOST, "")
+        else:
+            self._signal(Signal.ENGINE_ENDED, "")
+
+    async def last_word(self) -> None:
+        """Nothing more will be said: have the carrier tell when all has been played."""
+        await self._mark(self._playback.turn_ended())
+        if not self._playback.speaking:
+            self._signal(Signal.PLAYED_OUT, "")
+
+    async def _play(self, chunk: AudioChunk | None) -> None:
+        if chunk is None:  # the converter waits for more
+            return
+        text = self._codec.encode_audio(chunk)
+        state = self._state
+        now = self._clock()
+        if text:
+            state.blocked_at = now
+            await self._send({"type": "websocket.send", "text": text})
+            state.blocked_at = math.inf
+        meter = self._meter
+        meter.frames_out += 1
+        meter.bytes_out += chunk.size
+        if not self._in_turn:
+            self._in_turn = True
+            meter.agent_spoke(now)
+        mark = self._playback.sent(chunk.size * self._ms_a_byte, now)
+        if mark is not None:
+            await self._mark(mark)
+
+    async def _engine_event(self, event: EngineEvent) -> None:
+        match event:
+            case Interruption():
+                await self._barge_in()
+            case ResponseDone():
+                await self._turn_done()
+            case TranscriptInput():
+                self._meter.user_spoke(self._clock())
+        if isinstance(event, CallEvent):
+            self._emit(event)
+        else:
+            _log.debug("The engine said something that is no event of a call: %s", event.kind)
+
+    async def _barge_in(self) -> None:
+        await self._write(self._codec.encode_clear())
+        if self._outward is not None:
+            self._outward.flush()
+        self._in_turn = False
+        self._meter.interruptions += 1
+        heard = self._playback.cleared(self._clock())
+        if heard is not None:
+            self._emit(heard)
+
+    async def _turn_done(self) -> None:
+        if self._in_turn and self._outward is not None:
+            await self._play(self._outward.flush())
+        self._in_turn = False
+        await self._mark(self._playback.turn_ended())
+
+    async def _mark(self, name: str | None) -> None:
+        if name is not None:
+            await self._write(self._codec.encode_mark(name))
+
+    async def _write(self, texts: Iterable[str]) -> None:
+        state = self._state
+        for text in texts:
+            state.blocked_at = self._clock()
+            await self._send({"type": "websocket.send", "text": text})
+            state.blocked_at = math.inf

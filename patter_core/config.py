@@ -1,0 +1,37 @@
+"""Values that a user gives as a parameter or in the environment, with an error that says where to find them."""
+
+from __future__ import annotations
+
+import os
+
+from patter_core.errors import ConfigurationError
+
+__all__ = ["from_environment", "required"]
+
+
+def from_environment(value: str, variable: str) -> str:
+    """`value`, or what the environment variable holds, or ""."""
+    return value or os.environ.get(variable, "")
+
+
+def required(value: str, *, parameter: str, variable: str, where: str) -> str:
+    """`value`, or what the environment variable holds.
+
+    Args:
+        value: what the user gave, or "".
+        parameter: its name as the user writes it, with the class: `Acme(api_key=…)`.
+        variable: the environment variable.
+        where: where the value is found, as the end of a sentence: `in the console's dashboard`.
+
+    Raises:
+        ConfigurationError: neither is set.
+    """
+    found = from_environment(value, variable)
+    if not found:
+        raise ConfigurationError(
+            f"{parameter} is missing.",
+            expected=f"the parameter, or the environment variable {variable}",
+            got="neither",
+            remedy=f"You find it {where}.",
+        )
+    return found

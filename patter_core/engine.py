@@ -1,0 +1,105 @@
+"""The engine contract: what a plugin writes to let one more vendor listen and talk."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import AsyncIterator, Mapping
+from typing import ClassVar
+
+import msgspec
+
+from patter_core.audio import AudioChunk, AudioFormat
+from patter_core.events import EngineEvent
+from patter_core.leg import Leg
+
+__all__ = ["ENGINE_API_VERSION", "ConversationSetup", "Engine", "EngineSession"]
+
+ENGINE_API_VERSION = 1
+
+
+class ConversationSetup(msgspec.Struct, frozen=True, kw_only=True):
+    """What one conversation is opened with: the agent's settings and the call it is for."""
+
+    leg: Leg
+    preferred_format: AudioFormat
+    """The carrier's: an engine that can speak it saves all conversion."""
+    system_prompt: str = ""
+    first_message: str = ""
+    variables: Mapping[str, str | int | float | bool] = {}
+
+    def __repr__(self) -> str:
+        return f"<ConversationSetup {self.leg!r} {self.preferred_format}>"
+
+
+class Engine(abc.ABC):
+    """One vendor that listens and talks. The class is the spec; an instance holds the user's frozen configuration.
+
+    Constructing it with missing or wrong values raises `ConfigurationError`; its `repr` shows no secret.
+    """
+
+    api_version: ClassVar[int] = ENGINE_API_VERSION
+    """The version of this contract that the class was written for."""
+    name: ClassVar[str]
+    """Lower-case, in the registry: letters, digits and hyphens."""
+    emulator: ClassVar[str] = ""
+    """`module:Class` of a `patter_core.testing.EngineEmulator`, for tests and the demo; "" if there is none."""
+
+    @abc.abstractmethod
+    async def open(self, setup: ConversationSetup) -> EngineSession:
+        """Connect, and return once the engine is ready for audio. Cancelling it leaves nothing open.
+
+        Raises:
+            EngineError: it could not be reached in time, or refused; `retry` says whether to try again.
+        """
+
+
+class EngineSession(abc.ABC):
+    """A conversation. Its formats are known from the start, and audio flows in both directions at once."""
+
+    @property
+    @abc.abstractmethod
+    def conversation_id(self) -> str:
+        """The engine's own id; "" if it has none."""
+
+    @property
+    @abc.abstractmethod
+    def input_format(self) -> AudioFormat:
+        """What `send_audio` takes."""
+
+    @property
+    @abc.abstractmethod
+    def output_format(self) -> AudioFormat:
+        """What the audio in `events()` is."""
+
+    @property
+    @abc.abstractmethod
+    def dropped(self) -> int:
+        """How many chunks of caller audio were dropped, oldest first, because the engine did not take them in time."""
+
+    @abc.abstractmethod
+    def send_audio(self, chunk: AudioChunk) -> None:
+        """Hand over caller audio, in `input_format`. Never waits and never raises: a carrier's frames cannot wait.
+
+        What the engine cannot take at once is kept within a bound; beyond it the oldest goes, and is counted.
+        After the end of the conversation it does nothing.
+        """
+
+    @abc.abstractmethod
+    def events(self) -> AsyncIterator[AudioChunk | EngineEvent]:
+        """What the engine says, in order; iterated once. It ends when the agent ended the conversation.
+
+        After an `Interruption`, no audio of what was interrupted follows.
+
+        Raises:
+            EngineError: it ended in another way.
+        """
+
+    def send_dtmf(self, digit: str) -> None:  # noqa: B027 - an engine without a text side has nothing to do
+        """Tell the agent which key was pressed. Never waits, as `send_audio`."""
+
+    def add_context(self, text: str) -> None:  # noqa: B027 - as above
+        """Tell the agent something, without making it speak. Never waits, as `send_audio`."""
+
+    @abc.abstractmethod
+    async def aclose(self) -> None:
+        """End the conversation and free what it holds; again and at any time, also while `events()` is being read."""

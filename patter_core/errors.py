@@ -1,0 +1,170 @@
+"""Every error that Patter raises, as one tree.
+
+* `PatterError`
+    * `ConfigurationError`: an option is missing or wrong; found before any call is taken.
+    * `PluginError`
+        * `PluginNotFound`: no installed distribution offers a carrier, engine or sink of that name.
+        * `PluginFailed`: one does, but it could not be joined; the cause is told.
+    * `AudioError`: audio that is not what its format says, or a format nobody here can convert.
+    * `CarrierError`
+        * `WebhookRefused`: a request that does not prove that the carrier sent it.
+        * `CarrierRequestFailed`: the carrier's API said no, or did not answer.
+    * `EngineError`: the engine cannot be reached, refuses, or is lost; `retry`: may a new conversation help?
+        * `EngineRefused`: it answered, and the answer was no.
+        * `EngineTimeout`: it did not answer in time.
+        * `EngineLost`: a conversation that was live ended without a word.
+            * `SocketClosed`: its socket was closed, with a code and a reason that the engine's plugin understands.
+    * `CallError`
+        * `IllegalTransition`: a signal that the state table does not know in this state: our fault, not a peer's.
+        * `CallLimitReached`: no more calls at once are allowed here.
+
+An error says what was expected, what came, and what to do about it. No error holds a secret, a phone number or audio.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AudioError",
+    "CallError",
+    "CallLimitReached",
+    "CarrierError",
+    "CarrierRequestFailed",
+    "ConfigurationError",
+    "EngineError",
+    "EngineLost",
+    "EngineRefused",
+    "EngineTimeout",
+    "IllegalTransition",
+    "PatterError",
+    "PluginError",
+    "PluginFailed",
+    "PluginNotFound",
+    "SocketClosed",
+    "WebhookRefused",
+]
+
+
+class PatterError(Exception):
+    """The root of the tree: catch this to catch everything that Patter raises on purpose.
+
+    `problem` is one sentence; `expected`, `got` and `remedy` are added to it where they are known.
+    """
+
+    def __init__(self, problem: str, *, expected: str = "", got: str = "", remedy: str = "") -> None:
+        self.problem = problem
+        self.expected = expected
+        self.got = got
+        self.remedy = remedy
+        super().__init__(problem, expected, got, remedy)
+
+    def __str__(self) -> str:
+        parts = [self.problem]
+        if self.expected:
+            parts.append(f"Expected {self.expected}.")
+        if self.got:
+            parts.append(f"Got {self.got}.")
+        if self.remedy:
+            parts.append(self.remedy)
+        return " ".join(parts)
+
+
+class ConfigurationError(PatterError):
+    """An option is missing or wrong. Raised when the object that holds it is made, before any call."""
+
+
+class PluginError(PatterError):
+    """A carrier, engine or sink cannot be had under the name that was asked for."""
+
+
+class PluginNotFound(PluginError):
+    """Nothing that is installed offers that name."""
+
+
+class PluginFailed(PluginError):
+    """A distribution offers that name but could not be joined; `__cause__` is what it raised, if it raised."""
+
+
+class AudioError(PatterError):
+    """Audio that is not what its format says it is, or a conversion that does not exist."""
+
+
+class CarrierError(PatterError):
+    """Something between us and the carrier went wrong."""
+
+
+class WebhookRefused(CarrierError):
+    """The request does not prove that the carrier sent it: answered with 403, and nothing else is done for it."""
+
+
+class CarrierRequestFailed(CarrierError):
+    """The carrier's API refused a request or did not answer it.
+
+    `status` is the HTTP status (0 without an answer), `code` the carrier's own error code ("" where there is none).
+    """
+
+    def __init__(
+        self, problem: str, *, status: int = 0, code: str = "", expected: str = "", got: str = "", remedy: str = ""
+    ) -> None:
+        self.status = status
+        self.code = code
+        super().__init__(problem, expected=expected, got=got, remedy=remedy)
+
+
+class EngineError(PatterError):
+    """The engine could not be reached, refused, or was lost. `retry`: may a new conversation succeed?"""
+
+    def __init__(
+        self, problem: str, *, retry: bool = False, expected: str = "", got: str = "", remedy: str = ""
+    ) -> None:
+        self.retry = retry
+        super().__init__(problem, expected=expected, got=got, remedy=remedy)
+
+
+class EngineRefused(EngineError):
+    """The engine answered, and the answer was no: a wrong key, an unknown agent, an option it does not allow.
+
+    `status` is the HTTP status of the answer, or 0.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        status: int = 0,
+        retry: bool = False,
+        expected: str = "",
+        got: str = "",
+        remedy: str = "",
+    ) -> None:
+        self.status = status
+        super().__init__(problem, retry=retry, expected=expected, got=got, remedy=remedy)
+
+
+class EngineTimeout(EngineError):
+    """The engine did not answer in time."""
+
+
+class EngineLost(EngineError):
+    """A conversation that was live is gone."""
+
+
+class SocketClosed(EngineLost):
+    """The engine's socket is closed: `code` and `reason` as in its close frame (1006, "" if there was none)."""
+
+    def __init__(self, code: int, reason: str = "") -> None:
+        self.code = code
+        self.reason = reason
+        got = f"code {code} ({reason})" if reason else f"code {code}"
+        super().__init__("The engine's socket is closed.", retry=True, got=got)
+
+
+class CallError(PatterError):
+    """A call was asked for something that it cannot do."""
+
+
+class IllegalTransition(CallError):
+    """The state table has no such move. It names the state and the signal, and is a fault of ours."""
+
+
+class CallLimitReached(CallError):
+    """As many calls as allowed are live on this worker."""

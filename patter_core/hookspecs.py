@@ -1,0 +1,52 @@
+"""The hooks a plugin may implement. All are synchronous, and called at startup or once a call, never for a frame.
+
+A plugin is a module (or object) behind an entry point of the group `patter`, with some of these functions in it,
+each marked with `patter_core.hookimpl`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:  # the specs name these types; a plugin that uses one hook need not load them all
+    import click
+
+    from patter_core.agent import Agent
+    from patter_core.carrier import Carrier
+    from patter_core.engine import Engine
+    from patter_core.leg import Leg
+    from patter_core.sink import EventSink
+
+__all__ = ["ENTRY_POINT_GROUP", "PROJECT_NAME", "HookSpecs", "hookimpl"]
+
+PROJECT_NAME = "patter"
+ENTRY_POINT_GROUP = "patter"
+
+_hookspec = pluggy.HookspecMarker(PROJECT_NAME)
+hookimpl = pluggy.HookimplMarker(PROJECT_NAME)
+
+
+class HookSpecs:
+    """Every hook, with its signature. An implementation may leave out arguments, and may not rename them."""
+
+    @_hookspec
+    def patter_carriers(self) -> list[type[Carrier]]:  # type: ignore[empty-body]
+        """Offer carriers."""
+
+    @_hookspec
+    def patter_engines(self) -> list[type[Engine]]:  # type: ignore[empty-body]
+        """Offer engines."""
+
+    @_hookspec
+    def patter_sinks(self) -> list[type[EventSink]]:  # type: ignore[empty-body]
+        """Offer event sinks."""
+
+    @_hookspec
+    def patter_commands(self, cli: click.Group) -> None:
+        """Add commands to `patter`: `cli.add_command(...)`."""
+
+    @_hookspec(firstresult=True)
+    def patter_route_call(self, leg: Leg) -> Agent | None:
+        """Choose the agent for an incoming call. None leaves it to the next plugin, in the end to the host's agent."""

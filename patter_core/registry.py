@@ -1,0 +1,239 @@
+"""Find the plugins that are installed, and join those that are sound.
+
+Each plugin stands alone: one that cannot be imported, does not fit the hooks, or wants a name that is taken is recorded
+with the cause and is not joined; the others are. The order never depends on the file system: entry points are sorted.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+import importlib_metadata
+import msgspec
+import pluggy
+
+from patter_core.agent import Agent
+from patter_core.carrier import CARRIER_API_VERSION, Carrier
+from patter_core.engine import ENGINE_API_VERSION, Engine
+from patter_core.errors import PatterError, PluginFailed, PluginNotFound
+from patter_core.hookspecs import ENTRY_POINT_GROUP, PROJECT_NAME, HookSpecs
+from patter_core.leg import Leg
+from patter_core.sink import SINK_API_VERSION, EventSink
+
+__all__ = ["Offer", "Plugin", "Registry"]
+
+_log = logging.getLogger("patter.registry")
+
+OfferedClass = type[Carrier] | type[Engine] | type[EventSink]
+
+_KINDS: Mapping[str, tuple[type, int]] = {
+    "carrier": (Carrier, CARRIER_API_VERSION),
+    "engine": (Engine, ENGINE_API_VERSION),
+    "sink": (EventSink, SINK_API_VERSION),
+}
+_NAME = re.compile(r"[a-z][a-z0-9-]*")
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """A carrier, engine or sink that a plugin offers."""
+
+    kind: str
+    """`carrier`, `engine` or `sink`."""
+    name: str
+    cls: OfferedClass
+
+
+class Plugin(msgspec.Struct):
+    """An installed plugin, joined or not."""
+
+    name: str
+    """Of its entry point."""
+    distribution: str
+    """What `pip` calls it; "" for a plugin that was handed over by itself."""
+    version: str
+    offers: tuple[Offer, ...] = ()
+    problem: str = ""
+    """Why it is not joined; "" if it is."""
+    cause: BaseException | None = None
+
+    @property
+    def joined(self) -> bool:
+        """Is it in use?"""
+        return not self.problem
+
+
+class Registry:
+    """The plugins of one host. Made by `discover`; nothing about it is global.
+
+    Attributes:
+        plugins: all that were found, sorted by name and distribution.
+        manager: pluggy's manager of those that are joined, for cold hooks.
+    """
+
+    def __init__(self) -> None:
+        self.plugins: list[Plugin] = []
+        self.manager = _new_manager()
+        self._offers: dict[tuple[str, str], OfferedClass] = {}
+
+    @classmethod
+    def discover(cls, entry_points: Iterable[importlib_metadata.EntryPoint] | None = None) -> Registry:
+        """Join every plugin of the entry-point group `patter`, or those that are given. Never raises for a plugin."""
+        registry = cls()
+        found = importlib_metadata.entry_points(group=ENTRY_POINT_GROUP) if entry_points is None else entry_points
+        loaded = [_load(entry_point) for entry_point in sorted(found, key=_order)]
+        owners = _owners(plugin for plugin, _ in loaded)
+        for plugin, implementation in loaded:
+            registry.plugins.append(plugin)
+            _refuse_taken_names(plugin, owners)
+            if plugin.joined and implementation is not None:
+                registry.manager.register(implementation, name=f"{plugin.name} of {plugin.distribution}")
+                registry._offers.update({(offer.kind, offer.name): offer.cls for offer in plugin.offers})
+            else:
+                _log.warning("Plugin %s is not joined: %s", plugin.name, plugin.problem)
+        return registry
+
+    def carrier(self, name: str) -> type[Carrier]:
+        """The carrier of that name.
+
+        Raises:
+            PluginNotFound: nothing installed offers it; the error says what to install.
+            PluginFailed: what offers it could not be joined; the error says why.
+        """
+        found = self._get("carrier", name)
+        assert issubclass(found, Carrier)  # _checked() saw to it
+        return found
+
+    def engine(self, name: str) -> type[Engine]:
+        """The engine of that name; raises as `carrier`."""
+        found = self._get("engine", name)
+        assert issubclass(found, Engine)  # as above
+        return found
+
+    def sink(self, name: str) -> type[EventSink]:
+        """The sink of that name; raises as `carrier`."""
+        found = self._get("sink", name)
+        assert issubclass(found, EventSink)  # as above
+        return found
+
+    def names(self, kind: str) -> list[str]:
+        """The names that are offered, sorted, for `carrier`, `engine` or `sink`."""
+        return sorted(name for offered, name in self._offers if offered == kind)
+
+    def route_call(self, leg: Leg) -> Agent | None:
+        """Ask the plugins who takes an incoming call. One that raises is reported and passed over."""
+        for implementation in reversed(self.manager.hook.patter_route_call.get_hookimpls()):
+            arguments = {"leg": leg} if "leg" in implementation.argnames else {}
+            try:
+                agent = implementation.function(**arguments)
+            except Exception:  # noqa: BLE001 - the plugin boundary
+                _log.exception("Plugin %s failed to route a call; it is passed over.", implementation.plugin_name)
+                continue
+            if isinstance(agent, Agent):
+                return agent
+        return None
+
+    def _get(self, kind: str, name: str) -> OfferedClass:
+        offered = self._offers.get((kind, name))
+        if offered is not None:
+            return offered
+        for plugin in self.plugins:
+            if not plugin.joined and (plugin.name == name or any(offer.name == name for offer in plugin.offers)):
+                raise PluginFailed(
+                    f"The {kind} “{name}” of {plugin.distribution or plugin.name} is not joined: {plugin.problem}",
+                    remedy="`patter plugins` shows all that is installed.",
+                ) from plugin.cause
+        raise PluginNotFound(
+            f"No {kind} “{name}” is installed.",
+            got=f"{kind}s: {', '.join(self.names(kind)) or 'none'}",
+            remedy=f"Try `pip install patter-{name}`.",
+        )
+
+
+def _new_manager() -> pluggy.PluginManager:
+    manager = pluggy.PluginManager(PROJECT_NAME)
+    manager.add_hookspecs(HookSpecs)
+    return manager
+
+
+def _order(entry_point: importlib_metadata.EntryPoint) -> tuple[str, str]:
+    return entry_point.name, entry_point.dist.name if entry_point.dist else ""
+
+
+def _load(entry_point: importlib_metadata.EntryPoint) -> tuple[Plugin, object | None]:
+    """Import a plugin and ask what it offers, in a manager of its own: pluggy keeps what it refuses half registered."""
+    dist = entry_point.dist
+    plugin = Plugin(entry_point.name, dist.name if dist else "", dist.version if dist else "")
+    try:
+        implementation: object = entry_point.load()
+        trial = _new_manager()
+        trial.register(implementation)
+        trial.check_pending()
+        plugin.offers = tuple(_offers(trial))
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        # The plugin boundary: a plugin that calls sys.exit() at import may not take the host along either.
+        plugin.problem = f"{type(error).__name__}: {error}"
+        plugin.cause = error
+        return plugin, None
+    return plugin, implementation
+
+
+def _offers(trial: pluggy.PluginManager) -> Iterator[Offer]:
+    hooks = {
+        "carrier": trial.hook.patter_carriers,
+        "engine": trial.hook.patter_engines,
+        "sink": trial.hook.patter_sinks,
+    }
+    for kind, hook in hooks.items():
+        for classes in hook():
+            for offered in classes:
+                yield _checked(kind, offered)
+
+
+def _checked(kind: str, offered: object) -> Offer:
+    base, version = _KINDS[kind]
+    if not (
+        isinstance(offered, type) and issubclass(offered, Carrier | Engine | EventSink) and issubclass(offered, base)
+    ):
+        raise PatterError(
+            f"It offers a {kind} that is none.", expected=f"a subclass of {base.__name__}", got=repr(offered)
+        )
+    name = getattr(offered, "name", None)
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise PatterError(
+            f"{offered.__name__} has no usable name.", expected="lower-case letters, digits, hyphens", got=repr(name)
+        )
+    if inspect.isabstract(offered):
+        missing = ", ".join(sorted(offered.__abstractmethods__))
+        raise PatterError(f"{offered.__name__} is not complete.", expected=f"methods {missing}")
+    if offered.api_version != version:
+        raise PatterError(
+            f"{offered.__name__} was made for another version of the {kind} contract.",
+            expected=str(version),
+            got=str(offered.api_version),
+            remedy="Upgrade the older of the two distributions.",
+        )
+    return Offer(kind, name, offered)
+
+
+def _owners(plugins: Iterable[Plugin]) -> dict[tuple[str, str], Plugin]:
+    """Who has which name: the plugin that is called so itself, else the first in order."""
+    owners: dict[tuple[str, str], Plugin] = {}
+    for plugin in plugins:
+        for offer in plugin.offers:
+            key = (offer.kind, offer.name)
+            if key not in owners or (plugin.name == offer.name and owners[key].name != offer.name):
+                owners[key] = plugin
+    return owners
+
+
+def _refuse_taken_names(plugin: Plugin, owners: Mapping[tuple[str, str], Plugin]) -> None:
+    for offer in plugin.offers:
+        owner = owners[offer.kind, offer.name]
+        if owner is not plugin:
+            plugin.problem = f"the {offer.kind} name “{offer.name}” belongs to {owner.distribution or owner.name}."
+            return

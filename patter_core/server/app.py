@@ -1,0 +1,178 @@
+"""The ASGI app: webhooks, the media socket, health. It can be mounted under any path of another app.
+
+Webhooks go through Starlette's routing and requests. The media socket is a bare ASGI endpoint, so that a frame costs no
+wrapper.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+
+import anyio
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.types import Receive, Scope, Send
+
+from patter_core.carrier import WebhookHandler, WebhookRequest
+from patter_core.errors import CallError, WebhookRefused
+from patter_core.server.host import CallHost
+from patter_core.server.urls import candidate_urls
+
+__all__ = ["make_app"]
+
+_log = logging.getLogger("patter.server")
+
+_BODY_LIMIT = 256 * 1024
+"""Bytes of a webhook's body: carriers send a few KB."""
+_BODY_TIMEOUT = 10.0
+"""Seconds for a webhook's body to come."""
+
+
+class Health(msgspec.Struct, frozen=True):
+    """What `/health/ready` answers."""
+
+    ready: bool
+    calls: int
+    records_dropped: int
+
+
+def make_app(host: CallHost, *, base: str = "") -> Starlette:
+    """The app over a host.
+
+    Args:
+        host: the calls.
+        base: the public address that the user configured, or "".
+    """
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        async with host.running():
+            yield
+
+    handlers = host.carrier.webhooks()
+    prefix = f"/{host.carrier.name}"
+    return Starlette(
+        routes=[
+            *(
+                Route(f"/webhooks{prefix}/{name}", _Webhook(host, handler, base), methods=["GET", "POST"])
+                for name, handler in handlers.items()
+            ),
+            WebSocketRoute(f"/media{prefix}/{{token}}", _Media(host, base)),
+            Route("/health/live", _live),
+            Route("/health/ready", _Ready(host)),
+        ],
+        lifespan=lifespan,
+    )
+
+
+async def _live(_request: Request) -> Response:
+    return Response(b"live", media_type="text/plain")
+
+
+class _Ready:
+    def __init__(self, host: CallHost) -> None:
+        self._host = host
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        host = self._host
+        dropped = sum(queue.dropped for queue in host.sinks.queues)
+        health = Health(ready=host.ready, calls=host.calls, records_dropped=dropped)
+        response = Response(
+            msgspec.json.encode(health), status_code=200 if host.ready else 503, media_type="application/json"
+        )
+        await response(scope, receive, send)
+
+
+class _Webhook:
+    def __init__(self, host: CallHost, handler: WebhookHandler, base: str) -> None:
+        self._host = host
+        self._handler = handler
+        self._base = base
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._host.ensure_running()
+        response = await self._respond(Request(scope, receive))
+        if response is not None:
+            await response(scope, receive, send)
+
+    async def _respond(self, request: Request) -> Response | None:
+        try:
+            with anyio.fail_after(_BODY_TIMEOUT):
+                body = await _read_body(request)
+        except TimeoutError:
+            return Response(status_code=408)
+        except ClientDisconnect:
+            return None
+        if body is None:
+            return Response(status_code=413)
+        try:
+            answer = await self._handler(_webhook_request(request.scope, self._base, body), self._host)
+        except WebhookRefused as error:
+            _log.warning("A webhook was refused: %s", error)
+            return Response(status_code=403)
+        except Exception:  # noqa: BLE001 - the plugin boundary; 500 makes the carrier try again, or its fallback
+            _log.exception("The carrier's webhook handler failed.")
+            return Response(status_code=500)
+        return Response(answer.body, status_code=answer.status, headers={"content-type": answer.content_type})
+
+
+class _Media:
+    """A media socket, from its upgrade to its end."""
+
+    def __init__(self, host: CallHost, base: str) -> None:
+        self._host = host
+        self._base = base
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._host.ensure_running()
+        await receive()  # websocket.connect
+        try:
+            self._host.carrier.verify_upgrade(_webhook_request(scope, self._base, b""))
+        except WebhookRefused as error:
+            _log.warning("A media socket was refused: %s", error)
+            await send({"type": "websocket.close"})  # before the accept, this is a 403
+            return
+        call = self._host.claim(scope["path_params"]["token"])
+        if call is None:
+            _log.warning("A media socket was refused: its stream token is forged, used, too old, or nobody's.")
+            await send({"type": "websocket.close"})
+            return
+        await send({"type": "websocket.accept"})
+        try:
+            await call.serve_media(receive, send)
+        except CallError:  # the call ended between the claim and here
+            await send({"type": "websocket.close", "code": 1000})
+
+
+async def _read_body(request: Request) -> bytes | None:
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > _BODY_LIMIT:
+            return None
+    return bytes(body)
+
+
+def _webhook_request(scope: Scope, base: str, body: bytes) -> WebhookRequest:
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    return WebhookRequest(
+        method=scope.get("method", "GET"),
+        candidate_urls=candidate_urls(
+            base=base,
+            headers=headers,
+            path=(scope.get("raw_path") or scope["path"].encode()).decode("latin-1"),
+            root=scope.get("root_path", ""),
+            query=scope["query_string"].decode("latin-1"),
+            socket=scope["type"] == "websocket",
+        ),
+        headers=headers,
+        body=body,
+    )

@@ -1,0 +1,96 @@
+"""Serve an ASGI app on a socket from inside a running event loop, as a context."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Iterator
+
+import anyio
+import uvicorn
+from starlette.types import ASGIApp
+
+from patter_core.errors import ConfigurationError
+
+__all__ = ["MAX_MESSAGE_BYTES", "bind", "serve_app"]
+
+MAX_MESSAGE_BYTES = 64 * 1024
+"""The longest message taken from a carrier: 20 ms of audio is 300 bytes, a DTMF message less; nobody needs more."""
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, but signals stay with whoever runs the event loop, and starting and stopping are events."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = anyio.Event()
+        self.stop = anyio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.up.set()
+
+    async def main_loop(self) -> None:
+        seconds = 0
+        while not await self.on_tick(seconds * 10):  # which expects ten ticks a second, and acts at each tenth
+            seconds += 1
+            with anyio.move_on_after(1):
+                await self.stop.wait()
+                self.should_exit = True
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening TCP socket; port 0 takes a free one.
+
+    Raises:
+        ConfigurationError: the address cannot be had.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(1024)
+    except OSError as error:
+        listener.close()
+        raise ConfigurationError(
+            f"Cannot listen on {host} port {port}: {error.strerror or error}.",
+            remedy="Choose another with host= and port=, or stop what is using it.",
+        ) from None
+    return listener
+
+
+@contextlib.asynccontextmanager
+async def serve_app(
+    app: ASGIApp, listener: socket.socket | None = None, *, max_message: int = MAX_MESSAGE_BYTES
+) -> AsyncIterator[str]:
+    """Serve `app` while the context lasts, on `listener` or a free loopback port; gives `http://host:port`."""
+    listener = listener or bind("127.0.0.1", 0)
+    host, port = listener.getsockname()[:2]
+    config = uvicorn.Config(
+        app,
+        ws="websockets-sansio",
+        ws_max_size=max_message,
+        ws_per_message_deflate=False,  # audio does not shrink, and each frame would pay for the try
+        log_config=None,
+        access_log=False,  # a media URL holds its token,
+        log_level="warning",  # which is told for each socket, too
+        server_header=False,
+        timeout_graceful_shutdown=1,
+    )
+    server = _Server(config)
+    fault: Exception | None = None
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(server.serve, [listener])
+        await server.up.wait()
+        try:
+            yield f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        except Exception as error:  # noqa: BLE001 - passed on as it is, once the server has been stopped in good order
+            fault = error
+        server.stop.set()
+    if fault is not None:
+        raise fault

@@ -1,0 +1,76 @@
+"""Which public URL a request came by. Sans-IO.
+
+If the user said his public address, there is no question. Otherwise the request's own `Host` is tried under each
+scheme, because whatever ended TLS in front of us is not seen from here; what the carrier's signature proves is right.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from patter_core.errors import ConfigurationError
+
+__all__ = ["candidate_urls", "media_url", "public_base", "webhook_url"]
+
+_HOST = re.compile(r"[A-Za-z0-9._-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
+_MARKERS = ("/webhooks/", "/media/")
+"""What follows the public base in every URL of ours."""
+
+
+def public_base(webhook_url: str) -> str:
+    """The user's public address, checked, without a slash at its end; "" if he gave none.
+
+    Raises:
+        ConfigurationError: it is no http(s) address.
+    """
+    if not webhook_url:
+        return ""
+    base = webhook_url if "://" in webhook_url else f"https://{webhook_url}"
+    parts = urlsplit(base)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise ConfigurationError(
+            "webhook_url is no public address.", expected="https://host, with a path prefix if there is one"
+        )
+    return base.rstrip("/")
+
+
+def candidate_urls(
+    *, base: str, headers: Mapping[str, str], path: str, root: str, query: str, socket: bool
+) -> tuple[str, ...]:
+    """The URLs that the carrier may have asked for, likeliest first.
+
+    Args:
+        base: as from `public_base`.
+        headers: the request's, by lower-case name.
+        path: the request's, percent-encoded as it came.
+        root: the part of `path` where the app is mounted.
+        query: without the question mark.
+        socket: is it the upgrade of a WebSocket?
+    """
+    secure, plain = ("wss", "ws") if socket else ("https", "http")
+    suffix = f"?{query}" if query else ""
+    if base:
+        scheme = secure if base.startswith("https") else plain
+        return (f"{scheme}://{base.partition('://')[2]}{path.removeprefix(root)}{suffix}",)
+    host = headers.get("host", "")
+    if not _HOST.fullmatch(host):
+        return ()
+    return tuple(f"{scheme}://{host}{path}{suffix}" for scheme in (secure, plain))
+
+
+def webhook_url(verified_url: str, carrier: str, webhook: str) -> str:
+    """The public URL of a webhook, next to the one that was verified."""
+    return f"{_base_of(verified_url)}/webhooks/{carrier}/{webhook}"
+
+
+def media_url(verified_url: str, carrier: str, token: str) -> str:
+    """The public URL of a media socket."""
+    scheme, _, rest = _base_of(verified_url).partition("://")
+    return f"{'wss' if scheme in {'https', 'wss'} else 'ws'}://{rest}/media/{carrier}/{token}"
+
+
+def _base_of(url: str) -> str:
+    path = url.partition("?")[0]
+    return path[: max(path.rfind(marker) for marker in _MARKERS)]

@@ -1,0 +1,285 @@
+"""A carrier and an engine with nothing behind them, to test what lies between: every move is the test's own.
+
+For a real peer on a real port, take a plugin's emulator.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import ClassVar
+
+import anyio
+import msgspec
+from starlette.types import Message
+
+from patter_core.audio import ULAW_8000, AudioChunk, AudioFormat
+from patter_core.carrier import (
+    Admission,
+    CallDesk,
+    Carrier,
+    MediaCodec,
+    MediaDtmf,
+    MediaEvent,
+    MediaFault,
+    MediaMark,
+    MediaOpened,
+    MediaStopped,
+    WebhookHandler,
+    WebhookRequest,
+    WebhookResponse,
+)
+from patter_core.engine import ConversationSetup, Engine, EngineSession
+from patter_core.errors import AudioError, WebhookRefused
+from patter_core.events import EngineEvent, Record
+from patter_core.leg import Leg
+from patter_core.sink import EventSink
+
+__all__ = ["FakeCarrier", "FakeEngine", "FakeMessage", "FakeSession", "FakeSocket", "MemorySink"]
+
+
+class FakeMessage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A message of the fake carrier's media socket, in both directions."""
+
+    event: str
+    """`start`, `audio`, `mark`, `dtmf`, `stop` or `clear`."""
+    value: str = ""
+    """The call's id, base64, the mark's name, or the digit."""
+
+
+class _FakeCodec(MediaCodec):
+    def __init__(self, format: AudioFormat) -> None:
+        self._format = format
+
+    @property
+    def output_format(self) -> AudioFormat:
+        return self._format
+
+    def decode(self, message: str | bytes) -> Sequence[MediaEvent]:
+        try:
+            read = msgspec.json.decode(message, type=FakeMessage)
+            return (self._event(read),)
+        except (msgspec.DecodeError, AudioError, UnicodeDecodeError):
+            return (MediaFault("malformed message"),)
+
+    def _event(self, message: FakeMessage) -> MediaEvent:
+        match message.event:
+            case "start":
+                return MediaOpened(call_id=message.value, format=self._format)
+            case "audio":
+                return AudioChunk.from_base64(message.value, self._format)
+            case "mark":
+                return MediaMark(message.value)
+            case "dtmf":
+                return MediaDtmf(message.value)
+            case "stop":
+                return MediaStopped()
+            case _:
+                return MediaFault("unknown event")
+
+    def encode_audio(self, chunk: AudioChunk) -> str:
+        return _text(FakeMessage("audio", chunk.base64))
+
+    def encode_mark(self, name: str) -> Sequence[str]:
+        return (_text(FakeMessage("mark", name)),)
+
+    def encode_clear(self) -> Sequence[str]:
+        return (_text(FakeMessage("clear")),)
+
+
+class FakeCarrier(Carrier):
+    """A carrier that takes any webhook with the header `x-fake: yes`, and whose body is the call's id."""
+
+    name: ClassVar[str] = "fake"
+
+    def __init__(self, *, format: AudioFormat = ULAW_8000) -> None:
+        self.hung_up: list[str] = []
+        self._format = format
+
+    def token_secret(self) -> bytes:
+        return b"a secret of no value"
+
+    def webhooks(self) -> Mapping[str, WebhookHandler]:
+        return {"voice": self._voice}
+
+    def verify_upgrade(self, request: WebhookRequest) -> None:
+        _verify(request)
+
+    def media_codec(self, leg: Leg) -> MediaCodec:
+        return _FakeCodec(self._format)
+
+    async def hang_up(self, leg: Leg) -> None:
+        self.hung_up.append(leg.call_id)
+
+    async def _voice(self, request: WebhookRequest, desk: CallDesk) -> WebhookResponse:
+        _verify(request)
+        leg = Leg(carrier=self.name, call_id=request.body.decode())
+        answer = await desk.announce(leg, request.candidate_urls[-1])
+        if isinstance(answer, Admission):
+            return WebhookResponse(body=answer.media_url.encode())
+        return WebhookResponse(status=503, body=answer.reason.encode())
+
+
+def _verify(request: WebhookRequest) -> None:
+    if request.headers.get("x-fake") != "yes":
+        raise WebhookRefused("Not from the fake carrier.", expected="the header x-fake: yes")
+
+
+class FakeSocket:
+    """The far end of an accepted ASGI media socket: the test says what comes, and sees what went."""
+
+    def __init__(self) -> None:
+        self.sent: list[FakeMessage] = []
+        self.closed = False
+        self._to_app: asyncio.Queue[Message] = asyncio.Queue()
+        self._sent = anyio.Event()
+
+    def say(self, event: str, value: str = "") -> None:
+        """A message from the carrier."""
+        self.say_raw(_text(FakeMessage(event, value)))
+
+    def say_raw(self, text: str) -> None:
+        """Any text from the carrier."""
+        self._to_app.put_nowait({"type": "websocket.receive", "text": text})
+
+    def break_off(self) -> None:
+        """The connection is gone."""
+        self._to_app.put_nowait({"type": "websocket.disconnect", "code": 1006})
+
+    async def receive(self) -> Message:
+        """What the app awaits."""
+        return await self._to_app.get()
+
+    async def send(self, message: Message) -> None:
+        """What the app sends."""
+        if self.closed:
+            raise OSError("the socket is closed")
+        if message["type"] == "websocket.close":
+            self.closed = True
+        else:
+            self.sent.append(msgspec.json.decode(message["text"], type=FakeMessage))
+        self._sent.set()
+        self._sent = anyio.Event()
+
+    async def wait_for(self, event: str, count: int = 1) -> list[FakeMessage]:
+        """The messages of that kind, once there are so many."""
+        while len(found := [message for message in self.sent if message.event == event]) < count:
+            await self._sent.wait()
+        return found
+
+
+class FakeSession(EngineSession):
+    """A conversation in which the test speaks for the agent: `say`, `end`, `fail`."""
+
+    def __init__(self, setup: ConversationSetup, input_format: AudioFormat, output_format: AudioFormat) -> None:
+        self.setup = setup
+        self.heard: list[AudioChunk] = []
+        self.digits: list[str] = []
+        self.closed = False
+        self._input_format = input_format
+        self._output_format = output_format
+        self._said: asyncio.Queue[AudioChunk | EngineEvent | Exception | None] = asyncio.Queue()
+
+    @property
+    def conversation_id(self) -> str:
+        return "fake-conversation"
+
+    @property
+    def input_format(self) -> AudioFormat:
+        return self._input_format
+
+    @property
+    def output_format(self) -> AudioFormat:
+        return self._output_format
+
+    @property
+    def dropped(self) -> int:
+        return 0
+
+    def send_audio(self, chunk: AudioChunk) -> None:
+        self.heard.append(chunk)
+
+    def send_dtmf(self, digit: str) -> None:
+        self.digits.append(digit)
+
+    async def events(self) -> AsyncIterator[AudioChunk | EngineEvent]:
+        while (event := await self._said.get()) is not None:
+            if isinstance(event, Exception):
+                raise event
+            yield event
+
+    def say(self, event: AudioChunk | EngineEvent) -> None:
+        """The agent speaks, or something happens."""
+        self._said.put_nowait(event)
+
+    def end(self) -> None:
+        """The agent ends the conversation."""
+        self._said.put_nowait(None)
+
+    def fail(self, error: Exception) -> None:
+        """The conversation is lost, or the plugin is broken."""
+        self._said.put_nowait(error)
+
+    async def aclose(self) -> None:
+        self.closed = True
+        self._said.put_nowait(None)
+
+
+class FakeEngine(Engine):
+    """An engine whose sessions the test holds in its hands."""
+
+    name: ClassVar[str] = "fake"
+
+    def __init__(
+        self,
+        *,
+        input_format: AudioFormat = ULAW_8000,
+        output_format: AudioFormat = ULAW_8000,
+        before_open: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self.sessions: list[FakeSession] = []
+        self._formats = (input_format, output_format)
+        self._before_open = before_open
+        self._opened = anyio.Event()
+
+    async def open(self, setup: ConversationSetup) -> EngineSession:
+        if self._before_open is not None:
+            await self._before_open()
+        session = FakeSession(setup, *self._formats)
+        self.sessions.append(session)
+        self._opened.set()
+        return session
+
+    async def session(self) -> FakeSession:
+        """The first session, once there is one."""
+        await self._opened.wait()
+        return self.sessions[0]
+
+
+class MemorySink(EventSink):
+    """Keeps the records, for a test to look at."""
+
+    name: ClassVar[str] = "memory"
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self._more = anyio.Event()
+
+    async def write(self, records: Sequence[Record]) -> None:
+        self.records.extend(records)
+        self._more.set()
+        self._more = anyio.Event()
+
+    def of(self, kind: str) -> list[Record]:
+        """The records of one kind of event, by its tag."""
+        return [record for record in self.records if record.event.kind == kind]
+
+    async def wait_for(self, kind: str, count: int = 1) -> list[Record]:
+        """The records of that kind, once there are so many."""
+        while len(found := self.of(kind)) < count:
+            await self._more.wait()
+        return found
+
+
+def _text(message: FakeMessage) -> str:
+    return msgspec.json.encode(message).decode()

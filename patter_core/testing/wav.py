@@ -1,0 +1,63 @@
+"""WAV files: what a call's two sides said, to be heard in any player."""
+
+from __future__ import annotations
+
+import wave
+from pathlib import Path
+from typing import IO
+
+from patter_core.audio import AudioFormat, Encoding
+from patter_core.audio.transcode import transcode
+from patter_core.errors import AudioError
+
+__all__ = ["read_wav", "write_stereo_wav"]
+
+
+def write_stereo_wav(path: str | Path, left: bytes, right: bytes, format: AudioFormat) -> None:
+    """Write two sides of a call as PCM16 at their own rate. The shorter one is followed by silence.
+
+    Args:
+        path: the file; what was there is replaced.
+        left: audio in `format`.
+        right: audio in `format`.
+        format: of both sides.
+
+    Raises:
+        AudioError: a side ends in the middle of a sample.
+        OSError: the file cannot be written.
+    """
+    linear = AudioFormat(Encoding.PCM16, format.sample_rate)
+    sides = [transcode(side, format, linear) for side in (left, right)]
+    size = max(map(len, sides))
+    stereo = bytearray(2 * size)
+    for channel, side in enumerate(sides):
+        stereo[2 * channel :: 4] = side[0::2].ljust(size // 2, b"\0")  # low bytes
+        stereo[2 * channel + 1 :: 4] = side[1::2].ljust(size // 2, b"\0")  # high bytes
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(format.sample_rate)
+        file.writeframes(stereo)
+
+
+def read_wav(source: str | Path | IO[bytes]) -> tuple[bytes, AudioFormat]:
+    """Read a WAV file's audio, and what format it is in.
+
+    Args:
+        source: a file's path, or a file open for reading bytes.
+
+    Raises:
+        AudioError: it is not a WAV file of one channel with 16 bits a sample.
+        OSError: the file cannot be read.
+    """
+    try:
+        with wave.open(str(source) if isinstance(source, Path) else source, "rb") as file:
+            channels, bits = file.getnchannels(), file.getsampwidth() * 8
+            rate, audio = file.getframerate(), file.readframes(file.getnframes())
+    except (wave.Error, EOFError) as error:
+        raise AudioError("Not a WAV file that can be read.", expected="PCM in a RIFF file", got=f"{error}") from None
+    if (channels, bits) != (1, 16):
+        raise AudioError(
+            "A WAV file of another kind.", expected="1 channel, 16 bits", got=f"{channels} channels, {bits} bits"
+        )
+    return audio, AudioFormat(Encoding.PCM16, rate)

@@ -1,0 +1,1 @@
+"""Lower-level access to the vendors, one module for each."""

@@ -1,0 +1,167 @@
+"""Was it Twilio? The signature of a webhook and of a media socket's upgrade, as pure functions.
+
+Twilio signs with HMAC-SHA1 and the account's auth token, and sends the base64 of it as `X-Twilio-Signature` (Twilio's
+page "Webhooks security"). Signed is the URL as Twilio was given it, and then:
+
+* for a form: each distinct name and value, sorted, without anything between them; blanks count and nothing is trimmed;
+* for GET and for the upgrade of a socket: nothing more, since the query is part of the URL;
+* for any other body: nothing more, but the URL's query has the SHA-256 of the body as `bodySHA256`.
+
+The URL is not always signed as it was given: the default port comes and goes, and so does a socket's trailing slash.
+Each form is tried. What a request says may be believed only as it stands in the `Proof`, never read again elsewhere.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+import urllib.parse
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from patter_core.carrier import WebhookRequest
+from patter_core.errors import WebhookRefused
+
+__all__ = ["SETTINGS_HEADER", "SIGNATURE_HEADER", "Proof", "signature", "verify_upgrade", "verify_webhook"]
+
+SIGNATURE_HEADER = "x-twilio-signature"
+SETTINGS_HEADER = "x-twilio-webhooks-signature-settings"
+"""Selects another key and algorithm (beta). Nothing is known here of such keys, so it is refused."""
+
+MOST_FIELDS = 1_000
+"""In a form: Twilio sends some 40; whoever sends more only wants us to be busy."""
+
+Pairs = Sequence[tuple[str, str]]
+
+
+class Proof(msgspec.Struct, frozen=True):
+    """What a signature proves."""
+
+    url: str
+    """The one of the request's `candidate_urls` that Twilio asked for."""
+    fields: Mapping[str, str] = {}
+    """The form's fields, or the query's for GET. Empty for another kind of body: its bytes are what is proved."""
+
+    def __repr__(self) -> str:
+        return f"<Proof of {len(self.fields)} fields>"
+
+
+def signature(token: str, url: str, fields: Iterable[tuple[str, str]] = ()) -> str:
+    """What Twilio sends as `X-Twilio-Signature` for a request of `url` with the form `fields`."""
+    text = "".join([url, *(name + value for name, value in sorted(set(fields)))])
+    return base64.b64encode(hmac.digest(token.encode(), text.encode(), "sha1")).decode()
+
+
+def verify_webhook(request: WebhookRequest, tokens: Sequence[str]) -> Proof:
+    """Check a webhook against each of `tokens`: there are several while a token is being rotated.
+
+    Raises:
+        WebhookRefused: no token and no form of a candidate URL gives the signature that came.
+    """
+    presented = _presented(request)
+    for url in request.candidate_urls:
+        fields, signed = _contents(request, url)
+        if _signed_by_one(presented, tokens, _ports(url), signed):
+            return Proof(url, dict(fields))
+    raise _refused(request)
+
+
+def verify_upgrade(request: WebhookRequest, tokens: Sequence[str]) -> Proof:
+    """Check the upgrade of a media socket. A candidate's scheme may be that of HTTP: what is signed begins with ws.
+
+    Raises:
+        WebhookRefused: as above.
+    """
+    presented = _presented(request)
+    for url in request.candidate_urls:
+        forms = (port for slash in _slashes(_as_websocket(url)) for port in _ports(slash))
+        if _signed_by_one(presented, tokens, forms, ()):
+            return Proof(url)
+    raise _refused(request)
+
+
+# --- what came -----------------------------------------------------------------------------------------------------
+
+
+def _presented(request: WebhookRequest) -> bytes:
+    if request.headers.get(SETTINGS_HEADER):
+        raise WebhookRefused(
+            "A signature under settings that are not known here.",
+            expected="X-Twilio-Signature made with the account's auth token",
+            got="X-Twilio-Webhooks-Signature-Settings",
+            remedy="Switch the shared key off for this webhook in Twilio's console.",
+        )
+    presented = request.headers.get(SIGNATURE_HEADER, "")
+    if not presented:
+        raise WebhookRefused("A request that is not signed.", expected="X-Twilio-Signature", got="no such header")
+    return presented.encode()
+
+
+def _contents(request: WebhookRequest, url: str) -> tuple[Pairs, Pairs]:
+    """The request's fields, and those that are signed beside the URL."""
+    query = _pairs(url.partition("?")[2])
+    if request.method in {"GET", "HEAD"}:
+        return query, ()
+    promised = dict(query).get("bodySHA256", "")
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "application/x-www-form-urlencoded" or not (request.body or promised):
+        form = _pairs(request.body.decode(errors="replace"))
+        return form, form
+    if not hmac.compare_digest(hashlib.sha256(request.body).hexdigest().encode(), promised.lower().encode()):
+        raise WebhookRefused("A body that is not what was signed.", expected="its SHA-256 as bodySHA256 in the URL")
+    return (), ()
+
+
+def _pairs(text: str) -> Pairs:
+    try:
+        return urllib.parse.parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise WebhookRefused("A form with far too many fields.", expected=f"at most {MOST_FIELDS}") from None
+
+
+def _signed_by_one(presented: bytes, tokens: Sequence[str], urls: Iterable[str], fields: Pairs) -> bool:
+    return any(
+        hmac.compare_digest(presented, signature(token, url, fields).encode()) for url in urls for token in tokens
+    )
+
+
+def _refused(request: WebhookRequest) -> WebhookRefused:
+    return WebhookRefused(
+        "A signature that is not Twilio's for this account and address.",
+        expected=f"one for any of {len(request.candidate_urls)} possible addresses",
+        remedy="Check auth_token, and that the public address is the one Twilio was given, to the letter.",
+    )
+
+
+# --- the forms of a URL --------------------------------------------------------------------------------------------
+
+# Taken apart by hand: urllib would put it together again in a tidier form than the one that was signed.
+_URL = re.compile(r"(?P<scheme>[^:/?#]+)://(?P<host>[^/?#]*?)(?::(?P<port>[0-9]+))?(?P<rest>[/?#].*)?", re.DOTALL)
+_DEFAULT_PORTS = {"http": "80", "https": "443", "ws": "80", "wss": "443"}
+
+
+def _ports(url: str) -> Iterator[str]:
+    """With and without a port: one that is there is left out, one that is not is added as the scheme's default."""
+    yield url
+    parts = _URL.fullmatch(url)
+    if parts is None:
+        return
+    scheme, host, port, rest = parts.groups("")
+    if port:
+        yield f"{scheme}://{host}{rest}"
+    elif scheme.lower() in _DEFAULT_PORTS:
+        yield f"{scheme}://{host}:{_DEFAULT_PORTS[scheme.lower()]}{rest}"
+
+
+def _slashes(url: str) -> Iterator[str]:
+    """With and without a slash at the end of the path."""
+    yield url
+    path, question_mark, query = url.partition("?")
+    yield (path[:-1] if path.endswith("/") else f"{path}/") + question_mark + query
+
+
+def _as_websocket(url: str) -> str:
+    return f"ws{url[4:]}" if url[:4].lower() == "http" else url

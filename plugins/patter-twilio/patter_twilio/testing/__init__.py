@@ -1,0 +1,21 @@
+"""Plays Twilio for tests and the demo: signed webhooks, TwiML, media sockets in real time, and the REST API."""
+
+from __future__ import annotations
+
+from patter_twilio.testing.call import CallStatus, EmulatedCall
+from patter_twilio.testing.emulator import TwilioEmulator
+from patter_twilio.testing.messages import Problem
+from patter_twilio.testing.rest import ApiRequest
+from patter_twilio.testing.stream import EmulatedStream, StreamEnd
+from patter_twilio.testing.webhooks import Exchange
+
+__all__ = [
+    "ApiRequest",
+    "CallStatus",
+    "EmulatedCall",
+    "EmulatedStream",
+    "Exchange",
+    "Problem",
+    "StreamEnd",
+    "TwilioEmulator",
+]

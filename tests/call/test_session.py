@@ -1,0 +1,380 @@
+"""A call as a task: live both ways or ended, told exactly once, with everything freed."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import anyio
+import pytest
+from starlette.types import Message
+
+from patter_core.agent import Agent
+from patter_core.audio import PCM16_16000, ULAW_8000, AudioChunk
+from patter_core.call.session import Call
+from patter_core.call.state import Deadlines, State
+from patter_core.engine import ConversationSetup, EngineSession
+from patter_core.errors import CallError, EngineLost, EngineRefused
+from patter_core.events import (
+    CallEnded,
+    Interruption,
+    Record,
+    ResponseDone,
+    ResponseStart,
+    TranscriptInput,
+    TranscriptOutput,
+)
+from patter_core.leg import Leg
+from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeSession, FakeSocket
+
+pytestmark = pytest.mark.anyio
+
+FRAME = AudioChunk(bytes(range(160)), ULAW_8000)
+
+
+class Scene:
+    """A call between a fake carrier's socket and a fake engine."""
+
+    def __init__(self, engine: FakeEngine | None = None, deadlines: Deadlines | None = None) -> None:
+        self.records: list[Record] = []
+        self.carrier = FakeCarrier()
+        self.engine = engine or FakeEngine()
+        self.socket = FakeSocket()
+        self.call = Call(
+            call_id="call-1",
+            leg=Leg(carrier="fake", call_id="leg-1", from_number="+15550002222", to_number="+15550001111"),
+            agent=Agent(engine=self.engine, system_prompt="Be kind."),
+            carrier=self.carrier,
+            deadlines=deadlines or Deadlines(),
+            publish=self.records.append,
+        )
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """The call runs, with its socket attached; at the end it must be over by itself."""
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self.call.run)
+                tasks.start_soon(self.call.serve_media, self.socket.receive, self.socket.send)
+                yield
+
+    async def live(self) -> FakeSession:
+        """Start the stream, and wait for the conversation."""
+        self.socket.say("start", "leg-1")
+        session = await self.engine.session()
+        await self.until(State.LIVE)
+        return session
+
+    async def until(self, state: State) -> None:
+        while self.call.state is not state:  # noqa: ASYNC110 - the call tells its state to nobody but those who look
+            await anyio.sleep(0.001)
+
+    async def told(self, kind: str) -> None:
+        while kind not in self.kinds():  # noqa: ASYNC110 - as above
+            await anyio.sleep(0.001)
+
+    def kinds(self) -> list[str]:
+        return [record.event.kind for record in self.records]
+
+    @property
+    def end(self) -> CallEnded:
+        ends = [record.event for record in self.records if isinstance(record.event, CallEnded)]
+        assert len(ends) == 1
+        assert self.records[-1].event is ends[0]
+        return ends[0]
+
+
+async def test_audio_crosses_both_ways_untouched_and_in_order() -> None:
+    scene = Scene()
+    frames = [AudioChunk(bytes([index]) * 160, ULAW_8000) for index in range(50)]
+    async with scene.running():
+        session = await scene.live()
+        for frame in frames:
+            scene.socket.say("audio", frame.base64)
+            session.say(frame)
+        said = await scene.socket.wait_for("audio", 50)
+        scene.socket.say("stop")
+    assert [message.value for message in said] == [frame.base64 for frame in frames]
+    assert [chunk.data for chunk in session.heard] == [frame.data for frame in frames]
+    assert scene.end.metrics.frames_in == scene.end.metrics.frames_out == 50
+    assert scene.end.metrics.passthrough
+
+
+async def test_the_story_of_a_call_is_told_in_order() -> None:
+    scene = Scene()
+    async with scene.running():
+        session = await scene.live()
+        session.say(ResponseStart(text="Hello."))
+        session.say(TranscriptOutput(text="Hello."))
+        session.say(FRAME)
+        session.say(ResponseDone())
+        mark = (await scene.socket.wait_for("mark"))[0]
+        scene.socket.say("mark", mark.value)
+        await scene.told("response_heard")
+        scene.socket.say("dtmf", "7")
+        await scene.told("dtmf_received")
+        session.say(TranscriptInput(text="Hi."))
+        await scene.told("transcript_input")
+        scene.socket.say("stop")
+    assert scene.kinds() == [
+        "call_announced",
+        "media_started",
+        "conversation_started",
+        "response_start",
+        "transcript_output",
+        "response_done",
+        "response_heard",
+        "dtmf_received",
+        "transcript_input",
+        "call_ended",
+    ]
+    assert [record.sequence for record in scene.records] == list(range(1, len(scene.records) + 1))
+    assert session.digits == ["7"]
+
+
+async def test_barge_in_clears_the_carrier_at_once_and_says_how_much_was_heard() -> None:
+    scene = Scene()
+    async with scene.running():
+        session = await scene.live()
+        for _ in range(100):
+            session.say(FRAME)
+        await scene.socket.wait_for("audio", 100)
+        session.say(Interruption())
+        session.say(ResponseDone())
+        await scene.socket.wait_for("clear")
+        session.say(FRAME)  # the next turn
+        await scene.socket.wait_for("audio", 101)
+        scene.socket.say("stop")
+    events = [message.event for message in scene.socket.sent]
+    assert events.index("clear") == len(events) - 2
+    heard = next(record.event for record in scene.records if record.event.kind == "response_heard")
+    assert heard.interrupted  # type: ignore[union-attr] # the kind says which struct it is
+    assert heard.heard_ms < heard.sent_ms == 2000  # type: ignore[union-attr] # as above
+    assert scene.end.metrics.interruptions == 1
+
+
+async def test_what_the_caller_says_before_the_engine_is_ready_reaches_it_if_it_is_fresh() -> None:
+    gate = anyio.Event()
+    scene = Scene(FakeEngine(before_open=gate.wait))
+    frames = [AudioChunk(index.to_bytes(2, "big") * 80, ULAW_8000) for index in range(150)]
+    async with scene.running():
+        scene.socket.say("start", "leg-1")
+        for frame in frames:
+            scene.socket.say("audio", frame.base64)
+        scene.socket.say("nonsense")
+        await scene.until(State.MEDIA)
+        await scene.told("media_trouble")  # so all frames before it have been taken
+        gate.set()
+        await scene.until(State.LIVE)
+        scene.socket.say("audio", FRAME.base64)
+        scene.socket.say("stop")
+    heard = scene.engine.sessions[0].heard
+    assert [chunk.data for chunk in heard] == [*(frame.data for frame in frames[50:]), FRAME.data]
+    assert scene.end.metrics.frames_early == 50
+
+
+async def test_formats_that_differ_are_converted_both_ways() -> None:
+    scene = Scene(FakeEngine(input_format=PCM16_16000, output_format=PCM16_16000))
+    async with scene.running():
+        session = await scene.live()
+        for _ in range(10):
+            scene.socket.say("audio", FRAME.base64)
+            session.say(AudioChunk(b"\x00\x10" * 320, PCM16_16000))
+        session.say(ResponseDone())
+        await scene.socket.wait_for("mark")
+        scene.socket.say("stop")
+    assert {chunk.format for chunk in session.heard} == {PCM16_16000}
+    said = sum(AudioChunk.from_base64(m.value, ULAW_8000).size for m in scene.socket.sent if m.event == "audio")
+    assert said == 1600  # 200 ms, whole: the converter's tail goes out with the end of the turn
+    assert not scene.end.metrics.passthrough
+
+
+async def test_when_the_agent_ends_the_call_its_last_word_is_played_first() -> None:
+    scene = Scene()
+    async with scene.running():
+        session = await scene.live()
+        session.say(FRAME)
+        session.end()
+        mark = (await scene.socket.wait_for("mark"))[0]
+        assert scene.kinds()[-1] != "call_ended"
+        scene.socket.say("mark", mark.value)
+    assert (scene.end.reason, scene.end.by) == ("agent_hung_up", "agent")
+    assert scene.socket.closed
+    assert session.closed
+    assert scene.carrier.hung_up == ["leg-1"]
+
+
+async def test_a_last_word_that_is_never_confirmed_does_not_hold_the_call() -> None:
+    scene = Scene(deadlines=Deadlines(last_word=0.05))
+    async with scene.running():
+        session = await scene.live()
+        session.say(FRAME)
+        session.end()
+    assert scene.end.reason == "agent_hung_up"
+
+
+async def test_nothing_said_means_nothing_to_wait_for() -> None:
+    scene = Scene()
+    async with scene.running():
+        session = await scene.live()
+        session.end()
+    assert scene.end.reason == "agent_hung_up"
+
+
+async def test_hanging_up_twice_is_hanging_up_once() -> None:
+    scene = Scene()
+    async with scene.running():
+        await scene.live()
+        scene.call.hang_up()
+        scene.call.hang_up()
+    assert (scene.end.reason, scene.end.by) == ("host_hung_up", "host")
+    assert scene.carrier.hung_up == ["leg-1"]
+    scene.call.hang_up()
+    assert len([kind for kind in scene.kinds() if kind == "call_ended"]) == 1
+
+
+async def test_a_caller_who_hangs_up_need_not_be_hung_up_on() -> None:
+    scene = Scene()
+    async with scene.running():
+        await scene.live()
+        scene.socket.say("stop")
+    assert (scene.end.reason, scene.end.by) == ("caller_hung_up", "caller")
+    assert scene.carrier.hung_up == []
+
+
+async def test_a_socket_that_breaks_off_ends_the_call_at_the_carrier_too() -> None:
+    scene = Scene()
+    async with scene.running():
+        session = await scene.live()
+        scene.socket.break_off()
+    assert (scene.end.reason, scene.end.by) == ("media_lost", "carrier")
+    assert scene.carrier.hung_up == ["leg-1"]
+    assert session.closed
+
+
+@pytest.mark.parametrize("error", [EngineRefused("No such agent."), EngineLost("The socket is gone.")])
+async def test_an_engine_that_fails_ends_the_call_and_says_why(error: Exception) -> None:
+    scene = Scene()
+    async with scene.running():
+        session = await scene.live()
+        session.fail(error)
+    assert (scene.end.reason, scene.end.by, scene.end.detail) == ("engine_failed", "engine", str(error))
+    assert scene.socket.closed
+    assert session.closed
+
+
+async def test_an_engine_that_refuses_at_the_start_ends_the_call() -> None:
+    async def refuse() -> None:
+        raise EngineRefused("No such agent.")
+
+    scene = Scene(FakeEngine(before_open=refuse))
+    async with scene.running():
+        scene.socket.say("start", "leg-1")
+    assert (scene.end.reason, scene.end.detail) == ("engine_failed", "No such agent.")
+
+
+async def test_a_broken_plugin_ends_its_call_and_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
+    scene = Scene()
+    async with scene.running():
+        session = await scene.live()
+        session.fail(ZeroDivisionError("a bug"))
+    assert (scene.end.reason, scene.end.by) == ("crashed", "host")
+    assert session.closed
+    assert scene.socket.closed
+    assert "ZeroDivisionError" in caplog.text
+
+
+async def test_a_carrier_that_falls_silent_ends_the_call() -> None:
+    scene = Scene(deadlines=Deadlines(carrier_silence=0.05))
+    async with scene.running():
+        await scene.live()
+    assert scene.end.reason == "silent_carrier"
+
+
+async def test_a_carrier_that_takes_nothing_ends_the_call() -> None:
+    scene = Scene(deadlines=Deadlines(carrier_silence=0.2))
+
+    async def stuck(_message: Message) -> None:
+        await anyio.sleep_forever()
+
+    scene.socket.send = stuck  # type: ignore[method-assign, assignment] # a socket whose peer does not read
+    async with scene.running():
+        session = await scene.live()
+        session.say(FRAME)
+        while scene.call.state is State.LIVE:
+            scene.socket.say("audio", FRAME.base64)
+            await anyio.sleep(0.01)
+    assert scene.end.reason == "silent_carrier"
+
+
+async def test_a_stream_that_never_comes_ends_the_call() -> None:
+    scene = Scene(deadlines=Deadlines(media_start=0.05))
+    with anyio.fail_after(10):
+        await scene.call.run()
+    assert (scene.end.reason, scene.end.by) == ("no_media", "carrier")
+    assert scene.carrier.hung_up == []  # it may have gone elsewhere
+
+
+async def test_a_stream_of_another_call_is_turned_away() -> None:
+    scene = Scene()
+    async with scene.running():
+        scene.socket.say("start", "leg-2")
+    assert scene.end.reason == "media_lost"
+    assert scene.engine.sessions == []
+
+
+async def test_a_second_socket_is_refused() -> None:
+    scene = Scene()
+    async with scene.running():
+        await scene.live()
+        other = FakeSocket()
+        with pytest.raises(CallError):
+            await scene.call.serve_media(other.receive, other.send)
+        scene.socket.say("stop")
+
+
+async def test_a_malformed_message_is_counted_and_told_once_and_the_call_goes_on() -> None:
+    scene = Scene()
+    async with scene.running():
+        session = await scene.live()
+        for _ in range(20):
+            scene.socket.say_raw("{broken")
+        scene.socket.say("audio", "no base64!")
+        scene.socket.say("audio", FRAME.base64)
+        scene.socket.say("stop")
+    assert [chunk.data for chunk in session.heard] == [FRAME.data]
+    assert scene.end.metrics.faults == 21
+    assert scene.kinds().count("media_trouble") == 1
+
+
+async def test_a_worker_that_stops_ends_its_calls_with_a_word() -> None:
+    scene = Scene()
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(scene.call.run)
+            tasks.start_soon(scene.call.serve_media, scene.socket.receive, scene.socket.send)
+            session = await scene.live()
+            tasks.cancel_scope.cancel()
+    assert scene.end.reason in {"crashed", "media_lost"}
+    assert session.closed
+    assert scene.socket.closed
+
+
+async def test_the_engine_is_told_whose_call_it_is_and_what_the_agent_should_do() -> None:
+    scene = Scene()
+    async with scene.running():
+        session = await scene.live()
+        scene.socket.say("stop")
+    assert session.setup == ConversationSetup(
+        leg=scene.call.leg, preferred_format=ULAW_8000, system_prompt="Be kind.", first_message="", variables={}
+    )
+    assert isinstance(session, EngineSession)
+
+
+async def test_phone_numbers_stay_out_of_reprs() -> None:
+    scene = Scene()
+    async with scene.running():
+        session = await scene.live()
+        shown = f"{scene.call!r} {scene.call.leg!r} {session.setup!r} {scene.records[0]!r}"
+        scene.socket.say("stop")
+    assert "555" not in shown

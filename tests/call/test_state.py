@@ -1,0 +1,126 @@
+"""The state table: every way out leads to the end, and no order of signals leaves a call in limbo."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from patter_core.call.state import TRANSITIONS, By, CallState, Deadlines, Reason, Signal, State
+
+DEADLINES = Deadlines(media_start=30, engine_connect=10, carrier_silence=10, last_word=15, longest_call=100)
+
+
+def live_call() -> CallState:
+    call = CallState(DEADLINES, now=0)
+    call.signal(Signal.MEDIA_STARTED, 1)
+    call.signal(Signal.ENGINE_READY, 2)
+    return call
+
+
+def test_the_table_has_a_row_for_every_signal_in_every_state() -> None:
+    assert {state: set(rows) for state, rows in TRANSITIONS.items()} == {state: set(Signal) for state in State}
+
+
+def test_the_table_is_what_signal_obeys() -> None:
+    for state, rows in TRANSITIONS.items():
+        for signal, move in rows.items():
+            call = CallState(DEADLINES, now=0)
+            call.state = state
+            assert call.signal(signal, 1) is (move.to is not state)
+            assert call.state is move.to
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "between"),
+    [
+        (Signal.MEDIA_STARTED, Signal.ENGINE_READY, State.MEDIA),
+        (Signal.ENGINE_READY, Signal.MEDIA_STARTED, State.ENGINE),
+    ],
+)
+def test_media_and_engine_come_in_any_order(first: Signal, second: Signal, between: State) -> None:
+    call = CallState(DEADLINES, now=0)
+    call.signal(first, 1)
+    assert call.state is between
+    call.signal(second, 2)
+    assert call.state is State.LIVE
+    assert call.media_at == (1 if first is Signal.MEDIA_STARTED else 2)
+
+
+@given(st.lists(st.sampled_from(Signal)))
+def test_any_order_of_signals_leads_to_one_end_that_says_why(signals: list[Signal]) -> None:
+    call = CallState(DEADLINES, now=0)
+    ends = 0
+    for now, signal in enumerate(signals):
+        moved = call.signal(signal, float(now))
+        ends += moved and call.state is State.ENDED
+    for _ in State:  # silence of all peers: the deadlines alone must end it, in as many steps as there are states
+        if not math.isinf(call.deadline()):
+            moved = call.expire(call.deadline())
+            ends += moved and call.state is State.ENDED
+    assert call.state is State.ENDED
+    assert ends == 1
+    assert call.reason is not None
+    assert call.by is not None
+    assert math.isinf(call.deadline())
+
+
+@given(st.lists(st.sampled_from(Signal)))
+def test_what_ended_a_call_is_told_and_not_what_came_after(signals: list[Signal]) -> None:
+    call = live_call()
+    call.signal(Signal.ENGINE_ENDED, 3, detail="goodbye")
+    for signal in signals:
+        call.signal(signal, 4, detail="too late")
+    assert (call.reason, call.by, call.detail) == (Reason.AGENT_HUNG_UP, By.AGENT, "goodbye")
+
+
+def test_each_state_has_its_own_deadline() -> None:
+    call = CallState(DEADLINES, now=0)
+    assert call.deadline() == 30
+    call.signal(Signal.MEDIA_STARTED, 5)
+    assert call.deadline() == 15
+    call.signal(Signal.ENGINE_READY, 6)
+    assert call.deadline() == 16
+    call.heard_at = 50
+    assert call.deadline() == 60
+    call.signal(Signal.HANG_UP, 51)
+    assert call.deadline() == 66
+
+
+def test_before_the_deadline_nothing_moves() -> None:
+    call = CallState(DEADLINES, now=0)
+    assert not call.expire(29.9)
+    assert call.expire(30)
+    assert (call.state, call.reason, call.by) == (State.ENDED, Reason.NO_MEDIA, By.CARRIER)
+
+
+def test_an_engine_that_is_never_ready_ends_the_call() -> None:
+    call = CallState(DEADLINES, now=0)
+    call.signal(Signal.MEDIA_STARTED, 1)
+    assert call.expire(11)
+    assert call.reason is Reason.ENGINE_SLOW
+
+
+def test_a_carrier_that_gives_nothing_is_dead() -> None:
+    call = live_call()
+    assert call.expire(12)
+    assert call.reason is Reason.SILENT_CARRIER
+
+
+def test_a_carrier_that_takes_nothing_is_dead_even_if_it_talks() -> None:
+    call = live_call()
+    call.blocked_at = 3
+    call.heard_at = 13
+    assert call.expire(13)
+    assert call.reason is Reason.SILENT_CARRIER
+
+
+def test_the_longest_call_ends_with_its_last_word_played() -> None:
+    call = live_call()
+    call.heard_at = 101
+    assert call.expire(101)
+    assert (call.state, call.reason, call.by) == (State.ENDING, Reason.TOO_LONG, By.HOST)
+    call.signal(Signal.PLAYED_OUT, 102)
+    assert call.state is State.ENDED

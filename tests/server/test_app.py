@@ -1,0 +1,257 @@
+"""The server over real sockets: who is let in, who is turned away, and what the carrier is told."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import anyio
+import httpx
+import msgspec
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from patter_core.agent import Agent
+from patter_core.audio import ULAW_8000, AudioChunk
+from patter_core.call.state import Deadlines
+from patter_core.events import CallEnded
+from patter_core.leg import Leg
+from patter_core.server.app import make_app
+from patter_core.server.host import CallHost, Limits
+from patter_core.server.serving import serve_app
+from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeMessage, MemorySink
+
+pytestmark = pytest.mark.anyio
+
+FRAME = AudioChunk(bytes(range(160)), ULAW_8000)
+FAKE = {"x-fake": "yes"}
+
+
+class Scene:
+    def __init__(self, *, limits: Limits | None = None, deadlines: Deadlines | None = None) -> None:
+        self.carrier = FakeCarrier()
+        self.engine = FakeEngine()
+        self.sink = MemorySink()
+        self.agent: Agent | None = Agent(engine=self.engine)
+        self.limits = limits or Limits(drain=0.05)
+        self.deadlines = deadlines or Deadlines(last_word=0.2)
+        self.host = self.new_host()
+        self.url = ""
+
+    def new_host(self) -> CallHost:
+        def route(_leg: Leg) -> Agent | None:
+            return self.agent
+
+        def find(_name: str) -> Agent | None:
+            return self.agent
+
+        return CallHost(
+            carrier=self.carrier,
+            sinks=[self.sink],
+            route=route,
+            find_agent=find,
+            limits=self.limits,
+            deadlines=self.deadlines,
+        )
+
+    @contextlib.asynccontextmanager
+    async def serving(self) -> AsyncIterator[httpx.AsyncClient]:
+        with anyio.fail_after(20):
+            async with serve_app(make_app(self.host)) as self.url, httpx.AsyncClient(base_url=self.url) as client:
+                yield client
+
+
+async def announce(client: httpx.AsyncClient, leg: str = "leg-1") -> str:
+    """Announce a call as the carrier would; gives the media URL."""
+    response = await client.post("/webhooks/fake/voice", content=leg, headers=FAKE)
+    assert response.status_code == 200
+    return response.text
+
+
+async def say(media: ClientConnection, event: str, value: str = "") -> None:
+    await media.send(msgspec.json.encode(FakeMessage(event, value)).decode())
+
+
+async def test_a_call_comes_in_talks_and_ends() -> None:
+    scene = Scene()
+    async with scene.serving() as client:
+        url = await announce(client)
+        assert url.startswith(scene.url.replace("http", "ws") + "/media/fake/")
+        async with connect(url, additional_headers=FAKE) as media:
+            await say(media, "start", "leg-1")
+            session = await scene.engine.session()
+            session.say(FRAME)
+            heard = msgspec.json.decode(await media.recv(), type=FakeMessage)
+            await say(media, "audio", FRAME.base64)
+            await say(media, "stop")
+            with pytest.raises(ConnectionClosed):
+                await media.recv()
+        await scene.sink.wait_for("call_ended")
+        assert heard == FakeMessage("audio", FRAME.base64)
+        assert [chunk.data for chunk in session.heard] == [FRAME.data]
+        assert scene.host.calls == 0
+
+
+async def test_a_webhook_that_proves_nothing_is_refused_and_nothing_is_touched(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    scene = Scene()
+    async with scene.serving() as client:
+        response = await client.post("/webhooks/fake/voice", content="leg-1")
+        assert response.status_code == 403
+        assert scene.host.calls == 0
+    assert scene.engine.sessions == []
+    assert scene.sink.records == []
+    assert "x-fake" in caplog.text
+
+
+@pytest.mark.parametrize("token", ["nonsense", "a.b", "%00", "a" * 2000])
+async def test_a_socket_with_a_bad_token_is_refused_before_it_is_accepted(token: str) -> None:
+    scene = Scene()
+    async with scene.serving():
+        with pytest.raises(InvalidStatus) as caught:
+            await connect(f"{scene.url.replace('http', 'ws')}/media/fake/{token}", additional_headers=FAKE)
+        assert caught.value.response.status_code == 403
+    assert scene.engine.sessions == []
+
+
+async def test_a_socket_without_the_carriers_proof_is_refused_and_the_token_stays_good() -> None:
+    scene = Scene()
+    async with scene.serving() as client:
+        url = await announce(client)
+        with pytest.raises(InvalidStatus) as caught:
+            await connect(url)
+        assert caught.value.response.status_code == 403
+        async with connect(url, additional_headers=FAKE) as media:
+            await say(media, "start", "leg-1")
+            await scene.engine.session()
+            await say(media, "stop")
+            await media.wait_closed()
+
+
+async def test_a_token_is_good_for_one_socket(caplog: pytest.LogCaptureFixture) -> None:
+    scene = Scene()
+    async with scene.serving() as client:
+        url = await announce(client)
+        async with connect(url, additional_headers=FAKE) as media:
+            with pytest.raises(InvalidStatus):
+                await connect(url, additional_headers=FAKE)
+            await say(media, "start", "leg-1")
+            await scene.engine.session()
+            await say(media, "stop")
+            await media.wait_closed()
+        with pytest.raises(InvalidStatus):
+            await connect(url, additional_headers=FAKE)
+    assert url.rpartition("/")[2] not in caplog.text
+
+
+async def test_another_worker_takes_the_stream_of_a_call_it_has_never_heard_of() -> None:
+    first, second = Scene(), Scene()
+    async with first.serving() as client, second.serving():
+        url = (await announce(client)).replace(first.url[7:], second.url[7:])
+        async with connect(url, additional_headers=FAKE) as media:
+            await say(media, "start", "leg-1")
+            session = await second.engine.session()
+            assert session.setup.leg.call_id == "leg-1"
+            await say(media, "stop")
+            await media.wait_closed()
+
+
+async def test_a_webhook_delivered_twice_is_one_call() -> None:
+    scene = Scene()
+    async with scene.serving() as client:
+        assert await announce(client) == await announce(client)
+        assert scene.host.calls == 1
+
+
+async def test_beyond_the_limit_the_carrier_is_told_that_we_are_busy() -> None:
+    scene = Scene(limits=Limits(calls=2, drain=0.05))
+    async with scene.serving() as client:
+        for leg in ("leg-1", "leg-2"):
+            await announce(client, leg)
+        assert (await client.get("/health/ready")).status_code == 503
+        response = await client.post("/webhooks/fake/voice", content="leg-3", headers=FAKE)
+        assert (response.status_code, response.text) == (503, "busy")
+
+
+async def test_a_call_that_nobody_takes_is_rejected() -> None:
+    scene = Scene()
+    scene.agent = None
+    async with scene.serving() as client:
+        response = await client.post("/webhooks/fake/voice", content="leg-1", headers=FAKE)
+        assert (response.status_code, response.text) == (503, "rejected")
+
+
+async def test_health_tells_whether_it_lives_and_whether_it_takes_calls() -> None:
+    scene = Scene()
+    async with scene.serving() as client:
+        assert (await client.get("/health/live")).status_code == 200
+        ready = await client.get("/health/ready")
+        assert ready.json() == {"ready": True, "calls": 0, "records_dropped": 0}
+
+
+async def test_a_body_that_is_too_long_is_refused() -> None:
+    scene = Scene()
+    async with scene.serving() as client:
+        response = await client.post("/webhooks/fake/voice", content=b"x" * 300_000, headers=FAKE)
+        assert response.status_code == 413
+
+
+async def test_a_handler_that_fails_is_a_500_and_the_next_call_works(caplog: pytest.LogCaptureFixture) -> None:
+    scene = Scene()
+    async with scene.serving() as client:
+        response = await client.post("/webhooks/fake/voice", content=b"\xff", headers=FAKE)
+        assert response.status_code == 500
+        assert "UnicodeDecodeError" in caplog.text
+        await announce(client)
+
+
+async def test_a_message_that_is_too_long_ends_the_socket_and_the_call() -> None:
+    scene = Scene()
+    async with scene.serving() as client:
+        async with connect(await announce(client), additional_headers=FAKE) as media:
+            await say(media, "start", "leg-1")
+            await scene.engine.session()
+            await media.send("x" * 100_000)
+            await media.wait_closed()
+            assert media.close_code == 1009
+        (end,) = await scene.sink.wait_for("call_ended")
+        assert isinstance(end.event, CallEnded)
+        assert end.event.reason == "media_lost"
+        assert scene.carrier.hung_up == ["leg-1"]
+
+
+async def test_at_the_end_live_calls_are_ended_and_told() -> None:
+    scene = Scene()
+    async with scene.serving() as client:
+        media = await connect(await announce(client), additional_headers=FAKE)
+        await say(media, "start", "leg-1")
+        session = await scene.engine.session()
+        session.say(FRAME)
+        await media.recv()
+    assert session.closed
+    assert [record.event.kind for record in scene.sink.records][-1] == "call_ended"
+    assert scene.carrier.hung_up == ["leg-1"]
+    await media.close()
+
+
+async def test_mounted_under_a_path_without_its_lifespan_it_still_works() -> None:
+    scene = Scene()
+    outer = Starlette(routes=[Mount("/phone", make_app(scene.host))])
+    with anyio.fail_after(20):
+        async with serve_app(outer) as url, httpx.AsyncClient(base_url=f"{url}/phone") as client:
+            media_url = await announce(client)
+            assert "/phone/media/fake/" in media_url
+            async with connect(media_url, additional_headers=FAKE) as media:
+                await say(media, "start", "leg-1")
+                session = await scene.engine.session()
+                session.say(FRAME)
+                await media.recv()
+                await say(media, "stop")
+                await media.wait_closed()
+            await scene.sink.wait_for("call_ended")
+    assert scene.host._unmanaged is not None
+    scene.host._unmanaged.cancel()

@@ -1,0 +1,66 @@
+"""Which public URL a request came by."""
+
+from __future__ import annotations
+
+import pytest
+
+from patter_core.errors import ConfigurationError
+from patter_core.server.urls import candidate_urls, media_url, public_base, webhook_url
+
+
+def candidates(*, base: str = "", host: str = "example.org", root: str = "", socket: bool = False) -> tuple[str, ...]:
+    return candidate_urls(
+        base=base,
+        headers={"host": host},
+        path=f"{root}/webhooks/fake/voice",
+        root=root,
+        query="a=%20b",
+        socket=socket,
+    )
+
+
+def test_a_configured_address_is_the_only_one() -> None:
+    assert candidates(base="https://public.example") == ("https://public.example/webhooks/fake/voice?a=%20b",)
+    assert candidates(base="https://public.example", socket=True) == (
+        "wss://public.example/webhooks/fake/voice?a=%20b",
+    )
+
+
+def test_a_configured_address_replaces_where_the_app_is_mounted() -> None:
+    assert candidates(base="https://p.example/x", root="/mnt") == ("https://p.example/x/webhooks/fake/voice?a=%20b",)
+
+
+def test_without_one_the_host_is_tried_under_each_scheme() -> None:
+    assert candidates(root="/mnt") == (
+        "https://example.org/mnt/webhooks/fake/voice?a=%20b",
+        "http://example.org/mnt/webhooks/fake/voice?a=%20b",
+    )
+    assert [url.partition(":")[0] for url in candidates(socket=True)] == ["wss", "ws"]
+
+
+@pytest.mark.parametrize("host", ["", "a b", "evil.example/path", "user@evil.example", "x\r\ny", "a:b", "évil"])
+def test_a_host_that_is_none_gives_no_candidate(host: str) -> None:
+    assert candidates(host=host) == ()
+
+
+@pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1:1", "[::1]:8000", "a-b.example"])
+def test_hosts_that_are_some(host: str) -> None:
+    assert len(candidates(host=host)) == 2
+
+
+def test_other_urls_stand_next_to_the_verified_one() -> None:
+    verified = "https://example.org/mnt/webhooks/fake/voice?a=b"
+    assert webhook_url(verified, "fake", "action") == "https://example.org/mnt/webhooks/fake/action"
+    assert media_url(verified, "fake", "t.t") == "wss://example.org/mnt/media/fake/t.t"
+    assert media_url("http://[::1]:80/webhooks/fake/voice", "fake", "t") == "ws://[::1]:80/media/fake/t"
+
+
+def test_a_public_address_may_leave_out_the_scheme() -> None:
+    assert public_base("public.example/") == "https://public.example"
+    assert public_base("") == ""
+
+
+@pytest.mark.parametrize("url", ["ftp://x", "https://", "https://x?a=b", "https://x#y"])
+def test_a_public_address_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="webhook_url"):
+        public_base(url)

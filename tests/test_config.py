@@ -1,0 +1,21 @@
+"""Values from the parameter or the environment; a missing one says where it is found."""
+
+from __future__ import annotations
+
+import pytest
+
+from patter_core.config import from_environment, required
+from patter_core.errors import ConfigurationError
+
+
+def test_the_parameter_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACME_KEY", "from outside")
+    assert from_environment("given", "ACME_KEY") == "given"
+    assert from_environment("", "ACME_KEY") == "from outside"
+
+
+def test_a_missing_value_is_told_with_parameter_variable_and_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ACME_KEY", raising=False)
+    with pytest.raises(ConfigurationError) as caught:
+        required("", parameter="Acme(key=…)", variable="ACME_KEY", where="on the dashboard")
+    assert all(part in str(caught.value) for part in ("Acme(key=…)", "ACME_KEY", "on the dashboard"))

@@ -1,0 +1,123 @@
+"""Imports run downwards only; the core names no vendor; no plugin knows another; only the demo loads emulators."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CORE = ROOT / "patter_core"
+VENDORS = ("twilio", "telnyx", "elevenlabs")
+PACKAGES = sorted(path for path in ROOT.glob("plugins/*/*") if (path / "__init__.py").is_file())
+
+# From the bottom up. A module may import those of its own layer and of the layers below it.
+LAYERS = (
+    ("errors",),
+    ("audio", "config"),
+    ("leg",),
+    ("events",),
+    ("carrier", "engine", "sink", "websocket"),
+    ("agent",),
+    ("hookspecs",),
+    ("registry", "call"),
+    ("server",),
+    ("patter",),
+    ("testing",),
+    ("cli",),
+)
+RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+
+
+def modules(package: Path) -> list[Path]:
+    return sorted(path for path in package.rglob("*.py") if path.name != "conftest.py")
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module that a file imports, at run time or for types, wherever in the file."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module or ""
+
+
+def part(module: str) -> str:
+    """`patter_core.call.state` is of the part `call`."""
+    return module.split(".")[1] if "." in module else ""
+
+
+@pytest.mark.parametrize("path", modules(CORE), ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_core_imports_downwards_only(path: Path) -> None:
+    own = path.relative_to(CORE).parts[0].removesuffix(".py")
+    if own in {"__init__", "hookspecs"}:  # the front page shows everything; the specs name types they do not load
+        return
+    for module in imports(path):
+        if module.startswith("patter_core."):
+            assert RANK[part(module)] <= RANK[own], f"{path.name} imports {module} from above"
+        assert module.split(".")[0] not in {package.name for package in PACKAGES}
+
+
+def test_every_part_of_the_core_has_its_layer() -> None:
+    parts = {path.relative_to(CORE).parts[0].removesuffix(".py") for path in modules(CORE)}
+    assert parts - {"__init__"} == set(RANK)
+
+
+def test_within_the_call_imports_run_downwards_too() -> None:
+    order = ["state", "playback", "metrics", "sinks", "bridge", "session"]
+    for path in modules(CORE / "call"):
+        for module in imports(path):
+            if module.startswith("patter_core.call."):
+                assert order.index(module.split(".")[2]) < order.index(path.stem)
+
+
+@pytest.mark.parametrize("path", modules(CORE), ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_core_names_no_vendor(path: Path) -> None:
+    text = path.read_text().lower()
+    assert not [vendor for vendor in VENDORS if vendor in text]
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
+def test_no_plugin_imports_another(package: Path) -> None:
+    if package.name == "getpatter":  # the bundle is what joins them
+        return
+    others = {other.name for other in PACKAGES} - {package.name}
+    for path in modules(package):
+        assert not {module.split(".")[0] for module in imports(path)} & others
+
+
+@pytest.mark.parametrize("package", [CORE, *PACKAGES], ids=lambda path: path.name)
+def test_only_the_demo_and_testing_itself_import_testing(package: Path) -> None:
+    for path in modules(package):
+        if "testing" in path.parts or (package == CORE and path.parent.name == "cli"):
+            continue
+        assert not [module for module in imports(path) if ".testing" in module], path
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
+def test_plugins_use_the_core_below_the_call_only(package: Path) -> None:
+    if package.name == "getpatter":
+        return
+    for path in modules(package):
+        for module in imports(path):
+            if module.startswith("patter_core.") and "testing" not in path.parts:
+                assert RANK[part(module)] <= RANK["hookspecs"], f"{path.name} imports {module}"
+
+
+def test_importing_the_core_loads_no_http_client_no_numpy_and_no_server() -> None:
+    code = "import sys, patter_core; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    assert not {"httpx", "numpy", "starlette", "uvicorn", "rich", "click"} & set(loaded)
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
+def test_importing_a_plugin_loads_no_http_client_and_no_numpy(package: Path) -> None:
+    name = package.name if package.name == "getpatter" else f"{package.name}.plugin"
+    code = f"import sys, {name}; print(*sorted({{name.split('.')[0] for name in sys.modules}}))"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    assert not {"httpx", "numpy", "rich"} & set(loaded)

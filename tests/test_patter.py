@@ -1,0 +1,54 @@
+"""The front door: wrong values are refused before any call, with what to do."""
+
+from __future__ import annotations
+
+import pytest
+
+from patter_core import Patter
+from patter_core.errors import ConfigurationError
+from patter_core.registry import Registry
+from patter_core.testing.fakes import FakeCarrier, FakeEngine
+
+
+def phone(**options: str) -> Patter:
+    return Patter(carrier=FakeCarrier(), registry=Registry(), **options)  # type: ignore[arg-type] # strings only here
+
+
+def test_agents_get_names_of_their_own() -> None:
+    patter = phone()
+    names = [patter.agent(engine=FakeEngine()).name for _ in range(3)]
+    assert names == ["agent", "agent-2", "agent-3"]
+
+
+def test_a_name_is_given_once() -> None:
+    patter = phone()
+    patter.agent(engine=FakeEngine(), name="concierge")
+    with pytest.raises(ConfigurationError, match="concierge"):
+        patter.agent(engine=FakeEngine(), name="concierge")
+
+
+@pytest.mark.parametrize("number", ["15550001234", "+1 555 000 1234", "+0123456789", "call me"])
+def test_a_number_that_is_not_e164_is_refused_and_not_repeated(number: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"E\.164") as caught:
+        phone(phone_number=number)
+    assert number not in str(caught.value)
+
+
+def test_a_carrier_or_engine_that_is_none_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="carrier"):
+        Patter(carrier="acme")  # type: ignore[arg-type] # the mistake under test
+    with pytest.raises(ConfigurationError, match="engine"):
+        phone().agent(engine="acme")  # type: ignore[arg-type] # the mistake under test
+
+
+def test_its_repr_shows_no_number() -> None:
+    assert "555" not in repr(phone(phone_number="+15550001234"))
+
+
+@pytest.mark.anyio
+async def test_an_address_that_is_taken_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATTER_PORT", "no port")
+    with pytest.raises(ConfigurationError, match="PATTER_PORT"):
+        await phone().serve()
+    with pytest.raises(ConfigurationError, match=r"192\.0\.2\.1"):
+        await phone().serve(host="192.0.2.1", port=1)

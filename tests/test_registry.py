@@ -1,0 +1,185 @@
+"""The registry: what is sound is joined, what is not is recorded with its cause and stops nobody."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import importlib_metadata
+import pytest
+
+from patter_core.agent import Agent
+from patter_core.errors import PluginFailed, PluginNotFound
+from patter_core.leg import Leg
+from patter_core.registry import Registry
+from patter_core.testing.fakes import FakeEngine
+
+ENGINE = """
+from patter_core import hookimpl
+from patter_core.testing.fakes import FakeEngine
+
+class Engine(FakeEngine):
+    name = "{name}"
+
+@hookimpl
+def patter_engines():
+    return [Engine]
+"""
+
+
+class Site:
+    """A site-packages folder to which distributions are added as pip would leave them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def add(self, name: str, source: str, *, distribution: str = "") -> None:
+        distribution = distribution or f"patter-{name}"
+        module = f"plugin_{distribution.replace('-', '_')}"
+        (self.path / f"{module}.py").write_text(source)
+        info = self.path / f"{distribution.replace('-', '_')}-1.2.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n")
+        (info / "entry_points.txt").write_text(f"[patter]\n{name} = {module}\n")
+
+    def discover(self) -> Registry:
+        points = [
+            point
+            for dist in importlib_metadata.distributions(path=[str(self.path)])
+            for point in dist.entry_points.select(group="patter")
+        ]
+        return Registry.discover(reversed(points))
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    monkeypatch.syspath_prepend(tmp_path)
+    yield Site(tmp_path)
+    for module in [name for name in sys.modules if name.startswith("plugin_")]:
+        del sys.modules[module]
+
+
+def test_a_sound_plugin_is_joined(site: Site) -> None:
+    site.add("acme", ENGINE.format(name="acme"))
+    registry = site.discover()
+    (plugin,) = registry.plugins
+    assert plugin.joined
+    assert (plugin.name, plugin.distribution, plugin.version) == ("acme", "patter-acme", "1.2")
+    assert issubclass(registry.engine("acme"), FakeEngine)
+    assert registry.names("engine") == ["acme"]
+
+
+def test_plugins_are_sorted_whatever_the_order_they_are_found_in(site: Site) -> None:
+    for name in ("zeta", "alpha", "mid"):
+        site.add(name, ENGINE.format(name=name))
+    assert [plugin.name for plugin in site.discover().plugins] == ["alpha", "mid", "zeta"]
+
+
+OFFER = """
+from patter_core import Engine, hookimpl
+from patter_core.testing.fakes import FakeEngine, MemorySink
+
+{define}
+
+@hookimpl
+def patter_engines({arguments}):
+    return [{offer}]
+"""
+
+
+def offering(offer: str, define: str = "", arguments: str = "") -> str:
+    return OFFER.format(offer=offer, define=define, arguments=arguments)
+
+
+BROKEN = {
+    "import error": ("import nothing_of_that_name", "ModuleNotFoundError"),
+    "syntax error": ("def :", "SyntaxError"),
+    "exit at import": ("raise SystemExit(3)", "SystemExit"),
+    "wrong signature": (offering("", arguments="colour"), "PluginValidationError"),
+    "unknown hook": (offering("", define="@hookimpl\ndef patter_colours(): return []"), "PluginValidationError"),
+    "raising hook": (offering("1 / 0"), "ZeroDivisionError"),
+    "no engine": (offering("int"), "a subclass of Engine"),
+    "a sink offered as an engine": (offering("MemorySink"), "a subclass of Engine"),
+    "incomplete": (offering("E", "class E(Engine): name = 'bad'"), "open"),
+    "no name": (offering("E", "class E(FakeEngine): name = 'Bad Name'"), "no usable name"),
+    "another api": (offering("E", "class E(FakeEngine):\n  name = 'bad'\n  api_version = 99"), "another version"),
+}
+
+
+@pytest.mark.parametrize(("source", "said"), BROKEN.values(), ids=BROKEN.keys())
+def test_a_broken_plugin_is_recorded_and_the_others_are_joined(site: Site, source: str, said: str) -> None:
+    site.add("bad", source)
+    site.add("alpha", ENGINE.format(name="alpha"))
+    site.add("zeta", ENGINE.format(name="zeta"))
+    registry = site.discover()
+    assert {plugin.name: plugin.joined for plugin in registry.plugins} == {"alpha": True, "bad": False, "zeta": True}
+    assert said in registry.plugins[1].problem
+    assert registry.names("engine") == ["alpha", "zeta"]
+    with pytest.raises(PluginFailed, match="patter-bad") as caught:
+        registry.engine("bad")
+    assert caught.value.__cause__ is registry.plugins[1].cause
+
+
+def test_a_name_belongs_to_the_plugin_that_is_called_so(site: Site) -> None:
+    site.add("alpha", ENGINE.format(name="wanted"))
+    site.add("wanted", ENGINE.format(name="wanted"))
+    registry = site.discover()
+    assert [plugin.joined for plugin in registry.plugins] == [False, True]
+    assert "patter-wanted" in registry.plugins[0].problem
+    assert registry.engine("wanted").__module__ == "plugin_patter_wanted"
+
+
+def test_among_others_a_name_belongs_to_the_first(site: Site) -> None:
+    site.add("same", ENGINE.format(name="wanted"), distribution="a-dist")
+    site.add("same", ENGINE.format(name="wanted"), distribution="b-dist")
+    registry = site.discover()
+    assert [(plugin.distribution, plugin.joined) for plugin in registry.plugins] == [
+        ("a-dist", True),
+        ("b-dist", False),
+    ]
+
+
+def test_what_is_not_installed_is_told_with_what_to_install(site: Site) -> None:
+    with pytest.raises(PluginNotFound, match="pip install patter-acme"):
+        site.discover().carrier("acme")
+
+
+def test_kinds_are_kept_apart(site: Site) -> None:
+    site.add("acme", ENGINE.format(name="acme"))
+    with pytest.raises(PluginNotFound):
+        site.discover().carrier("acme")
+
+
+ROUTE = """
+from patter_core import Agent, hookimpl
+from patter_core.testing.fakes import FakeEngine
+
+@hookimpl
+def patter_route_call({arguments}):
+    {body}
+"""
+
+
+def test_a_route_hook_chooses_the_agent_and_one_that_raises_is_passed_over(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.add("alpha", ROUTE.format(arguments="leg", body="return Agent(engine=FakeEngine(), name=leg.call_id)"))
+    site.add("beta", ROUTE.format(arguments="leg", body="return None"))
+    site.add("gamma", ROUTE.format(arguments="leg", body="raise ValueError(leg)"))
+    site.add("delta", ROUTE.format(arguments="", body="return 'no agent'"))
+    agent = site.discover().route_call(Leg(carrier="fake", call_id="leg-1"))
+    assert isinstance(agent, Agent)
+    assert agent.name == "leg-1"
+    assert "gamma" in caplog.text
+
+
+def test_nobody_routes_without_plugins(site: Site) -> None:
+    assert site.discover().route_call(Leg(carrier="fake", call_id="leg-1")) is None
+
+
+def test_registries_share_nothing(site: Site) -> None:
+    empty = Registry()
+    site.add("acme", ENGINE.format(name="acme"))
+    assert site.discover().names("engine") == ["acme"]
+    assert empty.names("engine") == []
