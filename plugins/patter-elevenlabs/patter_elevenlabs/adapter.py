@@ -1,0 +1,212 @@
+"""The engine without a call: one conversation that is fed with bytes and read as events, for whoever owns the audio."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Generator
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypedDict, Unpack
+
+from patter_core.audio import AudioChunk
+from patter_core.errors import EngineError
+from patter_core.events import EngineEvent, Interruption, ResponseDone
+from patter_elevenlabs import wire
+from patter_elevenlabs.config import Service
+from patter_elevenlabs.formats import audio_format, conversion_hint
+from patter_elevenlabs.opening import open_session
+from patter_elevenlabs.session import ConvAISession
+
+if TYPE_CHECKING:  # loads numpy, which only a conversation that converts needs
+    from patter_core.audio.transcode import Transcoder
+
+__all__ = ["AdapterOptions", "ElevenLabsConvAIAdapter"]
+
+_logger = logging.getLogger(__name__)
+
+
+class AdapterOptions(TypedDict, total=False):
+    """The options of the factories: those of the class but the formats."""
+
+    voice_id: str
+    model_id: str
+    language: str
+    first_message: str
+    use_signed_url: bool
+    base_url: str
+
+
+class ElevenLabsConvAIAdapter:
+    """One conversation with an agent, in the audio formats that the caller of this class wants.
+
+    What the agent really speaks is told by the service when the conversation begins, and cannot be chosen here: where
+    it is something else, audio is converted on the way.
+
+    Args:
+        api_key: from ELEVENLABS_API_KEY if empty.
+        agent_id: from ELEVENLABS_AGENT_ID if empty.
+        voice_id: overrides the agent's voice.
+        model_id: kept for introspection; the service takes no model from a client.
+        language: overrides the agent's language.
+        first_message: overrides what the agent says first.
+        use_signed_url: fetch a short-lived URL for the conversation, so that the socket itself carries no key.
+        base_url: http(s)://host of a region, or of an emulator; from ELEVENLABS_BASE_URL if empty.
+        output_audio_format: what `receive_events` gives, by the service's name: `pcm_16000`, `ulaw_8000`, …
+        input_audio_format: what `send_audio` takes.
+
+    Raises:
+        ConfigurationError: the key or the agent's id is missing, or an option cannot be right.
+    """
+
+    def __init__(
+        self,
+        api_key: str = "",
+        agent_id: str = "",
+        *,
+        voice_id: str = "",
+        model_id: str = "",
+        language: str = "",
+        first_message: str = "",
+        use_signed_url: bool = False,
+        base_url: str = "",
+        output_audio_format: str = "pcm_16000",
+        input_audio_format: str = "pcm_16000",
+    ) -> None:
+        self._service = Service.resolve(
+            type(self).__name__, api_key=api_key, agent_id=agent_id, base_url=base_url, use_signed_url=use_signed_url
+        )
+        self.agent_id = self._service.agent_id
+        self.base_url = self._service.base_url
+        self.use_signed_url = use_signed_url
+        self.voice_id = voice_id
+        self.model_id = model_id
+        self.language = language
+        self.first_message = first_message
+        self.input_format = audio_format(input_audio_format)
+        self.output_format = audio_format(output_audio_format)
+        self._session: ConvAISession | None = None
+        self._inbound: Transcoder | None = None
+        self._outbound: Transcoder | None = None
+
+    @classmethod
+    def for_twilio(cls, api_key: str = "", agent_id: str = "", **options: Unpack[AdapterOptions]) -> Self:
+        """For Twilio's media streams: μ-law, 8 kHz, both ways."""
+        return cls(api_key, agent_id, output_audio_format="ulaw_8000", input_audio_format="ulaw_8000", **options)
+
+    @classmethod
+    def for_telnyx(cls, api_key: str = "", agent_id: str = "", **options: Unpack[AdapterOptions]) -> Self:
+        """For Telnyx's streams with PCMU, their default: μ-law, 8 kHz, both ways. For L16, use the bare constructor."""
+        return cls(api_key, agent_id, output_audio_format="ulaw_8000", input_audio_format="ulaw_8000", **options)
+
+    @property
+    def output_audio_format(self) -> str:
+        """What `receive_events` gives, by the service's name."""
+        return str(self.output_format)
+
+    @property
+    def input_audio_format(self) -> str:
+        """What `send_audio` takes, by the service's name."""
+        return str(self.input_format)
+
+    @property
+    def session(self) -> ConvAISession:
+        """The conversation.
+
+        Raises:
+            EngineError: there is none.
+        """
+        if self._session is None:
+            raise EngineError("The adapter is not connected.", remedy="Await connect() first, or use `async with`.")
+        return self._session
+
+    async def connect(self) -> None:
+        """Open a conversation, and return when the agent is ready for audio. After `close`, this opens another.
+
+        Raises:
+            EngineError: there is one already; or the service could not be reached in time, or refused.
+            AudioError: between the agent's format and the one that is wanted there is no conversion.
+        """
+        if self._session is not None:
+            raise EngineError("The adapter is connected already.", remedy="Close it first, or make a second adapter.")
+        initiation = wire.initiation(voice=self.voice_id, language=self.language, first_message=self.first_message)
+        session = await open_session(self._service, initiation)
+        agent, wanted = (session.input_format, session.output_format), (self.input_format, self.output_format)
+        if hint := conversion_hint(agent, wanted):
+            _logger.warning(hint)
+            from patter_core.audio.transcode import transcoder  # noqa: PLC0415 - loads numpy
+
+            try:
+                self._inbound = transcoder(self.input_format, session.input_format)
+                self._outbound = transcoder(session.output_format, self.output_format)
+            except BaseException:
+                await session.aclose()
+                raise
+        else:
+            self._inbound = self._outbound = None
+        self._session = session
+
+    def send_audio(self, audio: bytes) -> Awaitable[None]:
+        """Hand over the user's audio, in `input_audio_format`, at real-time pace and without gaps, silence included.
+
+        It is on its way when this returns: `await` it or not. What the service does not take in time is dropped,
+        the oldest first.
+
+        Raises:
+            EngineError: not connected.
+            AudioError: `audio` ends in the middle of a sample.
+        """
+        session = self.session
+        chunk: AudioChunk | None = AudioChunk(audio, self.input_format)
+        if self._inbound is not None and chunk is not None:
+            chunk = self._inbound.convert(chunk)
+        if chunk is not None:
+            session.send_audio(chunk)
+        return _Sent()
+
+    def receive_events(self) -> AsyncIterator[AudioChunk | EngineEvent]:
+        """What the agent says and does; each unpacks as `(type, payload)`. Ends when the conversation does.
+
+        Raises:
+            EngineError: not connected; or, while iterating: it ended otherwise than by the agent or `close`.
+        """
+        events = self.session.events()
+        return events if self._outbound is None else _converted(events, self._outbound)
+
+    async def close(self) -> None:
+        """End the conversation; again and at any time."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.aclose()
+
+    async def __aenter__(self) -> Self:
+        await self.connect()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.agent_id} {'connected' if self._session else 'not connected'}>"
+
+
+async def _converted(
+    events: AsyncIterator[AudioChunk | EngineEvent], outbound: Transcoder
+) -> AsyncIterator[AudioChunk | EngineEvent]:
+    async for event in events:
+        if isinstance(event, AudioChunk):
+            if (chunk := outbound.convert(event)) is not None:
+                yield chunk
+            continue
+        if isinstance(event, Interruption):
+            outbound.flush()  # what the filter held back is void too
+        elif isinstance(event, ResponseDone) and (rest := outbound.flush()) is not None:
+            yield rest
+        yield event
+
+
+class _Sent:
+    """Sending never waits, yet `await adapter.send_audio(…)` is what many will write."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield from ()

@@ -1,0 +1,109 @@
+"""Where the service is and who asks: the options that the engine and the adapter share, checked."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Self
+from urllib.parse import quote, urlsplit
+
+from patter_core.config import from_environment, required
+from patter_core.errors import ConfigurationError
+from patter_elevenlabs.wire import Variable
+
+__all__ = ["DEFAULT_BASE_URL", "Service", "check_variables"]
+
+DEFAULT_BASE_URL = "https://api.elevenlabs.io"
+"""The global region. Others, as the vendor documents them: api.us.elevenlabs.io, api.eu.residency.elevenlabs.io,
+api.in.residency.elevenlabs.io, api.sg.residency.elevenlabs.io."""
+
+_PATH = "/v1/convai/conversation"
+
+
+@dataclasses.dataclass(frozen=True)
+class Service:
+    """The service at one address, for one agent."""
+
+    api_key: str = dataclasses.field(repr=False)
+    agent_id: str
+    base_url: str
+    """http:// or https://, with host and port, without path."""
+    use_signed_url: bool = False
+    """Fetch a short-lived URL for each conversation, so that the socket itself carries no key."""
+
+    @classmethod
+    def resolve(
+        cls, owner: str, *, api_key: str = "", agent_id: str = "", base_url: str = "", use_signed_url: bool = False
+    ) -> Self:
+        """What was given, completed from the environment. `owner` is the class that the user wrote, for the errors.
+
+        Raises:
+            ConfigurationError: something is missing or cannot be right.
+        """
+        api_key = required(
+            api_key,
+            parameter=f"{owner}(api_key=…)",
+            variable="ELEVENLABS_API_KEY",
+            where="in the ElevenLabs dashboard under Developers, API keys; it needs the permission convai_write",
+        ).strip()
+        if not (api_key.isascii() and api_key.isprintable() and " " not in api_key):
+            raise ConfigurationError(
+                f"{owner}(api_key=…) is no API key.", expected="printable ASCII without spaces", got="something else"
+            )
+        agent_id = required(
+            agent_id,
+            parameter=f"{owner}(agent_id=…)",
+            variable="ELEVENLABS_AGENT_ID",
+            where="in the ElevenLabs dashboard on the agent's page; it begins with agent_",
+        ).strip()
+        base_url = from_environment(base_url, "ELEVENLABS_BASE_URL") or DEFAULT_BASE_URL
+        return cls(api_key, agent_id, _checked(base_url, owner), use_signed_url)
+
+    @property
+    def conversation_url(self) -> str:
+        """Where a conversation is opened, as ws:// or wss://."""
+        return f"ws{self.base_url.removeprefix('http')}{_PATH}?agent_id={quote(self.agent_id, safe='')}"
+
+    @property
+    def signed_url_url(self) -> str:
+        """Where a signed URL is fetched."""
+        return f"{self.base_url}{_PATH}/get-signed-url?agent_id={quote(self.agent_id, safe='')}"
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What proves who asks. Secret."""
+        return {"xi-api-key": self.api_key}
+
+
+def check_variables(variables: Mapping[str, Variable], owner: str) -> None:
+    """Check the names of dynamic variables.
+
+    Raises:
+        ConfigurationError: one is reserved by the service.
+    """
+    for name in variables:
+        if name.startswith("system__"):
+            raise ConfigurationError(
+                f"{owner}(dynamic_variables=…) sets a reserved name.",
+                expected="names that do not begin with system__",
+                got=name,
+            )
+
+
+def _checked(base_url: str, owner: str) -> str:
+    """The base URL without a trailing slash. An error does not show it: it may hold secrets."""
+    address = base_url.strip().rstrip("/")
+    try:
+        url = urlsplit(address)
+        sound = url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
+    except ValueError:  # brackets that do not match, a port that is none
+        sound = False
+    else:
+        sound = sound and address == f"{url.scheme}://{url.netloc}" and "@" not in url.netloc
+    if not sound:
+        raise ConfigurationError(
+            f"{owner}(base_url=…) is no address of the service.",
+            expected="http(s)://host or http(s)://host:port, with nothing after it, as in https://api.elevenlabs.io",
+            remedy="It is also read from the environment variable ELEVENLABS_BASE_URL.",
+        )
+    return address

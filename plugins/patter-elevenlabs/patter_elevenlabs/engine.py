@@ -1,0 +1,103 @@
+"""ElevenLabs Conversational AI as an engine: the class is the spec, an instance the user's configuration."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Mapping
+from typing import ClassVar
+
+from patter_core.engine import ConversationSetup, Engine, EngineSession
+from patter_elevenlabs import wire
+from patter_elevenlabs.config import Service, check_variables
+from patter_elevenlabs.formats import conversion_hint
+from patter_elevenlabs.opening import open_session
+
+__all__ = ["ElevenLabsConvAI"]
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ElevenLabsConvAI(Engine):
+    """An agent that was made in the ElevenLabs dashboard.
+
+    Everything but the key and the agent's id belongs to the agent; what is set here overrides it for the conversation,
+    and must be allowed in the agent's security settings. What is not set is not sent.
+
+    Raises:
+        ConfigurationError: the key or the agent's id is missing, or an option cannot be right.
+    """
+
+    api_key: str = dataclasses.field(default="", repr=False)
+    """From ELEVENLABS_API_KEY if empty."""
+    agent_id: str = ""
+    """From ELEVENLABS_AGENT_ID if empty."""
+    voice: str = ""
+    """The id of a voice."""
+    _: dataclasses.KW_ONLY
+    base_url: str = ""
+    """http(s)://host of a region, or of an emulator. From ELEVENLABS_BASE_URL if empty, else the global one."""
+    language: str = ""
+    """As the service writes it: `it`, `pt-br`."""
+    first_message: str = ""
+    """What the agent says first, unless `Patter.agent()` says otherwise."""
+    override_prompt: bool = False
+    """Send the agent's `system_prompt` as a real prompt override, instead of as its first message."""
+    dynamic_variables: Mapping[str, wire.Variable] = dataclasses.field(default_factory=dict, repr=False)
+    user_id: str = dataclasses.field(default="", repr=False)
+    custom_llm_extra_body: Mapping[str, object] = dataclasses.field(default_factory=dict, repr=False)
+    use_signed_url: bool = False
+    """Fetch a short-lived URL for each conversation, so that the socket itself carries no key."""
+
+    name: ClassVar[str] = "elevenlabs"
+    emulator: ClassVar[str] = "patter_elevenlabs.testing:ElevenLabsEmulator"
+
+    _service: Service = dataclasses.field(init=False, repr=False)
+    _said: set[str] = dataclasses.field(init=False, repr=False, default_factory=set)
+
+    def __post_init__(self) -> None:
+        owner = type(self).__name__
+        service = Service.resolve(
+            owner,
+            api_key=self.api_key,
+            agent_id=self.agent_id,
+            base_url=self.base_url,
+            use_signed_url=self.use_signed_url,
+        )
+        check_variables(self.dynamic_variables, owner)
+        for name in ("api_key", "agent_id", "base_url"):
+            object.__setattr__(self, name, getattr(service, name))
+        object.__setattr__(self, "_service", service)
+
+    async def open(self, setup: ConversationSetup) -> EngineSession:
+        session = await open_session(self._service, self._initiation(setup))
+        wanted = setup.preferred_format
+        if hint := conversion_hint((session.input_format, session.output_format), (wanted, wanted)):
+            self._say_once(logging.WARNING, hint)
+        return session
+
+    def _initiation(self, setup: ConversationSetup) -> wire.Initiation:
+        first_message = setup.first_message or self.first_message
+        if setup.system_prompt and not (first_message or self.override_prompt):
+            first_message = setup.system_prompt
+            self._say_once(
+                logging.INFO,
+                "An agent's prompt belongs to its ElevenLabs dashboard, so system_prompt is sent as the first message. "
+                "ElevenLabsConvAI(override_prompt=True) sends it as the prompt, to agents that allow this override.",
+            )
+        return wire.initiation(
+            voice=self.voice,
+            language=self.language,
+            first_message=first_message,
+            prompt=setup.system_prompt if self.override_prompt else "",
+            variables={**self.dynamic_variables, **setup.variables},
+            custom_llm_extra_body=self.custom_llm_extra_body,
+            user_id=self.user_id,
+        )
+
+    def _say_once(self, level: int, text: str) -> None:
+        """A hint is worth one line, not one a call."""
+        if text not in self._said:
+            self._said.add(text)
+            _logger.log(level, text)

@@ -1,0 +1,196 @@
+"""A live conversation: a socket, read by one task, and what that makes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+
+import anyio
+
+from patter_core.audio import AudioChunk, AudioFormat
+from patter_core.engine import EngineSession
+from patter_core.errors import AudioError, EngineError, SocketClosed
+from patter_core.events import EngineEvent, EngineTrouble, TranscriptInput
+from patter_core.websocket import EngineSocket
+from patter_elevenlabs import wire
+from patter_elevenlabs.endings import ending
+from patter_elevenlabs.inbox import Inbox
+from patter_elevenlabs.turns import Turns
+
+__all__ = ["ConvAISession"]
+
+_logger = logging.getLogger(__name__)
+
+
+class ConvAISession(EngineSession):
+    """A conversation whose metadata has come. Made by `open_session`.
+
+    One task of its own reads the socket as fast as it fills, whatever the consumer of `events()` does, so that pings
+    are answered at once and an interruption overtakes the audio that it makes void.
+    """
+
+    def __init__(
+        self,
+        socket: EngineSocket,
+        decoder: wire.Decoder,
+        *,
+        conversation_id: str,
+        input_format: AudioFormat,
+        output_format: AudioFormat,
+    ) -> None:
+        self._socket = socket
+        self._decoder = decoder
+        self._conversation_id = conversation_id
+        self._input_format = input_format
+        self._output_format = output_format
+        self._turns = Turns()
+        self._inbox = Inbox(self._turns.is_void)
+        self._loop = asyncio.get_running_loop()
+        self._silence: asyncio.TimerHandle | None = None
+        self._reader = self._loop.create_task(self._read(), name="elevenlabs reader")
+
+    @property
+    def conversation_id(self) -> str:
+        return self._conversation_id
+
+    @property
+    def input_format(self) -> AudioFormat:
+        return self._input_format
+
+    @property
+    def output_format(self) -> AudioFormat:
+        return self._output_format
+
+    @property
+    def dropped(self) -> int:
+        return self._socket.dropped
+
+    @property
+    def output_dropped(self) -> int:
+        """How many chunks of agent audio were dropped, oldest first, because nobody took them from `events()`."""
+        return self._inbox.dropped
+
+    @property
+    def oddities(self) -> Counter[wire.Oddity]:
+        """What the service sent that was not as it should be, counted."""
+        return self._decoder.oddities
+
+    def send_audio(self, chunk: AudioChunk) -> None:
+        self._socket.send_audio(wire.encode_audio(chunk.base64))
+
+    def events(self) -> AsyncIterator[AudioChunk | EngineEvent]:
+        return self._inbox
+
+    def send_dtmf(self, digit: str) -> None:
+        self.add_context(f"The caller pressed the key {digit} on the phone.")
+
+    def add_context(self, text: str) -> None:
+        self._send(wire.ContextualUpdate(text=text))
+
+    def send_user_message(self, text: str) -> None:
+        """Say something in the user's place, as text: the agent answers it."""
+        self._send(wire.UserMessage(text=text))
+
+    def user_activity(self) -> None:
+        """Tell the agent that the user is there, so that it does not prompt him."""
+        self._send(wire.UserActivity())
+
+    async def aclose(self) -> None:
+        self._inbox.end()
+        self._reader.cancel()
+        with anyio.CancelScope(shield=True):
+            await asyncio.wait((self._reader,))
+        await self._socket.aclose()
+
+    # --- what arrives ----------------------------------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        """Read to the end, whatever comes; see to it that the inbox ends too."""
+        error: EngineError | None = None
+        try:
+            while True:
+                self._take(self._decoder.decode(await self._socket.receive()))
+        except SocketClosed as closed:
+            error = ending(closed.code, closed.reason)
+        except Exception:  # the boundary of a call: a fault of ours ends one conversation, and tells its story
+            _logger.exception("A fault in reading from ElevenLabs ended conversation %s.", self._conversation_id)
+            error = EngineError("Reading from ElevenLabs failed.", remedy="This is a fault of ours: see the log.")
+        finally:
+            if self._silence is not None:
+                self._silence.cancel()
+            self._tell(self._turns.finish())
+            self._inbox.end(error)
+            if self.oddities:
+                _logger.info("Oddities of ElevenLabs in conversation %s: %s", self._conversation_id, self._odd_list())
+
+    def _take(self, message: wire.ServerMessage | wire.Ignored) -> None:
+        if type(message) is wire.Audio:
+            self._take_audio(message.event)
+            return
+        number = self._decoder.number
+        match message:
+            case wire.Ping(event=ping):
+                self._send(wire.Pong(event_id=ping.event_id))
+            case wire.Interruption(event=event):
+                self._tell(self._turns.interruption(number(event.event_id)))
+            case wire.UserTranscript(event=heard):
+                self._inbox.put(TranscriptInput(heard.text))
+            case wire.AgentResponse(event=said):
+                self._tell(self._turns.agent_response(said.text, number(said.event_id), self._loop.time()))
+                self._watch_silence()
+            case wire.Correction(event=really):
+                self._tell(self._turns.correction(really.text, really.original, number(really.event_id)))
+            case wire.ToolCall(event=call):
+                self._answer(call)
+            case wire.Error() as error:
+                self._inbox.put(EngineTrouble(error.text, error.label))
+            case _:  # metadata again, or what is passed over
+                pass
+
+    def _take_audio(self, event: wire.AudioEvent) -> None:
+        number = self._decoder.number(event.event_id)
+        if self._turns.is_void(number):
+            return
+        try:
+            chunk = AudioChunk.from_base64(event.base64, self._output_format)
+        except AudioError:
+            self._decoder.oddities[wire.Oddity.BAD_AUDIO] += 1
+            return
+        if not chunk.size:
+            return
+        before = self._turns.audio(number, self._loop.time())
+        if before:
+            self._tell(before)
+            self._watch_silence()
+        self._inbox.put(chunk, number)
+
+    def _answer(self, call: wire.ToolCallEvent) -> None:
+        """A tool that nobody offers is answered too, or the agent would wait for it."""
+        if call.expects_response:
+            result = f"There is no client tool {call.tool_name}."
+            self._send(wire.ToolResult(tool_call_id=call.tool_call_id, result=result, is_error=True))
+
+    # --- means -----------------------------------------------------------------------------------------------------
+
+    def _send(self, message: wire.ClientMessage) -> None:
+        self._socket.send(wire.encode(message))
+
+    def _tell(self, events: Sequence[EngineEvent]) -> None:
+        for event in events:
+            self._inbox.put(event)
+
+    def _watch_silence(self) -> None:
+        """One timer for a whole response: it looks when the silence might be over, and again if audio came since."""
+        due = self._turns.due
+        if self._silence is None and due is not None:
+            self._silence = self._loop.call_at(due, self._look)
+
+    def _look(self) -> None:
+        self._silence = None
+        self._tell(self._turns.elapsed(self._loop.time()))
+        self._watch_silence()
+
+    def _odd_list(self) -> str:
+        return ", ".join(f"{count} × {oddity.value}" for oddity, count in sorted(self.oddities.items()))

@@ -1,0 +1,246 @@
+"""One conversation, as the emulated service sees it: the record of it, and the means of an agent to take part."""
+
+from __future__ import annotations
+
+import binascii
+import contextlib
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import NoReturn
+
+import anyio
+import msgspec
+
+from patter_core.audio import AudioFormat
+from patter_elevenlabs import wire
+
+__all__ = ["Conversation", "ConversationOver", "ConversationSocket"]
+
+
+class ConversationOver(Exception):
+    """One side has closed the conversation: nothing more can be done in it. The emulator catches it."""
+
+
+class ConversationSocket(msgspec.Struct, frozen=True):
+    """The socket, as far as a conversation needs it."""
+
+    send: Callable[[str], Awaitable[None]]
+    close: Callable[[int, str], Awaitable[None]]
+
+
+class Conversation:
+    """The record of a conversation, for tests, and its stage, for agents.
+
+    Time is the event loop's. `heard` is what arrived, sample by sample; `said` what was sent, by event id.
+    """
+
+    def __init__(
+        self,
+        socket: ConversationSocket,
+        *,
+        conversation_id: str,
+        input_format: AudioFormat,
+        output_format: AudioFormat,
+        client_events: frozenset[str],
+        chunk_ms: float,
+        pace: float,
+    ) -> None:
+        self.conversation_id = conversation_id
+        self.input_format = input_format
+        self.output_format = output_format
+        self.initiation = wire.Initiation()
+        """What the client opened with."""
+        self.initiation_json = b""
+        """The same, as it came."""
+        self.ready = False
+        """The metadata is sent."""
+        self.heard = bytearray()
+        """Every byte of caller audio, in order."""
+        self.heard_sizes: list[int] = []
+        """The size of each message with caller audio, in bytes."""
+        self.said: dict[int, bytearray] = {}
+        """Every byte of agent audio, by event id, in the order of sending."""
+        self.messages: list[wire.ClientMessage] = []
+        """Everything from the client but audio and the initiation."""
+        self.pings: dict[wire.EventId, float] = {}
+        """When each ping was sent."""
+        self.pongs: dict[wire.EventId, float] = {}
+        """When each was answered."""
+        self.interruptions: list[int] = []
+        """Event ids."""
+        self.close_code: int | None = None
+        """None while it is open; 1006 if there was no close frame."""
+        self.close_reason = ""
+        self.closed_by = ""
+        """`client` or `service`."""
+        self._socket = socket
+        self._client_events = client_events
+        self._chunk_ms = chunk_ms
+        self._pace = pace
+        self._last_id = 0
+        self._live_id: int | None = None
+        self._playing_until = -math.inf
+        self._speech: anyio.CancelScope | None = None
+        self._response: tuple[int, str, float] | None = None
+        self._changed = anyio.Event()
+
+    # --- what can be asked -----------------------------------------------------------------------------------------
+
+    @property
+    def agent_audio(self) -> bytes:
+        """All that was said, in order."""
+        return b"".join(bytes(self.said[event_id]) for event_id in self.said)
+
+    @property
+    def unplayed_ms(self) -> float:
+        """How much of what was sent cannot have been played yet: it comes faster than it plays."""
+        return max(0.0, self._playing_until - anyio.current_time()) * 1000
+
+    @property
+    def speaking(self) -> bool:
+        """Can the agent be heard at this moment?"""
+        return self.unplayed_ms > 0
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until something that is recorded here makes it true."""
+        while not condition():
+            await self._changed.wait()
+
+    async def caller_audio(self) -> AsyncIterator[bytes]:
+        """What the caller says, piece by piece, from the beginning on."""
+        taken = 0
+        while True:
+            await self.until(lambda: len(self.heard) > taken)  # noqa: B023 - it is meant to see it grow
+            piece = bytes(memoryview(self.heard)[taken:])
+            taken += len(piece)
+            yield piece
+
+    # --- what can be done ------------------------------------------------------------------------------------------
+
+    def new_id(self) -> int:
+        """The next event id."""
+        self._last_id += 1
+        return self._last_id
+
+    async def send(self, message: wire.ServerMessage | str) -> None:
+        """Send a message, or any text. A type that the agent's `client_events` do not name is left out.
+
+        Raises:
+            ConversationOver: the conversation is.
+        """
+        if self.close_code is not None:
+            raise ConversationOver
+        if isinstance(message, str):
+            await self._socket.send(message)
+        elif message.__struct_config__.tag in self._client_events or isinstance(message, wire.Error | wire.ToolCall):
+            await self._socket.send(msgspec.json.encode(message).decode())
+
+    async def send_metadata(self) -> None:
+        """Say that the conversation is ready for audio."""
+        event = wire.MetadataEvent(
+            conversation_id=self.conversation_id,
+            agent_output_audio_format=str(self.output_format),
+            user_input_audio_format=str(self.input_format),
+        )
+        self.ready = True
+        await self.send(wire.Metadata(event))
+
+    async def send_audio(self, audio: bytes, event_id: int) -> None:
+        """Send agent audio, and keep in mind how long it plays."""
+        base64 = binascii.b2a_base64(audio, newline=False).decode()
+        await self.send(wire.Audio(wire.AudioEvent(base64=base64, event_id=event_id)))
+        self.said.setdefault(event_id, bytearray()).extend(audio)
+        start = max(self._playing_until, anyio.current_time())
+        self._playing_until = start + self.output_format.duration_ms(len(audio)) / 1000
+        self.notify()
+
+    async def say(self, text: str, audio: bytes) -> None:
+        """Speak, faster than it plays, until all is sent or `interrupt` stops it."""
+        event_id = self._live_id or self.new_id()
+        self._live_id = None
+        self._response = (event_id, text, self.output_format.duration_ms(len(audio)))
+        await self.send(wire.AgentResponse(wire.AgentResponseEvent(text=text, event_id=event_id)))
+        size = self.output_format.size(self._chunk_ms)
+        with anyio.CancelScope() as self._speech:
+            for start in range(0, len(audio), size):
+                piece = audio[start : start + size]
+                await self.send_audio(piece, event_id)
+                await anyio.sleep(self.output_format.duration_ms(len(piece)) / 1000 / self._pace)
+
+    async def interrupt(self) -> None:
+        """Stop speaking, and say so; what is said next has the interruption's event id, which is live."""
+        if self._speech is not None:
+            self._speech.cancel()
+        unplayed, self._playing_until = self.unplayed_ms, -math.inf
+        event_id = self._live_id = self.new_id()
+        self.interruptions.append(event_id)
+        await self.send(wire.Interruption(wire.Numbered(event_id=event_id)))
+        if self._response is not None:
+            spoken_id, text, whole_ms = self._response
+            sent_ms = self.output_format.duration_ms(len(self.said.get(spoken_id, b"")))
+            said = _beginning(text, (sent_ms - unplayed) / whole_ms if whole_ms else 0.0)
+            correction = wire.CorrectionEvent(text=said, original=text, event_id=spoken_id)
+            await self.send(wire.Correction(correction))
+        self.notify()
+
+    async def ping(self) -> None:
+        """Ask for a pong."""
+        event_id = self.new_id()
+        latency = self._latency_ms()
+        self.pings[event_id] = anyio.current_time()
+        await self.send(wire.Ping(wire.PingEvent(event_id=event_id, ping_ms=latency)))
+
+    async def close(self, code: int, reason: str = "") -> NoReturn:
+        """End the conversation.
+
+        Raises:
+            ConversationOver: always, so that an agent need not return by itself.
+        """
+        if self.close_code is None:
+            self.over(code, reason, by="service")
+            await self._socket.close(code, reason)
+        raise ConversationOver
+
+    async def abandon(self) -> None:
+        """End the conversation because its script failed, as the service does when something fails inside."""
+        with contextlib.suppress(ConversationOver):
+            await self.close(1011, "Internal error")
+
+    # --- what the emulator notes -----------------------------------------------------------------------------------
+
+    def hear(self, audio: bytes) -> None:
+        """Note caller audio."""
+        self.heard += audio
+        self.heard_sizes.append(len(audio))
+        self.notify()
+
+    def note(self, message: wire.ClientMessage) -> None:
+        """Note another message of the client."""
+        if isinstance(message, wire.Pong):
+            self.pongs.setdefault(message.event_id, anyio.current_time())
+        self.messages.append(message)
+        self.notify()
+
+    def over(self, code: int, reason: str, *, by: str) -> None:
+        """Note the end; the first is the one that counts."""
+        if self.close_code is None:
+            self.close_code, self.close_reason, self.closed_by = code, reason, by
+            self.notify()
+
+    def notify(self) -> None:
+        """Something has changed: wake whoever waits for it."""
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    def _latency_ms(self) -> float | None:
+        if not self.pongs:
+            return None
+        event_id = next(reversed(self.pongs))
+        return (self.pongs[event_id] - self.pings[event_id]) * 1000
+
+
+def _beginning(text: str, share: float) -> str:
+    """As many of the words as were heard."""
+    words = text.split()
+    heard = words[: int(len(words) * max(0.0, share))]
+    return " ".join(heard) + "…" if len(heard) < len(words) else text

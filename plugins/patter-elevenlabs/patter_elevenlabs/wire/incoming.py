@@ -1,0 +1,268 @@
+"""What the service sends, sans-IO. Source: the vendor's published schemas and the code of its SDKs.
+
+It is read leniently, since the service adds message types and fields as it likes, and since nothing that arrives may
+end a call: `Decoder.decode` never raises.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter
+from typing import Annotated, get_args
+
+import msgspec
+
+__all__ = [
+    "PASSED_OVER",
+    "AgentResponse",
+    "AgentResponseEvent",
+    "Audio",
+    "AudioEvent",
+    "ClientError",
+    "Correction",
+    "CorrectionEvent",
+    "Decoder",
+    "Error",
+    "ErrorEvent",
+    "EventId",
+    "Ignored",
+    "Interruption",
+    "Metadata",
+    "MetadataEvent",
+    "Numbered",
+    "Oddity",
+    "Ping",
+    "PingEvent",
+    "ServerMessage",
+    "ToolCall",
+    "ToolCallEvent",
+    "UserTranscript",
+    "UserTranscriptEvent",
+]
+
+EventId = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | str | None
+"""As it came: a number, and now and then a string of digits, or nothing. Pongs give it back unchanged."""
+
+
+class Numbered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    event_id: EventId = None
+
+
+class _Server(msgspec.Struct, frozen=True, tag_field="type", gc=False):
+    """A message of the service. Its substance is in `event`, whatever the service calls that field."""
+
+
+class MetadataEvent(msgspec.Struct, frozen=True, kw_only=True):
+    conversation_id: str = ""
+    agent_output_audio_format: str = "pcm_16000"
+    user_input_audio_format: str = "pcm_16000"
+
+
+class Metadata(_Server, frozen=True, tag="conversation_initiation_metadata"):
+    """The conversation is ready for audio, in these formats."""
+
+    event: MetadataEvent = msgspec.field(name="conversation_initiation_metadata_event")
+
+
+class PingEvent(Numbered, frozen=True):
+    ping_ms: float | None = None
+    """A latency that the service measured; not a wish for delay."""
+
+
+class Ping(_Server, frozen=True, tag="ping"):
+    event: PingEvent = msgspec.field(name="ping_event")
+
+
+class AudioEvent(Numbered, frozen=True):
+    base64: str = msgspec.field(name="audio_base_64")
+
+
+class Audio(_Server, frozen=True, tag="audio"):
+    """Agent audio. The alignment that may come with it is skipped, not built."""
+
+    event: AudioEvent = msgspec.field(name="audio_event")
+
+
+class Interruption(_Server, frozen=True, tag="interruption"):
+    event: Numbered = msgspec.field(name="interruption_event")
+
+
+class UserTranscriptEvent(Numbered, frozen=True):
+    text: str = msgspec.field(name="user_transcript")
+
+
+class UserTranscript(_Server, frozen=True, tag="user_transcript"):
+    event: UserTranscriptEvent = msgspec.field(name="user_transcription_event")
+
+
+class AgentResponseEvent(Numbered, frozen=True):
+    text: str = msgspec.field(name="agent_response")
+
+
+class AgentResponse(_Server, frozen=True, tag="agent_response"):
+    """The full text of a turn; comes with its first audio."""
+
+    event: AgentResponseEvent = msgspec.field(name="agent_response_event")
+
+
+class CorrectionEvent(Numbered, frozen=True):
+    text: str = msgspec.field(name="corrected_agent_response")
+    original: str = msgspec.field(name="original_agent_response", default="")
+
+
+class Correction(_Server, frozen=True, tag="agent_response_correction"):
+    """What was really said of an interrupted turn."""
+
+    event: CorrectionEvent = msgspec.field(name="agent_response_correction_event")
+
+
+class ToolCallEvent(Numbered, frozen=True):
+    tool_name: str
+    tool_call_id: str
+    parameters: msgspec.Raw = msgspec.Raw(b"{}")
+    """JSON, to be read by whoever knows the tool's arguments."""
+    expects_response: bool = True
+
+
+class ToolCall(_Server, frozen=True, tag="client_tool_call"):
+    event: ToolCallEvent = msgspec.field(name="client_tool_call")
+
+
+class ErrorEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    code: int | str | None = None
+    message: str | None = None
+    reason: str | None = None
+    error_type: str | None = None
+    error_name: str | None = None
+
+
+class Error(_Server, frozen=True, kw_only=True, omit_defaults=True, tag="error"):
+    """An error, in any of the shapes that were seen: under `error_event`, under `client_error_event`, or flat."""
+
+    error_event: ErrorEvent | None = None
+    client_error_event: ErrorEvent | None = None
+    code: int | str | None = None
+    message: str | None = None
+
+    @property
+    def details(self) -> ErrorEvent:
+        """The error, whichever shape it came in."""
+        return self.error_event or self.client_error_event or ErrorEvent(code=self.code, message=self.message)
+
+    @property
+    def text(self) -> str:
+        """What it says, in the best words it has."""
+        of = self.details
+        return of.message or of.reason or of.error_type or of.error_name or "The service reports an unnamed error."
+
+    @property
+    def label(self) -> str:
+        """Its code as text; "" if it has none."""
+        code = self.details.code
+        return "" if code is None else str(code)
+
+
+class ClientError(Error, frozen=True, tag="client_error"):
+    """The same under another name."""
+
+
+class Ignored(msgspec.Struct, frozen=True):
+    """A message that changes nothing here."""
+
+    type: str
+    """"" where there was none."""
+
+
+PASSED_OVER = frozenset(
+    {
+        "agent_chat_response_part",
+        "agent_response_complete",  # not always prompt: the silence watcher decides
+        "agent_tool_request",
+        "agent_tool_response",
+        "agent_typing",
+        "asr_initiation_metadata",
+        "context_usage",
+        "guardrail_triggered",
+        "mcp_connection_status",
+        "mcp_tool_call",
+        "queue_status",
+        "tentative_user_transcript",
+        "vad_score",
+    }
+)
+"""Types that are known and not used; beside them, whatever starts with `internal_`."""
+
+ServerMessage = (
+    AgentResponse
+    | Audio
+    | ClientError
+    | Correction
+    | Error
+    | Interruption
+    | Metadata
+    | Ping
+    | ToolCall
+    | UserTranscript
+)
+
+
+class Oddity(enum.StrEnum):
+    """What was not as it should be and was survived."""
+
+    MALFORMED = "malformed message"
+    UNKNOWN_TYPE = "unknown message type"
+    MISSING_ID = "missing event id"
+    STRING_ID = "event id as a string"
+    BAD_AUDIO = "audio that cannot be read"
+
+
+_TYPES = frozenset(str(kind.__struct_config__.tag) for kind in get_args(ServerMessage))
+
+
+class _Probe(msgspec.Struct):
+    type: str = ""
+
+
+_decoder: msgspec.json.Decoder[ServerMessage] = msgspec.json.Decoder(ServerMessage)
+_decode = _decoder.decode
+_probe = msgspec.json.Decoder(_Probe).decode
+_UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
+
+
+class Decoder:
+    """Reads what the service sends, and counts what is odd about it."""
+
+    def __init__(self) -> None:
+        self.oddities: Counter[Oddity] = Counter()
+
+    def decode(self, message: bytes | str) -> ServerMessage | Ignored:
+        """Read one message. Never raises: what is unknown or cannot be read is `Ignored`, and counted."""
+        try:
+            return _decode(message)
+        except _UNREADABLE:
+            return self._ignored(message)
+
+    def number(self, event_id: EventId) -> int | None:
+        """The id as a number, which can be compared; None if it has none."""
+        if type(event_id) is int:
+            return event_id
+        if event_id is None:
+            self.oddities[Oddity.MISSING_ID] += 1
+            return None
+        self.oddities[Oddity.STRING_ID] += 1
+        try:
+            return int(event_id)
+        except ValueError:
+            return None
+
+    def _ignored(self, message: bytes | str) -> Ignored:
+        try:
+            found = _probe(message).type
+        except _UNREADABLE:
+            self.oddities[Oddity.MALFORMED] += 1
+            return Ignored("")
+        if found in _TYPES:
+            self.oddities[Oddity.MALFORMED] += 1  # a type we know, in a shape that we do not
+        elif found not in PASSED_OVER and not found.startswith("internal_"):
+            self.oddities[Oddity.UNKNOWN_TYPE] += 1
+        return Ignored(found)

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from patter_core.audio import PCM16_16000, ULAW_8000, AudioFormat
+from patter_core.engine import ConversationSetup, Engine
+from patter_core.errors import ConfigurationError
+from patter_core.leg import Leg
+from patter_elevenlabs import ElevenLabsConvAI, wire
+from patter_elevenlabs.testing import Behaviour, ElevenLabsEmulator
+
+pytestmark = pytest.mark.anyio
+
+
+def setup(
+    *, format: AudioFormat = ULAW_8000, system_prompt: str = "", first_message: str = "", visits: int | None = None
+) -> ConversationSetup:
+    return ConversationSetup(
+        leg=Leg(carrier="test", call_id="c1"),
+        preferred_format=format,
+        system_prompt=system_prompt,
+        first_message=first_message,
+        variables={} if visits is None else {"visits": visits},
+    )
+
+
+async def opened(engine: ElevenLabsConvAI, emulator: ElevenLabsEmulator, of: ConversationSetup) -> wire.Initiation:
+    session = await engine.open(of)
+    await session.aclose()
+    return emulator.conversations[-1].initiation
+
+
+def agent_override(initiation: wire.Initiation) -> wire.AgentOverride:
+    assert initiation.conversation_config_override is not None
+    assert initiation.conversation_config_override.agent is not None
+    return initiation.conversation_config_override.agent
+
+
+def test_it_reads_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ELEVENLABS_API_KEY", "sk_secret")
+    monkeypatch.setenv("ELEVENLABS_AGENT_ID", "agent_env")
+    engine = ElevenLabsConvAI()
+    assert isinstance(engine, Engine)
+    assert (engine.api_key, engine.agent_id, engine.voice) == ("sk_secret", "agent_env", "")
+    assert ElevenLabsConvAI("sk_1", "agent_1", "v1").voice == "v1"
+
+
+def test_what_is_missing_is_named() -> None:
+    with pytest.raises(ConfigurationError, match=r"ElevenLabsConvAI\(api_key=…\).*ELEVENLABS_API_KEY"):
+        ElevenLabsConvAI()
+    with pytest.raises(ConfigurationError, match=r"ElevenLabsConvAI\(agent_id=…\).*ELEVENLABS_AGENT_ID"):
+        ElevenLabsConvAI(api_key="sk_secret")
+
+
+def test_no_secret_is_in_the_repr() -> None:
+    engine = ElevenLabsConvAI(
+        "sk_secret",
+        "agent_1",
+        user_id="u_secret",
+        dynamic_variables={"a": "v_secret"},
+        custom_llm_extra_body={"b": "x_secret"},
+    )
+    assert "secret" not in repr(engine)
+    assert "agent_1" in repr(engine)
+
+
+def test_reserved_variables_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match="system__"):
+        ElevenLabsConvAI("sk", "agent_1", dynamic_variables={"system__x": 1})
+
+
+async def test_nothing_set_is_nothing_sent() -> None:
+    async with ElevenLabsEmulator() as emulator:
+        assert await opened(emulator.engine(), emulator, setup()) == wire.Initiation()
+
+
+async def test_what_is_set_is_sent() -> None:
+    async with ElevenLabsEmulator() as emulator:
+        engine = ElevenLabsConvAI(
+            emulator.api_key,
+            emulator.agent_id,
+            "v1",
+            base_url=emulator.base_url,
+            language="it",
+            first_message="Ciao!",
+            dynamic_variables={"name": "Ada", "visits": 1},
+            user_id="u1",
+        )
+        assert await opened(engine, emulator, setup(visits=2)) == wire.initiation(
+            voice="v1",
+            language="it",
+            first_message="Ciao!",
+            variables={"name": "Ada", "visits": 2},
+            user_id="u1",
+        )
+
+
+async def test_the_first_message_of_the_agent_comes_before_that_of_the_engine() -> None:
+    async with ElevenLabsEmulator() as emulator:
+        engine = ElevenLabsConvAI(
+            emulator.api_key, emulator.agent_id, base_url=emulator.base_url, first_message="of the engine"
+        )
+        assert agent_override(await opened(engine, emulator, setup())).first_message == "of the engine"
+        sent = await opened(engine, emulator, setup(first_message="of the agent", system_prompt="Be kind."))
+        assert agent_override(sent) == wire.AgentOverride(first_message="of the agent")
+
+
+async def test_a_system_prompt_becomes_the_first_message_and_is_explained_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "patter_elevenlabs")
+    async with ElevenLabsEmulator() as emulator:
+        engine = emulator.engine()
+        for _ in range(2):
+            sent = await opened(engine, emulator, setup(system_prompt="You are kind."))
+            assert agent_override(sent) == wire.AgentOverride(first_message="You are kind.")
+    assert [record.message.count("override_prompt") for record in caplog.records] == [1]
+    assert "kind" not in caplog.text
+
+
+async def test_override_prompt_sends_a_real_prompt() -> None:
+    async with ElevenLabsEmulator() as emulator:
+        engine = ElevenLabsConvAI(emulator.api_key, emulator.agent_id, base_url=emulator.base_url, override_prompt=True)
+        sent = agent_override(await opened(engine, emulator, setup(system_prompt="Be kind.", first_message="Hi")))
+        assert sent == wire.AgentOverride("Hi", "", wire.PromptOverride("Be kind."))
+
+
+async def test_formats_that_are_not_the_line_s_are_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    async with ElevenLabsEmulator(Behaviour(output_format="pcm_16000")) as emulator:
+        engine = emulator.engine()
+        for _ in range(2):
+            session = await engine.open(setup())
+            assert (session.input_format, session.output_format) == (ULAW_8000, PCM16_16000)
+            await session.aclose()
+        emulator.behaviour = Behaviour()
+        await opened(emulator.engine(), emulator, setup())
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert "pcm_16000" in record.message
+    assert "μ-law" in record.message

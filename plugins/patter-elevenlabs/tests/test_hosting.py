@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import contextlib
+import json
+
+import anyio
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from patter_elevenlabs import wire
+from patter_elevenlabs.testing import Behaviour, Conversation, ElevenLabsEmulator
+
+pytestmark = pytest.mark.anyio
+
+PATH = "/v1/convai/conversation"
+INIT = '{"type":"conversation_initiation_client_data"}'
+
+
+def dial(emulator: ElevenLabsEmulator, agent_id: str = "agent_emulated", key: str = "emulated-key") -> connect:
+    url = f"ws{emulator.base_url.removeprefix('http')}{PATH}?agent_id={agent_id}"
+    return connect(url, additional_headers={"xi-api-key": key})
+
+
+async def closed(client: ClientConnection) -> tuple[int, str]:
+    """How the service closes."""
+    with anyio.fail_after(5), contextlib.suppress(ConnectionClosed):
+        while True:
+            await client.recv()
+    assert client.close_code is not None
+    return client.close_code, client.close_reason or ""
+
+
+async def silent(_: Conversation) -> None:
+    """Say nothing."""
+
+
+async def test_metadata_follows_the_initiation() -> None:
+    behaviour = Behaviour(agent=silent, input_format="pcm_16000", output_format="pcm_44100")
+    async with ElevenLabsEmulator(behaviour) as emulator, dial(emulator) as client:
+        await client.send(INIT)
+        message = json.loads(await client.recv())
+    event = message["conversation_initiation_metadata_event"]
+    assert message["type"] == "conversation_initiation_metadata"
+    assert event["user_input_audio_format"] == "pcm_16000"
+    assert event["agent_output_audio_format"] == "pcm_44100"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        '{"type":"novelty"}',
+        "{not json",
+        b"\x00\x01",
+        '{"user_audio_chunk":"***"}',
+        '{"type":"pong","event_id":99}',
+        INIT,
+    ],
+)
+async def test_what_the_service_does_not_know_closes_with_1008(message: str | bytes) -> None:
+    async with ElevenLabsEmulator(Behaviour(agent=silent)) as emulator, dial(emulator) as client:
+        await client.send(INIT)
+        await client.recv()
+        await client.send(message)
+        assert (await closed(client))[0] == 1008
+        talk = await emulator.conversation()
+        assert (talk.close_code, talk.closed_by) == (1008, "service")
+
+
+async def test_the_initiation_must_come_first_and_in_time() -> None:
+    async with ElevenLabsEmulator(Behaviour(init_patience=0.2)) as emulator:
+        async with dial(emulator) as client:
+            await client.send('{"user_audio_chunk":"/w=="}')
+            assert (await closed(client))[0] == 1008
+        async with dial(emulator) as client:
+            assert (await closed(client))[0] == 1008
+
+
+async def test_audio_before_the_metadata_is_refused() -> None:
+    async def slow(_: Conversation) -> None:
+        await anyio.sleep_forever()
+
+    async with ElevenLabsEmulator(Behaviour(before_metadata=slow)) as emulator, dial(emulator) as client:
+        await client.send(INIT)
+        await client.send('{"user_audio_chunk":"/w=="}')
+        assert (await closed(client))[0] == 1008
+
+
+async def test_an_override_that_is_not_allowed_closes_after_the_metadata() -> None:
+    behaviour = Behaviour(agent=silent, allowed_overrides=frozenset({"language"}))
+    async with ElevenLabsEmulator(behaviour) as emulator, dial(emulator) as client:
+        await client.send(wire.encode(wire.initiation(language="it", voice="v1")).decode())
+        assert json.loads(await client.recv())["type"] == "conversation_initiation_metadata"
+        assert await closed(client) == (1008, "Override for field 'voice_id' is not allowed by config.")
+
+
+async def test_a_missing_pong_ends_the_conversation() -> None:
+    behaviour = Behaviour(agent=silent, ping_interval=0.05, pong_patience=0.1)
+    async with ElevenLabsEmulator(behaviour) as emulator, dial(emulator) as client:
+        await client.send(INIT)
+        assert (await closed(client))[0] == 1002
+
+
+async def test_pings_tell_the_latency_that_was_measured() -> None:
+    async with ElevenLabsEmulator(Behaviour(agent=silent, ping_interval=0.05)) as emulator, dial(emulator) as client:
+        await client.send(INIT)
+        await client.recv()
+        latencies: list[float | None] = []
+        with anyio.fail_after(5):
+            while latencies[-1:] in ([], [None]):
+                event = json.loads(await client.recv())["ping_event"]
+                latencies.append(event.get("ping_ms"))
+                await client.send(json.dumps({"type": "pong", "event_id": event["event_id"]}))
+    assert latencies[0] is None
+    assert (latencies[-1] or 0) > 0
+
+
+async def test_how_the_client_left_is_recorded() -> None:
+    async with ElevenLabsEmulator(Behaviour(agent=silent)) as emulator:
+        async with dial(emulator) as client:
+            await client.send(INIT)
+            await client.recv()
+            await client.close(4001, "Enough")
+        talk = await emulator.conversation()
+        with anyio.fail_after(5):
+            await talk.until(lambda: talk.close_code is not None)
+        assert (talk.close_code, talk.close_reason, talk.closed_by) == (4001, "Enough", "client")
+
+
+async def test_only_the_agent_s_client_events_are_sent() -> None:
+    async def agent(talk: Conversation) -> None:
+        await talk.send(wire.UserTranscript(wire.UserTranscriptEvent(text="not sent", event_id=1)))
+        await talk.send(wire.Error(message="sent"))
+        await talk.close(1000)
+
+    behaviour = Behaviour(agent=agent, client_events=frozenset({"conversation_initiation_metadata"}))
+    async with ElevenLabsEmulator(behaviour) as emulator, dial(emulator) as client:
+        await client.send(INIT)
+        kinds = [json.loads(message)["type"] async for message in client]
+    assert kinds == ["conversation_initiation_metadata", "error"]

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import anyio
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from patter_core.errors import EngineError, EngineRefused, EngineTimeout
+from patter_core.server.serving import serve_app
+from patter_elevenlabs.config import Service
+from patter_elevenlabs.rest import signed_url
+from patter_elevenlabs.testing import ElevenLabsEmulator
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_fresh_url_for_each_attempt() -> None:
+    async with ElevenLabsEmulator() as emulator:
+        service = Service(emulator.api_key, emulator.agent_id, emulator.base_url)
+        first, second = await signed_url(service), await signed_url(service)
+    assert first.startswith("ws://127.0.0.1:")
+    assert first != second
+    assert emulator.api_key not in first
+
+
+@pytest.mark.parametrize(
+    ("api_key", "agent_id", "status", "remedy"),
+    [("wrong", "agent_emulated", 401, "ELEVENLABS_API_KEY"), ("emulated-key", "wrong", 404, "ELEVENLABS_AGENT_ID")],
+)
+async def test_a_refusal_says_what_to_check(api_key: str, agent_id: str, status: int, remedy: str) -> None:
+    async with ElevenLabsEmulator() as emulator:
+        with pytest.raises(EngineRefused, match=remedy) as error:
+            await signed_url(Service(api_key, agent_id, emulator.base_url))
+    assert (error.value.status, error.value.retry) == (status, False)
+
+
+async def test_an_answer_that_makes_no_sense() -> None:
+    async def nonsense(_: Request) -> Response:
+        return PlainTextResponse("hello")
+
+    path = "/v1/convai/conversation/get-signed-url"
+    async with serve_app(Starlette(routes=[Route(path, nonsense)])) as base_url:
+        with pytest.raises(EngineError, match="without a signed URL"):
+            await signed_url(Service("key", "agent", base_url))
+
+
+async def test_no_answer_in_time() -> None:
+    async def stall(_: Request) -> Response:
+        await anyio.sleep(0.5)
+        return PlainTextResponse("too late")
+
+    path = "/v1/convai/conversation/get-signed-url"
+    async with serve_app(Starlette(routes=[Route(path, stall)])) as base_url:
+        with pytest.raises(EngineTimeout):
+            await signed_url(Service("key", "agent", base_url), timeout=0.1)
+
+
+async def test_nobody_there() -> None:
+    async with ElevenLabsEmulator() as emulator:
+        base_url = emulator.base_url
+    with pytest.raises(EngineError, match="cannot be reached") as error:
+        await signed_url(Service("key", "agent", base_url))
+    assert error.value.retry

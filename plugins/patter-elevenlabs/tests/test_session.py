@@ -1,0 +1,301 @@
+from __future__ import annotations
+
+import base64
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+import anyio
+import pytest
+
+from patter_core.audio import PCM16_16000, ULAW_8000, AudioChunk
+from patter_core.errors import EngineLost, EngineRefused
+from patter_core.events import (
+    EngineEvent,
+    EngineTrouble,
+    Interruption,
+    ResponseDone,
+    ResponseStart,
+    TranscriptCorrection,
+    TranscriptInput,
+    TranscriptOutput,
+)
+from patter_elevenlabs import wire
+from patter_elevenlabs.config import Service
+from patter_elevenlabs.inbox import AUDIO_LIMIT
+from patter_elevenlabs.opening import open_session
+from patter_elevenlabs.session import ConvAISession
+from patter_elevenlabs.testing import DEFAULT_CLIENT_EVENTS, AgentScript, Behaviour, Conversation, ElevenLabsEmulator
+
+pytestmark = pytest.mark.anyio
+
+Item = AudioChunk | EngineEvent
+
+
+@contextlib.asynccontextmanager
+async def conversing(behaviour: Behaviour) -> AsyncIterator[tuple[ConvAISession, Conversation]]:
+    async with ElevenLabsEmulator(behaviour) as emulator:
+        service = Service(emulator.api_key, emulator.agent_id, emulator.base_url)
+        session = await open_session(service, wire.initiation())
+        try:
+            with anyio.fail_after(10):
+                yield session, await emulator.conversation()
+        finally:
+            await session.aclose()
+
+
+async def all_of(agent: AgentScript) -> list[Item]:
+    """Everything that a session tells of a script that ends with a close of its own."""
+    async with conversing(Behaviour(agent=agent)) as (session, _):
+        return [item async for item in session.events()]
+
+
+async def until(events: AsyncIterator[Item], found: Callable[[Item], bool]) -> list[Item]:
+    taken = []
+    async for item in events:
+        taken.append(item)
+        if found(item):
+            break
+    return taken
+
+
+def audio(data: bytes, event_id: wire.EventId = 1) -> wire.Audio:
+    return wire.Audio(wire.AudioEvent(base64=base64.b64encode(data).decode(), event_id=event_id))
+
+
+def told(items: list[Item]) -> list[EngineEvent | bytes]:
+    """The same, with audio as the bytes that it is."""
+    return [item.data if isinstance(item, AudioChunk) else item for item in items]
+
+
+async def test_formats_and_id_come_from_the_metadata() -> None:
+    async with conversing(Behaviour(input_format="pcm_16000", output_format="ulaw_8000")) as (session, talk):
+        assert session.conversation_id == talk.conversation_id
+        assert session.input_format == PCM16_16000
+        assert session.output_format == ULAW_8000
+
+
+async def test_a_response_from_start_to_done() -> None:
+    async def agent(talk: Conversation) -> None:
+        await talk.send(wire.AgentResponse(wire.AgentResponseEvent(text="Hello", event_id=1)))
+        await talk.send(audio(b"one"))
+        await talk.send(audio(b"two"))
+
+    async with conversing(Behaviour(agent=agent)) as (session, _):
+        started = anyio.current_time()
+        items = await until(session.events(), lambda item: isinstance(item, ResponseDone))
+        assert anyio.current_time() - started >= 0.4
+    assert told(items) == [ResponseStart("Hello"), TranscriptOutput("Hello", "1"), b"one", b"two", ResponseDone()]
+
+
+async def test_what_the_user_said() -> None:
+    async def agent(talk: Conversation) -> None:
+        await talk.send(wire.UserTranscript(wire.UserTranscriptEvent(text="Good evening", event_id=1)))
+        await talk.close(1000)
+
+    assert await all_of(agent) == [TranscriptInput("Good evening")]
+
+
+async def test_after_an_interruption_only_audio_with_a_smaller_id_is_void() -> None:
+    async def agent(talk: Conversation) -> None:
+        await talk.send(audio(b"before", 1))
+        await talk.send(wire.Interruption(wire.Numbered(event_id=3)))
+        await talk.send(audio(b"late", 2))
+        await talk.send(audio(b"late too", "2"))
+        await talk.send(audio(b"live", 3))
+        await talk.send(audio(b"nameless", None))
+        await talk.close(1000)
+
+    items = told(await all_of(agent))
+    cut = items.index(Interruption())
+    assert items[cut:] == [
+        Interruption(),
+        ResponseDone(),
+        ResponseStart(""),
+        b"live",
+        b"nameless",
+        ResponseDone(),
+    ]
+
+
+async def test_an_interruption_overtakes_audio_that_nobody_has_taken() -> None:
+    async def agent(talk: Conversation) -> None:
+        for _ in range(100):
+            await talk.send(audio(b"never to be heard", 1))
+        await talk.send(wire.Interruption(wire.Numbered(event_id=2)))
+        await talk.ping()
+
+    async with conversing(Behaviour(agent=agent, ping_interval=60)) as (session, talk):
+        await talk.until(lambda: len(talk.pongs) == 2)  # all before it has been read by now
+        items = await until(session.events(), lambda item: isinstance(item, Interruption))
+    assert items == [ResponseStart(""), Interruption()]
+
+
+async def test_a_correction_replaces_what_was_said() -> None:
+    async def agent(talk: Conversation) -> None:
+        event = wire.CorrectionEvent(text="One", original="One two three", event_id=1)
+        await talk.send(wire.Correction(event))
+        await talk.close(1000)
+
+    async with conversing(
+        Behaviour(agent=agent, client_events=DEFAULT_CLIENT_EVENTS | {"agent_response_correction"})
+    ) as (session, _):
+        items = [item async for item in session.events()]
+    assert items == [TranscriptCorrection("One", "One two three", "1")]
+
+
+async def test_caller_audio_arrives_whole_and_in_order() -> None:
+    frames = [bytes([number]) * 160 for number in range(50)]
+    async with conversing(Behaviour()) as (session, talk):
+        for frame in frames:
+            session.send_audio(AudioChunk(frame, ULAW_8000))
+        await talk.until(lambda: len(talk.heard_sizes) == 50)
+        assert bytes(talk.heard) == b"".join(frames)
+        assert session.dropped == 0
+
+
+async def test_pings_are_answered_although_nobody_takes_events() -> None:
+    async def silent(_: Conversation) -> None:
+        """Say nothing."""
+
+    async with conversing(Behaviour(agent=silent, ping_interval=0.02)) as (_, talk):
+        await talk.until(lambda: len(talk.pongs) >= 5)
+        assert set(talk.pongs) <= set(talk.pings)
+
+
+async def test_a_pong_gives_back_the_id_that_came() -> None:
+    async def agent(talk: Conversation) -> None:
+        talk.pings["p1"] = anyio.current_time()
+        await talk.send(wire.Ping(wire.PingEvent(event_id="p1")))
+        await talk.until(lambda: "p1" in talk.pongs)
+        await talk.close(1000)
+
+    assert await all_of(agent) == []
+
+
+async def test_every_error_is_one_event_and_the_conversation_goes_on() -> None:
+    async def agent(talk: Conversation) -> None:
+        await talk.send(wire.Error(error_event=wire.ErrorEvent(code=1011, message="Busy")))
+        await talk.send('{"type":"error","message":"Flat"}')
+        await talk.send(wire.UserTranscript(wire.UserTranscriptEvent(text="Hello?", event_id=1)))
+        await talk.close(1000)
+
+    assert await all_of(agent) == [EngineTrouble("Busy", "1011"), EngineTrouble("Flat"), TranscriptInput("Hello?")]
+
+
+async def test_oddities_are_counted_and_survived() -> None:
+    async def agent(talk: Conversation) -> None:
+        await talk.send("{not json")
+        await talk.send('{"type":"novelty"}')
+        await talk.send('{"type":"vad_score","vad_score_event":{"vad_score":0.5}}')
+        await talk.send('{"type":"audio","audio_event":{"audio_base_64":"***","event_id":1}}')
+        await talk.send('{"type":"audio","audio_event":{"audio_base_64":"","event_id":1}}')
+        await talk.send(audio(b"x", None))
+        await talk.send(audio(b"y", "7"))
+        await talk.close(1000)
+
+    async with conversing(Behaviour(agent=agent)) as (session, _):
+        items = [item async for item in session.events()]
+        assert session.oddities == {
+            wire.Oddity.MALFORMED: 1,
+            wire.Oddity.UNKNOWN_TYPE: 1,
+            wire.Oddity.BAD_AUDIO: 1,
+            wire.Oddity.MISSING_ID: 1,
+            wire.Oddity.STRING_ID: 1,
+        }
+    assert told(items) == [ResponseStart(""), b"x", b"y", ResponseDone()]
+
+
+async def test_first_audio_of_more_than_a_mebibyte_is_taken() -> None:
+    speech = bytes(1_500_000)
+
+    async def agent(talk: Conversation) -> None:
+        await talk.send(audio(speech))
+        await talk.close(1000)
+
+    assert told(await all_of(agent)) == [ResponseStart(""), speech, ResponseDone()]
+
+
+async def test_a_consumer_that_stops_costs_bounded_memory_and_the_oldest_audio() -> None:
+    piece = 2**20
+
+    async def agent(talk: Conversation) -> None:
+        for number in range(AUDIO_LIMIT // piece + 3):
+            await talk.send(audio(bytes([number]) * piece))
+        await talk.ping()
+        await talk.until(lambda: len(talk.pongs) == 2)  # the service's own and this: all before it has been read
+        await talk.close(1000)
+
+    async with conversing(Behaviour(agent=agent, ping_interval=60)) as (session, talk):
+        await talk.until(lambda: talk.close_code is not None)
+        assert session.output_dropped == 3
+        chunks = [item async for item in session.events() if isinstance(item, AudioChunk)]
+    assert [chunk.data[0] for chunk in chunks] == [*range(3, AUDIO_LIMIT // piece + 3)]
+
+
+async def test_a_tool_that_nobody_offers_is_answered_so_that_the_agent_does_not_wait() -> None:
+    async def agent(talk: Conversation) -> None:
+        unanswered = wire.ToolCallEvent(tool_name="log", tool_call_id="t0", expects_response=False)
+        await talk.send(wire.ToolCall(unanswered))
+        await talk.send(wire.ToolCall(wire.ToolCallEvent(tool_name="weather", tool_call_id="t1")))
+        await talk.until(lambda: any(isinstance(message, wire.ToolResult) for message in talk.messages))
+        await talk.close(1000)
+
+    async with conversing(Behaviour(agent=agent, ping_interval=60)) as (session, talk):
+        assert [item async for item in session.events()] == []
+        results = [message for message in talk.messages if isinstance(message, wire.ToolResult)]
+    assert [(result.tool_call_id, result.is_error) for result in results] == [("t1", True)]
+    assert "weather" in results[0].result
+
+
+async def test_the_text_side() -> None:
+    async with conversing(Behaviour(ping_interval=60)) as (session, talk):
+        session.send_dtmf("5")
+        session.add_context("It rains.")
+        session.send_user_message("Hello")
+        session.user_activity()
+        await talk.until(lambda: wire.UserActivity() in talk.messages)
+        texts = [message for message in talk.messages if not isinstance(message, wire.Pong)]
+    assert texts == [
+        wire.ContextualUpdate(text="The caller pressed the key 5 on the phone."),
+        wire.ContextualUpdate(text="It rains."),
+        wire.UserMessage(text="Hello"),
+        wire.UserActivity(),
+    ]
+
+
+async def test_an_end_that_the_agent_did_not_choose_is_raised_after_all_events() -> None:
+    async def agent(talk: Conversation) -> None:
+        await talk.send(audio(b"x"))
+        await talk.close(1011, "Internal")
+
+    async with conversing(Behaviour(agent=agent)) as (session, _):
+        items = await until(session.events(), lambda item: isinstance(item, ResponseDone))
+        with pytest.raises(EngineLost) as error:
+            await anext(session.events())
+    assert error.value.retry
+    assert told(items) == [ResponseStart(""), b"x", ResponseDone()]
+
+
+async def test_a_refused_override_names_the_field() -> None:
+    async with ElevenLabsEmulator(Behaviour(allowed_overrides=frozenset())) as emulator:
+        service = Service(emulator.api_key, emulator.agent_id, emulator.base_url)
+        session = await open_session(service, wire.initiation(language="it"))
+        with anyio.fail_after(5), pytest.raises(EngineRefused, match="language"):
+            await until(session.events(), lambda _: False)
+        await session.aclose()
+
+
+async def test_closing_ends_the_events_of_whoever_reads_them_and_may_be_done_twice() -> None:
+    async def silent(_: Conversation) -> None:
+        """Say nothing."""
+
+    async with conversing(Behaviour(agent=silent)) as (session, talk):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(until, session.events(), lambda _: False)
+            await anyio.wait_all_tasks_blocked()
+            await session.aclose()
+            await session.aclose()
+        session.send_audio(AudioChunk(bytes(160), ULAW_8000))
+        session.add_context("Nobody hears this.")
+        await talk.until(lambda: talk.close_code is not None)
+        assert (talk.close_code, talk.closed_by) == (1000, "client")

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from patter_core.events import (
+    EngineEvent,
+    Interruption,
+    ResponseDone,
+    ResponseStart,
+    TranscriptCorrection,
+    TranscriptOutput,
+)
+from patter_elevenlabs.turns import SILENCE, Turns
+
+
+def test_a_response_starts_with_its_text() -> None:
+    turns = Turns()
+    assert [*turns.agent_response("Hello", 1, 0.0)] == [ResponseStart("Hello"), TranscriptOutput("Hello", "1")]
+    assert not turns.audio(1, 0.1)
+
+
+def test_or_with_its_audio_and_then_the_text_follows() -> None:
+    turns = Turns()
+    assert [*turns.audio(1, 0.0)] == [ResponseStart("")]
+    assert [*turns.agent_response("Hello", 1, 0.1)] == [TranscriptOutput("Hello", "1")]
+
+
+def test_it_is_done_when_nothing_has_come_for_a_while() -> None:
+    turns = Turns()
+    turns.agent_response("Hello", 1, 0.0)
+    turns.audio(1, 1.0)
+    assert not turns.elapsed(1.0 + SILENCE - 0.01)
+    assert [*turns.elapsed(1.0 + SILENCE)] == [ResponseDone()]
+    assert not turns.elapsed(99.0)
+
+
+def test_it_tells_when_to_look_again() -> None:
+    turns = Turns()
+    turns.audio(1, 1.0)
+    dues = [turns.due]
+    turns.elapsed(9.0)
+    assert [*dues, turns.due] == [1.0 + SILENCE, None]
+
+
+def test_audio_that_comes_after_the_pause_starts_the_response_again() -> None:
+    turns = Turns()
+    turns.agent_response("Hello", 1, 0.0)
+    turns.elapsed(2.0)
+    assert [*turns.audio(1, 3.0)] == [ResponseStart("Hello")]
+    turns.elapsed(5.0)
+    assert [*turns.audio(2, 6.0)] == [ResponseStart("")]
+
+
+def test_the_next_response_ends_the_one_before() -> None:
+    turns = Turns()
+    turns.agent_response("One", 1, 0.0)
+    turns.audio(1, 0.0)
+    assert [*turns.agent_response("Two", 2, 0.1)] == [
+        ResponseDone(),
+        ResponseStart("Two"),
+        TranscriptOutput("Two", "2"),
+    ]
+
+
+def test_an_interruption_ends_it_and_goes_first() -> None:
+    turns = Turns()
+    turns.audio(1, 0.0)
+    assert [*turns.interruption(2)] == [Interruption(), ResponseDone()]
+    assert [*turns.interruption(3)] == [Interruption()]
+
+
+def test_only_audio_with_a_smaller_id_than_the_largest_interrupted_is_void() -> None:
+    turns = Turns()
+    assert not turns.is_void(0)
+    turns.interruption(5)
+    turns.interruption(3)
+    assert turns.is_void(4)
+    assert not turns.is_void(5)
+    assert not turns.is_void(6)
+
+
+def test_audio_without_an_id_is_never_void_and_an_interruption_without_one_voids_nothing() -> None:
+    turns = Turns()
+    turns.interruption(None)
+    assert not turns.is_void(0)
+    turns.interruption(5)
+    assert not turns.is_void(None)
+
+
+def test_the_text_of_a_response_that_was_cut_off_before_it_started_starts_nothing() -> None:
+    turns = Turns()
+    turns.interruption(5)
+    assert [*turns.agent_response("Too late", 4, 0.0)] == [TranscriptOutput("Too late", "4")]
+    assert turns.due is None
+
+
+def test_a_correction_names_the_turn_that_it_replaces() -> None:
+    assert [*Turns().correction("One", "One two", 4)] == [TranscriptCorrection("One", "One two", "4")]
+
+
+_ids = st.none() | st.integers(0, 5)
+_moves = st.lists(st.tuples(st.sampled_from(["audio", "text", "interruption", "tick"]), _ids, st.floats(0, 1)))
+
+
+@given(_moves)
+def test_starts_and_dones_take_turns_whatever_comes(moves: list[tuple[str, int | None, float]]) -> None:
+    turns, now = Turns(), 0.0
+    kinds: list[EngineEvent] = []
+    for move, event_id, later in moves:
+        now += later
+        match move:
+            case "audio":
+                kinds += [] if turns.is_void(event_id) else turns.audio(event_id, now)
+            case "text":
+                kinds += turns.agent_response("…", event_id, now)
+            case "interruption":
+                kinds += turns.interruption(event_id)
+            case _:
+                kinds += turns.elapsed(now)
+    kinds += turns.finish()
+    frame = [event.kind for event in kinds if isinstance(event, ResponseStart | ResponseDone)]
+    assert frame == ["response_start", "response_done"] * (len(frame) // 2)
