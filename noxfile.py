@@ -81,6 +81,7 @@ def wheels(session: nox.Session) -> None:
     shutil.rmtree(outside, ignore_errors=True)
     for name in PLUGINS:
         shutil.copytree(ROOT / "plugins" / name / "tests", outside / name / "tests")
+        shutil.copy(ROOT / "plugins" / name / "README.md", outside / name)  # whose code is run, too
         session.chdir(outside / name)
         session.run(
             python, "-P", "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), f"--rootdir={outside / name}",
@@ -93,4 +94,4 @@ def wheels(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Measure what a frame costs, against a bare relay: `nox -s bench -- --calls 50 --seconds 20`."""
     install_tree(session)
-    session.run("python", "tests/bench/run.py", *session.posargs)
+    session.run("python", "-m", "tests.bench.run", *session.posargs)

@@ -52,9 +52,12 @@ def demo(registry: Registry, *, carrier: str, engine: str, out: Path) -> None:
     if ended is None or not lines:
         console.print("[red]The call did not go through.[/] The lines above say how far it came.")
         sys.exit(1)
+    table = metrics_table(ended.metrics)
+    with (out / "metrics.txt").open("w", encoding="utf-8") as file:
+        Console(file=file, width=100).print(table)
     console.print()
-    console.print(metrics_table(ended.metrics))
-    console.print(f"\n[bold]{out / 'call.wav'}[/] caller left, agent right\n[bold]{out / 'transcript.txt'}[/]")
+    console.print(table)
+    console.print(f"\n[bold]{out}[/] holds call.wav (caller left, agent right), transcript.txt and metrics.txt")
 
 
 async def _call(
