@@ -1,0 +1,148 @@
+"""`python -m tests.bench.run`: what a frame costs, against a bare relay and a naive bridge in the same run."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from pathlib import Path
+
+import click
+import msgspec
+from rich.console import Console
+
+from tests.bench.control import cores
+from tests.bench.measure import Plan, Sample, run
+from tests.bench.plot import svg
+from tests.bench.protocol import Profile
+from tests.bench.report import Report, table
+from tests.bench.target import TARGETS
+
+RAMP = (10, 50, 100, 150, 200, 250, 300, 350, 400, 500, 600, 800)
+RAMP_SECONDS = 5.0
+RAMP_TRIES = 3
+"""Of a step, before it counts as too much: a neighbour on the machine is no limit of the target."""
+TOO_LATE_MS = 20.0
+"""p99 of the added latency at which a core is full."""
+_FORMATS = ("ulaw_8000", "pcm_16000")
+
+console = Console()
+
+
+@click.command()
+@click.option("--calls", default=100, show_default=True, help="At once.")
+@click.option("--seconds", default=10.0, show_default=True, help="That are measured, after the warm-up.")
+@click.option("--rounds", default=3, show_default=True, help="Of all targets in turn; figures are medians.")
+@click.option(
+    "--profile",
+    type=click.Choice([profile.value for profile in Profile]),
+    default=Profile.WORST.value,
+    show_default=True,
+)
+@click.option("--engine-format", type=click.Choice(_FORMATS), default="ulaw_8000", show_default=True,
+              help="Of the agent; the bare relay and the naive bridge always get ulaw_8000.")  # fmt: skip
+@click.option("--targets", default=",".join(TARGETS), show_default=True, help="Which, and in which order.")
+@click.option("--interruptions", default=300, show_default=True, help="Of the agent, after each run in the worst case.")
+@click.option("--ramp", is_flag=True, help="More and more calls, until p99 of the added latency passes 20 ms.")
+@click.option("--quick", is_flag=True, help="About a minute; only whether every frame crosses as it should.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures there.")
+@click.option("--plot", "plot_file", type=click.Path(dir_okay=False, path_type=Path), help="Write an SVG there.")
+def main(
+    *,
+    calls: int,
+    seconds: float,
+    rounds: int,
+    profile: str,
+    engine_format: str,
+    targets: str,
+    interruptions: int,
+    ramp: bool,
+    quick: bool,
+    json_file: Path | None,
+    plot_file: Path | None,
+) -> None:
+    """Measure CPU per frame, added latency, memory and barge-in. Fails if any frame is lost, altered or out of order,
+    and says so if the load generator was too busy to be believed."""
+    names = targets.split(",")
+    if unknown := sorted(set(names) - set(TARGETS)):
+        raise click.BadParameter(f"{', '.join(unknown)}: there are {', '.join(TARGETS)}", param_hint="--targets")
+    if len(cores()) < 2:
+        console.print("[yellow]Load and target share a core here: figures are rough.[/]")
+    plan = Plan(
+        calls=calls, seconds=seconds, profile=Profile(profile), engine_format=engine_format, interruptions=interruptions
+    )
+    if quick:
+        samples = _quick(names)
+    elif ramp:
+        samples = _ramp(names, plan)
+    else:
+        samples = [_run(name, plan) for _, name in itertools.product(range(rounds), names)]
+    console.print(table(samples))
+    if json_file is not None:
+        json_file.write_bytes(Report.of(samples).json())
+    if plot_file is not None:
+        plot_file.write_text(svg(samples), encoding="utf-8")
+    if ramp:
+        for name in names:
+            most = max((sample.plan.calls for sample in samples if sample.target == name), default=0)
+            console.print(f"{name}: {most} calls on one core with p99 of the added latency within {TOO_LATE_MS:g} ms")
+    sys.exit(_verdict(samples, strict=not quick))
+
+
+def _quick(names: list[str]) -> list[Sample]:
+    """Each target in the worst case; the other profiles and formats for the one that differs in them."""
+    plain = Plan(calls=5, seconds=2.0, profile=Profile.WORST, engine_format=_FORMATS[0], interruptions=50)
+    samples = [_run(name, plain) for name in names]
+    for profile, format in itertools.product(Profile, _FORMATS):
+        if (profile, format) != (plain.profile, plain.engine_format) and "patter" in names:
+            other = msgspec.structs.replace(plain, seconds=6.0, profile=profile, engine_format=format)
+            samples.append(_run("patter", other))
+    return samples
+
+
+def _ramp(names: list[str], plan: Plan) -> list[Sample]:
+    """The steps that each target could carry: beyond them audio may rightly be shed."""
+    samples: list[Sample] = []
+    for name in names:
+        for calls in RAMP:
+            step = msgspec.structs.replace(plan, calls=calls, seconds=RAMP_SECONDS, interruptions=0)
+            tries = (_run(name, step) for _ in range(RAMP_TRIES))
+            sample = next((sample for sample in tries if _carried(sample)), None)
+            if sample is None:
+                break
+            samples.append(sample)
+    return samples
+
+
+def _carried(sample: Sample) -> bool:
+    return sample.valid and sample.p99_ms <= TOO_LATE_MS
+
+
+def _run(name: str, plan: Plan) -> Sample:
+    """One run, the baselines without conversion; interruptions only where each frame can be told from the next."""
+    format = plan.engine_format if name == "patter" else _FORMATS[0]
+    times = plan.interruptions if format == _FORMATS[0] and plan.profile is Profile.WORST else 0
+    own = msgspec.structs.replace(plan, engine_format=format, interruptions=times)
+    sample = run(name, own)
+    console.print(
+        f"{name:7} {own.calls:4} calls  {own.profile:7} {own.engine_format:9}  {sample.cpu_us_a_frame:6.1f} μs a frame"
+        f"  p99 {sample.p99_ms:6.2f} ms  {sample.fault_count} faults  generator {sample.generator_cpu:4.0%}",
+        highlight=False,
+    )
+    return sample
+
+
+def _verdict(samples: list[Sample], *, strict: bool) -> int:
+    """0 if all is well, 1 if audio was wrong, 2 if the load generator was too busy."""
+    faulty = [sample for sample in samples if sample.fault_count or sample.lost]
+    for sample in faulty:
+        console.print(f"[red]{sample.target}: {sample.fault_count} faults, {sample.lost} lost.[/]")
+        for fault in sample.faults[:5]:
+            console.print(f"  {fault}", highlight=False)
+    busy = [sample for sample in samples if not sample.valid]
+    for sample in busy:
+        console.print(f"[yellow]{sample.target} with {sample.plan.calls} calls: the load generator was too busy.[/]")
+    return 1 if faulty else 2 if busy and strict else 0
+
+
+if __name__ == "__main__":
+    main()

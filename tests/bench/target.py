@@ -1,0 +1,51 @@
+"""What is measured, as a process of its own: `python -m tests.bench.target NAME ENGINE_URL CORE`."""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import uvloop
+from starlette.applications import Starlette
+
+from patter_core.server.serving import serve_app
+from tests.bench.control import pin, serve
+from tests.bench.naive import naive_app
+from tests.bench.ours import patter_app
+from tests.bench.protocol import Usage, UsageAsked
+from tests.bench.relay import bare_app
+
+__all__ = ["TARGETS"]
+
+TARGETS: dict[str, Callable[[str], Starlette]] = {"bare": bare_app, "naive": naive_app, "patter": patter_app}
+
+_STATM = Path("/proc/self/statm")
+
+
+async def main(name: str, engine_url: str, core: int) -> None:
+    pin(core)
+    async with serve_app(TARGETS[name](engine_url)) as url:
+        await serve(url, _usage)
+
+
+async def _usage(line: bytes) -> Usage:
+    if msgspec.json.decode(line, type=UsageAsked).collect:
+        gc.collect()
+    system_s = resource.getrusage(resource.RUSAGE_SELF).ru_stime
+    return Usage(cpu_s=time.process_time(), system_s=system_s, wall_s=time.perf_counter(), rss_bytes=_rss())
+
+
+def _rss() -> int:
+    if not _STATM.exists():
+        return 0
+    return int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+if __name__ == "__main__":
+    uvloop.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))

@@ -1,0 +1,75 @@
+"""The benchmark itself, so that it cannot rot: two calls for a second or some with each target, every frame checked."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+class _Latency(msgspec.Struct):
+    p50: float
+    p99: float
+
+
+class _Sample(msgspec.Struct):
+    target: str
+    frames: int
+    lost: int
+    fault_count: int
+    cpu_us_a_frame: float
+    to_engine: _Latency
+    to_caller: _Latency
+    barge_in: _Latency | None
+
+
+class _Report(msgspec.Struct):
+    samples: list[_Sample]
+
+
+def _bench(*options: str, out: Path) -> dict[str, _Sample]:
+    command = [sys.executable, "-m", "tests.bench.run", "--calls", "2", "--seconds", "1", "--rounds", "1", *options]
+    done = subprocess.run(
+        [*command, "--json", str(out / "bench.json"), "--plot", str(out / "bench.svg")],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (out / "bench.svg").read_text().startswith("<svg")
+    report = msgspec.json.decode((out / "bench.json").read_bytes(), type=_Report)
+    return {sample.target: sample for sample in report.samples}
+
+
+@pytest.mark.slow
+def test_every_frame_crosses_each_target_unaltered_and_an_interruption_clears(tmp_path: Path) -> None:
+    found = _bench("--interruptions", "20", out=tmp_path)
+    assert list(found) == ["bare", "naive", "patter"]
+    for sample in found.values():
+        assert sample.frames > 2 * 2 * 1 * 50 * 0.8  # calls, directions, seconds, frames; less if the machine is busy
+        assert sample.fault_count == sample.lost == 0
+        assert sample.cpu_us_a_frame > 0
+        assert sample.to_engine.p50 > 0
+        assert sample.to_caller.p50 > 0
+        assert sample.barge_in is not None
+
+
+@pytest.mark.slow
+def test_converted_audio_is_all_there_and_sounds_as_it_should(tmp_path: Path) -> None:
+    found = _bench("--targets", "patter", "--engine-format", "pcm_16000", out=tmp_path)
+    assert found["patter"].fault_count == found["patter"].lost == 0
+    assert found["patter"].barge_in is None  # what an interruption voids in a converter cannot be told apart by message
+
+
+@pytest.mark.slow
+def test_audio_in_bursts_crosses_unaltered(tmp_path: Path) -> None:
+    found = _bench("--targets", "patter", "--profile", "service", "--seconds", "3", out=tmp_path)
+    assert found["patter"].frames > 2 * 3 * 50 * 0.8
+    assert found["patter"].fault_count == found["patter"].lost == 0
