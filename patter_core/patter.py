@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 
 import anyio
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from patter_core.agent import Agent
 from patter_core.call.state import Deadlines
@@ -118,7 +118,7 @@ class Patter:
         self._agents[name] = agent
         return agent
 
-    def asgi(self, agent: Agent | None = None) -> Starlette:
+    def asgi(self, agent: Agent | None = None) -> ASGIApp:
         """The ASGI app that answers this phone: to be served as it is, or mounted in another app.
 
         Args:

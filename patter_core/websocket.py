@@ -1,23 +1,37 @@
-"""A WebSocket client for engines, whose sending never waits.
+"""A WebSocket client for engines that neither waits to send nor makes anybody wait to be read.
 
-The `websockets` library opens, reads, keeps alive and closes. Only sending is ours, because a carrier's frames cannot
-wait for an engine: `ClientConnection.send` awaits a slow peer, while `send_audio` writes through the library's sans-IO
-protocol if the peer keeps up, and otherwise keeps the newest audio and drops the oldest.
+The `websockets` library opens, keeps alive and closes, and its protocol reads and checks every frame. Two things are
+ours, because a carrier's frames cannot wait for an engine, and because they come fifty times a second:
+
+* **Sending.** `ClientConnection.send` awaits a slow peer. `send_audio` writes at once if the peer keeps up, else it
+  keeps the newest audio and drops the oldest. Masks are cut from a store of random bytes; the library asks the kernel
+  for four bytes a frame, which costs a good part of what the write itself does.
+* **Receiving.** `deliver` hands a message to a callback as soon as the protocol has read it: no queue and no task stand
+  between. Until then `receive` gives what came.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import struct
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import anyio
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
-from websockets.protocol import State
+from websockets.exceptions import InvalidStatus, WebSocketException
+from websockets.frames import Frame, Opcode
+from websockets.protocol import Event, State
 
 from patter_core.errors import EngineError, EngineRefused, EngineTimeout, SocketClosed
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # no compiled wheel for this platform
+    from websockets.utils import apply_mask
 
 __all__ = ["EngineSocket"]
 
@@ -25,16 +39,49 @@ _WRITE_LIMIT = 8 * 1024
 """Bytes in our own buffer from which on the peer counts as slow: 0.7 s of audio."""
 _CONTROL_LIMIT = 512 * 1024
 """Bytes in our own buffer from which on a peer that reads nothing, yet makes us answer, is given up."""
+_UNREAD_LIMIT = 16
+"""Messages that wait for `receive` before the socket is no longer read."""
 _KEEPALIVE = 5.0
 """Seconds between pings of the WebSocket protocol, and until an unanswered one ends the connection."""
 _CLOSE_TIMEOUT = 2.0
+_MASKS = 4096
+"""Bytes of randomness that are fetched at once: masks for 1024 frames."""
+
+_DATA = frozenset({Opcode.TEXT, Opcode.BINARY, Opcode.CONT})
+_FIN_TEXT, _MASKED = 0x81, 0x80
+_head_short, _head_medium, _head_long = struct.Struct("!BB"), struct.Struct("!BBH"), struct.Struct("!BBQ")
+
+
+def _nothing() -> None:
+    """Nobody listens yet."""
 
 
 class _Connection(ClientConnection):
-    """The library's connection; it says when the peer is slow and when no more."""
+    """The library's connection, which passes whole messages on and tells when the peer is slow, and when it is gone."""
 
-    on_writable = staticmethod(lambda: None)
-    slow = False
+    def __init__(self, *arguments: Any, **options: Any) -> None:  # whatever the library gives its own
+        super().__init__(*arguments, **options)
+        self.slow = False
+        self.lost = False
+        self.unread: deque[bytes] = deque()
+        self.changed = asyncio.Event()
+        """Something came for `unread`, or the connection is lost."""
+        self.on_message: Callable[[bytes], None] = self._keep
+        self.on_writable: Callable[[], None] = _nothing
+        self.on_lost: Callable[[], None] = _nothing
+        self._parts: list[bytes] = []
+
+    def process_event(self, event: Event) -> None:
+        if type(event) is not Frame or event.opcode not in _DATA:
+            super().process_event(event)
+        elif event.fin and not self._parts:
+            self.on_message(bytes(event.data))
+        else:
+            self._parts.append(bytes(event.data))
+            if event.fin:
+                whole = b"".join(self._parts)
+                self._parts.clear()
+                self.on_message(whole)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -45,6 +92,24 @@ class _Connection(ClientConnection):
         self.slow = False
         self.on_writable()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self.lost = True
+        self.changed.set()
+        self.on_lost()
+
+    def _keep(self, message: bytes) -> None:
+        self.unread.append(message)
+        self.changed.set()
+        if len(self.unread) == _UNREAD_LIMIT:
+            self.transport.pause_reading()
+
+    def drop_messages(self) -> None:
+        """Read on to the close frame, and pass nothing on."""
+        self.on_message = lambda _message: None
+        self.unread.clear()
+        self.transport.resume_reading()
+
 
 class EngineSocket:
     """A WebSocket connection to an engine. Text messages out, any message in. Made by `open`."""
@@ -53,6 +118,8 @@ class EngineSocket:
         self._connection = connection
         self._queued: deque[bytes] = deque(maxlen=audio_limit)
         self._dropped = 0
+        self._masks = b""
+        self._mask_at = 0
         connection.on_writable = self._flush
 
     @classmethod
@@ -117,10 +184,12 @@ class EngineSocket:
         """How many messages of `send_audio` were dropped because the peer did not read."""
         return self._dropped
 
+    # --- sending ---------------------------------------------------------------------------------------------------
+
     def send(self, text: bytes) -> None:
         """Send a text message (UTF-8) at once, ahead of queued audio. After the end it does nothing.
 
-        A peer that lets half a MiB of such messages pile up is cut off: `receive` then raises.
+        A peer that lets half a MiB of such messages pile up is cut off.
         """
         connection = self._connection
         if connection.protocol.state is not State.OPEN:
@@ -142,35 +211,72 @@ class EngineSocket:
         else:
             self._write(text)
 
-    async def receive(self) -> bytes:
-        """The next message, text or binary, as bytes. Cancelling it loses nothing.
-
-        Raises:
-            SocketClosed: there is none, and there will be none.
-        """
-        try:
-            return await self._connection.recv(decode=False)
-        except ConnectionClosed as error:
-            frame = error.rcvd or error.sent
-            raise SocketClosed(frame.code if frame else 1006, frame.reason if frame else "") from None
-
-    async def aclose(self, code: int = 1000) -> None:
-        """Close, within 2 s whatever the peer does; again and at any time."""
-        self._queued.clear()
-        with anyio.CancelScope(shield=True):
-            await self._connection.close(code)
-
     def _write(self, text: bytes) -> None:
-        protocol = self._connection.protocol
-        write = self._connection.transport.write
-        protocol.send_text(text)
-        for data in protocol.data_to_send():
-            write(data)
+        """One whole text frame, masked, as RFC 6455, section 5.2, draws it."""
+        at = self._mask_at
+        if at == len(self._masks):
+            self._masks, at = os.urandom(_MASKS), 0
+        self._mask_at = at + 4
+        mask = self._masks[at : at + 4]
+        size = len(text)
+        if size < 126:
+            head = _head_short.pack(_FIN_TEXT, _MASKED | size)
+        elif size < 65_536:
+            head = _head_medium.pack(_FIN_TEXT, _MASKED | 126, size)
+        else:
+            head = _head_long.pack(_FIN_TEXT, _MASKED | 127, size)
+        self._connection.transport.write(head + mask + apply_mask(text, mask))
 
     def _flush(self) -> None:
         queued = self._queued
         while queued and not self._connection.slow and self._connection.protocol.state is State.OPEN:
             self._write(queued.popleft())
+
+    # --- receiving -------------------------------------------------------------------------------------------------
+
+    def deliver(self, on_message: Callable[[bytes], None], on_closed: Callable[[SocketClosed], None]) -> None:
+        """From here on call `on_message` with each message, text or binary, and `on_closed` at the end, once.
+
+        Both are called by the event loop, must not wait and must not raise. What has come already is delivered first.
+        The socket is read as fast as it fills, so `on_message` has to bound what it keeps.
+        """
+        connection = self._connection
+        while connection.unread:
+            on_message(connection.unread.popleft())
+        connection.on_message = on_message
+        connection.on_lost = lambda: on_closed(self._closed())
+        if connection.lost:
+            connection.loop.call_soon(connection.on_lost)
+        else:
+            connection.transport.resume_reading()
+
+    async def receive(self) -> bytes:
+        """The next message, text or binary, as bytes. Cancelling it loses nothing. Not after `deliver`.
+
+        Raises:
+            SocketClosed: there is none, and there will be none.
+        """
+        connection = self._connection
+        while not connection.unread:
+            if connection.lost:
+                raise self._closed()
+            connection.changed.clear()
+            await connection.changed.wait()
+        if len(connection.unread) == _UNREAD_LIMIT and not connection.lost:
+            connection.transport.resume_reading()
+        return connection.unread.popleft()
+
+    async def aclose(self, code: int = 1000) -> None:
+        """Close, within 2 s whatever the peer does; again and at any time."""
+        self._queued.clear()
+        if not self._connection.lost:
+            self._connection.drop_messages()
+        with anyio.CancelScope(shield=True):
+            await self._connection.close(code)
+
+    def _closed(self) -> SocketClosed:
+        frame = self._connection.protocol.close_rcvd or self._connection.protocol.close_sent
+        return SocketClosed(frame.code if frame else 1006, frame.reason if frame else "")
 
 
 def _prefer_fresh_audio(transport: asyncio.BaseTransport) -> None:

@@ -205,3 +205,91 @@ async def test_closing_does_not_wait_for_a_peer_that_is_gone_quiet() -> None:
         with anyio.fail_after(10):
             await engine.aclose()
         done.set()
+
+
+@pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536, 200_000])
+async def test_a_frame_of_any_length_arrives_whole(size: int) -> None:
+    async with peer(echo) as url:
+        engine = await EngineSocket.open(url)
+        engine.send(b"x" * size)
+        with anyio.fail_after(5):
+            assert await engine.receive() == b"x" * size
+        await engine.aclose()
+
+
+async def test_a_mask_is_never_used_twice_in_a_row_and_the_store_is_filled_again() -> None:
+    async with peer(echo) as url:
+        engine = await EngineSocket.open(url)
+        masks = set()
+        for _ in range(3000):  # the store holds 1024
+            engine.send(b"")
+            masks.add(engine._masks[engine._mask_at - 4 : engine._mask_at])
+        assert len(masks) > 2990
+        with anyio.fail_after(10):
+            assert [await engine.receive() for _ in range(3000)] == [b""] * 3000
+        await engine.aclose()
+
+
+async def test_messages_are_delivered_as_they_come_beginning_with_those_that_came_before() -> None:
+    got: list[bytes] = []
+    ends: list[SocketClosed] = []
+    over = anyio.Event()
+
+    def closed(error: SocketClosed) -> None:
+        ends.append(error)
+        over.set()
+
+    async def talk(connection: ServerConnection) -> None:
+        for index in range(100):
+            await connection.send(f"{index}")
+        await connection.recv()
+        await connection.send([b"in ", b"three ", b"parts"])
+        await connection.close(1000, "done")
+
+    async with peer(talk) as url:
+        engine = await EngineSocket.open(url)
+        with anyio.fail_after(5):
+            assert await engine.receive() == b"0"
+            engine.deliver(got.append, closed)
+            while len(got) < 99:  # noqa: ASYNC110 - what is delivered to a list tells nobody else
+                await anyio.sleep(0.001)
+            engine.send(b"go on")
+            await over.wait()
+        assert got == [*(f"{index}".encode() for index in range(1, 100)), b"in three parts"]
+        assert [(end.code, end.reason) for end in ends] == [(1000, "done")]
+        await engine.aclose()
+
+
+async def test_who_listens_after_the_end_is_told_the_end() -> None:
+    async def close(connection: ServerConnection) -> None:
+        await connection.send("last")
+        await connection.close(1008, "no")
+
+    got: list[bytes] = []
+    ends: list[SocketClosed] = []
+    async with peer(close) as url:
+        engine = await EngineSocket.open(url)
+        with anyio.fail_after(5):
+            await engine._connection.wait_closed()
+            engine.deliver(got.append, ends.append)
+            while not ends:  # noqa: ASYNC110 - as above
+                await anyio.sleep(0.001)
+        assert got == [b"last"]
+        assert [end.code for end in ends] == [1008]
+        await engine.aclose()
+
+
+async def test_messages_that_nobody_takes_are_left_in_the_network() -> None:
+    async def flood(connection: ServerConnection) -> None:
+        for index in range(300):
+            await connection.send(f"{index:03}" + "x" * 100_000)
+
+    async with peer(flood) as url:
+        engine = await EngineSocket.open(url)
+        with anyio.fail_after(20):
+            while len(engine._connection.unread) < 16:  # noqa: ASYNC110 - nobody is told
+                await anyio.sleep(0.001)
+            await anyio.sleep(0.05)
+            assert len(engine._connection.unread) < 64
+            assert [int((await engine.receive())[:3]) for _ in range(300)] == list(range(300))
+        await engine.aclose()

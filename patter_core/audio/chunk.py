@@ -71,6 +71,7 @@ PCM16_16000 = AudioFormat(Encoding.PCM16, 16_000)
 
 
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_PADDING = {b"=": "=", b"==": "=="}
 
 
 @final
@@ -104,9 +105,9 @@ class AudioChunk:
         Raises:
             AudioError: the text is not base64 (RFC 4648, section 4, padded, no white space), or not whole samples.
         """
-        body = text.rstrip("=")
-        padding = len(text) - len(body)
-        if len(text) % 4 or padding > 2 or body.encode().translate(None, _ALPHABET):
+        rest = text.encode("ascii", "replace").translate(None, _ALPHABET)
+        padding = len(rest)
+        if len(text) % 4 or (rest and not (rest in _PADDING and text.endswith(_PADDING[rest]))):
             raise AudioError("Audio that is not base64.", expected="RFC 4648 text, padded, no white space")
         chunk = cls.__new__(cls)
         chunk.format = format

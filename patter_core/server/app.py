@@ -1,7 +1,7 @@
 """The ASGI app: webhooks, the media socket, health. It can be mounted under any path of another app.
 
-Webhooks go through Starlette's routing and requests. The media socket is a bare ASGI endpoint, so that a frame costs no
-wrapper.
+Starlette routes; nothing of it stands around a media socket, which is a bare ASGI endpoint, so that a frame costs no
+wrapper. For that reason it is a `Router` and not an application, whose middleware wraps each message sent.
 """
 
 from __future__ import annotations
@@ -12,10 +12,9 @@ from collections.abc import AsyncIterator
 
 import anyio
 import msgspec
-from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import Route, Router, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from patter_core.carrier import WebhookHandler, WebhookRequest
@@ -41,7 +40,7 @@ class Health(msgspec.Struct, frozen=True):
     records_dropped: int
 
 
-def make_app(host: CallHost, *, base: str = "") -> Starlette:
+def make_app(host: CallHost, *, base: str = "") -> Router:
     """The app over a host.
 
     Args:
@@ -50,13 +49,13 @@ def make_app(host: CallHost, *, base: str = "") -> Starlette:
     """
 
     @contextlib.asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_app: object) -> AsyncIterator[None]:
         async with host.running():
             yield
 
     handlers = host.carrier.webhooks()
     prefix = f"/{host.carrier.name}"
-    return Starlette(
+    return Router(
         routes=[
             *(
                 Route(f"/webhooks{prefix}/{name}", _Webhook(host, handler, base), methods=["GET", "POST"])

@@ -99,6 +99,8 @@ def test_neither_is_made_before_it_is_asked_for_and_each_once() -> None:
         'AA"}',
         "AAAé",
         "＝＝＝＝",
+        "000\0",
+        "\ud800AAA",
     ],
 )
 def test_what_is_not_base64_is_refused(text: str) -> None:
