@@ -11,8 +11,10 @@
         * `CarrierRequestFailed`: the carrier's API said no, or did not answer.
     * `EngineError`: the engine cannot be reached, refuses, or is lost; `retry`: may a new conversation help?
         * `EngineRefused`: it answered, and the answer was no.
+            * `EngineQuotaExceeded`: because what the account may use is used up.
         * `EngineTimeout`: it did not answer in time.
         * `EngineLost`: a conversation that was live ended without a word.
+            * `EngineFailed`: because of a fault that the engine itself reports.
             * `SocketClosed`: its socket was closed, with a code and a reason that the engine's plugin understands.
     * `CallError`
         * `IllegalTransition`: a signal that the state table does not know in this state: our fault, not a peer's.
@@ -31,7 +33,9 @@ __all__ = [
     "CarrierRequestFailed",
     "ConfigurationError",
     "EngineError",
+    "EngineFailed",
     "EngineLost",
+    "EngineQuotaExceeded",
     "EngineRefused",
     "EngineTimeout",
     "IllegalTransition",
@@ -140,12 +144,20 @@ class EngineRefused(EngineError):
         super().__init__(problem, retry=retry, expected=expected, got=got, remedy=remedy)
 
 
+class EngineQuotaExceeded(EngineRefused):
+    """The engine's account has used up what it may use. Another engine can help, the same one cannot."""
+
+
 class EngineTimeout(EngineError):
     """The engine did not answer in time."""
 
 
 class EngineLost(EngineError):
     """A conversation that was live is gone."""
+
+
+class EngineFailed(EngineLost):
+    """A conversation that was live is gone because of a fault that the engine itself reports."""
 
 
 class SocketClosed(EngineLost):

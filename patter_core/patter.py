@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import signal
 import sys
@@ -25,6 +26,8 @@ from patter_core.server.urls import public_base
 from patter_core.sink import EventSink
 
 __all__ = ["Patter"]
+
+_log = logging.getLogger("patter")
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 
@@ -87,6 +90,7 @@ class Patter:
         system_prompt: str = "",
         first_message: str = "",
         variables: Mapping[str, str | int | float | bool] | None = None,
+        tools: Sequence[object] = (),
     ) -> Agent:
         """Make an agent that this phone can use.
 
@@ -96,6 +100,7 @@ class Patter:
             system_prompt: what the engine makes of it stands in the engine's documentation.
             first_message: what the agent says first.
             variables: values for placeholders in the agent's prompt.
+            tools: ignored, with a warning: an engine has its tools from its own configuration.
 
         Raises:
             ConfigurationError: a value is wrong, or the name is taken.
@@ -108,6 +113,8 @@ class Patter:
         name = name or ("agent" if number == 1 else f"agent-{number}")
         if name in self._agents:
             raise ConfigurationError(f"There is an agent “{name}” already.", remedy="Give each its own name=.")
+        if tools:
+            _log.warning("tools= is ignored: an agent on an engine uses the engine's own. %s", engine.tools_hint)
         agent = Agent(
             engine=engine,
             name=name,
