@@ -41,6 +41,18 @@ def test_a_carrier_or_engine_that_is_none_is_refused() -> None:
         phone().agent(engine="acme")  # type: ignore[arg-type] # the mistake under test
 
 
+def test_tools_are_ignored_with_a_warning_that_holds_the_engine_s_hint(caplog: pytest.LogCaptureFixture) -> None:
+    class Toolmaker(FakeEngine):
+        tools_hint = "Give them to the maker."
+
+    patter = phone()
+    patter.agent(engine=Toolmaker())
+    assert not caplog.records
+    patter.agent(engine=Toolmaker(), tools=[print])
+    assert "tools= is ignored" in caplog.text
+    assert "Give them to the maker." in caplog.text
+
+
 def test_its_repr_shows_no_number() -> None:
     assert "555" not in repr(phone(phone_number="+15550001234"))
 

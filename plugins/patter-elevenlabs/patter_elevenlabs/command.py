@@ -24,7 +24,7 @@ _USED_EVENTS = {
     "agent_response": "gives the agent's transcript",
     "user_transcript": "gives the caller's transcript",
     "agent_response_correction": "tells what was said of an interrupted answer",
-    "client_tool_call": "needed for client_tools=",
+    "client_tool_call": "brings the calls of client_tools=",
 }
 """Those that we make something of, beside metadata and pings."""
 

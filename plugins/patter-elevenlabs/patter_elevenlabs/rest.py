@@ -9,13 +9,23 @@ Each raises, on top of what it names itself:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from patter_core.errors import EngineError, EngineRefused, EngineTimeout
 from patter_elevenlabs.config import Service
+from patter_elevenlabs.wire.agent import (
+    AgentChange,
+    AgentConfig,
+    AgentRecord,
+    AsrConfig,
+    ConversationConfig,
+    OverrideSettings,
+    PlatformSettings,
+    TtsConfig,
+    allowed_paths,
+)
 
 __all__ = ["AgentSettings", "agent_settings", "set_formats", "signed_url"]
 
@@ -51,23 +61,29 @@ async def signed_url(service: Service, *, timeout: float = 10.0) -> str:  # noqa
 async def agent_settings(service: Service, *, timeout: float = 10.0) -> AgentSettings:  # noqa: ASYNC109 - as above
     """Read the agent's configuration."""
     request = _Request("GET", service.agent_url, "the agent", "convai_read")
-    agent = await _ask(service, request, _Agent, timeout)
-    config = agent.conversation_config or _Config()
-    overrides = (agent.platform_settings or _Platform()).overrides or _Overrides()
+    agent = await _ask(service, request, AgentRecord, timeout)
+    config = agent.conversation_config or AgentConfig()
+    overrides = (agent.platform_settings or PlatformSettings()).overrides or OverrideSettings()
     return AgentSettings(
         name=agent.name or "",
-        input_format=(config.asr or _Asr()).user_input_audio_format or "",
-        output_format=(config.tts or _Tts()).agent_output_audio_format or "",
-        client_events=tuple((config.conversation or _Conversation()).client_events or ()),
-        allowed_overrides=tuple(sorted(_allowed(overrides.conversation_config_override or {}))),
+        input_format=(config.asr or AsrConfig()).user_input_audio_format or "",
+        output_format=(config.tts or TtsConfig()).agent_output_audio_format or "",
+        client_events=tuple((config.conversation or ConversationConfig()).client_events or ()),
+        allowed_overrides=tuple(sorted(allowed_paths(overrides.conversation_config_override or {}))),
     )
 
 
 async def set_formats(service: Service, name: str, *, timeout: float = 10.0) -> None:  # noqa: ASYNC109 - as above
     """Change the agent's configuration: from its next conversation on it hears and speaks the format of that name."""
-    config = _Config(asr=_Asr(user_input_audio_format=name), tts=_Tts(agent_output_audio_format=name))
-    body = msgspec.json.encode(_Change(config))
-    await _ask(service, _Request("PATCH", service.agent_url, "the change", "convai_write", body), _Agent, timeout)
+    config = AgentConfig(asr=AsrConfig(name), tts=TtsConfig(name))
+    request = _Request(
+        "PATCH", service.agent_url, "the change", "convai_write", msgspec.json.encode(AgentChange(config))
+    )
+    await _ask(service, request, AgentRecord, timeout)
+
+
+class _SignedUrl(msgspec.Struct):
+    signed_url: str
 
 
 class _Request(NamedTuple):
@@ -104,55 +120,3 @@ async def _ask(service: Service, request: _Request, kind: type[_Answer], timeout
         return msgspec.json.decode(answer.content, type=kind)
     except (msgspec.DecodeError, UnicodeError):
         raise EngineError(f"ElevenLabs answered without {request.thing}.", retry=True) from None
-
-
-# --- what is read of the answers: a small part of what they hold ---------------------------------------------------
-
-
-class _SignedUrl(msgspec.Struct):
-    signed_url: str
-
-
-class _Asr(msgspec.Struct, omit_defaults=True):
-    user_input_audio_format: str | None = None
-
-
-class _Tts(msgspec.Struct, omit_defaults=True):
-    agent_output_audio_format: str | None = None
-
-
-class _Conversation(msgspec.Struct, omit_defaults=True):
-    client_events: list[str] | None = None
-
-
-class _Config(msgspec.Struct, kw_only=True, omit_defaults=True):
-    asr: _Asr | None = None
-    tts: _Tts | None = None
-    conversation: _Conversation | None = None
-
-
-class _Overrides(msgspec.Struct):
-    conversation_config_override: dict[str, object] | None = None
-    """A tree whose leaves are whether that field may be overridden."""
-
-
-class _Platform(msgspec.Struct):
-    overrides: _Overrides | None = None
-
-
-class _Agent(msgspec.Struct):
-    name: str | None = None
-    conversation_config: _Config | None = None
-    platform_settings: _Platform | None = None
-
-
-class _Change(msgspec.Struct):
-    conversation_config: _Config
-
-
-def _allowed(tree: Mapping[str, object], path: str = "") -> Iterator[str]:
-    for name, value in tree.items():
-        if isinstance(value, dict):
-            yield from _allowed(value, f"{path}{name}.")
-        elif value is True:
-            yield path + name

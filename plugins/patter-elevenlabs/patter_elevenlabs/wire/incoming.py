@@ -64,7 +64,7 @@ class Metadata(_Server, frozen=True, tag="conversation_initiation_metadata"):
     event: MetadataEvent = msgspec.field(name="conversation_initiation_metadata_event")
 
 
-class PingEvent(Numbered, frozen=True):
+class PingEvent(Numbered, frozen=True, omit_defaults=False):
     ping_ms: float | None = None
     """A latency that the service measured; not a wish for delay."""
 
