@@ -340,34 +340,38 @@ async def test_a_server_that_stops_reading_costs_bounded_memory_and_the_oldest_a
         assert heard.startswith(frames[0])
 
 
-async def test_pongs_go_out_ahead_of_audio_that_waits() -> None:
-    heard_before_the_pong: list[int] = []
+async def test_pongs_go_out_ahead_of_audio_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    stuck = anyio.Event()
+    heard_before: list[int] = []
 
     async def agent(talk: Conversation) -> None:
+        await talk.until(lambda: len(talk.pongs) == 1)  # to the service's own first ping
         talk.stop_reading()
-        await talk.send(wire.UserTranscript(wire.UserTranscriptEvent(text="stuck", event_id=1)))
-        await talk.until(lambda: not talk._deaf)
-        await talk.until(lambda: bool(talk.pongs))
-        heard_before_the_pong.append(len(talk.heard_sizes))
+        stuck.set()
 
-    frame = AudioChunk(bytes(16_000), ULAW_8000)
     async with conversing(Behaviour(agent=agent, ping_interval=60)) as (session, talk):
-        events = session.events()
-        await until(events, lambda item: isinstance(item, TranscriptInput))
-        while not session._socket._queued:
-            session.send_audio(frame)
+        await stuck.wait()
+        note = talk.note
+
+        def count(message: wire.ClientMessage) -> None:
+            heard_before.append(len(talk.heard_sizes))
+            note(message)
+
+        monkeypatch.setattr(talk, "note", count)
+        sent = 0
+        while len(session._socket._queued) < 50:
+            session.send_audio(AudioChunk(bytes(16_000), ULAW_8000))
+            sent += 1
             await anyio.lowlevel.checkpoint()
-        for _ in range(50):
-            session.send_audio(frame)
-        talk.pongs.clear()
         await talk.ping()
         await talk.send(wire.UserTranscript(wire.UserTranscriptEvent(text="pinged", event_id=2)))
-        await until(events, lambda item: isinstance(item, TranscriptInput))
+        await until(session.events(), lambda item: isinstance(item, TranscriptInput))  # so the ping is answered
         waiting = len(session._socket._queued)
         talk.go_on_reading()
-        await talk.until(lambda: bool(heard_before_the_pong))
-        await talk.until(lambda: len(talk.heard_sizes) > heard_before_the_pong[0] + waiting - 5)
-    assert waiting >= 50
+        await talk.until(lambda: len(talk.heard_sizes) == sent and len(talk.pongs) == 2)
+    assert waiting >= 40
+    assert len(heard_before) == 1
+    assert heard_before[0] <= sent - waiting
 
 
 @pytest.mark.parametrize(

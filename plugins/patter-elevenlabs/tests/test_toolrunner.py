@@ -77,8 +77,7 @@ async def test_wrong_arguments_are_explained_and_the_function_is_not_called() ->
     assert "Expected `int`, got `str` - at `$.days`" in found.result
 
 
-async def test_an_answer_comes_in_time_even_if_the_tool_does_not() -> None:
-    release = threading.Event()
+async def test_an_answer_comes_in_time_even_if_the_tool_does_not(release: threading.Event) -> None:
     for stuck in (anyio.sleep_forever, release.wait):
         found = await answer(stuck, limit=0.05)
         assert found.is_error
@@ -162,8 +161,7 @@ async def test_tools_run_side_by_side_up_to_a_bound() -> None:
     assert [result.result for result in line.results[1:]] == ["met"] * AT_ONCE
 
 
-async def test_threads_that_hang_are_bounded() -> None:
-    release = threading.Event()
+async def test_threads_that_hang_are_bounded(release: threading.Event) -> None:
     line = Line()
     runner = ToolRunner(Toolbox("Thing", {"tool": release.wait}, 0.01), line.send)
     for round_ in range(2):

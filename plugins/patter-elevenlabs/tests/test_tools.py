@@ -111,8 +111,9 @@ async def test_functions_of_every_kind_can_be_tools() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_function_that_blocks_holds_up_nothing_and_keeps_its_thread_until_it_is_done() -> None:
-    release = threading.Event()
+async def test_a_function_that_blocks_holds_up_nothing_and_keeps_its_thread_to_the_end(
+    release: threading.Event,
+) -> None:
     threads = threading.Semaphore(1)
     found = tool(release.wait)
     with anyio.move_on_after(0.05) as given_up:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import typing
 import warnings
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 
@@ -18,6 +19,7 @@ from patter_elevenlabs.testing import DEFAULT_CLIENT_EVENTS, Behaviour, Conversa
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it names parts of `websockets` that are deprecated
+    from elevenlabs import types as vendor_types
     from elevenlabs.client import ElevenLabs
     from elevenlabs.conversational_ai.conversation import (
         AsyncAudioInterface,
@@ -169,6 +171,15 @@ async def test_it_sees_an_end_that_is_none() -> None:
             await conversation.start_session()  # type: ignore[no-untyped-call] # the vendor's
             await conversation.wait_for_session_end()
     assert [(details.reason, details.close_code) for details in endings] == [("error", 1006)]
+
+
+def test_every_client_event_that_it_names_is_handled_or_passed_over() -> None:
+    names = typing.get_args(typing.get_args(vendor_types.ClientEvent)[0])
+    assert {"audio", "ping", "dtmf_request"} <= set(names)
+    decoder = wire.Decoder()
+    for name in names:
+        decoder.decode(f'{{"type":"{name}"}}')
+    assert decoder.oddities[wire.Oddity.UNKNOWN_TYPE] == 0
 
 
 async def test_it_reads_the_agent() -> None:

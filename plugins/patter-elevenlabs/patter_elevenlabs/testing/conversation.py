@@ -31,8 +31,6 @@ class ConversationSocket(msgspec.Struct, frozen=True):
     send: Callable[[str | bytes], Awaitable[None]]
     """As a text or a binary message."""
     close: Callable[[int, str], Awaitable[None]]
-    abort: Callable[[], None]
-    """Break the connection, without a close frame."""
 
 
 class Conversation:
@@ -230,12 +228,12 @@ class Conversation:
     def abort(self) -> NoReturn:
         """End the conversation without a word: no close frame, the connection is just gone (code 1006 to the client).
 
+        The server drops the connection of an app that returns without having closed it, which is what follows.
+
         Raises:
             ConversationOver: always, as `close`.
         """
-        if self.close_code is None:
-            self.over(1006, "", by="service")
-            self._socket.abort()
+        self.over(1006, "", by="service")
         raise ConversationOver
 
     async def close(self, code: int, reason: str = "") -> NoReturn:

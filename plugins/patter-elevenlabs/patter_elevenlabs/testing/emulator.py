@@ -10,7 +10,6 @@ import anyio
 from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import WebSocketRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from patter_core.server.serving import serve_app
@@ -55,7 +54,7 @@ class ElevenLabsEmulator(EngineEmulator):
 
     async def start(self) -> None:
         app = Starlette(routes=[WebSocketRoute(CONVERSATION_PATH, self._converse), *self._rest.routes()])
-        served = serve_app(_breakable(app), max_message=_MAX_MESSAGE)
+        served = serve_app(app, max_message=_MAX_MESSAGE)
         self.base_url = await self._resources.enter_async_context(served)
 
     async def stop(self) -> None:
@@ -93,7 +92,7 @@ class ElevenLabsEmulator(EngineEmulator):
             await socket.close(3000, "Not authorised, or no such agent.")  # as seen; the upgrade itself succeeds
             return
         talk = Conversation(
-            ConversationSocket(functools.partial(_send, socket), socket.close, socket.scope["abort"]),
+            ConversationSocket(functools.partial(_send, socket), socket.close),
             conversation_id=f"conv_{secrets.token_hex(8)}",
             input_format=audio_format(behaviour.input_format),
             output_format=audio_format(behaviour.output_format),
@@ -120,14 +119,3 @@ async def _send(socket: WebSocket, message: str | bytes) -> None:
         await (socket.send_text(message) if isinstance(message, str) else socket.send_bytes(message))
     except WebSocketDisconnect:  # the client is gone, and `_listen` is about to hear of it
         raise ConversationOver from None
-
-
-def _breakable(app: ASGIApp) -> ASGIApp:
-    """The same app, with sockets that can be broken: not ASGI's, but uvicorn's `send` knows its transport."""
-
-    async def breakable(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket":
-            scope["abort"] = send.__self__.transport.abort  # type: ignore[attr-defined] # as said above
-        await app(scope, receive, send)
-
-    return breakable
