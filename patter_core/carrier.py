@@ -18,6 +18,7 @@ from typing import ClassVar, Protocol
 import msgspec
 
 from patter_core.audio import AudioChunk, AudioFormat
+from patter_core.cost import CarrierRates
 from patter_core.leg import Leg
 
 __all__ = [
@@ -191,6 +192,8 @@ class Carrier(abc.ABC):
     """Lower-case, in URLs and the registry: letters, digits and hyphens."""
     emulator: ClassVar[str] = ""
     """`module:Class` of a `patter_core.testing.CarrierEmulator`, for tests and the demo; "" if there is none."""
+    rates: ClassVar[CarrierRates | None] = None
+    """List prices, for the estimate of a call's cost."""
 
     @abc.abstractmethod
     def token_secret(self) -> bytes:

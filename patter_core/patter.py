@@ -17,6 +17,7 @@ from patter_core.config import from_environment
 from patter_core.engine import Engine
 from patter_core.errors import ConfigurationError
 from patter_core.leg import Leg
+from patter_core.redaction import Redaction
 from patter_core.registry import Registry
 from patter_core.server.app import make_app
 from patter_core.server.host import CallHost, Limits
@@ -42,6 +43,7 @@ class Patter:
         webhook_url: the public address of this server. Without it, the address is the one that the carrier's verified
             request was sent to.
         sinks: where events go.
+        redaction: what is taken out of events before any sink gets them; phone numbers always are.
         limits: what one worker takes on.
         deadlines: how long a call may stay in each state.
         registry: the plugins; by default those that are installed.
@@ -57,6 +59,7 @@ class Patter:
         phone_number: str = "",
         webhook_url: str = "",
         sinks: Sequence[EventSink] = (),
+        redaction: Redaction | None = None,
         limits: Limits | None = None,
         deadlines: Deadlines | None = None,
         registry: Registry | None = None,
@@ -71,6 +74,7 @@ class Patter:
         self._phone_number = phone_number
         self._base = public_base(webhook_url)
         self._sinks = tuple(sinks)
+        self._redaction = redaction
         self._limits = limits or Limits()
         self._deadlines = deadlines or Deadlines()
         self._registry = registry or Registry.discover()
@@ -164,6 +168,7 @@ class Patter:
         return CallHost(
             carrier=self._carrier,
             sinks=self._sinks,
+            redaction=self._redaction,
             route=route,
             find_agent=find_agent,
             limits=self._limits,

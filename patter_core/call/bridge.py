@@ -34,6 +34,7 @@ from patter_core.events import (
     CallEvent,
     DtmfReceived,
     EngineEvent,
+    EngineTrouble,
     Interruption,
     MediaTrouble,
     ResponseDone,
@@ -221,18 +222,22 @@ class Bridge:
                 await self._turn_done()
             case TranscriptInput():
                 self._meter.user_spoke(self._clock())
+            case EngineTrouble():
+                self._meter.errors += 1
         if isinstance(event, CallEvent):
             self._emit(event)
         else:
             _log.debug("The engine said something that is no event of a call: %s", event.kind)
 
     async def _barge_in(self) -> None:
+        at = self._clock()
         await self._write(self._codec.encode_clear())
         if self._outward is not None:
             self._outward.flush()
         self._in_turn = False
-        self._meter.interruptions += 1
-        heard = self._playback.cleared(self._clock())
+        now = self._clock()
+        self._meter.interrupted(at, now)
+        heard = self._playback.cleared(now)
         if heard is not None:
             self._emit(heard)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import anyio
 from starlette.types import Receive, Send
@@ -16,19 +16,26 @@ from patter_core.call.bridge import Bridge, Converter
 from patter_core.call.metrics import Meter
 from patter_core.call.playback import Playback
 from patter_core.call.state import By, CallState, Deadlines, Reason, Signal, State
+from patter_core.call.tap import TappedCodec
 from patter_core.carrier import Carrier, MediaOpened
 from patter_core.engine import ConversationSetup, EngineSession
 from patter_core.errors import CallError, EngineError
 from patter_core.events import (
+    AudioCaptured,
     CallAnnounced,
+    CallAnswered,
     CallEnded,
     CallEvent,
     CallMetrics,
     ConversationStarted,
     MediaStarted,
+    MetricsReported,
     Record,
+    RecordingStarted,
 )
 from patter_core.leg import Leg
+from patter_core.metrics import CarrierBill
+from patter_core.trace import TraceContext
 
 __all__ = ["Call"]
 
@@ -36,6 +43,8 @@ _log = logging.getLogger("patter.call")
 
 _CLOSE_TIMEOUT = 5.0
 """Seconds for the engine's session to close, and for the carrier to hang up."""
+_REPORT_EVERY = 30.0
+"""Seconds between two reports of a live call's figures."""
 _SOCKET_TIMEOUT = 1.0
 """Seconds for the media socket to take its close frame."""
 
@@ -47,6 +56,9 @@ class Call:
         call_id: Patter's own id.
         leg: the call at the carrier.
         publish: takes each record; never waits.
+        publish_audio: takes each record with audio, if there is anybody who wants audio; never waits.
+        recordings: who records the call, and where to.
+        report_every: seconds between two reports of the figures.
         clock: monotonic, in s.
     """
 
@@ -59,9 +71,14 @@ class Call:
         carrier: Carrier,
         deadlines: Deadlines,
         publish: Callable[[Record], None],
+        publish_audio: Callable[[Record], None] | None = None,
+        recordings: Sequence[tuple[str, str]] = (),
+        report_every: float = _REPORT_EVERY,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.call_id = call_id
+        self.trace = TraceContext.of_call(call_id)
+        self._traceparent = self.trace.traceparent
         self.leg = leg
         self.agent = agent
         self.playback = Playback()
@@ -71,7 +88,13 @@ class Call:
         self._announced_at = clock()
         self._state = CallState(deadlines, self._announced_at)
         self._meter = Meter()
+        self._meter.announced_at = self._announced_at
         self._codec = carrier.media_codec(leg)
+        if publish_audio is not None:
+            self._codec = TappedCodec(self._codec, self._captured)
+        self._publish_audio = publish_audio
+        self._recordings = recordings
+        self._report_every = report_every
         self._bridge: Bridge | None = None
         self._send: Send | None = None
         self._session: EngineSession | None = None
@@ -95,7 +118,14 @@ class Call:
     def metrics(self) -> CallMetrics:
         """The figures so far."""
         dropped = 0 if self._session is None else self._session.dropped
-        return self._meter.metrics(self._clock(), heard_ms=self.playback.heard_ms, frames_dropped=dropped)
+        meter, playback, now = self._meter, self.playback, self._clock()
+        return meter.metrics(
+            now,
+            heard_ms=playback.heard_ms,
+            frames_dropped=dropped,
+            frames_late=playback.late,
+            carrier_bill=CarrierBill.of(meter.usage(now, self.leg.direction), self._carrier.rates),
+        )
 
     def hang_up(self) -> None:
         """End the call once the caller has heard what is already on its way. Again and at any time."""
@@ -140,6 +170,7 @@ class Call:
                 tasks.start_soon(self._watch_deadlines)
                 await self._attached.wait()
                 tasks.start_soon(self._pump_caller)
+                tasks.start_soon(self._report)
         except Exception:  # noqa: BLE001 - the call boundary: a fault in here ends this call and no other
             _log.exception("Call %s crashed.", self.call_id)
             self._signal(Signal.CRASHED, "a fault inside Patter or a plugin; the log has its traceback")
@@ -165,8 +196,22 @@ class Call:
         self._caller_format = self._meter.carrier_format = opened.format
         self._signal(Signal.MEDIA_STARTED)
         self._meter.media_at = self._state.media_at
+        self._answered()
         self._emit(MediaStarted(format=opened.format))
+        for name, location in self._recordings:
+            self._emit(RecordingStarted(by=name, location=location))
         self._tasks.start_soon(self._converse)
+
+    def _answered(self) -> None:
+        """Somebody answered: what tells it first counts."""
+        if self._meter.answered_at is None:
+            self._meter.answered_at = now = self._clock()
+            self._emit(CallAnswered(answer_ms=(now - self._announced_at) * 1000))
+
+    async def _report(self) -> None:
+        while True:
+            await anyio.sleep(self._report_every)
+            self._emit(MetricsReported(metrics=self.metrics()))
 
     async def _converse(self) -> None:
         bridge, caller_format = self._bridge, self._caller_format
@@ -177,14 +222,17 @@ class Call:
                 session = await self._open_engine()
             except EngineError as error:
                 _log.error("Call %s: no conversation: %s", self.call_id, error)
+                self._meter.errors += 1
                 self._signal(Signal.ENGINE_FAILED, str(error))
                 return
+            self._meter.engine_at = self._clock()
             try:
                 self._session = session
                 self._signal(Signal.ENGINE_READY)
                 bridge.join(session, caller_format)
                 await bridge.pump_agent(session)
             finally:
+                self._meter.engine_over_at = self._clock()
                 with anyio.move_on_after(_CLOSE_TIMEOUT, shield=True):
                     await session.aclose()
 
@@ -289,14 +337,20 @@ class Call:
 
     def _emit(self, event: CallEvent) -> None:
         self._sequence += 1
-        self._publish(
-            Record(
-                call_id=self.call_id,
-                sequence=self._sequence,
-                time=time.time(),
-                elapsed_ms=(self._clock() - self._announced_at) * 1000,
-                event=event,
-            )
+        self._publish(self._record(self._sequence, event))
+
+    def _captured(self, audio: AudioCaptured) -> None:
+        assert self._publish_audio is not None  # there is no tap without it
+        self._publish_audio(self._record(0, audio))
+
+    def _record(self, sequence: int, event: CallEvent) -> Record:
+        return Record(
+            call_id=self.call_id,
+            sequence=sequence,
+            time=time.time(),
+            elapsed_ms=(self._clock() - self._announced_at) * 1000,
+            event=event,
+            trace=self._traceparent,
         )
 
 

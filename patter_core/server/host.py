@@ -19,6 +19,7 @@ from patter_core.call.sinks import SinkHost
 from patter_core.call.state import Deadlines
 from patter_core.carrier import Admission, Carrier, Rejection
 from patter_core.leg import Leg
+from patter_core.redaction import Redaction
 from patter_core.server.tokens import StreamToken, TokenMaker
 from patter_core.server.urls import media_url, webhook_url
 from patter_core.sink import EventSink
@@ -37,6 +38,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """At once; the next one is told that we are busy."""
     drain: float = 30.0
     """Seconds that live calls get when the worker stops."""
+    flush: float = 5.0
+    """Seconds that sinks then get for what waits for them."""
 
 
 class CallHost:
@@ -56,9 +59,10 @@ class CallHost:
         find_agent: Callable[[str], Agent | None],
         limits: Limits,
         deadlines: Deadlines,
+        redaction: Redaction | None = None,
     ) -> None:
         self.carrier = carrier
-        self.sinks = SinkHost(sinks)
+        self.sinks = SinkHost(sinks, redaction)
         self._route = route
         self._find_agent = find_agent
         self._limits = limits
@@ -100,7 +104,7 @@ class CallHost:
         finally:
             self._tasks = None
             with anyio.CancelScope(shield=True):
-                await self.sinks.drain()
+                await self.sinks.drain(self._limits.flush)
 
     async def drain(self) -> None:
         """Take no new calls, and wait for the live ones as long as they may."""
@@ -193,6 +197,8 @@ class CallHost:
             carrier=self.carrier,
             deadlines=self._deadlines,
             publish=self.sinks.put,
+            publish_audio=self.sinks.put_audio if self.sinks.takes_audio else None,
+            recordings=self.sinks.recordings(call_id),
         )
         self._calls[call_id] = call
         self._tasks.start_soon(self._run, call)

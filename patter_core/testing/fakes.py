@@ -31,9 +31,9 @@ from patter_core.carrier import (
 )
 from patter_core.engine import ConversationSetup, Engine, EngineSession
 from patter_core.errors import AudioError, WebhookRefused
-from patter_core.events import EngineEvent, Record
+from patter_core.events import EngineEvent
 from patter_core.leg import Leg
-from patter_core.sink import EventSink
+from patter_core.sinks.memory import MemorySink
 
 __all__ = ["FakeCarrier", "FakeEngine", "FakeMessage", "FakeSession", "FakeSocket", "MemorySink"]
 
@@ -254,31 +254,6 @@ class FakeEngine(Engine):
         """The first session, once there is one."""
         await self._opened.wait()
         return self.sessions[0]
-
-
-class MemorySink(EventSink):
-    """Keeps the records, for a test to look at."""
-
-    name: ClassVar[str] = "memory"
-
-    def __init__(self) -> None:
-        self.records: list[Record] = []
-        self._more = anyio.Event()
-
-    async def write(self, records: Sequence[Record]) -> None:
-        self.records.extend(records)
-        self._more.set()
-        self._more = anyio.Event()
-
-    def of(self, kind: str) -> list[Record]:
-        """The records of one kind of event, by its tag."""
-        return [record for record in self.records if record.event.kind == kind]
-
-    async def wait_for(self, kind: str, count: int = 1) -> list[Record]:
-        """The records of that kind, once there are so many."""
-        while len(found := self.of(kind)) < count:
-            await self._more.wait()
-        return found
 
 
 def _text(message: FakeMessage) -> str:
