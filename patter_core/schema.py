@@ -34,8 +34,8 @@ class Schema(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     required: list[str] = []
     any_of: list[Schema] = msgspec.field(default_factory=list, name="anyOf")
     enum: list[str | int | None] = []
-    items: msgspec.Raw | None = None
-    additional: msgspec.Raw | None = msgspec.field(default=None, name="additionalProperties")
+    items: Schema | bool = True
+    additional: Schema | bool = msgspec.field(default=True, name="additionalProperties")
     format: str = ""
     defs: Mapping[str, Schema] = msgspec.field(default={}, name="$defs")
 
@@ -117,8 +117,8 @@ def _kind(schema: Schema) -> frozenset[str]:
     if schema.enum:
         return frozenset(f"={value}" for value in schema.enum)
     names = [schema.type] if isinstance(schema.type, str) else schema.type
-    inner = b"".join(bytes(raw) for raw in (schema.items, schema.additional) if raw is not None).decode()
-    return frozenset(f"{name} {schema.format} {inner}".strip() for name in names)
+    inner = [sorted(_kind(part)) for part in (schema.items, schema.additional) if isinstance(part, Schema)]
+    return frozenset(f"{name} {schema.format} {inner}" for name in names)
 
 
 def _accepts(old: frozenset[str], new: frozenset[str]) -> bool:

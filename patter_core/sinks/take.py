@@ -17,10 +17,10 @@ from patter_core.audio.transcode import Transcoder
 
 __all__ = ["Take"]
 
-_LAG_FRAMES = 50
 _LAG = 0.5
-"""Seconds by which the caller's samples must trail the clock, in each of 50 frames, until silence is put in for what
-was lost. A burst after a stall catches up within a few frames."""
+"""Seconds by which the caller's samples must trail the clock, all the time for a second, until silence is put in for
+what was lost. The burst after a stall catches up at once."""
+_LAG_WATCHED_MS = 1000.0
 
 _Samples = NDArray[np.int16]
 
@@ -42,18 +42,19 @@ class Take:
         self._caller_end = 0
         self._agent: deque[tuple[int, _Samples]] = deque()
         self._agent_end = 0
-        self._lags: list[int] = []
+        self._lag_since_ms = start_ms
+        self._least_lag = 0
         self._converters: dict[AudioFormat, Transcoder] = {}
 
     def caller(self, chunk: AudioChunk, at_ms: float) -> None:
         """The caller was heard."""
         samples = self._linear(chunk)
-        self._lags.append(self._position(at_ms) - self._caller_end - len(samples))
-        if len(self._lags) == _LAG_FRAMES:
-            lag = min(self._lags)
-            self._lags.clear()
-            if lag > _LAG * self.format.sample_rate:
-                self._append(np.zeros(lag, np.int16))
+        self._least_lag = min(self._least_lag, self._position(at_ms) - self._caller_end - len(samples))
+        if at_ms - self._lag_since_ms >= _LAG_WATCHED_MS:
+            if self._least_lag > _LAG * self.format.sample_rate:
+                self._append(np.zeros(self._least_lag, np.int16))
+            self._lag_since_ms = at_ms
+            self._least_lag = self._position(at_ms) - self._caller_end - len(samples)
         self._append(samples)
 
     def agent(self, chunk: AudioChunk, at_ms: float) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+import datetime as dt
+from collections.abc import AsyncIterator, Callable
+from decimal import Decimal
 
 import anyio
 import pytest
@@ -13,19 +15,27 @@ from patter_core.agent import Agent
 from patter_core.audio import PCM16_16000, ULAW_8000, AudioChunk
 from patter_core.call.session import Call
 from patter_core.call.state import Deadlines, State
+from patter_core.call.tap import TappedCodec
+from patter_core.cost import CarrierRates
 from patter_core.engine import ConversationSetup, EngineSession
 from patter_core.errors import CallError, EngineLost, EngineRefused
 from patter_core.events import (
+    AudioCaptured,
     CallEnded,
+    EngineTrouble,
     Interruption,
+    MetricsReported,
     Record,
+    RecordingStarted,
     ResponseDone,
     ResponseStart,
     TranscriptInput,
     TranscriptOutput,
 )
 from patter_core.leg import Leg
+from patter_core.metrics import CarrierBill
 from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeSession, FakeSocket
+from patter_core.trace import TraceContext
 
 pytestmark = pytest.mark.anyio
 
@@ -35,9 +45,16 @@ FRAME = AudioChunk(bytes(range(160)), ULAW_8000)
 class Scene:
     """A call between a fake carrier's socket and a fake engine."""
 
-    def __init__(self, engine: FakeEngine | None = None, deadlines: Deadlines | None = None) -> None:
+    def __init__(
+        self,
+        engine: FakeEngine | None = None,
+        deadlines: Deadlines | None = None,
+        carrier: FakeCarrier | None = None,
+        publish_audio: Callable[[Record], None] | None = None,
+        report_every: float = 60.0,
+    ) -> None:
         self.records: list[Record] = []
-        self.carrier = FakeCarrier()
+        self.carrier = carrier or FakeCarrier()
         self.engine = engine or FakeEngine()
         self.socket = FakeSocket()
         self.call = Call(
@@ -47,6 +64,9 @@ class Scene:
             carrier=self.carrier,
             deadlines=deadlines or Deadlines(),
             publish=self.records.append,
+            publish_audio=publish_audio,
+            recordings=[("tape", "shelf/call-1")] if publish_audio else (),
+            report_every=report_every,
         )
 
     @contextlib.asynccontextmanager
@@ -118,6 +138,7 @@ async def test_the_story_of_a_call_is_told_in_order() -> None:
         scene.socket.say("stop")
     assert scene.kinds() == [
         "call_announced",
+        "call_answered",
         "media_started",
         "conversation_started",
         "response_start",
@@ -378,3 +399,81 @@ async def test_phone_numbers_stay_out_of_reprs() -> None:
         shown = f"{scene.call!r} {scene.call.leg!r} {session.setup!r} {scene.records[0]!r}"
         scene.socket.say("stop")
     assert "555" not in shown
+
+
+async def test_every_record_carries_the_calls_trace_and_an_id_of_its_own() -> None:
+    scene = Scene()
+    async with scene.running():
+        await scene.live()
+        scene.socket.say("stop")
+    assert {record.trace for record in scene.records} == {scene.call.trace.traceparent}
+    assert TraceContext.parse(scene.records[0].trace) == scene.call.trace
+    assert len({record.id for record in scene.records}) == len(scene.records)
+
+
+async def test_the_figures_are_told_while_the_call_lasts_too() -> None:
+    scene = Scene(report_every=0.01)
+    async with scene.running():
+        session = await scene.live()
+        session.say(TranscriptInput(text="Hi."))
+        session.say(FRAME)
+        session.say(EngineTrouble(message="Oh."))
+        await scene.told("error")
+        session.say(Interruption())
+        await scene.told("interruption")
+        scene.records.clear()
+        await scene.told("metrics")
+        scene.socket.say("stop")
+    live = next(record.event for record in scene.records if isinstance(record.event, MetricsReported)).metrics
+    assert (live.turns, live.user_turns, live.interruptions, live.errors) == (1, 1, 1, 1)
+    assert live.reply is not None
+    assert live.reply.count == 1
+    assert live.barge_in is not None
+    assert 0 <= live.barge_in.p50_ms < 1000
+    assert live.answer_ms is not None
+    assert 0 < live.engine_ms <= live.duration_ms <= scene.end.metrics.duration_ms
+
+
+async def test_what_the_carrier_will_bill_is_worked_out_from_its_prices() -> None:
+    class Priced(FakeCarrier):
+        rates = CarrierRates(
+            inbound=Decimal("0.01"),
+            outbound=Decimal("0.02"),
+            streaming=Decimal("0.004"),
+            recording=Decimal(0),
+            machine_detection=Decimal(0),
+            as_of=dt.date(2026, 10, 1),
+            source="a price list",
+        )
+
+    scene = Scene(carrier=Priced())
+    async with scene.running():
+        await scene.live()
+        scene.socket.say("stop")
+    bill = scene.end.metrics.carrier_bill
+    assert isinstance(bill, CarrierBill)
+    assert (bill.minutes, bill.cost.amount, bill.source) == (1, Decimal("0.014"), "a price list")
+
+
+async def test_who_asks_for_audio_gets_each_frame_of_both_sides() -> None:
+    captured: list[Record] = []
+    scene = Scene(publish_audio=captured.append)
+    async with scene.running():
+        session = await scene.live()
+        for _ in range(3):
+            scene.socket.say("audio", FRAME.base64)
+            session.say(FRAME)
+        await scene.socket.wait_for("audio", 3)
+        scene.socket.say("stop")
+    audio = [record.event for record in captured if isinstance(record.event, AudioCaptured)]
+    assert sorted(event.side for event in audio) == ["agent"] * 3 + ["caller"] * 3
+    assert {record.sequence for record in captured} == {0}
+    assert [record.sequence for record in scene.records] == list(range(1, len(scene.records) + 1))
+    started = next(record.event for record in scene.records if isinstance(record.event, RecordingStarted))
+    assert (started.by, started.location) == ("tape", "shelf/call-1")
+
+
+async def test_where_nobody_asks_for_audio_there_is_no_tap() -> None:
+    scene = Scene()
+    assert type(scene.call._codec) is type(scene.carrier.media_codec(scene.call.leg))
+    assert type(Scene(publish_audio=list[Record]().append).call._codec) is TappedCodec

@@ -28,6 +28,7 @@ pytestmark = pytest.mark.anyio
 
 FRAME = AudioChunk(bytes(range(160)), ULAW_8000)
 FAKE = {"x-fake": "yes"}
+IDLE = {"sink": "memory", "waiting": 0, "written": 0, "dropped": 0, "failures": 0, "open": False}
 
 
 class Scene:
@@ -190,7 +191,7 @@ async def test_health_tells_whether_it_lives_and_whether_it_takes_calls() -> Non
     async with scene.serving() as client:
         assert (await client.get("/health/live")).status_code == 200
         ready = await client.get("/health/ready")
-        assert ready.json() == {"ready": True, "calls": 0, "records_dropped": 0}
+        assert ready.json() == {"ready": True, "calls": 0, "records_dropped": 0, "sinks": [IDLE]}
 
 
 async def test_a_body_that_is_too_long_is_refused() -> None:
