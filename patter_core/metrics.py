@@ -90,8 +90,10 @@ class CallMetrics(msgspec.Struct, frozen=True, kw_only=True):
     """For each turn: from what the user said, as the engine reported it, to the agent's first audio."""
     reply: Latency | None = None
     """The percentiles of `reply_ms`."""
+    barge_in_ms: tuple[float, ...] = ()
+    """For each interruption: from the engine's word of it, to the carrier having taken the order to fall silent."""
     barge_in: Latency | None = None
-    """From the engine's word that the user interrupts, to the carrier having taken the order to fall silent."""
+    """The percentiles of `barge_in_ms`."""
     frames_in: int = 0
     """Messages with caller audio that reached the engine."""
     frames_out: int = 0

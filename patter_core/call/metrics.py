@@ -88,6 +88,7 @@ class Meter:
             user_turns=self.user_turns,
             reply_ms=tuple(self._replies),
             reply=Latency.of(self._replies),
+            barge_in_ms=tuple(self._barge_ins),
             barge_in=Latency.of(self._barge_ins),
             frames_in=self.frames_in,
             frames_out=self.frames_out,
