@@ -111,4 +111,4 @@ def bench(session: nox.Session) -> None:
 def bench_sinks(session: nox.Session) -> None:
     """Measure what each sink costs a call, and that a stuck one costs audio nothing: `nox -s bench_sinks`."""
     install_tree(session)
-    session.run("python", "tests/bench/sinks.py", *session.posargs)
+    session.run("python", "-m", "tests.bench.sinks", *session.posargs)

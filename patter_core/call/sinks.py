@@ -134,7 +134,7 @@ class SinkQueue:
         """Count what still waits as lost: there is no more time."""
         if self.waiting:
             _log.error("Sink %s did not take %d records in time; they are dropped.", self.sink.name, self.waiting)
-            self._lost += self.waiting
+            self._lost = self.dropped + self.waiting
             self._backlog, self._batch = Backlog(self._limit), []
             self._again.clear()
 

@@ -1,6 +1,6 @@
 """What sinks cost: CPU for each call of one second, by sink, and what a stuck one costs its audio.
 
-    python tests/bench/sinks.py [--calls 200]
+    python -m tests.bench.sinks [--calls 200]
 
 Every call runs through the core as it is, with 50 frames each way and the story of a short talk; only the sockets are
 in memory. The first line is what the call itself costs.
