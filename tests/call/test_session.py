@@ -29,6 +29,8 @@ from patter_core.events import (
     RecordingStarted,
     ResponseDone,
     ResponseStart,
+    ToolCall,
+    ToolResult,
     TranscriptInput,
     TranscriptOutput,
 )
@@ -432,6 +434,18 @@ async def test_the_figures_are_told_while_the_call_lasts_too() -> None:
     assert 0 <= live.barge_in.p50_ms < 1000
     assert live.answer_ms is not None
     assert 0 < live.engine_ms <= live.duration_ms <= scene.end.metrics.duration_ms
+
+
+async def test_the_use_of_a_tool_is_told_as_the_engine_tells_it() -> None:
+    scene = Scene()
+    used = [ToolCall(id="1", name="look_up", arguments='{"day": "Friday"}'), ToolResult(id="1", name="look_up")]
+    async with scene.running():
+        session = await scene.live()
+        for event in used:
+            session.say(event)
+        await scene.told("tool_result")
+        scene.socket.say("stop")
+    assert [record.event for record in scene.records if record.event.kind.startswith("tool_")] == used
 
 
 async def test_what_the_carrier_will_bill_is_worked_out_from_its_prices() -> None:
