@@ -16,12 +16,16 @@ from patter_core.worker import Worker
 
 __all__ = ["JsonLinesSink"]
 
+_BINARY: int = getattr(os, "O_BINARY", 0)
+"""Windows changes line ends without it."""
+
 
 class JsonLinesSink(EventSink):
     """Appends each record as a line of JSON, as `docs/events.md` describes it.
 
     A full file is renamed to `….1`, that one to `….2` and so on; the oldest goes. A batch is written whole, and never
     over a file's end: lines stay whole. After a crash the last line may be torn; a reader should pass over it.
+    Each worker needs a file of its own.
 
     Args:
         path: the file. Its folder is made if it is missing.
@@ -77,7 +81,7 @@ class JsonLinesSink(EventSink):
         if self._file is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             # What people said is nobody's but the owner's.
-            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _BINARY, 0o600)
             self._size = os.fstat(self._file).st_size
         return self._file
 

@@ -22,6 +22,8 @@ __all__ = ["WavSink"]
 _log = logging.getLogger("patter.sinks")
 
 _HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
+_BINARY: int = getattr(os, "O_BINARY", 0)
+"""Windows changes line ends without it."""
 _LARGEST = 0xFFFF_FFFF - _HEADER.size
 """Bytes of audio that a RIFF header can tell: 37 hours at 8 kHz, in stereo."""
 
@@ -113,7 +115,7 @@ class _Recording:
         self._file: int | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _BINARY, 0o600)
             self._write_header()
         except OSError as error:
             self._fail(error)
@@ -141,12 +143,7 @@ class _Recording:
         if self._file is None or not audio or self._size + len(audio) > _LARGEST:
             return
         try:
-            offset = _HEADER.size + self._size
-            view = memoryview(audio)
-            while view:
-                written = os.pwrite(self._file, view, offset)
-                offset += written
-                view = view[written:]
+            self._write(_HEADER.size + self._size, audio)
             self._size += len(audio)
             self._write_header()
         except OSError as error:
@@ -157,11 +154,17 @@ class _Recording:
         self.close()
 
     def _write_header(self) -> None:
-        assert self._file is not None  # who calls has seen to it
         rate = self.take.format.sample_rate
         header = _HEADER.pack(
             b"RIFF", 36 + self._size, b"WAVE",
             b"fmt ", 16, 1, 2, rate, rate * 4, 4, 16,
             b"data", self._size,
         )  # fmt: skip
-        os.pwrite(self._file, header, 0)
+        self._write(0, header)
+
+    def _write(self, offset: int, data: bytes) -> None:
+        assert self._file is not None  # who calls has seen to it
+        os.lseek(self._file, offset, os.SEEK_SET)
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._file, view) :]
