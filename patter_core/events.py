@@ -17,7 +17,9 @@ from collections.abc import Iterator
 import msgspec
 
 from patter_core.audio import AudioFormat
-from patter_core.leg import Leg
+from patter_core.control import RecordingStatus
+from patter_core.cost import Cost
+from patter_core.leg import AnsweredBy, Leg, Progress
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -25,15 +27,20 @@ __all__ = [
     "CallEnded",
     "CallEvent",
     "CallMetrics",
+    "CallPriced",
+    "CallProgressed",
     "ConversationStarted",
     "DtmfReceived",
     "EngineEvent",
     "EngineTrouble",
     "Event",
     "Interruption",
+    "MachineDetected",
+    "MediaPaused",
     "MediaStarted",
     "MediaTrouble",
     "Record",
+    "RecordingChanged",
     "ResponseDone",
     "ResponseHeard",
     "ResponseStart",
@@ -148,6 +155,36 @@ class CallAnnounced(Event, frozen=True, tag="call_announced"):
     """The agent's name."""
 
 
+class CallProgressed(Event, frozen=True, tag="call_progressed"):
+    """A call that we made rings, or is answered."""
+
+    progress: Progress
+
+
+class MachineDetected(Event, frozen=True, tag="machine_detected"):
+    """The carrier found out who answered a call that we made: a machine, or not."""
+
+    answered_by: AnsweredBy
+
+
+class RecordingChanged(Event, frozen=True, tag="recording_changed"):
+    """The carrier's recording of the call was started, paused, stopped, or is complete. May follow the call's end."""
+
+    recording: RecordingStatus
+
+
+class CallPriced(Event, frozen=True, tag="call_priced"):
+    """The carrier says what it charges for the connection. May follow the call's end."""
+
+    cost: Cost
+
+
+class MediaPaused(Event, frozen=True, tag="media_paused"):
+    """The carrier's audio broke off while the call goes on, or the caller is on hold. `media_started` ends it."""
+
+    held: bool = False
+
+
 class MediaStarted(Event, frozen=True, tag="media_started"):
     """The carrier's audio is here."""
 
@@ -218,7 +255,7 @@ class CallMetrics(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CallEnded(Event, frozen=True, tag="call_ended"):
-    """The call is over. The last event of a call, exactly once."""
+    """The call is over, exactly once. Only what the carrier tells afterwards follows: its price, its recording."""
 
     reason: str
     """What ended it: a value of `patter_core.call.state.Reason`."""
@@ -233,12 +270,17 @@ class CallEnded(Event, frozen=True, tag="call_ended"):
 CallEvent = (
     CallAnnounced
     | CallEnded
+    | CallPriced
+    | CallProgressed
     | ConversationStarted
     | DtmfReceived
     | EngineTrouble
     | Interruption
+    | MachineDetected
+    | MediaPaused
     | MediaStarted
     | MediaTrouble
+    | RecordingChanged
     | ResponseDone
     | ResponseHeard
     | ResponseStart

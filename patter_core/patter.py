@@ -11,9 +11,11 @@ import anyio
 from starlette.applications import Starlette
 
 from patter_core.agent import Agent
+from patter_core.call.handle import OutboundCall, PhoneCall
 from patter_core.call.state import Deadlines
 from patter_core.carrier import Carrier
 from patter_core.config import from_environment
+from patter_core.control import Farewell, Handover, TryAgain
 from patter_core.engine import Engine
 from patter_core.errors import ConfigurationError
 from patter_core.leg import Leg
@@ -87,6 +89,7 @@ class Patter:
         system_prompt: str = "",
         first_message: str = "",
         variables: Mapping[str, str | int | float | bool] | None = None,
+        fallback: Farewell | Handover | TryAgain | None = None,
     ) -> Agent:
         """Make an agent that this phone can use.
 
@@ -96,6 +99,9 @@ class Patter:
             system_prompt: what the engine makes of it stands in the engine's documentation.
             first_message: what the agent says first.
             variables: values for placeholders in the agent's prompt.
+            fallback: what becomes of the caller if the engine cannot be had or is lost: `Farewell("…")` says that and
+                hangs up, `Handover("+1…")` gives him to another number, `TryAgain()` begins a new conversation.
+                By default the call is hung up.
 
         Raises:
             ConfigurationError: a value is wrong, or the name is taken.
@@ -114,9 +120,51 @@ class Patter:
             system_prompt=system_prompt,
             first_message=first_message,
             variables=dict(variables or {}),
+            fallback=fallback or Farewell(),
         )
         self._agents[name] = agent
         return agent
+
+    async def call(
+        self,
+        to: str,
+        *,
+        agent: Agent,
+        first_message: str = "",
+        variables: Mapping[str, str | int | float | bool] | None = None,
+        machine_detection: bool = False,
+        voicemail_message: str = "",
+        ring_timeout: float = 30.0,
+        from_number: str = "",
+    ) -> OutboundCall:
+        """Make a call. Returns when the carrier has taken it; `wait_answered()` and `wait()` tell what becomes of it.
+
+        It needs a server that runs (`serve`, or the app of `asgi`), at the `webhook_url` that the phone was made with.
+
+        Args:
+            to: the number, in E.164, or a SIP address.
+            agent: who talks.
+            first_message: what he says first, in this call, in place of the agent's.
+            variables: in this call, beside the agent's.
+            machine_detection: have the carrier find out whether a machine answers; `MachineDetected` tells.
+            voicemail_message: said to a machine after its beep, by the carrier; then the call is over.
+                Turns machine_detection on.
+            ring_timeout: seconds.
+            from_number: who calls; by default `phone_number`.
+
+        Raises:
+            ConfigurationError: a value is missing or wrong.
+            CallLimitReached: as many calls as allowed are live, or the worker is stopping.
+            CallError: the carrier cannot do that, or no server runs.
+            CarrierRequestFailed: the carrier would not, or could not be reached. It is not asked twice where it may
+                have dialled already.
+        """
+        raise NotImplementedError
+
+    @property
+    def calls(self) -> list[PhoneCall]:
+        """The live calls of this worker."""
+        raise NotImplementedError
 
     def asgi(self, agent: Agent | None = None) -> Starlette:
         """The ASGI app that answers this phone: to be served as it is, or mounted in another app.
