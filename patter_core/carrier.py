@@ -312,6 +312,11 @@ class Carrier(abc.ABC):
         """Point a number of the account at `url`, for `serve(configure_number=True)`."""
         raise self._cannot(Capability.CONFIGURE_NUMBER)
 
+    def require(self, capability: Capability) -> None:
+        """Raise `CallError` if the carrier lacks it."""
+        if capability not in self.capabilities:
+            raise self._cannot(capability)
+
     def _cannot(self, capability: Capability) -> CallError:
         return CallError(
             f"The carrier {self.name} cannot do that.",

@@ -5,7 +5,7 @@ A sum from a price list is an estimate. What the carrier really charges comes la
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import math
 from decimal import Decimal
 
@@ -47,7 +47,7 @@ class CarrierRates(msgspec.Struct, frozen=True, kw_only=True):
     recording: Decimal
     machine_detection: Decimal
     currency: str = "USD"
-    as_of: datetime.date
+    as_of: dt.date
     """When the prices were read."""
     source: str
     """Where, in words."""

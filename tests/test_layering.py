@@ -20,6 +20,8 @@ LAYERS = (
     ("errors",),
     ("audio", "config"),
     ("leg",),
+    ("cost",),
+    ("control",),
     ("events",),
     ("carrier", "engine", "sink", "websocket"),
     ("agent",),
@@ -69,7 +71,7 @@ def test_every_part_of_the_core_has_its_layer() -> None:
 
 
 def test_within_the_call_imports_run_downwards_too() -> None:
-    order = ["state", "playback", "metrics", "sinks", "bridge", "session"]
+    order = ["state", "playback", "metrics", "sinks", "bridge", "session", "handle"]
     for path in modules(CORE / "call"):
         for module in imports(path):
             if module.startswith("patter_core.call."):

@@ -6,9 +6,10 @@ order, since the engine may be connected while the phone still rings:
     DIALLING ──answered──▶ ANNOUNCED ──media──▶ MEDIA ──engine──┐
                                └──────engine──▶ ENGINE ──media──┴─▶ LIVE ──▶ ENDING ──▶ ENDED
 
-Only a call that we make is ever DIALLING. Media that breaks off takes a call back from MEDIA to ANNOUNCED and from LIVE
-to ENGINE, where it waits for them a little while: the carrier may come back with a new socket. From LIVE a call can also
-be put on HOLD, and be sent elsewhere: LEAVING, which ends it if the carrier does it, and else leads back.
+Only a call that we make is ever DIALLING. Media that breaks off takes a call back from MEDIA to ANNOUNCED and from
+LIVE to ENGINE, where it waits for them a little while: the carrier may come back with a new socket. From LIVE a call
+can also be HELD, from which it comes back by way of ENGINE, and be given away: LEAVING, which ends it if the carrier
+does it, and else leads back.
 
 From every state there is a way out, and each leads to ENDED: at once where nobody listens any more, through ENDING
 where the last word is still being played. Every state has a deadline, so that a peer that says nothing moves a call
@@ -76,6 +77,7 @@ class Signal(enum.Enum):
     ENGINE_RETRIED = "engine retried"
     """The engine failed, and another conversation is begun in its place."""
     HOLD = "hold"
+    RESUME = "resume"
     LEAVE = "leave"
     """We give the call to somebody else."""
     LEFT = "left"
@@ -220,6 +222,7 @@ TRANSITIONS: dict[State, dict[Signal, Move]] = {
             **_UNANSWERED,  # said after the answer: peers do that, and the call is over in any case
             Signal.MEDIA_STARTED: Move(State.MEDIA),
             Signal.ENGINE_READY: Move(State.ENGINE),
+            Signal.LEAVE: Move(State.LEAVING),
             Signal.DEADLINE: _NO_MEDIA,
             Signal.NOT_BACK: _MEDIA_LOST,
         },
@@ -230,6 +233,8 @@ TRANSITIONS: dict[State, dict[Signal, Move]] = {
         {
             Signal.MEDIA_STARTED: Move(State.LIVE),
             Signal.ENGINE_RETRIED: Move(State.ANNOUNCED),
+            Signal.HOLD: Move(State.HELD),  # what should have ended the hold failed
+            Signal.LEAVE: Move(State.LEAVING),
             Signal.DEADLINE: _NO_MEDIA,
             Signal.NOT_BACK: _MEDIA_LOST,
         },
@@ -241,6 +246,7 @@ TRANSITIONS: dict[State, dict[Signal, Move]] = {
             Signal.ENGINE_READY: Move(State.LIVE),
             Signal.MEDIA_STOPPED: _GONE,
             Signal.MEDIA_LOST: Move(State.ANNOUNCED),
+            Signal.LEAVE: Move(State.LEAVING),
             Signal.DEADLINE: Move(State.ENDED, Reason.ENGINE_SLOW, By.ENGINE),
         },
     ),
@@ -261,7 +267,8 @@ TRANSITIONS: dict[State, dict[Signal, Move]] = {
         State.ENDED,
         {
             Signal.MEDIA_STARTED: Move(State.LIVE),
-            Signal.STAYED: Move(State.LIVE),
+            Signal.RESUME: Move(State.ENGINE),
+            Signal.LEAVE: Move(State.LEAVING),
             Signal.DEADLINE: Move(State.ENDED, Reason.TOO_LONG, By.HOST),
         },
     ),
