@@ -79,7 +79,9 @@ class DialRequest(msgspec.Struct, frozen=True, kw_only=True):
     ring_timeout: float
     """Seconds."""
     machine_detection: bool = False
-    """Have the carrier find out who answers, without delaying the audio, and wait for a machine's beep."""
+    """Have the carrier find out who answers, without delaying the audio."""
+    await_greeting_end: bool = False
+    """Have it tell of a machine when that takes a message, which is `AnsweredBy.MACHINE_READY`, not before."""
     callbacks: Callbacks
     command_id: str
     """The same for each try of this request: for carriers that use it to do a thing only once."""
@@ -120,7 +122,8 @@ class RecordingStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     recording_id: str
     status: str
-    """`started`, `paused`, `stopped`, `completed` (it can be fetched), `absent` (nothing was recorded) or `failed`."""
+    """`started`, `paused`, `resumed`, `stopped` (as we asked); `completed` (it can be fetched), `absent` (nothing was
+    recorded) or `failed`."""
     url: str = ""
     """Where it can be fetched, with the carrier's credentials; may hold for some minutes only. Out of `repr`."""
     duration: float = 0.0

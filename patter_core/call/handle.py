@@ -12,9 +12,9 @@ from patter_core.audio import AudioChunk, AudioFormat
 from patter_core.call.session import Call
 from patter_core.call.state import Signal, State
 from patter_core.carrier import Admission, Carrier
-from patter_core.control import Capability, Handover
+from patter_core.control import Capability, Handover, RecordingStatus
 from patter_core.errors import CallError
-from patter_core.events import CallEnded, MediaPaused
+from patter_core.events import CallEnded, MediaPaused, RecordingChanged
 from patter_core.leg import AnsweredBy, Leg, Progress
 
 __all__ = ["OutboundCall", "PhoneCall"]
@@ -150,15 +150,18 @@ class PhoneCall:
     async def pause_recording(self) -> None:
         """Leave out what is said from now on."""
         await self._call.carrier.pause_recording(self._call.leg, self._recording(), paused=True)
+        self._recording_is("paused")
 
     async def resume_recording(self) -> None:
         """Go on with the recording."""
         await self._call.carrier.pause_recording(self._call.leg, self._recording(), paused=False)
+        self._recording_is("resumed")
 
     async def stop_recording(self) -> None:
         """End the recording. Nothing happens if there is none."""
         if self._call.recording_id:
             await self._call.carrier.stop_recording(self._call.leg, self._call.recording_id)
+            self._recording_is("stopped")
             self._call.recording_id = ""
 
     # --- what all of them need -------------------------------------------------------------------------------------
@@ -172,6 +175,10 @@ class PhoneCall:
         if not self._call.recording_id:
             raise CallError("No recording of this call is going on.", remedy="Begin one with start_recording().")
         return self._call.recording_id
+
+    def _recording_is(self, status: str) -> None:
+        recording = RecordingStatus(recording_id=self._recording(), status=status)
+        self._call.emit(RecordingChanged(recording=recording))
 
     def _not_now(self, wish: str) -> CallError:
         return CallError(

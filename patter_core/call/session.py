@@ -77,6 +77,16 @@ class MediaSocket(msgspec.Struct):
     send: Send
     scope: anyio.CancelScope
     opened: bool = False
+    closed: bool = False
+
+    async def close(self) -> None:
+        """Close it, if nobody did; its peer may be gone, or take nothing."""
+        if self.closed:
+            return
+        self.closed = True
+        # The server says OSError or RuntimeError if the peer or the server itself has closed it before.
+        with contextlib.suppress(OSError, RuntimeError), anyio.move_on_after(_SOCKET_TIMEOUT):
+            await self.send({"type": "websocket.close", "code": 1000})
 
 
 class Call:
@@ -265,7 +275,7 @@ class Call:
                     self.bridge.detach()
                     self.signal(Signal.MEDIA_LOST)
             with anyio.CancelScope(shield=True):
-                await _close(send)
+                await socket.close()
         if self.is_over:
             await self._done.wait()
 
@@ -465,7 +475,7 @@ class Call:
                 await self._dismiss()
             socket = self.socket
             if socket is not None:
-                await _close(socket.send)
+                await socket.close()
                 socket.scope.cancel()
         finally:
             self._emit_end()
@@ -534,12 +544,6 @@ class Call:
                 event=event,
             )
         )
-
-
-async def _close(send: Send) -> None:
-    # The server says OSError or RuntimeError if the peer or the server itself has closed it before.
-    with contextlib.suppress(OSError, RuntimeError), anyio.move_on_after(_SOCKET_TIMEOUT):
-        await send({"type": "websocket.close", "code": 1000})
 
 
 def make_converter(source: AudioFormat, target: AudioFormat) -> Converter | None:

@@ -193,6 +193,7 @@ class CallHost:
             from_number=from_number,
             ring_timeout=ring_timeout,
             machine_detection=options.machine_detection,
+            await_greeting_end=bool(options.voicemail_message),
             callbacks=callbacks,
             command_id=token.call_id,
         )

