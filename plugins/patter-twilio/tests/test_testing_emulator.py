@@ -26,8 +26,10 @@ from patter_core.carrier import (
     Rejection,
     WebhookRequest,
 )
+from patter_core.control import Callbacks, Farewell, Handover, RecordingStatus
+from patter_core.cost import Cost
 from patter_core.errors import CarrierError, CarrierRequestFailed, WebhookRefused
-from patter_core.leg import Leg
+from patter_core.leg import AnsweredBy, Leg, Progress
 from patter_core.server.serving import bind, serve_app
 from patter_core.testing.caller import Caller, HangUp, Pause, PressKey, Say, Step
 from patter_twilio import Twilio
@@ -106,7 +108,8 @@ class App:
         self.answer: Rejection | None = None
         self.phones: list[Phone] = []
         self.announced: list[Leg] = []
-        self.over: list[str] = []
+        self.told: list[str] = []
+        self.verdict: Admission | Farewell | Handover = Farewell()
         self.tokens: list[str] = []
         self.app = Starlette(
             routes=[
@@ -117,16 +120,36 @@ class App:
         )
         self.document = b""
 
-    async def announce(self, leg: Leg, verified_url: str) -> Admission | Rejection:
+    def admission(self, verified_url: str) -> Admission:
+        base = self._base(verified_url)
+        return Admission(
+            call_id="1",
+            media_url=f"{base.replace('http', 'ws', 1)}/media/twilio/token",
+            callbacks=Callbacks(f"{base}/webhooks/twilio", "ticket"),
+        )
+
+    async def announce(self, leg: Leg, verified_url: str, ticket: str = "") -> Admission | Rejection | Handover:
         self.announced.append(leg)
-        base = self._base(verified_url).replace("http", "ws", 1)
-        return self.answer or Admission(call_id="1", media_url=f"{base}/media/twilio/token")
+        return self.answer or self.admission(verified_url)
 
-    def webhook_url(self, carrier: str, webhook: str, verified_url: str) -> str:
-        return f"{self._base(verified_url)}/webhooks/{carrier}/{webhook}"
+    async def after_stream(self, leg: Leg, verified_url: str, ticket: str = "") -> Admission | Farewell | Handover:
+        self.told.append(f"stream over: {leg.call_id}")
+        return self.verdict
 
-    async def call_over(self, leg: Leg, reason: str) -> None:
-        self.over.append(f"{leg.call_id}: {reason}")
+    async def progress(self, leg: Leg, progress: Progress, ticket: str = "") -> None:
+        self.told.append(progress.value)
+
+    async def answered_by(self, leg: Leg, who: AnsweredBy, ticket: str = "") -> None:
+        self.told.append(who.value)
+
+    async def recording(self, leg: Leg, status: RecordingStatus, ticket: str = "") -> None:
+        self.told.append(f"recording {status.status}")
+
+    async def priced(self, leg: Leg, cost: Cost, ticket: str = "") -> None:
+        raise AssertionError  # Twilio tells no price by itself
+
+    def first_time(self, event_id: str) -> bool:
+        return True
 
     @staticmethod
     def _base(url: str) -> str:
@@ -268,7 +291,7 @@ async def test_when_the_app_closes_the_action_is_asked_and_followed() -> None:
 
     async with Stage(leave, Pause(FOREVER)) as stage:
         call = await stage.run()
-        assert stage.app.over == [f"{call.sid}: in-progress"]
+        assert stage.app.told == [f"stream over: {call.sid}"]
     assert [urlsplit(exchange.url).path.rpartition("/")[2] for exchange in call.exchanges] == ["voice", "action"]
     assert b"<Hangup" in call.documents[-1]
     assert (call.status, call.stream.end) == (CallStatus.COMPLETED, StreamEnd.CLOSED_BY_APP)
