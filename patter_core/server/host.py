@@ -49,6 +49,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds that live calls get when the worker stops."""
     reconnects: int = 3
     """How often in one call the carrier may bring its media again after it was lost."""
+    price_after: tuple[float, ...] = (30.0, 120.0, 600.0)
+    """Seconds after a call's end when its carrier is asked what it charges, until it knows. Nothing waits for that."""
 
 
 class CallHost:
@@ -77,7 +79,7 @@ class CallHost:
         self._deadlines = deadlines
         self._stream_tokens = TokenMaker(carrier.token_secret(), Purpose.STREAM)
         self._tickets = TokenMaker(carrier.token_secret(), Purpose.TICKET)
-        self._prices = PriceDesk(carrier, self._tell_price)
+        self._prices = PriceDesk(carrier, self._tell_price, limits.price_after)
         self._calls: dict[str, Call] = {}
         self._bases: dict[str, str] = {}
         self._by_leg: dict[str, Call] = {}

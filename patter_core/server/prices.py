@@ -14,12 +14,10 @@ from patter_core.control import Capability
 from patter_core.cost import Cost
 from patter_core.leg import Leg
 
-__all__ = ["ASK_AFTER", "PriceDesk"]
+__all__ = ["PriceDesk"]
 
 _log = logging.getLogger("patter.prices")
 
-ASK_AFTER = (30.0, 120.0, 600.0)
-"""Seconds after the call's end; the next is tried if the one before found no price."""
 _LIMIT = 5_000
 """Calls that wait: beyond them the price of the next is not asked for."""
 _TIMEOUT = 20.0
@@ -31,12 +29,10 @@ class PriceDesk:
     Args:
         carrier: whom to ask. One that cannot be asked is left alone.
         tell: takes what was found; never waits.
-        ask_after: as `ASK_AFTER`.
+        ask_after: seconds after the call's end; the next is tried if the one before found no price.
     """
 
-    def __init__(
-        self, carrier: Carrier, tell: Callable[[Leg, Cost], None], ask_after: tuple[float, ...] = ASK_AFTER
-    ) -> None:
+    def __init__(self, carrier: Carrier, tell: Callable[[Leg, Cost], None], ask_after: tuple[float, ...]) -> None:
         self.skipped = 0
         """Calls whose price was never asked for, for want of room."""
         self._carrier = carrier

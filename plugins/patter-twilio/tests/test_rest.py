@@ -19,6 +19,9 @@ from patter_twilio.rest import ATTEMPTS, LONGEST_WAIT, TwilioApi, _pause
 pytestmark = pytest.mark.anyio
 
 
+Scripted = tuple[int, bytes, dict[str, str]]
+
+
 class Answering:
     """An API that gives the same answer to everything, and keeps what it was asked."""
 
@@ -26,7 +29,7 @@ class Answering:
         self.base_url = ""
         self.status = 200
         self.body = b"{}"
-        self.first: list[tuple[int, bytes, dict[str, str]]] = []
+        self.first: list[Scripted] = []
         """Answers that come before, one each."""
         self.asked: list[tuple[str, str, str, bytes]] = []
         self.app = Starlette(routes=[Route("/{path:path}", self._answer, methods=["GET", "POST"])])
@@ -111,8 +114,8 @@ async def test_a_refusal_has_status_and_code_and_no_secret(api: Answering, statu
     assert not any(private in str(failure.value) for private in ("secret", "+1500", "CA1"))
 
 
-BUSY = (429, b'{"code":20429}', {"Retry-After": "0"})
-BROKEN = (503, b"", {})
+BUSY: Scripted = (429, b'{"code":20429}', {"Retry-After": "0"})
+BROKEN: Scripted = (503, b"", {})
 CREATED = b'{"sid":"CA1","status":"queued"}'
 
 
