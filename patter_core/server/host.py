@@ -222,7 +222,7 @@ class CallHost:
         token = self._ticket(ticket)
         call = self._find(leg, token)
         if call is None:
-            if self._is_over(leg, token):
+            if self._epilogue(leg, token) is not None:
                 return Rejection()
             if token is None:
                 if not self.ready:
@@ -267,7 +267,7 @@ class CallHost:
 
     def _after_stream_elsewhere(self, leg: Leg, token: CallToken | None) -> Admission | Farewell | Handover:
         """The call is over, or it was another worker's, which is gone."""
-        epilogue = self._over.get(leg.call_id)
+        epilogue = self._epilogue(leg, token)
         if epilogue is not None:
             return epilogue.verdict
         if token is None or not self.ready or self._find_agent(token.agent) is None:
@@ -315,7 +315,7 @@ class CallHost:
         if call is not None:
             call.emit(event)
             return
-        epilogue = self._over.get(leg.call_id)
+        epilogue = self._epilogue(leg, token)
         if epilogue is None and token is not None:
             epilogue = Epilogue(token.call_id)
         if epilogue is None:
@@ -404,8 +404,11 @@ class CallHost:
             call = self._calls.get(token.call_id)
         return call
 
-    def _is_over(self, leg: Leg, token: CallToken | None) -> bool:
-        return leg.call_id in self._over or (token is not None and token.call_id in self._over)
+    def _epilogue(self, leg: Leg, token: CallToken | None) -> Epilogue | None:
+        epilogue = self._over.get(leg.call_id)
+        if epilogue is None and token is not None:
+            epilogue = self._over.get(token.call_id)
+        return epilogue
 
     def _start(self, token: CallToken, leg: Leg, agent: Agent, *, ring_timeout: float | None = None) -> Call:
         assert self._tasks is not None  # the app makes sure before it lets a request in
