@@ -17,8 +17,9 @@ from collections.abc import Iterator
 import msgspec
 
 from patter_core.audio import AudioFormat
+from patter_core.control import RecordingStatus
 from patter_core.cost import Cost
-from patter_core.leg import Leg
+from patter_core.leg import AnsweredBy, Leg, Progress
 from patter_core.metrics import CallMetrics, Latency
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "CallEvent",
     "CallMetrics",
     "CallPriced",
+    "CallProgressed",
     "ConversationStarted",
     "DtmfReceived",
     "EngineEvent",
@@ -37,10 +39,13 @@ __all__ = [
     "Event",
     "Interruption",
     "Latency",
+    "MachineDetected",
+    "MediaPaused",
     "MediaStarted",
     "MediaTrouble",
     "MetricsReported",
     "Record",
+    "RecordingChanged",
     "RecordingStarted",
     "ResponseDone",
     "ResponseHeard",
@@ -196,6 +201,30 @@ class CallAnswered(Event, frozen=True, tag="call_answered"):
     """Since the announcement."""
 
 
+class CallProgressed(Event, frozen=True, tag="call_progressed"):
+    """A call that we made rings, or is answered."""
+
+    progress: Progress
+
+
+class MachineDetected(Event, frozen=True, tag="machine_detected"):
+    """The carrier found out who answered a call that we made: a machine, or not."""
+
+    answered_by: AnsweredBy
+
+
+class RecordingChanged(Event, frozen=True, tag="recording_changed"):
+    """The carrier's recording of the call was started, paused, stopped, or is complete. May follow the call's end."""
+
+    recording: RecordingStatus
+
+
+class MediaPaused(Event, frozen=True, tag="media_paused"):
+    """The carrier's audio broke off while the call goes on, or the caller is on hold. `media_started` ends it."""
+
+    held: bool = False
+
+
 class MediaStarted(Event, frozen=True, tag="media_started"):
     """The carrier's audio is here."""
 
@@ -297,13 +326,17 @@ CallEvent = (
     | CallAnswered
     | CallEnded
     | CallPriced
+    | CallProgressed
     | ConversationStarted
     | DtmfReceived
     | EngineTrouble
     | Interruption
+    | MachineDetected
+    | MediaPaused
     | MediaStarted
     | MediaTrouble
     | MetricsReported
+    | RecordingChanged
     | RecordingStarted
     | ResponseDone
     | ResponseHeard

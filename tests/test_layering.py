@@ -21,6 +21,7 @@ LAYERS = (
     ("audio", "config", "trace", "worker"),
     ("leg",),
     ("cost",),
+    ("control",),
     ("metrics",),
     ("events",),
     ("redaction", "schema", "store"),
@@ -72,7 +73,7 @@ def test_every_part_of_the_core_has_its_layer() -> None:
 
 
 def test_within_the_call_imports_run_downwards_too() -> None:
-    order = ["state", "playback", "metrics", "backlog", "sinks", "tap", "bridge", "session"]
+    order = ["state", "playback", "metrics", "backlog", "sinks", "tap", "bridge", "session", "handle"]
     for path in modules(CORE / "call"):
         for module in imports(path):
             if module.startswith("patter_core.call."):

@@ -22,9 +22,8 @@ class Meter:
         self.media_at: float | None = None
         self.first_audio_at: float | None = None
         self.engine_connect_ms: float | None = None
-        self.engine_at: float | None = None
-        """When the conversation began."""
-        self.engine_over_at: float | None = None
+        self._engine_at: float | None = None
+        self._engine_ms = 0.0
         self.turns = 0
         self.user_turns = 0
         self.frames_in = 0
@@ -41,6 +40,15 @@ class Meter:
         self._asked_at: float | None = None
         self._replies: list[float] = []
         self._barge_ins: list[float] = []
+
+    def engine_began(self, now: float) -> None:
+        """A conversation is open."""
+        self._engine_at = now
+
+    def engine_ended(self, now: float) -> None:
+        """It is over; there may be another."""
+        self._engine_ms += _since(self._engine_at, now) or 0.0
+        self._engine_at = None
 
     def user_spoke(self, now: float) -> None:
         """The engine told what the user said: from here on he waits for an answer."""
@@ -83,7 +91,7 @@ class Meter:
             first_audio_ms=None if self.first_audio_at is None else _since(self.media_at, self.first_audio_at),
             engine_connect_ms=self.engine_connect_ms,
             carrier_bill=carrier_bill,
-            engine_ms=_since(self.engine_at, now if self.engine_over_at is None else self.engine_over_at) or 0.0,
+            engine_ms=self._engine_ms + (_since(self._engine_at, now) or 0.0),
             turns=self.turns,
             user_turns=self.user_turns,
             reply_ms=tuple(self._replies),

@@ -50,6 +50,11 @@ class Playback:
         """Is there agent audio that is not known to have been played?"""
         return self.heard_ms < self.sent_ms
 
+    @property
+    def ends_at(self) -> float:
+        """When what was sent will have been played, by the clock."""
+        return self._ends_at
+
     def sent(self, duration_ms: float, now: float) -> str | None:
         """Agent audio goes out; a mark of that name must follow it, if one is given."""
         ends_at = self._ends_at

@@ -40,12 +40,15 @@ def test_audio_passes_through_only_if_all_three_formats_are_one() -> None:
     assert not meter.metrics(0.0, heard_ms=0, frames_dropped=0).passthrough
 
 
-def test_the_engines_time_ends_with_its_conversation() -> None:
+def test_the_engines_time_is_that_of_all_its_conversations() -> None:
     meter = Meter()
-    meter.engine_at = 1.0
+    meter.engine_began(1.0)
     assert meter.metrics(3.0, heard_ms=0, frames_dropped=0).engine_ms == 2000
-    meter.engine_over_at = 4.0
+    meter.engine_ended(4.0)
     assert meter.metrics(9.0, heard_ms=0, frames_dropped=0).engine_ms == 3000
+    meter.engine_began(10.0)
+    meter.engine_ended(11.0)
+    assert meter.metrics(12.0, heard_ms=0, frames_dropped=0).engine_ms == 4000
 
 
 def test_turns_are_counted_and_latencies_told_as_percentiles() -> None:

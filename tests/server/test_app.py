@@ -46,7 +46,7 @@ class Scene:
         self.more_sinks = more_sinks
         self.agent: Agent | None = Agent(engine=self.engine)
         self.limits = limits or Limits(drain=0.05)
-        self.deadlines = deadlines or Deadlines(last_word=0.2)
+        self.deadlines = deadlines or Deadlines(last_word=0.2, media_return=0.2)
         self.host = self.new_host()
         self.url = ""
 
