@@ -19,6 +19,7 @@
     * `CallError`
         * `IllegalTransition`: a signal that the state table does not know in this state: our fault, not a peer's.
         * `CallLimitReached`: no more calls at once are allowed here.
+    * `SinkUnavailable`: where a sink writes cannot be reached at the moment.
 
 An error says what was expected, what came, and what to do about it. No error holds a secret, a phone number or audio.
 """
@@ -43,6 +44,7 @@ __all__ = [
     "PluginError",
     "PluginFailed",
     "PluginNotFound",
+    "SinkUnavailable",
     "SocketClosed",
     "WebhookRefused",
 ]
@@ -180,3 +182,7 @@ class IllegalTransition(CallError):
 
 class CallLimitReached(CallError):
     """As many calls as allowed are live on this worker."""
+
+
+class SinkUnavailable(PatterError):
+    """Where a sink writes cannot be reached now: the same records may be written later. Sinks raise it from `write`."""

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import anyio
 import click
 from rich.console import Console
 
-from patter_core.cli.timeline import Timeline, metrics_table, transcript_line
 from patter_core.errors import PluginNotFound
 from patter_core.events import CallEnded, Record
 from patter_core.patter import Patter
 from patter_core.registry import Registry
 from patter_core.server.serving import serve_app
+from patter_core.sink import EventSink
+from patter_core.sinks.console import ConsoleSink, metrics_table, transcript_line
+from patter_core.sinks.memory import MemorySink
 from patter_core.testing.caller import Caller, HangUp, Pause, Say, WaitForAgent, WaitForSilence
 from patter_core.testing.emulator import CallRecording, CarrierEmulator, EngineEmulator
 from patter_core.testing.speech import CALLER_LINES
@@ -42,13 +45,13 @@ def demo(registry: Registry, *, carrier: str, engine: str, out: Path) -> None:
     engine_emulator = _emulator(registry, "engine", engine)
     assert isinstance(carrier_emulator, CarrierEmulator)  # what the contract says of Carrier.emulator
     assert isinstance(engine_emulator, EngineEmulator)
-    timeline = Timeline(console)
-    recording = anyio.run(_call, registry, carrier_emulator, engine_emulator, timeline)
+    kept = MemorySink()
+    recording = anyio.run(_call, registry, carrier_emulator, engine_emulator, [ConsoleSink(console), kept])
     out.mkdir(parents=True, exist_ok=True)
     write_stereo_wav(out / "call.wav", bytes(recording.caller), bytes(recording.agent), recording.format)
-    lines = [line for record in timeline.records if (line := transcript_line(record.event))]
+    lines = [line for record in kept.records if (line := transcript_line(record.event))]
     (out / "transcript.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    ended = _end(timeline.records)
+    ended = _end(kept.records)
     if ended is None or not lines:
         console.print("[red]The call did not go through.[/] The lines above say how far it came.")
         sys.exit(1)
@@ -61,11 +64,14 @@ def demo(registry: Registry, *, carrier: str, engine: str, out: Path) -> None:
 
 
 async def _call(
-    registry: Registry, carrier_emulator: CarrierEmulator, engine_emulator: EngineEmulator, timeline: Timeline
+    registry: Registry,
+    carrier_emulator: CarrierEmulator,
+    engine_emulator: EngineEmulator,
+    sinks: Sequence[EventSink],
 ) -> CallRecording:
     async with carrier_emulator, engine_emulator:
         carrier = carrier_emulator.carrier()
-        phone = Patter(carrier=carrier, sinks=[timeline], registry=registry)
+        phone = Patter(carrier=carrier, sinks=sinks, registry=registry)
         agent = phone.agent(engine=engine_emulator.engine())
         async with serve_app(phone.asgi(agent)) as url:
             return await carrier_emulator.call(f"{url}/webhooks/{carrier.name}/voice", _caller(carrier_emulator))

@@ -8,7 +8,9 @@ import sys
 import click
 
 from patter_core import __version__
+from patter_core.cli.calls import calls
 from patter_core.cli.demo import demo
+from patter_core.cli.events import events
 from patter_core.cli.plugins import plugins
 from patter_core.errors import PatterError
 from patter_core.registry import Registry
@@ -39,6 +41,6 @@ def _group() -> click.Group:
         "patter",
         help="Give a voice agent a phone number.",
         context_settings={"help_option_names": ["-h", "--help"]},
-        commands=[demo, plugins],
+        commands=[calls, demo, events, plugins],
     )
     return click.version_option(__version__, prog_name="patter")(group)

@@ -84,13 +84,14 @@ async def serve_app(
     )
     server = _Server(config)
     fault: Exception | None = None
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(server.serve, [listener])
-        await server.up.wait()
-        try:
-            yield f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        except Exception as error:  # noqa: BLE001 - passed on as it is, once the server has been stopped in good order
-            fault = error
-        server.stop.set()
+    with listener:  # which the server leaves open if it is cancelled
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(server.serve, [listener])
+            await server.up.wait()
+            try:
+                yield f"http://{f'[{host}]' if ':' in host else host}:{port}"
+            except Exception as error:  # noqa: BLE001 - passed on as it is, once the server has been stopped in good order
+                fault = error
+            server.stop.set()
     if fault is not None:
         raise fault

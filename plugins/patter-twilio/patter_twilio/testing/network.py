@@ -34,6 +34,10 @@ class Tunnels:
     def __init__(self, origins: Mapping[str, str]) -> None:
         self._origins = {origin.rstrip("/").lower(): local.rstrip("/") for origin, local in origins.items()}
 
+    def forward(self, origin: str, local: str) -> None:
+        """From now on, requests of that public origin go there: another worker, or another tunnel."""
+        self._origins[origin.rstrip("/").lower()] = local.rstrip("/")
+
     def route(self, url: str) -> Route:
         """For http, https, ws and wss alike."""
         parts = urllib.parse.urlsplit(url)
