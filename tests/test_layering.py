@@ -23,7 +23,7 @@ LAYERS = (
     ("cost",),
     ("control",),
     ("events",),
-    ("carrier", "engine", "sink", "websocket"),
+    ("carrier", "engine", "http", "sink", "websocket"),
     ("agent",),
     ("hookspecs",),
     ("registry", "call"),
