@@ -139,6 +139,9 @@ class CallDesk(Protocol):
     def first_time(self, event_id: str) -> bool:
         """Is this the first time that this worker hears of the carrier's event of that id? Asking makes it known."""
 
+    def forget(self, event_id: str) -> None:
+        """The handling of that event failed: when it comes again, it is to be taken as new."""
+
 
 WebhookHandler = Callable[[WebhookRequest, CallDesk], Awaitable[WebhookResponse]]
 

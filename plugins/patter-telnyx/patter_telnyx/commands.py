@@ -15,11 +15,12 @@ __all__ = [
     "Command",
     "Dial",
     "Hangup",
+    "PlaybackStart",
+    "PlaybackStop",
     "RecordPause",
     "RecordResume",
     "RecordStart",
     "RecordStop",
-    "Refer",
     "Reject",
     "SendDtmf",
     "Speak",
@@ -63,6 +64,8 @@ class Answer(StreamRequest, frozen=True, kw_only=True, omit_defaults=True):
     """Answer an incoming call, with a stream."""
 
     action = "answer"
+    webhook_url: str = ""
+    """Where all later webhooks of the call go."""
 
 
 class StreamingStart(StreamRequest, frozen=True, kw_only=True, omit_defaults=True):
@@ -110,14 +113,9 @@ class Transfer(Command, frozen=True, kw_only=True, omit_defaults=True):
 
     action = "transfer"
     to: str
-    from_: str = msgspec.field(name="from", default="")
-
-
-class Refer(Command, frozen=True, kw_only=True, omit_defaults=True):
-    """Have the peer call somebody else instead (SIP REFER)."""
-
-    action = "refer"
-    sip_address: str
+    """A number, or a SIP address."""
+    target_leg_client_state: str = ""
+    """`client_state` of the new leg."""
 
 
 class SendDtmf(Command, frozen=True, kw_only=True, omit_defaults=True):
@@ -134,6 +132,20 @@ class Speak(Command, frozen=True, kw_only=True, omit_defaults=True):
     action = "speak"
     payload: str
     voice: str
+
+
+class PlaybackStart(Command, frozen=True, kw_only=True):
+    """Play something, again and again."""
+
+    action = "playback_start"
+    audio_url: str
+    loop: str = "infinity"
+
+
+class PlaybackStop(Command, frozen=True, kw_only=True, omit_defaults=True):
+    """Play it no more."""
+
+    action = "playback_stop"
 
 
 class RecordStart(Command, frozen=True, kw_only=True, omit_defaults=True):

@@ -26,7 +26,7 @@ class Codec(enum.StrEnum):
     L16 = "L16"
 
     @property
-    def format(self) -> AudioFormat:
+    def audio_format(self) -> AudioFormat:
         """What it is here. L16 is 16 kHz."""
         return _FORMATS[self]
 

@@ -8,7 +8,7 @@ that is of no use to anybody. Keys have a time instead of a number of their own,
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import math
 from collections.abc import Sequence
 from typing import Generic, TypeVar
@@ -106,6 +106,6 @@ class Keys:
 
 def _moment(text: str) -> float:
     try:
-        return datetime.datetime.fromisoformat(text).timestamp()
+        return dt.datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError, OSError):
         return math.inf

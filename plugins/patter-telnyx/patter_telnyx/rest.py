@@ -17,9 +17,9 @@ import msgspec
 
 from patter_core.errors import CarrierRequestFailed
 from patter_core.http import HttpAnswer, send_request
-from patter_telnyx.commands import Command, Dial, Hangup
+from patter_telnyx.commands import Command, Dial
 
-__all__ = ["CALL_OVER", "NOT_ANSWERED_YET", "TelnyxApi", "new_command_id"]
+__all__ = ["CALL_OVER", "NOT_ANSWERED_YET", "TelnyxApi", "is_gone", "new_command_id"]
 
 ANSWER_TIMEOUTS = (0.5, 1.5, 5.0)
 """Seconds that each attempt waits for an answer. The first is the vendor's advice; the last is patient."""
@@ -93,27 +93,13 @@ class TelnyxApi:
         body = await self._request("POST", "/calls", msgspec.json.encode(command), wish="place the call")
         return _read(body, _Answer, "place the call").data.call_control_id
 
-    async def end_call(self, call_id: str) -> None:
-        """End a call. One that is over, or that nobody knows any more, is a success.
-
-        Raises:
-            CarrierRequestFailed: as above.
-        """
-        try:
-            await self.command(call_id, Hangup(command_id=new_command_id()))
-        except CarrierRequestFailed as error:
-            if error.status != 404 and error.code != CALL_OVER and error.code not in _NOT_FOUND:
-                raise
-
     async def fetch(self, path: str, query: Mapping[str, str], answer: type[T], *, wish: str) -> T:
         """GET something, as a struct.
 
         Raises:
             CarrierRequestFailed: as above, or the answer is not as documented.
         """
-        return _read(
-            await self._request("GET", f"{path}?{urllib.parse.urlencode(query)}", b"", wish=wish), answer, wish
-        )
+        return _read(await self._request("GET", path + _query(query), b"", wish=wish), answer, wish)
 
     async def change(self, path: str, change: msgspec.Struct, *, wish: str) -> None:
         """PATCH something.
@@ -161,6 +147,11 @@ def new_command_id(*about: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_OID, "\0".join(about)) if about else uuid.uuid4())
 
 
+def is_gone(error: CarrierRequestFailed) -> bool:
+    """Does it say that the call is over, or that nobody knows it any more?"""
+    return error.status == 404 or error.code == CALL_OVER or error.code in _NOT_FOUND
+
+
 def _refusal(answer: HttpAnswer, wish: str) -> CarrierRequestFailed:
     code = _error_code(answer.body)
     return CarrierRequestFailed(
@@ -198,6 +189,10 @@ def _read(body: bytes, answer: type[T], wish: str) -> T:
         raise CarrierRequestFailed(
             f"Telnyx was asked to {wish}, and its answer is not as documented.", remedy="Check base_url."
         ) from None
+
+
+def _query(fields: Mapping[str, str]) -> str:
+    return f"?{urllib.parse.urlencode(fields)}" if fields else ""
 
 
 def _quoted(call_id: str) -> str:

@@ -1,4 +1,4 @@
-"""Was it Telnyx? The signature of a webhook, as pure functions, and a memory of what was seen before.
+"""Was it Telnyx? The signature of a webhook, as pure functions.
 
 Telnyx signs with Ed25519 (Telnyx's page "Receiving webhooks"): the bytes `timestamp|body`, exactly as they came. The
 signature is in the header `telnyx-signature-ed25519` (base64, 64 bytes), the timestamp in `telnyx-timestamp` (Unix s).
@@ -20,7 +20,6 @@ __all__ = [
     "SIGNATURE_HEADER",
     "TIMESTAMP_HEADER",
     "TOLERANCE",
-    "SeenEvents",
     "signed_bytes",
     "verify_key",
     "verify_webhook",
@@ -31,9 +30,7 @@ TIMESTAMP_HEADER = "telnyx-timestamp"
 TOLERANCE = 300.0
 """Seconds that a webhook may be old, or ahead of our clock; as in the vendor's own library."""
 
-_REMEMBERED = 10_000
-"""Event ids: at some ten a call, those of all calls within the tolerance."""
-_WHERE = "You find it in Telnyx's portal, under “Keys & Credentials”, “Public Key”."
+WHERE = "You find it in Telnyx's portal, under “Keys & Credentials”, “Public Key”."
 
 
 def verify_key(public_key: str) -> VerifyKey:
@@ -47,7 +44,7 @@ def verify_key(public_key: str) -> VerifyKey:
         return VerifyKey(key)
     except (ValueError, binascii.Error):
         raise ConfigurationError(
-            "Telnyx(public_key=…) is not a public key.", expected="32 bytes in base64", remedy=_WHERE
+            "Telnyx(public_key=…) is not a public key.", expected="32 bytes in base64", remedy=WHERE
         ) from None
 
 
@@ -93,28 +90,3 @@ def _is_fresh(timestamp: str, now: float) -> bool:
     if not (timestamp.isascii() and timestamp.isdecimal() and len(timestamp) <= 12):
         return False
     return abs(now - int(timestamp)) <= TOLERANCE
-
-
-class SeenEvents:
-    """The ids of the events of late: Telnyx may deliver one twice, nearly at once, and anybody may replay one.
-
-    An event is seen from when its handling begins, so that its twin is not handled beside it; one whose handling
-    failed is forgotten again, because Telnyx sends it once more.
-    """
-
-    def __init__(self, limit: int = _REMEMBERED) -> None:
-        self._limit = limit
-        self._ids: dict[str, None] = {}
-
-    def first(self, event_id: str) -> bool:
-        """Is it new? It is not any more."""
-        if event_id in self._ids:
-            return False
-        self._ids[event_id] = None
-        while len(self._ids) > self._limit:
-            del self._ids[next(iter(self._ids))]
-        return True
-
-    def forget(self, event_id: str) -> None:
-        """Its handling failed."""
-        self._ids.pop(event_id, None)

@@ -155,7 +155,7 @@ class TelnyxMediaCodec(MediaCodec):
     __slots__ = ("_audio_window", "_format", "_keys", "_output", "_packets", "_started", "_stream", "_swap")
 
     def __init__(self, codec: Codec = Codec.PCMU, byte_order: ByteOrder = "little") -> None:
-        self._output = codec.format
+        self._output = codec.audio_format
         self._swap = byte_order == "big"
         self._packets = Packets(self._output)
         self._format: AudioFormat | None = None  # of the caller's audio, while the stream lasts

@@ -36,7 +36,7 @@ def test_what_nobody_here_can_read_is_no_format(encoding: str, rate: int, channe
 
 
 def test_each_codec_that_can_be_sent_has_its_format() -> None:
-    assert [codec.format for codec in Codec] == [ULAW_8000, ALAW_8000, PCM16_16000]
+    assert [codec.audio_format for codec in Codec] == [ULAW_8000, ALAW_8000, PCM16_16000]
 
 
 def test_bytes_of_samples_are_exchanged() -> None:
