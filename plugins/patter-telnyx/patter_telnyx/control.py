@@ -154,7 +154,9 @@ class Control:
 
     async def send_dtmf(self, leg: Leg, digits: str) -> None:
         """Press keys."""
-        await self.api.command(leg.call_id, SendDtmf(command_id=new_command_id(), digits=digits))
+        await self.api.command(
+            leg.call_id, SendDtmf(command_id=new_command_id(), digits=digits.upper().replace("W", "w"))
+        )
 
     async def hold(self, leg: Leg, audio_url: str) -> None:
         """Bring no more audio, and play something instead, if there is something."""
