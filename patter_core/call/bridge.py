@@ -292,7 +292,7 @@ class Bridge:
         if not self._in_turn:
             self._in_turn = True
             meter.agent_spoke(now)
-        mark = self._playback.sent(chunk.size * self._ms_a_byte, now)
+        mark = self._playback.sent(chunk.size * self._ms_a_byte, now, held=not text)
         if mark is not None:
             await self._mark(mark)
 

@@ -120,3 +120,12 @@ def test_no_more_than_half_a_second_is_ever_without_a_mark_in_a_turn() -> None:
         if playback.sent(duration, now=0):
             unmarked = 0.0
         assert unmarked < MARK_EVERY_MS
+
+
+def test_no_mark_is_due_while_audio_is_held_back_and_the_next_one_covers_it() -> None:
+    playback = Playback()
+    assert playback.sent(MARK_EVERY_MS, 0.0, held=True) is None
+    mark = playback.sent(1.0, 0.0)
+    assert mark is not None
+    playback.returned(mark)
+    assert playback.heard_ms == MARK_EVERY_MS + 1.0

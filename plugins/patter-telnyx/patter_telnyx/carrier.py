@@ -43,7 +43,7 @@ API_URL = "https://api.telnyx.com"
 
 CodecName = Literal["PCMU", "PCMA", "L16"]
 TargetLegs = Literal["", "self", "opposite", "both"]
-MachineDetection = Literal["greeting_end", "premium", "detect", "detect_beep", "detect_words"]
+MachineDetection = Literal["standard", "premium"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,8 +59,8 @@ class Telnyx(Carrier):
         codec: what audio is asked for, both ways: PCMU, PCMA, or L16 (16 kHz). What `start` then announces rules.
         l16_byte_order: of L16, which the vendor documents nowhere.
         target_legs: who hears the agent: self, opposite or both. "" leaves it to Telnyx.
-        machine_detection: which of Telnyx's kinds, for calls that ask for it. `greeting_end` tells a beep or silence;
-            `premium` is better at telling who it is, and costs more.
+        machine_detection: which of Telnyx's kinds, for calls that ask for one: `premium` is better at it, costs more, and
+            tells a machine's beep only, where `standard` tells a silence too.
         voice: for what Telnyx itself says: announcements, and messages for machines.
 
     Raises:
@@ -90,7 +90,7 @@ class Telnyx(Carrier):
     codec: CodecName = "PCMU"
     l16_byte_order: ByteOrder = "little"
     target_legs: TargetLegs = ""
-    machine_detection: MachineDetection = "greeting_end"
+    machine_detection: MachineDetection = "standard"
     voice: str = "AWS.Polly.Joanna"
 
     def __post_init__(self) -> None:
@@ -208,7 +208,7 @@ class Telnyx(Carrier):
             codec=Codec(self.codec),
             target_legs=self.target_legs,
             voice=self.voice,
-            machine_detection=self.machine_detection,
+            premium_detection=self.machine_detection == "premium",
         )
 
     @functools.cached_property

@@ -47,7 +47,7 @@ class Control:
     codec: Codec
     target_legs: str
     voice: str
-    machine_detection: str
+    premium_detection: bool
 
     # --- a call begins ---------------------------------------------------------------------------------------------
 
@@ -89,11 +89,18 @@ class Control:
                 to=request.to_number,
                 from_=request.from_number,
                 timeout_secs=min(max(math.ceil(request.ring_timeout), shortest), longest),
-                answering_machine_detection=self.machine_detection if request.machine_detection else "",
+                answering_machine_detection=self._detection(request),
                 webhook_url=request.callbacks.url("voice"),
                 client_state=ClientState(ticket=request.callbacks.ticket, dialled=True).encode(),
             )
         )
+
+    def _detection(self, request: DialRequest) -> str:
+        if not request.machine_detection:
+            return ""
+        if self.premium_detection:
+            return "premium"
+        return "greeting_end" if request.await_greeting_end else "detect"
 
     async def start_stream(self, leg: Leg, admission: Admission, *about: str) -> None:
         """Bring the audio of an answered call.
