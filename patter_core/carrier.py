@@ -43,6 +43,7 @@ __all__ = [
     "MediaMark",
     "MediaOpened",
     "MediaStopped",
+    "MediaUnusable",
     "Rejection",
     "WebhookHandler",
     "WebhookRequest",
@@ -184,7 +185,14 @@ class MediaFault(msgspec.Struct, frozen=True):
     """Short and of a fixed set: what was wrong, never what the message held."""
 
 
-MediaEvent = AudioChunk | MediaOpened | MediaMark | MediaDtmf | MediaStopped | MediaFault
+class MediaUnusable(msgspec.Struct, frozen=True):
+    """The stream began in a way that nobody here can use, such as an unknown codec: told, and the call is given up."""
+
+    problem: str
+    """As in `MediaFault`."""
+
+
+MediaEvent = AudioChunk | MediaOpened | MediaMark | MediaDtmf | MediaStopped | MediaFault | MediaUnusable
 
 
 class MediaCodec(abc.ABC):

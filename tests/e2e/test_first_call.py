@@ -1,7 +1,7 @@
 """One call from the first ring to the end, over real sockets, with each carrier: what was heard is what was said.
 
-The call is placed once a carrier, with a caller who listens, speaks, talks over the answer and says goodbye; each test looks at
-its recordings.
+The call is placed once a carrier, with a caller who listens, speaks, talks over the answer and says goodbye; each test
+looks at its recordings.
 """
 
 from __future__ import annotations

@@ -35,11 +35,12 @@ from patter_telnyx.rest import TelnyxApi
 from patter_telnyx.webhooks import Webhooks
 from patter_telnyx.wire import TelnyxMediaCodec
 
-__all__ = ["Telnyx"]
+__all__ = ["API_KEY_WHERE", "API_URL", "Telnyx"]
 
 _log = logging.getLogger("patter.telnyx")
 
 API_URL = "https://api.telnyx.com"
+API_KEY_WHERE = "in Telnyx's portal, under “API Keys”"
 
 CodecName = Literal["PCMU", "PCMA", "L16"]
 TargetLegs = Literal["", "self", "opposite", "both"]
@@ -59,7 +60,7 @@ class Telnyx(Carrier):
         codec: what audio is asked for, both ways: PCMU, PCMA, or L16 (16 kHz). What `start` then announces rules.
         l16_byte_order: of L16, which the vendor documents nowhere.
         target_legs: who hears the agent: self, opposite or both. "" leaves it to Telnyx.
-        machine_detection: which of Telnyx's kinds, for calls that ask for one: `premium` is better at it, costs more, and
+        machine_detection: which of Telnyx's kinds, for calls that ask for one: `premium` is better, costs more, and
             tells a machine's beep only, where `standard` tells a silence too.
         voice: for what Telnyx itself says: announcements, and messages for machines.
 
@@ -98,7 +99,7 @@ class Telnyx(Carrier):
             self.api_key,
             parameter="Telnyx(api_key=…)",
             variable="TELNYX_API_KEY",
-            where="in Telnyx's portal, under “API Keys”",
+            where=API_KEY_WHERE,
         )
         connection_id = required(
             self.connection_id,

@@ -16,7 +16,16 @@ from typing import Annotated
 import msgspec
 
 from patter_core.audio import AudioChunk, AudioFormat
-from patter_core.carrier import MediaCodec, MediaDtmf, MediaEvent, MediaFault, MediaMark, MediaOpened, MediaStopped
+from patter_core.carrier import (
+    MediaCodec,
+    MediaDtmf,
+    MediaEvent,
+    MediaFault,
+    MediaMark,
+    MediaOpened,
+    MediaStopped,
+    MediaUnusable,
+)
 from patter_core.errors import AudioError
 from patter_telnyx.formats import ByteOrder, Codec, announced_format, swapped
 from patter_telnyx.ordering import Keys, Window
@@ -130,7 +139,7 @@ _NOT_AS_DOCUMENTED = (MediaFault("message not as documented"),)
 _NOT_STREAMING = (MediaFault("message outside the stream"),)
 _OTHER_STREAM = (MediaFault("message of another stream"),)
 _SECOND_START = (MediaFault("second start"),)
-_OTHER_FORMAT = (MediaFault("stream in a codec that is not PCMU, PCMA or L16, in mono: set stream_codec to one"),)
+_OTHER_FORMAT = (MediaUnusable("stream in a codec that is not PCMU, PCMA or L16, in mono: set stream_codec to one"),)
 _NOT_BASE64 = (MediaFault("audio that is not base64"),)
 _LATE = (MediaFault("audio repeated or late"),)
 _LOST = MediaFault("audio lost on its way")
