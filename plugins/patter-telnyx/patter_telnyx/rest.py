@@ -49,8 +49,7 @@ T = TypeVar("T")
 
 
 class _Error(msgspec.Struct, frozen=True):
-    code: str = ""
-    title: str = ""
+    code: str | int = ""
 
 
 class _Errors(msgspec.Struct, frozen=True):
@@ -169,7 +168,7 @@ def _error_code(body: bytes) -> str:
         errors = _ERRORS.decode(body).errors
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return ""
-    code = errors[0].code if errors else ""
+    code = str(errors[0].code) if errors else ""
     return code if code.isascii() and code.isdigit() and len(code) <= 6 else ""
 
 
