@@ -37,11 +37,7 @@ class Tunnels:
     def __init__(self, origins: Mapping[str, str]) -> None:
         self._origins: dict[str, str] = {}
         for origin, local in origins.items():
-            self.add(origin, local)
-
-    def add(self, origin: str, local: str) -> None:
-        """Have what is public at `origin` end at `local` from now on."""
-        self._origins[origin.rstrip("/").lower()] = local.rstrip("/")
+            self.forward(origin, local)
 
     def forward(self, origin: str, local: str) -> None:
         """From now on, requests of that public origin go there: another worker, or another tunnel."""

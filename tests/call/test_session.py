@@ -25,7 +25,7 @@ from patter_core.events import (
     TranscriptInput,
     TranscriptOutput,
 )
-from patter_core.leg import Leg
+from patter_core.leg import Leg, Progress
 from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeSession, FakeSocket
 
 pytestmark = pytest.mark.anyio
@@ -454,3 +454,23 @@ async def test_phone_numbers_stay_out_of_reprs() -> None:
         shown = f"{scene.call!r} {scene.call.leg!r} {session.setup!r} {scene.records[0]!r}"
         scene.socket.say("stop")
     assert "+1555" not in shown
+
+
+async def test_a_stream_that_nobody_can_use_is_told_and_the_call_is_given_up_at_once() -> None:
+    scene = Scene()
+    async with scene.running():
+        scene.socket.say("unusable")
+    assert "media_trouble" in scene.kinds()
+    assert (scene.end.reason, scene.end.detail) == ("media_lost", "unusable stream")
+    assert scene.carrier.hung_up == ["leg-1"]
+    assert scene.engine.sessions == []
+
+
+@pytest.mark.parametrize("progress", [progress for progress in Progress if progress.is_final])
+async def test_a_call_that_was_answered_is_over_by_whatever_word_its_carrier_has_for_that(progress: Progress) -> None:
+    scene = Scene()
+    async with scene.running():
+        await scene.live()
+        scene.call.note_progress(progress)
+    assert scene.end.reason == "caller_hung_up"
+    assert scene.carrier.hung_up == []

@@ -255,3 +255,11 @@ async def test_mounted_under_a_path_without_its_lifespan_it_still_works() -> Non
             await scene.sink.wait_for("call_ended")
     assert scene.host._unmanaged is not None
     scene.host._unmanaged.cancel()
+
+
+def test_an_event_is_new_once_and_again_if_its_handling_failed() -> None:
+    host = Scene().host
+    assert [host.first_time("a"), host.first_time("a"), host.first_time("b")] == [True, False, True]
+    host.forget("a")
+    host.forget("never seen")
+    assert [host.first_time("a"), host.first_time("b")] == [True, False]

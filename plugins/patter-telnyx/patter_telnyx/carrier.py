@@ -70,7 +70,7 @@ class Telnyx(Carrier):
 
     name: ClassVar[str] = "telnyx"
     emulator: ClassVar[str] = "patter_telnyx.testing:TelnyxEmulator"
-    capabilities: ClassVar[frozenset[Capability]] = frozenset(Capability)
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(Capability) - {Capability.PRICE}
     stream_end_is_call_end: ClassVar[bool] = False
     rates: ClassVar[CarrierRates | None] = CarrierRates(
         inbound=Decimal("0.0055"),

@@ -476,7 +476,7 @@ async def test_any_worker_takes_up_a_call_whose_worker_is_gone() -> None:
             tasks.start_soon(call.run)
             await scene.event(MediaStarted)
             # The load balancer sends all that comes now to the second worker, which has never heard of the call.
-            scene.telnyx.webhooks.tunnels.add(scene.urls[0], scene.urls[1])
+            scene.telnyx.webhooks.tunnels.forward(scene.urls[0], scene.urls[1])
             call.stream.drop()
             await scene.event(MediaStarted, 2)
             (handle,) = scene.phones[1].calls
