@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from patter_core.testing.stream import Problem, StreamEnd
-from patter_telnyx.testing.call import Callee, CallStatus, EmulatedCall
+from patter_telnyx.testing.call import EmulatedCall
+from patter_telnyx.testing.callee import Callee, CallStatus
 from patter_telnyx.testing.emulator import TelnyxEmulator
 from patter_telnyx.testing.rest import ApiRequest, EmulatedNumber, Fault
 from patter_telnyx.testing.stream import EmulatedStream

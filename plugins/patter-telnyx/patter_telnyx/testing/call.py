@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import base64
-import enum
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Literal
 
 import anyio
 import anyio.abc
-import msgspec
 
-from patter_core.audio import AudioFormat
 from patter_core.testing.caller import Caller
 from patter_core.testing.emulator import CallRecording
-from patter_core.testing.network import Tunnels
 from patter_core.testing.stream import StreamEnd
+from patter_telnyx.testing.callee import Callee, CallStatus, Refusal
+from patter_telnyx.testing.media import LegMedia, LegNeeds
 from patter_telnyx.testing.requests import (
     AnswerBody,
     CommandBody,
@@ -28,63 +25,10 @@ from patter_telnyx.testing.requests import (
     StreamBody,
     TransferBody,
 )
-from patter_telnyx.testing.stream import FORMATS, EmulatedStream, StreamSettings
-from patter_telnyx.testing.webhooks import EventFields, Field, Mailbox, WebhookSender
+from patter_telnyx.testing.stream import EmulatedStream
+from patter_telnyx.testing.webhooks import EventFields, Field, Mailbox
 
-__all__ = ["CallStatus", "Callee", "EmulatedCall", "LegNeeds", "Refusal"]
-
-
-class CallStatus(enum.StrEnum):
-    """Where a call is."""
-
-    RINGING = "ringing"
-    ANSWERED = "answered"
-    OVER = "over"
-
-
-class Callee(msgspec.Struct, frozen=True, kw_only=True):
-    """Who is called when the app dials, or transfers."""
-
-    caller: Caller | None = None
-    """What he does once he has answered; None listens for ever."""
-    does: Literal["answer", "busy", "reject", "no_answer", "not_found"] = "answer"
-    after: float = 0.05
-    """Seconds that it rings until then."""
-    is_: Literal["human", "machine", "not_sure"] = "human"
-    """What machine detection finds, where it is asked for; a machine's greeting ends a little later, with a beep."""
-    talks: float = 60.0
-    """Seconds until he hangs up, as the far end of a transfer."""
-
-
-class Refusal(Exception):
-    """The API does not do it."""
-
-    def __init__(self, status: int, code: str, title: str) -> None:
-        self.status = status
-        self.code = code
-        self.title = title
-        super().__init__(title)
-
-
-class LegNeeds(msgspec.Struct, kw_only=True):
-    """What all calls of an emulator share."""
-
-    sender: WebhookSender
-    tunnels: Tunnels
-    connection_id: str
-    leg_codec: str
-    """What the telephone's leg speaks: PCMU or PCMA."""
-    announces: str = ""
-    """A codec that `start` announces instead of the one that was asked for."""
-    disorder: bool = False
-    """Of media messages."""
-    speak_seconds: float = 0.1
-    """How long each text takes to be said."""
-    total_cost: str = ""
-    """Told by `call.cost` after each call; "" if nobody subscribed to it."""
-    tasks: anyio.abc.TaskGroup | None = None
-    dial: Callable[[EmulatedCall, str, str], None] | None = None
-    """Place the far leg of a transfer: the call, the number, the leg's client_state."""
+__all__ = ["EmulatedCall"]
 
 
 _CAUSES = {"busy": "user_busy", "reject": "call_rejected", "no_answer": "timeout", "not_found": "not_found"}
@@ -103,6 +47,7 @@ class EmulatedCall:
         from_number: str,
         to_number: str,
         callee: Callee | None = None,
+        transfer: Callable[[EmulatedCall, str, str], None] | None = None,
         session_id: str = "",
         client_state: str = "",
         machine_detection: str = "disabled",
@@ -118,9 +63,6 @@ class EmulatedCall:
         self.status = CallStatus.RINGING
         self.hangup_cause = ""
         self.was_answered = False
-        self.recording = CallRecording(format=FORMATS[needs.leg_codec])
-        """What was said and heard over all media streams; not what `record_start` makes."""
-        self.streams: list[EmulatedStream] = []
         self.spoken: list[str] = []
         """What the app had Telnyx say."""
         self.played: list[str] = []
@@ -132,19 +74,15 @@ class EmulatedCall:
         """Whoever it was transferred to."""
         self.recordings: list[str] = []
         """Each command about recording, in order."""
-        self.streaming = anyio.Event()
-        """Set once there is a first stream."""
         self.answered = anyio.Event()
         self.over = anyio.Event()
         self._needs = needs
-        self._caller = caller
         self._callee = callee
+        self._place_leg = transfer
         self._machine_detection = machine_detection
         self._mailbox = Mailbox(needs.sender)
         self._finished = anyio.Event()
-        self._stream_scope: anyio.CancelScope | None = None
-        self._stream_over = anyio.Event()
-        self._stream_over.set()
+        self._media = LegMedia(needs, caller)
         self._tasks: anyio.abc.TaskGroup | None = None
         self._is_recorded = False
         self._commands: Mapping[str, Callable[[CommandBody], Awaitable[None]]] = {
@@ -165,18 +103,28 @@ class EmulatedCall:
         }
 
     @property
+    def recording(self) -> CallRecording:
+        """What was said and heard over all media streams; not what `record_start` makes."""
+        return self._media.recording
+
+    @property
+    def streams(self) -> list[EmulatedStream]:
+        """All media streams, one after the other."""
+        return self._media.streams
+
+    @property
     def stream(self) -> EmulatedStream:
         """The latest stream. Wait for `streaming` first."""
         return self.streams[-1]
 
     @property
-    def is_over(self) -> bool:
-        return self.status is CallStatus.OVER
+    def streaming(self) -> anyio.Event:
+        """Set once there is a first stream."""
+        return self._media.streaming
 
     @property
-    def format(self) -> AudioFormat:
-        """Of the telephone's leg."""
-        return self.recording.format
+    def is_over(self) -> bool:
+        return self.status is CallStatus.OVER
 
     async def run(self) -> CallRecording:
         """Live through the call; returns when its last event has been told."""
@@ -187,7 +135,7 @@ class EmulatedCall:
                 if self._callee is not None:
                     self._tasks.start_soon(self._ring, self._callee)
                 await self._finished.wait()
-                await self._stream_over.wait()
+                await self._media.over.wait()
                 self._tell_end()
                 await self._mailbox.emptied()
                 self._tasks.cancel_scope.cancel()
@@ -202,8 +150,7 @@ class EmulatedCall:
             return
         self.status = CallStatus.OVER
         self.hangup_cause = cause
-        if self._stream_scope is not None:
-            self._stream_scope.cancel()
+        self._media.stop()
         for leg in self.far_legs:
             leg.end()
         self._finished.set()
@@ -303,19 +250,18 @@ class EmulatedCall:
 
     async def _streaming_start(self, body: CommandBody) -> None:
         assert isinstance(body, StreamBody)
-        if self._stream_scope is not None:
+        if self._media.is_streaming:
             raise Refusal(422, "90061", "Only one stream per call")
         self._open_stream(body)
 
     async def _streaming_stop(self, body: CommandBody) -> None:
         del body
-        if self._stream_scope is not None:
-            self._stream_scope.cancel()
+        self._media.stop()
 
     async def _transfer(self, body: CommandBody) -> None:
         assert isinstance(body, TransferBody)
-        assert self._needs.dial is not None  # the emulator runs
-        self._needs.dial(self, body.to, body.target_leg_client_state)
+        assert self._place_leg is not None  # a far leg is not transferred once more
+        self._place_leg(self, body.to, body.target_leg_client_state)
 
     async def join(self, leg: EmulatedCall, callee: Callee) -> None:
         """Live through the far leg of a transfer; this call ends with it, if it was ever answered."""
@@ -384,40 +330,12 @@ class EmulatedCall:
         url = f"https://recordings.example/{self.leg_id}.wav?X-Amz-Expires=600"
         self.tell("call.recording.saved", channels="dual", recording_id=str(uuid.uuid4()), recording_urls={"wav": url})
 
-    # --- media -----------------------------------------------------------------------------------------------------
-
     def _open_stream(self, body: StreamBody) -> None:
-        needs = self._needs
-        asked = needs.leg_codec if body.stream_codec == "default" else body.stream_codec
-        settings = StreamSettings(
-            url=body.stream_url,
-            call_control_id=self.control_id,
-            call_session_id=self.session_id,
-            from_number=self.from_number,
-            to_number=self.to_number,
-            client_state=self.client_state,
-            announced=needs.announces or asked,
-            expected=body.stream_bidirectional_codec,
-            takes_audio=body.stream_bidirectional_mode == "rtp",
-            disorder=needs.disorder,
-            tunnels=needs.tunnels,
-        )
-        caller = self._caller or Caller([], self.format)
-        self._stream_scope = anyio.CancelScope()
-        self._stream_over = anyio.Event()
-        stream = EmulatedStream(settings, caller, self.recording)
-        self.streams.append(stream)
-        self.streaming.set()
-        self._running.start_soon(self._stream, stream, self._stream_scope)
+        self._running.start_soon(self._stream, self._media.open(self, body))
 
-    async def _stream(self, stream: EmulatedStream, scope: anyio.CancelScope) -> None:
+    async def _stream(self, stream: EmulatedStream) -> None:
         self.tell("streaming.started", stream_id=stream.id, stream_url=stream.settings.url)
-        try:
-            with scope:
-                await stream.run()
-        finally:
-            self._stream_scope = None
-            self._stream_over.set()
+        await self._media.run(stream)
         if stream.end is StreamEnd.CALLER_HUNG_UP:
             self.end()
         if stream.end in {StreamEnd.BROKEN, StreamEnd.NOT_CONNECTED}:

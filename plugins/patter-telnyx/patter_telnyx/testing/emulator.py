@@ -18,7 +18,9 @@ from patter_core.testing.caller import Caller, Pause
 from patter_core.testing.emulator import CallRecording, CarrierEmulator
 from patter_core.testing.network import Tunnels
 from patter_telnyx.carrier import Telnyx
-from patter_telnyx.testing.call import Callee, EmulatedCall, LegNeeds
+from patter_telnyx.testing.call import EmulatedCall
+from patter_telnyx.testing.callee import Callee
+from patter_telnyx.testing.media import LegNeeds
 from patter_telnyx.testing.requests import DialBody
 from patter_telnyx.testing.rest import ApiRequest, RestApi
 from patter_telnyx.testing.stream import FORMATS
@@ -78,7 +80,6 @@ class TelnyxEmulator(CarrierEmulator):
             announces=self._announces,
             disorder=self._disorder,
             tasks=tasks,
-            dial=self._transfer,
         )
         self.base_url = await self._open.enter_async_context(serve_app(self.api.app))
 
@@ -156,7 +157,12 @@ class TelnyxEmulator(CarrierEmulator):
         """As `call`, but it waits for `run`, so that a test can watch and disturb it."""
         self.webhook_url = self.webhook_url or voice_url
         call = EmulatedCall(
-            self.needs, webhook_url=voice_url, caller=caller, from_number=from_number, to_number=to_number
+            self.needs,
+            webhook_url=voice_url,
+            caller=caller,
+            from_number=from_number,
+            to_number=to_number,
+            transfer=self._transfer,
         )
         self._calls[call.control_id] = call
         return call
@@ -172,6 +178,7 @@ class TelnyxEmulator(CarrierEmulator):
             from_number=body.from_,
             to_number=body.to,
             callee=callee,
+            transfer=self._transfer,
             client_state=body.client_state,
             machine_detection=body.answering_machine_detection,
         )

@@ -12,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from patter_telnyx.testing.call import CallStatus, EmulatedCall, Refusal
+from patter_telnyx.testing.call import EmulatedCall
+from patter_telnyx.testing.callee import CallStatus, Refusal
 from patter_telnyx.testing.requests import ACTIONS, DialBody, read_body
 
 __all__ = ["ApiRequest", "EmulatedNumber", "Fault", "RestApi"]
