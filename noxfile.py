@@ -20,7 +20,7 @@ PYTHONS = ["3.11", "3.12", "3.13"]
 CONSTRAINTS = ".ci/constraints.txt"
 ROOT = pathlib.Path(__file__).parent
 PLUGINS = sorted(path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml"))
-TEST_TOOLS = ["pytest", "hypothesis", "elevenlabs", "prometheus-client", "twilio"]
+TEST_TOOLS = ["pytest", "hypothesis", "elevenlabs", "prometheus-client", "telnyx", "twilio"]
 
 
 def install_tree(session: nox.Session, *more: str) -> None:

@@ -43,6 +43,7 @@ __all__ = [
     "MediaMark",
     "MediaOpened",
     "MediaStopped",
+    "MediaUnusable",
     "Rejection",
     "WebhookHandler",
     "WebhookRequest",
@@ -139,6 +140,9 @@ class CallDesk(Protocol):
     def first_time(self, event_id: str) -> bool:
         """Is this the first time that this worker hears of the carrier's event of that id? Asking makes it known."""
 
+    def forget(self, event_id: str) -> None:
+        """The handling of that event failed: when it comes again, it is to be taken as new."""
+
 
 WebhookHandler = Callable[[WebhookRequest, CallDesk], Awaitable[WebhookResponse]]
 
@@ -181,7 +185,14 @@ class MediaFault(msgspec.Struct, frozen=True):
     """Short and of a fixed set: what was wrong, never what the message held."""
 
 
-MediaEvent = AudioChunk | MediaOpened | MediaMark | MediaDtmf | MediaStopped | MediaFault
+class MediaUnusable(msgspec.Struct, frozen=True):
+    """The stream began in a way that nobody here can use, such as an unknown codec: told, and the call is given up."""
+
+    problem: str
+    """As in `MediaFault`."""
+
+
+MediaEvent = AudioChunk | MediaOpened | MediaMark | MediaDtmf | MediaStopped | MediaFault | MediaUnusable
 
 
 class MediaCodec(abc.ABC):

@@ -40,6 +40,8 @@ class Capability(enum.StrEnum):
     RECORD = "record"
     HOLD = "hold"
     LOOK_UP = "look_up"
+    PRICE = "price"
+    """`look_up` tells the price too, some time after the call. A carrier that tells it unasked does without."""
     CONFIGURE_NUMBER = "configure_number"
 
 

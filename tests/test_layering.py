@@ -25,7 +25,7 @@ LAYERS = (
     ("metrics",),
     ("events",),
     ("redaction", "schema", "store"),
-    ("carrier", "engine", "sink", "websocket"),
+    ("carrier", "engine", "http", "sink", "websocket"),
     ("agent",),
     ("hookspecs",),
     ("registry", "call", "sinks"),

@@ -30,6 +30,7 @@ from patter_core.carrier import (
     MediaMark,
     MediaOpened,
     MediaStopped,
+    MediaUnusable,
 )
 from patter_core.engine import EngineSession
 from patter_core.events import (
@@ -229,14 +230,20 @@ class Bridge:
                 if self._session is not None:
                     self._session.send_dtmf(digit)
             case MediaFault(problem=problem):
-                self._meter.faults += 1
-                if problem not in self._faults_told:
-                    self._faults_told.add(problem)
-                    self._emit(MediaTrouble(problem=problem))
+                self._fault(problem)
+            case MediaUnusable(problem=problem):
+                self._fault(problem)
+                self._signal(Signal.NOT_BACK, problem)
             case MediaOpened():
                 self._on_opened(event)
             case MediaStopped():
                 self._signal(Signal.MEDIA_STOPPED, "")
+
+    def _fault(self, problem: str) -> None:
+        self._meter.faults += 1
+        if problem not in self._faults_told:
+            self._faults_told.add(problem)
+            self._emit(MediaTrouble(problem=problem))
 
     # --- from the engine to the caller -----------------------------------------------------------------------------
 
@@ -293,7 +300,7 @@ class Bridge:
         if not self._in_turn:
             self._in_turn = True
             meter.agent_spoke(now)
-        mark = self._playback.sent(chunk.size * self._ms_a_byte, now)
+        mark = self._playback.sent(chunk.size * self._ms_a_byte, now, held=not text)
         if mark is not None:
             await self._mark(mark)
 

@@ -145,6 +145,7 @@ class PhoneCall:
         if call.admission is None:
             raise self._not_now("recorded: nobody has answered it")
         call.recording_id = await carrier.start_recording(call.leg, call.admission.callbacks)
+        self._recording_is("started")
         return call.recording_id
 
     async def pause_recording(self) -> None:

@@ -55,8 +55,11 @@ class Playback:
         """When what was sent will have been played, by the clock."""
         return self._ends_at
 
-    def sent(self, duration_ms: float, now: float) -> str | None:
-        """Agent audio goes out; a mark of that name must follow it, if one is given."""
+    def sent(self, duration_ms: float, now: float, *, held: bool = False) -> str | None:
+        """Agent audio goes out; a mark of that name must follow it, if one is given.
+
+        None is given while the codec holds audio back: a mark would have it cut there, in the middle of a word.
+        """
         ends_at = self._ends_at
         if ends_at < now:
             if self.sent_ms > self._turn_marked_ms:
@@ -64,7 +67,7 @@ class Playback:
             ends_at = now
         self._ends_at = ends_at + duration_ms / 1000
         self.sent_ms += duration_ms
-        if self.sent_ms - self._marked_ms < MARK_EVERY_MS:
+        if self.sent_ms - self._marked_ms < MARK_EVERY_MS or held:
             return None
         return self._mark(ends_turn=False)
 

@@ -244,6 +244,8 @@ class Call:
         elif progress is Progress.ANSWERED:
             self._is_answered()
         signal = _SIGNAL_OF.get(progress)
+        if progress.is_final and self.was_answered:  # whatever the carrier calls it, the call is over
+            signal = Signal.CALLER_GONE
         if signal is not None:
             self.signal(signal)
 

@@ -311,6 +311,10 @@ class CallHost:
         self._events.put(event_id, True)
         return True
 
+    def forget(self, event_id: str) -> None:
+        """The handling of that event failed."""
+        self._events.drop(event_id)
+
     def _tell_price(self, leg: Leg, cost: Cost) -> None:
         self._tell(leg, CallPriced(cost=cost), None)
 

@@ -44,3 +44,7 @@ class Remembered(Generic[_T]):
         self._items[key] = value
         if len(self._items) > self._limit:
             self._items.popitem(last=False)
+
+    def drop(self, key: str) -> None:
+        """Forget it, if it is remembered."""
+        self._items.pop(key, None)

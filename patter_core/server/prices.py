@@ -37,7 +37,7 @@ class PriceDesk:
         """Calls whose price was never asked for, for want of room."""
         self._carrier = carrier
         self._tell = tell
-        self._ask_after = ask_after if Capability.LOOK_UP in carrier.capabilities else ()
+        self._ask_after = ask_after if Capability.PRICE in carrier.capabilities else ()
         self._waiting: list[tuple[float, int, Leg, int]] = []
         self._order = itertools.count()
         self._wake = anyio.Event()

@@ -25,6 +25,7 @@ from patter_core.carrier import (
     MediaMark,
     MediaOpened,
     MediaStopped,
+    MediaUnusable,
     Rejection,
     WebhookHandler,
     WebhookRequest,
@@ -44,7 +45,7 @@ class FakeMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     """A message of the fake carrier's media socket, in both directions."""
 
     event: str
-    """`start`, `audio`, `mark`, `dtmf`, `stop` or `clear`."""
+    """`start`, `audio`, `mark`, `dtmf`, `stop`, `unusable` or `clear`."""
     value: str = ""
     """The call's id, base64, the mark's name, or the digit."""
 
@@ -76,6 +77,8 @@ class _FakeCodec(MediaCodec):
                 return MediaDtmf(message.value)
             case "stop":
                 return MediaStopped()
+            case "unusable":
+                return MediaUnusable("unusable stream")
             case _:
                 return MediaFault("unknown event")
 

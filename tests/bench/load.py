@@ -17,9 +17,9 @@ import msgspec
 import uvloop
 
 from patter_core.audio import ULAW_8000
+from patter_core.testing.network import Tunnels
 from patter_elevenlabs.formats import audio_format
 from patter_twilio.signing import signature
-from patter_twilio.testing.network import Tunnels
 from patter_twilio.testing.webhooks import WebhookSender
 from tests.bench import protocol
 from tests.bench.carrier_side import CarrierSide

@@ -131,3 +131,12 @@ def test_audio_that_comes_after_a_gap_within_its_turn_is_late_and_a_new_turn_is_
     playback.turn_ended()
     playback.sent(100, now=9)
     assert playback.late == 1
+
+
+def test_no_mark_is_due_while_audio_is_held_back_and_the_next_one_covers_it() -> None:
+    playback = Playback()
+    assert playback.sent(MARK_EVERY_MS, 0.0, held=True) is None
+    mark = playback.sent(1.0, 0.0)
+    assert mark is not None
+    playback.returned(mark)
+    assert playback.heard_ms == MARK_EVERY_MS + 1.0

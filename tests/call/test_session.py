@@ -35,7 +35,7 @@ from patter_core.events import (
     TranscriptInput,
     TranscriptOutput,
 )
-from patter_core.leg import Leg
+from patter_core.leg import Leg, Progress
 from patter_core.metrics import CarrierBill
 from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeSession, FakeSocket
 from patter_core.trace import TraceContext
@@ -564,3 +564,23 @@ async def test_where_nobody_asks_for_audio_there_is_no_tap() -> None:
     scene = Scene()
     assert type(scene.call._codec) is type(scene.carrier.media_codec(scene.call.leg))
     assert type(Scene(publish_audio=list[Record]().append).call._codec) is TappedCodec
+
+
+async def test_a_stream_that_nobody_can_use_is_told_and_the_call_is_given_up_at_once() -> None:
+    scene = Scene()
+    async with scene.running():
+        scene.socket.say("unusable")
+    assert "media_trouble" in scene.kinds()
+    assert (scene.end.reason, scene.end.detail) == ("media_lost", "unusable stream")
+    assert scene.carrier.hung_up == ["leg-1"]
+    assert scene.engine.sessions == []
+
+
+@pytest.mark.parametrize("progress", [progress for progress in Progress if progress.is_final])
+async def test_a_call_that_was_answered_is_over_by_whatever_word_its_carrier_has_for_that(progress: Progress) -> None:
+    scene = Scene()
+    async with scene.running():
+        await scene.live()
+        scene.call.note_progress(progress)
+    assert scene.end.reason == "caller_hung_up"
+    assert scene.carrier.hung_up == []

@@ -295,3 +295,11 @@ async def test_what_a_stuck_sink_loses_shows_in_health_and_the_end_waits_for_it_
     figures = {figures.sink: figures for figures in scene.host.sinks.figures()}
     assert (figures["stuck"].waiting, figures["memory"].dropped) == (0, 0)
     assert figures["stuck"].dropped == len(scene.sink.records)
+
+
+def test_an_event_is_new_once_and_again_if_its_handling_failed() -> None:
+    host = Scene().host
+    assert [host.first_time("a"), host.first_time("a"), host.first_time("b")] == [True, False, True]
+    host.forget("a")
+    host.forget("never seen")
+    assert [host.first_time("a"), host.first_time("b")] == [True, False]

@@ -7,7 +7,7 @@ from decimal import Decimal
 import anyio
 import pytest
 
-from patter_core.control import LegFacts
+from patter_core.control import Capability, LegFacts
 from patter_core.cost import Cost
 from patter_core.leg import Leg, Progress
 from patter_core.server import prices
@@ -69,8 +69,11 @@ async def test_too_many_calls_at_once_are_not_all_asked_about(monkeypatch: pytes
     assert scene.desk.skipped == 3
 
 
-async def test_a_carrier_that_cannot_be_asked_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FakeCarrier, "capabilities", frozenset())
+@pytest.mark.parametrize("capabilities", [frozenset(), frozenset({Capability.LOOK_UP})])
+async def test_a_carrier_that_cannot_be_asked_is_not(
+    monkeypatch: pytest.MonkeyPatch, capabilities: frozenset[Capability]
+) -> None:
+    monkeypatch.setattr(FakeCarrier, "capabilities", capabilities)
     scene = Desk(FakeCarrier())
     scene.desk.want(LEG)
     assert scene.desk._waiting == []

@@ -35,7 +35,7 @@ __all__ = ["Twilio"]
 _HOLD_PAUSES = (3_600,) * 4
 """Silence for a caller on hold, in s: as long as a call may last."""
 _STATUS_EVENTS = ("initiated", "ringing", "answered", "completed")
-_RECORDING_EVENTS = ("in-progress", "completed", "absent")
+_RECORDING_EVENTS = ("completed", "absent")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,7 +22,7 @@ PROGRESS: Mapping[str, Progress] = {
 }
 """Twilio's call statuses (page "Call resource")."""
 
-_RECORDING = {"in-progress": "started", "completed": "completed", "absent": "absent", "failed": "failed"}
+_RECORDING = {"completed": "completed", "absent": "absent", "failed": "failed"}
 
 
 def progress(fields: Mapping[str, str]) -> Progress | None:

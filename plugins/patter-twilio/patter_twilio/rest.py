@@ -1,8 +1,5 @@
 """Twilio's REST API: forms in, JSON out, errors as ours.
 
-The HTTP client is imported and its certificates are read when the first request is made, and in a thread: both take
-longer than any call in progress should wait.
-
 What is tried again: a request that was told to wait (429), and one that never left us. One that may have been heard,
 because the answer failed to come or was a fault of the server's, is tried again only if doing it twice is the same as
 doing it once. To make a call is not: nobody is ever dialled twice for one wish.
@@ -10,20 +7,17 @@ doing it once. To make a call is not: nobody is ever dialled twice for one wish.
 
 from __future__ import annotations
 
-import functools
+import base64
 import random
 import urllib.parse
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import anyio
-import anyio.to_thread
 import msgspec
 
 from patter_core.errors import CarrierRequestFailed
-
-if TYPE_CHECKING:
-    import httpx
+from patter_core.http import send_request
 
 __all__ = ["LONGEST_TWIML", "ApiCall", "ApiNumber", "TwilioApi"]
 
@@ -186,12 +180,9 @@ class TwilioApi:
 
     async def _request(self, method: str, path: str, form: Form = (), *, wish: str, once: bool = False) -> bytes:
         """`once`: doing it twice would be worse than not doing it."""
-        new_client = await anyio.to_thread.run_sync(_client_factory)
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return await _send(
-                    new_client, method, self._base_url + path, credentials=self._credentials, form=form, wish=wish
-                )
+                return await _send(method, self._base_url + path, credentials=self._credentials, form=form, wish=wish)
             except _Failed as failed:
                 if attempt == ATTEMPTS or not (failed.nothing_done or (failed.may_pass and not once)):
                     raise failed.error from None
@@ -214,7 +205,6 @@ class _Failed(Exception):
 
 
 async def _send(
-    new_client: Callable[[], httpx.AsyncClient],
     method: str,
     url: str,
     *,
@@ -222,27 +212,31 @@ async def _send(
     form: Form,
     wish: str,
 ) -> bytes:
-    import httpx  # noqa: PLC0415 - the factory has loaded it by now
-
-    content = urllib.parse.urlencode(form).encode() if form else None
-    headers = {"Content-Type": "application/x-www-form-urlencoded"} if form else {}
+    headers = {"Authorization": f"Basic {base64.b64encode(':'.join(credentials).encode()).decode()}"}
+    if form:
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
     try:
-        async with new_client() as client:
-            response = await client.request(method, url, content=content, headers=headers, auth=credentials)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        never_left = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+        answer = await send_request(
+            method,
+            url,
+            headers=headers,
+            body=urllib.parse.urlencode(form).encode(),
+            connect_timeout=TIMEOUT,
+            answer_timeout=TIMEOUT,
+        )
+    except (ConnectionError, TimeoutError) as error:
         raise _Failed(
             CarrierRequestFailed(
                 f"Twilio could not be asked to {wish}.",
-                got=type(error).__name__,
+                got=str(error),
                 remedy="Check the network, and base_url or TWILIO_BASE_URL if one is set.",
             ),
-            nothing_done=never_left,
-            may_pass=isinstance(error, httpx.TransportError),
+            nothing_done=isinstance(error, ConnectionRefusedError),
+            may_pass=True,
         ) from None
-    if response.is_success:
-        return response.content
-    status, code = response.status_code, _error_code(response.content)
+    if 200 <= answer.status < 300:
+        return answer.body
+    status, code = answer.status, _error_code(answer.body)
     raise _Failed(
         CarrierRequestFailed(
             f"Twilio refused to {wish}.",
@@ -253,16 +247,8 @@ async def _send(
         ),
         nothing_done=status == _TOO_MANY,
         may_pass=status >= _SERVER_FAULT,
-        wait=_seconds(response.headers.get("retry-after", "")),
+        wait=_seconds(answer.headers.get("retry-after", "")),
     )
-
-
-@functools.cache
-def _client_factory() -> Callable[[], httpx.AsyncClient]:
-    """Makes clients that share one set of certificates."""
-    import httpx  # noqa: PLC0415 - not when this module is imported: see above
-
-    return functools.partial(httpx.AsyncClient, verify=httpx.create_ssl_context(), timeout=TIMEOUT)
 
 
 def _pause(attempt: int) -> float:

@@ -153,6 +153,9 @@ class App:
     def first_time(self, event_id: str) -> bool:
         return True
 
+    def forget(self, event_id: str) -> None:
+        pass
+
     @staticmethod
     def _base(url: str) -> str:
         return url.partition("/webhooks/")[0]

@@ -14,9 +14,9 @@ import msgspec
 from patter_core.audio import ULAW_8000
 from patter_core.testing.caller import Caller
 from patter_core.testing.emulator import CallRecording
+from patter_core.testing.stream import Problem, StreamEnd
 from patter_twilio.testing.dialling import CallStatus, Dialling
-from patter_twilio.testing.messages import Problem
-from patter_twilio.testing.stream import EmulatedStream, StreamEnd, StreamSettings
+from patter_twilio.testing.stream import EmulatedStream, StreamSettings
 from patter_twilio.testing.verbs import Performance, Spoken, parse
 from patter_twilio.testing.webhooks import Exchange, WebhookSender
 

@@ -15,10 +15,10 @@ from patter_core.errors import CarrierError
 from patter_core.server.serving import serve_app
 from patter_core.testing.caller import Caller
 from patter_core.testing.emulator import CallRecording, CarrierEmulator
+from patter_core.testing.network import Tunnels
 from patter_twilio.carrier import Twilio
 from patter_twilio.testing.call import EmulatedCall
 from patter_twilio.testing.dialling import Callee, read_dialling
-from patter_twilio.testing.network import Tunnels
 from patter_twilio.testing.rest import ApiRequest, EmulatedRecording, RestApi
 from patter_twilio.testing.webhooks import WebhookSender
 

@@ -9,8 +9,7 @@ from xml.etree.ElementTree import Element, ParseError, fromstring
 import anyio
 import msgspec
 
-from patter_twilio.testing.messages import Problem
-from patter_twilio.testing.stream import StreamEnd
+from patter_core.testing.stream import Problem, StreamEnd
 
 __all__ = ["Performance", "Spoken", "Then", "parse"]
 

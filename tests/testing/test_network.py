@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from patter_twilio.testing.network import Route, Tunnels
+from patter_core.testing.network import Route, Tunnels
 
 TUNNELS = Tunnels({"https://Phone.example/": "http://127.0.0.1:8000", "http://plain.example:81": "https://[::1]:9"})
 FROM_HTTPS = {"X-Forwarded-Proto": "https"}
