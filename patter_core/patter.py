@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import re
 import signal
+import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
@@ -54,6 +56,8 @@ class Patter:
         sinks: where events go.
         redaction: what is taken out of events before any sink gets them; phone numbers always are.
         store: where workers share what was said so far, so that any of them can go on with a call of another.
+        shared: do other workers take calls for the same numbers? Then the audio of a call that is announced to one may
+            come to another: the call begins where its audio comes, and no conversation is opened before.
         limits: what one worker takes on.
         deadlines: how long a call may stay in each state.
         registry: the plugins; by default those that are installed.
@@ -79,6 +83,7 @@ class Patter:
         sinks: Sequence[EventSink] = (),
         redaction: Redaction | None = None,
         store: CallStore | None = None,
+        shared: bool = False,
         limits: Limits | None = None,
         deadlines: Deadlines | None = None,
         registry: Registry | None = None,
@@ -100,6 +105,7 @@ class Patter:
         self._sinks = tuple(sinks)
         self._redaction = redaction
         self._store = store
+        self._shared = shared
         self._limits = limits or Limits()
         self._deadlines = deadlines or Deadlines()
         self._registry = registry or Registry.discover()
@@ -252,6 +258,7 @@ class Patter:
         *,
         host: str = "",
         port: int = 0,
+        listener: socket.socket | None = None,
         configure_number: bool = False,
         on_ready: Callable[[str], None] | None = None,
     ) -> None:
@@ -261,6 +268,7 @@ class Patter:
             agent: as in `asgi`.
             host: address to listen on; else PATTER_HOST, else 127.0.0.1.
             port: else PATTER_PORT, else 8000.
+            listener: a socket that listens already, in place of `host` and `port`; it is closed at the end.
             configure_number: have the carrier point `phone_number` here, at `webhook_url`.
             on_ready: called with `http://host:port` once calls can come; by default it is told on standard error.
 
@@ -270,12 +278,14 @@ class Patter:
         """
         if configure_number:
             self._check_configurable()
-        listener = bind(from_environment(host, "PATTER_HOST") or "127.0.0.1", _port(port))
+        listener = listener or bind(from_environment(host, "PATTER_HOST") or "127.0.0.1", _port(port))
         call_host = self._host(agent)
         app = make_app(call_host, base=self._base)
         async with serve_app(app, listener, max_message=self._limits.message) as url:
             if configure_number:
                 await self._carrier.set_voice_url(self._phone_number, self._voice_url(self._base))
+            gc.collect()
+            gc.freeze()  # what has been imported stays: no collection during a call needs to look at it
             (on_ready or self._tell_ready)(url)
             with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
                 async for _ in signals:
@@ -311,6 +321,7 @@ class Patter:
             limits=self._limits,
             deadlines=self._deadlines,
             listeners=self._listeners,
+            shared=self._shared,
         )
         return self._call_host
 

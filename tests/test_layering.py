@@ -84,6 +84,7 @@ def test_within_the_call_imports_run_downwards_too() -> None:
         "succession",
         "tap",
         "bridge",
+        "conversation",
         "session",
         "handle",
         "threads",

@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
+import anyio
 from starlette.types import Receive, Send
 
 from patter_core.audio import AudioChunk, AudioFormat
@@ -97,9 +98,14 @@ class Bridge:
         self._to_caller: Callable[[AudioChunk], Awaitable[None]] = self._keep
         self._kept: deque[AudioChunk] = deque()
         self._kept_ms = 0.0
+        self._kept_whole = False
+        """Does the agent's turn end with what is kept?"""
         self._session: EngineSession | None = None
         self._inward: Converter | None = None
         self._outward: Converter | None = None
+        self._agent_format: AudioFormat | None = None
+        self.was_live = anyio.Event()
+        """Set once the agent was heard, and all that was kept until then."""
         self._ms_a_byte = 1000 / codec.output_format.byte_rate
         self._in_turn = False
         self._tones_until = 0.0
@@ -119,9 +125,10 @@ class Bridge:
 
     def open(self) -> bool:
         """The stream is open: the agent is heard. True if `catch_up` must run, for what was kept."""
+        self._tune()
         if self._kept:
             return True
-        self._to_caller = self._play
+        self._go_live()
         return False
 
     async def catch_up(self) -> None:
@@ -129,11 +136,16 @@ class Bridge:
         while self._kept and self._send is not None:
             chunk = self._kept.popleft()
             self._kept_ms -= chunk.duration_ms
-            await self._play(chunk)
+            if chunk.format == self._agent_format:  # else a conversation said it that another one has followed
+                await self._player(chunk)
         if self._send is not None:
-            self._to_caller = self._play
-            if not self._in_turn:
-                await self._mark(self._playback.turn_ended())
+            self._go_live()
+            if self._kept_whole:
+                await self._turn_done()
+
+    def _go_live(self) -> None:
+        self._to_caller = self._player
+        self.was_live.set()
 
     def detach(self) -> None:
         """The media socket is gone, and with it what was not played. What the agent says is kept."""
@@ -180,12 +192,22 @@ class Bridge:
         """From here on the engine hears the caller: first what came early and is still fresh, then live."""
         self._session = session
         self._inward = self._make_converter(caller_format, session.input_format)
-        self._outward = self._make_converter(session.output_format, self._codec.output_format)
         self._to_engine = self._pass if self._inward is None else self._convert
         for chunk in self._early:
             self._to_engine(chunk)
         self._early.clear()
         self._early_ms = 0.0
+
+    def expect(self, agent_format: AudioFormat) -> None:
+        """From here on the agent speaks in that format."""
+        self._agent_format = agent_format
+        self._tune()
+        if self._to_caller != self._keep:
+            self._to_caller = self._player
+
+    def _tune(self) -> None:
+        if self._agent_format is not None:
+            self._outward = self._make_converter(self._agent_format, self._codec.output_format)
 
     def part(self) -> None:
         """The conversation is gone: what the caller says is kept for the next one."""
@@ -233,7 +255,7 @@ class Bridge:
                 self._fault(problem)
             case MediaUnusable(problem=problem):
                 self._fault(problem)
-                self._signal(Signal.NOT_BACK, problem)
+                self._signal(Signal.MEDIA_UNUSABLE, problem)
             case MediaOpened():
                 self._on_opened(event)
             case MediaStopped():
@@ -254,14 +276,10 @@ class Bridge:
             EngineError: it ended in another way than by the agent's wish.
         """
         async for event in session.events():
-            if type(event) is not AudioChunk:
-                await self._engine_event(event)
-            elif self._outward is None:
+            if type(event) is AudioChunk:
                 await self._to_caller(event)
             else:
-                converted = self._outward.convert(event)
-                if converted is not None:
-                    await self._to_caller(converted)
+                await self._engine_event(event)
 
     async def last_word(self) -> None:
         """Have the carrier tell when all has been played that was said so far."""
@@ -277,9 +295,19 @@ class Bridge:
 
     async def _keep(self, chunk: AudioChunk) -> None:
         self._kept.append(chunk)
+        self._kept_whole = False
         self._kept_ms += chunk.duration_ms
         while self._kept_ms > KEPT_AUDIO_MS:
             self._kept_ms -= self._kept.popleft().duration_ms
+
+    @property
+    def _player(self) -> Callable[[AudioChunk], Awaitable[None]]:
+        return self._play if self._outward is None else self._convert_and_play
+
+    async def _convert_and_play(self, chunk: AudioChunk) -> None:
+        converted = self._outward.convert(chunk)  # type: ignore[union-attr] # join() sets the converter before this
+        if converted is not None:
+            await self._play(converted)
 
     async def _play(self, chunk: AudioChunk) -> None:
         text = self._codec.encode_audio(chunk)
@@ -335,10 +363,13 @@ class Bridge:
             self._emit(heard)
 
     async def _turn_done(self) -> None:
+        self._kept_whole = bool(self._kept)
+        if self._kept_whole:
+            return
         if self._in_turn and self._outward is not None:
             tail = self._outward.flush()
             if tail is not None:
-                await self._to_caller(tail)
+                await self._play(tail)
         self._in_turn = False
         await self._mark(self._playback.turn_ended())
 

@@ -15,17 +15,16 @@ from starlette.types import Receive, Send
 from patter_core.agent import Agent, CallOptions
 from patter_core.audio import AudioFormat
 from patter_core.call.bridge import Bridge, Converter
+from patter_core.call.conversation import Conversation
 from patter_core.call.keeper import LineKeeper
 from patter_core.call.metrics import Meter
 from patter_core.call.playback import Playback
-from patter_core.call.recap import Recap
 from patter_core.call.state import By, CallState, Deadlines, Reason, Signal, State
-from patter_core.call.succession import Succession
 from patter_core.call.tap import TappedCodec
 from patter_core.carrier import Admission, Carrier, MediaCodec, MediaOpened
 from patter_core.control import Capability, Farewell, Handover
-from patter_core.engine import ConversationSetup, EngineSession
-from patter_core.errors import CallError, EngineError, EngineTimeout
+from patter_core.engine import EngineSession
+from patter_core.errors import CallError
 from patter_core.events import (
     AudioCaptured,
     CallAnnounced,
@@ -34,7 +33,6 @@ from patter_core.events import (
     CallEvent,
     CallMetrics,
     CallProgressed,
-    ConversationStarted,
     MachineDetected,
     MediaPaused,
     MediaStarted,
@@ -56,7 +54,7 @@ _REPORT_EVERY = 30.0
 """Seconds between two reports of a live call's figures."""
 
 _CLOSE_TIMEOUT = 5.0
-"""Seconds for the engine's session to close, and for the carrier to hang up."""
+"""Seconds for the carrier to hang up."""
 _MARK_MARGIN = 1.5
 """Seconds for the mark behind the last word, from when that should have been played."""
 _SOCKET_TIMEOUT = 1.0
@@ -121,6 +119,7 @@ class Call:
         ring_timeout: in s, for a call that we make and that nobody has answered yet.
         streams_lost: how many media streams other workers have lost before this one got the call.
         lines: keeps what is said for other workers.
+        prewarm: may the conversation begin now, before the caller's audio is here?
         clock: monotonic, in s.
     """
 
@@ -140,6 +139,7 @@ class Call:
         ring_timeout: float | None = None,
         streams_lost: int = 0,
         lines: LineKeeper | None = None,
+        prewarm: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.call_id = call_id
@@ -180,28 +180,28 @@ class Call:
             clock=clock,
         )
         self.socket: MediaSocket | None = None
-        self.session: EngineSession | None = None
-        """The conversation, while it lasts."""
         self.admission: Admission | None = None
         """What the carrier was told last."""
         self.streams_lost = streams_lost
+        self._prewarm = prewarm
         self.recording_id = ""
         self.was_answered = False
-        self._dropped = 0
-        self._succession = Succession(agent, self.options)
-        self._lines = lines or LineKeeper(None)
-        self._recap = Recap()
-        self._remembered = anyio.Event()
-        self._ready_by = 0.0
-        """Until when the caller should hear somebody."""
-        self._talked = False
-        """Has there been a conversation, here or elsewhere?"""
-        self._caller_format: AudioFormat | None = None
+        self._conversation = Conversation(
+            call_id=call_id,
+            agent=agent,
+            options=self.options,
+            bridge=self.bridge,
+            meter=self._meter,
+            patience=deadlines.engine_connect,
+            lines=lines or LineKeeper(None),
+            emit=self.emit,
+            signal=self.signal,
+            clock=clock,
+        )
         self._leg_over = False
         self._parting: Farewell | Handover = Farewell()
         self._loop = asyncio.get_running_loop()
         self._tasks = anyio.create_task_group()
-        self._conversation: anyio.CancelScope | None = None
         self._moved = anyio.Event()
         self._quiet = anyio.Event()
         self._done = anyio.Event()
@@ -216,6 +216,16 @@ class Call:
         return self._state.state
 
     @property
+    def session(self) -> EngineSession | None:
+        """The conversation, while it lasts."""
+        return self._conversation.session
+
+    @property
+    def is_ahead(self) -> bool:
+        """Has the conversation begun, and the caller's audio not come yet?"""
+        return self._conversation.has_begun and self._state.media_at is None
+
+    @property
     def is_over(self) -> bool:
         """Is it over, but for the clearing up?"""
         return self._state.state is State.ENDED
@@ -225,16 +235,15 @@ class Call:
         """What becomes of the caller at the end: what the agent's fallback says, if the engine failed; or the host."""
         if self._state.reason not in _ENGINE_FAILED:
             return self._parting if self._state.reason is Reason.HOST_HUNG_UP else Farewell()
-        return self._succession.verdict
+        return self._conversation.verdict
 
     def metrics(self) -> CallMetrics:
         """The figures so far."""
-        dropped = self._dropped + (0 if self.session is None else self.session.dropped)
         meter, playback, now = self._meter, self.playback, self._clock()
         return meter.metrics(
             now,
             heard_ms=playback.heard_ms,
-            frames_dropped=dropped,
+            frames_dropped=self._conversation.dropped,
             frames_late=playback.late,
             carrier_bill=CarrierBill.of(meter.usage(now, self.leg.direction), self.carrier.rates),
         )
@@ -355,23 +364,26 @@ class Call:
             socket.scope.cancel()
             return
         socket.opened = True
-        self._caller_format = self._meter.carrier_format = opened.format
+        self._meter.carrier_format = opened.format
+        is_first = self._state.media_at is None
         self._is_answered()
         self.signal(Signal.MEDIA_STARTED)
         self._meter.media_at = self._state.media_at
         self.emit(MediaStarted(format=opened.format))
-        if self._conversation is None:
+        if is_first:
             for name, location in self._recordings:
                 self.emit(RecordingStarted(by=name, location=location))
             self._tasks.start_soon(self._report)
-            self._conversation = anyio.CancelScope()
-            self._tasks.start_soon(self._converse, self._conversation)
-        self.join_media()
+        self.converse()
+        self.join_media(opened.format)
 
-    def join_media(self) -> None:
+    def converse(self) -> None:
+        """Begin the conversation, unless that was done before: the caller's audio is here, or will be soon."""
+        self._conversation.begin(self._tasks, self.leg, resumed=self.streams_lost > 0)
+
+    def join_media(self, caller_format: AudioFormat | None = None) -> None:
         """The stream is open, or is used again: whoever talks is heard."""
-        if self.session is not None and self._caller_format is not None:
-            self.bridge.join(self.session, self._caller_format)
+        self._conversation.join(caller_format)
         if self.bridge.open():
             self._tasks.start_soon(self.bridge.catch_up)
 
@@ -383,103 +395,6 @@ class Call:
         while True:
             await anyio.sleep(self._report_every)
             self.emit(MetricsReported(metrics=self.metrics()))
-
-    # --- the conversation ------------------------------------------------------------------------------------------
-
-    async def _converse(self, scope: anyio.CancelScope) -> None:
-        with scope:
-            if self.streams_lost:  # another worker had the call before
-                self._tasks.start_soon(self._remember)
-            else:
-                self._remembered.set()
-            self._ready_by = self._clock() + self.deadlines.engine_connect
-            while True:
-                try:
-                    await self._one_conversation()
-                except EngineError as error:
-                    _log.error("Call %s: the conversation failed: %s", self.call_id, error)
-                    self._meter.errors += 1
-                    if self._succession.advance(retry=error.retry):
-                        self.signal(Signal.ENGINE_RETRIED, str(error))
-                        continue
-                    self.signal(Signal.ENGINE_FAILED, str(error))
-                else:
-                    self.signal(Signal.ENGINE_ENDED)
-                return
-
-    async def _one_conversation(self) -> None:
-        session = await self._open_engine()
-        self._meter.engine_began(self._clock())
-        try:
-            self.session = session
-            self.signal(Signal.ENGINE_READY)
-            assert self._caller_format is not None  # the conversation begins with the media
-            self.bridge.join(session, self._caller_format)
-            if self._talked or self.streams_lost:
-                self._tasks.start_soon(self._remind, session)
-            self._talked = True
-            await self.bridge.pump_agent(session)
-        finally:
-            self.session = None
-            self._meter.engine_ended(self._clock())
-            self.bridge.part()
-            self._dropped += session.dropped
-            self._ready_by = self._clock() + self.deadlines.engine_connect
-            self._tasks.start_soon(self._close, session)  # a peer that is slow to close holds up no other
-
-    @staticmethod
-    async def _close(session: EngineSession) -> None:
-        with anyio.move_on_after(_CLOSE_TIMEOUT, shield=True):
-            await session.aclose()
-
-    async def _open_engine(self) -> EngineSession:
-        """Open the next conversation, as long as there is time for it; the last one has until the state's deadline."""
-        agent, wished_at = self._succession.agent, self._clock()
-        goes_on = self._talked or self.streams_lost > 0
-        patience = None if self._succession.is_last else self._succession.share(max(0.0, self._ready_by - wished_at))
-        try:
-            with anyio.fail_after(patience):
-                session = await agent.engine.open(
-                    ConversationSetup(
-                        leg=self.leg,
-                        preferred_format=self._codec.output_format,
-                        system_prompt=agent.system_prompt,
-                        first_message=(agent.resume_message if goes_on else "") or agent.first_message,
-                        variables=agent.variables,
-                    )
-                )
-        except TimeoutError:
-            raise EngineTimeout(
-                "The engine was not ready in time.", retry=True, expected=f"a conversation within {patience:.1f} s"
-            ) from None
-        self._note_conversation(agent, session, (self._clock() - wished_at) * 1000)
-        return session
-
-    def _note_conversation(self, agent: Agent, session: EngineSession, connect_ms: float) -> None:
-        meter = self._meter
-        meter.engine_connect_ms = connect_ms
-        meter.engine_input_format, meter.engine_output_format = session.input_format, session.output_format
-        self.emit(
-            ConversationStarted(
-                engine=agent.engine.name,
-                conversation_id=session.conversation_id,
-                input_format=session.input_format,
-                output_format=session.output_format,
-                connect_ms=connect_ms,
-            )
-        )
-
-    async def _remember(self) -> None:
-        """Find out what was said before this worker got the call."""
-        self._recap.precede(await self._lines.so_far(self.call_id))
-        self._remembered.set()
-
-    async def _remind(self, session: EngineSession) -> None:
-        """Tell an agent who goes on with the call what was said so far."""
-        await self._remembered.wait()
-        text = self._recap.text
-        if text:
-            session.add_context(text)
 
     # --- its life --------------------------------------------------------------------------------------------------
 
@@ -502,6 +417,8 @@ class Call:
 
     async def _watch_deadlines(self) -> None:
         while self._state.state is not State.ENDED:
+            if self._state.state is State.ANNOUNCED and not self._conversation.has_begun and self._prewarm():
+                self.converse()
             with anyio.move_on_after(self._state.deadline() - self._clock()):
                 await self._moved.wait()
                 self._moved = anyio.Event()
@@ -540,7 +457,7 @@ class Call:
         self._moved.set()
         match self._state.state:
             case State.ENDING:
-                self._stop_talking()
+                self._conversation.stop()
                 self._tasks.start_soon(self._hear_out)
             case State.ENDED:
                 self._tasks.cancel_scope.cancel()
@@ -553,10 +470,6 @@ class Call:
         await anyio.sleep(max(0.0, self.playback.ends_at - self._clock()) + _MARK_MARGIN)
         self.signal(Signal.PLAYED_OUT)
 
-    def _stop_talking(self) -> None:
-        if self._conversation is not None:
-            self._conversation.cancel()
-
     async def played_out(self) -> None:
         """Wait until the caller has heard what was said so far, or has had the time for it."""
         self._quiet = anyio.Event()
@@ -567,7 +480,7 @@ class Call:
     async def _leave_voicemail(self) -> None:
         if not self.signal(Signal.LEAVE):
             return
-        self._stop_talking()
+        self._conversation.stop()
         try:
             await self.bridge.hush()
             await self.carrier.say_and_hang_up(self.leg, self.options.voicemail_message)
@@ -675,9 +588,7 @@ class Call:
     def emit(self, event: CallEvent) -> None:
         """Tell the world."""
         self.sequence += 1
-        line = self._recap.note(event)
-        if line is not None:
-            self._lines.put(self.call_id, line)
+        self._conversation.note(event)
         self._publish(self._record(self.sequence, event))
 
     def _captured(self, audio: AudioCaptured) -> None:

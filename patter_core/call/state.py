@@ -68,6 +68,8 @@ class Signal(enum.Enum):
     """The carrier ended the stream in good order."""
     MEDIA_LOST = "media lost"
     """The carrier's socket is gone, and nothing was said of the call."""
+    MEDIA_UNUSABLE = "media unusable"
+    """What the carrier streams is nothing that we can read, and would be no other next time."""
     ENGINE_ENDED = "engine ended"
     """The agent ended the conversation."""
     ENGINE_FAILED = "engine failed"
@@ -122,6 +124,8 @@ class Reason(enum.StrEnum):
     """The engine was not ready in time."""
     MEDIA_LOST = "media_lost"
     """The carrier's socket broke off."""
+    MEDIA_UNUSABLE = "media_unusable"
+    """The carrier streams what nobody here can read."""
     SILENT_CARRIER = "silent_carrier"
     """The carrier's socket is open but dead: nothing came, or nothing was taken."""
     TOO_LONG = "too_long"
@@ -144,7 +148,7 @@ class Deadlines(msgspec.Struct, frozen=True, kw_only=True):
 
     answer: float = 30.0
     """For the carrier to say that nobody answers, beyond the time that it was told to ring."""
-    media_start: float = 30.0
+    media_start: float = 10.0
     """From the announcement to the carrier's audio."""
     media_return: float = 8.0
     """From the loss of the carrier's audio to its return."""
@@ -199,6 +203,7 @@ def _row(state: State, to: State, moves: dict[Signal, Move]) -> dict[Signal, Mov
         Signal.HANG_UP: Move(to, Reason.HOST_HUNG_UP, By.HOST),
         Signal.TOO_LONG: Move(to, Reason.TOO_LONG, By.HOST),
         Signal.CALLER_GONE: _GONE,
+        Signal.MEDIA_UNUSABLE: Move(State.ENDED, Reason.MEDIA_UNUSABLE, By.CARRIER),
         Signal.VOICEMAIL: _VOICEMAIL,
         Signal.CRASHED: _CRASH,
         **moves,
@@ -293,6 +298,7 @@ TRANSITIONS: dict[State, dict[Signal, Move]] = {
                 Signal.CALLER_GONE,
                 Signal.MEDIA_STOPPED,
                 Signal.MEDIA_LOST,
+                Signal.MEDIA_UNUSABLE,
                 Signal.DEADLINE,
                 Signal.TOO_LONG,
                 Signal.CRASHED,

@@ -47,6 +47,9 @@ _END_MARGIN = 2.0
 _REMEMBERED = 10_000
 """Tokens, events and calls that are over."""
 
+_CALLS = uuid.UUID("6f1d2c58-6a0e-4b53-9d0b-7f2f8a1f4c11")
+"""Whoever is told of a call, and how often ever, has the same id for it."""
+
 Route = Callable[[Leg], Agent | Rejection | Handover | None]
 
 
@@ -57,6 +60,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """At once; the next one is told that we are busy. A live call that another worker lost is taken beyond it."""
     calls_per_second: float = 50.0
     """New ones, on average; as many may come at once after a quiet time."""
+    prewarm: int = 50
+    """Conversations that are open at once for callers whose audio has not come yet, so that the agent's first word is
+    ready when it does. 0 opens none ahead. There are none where workers share calls."""
     message: int = MAX_MESSAGE_BYTES
     """Bytes of the longest message on a media socket; a longer one ends it. Held by `Patter.serve`; with a server of
     your own it is that server's setting."""
@@ -80,6 +86,7 @@ class CallHost:
     Args:
         route: who takes a call that comes in, or what else becomes of it; None if nobody wants it.
         find_agent: an agent by the name in a stream token; None if this worker has none of that name.
+        shared: may another worker get the stream of a call that is announced here?
     """
 
     def __init__(
@@ -94,12 +101,14 @@ class CallHost:
         redaction: Redaction | None = None,
         store: CallStore | None = None,
         listeners: Listeners | None = None,
+        shared: bool = False,
     ) -> None:
         guard()
         self.carrier = carrier
         self.sinks = SinkHost(sinks, redaction)
         self.lines = LineKeeper(store)
         self.listeners = ListenerHost(listeners or Listeners(), timeout=limits.callback)
+        self._shared = shared
         self._route = route
         self._find_agent = find_agent
         self._limits = limits
@@ -285,7 +294,7 @@ class CallHost:
                 token = CallToken(
                     carrier=leg.carrier,
                     leg_id=leg.call_id,
-                    call_id=uuid.uuid4().hex,
+                    call_id=uuid.uuid5(_CALLS, f"{leg.carrier}:{leg.call_id}").hex,
                     agent=routed.name,
                     direction=leg.direction,
                     from_number=leg.from_number,
@@ -297,6 +306,8 @@ class CallHost:
                 agent = self._find_agent(token.agent)
             if agent is None:
                 return Rejection(reason="busy")
+            if self._shared:  # who gets the stream has the call
+                return self._admit(msgspec.structs.replace(token, leg_id=leg.call_id))
             call = self._start(token, leg, agent)
         if leg.direction is Direction.OUTBOUND:
             call.note_progress(Progress.ANSWERED)
@@ -489,6 +500,7 @@ class CallHost:
             publish_audio=self.sinks.put_audio if self.sinks.takes_audio else None,
             recordings=self.sinks.recordings(token.call_id),
             lines=self.lines,
+            prewarm=self._may_prewarm,
             streams_lost=token.streams,
             options=token.options,
             ring_timeout=ring_timeout,
@@ -498,6 +510,10 @@ class CallHost:
         self._by_leg[leg.call_id] = call
         self._tasks.start_soon(self._run, call, listener)
         return call
+
+    def _may_prewarm(self) -> bool:
+        """Another worker that gets the stream would open the conversation again, so there is none if there is one."""
+        return not self._shared and sum(call.is_ahead for call in self._calls.values()) < self._limits.prewarm
 
     def _publisher(self, listener: CallListener | None) -> Callable[[Record], None]:
         if listener is None:

@@ -704,7 +704,7 @@ async def test_a_stream_that_nobody_can_use_is_told_and_the_call_is_given_up_at_
     async with scene.running():
         scene.socket.say("unusable")
     assert "media_trouble" in scene.kinds()
-    assert (scene.end.reason, scene.end.detail) == ("media_lost", "unusable stream")
+    assert (scene.end.reason, scene.end.detail) == ("media_unusable", "unusable stream")
     assert scene.carrier.hung_up == ["leg-1"]
     assert scene.engine.sessions == []
 

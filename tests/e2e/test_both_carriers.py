@@ -150,6 +150,7 @@ class Stage:
         call = self.place(*steps)
         session = await self.engine.session()
         await self.sink.wait_for("conversation_started")
+        await self.sink.wait_for("media_started")
         (handle,) = self.phone.calls
         return call, session, handle
 

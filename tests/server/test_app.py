@@ -223,7 +223,7 @@ async def test_a_message_that_is_too_long_ends_the_socket_and_the_call() -> None
     async with scene.serving() as client:
         async with connect(await announce(client), additional_headers=FAKE) as media:
             await say(media, "start", "leg-1")
-            await scene.engine.session()
+            await scene.sink.wait_for("media_started")
             await media.send("x" * 100_000)
             await media.wait_closed()
             assert media.close_code == 1009

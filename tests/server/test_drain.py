@@ -76,9 +76,11 @@ class Worker:
     @contextlib.asynccontextmanager
     async def call(self, leg: str) -> AsyncIterator[tuple[ClientConnection, FakeSession]]:
         """A live call: its media socket, and its conversation."""
+        count = len(self.engine.sessions)
         async with connect((await self.announce(leg)).text, additional_headers=FAKE) as media:
-            count = len(self.engine.sessions)
+            begun = sum(record.event.kind == "media_started" for record in self.sink.records)
             await say(media, "start", leg)
+            await self.sink.wait_for("media_started", begun + 1)
             await until(lambda: len(self.engine.sessions) > count)
             yield media, self.engine.sessions[-1]
 

@@ -112,6 +112,7 @@ class Stage:
         await call.until_streams(1)
         session = await self.engine.session()
         await self.sink.wait_for("conversation_started")
+        await self.sink.wait_for("media_started")
         (handle,) = self.phone.calls
         return call, session, handle
 

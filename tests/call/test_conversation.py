@@ -1,0 +1,189 @@
+"""The engine's side of a call, above all where it begins before the caller's audio is here."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+import anyio
+import anyio.abc
+import pytest
+
+from patter_core.agent import Agent
+from patter_core.audio import PCM16_16000, ULAW_8000, AudioChunk
+from patter_core.call.session import Call
+from patter_core.call.state import Deadlines
+from patter_core.errors import EngineRefused
+from patter_core.events import Interruption, Record, ResponseDone
+from patter_core.leg import Leg
+from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeSession, FakeSocket
+
+pytestmark = pytest.mark.anyio
+
+GREETING = [AudioChunk(bytes([number]) * 160, ULAW_8000) for number in range(10)]
+
+
+class Scene:
+    """A call whose conversation may begin ahead; its stream comes when the test says so."""
+
+    def __init__(self, engine: FakeEngine | None = None, *, prewarm: bool = True, media_start: float = 5.0) -> None:
+        self.records: list[Record] = []
+        self.carrier = FakeCarrier()
+        self.engine = engine or FakeEngine()
+        self.socket = FakeSocket()
+        self.call = Call(
+            call_id="call-1",
+            leg=Leg(carrier="fake", call_id="leg-1"),
+            agent=Agent(engine=self.engine),
+            carrier=self.carrier,
+            deadlines=Deadlines(media_start=media_start, last_word=1),
+            publish=self.records.append,
+            prewarm=lambda: prewarm,
+        )
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[anyio.abc.TaskGroup]:
+        """The call runs, without a socket; at the end it must be over by itself."""
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self.call.run)
+                yield tasks
+
+    def stream(self, tasks: anyio.abc.TaskGroup) -> None:
+        tasks.start_soon(self.call.serve_media, self.socket.receive, self.socket.send)
+        self.socket.say("start", "leg-1")
+
+    def heard(self) -> list[bytes]:
+        audio = [message.value for message in self.socket.sent if message.event == "audio"]
+        return [AudioChunk.from_base64(text, ULAW_8000).data for text in audio]
+
+    def kinds(self) -> list[str]:
+        return [record.event.kind for record in self.records]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110 - what is looked at tells nobody when it changes
+        await anyio.sleep(0.001)
+
+
+async def greet(session: FakeSession) -> None:
+    """The whole greeting, and the end of the turn, taken by the call."""
+    for chunk in GREETING:
+        session.say(chunk)
+    session.say(ResponseDone())
+    await anyio.wait_all_tasks_blocked()
+
+
+async def test_what_the_agent_said_before_the_stream_is_heard_whole_as_it_opens() -> None:
+    scene = Scene()
+    async with scene.running() as tasks:
+        session = await scene.engine.session()
+        await greet(session)
+        assert scene.call.state.value == "engine"
+        assert scene.call.is_ahead
+        scene.stream(tasks)
+        await scene.socket.wait_for("audio", len(GREETING))
+        await scene.socket.wait_for("mark")
+        assert scene.call.state.value == "live"
+        assert not scene.call.is_ahead
+        session.say(GREETING[0])  # the next turn is one of its own
+        await scene.socket.wait_for("audio", len(GREETING) + 1)
+        scene.socket.say("stop")
+    assert scene.heard() == [chunk.data for chunk in [*GREETING, GREETING[0]]]
+    assert scene.records[-1].event.kind == "call_ended"
+    assert scene.call.ended is not None
+    assert scene.call.ended.metrics.turns == 2
+    assert scene.kinds().index("conversation_started") < scene.kinds().index("media_started")
+
+
+async def test_an_agent_of_another_format_is_converted_when_it_is_heard() -> None:
+    scene = Scene(FakeEngine(input_format=PCM16_16000, output_format=PCM16_16000))
+    async with scene.running() as tasks:
+        session = await scene.engine.session()
+        session.say(AudioChunk(bytes(640 * 10), PCM16_16000))
+        await anyio.wait_all_tasks_blocked()
+        scene.stream(tasks)
+        await scene.socket.wait_for("audio")
+        scene.socket.say("stop")
+    assert sum(map(len, scene.heard())) == pytest.approx(1600, abs=80)
+
+
+async def test_the_caller_is_heard_from_his_first_word() -> None:
+    scene = Scene()
+    async with scene.running() as tasks:
+        session = await scene.engine.session()
+        scene.stream(tasks)
+        scene.socket.say("audio", GREETING[0].base64)
+        await until(lambda: len(session.heard) == 1)
+        scene.socket.say("stop")
+    assert [chunk.data for chunk in session.heard] == [GREETING[0].data]
+
+
+async def test_what_was_interrupted_before_the_stream_is_not_heard() -> None:
+    scene = Scene()
+    async with scene.running() as tasks:
+        session = await scene.engine.session()
+        session.say(GREETING[0])
+        session.say(Interruption())
+        session.say(GREETING[1])
+        await anyio.wait_all_tasks_blocked()
+        scene.stream(tasks)
+        await scene.socket.wait_for("audio")
+        scene.socket.say("stop")
+    assert scene.heard() == [GREETING[1].data]
+
+
+async def test_an_agent_that_has_ended_before_the_stream_is_still_heard_out() -> None:
+    scene = Scene()
+    async with scene.running() as tasks:
+        session = await scene.engine.session()
+        await greet(session)
+        session.end()
+        await until(lambda: session.closed)
+        scene.stream(tasks)
+        await scene.socket.wait_for("audio", len(GREETING))
+        await scene.socket.wait_for("mark")
+        scene.socket.say("mark", [m.value for m in scene.socket.sent if m.event == "mark"][-1])
+    assert scene.call.ended is not None
+    assert scene.call.ended.reason == "agent_hung_up"
+
+
+async def test_a_conversation_whose_caller_never_comes_is_closed() -> None:
+    scene = Scene(media_start=0.05)
+    async with scene.running():
+        session = await scene.engine.session()
+    assert session.closed
+    assert scene.call.ended is not None
+    assert (scene.call.ended.reason, len(scene.engine.sessions)) == ("no_media", 1)
+
+
+async def test_a_call_that_is_cancelled_closes_what_was_opened_ahead() -> None:
+    scene = Scene()
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(scene.call.run)
+            session = await scene.engine.session()
+            tasks.cancel_scope.cancel()
+    assert session.closed
+
+
+async def test_an_engine_that_refuses_ahead_of_the_stream_ends_the_call_as_it_would_later() -> None:
+    async def refuse() -> None:
+        raise EngineRefused("No.", status=401)
+
+    scene = Scene(FakeEngine(before_open=refuse))
+    async with scene.running():
+        pass
+    assert scene.call.ended is not None
+    assert scene.call.ended.reason == "engine_failed"
+    assert scene.carrier.hung_up == ["leg-1"]
+
+
+async def test_without_leave_nothing_is_opened_ahead() -> None:
+    scene = Scene(prewarm=False)
+    async with scene.running() as tasks:
+        await anyio.wait_all_tasks_blocked()
+        assert scene.engine.sessions == []
+        scene.stream(tasks)
+        await scene.engine.session()
+        scene.socket.say("stop")
