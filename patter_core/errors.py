@@ -17,6 +17,7 @@
     * `CallError`
         * `IllegalTransition`: a signal that the state table does not know in this state: our fault, not a peer's.
         * `CallLimitReached`: no more calls at once are allowed here.
+    * `ConformanceError`: a plugin does not keep its contract; raised by `patter_core.testing`, and an `AssertionError`.
 
 An error says what was expected, what came, and what to do about it. No error holds a secret, a phone number or audio.
 """
@@ -30,6 +31,7 @@ __all__ = [
     "CarrierError",
     "CarrierRequestFailed",
     "ConfigurationError",
+    "ConformanceError",
     "EngineError",
     "EngineLost",
     "EngineRefused",
@@ -168,3 +170,29 @@ class IllegalTransition(CallError):
 
 class CallLimitReached(CallError):
     """As many calls as allowed are live on this worker."""
+
+
+class ConformanceError(PatterError, AssertionError):
+    """A plugin does not keep its contract.
+
+    `check` is what was being tried, `mistake` what is probably wrong in the plugin.
+    """
+
+    def __init__(
+        self, problem: str, *, check: str = "", expected: str = "", got: str = "", mistake: str = "", remedy: str = ""
+    ) -> None:
+        self.check = check
+        self.mistake = mistake
+        super().__init__(problem, expected=expected, got=got, remedy=remedy)
+
+    def __str__(self) -> str:
+        parts = [f"[{self.check}] {self.problem}" if self.check else self.problem]
+        for label, text in (
+            ("expected", self.expected),
+            ("got", self.got),
+            ("probable mistake", self.mistake),
+            ("remedy", self.remedy),
+        ):
+            if text:
+                parts.append(f"  {label}: {text}")
+        return "\n".join(parts)

@@ -24,13 +24,16 @@ class Line:
     async def send(self, text: str) -> None:
         self.sent.append(_decode.decode(text))
 
+    async def send_bytes(self, data: bytes) -> None:
+        raise AssertionError(data)
+
     async def close(self, code: int, reason: str) -> None:
         self.closed.append((code, reason))
 
 
 def conversation(line: Line, *, pace: float = 1000.0) -> Conversation:
     return Conversation(
-        ConversationSocket(line.send, line.close),
+        ConversationSocket(line.send, line.send_bytes, line.close),
         conversation_id="conv_1",
         input_format=ULAW_8000,
         output_format=ULAW_8000,

@@ -25,6 +25,7 @@ class ConversationSocket(msgspec.Struct, frozen=True):
     """The socket, as far as a conversation needs it."""
 
     send: Callable[[str], Awaitable[None]]
+    send_bytes: Callable[[bytes], Awaitable[None]]
     close: Callable[[int, str], Awaitable[None]]
 
 
@@ -134,6 +135,13 @@ class Conversation:
             await self._socket.send(message)
         elif message.__struct_config__.tag in self._client_events or isinstance(message, wire.Error | wire.ToolCall):
             await self._socket.send(msgspec.json.encode(message).decode())
+
+    async def send_raw(self, message: str | bytes) -> None:
+        """Send anything at all, as the service never would."""
+        if isinstance(message, str):
+            await self._socket.send(message)
+        else:
+            await self._socket.send_bytes(message)
 
     async def send_metadata(self) -> None:
         """Say that the conversation is ready for audio."""

@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from patter_core.server.serving import serve_app
 from patter_core.testing.emulator import EngineEmulator
@@ -68,6 +68,15 @@ class ElevenLabsEmulator(EngineEmulator):
         if faults:
             raise ExceptionGroup("Scripts of the emulated agent failed.", faults)
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        return (self.api_key,)
+
+    async def inject(self, message: str | bytes) -> None:
+        for conversation in self.conversations:
+            if conversation.close_code is None:
+                await conversation.send_raw(message)
+
     def engine(self) -> ElevenLabsConvAI:
         return ElevenLabsConvAI(api_key=self.api_key, agent_id=self.agent_id, base_url=self.base_url)
 
@@ -108,7 +117,7 @@ class ElevenLabsEmulator(EngineEmulator):
             await socket.close(3000, "Not authorised, or no such agent.")  # as seen; the upgrade itself succeeds
             return
         talk = Conversation(
-            ConversationSocket(socket.send_text, socket.close),
+            ConversationSocket(socket.send_text, socket.send_bytes, socket.close),
             conversation_id=f"conv_{secrets.token_hex(8)}",
             input_format=audio_format(behaviour.input_format),
             output_format=audio_format(behaviour.output_format),
@@ -121,7 +130,7 @@ class ElevenLabsEmulator(EngineEmulator):
         self._begun = anyio.Event()
         try:
             await host(talk, socket, behaviour)
-        except* ConversationOver:
+        except* (ConversationOver, WebSocketDisconnect):  # the client may go away while we speak
             pass
         except* Exception as faults:  # noqa: BLE001 - told when the context ends
             self._faults.extend(faults.exceptions)
