@@ -21,7 +21,7 @@ LAYERS = (
     ("audio", "config"),
     ("leg",),
     ("events",),
-    ("carrier", "engine", "sink", "websocket"),
+    ("carrier", "engine", "http", "sink", "websocket"),
     ("agent",),
     ("hookspecs",),
     ("registry", "call"),

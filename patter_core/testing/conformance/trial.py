@@ -30,10 +30,12 @@ class Trial:
 
     Args:
         kind: `carrier`, `engine` or `sink`.
+        patience: what all bounds in time are multiplied by.
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, patience: float = 1.0) -> None:
         self.kind = kind
+        self.patience = patience
         self.doing = ""
         """What is being tried, for the error."""
         self._secrets: set[str] = {SENTINEL}
@@ -71,7 +73,7 @@ class Trial:
     def within(self, seconds: float, problem: str, *, mistake: str = "", remedy: str = "") -> Iterator[None]:
         """A bound in time: beyond it, `problem` is what is wrong."""
         try:
-            with anyio.fail_after(seconds):
+            with anyio.fail_after(seconds * self.patience):
                 yield
         except TimeoutError:
             raise self.failed(

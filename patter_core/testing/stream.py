@@ -1,0 +1,266 @@
+"""One media stream as a carrier holds it: a socket, a caller's microphone, and a loudspeaker with a buffer.
+
+What all carriers do alike is here: the clock, the buffer, the marks, the recording, the ends. An emulator adds its
+vendor's language, by the abstract methods.
+"""
+
+from __future__ import annotations
+
+import abc
+import enum
+from collections.abc import Callable
+
+import anyio
+import msgspec
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
+
+from patter_core.errors import CarrierError
+from patter_core.testing.caller import FRAME_MS, Caller
+from patter_core.testing.emulator import CallRecording
+from patter_core.testing.playback import PlaybackBuffer
+
+__all__ = ["CarrierStream", "Clearing", "MarkReturn", "Problem", "StreamEnd"]
+
+_TEN_MINUTES_MS = 600_000
+_FRAME_S = FRAME_MS / 1000
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """What the vendor would complain of."""
+
+    code: int
+    """The vendor's own."""
+    text: str
+
+
+class StreamEnd(enum.Enum):
+    """How a stream ended."""
+
+    NOT_CONNECTED = "not connected"
+    CLOSED_BY_APP = "closed by the app"
+    BROKEN = "broken"
+    CALLER_HUNG_UP = "caller hung up"
+    CALL_ENDED = "call ended"
+
+
+class MarkReturn(msgspec.Struct, frozen=True):
+    """A mark went back: because what was before it has been played, or because of a clear."""
+
+    at: float
+    name: str
+    cleared: bool
+
+
+class Clearing(msgspec.Struct, frozen=True):
+    """The app had the buffer emptied."""
+
+    at: float
+    dropped_ms: float
+    marks: tuple[str, ...]
+
+
+class CarrierStream(abc.ABC):
+    """One media stream. Tests look at its attributes, wait with `until`, and misbehave with `send_raw` and `drop`.
+
+    Times are in s since the stream's start. What the app may send is read strictly; each offence is a `Problem`, and
+    the stream goes on.
+    """
+
+    def __init__(self, caller: Caller, recording: CallRecording, *, longest_buffer_ms: float = _TEN_MINUTES_MS) -> None:
+        self.frames_sent = 0
+        """Frames of the caller's audio."""
+        self.marks: list[MarkReturn] = []
+        """The marks that went back, in order."""
+        self.clears: list[Clearing] = []
+        self.problems: list[Problem] = []
+        self.started = anyio.Event()
+        self.ended = anyio.Event()
+        self.end: StreamEnd | None = None
+        self.close_code: int | None = None
+        """With which the app closed."""
+        self._caller = caller
+        self._recording = recording
+        self._buffer = PlaybackBuffer(recording.format, max_ms=longest_buffer_ms)
+        self._socket: ClientConnection | None = None
+        self._began = 0.0
+        self._changed = anyio.Event()
+
+    # --- for tests -------------------------------------------------------------------------------------------------
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the stream's start."""
+        return anyio.current_time() - self._began
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until `condition()` holds; it is looked at after each message and each frame.
+
+        Raises:
+            CarrierError: the stream ended, and it does not hold.
+        """
+        while not condition():
+            if self.ended.is_set():
+                raise CarrierError("The stream ended before what was waited for.", got=f"{self.end}")
+            await self._changed.wait()
+
+    async def send_raw(self, message: str | bytes) -> None:
+        """Send a message of any kind, as the vendor never would."""
+        await self._connected.send(message)
+
+    def drop(self) -> None:
+        """Cut the connection, without a word."""
+        self._connected.transport.abort()
+
+    @property
+    def _connected(self) -> ClientConnection:
+        if self._socket is None:
+            raise CarrierError("The stream is not connected.")
+        return self._socket
+
+    # --- what a vendor adds ----------------------------------------------------------------------------------------
+
+    @abc.abstractmethod
+    async def connect(self) -> ClientConnection | None:
+        """Open the socket. None if it cannot be had, with a problem noted."""
+
+    @abc.abstractmethod
+    async def open(self) -> None:
+        """Say what comes before the first audio."""
+
+    @abc.abstractmethod
+    async def send_frame(self, audio: bytes) -> None:
+        """Say a frame of the caller's audio; `frames_sent` tells how many there were before."""
+
+    @abc.abstractmethod
+    async def send_key(self, digit: str) -> None:
+        """Say that a key was pressed."""
+
+    @abc.abstractmethod
+    async def send_mark(self, name: str) -> None:
+        """Return a mark."""
+
+    @abc.abstractmethod
+    async def send_stop(self) -> None:
+        """Say that the stream is over."""
+
+    @abc.abstractmethod
+    async def take(self, message: str | bytes) -> None:
+        """Read what the app says, and act on it: by `play`, `mark` and `clear`, or with a problem noted."""
+
+    def closed_by_app(self, *, broken: bool) -> None:  # noqa: B027 - most vendors have nothing to say
+        """The app closed the socket, or broke it off: note what the vendor would complain of."""
+
+    # --- what it is made of ----------------------------------------------------------------------------------------
+
+    def play(self, audio: bytes) -> bool:
+        """Append agent audio, in the recording's format. False if the buffer was full."""
+        return not self._buffer.append(audio)
+
+    async def mark(self, name: str) -> None:
+        """Set a mark behind what is in the buffer."""
+        for reached in self._buffer.mark(name):
+            await self._return_mark(reached, cleared=False)
+
+    async def clear(self) -> None:
+        """Empty the buffer."""
+        dropped_ms = self._buffer.duration_ms
+        marks = self._buffer.clear()
+        self.clears.append(Clearing(self.elapsed, dropped_ms, tuple(marks)))
+        for name in marks:
+            await self._return_mark(name, cleared=True)
+
+    def problem(self, code: int, text: str) -> None:
+        """Note what the vendor would complain of."""
+        self.problems.append(Problem(code, text))
+
+    # --- the stream ------------------------------------------------------------------------------------------------
+
+    async def run(self) -> StreamEnd:
+        """Connect, stream, and return once it is over. Cancelling it is the end of the call."""
+        end = StreamEnd.CALL_ENDED
+        try:
+            end = await self._run()
+        finally:
+            self.end = end
+            self.ended.set()
+            self._note_change()
+        return end
+
+    async def _run(self) -> StreamEnd:
+        socket = self._socket = await self.connect()
+        if socket is None:
+            return StreamEnd.NOT_CONNECTED
+        try:
+            await self.open()
+            self._began = anyio.current_time()
+            self.started.set()
+            self._note_change()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._listen, tasks.cancel_scope)
+                await self._talk()
+                tasks.cancel_scope.cancel()
+            if self.close_code is None:
+                return StreamEnd.CALLER_HUNG_UP
+        except ConnectionClosed:
+            pass  # while it was being opened
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._close(socket)
+        broken = self.close_code == 1006
+        self.closed_by_app(broken=broken)
+        return StreamEnd.BROKEN if broken else StreamEnd.CLOSED_BY_APP
+
+    async def _talk(self) -> None:
+        """A frame each 20 ms, by absolute deadlines, so that nothing drifts. Returns when the caller hangs up."""
+        deadline = self._began
+        while True:
+            deadline += _FRAME_S
+            await anyio.sleep_until(deadline)
+            try:
+                if await self._tick():
+                    return
+            except ConnectionClosed:
+                await anyio.sleep_forever()  # `_listen` sees it too, says how, and ends this
+
+    async def _tick(self) -> bool:
+        """20 ms pass: what was played, and what the caller did meanwhile. True if he hung up at its end."""
+        played = self._buffer.play(FRAME_MS)
+        frame = self._caller.next(bool(played.audio))
+        self._recording.caller += frame.audio
+        self._recording.agent += played.frame
+        self._recording.played += played.audio
+        await self.send_frame(frame.audio)
+        self.frames_sent += 1
+        for digit in frame.digits:
+            await self.send_key(digit)
+        for name in played.marks:
+            await self._return_mark(name, cleared=False)
+        self._note_change()
+        return frame.hang_up
+
+    async def _listen(self, scope: anyio.CancelScope) -> None:
+        socket = self._connected
+        try:
+            while True:
+                await self.take(await socket.recv())
+                self._note_change()
+        except ConnectionClosed:
+            self.close_code = socket.close_code or 1006
+            scope.cancel()
+
+    async def _return_mark(self, name: str, *, cleared: bool) -> None:
+        self.marks.append(MarkReturn(self.elapsed, name, cleared))
+        await self.send_mark(name)
+
+    async def _close(self, socket: ClientConnection) -> None:
+        if self.close_code is None:
+            try:
+                await self.send_stop()
+            except ConnectionClosed:
+                self.close_code = socket.close_code or 1006
+        await socket.close()
+
+    def _note_change(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()
