@@ -18,6 +18,7 @@ from typing import ClassVar, Protocol
 import msgspec
 
 from patter_core.audio import AudioChunk, AudioFormat
+from patter_core.checkup import Finding
 from patter_core.leg import Leg
 
 __all__ = [
@@ -222,3 +223,10 @@ class Carrier(abc.ABC):
         Raises:
             CarrierRequestFailed: the carrier would not, or could not be reached.
         """
+
+    async def check(self) -> Sequence[Finding]:
+        """Look at what this configuration needs, for `patter doctor`: keys, settings at the vendor, reachability.
+
+        Never raises for what it finds; costs nothing, and changes nothing at the vendor.
+        """
+        return ()

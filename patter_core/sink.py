@@ -6,6 +6,7 @@ import abc
 from collections.abc import Sequence
 from typing import ClassVar
 
+from patter_core.checkup import Finding
 from patter_core.events import Record
 
 __all__ = ["SINK_API_VERSION", "EventSink"]
@@ -30,3 +31,10 @@ class EventSink(abc.ABC):
 
     async def aclose(self) -> None:  # noqa: B027 - a sink that holds nothing has nothing to free
         """Free what the sink holds. Called once, after the last batch."""
+
+    async def check(self) -> Sequence[Finding]:
+        """Look at what this configuration needs, for `patter doctor`: keys, settings at the vendor, reachability.
+
+        Never raises for what it finds; costs nothing, and changes nothing at the vendor.
+        """
+        return ()
