@@ -107,5 +107,5 @@ async def test_a_sink_without_a_destination_can_be_checked_too() -> None:
 @pytest.mark.parametrize(("file", "sound", "broken", "said"), MISTAKES.values(), ids=MISTAKES.keys())
 async def test_one_with_a_mistake_is_told_which(write: Write, file: str, sound: str, broken: str, said: str) -> None:
     with pytest.raises(ConformanceError) as caught:
-        await check(write("sink", file, sound, broken), patience=0.4)
+        await check(write("sink", file, sound, broken), patience=0.6)
     assert said in str(caught.value)
