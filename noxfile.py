@@ -19,7 +19,7 @@ PYTHONS = ["3.11", "3.12", "3.13"]
 CONSTRAINTS = ".ci/constraints.txt"
 ROOT = pathlib.Path(__file__).parent
 PLUGINS = sorted(path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml"))
-TEST_TOOLS = ["pytest", "hypothesis", "twilio"]
+TEST_TOOLS = ["fastapi", "pytest", "hypothesis", "twilio"]
 
 
 def install_tree(session: nox.Session, *more: str) -> None:

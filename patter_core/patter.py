@@ -41,6 +41,8 @@ class Patter:
         phone_number: the number, in E.164 (`+` and digits). Calls to other numbers of the account are taken too.
         webhook_url: the public address of this server. Without it, the address is the one that the carrier's verified
             request was sent to.
+        trust_forwarded: believe a proxy's X-Forwarded-Host, -Proto and -Prefix headers as to that address. Needed where
+            the proxy changes `Host` or the path; to be set only where nobody gets past the proxy.
         sinks: where events go.
         limits: what one worker takes on.
         deadlines: how long a call may stay in each state.
@@ -56,6 +58,7 @@ class Patter:
         carrier: Carrier,
         phone_number: str = "",
         webhook_url: str = "",
+        trust_forwarded: bool = False,
         sinks: Sequence[EventSink] = (),
         limits: Limits | None = None,
         deadlines: Deadlines | None = None,
@@ -70,6 +73,7 @@ class Patter:
         self._carrier = carrier
         self._phone_number = phone_number
         self._base = public_base(webhook_url)
+        self._trust_forwarded = trust_forwarded
         self._sinks = tuple(sinks)
         self._limits = limits or Limits()
         self._deadlines = deadlines or Deadlines()
@@ -124,7 +128,7 @@ class Patter:
         Args:
             agent: who takes the calls that no plugin routes. None refuses them.
         """
-        return make_app(self._host(agent), base=self._base)
+        return make_app(self._host(agent), base=self._base, trust_forwarded=self._trust_forwarded)
 
     async def serve(
         self,
@@ -147,7 +151,8 @@ class Patter:
         """
         listener = bind(from_environment(host, "PATTER_HOST") or "127.0.0.1", _port(port))
         call_host = self._host(agent)
-        async with serve_app(make_app(call_host, base=self._base), listener) as url:
+        app = make_app(call_host, base=self._base, trust_forwarded=self._trust_forwarded)
+        async with serve_app(app, listener) as url:
             (on_ready or self._tell_ready)(url)
             with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
                 async for _ in signals:
