@@ -80,11 +80,12 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types, of the code and of the tests."""
-    install_tree(session, "mypy", "nox", *TEST_TOOLS)
+    install_tree(session, "basedpyright", "mypy", "nox", *TEST_TOOLS)
     session.run("mypy", "patter_core", "tests", "noxfile.py")
     for name in PLUGINS:
         package = name.replace("-", "_")
         session.run("mypy", f"plugins/{name}/{package}", f"plugins/{name}/tests")
+    session.run("basedpyright", "-p", "tests/typing")  # what users write, as the other checker sees it
 
 
 @nox.session(python=PYTHONS)
@@ -124,6 +125,13 @@ def thirdparty(session: nox.Session) -> None:
             session.run(python, str(ROOT / "tests" / "thirdparty" / "demo_with_sink.py"), name, external=True)
         else:
             session.run(patter, "demo", f"--{kind}", name, external=True)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation into site/; a link that leads nowhere is an error."""
+    install_tree(session, "mkdocs-material", "mkdocstrings-python")
+    session.run("mkdocs", "build", "--strict", *session.posargs)
 
 
 @nox.session

@@ -86,11 +86,14 @@ class Patter:
     def agent(
         self,
         *,
-        engine: Engine,
+        engine: Engine | None = None,
         name: str = "",
         system_prompt: str = "",
         first_message: str = "",
         variables: Mapping[str, str | int | float | bool] | None = None,
+        stt: object = None,
+        llm: object = None,
+        tts: object = None,
     ) -> Agent:
         """Make an agent that this phone can use.
 
@@ -100,13 +103,19 @@ class Patter:
             system_prompt: what the engine makes of it stands in the engine's documentation.
             first_message: what the agent says first.
             variables: values for placeholders in the agent's prompt.
+            stt: for pipeline mode, which needs a plugin of its own; refused here, as are `llm` and `tts`.
+            llm: as above.
+            tts: as above.
 
         Raises:
             ConfigurationError: a value is wrong, or the name is taken.
         """
+        _refuse_pipeline(engine, stt=stt, llm=llm, tts=tts)
         if not isinstance(engine, Engine):
             raise ConfigurationError(
-                "engine is no engine.", expected="an object of an engine's class", got=type(engine).__name__
+                "An agent needs an engine.",
+                expected="engine=, an object of an engine's class",
+                got=type(engine).__name__,
             )
         number = len(self._agents) + 1
         name = name or ("agent" if number == 1 else f"agent-{number}")
@@ -184,6 +193,24 @@ class Patter:
             file=sys.stderr,
             flush=True,
         )
+
+
+def _refuse_pipeline(engine: object, **parts: object) -> None:
+    """Speech recognition, model and voice by themselves are another mode, which no plugin offers yet."""
+    given = [f"{name}=" for name, part in parts.items() if part is not None]
+    if not given:
+        return
+    if engine is not None:
+        raise ConfigurationError(
+            f"An agent on an engine takes no {' or '.join(given)}.",
+            expected="engine= alone: it listens, thinks and talks",
+            remedy="Leave them out, and set voice and model where the engine's agent is made.",
+        )
+    raise ConfigurationError(
+        f"{' and '.join(given)} ask for pipeline mode, and no plugin that is installed offers it.",
+        expected="engine=",
+        remedy="Use an engine, or a plugin that offers stt, llm and tts as one: see “Pipeline or engine” in the docs.",
+    )
 
 
 def _port(port: int) -> int:
