@@ -6,6 +6,7 @@ knows another project under the bundle's name, which must never come in its plac
 
 from __future__ import annotations
 
+import os
 import pathlib
 import shutil
 
@@ -19,7 +20,7 @@ PYTHONS = ["3.11", "3.12", "3.13"]
 CONSTRAINTS = ".ci/constraints.txt"
 ROOT = pathlib.Path(__file__).parent
 PLUGINS = sorted(path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml"))
-TEST_TOOLS = ["fastapi", "pytest", "hypothesis", "twilio"]
+TEST_TOOLS = ["fastapi", "pytest", "hypothesis", "elevenlabs", "prometheus-client", "telnyx", "twilio"]
 
 
 def install_tree(session: nox.Session, *more: str) -> None:
@@ -55,6 +56,14 @@ def wheels_environment(session: nox.Session, *more: str) -> str:
     return python
 
 
+def ensure_redis(session: nox.Session) -> None:
+    """Have a redis-server for the tests that kill one, where this may install it; without one they are skipped."""
+    if shutil.which("redis-server") or not shutil.which("apt-get") or os.geteuid() != 0:
+        return
+    for step in (["update", "-qq"], ["install", "-y", "-qq", "redis-server"]):
+        session.run("apt-get", *step, external=True, silent=True, success_codes=range(256))
+
+
 @nox.session
 def demo(session: nox.Session) -> None:
     """Place a whole call over loopback and leave its recording."""
@@ -66,6 +75,7 @@ def demo(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests, from the tree."""
     install_tree(session, *TEST_TOOLS)
+    ensure_redis(session)
     session.run("pytest", *session.posargs)
 
 
@@ -80,7 +90,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types, of the code and of the tests."""
-    install_tree(session, "basedpyright", "mypy", "nox", *TEST_TOOLS)
+    install_tree(session, "basedpyright", "mypy", "nox", "types-protobuf", *TEST_TOOLS)
     session.run("mypy", "patter_core", "tests", "noxfile.py")
     for name in PLUGINS:
         package = name.replace("-", "_")
@@ -148,3 +158,10 @@ def bench(session: nox.Session) -> None:
     """Measure what a frame costs, against a bare relay: `nox -s bench -- --calls 50 --seconds 20`."""
     install_tree(session)
     session.run("python", "-m", "tests.bench.run", *session.posargs)
+
+
+@nox.session
+def bench_sinks(session: nox.Session) -> None:
+    """Measure what each sink costs a call, and that a stuck one costs audio nothing: `nox -s bench_sinks`."""
+    install_tree(session)
+    session.run("python", "-m", "tests.bench.sinks", *session.posargs)

@@ -44,6 +44,8 @@ class Engine(abc.ABC):
     """Lower-case, in the registry: letters, digits and hyphens."""
     emulator: ClassVar[str] = ""
     """`module:Class` of a `patter_core.testing.EngineEmulator`, for tests and the demo; "" if there is none."""
+    tools_hint: ClassVar[str] = ""
+    """A sentence for who gives an agent `tools=`: where this engine takes tools instead; "" if it has no such place."""
 
     @abc.abstractmethod
     async def open(self, setup: ConversationSetup) -> EngineSession:

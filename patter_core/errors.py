@@ -11,12 +11,15 @@
         * `CarrierRequestFailed`: the carrier's API said no, or did not answer.
     * `EngineError`: the engine cannot be reached, refuses, or is lost; `retry`: may a new conversation help?
         * `EngineRefused`: it answered, and the answer was no.
+            * `EngineQuotaExceeded`: because what the account may use is used up.
         * `EngineTimeout`: it did not answer in time.
         * `EngineLost`: a conversation that was live ended without a word.
+            * `EngineFailed`: because of a fault that the engine itself reports.
             * `SocketClosed`: its socket was closed, with a code and a reason that the engine's plugin understands.
     * `CallError`
         * `IllegalTransition`: a signal that the state table does not know in this state: our fault, not a peer's.
         * `CallLimitReached`: no more calls at once are allowed here.
+    * `SinkUnavailable`: where a sink writes cannot be reached at the moment.
     * `ConformanceError`: a plugin does not keep its contract; raised by `patter_core.testing`, and an `AssertionError`.
 
 An error says what was expected, what came, and what to do about it. No error holds a secret, a phone number or audio.
@@ -33,7 +36,9 @@ __all__ = [
     "ConfigurationError",
     "ConformanceError",
     "EngineError",
+    "EngineFailed",
     "EngineLost",
+    "EngineQuotaExceeded",
     "EngineRefused",
     "EngineTimeout",
     "IllegalTransition",
@@ -41,6 +46,7 @@ __all__ = [
     "PluginError",
     "PluginFailed",
     "PluginNotFound",
+    "SinkUnavailable",
     "SocketClosed",
     "WebhookRefused",
 ]
@@ -142,12 +148,20 @@ class EngineRefused(EngineError):
         super().__init__(problem, retry=retry, expected=expected, got=got, remedy=remedy)
 
 
+class EngineQuotaExceeded(EngineRefused):
+    """The engine's account has used up what it may use. Another engine can help, the same one cannot."""
+
+
 class EngineTimeout(EngineError):
     """The engine did not answer in time."""
 
 
 class EngineLost(EngineError):
     """A conversation that was live is gone."""
+
+
+class EngineFailed(EngineLost):
+    """A conversation that was live is gone because of a fault that the engine itself reports."""
 
 
 class SocketClosed(EngineLost):
@@ -170,6 +184,10 @@ class IllegalTransition(CallError):
 
 class CallLimitReached(CallError):
     """As many calls as allowed are live on this worker."""
+
+
+class SinkUnavailable(PatterError):
+    """Where a sink writes cannot be reached now: the same records may be written later. Sinks raise it from `write`."""
 
 
 class ConformanceError(PatterError, AssertionError):

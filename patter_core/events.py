@@ -17,29 +17,46 @@ from collections.abc import Iterator
 import msgspec
 
 from patter_core.audio import AudioFormat
-from patter_core.leg import Leg
+from patter_core.control import RecordingStatus
+from patter_core.cost import Cost
+from patter_core.leg import AnsweredBy, Leg, Progress
+from patter_core.metrics import CallMetrics, Latency
 
 __all__ = [
     "SCHEMA_VERSION",
+    "AudioCaptured",
     "CallAnnounced",
+    "CallAnswered",
     "CallEnded",
     "CallEvent",
     "CallMetrics",
+    "CallPriced",
+    "CallProgressed",
     "ConversationStarted",
     "DtmfReceived",
     "EngineEvent",
     "EngineTrouble",
     "Event",
     "Interruption",
+    "Latency",
+    "MachineDetected",
+    "MediaPaused",
     "MediaStarted",
     "MediaTrouble",
+    "MetricsReported",
     "Record",
+    "RecordingChanged",
+    "RecordingStarted",
     "ResponseDone",
     "ResponseHeard",
     "ResponseStart",
+    "ToolCall",
+    "ToolResult",
     "TranscriptCorrection",
     "TranscriptInput",
     "TranscriptOutput",
+    "TransferDone",
+    "TransferStarted",
 ]
 
 SCHEMA_VERSION = 1
@@ -137,6 +154,35 @@ class EngineTrouble(EngineEvent, frozen=True, tag="error"):
         return self.message
 
 
+class ToolCall(EngineEvent, frozen=True, tag="tool_call"):
+    """The agent wants a tool of ours to be used."""
+
+    id: str
+    """The engine's id of this use."""
+    name: str
+    arguments: str = "{}"
+    """JSON, as the engine wrote it."""
+
+    @property
+    def payload(self) -> dict[str, str]:
+        return {"id": self.id, "name": self.name, "arguments": self.arguments}
+
+
+class ToolResult(EngineEvent, frozen=True, tag="tool_result"):
+    """What came of a `ToolCall`."""
+
+    id: str
+    name: str
+    result: str = ""
+    """What the agent was told."""
+    failed: bool = False
+    duration_ms: float | None = None
+
+    @property
+    def payload(self) -> dict[str, str]:
+        return {"id": self.id, "name": self.name, "result": self.result}
+
+
 # --- what Patter adds ----------------------------------------------------------------------------------------------
 
 
@@ -146,6 +192,37 @@ class CallAnnounced(Event, frozen=True, tag="call_announced"):
     leg: Leg
     agent: str
     """The agent's name."""
+
+
+class CallAnswered(Event, frozen=True, tag="call_answered"):
+    """The call was answered: by us if we were called, by the callee if we called."""
+
+    answer_ms: float
+    """Since the announcement."""
+
+
+class CallProgressed(Event, frozen=True, tag="call_progressed"):
+    """A call that we made rings, or is answered."""
+
+    progress: Progress
+
+
+class MachineDetected(Event, frozen=True, tag="machine_detected"):
+    """The carrier found out who answered a call that we made: a machine, or not."""
+
+    answered_by: AnsweredBy
+
+
+class RecordingChanged(Event, frozen=True, tag="recording_changed"):
+    """The carrier's recording of the call was started, paused, stopped, or is complete. May follow the call's end."""
+
+    recording: RecordingStatus
+
+
+class MediaPaused(Event, frozen=True, tag="media_paused"):
+    """The carrier's audio broke off while the call goes on, or the caller is on hold. `media_started` ends it."""
+
+    held: bool = False
 
 
 class MediaStarted(Event, frozen=True, tag="media_started"):
@@ -185,40 +262,47 @@ class MediaTrouble(Event, frozen=True, tag="media_trouble"):
     problem: str
 
 
-class CallMetrics(msgspec.Struct, frozen=True, kw_only=True):
-    """A call in figures. Times in ms; a time that was never measured is None."""
+class TransferStarted(Event, frozen=True, tag="transfer_started"):
+    """The caller is to be given to somebody else."""
 
-    duration_ms: float = 0.0
-    """From the start of the carrier's media to the end."""
-    first_audio_ms: float | None = None
-    """From the start of the carrier's media to the first agent audio sent to it."""
-    engine_connect_ms: float | None = None
-    reply_ms: tuple[float, ...] = ()
-    """For each turn: from what the user said, as the engine reported it, to the agent's first audio."""
-    frames_in: int = 0
-    """Messages with caller audio that reached the engine."""
-    frames_out: int = 0
-    """Messages with agent audio sent to the carrier."""
-    bytes_in: int = 0
-    bytes_out: int = 0
-    frames_dropped: int = 0
-    """Caller audio that the engine could not take in time: the oldest went."""
-    frames_early: int = 0
-    """Caller audio that came before the engine was ready and was too old by then."""
-    faults: int = 0
-    """Messages on the carrier's socket that were passed over."""
-    interruptions: int = 0
-    heard_ms: float = 0.0
-    """How much agent audio was played to the caller, as the carrier's marks tell."""
-    carrier_format: str = ""
-    engine_input_format: str = ""
-    engine_output_format: str = ""
-    passthrough: bool = False
-    """Audio crossed untouched, both ways."""
+    to: str
+    """The number or SIP address; masked before a sink gets it."""
+
+
+class TransferDone(Event, frozen=True, tag="transfer_done"):
+    """The carrier took the transfer, or did not."""
+
+    to: str
+    ok: bool = True
+    detail: str = ""
+
+
+class RecordingStarted(Event, frozen=True, tag="recording_started"):
+    """From here on a sink records the call."""
+
+    by: str
+    """The sink's name."""
+    location: str
+    """Where it will be found."""
+
+
+class MetricsReported(Event, frozen=True, tag="metrics"):
+    """The call in figures while it lasts, at intervals; `CallEnded` has the final ones."""
+
+    metrics: CallMetrics
+
+
+class AudioCaptured(Event, frozen=True, tag="audio"):
+    """Audio of the call, for those sinks only that ask for it."""
+
+    side: str
+    """`caller`: as it came from the carrier; `agent`: as it went to it, faster than it plays."""
+    format: AudioFormat
+    base64: str
 
 
 class CallEnded(Event, frozen=True, tag="call_ended"):
-    """The call is over. The last event of a call, exactly once."""
+    """The call is over, exactly once. Only what the carrier tells afterwards follows: its price, its recording."""
 
     reason: str
     """What ended it: a value of `patter_core.call.state.Reason`."""
@@ -230,21 +314,40 @@ class CallEnded(Event, frozen=True, tag="call_ended"):
     """What went wrong, where something did; in words fit for a log."""
 
 
+class CallPriced(Event, frozen=True, tag="call_priced"):
+    """The carrier says what it charges for the connection. May follow the call's end."""
+
+    cost: Cost
+
+
 CallEvent = (
-    CallAnnounced
+    AudioCaptured
+    | CallAnnounced
+    | CallAnswered
     | CallEnded
+    | CallPriced
+    | CallProgressed
     | ConversationStarted
     | DtmfReceived
     | EngineTrouble
     | Interruption
+    | MachineDetected
+    | MediaPaused
     | MediaStarted
     | MediaTrouble
+    | MetricsReported
+    | RecordingChanged
+    | RecordingStarted
     | ResponseDone
     | ResponseHeard
     | ResponseStart
+    | ToolCall
+    | ToolResult
     | TranscriptCorrection
     | TranscriptInput
     | TranscriptOutput
+    | TransferDone
+    | TransferStarted
 )
 
 
@@ -254,10 +357,18 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     call_id: str
     """Patter's own id of the call, unique across carriers."""
     sequence: int
-    """1 for the first event of the call, and no gaps but by drops."""
+    """1 for the first event of the call on its worker, and no gaps but by drops; 0 for audio, which is not counted."""
     time: float
     """Wall clock, Unix s."""
     elapsed_ms: float
     """Since the call was announced, by the monotonic clock."""
     event: CallEvent
+    trace: str = ""
+    """W3C `traceparent`: the trace is the call's, the span is the call on its worker."""
     version: int = SCHEMA_VERSION
+
+    @property
+    def id(self) -> str:
+        """The same for this record wherever and however often it arrives, and for no other: for idempotency."""
+        span = self.trace[36:52]
+        return f"{self.call_id}-{span}-{self.sequence}" if span else f"{self.call_id}-{self.sequence}"

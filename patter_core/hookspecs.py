@@ -14,7 +14,8 @@ if TYPE_CHECKING:  # the specs name these types; a plugin that uses one hook nee
     import click
 
     from patter_core.agent import Agent
-    from patter_core.carrier import Carrier
+    from patter_core.carrier import Carrier, Rejection
+    from patter_core.control import Handover
     from patter_core.engine import Engine
     from patter_core.leg import Leg
     from patter_core.sink import EventSink
@@ -48,5 +49,8 @@ class HookSpecs:
         """Add commands to `patter`: `cli.add_command(...)`."""
 
     @_hookspec(firstresult=True)
-    def patter_route_call(self, leg: Leg) -> Agent | None:
-        """Choose the agent for an incoming call. None leaves it to the next plugin, in the end to the host's agent."""
+    def patter_route_call(self, leg: Leg) -> Agent | Rejection | Handover | None:
+        """Choose what becomes of an incoming call: its agent, or that it is rejected, or given to another number.
+
+        None leaves it to the next plugin, in the end to the host's agent.
+        """

@@ -51,8 +51,10 @@ async def send_request(
         answer_timeout: s, for each step after that.
 
     Raises:
-        TimeoutError: the peer was reached and did not answer in time.
-        ConnectionError: it was not reached, or hung up; the text is the kind of failure and names no address.
+        ConnectionRefusedError: the peer was not reached; the request never left.
+        ConnectionResetError: it was reached and hung up; it may have heard the request.
+        TimeoutError: it was reached and did not answer in time; as above.
+            The text of each is the kind of failure, and names no address.
     """
     new_client = await anyio.to_thread.run_sync(_client_factory)
     import httpx  # noqa: PLC0415 - the factory has loaded it by now
@@ -60,10 +62,12 @@ async def send_request(
     try:
         async with new_client(timeout=httpx.Timeout(answer_timeout, connect=connect_timeout)) as client:
             answer = await client.request(method, url, headers=dict(headers), content=body)
-    except (httpx.ReadTimeout, httpx.WriteTimeout) as error:
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
+        raise ConnectionRefusedError(type(error).__name__) from None
+    except httpx.TimeoutException as error:
         raise TimeoutError(type(error).__name__) from None
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise ConnectionError(type(error).__name__) from None
+    except httpx.HTTPError as error:
+        raise ConnectionResetError(type(error).__name__) from None
     return HttpAnswer(status=answer.status_code, headers=dict(answer.headers), body=answer.content)
 
 

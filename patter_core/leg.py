@@ -6,7 +6,7 @@ import enum
 
 import msgspec
 
-__all__ = ["Direction", "Leg"]
+__all__ = ["AnsweredBy", "Direction", "Leg", "Progress"]
 
 
 class Direction(enum.StrEnum):
@@ -14,6 +14,40 @@ class Direction(enum.StrEnum):
 
     INBOUND = "inbound"
     OUTBOUND = "outbound"
+
+
+class Progress(enum.StrEnum):
+    """How far a call has come, as its carrier tells."""
+
+    DIALLING = "dialling"
+    """We asked for it; the carrier has not said anything yet."""
+    RINGING = "ringing"
+    ANSWERED = "answered"
+    COMPLETED = "completed"
+    """It was answered, and is over."""
+    BUSY = "busy"
+    NO_ANSWER = "no_answer"
+    CANCELED = "canceled"
+    """We gave it up before it was answered."""
+    FAILED = "failed"
+    """It could not be connected."""
+
+    @property
+    def is_final(self) -> bool:
+        """Is nothing more to come?"""
+        return self not in {Progress.DIALLING, Progress.RINGING, Progress.ANSWERED}
+
+
+class AnsweredBy(enum.StrEnum):
+    """Who picked up, as the carrier's machine detection tells."""
+
+    HUMAN = "human"
+    MACHINE = "machine"
+    """A machine; its greeting may still be playing."""
+    MACHINE_READY = "machine_ready"
+    """A machine whose greeting is over, by a beep or by silence: it takes a message now."""
+    FAX = "fax"
+    UNKNOWN = "unknown"
 
 
 class Leg(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
 import anyio
-from starlette.types import ASGIApp
+from starlette.routing import Router
 
-from patter_core.agent import Agent
+from patter_core.agent import Agent, CallOptions
+from patter_core.call.handle import OutboundCall, PhoneCall
 from patter_core.call.state import Deadlines
-from patter_core.carrier import Carrier
+from patter_core.carrier import Carrier, Rejection
 from patter_core.config import from_environment
+from patter_core.control import Capability, Farewell, Handover, TryAgain
 from patter_core.engine import Engine
-from patter_core.errors import ConfigurationError
+from patter_core.errors import CallError, ConfigurationError
 from patter_core.leg import Leg
+from patter_core.redaction import Redaction
 from patter_core.registry import Registry
 from patter_core.server.app import make_app
 from patter_core.server.host import CallHost, Limits
 from patter_core.server.serving import bind, serve_app
-from patter_core.server.urls import public_base
+from patter_core.server.urls import public_base, webhook_root
 from patter_core.sink import EventSink
 
 __all__ = ["Patter"]
+
+_log = logging.getLogger("patter")
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 
@@ -44,6 +50,7 @@ class Patter:
         trust_forwarded: believe a proxy's X-Forwarded-Host, -Proto and -Prefix headers as to that address. Needed where
             the proxy changes `Host` or the path; to be set only where nobody gets past the proxy.
         sinks: where events go.
+        redaction: what is taken out of events before any sink gets them; phone numbers always are.
         limits: what one worker takes on.
         deadlines: how long a call may stay in each state.
         registry: the plugins; by default those that are installed.
@@ -60,6 +67,7 @@ class Patter:
         webhook_url: str = "",
         trust_forwarded: bool = False,
         sinks: Sequence[EventSink] = (),
+        redaction: Redaction | None = None,
         limits: Limits | None = None,
         deadlines: Deadlines | None = None,
         registry: Registry | None = None,
@@ -75,10 +83,12 @@ class Patter:
         self._base = public_base(webhook_url)
         self._trust_forwarded = trust_forwarded
         self._sinks = tuple(sinks)
+        self._redaction = redaction
         self._limits = limits or Limits()
         self._deadlines = deadlines or Deadlines()
         self._registry = registry or Registry.discover()
         self._agents: dict[str, Agent] = {}
+        self._call_host: CallHost | None = None
 
     def __repr__(self) -> str:
         return f"<Patter on {self._carrier.name}>"
@@ -94,6 +104,8 @@ class Patter:
         stt: object = None,
         llm: object = None,
         tts: object = None,
+        tools: Sequence[object] = (),
+        fallback: Farewell | Handover | TryAgain | None = None,
     ) -> Agent:
         """Make an agent that this phone can use.
 
@@ -106,6 +118,10 @@ class Patter:
             stt: for pipeline mode, which needs a plugin of its own; refused here, as are `llm` and `tts`.
             llm: as above.
             tts: as above.
+            tools: ignored, with a warning: an engine has its tools from its own configuration.
+            fallback: what becomes of the caller if the engine cannot be had or is lost: `Farewell("…")` says that and
+                hangs up, `Handover("+1…")` gives him to another number, `TryAgain()` begins a new conversation.
+                By default the call is hung up.
 
         Raises:
             ConfigurationError: a value is wrong, or the name is taken.
@@ -121,30 +137,109 @@ class Patter:
         name = name or ("agent" if number == 1 else f"agent-{number}")
         if name in self._agents:
             raise ConfigurationError(f"There is an agent “{name}” already.", remedy="Give each its own name=.")
+        if tools:
+            _log.warning("tools= is ignored: an agent on an engine uses the engine's own. %s", engine.tools_hint)
         agent = Agent(
             engine=engine,
             name=name,
             system_prompt=system_prompt,
             first_message=first_message,
             variables=dict(variables or {}),
+            fallback=fallback or Farewell(),
         )
         self._agents[name] = agent
         return agent
 
-    def asgi(self, agent: Agent | None = None) -> ASGIApp:
-        """The ASGI app that answers this phone: to be served as it is, or mounted in another app.
+    async def call(
+        self,
+        to: str,
+        *,
+        agent: Agent,
+        first_message: str = "",
+        variables: Mapping[str, str | int | float | bool] | None = None,
+        machine_detection: bool = False,
+        voicemail_message: str = "",
+        ring_timeout: float = 30.0,
+        from_number: str = "",
+    ) -> OutboundCall:
+        """Make a call. Returns when the carrier has taken it; `wait_answered()` and `wait()` tell what becomes of it.
+
+        It needs a server that runs (`serve`, or the app of `asgi`), at the `webhook_url` that the phone was made with.
 
         Args:
-            agent: who takes the calls that no plugin routes. None refuses them.
+            to: the number, in E.164, or a SIP address.
+            agent: who talks.
+            first_message: what he says first, in this call, in place of the agent's.
+            variables: in this call, beside the agent's.
+            machine_detection: have the carrier find out whether a machine answers; `MachineDetected` tells.
+            voicemail_message: said to a machine after its beep, by the carrier; then the call is over.
+                Turns machine_detection on.
+            ring_timeout: seconds.
+            from_number: who calls; by default `phone_number`.
+
+        Raises:
+            ConfigurationError: a value is missing or wrong.
+            CallLimitReached: as many calls as allowed are live, or the worker is stopping.
+            CallError: the carrier cannot do that, or no server runs.
+            CarrierRequestFailed: the carrier would not, or could not be reached. It is not asked twice where it may
+                have dialled already.
+        """
+        if not self._base:
+            raise ConfigurationError(
+                "A phone that calls needs its public address.",
+                expected="Patter(..., webhook_url=…)",
+                got="none",
+                remedy="The carrier must know where to ask what to do once somebody answers.",
+            )
+        caller = from_number or self._phone_number
+        if not caller:
+            raise ConfigurationError("Who calls?", expected="Patter(..., phone_number=…) or call(..., from_number=…)")
+        if not (_E164.fullmatch(to) or to.startswith("sip:")):
+            raise ConfigurationError("to is no number.", expected="E.164: a plus sign and 7 to 15 digits; or sip:…")
+        if not 5 <= ring_timeout <= 600:
+            raise ConfigurationError(
+                "ring_timeout is out of range.", expected="5 to 600 seconds", got=f"{ring_timeout:g}"
+            )
+        if self._call_host is None:
+            raise CallError("No server runs that could hear who answers.", remedy="serve(), or run the app of asgi().")
+        await self._call_host.ensure_running()
+        return await self._call_host.dial(
+            agent=agent,
+            to_number=to,
+            from_number=caller,
+            base=self._base,
+            ring_timeout=ring_timeout,
+            options=CallOptions(
+                first_message=first_message,
+                variables=dict(variables or {}),
+                machine_detection=machine_detection or bool(voicemail_message),
+                voicemail_message=voicemail_message,
+            ),
+        )
+
+    @property
+    def calls(self) -> list[PhoneCall]:
+        """The live calls of this worker, coming in and going out."""
+        return [] if self._call_host is None else self._call_host.handles
+
+    def asgi(self, agent: Agent | Mapping[str, Agent] | None = None) -> Router:
+        """The ASGI app that answers this phone: to be served as it is, or mounted in another app.
+
+        Run its `lifespan_context` in the other app's lifespan, so that calls and sinks get their time at the end.
+
+        Args:
+            agent: who takes the calls that no plugin routes; or several, by the number that was called. Calls for
+                nobody are refused.
         """
         return make_app(self._host(agent), base=self._base, trust_forwarded=self._trust_forwarded)
 
     async def serve(
         self,
-        agent: Agent | None = None,
+        agent: Agent | Mapping[str, Agent] | None = None,
         *,
         host: str = "",
         port: int = 0,
+        configure_number: bool = False,
         on_ready: Callable[[str], None] | None = None,
     ) -> None:
         """Answer calls until SIGINT or SIGTERM; then the live ones get their time, and no new ones are taken.
@@ -153,43 +248,63 @@ class Patter:
             agent: as in `asgi`.
             host: address to listen on; else PATTER_HOST, else 127.0.0.1.
             port: else PATTER_PORT, else 8000.
+            configure_number: have the carrier point `phone_number` here, at `webhook_url`.
             on_ready: called with `http://host:port` once calls can come; by default it is told on standard error.
 
         Raises:
-            ConfigurationError: the address cannot be had.
+            ConfigurationError: the address cannot be had, or there is nothing to configure the number with.
+            CarrierRequestFailed: the carrier would not configure the number.
         """
+        if configure_number:
+            self._check_configurable()
         listener = bind(from_environment(host, "PATTER_HOST") or "127.0.0.1", _port(port))
         call_host = self._host(agent)
         app = make_app(call_host, base=self._base, trust_forwarded=self._trust_forwarded)
         async with serve_app(app, listener) as url:
+            if configure_number:
+                await self._carrier.set_voice_url(self._phone_number, self._voice_url(self._base))
             (on_ready or self._tell_ready)(url)
             with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
                 async for _ in signals:
                     break
             await call_host.drain()
 
-    def _host(self, agent: Agent | None) -> CallHost:
-        def route(leg: Leg) -> Agent | None:
-            return self._registry.route_call(leg) or agent
+    def _host(self, agent: Agent | Mapping[str, Agent] | None) -> CallHost:
+        by_number = agent if isinstance(agent, Mapping) else {}
+        default = None if isinstance(agent, Mapping) else agent
+        named = {one.name: one for one in (*by_number.values(), *((default,) if default else ()))}
+
+        def route(leg: Leg) -> Agent | Rejection | Handover | None:
+            return self._registry.route_call(leg) or by_number.get(leg.to_number, default)
 
         def find_agent(name: str) -> Agent | None:
-            return agent if agent is not None and agent.name == name else self._agents.get(name)
+            return named.get(name) or self._agents.get(name)
 
-        return CallHost(
+        self._call_host = CallHost(
             carrier=self._carrier,
             sinks=self._sinks,
+            redaction=self._redaction,
             route=route,
             find_agent=find_agent,
             limits=self._limits,
             deadlines=self._deadlines,
         )
+        return self._call_host
+
+    def _check_configurable(self) -> None:
+        self._carrier.require(Capability.CONFIGURE_NUMBER)
+        for value, name in ((self._phone_number, "phone_number"), (self._base, "webhook_url")):
+            if not value:
+                raise ConfigurationError(f"configure_number needs {name}.", expected=f"Patter(..., {name}=…)")
+
+    def _voice_url(self, base: str) -> str:
+        return f"{webhook_root(base, self._carrier.name)}/voice"
 
     def _tell_ready(self, url: str) -> None:
         public = self._base or url
         hint = "" if self._base else " (as seen from outside)"
         print(  # noqa: T201 - serve() is a program's main loop, and this is what its user waits for
-            f"Ready for calls at {url}.\nPoint your number's voice webhook at "
-            f"{public}/webhooks/{self._carrier.name}/voice{hint}.",
+            f"Ready for calls at {url}.\nPoint your number's voice webhook at {self._voice_url(public)}{hint}.",
             file=sys.stderr,
             flush=True,
         )

@@ -13,6 +13,7 @@ ours, because a carrier's frames cannot wait for an engine, and because they com
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import struct
@@ -34,6 +35,10 @@ except ImportError:  # no compiled wheel for this platform
     from websockets.utils import apply_mask
 
 __all__ = ["EngineSocket"]
+
+_quiet = logging.getLogger("patter.websocket")
+"""What the library logs to. At level DEBUG it would tell URLs, headers and frames, and so keys and what people say."""
+_quiet.setLevel(logging.INFO)
 
 _WRITE_LIMIT = 8 * 1024
 """Bytes in our own buffer from which on the peer counts as slow: 0.7 s of audio."""
@@ -150,6 +155,7 @@ class EngineSocket:
             connection = await connect(
                 url,
                 create_connection=_Connection,
+                logger=_quiet,
                 additional_headers=headers,
                 compression=None,  # audio does not shrink
                 max_size=max_size,

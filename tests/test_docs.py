@@ -19,8 +19,14 @@ BLOCKS = [
 ]
 
 
+ENVIRONMENT = {"ELEVENLABS_API_KEY": "sk_of_the_docs", "ELEVENLABS_AGENT_ID": "agent_of_the_docs"}
+"""What the pages tell the reader to set."""
+
+
 @pytest.mark.parametrize("block", BLOCKS)
-def test_a_block_runs(block: str) -> None:
+def test_a_block_runs(block: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable, value in ENVIRONMENT.items():
+        monkeypatch.setenv(variable, value)
     exec(compile(block, "block", "exec"), {"__name__": "block"})
 
 

@@ -18,13 +18,17 @@ PACKAGES = sorted(path for path in ROOT.glob("plugins/*/*") if (path / "__init__
 # From the bottom up. A module may import those of its own layer and of the layers below it.
 LAYERS = (
     ("errors",),
-    ("audio", "checkup", "config", "requirement"),
+    ("audio", "checkup", "config", "requirement", "trace", "worker"),
     ("leg",),
+    ("cost",),
+    ("control",),
+    ("metrics",),
     ("events",),
+    ("redaction", "schema", "store"),
     ("carrier", "engine", "http", "sink", "websocket"),
     ("agent",),
     ("hookspecs",),
-    ("registry", "call"),
+    ("registry", "call", "sinks"),
     ("server",),
     ("patter",),
     ("testing",),
@@ -69,7 +73,7 @@ def test_every_part_of_the_core_has_its_layer() -> None:
 
 
 def test_within_the_call_imports_run_downwards_too() -> None:
-    order = ["state", "playback", "metrics", "sinks", "bridge", "session"]
+    order = ["state", "playback", "metrics", "backlog", "sinks", "tap", "bridge", "session", "handle"]
     for path in modules(CORE / "call"):
         for module in imports(path):
             if module.startswith("patter_core.call."):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -38,6 +39,16 @@ async def test_messages_go_both_ways_in_order() -> None:
             assert [await engine.receive() for _ in range(1000)] == [f"{index}".encode() for index in range(1000)]
         assert engine.dropped == 0
         await engine.aclose()
+
+
+async def test_no_log_shows_url_headers_or_messages(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with peer(echo) as url:
+        engine = await EngineSocket.open(url, headers={"key": "secret-in-header"})
+        engine.send(b"secret-in-message")
+        assert await engine.receive() == b"secret-in-message"
+        await engine.aclose()
+    assert not [record for record in caplog.records if "secret" in record.getMessage() and "server" not in record.name]
 
 
 async def test_a_peer_that_does_not_read_costs_the_oldest_audio_and_bounded_memory() -> None:

@@ -35,6 +35,8 @@ class Playback:
         """Audio sent and not voided by a clear."""
         self.heard_ms = 0.0
         """Audio known to be played."""
+        self.late = 0
+        """How often audio came when what was before it in its turn had been played: a gap was heard."""
         self._marked_ms = 0.0
         self._turn_ms = 0.0
         self._turn_marked_ms = 0.0
@@ -48,11 +50,24 @@ class Playback:
         """Is there agent audio that is not known to have been played?"""
         return self.heard_ms < self.sent_ms
 
-    def sent(self, duration_ms: float, now: float) -> str | None:
-        """Agent audio goes out; a mark of that name must follow it, if one is given."""
-        self._ends_at = max(self._ends_at, now) + duration_ms / 1000
+    @property
+    def ends_at(self) -> float:
+        """When what was sent will have been played, by the clock."""
+        return self._ends_at
+
+    def sent(self, duration_ms: float, now: float, *, held: bool = False) -> str | None:
+        """Agent audio goes out; a mark of that name must follow it, if one is given.
+
+        None is given while the codec holds audio back: a mark would have it cut there, in the middle of a word.
+        """
+        ends_at = self._ends_at
+        if ends_at < now:
+            if self.sent_ms > self._turn_marked_ms:
+                self.late += 1
+            ends_at = now
+        self._ends_at = ends_at + duration_ms / 1000
         self.sent_ms += duration_ms
-        if self.sent_ms - self._marked_ms < MARK_EVERY_MS:
+        if self.sent_ms - self._marked_ms < MARK_EVERY_MS or held:
             return None
         return self._mark(ends_turn=False)
 

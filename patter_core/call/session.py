@@ -5,48 +5,114 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import anyio
+import msgspec
 from starlette.types import Receive, Send
 
-from patter_core.agent import Agent
+from patter_core.agent import Agent, CallOptions
 from patter_core.audio import AudioFormat
 from patter_core.call.bridge import Bridge, Converter
 from patter_core.call.metrics import Meter
 from patter_core.call.playback import Playback
 from patter_core.call.state import By, CallState, Deadlines, Reason, Signal, State
-from patter_core.carrier import Carrier, MediaOpened
+from patter_core.call.tap import TappedCodec
+from patter_core.carrier import Admission, Carrier, MediaCodec, MediaOpened
+from patter_core.control import Capability, Farewell, Handover, TryAgain
 from patter_core.engine import ConversationSetup, EngineSession
 from patter_core.errors import CallError, EngineError
 from patter_core.events import (
+    AudioCaptured,
     CallAnnounced,
+    CallAnswered,
     CallEnded,
     CallEvent,
     CallMetrics,
+    CallProgressed,
     ConversationStarted,
+    MachineDetected,
+    MediaPaused,
     MediaStarted,
+    MetricsReported,
     Record,
+    RecordingStarted,
+    TransferDone,
+    TransferStarted,
 )
-from patter_core.leg import Leg
+from patter_core.leg import AnsweredBy, Direction, Leg, Progress
+from patter_core.metrics import CarrierBill
+from patter_core.trace import TraceContext
 
-__all__ = ["Call"]
+__all__ = ["Call", "MediaSocket"]
 
 _log = logging.getLogger("patter.call")
+
+_REPORT_EVERY = 30.0
+"""Seconds between two reports of a live call's figures."""
 
 _CLOSE_TIMEOUT = 5.0
 """Seconds for the engine's session to close, and for the carrier to hang up."""
 _SOCKET_TIMEOUT = 1.0
 """Seconds for the media socket to take its close frame."""
 
+_SIGNAL_OF = {
+    Progress.ANSWERED: Signal.ANSWERED,
+    Progress.BUSY: Signal.BUSY,
+    Progress.NO_ANSWER: Signal.NO_ANSWER,
+    Progress.CANCELED: Signal.CANCELED,
+    Progress.FAILED: Signal.DIAL_FAILED,
+    Progress.COMPLETED: Signal.CALLER_GONE,
+}
+_PROGRESS_OF = {
+    Reason.BUSY: Progress.BUSY,
+    Reason.NO_ANSWER: Progress.NO_ANSWER,
+    Reason.CANCELED: Progress.CANCELED,
+    Reason.DIAL_FAILED: Progress.FAILED,
+}
+_GONE_ELSEWHERE = frozenset(
+    {
+        *_PROGRESS_OF,
+        Reason.ANSWERED_ELSEWHERE,
+        Reason.TRANSFERRED,
+        Reason.VOICEMAIL,
+        Reason.NO_MEDIA,  # another worker may have them
+    }
+)
+"""Ends after which the carrier's call is over, or somebody else's."""
+_ENGINE_FAILED = frozenset({Reason.ENGINE_FAILED, Reason.ENGINE_SLOW})
+
+
+class MediaSocket(msgspec.Struct):
+    """An accepted media socket, while it serves."""
+
+    send: Send
+    scope: anyio.CancelScope
+    opened: bool = False
+    closed: bool = False
+
+    async def close(self) -> None:
+        """Close it, if nobody did; its peer may be gone, or take nothing."""
+        if self.closed:
+            return
+        self.closed = True
+        # The server says OSError or RuntimeError if the peer or the server itself has closed it before.
+        with contextlib.suppress(OSError, RuntimeError), anyio.move_on_after(_SOCKET_TIMEOUT):
+            await self.send({"type": "websocket.close", "code": 1000})
+
 
 class Call:
-    """One call. Made when the carrier announces it; `run` lasts until it is over and frees everything.
+    """One call. Made when the carrier announces it, or has taken our wish to dial; `run` lasts until it is over.
 
     Args:
         call_id: Patter's own id.
         leg: the call at the carrier.
         publish: takes each record; never waits.
+        publish_audio: takes each record with audio, if there is anybody who wants audio; never waits.
+        recordings: who records the call, and where to.
+        report_every: seconds between two reports of the figures.
+        options: what was asked for this call.
+        ring_timeout: in s, for a call that we make and that nobody has answered yet.
         clock: monotonic, in s.
     """
 
@@ -59,30 +125,68 @@ class Call:
         carrier: Carrier,
         deadlines: Deadlines,
         publish: Callable[[Record], None],
+        publish_audio: Callable[[Record], None] | None = None,
+        recordings: Sequence[tuple[str, str]] = (),
+        report_every: float = _REPORT_EVERY,
+        options: CallOptions | None = None,
+        ring_timeout: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.call_id = call_id
+        self.trace = TraceContext.of_call(call_id)
+        self._traceparent = self.trace.traceparent
         self.leg = leg
-        self.agent = agent
+        self.options = options or CallOptions()
+        self.agent = agent.on(self.options)
+        self.carrier = carrier
+        self.deadlines = deadlines
         self.playback = Playback()
-        self._carrier = carrier
+        self.progress = Progress.RINGING if ring_timeout is None else Progress.DIALLING
+        self.answered_by: AnsweredBy | None = None
+        self.ended: CallEnded | None = None
+        self.answered = anyio.Event()
+        """Set once it is answered, or over."""
+        self.sequence = 0
+        """Of the last record."""
+        self.announced_at = clock()
         self._publish = publish
         self._clock = clock
-        self._announced_at = clock()
-        self._state = CallState(deadlines, self._announced_at)
+        self._state = CallState(deadlines, self.announced_at, ring_timeout=ring_timeout)
+        self._publish_audio = publish_audio
+        self._recordings = recordings
+        self._report_every = report_every
         self._meter = Meter()
-        self._codec = carrier.media_codec(leg)
-        self._bridge: Bridge | None = None
-        self._send: Send | None = None
-        self._session: EngineSession | None = None
+        self._meter.announced_at = self.announced_at
+        self._codec = self._new_codec()
+        self.bridge = Bridge(
+            codec=self._codec,
+            state=self._state,
+            meter=self._meter,
+            playback=self.playback,
+            emit=self.emit,
+            signal=self.signal,
+            on_opened=self._media_opened,
+            make_converter=make_converter,
+            clock=clock,
+        )
+        self.socket: MediaSocket | None = None
+        self.session: EngineSession | None = None
+        """The conversation, while it lasts."""
+        self.admission: Admission | None = None
+        """What the carrier was told last."""
+        self.streams_lost = 0
+        self.recording_id = ""
+        self.was_answered = False
+        self._dropped = 0
+        self._retries = agent.fallback.times if isinstance(agent.fallback, TryAgain) else 0
         self._caller_format: AudioFormat | None = None
-        self._sequence = 0
+        self._leg_over = False
         self._tasks = anyio.create_task_group()
-        self._conversation = anyio.CancelScope()
-        self._attached = anyio.Event()
+        self._conversation: anyio.CancelScope | None = None
         self._moved = anyio.Event()
+        self._quiet = anyio.Event()
         self._done = anyio.Event()
-        self._emit(CallAnnounced(leg=leg, agent=agent.name))
+        self.emit(CallAnnounced(leg=leg, agent=agent.name))
 
     def __repr__(self) -> str:
         return f"<Call {self.call_id} {self._state.state.value}>"
@@ -92,101 +196,197 @@ class Call:
         """Where the call is."""
         return self._state.state
 
+    @property
+    def is_over(self) -> bool:
+        """Is it over, but for the clearing up?"""
+        return self._state.state is State.ENDED
+
+    @property
+    def verdict(self) -> Farewell | Handover:
+        """What becomes of the caller at the end: what the agent's fallback says if the engine failed; else nothing."""
+        if self._state.reason not in _ENGINE_FAILED:
+            return Farewell()
+        fallback = self.agent.fallback
+        return fallback.then if isinstance(fallback, TryAgain) else fallback
+
     def metrics(self) -> CallMetrics:
         """The figures so far."""
-        dropped = 0 if self._session is None else self._session.dropped
-        return self._meter.metrics(self._clock(), heard_ms=self.playback.heard_ms, frames_dropped=dropped)
+        dropped = self._dropped + (0 if self.session is None else self.session.dropped)
+        meter, playback, now = self._meter, self.playback, self._clock()
+        return meter.metrics(
+            now,
+            heard_ms=playback.heard_ms,
+            frames_dropped=dropped,
+            frames_late=playback.late,
+            carrier_bill=CarrierBill.of(meter.usage(now, self.leg.direction), self.carrier.rates),
+        )
+
+    async def wait(self) -> CallEnded:
+        """Wait for the end."""
+        await self._done.wait()
+        assert self.ended is not None  # _free() sees to it
+        return self.ended
+
+    # --- what is said of it ----------------------------------------------------------------------------------------
 
     def hang_up(self) -> None:
         """End the call once the caller has heard what is already on its way. Again and at any time."""
-        self._signal(Signal.HANG_UP)
+        self.signal(Signal.HANG_UP)
 
-    def caller_gone(self) -> None:
-        """The carrier says that the call is over."""
-        self._signal(Signal.CALLER_GONE)
+    def note_progress(self, progress: Progress) -> None:
+        """The carrier says how far the call has come."""
+        if self._state.state is State.ENDED:
+            return
+        if progress.is_final:
+            self._leg_over = True
+        elif progress is Progress.RINGING and self.progress is Progress.DIALLING:
+            self._progressed(progress)
+        elif progress is Progress.ANSWERED:
+            self._is_answered()
+        signal = _SIGNAL_OF.get(progress)
+        if progress.is_final and self.was_answered:  # whatever the carrier calls it, the call is over
+            signal = Signal.CALLER_GONE
+        if signal is not None:
+            self.signal(signal)
+
+    def note_answered_by(self, who: AnsweredBy) -> None:
+        """The carrier says who answered. A machine that listens gets the message that this call has for it."""
+        if self._state.state is State.ENDED or who is self.answered_by:
+            return
+        self.answered_by = who
+        self.emit(MachineDetected(answered_by=who))
+        if who is AnsweredBy.MACHINE_READY and self.options.voicemail_message:
+            self._tasks.start_soon(self._leave_voicemail)
+
+    def media_over(self) -> None:
+        """The carrier says that the media stream is over; it need not be noticed on its socket yet."""
+        if self.socket is not None:
+            self.socket.scope.cancel()
+        self.bridge.detach()
+        self.signal(Signal.MEDIA_LOST)
+
+    def give_up_media(self) -> None:
+        """The carrier will not bring the media again."""
+        self.media_over()
+        self.signal(Signal.NOT_BACK)
+
+    def _is_answered(self) -> None:
+        if self.answered.is_set():
+            return
+        self.was_answered = True
+        self.answered.set()
+        if self.leg.direction is Direction.OUTBOUND:
+            self._progressed(Progress.ANSWERED)
+        self.progress = Progress.ANSWERED
+        self._meter.answered_at = now = self._clock()
+        self.emit(CallAnswered(answer_ms=(now - self.announced_at) * 1000))
+
+    def _progressed(self, progress: Progress) -> None:
+        self.progress = progress
+        self.emit(CallProgressed(progress=progress))
+
+    # --- media -----------------------------------------------------------------------------------------------------
 
     async def serve_media(self, receive: Receive, send: Send) -> None:
-        """Use this accepted media socket for the call; returns when the call is over.
+        """Use this accepted media socket for the call; returns when it or the call is over.
 
         Raises:
-            CallError: the call has its socket already, or is over.
+            CallError: the call has a socket already, or is over.
         """
-        if self._bridge is not None or self._state.state is State.ENDED:
-            raise CallError("This call takes no media socket.", expected="one socket for each call, while it lasts")
-        self._send = send
-        self._bridge = Bridge(
-            codec=self._codec,
-            receive=receive,
-            send=send,
-            state=self._state,
-            meter=self._meter,
-            playback=self.playback,
-            emit=self._emit,
-            signal=self._signal,
-            on_opened=self._media_opened,
-            make_converter=make_converter,
-            clock=self._clock,
-        )
-        self._attached.set()
+        if self.socket is not None or self._state.state is State.ENDED:
+            raise CallError("This call takes no media socket.", expected="one socket at a time, while the call lasts")
+        socket = self.socket = MediaSocket(send, anyio.CancelScope())
+        self._codec = self._new_codec()
+        self.bridge.attach(self._codec, send)
         try:
-            await self._done.wait()
-        finally:  # the server may cancel us: then the socket is gone
-            self._signal(Signal.MEDIA_LOST)
-
-    async def run(self) -> None:
-        """Live through the call. Never raises, but for cancellation, which ends the call first."""
-        try:
-            async with self._tasks as tasks:
-                tasks.start_soon(self._watch_deadlines)
-                await self._attached.wait()
-                tasks.start_soon(self._pump_caller)
-        except Exception:  # noqa: BLE001 - the call boundary: a fault in here ends this call and no other
-            _log.exception("Call %s crashed.", self.call_id)
-            self._signal(Signal.CRASHED, "a fault inside Patter or a plugin; the log has its traceback")
-        finally:
-            if self._state.state is not State.ENDED:  # cancelled: the worker stops
-                self._signal(Signal.CRASHED, "the worker stopped")
+            with socket.scope:
+                await self.bridge.pump_caller(receive)
+        except Exception:  # noqa: BLE001 - the call boundary, on the server's task: it ends this call and no other
+            self._crashed()
+        finally:  # the server may have cancelled us: then the socket is gone
+            if self.socket is socket:
+                self.socket = None
+                if not self.is_over:
+                    self.bridge.detach()
+                    self.signal(Signal.MEDIA_LOST)
             with anyio.CancelScope(shield=True):
-                await self._free()
-
-    # --- what happens while it lasts -------------------------------------------------------------------------------
-
-    async def _pump_caller(self) -> None:
-        assert self._bridge is not None  # run() waits for it
-        await self._bridge.pump_caller()
+                await socket.close()
+        if self.is_over:
+            await self._done.wait()
 
     def _media_opened(self, opened: MediaOpened) -> None:
+        socket = self.socket
+        if socket is None or socket.opened:
+            return
         if opened.call_id != self.leg.call_id:
             _log.warning("Call %s: the media socket is for another call; it is closed.", self.call_id)
-            self._signal(Signal.MEDIA_LOST, "a media socket of another call came with this call's token")
+            socket.scope.cancel()
             return
-        if self._caller_format is not None:
-            return
+        socket.opened = True
         self._caller_format = self._meter.carrier_format = opened.format
-        self._signal(Signal.MEDIA_STARTED)
+        self._is_answered()
+        self.signal(Signal.MEDIA_STARTED)
         self._meter.media_at = self._state.media_at
-        self._emit(MediaStarted(format=opened.format))
-        self._tasks.start_soon(self._converse)
+        self.emit(MediaStarted(format=opened.format))
+        if self._conversation is None:
+            for name, location in self._recordings:
+                self.emit(RecordingStarted(by=name, location=location))
+            self._tasks.start_soon(self._report)
+            self._conversation = anyio.CancelScope()
+            self._tasks.start_soon(self._converse, self._conversation)
+        self.join_media()
 
-    async def _converse(self) -> None:
-        bridge, caller_format = self._bridge, self._caller_format
-        assert bridge is not None  # media came through it
-        assert caller_format is not None
-        with self._conversation:
-            try:
-                session = await self._open_engine()
-            except EngineError as error:
-                _log.error("Call %s: no conversation: %s", self.call_id, error)
-                self._signal(Signal.ENGINE_FAILED, str(error))
+    def join_media(self) -> None:
+        """The stream is open, or is used again: whoever talks is heard."""
+        if self.session is not None and self._caller_format is not None:
+            self.bridge.join(self.session, self._caller_format)
+        if self.bridge.open():
+            self._tasks.start_soon(self.bridge.catch_up)
+
+    def _new_codec(self) -> MediaCodec:
+        codec = self.carrier.media_codec(self.leg)
+        return codec if self._publish_audio is None else TappedCodec(codec, self._captured)
+
+    async def _report(self) -> None:
+        while True:
+            await anyio.sleep(self._report_every)
+            self.emit(MetricsReported(metrics=self.metrics()))
+
+    # --- the conversation ------------------------------------------------------------------------------------------
+
+    async def _converse(self, scope: anyio.CancelScope) -> None:
+        with scope:
+            while True:
+                try:
+                    await self._one_conversation()
+                except EngineError as error:
+                    _log.error("Call %s: the conversation failed: %s", self.call_id, error)
+                    self._meter.errors += 1
+                    if error.retry and self._retries:
+                        self._retries -= 1
+                        self.signal(Signal.ENGINE_RETRIED, str(error))
+                        continue
+                    self.signal(Signal.ENGINE_FAILED, str(error))
+                else:
+                    self.signal(Signal.ENGINE_ENDED)
                 return
-            try:
-                self._session = session
-                self._signal(Signal.ENGINE_READY)
-                bridge.join(session, caller_format)
-                await bridge.pump_agent(session)
-            finally:
-                with anyio.move_on_after(_CLOSE_TIMEOUT, shield=True):
-                    await session.aclose()
+
+    async def _one_conversation(self) -> None:
+        session = await self._open_engine()
+        self._meter.engine_began(self._clock())
+        try:
+            self.session = session
+            self.signal(Signal.ENGINE_READY)
+            assert self._caller_format is not None  # the conversation begins with the media
+            self.bridge.join(session, self._caller_format)
+            await self.bridge.pump_agent(session)
+        finally:
+            self.session = None
+            self._meter.engine_ended(self._clock())
+            self.bridge.part()
+            self._dropped += session.dropped
+            with anyio.move_on_after(_CLOSE_TIMEOUT, shield=True):
+                await session.aclose()
 
     async def _open_engine(self) -> EngineSession:
         agent = self.agent
@@ -204,7 +404,7 @@ class Call:
         meter = self._meter
         meter.engine_connect_ms = connect_ms
         meter.engine_input_format, meter.engine_output_format = session.input_format, session.output_format
-        self._emit(
+        self.emit(
             ConversationStarted(
                 engine=agent.engine.name,
                 conversation_id=session.conversation_id,
@@ -215,88 +415,200 @@ class Call:
         )
         return session
 
+    # --- its life --------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Live through the call. Never raises, but for cancellation, which ends the call first."""
+        try:
+            async with self._tasks:
+                await self._watch_deadlines()
+        except Exception:  # noqa: BLE001 - the call boundary: a fault in here ends this call and no other
+            self._crashed()
+        finally:
+            if self._state.state is not State.ENDED:  # cancelled: the worker stops
+                self.signal(Signal.CRASHED, "the worker stopped")
+            with anyio.CancelScope(shield=True):
+                await self._free()
+
+    def _crashed(self) -> None:
+        _log.exception("Call %s crashed.", self.call_id)
+        self.signal(Signal.CRASHED, "a fault inside Patter or a plugin; the log has its traceback")
+
     async def _watch_deadlines(self) -> None:
         while self._state.state is not State.ENDED:
             with anyio.move_on_after(self._state.deadline() - self._clock()):
                 await self._moved.wait()
                 self._moved = anyio.Event()
+            if self._state.state is State.DIALLING and self._clock() >= self._state.deadline():
+                await self._ask_the_carrier()
             if self._state.expire(self._clock()):
                 self._after_move()
 
-    # --- how it ends -----------------------------------------------------------------------------------------------
+    async def _ask_the_carrier(self) -> None:
+        """No webhook has told what became of the call: another worker may have got it."""
+        if Capability.LOOK_UP not in self.carrier.capabilities:
+            return
+        try:
+            with anyio.fail_after(_CLOSE_TIMEOUT):
+                facts = await self.carrier.look_up(self.leg)
+        except Exception:  # noqa: BLE001 - the plugin boundary: not knowing is what we knew before
+            _log.exception("Call %s: the carrier does not say what became of it.", self.call_id)
+            return
+        if facts.progress in {Progress.ANSWERED, Progress.COMPLETED}:
+            self.signal(Signal.ANSWERED_ELSEWHERE)
+        else:
+            self.note_progress(facts.progress)
 
-    def _signal(self, signal: Signal, detail: str = "") -> None:
-        if self._state.signal(signal, self._clock(), detail=detail):
-            self._after_move()
+    def signal(self, signal: Signal, detail: str = "") -> bool:
+        """Move the call as the table says. True if it is in another state now."""
+        if signal is Signal.PLAYED_OUT:
+            self._quiet.set()
+        if not self._state.signal(signal, self._clock(), detail=detail):
+            return False
+        if signal is Signal.MEDIA_LOST and self._state.state is not State.ENDED:
+            self.emit(MediaPaused())
+        self._after_move()
+        return True
 
     def _after_move(self) -> None:
         self._moved.set()
         match self._state.state:
             case State.ENDING:
-                self._conversation.cancel()
-                self._tasks.start_soon(self._last_word)
+                self._stop_talking()
+                self._tasks.start_soon(self.bridge.last_word)
             case State.ENDED:
                 self._tasks.cancel_scope.cancel()
             case _:
                 pass
 
-    async def _last_word(self) -> None:
-        assert self._bridge is not None  # only a live call has a last word
+    def _stop_talking(self) -> None:
+        if self._conversation is not None:
+            self._conversation.cancel()
+
+    async def played_out(self) -> None:
+        """Wait until the caller has heard what was said so far, or has had the time for it."""
+        self._quiet = anyio.Event()
+        await self.bridge.last_word()
+        with anyio.move_on_after(self.deadlines.last_word):
+            await self._quiet.wait()
+
+    async def _leave_voicemail(self) -> None:
+        if not self.signal(Signal.LEAVE):
+            return
+        self._stop_talking()
         try:
-            await self._bridge.last_word()
-        except OSError:
-            self._signal(Signal.MEDIA_LOST)
+            await self.bridge.hush()
+            await self.carrier.say_and_hang_up(self.leg, self.options.voicemail_message)
+        except Exception:  # noqa: BLE001 - the plugin boundary: the call is hung up instead
+            _log.exception("Call %s: the carrier would not leave the message.", self.call_id)
+            self.signal(Signal.CRASHED, "the message for the machine could not be left")
+        else:
+            self.signal(Signal.VOICEMAIL)
+
+    def back_to_life(self) -> None:
+        """The carrier would not take the call away, and meanwhile time went on."""
+        self.signal(Signal.STAYED)
+        if self.socket is None:
+            self.signal(Signal.MEDIA_LOST)
+        if self.session is None:
+            self.signal(Signal.ENGINE_ENDED)
+
+    # --- how it ends -----------------------------------------------------------------------------------------------
 
     async def _free(self) -> None:
-        """Close the media socket, see to it that the leg is over, and tell the end: exactly once."""
+        """See to it that the leg is over, close the media socket, and tell the end: exactly once.
+
+        In that order: a carrier that finds the socket closed first asks what is next, perhaps another worker.
+        """
         try:
-            if self._send is not None:
-                await self._close_socket(self._send)
-            if self._state.media_at is not None and self._state.reason is not Reason.CALLER_HUNG_UP:
-                await self._hang_up_leg()
+            if self._must_dismiss():
+                await self._dismiss()
+            socket = self.socket
+            if socket is not None:
+                await socket.close()
+                socket.scope.cancel()
         finally:
             self._emit_end()
+            self.answered.set()
             self._done.set()
 
-    async def _close_socket(self, send: Send) -> None:
-        # The server says OSError or RuntimeError if the peer or the server itself has closed it before.
-        with contextlib.suppress(OSError, RuntimeError), anyio.move_on_after(_SOCKET_TIMEOUT):
-            await send({"type": "websocket.close", "code": 1000})
+    def _must_dismiss(self) -> bool:
+        reason = self._state.reason
+        if self._leg_over or not self.leg.call_id:
+            return False
+        if reason is Reason.NO_ANSWER:
+            return True  # nobody said so: our own deadline
+        if reason in _GONE_ELSEWHERE:
+            return False
+        if reason is Reason.CALLER_HUNG_UP:
+            return not self.carrier.stream_end_is_call_end
+        return True
 
-    async def _hang_up_leg(self) -> None:
+    async def _dismiss(self) -> None:
+        verdict, carrier = self.verdict, self.carrier
         try:
             with anyio.fail_after(_CLOSE_TIMEOUT):
-                await self._carrier.hang_up(self.leg)
+                if isinstance(verdict, Handover):
+                    await self.hand_over(verdict)
+                    return
+                if verdict.text:
+                    await carrier.say_and_hang_up(self.leg, verdict.text)
+                    return
+        except Exception:  # noqa: BLE001 - the plugin boundary: then it is hung up
+            _log.exception("Call %s: the carrier would not do what the fallback says; it is hung up.", self.call_id)
+        try:
+            with anyio.fail_after(_CLOSE_TIMEOUT):
+                await carrier.hang_up(self.leg)
         except TimeoutError:
             _log.error("Call %s: the carrier did not answer the hang-up.", self.call_id)
         except Exception:  # noqa: BLE001 - the plugin boundary: the call is over for us in any case
             _log.exception("Call %s: the carrier would not hang up.", self.call_id)
 
+    async def hand_over(self, handover: Handover) -> None:
+        """Have the carrier give the call to another number, and tell how that went; raises as the carrier does."""
+        self.emit(TransferStarted(to=handover.to))
+        try:
+            await self.carrier.transfer(self.leg, handover)
+        except BaseException as error:  # cancelled, too
+            self.emit(TransferDone(to=handover.to, ok=False, detail=str(error)))
+            raise
+        self.emit(TransferDone(to=handover.to))
+
     def _emit_end(self) -> None:
         metrics = self.metrics()
         state = self._state
-        self._emit(
-            CallEnded(
-                reason=state.reason or Reason.CRASHED,
-                by=state.by or By.HOST,
-                duration_ms=metrics.duration_ms,
-                metrics=metrics,
-                detail=state.detail,
-            )
+        self.progress = _PROGRESS_OF.get(state.reason or Reason.CRASHED, Progress.COMPLETED)
+        if self.progress is Progress.COMPLETED and not self.was_answered:
+            self.progress = Progress.CANCELED
+        self.ended = CallEnded(
+            reason=state.reason or Reason.CRASHED,
+            by=state.by or By.HOST,
+            duration_ms=metrics.duration_ms,
+            metrics=metrics,
+            detail=state.detail,
         )
+        if state.reason is not Reason.ANSWERED_ELSEWHERE:  # that worker tells the end
+            self.emit(self.ended)
 
     # --- events ----------------------------------------------------------------------------------------------------
 
-    def _emit(self, event: CallEvent) -> None:
-        self._sequence += 1
-        self._publish(
-            Record(
-                call_id=self.call_id,
-                sequence=self._sequence,
-                time=time.time(),
-                elapsed_ms=(self._clock() - self._announced_at) * 1000,
-                event=event,
-            )
+    def emit(self, event: CallEvent) -> None:
+        """Tell the world."""
+        self.sequence += 1
+        self._publish(self._record(self.sequence, event))
+
+    def _captured(self, audio: AudioCaptured) -> None:
+        assert self._publish_audio is not None  # there is no tap without it
+        self._publish_audio(self._record(0, audio))
+
+    def _record(self, sequence: int, event: CallEvent) -> Record:
+        return Record(
+            call_id=self.call_id,
+            sequence=sequence,
+            time=time.time(),
+            elapsed_ms=(self._clock() - self.announced_at) * 1000,
+            event=event,
+            trace=self._traceparent,
         )
 
 

@@ -3,8 +3,13 @@
 A call needs two things before anybody can talk: the carrier's media and the engine's conversation. They come in any
 order, since the engine may be connected while the phone still rings:
 
-    ANNOUNCED ──media──▶ MEDIA ──engine──┐
-        └──────engine──▶ ENGINE ──media──┴─▶ LIVE ──▶ ENDING ──▶ ENDED
+    DIALLING ──answered──▶ ANNOUNCED ──media──▶ MEDIA ──engine──┐
+                               └──────engine──▶ ENGINE ──media──┴─▶ LIVE ──▶ ENDING ──▶ ENDED
+
+Only a call that we make is ever DIALLING. Media that breaks off takes a call back from MEDIA to ANNOUNCED and from
+LIVE to ENGINE, where it waits for them a little while: the carrier may come back with a new socket. From LIVE a call
+can also be HELD, from which it comes back by way of ENGINE, and be given away: LEAVING, which ends it if the carrier
+does it, and else leads back.
 
 From every state there is a way out, and each leads to ENDED: at once where nobody listens any more, through ENDING
 where the last word is still being played. Every state has a deadline, so that a peer that says nothing moves a call
@@ -27,12 +32,18 @@ __all__ = ["TRANSITIONS", "By", "CallState", "Deadlines", "Reason", "Signal", "S
 class State(enum.Enum):
     """Where a call is."""
 
+    DIALLING = "dialling"
+    """We had the call made, and nobody has answered yet."""
     ANNOUNCED = "announced"
     MEDIA = "media"
     """The carrier's audio is here; the engine is still connecting."""
     ENGINE = "engine"
     """The engine is ready; the carrier's audio has not come yet."""
     LIVE = "live"
+    HELD = "held"
+    """The caller hears what the carrier plays to him; the conversation waits."""
+    LEAVING = "leaving"
+    """The carrier is giving the call to somebody else."""
     ENDING = "ending"
     """The last word is being played, within a bound."""
     ENDED = "ended"
@@ -41,10 +52,20 @@ class State(enum.Enum):
 class Signal(enum.Enum):
     """What moves a call."""
 
+    ANSWERED = "answered"
+    """A call that we made."""
+    BUSY = "busy"
+    NO_ANSWER = "no answer"
+    CANCELED = "canceled"
+    DIAL_FAILED = "dial failed"
+    ANSWERED_ELSEWHERE = "answered elsewhere"
+    """Another worker has the call that this one made."""
     MEDIA_STARTED = "media started"
     ENGINE_READY = "engine ready"
     CALLER_GONE = "caller gone"
-    """The carrier stopped the stream, or said that the call is over."""
+    """The carrier said that the call is over."""
+    MEDIA_STOPPED = "media stopped"
+    """The carrier ended the stream in good order."""
     MEDIA_LOST = "media lost"
     """The carrier's socket is gone, and nothing was said of the call."""
     ENGINE_ENDED = "engine ended"
@@ -53,10 +74,24 @@ class Signal(enum.Enum):
     """The engine cannot be had, or was lost."""
     HANG_UP = "hang up"
     """We end it: the host, or a user of ours."""
+    ENGINE_RETRIED = "engine retried"
+    """The engine failed, and another conversation is begun in its place."""
+    HOLD = "hold"
+    RESUME = "resume"
+    LEAVE = "leave"
+    """We give the call to somebody else."""
+    LEFT = "left"
+    """The carrier took that on."""
+    STAYED = "stayed"
+    """The carrier would not."""
+    VOICEMAIL = "voicemail"
+    """A machine takes our message: the carrier is saying it."""
     PLAYED_OUT = "played out"
     """The caller has heard the last word."""
     DEADLINE = "deadline"
     """The state's time is up."""
+    NOT_BACK = "not back"
+    """The state's time is up, and media had been there before."""
     TOO_LONG = "too long"
     """The call has lasted as long as a call may."""
     CRASHED = "crashed"
@@ -72,6 +107,17 @@ class Reason(enum.StrEnum):
     ENGINE_FAILED = "engine_failed"
     NO_MEDIA = "no_media"
     """The carrier announced the call and never brought its audio."""
+    BUSY = "busy"
+    """A call that we made; so are the next three."""
+    NO_ANSWER = "no_answer"
+    CANCELED = "canceled"
+    DIAL_FAILED = "dial_failed"
+    ANSWERED_ELSEWHERE = "answered_elsewhere"
+    """Another worker has the call, and tells its events and its end."""
+    TRANSFERRED = "transferred"
+    """The call goes on with somebody else."""
+    VOICEMAIL = "voicemail"
+    """A machine answered and was left the message."""
     ENGINE_SLOW = "engine_slow"
     """The engine was not ready in time."""
     MEDIA_LOST = "media_lost"
@@ -96,14 +142,20 @@ class By(enum.StrEnum):
 class Deadlines(msgspec.Struct, frozen=True, kw_only=True):
     """How long a call may stay where it is, in s."""
 
+    answer: float = 30.0
+    """For the carrier to say that nobody answers, beyond the time that it was told to ring."""
     media_start: float = 30.0
     """From the announcement to the carrier's audio."""
+    media_return: float = 8.0
+    """From the loss of the carrier's audio to its return."""
     engine_connect: float = 10.0
     """From the carrier's audio to a ready engine."""
     carrier_silence: float = 10.0
     """Without a message from the carrier while live; frames come every 20 ms, in silence too."""
     last_word: float = 15.0
     """For the last word to be played, when the agent or the host ends the call."""
+    leaving: float = 30.0
+    """For the last word to be played and the carrier to take the call away."""
     longest_call: float = 4 * 3600.0
     """From the carrier's audio to the end."""
 
@@ -119,56 +171,126 @@ class Move(msgspec.Struct, frozen=True):
 _GONE = Move(State.ENDED, Reason.CALLER_HUNG_UP, By.CALLER)
 _CRASH = Move(State.ENDED, Reason.CRASHED, By.HOST)
 _NO_MEDIA = Move(State.ENDED, Reason.NO_MEDIA, By.CARRIER)
+_MEDIA_LOST = Move(State.ENDED, Reason.MEDIA_LOST, By.CARRIER)
+_TRANSFERRED = Move(State.ENDED, Reason.TRANSFERRED, By.HOST)
+_VOICEMAIL = Move(State.ENDED, Reason.VOICEMAIL, By.HOST)
+_UNANSWERED: dict[Signal, Move] = {
+    Signal.BUSY: Move(State.ENDED, Reason.BUSY, By.CALLER),
+    Signal.NO_ANSWER: Move(State.ENDED, Reason.NO_ANSWER, By.CALLER),
+    Signal.CANCELED: Move(State.ENDED, Reason.CANCELED, By.HOST),
+    Signal.DIAL_FAILED: Move(State.ENDED, Reason.DIAL_FAILED, By.CARRIER),
+    Signal.ANSWERED_ELSEWHERE: Move(State.ENDED, Reason.ANSWERED_ELSEWHERE, By.HOST),
+}
 
 
-def _ending(to: State) -> dict[Signal, Move]:
-    """The rows that every state before the end shares: what may end the call, and where that leads."""
+def _row(state: State, to: State, moves: dict[Signal, Move]) -> dict[Signal, Move]:
+    """What becomes of every signal in a state: the ways out that all states share, and the rest without effect.
+
+    Args:
+        state: which one.
+        to: where it leads when somebody has to be heard out: ENDING, if a last word may be on its way.
+        moves: what is special here.
+    """
     return {
+        **dict.fromkeys(Signal, Move(state)),
         Signal.ENGINE_ENDED: Move(to, Reason.AGENT_HUNG_UP, By.AGENT),
         Signal.ENGINE_FAILED: Move(to, Reason.ENGINE_FAILED, By.ENGINE),
         Signal.HANG_UP: Move(to, Reason.HOST_HUNG_UP, By.HOST),
         Signal.TOO_LONG: Move(to, Reason.TOO_LONG, By.HOST),
         Signal.CALLER_GONE: _GONE,
-        Signal.MEDIA_LOST: Move(State.ENDED, Reason.MEDIA_LOST, By.CARRIER),
+        Signal.VOICEMAIL: _VOICEMAIL,
         Signal.CRASHED: _CRASH,
+        **moves,
     }
 
 
-def _ignored(state: State, *signals: Signal) -> dict[Signal, Move]:
-    """The rows of signals that come late or twice."""
-    return dict.fromkeys(signals, Move(state))
-
-
 TRANSITIONS: dict[State, dict[Signal, Move]] = {
-    State.ANNOUNCED: {
-        **_ending(State.ENDED),
-        Signal.MEDIA_STARTED: Move(State.MEDIA),
-        Signal.ENGINE_READY: Move(State.ENGINE),
-        Signal.DEADLINE: _NO_MEDIA,
-        **_ignored(State.ANNOUNCED, Signal.PLAYED_OUT),
-    },
-    State.ENGINE: {
-        **_ending(State.ENDED),
-        Signal.MEDIA_STARTED: Move(State.LIVE),
-        Signal.DEADLINE: _NO_MEDIA,
-        **_ignored(State.ENGINE, Signal.ENGINE_READY, Signal.PLAYED_OUT),
-    },
-    State.MEDIA: {
-        **_ending(State.ENDED),  # nothing has been said yet, so there is no last word to wait for
-        Signal.ENGINE_READY: Move(State.LIVE),
-        Signal.DEADLINE: Move(State.ENDED, Reason.ENGINE_SLOW, By.ENGINE),
-        **_ignored(State.MEDIA, Signal.MEDIA_STARTED, Signal.PLAYED_OUT),
-    },
-    State.LIVE: {
-        **_ending(State.ENDING),
-        Signal.DEADLINE: Move(State.ENDED, Reason.SILENT_CARRIER, By.CARRIER),
-        **_ignored(State.LIVE, Signal.MEDIA_STARTED, Signal.ENGINE_READY, Signal.PLAYED_OUT),
-    },
+    State.DIALLING: _row(
+        State.DIALLING,
+        State.ENDED,
+        {
+            **_UNANSWERED,
+            Signal.ANSWERED: Move(State.ANNOUNCED),
+            Signal.MEDIA_STARTED: Move(State.MEDIA),
+            Signal.DEADLINE: Move(State.ENDED, Reason.NO_ANSWER, By.CARRIER),
+        },
+    ),
+    State.ANNOUNCED: _row(
+        State.ANNOUNCED,
+        State.ENDED,
+        {
+            **_UNANSWERED,  # said after the answer: peers do that, and the call is over in any case
+            Signal.MEDIA_STARTED: Move(State.MEDIA),
+            Signal.ENGINE_READY: Move(State.ENGINE),
+            Signal.LEAVE: Move(State.LEAVING),
+            Signal.DEADLINE: _NO_MEDIA,
+            Signal.NOT_BACK: _MEDIA_LOST,
+        },
+    ),
+    State.ENGINE: _row(
+        State.ENGINE,
+        State.ENDED,
+        {
+            Signal.MEDIA_STARTED: Move(State.LIVE),
+            Signal.ENGINE_RETRIED: Move(State.ANNOUNCED),
+            Signal.HOLD: Move(State.HELD),  # what should have ended the hold failed
+            Signal.LEAVE: Move(State.LEAVING),
+            Signal.DEADLINE: _NO_MEDIA,
+            Signal.NOT_BACK: _MEDIA_LOST,
+        },
+    ),
+    State.MEDIA: _row(
+        State.MEDIA,
+        State.ENDED,  # nothing has been said yet, so there is no last word to wait for
+        {
+            Signal.ENGINE_READY: Move(State.LIVE),
+            Signal.MEDIA_STOPPED: _GONE,
+            Signal.MEDIA_LOST: Move(State.ANNOUNCED),
+            Signal.LEAVE: Move(State.LEAVING),
+            Signal.DEADLINE: Move(State.ENDED, Reason.ENGINE_SLOW, By.ENGINE),
+        },
+    ),
+    State.LIVE: _row(
+        State.LIVE,
+        State.ENDING,
+        {
+            Signal.MEDIA_STOPPED: _GONE,
+            Signal.MEDIA_LOST: Move(State.ENGINE),
+            Signal.ENGINE_RETRIED: Move(State.MEDIA),
+            Signal.HOLD: Move(State.HELD),
+            Signal.LEAVE: Move(State.LEAVING),
+            Signal.DEADLINE: Move(State.ENDED, Reason.SILENT_CARRIER, By.CARRIER),
+        },
+    ),
+    State.HELD: _row(
+        State.HELD,
+        State.ENDED,
+        {
+            Signal.MEDIA_STARTED: Move(State.LIVE),
+            Signal.RESUME: Move(State.ENGINE),
+            Signal.LEAVE: Move(State.LEAVING),
+            Signal.DEADLINE: Move(State.ENDED, Reason.TOO_LONG, By.HOST),
+        },
+    ),
+    State.LEAVING: _row(
+        State.LEAVING,
+        State.ENDED,
+        {
+            Signal.LEFT: _TRANSFERRED,
+            Signal.STAYED: Move(State.LIVE),
+            Signal.MEDIA_LOST: Move(State.LEAVING),  # the carrier may do that first
+            Signal.ENGINE_ENDED: Move(State.LEAVING),  # the agent has said its last word
+            Signal.ENGINE_FAILED: Move(State.LEAVING),
+            Signal.DEADLINE: _TRANSFERRED,
+        },
+    ),
     State.ENDING: {  # why it ends is already known: these only say that there is nothing more to wait for
+        **dict.fromkeys(Signal, Move(State.ENDING)),
         **dict.fromkeys(
             (
                 Signal.PLAYED_OUT,
                 Signal.CALLER_GONE,
+                Signal.MEDIA_STOPPED,
                 Signal.MEDIA_LOST,
                 Signal.DEADLINE,
                 Signal.TOO_LONG,
@@ -176,34 +298,28 @@ TRANSITIONS: dict[State, dict[Signal, Move]] = {
             ),
             Move(State.ENDED),
         ),
-        **_ignored(
-            State.ENDING,
-            Signal.MEDIA_STARTED,
-            Signal.ENGINE_READY,
-            Signal.ENGINE_ENDED,
-            Signal.ENGINE_FAILED,
-            Signal.HANG_UP,
-        ),
     },
-    State.ENDED: _ignored(State.ENDED, *Signal),
+    State.ENDED: dict.fromkeys(Signal, Move(State.ENDED)),
 }
 
 
 class CallState:
     """Where one call is, why it ends, and until when it may stay. Sans-IO: `now` is a monotonic clock, in s."""
 
-    def __init__(self, deadlines: Deadlines, now: float) -> None:
-        self.state = State.ANNOUNCED
+    def __init__(self, deadlines: Deadlines, now: float, *, ring_timeout: float | None = None) -> None:
+        """`ring_timeout` (s) is that of a call which we make; None for one that comes in."""
+        self.state = State.ANNOUNCED if ring_timeout is None else State.DIALLING
         self.reason: Reason | None = None
         self.by: By | None = None
         self.detail = ""
         self.media_at: float | None = None
-        """When the carrier's audio came."""
+        """When the carrier's audio first came."""
         self.heard_at = now
         """When the carrier's socket last gave something; the bridge sets it."""
         self.blocked_at = math.inf
         """Since when the carrier's socket has not taken what we send; infinity if it takes it. The bridge sets it."""
         self._deadlines = deadlines
+        self._ring_timeout = ring_timeout or 0.0
         self._entered = now
 
     def signal(self, signal: Signal, now: float, *, detail: str = "") -> bool:
@@ -222,8 +338,9 @@ class CallState:
             self.reason, self.by, self.detail = move.reason, move.by, detail
         if move.to is self.state:
             return False
-        if signal is Signal.MEDIA_STARTED:
+        if signal is Signal.MEDIA_STARTED and self.media_at is None:
             self.media_at = now
+        self.blocked_at = math.inf
         self.state = move.to
         self._entered = self.heard_at = now
         return True
@@ -232,12 +349,18 @@ class CallState:
         """When this state's time is up, on the clock of `now`; infinity once ended."""
         limits = self._deadlines
         match self.state:
+            case State.DIALLING:
+                return self._entered + self._ring_timeout + limits.answer
             case State.ANNOUNCED | State.ENGINE:
-                return self._entered + limits.media_start
+                return self._entered + (limits.media_start if self.media_at is None else limits.media_return)
             case State.MEDIA:
                 return self._entered + limits.engine_connect
             case State.LIVE:
                 return min(min(self.heard_at, self.blocked_at) + limits.carrier_silence, self._longest())
+            case State.HELD:
+                return self._longest()
+            case State.LEAVING:
+                return self._entered + limits.leaving
             case State.ENDING:
                 return self._entered + limits.last_word
             case State.ENDED:
@@ -247,8 +370,13 @@ class CallState:
         """Move if the state's time is up. True if the state is another one now."""
         if now < self.deadline():
             return False
-        late = self.state is State.LIVE and now >= self._longest()
-        return self.signal(Signal.TOO_LONG if late else Signal.DEADLINE, now)
+        return self.signal(self._overdue(now), now)
+
+    def _overdue(self, now: float) -> Signal:
+        if self.state is State.LIVE and now >= self._longest():
+            return Signal.TOO_LONG
+        waits_again = self.state in {State.ANNOUNCED, State.ENGINE} and self.media_at is not None
+        return Signal.NOT_BACK if waits_again else Signal.DEADLINE
 
     def _longest(self) -> float:
         return (self._entered if self.media_at is None else self.media_at) + self._deadlines.longest_call

@@ -12,9 +12,10 @@ from rich.console import Console
 from patter_core.audio import AudioFormat
 from patter_core.cli.rehearsal import carrier_emulator, engine_emulator, place_call, report
 from patter_core.cli.setup import AgentPart, Part, Settings, make_sinks
-from patter_core.cli.timeline import Timeline
 from patter_core.registry import Registry
 from patter_core.sink import EventSink
+from patter_core.sinks.console import ConsoleSink
+from patter_core.sinks.memory import MemorySink
 from patter_core.testing.caller import Caller, HangUp, Pause, Say, WaitForAgent, WaitForSilence
 from patter_core.testing.emulator import CallRecording, CarrierEmulator, EngineEmulator
 from patter_core.testing.speech import CALLER_LINES
@@ -37,12 +38,16 @@ __all__ = ["demo"]
 def demo(registry: Registry, *, carrier: str, engine: str, sinks: tuple[str, ...], out: Path) -> None:
     """Hear what Patter does: one call, with real audio and no account anywhere."""
     console = Console()
-    timeline = Timeline(console)
+    kept = MemorySink()
     made = make_sinks(registry, Settings(sinks=[Part(name) for name in sinks]))
     recording = anyio.run(
-        _call, registry, carrier_emulator(registry, carrier), engine_emulator(registry, engine), [timeline, *made]
+        _call,
+        registry,
+        carrier_emulator(registry, carrier),
+        engine_emulator(registry, engine),
+        [ConsoleSink(console), kept, *made],
     )
-    report(console, timeline, recording, out)
+    report(console, kept.records, recording, out)
 
 
 async def _call(

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from patter_core.cli.setup import AgentPart, make_agent
-from patter_core.cli.timeline import Timeline, metrics_table, transcript_line
 from patter_core.engine import Engine
 from patter_core.errors import PluginNotFound
-from patter_core.events import CallEnded
+from patter_core.events import CallEnded, Record
 from patter_core.patter import Patter
 from patter_core.registry import Registry
 from patter_core.server.serving import serve_app
 from patter_core.sink import EventSink
+from patter_core.sinks.console import metrics_table, transcript_line
 from patter_core.testing.caller import Caller
 from patter_core.testing.emulator import CallRecording, CarrierEmulator, EngineEmulator
 from patter_core.testing.wav import write_stereo_wav
@@ -59,13 +59,14 @@ async def place_call(
         return await emulator.call(f"{url}/webhooks/{carrier.name}/voice", caller)
 
 
-def report(console: Console, timeline: Timeline, recording: CallRecording, out: Path) -> None:
+def report(console: Console, records: Iterable[Record], recording: CallRecording, out: Path) -> None:
     """Leave the recording, the transcript and the figures in `out`; exit with code 1 if nobody talked."""
     out.mkdir(parents=True, exist_ok=True)
     write_stereo_wav(out / "call.wav", bytes(recording.caller), bytes(recording.agent), recording.format)
-    lines = [line for record in timeline.records if (line := transcript_line(record.event))]
+    kept = list(records)
+    lines = [line for record in kept if (line := transcript_line(record.event))]
     (out / "transcript.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    ended = next((record.event for record in timeline.records if isinstance(record.event, CallEnded)), None)
+    ended = next((record.event for record in kept if isinstance(record.event, CallEnded)), None)
     if ended is None or not recording.played:
         console.print("[red]The call did not go through.[/] The lines above say how far it came.")
         sys.exit(1)

@@ -14,9 +14,10 @@ from patter_core.audio.transcode import transcode
 from patter_core.cli.options import configuration_options, log_to_stderr
 from patter_core.cli.rehearsal import carrier_emulator, place_call, report
 from patter_core.cli.setup import load, make_engine, make_sinks
-from patter_core.cli.timeline import Timeline
 from patter_core.errors import ConfigurationError
 from patter_core.registry import Registry
+from patter_core.sinks.console import ConsoleSink
+from patter_core.sinks.memory import MemorySink
 from patter_core.testing.caller import Caller, HangUp, Say, Step, WaitForSilence
 from patter_core.testing.emulator import CallRecording
 from patter_core.testing.speech import CALLER_LINES
@@ -65,11 +66,11 @@ def simulate(
     log_to_stderr(verbose)
     console = Console()
     settings = load(config, engine=engine, sinks=sinks)
-    timeline = Timeline(console)
+    kept = MemorySink()
     emulator = carrier_emulator(registry, carrier)
     caller = _caller(says or ("booking", "goodbye"), emulator.format, silence)
     real = make_engine(registry, settings.engine)
-    everything = [timeline, *make_sinks(registry, settings)]
+    everything = [ConsoleSink(console), kept, *make_sinks(registry, settings)]
 
     async def call() -> CallRecording:
         recording = CallRecording(format=emulator.format)
@@ -79,7 +80,7 @@ def simulate(
         return recording
 
     recording = anyio.run(call)
-    report(console, timeline, recording, out)
+    report(console, kept.records, recording, out)
 
 
 def _caller(says: Sequence[str], format: AudioFormat, silence: float) -> Caller:

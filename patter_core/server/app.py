@@ -21,6 +21,7 @@ from patter_core.carrier import WebhookHandler, WebhookRequest
 from patter_core.errors import CallError, WebhookRefused
 from patter_core.server.host import CallHost
 from patter_core.server.urls import candidate_urls, forwarded_base
+from patter_core.sink import SinkFigures
 
 __all__ = ["make_app"]
 
@@ -38,6 +39,7 @@ class Health(msgspec.Struct, frozen=True):
     ready: bool
     calls: int
     records_dropped: int
+    sinks: list[SinkFigures]
 
 
 class _Address(msgspec.Struct, frozen=True):
@@ -88,8 +90,9 @@ class _Ready:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         host = self._host
-        dropped = sum(queue.dropped for queue in host.sinks.queues)
-        health = Health(ready=host.ready, calls=host.calls, records_dropped=dropped)
+        sinks = host.sinks.figures()
+        dropped = sum(sink.dropped for sink in sinks)
+        health = Health(ready=host.ready, calls=host.calls, records_dropped=dropped, sinks=sinks)
         response = Response(
             msgspec.json.encode(health), status_code=200 if host.ready else 503, media_type="application/json"
         )

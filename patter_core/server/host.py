@@ -13,21 +13,33 @@ import anyio
 import anyio.abc
 import msgspec
 
-from patter_core.agent import Agent
+from patter_core.agent import Agent, CallOptions
+from patter_core.call.handle import OutboundCall, PhoneCall
 from patter_core.call.session import Call
 from patter_core.call.sinks import SinkHost
-from patter_core.call.state import Deadlines
+from patter_core.call.state import Deadlines, State
 from patter_core.carrier import Admission, Carrier, Rejection
-from patter_core.leg import Leg
-from patter_core.server.tokens import StreamToken, TokenMaker
-from patter_core.server.urls import media_url, webhook_url
+from patter_core.control import Callbacks, Capability, DialRequest, Farewell, Handover, RecordingStatus
+from patter_core.cost import Cost
+from patter_core.errors import CallLimitReached, ConfigurationError
+from patter_core.events import CallEvent, CallPriced, Record, RecordingChanged
+from patter_core.leg import AnsweredBy, Direction, Leg, Progress
+from patter_core.redaction import Redaction
+from patter_core.server.memory import Epilogue, Remembered
+from patter_core.server.prices import PriceDesk
+from patter_core.server.tokens import LONGEST_TOKEN, CallToken, Purpose, TokenMaker
+from patter_core.server.urls import base_of, media_url, webhook_root
 from patter_core.sink import EventSink
+from patter_core.trace import TraceContext
 
-__all__ = ["CallHost", "Limits"]
+__all__ = ["CallHost", "Limits", "Route"]
 
 _log = logging.getLogger("patter.host")
 
-_TOKENS_REMEMBERED = 10_000
+_REMEMBERED = 10_000
+"""Tokens, events and calls that are over."""
+
+Route = Callable[[Leg], Agent | Rejection | Handover | None]
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,13 +49,19 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """At once; the next one is told that we are busy."""
     drain: float = 30.0
     """Seconds that live calls get when the worker stops."""
+    flush: float = 5.0
+    """Seconds that sinks then get for what waits for them."""
+    reconnects: int = 3
+    """How often in one call the carrier may bring its media again after it was lost."""
+    price_after: tuple[float, ...] = (30.0, 120.0, 600.0)
+    """Seconds after a call's end when its carrier is asked what it charges, until it knows. Nothing waits for that."""
 
 
 class CallHost:
     """Takes calls in and runs each as a task of its own. It is the `CallDesk` of the carrier's webhooks.
 
     Args:
-        route: who takes a call; None if nobody does.
+        route: who takes a call that comes in, or what else becomes of it; None if nobody wants it.
         find_agent: an agent by the name in a stream token; None if this worker has none of that name.
     """
 
@@ -52,21 +70,28 @@ class CallHost:
         *,
         carrier: Carrier,
         sinks: Sequence[EventSink],
-        route: Callable[[Leg], Agent | None],
+        route: Route,
         find_agent: Callable[[str], Agent | None],
         limits: Limits,
         deadlines: Deadlines,
+        redaction: Redaction | None = None,
     ) -> None:
         self.carrier = carrier
-        self.sinks = SinkHost(sinks)
+        self.sinks = SinkHost(sinks, redaction)
         self._route = route
         self._find_agent = find_agent
         self._limits = limits
         self._deadlines = deadlines
-        self._tokens = TokenMaker(carrier.token_secret())
+        self._stream_tokens = TokenMaker(carrier.token_secret(), Purpose.STREAM)
+        self._tickets = TokenMaker(carrier.token_secret(), Purpose.TICKET)
+        self._prices = PriceDesk(carrier, self._tell_price, limits.price_after)
         self._calls: dict[str, Call] = {}
-        self._by_leg: dict[str, tuple[Call, str]] = {}
-        self._streamed: dict[str, None] = {}
+        self._bases: dict[str, str] = {}
+        self._by_leg: dict[str, Call] = {}
+        self._dialling: dict[str, list[Progress]] = {}
+        self._over: Remembered[Epilogue] = Remembered(_REMEMBERED)
+        self._streamed: Remembered[bool] = Remembered(_REMEMBERED)
+        self._events: Remembered[bool] = Remembered(_REMEMBERED)
         self._tasks: anyio.abc.TaskGroup | None = None
         self._unmanaged: asyncio.Task[None] | None = None
         self._draining = False
@@ -76,6 +101,11 @@ class CallHost:
     def calls(self) -> int:
         """How many calls are in flight."""
         return len(self._calls)
+
+    @property
+    def handles(self) -> list[PhoneCall]:
+        """The calls in flight, for their user."""
+        return [self._handle(call) for call in self._calls.values()]
 
     @property
     def ready(self) -> bool:
@@ -90,6 +120,7 @@ class CallHost:
         try:
             async with anyio.create_task_group() as sink_tasks:
                 sink_tasks.start_soon(self.sinks.run)
+                sink_tasks.start_soon(self._prices.run)
                 async with anyio.create_task_group() as self._tasks:
                     try:
                         yield
@@ -100,7 +131,7 @@ class CallHost:
         finally:
             self._tasks = None
             with anyio.CancelScope(shield=True):
-                await self.sinks.drain()
+                await self.sinks.drain(self._limits.flush)
 
     async def drain(self) -> None:
         """Take no new calls, and wait for the live ones as long as they may."""
@@ -131,36 +162,185 @@ class CallHost:
             up.set()
             await anyio.sleep_forever()
 
+    # --- calls that we make ----------------------------------------------------------------------------------------
+
+    async def dial(
+        self, *, agent: Agent, to_number: str, from_number: str, base: str, ring_timeout: float, options: CallOptions
+    ) -> OutboundCall:
+        """Make a call; returns once the carrier has taken it. Raises as `Patter.call` does."""
+        carrier = self.carrier
+        carrier.require(Capability.DIAL)
+        if options.machine_detection:
+            carrier.require(Capability.MACHINE_DETECTION)
+        if options.voicemail_message:
+            carrier.require(Capability.SAY)
+        if not self.ready:
+            raise CallLimitReached(
+                "No more calls can be made here now.", expected=f"fewer than {self._limits.calls} at once, and no drain"
+            )
+        token = CallToken(
+            carrier=carrier.name,
+            call_id=uuid.uuid4().hex,
+            agent=agent.name,
+            direction=Direction.OUTBOUND,
+            from_number=from_number,
+            to_number=to_number,
+            base=base,
+            options=options,
+            issued_at=time.time(),
+        )
+        callbacks = self._callbacks(token)
+        if len(callbacks.ticket) > LONGEST_TOKEN - 200:
+            raise ConfigurationError(
+                "What this call should bring along is too long.",
+                expected="some 2,000 characters of first_message, voicemail_message and variables together",
+            )
+        request = DialRequest(
+            to_number=to_number,
+            from_number=from_number,
+            ring_timeout=ring_timeout,
+            machine_detection=options.machine_detection,
+            await_greeting_end=bool(options.voicemail_message),
+            callbacks=callbacks,
+            command_id=token.call_id,
+        )
+        early = self._dialling[token.call_id] = []  # what webhooks say before the carrier's API has answered
+        try:
+            leg_id = await carrier.dial(request)
+        except BaseException:  # it may have been dialled all the same: then nobody is to talk
+            self._over.put(token.call_id, Epilogue(token.call_id))
+            raise
+        finally:
+            del self._dialling[token.call_id]
+        call = self._calls.get(token.call_id)
+        if call is None:
+            leg = msgspec.structs.replace(token.leg, call_id=leg_id)
+            call = self._start(token, leg, agent, ring_timeout=ring_timeout)
+            for progress in early:
+                call.note_progress(progress)
+        return OutboundCall(call, self._renew)
+
     # --- the desk --------------------------------------------------------------------------------------------------
 
-    async def announce(self, leg: Leg, verified_url: str) -> Admission | Rejection:
+    async def announce(self, leg: Leg, verified_url: str, ticket: str = "") -> Admission | Rejection | Handover:
         """Take the call in, or not. A second announcement of a leg in flight gives the admission of the first."""
-        known = self._by_leg.get(leg.call_id)
-        if known is not None:
-            call, token = known
-        else:
-            if not self.ready:
+        token = self._ticket(ticket)
+        call = self._find(leg, token)
+        if call is None:
+            if self._epilogue(leg, token) is not None:
+                return Rejection()
+            if token is None:
+                if not self.ready:
+                    return Rejection(reason="busy")
+                routed = self._route(leg)
+                if not isinstance(routed, Agent):
+                    return routed or Rejection()
+                agent: Agent | None = routed
+                token = CallToken(
+                    carrier=leg.carrier,
+                    leg_id=leg.call_id,
+                    call_id=uuid.uuid4().hex,
+                    agent=routed.name,
+                    direction=leg.direction,
+                    from_number=leg.from_number,
+                    to_number=leg.to_number,
+                    base=base_of(verified_url),
+                    issued_at=time.time(),
+                )
+            else:
+                agent = self._find_agent(token.agent)
+            if agent is None or self._draining:
                 return Rejection(reason="busy")
-            agent = self._route(leg)
-            if agent is None:
-                return Rejection(reason="rejected")
-            call = self._start(uuid.uuid4().hex, leg, agent)
-            token = self._tokens.mint(
-                StreamToken(leg.carrier, leg.call_id, call.call_id, agent.name, leg.direction, time.time())
+            call = self._start(token, leg, agent)
+        if leg.direction is Direction.OUTBOUND:
+            call.note_progress(Progress.ANSWERED)
+        return call.admission or self._renew(call)
+
+    async def after_stream(self, leg: Leg, verified_url: str, ticket: str = "") -> Admission | Farewell | Handover:
+        """Bring the media again, as long as the call is not over and has not lost them too often."""
+        token = self._ticket(ticket)
+        call = self._find(leg, token)
+        if call is None:
+            return self._after_stream_elsewhere(leg, token)
+        call.media_over()
+        if call.state is not State.ENDED and call.streams_lost >= self._limits.reconnects:
+            call.give_up_media()
+        if call.state is State.ENDED:
+            return call.verdict
+        call.streams_lost += 1
+        return self._renew(call)
+
+    def _after_stream_elsewhere(self, leg: Leg, token: CallToken | None) -> Admission | Farewell | Handover:
+        """The call is over, or it was another worker's, which is gone."""
+        epilogue = self._epilogue(leg, token)
+        if epilogue is not None:
+            return epilogue.verdict
+        if token is None or not self.ready or self._find_agent(token.agent) is None:
+            return Farewell()
+        if token.streams >= self._limits.reconnects:
+            return Farewell()
+        return self._admit(msgspec.structs.replace(token, leg_id=leg.call_id, streams=token.streams + 1))
+
+    async def progress(self, leg: Leg, progress: Progress, ticket: str = "") -> None:
+        """The carrier says how far the call has come."""
+        token = self._ticket(ticket)
+        call = self._find(leg, token)
+        if call is not None:
+            call.note_progress(progress)
+        elif token is not None and token.call_id in self._dialling:
+            self._dialling[token.call_id].append(progress)
+
+    async def answered_by(self, leg: Leg, who: AnsweredBy, ticket: str = "") -> None:
+        """The carrier says who answered."""
+        call = self._find(leg, self._ticket(ticket))
+        if call is not None:
+            call.note_answered_by(who)
+
+    async def recording(self, leg: Leg, status: RecordingStatus, ticket: str = "") -> None:
+        """The carrier says what became of a recording."""
+        self._tell(leg, RecordingChanged(recording=status), self._ticket(ticket))
+
+    async def priced(self, leg: Leg, cost: Cost, ticket: str = "") -> None:
+        """The carrier says what it charges."""
+        self._tell(leg, CallPriced(cost=cost), self._ticket(ticket))
+
+    def first_time(self, event_id: str) -> bool:
+        """Is the carrier's event new to this worker?"""
+        if event_id in self._events:
+            return False
+        self._events.put(event_id, True)
+        return True
+
+    def forget(self, event_id: str) -> None:
+        """The handling of that event failed."""
+        self._events.drop(event_id)
+
+    def _tell_price(self, leg: Leg, cost: Cost) -> None:
+        self._tell(leg, CallPriced(cost=cost), None)
+
+    def _tell(self, leg: Leg, event: CallEvent, token: CallToken | None) -> None:
+        """Tell an event of a call that may be over, here or on another worker."""
+        call = self._find(leg, token)
+        if call is not None:
+            call.emit(event)
+            return
+        epilogue = self._epilogue(leg, token)
+        if epilogue is None and token is not None:
+            epilogue = Epilogue(token.call_id)
+        if epilogue is None:
+            return
+        epilogue.sequence += 1
+        elapsed = time.monotonic() - epilogue.announced_at if epilogue.announced_at else 0.0
+        self.sinks.put(
+            Record(
+                call_id=epilogue.call_id,
+                sequence=epilogue.sequence,
+                time=time.time(),
+                elapsed_ms=elapsed * 1000,
+                event=event,
+                trace=epilogue.trace or TraceContext.of_call(epilogue.call_id).traceparent,
             )
-            self._by_leg[leg.call_id] = (call, token)
-        return Admission(call_id=call.call_id, media_url=media_url(verified_url, leg.carrier, token))
-
-    def webhook_url(self, carrier: str, webhook: str, verified_url: str) -> str:
-        """The public URL of another webhook of the carrier."""
-        return webhook_url(verified_url, carrier, webhook)
-
-    async def call_over(self, leg: Leg, reason: str) -> None:
-        """The carrier says that the call is over: `reason` is its word for it."""
-        known = self._by_leg.get(leg.call_id)
-        if known is not None:
-            _log.debug("Call %s is over at the carrier: %s", known[0].call_id, reason)
-            known[0].caller_gone()
+        )
 
     # --- media -----------------------------------------------------------------------------------------------------
 
@@ -169,32 +349,94 @@ class CallHost:
 
         The call need not be known here: the webhook may have gone to another worker.
         """
-        token = self._tokens.check(token_text, time.time())
-        if token is None or token.carrier != self.carrier.name or token.call_id in self._streamed:
+        token = self._stream_tokens.check(token_text, time.time())
+        if token is None or token.carrier != self.carrier.name or token_text in self._streamed:
             return None
         call = self._calls.get(token.call_id)
         if call is None:
             agent = self._find_agent(token.agent)
-            if agent is None or not self.ready:
+            if agent is None or not self.ready or token.call_id in self._over:
                 return None
-            leg = Leg(carrier=token.carrier, call_id=token.leg_id, direction=token.direction)
-            call = self._start(token.call_id, leg, agent)
-        self._streamed[token.call_id] = None
-        while len(self._streamed) > _TOKENS_REMEMBERED:
-            del self._streamed[next(iter(self._streamed))]
+            call = self._start(token, token.leg, agent)
+            call.streams_lost = token.streams
+            call.admission = Admission(
+                call_id=token.call_id,
+                media_url="",
+                callbacks=self._callbacks(msgspec.structs.replace(token, issued_at=time.time())),
+            )
+        self._streamed.put(token_text, True)
         return call
 
-    def _start(self, call_id: str, leg: Leg, agent: Agent) -> Call:
+    # --- tokens ----------------------------------------------------------------------------------------------------
+
+    def _ticket(self, text: str) -> CallToken | None:
+        token = self._tickets.check(text, time.time()) if text else None
+        return token if token is not None and token.carrier == self.carrier.name else None
+
+    def _callbacks(self, token: CallToken) -> Callbacks:
+        return Callbacks(webhook_root(token.base, token.carrier), self._tickets.mint(token))
+
+    def _admit(self, token: CallToken) -> Admission:
+        token = msgspec.structs.replace(token, issued_at=time.time())
+        return Admission(
+            call_id=token.call_id,
+            media_url=media_url(token.base, token.carrier, self._stream_tokens.mint(token)),
+            callbacks=self._callbacks(token),
+        )
+
+    def _renew(self, call: Call) -> Admission:
+        """A fresh admission of a call, from what is known of it now."""
+        token = CallToken(
+            carrier=call.leg.carrier,
+            leg_id=call.leg.call_id,
+            call_id=call.call_id,
+            agent=call.agent.name,
+            direction=call.leg.direction,
+            from_number=call.leg.from_number,
+            to_number=call.leg.to_number,
+            base=self._bases[call.call_id],
+            options=call.options,
+            streams=call.streams_lost,
+            issued_at=0.0,
+        )
+        call.admission = self._admit(token)
+        return call.admission
+
+    # --- calls -----------------------------------------------------------------------------------------------------
+
+    def _handle(self, call: Call) -> PhoneCall:
+        kind = OutboundCall if call.leg.direction is Direction.OUTBOUND else PhoneCall
+        return kind(call, self._renew)
+
+    def _find(self, leg: Leg, token: CallToken | None) -> Call | None:
+        call = self._by_leg.get(leg.call_id)
+        if call is None and token is not None:
+            call = self._calls.get(token.call_id)
+        return call
+
+    def _epilogue(self, leg: Leg, token: CallToken | None) -> Epilogue | None:
+        epilogue = self._over.get(leg.call_id)
+        if epilogue is None and token is not None:
+            epilogue = self._over.get(token.call_id)
+        return epilogue
+
+    def _start(self, token: CallToken, leg: Leg, agent: Agent, *, ring_timeout: float | None = None) -> Call:
         assert self._tasks is not None  # the app makes sure before it lets a request in
         call = Call(
-            call_id=call_id,
+            call_id=token.call_id,
             leg=leg,
             agent=agent,
             carrier=self.carrier,
             deadlines=self._deadlines,
             publish=self.sinks.put,
+            publish_audio=self.sinks.put_audio if self.sinks.takes_audio else None,
+            recordings=self.sinks.recordings(token.call_id),
+            options=token.options,
+            ring_timeout=ring_timeout,
         )
-        self._calls[call_id] = call
+        self._calls[call.call_id] = call
+        self._bases[call.call_id] = token.base
+        self._by_leg[leg.call_id] = call
         self._tasks.start_soon(self._run, call)
         return call
 
@@ -202,7 +444,12 @@ class CallHost:
         try:
             await call.run()
         finally:
-            del self._calls[call.call_id]
+            epilogue = Epilogue(call.call_id, call.verdict, call.sequence, call.announced_at, call.trace.traceparent)
+            self._over.put(call.call_id, epilogue)
+            self._over.put(call.leg.call_id, epilogue)
+            if call.was_answered and self.sinks.queues:
+                self._prices.want(call.leg)
+            del self._calls[call.call_id], self._bases[call.call_id]
             self._by_leg.pop(call.leg.call_id, None)
             self._call_ended.set()
             self._call_ended = anyio.Event()

@@ -89,14 +89,15 @@ async def serve_app(
         with anyio.CancelScope(shield=True):  # whatever happens, sockets are closed in good order, within a bound
             await server.serve([listener])
 
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(serve)
-        try:
-            await server.up.wait()
-            yield f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        except Exception as error:  # noqa: BLE001 - passed on as it is, once the server has been stopped in good order
-            fault = error
-        finally:
-            server.stop.set()
+    with listener:  # which the server leaves open where it could not start
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(serve)
+            try:
+                await server.up.wait()
+                yield f"http://{f'[{host}]' if ':' in host else host}:{port}"
+            except Exception as error:  # noqa: BLE001 - passed on as it is, once the server has been stopped in good order
+                fault = error
+            finally:
+                server.stop.set()
     if fault is not None:
         raise fault

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from patter_core.errors import ConfigurationError
 
-__all__ = ["candidate_urls", "forwarded_base", "media_url", "public_base", "webhook_url"]
+__all__ = ["base_of", "candidate_urls", "forwarded_base", "media_url", "public_base", "webhook_root"]
 
 _HOST = re.compile(r"[A-Za-z0-9._-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*")
@@ -82,17 +82,19 @@ def forwarded_base(headers: Mapping[str, str], root: str) -> str:
     return f"{scheme}://{host}{prefix}{root}"
 
 
-def webhook_url(verified_url: str, carrier: str, webhook: str) -> str:
-    """The public URL of a webhook, next to the one that was verified."""
-    return f"{_base_of(verified_url)}/webhooks/{carrier}/{webhook}"
+def base_of(verified_url: str) -> str:
+    """The public address, as in `public_base`, by which the carrier asked for a URL of ours."""
+    path = verified_url.partition("?")[0]
+    scheme, _, rest = path[: max(path.rfind(marker) for marker in _MARKERS)].partition("://")
+    return f"{'https' if scheme in {'https', 'wss'} else 'http'}://{rest}"
 
 
-def media_url(verified_url: str, carrier: str, token: str) -> str:
+def webhook_root(base: str, carrier: str) -> str:
+    """The public URL that a carrier's webhooks begin with."""
+    return f"{base}/webhooks/{carrier}"
+
+
+def media_url(base: str, carrier: str, token: str) -> str:
     """The public URL of a media socket."""
-    scheme, _, rest = _base_of(verified_url).partition("://")
-    return f"{'wss' if scheme in {'https', 'wss'} else 'ws'}://{rest}/media/{carrier}/{token}"
-
-
-def _base_of(url: str) -> str:
-    path = url.partition("?")[0]
-    return path[: max(path.rfind(marker) for marker in _MARKERS)]
+    scheme, _, rest = base.partition("://")
+    return f"{'wss' if scheme == 'https' else 'ws'}://{rest}/media/{carrier}/{token}"

@@ -25,15 +25,18 @@ from patter_core.carrier import (
     MediaMark,
     MediaOpened,
     MediaStopped,
+    MediaUnusable,
+    Rejection,
     WebhookHandler,
     WebhookRequest,
     WebhookResponse,
 )
+from patter_core.control import Callbacks, Capability, DialRequest, Handover, LegFacts
 from patter_core.engine import ConversationSetup, Engine, EngineSession
-from patter_core.errors import AudioError, WebhookRefused
-from patter_core.events import EngineEvent, Record
-from patter_core.leg import Leg
-from patter_core.sink import EventSink
+from patter_core.errors import AudioError, CarrierRequestFailed, WebhookRefused
+from patter_core.events import EngineEvent
+from patter_core.leg import Leg, Progress
+from patter_core.sinks.memory import MemorySink
 
 __all__ = ["FakeCarrier", "FakeEngine", "FakeMessage", "FakeSession", "FakeSocket", "MemorySink"]
 
@@ -42,7 +45,7 @@ class FakeMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     """A message of the fake carrier's media socket, in both directions."""
 
     event: str
-    """`start`, `audio`, `mark`, `dtmf`, `stop` or `clear`."""
+    """`start`, `audio`, `mark`, `dtmf`, `stop`, `unusable` or `clear`."""
     value: str = ""
     """The call's id, base64, the mark's name, or the digit."""
 
@@ -74,6 +77,8 @@ class _FakeCodec(MediaCodec):
                 return MediaDtmf(message.value)
             case "stop":
                 return MediaStopped()
+            case "unusable":
+                return MediaUnusable("unusable stream")
             case _:
                 return MediaFault("unknown event")
 
@@ -91,9 +96,20 @@ class FakeCarrier(Carrier):
     """A carrier that takes any webhook with the header `x-fake: yes`, and whose body is the call's id."""
 
     name: ClassVar[str] = "fake"
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(Capability) - {Capability.SEND_DTMF}
 
     def __init__(self, *, format: AudioFormat = ULAW_8000) -> None:
         self.hung_up: list[str] = []
+        self.dialled: list[DialRequest] = []
+        """The calls it was asked for; their ids are `out-1` and so on."""
+        self.commands: list[str] = []
+        """The other commands it took, each as a line."""
+        self.refusals = 0
+        """How many of the next commands it refuses, hang-ups aside."""
+        self.facts = LegFacts(progress=Progress.COMPLETED)
+        """What it says when it is asked about a call."""
+        self.on_dial: Callable[[DialRequest, str], Awaitable[None]] | None = None
+        """Called within `dial`: what webhooks say may come first."""
         self._format = format
 
     def token_secret(self) -> bytes:
@@ -111,13 +127,56 @@ class FakeCarrier(Carrier):
     async def hang_up(self, leg: Leg) -> None:
         self.hung_up.append(leg.call_id)
 
+    async def dial(self, request: DialRequest) -> str:
+        self.dialled.append(request)
+        call_id = f"out-{len(self.dialled)}"
+        if self.on_dial is not None:
+            await self.on_dial(request, call_id)
+        self._take("dial", call_id)
+        return call_id
+
+    async def transfer(self, leg: Leg, handover: Handover) -> None:
+        self._take("transfer", leg.call_id, handover.to, handover.announcement)
+
+    async def say_and_hang_up(self, leg: Leg, text: str) -> None:
+        self._take("say", leg.call_id, text)
+
+    async def hold(self, leg: Leg, audio_url: str) -> None:
+        self._take("hold", leg.call_id, audio_url)
+
+    async def resume(self, leg: Leg, admission: Admission) -> None:
+        self._take("resume", leg.call_id)
+
+    async def start_recording(self, leg: Leg, callbacks: Callbacks) -> str:
+        self._take("record", leg.call_id)
+        return "recording-1"
+
+    async def pause_recording(self, leg: Leg, recording_id: str, *, paused: bool) -> None:
+        self._take("pause" if paused else "unpause", leg.call_id, recording_id)
+
+    async def stop_recording(self, leg: Leg, recording_id: str) -> None:
+        self._take("stop", leg.call_id, recording_id)
+
+    async def look_up(self, leg: Leg) -> LegFacts:
+        self._take("look up", leg.call_id)
+        return self.facts
+
+    async def set_voice_url(self, number: str, url: str) -> None:
+        self._take("point", number, url)
+
+    def _take(self, *command: str) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise CarrierRequestFailed("The fake carrier would not.", status=400)
+        self.commands.append(" ".join(command))
+
     async def _voice(self, request: WebhookRequest, desk: CallDesk) -> WebhookResponse:
         _verify(request)
         leg = Leg(carrier=self.name, call_id=request.body.decode())
         answer = await desk.announce(leg, request.candidate_urls[-1])
         if isinstance(answer, Admission):
             return WebhookResponse(body=answer.media_url.encode())
-        return WebhookResponse(status=503, body=answer.reason.encode())
+        return WebhookResponse(status=503, body=(answer.reason if isinstance(answer, Rejection) else "busy").encode())
 
 
 def _verify(request: WebhookRequest) -> None:
@@ -268,31 +327,6 @@ class FakeEngine(Engine):
         while len(self.sessions) <= number:
             await self._opened.wait()
         return self.sessions[number]
-
-
-class MemorySink(EventSink):
-    """Keeps the records, for a test to look at."""
-
-    name: ClassVar[str] = "memory"
-
-    def __init__(self) -> None:
-        self.records: list[Record] = []
-        self._more = anyio.Event()
-
-    async def write(self, records: Sequence[Record]) -> None:
-        self.records.extend(records)
-        self._more.set()
-        self._more = anyio.Event()
-
-    def of(self, kind: str) -> list[Record]:
-        """The records of one kind of event, by its tag."""
-        return [record for record in self.records if record.event.kind == kind]
-
-    async def wait_for(self, kind: str, count: int = 1) -> list[Record]:
-        """The records of that kind, once there are so many."""
-        while len(found := self.of(kind)) < count:
-            await self._more.wait()
-        return found
 
 
 def _text(message: FakeMessage) -> str:

@@ -17,9 +17,9 @@ import msgspec
 import uvloop
 
 from patter_core.audio import ULAW_8000
+from patter_core.testing.network import Tunnels
 from patter_elevenlabs.formats import audio_format
 from patter_twilio.signing import signature
-from patter_twilio.testing.network import Tunnels
 from patter_twilio.testing.webhooks import WebhookSender
 from tests.bench import protocol
 from tests.bench.carrier_side import CarrierSide
@@ -42,6 +42,7 @@ class Load:
     def __init__(self) -> None:
         self._format = ULAW_8000
         self._conversations: asyncio.Queue[EngineSide] = asyncio.Queue()
+        self._call_sids = (f"CA{number:032x}" for number in itertools.count())  # a call that is over cannot be repeated
         self._reset()
 
     def _reset(self) -> None:
@@ -80,7 +81,7 @@ class Load:
             for number in range(dial.calls):
                 caller = Flow(self._to_engine, number, heard_as=self._format if converted else None, place=number)
                 agent = Flow(self._to_caller, number, heard_as=ULAW_8000 if converted else None, place=number + 512)
-                call_sid = f"CA{number:032x}"
+                call_sid = next(self._call_sids)
                 socket = await _place(sender, dial.voice_url, call_sid)
                 carrier = CarrierSide(
                     socket,

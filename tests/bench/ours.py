@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from patter_core.events import Record
 from patter_core.patter import Patter
@@ -34,7 +34,7 @@ class Counted(EventSink):
         self.records += len(records)
 
 
-def patter_app(engine_url: str) -> Starlette:
+def patter_app(engine_url: str) -> ASGIApp:
     phone = Patter(
         carrier=Twilio(ACCOUNT_SID, AUTH_TOKEN, base_url=NOWHERE), sinks=[Counted()], limits=Limits(calls=5_000)
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 import uvloop
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from patter_core.server.serving import serve_app
 from tests.bench.control import pin, serve
@@ -23,7 +23,7 @@ from tests.bench.relay import bare_app
 
 __all__ = ["TARGETS"]
 
-TARGETS: dict[str, Callable[[str], Starlette]] = {"bare": bare_app, "naive": naive_app, "patter": patter_app}
+TARGETS: dict[str, Callable[[str], ASGIApp]] = {"bare": bare_app, "naive": naive_app, "patter": patter_app}
 
 _STATM = Path("/proc/self/statm")
 

@@ -73,3 +73,10 @@ def test_audio_in_bursts_crosses_unaltered(tmp_path: Path) -> None:
     found = _bench("--targets", "patter", "--profile", "service", "--seconds", "3", out=tmp_path)
     assert found["patter"].frames > 2 * 3 * 50 * 0.8
     assert found["patter"].fault_count == found["patter"].lost == 0
+
+
+def test_what_sinks_cost_is_measured_for_each_of_them() -> None:
+    command = [sys.executable, "-m", "tests.bench.sinks", "--calls", "4"]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=120)
+    measured = {line[:24].strip() for line in done.stdout.splitlines() if " ms" in line}
+    assert {"no sink", "jsonl", "sqlite", "console", "wav", "stuck"} <= measured

@@ -120,3 +120,23 @@ def test_no_more_than_half_a_second_is_ever_without_a_mark_in_a_turn() -> None:
         if playback.sent(duration, now=0):
             unmarked = 0.0
         assert unmarked < MARK_EVERY_MS
+
+
+def test_audio_that_comes_after_a_gap_within_its_turn_is_late_and_a_new_turn_is_not() -> None:
+    playback = Playback()
+    playback.sent(100, now=0)
+    playback.sent(100, now=0.05)  # in time
+    playback.sent(100, now=0.3)  # the caller heard nothing for 100 ms
+    assert playback.late == 1
+    playback.turn_ended()
+    playback.sent(100, now=9)
+    assert playback.late == 1
+
+
+def test_no_mark_is_due_while_audio_is_held_back_and_the_next_one_covers_it() -> None:
+    playback = Playback()
+    assert playback.sent(MARK_EVERY_MS, 0.0, held=True) is None
+    mark = playback.sent(1.0, 0.0)
+    assert mark is not None
+    playback.returned(mark)
+    assert playback.heard_ms == MARK_EVERY_MS + 1.0

@@ -3,50 +3,80 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+import datetime as dt
+from collections.abc import AsyncIterator, Callable
+from decimal import Decimal
 
 import anyio
 import pytest
 from starlette.types import Message
 
-from patter_core.agent import Agent
+from patter_core.agent import Agent, CallOptions
 from patter_core.audio import PCM16_16000, ULAW_8000, AudioChunk
 from patter_core.call.session import Call
 from patter_core.call.state import Deadlines, State
+from patter_core.call.tap import TappedCodec
+from patter_core.control import Farewell, Handover, TryAgain
+from patter_core.cost import CarrierRates
 from patter_core.engine import ConversationSetup, EngineSession
 from patter_core.errors import CallError, EngineLost, EngineRefused
 from patter_core.events import (
+    AudioCaptured,
     CallEnded,
+    EngineTrouble,
     Interruption,
+    MetricsReported,
     Record,
+    RecordingStarted,
     ResponseDone,
     ResponseStart,
+    ToolCall,
+    ToolResult,
     TranscriptInput,
     TranscriptOutput,
 )
-from patter_core.leg import Leg
+from patter_core.leg import Leg, Progress
+from patter_core.metrics import CarrierBill
 from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeSession, FakeSocket
+from patter_core.trace import TraceContext
 
 pytestmark = pytest.mark.anyio
 
 FRAME = AudioChunk(bytes(range(160)), ULAW_8000)
+OTHER = AudioChunk(bytes(range(80, 240)), ULAW_8000)
 
 
 class Scene:
     """A call between a fake carrier's socket and a fake engine."""
 
-    def __init__(self, engine: FakeEngine | None = None, deadlines: Deadlines | None = None) -> None:
+    def __init__(
+        self,
+        engine: FakeEngine | None = None,
+        deadlines: Deadlines | None = None,
+        fallback: Farewell | Handover | TryAgain | None = None,
+        options: CallOptions | None = None,
+        ring_timeout: float | None = None,
+        *,
+        carrier: FakeCarrier | None = None,
+        publish_audio: Callable[[Record], None] | None = None,
+        report_every: float = 60.0,
+    ) -> None:
         self.records: list[Record] = []
-        self.carrier = FakeCarrier()
+        self.carrier = carrier or FakeCarrier()
         self.engine = engine or FakeEngine()
         self.socket = FakeSocket()
         self.call = Call(
             call_id="call-1",
             leg=Leg(carrier="fake", call_id="leg-1", from_number="+15550002222", to_number="+15550001111"),
-            agent=Agent(engine=self.engine, system_prompt="Be kind."),
+            agent=Agent(engine=self.engine, system_prompt="Be kind.", fallback=fallback or Farewell()),
+            options=options,
+            ring_timeout=ring_timeout,
             carrier=self.carrier,
             deadlines=deadlines or Deadlines(),
             publish=self.records.append,
+            publish_audio=publish_audio,
+            recordings=[("tape", "shelf/call-1")] if publish_audio else (),
+            report_every=report_every,
         )
 
     @contextlib.asynccontextmanager
@@ -118,6 +148,7 @@ async def test_the_story_of_a_call_is_told_in_order() -> None:
         scene.socket.say("stop")
     assert scene.kinds() == [
         "call_announced",
+        "call_answered",
         "media_started",
         "conversation_started",
         "response_start",
@@ -242,14 +273,78 @@ async def test_a_caller_who_hangs_up_need_not_be_hung_up_on() -> None:
     assert scene.carrier.hung_up == []
 
 
-async def test_a_socket_that_breaks_off_ends_the_call_at_the_carrier_too() -> None:
-    scene = Scene()
+async def test_a_socket_that_breaks_off_for_good_ends_the_call_at_the_carrier_too() -> None:
+    scene = Scene(deadlines=Deadlines(media_return=0.05))
     async with scene.running():
         session = await scene.live()
         scene.socket.break_off()
     assert (scene.end.reason, scene.end.by) == ("media_lost", "carrier")
     assert scene.carrier.hung_up == ["leg-1"]
     assert session.closed
+
+
+async def test_a_socket_that_breaks_off_is_followed_by_another_and_the_conversation_goes_on() -> None:
+    scene = Scene()
+    async with scene.running():
+        session = await scene.live()
+        session.say(FRAME)
+        await scene.socket.wait_for("audio")
+        scene.socket.break_off()
+        await scene.until(State.ENGINE)
+        session.say(OTHER)  # while nobody is there
+        second = FakeSocket()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(scene.call.serve_media, second.receive, second.send)
+            second.say("start", "leg-1")
+            (kept,) = await second.wait_for("audio")
+            assert kept.value == OTHER.base64
+            session.say(FRAME)
+            await second.wait_for("audio", 2)
+            second.say("audio", FRAME.base64)
+            second.say("stop")
+    assert [chunk.data for chunk in session.heard] == [FRAME.data]
+    assert len(scene.engine.sessions) == 1
+    assert scene.kinds().count("media_started") == 2
+    assert "media_paused" in scene.kinds()
+
+
+async def test_an_engine_that_is_tried_again_takes_over_while_the_caller_waits() -> None:
+    scene = Scene(fallback=TryAgain(times=1), deadlines=Deadlines(last_word=0.05))
+    async with scene.running():
+        first = await scene.live()
+        first.fail(EngineLost("gone", retry=True))
+        while len(scene.engine.sessions) < 2:  # noqa: ASYNC110 - the engine tells only its first session
+            await anyio.sleep(0.001)
+        second = scene.engine.sessions[1]
+        await scene.until(State.LIVE)
+        scene.socket.say("audio", FRAME.base64)
+        second.say(OTHER)
+        assert (await scene.socket.wait_for("audio"))[0].value == OTHER.base64
+        second.fail(EngineLost("gone again", retry=True))
+    assert [chunk.data for chunk in second.heard] == [FRAME.data]
+    assert (scene.end.reason, scene.end.detail) == ("engine_failed", "gone again")
+    assert first.closed
+
+
+@pytest.mark.parametrize("fallback", [Farewell("Sorry."), TryAgain(then=Farewell("Sorry."))])
+async def test_a_fallback_says_something_before_it_hangs_up(fallback: Farewell | TryAgain) -> None:
+    scene = Scene(fallback=fallback)
+    async with scene.running():
+        session = await scene.live()
+        session.fail(EngineRefused("no"))
+    assert scene.carrier.commands == ["say leg-1 Sorry."]
+    assert scene.call.verdict == Farewell("Sorry.")
+
+
+async def test_a_fallback_gives_the_call_to_a_number_and_if_that_fails_hangs_up() -> None:
+    for refusals in (0, 1):
+        scene = Scene(fallback=Handover("+15550003333"))
+        scene.carrier.refusals = refusals
+        async with scene.running():
+            session = await scene.live()
+            session.fail(EngineRefused("no"))
+        assert scene.carrier.commands == ["transfer leg-1 +15550003333 "][refusals:]
+        assert scene.carrier.hung_up == ["leg-1"] * refusals
 
 
 @pytest.mark.parametrize("error", [EngineRefused("No such agent."), EngineLost("The socket is gone.")])
@@ -316,10 +411,11 @@ async def test_a_stream_that_never_comes_ends_the_call() -> None:
 
 
 async def test_a_stream_of_another_call_is_turned_away() -> None:
-    scene = Scene()
+    scene = Scene(deadlines=Deadlines(media_start=0.1))
     async with scene.running():
         scene.socket.say("start", "leg-2")
-    assert scene.end.reason == "media_lost"
+    assert scene.socket.closed
+    assert scene.end.reason == "no_media"
     assert scene.engine.sessions == []
 
 
@@ -377,4 +473,114 @@ async def test_phone_numbers_stay_out_of_reprs() -> None:
         session = await scene.live()
         shown = f"{scene.call!r} {scene.call.leg!r} {session.setup!r} {scene.records[0]!r}"
         scene.socket.say("stop")
-    assert "555" not in shown
+    assert "+1555" not in shown
+
+
+async def test_every_record_carries_the_calls_trace_and_an_id_of_its_own() -> None:
+    scene = Scene()
+    async with scene.running():
+        await scene.live()
+        scene.socket.say("stop")
+    assert {record.trace for record in scene.records} == {scene.call.trace.traceparent}
+    assert TraceContext.parse(scene.records[0].trace) == scene.call.trace
+    assert len({record.id for record in scene.records}) == len(scene.records)
+
+
+async def test_the_figures_are_told_while_the_call_lasts_too() -> None:
+    scene = Scene(report_every=0.01)
+    async with scene.running():
+        session = await scene.live()
+        session.say(TranscriptInput(text="Hi."))
+        session.say(FRAME)
+        session.say(EngineTrouble(message="Oh."))
+        await scene.told("error")
+        session.say(Interruption())
+        await scene.told("interruption")
+        scene.records.clear()
+        await scene.told("metrics")
+        scene.socket.say("stop")
+    live = next(record.event for record in scene.records if isinstance(record.event, MetricsReported)).metrics
+    assert (live.turns, live.user_turns, live.interruptions, live.errors) == (1, 1, 1, 1)
+    assert live.reply is not None
+    assert live.reply.count == 1
+    assert live.barge_in is not None
+    assert 0 <= live.barge_in.p50_ms < 1000
+    assert live.answer_ms is not None
+    assert 0 < live.engine_ms <= live.duration_ms <= scene.end.metrics.duration_ms
+
+
+async def test_the_use_of_a_tool_is_told_as_the_engine_tells_it() -> None:
+    scene = Scene()
+    used = [ToolCall(id="1", name="look_up", arguments='{"day": "Friday"}'), ToolResult(id="1", name="look_up")]
+    async with scene.running():
+        session = await scene.live()
+        for event in used:
+            session.say(event)
+        await scene.told("tool_result")
+        scene.socket.say("stop")
+    assert [record.event for record in scene.records if record.event.kind.startswith("tool_")] == used
+
+
+async def test_what_the_carrier_will_bill_is_worked_out_from_its_prices() -> None:
+    class Priced(FakeCarrier):
+        rates = CarrierRates(
+            inbound=Decimal("0.01"),
+            outbound=Decimal("0.02"),
+            streaming=Decimal("0.004"),
+            recording=Decimal(0),
+            machine_detection=Decimal(0),
+            as_of=dt.date(2026, 10, 1),
+            source="a price list",
+        )
+
+    scene = Scene(carrier=Priced())
+    async with scene.running():
+        await scene.live()
+        scene.socket.say("stop")
+    bill = scene.end.metrics.carrier_bill
+    assert isinstance(bill, CarrierBill)
+    assert (bill.minutes, bill.cost.amount, bill.source) == (1, Decimal("0.014"), "a price list")
+
+
+async def test_who_asks_for_audio_gets_each_frame_of_both_sides() -> None:
+    captured: list[Record] = []
+    scene = Scene(publish_audio=captured.append)
+    async with scene.running():
+        session = await scene.live()
+        for _ in range(3):
+            scene.socket.say("audio", FRAME.base64)
+            session.say(FRAME)
+        await scene.socket.wait_for("audio", 3)
+        scene.socket.say("stop")
+    audio = [record.event for record in captured if isinstance(record.event, AudioCaptured)]
+    assert sorted(event.side for event in audio) == ["agent"] * 3 + ["caller"] * 3
+    assert {record.sequence for record in captured} == {0}
+    assert [record.sequence for record in scene.records] == list(range(1, len(scene.records) + 1))
+    started = next(record.event for record in scene.records if isinstance(record.event, RecordingStarted))
+    assert (started.by, started.location) == ("tape", "shelf/call-1")
+
+
+async def test_where_nobody_asks_for_audio_there_is_no_tap() -> None:
+    scene = Scene()
+    assert type(scene.call._codec) is type(scene.carrier.media_codec(scene.call.leg))
+    assert type(Scene(publish_audio=list[Record]().append).call._codec) is TappedCodec
+
+
+async def test_a_stream_that_nobody_can_use_is_told_and_the_call_is_given_up_at_once() -> None:
+    scene = Scene()
+    async with scene.running():
+        scene.socket.say("unusable")
+    assert "media_trouble" in scene.kinds()
+    assert (scene.end.reason, scene.end.detail) == ("media_lost", "unusable stream")
+    assert scene.carrier.hung_up == ["leg-1"]
+    assert scene.engine.sessions == []
+
+
+@pytest.mark.parametrize("progress", [progress for progress in Progress if progress.is_final])
+async def test_a_call_that_was_answered_is_over_by_whatever_word_its_carrier_has_for_that(progress: Progress) -> None:
+    scene = Scene()
+    async with scene.running():
+        await scene.live()
+        scene.call.note_progress(progress)
+    assert scene.end.reason == "caller_hung_up"
+    assert scene.carrier.hung_up == []

@@ -124,3 +124,41 @@ def test_the_longest_call_ends_with_its_last_word_played() -> None:
     assert (call.state, call.reason, call.by) == (State.ENDING, Reason.TOO_LONG, By.HOST)
     call.signal(Signal.PLAYED_OUT, 102)
     assert call.state is State.ENDED
+
+
+def test_media_that_were_there_are_waited_for_less_long_and_missed_for_another_reason() -> None:
+    call = CallState(Deadlines(media_start=30, media_return=8), now=0)
+    call.signal(Signal.MEDIA_STARTED, 1)
+    call.signal(Signal.ENGINE_READY, 2)
+    call.signal(Signal.MEDIA_LOST, 3)
+    assert (call.state, call.deadline()) == (State.ENGINE, 11)
+    assert call.expire(11)
+    assert (call.state, call.reason, call.by, call.media_at) == (State.ENDED, Reason.MEDIA_LOST, By.CARRIER, 1)
+
+
+def test_a_call_that_we_make_rings_as_long_as_it_may_and_then_some() -> None:
+    call = CallState(Deadlines(answer=10), now=0, ring_timeout=20)
+    assert (call.state, call.deadline()) == (State.DIALLING, 30)
+    assert call.expire(30)
+    assert (call.reason, call.by) == (Reason.NO_ANSWER, By.CARRIER)
+
+
+@pytest.mark.parametrize("noise", [Signal.MEDIA_STOPPED, Signal.MEDIA_LOST, Signal.ENGINE_ENDED])
+def test_a_call_that_leaves_is_not_ended_by_what_comes_with_leaving(noise: Signal) -> None:
+    call = live_call()
+    call.signal(Signal.LEAVE, 3)
+    call.signal(noise, 4)
+    call.signal(Signal.LEFT, 5)
+    assert (call.state, call.reason) == (State.ENDED, Reason.TRANSFERRED)
+
+
+def test_hold_ends_by_way_of_waiting_for_the_media() -> None:
+    call = live_call()
+    for signal, state in (
+        (Signal.HOLD, State.HELD),
+        (Signal.MEDIA_STOPPED, State.HELD),
+        (Signal.RESUME, State.ENGINE),
+        (Signal.MEDIA_STARTED, State.LIVE),
+    ):
+        call.signal(signal, 3)
+        assert call.state is state

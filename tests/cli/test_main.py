@@ -36,7 +36,9 @@ def test_the_version_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
 def test_an_error_of_ours_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(monkeypatch, capsys, "demo", "--carrier", "nobody")
     assert (code, out) == (1, "")
-    assert err == ("patter: No carrier “nobody” is installed. Got carriers: twilio. Try `pip install patter-nobody`.\n")
+    assert err == (
+        "patter: No carrier “nobody” is installed. Got carriers: telnyx, twilio. Try `pip install patter-nobody`.\n"
+    )
 
 
 def test_a_traceback_is_shown_if_asked(monkeypatch: pytest.MonkeyPatch) -> None:

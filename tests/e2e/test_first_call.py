@@ -1,7 +1,7 @@
-"""One call from the first ring to the end, over real sockets: what was heard is what was said.
+"""One call from the first ring to the end, over real sockets, with each carrier: what was heard is what was said.
 
-The call is placed once, with a caller who listens, speaks, talks over the answer and says goodbye; each test looks at
-its recordings.
+The call is placed once a carrier, with a caller who listens, speaks, talks over the answer and says goodbye; each test
+looks at its recordings.
 """
 
 from __future__ import annotations
@@ -19,13 +19,18 @@ from patter_core.testing.emulator import CallRecording
 from patter_core.testing.fakes import MemorySink
 from patter_core.testing.speech import CALLER_LINES
 from patter_elevenlabs.testing import Conversation, ElevenLabsEmulator
-from patter_twilio.testing import EmulatedCall, TwilioEmulator
+from patter_telnyx.testing import EmulatedCall as TelnyxCall
+from patter_telnyx.testing import TelnyxEmulator
+from patter_twilio.testing import EmulatedCall as TwilioCall
+from patter_twilio.testing import TwilioEmulator
 
 SILENCE = 0xFF
+FRAME = 160
+EMULATORS: list[type[TwilioEmulator | TelnyxEmulator]] = [TwilioEmulator, TelnyxEmulator]
 
 
 class Story(msgspec.Struct):
-    call: EmulatedCall
+    call: TwilioCall | TelnyxCall
     conversation: Conversation
     records: list[Record]
 
@@ -34,16 +39,16 @@ class Story(msgspec.Struct):
         return self.call.recording
 
 
-@pytest.fixture(scope="module")
-def story() -> Story:
-    return anyio.run(place_call)
+@pytest.fixture(scope="module", params=EMULATORS, ids=lambda emulator: emulator.__name__)
+def story(request: pytest.FixtureRequest) -> Story:
+    return anyio.run(place_call, request.param)
 
 
-async def place_call() -> Story:
+async def place_call(emulator: type[TwilioEmulator | TelnyxEmulator]) -> Story:
     sink = MemorySink()
     with anyio.fail_after(60):
-        async with TwilioEmulator() as twilio, ElevenLabsEmulator() as elevenlabs:
-            phone = Patter(carrier=twilio.carrier(), sinks=[sink])
+        async with emulator() as carrier, ElevenLabsEmulator() as elevenlabs:
+            phone = Patter(carrier=carrier.carrier(), sinks=[sink])
             agent = phone.agent(engine=elevenlabs.engine())
             booking, correction, *_, goodbye = (line.audio(ULAW_8000) for line in CALLER_LINES)
             caller = Caller(
@@ -59,25 +64,34 @@ async def place_call() -> Story:
                 ULAW_8000,
             )
             async with serve_app(phone.asgi(agent)) as url:
-                await twilio.call(f"{url}/webhooks/twilio/voice", caller)
-            return Story(twilio.calls[-1], elevenlabs.conversations[-1], sink.records)
+                await carrier.call(f"{url}/webhooks/{carrier.carrier().name}/voice", caller)
+            return Story(carrier.calls[-1], elevenlabs.conversations[-1], sink.records)
 
 
 def test_what_the_caller_heard_is_what_the_agent_said_sample_for_sample(story: Story) -> None:
     played = bytes(story.recording.played)
     for event_id, said in story.conversation.said.items():
+        played = past_padding(played, bytes(said))
         heard = len(said)
         if event_id == list(story.conversation.said)[1]:  # the answer that the caller talked over
             heard = next(n for n in range(len(said), -1, -1) if played.startswith(bytes(said[:n])))
             assert 8_000 <= heard < len(said)
         assert played[:heard] == said[:heard]
         played = played[heard:]
-    assert played == b""
+    assert set(played) <= {SILENCE}
+    assert len(played) < FRAME
+
+
+def past_padding(played: bytes, said: bytes) -> bytes:
+    """Without the silence by which a carrier's shortest message was filled up at the end of the turn before."""
+    padding = next(n for n in range(FRAME) if played[n:].startswith(said[:8_000]))
+    assert played[:padding] == bytes([SILENCE]) * padding
+    return played[padding:]
 
 
 def test_the_agent_heard_every_frame_of_the_caller_in_order(story: Story) -> None:
     assert bytes(story.conversation.heard) == bytes(story.recording.caller)
-    assert set(story.conversation.heard_sizes) == {160}
+    assert set(story.conversation.heard_sizes) == {FRAME}
     assert len(story.conversation.heard_sizes) == story.call.stream.frames_sent
 
 
@@ -117,6 +131,6 @@ def test_the_end_is_told_once_with_true_figures(story: Story) -> None:
 
 
 def test_the_peers_have_nothing_to_complain_about(story: Story) -> None:
-    assert story.call.stream.problems == story.call.problems == []
+    assert story.call.stream.problems == []
     assert story.conversation.pings.keys() == story.conversation.pongs.keys()
     assert (story.conversation.closed_by, story.conversation.close_code) == ("client", 1000)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import anyio
 import httpx
@@ -17,27 +17,36 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from patter_core.agent import Agent
 from patter_core.audio import ULAW_8000, AudioChunk
 from patter_core.call.state import Deadlines
-from patter_core.events import CallEnded
+from patter_core.events import CallEnded, Record, TranscriptInput
 from patter_core.leg import Leg
 from patter_core.server.app import make_app
 from patter_core.server.host import CallHost, Limits
 from patter_core.server.serving import serve_app
+from patter_core.sink import EventSink
 from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeMessage, MemorySink
 
 pytestmark = pytest.mark.anyio
 
 FRAME = AudioChunk(bytes(range(160)), ULAW_8000)
 FAKE = {"x-fake": "yes"}
+IDLE = {"sink": "memory", "waiting": 0, "written": 0, "dropped": 0, "failures": 0, "open": False}
 
 
 class Scene:
-    def __init__(self, *, limits: Limits | None = None, deadlines: Deadlines | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        limits: Limits | None = None,
+        deadlines: Deadlines | None = None,
+        more_sinks: Sequence[EventSink] = (),
+    ) -> None:
         self.carrier = FakeCarrier()
         self.engine = FakeEngine()
         self.sink = MemorySink()
+        self.more_sinks = more_sinks
         self.agent: Agent | None = Agent(engine=self.engine)
         self.limits = limits or Limits(drain=0.05)
-        self.deadlines = deadlines or Deadlines(last_word=0.2)
+        self.deadlines = deadlines or Deadlines(last_word=0.2, media_return=0.2)
         self.host = self.new_host()
         self.url = ""
 
@@ -50,7 +59,7 @@ class Scene:
 
         return CallHost(
             carrier=self.carrier,
-            sinks=[self.sink],
+            sinks=[self.sink, *self.more_sinks],
             route=route,
             find_agent=find,
             limits=self.limits,
@@ -190,7 +199,7 @@ async def test_health_tells_whether_it_lives_and_whether_it_takes_calls() -> Non
     async with scene.serving() as client:
         assert (await client.get("/health/live")).status_code == 200
         ready = await client.get("/health/ready")
-        assert ready.json() == {"ready": True, "calls": 0, "records_dropped": 0}
+        assert ready.json() == {"ready": True, "calls": 0, "records_dropped": 0, "sinks": [IDLE]}
 
 
 async def test_a_body_that_is_too_long_is_refused() -> None:
@@ -255,3 +264,42 @@ async def test_mounted_under_a_path_without_its_lifespan_it_still_works() -> Non
             await scene.sink.wait_for("call_ended")
     assert scene.host._unmanaged is not None
     scene.host._unmanaged.cancel()
+
+
+class Stuck(EventSink):
+    """Takes nothing, and has room for little."""
+
+    name = "stuck"
+    backlog = 1
+
+    async def write(self, records: Sequence[Record]) -> None:
+        await anyio.sleep_forever()
+
+
+async def test_what_a_stuck_sink_loses_shows_in_health_and_the_end_waits_for_it_no_longer_than_agreed() -> None:
+    scene = Scene(limits=Limits(drain=0.05, flush=0.1), more_sinks=[Stuck()])
+    async with scene.serving() as client:
+        async with connect(await announce(client), additional_headers=FAKE) as media:
+            await say(media, "start", "leg-1")
+            session = await scene.engine.session()
+            for _ in range(3):
+                session.say(TranscriptInput(text="Hi."))
+            await scene.sink.wait_for("transcript_input", 3)
+            await say(media, "stop")
+            await scene.sink.wait_for("call_ended")
+        health = (await client.get("/health/ready")).json()
+        stuck = next(figures for figures in health["sinks"] if figures["sink"] == "stuck")
+        assert stuck["dropped"] == health["records_dropped"] > 0
+        began = anyio.current_time()
+    assert anyio.current_time() - began < 5  # a write may take twice as long
+    figures = {figures.sink: figures for figures in scene.host.sinks.figures()}
+    assert (figures["stuck"].waiting, figures["memory"].dropped) == (0, 0)
+    assert figures["stuck"].dropped == len(scene.sink.records)
+
+
+def test_an_event_is_new_once_and_again_if_its_handling_failed() -> None:
+    host = Scene().host
+    assert [host.first_time("a"), host.first_time("a"), host.first_time("b")] == [True, False, True]
+    host.forget("a")
+    host.forget("never seen")
+    assert [host.first_time("a"), host.first_time("b")] == [True, False]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from patter_core.errors import ConfigurationError
-from patter_core.server.urls import candidate_urls, forwarded_base, media_url, public_base, webhook_url
+from patter_core.server.urls import base_of, candidate_urls, forwarded_base, media_url, public_base, webhook_root
 
 
 def candidates(*, base: str = "", host: str = "example.org", root: str = "", socket: bool = False) -> tuple[str, ...]:
@@ -49,10 +49,11 @@ def test_hosts_that_are_some(host: str) -> None:
 
 
 def test_other_urls_stand_next_to_the_verified_one() -> None:
-    verified = "https://example.org/mnt/webhooks/fake/voice?a=b"
-    assert webhook_url(verified, "fake", "action") == "https://example.org/mnt/webhooks/fake/action"
-    assert media_url(verified, "fake", "t.t") == "wss://example.org/mnt/media/fake/t.t"
-    assert media_url("http://[::1]:80/webhooks/fake/voice", "fake", "t") == "ws://[::1]:80/media/fake/t"
+    base = base_of("https://example.org/mnt/webhooks/fake/voice?a=b")
+    assert base == "https://example.org/mnt" == base_of("wss://example.org/mnt/media/fake/token")
+    assert webhook_root(base, "fake") == "https://example.org/mnt/webhooks/fake"
+    assert media_url(base, "fake", "t.t") == "wss://example.org/mnt/media/fake/t.t"
+    assert media_url(base_of("http://[::1]:80/webhooks/fake/voice"), "fake", "t") == "ws://[::1]:80/media/fake/t"
 
 
 def test_a_public_address_may_leave_out_the_scheme() -> None:

@@ -9,9 +9,11 @@ from collections.abc import Callable
 import anyio
 import httpx
 
-from patter_core.carrier import CARRIER_API_VERSION, Admission, Carrier, MediaCodec, Rejection, WebhookRequest
+from patter_core.carrier import CARRIER_API_VERSION, Carrier, MediaCodec, Rejection, WebhookRequest
+from patter_core.control import Farewell, RecordingStatus
+from patter_core.cost import Cost
 from patter_core.errors import CarrierRequestFailed, WebhookRefused
-from patter_core.leg import Leg
+from patter_core.leg import AnsweredBy, Leg, Progress
 from patter_core.testing.conformance.calls import agent_ends, interruption, two_talks
 from patter_core.testing.conformance.codec import check_codec, check_codec_with
 from patter_core.testing.conformance.stage import Stage
@@ -105,14 +107,31 @@ class _NoDesk:
     def __init__(self) -> None:
         self.reached = False
 
-    async def announce(self, leg: Leg, verified_url: str) -> Admission | Rejection:
+    async def announce(self, leg: Leg, verified_url: str, ticket: str = "") -> Rejection:
         self.reached = True
         return Rejection(reason="rejected")
 
-    def webhook_url(self, carrier: str, webhook: str, verified_url: str) -> str:
-        return verified_url
+    async def after_stream(self, leg: Leg, verified_url: str, ticket: str = "") -> Farewell:
+        self.reached = True
+        return Farewell()
 
-    async def call_over(self, leg: Leg, reason: str) -> None:
+    async def progress(self, leg: Leg, progress: Progress, ticket: str = "") -> None:
+        self.reached = True
+
+    async def answered_by(self, leg: Leg, who: AnsweredBy, ticket: str = "") -> None:
+        self.reached = True
+
+    async def recording(self, leg: Leg, status: RecordingStatus, ticket: str = "") -> None:
+        self.reached = True
+
+    async def priced(self, leg: Leg, cost: Cost, ticket: str = "") -> None:
+        self.reached = True
+
+    def first_time(self, event_id: str) -> bool:
+        self.reached = True
+        return True
+
+    def forget(self, event_id: str) -> None:
         self.reached = True
 
 

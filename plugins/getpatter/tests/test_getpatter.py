@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpatter
 import patter_core
 import patter_elevenlabs
+import patter_telnyx
 import patter_twilio
 from getpatter.engines import elevenlabs as elevenlabs_engine
 from getpatter.providers.elevenlabs_convai import ElevenLabsConvAIAdapter
@@ -12,6 +13,7 @@ from getpatter.providers.elevenlabs_convai import ElevenLabsConvAIAdapter
 
 def test_the_front_page_has_what_the_quickstart_imports() -> None:
     assert getpatter.Patter is patter_core.Patter
+    assert getpatter.Telnyx is patter_telnyx.Telnyx
     assert getpatter.Twilio is patter_twilio.Twilio
     assert getpatter.ElevenLabsConvAI is patter_elevenlabs.ElevenLabsConvAI
 

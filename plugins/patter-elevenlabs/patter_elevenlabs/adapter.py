@@ -15,6 +15,7 @@ from patter_elevenlabs.config import Service
 from patter_elevenlabs.formats import audio_format, conversion_hint
 from patter_elevenlabs.opening import open_session
 from patter_elevenlabs.session import ConvAISession
+from patter_elevenlabs.tools import ClientTools, Toolbox
 
 if TYPE_CHECKING:  # loads numpy, which only a conversation that converts needs
     from patter_core.audio.transcode import Transcoder
@@ -33,6 +34,7 @@ class AdapterOptions(TypedDict, total=False):
     first_message: str
     use_signed_url: bool
     base_url: str
+    client_tools: ClientTools
 
 
 class ElevenLabsConvAIAdapter:
@@ -50,6 +52,7 @@ class ElevenLabsConvAIAdapter:
         first_message: overrides what the agent says first.
         use_signed_url: fetch a short-lived URL for the conversation, so that the socket itself carries no key.
         base_url: http(s)://host of a region, or of an emulator; from ELEVENLABS_BASE_URL if empty.
+        client_tools: functions, sync or async, that the agent may call: its client tools of the same names.
         output_audio_format: what `receive_events` gives, by the service's name: `pcm_16000`, `ulaw_8000`, …
         input_audio_format: what `send_audio` takes.
 
@@ -68,12 +71,14 @@ class ElevenLabsConvAIAdapter:
         first_message: str = "",
         use_signed_url: bool = False,
         base_url: str = "",
+        client_tools: ClientTools = (),
         output_audio_format: str = "pcm_16000",
         input_audio_format: str = "pcm_16000",
     ) -> None:
         self._service = Service.resolve(
             type(self).__name__, api_key=api_key, agent_id=agent_id, base_url=base_url, use_signed_url=use_signed_url
         )
+        self._toolbox = Toolbox(type(self).__name__, client_tools)
         self.agent_id = self._service.agent_id
         self.base_url = self._service.base_url
         self.use_signed_url = use_signed_url
@@ -128,7 +133,7 @@ class ElevenLabsConvAIAdapter:
         if self._session is not None:
             raise EngineError("The adapter is connected already.", remedy="Close it first, or make a second adapter.")
         initiation = wire.initiation(voice=self.voice_id, language=self.language, first_message=self.first_message)
-        session = await open_session(self._service, initiation)
+        session = await open_session(self._service, initiation, toolbox=self._toolbox)
         agent, wanted = (session.input_format, session.output_format), (self.input_format, self.output_format)
         if hint := conversion_hint(agent, wanted):
             _logger.warning(hint)
@@ -170,6 +175,26 @@ class ElevenLabsConvAIAdapter:
         """
         events = self.session.events()
         return events if self._outbound is None else _converted(events, self._outbound)
+
+    def add_context(self, text: str) -> None:
+        """Tell the agent something, without making it speak.
+
+        Raises:
+            EngineError: not connected; so too the three below.
+        """
+        self.session.add_context(text)
+
+    def send_user_message(self, text: str) -> None:
+        """Say something in the user's place, as text: the agent answers it."""
+        self.session.send_user_message(text)
+
+    def user_activity(self) -> None:
+        """Tell the agent that the user is there, so that it does not prompt him."""
+        self.session.user_activity()
+
+    def send_feedback(self, *, like: bool, turn: str = "") -> None:
+        """Rate what the agent said in that turn, as told by `TranscriptOutput`, or in its latest."""
+        self.session.send_feedback(like=like, turn=turn)
 
     async def close(self) -> None:
         """End the conversation; again and at any time."""

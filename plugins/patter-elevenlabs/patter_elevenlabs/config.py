@@ -70,6 +70,11 @@ class Service:
         return f"{self.base_url}{_PATH}/get-signed-url?agent_id={quote(self.agent_id, safe='')}"
 
     @property
+    def agent_url(self) -> str:
+        """Where the agent's configuration is read and changed."""
+        return f"{self.base_url}/v1/convai/agents/{quote(self.agent_id, safe='')}"
+
+    @property
     def headers(self) -> Mapping[str, str]:
         """What proves who asks. Secret."""
         return {"xi-api-key": self.api_key}

@@ -1,36 +1,80 @@
-"""What a close code of the service means: a table. Source: the vendor's schemas and SDKs, and reports by its users."""
+"""What a close code of the service means: a table. Source: the vendor's schemas and SDKs, and reports by its users.
+
+Each ending has its type, and each type may be handled in its own way:
+
+| ending | |
+|---|---|
+| the agent ended it, or its time was up | None: events end without an error |
+| refused: what was sent, who asks, a field | `EngineRefused` |
+| the quota is used up | `EngineQuotaExceeded` |
+| the service or its language model failed | `EngineFailed` |
+| the connection broke; nobody spoke; anything else | `EngineLost` |
+
+`retry` of the error says whether a new conversation may succeed; there is no going on with the old one.
+"""
 
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
-from patter_core.errors import EngineError, EngineLost, EngineRefused
+from patter_core.errors import EngineError, EngineFailed, EngineLost, EngineQuotaExceeded, EngineRefused
 
 __all__ = ["ending"]
 
-_SETTINGS = "in the agent's ElevenLabs dashboard under Security, Overrides"
+
+class _Ending(NamedTuple):
+    kind: type[EngineError]
+    retry: bool
+    problem: str
+    remedy: str = ""
+
+
 _OVERRIDE = re.compile(r"[Oo]verride for field '([\w.]{1,60})'")
 
-# Code 1002 is a bag: the reason decides. The first words that are found in it count.
-_OPERATIONAL: tuple[tuple[tuple[str, ...], type[EngineError], bool, str], ...] = (
-    (("quota", "credit", "limit"), EngineRefused, False, "The ElevenLabs quota is used up."),
-    (("no user", "inactiv", "silence"), EngineLost, False, "ElevenLabs ended a conversation in which nobody spoke."),
-    (("llm", "timeout", "timed out"), EngineLost, True, "The agent's language model did not answer."),
+# Code 1002 is a bag: the reason decides. The first row with words that are found in it counts.
+_OPERATIONAL: tuple[tuple[tuple[str, ...], _Ending], ...] = (
+    (
+        ("quota", "credit", "limit"),
+        _Ending(
+            EngineQuotaExceeded,
+            False,
+            "The ElevenLabs quota is used up.",
+            "See Subscription in the ElevenLabs dashboard.",
+        ),
+    ),
+    (
+        ("no user", "inactiv", "silence"),
+        _Ending(EngineLost, False, "ElevenLabs ended a conversation in which nobody spoke."),
+    ),
+    (
+        ("llm", "timeout", "timed out"),
+        _Ending(EngineFailed, True, "The agent's language model did not answer."),
+    ),
 )
 
-_CODES: dict[int, tuple[type[EngineError], bool, str, str]] = {
-    1002: (EngineLost, False, "ElevenLabs could not go on with the conversation.", "See the agent's configuration."),
-    1006: (EngineLost, True, "The connection to ElevenLabs broke.", ""),
-    1008: (EngineRefused, False, "ElevenLabs refused what was sent.", "See the agent's configuration and variables."),
-    1009: (EngineRefused, False, "ElevenLabs found a message too large.", ""),
-    1011: (EngineLost, True, "ElevenLabs had an internal error.", ""),
-    3000: (
+_CODES = {
+    1002: _Ending(
+        EngineFailed, False, "ElevenLabs could not go on with the conversation.", "See the agent's configuration."
+    ),
+    1006: _Ending(EngineLost, True, "The connection to ElevenLabs broke."),
+    1008: _Ending(
+        EngineRefused,
+        False,
+        "ElevenLabs refused what was sent.",
+        "See the agent's dynamic variables, and what its Security settings allow.",
+    ),
+    1009: _Ending(EngineRefused, False, "ElevenLabs found a message too large."),
+    1011: _Ending(EngineFailed, True, "ElevenLabs had an internal error."),
+    3000: _Ending(
         EngineRefused,
         False,
         "ElevenLabs does not let this key talk to this agent.",
         "Check ELEVENLABS_API_KEY, its permission convai_write, ELEVENLABS_AGENT_ID, and that both are of one region.",
     ),
 }
+
+_OTHER = _Ending(EngineLost, True, "ElevenLabs ended the conversation.")
 
 
 def ending(code: int, reason: str) -> EngineError | None:
@@ -42,17 +86,22 @@ def ending(code: int, reason: str) -> EngineError | None:
     """
     if code == 1000:
         return None
+    found = _find(code, reason)
     got = f"code {code}" + (f" ({reason})" if reason else "")
+    return found.kind(found.problem, retry=found.retry, got=got, remedy=found.remedy)
+
+
+def _find(code: int, reason: str) -> _Ending:
     if code == 1008 and (refused := _OVERRIDE.search(reason)):
-        return EngineRefused(
+        return _Ending(
+            EngineRefused,
+            False,
             f"The agent does not allow the override of {refused[1]}.",
-            got=got,
-            remedy=f"Allow it {_SETTINGS}, or do not set it.",
+            "Allow it in the agent's ElevenLabs dashboard under Security, Overrides, or do not set it.",
         )
     if code == 1002:
         said = reason.lower()
-        for words, kind, retry, problem in _OPERATIONAL:
+        for words, found in _OPERATIONAL:
             if any(word in said for word in words):
-                return kind(problem, retry=retry, got=got)
-    kind, retry, problem, remedy = _CODES.get(code, (EngineLost, True, "ElevenLabs ended the conversation.", ""))
-    return kind(problem, retry=retry, got=got, remedy=remedy)
+                return found
+    return _CODES.get(code, _OTHER)

@@ -12,6 +12,7 @@ from patter_elevenlabs import wire
 from patter_elevenlabs.config import Service, check_variables
 from patter_elevenlabs.formats import conversion_hint
 from patter_elevenlabs.opening import open_session
+from patter_elevenlabs.tools import ClientTools, Toolbox
 
 __all__ = ["ElevenLabsConvAI"]
 
@@ -49,11 +50,23 @@ class ElevenLabsConvAI(Engine):
     custom_llm_extra_body: Mapping[str, object] = dataclasses.field(default_factory=dict, repr=False)
     use_signed_url: bool = False
     """Fetch a short-lived URL for each conversation, so that the socket itself carries no key."""
+    client_tools: ClientTools = dataclasses.field(default=(), repr=False)
+    """Functions, sync or async, that the agent may call: its client tools of the same names."""
+    client_tool_timeout: float = 10.0
+    """Seconds until a tool that has not answered is given up and the agent told so; less than its own limit."""
+    dtmf_as_message: bool = False
+    """Give the agent a key that the caller presses as something that the caller says, so that it answers, instead of
+    as something to know."""
 
     name: ClassVar[str] = "elevenlabs"
     emulator: ClassVar[str] = "patter_elevenlabs.testing:ElevenLabsEmulator"
+    tools_hint: ClassVar[str] = (
+        "Make it a client tool of the agent in the ElevenLabs dashboard, and give its function to "
+        "ElevenLabsConvAI(client_tools=[…])."
+    )
 
     _service: Service = dataclasses.field(init=False, repr=False)
+    _toolbox: Toolbox = dataclasses.field(init=False, repr=False)
     _said: set[str] = dataclasses.field(init=False, repr=False, default_factory=set)
 
     def __post_init__(self) -> None:
@@ -69,9 +82,15 @@ class ElevenLabsConvAI(Engine):
         for name in ("api_key", "agent_id", "base_url"):
             object.__setattr__(self, name, getattr(service, name))
         object.__setattr__(self, "_service", service)
+        object.__setattr__(self, "_toolbox", Toolbox(owner, self.client_tools, self.client_tool_timeout))
 
     async def open(self, setup: ConversationSetup) -> EngineSession:
-        session = await open_session(self._service, self._initiation(setup))
+        session = await open_session(
+            self._service,
+            self._initiation(setup),
+            toolbox=self._toolbox,
+            dtmf_as_message=self.dtmf_as_message,
+        )
         wanted = setup.preferred_format
         if hint := conversion_hint((session.input_format, session.output_format), (wanted, wanted)):
             self._say_once(logging.WARNING, hint)

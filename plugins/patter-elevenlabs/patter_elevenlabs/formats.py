@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from patter_core.audio import AudioFormat, Encoding
+from patter_core.audio import ULAW_8000, AudioFormat, Encoding
 from patter_core.errors import ConfigurationError
 
 __all__ = ["FORMATS", "audio_format", "conversion_hint"]
@@ -43,4 +43,6 @@ def conversion_hint(agent: tuple[AudioFormat, AudioFormat], wanted: tuple[AudioF
             f" To save that, set the agent's input format (under Advanced) to {wanted[0]} and its output format "
             f"(under Voice) to {wanted[1]} in the ElevenLabs dashboard; ulaw_8000 is called μ-law 8000 Hz there."
         )
+    if wanted == (ULAW_8000, ULAW_8000):
+        hint += " `patter elevenlabs agent AGENT_ID --set-ulaw` does both."
     return hint

@@ -12,6 +12,7 @@ from patter_elevenlabs.endings import ending
 from patter_elevenlabs.formats import audio_format
 from patter_elevenlabs.rest import signed_url
 from patter_elevenlabs.session import ConvAISession
+from patter_elevenlabs.tools import Toolbox
 
 __all__ = ["METADATA_TIMEOUT", "open_session"]
 
@@ -20,9 +21,21 @@ METADATA_TIMEOUT = 10.0
 
 
 async def open_session(
-    service: Service, initiation: wire.Initiation, *, metadata_timeout: float = METADATA_TIMEOUT
+    service: Service,
+    initiation: wire.Initiation,
+    *,
+    toolbox: Toolbox | None = None,
+    dtmf_as_message: bool = False,
+    metadata_timeout: float = METADATA_TIMEOUT,
 ) -> ConvAISession:
     """Open a conversation, and return when the agent is ready for audio. Cancelling it leaves nothing open.
+
+    Args:
+        service: where, and who asks.
+        initiation: the first message.
+        toolbox: what the agent may call.
+        dtmf_as_message: are keys that the caller presses something that he says, or something for the agent to know?
+        metadata_timeout: in s.
 
     Raises:
         EngineRefused: the service said no: to the key, the agent, an option; or the agent's format is none we know.
@@ -43,6 +56,8 @@ async def open_session(
             conversation_id=metadata.conversation_id,
             input_format=audio_format(metadata.user_input_audio_format),
             output_format=audio_format(metadata.agent_output_audio_format),
+            toolbox=toolbox or Toolbox(),
+            dtmf_as_message=dtmf_as_message,
         )
     except ConfigurationError as error:
         await socket.aclose()

@@ -1,51 +1,122 @@
-"""The few REST calls that a conversation needs."""
+"""The few REST calls that a conversation and its agent need.
+
+Each raises, on top of what it names itself:
+
+* `EngineRefused`: the key or the agent is not known, or may not; `status` says which.
+* `EngineTimeout`: no answer in time.
+* `EngineError`: no connection, or an answer that makes no sense.
+"""
 
 from __future__ import annotations
+
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from patter_core.errors import EngineError, EngineRefused, EngineTimeout
 from patter_elevenlabs.config import Service
+from patter_elevenlabs.wire.agent import (
+    AgentChange,
+    AgentConfig,
+    AgentRecord,
+    AsrConfig,
+    ConversationConfig,
+    OverrideSettings,
+    PlatformSettings,
+    TtsConfig,
+    allowed_paths,
+)
 
-__all__ = ["signed_url"]
+__all__ = ["AgentSettings", "agent_settings", "set_formats", "signed_url"]
+
+_Answer = TypeVar("_Answer")
+
+_REFUSALS = {
+    401: "Check ELEVENLABS_API_KEY, and that it has the permission {permission}.",
+    403: "Give the key the permission {permission}.",
+    404: "Check ELEVENLABS_AGENT_ID, and that the agent is of the same region as base_url.",
+    422: "Check ELEVENLABS_AGENT_ID.",
+    429: "Try again later: too many requests at once.",
+}
+
+
+class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a phone call needs to know of an agent's configuration."""
+
+    name: str
+    input_format: str
+    """By the service's name; "" where the service tells none."""
+    output_format: str
+    client_events: tuple[str, ...]
+    allowed_overrides: tuple[str, ...]
+    """Dotted paths, as an initiation writes them: `agent.first_message`, `tts.voice_id`."""
+
+
+async def signed_url(service: Service, *, timeout: float = 10.0) -> str:  # noqa: ASYNC109 - handed to the HTTP client
+    """Fetch a URL that opens one conversation within 15 minutes. It is a secret, and opaque."""
+    request = _Request("GET", service.signed_url_url, "a signed URL", "convai_write")
+    return (await _ask(service, request, _SignedUrl, timeout)).signed_url
+
+
+async def agent_settings(service: Service, *, timeout: float = 10.0) -> AgentSettings:  # noqa: ASYNC109 - as above
+    """Read the agent's configuration."""
+    request = _Request("GET", service.agent_url, "the agent", "convai_read")
+    agent = await _ask(service, request, AgentRecord, timeout)
+    config = agent.conversation_config or AgentConfig()
+    overrides = (agent.platform_settings or PlatformSettings()).overrides or OverrideSettings()
+    return AgentSettings(
+        name=agent.name or "",
+        input_format=(config.asr or AsrConfig()).user_input_audio_format or "",
+        output_format=(config.tts or TtsConfig()).agent_output_audio_format or "",
+        client_events=tuple((config.conversation or ConversationConfig()).client_events or ()),
+        allowed_overrides=tuple(sorted(allowed_paths(overrides.conversation_config_override or {}))),
+    )
+
+
+async def set_formats(service: Service, name: str, *, timeout: float = 10.0) -> None:  # noqa: ASYNC109 - as above
+    """Change the agent's configuration: from its next conversation on it hears and speaks the format of that name."""
+    config = AgentConfig(asr=AsrConfig(name), tts=TtsConfig(name))
+    request = _Request(
+        "PATCH", service.agent_url, "the change", "convai_write", msgspec.json.encode(AgentChange(config))
+    )
+    await _ask(service, request, AgentRecord, timeout)
 
 
 class _SignedUrl(msgspec.Struct):
     signed_url: str
 
 
-_REFUSALS = {
-    401: "Check ELEVENLABS_API_KEY and its permission convai_write.",
-    404: "Check ELEVENLABS_AGENT_ID, and that the agent is of the same region as base_url.",
-}
+class _Request(NamedTuple):
+    method: str
+    url: str
+    thing: str
+    """What is asked for, as errors call it."""
+    permission: str
+    """What the key must be allowed."""
+    body: bytes | None = None
 
 
-async def signed_url(service: Service, *, timeout: float = 10.0) -> str:  # noqa: ASYNC109 - handed to the HTTP client
-    """Fetch a URL that opens one conversation within 15 minutes. It is a secret, and opaque.
+async def _ask(service: Service, request: _Request, kind: type[_Answer], timeout: float) -> _Answer:  # noqa: ASYNC109
+    import httpx  # noqa: PLC0415 - only those who use the REST interface pay for an HTTP client
 
-    Raises:
-        EngineRefused: the key or the agent is not known; `status` says which.
-        EngineTimeout: no answer in time.
-        EngineError: no connection, or an answer that makes no sense.
-    """
-    import httpx  # noqa: PLC0415 - only those who use signed URLs pay for an HTTP client
-
+    headers = {**service.headers, "content-type": "application/json"} if request.body else service.headers
     try:
         async with httpx.AsyncClient(timeout=timeout) as client:
-            answer = await client.get(service.signed_url_url, headers=service.headers)
+            answer = await client.request(request.method, request.url, headers=headers, content=request.body)
     except httpx.TimeoutException:
-        raise EngineTimeout("ElevenLabs gave no signed URL in time.", retry=True) from None
+        raise EngineTimeout(f"ElevenLabs did not answer a request for {request.thing} in time.", retry=True) from None
     except httpx.HTTPError as error:
         raise EngineError("ElevenLabs cannot be reached.", retry=True, got=type(error).__name__) from None
-    if answer.status_code != 200:
+    status = answer.status_code
+    if status != 200:
         raise EngineRefused(
-            "ElevenLabs refused a signed URL.",
-            status=answer.status_code,
-            retry=answer.status_code >= 500,
-            got=f"HTTP status {answer.status_code}",
-            remedy=_REFUSALS.get(answer.status_code, ""),
+            f"ElevenLabs refused {request.thing}.",
+            status=status,
+            retry=status >= 500 or status == 429,
+            got=f"HTTP status {status}",
+            remedy=_REFUSALS.get(status, "").format(permission=request.permission),
         )
     try:
-        return msgspec.json.decode(answer.content, type=_SignedUrl).signed_url
+        return msgspec.json.decode(answer.content, type=kind)
     except (msgspec.DecodeError, UnicodeError):
-        raise EngineError("ElevenLabs answered without a signed URL.", retry=True) from None
+        raise EngineError(f"ElevenLabs answered without {request.thing}.", retry=True) from None

@@ -17,6 +17,8 @@ from patter_core.websocket import EngineSocket
 from patter_elevenlabs import wire
 from patter_elevenlabs.endings import ending
 from patter_elevenlabs.inbox import Inbox
+from patter_elevenlabs.toolrunner import ToolRunner
+from patter_elevenlabs.tools import Toolbox
 from patter_elevenlabs.turns import Turns
 
 __all__ = ["ConvAISession"]
@@ -39,12 +41,16 @@ class ConvAISession(EngineSession):
         conversation_id: str,
         input_format: AudioFormat,
         output_format: AudioFormat,
+        toolbox: Toolbox,
+        dtmf_as_message: bool = False,
     ) -> None:
         self._socket = socket
         self._decoder = decoder
         self._conversation_id = conversation_id
         self._input_format = input_format
         self._output_format = output_format
+        self._tools = ToolRunner(toolbox, socket.send)
+        self._dtmf_as_message = dtmf_as_message
         self._turns = Turns()
         self._inbox = Inbox(self._turns.is_void)
         self._loop = asyncio.get_running_loop()
@@ -84,7 +90,10 @@ class ConvAISession(EngineSession):
         return self._inbox
 
     def send_dtmf(self, digit: str) -> None:
-        self.add_context(f"The caller pressed the key {digit} on the phone.")
+        if self._dtmf_as_message:
+            self.send_user_message(digit)
+        else:
+            self.add_context(f"The caller pressed the key {digit} on the phone.")
 
     def add_context(self, text: str) -> None:
         self._send(wire.ContextualUpdate(text=text))
@@ -97,12 +106,20 @@ class ConvAISession(EngineSession):
         """Tell the agent that the user is there, so that it does not prompt him."""
         self._send(wire.UserActivity())
 
+    def send_feedback(self, *, like: bool, turn: str = "") -> None:
+        """Rate what the agent said in that turn, as told by `TranscriptOutput`, or in its latest, if there is one."""
+        turn = turn or self._turns.latest
+        if turn:
+            event_id = int(turn) if turn.isdecimal() else turn
+            self._send(wire.Feedback(event_id=event_id, score="like" if like else "dislike"))
+
     async def aclose(self) -> None:
         self._inbox.end()
         self._reader.cancel()
         with anyio.CancelScope(shield=True):
             await asyncio.wait((self._reader,))
         await self._socket.aclose()
+        await self._tools.aclose()
 
     # --- what arrives ----------------------------------------------------------------------------------------------
 
@@ -143,7 +160,7 @@ class ConvAISession(EngineSession):
             case wire.Correction(event=really):
                 self._tell(self._turns.correction(really.text, really.original, number(really.event_id)))
             case wire.ToolCall(event=call):
-                self._answer(call)
+                self._tools.start(call)
             case wire.Error() as error:
                 self._inbox.put(EngineTrouble(error.text, error.label))
             case _:  # metadata again, or what is passed over
@@ -165,12 +182,6 @@ class ConvAISession(EngineSession):
             self._tell(before)
             self._watch_silence()
         self._inbox.put(chunk, number)
-
-    def _answer(self, call: wire.ToolCallEvent) -> None:
-        """A tool that nobody offers is answered too, or the agent would wait for it."""
-        if call.expects_response:
-            result = f"There is no client tool {call.tool_name}."
-            self._send(wire.ToolResult(tool_call_id=call.tool_call_id, result=result, is_error=True))
 
     # --- means -----------------------------------------------------------------------------------------------------
 

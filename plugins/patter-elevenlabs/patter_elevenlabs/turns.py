@@ -40,6 +40,11 @@ class Turns:
         self._void_below: int | None = None
 
     @property
+    def latest(self) -> str:
+        """The id of the turn whose text came last; "" if none did."""
+        return _turn(self._text_id)
+
+    @property
     def due(self) -> float | None:
         """When `elapsed` next has something to find out; None while the agent is silent."""
         return self._latest + SILENCE if self._speaking else None

@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import array
 import base64
+import itertools
 import math
 
 import anyio
 import pytest
 
-from patter_core.audio import AudioChunk
+from patter_core.audio import ULAW_8000, AudioChunk, AudioFormat, Encoding
+from patter_core.audio.transcode import transcode
 from patter_core.errors import AudioError, ConfigurationError, EngineError, EngineLost
 from patter_elevenlabs import ElevenLabsConvAIAdapter, wire
+from patter_elevenlabs.formats import FORMATS, audio_format
 from patter_elevenlabs.testing import Behaviour, Conversation, ElevenLabsEmulator
 
 pytestmark = pytest.mark.anyio
@@ -18,6 +21,12 @@ pytestmark = pytest.mark.anyio
 def tone(milliseconds: int, rate: int) -> bytes:
     count = rate * milliseconds // 1000
     return array.array("h", (int(8000 * math.sin(math.tau * 440 * n / rate)) for n in range(count))).tobytes()
+
+
+def recorded_frequency(ulaw: bytes) -> float:
+    """Of a tone, from how often it rises through zero; its edges, where a filter settles, are left out."""
+    samples = array.array("h", transcode(ulaw, ULAW_8000, AudioFormat(Encoding.PCM16, 8000)))[400:-400]
+    return sum(a < 0 <= b for a, b in itertools.pairwise(samples)) * 8000 / len(samples)
 
 
 def audio(data: bytes, event_id: int = 1) -> wire.Audio:
@@ -131,6 +140,64 @@ async def test_where_the_agent_speaks_another_format_audio_is_converted_both_way
             await talk.until(lambda: len(talk.heard) >= 20 * 640 - 320)
     assert abs(len(heard) - 4800) <= 16
     assert set(talk.heard) == {0}
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS))
+async def test_every_format_that_an_agent_can_have_is_handled_both_ways(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    agent_format = audio_format(name)
+    speech = transcode(tone(400, 8000), AudioFormat(Encoding.PCM16, 8000), agent_format)
+
+    async def agent(talk: Conversation) -> None:
+        await talk.send(audio(speech))
+        await talk.until(lambda: len(talk.heard) >= agent_format.size(380))
+        await talk.close(1000)
+
+    heard = bytearray()
+    async with ElevenLabsEmulator(Behaviour(agent=agent, input_format=name, output_format=name)) as emulator:
+        adapter = ElevenLabsConvAIAdapter.for_twilio(emulator.api_key, emulator.agent_id, base_url=emulator.base_url)
+        async with adapter:
+            for _ in range(20):
+                adapter.send_audio(b"\xff" * 160)
+            with anyio.fail_after(5):
+                async for event in adapter.receive_events():
+                    heard += event.data if isinstance(event, AudioChunk) else b""
+    assert abs(len(heard) - 3200) <= 16
+    assert recorded_frequency(bytes(heard)) == pytest.approx(440, abs=10)
+    assert set(emulator.conversations[0].heard) <= {0, 0xFF}
+    assert [record.message.count("--set-ulaw") for record in caplog.records] == [1] * (name != "ulaw_8000")
+
+
+async def test_the_text_side_and_tools() -> None:
+    def capital(country: str) -> str:
+        return {"Italy": "Rome"}[country]
+
+    results: list[wire.ToolResult] = []
+
+    async def agent(talk: Conversation) -> None:
+        await talk.send(wire.AgentResponse(wire.AgentResponseEvent(text="Hello", event_id=4)))
+        results.append(await talk.call_tool("capital", {"country": "Italy"}))
+        await talk.until(lambda: wire.Feedback(event_id=4, score="like") in talk.messages)
+        await talk.close(1000)
+
+    async with ElevenLabsEmulator(Behaviour(agent=agent, ping_interval=60)) as emulator:
+        adapter = ElevenLabsConvAIAdapter(
+            emulator.api_key, emulator.agent_id, base_url=emulator.base_url, client_tools=[capital]
+        )
+        async with adapter:
+            with anyio.fail_after(5):
+                async for kind, _ in adapter.receive_events():
+                    if kind == "transcript_output":
+                        adapter.add_context("It rains.")
+                        adapter.send_user_message("Hi")
+                        adapter.user_activity()
+                        adapter.send_feedback(like=True)
+        texts = emulator.conversations[0].messages
+    assert results == [wire.ToolResult(tool_call_id="call_0", result="Rome", is_error=False)]
+    assert wire.ContextualUpdate(text="It rains.") in texts
+    assert wire.UserMessage(text="Hi") in texts
+    assert wire.UserActivity() in texts
 
 
 async def test_the_two_directions_may_differ() -> None:

@@ -21,11 +21,8 @@ class Line:
         self.sent: list[wire.ServerMessage] = []
         self.closed: list[tuple[int, str]] = []
 
-    async def send(self, text: str) -> None:
+    async def send(self, text: str | bytes) -> None:
         self.sent.append(_decode.decode(text))
-
-    async def send_bytes(self, data: bytes) -> None:
-        raise AssertionError(data)
 
     async def close(self, code: int, reason: str) -> None:
         self.closed.append((code, reason))
@@ -33,7 +30,7 @@ class Line:
 
 def conversation(line: Line, *, pace: float = 1000.0) -> Conversation:
     return Conversation(
-        ConversationSocket(line.send, line.send_bytes, line.close),
+        ConversationSocket(line.send, line.close),
         conversation_id="conv_1",
         input_format=ULAW_8000,
         output_format=ULAW_8000,
@@ -78,6 +75,34 @@ async def test_an_interruption_stops_the_speech_and_tells_what_was_heard_of_it()
     assert correction.event.text == "…"
     await talk.say("Sorry", b"\xff")
     assert list(talk.said) == [1, 2]
+
+
+async def test_a_tool_call_waits_for_its_result() -> None:
+    line = Line()
+    talk = conversation(line)
+    results: list[wire.ToolResult] = []
+
+    async def ask() -> None:
+        results.append(await talk.call_tool("weather", {"city": "Rome"}))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask)
+        await anyio.wait_all_tasks_blocked()
+        assert not results
+        talk.note(wire.ToolResult(tool_call_id="call_0", result="sun", is_error=False))
+    (call,) = line.sent
+    assert isinstance(call, wire.ToolCall)
+    assert msgspec.json.decode(call.event.parameters) == {"city": "Rome"}
+    assert [result.result for result in results] == ["sun"]
+
+
+async def test_it_can_be_broken_off_without_a_close_frame() -> None:
+    line = Line()
+    talk = conversation(line)
+    with pytest.raises(ConversationOver):
+        talk.abort()
+    assert (talk.close_code, talk.closed_by) == (1006, "service")
+    assert not line.closed
 
 
 async def test_nothing_can_be_said_after_the_end() -> None:

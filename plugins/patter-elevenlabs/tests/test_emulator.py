@@ -52,6 +52,12 @@ async def test_strangers_are_closed_with_3000(agent_id: str, key: str) -> None:
         assert (await closed(client))[0] == 3000
 
 
+async def test_a_public_agent_talks_to_whoever_knows_its_id() -> None:
+    async with ElevenLabsEmulator(Behaviour(agent=silent, private=False)) as emulator, dial(emulator, key="") as client:
+        await client.send(INIT)
+        assert "metadata" in str(await client.recv())
+
+
 async def test_an_assertion_in_a_script_fails_the_test_that_runs_it() -> None:
     async def agent(_: Conversation) -> None:
         raise AssertionError("This is told.")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from patter_core.errors import EngineError, EngineLost, EngineRefused
+from patter_core.errors import EngineError, EngineFailed, EngineLost, EngineQuotaExceeded, EngineRefused
 from patter_elevenlabs.endings import ending
 
 
@@ -13,14 +13,14 @@ def test_the_agent_ended_it() -> None:
 @pytest.mark.parametrize(
     ("code", "reason", "kind", "retry"),
     [
-        (1002, "LLM cascade timeout", EngineLost, True),
-        (1002, "Quota exceeded", EngineRefused, False),
+        (1002, "LLM cascade timeout", EngineFailed, True),
+        (1002, "Quota exceeded", EngineQuotaExceeded, False),
         (1002, "No user input for 60 s", EngineLost, False),
-        (1002, "", EngineLost, False),
+        (1002, "", EngineFailed, False),
         (1006, "", EngineLost, True),
         (1008, "Missing dynamic variable", EngineRefused, False),
         (1009, "", EngineRefused, False),
-        (1011, "", EngineLost, True),
+        (1011, "", EngineFailed, True),
         (3000, "", EngineRefused, False),
         (4321, "new", EngineLost, True),
     ],

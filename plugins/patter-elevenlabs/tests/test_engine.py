@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import logging
 
+import anyio
 import pytest
 
+from patter_core import Patter, Registry
 from patter_core.audio import PCM16_16000, ULAW_8000, AudioFormat
 from patter_core.engine import ConversationSetup, Engine
 from patter_core.errors import ConfigurationError
 from patter_core.leg import Leg
+from patter_core.testing.fakes import FakeCarrier
 from patter_elevenlabs import ElevenLabsConvAI, wire
-from patter_elevenlabs.testing import Behaviour, ElevenLabsEmulator
+from patter_elevenlabs.testing import Behaviour, Conversation, ElevenLabsEmulator
 
 pytestmark = pytest.mark.anyio
 
@@ -64,6 +67,48 @@ def test_no_secret_is_in_the_repr() -> None:
     )
     assert "secret" not in repr(engine)
     assert "agent_1" in repr(engine)
+
+
+def test_tools_that_cannot_be_right_are_refused_when_the_engine_is_made() -> None:
+    with pytest.raises(ConfigurationError, match=r"ElevenLabsConvAI\(client_tools=…\)"):
+        ElevenLabsConvAI("sk", "agent_1", client_tools=[lambda *things: things])
+    with pytest.raises(ConfigurationError, match=r"ElevenLabsConvAI\(client_tool_timeout=…\)"):
+        ElevenLabsConvAI("sk", "agent_1", client_tool_timeout=0)
+
+
+async def test_the_agent_calls_tools_and_gets_keys_as_the_user_wants() -> None:
+    def double(number: int) -> int:
+        return 2 * number
+
+    results: list[wire.ToolResult] = []
+
+    async def agent(talk: Conversation) -> None:
+        results.append(await talk.call_tool("double", {"number": 0}))
+        await talk.until(lambda: wire.UserMessage(text="#") in talk.messages)
+        await talk.close(1000)
+
+    async with ElevenLabsEmulator(Behaviour(agent=agent)) as emulator:
+        engine = ElevenLabsConvAI(
+            emulator.api_key,
+            emulator.agent_id,
+            base_url=emulator.base_url,
+            client_tools=[double],
+            dtmf_as_message=True,
+        )
+        session = await engine.open(setup())
+        session.send_dtmf("#")
+        with anyio.fail_after(5):
+            assert [item async for item in session.events()] == []
+        await session.aclose()
+    assert results == [wire.ToolResult(tool_call_id="call_0", result="0", is_error=False)]
+
+
+def test_tools_of_an_agent_are_ignored_with_a_warning_that_says_where_they_go(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    phone = Patter(carrier=FakeCarrier(), registry=Registry())
+    phone.agent(engine=ElevenLabsConvAI("sk", "agent_1"), tools=[print])
+    assert "client_tools" in caplog.text
 
 
 def test_reserved_variables_are_refused() -> None:

@@ -4,6 +4,7 @@ import contextlib
 import json
 
 import anyio
+import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -54,6 +55,8 @@ async def test_metadata_follows_the_initiation() -> None:
         b"\x00\x01",
         '{"user_audio_chunk":"***"}',
         '{"type":"pong","event_id":99}',
+        '{"type":"feedback","event_id":1,"score":"meh"}',
+        '{"type":"client_tool_result","tool_call_id":"never called","result":"","is_error":false}',
         INIT,
     ],
 )
@@ -74,6 +77,80 @@ async def test_the_initiation_must_come_first_and_in_time() -> None:
             assert (await closed(client))[0] == 1008
         async with dial(emulator) as client:
             assert (await closed(client))[0] == 1008
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        '"user_id":""',
+        '"user_id":null',
+        '"conversation_config_override":null',
+        '"conversation_config_override":{"agent":{"language":""}}',
+        '"conversation_config_override":{"agent":{"prompt":{"prompt":null}}}',
+        '"dynamic_variables":{"system__time":"now"}',
+        '"dynamic_variables":{"a":{"b":1}}',
+    ],
+)
+async def test_an_initiation_with_empty_or_reserved_fields_is_refused(fields: str) -> None:
+    async with ElevenLabsEmulator(Behaviour(agent=silent)) as emulator, dial(emulator) as client:
+        await client.send(f'{{"type":"conversation_initiation_client_data",{fields}}}')
+        assert (await closed(client))[0] == 1008
+
+
+async def test_variables_that_the_agent_needs_are_asked_for_after_the_metadata() -> None:
+    behaviour = Behaviour(agent=silent, required_variables=frozenset({"name", "visits"}))
+    async with ElevenLabsEmulator(behaviour) as emulator, dial(emulator) as client:
+        await client.send(wire.encode(wire.initiation(variables={"visits": 0})).decode())
+        assert json.loads(await client.recv())["type"] == "conversation_initiation_metadata"
+        assert await closed(client) == (1008, "Missing required dynamic variables: name")
+
+
+async def test_the_queue_is_told_before_the_metadata() -> None:
+    behaviour = Behaviour(agent=silent, queue_positions=(2, 1))
+    async with ElevenLabsEmulator(behaviour) as emulator, dial(emulator) as client:
+        await client.send(INIT)
+        kinds = [json.loads(await client.recv())["type"] for _ in range(3)]
+    assert kinds == ["queue_status", "queue_status", "conversation_initiation_metadata"]
+
+
+async def test_a_frame_of_more_than_16_mebibytes_closes_with_1009() -> None:
+    async with ElevenLabsEmulator(Behaviour(agent=silent)) as emulator, dial(emulator) as client:
+        await client.send(INIT)
+        await client.recv()
+        with contextlib.suppress(ConnectionClosed):
+            await client.send(" " * (16 * 2**20 + 1))
+        assert (await closed(client))[0] == 1009
+
+
+async def test_it_can_be_made_to_stop_reading_and_to_go_on() -> None:
+    async def agent(talk: Conversation) -> None:
+        talk.stop_reading()
+        await talk.send(wire.Error(message="stopped"))
+
+    async with ElevenLabsEmulator(Behaviour(agent=agent, ping_interval=60)) as emulator, dial(emulator) as client:
+        await client.send(INIT)
+        while "stopped" not in str(await client.recv()):
+            pass
+        talk = await emulator.conversation()
+        for text in ("one", "two", "three"):
+            await client.send(json.dumps({"type": "user_message", "text": text}))
+        async with httpx.AsyncClient() as http:  # the service is alive, and has had its chance to read
+            await http.get(f"{emulator.base_url}/v1/convai/agents/{emulator.agent_id}")
+        assert wire.UserMessage(text="three") not in talk.messages
+        talk.go_on_reading()
+        with anyio.fail_after(5):
+            await talk.until(lambda: wire.UserMessage(text="three") in talk.messages)
+
+
+async def test_it_can_break_the_connection() -> None:
+    async def agent(talk: Conversation) -> None:
+        talk.abort()
+
+    async with ElevenLabsEmulator(Behaviour(agent=agent)) as emulator, dial(emulator) as client:
+        await client.send(INIT)
+        assert await closed(client) == (1006, "")
+        talk = await emulator.conversation()
+        assert (talk.close_code, talk.closed_by) == (1006, "service")
 
 
 async def test_audio_before_the_metadata_is_refused() -> None:

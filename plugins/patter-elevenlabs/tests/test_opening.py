@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import logging
+
 import anyio
 import pytest
 
@@ -35,6 +37,43 @@ async def test_a_signed_url_that_came_too_late_is_refused() -> None:
     async with ElevenLabsEmulator(Behaviour(signed_url_life=-1)) as emulator:
         with pytest.raises(EngineRefused, match="3000"):
             await open_session(service(emulator, signed=True), wire.initiation())
+
+
+async def test_each_attempt_fetches_a_signed_url_of_its_own() -> None:
+    async with ElevenLabsEmulator(Behaviour(signed_url_single_use=True)) as emulator:
+        for _ in range(2):
+            session = await open_session(service(emulator, signed=True), wire.initiation())
+            await session.aclose()
+        assert len(emulator.conversations) == 2
+
+
+@pytest.mark.parametrize("signed", [False, True])
+async def test_no_log_at_any_level_shows_a_key_or_a_signed_url(signed: bool, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with ElevenLabsEmulator() as emulator:
+        session = await open_session(service(emulator, signed=signed), wire.initiation())
+        await session.aclose()
+    told = "\n".join(record.getMessage() for record in caplog.records if not record.name.startswith("uvicorn"))
+    assert emulator.api_key not in told
+    assert "conversation_signature" not in told
+
+
+async def test_a_variable_that_the_agent_misses_is_refused_with_its_name() -> None:
+    async with ElevenLabsEmulator(Behaviour(required_variables=frozenset({"name"}))) as emulator:
+        session = await open_session(service(emulator), wire.initiation())
+        with anyio.fail_after(5), pytest.raises(EngineRefused, match="name"):
+            async for _ in session.events():
+                pass
+        await session.aclose()
+        session = await open_session(service(emulator), wire.initiation(variables={"name": ""}))
+        await session.aclose()
+
+
+async def test_a_queue_before_the_conversation_is_waited_out() -> None:
+    async with ElevenLabsEmulator(Behaviour(queue_positions=(3, 2, 1))) as emulator:
+        session = await open_session(service(emulator), wire.initiation())
+        assert not session.oddities
+        await session.aclose()
 
 
 async def test_a_wrong_key_or_agent_is_refused_with_what_to_check() -> None:

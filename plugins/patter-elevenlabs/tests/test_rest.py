@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import anyio
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -10,8 +9,8 @@ from starlette.routing import Route
 from patter_core.errors import EngineError, EngineRefused, EngineTimeout
 from patter_core.server.serving import serve_app
 from patter_elevenlabs.config import Service
-from patter_elevenlabs.rest import signed_url
-from patter_elevenlabs.testing import ElevenLabsEmulator
+from patter_elevenlabs.rest import agent_settings, set_formats, signed_url
+from patter_elevenlabs.testing import DEFAULT_CLIENT_EVENTS, Behaviour, ElevenLabsEmulator
 
 pytestmark = pytest.mark.anyio
 
@@ -36,6 +35,30 @@ async def test_a_refusal_says_what_to_check(api_key: str, agent_id: str, status:
     assert (error.value.status, error.value.retry) == (status, False)
 
 
+@pytest.mark.parametrize(
+    ("status", "retry", "remedy"),
+    [(403, False, "convai_read"), (404, False, "ELEVENLABS_AGENT_ID"), (429, True, "later"), (500, True, "500")],
+)
+async def test_each_refusal_of_the_agent_says_what_helps(status: int, retry: bool, remedy: str) -> None:
+    async with ElevenLabsEmulator(Behaviour(refuse_rest=status)) as emulator:
+        with pytest.raises(EngineRefused, match=remedy) as error:
+            await agent_settings(Service(emulator.api_key, emulator.agent_id, emulator.base_url))
+    assert (error.value.status, error.value.retry) == (status, retry)
+
+
+async def test_an_agent_s_settings_are_read_and_its_formats_changed() -> None:
+    behaviour = Behaviour(input_format="pcm_16000", allowed_overrides=frozenset({"prompt", "voice_id"}))
+    async with ElevenLabsEmulator(behaviour) as emulator:
+        service = Service(emulator.api_key, emulator.agent_id, emulator.base_url)
+        settings = await agent_settings(service)
+        assert (settings.input_format, settings.output_format) == ("pcm_16000", "ulaw_8000")
+        assert settings.allowed_overrides == ("agent.prompt.prompt", "tts.voice_id")
+        assert set(settings.client_events) == DEFAULT_CLIENT_EVENTS
+        await set_formats(service, "ulaw_8000")
+        settings = await agent_settings(service)
+    assert (settings.input_format, settings.output_format) == ("ulaw_8000", "ulaw_8000")
+
+
 async def test_an_answer_that_makes_no_sense() -> None:
     async def nonsense(_: Request) -> Response:
         return PlainTextResponse("hello")
@@ -47,14 +70,9 @@ async def test_an_answer_that_makes_no_sense() -> None:
 
 
 async def test_no_answer_in_time() -> None:
-    async def stall(_: Request) -> Response:
-        await anyio.sleep(0.5)
-        return PlainTextResponse("too late")
-
-    path = "/v1/convai/conversation/get-signed-url"
-    async with serve_app(Starlette(routes=[Route(path, stall)])) as base_url:
-        with pytest.raises(EngineTimeout):
-            await signed_url(Service("key", "agent", base_url), timeout=0.1)
+    async with ElevenLabsEmulator(Behaviour(rest_delay=0.3)) as emulator:
+        with pytest.raises(EngineTimeout, match="signed URL"):
+            await signed_url(Service(emulator.api_key, emulator.agent_id, emulator.base_url), timeout=0.1)
 
 
 async def test_nobody_there() -> None:

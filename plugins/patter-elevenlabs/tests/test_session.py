@@ -5,10 +5,11 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from patter_core.audio import PCM16_16000, ULAW_8000, AudioChunk
-from patter_core.errors import EngineLost, EngineRefused
+from patter_core.errors import EngineError, EngineFailed, EngineLost, EngineQuotaExceeded, EngineRefused
 from patter_core.events import (
     EngineEvent,
     EngineTrouble,
@@ -25,6 +26,7 @@ from patter_elevenlabs.inbox import AUDIO_LIMIT
 from patter_elevenlabs.opening import open_session
 from patter_elevenlabs.session import ConvAISession
 from patter_elevenlabs.testing import DEFAULT_CLIENT_EVENTS, AgentScript, Behaviour, Conversation, ElevenLabsEmulator
+from patter_elevenlabs.tools import ClientTools, Toolbox
 
 pytestmark = pytest.mark.anyio
 
@@ -32,10 +34,14 @@ Item = AudioChunk | EngineEvent
 
 
 @contextlib.asynccontextmanager
-async def conversing(behaviour: Behaviour) -> AsyncIterator[tuple[ConvAISession, Conversation]]:
+async def conversing(
+    behaviour: Behaviour, tools: ClientTools = (), *, dtmf_as_message: bool = False
+) -> AsyncIterator[tuple[ConvAISession, Conversation]]:
     async with ElevenLabsEmulator(behaviour) as emulator:
         service = Service(emulator.api_key, emulator.agent_id, emulator.base_url)
-        session = await open_session(service, wire.initiation())
+        session = await open_session(
+            service, wire.initiation(), toolbox=Toolbox("Thing", tools), dtmf_as_message=dtmf_as_message
+        )
         try:
             with anyio.fail_after(10):
                 yield session, await emulator.conversation()
@@ -175,16 +181,23 @@ async def test_a_pong_gives_back_the_id_that_came() -> None:
 async def test_every_error_is_one_event_and_the_conversation_goes_on() -> None:
     async def agent(talk: Conversation) -> None:
         await talk.send(wire.Error(error_event=wire.ErrorEvent(code=1011, message="Busy")))
+        await talk.send('{"type":"client_error","client_error_event":{"code":4,"error_name":"odd"}}')
         await talk.send('{"type":"error","message":"Flat"}')
         await talk.send(wire.UserTranscript(wire.UserTranscriptEvent(text="Hello?", event_id=1)))
         await talk.close(1000)
 
-    assert await all_of(agent) == [EngineTrouble("Busy", "1011"), EngineTrouble("Flat"), TranscriptInput("Hello?")]
+    assert await all_of(agent) == [
+        EngineTrouble("Busy", "1011"),
+        EngineTrouble("odd", "4"),
+        EngineTrouble("Flat"),
+        TranscriptInput("Hello?"),
+    ]
 
 
 async def test_oddities_are_counted_and_survived() -> None:
     async def agent(talk: Conversation) -> None:
         await talk.send("{not json")
+        await talk.send(b"\x00\xff")
         await talk.send('{"type":"novelty"}')
         await talk.send('{"type":"vad_score","vad_score_event":{"vad_score":0.5}}')
         await talk.send('{"type":"audio","audio_event":{"audio_base_64":"***","event_id":1}}')
@@ -196,7 +209,7 @@ async def test_oddities_are_counted_and_survived() -> None:
     async with conversing(Behaviour(agent=agent)) as (session, _):
         items = [item async for item in session.events()]
         assert session.oddities == {
-            wire.Oddity.MALFORMED: 1,
+            wire.Oddity.MALFORMED: 2,
             wire.Oddity.UNKNOWN_TYPE: 1,
             wire.Oddity.BAD_AUDIO: 1,
             wire.Oddity.MISSING_ID: 1,
@@ -205,14 +218,25 @@ async def test_oddities_are_counted_and_survived() -> None:
     assert told(items) == [ResponseStart(""), b"x", b"y", ResponseDone()]
 
 
-async def test_first_audio_of_more_than_a_mebibyte_is_taken() -> None:
-    speech = bytes(1_500_000)
+@pytest.mark.parametrize("size", [1_500_000, 12_000_000])
+async def test_a_message_of_up_to_16_mebibytes_is_taken(size: int) -> None:
+    speech = bytes(size)
 
     async def agent(talk: Conversation) -> None:
         await talk.send(audio(speech))
         await talk.close(1000)
 
     assert told(await all_of(agent)) == [ResponseStart(""), speech, ResponseDone()]
+
+
+async def test_a_message_beyond_that_ends_the_conversation_and_nothing_else() -> None:
+    async def agent(talk: Conversation) -> None:
+        await talk.send(audio(bytes(12_600_000)))
+        await talk.until(lambda: talk.close_code is not None)
+
+    async with conversing(Behaviour(agent=agent)) as (session, _):
+        with pytest.raises(EngineRefused, match="1009"):
+            await until(session.events(), lambda _: False)
 
 
 async def test_a_consumer_that_stops_costs_bounded_memory_and_the_oldest_audio() -> None:
@@ -245,6 +269,161 @@ async def test_a_tool_that_nobody_offers_is_answered_so_that_the_agent_does_not_
         results = [message for message in talk.messages if isinstance(message, wire.ToolResult)]
     assert [(result.tool_call_id, result.is_error) for result in results] == [("t1", True)]
     assert "weather" in results[0].result
+
+
+async def test_tools_work_while_audio_flows_both_ways() -> None:
+    begun, go_on = anyio.Event(), anyio.Event()
+    results: list[wire.ToolResult] = []
+
+    async def look_up(name: str) -> str:
+        begun.set()
+        await go_on.wait()
+        return f"{name} is in."
+
+    async def agent(talk: Conversation) -> None:
+        async def ask() -> None:
+            results.append(await talk.call_tool("look_up", {"name": "Ada"}))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask)
+            await begun.wait()
+            await talk.send(audio(b"one moment"))
+            await talk.until(lambda: len(talk.heard) == 160)
+            go_on.set()
+        await talk.close(1000)
+
+    async with conversing(Behaviour(agent=agent), [look_up]) as (session, _):
+        items = await until(session.events(), lambda item: isinstance(item, AudioChunk))
+        assert not results
+        session.send_audio(AudioChunk(bytes(160), ULAW_8000))
+        items += [item async for item in session.events()]
+    assert told(items) == [ResponseStart(""), b"one moment", ResponseDone()]
+    assert results == [wire.ToolResult(tool_call_id="call_0", result="Ada is in.", is_error=False)]
+
+
+async def test_a_tool_that_is_at_work_when_the_conversation_ends_may_finish() -> None:
+    begun, finished = anyio.Event(), anyio.Event()
+
+    async def note() -> None:
+        begun.set()
+        await anyio.sleep(0.05)
+        finished.set()
+
+    async def agent(talk: Conversation) -> None:
+        await talk.send(wire.ToolCall(wire.ToolCallEvent(tool_name="note", tool_call_id="t", expects_response=False)))
+        await begun.wait()
+        await talk.close(1000)
+
+    async with conversing(Behaviour(agent=agent), [note]) as (session, talk):
+        assert [item async for item in session.events()] == []
+        await session.aclose()
+        assert finished.is_set()
+        assert not talk.tool_results
+
+
+async def test_a_server_that_stops_reading_costs_bounded_memory_and_the_oldest_audio() -> None:
+    async def agent(talk: Conversation) -> None:
+        talk.stop_reading()
+        await talk.send(wire.UserTranscript(wire.UserTranscriptEvent(text="stuck", event_id=1)))
+
+    frames = [number.to_bytes(4, "big") * 4000 for number in range(2000)]  # 32 MB: more than any socket holds
+    async with conversing(Behaviour(agent=agent, ping_interval=60)) as (session, talk):
+        await until(session.events(), lambda item: isinstance(item, TranscriptInput))
+        for frame in frames:
+            session.send_audio(AudioChunk(frame, ULAW_8000))
+            await anyio.lowlevel.checkpoint()
+        assert session.dropped > 1000
+        talk.go_on_reading()
+        await talk.until(lambda: talk.heard.endswith(frames[-1]))
+        heard = bytes(talk.heard)
+        assert len(heard) == sum(map(len, frames)) - session.dropped * len(frames[0])
+        assert heard.startswith(frames[0])
+
+
+async def test_pongs_go_out_ahead_of_audio_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    stuck = anyio.Event()
+    heard_before: list[int] = []
+
+    async def agent(talk: Conversation) -> None:
+        await talk.until(lambda: len(talk.pongs) == 1)  # to the service's own first ping
+        talk.stop_reading()
+        stuck.set()
+
+    async with conversing(Behaviour(agent=agent, ping_interval=60)) as (session, talk):
+        await stuck.wait()
+        note = talk.note
+
+        def count(message: wire.ClientMessage) -> None:
+            heard_before.append(len(talk.heard_sizes))
+            note(message)
+
+        monkeypatch.setattr(talk, "note", count)
+        sent = 0
+        while len(session._socket._queued) < 50:
+            session.send_audio(AudioChunk(bytes(16_000), ULAW_8000))
+            sent += 1
+            await anyio.lowlevel.checkpoint()
+        await talk.ping()
+        await talk.send(wire.UserTranscript(wire.UserTranscriptEvent(text="pinged", event_id=2)))
+        await until(session.events(), lambda item: isinstance(item, TranscriptInput))  # so the ping is answered
+        waiting = len(session._socket._queued)
+        talk.go_on_reading()
+        await talk.until(lambda: len(talk.heard_sizes) == sent and len(talk.pongs) == 2)
+    assert waiting >= 40
+    assert len(heard_before) == 1
+    assert heard_before[0] <= sent - waiting
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "kind", "retry"),
+    [
+        (1002, "LLM timed out", EngineFailed, True),
+        (1002, "Quota exceeded", EngineQuotaExceeded, False),
+        (1002, "No user input", EngineLost, False),
+        (1008, "Missing dynamic variable", EngineRefused, False),
+        (1009, "", EngineRefused, False),
+        (1011, "", EngineFailed, True),
+        (3000, "", EngineRefused, False),
+        (1006, "", EngineLost, True),
+    ],
+)
+async def test_every_close_is_an_ending_of_its_own(
+    code: int, reason: str, kind: type[EngineError], retry: bool
+) -> None:
+    async def agent(talk: Conversation) -> None:
+        if code == 1006:
+            talk.abort()
+        await talk.close(code, reason)
+
+    async with conversing(Behaviour(agent=agent)) as (session, _):
+        with pytest.raises(kind) as error:
+            await until(session.events(), lambda _: False)
+    assert type(error.value) is kind
+    assert error.value.retry is retry
+    assert f"code {code}" in str(error.value)
+
+
+async def test_a_key_that_is_pressed_is_a_message_if_the_user_wants_it() -> None:
+    async with conversing(Behaviour(ping_interval=60), dtmf_as_message=True) as (session, talk):
+        session.send_dtmf("5")
+        await talk.until(lambda: wire.UserMessage(text="5") in talk.messages)
+
+
+async def test_feedback_is_about_the_turn_that_is_named_or_the_latest() -> None:
+    async def agent(talk: Conversation) -> None:
+        for number in (7, 8):
+            await talk.send(wire.AgentResponse(wire.AgentResponseEvent(text="So", event_id=number)))
+
+    async with conversing(Behaviour(agent=agent, ping_interval=60)) as (session, talk):
+        session.send_feedback(like=True)  # about nothing
+        await until(session.events(), lambda item: item == TranscriptOutput("So", "8"))
+        session.send_feedback(like=True)
+        session.send_feedback(like=False, turn="7")
+        await talk.until(lambda: len(talk.messages) == 3)
+        assert [message for message in talk.messages if not isinstance(message, wire.Pong)] == [
+            wire.Feedback(event_id=8, score="like"),
+            wire.Feedback(event_id=7, score="dislike"),
+        ]
 
 
 async def test_the_text_side() -> None:

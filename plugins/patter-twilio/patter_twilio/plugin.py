@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from patter_core.carrier import Carrier
 from patter_core.hookspecs import hookimpl
 from patter_twilio.carrier import Twilio
 
-__all__ = ["patter_carriers"]
+if TYPE_CHECKING:
+    import click
+
+__all__ = ["patter_carriers", "patter_commands"]
 
 
 @hookimpl
 def patter_carriers() -> list[type[Carrier]]:
     return [Twilio]
+
+
+@hookimpl
+def patter_commands(cli: click.Group) -> None:
+    from patter_twilio.cli import twilio  # noqa: PLC0415 - only the command line pays for click and rich
+
+    cli.add_command(twilio)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-__all__ = ["CONTENT_TYPE", "connect_stream", "document", "hangup", "reject"]
+__all__ = ["CONTENT_TYPE", "connect_stream", "dial", "document", "hangup", "pause", "play", "reject", "say"]
 
 CONTENT_TYPE = "text/xml; charset=utf-8"
 
@@ -51,6 +51,30 @@ def reject(reason: str = "rejected") -> Element:
 def hangup() -> Element:
     """`<Hangup>`."""
     return Element("Hangup")
+
+
+def say(text: str, *, voice: str = "", language: str = "") -> Element:
+    """`<Say>`: a text in Twilio's voice."""
+    return _verb("Say", text, voice=voice, language=language)
+
+
+def play(url: str, *, loop: int = 1) -> Element:
+    """`<Play>`: an audio file; `loop` 0 plays it again and again."""
+    return _verb("Play", url, loop=str(loop))
+
+
+def pause(seconds: int) -> Element:
+    """`<Pause>`: silence."""
+    return _verb("Pause", length=str(seconds))
+
+
+def dial(to: str, *, caller_id: str = "") -> Element:
+    """`<Dial>`: join the call with a number, or with a SIP address (`sip:…`)."""
+    if to.startswith("sip:"):
+        element = _verb("Dial", callerId=caller_id)
+        SubElement(element, "Sip").text = _clean(to)
+        return element
+    return _verb("Dial", to, callerId=caller_id)
 
 
 def _verb(name: str, text: str = "", /, **attributes: str) -> Element:

@@ -18,7 +18,16 @@ from typing import Annotated
 import msgspec
 
 from patter_core.audio import ULAW_8000, AudioChunk, AudioFormat
-from patter_core.carrier import MediaCodec, MediaDtmf, MediaEvent, MediaFault, MediaMark, MediaOpened, MediaStopped
+from patter_core.carrier import (
+    MediaCodec,
+    MediaDtmf,
+    MediaEvent,
+    MediaFault,
+    MediaMark,
+    MediaOpened,
+    MediaStopped,
+    MediaUnusable,
+)
 from patter_core.errors import AudioError
 
 __all__ = ["TwilioMediaCodec"]
@@ -122,7 +131,7 @@ _NOT_AS_DOCUMENTED = (MediaFault("message not as documented"),)
 _NOT_STREAMING = (MediaFault("message outside the stream"),)
 _OTHER_STREAM = (MediaFault("message of another stream"),)
 _SECOND_START = (MediaFault("second start"),)
-_OTHER_FORMAT = (MediaFault("stream in another format than 8 kHz μ-law"),)
+_OTHER_FORMAT = (MediaUnusable("stream in another format than 8 kHz μ-law"),)
 _NOT_BASE64 = (MediaFault("audio that is not base64"),)
 _LATE = (MediaFault("audio repeated or late"),)
 _NO_KEY = (MediaFault("unknown key"),)

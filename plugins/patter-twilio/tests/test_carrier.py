@@ -6,11 +6,14 @@ from urllib.parse import urlencode
 from xml.etree.ElementTree import Element, fromstring
 
 import pytest
+from twilio.rest import Client
 
 from patter_core.audio import ULAW_8000
 from patter_core.carrier import Admission, Carrier, Rejection, WebhookRequest
+from patter_core.control import Callbacks, Farewell, Handover, RecordingStatus
+from patter_core.cost import Cost
 from patter_core.errors import ConfigurationError, WebhookRefused
-from patter_core.leg import Direction, Leg
+from patter_core.leg import AnsweredBy, Direction, Leg, Progress
 from patter_twilio import Twilio
 from patter_twilio.signing import signature
 
@@ -18,7 +21,7 @@ pytestmark = pytest.mark.anyio
 
 SID, TOKEN = "AC" + "0" * 32, "auth-token"
 VOICE = "https://phone.example/webhooks/twilio/voice"
-ACTION = "https://phone.example/webhooks/twilio/action"
+ACTION = "https://phone.example/webhooks/twilio/action?call=ticket"
 MEDIA = "wss://phone.example/media/twilio/stream-token"
 FIELDS = {
     "CallSid": "CA1",
@@ -31,23 +34,44 @@ FIELDS = {
 }
 
 
+CALLBACKS = Callbacks("https://phone.example/webhooks/twilio", "ticket")
+ADMISSION = Admission(call_id="1", media_url=MEDIA, callbacks=CALLBACKS)
+
+
 class Desk:
     """A desk that gives one answer, and keeps what it was told."""
 
-    def __init__(self, answer: Admission | Rejection | None = None) -> None:
-        self.answer = answer or Admission(call_id="1", media_url=MEDIA)
-        self.announced: list[tuple[Leg, str]] = []
-        self.over: list[tuple[Leg, str]] = []
+    def __init__(self, answer: Admission | Rejection | Handover | None = None) -> None:
+        self.answer = answer or ADMISSION
+        self.verdict: Admission | Farewell | Handover = Farewell()
+        self.announced: list[tuple[Leg, str, str]] = []
+        self.told: list[tuple[str, object, str]] = []
 
-    async def announce(self, leg: Leg, verified_url: str) -> Admission | Rejection:
-        self.announced.append((leg, verified_url))
+    async def announce(self, leg: Leg, verified_url: str, ticket: str = "") -> Admission | Rejection | Handover:
+        self.announced.append((leg, verified_url, ticket))
         return self.answer
 
-    def webhook_url(self, carrier: str, webhook: str, verified_url: str) -> str:
-        return f"{verified_url.partition('/webhooks/')[0]}/webhooks/{carrier}/{webhook}"
+    async def after_stream(self, leg: Leg, verified_url: str, ticket: str = "") -> Admission | Farewell | Handover:
+        self.told.append((leg.call_id, "stream over", ticket))
+        return self.verdict
 
-    async def call_over(self, leg: Leg, reason: str) -> None:
-        self.over.append((leg, reason))
+    async def progress(self, leg: Leg, progress: Progress, ticket: str = "") -> None:
+        self.told.append((leg.call_id, progress, ticket))
+
+    async def answered_by(self, leg: Leg, who: AnsweredBy, ticket: str = "") -> None:
+        self.told.append((leg.call_id, who, ticket))
+
+    async def recording(self, leg: Leg, status: RecordingStatus, ticket: str = "") -> None:
+        self.told.append((leg.call_id, status, ticket))
+
+    async def priced(self, leg: Leg, cost: Cost, ticket: str = "") -> None:
+        self.told.append((leg.call_id, cost, ticket))
+
+    def first_time(self, event_id: str) -> bool:
+        return True
+
+    def forget(self, event_id: str) -> None:
+        pass
 
 
 def carrier() -> Twilio:
@@ -105,6 +129,54 @@ def test_what_is_missing_or_wrong_is_told_with_its_remedy(account_sid: str, auth
     assert all(part in str(error.value) for part in told)
 
 
+def test_requests_go_by_api_key_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TWILIO_API_KEY", "SKenv")
+    monkeypatch.setenv("TWILIO_API_SECRET", "secretenv")
+    assert (carrier().api_key, carrier().api_secret) == ("SKenv", "secretenv")
+    assert Twilio(SID, TOKEN, api_key="SKgiven", api_secret="given").api_secret == "given"
+    assert "secretenv" not in repr(carrier())
+
+
+@pytest.mark.parametrize(
+    ("key", "secret", "told"),
+    [
+        ("SK1", "", ["Twilio(api_secret=…)", "TWILIO_API_SECRET"]),
+        ("", "s", ["Twilio(api_key=…)", "TWILIO_API_KEY"]),
+        ("AC1", "s", ["SK and 32 more characters"]),
+    ],
+)
+def test_half_an_api_key_is_none(key: str, secret: str, told: list[str]) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        Twilio(SID, TOKEN, api_key=key, api_secret=secret)
+    assert all(part in str(error.value) for part in told)
+
+
+@pytest.mark.parametrize(
+    ("region", "edge"), [("", ""), ("ie1", "dublin"), ("au1", ""), ("", "sydney"), ("us1", "ashburn")]
+)
+def test_region_and_edge_lead_where_the_vendors_library_goes(region: str, edge: str) -> None:
+    url = Client("AC1", "token", region=region or None, edge=edge or None).get_hostname("https://api.twilio.com")
+    assert Twilio(SID, TOKEN, region=region, edge=edge).base_url == url
+
+
+def test_region_and_edge_come_from_the_environment_and_lead_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TWILIO_REGION", "ie1")
+    monkeypatch.setenv("TWILIO_EDGE", "dublin")
+    assert carrier().base_url == "https://api.dublin.ie1.twilio.com"
+    with pytest.raises(ConfigurationError, match="edge"):
+        Twilio(SID, TOKEN, edge="evil.example/")
+
+
+@pytest.mark.parametrize("token", ["next", TOKEN, "last"])
+async def test_while_a_token_is_rotated_all_of_them_are_good(token: str) -> None:
+    twilio = Twilio(SID, TOKEN, other_auth_tokens=("next", "last"))
+    assert (await twilio.webhooks()["voice"](signed(token=token), Desk())).status == 200
+    twilio.verify_upgrade(
+        WebhookRequest(method="GET", candidate_urls=(MEDIA,), headers={"x-twilio-signature": signature(token, MEDIA)})
+    )
+    assert "next" not in repr(twilio)
+
+
 def test_a_base_url_must_be_an_address() -> None:
     with pytest.raises(ConfigurationError, match="base_url"):
         Twilio(SID, TOKEN, base_url="api.twilio.com")
@@ -129,7 +201,10 @@ def test_the_token_secret_is_derived_and_depends_on_the_auth_token_alone() -> No
 
 def test_it_is_a_carrier_under_the_name_that_the_page_uses() -> None:
     assert isinstance(carrier(), Carrier)
-    assert (Twilio.name, set(carrier().webhooks())) == ("twilio", {"voice", "action"})
+    assert (Twilio.name, set(carrier().webhooks())) == (
+        "twilio",
+        {"voice", "action", "status", "machine", "recording"},
+    )
 
 
 # --- voice ---------------------------------------------------------------------------------------------------------
@@ -143,7 +218,7 @@ async def test_a_call_is_announced_and_answered_with_a_stream() -> None:
     assert (stream.tag, stream.attrib) == ("Stream", {"url": MEDIA})
     assert {item.get("name"): item.get("value") for item in stream} == {"from": "+15005550006", "to": "+15005550001"}
     leg = Leg(carrier="twilio", call_id="CA1", from_number="+15005550006", to_number="+15005550001")
-    assert desk.announced == [(leg, VOICE)]
+    assert desk.announced == [(leg, VOICE, "")]
 
 
 async def test_a_get_is_as_good_as_a_post() -> None:
@@ -162,13 +237,27 @@ async def test_a_call_that_we_made_is_known_as_such(direction: str) -> None:
     assert desk.announced[0][0].direction is Direction.OUTBOUND
 
 
+async def test_a_call_that_we_made_and_nobody_wants_any_more_is_hung_up() -> None:
+    fields = {**FIELDS, "Direction": "outbound-api"}
+    (hangup,) = await answered("voice", signed(fields=fields), Desk(Rejection()))
+    assert hangup.tag == "Hangup"
+
+
+async def test_a_call_may_be_given_to_another_number_in_the_voice_of_choice() -> None:
+    twilio = Twilio(SID, TOKEN, voice="Polly.Bianca", language="it-IT")
+    response = await twilio.webhooks()["voice"](signed(), Desk(Handover("sip:a@b.example", "Un attimo & via.")))
+    say, dial = fromstring(response.body)
+    assert (say.text, say.attrib) == ("Un attimo & via.", {"voice": "Polly.Bianca", "language": "it-IT"})
+    assert dial.findtext("Sip") == "sip:a@b.example"
+
+
 @pytest.mark.parametrize("reason", ["busy", "rejected"])
 async def test_a_call_that_is_not_taken_is_rejected(reason: str) -> None:
     (reject,) = await answered("voice", signed(), Desk(Rejection(reason=reason)))
     assert (reject.tag, reject.attrib) == ("Reject", {"reason": reason})
 
 
-@pytest.mark.parametrize("webhook", ["voice", "action"])
+@pytest.mark.parametrize("webhook", ["voice", "action", "status", "machine", "recording"])
 @pytest.mark.parametrize(
     "request_", [signed(token="other"), signed(fields={"AccountSid": SID})], ids=["forged", "no call"]
 )
@@ -176,18 +265,92 @@ async def test_what_is_not_proved_never_reaches_the_desk(webhook: str, request_:
     desk = Desk()
     with pytest.raises(WebhookRefused):
         await carrier().webhooks()[webhook](request_, desk)
-    assert (desk.announced, desk.over) == ([], [])
+    assert (desk.announced, desk.told) == ([], [])
 
 
 # --- after the stream ----------------------------------------------------------------------------------------------
 
 
-async def test_after_the_stream_the_call_is_hung_up_and_reported_as_over() -> None:
+@pytest.mark.parametrize(
+    ("verdict", "tags"),
+    [
+        (Farewell(), ["Hangup"]),
+        (Farewell("Sorry."), ["Say", "Hangup"]),
+        (Handover("+15005550009"), ["Dial"]),
+        (Handover("+15005550009", "One moment."), ["Say", "Dial"]),
+        (ADMISSION, ["Connect"]),
+    ],
+)
+async def test_after_the_stream_the_desk_says_what_is_next(
+    verdict: Admission | Farewell | Handover, tags: list[str]
+) -> None:
+    desk = Desk()
+    desk.verdict = verdict
+    verbs = await answered("action", signed(ACTION, {**FIELDS, "CallStatus": "in-progress"}), desk)
+    assert [verb.tag for verb in verbs] == tags
+    assert desk.told == [("CA1", "stream over", "ticket")]
+
+
+async def test_after_the_caller_hung_up_there_is_nothing_to_ask() -> None:
     desk = Desk()
     (hangup,) = await answered("action", signed(ACTION, {**FIELDS, "CallStatus": "completed"}), desk)
     assert hangup.tag == "Hangup"
-    ((leg, reason),) = desk.over
-    assert (leg.call_id, reason) == ("CA1", "completed")
+    assert desk.told == [("CA1", Progress.COMPLETED, "ticket")]
+
+
+async def test_a_webhook_that_is_repeated_is_answered_as_before_and_the_desk_is_not_asked_again() -> None:
+    desk, twilio = Desk(), carrier()
+    for url, webhook in ((VOICE, "voice"), (ACTION, "action")):
+        request = signed(url)
+        repeated = WebhookRequest(
+            method="POST",
+            candidate_urls=request.candidate_urls,
+            headers={**request.headers, "i-twilio-idempotency-token": webhook},
+            body=request.body,
+        )
+        first = await twilio.webhooks()[webhook](repeated, desk)
+        assert await twilio.webhooks()[webhook](repeated, desk) is first
+    assert (len(desk.announced), len(desk.told)) == (1, 1)
+
+
+# --- what Twilio tells ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("webhook", "fields", "told"),
+    [
+        ("status", {"CallStatus": "ringing"}, Progress.RINGING),
+        ("status", {"CallStatus": "in-progress"}, Progress.ANSWERED),
+        ("status", {"CallStatus": "no-answer"}, Progress.NO_ANSWER),
+        ("machine", {"AnsweredBy": "human"}, AnsweredBy.HUMAN),
+        ("machine", {"AnsweredBy": "machine_start"}, AnsweredBy.MACHINE),
+        ("machine", {"AnsweredBy": "machine_end_beep"}, AnsweredBy.MACHINE_READY),
+        ("machine", {"AnsweredBy": "fax"}, AnsweredBy.FAX),
+        ("machine", {"AnsweredBy": "martian"}, AnsweredBy.UNKNOWN),
+        (
+            "recording",
+            {"RecordingSid": "RE1", "RecordingStatus": "completed", "RecordingUrl": "u", "RecordingDuration": "7"},
+            RecordingStatus(recording_id="RE1", status="completed", url="u", duration=7.0),
+        ),
+        (
+            "recording",
+            {"RecordingSid": "RE1", "RecordingStatus": "absent", "RecordingDuration": "-1"},
+            RecordingStatus(recording_id="RE1", status="absent"),
+        ),
+    ],
+)
+async def test_what_twilio_tells_reaches_the_desk(webhook: str, fields: dict[str, str], told: object) -> None:
+    desk = Desk()
+    url = f"https://phone.example/webhooks/twilio/{webhook}?call=ticket"
+    response = await carrier().webhooks()[webhook](signed(url, {**FIELDS, **fields}), desk)
+    assert (response.status, desk.told) == (204, [("CA1", told, "ticket")])
+
+
+async def test_a_status_that_twilio_added_since_means_nothing() -> None:
+    desk = Desk()
+    url = "https://phone.example/webhooks/twilio/status"
+    assert (await carrier().webhooks()["status"](signed(url, {**FIELDS, "CallStatus": "new"}), desk)).status == 204
+    assert desk.told == []
 
 
 # --- media ---------------------------------------------------------------------------------------------------------

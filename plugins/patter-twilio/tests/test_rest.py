@@ -14,9 +14,12 @@ from starlette.routing import Route
 
 from patter_core.errors import CarrierRequestFailed
 from patter_core.server.serving import bind, serve_app
-from patter_twilio.rest import TwilioApi
+from patter_twilio.rest import ATTEMPTS, LONGEST_WAIT, TwilioApi, _pause
 
 pytestmark = pytest.mark.anyio
+
+
+Scripted = tuple[int, bytes, dict[str, str]]
 
 
 class Answering:
@@ -26,14 +29,17 @@ class Answering:
         self.base_url = ""
         self.status = 200
         self.body = b"{}"
+        self.first: list[Scripted] = []
+        """Answers that come before, one each."""
         self.asked: list[tuple[str, str, str, bytes]] = []
-        self.app = Starlette(routes=[Route("/{path:path}", self._answer, methods=["POST"])])
+        self.app = Starlette(routes=[Route("/{path:path}", self._answer, methods=["GET", "POST"])])
 
     async def _answer(self, request: Request) -> Response:
         self.asked.append(
             (request.method, request.url.path, request.headers.get("authorization", ""), await request.body())
         )
-        return Response(self.body, self.status, media_type="application/json")
+        status, body, headers = self.first.pop(0) if self.first else (self.status, self.body, {})
+        return Response(body, status, headers, media_type="application/json")
 
 
 @pytest.fixture
@@ -44,9 +50,20 @@ async def api() -> AsyncIterator[Answering]:
         yield answering
 
 
+def client(api: Answering, waits: list[int] | None = None) -> TwilioApi:
+    """One that does not wait, but notes that it would."""
+
+    def pause(attempt: int) -> float:
+        if waits is not None:
+            waits.append(attempt)
+        return 0.0
+
+    return TwilioApi(api.base_url, "AC1", "AC1", "secret", pause=pause)
+
+
 async def end_call(api: Answering) -> None:
     with anyio.fail_after(15):
-        await TwilioApi(api.base_url, "AC1", "AC1", "secret").end_call("CA1")
+        await client(api).end_call("CA1")
 
 
 async def test_a_call_is_ended_as_the_reference_tells(api: Answering) -> None:
@@ -97,12 +114,85 @@ async def test_a_refusal_has_status_and_code_and_no_secret(api: Answering, statu
     assert not any(private in str(failure.value) for private in ("secret", "+1500", "CA1"))
 
 
+BUSY: Scripted = (429, b'{"code":20429}', {"Retry-After": "0"})
+BROKEN: Scripted = (503, b"", {})
+CREATED = b'{"sid":"CA1","status":"queued"}'
+
+
+async def test_too_many_requests_back_off_and_are_tried_again_for_every_wish(api: Answering) -> None:
+    api.body = CREATED
+    for wish in ("create", "end"):
+        waits: list[int] = []
+        api.first = [BUSY, BUSY]
+        with anyio.fail_after(15):
+            if wish == "create":
+                assert await client(api, waits).create_call([("To", "+15005550006")]) == "CA1"
+            else:
+                await client(api, waits).end_call("CA1")
+        assert waits == [1, 2]
+    assert len(api.asked) == 6
+
+
+async def test_a_call_whose_making_failed_at_twilios_is_never_made_again(api: Answering) -> None:
+    api.first, api.body = [BROKEN], CREATED
+    with pytest.raises(CarrierRequestFailed) as failure, anyio.fail_after(15):
+        await client(api).create_call([("To", "+15005550006")])
+    assert (failure.value.status, len(api.asked)) == (503, 1)
+
+
+async def test_what_may_be_done_twice_is_tried_again_after_a_fault_but_not_for_ever(api: Answering) -> None:
+    api.first = [BROKEN, BROKEN]
+    await end_call(api)
+    assert len(api.asked) == 3
+    api.first = [BROKEN] * ATTEMPTS
+    with pytest.raises(CarrierRequestFailed):
+        await end_call(api)
+    assert len(api.asked) == 3 + ATTEMPTS
+
+
+async def test_the_server_says_how_long_to_wait_within_a_bound(api: Answering, monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    real = anyio.sleep
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        await real(0)
+
+    monkeypatch.setattr("patter_twilio.rest.anyio.sleep", sleep)
+    api.first = [
+        (429, b"", {"Retry-After": "3"}),
+        (429, b"", {"Retry-After": "3600"}),
+        (429, b"", {"Retry-After": "x"}),
+    ]
+    await end_call(api)
+    assert slept == [3.0, LONGEST_WAIT, 0.0]
+
+
+def test_pauses_grow_and_differ() -> None:
+    assert [0.75 * 0.25 * 2**n <= _pause(n + 1) <= 1.25 * 0.25 * 2**n for n in range(3)] == [True] * 3
+    assert len({_pause(1) for _ in range(9)}) > 1
+
+
+async def test_an_answer_that_cannot_be_read_is_told(api: Answering) -> None:
+    api.body = b"<html>"
+    with pytest.raises(CarrierRequestFailed, match="cannot be read"):
+        await client(api).fetch_call("CA1")
+
+
+async def test_credentials_are_not_sent_to_another_place_by_a_next_page(api: Answering) -> None:
+    api.body = b'{"incoming_phone_numbers":[],"next_page_uri":"@evil.example/x"}'
+    assert await client(api).numbers() == []
+    assert len(api.asked) == 1
+
+
 async def test_an_api_that_cannot_be_reached_is_told_without_a_status(api: Answering) -> None:
     with bind("127.0.0.1", 0) as listener:
         api.base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    waits: list[int] = []
     with pytest.raises(CarrierRequestFailed, match="TWILIO_BASE_URL") as failure:
-        await end_call(api)
+        await client(api, waits).create_call([])
     assert failure.value.status == 0
+    assert waits == [1, 2, 3]  # it never left us: nobody can have been dialled
 
 
 async def test_a_base_url_that_is_none_is_told_too(api: Answering) -> None:

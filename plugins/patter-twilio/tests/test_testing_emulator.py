@@ -4,7 +4,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Self
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import anyio
 import httpx
@@ -26,12 +26,14 @@ from patter_core.carrier import (
     Rejection,
     WebhookRequest,
 )
+from patter_core.control import Callbacks, Farewell, Handover, RecordingStatus
+from patter_core.cost import Cost
 from patter_core.errors import CarrierError, CarrierRequestFailed, WebhookRefused
-from patter_core.leg import Leg
+from patter_core.leg import AnsweredBy, Direction, Leg, Progress
 from patter_core.server.serving import bind, serve_app
 from patter_core.testing.caller import Caller, HangUp, Pause, PressKey, Say, Step
 from patter_twilio import Twilio
-from patter_twilio.testing import CallStatus, EmulatedCall, StreamEnd, TwilioEmulator
+from patter_twilio.testing import Callee, CallStatus, EmulatedCall, Refusal, StreamEnd, TwilioEmulator
 from patter_twilio.wire import TwilioMediaCodec
 
 pytestmark = pytest.mark.anyio
@@ -39,6 +41,8 @@ pytestmark = pytest.mark.anyio
 FRAME = 160
 SPEECH = bytes(range(256)) * 15  # 480 ms, no two frames alike
 GREETING = bytes(range(255, 0, -1)) * 16  # 510 ms
+
+FORM = "application/x-www-form-urlencoded"
 
 FOREVER = 60.0
 """Longer than any test: the caller never hangs up."""
@@ -106,7 +110,8 @@ class App:
         self.answer: Rejection | None = None
         self.phones: list[Phone] = []
         self.announced: list[Leg] = []
-        self.over: list[str] = []
+        self.told: list[str] = []
+        self.verdict: Admission | Farewell | Handover = Farewell()
         self.tokens: list[str] = []
         self.app = Starlette(
             routes=[
@@ -117,16 +122,39 @@ class App:
         )
         self.document = b""
 
-    async def announce(self, leg: Leg, verified_url: str) -> Admission | Rejection:
+    def admission(self, verified_url: str) -> Admission:
+        base = self._base(verified_url)
+        return Admission(
+            call_id="1",
+            media_url=f"{base.replace('http', 'ws', 1)}/media/twilio/token",
+            callbacks=Callbacks(f"{base}/webhooks/twilio", "ticket"),
+        )
+
+    async def announce(self, leg: Leg, verified_url: str, ticket: str = "") -> Admission | Rejection | Handover:
         self.announced.append(leg)
-        base = self._base(verified_url).replace("http", "ws", 1)
-        return self.answer or Admission(call_id="1", media_url=f"{base}/media/twilio/token")
+        return self.answer or self.admission(verified_url)
 
-    def webhook_url(self, carrier: str, webhook: str, verified_url: str) -> str:
-        return f"{self._base(verified_url)}/webhooks/{carrier}/{webhook}"
+    async def after_stream(self, leg: Leg, verified_url: str, ticket: str = "") -> Admission | Farewell | Handover:
+        self.told.append(f"stream over: {leg.call_id}")
+        return self.verdict
 
-    async def call_over(self, leg: Leg, reason: str) -> None:
-        self.over.append(f"{leg.call_id}: {reason}")
+    async def progress(self, leg: Leg, progress: Progress, ticket: str = "") -> None:
+        self.told.append(progress.value)
+
+    async def answered_by(self, leg: Leg, who: AnsweredBy, ticket: str = "") -> None:
+        self.told.append(who.value)
+
+    async def recording(self, leg: Leg, status: RecordingStatus, ticket: str = "") -> None:
+        self.told.append(f"recording {status.status}")
+
+    async def priced(self, leg: Leg, cost: Cost, ticket: str = "") -> None:
+        raise AssertionError  # Twilio tells no price by itself
+
+    def first_time(self, event_id: str) -> bool:
+        return True
+
+    def forget(self, event_id: str) -> None:
+        pass
 
     @staticmethod
     def _base(url: str) -> str:
@@ -268,7 +296,7 @@ async def test_when_the_app_closes_the_action_is_asked_and_followed() -> None:
 
     async with Stage(leave, Pause(FOREVER)) as stage:
         call = await stage.run()
-        assert stage.app.over == [f"{call.sid}: in-progress"]
+        assert stage.app.told == [f"stream over: {call.sid}"]
     assert [urlsplit(exchange.url).path.rpartition("/")[2] for exchange in call.exchanges] == ["voice", "action"]
     assert b"<Hangup" in call.documents[-1]
     assert (call.status, call.stream.end) == (CallStatus.COMPLETED, StreamEnd.CLOSED_BY_APP)
@@ -415,6 +443,122 @@ async def test_the_environment_finds_the_emulator(monkeypatch: pytest.MonkeyPatc
         for variable, value in emulator.environment.items():
             monkeypatch.setenv(variable, value)
         assert Twilio() == emulator.carrier()
+
+
+# --- calls that the app makes --------------------------------------------------------------------------------------
+
+
+async def create(emulator: TwilioEmulator, *more: tuple[str, str], to: str = "+15005550009") -> httpx.Response:
+    form = [("To", to), ("From", "+15005550006"), *more]
+    url = f"{emulator.base_url}/2010-04-01/Accounts/{emulator.account_sid}/Calls.json"
+    async with httpx.AsyncClient(auth=(emulator.account_sid, emulator.auth_token), trust_env=False) as client:
+        return await client.post(url, content=urlencode(form), headers={"content-type": FORM})
+
+
+async def test_a_call_rings_is_answered_and_tells_what_it_was_asked_to_tell() -> None:
+    async with Stage(listen) as stage:
+        stage.emulator.callee = Callee(steps=(Pause(0.3),), answered_by="machine_start")
+        hooks = f"{stage.base}/webhooks/twilio"
+        response = await create(
+            stage.emulator,
+            ("Url", stage.voice_url),
+            ("StatusCallback", f"{hooks}/status"),
+            ("StatusCallbackEvent", "ringing"),
+            ("StatusCallbackEvent", "completed"),
+            ("MachineDetection", "Enable"),
+            ("AsyncAmd", "true"),
+            ("AsyncAmdStatusCallback", f"{hooks}/machine"),
+        )
+        (call,) = stage.emulator.calls
+        with anyio.fail_after(10):
+            await call.over.wait()
+    assert (response.status_code, response.json()["sid"], response.json()["direction"]) == (
+        201,
+        call.sid,
+        "outbound-api",
+    )
+    assert sorted(stage.app.told) == ["completed", "machine", "ringing"]
+    assert stage.app.announced[0].direction is Direction.OUTBOUND
+    assert call.recording.caller
+
+
+@pytest.mark.parametrize(
+    ("to", "more", "code"),
+    [
+        ("+15005550001", [("Twiml", "<Response/>")], 21217),
+        ("", [("Twiml", "<Response/>")], 21201),
+        ("+15005550009", [], 21205),
+    ],
+)
+async def test_a_call_that_cannot_be_made_is_refused_as_by_twilio(
+    to: str, more: list[tuple[str, str]], code: int
+) -> None:
+    async with TwilioEmulator() as emulator:
+        response = await create(emulator, *more, to=to)
+        assert (response.status_code, response.json()["code"], emulator.calls) == (400, code, [])
+
+
+async def test_a_ring_that_is_longer_than_the_timeout_is_no_answer() -> None:
+    async with TwilioEmulator() as emulator:
+        emulator.callee = Callee(rings=5.0)
+        await create(emulator, ("Twiml", "<Response/>"), ("Timeout", "0.05"))
+        with anyio.fail_after(5):
+            await emulator.calls[0].over.wait()
+        assert emulator.calls[0].status is CallStatus.NO_ANSWER
+
+
+async def test_the_api_fails_as_it_is_told_to_and_may_have_done_it_all_the_same() -> None:
+    async with TwilioEmulator() as emulator:
+        emulator.api.refusals = [Refusal(status=429, code=20429, retry_after="1"), Refusal(status=500, done=True)]
+        refused = await create(emulator, ("Twiml", "<Response/>"))
+        assert (refused.status_code, refused.headers["retry-after"], emulator.calls) == (429, "1", [])
+        lost = await create(emulator, ("Twiml", "<Response/>"))
+        assert (lost.status_code, len(emulator.calls)) == (500, 1)
+        assert (await create(emulator, ("Twiml", "<Response/>"))).status_code == 201
+
+
+async def test_an_api_key_is_as_good_as_the_account() -> None:
+    async with TwilioEmulator() as emulator:
+        emulator.api.keys = {"SK1": "key secret"}
+        by_key = Twilio(
+            emulator.account_sid,
+            emulator.auth_token,
+            api_key="SK1",
+            api_secret="key secret",
+            base_url=emulator.base_url,
+        )
+        await by_key.hang_up(Leg(carrier="twilio", call_id="CAunknown"))
+        assert (emulator.api_requests[0].user, emulator.api_requests[0].status) == ("SK1", 404)
+        with pytest.raises(CarrierRequestFailed, match="401"):
+            await emulator.carrier().hang_up(Leg(carrier="twilio", call_id="CAunknown"))
+
+
+async def test_what_a_document_says_plays_pauses_and_dials_is_there_to_look_at() -> None:
+    async with Stage() as stage:
+        stage.app.document = (
+            b"<Response><Say>Hello.</Say><Play>https://a.example/b</Play><Play digits='12'/><Pause length='0'/>"
+            b"<Dial>+15005550009</Dial><Dial><Sip>sip:a@b.example</Sip></Dial></Response>"
+        )
+        call = await stage.run(url=f"{stage.base}/twiml")
+    spoken = call.spoken
+    assert (spoken.said, spoken.played, spoken.digits) == (["Hello."], ["https://a.example/b"], ["12"])
+    assert spoken.dialled == ["+15005550009", "sip:a@b.example"]
+    assert (call.status, call.problems) == (CallStatus.COMPLETED, [])
+
+
+async def test_an_update_interrupts_whatever_the_call_does() -> None:
+    async with Stage() as stage:
+        stage.app.document = b'<Response><Play loop="0">https://a.example/b</Play></Response>'
+        call = stage.place(url=f"{stage.base}/twiml")
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(call.run)
+                while not call.spoken.played:  # noqa: ASYNC110 - it tells nobody that it plays
+                    await anyio.sleep(0.005)
+                await stage.app.carrier.say_and_hang_up(Leg(carrier="twilio", call_id=call.sid), "Goodbye.")
+    assert call.spoken.said == ["Goodbye."]
+    with pytest.raises(CarrierRequestFailed, match="too long"):
+        await stage.app.carrier.say_and_hang_up(Leg(carrier="twilio", call_id=call.sid), "x" * 5_000)
 
 
 # --- the network ---------------------------------------------------------------------------------------------------

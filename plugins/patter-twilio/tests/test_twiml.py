@@ -5,7 +5,7 @@ from xml.etree.ElementTree import canonicalize, fromstring
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from twilio.twiml.voice_response import Connect, VoiceResponse
+from twilio.twiml.voice_response import Connect, Dial, VoiceResponse
 
 from patter_twilio import twiml
 
@@ -42,6 +42,25 @@ def test_reject_is_what_the_vendors_library_writes(reason: str) -> None:
     vendors = VoiceResponse()
     vendors.reject(reason=reason)
     assert same_as_the_vendors(twiml.document(twiml.reject(reason)), vendors)
+
+
+def test_what_is_said_played_and_dialled_is_what_the_vendors_library_writes() -> None:
+    vendors = VoiceResponse()
+    vendors.say("Un attimo <&> via.", voice="Polly.Bianca", language="it-IT")
+    vendors.play("https://music.example/a.mp3?b=1&c=2", loop=0)
+    vendors.pause(length=3)
+    vendors.dial("+15550001111", caller_id="+15550002222")
+    dial = Dial()
+    dial.sip("sip:a@b.example")
+    vendors.append(dial)
+    ours = twiml.document(
+        twiml.say("Un attimo <&> via.", voice="Polly.Bianca", language="it-IT"),
+        twiml.play("https://music.example/a.mp3?b=1&c=2", loop=0),
+        twiml.pause(3),
+        twiml.dial("+15550001111", caller_id="+15550002222"),
+        twiml.dial("sip:a@b.example"),
+    )
+    assert same_as_the_vendors(ours, vendors)
 
 
 def test_hangup_is_what_the_vendors_library_writes() -> None:

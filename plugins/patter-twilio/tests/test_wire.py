@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patter_core.audio import ULAW_8000, AudioChunk
-from patter_core.carrier import MediaDtmf, MediaEvent, MediaFault, MediaMark, MediaOpened, MediaStopped
+from patter_core.carrier import MediaDtmf, MediaEvent, MediaFault, MediaMark, MediaOpened, MediaStopped, MediaUnusable
 from patter_twilio import wire
 from patter_twilio.wire import LATE_CHUNKS, LONGEST_MESSAGE, TwilioMediaCodec
 
@@ -141,7 +141,7 @@ def test_nothing_is_believed_after_stop() -> None:
 def test_a_stream_in_a_format_that_nobody_documented_is_not_opened() -> None:
     codec = TwilioMediaCodec()
     other = {"encoding": "audio/x-alaw", "sampleRate": 8000, "channels": 1}
-    assert fault(codec.decode(start(mediaFormat=other))) == "stream in another format than 8 kHz μ-law"
+    assert codec.decode(start(mediaFormat=other)) == (MediaUnusable("stream in another format than 8 kHz μ-law"),)
     assert isinstance(codec.decode(start())[0], MediaOpened)
 
 
@@ -192,7 +192,7 @@ def test_no_message_whatever_raises_and_each_problem_is_of_the_fixed_set(message
         for faults in vars(wire).values()
         if isinstance(faults, tuple)
         for event in faults
-        if isinstance(event, MediaFault)
+        if isinstance(event, MediaFault | MediaUnusable)
     }
     codec = TwilioMediaCodec()
     for message in messages:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 import contextlib
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import NoReturn
 
 import anyio
@@ -17,6 +17,10 @@ from patter_elevenlabs import wire
 __all__ = ["Conversation", "ConversationOver", "ConversationSocket"]
 
 
+_CLOSE_PATIENCE = 5.0
+"""Seconds for the close frame to follow what has been sent before it."""
+
+
 class ConversationOver(Exception):
     """One side has closed the conversation: nothing more can be done in it. The emulator catches it."""
 
@@ -24,8 +28,8 @@ class ConversationOver(Exception):
 class ConversationSocket(msgspec.Struct, frozen=True):
     """The socket, as far as a conversation needs it."""
 
-    send: Callable[[str], Awaitable[None]]
-    send_bytes: Callable[[bytes], Awaitable[None]]
+    send: Callable[[str | bytes], Awaitable[None]]
+    """As a text or a binary message."""
     close: Callable[[int, str], Awaitable[None]]
 
 
@@ -67,6 +71,10 @@ class Conversation:
         """When each ping was sent."""
         self.pongs: dict[wire.EventId, float] = {}
         """When each was answered."""
+        self.tool_calls: dict[str, wire.ToolCallEvent] = {}
+        """By the id of the call."""
+        self.tool_results: dict[str, wire.ToolResult] = {}
+        """The client's answers to them, the first to each."""
         self.interruptions: list[int] = []
         """Event ids."""
         self.close_code: int | None = None
@@ -84,6 +92,7 @@ class Conversation:
         self._speech: anyio.CancelScope | None = None
         self._response: tuple[int, str, float] | None = None
         self._changed = anyio.Event()
+        self._deaf = False
 
     # --- what can be asked -----------------------------------------------------------------------------------------
 
@@ -123,25 +132,20 @@ class Conversation:
         self._last_id += 1
         return self._last_id
 
-    async def send(self, message: wire.ServerMessage | str) -> None:
-        """Send a message, or any text. A type that the agent's `client_events` do not name is left out.
+    async def send(self, message: wire.ServerMessage | str | bytes) -> None:
+        """Send a message, any text, or a binary frame. What the agent's `client_events` do not name is left out.
 
         Raises:
             ConversationOver: the conversation is.
         """
         if self.close_code is not None:
             raise ConversationOver
-        if isinstance(message, str):
+        if isinstance(message, wire.ToolCall):
+            self.tool_calls[message.event.tool_call_id] = message.event
+        if isinstance(message, str | bytes):
             await self._socket.send(message)
         elif message.__struct_config__.tag in self._client_events or isinstance(message, wire.Error | wire.ToolCall):
             await self._socket.send(msgspec.json.encode(message).decode())
-
-    async def send_raw(self, message: str | bytes) -> None:
-        """Send anything at all, as the service never would."""
-        if isinstance(message, str):
-            await self._socket.send(message)
-        else:
-            await self._socket.send_bytes(message)
 
     async def send_metadata(self) -> None:
         """Say that the conversation is ready for audio."""
@@ -198,6 +202,40 @@ class Conversation:
         self.pings[event_id] = anyio.current_time()
         await self.send(wire.Ping(wire.PingEvent(event_id=event_id, ping_ms=latency)))
 
+    async def call_tool(self, name: str, parameters: Mapping[str, object] | None = None) -> wire.ToolResult:
+        """Have the client run a tool, and wait for what it gives."""
+        call_id = f"call_{len(self.tool_calls)}"
+        raw = msgspec.Raw(msgspec.json.encode(parameters or {}))
+        event = wire.ToolCallEvent(tool_name=name, tool_call_id=call_id, parameters=raw, event_id=self.new_id())
+        await self.send(wire.ToolCall(event))
+        await self.until(lambda: call_id in self.tool_results)
+        return self.tool_results[call_id]
+
+    def stop_reading(self) -> None:
+        """Take nothing more from the socket, as a service does that is stuck; one message may still slip in."""
+        self._deaf = True
+
+    def go_on_reading(self) -> None:
+        """Take again what comes."""
+        self._deaf = False
+        self.notify()
+
+    async def readable(self) -> None:
+        """Wait until the socket may be read."""
+        if self._deaf:
+            await self.until(lambda: not self._deaf)
+
+    def abort(self) -> NoReturn:
+        """End the conversation without a word: no close frame, the connection is just gone (code 1006 to the client).
+
+        The server drops the connection of an app that returns without having closed it, which is what follows.
+
+        Raises:
+            ConversationOver: always, as `close`.
+        """
+        self.over(1006, "", by="service")
+        raise ConversationOver
+
     async def close(self, code: int, reason: str = "") -> NoReturn:
         """End the conversation.
 
@@ -206,7 +244,8 @@ class Conversation:
         """
         if self.close_code is None:
             self.over(code, reason, by="service")
-            await self._socket.close(code, reason)
+            with anyio.move_on_after(_CLOSE_PATIENCE, shield=True):  # others may end with it before it is said
+                await self._socket.close(code, reason)
         raise ConversationOver
 
     async def abandon(self) -> None:
@@ -226,6 +265,8 @@ class Conversation:
         """Note another message of the client."""
         if isinstance(message, wire.Pong):
             self.pongs.setdefault(message.event_id, anyio.current_time())
+        elif isinstance(message, wire.ToolResult):
+            self.tool_results.setdefault(message.tool_call_id, message)
         self.messages.append(message)
         self.notify()
 

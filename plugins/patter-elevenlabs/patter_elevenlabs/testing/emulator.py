@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import secrets
-from urllib.parse import quote
 
 import anyio
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route, WebSocketRoute
+from starlette.responses import Response
+from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from patter_core.server.serving import serve_app
@@ -20,10 +19,10 @@ from patter_elevenlabs.formats import audio_format
 from patter_elevenlabs.testing.behaviour import Behaviour
 from patter_elevenlabs.testing.conversation import Conversation, ConversationOver, ConversationSocket
 from patter_elevenlabs.testing.hosting import host
+from patter_elevenlabs.testing.rest import CONVERSATION_PATH, RestSide
 
 __all__ = ["ElevenLabsEmulator"]
 
-_PATH = "/v1/convai/conversation"
 _MAX_MESSAGE = 16 * 2**20
 
 
@@ -48,19 +47,15 @@ class ElevenLabsEmulator(EngineEmulator):
         """Of the REST interface, `http://host:port`; the socket's is the same with ws."""
         self.conversations: list[Conversation] = []
         """All that were begun, in order, the finished ones too."""
-        self._signed: dict[str, float] = {}
+        self._rest = RestSide(self)
         self._faults: list[Exception] = []
         self._resources = contextlib.AsyncExitStack()
         self._begun = anyio.Event()
 
     async def start(self) -> None:
-        app = Starlette(
-            routes=[
-                WebSocketRoute(_PATH, self._converse),
-                Route(f"{_PATH}/get-signed-url", self._sign),
-            ]
-        )
-        self.base_url = await self._resources.enter_async_context(serve_app(app, max_message=_MAX_MESSAGE))
+        app = Starlette(routes=[WebSocketRoute(CONVERSATION_PATH, self._converse), *self._rest.routes()])
+        served = serve_app(app, max_message=_MAX_MESSAGE)
+        self.base_url = await self._resources.enter_async_context(served)
 
     async def stop(self) -> None:
         await self._resources.aclose()
@@ -75,7 +70,7 @@ class ElevenLabsEmulator(EngineEmulator):
     async def inject(self, message: str | bytes) -> None:
         for conversation in self.conversations:
             if conversation.close_code is None:
-                await conversation.send_raw(message)
+                await conversation.send(message)
 
     def engine(self) -> ElevenLabsConvAI:
         return ElevenLabsConvAI(api_key=self.api_key, agent_id=self.agent_id, base_url=self.base_url)
@@ -86,26 +81,15 @@ class ElevenLabsEmulator(EngineEmulator):
             await self._begun.wait()
         return self.conversations[number]
 
-    # --- who may ---------------------------------------------------------------------------------------------------
-
-    async def _sign(self, request: Request) -> Response:
-        if request.headers.get("xi-api-key") != self.api_key:
-            return _refusal(401, "invalid_api_key", "Invalid API key")
-        if request.query_params.get("agent_id") != self.agent_id:
-            return _refusal(404, "document_not_found", "No agent of that id")
-        signature = secrets.token_urlsafe()
-        self._signed[signature] = anyio.current_time() + self.behaviour.signed_url_life
-        host = self.base_url.removeprefix("http")
-        url = f"ws{host}{_PATH}?agent_id={quote(self.agent_id)}&conversation_signature={signature}"
-        return JSONResponse({"signed_url": url})
+    # --- conversations ---------------------------------------------------------------------------------------------
 
     def _may_talk(self, socket: WebSocket) -> bool:
         query = socket.query_params
         if query.get("agent_id") != self.agent_id:
             return False
         if signature := query.get("conversation_signature"):
-            return self._signed.get(signature, 0.0) > anyio.current_time()
-        return socket.headers.get("xi-api-key") == self.api_key
+            return self._rest.redeem(signature)
+        return not self.behaviour.private or socket.headers.get("xi-api-key") == self.api_key
 
     async def _converse(self, socket: WebSocket) -> None:
         behaviour = self.behaviour
@@ -117,7 +101,7 @@ class ElevenLabsEmulator(EngineEmulator):
             await socket.close(3000, "Not authorised, or no such agent.")  # as seen; the upgrade itself succeeds
             return
         talk = Conversation(
-            ConversationSocket(socket.send_text, socket.send_bytes, socket.close),
+            ConversationSocket(functools.partial(_send, socket), socket.close),
             conversation_id=f"conv_{secrets.token_hex(8)}",
             input_format=audio_format(behaviour.input_format),
             output_format=audio_format(behaviour.output_format),
@@ -139,5 +123,8 @@ class ElevenLabsEmulator(EngineEmulator):
             talk.over(1006, "", by="client")
 
 
-def _refusal(status: int, kind: str, message: str) -> Response:
-    return JSONResponse({"detail": {"status": kind, "message": message}}, status_code=status)
+async def _send(socket: WebSocket, message: str | bytes) -> None:
+    try:
+        await (socket.send_text(message) if isinstance(message, str) else socket.send_bytes(message))
+    except WebSocketDisconnect:  # the client is gone, and `_listen` is about to hear of it
+        raise ConversationOver from None

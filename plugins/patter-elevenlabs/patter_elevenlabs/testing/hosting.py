@@ -35,11 +35,15 @@ async def host(talk: Conversation, socket: WebSocket, behaviour: Behaviour) -> N
     await _await_initiation(talk, socket, behaviour.init_patience)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_listen, talk, socket)
+        for position in behaviour.queue_positions:
+            await talk.send(f'{{"type":"queue_status","queue_status_event":{{"position":{position}}}}}')
         await behaviour.before_metadata(talk)
         await talk.send_metadata()
         for field in _overrides(talk.initiation):
             if field not in behaviour.allowed_overrides:
                 await talk.close(1008, f"Override for field '{field}' is not allowed by config.")
+        if missing := sorted(behaviour.required_variables - talk.initiation.dynamic_variables.keys()):
+            await talk.close(1008, f"Missing required dynamic variables: {', '.join(missing)}")
         tasks.start_soon(_ping, talk, behaviour)
         await behaviour.agent(talk)
 
@@ -54,6 +58,8 @@ async def _await_initiation(talk: Conversation, socket: WebSocket, patience: flo
         message = None
     if not isinstance(message, wire.Initiation):
         await talk.close(1008, "Expected conversation_initiation_client_data first.")
+    if fault := _fault(text, message):
+        await talk.close(1008, fault)
     talk.initiation = message
     talk.initiation_json = text.encode()
 
@@ -69,6 +75,8 @@ async def _listen(talk: Conversation, socket: WebSocket) -> None:
                     await talk.close(1008, "The conversation is initiated already.")
                 if isinstance(message, wire.Pong) and message.event_id not in talk.pings:
                     await talk.close(1008, "A pong without a ping.")
+                if isinstance(message, wire.ToolResult) and message.tool_call_id not in talk.tool_calls:
+                    await talk.close(1008, "A result of a tool that was not called.")
                 talk.note(message)
             elif not talk.ready:
                 await talk.close(1008, "Audio before the metadata.")
@@ -80,6 +88,7 @@ async def _listen(talk: Conversation, socket: WebSocket) -> None:
 
 async def _receive(talk: Conversation, socket: WebSocket) -> str:
     """The next text of the client; its end, or a binary frame, is the conversation's."""
+    await talk.readable()
     frame = await socket.receive()
     if frame["type"] == "websocket.disconnect":
         talk.over(frame.get("code", 1006), frame.get("reason") or "", by="client")
@@ -97,6 +106,20 @@ async def _ping(talk: Conversation, behaviour: Behaviour) -> None:
         oldest = min((sent for event_id, sent in talk.pings.items() if event_id not in talk.pongs), default=math.inf)
         if anyio.current_time() - oldest > behaviour.pong_patience:
             await talk.close(1002, "No pong.")
+
+
+def _fault(text: str, initiation: wire.Initiation) -> str:
+    """What the service does not take in an initiation that can be read; "" if nothing."""
+    top = msgspec.json.decode(text, type=dict[str, object])
+    if any(_is_void(top.get(name)) for name in ("user_id", "conversation_config_override") if name in top):
+        return "Fields are left out, never null or empty."
+    if reserved := [name for name in initiation.dynamic_variables if name.startswith("system__")]:
+        return f"Reserved dynamic variables: {', '.join(reserved)}"
+    return ""
+
+
+def _is_void(value: object) -> bool:
+    return value is None or value == "" or (isinstance(value, dict) and any(map(_is_void, value.values())))
 
 
 def _overrides(initiation: wire.Initiation) -> Iterator[str]:

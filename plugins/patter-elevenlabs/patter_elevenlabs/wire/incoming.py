@@ -64,7 +64,7 @@ class Metadata(_Server, frozen=True, tag="conversation_initiation_metadata"):
     event: MetadataEvent = msgspec.field(name="conversation_initiation_metadata_event")
 
 
-class PingEvent(Numbered, frozen=True):
+class PingEvent(Numbered, frozen=True, omit_defaults=False):
     ping_ms: float | None = None
     """A latency that the service measured; not a wish for delay."""
 
@@ -178,10 +178,13 @@ PASSED_OVER = frozenset(
         "agent_chat_response_part",
         "agent_response_complete",  # not always prompt: the silence watcher decides
         "agent_tool_request",
+        "agent_response_metadata",
         "agent_tool_response",
+        "agent_tool_response_full_payload",
         "agent_typing",
         "asr_initiation_metadata",
         "context_usage",
+        "dtmf_request",
         "guardrail_triggered",
         "mcp_connection_status",
         "mcp_tool_call",

@@ -6,6 +6,7 @@ It is written strictly: fields that were not set are left out, because the servi
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import msgspec
 
@@ -92,8 +93,7 @@ class UserActivity(_Client, frozen=True, tag="user_activity"):
 
 class Feedback(_Client, frozen=True, tag="feedback"):
     event_id: EventId
-    score: str
-    """like or dislike."""
+    score: Literal["like", "dislike"]
 
 
 ClientMessage = ContextualUpdate | Feedback | Initiation | Pong | ToolResult | UserActivity | UserMessage

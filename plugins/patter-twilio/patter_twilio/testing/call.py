@@ -2,54 +2,49 @@
 
 from __future__ import annotations
 
-import enum
 import secrets
 import urllib.parse
-from collections.abc import Awaitable, Callable, Mapping
-from xml.etree.ElementTree import Element, ParseError, fromstring
+from collections.abc import Mapping
+from xml.etree.ElementTree import Element
 
 import anyio
+import anyio.abc
 import msgspec
 
 from patter_core.audio import ULAW_8000
 from patter_core.testing.caller import Caller
 from patter_core.testing.emulator import CallRecording
-from patter_twilio.testing.messages import Problem
-from patter_twilio.testing.stream import EmulatedStream, StreamEnd, StreamSettings
+from patter_core.testing.stream import Problem, StreamEnd
+from patter_twilio.testing.dialling import CallStatus, Dialling
+from patter_twilio.testing.stream import EmulatedStream, StreamSettings
+from patter_twilio.testing.verbs import Performance, Spoken, parse
 from patter_twilio.testing.webhooks import Exchange, WebhookSender
 
-__all__ = ["CallStatus", "EmulatedCall"]
+__all__ = ["CallStatus", "EmulatedCall", "Source"]
+
+_FINAL = frozenset(
+    {CallStatus.COMPLETED, CallStatus.BUSY, CallStatus.NO_ANSWER, CallStatus.CANCELED, CallStatus.FAILED}
+)
+_UNANSWERED = frozenset({CallStatus.QUEUED, CallStatus.INITIATED, CallStatus.RINGING})
 
 
-class CallStatus(enum.StrEnum):
-    """Where a call is, in Twilio's words."""
-
-    RINGING = "ringing"
-    IN_PROGRESS = "in-progress"
-    COMPLETED = "completed"
-    BUSY = "busy"
-    NO_ANSWER = "no-answer"
-    FAILED = "failed"
-
-
-_FINAL = frozenset({CallStatus.COMPLETED, CallStatus.BUSY, CallStatus.NO_ANSWER, CallStatus.FAILED})
-
-
-class Then(msgspec.Struct, frozen=True):
-    """What comes after a verb: by default the next one."""
+class Source(msgspec.Struct, frozen=True):
+    """Where a document comes from: a URL, or the request that brings it along."""
 
     url: str = ""
-    """Leave this document for the one at this URL, relative to this one's."""
-    over: bool = False
-    """The call is over."""
-
-
-_NEXT_VERB = Then()
-_OVER = Then(over=True)
+    method: str = "POST"
+    twiml: bytes = b""
 
 
 class EmulatedCall:
-    """One incoming call. `run` lives through it; everything else is for tests to look at, or to end it early."""
+    """One call. `run` lives through it; everything else is for tests to look at, or to disturb it.
+
+    Args:
+        voice_url: who tells what to do once it is answered.
+        caller: who is on the telephone.
+        sender: of webhooks.
+        dialling: if the app has the call made, what it asked for; None for a call that comes in.
+    """
 
     def __init__(
         self,
@@ -60,6 +55,8 @@ class EmulatedCall:
         from_number: str,
         to_number: str,
         parameters: Mapping[str, str],
+        dialling: Dialling | None = None,
+        twiml: bytes = b"",
     ) -> None:
         self.sid = f"CA{secrets.token_hex(16)}"
         self.voice_url = voice_url
@@ -67,27 +64,31 @@ class EmulatedCall:
         self.to_number = to_number
         self.parameters = parameters
         """Further fields of each webhook."""
-        self.status = CallStatus.RINGING
+        self.dialling = dialling
+        self.status = CallStatus.QUEUED if dialling else CallStatus.RINGING
+        self.price: str | None = None
+        """What the API says that it cost: a negative number; None as long as it does not know."""
         self.recording = CallRecording(format=ULAW_8000)
         self.exchanges: list[Exchange] = []
-        """Webhooks, with what was answered."""
+        """Webhooks that were asked what to do, with what was answered."""
+        self.callbacks: list[Exchange] = []
+        """Webhooks that were told something."""
         self.documents: list[bytes] = []
-        """The TwiML that was answered."""
+        """The TwiML that was answered, or that requests brought along."""
+        self.spoken = Spoken()
         self.streams: list[EmulatedStream] = []
         self.problems: list[Problem] = []
         """Those that belong to no stream."""
         self.streaming = anyio.Event()
         """Set once there is a first stream."""
         self.over = anyio.Event()
+        self._first = Source(voice_url, twiml=twiml)
         self._caller = caller
         self._sender = sender
         self._life = anyio.CancelScope()
-        self._verbs: Mapping[str, Callable[[Element], Awaitable[Then]]] = {
-            "Connect": self._connect,
-            "Hangup": self._hangup,
-            "Redirect": self._redirect,
-            "Reject": self._reject,
-        }
+        self._doing = anyio.CancelScope()
+        self._redirect: Source | None = None
+        self._changed = anyio.Event()
 
     @property
     def stream(self) -> EmulatedStream:
@@ -98,14 +99,22 @@ class EmulatedCall:
     def is_over(self) -> bool:
         return self.status in _FINAL
 
+    # --- its life --------------------------------------------------------------------------------------------------
+
     async def run(self) -> CallRecording:
         """Live through the call."""
         try:
-            with self._life:
-                await self._follow(self.voice_url)
+            async with anyio.create_task_group() as tasks:
+                with self._life:
+                    if self.dialling is None or await self._ring(self.dialling, tasks):
+                        await self._follow(self._first)
+                self.end()
+                tasks.cancel_scope.cancel()
+            await self._tell_status("completed")
         finally:
             self.end()
             self.over.set()
+            self._note_change()
         return self.recording
 
     def end(self, status: CallStatus = CallStatus.COMPLETED) -> None:
@@ -114,11 +123,58 @@ class EmulatedCall:
             self.status = status
         self._life.cancel()
 
+    def redirect(self, source: Source) -> None:
+        """Leave what is being done, for that document."""
+        self._redirect = source
+        self._doing.cancel()
+
+    async def until_streams(self, count: int) -> EmulatedStream:
+        """Wait until so many streams have started; gives the last of them."""
+        while len(self.streams) < count:
+            await self._changed.wait()
+        stream = self.streams[count - 1]
+        await stream.started.wait()
+        return stream
+
+    async def _ring(self, dialling: Dialling, tasks: anyio.abc.TaskGroup) -> bool:
+        """Until it is answered; False if it is not."""
+        callee = dialling.callee
+        for status in (CallStatus.INITIATED, CallStatus.RINGING):
+            self.status = status
+            await self._tell_status(status.value)
+        await anyio.sleep(min(callee.rings, dialling.timeout))
+        if callee.outcome is not CallStatus.IN_PROGRESS or callee.rings > dialling.timeout:
+            self.end(CallStatus.NO_ANSWER if callee.outcome is CallStatus.IN_PROGRESS else callee.outcome)
+            return False
+        self.status = CallStatus.IN_PROGRESS
+        tasks.start_soon(self._tell_status, "answered")
+        if dialling.detection:
+            tasks.start_soon(self._detect, dialling)
+        return True
+
+    async def _detect(self, dialling: Dialling) -> None:
+        await anyio.sleep(dialling.callee.detected_after)
+        fields = {"AnsweredBy": dialling.callee.answered_by, "MachineDetectionDuration": "3700"}
+        await self.tell(dialling.detection_callback, fields)
+
+    # --- webhooks --------------------------------------------------------------------------------------------------
+
     async def ask(self, url: str, *, method: str = "POST") -> Exchange:
         """Request a webhook of the app, signed, with all the fields that Twilio sends."""
         exchange = await self._sender.send(url, self._fields(), method=method)
         self.exchanges.append(exchange)
         return exchange
+
+    async def tell(self, url: str, fields: Mapping[str, str]) -> Exchange:
+        """Tell a webhook of the app something; what it answers does not matter."""
+        exchange = await self._sender.send(url, {**self._fields(), **fields})
+        self.callbacks.append(exchange)
+        return exchange
+
+    async def _tell_status(self, event: str) -> None:
+        dialling = self.dialling
+        if dialling is not None and dialling.status_callback and event in dialling.status_events:
+            await self.tell(dialling.status_callback, {})
 
     def _fields(self) -> dict[str, str]:
         return {
@@ -130,7 +186,7 @@ class EmulatedCall:
             "CalledCity": "",
             "CalledCountry": "US",
             "Caller": self.from_number,
-            "Direction": "inbound",
+            "Direction": "inbound" if self.dialling is None else "outbound-api",
             "From": self.from_number,
             "To": self.to_number,
             **self.parameters,
@@ -138,55 +194,47 @@ class EmulatedCall:
 
     # --- documents -------------------------------------------------------------------------------------------------
 
-    async def _follow(self, url: str) -> None:
-        """Do what the document at `url` says, and those that it leads to."""
-        method = "POST"
-        while True:
-            verbs = await self._fetch(url, method)
-            if verbs is None:
-                self.end(CallStatus.FAILED)
-                return
-            then, method = await self._perform(verbs)
-            if not then.url:
-                return
-            url = urllib.parse.urljoin(url, then.url)
+    async def _follow(self, source: Source | None) -> None:
+        """Do what the document says, and those that it leads to; a redirect comes in between at any time."""
+        while source is not None:
+            following: Source | None = None
+            with anyio.CancelScope() as self._doing:
+                following = await self._do(source)
+            source, self._redirect = self._redirect or following, None
 
-    async def _perform(self, verbs: list[Element]) -> tuple[Then, str]:
-        """Do one verb after the other, until one leads elsewhere; with the method for asking there."""
-        for verb in verbs:
-            perform = self._verbs.get(verb.tag)
-            if perform is None:
-                self.problems.append(Problem(12200, f"Schema validation warning: <{verb.tag}>"))
-                continue
-            then = await perform(verb)
-            if then.url or then.over:
-                return then, verb.get("method", "POST")
-        return _OVER, ""
-
-    async def _fetch(self, url: str, method: str) -> list[Element] | None:
-        exchange = await self.ask(url, method=method)
-        if not 200 <= exchange.status < 300:
-            self.problems.append(Problem(11200, f"HTTP retrieval failure: status {exchange.status}"))
+    async def _do(self, source: Source) -> Source | None:
+        document = source.twiml or await self._fetch(source)
+        verbs = None
+        if document is not None:
+            self.documents.append(document)
+            verbs = parse(document, self.problems)
+        if verbs is None:
+            self.end(CallStatus.FAILED)
             return None
-        self.documents.append(exchange.body)
-        try:
-            response = fromstring(exchange.body)  # noqa: S314 - TwiML of the app under test, on loopback
-        except ParseError as error:
-            self.problems.append(Problem(12100, f"Document parse failure: {error}"))
-            return None
-        if response.tag != "Response":
-            self.problems.append(Problem(12100, f"Document parse failure: <{response.tag}>"))
-            return None
-        return list(response)
+        then = await Performance(self).perform(verbs)
+        return Source(urllib.parse.urljoin(source.url, then.url), then.method) if then.url else None
 
-    # --- verbs -----------------------------------------------------------------------------------------------------
+    async def _fetch(self, source: Source) -> bytes | None:
+        exchange = await self.ask(source.url, method=source.method)
+        if 200 <= exchange.status < 300:
+            return exchange.body
+        self.problems.append(Problem(11200, f"HTTP retrieval failure: status {exchange.status}"))
+        return None
 
-    async def _connect(self, verb: Element) -> Then:
-        self.status = CallStatus.IN_PROGRESS
-        noun = verb.find("Stream")
-        if noun is None:
-            self.problems.append(Problem(12200, "Schema validation warning: <Connect> without <Stream>"))
-            return _NEXT_VERB
+    # --- what the verbs need ---------------------------------------------------------------------------------------
+
+    def answer(self) -> None:
+        """The call is answered, if it was not before."""
+        if self.status in _UNANSWERED:
+            self.status = CallStatus.IN_PROGRESS
+
+    def reject(self, reason: str) -> None:
+        """It never will be, unless it was."""
+        if self.status in _UNANSWERED:
+            self.status = CallStatus.BUSY if reason == "busy" else CallStatus.NO_ANSWER
+
+    async def open_stream(self, noun: Element) -> StreamEnd:
+        """Open a stream and live through it."""
         settings = StreamSettings(
             account_sid=self._sender.account_sid,
             auth_token=self._sender.auth_token,
@@ -198,19 +246,9 @@ class EmulatedCall:
         stream = EmulatedStream(settings, self._caller, self.recording)
         self.streams.append(stream)
         self.streaming.set()
-        if await stream.run() is StreamEnd.CALLER_HUNG_UP:
-            return _OVER
-        return Then(url=verb.get("action", ""))
+        self._note_change()
+        return await stream.run()
 
-    async def _hangup(self, verb: Element) -> Then:
-        del verb
-        return _OVER
-
-    async def _redirect(self, verb: Element) -> Then:
-        return Then(url=(verb.text or "").strip())
-
-    async def _reject(self, verb: Element) -> Then:
-        """A call that is rejected first of all was never answered."""
-        if self.status is CallStatus.RINGING:
-            self.status = CallStatus.BUSY if verb.get("reason") == "busy" else CallStatus.NO_ANSWER
-        return _OVER
+    def _note_change(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()

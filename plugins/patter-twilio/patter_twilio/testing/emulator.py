@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 
+import anyio
+import anyio.abc
 import httpx
 
 from patter_core.audio import ULAW_8000
@@ -13,10 +15,11 @@ from patter_core.errors import CarrierError
 from patter_core.server.serving import serve_app
 from patter_core.testing.caller import Caller
 from patter_core.testing.emulator import CallRecording, CarrierEmulator
+from patter_core.testing.network import Tunnels
 from patter_twilio.carrier import Twilio
 from patter_twilio.testing.call import EmulatedCall
-from patter_twilio.testing.network import Tunnels
-from patter_twilio.testing.rest import ApiRequest, RestApi
+from patter_twilio.testing.dialling import Callee, read_dialling
+from patter_twilio.testing.rest import ApiRequest, EmulatedRecording, RestApi
 from patter_twilio.testing.webhooks import WebhookSender
 
 __all__ = ["TwilioEmulator"]
@@ -42,16 +45,24 @@ class TwilioEmulator(CarrierEmulator):
         """Of the REST API, once it runs."""
         self._tunnels = Tunnels(tunnels or {})
         self._calls: dict[str, EmulatedCall] = {}
-        self._api = RestApi(self.account_sid, self.auth_token, self._calls)
+        self.callee = Callee()
+        """Who answers the numbers that are in nobody's place in `callees`."""
+        self.callees: dict[str, Callee] = {}
+        """Who answers the calls that the app makes, by number."""
+        self.api = RestApi(self.account_sid, self.auth_token, self._calls, self._dial, self._spawn)
+        """The REST API: its numbers, recordings, and how it fails."""
+        self._tasks: anyio.abc.TaskGroup | None = None
         self._open = contextlib.AsyncExitStack()
         self._sender: WebhookSender | None = None
 
     async def start(self) -> None:
+        self._tasks = await self._open.enter_async_context(anyio.create_task_group())
+        self._open.callback(self._tasks.cancel_scope.cancel)  # once everything else is closed
         client = await self._open.enter_async_context(httpx.AsyncClient(trust_env=False))
         self._sender = WebhookSender(
             client, account_sid=self.account_sid, auth_token=self.auth_token, tunnels=self._tunnels
         )
-        self.base_url = await self._open.enter_async_context(serve_app(self._api.app))
+        self.base_url = await self._open.enter_async_context(serve_app(self.api.app))
 
     async def stop(self) -> None:
         for call in self.calls:
@@ -82,7 +93,7 @@ class TwilioEmulator(CarrierEmulator):
     @property
     def api_requests(self) -> list[ApiRequest]:
         """All requests to the REST API, in order."""
-        return self._api.requests
+        return self.api.requests
 
     @property
     def webhooks(self) -> WebhookSender:
@@ -132,3 +143,28 @@ class TwilioEmulator(CarrierEmulator):
         )
         self._calls[call.sid] = call
         return call
+
+    def _dial(self, form: Sequence[tuple[str, str]]) -> EmulatedCall:
+        """The app has a call made: it runs by itself."""
+        fields = dict(form)
+        callee = self.callees.get(fields["To"], self.callee)
+        call = EmulatedCall(
+            fields.get("Url", ""),
+            Caller(callee.steps, ULAW_8000),
+            sender=self.webhooks,
+            from_number=fields["From"],
+            to_number=fields["To"],
+            parameters={},
+            dialling=read_dialling(form, callee),
+            twiml=fields.get("Twiml", "").encode(),
+        )
+        self._calls[call.sid] = call
+        assert self._tasks is not None  # it runs: `webhooks` saw to it
+        self._tasks.start_soon(call.run)
+        return call
+
+    def _spawn(
+        self, task: Callable[[EmulatedRecording], Coroutine[object, object, None]], recording: EmulatedRecording
+    ) -> None:
+        assert self._tasks is not None  # as above
+        self._tasks.start_soon(task, recording)

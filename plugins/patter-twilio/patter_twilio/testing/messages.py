@@ -11,6 +11,8 @@ from typing import TypedDict
 
 import msgspec
 
+from patter_core.testing.stream import Problem
+
 __all__ = [
     "AppMessage",
     "Clear",
@@ -24,21 +26,12 @@ __all__ = [
     "Numbering",
     "PeerMark",
     "PeerMedia",
-    "Problem",
     "Start",
     "StartBody",
     "Stop",
     "StopBody",
     "read_app_message",
 ]
-
-
-class Problem(msgspec.Struct, frozen=True):
-    """What Twilio would list in its console's error log."""
-
-    code: int
-    """Twilio's error code."""
-    text: str
 
 
 # --- from Twilio ---------------------------------------------------------------------------------------------------

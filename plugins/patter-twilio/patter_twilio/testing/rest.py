@@ -1,23 +1,47 @@
-"""Twilio's REST API, as far as a carrier uses it: the account's calls."""
+"""Twilio's REST API, as far as a carrier uses it: calls, their recordings, and the account's numbers."""
 
 from __future__ import annotations
 
 import base64
-import hmac
+import secrets
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 
+import anyio
 import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from patter_twilio.testing.call import CallStatus, EmulatedCall
+from patter_twilio.testing.call import CallStatus, EmulatedCall, Source
 
-__all__ = ["ApiRequest", "RestApi"]
+__all__ = ["ApiRequest", "EmulatedNumber", "EmulatedRecording", "Refusal", "RestApi"]
 
 _ROOT = "/2010-04-01/Accounts/{account_sid}"
+_MAGIC_FROM = {"+15005550001": 21212, "+15005550007": 21606, "+15005550008": 21611}
+_MAGIC_TO = {"+15005550001": 21217, "+15005550002": 21214, "+15005550003": 21215, "+15005550004": 21216}
+"""Numbers that fail as they do with Twilio's test credentials (page "Test credentials"), when the app calls."""
+_LONGEST_TWIML = 4_000
+
+Form = Sequence[tuple[str, str]]
+Place = Callable[[Form], EmulatedCall]
+
+
+class EmulatedRecording(msgspec.Struct, kw_only=True):
+    """A recording, and the statuses that it went through."""
+
+    sid: str
+    call: EmulatedCall
+    channels: str
+    statuses: list[str]
+    callback: str = ""
+    events: tuple[str, ...] = ("completed",)
+    stopped: anyio.Event = msgspec.field(default_factory=anyio.Event)
+
+
+Task = Callable[[EmulatedRecording], Coroutine[object, object, None]]
+Spawn = Callable[[Task, EmulatedRecording], None]
 
 
 class ApiRequest(msgspec.Struct, frozen=True):
@@ -27,6 +51,30 @@ class ApiRequest(msgspec.Struct, frozen=True):
     path: str
     form: Mapping[str, str]
     status: int
+    pairs: tuple[tuple[str, str], ...] = ()
+    """The form, with names that are there several times."""
+    user: str = ""
+    """By whom it was authenticated: the account, or an API key."""
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """How the API fails a request, whatever it asks for."""
+
+    status: int = 500
+    code: int = 20500
+    done: bool = False
+    """The request is carried out all the same: only its answer is lost."""
+    retry_after: str = ""
+
+
+class EmulatedNumber(msgspec.Struct, kw_only=True):
+    """A number of the account."""
+
+    phone_number: str
+    sid: str = msgspec.field(default_factory=lambda: f"PN{secrets.token_hex(16)}")
+    friendly_name: str = ""
+    voice_url: str = ""
+    voice_method: str = "POST"
 
 
 class _Error(msgspec.Struct, frozen=True):
@@ -43,52 +91,219 @@ class _Call(msgspec.Struct, frozen=True):
     direction: str
     to: str
     from_: str = msgspec.field(name="from")
+    price: str | None = None
+    price_unit: str = "USD"
+
+
+class _Recording(msgspec.Struct, frozen=True):
+    sid: str
+    call_sid: str
+    status: str
+
+
+class _Numbers(msgspec.Struct, frozen=True):
+    incoming_phone_numbers: Sequence[EmulatedNumber]
+    next_page_uri: str | None
 
 
 class RestApi:
-    """The API of one account, over the calls of an emulator."""
+    """The API of one account, over the calls of an emulator.
 
-    def __init__(self, account_sid: str, auth_token: str, calls: Mapping[str, EmulatedCall]) -> None:
+    Args:
+        place: makes the call of a form, and lets it run.
+        spawn: runs a task as long as the emulator lives.
+    """
+
+    def __init__(
+        self, account_sid: str, auth_token: str, calls: Mapping[str, EmulatedCall], place: Place, spawn: Spawn
+    ) -> None:
         self.requests: list[ApiRequest] = []
-        self.app = Starlette(routes=[Route(f"{_ROOT}/Calls/{{call_sid}}.json", self._update_call, methods=["POST"])])
+        self.refusals: list[Refusal] = []
+        """For the next requests, one each."""
+        self.numbers: list[EmulatedNumber] = []
+        self.recordings: list[EmulatedRecording] = []
+        self.keys: dict[str, str] = {account_sid: auth_token}
+        """Who may ask, with their secrets."""
+        call = f"{_ROOT}/Calls/{{call_sid}}"
+        self.app = Starlette(
+            routes=[
+                self._route(f"{_ROOT}/Calls.json", "POST", self._create_call),
+                self._route(f"{call}.json", "POST", self._update_call),
+                self._route(f"{call}.json", "GET", self._fetch_call),
+                self._route(f"{call}/Recordings.json", "POST", self._record),
+                self._route(f"{call}/Recordings/{{recording_sid}}.json", "POST", self._update_recording),
+                self._route(f"{_ROOT}/IncomingPhoneNumbers.json", "GET", self._list_numbers),
+                self._route(f"{_ROOT}/IncomingPhoneNumbers/{{sid}}.json", "POST", self._update_number),
+            ]
+        )
         self._account_sid = account_sid
-        self._credentials = base64.b64encode(f"{account_sid}:{auth_token}".encode())
         self._calls = calls
+        self._place = place
+        self._spawn = spawn
 
-    async def _update_call(self, request: Request) -> Response:
-        form = dict(urllib.parse.parse_qsl((await request.body()).decode(), keep_blank_values=True))
-        response = self._refusal(request) or self._updated(request.path_params["call_sid"], form)
-        self.requests.append(ApiRequest(request.method, request.url.path, form, response.status_code))
+    def _route(self, path: str, method: str, answer: Callable[[Request, Form], Response]) -> Route:
+        async def endpoint(request: Request) -> Response:
+            form = tuple(urllib.parse.parse_qsl((await request.body()).decode(), keep_blank_values=True))
+            user, refusal = self._authenticate(request)
+            if refusal is None and self.refusals:
+                response = self._fail(self.refusals.pop(0), lambda: answer(request, form))
+            else:
+                response = refusal or answer(request, form)
+            self.requests.append(
+                ApiRequest(request.method, request.url.path, dict(form), response.status_code, form, user)
+            )
+            return response
+
+        return Route(path, endpoint, methods=[method])
+
+    def _authenticate(self, request: Request) -> tuple[str, Response | None]:
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        user, _, password = base64.b64decode(given).decode().partition(":") if scheme == "Basic" else ("", "", "")
+        if not password or self.keys.get(user) != password:
+            return user, _error(401, 20003, "Authenticate")
+        if request.path_params["account_sid"] != self._account_sid:
+            return user, _not_found(request)
+        return user, None
+
+    @staticmethod
+    def _fail(refusal: Refusal, carry_out: Callable[[], Response]) -> Response:
+        if refusal.done:
+            carry_out()
+        response = _error(refusal.status, refusal.code, "Internal Server Error")
+        if refusal.retry_after:
+            response.headers["retry-after"] = refusal.retry_after
         return response
 
-    def _refusal(self, request: Request) -> Response | None:
-        scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "basic" or not hmac.compare_digest(given.encode(), self._credentials):
-            return _error(401, 20003, "Authenticate")
-        if request.path_params["account_sid"] != self._account_sid:
-            return _error(404, 20404, f"The requested resource {request.url.path} was not found")
-        return None
+    # --- calls -----------------------------------------------------------------------------------------------------
 
-    def _updated(self, call_sid: str, form: Mapping[str, str]) -> Response:
-        call = self._calls.get(call_sid)
+    def _create_call(self, request: Request, form: Form) -> Response:
+        fields = dict(form)
+        for magic, name in ((_MAGIC_FROM, "From"), (_MAGIC_TO, "To")):
+            if fields.get(name) in magic:
+                return _error(400, magic[fields[name]], f"The {name} number is not valid for calls")
+        if not fields.get("To") or not fields.get("From"):
+            return _error(400, 21201 if not fields.get("To") else 21213, "To and From are required")
+        if not (fields.get("Url") or fields.get("Twiml")):
+            return _error(400, 21205, "Url parameter is required")
+        return self._call_answer(self._place(form), 201)
+
+    def _update_call(self, request: Request, form: Form) -> Response:
+        call = self._calls.get(request.path_params["call_sid"])
+        fields = dict(form)
         if call is None:
-            return _error(404, 20404, f"The requested resource /Calls/{call_sid}.json was not found")
+            return _not_found(request)
         if call.is_over:
             return _error(400, 21220, "Call is not in-progress. Cannot redirect.")
-        if form.get("Status") != CallStatus.COMPLETED:
+        if fields.get("Status") == "completed":
+            ringing = call.status is not CallStatus.IN_PROGRESS and call.dialling is not None
+            call.end(CallStatus.CANCELED if ringing else CallStatus.COMPLETED)
+        elif fields.get("Twiml"):
+            if len(fields["Twiml"]) > _LONGEST_TWIML:
+                return _error(400, 20001, "Twiml is too long")
+            call.redirect(Source(call.voice_url, twiml=fields["Twiml"].encode()))
+        elif fields.get("Url"):
+            call.redirect(Source(fields["Url"], fields.get("Method", "POST")))
+        else:
             return _error(400, 20001, "Status must be completed")
-        call.end()
+        return self._call_answer(call)
+
+    def _fetch_call(self, request: Request, form: Form) -> Response:
+        call = self._calls.get(request.path_params["call_sid"])
+        return _not_found(request) if call is None else self._call_answer(call)
+
+    def _call_answer(self, call: EmulatedCall, status: int = 200) -> Response:
         body = _Call(
             sid=call.sid,
             account_sid=self._account_sid,
             status=call.status,
-            direction="inbound",
+            direction="inbound" if call.dialling is None else "outbound-api",
             to=call.to_number,
             from_=call.from_number,
+            price=call.price,
         )
-        return Response(msgspec.json.encode(body), media_type="application/json")
+        return _json(body, status)
+
+    # --- recordings ------------------------------------------------------------------------------------------------
+
+    def _record(self, request: Request, form: Form) -> Response:
+        call = self._calls.get(request.path_params["call_sid"])
+        if call is None or call.is_over:
+            return _error(404, 20404, "The call was not found") if call is None else _error(400, 21220, "Call is over")
+        fields = dict(form)
+        recording = EmulatedRecording(
+            sid=f"RE{secrets.token_hex(16)}",
+            call=call,
+            channels=fields.get("RecordingChannels", "mono"),
+            statuses=["in-progress"],
+            callback=fields.get("RecordingStatusCallback", ""),
+            events=tuple(value for name, value in form if name == "RecordingStatusCallbackEvent") or ("completed",),
+        )
+        self.recordings.append(recording)
+        self._spawn(self._live, recording)
+        return _json(_Recording(recording.sid, call.sid, "in-progress"), 201)
+
+    def _update_recording(self, request: Request, form: Form) -> Response:
+        status = dict(form).get("Status", "")
+        for recording in self.recordings:
+            if recording.sid == request.path_params["recording_sid"]:
+                if recording.statuses[-1] == "stopped" or recording.call.is_over:
+                    return _error(404, 20404, "The recording was not found")
+                if status not in {"paused", "in-progress", "stopped"}:
+                    return _error(400, 20001, "Status is not valid")
+                recording.statuses.append(status)
+                if status == "stopped":
+                    recording.stopped.set()
+                return _json(_Recording(recording.sid, recording.call.sid, status))
+        return _not_found(request)
+
+    async def _live(self, recording: EmulatedRecording) -> None:
+        """Tell that it began, and that it is complete once it is stopped or the call is over."""
+        await self._tell(recording, "in-progress")
+        async with anyio.create_task_group() as tasks:
+            for end in (recording.stopped, recording.call.over):
+                tasks.start_soon(_cancel_after, end, tasks.cancel_scope)
+        await self._tell(recording, "completed")
+
+    async def _tell(self, recording: EmulatedRecording, status: str) -> None:
+        if recording.callback and status in recording.events:
+            fields = {"RecordingSid": recording.sid, "RecordingStatus": status, "RecordingChannels": "2"}
+            if status == "completed":
+                fields |= {"RecordingUrl": f"https://api.example/{recording.sid}", "RecordingDuration": "2"}
+            await recording.call.tell(recording.callback, fields)
+
+    # --- numbers ---------------------------------------------------------------------------------------------------
+
+    def _list_numbers(self, request: Request, form: Form) -> Response:
+        """One number a page, so that nobody forgets the others."""
+        wanted = request.query_params.get("PhoneNumber", "")
+        page = int(request.query_params.get("Page", "0"))
+        numbers = [number for number in self.numbers if wanted in {"", number.phone_number}]
+        query = urllib.parse.urlencode({"PhoneNumber": wanted, "Page": page + 1})
+        more = f"{request.url.path}?{query}" if page + 1 < len(numbers) else None
+        return _json(_Numbers(numbers[page : page + 1], more))
+
+    def _update_number(self, request: Request, form: Form) -> Response:
+        fields = dict(form)
+        for number in self.numbers:
+            if number.sid == request.path_params["sid"]:
+                number.voice_url = fields.get("VoiceUrl", number.voice_url)
+                number.voice_method = fields.get("VoiceMethod", number.voice_method)
+                return _json(number)
+        return _not_found(request)
+
+
+async def _cancel_after(event: anyio.Event, scope: anyio.CancelScope) -> None:
+    await event.wait()
+    scope.cancel()
+
+
+def _json(body: msgspec.Struct, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(body), status, media_type="application/json")
+
+
+def _not_found(request: Request) -> Response:
+    return _error(404, 20404, f"The requested resource {request.url.path} was not found")
 
 
 def _error(status: int, code: int, message: str) -> Response:
-    body = _Error(code, message, f"https://www.twilio.com/docs/errors/{code}", status)
-    return Response(msgspec.json.encode(body), status, media_type="application/json")
+    return _json(_Error(code, message, f"https://www.twilio.com/docs/errors/{code}", status), status)

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 import httpx
 import msgspec
 
+from patter_core.testing.network import Tunnels
 from patter_twilio.signing import signature
-from patter_twilio.testing.network import Tunnels
 
 __all__ = ["Exchange", "WebhookSender"]
 

@@ -1,0 +1,145 @@
+"""`patter calls`: the calls that the SQLite sink wrote down, and what happened on one."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from patter_core.errors import ConfigurationError
+from patter_core.events import CallEnded, MetricsReported, Record
+from patter_core.sinks.calls import CallFilter, CallLog, CallRow
+from patter_core.sinks.console import event_words, metrics_table, transcript_line
+
+__all__ = ["calls"]
+
+
+@click.group(invoke_without_command=True)
+@click.option(
+    "--db",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("patter.db"),
+    envvar="PATTER_DB",
+    show_default=True,
+    show_envvar=True,
+    help="The file that SQLiteSink writes.",
+)
+@click.option("--since", type=click.DateTime(), help="Only calls that began then or later; local time.")
+@click.option("--agent", default="", metavar="NAME", help="Only calls of this agent.")
+@click.option("--carrier", default="", metavar="NAME", help="Only calls of this carrier.")
+@click.option("--direction", type=click.Choice(["inbound", "outbound"]), help="Only calls of this direction.")
+@click.option("--reason", default="", metavar="REASON", help="Only calls that ended so, such as caller_hung_up.")
+@click.option("--text", default="", metavar="WORDS", help="Only calls on which somebody said this.")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="The latest so many.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def calls(
+    context: click.Context,
+    *,
+    db: Path,
+    since: dt.datetime | None,
+    agent: str,
+    carrier: str,
+    direction: str | None,
+    reason: str,
+    text: str,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """List the calls, the latest first; `show` tells one."""
+    log = CallLog(db)
+    context.obj = log
+    if context.invoked_subcommand is not None:
+        return
+    found = log.calls(
+        CallFilter(
+            since=None if since is None else since.timestamp(),
+            agent=agent,
+            carrier=carrier,
+            direction=direction or "",
+            reason=reason,
+            text=text,
+            limit=limit,
+        )
+    )
+    if as_json:
+        click.echo(msgspec.json.encode(found))
+    else:
+        Console().print(_table(found) if found else "No such call.")
+
+
+@calls.command()
+@click.argument("call_id", metavar="ID")
+@click.option("--transcript", is_flag=True, help="Only what was said.")
+@click.option("--metrics", is_flag=True, help="Only the figures.")
+@click.option("--json", "as_json", is_flag=True, help="Print every record as a line of JSON.")
+@click.pass_obj
+def show(log: CallLog, *, call_id: str, transcript: bool, metrics: bool, as_json: bool) -> None:
+    """Tell what happened on a call. The start of its ID is enough, if it is the only one that begins so."""
+    records = log.records(_only(log, call_id))
+    console = Console()
+    if as_json:
+        click.echo(msgspec.json.Encoder().encode_lines(records), nl=False)
+    elif transcript:
+        click.echo("\n".join(_transcript(records)))
+    elif metrics:
+        _print_metrics(console, records)
+    else:
+        _print_timeline(console, records)
+        console.print()
+        _print_metrics(console, records)
+
+
+def _only(log: CallLog, prefix: str) -> str:
+    found = log.find(prefix)
+    if len(found) != 1:
+        raise ConfigurationError(
+            "No call has that ID." if not found else "Several calls' IDs begin so.",
+            got=prefix,
+            remedy="`patter calls` lists them." if not found else "Give more of it.",
+        )
+    return found[0]
+
+
+def _transcript(records: list[Record]) -> list[str]:
+    return [line for record in records if (line := transcript_line(record.event)) is not None]
+
+
+def _print_timeline(console: Console, records: list[Record]) -> None:
+    for record in records:
+        said = event_words(record.event)
+        if said is not None:
+            style, text = said
+            line = Text(f"{record.elapsed_ms / 1000:7.2f} s  ", style="dim")
+            console.print(line.append(text, style=style), soft_wrap=True)
+
+
+def _print_metrics(console: Console, records: list[Record]) -> None:
+    """The last figures that there are: the final ones, if the call is over."""
+    figures = [record.event.metrics for record in records if isinstance(record.event, CallEnded | MetricsReported)]
+    console.print(metrics_table(figures[-1]) if figures else "No figures yet.")
+
+
+def _table(rows: list[CallRow]) -> Table:
+    table = Table("id", "began", "", "from", "to", "agent", "lasted", "ended", box=None, pad_edge=False)
+    for row in rows:
+        began = dt.datetime.fromtimestamp(row.started, dt.UTC).astimezone()
+        lasted = f"{row.duration_ms / 1000:.0f} s" if row.ended is not None else "-"
+        ended = f"{row.reason} (by the {row.ended_by})" if row.ended is not None else "not yet"
+        arrow = "in" if row.direction == "inbound" else "out"
+        table.add_row(
+            row.call_id[:8],
+            f"{began:%Y-%m-%d %H:%M:%S}",
+            arrow,
+            row.from_number,
+            row.to_number,
+            row.agent,
+            lasted,
+            ended,
+        )
+    return table

@@ -1,0 +1,172 @@
+"""Calls as lines on a terminal, while they happen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from patter_core.events import (
+    CallAnnounced,
+    CallEnded,
+    CallEvent,
+    CallMetrics,
+    CallPriced,
+    ConversationStarted,
+    DtmfReceived,
+    EngineTrouble,
+    Interruption,
+    MediaStarted,
+    MediaTrouble,
+    Record,
+    RecordingStarted,
+    ResponseHeard,
+    ToolCall,
+    ToolResult,
+    TranscriptCorrection,
+    TranscriptInput,
+    TranscriptOutput,
+    TransferDone,
+    TransferStarted,
+)
+from patter_core.metrics import CarrierBill, Latency
+from patter_core.sink import EventSink
+
+__all__ = ["ConsoleSink", "event_words", "metrics_table", "transcript_line"]
+
+
+class ConsoleSink(EventSink):
+    """Prints each event as a line with its time; while several calls go on, with the start of the call's id, too.
+
+    Args:
+        console: where to; by default standard error.
+    """
+
+    name: ClassVar[str] = "console"
+    batch_age: ClassVar[float] = 0.0
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True)
+        self._live: set[str] = set()
+
+    async def write(self, records: Sequence[Record]) -> None:
+        for record in records:
+            self._live.add(record.call_id)
+            said = event_words(record.event)
+            if said is not None:
+                style, text = said
+                which = f"{record.call_id[:6]}  " if len(self._live) > 1 else ""
+                line = Text(f"{which}{record.elapsed_ms / 1000:7.2f} s  ", style="dim")
+                self._console.print(line.append(text, style=style), soft_wrap=True)
+            if isinstance(record.event, CallEnded):
+                self._live.discard(record.call_id)
+
+
+def transcript_line(event: CallEvent) -> str | None:
+    """What was said, as a line of a transcript; None for everything else."""
+    match event:
+        case TranscriptInput(text=text):
+            return f"caller: {text}"
+        case TranscriptOutput(text=text):
+            return f"agent:  {text}"
+        case TranscriptCorrection(text=text):
+            return f"agent, as far as heard: {text}"
+        case _:
+            return None
+
+
+def metrics_table(metrics: CallMetrics) -> Table:
+    """The call in figures."""
+    table = Table("", "", show_header=False, box=None, pad_edge=False)
+    for name, value in (
+        ("duration", f"{metrics.duration_ms / 1000:.2f} s"),
+        ("answered after", _ms(metrics.answer_ms)),
+        ("carrier bills", _bill(metrics.carrier_bill)),
+        ("engine connect", _ms(metrics.engine_connect_ms)),
+        ("engine", f"{metrics.engine_ms / 1000:.2f} s; what that costs stands on its vendor's bill"),
+        ("turns", f"{metrics.turns} of the agent, {metrics.user_turns} of the caller"),
+        ("first agent audio", f"{_ms(metrics.first_audio_ms)} after the carrier's stream started"),
+        ("replies", _latency(metrics.reply)),
+        ("barge-in to silence", _latency(metrics.barge_in)),
+        ("caller audio", f"{metrics.frames_in} frames, {metrics.bytes_in} bytes"),
+        ("agent audio", f"{metrics.frames_out} messages, {metrics.bytes_out} bytes"),
+        ("heard by the caller", f"{metrics.heard_ms / 1000:.2f} s"),
+        ("interruptions", str(metrics.interruptions)),
+        (
+            "dropped, early, late, faulty",
+            f"{metrics.frames_dropped}, {metrics.frames_early}, {metrics.frames_late}, {metrics.faults}",
+        ),
+        ("engine errors", str(metrics.errors)),
+        ("audio", f"{metrics.carrier_format}, {'untouched' if metrics.passthrough else 'converted'}"),
+    ):
+        table.add_row(name, value)
+    return table
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f} ms"
+
+
+def _latency(latency: Latency | None) -> str:
+    if latency is None:
+        return "-"
+    times = (latency.p50_ms, latency.p90_ms, latency.p95_ms, latency.p99_ms)
+    return f"{', '.join(f'{time:.0f}' for time in times)} ms (p50, p90, p95, p99 of {latency.count})"
+
+
+def _bill(bill: CarrierBill | None) -> str:
+    if bill is None:
+        return "-"
+    return f"{bill.minutes} min, about {bill.cost.amount} {bill.cost.currency} ({bill.source}, {bill.as_of})"
+
+
+def event_words(event: CallEvent) -> tuple[str, str] | None:  # noqa: C901, PLR0912 - a table of cases
+    """An event in words, with a style; None for those that a person would not miss."""
+    match event:
+        case CallAnnounced(leg=leg, agent=agent):
+            return "bold", f"{leg.carrier} rings, {leg.direction.value}; {agent} answers"
+        case MediaStarted(format=format):
+            return "", f"the caller's audio is here ({format})"
+        case ConversationStarted(engine=engine, connect_ms=connect_ms, output_format=format):
+            return "", f"{engine} is ready after {connect_ms:.0f} ms ({format})"
+        case TranscriptInput(text=text):
+            return "cyan", f"caller: {text}"
+        case TranscriptOutput(text=text):
+            return "green", f"agent:  {text}"
+        case TranscriptCorrection(text=text):
+            return "green", f"agent, as far as heard: {text}"
+        case Interruption():
+            return "yellow", "the caller talks over the agent: its audio is cleared"
+        case ResponseHeard(heard_ms=heard, sent_ms=sent, interrupted=interrupted):
+            return (
+                "dim",
+                f"heard {heard / 1000:.2f} of {sent / 1000:.2f} s" if interrupted else f"heard {heard / 1000:.2f} s",
+            )
+        case ToolCall(name=name):
+            return "magenta", f"the agent uses {name}"
+        case ToolResult(name=name, failed=failed):
+            return ("red", f"{name} failed") if failed else ("magenta", f"{name} answered")
+        case TransferStarted(to=to):
+            return "bold", f"the caller is given to {to}"
+        case TransferDone(to=to, ok=ok, detail=detail):
+            return ("bold", f"{to} has the caller") if ok else ("red", f"no transfer to {to}: {detail}")
+        case RecordingStarted(location=location):
+            return "dim", f"recorded in {location}"
+        case CallPriced(cost=cost):
+            return "dim", f"the carrier charges {cost.amount} {cost.currency}"
+        case DtmfReceived(digit=digit):
+            return "cyan", f"caller presses {digit}"
+        case EngineTrouble(message=message):
+            return "red", f"engine: {message}"
+        case MediaTrouble(problem=problem):
+            return "red", f"carrier: {problem}"
+        case CallEnded(reason=reason, by=by, duration_ms=duration, detail=detail):
+            return (
+                "bold",
+                f"over after {duration / 1000:.2f} s: {reason.replace('_', ' ')} (by the {by}) {detail}".rstrip(),
+            )
+        case _:
+            return None

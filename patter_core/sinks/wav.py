@@ -1,0 +1,170 @@
+"""Recordings: a stereo WAV file for each call, written while the call goes on."""
+
+from __future__ import annotations
+
+import logging
+import os
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from patter_core.audio import AudioChunk
+from patter_core.events import AudioCaptured, CallEnded, Record, ResponseHeard
+from patter_core.sink import EventSink
+from patter_core.worker import Worker
+
+if TYPE_CHECKING:  # loads numpy, which only a worker that records needs
+    from patter_core.sinks.take import Take
+
+__all__ = ["WavSink"]
+
+_log = logging.getLogger("patter.sinks")
+
+_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
+_BINARY: int = getattr(os, "O_BINARY", 0)
+"""Windows changes line ends without it."""
+_LARGEST = 0xFFFF_FFFF - _HEADER.size
+"""Bytes of audio that a RIFF header can tell: 37 hours at 8 kHz, in stereo."""
+
+
+class WavSink(EventSink):
+    """Records every call of its host in `folder`, as `<call id>.wav`: caller left, agent right, as each was heard.
+
+    The agent is cut where the caller talked over it. The header is put right with each write, so that after a crash
+    the file plays up to its last half second. Ask your lawyer before you record people.
+
+    Args:
+        folder: where to; it is made if it is missing.
+    """
+
+    name: ClassVar[str] = "wav"
+    takes_audio: ClassVar[bool] = True
+    batch_size: ClassVar[int] = 5_000
+    batch_age: ClassVar[float] = 0.5
+    backlog: ClassVar[int] = 100_000
+
+    def __init__(self, folder: str | Path) -> None:
+        self._folder = Path(folder)
+        self._paths: dict[str, Path] = {}
+        self._files: dict[str, _Recording] = {}
+        self._begun: Record | None = None
+        self._worker = Worker()
+
+    def recording(self, call_id: str) -> str:
+        path = self._paths.get(call_id)
+        if path is None:
+            path = self._folder / f"{call_id}.wav"
+            number = 1
+            while path.exists():  # the call came back after its worker had lost it
+                number += 1
+                path = self._folder / f"{call_id}-{number}.wav"
+            self._paths[call_id] = path
+        return str(path)
+
+    async def write(self, records: Sequence[Record]) -> None:
+        await self._worker.run(self._record, list(records))
+
+    async def aclose(self) -> None:
+        await self._worker.run(self._close)
+
+    def _record(self, records: list[Record]) -> None:
+        if self._begun is records[0]:  # it took too long and comes again: the thread that was left behind does it
+            return
+        self._begun = records[0]
+        touched: dict[str, _Recording] = {}
+        for record in records:
+            match record.event:
+                case AudioCaptured():
+                    recording = self._files.get(record.call_id)
+                    if recording is None:
+                        recording = self._files[record.call_id] = self._open(record, record.event)
+                    recording.add(record.event, record.elapsed_ms)
+                    touched[record.call_id] = recording
+                case ResponseHeard(interrupted=True) if record.call_id in self._files:
+                    self._files[record.call_id].take.cut(record.elapsed_ms)
+                case CallEnded():
+                    self._paths.pop(record.call_id, None)
+                    touched.pop(record.call_id, None)
+                    recording = self._files.pop(record.call_id, None)
+                    if recording is not None:
+                        recording.finish(record.elapsed_ms)
+                case _:
+                    pass
+        for recording in touched.values():
+            recording.flush()
+
+    def _open(self, record: Record, first: AudioCaptured) -> _Recording:
+        from patter_core.sinks.take import Take  # noqa: PLC0415 - loads numpy
+
+        return _Recording(Path(self.recording(record.call_id)), Take(first.format, record.elapsed_ms))
+
+    def _close(self) -> None:
+        for recording in self._files.values():
+            recording.close()
+        self._files.clear()
+
+
+class _Recording:
+    """A WAV file that grows. A disk that fails ends the recording, not the others'."""
+
+    def __init__(self, path: Path, take: Take) -> None:
+        self.take = take
+        self._name = path.name
+        self._size = 0
+        self._file: int | None = None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _BINARY, 0o600)
+            self._write_header()
+        except OSError as error:
+            self._fail(error)
+
+    def add(self, audio: AudioCaptured, at_ms: float) -> None:
+        chunk = AudioChunk.from_base64(audio.base64, audio.format)
+        if audio.side == "caller":
+            self.take.caller(chunk, at_ms)
+        else:
+            self.take.agent(chunk, at_ms)
+
+    def flush(self) -> None:
+        self._append(self.take.past())
+
+    def finish(self, at_ms: float) -> None:
+        self._append(self.take.rest(at_ms))
+        self.close()
+
+    def close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _append(self, audio: bytes) -> None:
+        if self._file is None or not audio or self._size + len(audio) > _LARGEST:
+            return
+        try:
+            self._write(_HEADER.size + self._size, audio)
+            self._size += len(audio)
+            self._write_header()
+        except OSError as error:
+            self._fail(error)
+
+    def _fail(self, error: OSError) -> None:
+        _log.error("The recording %s ends here: %s", self._name, error.strerror)
+        self.close()
+
+    def _write_header(self) -> None:
+        rate = self.take.format.sample_rate
+        header = _HEADER.pack(
+            b"RIFF", 36 + self._size, b"WAVE",
+            b"fmt ", 16, 1, 2, rate, rate * 4, 4, 16,
+            b"data", self._size,
+        )  # fmt: skip
+        self._write(0, header)
+
+    def _write(self, offset: int, data: bytes) -> None:
+        assert self._file is not None  # who calls has seen to it
+        os.lseek(self._file, offset, os.SEEK_SET)
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._file, view) :]

@@ -1,0 +1,82 @@
+"""How an emulated carrier reaches the app: straight, or through a tunnel, as a carrier reaches a laptop."""
+
+from __future__ import annotations
+
+import urllib.parse
+from collections.abc import Mapping
+
+import msgspec
+from websockets.asyncio.client import ClientConnection, connect
+
+__all__ = ["Route", "Tunnels", "open_socket"]
+
+_CONNECT_TIMEOUT = 5.0
+
+_HTTP = {"ws": "http", "wss": "https"}
+_SOCKET = {"http": "ws", "https": "wss"}
+
+
+class Route(msgspec.Struct, frozen=True):
+    """Where to connect for a URL, and what the tunnel's end makes of the request."""
+
+    url: str
+    """Where to connect."""
+    authority: str
+    """What the request says as its `Host`."""
+    forwarded: dict[str, str] = {}
+    """Headers that the tunnel's end adds."""
+
+
+class Tunnels:
+    """Public origins and the local ones behind them: `{"https://phone.example": "http://127.0.0.1:8000"}`.
+
+    A request of a public URL goes to the local origin with the public `Host` and `X-Forwarded-Proto`, as the usual
+    tunnels and reverse proxies do it. TLS ends at the tunnel. Other URLs are reached straight.
+    """
+
+    def __init__(self, origins: Mapping[str, str]) -> None:
+        self._origins: dict[str, str] = {}
+        for origin, local in origins.items():
+            self.forward(origin, local)
+
+    def forward(self, origin: str, local: str) -> None:
+        """From now on, requests of that public origin go there: another worker, or another tunnel."""
+        self._origins[origin.rstrip("/").lower()] = local.rstrip("/")
+
+    def route(self, url: str) -> Route:
+        """For http, https, ws and wss alike."""
+        parts = urllib.parse.urlsplit(url)
+        scheme = _HTTP.get(parts.scheme, parts.scheme)
+        local = self._origins.get(f"{scheme}://{parts.netloc}".lower())
+        if local is None:
+            return Route(url, parts.netloc)
+        behind = urllib.parse.urlsplit(local)
+        behind_scheme = _SOCKET[behind.scheme] if parts.scheme in _HTTP else behind.scheme
+        local_url = parts._replace(scheme=behind_scheme, netloc=behind.netloc).geturl()
+        return Route(local_url, parts.netloc, {"X-Forwarded-Proto": scheme})
+
+
+async def open_socket(
+    url: str, tunnels: Tunnels, *, headers: Mapping[str, str] | None = None, user_agent: str
+) -> ClientConnection:
+    """Open the media socket at a ws(s) URL, as a carrier does.
+
+    Raises:
+        OSError: it cannot be reached; a `TimeoutError` after five seconds.
+        WebSocketException: it was refused.
+    """
+    route = tunnels.route(url)
+    local = urllib.parse.urlsplit(route.url)
+    return await connect(
+        local._replace(netloc=route.authority).geturl(),
+        additional_headers={**(headers or {}), **route.forwarded},
+        host=local.hostname,
+        port=local.port or (443 if local.scheme == "wss" else 80),
+        compression=None,
+        proxy=None,
+        max_size=None,
+        open_timeout=_CONNECT_TIMEOUT,
+        ping_interval=None,
+        close_timeout=1,
+        user_agent_header=user_agent,
+    )

@@ -1,0 +1,94 @@
+"""Tools at work: each call of the agent's is a task of its own, beside the audio, and gets its answer in time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+
+import anyio
+import msgspec
+
+from patter_elevenlabs import wire
+from patter_elevenlabs.tools import ClientTool, Toolbox, TooManyThreads, stringify
+
+__all__ = ["AT_ONCE", "GRACE", "RESULT_LIMIT", "ToolRunner"]
+
+_logger = logging.getLogger(__name__)
+
+AT_ONCE = 16
+"""How many tools one conversation has at work at once, and how many threads they may occupy."""
+RESULT_LIMIT = 100_000
+"""Bytes of a result: no agent reads more, and the socket has audio to carry."""
+GRACE = 2.0
+"""Seconds that tools which are at work have left when the conversation is over: what they do may matter to the user."""
+
+
+class ToolRunner:
+    """The tools of one conversation. `send` takes an answer that is ready to go, and never waits."""
+
+    def __init__(self, toolbox: Toolbox, send: Callable[[bytes], None]) -> None:
+        self._toolbox = toolbox
+        self._send = send
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._threads = threading.Semaphore(AT_ONCE)
+
+    def start(self, call: wire.ToolCallEvent) -> None:
+        """The agent calls a tool. It is answered within the time that tools have, unless it wants no answer."""
+        name = call.tool_name
+        tool = self._toolbox.get(name)
+        if tool is None:
+            _logger.warning("The agent called the client tool %r, which client_tools= does not offer.", name[:80])
+            self._answer(call, f"There is no client tool {name[:80]}.", is_error=True)
+        elif len(self._tasks) >= AT_ONCE:
+            _logger.warning("The agent called %s while %d client tools are at work: refused.", name, AT_ONCE)
+            self._answer(call, "Too many tools are at work. Try again later.", is_error=True)
+        else:
+            task = asyncio.get_running_loop().create_task(self._run(tool, call), name=f"client tool {name}")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def aclose(self) -> None:
+        """Let what is at work come to its end, for `GRACE`; cancel the rest. Again and at any time."""
+        with anyio.CancelScope(shield=True):
+            if self._tasks:
+                await asyncio.wait(self._tasks, timeout=GRACE)
+            for task in self._tasks:
+                task.cancel()
+            if self._tasks:
+                await asyncio.wait(self._tasks)
+
+    async def _run(self, tool: ClientTool, call: wire.ToolCallEvent) -> None:
+        try:
+            arguments = tool.arguments(call.parameters)
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            self._answer(call, f"Wrong arguments: {error}", is_error=True)
+            return
+        text = ""
+        try:
+            with anyio.move_on_after(self._toolbox.timeout) as deadline:
+                text = stringify(await tool.run(arguments, self._threads))
+        except asyncio.CancelledError:
+            self._answer(call, "The tool was cancelled.", is_error=True)
+            raise
+        except TooManyThreads as error:
+            self._answer(call, str(error), is_error=True)
+        except Exception as error:  # the user's code: what it raises is for the agent, and the traceback for the user
+            _logger.exception("The client tool %s failed.", tool.name)
+            self._answer(call, str(error) or type(error).__name__, is_error=True)
+        else:
+            if deadline.cancelled_caught:
+                _logger.warning("The client tool %s took longer than %g s.", tool.name, self._toolbox.timeout)
+                self._answer(call, f"The tool did not answer within {self._toolbox.timeout:g} s.", is_error=True)
+            else:
+                self._answer(call, text, is_error=False)
+
+    def _answer(self, call: wire.ToolCallEvent, text: str, *, is_error: bool) -> None:
+        if not call.expects_response:
+            return
+        text = text.encode(errors="replace").decode()  # half a surrogate pair is no text that JSON can carry
+        if len(text.encode()) > RESULT_LIMIT:
+            _logger.warning("A result of the client tool %s is longer than %d bytes.", call.tool_name, RESULT_LIMIT)
+            text, is_error = f"The result is longer than {RESULT_LIMIT} bytes.", True
+        self._send(wire.encode(wire.ToolResult(tool_call_id=call.tool_call_id, result=text, is_error=is_error)))

@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+import anyio
+import msgspec
+import pytest
+
+from patter_elevenlabs import toolrunner, wire
+from patter_elevenlabs.toolrunner import AT_ONCE, RESULT_LIMIT, ToolRunner
+from patter_elevenlabs.tools import Toolbox
+
+pytestmark = pytest.mark.anyio
+
+
+class Line:
+    """What the agent is answered."""
+
+    def __init__(self) -> None:
+        self.results: list[wire.ToolResult] = []
+        self._came = anyio.Event()
+
+    def send(self, message: bytes) -> None:
+        self.results.append(msgspec.json.decode(message, type=wire.ToolResult))
+        self._came.set()
+        self._came = anyio.Event()
+
+    async def until(self, count: int) -> list[wire.ToolResult]:
+        with anyio.fail_after(5):
+            while len(self.results) < count:
+                await self._came.wait()
+        return self.results
+
+
+def call(parameters: object = None, *, name: str = "tool", expects_response: bool = True) -> wire.ToolCallEvent:
+    raw = msgspec.Raw(msgspec.json.encode({} if parameters is None else parameters))
+    return wire.ToolCallEvent(tool_name=name, tool_call_id="t1", parameters=raw, expects_response=expects_response)
+
+
+async def answer(function: Callable[..., object], parameters: object = None, *, limit: float = 5.0) -> wire.ToolResult:
+    line = Line()
+    runner = ToolRunner(Toolbox("Thing", {"tool": function}, limit), line.send)
+    runner.start(call(parameters))
+    (found,) = await line.until(1)
+    await runner.aclose()
+    assert line.results == [found]
+    return found
+
+
+@pytest.mark.parametrize(("value", "text"), [(0, "0"), ("", ""), (False, "false"), ({"sun": 1}, '{"sun":1}')])
+async def test_what_a_tool_gives_is_the_answer_whatever_its_truth(value: object, text: str) -> None:
+    assert await answer(lambda: value) == wire.ToolResult(tool_call_id="t1", result=text, is_error=False)
+
+
+async def test_an_exception_is_an_error_result_and_its_traceback_is_the_user_s(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def full() -> None:
+        raise ValueError("No table is free.")
+
+    def mute() -> None:
+        raise KeyError
+
+    assert await answer(full) == wire.ToolResult(tool_call_id="t1", result="No table is free.", is_error=True)
+    assert caplog.records[0].exc_info is not None
+    assert (await answer(mute)).result == "KeyError"
+
+
+async def test_wrong_arguments_are_explained_and_the_function_is_not_called() -> None:
+    def forecast(days: int) -> str:
+        raise AssertionError(f"It must not be called, as it was with {days}.")
+
+    found = await answer(forecast, {"days": "two"})
+    assert found.is_error
+    assert "Expected `int`, got `str` - at `$.days`" in found.result
+
+
+async def test_an_answer_comes_in_time_even_if_the_tool_does_not(release: threading.Event) -> None:
+    for stuck in (anyio.sleep_forever, release.wait):
+        found = await answer(stuck, limit=0.05)
+        assert found.is_error
+        assert "0.05 s" in found.result
+    release.set()
+
+
+async def test_a_time_out_of_the_tool_s_own_is_an_error_of_the_tool() -> None:
+    async def ask() -> None:
+        with anyio.fail_after(0):
+            await anyio.sleep_forever()
+
+    assert (await answer(ask)).result == "TimeoutError"
+
+
+async def test_a_tool_that_cancels_itself_is_answered_too() -> None:
+    async def give_up() -> None:
+        raise asyncio.CancelledError
+
+    assert (await answer(give_up)).is_error
+
+
+async def test_a_tool_that_nobody_offers_is_answered() -> None:
+    line = Line()
+    ToolRunner(Toolbox(), line.send).start(call(name="weather"))
+    assert line.results == [
+        wire.ToolResult(tool_call_id="t1", result="There is no client tool weather.", is_error=True)
+    ]
+
+
+async def test_what_expects_no_response_gets_none_but_is_done() -> None:
+    done = anyio.Event()
+
+    async def note(text: str) -> str:
+        done.set()
+        return text
+
+    line = Line()
+    runner = ToolRunner(Toolbox("Thing", [note]), line.send)
+    runner.start(call({"text": "hello"}, name="note", expects_response=False))
+    runner.start(call({"wrong": 1}, name="note", expects_response=False))
+    runner.start(call(name="nothing", expects_response=False))
+    with anyio.fail_after(5):
+        await done.wait()
+    await runner.aclose()
+    assert not line.results
+
+
+async def test_a_result_that_is_too_long_is_an_error() -> None:
+    assert not (await answer(lambda: "x" * RESULT_LIMIT)).is_error
+    found = await answer(lambda: "é" * RESULT_LIMIT)
+    assert found.is_error
+    assert len(found.result) < 100
+
+
+async def test_a_result_that_json_cannot_carry_does_not_cost_the_answer() -> None:
+    assert (await answer(lambda: "half \ud800")).result == "half ?"
+    recursive: list[object] = []
+    recursive.append(recursive)
+    assert (await answer(lambda: recursive)).is_error
+
+
+async def test_tools_run_side_by_side_up_to_a_bound() -> None:
+    together = anyio.Event()
+    running = 0
+
+    async def meet() -> str:
+        nonlocal running
+        running += 1
+        if running == AT_ONCE:
+            together.set()
+        await together.wait()
+        return "met"
+
+    line = Line()
+    runner = ToolRunner(Toolbox("Thing", [meet]), line.send)
+    for _ in range(AT_ONCE + 1):
+        runner.start(call(name="meet"))
+    assert [result.is_error for result in line.results] == [True]
+    await runner.aclose()
+    assert [result.result for result in line.results[1:]] == ["met"] * AT_ONCE
+
+
+async def test_threads_that_hang_are_bounded(release: threading.Event) -> None:
+    line = Line()
+    runner = ToolRunner(Toolbox("Thing", {"tool": release.wait}, 0.01), line.send)
+    for round_ in range(2):
+        for _ in range(AT_ONCE):
+            runner.start(call())
+        await line.until(AT_ONCE * (round_ + 1))
+        await anyio.wait_all_tasks_blocked()
+    release.set()
+    assert "did not answer" in line.results[0].result
+    assert line.results[-1].result == "Earlier calls are still running."
+
+
+async def test_what_is_at_work_at_the_end_may_finish_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(toolrunner, "GRACE", 0.1)
+    finished: list[str] = []
+
+    async def write() -> None:
+        await anyio.sleep(0.02)
+        finished.append("written")
+
+    async def hang() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            finished.append("cancelled")
+
+    runner = ToolRunner(Toolbox("Thing", [write, hang]), Line().send)
+    runner.start(call(name="hang"))
+    runner.start(call(name="write"))
+    with anyio.fail_after(1):
+        await runner.aclose()
+        await runner.aclose()
+    assert finished == ["written", "cancelled"]

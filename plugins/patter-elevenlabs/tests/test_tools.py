@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import enum
+import functools
+import math
+import pathlib
+import threading
+from collections.abc import Callable
+from typing import Annotated
+
+import anyio
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from patter_core.errors import ConfigurationError
+from patter_elevenlabs.tools import ClientTool, Toolbox, TooManyThreads, stringify
+
+
+@dataclasses.dataclass
+class Group:
+    names: list[str]
+
+
+@dataclasses.dataclass
+class Guest:
+    name: str
+    seats: Annotated[int, msgspec.Meta(ge=1)] = 1
+
+
+def book(guest: Guest, *, day: dt.date, notes: str = "none") -> str:
+    return f"{guest.name} {guest.seats} {day:%d.%m.} {notes}"
+
+
+class Desk:
+    def __call__(self, number: int) -> int:
+        return number + 1
+
+    async def ask(self, number: int) -> int:
+        return number + 2
+
+
+def tool(function: Callable[..., object]) -> ClientTool:
+    return ClientTool("tool", function, "Thing")
+
+
+async def result(function: Callable[..., object], parameters: bytes) -> object:
+    found = tool(function)
+    return await found.run(found.arguments(parameters), threading.Semaphore(1))
+
+
+def test_arguments_become_what_the_annotations_say_and_defaults_stay_with_the_function() -> None:
+    arguments = tool(book).arguments(b'{"guest":{"name":"Ada","seats":2},"day":"2026-05-01"}')
+    assert arguments == {"guest": Guest("Ada", 2), "day": dt.date(2026, 5, 1)}
+    assert book(**arguments) == "Ada 2 01.05. none"  # type: ignore[arg-type] # that it fits is what is tested
+
+
+def test_a_parameter_without_annotation_takes_anything() -> None:
+    def look(what, more=None):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202 - the point
+        return what, more
+
+    assert tool(look).arguments(b'{"what":[1,{"a":null}]}') == {"what": [1, {"a": None}]}
+    assert tool(look).arguments(b'{"what":null,"more":2}') == {"what": None, "more": 2}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "told"),
+    [
+        (b"{}", "guest"),
+        (b'{"guest":{"name":"Ada","seats":0},"day":"2026-05-01"}', r"\$\.guest\.seats"),
+        (b'{"guest":{"name":7},"day":"2026-05-01"}', r"\$\.guest\.name"),
+        (b'{"guest":{"name":"Ada"},"day":"soon"}', r"\$\.day"),
+        (b'{"guest":{"name":"Ada"},"day":"2026-05-01","colour":"red"}', "colour"),
+        (b"[]", "array"),
+        (b"null", "null"),
+        (b"{", "truncated"),
+    ],
+)
+def test_arguments_that_are_wrong_say_why(parameters: bytes, told: str) -> None:
+    with pytest.raises(msgspec.DecodeError, match=told):
+        tool(book).arguments(parameters)
+
+
+@given(st.binary() | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(msgspec.json.encode))
+def test_whatever_an_agent_gives_is_taken_or_refused(parameters: bytes) -> None:
+    try:
+        arguments = tool(book).arguments(parameters)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return
+    assert set(arguments) <= {"guest", "day", "notes"}
+
+
+@pytest.mark.anyio
+async def test_functions_of_every_kind_can_be_tools() -> None:
+    async def later(number: int) -> int:
+        await anyio.lowlevel.checkpoint()
+        return number
+
+    def awaitable(number: int) -> object:
+        return later(number)
+
+    assert await result(later, b'{"number":1}') == 1
+    assert await result(awaitable, b'{"number":1}') == 1
+    assert await result(lambda number: number, b'{"number":1}') == 1
+    assert await result(Desk(), b'{"number":1}') == 2
+    assert await result(Desk().ask, b'{"number":1}') == 3
+    assert await result(functools.partial(book, notes="late"), b'{"guest":{"name":"A"},"day":"2026-05-01"}')
+
+
+@pytest.mark.anyio
+async def test_a_function_that_blocks_holds_up_nothing_and_keeps_its_thread_to_the_end(
+    release: threading.Event,
+) -> None:
+    threads = threading.Semaphore(1)
+    found = tool(release.wait)
+    with anyio.move_on_after(0.05) as given_up:
+        await found.run({}, threads)
+    assert given_up.cancelled_caught
+    with pytest.raises(TooManyThreads):
+        await found.run({}, threads)
+    release.set()
+    with anyio.fail_after(5):
+        assert await anyio.to_thread.run_sync(threads.acquire)
+
+
+def positional(number: int, /) -> int:
+    return number
+
+
+def any_number(*numbers: int) -> int:
+    return sum(numbers)
+
+
+def anything(**things: int) -> int:
+    return sum(things.values())
+
+
+def unknown_type(thing: Nowhere) -> None:  # type: ignore[name-defined] # noqa: F821 - the mistake under test
+    """Annotated with what is not there."""
+
+
+def no_telling(thing: Guest | Group) -> None:
+    """Takes one of two things that no reader of JSON can tell apart."""
+
+
+@pytest.mark.parametrize("function", [positional, any_number, anything, unknown_type, no_telling])
+def test_a_function_that_an_agent_cannot_call_is_refused_at_once(function: Callable[..., object]) -> None:
+    with pytest.raises(ConfigurationError, match=r"Thing\(client_tools=…\): tool cannot be a client tool"):
+        tool(function)
+
+
+def test_a_toolbox_takes_functions_or_names_for_them() -> None:
+    assert Toolbox("Thing", [book]).get("book") is not None
+    named: dict[str, Callable[..., object]] = {"book_table": book, "ask": Desk()}
+    assert Toolbox("Thing", named).get("book_table") is not None
+    assert Toolbox("Thing", [book]).get("cancel") is None
+    assert Toolbox().get("book") is None
+    assert repr(Toolbox("Thing", [book])) == "<Toolbox book>"
+
+
+def test_a_toolbox_says_what_is_wrong_with_it() -> None:
+    with pytest.raises(ConfigurationError, match="two tools of one name"):
+        Toolbox("Thing", [book, book])
+    with pytest.raises(ConfigurationError, match="no function"):
+        Toolbox("Thing", ["book"])  # type: ignore[list-item] # the mistake under test
+    with pytest.raises(ConfigurationError, match="cannot be a client tool"):
+        Toolbox("Thing", {"book": 7})  # type: ignore[arg-type] # as above
+    for timeout in (0.0, -1.0, math.inf, math.nan):
+        with pytest.raises(ConfigurationError, match="client_tool_timeout"):
+            Toolbox("Thing", [], timeout)
+
+
+class Colour(str, enum.Enum):  # noqa: UP042 - the kind whose str() is its name
+    RED = "red"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("", ""),
+        ("sunny", "sunny"),
+        ('"quoted"', '"quoted"'),
+        (0, "0"),
+        (False, "false"),
+        (None, "null"),
+        (1.5, "1.5"),
+        ([], "[]"),
+        ({"a": [1, None]}, '{"a":[1,null]}'),
+        (Guest("Ada"), '{"name":"Ada","seats":1}'),
+        (dt.date(2026, 5, 1), '"2026-05-01"'),
+        (pathlib.PurePosixPath("/a"), '"/a"'),
+        (Colour.RED, "red"),
+    ],
+)
+def test_a_result_is_told_as_it_is(value: object, text: str) -> None:
+    assert stringify(value) == text

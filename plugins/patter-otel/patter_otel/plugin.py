@@ -1,0 +1,15 @@
+"""What the registry finds behind the entry point `otel` of the group `patter`."""
+
+from __future__ import annotations
+
+from patter_core.hookspecs import hookimpl
+from patter_core.sink import EventSink
+from patter_otel.prometheus import PrometheusSink
+from patter_otel.sink import OpenTelemetrySink
+
+__all__ = ["patter_sinks"]
+
+
+@hookimpl
+def patter_sinks() -> list[type[EventSink]]:
+    return [OpenTelemetrySink, PrometheusSink]

@@ -1,0 +1,84 @@
+"""A Redis server, asked in transactions. What goes wrong on the way is one error, and the next call connects anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import msgspec
+
+from patter_core.config import required
+from patter_core.errors import ConfigurationError, SinkUnavailable
+
+if TYPE_CHECKING:  # takes a while to load, and is needed with the first command
+    from redis.asyncio import Redis
+
+__all__ = ["Client", "Command"]
+
+Command = Sequence[str | bytes | int]
+
+_CONNECT_TIMEOUT = 3.0
+_TIMEOUT = 5.0
+"""Seconds for an answer: less than the sink host's for a batch."""
+
+
+class Client:
+    """Connects when it is first asked, and again whenever the connection is gone.
+
+    Args:
+        url: `redis://`, `rediss://` (TLS) or `unix://`; from PATTER_REDIS_URL if empty. It may hold a password, so it
+            is never shown.
+        parameter: its name as the user writes it, for errors.
+
+    Raises:
+        ConfigurationError: there is no URL, or it is none of Redis'.
+    """
+
+    def __init__(self, url: str, *, parameter: str) -> None:
+        self._url = required(url, parameter=parameter, variable="PATTER_REDIS_URL", where="at whoever runs the server")
+        if urlsplit(self._url).scheme not in {"redis", "rediss", "unix"}:
+            raise ConfigurationError("The Redis URL is none.", expected="redis://…, rediss://… or unix://…")
+        self._redis: Redis | None = None
+
+    def __repr__(self) -> str:
+        return f"<Client of {urlsplit(self._url).hostname or 'a socket'}>"
+
+    async def transact(self, *commands: Command) -> list[object]:
+        """Run all commands, or none; gives their answers.
+
+        After an error nobody knows which of the two it was: the answer may be what was lost.
+
+        Raises:
+            SinkUnavailable: the server cannot be reached, or cannot do it now.
+        """
+        from redis.exceptions import RedisError  # noqa: PLC0415 - see above
+
+        try:
+            pipeline = self._connected().pipeline(transaction=True)
+            for command in commands:
+                pipeline.execute_command(*command)
+            answers: object = await pipeline.execute()
+        except (RedisError, OSError) as error:
+            raise SinkUnavailable(f"Redis cannot do it: {type(error).__name__}.") from error
+        return msgspec.convert(answers, list[object])
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        if self._redis is not None:
+            await self._redis.aclose()
+            self._redis = None
+
+    def _connected(self) -> Redis:
+        if self._redis is None:
+            from redis.asyncio import Redis  # noqa: PLC0415 - see above
+            from redis.asyncio.retry import Retry  # noqa: PLC0415 - see above
+            from redis.backoff import NoBackoff  # noqa: PLC0415 - see above
+
+            self._redis = Redis.from_url(
+                self._url,
+                socket_connect_timeout=_CONNECT_TIMEOUT,
+                socket_timeout=_TIMEOUT,
+                retry=Retry(NoBackoff(), 0),  # whoever asks knows when to ask again
+            )
+        return self._redis

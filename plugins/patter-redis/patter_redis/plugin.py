@@ -1,0 +1,14 @@
+"""What the registry finds behind the entry point `redis` of the group `patter`."""
+
+from __future__ import annotations
+
+from patter_core.hookspecs import hookimpl
+from patter_core.sink import EventSink
+from patter_redis.sink import RedisSink
+
+__all__ = ["patter_sinks"]
+
+
+@hookimpl
+def patter_sinks() -> list[type[EventSink]]:
+    return [RedisSink]

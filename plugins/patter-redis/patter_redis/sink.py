@@ -1,0 +1,64 @@
+"""The sink: a stream for each call, and one in which calls begin and end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+import msgspec
+
+from patter_core.errors import ConfigurationError
+from patter_core.events import CallAnnounced, CallEnded, Record
+from patter_core.sink import EventSink
+from patter_redis.client import Client, Command
+
+__all__ = ["RedisSink"]
+
+
+class RedisSink(EventSink):
+    """Adds each record to the stream `<prefix>:call:<call id>`, as the fields `id` and `record` (JSON).
+
+    The first and the last record of each call are in the stream `<prefix>:calls`, too, for those who want to know which
+    calls there are. A record may be added twice after a broken connection: its `id` is the same. Batches are added
+    whole or not at all.
+
+    Args:
+        url: of the server; from PATTER_REDIS_URL if empty.
+        prefix: of all keys.
+        length: how many records a call's stream keeps, the latest; the calls' stream keeps ten times as many.
+        expiry: seconds after its last record when a call's stream goes.
+
+    Raises:
+        ConfigurationError: there is no URL, it is wrong, or a bound makes no sense.
+    """
+
+    name: ClassVar[str] = "redis"
+
+    def __init__(self, url: str = "", *, prefix: str = "patter", length: int = 10_000, expiry: int = 24 * 3600) -> None:
+        if length < 1 or expiry < 1:
+            raise ConfigurationError(
+                "RedisSink's bounds make no sense.", expected="length and expiry from 1", got=f"{length}, {expiry}"
+            )
+        self._client = Client(url, parameter="RedisSink(url=…)")
+        self._prefix = prefix
+        self._length = length
+        self._expiry = expiry
+
+    def __repr__(self) -> str:
+        return f"<RedisSink {self._client!r}>"
+
+    async def write(self, records: Sequence[Record]) -> None:
+        calls = dict.fromkeys(f"{self._prefix}:call:{record.call_id}" for record in records)
+        await self._client.transact(
+            *(command for record in records for command in self._additions(record)),
+            *(("EXPIRE", key, self._expiry) for key in calls),
+        )
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+    def _additions(self, record: Record) -> Iterator[Command]:
+        fields = ("*", "id", record.id, "record", msgspec.json.encode(record))
+        yield ("XADD", f"{self._prefix}:call:{record.call_id}", "MAXLEN", "=", self._length, *fields)
+        if isinstance(record.event, CallAnnounced | CallEnded):
+            yield ("XADD", f"{self._prefix}:calls", "MAXLEN", "~", 10 * self._length, *fields)

@@ -1,0 +1,51 @@
+"""The client connects by itself, again and again, and shows no password."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import pytest
+
+from patter_core.errors import ConfigurationError, SinkUnavailable
+from patter_redis.client import Client
+
+pytestmark = pytest.mark.anyio
+
+
+class Server(Protocol):
+    url: str
+
+    def start(self) -> None: ...
+
+    def kill(self) -> None: ...
+
+
+async def test_all_commands_are_one_transaction(server: Server) -> None:
+    client = Client(server.url, parameter="url=")
+    assert await client.transact(("SET", "a", 1), ("INCRBY", "a", 2), ("GET", "a")) == [True, 3, b"3"]
+    with pytest.raises(SinkUnavailable):
+        await client.transact(("SET", "a", 9), ("NO SUCH COMMAND",))
+    assert await client.transact(("GET", "a")) == [b"3"]
+    await client.aclose()
+    await client.aclose()
+
+
+async def test_a_server_that_was_killed_is_unavailable_and_then_it_is_back(server: Server) -> None:
+    client = Client(server.url, parameter="url=")
+    await client.transact(("SET", "a", 1))
+    server.kill()
+    with pytest.raises(SinkUnavailable):
+        await client.transact(("GET", "a"))
+    server.start()
+    assert await client.transact(("GET", "a")) == [b"1"]
+    await client.aclose()
+
+
+def test_a_url_is_needed_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigurationError, match="PATTER_REDIS_URL"):
+        Client("", parameter="url=")
+    with pytest.raises(ConfigurationError, match="redis://") as caught:
+        Client("https://user:hidden@example.org", parameter="url=")
+    assert "hidden" not in str(caught.value)
+    monkeypatch.setenv("PATTER_REDIS_URL", "redis://:hidden@example.org/1")
+    assert repr(Client("", parameter="url=")) == "<Client of example.org>"

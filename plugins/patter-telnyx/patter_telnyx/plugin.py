@@ -1,0 +1,26 @@
+"""What the registry finds behind the entry point `telnyx` of the group `patter`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from patter_core.carrier import Carrier
+from patter_core.hookspecs import hookimpl
+from patter_telnyx.carrier import Telnyx
+
+if TYPE_CHECKING:
+    import click
+
+__all__ = ["patter_carriers", "patter_commands"]
+
+
+@hookimpl
+def patter_carriers() -> list[type[Carrier]]:
+    return [Telnyx]
+
+
+@hookimpl
+def patter_commands(cli: click.Group) -> None:
+    from patter_telnyx.cli import telnyx  # noqa: PLC0415 - only the command line pays for click and rich
+
+    cli.add_command(telnyx)

@@ -1,0 +1,343 @@
+"""One emulated call: what its human does, what the app commands, and the events that tell of both."""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+
+import anyio
+import anyio.abc
+
+from patter_core.testing.caller import Caller
+from patter_core.testing.emulator import CallRecording
+from patter_core.testing.stream import StreamEnd
+from patter_telnyx.testing.callee import Callee, CallStatus, Refusal
+from patter_telnyx.testing.media import LegMedia, LegNeeds
+from patter_telnyx.testing.requests import (
+    AnswerBody,
+    CommandBody,
+    PlaybackBody,
+    RecordBody,
+    RejectBody,
+    SendDtmfBody,
+    SpeakBody,
+    StreamBody,
+    TransferBody,
+)
+from patter_telnyx.testing.stream import EmulatedStream
+from patter_telnyx.testing.webhooks import EventFields, Field, Mailbox
+
+__all__ = ["EmulatedCall"]
+
+
+_CAUSES = {"busy": "user_busy", "reject": "call_rejected", "no_answer": "timeout", "not_found": "not_found"}
+_BEFORE_ANSWER = frozenset({"answer", "reject", "hangup"})
+
+
+class EmulatedCall:
+    """One leg. `run` lives through it; everything else is for tests to look at, or to end it early."""
+
+    def __init__(
+        self,
+        needs: LegNeeds,
+        *,
+        webhook_url: str,
+        caller: Caller | None,
+        from_number: str,
+        to_number: str,
+        callee: Callee | None = None,
+        transfer: Callable[[EmulatedCall, str, str], None] | None = None,
+        session_id: str = "",
+        client_state: str = "",
+        machine_detection: str = "disabled",
+    ) -> None:
+        self.control_id = f"v3:{base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()}"
+        self.leg_id = str(uuid.uuid4())
+        self.session_id = session_id or str(uuid.uuid4())
+        self.outgoing = callee is not None
+        self.webhook_url = webhook_url
+        self.from_number = from_number
+        self.to_number = to_number
+        self.client_state = client_state
+        self.status = CallStatus.RINGING
+        self.hangup_cause = ""
+        self.was_answered = False
+        self.spoken: list[str] = []
+        """What the app had Telnyx say."""
+        self.played: list[str] = []
+        """What the app had Telnyx play, by URL; while it lasts, `playing` is the last."""
+        self.playing = ""
+        self.digits = ""
+        """Keys that the app had pressed."""
+        self.far_legs: list[EmulatedCall] = []
+        """Whoever it was transferred to."""
+        self.recordings: list[str] = []
+        """Each command about recording, in order."""
+        self.answered = anyio.Event()
+        self.over = anyio.Event()
+        self._needs = needs
+        self._callee = callee
+        self._place_leg = transfer
+        self._machine_detection = machine_detection
+        self._mailbox = Mailbox(needs.sender)
+        self._finished = anyio.Event()
+        self._media = LegMedia(needs, caller)
+        self._tasks: anyio.abc.TaskGroup | None = None
+        self._is_recorded = False
+        self._commands: Mapping[str, Callable[[CommandBody], Awaitable[None]]] = {
+            "answer": self._answer,
+            "reject": self._reject,
+            "hangup": self._hangup,
+            "streaming_start": self._streaming_start,
+            "streaming_stop": self._streaming_stop,
+            "transfer": self._transfer,
+            "send_dtmf": self._send_dtmf,
+            "speak": self._speak,
+            "playback_start": self._playback_start,
+            "playback_stop": self._playback_stop,
+            "record_start": self._record_start,
+            "record_pause": self._record_pause,
+            "record_resume": self._record_resume,
+            "record_stop": self._record_stop,
+        }
+
+    @property
+    def recording(self) -> CallRecording:
+        """What was said and heard over all media streams; not what `record_start` makes."""
+        return self._media.recording
+
+    @property
+    def streams(self) -> list[EmulatedStream]:
+        """All media streams, one after the other."""
+        return self._media.streams
+
+    @property
+    def stream(self) -> EmulatedStream:
+        """The latest stream. Wait for `streaming` first."""
+        return self.streams[-1]
+
+    @property
+    def streaming(self) -> anyio.Event:
+        """Set once there is a first stream."""
+        return self._media.streaming
+
+    @property
+    def is_over(self) -> bool:
+        return self.status is CallStatus.OVER
+
+    async def run(self) -> CallRecording:
+        """Live through the call; returns when its last event has been told."""
+        try:
+            async with anyio.create_task_group() as self._tasks:
+                self._tasks.start_soon(self._mailbox.run)
+                self.tell("call.initiated", direction="outgoing" if self.outgoing else "incoming", state="parked")
+                if self._callee is not None:
+                    self._tasks.start_soon(self._ring, self._callee)
+                await self._finished.wait()
+                await self._media.over.wait()
+                self._tell_end()
+                await self._mailbox.emptied()
+                self._tasks.cancel_scope.cancel()
+        finally:
+            self.end()
+            self.over.set()
+        return self.recording
+
+    def end(self, cause: str = "normal_clearing") -> None:
+        """End it now, from whichever side. A call that is over stays as it is."""
+        if self.is_over:
+            return
+        self.status = CallStatus.OVER
+        self.hangup_cause = cause
+        self._media.stop()
+        for leg in self.far_legs:
+            leg.end()
+        self._finished.set()
+
+    def tell(self, event_type: str, **fields: Field) -> None:
+        """Tell an event of this call to its webhook."""
+        payload: EventFields = {
+            "call_control_id": self.control_id,
+            "call_leg_id": self.leg_id,
+            "call_session_id": self.session_id,
+            "connection_id": self._needs.connection_id,
+            "client_state": self.client_state or None,
+            "from": self.from_number,
+            "to": self.to_number,
+            **fields,
+        }
+        self._mailbox.put(self.webhook_url, event_type, payload)
+
+    def _tell_end(self) -> None:
+        if self._is_recorded:
+            self._recording_saved()
+        self.tell("call.hangup", hangup_cause=self.hangup_cause, hangup_source="unknown", state="hangup")
+        if self._needs.total_cost:
+            parts = [{"call_part": "call-control", "cost": self._needs.total_cost, "currency": "USD"}]
+            self.tell("call.cost", total_cost=self._needs.total_cost, billed_duration_secs=60, cost_parts=parts)
+
+    @property
+    def _running(self) -> anyio.abc.TaskGroup:
+        assert self._tasks is not None  # the API refuses commands for calls that are not running
+        return self._tasks
+
+    # --- the far end of a call that the app places -------------------------------------------------------------------
+
+    async def _ring(self, callee: Callee) -> None:
+        await anyio.sleep(callee.after)
+        if callee.does != "answer":
+            self.end(_CAUSES[callee.does])
+            return
+        self._pick_up()
+        if self._machine_detection != "disabled":
+            await self._detect_machine(callee)
+
+    def _pick_up(self) -> None:
+        self.status = CallStatus.ANSWERED
+        self.was_answered = True
+        self.answered.set()
+        self.tell("call.answered", state="answered")
+
+    async def _detect_machine(self, callee: Callee) -> None:
+        premium = self._machine_detection == "premium"
+        kind = "call.machine.premium" if premium else "call.machine"
+        await anyio.sleep(0.1)
+        human = "human_residence" if premium else "human"
+        self.tell(f"{kind}.detection.ended", result=human if callee.is_ == "human" else callee.is_)
+        if callee.is_ == "machine":
+            await anyio.sleep(0.1)
+            self.tell(f"{kind}.greeting.ended", result="beep_detected")
+
+    # --- commands --------------------------------------------------------------------------------------------------
+
+    async def carry_out(self, action: str, body: CommandBody) -> None:
+        """Do what the app commands.
+
+        Raises:
+            Refusal: as the API refuses.
+        """
+        if self.is_over or self._tasks is None:
+            raise Refusal(422, "90018", "Call has already ended")
+        if self.status is CallStatus.RINGING and action not in _BEFORE_ANSWER:
+            raise Refusal(422, "90034", "Call has not been answered yet")
+        if body.client_state:
+            try:
+                base64.b64decode(body.client_state, validate=True)
+            except ValueError:
+                raise Refusal(422, "10015", "client_state is not base64") from None
+            self.client_state = body.client_state
+        await self._commands[action](body)
+
+    async def _answer(self, body: CommandBody) -> None:
+        assert isinstance(body, AnswerBody)
+        if self.outgoing:
+            raise Refusal(422, "90102", "Cannot answer an outbound call")
+        if self.was_answered:
+            raise Refusal(422, "90015", "Call has already been answered")
+        self.webhook_url = body.webhook_url or self.webhook_url
+        self._pick_up()
+        if body.stream_url:
+            self._open_stream(body)
+
+    async def _reject(self, body: CommandBody) -> None:
+        assert isinstance(body, RejectBody)
+        self.end({"USER_BUSY": "user_busy"}.get(body.cause, "call_rejected"))
+
+    async def _hangup(self, body: CommandBody) -> None:
+        del body
+        self.end()
+
+    async def _streaming_start(self, body: CommandBody) -> None:
+        assert isinstance(body, StreamBody)
+        if self._media.is_streaming:
+            raise Refusal(422, "90061", "Only one stream per call")
+        self._open_stream(body)
+
+    async def _streaming_stop(self, body: CommandBody) -> None:
+        del body
+        self._media.stop()
+
+    async def _transfer(self, body: CommandBody) -> None:
+        assert isinstance(body, TransferBody)
+        assert self._place_leg is not None  # a far leg is not transferred once more
+        self._place_leg(self, body.to, body.target_leg_client_state)
+
+    async def join(self, leg: EmulatedCall, callee: Callee) -> None:
+        """Live through the far leg of a transfer; this call ends with it, if it was ever answered."""
+        self.far_legs.append(leg)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(leg.run)
+            if callee.does == "answer":
+                await leg.answered.wait()
+                self.tell("call.bridged")
+                with anyio.move_on_after(callee.talks):
+                    await leg.over.wait()
+                leg.end()
+        if leg.was_answered:
+            self.end()
+
+    async def _send_dtmf(self, body: CommandBody) -> None:
+        assert isinstance(body, SendDtmfBody)
+        if set(body.digits) - set("0123456789ABCD*#wW"):
+            raise Refusal(422, "10015", "Invalid digits")
+        self.digits += body.digits
+
+    async def _speak(self, body: CommandBody) -> None:
+        assert isinstance(body, SpeakBody)
+        if len(body.payload) > 3_000:
+            raise Refusal(422, "10015", "Payload too long")
+        self._running.start_soon(self._say, body.payload)
+
+    async def _say(self, text: str) -> None:
+        await anyio.sleep(self._needs.speak_seconds)
+        if not self.is_over:
+            self.spoken.append(text)
+        self.tell("call.speak.ended", status="call_hangup" if self.is_over else "completed")
+
+    async def _playback_start(self, body: CommandBody) -> None:
+        assert isinstance(body, PlaybackBody)
+        self.played.append(body.audio_url)
+        self.playing = body.audio_url
+
+    async def _playback_stop(self, body: CommandBody) -> None:
+        del body
+        if not self.playing:
+            raise Refusal(422, "90046", "Nothing is being played")
+        self.playing = ""
+
+    async def _record_start(self, body: CommandBody) -> None:
+        assert isinstance(body, RecordBody)
+        self._is_recorded = True
+        self.recordings.append(f"start {body.format} {body.channels}")
+
+    async def _record_pause(self, body: CommandBody) -> None:
+        del body
+        self.recordings.append("pause")
+
+    async def _record_resume(self, body: CommandBody) -> None:
+        del body
+        self.recordings.append("resume")
+
+    async def _record_stop(self, body: CommandBody) -> None:
+        del body
+        self.recordings.append("stop")
+        if self._is_recorded:
+            self._recording_saved()
+
+    def _recording_saved(self) -> None:
+        self._is_recorded = False
+        url = f"https://recordings.example/{self.leg_id}.wav?X-Amz-Expires=600"
+        self.tell("call.recording.saved", channels="dual", recording_id=str(uuid.uuid4()), recording_urls={"wav": url})
+
+    def _open_stream(self, body: StreamBody) -> None:
+        self._running.start_soon(self._stream, self._media.open(self, body))
+
+    async def _stream(self, stream: EmulatedStream) -> None:
+        self.tell("streaming.started", stream_id=stream.id, stream_url=stream.settings.url)
+        await self._media.run(stream)
+        if stream.end is StreamEnd.CALLER_HUNG_UP:
+            self.end()
+        if stream.end in {StreamEnd.BROKEN, StreamEnd.NOT_CONNECTED}:
+            self.tell("streaming.failed", stream_id=stream.id, failure_reason="connection_failed")
+        self.tell("streaming.stopped", stream_id=stream.id, stream_url=stream.settings.url)

@@ -1,0 +1,168 @@
+"""Webhooks as Telnyx sends them: signed events, in whatever order and as often as a test wants."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import time
+import uuid
+from collections.abc import Mapping
+
+import anyio
+import httpx
+import msgspec
+from nacl.signing import SigningKey
+
+from patter_core.testing.network import Tunnels
+from patter_telnyx.signing import SIGNATURE_HEADER, TIMESTAMP_HEADER, signed_bytes
+
+__all__ = ["EventFields", "Exchange", "Mailbox", "WebhookSender"]
+
+ANSWER_TIMEOUT = 15.0
+ATTEMPTS = 3
+_PATIENCE = 0.05
+"""Seconds that an event waits for another one to overtake it."""
+
+Field = str | int | bool | None | Mapping[str, str] | list[dict[str, str]]
+EventFields = Mapping[str, Field]
+
+
+class _Event(msgspec.Struct, frozen=True, kw_only=True):
+    record_type: str = "event"
+    event_type: str
+    id: str
+    occurred_at: str
+    payload: EventFields
+
+
+class _Meta(msgspec.Struct, frozen=True):
+    attempt: int
+    delivered_to: str
+
+
+class _Envelope(msgspec.Struct, frozen=True):
+    data: _Event
+    meta: _Meta
+
+
+class Exchange(msgspec.Struct, frozen=True, kw_only=True):
+    """A webhook and its answer."""
+
+    url: str
+    event_type: str
+    event_id: str
+    body: bytes
+    headers: Mapping[str, str]
+    status: int
+    """0 if there was no answer."""
+
+
+class WebhookSender:
+    """Sends events for one account. Tests set its attributes to have it misbehave."""
+
+    def __init__(self, client: httpx.AsyncClient, key: SigningKey, tunnels: Tunnels) -> None:
+        self.tunnels = tunnels
+        self.twice = False
+        """Deliver each event a second time, nearly at once."""
+        self.disorder = False
+        """Have each event overtaken by the next, if there is one soon."""
+        self.bare = False
+        """Without the envelope `{"data": …, "meta": …}`."""
+        self.exchanges: list[Exchange] = []
+        """All that was delivered, by any call, in the order of the answers."""
+        self._client = client
+        self._key = key
+
+    async def tell(self, url: str, event_type: str, payload: EventFields) -> None:
+        """Tell an event as Telnyx does: again, if it was not taken."""
+        event = _Event(
+            event_type=event_type,
+            id=str(uuid.uuid4()),
+            occurred_at=dt.datetime.now(dt.UTC).isoformat(),
+            payload=payload,
+        )
+        for attempt in range(1, ATTEMPTS + 1):
+            async with anyio.create_task_group() as tasks:
+                if self.twice:
+                    tasks.start_soon(self._deliver, url, event, attempt)
+                exchange = await self._deliver(url, event, attempt)
+            if 200 <= exchange.status < 300:
+                return
+
+    async def _deliver(self, url: str, event: _Event, attempt: int) -> Exchange:
+        body = msgspec.json.encode(event if self.bare else _Envelope(event, _Meta(attempt, url)))
+        return await self.send(url, body, event_type=event.event_type, event_id=event.id)
+
+    async def send(
+        self,
+        url: str,
+        body: bytes,
+        *,
+        headers: Mapping[str, str] | None = None,
+        event_type: str = "",
+        event_id: str = "",
+    ) -> Exchange:
+        """Send these bytes, signed now.
+
+        Args:
+            url: where to.
+            body: as it is signed.
+            headers: instead of those that Telnyx would send: those of an earlier exchange, for a replay.
+            event_type: for the exchange.
+            event_id: as above.
+        """
+        timestamp = str(int(time.time()))
+        signature = self._key.sign(signed_bytes(timestamp, body)).signature
+        route = self.tunnels.route(url)
+        sent = {
+            "Host": route.authority,
+            "Content-Type": "application/json",
+            "User-Agent": "telnyx-webhooks",
+            SIGNATURE_HEADER: base64.b64encode(signature).decode(),
+            TIMESTAMP_HEADER: timestamp,
+            **route.forwarded,
+            **(headers or {}),
+        }
+        try:
+            response = await self._client.post(route.url, content=body, headers=sent, timeout=ANSWER_TIMEOUT)
+            status = response.status_code
+        except httpx.TransportError:
+            status = 0
+        exchange = Exchange(url=url, event_type=event_type, event_id=event_id, body=body, headers=sent, status=status)
+        self.exchanges.append(exchange)
+        return exchange
+
+
+class Mailbox:
+    """The events of one call on their way, one after the other: or out of order, if the sender is in disorder."""
+
+    def __init__(self, sender: WebhookSender) -> None:
+        self._sender = sender
+        self._waiting: list[tuple[str, str, EventFields]] = []
+        self._arrived = anyio.Event()
+        self._empty = anyio.Event()
+        self._empty.set()
+
+    def put(self, url: str, event_type: str, payload: EventFields) -> None:
+        """Have an event told."""
+        self._waiting.append((url, event_type, payload))
+        self._empty = anyio.Event() if self._empty.is_set() else self._empty
+        self._arrived.set()
+
+    async def run(self) -> None:
+        """Tell them, until cancelled."""
+        while True:
+            if not self._waiting:
+                self._empty.set()
+                await self._arrived.wait()
+            self._arrived = anyio.Event()
+            if self._sender.disorder and len(self._waiting) == 1:
+                with anyio.move_on_after(_PATIENCE):
+                    await self._arrived.wait()
+            batch, self._waiting = self._waiting, []
+            for url, event_type, payload in reversed(batch) if self._sender.disorder else batch:
+                await self._sender.tell(url, event_type, payload)
+
+    async def emptied(self) -> None:
+        """Wait until all have been told."""
+        await self._empty.wait()

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+import pytest
+
+from patter_core.carrier import WebhookRequest
+from patter_core.cost import Cost
+from patter_core.errors import WebhookRefused
+from patter_core.leg import AnsweredBy, Progress
+from patter_telnyx.events import Payload, read_event
+
+PUBLIC = "https://phone.example/webhooks/telnyx/voice?call=ticket"
+CANDIDATES = (PUBLIC, PUBLIC.replace("https", "http"))
+EVENT = {
+    "record_type": "event",
+    "event_type": "call.initiated",
+    "id": "0ccc7b54",
+    "payload": {"call_control_id": "v3:a"},
+}
+
+
+def request(body: object, candidates: tuple[str, ...] = CANDIDATES) -> WebhookRequest:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return WebhookRequest(method="POST", candidate_urls=candidates, headers={}, body=content)
+
+
+@pytest.mark.parametrize("body", [{"data": EVENT, "meta": {"attempt": 1}}, {"data": EVENT}, EVENT])
+def test_both_envelopes_hold_the_same_event(body: object) -> None:
+    delivery = read_event(request(body))
+    assert (delivery.event.event_type, delivery.event.id) == ("call.initiated", "0ccc7b54")
+    assert delivery.event.call.call_control_id == "v3:a"
+    assert delivery.verified_url == PUBLIC
+
+
+@pytest.mark.parametrize(
+    ("delivered_to", "candidates", "url"),
+    [
+        (CANDIDATES[1], CANDIDATES, CANDIDATES[1]),  # the signed body tells what no header does: no TLS
+        ("https://other.example/webhooks/telnyx/voice", CANDIDATES, "https://other.example/webhooks/telnyx/voice"),
+        ("https://other.example/elsewhere", CANDIDATES, PUBLIC),
+        ("https://other.example/webhooks/telnyx/voice", (PUBLIC,), PUBLIC),  # the user said his address
+        (None, CANDIDATES, PUBLIC),
+        ("ftp://x/webhooks/telnyx/voice", CANDIDATES, PUBLIC),
+    ],
+)
+def test_the_public_address_is_what_the_user_said_or_what_is_signed_or_the_host(
+    delivered_to: str | None, candidates: tuple[str, ...], url: str
+) -> None:
+    body = {"data": EVENT, "meta": {"attempt": 1, "delivered_to": delivered_to}}
+    assert read_event(request(body, candidates)).verified_url == url
+
+
+def test_without_a_host_there_is_no_address() -> None:
+    with pytest.raises(WebhookRefused, match="Host"):
+        read_event(request(EVENT, ()))
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"data":{}}', b"\xff", b'{"a":' * 3_000])
+def test_what_is_no_event_is_refused(body: bytes) -> None:
+    with pytest.raises(WebhookRefused, match="version to 2"):
+        read_event(request(body))
+
+
+def test_an_event_whose_payload_cannot_be_read_is_refused_only_when_it_is() -> None:
+    event = read_event(request({"event_type": "call.answered", "payload": {"call_control_id": {}}})).event
+    with pytest.raises(WebhookRefused, match=r"call\.answered"):
+        _ = event.call
+
+
+@pytest.mark.parametrize(
+    ("cause", "progress"),
+    [
+        ("normal_clearing", Progress.COMPLETED),
+        ("time_limit", Progress.COMPLETED),
+        ("unspecified", Progress.COMPLETED),
+        ("something new", Progress.COMPLETED),
+        (None, Progress.COMPLETED),
+        ("user_busy", Progress.BUSY),
+        ("call_rejected", Progress.BUSY),
+        ("no_answer", Progress.NO_ANSWER),
+        ("timeout", Progress.NO_ANSWER),
+        ("originator_cancel", Progress.CANCELED),
+        ("not_found", Progress.FAILED),
+    ],
+)
+def test_each_hangup_cause_is_an_end(cause: str | None, progress: Progress) -> None:
+    assert Payload(hangup_cause=cause).progress is progress
+
+
+@pytest.mark.parametrize(
+    ("result", "who"),
+    [
+        ("human", AnsweredBy.HUMAN),
+        ("human_residence", AnsweredBy.HUMAN),
+        ("human_business", AnsweredBy.HUMAN),
+        ("machine", AnsweredBy.MACHINE),
+        ("fax_detected", AnsweredBy.FAX),
+        ("not_sure", AnsweredBy.UNKNOWN),
+        ("silence", AnsweredBy.UNKNOWN),
+        (None, AnsweredBy.UNKNOWN),
+    ],
+)
+def test_each_result_of_machine_detection_is_known(result: str | None, who: AnsweredBy) -> None:
+    assert Payload(result=result).answered_by is who
+
+
+def test_the_price_is_what_telnyx_names() -> None:
+    body = {"event_type": "call.cost", "payload": {"total_cost": "0.0042", "cost_parts": [{"currency": "EUR"}]}}
+    assert read_event(request(body)).event.call.cost == Cost(Decimal("0.0042"), "EUR", estimated=False)
+
+
+@pytest.mark.parametrize("total", [None, "", "free", "NaN", "-1", "Infinity"])
+def test_a_price_that_is_none_is_none(total: str | None) -> None:
+    assert Payload(total_cost=total).cost is None
+
+
+def test_a_recording_is_told_with_where_it_can_be_fetched() -> None:
+    payload = {"recording_id": "r", "recording_urls": {"mp3": "https://r/mp3", "wav": None}}
+    call = read_event(request({"event_type": "call.recording.saved", "payload": payload})).event.call
+    saved = call.recording("", "completed")
+    assert (saved.recording_id, saved.status, saved.url) == ("r", "completed", "https://r/mp3")
+    assert call.recording("ours", "completed").recording_id == "ours"
+
+
+def test_no_number_shows_in_a_repr() -> None:
+    call = read_event(
+        request({"event_type": "x", "payload": {"from": "+15005550006", "to": "+15005550001"}})
+    ).event.call
+    assert (call.from_, call.to) == ("+15005550006", "+15005550001")
+    assert "+1500" not in repr(call)

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import importlib.metadata
+
+import click
+from pluggy import PluginManager
+
+import patter_telnyx
+from patter_core.hookspecs import ENTRY_POINT_GROUP, PROJECT_NAME, HookSpecs
+from patter_telnyx import Telnyx
+
+
+def test_the_entry_point_offers_the_carrier_and_its_commands_under_the_specs() -> None:
+    (entry_point,) = importlib.metadata.entry_points(group=ENTRY_POINT_GROUP, name="telnyx")
+    plugins = PluginManager(PROJECT_NAME)
+    plugins.add_hookspecs(HookSpecs)
+    plugins.register(entry_point.load())
+    plugins.check_pending()
+    assert plugins.hook.patter_carriers() == [[Telnyx]]
+    group = click.Group()
+    plugins.hook.patter_commands(cli=group)
+    assert list(group.commands) == ["telnyx"]
+
+
+def test_the_public_names_are_there() -> None:
+    assert all(hasattr(patter_telnyx, name) for name in patter_telnyx.__all__)
+    assert importlib.metadata.version("patter-telnyx") == patter_telnyx.__version__

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import base64
+import subprocess
+import sys
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from nacl.signing import SigningKey
+from telnyx.lib.webhook_verification import WebhookVerificationError, verify_webhook_signature
+
+from patter_core.carrier import WebhookRequest
+from patter_core.errors import ConfigurationError, WebhookRefused
+from patter_telnyx.signing import (
+    SIGNATURE_HEADER,
+    TIMESTAMP_HEADER,
+    TOLERANCE,
+    signed_bytes,
+    verify_key,
+    verify_webhook,
+)
+
+KEY = SigningKey(b"\x07" * 32)
+PUBLIC_KEY = base64.b64encode(bytes(KEY.verify_key)).decode()
+BODY = b'{"data":{"event_type":"call.initiated","id":"1","payload":{}}}'
+NOW = 1_750_000_000.0
+
+
+def signed(body: bytes = BODY, timestamp: str = str(int(NOW)), key: SigningKey = KEY) -> dict[str, str]:
+    signature = base64.b64encode(key.sign(signed_bytes(timestamp, body)).signature).decode()
+    return {SIGNATURE_HEADER: signature, TIMESTAMP_HEADER: timestamp}
+
+
+def verify(headers: dict[str, str], body: bytes = BODY, now: float = NOW) -> None:
+    request = WebhookRequest(method="POST", candidate_urls=(), headers=headers, body=body)
+    verify_webhook(request, PUBLIC_KEY, now)
+
+
+def test_what_telnyx_signed_is_believed() -> None:
+    verify(signed())
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])), st.integers(-600, 600), st.booleans())
+def test_the_vendors_own_verification_is_of_the_same_opinion(text: str, age: int, tampered: bool) -> None:
+    now = time.time()
+    headers = signed(text.encode(), str(int(now) - age))
+    body = (text + "x" * tampered).encode()
+    ours = theirs = True
+    try:
+        verify(headers, body, now)
+    except WebhookRefused:
+        ours = False
+    try:
+        verify_webhook_signature(body, headers, PUBLIC_KEY)
+    except WebhookVerificationError:
+        theirs = False
+    assert ours == theirs or abs(abs(age) - TOLERANCE) <= 1  # their clock went on meanwhile
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {SIGNATURE_HEADER: signed()[SIGNATURE_HEADER]},
+        {TIMESTAMP_HEADER: str(int(NOW))},
+        {**signed(), SIGNATURE_HEADER: "not base64!"},
+        {**signed(), SIGNATURE_HEADER: base64.b64encode(b"short").decode()},
+        {**signed(), SIGNATURE_HEADER: ""},
+        {**signed(), TIMESTAMP_HEADER: str(int(NOW) + 1)},
+        {**signed(), TIMESTAMP_HEADER: "soon"},
+        {**signed(), TIMESTAMP_HEADER: "٣"},
+        {**signed(), TIMESTAMP_HEADER: "9" * 400},
+        signed(key=SigningKey(b"\x08" * 32)),
+        signed(body=BODY + b" "),
+    ],
+)
+def test_what_is_not_proved_is_refused(headers: dict[str, str]) -> None:
+    with pytest.raises(WebhookRefused):
+        verify(headers)
+
+
+@pytest.mark.parametrize(("age", "fresh"), [(TOLERANCE, True), (-TOLERANCE, True), (301, False), (-301, False)])
+def test_the_tolerance_is_five_minutes_either_way(age: float, fresh: bool) -> None:
+    if fresh:
+        verify(signed(), now=NOW + age)
+    else:
+        with pytest.raises(WebhookRefused, match="clock"):
+            verify(signed(), now=NOW + age)
+
+
+@given(st.dictionaries(st.sampled_from([SIGNATURE_HEADER, TIMESTAMP_HEADER]), st.text()))
+def test_no_header_whatever_raises_anything_else(headers: dict[str, str]) -> None:
+    with pytest.raises(WebhookRefused):
+        verify(headers)
+
+
+@pytest.mark.parametrize("key", ["", "no key", base64.b64encode(b"short").decode()])
+def test_a_key_that_is_none_is_told_with_its_remedy(key: str) -> None:
+    with pytest.raises(ConfigurationError, match="Keys & Credentials"):
+        verify_key(key)
+
+
+def test_importing_the_plugin_loads_nothing_that_only_some_calls_need() -> None:
+    program = "import sys, patter_telnyx.plugin; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert not {"httpx", "ssl", "numpy", "click", "rich"} & set(done.stdout.split())

@@ -1,0 +1,147 @@
+"""What an emulated call does with a document: one verb after the other, until one leads elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
+from xml.etree.ElementTree import Element, ParseError, fromstring
+
+import anyio
+import msgspec
+
+from patter_core.testing.stream import Problem, StreamEnd
+
+__all__ = ["Performance", "Spoken", "Then", "parse"]
+
+
+class Then(msgspec.Struct, frozen=True):
+    """What comes after a verb: by default the next one."""
+
+    url: str = ""
+    """Leave this document for the one at this URL, relative to this one's."""
+    over: bool = False
+    """The call is over."""
+    method: str = "POST"
+
+
+_NEXT_VERB = Then()
+_OVER = Then(over=True)
+
+
+class Spoken(msgspec.Struct):
+    """What the caller got from Twilio itself, in order of the verbs."""
+
+    said: list[str] = msgspec.field(default_factory=list)
+    played: list[str] = msgspec.field(default_factory=list)
+    digits: list[str] = msgspec.field(default_factory=list)
+    dialled: list[str] = msgspec.field(default_factory=list)
+
+
+class Line(Protocol):
+    """What the verbs need of a call."""
+
+    problems: list[Problem]
+    spoken: Spoken
+
+    def answer(self) -> None:
+        """The call is answered, if it was not before."""
+
+    def reject(self, reason: str) -> None:
+        """It never will be."""
+
+    async def open_stream(self, noun: Element) -> StreamEnd:
+        """Open a stream and live through it."""
+
+
+def parse(document: bytes, problems: list[Problem]) -> list[Element] | None:
+    """The verbs; None for what is no TwiML."""
+    try:
+        response = fromstring(document)  # noqa: S314 - TwiML of the app under test, on loopback
+    except ParseError as error:
+        problems.append(Problem(12100, f"Document parse failure: {error}"))
+        return None
+    if response.tag != "Response":
+        problems.append(Problem(12100, f"Document parse failure: <{response.tag}>"))
+        return None
+    return list(response)
+
+
+class Performance:
+    """The verbs on one line."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._verbs: Mapping[str, Callable[[Element], Awaitable[Then]]] = {
+            "Connect": self._connect,
+            "Dial": self._dial,
+            "Hangup": self._hangup,
+            "Pause": self._pause,
+            "Play": self._play,
+            "Redirect": self._redirect,
+            "Reject": self._reject,
+            "Say": self._say,
+        }
+
+    async def perform(self, verbs: list[Element]) -> Then:
+        """Do one after the other, until one leads elsewhere; after the last one the call is over."""
+        for verb in verbs:
+            perform = self._verbs.get(verb.tag)
+            if perform is None:
+                self._problem(f"<{verb.tag}>")
+                continue
+            if verb.tag not in {"Reject", "Redirect", "Hangup", "Pause"}:
+                self._line.answer()
+            then = await perform(verb)
+            if then.url or then.over:
+                return then
+        return _OVER
+
+    async def _connect(self, verb: Element) -> Then:
+        noun = verb.find("Stream")
+        if noun is None:
+            self._problem("<Connect> without <Stream>")
+            return _NEXT_VERB
+        if await self._line.open_stream(noun) is StreamEnd.CALLER_HUNG_UP:
+            return _OVER
+        return Then(url=verb.get("action", ""), method=verb.get("method", "POST"))
+
+    async def _say(self, verb: Element) -> Then:
+        self._line.spoken.said.append(verb.text or "")
+        return _NEXT_VERB
+
+    async def _play(self, verb: Element) -> Then:
+        spoken = self._line.spoken
+        if verb.get("digits"):
+            spoken.digits.append(verb.get("digits", ""))
+        else:
+            spoken.played.append(verb.text or "")
+        if verb.get("loop") == "0":
+            await anyio.sleep_forever()
+        return _NEXT_VERB
+
+    async def _dial(self, verb: Element) -> Then:
+        """The other party answers, and hangs up at once."""
+        sip = verb.find("Sip")
+        number = (verb.text if sip is None else sip.text) or ""
+        if not number:
+            self._problem("<Dial> without a number")
+        self._line.spoken.dialled.append(number)
+        return Then(url=verb.get("action", ""), method=verb.get("method", "POST"))
+
+    async def _pause(self, verb: Element) -> Then:
+        await anyio.sleep(float(verb.get("length", "1")))
+        return _NEXT_VERB
+
+    async def _hangup(self, verb: Element) -> Then:
+        del verb
+        return _OVER
+
+    async def _redirect(self, verb: Element) -> Then:
+        return Then(url=(verb.text or "").strip(), method=verb.get("method", "POST"))
+
+    async def _reject(self, verb: Element) -> Then:
+        self._line.reject(verb.get("reason", "rejected"))
+        return _OVER
+
+    def _problem(self, what: str) -> None:
+        self._line.problems.append(Problem(12200, f"Schema validation warning: {what}"))

@@ -1,0 +1,96 @@
+"""The Standard Webhooks scheme, version 1, symmetric (specification on standardwebhooks.com). Sans-IO.
+
+A message has an id, the time of the attempt, and a body; the signature is HMAC-SHA256 over the three, joined by dots,
+with a secret that is written `whsec_` and base64. While a secret is being changed, a message bears a signature of each.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
+
+from patter_core.errors import ConfigurationError, PatterError
+
+__all__ = ["TOLERANCE", "Secret", "WebhookForged", "headers", "verify"]
+
+TOLERANCE = 300.0
+"""Seconds that a receiver should allow between its clock and the time in a message."""
+_PREFIX = "whsec_"
+
+
+class WebhookForged(PatterError):
+    """A message that nobody who knows the secret has sent in the last minutes."""
+
+
+class Secret:
+    """A signing secret; never shown.
+
+    Args:
+        text: `whsec_` and 24 to 64 bytes in base64, as the specification wants.
+
+    Raises:
+        ConfigurationError: it is something else.
+    """
+
+    __slots__ = ("_key",)
+
+    def __init__(self, text: str) -> None:
+        try:
+            key = base64.b64decode(text.removeprefix(_PREFIX), validate=True)
+        except binascii.Error:
+            key = b""
+        if not text.startswith(_PREFIX) or not 24 <= len(key) <= 64:
+            raise ConfigurationError(
+                "The webhook secret is none.",
+                expected="whsec_ and 24 to 64 bytes in base64",
+                remedy=(
+                    'Make one: python -c "import base64, secrets; '
+                    "print('whsec_' + base64.b64encode(secrets.token_bytes(32)).decode())\""
+                ),
+            )
+        self._key = key
+
+    def __repr__(self) -> str:
+        return "<Secret>"
+
+    def sign(self, message_id: str, timestamp: int, body: bytes) -> str:
+        """The signature, with its version: `v1,…`."""
+        signed = b".".join((message_id.encode(), str(timestamp).encode(), body))
+        return f"v1,{base64.b64encode(hmac.digest(self._key, signed, hashlib.sha256)).decode()}"
+
+
+def headers(secrets: Sequence[Secret], message_id: str, now: float, body: bytes) -> dict[str, str]:
+    """What goes with a body that is sent `now` (Unix s)."""
+    timestamp = int(now)
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": str(timestamp),
+        "webhook-signature": " ".join(secret.sign(message_id, timestamp, body) for secret in secrets),
+    }
+
+
+def verify(secret: Secret, headers: Mapping[str, str], body: bytes, now: float) -> str:
+    """Check a message that came, and give its id: a receiver passes over an id that it has seen.
+
+    Args:
+        secret: the one both sides know.
+        headers: of the request, with lower-case names.
+        body: as it came, byte for byte.
+        now: Unix s.
+
+    Raises:
+        WebhookForged: it is not signed with the secret, or too old.
+    """
+    message_id, timestamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
+    if not message_id or not (timestamp.isascii() and timestamp.isdecimal()) or len(timestamp) > 12:
+        raise WebhookForged("The message has no id or no time.", expected="webhook-id and webhook-timestamp")
+    expected = secret.sign(message_id, int(timestamp), body).encode()
+    signatures = headers.get("webhook-signature", "").split()
+    if not any(hmac.compare_digest(expected, signature.encode()) for signature in signatures):
+        raise WebhookForged("The message is not signed with this secret.")
+    if abs(now - int(timestamp)) > TOLERANCE:
+        raise WebhookForged("The message is too old, or from the future.", expected=f"at most {TOLERANCE:g} s")
+    return message_id

@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def no_receiver_of_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("PATTER_WEBHOOK_URL", "PATTER_WEBHOOK_SECRET"):
+        monkeypatch.delenv(variable, raising=False)

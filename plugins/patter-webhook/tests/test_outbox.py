@@ -1,0 +1,67 @@
+"""What is in the outbox stays until it is delivered, in one process or another."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from patter_core.errors import SinkUnavailable
+from patter_webhook.outbox import LEASE, Message, Outbox
+
+ONE, TWO = Message("1", b"one"), Message("2", b"two")
+
+
+@pytest.fixture
+def outbox(tmp_path: Path) -> Iterator[Outbox]:
+    box = Outbox(tmp_path / "deep" / "outbox.db", 3)
+    yield box
+    box.close()
+
+
+def test_messages_come_out_in_order_and_are_gone_when_delivered(outbox: Outbox) -> None:
+    outbox.add([ONE, TWO], 10)
+    assert outbox.take(9, 8) == []
+    assert outbox.take(10, 1) == [ONE]
+    assert outbox.take(10, 8) == [TWO]
+    outbox.delivered(ONE)
+    outbox.delivered(TWO)
+    assert outbox.next_due() is None
+
+
+def test_a_message_that_comes_again_is_kept_once(outbox: Outbox) -> None:
+    outbox.add([ONE], 10)
+    outbox.add([ONE, TWO], 20)
+    assert outbox.take(20, 8) == [ONE, TWO]
+
+
+def test_who_dies_with_a_message_loses_it_to_another_after_a_while(outbox: Outbox, tmp_path: Path) -> None:
+    outbox.add([ONE], 10)
+    assert outbox.take(10, 8) == [ONE]
+    other = Outbox(tmp_path / "deep" / "outbox.db", 3)
+    assert other.take(10 + LEASE - 1, 8) == []
+    assert other.take(10 + LEASE, 8) == [ONE]
+    other.close()
+
+
+def test_a_failed_message_is_due_again_or_given_up_and_kept(outbox: Outbox) -> None:
+    outbox.add([ONE], 10)
+    outbox.failed(ONE, 99)
+    assert outbox.next_due() == 99
+    (again,) = outbox.take(99, 8)
+    assert again.attempts == 1
+    outbox.failed(again, None)
+    assert (outbox.next_due(), outbox.given_up()) == (None, 1)
+
+
+def test_a_full_outbox_says_so_and_takes_nothing(outbox: Outbox) -> None:
+    outbox.add([Message(str(index), b"") for index in range(3)], 10)
+    with pytest.raises(SinkUnavailable, match="full"):
+        outbox.add([Message("9", b"")], 10)
+
+
+def test_nobody_else_can_read_it(outbox: Outbox, tmp_path: Path) -> None:
+    outbox.add([ONE], 10)
+    assert stat.S_IMODE((tmp_path / "deep" / "outbox.db").stat().st_mode) == 0o600

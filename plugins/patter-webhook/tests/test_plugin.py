@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+import importlib.metadata
+
+from pluggy import PluginManager
+
+import patter_webhook
+from patter_core.hookspecs import ENTRY_POINT_GROUP, PROJECT_NAME, HookSpecs
+from patter_webhook import WebhookSink
+
+
+def test_the_entry_point_offers_the_sink_under_the_specs() -> None:
+    (entry_point,) = importlib.metadata.entry_points(group=ENTRY_POINT_GROUP, name="webhook")
+    plugins = PluginManager(PROJECT_NAME)
+    plugins.add_hookspecs(HookSpecs)
+    plugins.register(entry_point.load())
+    plugins.check_pending()
+    assert plugins.hook.patter_sinks() == [[WebhookSink]]
+
+
+def test_the_public_names_are_there() -> None:
+    assert all(hasattr(patter_webhook, name) for name in patter_webhook.__all__)
+    assert importlib.metadata.version("patter-webhook") == patter_webhook.__version__

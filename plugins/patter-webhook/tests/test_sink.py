@@ -1,0 +1,227 @@
+"""Every event arrives, signed, at a real server that fails, stalls, goes away and comes back."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import anyio
+import msgspec
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from patter_core.errors import ConfigurationError, SinkUnavailable
+from patter_core.events import CallEnded, CallMetrics, DtmfReceived, Record, TranscriptInput
+from patter_core.server.serving import bind, serve_app
+from patter_core.sink import SinkFigures
+from patter_webhook import Secret, WebhookSink, verify
+from patter_webhook import sink as sink_module
+from patter_webhook.outbox import Outbox
+from patter_webhook.sink import Body
+
+pytestmark = pytest.mark.anyio
+
+SECRET = "whsec_" + "c2VjcmV0" * 4
+TRACE = "00-" + "1" * 32 + "-" + "2" * 16 + "-01"
+
+
+def records(count: int) -> list[Record]:
+    return [
+        Record(call_id="call", sequence=number, time=1.5, elapsed_ms=20, event=DtmfReceived(digit="7"), trace=TRACE)
+        for number in range(1, count + 1)
+    ]
+
+
+def nobody() -> list[SinkFigures]:
+    return []
+
+
+class Receiver:
+    """A receiver that checks each message, and answers as the test says."""
+
+    def __init__(self) -> None:
+        self.attempts: list[str] = []
+        self.accepted: list[Body] = []
+        self.ids: list[str] = []
+        self.answer: Callable[[int], int] = lambda _attempt: 204
+        self.stall: Callable[[int], float] = lambda _attempt: 0.0
+        self.headers: dict[str, str] = {}
+        self._changed = anyio.Event()
+
+    def app(self) -> Starlette:
+        return Starlette(routes=[Route("/events", self._receive, methods=["POST"])])
+
+    async def _receive(self, request: Request) -> Response:
+        body = await request.body()
+        message_id = verify(Secret(SECRET), request.headers, body, time.time())
+        self.attempts.append(message_id)
+        attempt = len(self.attempts)
+        await anyio.sleep(self.stall(attempt))
+        status = self.answer(self.attempts.count(message_id))
+        if status < 300:
+            self.accepted.append(msgspec.json.decode(body, type=Body))
+            self.ids.append(message_id)
+        self._changed.set()
+        self._changed = anyio.Event()
+        return Response(status_code=status, headers=self.headers)
+
+    async def wait_for(self, distinct: int) -> None:
+        while len(set(self.ids)) < distinct:
+            await self._changed.wait()
+
+
+class Scene:
+    def __init__(self, outbox: Path) -> None:
+        self.receiver = Receiver()
+        self.port = 0
+        self._outbox = outbox
+
+    @contextlib.asynccontextmanager
+    async def receiving(self) -> AsyncIterator[None]:
+        """The receiver is there, at the same port each time."""
+        listener = bind("127.0.0.1", self.port)
+        self.port = listener.getsockname()[1]
+        async with serve_app(self.receiver.app(), listener):
+            yield
+
+    def sink(self) -> WebhookSink:
+        url = f"http://127.0.0.1:{self.port}/events"
+        return WebhookSink(url, SECRET, outbox=self._outbox, delay_scale=0.002)
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    return Scene(tmp_path / "outbox.db")
+
+
+async def test_each_event_arrives_signed_with_its_id_as_key(scene: Scene) -> None:
+    with anyio.fail_after(20):
+        async with scene.receiving(), anyio.create_task_group() as tasks:
+            sink = scene.sink()
+            tasks.start_soon(sink.run, nobody)
+            await sink.write(records(20))
+            await scene.receiver.wait_for(20)
+            tasks.cancel_scope.cancel()
+        await sink.aclose()
+    assert sorted(scene.receiver.ids) == sorted(record.id for record in records(20))
+    first = next(body for body in scene.receiver.accepted if body.data.sequence == 1)
+    assert first == Body("dtmf_received", "1970-01-01T00:00:01.500000Z", records(1)[0])
+
+
+async def test_a_receiver_that_fails_gets_every_event_in_the_end(scene: Scene) -> None:
+    scene.receiver.answer = lambda attempt: (500, 301, 204)[attempt - 1]  # for each event
+    with anyio.fail_after(20):
+        async with scene.receiving(), anyio.create_task_group() as tasks:
+            sink = scene.sink()
+            tasks.start_soon(sink.run, nobody)
+            await sink.write(records(10))
+            await scene.receiver.wait_for(10)
+            tasks.cancel_scope.cancel()
+        await sink.aclose()
+    assert len(scene.receiver.attempts) == 30
+
+
+async def test_a_receiver_that_stalls_is_left_and_tried_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sink_module, "_ATTEMPT_TIMEOUT", 0.2)
+    scene.receiver.stall = lambda attempt: 2.0 if attempt <= 2 else 0.0
+    with anyio.fail_after(20):
+        async with scene.receiving():
+            async with anyio.create_task_group() as tasks:
+                sink = scene.sink()
+                tasks.start_soon(sink.run, nobody)
+                await sink.write(records(4))
+                await scene.receiver.wait_for(4)
+                tasks.cancel_scope.cancel()
+            await sink.aclose()
+    assert "did not answer in 0.2 s" in caplog.text
+
+
+async def test_a_receiver_that_is_away_gets_everything_when_it_comes_back_even_after_our_restart(scene: Scene) -> None:
+    with anyio.fail_after(20):
+        async with scene.receiving():
+            pass  # so there is a port, and nobody at it
+        sink = scene.sink()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(sink.run, nobody)
+            await sink.write(records(5))
+            tasks.cancel_scope.cancel()  # the worker stops
+        await sink.aclose()
+        async with scene.receiving(), anyio.create_task_group() as tasks:
+            again = scene.sink()
+            tasks.start_soon(again.run, nobody)
+            await scene.receiver.wait_for(5)
+            tasks.cancel_scope.cancel()
+        await again.aclose()
+    assert sorted(set(scene.receiver.ids)) == sorted(record.id for record in records(5))
+
+
+async def test_what_was_written_just_before_the_end_is_still_sent(scene: Scene) -> None:
+    with anyio.fail_after(20):
+        async with scene.receiving():
+            sink = scene.sink()
+            await sink.write(records(20))
+            await sink.aclose()
+    assert len(scene.receiver.ids) == 20
+
+
+async def test_a_receiver_that_is_gone_for_good_gets_nothing_more(
+    scene: Scene, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene.receiver.answer = lambda _attempt: 410
+    with anyio.fail_after(20):
+        async with scene.receiving():
+            sink = scene.sink()
+            await sink.write(records(1))
+            await sink.run(nobody)  # it ends by itself
+            await sink.write(records(2))
+            await sink.aclose()
+    assert len(scene.receiver.attempts) == 1
+    assert "410" in caplog.text
+    outbox = Outbox(tmp_path / "outbox.db", 9)
+    assert outbox.given_up() == 1
+    outbox.close()
+
+
+async def test_only_the_kinds_that_were_asked_for_are_sent(scene: Scene) -> None:
+    end = CallEnded(reason="caller_hung_up", by="caller", duration_ms=0, metrics=CallMetrics())
+    with anyio.fail_after(20):
+        async with scene.receiving():
+            url = f"http://127.0.0.1:{scene.port}/events"
+            sink = WebhookSink(url, SECRET, outbox=scene._outbox, events={"call_ended"})
+            said = Record(call_id="c", sequence=1, time=0, elapsed_ms=0, event=TranscriptInput(text="Hi."))
+            await sink.write([said, Record(call_id="c", sequence=2, time=0, elapsed_ms=0, event=end)])
+            await sink.aclose()
+    assert [body.type for body in scene.receiver.accepted] == ["call_ended"]
+
+
+async def test_a_full_outbox_leaves_events_to_the_host(scene: Scene) -> None:
+    sink = WebhookSink("http://127.0.0.1:9/", SECRET, outbox=scene._outbox, limit=1)
+    await sink.write(records(1))
+    with pytest.raises(SinkUnavailable):
+        await sink.write(records(2))
+    sink._gone = True  # nobody is at port 9
+    await sink.aclose()
+
+
+@pytest.mark.parametrize("url", ["http://example.org/", "ftp://127.0.0.1/", "https://", "nonsense"])
+def test_a_url_that_everybody_could_read_along_is_refused(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="https"):
+        WebhookSink(url, SECRET)
+
+
+def test_what_is_missing_is_told_and_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigurationError, match="PATTER_WEBHOOK_URL"):
+        WebhookSink()
+    with pytest.raises(ConfigurationError, match="PATTER_WEBHOOK_SECRET"):
+        WebhookSink("https://example.org/")
+    monkeypatch.setenv("PATTER_WEBHOOK_URL", "https://example.org/hook?token=hidden")
+    monkeypatch.setenv("PATTER_WEBHOOK_SECRET", SECRET)
+    shown = repr(WebhookSink())
+    assert shown == "<WebhookSink to example.org>"

@@ -1,0 +1,107 @@
+"""`patter calls` lists, filters, and shows one call: its story, its transcript, its figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+import msgspec
+import pytest
+from click.testing import CliRunner, Result
+
+from patter_core.cli.calls import calls
+from patter_core.errors import ConfigurationError
+from patter_core.events import (
+    CallAnnounced,
+    CallEnded,
+    CallEvent,
+    CallMetrics,
+    MetricsReported,
+    Record,
+    TranscriptInput,
+    TranscriptOutput,
+)
+from patter_core.leg import Leg
+from patter_core.sinks import SQLiteSink
+from patter_core.sinks.calls import CallRow
+
+ONE, OTHER = "aaaa1111", "aaaa2222"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    async def write() -> None:
+        sink = SQLiteSink(tmp_path / "patter.db")
+        for call_id, agent in ((ONE, "concierge"), (OTHER, "agent")):
+            leg = Leg(carrier="fake", call_id=f"leg-{call_id}", from_number="+*******11", to_number="+*******22")
+            events: list[CallEvent] = [
+                CallAnnounced(leg=leg, agent=agent),
+                TranscriptInput(text="A table, please."),
+                TranscriptOutput(text="For how many?"),
+                MetricsReported(metrics=CallMetrics(turns=1)),
+                CallEnded(reason="caller_hung_up", by="caller", duration_ms=61_000, metrics=CallMetrics(turns=7)),
+            ]
+            await sink.write(
+                [
+                    Record(call_id=call_id, sequence=number, time=number, elapsed_ms=number * 1000, event=event)
+                    for number, event in enumerate(events if call_id == ONE else events[:4], 1)
+                ]
+            )
+        await sink.aclose()
+
+    anyio.run(write)
+    return tmp_path / "patter.db"
+
+
+def run(path: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(calls, ["--db", str(path), *arguments], env={"COLUMNS": "160"})
+
+
+def test_the_list_has_a_line_for_each_call(path: Path) -> None:
+    out = run(path).stdout
+    one, other = (next(line for line in out.splitlines() if call_id in line) for call_id in (ONE, OTHER))
+    assert "concierge" in one
+    assert "61 s" in one
+    assert "caller_hung_up (by the caller)" in one
+    assert "not yet" in other
+
+
+def test_it_is_filtered(path: Path) -> None:
+    assert ONE not in run(path, "--agent", "agent").stdout
+    assert OTHER not in run(path, "--reason", "caller_hung_up").stdout
+    assert "No such call." in run(path, "--since", "2020-01-01").stdout
+    assert ONE in run(path, "--text", "TABLE", "--direction", "inbound", "--carrier", "fake").stdout
+
+
+def test_the_list_is_json_if_asked(path: Path) -> None:
+    rows = msgspec.json.decode(run(path, "--json", "--limit", "1").stdout, type=list[CallRow])
+    assert len(rows) == 1
+
+
+def test_a_call_is_shown_with_its_story_and_its_final_figures(path: Path) -> None:
+    out = run(path, "show", "aaaa1").stdout
+    assert "fake rings, inbound; concierge answers" in out
+    assert "caller: A table, please." in out
+    assert "7 of the agent" in out
+    assert "1 of the agent" in run(path, "show", OTHER).stdout  # the latest, while it lasts
+
+
+def test_only_the_transcript_or_the_figures_or_every_record(path: Path) -> None:
+    assert run(path, "show", ONE, "--transcript").stdout == "caller: A table, please.\nagent:  For how many?\n"
+    figures = run(path, "show", ONE, "--metrics").stdout
+    assert "7 of the agent" in figures
+    assert "table" not in figures
+    lines = run(path, "show", ONE, "--json").stdout.splitlines()
+    assert [msgspec.json.decode(line, type=Record).sequence for line in lines] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(("call_id", "told"), [("aaaa", "Give more of it"), ("zzz", "No call has that ID")])
+def test_an_id_must_be_one_calls(path: Path, call_id: str, told: str) -> None:
+    error = run(path, "show", call_id).exception
+    assert isinstance(error, ConfigurationError)
+    assert told in str(error)
+
+
+def test_the_file_can_be_named_in_the_environment(path: Path) -> None:
+    result = CliRunner().invoke(calls, ["--json"], env={"PATTER_DB": str(path)})
+    assert len(msgspec.json.decode(result.stdout, type=list[CallRow])) == 2

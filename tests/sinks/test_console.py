@@ -1,0 +1,102 @@
+"""The console says what happened in a line each, and the table what it came to."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import re
+from decimal import Decimal
+
+import pytest
+from rich.console import Console
+
+from patter_core.audio import ULAW_8000
+from patter_core.cost import Cost
+from patter_core.events import (
+    CallAnnounced,
+    CallEnded,
+    CallEvent,
+    CallMetrics,
+    Interruption,
+    MediaStarted,
+    Record,
+    ResponseDone,
+    ResponseHeard,
+    TranscriptCorrection,
+    TranscriptInput,
+    TranscriptOutput,
+)
+from patter_core.leg import Leg
+from patter_core.metrics import CarrierBill, Latency
+from patter_core.sinks.console import ConsoleSink, metrics_table, transcript_line
+
+LEG = Leg(carrier="fake", call_id="leg-1", from_number="+15550001111")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("event", "line"),
+    [
+        (CallAnnounced(leg=LEG, agent="agent"), "fake rings, inbound; agent answers"),
+        (MediaStarted(format=ULAW_8000), "the caller's audio is here (ulaw_8000)"),
+        (TranscriptInput(text="[bold]Hi.[/]"), "caller: [bold]Hi.[/]"),
+        (Interruption(), "the caller talks over the agent: its audio is cleared"),
+        (ResponseHeard(heard_ms=500, sent_ms=2000, interrupted=True), "heard 0.50 of 2.00 s"),
+        (
+            CallEnded(reason="caller_hung_up", by="caller", duration_ms=1500, metrics=CallMetrics()),
+            "over after 1.50 s: caller hung up (by the caller)",
+        ),
+    ],
+)
+async def test_an_event_is_a_line_with_its_time(event: CallEvent, line: str) -> None:
+    out = io.StringIO()
+    await ConsoleSink(Console(file=out, width=40)).write(
+        [Record(call_id="c", sequence=1, time=0, elapsed_ms=1234, event=event)]
+    )
+    assert out.getvalue() == f"   1.23 s  {line}\n"
+
+
+@pytest.mark.anyio
+async def test_while_several_calls_go_on_each_line_says_which() -> None:
+    out = io.StringIO()
+    sink = ConsoleSink(Console(file=out))
+    end = CallEnded(reason="caller_hung_up", by="caller", duration_ms=0, metrics=CallMetrics())
+    for call_id, event in (("aaaaaaaa", Interruption()), ("bbbbbbbb", Interruption()), ("aaaaaaaa", end)):
+        await sink.write([Record(call_id=call_id, sequence=1, time=0, elapsed_ms=0, event=event)])
+    await sink.write([Record(call_id="bbbbbbbb", sequence=2, time=0, elapsed_ms=0, event=Interruption())])
+    starts = [line.split("  ")[0] for line in out.getvalue().splitlines()]
+    assert starts == ["", "bbbbbb", "aaaaaa", ""]
+
+
+@pytest.mark.anyio
+async def test_what_nobody_would_miss_is_left_out() -> None:
+    out = io.StringIO()
+    await ConsoleSink(Console(file=out)).write(
+        [Record(call_id="c", sequence=1, time=0, elapsed_ms=0, event=ResponseDone())]
+    )
+    assert out.getvalue() == ""
+
+
+def test_a_transcript_holds_what_was_said_and_nothing_else() -> None:
+    assert transcript_line(TranscriptInput(text="Hi.")) == "caller: Hi."
+    assert transcript_line(TranscriptOutput(text="Hello.")) == "agent:  Hello."
+    assert transcript_line(TranscriptCorrection(text="Hel…")) == "agent, as far as heard: Hel…"
+    assert transcript_line(Interruption()) is None
+
+
+def test_what_was_not_measured_is_a_dash() -> None:
+    out = io.StringIO()
+    Console(file=out, width=100).print(metrics_table(CallMetrics(duration_ms=1500)))
+    assert "1.50 s" in out.getvalue()
+    assert re.search(r"engine connect +- *\n", out.getvalue())
+
+
+def test_the_figures_hold_percentiles_and_what_the_carrier_will_bill() -> None:
+    out = io.StringIO()
+    bill = CarrierBill(
+        minutes=2, cost=Cost(Decimal("0.0250")), as_of=dt.date(2026, 10, 1), source="the carrier's price list"
+    )
+    metrics = CallMetrics(reply=Latency.of([100.0, 200.0]), carrier_bill=bill)
+    Console(file=out, width=120).print(metrics_table(metrics))
+    assert "100, 200, 200, 200 ms (p50, p90, p95, p99 of 2)" in out.getvalue()
+    assert "2 min, about 0.0250 USD (the carrier's price list, 2026-10-01)" in out.getvalue()

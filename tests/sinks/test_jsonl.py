@@ -1,0 +1,100 @@
+"""Each record is a line; files are rotated between lines; a failed write leaves no half of a batch."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from patter_core.errors import ConfigurationError
+from patter_core.events import DtmfReceived, Record
+from patter_core.sinks import JsonLinesSink
+
+pytestmark = pytest.mark.anyio
+
+
+def record(sequence: int) -> Record:
+    return Record(call_id="call", sequence=sequence, time=1.5, elapsed_ms=20, event=DtmfReceived(digit="7"))
+
+
+def read(path: Path) -> list[Record]:
+    return [msgspec.json.decode(line, type=Record) for line in path.read_bytes().splitlines()]
+
+
+def files(folder: Path) -> int:
+    return len(list(folder.iterdir()))
+
+
+async def test_records_become_lines_and_an_old_file_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "events.jsonl"
+    for sequence in (1, 3):
+        sink = JsonLinesSink(path)
+        await sink.write([record(sequence), record(sequence + 1)])
+        await sink.aclose()
+    assert read(path) == [record(sequence) for sequence in (1, 2, 3, 4)]
+
+
+async def test_nobody_else_can_read_it(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    sink = JsonLinesSink(path)
+    await sink.write([record(1)])
+    await sink.aclose()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+async def test_a_full_file_makes_room_and_the_oldest_goes(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    sink = JsonLinesSink(path, max_bytes=2 * len(msgspec.json.encode(record(1))) + 2, keep=2)
+    for sequence in range(1, 9):
+        await sink.write([record(sequence)])
+    await sink.aclose()
+    assert [[got.sequence for got in read(file)] for file in (path, Path(f"{path}.1"), Path(f"{path}.2"))] == [
+        [7, 8],
+        [5, 6],
+        [3, 4],
+    ]
+    assert files(tmp_path) == 3
+
+
+async def test_a_file_that_was_full_before_is_rotated_too_and_keeping_none_keeps_none(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b"x" * 100)
+    sink = JsonLinesSink(path, max_bytes=50, keep=0)
+    await sink.write([record(1)])
+    await sink.aclose()
+    assert read(path) == [record(1)]
+    assert files(tmp_path) == 1
+
+
+async def test_a_disk_that_fills_up_in_the_middle_leaves_whole_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "events.jsonl"
+    sink = JsonLinesSink(path)
+    await sink.write([record(1)])
+    real: Callable[[int, bytes], int] = os.write
+    calls: list[int] = []
+
+    def full(file: int, data: bytes) -> int:
+        calls.append(file)
+        if len(calls) > 1:
+            raise OSError(28, "No space left on device")
+        return real(file, data[:10])
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match="No space"):
+        await sink.write([record(2)])
+    monkeypatch.setattr(os, "write", real)
+    await sink.write([record(2)])
+    await sink.aclose()
+    assert read(path) == [record(1), record(2)]
+
+
+@pytest.mark.parametrize(("max_bytes", "keep"), [(0, 1), (1, -1)])
+def test_limits_that_make_no_sense_are_refused(max_bytes: int, keep: int) -> None:
+    with pytest.raises(ConfigurationError):
+        JsonLinesSink("events.jsonl", max_bytes=max_bytes, keep=keep)

@@ -1,0 +1,87 @@
+"""A recording can be played at any time, also after a crash, and a disk that fails costs one recording."""
+
+from __future__ import annotations
+
+import io
+import stat
+import wave
+from pathlib import Path
+
+import pytest
+
+from patter_core.audio import ULAW_8000, AudioChunk
+from patter_core.events import AudioCaptured, CallEnded, CallEvent, CallMetrics, Record, ResponseHeard
+from patter_core.sinks.wav import WavSink
+
+pytestmark = pytest.mark.anyio
+
+LOUD = AudioChunk(b"\x00" * 160, ULAW_8000)  # the code of -32124
+
+
+def record(event: CallEvent, at_ms: float, call_id: str = "call") -> Record:
+    return Record(call_id=call_id, sequence=0, time=0, elapsed_ms=at_ms, event=event)
+
+
+def frames(side: str, start_ms: float, count: int, call_id: str = "call") -> list[Record]:
+    audio = AudioCaptured(side=side, format=ULAW_8000, base64=LOUD.base64)
+    return [record(audio, start_ms + 20 * index, call_id) for index in range(count)]
+
+
+def end(at_ms: float, call_id: str = "call") -> Record:
+    ended = CallEnded(reason="caller_hung_up", by="caller", duration_ms=at_ms, metrics=CallMetrics())
+    return record(ended, at_ms, call_id)
+
+
+def play(path: Path) -> tuple[list[int], list[int]]:
+    with wave.open(io.BytesIO(path.read_bytes())) as file:
+        assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (2, 2, 8_000)
+        audio = memoryview(file.readframes(file.getnframes())).cast("h").tolist()
+    return audio[::2], audio[1::2]
+
+
+async def test_the_caller_is_left_and_the_agent_right_and_cut_where_it_was_talked_over(tmp_path: Path) -> None:
+    sink = WavSink(tmp_path / "deep")
+    assert sink.recording("call") == str(tmp_path / "deep" / "call.wav")
+    await sink.write([*frames("caller", 0, 10), *frames("agent", 100, 1), *frames("agent", 100, 1)])
+    await sink.write([*frames("agent", 180, 1)] + [*frames("agent", 180, 1)] * 10)
+    cut = record(ResponseHeard(heard_ms=60, sent_ms=240, interrupted=True), 240)
+    await sink.write([*frames("caller", 200, 10), cut, end(400)])
+    left, right = play(tmp_path / "deep" / "call.wav")
+    assert left == [-32124] * 3200
+    heard = [index for index, sample in enumerate(right) if sample]
+    assert heard == [*range(800, 1120), *range(1600, 1920)]  # the second turn waits for what was written already
+    await sink.aclose()
+
+
+async def test_a_file_can_be_played_after_every_batch(tmp_path: Path) -> None:
+    sink = WavSink(tmp_path)
+    for batch in range(1, 4):
+        await sink.write(frames("caller", batch * 200, 10))
+        assert len(play(tmp_path / "call.wav")[0]) == batch * 1600  # as a crash would leave it
+    await sink.aclose()
+
+
+async def test_a_batch_that_comes_again_is_heard_once(tmp_path: Path) -> None:
+    sink = WavSink(tmp_path)
+    batch = frames("caller", 0, 10)
+    await sink.write(batch)
+    await sink.write(batch)
+    await sink.write([end(200)])
+    assert len(play(tmp_path / "call.wav")[0]) == 1600
+
+
+async def test_a_call_that_comes_back_gets_a_file_of_its_own_and_nobody_else_may_hear(tmp_path: Path) -> None:
+    (tmp_path / "call.wav").write_bytes(b"the first half")
+    sink = WavSink(tmp_path)
+    await sink.write([*frames("caller", 0, 1), end(20)])
+    assert (tmp_path / "call.wav").read_bytes() == b"the first half"
+    assert stat.S_IMODE((tmp_path / "call-2.wav").stat().st_mode) == 0o600
+
+
+async def test_a_disk_that_fails_costs_one_recording(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    sink = WavSink(tmp_path)
+    (tmp_path / "bad.wav").symlink_to(tmp_path / "nowhere" / "bad.wav")
+    await sink.write([*frames("caller", 0, 5, "bad"), *frames("caller", 0, 5, "good"), end(100, "good")])
+    await sink.write([*frames("caller", 100, 5, "bad"), end(200, "bad")])
+    assert len(play(tmp_path / "good.wav")[0]) == 800
+    assert "bad.wav ends here" in caplog.text
