@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import msgspec
 
-from patter_core.control import Farewell, Handover, TryAgain
+from patter_core.control import Farewell, Handover
 from patter_core.engine import Engine
 
-__all__ = ["Agent", "CallOptions"]
+__all__ = ["Agent", "CallOptions", "Fallback", "TryAgain"]
 
 
 class CallOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -27,6 +27,18 @@ class CallOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         return "<CallOptions>"
 
 
+class TryAgain(msgspec.Struct, frozen=True):
+    """Begin a new conversation with the same agent in place of one that failed, while the caller waits.
+
+    The new one is told what was said so far. An agent that was refused, and would be again, is not tried again.
+    """
+
+    times: int = 1
+    """In one call."""
+    then: Farewell | Handover | Agent = Farewell()
+    """If that does not help either."""
+
+
 class Agent(msgspec.Struct, frozen=True, kw_only=True):
     """An engine, and how it is to behave on a call. Made by `Patter.agent()`."""
 
@@ -35,9 +47,12 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     """Told in events, and carried in the stream token, so that any worker finds the agent of a call."""
     system_prompt: str = ""
     first_message: str = ""
+    resume_message: str = ""
+    """What the agent says first where a conversation goes on after it broke off; "" for `first_message`."""
     variables: Mapping[str, str | int | float | bool] = {}
-    fallback: Farewell | Handover | TryAgain = Farewell()
-    """What becomes of the caller if the engine cannot be had or is lost."""
+    fallback: Farewell | Handover | TryAgain | Agent = Farewell()
+    """What becomes of the caller if the engine cannot be had or is lost. Another agent takes over, told what was said
+    so far; its own fallback comes after it."""
 
     def __repr__(self) -> str:
         return f"<Agent {self.name} on {self.engine.name}>"
@@ -49,3 +64,7 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
             first_message=options.first_message or self.first_message,
             variables={**self.variables, **options.variables},
         )
+
+
+Fallback = Farewell | Handover | TryAgain | Agent
+"""What becomes of the caller if the engine cannot be had or is lost."""

@@ -240,6 +240,9 @@ class Carrier(abc.ABC):
     """Which of the methods at the end are there."""
     stream_end_is_call_end: ClassVar[bool] = True
     """Does `MediaStopped` mean that the call is over? Otherwise it is hung up then, too."""
+    asks_after_stream: ClassVar[bool] = False
+    """When the media stream breaks off, does the carrier always ask what is next (`CallDesk.after_stream`)? Then the
+    worker that lost the media leaves the call to whichever worker was asked. Otherwise it hangs up."""
     rates: ClassVar[CarrierRates | None] = None
     """List prices, for the estimate of a call's cost."""
 

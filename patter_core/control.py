@@ -19,7 +19,6 @@ __all__ = [
     "Handover",
     "LegFacts",
     "RecordingStatus",
-    "TryAgain",
     "ticket_in",
 ]
 
@@ -108,15 +107,6 @@ class Handover(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return "<Handover>"
-
-
-class TryAgain(msgspec.Struct, frozen=True):
-    """Begin a new conversation in place of one that failed, while the caller waits."""
-
-    times: int = 1
-    """In one call."""
-    then: Farewell | Handover = Farewell()
-    """If that does not help either."""
 
 
 class RecordingStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,7 +18,8 @@
             * `SocketClosed`: its socket was closed, with a code and a reason that the engine's plugin understands.
     * `CallError`
         * `IllegalTransition`: a signal that the state table does not know in this state: our fault, not a peer's.
-        * `CallLimitReached`: no more calls at once are allowed here.
+        * `CallLimitReached`: no more calls are allowed here now.
+    * `WorkerStopping`: this worker takes no new calls any more, but another may.
     * `SinkUnavailable`: where a sink writes cannot be reached at the moment.
     * `ConformanceError`: a plugin does not keep its contract; raised by `patter_core.testing`, and an `AssertionError`.
 
@@ -49,6 +50,7 @@ __all__ = [
     "SinkUnavailable",
     "SocketClosed",
     "WebhookRefused",
+    "WorkerStopping",
 ]
 
 
@@ -184,6 +186,10 @@ class IllegalTransition(CallError):
 
 class CallLimitReached(CallError):
     """As many calls as allowed are live on this worker."""
+
+
+class WorkerStopping(PatterError):
+    """This worker is stopping: a webhook that raises it is answered with 503, so that it is brought to another."""
 
 
 class SinkUnavailable(PatterError):

@@ -11,15 +11,18 @@ from collections.abc import Callable, Mapping, Sequence
 import anyio
 from starlette.routing import Router
 
-from patter_core.agent import Agent, CallOptions
+from patter_core.agent import Agent, CallOptions, Fallback
 from patter_core.call.handle import OutboundCall, PhoneCall
+from patter_core.call.listeners import Listeners, Transcript
 from patter_core.call.state import Deadlines
 from patter_core.carrier import Carrier, Rejection
 from patter_core.config import from_environment
-from patter_core.control import Capability, Farewell, Handover, TryAgain
+from patter_core.control import Capability, Farewell, Handover
 from patter_core.engine import Engine
 from patter_core.errors import CallError, ConfigurationError
+from patter_core.events import CallEnded, CallEvent
 from patter_core.leg import Leg
+from patter_core.logs import hide_secrets_of
 from patter_core.redaction import Redaction
 from patter_core.registry import Registry
 from patter_core.server.app import make_app
@@ -27,6 +30,7 @@ from patter_core.server.host import CallHost, Limits
 from patter_core.server.serving import bind, serve_app
 from patter_core.server.urls import public_base, webhook_root
 from patter_core.sink import EventSink
+from patter_core.store import CallStore
 
 __all__ = ["Patter"]
 
@@ -51,9 +55,18 @@ class Patter:
             the proxy changes `Host` or the path; to be set only where nobody gets past the proxy.
         sinks: where events go.
         redaction: what is taken out of events before any sink gets them; phone numbers always are.
+        store: where workers share what was said so far, so that any of them can go on with a call of another.
         limits: what one worker takes on.
         deadlines: how long a call may stay in each state.
         registry: the plugins; by default those that are installed.
+        on_call_start: called once the caller is on the line, with the call's handle.
+        on_call_end: called once when the call is over, with how it ended. Also for a call that nobody answered.
+        on_transcript: called with what the caller or the agent said, or really said.
+        on_event: called with every event of a call, up to its end.
+
+    The callbacks are coroutine functions, or plain functions, which run in a thread. They are called in order within a
+    call, and never hold up its audio. One that raises, or takes longer than `Limits.callback`, is reported in the log,
+    and the call goes on.
 
     Raises:
         ConfigurationError: a value is missing or wrong; the error says which, and what to do.
@@ -68,9 +81,14 @@ class Patter:
         trust_forwarded: bool = False,
         sinks: Sequence[EventSink] = (),
         redaction: Redaction | None = None,
+        store: CallStore | None = None,
         limits: Limits | None = None,
         deadlines: Deadlines | None = None,
         registry: Registry | None = None,
+        on_call_start: Callable[[PhoneCall], object] | None = None,
+        on_call_end: Callable[[PhoneCall, CallEnded], object] | None = None,
+        on_transcript: Callable[[PhoneCall, Transcript], object] | None = None,
+        on_event: Callable[[PhoneCall, CallEvent], object] | None = None,
     ) -> None:
         if not isinstance(carrier, Carrier):
             raise ConfigurationError(
@@ -78,15 +96,20 @@ class Patter:
             )
         if phone_number and not _E164.fullmatch(phone_number):
             raise ConfigurationError("phone_number is not in E.164.", expected="a plus sign and 7 to 15 digits")
+        hide_secrets_of(carrier)
         self._carrier = carrier
         self._phone_number = phone_number
         self._base = public_base(webhook_url)
         self._trust_forwarded = trust_forwarded
         self._sinks = tuple(sinks)
         self._redaction = redaction
+        self._store = store
         self._limits = limits or Limits()
         self._deadlines = deadlines or Deadlines()
         self._registry = registry or Registry.discover()
+        self._listeners = Listeners(
+            on_call_start=on_call_start, on_call_end=on_call_end, on_transcript=on_transcript, on_event=on_event
+        )
         self._agents: dict[str, Agent] = {}
         self._call_host: CallHost | None = None
 
@@ -105,7 +128,8 @@ class Patter:
         llm: object = None,
         tts: object = None,
         tools: Sequence[object] = (),
-        fallback: Farewell | Handover | TryAgain | None = None,
+        resume_message: str = "",
+        fallback: Fallback | None = None,
     ) -> Agent:
         """Make an agent that this phone can use.
 
@@ -119,9 +143,11 @@ class Patter:
             llm: as above.
             tts: as above.
             tools: ignored, with a warning: an engine has its tools from its own configuration.
+            resume_message: what the agent says first where a conversation goes on after it broke off, in place of
+                `first_message`.
             fallback: what becomes of the caller if the engine cannot be had or is lost: `Farewell("…")` says that and
-                hangs up, `Handover("+1…")` gives him to another number, `TryAgain()` begins a new conversation.
-                By default the call is hung up.
+                hangs up, `Handover("+1…")` gives him to another number, `TryAgain()` begins a new conversation, another
+                agent takes over. By default the call is hung up.
 
         Raises:
             ConfigurationError: a value is wrong, or the name is taken.
@@ -133,6 +159,7 @@ class Patter:
                 expected="engine=, an object of an engine's class",
                 got=type(engine).__name__,
             )
+        hide_secrets_of(engine)
         number = len(self._agents) + 1
         name = name or ("agent" if number == 1 else f"agent-{number}")
         if name in self._agents:
@@ -144,6 +171,7 @@ class Patter:
             name=name,
             system_prompt=system_prompt,
             first_message=first_message,
+            resume_message=resume_message,
             variables=dict(variables or {}),
             fallback=fallback or Farewell(),
         )
@@ -260,7 +288,7 @@ class Patter:
         listener = bind(from_environment(host, "PATTER_HOST") or "127.0.0.1", _port(port))
         call_host = self._host(agent)
         app = make_app(call_host, base=self._base, trust_forwarded=self._trust_forwarded)
-        async with serve_app(app, listener) as url:
+        async with serve_app(app, listener, max_message=self._limits.message) as url:
             if configure_number:
                 await self._carrier.set_voice_url(self._phone_number, self._voice_url(self._base))
             (on_ready or self._tell_ready)(url)
@@ -268,6 +296,14 @@ class Patter:
                 async for _ in signals:
                     break
             await call_host.drain()
+
+    async def drain(self) -> None:
+        """Take no new calls any more, and wait for the live ones as long as `Limits.drain` says; then end them.
+
+        `serve` does it by itself. With a server of your own, await it before that server stops.
+        """
+        if self._call_host is not None:
+            await self._call_host.drain()
 
     def _host(self, agent: Agent | Mapping[str, Agent] | None) -> CallHost:
         by_number = agent if isinstance(agent, Mapping) else {}
@@ -284,10 +320,12 @@ class Patter:
             carrier=self._carrier,
             sinks=self._sinks,
             redaction=self._redaction,
+            store=self._store,
             route=route,
             find_agent=find_agent,
             limits=self._limits,
             deadlines=self._deadlines,
+            listeners=self._listeners,
         )
         return self._call_host
 

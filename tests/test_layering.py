@@ -18,7 +18,7 @@ PACKAGES = sorted(path for path in ROOT.glob("plugins/*/*") if (path / "__init__
 # From the bottom up. A module may import those of its own layer and of the layers below it.
 LAYERS = (
     ("errors",),
-    ("audio", "checkup", "config", "requirement", "trace", "worker"),
+    ("audio", "checkup", "config", "logs", "requirement", "trace", "worker"),
     ("leg",),
     ("cost",),
     ("control",),
@@ -73,7 +73,22 @@ def test_every_part_of_the_core_has_its_layer() -> None:
 
 
 def test_within_the_call_imports_run_downwards_too() -> None:
-    order = ["state", "playback", "metrics", "backlog", "sinks", "tap", "bridge", "session", "handle"]
+    order = [
+        "state",
+        "playback",
+        "metrics",
+        "backlog",
+        "sinks",
+        "keeper",
+        "recap",
+        "succession",
+        "tap",
+        "bridge",
+        "session",
+        "handle",
+        "threads",
+        "listeners",
+    ]
     for path in modules(CORE / "call"):
         for module in imports(path):
             if module.startswith("patter_core.call."):

@@ -70,7 +70,13 @@ class PhoneCall:
         return await self._call.wait()
 
     def add_context(self, text: str) -> None:
-        """Tell the agent something, without making it speak. Without a conversation it does nothing."""
+        """Tell the agent something, without making it speak. Without a conversation it does nothing.
+
+        A callback that is no coroutine function runs in a thread, and may use this there.
+        """
+        self._call.in_its_loop(self._add_context, text)
+
+    def _add_context(self, text: str) -> None:
         if self._call.session is not None:
             self._call.session.add_context(text)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import time
@@ -14,14 +15,17 @@ from starlette.types import Receive, Send
 from patter_core.agent import Agent, CallOptions
 from patter_core.audio import AudioFormat
 from patter_core.call.bridge import Bridge, Converter
+from patter_core.call.keeper import LineKeeper
 from patter_core.call.metrics import Meter
 from patter_core.call.playback import Playback
+from patter_core.call.recap import Recap
 from patter_core.call.state import By, CallState, Deadlines, Reason, Signal, State
+from patter_core.call.succession import Succession
 from patter_core.call.tap import TappedCodec
 from patter_core.carrier import Admission, Carrier, MediaCodec, MediaOpened
-from patter_core.control import Capability, Farewell, Handover, TryAgain
+from patter_core.control import Capability, Farewell, Handover
 from patter_core.engine import ConversationSetup, EngineSession
-from patter_core.errors import CallError, EngineError
+from patter_core.errors import CallError, EngineError, EngineTimeout
 from patter_core.events import (
     AudioCaptured,
     CallAnnounced,
@@ -53,6 +57,8 @@ _REPORT_EVERY = 30.0
 
 _CLOSE_TIMEOUT = 5.0
 """Seconds for the engine's session to close, and for the carrier to hang up."""
+_MARK_MARGIN = 1.5
+"""Seconds for the mark behind the last word, from when that should have been played."""
 _SOCKET_TIMEOUT = 1.0
 """Seconds for the media socket to take its close frame."""
 
@@ -73,13 +79,13 @@ _PROGRESS_OF = {
 _GONE_ELSEWHERE = frozenset(
     {
         *_PROGRESS_OF,
-        Reason.ANSWERED_ELSEWHERE,
         Reason.TRANSFERRED,
         Reason.VOICEMAIL,
-        Reason.NO_MEDIA,  # another worker may have them
     }
 )
 """Ends after which the carrier's call is over, or somebody else's."""
+_SERVED_ELSEWHERE = frozenset({Reason.ANSWERED_ELSEWHERE, Reason.NO_MEDIA})
+_MEDIA_BROKE_OFF = frozenset({Reason.MEDIA_LOST, Reason.SILENT_CARRIER})
 _ENGINE_FAILED = frozenset({Reason.ENGINE_FAILED, Reason.ENGINE_SLOW})
 
 
@@ -113,6 +119,8 @@ class Call:
         report_every: seconds between two reports of the figures.
         options: what was asked for this call.
         ring_timeout: in s, for a call that we make and that nobody has answered yet.
+        streams_lost: how many media streams other workers have lost before this one got the call.
+        lines: keeps what is said for other workers.
         clock: monotonic, in s.
     """
 
@@ -130,6 +138,8 @@ class Call:
         report_every: float = _REPORT_EVERY,
         options: CallOptions | None = None,
         ring_timeout: float | None = None,
+        streams_lost: int = 0,
+        lines: LineKeeper | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.call_id = call_id
@@ -174,13 +184,22 @@ class Call:
         """The conversation, while it lasts."""
         self.admission: Admission | None = None
         """What the carrier was told last."""
-        self.streams_lost = 0
+        self.streams_lost = streams_lost
         self.recording_id = ""
         self.was_answered = False
         self._dropped = 0
-        self._retries = agent.fallback.times if isinstance(agent.fallback, TryAgain) else 0
+        self._succession = Succession(agent, self.options)
+        self._lines = lines or LineKeeper(None)
+        self._recap = Recap()
+        self._remembered = anyio.Event()
+        self._ready_by = 0.0
+        """Until when the caller should hear somebody."""
+        self._talked = False
+        """Has there been a conversation, here or elsewhere?"""
         self._caller_format: AudioFormat | None = None
         self._leg_over = False
+        self._parting: Farewell | Handover = Farewell()
+        self._loop = asyncio.get_running_loop()
         self._tasks = anyio.create_task_group()
         self._conversation: anyio.CancelScope | None = None
         self._moved = anyio.Event()
@@ -203,11 +222,10 @@ class Call:
 
     @property
     def verdict(self) -> Farewell | Handover:
-        """What becomes of the caller at the end: what the agent's fallback says if the engine failed; else nothing."""
+        """What becomes of the caller at the end: what the agent's fallback says, if the engine failed; or the host."""
         if self._state.reason not in _ENGINE_FAILED:
-            return Farewell()
-        fallback = self.agent.fallback
-        return fallback.then if isinstance(fallback, TryAgain) else fallback
+            return self._parting if self._state.reason is Reason.HOST_HUNG_UP else Farewell()
+        return self._succession.verdict
 
     def metrics(self) -> CallMetrics:
         """The figures so far."""
@@ -229,9 +247,23 @@ class Call:
 
     # --- what is said of it ----------------------------------------------------------------------------------------
 
-    def hang_up(self) -> None:
-        """End the call once the caller has heard what is already on its way. Again and at any time."""
+    def hang_up(self, parting: Farewell | Handover | None = None) -> None:
+        """End the call once the caller has heard what is already on its way. Again and at any time.
+
+        `parting` is what becomes of the caller then, if nothing has ended the call before.
+        """
+        if parting is not None:
+            self._parting = parting
         self.signal(Signal.HANG_UP)
+
+    def in_its_loop(self, function: Callable[..., object], *args: object) -> None:
+        """Call that at once, or soon if this is another thread than the call's own: callbacks may run in one."""
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            self._loop.call_soon_threadsafe(function, *args)
+        else:
+            function(*args)
 
     def note_progress(self, progress: Progress) -> None:
         """The carrier says how far the call has come."""
@@ -356,14 +388,18 @@ class Call:
 
     async def _converse(self, scope: anyio.CancelScope) -> None:
         with scope:
+            if self.streams_lost:  # another worker had the call before
+                self._tasks.start_soon(self._remember)
+            else:
+                self._remembered.set()
+            self._ready_by = self._clock() + self.deadlines.engine_connect
             while True:
                 try:
                     await self._one_conversation()
                 except EngineError as error:
                     _log.error("Call %s: the conversation failed: %s", self.call_id, error)
                     self._meter.errors += 1
-                    if error.retry and self._retries:
-                        self._retries -= 1
+                    if self._succession.advance(retry=error.retry):
                         self.signal(Signal.ENGINE_RETRIED, str(error))
                         continue
                     self.signal(Signal.ENGINE_FAILED, str(error))
@@ -379,28 +415,47 @@ class Call:
             self.signal(Signal.ENGINE_READY)
             assert self._caller_format is not None  # the conversation begins with the media
             self.bridge.join(session, self._caller_format)
+            if self._talked or self.streams_lost:
+                self._tasks.start_soon(self._remind, session)
+            self._talked = True
             await self.bridge.pump_agent(session)
         finally:
             self.session = None
             self._meter.engine_ended(self._clock())
             self.bridge.part()
             self._dropped += session.dropped
-            with anyio.move_on_after(_CLOSE_TIMEOUT, shield=True):
-                await session.aclose()
+            self._ready_by = self._clock() + self.deadlines.engine_connect
+            self._tasks.start_soon(self._close, session)  # a peer that is slow to close holds up no other
+
+    @staticmethod
+    async def _close(session: EngineSession) -> None:
+        with anyio.move_on_after(_CLOSE_TIMEOUT, shield=True):
+            await session.aclose()
 
     async def _open_engine(self) -> EngineSession:
-        agent = self.agent
-        wished_at = self._clock()
-        session = await agent.engine.open(
-            ConversationSetup(
-                leg=self.leg,
-                preferred_format=self._codec.output_format,
-                system_prompt=agent.system_prompt,
-                first_message=agent.first_message,
-                variables=agent.variables,
-            )
-        )
-        connect_ms = (self._clock() - wished_at) * 1000
+        """Open the next conversation, as long as there is time for it; the last one has until the state's deadline."""
+        agent, wished_at = self._succession.agent, self._clock()
+        goes_on = self._talked or self.streams_lost > 0
+        patience = None if self._succession.is_last else self._succession.share(max(0.0, self._ready_by - wished_at))
+        try:
+            with anyio.fail_after(patience):
+                session = await agent.engine.open(
+                    ConversationSetup(
+                        leg=self.leg,
+                        preferred_format=self._codec.output_format,
+                        system_prompt=agent.system_prompt,
+                        first_message=(agent.resume_message if goes_on else "") or agent.first_message,
+                        variables=agent.variables,
+                    )
+                )
+        except TimeoutError:
+            raise EngineTimeout(
+                "The engine was not ready in time.", retry=True, expected=f"a conversation within {patience:.1f} s"
+            ) from None
+        self._note_conversation(agent, session, (self._clock() - wished_at) * 1000)
+        return session
+
+    def _note_conversation(self, agent: Agent, session: EngineSession, connect_ms: float) -> None:
         meter = self._meter
         meter.engine_connect_ms = connect_ms
         meter.engine_input_format, meter.engine_output_format = session.input_format, session.output_format
@@ -413,7 +468,18 @@ class Call:
                 connect_ms=connect_ms,
             )
         )
-        return session
+
+    async def _remember(self) -> None:
+        """Find out what was said before this worker got the call."""
+        self._recap.precede(await self._lines.so_far(self.call_id))
+        self._remembered.set()
+
+    async def _remind(self, session: EngineSession) -> None:
+        """Tell an agent who goes on with the call what was said so far."""
+        await self._remembered.wait()
+        text = self._recap.text
+        if text:
+            session.add_context(text)
 
     # --- its life --------------------------------------------------------------------------------------------------
 
@@ -475,11 +541,17 @@ class Call:
         match self._state.state:
             case State.ENDING:
                 self._stop_talking()
-                self._tasks.start_soon(self.bridge.last_word)
+                self._tasks.start_soon(self._hear_out)
             case State.ENDED:
                 self._tasks.cancel_scope.cancel()
             case _:
                 pass
+
+    async def _hear_out(self) -> None:
+        """Wait for the last word; a carrier that never says that it was played is given the time that it takes."""
+        await self.bridge.last_word()
+        await anyio.sleep(max(0.0, self.playback.ends_at - self._clock()) + _MARK_MARGIN)
+        self.signal(Signal.PLAYED_OUT)
 
     def _stop_talking(self) -> None:
         if self._conversation is not None:
@@ -532,13 +604,21 @@ class Call:
             self.answered.set()
             self._done.set()
 
+    @property
+    def may_be_elsewhere(self) -> bool:
+        """Over for this worker, but the carrier may have brought the call to another one."""
+        reason = self._state.reason
+        if self._leg_over:
+            return False
+        return reason in _SERVED_ELSEWHERE or (reason in _MEDIA_BROKE_OFF and self.carrier.asks_after_stream)
+
     def _must_dismiss(self) -> bool:
         reason = self._state.reason
         if self._leg_over or not self.leg.call_id:
             return False
         if reason is Reason.NO_ANSWER:
             return True  # nobody said so: our own deadline
-        if reason in _GONE_ELSEWHERE:
+        if reason in _GONE_ELSEWHERE or self.may_be_elsewhere:
             return False
         if reason is Reason.CALLER_HUNG_UP:
             return not self.carrier.stream_end_is_call_end
@@ -595,6 +675,9 @@ class Call:
     def emit(self, event: CallEvent) -> None:
         """Tell the world."""
         self.sequence += 1
+        line = self._recap.note(event)
+        if line is not None:
+            self._lines.put(self.call_id, line)
         self._publish(self._record(self.sequence, event))
 
     def _captured(self, audio: AudioCaptured) -> None:

@@ -148,8 +148,9 @@ class Deadlines(msgspec.Struct, frozen=True, kw_only=True):
     """From the announcement to the carrier's audio."""
     media_return: float = 8.0
     """From the loss of the carrier's audio to its return."""
-    engine_connect: float = 10.0
-    """From the carrier's audio to a ready engine."""
+    engine_connect: float = 2.5
+    """From the carrier's audio, or from the loss of the conversation, to a ready engine, all attempts together. The
+    caller hears nothing meanwhile."""
     carrier_silence: float = 10.0
     """Without a message from the carrier while live; frames come every 20 ms, in silence too."""
     last_word: float = 15.0

@@ -18,7 +18,7 @@ from starlette.routing import Route, Router, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from patter_core.carrier import WebhookHandler, WebhookRequest
-from patter_core.errors import CallError, WebhookRefused
+from patter_core.errors import CallError, WebhookRefused, WorkerStopping
 from patter_core.server.host import CallHost
 from patter_core.server.urls import candidate_urls, forwarded_base
 from patter_core.sink import SinkFigures
@@ -126,6 +126,8 @@ class _Webhook:
         except WebhookRefused as error:
             _log.warning("A webhook was refused: %s", error)
             return Response(status_code=403)
+        except WorkerStopping:  # carriers bring it again, or elsewhere; so does a load balancer
+            return Response(status_code=503, headers={"retry-after": "1"})
         except Exception:  # noqa: BLE001 - the plugin boundary; 500 makes the carrier try again, or its fallback
             _log.exception("The carrier's webhook handler failed.")
             return Response(status_code=500)

@@ -15,27 +15,35 @@ import msgspec
 
 from patter_core.agent import Agent, CallOptions
 from patter_core.call.handle import OutboundCall, PhoneCall
+from patter_core.call.keeper import LineKeeper
+from patter_core.call.listeners import CallListener, ListenerHost, Listeners
 from patter_core.call.session import Call
 from patter_core.call.sinks import SinkHost
 from patter_core.call.state import Deadlines, State
 from patter_core.carrier import Admission, Carrier, Rejection
 from patter_core.control import Callbacks, Capability, DialRequest, Farewell, Handover, RecordingStatus
 from patter_core.cost import Cost
-from patter_core.errors import CallLimitReached, ConfigurationError
+from patter_core.errors import CallLimitReached, ConfigurationError, WorkerStopping
 from patter_core.events import CallEvent, CallPriced, Record, RecordingChanged
 from patter_core.leg import AnsweredBy, Direction, Leg, Progress
+from patter_core.logs import guard
 from patter_core.redaction import Redaction
 from patter_core.server.memory import Epilogue, Remembered
 from patter_core.server.prices import PriceDesk
+from patter_core.server.rate import RateLimit
+from patter_core.server.serving import MAX_MESSAGE_BYTES
 from patter_core.server.tokens import LONGEST_TOKEN, CallToken, Purpose, TokenMaker
 from patter_core.server.urls import base_of, media_url, webhook_root
 from patter_core.sink import EventSink
+from patter_core.store import CallStore
 from patter_core.trace import TraceContext
 
 __all__ = ["CallHost", "Limits", "Route"]
 
 _log = logging.getLogger("patter.host")
 
+_END_MARGIN = 2.0
+"""Seconds for a call to end at its carrier, after its last word."""
 _REMEMBERED = 10_000
 """Tokens, events and calls that are over."""
 
@@ -46,15 +54,24 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """What one worker takes on. None of it looks at a peer's address."""
 
     calls: int = 500
-    """At once; the next one is told that we are busy."""
+    """At once; the next one is told that we are busy. A live call that another worker lost is taken beyond it."""
+    calls_per_second: float = 50.0
+    """New ones, on average; as many may come at once after a quiet time."""
+    message: int = MAX_MESSAGE_BYTES
+    """Bytes of the longest message on a media socket; a longer one ends it. Held by `Patter.serve`; with a server of
+    your own it is that server's setting."""
     drain: float = 30.0
     """Seconds that live calls get when the worker stops."""
     flush: float = 5.0
     """Seconds that sinks then get for what waits for them."""
+    after_drain: Farewell | Handover = Farewell()
+    """What becomes of a call that is live even then, once the agent's last word is heard."""
     reconnects: int = 3
     """How often in one call the carrier may bring its media again after it was lost."""
     price_after: tuple[float, ...] = (30.0, 120.0, 600.0)
     """Seconds after a call's end when its carrier is asked what it charges, until it knows. Nothing waits for that."""
+    callback: float = 10.0
+    """Seconds for one call of one of the user's callbacks."""
 
 
 class CallHost:
@@ -75,9 +92,14 @@ class CallHost:
         limits: Limits,
         deadlines: Deadlines,
         redaction: Redaction | None = None,
+        store: CallStore | None = None,
+        listeners: Listeners | None = None,
     ) -> None:
+        guard()
         self.carrier = carrier
         self.sinks = SinkHost(sinks, redaction)
+        self.lines = LineKeeper(store)
+        self.listeners = ListenerHost(listeners or Listeners(), timeout=limits.callback)
         self._route = route
         self._find_agent = find_agent
         self._limits = limits
@@ -93,7 +115,9 @@ class CallHost:
         self._streamed: Remembered[bool] = Remembered(_REMEMBERED)
         self._events: Remembered[bool] = Remembered(_REMEMBERED)
         self._tasks: anyio.abc.TaskGroup | None = None
+        self._listening: anyio.abc.TaskGroup | None = None
         self._unmanaged: asyncio.Task[None] | None = None
+        self._rate = RateLimit(limits.calls_per_second, time.monotonic())
         self._draining = False
         self._call_ended = anyio.Event()
 
@@ -112,6 +136,18 @@ class CallHost:
         """Are new calls taken?"""
         return not self._draining and len(self._calls) < self._limits.calls
 
+    @property
+    def draining(self) -> bool:
+        """Is the worker stopping?"""
+        return self._draining
+
+    def _takes_new_call(self) -> bool:
+        return self.ready and self._rate.take(time.monotonic())
+
+    def _refuse_if_draining(self) -> None:
+        if self._draining:
+            raise WorkerStopping("This worker is stopping.", remedy="Another one may take the call.")
+
     # --- its life --------------------------------------------------------------------------------------------------
 
     @contextlib.asynccontextmanager
@@ -121,7 +157,8 @@ class CallHost:
             async with anyio.create_task_group() as sink_tasks:
                 sink_tasks.start_soon(self.sinks.run)
                 sink_tasks.start_soon(self._prices.run)
-                async with anyio.create_task_group() as self._tasks:
+                sink_tasks.start_soon(self.lines.run)
+                async with anyio.create_task_group() as self._listening, anyio.create_task_group() as self._tasks:
                     try:
                         yield
                         await self.drain()
@@ -129,9 +166,11 @@ class CallHost:
                         self._tasks.cancel_scope.cancel()
                 sink_tasks.cancel_scope.cancel()
         finally:
-            self._tasks = None
+            self._tasks = self._listening = None
             with anyio.CancelScope(shield=True):
+                await self.listeners.drain()
                 await self.sinks.drain(self._limits.flush)
+                await self.lines.drain()
 
     async def drain(self) -> None:
         """Take no new calls, and wait for the live ones as long as they may."""
@@ -139,8 +178,8 @@ class CallHost:
         with anyio.move_on_after(self._limits.drain):
             await self._no_calls()
         for call in list(self._calls.values()):
-            call.hang_up()
-        with anyio.move_on_after(self._deadlines.last_word):
+            call.hang_up(self._limits.after_drain)
+        with anyio.move_on_after(self._deadlines.last_word + _END_MARGIN):
             await self._no_calls()
 
     async def _no_calls(self) -> None:
@@ -174,9 +213,11 @@ class CallHost:
             carrier.require(Capability.MACHINE_DETECTION)
         if options.voicemail_message:
             carrier.require(Capability.SAY)
-        if not self.ready:
+        if not self._takes_new_call():
             raise CallLimitReached(
-                "No more calls can be made here now.", expected=f"fewer than {self._limits.calls} at once, and no drain"
+                "No more calls can be made here now.",
+                expected=f"fewer than {self._limits.calls} at once and {self._limits.calls_per_second:g} a second",
+                remedy="A worker that is stopping makes none." if self._draining else "Try again later.",
             )
         token = CallToken(
             carrier=carrier.name,
@@ -223,14 +264,19 @@ class CallHost:
     # --- the desk --------------------------------------------------------------------------------------------------
 
     async def announce(self, leg: Leg, verified_url: str, ticket: str = "") -> Admission | Rejection | Handover:
-        """Take the call in, or not. A second announcement of a leg in flight gives the admission of the first."""
+        """Take the call in, or not. A second announcement of a leg in flight gives the admission of the first.
+
+        Raises:
+            WorkerStopping: another worker may take it.
+        """
         token = self._ticket(ticket)
         call = self._find(leg, token)
         if call is None:
-            if self._epilogue(leg, token) is not None:
+            if self._is_over(leg, token):
                 return Rejection()
+            self._refuse_if_draining()
             if token is None:
-                if not self.ready:
+                if not self._takes_new_call():
                     return Rejection(reason="busy")
                 routed = self._route(leg)
                 if not isinstance(routed, Agent):
@@ -249,7 +295,7 @@ class CallHost:
                 )
             else:
                 agent = self._find_agent(token.agent)
-            if agent is None or self._draining:
+            if agent is None:
                 return Rejection(reason="busy")
             call = self._start(token, leg, agent)
         if leg.direction is Direction.OUTBOUND:
@@ -257,12 +303,18 @@ class CallHost:
         return call.admission or self._renew(call)
 
     async def after_stream(self, leg: Leg, verified_url: str, ticket: str = "") -> Admission | Farewell | Handover:
-        """Bring the media again, as long as the call is not over and has not lost them too often."""
+        """Bring the media again, as long as the call is not over and has not lost them too often.
+
+        Raises:
+            WorkerStopping: another worker may go on with it.
+        """
         token = self._ticket(ticket)
         call = self._find(leg, token)
         if call is None:
             return self._after_stream_elsewhere(leg, token)
         call.media_over()
+        if token is not None:
+            call.streams_lost = max(call.streams_lost, token.streams)  # another worker may have had it meanwhile
         if call.state is not State.ENDED and call.streams_lost >= self._limits.reconnects:
             call.give_up_media()
         if call.state is State.ENDED:
@@ -273,10 +325,11 @@ class CallHost:
     def _after_stream_elsewhere(self, leg: Leg, token: CallToken | None) -> Admission | Farewell | Handover:
         """The call is over, or it was another worker's, which is gone."""
         epilogue = self._epilogue(leg, token)
-        if epilogue is not None:
+        if epilogue is not None and not epilogue.elsewhere:
             return epilogue.verdict
-        if token is None or not self.ready or self._find_agent(token.agent) is None:
+        if token is None or self._find_agent(token.agent) is None:
             return Farewell()
+        self._refuse_if_draining()
         if token.streams >= self._limits.reconnects:
             return Farewell()
         return self._admit(msgspec.structs.replace(token, leg_id=leg.call_id, streams=token.streams + 1))
@@ -355,10 +408,9 @@ class CallHost:
         call = self._calls.get(token.call_id)
         if call is None:
             agent = self._find_agent(token.agent)
-            if agent is None or not self.ready or token.call_id in self._over:
+            if agent is None or self._draining or self._is_over(token.leg, token):
                 return None
             call = self._start(token, token.leg, agent)
-            call.streams_lost = token.streams
             call.admission = Admission(
                 call_id=token.call_id,
                 media_url="",
@@ -420,31 +472,60 @@ class CallHost:
             epilogue = self._over.get(token.call_id)
         return epilogue
 
+    def _is_over(self, leg: Leg, token: CallToken | None) -> bool:
+        epilogue = self._epilogue(leg, token)
+        return epilogue is not None and not epilogue.elsewhere
+
     def _start(self, token: CallToken, leg: Leg, agent: Agent, *, ring_timeout: float | None = None) -> Call:
         assert self._tasks is not None  # the app makes sure before it lets a request in
+        listener = self.listeners.attend()
         call = Call(
             call_id=token.call_id,
             leg=leg,
             agent=agent,
             carrier=self.carrier,
             deadlines=self._deadlines,
-            publish=self.sinks.put,
+            publish=self._publisher(listener),
             publish_audio=self.sinks.put_audio if self.sinks.takes_audio else None,
             recordings=self.sinks.recordings(token.call_id),
+            lines=self.lines,
+            streams_lost=token.streams,
             options=token.options,
             ring_timeout=ring_timeout,
         )
         self._calls[call.call_id] = call
         self._bases[call.call_id] = token.base
         self._by_leg[leg.call_id] = call
-        self._tasks.start_soon(self._run, call)
+        self._tasks.start_soon(self._run, call, listener)
         return call
 
-    async def _run(self, call: Call) -> None:
+    def _publisher(self, listener: CallListener | None) -> Callable[[Record], None]:
+        if listener is None:
+            return self.sinks.put
+        to_sinks, to_listener = self.sinks.put, listener.put
+
+        def publish(record: Record) -> None:
+            to_sinks(record)
+            to_listener(record)
+
+        return publish
+
+    async def _run(self, call: Call, listener: CallListener | None) -> None:
+        if listener is not None and self._listening is not None:
+            self._listening.start_soon(self.listeners.run, listener, self._handle(call))
         try:
             await call.run()
         finally:
-            epilogue = Epilogue(call.call_id, call.verdict, call.sequence, call.announced_at, call.trace.traceparent)
+            if listener is not None:
+                listener.close()
+            epilogue = Epilogue(
+                call.call_id,
+                call.verdict,
+                call.sequence,
+                call.announced_at,
+                call.trace.traceparent,
+                elsewhere=call.may_be_elsewhere,
+            )
             self._over.put(call.call_id, epilogue)
             self._over.put(call.leg.call_id, epilogue)
             if call.was_answered and self.sinks.queues:

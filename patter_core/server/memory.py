@@ -23,6 +23,8 @@ class Epilogue(msgspec.Struct):
     announced_at: float = 0.0
     trace: str = ""
     """The call's `traceparent`."""
+    elsewhere: bool = False
+    """It is over for this worker only: another one may have it, and may lose it too."""
 
 
 class Remembered(Generic[_T]):

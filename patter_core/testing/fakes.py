@@ -234,6 +234,7 @@ class FakeSession(EngineSession):
         self.setup = setup
         self.heard: list[AudioChunk] = []
         self.digits: list[str] = []
+        self.context: list[str] = []
         self.closed = False
         self._input_format = input_format
         self._output_format = output_format
@@ -263,6 +264,9 @@ class FakeSession(EngineSession):
     def send_dtmf(self, digit: str) -> None:
         self.digits.append(digit)
         self._note_change()
+
+    def add_context(self, text: str) -> None:
+        self.context.append(text)
 
     async def events(self) -> AsyncIterator[AudioChunk | EngineEvent]:
         while (event := await self._said.get()) is not None:

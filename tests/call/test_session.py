@@ -11,12 +11,13 @@ import anyio
 import pytest
 from starlette.types import Message
 
-from patter_core.agent import Agent, CallOptions
+from patter_core.agent import Agent, CallOptions, Fallback, TryAgain
 from patter_core.audio import PCM16_16000, ULAW_8000, AudioChunk
+from patter_core.call.keeper import LineKeeper
 from patter_core.call.session import Call
 from patter_core.call.state import Deadlines, State
 from patter_core.call.tap import TappedCodec
-from patter_core.control import Farewell, Handover, TryAgain
+from patter_core.control import Farewell, Handover
 from patter_core.cost import CarrierRates
 from patter_core.engine import ConversationSetup, EngineSession
 from patter_core.errors import CallError, EngineLost, EngineRefused
@@ -37,6 +38,7 @@ from patter_core.events import (
 )
 from patter_core.leg import Leg, Progress
 from patter_core.metrics import CarrierBill
+from patter_core.store import Line, MemoryCallStore, Speaker
 from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeSession, FakeSocket
 from patter_core.trace import TraceContext
 
@@ -46,20 +48,28 @@ FRAME = AudioChunk(bytes(range(160)), ULAW_8000)
 OTHER = AudioChunk(bytes(range(80, 240)), ULAW_8000)
 
 
+async def eventually(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110 - what is looked at tells nobody when it changes
+        await anyio.sleep(0.001)
+
+
 class Scene:
     """A call between a fake carrier's socket and a fake engine."""
 
     def __init__(
         self,
         engine: FakeEngine | None = None,
+        *,
         deadlines: Deadlines | None = None,
-        fallback: Farewell | Handover | TryAgain | None = None,
+        fallback: Fallback | None = None,
         options: CallOptions | None = None,
         ring_timeout: float | None = None,
-        *,
         carrier: FakeCarrier | None = None,
         publish_audio: Callable[[Record], None] | None = None,
         report_every: float = 60.0,
+        resume_message: str = "",
+        streams_lost: int = 0,
+        lines: LineKeeper | None = None,
     ) -> None:
         self.records: list[Record] = []
         self.carrier = carrier or FakeCarrier()
@@ -68,7 +78,14 @@ class Scene:
         self.call = Call(
             call_id="call-1",
             leg=Leg(carrier="fake", call_id="leg-1", from_number="+15550002222", to_number="+15550001111"),
-            agent=Agent(engine=self.engine, system_prompt="Be kind.", fallback=fallback or Farewell()),
+            agent=Agent(
+                engine=self.engine,
+                system_prompt="Be kind.",
+                resume_message=resume_message,
+                fallback=fallback or Farewell(),
+            ),
+            streams_lost=streams_lost,
+            lines=lines,
             options=options,
             ring_timeout=ring_timeout,
             carrier=self.carrier,
@@ -94,6 +111,11 @@ class Scene:
         session = await self.engine.session()
         await self.until(State.LIVE)
         return session
+
+    async def session(self, number: int) -> FakeSession:
+        """The conversation of that number, once there is one."""
+        await eventually(lambda: len(self.engine.sessions) >= number)
+        return self.engine.sessions[number - 1]
 
     async def until(self, state: State) -> None:
         while self.call.state is not state:  # noqa: ASYNC110 - the call tells its state to nobody but those who look
@@ -345,6 +367,117 @@ async def test_a_fallback_gives_the_call_to_a_number_and_if_that_fails_hangs_up(
             session.fail(EngineRefused("no"))
         assert scene.carrier.commands == ["transfer leg-1 +15550003333 "][refusals:]
         assert scene.carrier.hung_up == ["leg-1"] * refusals
+
+
+async def test_an_agent_that_is_tried_again_is_told_what_was_said_so_far_and_greets_in_its_own_way() -> None:
+    scene = Scene(fallback=TryAgain(), resume_message="Where were we?")
+    async with scene.running():
+        first = await scene.live()
+        first.say(TranscriptOutput(text="Good morning."))
+        first.say(TranscriptInput(text="A table for two."))
+        first.fail(EngineLost("gone", retry=True))
+        second = await scene.session(2)
+        await scene.until(State.LIVE)
+        await eventually(lambda: bool(second.context))
+        scene.socket.say("stop")
+    assert first.setup.first_message == ""
+    assert second.setup.first_message == "Where were we?"
+    (told,) = second.context
+    assert told.endswith("You: Good morning.\nUser: A table for two.")
+    assert first.context == []
+
+
+async def test_another_agent_takes_over_with_its_own_engine_and_its_own_fallback() -> None:
+    reserve_engine = FakeEngine(input_format=PCM16_16000, output_format=PCM16_16000)
+    reserve = Agent(engine=reserve_engine, name="reserve", fallback=Farewell("Sorry."))
+    scene = Scene(fallback=reserve)
+    async with scene.running():
+        first = await scene.live()
+        first.say(TranscriptInput(text="A table for two."))
+        first.fail(EngineRefused("no"))
+        second = await reserve_engine.session()
+        await scene.until(State.LIVE)
+        await eventually(lambda: bool(second.context))
+        scene.socket.say("audio", FRAME.base64)
+        second.say(AudioChunk(b"\x00\x10" * 1600, PCM16_16000))
+        await scene.socket.wait_for("audio")
+        second.fail(EngineRefused("no"))
+    assert "A table for two." in second.context[0]
+    assert {chunk.format for chunk in second.heard} == {PCM16_16000}
+    assert scene.carrier.commands == ["say leg-1 Sorry."]
+    assert scene.end.reason == "engine_failed"
+
+
+@pytest.mark.parametrize(("reserve", "reason"), [(True, "caller_hung_up"), (False, "engine_slow")])
+async def test_an_engine_that_does_not_get_ready_leaves_time_for_what_comes_after_it(
+    reserve: bool, reason: str
+) -> None:
+    reserve_engine = FakeEngine()
+    fallback = Agent(engine=reserve_engine, name="reserve") if reserve else Farewell("Sorry.")
+    scene = Scene(
+        FakeEngine(before_open=anyio.sleep_forever), fallback=fallback, deadlines=Deadlines(engine_connect=0.4)
+    )
+    async with scene.running():
+        began = anyio.current_time()
+        scene.socket.say("start", "leg-1")
+        if reserve:
+            await reserve_engine.session()
+            await scene.until(State.LIVE)
+            scene.socket.say("stop")
+        else:
+            await scene.until(State.ENDED)
+    assert anyio.current_time() - began < 1
+    assert scene.end.reason == reason
+    assert scene.carrier.commands == ([] if reserve else ["say leg-1 Sorry."])
+
+
+async def test_a_conversation_that_is_slow_to_close_holds_up_no_fallback() -> None:
+    class SlowToClose(FakeSession):
+        async def aclose(self) -> None:
+            await anyio.sleep(2)
+            await super().aclose()
+
+    class Slow(FakeEngine):
+        async def open(self, setup: ConversationSetup) -> EngineSession:
+            session = SlowToClose(setup, ULAW_8000, ULAW_8000)
+            self.sessions.append(session)
+            self._opened.set()
+            return session
+
+    reserve_engine = FakeEngine()
+    scene = Scene(Slow(), fallback=Agent(engine=reserve_engine, name="reserve"))
+    async with scene.running():
+        first = await scene.live()
+        failed_at = anyio.current_time()
+        first.fail(EngineLost("gone"))
+        await reserve_engine.session()
+        assert anyio.current_time() - failed_at < 1
+        scene.socket.say("stop")
+    assert first.closed
+
+
+async def test_a_call_from_another_worker_goes_on_with_what_the_store_knows() -> None:
+    store = MemoryCallStore()
+    await store.append("call-1", Line(Speaker.CALLER, "A table for two."))
+    scene = Scene(streams_lost=1, lines=LineKeeper(store))
+    async with scene.running():
+        session = await scene.live()
+        await eventually(lambda: bool(session.context))
+        scene.socket.say("stop")
+    assert session.context[0].endswith("User: A table for two.")
+
+
+async def test_what_is_said_is_put_into_the_store() -> None:
+    store = MemoryCallStore()
+    keeper = LineKeeper(store)
+    scene = Scene(lines=keeper)
+    async with scene.running():
+        session = await scene.live()
+        session.say(TranscriptInput(text="A table for two."))
+        await scene.told("transcript_input")
+        scene.socket.say("stop")
+    await keeper.drain()
+    assert await store.so_far("call-1") == (Line(Speaker.CALLER, "A table for two."),)
 
 
 @pytest.mark.parametrize("error", [EngineRefused("No such agent."), EngineLost("The socket is gone.")])

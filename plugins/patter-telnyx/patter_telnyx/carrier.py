@@ -72,6 +72,7 @@ class Telnyx(Carrier):
     emulator: ClassVar[str] = "patter_telnyx.testing:TelnyxEmulator"
     capabilities: ClassVar[frozenset[Capability]] = frozenset(Capability) - {Capability.PRICE}
     stream_end_is_call_end: ClassVar[bool] = False
+    asks_after_stream: ClassVar[bool] = True
     rates: ClassVar[CarrierRates | None] = CarrierRates(
         inbound=Decimal("0.0055"),
         outbound=Decimal("0.007"),

@@ -60,6 +60,7 @@ class Twilio(Carrier):
 
     name: ClassVar[str] = "twilio"
     emulator: ClassVar[str] = "patter_twilio.testing:TwilioEmulator"
+    asks_after_stream: ClassVar[bool] = True
     capabilities: ClassVar[frozenset[Capability]] = frozenset(Capability) - {Capability.SEND_DTMF}
     # Twilio presses keys only by a redirect to <Play digits>: the stream would end and come back a second later, and
     # what a telephone menu says meanwhile would be lost. So the core plays the tones into the stream.

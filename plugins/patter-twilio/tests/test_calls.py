@@ -12,12 +12,13 @@ import msgspec
 import pytest
 
 from patter_core import Agent, Patter, hookimpl
+from patter_core.agent import TryAgain
 from patter_core.audio import ULAW_8000, AudioChunk
 from patter_core.audio.dtmf import tones
 from patter_core.call.handle import OutboundCall, PhoneCall
 from patter_core.call.state import Deadlines
 from patter_core.carrier import Rejection
-from patter_core.control import Farewell, Handover, TryAgain
+from patter_core.control import Farewell, Handover
 from patter_core.errors import CallError, CarrierRequestFailed, ConfigurationError, EngineLost
 from patter_core.events import CallEnded, CallPriced, MachineDetected, MediaTrouble, RecordingChanged
 from patter_core.leg import AnsweredBy, Leg, Progress

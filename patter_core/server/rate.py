@@ -1,0 +1,24 @@
+"""How many new calls a second: a bucket of tokens. Sans-IO: `now` is a monotonic clock, in s."""
+
+from __future__ import annotations
+
+__all__ = ["RateLimit"]
+
+
+class RateLimit:
+    """Lets `per_second` things through on average, and as many as that (at least one) at once after a quiet time."""
+
+    def __init__(self, per_second: float, now: float) -> None:
+        self._per_second = per_second
+        self._size = max(1.0, per_second)
+        self._tokens = self._size
+        self._filled_at = now
+
+    def take(self, now: float) -> bool:
+        """May one more pass? If so it has."""
+        self._tokens = min(self._size, self._tokens + (now - self._filled_at) * self._per_second)
+        self._filled_at = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True

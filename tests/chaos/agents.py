@@ -1,0 +1,49 @@
+"""Agents for the emulated engine that cost little, talk all the time, and tell what they said."""
+
+from __future__ import annotations
+
+import itertools
+
+import anyio
+
+from patter_core.audio import ULAW_8000
+from patter_core.testing.speech import GREETING
+from patter_elevenlabs import wire
+from patter_elevenlabs.testing import Conversation
+
+__all__ = ["Talker", "contexts", "speech"]
+
+
+def speech(seconds: float) -> bytes:
+    """So much of the greeting, in μ-law."""
+    return GREETING.audio(ULAW_8000)[: ULAW_8000.size(seconds * 1000)]
+
+
+class Talker:
+    """Understands at once a line that no other conversation has, then speaks again and again.
+
+    Args:
+        seconds: of each sentence.
+        pause: seconds between two.
+        interrupts: let the caller talk over each sentence but the first.
+    """
+
+    def __init__(self, *, seconds: float = 0.6, pause: float = 0.4, interrupts: bool = False) -> None:
+        self._speech = speech(seconds)
+        self._rhythm = seconds + pause
+        self._interrupts = interrupts
+        self._numbers = itertools.count(1)
+
+    async def __call__(self, talk: Conversation) -> None:
+        line = f"I am caller number {next(self._numbers):04}."
+        await talk.send(wire.UserTranscript(wire.UserTranscriptEvent(text=line, event_id=talk.new_id())))
+        for number in itertools.count():
+            if number and self._interrupts and talk.speaking:
+                await talk.interrupt()
+            await talk.say(f"Sentence {number}.", self._speech)
+            await anyio.sleep(self._rhythm)
+
+
+def contexts(talk: Conversation) -> list[str]:
+    """What the agent was told beside what it heard."""
+    return [message.text for message in talk.messages if isinstance(message, wire.ContextualUpdate)]

@@ -1,0 +1,181 @@
+"""Workers in processes of their own, behind a balancer, with a carrier and an engine to serve."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import anyio
+import anyio.abc
+import msgspec
+
+from patter_elevenlabs.testing import ElevenLabsEmulator
+from patter_telnyx.testing import EmulatedCall as TelnyxCall
+from patter_telnyx.testing import TelnyxEmulator
+from patter_twilio.testing import EmulatedCall as TwilioCall
+from patter_twilio.testing import TwilioEmulator
+from tests.chaos.balancer import Balancer
+from tests.chaos.worker import Holdings, Settings
+
+__all__ = ["EMULATORS", "AnyCall", "AnyCarrier", "Fleet", "Worker", "running_fleet", "until"]
+
+ROOT = Path(__file__).parents[2]
+
+AnyCarrier = TwilioEmulator | TelnyxEmulator
+AnyCall = TwilioCall | TelnyxCall
+EMULATORS: list[type[AnyCarrier]] = [TwilioEmulator, TelnyxEmulator]
+
+
+async def until(condition: Callable[[], bool], *, within: float = 20.0) -> float:
+    """Wait for it; gives how many seconds that took.
+
+    Raises:
+        TimeoutError: it took longer.
+    """
+    began = anyio.current_time()
+    with anyio.fail_after(within):
+        while not condition():  # noqa: ASYNC110 - what is looked at tells nobody when it changes
+            await anyio.sleep(0.02)
+    return anyio.current_time() - began
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    assert isinstance(port, int)
+    return port
+
+
+class Worker:
+    """One process."""
+
+    def __init__(self, process: anyio.abc.Process, port: int) -> None:
+        self.process = process
+        self.port = port
+        self.said = ""
+        """What it wrote to standard error."""
+        self.listened = anyio.Event()
+        self._lines = self._read_lines()
+
+    def send(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    async def ready(self) -> None:
+        assert await anext(self._lines, "") == "ready", self.said
+
+    async def holdings(self) -> Holdings:
+        """What it holds now."""
+        self.send(signal.SIGUSR1)
+        return msgspec.json.decode(await anext(self._lines), type=Holdings)
+
+    async def _read_lines(self) -> AsyncIterator[str]:
+        assert self.process.stdout is not None
+        text = ""
+        async for data in self.process.stdout:
+            text += data.decode()
+            *lines, text = text.split("\n")
+            for line in lines:
+                yield line
+
+    async def listen(self) -> None:
+        """Keep what it says, until it is over."""
+        assert self.process.stderr is not None
+        async for data in self.process.stderr:
+            self.said += data.decode()
+        self.listened.set()
+
+
+class Fleet:
+    """Workers that can be started and killed while calls come in at `voice_url`."""
+
+    def __init__(
+        self,
+        carrier: AnyCarrier,
+        engine: ElevenLabsEmulator,
+        balancer: Balancer,
+        tasks: anyio.abc.TaskGroup,
+        folder: Path,
+    ) -> None:
+        self.carrier = carrier
+        self.engine = engine
+        self.balancer = balancer
+        self.workers: list[Worker] = []
+        """Those that get calls."""
+        self.everybody: list[Worker] = []
+        """Those that are over, too."""
+        self.folder = folder
+        """Where the processes run, and the only place where they could leave something."""
+        self._tasks = tasks
+
+    @property
+    def name(self) -> str:
+        return self.carrier.carrier().name
+
+    @property
+    def voice_url(self) -> str:
+        return f"http://127.0.0.1:{self.balancer.port}/webhooks/{self.name}/voice"
+
+    async def start(self, settings: Settings | None = None) -> Worker:
+        """One more worker, once it is ready."""
+        settings = settings or Settings(carrier=self.name, port=0)
+        settings = msgspec.structs.replace(settings, carrier=self.name, port=free_port())
+        process = await anyio.open_process(
+            [sys.executable, "-m", "tests.chaos.worker"], env=self._environment(settings), cwd=self.folder
+        )
+        worker = Worker(process, settings.port)
+        self.everybody.append(worker)
+        self._tasks.start_soon(worker.listen)  # ends with the process
+        with anyio.fail_after(20):
+            await worker.ready()
+        self.workers.append(worker)
+        self._route()
+        return worker
+
+    async def kill(self, worker: Worker) -> None:
+        """SIGKILL: no word, no cleaning up. The balancer finds out by itself."""
+        worker.send(signal.SIGKILL)
+        await worker.process.wait()
+        self.workers.remove(worker)
+
+    def forget(self, worker: Worker) -> None:
+        """Its readiness is gone: the balancer sends nothing more there."""
+        self.workers.remove(worker)
+        self._route()
+
+    def _route(self) -> None:
+        self.balancer.workers = [worker.port for worker in self.workers]
+
+    def _environment(self, settings: Settings) -> dict[str, str]:
+        inherited = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+        return {
+            **inherited,
+            **self.carrier.environment,
+            "ELEVENLABS_API_KEY": self.engine.api_key,
+            "ELEVENLABS_BASE_URL": self.engine.base_url,
+            "CHAOS_SETTINGS": msgspec.json.encode(settings).decode(),
+            "HOME": str(self.folder),
+            "TMPDIR": str(self.folder),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONPATH": str(ROOT),
+        }
+
+
+@contextlib.asynccontextmanager
+async def running_fleet(emulator: type[AnyCarrier], engine: ElevenLabsEmulator, folder: Path) -> AsyncIterator[Fleet]:
+    """A carrier, an engine and a balancer; workers are started by the test, and killed at the end."""
+    async with emulator() as carrier, engine, Balancer().running() as balancer, anyio.create_task_group() as tasks:
+        fleet = Fleet(carrier, engine, balancer, tasks, folder)
+        try:
+            yield fleet
+        finally:
+            for worker in fleet.everybody:
+                with contextlib.suppress(ProcessLookupError):
+                    worker.process.kill()
+                with anyio.CancelScope(shield=True):
+                    await worker.listened.wait()
+                    await worker.process.aclose()

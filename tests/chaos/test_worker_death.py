@@ -1,0 +1,122 @@
+"""A worker dies with calls live: every caller is back in conversation at another within five seconds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+import pytest
+
+from patter_core.testing.caller import Caller, Pause
+from patter_elevenlabs.testing import Behaviour, Conversation, ElevenLabsEmulator
+from tests.chaos.agents import Talker, contexts
+from tests.chaos.fleet import EMULATORS, AnyCall, AnyCarrier, Fleet, running_fleet, until
+from tests.chaos.report import note
+from tests.chaos.worker import RESUME_MESSAGE, Settings
+
+pytestmark = pytest.mark.anyio
+
+BACK_WITHIN = 5.0
+
+
+class Callers:
+    """Callers who stay on the line, and what they hear."""
+
+    def __init__(self, fleet: Fleet, count: int) -> None:
+        self.calls: list[AnyCall] = [
+            fleet.carrier.place(fleet.voice_url, Caller([Pause(600)], fleet.carrier.format)) for _ in range(count)
+        ]
+
+    @property
+    def lost(self) -> int:
+        return sum(call.is_over for call in self.calls)
+
+    def streams(self) -> list[int]:
+        return [len(call.streams) for call in self.calls]
+
+    def heard(self) -> list[int]:
+        return [len(call.recording.played) for call in self.calls]
+
+    async def all_hear_more(self, than: list[int], *, within: float) -> float:
+        """Wait until each hears the agent, beyond what he had heard; gives how long that took."""
+        return await until(
+            lambda: all(now > before + 800 for now, before in zip(self.heard(), than, strict=True)), within=within
+        )
+
+
+def talking(engine: ElevenLabsEmulator) -> list[Conversation]:
+    return [talk for talk in engine.conversations if talk.close_code is None]
+
+
+def lines_of(talks: list[Conversation]) -> set[str]:
+    """The line that the caller said in each: `Talker` numbers them."""
+    return {f"I am caller number {number:04}." for number in range(1, len(talks) + 1)}
+
+
+async def lose_workers(emulator: type[AnyCarrier], folder: Path, *, calls: int, rounds: int) -> float:
+    """Kill, round by round, the older one of two workers, and start a new one. Gives the longest time away, in s."""
+    store = folder / "store"
+    store.mkdir()
+    engine = ElevenLabsEmulator(Behaviour(agent=Talker(), chunk_ms=100))
+    worst = 0.0
+    async with running_fleet(emulator, engine, folder) as fleet, anyio.create_task_group() as tasks:
+        settings = Settings(carrier=fleet.name, port=0, store=str(store))
+        for _ in range(2):
+            await fleet.start(settings)
+        callers = Callers(fleet, calls)
+        for call in callers.calls:
+            tasks.start_soon(call.run)
+        await callers.all_hear_more([0] * calls, within=20)
+        for _ in range(rounds):
+            begun = len(engine.conversations)
+            worst = max(worst, await lose_worker(fleet, callers, engine))
+            assert callers.lost == 0
+            await check_memory(engine, begun)
+            await fleet.start(settings)
+        tasks.cancel_scope.cancel()
+    return worst
+
+
+async def lose_worker(fleet: Fleet, callers: Callers, engine: ElevenLabsEmulator) -> float:
+    """Kill the older one; gives how long it took until the last of its callers heard the agent again, in s."""
+    streams = callers.streams()
+    await fleet.kill(fleet.workers[0])
+    count = len(callers.calls)
+    moved = await until(lambda: callers.streams() != streams and len(talking(engine)) >= count, within=BACK_WITHIN)
+    return moved + await callers.all_hear_more(callers.heard(), within=BACK_WITHIN - moved)
+
+
+async def check_memory(engine: ElevenLabsEmulator, begun: int) -> None:
+    """Each conversation that took over was told what was said before, and began as one that goes on."""
+    resumed = engine.conversations[begun:]
+    assert resumed
+    await until(lambda: all(contexts(talk) for talk in resumed), within=3)
+    before = lines_of(engine.conversations[:begun])
+    told = [line for talk in resumed for line in before if f"User: {line}" in contexts(talk)[0]]
+    assert len(told) >= len(resumed)  # at least his own line of the conversation before
+    assert len(set(told)) == len(told)  # and nobody's but his
+    for talk in resumed:
+        override = talk.initiation.conversation_config_override
+        assert override is not None
+        assert override.agent is not None
+        assert override.agent.first_message == RESUME_MESSAGE
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("emulator", EMULATORS)
+async def test_a_killed_worker_loses_no_caller(emulator: type[AnyCarrier], tmp_path: Path) -> None:
+    worst = await lose_workers(emulator, tmp_path, calls=4, rounds=1)
+    note(f"SIGKILL of a worker, 4 calls, {emulator.__name__}", tried=4, lost=0, figure=f"back in {worst:.1f} s")
+
+
+@pytest.mark.parametrize("emulator", EMULATORS)
+async def test_twenty_calls_survive_one_killed_worker_after_the_other(
+    emulator: type[AnyCarrier], tmp_path: Path
+) -> None:
+    worst = await lose_workers(emulator, tmp_path, calls=20, rounds=3)
+    note(
+        f"SIGKILL of a worker, 20 calls, 3 times, {emulator.__name__}",
+        tried=60,
+        lost=0,
+        figure=f"back in {worst:.1f} s",
+    )

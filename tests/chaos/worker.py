@@ -1,0 +1,163 @@
+"""A worker, to be run in a process of its own and harmed. SIGUSR1 has it tell what it holds, as a line of JSON.
+
+It is configured by the environment: the carrier's and the engine's own variables, and `Settings` in CHAOS_SETTINGS.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import resource
+import signal
+import sys
+import time
+from pathlib import Path
+
+import anyio
+import msgspec
+
+from patter_core import Agent, Patter
+from patter_core.agent import Fallback, TryAgain
+from patter_core.call.handle import PhoneCall
+from patter_core.call.listeners import Transcript
+from patter_core.call.state import Deadlines
+from patter_core.carrier import Carrier
+from patter_core.control import Farewell
+from patter_core.events import CallEnded, CallEvent
+from patter_core.server.host import Limits
+from patter_elevenlabs import ElevenLabsConvAI
+from patter_telnyx import Telnyx
+from patter_twilio import Twilio
+from tests.chaos.stores import FileStore
+
+__all__ = ["RESUME_MESSAGE", "SORRY", "Ending", "Holdings", "Settings"]
+
+RESUME_MESSAGE = "Where were we?"
+SORRY = "We are sorry."
+
+_CARRIERS: dict[str, type[Twilio | Telnyx]] = {"twilio": Twilio, "telnyx": Telnyx}
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker is to be."""
+
+    carrier: str
+    port: int
+    store: str = ""
+    """A folder."""
+    calls: int = 500
+    calls_per_second: float = 100.0
+    drain: float = 5.0
+    deadlines: Deadlines = Deadlines()
+    fallback: str = "hang up"
+    """`hang up`, `try again`, `say`, or the base URL of another engine's service."""
+    log: str = "WARNING"
+    ends: str = ""
+    """A file to which on_call_end appends a line for each end; then on_transcript raises, and on_event hangs."""
+
+
+class Holdings(msgspec.Struct, frozen=True):
+    """What a process holds."""
+
+    tasks: int
+    descriptors: int
+    sockets: int
+    memory: int
+    """Bytes."""
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """What on_call_end was told."""
+
+    call_id: str
+    reason: str
+    duration_ms: float
+    at: float
+    """Unix s."""
+
+
+def holdings() -> Holdings:
+    gc.collect()
+    links = []
+    for entry in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):  # the one that lists them
+            links.append(str(entry.readlink()))
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return Holdings(
+        tasks=len(asyncio.all_tasks()),
+        descriptors=len(links),
+        sockets=sum(link.startswith("socket:") for link in links),
+        memory=pages * resource.getpagesize(),
+    )
+
+
+def make_phone(settings: Settings) -> tuple[Patter, Agent]:
+    carrier: Carrier = _CARRIERS[settings.carrier]()
+    ends = Path(settings.ends)
+
+    def on_call_end(call: PhoneCall, end: CallEnded) -> None:
+        ending = Ending(call.id, end.reason, end.duration_ms, time.time())
+        with ends.open("ab") as file:
+            file.write(msgspec.json.encode(ending) + b"\n")
+
+    def on_transcript(_call: PhoneCall, _said: Transcript) -> None:
+        raise LookupError("the user's own fault")
+
+    async def on_event(_call: PhoneCall, _event: CallEvent) -> None:
+        await anyio.sleep_forever()
+
+    phone = Patter(
+        carrier=carrier,
+        store=FileStore(Path(settings.store)) if settings.store else None,
+        limits=Limits(calls=settings.calls, calls_per_second=settings.calls_per_second, drain=settings.drain),
+        deadlines=settings.deadlines,
+        on_call_end=on_call_end if settings.ends else None,
+        on_transcript=on_transcript if settings.ends else None,
+        on_event=on_event if settings.ends else None,
+    )
+    engine = ElevenLabsConvAI(agent_id="agent_emulated")
+    agent = phone.agent(engine=engine, resume_message=RESUME_MESSAGE, fallback=_fallback(phone, settings.fallback))
+    return phone, agent
+
+
+def _fallback(phone: Patter, name: str) -> Fallback:
+    match name:
+        case "hang up":
+            return Farewell()
+        case "say":
+            return Farewell(SORRY)
+        case "try again":
+            return TryAgain(then=Farewell(SORRY))
+        case base_url:
+            return phone.agent(engine=ElevenLabsConvAI(agent_id="agent_emulated", base_url=base_url), name="reserve")
+
+
+async def work(settings: Settings) -> None:
+    phone, agent = make_phone(settings)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, tell_holdings)
+    await phone.serve(agent, port=settings.port, on_ready=lambda _url: tell("ready"))
+
+
+def tell_holdings() -> None:
+    tell(msgspec.json.encode(holdings()).decode())
+
+
+def tell(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    settings = msgspec.json.decode(os.environ["CHAOS_SETTINGS"], type=Settings)
+    logging.basicConfig(level=settings.log, stream=sys.stderr)
+    if settings.log == "DEBUG":  # against what serve() sets, as a user could
+        for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "asyncio"):
+            logging.getLogger(name).setLevel("DEBUG")
+    anyio.run(work, settings)
+
+
+if __name__ == "__main__":
+    main()
