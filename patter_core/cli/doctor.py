@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import logging
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -46,13 +47,25 @@ def doctor(registry: Registry, *, config: Path | None, carrier: str, engine: str
     Exit code 1 if there is a problem. Nothing is changed, and no call is made.
     """
     console = Console(soft_wrap=True)
-    logging.getLogger("patter").setLevel(logging.CRITICAL)  # what is refused below is meant to be
     settings = load(config, carrier=carrier, engine=engine, sinks=sinks)
-    findings = anyio.run(_examine, registry, settings, console)
+    with _quiet():
+        findings = anyio.run(_examine, registry, settings, console)
     problems = sum(finding.level is Level.PROBLEM for finding in findings)
     console.print(f"\n{problems} problem{'' if problems == 1 else 's'}." if problems else "\nReady for calls.")
     if problems:
         sys.exit(1)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """What is refused here is meant to be: nothing of it is logged."""
+    log = logging.getLogger("patter")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 async def _examine(registry: Registry, settings: Settings, console: Console) -> list[Finding]:

@@ -19,10 +19,10 @@ __all__ = ["COMMANDS", "main"]
 _log = logging.getLogger("patter.cli")
 
 COMMANDS = {
-    "calls": "List the calls that the SQLite sink wrote down; `show` tells one.",
+    "calls": "List the calls, the latest first; `show` tells one.",
     "demo": "Hear what Patter does: one call, with real audio and no account anywhere.",
     "doctor": "Look at what calls need, and say what to do about what is missing.",
-    "events": "Print all events of a call with their fields, as a Markdown table or a JSON Schema.",
+    "events": "Print all events of a call with their fields, as a Markdown table.",
     "new": "Write a new plugin: a distribution that installs, passes its tests, and works.",
     "plugins": "List the installed plugins; exit code 1 if one of them could not be joined.",
     "serve": "Answer calls until SIGINT or SIGTERM.",

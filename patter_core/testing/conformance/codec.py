@@ -13,6 +13,7 @@ from patter_core.carrier import (
     MediaMark,
     MediaOpened,
     MediaStopped,
+    MediaUnusable,
 )
 from patter_core.testing.conformance.junk import JUNK, mutations
 from patter_core.testing.conformance.trial import Trial
@@ -22,7 +23,7 @@ __all__ = ["check_codec", "check_codec_with"]
 _KEYS = frozenset("0123456789*#ABCD")
 _MOST_PROBLEMS = 40
 _LONGEST_PROBLEM = 100
-_KINDS = (AudioChunk, MediaOpened, MediaMark, MediaDtmf, MediaStopped, MediaFault)
+_KINDS = (AudioChunk, MediaOpened, MediaMark, MediaDtmf, MediaStopped, MediaFault, MediaUnusable)
 
 NewCodec = Callable[[], MediaCodec]
 
@@ -118,7 +119,7 @@ def _decode(trial: Trial, codec: MediaCodec, message: str | bytes, problems: set
         got=", ".join(sorted({type(event).__name__ for event in events})),
     )
     for event in events:
-        if isinstance(event, MediaFault):
+        if isinstance(event, MediaFault | MediaUnusable):
             trial.shows_nothing("MediaFault.problem", event.problem)
             problems.add(event.problem)
             trial.require(

@@ -19,7 +19,7 @@ from patter_core.testing.speech import CALLER_LINES
 __all__ = ["check_engine"]
 
 _ANSWER_WITHIN = 10.0
-_CANCELS = 20
+_CANCELS = 40
 """At so many moments of its life is an open() cancelled."""
 _QUIET = 0.8
 """Seconds without a word, after which a turn of the agent is over."""
@@ -75,9 +75,11 @@ async def _check_formats(trial: Trial, engine: Engine) -> None:
 
 async def _check_open_cancelled(trial: Trial, engine: Engine) -> None:
     trial.now("cancelling open()")
-    began = anyio.current_time()
-    await (await engine.open(setup_for(ULAW_8000))).aclose()
-    took = anyio.current_time() - began
+    took = 0.0
+    for _ in range(3):  # what the first one loads would not be loaded again
+        began = anyio.current_time()
+        await (await engine.open(setup_for(ULAW_8000))).aclose()
+        took = anyio.current_time() - began
     async with trial.leaving_nothing("A cancelled open()"):
         for part in range(_CANCELS):
             session: EngineSession | None = None

@@ -70,7 +70,7 @@ class Stage:
             sinks=[sink],
             registry=Registry(),
             limits=Limits(drain=0.1),
-            deadlines=Deadlines(media_start=5, last_word=3),
+            deadlines=Deadlines(media_start=5, media_return=0.5, last_word=3),
         )
         tap = Wiretap(phone.asgi(phone.agent(engine=engine)))
         async with serve_app(tap) as url:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import re
 import traceback
@@ -21,6 +22,7 @@ SENTINEL = "nobody-may-repeat-this-4711"
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 _TIDY_WITHIN = 3.0
 """Seconds for sockets and tasks to be gone."""
+_FORMATTER = logging.Formatter()
 _WIRE_LOGGERS = ("websockets", "httpcore", "httpx", "uvicorn", "asyncio", "hpack")
 """Libraries that write whole messages at DEBUG, for emulators as for plugins: below INFO nobody can tell them apart."""
 
@@ -127,19 +129,27 @@ class Trial:
     @contextlib.contextmanager
     def watching_logs(self) -> Iterator[None]:
         """Keep what is logged meanwhile, at every level; at the end it may hold no secret."""
-        handler = _Collector(self._logged)
         root = logging.getLogger()
         level = root.level
-        root.addHandler(handler)
+        factory = logging.getLogRecordFactory()
         root.setLevel(logging.DEBUG)
+        logging.setLogRecordFactory(functools.partial(self._keep_record, factory))  # before any filter mends it
         try:
             yield
         finally:
-            root.removeHandler(handler)
+            logging.setLogRecordFactory(factory)
             root.setLevel(level)
         self.now("redaction of logs")
         for line in self._logged:
             self.shows_nothing("a log line", line)
+
+    def _keep_record(
+        self, factory: Callable[..., logging.LogRecord], *args: object, **kwargs: object
+    ) -> logging.LogRecord:
+        record = factory(*args, **kwargs)
+        if record.levelno >= logging.INFO or record.name.split(".")[0] not in _WIRE_LOGGERS:
+            self._logged.append(_FORMATTER.format(record))
+        return record
 
     @contextlib.asynccontextmanager
     async def leaving_nothing(self, what: str) -> AsyncIterator[None]:
@@ -176,17 +186,6 @@ class Trial:
             got=repr(getattr(cls, "api_version", None)),
             remedy="Leave `api_version` to the base class, and require the core that it was made for.",
         )
-
-
-class _Collector(logging.Handler):
-    def __init__(self, lines: list[str]) -> None:
-        super().__init__(logging.DEBUG)
-        self._lines = lines
-        self.setFormatter(logging.Formatter())
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.levelno >= logging.INFO or record.name.split(".")[0] not in _WIRE_LOGGERS:
-            self._lines.append(self.format(record))
 
 
 def _since(before: set[asyncio.Task[object]]) -> set[asyncio.Task[object]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import itertools
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -42,3 +44,6 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
     yield write
     for module in [module for module in sys.modules if module.startswith("patter_acme")]:
         del sys.modules[module]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # some mistakes are sockets that nobody closes
+        gc.collect()

@@ -118,6 +118,7 @@ async def test_what_patter_new_writes_is_sound(write: Write) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # some mistakes are sockets that nobody closes
 @pytest.mark.parametrize(("file", "sound", "broken", "said"), MISTAKES.values(), ids=MISTAKES.keys())
 async def test_one_with_a_mistake_is_told_which(write: Write, file: str, sound: str, broken: str, said: str) -> None:
     with pytest.raises(ConformanceError) as caught:
