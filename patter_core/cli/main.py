@@ -19,6 +19,7 @@ __all__ = ["COMMANDS", "main"]
 _log = logging.getLogger("patter.cli")
 
 COMMANDS = {
+    "call": "Have the agent call TO, a number in E.164 or a SIP address, and follow the call. Ctrl-C hangs up.",
     "calls": "List the calls, the latest first; `show` tells one.",
     "demo": "Hear what Patter does: one call, with real audio and no account anywhere.",
     "doctor": "Look at what calls need, and say what to do about what is missing.",

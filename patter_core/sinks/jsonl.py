@@ -38,7 +38,7 @@ class JsonLinesSink(EventSink):
 
     name: ClassVar[str] = "jsonl"
 
-    def __init__(self, path: str | Path, *, max_bytes: int = 50_000_000, keep: int = 5) -> None:
+    def __init__(self, path: str | Path = "events.jsonl", *, max_bytes: int = 50_000_000, keep: int = 5) -> None:
         if max_bytes < 1 or keep < 0:
             raise ConfigurationError(
                 "JsonLinesSink's limits make no sense.",

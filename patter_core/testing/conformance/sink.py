@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from decimal import Decimal
 
 import anyio
 
 from patter_core.audio import ULAW_8000
+from patter_core.control import RecordingStatus
+from patter_core.cost import Cost
 from patter_core.events import (
+    AudioCaptured,
     CallAnnounced,
+    CallAnswered,
     CallEnded,
     CallEvent,
     CallMetrics,
+    CallPriced,
+    CallProgressed,
     ConversationStarted,
     DtmfReceived,
     EngineTrouble,
     Interruption,
+    MachineDetected,
+    MediaPaused,
     MediaStarted,
     MediaTrouble,
+    MetricsReported,
     Record,
+    RecordingChanged,
+    RecordingStarted,
     ResponseDone,
     ResponseHeard,
     ResponseStart,
+    ToolCall,
+    ToolResult,
     TranscriptCorrection,
     TranscriptInput,
     TranscriptOutput,
+    TransferDone,
+    TransferStarted,
 )
-from patter_core.leg import Leg
+from patter_core.leg import AnsweredBy, Leg, Progress
 from patter_core.sink import SINK_API_VERSION, EventSink
 from patter_core.testing.conformance.trial import SENTINEL, Trial, at_once
 
@@ -68,13 +85,34 @@ async def check_sink(
             trial.check_class(type(sink), SINK_API_VERSION)
             trial.now("redaction of repr")
             trial.shows_nothing("repr(sink)", f"{sink!r} {sink!s}")
-            await _check_events(trial, sink)
-            await _check_cancelling(trial, sink)
-            await _check_order(trial, sink, received)
+            async with _running(trial, sink):
+                await _check_events(trial, sink)
+                await _check_cancelling(trial, sink)
+                await _check_order(trial, sink, received)
             await _close(trial, sink)
         async with trial.leaving_nothing("A sink that never wrote"):
             trial.now("closing a sink that never wrote")
             await _close(trial, make_sink())
+
+
+@contextlib.asynccontextmanager
+async def _running(trial: Trial, sink: EventSink) -> AsyncIterator[None]:
+    """What the sink does beside, as long as it is there."""
+
+    async def run() -> None:
+        with trial.raises_only(problem="run() raises, though its destination takes everything."):
+            await sink.run(list)
+
+    failures: list[Exception] = []
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run)
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - raised again below, without a group around it
+            failures.append(error)
+        tasks.cancel_scope.cancel()
+    if failures:
+        raise failures[0]
 
 
 _LEG = Leg(carrier="conformance", call_id="leg-1", from_number="+15005550006", to_number="+15005550001")
@@ -95,15 +133,32 @@ _EVENTS: tuple[CallEvent, ...] = (
     DtmfReceived(digit="#"),
     EngineTrouble(message="x" * 20_000),
     MediaTrouble(problem="malformed message"),
+    CallProgressed(progress=Progress.RINGING),
+    CallAnswered(answer_ms=0.1),
+    MachineDetected(answered_by=AnsweredBy.MACHINE),
+    MediaPaused(held=True),
+    ToolCall(id="tool-1", name="weather", arguments=f'{{"city": "{SENTINEL}"}}'),
+    ToolResult(id="tool-1", name="weather", result=SENTINEL, failed=True, duration_ms=3.0),
+    RecordingStarted(by="conformance", location="recordings/1.wav"),
+    RecordingChanged(recording=RecordingStatus(recording_id="recording-1", status="completed", duration=2.0)),
+    MetricsReported(metrics=CallMetrics()),
+    TransferStarted(to="**********07"),
+    TransferDone(to="**********07", ok=False, detail="busy"),
     CallEnded(reason="caller_hung_up", by="caller", duration_ms=1.0, metrics=CallMetrics(reply_ms=(1.0, 2.0))),
+    CallPriced(cost=Cost(Decimal("0.0085"), estimated=False)),
 )
+_AUDIO = AudioCaptured(side="agent", format=ULAW_8000, base64="f39/fw==")
 
 
 def sample_records(call_id: str, first: int = 1) -> list[Record]:
-    """A record of every kind of event, as one call would have them."""
+    """A record of every kind of event but audio, as one call would have them."""
     return [
         Record(
-            call_id=call_id, sequence=first + place, time=1_700_000_000.0 + place, elapsed_ms=place * 20.0, event=event
+            call_id=call_id,
+            sequence=first + place,
+            time=1_700_000_000.0 + first + place,
+            elapsed_ms=(first + place) * 20.0,
+            event=event,
         )
         for place, event in enumerate(_EVENTS)
     ]
@@ -114,6 +169,13 @@ async def _check_events(trial: Trial, sink: EventSink) -> None:
     for record in sample_records("every-kind"):
         trial.now(f"the event {record.event.kind}")
         await _write(trial, sink, [record])
+    if sink.takes_audio:
+        trial.now("audio")
+        audio = [
+            Record(call_id="heard", sequence=0, time=1_700_000_000.0, elapsed_ms=at * 20.0, event=_AUDIO)
+            for at in range(5)
+        ]
+        await _write(trial, sink, [*audio, *sample_records("heard")])
     trial.now("an empty batch")
     await _write(trial, sink, [])
 
@@ -137,7 +199,7 @@ async def _check_order(trial: Trial, sink: EventSink, received: Received | None)
     batches = [
         [
             record
-            for first in range(1, 211, 14)
+            for first in range(1, 1 + 15 * len(_EVENTS), len(_EVENTS))
             for call in ("one", "two")
             for record in sample_records(call, at + first)
         ]
