@@ -6,7 +6,9 @@ import enum
 
 import msgspec
 
-__all__ = ["Finding", "Level"]
+from patter_core.errors import PatterError
+
+__all__ = ["Finding", "Level", "problem_of"]
 
 
 class Level(enum.StrEnum):
@@ -27,3 +29,9 @@ class Finding(msgspec.Struct, frozen=True):
     """What was found, as a sentence."""
     remedy: str = ""
     """What to do about it, as a sentence."""
+
+
+def problem_of(error: PatterError) -> Finding:
+    """An error of ours as a problem that was found."""
+    remedy = " ".join(part for part in (error.expected and f"Expected {error.expected}.", error.remedy) if part)
+    return Finding(Level.PROBLEM, error.problem, remedy)

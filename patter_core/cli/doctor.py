@@ -17,7 +17,7 @@ from rich.console import Console
 
 from patter_core import __version__
 from patter_core.carrier import Carrier
-from patter_core.checkup import Finding, Level
+from patter_core.checkup import Finding, Level, problem_of
 from patter_core.cli.options import configuration_options
 from patter_core.cli.setup import Settings, load, make_carrier, make_engine, make_sinks
 from patter_core.errors import PatterError
@@ -120,8 +120,8 @@ def _made(what: str, make: Callable[[], _Made]) -> tuple[_Made | None, Finding]:
     try:
         made = make()
     except PatterError as error:
-        remedy = " ".join(part for part in (error.expected and f"Expected {error.expected}.", error.remedy) if part)
-        return None, Finding(Level.PROBLEM, f"The {what}: {error.problem}", remedy)
+        found = problem_of(error)
+        return None, Finding(found.level, f"The {what}: {found.what}", found.remedy)
     return made, Finding(Level.OK, f"The {what} can be made from what is configured.")
 
 

@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from patter_core.audio import ULAW_8000
-from patter_core.testing.caller import HangUp, Pause, Say, WaitForAgent, WaitForSilence
+from patter_core.testing.caller import Caller, HangUp, Pause, Say, WaitForAgent, WaitForSilence
 from patter_core.testing.speech import CALLER_LINES
 from patter_elevenlabs.testing import ElevenLabsEmulator
 from patter_telnyx.testing import Callee as TelnyxCallee
@@ -79,7 +79,7 @@ async def test_somebody_answers_at_twilio_s(tmp_path: Path) -> None:
 async def test_somebody_answers_at_telnyx_s(tmp_path: Path) -> None:
     with anyio.fail_after(60):
         async with TelnyxEmulator() as telnyx, ElevenLabsEmulator() as engine:
-            telnyx.callees[TO] = TelnyxCallee(steps=TALK)
+            telnyx.callees[TO] = TelnyxCallee(caller=Caller(TALK, ULAW_8000))
             result = await patter_call(telnyx.environment, engine, tmp_path, "--carrier", "telnyx")
     assert result.code == 0, result.output
     assert "caller hung up" in result.output
