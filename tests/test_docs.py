@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from patter_core.cli.main import COMMANDS
+from patter_core.cli.setup import load, make_engine, make_sinks
 from patter_core.hookspecs import HookSpecs
+from patter_core.registry import Registry
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted((ROOT / "docs").glob("**/*.md")), *sorted(ROOT.glob("plugins/getpatter/README.md"))]
@@ -44,6 +46,18 @@ def test_every_variable_of_ours_is_on_the_page_of_the_configuration() -> None:
     }
     page = (ROOT / "docs" / "reference" / "configuration.md").read_text()
     assert named <= set(re.findall(r"PATTER_[A-Z_]+", page))
+
+
+def test_the_file_of_the_configuration_is_understood(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "reference" / "configuration.md").read_text()
+    (block,) = re.findall(r"^```toml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    file = tmp_path / "patter.toml"
+    file.write_text(block)
+    settings = load(file)
+    assert (settings.carrier.name, settings.engine.name) == ("twilio", "elevenlabs")
+    registry = Registry.discover()
+    assert make_engine(registry, settings.engine).name == "elevenlabs"
+    assert [sink.name for sink in make_sinks(registry, settings)] == ["sqlite"]
 
 
 def test_every_command_is_on_the_page_of_the_commands() -> None:

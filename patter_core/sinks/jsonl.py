@@ -21,7 +21,7 @@ _BINARY: int = getattr(os, "O_BINARY", 0)
 
 
 class JsonLinesSink(EventSink):
-    """Appends each record as a line of JSON, as `docs/events.md` describes it.
+    """Appends each record as a line of JSON, as `docs/reference/events.md` describes it.
 
     A full file is renamed to `….1`, that one to `….2` and so on; the oldest goes. A batch is written whole, and never
     over a file's end: lines stay whole. After a crash the last line may be torn; a reader should pass over it.

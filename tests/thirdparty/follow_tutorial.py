@@ -38,6 +38,7 @@ async def main() -> None:
         }
         values = {
             **twilio.environment,
+            "PATTER_CARRIER": "twilio",
             "ELEVENLABS_API_KEY": elevenlabs.api_key,
             "ELEVENLABS_AGENT_ID": elevenlabs.agent_id,
         }
