@@ -1,7 +1,7 @@
 """What the events look like from outside: a JSON Schema and a table, made of the structs, and what may change in them.
 
-`python -m patter_core.schema docs/reference` writes both into a folder; where an event would change so that a reader of the old
-ones breaks, it refuses.
+`python -m patter_core.schema docs/reference` writes both into a folder; where an event would change so that a reader
+of the old ones breaks, it refuses.
 """
 
 from __future__ import annotations

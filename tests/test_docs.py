@@ -48,7 +48,9 @@ def test_every_variable_of_ours_is_on_the_page_of_the_configuration() -> None:
     assert named <= set(re.findall(r"PATTER_[A-Z_]+", page))
 
 
-def test_the_file_of_the_configuration_is_understood(tmp_path: Path) -> None:
+def test_the_file_of_the_configuration_is_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable, value in ENVIRONMENT.items():
+        monkeypatch.setenv(variable, value)
     page = (ROOT / "docs" / "reference" / "configuration.md").read_text()
     (block,) = re.findall(r"^```toml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
     file = tmp_path / "patter.toml"
