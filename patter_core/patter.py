@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import signal
+import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
@@ -267,6 +268,7 @@ class Patter:
         *,
         host: str = "",
         port: int = 0,
+        listener: socket.socket | None = None,
         configure_number: bool = False,
         on_ready: Callable[[str], None] | None = None,
     ) -> None:
@@ -276,6 +278,7 @@ class Patter:
             agent: as in `asgi`.
             host: address to listen on; else PATTER_HOST, else 127.0.0.1.
             port: else PATTER_PORT, else 8000.
+            listener: a socket that listens already, in place of `host` and `port`; it is closed at the end.
             configure_number: have the carrier point `phone_number` here, at `webhook_url`.
             on_ready: called with `http://host:port` once calls can come; by default it is told on standard error.
 
@@ -285,7 +288,7 @@ class Patter:
         """
         if configure_number:
             self._check_configurable()
-        listener = bind(from_environment(host, "PATTER_HOST") or "127.0.0.1", _port(port))
+        listener = listener or bind(from_environment(host, "PATTER_HOST") or "127.0.0.1", _port(port))
         call_host = self._host(agent)
         app = make_app(call_host, base=self._base, trust_forwarded=self._trust_forwarded)
         async with serve_app(app, listener, max_message=self._limits.message) as url:

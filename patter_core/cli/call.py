@@ -12,17 +12,13 @@ from rich.console import Console
 
 from patter_core.call.handle import OutboundCall
 from patter_core.cli.options import configuration_options, log_to_stderr
-from patter_core.cli.setup import Settings, load, make_agent, make_engine, make_phone
-from patter_core.config import from_environment
-from patter_core.errors import ConfigurationError
+from patter_core.cli.setup import address, load, make_agent, make_engine, make_phone
 from patter_core.events import CallEnded
 from patter_core.registry import Registry
 from patter_core.server.serving import bind, serve_app
 from patter_core.sinks.console import ConsoleSink, metrics_table
 
 __all__ = ["call"]
-
-DEFAULT_PORT = "8000"
 
 
 @click.command()
@@ -66,7 +62,7 @@ def call(
     agent = make_agent(phone, make_engine(registry, settings.engine), settings.agent)
 
     async def main() -> tuple[bool, CallEnded]:
-        async with serve_app(phone.asgi(agent), bind(*_where(settings, host, port))):
+        async with serve_app(phone.asgi(agent), bind(*address(settings, host, port))):
             placed = await phone.call(
                 to,
                 agent=agent,
@@ -98,10 +94,3 @@ async def _follow(placed: OutboundCall) -> tuple[bool, CallEnded]:
         answered = await placed.wait_answered()
         tasks.cancel_scope.cancel()
     return answered, ended
-
-
-def _where(settings: Settings, host: str, port: int | None) -> tuple[str, int]:
-    named = str(port or settings.port or "") or from_environment("", "PATTER_PORT") or DEFAULT_PORT
-    if not named.isdecimal():
-        raise ConfigurationError("PATTER_PORT is no port.", expected="1 to 65535", got=named)
-    return host or settings.host or from_environment("", "PATTER_HOST") or "127.0.0.1", int(named)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
-import anyio
 import click
 
 from patter_core.cli.options import configuration_options, log_to_stderr
-from patter_core.cli.setup import Settings, load, make_agent, make_engine, make_phone
+from patter_core.cli.setup import address, load
+from patter_core.cli.workers import run_worker, run_workers
 from patter_core.registry import Registry
+from patter_core.server.serving import bind
 
 __all__ = ["serve"]
 
@@ -18,6 +20,9 @@ __all__ = ["serve"]
 @configuration_options
 @click.option("--host", default="", help="Where to listen; else the file, PATTER_HOST, or 127.0.0.1.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Else the file, PATTER_PORT, or 8000.")
+@click.option(
+    "--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes that share the calls."
+)
 @click.option("-v", "--verbose", count=True, help="Log what happens; twice for more.")
 @click.pass_obj
 def serve(
@@ -29,6 +34,7 @@ def serve(
     sinks: tuple[str, ...],
     host: str,
     port: int | None,
+    workers: int,
     verbose: int,
 ) -> None:
     """Answer calls until SIGINT or SIGTERM.
@@ -38,15 +44,8 @@ def serve(
     """
     log_to_stderr(verbose)
     settings = load(config, carrier=carrier, engine=engine, sinks=sinks)
-    run_worker(registry, settings, host=host or settings.host, port=port or settings.port)
-
-
-def run_worker(registry: Registry, settings: Settings, *, host: str, port: int) -> None:
-    """One worker: made of nothing but the settings, so that any process can be one."""
-    phone = make_phone(registry, settings)
-    agent = make_agent(phone, make_engine(registry, settings.engine), settings.agent)
-
-    async def main() -> None:
-        await phone.serve(agent, host=host, port=port)
-
-    anyio.run(main)
+    listener = bind(*address(settings, host, port))
+    if workers == 1:
+        run_worker(registry, settings, listener=listener)
+    elif not run_workers(registry, settings, count=workers, listener=listener, verbose=verbose):
+        sys.exit(1)

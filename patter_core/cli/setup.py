@@ -22,6 +22,7 @@ __all__ = [
     "AgentPart",
     "Part",
     "Settings",
+    "address",
     "load",
     "make_agent",
     "make_carrier",
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 DEFAULT_FILE = "patter.toml"
+DEFAULT_PORT = "8000"
 
 Option = str | int | float | bool | dict[str, str | int | float | bool]
 _Made = TypeVar("_Made", Carrier, Engine, EventSink)
@@ -98,6 +100,18 @@ def load(file: Path | None, *, carrier: str = "", engine: str = "", sinks: Seque
         ),
         sinks=[Part(name) for name in named] if named else settings.sinks,
     )
+
+
+def address(settings: Settings, host: str = "", port: int | None = None) -> tuple[str, int]:
+    """Where to listen: what is given, else the file, else PATTER_HOST and PATTER_PORT.
+
+    Raises:
+        ConfigurationError: PATTER_PORT is no port.
+    """
+    named = str(port or settings.port or "") or from_environment("", "PATTER_PORT") or DEFAULT_PORT
+    if not (named.isdecimal() and 0 < int(named) < 65536):
+        raise ConfigurationError("PATTER_PORT is no port.", expected="1 to 65535", got=named)
+    return host or settings.host or from_environment("", "PATTER_HOST") or "127.0.0.1", int(named)
 
 
 def make_phone(registry: Registry, settings: Settings, *, more_sinks: Sequence[EventSink] = ()) -> Patter:
