@@ -14,6 +14,7 @@ from typing import TypeVar
 import anyio
 import click
 from rich.console import Console
+from rich.markup import escape
 
 from patter_core import __version__
 from patter_core.carrier import Carrier
@@ -72,9 +73,9 @@ async def _examine(registry: Registry, settings: Settings, console: Console) -> 
     findings: list[Finding] = []
     async for finding in _all(registry, settings):
         findings.append(finding)
-        console.print(f"{_SIGNS[finding.level]} {finding.what}", highlight=False)
+        console.print(f"{_SIGNS[finding.level]} {escape(finding.what)}", highlight=False)
         if finding.remedy:
-            console.print(f"  [dim]{finding.remedy}[/]", highlight=False)
+            console.print(f"  [dim]{escape(finding.remedy)}[/]", highlight=False)
     return findings
 
 

@@ -7,6 +7,7 @@ import sys
 import click
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from patter_core.registry import Offer, Plugin, Registry
@@ -73,17 +74,18 @@ def _offer(offer: Offer) -> OfferRow:
 
 
 def _table(rows: list[Row]) -> Table:
-    table = Table("plugin", "offers", "API", "capabilities", "distribution", "state", box=None, pad_edge=False)
+    """A line for each thing that is offered."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("plugin", "offers", "API", "capabilities", "distribution", "state"):
+        table.add_column(column, overflow="fold", no_wrap=column in {"plugin", "offers"})
     for row in rows:
-        state = "[green]joined[/]" if row.joined else f"[red]not joined:[/] {row.problem}"
+        state = "[green]joined[/]" if row.joined else f"[red]not joined:[/] {escape(row.problem)}"
         if row.disabled:
-            state = f"[yellow]off:[/] {row.problem}"
-        table.add_row(
-            row.name,
-            "\n".join(f"{offer.kind} {offer.name}" for offer in row.offers) or "-",
-            "\n".join(str(offer.api_version) for offer in row.offers),
-            "\n".join(", ".join(offer.capabilities) for offer in row.offers),
-            f"{row.distribution} {row.version}",
-            state,
-        )
+            state = f"[yellow]off:[/] {escape(row.problem)}"
+        of_plugin = (row.name, f"{row.distribution} {row.version}", state)
+        for offer in row.offers or [None]:
+            name, distribution, state = of_plugin
+            what = (f"{offer.kind} {offer.name}", str(offer.api_version)) if offer else ("-", "")
+            table.add_row(name, *what, ", ".join(offer.capabilities) if offer else "", distribution, state)
+            of_plugin = ("", "", "")
     return table

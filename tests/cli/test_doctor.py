@@ -56,6 +56,11 @@ async def test_what_is_in_order_is_told_without_secrets() -> None:
     assert "of-the-test" not in result.output
 
 
+async def test_what_stands_in_brackets_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PATTER_CARRIER")
+    assert "[carrier] name in patter.toml" in (await examined()).output
+
+
 @pytest.mark.parametrize("variable", ["TWILIO_AUTH_TOKEN", "ELEVENLABS_API_KEY", "ELEVENLABS_AGENT_ID"])
 async def test_a_key_that_is_missing_is_a_problem_with_a_remedy(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     monkeypatch.delenv(variable)

@@ -21,6 +21,14 @@ def test_the_list_is_json_if_asked() -> None:
     assert result.exit_code == 0
 
 
+def test_the_table_has_a_line_for_each_thing_that_is_offered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    lines = CliRunner().invoke(plugins, [], obj=Registry.discover()).stdout.splitlines()
+    assert any(line.startswith("core ") and "sink console" in line for line in lines)
+    assert any(line.startswith("twilio ") and "carrier twilio" in line for line in lines)
+    assert not any("…" in line for line in lines)
+
+
 def test_nothing_installed_is_told_with_what_to_do() -> None:
     result = CliRunner().invoke(plugins, [], obj=Registry.discover([]))
     assert "pip install getpatter" in result.stdout
