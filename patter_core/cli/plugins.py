@@ -82,10 +82,11 @@ def _table(rows: list[Row]) -> Table:
         state = "[green]joined[/]" if row.joined else f"[red]not joined:[/] {escape(row.problem)}"
         if row.disabled:
             state = f"[yellow]off:[/] {escape(row.problem)}"
-        of_plugin = (row.name, f"{row.distribution} {row.version}", state)
-        for offer in row.offers or [None]:
-            name, distribution, state = of_plugin
-            what = (f"{offer.kind} {offer.name}", str(offer.api_version)) if offer else ("-", "")
-            table.add_row(name, *what, ", ".join(offer.capabilities) if offer else "", distribution, state)
-            of_plugin = ("", "", "")
+        offered = [
+            (f"{offer.kind} {offer.name}", str(offer.api_version), ", ".join(offer.capabilities))
+            for offer in row.offers
+        ] or [("-", "", "")]
+        for place, offer in enumerate(offered):
+            name, distribution, said = ("", "", "") if place else (row.name, f"{row.distribution} {row.version}", state)
+            table.add_row(name, *offer, distribution, said)
     return table

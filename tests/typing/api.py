@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import ClassVar, assert_type
 
+from starlette.routing import Router
+
 from patter_core import (
     Agent,
     AudioChunk,
@@ -23,6 +25,7 @@ from patter_core import (
     hookimpl,
 )
 from patter_core.audio import ULAW_8000, Encoding
+from patter_core.call.handle import OutboundCall, PhoneCall
 from patter_core.checkup import Finding
 from patter_core.engine import ConversationSetup, EngineSession
 from patter_core.events import CallEnded, CallEvent, CallMetrics, EngineEvent, TranscriptInput
@@ -40,6 +43,27 @@ def a_user_makes_a_phone(carrier: Carrier, engine: Engine) -> None:
     phone.agent(engine="elevenlabs")  # type: ignore[arg-type]
     phone.agent(engine=engine, variables={"list": []})  # type: ignore[dict-item]
     agent.name = "other"  # type: ignore[misc]
+
+
+async def a_user_calls_and_directs_calls(phone: Patter, agent: Agent) -> None:
+    call = await phone.call("+15550009876", agent=agent, first_message="Hello.")
+    assert_type(call, OutboundCall)
+    assert_type(await call.wait_answered(), bool)
+    assert_type(await call.transfer("+15550007777"), CallEnded)
+    assert_type(phone.calls, list[PhoneCall])
+    assert_type(phone.asgi({"+15550001234": agent}), Router)
+    await phone.call("+15550009876")  # type: ignore[call-arg]
+
+
+def a_user_is_called_back(carrier: Carrier) -> None:
+    async def started(call: PhoneCall) -> None:
+        assert_type(call.id, str)
+
+    def ended(call: PhoneCall, end: CallEnded) -> None:
+        assert_type(end.reason, str)
+
+    Patter(carrier=carrier, on_call_start=started, on_call_end=ended)
+    Patter(carrier=carrier, on_call_start=ended)  # type: ignore[arg-type]
 
 
 def a_user_looks_into_the_registry() -> None:
