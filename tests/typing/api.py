@@ -60,6 +60,7 @@ def a_user_is_called_back(carrier: Carrier) -> None:
         assert_type(call.id, str)
 
     def ended(call: PhoneCall, end: CallEnded) -> None:
+        assert_type(call.leg, Leg)
         assert_type(end.reason, str)
 
     Patter(carrier=carrier, on_call_start=started, on_call_end=ended)
