@@ -20,7 +20,7 @@ PYTHONS = ["3.11", "3.12", "3.13"]
 CONSTRAINTS = ".ci/constraints.txt"
 ROOT = pathlib.Path(__file__).parent
 PLUGINS = sorted(path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml"))
-TEST_TOOLS = ["pytest", "hypothesis", "elevenlabs", "prometheus-client", "telnyx", "twilio"]
+TEST_TOOLS = ["fastapi", "pytest", "hypothesis", "elevenlabs", "prometheus-client", "telnyx", "twilio"]
 
 
 def install_tree(session: nox.Session, *more: str) -> None:
@@ -28,6 +28,32 @@ def install_tree(session: nox.Session, *more: str) -> None:
     folders = [".", *(f"plugins/{name}" for name in PLUGINS)]
     editable = [part for folder in folders for part in ("-e", folder)]
     session.install("-c", CONSTRAINTS, *editable, *more)
+
+
+def fresh_folder(session: nox.Session, name: str) -> pathlib.Path:
+    """An empty folder of that name among the session's own."""
+    folder = pathlib.Path(session.create_tmp()).resolve() / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return folder
+
+
+def build_wheel(session: nox.Session, source: str, dist: pathlib.Path) -> None:
+    session.run("python", "-m", "build", "--wheel", "--no-isolation", "--outdir", str(dist), source, silent=True)
+
+
+def wheels_environment(session: nox.Session, *more: str) -> str:
+    """Build all our wheels, install them and nothing of the tree into an empty environment; gives its Python."""
+    session.install("-c", CONSTRAINTS, "build", "hatchling")
+    dist = fresh_folder(session, "dist")
+    for folder in [".", *(f"plugins/{name}" for name in PLUGINS)]:
+        build_wheel(session, folder, dist)
+    empty = fresh_folder(session, "empty")
+    session.run("python", "-m", "venv", str(empty), silent=True)
+    python = str(empty / "bin" / "python")
+    built = [str(wheel) for wheel in sorted(dist.glob("*.whl"))]
+    session.run(python, "-m", "pip", "install", "-q", "-c", CONSTRAINTS, *built, *more, external=True)
+    return python
 
 
 def ensure_redis(session: nox.Session) -> None:
@@ -64,31 +90,19 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types, of the code and of the tests."""
-    install_tree(session, "mypy", "nox", "types-protobuf", *TEST_TOOLS)
+    install_tree(session, "basedpyright", "mypy", "nox", "types-protobuf", *TEST_TOOLS)
     session.run("mypy", "patter_core", "tests", "noxfile.py")
     for name in PLUGINS:
         package = name.replace("-", "_")
         session.run("mypy", f"plugins/{name}/{package}", f"plugins/{name}/tests")
+    session.run("basedpyright", "-p", "tests/typing")  # what users write, as the other checker sees it
 
 
 @nox.session(python=PYTHONS)
 def wheels(session: nox.Session) -> None:
     """Build all wheels, install them into an empty environment, and test each plugin against them from outside."""
-    session.install("-c", CONSTRAINTS, "build", "hatchling")
-    dist = pathlib.Path(session.create_tmp()).resolve() / "dist"
-    shutil.rmtree(dist, ignore_errors=True)
-    for folder in [".", *(f"plugins/{name}" for name in PLUGINS)]:
-        session.run("python", "-m", "build", "--wheel", "--no-isolation", "--outdir", str(dist), folder, silent=True)
-    empty = dist.parent / "empty"
-    shutil.rmtree(empty, ignore_errors=True)
-    session.run("python", "-m", "venv", str(empty), silent=True)
-    python = str(empty / "bin" / "python")
-    built = [str(wheel) for wheel in sorted(dist.glob("*.whl"))]
-    session.run(
-        python, "-m", "pip", "install", "-q", "-c", CONSTRAINTS, *built, *TEST_TOOLS, external=True
-    )  # fmt: skip
-    outside = dist.parent / "outside"
-    shutil.rmtree(outside, ignore_errors=True)
+    python = wheels_environment(session, *TEST_TOOLS)
+    outside = fresh_folder(session, "outside")
     for name in PLUGINS:
         shutil.copytree(ROOT / "plugins" / name / "tests", outside / name / "tests")
         shutil.copy(ROOT / "plugins" / name / "README.md", outside / name)  # whose code is run, too
@@ -98,6 +112,45 @@ def wheels(session: nox.Session) -> None:
             "-p", "no:cacheprovider", str(outside / name / "tests"), external=True,
         )  # fmt: skip
         session.chdir(ROOT)
+
+
+@nox.session
+def thirdparty(session: nox.Session) -> None:
+    """Be the author of a plugin of each kind: generate, build, install, list, test, and place a call on it."""
+    python = wheels_environment(session, "pytest", "mypy")
+    patter = str(pathlib.Path(python).parent / "patter")
+    work = fresh_folder(session, "work")
+    session.chdir(work)  # nothing of the tree may be found by chance
+    for kind, name in (("carrier", "loud-horn"), ("engine", "echo9"), ("sink", "ledger")):
+        session.run(patter, "new", kind, name, external=True)
+        folder = work / f"patter-{name}"
+        build_wheel(session, str(folder), work / "dist")
+        (wheel,) = (work / "dist").glob(f"patter_{name.replace('-', '_')}-*.whl")
+        session.run(python, "-m", "pip", "install", "-q", "--no-deps", str(wheel), external=True)
+        shutil.rmtree(folder / f"patter_{name.replace('-', '_')}")  # what is tested is the wheel
+        session.run(patter, "plugins", external=True)
+        session.run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder), external=True)
+        session.run(python, "-m", "mypy", "--strict", str(folder / "tests"), external=True)
+        if kind == "sink":
+            session.run(python, str(ROOT / "tests" / "thirdparty" / "demo_with_sink.py"), name, external=True)
+        else:
+            session.run(patter, "demo", f"--{kind}", name, external=True)
+
+
+@nox.session
+def tutorial(session: nox.Session) -> None:
+    """Follow the tutorial as a new user would, from wheels, and see each result that it shows."""
+    python = wheels_environment(session)
+    session.chdir(fresh_folder(session, "work"))
+    page = ROOT / "docs" / "tutorial" / "first-call.md"
+    session.run(python, str(ROOT / "tests" / "thirdparty" / "follow_tutorial.py"), str(page), external=True)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation into site/; a link that leads nowhere is an error."""
+    install_tree(session, "mkdocs-material", "mkdocstrings-python")
+    session.run("mkdocs", "build", "--strict", *session.posargs, env={"NO_MKDOCS_2_WARNING": "1"})
 
 
 @nox.session

@@ -18,6 +18,7 @@ from typing import ClassVar, Protocol
 import msgspec
 
 from patter_core.audio import AudioChunk, AudioFormat
+from patter_core.checkup import Finding
 from patter_core.control import (
     Callbacks,
     Capability,
@@ -337,3 +338,10 @@ class Carrier(abc.ABC):
             expected=f"the capability {capability.value}",
             got=", ".join(sorted(one.value for one in self.capabilities)) or "none",
         )
+
+    async def check(self) -> Sequence[Finding]:
+        """Look at what this configuration needs, for `patter doctor`: keys, settings at the vendor, reachability.
+
+        Never raises for what it finds; costs nothing, and changes nothing at the vendor.
+        """
+        return ()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import ClassVar
 
 import msgspec
 
 from patter_core.audio import AudioChunk, AudioFormat
+from patter_core.checkup import Finding
 from patter_core.events import EngineEvent
 from patter_core.leg import Leg
 
@@ -53,6 +54,13 @@ class Engine(abc.ABC):
         Raises:
             EngineError: it could not be reached in time, or refused; `retry` says whether to try again.
         """
+
+    async def check(self) -> Sequence[Finding]:
+        """Look at what this configuration needs, for `patter doctor`: keys, settings at the vendor, reachability.
+
+        Never raises for what it finds; costs nothing, and changes nothing at the vendor.
+        """
+        return ()
 
 
 class EngineSession(abc.ABC):

@@ -21,6 +21,7 @@
         * `CallLimitReached`: no more calls are allowed here now.
     * `WorkerStopping`: this worker takes no new calls any more, but another may.
     * `SinkUnavailable`: where a sink writes cannot be reached at the moment.
+    * `ConformanceError`: a plugin does not keep its contract; raised by `patter_core.testing`, and an `AssertionError`.
 
 An error says what was expected, what came, and what to do about it. No error holds a secret, a phone number or audio.
 """
@@ -34,6 +35,7 @@ __all__ = [
     "CarrierError",
     "CarrierRequestFailed",
     "ConfigurationError",
+    "ConformanceError",
     "EngineError",
     "EngineFailed",
     "EngineLost",
@@ -192,3 +194,29 @@ class WorkerStopping(PatterError):
 
 class SinkUnavailable(PatterError):
     """Where a sink writes cannot be reached now: the same records may be written later. Sinks raise it from `write`."""
+
+
+class ConformanceError(PatterError, AssertionError):
+    """A plugin does not keep its contract.
+
+    `check` is what was being tried, `mistake` what is probably wrong in the plugin.
+    """
+
+    def __init__(
+        self, problem: str, *, check: str = "", expected: str = "", got: str = "", mistake: str = "", remedy: str = ""
+    ) -> None:
+        self.check = check
+        self.mistake = mistake
+        super().__init__(problem, expected=expected, got=got, remedy=remedy)
+
+    def __str__(self) -> str:
+        parts = [f"[{self.check}] {self.problem}" if self.check else self.problem]
+        for label, text in (
+            ("expected", self.expected),
+            ("got", self.got),
+            ("probable mistake", self.mistake),
+            ("remedy", self.remedy),
+        ):
+            if text:
+                parts.append(f"  {label}: {text}")
+        return "\n".join(parts)

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 
 import anyio
-from starlette.types import ASGIApp
+from starlette.routing import Router
 
 from patter_core.agent import Agent, CallOptions, Fallback
 from patter_core.call.handle import OutboundCall, PhoneCall
@@ -53,6 +53,8 @@ class Patter:
         phone_number: the number, in E.164 (`+` and digits). Calls to other numbers of the account are taken too.
         webhook_url: the public address of this server. Without it, the address is the one that the carrier's verified
             request was sent to.
+        trust_forwarded: believe a proxy's X-Forwarded-Host, -Proto and -Prefix headers as to that address. Needed where
+            the proxy changes `Host` or the path; to be set only where nobody gets past the proxy.
         sinks: where events go.
         redaction: what is taken out of events before any sink gets them; phone numbers always are.
         store: where workers share what was said so far, so that any of them can go on with a call of another.
@@ -80,6 +82,7 @@ class Patter:
         carrier: Carrier,
         phone_number: str = "",
         webhook_url: str = "",
+        trust_forwarded: bool = False,
         sinks: Sequence[EventSink] = (),
         redaction: Redaction | None = None,
         store: CallStore | None = None,
@@ -102,6 +105,7 @@ class Patter:
         self._carrier = carrier
         self._phone_number = phone_number
         self._base = public_base(webhook_url)
+        self._trust_forwarded = trust_forwarded
         self._sinks = tuple(sinks)
         self._redaction = redaction
         self._store = store
@@ -121,11 +125,14 @@ class Patter:
     def agent(
         self,
         *,
-        engine: Engine,
+        engine: Engine | None = None,
         name: str = "",
         system_prompt: str = "",
         first_message: str = "",
         variables: Mapping[str, str | int | float | bool] | None = None,
+        stt: object = None,
+        llm: object = None,
+        tts: object = None,
         tools: Sequence[object] = (),
         resume_message: str = "",
         fallback: Fallback | None = None,
@@ -138,6 +145,9 @@ class Patter:
             system_prompt: what the engine makes of it stands in the engine's documentation.
             first_message: what the agent says first.
             variables: values for placeholders in the agent's prompt.
+            stt: for pipeline mode, which needs a plugin of its own; refused here, as are `llm` and `tts`.
+            llm: as above.
+            tts: as above.
             tools: ignored, with a warning: an engine has its tools from its own configuration.
             resume_message: what the agent says first where a conversation goes on after it broke off, in place of
                 `first_message`.
@@ -148,9 +158,12 @@ class Patter:
         Raises:
             ConfigurationError: a value is wrong, or the name is taken.
         """
+        _refuse_pipeline(engine, stt=stt, llm=llm, tts=tts)
         if not isinstance(engine, Engine):
             raise ConfigurationError(
-                "engine is no engine.", expected="an object of an engine's class", got=type(engine).__name__
+                "An agent needs an engine.",
+                expected="engine=, an object of an engine's class",
+                got=type(engine).__name__,
             )
         hide_secrets_of(engine)
         number = len(self._agents) + 1
@@ -243,14 +256,16 @@ class Patter:
         """The live calls of this worker, coming in and going out."""
         return [] if self._call_host is None else self._call_host.handles
 
-    def asgi(self, agent: Agent | Mapping[str, Agent] | None = None) -> ASGIApp:
+    def asgi(self, agent: Agent | Mapping[str, Agent] | None = None) -> Router:
         """The ASGI app that answers this phone: to be served as it is, or mounted in another app.
+
+        Run its `lifespan_context` in the other app's lifespan, so that calls and sinks get their time at the end.
 
         Args:
             agent: who takes the calls that no plugin routes; or several, by the number that was called. Calls for
                 nobody are refused.
         """
-        return make_app(self._host(agent), base=self._base)
+        return make_app(self._host(agent), base=self._base, trust_forwarded=self._trust_forwarded)
 
     async def serve(
         self,
@@ -280,7 +295,7 @@ class Patter:
             self._check_configurable()
         listener = listener or bind(from_environment(host, "PATTER_HOST") or "127.0.0.1", _port(port))
         call_host = self._host(agent)
-        app = make_app(call_host, base=self._base)
+        app = make_app(call_host, base=self._base, trust_forwarded=self._trust_forwarded)
         async with serve_app(app, listener, max_message=self._limits.message) as url:
             if configure_number:
                 await self._carrier.set_voice_url(self._phone_number, self._voice_url(self._base))
@@ -342,6 +357,24 @@ class Patter:
             file=sys.stderr,
             flush=True,
         )
+
+
+def _refuse_pipeline(engine: object, **parts: object) -> None:
+    """Speech recognition, model and voice by themselves are another mode, which no plugin offers yet."""
+    given = [f"{name}=" for name, part in parts.items() if part is not None]
+    if not given:
+        return
+    if engine is not None:
+        raise ConfigurationError(
+            f"An agent on an engine takes no {' or '.join(given)}.",
+            expected="engine= alone: it listens, thinks and talks",
+            remedy="Leave them out, and set voice and model where the engine's agent is made.",
+        )
+    raise ConfigurationError(
+        f"{' and '.join(given)} ask for pipeline mode, and no plugin that is installed offers it.",
+        expected="engine=",
+        remedy="Use an engine, or a plugin that offers stt, llm and tts as one: see “Pipeline or engine” in the docs.",
+    )
 
 
 def _port(port: int) -> int:

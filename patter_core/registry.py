@@ -9,19 +9,22 @@ from __future__ import annotations
 import inspect
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import importlib_metadata
 import msgspec
 import pluggy
 
+from patter_core import __version__
 from patter_core.agent import Agent
 from patter_core.carrier import CARRIER_API_VERSION, Carrier, Rejection
+from patter_core.config import from_environment
 from patter_core.control import Handover
 from patter_core.engine import ENGINE_API_VERSION, Engine
 from patter_core.errors import PatterError, PluginFailed, PluginNotFound
 from patter_core.hookspecs import ENTRY_POINT_GROUP, PROJECT_NAME, HookSpecs
 from patter_core.leg import Leg
+from patter_core.requirement import requirement_on, satisfies
 from patter_core.sink import SINK_API_VERSION, EventSink
 
 __all__ = ["Offer", "Plugin", "Registry"]
@@ -35,6 +38,7 @@ _KINDS: Mapping[str, tuple[type, int]] = {
     "engine": (Engine, ENGINE_API_VERSION),
     "sink": (EventSink, SINK_API_VERSION),
 }
+_CORE = "patter-core"
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 
 
@@ -58,6 +62,8 @@ class Plugin(msgspec.Struct):
     offers: tuple[Offer, ...] = ()
     problem: str = ""
     """Why it is not joined; "" if it is."""
+    disabled: bool = False
+    """It is not joined because the user switched it off."""
     cause: BaseException | None = None
 
     @property
@@ -80,11 +86,23 @@ class Registry:
         self._offers: dict[tuple[str, str], OfferedClass] = {}
 
     @classmethod
-    def discover(cls, entry_points: Iterable[importlib_metadata.EntryPoint] | None = None) -> Registry:
-        """Join every plugin of the entry-point group `patter`, or those that are given. Never raises for a plugin."""
+    def discover(
+        cls,
+        entry_points: Iterable[importlib_metadata.EntryPoint] | None = None,
+        *,
+        disabled: Iterable[str] | None = None,
+    ) -> Registry:
+        """Join every plugin of the entry-point group `patter`, or those that are given. Never raises for a plugin.
+
+        Args:
+            entry_points: instead of those that are installed.
+            disabled: names of plugins to leave out, beside those in the environment's PATTER_DISABLE (with commas
+                between); they are not even imported.
+        """
         registry = cls()
+        off = {*(disabled or ()), *(name.strip() for name in from_environment("", "PATTER_DISABLE").split(","))}
         found = importlib_metadata.entry_points(group=ENTRY_POINT_GROUP) if entry_points is None else entry_points
-        loaded = [_load(entry_point) for entry_point in sorted(found, key=_order)]
+        loaded = [_load(entry_point, off) for entry_point in sorted(found, key=_order)]
         owners = _owners(plugin for plugin, _ in loaded)
         for plugin, implementation in loaded:
             registry.plugins.append(plugin)
@@ -92,7 +110,7 @@ class Registry:
             if plugin.joined and implementation is not None:
                 registry.manager.register(implementation, name=f"{plugin.name} of {plugin.distribution}")
                 registry._offers.update({(offer.kind, offer.name): offer.cls for offer in plugin.offers})
-            else:
+            elif not plugin.disabled:
                 _log.warning("Plugin %s is not joined: %s", plugin.name, plugin.problem)
         return registry
 
@@ -163,10 +181,18 @@ def _order(entry_point: importlib_metadata.EntryPoint) -> tuple[str, str]:
     return entry_point.name, entry_point.dist.name if entry_point.dist else ""
 
 
-def _load(entry_point: importlib_metadata.EntryPoint) -> tuple[Plugin, object | None]:
+def _load(entry_point: importlib_metadata.EntryPoint, disabled: Collection[str]) -> tuple[Plugin, object | None]:
     """Import a plugin and ask what it offers, in a manager of its own: pluggy keeps what it refuses half registered."""
     dist = entry_point.dist
     plugin = Plugin(entry_point.name, dist.name if dist else "", dist.version if dist else "")
+    if entry_point.name in disabled:
+        plugin.disabled = True
+        plugin.problem = "it is switched off, by -p no:NAME or PATTER_DISABLE."
+        return plugin, None
+    wanted = requirement_on(_CORE, dist.requires or ()) if dist else ""
+    if not satisfies(__version__, wanted):
+        plugin.problem = f"it was made for {_CORE}{wanted}, and this is {__version__}. Upgrade the older of the two."
+        return plugin, None
     try:
         implementation: object = entry_point.load()
         trial = _new_manager()

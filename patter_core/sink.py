@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import msgspec
 
+from patter_core.checkup import Finding
 from patter_core.events import Record
 
 __all__ = ["SINK_API_VERSION", "EventSink", "SinkFigures", "SinkStatistics"]
@@ -76,3 +77,10 @@ class EventSink(abc.ABC):
 
     async def aclose(self) -> None:  # noqa: B027 - a sink that holds nothing has nothing to free
         """Hand on what it holds, and free it. Called once, after the last batch, with little time."""
+
+    async def check(self) -> Sequence[Finding]:
+        """Look at what this configuration needs, for `patter doctor`: keys, settings at the vendor, reachability.
+
+        Never raises for what it finds; costs nothing, and changes nothing at the vendor.
+        """
+        return ()

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from patter_core.cli.main import COMMANDS
+from patter_core.cli.setup import load, make_engine, make_sinks
 from patter_core.hookspecs import HookSpecs
+from patter_core.registry import Registry
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted((ROOT / "docs").glob("**/*.md")), *sorted(ROOT.glob("plugins/getpatter/README.md"))]
@@ -33,6 +36,41 @@ def test_every_hook_has_its_heading() -> None:
     hooks = {name for name in vars(HookSpecs) if name.startswith("patter_")}
     page = (ROOT / "docs" / "plugins.md").read_text()
     assert set(re.findall(r"^### (patter_\w+)$", page, re.MULTILINE)) == hooks
+
+
+def test_every_variable_of_ours_is_on_the_page_of_the_configuration() -> None:
+    named = {
+        name
+        for path in (ROOT / "patter_core").rglob("*.py")
+        for name in re.findall(r"\bPATTER_[A-Z]+(?:_[A-Z]+)*\b", path.read_text())
+    }
+    page = (ROOT / "docs" / "reference" / "configuration.md").read_text()
+    assert named <= set(re.findall(r"PATTER_[A-Z_]+", page))
+
+
+def test_the_file_of_the_configuration_is_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable, value in ENVIRONMENT.items():
+        monkeypatch.setenv(variable, value)
+    page = (ROOT / "docs" / "reference" / "configuration.md").read_text()
+    (block,) = re.findall(r"^```toml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    file = tmp_path / "patter.toml"
+    file.write_text(block)
+    settings = load(file)
+    assert (settings.carrier.name, settings.engine.name) == ("twilio", "elevenlabs")
+    registry = Registry.discover()
+    assert make_engine(registry, settings.engine).name == "elevenlabs"
+    assert [sink.name for sink in make_sinks(registry, settings)] == ["sqlite"]
+
+
+def test_every_command_is_on_the_page_of_the_commands() -> None:
+    page = (ROOT / "docs" / "reference" / "cli.md").read_text()
+    assert set(re.findall(r"<!-- help: (\w+) -->", page)) == set(COMMANDS)
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    navigation = (ROOT / "mkdocs.yml").read_text()
+    for page in (ROOT / "docs").rglob("*.md"):
+        assert f"- {page.relative_to(ROOT / 'docs').as_posix()}\n" in navigation
 
 
 def test_links_between_pages_lead_somewhere() -> None:

@@ -34,13 +34,13 @@ class Site:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def add(self, name: str, source: str, *, distribution: str = "") -> None:
+    def add(self, name: str, source: str, *, distribution: str = "", requires: str = "") -> None:
         distribution = distribution or f"patter-{name}"
         module = f"plugin_{distribution.replace('-', '_')}"
         (self.path / f"{module}.py").write_text(source)
         info = self.path / f"{distribution.replace('-', '_')}-1.2.dist-info"
         info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n")
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n{requires}")
         (info / "entry_points.txt").write_text(f"[patter]\n{name} = {module}\n")
 
     def discover(self) -> Registry:
@@ -105,6 +105,66 @@ BROKEN = {
     "no name": (offering("E", "class E(FakeEngine): name = 'Bad Name'"), "no usable name"),
     "another api": (offering("E", "class E(FakeEngine):\n  name = 'bad'\n  api_version = 99"), "another version"),
 }
+
+
+@pytest.mark.parametrize(
+    ("requires", "joined"),
+    [
+        ("patter-core>=99", False),
+        ("patter-core<0.0.1", False),
+        ("patter-core>=0.0.1,<99", True),
+        ("anyio>=99", True),
+    ],
+)
+def test_one_for_an_older_or_a_newer_core_is_reported_and_not_even_imported(
+    site: Site, requires: str, joined: bool
+) -> None:
+    site.add("acme", ENGINE.format(name="acme"), requires=f"Requires-Dist: {requires}\n")
+    (plugin,) = site.discover().plugins
+    assert plugin.joined == joined
+    assert ("plugin_patter_acme" in sys.modules) == joined
+    if not joined:
+        assert requires in plugin.problem
+
+
+@pytest.mark.parametrize("version", [0, 2])
+@pytest.mark.parametrize(
+    ("kind", "base"), [("carrier", "FakeCarrier"), ("engine", "FakeEngine"), ("sink", "MemorySink")]
+)
+def test_one_for_an_older_or_a_newer_contract_is_reported_and_not_joined(
+    site: Site, kind: str, base: str, version: int
+) -> None:
+    source = f"""
+from patter_core import hookimpl
+from patter_core.testing.fakes import {base}
+
+class Acme({base}):
+    name = "acme"
+    api_version = {version}
+
+@hookimpl
+def patter_{kind}s():
+    return [Acme]
+"""
+    site.add("acme", source)
+    (plugin,) = site.discover().plugins
+    assert not plugin.joined
+    assert f"Expected 1. Got {version}." in plugin.problem
+
+
+def test_one_that_is_switched_off_is_not_imported(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("alpha", "beta", "gamma"):
+        site.add(name, ENGINE.format(name=name))
+    monkeypatch.setenv("PATTER_DISABLE", "beta,gamma")
+    registry = site.discover()
+    assert [(plugin.name, plugin.joined, plugin.disabled) for plugin in registry.plugins] == [
+        ("alpha", True, False),
+        ("beta", False, True),
+        ("gamma", False, True),
+    ]
+    assert "plugin_patter_beta" not in sys.modules
+    with pytest.raises(PluginFailed, match="switched off"):
+        registry.engine("beta")
 
 
 @pytest.mark.parametrize(("source", "said"), BROKEN.values(), ids=BROKEN.keys())

@@ -7,11 +7,21 @@ import sys
 import click
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from patter_core.registry import Plugin, Registry
+from patter_core.registry import Offer, Plugin, Registry
 
 __all__ = ["plugins"]
+
+
+class OfferRow(msgspec.Struct, frozen=True):
+    """What a plugin offers, as `--json` prints it."""
+
+    kind: str
+    name: str
+    api_version: int
+    capabilities: list[str]
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -21,8 +31,11 @@ class Row(msgspec.Struct, frozen=True):
     distribution: str
     version: str
     joined: bool
-    offers: list[str]
+    disabled: bool
+    offers: list[OfferRow]
     problem: str
+    cause: str
+    """The kind of exception, if it was one."""
 
 
 @click.command()
@@ -35,7 +48,7 @@ def plugins(registry: Registry, *, as_json: bool) -> None:
         click.echo(msgspec.json.encode(rows))
     else:
         Console().print(_table(rows) if rows else "No plugin is installed. Try `pip install getpatter`.")
-    if not all(row.joined for row in rows):
+    if not all(row.joined or row.disabled for row in rows):
         sys.exit(1)
 
 
@@ -45,14 +58,35 @@ def _row(plugin: Plugin) -> Row:
         distribution=plugin.distribution,
         version=plugin.version,
         joined=plugin.joined,
-        offers=[f"{offer.kind} {offer.name}" for offer in plugin.offers],
+        disabled=plugin.disabled,
+        offers=[_offer(offer) for offer in plugin.offers],
         problem=plugin.problem,
+        cause=type(plugin.cause).__name__ if plugin.cause is not None else "",
     )
 
 
+def _offer(offer: Offer) -> OfferRow:
+    capabilities: object = getattr(offer.cls, "capabilities", ())
+    names = sorted(map(str, capabilities)) if isinstance(capabilities, frozenset) else []
+    if getattr(offer.cls, "emulator", ""):
+        names.append("emulator")
+    return OfferRow(offer.kind, offer.name, offer.cls.api_version, names)
+
+
 def _table(rows: list[Row]) -> Table:
-    table = Table("plugin", "offers", "distribution", "state", box=None, pad_edge=False)
+    """A line for each thing that is offered."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("plugin", "offers", "API", "capabilities", "distribution", "state"):
+        table.add_column(column, overflow="fold", no_wrap=column in {"plugin", "offers"})
     for row in rows:
-        state = "[green]joined[/]" if row.joined else f"[red]not joined:[/] {row.problem}"
-        table.add_row(row.name, ", ".join(row.offers) or "-", f"{row.distribution} {row.version}", state)
+        state = "[green]joined[/]" if row.joined else f"[red]not joined:[/] {escape(row.problem)}"
+        if row.disabled:
+            state = f"[yellow]off:[/] {escape(row.problem)}"
+        offered = [
+            (f"{offer.kind} {offer.name}", str(offer.api_version), ", ".join(offer.capabilities))
+            for offer in row.offers
+        ] or [("-", "", "")]
+        for place, offer in enumerate(offered):
+            name, distribution, said = ("", "", "") if place else (row.name, f"{row.distribution} {row.version}", state)
+            table.add_row(name, *offer, distribution, said)
     return table

@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 from patter_core.carrier import WebhookHandler, WebhookRequest
 from patter_core.errors import CallError, WebhookRefused, WorkerStopping
 from patter_core.server.host import CallHost
-from patter_core.server.urls import candidate_urls
+from patter_core.server.urls import candidate_urls, forwarded_base
 from patter_core.sink import SinkFigures
 
 __all__ = ["make_app"]
@@ -42,12 +42,20 @@ class Health(msgspec.Struct, frozen=True):
     sinks: list[SinkFigures]
 
 
-def make_app(host: CallHost, *, base: str = "") -> Router:
+class _Address(msgspec.Struct, frozen=True):
+    """How the public address is known."""
+
+    base: str
+    trust_forwarded: bool
+
+
+def make_app(host: CallHost, *, base: str = "", trust_forwarded: bool = False) -> Router:
     """The app over a host.
 
     Args:
         host: the calls.
         base: the public address that the user configured, or "".
+        trust_forwarded: believe the X-Forwarded-* headers; without meaning if there is a base.
     """
 
     @contextlib.asynccontextmanager
@@ -55,15 +63,16 @@ def make_app(host: CallHost, *, base: str = "") -> Router:
         async with host.running():
             yield
 
+    address = _Address(base, trust_forwarded)
     handlers = host.carrier.webhooks()
     prefix = f"/{host.carrier.name}"
     return Router(
         routes=[
             *(
-                Route(f"/webhooks{prefix}/{name}", _Webhook(host, handler, base), methods=["GET", "POST"])
+                Route(f"/webhooks{prefix}/{name}", _Webhook(host, handler, address), methods=["GET", "POST"])
                 for name, handler in handlers.items()
             ),
-            WebSocketRoute(f"/media{prefix}/{{token}}", _Media(host, base)),
+            WebSocketRoute(f"/media{prefix}/{{token}}", _Media(host, address)),
             Route("/health/live", _live),
             Route("/health/ready", _Ready(host)),
         ],
@@ -91,10 +100,10 @@ class _Ready:
 
 
 class _Webhook:
-    def __init__(self, host: CallHost, handler: WebhookHandler, base: str) -> None:
+    def __init__(self, host: CallHost, handler: WebhookHandler, address: _Address) -> None:
         self._host = host
         self._handler = handler
-        self._base = base
+        self._address = address
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._host.ensure_running()
@@ -113,7 +122,7 @@ class _Webhook:
         if body is None:
             return Response(status_code=413)
         try:
-            answer = await self._handler(_webhook_request(request.scope, self._base, body), self._host)
+            answer = await self._handler(_webhook_request(request.scope, self._address, body), self._host)
         except WebhookRefused as error:
             _log.warning("A webhook was refused: %s", error)
             return Response(status_code=403)
@@ -128,15 +137,15 @@ class _Webhook:
 class _Media:
     """A media socket, from its upgrade to its end."""
 
-    def __init__(self, host: CallHost, base: str) -> None:
+    def __init__(self, host: CallHost, address: _Address) -> None:
         self._host = host
-        self._base = base
+        self._address = address
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._host.ensure_running()
         await receive()  # websocket.connect
         try:
-            self._host.carrier.verify_upgrade(_webhook_request(scope, self._base, b""))
+            self._host.carrier.verify_upgrade(_webhook_request(scope, self._address, b""))
         except WebhookRefused as error:
             _log.warning("A media socket was refused: %s", error)
             await send({"type": "websocket.close"})  # before the accept, this is a 403
@@ -162,18 +171,19 @@ async def _read_body(request: Request) -> bytes | None:
     return bytes(body)
 
 
-def _webhook_request(scope: Scope, base: str, body: bytes) -> WebhookRequest:
+def _webhook_request(scope: Scope, address: _Address, body: bytes) -> WebhookRequest:
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
         headers[name] = f"{headers[name]},{value}" if name in headers else value
+    root: str = scope.get("root_path", "")
     return WebhookRequest(
         method=scope.get("method", "GET"),
         candidate_urls=candidate_urls(
-            base=base,
+            base=address.base or (forwarded_base(headers, root) if address.trust_forwarded else ""),
             headers=headers,
             path=(scope.get("raw_path") or scope["path"].encode()).decode("latin-1"),
-            root=scope.get("root_path", ""),
+            root=root,
             query=scope["query_string"].decode("latin-1"),
             socket=scope["type"] == "websocket",
         ),

@@ -84,14 +84,20 @@ async def serve_app(
     )
     server = _Server(config)
     fault: Exception | None = None
-    with listener:  # which the server leaves open if it is cancelled
+
+    async def serve() -> None:
+        with anyio.CancelScope(shield=True):  # whatever happens, sockets are closed in good order, within a bound
+            await server.serve([listener])
+
+    with listener:  # which the server leaves open where it could not start
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(server.serve, [listener])
-            await server.up.wait()
+            tasks.start_soon(serve)
             try:
+                await server.up.wait()
                 yield f"http://{f'[{host}]' if ':' in host else host}:{port}"
             except Exception as error:  # noqa: BLE001 - passed on as it is, once the server has been stopped in good order
                 fault = error
-            server.stop.set()
+            finally:
+                server.stop.set()
     if fault is not None:
         raise fault

@@ -2,6 +2,7 @@
 
 If the user said his public address, there is no question. Otherwise the request's own `Host` is tried under each
 scheme, because whatever ended TLS in front of us is not seen from here; what the carrier's signature proves is right.
+A proxy that changes `Host` or the path is believed, if the user says so, in what it forwards of them.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from urllib.parse import urlsplit
 
 from patter_core.errors import ConfigurationError
 
-__all__ = ["base_of", "candidate_urls", "media_url", "public_base", "webhook_root"]
+__all__ = ["base_of", "candidate_urls", "forwarded_base", "media_url", "public_base", "webhook_root"]
 
 _HOST = re.compile(r"[A-Za-z0-9._-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
+_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 _MARKERS = ("/webhooks/", "/media/")
 """What follows the public base in every URL of ours."""
 
@@ -58,6 +60,26 @@ def candidate_urls(
     if not _HOST.fullmatch(host):
         return ()
     return tuple(f"{scheme}://{host}{path}{suffix}" for scheme in (secure, plain))
+
+
+def forwarded_base(headers: Mapping[str, str], root: str) -> str:
+    """What a proxy in front says of the public address; "" if it says nothing, or nothing that can be one.
+
+    Read are X-Forwarded-Host, X-Forwarded-Proto and X-Forwarded-Prefix (a path that the proxy took away), as nginx,
+    Traefik and Envoy write them. Of several proxies the first stands first, and it is the one that the carrier asked.
+
+    Args:
+        headers: the request's, by lower-case name.
+        root: where the app is mounted.
+    """
+    host, scheme, prefix = (
+        headers.get(f"x-forwarded-{name}", "").partition(",")[0].strip() for name in ("host", "proto", "prefix")
+    )
+    host = host or headers.get("host", "")
+    prefix = prefix.rstrip("/")
+    if scheme not in {"http", "https"} or not _HOST.fullmatch(host) or not _PREFIX.fullmatch(prefix):
+        return ""
+    return f"{scheme}://{host}{prefix}{root}"
 
 
 def base_of(verified_url: str) -> str:

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
-
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING, ClassVar
 
 from patter_core.events import (
     CallAnnounced,
@@ -35,6 +31,10 @@ from patter_core.events import (
 from patter_core.metrics import CarrierBill, Latency
 from patter_core.sink import EventSink
 
+if TYPE_CHECKING:  # loaded by those who print: every command and every server imports this module
+    from rich.console import Console
+    from rich.table import Table
+
 __all__ = ["ConsoleSink", "event_words", "metrics_table", "transcript_line"]
 
 
@@ -49,10 +49,14 @@ class ConsoleSink(EventSink):
     batch_age: ClassVar[float] = 0.0
 
     def __init__(self, console: Console | None = None) -> None:
+        from rich.console import Console  # noqa: PLC0415 - see above
+
         self._console = console or Console(stderr=True)
         self._live: set[str] = set()
 
     async def write(self, records: Sequence[Record]) -> None:
+        from rich.text import Text  # noqa: PLC0415 - as above
+
         for record in records:
             self._live.add(record.call_id)
             said = event_words(record.event)
@@ -80,6 +84,8 @@ def transcript_line(event: CallEvent) -> str | None:
 
 def metrics_table(metrics: CallMetrics) -> Table:
     """The call in figures."""
+    from rich.table import Table  # noqa: PLC0415 - as above
+
     table = Table("", "", show_header=False, box=None, pad_edge=False)
     for name, value in (
         ("duration", f"{metrics.duration_ms / 1000:.2f} s"),

@@ -21,7 +21,7 @@ _BINARY: int = getattr(os, "O_BINARY", 0)
 
 
 class JsonLinesSink(EventSink):
-    """Appends each record as a line of JSON, as `docs/events.md` describes it.
+    """Appends each record as a line of JSON, as `docs/reference/events.md` describes it.
 
     A full file is renamed to `….1`, that one to `….2` and so on; the oldest goes. A batch is written whole, and never
     over a file's end: lines stay whole. After a crash the last line may be torn; a reader should pass over it.
@@ -38,7 +38,7 @@ class JsonLinesSink(EventSink):
 
     name: ClassVar[str] = "jsonl"
 
-    def __init__(self, path: str | Path, *, max_bytes: int = 50_000_000, keep: int = 5) -> None:
+    def __init__(self, path: str | Path = "events.jsonl", *, max_bytes: int = 50_000_000, keep: int = 5) -> None:
         if max_bytes < 1 or keep < 0:
             raise ConfigurationError(
                 "JsonLinesSink's limits make no sense.",

@@ -44,7 +44,7 @@ class WavSink(EventSink):
     batch_age: ClassVar[float] = 0.5
     backlog: ClassVar[int] = 100_000
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path = "recordings") -> None:
         self._folder = Path(folder)
         self._paths: dict[str, Path] = {}
         self._files: dict[str, _Recording] = {}
@@ -69,8 +69,8 @@ class WavSink(EventSink):
         await self._worker.run(self._close)
 
     def _record(self, records: list[Record]) -> None:
-        if self._begun is records[0]:  # it took too long and comes again: the thread that was left behind does it
-            return
+        if not records or self._begun is records[0]:
+            return  # it took too long and comes again: the thread that was left behind does it
         self._begun = records[0]
         touched: dict[str, _Recording] = {}
         for record in records:

@@ -1,1 +1,25 @@
-"""For tests, of Patter and of whoever builds on it: emulators, emulated callers, real speech."""
+"""For tests, of Patter and of whoever builds on it: emulators, emulated callers, real speech, conformance.
+
+`check_carrier`, `check_engine` and `check_sink` try a plugin against the whole of its contract. They are plain
+asynchronous functions and need no test framework:
+
+    async def test_it_keeps_the_contract():
+        await check_engine(AcmeEmulator)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from patter_core.testing.conformance import check_carrier, check_engine, check_sink
+
+__all__ = ["check_carrier", "check_engine", "check_sink"]
+
+
+def __getattr__(name: str) -> object:
+    """Load the checks, which need a server and numpy, for those who check."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("patter_core.testing.conformance"), name)

@@ -7,6 +7,7 @@ the port is open inside, and nothing is left of them outside.
 from __future__ import annotations
 
 import abc
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -15,6 +16,7 @@ import msgspec
 from patter_core.audio import AudioFormat
 from patter_core.carrier import Carrier
 from patter_core.engine import Engine
+from patter_core.errors import EngineError
 from patter_core.testing.caller import Caller
 
 __all__ = ["CallRecording", "CarrierEmulator", "EngineEmulator"]
@@ -41,6 +43,11 @@ class _Emulator(abc.ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.stop()
+
+    @property
+    def secrets(self) -> Sequence[str]:
+        """The credentials that its carrier or engine is configured with: what no log, error or `repr` may show."""
+        return ()
 
     @abc.abstractmethod
     async def start(self) -> None:
@@ -72,3 +79,11 @@ class EngineEmulator(_Emulator):
     @abc.abstractmethod
     def engine(self) -> Engine:
         """An engine that is configured for this emulator and for nobody else."""
+
+    async def inject(self, message: str | bytes) -> None:
+        """Send this in every conversation that is open, as the service never would: for `check_engine`.
+
+        Raises:
+            EngineError: this emulator cannot misbehave.
+        """
+        raise EngineError(f"{type(self).__name__} cannot misbehave.", remedy="Let it define `inject`.")

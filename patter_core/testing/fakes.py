@@ -239,6 +239,7 @@ class FakeSession(EngineSession):
         self._input_format = input_format
         self._output_format = output_format
         self._said: asyncio.Queue[AudioChunk | EngineEvent | Exception | None] = asyncio.Queue()
+        self._changed = anyio.Event()
 
     @property
     def conversation_id(self) -> str:
@@ -258,9 +259,11 @@ class FakeSession(EngineSession):
 
     def send_audio(self, chunk: AudioChunk) -> None:
         self.heard.append(chunk)
+        self._note_change()
 
     def send_dtmf(self, digit: str) -> None:
         self.digits.append(digit)
+        self._note_change()
 
     def add_context(self, text: str) -> None:
         self.context.append(text)
@@ -274,6 +277,15 @@ class FakeSession(EngineSession):
     def say(self, event: AudioChunk | EngineEvent) -> None:
         """The agent speaks, or something happens."""
         self._said.put_nowait(event)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until what was heard, or pressed, makes it true."""
+        while not condition():
+            await self._changed.wait()
+
+    def _note_change(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()
 
     def end(self) -> None:
         """The agent ends the conversation."""
@@ -311,12 +323,14 @@ class FakeEngine(Engine):
         session = FakeSession(setup, *self._formats)
         self.sessions.append(session)
         self._opened.set()
+        self._opened = anyio.Event()
         return session
 
-    async def session(self) -> FakeSession:
-        """The first session, once there is one."""
-        await self._opened.wait()
-        return self.sessions[0]
+    async def session(self, number: int = 0) -> FakeSession:
+        """The session of that number, from 0 on, once there is one."""
+        while len(self.sessions) <= number:
+            await self._opened.wait()
+        return self.sessions[number]
 
 
 def _text(message: FakeMessage) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import importlib_metadata
-import msgspec
-import pytest
-from click.testing import CliRunner
+import importlib
+import resource
+import subprocess
+import sys
 
-from patter_core.cli.main import main
-from patter_core.cli.plugins import Row, plugins
-from patter_core.registry import Registry
+import click
+import pytest
+
+from patter_core.cli.main import COMMANDS, main
+from patter_core.errors import PluginNotFound
 
 
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -24,7 +26,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *ar
 def test_help_names_the_commands(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(monkeypatch, capsys, "--help")
     assert code == 0
-    assert {"demo", "plugins"} <= set(out.split())
+    assert set(COMMANDS) <= set(out.split())
 
 
 def test_the_version_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -39,21 +41,63 @@ def test_an_error_of_ours_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: p
     )
 
 
-def test_the_list_is_json_if_asked() -> None:
-    result = CliRunner().invoke(plugins, ["--json"], obj=Registry.discover())
-    rows = msgspec.json.decode(result.stdout, type=list[Row])
-    assert {"elevenlabs", "twilio"} <= {row.name for row in rows}
-    assert all(row.joined for row in rows)
-    assert result.exit_code == 0
+def test_a_traceback_is_shown_if_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATTER_TRACEBACK", "1")
+    monkeypatch.setattr("sys.argv", ["patter", "demo", "--carrier", "nobody"])
+    with pytest.raises(PluginNotFound):
+        main()
 
 
-def test_nothing_installed_is_told_with_what_to_do() -> None:
-    result = CliRunner().invoke(plugins, [], obj=Registry.discover([]))
-    assert "pip install getpatter" in result.stdout
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_says_of_each_command_what_the_command_says_itself(name: str) -> None:
+    command = getattr(importlib.import_module(f"patter_core.cli.{name}"), name)
+    assert isinstance(command, click.Command)
+    assert (command.help or "").split("\n")[0] == COMMANDS[name]
 
 
-def test_a_broken_plugin_makes_the_exit_code_1() -> None:
-    point = importlib_metadata.EntryPoint("bad", "nothing_of_that_name", "patter")
-    result = CliRunner().invoke(plugins, [], obj=Registry.discover([point]))
-    assert result.exit_code == 1
-    assert "nothing_of_that_name" in result.stdout
+def test_a_plugin_can_be_left_out(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(monkeypatch, capsys, "-p", "no:twilio", "demo", "--carrier", "twilio")
+    assert (code, out) == (1, "")
+    assert "switched off, by -p no:NAME or PATTER_DISABLE" in err
+
+
+def test_a_p_that_says_something_else_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = run(monkeypatch, capsys, "-p", "twilio", "plugins")
+    assert (code, err) == (1, "patter: -p is not understood. Expected -p no:NAME. Got -p twilio.\n")
+
+
+def test_an_option_that_nobody_knows_is_a_mistake_in_usage(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = run(monkeypatch, capsys, "serve", "--colour")
+    assert code == 2
+    assert "--colour" in err
+
+
+def test_there_are_colours_on_a_terminal_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "\x1b[" not in run(monkeypatch, capsys, "plugins")[1]
+
+
+def test_help_is_quick() -> None:
+    command = [sys.executable, "-c", "from patter_core.cli import main; main()", "--help"]
+    times = []
+    for _ in range(5):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(command, check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(times) <= 0.35  # of computing, with all plugins; whatever else the machine does
+
+
+def test_help_loads_no_numpy_no_server_and_no_http_client() -> None:
+    code = (
+        "import sys, contextlib\nfrom patter_core.cli import main\nsys.argv = ['patter', '--help']\n"
+        "with contextlib.suppress(SystemExit): main()\n"
+        "print(*sorted({name.split('.')[0] for name in sys.modules}), file=sys.stderr)"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stderr.split()
+    assert not {"httpx", "numpy", "starlette", "uvicorn", "rich"} & set(loaded)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from patter_core.errors import ConfigurationError
-from patter_core.server.urls import base_of, candidate_urls, media_url, public_base, webhook_root
+from patter_core.server.urls import base_of, candidate_urls, forwarded_base, media_url, public_base, webhook_root
 
 
 def candidates(*, base: str = "", host: str = "example.org", root: str = "", socket: bool = False) -> tuple[str, ...]:
@@ -65,3 +65,32 @@ def test_a_public_address_may_leave_out_the_scheme() -> None:
 def test_a_public_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="webhook_url"):
         public_base(url)
+
+
+def test_what_a_proxy_forwards_is_the_public_address() -> None:
+    headers = {"host": "10.0.0.7:8000", "x-forwarded-host": "p.example", "x-forwarded-proto": "https"}
+    assert forwarded_base(headers, "") == "https://p.example"
+    assert forwarded_base({**headers, "x-forwarded-prefix": "/voice/"}, "/mnt") == "https://p.example/voice/mnt"
+
+
+def test_of_several_proxies_the_first_is_the_one_that_was_asked() -> None:
+    headers = {"host": "inner", "x-forwarded-host": "outer.example, inner.example", "x-forwarded-proto": "https,http"}
+    assert forwarded_base(headers, "") == "https://outer.example"
+
+
+def test_a_proxy_that_keeps_the_host_need_not_forward_it() -> None:
+    assert forwarded_base({"host": "p.example", "x-forwarded-proto": "https"}, "") == "https://p.example"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": "p.example"},
+        {"host": "p.example", "x-forwarded-proto": "ftp"},
+        {"host": "", "x-forwarded-proto": "https"},
+        {"host": "p.example", "x-forwarded-proto": "https", "x-forwarded-host": "evil.example/path?"},
+        {"host": "p.example", "x-forwarded-proto": "https", "x-forwarded-prefix": "//evil.example"},
+    ],
+)
+def test_what_can_be_no_address_is_not_believed(headers: dict[str, str]) -> None:
+    assert forwarded_base(headers, "") == ""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+from patter_core.checkup import Finding
 from patter_core.engine import ConversationSetup, Engine, EngineSession
 from patter_elevenlabs import wire
+from patter_elevenlabs.checkup import examine
 from patter_elevenlabs.config import Service, check_variables
 from patter_elevenlabs.formats import conversion_hint
 from patter_elevenlabs.opening import open_session
@@ -95,6 +97,15 @@ class ElevenLabsConvAI(Engine):
         if hint := conversion_hint((session.input_format, session.output_format), (wanted, wanted)):
             self._say_once(logging.WARNING, hint)
         return session
+
+    async def check(self) -> Sequence[Finding]:
+        sent = {
+            "agent.first_message": self.first_message,
+            "agent.language": self.language,
+            "tts.voice_id": self.voice,
+            "agent.prompt.prompt": self.override_prompt,
+        }
+        return await examine(self._service, [path for path, value in sent.items() if value])
 
     def _initiation(self, setup: ConversationSetup) -> wire.Initiation:
         first_message = setup.first_message or self.first_message

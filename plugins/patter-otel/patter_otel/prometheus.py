@@ -45,7 +45,7 @@ class PrometheusSink(EventSink):
         self._answering = anyio.CapacityLimiter(_AT_ONCE)
 
     async def write(self, records: Sequence[Record]) -> None:
-        if records[0] is not self._begun:
+        if records and records[0] is not self._begun:
             self._begun = records[0]
             self._instruments.feed(records)
 

@@ -88,7 +88,7 @@ class OpenTelemetrySink(EventSink):
         return f"<OpenTelemetrySink to {self._host}>"
 
     async def write(self, records: Sequence[Record]) -> None:
-        if records[0] is not self._begun:  # else it comes again, and all that is missing is its sending
+        if records and records[0] is not self._begun:  # else it comes again, and all that is missing is its sending
             self._begun = records[0]
             self._pending = self._take(records)
         if self._pending:

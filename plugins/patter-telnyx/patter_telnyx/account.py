@@ -93,6 +93,12 @@ class Account:
             path = f"/phone_numbers/{urllib.parse.quote(found[0].id, safe='')}"
             await self.api.change(path, _NumberChange(connection_id), wish="point the number")
 
+    async def webhook_url(self, connection_id: str) -> str:
+        """Where an application's events go."""
+        path = f"/call_control_applications/{urllib.parse.quote(connection_id, safe='')}"
+        answer = await self.api.fetch(path, {}, _ApplicationAnswer, wish="look at the application")
+        return answer.data.webhook_event_url
+
     async def set_webhook_url(self, connection_id: str, url: str) -> None:
         """Have an application's events come to `url`; nothing is done if they do."""
         path = f"/call_control_applications/{urllib.parse.quote(connection_id, safe='')}"

@@ -8,7 +8,7 @@ import functools
 import hmac
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import ClassVar, Literal, get_args
 
@@ -21,6 +21,7 @@ from patter_core.carrier import (
     WebhookRequest,
     WebhookResponse,
 )
+from patter_core.checkup import Finding
 from patter_core.config import from_environment, required
 from patter_core.control import Callbacks, Capability, DialRequest, Handover, LegFacts
 from patter_core.cost import CarrierRates
@@ -28,6 +29,7 @@ from patter_core.errors import ConfigurationError
 from patter_core.leg import Leg
 from patter_telnyx import signing
 from patter_telnyx.account import Account
+from patter_telnyx.checkup import examine
 from patter_telnyx.control import Control
 from patter_telnyx.events import read_event
 from patter_telnyx.formats import ByteOrder, Codec
@@ -199,6 +201,9 @@ class Telnyx(Carrier):
     async def set_voice_url(self, number: str, url: str) -> None:
         await self._account.point_number(number, self.connection_id)
         await self._account.set_webhook_url(self.connection_id, url)
+
+    async def check(self) -> Sequence[Finding]:
+        return await examine(self._account, self.connection_id)
 
     # --- what the parts are made with ------------------------------------------------------------------------------
 

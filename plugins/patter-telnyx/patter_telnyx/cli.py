@@ -6,8 +6,6 @@ import os
 
 import anyio
 import click
-from rich.console import Console
-from rich.table import Table
 
 from patter_core.config import required
 from patter_core.errors import ConfigurationError
@@ -30,6 +28,9 @@ def numbers() -> None:
     if not found:
         click.echo("This account has no numbers. You buy them in Telnyx's portal.")
         return
+    from rich.console import Console  # noqa: PLC0415 - `patter --help` loads this module
+    from rich.table import Table  # noqa: PLC0415
+
     table = Table("number", "status", "connection", "its name")
     for number in found:
         table.add_row(number.phone_number, number.status, number.connection_id or "none", number.connection_name or "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import ClassVar
 from xml.etree.ElementTree import Element
@@ -19,12 +19,14 @@ from patter_core.carrier import (
     WebhookRequest,
     WebhookResponse,
 )
+from patter_core.checkup import Finding
 from patter_core.control import Callbacks, Capability, DialRequest, Farewell, Handover, LegFacts, ticket_in
 from patter_core.cost import CarrierRates, Cost
 from patter_core.errors import CarrierRequestFailed, WebhookRefused
 from patter_core.leg import Direction, Leg, Progress
 from patter_twilio import notices, signing, twiml
 from patter_twilio.answers import Answers
+from patter_twilio.checkup import examine
 from patter_twilio.config import read_account
 from patter_twilio.rates import RATES
 from patter_twilio.rest import LONGEST_TWIML, ApiCall, TwilioApi
@@ -250,6 +252,9 @@ class Twilio(Carrier):
     async def look_up(self, leg: Leg) -> LegFacts:
         call = await self.api.fetch_call(leg.call_id)
         return LegFacts(progress=notices.PROGRESS.get(call.status, Progress.DIALLING), cost=_cost(call))
+
+    async def check(self) -> Sequence[Finding]:
+        return await examine(self.api)
 
     async def set_voice_url(self, number: str, url: str) -> None:
         for found in await self.api.numbers(number):

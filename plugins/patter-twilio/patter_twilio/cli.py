@@ -6,8 +6,6 @@ import urllib.parse
 
 import anyio
 import click
-from rich.console import Console
-from rich.table import Table
 
 from patter_core.errors import ConfigurationError
 from patter_twilio.carrier import Twilio
@@ -30,6 +28,9 @@ def numbers() -> None:
     if not found:
         click.echo("This account has no numbers. You buy them in Twilio's console.")
         return
+    from rich.console import Console  # noqa: PLC0415 - `patter --help` loads this module
+    from rich.table import Table  # noqa: PLC0415
+
     table = Table("number", "name", "a call comes in")
     for number in found:
         table.add_row(number.phone_number, number.friendly_name, number.voice_url or "nowhere")

@@ -63,6 +63,15 @@ class ElevenLabsEmulator(EngineEmulator):
         if faults:
             raise ExceptionGroup("Scripts of the emulated agent failed.", faults)
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        return (self.api_key,)
+
+    async def inject(self, message: str | bytes) -> None:
+        for conversation in self.conversations:
+            if conversation.close_code is None:
+                await conversation.send(message)
+
     def engine(self) -> ElevenLabsConvAI:
         return ElevenLabsConvAI(api_key=self.api_key, agent_id=self.agent_id, base_url=self.base_url)
 
@@ -105,7 +114,7 @@ class ElevenLabsEmulator(EngineEmulator):
         self._begun = anyio.Event()
         try:
             await host(talk, socket, behaviour)
-        except* ConversationOver:
+        except* (ConversationOver, WebSocketDisconnect):  # the client may go away while we speak
             pass
         except* Exception as faults:  # noqa: BLE001 - told when the context ends
             self._faults.extend(faults.exceptions)

@@ -89,6 +89,10 @@ class TelnyxEmulator(CarrierEmulator):
         await self._open.aclose()
 
     @property
+    def secrets(self) -> tuple[str, ...]:
+        return (self.api_key,)
+
+    @property
     def public_key(self) -> str:
         """As the portal shows it."""
         return base64.b64encode(bytes(self._key.verify_key)).decode()

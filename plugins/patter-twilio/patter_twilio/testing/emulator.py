@@ -69,6 +69,10 @@ class TwilioEmulator(CarrierEmulator):
             call.end()
         await self._open.aclose()
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        return (self.auth_token,)
+
     def carrier(self) -> Twilio:
         return Twilio(self.account_sid, self.auth_token, base_url=self.base_url)
 

@@ -1,0 +1,96 @@
+"""`patter call`: have the agent call somebody, and follow the call."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+import anyio
+import click
+from rich.console import Console
+
+from patter_core.call.handle import OutboundCall
+from patter_core.cli.options import configuration_options, log_to_stderr
+from patter_core.cli.setup import address, load, make_agent, make_engine, make_phone
+from patter_core.events import CallEnded
+from patter_core.registry import Registry
+from patter_core.server.serving import bind, serve_app
+from patter_core.sinks.console import ConsoleSink, metrics_table
+
+__all__ = ["call"]
+
+
+@click.command()
+@click.argument("to", metavar="TO")
+@configuration_options
+@click.option("--from", "from_number", default="", metavar="NUMBER", help="Who calls; else the file's phone_number.")
+@click.option("--first-message", default="", metavar="TEXT", help="What the agent says first, in this call.")
+@click.option("--voicemail", default="", metavar="TEXT", help="Said to a machine after its beep, in place of a talk.")
+@click.option("--ring", default=30.0, show_default=True, metavar="SECONDS", help="How long to let it ring.")
+@click.option("--host", default="", help="Where to listen; else the file, PATTER_HOST, or 127.0.0.1.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Else the file, PATTER_PORT, or 8000.")
+@click.option("-v", "--verbose", count=True, help="Log what happens; twice for more.")
+@click.pass_obj
+def call(
+    registry: Registry,
+    *,
+    to: str,
+    config: Path | None,
+    carrier: str,
+    engine: str,
+    sinks: tuple[str, ...],
+    from_number: str,
+    first_message: str,
+    voicemail: str,
+    ring: float,
+    host: str,
+    port: int | None,
+    verbose: int,
+) -> None:
+    """Have the agent call TO, a number in E.164 or a SIP address, and follow the call. Ctrl-C hangs up.
+
+    The carrier asks the public address (PATTER_WEBHOOK_URL) what to do once somebody answers. It must lead to this
+    command while the call lasts: to the port that `patter serve` has otherwise.
+
+    Exit code 1 if nobody answered, or the call failed.
+    """
+    log_to_stderr(verbose)
+    settings = load(config, carrier=carrier, engine=engine, sinks=sinks)
+    console = Console()
+    phone = make_phone(registry, settings, more_sinks=[ConsoleSink(console)])
+    agent = make_agent(phone, make_engine(registry, settings.engine), settings.agent)
+
+    async def main() -> tuple[bool, CallEnded]:
+        async with serve_app(phone.asgi(agent), bind(*address(settings, host, port))):
+            placed = await phone.call(
+                to,
+                agent=agent,
+                first_message=first_message,
+                voicemail_message=voicemail,
+                ring_timeout=ring,
+                from_number=from_number,
+            )
+            return await _follow(placed)
+
+    answered, ended = anyio.run(main)
+    console.print()
+    console.print(metrics_table(ended.metrics))
+    if not answered or ended.reason in {"engine_failed", "crashed"}:
+        sys.exit(1)
+
+
+async def _follow(placed: OutboundCall) -> tuple[bool, CallEnded]:
+    """Wait for the end, which a signal brings about."""
+
+    async def hang_up_on_a_signal() -> None:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async for _ in signals:
+                await placed.hang_up()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(hang_up_on_a_signal)
+        ended = await placed.wait()
+        answered = await placed.wait_answered()
+        tasks.cancel_scope.cancel()
+    return answered, ended

@@ -1,0 +1,105 @@
+"""`patter new`: a complete distribution to start a plugin from."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Iterator
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+import click
+import msgspec
+
+from patter_core import __version__
+from patter_core.errors import ConfigurationError
+
+__all__ = ["KINDS", "new", "write_distribution"]
+
+KINDS = ("carrier", "engine", "sink")
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_SUFFIX = ".template"
+
+
+class _Names(msgspec.Struct, frozen=True):
+    """What the templates' `acme` becomes."""
+
+    name: str
+
+    @property
+    def words(self) -> dict[str, str]:
+        """By the template's word, longest first."""
+        module = self.name.replace("-", "_")
+        title = "".join(part.capitalize() for part in self.name.split("-"))
+        major, minor = __version__.split(".")[:2]
+        return {
+            "CORE_REQUIREMENT": f"patter-core>={major}.{minor},<{int(major) + 1}",
+            "patter_acme": f"patter_{module}",
+            "ACME": module.upper(),
+            "Acme": title,
+            "acme": self.name,
+        }
+
+    def put_into(self, text: str) -> str:
+        """The text with this name in it."""
+        words = self.words
+        return re.sub("|".join(words), lambda match: words[match[0]], text)  # at once: a name may hold a word
+
+
+def write_distribution(kind: str, name: str, parent: Path) -> Path:
+    """Write `parent/patter-<name>`: a plugin that builds, installs, passes its tests and works. Gives its folder.
+
+    Args:
+        kind: one of `KINDS`.
+        name: of the carrier, engine or sink.
+        parent: where the folder is made.
+
+    Raises:
+        ConfigurationError: the name cannot be one, or the folder is there already.
+    """
+    if not _NAME.fullmatch(name) or keyword.iskeyword(name):
+        raise ConfigurationError(
+            "That cannot be a plugin's name.",
+            expected="lower-case letters and digits, with single hyphens between, beginning with a letter",
+            got=repr(name),
+        )
+    folder = parent / f"patter-{name}"
+    if folder.exists():
+        raise ConfigurationError(f"{folder} is there already.", remedy="Choose another name, or another --into.")
+    names = _Names(name)
+    for path, template in _files(resources.files("patter_core.cli").joinpath("templates", kind)):
+        target = folder / names.put_into(path.removesuffix(_SUFFIX))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(names.put_into(template.read_text(encoding="utf-8")), encoding="utf-8")
+    return folder
+
+
+def _files(root: Traversable, path: str = "") -> Iterator[tuple[str, Traversable]]:
+    for entry in sorted(root.iterdir(), key=lambda entry: entry.name):
+        below = f"{path}/{entry.name}" if path else entry.name
+        if entry.is_dir():
+            yield from _files(entry, below)
+        elif entry.name.endswith(_SUFFIX):
+            yield below, entry
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(KINDS))
+@click.argument("name")
+@click.option(
+    "--into",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(),
+    help="The folder to write it into; by default the current one.",
+)
+def new(kind: str, name: str, into: Path) -> None:
+    """Write a new plugin: a distribution that installs, passes its tests, and works."""
+    folder = write_distribution(kind, name, into)
+    option = {"carrier": "--carrier", "engine": "--engine", "sink": "--sink"}[kind]
+    click.echo(f"{folder} is a complete {kind} plugin. Try it:\n")
+    click.echo(f"  pip install -e {folder} pytest\n  patter plugins\n  pytest {folder}")
+    if kind != "sink":
+        click.echo(f"  patter demo {option} {name}")
+    click.echo("\nThen make it your vendor's: its README says where.")

@@ -1,0 +1,51 @@
+"""`patter serve`: answer calls, with a carrier and an engine by name."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from patter_core.cli.options import configuration_options, log_to_stderr
+from patter_core.cli.setup import address, load
+from patter_core.cli.workers import run_worker, run_workers
+from patter_core.registry import Registry
+from patter_core.server.serving import bind
+
+__all__ = ["serve"]
+
+
+@click.command()
+@configuration_options
+@click.option("--host", default="", help="Where to listen; else the file, PATTER_HOST, or 127.0.0.1.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Else the file, PATTER_PORT, or 8000.")
+@click.option(
+    "--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes that share the calls."
+)
+@click.option("-v", "--verbose", count=True, help="Log what happens; twice for more.")
+@click.pass_obj
+def serve(
+    registry: Registry,
+    *,
+    config: Path | None,
+    carrier: str,
+    engine: str,
+    sinks: tuple[str, ...],
+    host: str,
+    port: int | None,
+    workers: int,
+    verbose: int,
+) -> None:
+    """Answer calls until SIGINT or SIGTERM.
+
+    Carrier, engine and sinks are named by options, by the environment, or by a TOML file; their credentials come from
+    their own environment variables, or from the file.
+    """
+    log_to_stderr(verbose)
+    settings = load(config, carrier=carrier, engine=engine, sinks=sinks)
+    listener = bind(*address(settings, host, port))
+    if workers == 1:
+        run_worker(registry, settings, listener=listener)
+    elif not run_workers(registry, settings, count=workers, listener=listener, verbose=verbose):
+        sys.exit(1)

@@ -1,0 +1,101 @@
+"""`patter simulate`: an emulated carrier calls the user's own engine, so that he hears his agent without a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import anyio
+import click
+from rich.console import Console
+
+from patter_core.audio import AudioFormat
+from patter_core.audio.transcode import transcode
+from patter_core.cli.options import configuration_options, log_to_stderr
+from patter_core.cli.rehearsal import carrier_emulator, place_call, report
+from patter_core.cli.setup import load, make_engine, make_sinks
+from patter_core.errors import ConfigurationError
+from patter_core.registry import Registry
+from patter_core.sinks.console import ConsoleSink
+from patter_core.sinks.memory import MemorySink
+from patter_core.testing.caller import Caller, HangUp, Say, Step, WaitForSilence
+from patter_core.testing.emulator import CallRecording
+from patter_core.testing.speech import CALLER_LINES
+from patter_core.testing.wav import read_wav
+
+__all__ = ["simulate"]
+
+_LINES = {line.name: line for line in CALLER_LINES}
+
+
+@click.command()
+@click.argument("says", nargs=-1)
+@configuration_options
+@click.option("--silence", default=1.5, show_default=True, help="Seconds after which the agent has finished.")
+@click.option("--longest", default=120.0, show_default=True, help="Seconds, after which the call is given up.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("patter-simulation"),
+    show_default=True,
+    help="Where to leave the recording and the transcript.",
+)
+@click.option("-v", "--verbose", count=True, help="Log what happens; twice for more.")
+@click.pass_obj
+def simulate(
+    registry: Registry,
+    *,
+    says: tuple[str, ...],
+    config: Path | None,
+    carrier: str,
+    engine: str,
+    sinks: tuple[str, ...],
+    silence: float,
+    longest: float,
+    out: Path,
+    verbose: int,
+) -> None:
+    """Hear your own engine without a phone: an emulated carrier calls it.
+
+    SAYS is what the caller says, in order, each after the agent has fallen silent: WAV files (one channel, 16 bits), or
+    the names of lines that come with Patter: booking, correction, time, goodbye. By default booking, then goodbye.
+
+    The engine is the real one, with your credentials. Microphones are not supported: they would need a system
+    library that no Python package brings along. `arecord -f S16_LE -r 16000 -d 5 hello.wav` makes a file of one.
+    """
+    log_to_stderr(verbose)
+    console = Console()
+    settings = load(config, engine=engine, sinks=sinks)
+    kept = MemorySink()
+    emulator = carrier_emulator(registry, carrier)
+    caller = _caller(says or ("booking", "goodbye"), emulator.format, silence)
+    real = make_engine(registry, settings.engine)
+    everything = [ConsoleSink(console), kept, *make_sinks(registry, settings)]
+
+    async def call() -> CallRecording:
+        recording = CallRecording(format=emulator.format)
+        async with emulator:
+            with anyio.move_on_after(longest):
+                recording = await place_call(registry, emulator, real, caller, sinks=everything, agent=settings.agent)
+        return recording
+
+    recording = anyio.run(call)
+    report(console, kept.records, recording, out)
+
+
+def _caller(says: Sequence[str], format: AudioFormat, silence: float) -> Caller:
+    steps: list[Step] = [WaitForSilence(silence)]
+    for words in says:
+        steps += [Say(_audio(words, format)), WaitForSilence(silence)]
+    return Caller([*steps, HangUp()], format)
+
+
+def _audio(words: str, format: AudioFormat) -> bytes:
+    if words in _LINES:
+        return _LINES[words].audio(format)
+    try:
+        return transcode(*read_wav(words), format)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{words} cannot be read.", expected=f"a WAV file, or one of {', '.join(_LINES)}", got=error.strerror or ""
+        ) from None

@@ -1,0 +1,265 @@
+"""`check_sink`: what a sink does with records, with cancellation, and with the event loop's time."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from decimal import Decimal
+
+import anyio
+
+from patter_core.audio import ULAW_8000
+from patter_core.control import RecordingStatus
+from patter_core.cost import Cost
+from patter_core.events import (
+    AudioCaptured,
+    CallAnnounced,
+    CallAnswered,
+    CallEnded,
+    CallEvent,
+    CallMetrics,
+    CallPriced,
+    CallProgressed,
+    ConversationStarted,
+    DtmfReceived,
+    EngineTrouble,
+    Interruption,
+    MachineDetected,
+    MediaPaused,
+    MediaStarted,
+    MediaTrouble,
+    MetricsReported,
+    Record,
+    RecordingChanged,
+    RecordingStarted,
+    ResponseDone,
+    ResponseHeard,
+    ResponseStart,
+    ToolCall,
+    ToolResult,
+    TranscriptCorrection,
+    TranscriptInput,
+    TranscriptOutput,
+    TransferDone,
+    TransferStarted,
+)
+from patter_core.leg import AnsweredBy, Leg, Progress
+from patter_core.sink import SINK_API_VERSION, EventSink
+from patter_core.testing.conformance.trial import SENTINEL, Trial, at_once
+
+__all__ = ["check_sink", "sample_records"]
+
+_WRITE_WITHIN = 10.0
+_LONGEST_BLOCK = 0.25
+"""Seconds for which a sink may hold the event loop: fifty times less is what a call notices, but machines are busy."""
+
+Received = Callable[[], Awaitable[Sequence[tuple[str, int]]]]
+
+
+async def check_sink(
+    make_sink: Callable[[], EventSink],
+    *,
+    received: Received | None = None,
+    secrets: Iterable[str] = (),
+    patience: float = 1.0,
+) -> None:
+    """Try a sink against the whole of its contract.
+
+    Args:
+        make_sink: makes one, pointed at a destination that takes everything.
+        received: gives (call id, sequence) of every record that has reached the destination, in order. With it, the
+            check also sees that nothing is lost, torn or reordered.
+        secrets: the credentials that the sink is configured with, which may be seen nowhere.
+        patience: what all bounds in time are multiplied by: more for a slow machine.
+
+    Raises:
+        ConformanceError: the contract is not kept; the error says what was tried, expected and got.
+    """
+    trial = Trial("sink", patience)
+    trial.keep_secret(secrets)
+    leg = _LEG
+    trial.keep_secret([leg.from_number, leg.to_number])
+    with trial.watching_logs():
+        async with trial.leaving_nothing("A closed sink"):
+            sink = make_sink()
+            trial.check_class(type(sink), SINK_API_VERSION)
+            trial.now("redaction of repr")
+            trial.shows_nothing("repr(sink)", f"{sink!r} {sink!s}")
+            async with _running(trial, sink):
+                await _check_events(trial, sink)
+                await _check_cancelling(trial, sink)
+                await _check_order(trial, sink, received)
+            await _close(trial, sink)
+        async with trial.leaving_nothing("A sink that never wrote"):
+            trial.now("closing a sink that never wrote")
+            await _close(trial, make_sink())
+
+
+@contextlib.asynccontextmanager
+async def _running(trial: Trial, sink: EventSink) -> AsyncIterator[None]:
+    """What the sink does beside, as long as it is there."""
+
+    async def run() -> None:
+        with trial.raises_only(problem="run() raises, though its destination takes everything."):
+            await sink.run(list)
+
+    failures: list[Exception] = []
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run)
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - raised again below, without a group around it
+            failures.append(error)
+        tasks.cancel_scope.cancel()
+    if failures:
+        raise failures[0]
+
+
+_LEG = Leg(carrier="conformance", call_id="leg-1", from_number="+15005550006", to_number="+15005550001")
+
+_EVENTS: tuple[CallEvent, ...] = (
+    CallAnnounced(leg=_LEG, agent="agent"),
+    MediaStarted(format=ULAW_8000),
+    ConversationStarted(
+        engine="conformance", conversation_id="", input_format=ULAW_8000, output_format=ULAW_8000, connect_ms=1.5
+    ),
+    ResponseStart(text="Hello “there”\n\x00 ü 🙂"),
+    TranscriptOutput(text=SENTINEL, turn="1"),
+    Interruption(),
+    TranscriptCorrection(text="", original=SENTINEL),
+    ResponseHeard(heard_ms=0.0, sent_ms=1e9, interrupted=True),
+    TranscriptInput(text=SENTINEL),
+    ResponseDone(),
+    DtmfReceived(digit="#"),
+    EngineTrouble(message="x" * 20_000),
+    MediaTrouble(problem="malformed message"),
+    CallProgressed(progress=Progress.RINGING),
+    CallAnswered(answer_ms=0.1),
+    MachineDetected(answered_by=AnsweredBy.MACHINE),
+    MediaPaused(held=True),
+    ToolCall(id="tool-1", name="weather", arguments=f'{{"city": "{SENTINEL}"}}'),
+    ToolResult(id="tool-1", name="weather", result=SENTINEL, failed=True, duration_ms=3.0),
+    RecordingStarted(by="conformance", location="recordings/1.wav"),
+    RecordingChanged(recording=RecordingStatus(recording_id="recording-1", status="completed", duration=2.0)),
+    MetricsReported(metrics=CallMetrics()),
+    TransferStarted(to="**********07"),
+    TransferDone(to="**********07", ok=False, detail="busy"),
+    CallEnded(reason="caller_hung_up", by="caller", duration_ms=1.0, metrics=CallMetrics(reply_ms=(1.0, 2.0))),
+    CallPriced(cost=Cost(Decimal("0.0085"), estimated=False)),
+)
+_AUDIO = AudioCaptured(side="agent", format=ULAW_8000, base64="f39/fw==")
+
+
+def sample_records(call_id: str, first: int = 1) -> list[Record]:
+    """A record of every kind of event but audio, as one call would have them."""
+    return [
+        Record(
+            call_id=call_id,
+            sequence=first + place,
+            time=1_700_000_000.0 + first + place,
+            elapsed_ms=(first + place) * 20.0,
+            event=event,
+        )
+        for place, event in enumerate(_EVENTS)
+    ]
+
+
+async def _check_events(trial: Trial, sink: EventSink) -> None:
+    trial.now("every kind of event")
+    for record in sample_records("every-kind"):
+        trial.now(f"the event {record.event.kind}")
+        await _write(trial, sink, [record])
+    if sink.takes_audio:
+        trial.now("audio")
+        audio = [
+            Record(call_id="heard", sequence=0, time=1_700_000_000.0, elapsed_ms=at * 20.0, event=_AUDIO)
+            for at in range(5)
+        ]
+        await _write(trial, sink, [*audio, *sample_records("heard")])
+    trial.now("an empty batch")
+    await _write(trial, sink, [])
+
+
+async def _check_cancelling(trial: Trial, sink: EventSink) -> None:
+    trial.now("cancelling write()")
+    batch = sample_records("cancelled")
+    for delay in (0.0, 0.001, 0.005):
+        with (
+            trial.within(2, "write() does not let itself be cancelled.", mistake="`except BaseException`, or a shield"),
+            trial.raises_only(problem="A cancelled write() raises something else.", mistake="`except BaseException`"),
+            anyio.move_on_after(delay),
+        ):
+            await sink.write(batch)
+    trial.now("a batch that comes again")
+    await _write(trial, sink, batch)
+
+
+async def _check_order(trial: Trial, sink: EventSink, received: Received | None) -> None:
+    """Three large batches of two calls."""
+    batches = [
+        [
+            record
+            for first in range(1, 1 + 15 * len(_EVENTS), len(_EVENTS))
+            for call in ("one", "two")
+            for record in sample_records(call, at + first)
+        ]
+        for at in (0, 1_000, 2_000)
+    ]
+    trial.now("large batches")
+    stalls: list[float] = []
+    with anyio.CancelScope() as watching:
+
+        async def write() -> None:
+            for batch in batches:
+                await _write(trial, sink, batch)
+            watching.cancel()
+
+        await at_once(write, lambda: _watch_the_loop(stalls))
+    trial.require(
+        max(stalls, default=0.0) <= _LONGEST_BLOCK,
+        "write() stops the event loop, and with it every call.",
+        expected=f"at most {_LONGEST_BLOCK:g} s",
+        got=f"{max(stalls, default=0.0):.2f} s",
+        mistake="blocking input or output in an async function",
+        remedy="Await an asynchronous client, or use anyio.to_thread.run_sync.",
+    )
+    if received is None:
+        return
+    trial.now("what reached the destination")
+    expected = {call: [r.sequence for batch in batches for r in batch if r.call_id == call] for call in ("one", "two")}
+    with trial.within(_WRITE_WITHIN, "Not every record reaches the destination.", mistake="records lost in a buffer"):
+        while True:
+            got = await received()
+            if all(set(expected[call]) <= {number for of, number in got if of == call} for call in expected):
+                break
+            await anyio.sleep(0.01)
+    for call, numbers in expected.items():
+        trial.require(
+            [number for of, number in got if of == call] == numbers,
+            "Records of a call are reordered or repeated.",
+            expected="each once, by sequence",
+            mistake="batches written side by side",
+        )
+
+
+async def _watch_the_loop(stalls: list[float]) -> None:
+    while True:
+        began = anyio.current_time()
+        await anyio.sleep(0.005)
+        stalls.append(anyio.current_time() - began - 0.005)
+
+
+async def _write(trial: Trial, sink: EventSink, batch: Sequence[Record]) -> None:
+    with (
+        trial.within(_WRITE_WITHIN, "write() does not return."),
+        trial.raises_only(
+            problem="write() raises, though its destination takes everything.",
+            mistake="a field that was not thought of; or a sink that a cancelled write leaves unusable",
+        ),
+    ):
+        await sink.write(batch)
+
+
+async def _close(trial: Trial, sink: EventSink) -> None:
+    with trial.within(_WRITE_WITHIN, "aclose() does not return."), trial.raises_only(problem="aclose() raises."):
+        await sink.aclose()

@@ -1,0 +1,113 @@
+"""`patter call`, as a process: it has an emulated carrier call somebody, and tells what becomes of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import anyio
+import pytest
+
+from patter_core.audio import ULAW_8000
+from patter_core.testing.caller import Caller, HangUp, Pause, Say, WaitForAgent, WaitForSilence
+from patter_core.testing.speech import CALLER_LINES
+from patter_elevenlabs.testing import ElevenLabsEmulator
+from patter_telnyx.testing import Callee as TelnyxCallee
+from patter_telnyx.testing import TelnyxEmulator
+from patter_twilio.testing import Callee as TwilioCallee
+from patter_twilio.testing import CallStatus, TwilioEmulator
+
+pytestmark = pytest.mark.anyio
+
+PATTER = "from patter_core.cli import main; main()"
+TO = "+15550009876"
+TALK = (WaitForAgent(heard=0.3), WaitForSilence(0.3), Say(CALLER_LINES[0].audio(ULAW_8000)), Pause(0.1), HangUp())
+
+
+class Result:
+    def __init__(self, code: int, output: str) -> None:
+        self.code = code
+        self.output = output
+
+
+async def patter_call(
+    carrier: Mapping[str, str], engine: ElevenLabsEmulator, cwd: Path, *arguments: str, interrupt_at: str = ""
+) -> Result:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    environment = {
+        **os.environ,
+        "COLUMNS": "200",
+        "ELEVENLABS_API_KEY": engine.api_key,
+        "ELEVENLABS_AGENT_ID": engine.agent_id,
+        "ELEVENLABS_BASE_URL": engine.base_url,
+        "PATTER_PHONE_NUMBER": "+15550001234",
+        "PATTER_WEBHOOK_URL": f"http://127.0.0.1:{port}",
+        "PATTER_PORT": str(port),
+        **carrier,
+    }
+    output = ""
+    command: Sequence[str] = [sys.executable, "-c", PATTER, "call", TO, *arguments]
+    async with await anyio.open_process(command, env=environment, cwd=cwd, stderr=-2) as process:
+        assert process.stdout is not None
+        async for piece in process.stdout:
+            output += piece.decode()
+            if interrupt_at and interrupt_at in output:
+                process.send_signal(signal.SIGINT)
+                interrupt_at = ""
+        return Result(await process.wait(), output)
+
+
+async def test_somebody_answers_at_twilio_s(tmp_path: Path) -> None:
+    with anyio.fail_after(60):
+        async with TwilioEmulator() as twilio, ElevenLabsEmulator() as engine:
+            twilio.callees[TO] = TwilioCallee(steps=TALK)
+            result = await patter_call(
+                twilio.environment, engine, tmp_path, "--carrier", "twilio", "--first-message", "Hello Ada."
+            )
+    assert result.code == 0, result.output
+    assert "agent:  Hello Ada." in result.output
+    assert "caller hung up" in result.output
+    assert TO not in result.output
+    assert twilio.calls[0].recording.played
+
+
+async def test_somebody_answers_at_telnyx_s(tmp_path: Path) -> None:
+    with anyio.fail_after(60):
+        async with TelnyxEmulator() as telnyx, ElevenLabsEmulator() as engine:
+            telnyx.callees[TO] = TelnyxCallee(caller=Caller(TALK, ULAW_8000))
+            result = await patter_call(telnyx.environment, engine, tmp_path, "--carrier", "telnyx")
+    assert result.code == 0, result.output
+    assert "caller hung up" in result.output
+
+
+async def test_a_line_that_is_busy_is_exit_code_1(tmp_path: Path) -> None:
+    with anyio.fail_after(60):
+        async with TwilioEmulator() as twilio, ElevenLabsEmulator() as engine:
+            twilio.callees[TO] = TwilioCallee(outcome=CallStatus.BUSY)
+            result = await patter_call(twilio.environment, engine, tmp_path, "--carrier", "twilio")
+    assert result.code == 1, result.output
+    assert "busy" in result.output
+
+
+async def test_ctrl_c_hangs_up(tmp_path: Path) -> None:
+    with anyio.fail_after(60):
+        async with TwilioEmulator() as twilio, ElevenLabsEmulator() as engine:
+            twilio.callees[TO] = TwilioCallee(steps=(Pause(60),))
+            result = await patter_call(
+                twilio.environment, engine, tmp_path, "--carrier", "twilio", interrupt_at="is ready after"
+            )
+    assert "host hung up" in result.output
+    assert twilio.calls[0].status == "completed"
+
+
+async def test_without_a_public_address_it_says_what_to_do(tmp_path: Path) -> None:
+    async with TwilioEmulator() as twilio, ElevenLabsEmulator() as engine:
+        without = {**twilio.environment, "PATTER_WEBHOOK_URL": ""}
+        result = await patter_call(without, engine, tmp_path, "--carrier", "twilio")
+    assert result.code == 1
+    assert result.output.startswith("patter: A phone that calls needs its public address.")

@@ -1,0 +1,138 @@
+"""`patter doctor`: each thing that can be missing is found, and what to do is said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from email.utils import formatdate
+from pathlib import Path
+
+import anyio
+import pytest
+from click.testing import CliRunner, Result
+from starlette.applications import Starlette
+
+from patter_core import Patter, Registry
+from patter_core.checkup import Finding, Level
+from patter_core.cli.doctor import _clock, doctor
+from patter_core.server.serving import serve_app
+from patter_core.testing.fakes import FakeCarrier
+from patter_elevenlabs import ElevenLabsConvAI
+from patter_twilio import Twilio
+
+pytestmark = pytest.mark.anyio
+
+ENVIRONMENT = {
+    "PATTER_CARRIER": "twilio",
+    "TWILIO_ACCOUNT_SID": "ACtest",
+    "TWILIO_AUTH_TOKEN": "auth-token-of-the-test",
+    "ELEVENLABS_API_KEY": "key-of-the-test",
+    "ELEVENLABS_AGENT_ID": "agent_test",
+}
+
+
+@pytest.fixture(autouse=True)
+def configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for variable, value in ENVIRONMENT.items():
+        monkeypatch.setenv(variable, value)
+
+    async def nothing(_self: object) -> Sequence[Finding]:
+        return ()
+
+    monkeypatch.setattr(Twilio, "check", nothing)  # what a plugin asks its vendor is the plugin's own test
+    monkeypatch.setattr(ElevenLabsConvAI, "check", nothing)
+
+
+async def examined() -> Result:
+    return await anyio.to_thread.run_sync(lambda: CliRunner().invoke(doctor, [], obj=Registry.discover()))
+
+
+async def test_what_is_in_order_is_told_without_secrets() -> None:
+    result = await examined()
+    assert result.exit_code == 0, result.output
+    assert "Ready for calls." in result.output
+    assert "A webhook without the carrier's signature is refused." in result.output
+    assert "ulaw_8000" in result.output
+    assert "of-the-test" not in result.output
+
+
+async def test_what_stands_in_brackets_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PATTER_CARRIER")
+    assert "[carrier] name in patter.toml" in (await examined()).output
+
+
+@pytest.mark.parametrize("variable", ["TWILIO_AUTH_TOKEN", "ELEVENLABS_API_KEY", "ELEVENLABS_AGENT_ID"])
+async def test_a_key_that_is_missing_is_a_problem_with_a_remedy(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.delenv(variable)
+    result = await examined()
+    assert result.exit_code == 1
+    assert "1 problem." in result.output
+    assert variable in result.output
+    assert "You find it" in result.output
+
+
+async def test_a_plugin_contributes_what_it_knows_and_its_failure_is_no_failure_of_ours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def expired(_self: object) -> Sequence[Finding]:
+        return (Finding(Level.PROBLEM, "The key has expired.", "Make a new one."),)
+
+    async def broken(_self: object) -> Sequence[Finding]:
+        raise KeyError("key-of-the-test")
+
+    monkeypatch.setattr(Twilio, "check", expired)
+    monkeypatch.setattr(ElevenLabsConvAI, "check", broken)
+    result = await examined()
+    assert result.exit_code == 1
+    assert "✗ The key has expired.\n  Make a new one." in result.output
+    assert "elevenlabs failed in its own checks: KeyError." in result.output
+    assert "key-of-the-test" not in result.output
+
+
+async def test_the_public_address_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serve_app(Patter(carrier=FakeCarrier(), registry=Registry()).asgi()) as url:
+        monkeypatch.setenv("PATTER_WEBHOOK_URL", url)
+        result = await examined()
+    assert "The public address leads to Patter." in result.output
+    assert "The clock agrees" in result.output
+    assert "is not https" in result.output
+
+
+async def test_a_public_address_that_leads_elsewhere_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serve_app(Starlette()) as url:
+        monkeypatch.setenv("PATTER_WEBHOOK_URL", url)
+        result = await examined()
+    assert result.exit_code == 1
+    assert "Something else than Patter answers at the public address (status 404)." in result.output
+
+
+async def test_a_public_address_that_does_not_answer_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATTER_WEBHOOK_URL", "http://127.0.0.1:1")
+    result = await examined()
+    assert result.exit_code == 0
+    assert "does not answer from here" in result.output
+
+
+@pytest.mark.parametrize(
+    ("off", "level", "said"),
+    [
+        (-90, Level.PROBLEM, "The clock is 90 s ahead of"),
+        (90, Level.PROBLEM, "The clock is 90 s behind"),
+        (3, Level.OK, "The clock agrees"),
+    ],
+)
+def test_a_clock_is_compared_with_what_the_public_address_tells(off: int, level: Level, said: str) -> None:
+    finding = _clock(formatdate(1_800_000_000 + off, usegmt=True), 1_800_000_000.5)
+    assert finding.level is level
+    assert finding.what.startswith(said)
+
+
+def test_a_public_address_that_tells_no_time_is_a_warning() -> None:
+    assert _clock("", 0.0).level is Level.WARNING
+
+
+async def test_plugins_that_are_not_joined_are_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATTER_DISABLE", "twilio")
+    result = await examined()
+    assert "! The plugin twilio of patter-twilio is not joined" in result.output
+    assert result.exit_code == 1

@@ -1,0 +1,55 @@
+"""`patter new`: what it writes is whole; that it works, `nox -s thirdparty` shows from wheels."""
+
+from __future__ import annotations
+
+import ast
+import tomllib
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from patter_core import __version__
+from patter_core.cli.new import KINDS, new, write_distribution
+from patter_core.errors import ConfigurationError
+from patter_core.requirement import satisfies
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_whole_distribution_is_written_under_the_name(kind: str, tmp_path: Path) -> None:
+    result = CliRunner().invoke(new, [kind, "loud-horn", "--into", str(tmp_path)])
+    assert result.exit_code == 0
+    folder = tmp_path / "patter-loud-horn"
+    files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert {"README.md", "pyproject.toml", "patter_loud_horn/plugin.py", f"patter_loud_horn/{kind}.py"} <= files
+    assert {"patter_loud_horn/py.typed", "patter_loud_horn/testing.py", f"tests/test_{kind}.py"} <= files
+    for path in folder.rglob("*"):
+        if path.is_file():
+            assert "acme" not in path.read_text().lower()
+            if path.suffix == ".py":
+                ast.parse(path.read_text())
+
+
+def test_it_requires_the_core_that_wrote_it(tmp_path: Path) -> None:
+    project = tomllib.loads((write_distribution("engine", "horn", tmp_path) / "pyproject.toml").read_text())["project"]
+    (requirement,) = project["dependencies"]
+    assert satisfies(__version__, requirement.removeprefix("patter-core"))
+    assert project["entry-points"] == {"patter": {"horn": "patter_horn.plugin"}}
+
+
+@pytest.mark.parametrize("name", ["Horn", "horn--two", "-horn", "horn_two", "1horn", "", "class", "a b"])
+def test_a_name_that_cannot_be_one_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be a plugin's name"):
+        write_distribution("engine", name, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    write_distribution("engine", "horn", tmp_path)
+    with pytest.raises(ConfigurationError, match="there already"):
+        write_distribution("sink", "horn", tmp_path)
+
+
+def test_a_name_may_hold_the_templates_own(tmp_path: Path) -> None:
+    folder = write_distribution("engine", "acme2", tmp_path)
+    assert (folder / "patter_acme2" / "engine.py").is_file()

@@ -1,0 +1,97 @@
+"""`patter serve`, as a process: it answers a call, with everything from the environment, and stops on a signal."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import anyio
+import pytest
+
+from patter_core.audio import ULAW_8000
+from patter_core.testing.caller import Caller, Pause, WaitForAgent
+from patter_elevenlabs.testing import ElevenLabsEmulator
+from patter_telnyx.testing import TelnyxEmulator
+from patter_twilio.testing import TwilioEmulator
+
+pytestmark = pytest.mark.anyio
+
+PATTER = "from patter_core.cli import main; main()"
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    assert isinstance(port, int)
+    return port
+
+
+async def test_it_answers_a_call_and_stops_on_a_signal(tmp_path: Path) -> None:
+    port = free_port()
+    with anyio.fail_after(40):
+        async with TwilioEmulator() as twilio, ElevenLabsEmulator() as elevenlabs:
+            environment = {
+                **os.environ,
+                **twilio.environment,
+                "ELEVENLABS_API_KEY": elevenlabs.api_key,
+                "ELEVENLABS_AGENT_ID": elevenlabs.agent_id,
+                "ELEVENLABS_BASE_URL": elevenlabs.base_url,
+                "PATTER_SYSTEM_PROMPT": "Be brief.",
+            }
+            command = [sys.executable, "-c", PATTER, "serve", "--carrier", "twilio", "--port", str(port)]
+            async with await anyio.open_process(command, env=environment, cwd=tmp_path) as process:
+                assert process.stderr is not None
+                said = ""
+                while "Point your number's voice webhook at" not in said:
+                    said += (await process.stderr.receive()).decode()
+                caller = Caller([WaitForAgent(heard=0.3), Pause(0.1)], ULAW_8000)
+                recording = await twilio.call(f"http://127.0.0.1:{port}/webhooks/twilio/voice", caller)
+                process.send_signal(signal.SIGTERM)
+                assert await process.wait() == 0
+    assert recording.played
+    override = elevenlabs.conversations[0].initiation.conversation_config_override
+    assert override is not None
+    assert override.agent is not None
+    assert override.agent.first_message == "Be brief."
+
+
+async def test_it_answers_at_telnyx_s_too_and_doctor_finds_all_in_order(tmp_path: Path) -> None:
+    port = free_port()
+    with anyio.fail_after(60):
+        async with TelnyxEmulator() as telnyx, ElevenLabsEmulator() as elevenlabs:
+            environment = {
+                **os.environ,
+                **telnyx.environment,
+                "PATTER_CARRIER": "telnyx",
+                "PATTER_PORT": str(port),
+                "ELEVENLABS_API_KEY": elevenlabs.api_key,
+                "ELEVENLABS_AGENT_ID": elevenlabs.agent_id,
+                "ELEVENLABS_BASE_URL": elevenlabs.base_url,
+            }
+            command = [sys.executable, "-c", PATTER]
+            found = await anyio.run_process([*command, "doctor"], env=environment, cwd=tmp_path)
+            async with await anyio.open_process([*command, "serve"], env=environment, cwd=tmp_path) as process:
+                assert process.stderr is not None
+                said = ""
+                while "Point your number's voice webhook at" not in said:
+                    said += (await process.stderr.receive()).decode()
+                caller = Caller([WaitForAgent(heard=0.3), Pause(0.1)], ULAW_8000)
+                recording = await telnyx.call(f"http://127.0.0.1:{port}/webhooks/telnyx/voice", caller)
+                process.send_signal(signal.SIGTERM)
+                assert await process.wait() == 0
+    assert recording.played
+    assert "Telnyx takes the key, and has the application." in found.stdout.decode()
+    assert "A webhook without the carrier's signature is refused." in found.stdout.decode()
+
+
+async def test_without_credentials_it_says_so_in_one_line(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TWILIO")}
+    result = await anyio.run_process(
+        [sys.executable, "-c", PATTER, "serve", "--carrier", "twilio"], env=environment, cwd=tmp_path, check=False
+    )
+    assert result.returncode == 1
+    assert result.stderr.decode().startswith("patter: Twilio(account_sid=…) is missing.")
+    assert b"Traceback" not in result.stderr

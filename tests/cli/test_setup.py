@@ -1,0 +1,108 @@
+"""From a file, the environment and options to a phone: which wins, and what is said of what is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from patter_core import Registry
+from patter_core.cli.setup import AgentPart, Part, Settings, load, make_agent, make_carrier, make_engine, make_phone
+from patter_core.errors import ConfigurationError, PluginNotFound
+from patter_elevenlabs import ElevenLabsConvAI
+from patter_twilio import Twilio
+
+FILE = """
+phone_number = "+15005550001"
+
+[carrier]
+name = "twilio"
+options = { account_sid = "ACfile", auth_token = "file-token" }
+
+[engine]
+name = "elevenlabs"
+[engine.options]
+api_key = "file-key"
+agent_id = "agent_file"
+
+[agent]
+system_prompt = "Be brief."
+variables = { name = "Ada" }
+"""
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_without_anything_all_is_left_to_the_plugins() -> None:
+    assert load(None) == Settings()
+
+
+def test_a_file_says_all_of_it() -> None:
+    Path("patter.toml").write_text(FILE)
+    settings = load(None)
+    registry = Registry.discover()
+    phone = make_phone(registry, settings)
+    engine = make_engine(registry, settings.engine)
+    agent = make_agent(phone, engine, settings.agent)
+    assert make_carrier(registry, settings.carrier) == Twilio("ACfile", "file-token")
+    assert isinstance(engine, ElevenLabsConvAI)
+    assert (engine.agent_id, agent.system_prompt, agent.variables) == ("agent_file", "Be brief.", {"name": "Ada"})
+
+
+def test_options_win_over_the_environment_and_that_over_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("patter.toml").write_text(FILE)
+    monkeypatch.setenv("PATTER_ENGINE", "of-the-environment")
+    monkeypatch.setenv("PATTER_SYSTEM_PROMPT", "Be long.")
+    monkeypatch.setenv("PATTER_SINKS", "one, two")
+    settings = load(None, carrier="of-an-option")
+    assert (settings.carrier, settings.engine) == (Part("of-an-option"), Part("of-the-environment"))
+    assert settings.agent == AgentPart("Be long.", "", {"name": "Ada"})
+    assert settings.sinks == [Part("one"), Part("two")]
+
+
+def test_without_a_name_the_only_one_is_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TWILIO_ACCOUNT_SID", "ACenv")
+    monkeypatch.setenv("TWILIO_AUTH_TOKEN", "token")
+    monkeypatch.setenv("PATTER_DISABLE", "telnyx")
+    assert make_carrier(Registry.discover(), Part()) == Twilio("ACenv", "token")
+
+
+def test_without_any_it_says_what_to_install() -> None:
+    with pytest.raises(PluginNotFound, match="pip install getpatter"):
+        make_engine(Registry(), Part())
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("carrier = 1", "carrier"),
+        ("colour = 'red'", "colour"),
+        ("[carrier]\nname = 'twilio'\ntoken = 'x'", "token"),
+        ("phone_number = secret", "no TOML"),
+    ],
+)
+def test_a_file_that_is_not_understood_is_told_and_not_repeated(text: str, said: str) -> None:
+    Path("patter.toml").write_text(text)
+    with pytest.raises(ConfigurationError, match=said) as caught:
+        load(None)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_file_that_is_asked_for_must_be_there() -> None:
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        load(Path("nowhere.toml"))
+
+
+def test_an_option_that_the_class_does_not_have_is_told_with_those_that_it_has() -> None:
+    with pytest.raises(ConfigurationError, match=r"no option “colour”.*account_sid"):
+        make_carrier(Registry.discover(), Part("twilio", {"colour": "red"}))
+
+
+def test_settings_show_no_credentials_in_their_repr() -> None:
+    Path("patter.toml").write_text(FILE)
+    assert "file-" not in repr(load(None))
+    assert "555" not in repr(load(None))

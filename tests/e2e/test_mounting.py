@@ -1,0 +1,142 @@
+"""`phone.asgi(agent)` in another app, at any path, with and without its lifespan; and behind a real proxy."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import anyio
+import pytest
+from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.routing import Mount, Router
+from starlette.types import ASGIApp
+
+from patter_core import Patter, Registry
+from patter_core.audio import ULAW_8000
+from patter_core.server.host import Limits
+from patter_core.server.serving import serve_app
+from patter_core.testing.caller import Caller, Pause, WaitForAgent
+from patter_core.testing.fakes import MemorySink
+from patter_elevenlabs.testing import ElevenLabsEmulator
+from patter_twilio.testing import TwilioEmulator
+
+pytestmark = pytest.mark.anyio
+
+SHORT_CALL = (WaitForAgent(heard=0.2), Pause(0.05))
+
+
+class MountIn(Protocol):
+    def __call__(self, phone: Router, path: str, *, with_lifespan: bool) -> ASGIApp: ...
+
+
+def in_starlette(phone: Router, path: str, *, with_lifespan: bool) -> ASGIApp:
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with phone.lifespan_context(phone):
+            yield
+
+    return Starlette(routes=[Mount(path, phone)], lifespan=lifespan if with_lifespan else None)
+
+
+def in_fastapi(phone: Router, path: str, *, with_lifespan: bool) -> ASGIApp:
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with phone.lifespan_context(phone):
+            yield
+
+    app = FastAPI(lifespan=lifespan) if with_lifespan else FastAPI()
+    app.mount(path, phone)
+    return app
+
+
+@pytest.mark.parametrize("with_lifespan", [True, False], ids=["with lifespan", "without lifespan"])
+@pytest.mark.parametrize("path", ["", "/phone", "/a/b-c"])
+@pytest.mark.parametrize("mount", [in_starlette, in_fastapi], ids=["starlette", "fastapi"])
+async def test_a_mounted_phone_takes_a_call(mount: MountIn, path: str, with_lifespan: bool) -> None:
+    sink = MemorySink()
+    with anyio.fail_after(20):
+        async with TwilioEmulator() as twilio, ElevenLabsEmulator() as elevenlabs:
+            phone = Patter(carrier=twilio.carrier(), sinks=[sink], registry=Registry())
+            app = phone.asgi(phone.agent(engine=elevenlabs.engine()))
+            async with serve_app(mount(app, path, with_lifespan=with_lifespan)) as url:
+                recording = await twilio.call(f"{url}{path}/webhooks/twilio/voice", Caller(SHORT_CALL, ULAW_8000))
+                await sink.wait_for("call_ended")
+    assert recording.played
+    stream = twilio.calls[0].stream
+    assert f"{path}/media/twilio/" in stream.settings.url
+
+
+# --- behind nginx --------------------------------------------------------------------------------------------------
+
+NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+DOCUMENTED = Path(__file__).parents[2] / "docs" / "how-to" / "nginx.conf"
+
+
+@contextlib.contextmanager
+def nginx(folder: Path, app_port: int) -> Iterator[int]:
+    """nginx with the documented configuration, on a free port of loopback and without TLS."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    site = DOCUMENTED.read_text()
+    for old, new in (
+        ("listen 443 ssl;", f"listen 127.0.0.1:{port};"),
+        ("$scheme", "https"),  # TLS ends here in the documentation, and nowhere in this test
+        ("127.0.0.1:8000", f"127.0.0.1:{app_port}"),
+    ):
+        assert old in site
+        site = site.replace(old, new)
+    site = "\n".join(line for line in site.splitlines() if "ssl_certificate" not in line)
+    log = folder / "error.log"
+    main = f"daemon off; pid {folder}/pid; error_log {log};\nevents {{}}\nhttp {{ access_log off;\n"
+    temporary = "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy"))
+    config = folder / "nginx.conf"
+    config.write_text(main + temporary + site + "}\n")
+    assert NGINX is not None
+    with subprocess.Popen([NGINX, "-p", folder, "-e", log, "-c", config]) as process:
+        try:
+            for _ in range(500):
+                with socket.socket() as probe:
+                    if probe.connect_ex(("127.0.0.1", port)) == 0:
+                        break
+                assert process.poll() is None, log.read_text()
+                os.sched_yield()
+            yield port
+        finally:
+            process.terminate()
+
+
+@pytest.mark.skipif(NGINX is None, reason="nginx is not installed here: apt-get install nginx-light")
+async def test_behind_nginx_that_takes_a_prefix_away_the_forwarded_address_is_right(tmp_path: Path) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    with anyio.fail_after(20), listener, nginx(tmp_path, listener.getsockname()[1]) as port:
+        tunnels = {"https://voice.example.org": f"http://127.0.0.1:{port}"}
+        async with TwilioEmulator(tunnels=tunnels) as twilio, ElevenLabsEmulator() as elevenlabs:
+            phone = Patter(carrier=twilio.carrier(), registry=Registry(), trust_forwarded=True)
+            async with serve_app(phone.asgi(phone.agent(engine=elevenlabs.engine())), listener):
+                recording = await twilio.call(
+                    "https://voice.example.org/phone/webhooks/twilio/voice", Caller(SHORT_CALL, ULAW_8000)
+                )
+    assert recording.played
+    assert twilio.calls[0].stream.settings.url.startswith("wss://voice.example.org/phone/media/twilio/")
+
+
+async def test_what_is_forwarded_is_not_believed_unless_it_is_asked_for() -> None:
+    with anyio.fail_after(20):
+        async with TwilioEmulator() as twilio, ElevenLabsEmulator() as elevenlabs:
+            for trusted in (False, True):
+                phone = Patter(
+                    carrier=twilio.carrier(), registry=Registry(), trust_forwarded=trusted, limits=Limits(drain=0.05)
+                )
+                async with serve_app(phone.asgi(phone.agent(engine=elevenlabs.engine()))) as url:
+                    forged = {"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "https"}
+                    exchange = await twilio.webhooks.send(
+                        f"{url}/webhooks/twilio/voice", {"CallSid": "CA1"}, headers=forged
+                    )
+                assert exchange.status == (403 if trusted else 200)  # signed was the other address

@@ -1,0 +1,61 @@
+"""The server as a context: up inside, gone outside, whatever ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import anyio
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
+
+from patter_core.errors import ConfigurationError
+from patter_core.server.serving import bind, serve_app
+
+pytestmark = pytest.mark.anyio
+
+
+async def hello(_request: object) -> Response:
+    return Response(b"hello")
+
+
+APP = Starlette(routes=[Route("/", hello)])
+
+
+def refused(url: str) -> bool:
+    port = int(url.rpartition(":")[2])
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+async def test_it_answers_inside_and_is_gone_outside() -> None:
+    async with serve_app(APP) as url, httpx.AsyncClient() as client:
+        assert (await client.get(url)).text == "hello"
+    assert refused(url)
+
+
+async def test_when_it_is_cancelled_nothing_stays_open() -> None:
+    before = asyncio.all_tasks()
+    listener = bind("127.0.0.1", 0)
+    with anyio.move_on_after(0.2) as scope:
+        async with serve_app(APP, listener) as url, httpx.AsyncClient() as client:
+            await client.get(url)
+            await anyio.sleep_forever()
+    assert scope.cancelled_caught
+    assert listener.fileno() == -1
+    assert refused(url)
+    assert asyncio.all_tasks() == before
+
+
+async def test_what_is_raised_inside_comes_out_as_it_is() -> None:
+    with pytest.raises(KeyError, match="mine"):
+        async with serve_app(APP):
+            raise KeyError("mine")
+
+
+def test_an_address_that_is_taken_is_told() -> None:
+    with bind("127.0.0.1", 0) as listener, pytest.raises(ConfigurationError, match="in use"):
+        bind("127.0.0.1", listener.getsockname()[1])

@@ -1,0 +1,126 @@
+"""`check_engine`: a sound engine keeps its contract; each with one mistake fails, for the reason that is its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from patter_core.errors import ConformanceError
+from patter_core.testing import check_engine
+from patter_core.testing.emulator import EngineEmulator
+
+pytestmark = pytest.mark.anyio
+
+Write = Callable[..., Callable[[], EngineEmulator]]
+
+# What it does wrong: the file, the sound text, what stands there instead, and what the check must say of it.
+MISTAKES = {
+    "shows its key": ("engine.py", 'field(default="", repr=False)', 'field(default="")', "in repr(engine)"),
+    "logs its key": (
+        "engine.py",
+        "        socket = await EngineSocket.open(",
+        (
+            '        __import__("logging").getLogger(__name__).debug("with %s", self.api_key)\n'
+            "        socket = await EngineSocket.open("
+        ),
+        "in a log line",
+    ),
+    "speaks in another format than it says": (
+        "session.py",
+        "AudioChunk.from_base64(base64, self._format)",
+        "AudioChunk.from_base64(base64, AudioFormat(self._format.encoding, 11_025))",
+        "in another format than output_format",
+    ),
+    "reads no audio": ("session.py", "case wire.Audio(", "case wire.Ready(", "The agent does not greet"),
+    "leaves a cancelled connection open": (
+        "engine.py",
+        (
+            "        except BaseException:  # cancelled, too: nobody else knows of the socket yet\n"
+            "            await socket.aclose()\n"
+        ),
+        "        except BaseException:\n",
+        "A cancelled open() leaves something open",
+    ),
+    "dies of a malformed message": (
+        "wire.py",
+        "except (msgspec.DecodeError, UnicodeError, RecursionError):",
+        "except KeyError:",
+        "events() raises something else than an EngineError",
+    ),
+    "ends over a malformed message": (
+        "session.py",
+        "            case _:\n                return []",
+        '            case _:\n                raise SocketClosed(1011, "what was that?")',
+        "One malformed message ends the conversation",
+    ),
+    "is deaf": (
+        "session.py",
+        "self._socket.send_audio(wire.encode(wire.Audio(chunk.base64)))",
+        "pass",
+        "The agent does not answer speech",
+    ),
+    "hears no interruption": ("session.py", "return [Interruption()]", "return []", "An interruption is never told"),
+    "goes on after an interruption": (
+        "session.py",
+        "            for event in self._take(text):\n",
+        (
+            "            import anyio\n"
+            "            batch = self._take(text)\n"
+            "            with anyio.move_on_after(0.5):\n"
+            "                while True:\n"
+            "                    batch += self._take(await self._socket.receive())\n"
+            "            batch.sort(key=lambda event: not isinstance(event, Interruption))\n"
+            "            for event in batch:\n"
+        ),
+        "audio of what was interrupted follows",
+    ),
+    "keeps everything": (
+        "session.py",
+        "        self._socket.send_audio(wire.encode",
+        '        self.__dict__.setdefault("kept", []).append(chunk.data)\n        self._socket.send_audio(wire.encode',
+        "kept without bound",
+    ),
+    "does not count what it drops": ("session.py", "return self._socket.dropped", "return 0", "is not counted"),
+    "stays open": ("session.py", "        await self._socket.aclose()", "        pass", "leaves something open"),
+    "takes every end for a good one": (
+        "session.py",
+        "if closed.code == 1000 or self._closed:",
+        "if closed:",
+        "ends as if the agent had ended the conversation",
+    ),
+    "passes on an error of the socket": (
+        "session.py",
+        "                raise\n",
+        '                raise OSError("gone") from None\n',
+        "events() raises something else than an EngineError",
+    ),
+    "passes on an error of the network": (
+        "engine.py",
+        "from patter_core.websocket import EngineSocket\n",
+        (
+            "from patter_core.websocket import EngineSocket as Sound\n"
+            "class EngineSocket(Sound):\n"
+            "    @classmethod\n"
+            "    async def open(cls, *args, **options):\n"
+            "        try:\n"
+            "            return await Sound.open(*args, **options)\n"
+            "        except EngineError:\n"
+            "            raise ConnectionError from None\n"
+        ),
+        "open() raises something else than an EngineError",
+    ),
+}
+
+
+async def test_what_patter_new_writes_is_sound(write: Write) -> None:
+    await check_engine(write("engine"))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # some mistakes are sockets that nobody closes
+@pytest.mark.parametrize(("file", "sound", "broken", "said"), MISTAKES.values(), ids=MISTAKES.keys())
+async def test_one_with_a_mistake_is_told_which(write: Write, file: str, sound: str, broken: str, said: str) -> None:
+    with pytest.raises(ConformanceError) as caught:
+        await check_engine(write("engine", file, sound, broken), patience=0.6)
+    assert said in str(caught.value)

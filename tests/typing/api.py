@@ -1,0 +1,178 @@
+"""What a user and a plugin author write, as two type checkers see it. Nobody runs this.
+
+Each `assert_type` is an error if the public API says something else; each comment that begins with `type: ignore` marks
+a mistake that both checkers must find, since one that is not needed is an error, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import ClassVar, assert_type
+
+from starlette.routing import Router
+
+from patter_core import (
+    Agent,
+    AudioChunk,
+    AudioFormat,
+    Carrier,
+    Engine,
+    EventSink,
+    Leg,
+    Patter,
+    Record,
+    Registry,
+    hookimpl,
+)
+from patter_core.audio import ULAW_8000, Encoding
+from patter_core.call.handle import OutboundCall, PhoneCall
+from patter_core.checkup import Finding
+from patter_core.engine import ConversationSetup, EngineSession
+from patter_core.events import CallEnded, CallEvent, CallMetrics, EngineEvent, TranscriptInput
+from patter_core.testing import check_carrier, check_engine, check_sink
+from patter_core.testing.emulator import CarrierEmulator, EngineEmulator
+
+
+def a_user_makes_a_phone(carrier: Carrier, engine: Engine) -> None:
+    phone = Patter(carrier=carrier, phone_number="+15550001234", webhook_url="https://voice.example.org")
+    agent = phone.agent(engine=engine, system_prompt="Be brief.", variables={"name": "Ada", "age": 36})
+    assert_type(agent, Agent)
+    assert_type(agent.engine, Engine)
+    assert_type(agent.variables, Mapping[str, str | int | float | bool])
+    Patter(carrier="twilio")  # type: ignore[arg-type]
+    phone.agent(engine="elevenlabs")  # type: ignore[arg-type]
+    phone.agent(engine=engine, variables={"list": []})  # type: ignore[dict-item]
+    agent.name = "other"  # type: ignore[misc]
+
+
+async def a_user_calls_and_directs_calls(phone: Patter, agent: Agent) -> None:
+    call = await phone.call("+15550009876", agent=agent, first_message="Hello.")
+    assert_type(call, OutboundCall)
+    assert_type(await call.wait_answered(), bool)
+    assert_type(await call.transfer("+15550007777"), CallEnded)
+    assert_type(phone.calls, list[PhoneCall])
+    assert_type(phone.asgi({"+15550001234": agent}), Router)
+    await phone.call("+15550009876")  # type: ignore[call-arg]
+
+
+def a_user_is_called_back(carrier: Carrier) -> None:
+    async def started(call: PhoneCall) -> None:
+        assert_type(call.id, str)
+
+    def ended(call: PhoneCall, end: CallEnded) -> None:
+        assert_type(call.leg, Leg)
+        assert_type(end.reason, str)
+
+    Patter(carrier=carrier, on_call_start=started, on_call_end=ended)
+    Patter(carrier=carrier, on_call_start=ended)  # type: ignore[arg-type]
+
+
+def a_user_looks_into_the_registry() -> None:
+    registry = Registry.discover(disabled=["acme"])
+    assert_type(registry.engine("acme"), type[Engine])
+    assert_type(registry.carrier("acme"), type[Carrier])
+    assert_type(registry.sink("acme"), type[EventSink])
+    assert_type(registry.names("engine"), list[str])
+
+
+def a_user_reads_events(record: Record) -> str:
+    assert_type(record.event, CallEvent)
+    match record.event:
+        case TranscriptInput(text=text):
+            return assert_type(text, str)
+        case CallEnded() as end:
+            assert_type(end.metrics, CallMetrics)
+            assert_type(end.metrics.first_audio_ms, float | None)
+            return end.reason
+        case event:
+            kind, payload = event
+            assert_type(payload, object)
+            return str(kind)
+
+
+def audio_is_whole_samples(data: bytes) -> AudioChunk:
+    format = AudioFormat(Encoding.PCM16, 16_000)
+    assert_type(format.duration_ms(320), float)
+    chunk = AudioChunk(data, format)
+    assert_type(chunk.base64, str)
+    assert_type(chunk.data, bytes)
+    AudioChunk("text", format)  # type: ignore[arg-type]
+    return chunk
+
+
+class AcmeSession(EngineSession):
+    """An author's session needs this much, and no more."""
+
+    @property
+    def conversation_id(self) -> str:
+        return ""
+
+    @property
+    def input_format(self) -> AudioFormat:
+        return ULAW_8000
+
+    @property
+    def output_format(self) -> AudioFormat:
+        return ULAW_8000
+
+    @property
+    def dropped(self) -> int:
+        return 0
+
+    def send_audio(self, chunk: AudioChunk) -> None: ...
+
+    async def events(self) -> AsyncIterator[AudioChunk | EngineEvent]:
+        yield AudioChunk(b"", ULAW_8000)
+        yield TranscriptInput("Hello.")
+
+    async def aclose(self) -> None: ...
+
+
+class Acme(Engine):
+    name: ClassVar[str] = "acme"
+
+    async def open(self, setup: ConversationSetup) -> EngineSession:
+        assert_type(setup.leg, Leg)
+        assert_type(setup.preferred_format, AudioFormat)
+        return AcmeSession()
+
+    async def check(self) -> Sequence[Finding]:
+        return ()
+
+
+class Ledger(EventSink):
+    name: ClassVar[str] = "ledger"
+
+    async def write(self, records: Sequence[Record]) -> None:
+        assert_type(records[0].sequence, int)
+
+
+class Incomplete(Engine):
+    name: ClassVar[str] = "incomplete"
+
+
+def an_author_offers_what_he_has() -> None:
+    offered: list[type[Engine]] = [Acme]
+    assert_type(offered, list[type[Engine]])
+    Incomplete()  # type: ignore[abstract]
+
+
+@hookimpl
+def patter_engines() -> list[type[Engine]]:
+    return [Acme]
+
+
+assert_type(patter_engines(), list[type[Engine]])
+
+
+async def an_author_checks(
+    make_carrier: Callable[[], CarrierEmulator], make_engine: Callable[[], EngineEmulator]
+) -> None:
+    assert_type(await check_carrier(make_carrier), None)
+    assert_type(await check_engine(make_engine), None)
+    assert_type(await check_sink(Ledger, secrets=["key"]), None)
+    await check_engine(Acme)  # type: ignore[arg-type]
+
+
+def what_can_be_awaited(phone: Patter, agent: Agent) -> Awaitable[None]:
+    return phone.serve(agent, port=8000)
