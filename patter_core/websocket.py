@@ -244,13 +244,14 @@ class EngineSocket:
         """From here on call `on_message` with each message, text or binary, and `on_closed` at the end, once.
 
         Both are called by the event loop, must not wait and must not raise. What has come already is delivered first.
-        The socket is read as fast as it fills, so `on_message` has to bound what it keeps.
+        The socket is read as fast as it fills, so `on_message` has to bound what it keeps. May be called again, also by
+        `on_message`: then others take over.
         """
         connection = self._connection
-        while connection.unread:
-            on_message(connection.unread.popleft())
         connection.on_message = on_message
         connection.on_lost = lambda: on_closed(self._closed())
+        while connection.unread:
+            connection.on_message(connection.unread.popleft())
         if connection.lost:
             connection.loop.call_soon(connection.on_lost)
         else:

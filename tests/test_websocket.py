@@ -290,6 +290,29 @@ async def test_who_listens_after_the_end_is_told_the_end() -> None:
         await engine.aclose()
 
 
+async def test_others_may_take_over_while_a_message_is_delivered() -> None:
+    async def talk(connection: ServerConnection) -> None:
+        for index in range(10):
+            await connection.send(f"{index}")
+        await connection.close(1000)
+
+    first: list[bytes] = []
+    second: list[bytes] = []
+    over = anyio.Event()
+    async with peer(talk) as url:
+        engine = await EngineSocket.open(url)
+
+        def hand_over(message: bytes) -> None:
+            first.append(message)
+            engine.deliver(second.append, lambda _closed: over.set())
+
+        with anyio.fail_after(5):
+            engine.deliver(hand_over, lambda _closed: pytest.fail("told who no longer listens"))
+            await over.wait()
+        assert (first, second) == ([b"0"], [f"{index}".encode() for index in range(1, 10)])
+        await engine.aclose()
+
+
 async def test_messages_that_nobody_takes_are_left_in_the_network() -> None:
     async def flood(connection: ServerConnection) -> None:
         for index in range(300):

@@ -27,6 +27,7 @@ from patter_elevenlabs.opening import open_session
 from patter_elevenlabs.session import ConvAISession
 from patter_elevenlabs.testing import DEFAULT_CLIENT_EVENTS, AgentScript, Behaviour, Conversation, ElevenLabsEmulator
 from patter_elevenlabs.tools import ClientTools, Toolbox
+from patter_elevenlabs.turns import Turns
 
 pytestmark = pytest.mark.anyio
 
@@ -478,3 +479,27 @@ async def test_closing_ends_the_events_of_whoever_reads_them_and_may_be_done_twi
         session.add_context("Nobody hears this.")
         await talk.until(lambda: talk.close_code is not None)
         assert (talk.close_code, talk.closed_by) == (1000, "client")
+
+
+async def test_a_fault_of_ours_ends_one_conversation_tells_its_story_once_and_the_socket_still_closes(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def agent(talk: Conversation) -> None:
+        await talk.send(audio(b"fine"))
+        for _ in range(40):
+            await talk.send(wire.Interruption(wire.Numbered(event_id=2)))
+        await talk.until(lambda: talk.close_code is not None)
+
+    def fault(_turns: Turns, _event_id: int | None) -> list[EngineEvent]:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Turns, "interruption", fault)
+    async with conversing(Behaviour(agent=agent, ping_interval=60)) as (session, talk):
+        items = await until(session.events(), lambda item: isinstance(item, ResponseDone))
+        with pytest.raises(EngineError, match="a fault of ours"):
+            await anext(session.events())
+        assert told(items) == [ResponseStart(""), b"fine", ResponseDone()]
+        await session.aclose()
+        await talk.until(lambda: talk.close_code is not None)
+    assert [record.exc_info is not None for record in caplog.records if record.levelname == "ERROR"] == [True]
+    assert session.conversation_id in caplog.text
