@@ -47,10 +47,10 @@ class ConvAISession(EngineSession):
         self._conversation_id = conversation_id
         self._input_format = input_format
         self._output_format = output_format
-        self._tools = ToolRunner(toolbox, socket.send)
         self._dtmf_as_message = dtmf_as_message
         self._turns = Turns()
         self._inbox = Inbox(self._turns.is_void)
+        self._tools = ToolRunner(toolbox, socket.send, self._inbox.put)
         self._loop = asyncio.get_running_loop()
         self._silence: asyncio.TimerHandle | None = None
         self._over = False

@@ -16,6 +16,8 @@ from patter_core.events import (
     Interruption,
     ResponseDone,
     ResponseStart,
+    ToolCall,
+    ToolResult,
     TranscriptCorrection,
     TranscriptInput,
     TranscriptOutput,
@@ -266,10 +268,15 @@ async def test_a_tool_that_nobody_offers_is_answered_so_that_the_agent_does_not_
         await talk.close(1000)
 
     async with conversing(Behaviour(agent=agent, ping_interval=60)) as (session, talk):
-        assert [item async for item in session.events()] == []
+        events = [item async for item in session.events()]
         results = [message for message in talk.messages if isinstance(message, wire.ToolResult)]
     assert [(result.tool_call_id, result.is_error) for result in results] == [("t1", True)]
     assert "weather" in results[0].result
+    calls = [event for event in events if isinstance(event, ToolCall)]
+    assert calls == [ToolCall("t0", "log"), ToolCall("t1", "weather")]
+    told = [event for event in events if isinstance(event, ToolResult)]
+    assert [(event.id, event.name, event.failed) for event in told] == [("t0", "log", True), ("t1", "weather", True)]
+    assert told[1].result == results[0].result
 
 
 async def test_tools_work_while_audio_flows_both_ways() -> None:
@@ -298,7 +305,14 @@ async def test_tools_work_while_audio_flows_both_ways() -> None:
         assert not results
         session.send_audio(AudioChunk(bytes(160), ULAW_8000))
         items += [item async for item in session.events()]
-    assert told(items) == [ResponseStart(""), b"one moment", ResponseDone()]
+    asked, *said, result, done = told(items)
+    assert asked == ToolCall("call_0", "look_up", '{"name":"Ada"}')
+    assert said == [ResponseStart(""), b"one moment"]
+    assert isinstance(result, ToolResult)
+    assert result == ToolResult("call_0", "look_up", "Ada is in.", duration_ms=result.duration_ms)
+    assert result.duration_ms is not None
+    assert result.duration_ms > 0
+    assert done == ResponseDone()
     assert results == [wire.ToolResult(tool_call_id="call_0", result="Ada is in.", is_error=False)]
 
 
@@ -316,7 +330,7 @@ async def test_a_tool_that_is_at_work_when_the_conversation_ends_may_finish() ->
         await talk.close(1000)
 
     async with conversing(Behaviour(agent=agent), [note]) as (session, talk):
-        assert [item async for item in session.events()] == []
+        assert [item async for item in session.events()] == [ToolCall("t", "note")]  # it ended before the result
         await session.aclose()
         assert finished.is_set()
         assert not talk.tool_results
