@@ -25,7 +25,7 @@ import anyio
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.frames import Frame, Opcode
-from websockets.protocol import Event, State
+from websockets.protocol import OPEN, Event
 
 from patter_core.errors import EngineError, EngineRefused, EngineTimeout, SocketClosed
 
@@ -52,7 +52,7 @@ _CLOSE_TIMEOUT = 2.0
 _MASKS = 4096
 """Bytes of randomness that are fetched at once: masks for 1024 frames."""
 
-_DATA = frozenset({Opcode.TEXT, Opcode.BINARY, Opcode.CONT})
+_TEXT, _BINARY, _CONT = Opcode.TEXT, Opcode.BINARY, Opcode.CONT
 _FIN_TEXT, _MASKED = 0x81, 0x80
 _head_short, _head_medium, _head_long = struct.Struct("!BB"), struct.Struct("!BBH"), struct.Struct("!BBQ")
 
@@ -77,7 +77,8 @@ class _Connection(ClientConnection):
         self._parts: list[bytes] = []
 
     def process_event(self, event: Event) -> None:
-        if type(event) is not Frame or event.opcode not in _DATA:
+        opcode = event.opcode if type(event) is Frame else None
+        if opcode is not _TEXT and opcode is not _BINARY and opcode is not _CONT:
             super().process_event(event)
         elif event.fin and not self._parts:
             self.on_message(bytes(event.data))
@@ -198,7 +199,7 @@ class EngineSocket:
         A peer that lets half a MiB of such messages pile up is cut off.
         """
         connection = self._connection
-        if connection.protocol.state is not State.OPEN:
+        if connection.protocol.state is not OPEN:
             return
         self._write(text)
         if connection.slow and connection.transport.get_write_buffer_size() > _CONTROL_LIMIT:
@@ -207,7 +208,7 @@ class EngineSocket:
     def send_audio(self, text: bytes) -> None:
         """Send a text message (UTF-8), or keep it while the peer is slow; beyond the bound the oldest is dropped."""
         connection = self._connection
-        if connection.protocol.state is not State.OPEN:
+        if connection.protocol.state is not OPEN:
             return
         if connection.slow:
             queued = self._queued
@@ -235,7 +236,7 @@ class EngineSocket:
 
     def _flush(self) -> None:
         queued = self._queued
-        while queued and not self._connection.slow and self._connection.protocol.state is State.OPEN:
+        while queued and not self._connection.slow and self._connection.protocol.state is OPEN:
             self._write(queued.popleft())
 
     # --- receiving -------------------------------------------------------------------------------------------------
