@@ -77,8 +77,7 @@ class _Connection(ClientConnection):
         self._parts: list[bytes] = []
 
     def process_event(self, event: Event) -> None:
-        opcode = event.opcode if type(event) is Frame else None
-        if opcode is not _TEXT and opcode is not _BINARY and opcode is not _CONT:
+        if type(event) is not Frame or not (event.opcode is _TEXT or event.opcode is _BINARY or event.opcode is _CONT):
             super().process_event(event)
         elif event.fin and not self._parts:
             self.on_message(bytes(event.data))
