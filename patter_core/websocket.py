@@ -49,8 +49,8 @@ _UNREAD_LIMIT = 16
 _KEEPALIVE = 5.0
 """Seconds between pings of the WebSocket protocol, and until an unanswered one ends the connection."""
 _CLOSE_TIMEOUT = 2.0
-_MASKS = 4096
-"""Bytes of randomness that are fetched at once: masks for 1024 frames."""
+_MASKS = 1024
+"""Bytes of randomness that are fetched at once: masks for 256 frames."""
 
 _TEXT, _BINARY, _CONT = Opcode.TEXT, Opcode.BINARY, Opcode.CONT
 _FIN_TEXT, _MASKED = 0x81, 0x80
