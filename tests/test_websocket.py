@@ -232,7 +232,7 @@ async def test_a_mask_is_never_used_twice_in_a_row_and_the_store_is_filled_again
     async with peer(echo) as url:
         engine = await EngineSocket.open(url)
         masks = set()
-        for _ in range(3000):  # the store holds 1024
+        for _ in range(3000):  # the store holds 256
             engine.send(b"")
             masks.add(engine._masks[engine._mask_at - 4 : engine._mask_at])
         assert len(masks) > 2990
