@@ -31,5 +31,5 @@ class Counted(EventSink):
 
 def patter_app(peers: Peers) -> ASGIApp:
     carrier = peers.vendor.carrier(peers.api_url)
-    phone = Patter(carrier=carrier, sinks=[Counted()], limits=Limits(calls=5_000))
+    phone = Patter(carrier=carrier, sinks=[Counted()], limits=Limits(calls=5_000, calls_per_second=5_000))
     return phone.asgi(phone.agent(engine=ElevenLabsConvAI("bench-key", "agent_bench", base_url=peers.engine_url)))
