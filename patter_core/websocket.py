@@ -25,7 +25,7 @@ import anyio
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.frames import Frame, Opcode
-from websockets.protocol import Event, State
+from websockets.protocol import OPEN, Event
 
 from patter_core.errors import EngineError, EngineRefused, EngineTimeout, SocketClosed
 
@@ -49,10 +49,10 @@ _UNREAD_LIMIT = 16
 _KEEPALIVE = 5.0
 """Seconds between pings of the WebSocket protocol, and until an unanswered one ends the connection."""
 _CLOSE_TIMEOUT = 2.0
-_MASKS = 4096
-"""Bytes of randomness that are fetched at once: masks for 1024 frames."""
+_MASKS = 1024
+"""Bytes of randomness that are fetched at once: masks for 256 frames."""
 
-_DATA = frozenset({Opcode.TEXT, Opcode.BINARY, Opcode.CONT})
+_TEXT, _BINARY, _CONT = Opcode.TEXT, Opcode.BINARY, Opcode.CONT
 _FIN_TEXT, _MASKED = 0x81, 0x80
 _head_short, _head_medium, _head_long = struct.Struct("!BB"), struct.Struct("!BBH"), struct.Struct("!BBQ")
 
@@ -77,7 +77,7 @@ class _Connection(ClientConnection):
         self._parts: list[bytes] = []
 
     def process_event(self, event: Event) -> None:
-        if type(event) is not Frame or event.opcode not in _DATA:
+        if type(event) is not Frame or not (event.opcode is _TEXT or event.opcode is _BINARY or event.opcode is _CONT):
             super().process_event(event)
         elif event.fin and not self._parts:
             self.on_message(bytes(event.data))
@@ -198,7 +198,7 @@ class EngineSocket:
         A peer that lets half a MiB of such messages pile up is cut off.
         """
         connection = self._connection
-        if connection.protocol.state is not State.OPEN:
+        if connection.protocol.state is not OPEN:
             return
         self._write(text)
         if connection.slow and connection.transport.get_write_buffer_size() > _CONTROL_LIMIT:
@@ -207,7 +207,7 @@ class EngineSocket:
     def send_audio(self, text: bytes) -> None:
         """Send a text message (UTF-8), or keep it while the peer is slow; beyond the bound the oldest is dropped."""
         connection = self._connection
-        if connection.protocol.state is not State.OPEN:
+        if connection.protocol.state is not OPEN:
             return
         if connection.slow:
             queued = self._queued
@@ -235,7 +235,7 @@ class EngineSocket:
 
     def _flush(self) -> None:
         queued = self._queued
-        while queued and not self._connection.slow and self._connection.protocol.state is State.OPEN:
+        while queued and not self._connection.slow and self._connection.protocol.state is OPEN:
             self._write(queued.popleft())
 
     # --- receiving -------------------------------------------------------------------------------------------------
@@ -244,13 +244,14 @@ class EngineSocket:
         """From here on call `on_message` with each message, text or binary, and `on_closed` at the end, once.
 
         Both are called by the event loop, must not wait and must not raise. What has come already is delivered first.
-        The socket is read as fast as it fills, so `on_message` has to bound what it keeps.
+        The socket is read as fast as it fills, so `on_message` has to bound what it keeps. May be called again, also by
+        `on_message`: then others take over.
         """
         connection = self._connection
-        while connection.unread:
-            on_message(connection.unread.popleft())
         connection.on_message = on_message
         connection.on_lost = lambda: on_closed(self._closed())
+        while connection.unread:
+            connection.on_message(connection.unread.popleft())
         if connection.lost:
             connection.loop.call_soon(connection.on_lost)
         else:

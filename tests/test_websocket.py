@@ -232,7 +232,7 @@ async def test_a_mask_is_never_used_twice_in_a_row_and_the_store_is_filled_again
     async with peer(echo) as url:
         engine = await EngineSocket.open(url)
         masks = set()
-        for _ in range(3000):  # the store holds 1024
+        for _ in range(3000):  # the store holds 256
             engine.send(b"")
             masks.add(engine._masks[engine._mask_at - 4 : engine._mask_at])
         assert len(masks) > 2990
@@ -287,6 +287,29 @@ async def test_who_listens_after_the_end_is_told_the_end() -> None:
                 await anyio.sleep(0.001)
         assert got == [b"last"]
         assert [end.code for end in ends] == [1008]
+        await engine.aclose()
+
+
+async def test_others_may_take_over_while_a_message_is_delivered() -> None:
+    async def talk(connection: ServerConnection) -> None:
+        for index in range(10):
+            await connection.send(f"{index}")
+        await connection.close(1000)
+
+    first: list[bytes] = []
+    second: list[bytes] = []
+    over = anyio.Event()
+    async with peer(talk) as url:
+        engine = await EngineSocket.open(url)
+
+        def hand_over(message: bytes) -> None:
+            first.append(message)
+            engine.deliver(second.append, lambda _closed: over.set())
+
+        with anyio.fail_after(5):
+            engine.deliver(hand_over, lambda _closed: pytest.fail("told who no longer listens"))
+            await over.wait()
+        assert (first, second) == ([b"0"], [f"{index}".encode() for index in range(1, 10)])
         await engine.aclose()
 
 

@@ -95,7 +95,7 @@ class AudioChunk:
         self._data: bytes | None = data
         self._base64: str | None = None
         self.size = len(data)
-        if format.encoding is Encoding.PCM16 and self.size & 1:
+        if self.size & 1 and format.encoding is Encoding.PCM16:
             raise _half_a_sample(format, self.size)
 
     @classmethod
@@ -114,7 +114,7 @@ class AudioChunk:
         chunk._data = None  # noqa: SLF001 - its own class, made without the bytes
         chunk._base64 = text  # noqa: SLF001 - as above
         chunk.size = len(text) // 4 * 3 - padding
-        if format.encoding is Encoding.PCM16 and chunk.size & 1:
+        if chunk.size & 1 and format.encoding is Encoding.PCM16:
             raise _half_a_sample(format, chunk.size)
         return chunk
 

@@ -67,6 +67,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     engine: Part = Part()
     agent: AgentPart = AgentPart()
     sinks: list[Part] = []
+    shared: bool = False
+    """Do other workers, here or elsewhere, take calls for the same numbers?"""
 
     def __repr__(self) -> str:
         return f"<Settings {self.carrier.name} {self.engine.name}>"
@@ -121,6 +123,7 @@ def make_phone(registry: Registry, settings: Settings, *, more_sinks: Sequence[E
         phone_number=settings.phone_number,
         webhook_url=settings.webhook_url,
         sinks=[*make_sinks(registry, settings), *more_sinks],
+        shared=settings.shared,
         registry=registry,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import logging
 import os
 import signal
@@ -68,7 +69,7 @@ def run_worker(
     async def main() -> None:
         await phone.serve(agent, listener=listener, on_ready=None if tells else _say_nothing)
 
-    anyio.run(main)
+    anyio.run(main, backend_options={"use_uvloop": importlib.util.find_spec("uvloop") is not None})
 
 
 def run_workers(registry: Registry, settings: Settings, *, count: int, listener: socket.socket, verbose: int) -> bool:
@@ -78,7 +79,7 @@ def run_workers(registry: Registry, settings: Settings, *, count: int, listener:
         Whether all went well. False if a worker could not even start.
     """
     order = WorkerOrder(
-        settings=settings,
+        settings=msgspec.structs.replace(settings, shared=True),
         listener=listener.fileno(),
         disabled=[plugin.name for plugin in registry.plugins if plugin.disabled],
         verbose=verbose,

@@ -27,6 +27,8 @@ class Ready(msgspec.Struct, frozen=True):
     """A child's first word: where it can be reached."""
 
     url: str
+    api_url: str = ""
+    """Of the load: where the carrier's API is."""
 
 
 def cores() -> tuple[int, ...]:
@@ -54,7 +56,7 @@ class Child:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._commands, self._answers = self._process.stdin, self._process.stdout
-        self.url = self._answer(Ready, 30.0).url
+        self.ready = self._answer(Ready, 30.0)
 
     def __enter__(self) -> Self:
         return self
@@ -91,14 +93,14 @@ class Child:
         return msgspec.json.decode(line, type=kind)
 
 
-async def serve(url: str, handle: Callable[[bytes], Awaitable[msgspec.Struct]]) -> None:
+async def serve(ready: Ready, handle: Callable[[bytes], Awaitable[msgspec.Struct]]) -> None:
     """The child's end: say that it is ready, and answer commands until there are no more."""
     reader = asyncio.StreamReader()
     pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer
     )
     try:
-        _say(Ready(url))
+        _say(ready)
         while line := await reader.readline():
             _say(await handle(line))
     finally:

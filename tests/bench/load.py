@@ -1,6 +1,6 @@
 """The load: callers and the conversation server, in one process, so that a frame's two times are of one clock.
 
-Started by the conductor as `python -m tests.bench.load CORE`; see `control` and `protocol`.
+Started by the conductor as `python -m tests.bench.load CORE CARRIER`; see `control` and `protocol`.
 """
 
 from __future__ import annotations
@@ -10,25 +10,22 @@ import itertools
 import sys
 import time
 from collections.abc import Callable
-from xml.etree.ElementTree import fromstring
 
 import httpx
 import msgspec
 import uvloop
 
 from patter_core.audio import ULAW_8000
-from patter_core.testing.network import Tunnels
 from patter_elevenlabs.formats import audio_format
-from patter_twilio.signing import signature
-from patter_twilio.testing.webhooks import WebhookSender
 from tests.bench import protocol
 from tests.bench.carrier_side import CarrierSide
-from tests.bench.control import pin, serve
+from tests.bench.control import Ready, pin, serve
 from tests.bench.engine_side import EngineSide
 from tests.bench.flow import Direction, Flow
-from tests.bench.lean import LeanSocket, connect, listen
-from tests.bench.ours import ACCOUNT_SID, AUTH_TOKEN
+from tests.bench.lean import LeanSocket, listen
 from tests.bench.pacer import Pacer
+from tests.bench.vendor import Vendor
+from tests.bench.vendors import VENDORS
 from tests.bench.voice import Voice
 
 BETWEEN_INTERRUPTIONS = 0.01
@@ -39,10 +36,11 @@ _commands: msgspec.json.Decoder[protocol.LoadCommand] = msgspec.json.Decoder(pro
 class Load:
     """All calls of a run."""
 
-    def __init__(self) -> None:
+    def __init__(self, vendor: Vendor) -> None:
+        self._vendor = vendor
+        self._voice_url = ""
         self._format = ULAW_8000
         self._conversations: asyncio.Queue[EngineSide] = asyncio.Queue()
-        self._call_sids = (f"CA{number:032x}" for number in itertools.count())  # a call that is over cannot be repeated
         self._reset()
 
     def _reset(self) -> None:
@@ -73,24 +71,16 @@ class Load:
     async def _dial(self, dial: protocol.Dial) -> protocol.Done:
         began = time.perf_counter()
         self._reset()
+        self._voice_url = dial.voice_url
         self._format = audio_format(dial.engine_format)
         caller_voice, agent_voice = Voice(ULAW_8000), Voice(self._format)
         converted = self._format != ULAW_8000
         async with httpx.AsyncClient(trust_env=False) as client:
-            sender = WebhookSender(client, account_sid=ACCOUNT_SID, auth_token=AUTH_TOKEN, tunnels=Tunnels({}))
             for number in range(dial.calls):
                 caller = Flow(self._to_engine, number, heard_as=self._format if converted else None, place=number)
                 agent = Flow(self._to_caller, number, heard_as=ULAW_8000 if converted else None, place=number + 512)
-                call_sid = next(self._call_sids)
-                socket = await _place(sender, dial.voice_url, call_sid)
-                carrier = CarrierSide(
-                    socket,
-                    account_sid=ACCOUNT_SID,
-                    call_sid=call_sid,
-                    caller=caller,
-                    agent=agent,
-                    voice=caller_voice,
-                )
+                placed = await self._vendor.place(client, dial.voice_url)
+                carrier = CarrierSide(placed, caller=caller, agent=agent, voice=caller_voice)
                 engine = await asyncio.wait_for(self._conversations.get(), 10)
                 engine.join(caller=caller, agent=agent, voice=agent_voice, profile=dial.profile)
                 self._carriers.append(carrier)
@@ -139,8 +129,10 @@ class Load:
         for flows in self._flows:
             for flow in flows:
                 flow.settle()
-        for carrier in self._carriers:
-            carrier.stop()
+        async with httpx.AsyncClient(trust_env=False) as client:
+            for carrier in self._carriers:
+                carrier.stop()
+                await self._vendor.hung_up(client, self._voice_url, carrier.stream)
         async with asyncio.timeout(10):
             for carrier in self._carriers:
                 await carrier.closed.wait()
@@ -161,38 +153,20 @@ class Load:
         return self._to_engine, self._to_caller
 
 
-async def _place(sender: WebhookSender, voice_url: str, call_sid: str) -> LeanSocket:
-    """Ask the webhook as the carrier does, and open the media socket that it answers with."""
-    fields = {
-        "AccountSid": ACCOUNT_SID,
-        "ApiVersion": "2010-04-01",
-        "CallSid": call_sid,
-        "CallStatus": "ringing",
-        "Direction": "inbound",
-        "From": "+15550000001",
-        "To": "+15550000002",
-    }
-    exchange = await sender.send(voice_url, fields)
-    stream = fromstring(exchange.body).find(".//Stream") if exchange.status == 200 else None
-    if stream is None:
-        raise ConnectionError(f"The voice webhook answered {exchange.status}, without a stream.")
-    url = stream.get("url", "")
-    return await connect(url, {"X-Twilio-Signature": signature(AUTH_TOKEN, url)})
-
-
 def _interleaved(callers: list[Callable[[], None]], agents: list[Callable[[], None]]) -> list[Callable[[], None]]:
     """In the order of their phases: a call's agent talks half a frame after its caller."""
     half = len(agents) // 2
     return [tick for pair in zip(callers, agents[half:] + agents[:half], strict=True) for tick in pair]
 
 
-async def main(core: int) -> None:
+async def main(core: int, carrier: str) -> None:
     pin(core)
-    load = Load()
+    vendor = VENDORS[carrier]()
+    load = Load(vendor)
     server, port = await listen(load.accept)
-    async with server:
-        await serve(f"http://127.0.0.1:{port}", load.handle)
+    async with server, vendor.api() as api_url:
+        await serve(Ready(f"http://127.0.0.1:{port}", api_url), load.handle)
 
 
 if __name__ == "__main__":
-    uvloop.run(main(int(sys.argv[1])))
+    uvloop.run(main(int(sys.argv[1]), sys.argv[2]))

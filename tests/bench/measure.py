@@ -31,6 +31,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     profile: Profile
     engine_format: str
+    carrier: str = "twilio"
     interruptions: int = 0
 
 
@@ -97,8 +98,11 @@ def run(target: str, plan: Plan) -> Sample:
     """
     here = cores()
     target_core, load_core = (here[0], here[1]) if len(here) > 1 else (-1, -1)
-    with Child("load", str(load_core)) as load, Child("target", target, load.url, str(target_core)) as under_test:
-        voice_url = f"{under_test.url}/webhooks/twilio/voice"
+    with (
+        Child("load", str(load_core), plan.carrier) as load,
+        Child("target", target, plan.carrier, load.ready.url, load.ready.api_url, str(target_core)) as under_test,
+    ):
+        voice_url = f"{under_test.ready.url}/webhooks/{plan.carrier}/voice"
 
         def dial(calls: int) -> float:
             command = protocol.Dial(voice_url, calls, plan.profile, plan.engine_format)

@@ -12,14 +12,9 @@ from patter_core.patter import Patter
 from patter_core.server.host import Limits
 from patter_core.sink import EventSink
 from patter_elevenlabs.engine import ElevenLabsConvAI
-from patter_twilio import Twilio
+from tests.bench.relay_app import Peers
 
-__all__ = ["ACCOUNT_SID", "AUTH_TOKEN", "patter_app"]
-
-ACCOUNT_SID = "AC" + 32 * "b"
-AUTH_TOKEN = "bench-token"
-NOWHERE = "http://127.0.0.1:9"
-"""In place of the carrier's REST interface: calls here are ended by their callers, so it is not used."""
+__all__ = ["patter_app"]
 
 
 class Counted(EventSink):
@@ -34,8 +29,7 @@ class Counted(EventSink):
         self.records += len(records)
 
 
-def patter_app(engine_url: str) -> ASGIApp:
-    phone = Patter(
-        carrier=Twilio(ACCOUNT_SID, AUTH_TOKEN, base_url=NOWHERE), sinks=[Counted()], limits=Limits(calls=5_000)
-    )
-    return phone.asgi(phone.agent(engine=ElevenLabsConvAI("bench-key", "agent_bench", base_url=engine_url)))
+def patter_app(peers: Peers) -> ASGIApp:
+    carrier = peers.vendor.carrier(peers.api_url)
+    phone = Patter(carrier=carrier, sinks=[Counted()], limits=Limits(calls=5_000, calls_per_second=5_000))
+    return phone.asgi(phone.agent(engine=ElevenLabsConvAI("bench-key", "agent_bench", base_url=peers.engine_url)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from starlette.applications import Starlette
 
-from tests.bench.relay_app import Words, relay_app
+from tests.bench.relay_app import Peers, Words, relay_app
 
 __all__ = ["bare_app"]
 
@@ -39,25 +39,28 @@ _from_engine = msgspec.json.Decoder(_FromEngine)
 
 
 class _Spliced(Words):
+    _named = ""
+
     def from_carrier(self, text: str) -> str | None:
         message = _from_carrier.decode(text)
         if message.media is not None:
             return f'{{"user_audio_chunk":"{message.media.payload}"}}'
         if message.event == "start":
-            self.stream_sid = message.streamSid
+            self.started = True
+            self._named = f'"streamSid":"{message.streamSid}",' if message.streamSid else ""
         return None
 
     def from_engine(self, message: bytes) -> tuple[str | None, str | None]:
         read = _from_engine.decode(message)
         if read.audio_event is not None:
             payload = read.audio_event.audio_base_64
-            return f'{{"event":"media","streamSid":"{self.stream_sid}","media":{{"payload":"{payload}"}}}}', None
+            return f'{{"event":"media",{self._named}"media":{{"payload":"{payload}"}}}}', None
         if read.ping_event is not None:
             return None, f'{{"type":"pong","event_id":{read.ping_event.event_id}}}'
         if read.type == "interruption":
-            return f'{{"event":"clear","streamSid":"{self.stream_sid}"}}', None
+            return f'{{{self._named}"event":"clear"}}', None
         return None, None
 
 
-def bare_app(engine_url: str) -> Starlette:
-    return relay_app(engine_url, _Spliced)
+def bare_app(peers: Peers) -> Starlette:
+    return relay_app(peers, _Spliced)

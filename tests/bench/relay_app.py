@@ -10,6 +10,7 @@ import abc
 import asyncio
 from collections.abc import Callable
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,16 +19,27 @@ from starlette.types import Receive, Scope, Send
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-__all__ = ["Words", "relay_app"]
+from tests.bench.vendor import Vendor
+
+__all__ = ["Peers", "Words", "relay_app"]
 
 INITIATION = '{"type":"conversation_initiation_client_data"}'
+
+
+class Peers(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom a target has to do with."""
+
+    vendor: Vendor
+    engine_url: str
+    api_url: str
+    """Of the carrier."""
 
 
 class Words(abc.ABC):
     """One call's messages, from each side's language into the other's."""
 
-    stream_sid = ""
-    """Known from the carrier's `start` on."""
+    started = False
+    """From the carrier's `start` on."""
 
     @abc.abstractmethod
     def from_carrier(self, text: str) -> str | None:
@@ -38,21 +50,19 @@ class Words(abc.ABC):
         """What to tell the carrier, and what the engine."""
 
 
-def relay_app(engine_url: str, make_words: Callable[[], Words]) -> Starlette:
-    """The app that relays every call to the conversation server at `engine_url`."""
-    url = f"ws{engine_url.removeprefix('http')}/v1/convai/conversation?agent_id=agent_bench"
+def relay_app(peers: Peers, make_words: Callable[[], Words]) -> Starlette:
+    """The app that relays every call to the conversation server."""
+    url = f"ws{peers.engine_url.removeprefix('http')}/v1/convai/conversation?agent_id=agent_bench"
+
+    async def voice(request: Request) -> Response:
+        return await peers.vendor.relay(request, f"ws://{request.url.netloc}/media", peers.api_url)
+
     return Starlette(
         routes=[
-            Route("/webhooks/twilio/voice", _voice, methods=["POST"]),
+            Route(f"/webhooks/{peers.vendor.name}/voice", voice, methods=["POST"]),
             WebSocketRoute("/media", _Media(url, make_words)),
         ]
     )
-
-
-async def _voice(request: Request) -> Response:
-    await request.body()
-    stream = f'<Stream url="ws://{request.url.netloc}/media" />'
-    return Response(f"<Response><Connect>{stream}</Connect></Response>", media_type="text/xml")
 
 
 class _Media:
@@ -66,7 +76,7 @@ class _Media:
         await receive()
         await send({"type": "websocket.accept"})
         words = self._make_words()
-        while not words.stream_sid:
+        while not words.started:
             words.from_carrier((await receive())["text"])
         async with connect(self._url, compression=None, max_size=2**24) as engine:
             await engine.send(INITIATION)

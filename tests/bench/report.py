@@ -55,7 +55,7 @@ def table(samples: Sequence[Sample]) -> Table:
     """A row for each target and plan, of medians."""
     shown = Table(title="What a frame costs", caption="Medians. Latency is added by the target, both directions.")
     shown.add_column("target")
-    for heading in ("calls", "profile", "agent", "μs/frame", "× bare", "core", "engine p50", "p99", "max",
+    for heading in ("calls", "carrier", "profile", "agent", "μs/frame", "× bare", "core", "engine p50", "p99", "max",
                     "caller p50", "p99", "max", "clear p50", "p99", "KB/call", "lost", "load"):  # fmt: skip
         shown.add_column(heading, justify="right")
     for group in groups(samples):
@@ -72,6 +72,7 @@ def _row(group: Sequence[Sample], samples: Sequence[Sample]) -> list[str]:
     return [
         first.target,
         str(first.plan.calls),
+        first.plan.carrier,
         first.plan.profile,
         first.plan.engine_format,
         of(lambda sample: sample.cpu_us_a_frame, ".1f"),
@@ -92,12 +93,13 @@ def _row(group: Sequence[Sample], samples: Sequence[Sample]) -> list[str]:
 
 
 def _ratio(group: Sequence[Sample], samples: Sequence[Sample]) -> str:
-    """To the bare relay with as many calls of the same profile; "" if it was not measured."""
+    """To the bare relay with as many calls of the same carrier and profile; "" if it was not measured."""
     plan = group[0].plan
     bare = [
         sample
         for sample in samples
-        if sample.target == "bare" and (sample.plan.calls, sample.plan.profile) == (plan.calls, plan.profile)
+        if sample.target == "bare"
+        and (sample.plan.calls, sample.plan.carrier, sample.plan.profile) == (plan.calls, plan.carrier, plan.profile)
     ]
     if not bare:
         return ""

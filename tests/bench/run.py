@@ -16,6 +16,7 @@ from tests.bench.plot import svg
 from tests.bench.protocol import Profile
 from tests.bench.report import Report, table
 from tests.bench.target import TARGETS
+from tests.bench.vendors import VENDORS
 
 RAMP = (10, 50, 100, 150, 200, 250, 300, 350, 400, 500, 600, 800)
 RAMP_SECONDS = 5.0
@@ -38,6 +39,7 @@ console = Console()
     default=Profile.WORST.value,
     show_default=True,
 )
+@click.option("--carrier", type=click.Choice(list(VENDORS)), default="twilio", show_default=True)
 @click.option("--engine-format", type=click.Choice(_FORMATS), default="ulaw_8000", show_default=True,
               help="Of the agent; the bare relay and the naive bridge always get ulaw_8000.")  # fmt: skip
 @click.option("--targets", default=",".join(TARGETS), show_default=True, help="Which, and in which order.")
@@ -52,6 +54,7 @@ def main(
     seconds: float,
     rounds: int,
     profile: str,
+    carrier: str,
     engine_format: str,
     targets: str,
     interruptions: int,
@@ -68,10 +71,15 @@ def main(
     if len(cores()) < 2:
         console.print("[yellow]Load and target share a core here: figures are rough.[/]")
     plan = Plan(
-        calls=calls, seconds=seconds, profile=Profile(profile), engine_format=engine_format, interruptions=interruptions
+        calls=calls,
+        seconds=seconds,
+        profile=Profile(profile),
+        engine_format=engine_format,
+        carrier=carrier,
+        interruptions=interruptions,
     )
     if quick:
-        samples = _quick(names)
+        samples = _quick(names, carrier)
     elif ramp:
         samples = _ramp(names, plan)
     else:
@@ -88,9 +96,11 @@ def main(
     sys.exit(_verdict(samples, strict=not quick))
 
 
-def _quick(names: list[str]) -> list[Sample]:
+def _quick(names: list[str], carrier: str) -> list[Sample]:
     """Each target in the worst case; the other profiles and formats for the one that differs in them."""
-    plain = Plan(calls=5, seconds=2.0, profile=Profile.WORST, engine_format=_FORMATS[0], interruptions=50)
+    plain = Plan(
+        calls=5, seconds=2.0, profile=Profile.WORST, engine_format=_FORMATS[0], carrier=carrier, interruptions=50
+    )
     samples = [_run(name, plain) for name in names]
     for profile, format in itertools.product(Profile, _FORMATS):
         if (profile, format) != (plain.profile, plain.engine_format) and "patter" in names:
@@ -124,8 +134,9 @@ def _run(name: str, plan: Plan) -> Sample:
     own = msgspec.structs.replace(plan, engine_format=format, interruptions=times)
     sample = run(name, own)
     console.print(
-        f"{name:7} {own.calls:4} calls  {own.profile:7} {own.engine_format:9}  {sample.cpu_us_a_frame:6.1f} μs a frame"
-        f"  p99 {sample.p99_ms:6.2f} ms  {sample.fault_count} faults  generator {sample.generator_cpu:4.0%}",
+        f"{name:7} {own.calls:4} calls  {own.carrier:7} {own.profile:7} {own.engine_format:9}"
+        f"  {sample.cpu_us_a_frame:6.1f} μs a frame  p99 {sample.p99_ms:6.2f} ms"
+        f"  {sample.fault_count} faults  generator {sample.generator_cpu:4.0%}",
         highlight=False,
     )
     return sample

@@ -1,4 +1,4 @@
-"""What is measured, as a process of its own: `python -m tests.bench.target NAME ENGINE_URL CORE`."""
+"""What is measured, as a process of its own: `python -m tests.bench.target NAME CARRIER ENGINE_URL API_URL CORE`."""
 
 from __future__ import annotations
 
@@ -15,23 +15,26 @@ import uvloop
 from starlette.types import ASGIApp
 
 from patter_core.server.serving import serve_app
-from tests.bench.control import pin, serve
+from tests.bench.control import Ready, pin, serve
 from tests.bench.naive import naive_app
 from tests.bench.ours import patter_app
 from tests.bench.protocol import Usage, UsageAsked
 from tests.bench.relay import bare_app
+from tests.bench.relay_app import Peers
+from tests.bench.vendors import VENDORS
 
 __all__ = ["TARGETS"]
 
-TARGETS: dict[str, Callable[[str], ASGIApp]] = {"bare": bare_app, "naive": naive_app, "patter": patter_app}
+TARGETS: dict[str, Callable[[Peers], ASGIApp]] = {"bare": bare_app, "naive": naive_app, "patter": patter_app}
 
 _STATM = Path("/proc/self/statm")
 
 
-async def main(name: str, engine_url: str, core: int) -> None:
+async def main(name: str, carrier: str, engine_url: str, api_url: str, core: int) -> None:
     pin(core)
-    async with serve_app(TARGETS[name](engine_url)) as url:
-        await serve(url, _usage)
+    peers = Peers(vendor=VENDORS[carrier](), engine_url=engine_url, api_url=api_url)
+    async with serve_app(TARGETS[name](peers)) as url:
+        await serve(Ready(url), _usage)
 
 
 async def _usage(line: bytes) -> Usage:
@@ -48,4 +51,6 @@ def _rss() -> int:
 
 
 if __name__ == "__main__":
-    uvloop.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+    _, *what, on_core = sys.argv
+    name, carrier, engine_url, api_url = what
+    uvloop.run(main(name, carrier, engine_url, api_url, int(on_core)))

@@ -49,8 +49,9 @@ def _bench(*options: str, out: Path) -> dict[str, _Sample]:
 
 
 @pytest.mark.slow
-def test_every_frame_crosses_each_target_unaltered_and_an_interruption_clears(tmp_path: Path) -> None:
-    found = _bench("--interruptions", "20", out=tmp_path)
+@pytest.mark.parametrize("carrier", ["twilio", "telnyx"])
+def test_every_frame_crosses_each_target_unaltered_and_an_interruption_clears(carrier: str, tmp_path: Path) -> None:
+    found = _bench("--carrier", carrier, "--interruptions", "20", out=tmp_path)
     assert list(found) == ["bare", "naive", "patter"]
     for sample in found.values():
         assert sample.frames > 2 * 2 * 1 * 50 * 0.8  # calls, directions, seconds, frames; less if the machine is busy

@@ -29,6 +29,7 @@ class Inbox(AsyncIterator[AudioChunk | EngineEvent]):
 
     def __init__(self, is_void: Callable[[int | None], bool]) -> None:
         self._is_void = is_void
+        self._loop = asyncio.get_running_loop()
         self._items: deque[_Item] = deque()
         self._audio_bytes = 0
         self._audio_chunks = 0
@@ -74,7 +75,7 @@ class Inbox(AsyncIterator[AudioChunk | EngineEvent]):
                 if error is not None:
                     raise error
                 raise StopAsyncIteration
-            self._waiting = asyncio.get_running_loop().create_future()
+            self._waiting = self._loop.create_future()
             await self._waiting
 
     def _wake(self) -> None:

@@ -1,4 +1,4 @@
-"""A live conversation: a socket, read by one task, and what that makes of it."""
+"""A live conversation: what its socket delivers, and what that is to whoever listens."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-
-import anyio
 
 from patter_core.audio import AudioChunk, AudioFormat
 from patter_core.engine import EngineSession
@@ -29,8 +27,8 @@ _logger = logging.getLogger(__name__)
 class ConvAISession(EngineSession):
     """A conversation whose metadata has come. Made by `open_session`.
 
-    One task of its own reads the socket as fast as it fills, whatever the consumer of `events()` does, so that pings
-    are answered at once and an interruption overtakes the audio that it makes void.
+    It is told each message as the socket reads it, whatever the consumer of `events()` does, so that pings are answered
+    at once and an interruption overtakes the audio that it makes void.
     """
 
     def __init__(
@@ -49,13 +47,14 @@ class ConvAISession(EngineSession):
         self._conversation_id = conversation_id
         self._input_format = input_format
         self._output_format = output_format
-        self._tools = ToolRunner(toolbox, socket.send)
         self._dtmf_as_message = dtmf_as_message
         self._turns = Turns()
         self._inbox = Inbox(self._turns.is_void)
+        self._tools = ToolRunner(toolbox, socket.send, self._inbox.put)
         self._loop = asyncio.get_running_loop()
         self._silence: asyncio.TimerHandle | None = None
-        self._reader = self._loop.create_task(self._read(), name="elevenlabs reader")
+        self._over = False
+        socket.deliver(self._take, self._closed)
 
     @property
     def conversation_id(self) -> str:
@@ -115,37 +114,44 @@ class ConvAISession(EngineSession):
 
     async def aclose(self) -> None:
         self._inbox.end()
-        self._reader.cancel()
-        with anyio.CancelScope(shield=True):
-            await asyncio.wait((self._reader,))
+        self._finish()
         await self._socket.aclose()
         await self._tools.aclose()
 
     # --- what arrives ----------------------------------------------------------------------------------------------
 
-    async def _read(self) -> None:
-        """Read to the end, whatever comes; see to it that the inbox ends too."""
-        error: EngineError | None = None
+    def _take(self, text: bytes) -> None:
         try:
-            while True:
-                self._take(self._decoder.decode(await self._socket.receive()))
-        except SocketClosed as closed:
-            error = ending(closed.code, closed.reason)
+            message = self._decoder.decode(text)
+            if type(message) is wire.Audio:
+                self._take_audio(message.event)
+            else:
+                self._take_other(message)
         except Exception:  # the boundary of a call: a fault of ours ends one conversation, and tells its story
             _logger.exception("A fault in reading from ElevenLabs ended conversation %s.", self._conversation_id)
-            error = EngineError("Reading from ElevenLabs failed.", remedy="This is a fault of ours: see the log.")
-        finally:
-            if self._silence is not None:
-                self._silence.cancel()
-            self._tell(self._turns.finish())
-            self._inbox.end(error)
-            if self.oddities:
-                _logger.info("Oddities of ElevenLabs in conversation %s: %s", self._conversation_id, self._odd_list())
+            self._socket.deliver(_ignore, _ignore)
+            self._finish(EngineError("Reading from ElevenLabs failed.", remedy="This is a fault of ours: see the log."))
 
-    def _take(self, message: wire.ServerMessage | wire.Ignored) -> None:
-        if type(message) is wire.Audio:
-            self._take_audio(message.event)
+    def _take_audio(self, event: wire.AudioEvent) -> None:
+        number = event.event_id
+        if type(number) is not int:
+            number = self._decoder.number(number)
+        if self._turns.is_void(number):
             return
+        try:
+            chunk = AudioChunk.from_base64(event.base64, self._output_format)
+        except AudioError:
+            self._decoder.oddities[wire.Oddity.BAD_AUDIO] += 1
+            return
+        if not chunk.size:
+            return
+        before = self._turns.audio(number, self._loop.time())
+        if before:
+            self._tell(before)
+            self._watch_silence()
+        self._inbox.put(chunk, number)
+
+    def _take_other(self, message: wire.ServerMessage | wire.Ignored) -> None:
         number = self._decoder.number
         match message:
             case wire.Ping(event=ping):
@@ -166,22 +172,20 @@ class ConvAISession(EngineSession):
             case _:  # metadata again, or what is passed over
                 pass
 
-    def _take_audio(self, event: wire.AudioEvent) -> None:
-        number = self._decoder.number(event.event_id)
-        if self._turns.is_void(number):
+    def _closed(self, closed: SocketClosed) -> None:
+        self._finish(ending(closed.code, closed.reason))
+
+    def _finish(self, error: EngineError | None = None) -> None:
+        """Nothing more comes: by the service's will, by ours, or by a fault. Only the first time counts."""
+        if self._over:
             return
-        try:
-            chunk = AudioChunk.from_base64(event.base64, self._output_format)
-        except AudioError:
-            self._decoder.oddities[wire.Oddity.BAD_AUDIO] += 1
-            return
-        if not chunk.size:
-            return
-        before = self._turns.audio(number, self._loop.time())
-        if before:
-            self._tell(before)
-            self._watch_silence()
-        self._inbox.put(chunk, number)
+        self._over = True
+        if self._silence is not None:
+            self._silence.cancel()
+        self._tell(self._turns.finish())
+        self._inbox.end(error)
+        if self.oddities:
+            _logger.info("Oddities of ElevenLabs in conversation %s: %s", self._conversation_id, self._odd_list())
 
     # --- means -----------------------------------------------------------------------------------------------------
 
@@ -205,3 +209,7 @@ class ConvAISession(EngineSession):
 
     def _odd_list(self) -> str:
         return ", ".join(f"{count} × {oddity.value}" for oddity, count in sorted(self.oddities.items()))
+
+
+def _ignore(_: object) -> None:
+    """What comes after a fault of ours."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import anyio
 import msgspec
 
+from patter_core.events import ToolCall, ToolResult
 from patter_elevenlabs import wire
 from patter_elevenlabs.tools import ClientTool, Toolbox, TooManyThreads, stringify
 
@@ -26,26 +27,37 @@ GRACE = 2.0
 
 
 class ToolRunner:
-    """The tools of one conversation. `send` takes an answer that is ready to go, and never waits."""
+    """The tools of one conversation, and the story of their use.
 
-    def __init__(self, toolbox: Toolbox, send: Callable[[bytes], None]) -> None:
+    Args:
+        toolbox: what the agent may call.
+        send: takes an answer that is ready to go, and never waits.
+        tell: takes each call, and its result, as an event.
+    """
+
+    def __init__(
+        self, toolbox: Toolbox, send: Callable[[bytes], None], tell: Callable[[ToolCall | ToolResult], None]
+    ) -> None:
         self._toolbox = toolbox
         self._send = send
+        self._tell = tell
+        self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self._threads = threading.Semaphore(AT_ONCE)
 
     def start(self, call: wire.ToolCallEvent) -> None:
         """The agent calls a tool. It is answered within the time that tools have, unless it wants no answer."""
-        name = call.tool_name
+        name, began = call.tool_name, self._loop.time()
+        self._tell(ToolCall(call.tool_call_id, name, bytes(call.parameters).decode(errors="replace")))
         tool = self._toolbox.get(name)
         if tool is None:
             _logger.warning("The agent called the client tool %r, which client_tools= does not offer.", name[:80])
-            self._answer(call, f"There is no client tool {name[:80]}.", is_error=True)
+            self._answer(call, began, f"There is no client tool {name[:80]}.", failed=True)
         elif len(self._tasks) >= AT_ONCE:
             _logger.warning("The agent called %s while %d client tools are at work: refused.", name, AT_ONCE)
-            self._answer(call, "Too many tools are at work. Try again later.", is_error=True)
+            self._answer(call, began, "Too many tools are at work. Try again later.", failed=True)
         else:
-            task = asyncio.get_running_loop().create_task(self._run(tool, call), name=f"client tool {name}")
+            task = self._loop.create_task(self._run(tool, call, began), name=f"client tool {name}")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -59,36 +71,36 @@ class ToolRunner:
             if self._tasks:
                 await asyncio.wait(self._tasks)
 
-    async def _run(self, tool: ClientTool, call: wire.ToolCallEvent) -> None:
+    async def _run(self, tool: ClientTool, call: wire.ToolCallEvent, began: float) -> None:
+        text, failed = "The tool was cancelled.", True
+        try:
+            text, failed = await self._use(tool, call)
+        finally:
+            self._answer(call, began, text, failed=failed)
+
+    async def _use(self, tool: ClientTool, call: wire.ToolCallEvent) -> tuple[str, bool]:
+        """What the tool gave, and whether it failed."""
         try:
             arguments = tool.arguments(call.parameters)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-            self._answer(call, f"Wrong arguments: {error}", is_error=True)
-            return
-        text = ""
+            return f"Wrong arguments: {error}", True
         try:
-            with anyio.move_on_after(self._toolbox.timeout) as deadline:
-                text = stringify(await tool.run(arguments, self._threads))
-        except asyncio.CancelledError:
-            self._answer(call, "The tool was cancelled.", is_error=True)
-            raise
+            with anyio.move_on_after(self._toolbox.timeout):
+                return stringify(await tool.run(arguments, self._threads)), False
         except TooManyThreads as error:
-            self._answer(call, str(error), is_error=True)
+            return str(error), True
         except Exception as error:  # the user's code: what it raises is for the agent, and the traceback for the user
             _logger.exception("The client tool %s failed.", tool.name)
-            self._answer(call, str(error) or type(error).__name__, is_error=True)
-        else:
-            if deadline.cancelled_caught:
-                _logger.warning("The client tool %s took longer than %g s.", tool.name, self._toolbox.timeout)
-                self._answer(call, f"The tool did not answer within {self._toolbox.timeout:g} s.", is_error=True)
-            else:
-                self._answer(call, text, is_error=False)
+            return str(error) or type(error).__name__, True
+        _logger.warning("The client tool %s took longer than %g s.", tool.name, self._toolbox.timeout)
+        return f"The tool did not answer within {self._toolbox.timeout:g} s.", True
 
-    def _answer(self, call: wire.ToolCallEvent, text: str, *, is_error: bool) -> None:
-        if not call.expects_response:
-            return
+    def _answer(self, call: wire.ToolCallEvent, began: float, text: str, *, failed: bool) -> None:
         text = text.encode(errors="replace").decode()  # half a surrogate pair is no text that JSON can carry
         if len(text.encode()) > RESULT_LIMIT:
             _logger.warning("A result of the client tool %s is longer than %d bytes.", call.tool_name, RESULT_LIMIT)
-            text, is_error = f"The result is longer than {RESULT_LIMIT} bytes.", True
-        self._send(wire.encode(wire.ToolResult(tool_call_id=call.tool_call_id, result=text, is_error=is_error)))
+            text, failed = f"The result is longer than {RESULT_LIMIT} bytes.", True
+        if call.expects_response:
+            self._send(wire.encode(wire.ToolResult(tool_call_id=call.tool_call_id, result=text, is_error=failed)))
+        took_ms = (self._loop.time() - began) * 1000
+        self._tell(ToolResult(call.tool_call_id, call.tool_name, text, failed=failed, duration_ms=took_ms))

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from patter_core import Patter, Registry
-from patter_core.audio import PCM16_16000, ULAW_8000, AudioFormat
+from patter_core.audio import PCM16_16000, ULAW_8000, AudioChunk, AudioFormat
 from patter_core.engine import ConversationSetup, Engine
 from patter_core.errors import ConfigurationError
 from patter_core.leg import Leg
@@ -98,8 +98,9 @@ async def test_the_agent_calls_tools_and_gets_keys_as_the_user_wants() -> None:
         session = await engine.open(setup())
         session.send_dtmf("#")
         with anyio.fail_after(5):
-            assert [item async for item in session.events()] == []
+            kinds = [item.type if isinstance(item, AudioChunk) else item.kind async for item in session.events()]
         await session.aclose()
+    assert kinds == ["tool_call", "tool_result"]
     assert results == [wire.ToolResult(tool_call_id="call_0", result="0", is_error=False)]
 
 

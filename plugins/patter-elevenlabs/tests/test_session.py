@@ -16,6 +16,8 @@ from patter_core.events import (
     Interruption,
     ResponseDone,
     ResponseStart,
+    ToolCall,
+    ToolResult,
     TranscriptCorrection,
     TranscriptInput,
     TranscriptOutput,
@@ -27,6 +29,7 @@ from patter_elevenlabs.opening import open_session
 from patter_elevenlabs.session import ConvAISession
 from patter_elevenlabs.testing import DEFAULT_CLIENT_EVENTS, AgentScript, Behaviour, Conversation, ElevenLabsEmulator
 from patter_elevenlabs.tools import ClientTools, Toolbox
+from patter_elevenlabs.turns import Turns
 
 pytestmark = pytest.mark.anyio
 
@@ -265,10 +268,15 @@ async def test_a_tool_that_nobody_offers_is_answered_so_that_the_agent_does_not_
         await talk.close(1000)
 
     async with conversing(Behaviour(agent=agent, ping_interval=60)) as (session, talk):
-        assert [item async for item in session.events()] == []
+        events = [item async for item in session.events()]
         results = [message for message in talk.messages if isinstance(message, wire.ToolResult)]
     assert [(result.tool_call_id, result.is_error) for result in results] == [("t1", True)]
     assert "weather" in results[0].result
+    calls = [event for event in events if isinstance(event, ToolCall)]
+    assert calls == [ToolCall("t0", "log"), ToolCall("t1", "weather")]
+    told = [event for event in events if isinstance(event, ToolResult)]
+    assert [(event.id, event.name, event.failed) for event in told] == [("t0", "log", True), ("t1", "weather", True)]
+    assert told[1].result == results[0].result
 
 
 async def test_tools_work_while_audio_flows_both_ways() -> None:
@@ -297,7 +305,14 @@ async def test_tools_work_while_audio_flows_both_ways() -> None:
         assert not results
         session.send_audio(AudioChunk(bytes(160), ULAW_8000))
         items += [item async for item in session.events()]
-    assert told(items) == [ResponseStart(""), b"one moment", ResponseDone()]
+    asked, *said, result, done = told(items)
+    assert asked == ToolCall("call_0", "look_up", '{"name":"Ada"}')
+    assert said == [ResponseStart(""), b"one moment"]
+    assert isinstance(result, ToolResult)
+    assert result == ToolResult("call_0", "look_up", "Ada is in.", duration_ms=result.duration_ms)
+    assert result.duration_ms is not None
+    assert result.duration_ms > 0
+    assert done == ResponseDone()
     assert results == [wire.ToolResult(tool_call_id="call_0", result="Ada is in.", is_error=False)]
 
 
@@ -315,7 +330,7 @@ async def test_a_tool_that_is_at_work_when_the_conversation_ends_may_finish() ->
         await talk.close(1000)
 
     async with conversing(Behaviour(agent=agent), [note]) as (session, talk):
-        assert [item async for item in session.events()] == []
+        assert [item async for item in session.events()] == [ToolCall("t", "note")]  # it ended before the result
         await session.aclose()
         assert finished.is_set()
         assert not talk.tool_results
@@ -478,3 +493,27 @@ async def test_closing_ends_the_events_of_whoever_reads_them_and_may_be_done_twi
         session.add_context("Nobody hears this.")
         await talk.until(lambda: talk.close_code is not None)
         assert (talk.close_code, talk.closed_by) == (1000, "client")
+
+
+async def test_a_fault_of_ours_ends_one_conversation_tells_its_story_once_and_the_socket_still_closes(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def agent(talk: Conversation) -> None:
+        await talk.send(audio(b"fine"))
+        for _ in range(40):
+            await talk.send(wire.Interruption(wire.Numbered(event_id=2)))
+        await talk.until(lambda: talk.close_code is not None)
+
+    def fault(_turns: Turns, _event_id: int | None) -> list[EngineEvent]:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Turns, "interruption", fault)
+    async with conversing(Behaviour(agent=agent, ping_interval=60)) as (session, talk):
+        items = await until(session.events(), lambda item: isinstance(item, ResponseDone))
+        with pytest.raises(EngineError, match="a fault of ours"):
+            await anext(session.events())
+        assert told(items) == [ResponseStart(""), b"fine", ResponseDone()]
+        await session.aclose()
+        await talk.until(lambda: talk.close_code is not None)
+    assert [record.exc_info is not None for record in caplog.records if record.levelname == "ERROR"] == [True]
+    assert session.conversation_id in caplog.text

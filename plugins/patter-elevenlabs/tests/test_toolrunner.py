@@ -8,6 +8,7 @@ import anyio
 import msgspec
 import pytest
 
+from patter_core.events import ToolCall, ToolResult
 from patter_elevenlabs import toolrunner, wire
 from patter_elevenlabs.toolrunner import AT_ONCE, RESULT_LIMIT, ToolRunner
 from patter_elevenlabs.tools import Toolbox
@@ -16,11 +17,15 @@ pytestmark = pytest.mark.anyio
 
 
 class Line:
-    """What the agent is answered."""
+    """What the agent is answered, and what the call's events say of it."""
 
     def __init__(self) -> None:
         self.results: list[wire.ToolResult] = []
+        self.told: list[ToolCall | ToolResult] = []
         self._came = anyio.Event()
+
+    def runner(self, toolbox: Toolbox) -> ToolRunner:
+        return ToolRunner(toolbox, self.send, self.told.append)
 
     def send(self, message: bytes) -> None:
         self.results.append(msgspec.json.decode(message, type=wire.ToolResult))
@@ -41,11 +46,15 @@ def call(parameters: object = None, *, name: str = "tool", expects_response: boo
 
 async def answer(function: Callable[..., object], parameters: object = None, *, limit: float = 5.0) -> wire.ToolResult:
     line = Line()
-    runner = ToolRunner(Toolbox("Thing", {"tool": function}, limit), line.send)
+    runner = line.runner(Toolbox("Thing", {"tool": function}, limit))
     runner.start(call(parameters))
     (found,) = await line.until(1)
     await runner.aclose()
     assert line.results == [found]
+    asked, told = line.told
+    assert asked == ToolCall("t1", "tool", msgspec.json.encode({} if parameters is None else parameters).decode())
+    assert isinstance(told, ToolResult)
+    assert told == ToolResult("t1", "tool", found.result, failed=found.is_error, duration_ms=told.duration_ms)
     return found
 
 
@@ -102,10 +111,14 @@ async def test_a_tool_that_cancels_itself_is_answered_too() -> None:
 
 async def test_a_tool_that_nobody_offers_is_answered() -> None:
     line = Line()
-    ToolRunner(Toolbox(), line.send).start(call(name="weather"))
+    line.runner(Toolbox()).start(call(name="weather"))
     assert line.results == [
         wire.ToolResult(tool_call_id="t1", result="There is no client tool weather.", is_error=True)
     ]
+    asked, told = line.told
+    assert asked == ToolCall("t1", "weather")
+    assert isinstance(told, ToolResult)
+    assert (told.name, told.result, told.failed) == ("weather", "There is no client tool weather.", True)
 
 
 async def test_what_expects_no_response_gets_none_but_is_done() -> None:
@@ -116,7 +129,7 @@ async def test_what_expects_no_response_gets_none_but_is_done() -> None:
         return text
 
     line = Line()
-    runner = ToolRunner(Toolbox("Thing", [note]), line.send)
+    runner = line.runner(Toolbox("Thing", [note]))
     runner.start(call({"text": "hello"}, name="note", expects_response=False))
     runner.start(call({"wrong": 1}, name="note", expects_response=False))
     runner.start(call(name="nothing", expects_response=False))
@@ -124,6 +137,29 @@ async def test_what_expects_no_response_gets_none_but_is_done() -> None:
         await done.wait()
     await runner.aclose()
     assert not line.results
+    results = [told for told in line.told if isinstance(told, ToolResult)]
+    assert sorted((told.name, told.failed) for told in results) == [("note", False), ("note", True), ("nothing", True)]
+
+
+async def test_how_long_a_tool_took_is_told() -> None:
+    line = Line()
+    runner = line.runner(Toolbox("Thing", {"tool": anyio.sleep}, 0.05))
+    runner.start(call({"delay": 0.03}))
+    runner.start(call({"delay": 60}))
+    await line.until(2)
+    await runner.aclose()
+    quick, late = (told for told in line.told if isinstance(told, ToolResult))
+    assert quick.duration_ms is not None
+    assert late.duration_ms is not None
+    assert 30 <= quick.duration_ms < late.duration_ms
+    assert 50 <= late.duration_ms < 5_000
+
+
+async def test_arguments_that_are_no_text_are_told_as_well_as_can_be() -> None:
+    line = Line()
+    broken = wire.ToolCallEvent(tool_name="x", tool_call_id="t1", parameters=msgspec.Raw(b'{"a":"\xff"}'))
+    line.runner(Toolbox()).start(broken)
+    assert line.told[0] == ToolCall("t1", "x", '{"a":"\ufffd"}')
 
 
 async def test_a_result_that_is_too_long_is_an_error() -> None:
@@ -153,17 +189,19 @@ async def test_tools_run_side_by_side_up_to_a_bound() -> None:
         return "met"
 
     line = Line()
-    runner = ToolRunner(Toolbox("Thing", [meet]), line.send)
+    runner = line.runner(Toolbox("Thing", [meet]))
     for _ in range(AT_ONCE + 1):
         runner.start(call(name="meet"))
     assert [result.is_error for result in line.results] == [True]
+    assert isinstance(line.told[-1], ToolResult)
+    assert "Too many" in line.told[-1].result
     await runner.aclose()
     assert [result.result for result in line.results[1:]] == ["met"] * AT_ONCE
 
 
 async def test_threads_that_hang_are_bounded(release: threading.Event) -> None:
     line = Line()
-    runner = ToolRunner(Toolbox("Thing", {"tool": release.wait}, 0.01), line.send)
+    runner = line.runner(Toolbox("Thing", {"tool": release.wait}, 0.01))
     for round_ in range(2):
         for _ in range(AT_ONCE):
             runner.start(call())
@@ -188,7 +226,7 @@ async def test_what_is_at_work_at_the_end_may_finish_but_not_for_ever(monkeypatc
         finally:
             finished.append("cancelled")
 
-    runner = ToolRunner(Toolbox("Thing", [write, hang]), Line().send)
+    runner = Line().runner(Toolbox("Thing", [write, hang]))
     runner.start(call(name="hang"))
     runner.start(call(name="write"))
     with anyio.fail_after(1):

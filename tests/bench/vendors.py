@@ -1,0 +1,11 @@
+"""The carriers that the benchmark knows, by name."""
+
+from __future__ import annotations
+
+from tests.bench.telnyx_side import TelnyxVendor
+from tests.bench.twilio_side import TwilioVendor
+from tests.bench.vendor import Vendor
+
+__all__ = ["VENDORS"]
+
+VENDORS: dict[str, type[Vendor]] = {vendor.name: vendor for vendor in (TwilioVendor, TelnyxVendor)}
