@@ -11,7 +11,10 @@ from patter_core.testing.speech import GREETING
 from patter_elevenlabs import wire
 from patter_elevenlabs.testing import Conversation
 
-__all__ = ["Talker", "contexts", "speech"]
+__all__ = ["Steady", "Talker", "contexts", "speech"]
+
+
+_TONE = bytes([0x2A]) * ULAW_8000.size(100)
 
 
 def speech(seconds: float) -> bytes:
@@ -42,6 +45,23 @@ class Talker:
                 await talk.interrupt()
             await talk.say(f"Sentence {number}.", self._speech)
             await anyio.sleep(self._rhythm)
+
+
+class Steady:
+    """Never pauses: one tone, sent a little ahead of its playing.
+
+    Args:
+        ahead: seconds.
+    """
+
+    def __init__(self, *, ahead: float = 0.4) -> None:
+        self._ahead = ahead
+
+    async def __call__(self, talk: Conversation) -> None:
+        event_id, began = talk.new_id(), anyio.current_time()
+        for number in itertools.count():
+            await anyio.sleep_until(began + number / 10 - self._ahead)
+            await talk.send_audio(_TONE, event_id)
 
 
 def contexts(talk: Conversation) -> list[str]:
