@@ -11,7 +11,7 @@ from patter_core.testing.speech import GREETING
 from patter_elevenlabs import wire
 from patter_elevenlabs.testing import Conversation
 
-__all__ = ["Steady", "Talker", "contexts", "speech"]
+__all__ = ["Steady", "Talker", "Torrent", "contexts", "speech"]
 
 
 _TONE = bytes([0x2A]) * ULAW_8000.size(100)
@@ -62,6 +62,16 @@ class Steady:
         for number in itertools.count():
             await anyio.sleep_until(began + number / 10 - self._ahead)
             await talk.send_audio(_TONE, event_id)
+
+
+class Torrent:
+    """Says an hour at once."""
+
+    async def __call__(self, talk: Conversation) -> None:
+        event_id = talk.new_id()
+        for _ in range(36_000):
+            await talk.send_audio(_TONE, event_id)
+            await anyio.sleep(0)
 
 
 def contexts(talk: Conversation) -> list[str]:
