@@ -11,7 +11,7 @@ from patter_core.testing.speech import GREETING
 from patter_elevenlabs import wire
 from patter_elevenlabs.testing import Conversation
 
-__all__ = ["Steady", "Talker", "Torrent", "contexts", "speech"]
+__all__ = ["Chatter", "Steady", "Talker", "Torrent", "contexts", "speech"]
 
 
 _TONE = bytes([0x2A]) * ULAW_8000.size(100)
@@ -62,6 +62,18 @@ class Steady:
         for number in itertools.count():
             await anyio.sleep_until(began + number / 10 - self._ahead)
             await talk.send_audio(_TONE, event_id)
+
+
+class Chatter(Steady):
+    """As `Steady`, and understands a line twenty times a second."""
+
+    async def __call__(self, talk: Conversation) -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(super().__call__, talk)
+            for number in itertools.count():
+                event = wire.UserTranscriptEvent(text=f"Line {number}.", event_id=talk.new_id())
+                await talk.send(wire.UserTranscript(event))
+                await anyio.sleep(0.05)
 
 
 class Torrent:
