@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import anyio
@@ -90,4 +91,33 @@ async def test_twenty_calls_survive_one_killed_worker_after_the_other(
         tried=60,
         lost=0,
         figure=f"back in {worst:.1f} s",
+    )
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("emulator", EMULATORS)
+async def test_a_worker_that_dies_in_the_middle_of_a_webhook_loses_no_call(
+    emulator: type[AnyCarrier], tmp_path: Path
+) -> None:
+    """The carrier asks again: Telnyx by itself, Twilio at the number's fallback URL."""
+    calls = 6
+    engine = ElevenLabsEmulator(Behaviour(agent=Talker()))
+    async with running_fleet(emulator, engine, tmp_path) as fleet, anyio.create_task_group() as tasks:
+        victim, _ = await fleet.start(), await fleet.start()
+        victim.send(signal.SIGSTOP)  # the kernel still takes connections in its name, and requests
+        callers = Callers(fleet, calls, fallback_url=f"{fleet.voice_url}?again=1")
+        for call in callers.calls:
+            tasks.start_soon(call.run)
+        await until(lambda: len([link for link in fleet.balancer.links if link.worker == victim.port]) >= calls // 2)
+        began = anyio.current_time()
+        await fleet.kill(victim)
+        await callers.all_hear_more([0] * calls, within=BACK_WITHIN + 5)
+        took, lost = anyio.current_time() - began, callers.lost
+        tasks.cancel_scope.cancel()
+    assert (lost, took < BACK_WITHIN) == (0, True), took
+    note(
+        f"SIGKILL in the middle of {calls // 2} webhooks, {emulator.__name__}",
+        tried=calls,
+        lost=lost,
+        figure=f"in conversation after {took:.1f} s",
     )
