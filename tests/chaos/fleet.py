@@ -169,6 +169,7 @@ class Fleet:
             "ELEVENLABS_API_KEY": self.engine.api_key,
             "ELEVENLABS_BASE_URL": self.engine_url,
             "CHAOS_SETTINGS": msgspec.json.encode(settings).decode(),
+            "CHAOS_WATCH": "1",
             "HOME": str(self.folder),
             "TMPDIR": str(self.folder),
             "PYTHONDONTWRITEBYTECODE": "1",

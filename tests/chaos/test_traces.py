@@ -15,7 +15,7 @@ from tests.chaos.callers import Callers
 from tests.chaos.fleet import EMULATORS, AnyCarrier, running_fleet
 from tests.chaos.floods import announcement, flood, upgrade
 from tests.chaos.report import note
-from tests.chaos.worker import Settings
+from tests.chaos.worker import WATCHED, Settings
 
 pytestmark = [pytest.mark.anyio, pytest.mark.chaos]
 
@@ -24,7 +24,7 @@ CALLS = 5
 
 @pytest.mark.quick
 @pytest.mark.parametrize("emulator", EMULATORS)
-async def test_logs_tell_no_number_and_no_secret_and_nothing_is_on_the_disk(
+async def test_logs_tell_no_number_and_no_secret_nothing_is_on_the_disk_and_nobody_else_is_talked_to(
     emulator: type[AnyCarrier], tmp_path: Path
 ) -> None:
     engine = ElevenLabsEmulator(Behaviour(agent=Talker(interrupts=True)), api_key="sk_a-key-that-nobody-may-see")
@@ -58,6 +58,7 @@ async def test_logs_tell_no_number_and_no_secret_and_nothing_is_on_the_disk(
     assert len(worker.said) > 1_000  # it did say something
     assert not [text for text in secrets | numbers if text in worker.said]
     assert not re.search(r"\+\d{8,}", worker.said)
+    assert WATCHED not in worker.said  # it wrote to no file, and talked to nobody but the carrier and the engine
     assert list(tmp_path.rglob("*")) == []
     note(
         f"{CALLS} calls at level DEBUG, {emulator.__name__}",

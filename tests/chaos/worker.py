@@ -35,10 +35,11 @@ from patter_telnyx import Telnyx
 from patter_twilio import Twilio
 from tests.chaos.stores import FileStore
 
-__all__ = ["COLLEAGUE", "RESUME_MESSAGE", "SORRY", "Ending", "Holdings", "Settings"]
+__all__ = ["COLLEAGUE", "RESUME_MESSAGE", "SORRY", "WATCHED", "Ending", "Holdings", "Settings"]
 
 RESUME_MESSAGE = "Where were we?"
 SORRY = "We are sorry."
+WATCHED = "Watched: it"
 COLLEAGUE = "+15550007777"
 
 _CARRIERS: dict[str, type[Twilio | Telnyx]] = {"twilio": Twilio, "telnyx": Telnyx}
@@ -191,7 +192,19 @@ def tell(line: str) -> None:
     sys.stdout.flush()
 
 
+def watch(event: str, args: tuple[object, ...]) -> None:
+    """Tell of each file that is written and of each address beyond this machine: Python's audit hook."""
+    if event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+        sys.stderr.write(f"{WATCHED} writes {args[0]}\n")
+    if event == "socket.connect" and isinstance(args[1], tuple) and args[1][0] not in {"127.0.0.1", "::1"}:
+        sys.stderr.write(f"{WATCHED} connects to {args[1][0]}\n")
+    if event == "socket.getaddrinfo" and args[0] not in {"127.0.0.1", "localhost"}:
+        sys.stderr.write(f"{WATCHED} looks up {args[0]}\n")
+
+
 def main() -> None:
+    if "CHAOS_WATCH" in os.environ:
+        sys.addaudithook(watch)
     settings = msgspec.json.decode(os.environ["CHAOS_SETTINGS"], type=Settings)
     logging.basicConfig(level=settings.log, stream=sys.stderr)
     if settings.log == "DEBUG":  # against what serve() sets, as a user could
