@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import anyio
+import anyio.lowlevel
 
 from patter_core.audio import ULAW_8000
 from patter_core.testing.speech import GREETING
@@ -83,7 +84,7 @@ class Torrent:
         event_id = talk.new_id()
         for _ in range(36_000):
             await talk.send_audio(_TONE, event_id)
-            await anyio.sleep(0)
+            await anyio.lowlevel.checkpoint()
 
 
 def contexts(talk: Conversation) -> list[str]:

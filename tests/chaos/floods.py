@@ -23,7 +23,6 @@ from nacl.signing import SigningKey
 from patter_core.leg import Leg
 from patter_core.server.tokens import CallToken, Purpose, TokenMaker
 from patter_telnyx.signing import SIGNATURE_HEADER, TIMESTAMP_HEADER, signed_bytes
-from patter_telnyx.testing import TelnyxEmulator
 from patter_twilio.signing import signature
 from patter_twilio.testing import TwilioEmulator
 from tests.chaos.fleet import AnyCarrier
@@ -42,7 +41,9 @@ def _request(method: str, url: str, headers: Mapping[str, str], body: bytes = b"
     parts = urllib.parse.urlsplit(url)
     head = {"Host": parts.netloc, **headers, **({"Content-Length": str(len(body))} if body else {})}
     lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
-    return f"{method} {parts.path}{'?' * bool(parts.query)}{parts.query} HTTP/1.1\r\n{lines}\r\n" + body.decode("latin-1")
+    return f"{method} {parts.path}{'?' * bool(parts.query)}{parts.query} HTTP/1.1\r\n{lines}\r\n" + body.decode(
+        "latin-1"
+    )
 
 
 def announcement(carrier: AnyCarrier, url: str, *, forged: bool = False, age: float = 0.0) -> str:
@@ -165,7 +166,7 @@ async def spew(transport: asyncio.Transport, framed: bytes, count: int) -> None:
     while left > 0 and not transport.is_closing():
         transport.write(batch[:left])
         left -= len(batch)
-        while transport.get_write_buffer_size() > 262_144 and not transport.is_closing():
+        while transport.get_write_buffer_size() > 262_144 and not transport.is_closing():  # noqa: ASYNC110 - as `until`
             await anyio.sleep(0.01)
 
 

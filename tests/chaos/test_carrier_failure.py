@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import anyio
@@ -16,7 +16,7 @@ from patter_elevenlabs.testing import Behaviour, ElevenLabsEmulator
 from tests.chaos.agents import Steady, Torrent
 from tests.chaos.callers import Callers, talking
 from tests.chaos.fleet import EMULATORS, AnyCall, AnyCarrier, Fleet, running_fleet, until
-from tests.chaos.floods import BINARY, TEXT, frame, spew
+from tests.chaos.floods import BINARY, frame, spew
 from tests.chaos.report import note
 from tests.chaos.worker import Ending, Settings
 

@@ -59,9 +59,7 @@ def attempts(fleet: Fleet, live: AnyCall, count: int) -> dict[str, list[str]]:
         "ticket for a token": many(
             lambda: upgrade(carrier, port, stream_token(carrier, leg(fleet), purpose=Purpose.TICKET))
         ),
-        "token of another secret": many(
-            lambda: upgrade(carrier, port, stream_token(type(carrier)(), leg(fleet)))
-        ),
+        "token of another secret": many(lambda: upgrade(carrier, port, stream_token(type(carrier)(), leg(fleet)))),
     }
     if isinstance(carrier, TelnyxEmulator):
         tried["replayed webhook"] = many(lambda: announcement(carrier, url, age=1_000))
@@ -72,21 +70,21 @@ def attempts(fleet: Fleet, live: AnyCall, count: int) -> dict[str, list[str]]:
 
 
 async def keep_strangers_out(emulator: type[AnyCarrier], folder: Path, *, live: int, count: int) -> None:
-    async with running_fleet(emulator, ElevenLabsEmulator(Behaviour(agent=Steady())), folder) as fleet:
-        async with anyio.create_task_group() as tasks:
-            worker = await fleet.start()
-            callers = Callers(fleet, live)
-            for call in callers.calls:
-                tasks.start_soon(call.run)
-            await callers.all_hear_more([0] * live, within=15)
-            since, conversations = callers.positions(), len(fleet.engine.conversations)
-            tried = attempts(fleet, callers.calls[0], count)
-            requests = [request for some in zip(*tried.values(), strict=True) for request in some]
-            answers = await flood(worker.port, requests)
-            await anyio.sleep(0.3)
-            gap, lost = callers.longest_gap_ms(since), callers.lost
-            opened = len(fleet.engine.conversations) - conversations
-            tasks.cancel_scope.cancel()
+    engine = ElevenLabsEmulator(Behaviour(agent=Steady()))
+    async with running_fleet(emulator, engine, folder) as fleet, anyio.create_task_group() as tasks:
+        worker = await fleet.start()
+        callers = Callers(fleet, live)
+        for call in callers.calls:
+            tasks.start_soon(call.run)
+        await callers.all_hear_more([0] * live, within=15)
+        since, conversations = callers.positions(), len(fleet.engine.conversations)
+        tried = attempts(fleet, callers.calls[0], count)
+        requests = [request for some in zip(*tried.values(), strict=True) for request in some]
+        answers = await flood(worker.port, requests)
+        await anyio.sleep(0.3)
+        gap, lost = callers.longest_gap_ms(since), callers.lost
+        opened = len(fleet.engine.conversations) - conversations
+        tasks.cancel_scope.cancel()
     assert answers == Counter({"403": len(requests)})
     assert (opened, lost) == (0, 0)
     assert gap < GAP_BOUND_MS
@@ -116,21 +114,21 @@ async def test_a_flood_of_new_calls_is_shed_and_the_live_ones_hear_nothing_of_it
 ) -> None:
     at_once = limit == "calls at once"
     settings = Settings(calls=LIVE if at_once else 500, calls_per_second=1000.0 if at_once else 10.0)
-    async with running_fleet(emulator, ElevenLabsEmulator(Behaviour(agent=Steady())), tmp_path) as fleet:
-        async with anyio.create_task_group() as tasks:
-            worker = await fleet.start(settings)
-            callers = Callers(fleet, LIVE)
-            for call in callers.calls:
-                tasks.start_soon(call.run)
-            await callers.all_hear_more([0] * LIVE, within=15)
-            since, url = callers.positions(), fleet.url_of(worker.port)
-            began = anyio.current_time()
-            answers = await flood(worker.port, [announcement(fleet.carrier, url) for _ in range(REQUESTS)])
-            took = anyio.current_time() - began
-            await anyio.sleep(0.3)
-            gap, lost = callers.longest_gap_ms(since), callers.lost
-            told_busy = answers["200 busy"] if isinstance(fleet.carrier, TwilioEmulator) else rejected(fleet)
-            tasks.cancel_scope.cancel()
+    engine = ElevenLabsEmulator(Behaviour(agent=Steady()))
+    async with running_fleet(emulator, engine, tmp_path) as fleet, anyio.create_task_group() as tasks:
+        worker = await fleet.start(settings)
+        callers = Callers(fleet, LIVE)
+        for call in callers.calls:
+            tasks.start_soon(call.run)
+        await callers.all_hear_more([0] * LIVE, within=15)
+        since, url = callers.positions(), fleet.url_of(worker.port)
+        began = anyio.current_time()
+        answers = await flood(worker.port, [announcement(fleet.carrier, url) for _ in range(REQUESTS)])
+        took = anyio.current_time() - began
+        await anyio.sleep(0.3)
+        gap, lost = callers.longest_gap_ms(since), callers.lost
+        told_busy = answers["200 busy"] if isinstance(fleet.carrier, TwilioEmulator) else rejected(fleet)
+        tasks.cancel_scope.cancel()
     assert sum(answers.values()) == REQUESTS
     assert set(answers) <= {"200", "200 busy"}
     assert told_busy >= (REQUESTS if at_once else REQUESTS - 10 - 10 * (took + 1))

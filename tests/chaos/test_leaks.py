@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from patter_core.call.state import Deadlines
@@ -67,7 +68,7 @@ async def talks_and_hangs_up(call: AnyCall) -> None:
 
 
 async def hangs_up_at_once(_: AnyCall) -> None:
-    await anyio.sleep(0)
+    await anyio.lowlevel.checkpoint()
 
 
 async def hangs_up_as_the_stream_starts(call: AnyCall) -> None:

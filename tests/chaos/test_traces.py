@@ -22,6 +22,10 @@ pytestmark = [pytest.mark.anyio, pytest.mark.chaos]
 CALLS = 5
 
 
+def files_in(folder: Path) -> list[Path]:
+    return list(folder.rglob("*"))
+
+
 @pytest.mark.quick
 @pytest.mark.parametrize("emulator", EMULATORS)
 async def test_logs_tell_no_number_and_no_secret_nothing_is_on_the_disk_and_nobody_else_is_talked_to(
@@ -59,7 +63,7 @@ async def test_logs_tell_no_number_and_no_secret_nothing_is_on_the_disk_and_nobo
     assert not [text for text in secrets | numbers if text in worker.said]
     assert not re.search(r"\+\d{8,}", worker.said)
     assert WATCHED not in worker.said  # it wrote to no file, and talked to nobody but the carrier and the engine
-    assert list(tmp_path.rglob("*")) == []
+    assert not files_in(tmp_path)
     note(
         f"{CALLS} calls at level DEBUG, {emulator.__name__}",
         tried=CALLS,

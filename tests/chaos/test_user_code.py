@@ -28,13 +28,9 @@ TOLD_WITHIN = 5.0
 
 @pytest.mark.parametrize("emulator", EMULATORS)
 @pytest.mark.parametrize("how", ["raise", "hang", "block"])
-async def test_calls_go_on_whatever_the_users_code_does(
-    emulator: type[AnyCarrier], how: str, tmp_path: Path
-) -> None:
+async def test_calls_go_on_whatever_the_users_code_does(emulator: type[AnyCarrier], how: str, tmp_path: Path) -> None:
     ends = tmp_path / "ends"
-    settings = Settings(
-        ends=str(ends), callbacks=how, sinks="hang" if how == "block" else how, callback_patience=2.0
-    )
+    settings = Settings(ends=str(ends), callbacks=how, sinks="hang" if how == "block" else how, callback_patience=2.0)
     engine = ElevenLabsEmulator(Behaviour(agent=Chatter()))
     async with running_fleet(emulator, engine, tmp_path) as fleet, anyio.create_task_group() as tasks:
         worker = await fleet.start(settings)

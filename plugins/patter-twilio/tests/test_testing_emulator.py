@@ -702,7 +702,7 @@ async def test_a_webhook_that_fails_is_followed_by_the_fallback_url_once() -> No
     async def answer(request: Request) -> Response:
         asked.append(request.url.path)
         failing = request.url.path == "/voice" or len(asked) > 2
-        return Response(status_code=503) if failing else Response('<Response><Redirect>/voice</Redirect></Response>')
+        return Response(status_code=503) if failing else Response("<Response><Redirect>/voice</Redirect></Response>")
 
     app = Starlette(routes=[Route("/voice", answer, methods=["POST"]), Route("/again", answer, methods=["POST"])])
     with anyio.fail_after(10):

@@ -147,9 +147,7 @@ class TelnyxEmulator(CarrierEmulator):
             to_number: as above.
             fallback_url: the application's failover URL: for webhooks that the other does not take.
         """
-        call = self.place(
-            voice_url, caller, from_number=from_number, to_number=to_number, fallback_url=fallback_url
-        )
+        call = self.place(voice_url, caller, from_number=from_number, to_number=to_number, fallback_url=fallback_url)
         return await call.run()
 
     def place(
