@@ -24,9 +24,11 @@ import msgspec
 from patter_core import Agent, Patter
 from patter_core.agent import Fallback, TryAgain
 from patter_core.call.handle import PhoneCall
+from patter_core.call.session import Call
 from patter_core.call.state import Deadlines
-from patter_core.carrier import Carrier
+from patter_core.carrier import Carrier, MediaCodec
 from patter_core.control import Farewell, Handover
+from patter_core.engine import EngineSession
 from patter_core.events import CallEnded, Record
 from patter_core.server.host import Limits
 from patter_core.sink import EventSink
@@ -74,6 +76,8 @@ class Holdings(msgspec.Struct, frozen=True):
     tasks: int
     descriptors: int
     sockets: int
+    objects: int
+    """Calls, conversations, and codecs of media sockets."""
     memory: int
     """Bytes."""
 
@@ -99,6 +103,7 @@ def holdings() -> Holdings:
         tasks=len(asyncio.all_tasks()),
         descriptors=len(links),
         sockets=sum(link.startswith("socket:") for link in links),
+        objects=sum(isinstance(thing, Call | EngineSession | MediaCodec) for thing in gc.get_objects()),
         memory=pages * resource.getpagesize(),
     )
 
