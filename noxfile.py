@@ -154,6 +154,13 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def chaos(session: nox.Session) -> None:
+    """Break things for real, for minutes, and print what was tried and lost: `nox -s chaos -- -k drain`."""
+    install_tree(session, *TEST_TOOLS)
+    session.run("pytest", "-m", "chaos", "tests/chaos", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure what a frame costs, against a bare relay: `nox -s bench -- --calls 50 --seconds 20`."""
     install_tree(session)

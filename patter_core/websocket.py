@@ -46,14 +46,16 @@ _CONTROL_LIMIT = 512 * 1024
 """Bytes in our own buffer from which on a peer that reads nothing, yet makes us answer, is given up."""
 _UNREAD_LIMIT = 16
 """Messages that wait for `receive` before the socket is no longer read."""
-_KEEPALIVE = 5.0
-"""Seconds between pings of the WebSocket protocol, and until an unanswered one ends the connection."""
+_LOOK = 0.5
+"""Seconds between two looks for a sign of life; a peer that gave none since the last one is sent a ping."""
+_DEAD_AFTER = 5
+"""Looks without a sign after which the connection is cut: a caller hears nothing all that time."""
 _CLOSE_TIMEOUT = 2.0
 _MASKS = 1024
 """Bytes of randomness that are fetched at once: masks for 256 frames."""
 
 _TEXT, _BINARY, _CONT = Opcode.TEXT, Opcode.BINARY, Opcode.CONT
-_FIN_TEXT, _MASKED = 0x81, 0x80
+_FIN_TEXT, _FIN_PING, _MASKED = 0x81, 0x89, 0x80
 _head_short, _head_medium, _head_long = struct.Struct("!BB"), struct.Struct("!BBH"), struct.Struct("!BBQ")
 
 
@@ -75,8 +77,25 @@ class _Connection(ClientConnection):
         self.on_writable: Callable[[], None] = _nothing
         self.on_lost: Callable[[], None] = _nothing
         self._parts: list[bytes] = []
+        self._alive = True
+        self._looks = 0
+        self._next_look: asyncio.TimerHandle | None = None
+
+    def watch(self) -> None:
+        """Cut the connection if its peer gives no sign of life. Frames are looked for, not timed: there are many."""
+        if self._alive or len(self.unread) >= _UNREAD_LIMIT:  # then it is not read, and may say what it will
+            self._alive, self._looks = False, 0
+        else:
+            self._looks += 1
+            if self._looks >= _DEAD_AFTER:
+                self.transport.abort()
+                return
+            if not self.transport.is_closing():
+                self.transport.write(_head_short.pack(_FIN_PING, _MASKED) + os.urandom(4))
+        self._next_look = self.loop.call_later(_LOOK, self.watch)
 
     def process_event(self, event: Event) -> None:
+        self._alive = True
         if type(event) is not Frame or not (event.opcode is _TEXT or event.opcode is _BINARY or event.opcode is _CONT):
             super().process_event(event)
         elif event.fin and not self._parts:
@@ -99,6 +118,8 @@ class _Connection(ClientConnection):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        if self._next_look is not None:
+            self._next_look.cancel()
         self.lost = True
         self.changed.set()
         self.on_lost()
@@ -160,8 +181,7 @@ class EngineSocket:
                 compression=None,  # audio does not shrink
                 max_size=max_size,
                 open_timeout=open_timeout,
-                ping_interval=_KEEPALIVE,
-                ping_timeout=_KEEPALIVE,
+                ping_interval=None,  # `watch` pings, and wants no answer from a peer that talks
                 close_timeout=_CLOSE_TIMEOUT,
                 write_limit=_WRITE_LIMIT,
             )
@@ -183,6 +203,7 @@ class EngineSocket:
             ) from None
         assert isinstance(connection, _Connection)  # what create_connection makes
         _prefer_fresh_audio(connection.transport)
+        connection.watch()
         return cls(connection, audio_limit)
 
     @property

@@ -327,3 +327,32 @@ async def test_messages_that_nobody_takes_are_left_in_the_network() -> None:
             assert len(engine._connection.unread) < 64
             assert [int((await engine.receive())[:3]) for _ in range(300)] == list(range(300))
         await engine.aclose()
+
+
+async def test_a_peer_that_gives_no_sign_of_life_is_cut_off_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("patter_core.websocket._LOOK", 0.02)
+
+    async def dead(connection: ServerConnection) -> None:
+        connection.transport.pause_reading()
+        await anyio.sleep(2)  # more than the peer has time for
+
+    async with peer(dead) as url:
+        engine = await EngineSocket.open(url)
+        with anyio.fail_after(1.5), pytest.raises(SocketClosed) as closed:
+            await engine.receive()
+        assert closed.value.code == 1006
+        await engine.aclose()
+
+
+async def test_a_quiet_peer_that_answers_pings_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("patter_core.websocket._LOOK", 0.05)
+
+    async def quiet(connection: ServerConnection) -> None:
+        await anyio.sleep(1)
+        await connection.send("still here")
+
+    async with peer(quiet) as url:
+        engine = await EngineSocket.open(url)
+        with anyio.fail_after(5):
+            assert await engine.receive() == b"still here"
+        await engine.aclose()

@@ -162,7 +162,7 @@ class Deadlines(msgspec.Struct, frozen=True, kw_only=True):
     leaving: float = 30.0
     """For the last word to be played and the carrier to take the call away."""
     longest_call: float = 4 * 3600.0
-    """From the carrier's audio to the end."""
+    """From the carrier's audio to the last word, whatever happens in between."""
 
 
 class Move(msgspec.Struct, frozen=True):
@@ -309,6 +309,10 @@ TRANSITIONS: dict[State, dict[Signal, Move]] = {
     State.ENDED: dict.fromkeys(Signal, Move(State.ENDED)),
 }
 
+_NO_MEDIA_YET = frozenset({State.ANNOUNCED, State.ENGINE})
+"""Where the carrier's audio is waited for. Going from one to the other is no reason to wait longer."""
+_OVER = frozenset({State.ENDING, State.ENDED})
+
 
 class CallState:
     """Where one call is, why it ends, and until when it may stay. Sans-IO: `now` is a monotonic clock, in s."""
@@ -327,7 +331,7 @@ class CallState:
         """Since when the carrier's socket has not taken what we send; infinity if it takes it. The bridge sets it."""
         self._deadlines = deadlines
         self._ring_timeout = ring_timeout or 0.0
-        self._entered = now
+        self._began = self._entered = self._waits_since = now
 
     def signal(self, signal: Signal, now: float, *, detail: str = "") -> bool:
         """Move. True if the state is another one now. `detail` is kept if this is what ends the call.
@@ -348,29 +352,33 @@ class CallState:
         if signal is Signal.MEDIA_STARTED and self.media_at is None:
             self.media_at = now
         self.blocked_at = math.inf
+        if move.to in _NO_MEDIA_YET and self.state not in _NO_MEDIA_YET:
+            self._waits_since = now
         self.state = move.to
         self._entered = self.heard_at = now
         return True
 
     def deadline(self) -> float:
-        """When this state's time is up, on the clock of `now`; infinity once ended."""
+        """When the time is up, on the clock of `now`; infinity once ended."""
+        due = self._state_deadline()
+        return due if self.state in _OVER else min(due, self._longest())
+
+    def _state_deadline(self) -> float:
         limits = self._deadlines
         match self.state:
             case State.DIALLING:
                 return self._entered + self._ring_timeout + limits.answer
             case State.ANNOUNCED | State.ENGINE:
-                return self._entered + (limits.media_start if self.media_at is None else limits.media_return)
+                return self._waits_since + (limits.media_start if self.media_at is None else limits.media_return)
             case State.MEDIA:
                 return self._entered + limits.engine_connect
             case State.LIVE:
-                return min(min(self.heard_at, self.blocked_at) + limits.carrier_silence, self._longest())
-            case State.HELD:
-                return self._longest()
+                return min(self.heard_at, self.blocked_at) + limits.carrier_silence
             case State.LEAVING:
                 return self._entered + limits.leaving
             case State.ENDING:
                 return self._entered + limits.last_word
-            case State.ENDED:
+            case State.HELD | State.ENDED:
                 return math.inf
 
     def expire(self, now: float) -> bool:
@@ -380,10 +388,10 @@ class CallState:
         return self.signal(self._overdue(now), now)
 
     def _overdue(self, now: float) -> Signal:
-        if self.state is State.LIVE and now >= self._longest():
+        if self.state not in _OVER and now >= self._longest():
             return Signal.TOO_LONG
-        waits_again = self.state in {State.ANNOUNCED, State.ENGINE} and self.media_at is not None
+        waits_again = self.state in _NO_MEDIA_YET and self.media_at is not None
         return Signal.NOT_BACK if waits_again else Signal.DEADLINE
 
     def _longest(self) -> float:
-        return (self._entered if self.media_at is None else self.media_at) + self._deadlines.longest_call
+        return (self._began if self.media_at is None else self.media_at) + self._deadlines.longest_call

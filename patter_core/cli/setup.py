@@ -83,6 +83,8 @@ def load(file: Path | None, *, carrier: str = "", engine: str = "", sinks: Seque
         engine: a name; else PATTER_ENGINE.
         sinks: names; else PATTER_SINKS, with commas between.
 
+    PATTER_SHARED=1 says that other workers take calls for the same numbers.
+
     Raises:
         ConfigurationError: the file cannot be read, or says what nobody understands.
     """
@@ -101,6 +103,7 @@ def load(file: Path | None, *, carrier: str = "", engine: str = "", sinks: Seque
             settings.agent.variables,
         ),
         sinks=[Part(name) for name in named] if named else settings.sinks,
+        shared=settings.shared or from_environment("", "PATTER_SHARED") == "1",
     )
 
 

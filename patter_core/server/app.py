@@ -31,6 +31,8 @@ _BODY_LIMIT = 256 * 1024
 """Bytes of a webhook's body: carriers send a few KB."""
 _BODY_TIMEOUT = 10.0
 """Seconds for a webhook's body to come."""
+_ELSEWHERE = {"retry-after": "1", "connection": "close"}
+"""Of a 503 while the worker stops. The next attempt on the same connection would come here again, past any balancer."""
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -127,7 +129,7 @@ class _Webhook:
             _log.warning("A webhook was refused: %s", error)
             return Response(status_code=403)
         except WorkerStopping:  # carriers bring it again, or elsewhere; so does a load balancer
-            return Response(status_code=503, headers={"retry-after": "1"})
+            return Response(status_code=503, headers=_ELSEWHERE)
         except Exception:  # noqa: BLE001 - the plugin boundary; 500 makes the carrier try again, or its fallback
             _log.exception("The carrier's webhook handler failed.")
             return Response(status_code=500)

@@ -35,6 +35,7 @@ class LeanSocket(asyncio.Protocol):
     def __init__(self, *, client: bool, opened: Callable[[LeanSocket, bytes], None]) -> None:
         self.on_text: Callable[[bytes], None] = _nobody_listens
         self.closed = asyncio.Event()
+        self.on_closed: Callable[[], None] = _nobody_cares
         self._client = client
         self._opened = opened
         self._open = False
@@ -56,6 +57,7 @@ class LeanSocket(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed.set()
+        self.on_closed()
 
     def write(self, data: bytes) -> None:
         """Send what is no message: a handshake."""
@@ -116,6 +118,10 @@ class LeanSocket(asyncio.Protocol):
         else:
             head = struct.pack("!BBQ", kind, masked | 127, size)
         return head + _NO_KEY + payload if masked else head + payload
+
+
+def _nobody_cares() -> None:
+    """The end of a socket that somebody waits for, or nobody."""
 
 
 def _nobody_listens(_text: bytes) -> None:

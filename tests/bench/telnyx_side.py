@@ -81,13 +81,14 @@ class TelnyxVendor(Vendor):
             stream.set_result(command)
         return Response('{"data":{"result":"ok"}}', media_type="application/json")
 
-    async def place(self, client: httpx.AsyncClient, voice_url: str) -> Placed:
+    async def place(self, client: httpx.AsyncClient, voice_url: str, stream_after: float = 0.0) -> Placed:
         call_id = next(self._call_ids)
         self._streams[call_id] = asyncio.get_running_loop().create_future()
         await self._tell(client, voice_url, "call.initiated", call_id, state="parked")
         asked = await asyncio.wait_for(self._streams.pop(call_id), 10)
         if asked.stream_bidirectional_mode != "rtp" or asked.stream_bidirectional_codec != "PCMU":
             raise ConnectionError("The agent's audio was not asked for as μ-law by RTP.")
+        await asyncio.sleep(stream_after)
         return Placed(await connect(asked.stream_url, {}), TelnyxStream(call_id))
 
     async def hung_up(self, client: httpx.AsyncClient, voice_url: str, stream: Stream) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 from collections.abc import AsyncIterator, Sequence
@@ -49,7 +50,7 @@ class TwilioVendor(Vendor):
     async def api(self) -> AsyncIterator[str]:
         yield NOWHERE
 
-    async def place(self, client: httpx.AsyncClient, voice_url: str) -> Placed:
+    async def place(self, client: httpx.AsyncClient, voice_url: str, stream_after: float = 0.0) -> Placed:
         sender = WebhookSender(client, account_sid=ACCOUNT_SID, auth_token=AUTH_TOKEN, tunnels=Tunnels({}))
         call_sid = next(self._call_sids)
         fields = {
@@ -66,6 +67,7 @@ class TwilioVendor(Vendor):
         if asked is None:
             raise ConnectionError(f"The voice webhook answered {exchange.status}, without a stream.")
         url = asked.get("url", "")
+        await asyncio.sleep(stream_after)
         return Placed(await connect(url, {"X-Twilio-Signature": signature(AUTH_TOKEN, url)}), TwilioStream(call_sid))
 
     async def hung_up(self, client: httpx.AsyncClient, voice_url: str, stream: Stream) -> None:

@@ -82,8 +82,8 @@ class Vendor(abc.ABC):
         """Serve what the target needs of the vendor's API; gives its URL."""
 
     @abc.abstractmethod
-    async def place(self, client: httpx.AsyncClient, voice_url: str) -> Placed:
-        """Announce a call, and bring its audio to where the target wants it."""
+    async def place(self, client: httpx.AsyncClient, voice_url: str, stream_after: float = 0.0) -> Placed:
+        """Announce a call, and bring its audio to where the target wants it, so many seconds later."""
 
     @abc.abstractmethod
     async def hung_up(self, client: httpx.AsyncClient, voice_url: str, stream: Stream) -> None:

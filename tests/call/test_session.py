@@ -562,6 +562,19 @@ async def test_a_second_socket_is_refused() -> None:
         scene.socket.say("stop")
 
 
+async def test_a_second_start_on_one_socket_changes_nothing() -> None:
+    scene = Scene()
+    async with scene.running():
+        session = await scene.live()
+        for call_id in ("leg-1", "leg-2"):
+            scene.socket.say("start", call_id)
+        scene.socket.say("audio", FRAME.base64)
+        scene.socket.say("stop")
+    assert [chunk.data for chunk in session.heard] == [FRAME.data]
+    assert scene.engine.sessions == [session]
+    assert scene.kinds().count("media_started") == 1
+
+
 async def test_a_malformed_message_is_counted_and_told_once_and_the_call_goes_on() -> None:
     scene = Scene()
     async with scene.running():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from patter_core.call.state import TRANSITIONS, By, CallState, Deadlines, Reason, Signal, State
@@ -76,6 +76,105 @@ def test_what_ended_a_call_is_told_and_not_what_came_after(signals: list[Signal]
     assert (call.reason, call.by, call.detail) == (Reason.AGENT_HUNG_UP, By.AGENT, "goodbye")
 
 
+LIVELY = (
+    Signal.ANSWERED,
+    Signal.MEDIA_STARTED,
+    Signal.MEDIA_LOST,
+    Signal.ENGINE_READY,
+    Signal.ENGINE_RETRIED,
+    Signal.HOLD,
+    Signal.RESUME,
+    Signal.LEAVE,
+    Signal.STAYED,
+)
+"""The signals that lead on. Most others end a call, and with them alone a life would be short and dull."""
+Step = tuple[float, Signal | str]
+"""Seconds that pass, and what happens then: a signal, or something of the bridge."""
+STEPS: st.SearchStrategy[list[Step]] = st.lists(
+    st.tuples(
+        st.floats(0, 12),
+        st.one_of(
+            st.sampled_from(LIVELY),
+            st.sampled_from(LIVELY),
+            st.sampled_from(["heard", "blocked", "taken"]),
+            st.sampled_from(Signal),
+        ),
+    ),
+    max_size=40,
+)
+LIMITS = (30, 30, 8, 10, 10, 15, 30, 100)
+"""All of `DEADLINES`."""
+
+
+class Life:
+    """A call whose deadlines are watched, as `Call` watches them, while anything happens to it."""
+
+    def __init__(self, ring_timeout: float | None) -> None:
+        self.call = CallState(DEADLINES, now=0, ring_timeout=ring_timeout)
+        self.now = 0.0
+        self.ends = 0
+        self.ended_at = math.inf
+
+    def step(self, seconds: float, what: Signal | str) -> None:
+        self.pass_to(self.now + seconds)
+        match what:
+            case Signal():
+                self.count(self.call.signal(what, self.now))
+            case "heard":
+                self.call.heard_at = self.now
+            case "blocked":
+                self.call.blocked_at = min(self.call.blocked_at, self.now)
+            case _:
+                self.call.blocked_at = math.inf
+
+    def pass_to(self, time: float) -> None:
+        while (due := max(self.now, self.call.deadline())) <= time and not math.isinf(due):
+            self.now = due
+            moved = self.call.expire(due)
+            assert moved  # a deadline that moves nothing would be limbo
+            self.count(moved)
+        self.now = time
+
+    def count(self, moved: bool) -> None:
+        if moved and self.call.state is State.ENDED:
+            self.ends += 1
+            self.ended_at = self.now
+
+
+@settings(max_examples=500)
+@given(STEPS, st.sampled_from([None, 20.0]))
+def test_whatever_happens_and_whenever_a_call_ends_once_and_in_bounded_time(
+    steps: list[Step], ring_timeout: float | None
+) -> None:
+    life = Life(ring_timeout)
+    for seconds, what in steps:
+        told = life.call.reason, life.call.by
+        over = life.call.state in {State.ENDING, State.ENDED}
+        life.step(seconds, what)
+        if over:
+            assert (life.call.reason, life.call.by) == told
+    life.pass_to(life.now + sum(LIMITS))  # nobody says anything any more
+    assert (life.call.state, life.ends) == (State.ENDED, 1)
+    assert life.call.reason is not None
+    assert life.call.by is not None
+    # All that it may take before the media are there, the longest call, and the last word.
+    assert life.ended_at <= 20 + 30 + 100 + 15
+
+
+@given(st.lists(st.sampled_from(LIVELY), min_size=2, max_size=4))
+@example([Signal.ENGINE_READY, Signal.ENGINE_RETRIED])
+@example([Signal.MEDIA_STARTED, Signal.MEDIA_LOST])
+@example([Signal.MEDIA_STARTED, Signal.LEAVE, Signal.STAYED])
+def test_no_round_of_signals_keeps_a_call_beyond_the_longest(signals: list[Signal]) -> None:
+    life = Life(None)
+    while life.now < 200:  # so often that no deadline of a single state is ever due
+        for signal in signals:
+            life.step(0.5, "heard")
+            life.step(0.5, signal)
+    assert life.ends == 1
+    assert life.ended_at <= 30 + 100 + 15 + 1
+
+
 def test_each_state_has_its_own_deadline() -> None:
     call = CallState(DEADLINES, now=0)
     assert call.deadline() == 30
@@ -87,6 +186,12 @@ def test_each_state_has_its_own_deadline() -> None:
     assert call.deadline() == 60
     call.signal(Signal.HANG_UP, 51)
     assert call.deadline() == 66
+
+
+def test_an_engine_that_is_ready_early_does_not_have_the_media_waited_for_longer() -> None:
+    call = CallState(DEADLINES, now=0)
+    call.signal(Signal.ENGINE_READY, 20)
+    assert (call.state, call.deadline()) == (State.ENGINE, 30)
 
 
 def test_before_the_deadline_nothing_moves() -> None:

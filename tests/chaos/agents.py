@@ -5,13 +5,17 @@ from __future__ import annotations
 import itertools
 
 import anyio
+import anyio.lowlevel
 
 from patter_core.audio import ULAW_8000
 from patter_core.testing.speech import GREETING
 from patter_elevenlabs import wire
 from patter_elevenlabs.testing import Conversation
 
-__all__ = ["Talker", "contexts", "speech"]
+__all__ = ["Chatter", "Steady", "Talker", "Torrent", "contexts", "speech"]
+
+
+_TONE = bytes([0x2A]) * ULAW_8000.size(100)
 
 
 def speech(seconds: float) -> bytes:
@@ -42,6 +46,45 @@ class Talker:
                 await talk.interrupt()
             await talk.say(f"Sentence {number}.", self._speech)
             await anyio.sleep(self._rhythm)
+
+
+class Steady:
+    """Never pauses: one tone, sent a little ahead of its playing.
+
+    Args:
+        ahead: seconds.
+    """
+
+    def __init__(self, *, ahead: float = 0.4) -> None:
+        self._ahead = ahead
+
+    async def __call__(self, talk: Conversation) -> None:
+        event_id, began = talk.new_id(), anyio.current_time()
+        for number in itertools.count():
+            await anyio.sleep_until(began + number / 10 - self._ahead)
+            await talk.send_audio(_TONE, event_id)
+
+
+class Chatter(Steady):
+    """As `Steady`, and understands a line twenty times a second."""
+
+    async def __call__(self, talk: Conversation) -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(super().__call__, talk)
+            for number in itertools.count():
+                event = wire.UserTranscriptEvent(text=f"Line {number}.", event_id=talk.new_id())
+                await talk.send(wire.UserTranscript(event))
+                await anyio.sleep(0.05)
+
+
+class Torrent:
+    """Says an hour at once."""
+
+    async def __call__(self, talk: Conversation) -> None:
+        event_id = talk.new_id()
+        for _ in range(36_000):
+            await talk.send_audio(_TONE, event_id)
+            await anyio.lowlevel.checkpoint()
 
 
 def contexts(talk: Conversation) -> list[str]:

@@ -110,6 +110,8 @@ class Fleet:
         """Those that are over, too."""
         self.folder = folder
         """Where the processes run, and the only place where they could leave something."""
+        self.engine_url = engine.base_url
+        """Where the workers find the engine."""
         self._tasks = tasks
 
     @property
@@ -118,11 +120,20 @@ class Fleet:
 
     @property
     def voice_url(self) -> str:
-        return f"http://127.0.0.1:{self.balancer.port}/webhooks/{self.name}/voice"
+        return self.url_of(self.balancer.port)
+
+    def url_of(self, port: int) -> str:
+        """For webhooks, at that worker alone or at the balancer."""
+        return f"http://127.0.0.1:{port}/webhooks/{self.name}/voice"
+
+    @property
+    def calls(self) -> list[AnyCall]:
+        """At the carrier; the far legs of transfers too."""
+        return list(self.carrier.calls)
 
     async def start(self, settings: Settings | None = None) -> Worker:
         """One more worker, once it is ready."""
-        settings = settings or Settings(carrier=self.name, port=0)
+        settings = settings or Settings()
         settings = msgspec.structs.replace(settings, carrier=self.name, port=free_port())
         process = await anyio.open_process(
             [sys.executable, "-m", "tests.chaos.worker"], env=self._environment(settings), cwd=self.folder
@@ -156,8 +167,9 @@ class Fleet:
             **inherited,
             **self.carrier.environment,
             "ELEVENLABS_API_KEY": self.engine.api_key,
-            "ELEVENLABS_BASE_URL": self.engine.base_url,
+            "ELEVENLABS_BASE_URL": self.engine_url,
             "CHAOS_SETTINGS": msgspec.json.encode(settings).decode(),
+            "CHAOS_WATCH": "1",
             "HOME": str(self.folder),
             "TMPDIR": str(self.folder),
             "PYTHONDONTWRITEBYTECODE": "1",

@@ -2,50 +2,22 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import anyio
 import pytest
 
-from patter_core.testing.caller import Caller, Pause
 from patter_elevenlabs.testing import Behaviour, Conversation, ElevenLabsEmulator
 from tests.chaos.agents import Talker, contexts
-from tests.chaos.fleet import EMULATORS, AnyCall, AnyCarrier, Fleet, running_fleet, until
+from tests.chaos.callers import Callers, talking
+from tests.chaos.fleet import EMULATORS, AnyCarrier, Fleet, running_fleet, until
 from tests.chaos.report import note
 from tests.chaos.worker import RESUME_MESSAGE, Settings
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.chaos]
 
 BACK_WITHIN = 5.0
-
-
-class Callers:
-    """Callers who stay on the line, and what they hear."""
-
-    def __init__(self, fleet: Fleet, count: int) -> None:
-        self.calls: list[AnyCall] = [
-            fleet.carrier.place(fleet.voice_url, Caller([Pause(600)], fleet.carrier.format)) for _ in range(count)
-        ]
-
-    @property
-    def lost(self) -> int:
-        return sum(call.is_over for call in self.calls)
-
-    def streams(self) -> list[int]:
-        return [len(call.streams) for call in self.calls]
-
-    def heard(self) -> list[int]:
-        return [len(call.recording.played) for call in self.calls]
-
-    async def all_hear_more(self, than: list[int], *, within: float) -> float:
-        """Wait until each hears the agent, beyond what he had heard; gives how long that took."""
-        return await until(
-            lambda: all(now > before + 800 for now, before in zip(self.heard(), than, strict=True)), within=within
-        )
-
-
-def talking(engine: ElevenLabsEmulator) -> list[Conversation]:
-    return [talk for talk in engine.conversations if talk.close_code is None]
 
 
 def lines_of(talks: list[Conversation]) -> set[str]:
@@ -54,13 +26,13 @@ def lines_of(talks: list[Conversation]) -> set[str]:
 
 
 async def lose_workers(emulator: type[AnyCarrier], folder: Path, *, calls: int, rounds: int) -> float:
-    """Kill, round by round, the older one of two workers, and start a new one. Gives the longest time away, in s."""
+    """Kill, round by round, the busier one of two workers, and start a new one. Gives the longest time away, in s."""
     store = folder / "store"
     store.mkdir()
     engine = ElevenLabsEmulator(Behaviour(agent=Talker(), chunk_ms=100))
     worst = 0.0
     async with running_fleet(emulator, engine, folder) as fleet, anyio.create_task_group() as tasks:
-        settings = Settings(carrier=fleet.name, port=0, store=str(store))
+        settings = Settings(store=str(store), shared=True)
         for _ in range(2):
             await fleet.start(settings)
         callers = Callers(fleet, calls)
@@ -78,9 +50,9 @@ async def lose_workers(emulator: type[AnyCarrier], folder: Path, *, calls: int, 
 
 
 async def lose_worker(fleet: Fleet, callers: Callers, engine: ElevenLabsEmulator) -> float:
-    """Kill the older one; gives how long it took until the last of its callers heard the agent again, in s."""
-    streams = callers.streams()
-    await fleet.kill(fleet.workers[0])
+    """Kill one; gives how long it took until the last of its callers heard the agent again, in s."""
+    streams, busier = callers.streams(), max(fleet.workers, key=lambda worker: len(fleet.balancer.streams(worker.port)))
+    await fleet.kill(busier)
     count = len(callers.calls)
     moved = await until(lambda: callers.streams() != streams and len(talking(engine)) >= count, within=BACK_WITHIN)
     return moved + await callers.all_hear_more(callers.heard(), within=BACK_WITHIN - moved)
@@ -119,4 +91,33 @@ async def test_twenty_calls_survive_one_killed_worker_after_the_other(
         tried=60,
         lost=0,
         figure=f"back in {worst:.1f} s",
+    )
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("emulator", EMULATORS)
+async def test_a_worker_that_dies_in_the_middle_of_a_webhook_loses_no_call(
+    emulator: type[AnyCarrier], tmp_path: Path
+) -> None:
+    """The carrier asks again: Telnyx by itself, Twilio at the number's fallback URL."""
+    calls = 6
+    engine = ElevenLabsEmulator(Behaviour(agent=Talker()))
+    async with running_fleet(emulator, engine, tmp_path) as fleet, anyio.create_task_group() as tasks:
+        victim, _ = await fleet.start(), await fleet.start()
+        victim.send(signal.SIGSTOP)  # the kernel still takes connections in its name, and requests
+        callers = Callers(fleet, calls, fallback_url=f"{fleet.voice_url}?again=1")
+        for call in callers.calls:
+            tasks.start_soon(call.run)
+        await until(lambda: len([link for link in fleet.balancer.links if link.worker == victim.port]) >= calls // 2)
+        began = anyio.current_time()
+        await fleet.kill(victim)
+        await callers.all_hear_more([0] * calls, within=BACK_WITHIN + 5)
+        took, lost = anyio.current_time() - began, callers.lost
+        tasks.cancel_scope.cancel()
+    assert (lost, took < BACK_WITHIN) == (0, True), took
+    note(
+        f"SIGKILL in the middle of {calls // 2} webhooks, {emulator.__name__}",
+        tried=calls,
+        lost=lost,
+        figure=f"in conversation after {took:.1f} s",
     )

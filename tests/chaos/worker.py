@@ -14,7 +14,9 @@ import resource
 import signal
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import anyio
 import msgspec
@@ -22,21 +24,25 @@ import msgspec
 from patter_core import Agent, Patter
 from patter_core.agent import Fallback, TryAgain
 from patter_core.call.handle import PhoneCall
-from patter_core.call.listeners import Transcript
+from patter_core.call.session import Call
 from patter_core.call.state import Deadlines
-from patter_core.carrier import Carrier
-from patter_core.control import Farewell
-from patter_core.events import CallEnded, CallEvent
+from patter_core.carrier import Carrier, MediaCodec
+from patter_core.control import Farewell, Handover
+from patter_core.engine import EngineSession
+from patter_core.events import CallEnded, Record
 from patter_core.server.host import Limits
+from patter_core.sink import EventSink
 from patter_elevenlabs import ElevenLabsConvAI
 from patter_telnyx import Telnyx
 from patter_twilio import Twilio
 from tests.chaos.stores import FileStore
 
-__all__ = ["RESUME_MESSAGE", "SORRY", "Ending", "Holdings", "Settings"]
+__all__ = ["COLLEAGUE", "RESUME_MESSAGE", "SORRY", "WATCHED", "Ending", "Holdings", "Settings"]
 
 RESUME_MESSAGE = "Where were we?"
 SORRY = "We are sorry."
+WATCHED = "Watched: it"
+COLLEAGUE = "+15550007777"
 
 _CARRIERS: dict[str, type[Twilio | Telnyx]] = {"twilio": Twilio, "telnyx": Telnyx}
 
@@ -44,19 +50,26 @@ _CARRIERS: dict[str, type[Twilio | Telnyx]] = {"twilio": Twilio, "telnyx": Telny
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What a worker is to be."""
 
-    carrier: str
-    port: int
+    carrier: str = ""
+    port: int = 0
     store: str = ""
     """A folder."""
+    shared: bool = False
+    """Are there other workers?"""
     calls: int = 500
     calls_per_second: float = 100.0
     drain: float = 5.0
     deadlines: Deadlines = Deadlines()
     fallback: str = "hang up"
-    """`hang up`, `try again`, `say`, or the base URL of another engine's service."""
+    """`hang up`, `try again`, `say`, `transfer`, or the base URL of another engine's service."""
     log: str = "WARNING"
     ends: str = ""
-    """A file to which on_call_end appends a line for each end; then on_transcript raises, and on_event hangs."""
+    """A file to which on_call_end appends a line for each end."""
+    callbacks: str = ""
+    """What the other callbacks do: `raise`, `hang`, `block` a thread; "" if there are none."""
+    sinks: str = ""
+    """What the sink does: `raise`, `hang`; "" if there is none."""
+    callback_patience: float = 10.0
 
 
 class Holdings(msgspec.Struct, frozen=True):
@@ -65,6 +78,8 @@ class Holdings(msgspec.Struct, frozen=True):
     tasks: int
     descriptors: int
     sockets: int
+    objects: int
+    """Calls, conversations, and codecs of media sockets."""
     memory: int
     """Bytes."""
 
@@ -90,8 +105,23 @@ def holdings() -> Holdings:
         tasks=len(asyncio.all_tasks()),
         descriptors=len(links),
         sockets=sum(link.startswith("socket:") for link in links),
+        objects=sum(isinstance(thing, Call | EngineSession | MediaCodec) for thing in gc.get_objects()),
         memory=pages * resource.getpagesize(),
     )
+
+
+class BadSink(EventSink):
+    """Takes nothing, each time in its own way."""
+
+    name: ClassVar[str] = "bad"
+
+    def __init__(self, how: str) -> None:
+        self._how = how
+
+    async def write(self, records: Sequence[Record]) -> None:
+        if self._how == "hang":
+            await anyio.sleep_forever()
+        raise LookupError("the sink's own fault")
 
 
 def make_phone(settings: Settings) -> tuple[Patter, Agent]:
@@ -103,24 +133,42 @@ def make_phone(settings: Settings) -> tuple[Patter, Agent]:
         with ends.open("ab") as file:
             file.write(msgspec.json.encode(ending) + b"\n")
 
-    def on_transcript(_call: PhoneCall, _said: Transcript) -> None:
-        raise LookupError("the user's own fault")
-
-    async def on_event(_call: PhoneCall, _event: CallEvent) -> None:
-        await anyio.sleep_forever()
-
     phone = Patter(
         carrier=carrier,
         store=FileStore(Path(settings.store)) if settings.store else None,
-        limits=Limits(calls=settings.calls, calls_per_second=settings.calls_per_second, drain=settings.drain),
+        shared=settings.shared,
+        sinks=[BadSink(settings.sinks)] if settings.sinks else [],
+        limits=Limits(
+            calls=settings.calls,
+            calls_per_second=settings.calls_per_second,
+            drain=settings.drain,
+            flush=1.0,
+            callback=settings.callback_patience,
+        ),
         deadlines=settings.deadlines,
         on_call_end=on_call_end if settings.ends else None,
-        on_transcript=on_transcript if settings.ends else None,
-        on_event=on_event if settings.ends else None,
+        on_transcript=_CALLBACKS.get(settings.callbacks),
+        on_event=_CALLBACKS.get(settings.callbacks),
+        on_call_start=_raise if settings.callbacks else None,
     )
     engine = ElevenLabsConvAI(agent_id="agent_emulated")
     agent = phone.agent(engine=engine, resume_message=RESUME_MESSAGE, fallback=_fallback(phone, settings.fallback))
     return phone, agent
+
+
+def _raise(*_: object) -> None:
+    raise LookupError("the user's own fault")
+
+
+async def _hang(*_: object) -> None:
+    await anyio.sleep_forever()
+
+
+def _block(*_: object) -> None:
+    time.sleep(30)
+
+
+_CALLBACKS: dict[str, Callable[..., object]] = {"raise": _raise, "hang": _hang, "block": _block}
 
 
 def _fallback(phone: Patter, name: str) -> Fallback:
@@ -129,6 +177,8 @@ def _fallback(phone: Patter, name: str) -> Fallback:
             return Farewell()
         case "say":
             return Farewell(SORRY)
+        case "transfer":
+            return Handover(COLLEAGUE)
         case "try again":
             return TryAgain(then=Farewell(SORRY))
         case base_url:
@@ -150,7 +200,19 @@ def tell(line: str) -> None:
     sys.stdout.flush()
 
 
+def watch(event: str, args: tuple[object, ...]) -> None:
+    """Tell of each file that is written and of each address beyond this machine: Python's audit hook."""
+    if event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+        sys.stderr.write(f"{WATCHED} writes {args[0]}\n")
+    if event == "socket.connect" and isinstance(args[1], tuple) and args[1][0] not in {"127.0.0.1", "::1"}:
+        sys.stderr.write(f"{WATCHED} connects to {args[1][0]}\n")
+    if event == "socket.getaddrinfo" and args[0] not in {"127.0.0.1", "localhost"}:
+        sys.stderr.write(f"{WATCHED} looks up {args[0]}\n")
+
+
 def main() -> None:
+    if "CHAOS_WATCH" in os.environ:
+        sys.addaudithook(watch)
     settings = msgspec.json.decode(os.environ["CHAOS_SETTINGS"], type=Settings)
     logging.basicConfig(level=settings.log, stream=sys.stderr)
     if settings.log == "DEBUG":  # against what serve() sets, as a user could

@@ -694,3 +694,20 @@ async def test_waiting_for_what_never_comes_ends_with_the_stream() -> None:
 async def test_an_emulator_that_does_not_run_says_so() -> None:
     with pytest.raises(CarrierError, match="does not run"):
         TwilioEmulator().place("http://127.0.0.1:1/voice", Caller([HangUp()], ULAW_8000))
+
+
+async def test_a_webhook_that_fails_is_followed_by_the_fallback_url_once() -> None:
+    asked: list[str] = []
+
+    async def answer(request: Request) -> Response:
+        asked.append(request.url.path)
+        failing = request.url.path == "/voice" or len(asked) > 2
+        return Response(status_code=503) if failing else Response("<Response><Redirect>/voice</Redirect></Response>")
+
+    app = Starlette(routes=[Route("/voice", answer, methods=["POST"]), Route("/again", answer, methods=["POST"])])
+    with anyio.fail_after(10):
+        async with serve_app(app) as url, TwilioEmulator() as emulator:
+            call = emulator.place(f"{url}/voice", Caller([], ULAW_8000), fallback_url=f"{url}/again")
+            await call.run()
+    assert asked == ["/voice", "/again", "/voice", "/again"]
+    assert call.status is CallStatus.FAILED

@@ -51,6 +51,7 @@ class EmulatedCall:
         session_id: str = "",
         client_state: str = "",
         machine_detection: str = "disabled",
+        fallback_url: str = "",
     ) -> None:
         self.control_id = f"v3:{base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()}"
         self.leg_id = str(uuid.uuid4())
@@ -80,7 +81,7 @@ class EmulatedCall:
         self._callee = callee
         self._place_leg = transfer
         self._machine_detection = machine_detection
-        self._mailbox = Mailbox(needs.sender)
+        self._mailbox = Mailbox(needs.sender, fallback_url)
         self._finished = anyio.Event()
         self._media = LegMedia(needs, caller)
         self._tasks: anyio.abc.TaskGroup | None = None

@@ -69,7 +69,8 @@ class TelnyxEmulator(CarrierEmulator):
         self._needs: LegNeeds | None = None
 
     async def start(self) -> None:
-        client = await self._open.enter_async_context(httpx.AsyncClient(trust_env=False))
+        fresh = httpx.Limits(max_keepalive_connections=0)  # a kept connection may be one to a worker that is gone
+        client = await self._open.enter_async_context(httpx.AsyncClient(trust_env=False, limits=fresh))
         tasks = await self._open.enter_async_context(anyio.create_task_group())
         self._open.callback(tasks.cancel_scope.cancel)
         self._needs = LegNeeds(
@@ -139,6 +140,7 @@ class TelnyxEmulator(CarrierEmulator):
         *,
         from_number: str = "+15005550006",
         to_number: str = "+15005550001",
+        fallback_url: str = "",
     ) -> CallRecording:
         """Place an incoming call and return when it is over; it is the last of `calls`, with all that happened.
 
@@ -147,8 +149,10 @@ class TelnyxEmulator(CarrierEmulator):
             caller: who says and hears it all.
             from_number: as Telnyx writes it.
             to_number: as above.
+            fallback_url: the application's failover URL: for webhooks that the other does not take.
         """
-        return await self.place(voice_url, caller, from_number=from_number, to_number=to_number).run()
+        call = self.place(voice_url, caller, from_number=from_number, to_number=to_number, fallback_url=fallback_url)
+        return await call.run()
 
     def place(
         self,
@@ -157,6 +161,7 @@ class TelnyxEmulator(CarrierEmulator):
         *,
         from_number: str = "+15005550006",
         to_number: str = "+15005550001",
+        fallback_url: str = "",
     ) -> EmulatedCall:
         """As `call`, but it waits for `run`, so that a test can watch and disturb it."""
         self.webhook_url = self.webhook_url or voice_url
@@ -167,6 +172,7 @@ class TelnyxEmulator(CarrierEmulator):
             from_number=from_number,
             to_number=to_number,
             transfer=self._transfer,
+            fallback_url=fallback_url,
         )
         self._calls[call.control_id] = call
         return call

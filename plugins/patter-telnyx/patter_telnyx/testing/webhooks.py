@@ -73,19 +73,20 @@ class WebhookSender:
         self._client = client
         self._key = key
 
-    async def tell(self, url: str, event_type: str, payload: EventFields) -> None:
-        """Tell an event as Telnyx does: again, if it was not taken."""
+    async def tell(self, url: str, event_type: str, payload: EventFields, fallback_url: str = "") -> None:
+        """Tell an event as Telnyx does: again, if it was not taken; at last to the failover URL, if there is one."""
         event = _Event(
             event_type=event_type,
             id=str(uuid.uuid4()),
             occurred_at=dt.datetime.now(dt.UTC).isoformat(),
             payload=payload,
         )
-        for attempt in range(1, ATTEMPTS + 1):
+        targets = [url] * ATTEMPTS + [fallback_url] * bool(fallback_url)
+        for attempt, target in enumerate(targets, start=1):
             async with anyio.create_task_group() as tasks:
                 if self.twice:
-                    tasks.start_soon(self._deliver, url, event, attempt)
-                exchange = await self._deliver(url, event, attempt)
+                    tasks.start_soon(self._deliver, target, event, attempt)
+                exchange = await self._deliver(target, event, attempt)
             if 200 <= exchange.status < 300:
                 return
 
@@ -136,8 +137,9 @@ class WebhookSender:
 class Mailbox:
     """The events of one call on their way, one after the other: or out of order, if the sender is in disorder."""
 
-    def __init__(self, sender: WebhookSender) -> None:
+    def __init__(self, sender: WebhookSender, fallback_url: str = "") -> None:
         self._sender = sender
+        self._fallback_url = fallback_url
         self._waiting: list[tuple[str, str, EventFields]] = []
         self._arrived = anyio.Event()
         self._empty = anyio.Event()
@@ -161,7 +163,7 @@ class Mailbox:
                     await self._arrived.wait()
             batch, self._waiting = self._waiting, []
             for url, event_type, payload in reversed(batch) if self._sender.disorder else batch:
-                await self._sender.tell(url, event_type, payload)
+                await self._sender.tell(url, event_type, payload, self._fallback_url)
 
     async def emptied(self) -> None:
         """Wait until all have been told."""

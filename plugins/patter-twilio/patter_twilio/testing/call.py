@@ -44,6 +44,7 @@ class EmulatedCall:
         caller: who is on the telephone.
         sender: of webhooks.
         dialling: if the app has the call made, what it asked for; None for a call that comes in.
+        fallback_url: who tells what to do where that fails.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class EmulatedCall:
         parameters: Mapping[str, str],
         dialling: Dialling | None = None,
         twiml: bytes = b"",
+        fallback_url: str = "",
     ) -> None:
         self.sid = f"CA{secrets.token_hex(16)}"
         self.voice_url = voice_url
@@ -83,6 +85,7 @@ class EmulatedCall:
         """Set once there is a first stream."""
         self.over = anyio.Event()
         self._first = Source(voice_url, twiml=twiml)
+        self._fallback = Source(fallback_url)
         self._caller = caller
         self._sender = sender
         self._life = anyio.CancelScope()
@@ -208,6 +211,8 @@ class EmulatedCall:
         if document is not None:
             self.documents.append(document)
             verbs = parse(document, self.problems)
+        if verbs is None and self._fallback.url not in {"", source.url}:
+            return self._fallback
         if verbs is None:
             self.end(CallStatus.FAILED)
             return None

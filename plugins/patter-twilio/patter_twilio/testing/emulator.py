@@ -58,7 +58,8 @@ class TwilioEmulator(CarrierEmulator):
     async def start(self) -> None:
         self._tasks = await self._open.enter_async_context(anyio.create_task_group())
         self._open.callback(self._tasks.cancel_scope.cancel)  # once everything else is closed
-        client = await self._open.enter_async_context(httpx.AsyncClient(trust_env=False))
+        fresh = httpx.Limits(max_keepalive_connections=0)  # a kept connection may be one to a worker that is gone
+        client = await self._open.enter_async_context(httpx.AsyncClient(trust_env=False, limits=fresh))
         self._sender = WebhookSender(
             client, account_sid=self.account_sid, auth_token=self.auth_token, tunnels=self._tunnels
         )
@@ -110,6 +111,7 @@ class TwilioEmulator(CarrierEmulator):
         from_number: str = "+15005550006",
         to_number: str = "+15005550001",
         parameters: Mapping[str, str] | None = None,
+        fallback_url: str = "",
     ) -> CallRecording:
         """Place an incoming call and return when it is over; it is the last of `calls`, with all that happened.
 
@@ -119,8 +121,16 @@ class TwilioEmulator(CarrierEmulator):
             from_number: as Twilio writes it.
             to_number: as above.
             parameters: further fields of the webhooks, such as `CallerName`.
+            fallback_url: asked what to do where another URL gave no document.
         """
-        call = self.place(voice_url, caller, from_number=from_number, to_number=to_number, parameters=parameters)
+        call = self.place(
+            voice_url,
+            caller,
+            from_number=from_number,
+            to_number=to_number,
+            parameters=parameters,
+            fallback_url=fallback_url,
+        )
         return await call.run()
 
     def place(
@@ -131,6 +141,7 @@ class TwilioEmulator(CarrierEmulator):
         from_number: str = "+15005550006",
         to_number: str = "+15005550001",
         parameters: Mapping[str, str] | None = None,
+        fallback_url: str = "",
     ) -> EmulatedCall:
         """As `call`, but it waits for `run`, so that a test can watch and disturb it."""
         call = EmulatedCall(
@@ -140,6 +151,7 @@ class TwilioEmulator(CarrierEmulator):
             from_number=from_number,
             to_number=to_number,
             parameters=parameters or {},
+            fallback_url=fallback_url,
         )
         self._calls[call.sid] = call
         return call

@@ -1,0 +1,63 @@
+"""Callers who stay on the line, and what they hear."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from patter_core.audio import ULAW_8000
+from patter_core.testing.caller import Caller, Pause, Step
+from patter_elevenlabs.testing import Conversation, ElevenLabsEmulator
+from tests.chaos.fleet import AnyCall, Fleet, until
+
+__all__ = ["FOREVER", "Callers", "gap_ms", "talking"]
+
+FOREVER: Sequence[Step] = (Pause(600.0),)
+_SILENCE = re.compile(re.escape(ULAW_8000.silence) + b"+")
+
+
+class Callers:
+    """So many of them."""
+
+    def __init__(
+        self, fleet: Fleet, count: int, *, url: str = "", fallback_url: str = "", steps: Sequence[Step] = FOREVER
+    ) -> None:
+        carrier = fleet.carrier
+        self.calls: list[AnyCall] = [
+            carrier.place(url or fleet.voice_url, Caller(steps, carrier.format), fallback_url=fallback_url)
+            for _ in range(count)
+        ]
+
+    @property
+    def lost(self) -> int:
+        return sum(call.is_over for call in self.calls)
+
+    def streams(self) -> list[int]:
+        return [len(call.streams) for call in self.calls]
+
+    def heard(self) -> list[int]:
+        return [len(call.recording.played) for call in self.calls]
+
+    def positions(self) -> list[int]:
+        """Where each is in his recording, for `gap_ms`."""
+        return [len(call.recording.agent) for call in self.calls]
+
+    async def all_hear_more(self, than: list[int], *, within: float) -> float:
+        """Wait until each hears the agent, beyond what he had heard; gives how long that took, in s."""
+        return await until(
+            lambda: all(now > before + 800 for now, before in zip(self.heard(), than, strict=True)), within=within
+        )
+
+    def longest_gap_ms(self, since: list[int]) -> float:
+        return max(gap_ms(call, start) for call, start in zip(self.calls, since, strict=True))
+
+
+def gap_ms(call: AnyCall, since: int = 0) -> float:
+    """The longest time without the agent's voice, from that byte of the recording on. For agents that never pause."""
+    runs = _SILENCE.findall(bytes(memoryview(call.recording.agent)[since:]))
+    return max((len(run) for run in runs), default=0) / 8
+
+
+def talking(engine: ElevenLabsEmulator) -> list[Conversation]:
+    """The conversations that are open."""
+    return [talk for talk in engine.conversations if talk.close_code is None]

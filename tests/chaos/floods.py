@@ -1,0 +1,179 @@
+"""Floods: more than anybody should send, from a process of its own where it is requests."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import struct
+import subprocess
+import sys
+import time
+import urllib.parse
+import uuid
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import anyio
+import msgspec
+from nacl.signing import SigningKey
+
+from patter_core.leg import Leg
+from patter_core.server.tokens import CallToken, Purpose, TokenMaker
+from patter_telnyx.signing import SIGNATURE_HEADER, TIMESTAMP_HEADER, signed_bytes
+from patter_twilio.signing import signature
+from patter_twilio.testing import TwilioEmulator
+from tests.chaos.fleet import AnyCarrier
+
+__all__ = ["TEXT", "announcement", "flood", "frame", "spew", "stream_token", "upgrade"]
+
+ROOT = Path(__file__).parents[2]
+TEXT, BINARY = 0x81, 0x82
+_NO_MASK = bytes(4)  # a mask of zeros changes nothing
+
+
+# --- of requests -----------------------------------------------------------------------------------------------------
+
+
+def _request(method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> str:
+    parts = urllib.parse.urlsplit(url)
+    head = {"Host": parts.netloc, **headers, **({"Content-Length": str(len(body))} if body else {})}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
+    return f"{method} {parts.path}{'?' * bool(parts.query)}{parts.query} HTTP/1.1\r\n{lines}\r\n" + body.decode(
+        "latin-1"
+    )
+
+
+def announcement(carrier: AnyCarrier, url: str, *, forged: bool = False, age: float = 0.0) -> str:
+    """A new call's webhook; `forged` is signed by nobody who may, and `age` (s) is that of its time stamp."""
+    if isinstance(carrier, TwilioEmulator):
+        fields = {"CallSid": f"CA{uuid.uuid4().hex}", "AccountSid": carrier.account_sid, "From": "+15550002222"}
+        token = "nobody's token" if forged else carrier.auth_token
+        headers = {
+            "Content-Type": "application/x-www-form-urlencoded",
+            "X-Twilio-Signature": signature(token, url, fields.items()),
+            "Connection": "close",
+        }
+        return _request("POST", url, headers, urllib.parse.urlencode(fields).encode())
+    payload = {"call_control_id": f"v3:{uuid.uuid4().hex}", "direction": "incoming", "from": "+15550002222"}
+    event = {"event_type": "call.initiated", "id": str(uuid.uuid4()), "payload": payload}
+    body = json.dumps({"data": event, "meta": {"attempt": 1, "delivered_to": url}}).encode()
+    stamp = str(int(time.time() - age))
+    key = SigningKey.generate() if forged else carrier._key
+    headers = {
+        "Content-Type": "application/json",
+        SIGNATURE_HEADER: base64.b64encode(key.sign(signed_bytes(stamp, body)).signature).decode(),
+        TIMESTAMP_HEADER: stamp,
+        "Connection": "close",
+    }
+    return _request("POST", url, headers, body)
+
+
+def upgrade(carrier: AnyCarrier, port: int, token: str) -> str:
+    """The upgrade of a media socket, as the carrier signs it."""
+    path = f"127.0.0.1:{port}/media/{carrier.carrier().name}/{token}"
+    headers = {
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Key": base64.b64encode(os.urandom(16)).decode(),
+        "Sec-WebSocket-Version": "13",
+    }
+    if isinstance(carrier, TwilioEmulator):
+        headers["X-Twilio-Signature"] = signature(carrier.auth_token, f"wss://{path}")
+    return _request("GET", f"http://{path}", headers)
+
+
+def stream_token(carrier: AnyCarrier, leg: Leg, *, purpose: Purpose = Purpose.STREAM, age: float = 0.0) -> str:
+    """A token as the app makes them, of that age in s."""
+    maker = TokenMaker(carrier.carrier().token_secret(), purpose)
+    token = CallToken(
+        carrier=leg.carrier, leg_id=leg.call_id, call_id=uuid.uuid4().hex, agent="agent", issued_at=time.time() - age
+    )
+    return maker.mint(token)
+
+
+class _Order(msgspec.Struct):
+    port: int
+    requests: list[str]
+    at_once: int
+
+
+async def flood(port: int, requests: Sequence[str], *, at_once: int = 50) -> Counter[str]:
+    """Send each on a connection of its own, many at once, from another process; gives how they were answered.
+
+    The key is the status and, for answers that say it, `busy`.
+    """
+    order = msgspec.json.encode(_Order(port, list(requests), at_once))
+    done = await anyio.run_process(
+        [sys.executable, "-m", "tests.chaos.floods"], input=order, cwd=ROOT, stderr=subprocess.PIPE
+    )
+    return Counter(msgspec.json.decode(done.stdout, type=dict[str, int]))
+
+
+async def _send_all(order: _Order) -> Counter[str]:
+    answers: Counter[str] = Counter()
+    waiting = iter(order.requests)
+
+    async def send_some() -> None:
+        for request in waiting:
+            answers[await _send(order.port, request.encode("latin-1"))] += 1
+
+    await asyncio.gather(*(send_some() for _ in range(order.at_once)))
+    return answers
+
+
+async def _send(port: int, request: bytes) -> str:
+    try:
+        async with asyncio.timeout(20):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            try:
+                writer.write(request)
+                head = (await reader.readline()).split()
+                if not head:
+                    return "closed"
+                status = head[1].decode()
+                if status == "101":
+                    return status
+                rest = await reader.read()
+                return f"{status} busy" if b"busy" in rest else status
+            finally:
+                writer.close()
+    except (OSError, TimeoutError) as error:
+        return type(error).__name__
+
+
+# --- of frames -------------------------------------------------------------------------------------------------------
+
+
+def frame(payload: bytes, opcode: int = TEXT) -> bytes:
+    """One frame of the WebSocket protocol, from a client."""
+    size = len(payload)
+    if size < 126:
+        head = struct.pack("!BB", opcode, 0x80 | size)
+    elif size < 65_536:
+        head = struct.pack("!BBH", opcode, 0xFE, size)
+    else:
+        head = struct.pack("!BBQ", opcode, 0xFF, size)
+    return head + _NO_MASK + payload
+
+
+async def spew(transport: asyncio.Transport, framed: bytes, count: int) -> None:
+    """Write that frame so many times, as fast as the other end takes them."""
+    batch = framed * max(1, min(count, 65_536 // len(framed)))
+    left = len(framed) * count
+    while left > 0 and not transport.is_closing():
+        transport.write(batch[:left])
+        left -= len(batch)
+        while transport.get_write_buffer_size() > 262_144 and not transport.is_closing():  # noqa: ASYNC110 - as `until`
+            await anyio.sleep(0.01)
+
+
+def main() -> None:
+    order = msgspec.json.decode(sys.stdin.buffer.read(), type=_Order)
+    sys.stdout.buffer.write(msgspec.json.encode(dict(asyncio.run(_send_all(order)))))
+
+
+if __name__ == "__main__":
+    main()
