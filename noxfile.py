@@ -20,7 +20,9 @@ PYTHONS = ["3.11", "3.12", "3.13"]
 CONSTRAINTS = ".ci/constraints.txt"
 ROOT = pathlib.Path(__file__).parent
 PLUGINS = sorted(path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml"))
-TEST_TOOLS = ["fastapi", "pytest", "hypothesis", "elevenlabs", "prometheus-client", "telnyx", "twilio"]
+TEST_TOOLS = ["fastapi", "pytest", "hypothesis", "elevenlabs", "prometheus-client", "pytest-xdist", "telnyx", "twilio"]
+TOGETHER = ["-n", "4"]
+"""Test processes: most tests wait for what happens in real time, so there may be more than processors."""
 
 
 def install_tree(session: nox.Session, *more: str) -> None:
@@ -76,7 +78,7 @@ def tests(session: nox.Session) -> None:
     """Run the tests, from the tree."""
     install_tree(session, *TEST_TOOLS)
     ensure_redis(session)
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *TOGETHER, *session.posargs)
 
 
 @nox.session

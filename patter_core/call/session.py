@@ -357,7 +357,7 @@ class Call:
 
     def _media_opened(self, opened: MediaOpened) -> None:
         socket = self.socket
-        if socket is None or socket.opened:
+        if socket is None or socket.opened or self.is_over:
             return
         if opened.call_id != self.leg.call_id:
             _log.warning("Call %s: the media socket is for another call; it is closed.", self.call_id)

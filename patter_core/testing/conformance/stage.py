@@ -69,7 +69,7 @@ class Stage:
             carrier=carrier,
             sinks=[sink],
             registry=Registry(),
-            limits=Limits(drain=0.1),
+            limits=Limits(drain=0.1, prewarm=0),  # a conversation means that the audio is here, too
             deadlines=Deadlines(media_start=5, media_return=0.5, last_word=3),
         )
         tap = Wiretap(phone.asgi(phone.agent(engine=engine)))
