@@ -1,4 +1,4 @@
-"""What a user waits for before anything happens, and what a call weighs. Bounds are generous: machines are slow and busy."""
+"""What a user waits for, and what a call weighs. Bounds are generous: machines are slow and busy."""
 
 from __future__ import annotations
 

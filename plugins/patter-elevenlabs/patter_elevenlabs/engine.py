@@ -13,7 +13,6 @@ from patter_elevenlabs import wire
 from patter_elevenlabs.checkup import examine
 from patter_elevenlabs.config import Service, check_variables
 from patter_elevenlabs.formats import conversion_hint
-from patter_elevenlabs.opening import open_session
 from patter_elevenlabs.tools import ClientTools, Toolbox
 
 __all__ = ["ElevenLabsConvAI"]
@@ -83,10 +82,14 @@ class ElevenLabsConvAI(Engine):
         check_variables(self.dynamic_variables, owner)
         for name in ("api_key", "agent_id", "base_url"):
             object.__setattr__(self, name, getattr(service, name))
+        import patter_elevenlabs.opening  # noqa: F401, PLC0415 - loaded before a call waits, not to list plugins
+
         object.__setattr__(self, "_service", service)
         object.__setattr__(self, "_toolbox", Toolbox(owner, self.client_tools, self.client_tool_timeout))
 
     async def open(self, setup: ConversationSetup) -> EngineSession:
+        from patter_elevenlabs.opening import open_session  # noqa: PLC0415 - it is loaded: see above
+
         session = await open_session(
             self._service,
             self._initiation(setup),
