@@ -91,13 +91,13 @@ class DialRequest(msgspec.Struct, frozen=True, kw_only=True):
         return f"<DialRequest {self.command_id}>"
 
 
-class Farewell(msgspec.Struct, frozen=True):
+class Farewell(msgspec.Struct, frozen=True, tag="farewell", forbid_unknown_fields=True):
     """Hang up; say something first, if there is a text."""
 
     text: str = ""
 
 
-class Handover(msgspec.Struct, frozen=True):
+class Handover(msgspec.Struct, frozen=True, tag="handover", forbid_unknown_fields=True):
     """Give the call to another number, and be done with it."""
 
     to: str

@@ -9,6 +9,7 @@ import pytest
 
 from patter_core.cli.main import COMMANDS
 from patter_core.cli.setup import load, make_engine, make_sinks
+from patter_core.control import Farewell
 from patter_core.hookspecs import HookSpecs
 from patter_core.registry import Registry
 
@@ -57,6 +58,8 @@ def test_the_file_of_the_configuration_is_understood(tmp_path: Path, monkeypatch
     file.write_text(block)
     settings = load(file)
     assert (settings.carrier.name, settings.engine.name) == ("twilio", "elevenlabs")
+    assert settings.agent.fallback == Farewell("Please call again later.")
+    assert (settings.limits.calls, settings.limits.drain, settings.deadlines.longest_call) == (200, 60, 3600)
     registry = Registry.discover()
     assert make_engine(registry, settings.engine).name == "elevenlabs"
     assert [sink.name for sink in make_sinks(registry, settings)] == ["sqlite"]

@@ -223,7 +223,12 @@ class Call:
     @property
     def is_ahead(self) -> bool:
         """Has the conversation begun, and the caller's audio not come yet?"""
-        return self._conversation.has_begun and self._state.media_at is None
+        return self._conversation.has_begun and not self.had_media
+
+    @property
+    def had_media(self) -> bool:
+        """Has the caller's audio ever been here?"""
+        return self._state.media_at is not None
 
     @property
     def is_over(self) -> bool:

@@ -143,7 +143,7 @@ class By(enum.StrEnum):
     HOST = "host"
 
 
-class Deadlines(msgspec.Struct, frozen=True, kw_only=True):
+class Deadlines(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long a call may stay where it is, in s."""
 
     answer: float = 30.0

@@ -10,12 +10,15 @@ from typing import TypeVar
 import msgspec
 
 from patter_core.agent import Agent
+from patter_core.call.state import Deadlines
 from patter_core.carrier import Carrier
 from patter_core.config import from_environment
+from patter_core.control import Farewell, Handover
 from patter_core.engine import Engine
 from patter_core.errors import ConfigurationError, PluginNotFound
 from patter_core.patter import Patter
 from patter_core.registry import Registry
+from patter_core.server.host import Limits
 from patter_core.sink import EventSink
 
 __all__ = [
@@ -54,6 +57,8 @@ class AgentPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     system_prompt: str = ""
     first_message: str = ""
     variables: dict[str, str | int | float | bool] = {}
+    resume_message: str = ""
+    fallback: Farewell | Handover = Farewell()
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -67,6 +72,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     engine: Part = Part()
     agent: AgentPart = AgentPart()
     sinks: list[Part] = []
+    limits: Limits = Limits()
+    deadlines: Deadlines = Deadlines()
     shared: bool = False
     """Do other workers, here or elsewhere, take calls for the same numbers?"""
 
@@ -97,11 +104,13 @@ def load(file: Path | None, *, carrier: str = "", engine: str = "", sinks: Seque
         port=settings.port,
         carrier=_named(settings.carrier, from_environment(carrier, "PATTER_CARRIER")),
         engine=_named(settings.engine, from_environment(engine, "PATTER_ENGINE")),
-        agent=AgentPart(
-            from_environment("", "PATTER_SYSTEM_PROMPT") or settings.agent.system_prompt,
-            from_environment("", "PATTER_FIRST_MESSAGE") or settings.agent.first_message,
-            settings.agent.variables,
+        agent=msgspec.structs.replace(
+            settings.agent,
+            system_prompt=from_environment("", "PATTER_SYSTEM_PROMPT") or settings.agent.system_prompt,
+            first_message=from_environment("", "PATTER_FIRST_MESSAGE") or settings.agent.first_message,
         ),
+        limits=settings.limits,
+        deadlines=settings.deadlines,
         sinks=[Part(name) for name in named] if named else settings.sinks,
         shared=settings.shared or from_environment("", "PATTER_SHARED") == "1",
     )
@@ -126,6 +135,8 @@ def make_phone(registry: Registry, settings: Settings, *, more_sinks: Sequence[E
         phone_number=settings.phone_number,
         webhook_url=settings.webhook_url,
         sinks=[*make_sinks(registry, settings), *more_sinks],
+        limits=settings.limits,
+        deadlines=settings.deadlines,
         shared=settings.shared,
         registry=registry,
     )
@@ -138,6 +149,8 @@ def make_agent(phone: Patter, engine: Engine, part: AgentPart) -> Agent:
         system_prompt=part.system_prompt,
         first_message=part.first_message,
         variables=part.variables,
+        resume_message=part.resume_message,
+        fallback=part.fallback,
     )
 
 

@@ -53,7 +53,7 @@ _CALLS = uuid.UUID("6f1d2c58-6a0e-4b53-9d0b-7f2f8a1f4c11")
 Route = Callable[[Leg], Agent | Rejection | Handover | None]
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one worker takes on. None of it looks at a peer's address."""
 
     calls: int = 500
@@ -311,7 +311,11 @@ class CallHost:
             call = self._start(token, leg, agent)
         if leg.direction is Direction.OUTBOUND:
             call.note_progress(Progress.ANSWERED)
-        return call.admission or self._renew(call)
+        if (
+            call.admission is None or call.had_media
+        ):  # then the stream that was admitted has come, and none takes its place
+            return self._renew(call)
+        return call.admission
 
     async def after_stream(self, leg: Leg, verified_url: str, ticket: str = "") -> Admission | Farewell | Handover:
         """Bring the media again, as long as the call is not over and has not lost them too often.

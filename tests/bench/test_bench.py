@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.bench import workers
 from tests.bench.first_word import measure
 
 ROOT = Path(__file__).parents[2]
@@ -92,3 +93,11 @@ def test_what_sinks_cost_is_measured_for_each_of_them() -> None:
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=120)
     measured = {line[:24].strip() for line in done.stdout.splitlines() if " ms" in line}
     assert {"no sink", "jsonl", "sqlite", "console", "wav", "stuck"} <= measured
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="this system does not tell what a process has used")
+def test_two_workers_take_the_calls_of_one_port_and_every_frame_crosses() -> None:
+    shared = workers.measure(2, calls=12, seconds=2)
+    assert shared.fault_count == 0
+    assert len(shared.cpu) == 2
+    assert all(share > 0 for share in shared.cpu)

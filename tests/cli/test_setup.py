@@ -106,3 +106,19 @@ def test_settings_show_no_credentials_in_their_repr() -> None:
     Path("patter.toml").write_text(FILE)
     assert "file-" not in repr(load(None))
     assert "555" not in repr(load(None))
+
+
+@pytest.mark.parametrize("text", ["[limits]\ncals = 3", "[deadlines]\nlongest = 3", "[limits]\ncalls = 'many'"])
+def test_a_limit_that_nobody_understands_is_refused(text: str) -> None:
+    Path("patter.toml").write_text(text)
+    with pytest.raises(ConfigurationError, match=r"limits|deadlines"):
+        load(None)
+
+
+def test_workers_of_other_machines_are_told_of_by_the_file_or_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not load(None).shared
+    monkeypatch.setenv("PATTER_SHARED", "1")
+    assert load(None).shared
+    monkeypatch.delenv("PATTER_SHARED")
+    Path("patter.toml").write_text("shared = true")
+    assert load(None).shared

@@ -19,7 +19,7 @@ from patter_core.errors import CallLimitReached, CarrierRequestFailed, Configura
 from patter_core.events import CallPriced, RecordingChanged
 from patter_core.leg import Direction, Leg, Progress
 from patter_core.server.host import CallHost, Limits
-from patter_core.testing.fakes import FakeCarrier, FakeEngine, MemorySink
+from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeSocket, MemorySink
 
 pytestmark = pytest.mark.anyio
 
@@ -27,10 +27,18 @@ URL = "https://phone.example/webhooks/fake/voice"
 
 
 class Scene:
-    def __init__(self, *, route: Agent | Rejection | Handover | None = None, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        route: Agent | Rejection | Handover | None = None,
+        limits: Limits | None = None,
+        shared: bool = False,
+    ) -> None:
+        self.shared = shared
         self.carrier = FakeCarrier()
         self.sink = MemorySink()
-        self.agent = Agent(engine=FakeEngine())
+        self.engine = FakeEngine()
+        self.agent = Agent(engine=self.engine)
         self.limits = limits or Limits(drain=0.01, reconnects=2)
         self.route = route or self.agent
         self.host = self.new_host()
@@ -42,6 +50,7 @@ class Scene:
             route=lambda _leg: self.route,
             find_agent=lambda _name: self.agent,
             limits=self.limits,
+            shared=self.shared,
             deadlines=Deadlines(last_word=0.05, media_return=0.1, answer=0.1),
         )
 
@@ -210,3 +219,53 @@ async def test_another_worker_may_tell_it_by_the_ticket_alone() -> None:
 async def test_an_event_is_new_once() -> None:
     host = Scene().host
     assert [host.first_time(event) for event in ("a", "a", "b")] == [True, False, True]
+
+
+async def test_a_call_that_is_announced_again_after_its_audio_came_is_admitted_with_another_stream() -> None:
+    scene = Scene()
+    leg = Leg(carrier="fake", call_id="leg-1")
+    async with scene.running() as host:
+        first = await host.announce(leg, URL)
+        assert isinstance(first, Admission)
+        assert await host.announce(leg, URL) == first  # the webhook again, before anything came of it
+        call = host.claim(first.media_url.rsplit("/", 1)[1])
+        assert call is not None
+        media = FakeSocket()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(call.serve_media, media.receive, media.send)
+            media.say("start", "leg-1")
+            await scene.sink.wait_for("media_started")
+            again = await host.announce(leg, URL)
+            assert isinstance(again, Admission)
+            assert again.call_id == first.call_id
+            assert again.media_url != first.media_url
+            media.say("stop")
+
+
+async def test_where_workers_share_calls_one_begins_where_its_stream_comes_and_has_the_same_id_everywhere() -> None:
+    scene = Scene(shared=True)
+    leg = Leg(carrier="fake", call_id="leg-1")
+    other = scene.new_host()
+    async with scene.running() as host, other.running():
+        first, second = await host.announce(leg, URL), await other.announce(leg, URL)
+        assert isinstance(first, Admission)
+        assert isinstance(second, Admission)
+        assert first.call_id == second.call_id
+        assert (host.calls, other.calls, scene.sink.records) == (0, 0, [])
+        call = other.claim(first.media_url.rsplit("/", 1)[1])
+        assert call is not None
+        assert call.leg.call_id == "leg-1"
+        assert (host.calls, other.calls) == (0, 1)
+        await anyio.wait_all_tasks_blocked()
+        assert scene.engine.sessions == []  # nothing is opened ahead
+        call.hang_up()
+
+
+async def test_no_more_conversations_are_opened_ahead_than_the_limit_says() -> None:
+    scene = Scene(limits=Limits(prewarm=2, drain=0.01))
+    async with scene.running() as host:
+        for number in range(4):
+            await host.announce(Leg(carrier="fake", call_id=f"leg-{number}"), URL)
+        await anyio.wait_all_tasks_blocked()
+        assert (host.calls, len(scene.engine.sessions)) == (4, 2)
+    assert all(session.closed for session in scene.engine.sessions)
