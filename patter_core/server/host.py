@@ -311,9 +311,7 @@ class CallHost:
             call = self._start(token, leg, agent)
         if leg.direction is Direction.OUTBOUND:
             call.note_progress(Progress.ANSWERED)
-        if (
-            call.admission is None or call.had_media
-        ):  # then the stream that was admitted has come, and none takes its place
+        if call.admission is None or call.had_media:  # an admission brings one stream, and that one came
             return self._renew(call)
         return call.admission
 
