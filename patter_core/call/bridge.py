@@ -14,12 +14,12 @@ import logging
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Protocol
 
 import anyio
 from starlette.types import Receive, Send
 
 from patter_core.audio import AudioChunk, AudioFormat
+from patter_core.call.converter import Converter, make_converter
 from patter_core.call.metrics import Meter
 from patter_core.call.playback import Playback
 from patter_core.call.state import CallState, Signal
@@ -45,7 +45,7 @@ from patter_core.events import (
     TranscriptInput,
 )
 
-__all__ = ["EARLY_AUDIO_MS", "KEPT_AUDIO_MS", "Bridge", "Converter"]
+__all__ = ["EARLY_AUDIO_MS", "KEPT_AUDIO_MS", "Bridge"]
 
 _log = logging.getLogger("patter.call")
 
@@ -53,17 +53,6 @@ EARLY_AUDIO_MS = 2_000.0
 """How much caller audio is kept for an engine that is not ready yet: older speech would be answered too late."""
 KEPT_AUDIO_MS = 30_000.0
 """How much agent audio is kept for a caller who is away: engines send a whole answer at once."""
-
-
-class Converter(Protocol):
-    """What turns audio of one format into another: `patter_core.audio.transcode.Transcoder`."""
-
-    def convert(self, chunk: AudioChunk) -> AudioChunk | None: ...
-
-    def flush(self) -> AudioChunk | None: ...
-
-
-MakeConverter = Callable[[AudioFormat, AudioFormat], Converter | None]
 
 
 class Bridge:
@@ -79,7 +68,6 @@ class Bridge:
         emit: Callable[[CallEvent], None],
         signal: Callable[[Signal, str], object],
         on_opened: Callable[[MediaOpened], None],
-        make_converter: MakeConverter,
         clock: Callable[[], float],
     ) -> None:
         self._codec = codec
@@ -90,7 +78,6 @@ class Bridge:
         self._emit = emit
         self._signal = signal
         self._on_opened = on_opened
-        self._make_converter = make_converter
         self._clock = clock
         self._to_engine: Callable[[AudioChunk], None] = self._hold
         self._early: deque[AudioChunk] = deque()
@@ -191,7 +178,7 @@ class Bridge:
     def join(self, session: EngineSession, caller_format: AudioFormat) -> None:
         """From here on the engine hears the caller: first what came early and is still fresh, then live."""
         self._session = session
-        self._inward = self._make_converter(caller_format, session.input_format)
+        self._inward = make_converter(caller_format, session.input_format)
         self._to_engine = self._pass if self._inward is None else self._convert
         for chunk in self._early:
             self._to_engine(chunk)
@@ -207,7 +194,7 @@ class Bridge:
 
     def _tune(self) -> None:
         if self._agent_format is not None:
-            self._outward = self._make_converter(self._agent_format, self._codec.output_format)
+            self._outward = make_converter(self._agent_format, self._codec.output_format)
 
     def part(self) -> None:
         """The conversation is gone: what the caller says is kept for the next one."""

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
 
 import anyio
-import msgspec
 from starlette.types import Receive, Send
 
 from patter_core.agent import Agent, CallOptions
 from patter_core.audio import AudioFormat
-from patter_core.call.bridge import Bridge, Converter
+from patter_core.call.bridge import Bridge
 from patter_core.call.conversation import Conversation
+from patter_core.call.dismissal import dismiss, hand_over, may_be_elsewhere, must_dismiss
 from patter_core.call.keeper import LineKeeper
+from patter_core.call.media import MediaSocket
 from patter_core.call.metrics import Meter
 from patter_core.call.playback import Playback
 from patter_core.call.state import By, CallState, Deadlines, Reason, Signal, State
@@ -39,27 +39,22 @@ from patter_core.events import (
     MetricsReported,
     Record,
     RecordingStarted,
-    TransferDone,
-    TransferStarted,
 )
 from patter_core.leg import AnsweredBy, Direction, Leg, Progress
 from patter_core.metrics import CarrierBill
 from patter_core.trace import TraceContext
 
-__all__ = ["Call", "MediaSocket"]
+__all__ = ["Call"]
 
 _log = logging.getLogger("patter.call")
 
 _REPORT_EVERY = 30.0
 """Seconds between two reports of a live call's figures."""
 
-_CLOSE_TIMEOUT = 5.0
-"""Seconds for the carrier to hang up."""
+_LOOK_UP_TIMEOUT = 5.0
+"""Seconds for the carrier to say what became of a call."""
 _MARK_MARGIN = 1.5
 """Seconds for the mark behind the last word, from when that should have been played."""
-_SOCKET_TIMEOUT = 1.0
-"""Seconds for the media socket to take its close frame."""
-
 _SIGNAL_OF = {
     Progress.ANSWERED: Signal.ANSWERED,
     Progress.BUSY: Signal.BUSY,
@@ -74,35 +69,7 @@ _PROGRESS_OF = {
     Reason.CANCELED: Progress.CANCELED,
     Reason.DIAL_FAILED: Progress.FAILED,
 }
-_GONE_ELSEWHERE = frozenset(
-    {
-        *_PROGRESS_OF,
-        Reason.TRANSFERRED,
-        Reason.VOICEMAIL,
-    }
-)
-"""Ends after which the carrier's call is over, or somebody else's."""
-_SERVED_ELSEWHERE = frozenset({Reason.ANSWERED_ELSEWHERE, Reason.NO_MEDIA})
-_MEDIA_BROKE_OFF = frozenset({Reason.MEDIA_LOST, Reason.SILENT_CARRIER})
 _ENGINE_FAILED = frozenset({Reason.ENGINE_FAILED, Reason.ENGINE_SLOW})
-
-
-class MediaSocket(msgspec.Struct):
-    """An accepted media socket, while it serves."""
-
-    send: Send
-    scope: anyio.CancelScope
-    opened: bool = False
-    closed: bool = False
-
-    async def close(self) -> None:
-        """Close it, if nobody did; its peer may be gone, or take nothing."""
-        if self.closed:
-            return
-        self.closed = True
-        # The server says OSError or RuntimeError if the peer or the server itself has closed it before.
-        with contextlib.suppress(OSError, RuntimeError), anyio.move_on_after(_SOCKET_TIMEOUT):
-            await self.send({"type": "websocket.close", "code": 1000})
 
 
 class Call:
@@ -176,7 +143,6 @@ class Call:
             emit=self.emit,
             signal=self.signal,
             on_opened=self._media_opened,
-            make_converter=make_converter,
             clock=clock,
         )
         self.socket: MediaSocket | None = None
@@ -437,7 +403,7 @@ class Call:
         if Capability.LOOK_UP not in self.carrier.capabilities:
             return
         try:
-            with anyio.fail_after(_CLOSE_TIMEOUT):
+            with anyio.fail_after(_LOOK_UP_TIMEOUT):
                 facts = await self.carrier.look_up(self.leg)
         except Exception:  # noqa: BLE001 - the plugin boundary: not knowing is what we knew before
             _log.exception("Call %s: the carrier does not say what became of it.", self.call_id)
@@ -511,8 +477,8 @@ class Call:
         In that order: a carrier that finds the socket closed first asks what is next, perhaps another worker.
         """
         try:
-            if self._must_dismiss():
-                await self._dismiss()
+            if self.leg.call_id and not self._leg_over and must_dismiss(self._state.reason, self.carrier):
+                await dismiss(self.call_id, self.leg, self.carrier, self.verdict, self.emit)
             socket = self.socket
             if socket is not None:
                 await socket.close()
@@ -525,52 +491,11 @@ class Call:
     @property
     def may_be_elsewhere(self) -> bool:
         """Over for this worker, but the carrier may have brought the call to another one."""
-        reason = self._state.reason
-        if self._leg_over:
-            return False
-        return reason in _SERVED_ELSEWHERE or (reason in _MEDIA_BROKE_OFF and self.carrier.asks_after_stream)
-
-    def _must_dismiss(self) -> bool:
-        reason = self._state.reason
-        if self._leg_over or not self.leg.call_id:
-            return False
-        if reason is Reason.NO_ANSWER:
-            return True  # nobody said so: our own deadline
-        if reason in _GONE_ELSEWHERE or self.may_be_elsewhere:
-            return False
-        if reason is Reason.CALLER_HUNG_UP:
-            return not self.carrier.stream_end_is_call_end
-        return True
-
-    async def _dismiss(self) -> None:
-        verdict, carrier = self.verdict, self.carrier
-        try:
-            with anyio.fail_after(_CLOSE_TIMEOUT):
-                if isinstance(verdict, Handover):
-                    await self.hand_over(verdict)
-                    return
-                if verdict.text:
-                    await carrier.say_and_hang_up(self.leg, verdict.text)
-                    return
-        except Exception:  # noqa: BLE001 - the plugin boundary: then it is hung up
-            _log.exception("Call %s: the carrier would not do what the fallback says; it is hung up.", self.call_id)
-        try:
-            with anyio.fail_after(_CLOSE_TIMEOUT):
-                await carrier.hang_up(self.leg)
-        except TimeoutError:
-            _log.error("Call %s: the carrier did not answer the hang-up.", self.call_id)
-        except Exception:  # noqa: BLE001 - the plugin boundary: the call is over for us in any case
-            _log.exception("Call %s: the carrier would not hang up.", self.call_id)
+        return not self._leg_over and may_be_elsewhere(self._state.reason, self.carrier)
 
     async def hand_over(self, handover: Handover) -> None:
         """Have the carrier give the call to another number, and tell how that went; raises as the carrier does."""
-        self.emit(TransferStarted(to=handover.to))
-        try:
-            await self.carrier.transfer(self.leg, handover)
-        except BaseException as error:  # cancelled, too
-            self.emit(TransferDone(to=handover.to, ok=False, detail=str(error)))
-            raise
-        self.emit(TransferDone(to=handover.to))
+        await hand_over(self.leg, self.carrier, handover, self.emit)
 
     def _emit_end(self) -> None:
         metrics = self.metrics()
@@ -609,11 +534,3 @@ class Call:
             event=event,
             trace=self._traceparent,
         )
-
-
-def make_converter(source: AudioFormat, target: AudioFormat) -> Converter | None:
-    if source == target:
-        return None
-    from patter_core.audio.transcode import Transcoder  # noqa: PLC0415 - loads numpy, which most calls do without
-
-    return Transcoder(source, target)
