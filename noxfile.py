@@ -111,7 +111,7 @@ def wheels(session: nox.Session) -> None:
         session.chdir(outside / name)
         session.run(
             python, "-P", "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), f"--rootdir={outside / name}",
-            "-p", "no:cacheprovider", str(outside / name / "tests"), external=True,
+            "-p", "no:cacheprovider", *TOGETHER, str(outside / name / "tests"), external=True,
         )  # fmt: skip
         session.chdir(ROOT)
 

@@ -21,7 +21,7 @@ from patter_core.call.session import Call
 from patter_core.call.sinks import SinkHost
 from patter_core.call.state import Deadlines, State
 from patter_core.carrier import Admission, Carrier, Rejection
-from patter_core.control import Callbacks, Capability, DialRequest, Farewell, Handover, RecordingStatus
+from patter_core.control import Capability, DialRequest, Farewell, Handover, RecordingStatus
 from patter_core.cost import Cost
 from patter_core.errors import CallLimitReached, ConfigurationError, WorkerStopping
 from patter_core.events import CallEvent, CallPriced, Record, RecordingChanged
@@ -29,11 +29,12 @@ from patter_core.leg import AnsweredBy, Direction, Leg, Progress
 from patter_core.logs import guard
 from patter_core.redaction import Redaction
 from patter_core.server.memory import Epilogue, Remembered
+from patter_core.server.passes import Passes
 from patter_core.server.prices import PriceDesk
 from patter_core.server.rate import RateLimit
 from patter_core.server.serving import MAX_MESSAGE_BYTES
-from patter_core.server.tokens import LONGEST_TOKEN, CallToken, Purpose, TokenMaker
-from patter_core.server.urls import base_of, media_url, webhook_root
+from patter_core.server.tokens import LONGEST_TOKEN, CallToken
+from patter_core.server.urls import base_of
 from patter_core.sink import EventSink
 from patter_core.store import CallStore
 from patter_core.trace import TraceContext
@@ -45,7 +46,7 @@ _log = logging.getLogger("patter.host")
 _END_MARGIN = 2.0
 """Seconds for a call to end at its carrier, after its last word."""
 _REMEMBERED = 10_000
-"""Tokens, events and calls that are over."""
+"""Events, and calls that are over."""
 
 _CALLS = uuid.UUID("6f1d2c58-6a0e-4b53-9d0b-7f2f8a1f4c11")
 """Whoever is told of a call, and how often ever, has the same id for it."""
@@ -113,15 +114,13 @@ class CallHost:
         self._find_agent = find_agent
         self._limits = limits
         self._deadlines = deadlines
-        self._stream_tokens = TokenMaker(carrier.token_secret(), Purpose.STREAM)
-        self._tickets = TokenMaker(carrier.token_secret(), Purpose.TICKET)
+        self._passes = Passes(carrier)
         self._prices = PriceDesk(carrier, self._tell_price, limits.price_after)
         self._calls: dict[str, Call] = {}
         self._bases: dict[str, str] = {}
         self._by_leg: dict[str, Call] = {}
         self._dialling: dict[str, list[Progress]] = {}
         self._over: Remembered[Epilogue] = Remembered(_REMEMBERED)
-        self._streamed: Remembered[bool] = Remembered(_REMEMBERED)
         self._events: Remembered[bool] = Remembered(_REMEMBERED)
         self._tasks: anyio.abc.TaskGroup | None = None
         self._listening: anyio.abc.TaskGroup | None = None
@@ -239,7 +238,7 @@ class CallHost:
             options=options,
             issued_at=time.time(),
         )
-        callbacks = self._callbacks(token)
+        callbacks = self._passes.callbacks(token)
         if len(callbacks.ticket) > LONGEST_TOKEN - 200:
             raise ConfigurationError(
                 "What this call should bring along is too long.",
@@ -278,7 +277,7 @@ class CallHost:
         Raises:
             WorkerStopping: another worker may take it.
         """
-        token = self._ticket(ticket)
+        token = self._passes.read_ticket(ticket)
         call = self._find(leg, token)
         if call is None:
             if self._is_over(leg, token):
@@ -307,7 +306,7 @@ class CallHost:
             if agent is None:
                 return Rejection(reason="busy")
             if self._shared:  # who gets the stream has the call
-                return self._admit(msgspec.structs.replace(token, leg_id=leg.call_id))
+                return self._passes.admit(msgspec.structs.replace(token, leg_id=leg.call_id))
             call = self._start(token, leg, agent)
         if leg.direction is Direction.OUTBOUND:
             call.note_progress(Progress.ANSWERED)
@@ -321,7 +320,7 @@ class CallHost:
         Raises:
             WorkerStopping: another worker may go on with it.
         """
-        token = self._ticket(ticket)
+        token = self._passes.read_ticket(ticket)
         call = self._find(leg, token)
         if call is None:
             return self._after_stream_elsewhere(leg, token)
@@ -345,11 +344,11 @@ class CallHost:
         self._refuse_if_draining()
         if token.streams >= self._limits.reconnects:
             return Farewell()
-        return self._admit(msgspec.structs.replace(token, leg_id=leg.call_id, streams=token.streams + 1))
+        return self._passes.admit(msgspec.structs.replace(token, leg_id=leg.call_id, streams=token.streams + 1))
 
     async def progress(self, leg: Leg, progress: Progress, ticket: str = "") -> None:
         """The carrier says how far the call has come."""
-        token = self._ticket(ticket)
+        token = self._passes.read_ticket(ticket)
         call = self._find(leg, token)
         if call is not None:
             call.note_progress(progress)
@@ -358,17 +357,17 @@ class CallHost:
 
     async def answered_by(self, leg: Leg, who: AnsweredBy, ticket: str = "") -> None:
         """The carrier says who answered."""
-        call = self._find(leg, self._ticket(ticket))
+        call = self._find(leg, self._passes.read_ticket(ticket))
         if call is not None:
             call.note_answered_by(who)
 
     async def recording(self, leg: Leg, status: RecordingStatus, ticket: str = "") -> None:
         """The carrier says what became of a recording."""
-        self._tell(leg, RecordingChanged(recording=status), self._ticket(ticket))
+        self._tell(leg, RecordingChanged(recording=status), self._passes.read_ticket(ticket))
 
     async def priced(self, leg: Leg, cost: Cost, ticket: str = "") -> None:
         """The carrier says what it charges."""
-        self._tell(leg, CallPriced(cost=cost), self._ticket(ticket))
+        self._tell(leg, CallPriced(cost=cost), self._passes.read_ticket(ticket))
 
     def first_time(self, event_id: str) -> bool:
         """Is the carrier's event new to this worker?"""
@@ -415,8 +414,8 @@ class CallHost:
 
         The call need not be known here: the webhook may have gone to another worker.
         """
-        token = self._stream_tokens.check(token_text, time.time())
-        if token is None or token.carrier != self.carrier.name or token_text in self._streamed:
+        token = self._passes.read_stream(token_text)
+        if token is None:
             return None
         call = self._calls.get(token.call_id)
         if call is None:
@@ -427,27 +426,12 @@ class CallHost:
             call.admission = Admission(
                 call_id=token.call_id,
                 media_url="",
-                callbacks=self._callbacks(msgspec.structs.replace(token, issued_at=time.time())),
+                callbacks=self._passes.callbacks(msgspec.structs.replace(token, issued_at=time.time())),
             )
-        self._streamed.put(token_text, True)
+        self._passes.use(token_text)
         return call
 
     # --- tokens ----------------------------------------------------------------------------------------------------
-
-    def _ticket(self, text: str) -> CallToken | None:
-        token = self._tickets.check(text, time.time()) if text else None
-        return token if token is not None and token.carrier == self.carrier.name else None
-
-    def _callbacks(self, token: CallToken) -> Callbacks:
-        return Callbacks(webhook_root(token.base, token.carrier), self._tickets.mint(token))
-
-    def _admit(self, token: CallToken) -> Admission:
-        token = msgspec.structs.replace(token, issued_at=time.time())
-        return Admission(
-            call_id=token.call_id,
-            media_url=media_url(token.base, token.carrier, self._stream_tokens.mint(token)),
-            callbacks=self._callbacks(token),
-        )
 
     def _renew(self, call: Call) -> Admission:
         """A fresh admission of a call, from what is known of it now."""
@@ -464,7 +448,7 @@ class CallHost:
             streams=call.streams_lost,
             issued_at=0.0,
         )
-        call.admission = self._admit(token)
+        call.admission = self._passes.admit(token)
         return call.admission
 
     # --- calls -----------------------------------------------------------------------------------------------------
