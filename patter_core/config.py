@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 
+import msgspec
+
 from patter_core.errors import ConfigurationError
 
-__all__ = ["from_environment", "required"]
+__all__ = ["check_no_negatives", "from_environment", "required"]
 
 
 def from_environment(value: str, variable: str) -> str:
@@ -35,3 +37,17 @@ def required(value: str, *, parameter: str, variable: str, where: str) -> str:
             remedy=f"You find it {where}.",
         )
     return found
+
+
+def check_no_negatives(settings: msgspec.Struct) -> None:
+    """Refuse a number below 0 in a struct of settings.
+
+    Raises:
+        ConfigurationError: which it is.
+    """
+    for name in settings.__struct_fields__:
+        value: object = getattr(settings, name)
+        if isinstance(value, int | float) and not value >= 0:
+            raise ConfigurationError(
+                f"{type(settings).__name__}({name}=…) is negative.", expected="0 or more", got=str(value)
+            )

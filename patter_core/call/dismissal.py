@@ -24,18 +24,24 @@ _OVER = frozenset(
     {Reason.BUSY, Reason.CANCELED, Reason.DIAL_FAILED, Reason.TRANSFERRED, Reason.VOICEMAIL},
 )
 """Ends after which the carrier's call is over, or somebody else's."""
-_SERVED_ELSEWHERE = frozenset({Reason.ANSWERED_ELSEWHERE, Reason.NO_MEDIA})
-_MEDIA_BROKE_OFF = frozenset({Reason.MEDIA_LOST, Reason.SILENT_CARRIER})
 
 
-def may_be_elsewhere(reason: Reason | None, carrier: Carrier) -> bool:
-    """Is it over for this worker only? The carrier may have brought the call to another one."""
-    return reason in _SERVED_ELSEWHERE or (reason in _MEDIA_BROKE_OFF and carrier.asks_after_stream)
+def may_be_elsewhere(reason: Reason | None, carrier: Carrier, *, shared: bool) -> bool:
+    """Is it over for this worker only? The carrier may have brought the call to another one, if there is any."""
+    match reason:
+        case Reason.ANSWERED_ELSEWHERE:
+            return True
+        case Reason.NO_MEDIA:
+            return shared
+        case Reason.MEDIA_LOST | Reason.SILENT_CARRIER:
+            return carrier.asks_after_stream
+        case _:
+            return False
 
 
-def must_dismiss(reason: Reason | None, carrier: Carrier) -> bool:
+def must_dismiss(reason: Reason | None, carrier: Carrier, *, shared: bool) -> bool:
     """Has the carrier's call to be ended by us?"""
-    if reason in _OVER or may_be_elsewhere(reason, carrier):
+    if reason in _OVER or may_be_elsewhere(reason, carrier, shared=shared):
         return False
     if reason is Reason.CALLER_HUNG_UP:
         return not carrier.stream_end_is_call_end

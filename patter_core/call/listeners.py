@@ -17,7 +17,6 @@ import anyio.abc
 import msgspec
 
 from patter_core.call.handle import PhoneCall
-from patter_core.call.state import Reason
 from patter_core.call.threads import Threads
 from patter_core.events import (
     CallEnded,
@@ -49,7 +48,7 @@ class Listeners(msgspec.Struct, frozen=True, kw_only=True):
     on_call_start: Callable[[PhoneCall], object] | None = None
     """The caller is on the line: his audio is here. Once a call."""
     on_call_end: Callable[[PhoneCall, CallEnded], object] | None = None
-    """It is over. Not for a call that was announced here and whose audio never came: another worker may have got it."""
+    """It is over, whatever became of it. Once a call."""
     on_transcript: Callable[[PhoneCall, Transcript], object] | None = None
     on_event: Callable[[PhoneCall, CallEvent], object] | None = None
     """Every event, up to the end."""
@@ -94,8 +93,7 @@ class CallListener:
             self._waiting.append(event)
             self._wake.set()
         if isinstance(event, CallEnded):
-            if event.reason != Reason.NO_MEDIA:  # its audio went to another worker, which tells; or it never was a call
-                self._end = event
+            self._end = event
             self.close()
 
     def close(self) -> None:

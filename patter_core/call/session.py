@@ -87,6 +87,7 @@ class Call:
         streams_lost: how many media streams other workers have lost before this one got the call.
         lines: keeps what is said for other workers.
         prewarm: may the conversation begin now, before the caller's audio is here?
+        shared: may the caller's audio come to another worker?
         clock: monotonic, in s.
     """
 
@@ -107,6 +108,7 @@ class Call:
         streams_lost: int = 0,
         lines: LineKeeper | None = None,
         prewarm: Callable[[], bool] = lambda: False,
+        shared: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.call_id = call_id
@@ -150,6 +152,7 @@ class Call:
         """What the carrier was told last."""
         self.streams_lost = streams_lost
         self._prewarm = prewarm
+        self._shared = shared
         self.recording_id = ""
         self.was_answered = False
         self._conversation = Conversation(
@@ -393,10 +396,14 @@ class Call:
             with anyio.move_on_after(self._state.deadline() - self._clock()):
                 await self._moved.wait()
                 self._moved = anyio.Event()
-            if self._state.state is State.DIALLING and self._clock() >= self._state.deadline():
+            if self._may_be_answered_elsewhere() and self._clock() >= self._state.deadline():
                 await self._ask_the_carrier()
             if self._state.expire(self._clock()):
                 self._after_move()
+
+    def _may_be_answered_elsewhere(self) -> bool:
+        is_waiting = self._state.state is State.ANNOUNCED and self._shared and not self.had_media
+        return self._state.state is State.DIALLING or is_waiting
 
     async def _ask_the_carrier(self) -> None:
         """No webhook has told what became of the call: another worker may have got it."""
@@ -477,7 +484,11 @@ class Call:
         In that order: a carrier that finds the socket closed first asks what is next, perhaps another worker.
         """
         try:
-            if self.leg.call_id and not self._leg_over and must_dismiss(self._state.reason, self.carrier):
+            if (
+                self.leg.call_id
+                and not self._leg_over
+                and must_dismiss(self._state.reason, self.carrier, shared=self._shared)
+            ):
                 await dismiss(self.call_id, self.leg, self.carrier, self.verdict, self.emit)
             socket = self.socket
             if socket is not None:
@@ -491,7 +502,7 @@ class Call:
     @property
     def may_be_elsewhere(self) -> bool:
         """Over for this worker, but the carrier may have brought the call to another one."""
-        return not self._leg_over and may_be_elsewhere(self._state.reason, self.carrier)
+        return not self._leg_over and may_be_elsewhere(self._state.reason, self.carrier, shared=self._shared)
 
     async def hand_over(self, handover: Handover) -> None:
         """Have the carrier give the call to another number, and tell how that went; raises as the carrier does."""

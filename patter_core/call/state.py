@@ -24,6 +24,7 @@ import math
 
 import msgspec
 
+from patter_core.config import check_no_negatives
 from patter_core.errors import IllegalTransition
 
 __all__ = ["TRANSITIONS", "By", "CallState", "Deadlines", "Reason", "Signal", "State"]
@@ -163,6 +164,9 @@ class Deadlines(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """For the last word to be played and the carrier to take the call away."""
     longest_call: float = 4 * 3600.0
     """From the carrier's audio to the last word, whatever happens in between."""
+
+    def __post_init__(self) -> None:
+        check_no_negatives(self)
 
 
 class Move(msgspec.Struct, frozen=True):

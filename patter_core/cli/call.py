@@ -28,8 +28,8 @@ __all__ = ["call"]
 @click.option("--first-message", default="", metavar="TEXT", help="What the agent says first, in this call.")
 @click.option("--voicemail", default="", metavar="TEXT", help="Said to a machine after its beep, in place of a talk.")
 @click.option("--ring", default=30.0, show_default=True, metavar="SECONDS", help="How long to let it ring.")
-@click.option("--host", default="", help="Where to listen; else the file, PATTER_HOST, or 127.0.0.1.")
-@click.option("--port", type=click.IntRange(1, 65535), help="Else the file, PATTER_PORT, or 8000.")
+@click.option("--host", default="", help="Where to listen; else PATTER_HOST, the file, or 127.0.0.1.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Else PATTER_PORT, the file, or 8000.")
 @click.option("-v", "--verbose", count=True, help="Log what happens; twice for more.")
 @click.pass_obj
 def call(

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from importlib import resources
 from importlib.resources.abc import Traversable
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -65,6 +66,8 @@ def write_distribution(kind: str, name: str, parent: Path) -> Path:
             expected="lower-case letters and digits, with single hyphens between, beginning with a letter",
             got=repr(name),
         )
+    if find_spec(f"patter_{name.replace('-', '_')}") is not None:
+        raise ConfigurationError(f"patter-{name} is installed already.", remedy="Choose another name.")
     folder = parent / f"patter-{name}"
     if folder.exists():
         raise ConfigurationError(f"{folder} is there already.", remedy="Choose another name, or another --into.")

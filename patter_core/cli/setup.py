@@ -117,15 +117,15 @@ def load(file: Path | None, *, carrier: str = "", engine: str = "", sinks: Seque
 
 
 def address(settings: Settings, host: str = "", port: int | None = None) -> tuple[str, int]:
-    """Where to listen: what is given, else the file, else PATTER_HOST and PATTER_PORT.
+    """Where to listen: what is given, else PATTER_HOST and PATTER_PORT, else the file.
 
     Raises:
-        ConfigurationError: PATTER_PORT is no port.
+        ConfigurationError: that is no port.
     """
-    named = str(port or settings.port or "") or from_environment("", "PATTER_PORT") or DEFAULT_PORT
+    named = from_environment(str(port or ""), "PATTER_PORT") or str(settings.port or DEFAULT_PORT)
     if not (named.isdecimal() and 0 < int(named) < 65536):
-        raise ConfigurationError("PATTER_PORT is no port.", expected="1 to 65535", got=named)
-    return host or settings.host or from_environment("", "PATTER_HOST") or "127.0.0.1", int(named)
+        raise ConfigurationError("That is no port.", expected="1 to 65535", got=named)
+    return from_environment(host, "PATTER_HOST") or settings.host or "127.0.0.1", int(named)
 
 
 def make_phone(registry: Registry, settings: Settings, *, more_sinks: Sequence[EventSink] = ()) -> Patter:
@@ -216,4 +216,9 @@ def _make(cls: type[_Made], options: Mapping[str, Option]) -> _Made:
             raise ConfigurationError(
                 f"{cls.__name__} has no option “{option}”.", expected=", ".join(known) or "no option at all"
             )
-    return cls(**options)
+    try:
+        return cls(**options)
+    except (TypeError, ValueError, AttributeError) as error:  # what a constructor makes of another type than it expects
+        raise ConfigurationError(
+            f"{cls.__name__} cannot be made of these options.", got=str(error), remedy="Look at their types."
+        ) from error

@@ -21,6 +21,7 @@ from patter_core.call.session import Call
 from patter_core.call.sinks import SinkHost
 from patter_core.call.state import Deadlines, State
 from patter_core.carrier import Admission, Carrier, Rejection
+from patter_core.config import check_no_negatives
 from patter_core.control import Capability, DialRequest, Farewell, Handover, RecordingStatus
 from patter_core.cost import Cost
 from patter_core.errors import CallLimitReached, ConfigurationError, WorkerStopping
@@ -79,6 +80,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Seconds after a call's end when its carrier is asked what it charges, until it knows. Nothing waits for that."""
     callback: float = 10.0
     """Seconds for one call of one of the user's callbacks."""
+
+    def __post_init__(self) -> None:
+        check_no_negatives(self)
 
 
 class CallHost:
@@ -422,6 +426,12 @@ class CallHost:
             agent = self._find_agent(token.agent)
             if agent is None or self._draining or self._is_over(token.leg, token):
                 return None
+            if not self._shared and not token.streams:
+                _log.warning(
+                    "Call %s was announced to another worker, or before this one started. If workers share calls, say "
+                    "so: Patter(shared=True), or PATTER_SHARED=1. Else the other one hangs it up.",
+                    token.call_id,
+                )
             call = self._start(token, token.leg, agent)
             call.admission = Admission(
                 call_id=token.call_id,
@@ -487,6 +497,7 @@ class CallHost:
             recordings=self.sinks.recordings(token.call_id),
             lines=self.lines,
             prewarm=self._may_prewarm,
+            shared=self._shared,
             streams_lost=token.streams,
             options=token.options,
             ring_timeout=ring_timeout,

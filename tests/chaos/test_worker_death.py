@@ -103,7 +103,7 @@ async def test_a_worker_that_dies_in_the_middle_of_a_webhook_loses_no_call(
     calls = 6
     engine = ElevenLabsEmulator(Behaviour(agent=Talker()))
     async with running_fleet(emulator, engine, tmp_path) as fleet, anyio.create_task_group() as tasks:
-        victim, _ = await fleet.start(), await fleet.start()
+        victim, _ = await fleet.start(Settings(shared=True)), await fleet.start(Settings(shared=True))
         victim.send(signal.SIGSTOP)  # the kernel still takes connections in its name, and requests
         callers = Callers(fleet, calls, fallback_url=f"{fleet.voice_url}?again=1")
         for call in callers.calls:

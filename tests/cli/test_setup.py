@@ -7,7 +7,18 @@ from pathlib import Path
 import pytest
 
 from patter_core import Registry
-from patter_core.cli.setup import AgentPart, Part, Settings, load, make_agent, make_carrier, make_engine, make_phone
+from patter_core.cli.setup import (
+    AgentPart,
+    Option,
+    Part,
+    Settings,
+    address,
+    load,
+    make_agent,
+    make_carrier,
+    make_engine,
+    make_phone,
+)
 from patter_core.errors import ConfigurationError, PluginNotFound
 from patter_elevenlabs import ElevenLabsConvAI
 from patter_twilio import Twilio
@@ -122,3 +133,29 @@ def test_workers_of_other_machines_are_told_of_by_the_file_or_the_environment(mo
     monkeypatch.delenv("PATTER_SHARED")
     Path("patter.toml").write_text("shared = true")
     assert load(None).shared
+
+
+def test_where_to_listen_is_said_by_an_option_or_the_environment_or_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert address(Settings()) == ("127.0.0.1", 8000)
+    settings = Settings(host="::1", port=8001)
+    assert address(settings) == ("::1", 8001)
+    monkeypatch.setenv("PATTER_HOST", "0.0.0.0")
+    monkeypatch.setenv("PATTER_PORT", "8002")
+    assert address(settings) == ("0.0.0.0", 8002)
+    assert address(settings, "127.0.0.2", 8003) == ("127.0.0.2", 8003)
+    monkeypatch.setenv("PATTER_PORT", "eighty")
+    with pytest.raises(ConfigurationError, match="no port"):
+        address(settings)
+
+
+@pytest.mark.parametrize("option", [{"agent_id": 5}, {"agent_id": True}])
+def test_an_option_of_a_wrong_type_is_an_error_of_ours(option: dict[str, Option]) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be made of these options"):
+        make_engine(Registry.discover(), Part("elevenlabs", {"api_key": "key", **option}))
+
+
+@pytest.mark.parametrize("text", ["[limits]\ncalls = -3", "[deadlines]\nmedia_start = -1.0"])
+def test_a_limit_below_nothing_is_refused(text: str) -> None:
+    Path("patter.toml").write_text(text)
+    with pytest.raises(ConfigurationError, match="negative"):
+        load(None)

@@ -55,8 +55,8 @@ class WebhookSink(EventSink):
     twice, and in another order: `webhook-id` is the same for an event whenever it comes.
 
     Args:
-        url: where to; https, or http on loopback. From PATTER_WEBHOOK_URL if empty.
-        secret: `whsec_…`; several while it is being changed. From PATTER_WEBHOOK_SECRET if empty.
+        url: where to; https, or http on loopback. From PATTER_WEBHOOK_SINK_URL if empty.
+        secret: `whsec_…`; several while it is being changed. From PATTER_WEBHOOK_SINK_SECRET if empty.
         events: the kinds that are sent, such as `{"call_ended"}`; all, if None.
         outbox: the file.
         limit: how many events may wait in it.
@@ -78,11 +78,13 @@ class WebhookSink(EventSink):
         delay_scale: float = 1.0,
     ) -> None:
         where = "at whoever runs the receiver"
-        self._url = required(url, parameter="WebhookSink(url=…)", variable="PATTER_WEBHOOK_URL", where=where)
+        self._url = required(url, parameter="WebhookSink(url=…)", variable="PATTER_WEBHOOK_SINK_URL", where=where)
         self._host = _checked_host(self._url)
         texts = [secret] if isinstance(secret, str) else secret
         self._secrets = [
-            Secret(required(text, parameter="WebhookSink(secret=…)", variable="PATTER_WEBHOOK_SECRET", where=where))
+            Secret(
+                required(text, parameter="WebhookSink(secret=…)", variable="PATTER_WEBHOOK_SINK_SECRET", where=where)
+            )
             for text in texts or [""]
         ]
         self._events = None if events is None else frozenset(events)

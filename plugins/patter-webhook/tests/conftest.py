@@ -10,5 +10,5 @@ def anyio_backend() -> str:
 
 @pytest.fixture(autouse=True)
 def no_receiver_of_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in ("PATTER_WEBHOOK_URL", "PATTER_WEBHOOK_SECRET"):
+    for variable in ("PATTER_WEBHOOK_SINK_URL", "PATTER_WEBHOOK_SINK_SECRET"):
         monkeypatch.delenv(variable, raising=False)

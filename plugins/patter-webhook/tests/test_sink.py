@@ -217,11 +217,11 @@ def test_a_url_that_everybody_could_read_along_is_refused(url: str) -> None:
 
 
 def test_what_is_missing_is_told_and_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigurationError, match="PATTER_WEBHOOK_URL"):
+    with pytest.raises(ConfigurationError, match="PATTER_WEBHOOK_SINK_URL"):
         WebhookSink()
-    with pytest.raises(ConfigurationError, match="PATTER_WEBHOOK_SECRET"):
+    with pytest.raises(ConfigurationError, match="PATTER_WEBHOOK_SINK_SECRET"):
         WebhookSink("https://example.org/")
-    monkeypatch.setenv("PATTER_WEBHOOK_URL", "https://example.org/hook?token=hidden")
-    monkeypatch.setenv("PATTER_WEBHOOK_SECRET", SECRET)
+    monkeypatch.setenv("PATTER_WEBHOOK_SINK_URL", "https://example.org/hook?token=hidden")
+    monkeypatch.setenv("PATTER_WEBHOOK_SINK_SECRET", SECRET)
     shown = repr(WebhookSink())
     assert shown == "<WebhookSink to example.org>"
