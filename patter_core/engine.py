@@ -51,6 +51,9 @@ class Engine(abc.ABC):
     async def open(self, setup: ConversationSetup) -> EngineSession:
         """Connect, and return once the engine is ready for audio. Cancelling it leaves nothing open.
 
+        It may be called before the caller's audio is here. What the agent says then is kept until it is; if it never
+        comes, the session is closed.
+
         Raises:
             EngineError: it could not be reached in time, or refused; `retry` says whether to try again.
         """

@@ -74,6 +74,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sinks: list[Part] = []
     limits: Limits = Limits()
     deadlines: Deadlines = Deadlines()
+    trust_forwarded: bool = False
     shared: bool = False
     """Do other workers, here or elsewhere, take calls for the same numbers?"""
 
@@ -112,6 +113,7 @@ def load(file: Path | None, *, carrier: str = "", engine: str = "", sinks: Seque
         limits=settings.limits,
         deadlines=settings.deadlines,
         sinks=[Part(name) for name in named] if named else settings.sinks,
+        trust_forwarded=settings.trust_forwarded,
         shared=settings.shared or from_environment("", "PATTER_SHARED") == "1",
     )
 
@@ -137,6 +139,7 @@ def make_phone(registry: Registry, settings: Settings, *, more_sinks: Sequence[E
         sinks=[*make_sinks(registry, settings), *more_sinks],
         limits=settings.limits,
         deadlines=settings.deadlines,
+        trust_forwarded=settings.trust_forwarded,
         shared=settings.shared,
         registry=registry,
     )

@@ -93,11 +93,27 @@ async def _supervise(order: WorkerOrder, count: int) -> bool:
     crew = _Crew()
     async with anyio.create_task_group() as tasks:
         for place in range(count):
-            tasks.start_soon(crew.keep, msgspec.structs.replace(order, tells=place == 0))
+            own = msgspec.structs.replace(order, tells=place == 0, settings=_numbered(order.settings, place))
+            tasks.start_soon(crew.keep, own)
         tasks.start_soon(crew.stop_on_a_signal, tasks.cancel_scope)
         await crew.over(count)
         tasks.cancel_scope.cancel()
     return not crew.failed
+
+
+def _numbered(settings: Settings, place: int) -> Settings:
+    """The settings of that worker: a sink's file may have its number in its name, as `{worker}`."""
+    sinks = [
+        msgspec.structs.replace(
+            part,
+            options={
+                name: value.replace("{worker}", str(place)) if isinstance(value, str) else value
+                for name, value in part.options.items()
+            },
+        )
+        for part in settings.sinks
+    ]
+    return msgspec.structs.replace(settings, sinks=sinks)
 
 
 class _Crew:

@@ -17,6 +17,8 @@ import httpx
 import pytest
 
 from patter_core.audio import ULAW_8000
+from patter_core.cli.setup import Part, Settings
+from patter_core.cli.workers import _numbered
 from patter_core.testing.caller import Caller, Pause, WaitForAgent
 from patter_elevenlabs.testing import ElevenLabsEmulator
 from patter_twilio.testing import TwilioEmulator
@@ -110,3 +112,11 @@ async def test_what_no_worker_can_start_with_is_told_and_ends_all(tmp_path: Path
         async with serving(tmp_path, "--workers", "2", TWILIO_AUTH_TOKEN="") as scene:
             assert await scene.process.wait() == 1
             await scene.until_said("patter: Twilio(auth_token=…) is missing.")
+
+
+def test_each_worker_has_files_of_its_own_where_their_names_hold_its_number() -> None:
+    settings = Settings(sinks=[Part("jsonl", {"path": "calls-{worker}.jsonl", "max_bytes": 5}), Part("sqlite")])
+    assert [part.options for part in _numbered(settings, 3).sinks] == [
+        {"path": "calls-3.jsonl", "max_bytes": 5},
+        {},
+    ]
