@@ -30,7 +30,14 @@ ADMISSION = Admission(call_id="call-1", media_url="ws://x", callbacks=Callbacks(
 class Scene:
     """A call that we made."""
 
-    def __init__(self, *, deadlines: Deadlines | None = None, ring_timeout: float = 10.0, voicemail: str = "") -> None:
+    def __init__(
+        self,
+        *,
+        deadlines: Deadlines | None = None,
+        ring_timeout: float = 10.0,
+        voicemail: str = "",
+        shared: bool = False,
+    ) -> None:
         self.records: list[Record] = []
         self.carrier = FakeCarrier()
         self.engine = FakeEngine()
@@ -44,6 +51,7 @@ class Scene:
             publish=self.records.append,
             options=CallOptions(voicemail_message=voicemail),
             ring_timeout=ring_timeout,
+            shared=shared,
         )
         self.call.admission = ADMISSION
         self.handle = OutboundCall(self.call, lambda _call: ADMISSION)
@@ -101,6 +109,17 @@ async def test_a_call_that_another_worker_has_is_left_to_it() -> None:
     async with scene.running():
         end = await scene.handle.wait()
     assert (end.reason, scene.carrier.hung_up) == ("answered_elsewhere", [])
+    assert "call_ended" not in [record.event.kind for record in scene.records]
+
+
+async def test_a_call_that_was_answered_and_whose_audio_went_to_another_worker_is_left_to_it() -> None:
+    scene = Scene(deadlines=Deadlines(media_start=0.05), shared=True)
+    scene.carrier.facts = LegFacts(progress=Progress.ANSWERED)
+    async with scene.running():
+        scene.call.note_progress(Progress.ANSWERED)
+        end = await scene.handle.wait()
+    assert (end.reason, scene.carrier.hung_up) == ("answered_elsewhere", [])
+    assert scene.carrier.commands == ["look up leg-1"]
     assert "call_ended" not in [record.event.kind for record in scene.records]
 
 
