@@ -136,6 +136,7 @@ class Conversation:
                     if self._succession.advance(retry=error.retry):
                         self._signal(Signal.ENGINE_RETRIED, str(error))
                         continue
+                    await self._bridge.was_live.wait()  # there is nobody to be told before the audio has come
                     self._signal(Signal.ENGINE_FAILED, str(error))
                 else:
                     await self._bridge.was_live.wait()  # an agent may end before the caller's audio has even come

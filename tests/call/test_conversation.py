@@ -167,13 +167,15 @@ async def test_a_call_that_is_cancelled_closes_what_was_opened_ahead() -> None:
     assert session.closed
 
 
-async def test_an_engine_that_refuses_ahead_of_the_stream_ends_the_call_as_it_would_later() -> None:
+async def test_an_engine_that_refuses_ahead_of_the_stream_ends_the_call_once_that_is_here() -> None:
     async def refuse() -> None:
         raise EngineRefused("No.", status=401)
 
     scene = Scene(FakeEngine(before_open=refuse))
-    async with scene.running():
-        pass
+    async with scene.running() as tasks:
+        await anyio.wait_all_tasks_blocked()
+        assert scene.carrier.hung_up == []  # the carrier may not even have answered yet
+        scene.stream(tasks)
     assert scene.call.ended is not None
     assert scene.call.ended.reason == "engine_failed"
     assert scene.carrier.hung_up == ["leg-1"]
