@@ -28,7 +28,7 @@ from patter_telnyx.commands import (
 )
 from patter_telnyx.formats import Codec
 from patter_telnyx.rest import CALL_OVER, NOT_ANSWERED_YET, TelnyxApi, is_gone, new_command_id
-from patter_telnyx.state import ClientState
+from patter_telnyx.state import ClientState, stream_mark
 
 __all__ = ["Control"]
 
@@ -110,11 +110,12 @@ class Control:
             admission: where to.
             about: what led to it, so that it is done once if that is told twice.
         """
+        state = ClientState(ticket=admission.callbacks.ticket, stream=stream_mark(admission.media_url))
         await self.api.command(
             leg.call_id,
             StreamingStart(
                 command_id=new_command_id(leg.call_id, "streaming_start", *about),
-                client_state=ClientState(ticket=admission.callbacks.ticket).encode(),
+                client_state=state.encode(),
                 stream_url=admission.media_url,
                 stream_track="inbound_track",
                 stream_codec=self.codec,

@@ -20,7 +20,7 @@ from patter_core.leg import AnsweredBy, Direction, Leg, Progress
 from patter_telnyx.control import Control
 from patter_telnyx.events import Delivery, Payload
 from patter_telnyx.rest import is_gone
-from patter_telnyx.state import ClientState
+from patter_telnyx.state import ClientState, stream_mark
 
 __all__ = ["Webhooks"]
 
@@ -142,10 +142,13 @@ class Webhooks:
     # --- while it lasts --------------------------------------------------------------------------------------------
 
     async def _stream_over(self, told: _Told) -> None:
-        """The stream was stopped, or broke off: what now? Both may be said of one stream."""
-        if told.state.streamless or told.state.leg_of:
+        """The stream was stopped, or broke off: what now? Both may be said of one stream, and late."""
+        state, url = told.state, told.call.media_url
+        if state.streamless or state.leg_of:
             return
-        stream = told.call.stream_id or told.event_id
+        if url and state.stream and stream_mark(url) != state.stream:
+            return  # an older one: the call has had another since
+        stream = url or told.call.stream_id or told.event_id
         if not told.desk.first_time(f"{stream} over"):
             return
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import logging
 from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
 from typing import Literal
@@ -456,6 +457,37 @@ async def test_a_stream_that_dies_is_started_again_and_the_same_conversation_goe
         await scene.handle.hang_up()
     assert call.streams[0].end is StreamEnd.BROKEN
     assert (len(call.streams), len(scene.engine.sessions)) == (2, 1)
+
+
+async def test_what_is_said_twice_of_a_dead_stream_brings_one_new_one() -> None:
+    async with line() as scene, scene.running() as (call, _):
+        await scene.event(MediaStarted)
+        call.stream.drop()
+        await scene.until(lambda: scene.telnyx.webhooks.told("streaming.stopped") == 1)
+        await scene.event(MediaStarted, 2)
+        assert scene.telnyx.webhooks.told("streaming.failed") == 1
+        assert scene.commands("streaming_start") == 1
+        await scene.handle.hang_up()
+    assert [stream.end for stream in call.streams] == [StreamEnd.BROKEN, StreamEnd.CALL_ENDED]
+
+
+async def test_the_end_of_an_older_stream_leaves_the_present_one_alone(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "patter")
+    async with line() as scene, scene.running() as (call, _):
+        await scene.event(MediaStarted)
+        await scene.handle.hold()
+        await call.stream.ended.wait()
+        await scene.until(lambda: scene.telnyx.webhooks.told("streaming.stopped") == 1)
+        await scene.handle.resume()
+        await scene.event(MediaStarted, 2)
+        first, present = call.streams
+        call.tell("streaming.stopped", stream_url=first.settings.url)
+        await scene.until(lambda: scene.telnyx.webhooks.told("streaming.stopped") == 2)
+        assert not present.ended.is_set()
+        assert len(call.streams) == 2
+        await scene.handle.hang_up()
+    assert present.end is StreamEnd.CALL_ENDED
+    assert not any(stream.settings.url in caplog.text for stream in call.streams)
 
 
 async def test_a_stream_that_dies_again_and_again_is_given_up_and_the_leg_is_hung_up() -> None:
