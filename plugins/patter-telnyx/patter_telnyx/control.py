@@ -130,30 +130,37 @@ class Control:
 
     # --- while it lasts --------------------------------------------------------------------------------------------
 
-    async def transfer(self, leg: Leg, to: str, announcement: str = "") -> None:
-        """Give a call to somebody else; with an announcement, when that has been said."""
+    async def transfer(self, leg: Leg, to: str, announcement: str = "", *about: str) -> None:
+        """Give a call to somebody else; with an announcement, when that has been said.
+
+        Args:
+            leg: the call.
+            to: a number, or a SIP address.
+            announcement: said before; "" for none.
+            about: as in `start_stream`; nothing, if somebody wants it now.
+        """
         if announcement:
-            await self._speak(leg, announcement, ClientState(transfer_to=to, streamless=True))
+            await self._speak(leg, announcement, ClientState(transfer_to=to, streamless=True), *about)
             return
         await self.api.command(
             leg.call_id,
             Transfer(
-                command_id=new_command_id(),
+                command_id=_command_id(leg, "transfer", *about),
                 to=to,
                 client_state=ClientState(streamless=True).encode(),
                 target_leg_client_state=ClientState(leg_of=leg.call_id).encode(),
             ),
         )
 
-    async def say_and_hang_up(self, leg: Leg, text: str) -> None:
-        """Say a text; the webhook that tells its end has the call hung up."""
-        await self._speak(leg, text, ClientState(hang_up=True, streamless=True))
+    async def say_and_hang_up(self, leg: Leg, text: str, *about: str) -> None:
+        """Say a text; the webhook that tells its end has the call hung up. `about` is as in `transfer`."""
+        await self._speak(leg, text, ClientState(hang_up=True, streamless=True), *about)
 
-    async def _speak(self, leg: Leg, text: str, state: ClientState) -> None:
+    async def _speak(self, leg: Leg, text: str, state: ClientState, *about: str) -> None:
         await self.api.command(
             leg.call_id,
             Speak(
-                command_id=new_command_id(),
+                command_id=_command_id(leg, "speak", *about),
                 payload=text[:LONGEST_TEXT],
                 voice=self.voice,
                 client_state=state.encode(),
@@ -216,3 +223,8 @@ class Control:
                 await self.api.command(call_id, Reject(command_id=new_command_id(), cause="CALL_REJECTED"))
             elif not is_gone(error):
                 raise
+
+
+def _command_id(leg: Leg, action: str, *about: str) -> str:
+    """The same on every worker, if something led to it; else a new one: it may well be wanted twice."""
+    return new_command_id(leg.call_id, action, *about) if about else new_command_id()

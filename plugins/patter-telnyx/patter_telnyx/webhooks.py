@@ -127,7 +127,7 @@ class Webhooks:
     async def _answered(self, told: _Told) -> None:
         state = told.state
         if state.transfer_to:
-            await self._control.transfer(told.leg, state.transfer_to, state.announcement)
+            await self._control.transfer(told.leg, state.transfer_to, state.announcement, told.event_id)
         if not state.dialled:  # an incoming call has its stream from the answer
             return
         outcome = await told.desk.announce(told.leg, told.verified_url, told.ticket)
@@ -135,7 +135,7 @@ class Webhooks:
             case Admission():
                 await self._control.start_stream(told.leg, outcome)
             case Handover():
-                await self._control.transfer(told.leg, outcome.to, outcome.announcement)
+                await self._control.transfer(told.leg, outcome.to, outcome.announcement, told.event_id)
             case Rejection():
                 await self._control.hang_up(told.leg.call_id)
 
@@ -157,18 +157,18 @@ class Webhooks:
                 case Admission():
                     await self._control.start_stream(told.leg, outcome, stream)
                 case Handover():
-                    await self._control.transfer(told.leg, outcome.to, outcome.announcement)
+                    await self._control.transfer(told.leg, outcome.to, outcome.announcement, stream)
                 case Farewell(text=""):
                     await self._control.hang_up(told.leg.call_id)
                 case Farewell():
-                    await self._control.say_and_hang_up(told.leg, outcome.text)
+                    await self._control.say_and_hang_up(told.leg, outcome.text, stream)
         except BaseException:
             told.desk.forget(f"{stream} over")
             raise
 
     async def _spoken(self, told: _Told) -> None:
         if told.state.transfer_to:
-            await self._control.transfer(told.leg, told.state.transfer_to)
+            await self._control.transfer(told.leg, told.state.transfer_to, "", told.event_id)
         elif told.state.hang_up:
             await self._control.hang_up(told.leg.call_id)
 

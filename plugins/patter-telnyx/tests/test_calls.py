@@ -39,6 +39,7 @@ from patter_core.server.host import Limits
 from patter_core.server.serving import bind, serve_app
 from patter_core.testing.caller import Caller, Pause, PressKey, Say, Step, WaitForAgent, WaitForSilence
 from patter_core.testing.fakes import FakeEngine, FakeSession, MemorySink
+from patter_telnyx.state import ClientState
 from patter_telnyx.testing import Callee, EmulatedCall, Fault, StreamEnd, TelnyxEmulator
 
 pytestmark = pytest.mark.anyio
@@ -515,6 +516,41 @@ async def test_any_worker_takes_up_a_call_whose_worker_is_gone() -> None:
             assert handle.leg.call_id == call.control_id
             await handle.hang_up()
     assert [stream.end for stream in call.streams] == [StreamEnd.BROKEN, StreamEnd.CALL_ENDED]
+
+
+@pytest.mark.parametrize(
+    ("event_type", "state", "action"),
+    [
+        ("call.answered", ClientState(transfer_to=COLLEAGUE), "transfer"),
+        ("call.answered", ClientState(transfer_to=COLLEAGUE, announcement="One moment."), "speak"),
+        ("call.speak.ended", ClientState(transfer_to=COLLEAGUE), "transfer"),
+    ],
+)
+async def test_an_event_that_two_workers_get_is_acted_upon_once(
+    event_type: str, state: ClientState, action: str
+) -> None:
+    async with line(workers=2) as scene:
+        scene.telnyx.callees[COLLEAGUE] = Callee(after=FOREVER)
+        async with scene.running() as (call, _):
+            await scene.event(MediaStarted)
+            payload = {"call_control_id": call.control_id, "client_state": state.encode()}
+            body = msgspec.json.encode({"data": {"event_type": event_type, "id": "e-1", "payload": payload}})
+            for url in scene.urls:
+                sent = await scene.telnyx.webhooks.send(f"{url}/webhooks/telnyx/voice", body)
+                assert sent.status == 200
+            call.end()
+        asked = [one for one in scene.telnyx.api_requests if one.action == action and one.status == 200]
+    assert [one.repeated for one in asked[:2]] == [False, True]
+    assert scene.commands(action) == 1
+
+
+async def test_what_a_user_wants_twice_is_done_twice() -> None:
+    async with line() as scene, scene.running() as (call, session):
+        await scene.event(MediaStarted)
+        for _ in range(2):
+            await scene.telnyx.carrier().say_and_hang_up(session.setup.leg, "Bye.")
+        await call.over.wait()
+    assert scene.commands("speak") == 2
 
 
 async def test_an_engine_that_is_lost_leaves_the_caller_with_a_word() -> None:
