@@ -187,7 +187,7 @@ class Telnyx(Carrier):
         await self._control.resume(leg, admission)
 
     async def start_recording(self, leg: Leg, callbacks: Callbacks) -> str:
-        return await self._control.start_recording(leg, callbacks.ticket)
+        return await self._control.start_recording(leg)
 
     async def pause_recording(self, leg: Leg, recording_id: str, *, paused: bool) -> None:
         await self._control.pause_recording(leg, paused=paused)

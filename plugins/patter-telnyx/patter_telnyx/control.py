@@ -30,7 +30,7 @@ from patter_telnyx.formats import Codec
 from patter_telnyx.rest import CALL_OVER, NOT_ANSWERED_YET, TelnyxApi, is_gone, new_command_id
 from patter_telnyx.state import ClientState, stream_mark
 
-__all__ = ["Control"]
+__all__ = ["Control", "recording_id"]
 
 LONGEST_TEXT = 3_000
 """Characters that `speak` takes; what is longer is cut."""
@@ -190,13 +190,10 @@ class Control:
                 raise  # any other refusal says that nothing was being played
         await self.start_stream(leg, admission, admission.media_url)
 
-    async def start_recording(self, leg: Leg, ticket: str) -> str:
-        """Record both sides. Telnyx gives no id of the recording, so it gets one of ours, which comes back."""
-        recording_id = new_command_id()
-        state = ClientState(ticket=ticket, recording_id=recording_id).encode()
-        start = RecordStart(command_id=recording_id, format="wav", channels="dual", client_state=state)
-        await self.api.command(leg.call_id, start)
-        return recording_id
+    async def start_recording(self, leg: Leg) -> str:
+        """Record both sides. It leaves `client_state` as it is: that says whether the call is on hold."""
+        await self.api.command(leg.call_id, RecordStart(command_id=new_command_id(), format="wav", channels="dual"))
+        return recording_id(leg)
 
     async def pause_recording(self, leg: Leg, *, paused: bool) -> None:
         """Pause it, or go on."""
@@ -223,6 +220,11 @@ class Control:
                 await self.api.command(call_id, Reject(command_id=new_command_id(), cause="CALL_REJECTED"))
             elif not is_gone(error):
                 raise
+
+
+def recording_id(leg: Leg) -> str:
+    """Telnyx names none when a recording starts, so it gets one of ours, which every worker can tell from the call."""
+    return new_command_id(leg.call_id, "recording")
 
 
 def _command_id(leg: Leg, action: str, *about: str) -> str:

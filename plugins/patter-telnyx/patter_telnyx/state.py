@@ -34,7 +34,6 @@ class ClientState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """The mark of the stream that it was last given."""
     leg_of: str = msgspec.field(name="l", default="")
     """This leg is the far end of a transfer of that call: nothing of it concerns us but its end."""
-    recording_id: str = msgspec.field(name="r", default="")
 
     def __repr__(self) -> str:
         return "<ClientState>"

@@ -17,7 +17,7 @@ from patter_core.carrier import Admission, CallDesk, Rejection
 from patter_core.control import Farewell, Handover, ticket_in
 from patter_core.errors import CarrierRequestFailed
 from patter_core.leg import AnsweredBy, Direction, Leg, Progress
-from patter_telnyx.control import Control
+from patter_telnyx.control import Control, recording_id
 from patter_telnyx.events import Delivery, Payload
 from patter_telnyx.rest import is_gone
 from patter_telnyx.state import ClientState, stream_mark
@@ -180,11 +180,10 @@ class Webhooks:
         await told.desk.answered_by(told.leg, AnsweredBy.MACHINE_READY, told.ticket)
 
     async def _recording_saved(self, told: _Told) -> None:
-        status = told.call.recording(told.state.recording_id, "completed")
-        await told.desk.recording(told.leg, status, told.ticket)
+        await told.desk.recording(told.leg, told.call.recording(recording_id(told.leg), "completed"), told.ticket)
 
     async def _recording_failed(self, told: _Told) -> None:
-        await told.desk.recording(told.leg, told.call.recording(told.state.recording_id, "failed"), told.ticket)
+        await told.desk.recording(told.leg, told.call.recording(recording_id(told.leg), "failed"), told.ticket)
 
     # --- it ends ---------------------------------------------------------------------------------------------------
 

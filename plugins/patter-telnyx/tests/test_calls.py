@@ -441,6 +441,35 @@ async def test_a_recording_is_told_from_its_start_to_where_it_can_be_fetched() -
     assert saved.url.startswith("https://recordings.example/")
 
 
+async def test_a_recording_keeps_its_id_over_a_hold() -> None:
+    async with line() as scene, scene.running() as (call, _):
+        await scene.event(MediaStarted)
+        handle = scene.handle
+        started = await handle.start_recording()
+        await handle.hold()
+        await call.stream.ended.wait()
+        await handle.resume()
+        await scene.event(MediaStarted, 2)
+        await handle.stop_recording()
+        await scene.until(lambda: any(one.status == "completed" for one in recordings(scene)))
+        await handle.hang_up()
+    assert {one.recording_id for one in recordings(scene)} == {started}
+
+
+async def test_a_recording_that_starts_on_hold_leaves_the_line_held() -> None:
+    async with line() as scene, scene.running() as (call, _):
+        await scene.event(MediaStarted)
+        await scene.handle.hold()
+        await call.stream.ended.wait()
+        await scene.until(lambda: scene.telnyx.webhooks.told("streaming.stopped") == 1)
+        await scene.handle.start_recording()
+        call.tell("streaming.stopped", stream_url=call.stream.settings.url + "again")
+        await scene.until(lambda: scene.telnyx.webhooks.told("streaming.stopped") == 2)
+        assert scene.commands("streaming_start") == 0
+        await scene.handle.hang_up()
+    assert len(call.streams) == 1
+
+
 def recordings(scene: Line) -> list[RecordingStatus]:
     return [event.recording for event in scene.events(RecordingChanged) if isinstance(event, RecordingChanged)]
 
