@@ -33,7 +33,7 @@ from patter_telnyx.state import ClientState, stream_mark
 __all__ = ["Control", "recording_id"]
 
 LONGEST_TEXT = 3_000
-"""Characters that `speak` takes; what is longer is cut."""
+"""Characters that `speak` takes."""
 RING_SECONDS = (5, 600)
 """What `timeout_secs` may be."""
 
@@ -157,11 +157,17 @@ class Control:
         await self._speak(leg, text, ClientState(hang_up=True, streamless=True), *about)
 
     async def _speak(self, leg: Leg, text: str, state: ClientState, *about: str) -> None:
+        if len(text) > LONGEST_TEXT:
+            raise CarrierRequestFailed(
+                "Telnyx cannot be asked to speak: the text is too long.",
+                expected=f"at most {LONGEST_TEXT} characters",
+                got=str(len(text)),
+            )
         await self.api.command(
             leg.call_id,
             Speak(
                 command_id=_command_id(leg, "speak", *about),
-                payload=text[:LONGEST_TEXT],
+                payload=text,
                 voice=self.voice,
                 client_state=state.encode(),
             ),
