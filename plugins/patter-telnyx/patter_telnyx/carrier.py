@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import ClassVar, Literal, get_args
 
+import msgspec
+
 from patter_core.carrier import (
     Admission,
     CallDesk,
@@ -44,6 +46,17 @@ _log = logging.getLogger("patter.telnyx")
 API_URL = "https://api.telnyx.com"
 API_KEY_WHERE = "in Telnyx's portal, under “API Keys”"
 
+_RATES = CarrierRates(
+    inbound=Decimal("0.0055"),
+    outbound=Decimal("0.007"),
+    streaming=Decimal("0.0035"),
+    recording=Decimal("0.002"),
+    machine_detection=Decimal("0.002"),
+    as_of=dt.date(2026, 6, 30),
+    source="Telnyx's list prices for local numbers in the US, from a secondary source of mid-2026",
+)
+_PREMIUM_DETECTION = Decimal("0.0065")
+
 CodecName = Literal["PCMU", "PCMA", "L16"]
 TargetLegs = Literal["", "self", "opposite", "both"]
 MachineDetection = Literal["standard", "premium"]
@@ -75,15 +88,7 @@ class Telnyx(Carrier):
     capabilities: ClassVar[frozenset[Capability]] = frozenset(Capability) - {Capability.PRICE}
     stream_end_is_call_end: ClassVar[bool] = False
     asks_after_stream: ClassVar[bool] = True
-    rates: ClassVar[CarrierRates | None] = CarrierRates(
-        inbound=Decimal("0.0055"),
-        outbound=Decimal("0.007"),
-        streaming=Decimal("0.0035"),
-        recording=Decimal("0.002"),
-        machine_detection=Decimal("0.002"),
-        as_of=dt.date(2026, 6, 30),
-        source="Telnyx's list prices for local numbers in the US, from a secondary source of mid-2026",
-    )
+    rates: ClassVar[CarrierRates | None] = _RATES
 
     api_key: str = dataclasses.field(default="", repr=False)
     connection_id: str = ""
@@ -128,6 +133,8 @@ class Telnyx(Carrier):
         object.__setattr__(self, "connection_id", connection_id)
         object.__setattr__(self, "base_url", base_url.rstrip("/"))
         object.__setattr__(self, "public_key", self._checked_public_key())
+        if self.machine_detection == "premium":
+            object.__setattr__(self, "rates", msgspec.structs.replace(_RATES, machine_detection=_PREMIUM_DETECTION))
 
     def _checked_public_key(self) -> str:
         public_key = from_environment(self.public_key, "TELNYX_PUBLIC_KEY")
@@ -187,7 +194,7 @@ class Telnyx(Carrier):
         await self._control.resume(leg, admission)
 
     async def start_recording(self, leg: Leg, callbacks: Callbacks) -> str:
-        return await self._control.start_recording(leg, callbacks.ticket)
+        return await self._control.start_recording(leg)
 
     async def pause_recording(self, leg: Leg, recording_id: str, *, paused: bool) -> None:
         await self._control.pause_recording(leg, paused=paused)

@@ -28,12 +28,12 @@ from patter_telnyx.commands import (
 )
 from patter_telnyx.formats import Codec
 from patter_telnyx.rest import CALL_OVER, NOT_ANSWERED_YET, TelnyxApi, is_gone, new_command_id
-from patter_telnyx.state import ClientState
+from patter_telnyx.state import ClientState, stream_mark
 
-__all__ = ["Control"]
+__all__ = ["Control", "recording_id"]
 
 LONGEST_TEXT = 3_000
-"""Characters that `speak` takes; what is longer is cut."""
+"""Characters that `speak` takes."""
 RING_SECONDS = (5, 600)
 """What `timeout_secs` may be."""
 
@@ -110,11 +110,12 @@ class Control:
             admission: where to.
             about: what led to it, so that it is done once if that is told twice.
         """
+        state = ClientState(ticket=admission.callbacks.ticket, stream=stream_mark(admission.media_url))
         await self.api.command(
             leg.call_id,
             StreamingStart(
                 command_id=new_command_id(leg.call_id, "streaming_start", *about),
-                client_state=ClientState(ticket=admission.callbacks.ticket).encode(),
+                client_state=state.encode(),
                 stream_url=admission.media_url,
                 stream_track="inbound_track",
                 stream_codec=self.codec,
@@ -129,31 +130,44 @@ class Control:
 
     # --- while it lasts --------------------------------------------------------------------------------------------
 
-    async def transfer(self, leg: Leg, to: str, announcement: str = "") -> None:
-        """Give a call to somebody else; with an announcement, when that has been said."""
+    async def transfer(self, leg: Leg, to: str, announcement: str = "", *about: str) -> None:
+        """Give a call to somebody else; with an announcement, when that has been said.
+
+        Args:
+            leg: the call.
+            to: a number, or a SIP address.
+            announcement: said before; "" for none.
+            about: as in `start_stream`; nothing, if somebody wants it now.
+        """
         if announcement:
-            await self._speak(leg, announcement, ClientState(transfer_to=to, streamless=True))
+            await self._speak(leg, announcement, ClientState(transfer_to=to, streamless=True), *about)
             return
         await self.api.command(
             leg.call_id,
             Transfer(
-                command_id=new_command_id(),
+                command_id=_command_id(leg, "transfer", *about),
                 to=to,
                 client_state=ClientState(streamless=True).encode(),
                 target_leg_client_state=ClientState(leg_of=leg.call_id).encode(),
             ),
         )
 
-    async def say_and_hang_up(self, leg: Leg, text: str) -> None:
-        """Say a text; the webhook that tells its end has the call hung up."""
-        await self._speak(leg, text, ClientState(hang_up=True, streamless=True))
+    async def say_and_hang_up(self, leg: Leg, text: str, *about: str) -> None:
+        """Say a text; the webhook that tells its end has the call hung up. `about` is as in `transfer`."""
+        await self._speak(leg, text, ClientState(hang_up=True, streamless=True), *about)
 
-    async def _speak(self, leg: Leg, text: str, state: ClientState) -> None:
+    async def _speak(self, leg: Leg, text: str, state: ClientState, *about: str) -> None:
+        if len(text) > LONGEST_TEXT:
+            raise CarrierRequestFailed(
+                "Telnyx cannot be asked to speak: the text is too long.",
+                expected=f"at most {LONGEST_TEXT} characters",
+                got=str(len(text)),
+            )
         await self.api.command(
             leg.call_id,
             Speak(
-                command_id=new_command_id(),
-                payload=text[:LONGEST_TEXT],
+                command_id=_command_id(leg, "speak", *about),
+                payload=text,
                 voice=self.voice,
                 client_state=state.encode(),
             ),
@@ -182,13 +196,10 @@ class Control:
                 raise  # any other refusal says that nothing was being played
         await self.start_stream(leg, admission, admission.media_url)
 
-    async def start_recording(self, leg: Leg, ticket: str) -> str:
-        """Record both sides. Telnyx gives no id of the recording, so it gets one of ours, which comes back."""
-        recording_id = new_command_id()
-        state = ClientState(ticket=ticket, recording_id=recording_id).encode()
-        start = RecordStart(command_id=recording_id, format="wav", channels="dual", client_state=state)
-        await self.api.command(leg.call_id, start)
-        return recording_id
+    async def start_recording(self, leg: Leg) -> str:
+        """Record both sides. It leaves `client_state` as it is: that says whether the call is on hold."""
+        await self.api.command(leg.call_id, RecordStart(command_id=new_command_id(), format="wav", channels="dual"))
+        return recording_id(leg)
 
     async def pause_recording(self, leg: Leg, *, paused: bool) -> None:
         """Pause it, or go on."""
@@ -215,3 +226,13 @@ class Control:
                 await self.api.command(call_id, Reject(command_id=new_command_id(), cause="CALL_REJECTED"))
             elif not is_gone(error):
                 raise
+
+
+def recording_id(leg: Leg) -> str:
+    """Telnyx names none when a recording starts, so it gets one of ours, which every worker can tell from the call."""
+    return new_command_id(leg.call_id, "recording")
+
+
+def _command_id(leg: Leg, action: str, *about: str) -> str:
+    """The same on every worker, if something led to it; else a new one: it may well be wanted twice."""
+    return new_command_id(leg.call_id, action, *about) if about else new_command_id()

@@ -27,6 +27,13 @@ class _RecordingUrls(msgspec.Struct, frozen=True):
     mp3: str | None = None
 
 
+class _StreamParams(msgspec.Struct, frozen=True):
+    stream_url: str | None = None
+
+    def __repr__(self) -> str:
+        return "<_StreamParams>"
+
+
 class _CostPart(msgspec.Struct, frozen=True):
     currency: str | None = None
 
@@ -42,6 +49,11 @@ class Payload(msgspec.Struct, frozen=True):
     """incoming or outgoing; only some events say it."""
     hangup_cause: str | None = None
     stream_id: str | None = None
+    """Only `streaming.failed` has it."""
+    stream_url: str | None = None
+    """Of `streaming.stopped`, as it was commanded; there is a token in it."""
+    stream_params: _StreamParams | None = None
+    """Where `streaming.failed` has its stream_url."""
     result: str | None = None
     recording_id: str | None = None
     recording_urls: _RecordingUrls | None = None
@@ -50,6 +62,11 @@ class Payload(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"<Payload of {self.call_control_id}>"
+
+    @property
+    def media_url(self) -> str:
+        """The URL of the stream that a `streaming` event is about: the one thing that all of them say of it."""
+        return self.stream_url or (self.stream_params and self.stream_params.stream_url) or ""
 
     @property
     def progress(self) -> Progress:

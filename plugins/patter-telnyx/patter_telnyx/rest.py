@@ -111,7 +111,7 @@ class TelnyxApi:
     async def _request(self, method: str, path: str, body: bytes, *, wish: str) -> bytes:
         """Each attempt waits longer than the one before; a rate limit is waited for."""
         failure = CarrierRequestFailed(f"Telnyx could not be asked to {wish}.")
-        for timeout in ANSWER_TIMEOUTS:
+        for attempt, timeout in enumerate(ANSWER_TIMEOUTS, start=1):
             try:
                 answer = await send_request(
                     method,
@@ -133,7 +133,7 @@ class TelnyxApi:
             failure = _refusal(answer, wish)
             if answer.status == _RATE_LIMITED:
                 pause = _pause(answer.headers, time.time())
-                if pause > LONGEST_PAUSE:
+                if pause > LONGEST_PAUSE or attempt == len(ANSWER_TIMEOUTS):
                     break
                 await anyio.sleep(pause)
             elif answer.status < 500:

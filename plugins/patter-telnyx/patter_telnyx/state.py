@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 
 import msgspec
 
-__all__ = ["ClientState"]
+__all__ = ["ClientState", "stream_mark"]
 
 
 class ClientState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -29,9 +30,10 @@ class ClientState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """When what is being done is done, end the call."""
     streamless: bool = msgspec.field(name="s", default=False)
     """It is meant to have no stream: on hold, or given away."""
+    stream: str = msgspec.field(name="u", default="")
+    """The mark of the stream that it was last given."""
     leg_of: str = msgspec.field(name="l", default="")
     """This leg is the far end of a transfer of that call: nothing of it concerns us but its end."""
-    recording_id: str = msgspec.field(name="r", default="")
 
     def __repr__(self) -> str:
         return "<ClientState>"
@@ -47,3 +49,8 @@ class ClientState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
             return msgspec.json.decode(base64.b64decode(text or "", validate=True), type=cls)
         except (ValueError, binascii.Error, RecursionError):  # msgspec's errors are ValueErrors
             return cls()
+
+
+def stream_mark(media_url: str) -> str:
+    """What tells a stream from the others of its call; its URL has a token in it, which need not travel."""
+    return hashlib.sha256(media_url.encode()).hexdigest()[:16]

@@ -17,10 +17,10 @@ from patter_core.carrier import Admission, CallDesk, Rejection
 from patter_core.control import Farewell, Handover, ticket_in
 from patter_core.errors import CarrierRequestFailed
 from patter_core.leg import AnsweredBy, Direction, Leg, Progress
-from patter_telnyx.control import Control
+from patter_telnyx.control import Control, recording_id
 from patter_telnyx.events import Delivery, Payload
 from patter_telnyx.rest import is_gone
-from patter_telnyx.state import ClientState
+from patter_telnyx.state import ClientState, stream_mark
 
 __all__ = ["Webhooks"]
 
@@ -127,7 +127,7 @@ class Webhooks:
     async def _answered(self, told: _Told) -> None:
         state = told.state
         if state.transfer_to:
-            await self._control.transfer(told.leg, state.transfer_to, state.announcement)
+            await self._control.transfer(told.leg, state.transfer_to, state.announcement, told.event_id)
         if not state.dialled:  # an incoming call has its stream from the answer
             return
         outcome = await told.desk.announce(told.leg, told.verified_url, told.ticket)
@@ -135,17 +135,20 @@ class Webhooks:
             case Admission():
                 await self._control.start_stream(told.leg, outcome)
             case Handover():
-                await self._control.transfer(told.leg, outcome.to, outcome.announcement)
+                await self._control.transfer(told.leg, outcome.to, outcome.announcement, told.event_id)
             case Rejection():
                 await self._control.hang_up(told.leg.call_id)
 
     # --- while it lasts --------------------------------------------------------------------------------------------
 
     async def _stream_over(self, told: _Told) -> None:
-        """The stream was stopped, or broke off: what now? Both may be said of one stream."""
-        if told.state.streamless or told.state.leg_of:
+        """The stream was stopped, or broke off: what now? Both may be said of one stream, and late."""
+        state, url = told.state, told.call.media_url
+        if state.streamless or state.leg_of:
             return
-        stream = told.call.stream_id or told.event_id
+        if url and state.stream and stream_mark(url) != state.stream:
+            return  # an older one: the call has had another since
+        stream = url or told.call.stream_id or told.event_id
         if not told.desk.first_time(f"{stream} over"):
             return
         try:
@@ -154,18 +157,18 @@ class Webhooks:
                 case Admission():
                     await self._control.start_stream(told.leg, outcome, stream)
                 case Handover():
-                    await self._control.transfer(told.leg, outcome.to, outcome.announcement)
+                    await self._control.transfer(told.leg, outcome.to, outcome.announcement, stream)
                 case Farewell(text=""):
                     await self._control.hang_up(told.leg.call_id)
                 case Farewell():
-                    await self._control.say_and_hang_up(told.leg, outcome.text)
+                    await self._control.say_and_hang_up(told.leg, outcome.text, stream)
         except BaseException:
             told.desk.forget(f"{stream} over")
             raise
 
     async def _spoken(self, told: _Told) -> None:
         if told.state.transfer_to:
-            await self._control.transfer(told.leg, told.state.transfer_to)
+            await self._control.transfer(told.leg, told.state.transfer_to, "", told.event_id)
         elif told.state.hang_up:
             await self._control.hang_up(told.leg.call_id)
 
@@ -177,11 +180,10 @@ class Webhooks:
         await told.desk.answered_by(told.leg, AnsweredBy.MACHINE_READY, told.ticket)
 
     async def _recording_saved(self, told: _Told) -> None:
-        status = told.call.recording(told.state.recording_id, "completed")
-        await told.desk.recording(told.leg, status, told.ticket)
+        await told.desk.recording(told.leg, told.call.recording(recording_id(told.leg), "completed"), told.ticket)
 
     async def _recording_failed(self, told: _Told) -> None:
-        await told.desk.recording(told.leg, told.call.recording(told.state.recording_id, "failed"), told.ticket)
+        await told.desk.recording(told.leg, told.call.recording(recording_id(told.leg), "failed"), told.ticket)
 
     # --- it ends ---------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import logging
 from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
 from typing import Literal
@@ -38,6 +39,7 @@ from patter_core.server.host import Limits
 from patter_core.server.serving import bind, serve_app
 from patter_core.testing.caller import Caller, Pause, PressKey, Say, Step, WaitForAgent, WaitForSilence
 from patter_core.testing.fakes import FakeEngine, FakeSession, MemorySink
+from patter_telnyx.state import ClientState
 from patter_telnyx.testing import Callee, EmulatedCall, Fault, StreamEnd, TelnyxEmulator
 
 pytestmark = pytest.mark.anyio
@@ -439,6 +441,35 @@ async def test_a_recording_is_told_from_its_start_to_where_it_can_be_fetched() -
     assert saved.url.startswith("https://recordings.example/")
 
 
+async def test_a_recording_keeps_its_id_over_a_hold() -> None:
+    async with line() as scene, scene.running() as (call, _):
+        await scene.event(MediaStarted)
+        handle = scene.handle
+        started = await handle.start_recording()
+        await handle.hold()
+        await call.stream.ended.wait()
+        await handle.resume()
+        await scene.event(MediaStarted, 2)
+        await handle.stop_recording()
+        await scene.until(lambda: any(one.status == "completed" for one in recordings(scene)))
+        await handle.hang_up()
+    assert {one.recording_id for one in recordings(scene)} == {started}
+
+
+async def test_a_recording_that_starts_on_hold_leaves_the_line_held() -> None:
+    async with line() as scene, scene.running() as (call, _):
+        await scene.event(MediaStarted)
+        await scene.handle.hold()
+        await call.stream.ended.wait()
+        await scene.until(lambda: scene.telnyx.webhooks.told("streaming.stopped") == 1)
+        await scene.handle.start_recording()
+        call.tell("streaming.stopped", stream_url=call.stream.settings.url + "again")
+        await scene.until(lambda: scene.telnyx.webhooks.told("streaming.stopped") == 2)
+        assert scene.commands("streaming_start") == 0
+        await scene.handle.hang_up()
+    assert len(call.streams) == 1
+
+
 def recordings(scene: Line) -> list[RecordingStatus]:
     return [event.recording for event in scene.events(RecordingChanged) if isinstance(event, RecordingChanged)]
 
@@ -456,6 +487,37 @@ async def test_a_stream_that_dies_is_started_again_and_the_same_conversation_goe
         await scene.handle.hang_up()
     assert call.streams[0].end is StreamEnd.BROKEN
     assert (len(call.streams), len(scene.engine.sessions)) == (2, 1)
+
+
+async def test_what_is_said_twice_of_a_dead_stream_brings_one_new_one() -> None:
+    async with line() as scene, scene.running() as (call, _):
+        await scene.event(MediaStarted)
+        call.stream.drop()
+        await scene.until(lambda: scene.telnyx.webhooks.told("streaming.stopped") == 1)
+        await scene.event(MediaStarted, 2)
+        assert scene.telnyx.webhooks.told("streaming.failed") == 1
+        assert scene.commands("streaming_start") == 1
+        await scene.handle.hang_up()
+    assert [stream.end for stream in call.streams] == [StreamEnd.BROKEN, StreamEnd.CALL_ENDED]
+
+
+async def test_the_end_of_an_older_stream_leaves_the_present_one_alone(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "patter")
+    async with line() as scene, scene.running() as (call, _):
+        await scene.event(MediaStarted)
+        await scene.handle.hold()
+        await call.stream.ended.wait()
+        await scene.until(lambda: scene.telnyx.webhooks.told("streaming.stopped") == 1)
+        await scene.handle.resume()
+        await scene.event(MediaStarted, 2)
+        first, present = call.streams
+        call.tell("streaming.stopped", stream_url=first.settings.url)
+        await scene.until(lambda: scene.telnyx.webhooks.told("streaming.stopped") == 2)
+        assert not present.ended.is_set()
+        assert len(call.streams) == 2
+        await scene.handle.hang_up()
+    assert present.end is StreamEnd.CALL_ENDED
+    assert not any(stream.settings.url in caplog.text for stream in call.streams)
 
 
 async def test_a_stream_that_dies_again_and_again_is_given_up_and_the_leg_is_hung_up() -> None:
@@ -483,6 +545,52 @@ async def test_any_worker_takes_up_a_call_whose_worker_is_gone() -> None:
             assert handle.leg.call_id == call.control_id
             await handle.hang_up()
     assert [stream.end for stream in call.streams] == [StreamEnd.BROKEN, StreamEnd.CALL_ENDED]
+
+
+@pytest.mark.parametrize(
+    ("event_type", "state", "action"),
+    [
+        ("call.answered", ClientState(transfer_to=COLLEAGUE), "transfer"),
+        ("call.answered", ClientState(transfer_to=COLLEAGUE, announcement="One moment."), "speak"),
+        ("call.speak.ended", ClientState(transfer_to=COLLEAGUE), "transfer"),
+    ],
+)
+async def test_an_event_that_two_workers_get_is_acted_upon_once(
+    event_type: str, state: ClientState, action: str
+) -> None:
+    async with line(workers=2) as scene:
+        scene.telnyx.callees[COLLEAGUE] = Callee(after=FOREVER)
+        async with scene.running() as (call, _):
+            await scene.event(MediaStarted)
+            payload = {"call_control_id": call.control_id, "client_state": state.encode()}
+            body = msgspec.json.encode({"data": {"event_type": event_type, "id": "e-1", "payload": payload}})
+            for url in scene.urls:
+                sent = await scene.telnyx.webhooks.send(f"{url}/webhooks/telnyx/voice", body)
+                assert sent.status == 200
+            call.end()
+        asked = [one for one in scene.telnyx.api_requests if one.action == action and one.status == 200]
+    assert [one.repeated for one in asked[:2]] == [False, True]
+    assert scene.commands(action) == 1
+
+
+async def test_a_text_that_is_too_long_to_be_said_is_refused_and_not_cut() -> None:
+    async with line() as scene, scene.running() as (_, session):
+        await scene.event(MediaStarted)
+        with pytest.raises(CarrierRequestFailed, match="too long") as failure:
+            await scene.telnyx.carrier().say_and_hang_up(session.setup.leg, "A" * 3_001)
+        assert "AAA" not in str(failure.value)
+        assert scene.commands("speak") == 0
+        await scene.telnyx.carrier().say_and_hang_up(session.setup.leg, "A" * 3_000)
+    assert scene.commands("speak") == 1
+
+
+async def test_what_a_user_wants_twice_is_done_twice() -> None:
+    async with line() as scene, scene.running() as (call, session):
+        await scene.event(MediaStarted)
+        for _ in range(2):
+            await scene.telnyx.carrier().say_and_hang_up(session.setup.leg, "Bye.")
+        await call.over.wait()
+    assert scene.commands("speak") == 2
 
 
 async def test_an_engine_that_is_lost_leaves_the_caller_with_a_word() -> None:

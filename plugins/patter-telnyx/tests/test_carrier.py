@@ -119,3 +119,11 @@ def test_the_price_list_is_dated_and_gives_an_estimate() -> None:
     cost = rates.estimate(usage)
     assert cost.amount == 2 * Decimal("0.007") + 2 * Decimal("0.0035") + Decimal("0.002") + Decimal("0.002")
     assert cost.estimated
+
+
+def test_premium_machine_detection_has_its_own_price() -> None:
+    premium = dataclasses.replace(carrier(), machine_detection="premium")
+    assert premium.rates is not None
+    assert premium.rates.machine_detection == Decimal("0.0065")
+    standard = dataclasses.replace(premium, machine_detection="standard").rates
+    assert standard == Telnyx.rates

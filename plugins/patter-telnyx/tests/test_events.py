@@ -130,3 +130,18 @@ def test_no_number_shows_in_a_repr() -> None:
     ).event.call
     assert (call.from_, call.to) == ("+15005550006", "+15005550001")
     assert "+1500" not in repr(call)
+
+
+@pytest.mark.parametrize(
+    "payload", [{"stream_url": "wss://x/secret"}, {"stream_params": {"stream_url": "wss://x/secret"}}]
+)
+def test_the_end_of_a_stream_tells_its_url_in_either_place_and_shows_it_nowhere(
+    payload: dict[str, str | dict[str, str]],
+) -> None:
+    call = read_event(request({"event_type": "streaming.failed", "payload": payload})).event.call
+    assert call.media_url == "wss://x/secret"
+    assert "secret" not in repr(call) + repr(call.stream_params)
+
+
+def test_an_event_that_is_about_no_stream_has_no_url() -> None:
+    assert Payload(stream_id="s").media_url == ""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 
 import anyio
 import msgspec
@@ -163,6 +164,20 @@ async def test_a_rate_limit_is_waited_for_if_it_is_short(api: Answering, reset: 
         with pytest.raises(CarrierRequestFailed, match="higher limit"):
             await api.hang_up()
         assert len(api.asked) == 1
+
+
+async def test_nothing_is_waited_for_after_the_last_attempt(api: Answering, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    api.answers = [refusal(429, "10011", {"x-ratelimit-reset": "3"})]
+    monkeypatch.setattr(rest, "anyio", SimpleNamespace(sleep=sleep))
+    with pytest.raises(CarrierRequestFailed, match="higher limit"):
+        await api.hang_up()
+    assert len(api.asked) == len(ANSWER_TIMEOUTS)
+    assert pauses == [3.0] * (len(ANSWER_TIMEOUTS) - 1)
 
 
 @pytest.mark.parametrize(

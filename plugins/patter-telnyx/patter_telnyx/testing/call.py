@@ -335,10 +335,11 @@ class EmulatedCall:
         self._running.start_soon(self._stream, self._media.open(self, body))
 
     async def _stream(self, stream: EmulatedStream) -> None:
-        self.tell("streaming.started", stream_id=stream.id, stream_url=stream.settings.url)
+        self.tell("streaming.started", stream_url=stream.settings.url)
         await self._media.run(stream)
         if stream.end is StreamEnd.CALLER_HUNG_UP:
             self.end()
         if stream.end in {StreamEnd.BROKEN, StreamEnd.NOT_CONNECTED}:
-            self.tell("streaming.failed", stream_id=stream.id, failure_reason="connection_failed")
-        self.tell("streaming.stopped", stream_id=stream.id, stream_url=stream.settings.url)
+            params = {"stream_url": stream.settings.url}
+            self.tell("streaming.failed", stream_id=stream.id, stream_params=params, failure_reason="connection_failed")
+        self.tell("streaming.stopped", stream_url=stream.settings.url)

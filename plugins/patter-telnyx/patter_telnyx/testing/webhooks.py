@@ -73,6 +73,10 @@ class WebhookSender:
         self._client = client
         self._key = key
 
+    def told(self, event_type: str) -> int:
+        """How many events of that type have been delivered and answered."""
+        return sum(exchange.event_type == event_type for exchange in self.exchanges)
+
     async def tell(self, url: str, event_type: str, payload: EventFields, fallback_url: str = "") -> None:
         """Tell an event as Telnyx does: again, if it was not taken; at last to the failover URL, if there is one."""
         event = _Event(
