@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
 
@@ -92,6 +93,43 @@ async def test_an_answer_comes_in_time_even_if_the_tool_does_not(release: thread
         assert found.is_error
         assert "0.05 s" in found.result
     release.set()
+
+
+async def test_an_answer_comes_in_time_even_if_the_tool_shields_itself(release: threading.Event) -> None:
+    async def shielded() -> None:
+        await anyio.to_thread.run_sync(release.wait)
+
+    with anyio.fail_after(3):
+        assert "0.05 s" in (await answer(shielded, limit=0.05)).result
+    release.set()
+
+
+async def test_a_tool_that_ignores_its_end_is_left_behind_and_counts_until_it_ends(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(toolrunner, "AT_ONCE", 1)
+    monkeypatch.setattr(toolrunner, "CLEANUP", 0.05)
+    let_go = asyncio.Event()
+
+    async def stubborn() -> None:
+        while not let_go.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await let_go.wait()
+        raise ValueError("Too late.")
+
+    line = Line()
+    runner = line.runner(Toolbox("Thing", {"tool": stubborn}, 0.05))
+    with anyio.fail_after(3):
+        runner.start(call())
+        await line.until(1)
+        runner.start(call())
+        await runner.aclose()
+        let_go.set()
+        await runner.aclose()
+    late, refused = line.results
+    assert "0.05 s" in late.result
+    assert "Too many" in refused.result
+    assert caplog.records[-1].message == "work of tool failed after it was given up."
 
 
 async def test_a_time_out_of_the_tool_s_own_is_an_error_of_the_tool() -> None:
