@@ -124,7 +124,7 @@ class ToolRunner:
         if len(text.encode()) > RESULT_LIMIT:
             _logger.warning("A result of the client tool %s is longer than %d bytes.", call.tool_name, RESULT_LIMIT)
             text, failed = f"The result is longer than {RESULT_LIMIT} bytes.", True
-        if call.expects_response:
+        if call.expects_response is not False:
             self._send(wire.encode(wire.ToolResult(tool_call_id=call.tool_call_id, result=text, is_error=failed)))
         took_ms = (self._loop.time() - began) * 1000
         self._tell(ToolResult(call.tool_call_id, call.tool_name, text, failed=failed, duration_ms=took_ms))

@@ -75,6 +75,13 @@ def test_a_tool_call_keeps_its_parameters_as_json() -> None:
     assert msgspec.json.decode(call.event.parameters) == {"at": [1]}
 
 
+def test_a_tool_call_may_say_null_for_whether_it_expects_a_response() -> None:
+    event = {"tool_name": "look", "tool_call_id": "t1", "expects_response": None}
+    call = decode({"type": "client_tool_call", "client_tool_call": event})
+    assert isinstance(call, wire.ToolCall)
+    assert call.event.expects_response is None
+
+
 @pytest.mark.parametrize(
     ("message", "text", "label"),
     [

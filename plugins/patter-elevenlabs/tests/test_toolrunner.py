@@ -40,7 +40,7 @@ class Line:
         return self.results
 
 
-def call(parameters: object = None, *, name: str = "tool", expects_response: bool = True) -> wire.ToolCallEvent:
+def call(parameters: object = None, *, name: str = "tool", expects_response: bool | None = True) -> wire.ToolCallEvent:
     raw = msgspec.Raw(msgspec.json.encode({} if parameters is None else parameters))
     return wire.ToolCallEvent(tool_name=name, tool_call_id="t1", parameters=raw, expects_response=expects_response)
 
@@ -157,6 +157,12 @@ async def test_a_tool_that_nobody_offers_is_answered() -> None:
     assert asked == ToolCall("t1", "weather")
     assert isinstance(told, ToolResult)
     assert (told.name, told.result, told.failed) == ("weather", "There is no client tool weather.", True)
+
+
+async def test_what_does_not_say_whether_it_expects_a_response_gets_one() -> None:
+    line = Line()
+    line.runner(Toolbox()).start(call(name="weather", expects_response=None))
+    assert [result.result for result in line.results] == ["There is no client tool weather."]
 
 
 async def test_what_expects_no_response_gets_none_but_is_done() -> None:

@@ -121,7 +121,8 @@ class ToolCallEvent(Numbered, frozen=True):
     tool_call_id: str
     parameters: msgspec.Raw = msgspec.Raw(b"{}")
     """JSON, to be read by whoever knows the tool's arguments."""
-    expects_response: bool = True
+    expects_response: bool | None = True
+    """None, a null that was sent, is as good as nothing: an agent that might wait is answered."""
 
 
 class ToolCall(_Server, frozen=True, tag="client_tool_call"):
