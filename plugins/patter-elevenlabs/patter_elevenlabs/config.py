@@ -80,8 +80,8 @@ class Service:
         return {"xi-api-key": self.api_key}
 
 
-def check_variables(variables: Mapping[str, Variable], owner: str) -> None:
-    """Check the names of dynamic variables.
+def check_variables(variables: Mapping[str, Variable], given: str) -> None:
+    """Check the names of dynamic variables. `given` is where the user wrote them, for the error.
 
     Raises:
         ConfigurationError: one is reserved by the service.
@@ -89,7 +89,7 @@ def check_variables(variables: Mapping[str, Variable], owner: str) -> None:
     for name in variables:
         if name.startswith("system__"):
             raise ConfigurationError(
-                f"{owner}(dynamic_variables=…) sets a reserved name.",
+                f"{given} sets a reserved name.",
                 expected="names that do not begin with system__",
                 got=name,
             )

@@ -35,7 +35,11 @@ _OVERRIDE = re.compile(r"[Oo]verride for field '([\w.]{1,60})'")
 # Code 1002 is a bag: the reason decides. The first row with words that are found in it counts.
 _OPERATIONAL: tuple[tuple[tuple[str, ...], _Ending], ...] = (
     (
-        ("quota", "credit", "limit"),
+        ("llm",),
+        _Ending(EngineFailed, True, "The agent's language model did not answer."),
+    ),
+    (
+        ("quota", "credit", "usage limit"),
         _Ending(
             EngineQuotaExceeded,
             False,
@@ -48,7 +52,7 @@ _OPERATIONAL: tuple[tuple[tuple[str, ...], _Ending], ...] = (
         _Ending(EngineLost, False, "ElevenLabs ended a conversation in which nobody spoke."),
     ),
     (
-        ("llm", "timeout", "timed out"),
+        ("timeout", "timed out"),
         _Ending(EngineFailed, True, "The agent's language model did not answer."),
     ),
 )

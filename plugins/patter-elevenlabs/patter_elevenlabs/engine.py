@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from patter_core.checkup import Finding
 from patter_core.engine import ConversationSetup, Engine, EngineSession
+from patter_core.errors import ConfigurationError, EngineError
 from patter_elevenlabs import wire
 from patter_elevenlabs.checkup import examine
 from patter_elevenlabs.config import Service, check_variables
@@ -79,7 +80,7 @@ class ElevenLabsConvAI(Engine):
             base_url=self.base_url,
             use_signed_url=self.use_signed_url,
         )
-        check_variables(self.dynamic_variables, owner)
+        check_variables(self.dynamic_variables, f"{owner}(dynamic_variables=…)")
         for name in ("api_key", "agent_id", "base_url"):
             object.__setattr__(self, name, getattr(service, name))
         import patter_elevenlabs.opening  # noqa: F401, PLC0415 - loaded before a call waits, not to list plugins
@@ -111,6 +112,11 @@ class ElevenLabsConvAI(Engine):
         return await examine(self._service, [path for path, value in sent.items() if value])
 
     def _initiation(self, setup: ConversationSetup) -> wire.Initiation:
+        variables = {**self.dynamic_variables, **setup.variables}
+        try:
+            check_variables(variables, "variables=… of an agent or of a call")
+        except ConfigurationError as error:  # the call is there already, and knows what to do if an engine fails
+            raise EngineError(error.problem, expected=error.expected, got=error.got) from None
         first_message = setup.first_message or self.first_message
         if setup.system_prompt and not (first_message or self.override_prompt):
             first_message = setup.system_prompt
@@ -124,7 +130,7 @@ class ElevenLabsConvAI(Engine):
             language=self.language,
             first_message=first_message,
             prompt=setup.system_prompt if self.override_prompt else "",
-            variables={**self.dynamic_variables, **setup.variables},
+            variables=variables,
             custom_llm_extra_body=self.custom_llm_extra_body,
             user_id=self.user_id,
         )

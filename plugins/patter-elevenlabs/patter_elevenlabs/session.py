@@ -74,7 +74,7 @@ class ConvAISession(EngineSession):
 
     @property
     def output_dropped(self) -> int:
-        """How many chunks of agent audio were dropped, oldest first, because nobody took them from `events()`."""
+        """How much of the agent's audio, and only then of its events, was dropped as nobody took it."""
         return self._inbox.dropped
 
     @property

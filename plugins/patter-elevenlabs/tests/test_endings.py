@@ -14,7 +14,13 @@ def test_the_agent_ended_it() -> None:
     ("code", "reason", "kind", "retry"),
     [
         (1002, "LLM cascade timeout", EngineFailed, True),
+        (1002, "LLM rate limit exceeded", EngineFailed, True),
+        (1002, "Request timed out", EngineFailed, True),
         (1002, "Quota exceeded", EngineQuotaExceeded, False),
+        (1002, "Out of credits", EngineQuotaExceeded, False),
+        (1002, "Monthly usage limit reached", EngineQuotaExceeded, False),
+        (1002, "Conversation time limit reached", EngineFailed, False),
+        (1002, "User inactivity timeout", EngineLost, False),
         (1002, "No user input for 60 s", EngineLost, False),
         (1002, "", EngineFailed, False),
         (1006, "", EngineLost, True),

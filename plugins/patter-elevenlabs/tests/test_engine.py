@@ -3,12 +3,13 @@ from __future__ import annotations
 import logging
 
 import anyio
+import msgspec
 import pytest
 
 from patter_core import Patter, Registry
 from patter_core.audio import PCM16_16000, ULAW_8000, AudioChunk, AudioFormat
 from patter_core.engine import ConversationSetup, Engine
-from patter_core.errors import ConfigurationError
+from patter_core.errors import ConfigurationError, EngineError
 from patter_core.leg import Leg
 from patter_core.testing.fakes import FakeCarrier
 from patter_elevenlabs import ElevenLabsConvAI, wire
@@ -113,8 +114,18 @@ def test_tools_of_an_agent_are_ignored_with_a_warning_that_says_where_they_go(
 
 
 def test_reserved_variables_are_refused() -> None:
-    with pytest.raises(ConfigurationError, match="system__"):
+    with pytest.raises(ConfigurationError, match=r"ElevenLabsConvAI\(dynamic_variables=…\).*system__"):
         ElevenLabsConvAI("sk", "agent_1", dynamic_variables={"system__x": 1})
+
+
+async def test_reserved_variables_of_a_call_are_refused_before_anything_is_sent() -> None:
+    given = msgspec.structs.replace(setup(), variables={"visits": 1, "system__x": "secret value"})
+    async with ElevenLabsEmulator() as emulator:
+        with pytest.raises(EngineError, match=r"variables=….*system__.*system__x") as refused:
+            await emulator.engine().open(given)
+        assert not emulator.conversations
+    assert not refused.value.retry
+    assert "secret" not in str(refused.value)
 
 
 async def test_nothing_set_is_nothing_sent() -> None:

@@ -6,7 +6,7 @@ import pytest
 from patter_core.audio import ULAW_8000, AudioChunk
 from patter_core.errors import EngineLost
 from patter_core.events import Interruption, TranscriptInput
-from patter_elevenlabs.inbox import AUDIO_LIMIT, EVENT_LIMIT, Inbox
+from patter_elevenlabs.inbox import BYTE_LIMIT, EVENT_LIMIT, Inbox
 
 pytestmark = pytest.mark.anyio
 
@@ -80,7 +80,7 @@ async def test_audio_that_became_void_while_it_waited_is_passed_over() -> None:
 
 async def test_beyond_the_bound_the_oldest_audio_goes_and_is_counted() -> None:
     inbox = Inbox(nothing_void)
-    third = bytes(AUDIO_LIMIT // 3)
+    third = bytes(BYTE_LIMIT // 3)
     chunks = [AudioChunk(third, ULAW_8000) for _ in range(5)]
     inbox.put(TranscriptInput("a"))
     for chunk in chunks:
@@ -92,7 +92,7 @@ async def test_beyond_the_bound_the_oldest_audio_goes_and_is_counted() -> None:
 
 async def test_one_message_beyond_the_bound_is_kept() -> None:
     inbox = Inbox(nothing_void)
-    huge = AudioChunk(bytes(AUDIO_LIMIT + 1), ULAW_8000)
+    huge = AudioChunk(bytes(BYTE_LIMIT + 1), ULAW_8000)
     inbox.put(TranscriptInput("a"))
     inbox.put(AudioChunk(b"\xff", ULAW_8000))
     inbox.put(huge)
@@ -106,3 +106,42 @@ async def test_events_that_nobody_takes_are_bounded_too() -> None:
         inbox.put(TranscriptInput(str(number)))
     assert inbox.dropped == 10
     assert await anext(inbox) == TranscriptInput("10")
+
+
+async def test_among_too_many_the_oldest_audio_goes_before_any_event() -> None:
+    inbox = Inbox(nothing_void)
+    chunks = [AudioChunk(bytes([number]), ULAW_8000) for number in range(2)]
+    inbox.put(TranscriptInput("first"))
+    for chunk in chunks:
+        inbox.put(chunk)
+    for number in range(EVENT_LIMIT - 2):
+        inbox.put(TranscriptInput(str(number)))
+    inbox.end()
+    assert inbox.dropped == 1
+    taken = [item async for item in inbox]
+    assert taken[:3] == [TranscriptInput("first"), chunks[1], TranscriptInput("0")]
+    assert len(taken) == EVENT_LIMIT
+
+
+async def test_long_texts_displace_audio_and_then_each_other() -> None:
+    inbox = Inbox(nothing_void)
+    chunks = [AudioChunk(bytes(10), ULAW_8000) for _ in range(2)]
+    texts = [TranscriptInput(letter * (BYTE_LIMIT // 3)) for letter in "abcd"]
+    for chunk in chunks:
+        inbox.put(chunk)
+    for text in texts[:3]:
+        inbox.put(text)
+    assert inbox.dropped == 1
+    inbox.put(texts[3])
+    inbox.end()
+    assert inbox.dropped == 2
+    assert [item async for item in inbox] == [chunks[1], *texts[1:]]
+
+
+async def test_what_was_taken_does_not_count() -> None:
+    inbox = Inbox(nothing_void)
+    text, chunk = TranscriptInput("x" * (BYTE_LIMIT // 2)), AudioChunk(bytes(BYTE_LIMIT // 3), ULAW_8000)
+    for item in (text, chunk) * 3:
+        inbox.put(item)
+        assert await anext(inbox) == item
+    assert inbox.dropped == 0

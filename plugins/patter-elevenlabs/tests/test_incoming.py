@@ -75,6 +75,13 @@ def test_a_tool_call_keeps_its_parameters_as_json() -> None:
     assert msgspec.json.decode(call.event.parameters) == {"at": [1]}
 
 
+def test_a_tool_call_may_say_null_for_whether_it_expects_a_response() -> None:
+    event = {"tool_name": "look", "tool_call_id": "t1", "expects_response": None}
+    call = decode({"type": "client_tool_call", "client_tool_call": event})
+    assert isinstance(call, wire.ToolCall)
+    assert call.event.expects_response is None
+
+
 @pytest.mark.parametrize(
     ("message", "text", "label"),
     [
@@ -82,6 +89,13 @@ def test_a_tool_call_keeps_its_parameters_as_json() -> None:
         ({"type": "error", "error_event": {"code": 1, "reason": "Because"}}, "Because", "1"),
         ({"type": "client_error", "client_error_event": {"code": "e", "error_name": "bad_thing"}}, "bad_thing", "e"),
         ({"type": "error", "message": "Flat"}, "Flat", ""),
+        ({"type": "error", "code": 1, "error_name": "boom"}, "boom", "1"),
+        ({"type": "error", "reason": "boom"}, "boom", ""),
+        ({"type": "error", "error_type": "boom"}, "boom", ""),
+        ({"type": "error", "code": 1.5, "message": "boom"}, "boom", "1.5"),
+        ({"type": "error", "error_event": {"code": 1008.0, "reason": "boom"}}, "boom", "1008"),
+        ({"type": "error", "error_event": "boom", "code": 7}, "boom", "7"),
+        ({"type": "client_error", "client_error_event": "boom"}, "boom", ""),
         ({"type": "error"}, "The service reports an unnamed error.", ""),
     ],
 )
@@ -89,6 +103,20 @@ def test_every_shape_of_an_error_is_one_error(message: object, text: str, label:
     error = decode(message)
     assert isinstance(error, wire.Error)
     assert (error.text, error.label) == (text, label)
+
+
+@pytest.mark.parametrize("kind", ["error", "client_error"])
+def test_an_error_in_an_unknown_shape_is_told_as_it_came_and_counted(kind: str) -> None:
+    for odd in (f'{{"type":"{kind}","error_event":["boom"]}}', f'{{"type":"{kind}","message":{{"detail":"boom"}}}}'):
+        for message in (odd, odd.encode()):
+            decoder = Decoder()
+            error = decoder.decode(message)
+            assert isinstance(error, wire.Error)
+            assert (error.text, error.label) == (odd, "")
+            assert decoder.oddities == {Oddity.MALFORMED: 1}
+    error = Decoder().decode(f'{{"type":"{kind}","message":["{"x" * 10_000}"]}}')
+    assert isinstance(error, wire.Error)
+    assert len(error.text) < 1000
 
 
 @pytest.mark.parametrize("kind", sorted(wire.PASSED_OVER | {"internal_turn_probability"}))

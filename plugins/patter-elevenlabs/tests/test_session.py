@@ -24,7 +24,7 @@ from patter_core.events import (
 )
 from patter_elevenlabs import wire
 from patter_elevenlabs.config import Service
-from patter_elevenlabs.inbox import AUDIO_LIMIT
+from patter_elevenlabs.inbox import BYTE_LIMIT
 from patter_elevenlabs.opening import open_session
 from patter_elevenlabs.session import ConvAISession
 from patter_elevenlabs.testing import DEFAULT_CLIENT_EVENTS, AgentScript, Behaviour, Conversation, ElevenLabsEmulator
@@ -246,7 +246,7 @@ async def test_a_consumer_that_stops_costs_bounded_memory_and_the_oldest_audio()
     piece = 2**20
 
     async def agent(talk: Conversation) -> None:
-        for number in range(AUDIO_LIMIT // piece + 3):
+        for number in range(BYTE_LIMIT // piece + 3):
             await talk.send(audio(bytes([number]) * piece))
         await talk.ping()
         await talk.until(lambda: len(talk.pongs) == 2)  # the service's own and this: all before it has been read
@@ -256,7 +256,7 @@ async def test_a_consumer_that_stops_costs_bounded_memory_and_the_oldest_audio()
         await talk.until(lambda: talk.close_code is not None)
         assert session.output_dropped == 3
         chunks = [item async for item in session.events() if isinstance(item, AudioChunk)]
-    assert [chunk.data[0] for chunk in chunks] == [*range(3, AUDIO_LIMIT // piece + 3)]
+    assert [chunk.data[0] for chunk in chunks] == [*range(3, BYTE_LIMIT // piece + 3)]
 
 
 async def test_a_tool_that_nobody_offers_is_answered_so_that_the_agent_does_not_wait() -> None:

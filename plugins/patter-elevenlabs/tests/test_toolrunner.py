@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
 
@@ -39,7 +40,7 @@ class Line:
         return self.results
 
 
-def call(parameters: object = None, *, name: str = "tool", expects_response: bool = True) -> wire.ToolCallEvent:
+def call(parameters: object = None, *, name: str = "tool", expects_response: bool | None = True) -> wire.ToolCallEvent:
     raw = msgspec.Raw(msgspec.json.encode({} if parameters is None else parameters))
     return wire.ToolCallEvent(tool_name=name, tool_call_id="t1", parameters=raw, expects_response=expects_response)
 
@@ -94,6 +95,43 @@ async def test_an_answer_comes_in_time_even_if_the_tool_does_not(release: thread
     release.set()
 
 
+async def test_an_answer_comes_in_time_even_if_the_tool_shields_itself(release: threading.Event) -> None:
+    async def shielded() -> None:
+        await anyio.to_thread.run_sync(release.wait)
+
+    with anyio.fail_after(3):
+        assert "0.05 s" in (await answer(shielded, limit=0.05)).result
+    release.set()
+
+
+async def test_a_tool_that_ignores_its_end_is_left_behind_and_counts_until_it_ends(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(toolrunner, "AT_ONCE", 1)
+    monkeypatch.setattr(toolrunner, "CLEANUP", 0.05)
+    let_go = asyncio.Event()
+
+    async def stubborn() -> None:
+        while not let_go.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await let_go.wait()
+        raise ValueError("Too late.")
+
+    line = Line()
+    runner = line.runner(Toolbox("Thing", {"tool": stubborn}, 0.05))
+    with anyio.fail_after(3):
+        runner.start(call())
+        await line.until(1)
+        runner.start(call())
+        await runner.aclose()
+        let_go.set()
+        await runner.aclose()
+    late, refused = line.results
+    assert "0.05 s" in late.result
+    assert "Too many" in refused.result
+    assert caplog.records[-1].message == "work of tool failed after it was given up."
+
+
 async def test_a_time_out_of_the_tool_s_own_is_an_error_of_the_tool() -> None:
     async def ask() -> None:
         with anyio.fail_after(0):
@@ -119,6 +157,12 @@ async def test_a_tool_that_nobody_offers_is_answered() -> None:
     assert asked == ToolCall("t1", "weather")
     assert isinstance(told, ToolResult)
     assert (told.name, told.result, told.failed) == ("weather", "There is no client tool weather.", True)
+
+
+async def test_what_does_not_say_whether_it_expects_a_response_gets_one() -> None:
+    line = Line()
+    line.runner(Toolbox()).start(call(name="weather", expects_response=None))
+    assert [result.result for result in line.results] == ["There is no client tool weather."]
 
 
 async def test_what_expects_no_response_gets_none_but_is_done() -> None:

@@ -121,7 +121,8 @@ class ToolCallEvent(Numbered, frozen=True):
     tool_call_id: str
     parameters: msgspec.Raw = msgspec.Raw(b"{}")
     """JSON, to be read by whoever knows the tool's arguments."""
-    expects_response: bool = True
+    expects_response: bool | None = True
+    """None, a null that was sent, is as good as nothing: an agent that might wait is answered."""
 
 
 class ToolCall(_Server, frozen=True, tag="client_tool_call"):
@@ -129,7 +130,7 @@ class ToolCall(_Server, frozen=True, tag="client_tool_call"):
 
 
 class ErrorEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    code: int | str | None = None
+    code: int | float | str | None = None
     message: str | None = None
     reason: str | None = None
     error_type: str | None = None
@@ -139,15 +140,27 @@ class ErrorEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Error(_Server, frozen=True, kw_only=True, omit_defaults=True, tag="error"):
     """An error, in any of the shapes that were seen: under `error_event`, under `client_error_event`, or flat."""
 
-    error_event: ErrorEvent | None = None
-    client_error_event: ErrorEvent | None = None
-    code: int | str | None = None
+    error_event: ErrorEvent | str | None = None
+    client_error_event: ErrorEvent | str | None = None
+    code: int | float | str | None = None
     message: str | None = None
+    reason: str | None = None
+    error_type: str | None = None
+    error_name: str | None = None
 
     @property
     def details(self) -> ErrorEvent:
         """The error, whichever shape it came in."""
-        return self.error_event or self.client_error_event or ErrorEvent(code=self.code, message=self.message)
+        event = self.error_event or self.client_error_event
+        if isinstance(event, ErrorEvent):
+            return event
+        return ErrorEvent(
+            code=self.code,
+            message=event or self.message,
+            reason=self.reason,
+            error_type=self.error_type,
+            error_name=self.error_name,
+        )
 
     @property
     def text(self) -> str:
@@ -159,6 +172,8 @@ class Error(_Server, frozen=True, kw_only=True, omit_defaults=True, tag="error")
     def label(self) -> str:
         """Its code as text; "" if it has none."""
         code = self.details.code
+        if isinstance(code, float) and code.is_integer():
+            code = int(code)  # JSON has one kind of number
         return "" if code is None else str(code)
 
 
@@ -219,11 +234,16 @@ class Oddity(enum.StrEnum):
     BAD_AUDIO = "audio that cannot be read"
 
 
+_TOLD = 500
+"""Characters that are told of an error in a shape that nobody has seen."""
 _TYPES = frozenset(str(kind.__struct_config__.tag) for kind in get_args(ServerMessage))
 
 
 class _Probe(msgspec.Struct):
     type: str = ""
+
+
+_ERRORS = frozenset(str(kind.__struct_config__.tag) for kind in (Error, ClientError))
 
 
 _decoder: msgspec.json.Decoder[ServerMessage] = msgspec.json.Decoder(ServerMessage)
@@ -239,11 +259,18 @@ class Decoder:
         self.oddities: Counter[Oddity] = Counter()
 
     def decode(self, message: bytes | str) -> ServerMessage | Ignored:
-        """Read one message. Never raises: what is unknown or cannot be read is `Ignored`, and counted."""
+        """Read one message. Never raises: what is unknown or cannot be read is `Ignored`, and counted.
+
+        But an error stays one: in a shape that nobody has seen it is told as it came.
+        """
         try:
             return _decode(message)
         except _UNREADABLE:
-            return self._ignored(message)
+            ignored = self._ignored(message)
+        if ignored.type not in _ERRORS:
+            return ignored
+        text = message if isinstance(message, str) else message.decode(errors="replace")
+        return Error(message=text[:_TOLD])
 
     def number(self, event_id: EventId) -> int | None:
         """The id as a number, which can be compared; None if it has none."""
