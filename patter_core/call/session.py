@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 
 import anyio
+import msgspec
 from starlette.types import Receive, Send
 
 from patter_core.agent import Agent, CallOptions
@@ -338,6 +339,8 @@ class Call:
             socket.scope.cancel()
             return
         socket.opened = True
+        if not self.leg.parameters:  # another worker's webhook had them
+            self.leg = msgspec.structs.replace(self.leg, parameters=opened.parameters)
         self._meter.carrier_format = opened.format
         is_first = self._state.media_at is None
         self._is_answered()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from decimal import Decimal
 
 import anyio
+import msgspec
 import pytest
 from starlette.types import Message
 
@@ -17,6 +18,7 @@ from patter_core.call.keeper import LineKeeper
 from patter_core.call.session import Call
 from patter_core.call.state import Deadlines, State
 from patter_core.call.tap import TappedCodec
+from patter_core.carrier import MediaCodec, MediaEvent, MediaOpened
 from patter_core.control import Farewell, Handover
 from patter_core.cost import CarrierRates
 from patter_core.engine import ConversationSetup, EngineSession
@@ -740,3 +742,27 @@ async def test_a_call_that_was_answered_is_over_by_whatever_word_its_carrier_has
         scene.call.note_progress(progress)
     assert scene.end.reason == "caller_hung_up"
     assert scene.carrier.hung_up == []
+
+
+async def test_what_another_workers_webhook_knew_of_the_call_comes_with_the_stream() -> None:
+    class Telling(FakeCarrier):
+        def media_codec(self, leg: Leg) -> MediaCodec:
+            codec = super().media_codec(leg)
+            decode = codec.decode
+
+            def told(message: str | bytes) -> Sequence[MediaEvent]:
+                return [
+                    msgspec.structs.replace(event, parameters={"shop": "main"})
+                    if isinstance(event, MediaOpened)
+                    else event
+                    for event in decode(message)
+                ]
+
+            codec.decode = told  # type: ignore[method-assign] # the test's own codec
+            return codec
+
+    scene = Scene(carrier=Telling())
+    async with scene.running():
+        session = await scene.live()
+        scene.socket.say("stop")
+    assert session.setup.leg.parameters == scene.call.leg.parameters == {"shop": "main"}

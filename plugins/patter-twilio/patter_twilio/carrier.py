@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hmac
+import urllib.parse
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import ClassVar
@@ -20,7 +21,16 @@ from patter_core.carrier import (
     WebhookResponse,
 )
 from patter_core.checkup import Finding
-from patter_core.control import Callbacks, Capability, DialRequest, Farewell, Handover, LegFacts, ticket_in
+from patter_core.control import (
+    TICKET_FIELD,
+    Callbacks,
+    Capability,
+    DialRequest,
+    Farewell,
+    Handover,
+    LegFacts,
+    ticket_in,
+)
 from patter_core.cost import CarrierRates, Cost
 from patter_core.errors import CarrierRequestFailed, WebhookRefused
 from patter_core.leg import Direction, Leg, Progress
@@ -37,6 +47,7 @@ __all__ = ["Twilio"]
 _HOLD_PAUSES = (3_600,) * 4
 """Silence for a caller on hold, in s: as long as a call may last."""
 _STATUS_EVENTS = ("initiated", "ringing", "answered", "completed")
+_SIP_HEADER = "SipHeader_"
 _RECORDING_EVENTS = ("completed", "absent")
 
 
@@ -195,6 +206,7 @@ class Twilio(Carrier):
             direction=Direction.OUTBOUND if fields.get("Direction", "").startswith("outbound") else Direction.INBOUND,
             from_number=fields.get("From", ""),
             to_number=fields.get("To", ""),
+            parameters=_custom_parameters(proof),
         )
 
     # --- control ---------------------------------------------------------------------------------------------------
@@ -300,3 +312,11 @@ def _cost(call: ApiCall) -> Cost | None:
     except InvalidOperation:
         return None
     return Cost(amount, (call.price_unit or "USD").upper(), estimated=False)
+
+
+def _custom_parameters(proof: signing.Proof) -> dict[str, str]:
+    """What stands in the voice URL's query, and in a SIP caller's headers. Names of Twilio's own are capitalized."""
+    query = urllib.parse.parse_qsl(urllib.parse.urlsplit(proof.url).query)
+    custom = {name: value for name, value in query if name != TICKET_FIELD and not name[:1].isupper()}
+    headers = [(name, value) for name, value in proof.fields.items() if name.startswith(_SIP_HEADER)]
+    return custom | {name.removeprefix(_SIP_HEADER): value for name, value in headers}

@@ -169,7 +169,7 @@ class TwilioApi:
 
     async def set_voice_url(self, number_sid: str, url: str) -> None:
         """Point a number's incoming calls at a URL."""
-        form = [("VoiceUrl", url), ("VoiceMethod", "POST")]
+        form = [("VoiceUrl", url), ("VoiceMethod", "POST"), ("VoiceApplicationSid", "")]  # one would win over the URL
         path = f"{self._root}/IncomingPhoneNumbers/{_quoted(number_sid)}.json"
         await self._request("POST", path, form, wish="configure the number")
 

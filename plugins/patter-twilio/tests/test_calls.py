@@ -643,3 +643,20 @@ async def test_the_actual_price_is_told_once_twilio_knows_it() -> None:
     assert isinstance(record.event, CallPriced)
     assert (str(record.event.cost.amount), record.event.cost.estimated) == ("0.0085", False)
     assert record.call_id == handle.id
+
+
+async def test_custom_parameters_are_known_of_the_call_and_come_back_with_the_stream() -> None:
+    async with Stage().running() as stage:
+        call = stage.twilio.place(
+            f"{stage.voice_url}?shop=main",
+            Caller((FOREVER,), ULAW_8000),
+            parameters={"SipHeader_X-Account": "42", "CallerName": "Ada"},
+        )
+        stage._tasks.start_soon(call.run)
+        await stage.sink.wait_for("media_started")
+        (handle,) = stage.phone.calls
+        custom = {"shop": "main", "X-Account": "42"}
+        assert handle.leg.parameters == custom
+        started = call.stream.settings.parameters
+        assert {name: started[name] for name in custom} == custom
+        assert set(started) == {*custom, "from", "to"}

@@ -48,11 +48,13 @@ async def test_numbers_are_listed_with_where_they_point(twilio: TwilioEmulator) 
 
 
 async def test_a_number_is_pointed_here_after_asking(twilio: TwilioEmulator) -> None:
+    twilio.api.numbers[0].voice_application_sid = "AP1"  # it would win over the URL
     refused = await patter(twilio, "point", NUMBER, "phone.example", answer="n\n")
     assert refused.returncode == 1
     assert twilio.api.numbers[0].voice_url == "https://demo.twilio.com/x"
     done = await patter(twilio, "point", NUMBER, "phone.example", answer="y\n")
     assert (done.returncode, twilio.api.numbers[0].voice_url) == (0, URL)
+    assert twilio.api.numbers[0].voice_application_sid == ""
     assert b"https://demo.twilio.com/x" in done.stdout  # what it was
     again = await patter(twilio, "point", NUMBER, "https://phone.example")
     assert b"already" in again.stdout

@@ -75,6 +75,8 @@ class EmulatedNumber(msgspec.Struct, kw_only=True):
     friendly_name: str = ""
     voice_url: str = ""
     voice_method: str = "POST"
+    voice_application_sid: str = ""
+    """An application whose URL wins over `voice_url`."""
 
 
 class _Error(msgspec.Struct, frozen=True):
@@ -288,6 +290,7 @@ class RestApi:
             if number.sid == request.path_params["sid"]:
                 number.voice_url = fields.get("VoiceUrl", number.voice_url)
                 number.voice_method = fields.get("VoiceMethod", number.voice_method)
+                number.voice_application_sid = fields.get("VoiceApplicationSid", number.voice_application_sid)
                 return _json(number)
         return _not_found(request)
 
