@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
 
 from patter_core.carrier import Admission
@@ -32,8 +33,10 @@ from patter_telnyx.state import ClientState, stream_mark
 
 __all__ = ["Control", "recording_id"]
 
+_log = logging.getLogger("patter.telnyx")
+
 LONGEST_TEXT = 3_000
-"""Characters that `speak` takes."""
+"""Characters that `speak` takes; what is longer is cut."""
 RING_SECONDS = (5, 600)
 """What `timeout_secs` may be."""
 
@@ -157,17 +160,13 @@ class Control:
         await self._speak(leg, text, ClientState(hang_up=True, streamless=True), *about)
 
     async def _speak(self, leg: Leg, text: str, state: ClientState, *about: str) -> None:
-        if len(text) > LONGEST_TEXT:
-            raise CarrierRequestFailed(
-                "Telnyx cannot be asked to speak: the text is too long.",
-                expected=f"at most {LONGEST_TEXT} characters",
-                got=str(len(text)),
-            )
+        if len(text) > LONGEST_TEXT:  # refused, it would leave the caller with nothing at all
+            _log.warning("Telnyx speaks at most %d characters: a text of %d is cut.", LONGEST_TEXT, len(text))
         await self.api.command(
             leg.call_id,
             Speak(
                 command_id=_command_id(leg, "speak", *about),
-                payload=text,
+                payload=text[:LONGEST_TEXT],
                 voice=self.voice,
                 client_state=state.encode(),
             ),
