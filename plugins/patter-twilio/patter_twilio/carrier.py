@@ -48,6 +48,9 @@ _HOLD_PAUSES = (3_600,) * 4
 """Silence for a caller on hold, in s: as long as a call may last."""
 _STATUS_EVENTS = ("initiated", "ringing", "answered", "completed")
 _SIP_HEADER = "SipHeader_"
+_LONGEST_PARAMETER = 500
+"""Characters of name and value together from which on Twilio takes no `<Parameter>` (TwiML reference, `<Stream>`)."""
+_MOST_PARAMETERS = 20
 _RECORDING_EVENTS = ("completed", "absent")
 
 
@@ -315,8 +318,14 @@ def _cost(call: ApiCall) -> Cost | None:
 
 
 def _custom_parameters(proof: signing.Proof) -> dict[str, str]:
-    """What stands in the voice URL's query, and in a SIP caller's headers. Names of Twilio's own are capitalized."""
+    """What stands in the voice URL's query, and in a SIP caller's headers. Names of Twilio's own are capitalized.
+
+    A caller can send what he likes: what is too long for a `<Parameter>`, or one too many, is left out.
+    """
     query = urllib.parse.parse_qsl(urllib.parse.urlsplit(proof.url).query)
-    custom = {name: value for name, value in query if name != TICKET_FIELD and not name[:1].isupper()}
-    headers = [(name, value) for name, value in proof.fields.items() if name.startswith(_SIP_HEADER)]
-    return custom | {name.removeprefix(_SIP_HEADER): value for name, value in headers}
+    custom = [(name, value) for name, value in query if name != TICKET_FIELD and not name[:1].isupper()]
+    headers = [
+        (name.removeprefix(_SIP_HEADER), value) for name, value in proof.fields.items() if name.startswith(_SIP_HEADER)
+    ]
+    fitting = [(name, value) for name, value in [*custom, *headers] if len(name) + len(value) < _LONGEST_PARAMETER]
+    return dict(fitting[:_MOST_PARAMETERS])

@@ -650,7 +650,11 @@ async def test_custom_parameters_are_known_of_the_call_and_come_back_with_the_st
         call = stage.twilio.place(
             f"{stage.voice_url}?shop=main",
             Caller((FOREVER,), ULAW_8000),
-            parameters={"SipHeader_X-Account": "42", "CallerName": "Ada"},
+            parameters={
+                "SipHeader_X-Account": "42",
+                "CallerName": "Ada",
+                "SipHeader_X-Long": "x" * 500,  # Twilio would refuse the document
+            },
         )
         stage._tasks.start_soon(call.run)
         await stage.sink.wait_for("media_started")
@@ -660,3 +664,13 @@ async def test_custom_parameters_are_known_of_the_call_and_come_back_with_the_st
         started = call.stream.settings.parameters
         assert {name: started[name] for name in custom} == custom
         assert set(started) == {*custom, "from", "to"}
+
+
+async def test_a_caller_with_no_end_of_headers_is_a_call_like_any_other() -> None:
+    async with Stage().running() as stage:
+        headers = {f"SipHeader_X-{number}": "x" * 400 for number in range(100)}
+        call = stage.twilio.place(stage.voice_url, Caller((FOREVER,), ULAW_8000), parameters=headers)
+        stage._tasks.start_soon(call.run)
+        await stage.sink.wait_for("media_started")
+        (handle,) = stage.phone.calls
+        assert len(handle.leg.parameters) == 20
