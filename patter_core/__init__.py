@@ -11,8 +11,8 @@ from patter_core.engine import Engine
 from patter_core.errors import PatterError
 from patter_core.events import Record
 from patter_core.hookspecs import hookimpl
-from patter_core.leg import Leg
 from patter_core.sink import EventSink
+from patter_core.telephony.leg import Leg
 
 if TYPE_CHECKING:
     from patter_core.patter import Patter

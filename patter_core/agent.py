@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import msgspec
 
-from patter_core.control import Farewell, Handover
 from patter_core.engine import Engine
+from patter_core.telephony.outcome import HangUp, Transfer
 
-__all__ = ["Agent", "CallOptions", "Fallback", "TryAgain"]
+__all__ = ["Agent", "CallOptions", "Fallback", "Retry"]
 
 
 class CallOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -27,7 +27,7 @@ class CallOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         return "<CallOptions>"
 
 
-class TryAgain(msgspec.Struct, frozen=True):
+class Retry(msgspec.Struct, frozen=True):
     """Begin a new conversation with the same agent in place of one that failed, while the caller waits.
 
     The new one is told what was said so far. An agent that was refused, and would be again, is not tried again.
@@ -35,7 +35,7 @@ class TryAgain(msgspec.Struct, frozen=True):
 
     times: int = 1
     """In one call."""
-    then: Farewell | Handover | Agent = Farewell()
+    then: HangUp | Transfer | Agent = HangUp()
     """If that does not help either."""
 
 
@@ -50,7 +50,7 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     resume_message: str = ""
     """What the agent says first where a conversation goes on after it broke off; "" for `first_message`."""
     variables: Mapping[str, str | int | float | bool] = {}
-    fallback: Farewell | Handover | TryAgain | Agent = Farewell()
+    fallback: HangUp | Transfer | Retry | Agent = HangUp()
     """What becomes of the caller if the engine cannot be had or is lost. Another agent takes over, told what was said
     so far; its own fallback comes after it."""
 
@@ -66,5 +66,5 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-Fallback = Farewell | Handover | TryAgain | Agent
+Fallback = HangUp | Transfer | Retry | Agent
 """What becomes of the caller if the engine cannot be had or is lost."""

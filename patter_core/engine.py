@@ -9,9 +9,9 @@ from typing import ClassVar
 import msgspec
 
 from patter_core.audio import AudioChunk, AudioFormat
-from patter_core.checkup import Finding
+from patter_core.checks import CheckResult
 from patter_core.events import EngineEvent
-from patter_core.leg import Leg
+from patter_core.telephony.leg import Leg
 
 __all__ = ["ENGINE_API_VERSION", "ConversationSetup", "Engine", "EngineSession"]
 
@@ -58,7 +58,7 @@ class Engine(abc.ABC):
             EngineError: it could not be reached in time, or refused; `retry` says whether to try again.
         """
 
-    async def check(self) -> Sequence[Finding]:
+    async def check(self) -> Sequence[CheckResult]:
         """Look at what this configuration needs, for `patter doctor`: keys, settings at the vendor, reachability.
 
         Never raises for what it finds; costs nothing, and changes nothing at the vendor.

@@ -17,10 +17,10 @@ from collections.abc import Iterator
 import msgspec
 
 from patter_core.audio import AudioFormat
-from patter_core.control import RecordingStatus
-from patter_core.cost import Cost
-from patter_core.leg import AnsweredBy, Leg, Progress
-from patter_core.metrics import CallMetrics, Latency
+from patter_core.observe.metrics import CallMetrics, Latency
+from patter_core.telephony.control import RecordingStatus
+from patter_core.telephony.leg import AnsweredBy, Leg, Progress
+from patter_core.telephony.prices import Cost
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -35,7 +35,7 @@ __all__ = [
     "ConversationStarted",
     "DtmfReceived",
     "EngineEvent",
-    "EngineTrouble",
+    "Error",
     "Event",
     "Interruption",
     "Latency",
@@ -143,7 +143,7 @@ class Interruption(EngineEvent, frozen=True, tag="interruption"):
     """The user interrupted the agent (barge-in): what has not been heard yet is void."""
 
 
-class EngineTrouble(EngineEvent, frozen=True, tag="error"):
+class Error(EngineEvent, frozen=True, tag="error"):
     """The engine reports an error. The conversation goes on unless its end follows."""
 
     message: str
@@ -286,13 +286,13 @@ class RecordingStarted(Event, frozen=True, tag="recording_started"):
     """Where it will be found."""
 
 
-class MetricsReported(Event, frozen=True, tag="metrics"):
+class MetricsReported(Event, frozen=True, tag="metrics_reported"):
     """The call in figures while it lasts, at intervals; `CallEnded` has the final ones."""
 
     metrics: CallMetrics
 
 
-class AudioCaptured(Event, frozen=True, tag="audio"):
+class AudioCaptured(Event, frozen=True, tag="audio_captured"):
     """Audio of the call, for those sinks only that ask for it."""
 
     side: str
@@ -329,7 +329,7 @@ CallEvent = (
     | CallProgressed
     | ConversationStarted
     | DtmfReceived
-    | EngineTrouble
+    | Error
     | Interruption
     | MachineDetected
     | MediaPaused

@@ -14,11 +14,12 @@ if TYPE_CHECKING:  # the specs name these types; a plugin that uses one hook nee
     import click
 
     from patter_core.agent import Agent
-    from patter_core.carrier import Carrier, Rejection
-    from patter_core.control import Handover
+    from patter_core.carrier import Carrier
     from patter_core.engine import Engine
-    from patter_core.leg import Leg
     from patter_core.sink import EventSink
+    from patter_core.telephony.leg import Leg
+    from patter_core.telephony.outcome import Transfer
+    from patter_core.webhook import Reject
 
 __all__ = ["ENTRY_POINT_GROUP", "PROJECT_NAME", "HookSpecs", "hookimpl"]
 
@@ -49,7 +50,7 @@ class HookSpecs:
         """Add commands to `patter`: `cli.add_command(...)`."""
 
     @_hookspec(firstresult=True)
-    def patter_route_call(self, leg: Leg) -> Agent | Rejection | Handover | None:
+    def patter_route_call(self, leg: Leg) -> Agent | Reject | Transfer | None:
         """Choose what becomes of an incoming call: its agent, or that it is rejected, or given to another number.
 
         None leaves it to the next plugin, in the end to the host's agent.

@@ -14,25 +14,28 @@ import anyio
 from starlette.routing import Router
 
 from patter_core.agent import Agent, CallOptions, Fallback
+from patter_core.call.callbacks import Transcript, UserCallbacks
 from patter_core.call.handle import OutboundCall, PhoneCall
-from patter_core.call.listeners import Listeners, Transcript
-from patter_core.call.state import Deadlines
-from patter_core.carrier import Carrier, Rejection
+from patter_core.call.timeouts import Deadlines
+from patter_core.carrier import Carrier
 from patter_core.config import from_environment
-from patter_core.control import Capability, Farewell, Handover
 from patter_core.engine import Engine
 from patter_core.errors import CallError, ConfigurationError
 from patter_core.events import CallEnded, CallEvent
-from patter_core.leg import Leg
-from patter_core.logs import hide_secrets_of
-from patter_core.redaction import Redaction
+from patter_core.observe.logs import hide_secrets_of
+from patter_core.observe.redaction import Redaction
 from patter_core.registry import Registry
 from patter_core.server.app import make_app
-from patter_core.server.host import CallHost, Limits
+from patter_core.server.host import CallHost
+from patter_core.server.limits import Limits
 from patter_core.server.serving import bind, serve_app
 from patter_core.server.urls import public_base, webhook_root
 from patter_core.sink import EventSink
 from patter_core.store import CallStore
+from patter_core.telephony.control import Capability
+from patter_core.telephony.leg import Leg
+from patter_core.telephony.outcome import HangUp, Transfer
+from patter_core.webhook import Reject
 
 __all__ = ["Patter"]
 
@@ -113,7 +116,7 @@ class Patter:
         self._limits = limits or Limits()
         self._deadlines = deadlines or Deadlines()
         self._registry = registry or Registry.discover()
-        self._listeners = Listeners(
+        self._listeners = UserCallbacks(
             on_call_start=on_call_start, on_call_end=on_call_end, on_transcript=on_transcript, on_event=on_event
         )
         self._agents: dict[str, Agent] = {}
@@ -151,8 +154,8 @@ class Patter:
             tools: ignored, with a warning: an engine has its tools from its own configuration.
             resume_message: what the agent says first where a conversation goes on after it broke off, in place of
                 `first_message`.
-            fallback: what becomes of the caller if the engine cannot be had or is lost: `Farewell("…")` says that and
-                hangs up, `Handover("+1…")` gives him to another number, `TryAgain()` begins a new conversation, another
+            fallback: what becomes of the caller if the engine cannot be had or is lost: `HangUp("…")` says that and
+                hangs up, `Transfer("+1…")` gives him to another number, `Retry()` begins a new conversation, another
                 agent takes over. By default the call is hung up.
 
         Raises:
@@ -179,7 +182,7 @@ class Patter:
             first_message=first_message,
             resume_message=resume_message,
             variables=dict(variables or {}),
-            fallback=fallback or Farewell(),
+            fallback=fallback or HangUp(),
         )
         self._agents[name] = agent
         return agent
@@ -320,7 +323,7 @@ class Patter:
         default = None if isinstance(agent, Mapping) else agent
         named = {one.name: one for one in (*by_number.values(), *((default,) if default else ()))}
 
-        def route(leg: Leg) -> Agent | Rejection | Handover | None:
+        def route(leg: Leg) -> Agent | Reject | Transfer | None:
             return self._registry.route_call(leg) or by_number.get(leg.to_number, default)
 
         def find_agent(name: str) -> Agent | None:

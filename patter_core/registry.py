@@ -17,15 +17,16 @@ import pluggy
 
 from patter_core import __version__
 from patter_core.agent import Agent
-from patter_core.carrier import CARRIER_API_VERSION, Carrier, Rejection
+from patter_core.carrier import CARRIER_API_VERSION, Carrier
 from patter_core.config import from_environment
-from patter_core.control import Handover
 from patter_core.engine import ENGINE_API_VERSION, Engine
 from patter_core.errors import PatterError, PluginFailed, PluginNotFound
 from patter_core.hookspecs import ENTRY_POINT_GROUP, PROJECT_NAME, HookSpecs
-from patter_core.leg import Leg
 from patter_core.requirement import requirement_on, satisfies
 from patter_core.sink import SINK_API_VERSION, EventSink
+from patter_core.telephony.leg import Leg
+from patter_core.telephony.outcome import Transfer
+from patter_core.webhook import Reject
 
 __all__ = ["Offer", "Plugin", "Registry"]
 
@@ -141,7 +142,7 @@ class Registry:
         """The names that are offered, sorted, for `carrier`, `engine` or `sink`."""
         return sorted(name for offered, name in self._offers if offered == kind)
 
-    def route_call(self, leg: Leg) -> Agent | Rejection | Handover | None:
+    def route_call(self, leg: Leg) -> Agent | Reject | Transfer | None:
         """Ask the plugins who takes an incoming call. One that raises is reported and passed over."""
         for implementation in reversed(self.manager.hook.patter_route_call.get_hookimpls()):
             arguments = {"leg": leg} if "leg" in implementation.argnames else {}
@@ -150,7 +151,7 @@ class Registry:
             except Exception:  # noqa: BLE001 - the plugin boundary
                 _log.exception("Plugin %s failed to route a call; it is passed over.", implementation.plugin_name)
                 continue
-            if isinstance(agent, Agent | Rejection | Handover):
+            if isinstance(agent, Agent | Reject | Transfer):
                 return agent
         return None
 

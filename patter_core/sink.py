@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import msgspec
 
-from patter_core.checkup import Finding
+from patter_core.checks import CheckResult
 from patter_core.events import Record
 
 __all__ = ["SINK_API_VERSION", "EventSink", "SinkFigures", "SinkStatistics"]
@@ -41,7 +41,7 @@ class EventSink(abc.ABC):
 
     A sink that is slow, hangs or raises loses records (counted) and harms nothing else; what is least important goes
     first, and a call's end is not shed. A sink must not block the event loop: what blocks belongs into a
-    `patter_core.worker.Worker`.
+    `patter_core.threads.Worker`.
     """
 
     api_version: ClassVar[int] = SINK_API_VERSION
@@ -78,7 +78,7 @@ class EventSink(abc.ABC):
     async def aclose(self) -> None:  # noqa: B027 - a sink that holds nothing has nothing to free
         """Hand on what it holds, and free it. Called once, after the last batch, with little time."""
 
-    async def check(self) -> Sequence[Finding]:
+    async def check(self) -> Sequence[CheckResult]:
         """Look at what this configuration needs, for `patter doctor`: keys, settings at the vendor, reachability.
 
         Never raises for what it finds; costs nothing, and changes nothing at the vendor.

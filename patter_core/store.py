@@ -11,7 +11,7 @@ import msgspec
 
 from patter_core.events import CallEvent, TranscriptCorrection, TranscriptInput, TranscriptOutput
 
-__all__ = ["CallStore", "Line", "MemoryCallStore", "Speaker", "conversation", "line_of"]
+__all__ = ["CallStore", "MemoryCallStore", "Speaker", "Utterance", "conversation", "utterance_of"]
 
 DEFAULT_EXPIRY = 3600.0
 """Seconds for which a call is remembered after its last line: no carrier comes back later than that."""
@@ -27,7 +27,7 @@ class Speaker(enum.StrEnum):
     AGENT = "agent"
 
 
-class Line(msgspec.Struct, frozen=True):
+class Utterance(msgspec.Struct, frozen=True):
     """Something that was said. Kept out of `repr`, and so out of logs."""
 
     speaker: Speaker
@@ -36,7 +36,7 @@ class Line(msgspec.Struct, frozen=True):
     """It replaces the agent's line before it: so much of it was heard."""
 
     def __repr__(self) -> str:
-        return f"<Line of the {self.speaker.value}>"
+        return f"<Utterance of the {self.speaker.value}>"
 
 
 class CallStore(abc.ABC):
@@ -47,7 +47,7 @@ class CallStore(abc.ABC):
     """
 
     @abc.abstractmethod
-    async def append(self, call_id: str, line: Line) -> None:
+    async def append(self, call_id: str, line: Utterance) -> None:
         """Keep a line.
 
         Raises:
@@ -55,7 +55,7 @@ class CallStore(abc.ABC):
         """
 
     @abc.abstractmethod
-    async def so_far(self, call_id: str) -> Sequence[Line]:
+    async def history(self, call_id: str) -> Sequence[Utterance]:
         """All lines of the call, as they were appended; none for a call that is not known, or no longer.
 
         Raises:
@@ -77,17 +77,17 @@ class MemoryCallStore(CallStore):
     def __init__(self, *, expiry: float = DEFAULT_EXPIRY, clock: Callable[[], float] = time.monotonic) -> None:
         self._expiry = expiry
         self._clock = clock
-        self._calls: dict[str, tuple[float, list[Line]]] = {}
+        self._calls: dict[str, tuple[float, list[Utterance]]] = {}
         """By the time of the last line: the call that has been quiet for longest is first."""
 
-    async def append(self, call_id: str, line: Line) -> None:
+    async def append(self, call_id: str, line: Utterance) -> None:
         _, lines = self._calls.pop(call_id, (0.0, []))
         lines.append(line)
         del lines[:-LINES_KEPT]
         self._calls[call_id] = (self._clock(), lines)
         self._forget()
 
-    async def so_far(self, call_id: str) -> Sequence[Line]:
+    async def history(self, call_id: str) -> Sequence[Utterance]:
         self._forget()
         return tuple(self._calls.get(call_id, (0.0, []))[1])
 
@@ -100,27 +100,27 @@ class MemoryCallStore(CallStore):
             del self._calls[call_id]
 
 
-def line_of(event: CallEvent) -> Line | None:
+def utterance_of(event: CallEvent) -> Utterance | None:
     """What an event adds to the conversation; None for an event in which nobody speaks."""
     match event:
         case TranscriptInput(text=text):
-            return Line(Speaker.CALLER, text)
+            return Utterance(Speaker.CALLER, text)
         case TranscriptOutput(text=text):
-            return Line(Speaker.AGENT, text)
+            return Utterance(Speaker.AGENT, text)
         case TranscriptCorrection(text=text):
-            return Line(Speaker.AGENT, text, corrects=True)
+            return Utterance(Speaker.AGENT, text, corrects=True)
         case _:
             return None
 
 
-def conversation(lines: Iterable[Line]) -> list[Line]:
+def conversation(lines: Iterable[Utterance]) -> list[Utterance]:
     """The lines with corrections put in their place: what each really heard of the other."""
-    said: list[Line] = []
+    said: list[Utterance] = []
     for line in lines:
         if line.corrects:
             index = next((index for index in range(len(said) - 1, -1, -1) if said[index].speaker is line.speaker), None)
             if index is not None:
-                said[index] = Line(line.speaker, line.text)
+                said[index] = Utterance(line.speaker, line.text)
                 continue
-        said.append(Line(line.speaker, line.text))
+        said.append(Utterance(line.speaker, line.text))
     return said

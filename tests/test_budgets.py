@@ -16,9 +16,10 @@ import pytest
 
 from patter_core.agent import Agent
 from patter_core.audio import ULAW_8000, AudioChunk
-from patter_core.call.session import Call
-from patter_core.call.state import Deadlines, State
-from patter_core.leg import Leg
+from patter_core.call.call import Call
+from patter_core.call.state import State
+from patter_core.call.timeouts import Deadlines
+from patter_core.telephony.leg import Leg
 from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeSocket
 
 SLOW = 4.0

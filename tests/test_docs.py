@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from patter_core.cli.main import COMMANDS
-from patter_core.cli.setup import load, make_engine, make_sinks
-from patter_core.control import Farewell
+from patter_core.cli.settings import load, make_engine, make_sinks
 from patter_core.hookspecs import HookSpecs
 from patter_core.registry import Registry
+from patter_core.telephony.outcome import HangUp
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted((ROOT / "docs").glob("**/*.md")), *sorted(ROOT.glob("plugins/getpatter/README.md"))]
@@ -58,7 +58,7 @@ def test_the_file_of_the_configuration_is_understood(tmp_path: Path, monkeypatch
     file.write_text(block)
     settings = load(file)
     assert (settings.carrier.name, settings.engine.name) == ("twilio", "elevenlabs")
-    assert settings.agent.fallback == Farewell("Please call again later.")
+    assert settings.agent.fallback == HangUp("Please call again later.")
     assert (settings.limits.calls, settings.limits.drain, settings.deadlines.longest_call) == (200, 60, 3600)
     registry = Registry.discover()
     assert make_engine(registry, settings.engine).name == "elevenlabs"

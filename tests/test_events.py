@@ -8,7 +8,7 @@ import pytest
 from patter_core.audio import ULAW_8000, AudioChunk
 from patter_core.events import (
     CallAnnounced,
-    EngineTrouble,
+    Error,
     Event,
     Interruption,
     Record,
@@ -17,7 +17,7 @@ from patter_core.events import (
     TranscriptInput,
     TranscriptOutput,
 )
-from patter_core.leg import Leg
+from patter_core.telephony.leg import Leg
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ from patter_core.leg import Leg
         (ResponseStart(text="Hello."), "response_start", {"text": "Hello."}),
         (ResponseDone(), "response_done", {}),
         (Interruption(), "interruption", None),
-        (EngineTrouble(message="Oh."), "error", "Oh."),
+        (Error(message="Oh."), "error", "Oh."),
     ],
 )
 def test_an_event_unpacks_as_the_page_says(event: Event | AudioChunk, kind: str, payload: object) -> None:

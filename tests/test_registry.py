@@ -11,8 +11,8 @@ import pytest
 
 from patter_core.agent import Agent
 from patter_core.errors import PluginFailed, PluginNotFound
-from patter_core.leg import Leg
 from patter_core.registry import Registry
+from patter_core.telephony.leg import Leg
 from patter_core.testing.fakes import FakeEngine
 
 ENGINE = """

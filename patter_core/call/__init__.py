@@ -1,1 +1,1 @@
-"""One call, from the carrier's announcement to its end."""
+"""One call, from its arrival to its end."""

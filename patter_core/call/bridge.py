@@ -20,10 +20,21 @@ from starlette.types import Receive, Send
 
 from patter_core.audio import AudioChunk, AudioFormat
 from patter_core.call.converter import Converter, make_converter
-from patter_core.call.metrics import Meter
+from patter_core.call.meter import Meter
 from patter_core.call.playback import Playback
 from patter_core.call.state import CallState, Signal
-from patter_core.carrier import (
+from patter_core.engine import EngineSession
+from patter_core.events import (
+    CallEvent,
+    DtmfReceived,
+    EngineEvent,
+    Error,
+    Interruption,
+    MediaTrouble,
+    ResponseDone,
+    TranscriptInput,
+)
+from patter_core.media import (
     MediaCodec,
     MediaDtmf,
     MediaEvent,
@@ -32,17 +43,6 @@ from patter_core.carrier import (
     MediaOpened,
     MediaStopped,
     MediaUnusable,
-)
-from patter_core.engine import EngineSession
-from patter_core.events import (
-    CallEvent,
-    DtmfReceived,
-    EngineEvent,
-    EngineTrouble,
-    Interruption,
-    MediaTrouble,
-    ResponseDone,
-    TranscriptInput,
 )
 
 __all__ = ["EARLY_AUDIO_MS", "KEPT_AUDIO_MS", "Bridge"]
@@ -327,7 +327,7 @@ class Bridge:
                 await self._turn_done()
             case TranscriptInput():
                 self._meter.user_spoke(self._clock())
-            case EngineTrouble():
+            case Error():
                 self._meter.errors += 1
         if isinstance(event, CallEvent):
             self._emit(event)

@@ -11,16 +11,15 @@ import anyio.abc
 from patter_core.agent import Agent, CallOptions
 from patter_core.audio import AudioFormat
 from patter_core.call.bridge import Bridge
-from patter_core.call.keeper import LineKeeper
-from patter_core.call.metrics import Meter
-from patter_core.call.recap import Recap
+from patter_core.call.fallback import FallbackChain
+from patter_core.call.history import History, HistoryWriter
+from patter_core.call.meter import Meter
 from patter_core.call.state import Signal
-from patter_core.call.succession import Succession
-from patter_core.control import Farewell, Handover
 from patter_core.engine import ConversationSetup, EngineSession
 from patter_core.errors import EngineError, EngineTimeout
 from patter_core.events import CallEvent, ConversationStarted
-from patter_core.leg import Leg
+from patter_core.telephony.leg import Leg
+from patter_core.telephony.outcome import HangUp, Transfer
 
 __all__ = ["Conversation"]
 
@@ -55,7 +54,7 @@ class Conversation:
         bridge: Bridge,
         meter: Meter,
         patience: float,
-        lines: LineKeeper,
+        lines: HistoryWriter,
         emit: Callable[[CallEvent], None],
         signal: Callable[[Signal, str], object],
         clock: Callable[[], float],
@@ -63,7 +62,7 @@ class Conversation:
         self.session: EngineSession | None = None
         """The present one, while it lasts."""
         self._call_id = call_id
-        self._succession = Succession(agent, options)
+        self._succession = FallbackChain(agent, options)
         self._bridge = bridge
         self._meter = meter
         self._patience = patience
@@ -71,7 +70,7 @@ class Conversation:
         self._emit = emit
         self._signal = signal
         self._clock = clock
-        self._recap = Recap()
+        self._recap = History()
         self._remembered = anyio.Event()
         self._goes_on = False
         """Has there been a conversation on this call, here or elsewhere?"""
@@ -87,7 +86,7 @@ class Conversation:
         return self._scope is not None
 
     @property
-    def verdict(self) -> Farewell | Handover:
+    def verdict(self) -> HangUp | Transfer:
         """What becomes of the caller when nobody is left to talk."""
         return self._succession.verdict
 
@@ -200,7 +199,7 @@ class Conversation:
 
     async def _remember(self) -> None:
         """Find out what was said before this worker got the call."""
-        self._recap.precede(await self._lines.so_far(self._call_id))
+        self._recap.precede(await self._lines.history(self._call_id))
         self._remembered.set()
 
     async def _remind(self, session: EngineSession) -> None:

@@ -9,13 +9,15 @@ import anyio
 import anyio.to_thread
 
 from patter_core.audio import AudioChunk, AudioFormat
-from patter_core.call.session import Call
+from patter_core.call.call import Call
 from patter_core.call.state import Signal, State
-from patter_core.carrier import Admission, Carrier
-from patter_core.control import Capability, Handover, RecordingStatus
+from patter_core.carrier import Carrier
 from patter_core.errors import CallError
 from patter_core.events import CallEnded, MediaPaused, RecordingChanged
-from patter_core.leg import AnsweredBy, Leg, Progress
+from patter_core.telephony.control import Capability, RecordingStatus
+from patter_core.telephony.leg import AnsweredBy, Leg, Progress
+from patter_core.telephony.outcome import Transfer
+from patter_core.webhook import Accept
 
 __all__ = ["OutboundCall", "PhoneCall"]
 
@@ -33,7 +35,7 @@ class PhoneCall:
         admit: makes a fresh admission for it, so that the carrier can bring its media again.
     """
 
-    def __init__(self, call: Call, admit: Callable[[Call], Admission]) -> None:
+    def __init__(self, call: Call, admit: Callable[[Call], Accept]) -> None:
         self._call = call
         self._admit = admit
 
@@ -89,15 +91,15 @@ class PhoneCall:
         """
         call = self._call
         self._able(Capability.TRANSFER)
-        if not call.signal(Signal.LEAVE):
+        if not call.signal(Signal.TRANSFER):
             raise self._not_now("transferred")
         await call.played_out()
         try:
-            await call.hand_over(Handover(to, announcement))
+            await call.hand_over(Transfer(to, announcement))
         except BaseException:  # a user who cancels us wants the call back too
             call.back_to_life()
             raise
-        call.signal(Signal.LEFT)
+        call.signal(Signal.TRANSFERRED)
         return await call.wait()
 
     async def send_dtmf(self, digits: str) -> None:

@@ -24,10 +24,11 @@ import math
 
 import msgspec
 
-from patter_core.config import check_no_negatives
+from patter_core.call.timeouts import Deadlines
 from patter_core.errors import IllegalTransition
+from patter_core.telephony.outcome import By, Reason
 
-__all__ = ["TRANSITIONS", "By", "CallState", "Deadlines", "Reason", "Signal", "State"]
+__all__ = ["TRANSITIONS", "CallState", "Signal", "State"]
 
 
 class State(enum.Enum):
@@ -35,15 +36,15 @@ class State(enum.Enum):
 
     DIALLING = "dialling"
     """We had the call made, and nobody has answered yet."""
-    ANNOUNCED = "announced"
-    MEDIA = "media"
+    ACCEPTED = "accepted"
+    MEDIA_READY = "media ready"
     """The carrier's audio is here; the engine is still connecting."""
-    ENGINE = "engine"
+    ENGINE_READY = "engine ready"
     """The engine is ready; the carrier's audio has not come yet."""
     LIVE = "live"
     HELD = "held"
     """The caller hears what the carrier plays to him; the conversation waits."""
-    LEAVING = "leaving"
+    TRANSFERRING = "transferring"
     """The carrier is giving the call to somebody else."""
     ENDING = "ending"
     """The last word is being played, within a bound."""
@@ -63,7 +64,7 @@ class Signal(enum.Enum):
     """Another worker has the call that this one made."""
     MEDIA_STARTED = "media started"
     ENGINE_READY = "engine ready"
-    CALLER_GONE = "caller gone"
+    CARRIER_HUNG_UP = "carrier hung up"
     """The carrier said that the call is over."""
     MEDIA_STOPPED = "media stopped"
     """The carrier ended the stream in good order."""
@@ -81,11 +82,11 @@ class Signal(enum.Enum):
     """The engine failed, and another conversation is begun in its place."""
     HOLD = "hold"
     RESUME = "resume"
-    LEAVE = "leave"
+    TRANSFER = "transfer"
     """We give the call to somebody else."""
-    LEFT = "left"
+    TRANSFERRED = "transferred"
     """The carrier took that on."""
-    STAYED = "stayed"
+    TRANSFER_REFUSED = "transfer refused"
     """The carrier would not."""
     VOICEMAIL = "voicemail"
     """A machine takes our message: the carrier is saying it."""
@@ -93,80 +94,12 @@ class Signal(enum.Enum):
     """The caller has heard the last word."""
     DEADLINE = "deadline"
     """The state's time is up."""
-    NOT_BACK = "not back"
+    MEDIA_TIMEOUT = "media timeout"
     """The state's time is up, and media had been there before."""
     TOO_LONG = "too long"
     """The call has lasted as long as a call may."""
     CRASHED = "crashed"
     """Our own code failed, or the worker is stopping at once."""
-
-
-class Reason(enum.StrEnum):
-    """Why a call ended, as told in `CallEnded.reason`."""
-
-    CALLER_HUNG_UP = "caller_hung_up"
-    AGENT_HUNG_UP = "agent_hung_up"
-    HOST_HUNG_UP = "host_hung_up"
-    ENGINE_FAILED = "engine_failed"
-    NO_MEDIA = "no_media"
-    """The carrier announced the call and never brought its audio."""
-    BUSY = "busy"
-    """A call that we made; so are the next three."""
-    NO_ANSWER = "no_answer"
-    CANCELED = "canceled"
-    DIAL_FAILED = "dial_failed"
-    ANSWERED_ELSEWHERE = "answered_elsewhere"
-    """Another worker has the call, and tells its events and its end."""
-    TRANSFERRED = "transferred"
-    """The call goes on with somebody else."""
-    VOICEMAIL = "voicemail"
-    """A machine answered and was left the message."""
-    ENGINE_SLOW = "engine_slow"
-    """The engine was not ready in time."""
-    MEDIA_LOST = "media_lost"
-    """The carrier's socket broke off."""
-    MEDIA_UNUSABLE = "media_unusable"
-    """The carrier streams what nobody here can read."""
-    SILENT_CARRIER = "silent_carrier"
-    """The carrier's socket is open but dead: nothing came, or nothing was taken."""
-    TOO_LONG = "too_long"
-    """The longest call that is allowed."""
-    CRASHED = "crashed"
-
-
-class By(enum.StrEnum):
-    """Who ended a call, as told in `CallEnded.by`."""
-
-    CALLER = "caller"
-    AGENT = "agent"
-    ENGINE = "engine"
-    CARRIER = "carrier"
-    HOST = "host"
-
-
-class Deadlines(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How long a call may stay where it is, in s."""
-
-    answer: float = 30.0
-    """For the carrier to say that nobody answers, beyond the time that it was told to ring."""
-    media_start: float = 10.0
-    """From the announcement to the carrier's audio."""
-    media_return: float = 8.0
-    """From the loss of the carrier's audio to its return."""
-    engine_connect: float = 2.5
-    """From the carrier's audio, or from the loss of the conversation, to a ready engine, all attempts together. The
-    caller hears nothing meanwhile."""
-    carrier_silence: float = 10.0
-    """Without a message from the carrier while live; frames come every 20 ms, in silence too."""
-    last_word: float = 15.0
-    """For the last word to be played, when the agent or the host ends the call."""
-    leaving: float = 30.0
-    """For the last word to be played and the carrier to take the call away."""
-    longest_call: float = 4 * 3600.0
-    """From the carrier's audio to the last word, whatever happens in between."""
-
-    def __post_init__(self) -> None:
-        check_no_negatives(self)
 
 
 class Move(msgspec.Struct, frozen=True):
@@ -206,7 +139,7 @@ def _row(state: State, to: State, moves: dict[Signal, Move]) -> dict[Signal, Mov
         Signal.ENGINE_FAILED: Move(to, Reason.ENGINE_FAILED, By.ENGINE),
         Signal.HANG_UP: Move(to, Reason.HOST_HUNG_UP, By.HOST),
         Signal.TOO_LONG: Move(to, Reason.TOO_LONG, By.HOST),
-        Signal.CALLER_GONE: _GONE,
+        Signal.CARRIER_HUNG_UP: _GONE,
         Signal.MEDIA_UNUSABLE: Move(State.ENDED, Reason.MEDIA_UNUSABLE, By.CARRIER),
         Signal.VOICEMAIL: _VOICEMAIL,
         Signal.CRASHED: _CRASH,
@@ -220,43 +153,43 @@ TRANSITIONS: dict[State, dict[Signal, Move]] = {
         State.ENDED,
         {
             **_UNANSWERED,
-            Signal.ANSWERED: Move(State.ANNOUNCED),
-            Signal.MEDIA_STARTED: Move(State.MEDIA),
+            Signal.ANSWERED: Move(State.ACCEPTED),
+            Signal.MEDIA_STARTED: Move(State.MEDIA_READY),
             Signal.DEADLINE: Move(State.ENDED, Reason.NO_ANSWER, By.CARRIER),
         },
     ),
-    State.ANNOUNCED: _row(
-        State.ANNOUNCED,
+    State.ACCEPTED: _row(
+        State.ACCEPTED,
         State.ENDED,
         {
             **_UNANSWERED,  # said after the answer: peers do that, and the call is over in any case
-            Signal.MEDIA_STARTED: Move(State.MEDIA),
-            Signal.ENGINE_READY: Move(State.ENGINE),
-            Signal.LEAVE: Move(State.LEAVING),
+            Signal.MEDIA_STARTED: Move(State.MEDIA_READY),
+            Signal.ENGINE_READY: Move(State.ENGINE_READY),
+            Signal.TRANSFER: Move(State.TRANSFERRING),
             Signal.DEADLINE: _NO_MEDIA,
-            Signal.NOT_BACK: _MEDIA_LOST,
+            Signal.MEDIA_TIMEOUT: _MEDIA_LOST,
         },
     ),
-    State.ENGINE: _row(
-        State.ENGINE,
+    State.ENGINE_READY: _row(
+        State.ENGINE_READY,
         State.ENDED,
         {
             Signal.MEDIA_STARTED: Move(State.LIVE),
-            Signal.ENGINE_RETRIED: Move(State.ANNOUNCED),
+            Signal.ENGINE_RETRIED: Move(State.ACCEPTED),
             Signal.HOLD: Move(State.HELD),  # what should have ended the hold failed
-            Signal.LEAVE: Move(State.LEAVING),
+            Signal.TRANSFER: Move(State.TRANSFERRING),
             Signal.DEADLINE: _NO_MEDIA,
-            Signal.NOT_BACK: _MEDIA_LOST,
+            Signal.MEDIA_TIMEOUT: _MEDIA_LOST,
         },
     ),
-    State.MEDIA: _row(
-        State.MEDIA,
+    State.MEDIA_READY: _row(
+        State.MEDIA_READY,
         State.ENDED,  # nothing has been said yet, so there is no last word to wait for
         {
             Signal.ENGINE_READY: Move(State.LIVE),
             Signal.MEDIA_STOPPED: _GONE,
-            Signal.MEDIA_LOST: Move(State.ANNOUNCED),
-            Signal.LEAVE: Move(State.LEAVING),
+            Signal.MEDIA_LOST: Move(State.ACCEPTED),
+            Signal.TRANSFER: Move(State.TRANSFERRING),
             Signal.DEADLINE: Move(State.ENDED, Reason.ENGINE_SLOW, By.ENGINE),
         },
     ),
@@ -265,10 +198,10 @@ TRANSITIONS: dict[State, dict[Signal, Move]] = {
         State.ENDING,
         {
             Signal.MEDIA_STOPPED: _GONE,
-            Signal.MEDIA_LOST: Move(State.ENGINE),
-            Signal.ENGINE_RETRIED: Move(State.MEDIA),
+            Signal.MEDIA_LOST: Move(State.ENGINE_READY),
+            Signal.ENGINE_RETRIED: Move(State.MEDIA_READY),
             Signal.HOLD: Move(State.HELD),
-            Signal.LEAVE: Move(State.LEAVING),
+            Signal.TRANSFER: Move(State.TRANSFERRING),
             Signal.DEADLINE: Move(State.ENDED, Reason.SILENT_CARRIER, By.CARRIER),
         },
     ),
@@ -277,20 +210,20 @@ TRANSITIONS: dict[State, dict[Signal, Move]] = {
         State.ENDED,
         {
             Signal.MEDIA_STARTED: Move(State.LIVE),
-            Signal.RESUME: Move(State.ENGINE),
-            Signal.LEAVE: Move(State.LEAVING),
+            Signal.RESUME: Move(State.ENGINE_READY),
+            Signal.TRANSFER: Move(State.TRANSFERRING),
             Signal.DEADLINE: Move(State.ENDED, Reason.TOO_LONG, By.HOST),
         },
     ),
-    State.LEAVING: _row(
-        State.LEAVING,
+    State.TRANSFERRING: _row(
+        State.TRANSFERRING,
         State.ENDED,
         {
-            Signal.LEFT: _TRANSFERRED,
-            Signal.STAYED: Move(State.LIVE),
-            Signal.MEDIA_LOST: Move(State.LEAVING),  # the carrier may do that first
-            Signal.ENGINE_ENDED: Move(State.LEAVING),  # the agent has said its last word
-            Signal.ENGINE_FAILED: Move(State.LEAVING),
+            Signal.TRANSFERRED: _TRANSFERRED,
+            Signal.TRANSFER_REFUSED: Move(State.LIVE),
+            Signal.MEDIA_LOST: Move(State.TRANSFERRING),  # the carrier may do that first
+            Signal.ENGINE_ENDED: Move(State.TRANSFERRING),  # the agent has said its last word
+            Signal.ENGINE_FAILED: Move(State.TRANSFERRING),
             Signal.DEADLINE: _TRANSFERRED,
         },
     ),
@@ -299,7 +232,7 @@ TRANSITIONS: dict[State, dict[Signal, Move]] = {
         **dict.fromkeys(
             (
                 Signal.PLAYED_OUT,
-                Signal.CALLER_GONE,
+                Signal.CARRIER_HUNG_UP,
                 Signal.MEDIA_STOPPED,
                 Signal.MEDIA_LOST,
                 Signal.MEDIA_UNUSABLE,
@@ -313,7 +246,7 @@ TRANSITIONS: dict[State, dict[Signal, Move]] = {
     State.ENDED: dict.fromkeys(Signal, Move(State.ENDED)),
 }
 
-_NO_MEDIA_YET = frozenset({State.ANNOUNCED, State.ENGINE})
+_NO_MEDIA_YET = frozenset({State.ACCEPTED, State.ENGINE_READY})
 """Where the carrier's audio is waited for. Going from one to the other is no reason to wait longer."""
 _OVER = frozenset({State.ENDING, State.ENDED})
 
@@ -323,7 +256,7 @@ class CallState:
 
     def __init__(self, deadlines: Deadlines, now: float, *, ring_timeout: float | None = None) -> None:
         """`ring_timeout` (s) is that of a call which we make; None for one that comes in."""
-        self.state = State.ANNOUNCED if ring_timeout is None else State.DIALLING
+        self.state = State.ACCEPTED if ring_timeout is None else State.DIALLING
         self.reason: Reason | None = None
         self.by: By | None = None
         self.detail = ""
@@ -372,14 +305,14 @@ class CallState:
         match self.state:
             case State.DIALLING:
                 return self._entered + self._ring_timeout + limits.answer
-            case State.ANNOUNCED | State.ENGINE:
+            case State.ACCEPTED | State.ENGINE_READY:
                 return self._waits_since + (limits.media_start if self.media_at is None else limits.media_return)
-            case State.MEDIA:
+            case State.MEDIA_READY:
                 return self._entered + limits.engine_connect
             case State.LIVE:
                 return min(self.heard_at, self.blocked_at) + limits.carrier_silence
-            case State.LEAVING:
-                return self._entered + limits.leaving
+            case State.TRANSFERRING:
+                return self._entered + limits.transfer
             case State.ENDING:
                 return self._entered + limits.last_word
             case State.HELD | State.ENDED:
@@ -395,7 +328,7 @@ class CallState:
         if self.state not in _OVER and now >= self._longest():
             return Signal.TOO_LONG
         waits_again = self.state in _NO_MEDIA_YET and self.media_at is not None
-        return Signal.NOT_BACK if waits_again else Signal.DEADLINE
+        return Signal.MEDIA_TIMEOUT if waits_again else Signal.DEADLINE
 
     def _longest(self) -> float:
         return (self._began if self.media_at is None else self.media_at) + self._deadlines.longest_call

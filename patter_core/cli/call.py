@@ -12,7 +12,7 @@ from rich.console import Console
 
 from patter_core.call.handle import OutboundCall
 from patter_core.cli.options import configuration_options, log_to_stderr
-from patter_core.cli.setup import address, load, make_agent, make_engine, make_phone
+from patter_core.cli.settings import address, load, make_agent, make_engine, make_phone
 from patter_core.events import CallEnded
 from patter_core.registry import Registry
 from patter_core.server.serving import bind, serve_app

@@ -13,8 +13,8 @@ from rich.text import Text
 
 from patter_core.errors import ConfigurationError
 from patter_core.events import CallEnded, MetricsReported, Record
-from patter_core.sinks.calls import CallFilter, CallLog, CallRow
 from patter_core.sinks.console import event_words, metrics_table, transcript_line
+from patter_core.sinks.sqlite_reader import CallFilter, CallRow, SqliteReader
 
 __all__ = ["calls"]
 
@@ -52,7 +52,7 @@ def calls(
     as_json: bool,
 ) -> None:
     """List the calls, the latest first; `show` tells one."""
-    log = CallLog(db)
+    log = SqliteReader(db)
     context.obj = log
     if context.invoked_subcommand is not None:
         return
@@ -79,7 +79,7 @@ def calls(
 @click.option("--metrics", is_flag=True, help="Only the figures.")
 @click.option("--json", "as_json", is_flag=True, help="Print every record as a line of JSON.")
 @click.pass_obj
-def show(log: CallLog, *, call_id: str, transcript: bool, metrics: bool, as_json: bool) -> None:
+def show(log: SqliteReader, *, call_id: str, transcript: bool, metrics: bool, as_json: bool) -> None:
     """Tell what happened on a call. The start of its ID is enough, if it is the only one that begins so."""
     records = log.records(_only(log, call_id))
     console = Console()
@@ -95,7 +95,7 @@ def show(log: CallLog, *, call_id: str, transcript: bool, metrics: bool, as_json
         _print_metrics(console, records)
 
 
-def _only(log: CallLog, prefix: str) -> str:
+def _only(log: SqliteReader, prefix: str) -> str:
     found = log.find(prefix)
     if len(found) != 1:
         raise ConfigurationError(

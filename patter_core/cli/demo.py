@@ -10,13 +10,13 @@ import click
 from rich.console import Console
 
 from patter_core.audio import AudioFormat
-from patter_core.cli.rehearsal import carrier_emulator, engine_emulator, place_call, report
-from patter_core.cli.setup import AgentPart, Part, Settings, make_sinks
+from patter_core.cli.loopback import carrier_emulator, engine_emulator, place_call, report
+from patter_core.cli.settings import AgentConfig, PluginConfig, Settings, make_sinks
 from patter_core.registry import Registry
 from patter_core.sink import EventSink
 from patter_core.sinks.console import ConsoleSink
 from patter_core.sinks.memory import MemorySink
-from patter_core.testing.caller import Caller, HangUp, Pause, Say, WaitForAgent, WaitForSilence
+from patter_core.testing.caller import Caller, EndCall, Pause, Say, WaitForAgent, WaitForSilence
 from patter_core.testing.emulator import CallRecording, CarrierEmulator, EngineEmulator
 from patter_core.testing.speech import CALLER_LINES
 
@@ -39,7 +39,7 @@ def demo(registry: Registry, *, carrier: str, engine: str, sinks: tuple[str, ...
     """Hear what Patter does: one call, with real audio and no account anywhere."""
     console = Console()
     kept = MemorySink()
-    made = make_sinks(registry, Settings(sinks=[Part(name) for name in sinks]))
+    made = make_sinks(registry, Settings(sinks=[PluginConfig(name) for name in sinks]))
     recording = anyio.run(
         _call,
         registry,
@@ -55,7 +55,7 @@ async def _call(
 ) -> CallRecording:
     async with carrier, engine:
         caller = _caller(carrier.format)
-        return await place_call(registry, carrier, engine.engine(), caller, sinks=sinks, agent=AgentPart())
+        return await place_call(registry, carrier, engine.engine(), caller, sinks=sinks, agent=AgentConfig())
 
 
 def _caller(format: AudioFormat) -> Caller:
@@ -71,7 +71,7 @@ def _caller(format: AudioFormat) -> Caller:
             Say(goodbye),
             WaitForSilence(),
             Pause(0.2),
-            HangUp(),
+            EndCall(),
         ],
         format,
     )

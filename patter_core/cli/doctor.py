@@ -18,16 +18,16 @@ from rich.markup import escape
 
 from patter_core import __version__
 from patter_core.carrier import Carrier
-from patter_core.checkup import Finding, Level, problem_of
+from patter_core.checks import CheckResult, Level, problem_of
 from patter_core.cli.options import configuration_options
-from patter_core.cli.setup import Settings, load, make_carrier, make_engine, make_sinks
+from patter_core.cli.settings import Settings, load, make_carrier, make_engine, make_sinks
 from patter_core.errors import PatterError
-from patter_core.http import send_request
-from patter_core.leg import Leg
+from patter_core.net.http import send_request
 from patter_core.patter import Patter
 from patter_core.registry import Registry
 from patter_core.server.serving import serve_app
 from patter_core.server.urls import public_base
+from patter_core.telephony.leg import Leg
 
 __all__ = ["doctor"]
 
@@ -69,8 +69,8 @@ def _quiet() -> Iterator[None]:
         log.setLevel(level)
 
 
-async def _examine(registry: Registry, settings: Settings, console: Console) -> list[Finding]:
-    findings: list[Finding] = []
+async def _examine(registry: Registry, settings: Settings, console: Console) -> list[CheckResult]:
+    findings: list[CheckResult] = []
     async for finding in _all(registry, settings):
         findings.append(finding)
         console.print(f"{_SIGNS[finding.level]} {escape(finding.what)}", highlight=False)
@@ -79,15 +79,15 @@ async def _examine(registry: Registry, settings: Settings, console: Console) -> 
     return findings
 
 
-async def _all(registry: Registry, settings: Settings) -> AsyncIterator[Finding]:
+async def _all(registry: Registry, settings: Settings) -> AsyncIterator[CheckResult]:
     python = ".".join(map(str, sys.version_info[:3]))
-    yield Finding(Level.OK, f"Patter {__version__} on Python {python}.")
+    yield CheckResult(Level.OK, f"Patter {__version__} on Python {python}.")
     for finding in _plugins(registry):
         yield finding
     carrier, finding = _made("carrier", lambda: make_carrier(registry, settings.carrier))
     yield finding
     if carrier is not None:
-        yield Finding(Level.OK, f"The carrier speaks {carrier.media_codec(_leg(carrier)).output_format}.")
+        yield CheckResult(Level.OK, f"The carrier speaks {carrier.media_codec(_leg(carrier)).output_format}.")
         yield await _strangers_are_refused(registry, carrier)
         for finding in await _contributed(carrier.name, carrier.check):
             yield finding
@@ -107,52 +107,52 @@ async def _all(registry: Registry, settings: Settings) -> AsyncIterator[Finding]
         yield finding
 
 
-def _plugins(registry: Registry) -> list[Finding]:
+def _plugins(registry: Registry) -> list[CheckResult]:
     if not registry.plugins:
-        return [Finding(Level.PROBLEM, "No plugin is installed.", "Try `pip install getpatter`.")]
+        return [CheckResult(Level.PROBLEM, "No plugin is installed.", "Try `pip install getpatter`.")]
     return [
-        Finding(Level.WARNING, f"The plugin {plugin.name} of {plugin.distribution} is not joined: {plugin.problem}")
+        CheckResult(Level.WARNING, f"The plugin {plugin.name} of {plugin.distribution} is not joined: {plugin.problem}")
         for plugin in registry.plugins
         if not plugin.joined
-    ] or [Finding(Level.OK, f"{len(registry.plugins)} plugins are joined.")]
+    ] or [CheckResult(Level.OK, f"{len(registry.plugins)} plugins are joined.")]
 
 
-def _made(what: str, make: Callable[[], _Made]) -> tuple[_Made | None, Finding]:
+def _made(what: str, make: Callable[[], _Made]) -> tuple[_Made | None, CheckResult]:
     try:
         made = make()
     except PatterError as error:
         found = problem_of(error)
-        return None, Finding(found.level, f"The {what}: {found.what}", found.remedy)
-    return made, Finding(Level.OK, f"The {what} can be made from what is configured.")
+        return None, CheckResult(found.level, f"The {what}: {found.what}", found.remedy)
+    return made, CheckResult(Level.OK, f"The {what} can be made from what is configured.")
 
 
-async def _contributed(name: str, check: Callable[[], Awaitable[Sequence[Finding]]]) -> Sequence[Finding]:
+async def _contributed(name: str, check: Callable[[], Awaitable[Sequence[CheckResult]]]) -> Sequence[CheckResult]:
     try:
         with anyio.fail_after(_CHECK_TIMEOUT):
             return await check()
     except TimeoutError:
-        return [Finding(Level.WARNING, f"{name} did not finish its own checks in {_CHECK_TIMEOUT:g} s.")]
+        return [CheckResult(Level.WARNING, f"{name} did not finish its own checks in {_CHECK_TIMEOUT:g} s.")]
     except Exception as error:  # noqa: BLE001 - the plugin boundary: the other findings still count
-        return [Finding(Level.WARNING, f"{name} failed in its own checks: {type(error).__name__}.")]
+        return [CheckResult(Level.WARNING, f"{name} failed in its own checks: {type(error).__name__}.")]
 
 
 def _leg(carrier: Carrier) -> Leg:
     return Leg(carrier=carrier.name, call_id="doctor")
 
 
-async def _strangers_are_refused(registry: Registry, carrier: Carrier) -> Finding:
+async def _strangers_are_refused(registry: Registry, carrier: Carrier) -> CheckResult:
     """Serve the webhook on loopback, as it will be, and ask it without a signature."""
     phone = Patter(carrier=carrier, registry=registry)
     async with serve_app(phone.asgi()) as url:
         answer = await send_request("POST", f"{url}/webhooks/{carrier.name}/voice", headers={}, body=b"{}")
     if answer.status == 403:
-        return Finding(Level.OK, "A webhook without the carrier's signature is refused.")
-    return Finding(Level.PROBLEM, f"A webhook without a signature is answered with {answer.status} instead of 403.")
+        return CheckResult(Level.OK, "A webhook without the carrier's signature is refused.")
+    return CheckResult(Level.PROBLEM, f"A webhook without a signature is answered with {answer.status} instead of 403.")
 
 
-async def _public(settings: Settings) -> AsyncIterator[Finding]:
+async def _public(settings: Settings) -> AsyncIterator[CheckResult]:
     if not settings.webhook_url:
-        yield Finding(
+        yield CheckResult(
             Level.WARNING,
             "No public address is set, so neither it nor the clock could be checked.",
             "Incoming calls work without one; for outgoing calls set PATTER_WEBHOOK_URL.",
@@ -160,21 +160,21 @@ async def _public(settings: Settings) -> AsyncIterator[Finding]:
         return
     base = public_base(settings.webhook_url)
     if base.startswith("http:"):
-        yield Finding(Level.WARNING, "The public address is not https.", "Carriers bring audio over TLS only.")
+        yield CheckResult(Level.WARNING, "The public address is not https.", "Carriers bring audio over TLS only.")
     began = time.time()
     try:
         answer = await send_request("GET", f"{base}/health/live", headers={})
     except OSError as error:
-        yield Finding(
+        yield CheckResult(
             Level.WARNING,
             f"The public address does not answer from here ({error}).",
             "Start `patter serve`, and your tunnel or proxy, and look again.",
         )
         return
     if answer.status == 200 and answer.body == b"live":
-        yield Finding(Level.OK, "The public address leads to Patter.")
+        yield CheckResult(Level.OK, "The public address leads to Patter.")
     else:
-        yield Finding(
+        yield CheckResult(
             Level.PROBLEM,
             f"Something else than Patter answers at the public address (status {answer.status}).",
             "Point your tunnel or proxy at the port that `patter serve` listens on, and pass the path on as it is.",
@@ -182,15 +182,15 @@ async def _public(settings: Settings) -> AsyncIterator[Finding]:
     yield _clock(answer.headers.get("date", ""), (began + time.time()) / 2)
 
 
-def _clock(date: str, now: float) -> Finding:
+def _clock(date: str, now: float) -> CheckResult:
     """What the Date header of an answer tells of this machine's clock; its resolution is a second."""
     try:
         skew = email.utils.parsedate_to_datetime(date).timestamp() + 0.5 - now
     except ValueError:
-        return Finding(Level.WARNING, "The clock could not be checked: the public address tells no time.")
+        return CheckResult(Level.WARNING, "The clock could not be checked: the public address tells no time.")
     if abs(skew) <= _SKEW:
-        return Finding(Level.OK, "The clock agrees with the public address's.")
-    return Finding(
+        return CheckResult(Level.OK, "The clock agrees with the public address's.")
+    return CheckResult(
         Level.PROBLEM,
         f"The clock is {abs(skew):.0f} s {'behind' if skew > 0 else 'ahead of'} the public address's.",
         "Set it by NTP: signatures and stream tokens have a time in them.",

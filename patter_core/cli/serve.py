@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from patter_core.cli.options import configuration_options, log_to_stderr
-from patter_core.cli.setup import address, load
-from patter_core.cli.workers import run_worker, run_workers
+from patter_core.cli.settings import address, load
+from patter_core.cli.supervisor import run_worker, run_workers
 from patter_core.registry import Registry
 from patter_core.server.serving import bind
 

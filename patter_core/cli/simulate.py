@@ -11,14 +11,14 @@ from rich.console import Console
 
 from patter_core.audio import AudioFormat
 from patter_core.audio.transcode import transcode
+from patter_core.cli.loopback import carrier_emulator, place_call, report
 from patter_core.cli.options import configuration_options, log_to_stderr
-from patter_core.cli.rehearsal import carrier_emulator, place_call, report
-from patter_core.cli.setup import load, make_engine, make_sinks
+from patter_core.cli.settings import load, make_engine, make_sinks
 from patter_core.errors import ConfigurationError
 from patter_core.registry import Registry
 from patter_core.sinks.console import ConsoleSink
 from patter_core.sinks.memory import MemorySink
-from patter_core.testing.caller import Caller, HangUp, Say, Step, WaitForSilence
+from patter_core.testing.caller import Caller, EndCall, Say, Step, WaitForSilence
 from patter_core.testing.emulator import CallRecording
 from patter_core.testing.speech import CALLER_LINES
 from patter_core.testing.wav import read_wav
@@ -87,7 +87,7 @@ def _caller(says: Sequence[str], format: AudioFormat, silence: float) -> Caller:
     steps: list[Step] = [WaitForSilence(silence)]
     for words in says:
         steps += [Say(_audio(words, format)), WaitForSilence(silence)]
-    return Caller([*steps, HangUp()], format)
+    return Caller([*steps, EndCall()], format)
 
 
 def _audio(words: str, format: AudioFormat) -> bytes:

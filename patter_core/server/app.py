@@ -17,11 +17,11 @@ from starlette.responses import Response
 from starlette.routing import Route, Router, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
-from patter_core.carrier import WebhookHandler, WebhookRequest
 from patter_core.errors import CallError, WebhookRefused, WorkerStopping
 from patter_core.server.host import CallHost
 from patter_core.server.urls import candidate_urls, forwarded_base
 from patter_core.sink import SinkFigures
+from patter_core.webhook import WebhookHandler, WebhookRequest
 
 __all__ = ["make_app"]
 

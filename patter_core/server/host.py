@@ -7,40 +7,41 @@ import contextlib
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 import anyio
 import anyio.abc
 import msgspec
 
 from patter_core.agent import Agent, CallOptions
+from patter_core.call.call import Call
+from patter_core.call.callbacks import CallbackQueue, CallbackRunner, UserCallbacks
 from patter_core.call.handle import OutboundCall, PhoneCall
-from patter_core.call.keeper import LineKeeper
-from patter_core.call.listeners import CallListener, ListenerHost, Listeners
-from patter_core.call.session import Call
-from patter_core.call.sinks import SinkHost
-from patter_core.call.state import Deadlines, State
-from patter_core.carrier import Admission, Carrier, Rejection
-from patter_core.config import check_no_negatives
-from patter_core.control import Capability, DialRequest, Farewell, Handover, RecordingStatus
-from patter_core.cost import Cost
+from patter_core.call.history import HistoryWriter
+from patter_core.call.state import State
+from patter_core.call.timeouts import Deadlines
+from patter_core.carrier import Carrier
 from patter_core.errors import CallLimitReached, ConfigurationError, WorkerStopping
 from patter_core.events import CallEvent, CallPriced, Record, RecordingChanged
-from patter_core.leg import AnsweredBy, Direction, Leg, Progress
-from patter_core.logs import guard
-from patter_core.redaction import Redaction
-from patter_core.server.memory import Epilogue, Remembered
-from patter_core.server.passes import Passes
-from patter_core.server.prices import PriceDesk
-from patter_core.server.rate import RateLimit
-from patter_core.server.serving import MAX_MESSAGE_BYTES
+from patter_core.observe.logs import guard
+from patter_core.observe.redaction import Redaction
+from patter_core.observe.trace import TraceContext
+from patter_core.server.call_table import BoundedDict, EndedCall
+from patter_core.server.delivery import Delivery
+from patter_core.server.limits import Limits, RateLimit
+from patter_core.server.passes import CallTokens
+from patter_core.server.price_lookup import PriceLookup
 from patter_core.server.tokens import LONGEST_TOKEN, CallToken
 from patter_core.server.urls import base_of
 from patter_core.sink import EventSink
 from patter_core.store import CallStore
-from patter_core.trace import TraceContext
+from patter_core.telephony.control import Capability, DialRequest, RecordingStatus, callback_token
+from patter_core.telephony.leg import AnsweredBy, Direction, Leg, Progress
+from patter_core.telephony.outcome import HangUp, Transfer
+from patter_core.telephony.prices import Cost
+from patter_core.webhook import Accept, Reject, RoutedCall
 
-__all__ = ["CallHost", "Limits", "Route"]
+__all__ = ["CallHost", "Route"]
 
 _log = logging.getLogger("patter.host")
 
@@ -52,41 +53,11 @@ _REMEMBERED = 10_000
 _CALLS = uuid.UUID("6f1d2c58-6a0e-4b53-9d0b-7f2f8a1f4c11")
 """Whoever is told of a call, and how often ever, has the same id for it."""
 
-Route = Callable[[Leg], Agent | Rejection | Handover | None]
-
-
-class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What one worker takes on. None of it looks at a peer's address."""
-
-    calls: int = 500
-    """At once; the next one is told that we are busy. A live call that another worker lost is taken beyond it."""
-    calls_per_second: float = 50.0
-    """New ones, on average; as many may come at once after a quiet time."""
-    prewarm: int = 50
-    """Conversations that are open at once for callers whose audio has not come yet, so that the agent's first word is
-    ready when it does. 0 opens none ahead. There are none where workers share calls."""
-    message: int = MAX_MESSAGE_BYTES
-    """Bytes of the longest message on a media socket; a longer one ends it. Held by `Patter.serve`; with a server of
-    your own it is that server's setting."""
-    drain: float = 30.0
-    """Seconds that live calls get when the worker stops."""
-    flush: float = 5.0
-    """Seconds that sinks then get for what waits for them."""
-    after_drain: Farewell | Handover = Farewell()
-    """What becomes of a call that is live even then, once the agent's last word is heard."""
-    reconnects: int = 3
-    """How often in one call the carrier may bring its media again after it was lost."""
-    price_after: tuple[float, ...] = (30.0, 120.0, 600.0)
-    """Seconds after a call's end when its carrier is asked what it charges, until it knows. Nothing waits for that."""
-    callback: float = 10.0
-    """Seconds for one call of one of the user's callbacks."""
-
-    def __post_init__(self) -> None:
-        check_no_negatives(self)
+Route = Callable[[Leg], Agent | Reject | Transfer | None]
 
 
 class CallHost:
-    """Takes calls in and runs each as a task of its own. It is the `CallDesk` of the carrier's webhooks.
+    """Takes calls in and runs each as a task of its own. It is the `CallRouter` of the carrier's webhooks.
 
     Args:
         route: who takes a call that comes in, or what else becomes of it; None if nobody wants it.
@@ -105,27 +76,27 @@ class CallHost:
         deadlines: Deadlines,
         redaction: Redaction | None = None,
         store: CallStore | None = None,
-        listeners: Listeners | None = None,
+        listeners: UserCallbacks | None = None,
         shared: bool = False,
     ) -> None:
         guard()
         self.carrier = carrier
-        self.sinks = SinkHost(sinks, redaction)
-        self.lines = LineKeeper(store)
-        self.listeners = ListenerHost(listeners or Listeners(), timeout=limits.callback)
+        self.sinks = Delivery(sinks, redaction)
+        self.lines = HistoryWriter(store)
+        self.listeners = CallbackRunner(listeners or UserCallbacks(), timeout=limits.callback)
         self._shared = shared
         self._route = route
         self._find_agent = find_agent
         self._limits = limits
         self._deadlines = deadlines
-        self._passes = Passes(carrier)
-        self._prices = PriceDesk(carrier, self._tell_price, limits.price_after)
+        self._passes = CallTokens(carrier)
+        self._prices = PriceLookup(carrier, self._tell_price, limits.price_after)
         self._calls: dict[str, Call] = {}
         self._bases: dict[str, str] = {}
         self._by_leg: dict[str, Call] = {}
         self._dialling: dict[str, list[Progress]] = {}
-        self._over: Remembered[Epilogue] = Remembered(_REMEMBERED)
-        self._events: Remembered[bool] = Remembered(_REMEMBERED)
+        self._over: BoundedDict[EndedCall] = BoundedDict(_REMEMBERED)
+        self._events: BoundedDict[bool] = BoundedDict(_REMEMBERED)
         self._tasks: anyio.abc.TaskGroup | None = None
         self._listening: anyio.abc.TaskGroup | None = None
         self._unmanaged: asyncio.Task[None] | None = None
@@ -243,7 +214,7 @@ class CallHost:
             issued_at=time.time(),
         )
         callbacks = self._passes.callbacks(token)
-        if len(callbacks.ticket) > LONGEST_TOKEN - 200:
+        if len(callbacks.token) > LONGEST_TOKEN - 200:
             raise ConfigurationError(
                 "What this call should bring along is too long.",
                 expected="some 2,000 characters of first_message, voicemail_message and variables together",
@@ -261,7 +232,7 @@ class CallHost:
         try:
             leg_id = await carrier.dial(request)
         except BaseException:  # it may have been dialled all the same: then nobody is to talk
-            self._over.put(token.call_id, Epilogue(token.call_id))
+            self._over.put(token.call_id, EndedCall(token.call_id))
             raise
         finally:
             del self._dialling[token.call_id]
@@ -275,24 +246,24 @@ class CallHost:
 
     # --- the desk --------------------------------------------------------------------------------------------------
 
-    async def announce(self, leg: Leg, verified_url: str, ticket: str = "") -> Admission | Rejection | Handover:
+    async def call_arrived(self, leg: Leg, verified_url: str, text: str) -> Accept | Reject | Transfer:
         """Take the call in, or not. A second announcement of a leg in flight gives the admission of the first.
 
         Raises:
             WorkerStopping: another worker may take it.
         """
-        token = self._passes.read_ticket(ticket)
+        token = self._passes.read_callback(text)
         call = self._find(leg, token)
         if call is None:
             if self._is_over(leg, token):
-                return Rejection()
+                return Reject()
             self._refuse_if_draining()
             if token is None:
                 if not self._takes_new_call():
-                    return Rejection(reason="busy")
+                    return Reject(reason="busy")
                 routed = self._route(leg)
                 if not isinstance(routed, Agent):
-                    return routed or Rejection()
+                    return routed or Reject()
                 agent: Agent | None = routed
                 token = CallToken(
                     carrier=leg.carrier,
@@ -308,7 +279,7 @@ class CallHost:
             else:
                 agent = self._find_agent(token.agent)
             if agent is None:
-                return Rejection(reason="busy")
+                return Reject(reason="busy")
             if self._shared:  # who gets the stream has the call
                 return self._passes.admit(msgspec.structs.replace(token, leg_id=leg.call_id))
             call = self._start(token, leg, agent)
@@ -318,13 +289,13 @@ class CallHost:
             return self._renew(call)
         return call.admission
 
-    async def after_stream(self, leg: Leg, verified_url: str, ticket: str = "") -> Admission | Farewell | Handover:
+    async def stream_ended(self, leg: Leg, text: str) -> Accept | HangUp | Transfer:
         """Bring the media again, as long as the call is not over and has not lost them too often.
 
         Raises:
             WorkerStopping: another worker may go on with it.
         """
-        token = self._passes.read_ticket(ticket)
+        token = self._passes.read_callback(text)
         call = self._find(leg, token)
         if call is None:
             return self._after_stream_elsewhere(leg, token)
@@ -338,51 +309,57 @@ class CallHost:
         call.streams_lost += 1
         return self._renew(call)
 
-    def _after_stream_elsewhere(self, leg: Leg, token: CallToken | None) -> Admission | Farewell | Handover:
+    def _after_stream_elsewhere(self, leg: Leg, token: CallToken | None) -> Accept | HangUp | Transfer:
         """The call is over, or it was another worker's, which is gone."""
         epilogue = self._epilogue(leg, token)
         if epilogue is not None and not epilogue.elsewhere:
             return epilogue.verdict
         if token is None or self._find_agent(token.agent) is None:
-            return Farewell()
+            return HangUp()
         self._refuse_if_draining()
         if token.streams >= self._limits.reconnects:
-            return Farewell()
+            return HangUp()
         return self._passes.admit(msgspec.structs.replace(token, leg_id=leg.call_id, streams=token.streams + 1))
 
-    async def progress(self, leg: Leg, progress: Progress, ticket: str = "") -> None:
+    async def call_progressed(self, leg: Leg, progress: Progress, text: str) -> None:
         """The carrier says how far the call has come."""
-        token = self._passes.read_ticket(ticket)
+        token = self._passes.read_callback(text)
         call = self._find(leg, token)
         if call is not None:
             call.note_progress(progress)
         elif token is not None and token.call_id in self._dialling:
             self._dialling[token.call_id].append(progress)
 
-    async def answered_by(self, leg: Leg, who: AnsweredBy, ticket: str = "") -> None:
+    async def call_answered_by(self, leg: Leg, who: AnsweredBy, text: str) -> None:
         """The carrier says who answered."""
-        call = self._find(leg, self._passes.read_ticket(ticket))
+        call = self._find(leg, self._passes.read_callback(text))
         if call is not None:
             call.note_answered_by(who)
 
-    async def recording(self, leg: Leg, status: RecordingStatus, ticket: str = "") -> None:
+    async def recording_changed(self, leg: Leg, status: RecordingStatus, text: str) -> None:
         """The carrier says what became of a recording."""
-        self._tell(leg, RecordingChanged(recording=status), self._passes.read_ticket(ticket))
+        self._tell(leg, RecordingChanged(recording=status), self._passes.read_callback(text))
 
-    async def priced(self, leg: Leg, cost: Cost, ticket: str = "") -> None:
+    async def call_priced(self, leg: Leg, cost: Cost, text: str) -> None:
         """The carrier says what it charges."""
-        self._tell(leg, CallPriced(cost=cost), self._passes.read_ticket(ticket))
+        self._tell(leg, CallPriced(cost=cost), self._passes.read_callback(text))
 
-    def first_time(self, event_id: str) -> bool:
-        """Is the carrier's event new to this worker?"""
+    def call(self, leg: Leg, verified_url: str, token: str = "") -> RoutedCall:
+        """As in `CallRouter`."""
+        return _RoutedCall(self, leg, verified_url, token or callback_token(verified_url))
+
+    @contextlib.contextmanager
+    def seen(self, event_id: str) -> Iterator[bool]:
+        """As in `CallRouter`."""
         if event_id in self._events:
-            return False
+            yield True
+            return
         self._events.put(event_id, True)
-        return True
-
-    def forget(self, event_id: str) -> None:
-        """The handling of that event failed."""
-        self._events.drop(event_id)
+        try:
+            yield False
+        except BaseException:
+            self._events.drop(event_id)
+            raise
 
     def _tell_price(self, leg: Leg, cost: Cost) -> None:
         self._tell(leg, CallPriced(cost=cost), None)
@@ -395,7 +372,7 @@ class CallHost:
             return
         epilogue = self._epilogue(leg, token)
         if epilogue is None and token is not None:
-            epilogue = Epilogue(token.call_id)
+            epilogue = EndedCall(token.call_id)
         if epilogue is None:
             return
         epilogue.sequence += 1
@@ -433,7 +410,7 @@ class CallHost:
                     token.call_id,
                 )
             call = self._start(token, token.leg, agent)
-            call.admission = Admission(
+            call.admission = Accept(
                 call_id=token.call_id,
                 media_url="",
                 callbacks=self._passes.callbacks(msgspec.structs.replace(token, issued_at=time.time())),
@@ -443,7 +420,7 @@ class CallHost:
 
     # --- tokens ----------------------------------------------------------------------------------------------------
 
-    def _renew(self, call: Call) -> Admission:
+    def _renew(self, call: Call) -> Accept:
         """A fresh admission of a call, from what is known of it now."""
         token = CallToken(
             carrier=call.leg.carrier,
@@ -473,7 +450,7 @@ class CallHost:
             call = self._calls.get(token.call_id)
         return call
 
-    def _epilogue(self, leg: Leg, token: CallToken | None) -> Epilogue | None:
+    def _epilogue(self, leg: Leg, token: CallToken | None) -> EndedCall | None:
         epilogue = self._over.get(leg.call_id)
         if epilogue is None and token is not None:
             epilogue = self._over.get(token.call_id)
@@ -485,7 +462,7 @@ class CallHost:
 
     def _start(self, token: CallToken, leg: Leg, agent: Agent, *, ring_timeout: float | None = None) -> Call:
         assert self._tasks is not None  # the app makes sure before it lets a request in
-        listener = self.listeners.attend()
+        listener = self.listeners.new_queue()
         call = Call(
             call_id=token.call_id,
             leg=leg,
@@ -512,7 +489,7 @@ class CallHost:
         """Another worker that gets the stream would open the conversation again, so there is none if there is one."""
         return not self._shared and sum(call.is_ahead for call in self._calls.values()) < self._limits.prewarm
 
-    def _publisher(self, listener: CallListener | None) -> Callable[[Record], None]:
+    def _publisher(self, listener: CallbackQueue | None) -> Callable[[Record], None]:
         if listener is None:
             return self.sinks.put
         to_sinks, to_listener = self.sinks.put, listener.put
@@ -523,7 +500,7 @@ class CallHost:
 
         return publish
 
-    async def _run(self, call: Call, listener: CallListener | None) -> None:
+    async def _run(self, call: Call, listener: CallbackQueue | None) -> None:
         if listener is not None and self._listening is not None:
             self._listening.start_soon(self.listeners.run, listener, self._handle(call))
         try:
@@ -531,13 +508,13 @@ class CallHost:
         finally:
             if listener is not None:
                 listener.close()
-            epilogue = Epilogue(
+            epilogue = EndedCall(
                 call.call_id,
                 call.verdict,
                 call.sequence,
                 call.announced_at,
                 call.trace.traceparent,
-                elsewhere=call.may_be_elsewhere,
+                elsewhere=call.may_be_on_another_worker,
             )
             self._over.put(call.call_id, epilogue)
             self._over.put(call.leg.call_id, epilogue)
@@ -547,3 +524,29 @@ class CallHost:
             self._by_leg.pop(call.leg.call_id, None)
             self._call_ended.set()
             self._call_ended = anyio.Event()
+
+
+class _RoutedCall:
+    def __init__(self, host: CallHost, leg: Leg, verified_url: str, token: str) -> None:
+        self._host = host
+        self._leg = leg
+        self._url = verified_url
+        self._token = token
+
+    async def arrived(self) -> Accept | Reject | Transfer:
+        return await self._host.call_arrived(self._leg, self._url, self._token)
+
+    async def stream_ended(self) -> Accept | HangUp | Transfer:
+        return await self._host.stream_ended(self._leg, self._token)
+
+    async def progressed(self, progress: Progress) -> None:
+        await self._host.call_progressed(self._leg, progress, self._token)
+
+    async def answered_by(self, who: AnsweredBy) -> None:
+        await self._host.call_answered_by(self._leg, who, self._token)
+
+    async def recording_changed(self, status: RecordingStatus) -> None:
+        await self._host.recording_changed(self._leg, status, self._token)
+
+    async def priced(self, cost: Cost) -> None:
+        await self._host.call_priced(self._leg, cost, self._token)

@@ -6,41 +6,42 @@ import time
 
 import msgspec
 
-from patter_core.carrier import Admission, Carrier
-from patter_core.control import Callbacks
-from patter_core.server.memory import Remembered
+from patter_core.carrier import Carrier
+from patter_core.server.call_table import BoundedDict
 from patter_core.server.tokens import CallToken, Purpose, TokenMaker
 from patter_core.server.urls import media_url, webhook_root
+from patter_core.telephony.control import Callbacks
+from patter_core.webhook import Accept
 
-__all__ = ["Passes"]
+__all__ = ["CallTokens"]
 
 _REMEMBERED = 10_000
 """Stream tokens that have been used."""
 
 
-class Passes:
+class CallTokens:
     """Makes and checks them, with the carrier's secret: any worker that has it takes what another one made."""
 
     def __init__(self, carrier: Carrier) -> None:
         secret = carrier.token_secret()
         self._carrier = carrier.name
         self._streams = TokenMaker(secret, Purpose.STREAM)
-        self._tickets = TokenMaker(secret, Purpose.TICKET)
-        self._used: Remembered[bool] = Remembered(_REMEMBERED)
+        self._callbacks = TokenMaker(secret, Purpose.CALLBACK)
+        self._used: BoundedDict[bool] = BoundedDict(_REMEMBERED)
 
     def callbacks(self, token: CallToken) -> Callbacks:
         """Where the carrier tells what becomes of that call. `token` says when it is made."""
-        return Callbacks(webhook_root(token.base, token.carrier), self._tickets.mint(token))
+        return Callbacks(webhook_root(token.base, token.carrier), self._callbacks.mint(token))
 
-    def admit(self, token: CallToken) -> Admission:
+    def admit(self, token: CallToken) -> Accept:
         """Let that call bring one stream, soon."""
         token = msgspec.structs.replace(token, issued_at=time.time())
         url = media_url(token.base, token.carrier, self._streams.mint(token))
-        return Admission(call_id=token.call_id, media_url=url, callbacks=self.callbacks(token))
+        return Accept(call_id=token.call_id, media_url=url, callbacks=self.callbacks(token))
 
-    def read_ticket(self, text: str) -> CallToken | None:
+    def read_callback(self, text: str) -> CallToken | None:
         """The call that a webhook is about; None if it does not say so, or nobody can know."""
-        return self._ours(self._tickets.check(text, time.time())) if text else None
+        return self._ours(self._callbacks.check(text, time.time())) if text else None
 
     def read_stream(self, text: str) -> CallToken | None:
         """The call that a media socket is for; None if the token is bad, or was used here before."""

@@ -20,7 +20,7 @@ import secrets
 import msgspec
 
 from patter_core.agent import CallOptions
-from patter_core.leg import Direction, Leg
+from patter_core.telephony.leg import Direction, Leg
 
 __all__ = ["LONGEST_TOKEN", "CallToken", "Purpose", "TokenMaker"]
 
@@ -39,11 +39,11 @@ class Purpose(enum.StrEnum):
 
     STREAM = "stream"
     """Opens one media socket."""
-    TICKET = "ticket"
+    CALLBACK = "callback"
     """Comes back with the carrier's webhooks of a call, as long as it lasts."""
 
 
-_LIFETIME = {Purpose.STREAM: 60.0, Purpose.TICKET: 6 * 3600.0}
+_LIFETIME = {Purpose.STREAM: 60.0, Purpose.CALLBACK: 6 * 3600.0}
 """Seconds: a stream follows its webhook within a few; a call lasts hours at most."""
 
 

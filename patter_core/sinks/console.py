@@ -13,7 +13,7 @@ from patter_core.events import (
     CallPriced,
     ConversationStarted,
     DtmfReceived,
-    EngineTrouble,
+    Error,
     Interruption,
     MediaStarted,
     MediaTrouble,
@@ -28,7 +28,7 @@ from patter_core.events import (
     TransferDone,
     TransferStarted,
 )
-from patter_core.metrics import CarrierBill, Latency
+from patter_core.observe.metrics import CarrierBill, Latency
 from patter_core.sink import EventSink
 
 if TYPE_CHECKING:  # loaded by those who print: every command and every server imports this module
@@ -165,7 +165,7 @@ def event_words(event: CallEvent) -> tuple[str, str] | None:  # noqa: C901, PLR0
             return "dim", f"the carrier charges {cost.amount} {cost.currency}"
         case DtmfReceived(digit=digit):
             return "cyan", f"caller presses {digit}"
-        case EngineTrouble(message=message):
+        case Error(message=message):
             return "red", f"engine: {message}"
         case MediaTrouble(problem=problem):
             return "red", f"carrier: {problem}"

@@ -12,7 +12,7 @@ import msgspec
 from patter_core.errors import ConfigurationError
 from patter_core.events import Record
 from patter_core.sink import EventSink
-from patter_core.worker import Worker
+from patter_core.threads import SerialThread
 
 __all__ = ["JsonLinesSink"]
 
@@ -50,7 +50,7 @@ class JsonLinesSink(EventSink):
         self._keep = keep
         self._file: int | None = None
         self._size = 0
-        self._worker = Worker()
+        self._worker = SerialThread()
 
     async def write(self, records: Sequence[Record]) -> None:
         lines = msgspec.json.Encoder().encode_lines(records)

@@ -12,7 +12,7 @@ import msgspec
 from patter_core.errors import SinkUnavailable
 from patter_core.events import CallAnnounced, CallEnded, CallPriced, Record
 from patter_core.sink import EventSink
-from patter_core.worker import Worker
+from patter_core.threads import SerialThread
 
 __all__ = ["SCHEMA", "SQLiteSink"]
 
@@ -57,7 +57,7 @@ class SQLiteSink(EventSink):
 
     def __init__(self, path: str | Path = "patter.db") -> None:
         self._path = Path(path)
-        self._worker = Worker()
+        self._worker = SerialThread()
         self._database: sqlite3.Connection | None = None
 
     async def write(self, records: Sequence[Record]) -> None:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, ClassVar
 from patter_core.audio import AudioChunk
 from patter_core.events import AudioCaptured, CallEnded, Record, ResponseHeard
 from patter_core.sink import EventSink
-from patter_core.worker import Worker
+from patter_core.threads import SerialThread
 
 if TYPE_CHECKING:  # loads numpy, which only a worker that records needs
-    from patter_core.sinks.take import Take
+    from patter_core.sinks.stereo_mix import StereoMix
 
 __all__ = ["WavSink"]
 
@@ -49,7 +49,7 @@ class WavSink(EventSink):
         self._paths: dict[str, Path] = {}
         self._files: dict[str, _Recording] = {}
         self._begun: Record | None = None
-        self._worker = Worker()
+        self._worker = SerialThread()
 
     def recording(self, call_id: str) -> str:
         path = self._paths.get(call_id)
@@ -95,9 +95,9 @@ class WavSink(EventSink):
             recording.flush()
 
     def _open(self, record: Record, first: AudioCaptured) -> _Recording:
-        from patter_core.sinks.take import Take  # noqa: PLC0415 - loads numpy
+        from patter_core.sinks.stereo_mix import StereoMix  # noqa: PLC0415 - loads numpy
 
-        return _Recording(Path(self.recording(record.call_id)), Take(first.format, record.elapsed_ms))
+        return _Recording(Path(self.recording(record.call_id)), StereoMix(first.format, record.elapsed_ms))
 
     def _close(self) -> None:
         for recording in self._files.values():
@@ -108,7 +108,7 @@ class WavSink(EventSink):
 class _Recording:
     """A WAV file that grows. A disk that fails ends the recording, not the others'."""
 
-    def __init__(self, path: Path, take: Take) -> None:
+    def __init__(self, path: Path, take: StereoMix) -> None:
         self.take = take
         self._name = path.name
         self._size = 0

@@ -17,7 +17,7 @@ __all__ = [
     "FRAME_MS",
     "Caller",
     "CallerFrame",
-    "HangUp",
+    "EndCall",
     "Pause",
     "PressKey",
     "Say",
@@ -60,11 +60,11 @@ class PressKey(msgspec.Struct, frozen=True):
     digit: str
 
 
-class HangUp(msgspec.Struct, frozen=True):
+class EndCall(msgspec.Struct, frozen=True):
     """Hang up. The end of a script is a hang-up too."""
 
 
-Step = Say | Pause | WaitForAgent | WaitForSilence | PressKey | HangUp
+Step = Say | Pause | WaitForAgent | WaitForSilence | PressKey | EndCall
 
 FRAME_MS = 20
 
@@ -120,7 +120,7 @@ class Caller:
     def _perform(self, steps: Sequence[Step]) -> Iterator[CallerFrame]:
         """The script as an endless row of frames; each is made when its time has come."""
         for step in steps:
-            if isinstance(step, HangUp):
+            if isinstance(step, EndCall):
                 break
             yield from self._act(step)
         yield from itertools.repeat(CallerFrame(self._silence.audio, hang_up=True))

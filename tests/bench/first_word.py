@@ -20,7 +20,7 @@ from rich.table import Table
 
 from patter_core.audio import ULAW_8000
 from patter_core.patter import Patter
-from patter_core.server.host import Limits
+from patter_core.server.limits import Limits
 from patter_core.server.serving import serve_app
 from patter_elevenlabs import wire
 from patter_elevenlabs.engine import ElevenLabsConvAI

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp
 
 from patter_core.events import Record
 from patter_core.patter import Patter
-from patter_core.server.host import Limits
+from patter_core.server.limits import Limits
 from patter_core.sink import EventSink
 from patter_elevenlabs.engine import ElevenLabsConvAI
 from tests.bench.relay_app import Peers

@@ -22,13 +22,13 @@ from rich.console import Console
 
 from patter_core.agent import Agent
 from patter_core.audio import ULAW_8000, AudioChunk
-from patter_core.call.session import Call
-from patter_core.call.sinks import SinkHost
-from patter_core.call.state import Deadlines
+from patter_core.call.call import Call
+from patter_core.call.timeouts import Deadlines
 from patter_core.events import Record, ResponseDone, ResponseStart, TranscriptInput, TranscriptOutput
-from patter_core.leg import Leg
+from patter_core.server.delivery import Delivery
 from patter_core.sink import EventSink
 from patter_core.sinks import ConsoleSink, JsonLinesSink, MemorySink, SQLiteSink, WavSink
+from patter_core.telephony.leg import Leg
 from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeSocket
 
 FRAMES = 50
@@ -54,7 +54,7 @@ class Measured(msgspec.Struct, frozen=True):
     """From a frame that the engine gave to the socket that took it."""
 
 
-async def place_call(number: int, host: SinkHost, delays: list[float]) -> None:
+async def place_call(number: int, host: Delivery, delays: list[float]) -> None:
     """One call, its frames in bursts of ten, as engines send them."""
     engine, socket = FakeEngine(), FakeSocket()
     call = Call(
@@ -88,7 +88,7 @@ async def place_call(number: int, host: SinkHost, delays: list[float]) -> None:
 
 async def measure(sinks: Sequence[EventSink], calls: int) -> Measured:
     """Place so many calls, some at once, and drain the sinks."""
-    host = SinkHost(sinks)
+    host = Delivery(sinks)
     delays: list[float] = []
     started = time.process_time()
     async with anyio.create_task_group() as serving:

@@ -11,11 +11,11 @@ import pytest
 
 from patter_core.agent import Agent
 from patter_core.audio import PCM16_16000, ULAW_8000, AudioChunk
-from patter_core.call.session import Call
-from patter_core.call.state import Deadlines
+from patter_core.call.call import Call
+from patter_core.call.timeouts import Deadlines
 from patter_core.errors import EngineRefused
 from patter_core.events import Interruption, Record, ResponseDone
-from patter_core.leg import Leg
+from patter_core.telephony.leg import Leg
 from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeSession, FakeSocket
 
 pytestmark = pytest.mark.anyio

@@ -11,20 +11,21 @@ import pytest
 from patter_core.agent import Agent, CallOptions
 from patter_core.audio import ULAW_8000, AudioChunk
 from patter_core.audio.dtmf import tones
+from patter_core.call.call import Call
 from patter_core.call.handle import OutboundCall
-from patter_core.call.session import Call
-from patter_core.call.state import Deadlines, State
-from patter_core.carrier import Admission
-from patter_core.control import Callbacks, LegFacts
+from patter_core.call.state import State
+from patter_core.call.timeouts import Deadlines
 from patter_core.errors import CallError, CarrierRequestFailed
 from patter_core.events import Interruption, Record, TransferDone, TransferStarted
-from patter_core.leg import AnsweredBy, Direction, Leg, Progress
+from patter_core.telephony.control import Callbacks, LegFacts
+from patter_core.telephony.leg import AnsweredBy, Direction, Leg, Progress
 from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeSession, FakeSocket
+from patter_core.webhook import Accept
 
 pytestmark = pytest.mark.anyio
 
 FRAME = AudioChunk(bytes(range(160)), ULAW_8000)
-ADMISSION = Admission(call_id="call-1", media_url="ws://x", callbacks=Callbacks("http://x", "ticket"))
+ADMISSION = Accept(call_id="call-1", media_url="ws://x", callbacks=Callbacks("http://x", "ticket"))
 
 
 class Scene:

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from patter_core.call.state import TRANSITIONS, By, CallState, Deadlines, Reason, Signal, State
+from patter_core.call.state import TRANSITIONS, CallState, Signal, State
+from patter_core.call.timeouts import Deadlines
+from patter_core.telephony.outcome import By, Reason
 
 DEADLINES = Deadlines(media_start=30, engine_connect=10, carrier_silence=10, last_word=15, longest_call=100)
 
@@ -36,8 +38,8 @@ def test_the_table_is_what_signal_obeys() -> None:
 @pytest.mark.parametrize(
     ("first", "second", "between"),
     [
-        (Signal.MEDIA_STARTED, Signal.ENGINE_READY, State.MEDIA),
-        (Signal.ENGINE_READY, Signal.MEDIA_STARTED, State.ENGINE),
+        (Signal.MEDIA_STARTED, Signal.ENGINE_READY, State.MEDIA_READY),
+        (Signal.ENGINE_READY, Signal.MEDIA_STARTED, State.ENGINE_READY),
     ],
 )
 def test_media_and_engine_come_in_any_order(first: Signal, second: Signal, between: State) -> None:
@@ -84,8 +86,8 @@ LIVELY = (
     Signal.ENGINE_RETRIED,
     Signal.HOLD,
     Signal.RESUME,
-    Signal.LEAVE,
-    Signal.STAYED,
+    Signal.TRANSFER,
+    Signal.TRANSFER_REFUSED,
 )
 """The signals that lead on. Most others end a call, and with them alone a life would be short and dull."""
 Step = tuple[float, Signal | str]
@@ -164,7 +166,7 @@ def test_whatever_happens_and_whenever_a_call_ends_once_and_in_bounded_time(
 @given(st.lists(st.sampled_from(LIVELY), min_size=2, max_size=4))
 @example([Signal.ENGINE_READY, Signal.ENGINE_RETRIED])
 @example([Signal.MEDIA_STARTED, Signal.MEDIA_LOST])
-@example([Signal.MEDIA_STARTED, Signal.LEAVE, Signal.STAYED])
+@example([Signal.MEDIA_STARTED, Signal.TRANSFER, Signal.TRANSFER_REFUSED])
 def test_no_round_of_signals_keeps_a_call_beyond_the_longest(signals: list[Signal]) -> None:
     life = Life(None)
     while life.now < 200:  # so often that no deadline of a single state is ever due
@@ -191,7 +193,7 @@ def test_each_state_has_its_own_deadline() -> None:
 def test_an_engine_that_is_ready_early_does_not_have_the_media_waited_for_longer() -> None:
     call = CallState(DEADLINES, now=0)
     call.signal(Signal.ENGINE_READY, 20)
-    assert (call.state, call.deadline()) == (State.ENGINE, 30)
+    assert (call.state, call.deadline()) == (State.ENGINE_READY, 30)
 
 
 def test_before_the_deadline_nothing_moves() -> None:
@@ -236,7 +238,7 @@ def test_media_that_were_there_are_waited_for_less_long_and_missed_for_another_r
     call.signal(Signal.MEDIA_STARTED, 1)
     call.signal(Signal.ENGINE_READY, 2)
     call.signal(Signal.MEDIA_LOST, 3)
-    assert (call.state, call.deadline()) == (State.ENGINE, 11)
+    assert (call.state, call.deadline()) == (State.ENGINE_READY, 11)
     assert call.expire(11)
     assert (call.state, call.reason, call.by, call.media_at) == (State.ENDED, Reason.MEDIA_LOST, By.CARRIER, 1)
 
@@ -251,9 +253,9 @@ def test_a_call_that_we_make_rings_as_long_as_it_may_and_then_some() -> None:
 @pytest.mark.parametrize("noise", [Signal.MEDIA_STOPPED, Signal.MEDIA_LOST, Signal.ENGINE_ENDED])
 def test_a_call_that_leaves_is_not_ended_by_what_comes_with_leaving(noise: Signal) -> None:
     call = live_call()
-    call.signal(Signal.LEAVE, 3)
+    call.signal(Signal.TRANSFER, 3)
     call.signal(noise, 4)
-    call.signal(Signal.LEFT, 5)
+    call.signal(Signal.TRANSFERRED, 5)
     assert (call.state, call.reason) == (State.ENDED, Reason.TRANSFERRED)
 
 
@@ -262,7 +264,7 @@ def test_hold_ends_by_way_of_waiting_for_the_media() -> None:
     for signal, state in (
         (Signal.HOLD, State.HELD),
         (Signal.MEDIA_STOPPED, State.HELD),
-        (Signal.RESUME, State.ENGINE),
+        (Signal.RESUME, State.ENGINE_READY),
         (Signal.MEDIA_STARTED, State.LIVE),
     ):
         call.signal(signal, 3)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from patter_core.store import CallStore, Line
+from patter_core.store import CallStore, Utterance
 
 __all__ = ["FileStore"]
 
@@ -16,11 +16,11 @@ class FileStore(CallStore):
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    async def append(self, call_id: str, line: Line) -> None:
+    async def append(self, call_id: str, line: Utterance) -> None:
         with (self._folder / call_id).open("ab") as file:
             file.write(msgspec.json.encode(line) + b"\n")
 
-    async def so_far(self, call_id: str) -> Sequence[Line]:
+    async def history(self, call_id: str) -> Sequence[Utterance]:
         path = self._folder / call_id
         lines = path.read_bytes().splitlines() if path.exists() else []
-        return [msgspec.json.decode(line, type=Line) for line in lines]
+        return [msgspec.json.decode(line, type=Utterance) for line in lines]

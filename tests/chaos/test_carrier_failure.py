@@ -11,7 +11,7 @@ import anyio
 import msgspec
 import pytest
 
-from patter_core.call.state import Deadlines
+from patter_core.call.timeouts import Deadlines
 from patter_elevenlabs.testing import Behaviour, ElevenLabsEmulator
 from tests.chaos.agents import Steady, Torrent
 from tests.chaos.callers import Callers, talking

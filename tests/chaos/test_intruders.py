@@ -9,8 +9,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from patter_core.leg import Leg
 from patter_core.server.tokens import Purpose
+from patter_core.telephony.leg import Leg
 from patter_elevenlabs.testing import Behaviour, ElevenLabsEmulator
 from patter_telnyx.testing import TelnyxEmulator
 from patter_twilio.testing import TwilioEmulator
@@ -56,8 +56,8 @@ def attempts(fleet: Fleet, live: AnyCall, count: int) -> dict[str, list[str]]:
         "replayed token": many(lambda: upgrade(carrier, port, used_token(live))),
         "changed token": many(lambda: upgrade(carrier, port, used_token(live)[:-2] + "AA")),
         "expired token": many(lambda: upgrade(carrier, port, stream_token(carrier, leg(fleet), age=100))),
-        "ticket for a token": many(
-            lambda: upgrade(carrier, port, stream_token(carrier, leg(fleet), purpose=Purpose.TICKET))
+        "callback token for a stream token": many(
+            lambda: upgrade(carrier, port, stream_token(carrier, leg(fleet), purpose=Purpose.CALLBACK))
         ),
         "token of another secret": many(lambda: upgrade(carrier, port, stream_token(type(carrier)(), leg(fleet)))),
     }

@@ -10,7 +10,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from patter_core.call.state import Deadlines
+from patter_core.call.timeouts import Deadlines
 from patter_core.testing.caller import Caller
 from patter_elevenlabs.testing import Behaviour, Conversation, ElevenLabsEmulator
 from tests.chaos.agents import Talker

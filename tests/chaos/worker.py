@@ -22,16 +22,17 @@ import anyio
 import msgspec
 
 from patter_core import Agent, Patter
-from patter_core.agent import Fallback, TryAgain
+from patter_core.agent import Fallback, Retry
+from patter_core.call.call import Call
 from patter_core.call.handle import PhoneCall
-from patter_core.call.session import Call
-from patter_core.call.state import Deadlines
-from patter_core.carrier import Carrier, MediaCodec
-from patter_core.control import Farewell, Handover
+from patter_core.call.timeouts import Deadlines
+from patter_core.carrier import Carrier
 from patter_core.engine import EngineSession
 from patter_core.events import CallEnded, Record
-from patter_core.server.host import Limits
+from patter_core.media import MediaCodec
+from patter_core.server.limits import Limits
 from patter_core.sink import EventSink
+from patter_core.telephony.outcome import HangUp, Transfer
 from patter_elevenlabs import ElevenLabsConvAI
 from patter_telnyx import Telnyx
 from patter_twilio import Twilio
@@ -174,13 +175,13 @@ _CALLBACKS: dict[str, Callable[..., object]] = {"raise": _raise, "hang": _hang, 
 def _fallback(phone: Patter, name: str) -> Fallback:
     match name:
         case "hang up":
-            return Farewell()
+            return HangUp()
         case "say":
-            return Farewell(SORRY)
+            return HangUp(SORRY)
         case "transfer":
-            return Handover(COLLEAGUE)
+            return Transfer(COLLEAGUE)
         case "try again":
-            return TryAgain(then=Farewell(SORRY))
+            return Retry(then=HangUp(SORRY))
         case base_url:
             return phone.agent(engine=ElevenLabsConvAI(agent_id="agent_emulated", base_url=base_url), name="reserve")
 

@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from patter_core.audio import ULAW_8000
-from patter_core.testing.caller import Caller, HangUp, Pause, Say, WaitForAgent, WaitForSilence
+from patter_core.testing.caller import Caller, EndCall, Pause, Say, WaitForAgent, WaitForSilence
 from patter_core.testing.speech import CALLER_LINES
 from patter_elevenlabs.testing import ElevenLabsEmulator
 from patter_telnyx.testing import Callee as TelnyxCallee
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.anyio
 
 PATTER = "from patter_core.cli import main; main()"
 TO = "+15550009876"
-TALK = (WaitForAgent(heard=0.3), WaitForSilence(0.3), Say(CALLER_LINES[0].audio(ULAW_8000)), Pause(0.1), HangUp())
+TALK = (WaitForAgent(heard=0.3), WaitForSilence(0.3), Say(CALLER_LINES[0].audio(ULAW_8000)), Pause(0.1), EndCall())
 
 
 class Result:

@@ -21,9 +21,9 @@ from patter_core.events import (
     TranscriptInput,
     TranscriptOutput,
 )
-from patter_core.leg import Leg
 from patter_core.sinks import SQLiteSink
-from patter_core.sinks.calls import CallRow
+from patter_core.sinks.sqlite_reader import CallRow
+from patter_core.telephony.leg import Leg
 
 ONE, OTHER = "aaaa1111", "aaaa2222"
 

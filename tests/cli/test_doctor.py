@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from starlette.applications import Starlette
 
 from patter_core import Patter, Registry
-from patter_core.checkup import Finding, Level
+from patter_core.checks import CheckResult, Level
 from patter_core.cli.doctor import _clock, doctor
 from patter_core.server.serving import serve_app
 from patter_core.testing.fakes import FakeCarrier
@@ -36,7 +36,7 @@ def configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable, value in ENVIRONMENT.items():
         monkeypatch.setenv(variable, value)
 
-    async def nothing(_self: object) -> Sequence[Finding]:
+    async def nothing(_self: object) -> Sequence[CheckResult]:
         return ()
 
     monkeypatch.setattr(Twilio, "check", nothing)  # what a plugin asks its vendor is the plugin's own test
@@ -74,10 +74,10 @@ async def test_a_key_that_is_missing_is_a_problem_with_a_remedy(monkeypatch: pyt
 async def test_a_plugin_contributes_what_it_knows_and_its_failure_is_no_failure_of_ours(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def expired(_self: object) -> Sequence[Finding]:
-        return (Finding(Level.PROBLEM, "The key has expired.", "Make a new one."),)
+    async def expired(_self: object) -> Sequence[CheckResult]:
+        return (CheckResult(Level.PROBLEM, "The key has expired.", "Make a new one."),)
 
-    async def broken(_self: object) -> Sequence[Finding]:
+    async def broken(_self: object) -> Sequence[CheckResult]:
         raise KeyError("key-of-the-test")
 
     monkeypatch.setattr(Twilio, "check", expired)

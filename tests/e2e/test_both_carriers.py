@@ -16,13 +16,13 @@ import pytest
 from patter_core import Patter
 from patter_core.audio import ULAW_8000, AudioChunk
 from patter_core.call.handle import PhoneCall
-from patter_core.call.state import Deadlines
-from patter_core.control import Farewell, Handover
+from patter_core.call.timeouts import Deadlines
 from patter_core.errors import EngineLost
 from patter_core.events import CallEnded, RecordingChanged, ResponseDone
-from patter_core.leg import AnsweredBy, Progress
-from patter_core.server.host import Limits
+from patter_core.server.limits import Limits
 from patter_core.server.serving import bind, serve_app
+from patter_core.telephony.leg import AnsweredBy, Progress
+from patter_core.telephony.outcome import HangUp, Transfer
 from patter_core.testing.caller import Caller, Pause, Say, Step, WaitForAgent, WaitForSilence
 from patter_core.testing.fakes import FakeEngine, FakeSession, MemorySink
 from patter_core.testing.stream import StreamEnd
@@ -176,7 +176,7 @@ def side(request: pytest.FixtureRequest) -> Side:
 
 @contextlib.asynccontextmanager
 async def stage(
-    side: Side, *, workers: int = 1, fallback: Farewell | Handover | None = None, reconnects: int = 3
+    side: Side, *, workers: int = 1, fallback: HangUp | Transfer | None = None, reconnects: int = 3
 ) -> AsyncIterator[Stage]:
     with anyio.fail_after(30):
         async with side.emulator, anyio.create_task_group() as tasks, contextlib.AsyncExitStack() as servers:
@@ -358,7 +358,7 @@ async def test_a_stream_that_dies_again_and_again_is_given_up_and_the_leg_hung_u
 
 
 async def test_an_engine_that_is_lost_leaves_the_caller_a_word(side: Side) -> None:
-    async with stage(side, fallback=Farewell("We are sorry.")) as on:
+    async with stage(side, fallback=HangUp("We are sorry.")) as on:
         call, session, _ = await on.live()
         session.fail(EngineLost("gone"))
         await call.over.wait()
@@ -366,7 +366,7 @@ async def test_an_engine_that_is_lost_leaves_the_caller_a_word(side: Side) -> No
 
 
 async def test_an_engine_that_is_lost_hands_the_caller_over(side: Side) -> None:
-    async with stage(side, fallback=Handover(COLLEAGUE)) as on:
+    async with stage(side, fallback=Transfer(COLLEAGUE)) as on:
         call, session, _ = await on.live()
         session.fail(EngineLost("gone"))
         await call.over.wait()

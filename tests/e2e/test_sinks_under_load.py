@@ -11,15 +11,15 @@ import pytest
 
 from patter_core.agent import Agent
 from patter_core.audio import ULAW_8000, AudioChunk
-from patter_core.call.session import Call
-from patter_core.call.sinks import SinkHost
-from patter_core.call.state import Deadlines
+from patter_core.call.call import Call
+from patter_core.call.timeouts import Deadlines
 from patter_core.events import CallEnded, Record
-from patter_core.leg import Leg
+from patter_core.server.delivery import Delivery
 from patter_core.sink import EventSink, SinkStatistics
 from patter_core.sinks import MemorySink
+from patter_core.telephony.leg import Leg
 from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeSocket
-from patter_core.worker import Worker
+from patter_core.threads import SerialThread
 
 pytestmark = pytest.mark.anyio
 
@@ -55,7 +55,7 @@ class Blocking(EventSink):
 
     def __init__(self) -> None:
         self.gate = threading.Event()
-        self._worker = Worker()
+        self._worker = SerialThread()
 
     async def write(self, records: Sequence[Record]) -> None:
         await self._worker.run(self.gate.wait)
@@ -70,7 +70,7 @@ class BrokenOff(EventSink):
         raise ConnectionResetError("the peer is gone")
 
 
-async def one_call(number: int, host: SinkHost, delays: list[float]) -> None:
+async def one_call(number: int, host: Delivery, delays: list[float]) -> None:
     engine, socket = FakeEngine(), FakeSocket()
     call = Call(
         call_id=f"call-{number}",
@@ -102,7 +102,7 @@ async def one_call(number: int, host: SinkHost, delays: list[float]) -> None:
 
 async def test_no_sink_touches_audio_and_ends_are_kept_and_drops_counted() -> None:
     good, blocking = MemorySink(), Blocking()
-    host = SinkHost([Hanging(), Raising(), blocking, BrokenOff(), good])
+    host = Delivery([Hanging(), Raising(), blocking, BrokenOff(), good])
     delays: list[float] = []
     try:
         with anyio.fail_after(60):

@@ -8,7 +8,7 @@ import pytest
 from patter_core import Patter
 from patter_core.audio import ULAW_8000
 from patter_core.events import Record, ToolCall, ToolResult
-from patter_core.redaction import Redaction
+from patter_core.observe.redaction import Redaction
 from patter_core.server.serving import serve_app
 from patter_core.testing.caller import Caller, Pause
 from patter_core.testing.fakes import MemorySink

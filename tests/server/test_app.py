@@ -16,13 +16,14 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from patter_core.agent import Agent
 from patter_core.audio import ULAW_8000, AudioChunk
-from patter_core.call.state import Deadlines
+from patter_core.call.timeouts import Deadlines
 from patter_core.events import CallEnded, Record, TranscriptInput
-from patter_core.leg import Leg
 from patter_core.server.app import make_app
-from patter_core.server.host import CallHost, Limits
+from patter_core.server.host import CallHost
+from patter_core.server.limits import Limits
 from patter_core.server.serving import serve_app
 from patter_core.sink import EventSink
+from patter_core.telephony.leg import Leg
 from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeMessage, MemorySink
 
 pytestmark = pytest.mark.anyio

@@ -14,18 +14,19 @@ from websockets.exceptions import InvalidStatus
 
 from patter_core.agent import Agent
 from patter_core.audio import ULAW_8000, AudioChunk
+from patter_core.call.callbacks import Transcript, UserCallbacks
 from patter_core.call.handle import PhoneCall
-from patter_core.call.listeners import Listeners, Transcript
-from patter_core.call.state import Deadlines
-from patter_core.carrier import Admission
-from patter_core.control import Farewell, Handover
+from patter_core.call.timeouts import Deadlines
 from patter_core.errors import WorkerStopping
 from patter_core.events import CallEnded, ResponseDone, TranscriptOutput
-from patter_core.leg import Leg
 from patter_core.server.app import make_app
-from patter_core.server.host import CallHost, Limits
+from patter_core.server.host import CallHost
+from patter_core.server.limits import Limits
 from patter_core.server.serving import serve_app
+from patter_core.telephony.leg import Leg
+from patter_core.telephony.outcome import HangUp, Transfer
 from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeMessage, FakeSession, MemorySink
+from patter_core.webhook import Accept
 
 pytestmark = pytest.mark.anyio
 
@@ -36,7 +37,7 @@ FAKE = {"x-fake": "yes"}
 class Comeback(FakeCarrier):
     """A carrier that asks what is next when a stream breaks off."""
 
-    asks_after_stream = True
+    asks_at_stream_end = True
 
 
 class Worker:
@@ -47,7 +48,7 @@ class Worker:
         carrier: FakeCarrier,
         *,
         limits: Limits | None = None,
-        listeners: Listeners | None = None,
+        listeners: UserCallbacks | None = None,
     ) -> None:
         self.carrier = carrier
         self.engine = FakeEngine()
@@ -167,10 +168,10 @@ async def test_while_it_drains_new_calls_go_elsewhere_and_live_ones_go_on_to_the
 
 @pytest.mark.parametrize(
     ("parting", "command"),
-    [(Farewell("We have to stop."), "say leg-1 We have to stop."), (Handover("+15550001111"), "transfer leg-1")],
+    [(HangUp("We have to stop."), "say leg-1 We have to stop."), (Transfer("+15550001111"), "transfer leg-1")],
 )
 async def test_at_the_deadline_a_live_call_is_heard_out_and_then_ended_as_the_limits_say(
-    parting: Farewell | Handover, command: str
+    parting: HangUp | Transfer, command: str
 ) -> None:
     worker = Worker(FakeCarrier(), limits=Limits(drain=0.1, after_drain=parting))
     async with worker.serving(), worker.call("leg-1") as (media, session), anyio.create_task_group() as tasks:
@@ -195,7 +196,7 @@ async def test_a_worker_that_drains_leaves_what_another_lost_to_a_third() -> Non
         assert call.admission is not None
         ticket = call.admission.callbacks.ticket
         leg = Leg(carrier="fake", call_id="leg-1")
-        assert isinstance(await second.host.after_stream(leg, "http://a/webhooks/fake/voice", ticket), Admission)
+        assert isinstance(await second.host.after_stream(leg, "http://a/webhooks/fake/voice", ticket), Accept)
         await second.host.drain()
         with pytest.raises(WorkerStopping):
             await second.host.after_stream(leg, "http://a/webhooks/fake/voice", ticket)
@@ -222,7 +223,7 @@ async def test_the_worker_that_lost_the_media_leaves_the_call_to_the_one_that_wa
         answer = await second.host.after_stream(
             leg, f"{second.client.base_url}/webhooks/fake/voice", call.admission.callbacks.ticket
         )
-        assert isinstance(answer, Admission)
+        assert isinstance(answer, Accept)
         there = answer.media_url.replace(address(first), address(second))
         async with connect(there, additional_headers=FAKE) as again, anyio.create_task_group() as tasks:
             await say(again, "start", "leg-1")
@@ -253,7 +254,7 @@ async def test_the_users_functions_hear_of_a_whole_call_and_their_faults_do_not_
     async def on_call_end(_call: PhoneCall, end: CallEnded) -> None:
         ends.append(end)
 
-    listeners = Listeners(on_call_start=on_call_start, on_transcript=on_transcript, on_call_end=on_call_end)
+    listeners = UserCallbacks(on_call_start=on_call_start, on_transcript=on_transcript, on_call_end=on_call_end)
     worker = Worker(FakeCarrier(), listeners=listeners)
     async with worker.serving():
         async with worker.call("leg-1") as (media, session):
@@ -276,7 +277,7 @@ async def test_the_end_of_a_call_that_a_stopping_worker_cuts_is_told_too() -> No
     worker = Worker(
         FakeCarrier(),
         limits=Limits(drain=0.05),
-        listeners=Listeners(on_call_end=lambda _call, end: ends.append(end.reason)),
+        listeners=UserCallbacks(on_call_end=lambda _call, end: ends.append(end.reason)),
     )
     async with worker.serving(), worker.call("leg-1"):
         pass

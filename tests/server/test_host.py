@@ -11,15 +11,17 @@ import pytest
 
 from patter_core.agent import Agent, CallOptions
 from patter_core.call.handle import OutboundCall
-from patter_core.call.state import Deadlines
-from patter_core.carrier import Admission, Rejection
-from patter_core.control import DialRequest, Farewell, Handover, RecordingStatus
-from patter_core.cost import Cost
+from patter_core.call.timeouts import Deadlines
 from patter_core.errors import CallLimitReached, CarrierRequestFailed, ConfigurationError
 from patter_core.events import CallPriced, RecordingChanged
-from patter_core.leg import Direction, Leg, Progress
-from patter_core.server.host import CallHost, Limits
+from patter_core.server.host import CallHost
+from patter_core.server.limits import Limits
+from patter_core.telephony.control import DialRequest, RecordingStatus
+from patter_core.telephony.leg import Direction, Leg, Progress
+from patter_core.telephony.outcome import HangUp, Transfer
+from patter_core.telephony.prices import Cost
 from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeSocket, MemorySink
+from patter_core.webhook import Accept, Reject
 
 pytestmark = pytest.mark.anyio
 
@@ -30,7 +32,7 @@ class Scene:
     def __init__(
         self,
         *,
-        route: Agent | Rejection | Handover | None = None,
+        route: Agent | Reject | Transfer | None = None,
         limits: Limits | None = None,
         shared: bool = False,
     ) -> None:
@@ -91,7 +93,7 @@ async def test_an_answer_that_comes_before_the_apis_own_is_the_same_call() -> No
         handle = await scene.dial(CallOptions(first_message="Hi."))
         assert await handle.wait_answered()
         assert host.calls == 1
-        assert isinstance(admissions[0], Admission)
+        assert isinstance(admissions[0], Accept)
         assert admissions[0].call_id == handle.id
         assert handle.leg.to_number == ""  # as the webhook said it: here, nothing
         await handle.hang_up()
@@ -115,8 +117,8 @@ async def test_a_call_that_the_carrier_would_not_make_is_nobodys_should_it_be_an
     async with scene.running() as host:
         with pytest.raises(CarrierRequestFailed):
             await scene.dial()
-        assert await host.announce(outbound(), URL, scene.ticket) == Rejection()
-        assert await host.after_stream(outbound(), URL, scene.ticket) == Farewell()
+        assert await host.announce(outbound(), URL, scene.ticket) == Reject()
+        assert await host.after_stream(outbound(), URL, scene.ticket) == HangUp()
         assert host.calls == 0
     assert scene.sink.records == []
 
@@ -137,8 +139,8 @@ async def test_no_more_calls_are_made_than_are_allowed() -> None:
             await scene.dial()
 
 
-@pytest.mark.parametrize("outcome", [Rejection(reason="busy"), Handover("+15550003333")])
-async def test_a_route_may_end_elsewhere(outcome: Rejection | Handover) -> None:
+@pytest.mark.parametrize("outcome", [Reject(reason="busy"), Transfer("+15550003333")])
+async def test_a_route_may_end_elsewhere(outcome: Reject | Transfer) -> None:
     scene = Scene(route=outcome)
     async with scene.running() as host:
         assert await host.announce(Leg(carrier="fake", call_id="leg-1"), URL) == outcome
@@ -150,30 +152,30 @@ async def test_after_a_stream_the_media_come_back_at_most_so_often() -> None:
     leg = Leg(carrier="fake", call_id="leg-1")
     async with scene.running() as host:
         first = await host.announce(leg, URL)
-        assert isinstance(first, Admission)
+        assert isinstance(first, Accept)
         urls = {first.media_url}
         ticket = first.callbacks.ticket
         for _ in range(2):
             again = await host.after_stream(leg, URL, ticket)
-            assert isinstance(again, Admission)
+            assert isinstance(again, Accept)
             assert again.call_id == first.call_id
             urls.add(again.media_url)
             ticket = again.callbacks.ticket
         assert len(urls) == 3
-        assert await host.after_stream(leg, URL, ticket) == Farewell()
+        assert await host.after_stream(leg, URL, ticket) == HangUp()
         # And another worker, which knows nothing but the ticket, counts on from there.
         other = scene.new_host()
         async with other.running():
-            assert await other.after_stream(leg, URL, ticket) == Farewell()
+            assert await other.after_stream(leg, URL, ticket) == HangUp()
             earlier = await other.after_stream(leg, URL, first.callbacks.ticket)
-            assert isinstance(earlier, Admission)
+            assert isinstance(earlier, Accept)
             assert earlier.call_id == first.call_id
 
 
 async def test_a_forged_ticket_is_none() -> None:
     scene = Scene()
     async with scene.running() as host:
-        assert await host.after_stream(outbound(), URL, "forged") == Farewell()
+        assert await host.after_stream(outbound(), URL, "forged") == HangUp()
         await host.progress(outbound(), Progress.ANSWERED, "forged")
         assert host.calls == 0
 
@@ -183,7 +185,7 @@ async def test_what_the_carrier_tells_after_the_end_has_its_place_after_it() -> 
     leg = Leg(carrier="fake", call_id="leg-1")
     async with scene.running() as host:
         admission = await host.announce(leg, URL)
-        assert isinstance(admission, Admission)
+        assert isinstance(admission, Accept)
         (handle,) = host.handles
         end = handle.hang_up()
         await end
@@ -193,7 +195,7 @@ async def test_what_the_carrier_tells_after_the_end_has_its_place_after_it() -> 
         await host.recording(leg, RecordingStatus(recording_id="R1", status="completed"), ticket)
         await host.priced(leg, Cost(Decimal(1)), ticket)
         await scene.sink.wait_for("call_priced")
-        assert await host.announce(leg, URL) == Rejection()
+        assert await host.announce(leg, URL) == Reject()
     *_, end_record, recorded, priced = scene.sink.records
     assert isinstance(recorded.event, RecordingChanged)
     assert isinstance(priced.event, CallPriced)
@@ -207,7 +209,7 @@ async def test_another_worker_may_tell_it_by_the_ticket_alone() -> None:
     leg = Leg(carrier="fake", call_id="leg-1")
     async with scene.running() as host:
         admission = await host.announce(leg, URL)
-        assert isinstance(admission, Admission)
+        assert isinstance(admission, Accept)
         other = scene.new_host()
         async with other.running():
             await other.priced(leg, Cost(Decimal(1)), admission.callbacks.ticket)
@@ -226,7 +228,7 @@ async def test_a_call_that_is_announced_again_after_its_audio_came_is_admitted_w
     leg = Leg(carrier="fake", call_id="leg-1")
     async with scene.running() as host:
         first = await host.announce(leg, URL)
-        assert isinstance(first, Admission)
+        assert isinstance(first, Accept)
         assert await host.announce(leg, URL) == first  # the webhook again, before anything came of it
         call = host.claim(first.media_url.rsplit("/", 1)[1])
         assert call is not None
@@ -236,7 +238,7 @@ async def test_a_call_that_is_announced_again_after_its_audio_came_is_admitted_w
             media.say("start", "leg-1")
             await scene.sink.wait_for("media_started")
             again = await host.announce(leg, URL)
-            assert isinstance(again, Admission)
+            assert isinstance(again, Accept)
             assert again.call_id == first.call_id
             assert again.media_url != first.media_url
             media.say("stop")
@@ -248,8 +250,8 @@ async def test_where_workers_share_calls_one_begins_where_its_stream_comes_and_h
     other = scene.new_host()
     async with scene.running() as host, other.running():
         first, second = await host.announce(leg, URL), await other.announce(leg, URL)
-        assert isinstance(first, Admission)
-        assert isinstance(second, Admission)
+        assert isinstance(first, Accept)
+        assert isinstance(second, Accept)
         assert first.call_id == second.call_id
         assert (host.calls, other.calls, scene.sink.records) == (0, 0, [])
         call = other.claim(first.media_url.rsplit("/", 1)[1])

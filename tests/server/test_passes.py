@@ -7,9 +7,9 @@ import time
 import msgspec
 import pytest
 
-from patter_core.leg import Direction
-from patter_core.server.passes import Passes
+from patter_core.server.passes import CallTokens
 from patter_core.server.tokens import CallToken
+from patter_core.telephony.leg import Direction
 from patter_core.testing.fakes import FakeCarrier
 
 TOKEN = CallToken(
@@ -25,21 +25,21 @@ TOKEN = CallToken(
 )
 
 
-def stream_of(passes: Passes) -> str:
+def stream_of(passes: CallTokens) -> str:
     return passes.admit(TOKEN).media_url.rsplit("/", 1)[1]
 
 
 def test_an_admission_brings_a_stream_and_a_ticket_of_now() -> None:
-    passes = Passes(FakeCarrier())
+    passes = CallTokens(FakeCarrier())
     admission = passes.admit(TOKEN)
-    for read in (passes.read_stream(stream_of(passes)), passes.read_ticket(admission.callbacks.ticket)):
+    for read in (passes.read_stream(stream_of(passes)), passes.read_callback(admission.callbacks.token)):
         assert read is not None
         assert read.call_id == admission.call_id == "call-1"
         assert read.issued_at == pytest.approx(time.time(), abs=5)
 
 
 def test_a_stream_comes_once_and_any_worker_with_the_secret_knows_it() -> None:
-    passes, other = Passes(FakeCarrier()), Passes(FakeCarrier())
+    passes, other = CallTokens(FakeCarrier()), CallTokens(FakeCarrier())
     stream = stream_of(passes)
     assert other.read_stream(stream) is not None
     other.use(stream)
@@ -47,20 +47,20 @@ def test_a_stream_comes_once_and_any_worker_with_the_secret_knows_it() -> None:
 
 
 def test_neither_is_the_other() -> None:
-    passes = Passes(FakeCarrier())
-    assert passes.read_ticket(stream_of(passes)) is None
-    assert passes.read_stream(passes.admit(TOKEN).callbacks.ticket) is None
+    passes = CallTokens(FakeCarrier())
+    assert passes.read_callback(stream_of(passes)) is None
+    assert passes.read_stream(passes.admit(TOKEN).callbacks.token) is None
 
 
 @pytest.mark.parametrize("text", ["", "made-up", "ü"])
 def test_what_nobody_made_is_nothing(text: str) -> None:
-    passes = Passes(FakeCarrier())
-    assert passes.read_ticket(text) is None
+    passes = CallTokens(FakeCarrier())
+    assert passes.read_callback(text) is None
     assert passes.read_stream(text) is None
 
 
 def test_another_carriers_is_nothing() -> None:
-    passes = Passes(FakeCarrier())
+    passes = CallTokens(FakeCarrier())
     foreign = passes.admit(msgspec.structs.replace(TOKEN, carrier="other"))
     assert passes.read_stream(foreign.media_url.rsplit("/", 1)[1]) is None
-    assert passes.read_ticket(foreign.callbacks.ticket) is None
+    assert passes.read_callback(foreign.callbacks.token) is None

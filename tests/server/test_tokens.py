@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patter_core.agent import CallOptions
-from patter_core.leg import Direction, Leg
 from patter_core.server.tokens import CallToken, Purpose, TokenMaker
+from patter_core.telephony.leg import Direction, Leg
 
 TOKEN = CallToken(
     carrier="fake",
@@ -41,8 +41,8 @@ def test_a_worker_with_another_secret_reads_nothing() -> None:
 
 
 def test_what_is_made_for_one_purpose_is_nothing_for_another() -> None:
-    assert maker(purpose=Purpose.TICKET).check(maker().mint(TOKEN), 1001.0) is None
-    assert maker().check(maker(purpose=Purpose.TICKET).mint(TOKEN), 1001.0) is None
+    assert maker(purpose=Purpose.CALLBACK).check(maker().mint(TOKEN), 1001.0) is None
+    assert maker().check(maker(purpose=Purpose.CALLBACK).mint(TOKEN), 1001.0) is None
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,8 @@ def test_what_is_made_for_one_purpose_is_nothing_for_another() -> None:
         (Purpose.STREAM, 990.0, True),
         (Purpose.STREAM, 1060.0, True),
         (Purpose.STREAM, 1061.0, False),
-        (Purpose.TICKET, 1000.0 + 4 * 3600, True),
-        (Purpose.TICKET, 1000.0 + 7 * 3600, False),
+        (Purpose.CALLBACK, 1000.0 + 4 * 3600, True),
+        (Purpose.CALLBACK, 1000.0 + 7 * 3600, False),
     ],
 )
 def test_a_token_lives_as_long_as_its_purpose_and_allows_for_clocks(purpose: Purpose, now: float, good: bool) -> None:

@@ -11,7 +11,6 @@ import pytest
 from rich.console import Console
 
 from patter_core.audio import ULAW_8000
-from patter_core.cost import Cost
 from patter_core.events import (
     CallAnnounced,
     CallEnded,
@@ -26,9 +25,10 @@ from patter_core.events import (
     TranscriptInput,
     TranscriptOutput,
 )
-from patter_core.leg import Leg
-from patter_core.metrics import CarrierBill, Latency
+from patter_core.observe.metrics import CarrierBill, Latency
 from patter_core.sinks.console import ConsoleSink, metrics_table, transcript_line
+from patter_core.telephony.leg import Leg
+from patter_core.telephony.prices import Cost
 
 LEG = Leg(carrier="fake", call_id="leg-1", from_number="+15550001111")
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from patter_core.cost import Cost
 from patter_core.errors import SinkUnavailable
 from patter_core.events import (
     CallAnnounced,
@@ -20,9 +19,10 @@ from patter_core.events import (
     Record,
     TranscriptInput,
 )
-from patter_core.leg import Leg
 from patter_core.sinks import SQLiteSink, sqlite
-from patter_core.sinks.calls import CallFilter, CallLog
+from patter_core.sinks.sqlite_reader import CallFilter, SqliteReader
+from patter_core.telephony.leg import Leg
+from patter_core.telephony.prices import Cost
 
 pytestmark = pytest.mark.anyio
 
@@ -45,7 +45,7 @@ async def test_a_call_is_a_row_and_its_records_are_as_they_were(tmp_path: Path) 
     sink = SQLiteSink(tmp_path / "calls" / "patter.db")
     for record in records():
         await sink.write([record])
-    log = CallLog(tmp_path / "calls" / "patter.db")  # while the sink has it open
+    log = SqliteReader(tmp_path / "calls" / "patter.db")  # while the sink has it open
     (row,) = log.calls(CallFilter())
     assert (row.call_id, row.started, row.ended, row.agent) == ("call", 101, 103, "agent")
     assert (row.reason, row.ended_by, row.duration_ms, row.cost) == ("caller_hung_up", "caller", 1500, "0.0085 USD")
@@ -58,7 +58,7 @@ async def test_a_batch_that_comes_again_is_kept_once(tmp_path: Path) -> None:
     for _ in range(2):
         await sink.write(records())
     await sink.aclose()
-    assert CallLog(tmp_path / "patter.db").records("call") == records()
+    assert SqliteReader(tmp_path / "patter.db").records("call") == records()
 
 
 async def test_the_file_is_in_wal_mode_and_nobody_elses(tmp_path: Path) -> None:
@@ -86,4 +86,4 @@ async def test_a_file_that_somebody_holds_is_unavailable_and_later_nothing_is_mi
     holder.close()
     await sink.write(records("two"))
     await sink.aclose()
-    assert {row.call_id for row in CallLog(tmp_path / "patter.db").calls(CallFilter())} == {"one", "two"}
+    assert {row.call_id for row in SqliteReader(tmp_path / "patter.db").calls(CallFilter())} == {"one", "two"}

@@ -12,7 +12,7 @@ from patter_core.audio import PCM16_16000, ULAW_8000
 from patter_core.testing.caller import (
     Caller,
     CallerFrame,
-    HangUp,
+    EndCall,
     Pause,
     PressKey,
     Say,
@@ -45,7 +45,7 @@ def test_the_end_of_the_script_is_a_hang_up_for_good() -> None:
 
 
 def test_what_follows_a_hang_up_is_not_done() -> None:
-    assert play([HangUp(), Say(SPEECH)], "---") == "!!!"
+    assert play([EndCall(), Say(SPEECH)], "---") == "!!!"
 
 
 def test_speech_goes_out_frame_by_frame_whatever_the_agent_does() -> None:

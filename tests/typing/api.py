@@ -26,7 +26,7 @@ from patter_core import (
 )
 from patter_core.audio import ULAW_8000, Encoding
 from patter_core.call.handle import OutboundCall, PhoneCall
-from patter_core.checkup import Finding
+from patter_core.checks import CheckResult
 from patter_core.engine import ConversationSetup, EngineSession
 from patter_core.events import CallEnded, CallEvent, CallMetrics, EngineEvent, TranscriptInput
 from patter_core.testing import check_carrier, check_engine, check_sink
@@ -136,7 +136,7 @@ class Acme(Engine):
         assert_type(setup.preferred_format, AudioFormat)
         return AcmeSession()
 
-    async def check(self) -> Sequence[Finding]:
+    async def check(self) -> Sequence[CheckResult]:
         return ()
 
 

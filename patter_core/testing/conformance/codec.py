@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from patter_core.audio import AudioChunk, AudioFormat
-from patter_core.carrier import (
+from patter_core.media import (
     MediaCodec,
     MediaDtmf,
     MediaEvent,
@@ -15,8 +15,8 @@ from patter_core.carrier import (
     MediaStopped,
     MediaUnusable,
 )
-from patter_core.testing.conformance.junk import JUNK, mutations
-from patter_core.testing.conformance.trial import Trial
+from patter_core.testing.conformance.check import Check
+from patter_core.testing.conformance.fuzz import JUNK, mutations
 
 __all__ = ["check_codec", "check_codec_with"]
 
@@ -28,17 +28,17 @@ _KINDS = (AudioChunk, MediaOpened, MediaMark, MediaDtmf, MediaStopped, MediaFaul
 NewCodec = Callable[[], MediaCodec]
 
 
-def check_codec(trial: Trial, new_codec: NewCodec) -> None:
+def check_codec(check: Check, new_codec: NewCodec) -> None:
     """What can be tried without a message of the vendor's."""
-    trial.now("the codec's format")
+    check.now("the codec's format")
     first, second = new_codec(), new_codec()
-    trial.require(
+    check.require(
         first is not second,
         "Two media sockets share one codec.",
         expected="media_codec() makes a new one each time",
         mistake="a codec that is made once, with the carrier",
     )
-    trial.require(
+    check.require(
         isinstance(first.output_format, AudioFormat),
         "The codec has no output_format before its stream starts.",
         expected="an AudioFormat",
@@ -46,8 +46,8 @@ def check_codec(trial: Trial, new_codec: NewCodec) -> None:
     )
     problems: set[str] = set()
     for message in JUNK:
-        events = _decode(trial, new_codec(), message, problems)
-        trial.require(
+        events = _decode(check, new_codec(), message, problems)
+        check.require(
             not any(isinstance(event, AudioChunk | MediaOpened) for event in events),
             "A message that says nothing opened a stream, or was taken for audio.",
             expected="a MediaFault, or nothing",
@@ -55,7 +55,7 @@ def check_codec(trial: Trial, new_codec: NewCodec) -> None:
         )
 
 
-def check_codec_with(trial: Trial, new_codec: NewCodec, spoken: Sequence[str | bytes]) -> None:
+def check_codec_with(check: Check, new_codec: NewCodec, spoken: Sequence[str | bytes]) -> None:
     """What real messages allow: each is broken in many ways, and given to a codec that knows what came before."""
     problems: set[str] = set()
     shapes = _one_of_each(spoken)
@@ -66,12 +66,12 @@ def check_codec_with(trial: Trial, new_codec: NewCodec, spoken: Sequence[str | b
             codec = new_codec()
             for earlier in shapes[:number]:
                 codec.decode(earlier)
-            _decode(trial, codec, broken, problems)
-            trial.now("the codec after a broken message")
-            with trial.raises_only(problem="decode() raised for a sound message after a broken one."):
+            _decode(check, codec, broken, problems)
+            check.now("the codec after a broken message")
+            with check.raises_only(problem="decode() raised for a sound message after a broken one."):
                 codec.decode(message)
-    trial.now("the codec's words for faults")
-    trial.require(
+    check.now("the codec's words for faults")
+    check.require(
         len(problems) <= _MOST_PROBLEMS,
         "MediaFault.problem is not of a small fixed set.",
         expected=f"at most {_MOST_PROBLEMS} different texts",
@@ -79,24 +79,24 @@ def check_codec_with(trial: Trial, new_codec: NewCodec, spoken: Sequence[str | b
         mistake="a text that holds a part of the message, or the parser's own error",
         remedy="Give each kind of fault one constant text: it is told once a call, and must not repeat what was said.",
     )
-    _check_writing(trial, new_codec, shapes)
+    _check_writing(check, new_codec, shapes)
 
 
-def _check_writing(trial: Trial, new_codec: NewCodec, shapes: Sequence[str | bytes]) -> None:
-    trial.now("the codec's writing")
+def _check_writing(check: Check, new_codec: NewCodec, shapes: Sequence[str | bytes]) -> None:
+    check.now("the codec's writing")
     codec = new_codec()
     for message in shapes[:2]:
         codec.decode(message)
     format = codec.output_format
-    with trial.raises_only(problem="Writing raised.", mistake="audio of a length that was not thought of"):
+    with check.raises_only(problem="Writing raised.", mistake="audio of a length that was not thought of"):
         for size in (0, 1, 7, 160, 4_000, 8_001):
             chunk = AudioChunk(format.silence * size, format)
             text = codec.encode_audio(chunk)
-            trial.require(
+            check.require(
                 isinstance(text, str), "encode_audio() gives no text.", expected="str", got=type(text).__name__
             )
         for texts in (codec.encode_mark('mark "1" ü'), codec.encode_clear()):
-            trial.require(
+            check.require(
                 not isinstance(texts, str) and all(isinstance(text, str) for text in texts),
                 "encode_mark() and encode_clear() give sequences of texts.",
                 got=repr(texts),
@@ -104,31 +104,31 @@ def _check_writing(trial: Trial, new_codec: NewCodec, shapes: Sequence[str | byt
             )
 
 
-def _decode(trial: Trial, codec: MediaCodec, message: str | bytes, problems: set[str]) -> Sequence[MediaEvent]:
-    trial.now("a broken message on the media socket")
-    with trial.raises_only(
+def _decode(check: Check, codec: MediaCodec, message: str | bytes, problems: set[str]) -> Sequence[MediaEvent]:
+    check.now("a broken message on the media socket")
+    with check.raises_only(
         problem="decode() raised: one malformed message would end the call.",
         mistake="an exception of the JSON or base64 decoder that is not caught (ValueError, RecursionError)",
     ):
         events: object = codec.decode(message)
     if isinstance(events, str | bytes) or not isinstance(events, Sequence):
-        raise trial.failed("decode() gives no sequence of media events.", got=type(events).__name__)
-    trial.require(
+        raise check.failed("decode() gives no sequence of media events.", got=type(events).__name__)
+    check.require(
         all(isinstance(event, _KINDS) for event in events),
         "decode() gives something else than media events.",
         got=", ".join(sorted({type(event).__name__ for event in events})),
     )
     for event in events:
         if isinstance(event, MediaFault | MediaUnusable):
-            trial.shows_nothing("MediaFault.problem", event.problem)
+            check.shows_nothing("MediaFault.problem", event.problem)
             problems.add(event.problem)
-            trial.require(
+            check.require(
                 0 < len(event.problem) <= _LONGEST_PROBLEM,
                 "MediaFault.problem is no short text.",
                 got=f"{len(event.problem)} characters",
             )
         elif isinstance(event, MediaDtmf):
-            trial.require(
+            check.require(
                 event.digit in _KEYS and len(event.digit) == 1,
                 "A key that no telephone has.",
                 expected="one of 0-9, *, #, A-D; else a MediaFault",

@@ -9,8 +9,6 @@ from decimal import Decimal
 import anyio
 
 from patter_core.audio import ULAW_8000
-from patter_core.control import RecordingStatus
-from patter_core.cost import Cost
 from patter_core.events import (
     AudioCaptured,
     CallAnnounced,
@@ -22,7 +20,7 @@ from patter_core.events import (
     CallProgressed,
     ConversationStarted,
     DtmfReceived,
-    EngineTrouble,
+    Error,
     Interruption,
     MachineDetected,
     MediaPaused,
@@ -43,9 +41,11 @@ from patter_core.events import (
     TransferDone,
     TransferStarted,
 )
-from patter_core.leg import AnsweredBy, Leg, Progress
 from patter_core.sink import SINK_API_VERSION, EventSink
-from patter_core.testing.conformance.trial import SENTINEL, Trial, at_once
+from patter_core.telephony.control import RecordingStatus
+from patter_core.telephony.leg import AnsweredBy, Leg, Progress
+from patter_core.telephony.prices import Cost
+from patter_core.testing.conformance.check import SENTINEL, Check, at_once
 
 __all__ = ["check_sink", "sample_records"]
 
@@ -75,32 +75,32 @@ async def check_sink(
     Raises:
         ConformanceError: the contract is not kept; the error says what was tried, expected and got.
     """
-    trial = Trial("sink", patience)
-    trial.keep_secret(secrets)
+    check = Check("sink", patience)
+    check.keep_secret(secrets)
     leg = _LEG
-    trial.keep_secret([leg.from_number, leg.to_number])
-    with trial.watching_logs():
-        async with trial.leaving_nothing("A closed sink"):
+    check.keep_secret([leg.from_number, leg.to_number])
+    with check.watching_logs():
+        async with check.leaving_nothing("A closed sink"):
             sink = make_sink()
-            trial.check_class(type(sink), SINK_API_VERSION)
-            trial.now("redaction of repr")
-            trial.shows_nothing("repr(sink)", f"{sink!r} {sink!s}")
-            async with _running(trial, sink):
-                await _check_events(trial, sink)
-                await _check_cancelling(trial, sink)
-                await _check_order(trial, sink, received)
-            await _close(trial, sink)
-        async with trial.leaving_nothing("A sink that never wrote"):
-            trial.now("closing a sink that never wrote")
-            await _close(trial, make_sink())
+            check.check_class(type(sink), SINK_API_VERSION)
+            check.now("redaction of repr")
+            check.shows_nothing("repr(sink)", f"{sink!r} {sink!s}")
+            async with _running(check, sink):
+                await _check_events(check, sink)
+                await _check_cancelling(check, sink)
+                await _check_order(check, sink, received)
+            await _close(check, sink)
+        async with check.leaving_nothing("A sink that never wrote"):
+            check.now("closing a sink that never wrote")
+            await _close(check, make_sink())
 
 
 @contextlib.asynccontextmanager
-async def _running(trial: Trial, sink: EventSink) -> AsyncIterator[None]:
+async def _running(check: Check, sink: EventSink) -> AsyncIterator[None]:
     """What the sink does beside, as long as it is there."""
 
     async def run() -> None:
-        with trial.raises_only(problem="run() raises, though its destination takes everything."):
+        with check.raises_only(problem="run() raises, though its destination takes everything."):
             await sink.run(list)
 
     failures: list[Exception] = []
@@ -131,7 +131,7 @@ _EVENTS: tuple[CallEvent, ...] = (
     TranscriptInput(text=SENTINEL),
     ResponseDone(),
     DtmfReceived(digit="#"),
-    EngineTrouble(message="x" * 20_000),
+    Error(message="x" * 20_000),
     MediaTrouble(problem="malformed message"),
     CallProgressed(progress=Progress.RINGING),
     CallAnswered(answer_ms=0.1),
@@ -164,37 +164,37 @@ def sample_records(call_id: str, first: int = 1) -> list[Record]:
     ]
 
 
-async def _check_events(trial: Trial, sink: EventSink) -> None:
-    trial.now("every kind of event")
+async def _check_events(check: Check, sink: EventSink) -> None:
+    check.now("every kind of event")
     for record in sample_records("every-kind"):
-        trial.now(f"the event {record.event.kind}")
-        await _write(trial, sink, [record])
+        check.now(f"the event {record.event.kind}")
+        await _write(check, sink, [record])
     if sink.takes_audio:
-        trial.now("audio")
+        check.now("audio")
         audio = [
             Record(call_id="heard", sequence=0, time=1_700_000_000.0, elapsed_ms=at * 20.0, event=_AUDIO)
             for at in range(5)
         ]
-        await _write(trial, sink, [*audio, *sample_records("heard")])
-    trial.now("an empty batch")
-    await _write(trial, sink, [])
+        await _write(check, sink, [*audio, *sample_records("heard")])
+    check.now("an empty batch")
+    await _write(check, sink, [])
 
 
-async def _check_cancelling(trial: Trial, sink: EventSink) -> None:
-    trial.now("cancelling write()")
+async def _check_cancelling(check: Check, sink: EventSink) -> None:
+    check.now("cancelling write()")
     batch = sample_records("cancelled")
     for delay in (0.0, 0.001, 0.005):
         with (
-            trial.within(2, "write() does not let itself be cancelled.", mistake="`except BaseException`, or a shield"),
-            trial.raises_only(problem="A cancelled write() raises something else.", mistake="`except BaseException`"),
+            check.within(2, "write() does not let itself be cancelled.", mistake="`except BaseException`, or a shield"),
+            check.raises_only(problem="A cancelled write() raises something else.", mistake="`except BaseException`"),
             anyio.move_on_after(delay),
         ):
             await sink.write(batch)
-    trial.now("a batch that comes again")
-    await _write(trial, sink, batch)
+    check.now("a batch that comes again")
+    await _write(check, sink, batch)
 
 
-async def _check_order(trial: Trial, sink: EventSink, received: Received | None) -> None:
+async def _check_order(check: Check, sink: EventSink, received: Received | None) -> None:
     """Three large batches of two calls."""
     batches = [
         [
@@ -205,17 +205,17 @@ async def _check_order(trial: Trial, sink: EventSink, received: Received | None)
         ]
         for at in (0, 1_000, 2_000)
     ]
-    trial.now("large batches")
+    check.now("large batches")
     stalls: list[float] = []
     with anyio.CancelScope() as watching:
 
         async def write() -> None:
             for batch in batches:
-                await _write(trial, sink, batch)
+                await _write(check, sink, batch)
             watching.cancel()
 
         await at_once(write, lambda: _watch_the_loop(stalls))
-    trial.require(
+    check.require(
         max(stalls, default=0.0) <= _LONGEST_BLOCK,
         "write() stops the event loop, and with it every call.",
         expected=f"at most {_LONGEST_BLOCK:g} s",
@@ -225,16 +225,16 @@ async def _check_order(trial: Trial, sink: EventSink, received: Received | None)
     )
     if received is None:
         return
-    trial.now("what reached the destination")
+    check.now("what reached the destination")
     expected = {call: [r.sequence for batch in batches for r in batch if r.call_id == call] for call in ("one", "two")}
-    with trial.within(_WRITE_WITHIN, "Not every record reaches the destination.", mistake="records lost in a buffer"):
+    with check.within(_WRITE_WITHIN, "Not every record reaches the destination.", mistake="records lost in a buffer"):
         while True:
             got = await received()
             if all(set(expected[call]) <= {number for of, number in got if of == call} for call in expected):
                 break
             await anyio.sleep(0.01)
     for call, numbers in expected.items():
-        trial.require(
+        check.require(
             [number for of, number in got if of == call] == numbers,
             "Records of a call are reordered or repeated.",
             expected="each once, by sequence",
@@ -249,10 +249,10 @@ async def _watch_the_loop(stalls: list[float]) -> None:
         stalls.append(anyio.current_time() - began - 0.005)
 
 
-async def _write(trial: Trial, sink: EventSink, batch: Sequence[Record]) -> None:
+async def _write(check: Check, sink: EventSink, batch: Sequence[Record]) -> None:
     with (
-        trial.within(_WRITE_WITHIN, "write() does not return."),
-        trial.raises_only(
+        check.within(_WRITE_WITHIN, "write() does not return."),
+        check.raises_only(
             problem="write() raises, though its destination takes everything.",
             mistake="a field that was not thought of; or a sink that a cancelled write leaves unusable",
         ),
@@ -260,6 +260,6 @@ async def _write(trial: Trial, sink: EventSink, batch: Sequence[Record]) -> None
         await sink.write(batch)
 
 
-async def _close(trial: Trial, sink: EventSink) -> None:
-    with trial.within(_WRITE_WITHIN, "aclose() does not return."), trial.raises_only(problem="aclose() raises."):
+async def _close(check: Check, sink: EventSink) -> None:
+    with check.within(_WRITE_WITHIN, "aclose() does not return."), check.raises_only(problem="aclose() raises."):
         await sink.aclose()

@@ -13,7 +13,7 @@ from patter_core.events import EngineEvent, Interruption, ResponseDone
 from patter_elevenlabs import wire
 from patter_elevenlabs.config import Service
 from patter_elevenlabs.formats import audio_format, conversion_hint
-from patter_elevenlabs.opening import open_session
+from patter_elevenlabs.handshake import open_session
 from patter_elevenlabs.session import ConvAISession
 from patter_elevenlabs.tools import ClientTools, Toolbox
 

@@ -7,11 +7,11 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from patter_core.checkup import Finding
+from patter_core.checks import CheckResult
 from patter_core.engine import ConversationSetup, Engine, EngineSession
 from patter_core.errors import ConfigurationError, EngineError
 from patter_elevenlabs import wire
-from patter_elevenlabs.checkup import examine
+from patter_elevenlabs.checks import run_checks
 from patter_elevenlabs.config import Service, check_variables
 from patter_elevenlabs.formats import conversion_hint
 from patter_elevenlabs.tools import ClientTools, Toolbox
@@ -83,13 +83,13 @@ class ElevenLabsConvAI(Engine):
         check_variables(self.dynamic_variables, f"{owner}(dynamic_variables=…)")
         for name in ("api_key", "agent_id", "base_url"):
             object.__setattr__(self, name, getattr(service, name))
-        import patter_elevenlabs.opening  # noqa: F401, PLC0415 - loaded before a call waits, not to list plugins
+        import patter_elevenlabs.handshake  # noqa: F401, PLC0415 - loaded before a call waits, not to list plugins
 
         object.__setattr__(self, "_service", service)
         object.__setattr__(self, "_toolbox", Toolbox(owner, self.client_tools, self.client_tool_timeout))
 
     async def open(self, setup: ConversationSetup) -> EngineSession:
-        from patter_elevenlabs.opening import open_session  # noqa: PLC0415 - it is loaded: see above
+        from patter_elevenlabs.handshake import open_session  # noqa: PLC0415 - it is loaded: see above
 
         session = await open_session(
             self._service,
@@ -102,14 +102,14 @@ class ElevenLabsConvAI(Engine):
             self._say_once(logging.WARNING, hint)
         return session
 
-    async def check(self) -> Sequence[Finding]:
+    async def check(self) -> Sequence[CheckResult]:
         sent = {
             "agent.first_message": self.first_message,
             "agent.language": self.language,
             "tts.voice_id": self.voice,
             "agent.prompt.prompt": self.override_prompt,
         }
-        return await examine(self._service, [path for path, value in sent.items() if value])
+        return await run_checks(self._service, [path for path, value in sent.items() if value])
 
     def _initiation(self, setup: ConversationSetup) -> wire.Initiation:
         variables = {**self.dynamic_variables, **setup.variables}

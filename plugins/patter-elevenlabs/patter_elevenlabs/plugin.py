@@ -23,6 +23,6 @@ def patter_engines() -> list[type[Engine]]:
 @hookimpl
 def patter_commands(cli: click.Group) -> None:
     """Add `patter elevenlabs`."""
-    from patter_elevenlabs.command import elevenlabs  # noqa: PLC0415 - only the command line needs it
+    from patter_elevenlabs.cli import elevenlabs  # noqa: PLC0415 - only the command line needs it
 
     cli.add_command(elevenlabs)

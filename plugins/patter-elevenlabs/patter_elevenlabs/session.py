@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator, Sequence
 from patter_core.audio import AudioChunk, AudioFormat
 from patter_core.engine import EngineSession
 from patter_core.errors import AudioError, EngineError, SocketClosed
-from patter_core.events import EngineEvent, EngineTrouble, TranscriptInput
-from patter_core.websocket import EngineSocket
+from patter_core.events import EngineEvent, Error, TranscriptInput
+from patter_core.net.websocket import EngineSocket
 from patter_elevenlabs import wire
-from patter_elevenlabs.endings import ending
+from patter_elevenlabs.close_codes import ending
 from patter_elevenlabs.inbox import Inbox
 from patter_elevenlabs.toolrunner import ToolRunner
 from patter_elevenlabs.tools import Toolbox
@@ -168,7 +168,7 @@ class ConvAISession(EngineSession):
             case wire.ToolCall(event=call):
                 self._tools.start(call)
             case wire.Error() as error:
-                self._inbox.put(EngineTrouble(error.text, error.label))
+                self._inbox.put(Error(error.text, error.label))
             case _:  # metadata again, or what is passed over
                 pass
 

@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from patter_core.audio import ULAW_8000
 from patter_core.engine import ConversationSetup
-from patter_core.leg import Leg
+from patter_core.telephony.leg import Leg
 from patter_elevenlabs.testing import Behaviour, Conversation, ElevenLabsEmulator
 
 pytestmark = pytest.mark.anyio

@@ -10,7 +10,7 @@ from patter_core import Patter, Registry
 from patter_core.audio import PCM16_16000, ULAW_8000, AudioChunk, AudioFormat
 from patter_core.engine import ConversationSetup, Engine
 from patter_core.errors import ConfigurationError, EngineError
-from patter_core.leg import Leg
+from patter_core.telephony.leg import Leg
 from patter_core.testing.fakes import FakeCarrier
 from patter_elevenlabs import ElevenLabsConvAI, wire
 from patter_elevenlabs.testing import Behaviour, Conversation, ElevenLabsEmulator

@@ -11,7 +11,7 @@ from patter_core.events import Interruption, TranscriptCorrection, TranscriptInp
 from patter_core.testing.speech import CALLER_LINES, GREETING
 from patter_elevenlabs import wire
 from patter_elevenlabs.config import Service
-from patter_elevenlabs.opening import open_session
+from patter_elevenlabs.handshake import open_session
 from patter_elevenlabs.session import ConvAISession
 from patter_elevenlabs.testing import DEFAULT_CLIENT_EVENTS, Behaviour, ElevenLabsEmulator, Parrot
 

@@ -12,7 +12,7 @@ from patter_core.audio import PCM16_16000, ULAW_8000, AudioChunk
 from patter_core.errors import EngineError, EngineFailed, EngineLost, EngineQuotaExceeded, EngineRefused
 from patter_core.events import (
     EngineEvent,
-    EngineTrouble,
+    Error,
     Interruption,
     ResponseDone,
     ResponseStart,
@@ -24,8 +24,8 @@ from patter_core.events import (
 )
 from patter_elevenlabs import wire
 from patter_elevenlabs.config import Service
+from patter_elevenlabs.handshake import open_session
 from patter_elevenlabs.inbox import BYTE_LIMIT
-from patter_elevenlabs.opening import open_session
 from patter_elevenlabs.session import ConvAISession
 from patter_elevenlabs.testing import DEFAULT_CLIENT_EVENTS, AgentScript, Behaviour, Conversation, ElevenLabsEmulator
 from patter_elevenlabs.tools import ClientTools, Toolbox
@@ -190,9 +190,9 @@ async def test_every_error_is_one_event_and_the_conversation_goes_on() -> None:
         await talk.close(1000)
 
     assert await all_of(agent) == [
-        EngineTrouble("Busy", "1011"),
-        EngineTrouble("odd", "4"),
-        EngineTrouble("Flat"),
+        Error("Busy", "1011"),
+        Error("odd", "4"),
+        Error("Flat"),
         TranscriptInput("Hello?"),
     ]
 

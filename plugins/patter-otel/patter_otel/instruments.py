@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from patter_core.events import CallAnnounced, CallEnded, CallPriced, ConversationStarted, Record
-from patter_core.metrics import CallMetrics
+from patter_core.observe.metrics import CallMetrics
 from patter_core.sink import SinkFigures
 
 __all__ = ["BOUNDS", "Family", "FamilyKind", "Instruments", "Labels", "Point"]

@@ -18,7 +18,7 @@ from patter_core.events import (
     CallEnded,
     ConversationStarted,
     DtmfReceived,
-    EngineTrouble,
+    Error,
     Interruption,
     MediaTrouble,
     Record,
@@ -29,8 +29,8 @@ from patter_core.events import (
     TranscriptInput,
     TranscriptOutput,
 )
-from patter_core.leg import Direction
-from patter_core.trace import TraceContext
+from patter_core.observe.trace import TraceContext
+from patter_core.telephony.leg import Direction
 
 __all__ = ["Kind", "Span", "SpanBuilder", "SpanEvent", "Value"]
 
@@ -152,7 +152,7 @@ class _Call:
                 self._begin_tool(now, tool_id, name)
             case ToolResult(id=tool_id, failed=failed) if tool_id in self._tools:
                 return [self._end_tool(now, tool_id, "the tool failed" if failed else "")]
-            case Interruption() | DtmfReceived() | EngineTrouble() | MediaTrouble():
+            case Interruption() | DtmfReceived() | Error() | MediaTrouble():
                 self._note(record)
             case CallEnded() as ended:
                 return self._end(now, ended)
@@ -228,7 +228,7 @@ class _Call:
     def _note(self, record: Record) -> None:
         event = record.event
         attributes: dict[str, Value] = {}
-        if isinstance(event, EngineTrouble):
+        if isinstance(event, Error):
             attributes = {"exception.message": event.message, "exception.type": event.code or "engine"}
         elif isinstance(event, MediaTrouble):
             attributes = {"patter.problem": event.problem}

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patter_core.audio import ULAW_8000
-from patter_core.cost import Cost
 from patter_core.events import CallAnnounced, CallEnded, CallEvent, CallMetrics, CallPriced, ConversationStarted, Record
-from patter_core.leg import Leg
-from patter_core.metrics import CarrierBill
+from patter_core.observe.metrics import CarrierBill
 from patter_core.sink import SinkFigures
+from patter_core.telephony.leg import Leg
+from patter_core.telephony.prices import Cost
 from patter_otel import instruments as module
 from patter_otel.instruments import Family, FamilyKind, Instruments
 

@@ -8,7 +8,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as WireSpan
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
-from patter_core.trace import TraceContext
+from patter_core.observe.trace import TraceContext
 from patter_otel.instruments import Family, FamilyKind
 from patter_otel.otlp import encode_metrics, encode_spans
 from patter_otel.spans import Kind, Span, SpanEvent

@@ -11,8 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from patter_core.errors import ConfigurationError
 from patter_core.events import CallAnnounced, CallEnded, CallEvent, CallMetrics, Record
-from patter_core.leg import Leg
 from patter_core.sink import SinkFigures
+from patter_core.telephony.leg import Leg
 from patter_otel import PrometheusSink
 from patter_otel.exposition import CONTENT_TYPE
 

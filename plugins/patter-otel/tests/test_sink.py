@@ -24,13 +24,13 @@ from starlette.routing import Route
 
 from patter_core import Patter
 from patter_core.audio import ULAW_8000, AudioChunk
-from patter_core.call.sinks import SinkHost
 from patter_core.errors import ConfigurationError, PatterError, SinkUnavailable
 from patter_core.events import CallAnnounced, CallEnded, CallEvent, CallMetrics, Record, TranscriptInput
-from patter_core.leg import Leg
+from patter_core.observe.trace import TraceContext
+from patter_core.server.delivery import Delivery
 from patter_core.server.serving import bind, serve_app
 from patter_core.sink import SinkFigures
-from patter_core.trace import TraceContext
+from patter_core.telephony.leg import Leg
 from patter_otel import OpenTelemetrySink
 
 pytestmark = pytest.mark.anyio
@@ -164,7 +164,7 @@ async def test_a_collector_that_is_busy_or_away_gets_each_span_once_it_is_back()
     with anyio.fail_after(20):
         async with collector.collecting() as endpoint:
             pass  # so there is a port, and nobody at it
-        host = SinkHost([OpenTelemetrySink(endpoint)])
+        host = Delivery([OpenTelemetrySink(endpoint)])
         (queue,) = host.queues
         queue._pauses = (0.01, 0.05)
         for record in records():

@@ -12,7 +12,7 @@ from patter_core.events import (
     CallEvent,
     CallMetrics,
     ConversationStarted,
-    EngineTrouble,
+    Error,
     Interruption,
     Record,
     ResponseDone,
@@ -23,8 +23,8 @@ from patter_core.events import (
     TranscriptInput,
     TranscriptOutput,
 )
-from patter_core.leg import Direction, Leg
-from patter_core.trace import TraceContext
+from patter_core.observe.trace import TraceContext
+from patter_core.telephony.leg import Direction, Leg
 from patter_otel import spans as spans_module
 from patter_otel.spans import Kind, Span, SpanBuilder
 
@@ -130,7 +130,7 @@ def test_a_tool_is_a_child_of_its_turn_and_may_fail() -> None:
 
 
 def test_troubles_are_events_of_the_call() -> None:
-    (call,) = SpanBuilder().feed(records(announced(), EngineTrouble(message="Oh.", code="7"), Interruption(), ended()))
+    (call,) = SpanBuilder().feed(records(announced(), Error(message="Oh.", code="7"), Interruption(), ended()))
     assert [(event.name, event.time) for event in call.events] == [
         ("patter.error", 1001),
         ("patter.interruption", 1002),

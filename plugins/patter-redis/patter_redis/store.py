@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from patter_core.errors import ConfigurationError, SinkUnavailable
-from patter_core.store import DEFAULT_EXPIRY, LINES_KEPT, CallStore, Line
+from patter_core.store import DEFAULT_EXPIRY, LINES_KEPT, CallStore, Utterance
 from patter_redis.client import Client, Command
 
 __all__ = ["RedisCallStore"]
@@ -37,7 +37,7 @@ class RedisCallStore(CallStore):
     def __repr__(self) -> str:
         return f"<RedisCallStore {self._client!r}>"
 
-    async def append(self, call_id: str, line: Line) -> None:
+    async def append(self, call_id: str, line: Utterance) -> None:
         key = self._key(call_id)
         await self._asked(
             ("RPUSH", key, msgspec.json.encode(line)),
@@ -45,9 +45,9 @@ class RedisCallStore(CallStore):
             ("PEXPIRE", key, self._expiry_ms),
         )
 
-    async def so_far(self, call_id: str) -> Sequence[Line]:
+    async def history(self, call_id: str) -> Sequence[Utterance]:
         (raw,) = await self._asked(("LRANGE", self._key(call_id), 0, -1))
-        return tuple(msgspec.json.decode(line, type=Line) for line in msgspec.convert(raw, list[bytes]))
+        return tuple(msgspec.json.decode(line, type=Utterance) for line in msgspec.convert(raw, list[bytes]))
 
     async def aclose(self) -> None:
         await self._client.aclose()

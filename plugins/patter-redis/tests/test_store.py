@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from patter_core.errors import ConfigurationError, SinkUnavailable
-from patter_core.store import LINES_KEPT, Line, Speaker
+from patter_core.store import LINES_KEPT, Speaker, Utterance
 from patter_redis import RedisCallStore
 
 pytestmark = pytest.mark.anyio
@@ -24,21 +24,25 @@ class Server(Protocol):
 
 async def test_what_one_worker_heard_another_knows(server: Server) -> None:
     one, other = RedisCallStore(server.url), RedisCallStore(server.url)
-    lines = (Line(Speaker.AGENT, "Hello."), Line(Speaker.CALLER, "Größe?"), Line(Speaker.AGENT, "Hel", corrects=True))
+    lines = (
+        Utterance(Speaker.AGENT, "Hello."),
+        Utterance(Speaker.CALLER, "Größe?"),
+        Utterance(Speaker.AGENT, "Hel", corrects=True),
+    )
     for line in lines:
         await one.append("call", line)
-    assert await other.so_far("call") == lines
-    assert await other.so_far("nobody") == ()
+    assert await other.history("call") == lines
+    assert await other.history("nobody") == ()
     await one.aclose()
     await other.aclose()
 
 
 async def test_a_call_is_forgotten_after_its_time(server: Server) -> None:
     store = RedisCallStore(server.url, expiry=0.2)
-    await store.append("call", Line(Speaker.CALLER, "Hi."))
-    assert len(await store.so_far("call")) == 1
+    await store.append("call", Utterance(Speaker.CALLER, "Hi."))
+    assert len(await store.history("call")) == 1
     with anyio.fail_after(10):
-        while await store.so_far("call"):  # noqa: ASYNC110 - a server forgets without a word
+        while await store.history("call"):  # noqa: ASYNC110 - a server forgets without a word
             await anyio.sleep(0.02)
     await store.aclose()
 
@@ -48,34 +52,34 @@ async def test_only_the_latest_lines_are_kept(server: Server) -> None:
     async with anyio.create_task_group() as tasks:
         for first in range(0, LINES_KEPT + 10, 101):
             tasks.start_soon(append, store, first, 101)
-    assert len(await store.so_far("call")) == LINES_KEPT
+    assert len(await store.history("call")) == LINES_KEPT
     await store.aclose()
 
 
 async def append(store: RedisCallStore, first: int, count: int) -> None:
     for index in range(first, first + count):
-        await store.append("call", Line(Speaker.CALLER, f"{index}"))
+        await store.append("call", Utterance(Speaker.CALLER, f"{index}"))
 
 
 async def test_a_server_that_was_killed_and_came_back_has_it_all(server: Server) -> None:
     store = RedisCallStore(server.url)
-    await store.append("call", Line(Speaker.CALLER, "Before."))
+    await store.append("call", Utterance(Speaker.CALLER, "Before."))
     server.kill()
     with pytest.raises(SinkUnavailable):
-        await store.append("call", Line(Speaker.CALLER, "Meanwhile."))
+        await store.append("call", Utterance(Speaker.CALLER, "Meanwhile."))
     server.start()
-    await store.append("call", Line(Speaker.CALLER, "After."))  # at once, on a connection of before
-    assert [line.text for line in await store.so_far("call")] == ["Before.", "After."]
+    await store.append("call", Utterance(Speaker.CALLER, "After."))  # at once, on a connection of before
+    assert [line.text for line in await store.history("call")] == ["Before.", "After."]
     await store.aclose()
 
 
 async def test_a_restart_in_between_is_not_noticed(server: Server) -> None:
     store = RedisCallStore(server.url)
-    await store.append("call", Line(Speaker.CALLER, "Before."))
+    await store.append("call", Utterance(Speaker.CALLER, "Before."))
     server.kill()
     server.start()
-    await store.append("call", Line(Speaker.CALLER, "After."))
-    assert [line.text for line in await store.so_far("call")] == ["Before.", "After."]
+    await store.append("call", Utterance(Speaker.CALLER, "After."))
+    assert [line.text for line in await store.history("call")] == ["Before.", "After."]
     await store.aclose()
 
 

@@ -8,7 +8,7 @@ import urllib.parse
 import msgspec
 
 from patter_core.errors import CarrierRequestFailed
-from patter_core.leg import Progress
+from patter_core.telephony.leg import Progress
 from patter_telnyx.rest import TelnyxApi
 
 __all__ = ["Account", "PhoneNumber"]

@@ -14,24 +14,19 @@ from typing import ClassVar, Literal, get_args
 
 import msgspec
 
-from patter_core.carrier import (
-    Admission,
-    CallDesk,
-    Carrier,
-    MediaCodec,
-    WebhookHandler,
-    WebhookRequest,
-    WebhookResponse,
-)
-from patter_core.checkup import Finding
+from patter_core.carrier import Carrier
+from patter_core.checks import CheckResult
 from patter_core.config import from_environment, required
-from patter_core.control import Callbacks, Capability, DialRequest, Handover, LegFacts
-from patter_core.cost import CarrierRates
 from patter_core.errors import ConfigurationError
-from patter_core.leg import Leg
+from patter_core.media import MediaCodec
+from patter_core.telephony.control import Callbacks, Capability, DialRequest, LegFacts
+from patter_core.telephony.leg import Leg
+from patter_core.telephony.outcome import Transfer
+from patter_core.telephony.prices import CarrierRates
+from patter_core.webhook import Accept, CallRouter, WebhookHandler, WebhookRequest, WebhookResponse
 from patter_telnyx import signing
 from patter_telnyx.account import Account
-from patter_telnyx.checkup import examine
+from patter_telnyx.checks import run_checks
 from patter_telnyx.control import Control
 from patter_telnyx.events import read_event
 from patter_telnyx.formats import ByteOrder, Codec
@@ -87,8 +82,7 @@ class Telnyx(Carrier):
     emulator: ClassVar[str] = "patter_telnyx.testing:TelnyxEmulator"
     capabilities: ClassVar[frozenset[Capability]] = frozenset(Capability) - {Capability.PRICE}
     stream_end_is_call_end: ClassVar[bool] = False
-    asks_after_stream: ClassVar[bool] = True
-    rates: ClassVar[CarrierRates | None] = _RATES
+    asks_at_stream_end: ClassVar[bool] = True
 
     api_key: str = dataclasses.field(default="", repr=False)
     connection_id: str = ""
@@ -133,8 +127,6 @@ class Telnyx(Carrier):
         object.__setattr__(self, "connection_id", connection_id)
         object.__setattr__(self, "base_url", base_url.rstrip("/"))
         object.__setattr__(self, "public_key", self._checked_public_key())
-        if self.machine_detection == "premium":
-            object.__setattr__(self, "rates", msgspec.structs.replace(_RATES, machine_detection=_PREMIUM_DETECTION))
 
     def _checked_public_key(self) -> str:
         public_key = from_environment(self.public_key, "TELNYX_PUBLIC_KEY")
@@ -151,6 +143,12 @@ class Telnyx(Carrier):
             _log.warning("Telnyx(verify_webhooks=False): anybody who finds this server can start paid conversations.")
         return public_key
 
+    @property
+    def rates(self) -> CarrierRates:
+        if self.machine_detection == "premium":
+            return msgspec.structs.replace(_RATES, machine_detection=_PREMIUM_DETECTION)
+        return _RATES
+
     def token_secret(self) -> bytes:
         return hmac.digest(self.api_key.encode(), b"patter: stream tokens", "sha256")
 
@@ -163,11 +161,11 @@ class Telnyx(Carrier):
     def media_codec(self, leg: Leg) -> MediaCodec:
         return TelnyxMediaCodec(Codec(self.codec), self.l16_byte_order)
 
-    async def _voice(self, request: WebhookRequest, desk: CallDesk) -> WebhookResponse:
+    async def _voice(self, request: WebhookRequest, router: CallRouter) -> WebhookResponse:
         """Every event of every call. The answer's body is not read."""
         if self.verify_webhooks:
             signing.verify_webhook(request, self.public_key, time.time())
-        await self._webhooks.take(read_event(request), desk)
+        await self._webhooks.take(read_event(request), router)
         return WebhookResponse()
 
     # --- control ---------------------------------------------------------------------------------------------------
@@ -178,8 +176,8 @@ class Telnyx(Carrier):
     async def dial(self, request: DialRequest) -> str:
         return await self._control.dial(request)
 
-    async def transfer(self, leg: Leg, handover: Handover) -> None:
-        await self._control.transfer(leg, handover.to, handover.announcement)
+    async def transfer(self, leg: Leg, transfer: Transfer) -> None:
+        await self._control.transfer(leg, transfer.to, transfer.say)
 
     async def say_and_hang_up(self, leg: Leg, text: str) -> None:
         await self._control.say_and_hang_up(leg, text)
@@ -190,8 +188,8 @@ class Telnyx(Carrier):
     async def hold(self, leg: Leg, audio_url: str) -> None:
         await self._control.hold(leg, audio_url)
 
-    async def resume(self, leg: Leg, admission: Admission) -> None:
-        await self._control.resume(leg, admission)
+    async def resume(self, leg: Leg, accept: Accept) -> None:
+        await self._control.resume(leg, accept)
 
     async def start_recording(self, leg: Leg, callbacks: Callbacks) -> str:
         return await self._control.start_recording(leg)
@@ -209,8 +207,8 @@ class Telnyx(Carrier):
         await self._account.point_number(number, self.connection_id)
         await self._account.set_webhook_url(self.connection_id, url)
 
-    async def check(self) -> Sequence[Finding]:
-        return await examine(self._account, self.connection_id)
+    async def check(self) -> Sequence[CheckResult]:
+        return await run_checks(self._account, self.connection_id)
 
     # --- what the parts are made with ------------------------------------------------------------------------------
 

@@ -6,30 +6,15 @@ import dataclasses
 import logging
 import math
 
-from patter_core.carrier import Admission
-from patter_core.control import DialRequest, Handover
 from patter_core.errors import CarrierRequestFailed
-from patter_core.leg import Leg
-from patter_telnyx.commands import (
-    Answer,
-    Dial,
-    Hangup,
-    PlaybackStart,
-    PlaybackStop,
-    RecordPause,
-    RecordResume,
-    RecordStart,
-    RecordStop,
-    Reject,
-    SendDtmf,
-    Speak,
-    StreamingStart,
-    StreamingStop,
-    Transfer,
-)
+from patter_core.telephony.control import DialRequest
+from patter_core.telephony.leg import Leg
+from patter_core.telephony.outcome import Transfer
+from patter_core.webhook import Accept
+from patter_telnyx import commands
+from patter_telnyx.client_state import ClientState, stream_mark
 from patter_telnyx.formats import Codec
 from patter_telnyx.rest import CALL_OVER, NOT_ANSWERED_YET, TelnyxApi, is_gone, new_command_id
-from patter_telnyx.state import ClientState, stream_mark
 
 __all__ = ["Control", "recording_id"]
 
@@ -54,14 +39,14 @@ class Control:
 
     # --- a call begins ---------------------------------------------------------------------------------------------
 
-    async def answer(self, leg: Leg, admission: Admission) -> None:
+    async def answer(self, leg: Leg, accept: Accept) -> None:
         """Answer an incoming call, with its audio. Exactly once, however often and wherever it is asked for."""
         await self.api.command(
             leg.call_id,
-            Answer(
+            commands.Answer(
                 command_id=new_command_id(leg.call_id, "answer"),
-                webhook_url=admission.callbacks.url("voice"),
-                stream_url=admission.media_url,
+                webhook_url=accept.callbacks.url("voice"),
+                stream_url=accept.media_url,
                 stream_track="inbound_track",
                 stream_codec=self.codec,
                 stream_bidirectional_mode="rtp",
@@ -70,23 +55,25 @@ class Control:
             ),
         )
 
-    async def answer_to_transfer(self, leg: Leg, handover: Handover) -> None:
+    async def answer_to_transfer(self, leg: Leg, transfer: Transfer) -> None:
         """Answer an incoming call that goes to somebody else: only then can it be transferred."""
-        state = ClientState(transfer_to=handover.to, announcement=handover.announcement, streamless=True)
+        state = ClientState(transfer_to=transfer.to, announcement=transfer.say, streamless=True)
         await self.api.command(
-            leg.call_id, Answer(command_id=new_command_id(leg.call_id, "answer"), client_state=state.encode())
+            leg.call_id, commands.Answer(command_id=new_command_id(leg.call_id, "answer"), client_state=state.encode())
         )
 
     async def reject(self, leg: Leg, *, busy: bool) -> None:
         """Do not take an incoming call."""
         cause = "USER_BUSY" if busy else "CALL_REJECTED"
-        await self.api.command(leg.call_id, Reject(command_id=new_command_id(leg.call_id, "reject"), cause=cause))
+        await self.api.command(
+            leg.call_id, commands.Reject(command_id=new_command_id(leg.call_id, "reject"), cause=cause)
+        )
 
     async def dial(self, request: DialRequest) -> str:
         """Place a call; gives its call_control_id."""
         shortest, longest = RING_SECONDS
         return await self.api.dial(
-            Dial(
+            commands.Dial(
                 command_id=request.command_id,
                 connection_id=self.connection_id,
                 to=request.to_number,
@@ -94,7 +81,7 @@ class Control:
                 timeout_secs=min(max(math.ceil(request.ring_timeout), shortest), longest),
                 answering_machine_detection=self._detection(request),
                 webhook_url=request.callbacks.url("voice"),
-                client_state=ClientState(ticket=request.callbacks.ticket, dialled=True).encode(),
+                client_state=ClientState(token=request.callbacks.token, dialled=True).encode(),
             )
         )
 
@@ -105,21 +92,21 @@ class Control:
             return "premium"
         return "greeting_end" if request.await_greeting_end else "detect"
 
-    async def start_stream(self, leg: Leg, admission: Admission, *about: str) -> None:
+    async def start_stream(self, leg: Leg, accept: Accept, *about: str) -> None:
         """Bring the audio of an answered call.
 
         Args:
             leg: the call.
-            admission: where to.
+            accept: where to.
             about: what led to it, so that it is done once if that is told twice.
         """
-        state = ClientState(ticket=admission.callbacks.ticket, stream=stream_mark(admission.media_url))
+        state = ClientState(token=accept.callbacks.token, stream=stream_mark(accept.media_url))
         await self.api.command(
             leg.call_id,
-            StreamingStart(
+            commands.StreamingStart(
                 command_id=new_command_id(leg.call_id, "streaming_start", *about),
                 client_state=state.encode(),
-                stream_url=admission.media_url,
+                stream_url=accept.media_url,
                 stream_track="inbound_track",
                 stream_codec=self.codec,
                 stream_bidirectional_mode="rtp",
@@ -147,7 +134,7 @@ class Control:
             return
         await self.api.command(
             leg.call_id,
-            Transfer(
+            commands.Transfer(
                 command_id=_command_id(leg, "transfer", *about),
                 to=to,
                 client_state=ClientState(streamless=True).encode(),
@@ -164,7 +151,7 @@ class Control:
             _log.warning("Telnyx speaks at most %d characters: a text of %d is cut.", LONGEST_TEXT, len(text))
         await self.api.command(
             leg.call_id,
-            Speak(
+            commands.Speak(
                 command_id=_command_id(leg, "speak", *about),
                 payload=text[:LONGEST_TEXT],
                 voice=self.voice,
@@ -175,41 +162,45 @@ class Control:
     async def send_dtmf(self, leg: Leg, digits: str) -> None:
         """Press keys."""
         await self.api.command(
-            leg.call_id, SendDtmf(command_id=new_command_id(), digits=digits.upper().replace("W", "w"))
+            leg.call_id, commands.SendDtmf(command_id=new_command_id(), digits=digits.upper().replace("W", "w"))
         )
 
     async def hold(self, leg: Leg, audio_url: str) -> None:
         """Bring no more audio, and play something instead, if there is something."""
         state = ClientState(streamless=True).encode()
-        await self.api.command(leg.call_id, StreamingStop(command_id=new_command_id(), client_state=state))
+        await self.api.command(leg.call_id, commands.StreamingStop(command_id=new_command_id(), client_state=state))
         if audio_url:
-            start = PlaybackStart(command_id=new_command_id(), audio_url=audio_url, client_state=state)
+            start = commands.PlaybackStart(command_id=new_command_id(), audio_url=audio_url, client_state=state)
             await self.api.command(leg.call_id, start)
 
-    async def resume(self, leg: Leg, admission: Admission) -> None:
+    async def resume(self, leg: Leg, accept: Accept) -> None:
         """Bring the audio again, once nothing else is played."""
         try:
-            await self.api.command(leg.call_id, PlaybackStop(command_id=new_command_id()))
+            await self.api.command(leg.call_id, commands.PlaybackStop(command_id=new_command_id()))
         except CarrierRequestFailed as error:
             if error.code == CALL_OVER or not 400 <= error.status < 500:
                 raise  # any other refusal says that nothing was being played
-        await self.start_stream(leg, admission, admission.media_url)
+        await self.start_stream(leg, accept, accept.media_url)
 
     async def start_recording(self, leg: Leg) -> str:
         """Record both sides. It leaves `client_state` as it is: that says whether the call is on hold."""
-        await self.api.command(leg.call_id, RecordStart(command_id=new_command_id(), format="wav", channels="dual"))
+        await self.api.command(
+            leg.call_id, commands.RecordStart(command_id=new_command_id(), format="wav", channels="dual")
+        )
         return recording_id(leg)
 
     async def pause_recording(self, leg: Leg, *, paused: bool) -> None:
         """Pause it, or go on."""
         command_id = new_command_id()
-        command = RecordPause(command_id=command_id) if paused else RecordResume(command_id=command_id)
+        command = (
+            commands.RecordPause(command_id=command_id) if paused else commands.RecordResume(command_id=command_id)
+        )
         await self.api.command(leg.call_id, command)
 
     async def stop_recording(self, leg: Leg) -> None:
         """End it. A call that is over has ended it."""
         try:
-            await self.api.command(leg.call_id, RecordStop(command_id=new_command_id()))
+            await self.api.command(leg.call_id, commands.RecordStop(command_id=new_command_id()))
         except CarrierRequestFailed as error:
             if not is_gone(error):
                 raise
@@ -219,10 +210,10 @@ class Control:
     async def hang_up(self, call_id: str) -> None:
         """End a call, ringing or answered. One that is over, or that nobody knows any more, is a success."""
         try:
-            await self.api.command(call_id, Hangup(command_id=new_command_id()))
+            await self.api.command(call_id, commands.Hangup(command_id=new_command_id()))
         except CarrierRequestFailed as error:
             if error.code == NOT_ANSWERED_YET:
-                await self.api.command(call_id, Reject(command_id=new_command_id(), cause="CALL_REJECTED"))
+                await self.api.command(call_id, commands.Reject(command_id=new_command_id(), cause="CALL_REJECTED"))
             elif not is_gone(error):
                 raise
 

@@ -10,11 +10,11 @@ from decimal import Decimal, InvalidOperation
 
 import msgspec
 
-from patter_core.carrier import WebhookRequest
-from patter_core.control import RecordingStatus
-from patter_core.cost import Cost
 from patter_core.errors import WebhookRefused
-from patter_core.leg import AnsweredBy, Progress
+from patter_core.telephony.control import RecordingStatus
+from patter_core.telephony.leg import AnsweredBy, Progress
+from patter_core.telephony.prices import Cost
+from patter_core.webhook import WebhookRequest
 
 __all__ = ["Delivery", "Event", "Payload", "read_event"]
 

@@ -16,7 +16,7 @@ import anyio
 import msgspec
 
 from patter_core.errors import CarrierRequestFailed
-from patter_core.http import HttpAnswer, send_request
+from patter_core.net.http import HttpAnswer, send_request
 from patter_telnyx.commands import Command, Dial
 
 __all__ = ["CALL_OVER", "NOT_ANSWERED_YET", "TelnyxApi", "is_gone", "new_command_id"]

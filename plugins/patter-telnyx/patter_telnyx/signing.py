@@ -13,8 +13,8 @@ import binascii
 from nacl.exceptions import BadSignatureError
 from nacl.signing import VerifyKey
 
-from patter_core.carrier import WebhookRequest
 from patter_core.errors import ConfigurationError, WebhookRefused
+from patter_core.webhook import WebhookRequest
 
 __all__ = [
     "SIGNATURE_HEADER",

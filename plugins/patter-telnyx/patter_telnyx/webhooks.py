@@ -13,14 +13,14 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
-from patter_core.carrier import Admission, CallDesk, Rejection
-from patter_core.control import Farewell, Handover, ticket_in
 from patter_core.errors import CarrierRequestFailed
-from patter_core.leg import AnsweredBy, Direction, Leg, Progress
+from patter_core.telephony.leg import AnsweredBy, Direction, Leg, Progress
+from patter_core.telephony.outcome import HangUp, Transfer
+from patter_core.webhook import Accept, CallRouter, Reject, RoutedCall
+from patter_telnyx.client_state import ClientState, stream_mark
 from patter_telnyx.control import Control, recording_id
 from patter_telnyx.events import Delivery, Payload
 from patter_telnyx.rest import is_gone
-from patter_telnyx.state import ClientState, stream_mark
 
 __all__ = ["Webhooks"]
 
@@ -33,10 +33,9 @@ class _Told(msgspec.Struct, frozen=True, kw_only=True):
     call: Payload
     leg: Leg
     state: ClientState
-    ticket: str
-    verified_url: str
     event_id: str
-    desk: CallDesk
+    router: CallRouter
+    routed: RoutedCall
 
 
 class Webhooks:
@@ -61,7 +60,7 @@ class Webhooks:
             "call.cost": self._priced,
         }
 
-    async def take(self, delivery: Delivery, desk: CallDesk) -> None:
+    async def take(self, delivery: Delivery, router: CallRouter) -> None:
         """Act on a verified event, if it is new and means anything here.
 
         Raises:
@@ -72,14 +71,13 @@ class Webhooks:
         handle = self._handlers.get(event.event_type)
         if handle is None:
             return
-        told = self._told(delivery, event.call, desk)
-        if event.id and not desk.first_time(event.id):
-            return
-        try:
+        told = self._told(delivery, event.call, router)
+        if not event.id:
             await self._act(handle, told)
-        except BaseException:
-            desk.forget(event.id)
-            raise
+            return
+        with router.seen(event.id) as seen:
+            if not seen:
+                await self._act(handle, told)
 
     async def _act(self, handle: Callable[[_Told], Awaitable[None]], told: _Told) -> None:
         try:
@@ -87,25 +85,25 @@ class Webhooks:
         except CarrierRequestFailed as error:
             if not is_gone(error):
                 raise
-            await told.desk.progress(told.leg, Progress.COMPLETED, told.ticket)
+            await told.routed.progressed(Progress.COMPLETED)
 
-    def _told(self, delivery: Delivery, call: Payload, desk: CallDesk) -> _Told:
+    def _told(self, delivery: Delivery, call: Payload, router: CallRouter) -> _Told:
         state = ClientState.decode(call.client_state)
         outgoing = state.dialled or call.direction == "outgoing"
+        leg = Leg(
+            carrier=self._carrier,
+            call_id=call.call_control_id,
+            direction=Direction.OUTBOUND if outgoing else Direction.INBOUND,
+            from_number=call.from_ or "",
+            to_number=call.to or "",
+        )
         return _Told(
             call=call,
-            leg=Leg(
-                carrier=self._carrier,
-                call_id=call.call_control_id,
-                direction=Direction.OUTBOUND if outgoing else Direction.INBOUND,
-                from_number=call.from_ or "",
-                to_number=call.to or "",
-            ),
+            leg=leg,
             state=state,
-            ticket=state.ticket or ticket_in(delivery.verified_url),
-            verified_url=delivery.verified_url,
             event_id=delivery.event.id,
-            desk=desk,
+            router=router,
+            routed=router.call(leg, delivery.verified_url, state.token),
         )
 
     # --- a call begins ---------------------------------------------------------------------------------------------
@@ -113,15 +111,15 @@ class Webhooks:
     async def _initiated(self, told: _Told) -> None:
         if told.leg.direction is Direction.OUTBOUND:
             if told.state.dialled:
-                await told.desk.progress(told.leg, Progress.RINGING, told.ticket)
+                await told.routed.progressed(Progress.RINGING)
             return
-        outcome = await told.desk.announce(told.leg, told.verified_url)
+        outcome = await told.routed.arrived()
         match outcome:
-            case Admission():
+            case Accept():
                 await self._control.answer(told.leg, outcome)
-            case Handover():
+            case Transfer():
                 await self._control.answer_to_transfer(told.leg, outcome)
-            case Rejection():
+            case Reject():
                 await self._control.reject(told.leg, busy=outcome.reason == "busy")
 
     async def _answered(self, told: _Told) -> None:
@@ -130,13 +128,13 @@ class Webhooks:
             await self._control.transfer(told.leg, state.transfer_to, state.announcement, told.event_id)
         if not state.dialled:  # an incoming call has its stream from the answer
             return
-        outcome = await told.desk.announce(told.leg, told.verified_url, told.ticket)
+        outcome = await told.routed.arrived()
         match outcome:
-            case Admission():
+            case Accept():
                 await self._control.start_stream(told.leg, outcome)
-            case Handover():
-                await self._control.transfer(told.leg, outcome.to, outcome.announcement, told.event_id)
-            case Rejection():
+            case Transfer():
+                await self._control.transfer(told.leg, outcome.to, outcome.say, told.event_id)
+            case Reject():
                 await self._control.hang_up(told.leg.call_id)
 
     # --- while it lasts --------------------------------------------------------------------------------------------
@@ -149,22 +147,19 @@ class Webhooks:
         if url and state.stream and stream_mark(url) != state.stream:
             return  # an older one: the call has had another since
         stream = url or told.call.stream_id or told.event_id
-        if not told.desk.first_time(f"{stream} over"):
-            return
-        try:
-            outcome = await told.desk.after_stream(told.leg, told.verified_url, told.ticket)
+        with told.router.seen(f"{stream} over") as seen:
+            if seen:
+                return
+            outcome = await told.routed.stream_ended()
             match outcome:
-                case Admission():
+                case Accept():
                     await self._control.start_stream(told.leg, outcome, stream)
-                case Handover():
-                    await self._control.transfer(told.leg, outcome.to, outcome.announcement, stream)
-                case Farewell(text=""):
+                case Transfer():
+                    await self._control.transfer(told.leg, outcome.to, outcome.say, stream)
+                case HangUp(say=""):
                     await self._control.hang_up(told.leg.call_id)
-                case Farewell():
-                    await self._control.say_and_hang_up(told.leg, outcome.text, stream)
-        except BaseException:
-            told.desk.forget(f"{stream} over")
-            raise
+                case HangUp():
+                    await self._control.say_and_hang_up(told.leg, outcome.say, stream)
 
     async def _spoken(self, told: _Told) -> None:
         if told.state.transfer_to:
@@ -173,17 +168,17 @@ class Webhooks:
             await self._control.hang_up(told.leg.call_id)
 
     async def _detected(self, told: _Told) -> None:
-        await told.desk.answered_by(told.leg, told.call.answered_by, told.ticket)
+        await told.routed.answered_by(told.call.answered_by)
 
     async def _greeting_ended(self, told: _Told) -> None:
         """By a beep, or by silence: in any case it listens now."""
-        await told.desk.answered_by(told.leg, AnsweredBy.MACHINE_READY, told.ticket)
+        await told.routed.answered_by(AnsweredBy.MACHINE_READY)
 
     async def _recording_saved(self, told: _Told) -> None:
-        await told.desk.recording(told.leg, told.call.recording(recording_id(told.leg), "completed"), told.ticket)
+        await told.routed.recording_changed(told.call.recording(recording_id(told.leg), "completed"))
 
     async def _recording_failed(self, told: _Told) -> None:
-        await told.desk.recording(told.leg, told.call.recording(recording_id(told.leg), "failed"), told.ticket)
+        await told.routed.recording_changed(told.call.recording(recording_id(told.leg), "failed"))
 
     # --- it ends ---------------------------------------------------------------------------------------------------
 
@@ -191,11 +186,11 @@ class Webhooks:
         if told.state.leg_of:  # whoever it was transferred to is gone, or never came
             await self._control.hang_up(told.state.leg_of)
             return
-        await told.desk.progress(told.leg, told.call.progress, told.ticket)
+        await told.routed.progressed(told.call.progress)
 
     async def _priced(self, told: _Told) -> None:
         cost = told.call.cost
         if cost is None:
             _log.warning("Telnyx named a price that is none.")
             return
-        await told.desk.priced(told.leg, cost, told.ticket)
+        await told.routed.priced(cost)

@@ -16,7 +16,8 @@ from typing import Annotated
 import msgspec
 
 from patter_core.audio import AudioChunk, AudioFormat
-from patter_core.carrier import (
+from patter_core.errors import AudioError
+from patter_core.media import (
     MediaCodec,
     MediaDtmf,
     MediaEvent,
@@ -26,10 +27,9 @@ from patter_core.carrier import (
     MediaStopped,
     MediaUnusable,
 )
-from patter_core.errors import AudioError
 from patter_telnyx.formats import ByteOrder, Codec, announced_format, swapped
-from patter_telnyx.ordering import Keys, Window
-from patter_telnyx.packets import Packets
+from patter_telnyx.framing import Packets
+from patter_telnyx.reorder import Keys, Window
 
 __all__ = ["TelnyxMediaCodec"]
 

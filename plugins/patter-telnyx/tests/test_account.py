@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from patter_core.errors import CarrierRequestFailed
-from patter_core.leg import Leg
+from patter_core.telephony.leg import Leg
 from patter_telnyx.testing import EmulatedNumber, TelnyxEmulator
 
 pytestmark = pytest.mark.anyio

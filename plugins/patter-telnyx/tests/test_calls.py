@@ -16,9 +16,8 @@ import pytest
 from patter_core import Patter
 from patter_core.audio import ALAW_8000, ULAW_8000, AudioChunk
 from patter_core.call.handle import OutboundCall, PhoneCall
-from patter_core.call.state import Deadlines
+from patter_core.call.timeouts import Deadlines
 from patter_core.carrier import Carrier
-from patter_core.control import Farewell, Handover, RecordingStatus
 from patter_core.errors import CarrierRequestFailed, EngineLost
 from patter_core.events import (
     CallEnded,
@@ -34,12 +33,14 @@ from patter_core.events import (
     ResponseDone,
     ResponseHeard,
 )
-from patter_core.leg import AnsweredBy, Direction, Progress
-from patter_core.server.host import Limits
+from patter_core.server.limits import Limits
 from patter_core.server.serving import bind, serve_app
+from patter_core.telephony.control import RecordingStatus
+from patter_core.telephony.leg import AnsweredBy, Direction, Progress
+from patter_core.telephony.outcome import HangUp, Transfer
 from patter_core.testing.caller import Caller, Pause, PressKey, Say, Step, WaitForAgent, WaitForSilence
 from patter_core.testing.fakes import FakeEngine, FakeSession, MemorySink
-from patter_telnyx.state import ClientState
+from patter_telnyx.client_state import ClientState
 from patter_telnyx.testing import Callee, EmulatedCall, Fault, StreamEnd, TelnyxEmulator
 
 pytestmark = pytest.mark.anyio
@@ -117,7 +118,7 @@ async def line(
     leg_codec: Literal["PCMU", "PCMA"] = "PCMU",
     announces: str = "",
     disorder: bool = False,
-    fallback: Farewell | Handover | None = None,
+    fallback: HangUp | Transfer | None = None,
     deadlines: Deadlines | None = None,
     reconnects: int = 3,
     carrier: Callable[[TelnyxEmulator], Carrier] = TelnyxEmulator.carrier,
@@ -592,7 +593,7 @@ async def test_what_a_user_wants_twice_is_done_twice() -> None:
 
 
 async def test_an_engine_that_is_lost_leaves_the_caller_with_a_word() -> None:
-    sorry = Farewell("We are sorry. Please call again.")
+    sorry = HangUp("We are sorry. Please call again.")
     async with line(fallback=sorry) as scene, scene.running() as (call, session):
         session.fail(EngineLost("gone"))
     assert call.spoken == ["We are sorry. Please call again."]
@@ -600,7 +601,7 @@ async def test_an_engine_that_is_lost_leaves_the_caller_with_a_word() -> None:
 
 
 async def test_an_engine_that_is_lost_may_hand_over_to_a_number() -> None:
-    async with line(fallback=Handover(COLLEAGUE, "I connect you.")) as scene:
+    async with line(fallback=Transfer(COLLEAGUE, "I connect you.")) as scene:
         scene.telnyx.callees[COLLEAGUE] = Callee(talks=0.1)
         async with scene.running() as (call, session):
             session.fail(EngineLost("gone"))

@@ -5,10 +5,10 @@ from decimal import Decimal
 
 import pytest
 
-from patter_core.carrier import WebhookRequest
-from patter_core.cost import Cost
 from patter_core.errors import WebhookRefused
-from patter_core.leg import AnsweredBy, Progress
+from patter_core.telephony.leg import AnsweredBy, Progress
+from patter_core.telephony.prices import Cost
+from patter_core.webhook import WebhookRequest
 from patter_telnyx.events import Payload, read_event
 
 PUBLIC = "https://phone.example/webhooks/telnyx/voice?call=ticket"

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from nacl.signing import SigningKey
 from telnyx.lib.webhook_verification import WebhookVerificationError, verify_webhook_signature
 
-from patter_core.carrier import WebhookRequest
 from patter_core.errors import ConfigurationError, WebhookRefused
+from patter_core.webhook import WebhookRequest
 from patter_telnyx.signing import (
     SIGNATURE_HEADER,
     TIMESTAMP_HEADER,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patter_core.audio import ALAW_8000, PCM16_16000, ULAW_8000, AudioChunk, AudioFormat
-from patter_core.carrier import (
+from patter_core.media import (
     MediaDtmf,
     MediaEvent,
     MediaFault,
@@ -20,7 +20,7 @@ from patter_core.carrier import (
 )
 from patter_telnyx import wire
 from patter_telnyx.formats import Codec
-from patter_telnyx.ordering import FRAMES_TO_WAIT, WINDOW
+from patter_telnyx.reorder import FRAMES_TO_WAIT, WINDOW
 from patter_telnyx.wire import LONGEST_MESSAGE, TelnyxMediaCodec
 
 STREAM = "32de0dea-53cb-4b21-89a4-9e1819c043bc"

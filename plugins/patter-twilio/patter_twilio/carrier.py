@@ -10,35 +10,33 @@ from decimal import Decimal, InvalidOperation
 from typing import ClassVar
 from xml.etree.ElementTree import Element
 
-from patter_core.carrier import (
-    Admission,
-    CallDesk,
-    Carrier,
-    MediaCodec,
-    Rejection,
+from patter_core.carrier import Carrier
+from patter_core.checks import CheckResult
+from patter_core.errors import CarrierRequestFailed, WebhookRefused
+from patter_core.media import MediaCodec
+from patter_core.telephony.control import (
+    TOKEN_FIELD,
+    Callbacks,
+    Capability,
+    DialRequest,
+    LegFacts,
+)
+from patter_core.telephony.leg import Direction, Leg, Progress
+from patter_core.telephony.outcome import HangUp, Transfer
+from patter_core.telephony.prices import CarrierRates, Cost
+from patter_core.webhook import (
+    Accept,
+    CallRouter,
+    Reject,
     WebhookHandler,
     WebhookRequest,
     WebhookResponse,
 )
-from patter_core.checkup import Finding
-from patter_core.control import (
-    TICKET_FIELD,
-    Callbacks,
-    Capability,
-    DialRequest,
-    Farewell,
-    Handover,
-    LegFacts,
-    ticket_in,
-)
-from patter_core.cost import CarrierRates, Cost
-from patter_core.errors import CarrierRequestFailed, WebhookRefused
-from patter_core.leg import Direction, Leg, Progress
-from patter_twilio import notices, signing, twiml
-from patter_twilio.answers import Answers
-from patter_twilio.checkup import examine
+from patter_twilio import signing, statuses, twiml
+from patter_twilio.checks import run_checks
 from patter_twilio.config import read_account
-from patter_twilio.rates import RATES
+from patter_twilio.idempotency import Answers
+from patter_twilio.prices import RATES
 from patter_twilio.rest import LONGEST_TWIML, ApiCall, TwilioApi
 from patter_twilio.wire import TwilioMediaCodec
 
@@ -76,11 +74,10 @@ class Twilio(Carrier):
 
     name: ClassVar[str] = "twilio"
     emulator: ClassVar[str] = "patter_twilio.testing:TwilioEmulator"
-    asks_after_stream: ClassVar[bool] = True
+    asks_at_stream_end: ClassVar[bool] = True
     capabilities: ClassVar[frozenset[Capability]] = frozenset(Capability) - {Capability.SEND_DTMF}
     # Twilio presses keys only by a redirect to <Play digits>: the stream would end and come back a second later, and
     # what a telephone menu says meanwhile would be lost. So the core plays the tones into the stream.
-    rates: ClassVar[CarrierRates | None] = RATES
 
     account_sid: str = ""
     auth_token: str = dataclasses.field(default="", repr=False)
@@ -111,6 +108,10 @@ class Twilio(Carrier):
         for name in ("auth_token", "api_key", "api_secret", "region", "edge", "base_url"):
             object.__setattr__(self, name, getattr(account, name))
 
+    @property
+    def rates(self) -> CarrierRates:
+        return RATES
+
     def token_secret(self) -> bytes:
         return hmac.digest(self.auth_token.encode(), b"patter: stream tokens", "sha256")
 
@@ -131,47 +132,48 @@ class Twilio(Carrier):
 
     # --- webhooks that ask what to do ------------------------------------------------------------------------------
 
-    async def _voice(self, request: WebhookRequest, desk: CallDesk) -> WebhookResponse:
+    async def _voice(self, request: WebhookRequest, router: CallRouter) -> WebhookResponse:
         """A call came in, or one that we made was answered, or one comes back from hold: what is to be done?"""
         proof = signing.verify_webhook(request, self._tokens)
         known = self._answers.known(request)
         if known is not None:
             return known
         leg = self._leg(proof)
-        outcome = await desk.announce(leg, proof.url, ticket_in(proof.url))
+        outcome = await router.call(leg, proof.url).arrived()
         return self._answers.keep(request, _document(*self._verbs(leg, outcome)))
 
-    async def _action(self, request: WebhookRequest, desk: CallDesk) -> WebhookResponse:
+    async def _action(self, request: WebhookRequest, router: CallRouter) -> WebhookResponse:
         """The stream is over, and the call, if it is not, waits for what comes next."""
         proof = signing.verify_webhook(request, self._tokens)
         known = self._answers.known(request)
         if known is not None:
             return known
-        leg, ticket = self._leg(proof), ticket_in(proof.url)
-        progress = notices.progress(proof.fields)
-        outcome: Admission | Farewell | Handover = Farewell()
+        leg = self._leg(proof)
+        call = router.call(leg, proof.url)
+        progress = statuses.progress(proof.fields)
+        outcome: Accept | HangUp | Transfer = HangUp()
         if progress is not None and progress.is_final:
-            await desk.progress(leg, progress, ticket)
+            await call.progressed(progress)
         else:
-            outcome = await desk.after_stream(leg, proof.url, ticket)
+            outcome = await call.stream_ended()
         return self._answers.keep(request, _document(*self._verbs(leg, outcome)))
 
-    def _verbs(self, leg: Leg, outcome: Admission | Rejection | Farewell | Handover) -> list[Element]:
+    def _verbs(self, leg: Leg, outcome: Accept | Reject | HangUp | Transfer) -> list[Element]:
         match outcome:
-            case Admission(media_url=media_url, callbacks=callbacks):
+            case Accept(media_url=media_url, callbacks=callbacks):
                 numbers = {"from": leg.from_number, "to": leg.to_number}
                 return [
                     twiml.connect_stream(
                         media_url, action=callbacks.url("action"), parameters={**leg.parameters, **numbers}
                     )
                 ]
-            case Rejection(reason=reason):
+            case Reject(reason=reason):
                 if leg.direction is Direction.OUTBOUND:  # it was answered: there is nothing to reject any more
                     return [twiml.hangup()]
                 return [twiml.reject("busy" if reason == "busy" else "rejected")]
-            case Handover(to=to, announcement=announcement):
-                return [*self._say(announcement), twiml.dial(to)]
-            case Farewell(text=text):
+            case Transfer(to=to, say=text):
+                return [*self._say(text), twiml.dial(to)]
+            case HangUp(say=text):
                 return [*self._say(text), twiml.hangup()]
 
     def _say(self, text: str) -> list[Element]:
@@ -179,23 +181,24 @@ class Twilio(Carrier):
 
     # --- webhooks that tell ----------------------------------------------------------------------------------------
 
-    async def _status(self, request: WebhookRequest, desk: CallDesk) -> WebhookResponse:
+    async def _status(self, request: WebhookRequest, router: CallRouter) -> WebhookResponse:
         proof = signing.verify_webhook(request, self._tokens)
-        leg, progress = self._leg(proof), notices.progress(proof.fields)
+        progress = statuses.progress(proof.fields)
+        call = router.call(self._leg(proof), proof.url)
         if progress is not None:
-            await desk.progress(leg, progress, ticket_in(proof.url))
+            await call.progressed(progress)
         return WebhookResponse(status=204)
 
-    async def _machine(self, request: WebhookRequest, desk: CallDesk) -> WebhookResponse:
+    async def _machine(self, request: WebhookRequest, router: CallRouter) -> WebhookResponse:
         proof = signing.verify_webhook(request, self._tokens)
-        who = notices.answered_by(proof.fields)
-        await desk.answered_by(self._leg(proof), who, ticket_in(proof.url))
+        who = statuses.answered_by(proof.fields)
+        await router.call(self._leg(proof), proof.url).answered_by(who)
         return WebhookResponse(status=204)
 
-    async def _recording(self, request: WebhookRequest, desk: CallDesk) -> WebhookResponse:
+    async def _recording(self, request: WebhookRequest, router: CallRouter) -> WebhookResponse:
         proof = signing.verify_webhook(request, self._tokens)
-        status = notices.recording(proof.fields)
-        await desk.recording(self._leg(proof), status, ticket_in(proof.url))
+        status = statuses.recording(proof.fields)
+        await router.call(self._leg(proof), proof.url).recording_changed(status)
         return WebhookResponse(status=204)
 
     def _leg(self, proof: signing.Proof) -> Leg:
@@ -235,18 +238,18 @@ class Twilio(Carrier):
             ]
         return await self.api.create_call(form)
 
-    async def transfer(self, leg: Leg, handover: Handover) -> None:
-        await self._interrupt(leg, self._verbs(leg, handover), wish="transfer the call")
+    async def transfer(self, leg: Leg, transfer: Transfer) -> None:
+        await self._interrupt(leg, self._verbs(leg, transfer), wish="transfer the call")
 
     async def say_and_hang_up(self, leg: Leg, text: str) -> None:
-        await self._interrupt(leg, self._verbs(leg, Farewell(text)), wish="speak to the caller")
+        await self._interrupt(leg, self._verbs(leg, HangUp(text)), wish="speak to the caller")
 
     async def hold(self, leg: Leg, audio_url: str) -> None:
         verbs = [twiml.play(audio_url, loop=0)] if audio_url else [twiml.pause(length) for length in _HOLD_PAUSES]
         await self._interrupt(leg, verbs, wish="put the call on hold")
 
-    async def resume(self, leg: Leg, admission: Admission) -> None:
-        form = [("Url", admission.callbacks.url("voice")), ("Method", "POST")]
+    async def resume(self, leg: Leg, accept: Accept) -> None:
+        form = [("Url", accept.callbacks.url("voice")), ("Method", "POST")]
         await self.api.update_call(leg.call_id, form, wish="take the call from hold")
 
     async def start_recording(self, leg: Leg, callbacks: Callbacks) -> str:
@@ -266,10 +269,10 @@ class Twilio(Carrier):
 
     async def look_up(self, leg: Leg) -> LegFacts:
         call = await self.api.fetch_call(leg.call_id)
-        return LegFacts(progress=notices.PROGRESS.get(call.status, Progress.DIALLING), cost=_cost(call))
+        return LegFacts(progress=statuses.PROGRESS.get(call.status, Progress.DIALLING), cost=_cost(call))
 
-    async def check(self) -> Sequence[Finding]:
-        return await examine(self.api)
+    async def check(self) -> Sequence[CheckResult]:
+        return await run_checks(self.api)
 
     async def set_voice_url(self, number: str, url: str) -> None:
         for found in await self.api.numbers(number):
@@ -323,7 +326,7 @@ def _custom_parameters(proof: signing.Proof) -> dict[str, str]:
     A caller can send what he likes: what is too long for a `<Parameter>`, or one too many, is left out.
     """
     query = urllib.parse.parse_qsl(urllib.parse.urlsplit(proof.url).query)
-    custom = [(name, value) for name, value in query if name != TICKET_FIELD and not name[:1].isupper()]
+    custom = [(name, value) for name, value in query if name != TOKEN_FIELD and not name[:1].isupper()]
     headers = [
         (name.removeprefix(_SIP_HEADER), value) for name, value in proof.fields.items() if name.startswith(_SIP_HEADER)
     ]

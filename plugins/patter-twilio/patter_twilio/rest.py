@@ -17,7 +17,7 @@ import anyio
 import msgspec
 
 from patter_core.errors import CarrierRequestFailed
-from patter_core.http import send_request
+from patter_core.net.http import send_request
 
 __all__ = ["LONGEST_TWIML", "ApiCall", "ApiNumber", "TwilioApi"]
 

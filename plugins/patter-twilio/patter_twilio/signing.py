@@ -22,8 +22,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from patter_core.carrier import WebhookRequest
 from patter_core.errors import WebhookRefused
+from patter_core.webhook import WebhookRequest
 
 __all__ = ["SETTINGS_HEADER", "SIGNATURE_HEADER", "Proof", "signature", "verify_upgrade", "verify_webhook"]
 

@@ -18,7 +18,8 @@ from typing import Annotated
 import msgspec
 
 from patter_core.audio import ULAW_8000, AudioChunk, AudioFormat
-from patter_core.carrier import (
+from patter_core.errors import AudioError
+from patter_core.media import (
     MediaCodec,
     MediaDtmf,
     MediaEvent,
@@ -28,7 +29,6 @@ from patter_core.carrier import (
     MediaStopped,
     MediaUnusable,
 )
-from patter_core.errors import AudioError
 
 __all__ = ["TwilioMediaCodec"]
 

@@ -12,21 +12,21 @@ import msgspec
 import pytest
 
 from patter_core import Agent, Patter, hookimpl
-from patter_core.agent import TryAgain
+from patter_core.agent import Retry
 from patter_core.audio import ULAW_8000, AudioChunk
 from patter_core.audio.dtmf import tones
 from patter_core.call.handle import OutboundCall, PhoneCall
-from patter_core.call.state import Deadlines
-from patter_core.carrier import Rejection
-from patter_core.control import Farewell, Handover
+from patter_core.call.timeouts import Deadlines
 from patter_core.errors import CallError, CarrierRequestFailed, ConfigurationError, EngineLost
 from patter_core.events import CallEnded, CallPriced, MachineDetected, MediaTrouble, RecordingChanged
-from patter_core.leg import AnsweredBy, Leg, Progress
 from patter_core.registry import Registry
-from patter_core.server.host import Limits
+from patter_core.server.limits import Limits
 from patter_core.server.serving import bind, serve_app
-from patter_core.testing.caller import Caller, HangUp, Pause, PressKey, Say, Step
+from patter_core.telephony.leg import AnsweredBy, Leg, Progress
+from patter_core.telephony.outcome import HangUp, Transfer
+from patter_core.testing.caller import Caller, EndCall, Pause, PressKey, Say, Step
 from patter_core.testing.fakes import FakeEngine, FakeSession, MemorySink
+from patter_core.webhook import Reject
 from patter_twilio.testing import (
     Callee,
     CallStatus,
@@ -53,7 +53,7 @@ class Stage:
     def __init__(
         self,
         *,
-        fallback: Farewell | Handover | TryAgain | None = None,
+        fallback: HangUp | Transfer | Retry | None = None,
         deadlines: Deadlines | None = None,
         limits: Limits | None = None,
         registry: Registry | None = None,
@@ -163,11 +163,11 @@ async def test_a_mapping_chooses_the_agent_by_the_called_number_and_refuses_the_
     assert other.status is CallStatus.NO_ANSWER
 
 
-@pytest.mark.parametrize("answer", [Rejection(reason="busy"), Handover("+15550001111", "One moment.")])
-async def test_the_hook_rejects_a_call_or_sends_it_elsewhere(answer: Rejection | Handover) -> None:
+@pytest.mark.parametrize("answer", [Reject(reason="busy"), Transfer("+15550001111", "One moment.")])
+async def test_the_hook_rejects_a_call_or_sends_it_elsewhere(answer: Reject | Transfer) -> None:
     class Plugin:
         @hookimpl
-        def patter_route_call(self, leg: Leg) -> Rejection | Handover:
+        def patter_route_call(self, leg: Leg) -> Reject | Transfer:
             assert leg.to_number == NUMBER
             return answer
 
@@ -176,7 +176,7 @@ async def test_the_hook_rejects_a_call_or_sends_it_elsewhere(answer: Rejection |
     async with Stage(registry=registry).running() as stage:
         call = stage.place()
         await call.over.wait()
-    if isinstance(answer, Rejection):
+    if isinstance(answer, Reject):
         assert (call.status, call.streams) == (CallStatus.BUSY, [])
     else:
         assert (call.spoken.said, call.spoken.dialled) == (["One moment."], ["+15550001111"])
@@ -455,13 +455,13 @@ async def test_a_recording_that_ends_with_the_call_is_told_after_it() -> None:
 @pytest.mark.parametrize(
     ("fallback", "said", "dialled"),
     [
-        (Farewell("Sorry, goodbye."), ["Sorry, goodbye."], []),
-        (Handover("+15550003333", "I connect you."), ["I connect you."], ["+15550003333"]),
-        (Farewell(), [], []),
+        (HangUp("Sorry, goodbye."), ["Sorry, goodbye."], []),
+        (Transfer("+15550003333", "I connect you."), ["I connect you."], ["+15550003333"]),
+        (HangUp(), [], []),
     ],
 )
 async def test_an_engine_that_fails_leaves_the_caller_what_the_user_chose(
-    fallback: Farewell | Handover, said: list[str], dialled: list[str], api_works: bool
+    fallback: HangUp | Transfer, said: list[str], dialled: list[str], api_works: bool
 ) -> None:
     async with Stage(fallback=fallback).running() as stage:
         call, session, _ = await stage.live()
@@ -476,7 +476,7 @@ async def test_an_engine_that_fails_leaves_the_caller_what_the_user_chose(
 
 
 async def test_an_engine_that_fails_is_tried_again_if_the_user_wants_that() -> None:
-    async with Stage(fallback=TryAgain()).running() as stage:
+    async with Stage(fallback=Retry()).running() as stage:
         call, first, _ = await stage.live()
         first.fail(EngineLost("gone", retry=True))
         second = await sessions(stage.engine, 2)
@@ -555,7 +555,7 @@ async def test_the_count_of_lost_streams_travels_from_worker_to_worker() -> None
 
 async def test_when_the_caller_hangs_up_the_call_is_over_and_nobody_hangs_up_on_him() -> None:
     async with Stage().running() as stage:
-        call, *_ = await stage.live(Say(GREETING.data), HangUp())
+        call, *_ = await stage.live(Say(GREETING.data), EndCall())
         await call.over.wait()
         end = await stage.end()
     assert end.reason == "caller_hung_up"

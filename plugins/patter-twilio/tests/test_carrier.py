@@ -9,11 +9,13 @@ import pytest
 from twilio.rest import Client
 
 from patter_core.audio import ULAW_8000
-from patter_core.carrier import Admission, Carrier, Rejection, WebhookRequest
-from patter_core.control import Callbacks, Farewell, Handover, RecordingStatus
-from patter_core.cost import Cost
+from patter_core.carrier import Carrier
 from patter_core.errors import ConfigurationError, WebhookRefused
-from patter_core.leg import AnsweredBy, Direction, Leg, Progress
+from patter_core.telephony.control import Callbacks, RecordingStatus
+from patter_core.telephony.leg import AnsweredBy, Direction, Leg, Progress
+from patter_core.telephony.outcome import HangUp, Transfer
+from patter_core.testing.fakes import FakeRouter, Report
+from patter_core.webhook import Accept, Reject, WebhookRequest
 from patter_twilio import Twilio
 from patter_twilio.signing import signature
 
@@ -21,7 +23,7 @@ pytestmark = pytest.mark.anyio
 
 SID, TOKEN = "AC" + "0" * 32, "auth-token"
 VOICE = "https://phone.example/webhooks/twilio/voice"
-ACTION = "https://phone.example/webhooks/twilio/action?call=ticket"
+ACTION = "https://phone.example/webhooks/twilio/action?call=token"
 MEDIA = "wss://phone.example/media/twilio/stream-token"
 FIELDS = {
     "CallSid": "CA1",
@@ -34,44 +36,8 @@ FIELDS = {
 }
 
 
-CALLBACKS = Callbacks("https://phone.example/webhooks/twilio", "ticket")
-ADMISSION = Admission(call_id="1", media_url=MEDIA, callbacks=CALLBACKS)
-
-
-class Desk:
-    """A desk that gives one answer, and keeps what it was told."""
-
-    def __init__(self, answer: Admission | Rejection | Handover | None = None) -> None:
-        self.answer = answer or ADMISSION
-        self.verdict: Admission | Farewell | Handover = Farewell()
-        self.announced: list[tuple[Leg, str, str]] = []
-        self.told: list[tuple[str, object, str]] = []
-
-    async def announce(self, leg: Leg, verified_url: str, ticket: str = "") -> Admission | Rejection | Handover:
-        self.announced.append((leg, verified_url, ticket))
-        return self.answer
-
-    async def after_stream(self, leg: Leg, verified_url: str, ticket: str = "") -> Admission | Farewell | Handover:
-        self.told.append((leg.call_id, "stream over", ticket))
-        return self.verdict
-
-    async def progress(self, leg: Leg, progress: Progress, ticket: str = "") -> None:
-        self.told.append((leg.call_id, progress, ticket))
-
-    async def answered_by(self, leg: Leg, who: AnsweredBy, ticket: str = "") -> None:
-        self.told.append((leg.call_id, who, ticket))
-
-    async def recording(self, leg: Leg, status: RecordingStatus, ticket: str = "") -> None:
-        self.told.append((leg.call_id, status, ticket))
-
-    async def priced(self, leg: Leg, cost: Cost, ticket: str = "") -> None:
-        self.told.append((leg.call_id, cost, ticket))
-
-    def first_time(self, event_id: str) -> bool:
-        return True
-
-    def forget(self, event_id: str) -> None:
-        pass
+CALLBACKS = Callbacks("https://phone.example/webhooks/twilio", "token")
+ACCEPT = Accept(call_id="1", media_url=MEDIA, callbacks=CALLBACKS)
 
 
 def carrier() -> Twilio:
@@ -91,8 +57,8 @@ def signed(url: str = VOICE, fields: Mapping[str, str] | None = None, *, token: 
     )
 
 
-async def answered(webhook: str, request: WebhookRequest, desk: Desk) -> list[Element]:
-    response = await carrier().webhooks()[webhook](request, desk)
+async def answered(webhook: str, request: WebhookRequest, router: FakeRouter) -> list[Element]:
+    response = await carrier().webhooks()[webhook](request, router)
     assert (response.status, response.content_type) == (200, "text/xml; charset=utf-8")
     document = fromstring(response.body)
     assert document.tag == "Response"
@@ -170,7 +136,7 @@ def test_region_and_edge_come_from_the_environment_and_lead_nowhere_else(monkeyp
 @pytest.mark.parametrize("token", ["next", TOKEN, "last"])
 async def test_while_a_token_is_rotated_all_of_them_are_good(token: str) -> None:
     twilio = Twilio(SID, TOKEN, other_auth_tokens=("next", "last"))
-    assert (await twilio.webhooks()["voice"](signed(token=token), Desk())).status == 200
+    assert (await twilio.webhooks()["voice"](signed(token=token), FakeRouter(ACCEPT))).status == 200
     twilio.verify_upgrade(
         WebhookRequest(method="GET", candidate_urls=(MEDIA,), headers={"x-twilio-signature": signature(token, MEDIA)})
     )
@@ -211,41 +177,41 @@ def test_it_is_a_carrier_under_the_name_that_the_page_uses() -> None:
 
 
 async def test_a_call_is_announced_and_answered_with_a_stream() -> None:
-    desk = Desk()
-    (connect,) = await answered("voice", signed(), desk)
+    router = FakeRouter(ACCEPT)
+    (connect,) = await answered("voice", signed(), router)
     assert (connect.tag, connect.attrib) == ("Connect", {"action": ACTION})
     (stream,) = connect
     assert (stream.tag, stream.attrib) == ("Stream", {"url": MEDIA})
     assert {item.get("name"): item.get("value") for item in stream} == {"from": "+15005550006", "to": "+15005550001"}
     leg = Leg(carrier="twilio", call_id="CA1", from_number="+15005550006", to_number="+15005550001")
-    assert desk.announced == [(leg, VOICE, "")]
+    assert router.reports == [Report(what="arrived", leg=leg, verified_url=VOICE, token="")]
 
 
 async def test_a_get_is_as_good_as_a_post() -> None:
     url = f"{VOICE}?{urlencode(FIELDS)}"
     request = WebhookRequest(method="GET", candidate_urls=(url,), headers={"x-twilio-signature": signature(TOKEN, url)})
-    desk = Desk()
-    (connect,) = await answered("voice", request, desk)
+    router = FakeRouter(ACCEPT)
+    (connect,) = await answered("voice", request, router)
     assert connect.attrib == {"action": ACTION}
-    assert desk.announced[0][0].from_number == "+15005550006"
+    assert router.reports[0].leg.from_number == "+15005550006"
 
 
 @pytest.mark.parametrize("direction", ["outbound-api", "outbound-dial"])
 async def test_a_call_that_we_made_is_known_as_such(direction: str) -> None:
-    desk = Desk()
-    await answered("voice", signed(fields={**FIELDS, "Direction": direction}), desk)
-    assert desk.announced[0][0].direction is Direction.OUTBOUND
+    router = FakeRouter(ACCEPT)
+    await answered("voice", signed(fields={**FIELDS, "Direction": direction}), router)
+    assert router.reports[0].leg.direction is Direction.OUTBOUND
 
 
 async def test_a_call_that_we_made_and_nobody_wants_any_more_is_hung_up() -> None:
     fields = {**FIELDS, "Direction": "outbound-api"}
-    (hangup,) = await answered("voice", signed(fields=fields), Desk(Rejection()))
+    (hangup,) = await answered("voice", signed(fields=fields), FakeRouter(Reject()))
     assert hangup.tag == "Hangup"
 
 
 async def test_a_call_may_be_given_to_another_number_in_the_voice_of_choice() -> None:
     twilio = Twilio(SID, TOKEN, voice="Polly.Bianca", language="it-IT")
-    response = await twilio.webhooks()["voice"](signed(), Desk(Handover("sip:a@b.example", "Un attimo & via.")))
+    response = await twilio.webhooks()["voice"](signed(), FakeRouter(Transfer("sip:a@b.example", "Un attimo & via.")))
     say, dial = fromstring(response.body)
     assert (say.text, say.attrib) == ("Un attimo & via.", {"voice": "Polly.Bianca", "language": "it-IT"})
     assert dial.findtext("Sip") == "sip:a@b.example"
@@ -253,7 +219,7 @@ async def test_a_call_may_be_given_to_another_number_in_the_voice_of_choice() ->
 
 @pytest.mark.parametrize("reason", ["busy", "rejected"])
 async def test_a_call_that_is_not_taken_is_rejected(reason: str) -> None:
-    (reject,) = await answered("voice", signed(), Desk(Rejection(reason=reason)))
+    (reject,) = await answered("voice", signed(), FakeRouter(Reject(reason=reason)))
     assert (reject.tag, reject.attrib) == ("Reject", {"reason": reason})
 
 
@@ -261,45 +227,42 @@ async def test_a_call_that_is_not_taken_is_rejected(reason: str) -> None:
 @pytest.mark.parametrize(
     "request_", [signed(token="other"), signed(fields={"AccountSid": SID})], ids=["forged", "no call"]
 )
-async def test_what_is_not_proved_never_reaches_the_desk(webhook: str, request_: WebhookRequest) -> None:
-    desk = Desk()
+async def test_what_is_not_proved_never_reaches_the_router(webhook: str, request_: WebhookRequest) -> None:
+    router = FakeRouter(ACCEPT)
     with pytest.raises(WebhookRefused):
-        await carrier().webhooks()[webhook](request_, desk)
-    assert (desk.announced, desk.told) == ([], [])
+        await carrier().webhooks()[webhook](request_, router)
+    assert router.reports == []
 
 
 # --- after the stream ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("verdict", "tags"),
+    ("outcome", "tags"),
     [
-        (Farewell(), ["Hangup"]),
-        (Farewell("Sorry."), ["Say", "Hangup"]),
-        (Handover("+15005550009"), ["Dial"]),
-        (Handover("+15005550009", "One moment."), ["Say", "Dial"]),
-        (ADMISSION, ["Connect"]),
+        (HangUp(), ["Hangup"]),
+        (HangUp("Sorry."), ["Say", "Hangup"]),
+        (Transfer("+15005550009"), ["Dial"]),
+        (Transfer("+15005550009", "One moment."), ["Say", "Dial"]),
+        (ACCEPT, ["Connect"]),
     ],
 )
-async def test_after_the_stream_the_desk_says_what_is_next(
-    verdict: Admission | Farewell | Handover, tags: list[str]
-) -> None:
-    desk = Desk()
-    desk.verdict = verdict
-    verbs = await answered("action", signed(ACTION, {**FIELDS, "CallStatus": "in-progress"}), desk)
+async def test_after_the_stream_the_router_decides(outcome: Accept | HangUp | Transfer, tags: list[str]) -> None:
+    router = FakeRouter(at_stream_end=outcome)
+    verbs = await answered("action", signed(ACTION, {**FIELDS, "CallStatus": "in-progress"}), router)
     assert [verb.tag for verb in verbs] == tags
-    assert desk.told == [("CA1", "stream over", "ticket")]
+    assert [(report.what, report.token) for report in router.reports] == [("stream_ended", "token")]
 
 
 async def test_after_the_caller_hung_up_there_is_nothing_to_ask() -> None:
-    desk = Desk()
-    (hangup,) = await answered("action", signed(ACTION, {**FIELDS, "CallStatus": "completed"}), desk)
+    router = FakeRouter(ACCEPT)
+    (hangup,) = await answered("action", signed(ACTION, {**FIELDS, "CallStatus": "completed"}), router)
     assert hangup.tag == "Hangup"
-    assert desk.told == [("CA1", Progress.COMPLETED, "ticket")]
+    assert [(report.what, report.value) for report in router.reports] == [("progressed", Progress.COMPLETED)]
 
 
-async def test_a_webhook_that_is_repeated_is_answered_as_before_and_the_desk_is_not_asked_again() -> None:
-    desk, twilio = Desk(), carrier()
+async def test_a_webhook_that_is_repeated_is_answered_as_before_and_the_router_is_not_asked_again() -> None:
+    router, twilio = FakeRouter(ACCEPT), carrier()
     for url, webhook in ((VOICE, "voice"), (ACTION, "action")):
         request = signed(url)
         repeated = WebhookRequest(
@@ -308,9 +271,9 @@ async def test_a_webhook_that_is_repeated_is_answered_as_before_and_the_desk_is_
             headers={**request.headers, "i-twilio-idempotency-token": webhook},
             body=request.body,
         )
-        first = await twilio.webhooks()[webhook](repeated, desk)
-        assert await twilio.webhooks()[webhook](repeated, desk) is first
-    assert (len(desk.announced), len(desk.told)) == (1, 1)
+        first = await twilio.webhooks()[webhook](repeated, router)
+        assert await twilio.webhooks()[webhook](repeated, router) is first
+    assert [report.what for report in router.reports] == ["arrived", "stream_ended"]
 
 
 # --- what Twilio tells ---------------------------------------------------------------------------------------------
@@ -339,18 +302,19 @@ async def test_a_webhook_that_is_repeated_is_answered_as_before_and_the_desk_is_
         ),
     ],
 )
-async def test_what_twilio_tells_reaches_the_desk(webhook: str, fields: dict[str, str], told: object) -> None:
-    desk = Desk()
-    url = f"https://phone.example/webhooks/twilio/{webhook}?call=ticket"
-    response = await carrier().webhooks()[webhook](signed(url, {**FIELDS, **fields}), desk)
-    assert (response.status, desk.told) == (204, [("CA1", told, "ticket")])
+async def test_what_twilio_tells_reaches_the_router(webhook: str, fields: dict[str, str], told: object) -> None:
+    router = FakeRouter(ACCEPT)
+    url = f"https://phone.example/webhooks/twilio/{webhook}?call=token"
+    response = await carrier().webhooks()[webhook](signed(url, {**FIELDS, **fields}), router)
+    assert response.status == 204
+    assert [(report.leg.call_id, report.value, report.token) for report in router.reports] == [("CA1", told, "token")]
 
 
 async def test_a_status_that_twilio_added_since_means_nothing() -> None:
-    desk = Desk()
+    router = FakeRouter(ACCEPT)
     url = "https://phone.example/webhooks/twilio/status"
-    assert (await carrier().webhooks()["status"](signed(url, {**FIELDS, "CallStatus": "new"}), desk)).status == 204
-    assert desk.told == []
+    assert (await carrier().webhooks()["status"](signed(url, {**FIELDS, "CallStatus": "new"}), router)).status == 204
+    assert router.reports == []
 
 
 # --- media ---------------------------------------------------------------------------------------------------------

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
 
-from patter_core.carrier import WebhookRequest
 from patter_core.errors import WebhookRefused
+from patter_core.webhook import WebhookRequest
 from patter_twilio.signing import Proof, signature, verify_upgrade, verify_webhook
 
 TOKEN = "12345"

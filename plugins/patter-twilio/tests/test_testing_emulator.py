@@ -16,22 +16,14 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from patter_core.audio import ULAW_8000, AudioChunk
-from patter_core.carrier import (
-    Admission,
-    MediaDtmf,
-    MediaEvent,
-    MediaMark,
-    MediaOpened,
-    MediaStopped,
-    Rejection,
-    WebhookRequest,
-)
-from patter_core.control import Callbacks, Farewell, Handover, RecordingStatus
-from patter_core.cost import Cost
 from patter_core.errors import CarrierError, CarrierRequestFailed, WebhookRefused
-from patter_core.leg import AnsweredBy, Direction, Leg, Progress
+from patter_core.media import MediaDtmf, MediaEvent, MediaMark, MediaOpened, MediaStopped
 from patter_core.server.serving import bind, serve_app
-from patter_core.testing.caller import Caller, HangUp, Pause, PressKey, Say, Step
+from patter_core.telephony.control import Callbacks
+from patter_core.telephony.leg import Direction, Leg
+from patter_core.testing.caller import Caller, EndCall, Pause, PressKey, Say, Step
+from patter_core.testing.fakes import FakeRouter
+from patter_core.webhook import Accept, Reject, WebhookRequest
 from patter_twilio import Twilio
 from patter_twilio.testing import Callee, CallStatus, EmulatedCall, Refusal, StreamEnd, TwilioEmulator
 from patter_twilio.wire import TwilioMediaCodec
@@ -107,11 +99,9 @@ class App:
         self.carrier = carrier
         self.script = script
         self.public = public
-        self.answer: Rejection | None = None
+        self.answer: Reject | None = None
         self.phones: list[Phone] = []
-        self.announced: list[Leg] = []
-        self.told: list[str] = []
-        self.verdict: Admission | Farewell | Handover = Farewell()
+        self.router = FakeRouter()
         self.tokens: list[str] = []
         self.app = Starlette(
             routes=[
@@ -122,39 +112,13 @@ class App:
         )
         self.document = b""
 
-    def admission(self, verified_url: str) -> Admission:
+    def accept(self, verified_url: str) -> Accept:
         base = self._base(verified_url)
-        return Admission(
+        return Accept(
             call_id="1",
             media_url=f"{base.replace('http', 'ws', 1)}/media/twilio/token",
-            callbacks=Callbacks(f"{base}/webhooks/twilio", "ticket"),
+            callbacks=Callbacks(f"{base}/webhooks/twilio", "token"),
         )
-
-    async def announce(self, leg: Leg, verified_url: str, ticket: str = "") -> Admission | Rejection | Handover:
-        self.announced.append(leg)
-        return self.answer or self.admission(verified_url)
-
-    async def after_stream(self, leg: Leg, verified_url: str, ticket: str = "") -> Admission | Farewell | Handover:
-        self.told.append(f"stream over: {leg.call_id}")
-        return self.verdict
-
-    async def progress(self, leg: Leg, progress: Progress, ticket: str = "") -> None:
-        self.told.append(progress.value)
-
-    async def answered_by(self, leg: Leg, who: AnsweredBy, ticket: str = "") -> None:
-        self.told.append(who.value)
-
-    async def recording(self, leg: Leg, status: RecordingStatus, ticket: str = "") -> None:
-        self.told.append(f"recording {status.status}")
-
-    async def priced(self, leg: Leg, cost: Cost, ticket: str = "") -> None:
-        raise AssertionError  # Twilio tells no price by itself
-
-    def first_time(self, event_id: str) -> bool:
-        return True
-
-    def forget(self, event_id: str) -> None:
-        pass
 
     @staticmethod
     def _base(url: str) -> str:
@@ -171,7 +135,9 @@ class App:
         self.tokens.append(request.headers["i-twilio-idempotency-token"])
         handler = self.carrier.webhooks()[request.path_params["webhook"]]
         try:
-            answer = await handler(self._request(request, request.method, await request.body()), self)
+            verified = self._request(request, request.method, await request.body())
+            self.router.answer = self.answer or self.accept(verified.candidate_urls[0])
+            answer = await handler(verified, self.router)
         except WebhookRefused:
             return Response(status_code=403)
         return Response(answer.body, answer.status, media_type=answer.content_type)
@@ -266,7 +232,7 @@ async def test_start_says_who_calls_whom() -> None:
     async with Stage() as stage:
         await stage.run()
         opened = stage.app.phones[0].heard[0]
-        (leg,) = stage.app.announced
+        (leg,) = (report.leg for report in stage.app.router.of("arrived"))
     assert isinstance(opened, MediaOpened)
     assert opened.call_id == leg.call_id == stage.emulator.calls[0].sid
     assert opened.parameters == {"from": leg.from_number, "to": leg.to_number}
@@ -296,7 +262,7 @@ async def test_when_the_app_closes_the_action_is_asked_and_followed() -> None:
 
     async with Stage(leave, Pause(FOREVER)) as stage:
         call = await stage.run()
-        assert stage.app.told == [f"stream over: {call.sid}"]
+        assert [report.leg.call_id for report in stage.app.router.of("stream_ended")] == [call.sid]
     assert [urlsplit(exchange.url).path.rpartition("/")[2] for exchange in call.exchanges] == ["voice", "action"]
     assert b"<Hangup" in call.documents[-1]
     assert (call.status, call.stream.end) == (CallStatus.COMPLETED, StreamEnd.CLOSED_BY_APP)
@@ -306,13 +272,13 @@ async def test_when_the_app_closes_the_action_is_asked_and_followed() -> None:
 @pytest.mark.parametrize(("reason", "status"), [("busy", CallStatus.BUSY), ("rejected", CallStatus.NO_ANSWER)])
 async def test_a_call_that_is_rejected_has_no_stream(reason: str, status: CallStatus) -> None:
     async with Stage() as stage:
-        stage.app.answer = Rejection(reason=reason)
+        stage.app.answer = Reject(reason=reason)
         call = await stage.run()
     assert (call.status, call.streams) == (status, [])
 
 
 async def test_keys_are_pressed() -> None:
-    async with Stage(listen, PressKey("5"), PressKey("#"), HangUp()) as stage:
+    async with Stage(listen, PressKey("5"), PressKey("#"), EndCall()) as stage:
         await stage.run()
         (phone,) = stage.app.phones
     assert [event.digit for event in phone.heard if isinstance(event, MediaDtmf)] == ["5", "#"]
@@ -477,8 +443,9 @@ async def test_a_call_rings_is_answered_and_tells_what_it_was_asked_to_tell() ->
         call.sid,
         "outbound-api",
     )
-    assert sorted(stage.app.told) == ["completed", "machine", "ringing"]
-    assert stage.app.announced[0].direction is Direction.OUTBOUND
+    told = [report.value for what in ("progressed", "answered_by") for report in stage.app.router.of(what)]
+    assert sorted(map(str, told)) == ["completed", "machine", "ringing"]
+    assert stage.app.router.of("arrived")[0].leg.direction is Direction.OUTBOUND
     assert call.recording.caller
 
 
@@ -631,7 +598,7 @@ async def test_what_is_no_twiml_is_a_problem(document: bytes, code: int) -> None
 
 async def test_a_webhook_without_an_answer_fails_the_call() -> None:
     async with TwilioEmulator() as emulator:
-        call = emulator.place("http://127.0.0.1:1/voice", Caller([HangUp()], ULAW_8000))
+        call = emulator.place("http://127.0.0.1:1/voice", Caller([EndCall()], ULAW_8000))
         await call.run()
     assert (call.status, [problem.code for problem in call.problems]) == (CallStatus.FAILED, [11200])
 
@@ -693,7 +660,7 @@ async def test_waiting_for_what_never_comes_ends_with_the_stream() -> None:
 
 async def test_an_emulator_that_does_not_run_says_so() -> None:
     with pytest.raises(CarrierError, match="does not run"):
-        TwilioEmulator().place("http://127.0.0.1:1/voice", Caller([HangUp()], ULAW_8000))
+        TwilioEmulator().place("http://127.0.0.1:1/voice", Caller([EndCall()], ULAW_8000))
 
 
 async def test_a_webhook_that_fails_is_followed_by_the_fallback_url_once() -> None:

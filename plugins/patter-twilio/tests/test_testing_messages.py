@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patter_core.audio import ULAW_8000, AudioChunk
-from patter_core.carrier import MediaDtmf, MediaMark, MediaOpened, MediaStopped
+from patter_core.media import MediaDtmf, MediaMark, MediaOpened, MediaStopped
 from patter_core.testing.stream import Problem
 from patter_twilio.testing import messages
 from patter_twilio.testing.messages import read_app_message

@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patter_core.audio import ULAW_8000, AudioChunk
-from patter_core.carrier import MediaDtmf, MediaEvent, MediaFault, MediaMark, MediaOpened, MediaStopped, MediaUnusable
+from patter_core.media import (
+    MediaDtmf,
+    MediaEvent,
+    MediaFault,
+    MediaMark,
+    MediaOpened,
+    MediaStopped,
+    MediaUnusable,
+)
 from patter_twilio import wire
 from patter_twilio.wire import LATE_CHUNKS, LONGEST_MESSAGE, TwilioMediaCodec
 

@@ -18,7 +18,7 @@ from patter_core.config import required
 from patter_core.errors import ConfigurationError, SinkUnavailable
 from patter_core.events import Record
 from patter_core.sink import EventSink, SinkStatistics
-from patter_core.worker import Worker
+from patter_core.threads import SerialThread
 from patter_webhook.outbox import Message, Outbox
 from patter_webhook.retry import Verdict, judge, next_due
 from patter_webhook.signing import Secret, headers
@@ -90,7 +90,7 @@ class WebhookSink(EventSink):
         self._events = None if events is None else frozenset(events)
         self._delay_scale = delay_scale
         self._outbox = Outbox(Path(outbox), limit)
-        self._worker = Worker()
+        self._worker = SerialThread()
         self._more = anyio.Event()
         self._client: httpx.AsyncClient | None = None
         self._gone = False

@@ -97,9 +97,9 @@ MISTAKES = {
     ),
     "passes on an error of the network": (
         "engine.py",
-        "from patter_core.websocket import EngineSocket\n",
+        "from patter_core.net.websocket import EngineSocket\n",
         (
-            "from patter_core.websocket import EngineSocket as Sound\n"
+            "from patter_core.net.websocket import EngineSocket as Sound\n"
             "class EngineSocket(Sound):\n"
             "    @classmethod\n"
             "    async def open(cls, *args, **options):\n"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from patter_core.testing.caller import HangUp, Step, WaitForSilence
+from patter_core.testing.caller import EndCall, Step, WaitForSilence
 
 __all__ = ["CallStatus", "Callee", "Dialling", "read_dialling"]
 
@@ -29,7 +29,7 @@ class CallStatus(enum.StrEnum):
 class Callee(msgspec.Struct, frozen=True, kw_only=True):
     """How a called number behaves."""
 
-    steps: Sequence[Step] = (WaitForSilence(), HangUp())
+    steps: Sequence[Step] = (WaitForSilence(), EndCall())
     """What whoever answers does: on the line of the first stream."""
     outcome: CallStatus = CallStatus.IN_PROGRESS
     """In-progress if it is answered; else busy, no-answer or failed."""

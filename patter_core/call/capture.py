@@ -1,0 +1,48 @@
+"""Let the sinks that ask for it have the call's audio: a codec around the carrier's.
+
+Without such a sink there is no tap, and a frame passes nothing of this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from patter_core.audio import AudioChunk, AudioFormat
+from patter_core.events import AudioCaptured
+from patter_core.media import MediaCodec, MediaEvent
+
+__all__ = ["CapturingCodec"]
+
+
+class CapturingCodec(MediaCodec):
+    """The carrier's codec, which tells of all audio that passes.
+
+    Args:
+        codec: the carrier's.
+        capture: takes the audio of each frame; never waits.
+    """
+
+    def __init__(self, codec: MediaCodec, capture: Callable[[AudioCaptured], None]) -> None:
+        self._codec = codec
+        self._capture = capture
+
+    @property
+    def output_format(self) -> AudioFormat:
+        return self._codec.output_format
+
+    def decode(self, message: str | bytes) -> Sequence[MediaEvent]:
+        events = self._codec.decode(message)
+        for event in events:
+            if type(event) is AudioChunk:
+                self._capture(AudioCaptured(side="caller", format=event.format, base64=event.base64))
+        return events
+
+    def encode_audio(self, chunk: AudioChunk) -> str:
+        self._capture(AudioCaptured(side="agent", format=chunk.format, base64=chunk.base64))
+        return self._codec.encode_audio(chunk)
+
+    def encode_mark(self, name: str) -> Sequence[str]:
+        return self._codec.encode_mark(name)
+
+    def encode_clear(self) -> Sequence[str]:
+        return self._codec.encode_clear()

@@ -1,0 +1,129 @@
+"""The figures of one call, as they are counted: plain attributes, since the hot path writes them."""
+
+from __future__ import annotations
+
+from patter_core.audio import AudioFormat
+from patter_core.observe.metrics import CallMetrics, CarrierBill, Latency
+from patter_core.telephony.leg import Direction
+from patter_core.telephony.prices import Usage
+
+__all__ = ["Meter"]
+
+_TIMES_KEPT = 1000
+"""Of each latency: a call of many hours stays small."""
+
+
+class Meter:
+    """Counts while the call goes on; `metrics()` is the typed picture of it. Times are a monotonic clock's, in s."""
+
+    def __init__(self) -> None:
+        self.announced_at: float | None = None
+        self.answered_at: float | None = None
+        self.media_at: float | None = None
+        self.first_audio_at: float | None = None
+        self.engine_connect_ms: float | None = None
+        self._engine_at: float | None = None
+        self._engine_ms = 0.0
+        self.turns = 0
+        self.user_turns = 0
+        self.frames_in = 0
+        self.frames_out = 0
+        self.bytes_in = 0
+        self.bytes_out = 0
+        self.frames_early = 0
+        self.faults = 0
+        self.errors = 0
+        self.interruptions = 0
+        self.carrier_format: AudioFormat | None = None
+        self.engine_input_format: AudioFormat | None = None
+        self.engine_output_format: AudioFormat | None = None
+        self._asked_at: float | None = None
+        self._replies: list[float] = []
+        self._barge_ins: list[float] = []
+
+    def engine_began(self, now: float) -> None:
+        """A conversation is open."""
+        self._engine_at = now
+
+    def engine_ended(self, now: float) -> None:
+        """It is over; there may be another."""
+        self._engine_ms += _since(self._engine_at, now) or 0.0
+        self._engine_at = None
+
+    def user_spoke(self, now: float) -> None:
+        """The engine told what the user said: from here on he waits for an answer."""
+        self.user_turns += 1
+        self._asked_at = now
+
+    def agent_spoke(self, now: float) -> None:
+        """The first audio of a turn goes out."""
+        self.turns += 1
+        if self.first_audio_at is None:
+            self.first_audio_at = now
+        if self._asked_at is not None:
+            _keep(self._replies, (now - self._asked_at) * 1000)
+            self._asked_at = None
+
+    def interrupted(self, at: float, now: float) -> None:
+        """The user interrupted `at`, and the carrier has taken the clear."""
+        self.interruptions += 1
+        _keep(self._barge_ins, (now - at) * 1000)
+
+    def usage(self, now: float, direction: Direction) -> Usage:
+        """What the carrier is paid for so far."""
+        connected, streamed = (_since(start, now) for start in (self.answered_at, self.media_at))
+        return Usage(direction=direction, connected=(connected or 0.0) / 1000, streamed=(streamed or 0.0) / 1000)
+
+    def metrics(
+        self,
+        now: float,
+        *,
+        heard_ms: float,
+        frames_dropped: int,
+        frames_late: int = 0,
+        carrier_bill: CarrierBill | None = None,
+    ) -> CallMetrics:
+        """The figures so far."""
+        carrier, engine_in, engine_out = self.carrier_format, self.engine_input_format, self.engine_output_format
+        return CallMetrics(
+            duration_ms=_since(self.media_at, now) or 0.0,
+            answer_ms=None if self.answered_at is None else _since(self.announced_at, self.answered_at),
+            first_audio_ms=None if self.first_audio_at is None else _since(self.media_at, self.first_audio_at),
+            engine_connect_ms=self.engine_connect_ms,
+            carrier_bill=carrier_bill,
+            engine_ms=self._engine_ms + (_since(self._engine_at, now) or 0.0),
+            turns=self.turns,
+            user_turns=self.user_turns,
+            reply_ms=tuple(self._replies),
+            reply=Latency.of(self._replies),
+            barge_in_ms=tuple(self._barge_ins),
+            barge_in=Latency.of(self._barge_ins),
+            frames_in=self.frames_in,
+            frames_out=self.frames_out,
+            bytes_in=self.bytes_in,
+            bytes_out=self.bytes_out,
+            frames_dropped=frames_dropped,
+            frames_early=self.frames_early,
+            frames_late=frames_late,
+            faults=self.faults,
+            errors=self.errors,
+            interruptions=self.interruptions,
+            heard_ms=heard_ms,
+            carrier_format=_name(carrier),
+            engine_input_format=_name(engine_in),
+            engine_output_format=_name(engine_out),
+            passthrough=carrier is not None and carrier == engine_in == engine_out,
+        )
+
+
+def _keep(times: list[float], value: float) -> None:
+    if len(times) < _TIMES_KEPT:
+        times.append(value)
+
+
+def _since(start: float | None, end: float) -> float | None:
+    return None if start is None else (end - start) * 1000
+
+
+def _name(format: AudioFormat | None) -> str:
+    return "" if format is None else str(format)

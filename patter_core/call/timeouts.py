@@ -1,0 +1,34 @@
+"""How long a call may stay in each state."""
+
+from __future__ import annotations
+
+import msgspec
+
+from patter_core.config import check_no_negatives
+
+__all__ = ["Deadlines"]
+
+
+class Deadlines(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long a call may stay in each state, in s."""
+
+    answer: float = 30.0
+    """For the carrier to report that an outbound call was not answered, beyond its ring timeout."""
+    media_start: float = 10.0
+    """From the arrival of the call to the carrier's audio."""
+    media_return: float = 8.0
+    """From the loss of the carrier's audio to its return."""
+    engine_connect: float = 2.5
+    """From the carrier's audio, or from the loss of the conversation, to a ready engine, all attempts together. The
+    caller hears nothing meanwhile."""
+    carrier_silence: float = 10.0
+    """Without a message from the carrier while the call is live. Frames come every 20 ms, in silence too."""
+    last_word: float = 15.0
+    """For the last word to be played, when the agent or the host ends the call."""
+    transfer: float = 30.0
+    """For the last word to be played and the carrier to carry out a transfer."""
+    longest_call: float = 4 * 3600.0
+    """From the carrier's first audio to the last word."""
+
+    def __post_init__(self) -> None:
+        check_no_negatives(self)

@@ -1,0 +1,91 @@
+"""A call over loopback, with an emulated carrier: the timeline while it happens, and what is left of it in a folder."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from patter_core.cli.settings import AgentConfig, make_agent
+from patter_core.engine import Engine
+from patter_core.errors import PluginNotFound
+from patter_core.events import CallEnded, Record
+from patter_core.patter import Patter
+from patter_core.registry import Registry
+from patter_core.server.serving import serve_app
+from patter_core.sink import EventSink
+from patter_core.sinks.console import metrics_table, transcript_line
+from patter_core.testing.caller import Caller
+from patter_core.testing.emulator import CallRecording, CarrierEmulator, EngineEmulator
+from patter_core.testing.wav import write_stereo_wav
+
+__all__ = ["carrier_emulator", "engine_emulator", "place_call", "report"]
+
+
+def carrier_emulator(registry: Registry, name: str) -> CarrierEmulator:
+    """The emulator of that carrier; without a name, of the first that has one.
+
+    Raises:
+        PluginError: there is none.
+    """
+    emulator = _emulator(registry, "carrier", name)
+    assert isinstance(emulator, CarrierEmulator)  # what the contract says of Carrier.emulator
+    return emulator
+
+
+def engine_emulator(registry: Registry, name: str) -> EngineEmulator:
+    """As `carrier_emulator`, of an engine."""
+    emulator = _emulator(registry, "engine", name)
+    assert isinstance(emulator, EngineEmulator)
+    return emulator
+
+
+async def place_call(
+    registry: Registry,
+    emulator: CarrierEmulator,
+    engine: Engine,
+    caller: Caller,
+    *,
+    sinks: Sequence[EventSink],
+    agent: AgentConfig,
+) -> CallRecording:
+    """Place a call with a running emulator. It returns when the call is over and its sinks have been served."""
+    carrier = emulator.carrier()
+    phone = Patter(carrier=carrier, sinks=sinks, registry=registry)
+    async with serve_app(phone.asgi(make_agent(phone, engine, agent))) as url:
+        return await emulator.call(f"{url}/webhooks/{carrier.name}/voice", caller)
+
+
+def report(console: Console, records: Iterable[Record], recording: CallRecording, out: Path) -> None:
+    """Leave the recording, the transcript and the figures in `out`; exit with code 1 if nobody talked."""
+    out.mkdir(parents=True, exist_ok=True)
+    write_stereo_wav(out / "call.wav", bytes(recording.caller), bytes(recording.agent), recording.format)
+    kept = list(records)
+    lines = [line for record in kept if (line := transcript_line(record.event))]
+    (out / "transcript.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    ended = next((record.event for record in kept if isinstance(record.event, CallEnded)), None)
+    if ended is None or not recording.played:
+        console.print("[red]The call did not go through.[/] The lines above say how far it came.")
+        sys.exit(1)
+    table = metrics_table(ended.metrics)
+    with (out / "metrics.txt").open("w", encoding="utf-8") as file:
+        Console(file=file, width=100).print(table)
+    console.print()
+    console.print(table)
+    console.print(f"\n[bold]{out}[/] holds call.wav (caller left, agent right), transcript.txt and metrics.txt")
+
+
+def _emulator(registry: Registry, kind: str, name: str) -> object:
+    for candidate in [name] if name else registry.names(kind):
+        found = registry.carrier(candidate) if kind == "carrier" else registry.engine(candidate)
+        module, _, attribute = found.emulator.partition(":")
+        if module:
+            make: object = getattr(importlib.import_module(module), attribute)
+            assert callable(make)  # the contract says that it is a class
+            return make()
+    raise PluginNotFound(
+        f"No {kind} with an emulator is installed.", remedy="Try `pip install getpatter`, which brings both kinds."
+    )

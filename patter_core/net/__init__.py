@@ -1,0 +1,1 @@
+"""HTTP and WebSocket clients for plugins."""

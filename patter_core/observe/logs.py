@@ -1,0 +1,125 @@
+"""Keep phone numbers and secrets out of logs, at every level, ours and those of the libraries that we bring.
+
+`guard` puts a filter on the loggers through which a call's data can come: even a user who turns on DEBUG for everything
+finds masked numbers, and neither keys nor tokens. What a plugin keeps out of its `repr` is kept out of the logs too.
+
+A log record that holds nothing of that kind is passed on as it is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import re
+import traceback
+
+from patter_core.observe.masking import mask_numbers
+
+__all__ = ["conceal", "guard", "hide", "hide_secrets_of"]
+
+HIDDEN = "[hidden]"
+
+_LIBRARIES = (
+    "asyncio",
+    "hpack",
+    "httpcore",
+    "httpcore.connection",
+    "httpcore.http11",
+    "httpcore.http2",
+    "httpcore.proxy",
+    "httpx",
+    "urllib3",
+    "uvicorn",
+    "uvicorn.access",
+    "uvicorn.asgi",
+    "uvicorn.error",
+    "websockets",
+    "websockets.client",
+    "websockets.protocol",
+    "websockets.server",
+)
+_PREFIX = "patter"
+"""Of our own loggers, and of those of plugins."""
+
+_SIP = re.compile(r"(?<=sip:)[^@\s\"'<>]+(?=@)|(?<=sips:)[^@\s\"'<>]+(?=@)")
+_MEDIA = re.compile(r"(/media/[a-z0-9-]+/)[\w.-]{16,}")
+_QUERY = re.compile(r"([?&](?:call|[\w-]*(?:token|signature|secret|key))=)[^&\s\"'<>\\]+", re.IGNORECASE)
+_FIELD = re.compile(
+    r"((?:authorization|cookie|[\w-]*(?:signature|api[-_]?key|auth[-_]?token|secret|password)[\w-]*)"
+    r"(?:[\"']?\s*[:=]\s*|[\"']\s*,\s*)(?:b?[\"'])?)([^\s\"',;][^\"'\r\n,;]*)",
+    re.IGNORECASE,
+)
+_SHORTEST_SECRET = 8
+
+_secrets: dict[str, None] = {}
+_SECRETS_KEPT = 1_000
+
+
+def hide(secret: str) -> None:
+    """Never log that text, wherever it stands."""
+    if len(secret) >= _SHORTEST_SECRET:
+        _secrets[secret] = None
+        if len(_secrets) > _SECRETS_KEPT:
+            del _secrets[next(iter(_secrets))]
+
+
+def hide_secrets_of(thing: object) -> None:
+    """Hide the texts that a dataclass keeps out of its `repr`, its own and those of its parts."""
+    if not dataclasses.is_dataclass(thing) or isinstance(thing, type):
+        return
+    for field in dataclasses.fields(thing):
+        value: object = getattr(thing, field.name, None)
+        for text in value if isinstance(value, tuple) else (value,):
+            if isinstance(text, str) and not field.repr:
+                hide(text)
+            hide_secrets_of(text)
+
+
+def conceal(text: str) -> str:
+    """The text with phone numbers masked but for two digits, and secrets hidden. Numbers in words are not known."""
+    for secret in _secrets:
+        if secret in text:
+            text = text.replace(secret, HIDDEN)
+    text = _MEDIA.sub(rf"\1{HIDDEN}", text)
+    text = _QUERY.sub(rf"\1{HIDDEN}", text)
+    text = _FIELD.sub(rf"\1{HIDDEN}", text)
+    text = _SIP.sub(HIDDEN, text)
+    return mask_numbers(text)
+
+
+class _Guard(logging.Filter):
+    """Rewrites records that hold what no log should."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        try:
+            said = record.getMessage()
+        except Exception:  # noqa: BLE001 - a log call that is wrong in itself: logging tells it, as it always does
+            return True
+        if conceal(said) != said:
+            self._rewrite(record, said)
+        if record.exc_info and record.exc_info[0] is not None:
+            record.exc_text = conceal("".join(traceback.format_exception(*record.exc_info)).rstrip("\n"))
+        if record.stack_info:
+            record.stack_info = conceal(record.stack_info)
+        return True
+
+    @staticmethod
+    def _rewrite(record: logging.LogRecord, said: str) -> None:
+        """Conceal the arguments if that is enough: some formatters read them. Else the message as a whole."""
+        args = record.args
+        if isinstance(args, tuple):
+            record.args = tuple(conceal(arg) if isinstance(arg, str) else arg for arg in args)
+            shown = record.getMessage()
+            if conceal(shown) == shown:
+                return
+        record.msg, record.args = conceal(said), None
+
+
+_GUARD = _Guard()
+
+
+def guard() -> None:
+    """Put the filter on the loggers that there are. Again and at any time."""
+    ours = [name for name in logging.root.manager.loggerDict if name.startswith(_PREFIX)]
+    for name in (*_LIBRARIES, *ours):
+        logging.getLogger(name).addFilter(_GUARD)

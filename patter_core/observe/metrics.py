@@ -1,0 +1,120 @@
+"""A call in figures: typed, frozen, and the same live and at the end."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Iterable
+from typing import Self
+
+import msgspec
+
+from patter_core.telephony.prices import CarrierRates, Cost, Usage
+
+__all__ = ["CallMetrics", "CarrierBill", "Latency"]
+
+
+class Latency(msgspec.Struct, frozen=True, kw_only=True):
+    """How long something took, over all the times it happened. Each percentile is a value that was measured."""
+
+    count: int
+    p50_ms: float
+    p90_ms: float
+    p95_ms: float
+    p99_ms: float
+    longest_ms: float
+
+    @classmethod
+    def of(cls, values_ms: Iterable[float]) -> Self | None:
+        """Of these times, by nearest rank; None if there are none."""
+        ordered = sorted(values_ms)
+        if not ordered:
+            return None
+
+        def percentile(percent: int) -> float:
+            return ordered[math.ceil(percent * len(ordered) / 100) - 1]
+
+        return cls(
+            count=len(ordered),
+            p50_ms=percentile(50),
+            p90_ms=percentile(90),
+            p95_ms=percentile(95),
+            p99_ms=percentile(99),
+            longest_ms=ordered[-1],
+        )
+
+
+class CarrierBill(msgspec.Struct, frozen=True, kw_only=True):
+    """What the carrier will bill by its list prices. What it really charges is told by `CallPriced`, later."""
+
+    minutes: int
+    """Of the connection, each begun minute counted."""
+    cost: Cost
+    as_of: dt.date
+    """When the prices were read."""
+    source: str
+    """Where, in words."""
+
+    @classmethod
+    def of(cls, usage: Usage, rates: CarrierRates | None) -> Self | None:
+        """By these rates; None without rates, or for a call that nobody answered."""
+        if rates is None or not usage.connected:
+            return None
+        return cls(
+            minutes=math.ceil(usage.connected / 60),
+            cost=rates.estimate(usage),
+            as_of=rates.as_of,
+            source=rates.source,
+        )
+
+
+class CallMetrics(msgspec.Struct, frozen=True, kw_only=True):
+    """A call in figures. Times in ms; a time that was never measured is None."""
+
+    duration_ms: float = 0.0
+    """From the start of the carrier's media to the end."""
+    answer_ms: float | None = None
+    """From the announcement to the answer: ours to a caller, the callee's to us."""
+    first_audio_ms: float | None = None
+    """From the start of the carrier's media to the first agent audio sent to it."""
+    engine_connect_ms: float | None = None
+    carrier_bill: CarrierBill | None = None
+    """None where the carrier has no list prices, or nobody answered."""
+    engine_ms: float = 0.0
+    """How long the engine's conversation lasted. Measured; what it costs is told by the vendor's bill alone."""
+    turns: int = 0
+    """Times the agent began to speak."""
+    user_turns: int = 0
+    """Times the engine reported what the user said."""
+    reply_ms: tuple[float, ...] = ()
+    """For each turn: from what the user said, as the engine reported it, to the agent's first audio."""
+    reply: Latency | None = None
+    """The percentiles of `reply_ms`."""
+    barge_in_ms: tuple[float, ...] = ()
+    """For each interruption: from the engine's word of it, to the carrier having taken the order to fall silent."""
+    barge_in: Latency | None = None
+    """The percentiles of `barge_in_ms`."""
+    frames_in: int = 0
+    """Messages with caller audio that reached the engine."""
+    frames_out: int = 0
+    """Messages with agent audio sent to the carrier."""
+    bytes_in: int = 0
+    bytes_out: int = 0
+    frames_dropped: int = 0
+    """Caller audio that the engine could not take in time: the oldest went."""
+    frames_early: int = 0
+    """Caller audio that came before the engine was ready and was too old by then."""
+    frames_late: int = 0
+    """Agent audio that came when what was before it in its turn had been played: the caller heard a gap."""
+    faults: int = 0
+    """Messages on the carrier's socket that were passed over."""
+    errors: int = 0
+    """Errors that the engine reported, or that ended its conversation."""
+    interruptions: int = 0
+    heard_ms: float = 0.0
+    """How much agent audio was played to the caller, as the carrier's marks tell."""
+    carrier_format: str = ""
+    engine_input_format: str = ""
+    engine_output_format: str = ""
+    passthrough: bool = False
+    """Audio crossed untouched, both ways."""

@@ -1,0 +1,264 @@
+"""Carry records to the sinks: a bounded backlog and a task for each, so that no sink can hold up a call."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections import deque
+from collections.abc import Sequence
+
+import anyio
+
+from patter_core.errors import SinkUnavailable
+from patter_core.events import CallEnded, Record
+from patter_core.observe.redaction import Redaction
+from patter_core.server.backlog import Backlog
+from patter_core.sink import EventSink, SinkFigures, SinkStatistics
+
+__all__ = ["BREAKER_FAILURES", "Delivery", "SinkQueue"]
+
+_log = logging.getLogger("patter.sinks")
+
+BREAKER_FAILURES = 5
+"""Failures in a row, after which a sink is only tried now and then."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 30.0
+"""Seconds between two attempts: doubled from the first for each failure, and the longest once the breaker is open."""
+
+_CLOSE_TIME = 1.0
+"""Seconds that sinks get at least to free what they hold."""
+
+
+class SinkQueue:
+    """One sink and what waits for it.
+
+    A batch that cannot be written now is kept and tried again, with pauses that grow; after five failures in a row the
+    breaker is open and the pauses are long. What comes meanwhile waits in the backlog, as far as it has room.
+    """
+
+    def __init__(
+        self,
+        sink: EventSink,
+        *,
+        limit: int = 0,
+        write_timeout: float = 0.0,
+        first_pause: float = _FIRST_PAUSE,
+        longest_pause: float = _LONGEST_PAUSE,
+    ) -> None:
+        self.sink = sink
+        self.written = 0
+        self.failures = 0
+        self._limit = limit or sink.backlog
+        self._write_timeout = write_timeout or sink.write_timeout
+        self._pauses = (first_pause, longest_pause)
+        self._failed_in_a_row = 0
+        self._backlog = Backlog(self._limit)
+        self._batch: list[Record] = []
+        """What is being written: kept until it is."""
+        self._again: deque[Record] = deque()
+        """Calls' ends from batches that the sink refused: each goes once more, alone."""
+        self._lost = 0
+        self._some = anyio.Event()
+        self._full = anyio.Event()
+
+    @property
+    def waiting(self) -> int:
+        """Records that wait, with those that are being written."""
+        return len(self._backlog) + len(self._batch) + len(self._again)
+
+    @property
+    def dropped(self) -> int:
+        """Records that never reached the sink."""
+        return self._backlog.dropped + self._lost
+
+    @property
+    def open(self) -> bool:
+        """Is the breaker open?"""
+        return self._failed_in_a_row >= BREAKER_FAILURES
+
+    def figures(self) -> SinkFigures:
+        """How the sink does."""
+        return SinkFigures(
+            sink=self.sink.name,
+            waiting=self.waiting,
+            written=self.written,
+            dropped=self.dropped,
+            failures=self.failures,
+            open=self.open,
+        )
+
+    def put(self, record: Record) -> None:
+        """Queue a record. Never waits."""
+        self._backlog.put(record)
+        self._some.set()
+        if len(self._backlog) >= self.sink.batch_size:
+            self._full.set()
+
+    async def run(self) -> None:
+        """Hand over batches until cancelled."""
+        while True:
+            if not self.waiting:
+                self._some = anyio.Event()
+                await self._some.wait()
+            if not self._batch and len(self._backlog) < self.sink.batch_size and self.sink.batch_age:
+                self._full = anyio.Event()
+                with anyio.move_on_after(self.sink.batch_age):
+                    await self._full.wait()
+            if not await self._write_batch():
+                await anyio.sleep(self._pause())
+
+    async def run_sink(self, statistics: SinkStatistics) -> None:
+        """Let the sink do what it does beside; if that fails, again after a pause."""
+        while True:
+            try:
+                await self.sink.run(statistics)
+            except Exception:  # noqa: BLE001 - the plugin boundary: a sink's fault is told and stays here
+                _log.exception("Sink %s failed beside its writing; it is started again.", self.sink.name)
+                await anyio.sleep(self._pauses[1])
+            else:
+                return
+
+    async def flush(self) -> None:
+        """Hand over what waits. A sink whose breaker is open is tried once."""
+        while self.waiting and (await self._write_batch() or not self.open):
+            if self._failed_in_a_row:
+                await anyio.sleep(self._pauses[0])
+
+    async def close(self) -> None:
+        """Free the sink."""
+        try:
+            await self.sink.aclose()
+        except Exception:  # noqa: BLE001 - the plugin boundary: a sink's fault is told and stays here
+            _log.exception("Sink %s failed to close.", self.sink.name)
+
+    def give_up(self) -> None:
+        """Count what still waits as lost: there is no more time."""
+        if self.waiting:
+            _log.error("Sink %s did not take %d records in time; they are dropped.", self.sink.name, self.waiting)
+            self._lost = self.dropped + self.waiting
+            self._backlog, self._batch = Backlog(self._limit), []
+            self._again.clear()
+
+    def _pause(self) -> float:
+        first, longest = self._pauses
+        if self.open:
+            return longest
+        grown: float = first * 2 ** (self._failed_in_a_row - 1)
+        return min(longest, grown) * random.uniform(0.5, 1.0)
+
+    async def _write_batch(self) -> bool:
+        """Try; False after a failure."""
+        if not self._batch:
+            self._batch = [self._again.popleft()] if self._again else self._backlog.take(self.sink.batch_size)
+        batch = self._batch
+        try:
+            with anyio.fail_after(self._write_timeout):
+                await self.sink.write(batch)
+        except (OSError, SinkUnavailable) as error:  # a TimeoutError is an OSError
+            self._has_failed(f"took longer than {self._write_timeout:g} s" if _hung(error) else f"failed: {error}")
+            return False
+        except Exception:  # noqa: BLE001 - the plugin boundary: a sink's fault is told and stays here
+            self._refused(batch)
+            return False
+        self._batch = []
+        self.written += len(batch)
+        if self.open:
+            _log.warning("Sink %s works again.", self.sink.name)
+        self._failed_in_a_row = 0
+        return True
+
+    def _has_failed(self, what: str) -> None:
+        self.failures += 1
+        self._failed_in_a_row += 1
+        if self._failed_in_a_row == 1:
+            _log.warning("Sink %s %s. It is tried again.", self.sink.name, what)
+        elif self._failed_in_a_row == BREAKER_FAILURES:
+            _log.error(
+                "Sink %s %s, %d times in a row. It is tried every %g s.",
+                self.sink.name,
+                what,
+                BREAKER_FAILURES,
+                self._pauses[1],
+            )
+
+    def _refused(self, batch: list[Record]) -> None:
+        """The sink has a fault with these records, or any: they go, but calls' ends once more, each alone."""
+        _log.exception("Sink %s failed; %d records are dropped.", self.sink.name, len(batch))
+        self.failures += 1
+        self._failed_in_a_row += 1
+        ends = [record for record in batch if isinstance(record.event, CallEnded)] if len(batch) > 1 else []
+        self._again.extend(ends)
+        self._lost += len(batch) - len(ends)
+        self._batch = []
+
+
+class Delivery:
+    """All sinks of a host. Without any, a record costs nothing.
+
+    Args:
+        sinks: where records go.
+        redaction: what is taken out of a record before it is queued anywhere.
+    """
+
+    def __init__(self, sinks: Sequence[EventSink], redaction: Redaction | None = None) -> None:
+        self.queues = tuple(SinkQueue(sink) for sink in sinks)
+        self.takes_audio = any(sink.takes_audio for sink in sinks)
+        """Does any sink want audio?"""
+        self._redaction = redaction or Redaction()
+        self._audio_queues = tuple(queue for queue in self.queues if queue.sink.takes_audio)
+
+    def put(self, record: Record) -> None:
+        """Queue a record for every sink. Never waits."""
+        if self.queues:
+            redacted = self._redaction.apply(record)
+            for queue in self.queues:
+                queue.put(redacted)
+
+    def put_audio(self, record: Record) -> None:
+        """Queue a record with audio for those sinks that want it. Never waits."""
+        for queue in self._audio_queues:
+            queue.put(record)
+
+    def recordings(self, call_id: str) -> list[tuple[str, str]]:
+        """Name and location of each recording that will be made of the call."""
+        places = ((queue.sink.name, _location(queue.sink, call_id)) for queue in self.queues)
+        return [(name, location) for name, location in places if location]
+
+    def figures(self) -> list[SinkFigures]:
+        """How each sink does."""
+        return [queue.figures() for queue in self.queues]
+
+    async def run(self) -> None:
+        """Serve all sinks until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            for queue in self.queues:
+                tasks.start_soon(queue.run)
+                tasks.start_soon(queue.run_sink, self.figures)
+
+    async def drain(self, within: float = 5.0) -> None:
+        """Hand over what waits, to all sinks at once, and free them.
+
+        What is not taken within that time (s) is dropped and counted.
+        """
+        deadline = anyio.current_time() + within
+        with anyio.move_on_at(deadline):
+            async with anyio.create_task_group() as tasks:
+                for queue in self.queues:
+                    tasks.start_soon(queue.flush)
+        for queue in self.queues:
+            queue.give_up()
+        with anyio.move_on_at(max(deadline, anyio.current_time() + _CLOSE_TIME)):
+            async with anyio.create_task_group() as tasks:
+                for queue in self.queues:
+                    tasks.start_soon(queue.close)
+
+
+def _hung(error: Exception) -> bool:
+    return isinstance(error, TimeoutError) and not error.args
+
+
+def _location(sink: EventSink, call_id: str) -> str:
+    try:
+        return sink.recording(call_id)
+    except Exception:  # noqa: BLE001 - the plugin boundary
+        _log.exception("Sink %s failed to say where it records.", sink.name)
+        return ""

@@ -1,0 +1,1 @@
+"""The carrier's side of a call: legs, control, outcomes, prices."""

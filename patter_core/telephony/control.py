@@ -1,0 +1,113 @@
+"""What the core and a carrier tell each other about a call beside its audio: requests, capabilities, facts."""
+
+from __future__ import annotations
+
+import enum
+import urllib.parse
+
+import msgspec
+
+from patter_core.telephony.leg import Progress
+from patter_core.telephony.prices import Cost
+
+__all__ = [
+    "TOKEN_FIELD",
+    "Callbacks",
+    "Capability",
+    "DialRequest",
+    "LegFacts",
+    "RecordingStatus",
+    "callback_token",
+]
+
+TOKEN_FIELD = "call"
+"""The query field of a callback URL that holds the call's callback token."""
+
+
+class Capability(enum.StrEnum):
+    """What a carrier can do beside answering and hanging up."""
+
+    DIAL = "dial"
+    MACHINE_DETECTION = "machine_detection"
+    TRANSFER = "transfer"
+    SAY = "say"
+    """Speak a text with the carrier's own voice: for voicemail, and when the engine is lost."""
+    SEND_DTMF = "send_dtmf"
+    """Send keys in the network. Without it the core plays the tones as audio."""
+    RECORD = "record"
+    HOLD = "hold"
+    LOOK_UP = "look_up"
+    PRICE = "price"
+    """`look_up` gives the price too, some time after the call. Not needed by a carrier that reports it by webhook."""
+    CONFIGURE_NUMBER = "configure_number"
+
+
+class Callbacks(msgspec.Struct, frozen=True):
+    """Where the carrier reaches us about one call.
+
+    Holds the call's callback token: sealed text that names the call, its agent and its options, so that every worker
+    that receives it knows them. It is a secret, and not part of `repr`.
+    """
+
+    root: str
+    """The public URL of this carrier's webhooks: `https://host/prefix/webhooks/<carrier>`."""
+    token: str
+    """Letters, digits, `-`, `_` and `.`: fit for a URL, or for a field that the carrier echoes."""
+
+    def url(self, webhook: str) -> str:
+        """The absolute URL of one of the carrier's webhooks, with the callback token in its query."""
+        return f"{self.root}/{webhook}?{TOKEN_FIELD}={self.token}"
+
+    def __repr__(self) -> str:
+        return "<Callbacks>"
+
+
+def callback_token(url: str) -> str:
+    """Returns the callback token in a URL; "" if there is none."""
+    query = urllib.parse.parse_qs(urllib.parse.urlsplit(url).query)
+    return query.get(TOKEN_FIELD, [""])[0]
+
+
+class DialRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """An outbound call to be made. When it is answered, the carrier's webhook brings back the callback token."""
+
+    to_number: str
+    """E.164, or a SIP address."""
+    from_number: str
+    """One of the account's numbers."""
+    ring_timeout: float
+    """Seconds."""
+    machine_detection: bool = False
+    """Detect who answers, without delaying the audio."""
+    await_greeting_end: bool = False
+    """Report a machine only when it takes a message, which is `AnsweredBy.MACHINE_READY`."""
+    callbacks: Callbacks
+    command_id: str
+    """The same for each try of this request: an idempotency key."""
+
+    def __repr__(self) -> str:
+        return f"<DialRequest {self.command_id}>"
+
+
+class RecordingStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The state of a carrier's recording."""
+
+    recording_id: str
+    status: str
+    """`started`, `paused`, `resumed`, `stopped` (as we asked); `completed` (it can be fetched), `absent` (nothing was
+    recorded) or `failed`."""
+    url: str = ""
+    """Where it can be fetched, with the carrier's credentials; may expire after minutes. Not part of `repr`."""
+    duration: float = 0.0
+    """Seconds; 0 if unknown."""
+
+    def __repr__(self) -> str:
+        return f"<RecordingStatus {self.recording_id} {self.status}>"
+
+
+class LegFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the carrier's API reports of a call."""
+
+    progress: Progress
+    cost: Cost | None = None
+    """What it charges for the connection, once known."""

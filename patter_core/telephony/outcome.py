@@ -1,0 +1,70 @@
+"""How a call ends: what we do with the caller, why it ended, and who ended it."""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+__all__ = ["By", "HangUp", "Reason", "Transfer"]
+
+
+class HangUp(msgspec.Struct, frozen=True, tag="hang_up", forbid_unknown_fields=True):
+    """Hang up, after saying `say` if it is given."""
+
+    say: str = ""
+
+
+class Transfer(msgspec.Struct, frozen=True, tag="transfer", forbid_unknown_fields=True):
+    """Transfer the call to another number; the call is then over for us."""
+
+    to: str
+    """E.164, or a SIP address."""
+    say: str = ""
+    """Said to the caller first, by the carrier's voice."""
+
+    def __repr__(self) -> str:
+        return "<Transfer>"
+
+
+class Reason(enum.StrEnum):
+    """Why a call ended: `CallEnded.reason`."""
+
+    CALLER_HUNG_UP = "caller_hung_up"
+    AGENT_HUNG_UP = "agent_hung_up"
+    HOST_HUNG_UP = "host_hung_up"
+    ENGINE_FAILED = "engine_failed"
+    NO_MEDIA = "no_media"
+    """The carrier told us of the call and never brought its audio."""
+    BUSY = "busy"
+    """Of an outbound call, as are the next three."""
+    NO_ANSWER = "no_answer"
+    CANCELED = "canceled"
+    DIAL_FAILED = "dial_failed"
+    ANSWERED_ELSEWHERE = "answered_elsewhere"
+    """Another worker has the call, and reports its events and its end."""
+    TRANSFERRED = "transferred"
+    """The carrier has connected the caller to another number."""
+    VOICEMAIL = "voicemail"
+    """A machine answered and was left the message."""
+    ENGINE_SLOW = "engine_slow"
+    """The engine was not ready in time."""
+    MEDIA_LOST = "media_lost"
+    """The carrier's media socket broke and did not come back."""
+    MEDIA_UNUSABLE = "media_unusable"
+    """The carrier streams a format that Patter cannot read."""
+    SILENT_CARRIER = "silent_carrier"
+    """The carrier's socket is open, but nothing came from it, or it took nothing."""
+    TOO_LONG = "too_long"
+    """The call reached `Deadlines.longest_call`."""
+    CRASHED = "crashed"
+
+
+class By(enum.StrEnum):
+    """Who ended a call: `CallEnded.by`."""
+
+    CALLER = "caller"
+    AGENT = "agent"
+    ENGINE = "engine"
+    CARRIER = "carrier"
+    HOST = "host"

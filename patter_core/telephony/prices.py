@@ -1,0 +1,68 @@
+"""What a call costs at its carrier: list prices with date and source, and the sum of what was used.
+
+A sum from a price list is an estimate. What the carrier really charges comes later, if at all, and replaces it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from decimal import Decimal
+
+import msgspec
+
+from patter_core.telephony.leg import Direction
+
+__all__ = ["CarrierRates", "Cost", "Usage"]
+
+
+class Cost(msgspec.Struct, frozen=True):
+    """An amount of money; never negative."""
+
+    amount: Decimal
+    currency: str = "USD"
+    """ISO 4217."""
+    estimated: bool = True
+    """From a price list; False if the carrier itself named the amount."""
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a call is paid for. Times in s."""
+
+    direction: Direction = Direction.INBOUND
+    connected: float = 0.0
+    """From the answer to the end; 0 if nobody answered."""
+    streamed: float = 0.0
+    """With a media stream."""
+    recorded: float = 0.0
+    machine_detection: bool = False
+
+
+class CarrierRates(msgspec.Struct, frozen=True, kw_only=True):
+    """A carrier's list prices, for one kind of number. Per minute begun, but for machine detection: per call."""
+
+    inbound: Decimal
+    outbound: Decimal
+    streaming: Decimal
+    recording: Decimal
+    machine_detection: Decimal
+    currency: str = "USD"
+    as_of: dt.date
+    """When the prices were read."""
+    source: str
+    """Where, in words."""
+
+    def estimate(self, usage: Usage) -> Cost:
+        """The sum, with each part rounded up to whole minutes as it is billed."""
+        connection = self.inbound if usage.direction is Direction.INBOUND else self.outbound
+        amount = (
+            connection * _minutes(usage.connected)
+            + self.streaming * _minutes(usage.streamed)
+            + self.recording * _minutes(usage.recorded)
+            + (self.machine_detection if usage.machine_detection else 0)
+        )
+        return Cost(amount, self.currency)
+
+
+def _minutes(seconds: float) -> int:
+    return math.ceil(seconds / 60)

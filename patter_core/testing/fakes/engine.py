@@ -1,0 +1,121 @@
+"""An engine without a vendor: the test speaks for the agent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import ClassVar
+
+import anyio
+
+from patter_core.audio import ULAW_8000, AudioChunk, AudioFormat
+from patter_core.engine import ConversationSetup, Engine, EngineSession
+from patter_core.events import EngineEvent
+
+__all__ = ["FakeEngine", "FakeSession"]
+
+
+class FakeSession(EngineSession):
+    """A conversation in which the test speaks for the agent: `say`, `end`, `fail`."""
+
+    def __init__(self, setup: ConversationSetup, input_format: AudioFormat, output_format: AudioFormat) -> None:
+        self.setup = setup
+        self.heard: list[AudioChunk] = []
+        self.digits: list[str] = []
+        self.context: list[str] = []
+        self.closed = False
+        self._input_format = input_format
+        self._output_format = output_format
+        self._said: asyncio.Queue[AudioChunk | EngineEvent | Exception | None] = asyncio.Queue()
+        self._changed = anyio.Event()
+
+    @property
+    def conversation_id(self) -> str:
+        return "fake-conversation"
+
+    @property
+    def input_format(self) -> AudioFormat:
+        return self._input_format
+
+    @property
+    def output_format(self) -> AudioFormat:
+        return self._output_format
+
+    @property
+    def dropped(self) -> int:
+        return 0
+
+    def send_audio(self, chunk: AudioChunk) -> None:
+        self.heard.append(chunk)
+        self._note_change()
+
+    def send_dtmf(self, digit: str) -> None:
+        self.digits.append(digit)
+        self._note_change()
+
+    def add_context(self, text: str) -> None:
+        self.context.append(text)
+
+    async def events(self) -> AsyncIterator[AudioChunk | EngineEvent]:
+        while (event := await self._said.get()) is not None:
+            if isinstance(event, Exception):
+                raise event
+            yield event
+
+    def say(self, event: AudioChunk | EngineEvent) -> None:
+        """The agent speaks, or something happens."""
+        self._said.put_nowait(event)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until what was heard, or pressed, makes it true."""
+        while not condition():
+            await self._changed.wait()
+
+    def _note_change(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    def end(self) -> None:
+        """The agent ends the conversation."""
+        self._said.put_nowait(None)
+
+    def fail(self, error: Exception) -> None:
+        """The conversation is lost, or the plugin is broken."""
+        self._said.put_nowait(error)
+
+    async def aclose(self) -> None:
+        self.closed = True
+        self._said.put_nowait(None)
+
+
+class FakeEngine(Engine):
+    """An engine whose sessions the test holds in its hands."""
+
+    name: ClassVar[str] = "fake"
+
+    def __init__(
+        self,
+        *,
+        input_format: AudioFormat = ULAW_8000,
+        output_format: AudioFormat = ULAW_8000,
+        before_open: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self.sessions: list[FakeSession] = []
+        self._formats = (input_format, output_format)
+        self._before_open = before_open
+        self._opened = anyio.Event()
+
+    async def open(self, setup: ConversationSetup) -> EngineSession:
+        if self._before_open is not None:
+            await self._before_open()
+        session = FakeSession(setup, *self._formats)
+        self.sessions.append(session)
+        self._opened.set()
+        self._opened = anyio.Event()
+        return session
+
+    async def session(self, number: int = 0) -> FakeSession:
+        """The session of that number, from 0 on, once there is one."""
+        while len(self.sessions) <= number:
+            await self._opened.wait()
+        return self.sessions[number]

@@ -1,0 +1,107 @@
+"""Runs blocking code in daemon threads: a thread that hangs holds up neither the event loop nor the end of the process.
+
+A pool of `concurrent.futures` or `anyio.to_thread` is joined when the interpreter exits, so one hung thread would keep a
+worker from stopping.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import functools
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from typing import Generic, ParamSpec, TypeVar
+
+import anyio
+import msgspec
+
+from patter_core.errors import SinkUnavailable
+
+__all__ = ["DaemonThreads", "SerialThread"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_PATIENCE = 1.0
+"""Seconds that `SerialThread` waits for abandoned work."""
+
+
+class _Outcome(msgspec.Struct, Generic[T]):
+    value: T | None = None
+    error: BaseException | None = None
+
+
+class DaemonThreads:
+    """At most `limit` threads at once. A thread that hangs cannot be stopped and keeps its place."""
+
+    def __init__(self, limit: int) -> None:
+        self._places = asyncio.Semaphore(limit)
+
+    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Returns what `function` returns, or raises what it raises.
+
+        If cancelled, the thread is abandoned, and the `CancelledError` carries its stack as a note.
+        """
+        await self._places.acquire()
+        return await _run_in_thread(functools.partial(function, *args, **kwargs), self._places.release)
+
+
+class SerialThread:
+    """Runs one piece of work at a time: for sinks, whose files and databases take one writer.
+
+    A cancelled caller does not wait for its work, which may hang: the work is abandoned, and no other starts while it
+    runs.
+    """
+
+    def __init__(self) -> None:
+        self._free = asyncio.Semaphore(1)
+
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Returns what `work` returns.
+
+        Raises:
+            SinkUnavailable: earlier work still hangs.
+            Exception: whatever `work` raises.
+        """
+        try:
+            with anyio.fail_after(_PATIENCE):
+                await self._free.acquire()
+        except TimeoutError:
+            raise SinkUnavailable("Earlier work still hangs.", remedy="Check the disk.") from None
+        return await _run_in_thread(functools.partial(work, *args, **kwargs), self._free.release)
+
+
+async def _run_in_thread(function: Callable[[], T], release: Callable[[], None]) -> T:
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[_Outcome[T]] = loop.create_future()
+
+    def finish(outcome: _Outcome[T]) -> None:
+        release()
+        if not done.done():
+            done.set_result(outcome)
+
+    def work() -> None:
+        outcome: _Outcome[T] = _Outcome()
+        try:
+            outcome.value = function()
+        except BaseException as error:  # noqa: BLE001 - raised again in the caller
+            outcome.error = error
+        with contextlib.suppress(RuntimeError):  # the loop is closed: there is no caller any more
+            loop.call_soon_threadsafe(finish, outcome)
+
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(work,), daemon=True)
+    thread.start()
+    try:
+        outcome = await done
+    except asyncio.CancelledError as cancelled:
+        frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001 - documented, in spite of its name
+        if frame is not None:
+            cancelled.add_note("In its thread:\n" + "".join(traceback.format_stack(frame)))
+        raise
+    if outcome.error is not None:
+        raise outcome.error
+    return outcome.value  # type: ignore[return-value] # set, or error is: None is a value of T where T allows it

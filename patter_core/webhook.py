@@ -1,0 +1,128 @@
+"""The webhook contract: requests from a carrier, their answers, and the router that decides about calls."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+import msgspec
+
+from patter_core.telephony.control import Callbacks, RecordingStatus
+from patter_core.telephony.leg import AnsweredBy, Leg, Progress
+from patter_core.telephony.outcome import HangUp, Transfer
+from patter_core.telephony.prices import Cost
+
+__all__ = [
+    "Accept",
+    "CallRouter",
+    "Reject",
+    "RoutedCall",
+    "WebhookHandler",
+    "WebhookRequest",
+    "WebhookResponse",
+]
+
+
+class WebhookRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request from the carrier, or the upgrade of its media socket, before it is verified.
+
+    Its `repr` shows neither the body nor the headers.
+    """
+
+    method: str
+    candidate_urls: tuple[str, ...]
+    """The URLs that the carrier may have requested, likeliest first, with query. One, if the user configured the public
+    address; otherwise the request's own `Host` with each scheme, since a proxy in front may have terminated TLS."""
+    headers: Mapping[str, str]
+    """By lower-case name; repeated headers are joined by commas."""
+    body: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"<WebhookRequest {self.method} {len(self.body)} bytes>"
+
+
+class WebhookResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a webhook."""
+
+    status: int = 200
+    body: bytes = b""
+    content_type: str = "text/plain; charset=utf-8"
+
+
+class Accept(msgspec.Struct, frozen=True, kw_only=True):
+    """The call is taken: the carrier brings its audio to `media_url`."""
+
+    call_id: str
+    """Patter's own id of the call."""
+    media_url: str
+    """ws:// or wss://; holds the stream token in its path, so it is a secret and not part of `repr`."""
+    callbacks: Callbacks
+    """Where the carrier reaches us about this call from now on."""
+
+    def __repr__(self) -> str:
+        return f"<Accept {self.call_id}>"
+
+
+class Reject(msgspec.Struct, frozen=True, kw_only=True):
+    """The call is not taken."""
+
+    reason: str = "rejected"
+    """`busy` (limits or drain: the carrier may try elsewhere) or `rejected` (no agent takes it)."""
+
+
+class RoutedCall(Protocol):
+    """One call of a carrier, as its webhook handler sees it. Made by `CallRouter.call`."""
+
+    async def arrived(self) -> Accept | Reject | Transfer:
+        """Reports that an inbound call came in, or that an outbound call was answered.
+
+        Idempotent: a repeated report gives the same `Accept`.
+
+        Raises:
+            WorkerStopping: this worker takes no more calls; answered with 503.
+        """
+
+    async def stream_ended(self) -> Accept | HangUp | Transfer:
+        """Reports that the media stream is over, or could not be opened, while the call goes on.
+
+        `Accept` means: bring the audio again, to its `media_url`; from then on its `callbacks` hold.
+
+        Raises:
+            WorkerStopping: as in `arrived`.
+        """
+
+    async def progressed(self, progress: Progress) -> None:
+        """Reports how far the call has come. Any order, and repeated reports, are fine: late ones change nothing."""
+
+    async def answered_by(self, who: AnsweredBy) -> None:
+        """Reports the result of machine detection."""
+
+    async def recording_changed(self, status: RecordingStatus) -> None:
+        """Reports the state of a recording; also after the call."""
+
+    async def priced(self, cost: Cost) -> None:
+        """Reports what the carrier charges; also after the call."""
+
+
+class CallRouter(Protocol):
+    """What the core offers to a webhook handler."""
+
+    def call(self, leg: Leg, verified_url: str, token: str = "") -> RoutedCall:
+        """Binds a call to what its carrier reports of it.
+
+        Args:
+            leg: the call.
+            verified_url: the one of `candidate_urls` that the signature proves, or the likeliest one.
+            token: what the request brought back of `Callbacks.token`; by default what `verified_url` has in its query.
+                A token that is forged or too old counts as none.
+        """
+
+    def seen(self, event_id: str) -> AbstractContextManager[bool]:
+        """Gives True if this worker has handled the carrier's event of that id before.
+
+        The event counts as handled when the context ends; an exception that leaves it makes the event new again.
+        """
+
+
+WebhookHandler = Callable[[WebhookRequest, CallRouter], Awaitable[WebhookResponse]]

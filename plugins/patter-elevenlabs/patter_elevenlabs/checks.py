@@ -1,0 +1,63 @@
+"""What `patter doctor` asks ElevenLabs: does it take the credentials, and is the agent made for a phone?"""
+
+from __future__ import annotations
+
+from patter_core.checks import CheckResult, Level, problem_of
+from patter_core.errors import EngineError, EngineRefused
+from patter_elevenlabs.config import Service
+from patter_elevenlabs.rest import AgentSettings, agent_settings
+
+__all__ = ["run_checks"]
+
+_ULAW = "ulaw_8000"
+_NEEDED_EVENTS = ("audio", "interruption", "agent_response", "user_transcript")
+
+
+async def run_checks(service: Service, overrides: list[str]) -> list[CheckResult]:
+    """What there is to say of an agent.
+
+    Args:
+        service: where it is.
+        overrides: what will be overridden in its conversations: `agent.first_message` and so on.
+    """
+    try:
+        settings = await agent_settings(service)
+    except EngineRefused as error:
+        if error.status == 403:
+            may = "Give the key the permission convai_read as well, and look again."
+            return [CheckResult(Level.WARNING, "The key may not read the agent, so it could not be looked at.", may)]
+        return [problem_of(error)]
+    except EngineError as error:
+        return [problem_of(error)]
+    return [
+        CheckResult(Level.OK, "ElevenLabs takes the key, and has the agent."),
+        _formats(settings),
+        *_events(settings),
+        *_overrides(settings, overrides),
+    ]
+
+
+def _formats(settings: AgentSettings) -> CheckResult:
+    if settings.input_format == settings.output_format == _ULAW:
+        return CheckResult(Level.OK, f"The agent hears and speaks {_ULAW}: audio crosses untouched.")
+    hears, speaks = settings.input_format or "?", settings.output_format or "?"
+    return CheckResult(
+        Level.WARNING,
+        f"The agent hears {hears} and speaks {speaks}: audio is converted.",
+        "For a phone say `patter elevenlabs agent --set-ulaw`.",
+    )
+
+
+def _events(settings: AgentSettings) -> list[CheckResult]:
+    missing = [name for name in _NEEDED_EVENTS if name not in settings.client_events]
+    if not missing:
+        return []
+    level = Level.PROBLEM if "audio" in missing else Level.WARNING
+    switch = "Switch them on in the agent's dashboard, under Advanced, Client events."
+    return [CheckResult(level, f"The agent does not send {', '.join(missing)}.", switch)]
+
+
+def _overrides(settings: AgentSettings, overrides: list[str]) -> list[CheckResult]:
+    refused = [path for path in overrides if path not in settings.allowed_overrides]
+    allow = "Allow it in the agent's dashboard, under Security, Overrides."
+    return [CheckResult(Level.PROBLEM, f"The agent does not allow {path} to be overridden.", allow) for path in refused]

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import pytest
+
+from patter_core.errors import EngineError, EngineFailed, EngineLost, EngineQuotaExceeded, EngineRefused
+from patter_elevenlabs.close_codes import ending
+
+
+def test_the_agent_ended_it() -> None:
+    assert ending(1000, "") is None
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "kind", "retry"),
+    [
+        (1002, "LLM cascade timeout", EngineFailed, True),
+        (1002, "LLM rate limit exceeded", EngineFailed, True),
+        (1002, "Request timed out", EngineFailed, True),
+        (1002, "Quota exceeded", EngineQuotaExceeded, False),
+        (1002, "Out of credits", EngineQuotaExceeded, False),
+        (1002, "Monthly usage limit reached", EngineQuotaExceeded, False),
+        (1002, "Conversation time limit reached", EngineFailed, False),
+        (1002, "User inactivity timeout", EngineLost, False),
+        (1002, "No user input for 60 s", EngineLost, False),
+        (1002, "", EngineFailed, False),
+        (1006, "", EngineLost, True),
+        (1008, "Missing dynamic variable", EngineRefused, False),
+        (1009, "", EngineRefused, False),
+        (1011, "", EngineFailed, True),
+        (3000, "", EngineRefused, False),
+        (4321, "new", EngineLost, True),
+    ],
+)
+def test_every_other_code_is_an_error_with_its_policy(
+    code: int, reason: str, kind: type[EngineError], retry: bool
+) -> None:
+    error = ending(code, reason)
+    assert type(error) is kind
+    assert error.retry is retry
+    assert str(code) in error.got
+    assert reason in error.got
+
+
+def test_a_refused_override_names_the_field_and_where_to_allow_it() -> None:
+    error = ending(1008, "Override for field 'first_message' is not allowed by config.")
+    assert isinstance(error, EngineRefused)
+    assert "first_message" in error.problem
+    assert "Security" in error.remedy

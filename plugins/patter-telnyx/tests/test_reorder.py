@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from patter_telnyx.reorder import FAR, FRAMES_TO_WAIT, WINDOW, Keys, Window
+
+
+def pushed(window: Window[int], numbers: list[int]) -> list[int]:
+    return [item for number in numbers for item in window.push(number, number) or ()]
+
+
+def test_what_is_in_order_passes_at_once() -> None:
+    window: Window[str] = Window()
+    assert [window.push(number, str(number)) for number in (7, 8, 9)] == [("7",), ("8",), ("9",)]
+
+
+@given(st.integers(0, 1_000), st.integers(1, 60), st.randoms(use_true_random=False))
+def test_disorder_within_the_window_is_put_right_and_nothing_is_lost(
+    first: int, count: int, chance: random.Random
+) -> None:
+    numbers = [first, *sorted(range(first + 1, first + count), key=lambda number: number + chance.random() * WINDOW)]
+    window: Window[int] = Window()
+    assert [*pushed(window, numbers), *window.flush()] == list(range(first, first + count))
+    assert window.lost == 0
+
+
+@given(st.lists(st.integers(0, 200), max_size=80))
+def test_whatever_comes_nothing_is_given_twice_and_little_is_kept(numbers: list[int]) -> None:
+    window: Window[int] = Window()
+    given_out = 0
+    for number in numbers:
+        due = window.push(number, number)
+        given_out += len(due or ())
+        assert list(due or ()) == sorted(due or ()) or number < max(due or (0,))
+        assert len(window._waiting) <= WINDOW
+    given_out += len(window.flush())
+    assert given_out <= len(numbers)
+
+
+def test_a_gap_is_waited_for_and_then_given_up() -> None:
+    window: Window[int] = Window()
+    pushed(window, [1])
+    waiting = list(range(3, 3 + WINDOW))
+    assert pushed(window, waiting) == []
+    assert window.push(3 + WINDOW, 3 + WINDOW) == [*waiting, 3 + WINDOW]
+    assert window.lost == 1
+    assert window.push(2, 2) is None  # too late
+
+
+@pytest.mark.parametrize("number", [3, 4, 6])
+def test_a_repeat_is_none(number: int) -> None:
+    window: Window[int] = Window()
+    pushed(window, [3, 4, 6])
+    assert window.push(number, number) is None
+
+
+def test_a_count_that_begins_anew_or_leaps_goes_on_from_there() -> None:
+    window: Window[int] = Window()
+    assert pushed(window, [100, 102, 1, 2]) == [100, 102, 1, 2]
+    assert window.lost == 1
+    assert pushed(window, [3 + 2 * FAR]) == [3 + 2 * FAR]
+    assert window.lost == 1 + 2 * FAR
+
+
+def test_keys_wait_for_a_few_frames_and_come_by_their_time() -> None:
+    keys = Keys()
+    keys.press("2026-01-01T10:00:02Z", "2")
+    keys.press("2026-01-01T10:00:01.5+00:00", "1")
+    assert keys
+    assert [keys.frame() for _ in range(FRAMES_TO_WAIT)] == [""] * (FRAMES_TO_WAIT - 1) + ["12"]
+    assert not keys
+
+
+def test_keys_without_a_time_come_last_and_as_they_came() -> None:
+    keys = Keys()
+    for occurred_at, digit in (("", "8"), ("yesterday", "9"), ("2026-01-01T10:00:02Z", "1"), ("9" * 40, "0")):
+        keys.press(occurred_at, digit)
+    assert keys.flush() == "1890"

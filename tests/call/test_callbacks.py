@@ -1,0 +1,257 @@
+"""The user's functions: told in order, in nobody's way; what they do wrong is reported, and the call goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import threading
+import time
+from collections.abc import AsyncIterator
+
+import anyio
+import pytest
+
+from patter_core.agent import Agent
+from patter_core.audio import ULAW_8000
+from patter_core.call.call import Call
+from patter_core.call.callbacks import CallbackQueue, CallbackRunner, Transcript, UserCallbacks
+from patter_core.call.handle import PhoneCall
+from patter_core.call.timeouts import Deadlines
+from patter_core.events import (
+    CallEnded,
+    CallEvent,
+    CallMetrics,
+    Interruption,
+    MediaStarted,
+    Record,
+    TranscriptInput,
+    TranscriptOutput,
+)
+from patter_core.telephony.leg import Leg
+from patter_core.testing.fakes import FakeCarrier, FakeEngine
+from patter_core.threads import DaemonThreads
+from patter_core.webhook import Accept
+
+pytestmark = pytest.mark.anyio
+
+END = CallEnded(reason="caller_hung_up", by="caller", duration_ms=1234.0, metrics=CallMetrics())
+HELLO, HI = TranscriptOutput(text="Hello."), TranscriptInput(text="Hi.")
+STARTED = MediaStarted(format=ULAW_8000)
+
+
+def handle() -> PhoneCall:
+    call = Call(
+        call_id="call-1",
+        leg=Leg(carrier="fake", call_id="leg-1"),
+        agent=Agent(engine=FakeEngine()),
+        carrier=FakeCarrier(),
+        deadlines=Deadlines(),
+        publish=lambda _record: None,
+    )
+
+    def admit(_call: Call) -> Accept:
+        raise AssertionError
+
+    return PhoneCall(call, admit)
+
+
+def record(event: CallEvent) -> Record:
+    return Record(call_id="call-1", sequence=1, time=0, elapsed_ms=0, event=event)
+
+
+class Listening:
+    """One call's listener, and what the test tells it."""
+
+    def __init__(self, listeners: UserCallbacks, *, timeout: float = 5.0, limit: int = 1_000) -> None:
+        self.call = handle()
+        self.listener = CallbackQueue(listeners, DaemonThreads(4), timeout=timeout, limit=limit)
+
+    def tell(self, *events: CallEvent) -> None:
+        for event in events:
+            self.listener.put(record(event))
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """It listens, and must be done soon after the end."""
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self.listener.run, self.call)
+                yield
+
+
+async def test_each_function_is_told_its_part_in_order_with_the_calls_handle() -> None:
+    told: list[tuple[str, str, str]] = []
+
+    async def on_call_start(call: PhoneCall) -> None:
+        told.append(("start", call.id, ""))
+
+    async def on_call_end(call: PhoneCall, end: CallEnded) -> None:
+        told.append(("end", call.id, f"{end.reason} {end.duration_ms:g}"))
+
+    async def on_transcript(call: PhoneCall, said: Transcript) -> None:
+        told.append(("said", call.id, said.text))
+
+    async def on_event(call: PhoneCall, event: CallEvent) -> None:
+        told.append(("event", call.id, event.kind))
+
+    scene = Listening(
+        UserCallbacks(
+            on_call_start=on_call_start, on_call_end=on_call_end, on_transcript=on_transcript, on_event=on_event
+        )
+    )
+    async with scene.running():
+        scene.tell(STARTED, HELLO, Interruption(), HI, END)
+    assert told == [
+        ("start", "call-1", ""),
+        ("event", "call-1", "media_started"),
+        ("said", "call-1", "Hello."),
+        ("event", "call-1", "transcript_output"),
+        ("event", "call-1", "interruption"),
+        ("said", "call-1", "Hi."),
+        ("event", "call-1", "transcript_input"),
+        ("event", "call-1", "call_ended"),
+        ("end", "call-1", "caller_hung_up 1234"),
+    ]
+
+
+async def test_plain_functions_are_called_too_and_may_block_without_blocking_anybody() -> None:
+    told: list[str] = []
+
+    def on_transcript(_call: PhoneCall, said: Transcript) -> None:
+        time.sleep(0.3)
+        told.append(said.text)
+
+    scene = Listening(UserCallbacks(on_transcript=on_transcript))
+    longest = 0.0
+    async with scene.running():
+        scene.tell(HELLO, HI)
+        while len(told) < 2:
+            before = time.monotonic()
+            await anyio.sleep(0.005)
+            longest = max(longest, time.monotonic() - before)
+        scene.tell(END)
+    assert told == ["Hello.", "Hi."]
+    assert longest < 0.2
+
+
+async def test_whatever_can_be_called_is_called() -> None:
+    told: list[str] = []
+
+    class Told:
+        async def __call__(self, _call: PhoneCall, said: Transcript) -> None:
+            told.append(f"object {said.text}")
+
+    async def with_extra(extra: str, _call: PhoneCall, said: Transcript) -> None:
+        told.append(f"{extra} {said.text}")
+
+    def plain(call: PhoneCall, said: Transcript) -> object:
+        return Told()(call, said)
+
+    for function in (Told(), functools.partial(with_extra, "partial"), plain):
+        scene = Listening(UserCallbacks(on_transcript=function))
+        async with scene.running():
+            scene.tell(HELLO, END)
+    assert told == ["object Hello.", "partial Hello.", "object Hello."]
+
+
+@pytest.mark.parametrize("kind", ["coroutine function", "plain function"])
+async def test_one_that_raises_is_reported_with_its_traceback_and_the_rest_is_told(
+    kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[str] = []
+
+    def go_wrong(_call: PhoneCall, said: Transcript) -> None:
+        told.append(said.text)
+        raise LookupError("the user's own fault")
+
+    async def go_wrong_too(call: PhoneCall, said: Transcript) -> None:
+        go_wrong(call, said)
+
+    ends: list[CallEnded] = []
+    on_transcript = go_wrong if kind == "plain function" else go_wrong_too
+    scene = Listening(UserCallbacks(on_transcript=on_transcript, on_call_end=lambda _call, end: ends.append(end)))
+    async with scene.running():
+        scene.tell(HELLO, HI, END)
+    assert told == ["Hello.", "Hi."]
+    assert ends == [END]
+    assert caplog.text.count("LookupError: the user's own fault") == 2
+    assert "in go_wrong" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["coroutine function", "plain function"])
+async def test_one_that_hangs_is_given_up_and_reported_with_the_place_where_it_hangs(
+    kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    gate = threading.Event()
+    told: list[str] = []
+
+    def hang_here(_call: PhoneCall, said: Transcript) -> None:
+        told.append(said.text)
+        gate.wait(20)
+
+    async def hang_here_too(_call: PhoneCall, said: Transcript) -> None:
+        told.append(said.text)
+        await anyio.sleep_forever()
+
+    ends: list[CallEnded] = []
+    on_transcript = hang_here if kind == "plain function" else hang_here_too
+    scene = Listening(
+        UserCallbacks(on_transcript=on_transcript, on_call_end=lambda _call, end: ends.append(end)), timeout=0.2
+    )
+    async with scene.running():
+        scene.tell(HELLO, HI, END)
+    gate.set()
+    assert told == ["Hello.", "Hi."]
+    assert ends == [END]
+    assert caplog.text.count("on_transcript is given up") == 2
+    assert on_transcript.__name__ in caplog.text
+
+
+async def test_the_end_is_told_soon_and_once_whatever_waits_before_it(caplog: pytest.LogCaptureFixture) -> None:
+    ends: list[float] = []
+
+    async def on_transcript(_call: PhoneCall, _said: Transcript) -> None:
+        await anyio.sleep(1)
+
+    scene = Listening(UserCallbacks(on_transcript=on_transcript, on_call_end=lambda *_: ends.append(time.monotonic())))
+    async with scene.running():
+        scene.tell(*[HELLO] * 100)
+        await anyio.sleep(0.05)
+        over = time.monotonic()
+        scene.tell(END, END)
+    (end,) = ends
+    assert end - over < 3
+    assert scene.listener.dropped > 90
+    assert "were not told of" in caplog.text
+
+
+async def test_what_waits_is_bounded_and_the_oldest_goes() -> None:
+    told: list[str] = []
+
+    async def on_transcript(_call: PhoneCall, said: Transcript) -> None:
+        told.append(said.text)
+
+    scene = Listening(UserCallbacks(on_transcript=on_transcript), limit=3)
+    scene.tell(*[TranscriptInput(text=str(number)) for number in range(10)])
+    async with scene.running():
+        scene.tell(END)
+    assert told == ["7", "8", "9"]
+    assert scene.listener.dropped == 7
+
+
+async def test_a_worker_that_stops_at_once_still_tells_the_end() -> None:
+    ends: list[CallEnded] = []
+    host = CallbackRunner(UserCallbacks(on_call_end=lambda _call, end: ends.append(end)), timeout=1)
+    listener = host.new_queue()
+    assert listener is not None
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(host.run, listener, handle())
+        await anyio.lowlevel.checkpoint()
+        tasks.cancel_scope.cancel()
+    listener.put(record(END))
+    await host.drain()
+    assert ends == [END]
+
+
+def test_without_functions_nobody_listens() -> None:
+    assert CallbackRunner(UserCallbacks(), timeout=1).new_queue() is None

@@ -1,0 +1,123 @@
+"""What was said on a call, in order and as it was heard; it reaches the store when it can, and delays no call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import anyio
+import pytest
+
+from patter_core.call import history
+from patter_core.call.history import History, HistoryWriter
+from patter_core.errors import SinkUnavailable
+from patter_core.events import Interruption, TranscriptCorrection, TranscriptInput, TranscriptOutput
+from patter_core.store import CallStore, MemoryCallStore, Speaker, Utterance
+
+pytestmark = pytest.mark.anyio
+
+LINES = [Utterance(Speaker.CALLER, str(number)) for number in range(3)]
+
+
+def test_nothing_said_is_nothing_to_tell() -> None:
+    said = History()
+    assert said.note(Interruption()) is None
+    assert said.text == ""
+
+
+def test_lines_are_told_in_order_with_corrections_in_their_place_and_what_came_before_in_front() -> None:
+    said = History()
+    said.note(TranscriptOutput(text="Would you like a table by the"))
+    said.note(TranscriptInput(text="By the window."))
+    said.note(TranscriptCorrection(text="Would you"))
+    said.precede([Utterance(Speaker.CALLER, "A table for two.")])
+    assert said.text.splitlines()[1:] == ["User: A table for two.", "You: Would you", "User: By the window."]
+
+
+def test_of_a_long_call_the_end_is_told_in_whole_lines() -> None:
+    said = History()
+    for number in range(1_000):
+        said.note(TranscriptInput(text=f"{number} " + "x" * 100))
+    lines = said.text.splitlines()[1:]
+    assert len("\n".join(lines)) <= 8_000
+    assert lines[-1].startswith("User: 999 ")
+    assert all(len(line) > 100 for line in lines)
+
+
+def test_what_precedes_does_not_push_out_what_is_newer() -> None:
+    said = History()
+    said.note(TranscriptInput(text="new"))
+    said.precede([Utterance(Speaker.CALLER, "old")] * 1_000)
+    assert said.text.splitlines()[-1] == "User: new"
+
+
+class Shaky(CallStore):
+    """A store that fails as often as it is told to."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self.failures = list(failures)
+        self.kept = MemoryCallStore()
+        self.closed = False
+
+    async def append(self, call_id: str, line: Utterance) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+        await self.kept.append(call_id, line)
+
+    async def history(self, call_id: str) -> Sequence[Utterance]:
+        if self.failures:
+            raise self.failures.pop(0)
+        return await self.kept.history(call_id)
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+async def test_lines_are_stored_in_order_and_a_store_that_comes_back_has_all_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(history, "_PAUSE", 0.01)
+    store = Shaky(SinkUnavailable("away"), SinkUnavailable("away"))
+    lines = HistoryWriter(store)
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lines.run)
+            for line in LINES:
+                lines.put("call-1", line)
+            while await lines.history("call-1") != tuple(LINES):  # noqa: ASYNC110 - the store tells nobody
+                await anyio.sleep(0.005)
+            tasks.cancel_scope.cancel()
+    assert lines.dropped == 0
+
+
+async def test_a_line_that_the_store_refuses_is_dropped_and_told(caplog: pytest.LogCaptureFixture) -> None:
+    store = Shaky(ZeroDivisionError("a bug"))
+    lines = HistoryWriter(store)
+    for line in LINES:
+        lines.put("call-1", line)
+    await lines.drain()
+    assert await lines.history("call-1") == tuple(LINES[1:])
+    assert lines.dropped == 1
+    assert "ZeroDivisionError" in caplog.text
+    assert store.closed
+
+
+async def test_what_waits_is_bounded_and_the_oldest_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "_QUEUE_LIMIT", 2)
+    lines = HistoryWriter(MemoryCallStore())
+    for line in LINES:
+        lines.put("call-1", line)
+    await lines.drain()
+    assert await lines.history("call-1") == tuple(LINES[1:])
+    assert lines.dropped == 1
+
+
+async def test_a_store_that_cannot_say_what_was_said_leaves_the_call_without(caplog: pytest.LogCaptureFixture) -> None:
+    assert await HistoryWriter(Shaky(SinkUnavailable("away"))).history("call-1") == ()
+    assert "does not say" in caplog.text
+
+
+async def test_without_a_store_nothing_is_kept() -> None:
+    lines = HistoryWriter(None)
+    lines.put("call-1", LINES[0])
+    await lines.drain()
+    assert await lines.history("call-1") == ()

@@ -1,0 +1,161 @@
+"""From a file, the environment and options to a phone: which wins, and what is said of what is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from patter_core import Registry
+from patter_core.cli.settings import (
+    AgentConfig,
+    Option,
+    PluginConfig,
+    Settings,
+    address,
+    load,
+    make_agent,
+    make_carrier,
+    make_engine,
+    make_phone,
+)
+from patter_core.errors import ConfigurationError, PluginNotFound
+from patter_elevenlabs import ElevenLabsConvAI
+from patter_twilio import Twilio
+
+FILE = """
+phone_number = "+15005550001"
+
+[carrier]
+name = "twilio"
+options = { account_sid = "ACfile", auth_token = "file-token" }
+
+[engine]
+name = "elevenlabs"
+[engine.options]
+api_key = "file-key"
+agent_id = "agent_file"
+
+[agent]
+system_prompt = "Be brief."
+variables = { name = "Ada" }
+"""
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_without_anything_all_is_left_to_the_plugins() -> None:
+    assert load(None) == Settings()
+
+
+def test_a_file_says_all_of_it() -> None:
+    Path("patter.toml").write_text(FILE)
+    settings = load(None)
+    registry = Registry.discover()
+    phone = make_phone(registry, settings)
+    engine = make_engine(registry, settings.engine)
+    agent = make_agent(phone, engine, settings.agent)
+    assert make_carrier(registry, settings.carrier) == Twilio("ACfile", "file-token")
+    assert isinstance(engine, ElevenLabsConvAI)
+    assert (engine.agent_id, agent.system_prompt, agent.variables) == ("agent_file", "Be brief.", {"name": "Ada"})
+
+
+def test_options_win_over_the_environment_and_that_over_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("patter.toml").write_text(FILE)
+    monkeypatch.setenv("PATTER_ENGINE", "of-the-environment")
+    monkeypatch.setenv("PATTER_SYSTEM_PROMPT", "Be long.")
+    monkeypatch.setenv("PATTER_SINKS", "one, two")
+    settings = load(None, carrier="of-an-option")
+    assert (settings.carrier, settings.engine) == (PluginConfig("of-an-option"), PluginConfig("of-the-environment"))
+    assert settings.agent == AgentConfig("Be long.", "", {"name": "Ada"})
+    assert settings.sinks == [PluginConfig("one"), PluginConfig("two")]
+
+
+def test_without_a_name_the_only_one_is_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TWILIO_ACCOUNT_SID", "ACenv")
+    monkeypatch.setenv("TWILIO_AUTH_TOKEN", "token")
+    monkeypatch.setenv("PATTER_DISABLE", "telnyx")
+    assert make_carrier(Registry.discover(), PluginConfig()) == Twilio("ACenv", "token")
+
+
+def test_without_any_it_says_what_to_install() -> None:
+    with pytest.raises(PluginNotFound, match="pip install getpatter"):
+        make_engine(Registry(), PluginConfig())
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("carrier = 1", "carrier"),
+        ("colour = 'red'", "colour"),
+        ("[carrier]\nname = 'twilio'\ntoken = 'x'", "token"),
+        ("phone_number = secret", "no TOML"),
+    ],
+)
+def test_a_file_that_is_not_understood_is_told_and_not_repeated(text: str, said: str) -> None:
+    Path("patter.toml").write_text(text)
+    with pytest.raises(ConfigurationError, match=said) as caught:
+        load(None)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_file_that_is_asked_for_must_be_there() -> None:
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        load(Path("nowhere.toml"))
+
+
+def test_an_option_that_the_class_does_not_have_is_told_with_those_that_it_has() -> None:
+    with pytest.raises(ConfigurationError, match=r"no option “colour”.*account_sid"):
+        make_carrier(Registry.discover(), PluginConfig("twilio", {"colour": "red"}))
+
+
+def test_settings_show_no_credentials_in_their_repr() -> None:
+    Path("patter.toml").write_text(FILE)
+    assert "file-" not in repr(load(None))
+    assert "555" not in repr(load(None))
+
+
+@pytest.mark.parametrize("text", ["[limits]\ncals = 3", "[deadlines]\nlongest = 3", "[limits]\ncalls = 'many'"])
+def test_a_limit_that_nobody_understands_is_refused(text: str) -> None:
+    Path("patter.toml").write_text(text)
+    with pytest.raises(ConfigurationError, match=r"limits|deadlines"):
+        load(None)
+
+
+def test_workers_of_other_machines_are_told_of_by_the_file_or_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not load(None).shared
+    monkeypatch.setenv("PATTER_SHARED", "1")
+    assert load(None).shared
+    monkeypatch.delenv("PATTER_SHARED")
+    Path("patter.toml").write_text("shared = true")
+    assert load(None).shared
+
+
+def test_where_to_listen_is_said_by_an_option_or_the_environment_or_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert address(Settings()) == ("127.0.0.1", 8000)
+    settings = Settings(host="::1", port=8001)
+    assert address(settings) == ("::1", 8001)
+    monkeypatch.setenv("PATTER_HOST", "0.0.0.0")
+    monkeypatch.setenv("PATTER_PORT", "8002")
+    assert address(settings) == ("0.0.0.0", 8002)
+    assert address(settings, "127.0.0.2", 8003) == ("127.0.0.2", 8003)
+    monkeypatch.setenv("PATTER_PORT", "eighty")
+    with pytest.raises(ConfigurationError, match="no port"):
+        address(settings)
+
+
+@pytest.mark.parametrize("option", [{"agent_id": 5}, {"agent_id": True}])
+def test_an_option_of_a_wrong_type_is_an_error_of_ours(option: dict[str, Option]) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be made of these options"):
+        make_engine(Registry.discover(), PluginConfig("elevenlabs", {"api_key": "key", **option}))
+
+
+@pytest.mark.parametrize("text", ["[limits]\ncalls = -3", "[deadlines]\nmedia_start = -1.0"])
+def test_a_limit_below_nothing_is_refused(text: str) -> None:
+    Path("patter.toml").write_text(text)
+    with pytest.raises(ConfigurationError, match="negative"):
+        load(None)

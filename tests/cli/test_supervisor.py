@@ -1,0 +1,124 @@
+"""`patter serve --workers`: calls go to any of them, a dead one is replaced, and a signal ends all in good order."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+import anyio.abc
+import httpx
+import pytest
+
+from patter_core.audio import ULAW_8000
+from patter_core.cli.settings import PluginConfig, Settings
+from patter_core.cli.supervisor import _numbered
+from patter_core.testing.caller import Caller, Pause, WaitForAgent
+from patter_elevenlabs.testing import ElevenLabsEmulator
+from patter_twilio.testing import TwilioEmulator
+
+pytestmark = pytest.mark.anyio
+
+PATTER = "from patter_core.cli import main; main()"
+
+
+class Scene:
+    def __init__(self, process: anyio.abc.Process, port: int, twilio: TwilioEmulator) -> None:
+        self.process = process
+        self.url = f"http://127.0.0.1:{port}"
+        self.twilio = twilio
+        self.said = ""
+
+    async def until_said(self, text: str) -> None:
+        assert self.process.stderr is not None
+        while text not in self.said:
+            self.said += (await self.process.stderr.receive()).decode()
+
+    def workers(self) -> list[int]:
+        listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.process.pid)], capture_output=True, check=False)
+        return [int(pid) for pid in listed.stdout.split()]
+
+    async def ready(self, count: int) -> None:
+        async with httpx.AsyncClient() as client:
+            while len(self.workers()) < count:  # noqa: ASYNC110 - other processes: nothing tells
+                await anyio.sleep(0.05)
+            assert (await client.get(f"{self.url}/health/ready")).status_code == 200
+
+    async def call(self) -> bytes:
+        caller = Caller([WaitForAgent(heard=0.2), Pause(0.05)], ULAW_8000)
+        return bytes((await self.twilio.call(f"{self.url}/webhooks/twilio/voice", caller)).played)
+
+
+@contextlib.asynccontextmanager
+async def serving(tmp_path: Path, *arguments: str, **more: str) -> AsyncIterator[Scene]:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    async with TwilioEmulator() as twilio, ElevenLabsEmulator() as engine:
+        environment = {
+            **os.environ,
+            **twilio.environment,
+            "ELEVENLABS_API_KEY": engine.api_key,
+            "ELEVENLABS_AGENT_ID": engine.agent_id,
+            "ELEVENLABS_BASE_URL": engine.base_url,
+            **more,
+        }
+        command = [sys.executable, "-c", PATTER, "serve", "--carrier", "twilio", "--port", str(port), *arguments]
+        async with await anyio.open_process(command, env=environment, cwd=tmp_path) as process:
+            yield Scene(process, port, twilio)
+
+
+async def test_several_answer_a_dead_one_is_replaced_and_a_signal_ends_all(tmp_path: Path) -> None:
+    with anyio.fail_after(90):
+        async with serving(tmp_path, "--workers", "2") as scene:
+            await scene.until_said("Point your number's voice webhook at")
+            await scene.ready(2)
+            for _ in range(4):
+                assert await scene.call()
+            victim = scene.workers()[0]
+            os.kill(victim, signal.SIGKILL)
+            await scene.until_said("is replaced")
+            await scene.ready(2)
+            assert victim not in scene.workers()
+            assert await scene.call()
+            scene.process.send_signal(signal.SIGTERM)
+            assert await scene.process.wait() == 0
+    assert scene.said.count("Ready for calls") == 1
+
+
+async def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    with anyio.fail_after(60):
+        async with serving(tmp_path, "--workers", "2") as scene:
+            await scene.until_said("Point your number's voice webhook at")
+            await scene.ready(2)
+            left = scene.workers()
+            scene.process.kill()
+            while any(map(is_running, left)):  # noqa: ASYNC110 - other processes: nothing tells
+                await anyio.sleep(0.05)
+
+
+def is_running(pid: int) -> bool:
+    listed = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, check=False).stdout
+    return bool(listed.strip()) and not listed.startswith(b"Z")
+
+
+async def test_what_no_worker_can_start_with_is_told_and_ends_all(tmp_path: Path) -> None:
+    with anyio.fail_after(60):
+        async with serving(tmp_path, "--workers", "2", TWILIO_AUTH_TOKEN="") as scene:
+            assert await scene.process.wait() == 1
+            await scene.until_said("patter: Twilio(auth_token=…) is missing.")
+
+
+def test_each_worker_has_files_of_its_own_where_their_names_hold_its_number() -> None:
+    settings = Settings(
+        sinks=[PluginConfig("jsonl", {"path": "calls-{worker}.jsonl", "max_bytes": 5}), PluginConfig("sqlite")]
+    )
+    assert [part.options for part in _numbered(settings, 3).sinks] == [
+        {"path": "calls-3.jsonl", "max_bytes": 5},
+        {},
+    ]

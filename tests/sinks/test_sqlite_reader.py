@@ -1,0 +1,86 @@
+"""Calls are found by what is known of them; a file that is none is told."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import anyio
+import pytest
+
+from patter_core.errors import ConfigurationError
+from patter_core.events import CallAnnounced, CallEnded, CallEvent, CallMetrics, Record, TranscriptInput
+from patter_core.sinks import SQLiteSink
+from patter_core.sinks.sqlite_reader import CallFilter, SqliteReader
+from patter_core.telephony.leg import Direction, Leg
+
+
+def call(call_id: str, start: float, *, agent: str, direction: Direction, said: str, reason: str) -> list[Record]:
+    events: list[CallEvent] = [
+        CallAnnounced(leg=Leg(carrier="fake", call_id=f"leg-{call_id}", direction=direction), agent=agent),
+        TranscriptInput(text=said),
+        CallEnded(reason=reason, by="caller", duration_ms=10, metrics=CallMetrics()),
+    ]
+    return [
+        Record(call_id=call_id, sequence=number, time=start + number, elapsed_ms=number * 1000, event=event)
+        for number, event in enumerate(events)
+    ]
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> SqliteReader:
+    async def write() -> None:
+        sink = SQLiteSink(tmp_path / "patter.db")
+        inbound, outbound = Direction.INBOUND, Direction.OUTBOUND
+        await sink.write(call("aa1", 100, agent="one", direction=inbound, said="A TABLE, please.", reason="x"))
+        await sink.write(call("aa2", 200, agent="two", direction=outbound, said="Größe?", reason="y"))
+        await sink.write(call("bb1", 300, agent="two", direction=inbound, said="Hello.", reason="x")[:2])
+        await sink.aclose()
+
+    anyio.run(write)
+    return SqliteReader(tmp_path / "patter.db")
+
+
+@pytest.mark.parametrize(
+    ("which", "ids"),
+    [
+        (CallFilter(), ["bb1", "aa2", "aa1"]),
+        (CallFilter(limit=1), ["bb1"]),
+        (CallFilter(since=200), ["bb1", "aa2"]),
+        (CallFilter(agent="two"), ["bb1", "aa2"]),
+        (CallFilter(agent="two", direction="outbound"), ["aa2"]),
+        (CallFilter(carrier="none"), []),
+        (CallFilter(reason="x"), ["aa1"]),
+        (CallFilter(text="table"), ["aa1"]),
+        (CallFilter(text="GRÖSSE"), ["aa2"]),
+        (CallFilter(text="100%"), []),
+    ],
+)
+def test_calls_are_found_the_latest_first(log: SqliteReader, which: CallFilter, ids: list[str]) -> None:
+    assert [row.call_id for row in log.calls(which)] == ids
+
+
+def test_the_start_of_an_id_finds_all_that_begin_so(log: SqliteReader) -> None:
+    assert sorted(log.find("aa")) == ["aa1", "aa2"]
+    assert log.find("%") == []
+
+
+def test_a_call_that_goes_on_has_no_end_yet(log: SqliteReader) -> None:
+    assert log.calls(CallFilter(limit=1))[0].ended is None
+
+
+def test_a_record_of_a_later_version_is_passed_over(log: SqliteReader) -> None:
+    database = sqlite3.connect(log._path)
+    raw = '{"call_id": "aa1", "sequence": 9, "time": 0, "elapsed_ms": 0, "event": {"type": "call_sung"}}'
+    with database:
+        database.execute("INSERT INTO records VALUES ('x', 'aa1', 999, 9, 'call_sung', ?)", (raw,))
+    database.close()
+    assert [record.sequence for record in log.records("aa1")] == [0, 1, 2]
+
+
+def test_no_file_or_no_database_is_told_with_a_remedy(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="--db"):
+        SqliteReader(tmp_path / "nothing.db")
+    (tmp_path / "text.db").write_text("no database at all, " * 100)
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        SqliteReader(tmp_path / "text.db").calls(CallFilter())

@@ -1,0 +1,24 @@
+"""What core and carrier say to each other about a call keeps numbers, tickets and texts out of logs."""
+
+from __future__ import annotations
+
+from patter_core.telephony.control import Callbacks, DialRequest, RecordingStatus, callback_token
+from patter_core.telephony.outcome import Transfer
+
+CALLBACKS = Callbacks("https://phone.example/webhooks/fake", "secret-ticket")
+
+
+def test_a_callback_brings_its_ticket_back() -> None:
+    url = CALLBACKS.url("status")
+    assert url == "https://phone.example/webhooks/fake/status?call=secret-ticket"
+    assert callback_token(url) == "secret-ticket"
+    assert callback_token("https://phone.example/webhooks/fake/voice?other=1") == ""
+
+
+def test_reprs_show_nothing_private() -> None:
+    request = DialRequest(
+        to_number="+15550001111", from_number="+15550002222", ring_timeout=30, callbacks=CALLBACKS, command_id="1"
+    )
+    recording = RecordingStatus(recording_id="R1", status="completed", url="https://secret.example")
+    shown = f"{CALLBACKS!r} {request!r} {Transfer('+15550003333')!r} {recording!r}"
+    assert not any(private in shown for private in ("secret", "+1555"))

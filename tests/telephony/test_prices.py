@@ -1,0 +1,43 @@
+"""Prices: each part rounded up to minutes, as carriers bill."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+
+import msgspec
+import pytest
+
+from patter_core.telephony.leg import Direction
+from patter_core.telephony.prices import CarrierRates, Cost, Usage
+
+RATES = CarrierRates(
+    inbound=Decimal("0.01"),
+    outbound=Decimal("0.02"),
+    streaming=Decimal("0.004"),
+    recording=Decimal("0.003"),
+    machine_detection=Decimal("0.0075"),
+    as_of=dt.date(2026, 1, 1),
+    source="a page",
+)
+
+
+@pytest.mark.parametrize(
+    ("usage", "amount"),
+    [
+        (Usage(), "0"),
+        (Usage(connected=1), "0.01"),
+        (Usage(connected=60, streamed=60), "0.014"),
+        (Usage(connected=60.5, streamed=59), "0.024"),
+        (Usage(direction=Direction.OUTBOUND, connected=61, streamed=1, recorded=30), "0.047"),
+        (Usage(direction=Direction.OUTBOUND, machine_detection=True), "0.0075"),
+    ],
+)
+def test_an_estimate_counts_minutes_begun(usage: Usage, amount: str) -> None:
+    cost = RATES.estimate(usage)
+    assert (cost.amount, cost.currency, cost.estimated) == (Decimal(amount), "USD", True)
+
+
+def test_a_cost_survives_json() -> None:
+    cost = Cost(Decimal("0.0085"), "EUR", estimated=False)
+    assert msgspec.json.decode(msgspec.json.encode(cost), type=Cost) == cost

@@ -1,0 +1,80 @@
+"""Blocking code runs in daemon threads; a hung one holds up neither the loop nor the end of the process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import traceback
+
+import anyio
+import pytest
+
+from patter_core import threads
+from patter_core.errors import SinkUnavailable
+from patter_core.threads import DaemonThreads, SerialThread
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_it_gives_what_the_function_gives_and_raises_what_it_raises() -> None:
+    pool = DaemonThreads(1)
+    assert await pool.run(divmod, 7, 2) == (3, 1)
+    with pytest.raises(ZeroDivisionError):
+        await pool.run(divmod, 7, 0)
+
+
+async def test_one_that_hangs_can_be_left_and_tells_where_it_is_and_keeps_its_place() -> None:
+    pool, gate = DaemonThreads(1), threading.Event()
+
+    def hang_in_here() -> None:
+        gate.wait(10)
+
+    where = ""
+    with anyio.move_on_after(0.1):
+        try:
+            await pool.run(hang_in_here)
+        except anyio.get_cancelled_exc_class():
+            where = traceback.format_exc()
+            raise
+    assert "hang_in_here" in where
+    with anyio.move_on_after(0.1) as full:
+        await pool.run(divmod, 7, 2)
+    assert full.cancelled_caught
+    gate.set()
+    with anyio.fail_after(5):
+        assert await pool.run(divmod, 7, 2) == (3, 1)
+
+
+def test_one_that_hangs_does_not_keep_the_process() -> None:
+    code = """
+import anyio, time
+from patter_core.threads import DaemonThreads
+async def main():
+    with anyio.move_on_after(0.1):
+        await DaemonThreads(1).run(time.sleep, 60)
+anyio.run(main)
+"""
+    assert subprocess.run([sys.executable, "-c", code], timeout=20, check=False).returncode == 0
+
+
+async def test_serial_work_runs_in_another_thread_and_its_result_and_error_come_back() -> None:
+    here = threading.get_ident()
+    assert await SerialThread().run(threading.get_ident) != here
+    with pytest.raises(ZeroDivisionError):
+        await SerialThread().run(divmod, 1, 0)
+
+
+async def test_serial_work_that_hangs_is_abandoned_and_no_other_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "_PATIENCE", 0.01)
+    gate = threading.Event()
+    one = SerialThread()
+    with anyio.fail_after(5):
+        with anyio.move_on_after(0.01) as scope:
+            await one.run(gate.wait)
+        assert scope.cancelled_caught
+        with pytest.raises(SinkUnavailable):
+            await one.run(int)
+        gate.set()
+        monkeypatch.setattr(threads, "_PATIENCE", 5.0)
+        assert await one.run(int) == 0
