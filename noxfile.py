@@ -16,11 +16,21 @@ nox.needs_version = ">=2024.10.9"
 nox.options.sessions = ["lint", "types", "tests"]
 nox.options.error_on_missing_interpreters = False
 
-PYTHONS = ["3.11", "3.12", "3.13"]
+PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 CONSTRAINTS = ".ci/constraints.txt"
 ROOT = pathlib.Path(__file__).parent
 PLUGINS = sorted(path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml"))
-TEST_TOOLS = ["fastapi", "pytest", "hypothesis", "elevenlabs", "prometheus-client", "pytest-xdist", "telnyx", "twilio"]
+TEST_TOOLS = [
+    "fastapi",
+    "pytest",
+    "hatchling",
+    "hypothesis",
+    "elevenlabs",
+    "prometheus-client",
+    "pytest-xdist",
+    "telnyx",
+    "twilio",
+]
 TOGETHER = ["-n", "6"]
 """Test processes: most tests wait for what happens in real time, so there may be more than processors."""
 
@@ -87,6 +97,14 @@ def lint(session: nox.Session) -> None:
     session.install("-c", CONSTRAINTS, "ruff")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def format(session: nox.Session) -> None:
+    """Format the code, and repair what the linter can repair."""
+    session.install("-c", CONSTRAINTS, "ruff")
+    session.run("ruff", "check", "--fix", ".")
+    session.run("ruff", "format", ".")
 
 
 @nox.session
