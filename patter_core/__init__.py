@@ -1,49 +1,160 @@
-"""Patter gives a voice agent a phone number: a carrier brings the call, an engine talks, Patter joins the two."""
+"""Patter gives a voice agent a phone number: a carrier brings the call, an engine talks, Patter joins the two.
+
+Every name that a user or the author of a plugin needs can be imported from here. Each is loaded when it is first used,
+so that a plugin that imports a contract does not pay for the server.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
-from patter_core.agent import Agent
-from patter_core.audio import AudioChunk, AudioFormat
-from patter_core.carrier import Carrier
-from patter_core.engine import Engine
-from patter_core.errors import PatterError
-from patter_core.events import Record
-from patter_core.hookspecs import hookimpl
-from patter_core.sink import EventSink
-from patter_core.telephony.leg import Leg
-
 if TYPE_CHECKING:
+    from patter_core.agent import Agent, CallOptions, Retry
+    from patter_core.audio import ALAW_8000, PCM16_16000, ULAW_8000, AudioChunk, AudioFormat
+    from patter_core.call.callbacks import Transcript
+    from patter_core.call.handle import OutboundCall, PhoneCall
+    from patter_core.call.limits import Limits
+    from patter_core.call.timeouts import Deadlines
+    from patter_core.carrier import Carrier
+    from patter_core.checks import CheckResult
+    from patter_core.engine import ConversationSetup, Engine, EngineSession
+    from patter_core.errors import (
+        CallError,
+        CarrierRequestFailed,
+        ConfigurationError,
+        EngineError,
+        PatterError,
+        WebhookRefused,
+    )
+    from patter_core.events import CallEnded, CallEvent, Record
+    from patter_core.hookspecs import hookimpl
+    from patter_core.media import MediaCodec
+    from patter_core.observe.metrics import CallMetrics
+    from patter_core.observe.redaction import Redaction
     from patter_core.patter import Patter
     from patter_core.registry import Registry
+    from patter_core.server.serving import serve_app
+    from patter_core.sink import EventSink, SinkStatistics
+    from patter_core.store import CallStore
+    from patter_core.telephony.control import Capability
+    from patter_core.telephony.leg import AnsweredBy, Direction, Leg, Progress
+    from patter_core.telephony.outcome import By, HangUp, Reason, Transfer
+    from patter_core.webhook import Accept, CallRouter, Reject, WebhookRequest, WebhookResponse
 
 __all__ = [
+    "ALAW_8000",
+    "PCM16_16000",
+    "ULAW_8000",
+    "Accept",
     "Agent",
+    "AnsweredBy",
     "AudioChunk",
     "AudioFormat",
+    "By",
+    "CallEnded",
+    "CallError",
+    "CallEvent",
+    "CallMetrics",
+    "CallOptions",
+    "CallRouter",
+    "CallStore",
+    "Capability",
     "Carrier",
+    "CarrierRequestFailed",
+    "CheckResult",
+    "ConfigurationError",
+    "ConversationSetup",
+    "Deadlines",
+    "Direction",
     "Engine",
+    "EngineError",
+    "EngineSession",
     "EventSink",
+    "HangUp",
     "Leg",
+    "Limits",
+    "MediaCodec",
+    "OutboundCall",
     "Patter",
     "PatterError",
+    "PhoneCall",
+    "Progress",
+    "Reason",
     "Record",
+    "Redaction",
     "Registry",
+    "Reject",
+    "Retry",
+    "SinkStatistics",
+    "Transcript",
+    "Transfer",
+    "WebhookRefused",
+    "WebhookRequest",
+    "WebhookResponse",
     "hookimpl",
+    "serve_app",
 ]
 
 __version__ = "0.1.0"
 
+_MODULES = {
+    "Agent": "agent",
+    "CallOptions": "agent",
+    "Retry": "agent",
+    "ALAW_8000": "audio",
+    "PCM16_16000": "audio",
+    "ULAW_8000": "audio",
+    "AudioChunk": "audio",
+    "AudioFormat": "audio",
+    "Transcript": "call.callbacks",
+    "OutboundCall": "call.handle",
+    "PhoneCall": "call.handle",
+    "Limits": "call.limits",
+    "Deadlines": "call.timeouts",
+    "Carrier": "carrier",
+    "CheckResult": "checks",
+    "ConversationSetup": "engine",
+    "Engine": "engine",
+    "EngineSession": "engine",
+    "CallError": "errors",
+    "CarrierRequestFailed": "errors",
+    "ConfigurationError": "errors",
+    "EngineError": "errors",
+    "PatterError": "errors",
+    "WebhookRefused": "errors",
+    "CallEnded": "events",
+    "CallEvent": "events",
+    "Record": "events",
+    "hookimpl": "hookspecs",
+    "MediaCodec": "media",
+    "CallMetrics": "observe.metrics",
+    "Redaction": "observe.redaction",
+    "Patter": "patter",
+    "Registry": "registry",
+    "serve_app": "server.serving",
+    "EventSink": "sink",
+    "SinkStatistics": "sink",
+    "CallStore": "store",
+    "Capability": "telephony.control",
+    "AnsweredBy": "telephony.leg",
+    "Direction": "telephony.leg",
+    "Leg": "telephony.leg",
+    "Progress": "telephony.leg",
+    "By": "telephony.outcome",
+    "HangUp": "telephony.outcome",
+    "Reason": "telephony.outcome",
+    "Transfer": "telephony.outcome",
+    "Accept": "webhook",
+    "CallRouter": "webhook",
+    "Reject": "webhook",
+    "WebhookRequest": "webhook",
+    "WebhookResponse": "webhook",
+}
+
 
 def __getattr__(name: str) -> object:
-    """Load the server only for those who serve: a plugin that imports a contract should not pay for it."""
-    if name == "Patter":
-        from patter_core.patter import Patter  # noqa: PLC0415 - the point of this function
-
-        return Patter
-    if name == "Registry":
-        from patter_core.registry import Registry  # noqa: PLC0415 - the point of this function
-
-        return Registry
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = _MODULES.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"patter_core.{module}"), name)

@@ -5,8 +5,8 @@ A carrier has three sides, and owns no sockets and no tasks:
 * **Webhooks**: `webhooks()` names handlers. The core serves each at `/webhooks/<carrier>/<name>`, builds a
   `WebhookRequest` and sends the `WebhookResponse`. A handler first verifies that the carrier sent the request, then
   reports to the `CallRouter` (`patter_core.webhook`).
-* **Media**: `media_codec()` returns a sans-IO codec for one media socket (`patter_core.media`). The core owns the socket
-  and both directions of audio.
+* **Media**: `media_codec()` returns a sans-IO codec for one media socket (`patter_core.media`). The core owns the
+  socket and both directions of audio.
 * **Control**: commands to the vendor's API. `hang_up` is required; the others are listed in `capabilities`.
 """
 
@@ -117,7 +117,7 @@ class Carrier(abc.ABC):
         raise self._cannot(Capability.HOLD)
 
     async def start_recording(self, leg: Leg, callbacks: Callbacks) -> str:
-        """Records both sides at the carrier; returns the recording's id. `RoutedCall.recording_changed` tells its end."""
+        """Records both sides at the carrier; returns the recording's id. Its end is reported by webhook."""
         raise self._cannot(Capability.RECORD)
 
     async def pause_recording(self, leg: Leg, recording_id: str, *, paused: bool) -> None:

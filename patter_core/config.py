@@ -8,12 +8,26 @@ import msgspec
 
 from patter_core.errors import ConfigurationError
 
-__all__ = ["check_no_negatives", "from_environment", "required"]
+__all__ = ["check_no_negatives", "from_environment", "port_number", "required"]
 
 
 def from_environment(value: str, variable: str) -> str:
     """`value`, or what the environment variable holds, or ""."""
     return value or os.environ.get(variable, "")
+
+
+def port_number(port: int | None, *, default: int) -> int:
+    """Returns `port`, or what PATTER_PORT holds, or the default. 0 means any free port.
+
+    Raises:
+        ConfigurationError: PATTER_PORT is not a port number.
+    """
+    if port is not None:
+        return port
+    value = from_environment("", "PATTER_PORT") or str(default)
+    if not (value.isascii() and value.isdecimal() and int(value) < 65536):
+        raise ConfigurationError("PATTER_PORT is not a port number.", expected="0 to 65535", got=repr(value))
+    return int(value)
 
 
 def required(value: str, *, parameter: str, variable: str, where: str) -> str:

@@ -76,7 +76,7 @@ class MediaCodec(abc.ABC):
 
     @abc.abstractmethod
     def decode(self, message: str | bytes) -> Sequence[MediaEvent]:
-        """Reads one message. Never raises: an unreadable message is a `MediaFault`. Empty if there is nothing to report."""
+        """Reads one message. Never raises: an unreadable one is a `MediaFault`. Empty if there is nothing to report."""
 
     @abc.abstractmethod
     def encode_audio(self, chunk: AudioChunk) -> str:

@@ -1,4 +1,7 @@
-"""Patter: the front door."""
+"""Patter: a phone number, its agents, and the server that answers it.
+
+Longer than other modules, because its docstrings are the reference of what users write.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,14 @@ from collections.abc import Callable, Mapping, Sequence
 import anyio
 from starlette.routing import Router
 
-from patter_core.agent import Agent, CallOptions, Fallback
+from patter_core.agent import Agent, CallOptions, Fallback, Retry
 from patter_core.call.callbacks import Transcript, UserCallbacks
+from patter_core.call.config import HostConfig
 from patter_core.call.handle import OutboundCall, PhoneCall
+from patter_core.call.limits import Limits
 from patter_core.call.timeouts import Deadlines
 from patter_core.carrier import Carrier
-from patter_core.config import from_environment
+from patter_core.config import from_environment, port_number
 from patter_core.engine import Engine
 from patter_core.errors import CallError, ConfigurationError
 from patter_core.events import CallEnded, CallEvent
@@ -27,7 +32,6 @@ from patter_core.observe.redaction import Redaction
 from patter_core.registry import Registry
 from patter_core.server.app import make_app
 from patter_core.server.host import CallHost
-from patter_core.server.limits import Limits
 from patter_core.server.serving import bind, serve_app
 from patter_core.server.urls import public_base, webhook_root
 from patter_core.sink import EventSink
@@ -37,11 +41,14 @@ from patter_core.telephony.leg import Leg
 from patter_core.telephony.outcome import HangUp, Transfer
 from patter_core.webhook import Reject
 
-__all__ = ["Patter"]
+__all__ = ["DEFAULT_PORT", "Patter"]
 
 _log = logging.getLogger("patter")
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+_E164_FORM = "a plus sign and 7 to 15 digits"
+DEFAULT_PORT = 8000
+"""Of `Patter.serve`."""
 
 
 class Patter:
@@ -52,23 +59,24 @@ class Patter:
         asyncio.run(phone.serve(agent))
 
     Args:
-        carrier: who brings the calls.
+        carrier: brings the calls.
         phone_number: the number, in E.164 (`+` and digits). Calls to other numbers of the account are taken too.
         webhook_url: the public address of this server. Without it, the address is the one that the carrier's verified
             request was sent to.
-        trust_forwarded: believe a proxy's X-Forwarded-Host, -Proto and -Prefix headers as to that address. Needed where
-            the proxy changes `Host` or the path; to be set only where nobody gets past the proxy.
+        trust_forwarded: read the public address from a proxy's X-Forwarded-Host, -Proto and -Prefix headers. Needed
+            where the proxy changes `Host` or the path; safe only where every request comes through the proxy.
         sinks: where events go.
-        redaction: what is taken out of events before any sink gets them; phone numbers always are.
-        store: where workers share what was said so far, so that any of them can go on with a call of another.
-        shared: do other workers take calls for the same numbers? Then the audio of a call that is announced to one may
-            come to another: the call begins where its audio comes, and no conversation is opened before.
-        limits: what one worker takes on.
+        redaction: what is removed from events before a sink gets them; phone numbers always are.
+        store: where workers share what was said on calls, so that any of them can continue a call of another.
+        several_workers: True if other workers take calls for the same numbers: the audio of a call that arrives at one
+            may come to another, so a call starts where its audio comes, and no conversation is opened before. By
+            default it is True if there is a store, which only several workers need.
+        limits: how much one worker takes on.
         deadlines: how long a call may stay in each state.
         registry: the plugins; by default those that are installed.
         on_call_start: called once the caller is on the line, with the call's handle.
-        on_call_end: called once when the call is over, with how it ended. Also for a call that nobody answered.
-        on_transcript: called with what the caller or the agent said, or really said.
+        on_call_end: called once when the call is over, with how it ended; also for a call that was not answered.
+        on_transcript: called with what the caller or the agent said, and with corrections of it.
         on_event: called with every event of a call, up to its end.
 
     The callbacks are coroutine functions, or plain functions, which run in a thread. They are called in order within a
@@ -89,7 +97,7 @@ class Patter:
         sinks: Sequence[EventSink] = (),
         redaction: Redaction | None = None,
         store: CallStore | None = None,
-        shared: bool = False,
+        several_workers: bool | None = None,
         limits: Limits | None = None,
         deadlines: Deadlines | None = None,
         registry: Registry | None = None,
@@ -100,27 +108,29 @@ class Patter:
     ) -> None:
         if not isinstance(carrier, Carrier):
             raise ConfigurationError(
-                "carrier is no carrier.", expected="an object of a carrier's class", got=type(carrier).__name__
+                "`carrier` is not a Carrier.", expected="an instance of a carrier's class", got=type(carrier).__name__
             )
         if phone_number and not _E164.fullmatch(phone_number):
-            raise ConfigurationError("phone_number is not in E.164.", expected="a plus sign and 7 to 15 digits")
+            raise ConfigurationError("`phone_number` is not an E.164 number.", expected=_E164_FORM)
         hide_secrets_of(carrier)
         self._carrier = carrier
         self._phone_number = phone_number
         self._base = public_base(webhook_url)
         self._trust_forwarded = trust_forwarded
         self._sinks = tuple(sinks)
-        self._redaction = redaction
-        self._store = store
-        self._shared = shared
-        self._limits = limits or Limits()
-        self._deadlines = deadlines or Deadlines()
+        self._config = HostConfig(
+            limits=limits or Limits(),
+            deadlines=deadlines or Deadlines(),
+            redaction=redaction or Redaction(),
+            store=store,
+            several_workers=store is not None if several_workers is None else several_workers,
+        )
         self._registry = registry or Registry.discover()
-        self._listeners = UserCallbacks(
+        self._callbacks = UserCallbacks(
             on_call_start=on_call_start, on_call_end=on_call_end, on_transcript=on_transcript, on_event=on_event
         )
         self._agents: dict[str, Agent] = {}
-        self._call_host: CallHost | None = None
+        self._host: CallHost | None = None
 
     def __repr__(self) -> str:
         return f"<Patter on {self._carrier.name}>"
@@ -140,10 +150,10 @@ class Patter:
         resume_message: str = "",
         fallback: Fallback | None = None,
     ) -> Agent:
-        """Make an agent that this phone can use.
+        """Makes an agent. This is the only way: other agents are refused, since no other worker could find them.
 
         Args:
-            engine: who listens and talks.
+            engine: listens and talks.
             name: told in events, and the same on every worker; by default `agent`, `agent-2` and so on.
             system_prompt: what the engine makes of it stands in the engine's documentation.
             first_message: what the agent says first.
@@ -152,11 +162,11 @@ class Patter:
             llm: as above.
             tts: as above.
             tools: ignored, with a warning: an engine has its tools from its own configuration.
-            resume_message: what the agent says first where a conversation goes on after it broke off, in place of
+            resume_message: what the agent says first where a conversation continues after it broke off, in place of
                 `first_message`.
-            fallback: what becomes of the caller if the engine cannot be had or is lost: `HangUp("…")` says that and
-                hangs up, `Transfer("+1…")` gives him to another number, `Retry()` begins a new conversation, another
-                agent takes over. By default the call is hung up.
+            fallback: what is done with the caller if the engine cannot be reached or is lost: `HangUp("…")` says that
+                and hangs up, `Transfer("+1…")` transfers the call, `Retry()` starts a new conversation, another agent
+                takes over. By default the call is hung up.
 
         Raises:
             ConfigurationError: a value is wrong, or the name is taken.
@@ -165,14 +175,17 @@ class Patter:
         if not isinstance(engine, Engine):
             raise ConfigurationError(
                 "An agent needs an engine.",
-                expected="engine=, an object of an engine's class",
+                expected="engine=, an instance of an engine's class",
                 got=type(engine).__name__,
             )
         hide_secrets_of(engine)
         number = len(self._agents) + 1
         name = name or ("agent" if number == 1 else f"agent-{number}")
         if name in self._agents:
-            raise ConfigurationError(f"There is an agent “{name}” already.", remedy="Give each its own name=.")
+            raise ConfigurationError(f"There is already an agent “{name}”.", remedy="Give each its own name=.")
+        for one in (fallback, fallback.then if isinstance(fallback, Retry) else None):
+            if isinstance(one, Agent):
+                self._check_own(one)
         if tools:
             _log.warning("tools= is ignored: an agent on an engine uses the engine's own. %s", engine.tools_hint)
         agent = Agent(
@@ -199,48 +212,34 @@ class Patter:
         ring_timeout: float = 30.0,
         from_number: str = "",
     ) -> OutboundCall:
-        """Make a call. Returns when the carrier has taken it; `wait_answered()` and `wait()` tell what becomes of it.
+        """Makes a call. Returns when the carrier has taken it; `wait_answered()` and `wait()` tell how it goes on.
 
-        It needs a server that runs (`serve`, or the app of `asgi`), at the `webhook_url` that the phone was made with.
+        It needs a running server (`serve`, or the app of `asgi`), at the `webhook_url` that the phone was made with.
 
         Args:
             to: the number, in E.164, or a SIP address.
-            agent: who talks.
-            first_message: what he says first, in this call, in place of the agent's.
-            variables: in this call, beside the agent's.
+            agent: talks.
+            first_message: what the agent says first in this call, in place of its own.
+            variables: for this call, beside the agent's.
             machine_detection: have the carrier find out whether a machine answers; `MachineDetected` tells.
             voicemail_message: said to a machine after its beep, by the carrier; then the call is over.
                 Turns machine_detection on.
             ring_timeout: seconds.
-            from_number: who calls; by default `phone_number`.
+            from_number: the caller's number; by default `phone_number`.
 
         Raises:
             ConfigurationError: a value is missing or wrong.
             CallLimitReached: as many calls as allowed are live, or the worker is stopping.
-            CallError: the carrier cannot do that, or no server runs.
-            CarrierRequestFailed: the carrier would not, or could not be reached. It is not asked twice where it may
-                have dialled already.
+            CallError: the carrier does not support it, or no server runs.
+            CarrierRequestFailed: the carrier refused, or could not be reached. A request that may have been taken is
+                not repeated.
         """
-        if not self._base:
-            raise ConfigurationError(
-                "A phone that calls needs its public address.",
-                expected="Patter(..., webhook_url=…)",
-                got="none",
-                remedy="The carrier must know where to ask what to do once somebody answers.",
-            )
-        caller = from_number or self._phone_number
-        if not caller:
-            raise ConfigurationError("Who calls?", expected="Patter(..., phone_number=…) or call(..., from_number=…)")
-        if not (_E164.fullmatch(to) or to.startswith("sip:")):
-            raise ConfigurationError("to is no number.", expected="E.164: a plus sign and 7 to 15 digits; or sip:…")
-        if not 5 <= ring_timeout <= 600:
-            raise ConfigurationError(
-                "ring_timeout is out of range.", expected="5 to 600 seconds", got=f"{ring_timeout:g}"
-            )
-        if self._call_host is None:
-            raise CallError("No server runs that could hear who answers.", remedy="serve(), or run the app of asgi().")
-        await self._call_host.ensure_running()
-        return await self._call_host.dial(
+        self._check_own(agent)
+        caller = self._check_dial(to, from_number, ring_timeout)
+        if self._host is None:
+            raise CallError("No server runs, so the answer to the call could not be heard.", remedy="Run serve().")
+        await self._host.ensure_running()
+        return await self._host.dialer.dial(
             agent=agent,
             to_number=to,
             from_number=caller,
@@ -254,94 +253,144 @@ class Patter:
             ),
         )
 
+    def _check_dial(self, to: str, from_number: str, ring_timeout: float) -> str:
+        """Checks what `call` was given; returns the caller's number."""
+        if not self._base:
+            raise ConfigurationError(
+                "Outbound calls need the public address of this server.",
+                expected="Patter(..., webhook_url=…)",
+                got="none",
+                remedy="The carrier asks there what to do when the call is answered.",
+            )
+        caller = from_number or self._phone_number
+        if not caller:
+            raise ConfigurationError(
+                "An outbound call needs a caller's number.",
+                expected="Patter(..., phone_number=…) or call(..., from_number=…)",
+            )
+        if not (_E164.fullmatch(to) or to.startswith("sip:")):
+            raise ConfigurationError("`to` is not an E.164 number.", expected=f"{_E164_FORM}, or a SIP address (sip:…)")
+        if not 5 <= ring_timeout <= 600:
+            raise ConfigurationError(
+                "`ring_timeout` is out of range.", expected="5 to 600 seconds", got=f"{ring_timeout:g}"
+            )
+        return caller
+
+    @property
+    def several_workers(self) -> bool:
+        """True if other workers take calls for the same numbers."""
+        return self._config.several_workers
+
     @property
     def calls(self) -> list[PhoneCall]:
-        """The live calls of this worker, coming in and going out."""
-        return [] if self._call_host is None else self._call_host.handles
+        """The live calls of this worker, inbound and outbound."""
+        return [] if self._host is None else self._host.phone_calls
 
     def asgi(self, agent: Agent | Mapping[str, Agent] | None = None) -> Router:
-        """The ASGI app that answers this phone: to be served as it is, or mounted in another app.
+        """Returns the ASGI app that answers this phone: to be served as it is, or mounted in another app.
 
         Run its `lifespan_context` in the other app's lifespan, so that calls and sinks get their time at the end.
 
         Args:
-            agent: who takes the calls that no plugin routes; or several, by the number that was called. Calls for
-                nobody are refused.
+            agent: takes the calls that no plugin routes; or several agents, by the number that was called. Calls to
+                other numbers are rejected.
+
+        Raises:
+            ConfigurationError: this phone has an app already, or an agent of another phone was given.
         """
-        return make_app(self._host(agent), base=self._base, trust_forwarded=self._trust_forwarded)
+        self._host = self._new_host(agent)
+        return self._app(self._host)
 
     async def serve(
         self,
         agent: Agent | Mapping[str, Agent] | None = None,
         *,
         host: str = "",
-        port: int = 0,
+        port: int | None = None,
         listener: socket.socket | None = None,
         configure_number: bool = False,
         on_ready: Callable[[str], None] | None = None,
     ) -> None:
-        """Answer calls until SIGINT or SIGTERM; then the live ones get their time, and no new ones are taken.
+        """Answers calls until SIGINT or SIGTERM; then live calls get their time, and no new ones are taken.
 
         Args:
             agent: as in `asgi`.
             host: address to listen on; else PATTER_HOST, else 127.0.0.1.
-            port: else PATTER_PORT, else 8000.
-            listener: a socket that listens already, in place of `host` and `port`; it is closed at the end.
+            port: else PATTER_PORT, else 8000. 0 takes any free port.
+            listener: a listening socket, in place of `host` and `port`; it is closed at the end.
             configure_number: have the carrier point `phone_number` here, at `webhook_url`.
-            on_ready: called with `http://host:port` once calls can come; by default it is told on standard error.
+            on_ready: called with `http://host:port` once calls can come; by default it is printed on standard error.
 
         Raises:
-            ConfigurationError: the address cannot be had, or there is nothing to configure the number with.
-            CarrierRequestFailed: the carrier would not configure the number.
+            ConfigurationError: the address cannot be used, or a value for configure_number is missing, or as in `asgi`.
+            CarrierRequestFailed: the carrier refused to configure the number.
         """
         if configure_number:
             self._check_configurable()
-        listener = listener or bind(from_environment(host, "PATTER_HOST") or "127.0.0.1", _port(port))
-        call_host = self._host(agent)
-        app = make_app(call_host, base=self._base, trust_forwarded=self._trust_forwarded)
-        async with serve_app(app, listener, max_message=self._limits.message) as url:
-            if configure_number:
-                await self._carrier.set_voice_url(self._phone_number, self._voice_url(self._base))
-            gc.collect()
-            gc.freeze()  # what has been imported stays: no collection during a call needs to look at it
-            (on_ready or self._tell_ready)(url)
-            with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-                async for _ in signals:
-                    break
-            await call_host.drain()
+        call_host = self._new_host(agent)
+        listener = listener or bind(
+            from_environment(host, "PATTER_HOST") or "127.0.0.1", port_number(port, default=DEFAULT_PORT)
+        )
+        self._host = call_host
+        try:
+            async with serve_app(self._app(call_host), listener, max_message=self._config.limits.message) as url:
+                if configure_number:
+                    await self._carrier.set_voice_url(self._phone_number, self._voice_url(self._base))
+                gc.collect()
+                gc.freeze()  # what has been imported stays: no collection during a call needs to look at it
+                (on_ready or self._print_ready)(url)
+                with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                    async for _ in signals:
+                        break
+                await call_host.drain()
+        finally:
+            self._host = None
 
     async def drain(self) -> None:
-        """Take no new calls any more, and wait for the live ones as long as `Limits.drain` says; then end them.
+        """Takes no new calls, and waits for the live ones as long as `Limits.drain` says; then ends them.
 
         `serve` does it by itself. With a server of your own, await it before that server stops.
         """
-        if self._call_host is not None:
-            await self._call_host.drain()
+        if self._host is not None:
+            await self._host.drain()
 
-    def _host(self, agent: Agent | Mapping[str, Agent] | None) -> CallHost:
+    # --- the host --------------------------------------------------------------------------------------------------
+
+    def _new_host(self, agent: Agent | Mapping[str, Agent] | None) -> CallHost:
+        if self._host is not None:
+            raise ConfigurationError(
+                "This phone is being served already.",
+                expected="one asgi() or serve() for each Patter",
+                remedy="Give all agents to one of them, by number: serve({number: agent}); or make a second Patter.",
+            )
         by_number = agent if isinstance(agent, Mapping) else {}
         default = None if isinstance(agent, Mapping) else agent
-        named = {one.name: one for one in (*by_number.values(), *((default,) if default else ()))}
+        for one in (*by_number.values(), default):
+            if one is not None:
+                self._check_own(one)
 
         def route(leg: Leg) -> Agent | Reject | Transfer | None:
             return self._registry.route_call(leg) or by_number.get(leg.to_number, default)
 
-        def find_agent(name: str) -> Agent | None:
-            return named.get(name) or self._agents.get(name)
-
-        self._call_host = CallHost(
-            carrier=self._carrier,
-            sinks=self._sinks,
-            redaction=self._redaction,
-            store=self._store,
+        return CallHost(
+            self._carrier,
+            config=self._config,
             route=route,
-            find_agent=find_agent,
-            limits=self._limits,
-            deadlines=self._deadlines,
-            listeners=self._listeners,
-            shared=self._shared,
+            find_agent=self._agents.get,
+            sinks=self._sinks,
+            callbacks=self._callbacks,
         )
-        return self._call_host
+
+    def _app(self, host: CallHost) -> Router:
+        return make_app(host, base=self._base, trust_forwarded=self._trust_forwarded)
+
+    def _check_own(self, agent: Agent) -> None:
+        if self._agents.get(agent.name) is not agent:
+            raise ConfigurationError(
+                f"The agent “{agent.name}” was not made by this phone.",
+                expected="an agent of phone.agent(…)",
+                remedy="Workers find the agent of a call by its name, among those that their phone has made.",
+            )
 
     def _check_configurable(self) -> None:
         self._carrier.require(Capability.CONFIGURE_NUMBER)
@@ -352,18 +401,17 @@ class Patter:
     def _voice_url(self, base: str) -> str:
         return f"{webhook_root(base, self._carrier.name)}/voice"
 
-    def _tell_ready(self, url: str) -> None:
-        public = self._base or url
-        hint = "" if self._base else " (as seen from outside)"
+    def _print_ready(self, url: str) -> None:
+        webhook = self._voice_url(self._base or url) + ("" if self._base else " (as seen from outside)")
         print(  # noqa: T201 - serve() is a program's main loop, and this is what its user waits for
-            f"Ready for calls at {url}.\nPoint your number's voice webhook at {self._voice_url(public)}{hint}.",
+            f"Ready for calls at {url}.\nPoint your number's voice webhook at {webhook}.",
             file=sys.stderr,
             flush=True,
         )
 
 
 def _refuse_pipeline(engine: object, **parts: object) -> None:
-    """Speech recognition, model and voice by themselves are another mode, which no plugin offers yet."""
+    """Pipeline mode needs a plugin that does not exist yet."""
     given = [f"{name}=" for name, part in parts.items() if part is not None]
     if not given:
         return
@@ -374,16 +422,7 @@ def _refuse_pipeline(engine: object, **parts: object) -> None:
             remedy="Leave them out, and set voice and model where the engine's agent is made.",
         )
     raise ConfigurationError(
-        f"{' and '.join(given)} ask for pipeline mode, and no plugin that is installed offers it.",
+        f"{' and '.join(given)} need pipeline mode, and no installed plugin offers it.",
         expected="engine=",
         remedy="Use an engine, or a plugin that offers stt, llm and tts as one: see “Pipeline or engine” in the docs.",
     )
-
-
-def _port(port: int) -> int:
-    if port:
-        return port
-    value = from_environment("", "PATTER_PORT") or "8000"
-    if not value.isdecimal() or not int(value) < 65536:
-        raise ConfigurationError("PATTER_PORT is no port.", expected="0 to 65535", got=repr(value))
-    return int(value)

@@ -1,7 +1,7 @@
-"""Runs blocking code in daemon threads: a thread that hangs holds up neither the event loop nor the end of the process.
+"""Runs blocking code in daemon threads: one that hangs holds up neither the event loop nor the end of the process.
 
-A pool of `concurrent.futures` or `anyio.to_thread` is joined when the interpreter exits, so one hung thread would keep a
-worker from stopping.
+A pool of `concurrent.futures` or `anyio.to_thread` is joined when the interpreter exits, so one hung thread would keep
+a worker from stopping.
 """
 
 from __future__ import annotations

@@ -14,13 +14,12 @@ from pathlib import Path
 import anyio
 import pytest
 
-from patter_core.agent import Agent
 from patter_core.audio import ULAW_8000, AudioChunk
 from patter_core.call.call import Call
 from patter_core.call.state import State
-from patter_core.call.timeouts import Deadlines
 from patter_core.telephony.leg import Leg
-from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeSocket
+from patter_core.testing.fakes import FakeEngine, FakeSocket
+from tests.calls import new_call
 
 SLOW = 4.0
 """Times the budget that a busy machine may take; what broke a budget before did so by more."""
@@ -89,14 +88,7 @@ async def hold_calls(count: int) -> int:
         async with anyio.create_task_group() as tasks:
             for number in range(count):
                 engine, media = FakeEngine(), FakeSocket()
-                call = Call(
-                    call_id=f"call-{number}",
-                    leg=Leg(carrier="fake", call_id=f"leg-{number}"),
-                    agent=Agent(engine=engine),
-                    carrier=FakeCarrier(),
-                    deadlines=Deadlines(),
-                    publish=lambda _record: None,
-                )
+                call = new_call(engine, call_id=f"call-{number}", leg=Leg(carrier="fake", call_id=f"leg-{number}"))
                 tasks.start_soon(call.run)
                 tasks.start_soon(call.serve_media, media.receive, media.send)
                 media.say("start", f"leg-{number}")

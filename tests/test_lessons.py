@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from patter_core.call.limits import Limits
 from patter_core.call.timeouts import Deadlines
-from patter_core.server.limits import Limits
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "explanation" / "reliability.md").read_text()

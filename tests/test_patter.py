@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+
+import anyio
 import pytest
 
-from patter_core import Patter
+from patter_core import Patter, Retry
 from patter_core.errors import CallError, ConfigurationError
 from patter_core.registry import Registry
+from patter_core.store import MemoryCallStore
 from patter_core.testing.fakes import FakeCarrier, FakeEngine
 
 
@@ -44,7 +48,7 @@ def test_a_carrier_or_engine_that_is_none_is_refused() -> None:
 @pytest.mark.parametrize("part", ["stt", "llm", "tts"])
 def test_pipeline_mode_without_a_plugin_for_it_says_so(part: str) -> None:
     parts: dict[str, object] = {part: object()}
-    with pytest.raises(ConfigurationError, match=rf"{part}= ask for pipeline mode, and no plugin .*engine="):
+    with pytest.raises(ConfigurationError, match=rf"{part}= need pipeline mode, and no installed plugin .*engine="):
         phone().agent(**parts)  # type: ignore[arg-type] # strings to objects
 
 
@@ -116,3 +120,66 @@ async def test_a_ring_timeout_has_bounds() -> None:
 async def test_a_number_is_configured_only_with_all_that_takes(options: dict[str, str], told: str) -> None:
     with pytest.raises(ConfigurationError, match=told):
         await phone(**options).serve(configure_number=True)
+
+
+# --- one phone, one server, its own agents -------------------------------------------------------------------------
+
+
+@pytest.mark.anyio
+async def test_a_second_app_or_server_of_one_phone_is_an_error_that_says_what_to_do() -> None:
+    patter = phone()
+    patter.asgi()
+    with pytest.raises(ConfigurationError, match=r"served already.*make a second Patter"):
+        patter.asgi()
+    with pytest.raises(ConfigurationError, match="served already"):
+        await patter.serve(port=0)
+
+
+@pytest.mark.anyio
+async def test_an_agent_that_the_phone_did_not_make_is_refused_wherever_it_is_given() -> None:
+    patter = phone(webhook_url="https://phone.example", phone_number="+15550001234")
+    stranger = phone().agent(engine=FakeEngine())
+    for give in (
+        lambda: patter.asgi(stranger),
+        lambda: patter.asgi({"+15550001234": stranger}),
+        lambda: patter.agent(engine=FakeEngine(), fallback=stranger),
+        lambda: patter.agent(engine=FakeEngine(), fallback=Retry(then=stranger)),
+    ):
+        with pytest.raises(ConfigurationError, match=r"not made by this phone.*phone\.agent"):
+            give()
+    with pytest.raises(ConfigurationError, match="not made by this phone"):
+        await patter.call("+15550009876", agent=stranger)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("how", ["port", "environment"])
+async def test_port_0_takes_any_free_port(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if how == "environment":
+        monkeypatch.setenv("PATTER_PORT", "0")
+    ports: list[int] = []
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            for patter in (phone(), phone()):
+                ready = anyio.Event()
+
+                def on_ready(url: str, ready: anyio.Event = ready) -> None:
+                    ports.append(int(url.rpartition(":")[2]))
+                    ready.set()
+
+                port = 0 if how == "port" else None
+                tasks.start_soon(functools.partial(patter.serve, port=port, on_ready=on_ready))
+                await ready.wait()
+            tasks.cancel_scope.cancel()
+    assert len(set(ports)) == 2
+    assert 0 not in ports
+
+
+def test_a_phone_with_a_store_assumes_several_workers_unless_told_otherwise() -> None:
+    store = MemoryCallStore()
+    made = [
+        Patter(carrier=FakeCarrier(), registry=Registry()),
+        Patter(carrier=FakeCarrier(), registry=Registry(), store=store),
+        Patter(carrier=FakeCarrier(), registry=Registry(), store=store, several_workers=False),
+        Patter(carrier=FakeCarrier(), registry=Registry(), several_workers=True),
+    ]
+    assert [patter.several_workers for patter in made] == [False, True, False, True]

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patter_core.audio.chunk import AudioChunk, AudioFormat, Encoding
+from patter_core.audio.converter import make_converter
 from patter_core.audio.g711 import alaw_to_ulaw, compress, decode, encode, expand, ulaw_to_alaw
 from patter_core.audio.resample import Resampler
 from patter_core.errors import AudioError
 
-__all__ = ["Transcoder", "transcode", "transcoder"]
+__all__ = ["Transcoder", "transcode"]
 
 
 class Transcoder:
@@ -62,15 +63,6 @@ class Transcoder:
         return AudioChunk(data, self.target) if data else None
 
 
-def transcoder(source: AudioFormat, target: AudioFormat) -> Transcoder | None:
-    """A `Transcoder`, or None where the formats are equal and audio is to pass untouched.
-
-    Raises:
-        AudioError: no conversion between these two sample rates.
-    """
-    return None if source == target else Transcoder(source, target)
-
-
 def transcode(data: bytes, source: AudioFormat, target: AudioFormat) -> bytes:
     """Convert all of a piece of audio at once.
 
@@ -78,7 +70,7 @@ def transcode(data: bytes, source: AudioFormat, target: AudioFormat) -> bytes:
         AudioError: no conversion between these two sample rates, or `data` ends in the middle of a sample.
     """
     chunk = AudioChunk(data, source)
-    between = transcoder(source, target)
+    between = make_converter(source, target)
     if between is None:
         return data
     return b"".join(piece.data for piece in (between.convert(chunk), between.flush()) if piece is not None)

@@ -1,51 +1,38 @@
-"""One call as a task: its state, its bridge, its conversation, its events, and the way out of all of them."""
+"""One call as a task, from its arrival to its end."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import anyio
-import msgspec
 from starlette.types import Receive, Send
 
-from patter_core.agent import Agent, CallOptions
-from patter_core.audio import AudioFormat
-from patter_core.call.bridge import Bridge
-from patter_core.call.capture import CapturingCodec
+from patter_core.agent import Agent
+from patter_core.call.actions import Actions
+from patter_core.call.config import HostConfig
+from patter_core.call.context import CallContext
 from patter_core.call.conversation import Conversation
-from patter_core.call.hangup import end_leg, hand_over, may_be_on_another_worker, must_end_leg
-from patter_core.call.history import HistoryWriter
-from patter_core.call.media_socket import MediaSocket
-from patter_core.call.meter import Meter
-from patter_core.call.playback import Playback
+from patter_core.call.hangup import end_leg, may_be_on_another_worker, must_end_leg
+from patter_core.call.media_leg import MediaLeg
+from patter_core.call.records import Outlets, Records
+from patter_core.call.reports import CarrierReports
 from patter_core.call.state import CallState, Signal, State
-from patter_core.call.timeouts import Deadlines
+from patter_core.call.token import CallToken
 from patter_core.carrier import Carrier
-from patter_core.engine import EngineSession
-from patter_core.errors import CallError
 from patter_core.events import (
-    AudioCaptured,
     CallAnnounced,
-    CallAnswered,
     CallEnded,
-    CallEvent,
     CallMetrics,
-    CallProgressed,
-    MachineDetected,
-    MediaPaused,
     MediaStarted,
     MetricsReported,
-    Record,
     RecordingStarted,
 )
-from patter_core.media import MediaCodec, MediaOpened
+from patter_core.media import MediaOpened
 from patter_core.observe.metrics import CarrierBill
-from patter_core.observe.trace import TraceContext
-from patter_core.telephony.control import Capability
-from patter_core.telephony.leg import AnsweredBy, Direction, Leg, Progress
+from patter_core.telephony.leg import Leg, Progress
 from patter_core.telephony.outcome import By, HangUp, Reason, Transfer
 from patter_core.webhook import Accept
 
@@ -53,21 +40,6 @@ __all__ = ["Call"]
 
 _log = logging.getLogger("patter.call")
 
-_REPORT_EVERY = 30.0
-"""Seconds between two reports of a live call's figures."""
-
-_LOOK_UP_TIMEOUT = 5.0
-"""Seconds for the carrier to say what became of a call."""
-_MARK_MARGIN = 1.5
-"""Seconds for the mark behind the last word, from when that should have been played."""
-_SIGNAL_OF = {
-    Progress.ANSWERED: Signal.ANSWERED,
-    Progress.BUSY: Signal.BUSY,
-    Progress.NO_ANSWER: Signal.NO_ANSWER,
-    Progress.CANCELED: Signal.CANCELED,
-    Progress.FAILED: Signal.DIAL_FAILED,
-    Progress.COMPLETED: Signal.CARRIER_HUNG_UP,
-}
 _PROGRESS_OF = {
     Reason.BUSY: Progress.BUSY,
     Reason.NO_ANSWER: Progress.NO_ANSWER,
@@ -78,174 +50,120 @@ _ENGINE_FAILED = frozenset({Reason.ENGINE_FAILED, Reason.ENGINE_SLOW})
 
 
 class Call:
-    """One call. Made when the carrier announces it, or has taken our wish to dial; `run` lasts until it is over.
+    """One call. Made when the carrier reports it, or has taken our request to dial; `run` lasts until it is over.
 
     Args:
-        call_id: Patter's own id.
+        token: identifies the call, here and on other workers.
         leg: the call at the carrier.
-        publish: takes each record; never waits.
-        publish_audio: takes each record with audio, if there is anybody who wants audio; never waits.
-        recordings: who records the call, and where to.
-        report_every: seconds between two reports of the figures.
-        options: what was asked for this call.
-        ring_timeout: in s, for a call that we make and that nobody has answered yet.
-        streams_lost: how many media streams other workers have lost before this one got the call.
-        lines: keeps what is said for other workers.
-        prewarm: may the conversation begin now, before the caller's audio is here?
-        shared: may the caller's audio come to another worker?
+        agent: who talks first.
+        carrier: whose call it is.
+        config: the settings of the worker.
+        outlets: where its records go.
+        new_accept: makes the `Accept` by which the carrier brings the call's media.
+        may_prewarm: returns True if the conversation may start before the caller's audio is here.
+        ring_timeout: s, for an outbound call that was not answered yet; None for any other.
         clock: monotonic, in s.
     """
 
     def __init__(
         self,
+        token: CallToken,
         *,
-        call_id: str,
         leg: Leg,
         agent: Agent,
         carrier: Carrier,
-        deadlines: Deadlines,
-        publish: Callable[[Record], None],
-        publish_audio: Callable[[Record], None] | None = None,
-        recordings: Sequence[tuple[str, str]] = (),
-        report_every: float = _REPORT_EVERY,
-        options: CallOptions | None = None,
+        config: HostConfig,
+        outlets: Outlets,
+        new_accept: Callable[[CallToken], Accept],
+        may_prewarm: Callable[[], bool] = lambda: False,
         ring_timeout: float | None = None,
-        streams_lost: int = 0,
-        lines: HistoryWriter | None = None,
-        prewarm: Callable[[], bool] = lambda: False,
-        shared: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.call_id = call_id
-        self.trace = TraceContext.of_call(call_id)
-        self._traceparent = self.trace.traceparent
-        self.leg = leg
-        self.options = options or CallOptions()
-        self.agent = agent.on(self.options)
-        self.carrier = carrier
-        self.deadlines = deadlines
-        self.playback = Playback()
-        self.progress = Progress.RINGING if ring_timeout is None else Progress.DIALLING
-        self.answered_by: AnsweredBy | None = None
         self.ended: CallEnded | None = None
-        self.answered = anyio.Event()
-        """Set once it is answered, or over."""
-        self.sequence = 0
-        """Of the last record."""
-        self.announced_at = clock()
-        self._publish = publish
-        self._clock = clock
-        self._state = CallState(deadlines, self.announced_at, ring_timeout=ring_timeout)
-        self._publish_audio = publish_audio
-        self._recordings = recordings
-        self._report_every = report_every
-        self._meter = Meter()
-        self._meter.announced_at = self.announced_at
-        self._codec = self._new_codec()
-        self.bridge = Bridge(
-            codec=self._codec,
-            state=self._state,
-            meter=self._meter,
-            playback=self.playback,
-            emit=self.emit,
-            signal=self.signal,
-            on_opened=self._media_opened,
+        self.context = call = CallContext(
+            token,
+            leg=leg,
+            agent=agent.on(token.options),
+            carrier=carrier,
+            config=config,
+            state=CallState(config.deadlines, clock(), ring_timeout=ring_timeout),
+            records=Records(token.call_id, outlets, clock),
+            new_accept=new_accept,
             clock=clock,
         )
-        self.socket: MediaSocket | None = None
-        self.admission: Accept | None = None
-        """What the carrier was told last."""
-        self.streams_lost = streams_lost
-        self._prewarm = prewarm
-        self._shared = shared
-        self.recording_id = ""
-        self.was_answered = False
-        self._conversation = Conversation(
-            call_id=call_id,
-            agent=agent,
-            options=self.options,
-            bridge=self.bridge,
-            meter=self._meter,
-            patience=deadlines.engine_connect,
-            lines=lines or HistoryWriter(None),
-            emit=self.emit,
-            signal=self.signal,
-            clock=clock,
-        )
-        self._leg_over = False
-        self._parting: HangUp | Transfer = HangUp()
+        call.on_move = self._after_move
+        call.meter.announced_at = call.records.accepted_at
+        self._media = MediaLeg(call, on_opened=self._media_opened)
+        self._conversation = Conversation(call, self._media.uplink, self._media.downlink)
+        self.actions = Actions(call, self._media, self._conversation)
+        self.reports = CarrierReports(call, self.actions, is_dialled=ring_timeout is not None)
+        self._may_prewarm = may_prewarm
+        self._final_action: HangUp | Transfer = HangUp()
         self._loop = asyncio.get_running_loop()
-        self._tasks = anyio.create_task_group()
         self._moved = anyio.Event()
-        self._quiet = anyio.Event()
         self._done = anyio.Event()
-        self.emit(CallAnnounced(leg=leg, agent=agent.name))
+        call.emit(CallAnnounced(leg=leg, agent=agent.name))
 
     def __repr__(self) -> str:
-        return f"<Call {self.call_id} {self._state.state.value}>"
+        return f"<Call {self.call_id} {self.state.value}>"
+
+    @property
+    def call_id(self) -> str:
+        """Patter's own id."""
+        return self.context.call_id
+
+    @property
+    def leg(self) -> Leg:
+        """The call at the carrier."""
+        return self.context.leg
 
     @property
     def state(self) -> State:
         """Where the call is."""
-        return self._state.state
-
-    @property
-    def session(self) -> EngineSession | None:
-        """The conversation, while it lasts."""
-        return self._conversation.session
-
-    @property
-    def is_ahead(self) -> bool:
-        """Has the conversation begun, and the caller's audio not come yet?"""
-        return self._conversation.has_begun and not self.had_media
-
-    @property
-    def had_media(self) -> bool:
-        """Has the caller's audio ever been here?"""
-        return self._state.media_at is not None
+        return self.context.state.state
 
     @property
     def is_over(self) -> bool:
-        """Is it over, but for the clearing up?"""
-        return self._state.state is State.ENDED
+        """True once the call is over, except for the clean-up."""
+        return self.context.is_over
 
     @property
-    def verdict(self) -> HangUp | Transfer:
-        """What becomes of the caller at the end: what the agent's fallback says, if the engine failed; or the host."""
-        if self._state.reason not in _ENGINE_FAILED:
-            return self._parting if self._state.reason is Reason.HOST_HUNG_UP else HangUp()
-        return self._conversation.verdict
+    def had_media(self) -> bool:
+        """True once the caller's audio was here."""
+        return self._media.was_here
+
+    @property
+    def is_prewarmed(self) -> bool:
+        """True while there is a conversation and the caller's audio is not here yet."""
+        return self._conversation.has_begun and not self.had_media
+
+    @property
+    def final_action(self) -> HangUp | Transfer:
+        """What is done with the caller at the end: by the agent's fallback if the engine failed, else by the host."""
+        if self.context.state.reason in _ENGINE_FAILED:
+            return self._conversation.final_action
+        return self._final_action if self.context.state.reason is Reason.HOST_HUNG_UP else HangUp()
 
     def metrics(self) -> CallMetrics:
-        """The figures so far."""
-        meter, playback, now = self._meter, self.playback, self._clock()
+        """Returns the metrics so far."""
+        call = self.context
+        meter, now = call.meter, call.clock()
         return meter.metrics(
             now,
-            heard_ms=playback.heard_ms,
+            heard_ms=call.playback.heard_ms,
             frames_dropped=self._conversation.dropped,
-            frames_late=playback.late,
-            carrier_bill=CarrierBill.of(meter.usage(now, self.leg.direction), self.carrier.rates),
+            frames_late=call.playback.late,
+            carrier_bill=CarrierBill.of(meter.usage(now, call.leg.direction), call.carrier.rates),
         )
 
     async def wait(self) -> CallEnded:
-        """Wait for the end."""
+        """Waits for the end."""
         await self._done.wait()
-        assert self.ended is not None  # _free() sees to it
+        assert self.ended is not None  # _clean_up() sees to it
         return self.ended
 
-    # --- what is said of it ----------------------------------------------------------------------------------------
-
-    def hang_up(self, parting: HangUp | Transfer | None = None) -> None:
-        """End the call once the caller has heard what is already on its way. Again and at any time.
-
-        `parting` is what becomes of the caller then, if nothing has ended the call before.
-        """
-        if parting is not None:
-            self._parting = parting
-        self.signal(Signal.HANG_UP)
-
-    def in_its_loop(self, function: Callable[..., object], *args: object) -> None:
-        """Call that at once, or soon if this is another thread than the call's own: callbacks may run in one."""
+    def run_in_loop(self, function: Callable[..., object], *args: object) -> None:
+        """Runs a function on the call's event loop; safe from any thread, since callbacks may run in one."""
         try:
             asyncio.get_running_loop()
         except RuntimeError:
@@ -253,302 +171,148 @@ class Call:
         else:
             function(*args)
 
-    def note_progress(self, progress: Progress) -> None:
-        """The carrier says how far the call has come."""
-        if self._state.state is State.ENDED:
-            return
-        if progress.is_final:
-            self._leg_over = True
-        elif progress is Progress.RINGING and self.progress is Progress.DIALLING:
-            self._progressed(progress)
-        elif progress is Progress.ANSWERED:
-            self._is_answered()
-        signal = _SIGNAL_OF.get(progress)
-        if progress.is_final and self.was_answered:  # whatever the carrier calls it, the call is over
-            signal = Signal.CARRIER_HUNG_UP
-        if signal is not None:
-            self.signal(signal)
+    # --- what the host and the carrier ask -------------------------------------------------------------------------
 
-    def note_answered_by(self, who: AnsweredBy) -> None:
-        """The carrier says who answered. A machine that listens gets the message that this call has for it."""
-        if self._state.state is State.ENDED or who is self.answered_by:
-            return
-        self.answered_by = who
-        self.emit(MachineDetected(answered_by=who))
-        if who is AnsweredBy.MACHINE_READY and self.options.voicemail_message:
-            self._tasks.start_soon(self._leave_voicemail)
+    def hang_up(self, final_action: HangUp | Transfer | None = None) -> None:
+        """Ends the call once the caller has heard what is already on its way. Idempotent.
 
-    def media_over(self) -> None:
-        """The carrier says that the media stream is over; it need not be noticed on its socket yet."""
-        if self.socket is not None:
-            self.socket.scope.cancel()
-        self.bridge.detach()
-        self.signal(Signal.MEDIA_LOST)
+        Args:
+            final_action: what is done with the caller then, unless something else ended the call before.
+        """
+        if final_action is not None:
+            self._final_action = final_action
+        self.context.signal(Signal.HANG_UP)
+
+    def report_stream_end(self) -> None:
+        """The carrier reports that the media stream is over, which may not be noticed on its socket yet."""
+        self._media.drop()
 
     def give_up_media(self) -> None:
-        """The carrier will not bring the media again."""
-        self.media_over()
-        self.signal(Signal.MEDIA_TIMEOUT)
-
-    def _is_answered(self) -> None:
-        if self.answered.is_set():
-            return
-        self.was_answered = True
-        self.answered.set()
-        if self.leg.direction is Direction.OUTBOUND:
-            self._progressed(Progress.ANSWERED)
-        self.progress = Progress.ANSWERED
-        self._meter.answered_at = now = self._clock()
-        self.emit(CallAnswered(answer_ms=(now - self.announced_at) * 1000))
-
-    def _progressed(self, progress: Progress) -> None:
-        self.progress = progress
-        self.emit(CallProgressed(progress=progress))
+        """The media stream is over, and will not come back."""
+        self._media.drop()
+        self.context.signal(Signal.MEDIA_TIMEOUT)
 
     # --- media -----------------------------------------------------------------------------------------------------
 
     async def serve_media(self, receive: Receive, send: Send) -> None:
-        """Use this accepted media socket for the call; returns when it or the call is over.
+        """Uses this accepted media socket for the call; returns when it, or the call, is over.
 
         Raises:
-            CallError: the call has a socket already, or is over.
+            CallError: the call has a socket, or is over.
         """
-        if self.socket is not None or self._state.state is State.ENDED:
-            raise CallError("This call takes no media socket.", expected="one socket at a time, while the call lasts")
-        socket = self.socket = MediaSocket(send, anyio.CancelScope())
-        self._codec = self._new_codec()
-        self.bridge.attach(self._codec, send)
-        try:
-            with socket.scope:
-                await self.bridge.pump_caller(receive)
-        except Exception:  # noqa: BLE001 - the call boundary, on the server's task: it ends this call and no other
-            self._crashed()
-        finally:  # the server may have cancelled us: then the socket is gone
-            if self.socket is socket:
-                self.socket = None
-                if not self.is_over:
-                    self.bridge.detach()
-                    self.signal(Signal.MEDIA_LOST)
-            with anyio.CancelScope(shield=True):
-                await socket.close()
+        await self._media.serve(receive, send)
         if self.is_over:
             await self._done.wait()
 
     def _media_opened(self, opened: MediaOpened) -> None:
-        socket = self.socket
-        if socket is None or socket.opened or self.is_over:
-            return
-        if opened.call_id != self.leg.call_id:
-            _log.warning("Call %s: the media socket is for another call; it is closed.", self.call_id)
-            socket.scope.cancel()
-            return
-        socket.opened = True
-        if not self.leg.parameters:  # another worker's webhook had them
-            self.leg = msgspec.structs.replace(self.leg, parameters=opened.parameters)
-        self._meter.carrier_format = opened.format
-        is_first = self._state.media_at is None
-        self._is_answered()
-        self.signal(Signal.MEDIA_STARTED)
-        self._meter.media_at = self._state.media_at
-        self.emit(MediaStarted(format=opened.format))
+        call = self.context
+        is_first = not self.had_media
+        self.reports.note_answer()
+        call.signal(Signal.MEDIA_STARTED)
+        call.meter.media_at = call.state.media_at
+        call.emit(MediaStarted(format=opened.format))
         if is_first:
-            for name, location in self._recordings:
-                self.emit(RecordingStarted(by=name, location=location))
-            self._tasks.start_soon(self._report)
-        self.converse()
-        self.join_media(opened.format)
+            for name, location in call.records.recordings:
+                call.emit(RecordingStarted(by=name, location=location))
+            call.tasks.start_soon(self._report_metrics)
+        self._converse()
+        self._conversation.attach_caller(opened.format)
+        self._media.play()
 
-    def converse(self) -> None:
-        """Begin the conversation, unless that was done before: the caller's audio is here, or will be soon."""
-        self._conversation.begin(self._tasks, self.leg, resumed=self.streams_lost > 0)
+    def _converse(self) -> None:
+        self._conversation.begin(resumed=self.context.token.streams > 0)
 
-    def join_media(self, caller_format: AudioFormat | None = None) -> None:
-        """The stream is open, or is used again: whoever talks is heard."""
-        self._conversation.join(caller_format)
-        if self.bridge.open():
-            self._tasks.start_soon(self.bridge.catch_up)
-
-    def _new_codec(self) -> MediaCodec:
-        codec = self.carrier.media_codec(self.leg)
-        return codec if self._publish_audio is None else CapturingCodec(codec, self._captured)
-
-    async def _report(self) -> None:
+    async def _report_metrics(self) -> None:
         while True:
-            await anyio.sleep(self._report_every)
-            self.emit(MetricsReported(metrics=self.metrics()))
+            await anyio.sleep(self.context.config.report_every)
+            self.context.emit(MetricsReported(metrics=self.metrics()))
 
-    # --- its life --------------------------------------------------------------------------------------------------
+    # --- life ------------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Live through the call. Never raises, but for cancellation, which ends the call first."""
+        """Runs the call until it is over. Never raises, except for cancellation, which ends the call first."""
+        call = self.context
         try:
-            async with self._tasks:
+            async with call.tasks:
                 await self._watch_deadlines()
         except Exception:  # noqa: BLE001 - the call boundary: a fault in here ends this call and no other
-            self._crashed()
+            call.crash()
         finally:
-            if self._state.state is not State.ENDED:  # cancelled: the worker stops
-                self.signal(Signal.CRASHED, "the worker stopped")
+            if not self.is_over:  # cancelled: the worker stops
+                call.signal(Signal.CRASHED, "the worker stopped")
             with anyio.CancelScope(shield=True):
-                await self._free()
-
-    def _crashed(self) -> None:
-        _log.exception("Call %s crashed.", self.call_id)
-        self.signal(Signal.CRASHED, "a fault inside Patter or a plugin; the log has its traceback")
+                await self._clean_up()
 
     async def _watch_deadlines(self) -> None:
-        while self._state.state is not State.ENDED:
-            if self._state.state is State.ACCEPTED and not self._conversation.has_begun and self._prewarm():
-                self.converse()
-            with anyio.move_on_after(self._state.deadline() - self._clock()):
+        call = self.context
+        state = call.state
+        while not self.is_over:
+            if self.state is State.ACCEPTED and not self._conversation.has_begun and self._may_prewarm():
+                self._converse()
+            with anyio.move_on_after(state.deadline() - call.clock()):
                 await self._moved.wait()
                 self._moved = anyio.Event()
-            if self._may_be_answered_elsewhere() and self._clock() >= self._state.deadline():
-                await self._ask_the_carrier()
-            if self._state.expire(self._clock()):
+            if self._may_be_answered_elsewhere() and call.clock() >= state.deadline():
+                await self.reports.look_up()
+            if state.expire(call.clock()):
                 self._after_move()
 
     def _may_be_answered_elsewhere(self) -> bool:
-        is_waiting = self._state.state is State.ACCEPTED and self._shared and not self.had_media
-        return self._state.state is State.DIALLING or is_waiting
-
-    async def _ask_the_carrier(self) -> None:
-        """No webhook has told what became of the call: another worker may have got it."""
-        if Capability.LOOK_UP not in self.carrier.capabilities:
-            return
-        try:
-            with anyio.fail_after(_LOOK_UP_TIMEOUT):
-                facts = await self.carrier.look_up(self.leg)
-        except Exception:  # noqa: BLE001 - the plugin boundary: not knowing is what we knew before
-            _log.exception("Call %s: the carrier does not say what became of it.", self.call_id)
-            return
-        if facts.progress in {Progress.ANSWERED, Progress.COMPLETED}:
-            self.signal(Signal.ANSWERED_ELSEWHERE)
-        else:
-            self.note_progress(facts.progress)
-
-    def signal(self, signal: Signal, detail: str = "") -> bool:
-        """Move the call as the table says. True if it is in another state now."""
-        if signal is Signal.PLAYED_OUT:
-            self._quiet.set()
-        if not self._state.signal(signal, self._clock(), detail=detail):
-            return False
-        if signal is Signal.MEDIA_LOST and self._state.state is not State.ENDED:
-            self.emit(MediaPaused())
-        self._after_move()
-        return True
+        awaits_media = self.state is State.ACCEPTED and self.context.config.several_workers and not self.had_media
+        return self.state is State.DIALLING or awaits_media
 
     def _after_move(self) -> None:
         self._moved.set()
-        match self._state.state:
+        match self.state:
             case State.ENDING:
                 self._conversation.stop()
-                self._tasks.start_soon(self._hear_out)
+                self.context.tasks.start_soon(self._media.downlink.play_last_word)
             case State.ENDED:
-                self._tasks.cancel_scope.cancel()
+                self.context.tasks.cancel_scope.cancel()
             case _:
                 pass
 
-    async def _hear_out(self) -> None:
-        """Wait for the last word; a carrier that never says that it was played is given the time that it takes."""
-        await self.bridge.last_word()
-        await anyio.sleep(max(0.0, self.playback.ends_at - self._clock()) + _MARK_MARGIN)
-        self.signal(Signal.PLAYED_OUT)
+    # --- end -------------------------------------------------------------------------------------------------------
 
-    async def played_out(self) -> None:
-        """Wait until the caller has heard what was said so far, or has had the time for it."""
-        self._quiet = anyio.Event()
-        await self.bridge.last_word()
-        with anyio.move_on_after(self.deadlines.last_word):
-            await self._quiet.wait()
-
-    async def _leave_voicemail(self) -> None:
-        if not self.signal(Signal.TRANSFER):
-            return
-        self._conversation.stop()
-        try:
-            await self.bridge.hush()
-            await self.carrier.say_and_hang_up(self.leg, self.options.voicemail_message)
-        except Exception:  # noqa: BLE001 - the plugin boundary: the call is hung up instead
-            _log.exception("Call %s: the carrier would not leave the message.", self.call_id)
-            self.signal(Signal.CRASHED, "the message for the machine could not be left")
-        else:
-            self.signal(Signal.VOICEMAIL)
-
-    def back_to_life(self) -> None:
-        """The carrier would not take the call away, and meanwhile time went on."""
-        self.signal(Signal.TRANSFER_REFUSED)
-        if self.socket is None:
-            self.signal(Signal.MEDIA_LOST)
-        if self.session is None:
-            self.signal(Signal.ENGINE_ENDED)
-
-    # --- how it ends -----------------------------------------------------------------------------------------------
-
-    async def _free(self) -> None:
-        """See to it that the leg is over, close the media socket, and tell the end: exactly once.
+    async def _clean_up(self) -> None:
+        """Ends the leg, closes the media socket, and records the end: exactly once.
 
         In that order: a carrier that finds the socket closed first asks what is next, perhaps another worker.
         """
+        call = self.context
         try:
-            if (
-                self.leg.call_id
-                and not self._leg_over
-                and must_end_leg(self._state.reason, self.carrier, shared=self._shared)
-            ):
-                await end_leg(self.call_id, self.leg, self.carrier, self.verdict, self.emit)
-            socket = self.socket
-            if socket is not None:
-                await socket.close()
-                socket.scope.cancel()
+            if call.leg.call_id and not self.reports.leg_is_over and self._must_end_leg():
+                await end_leg(call, self.final_action)
+            await self._media.close()
         finally:
-            self._emit_end()
-            self.answered.set()
+            self._record_end()
+            self.reports.answered.set()
             self._done.set()
+
+    def _must_end_leg(self) -> bool:
+        call = self.context
+        return must_end_leg(call.state.reason, call.carrier, several_workers=call.config.several_workers)
 
     @property
     def may_be_on_another_worker(self) -> bool:
-        """Over for this worker, but the carrier may have brought the call to another one."""
-        return not self._leg_over and may_be_on_another_worker(self._state.reason, self.carrier, shared=self._shared)
+        """True if the call is over here, but the carrier may have brought it to another worker."""
+        call = self.context
+        return not self.reports.leg_is_over and may_be_on_another_worker(
+            call.state.reason, call.carrier, several_workers=call.config.several_workers
+        )
 
-    async def hand_over(self, handover: Transfer) -> None:
-        """Have the carrier give the call to another number, and tell how that went; raises as the carrier does."""
-        await hand_over(self.leg, self.carrier, handover, self.emit)
-
-    def _emit_end(self) -> None:
-        metrics = self.metrics()
-        state = self._state
-        self.progress = _PROGRESS_OF.get(state.reason or Reason.CRASHED, Progress.COMPLETED)
-        if self.progress is Progress.COMPLETED and not self.was_answered:
-            self.progress = Progress.CANCELED
+    def _record_end(self) -> None:
+        metrics, state = self.metrics(), self.context.state
+        reason = state.reason or Reason.CRASHED
+        self.reports.progress = _PROGRESS_OF.get(reason, Progress.COMPLETED)
+        if self.reports.progress is Progress.COMPLETED and not self.reports.was_answered:
+            self.reports.progress = Progress.CANCELED
         self.ended = CallEnded(
-            reason=state.reason or Reason.CRASHED,
+            reason=reason,
             by=state.by or By.HOST,
             duration_ms=metrics.duration_ms,
             metrics=metrics,
             detail=state.detail,
         )
-        if state.reason is not Reason.ANSWERED_ELSEWHERE:  # that worker tells the end
-            self.emit(self.ended)
-
-    # --- events ----------------------------------------------------------------------------------------------------
-
-    def emit(self, event: CallEvent) -> None:
-        """Tell the world."""
-        self.sequence += 1
-        self._conversation.note(event)
-        self._publish(self._record(self.sequence, event))
-
-    def _captured(self, audio: AudioCaptured) -> None:
-        assert self._publish_audio is not None  # there is no tap without it
-        self._publish_audio(self._record(0, audio))
-
-    def _record(self, sequence: int, event: CallEvent) -> Record:
-        return Record(
-            call_id=self.call_id,
-            sequence=sequence,
-            time=time.time(),
-            elapsed_ms=(self._clock() - self.announced_at) * 1000,
-            event=event,
-            trace=self._traceparent,
-        )
+        if reason is not Reason.ANSWERED_ELSEWHERE:  # that worker records the end
+            self.context.emit(self.ended)

@@ -1,24 +1,29 @@
-"""The engine's side of a call: one conversation after the other, until the call is over or nobody is left to talk."""
+"""The engine's side of a call: one session after the other, until the call is over or every agent has failed."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 
 import anyio
-import anyio.abc
 
-from patter_core.agent import Agent, CallOptions
-from patter_core.audio import AudioFormat
-from patter_core.call.bridge import Bridge
+from patter_core.agent import Agent
+from patter_core.audio import AudioChunk, AudioFormat
+from patter_core.call.context import CallContext
+from patter_core.call.downlink import Downlink
 from patter_core.call.fallback import FallbackChain
-from patter_core.call.history import History, HistoryWriter
-from patter_core.call.meter import Meter
 from patter_core.call.state import Signal
+from patter_core.call.uplink import Uplink
 from patter_core.engine import ConversationSetup, EngineSession
 from patter_core.errors import EngineError, EngineTimeout
-from patter_core.events import CallEvent, ConversationStarted
-from patter_core.telephony.leg import Leg
+from patter_core.events import (
+    CallEvent,
+    ConversationStarted,
+    EngineEvent,
+    Error,
+    Interruption,
+    ResponseDone,
+    TranscriptInput,
+)
 from patter_core.telephony.outcome import HangUp, Transfer
 
 __all__ = ["Conversation"]
@@ -30,147 +35,124 @@ _CLOSE_TIMEOUT = 5.0
 
 
 class Conversation:
-    """Who talks with the caller. It may begin before the caller's audio is here: what the agent says then is kept.
+    """Opens sessions and plays what they say. It may start before the caller's audio is here.
 
     Args:
-        call_id: Patter's own id.
-        agent: who talks first.
-        options: what was asked for this call.
-        bridge: carries the audio.
-        meter: counts.
-        patience: seconds in which the caller should hear somebody, all attempts together.
-        lines: keeps what is said for other workers.
-        emit: tells the world.
-        signal: moves the call.
-        clock: monotonic, in s.
+        call: what the parts of the call share.
+        uplink: carries the caller's audio to the session.
+        downlink: carries the agent's audio to the caller.
     """
 
-    def __init__(
-        self,
-        *,
-        call_id: str,
-        agent: Agent,
-        options: CallOptions,
-        bridge: Bridge,
-        meter: Meter,
-        patience: float,
-        lines: HistoryWriter,
-        emit: Callable[[CallEvent], None],
-        signal: Callable[[Signal, str], object],
-        clock: Callable[[], float],
-    ) -> None:
+    def __init__(self, call: CallContext, uplink: Uplink, downlink: Downlink) -> None:
         self.session: EngineSession | None = None
         """The present one, while it lasts."""
-        self._call_id = call_id
-        self._succession = FallbackChain(agent, options)
-        self._bridge = bridge
-        self._meter = meter
-        self._patience = patience
-        self._lines = lines
-        self._emit = emit
-        self._signal = signal
-        self._clock = clock
-        self._recap = History()
-        self._remembered = anyio.Event()
-        self._goes_on = False
-        """Has there been a conversation on this call, here or elsewhere?"""
+        self.ended: Signal | None = None
+        """How it ended: ENGINE_ENDED or ENGINE_FAILED; None before."""
+        self._call = call
+        self._uplink = uplink
+        self._downlink = downlink
+        self._agents = FallbackChain(call.agent, call.token.options)
+        self._history_known = anyio.Event()
+        self._is_continued = False
+        """True if there was a session on this call before, here or on another worker."""
         self._ready_by = 0.0
-        """Until when the caller should hear somebody."""
+        """Until when the caller should hear an agent, all attempts together."""
         self._caller_format: AudioFormat | None = None
         self._dropped = 0
         self._scope: anyio.CancelScope | None = None
 
     @property
     def has_begun(self) -> bool:
-        """Is, or was, there one?"""
+        """True once the first session was opened, or is being opened."""
         return self._scope is not None
 
     @property
-    def verdict(self) -> HangUp | Transfer:
-        """What becomes of the caller when nobody is left to talk."""
-        return self._succession.verdict
+    def final_action(self) -> HangUp | Transfer:
+        """What is done with the caller when every agent has failed."""
+        return self._agents.final_action
 
     @property
     def dropped(self) -> int:
-        """Caller's frames that engines did not take in time."""
+        """Frames of the caller that engines did not take in time."""
         return self._dropped + (0 if self.session is None else self.session.dropped)
 
-    def begin(self, tasks: anyio.abc.TaskGroup, leg: Leg, *, resumed: bool) -> None:
-        """Open the first one, unless that was done before. `resumed`: another worker had the call before."""
+    def begin(self, *, resumed: bool) -> None:
+        """Opens the first session. Idempotent. `resumed`: another worker had the call before."""
         if self._scope is None:
             self._scope = anyio.CancelScope()
-            self._goes_on = resumed
-            tasks.start_soon(self._converse, tasks, leg, self._scope)
+            self._is_continued = resumed
+            self._call.tasks.start_soon(self._run, self._scope)
 
     def stop(self) -> None:
-        """The caller is to hear no more."""
+        """The caller hears no more of the agent."""
         if self._scope is not None:
             self._scope.cancel()
 
-    def join(self, caller_format: AudioFormat | None = None) -> None:
-        """The caller's audio is here, in that format if it is new: he and the agent hear each other."""
+    def attach_caller(self, caller_format: AudioFormat | None = None) -> None:
+        """The caller's audio is here, in that format if it is new: the session hears it."""
         self._caller_format = caller_format or self._caller_format
         if self.session is not None and self._caller_format is not None:
-            self._bridge.join(self.session, self._caller_format)
+            self._uplink.attach_engine(self.session, self._caller_format)
 
-    def note(self, event: CallEvent) -> None:
-        """Keep what the event adds to what was said."""
-        line = self._recap.note(event)
-        if line is not None:
-            self._lines.put(self._call_id, line)
+    # --- sessions --------------------------------------------------------------------------------------------------
 
-    async def _converse(self, tasks: anyio.abc.TaskGroup, leg: Leg, scope: anyio.CancelScope) -> None:
+    async def _run(self, scope: anyio.CancelScope) -> None:
+        call = self._call
         with scope:
-            if self._goes_on:
-                tasks.start_soon(self._remember)
+            if self._is_continued:
+                call.tasks.start_soon(self._fetch_history)
             else:
-                self._remembered.set()
-            self._ready_by = self._clock() + self._patience
+                self._history_known.set()
+            self._ready_by = call.clock() + call.config.deadlines.engine_connect
             while True:
+                detail = ""
                 try:
-                    await self._one(tasks, leg)
+                    await self._run_session()
                 except EngineError as error:
-                    _log.error("Call %s: the conversation failed: %s", self._call_id, error)
-                    self._meter.errors += 1
-                    if self._succession.advance(retry=error.retry):
-                        self._signal(Signal.ENGINE_RETRIED, str(error))
+                    _log.error("Call %s: the conversation failed: %s", call.call_id, error)
+                    call.meter.errors += 1
+                    detail = str(error)
+                    if self._agents.advance(retry=error.retry):
+                        call.signal(Signal.ENGINE_RETRIED, detail)
                         continue
-                    await self._bridge.was_live.wait()  # there is nobody to be told before the audio has come
-                    self._signal(Signal.ENGINE_FAILED, str(error))
+                    self.ended = Signal.ENGINE_FAILED
                 else:
-                    await self._bridge.was_live.wait()  # an agent may end before the caller's audio has even come
-                    self._signal(Signal.ENGINE_ENDED, "")
+                    self.ended = Signal.ENGINE_ENDED
+                await self._downlink.was_live.wait()  # until then there is no caller to hang up on
+                call.signal(self.ended, detail)
                 return
 
-    async def _one(self, tasks: anyio.abc.TaskGroup, leg: Leg) -> None:
-        session = await self._open(leg)
-        self._meter.engine_began(self._clock())
+    async def _run_session(self) -> None:
+        call = self._call
+        session = await self._open()
+        call.meter.engine_began(call.clock())
         try:
             self.session = session
-            self._signal(Signal.ENGINE_READY, "")
-            self._bridge.expect(session.output_format)
-            self.join()
-            if self._goes_on:
-                tasks.start_soon(self._remind, session)
-            self._goes_on = True
-            await self._bridge.pump_agent(session)
+            call.signal(Signal.ENGINE_READY)
+            self._downlink.set_agent_format(session.output_format)
+            self.attach_caller()
+            if self._is_continued:
+                call.tasks.start_soon(self._remind, session)
+            self._is_continued = True
+            await self._play(session)
         finally:
             self.session = None
-            self._meter.engine_ended(self._clock())
-            self._bridge.part()
+            call.meter.engine_ended(call.clock())
+            self._uplink.detach_engine()
             self._dropped += session.dropped
-            self._ready_by = self._clock() + self._patience
-            tasks.start_soon(_close, session)  # a peer that is slow to close holds up no other
+            self._ready_by = call.clock() + call.config.deadlines.engine_connect
+            call.tasks.start_soon(_close, session)  # a session that is slow to close delays no other
 
-    async def _open(self, leg: Leg) -> EngineSession:
-        """Open the next one, as long as there is time for it; the last one has until the state's deadline."""
-        agent, wished_at = self._succession.agent, self._clock()
-        patience = None if self._succession.is_last else self._succession.share(max(0.0, self._ready_by - wished_at))
+    async def _open(self) -> EngineSession:
+        """Opens a session within its share of the time; the last agent has until the state's deadline."""
+        call, agent = self._call, self._agents.agent
+        wished_at = call.clock()
+        patience = None if self._agents.is_last else self._agents.share(max(0.0, self._ready_by - wished_at))
         setup = ConversationSetup(
-            leg=leg,
-            preferred_format=self._bridge.format,
+            leg=call.leg,
+            preferred_format=self._downlink.format,
             system_prompt=agent.system_prompt,
-            first_message=(agent.resume_message if self._goes_on else "") or agent.first_message,
+            first_message=(agent.resume_message if self._is_continued else "") or agent.first_message,
             variables=agent.variables,
         )
         try:
@@ -180,14 +162,14 @@ class Conversation:
             raise EngineTimeout(
                 "The engine was not ready in time.", retry=True, expected=f"a conversation within {patience:.1f} s"
             ) from None
-        self._note_start(agent, session, (self._clock() - wished_at) * 1000)
+        self._record_start(agent, session, (call.clock() - wished_at) * 1000)
         return session
 
-    def _note_start(self, agent: Agent, session: EngineSession, connect_ms: float) -> None:
-        meter = self._meter
+    def _record_start(self, agent: Agent, session: EngineSession, connect_ms: float) -> None:
+        meter = self._call.meter
         meter.engine_connect_ms = connect_ms
         meter.engine_input_format, meter.engine_output_format = session.input_format, session.output_format
-        self._emit(
+        self._call.emit(
             ConversationStarted(
                 engine=agent.engine.name,
                 conversation_id=session.conversation_id,
@@ -197,15 +179,47 @@ class Conversation:
             )
         )
 
-    async def _remember(self) -> None:
-        """Find out what was said before this worker got the call."""
-        self._recap.precede(await self._lines.history(self._call_id))
-        self._remembered.set()
+    # --- what a session says ---------------------------------------------------------------------------------------
+
+    async def _play(self, session: EngineSession) -> None:
+        """Carries what the engine says, until its session is over.
+
+        Raises:
+            EngineError: it ended in another way than by the agent's wish.
+        """
+        downlink = self._downlink
+        async for event in session.events():
+            if type(event) is AudioChunk:
+                await downlink.play(event)
+            else:
+                await self._handle(event)
+
+    async def _handle(self, event: EngineEvent) -> None:
+        match event:
+            case Interruption():
+                await self._downlink.barge_in()
+            case ResponseDone():
+                await self._downlink.end_turn()
+            case TranscriptInput():
+                self._call.meter.user_spoke(self._call.clock())
+            case Error():
+                self._call.meter.errors += 1
+        if isinstance(event, CallEvent):
+            self._call.emit(event)
+        else:
+            _log.debug("The engine sent an event that is not one of a call: %s", event.kind)
+
+    # --- history ---------------------------------------------------------------------------------------------------
+
+    async def _fetch_history(self) -> None:
+        """Gets what was said before this worker had the call."""
+        await self._call.records.fetch_history()
+        self._history_known.set()
 
     async def _remind(self, session: EngineSession) -> None:
-        """Tell an agent who goes on with the call what was said so far."""
-        await self._remembered.wait()
-        text = self._recap.text
+        """Tells an agent that continues a conversation what was said so far."""
+        await self._history_known.wait()
+        text = self._call.records.history.text
         if text:
             session.add_context(text)
 

@@ -1,4 +1,4 @@
-"""Who talks when a conversation fails: the same agent again, another in its place, or nobody any more. Sans-IO."""
+"""Which agent talks next when a conversation fails. Sans-IO."""
 
 from __future__ import annotations
 
@@ -9,33 +9,42 @@ __all__ = ["FallbackChain"]
 
 
 class FallbackChain:
-    """The agents of one call, one conversation after the other, and what becomes of the caller when none is left."""
+    """The agents of one call in order: the agent, its retries, its fallback agents.
+
+    Args:
+        agent: the first one.
+        options: the call's own, which apply to each agent.
+    """
 
     def __init__(self, agent: Agent, options: CallOptions) -> None:
         self._options = options
         self._left: list[Agent] = []
-        """The conversations that may still be begun."""
+        """The agents of the conversations that may still be started."""
         step: Agent | HangUp | Transfer = agent
         while isinstance(step, Agent):
             fallback = step.fallback
-            again = fallback.times if isinstance(fallback, Retry) else 0
-            self._left += [step] * (1 + again)
+            retries = fallback.times if isinstance(fallback, Retry) else 0
+            self._left += [step] * (1 + retries)
             step = fallback.then if isinstance(fallback, Retry) else fallback
-        self.verdict: HangUp | Transfer = step
-        """What becomes of the caller then."""
+        self.final_action: HangUp | Transfer = step
+        """What is done with the caller when no agent is left."""
         self._agent = self._left.pop(0)
 
     @property
     def agent(self) -> Agent:
-        """Who talks now, as on this call."""
+        """The present agent, with the call's options applied."""
         return self._agent.on(self._options)
 
     def share(self, seconds: float) -> float:
-        """The part of so many seconds that the present agent may take to get ready, so that the others have theirs."""
+        """Returns the part of `seconds` that the present agent may use, so that the remaining ones have theirs."""
         return seconds / (1 + len(self._left))
 
     def advance(self, *, retry: bool) -> bool:
-        """The conversation failed: go on to the next. `retry`: may the same agent succeed? False if nobody is left."""
+        """Goes on to the next agent. False if none is left.
+
+        Args:
+            retry: True if the same agent may succeed; otherwise its retries are skipped.
+        """
         while self._left:
             before, self._agent = self._agent, self._left.pop(0)
             if retry or self._agent is not before:
@@ -44,5 +53,5 @@ class FallbackChain:
 
     @property
     def is_last(self) -> bool:
-        """Is nobody left after the present one?"""
+        """True if no agent is left after the present one."""
         return not self._left

@@ -1,20 +1,24 @@
 """The life of a call as a table.
 
-A call needs two things before anybody can talk: the carrier's media and the engine's conversation. They come in any
-order, since the engine may be connected while the phone still rings:
+A call needs two things before caller and agent can talk: the carrier's media and the engine's session. They come in
+any order, since the engine may be connected while the phone still rings:
 
-    DIALLING ──answered──▶ ANNOUNCED ──media──▶ MEDIA ──engine──┐
-                               └──────engine──▶ ENGINE ──media──┴─▶ LIVE ──▶ ENDING ──▶ ENDED
+    DIALLING ──answered──▶ ACCEPTED ──media──▶ MEDIA_READY ──engine──┐
+                               └──────engine──▶ ENGINE_READY ──media──┴─▶ LIVE ──▶ ENDING ──▶ ENDED
 
-Only a call that we make is ever DIALLING. Media that breaks off takes a call back from MEDIA to ANNOUNCED and from
-LIVE to ENGINE, where it waits for them a little while: the carrier may come back with a new socket. From LIVE a call
-can also be HELD, from which it comes back by way of ENGINE, and be given away: LEAVING, which ends it if the carrier
-does it, and else leads back.
+Only an outbound call is ever DIALLING. Media that breaks takes a call back from MEDIA_READY to ACCEPTED and from LIVE
+to ENGINE_READY, where it waits a little: the carrier may come back with a new socket. From LIVE a call can also be
+HELD, from which it comes back by way of ENGINE_READY. While the carrier carries out a transfer it is TRANSFERRING: that
+ends the call, or, if the carrier refuses, leads back to the state before.
 
-From every state there is a way out, and each leads to ENDED: at once where nobody listens any more, through ENDING
-where the last word is still being played. Every state has a deadline, so that a peer that says nothing moves a call
-too. A signal that comes late, twice or out of place is no error: peers do that, and the table says what becomes of it.
-A signal that is in no row is a fault of ours and raises.
+Every state has a way out, and each leads to ENDED: at once where there is nothing left to hear, through ENDING where
+the last word is still being played. Every state but HELD and ENDED has a deadline of its own, so that a peer that says
+nothing moves a call too; the longest call bounds all of them.
+
+There are two kinds of signals. Those of **peers** (carrier, engine, clock) may come late, twice or out of place: every
+state has a row for each of them, and the row of a signal that means nothing there leads to the same state. **Our own**
+(`OWN_SIGNALS`) have a row only where they make sense; elsewhere they are a fault of ours and raise. `CallState.allows`
+tells before. When a call is over, all signals are tolerated, since it may end while an action awaits the carrier.
 """
 
 from __future__ import annotations
@@ -28,24 +32,25 @@ from patter_core.call.timeouts import Deadlines
 from patter_core.errors import IllegalTransition
 from patter_core.telephony.outcome import By, Reason
 
-__all__ = ["TRANSITIONS", "CallState", "Signal", "State"]
+__all__ = ["OWN_SIGNALS", "TRANSITIONS", "CallState", "Signal", "State"]
 
 
 class State(enum.Enum):
     """Where a call is."""
 
     DIALLING = "dialling"
-    """We had the call made, and nobody has answered yet."""
+    """An outbound call that was not answered yet."""
     ACCEPTED = "accepted"
+    """The call is taken; neither media nor engine are here."""
     MEDIA_READY = "media ready"
-    """The carrier's audio is here; the engine is still connecting."""
+    """The carrier's media are here; the engine is still connecting."""
     ENGINE_READY = "engine ready"
-    """The engine is ready; the carrier's audio has not come yet."""
+    """The engine is ready; the carrier's media are not here, or not any more."""
     LIVE = "live"
     HELD = "held"
-    """The caller hears what the carrier plays to him; the conversation waits."""
+    """The caller hears what the carrier plays to them; the conversation waits."""
     TRANSFERRING = "transferring"
-    """The carrier is giving the call to somebody else."""
+    """The carrier is carrying out a transfer, or saying a voicemail message."""
     ENDING = "ending"
     """The last word is being played, within a bound."""
     ENDED = "ended"
@@ -55,67 +60,72 @@ class Signal(enum.Enum):
     """What moves a call."""
 
     ANSWERED = "answered"
-    """A call that we made."""
+    """An outbound call was answered."""
     BUSY = "busy"
     NO_ANSWER = "no answer"
     CANCELED = "canceled"
     DIAL_FAILED = "dial failed"
     ANSWERED_ELSEWHERE = "answered elsewhere"
-    """Another worker has the call that this one made."""
+    """Another worker has the call that this one dialled."""
     MEDIA_STARTED = "media started"
     ENGINE_READY = "engine ready"
     CARRIER_HUNG_UP = "carrier hung up"
-    """The carrier said that the call is over."""
+    """The carrier reports that the call is over."""
     MEDIA_STOPPED = "media stopped"
     """The carrier ended the stream in good order."""
     MEDIA_LOST = "media lost"
     """The carrier's socket is gone, and nothing was said of the call."""
     MEDIA_UNUSABLE = "media unusable"
-    """What the carrier streams is nothing that we can read, and would be no other next time."""
+    """The carrier streams a format that cannot be read, and would again."""
+    MEDIA_TIMEOUT = "media timeout"
+    """The media were here before and did not come back in time."""
     ENGINE_ENDED = "engine ended"
     """The agent ended the conversation."""
     ENGINE_FAILED = "engine failed"
-    """The engine cannot be had, or was lost."""
-    HANG_UP = "hang up"
-    """We end it: the host, or a user of ours."""
+    """The engine could not be reached, or was lost, and so were all fallback agents."""
     ENGINE_RETRIED = "engine retried"
-    """The engine failed, and another conversation is begun in its place."""
+    """The engine failed, and another session is being opened in its place."""
+    HANG_UP = "hang up"
+    """The host ends the call: a drain, or a user of ours."""
     HOLD = "hold"
     RESUME = "resume"
     TRANSFER = "transfer"
-    """We give the call to somebody else."""
+    """The carrier is asked to carry out a transfer."""
     TRANSFERRED = "transferred"
-    """The carrier took that on."""
+    """The carrier took the transfer."""
     TRANSFER_REFUSED = "transfer refused"
-    """The carrier would not."""
     VOICEMAIL = "voicemail"
-    """A machine takes our message: the carrier is saying it."""
+    """The carrier is saying our message to an answering machine."""
     PLAYED_OUT = "played out"
     """The caller has heard the last word."""
     DEADLINE = "deadline"
     """The state's time is up."""
-    MEDIA_TIMEOUT = "media timeout"
-    """The state's time is up, and media had been there before."""
     TOO_LONG = "too long"
     """The call has lasted as long as a call may."""
     CRASHED = "crashed"
     """Our own code failed, or the worker is stopping at once."""
 
 
+OWN_SIGNALS = frozenset(
+    {Signal.HOLD, Signal.RESUME, Signal.TRANSFER, Signal.TRANSFERRED, Signal.TRANSFER_REFUSED, Signal.VOICEMAIL}
+)
+"""Signals of actions: they have a row only in the states where the action makes sense."""
+_PEERS_SIGNALS = tuple(signal for signal in Signal if signal not in OWN_SIGNALS)
+
+
 class Move(msgspec.Struct, frozen=True):
-    """A row of the table: where to, and what to tell if this is what ends the call."""
+    """A row of the table: the next state, and what to report if this is what ends the call."""
 
     to: State
     reason: Reason | None = None
     by: By | None = None
 
 
-_GONE = Move(State.ENDED, Reason.CALLER_HUNG_UP, By.CALLER)
-_CRASH = Move(State.ENDED, Reason.CRASHED, By.HOST)
+_CALLER_HUNG_UP = Move(State.ENDED, Reason.CALLER_HUNG_UP, By.CALLER)
 _NO_MEDIA = Move(State.ENDED, Reason.NO_MEDIA, By.CARRIER)
 _MEDIA_LOST = Move(State.ENDED, Reason.MEDIA_LOST, By.CARRIER)
 _TRANSFERRED = Move(State.ENDED, Reason.TRANSFERRED, By.HOST)
-_VOICEMAIL = Move(State.ENDED, Reason.VOICEMAIL, By.HOST)
+_TRANSFER = Move(State.TRANSFERRING)
 _UNANSWERED: dict[Signal, Move] = {
     Signal.BUSY: Move(State.ENDED, Reason.BUSY, By.CALLER),
     Signal.NO_ANSWER: Move(State.ENDED, Reason.NO_ANSWER, By.CALLER),
@@ -125,24 +135,23 @@ _UNANSWERED: dict[Signal, Move] = {
 }
 
 
-def _row(state: State, to: State, moves: dict[Signal, Move]) -> dict[Signal, Move]:
-    """What becomes of every signal in a state: the ways out that all states share, and the rest without effect.
+def _row(state: State, end: State, moves: dict[Signal, Move]) -> dict[Signal, Move]:
+    """Returns the row of a state: the ways out that all states share, and no effect for the rest of peers' signals.
 
     Args:
         state: which one.
-        to: where it leads when somebody has to be heard out: ENDING, if a last word may be on its way.
+        end: where the end of the conversation leads: ENDING, if a last word may be on its way.
         moves: what is special here.
     """
     return {
-        **dict.fromkeys(Signal, Move(state)),
-        Signal.ENGINE_ENDED: Move(to, Reason.AGENT_HUNG_UP, By.AGENT),
-        Signal.ENGINE_FAILED: Move(to, Reason.ENGINE_FAILED, By.ENGINE),
-        Signal.HANG_UP: Move(to, Reason.HOST_HUNG_UP, By.HOST),
-        Signal.TOO_LONG: Move(to, Reason.TOO_LONG, By.HOST),
-        Signal.CARRIER_HUNG_UP: _GONE,
+        **dict.fromkeys(_PEERS_SIGNALS, Move(state)),
+        Signal.ENGINE_ENDED: Move(end, Reason.AGENT_HUNG_UP, By.AGENT),
+        Signal.ENGINE_FAILED: Move(end, Reason.ENGINE_FAILED, By.ENGINE),
+        Signal.HANG_UP: Move(end, Reason.HOST_HUNG_UP, By.HOST),
+        Signal.TOO_LONG: Move(end, Reason.TOO_LONG, By.HOST),
+        Signal.CARRIER_HUNG_UP: _CALLER_HUNG_UP,
         Signal.MEDIA_UNUSABLE: Move(State.ENDED, Reason.MEDIA_UNUSABLE, By.CARRIER),
-        Signal.VOICEMAIL: _VOICEMAIL,
-        Signal.CRASHED: _CRASH,
+        Signal.CRASHED: Move(State.ENDED, Reason.CRASHED, By.HOST),
         **moves,
     }
 
@@ -162,10 +171,10 @@ TRANSITIONS: dict[State, dict[Signal, Move]] = {
         State.ACCEPTED,
         State.ENDED,
         {
-            **_UNANSWERED,  # said after the answer: peers do that, and the call is over in any case
+            **_UNANSWERED,  # after the answer, too: carriers do that, and the call is over in any case
             Signal.MEDIA_STARTED: Move(State.MEDIA_READY),
             Signal.ENGINE_READY: Move(State.ENGINE_READY),
-            Signal.TRANSFER: Move(State.TRANSFERRING),
+            Signal.TRANSFER: _TRANSFER,
             Signal.DEADLINE: _NO_MEDIA,
             Signal.MEDIA_TIMEOUT: _MEDIA_LOST,
         },
@@ -176,20 +185,20 @@ TRANSITIONS: dict[State, dict[Signal, Move]] = {
         {
             Signal.MEDIA_STARTED: Move(State.LIVE),
             Signal.ENGINE_RETRIED: Move(State.ACCEPTED),
-            Signal.HOLD: Move(State.HELD),  # what should have ended the hold failed
-            Signal.TRANSFER: Move(State.TRANSFERRING),
+            Signal.HOLD: Move(State.HELD),  # the carrier refused to end the hold
+            Signal.TRANSFER: _TRANSFER,
             Signal.DEADLINE: _NO_MEDIA,
             Signal.MEDIA_TIMEOUT: _MEDIA_LOST,
         },
     ),
     State.MEDIA_READY: _row(
         State.MEDIA_READY,
-        State.ENDED,  # nothing has been said yet, so there is no last word to wait for
+        State.ENDED,  # the agent has said nothing yet, so there is no last word to wait for
         {
             Signal.ENGINE_READY: Move(State.LIVE),
-            Signal.MEDIA_STOPPED: _GONE,
+            Signal.MEDIA_STOPPED: _CALLER_HUNG_UP,
             Signal.MEDIA_LOST: Move(State.ACCEPTED),
-            Signal.TRANSFER: Move(State.TRANSFERRING),
+            Signal.TRANSFER: _TRANSFER,
             Signal.DEADLINE: Move(State.ENDED, Reason.ENGINE_SLOW, By.ENGINE),
         },
     ),
@@ -197,11 +206,11 @@ TRANSITIONS: dict[State, dict[Signal, Move]] = {
         State.LIVE,
         State.ENDING,
         {
-            Signal.MEDIA_STOPPED: _GONE,
+            Signal.MEDIA_STOPPED: _CALLER_HUNG_UP,
             Signal.MEDIA_LOST: Move(State.ENGINE_READY),
             Signal.ENGINE_RETRIED: Move(State.MEDIA_READY),
             Signal.HOLD: Move(State.HELD),
-            Signal.TRANSFER: Move(State.TRANSFERRING),
+            Signal.TRANSFER: _TRANSFER,
             Signal.DEADLINE: Move(State.ENDED, Reason.SILENT_CARRIER, By.CARRIER),
         },
     ),
@@ -211,7 +220,7 @@ TRANSITIONS: dict[State, dict[Signal, Move]] = {
         {
             Signal.MEDIA_STARTED: Move(State.LIVE),
             Signal.RESUME: Move(State.ENGINE_READY),
-            Signal.TRANSFER: Move(State.TRANSFERRING),
+            Signal.TRANSFER: _TRANSFER,
             Signal.DEADLINE: Move(State.ENDED, Reason.TOO_LONG, By.HOST),
         },
     ),
@@ -220,14 +229,15 @@ TRANSITIONS: dict[State, dict[Signal, Move]] = {
         State.ENDED,
         {
             Signal.TRANSFERRED: _TRANSFERRED,
-            Signal.TRANSFER_REFUSED: Move(State.LIVE),
-            Signal.MEDIA_LOST: Move(State.TRANSFERRING),  # the carrier may do that first
+            Signal.TRANSFER_REFUSED: Move(State.LIVE),  # or where the call was before: `CallState.signal` knows
+            Signal.VOICEMAIL: Move(State.ENDED, Reason.VOICEMAIL, By.HOST),
+            Signal.MEDIA_LOST: Move(State.TRANSFERRING),  # the carrier may end the stream first
             Signal.ENGINE_ENDED: Move(State.TRANSFERRING),  # the agent has said its last word
             Signal.ENGINE_FAILED: Move(State.TRANSFERRING),
             Signal.DEADLINE: _TRANSFERRED,
         },
     ),
-    State.ENDING: {  # why it ends is already known: these only say that there is nothing more to wait for
+    State.ENDING: {  # the reason is known: these only say that there is nothing more to wait for
         **dict.fromkeys(Signal, Move(State.ENDING)),
         **dict.fromkeys(
             (
@@ -246,8 +256,8 @@ TRANSITIONS: dict[State, dict[Signal, Move]] = {
     State.ENDED: dict.fromkeys(Signal, Move(State.ENDED)),
 }
 
-_NO_MEDIA_YET = frozenset({State.ACCEPTED, State.ENGINE_READY})
-"""Where the carrier's audio is waited for. Going from one to the other is no reason to wait longer."""
+_WAITS_FOR_MEDIA = frozenset({State.ACCEPTED, State.ENGINE_READY})
+"""Where the carrier's media are awaited. Going from one to the other does not extend the wait."""
 _OVER = frozenset({State.ENDING, State.ENDED})
 
 
@@ -255,48 +265,56 @@ class CallState:
     """Where one call is, why it ends, and until when it may stay. Sans-IO: `now` is a monotonic clock, in s."""
 
     def __init__(self, deadlines: Deadlines, now: float, *, ring_timeout: float | None = None) -> None:
-        """`ring_timeout` (s) is that of a call which we make; None for one that comes in."""
+        """`ring_timeout` (s) is that of an outbound call; None for an inbound one."""
         self.state = State.ACCEPTED if ring_timeout is None else State.DIALLING
         self.reason: Reason | None = None
         self.by: By | None = None
         self.detail = ""
         self.media_at: float | None = None
-        """When the carrier's audio first came."""
+        """When the carrier's media first came."""
         self.heard_at = now
-        """When the carrier's socket last gave something; the bridge sets it."""
+        """When the carrier's socket last gave something; `MediaLeg` sets it."""
         self.blocked_at = math.inf
-        """Since when the carrier's socket has not taken what we send; infinity if it takes it. The bridge sets it."""
+        """Since when the carrier's socket has not taken what we send; infinity if it takes it. `Downlink` sets it."""
         self._deadlines = deadlines
         self._ring_timeout = ring_timeout or 0.0
         self._began = self._entered = self._waits_since = now
+        self._before_transfer = State.LIVE
+
+    def allows(self, signal: Signal) -> bool:
+        """True if the state's row has that signal, and the call is not over."""
+        return self.state not in _OVER and signal in TRANSITIONS[self.state]
 
     def signal(self, signal: Signal, now: float, *, detail: str = "") -> bool:
-        """Move. True if the state is another one now. `detail` is kept if this is what ends the call.
+        """Moves. True if the state is another one now. `detail` is kept if this is what ends the call.
 
         Raises:
-            IllegalTransition: the table has no such row.
+            IllegalTransition: the state has no row for this signal of our own.
         """
         move = TRANSITIONS[self.state].get(signal)
         if move is None:
             raise IllegalTransition(
-                f"A call that is {self.state.value} knows no signal “{signal.value}”.",
-                remedy="The table in patter_core.call.state must have a row for it.",
+                f"The state “{self.state.value}” has no transition for the signal “{signal.value}”.",
+                remedy="Ask CallState.allows() first, or add a row to the table in patter_core.call.state.",
             )
         if move.reason is not None:
             self.reason, self.by, self.detail = move.reason, move.by, detail
-        if move.to is self.state:
+        to = self._before_transfer if signal is Signal.TRANSFER_REFUSED and self.state not in _OVER else move.to
+        if to is self.state:
             return False
         if signal is Signal.MEDIA_STARTED and self.media_at is None:
             self.media_at = now
-        self.blocked_at = math.inf
-        if move.to in _NO_MEDIA_YET and self.state not in _NO_MEDIA_YET:
+        if to is State.TRANSFERRING:
+            self._before_transfer = self.state
+        if to in _WAITS_FOR_MEDIA and self.state not in _WAITS_FOR_MEDIA:
             self._waits_since = now
-        self.state = move.to
+        self.blocked_at = math.inf
+        self.state = to
         self._entered = self.heard_at = now
         return True
 
     def deadline(self) -> float:
-        """When the time is up, on the clock of `now`; infinity once ended."""
+        """Returns when the time is up, on the clock of `now`; infinity once ended."""
         due = self._state_deadline()
         return due if self.state in _OVER else min(due, self._longest())
 
@@ -319,7 +337,7 @@ class CallState:
                 return math.inf
 
     def expire(self, now: float) -> bool:
-        """Move if the state's time is up. True if the state is another one now."""
+        """Moves if the state's time is up. True if the state is another one now."""
         if now < self.deadline():
             return False
         return self.signal(self._overdue(now), now)
@@ -327,7 +345,7 @@ class CallState:
     def _overdue(self, now: float) -> Signal:
         if self.state not in _OVER and now >= self._longest():
             return Signal.TOO_LONG
-        waits_again = self.state in _NO_MEDIA_YET and self.media_at is not None
+        waits_again = self.state in _WAITS_FOR_MEDIA and self.media_at is not None
         return Signal.MEDIA_TIMEOUT if waits_again else Signal.DEADLINE
 
     def _longest(self) -> float:

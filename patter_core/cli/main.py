@@ -23,7 +23,6 @@ COMMANDS = {
     "calls": "List the calls, the latest first; `show` tells one.",
     "demo": "Hear what Patter does: one call, with real audio and no account anywhere.",
     "doctor": "Look at what calls need, and say what to do about what is missing.",
-    "events": "Print all events of a call with their fields, as a Markdown table.",
     "new": "Write a new plugin: a distribution that installs, passes its tests, and works.",
     "plugins": "List the installed plugins; exit code 1 if one of them could not be joined.",
     "serve": "Answer calls until SIGINT or SIGTERM.",

@@ -19,7 +19,9 @@ __all__ = ["serve"]
 @click.command()
 @configuration_options
 @click.option("--host", default="", help="Where to listen; else PATTER_HOST, the file, or 127.0.0.1.")
-@click.option("--port", type=click.IntRange(1, 65535), help="Else PATTER_PORT, the file, or 8000.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="Else PATTER_PORT, the file, or 8000. 0 takes any free port."
+)
 @click.option(
     "--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes that share the calls."
 )

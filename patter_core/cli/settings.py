@@ -10,14 +10,14 @@ from typing import TypeVar
 import msgspec
 
 from patter_core.agent import Agent
+from patter_core.call.limits import Limits
 from patter_core.call.timeouts import Deadlines
 from patter_core.carrier import Carrier
-from patter_core.config import from_environment
+from patter_core.config import from_environment, port_number
 from patter_core.engine import Engine
 from patter_core.errors import ConfigurationError, PluginNotFound
-from patter_core.patter import Patter
+from patter_core.patter import DEFAULT_PORT, Patter
 from patter_core.registry import Registry
-from patter_core.server.limits import Limits
 from patter_core.sink import EventSink
 from patter_core.telephony.outcome import HangUp, Transfer
 
@@ -35,7 +35,6 @@ __all__ = [
 ]
 
 DEFAULT_FILE = "patter.toml"
-DEFAULT_PORT = "8000"
 
 Option = str | int | float | bool | dict[str, str | int | float | bool]
 _Made = TypeVar("_Made", Carrier, Engine, EventSink)
@@ -67,7 +66,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     phone_number: str = ""
     webhook_url: str = ""
     host: str = ""
-    port: int = 0
+    port: int | None = None
     carrier: PluginConfig = PluginConfig()
     engine: PluginConfig = PluginConfig()
     agent: AgentConfig = AgentConfig()
@@ -75,8 +74,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits: Limits = Limits()
     deadlines: Deadlines = Deadlines()
     trust_forwarded: bool = False
-    shared: bool = False
-    """Do other workers, here or elsewhere, take calls for the same numbers?"""
+    several_workers: bool | None = None
+    """True if other workers, here or elsewhere, take calls for the same numbers; None: as `Patter` finds out."""
 
     def __repr__(self) -> str:
         return f"<Settings {self.carrier.name} {self.engine.name}>"
@@ -91,7 +90,7 @@ def load(file: Path | None, *, carrier: str = "", engine: str = "", sinks: Seque
         engine: a name; else PATTER_ENGINE.
         sinks: names; else PATTER_SINKS, with commas between.
 
-    PATTER_SHARED=1 says that other workers take calls for the same numbers.
+    PATTER_SEVERAL_WORKERS=1 says that other workers take calls for the same numbers.
 
     Raises:
         ConfigurationError: the file cannot be read, or says what nobody understands.
@@ -114,20 +113,21 @@ def load(file: Path | None, *, carrier: str = "", engine: str = "", sinks: Seque
         deadlines=settings.deadlines,
         sinks=[PluginConfig(name) for name in named] if named else settings.sinks,
         trust_forwarded=settings.trust_forwarded,
-        shared=settings.shared or from_environment("", "PATTER_SHARED") == "1",
+        several_workers=True if from_environment("", "PATTER_SEVERAL_WORKERS") == "1" else settings.several_workers,
     )
 
 
 def address(settings: Settings, host: str = "", port: int | None = None) -> tuple[str, int]:
-    """Where to listen: what is given, else PATTER_HOST and PATTER_PORT, else the file.
+    """Returns where to listen: what is given, else PATTER_HOST and PATTER_PORT, else the file. Port 0: any free port.
 
     Raises:
-        ConfigurationError: that is no port.
+        ConfigurationError: PATTER_PORT is not a port number.
     """
-    named = from_environment(str(port or ""), "PATTER_PORT") or str(settings.port or DEFAULT_PORT)
-    if not (named.isdecimal() and 0 < int(named) < 65536):
-        raise ConfigurationError("That is no port.", expected="1 to 65535", got=named)
-    return from_environment(host, "PATTER_HOST") or settings.host or "127.0.0.1", int(named)
+    default = DEFAULT_PORT if settings.port is None else settings.port
+    return (
+        from_environment(host, "PATTER_HOST") or settings.host or "127.0.0.1",
+        port_number(port, default=default),
+    )
 
 
 def make_phone(registry: Registry, settings: Settings, *, more_sinks: Sequence[EventSink] = ()) -> Patter:
@@ -140,7 +140,7 @@ def make_phone(registry: Registry, settings: Settings, *, more_sinks: Sequence[E
         limits=settings.limits,
         deadlines=settings.deadlines,
         trust_forwarded=settings.trust_forwarded,
-        shared=settings.shared,
+        several_workers=settings.several_workers,
         registry=registry,
     )
 

@@ -79,7 +79,7 @@ def run_workers(registry: Registry, settings: Settings, *, count: int, listener:
         Whether all went well. False if a worker could not even start.
     """
     order = WorkerSpec(
-        settings=msgspec.structs.replace(settings, shared=True),
+        settings=msgspec.structs.replace(settings, several_workers=True),
         listener=listener.fileno(),
         disabled=[plugin.name for plugin in registry.plugins if plugin.disabled],
         verbose=verbose,

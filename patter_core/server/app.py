@@ -91,12 +91,12 @@ class _Ready:
         self._host = host
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        host = self._host
-        sinks = host.sinks.figures()
+        table = self._host.table
+        sinks = self._host.delivery.figures()
         dropped = sum(sink.dropped for sink in sinks)
-        health = Health(ready=host.ready, calls=host.calls, records_dropped=dropped, sinks=sinks)
+        health = Health(ready=table.is_ready, calls=len(table), records_dropped=dropped, sinks=sinks)
         response = Response(
-            msgspec.json.encode(health), status_code=200 if host.ready else 503, media_type="application/json"
+            msgspec.json.encode(health), status_code=200 if health.ready else 503, media_type="application/json"
         )
         await response(scope, receive, send)
 
@@ -124,7 +124,7 @@ class _Webhook:
         if body is None:
             return Response(status_code=413)
         try:
-            answer = await self._handler(_webhook_request(request.scope, self._address, body), self._host)
+            answer = await self._handler(_webhook_request(request.scope, self._address, body), self._host.router)
         except WebhookRefused as error:
             _log.warning("A webhook was refused: %s", error)
             return Response(status_code=403)
@@ -152,7 +152,7 @@ class _Media:
             _log.warning("A media socket was refused: %s", error)
             await send({"type": "websocket.close"})  # before the accept, this is a 403
             return
-        call = self._host.claim(scope["path_params"]["token"])
+        call = self._host.router.claim(scope["path_params"]["token"])
         if call is None:
             _log.warning("A media socket was refused: its stream token is forged, used, too old, or nobody's.")
             await send({"type": "websocket.close"})

@@ -1,52 +1,170 @@
-"""What a worker remembers of calls that are over, and of tokens and events that it has seen: a bounded number."""
+"""The calls of one worker: in flight, being dialled, and over."""
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from typing import Generic, TypeVar
 
+import anyio
 import msgspec
 
+from patter_core.call.call import Call
+from patter_core.call.config import HostConfig
+from patter_core.call.token import CallToken
+from patter_core.errors import WorkerStopping
+from patter_core.server.rate_limit import RateLimit
+from patter_core.telephony.leg import Leg, Progress
 from patter_core.telephony.outcome import HangUp, Transfer
 
-__all__ = ["BoundedDict", "EndedCall"]
+__all__ = ["BoundedDict", "CallTable", "EndedCall"]
 
-_T = TypeVar("_T")
+_ENDED_CALLS = 10_000
+"""Ended calls that are remembered, each by two ids."""
 
-
-class EndedCall(msgspec.Struct):
-    """A call that is over, for what the carrier says or asks of it afterwards."""
-
-    call_id: str
-    verdict: HangUp | Transfer = HangUp()
-    sequence: int = 0
-    announced_at: float = 0.0
-    trace: str = ""
-    """The call's `traceparent`."""
-    elsewhere: bool = False
-    """It is over for this worker only: another one may have it, and may lose it too."""
+T = TypeVar("T")
 
 
-class BoundedDict(Generic[_T]):
-    """A mapping that forgets the oldest beyond its limit."""
+class BoundedDict(Generic[T]):
+    """A mapping that drops its oldest item beyond its limit."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._items: OrderedDict[str, _T] = OrderedDict()
+        self._items: OrderedDict[str, T] = OrderedDict()
 
     def __contains__(self, key: str) -> bool:
         return key in self._items
 
-    def get(self, key: str) -> _T | None:
-        """What is remembered under that key."""
+    def get(self, key: str) -> T | None:
+        """Returns the item; None if there is none."""
         return self._items.get(key)
 
-    def put(self, key: str, value: _T) -> None:
-        """Remember it; the oldest goes if there is no room."""
+    def put(self, key: str, value: T) -> None:
+        """Adds an item; the oldest one is dropped if there is no room."""
         self._items[key] = value
         if len(self._items) > self._limit:
             self._items.popitem(last=False)
 
     def drop(self, key: str) -> None:
-        """Forget it, if it is remembered."""
+        """Removes an item, if it is there."""
         self._items.pop(key, None)
+
+
+class EndedCall(msgspec.Struct):
+    """A call that is over, for what its carrier reports or asks afterwards."""
+
+    call_id: str
+    final_action: HangUp | Transfer = HangUp()
+    sequence: int = 0
+    """Of its last record."""
+    accepted_at: float = 0.0
+    """On the monotonic clock, in s; 0 if unknown."""
+    trace: str = ""
+    """The call's `traceparent`."""
+    may_be_on_another_worker: bool = False
+
+    @classmethod
+    def of(cls, call: Call) -> EndedCall:
+        """What is remembered of a call."""
+        records = call.context.records
+        return cls(
+            call.call_id,
+            call.final_action,
+            records.sequence,
+            records.accepted_at,
+            records.trace.traceparent,
+            may_be_on_another_worker=call.may_be_on_another_worker,
+        )
+
+
+class CallTable:
+    """Finds calls by the carrier's id or by token, and decides whether the worker takes a new one."""
+
+    def __init__(self, config: HostConfig) -> None:
+        self.draining = False
+        """True while the worker takes no new calls, because it is stopping."""
+        self.dialling: dict[str, list[Progress]] = {}
+        """What webhooks report of calls for which the carrier's API has not answered yet, by call id."""
+        self._config = config
+        self._calls: dict[str, Call] = {}
+        self._by_leg: dict[str, Call] = {}
+        self._ended: BoundedDict[EndedCall] = BoundedDict(2 * _ENDED_CALLS)
+        self._rate = RateLimit(config.limits.calls_per_second, time.monotonic())
+        self._removed = anyio.Event()
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    @property
+    def calls(self) -> list[Call]:
+        """The calls in flight."""
+        return list(self._calls.values())
+
+    # --- limits ----------------------------------------------------------------------------------------------------
+
+    @property
+    def is_ready(self) -> bool:
+        """True if a new call would be taken. Calls that are being dialled count."""
+        return not self.draining and len(self._calls) + len(self.dialling) < self._config.limits.calls
+
+    def take_new_call(self) -> bool:
+        """Counts a new call against the limits; False if it exceeds them."""
+        return self.is_ready and self._rate.take(time.monotonic())
+
+    def refuse_if_draining(self) -> None:
+        """Raises `WorkerStopping` while the worker is stopping."""
+        if self.draining:
+            raise WorkerStopping("This worker is stopping.", remedy="Another one may take the call.")
+
+    def may_prewarm(self) -> bool:
+        """True if a conversation may start before the caller's audio is here.
+
+        Not where there are several workers: the one that gets the stream would open another conversation.
+        """
+        prewarmed = sum(call.is_prewarmed for call in self._calls.values())
+        return not self._config.several_workers and prewarmed < self._config.limits.prewarm
+
+    # --- calls -----------------------------------------------------------------------------------------------------
+
+    def add(self, call: Call) -> None:
+        """Adds a call in flight."""
+        self._calls[call.call_id] = call
+        self._by_leg[call.leg.call_id] = call
+
+    def remove(self, call: Call) -> None:
+        """Removes a call that is over, and remembers it as ended."""
+        ended = EndedCall.of(call)
+        self._ended.put(call.call_id, ended)
+        self._ended.put(call.leg.call_id, ended)
+        del self._calls[call.call_id]
+        self._by_leg.pop(call.leg.call_id, None)
+        self._removed.set()
+        self._removed = anyio.Event()
+
+    def end_unknown(self, call_id: str) -> None:
+        """Remembers a call as ended that never was in flight here."""
+        self._ended.put(call_id, EndedCall(call_id))
+
+    def get(self, call_id: str) -> Call | None:
+        """Returns the call in flight with Patter's own id."""
+        return self._calls.get(call_id)
+
+    def find(self, leg: Leg, token: CallToken | None) -> Call | None:
+        """Returns the call in flight, by the carrier's id, else by token."""
+        call = self._by_leg.get(leg.call_id)
+        return self._calls.get(token.call_id) if call is None and token is not None else call
+
+    def find_ended(self, leg: Leg, token: CallToken | None) -> EndedCall | None:
+        """Returns the ended call, by the carrier's id, else by token."""
+        ended = self._ended.get(leg.call_id)
+        return self._ended.get(token.call_id) if ended is None and token is not None else ended
+
+    def is_over(self, leg: Leg, token: CallToken | None) -> bool:
+        """True if the call is over, on whichever worker."""
+        ended = self.find_ended(leg, token)
+        return ended is not None and not ended.may_be_on_another_worker
+
+    async def wait_until_empty(self) -> None:
+        """Waits until no call is in flight."""
+        while self._calls:
+            await self._removed.wait()

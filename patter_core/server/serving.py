@@ -10,12 +10,10 @@ import anyio
 import uvicorn
 from starlette.types import ASGIApp
 
+from patter_core.call.limits import MAX_MESSAGE_BYTES
 from patter_core.errors import ConfigurationError
 
-__all__ = ["MAX_MESSAGE_BYTES", "bind", "serve_app"]
-
-MAX_MESSAGE_BYTES = 64 * 1024
-"""The longest message taken from a carrier: 20 ms of audio is 300 bytes, a DTMF message less; nobody needs more."""
+__all__ = ["bind", "serve_app"]
 
 
 class _Server(uvicorn.Server):

@@ -1,8 +1,8 @@
-"""Tokens: what a call's media socket and webhooks bring back, so that any worker knows which call they are of.
+"""Stream tokens and callback tokens: what a call's media socket and webhooks bring back to identify the call.
 
-Stateless: any worker that shares the secret can open them, whatever worker made them. They stand in URLs, and URLs
-stand in logs; so what they hold is sealed, numbers and names included. Sans-IO: `now` is the wall clock, in Unix s,
-since workers on other machines share no other.
+They are stateless: every worker that shares the carrier's secret can open them, whichever worker made them. They stand
+in URLs, and URLs stand in logs, so all that they hold is sealed, numbers and names included. `now` is the wall clock,
+in Unix s, since workers on different machines share no other clock.
 
 The seal is encrypt-then-MAC from HMAC-SHA256 alone: a fresh nonce and a counter make the key stream (HMAC as a
 pseudo-random function in counter mode), and a second key signs nonce and text.
@@ -16,17 +16,24 @@ import hashlib
 import hmac
 import itertools
 import secrets
+import time
 
 import msgspec
 
-from patter_core.agent import CallOptions
-from patter_core.telephony.leg import Direction, Leg
+from patter_core.call.token import CallToken
+from patter_core.carrier import Carrier
+from patter_core.server.call_table import BoundedDict
+from patter_core.server.urls import media_url, webhook_root
+from patter_core.telephony.control import Callbacks
+from patter_core.webhook import Accept
 
-__all__ = ["LONGEST_TOKEN", "CallToken", "Purpose", "TokenMaker"]
+__all__ = ["LONGEST_TOKEN", "CallTokens", "Purpose", "TokenMaker"]
 
 LONGEST_TOKEN = 3_000
 """Characters. Carriers take URLs of some 4,000, and ours hold more than the token."""
 
+_USED_STREAMS = 10_000
+"""Stream tokens that are remembered as used."""
 _CLOCK_SKEW = 10.0
 """Seconds by which the clocks of two workers may differ."""
 _NONCE = 12
@@ -35,50 +42,16 @@ _MAC = 16
 
 
 class Purpose(enum.StrEnum):
-    """What a token is good for. One that is made for one is nothing for the other."""
+    """Purpose a token is bound to; a token never verifies for another purpose."""
 
     STREAM = "stream"
     """Opens one media socket."""
     CALLBACK = "callback"
-    """Comes back with the carrier's webhooks of a call, as long as it lasts."""
+    """Comes back with the carrier's webhooks about a call, as long as the call lasts."""
 
 
 _LIFETIME = {Purpose.STREAM: 60.0, Purpose.CALLBACK: 6 * 3600.0}
 """Seconds: a stream follows its webhook within a few; a call lasts hours at most."""
-
-
-class CallToken(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
-    """What a token says."""
-
-    carrier: str
-    leg_id: str = ""
-    """The carrier's id of the call; "" before it has one."""
-    call_id: str
-    """Patter's own."""
-    agent: str
-    direction: Direction = Direction.INBOUND
-    from_number: str = ""
-    to_number: str = ""
-    base: str = ""
-    """The public address by which the carrier reaches us."""
-    options: CallOptions = CallOptions()
-    streams: int = 0
-    """How many media streams were lost before."""
-    issued_at: float
-
-    def __repr__(self) -> str:
-        return f"<CallToken {self.call_id}>"
-
-    @property
-    def leg(self) -> Leg:
-        """The call, as far as the token knows it."""
-        return Leg(
-            carrier=self.carrier,
-            call_id=self.leg_id,
-            direction=self.direction,
-            from_number=self.from_number,
-            to_number=self.to_number,
-        )
 
 
 class TokenMaker:
@@ -124,6 +97,43 @@ class TokenMaker:
 
     def _mac(self, sealed: bytes) -> bytes:
         return hmac.digest(self._mac_key, sealed, hashlib.sha256)[:_MAC]
+
+
+class CallTokens:
+    """Makes and reads the tokens of one carrier's calls: every worker with the carrier's secret reads them."""
+
+    def __init__(self, carrier: Carrier) -> None:
+        secret = carrier.token_secret()
+        self._carrier = carrier.name
+        self._streams = TokenMaker(secret, Purpose.STREAM)
+        self._callbacks = TokenMaker(secret, Purpose.CALLBACK)
+        self._used: BoundedDict[bool] = BoundedDict(_USED_STREAMS)
+
+    def accept(self, token: CallToken) -> Accept:
+        """Lets the call bring one media stream, soon."""
+        token = msgspec.structs.replace(token, issued_at=time.time())
+        url = media_url(token.base, token.carrier, self._streams.mint(token))
+        return Accept(call_id=token.call_id, media_url=url, callbacks=self.callbacks(token))
+
+    def callbacks(self, token: CallToken) -> Callbacks:
+        """Returns where the carrier reports about the call."""
+        token = msgspec.structs.replace(token, issued_at=time.time())
+        return Callbacks(webhook_root(token.base, token.carrier), self._callbacks.mint(token))
+
+    def read_callback(self, text: str) -> CallToken | None:
+        """Returns the call that a webhook is about; None without a token, or with an invalid one."""
+        return self._own(self._callbacks.check(text, time.time())) if text else None
+
+    def read_stream(self, text: str) -> CallToken | None:
+        """Returns the call that a media socket is for; None if the token is invalid, or was used here before."""
+        return None if text in self._used else self._own(self._streams.check(text, time.time()))
+
+    def use_stream(self, text: str) -> None:
+        """Marks a stream token as used: it opens no other socket."""
+        self._used.put(text, True)
+
+    def _own(self, token: CallToken | None) -> CallToken | None:
+        return token if token is not None and token.carrier == self._carrier else None
 
 
 def _text(data: bytes) -> str:

@@ -20,7 +20,7 @@ __all__ = [
     "callback_token",
 ]
 
-TOKEN_FIELD = "call"
+TOKEN_FIELD = "call"  # noqa: S105 - the name of a field, not a secret
 """The query field of a callback URL that holds the call's callback token."""
 
 

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from patter_core.audio import ALAW_8000, PCM16_16000, ULAW_8000, AudioChunk, AudioFormat, Encoding
+from patter_core.audio.converter import make_converter
 from patter_core.audio.g711 import compress, expand
-from patter_core.audio.transcode import Transcoder, transcode, transcoder
+from patter_core.audio.transcode import Transcoder, transcode
 from patter_core.errors import AudioError
 
 FORMATS = [
@@ -57,7 +58,7 @@ def test_a_tone_keeps_its_level_and_its_length(source: AudioFormat, target: Audi
 
 @pytest.mark.parametrize(("source", "target"), PAIRS, ids=str)
 def test_what_comes_out_says_what_it_is(source: AudioFormat, target: AudioFormat) -> None:
-    between = transcoder(source, target)
+    between = make_converter(source, target)
     assert between is not None
     out = between.convert(AudioChunk(tone(source, seconds=0.02), source))
     assert out is not None
@@ -67,7 +68,7 @@ def test_what_comes_out_says_what_it_is(source: AudioFormat, target: AudioFormat
 
 @pytest.mark.parametrize("format", FORMATS, ids=str)
 def test_equal_formats_need_no_transcoder(format: AudioFormat) -> None:
-    assert transcoder(format, AudioFormat(format.encoding, format.sample_rate)) is None
+    assert make_converter(format, AudioFormat(format.encoding, format.sample_rate)) is None
     audio = tone(format)
     assert transcode(audio, format, format) is audio
 

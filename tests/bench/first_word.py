@@ -19,8 +19,8 @@ from rich.console import Console
 from rich.table import Table
 
 from patter_core.audio import ULAW_8000
+from patter_core.call.limits import Limits
 from patter_core.patter import Patter
-from patter_core.server.limits import Limits
 from patter_core.server.serving import serve_app
 from patter_elevenlabs import wire
 from patter_elevenlabs.engine import ElevenLabsConvAI

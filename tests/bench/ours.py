@@ -7,9 +7,9 @@ from typing import ClassVar
 
 from starlette.types import ASGIApp
 
+from patter_core.call.limits import Limits
 from patter_core.events import Record
 from patter_core.patter import Patter
-from patter_core.server.limits import Limits
 from patter_core.sink import EventSink
 from patter_elevenlabs.engine import ElevenLabsConvAI
 from tests.bench.relay_app import Peers

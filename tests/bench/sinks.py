@@ -20,16 +20,15 @@ import anyio
 import msgspec
 from rich.console import Console
 
-from patter_core.agent import Agent
 from patter_core.audio import ULAW_8000, AudioChunk
-from patter_core.call.call import Call
-from patter_core.call.timeouts import Deadlines
+from patter_core.call.records import Outlets
 from patter_core.events import Record, ResponseDone, ResponseStart, TranscriptInput, TranscriptOutput
 from patter_core.server.delivery import Delivery
 from patter_core.sink import EventSink
 from patter_core.sinks import ConsoleSink, JsonLinesSink, MemorySink, SQLiteSink, WavSink
 from patter_core.telephony.leg import Leg
-from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeSocket
+from patter_core.testing.fakes import FakeEngine, FakeSocket
+from tests.calls import new_call
 
 FRAMES = 50
 FRAME = AudioChunk(bytes(range(160)), ULAW_8000)
@@ -57,15 +56,15 @@ class Measured(msgspec.Struct, frozen=True):
 async def place_call(number: int, host: Delivery, delays: list[float]) -> None:
     """One call, its frames in bursts of ten, as engines send them."""
     engine, socket = FakeEngine(), FakeSocket()
-    call = Call(
+    call = new_call(
+        engine,
         call_id=f"{number:032x}",
         leg=Leg(carrier="fake", call_id=f"leg-{number}", from_number="+15550001111", to_number="+15550002222"),
-        agent=Agent(engine=engine),
-        carrier=FakeCarrier(),
-        deadlines=Deadlines(),
-        publish=host.put,
-        publish_audio=host.put_audio if host.takes_audio else None,
-        recordings=host.recordings(f"{number:032x}"),
+        outlets=Outlets(
+            put=(host.put,),
+            put_audio=host.put_audio if host.takes_audio else None,
+            recordings=host.recordings(f"{number:032x}"),
+        ),
     )
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(call.run)

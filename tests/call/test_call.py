@@ -14,9 +14,9 @@ from starlette.types import Message
 
 from patter_core.agent import Agent, CallOptions, Fallback, Retry
 from patter_core.audio import PCM16_16000, ULAW_8000, AudioChunk
-from patter_core.call.call import Call
-from patter_core.call.capture import CapturingCodec
+from patter_core.call.config import HostConfig
 from patter_core.call.history import HistoryWriter
+from patter_core.call.records import Outlets
 from patter_core.call.state import State
 from patter_core.call.timeouts import Deadlines
 from patter_core.engine import ConversationSetup, EngineSession
@@ -44,6 +44,7 @@ from patter_core.telephony.leg import Leg, Progress
 from patter_core.telephony.outcome import HangUp, Transfer
 from patter_core.telephony.prices import CarrierRates
 from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeSession, FakeSocket
+from tests.calls import new_call
 
 pytestmark = pytest.mark.anyio
 
@@ -68,19 +69,19 @@ class Scene:
         options: CallOptions | None = None,
         ring_timeout: float | None = None,
         carrier: FakeCarrier | None = None,
-        publish_audio: Callable[[Record], None] | None = None,
+        put_audio: Callable[[Record], None] | None = None,
         report_every: float = 60.0,
         resume_message: str = "",
-        streams_lost: int = 0,
-        lines: HistoryWriter | None = None,
-        shared: bool = False,
+        streams: int = 0,
+        history: HistoryWriter | None = None,
+        several_workers: bool = False,
     ) -> None:
         self.records: list[Record] = []
         self.carrier = carrier or FakeCarrier()
         self.engine = engine or FakeEngine()
         self.socket = FakeSocket()
-        self.call = Call(
-            call_id="call-1",
+        self.call = new_call(
+            self.engine,
             leg=Leg(carrier="fake", call_id="leg-1", from_number="+15550002222", to_number="+15550001111"),
             agent=Agent(
                 engine=self.engine,
@@ -88,17 +89,19 @@ class Scene:
                 resume_message=resume_message,
                 fallback=fallback or HangUp(),
             ),
-            streams_lost=streams_lost,
-            lines=lines,
-            shared=shared,
+            streams=streams,
             options=options,
             ring_timeout=ring_timeout,
             carrier=self.carrier,
-            deadlines=deadlines or Deadlines(),
-            publish=self.records.append,
-            publish_audio=publish_audio,
-            recordings=[("tape", "shelf/call-1")] if publish_audio else (),
-            report_every=report_every,
+            config=HostConfig(
+                deadlines=deadlines or Deadlines(), several_workers=several_workers, report_every=report_every
+            ),
+            outlets=Outlets(
+                put=(self.records.append,),
+                put_audio=put_audio,
+                recordings=[("tape", "shelf/call-1")] if put_audio else (),
+                history=history or HistoryWriter(None),
+            ),
         )
 
     @contextlib.asynccontextmanager
@@ -360,7 +363,7 @@ async def test_a_fallback_says_something_before_it_hangs_up(fallback: HangUp | R
         session = await scene.live()
         session.fail(EngineRefused("no"))
     assert scene.carrier.commands == ["say leg-1 Sorry."]
-    assert scene.call.verdict == HangUp("Sorry.")
+    assert scene.call.final_action == HangUp("Sorry.")
 
 
 async def test_a_fallback_gives_the_call_to_a_number_and_if_that_fails_hangs_up() -> None:
@@ -464,7 +467,7 @@ async def test_a_conversation_that_is_slow_to_close_holds_up_no_fallback() -> No
 async def test_a_call_from_another_worker_goes_on_with_what_the_store_knows() -> None:
     store = MemoryCallStore()
     await store.append("call-1", Utterance(Speaker.CALLER, "A table for two."))
-    scene = Scene(streams_lost=1, lines=HistoryWriter(store))
+    scene = Scene(streams=1, history=HistoryWriter(store))
     async with scene.running():
         session = await scene.live()
         await eventually(lambda: bool(session.context))
@@ -475,7 +478,7 @@ async def test_a_call_from_another_worker_goes_on_with_what_the_store_knows() ->
 async def test_what_is_said_is_put_into_the_store() -> None:
     store = MemoryCallStore()
     keeper = HistoryWriter(store)
-    scene = Scene(lines=keeper)
+    scene = Scene(history=keeper)
     async with scene.running():
         session = await scene.live()
         session.say(TranscriptInput(text="A table for two."))
@@ -549,7 +552,7 @@ async def test_a_stream_that_never_comes_ends_the_call() -> None:
 
 
 async def test_a_stream_that_may_have_gone_to_another_worker_is_left_to_that() -> None:
-    scene = Scene(deadlines=Deadlines(media_start=0.05), shared=True)
+    scene = Scene(deadlines=Deadlines(media_start=0.05), several_workers=True)
     with anyio.fail_after(10):
         await scene.call.run()
     assert scene.carrier.hung_up == []
@@ -640,8 +643,8 @@ async def test_every_record_carries_the_calls_trace_and_an_id_of_its_own() -> No
     async with scene.running():
         await scene.live()
         scene.socket.say("stop")
-    assert {record.trace for record in scene.records} == {scene.call.trace.traceparent}
-    assert TraceContext.parse(scene.records[0].trace) == scene.call.trace
+    assert {record.trace for record in scene.records} == {scene.call.context.records.trace.traceparent}
+    assert TraceContext.parse(scene.records[0].trace) == scene.call.context.records.trace
     assert len({record.id for record in scene.records}) == len(scene.records)
 
 
@@ -656,7 +659,7 @@ async def test_the_figures_are_told_while_the_call_lasts_too() -> None:
         session.say(Interruption())
         await scene.told("interruption")
         scene.records.clear()
-        await scene.told("metrics")
+        await scene.told("metrics_reported")
         scene.socket.say("stop")
     live = next(record.event for record in scene.records if isinstance(record.event, MetricsReported)).metrics
     assert (live.turns, live.user_turns, live.interruptions, live.errors) == (1, 1, 1, 1)
@@ -703,7 +706,7 @@ async def test_what_the_carrier_will_bill_is_worked_out_from_its_prices() -> Non
 
 async def test_who_asks_for_audio_gets_each_frame_of_both_sides() -> None:
     captured: list[Record] = []
-    scene = Scene(publish_audio=captured.append)
+    scene = Scene(put_audio=captured.append)
     async with scene.running():
         session = await scene.live()
         for _ in range(3):
@@ -717,12 +720,6 @@ async def test_who_asks_for_audio_gets_each_frame_of_both_sides() -> None:
     assert [record.sequence for record in scene.records] == list(range(1, len(scene.records) + 1))
     started = next(record.event for record in scene.records if isinstance(record.event, RecordingStarted))
     assert (started.by, started.location) == ("tape", "shelf/call-1")
-
-
-async def test_where_nobody_asks_for_audio_there_is_no_tap() -> None:
-    scene = Scene()
-    assert type(scene.call._codec) is type(scene.carrier.media_codec(scene.call.leg))
-    assert type(Scene(publish_audio=list[Record]().append).call._codec) is CapturingCodec
 
 
 async def test_a_stream_that_nobody_can_use_is_told_and_the_call_is_given_up_at_once() -> None:
@@ -740,7 +737,7 @@ async def test_a_call_that_was_answered_is_over_by_whatever_word_its_carrier_has
     scene = Scene()
     async with scene.running():
         await scene.live()
-        scene.call.note_progress(progress)
+        scene.call.reports.note_progress(progress)
     assert scene.end.reason == "caller_hung_up"
     assert scene.carrier.hung_up == []
 

@@ -11,12 +11,9 @@ from collections.abc import AsyncIterator
 import anyio
 import pytest
 
-from patter_core.agent import Agent
 from patter_core.audio import ULAW_8000
-from patter_core.call.call import Call
 from patter_core.call.callbacks import CallbackQueue, CallbackRunner, Transcript, UserCallbacks
 from patter_core.call.handle import PhoneCall
-from patter_core.call.timeouts import Deadlines
 from patter_core.events import (
     CallEnded,
     CallEvent,
@@ -27,10 +24,9 @@ from patter_core.events import (
     TranscriptInput,
     TranscriptOutput,
 )
-from patter_core.telephony.leg import Leg
-from patter_core.testing.fakes import FakeCarrier, FakeEngine
+from patter_core.testing.fakes import FakeEngine
 from patter_core.threads import DaemonThreads
-from patter_core.webhook import Accept
+from tests.calls import new_call
 
 pytestmark = pytest.mark.anyio
 
@@ -40,19 +36,7 @@ STARTED = MediaStarted(format=ULAW_8000)
 
 
 def handle() -> PhoneCall:
-    call = Call(
-        call_id="call-1",
-        leg=Leg(carrier="fake", call_id="leg-1"),
-        agent=Agent(engine=FakeEngine()),
-        carrier=FakeCarrier(),
-        deadlines=Deadlines(),
-        publish=lambda _record: None,
-    )
-
-    def admit(_call: Call) -> Accept:
-        raise AssertionError
-
-    return PhoneCall(call, admit)
+    return PhoneCall(new_call(FakeEngine()))
 
 
 def record(event: CallEvent) -> Record:

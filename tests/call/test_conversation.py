@@ -9,14 +9,13 @@ import anyio
 import anyio.abc
 import pytest
 
-from patter_core.agent import Agent
 from patter_core.audio import PCM16_16000, ULAW_8000, AudioChunk
-from patter_core.call.call import Call
+from patter_core.call.config import HostConfig
 from patter_core.call.timeouts import Deadlines
 from patter_core.errors import EngineRefused
 from patter_core.events import Interruption, Record, ResponseDone
-from patter_core.telephony.leg import Leg
 from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeSession, FakeSocket
+from tests.calls import new_call
 
 pytestmark = pytest.mark.anyio
 
@@ -31,14 +30,12 @@ class Scene:
         self.carrier = FakeCarrier()
         self.engine = engine or FakeEngine()
         self.socket = FakeSocket()
-        self.call = Call(
-            call_id="call-1",
-            leg=Leg(carrier="fake", call_id="leg-1"),
-            agent=Agent(engine=self.engine),
+        self.call = new_call(
+            self.engine,
             carrier=self.carrier,
-            deadlines=Deadlines(media_start=media_start, last_word=1),
-            publish=self.records.append,
-            prewarm=lambda: prewarm,
+            put=self.records.append,
+            config=HostConfig(deadlines=Deadlines(media_start=media_start, last_word=1)),
+            prewarm=prewarm,
         )
 
     @contextlib.asynccontextmanager
@@ -79,7 +76,7 @@ async def test_what_the_agent_said_before_the_stream_is_heard_whole_as_it_opens(
     async with scene.running() as tasks:
         session = await scene.engine.session()
         await greet(session)
-        assert scene.call.state.value == "engine"
+        assert scene.call.state.value == "engine ready"
         assert "media_started" not in scene.kinds()
         scene.stream(tasks)
         await scene.socket.wait_for("audio", len(GREETING))

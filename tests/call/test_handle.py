@@ -8,24 +8,23 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import anyio
 import pytest
 
-from patter_core.agent import Agent, CallOptions
+from patter_core.agent import CallOptions
 from patter_core.audio import ULAW_8000, AudioChunk
 from patter_core.audio.dtmf import tones
-from patter_core.call.call import Call
+from patter_core.call.config import HostConfig
 from patter_core.call.handle import OutboundCall
 from patter_core.call.state import State
 from patter_core.call.timeouts import Deadlines
 from patter_core.errors import CallError, CarrierRequestFailed
 from patter_core.events import Interruption, Record, TransferDone, TransferStarted
-from patter_core.telephony.control import Callbacks, LegFacts
-from patter_core.telephony.leg import AnsweredBy, Direction, Leg, Progress
+from patter_core.telephony.control import LegFacts
+from patter_core.telephony.leg import AnsweredBy, Progress
 from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeSession, FakeSocket
-from patter_core.webhook import Accept
+from tests.calls import new_call
 
 pytestmark = pytest.mark.anyio
 
 FRAME = AudioChunk(bytes(range(160)), ULAW_8000)
-ADMISSION = Accept(call_id="call-1", media_url="ws://x", callbacks=Callbacks("http://x", "ticket"))
 
 
 class Scene:
@@ -34,28 +33,28 @@ class Scene:
     def __init__(
         self,
         *,
+        engine: FakeEngine | None = None,
         deadlines: Deadlines | None = None,
         ring_timeout: float = 10.0,
         voicemail: str = "",
-        shared: bool = False,
+        several_workers: bool = False,
     ) -> None:
         self.records: list[Record] = []
         self.carrier = FakeCarrier()
-        self.engine = FakeEngine()
+        self.engine = engine or FakeEngine()
         self.socket = FakeSocket()
-        self.call = Call(
-            call_id="call-1",
-            leg=Leg(carrier="fake", call_id="leg-1", direction=Direction.OUTBOUND),
-            agent=Agent(engine=self.engine),
+        self.call = new_call(
+            self.engine,
             carrier=self.carrier,
-            deadlines=deadlines or Deadlines(last_word=0.2, media_return=0.2),
-            publish=self.records.append,
+            put=self.records.append,
+            config=HostConfig(
+                deadlines=deadlines or Deadlines(last_word=0.2, media_return=0.2), several_workers=several_workers
+            ),
             options=CallOptions(voicemail_message=voicemail),
             ring_timeout=ring_timeout,
-            shared=shared,
         )
-        self.call.admission = ADMISSION
-        self.handle = OutboundCall(self.call, lambda _call: ADMISSION)
+        self.call.context.renew_accept()
+        self.handle = OutboundCall(self.call)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -82,11 +81,11 @@ async def test_progress_moves_it_from_the_wish_to_the_end() -> None:
     async with scene.running():
         seen = [scene.handle.status]
         for progress in (Progress.RINGING, Progress.RINGING, Progress.ANSWERED, Progress.RINGING):
-            scene.call.note_progress(progress)
+            scene.call.reports.note_progress(progress)
             seen.append(scene.handle.status)
         assert await scene.handle.wait_answered()
         await scene.live()
-        scene.call.note_progress(Progress.COMPLETED)
+        scene.call.reports.note_progress(Progress.COMPLETED)
         end = await scene.handle.wait()
     assert [progress.value for progress in seen] == ["dialling", "ringing", "ringing", "answered", "answered"]
     assert (scene.handle.status, end.reason) == (Progress.COMPLETED, "caller_hung_up")
@@ -101,7 +100,7 @@ async def test_a_call_of_which_nothing_is_heard_is_asked_about_and_then_hung_up(
         end = await scene.handle.wait()
     assert (end.reason, scene.carrier.hung_up) == ("no_answer", ["leg-1"])
     assert scene.carrier.commands == ["look up leg-1"]
-    assert not scene.call.was_answered
+    assert not scene.call.reports.was_answered
 
 
 async def test_a_call_that_another_worker_has_is_left_to_it() -> None:
@@ -114,10 +113,10 @@ async def test_a_call_that_another_worker_has_is_left_to_it() -> None:
 
 
 async def test_a_call_that_was_answered_and_whose_audio_went_to_another_worker_is_left_to_it() -> None:
-    scene = Scene(deadlines=Deadlines(media_start=0.05), shared=True)
+    scene = Scene(deadlines=Deadlines(media_start=0.05), several_workers=True)
     scene.carrier.facts = LegFacts(progress=Progress.ANSWERED)
     async with scene.running():
-        scene.call.note_progress(Progress.ANSWERED)
+        scene.call.reports.note_progress(Progress.ANSWERED)
         end = await scene.handle.wait()
     assert (end.reason, scene.carrier.hung_up) == ("answered_elsewhere", [])
     assert scene.carrier.commands == ["look up leg-1"]
@@ -132,7 +131,7 @@ async def test_a_carrier_that_does_not_even_answer_that_leaves_us_to_our_deadlin
     async with scene.running():
         end = await scene.handle.wait()
     assert end.reason == "no_answer"
-    assert "does not say what became of it" in caplog.text
+    assert "did not report the call's status" in caplog.text
 
 
 WISHES: dict[str, Callable[[OutboundCall], Awaitable[object]]] = {
@@ -204,16 +203,79 @@ async def test_a_refused_transfer_gives_back_a_call_whose_agent_has_left_and_so_
     scene = Scene()
     async with scene.running():
         session = await scene.live()
-        session.end()
+        session.say(FRAME)
+        await scene.socket.wait_for("audio")
         scene.carrier.refusals = 1
-        scene.call._state.state = State.LIVE
-        with pytest.raises(CarrierRequestFailed):
-            await scene.handle.transfer("+15550001111")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(refused_transfer, scene)
+            await scene.until(State.TRANSFERRING)
+            session.end()
         end = await scene.handle.wait()
     assert end.reason == "agent_hung_up"
     (done,) = (record.event for record in scene.records if isinstance(record.event, TransferDone))
     assert not done.ok
     assert done.detail
+
+
+async def refused_transfer(scene: Scene) -> None:
+    with pytest.raises(CarrierRequestFailed):
+        await scene.handle.transfer("+15550001111")
+
+
+async def test_a_refused_transfer_leaves_a_call_whose_engine_is_still_connecting_as_it_was() -> None:
+    gate = anyio.Event()
+    scene = Scene(engine=FakeEngine(before_open=gate.wait))
+    async with scene.running():
+        scene.tasks.start_soon(scene.call.serve_media, scene.socket.receive, scene.socket.send)
+        scene.socket.say("start", "leg-1")
+        await scene.until(State.MEDIA_READY)
+        scene.carrier.refusals = 1
+        await refused_transfer(scene)
+        assert scene.call.state is State.MEDIA_READY
+        gate.set()
+        session = await scene.engine.session()
+        await scene.until(State.LIVE)
+        scene.socket.say("audio", FRAME.base64)
+        await session.until(lambda: [chunk.data for chunk in session.heard] == [FRAME.data])
+        scene.socket.say("stop")
+
+
+async def test_a_refused_transfer_of_a_call_on_hold_leaves_it_on_hold_and_it_can_be_resumed() -> None:
+    scene = Scene()
+    async with scene.running():
+        session = await scene.live()
+        await scene.handle.hold()
+        scene.carrier.refusals = 1
+        await refused_transfer(scene)
+        assert scene.call.state is State.HELD
+        scene.socket.say("audio", FRAME.base64)
+        await anyio.wait_all_tasks_blocked()
+        assert session.heard == []
+        await scene.handle.resume()
+        scene.socket.say("audio", FRAME.base64)
+        await session.until(lambda: [chunk.data for chunk in session.heard] == [FRAME.data])
+        scene.socket.say("stop")
+
+
+async def test_media_that_broke_off_while_a_transfer_was_refused_may_come_back() -> None:
+    scene = Scene(deadlines=Deadlines(last_word=5, media_return=5))
+    async with scene.running():
+        session = await scene.live()
+        session.say(FRAME)
+        await scene.socket.wait_for("audio")
+        scene.carrier.refusals = 1
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(refused_transfer, scene)
+            await scene.until(State.TRANSFERRING)
+            scene.socket.break_off()
+            while scene.call.state is State.TRANSFERRING:  # noqa: ASYNC110 - as in `until`
+                await anyio.sleep(0.001)
+        assert scene.call.state is State.ENGINE_READY
+        scene.socket = FakeSocket()
+        scene.tasks.start_soon(scene.call.serve_media, scene.socket.receive, scene.socket.send)
+        scene.socket.say("start", "leg-1")
+        await scene.until(State.LIVE)
+        scene.socket.say("stop")
 
 
 async def test_a_transfer_is_told_with_how_it_went() -> None:
@@ -243,7 +305,7 @@ async def test_a_message_that_the_carrier_will_not_leave_ends_the_call_for_good(
     async with scene.running():
         await scene.live()
         scene.carrier.refusals = 1
-        scene.call.note_answered_by(AnsweredBy.MACHINE_READY)
+        scene.call.reports.note_answered_by(AnsweredBy.MACHINE_READY)
         end = await scene.handle.wait()
     assert end.reason == "crashed"
     assert scene.carrier.hung_up == ["leg-1"]

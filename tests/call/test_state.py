@@ -8,8 +8,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from patter_core.call.state import TRANSITIONS, CallState, Signal, State
+from patter_core.call.state import OWN_SIGNALS, TRANSITIONS, CallState, Signal, State
 from patter_core.call.timeouts import Deadlines
+from patter_core.errors import IllegalTransition
 from patter_core.telephony.outcome import By, Reason
 
 DEADLINES = Deadlines(media_start=30, engine_connect=10, carrier_silence=10, last_word=15, longest_call=100)
@@ -22,8 +23,61 @@ def live_call() -> CallState:
     return call
 
 
-def test_the_table_has_a_row_for_every_signal_in_every_state() -> None:
-    assert {state: set(rows) for state, rows in TRANSITIONS.items()} == {state: set(Signal) for state in State}
+def send(call: CallState, signal: Signal, now: float) -> bool:
+    """Signals, unless it is one of our own that makes no sense now: then it must raise and change nothing."""
+    over = call.state in {State.ENDING, State.ENDED}
+    if over or signal not in OWN_SIGNALS or call.allows(signal):
+        return call.signal(signal, now)
+    before = (call.state, call.reason, call.deadline())
+    with pytest.raises(IllegalTransition, match=signal.value):
+        call.signal(signal, now)
+    assert (call.state, call.reason, call.deadline()) == before
+    return False
+
+
+def test_every_state_has_a_row_for_every_signal_of_a_peer() -> None:
+    for rows in TRANSITIONS.values():
+        assert set(Signal) - OWN_SIGNALS <= set(rows)
+
+
+@pytest.mark.parametrize(
+    ("signal", "states"),
+    [
+        (Signal.HOLD, {State.LIVE, State.ENGINE_READY}),
+        (Signal.RESUME, {State.HELD}),
+        (Signal.TRANSFER, {State.ACCEPTED, State.MEDIA_READY, State.ENGINE_READY, State.LIVE, State.HELD}),
+        (Signal.TRANSFERRED, {State.TRANSFERRING}),
+        (Signal.TRANSFER_REFUSED, {State.TRANSFERRING}),
+        (Signal.VOICEMAIL, {State.TRANSFERRING}),
+    ],
+)
+def test_our_own_signals_have_a_row_only_where_they_make_sense_and_when_all_is_over(
+    signal: Signal, states: set[State]
+) -> None:
+    assert {state for state, rows in TRANSITIONS.items() if signal in rows} == states | {State.ENDING, State.ENDED}
+    for state in State:
+        call = CallState(DEADLINES, now=0)
+        call.state = state
+        assert call.allows(signal) is (state in states)
+
+
+@pytest.mark.parametrize(
+    ("signals", "before"),
+    [
+        ([], State.ACCEPTED),
+        ([Signal.MEDIA_STARTED], State.MEDIA_READY),
+        ([Signal.ENGINE_READY], State.ENGINE_READY),
+        ([Signal.MEDIA_STARTED, Signal.ENGINE_READY], State.LIVE),
+        ([Signal.MEDIA_STARTED, Signal.ENGINE_READY, Signal.HOLD], State.HELD),
+    ],
+)
+def test_a_refused_transfer_leads_back_to_the_state_before(signals: list[Signal], before: State) -> None:
+    call = CallState(DEADLINES, now=0)
+    for signal in [*signals, Signal.TRANSFER]:
+        call.signal(signal, 1)
+    assert call.state is State.TRANSFERRING
+    call.signal(Signal.TRANSFER_REFUSED, 2)
+    assert call.state is before
 
 
 def test_the_table_is_what_signal_obeys() -> None:
@@ -31,8 +85,9 @@ def test_the_table_is_what_signal_obeys() -> None:
         for signal, move in rows.items():
             call = CallState(DEADLINES, now=0)
             call.state = state
-            assert call.signal(signal, 1) is (move.to is not state)
-            assert call.state is move.to
+            to = State.LIVE if signal is Signal.TRANSFER_REFUSED and state is State.TRANSFERRING else move.to
+            assert call.signal(signal, 1) is (to is not state)
+            assert call.state is to
 
 
 @pytest.mark.parametrize(
@@ -56,7 +111,7 @@ def test_any_order_of_signals_leads_to_one_end_that_says_why(signals: list[Signa
     call = CallState(DEADLINES, now=0)
     ends = 0
     for now, signal in enumerate(signals):
-        moved = call.signal(signal, float(now))
+        moved = send(call, signal, float(now))
         ends += moved and call.state is State.ENDED
     for _ in State:  # silence of all peers: the deadlines alone must end it, in as many steps as there are states
         if not math.isinf(call.deadline()):
@@ -91,7 +146,7 @@ LIVELY = (
 )
 """The signals that lead on. Most others end a call, and with them alone a life would be short and dull."""
 Step = tuple[float, Signal | str]
-"""Seconds that pass, and what happens then: a signal, or something of the bridge."""
+"""Seconds that pass, and what happens then: a signal, or something on the media socket."""
 STEPS: st.SearchStrategy[list[Step]] = st.lists(
     st.tuples(
         st.floats(0, 12),
@@ -121,7 +176,7 @@ class Life:
         self.pass_to(self.now + seconds)
         match what:
             case Signal():
-                self.count(self.call.signal(what, self.now))
+                self.count(send(self.call, what, self.now))
             case "heard":
                 self.call.heard_at = self.now
             case "blocked":

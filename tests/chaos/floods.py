@@ -20,7 +20,8 @@ import anyio
 import msgspec
 from nacl.signing import SigningKey
 
-from patter_core.server.tokens import CallToken, Purpose, TokenMaker
+from patter_core.call.token import CallToken
+from patter_core.server.tokens import Purpose, TokenMaker
 from patter_core.telephony.leg import Leg
 from patter_telnyx.signing import SIGNATURE_HEADER, TIMESTAMP_HEADER, signed_bytes
 from patter_twilio.signing import signature

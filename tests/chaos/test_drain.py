@@ -54,13 +54,13 @@ async def test_a_worker_that_is_told_to_stop_lets_its_calls_finish(emulator: typ
     ends = tmp_path / "ends"
     engine = ElevenLabsEmulator(Behaviour(agent=Steady()))
     async with running_fleet(emulator, engine, tmp_path) as fleet, anyio.create_task_group() as tasks:
-        worker = await fleet.start(Settings(drain=3.0, ends=str(ends), shared=True))
+        worker = await fleet.start(Settings(drain=3.0, ends=str(ends), several_workers=True))
         callers = Callers(fleet, 6)
         for call in callers.calls:
             tasks.start_soon(call.run)
         await callers.all_hear_more([0] * 6, within=15)
         since = callers.positions()
-        other = await fleet.start(Settings(shared=True))
+        other = await fleet.start(Settings(several_workers=True))
         began = anyio.current_time()
         worker.send(signal.SIGTERM)
         await until(lambda: worker.process.returncode is not None or anyio.current_time() > began + 0.2)

@@ -32,7 +32,7 @@ async def lose_workers(emulator: type[AnyCarrier], folder: Path, *, calls: int, 
     engine = ElevenLabsEmulator(Behaviour(agent=Talker(), chunk_ms=100))
     worst = 0.0
     async with running_fleet(emulator, engine, folder) as fleet, anyio.create_task_group() as tasks:
-        settings = Settings(store=str(store), shared=True)
+        settings = Settings(store=str(store), several_workers=True)
         for _ in range(2):
             await fleet.start(settings)
         callers = Callers(fleet, calls)
@@ -103,7 +103,7 @@ async def test_a_worker_that_dies_in_the_middle_of_a_webhook_loses_no_call(
     calls = 6
     engine = ElevenLabsEmulator(Behaviour(agent=Talker()))
     async with running_fleet(emulator, engine, tmp_path) as fleet, anyio.create_task_group() as tasks:
-        victim, _ = await fleet.start(Settings(shared=True)), await fleet.start(Settings(shared=True))
+        victim, _ = await fleet.start(Settings(several_workers=True)), await fleet.start(Settings(several_workers=True))
         victim.send(signal.SIGSTOP)  # the kernel still takes connections in its name, and requests
         callers = Callers(fleet, calls, fallback_url=f"{fleet.voice_url}?again=1")
         for call in callers.calls:

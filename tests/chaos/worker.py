@@ -25,12 +25,12 @@ from patter_core import Agent, Patter
 from patter_core.agent import Fallback, Retry
 from patter_core.call.call import Call
 from patter_core.call.handle import PhoneCall
+from patter_core.call.limits import Limits
 from patter_core.call.timeouts import Deadlines
 from patter_core.carrier import Carrier
 from patter_core.engine import EngineSession
 from patter_core.events import CallEnded, Record
 from patter_core.media import MediaCodec
-from patter_core.server.limits import Limits
 from patter_core.sink import EventSink
 from patter_core.telephony.outcome import HangUp, Transfer
 from patter_elevenlabs import ElevenLabsConvAI
@@ -55,7 +55,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 0
     store: str = ""
     """A folder."""
-    shared: bool = False
+    several_workers: bool = False
     """Are there other workers?"""
     calls: int = 500
     calls_per_second: float = 100.0
@@ -137,7 +137,7 @@ def make_phone(settings: Settings) -> tuple[Patter, Agent]:
     phone = Patter(
         carrier=carrier,
         store=FileStore(Path(settings.store)) if settings.store else None,
-        shared=settings.shared,
+        several_workers=settings.several_workers,
         sinks=[BadSink(settings.sinks)] if settings.sinks else [],
         limits=Limits(
             calls=settings.calls,

@@ -110,4 +110,4 @@ async def test_without_a_public_address_it_says_what_to_do(tmp_path: Path) -> No
         without = {**twilio.environment, "PATTER_WEBHOOK_URL": ""}
         result = await patter_call(without, engine, tmp_path, "--carrier", "twilio")
     assert result.code == 1
-    assert result.output.startswith("patter: A phone that calls needs its public address.")
+    assert result.output.startswith("patter: Outbound calls need the public address of this server.")

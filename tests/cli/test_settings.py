@@ -127,12 +127,12 @@ def test_a_limit_that_nobody_understands_is_refused(text: str) -> None:
 
 
 def test_workers_of_other_machines_are_told_of_by_the_file_or_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not load(None).shared
-    monkeypatch.setenv("PATTER_SHARED", "1")
-    assert load(None).shared
-    monkeypatch.delenv("PATTER_SHARED")
-    Path("patter.toml").write_text("shared = true")
-    assert load(None).shared
+    assert not load(None).several_workers
+    monkeypatch.setenv("PATTER_SEVERAL_WORKERS", "1")
+    assert load(None).several_workers
+    monkeypatch.delenv("PATTER_SEVERAL_WORKERS")
+    Path("patter.toml").write_text("several_workers = true")
+    assert load(None).several_workers
 
 
 def test_where_to_listen_is_said_by_an_option_or_the_environment_or_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +144,7 @@ def test_where_to_listen_is_said_by_an_option_or_the_environment_or_the_file(mon
     assert address(settings) == ("0.0.0.0", 8002)
     assert address(settings, "127.0.0.2", 8003) == ("127.0.0.2", 8003)
     monkeypatch.setenv("PATTER_PORT", "eighty")
-    with pytest.raises(ConfigurationError, match="no port"):
+    with pytest.raises(ConfigurationError, match="not a port number"):
         address(settings)
 
 

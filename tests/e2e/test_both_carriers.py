@@ -16,10 +16,10 @@ import pytest
 from patter_core import Patter
 from patter_core.audio import ULAW_8000, AudioChunk
 from patter_core.call.handle import PhoneCall
+from patter_core.call.limits import Limits
 from patter_core.call.timeouts import Deadlines
 from patter_core.errors import EngineLost
 from patter_core.events import CallEnded, RecordingChanged, ResponseDone
-from patter_core.server.limits import Limits
 from patter_core.server.serving import bind, serve_app
 from patter_core.telephony.leg import AnsweredBy, Progress
 from patter_core.telephony.outcome import HangUp, Transfer
@@ -274,7 +274,7 @@ async def test_a_transfer_waits_for_the_last_word(side: Side, announcement: str)
         call, session, handle = await on.live()
         session.say(GREETING)
         await call.stream.until(lambda: bool(call.recording.played))
-        assert (await handle.transfer(COLLEAGUE, announcement=announcement)).reason == "transferred"
+        assert (await handle.transfer(COLLEAGUE, say=announcement)).reason == "transferred"
         await call.over.wait()
     assert bytes(call.recording.played) == GREETING.data
     assert side.transferred_to(call) == [COLLEAGUE]

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp
 
 from patter_core import Patter, Registry
 from patter_core.audio import ULAW_8000
-from patter_core.server.limits import Limits
+from patter_core.call.limits import Limits
 from patter_core.server.serving import serve_app
 from patter_core.testing.caller import Caller, Pause, WaitForAgent
 from patter_core.testing.fakes import MemorySink

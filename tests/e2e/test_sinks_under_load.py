@@ -9,17 +9,17 @@ from collections.abc import Sequence
 import anyio
 import pytest
 
-from patter_core.agent import Agent
 from patter_core.audio import ULAW_8000, AudioChunk
-from patter_core.call.call import Call
-from patter_core.call.timeouts import Deadlines
+from patter_core.call.config import HostConfig
+from patter_core.call.records import Outlets
 from patter_core.events import CallEnded, Record
 from patter_core.server.delivery import Delivery
 from patter_core.sink import EventSink, SinkStatistics
 from patter_core.sinks import MemorySink
 from patter_core.telephony.leg import Leg
-from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeSocket
+from patter_core.testing.fakes import FakeEngine, FakeSocket
 from patter_core.threads import SerialThread
+from tests.calls import new_call
 
 pytestmark = pytest.mark.anyio
 
@@ -72,15 +72,12 @@ class BrokenOff(EventSink):
 
 async def one_call(number: int, host: Delivery, delays: list[float]) -> None:
     engine, socket = FakeEngine(), FakeSocket()
-    call = Call(
+    call = new_call(
+        engine,
         call_id=f"call-{number}",
         leg=Leg(carrier="fake", call_id=f"leg-{number}"),
-        agent=Agent(engine=engine),
-        carrier=FakeCarrier(),
-        deadlines=Deadlines(),
-        publish=host.put,
-        publish_audio=host.put_audio if host.takes_audio else None,
-        report_every=0.05,
+        outlets=Outlets(put=(host.put,), put_audio=host.put_audio if host.takes_audio else None),
+        config=HostConfig(report_every=0.05),
     )
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(call.run)

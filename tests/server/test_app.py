@@ -16,11 +16,12 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from patter_core.agent import Agent
 from patter_core.audio import ULAW_8000, AudioChunk
+from patter_core.call.config import HostConfig
+from patter_core.call.limits import Limits
 from patter_core.call.timeouts import Deadlines
 from patter_core.events import CallEnded, Record, TranscriptInput
 from patter_core.server.app import make_app
 from patter_core.server.host import CallHost
-from patter_core.server.limits import Limits
 from patter_core.server.serving import serve_app
 from patter_core.sink import EventSink
 from patter_core.telephony.leg import Leg
@@ -59,12 +60,11 @@ class Scene:
             return self.agent
 
         return CallHost(
-            carrier=self.carrier,
-            sinks=[self.sink, *self.more_sinks],
+            self.carrier,
+            config=HostConfig(limits=self.limits, deadlines=self.deadlines),
             route=route,
             find_agent=find,
-            limits=self.limits,
-            deadlines=self.deadlines,
+            sinks=[self.sink, *self.more_sinks],
         )
 
     @contextlib.asynccontextmanager
@@ -102,7 +102,7 @@ async def test_a_call_comes_in_talks_and_ends() -> None:
         await scene.sink.wait_for("call_ended")
         assert heard == FakeMessage("audio", FRAME.base64)
         assert [chunk.data for chunk in session.heard] == [FRAME.data]
-        assert scene.host.calls == 0
+        assert len(scene.host.table) == 0
 
 
 async def test_a_webhook_that_proves_nothing_is_refused_and_nothing_is_touched(
@@ -112,7 +112,7 @@ async def test_a_webhook_that_proves_nothing_is_refused_and_nothing_is_touched(
     async with scene.serving() as client:
         response = await client.post("/webhooks/fake/voice", content="leg-1")
         assert response.status_code == 403
-        assert scene.host.calls == 0
+        assert len(scene.host.table) == 0
     assert scene.engine.sessions == []
     assert scene.sink.records == []
     assert "x-fake" in caplog.text
@@ -174,7 +174,7 @@ async def test_a_webhook_delivered_twice_is_one_call() -> None:
     scene = Scene()
     async with scene.serving() as client:
         assert await announce(client) == await announce(client)
-        assert scene.host.calls == 1
+        assert len(scene.host.table) == 1
 
 
 async def test_beyond_the_limit_the_carrier_is_told_that_we_are_busy() -> None:
@@ -293,14 +293,6 @@ async def test_what_a_stuck_sink_loses_shows_in_health_and_the_end_waits_for_it_
         assert stuck["dropped"] == health["records_dropped"] > 0
         began = anyio.current_time()
     assert anyio.current_time() - began < 5  # a write may take twice as long
-    figures = {figures.sink: figures for figures in scene.host.sinks.figures()}
+    figures = {figures.sink: figures for figures in scene.host.delivery.figures()}
     assert (figures["stuck"].waiting, figures["memory"].dropped) == (0, 0)
     assert figures["stuck"].dropped == len(scene.sink.records)
-
-
-def test_an_event_is_new_once_and_again_if_its_handling_failed() -> None:
-    host = Scene().host
-    assert [host.first_time("a"), host.first_time("a"), host.first_time("b")] == [True, False, True]
-    host.forget("a")
-    host.forget("never seen")
-    assert [host.first_time("a"), host.first_time("b")] == [True, False]

@@ -15,13 +15,14 @@ from websockets.exceptions import InvalidStatus
 from patter_core.agent import Agent
 from patter_core.audio import ULAW_8000, AudioChunk
 from patter_core.call.callbacks import Transcript, UserCallbacks
+from patter_core.call.config import HostConfig
 from patter_core.call.handle import PhoneCall
+from patter_core.call.limits import Limits
 from patter_core.call.timeouts import Deadlines
 from patter_core.errors import WorkerStopping
 from patter_core.events import CallEnded, ResponseDone, TranscriptOutput
 from patter_core.server.app import make_app
 from patter_core.server.host import CallHost
-from patter_core.server.limits import Limits
 from patter_core.server.serving import serve_app
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.outcome import HangUp, Transfer
@@ -48,20 +49,22 @@ class Worker:
         carrier: FakeCarrier,
         *,
         limits: Limits | None = None,
-        listeners: UserCallbacks | None = None,
+        callbacks: UserCallbacks | None = None,
     ) -> None:
         self.carrier = carrier
         self.engine = FakeEngine()
         self.sink = MemorySink()
         agent = Agent(engine=self.engine)
         self.host = CallHost(
-            carrier=carrier,
-            sinks=[self.sink],
+            carrier,
+            config=HostConfig(
+                limits=limits or Limits(drain=0.05),
+                deadlines=Deadlines(last_word=2, media_return=0.2, carrier_silence=1),
+            ),
             route=lambda _leg: agent,
             find_agent=lambda _name: agent,
-            limits=limits or Limits(drain=0.05),
-            deadlines=Deadlines(last_word=2, media_return=0.2, carrier_silence=1),
-            listeners=listeners,
+            sinks=[self.sink],
+            callbacks=callbacks,
         )
         self.client = httpx.AsyncClient()
 
@@ -89,6 +92,13 @@ class Worker:
         event = (await self.sink.wait_for("call_ended", count))[-1].event
         assert isinstance(event, CallEnded)
         return event
+
+
+def last_accept(worker: Worker) -> Accept:
+    """What the carrier was told last of the worker's only call."""
+    (call,) = worker.host.table.calls
+    assert call.context.accept is not None
+    return call.context.accept
 
 
 def address(worker: Worker) -> str:
@@ -142,7 +152,7 @@ async def test_a_live_call_that_another_worker_lost_is_taken_beyond_the_limit() 
         async with connect(elsewhere, additional_headers=FAKE) as media:
             await say(media, "start", "leg-1")
             await second.engine.session()
-            assert second.host.calls == 2
+            assert len(second.host.table) == 2
 
 
 # --- the end of a worker ---------------------------------------------------------------------------------------------
@@ -152,7 +162,7 @@ async def test_while_it_drains_new_calls_go_elsewhere_and_live_ones_go_on_to_the
     worker = Worker(FakeCarrier(), limits=Limits(drain=10))
     async with worker.serving(), worker.call("leg-1") as (media, session), anyio.create_task_group() as tasks:
         tasks.start_soon(worker.host.drain)
-        await until(lambda: not worker.host.ready)
+        await until(lambda: not worker.host.table.is_ready)
         ready = await worker.client.get("/health/ready")
         assert (ready.status_code, ready.json()["calls"]) == (503, 1)
         refused = await worker.announce("leg-2")
@@ -180,7 +190,7 @@ async def test_at_the_deadline_a_live_call_is_heard_out_and_then_ended_as_the_li
         mark = await heard(media, "mark")
         tasks.start_soon(worker.host.drain)
         await anyio.sleep(0.5)
-        assert worker.host.calls == 1  # the deadline is over, the sentence is not
+        assert len(worker.host.table) == 1  # the deadline is over, the sentence is not
         assert worker.carrier.commands == []
         await say(media, "mark", mark.value)
         assert (await worker.ended()).reason == "host_hung_up"
@@ -192,17 +202,16 @@ async def test_a_worker_that_drains_leaves_what_another_lost_to_a_third() -> Non
     first, second = Worker(carrier), Worker(carrier)
     async with first.serving(), second.serving():
         await first.announce("leg-1")
-        (call,) = first.host._calls.values()
-        assert call.admission is not None
-        ticket = call.admission.callbacks.ticket
+        accept = last_accept(first)
         leg = Leg(carrier="fake", call_id="leg-1")
-        assert isinstance(await second.host.after_stream(leg, "http://a/webhooks/fake/voice", ticket), Accept)
+        there = second.host.router.call(leg, "http://a/webhooks/fake/voice", accept.callbacks.token)
+        assert isinstance(await there.stream_ended(), Accept)
         await second.host.drain()
         with pytest.raises(WorkerStopping):
-            await second.host.after_stream(leg, "http://a/webhooks/fake/voice", ticket)
+            await there.stream_ended()
         with pytest.raises(InvalidStatus):
             await connect(
-                call.admission.media_url.replace(address(first), address(second)),
+                accept.media_url.replace(address(first), address(second)),
                 additional_headers=FAKE,
             )
 
@@ -216,13 +225,11 @@ async def test_the_worker_that_lost_the_media_leaves_the_call_to_the_one_that_wa
     first, second = Worker(carrier), Worker(carrier)
     leg = Leg(carrier="fake", call_id="leg-1")
     async with first.serving(), second.serving(), first.call("leg-1") as (media, _):
-        (call,) = first.host._calls.values()
-        assert call.admission is not None
+        accept = last_accept(first)
         if how == "it breaks off":
             media.transport.abort()
-        answer = await second.host.after_stream(
-            leg, f"{second.client.base_url}/webhooks/fake/voice", call.admission.callbacks.ticket
-        )
+        url = f"{second.client.base_url}/webhooks/fake/voice"
+        answer = await second.host.router.call(leg, url, accept.callbacks.token).stream_ended()
         assert isinstance(answer, Accept)
         there = answer.media_url.replace(address(first), address(second))
         async with connect(there, additional_headers=FAKE) as again, anyio.create_task_group() as tasks:
@@ -244,7 +251,7 @@ async def test_the_users_functions_hear_of_a_whole_call_and_their_faults_do_not_
     ends: list[CallEnded] = []
 
     async def on_call_start(call: PhoneCall) -> None:
-        call.add_context("He is a regular.")
+        call.add_context("They are a regular.")
 
     def on_transcript(call: PhoneCall, said: Transcript) -> None:
         told.append(said.text)
@@ -254,8 +261,8 @@ async def test_the_users_functions_hear_of_a_whole_call_and_their_faults_do_not_
     async def on_call_end(_call: PhoneCall, end: CallEnded) -> None:
         ends.append(end)
 
-    listeners = UserCallbacks(on_call_start=on_call_start, on_transcript=on_transcript, on_call_end=on_call_end)
-    worker = Worker(FakeCarrier(), listeners=listeners)
+    callbacks = UserCallbacks(on_call_start=on_call_start, on_transcript=on_transcript, on_call_end=on_call_end)
+    worker = Worker(FakeCarrier(), callbacks=callbacks)
     async with worker.serving():
         async with worker.call("leg-1") as (media, session):
             began = anyio.current_time()
@@ -277,7 +284,7 @@ async def test_the_end_of_a_call_that_a_stopping_worker_cuts_is_told_too() -> No
     worker = Worker(
         FakeCarrier(),
         limits=Limits(drain=0.05),
-        listeners=UserCallbacks(on_call_end=lambda _call, end: ends.append(end.reason)),
+        callbacks=UserCallbacks(on_call_end=lambda _call, end: ends.append(end.reason)),
     )
     async with worker.serving(), worker.call("leg-1"):
         pass

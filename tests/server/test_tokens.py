@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 
 import msgspec
 import pytest
@@ -10,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patter_core.agent import CallOptions
-from patter_core.server.tokens import CallToken, Purpose, TokenMaker
+from patter_core.call.token import CallToken
+from patter_core.server.tokens import CallTokens, Purpose, TokenMaker
 from patter_core.telephony.leg import Direction, Leg
+from patter_core.testing.fakes import FakeCarrier
 
 TOKEN = CallToken(
     carrier="fake",
@@ -104,3 +107,47 @@ def test_a_token_of_another_version_is_nobodys() -> None:
     sealed = nonce + made._crypt(nonce, msgspec.json.encode(["fake"]))
     text = base64.urlsafe_b64encode(sealed + made._mac(sealed)).rstrip(b"=").decode()
     assert made.check(text, 1001.0) is None
+
+
+# --- the tokens of one carrier's calls -----------------------------------------------------------------------------
+
+
+def stream_of(tokens: CallTokens) -> str:
+    return tokens.accept(TOKEN).media_url.rsplit("/", 1)[1]
+
+
+def test_an_accept_brings_a_stream_token_and_a_callback_token_of_now() -> None:
+    tokens = CallTokens(FakeCarrier())
+    accept = tokens.accept(TOKEN)
+    for read in (tokens.read_stream(stream_of(tokens)), tokens.read_callback(accept.callbacks.token)):
+        assert read is not None
+        assert read.call_id == accept.call_id == "call-1"
+        assert read.issued_at == pytest.approx(time.time(), abs=5)
+
+
+def test_a_stream_comes_once_and_any_worker_with_the_secret_knows_it() -> None:
+    tokens, other = CallTokens(FakeCarrier()), CallTokens(FakeCarrier())
+    stream = stream_of(tokens)
+    assert other.read_stream(stream) is not None
+    other.use_stream(stream)
+    assert other.read_stream(stream) is None
+
+
+def test_neither_is_the_other() -> None:
+    tokens = CallTokens(FakeCarrier())
+    assert tokens.read_callback(stream_of(tokens)) is None
+    assert tokens.read_stream(tokens.accept(TOKEN).callbacks.token) is None
+
+
+@pytest.mark.parametrize("text", ["", "made-up", "ü"])
+def test_what_nobody_made_is_nothing(text: str) -> None:
+    tokens = CallTokens(FakeCarrier())
+    assert tokens.read_callback(text) is None
+    assert tokens.read_stream(text) is None
+
+
+def test_another_carriers_is_nothing() -> None:
+    tokens = CallTokens(FakeCarrier())
+    foreign = tokens.accept(msgspec.structs.replace(TOKEN, carrier="other"))
+    assert tokens.read_stream(foreign.media_url.rsplit("/", 1)[1]) is None
+    assert tokens.read_callback(foreign.callbacks.token) is None

@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import anyio
 
+from patter_core.call.limits import Limits
 from patter_core.call.timeouts import Deadlines
 from patter_core.carrier import Carrier
 from patter_core.events import CallAnnounced, CallEnded, Record
 from patter_core.patter import Patter
 from patter_core.registry import Registry
-from patter_core.server.limits import Limits
 from patter_core.server.serving import serve_app
 from patter_core.telephony.leg import Leg
 from patter_core.testing.caller import Caller, Step

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 
 from patter_core.audio import AudioChunk
+from patter_core.audio.converter import make_converter
 from patter_core.errors import EngineError
 from patter_core.events import EngineEvent, Interruption, ResponseDone
 from patter_elevenlabs import wire
@@ -137,11 +138,9 @@ class ElevenLabsConvAIAdapter:
         agent, wanted = (session.input_format, session.output_format), (self.input_format, self.output_format)
         if hint := conversion_hint(agent, wanted):
             _logger.warning(hint)
-            from patter_core.audio.transcode import transcoder  # noqa: PLC0415 - loads numpy
-
             try:
-                self._inbound = transcoder(self.input_format, session.input_format)
-                self._outbound = transcoder(session.output_format, self.output_format)
+                self._inbound = make_converter(self.input_format, session.input_format)
+                self._outbound = make_converter(session.output_format, self.output_format)
             except BaseException:
                 await session.aclose()
                 raise

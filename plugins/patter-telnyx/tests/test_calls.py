@@ -16,6 +16,7 @@ import pytest
 from patter_core import Patter
 from patter_core.audio import ALAW_8000, ULAW_8000, AudioChunk
 from patter_core.call.handle import OutboundCall, PhoneCall
+from patter_core.call.limits import Limits
 from patter_core.call.timeouts import Deadlines
 from patter_core.carrier import Carrier
 from patter_core.errors import CarrierRequestFailed, EngineLost
@@ -33,7 +34,6 @@ from patter_core.events import (
     ResponseDone,
     ResponseHeard,
 )
-from patter_core.server.limits import Limits
 from patter_core.server.serving import bind, serve_app
 from patter_core.telephony.control import RecordingStatus
 from patter_core.telephony.leg import AnsweredBy, Direction, Progress

@@ -16,11 +16,11 @@ from patter_core.agent import Retry
 from patter_core.audio import ULAW_8000, AudioChunk
 from patter_core.audio.dtmf import tones
 from patter_core.call.handle import OutboundCall, PhoneCall
+from patter_core.call.limits import Limits
 from patter_core.call.timeouts import Deadlines
 from patter_core.errors import CallError, CarrierRequestFailed, ConfigurationError, EngineLost
 from patter_core.events import CallEnded, CallPriced, MachineDetected, MediaTrouble, RecordingChanged
 from patter_core.registry import Registry
-from patter_core.server.limits import Limits
 from patter_core.server.serving import bind, serve_app
 from patter_core.telephony.leg import AnsweredBy, Leg, Progress
 from patter_core.telephony.outcome import HangUp, Transfer

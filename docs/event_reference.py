@@ -1,8 +1,8 @@
 """What the events look like from outside: a JSON Schema and a table, made of the structs, and what may change in them.
 
-`python -m patter_core.schema docs/reference` writes both into a folder; where an event would change so that a reader
+`python docs/event_reference.py` writes both into a folder; where an event would change so that a reader
 of the old ones breaks, it refuses.
-"""
+"""  # noqa: INP001 - a script, which the tests import
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from patter_core.events import SCHEMA_VERSION, CallEvent, Event, Record
 __all__ = ["Schema", "breaking_changes", "event_schema", "event_table", "write_pages"]
 
 _PAGE = "events.md"
-_BEGIN, _END = "<!-- made by `python -m patter_core.schema docs/reference` -->", "<!-- end -->"
+_BEGIN, _END = "<!-- made by `python docs/event_reference.py` -->", "<!-- end -->"
 
 
 class Schema(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

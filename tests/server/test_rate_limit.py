@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patter_core.server.limits import RateLimit
+from patter_core.server.rate_limit import RateLimit
 
 
 def test_a_burst_passes_then_the_rate_holds() -> None:

@@ -1,4 +1,4 @@
-"""The desk: calls that we make, what carriers say early, late or twice, and what comes after a stream."""
+"""What carriers ask and report: early, late, twice, after a stream, after the end; and outbound calls."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ import anyio
 import pytest
 
 from patter_core.agent import Agent, CallOptions
+from patter_core.call.config import HostConfig
 from patter_core.call.handle import OutboundCall
+from patter_core.call.limits import Limits
 from patter_core.call.timeouts import Deadlines
 from patter_core.errors import CallLimitReached, CarrierRequestFailed, ConfigurationError
 from patter_core.events import CallPriced, RecordingChanged
 from patter_core.server.host import CallHost
-from patter_core.server.limits import Limits
 from patter_core.telephony.control import DialRequest, RecordingStatus
 from patter_core.telephony.leg import Direction, Leg, Progress
 from patter_core.telephony.outcome import HangUp, Transfer
 from patter_core.telephony.prices import Cost
 from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeSocket, MemorySink
-from patter_core.webhook import Accept, Reject
+from patter_core.webhook import Accept, Reject, RoutedCall
 
 pytestmark = pytest.mark.anyio
 
@@ -34,9 +35,9 @@ class Scene:
         *,
         route: Agent | Reject | Transfer | None = None,
         limits: Limits | None = None,
-        shared: bool = False,
+        several_workers: bool = False,
     ) -> None:
-        self.shared = shared
+        self.several_workers = several_workers
         self.carrier = FakeCarrier()
         self.sink = MemorySink()
         self.engine = FakeEngine()
@@ -47,13 +48,15 @@ class Scene:
 
     def new_host(self) -> CallHost:
         return CallHost(
-            carrier=self.carrier,
-            sinks=[self.sink],
+            self.carrier,
+            config=HostConfig(
+                limits=self.limits,
+                deadlines=Deadlines(last_word=0.05, media_return=0.1, answer=0.1),
+                several_workers=self.several_workers,
+            ),
             route=lambda _leg: self.route,
             find_agent=lambda _name: self.agent,
-            limits=self.limits,
-            shared=self.shared,
-            deadlines=Deadlines(last_word=0.05, media_return=0.1, answer=0.1),
+            sinks=[self.sink],
         )
 
     @contextlib.asynccontextmanager
@@ -63,7 +66,7 @@ class Scene:
                 yield self.host
 
     async def dial(self, options: CallOptions | None = None) -> OutboundCall:
-        return await self.host.dial(
+        return await self.host.dialer.dial(
             agent=self.agent,
             to_number="+15550001111",
             from_number="+15550002222",
@@ -73,8 +76,13 @@ class Scene:
         )
 
     @property
-    def ticket(self) -> str:
-        return self.carrier.dialled[-1].callbacks.ticket
+    def token(self) -> str:
+        """The callback token of the last call that was dialled."""
+        return self.carrier.dialled[-1].callbacks.token
+
+
+def routed(host: CallHost, leg: Leg, token: str = "") -> RoutedCall:
+    return host.router.call(leg, URL, token)
 
 
 def outbound(call_id: str = "out-1") -> Leg:
@@ -83,18 +91,18 @@ def outbound(call_id: str = "out-1") -> Leg:
 
 async def test_an_answer_that_comes_before_the_apis_own_is_the_same_call() -> None:
     scene = Scene()
-    admissions = []
+    accepts = []
 
     async def answered(request: DialRequest, call_id: str) -> None:
-        admissions.append(await scene.host.announce(outbound(call_id), URL, request.callbacks.ticket))
+        accepts.append(await routed(scene.host, outbound(call_id), request.callbacks.token).arrived())
 
     scene.carrier.on_dial = answered
     async with scene.running() as host:
         handle = await scene.dial(CallOptions(first_message="Hi."))
         assert await handle.wait_answered()
-        assert host.calls == 1
-        assert isinstance(admissions[0], Accept)
-        assert admissions[0].call_id == handle.id
+        assert len(host.table) == 1
+        assert isinstance(accepts[0], Accept)
+        assert accepts[0].call_id == handle.id
         assert handle.leg.to_number == ""  # as the webhook said it: here, nothing
         await handle.hang_up()
 
@@ -103,7 +111,7 @@ async def test_an_outcome_that_comes_before_the_apis_own_is_not_lost() -> None:
     scene = Scene()
 
     async def busy(request: DialRequest, call_id: str) -> None:
-        await scene.host.progress(outbound(call_id), Progress.BUSY, request.callbacks.ticket)
+        await routed(scene.host, outbound(call_id), request.callbacks.token).progressed(Progress.BUSY)
 
     scene.carrier.on_dial = busy
     async with scene.running():
@@ -117,9 +125,9 @@ async def test_a_call_that_the_carrier_would_not_make_is_nobodys_should_it_be_an
     async with scene.running() as host:
         with pytest.raises(CarrierRequestFailed):
             await scene.dial()
-        assert await host.announce(outbound(), URL, scene.ticket) == Reject()
-        assert await host.after_stream(outbound(), URL, scene.ticket) == HangUp()
-        assert host.calls == 0
+        assert await routed(host, outbound(), scene.token).arrived() == Reject()
+        assert await routed(host, outbound(), scene.token).stream_ended() == HangUp()
+        assert len(host.table) == 0
     assert scene.sink.records == []
 
 
@@ -139,35 +147,52 @@ async def test_no_more_calls_are_made_than_are_allowed() -> None:
             await scene.dial()
 
 
+async def test_calls_that_are_being_dialled_count() -> None:
+    scene = Scene(limits=Limits(calls=1, drain=0.01))
+    refused = 0
+
+    async def dial() -> None:
+        nonlocal refused
+        try:
+            await scene.dial()
+        except CallLimitReached:
+            refused += 1
+
+    async with scene.running(), anyio.create_task_group() as tasks:
+        for _ in range(5):
+            tasks.start_soon(dial)
+    assert (refused, len(scene.carrier.dialled)) == (4, 1)
+
+
 @pytest.mark.parametrize("outcome", [Reject(reason="busy"), Transfer("+15550003333")])
 async def test_a_route_may_end_elsewhere(outcome: Reject | Transfer) -> None:
     scene = Scene(route=outcome)
     async with scene.running() as host:
-        assert await host.announce(Leg(carrier="fake", call_id="leg-1"), URL) == outcome
-        assert host.calls == 0
+        assert await routed(host, Leg(carrier="fake", call_id="leg-1")).arrived() == outcome
+        assert len(host.table) == 0
 
 
 async def test_after_a_stream_the_media_come_back_at_most_so_often() -> None:
     scene = Scene()
     leg = Leg(carrier="fake", call_id="leg-1")
     async with scene.running() as host:
-        first = await host.announce(leg, URL)
+        first = await routed(host, leg).arrived()
         assert isinstance(first, Accept)
         urls = {first.media_url}
-        ticket = first.callbacks.ticket
+        token = first.callbacks.token
         for _ in range(2):
-            again = await host.after_stream(leg, URL, ticket)
+            again = await routed(host, leg, token).stream_ended()
             assert isinstance(again, Accept)
             assert again.call_id == first.call_id
             urls.add(again.media_url)
-            ticket = again.callbacks.ticket
+            token = again.callbacks.token
         assert len(urls) == 3
-        assert await host.after_stream(leg, URL, ticket) == HangUp()
-        # And another worker, which knows nothing but the ticket, counts on from there.
+        assert await routed(host, leg, token).stream_ended() == HangUp()
+        # And another worker, which knows nothing but the token, counts on from there.
         other = scene.new_host()
         async with other.running():
-            assert await other.after_stream(leg, URL, ticket) == HangUp()
-            earlier = await other.after_stream(leg, URL, first.callbacks.ticket)
+            assert await routed(other, leg, token).stream_ended() == HangUp()
+            earlier = await routed(other, leg, first.callbacks.token).stream_ended()
             assert isinstance(earlier, Accept)
             assert earlier.call_id == first.call_id
 
@@ -175,27 +200,27 @@ async def test_after_a_stream_the_media_come_back_at_most_so_often() -> None:
 async def test_a_forged_ticket_is_none() -> None:
     scene = Scene()
     async with scene.running() as host:
-        assert await host.after_stream(outbound(), URL, "forged") == HangUp()
-        await host.progress(outbound(), Progress.ANSWERED, "forged")
-        assert host.calls == 0
+        assert await routed(host, outbound(), "forged").stream_ended() == HangUp()
+        await routed(host, outbound(), "forged").progressed(Progress.ANSWERED)
+        assert len(host.table) == 0
 
 
 async def test_what_the_carrier_tells_after_the_end_has_its_place_after_it() -> None:
     scene = Scene()
     leg = Leg(carrier="fake", call_id="leg-1")
     async with scene.running() as host:
-        admission = await host.announce(leg, URL)
-        assert isinstance(admission, Accept)
-        (handle,) = host.handles
+        accept = await routed(host, leg).arrived()
+        assert isinstance(accept, Accept)
+        (handle,) = host.phone_calls
         end = handle.hang_up()
         await end
         await scene.sink.wait_for("call_ended")
         await anyio.wait_all_tasks_blocked()
-        ticket = admission.callbacks.ticket
-        await host.recording(leg, RecordingStatus(recording_id="R1", status="completed"), ticket)
-        await host.priced(leg, Cost(Decimal(1)), ticket)
+        token = accept.callbacks.token
+        await routed(host, leg, token).recording_changed(RecordingStatus(recording_id="R1", status="completed"))
+        await routed(host, leg, token).priced(Cost(Decimal(1)))
         await scene.sink.wait_for("call_priced")
-        assert await host.announce(leg, URL) == Reject()
+        assert await routed(host, leg).arrived() == Reject()
     *_, end_record, recorded, priced = scene.sink.records
     assert isinstance(recorded.event, RecordingChanged)
     assert isinstance(priced.event, CallPriced)
@@ -208,36 +233,53 @@ async def test_another_worker_may_tell_it_by_the_ticket_alone() -> None:
     scene = Scene()
     leg = Leg(carrier="fake", call_id="leg-1")
     async with scene.running() as host:
-        admission = await host.announce(leg, URL)
-        assert isinstance(admission, Accept)
+        accept = await routed(host, leg).arrived()
+        assert isinstance(accept, Accept)
         other = scene.new_host()
         async with other.running():
-            await other.priced(leg, Cost(Decimal(1)), admission.callbacks.ticket)
-            await other.priced(leg, Cost(Decimal(1)))  # whose? nobody's
+            await routed(other, leg, accept.callbacks.token).priced(Cost(Decimal(1)))
+            await routed(other, leg).priced(Cost(Decimal(1)))  # of a call that this worker cannot know
         (record,) = await scene.sink.wait_for("call_priced")
-        assert record.call_id == admission.call_id
+        assert record.call_id == accept.call_id
 
 
-async def test_an_event_is_new_once() -> None:
+def seen(host: CallHost, event_id: str) -> bool:
+    with host.router.seen(event_id) as seen:
+        return seen
+
+
+async def test_an_event_is_new_once_and_again_if_its_handling_failed() -> None:
     host = Scene().host
-    assert [host.first_time(event) for event in ("a", "a", "b")] == [True, False, True]
+    assert [seen(host, event) for event in ("a", "a", "b")] == [False, True, False]
+    with pytest.raises(LookupError), host.router.seen("c"):
+        raise LookupError
+    assert [seen(host, event) for event in ("c", "c", "a")] == [False, True, True]
+
+
+async def test_a_plugin_that_routes_to_an_agent_of_its_own_making_has_the_call_rejected(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    scene = Scene(route=Agent(engine=FakeEngine(), name="stranger"))
+    async with scene.running() as host:
+        assert await routed(host, Leg(carrier="fake", call_id="leg-1")).arrived() == Reject()
+    assert "stranger" in caplog.text
 
 
 async def test_a_call_that_is_announced_again_after_its_audio_came_is_admitted_with_another_stream() -> None:
     scene = Scene()
     leg = Leg(carrier="fake", call_id="leg-1")
     async with scene.running() as host:
-        first = await host.announce(leg, URL)
+        first = await routed(host, leg).arrived()
         assert isinstance(first, Accept)
-        assert await host.announce(leg, URL) == first  # the webhook again, before anything came of it
-        call = host.claim(first.media_url.rsplit("/", 1)[1])
+        assert await routed(host, leg).arrived() == first  # the webhook again, before anything came of it
+        call = host.router.claim(first.media_url.rsplit("/", 1)[1])
         assert call is not None
         media = FakeSocket()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(call.serve_media, media.receive, media.send)
             media.say("start", "leg-1")
             await scene.sink.wait_for("media_started")
-            again = await host.announce(leg, URL)
+            again = await routed(host, leg).arrived()
             assert isinstance(again, Accept)
             assert again.call_id == first.call_id
             assert again.media_url != first.media_url
@@ -245,19 +287,19 @@ async def test_a_call_that_is_announced_again_after_its_audio_came_is_admitted_w
 
 
 async def test_where_workers_share_calls_one_begins_where_its_stream_comes_and_has_the_same_id_everywhere() -> None:
-    scene = Scene(shared=True)
+    scene = Scene(several_workers=True)
     leg = Leg(carrier="fake", call_id="leg-1")
     other = scene.new_host()
     async with scene.running() as host, other.running():
-        first, second = await host.announce(leg, URL), await other.announce(leg, URL)
+        first, second = await routed(host, leg).arrived(), await routed(other, leg).arrived()
         assert isinstance(first, Accept)
         assert isinstance(second, Accept)
         assert first.call_id == second.call_id
-        assert (host.calls, other.calls, scene.sink.records) == (0, 0, [])
-        call = other.claim(first.media_url.rsplit("/", 1)[1])
+        assert (len(host.table), len(other.table), scene.sink.records) == (0, 0, [])
+        call = other.router.claim(first.media_url.rsplit("/", 1)[1])
         assert call is not None
         assert call.leg.call_id == "leg-1"
-        assert (host.calls, other.calls) == (0, 1)
+        assert (len(host.table), len(other.table)) == (0, 1)
         await anyio.wait_all_tasks_blocked()
         assert scene.engine.sessions == []  # nothing is opened ahead
         call.hang_up()
@@ -267,7 +309,7 @@ async def test_no_more_conversations_are_opened_ahead_than_the_limit_says() -> N
     scene = Scene(limits=Limits(prewarm=2, drain=0.01))
     async with scene.running() as host:
         for number in range(4):
-            await host.announce(Leg(carrier="fake", call_id=f"leg-{number}"), URL)
+            await routed(host, Leg(carrier="fake", call_id=f"leg-{number}")).arrived()
         await anyio.wait_all_tasks_blocked()
-        assert (host.calls, len(scene.engine.sessions)) == (4, 2)
+        assert (len(host.table), len(scene.engine.sessions)) == (4, 2)
     assert all(session.closed for session in scene.engine.sessions)

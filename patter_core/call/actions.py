@@ -1,0 +1,215 @@
+"""What a user can do with a live call: transfer, hold, keys, recording, voicemail.
+
+Each action asks the state table first, so that one which does not fit raises `CallError` and changes nothing. An action
+that the carrier refuses leaves the call as it was.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+
+from patter_core.audio import AudioChunk, AudioFormat
+from patter_core.call.context import CallContext
+from patter_core.call.conversation import Conversation
+from patter_core.call.hangup import transfer_leg
+from patter_core.call.media_leg import MediaLeg
+from patter_core.call.state import Signal, State
+from patter_core.errors import CallError
+from patter_core.events import MediaPaused, RecordingChanged
+from patter_core.telephony.control import Capability, RecordingStatus
+from patter_core.telephony.outcome import Transfer
+from patter_core.threads import DaemonThreads
+
+__all__ = ["Actions"]
+
+_log = logging.getLogger("patter.call")
+
+_KEYS = re.compile(r"[0-9*#A-Da-dw]{1,64}")
+
+
+class Actions:
+    """Acts on one call.
+
+    Args:
+        call: what the parts of the call share.
+        media: its media sockets.
+        conversation: the engine's side.
+    """
+
+    def __init__(self, call: CallContext, media: MediaLeg, conversation: Conversation) -> None:
+        self._call = call
+        self._media = media
+        self._conversation = conversation
+        self._recording_id = ""
+
+    def add_context(self, text: str) -> None:
+        """Tells the agent something without making it speak. Does nothing without a conversation."""
+        if self._conversation.session is not None:
+            self._conversation.session.add_context(text)
+
+    # --- transfer --------------------------------------------------------------------------------------------------
+
+    async def transfer(self, transfer: Transfer) -> None:
+        """Transfers the call once the agent's last word was heard. If that fails, the call goes on as it was."""
+        call = self._call
+        call.carrier.require(Capability.TRANSFER)
+        self._begin_transfer("transferred")
+        try:
+            await self._media.downlink.wait_until_heard(call.config.deadlines.last_word)
+            await transfer_leg(call, transfer)
+        except BaseException:  # a user who cancels us wants the call back too
+            self._undo_transfer()
+            raise
+        call.signal(Signal.TRANSFERRED)
+
+    def _begin_transfer(self, wish: str) -> None:
+        self._require(Signal.TRANSFER, wish)
+        self._call.signal(Signal.TRANSFER)
+
+    def _undo_transfer(self) -> None:
+        """Returns to the state before the transfer, then catches up with what happened to media and engine since."""
+        call, conversation = self._call, self._conversation
+        if not self._is(State.TRANSFERRING):  # the call has ended meanwhile
+            return
+        call.signal(Signal.TRANSFER_REFUSED)
+        if not self._is(State.HELD):
+            call.signal(Signal.MEDIA_STARTED if self._media.is_open else Signal.MEDIA_LOST)
+        if conversation.ended is not None:
+            call.signal(conversation.ended)
+        elif conversation.session is not None:
+            call.signal(Signal.ENGINE_READY)
+        else:
+            call.signal(Signal.ENGINE_RETRIED)
+
+    # --- hold ------------------------------------------------------------------------------------------------------
+
+    async def hold(self, audio_url: str) -> None:
+        """Puts the caller on hold once they have heard what was said. If the carrier refuses, the call goes on."""
+        call = self._call
+        call.carrier.require(Capability.HOLD)
+        self._require_live("put on hold")
+        await self._media.downlink.wait_until_heard(call.config.deadlines.last_word)
+        self._require_live("put on hold")
+        call.signal(Signal.HOLD)
+        self._media.downlink.pause()
+        self._media.uplink.mute_caller()
+        call.emit(MediaPaused(held=True))
+        try:
+            await call.carrier.hold(call.leg, audio_url)
+        except BaseException:  # cancelled, too
+            if call.state.allows(Signal.RESUME):
+                call.signal(Signal.RESUME)
+                self._media_is_back()
+            raise
+
+    async def resume(self) -> None:
+        """Ends the hold. If the carrier refuses, the caller stays on hold."""
+        call = self._call
+        self._require(Signal.RESUME, "resumed, because it is not on hold")
+        call.signal(Signal.RESUME)
+        try:
+            await call.carrier.resume(call.leg, call.renew_accept())
+        except BaseException:  # cancelled, too
+            if call.state.allows(Signal.HOLD):
+                call.signal(Signal.HOLD)
+            raise
+        self._media_is_back()
+
+    def _media_is_back(self) -> None:
+        """The hold is over; if the media socket stayed open, caller and agent hear each other again."""
+        if self._media.is_attached:
+            self._call.signal(Signal.MEDIA_STARTED)
+            self._conversation.attach_caller()
+            self._media.play()
+
+    # --- keys ------------------------------------------------------------------------------------------------------
+
+    async def send_dtmf(self, digits: str) -> None:
+        """Sends keys through the carrier, or as tones if it cannot. Returns when they were sent, or heard."""
+        call, downlink = self._call, self._media.downlink
+        if not _KEYS.fullmatch(digits):
+            raise CallError("Invalid DTMF digits.", expected="1 to 64 of 0-9, *, #, A-D, w (a pause of 0.5 s)")
+        self._require_live("sent keys")
+        if Capability.SEND_DTMF in call.carrier.capabilities:
+            await call.carrier.send_dtmf(call.leg, digits)
+            return
+        await downlink.play_dtmf(await DaemonThreads(1).run(_tones, digits, downlink.format))
+        await downlink.wait_until_heard(call.config.deadlines.last_word)
+
+    # --- recording -------------------------------------------------------------------------------------------------
+
+    async def start_recording(self) -> str:
+        """Starts a recording at the carrier; returns its id."""
+        call = self._call
+        call.carrier.require(Capability.RECORD)
+        if call.accept is None:
+            raise self._not_now("recorded, because it was not answered")
+        self._recording_id = await call.carrier.start_recording(call.leg, call.accept.callbacks)
+        self._emit_recording("started")
+        return self._recording_id
+
+    async def pause_recording(self, *, paused: bool) -> None:
+        """Pauses the recording, or resumes it."""
+        await self._call.carrier.pause_recording(self._call.leg, self._the_recording(), paused=paused)
+        self._emit_recording("paused" if paused else "resumed")
+
+    async def stop_recording(self) -> None:
+        """Stops the recording. Does nothing if there is none."""
+        if self._recording_id:
+            await self._call.carrier.stop_recording(self._call.leg, self._recording_id)
+            self._emit_recording("stopped")
+            self._recording_id = ""
+
+    def _the_recording(self) -> str:
+        if not self._recording_id:
+            raise CallError("This call is not being recorded.", remedy="Start a recording with start_recording().")
+        return self._recording_id
+
+    def _emit_recording(self, status: str) -> None:
+        recording = RecordingStatus(recording_id=self._the_recording(), status=status)
+        self._call.emit(RecordingChanged(recording=recording))
+
+    # --- voicemail -------------------------------------------------------------------------------------------------
+
+    async def leave_voicemail(self, message: str) -> None:
+        """Has the carrier say the message to the answering machine and hang up."""
+        call = self._call
+        if not call.state.allows(Signal.TRANSFER):
+            return
+        call.signal(Signal.TRANSFER)
+        self._conversation.stop()
+        try:
+            await self._media.downlink.clear()
+            await call.carrier.say_and_hang_up(call.leg, message)
+        except Exception:  # noqa: BLE001 - the plugin boundary: the call is hung up instead
+            _log.exception("Call %s: the carrier refused to leave the message.", call.call_id)
+            call.signal(Signal.CRASHED, "the message for the machine could not be left")
+        else:
+            call.signal(Signal.VOICEMAIL)
+
+    # --- what all of them need -------------------------------------------------------------------------------------
+
+    def _require(self, signal: Signal, wish: str) -> None:
+        if not self._call.state.allows(signal):
+            raise self._not_now(wish)
+
+    def _is(self, state: State) -> bool:
+        return self._call.state.state is state
+
+    def _require_live(self, wish: str) -> None:
+        if not self._is(State.LIVE):
+            raise self._not_now(wish)
+
+    def _not_now(self, wish: str) -> CallError:
+        return CallError(
+            f"This call cannot be {wish}.",
+            expected="a call that is live",
+            got=f"one in the state “{self._call.state.state.value}”",
+        )
+
+
+def _tones(digits: str, format: AudioFormat) -> AudioChunk:
+    from patter_core.audio.dtmf import tones  # noqa: PLC0415 - loads numpy, which most calls do without
+
+    return tones(digits, format)

@@ -1,0 +1,111 @@
+"""What the parts of one call share: who is on it, its state, its metrics, and where its events go."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import anyio
+import anyio.abc
+import msgspec
+
+from patter_core.agent import Agent
+from patter_core.call.config import HostConfig
+from patter_core.call.meter import Meter
+from patter_core.call.playback import Playback
+from patter_core.call.records import Records
+from patter_core.call.state import CallState, Signal, State
+from patter_core.call.token import CallToken
+from patter_core.carrier import Carrier
+from patter_core.events import CallEvent, MediaPaused
+from patter_core.telephony.leg import Leg
+from patter_core.webhook import Accept
+
+__all__ = ["CallContext"]
+
+_log = logging.getLogger("patter.call")
+
+
+class CallContext:
+    """Made by `Call`, which gives it to each of its parts.
+
+    Args:
+        token: identifies the call, here and on other workers.
+        leg: the call at the carrier.
+        agent: who talks first, with the call's own options applied.
+        new_accept: makes the `Accept` by which the carrier brings the call's media.
+        clock: monotonic, in s.
+    """
+
+    def __init__(
+        self,
+        token: CallToken,
+        *,
+        leg: Leg,
+        agent: Agent,
+        carrier: Carrier,
+        config: HostConfig,
+        state: CallState,
+        records: Records,
+        new_accept: Callable[[CallToken], Accept],
+        clock: Callable[[], float],
+    ) -> None:
+        self.token = token
+        self.leg = leg
+        self.agent = agent
+        self.carrier = carrier
+        self.config = config
+        self.state = state
+        self.records = records
+        self.clock = clock
+        self.meter = Meter()
+        self.playback = Playback()
+        self.accept: Accept | None = None
+        """What the carrier was told last."""
+        self.tasks: anyio.abc.TaskGroup = anyio.create_task_group()
+        """Ends with the call."""
+        self.on_move: Callable[[], None] = _nothing
+        """Called after each change of state."""
+        self.played_out = anyio.Event()
+        """Set when the caller has heard all that was said so far; replaced by whoever waits for the next time."""
+        self._new_accept = new_accept
+
+    @property
+    def call_id(self) -> str:
+        """Patter's own id."""
+        return self.token.call_id
+
+    @property
+    def is_over(self) -> bool:
+        """True once the call is over, except for the clean-up."""
+        return self.state.state is State.ENDED
+
+    def emit(self, event: CallEvent) -> None:
+        """Records an event of the call."""
+        self.records.emit(event)
+
+    def signal(self, signal: Signal, detail: str = "") -> bool:
+        """Moves the call as its state table says. True if it is in another state now."""
+        if signal is Signal.PLAYED_OUT:
+            self.played_out.set()
+        if not self.state.signal(signal, self.clock(), detail=detail):
+            return False
+        if signal is Signal.MEDIA_LOST and self.state.state is not State.ENDED:
+            self.emit(MediaPaused())
+        self.on_move()
+        return True
+
+    def crash(self) -> None:
+        """Ends the call because of the exception that is being handled, and logs it."""
+        _log.exception("Call %s crashed.", self.call_id)
+        self.signal(Signal.CRASHED, "a fault inside Patter or a plugin; the log has its traceback")
+
+    def renew_accept(self) -> Accept:
+        """Returns a new `Accept`: each brings one media stream."""
+        self.token = msgspec.structs.replace(self.token, leg_id=self.leg.call_id)
+        self.accept = self._new_accept(self.token)
+        return self.accept
+
+
+def _nothing() -> None:
+    """No change of state is of interest yet."""

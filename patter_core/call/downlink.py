@@ -1,0 +1,259 @@
+"""The agent's audio on its way to the caller.
+
+This is the other half of the hot path. An engine sends a whole answer faster than it plays, so audio that was sent to
+the carrier was not heard yet; `Playback` keeps account of that by marks. When the caller interrupts (barge-in), the
+carrier is told to clear its buffer, and what was not heard is void.
+
+While there is no media socket (the stream broke, the caller is on hold, or the conversation was opened ahead), what the
+agent says is buffered, and played when the stream is open again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+
+import anyio
+from starlette.types import Send
+
+from patter_core.audio import AudioChunk, AudioFormat
+from patter_core.audio.converter import Converter, make_converter
+from patter_core.call.context import CallContext
+from patter_core.call.state import Signal
+from patter_core.media import MediaCodec
+
+__all__ = ["BUFFERED_AUDIO_MS", "Downlink"]
+
+BUFFERED_AUDIO_MS = 30_000.0
+"""How much agent audio is buffered while there is no media socket: engines send a whole answer at once."""
+_MARK_MARGIN = 1.5
+"""Seconds for the mark behind the last word, from when that should have been played."""
+
+
+class Downlink:
+    """Carries the agent's audio to the carrier's media socket.
+
+    Args:
+        call: what the parts of the call share.
+        codec: the one of the first media socket; it tells which format the carrier takes.
+    """
+
+    def __init__(self, call: CallContext, codec: MediaCodec) -> None:
+        self._call = call
+        self._state, self._meter, self._playback, self._clock = call.state, call.meter, call.playback, call.clock
+        self._codec = codec
+        self._send: Send | None = None
+        self.play: Callable[[AudioChunk], Awaitable[None]] = self._buffer
+        """Takes one chunk of the agent: plays it, or buffers it."""
+        self._is_live = False
+        self._buffered: deque[AudioChunk] = deque()
+        self._buffered_ms = 0.0
+        self._turn_ends_in_buffer = False
+        self._agent_format: AudioFormat | None = None
+        self._converter: Converter | None = None
+        self.was_live = anyio.Event()
+        """Set once a stream was open, and what was buffered until then was played."""
+        self._ms_a_byte = 1000 / codec.output_format.byte_rate
+        self._in_turn = False
+        self._tones_until = 0.0
+
+    @property
+    def format(self) -> AudioFormat:
+        """What the carrier takes."""
+        return self._codec.output_format
+
+    # --- media and engine come and go ------------------------------------------------------------------------------
+
+    def attach_media(self, codec: MediaCodec, send: Send) -> None:
+        """A media socket is here. The agent's audio is buffered until `open`."""
+        self._codec = codec
+        self._send = send
+
+    def open(self) -> bool:
+        """The stream is open. Returns True if `catch_up` must run, because there is buffered audio."""
+        self._choose_converter()
+        if self._buffered:
+            return True
+        self._go_live()
+        return False
+
+    async def catch_up(self) -> None:
+        """Plays what was buffered, then goes live."""
+        while self._buffered and self._send is not None:
+            chunk = self._buffered.popleft()
+            self._buffered_ms -= chunk.duration_ms
+            if chunk.format == self._agent_format:  # otherwise it is of an earlier session
+                await self._player(chunk)
+        if self._send is not None:
+            self._go_live()
+            if self._turn_ends_in_buffer:
+                await self.end_turn()
+
+    def _go_live(self) -> None:
+        self._is_live = True
+        self.play = self._player
+        self.was_live.set()
+
+    def detach_media(self) -> None:
+        """The media socket is gone, and with it the audio that was not played. Further audio is buffered."""
+        self._send = None
+        self.pause()
+        heard = self._playback.cleared(self._clock())
+        if heard is not None:
+            self._call.emit(heard)
+
+    def pause(self) -> None:
+        """Buffers the agent's audio."""
+        self._is_live = False
+        self.play = self._buffer
+
+    def set_agent_format(self, agent_format: AudioFormat) -> None:
+        """The session that talks from here on sends this format."""
+        self._agent_format = agent_format
+        self._choose_converter()
+        if self._is_live:
+            self.play = self._player
+
+    def _choose_converter(self) -> None:
+        if self._agent_format is not None:
+            self._converter = make_converter(self._agent_format, self._codec.output_format)
+
+    # --- barge-in, turns and keys ----------------------------------------------------------------------------------
+
+    async def barge_in(self) -> None:
+        """The caller interrupted the agent: clears the carrier, and records how much of the turn was heard."""
+        self._drop_buffer()
+        at = self._clock()
+        if at < self._tones_until:  # the tones of keys are played whole
+            return
+        await self._write(self._codec.encode_clear())
+        if self._converter is not None:
+            self._converter.flush()
+        self._in_turn = False
+        now = self._clock()
+        self._meter.interrupted(at, now)
+        heard = self._playback.cleared(now)
+        if heard is not None:
+            self._call.emit(heard)
+
+    async def clear(self) -> None:
+        """Drops what the agent has said and the caller has not heard."""
+        self._drop_buffer()
+        await self._write(self._codec.encode_clear())
+        self._playback.cleared(self._clock())
+
+    async def end_turn(self) -> None:
+        """The agent's turn is complete: a mark behind it tells when it was heard."""
+        self._turn_ends_in_buffer = bool(self._buffered)
+        if self._turn_ends_in_buffer:
+            return
+        if self._in_turn and self._converter is not None:
+            tail = self._converter.flush()
+            if tail is not None:
+                await self._write_audio(tail)
+        self._in_turn = False
+        await self._mark(self._playback.turn_ended())
+
+    async def play_dtmf(self, tones: AudioChunk) -> None:
+        """Plays the tones of keys, whole: an interruption does not cut them."""
+        await self._write_audio(tones)
+        self._tones_until = self._playback.ends_at
+        await self._mark(self._playback.turn_ended())
+
+    def mark_returned(self, name: str) -> None:
+        """The carrier returned a mark."""
+        heard = self._playback.returned(name)
+        if heard is not None:
+            self._call.emit(heard)
+        if not self._playback.speaking:
+            self._call.signal(Signal.PLAYED_OUT)
+
+    async def wait_until_heard(self, within: float) -> None:
+        """Waits until the caller has heard what was said so far, at most `within` s."""
+        self._call.played_out = anyio.Event()
+        await self._mark_last_word()
+        with anyio.move_on_after(within):
+            await self._call.played_out.wait()
+
+    async def play_last_word(self) -> None:
+        """Signals PLAYED_OUT when the last word was heard, or should have been: some carriers return no mark."""
+        await self._mark_last_word()
+        await anyio.sleep(max(0.0, self._playback.ends_at - self._clock()) + _MARK_MARGIN)
+        self._call.signal(Signal.PLAYED_OUT)
+
+    async def _mark_last_word(self) -> None:
+        await self._mark(self._playback.turn_ended())
+        if not self._playback.speaking:
+            self._call.signal(Signal.PLAYED_OUT)
+
+    # --- one chunk -------------------------------------------------------------------------------------------------
+
+    @property
+    def _player(self) -> Callable[[AudioChunk], Awaitable[None]]:
+        return self._write_audio if self._converter is None else self._convert_and_write
+
+    async def _buffer(self, chunk: AudioChunk) -> None:
+        self._buffered.append(chunk)
+        self._turn_ends_in_buffer = False
+        self._buffered_ms += chunk.duration_ms
+        while self._buffered_ms > BUFFERED_AUDIO_MS:
+            self._buffered_ms -= self._buffered.popleft().duration_ms
+
+    def _drop_buffer(self) -> None:
+        self._buffered.clear()
+        self._buffered_ms = 0.0
+
+    async def _convert_and_write(self, chunk: AudioChunk) -> None:
+        assert self._converter is not None  # `_player` saw it
+        converted = self._converter.convert(chunk)
+        if converted is not None:
+            await self._write_audio(converted)
+
+    async def _write_audio(self, chunk: AudioChunk) -> None:
+        text = self._codec.encode_audio(chunk)
+        state = self._state
+        now = self._clock()
+        send = self._send
+        if text and send is not None:
+            state.blocked_at = now
+            try:
+                await send({"type": "websocket.send", "text": text})
+            except OSError:  # what ASGI says when the socket is gone
+                self._broken(send)
+                return
+            state.blocked_at = math.inf
+        meter = self._meter
+        meter.frames_out += 1
+        meter.bytes_out += chunk.size
+        if not self._in_turn:
+            self._in_turn = True
+            meter.agent_spoke(now)
+        mark = self._playback.sent(chunk.size * self._ms_a_byte, now, held=not text)
+        if mark is not None:
+            await self._mark(mark)
+
+    # --- the socket ------------------------------------------------------------------------------------------------
+
+    async def _mark(self, name: str | None) -> None:
+        if name is not None:
+            await self._write(self._codec.encode_mark(name))
+
+    async def _write(self, texts: Iterable[str]) -> None:
+        state, send = self._state, self._send
+        if send is None:
+            return
+        for text in texts:
+            state.blocked_at = self._clock()
+            try:
+                await send({"type": "websocket.send", "text": text})
+            except OSError:
+                self._broken(send)
+                return
+            state.blocked_at = math.inf
+
+    def _broken(self, send: Send) -> None:
+        """A socket took nothing more. By now another one may have followed it."""
+        if send is self._send:
+            self.detach_media()
+            self._call.signal(Signal.MEDIA_LOST)

@@ -1,0 +1,43 @@
+"""How much one worker takes on."""
+
+from __future__ import annotations
+
+import msgspec
+
+from patter_core.config import check_no_negatives
+from patter_core.telephony.outcome import HangUp, Transfer
+
+__all__ = ["MAX_MESSAGE_BYTES", "Limits"]
+
+MAX_MESSAGE_BYTES = 64 * 1024
+"""The longest message taken from a carrier: 20 ms of audio are some 300 bytes."""
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How much one worker takes on. None of it depends on a peer's address."""
+
+    calls: int = 500
+    """Concurrent calls; the next one is rejected as busy. A live call that another worker lost is taken beyond it."""
+    calls_per_second: float = 50.0
+    """New calls, on average; as many may come at once after a quiet time."""
+    prewarm: int = 50
+    """Conversations that may be open before the caller's audio is here, so that the agent's first word is ready. Where
+    there are several workers, none is."""
+    message: int = MAX_MESSAGE_BYTES
+    """Bytes of the longest message on a media socket; a longer one closes it. Enforced by `Patter.serve`; a server of
+    your own has a setting for it."""
+    drain: float = 30.0
+    """Seconds that live calls may go on when the worker stops."""
+    flush: float = 5.0
+    """Seconds that sinks then have for the records that wait."""
+    after_drain: HangUp | Transfer = HangUp()
+    """What is done with a call that is still live then, once the agent's last word was heard."""
+    reconnects: int = 3
+    """How often the carrier may bring a call's media again after it was lost."""
+    price_after: tuple[float, ...] = (30.0, 120.0, 600.0)
+    """Seconds after a call's end at which its carrier is asked for the price, until it knows it."""
+    callback: float = 10.0
+    """Seconds that a callback of the user may take."""
+
+    def __post_init__(self) -> None:
+        check_no_negatives(self)

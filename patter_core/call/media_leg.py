@@ -1,0 +1,192 @@
+"""The carrier's media socket of a call: opened, read, closed, and followed by another one if it breaks."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable
+
+import anyio
+import msgspec
+from starlette.types import Receive, Send
+
+from patter_core.audio import AudioChunk
+from patter_core.call.capture import CapturingCodec
+from patter_core.call.context import CallContext
+from patter_core.call.downlink import Downlink
+from patter_core.call.state import Signal
+from patter_core.call.uplink import Uplink
+from patter_core.errors import CallError
+from patter_core.events import DtmfReceived, MediaTrouble
+from patter_core.media import (
+    MediaCodec,
+    MediaDtmf,
+    MediaEvent,
+    MediaFault,
+    MediaMark,
+    MediaOpened,
+    MediaStopped,
+    MediaUnusable,
+)
+
+__all__ = ["MediaLeg"]
+
+_log = logging.getLogger("patter.call")
+
+_CLOSE_TIMEOUT = 1.0
+"""Seconds for the media socket to take its close frame."""
+
+
+class _Socket(msgspec.Struct):
+    """An accepted media socket, while it serves."""
+
+    send: Send
+    scope: anyio.CancelScope
+    opened: bool = False
+    closed: bool = False
+
+    async def close(self) -> None:
+        """Closes it, once; the peer may be gone, or take nothing."""
+        if self.closed:
+            return
+        self.closed = True
+        # The server raises OSError or RuntimeError if the peer or the server itself has closed it before.
+        with contextlib.suppress(OSError, RuntimeError), anyio.move_on_after(_CLOSE_TIMEOUT):
+            await self.send({"type": "websocket.close", "code": 1000})
+
+
+class MediaLeg:
+    """Reads the carrier's media sockets of one call, one at a time: audio goes to the uplink, marks to the downlink.
+
+    Args:
+        call: what the parts of the call share.
+        on_opened: called when the stream of a socket has started.
+    """
+
+    def __init__(self, call: CallContext, *, on_opened: Callable[[MediaOpened], None]) -> None:
+        self._call = call
+        self._codec = self._new_codec()
+        self._on_opened = on_opened
+        self._socket: _Socket | None = None
+        self._reported_faults: set[str] = set()
+        self.uplink = Uplink(call.meter)
+        self.downlink = Downlink(call, self._codec)
+
+    @property
+    def is_attached(self) -> bool:
+        """True while there is a media socket."""
+        return self._socket is not None
+
+    @property
+    def is_open(self) -> bool:
+        """True while the stream of a media socket is open."""
+        return self._socket is not None and self._socket.opened
+
+    @property
+    def was_here(self) -> bool:
+        """True once a stream has started."""
+        return self._call.state.media_at is not None
+
+    async def serve(self, receive: Receive, send: Send) -> None:
+        """Uses this accepted socket; returns when it, or the call, is over.
+
+        Raises:
+            CallError: the call has a socket, or is over.
+        """
+        call = self._call
+        if self._socket is not None or call.is_over:
+            raise CallError("This call takes no media socket.", expected="one socket at a time, while the call lasts")
+        socket = self._socket = _Socket(send, anyio.CancelScope())
+        self._codec = self._new_codec()
+        self.downlink.attach_media(self._codec, send)
+        try:
+            with socket.scope:
+                await self._read(receive)
+        except Exception:  # noqa: BLE001 - the call boundary, on the server's task: it ends this call and no other
+            call.crash()
+        finally:  # the server may have cancelled us: then the socket is gone
+            if self._socket is socket:
+                self._socket = None
+                if not call.is_over:
+                    self.downlink.detach_media()
+                    call.signal(Signal.MEDIA_LOST)
+            with anyio.CancelScope(shield=True):
+                await socket.close()
+
+    def drop(self) -> None:
+        """The carrier says that the stream is over, which may not be noticed on its socket yet."""
+        if self._socket is not None:
+            self._socket.scope.cancel()
+        self.downlink.detach_media()
+        self._call.signal(Signal.MEDIA_LOST)
+
+    async def close(self) -> None:
+        """Closes the socket, if there is one: the call is over."""
+        socket = self._socket
+        if socket is not None:
+            await socket.close()
+            socket.scope.cancel()
+
+    def _new_codec(self) -> MediaCodec:
+        call = self._call
+        codec = call.carrier.media_codec(call.leg)
+        return CapturingCodec(codec, call.records.capture) if call.records.captures_audio else codec
+
+    async def _read(self, receive: Receive) -> None:
+        decode, state, clock, uplink = self._codec.decode, self._call.state, self._call.clock, self.uplink
+        while True:
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            text: str | bytes | None = message.get("text")
+            if text is None:
+                text = message.get("bytes") or b""
+            state.heard_at = clock()
+            for event in decode(text):
+                if type(event) is AudioChunk:
+                    uplink.take(event)
+                else:
+                    self._handle(event)
+
+    def _handle(self, event: MediaEvent) -> None:
+        call = self._call
+        match event:
+            case MediaMark(name=name):
+                self.downlink.mark_returned(name)
+            case MediaDtmf(digit=digit):
+                call.emit(DtmfReceived(digit=digit))
+                self.uplink.send_dtmf(digit)
+            case MediaFault(problem=problem):
+                self._fault(problem)
+            case MediaUnusable(problem=problem):
+                self._fault(problem)
+                call.signal(Signal.MEDIA_UNUSABLE, problem)
+            case MediaOpened():
+                self._opened(event)
+            case MediaStopped():
+                call.signal(Signal.MEDIA_STOPPED)
+
+    def _opened(self, opened: MediaOpened) -> None:
+        call, socket = self._call, self._socket
+        if socket is None or socket.opened or call.is_over:
+            return
+        if opened.call_id != call.leg.call_id:
+            _log.warning("Call %s: the media socket is of another call; it is closed.", call.call_id)
+            socket.scope.cancel()
+            return
+        socket.opened = True
+        call.meter.carrier_format = opened.format
+        if not call.leg.parameters:  # the webhook with the parameters went to another worker
+            call.leg = msgspec.structs.replace(call.leg, parameters=opened.parameters)
+        self._on_opened(opened)
+
+    def play(self) -> None:
+        """The stream is open, or is used again: the caller hears the agent."""
+        if self.downlink.open():
+            self._call.tasks.start_soon(self.downlink.catch_up)
+
+    def _fault(self, problem: str) -> None:
+        self._call.meter.faults += 1
+        if problem not in self._reported_faults:
+            self._reported_faults.add(problem)
+            self._call.emit(MediaTrouble(problem=problem))

@@ -1,0 +1,85 @@
+"""Turns what happens on a call into records, and hands each to the history, the sinks and the user's callbacks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from patter_core.call.history import History, HistoryWriter
+from patter_core.events import AudioCaptured, CallEvent, Record
+from patter_core.observe.trace import TraceContext
+
+__all__ = ["Outlets", "Records"]
+
+
+class Outlets(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the records of one call go. Nothing here ever waits."""
+
+    put: tuple[Callable[[Record], None], ...] = ()
+    put_audio: Callable[[Record], None] | None = None
+    """Takes records with audio; None if no sink wants audio."""
+    recordings: Sequence[tuple[str, str]] = ()
+    """The name of each sink that records the call, and where."""
+    history: HistoryWriter = msgspec.field(default_factory=lambda: HistoryWriter(None))
+
+
+class Records:
+    """The records of one call, numbered in order.
+
+    Args:
+        call_id: Patter's own id.
+        outlets: where they go.
+        clock: monotonic, in s.
+    """
+
+    def __init__(self, call_id: str, outlets: Outlets, clock: Callable[[], float]) -> None:
+        self.history = History()
+        self.sequence = 0
+        """Of the last record."""
+        self.accepted_at = clock()
+        self.trace = TraceContext.of_call(call_id)
+        self._traceparent = self.trace.traceparent
+        self._call_id = call_id
+        self._outlets = outlets
+        self._clock = clock
+
+    @property
+    def captures_audio(self) -> bool:
+        """True if a sink wants the call's audio."""
+        return self._outlets.put_audio is not None
+
+    @property
+    def recordings(self) -> Sequence[tuple[str, str]]:
+        """The name of each sink that records the call, and where."""
+        return self._outlets.recordings
+
+    def emit(self, event: CallEvent) -> None:
+        """Records an event. Never waits."""
+        self.sequence += 1
+        utterance = self.history.note(event)
+        if utterance is not None:
+            self._outlets.history.put(self._call_id, utterance)
+        record = self._record(self.sequence, event)
+        for put in self._outlets.put:
+            put(record)
+
+    def capture(self, audio: AudioCaptured) -> None:
+        """Records audio, for the sinks that want it. Never waits."""
+        assert self._outlets.put_audio is not None  # nothing is captured otherwise
+        self._outlets.put_audio(self._record(0, audio))
+
+    async def fetch_history(self) -> None:
+        """Puts in front what was said before this worker had the call, as the shared store has it."""
+        self.history.precede(await self._outlets.history.history(self._call_id))
+
+    def _record(self, sequence: int, event: CallEvent) -> Record:
+        return Record(
+            call_id=self._call_id,
+            sequence=sequence,
+            time=time.time(),
+            elapsed_ms=(self._clock() - self.accepted_at) * 1000,
+            event=event,
+            trace=self._traceparent,
+        )

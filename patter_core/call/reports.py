@@ -1,0 +1,110 @@
+"""What the carrier reports of a call beside its media: how far it has come, and who answered."""
+
+from __future__ import annotations
+
+import logging
+
+import anyio
+
+from patter_core.call.actions import Actions
+from patter_core.call.context import CallContext
+from patter_core.call.state import Signal
+from patter_core.events import CallAnswered, CallProgressed, MachineDetected
+from patter_core.telephony.control import Capability
+from patter_core.telephony.leg import AnsweredBy, Direction, Progress
+
+__all__ = ["CarrierReports"]
+
+_log = logging.getLogger("patter.call")
+
+_LOOK_UP_TIMEOUT = 5.0
+"""Seconds for the carrier to report a call's status."""
+_SIGNAL_OF = {
+    Progress.ANSWERED: Signal.ANSWERED,
+    Progress.BUSY: Signal.BUSY,
+    Progress.NO_ANSWER: Signal.NO_ANSWER,
+    Progress.CANCELED: Signal.CANCELED,
+    Progress.FAILED: Signal.DIAL_FAILED,
+    Progress.COMPLETED: Signal.CARRIER_HUNG_UP,
+}
+
+
+class CarrierReports:
+    """Takes the carrier's reports, in any order and repeatedly, and moves the call.
+
+    Args:
+        call: what the parts of the call share.
+        actions: leaves the voicemail message.
+        is_dialled: True for an outbound call that was not answered yet.
+    """
+
+    def __init__(self, call: CallContext, actions: Actions, *, is_dialled: bool) -> None:
+        self.progress = Progress.DIALLING if is_dialled else Progress.RINGING
+        self.answered_by: AnsweredBy | None = None
+        self.was_answered = False
+        self.answered = anyio.Event()
+        """Set once the call was answered, or is over."""
+        self.leg_is_over = False
+        """True once the carrier has reported the end of its leg."""
+        self._call = call
+        self._actions = actions
+
+    def note_progress(self, progress: Progress) -> None:
+        """The carrier reports how far the call has come."""
+        if self._call.is_over:
+            return
+        if progress.is_final:
+            self.leg_is_over = True
+        elif progress is Progress.RINGING and self.progress is Progress.DIALLING:
+            self._progressed(progress)
+        elif progress is Progress.ANSWERED:
+            self.note_answer()
+        signal = _SIGNAL_OF.get(progress)
+        if progress.is_final and self.was_answered:  # whatever the carrier calls it, the call is over
+            signal = Signal.CARRIER_HUNG_UP
+        if signal is not None:
+            self._call.signal(signal)
+
+    def note_answer(self) -> None:
+        """The call was answered. Idempotent."""
+        if self.answered.is_set():
+            return
+        call = self._call
+        self.was_answered = True
+        self.answered.set()
+        if call.leg.direction is Direction.OUTBOUND:
+            self._progressed(Progress.ANSWERED)
+        self.progress = Progress.ANSWERED
+        call.meter.answered_at = now = call.clock()
+        call.emit(CallAnswered(answer_ms=(now - call.records.accepted_at) * 1000))
+
+    def note_answered_by(self, who: AnsweredBy) -> None:
+        """The carrier reports who answered. A machine that takes a message gets the one that this call has for it."""
+        call = self._call
+        if call.is_over or who is self.answered_by:
+            return
+        self.answered_by = who
+        call.emit(MachineDetected(answered_by=who))
+        message = call.token.options.voicemail_message
+        if who is AnsweredBy.MACHINE_READY and message:
+            call.tasks.start_soon(self._actions.leave_voicemail, message)
+
+    async def look_up(self) -> None:
+        """Asks the carrier for the call's status: its webhooks may have gone to another worker."""
+        call = self._call
+        if Capability.LOOK_UP not in call.carrier.capabilities:
+            return
+        try:
+            with anyio.fail_after(_LOOK_UP_TIMEOUT):
+                facts = await call.carrier.look_up(call.leg)
+        except Exception:  # noqa: BLE001 - the plugin boundary: the status stays unknown
+            _log.exception("Call %s: the carrier did not report the call's status.", call.call_id)
+            return
+        if facts.progress in {Progress.ANSWERED, Progress.COMPLETED}:
+            call.signal(Signal.ANSWERED_ELSEWHERE)
+        else:
+            self.note_progress(facts.progress)
+
+    def _progressed(self, progress: Progress) -> None:
+        self.progress = progress
+        self._call.emit(CallProgressed(progress=progress))

@@ -1,0 +1,112 @@
+"""Outbound calls: checks what was asked for, and has the carrier dial."""
+
+from __future__ import annotations
+
+import uuid
+
+import msgspec
+
+from patter_core.agent import Agent, CallOptions
+from patter_core.call.config import HostConfig
+from patter_core.call.handle import OutboundCall
+from patter_core.call.token import CallToken
+from patter_core.carrier import Carrier
+from patter_core.errors import CallLimitReached, ConfigurationError
+from patter_core.server.call_table import CallTable
+from patter_core.server.launcher import CallLauncher
+from patter_core.server.tokens import LONGEST_TOKEN, CallTokens
+from patter_core.telephony.control import Callbacks, Capability, DialRequest
+from patter_core.telephony.leg import Direction
+
+__all__ = ["Dialer"]
+
+_ROOM_FOR_LATER = 200
+"""Characters that a token may grow by during a call: the carrier's id, lost streams."""
+
+
+class Dialer:
+    """Makes outbound calls.
+
+    Args:
+        carrier: dials.
+        config: the settings of the worker.
+        table: the calls of the worker.
+        tokens: makes the callback token.
+        launcher: starts the call once the carrier has taken it.
+    """
+
+    def __init__(
+        self, carrier: Carrier, *, config: HostConfig, table: CallTable, tokens: CallTokens, launcher: CallLauncher
+    ) -> None:
+        self._carrier = carrier
+        self._config = config
+        self._table = table
+        self._tokens = tokens
+        self._launcher = launcher
+
+    async def dial(
+        self, *, agent: Agent, to_number: str, from_number: str, base: str, ring_timeout: float, options: CallOptions
+    ) -> OutboundCall:
+        """Makes a call; returns once the carrier has taken it. Raises as `Patter.call` does."""
+        self._check_capabilities(options)
+        self._check_limits()
+        token = CallToken(
+            carrier=self._carrier.name,
+            call_id=uuid.uuid4().hex,
+            agent=agent.name,
+            direction=Direction.OUTBOUND,
+            from_number=from_number,
+            to_number=to_number,
+            base=base,
+            options=options,
+        )
+        request = DialRequest(
+            to_number=to_number,
+            from_number=from_number,
+            ring_timeout=ring_timeout,
+            machine_detection=options.machine_detection,
+            await_greeting_end=bool(options.voicemail_message),
+            callbacks=self._callbacks(token),
+            command_id=token.call_id,
+        )
+        early = self._table.dialling[token.call_id] = []
+        try:
+            leg_id = await self._carrier.dial(request)
+        except BaseException:  # it may have been dialled all the same: then its webhooks are answered with a hang-up
+            self._table.end_unknown(token.call_id)
+            raise
+        finally:
+            del self._table.dialling[token.call_id]
+        call = self._table.get(token.call_id)
+        if call is None:  # no webhook was faster than the carrier's API
+            leg = msgspec.structs.replace(token.leg, call_id=leg_id)
+            call = self._launcher.start(token, leg, agent, ring_timeout=ring_timeout)
+            for progress in early:
+                call.reports.note_progress(progress)
+        return OutboundCall(call)
+
+    def _check_capabilities(self, options: CallOptions) -> None:
+        self._carrier.require(Capability.DIAL)
+        if options.machine_detection:
+            self._carrier.require(Capability.MACHINE_DETECTION)
+        if options.voicemail_message:
+            self._carrier.require(Capability.SAY)
+
+    def _check_limits(self) -> None:
+        if self._table.take_new_call():
+            return
+        limits = self._config.limits
+        raise CallLimitReached(
+            "No more calls can be made on this worker now.",
+            expected=f"fewer than {limits.calls} at once and {limits.calls_per_second:g} a second",
+            remedy="The worker is stopping." if self._table.draining else "Try again later.",
+        )
+
+    def _callbacks(self, token: CallToken) -> Callbacks:
+        callbacks = self._tokens.callbacks(token)
+        if len(callbacks.token) > LONGEST_TOKEN - _ROOM_FOR_LATER:
+            raise ConfigurationError(
+                "The options of this call are too long for a URL.",
+                expected="some 2,000 characters of first_message, voicemail_message and variables together",
+            )
+        return callbacks

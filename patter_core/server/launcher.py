@@ -1,0 +1,114 @@
+"""Starts calls, and runs each as a task of its own."""
+
+from __future__ import annotations
+
+import anyio.abc
+
+from patter_core.agent import Agent
+from patter_core.call.call import Call
+from patter_core.call.callbacks import CallbackQueue, CallbackRunner
+from patter_core.call.config import HostConfig
+from patter_core.call.handle import OutboundCall, PhoneCall
+from patter_core.call.history import HistoryWriter
+from patter_core.call.records import Outlets
+from patter_core.call.token import CallToken
+from patter_core.carrier import Carrier
+from patter_core.server.call_table import CallTable
+from patter_core.server.delivery import Delivery
+from patter_core.server.price_lookup import PriceLookup
+from patter_core.server.tokens import CallTokens
+from patter_core.telephony.leg import Direction, Leg
+
+__all__ = ["CallLauncher", "phone_call"]
+
+
+def phone_call(call: Call) -> PhoneCall:
+    """Returns the handle of a call for its user."""
+    return OutboundCall(call) if call.leg.direction is Direction.OUTBOUND else PhoneCall(call)
+
+
+class CallLauncher:
+    """Makes calls of what the router and the dialer decide.
+
+    Args:
+        carrier: whose calls they are.
+        config: the settings of the worker.
+        table: gets each call while it is in flight.
+        tokens: make the `Accept` of a call.
+        delivery: takes the calls' records.
+        history: keeps what is said in the shared store.
+        callbacks: runs the user's functions.
+        prices: looks up what a call cost.
+    """
+
+    def __init__(
+        self,
+        carrier: Carrier,
+        *,
+        config: HostConfig,
+        table: CallTable,
+        tokens: CallTokens,
+        delivery: Delivery,
+        history: HistoryWriter,
+        callbacks: CallbackRunner,
+        prices: PriceLookup,
+    ) -> None:
+        self.calls: anyio.abc.TaskGroup | None = None
+        """Where calls run; None while the worker is not running."""
+        self.callbacks: anyio.abc.TaskGroup | None = None
+        """Where the user's functions run: it outlives the calls."""
+        self._carrier = carrier
+        self._config = config
+        self._table = table
+        self._tokens = tokens
+        self._delivery = delivery
+        self._history = history
+        self._callbacks = callbacks
+        self._prices = prices
+
+    def start(self, token: CallToken, leg: Leg, agent: Agent, *, ring_timeout: float | None = None) -> Call:
+        """Starts a call.
+
+        Args:
+            token: identifies it.
+            leg: the call at the carrier.
+            agent: who talks.
+            ring_timeout: s, for an outbound call that was not answered yet.
+        """
+        assert self.calls is not None  # the app makes sure that the worker runs before it lets a request in
+        queue = self._callbacks.new_queue()
+        call = Call(
+            token,
+            leg=leg,
+            agent=agent,
+            carrier=self._carrier,
+            config=self._config,
+            outlets=self._outlets(token.call_id, queue),
+            new_accept=self._tokens.accept,
+            may_prewarm=self._table.may_prewarm,
+            ring_timeout=ring_timeout,
+        )
+        self._table.add(call)
+        self.calls.start_soon(self._run, call, queue)
+        return call
+
+    def _outlets(self, call_id: str, queue: CallbackQueue | None) -> Outlets:
+        delivery = self._delivery
+        return Outlets(
+            put=(delivery.put,) if queue is None else (delivery.put, queue.put),
+            put_audio=delivery.put_audio if delivery.takes_audio else None,
+            recordings=delivery.recordings(call_id),
+            history=self._history,
+        )
+
+    async def _run(self, call: Call, queue: CallbackQueue | None) -> None:
+        if queue is not None and self.callbacks is not None:
+            self.callbacks.start_soon(self._callbacks.run, queue, phone_call(call))
+        try:
+            await call.run()
+        finally:
+            if queue is not None:
+                queue.close()
+            if call.reports.was_answered and self._delivery.queues:
+                self._prices.want(call.leg)
+            self._table.remove(call)

@@ -1,0 +1,261 @@
+"""What a carrier asks and reports: its webhooks, and the media sockets that follow from them."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+import uuid
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from patter_core.agent import Agent
+from patter_core.call.call import Call
+from patter_core.call.config import HostConfig
+from patter_core.call.token import CallToken
+from patter_core.events import CallEvent, CallPriced, Record, RecordingChanged
+from patter_core.observe.trace import TraceContext
+from patter_core.server.call_table import BoundedDict, CallTable, EndedCall
+from patter_core.server.delivery import Delivery
+from patter_core.server.launcher import CallLauncher
+from patter_core.server.tokens import CallTokens
+from patter_core.server.urls import base_of
+from patter_core.telephony.control import RecordingStatus, callback_token
+from patter_core.telephony.leg import AnsweredBy, Direction, Leg, Progress
+from patter_core.telephony.outcome import HangUp, Transfer
+from patter_core.telephony.prices import Cost
+from patter_core.webhook import Accept, Reject, RoutedCall
+
+__all__ = ["Route", "Router"]
+
+_log = logging.getLogger("patter.host")
+
+_EVENTS = 10_000
+"""Ids of carriers' events that are remembered."""
+_CALL_IDS = uuid.UUID("6f1d2c58-6a0e-4b53-9d0b-7f2f8a1f4c11")
+"""Namespace for call ids: every worker derives the same id for a call."""
+
+Route = Callable[[Leg], Agent | Reject | Transfer | None]
+
+
+class Router:
+    """Implements `CallRouter`, and finds the call of each media socket.
+
+    Args:
+        config: the settings of the worker.
+        table: the calls of the worker.
+        tokens: reads and makes tokens.
+        launcher: starts calls.
+        delivery: takes the records of calls that are over.
+        route: returns who takes an incoming call; None rejects it.
+        find_agent: returns an agent by name; None if this worker has none of that name.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: HostConfig,
+        table: CallTable,
+        tokens: CallTokens,
+        launcher: CallLauncher,
+        delivery: Delivery,
+        route: Route,
+        find_agent: Callable[[str], Agent | None],
+    ) -> None:
+        self.config = config
+        self.table = table
+        self.tokens = tokens
+        self.launcher = launcher
+        self.delivery = delivery
+        self.route = route
+        self.find_agent = find_agent
+        self._events: BoundedDict[bool] = BoundedDict(_EVENTS)
+
+    def call(self, leg: Leg, verified_url: str, token: str = "") -> RoutedCall:
+        """As in `CallRouter`."""
+        text = token or callback_token(verified_url)
+        return _RoutedCall(self, leg, verified_url, self.tokens.read_callback(text))
+
+    @contextlib.contextmanager
+    def seen(self, event_id: str) -> Iterator[bool]:
+        """As in `CallRouter`."""
+        if event_id in self._events:
+            yield True
+            return
+        self._events.put(event_id, True)  # before it is handled: it may be delivered twice at once
+        try:
+            yield False
+        except BaseException:
+            self._events.drop(event_id)
+            raise
+
+    def claim(self, stream_token: str) -> Call | None:
+        """Returns the call that a media socket with this token may serve; None if the token is invalid or used.
+
+        The call need not be known here: its webhook may have gone to another worker.
+        """
+        token = self.tokens.read_stream(stream_token)
+        if token is None:
+            return None
+        call = self.table.get(token.call_id)
+        if call is None:
+            agent = self.find_agent(token.agent)
+            if agent is None or self.table.draining or self.table.is_over(token.leg, token):
+                return None
+            if not self.config.several_workers and not token.streams:
+                _log.error(
+                    "Call %s arrived at another worker, or before this one started. If several workers take calls for "
+                    "the same numbers, say so with Patter(several_workers=True) or PATTER_SEVERAL_WORKERS=1: otherwise "
+                    "the other worker hangs the call up.",
+                    token.call_id,
+                )
+            call = self.launcher.start(token, token.leg, agent)
+            call.context.accept = Accept(call_id=token.call_id, media_url="", callbacks=self.tokens.callbacks(token))
+        self.tokens.use_stream(stream_token)
+        return call
+
+    def emit_price(self, leg: Leg, cost: Cost) -> None:
+        """Records the price of a call that is over."""
+        self.emit(leg, None, CallPriced(cost=cost))
+
+    def emit(self, leg: Leg, token: CallToken | None, event: CallEvent) -> None:
+        """Records an event of a call that may be over, here or on another worker."""
+        call = self.table.find(leg, token)
+        if call is not None:
+            call.context.emit(event)
+            return
+        ended = self.table.find_ended(leg, token)
+        if ended is None and token is not None:
+            ended = EndedCall(token.call_id)
+        if ended is None:
+            return
+        ended.sequence += 1
+        elapsed = time.monotonic() - ended.accepted_at if ended.accepted_at else 0.0
+        self.delivery.put(
+            Record(
+                call_id=ended.call_id,
+                sequence=ended.sequence,
+                time=time.time(),
+                elapsed_ms=elapsed * 1000,
+                event=event,
+                trace=ended.trace or TraceContext.of_call(ended.call_id).traceparent,
+            )
+        )
+
+
+class _RoutedCall:
+    """Implements `patter_core.webhook.RoutedCall`."""
+
+    def __init__(self, router: Router, leg: Leg, verified_url: str, token: CallToken | None) -> None:
+        self._router = router
+        self._table = router.table
+        self._leg = leg
+        self._verified_url = verified_url
+        self._token = token
+
+    @property
+    def _call(self) -> Call | None:
+        return self._table.find(self._leg, self._token)
+
+    # --- what the carrier asks -------------------------------------------------------------------------------------
+
+    async def arrived(self) -> Accept | Reject | Transfer:
+        call = self._call
+        if call is None:
+            started = self._start()
+            if not isinstance(started, Call):
+                return started
+            call = started
+        if self._leg.direction is Direction.OUTBOUND:
+            call.reports.note_progress(Progress.ANSWERED)
+        accept = call.context.accept
+        if accept is None or call.had_media:  # an Accept brings one stream, and that one came
+            return call.context.renew_accept()
+        return accept
+
+    def _start(self) -> Call | Accept | Reject | Transfer:
+        """Starts the call if it is taken; an `Accept` leaves the start to the worker that gets the stream."""
+        router, leg, token = self._router, self._leg, self._token
+        if self._table.is_over(leg, token):
+            return Reject()
+        self._table.refuse_if_draining()
+        if token is None:
+            if not self._table.take_new_call():
+                return Reject(reason="busy")
+            routed = router.route(leg)
+            if not isinstance(routed, Agent):
+                return routed or Reject()
+            if router.find_agent(routed.name) is not routed:
+                _log.error("A plugin routed a call to an agent that phone.agent() has not made: %s", routed.name)
+                return Reject()
+            agent: Agent | None = routed
+            token = self._new_token(routed)
+        else:
+            agent = router.find_agent(token.agent)
+        if agent is None:
+            return Reject(reason="busy")
+        if router.config.several_workers:
+            return router.tokens.accept(msgspec.structs.replace(token, leg_id=leg.call_id))
+        return router.launcher.start(token, leg, agent)
+
+    def _new_token(self, agent: Agent) -> CallToken:
+        leg = self._leg
+        return CallToken(
+            carrier=leg.carrier,
+            leg_id=leg.call_id,
+            call_id=uuid.uuid5(_CALL_IDS, f"{leg.carrier}:{leg.call_id}").hex,
+            agent=agent.name,
+            direction=leg.direction,
+            from_number=leg.from_number,
+            to_number=leg.to_number,
+            base=base_of(self._verified_url),
+        )
+
+    async def stream_ended(self) -> Accept | HangUp | Transfer:
+        call, token = self._call, self._token
+        if call is None:
+            return self._stream_ended_elsewhere()
+        call.report_stream_end()
+        context = call.context
+        if token is not None and token.streams > context.token.streams:  # another worker had the call meanwhile
+            context.token = msgspec.structs.replace(context.token, streams=token.streams)
+        if not call.is_over and context.token.streams >= self._router.config.limits.reconnects:
+            call.give_up_media()
+        if call.is_over:
+            return call.final_action
+        context.token = msgspec.structs.replace(context.token, streams=context.token.streams + 1)
+        return context.renew_accept()
+
+    def _stream_ended_elsewhere(self) -> Accept | HangUp | Transfer:
+        """The call is over, or another worker had it, which is gone."""
+        router, leg, token = self._router, self._leg, self._token
+        ended = self._table.find_ended(leg, token)
+        if ended is not None and not ended.may_be_on_another_worker:
+            return ended.final_action
+        if token is None or router.find_agent(token.agent) is None:
+            return HangUp()
+        self._table.refuse_if_draining()
+        if token.streams >= router.config.limits.reconnects:
+            return HangUp()
+        return router.tokens.accept(msgspec.structs.replace(token, leg_id=leg.call_id, streams=token.streams + 1))
+
+    # --- what the carrier reports ----------------------------------------------------------------------------------
+
+    async def progressed(self, progress: Progress) -> None:
+        call = self._call
+        if call is not None:
+            call.reports.note_progress(progress)
+        elif self._token is not None and self._token.call_id in self._table.dialling:
+            self._table.dialling[self._token.call_id].append(progress)
+
+    async def answered_by(self, who: AnsweredBy) -> None:
+        call = self._call
+        if call is not None:
+            call.reports.note_answered_by(who)
+
+    async def recording_changed(self, status: RecordingStatus) -> None:
+        self._router.emit(self._leg, self._token, RecordingChanged(recording=status))
+
+    async def priced(self, cost: Cost) -> None:
+        self._router.emit(self._leg, self._token, CallPriced(cost=cost))
