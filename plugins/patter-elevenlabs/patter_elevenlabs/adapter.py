@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Awaitable, Generator
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypedDict, Unpack
+from typing import Self, TypedDict, Unpack
 
 from patter_core.audio import AudioChunk
-from patter_core.audio.converter import make_converter
+from patter_core.audio.converter import Converter, make_converter
 from patter_core.errors import EngineError
 from patter_core.events import EngineEvent, Interruption, ResponseDone
 from patter_elevenlabs import wire
@@ -17,9 +17,6 @@ from patter_elevenlabs.formats import audio_format, conversion_hint
 from patter_elevenlabs.handshake import open_session
 from patter_elevenlabs.session import ConvAISession
 from patter_elevenlabs.tools import ClientTools, Toolbox
-
-if TYPE_CHECKING:  # loads numpy, which only a conversation that converts needs
-    from patter_core.audio.transcode import Transcoder
 
 __all__ = ["AdapterOptions", "ElevenLabsConvAIAdapter"]
 
@@ -90,8 +87,8 @@ class ElevenLabsConvAIAdapter:
         self.input_format = audio_format(input_audio_format)
         self.output_format = audio_format(output_audio_format)
         self._session: ConvAISession | None = None
-        self._inbound: Transcoder | None = None
-        self._outbound: Transcoder | None = None
+        self._inbound: Converter | None = None
+        self._outbound: Converter | None = None
 
     @classmethod
     def for_twilio(cls, api_key: str = "", agent_id: str = "", **options: Unpack[AdapterOptions]) -> Self:

@@ -375,7 +375,7 @@ async def test_a_transfer_with_an_announcement_to_a_sip_address() -> None:
         scene.telnyx.callees["sip:desk@example.org"] = Callee(talks=0.1)
         async with scene.running() as (call, _):
             await scene.event(MediaStarted)
-            await scene.handle.transfer("sip:desk@example.org", announcement="One moment, please.")
+            await scene.handle.transfer("sip:desk@example.org", say="One moment, please.")
     assert call.spoken == ["One moment, please."]
     assert call.far_legs[0].to_number == "sip:desk@example.org"
 

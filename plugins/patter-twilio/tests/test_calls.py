@@ -364,7 +364,7 @@ async def test_a_transfer_waits_for_the_last_word_and_then_the_call_is_somebody_
         call, session, handle = await stage.live()
         session.say(GREETING)
         await call.stream.until(lambda: bool(call.recording.played))
-        end = await handle.transfer("+15550007777", announcement=announcement)
+        end = await handle.transfer("+15550007777", say=announcement)
         await call.over.wait()
     assert bytes(call.recording.played) == GREETING.data
     assert (end.reason, session.closed) == ("transferred", True)
