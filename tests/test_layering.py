@@ -17,7 +17,10 @@ PACKAGES = sorted(path for path in ROOT.glob("plugins/*/*") if (path / "__init__
 
 # From the bottom up. A module may import those of its own layer and of the layers below it.
 LAYERS = (
-    ("errors",),
+    (
+        "aio",
+        "errors",
+    ),
     ("audio", "checks", "config", "threads"),
     ("telephony",),
     ("observe",),

@@ -212,7 +212,7 @@ class ElevenLabsConvAIAdapter:
 
 
 async def _converted(
-    events: AsyncIterator[AudioChunk | EngineEvent], outbound: Transcoder
+    events: AsyncIterator[AudioChunk | EngineEvent], outbound: Converter
 ) -> AsyncIterator[AudioChunk | EngineEvent]:
     async for event in events:
         if isinstance(event, AudioChunk):
