@@ -39,7 +39,7 @@ class Transcoder:
         self._recode = _recoder(source.encoding, target.encoding)
 
     def convert(self, chunk: AudioChunk) -> AudioChunk | None:
-        """Convert the next chunk; None if nothing can be told yet.
+        """Convert the next chunk; None if the filter holds all of it back.
 
         Raises:
             AudioError: the chunk is not in the source format.

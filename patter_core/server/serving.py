@@ -17,7 +17,11 @@ __all__ = ["bind", "serve_app"]
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, but signals stay with whoever runs the event loop, and starting and stopping are events."""
+    """uvicorn without its signal handlers, and with events for its start and stop.
+
+    The signals belong to `Patter.serve`, which drains first. uvicorn's own main loop wakes ten times a second to see
+    whether it should stop; this one waits for an event.
+    """
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -76,7 +80,7 @@ async def serve_app(
         ws_per_message_deflate=False,  # audio does not shrink, and each frame would pay for the try
         log_config=None,
         access_log=False,  # a media URL holds its token,
-        log_level="warning",  # which is told for each socket, too
+        log_level="warning",  # uvicorn logs it for each socket, too
         server_header=False,
         timeout_graceful_shutdown=1,
     )
@@ -84,7 +88,7 @@ async def serve_app(
     fault: Exception | None = None
 
     async def serve() -> None:
-        with anyio.CancelScope(shield=True):  # whatever happens, sockets are closed in good order, within a bound
+        with anyio.CancelScope(shield=True):  # sockets are closed in good order, within a bound
             await server.serve([listener])
 
     with listener:  # which the server leaves open where it could not start
