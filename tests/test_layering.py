@@ -18,7 +18,7 @@ PACKAGES = sorted(path for path in ROOT.glob("plugins/*/*") if (path / "__init__
 # From the bottom up. A module may import those of its own layer and of the layers below it.
 LAYERS = (
     ("errors",),
-    ("audio", "checkup", "config", "logs", "requirement", "trace", "worker"),
+    ("audio", "checkup", "config", "logs", "trace", "worker"),
     ("leg",),
     ("cost",),
     ("control",),
