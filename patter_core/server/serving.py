@@ -52,7 +52,9 @@ def bind(host: str, port: int) -> socket.socket:
         ConfigurationError: the address cannot be had.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio sets TCP_NODELAY on connections of sockets that say they are TCP. Without it an answer or a frame of audio
+    # waits up to 40 ms for the peer's acknowledgement of what was sent before.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
