@@ -5,7 +5,7 @@ from __future__ import annotations
 from patter_elevenlabs.testing.behaviour import DEFAULT_CLIENT_EVENTS, AgentScript, Behaviour
 from patter_elevenlabs.testing.conversation import Conversation, ConversationOver
 from patter_elevenlabs.testing.emulator import ElevenLabsEmulator
-from patter_elevenlabs.testing.parrot import Parrot
+from patter_elevenlabs.testing.echo_agent import EchoAgent
 
 __all__ = [
     "DEFAULT_CLIENT_EVENTS",
@@ -14,5 +14,5 @@ __all__ = [
     "Conversation",
     "ConversationOver",
     "ElevenLabsEmulator",
-    "Parrot",
+    "EchoAgent",
 ]

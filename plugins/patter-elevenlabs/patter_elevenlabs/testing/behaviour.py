@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Awaitable, Callable
 
 from patter_elevenlabs.testing.conversation import Conversation
-from patter_elevenlabs.testing.parrot import Parrot
+from patter_elevenlabs.testing.echo_agent import EchoAgent
 
 __all__ = ["DEFAULT_CLIENT_EVENTS", "AgentScript", "Behaviour"]
 
@@ -36,7 +36,7 @@ async def _nothing(_: Conversation) -> None:
 class Behaviour:
     """How the emulated service behaves."""
 
-    agent: AgentScript = dataclasses.field(default_factory=Parrot)
+    agent: AgentScript = dataclasses.field(default_factory=EchoAgent)
     """The agent. The built-in one greets, and then repeats what it hears."""
     before_metadata: AgentScript = _nothing
     """What happens between the initiation and the metadata: a delay, an error, a close."""

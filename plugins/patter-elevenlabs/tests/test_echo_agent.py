@@ -13,13 +13,13 @@ from patter_elevenlabs import wire
 from patter_elevenlabs.config import Service
 from patter_elevenlabs.handshake import open_session
 from patter_elevenlabs.session import ConvAISession
-from patter_elevenlabs.testing import DEFAULT_CLIENT_EVENTS, Behaviour, ElevenLabsEmulator, Parrot
+from patter_elevenlabs.testing import DEFAULT_CLIENT_EVENTS, Behaviour, ElevenLabsEmulator, EchoAgent
 
 pytestmark = pytest.mark.anyio
 
 LINE = CALLER_LINES[-1]
 FAST = 50.0
-"""How many times faster than in life these callers speak: the parrot tells time by the audio."""
+"""How many times faster than in life these callers speak: the agent tells time by the audio."""
 
 
 async def opened(emulator: ElevenLabsEmulator, first_message: str = "") -> ConvAISession:
@@ -125,7 +125,7 @@ async def test_talking_over_it_interrupts_it_and_the_answer_is_live(emulator: El
 
 
 async def test_a_caller_who_goes_on_is_not_answered_in_between(emulator: ElevenLabsEmulator) -> None:
-    emulator.behaviour = Behaviour(agent=Parrot(silence_ms=100, think_ms=60_000), pace=200.0)
+    emulator.behaviour = Behaviour(agent=EchoAgent(silence_ms=100, think_ms=60_000), pace=200.0)
     session = await opened(emulator)
     await heard(session, len(GREETING.audio(ULAW_8000)))
     pause = ULAW_8000.silence * 2400
