@@ -1,7 +1,7 @@
 """Runs blocking code in daemon threads: a thread that hangs holds up neither the event loop nor the end of the process.
 
-A pool of `concurrent.futures` or `anyio.to_thread` is joined when the interpreter exits, so one hung thread would keep a
-worker from stopping.
+A pool of `concurrent.futures` or `anyio.to_thread` is joined when the interpreter exits, so one hung thread would keep
+a worker from stopping.
 """
 
 from __future__ import annotations
@@ -40,6 +40,11 @@ class DaemonThreads:
 
     def __init__(self, limit: int) -> None:
         self._places = asyncio.Semaphore(limit)
+
+    @property
+    def full(self) -> bool:
+        """True if all threads are occupied: `run` would wait."""
+        return self._places.locked()
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Returns what `function` returns, or raises what it raises.

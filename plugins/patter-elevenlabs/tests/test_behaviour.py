@@ -16,4 +16,4 @@ def test_the_default_client_events_are_messages_that_the_decoder_knows() -> None
     for kind in DEFAULT_CLIENT_EVENTS:
         decoder = wire.Decoder()
         decoder.decode(f'{{"type":"{kind}"}}')
-        assert wire.Oddity.UNKNOWN_TYPE not in decoder.oddities
+        assert wire.Anomaly.UNKNOWN_TYPE not in decoder.anomalies

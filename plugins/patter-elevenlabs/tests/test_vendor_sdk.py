@@ -146,7 +146,7 @@ async def test_it_holds_a_whole_conversation() -> None:
     assert [(details.reason, details.close_code) for details in endings] == [("agent", 1000)]
 
 
-async def test_it_sees_an_end_that_is_none() -> None:
+async def test_it_sees_a_lost_connection() -> None:
     async def agent(talk: Conversation) -> None:
         talk.abort()
 
@@ -173,13 +173,13 @@ async def test_it_sees_an_end_that_is_none() -> None:
     assert [(details.reason, details.close_code) for details in endings] == [("error", 1006)]
 
 
-def test_every_client_event_that_it_names_is_handled_or_passed_over() -> None:
+def test_every_client_event_that_it_names_is_handled_or_ignored() -> None:
     names = typing.get_args(typing.get_args(vendor_types.ClientEvent)[0])
     assert {"audio", "ping", "dtmf_request"} <= set(names)
     decoder = wire.Decoder()
     for name in names:
         decoder.decode(f'{{"type":"{name}"}}')
-    assert decoder.oddities[wire.Oddity.UNKNOWN_TYPE] == 0
+    assert decoder.anomalies[wire.Anomaly.UNKNOWN_TYPE] == 0
 
 
 async def test_it_reads_the_agent() -> None:

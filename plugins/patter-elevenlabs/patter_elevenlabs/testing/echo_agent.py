@@ -15,8 +15,10 @@ __all__ = ["EchoAgent"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EchoAgent:
-    """Greets, repeats what the caller said, and stops when the caller talks over it. A first message replaces the text
-    of the greeting, not its audio."""
+    """Greets, repeats what the caller said, and stops when the caller talks over it.
+
+    A first-message override replaces the text of the greeting, not its audio.
+    """
 
     silence_ms: float = 500
     """Silence that ends the caller's turn."""
