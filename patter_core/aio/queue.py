@@ -196,7 +196,7 @@ class _ByRank(Generic[T]):
         return next(rank for rank, items in enumerate(self._ranks) if items)
 
     def count(self, rank: int) -> int:
-        """How many items of a rank there are."""
+        """Returns the number of items of a rank."""
         return len(self._ranks[rank])
 
     def entries(self) -> list[_Entry[T]]:

@@ -1,7 +1,7 @@
 """An agent for emulated engines: it greets, repeats what the caller says, and stops when the caller talks over it.
 
-`EchoAgent` decides; an `EchoVoice` speaks in the messages of the emulated vendor. `PacedVoice` is one for emulators that
-have no pacing of their own.
+`EchoAgent` decides; an `EchoVoice` speaks in the messages of the emulated vendor. `PacedVoice` is one for emulators
+that have no pacing of their own.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["EchoAgent", "EchoVoice", "PacedVoice"]
 
 _CHUNK_MS = 250
 _PACE = 5
-"""How many times faster than it plays speech is sent, as engines do."""
+"""Speed of sending speech, as a multiple of its playing speed: engines send ahead."""
 _QUEUE_LIMIT = 5_000
 """Pieces of caller audio that wait to be heard; the oldest are dropped."""
 

@@ -1,4 +1,4 @@
-"""Opening a conversation: connect, send the initiation, wait for the metadata."""
+"""The handshake of a conversation: connect, send the initiation, wait for the metadata."""
 
 from __future__ import annotations
 

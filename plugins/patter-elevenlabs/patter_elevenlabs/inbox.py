@@ -1,4 +1,4 @@
-"""What has arrived from the service and was not taken yet: one reader puts, one consumer iterates."""
+"""Received audio and events that were not taken yet: one reader puts, one consumer iterates."""
 
 from __future__ import annotations
 

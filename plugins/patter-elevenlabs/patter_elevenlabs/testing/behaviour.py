@@ -1,4 +1,4 @@
-"""How the emulated service behaves, as far as a test may change it."""
+"""The behaviour of the emulated service, as far as a test may change it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from patter_elevenlabs.testing.echo_agent import EchoAgent
 __all__ = ["DEFAULT_CLIENT_EVENTS", "AgentScript", "Behaviour"]
 
 AgentScript = Callable[[Conversation], Awaitable[None]]
-"""What an agent does in a conversation. After it returns, the conversation stays open until one side closes it."""
+"""An agent: its part in a conversation. After it returns, the conversation stays open until one side closes it."""
 
 DEFAULT_CLIENT_EVENTS = frozenset(
     {
@@ -33,7 +33,7 @@ async def _nothing(_: Conversation) -> None:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Behaviour:
-    """How the emulated service behaves."""
+    """The behaviour of the emulated service."""
 
     agent: AgentScript = dataclasses.field(default_factory=EchoAgent)
     """The agent. The built-in one greets, and repeats what it hears."""
@@ -59,7 +59,7 @@ class Behaviour:
     chunk_ms: float = 250.0
     """Length of the speech in one message."""
     pace: float = 5.0
-    """How many times faster than it plays speech is sent."""
+    """Speed of sending speech, as a multiple of its playing speed."""
     refuse_upgrade: int = 0
     """An HTTP status to refuse the upgrade with; 0 accepts it."""
     refuse_rest: int = 0

@@ -1,4 +1,4 @@
-"""How the emulated service conducts a conversation: initiation, metadata, pings, and strict checks of the client."""
+"""Conducts a conversation of the emulated service: initiation, metadata, pings, and strict checks of the client."""
 
 from __future__ import annotations
 
