@@ -42,8 +42,3 @@ async def test_a_number_of_another_account_is_an_error(telnyx: TelnyxEmulator) -
     with pytest.raises(CarrierRequestFailed, match="patter telnyx numbers") as failure:
         await telnyx.carrier().set_voice_url("+15005559999", URL)
     assert "+1500" not in str(failure.value)
-
-
-async def test_a_wrong_key_is_an_error(telnyx: TelnyxEmulator) -> None:
-    with pytest.raises(CarrierRequestFailed, match="TELNYX_API_KEY"):
-        await TelnyxNumbers(TelnyxApi(telnyx.base_url, "wrong")).fetch()

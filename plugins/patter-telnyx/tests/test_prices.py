@@ -19,7 +19,7 @@ def test_the_price_list_is_the_carriers_dated_and_has_a_source() -> None:
     assert "list prices" in RATES.source
 
 
-def test_a_call_of_sixty_one_seconds_costs_two_minutes() -> None:
+def test_a_call_costs_whole_minutes() -> None:
     usage = Usage(direction=Direction.OUTBOUND, connected=61.0, streamed=61.0, recorded=30.0, machine_detection=True)
     cost = RATES.estimate(usage)
     assert cost.amount == 2 * Decimal("0.007") + 2 * Decimal("0.0035") + Decimal("0.002") + Decimal("0.002")

@@ -91,7 +91,7 @@ def test_start_opens_the_stream_in_the_codec_that_it_names(encoding: str, rate: 
 
 
 @pytest.mark.parametrize(("encoding", "rate"), [("G722", 8_000), ("OPUS", 16_000), ("AMR-WB", 16_000)])
-def test_a_stream_in_another_format_is_unusable_with_a_remedy(encoding: str, rate: int) -> None:
+def test_a_stream_in_another_format_is_unusable(encoding: str, rate: int) -> None:
     codec = TelnyxMediaCodec()
     (refused,) = codec.decode(start(encoding, rate))
     assert isinstance(refused, MediaUnusable)

@@ -15,11 +15,11 @@ def test_the_price_list_is_the_carriers_dated_and_has_a_source() -> None:
     assert "Pricing" in RATES.source
 
 
-def test_a_call_of_ninety_seconds_costs_two_minutes() -> None:
+def test_a_call_costs_whole_minutes() -> None:
     assert RATES.estimate(Usage(connected=90, streamed=90)).amount == Decimal("0.0258")
 
 
-def test_a_reported_price_is_a_positive_cost() -> None:
+def test_a_reported_price_is_a_cost() -> None:
     assert reported_cost("-0.0085", "usd") == Cost(Decimal("0.0085"), "USD", estimated=False)
     assert reported_cost("-0.01", None) == Cost(Decimal("0.01"), "USD", estimated=False)
 
