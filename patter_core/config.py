@@ -39,6 +39,20 @@ def required(value: str, *, parameter: str, variable: str, where: str) -> str:
     return found
 
 
+def check_no_negatives(settings: msgspec.Struct) -> None:
+    """Refuse a number below 0 in a struct of settings.
+
+    Raises:
+        ConfigurationError: which it is.
+    """
+    for name in settings.__struct_fields__:
+        value: object = getattr(settings, name)
+        if isinstance(value, int | float) and not value >= 0:
+            raise ConfigurationError(
+                f"{type(settings).__name__}({name}=…) is negative.", expected="0 or more", got=str(value)
+            )
+
+
 def base_url(value: str, *, parameter: str, variable: str, default: str) -> str:
     """Returns the address of an API: `value`, or what the environment variable holds, or the default.
 
@@ -59,17 +73,3 @@ def base_url(value: str, *, parameter: str, variable: str, default: str) -> str:
             f"{parameter} is not an HTTP address.", expected="https://host, without a path", got=repr(url)
         )
     return url.rstrip("/")
-
-
-def check_no_negatives(settings: msgspec.Struct) -> None:
-    """Refuse a number below 0 in a struct of settings.
-
-    Raises:
-        ConfigurationError: which it is.
-    """
-    for name in settings.__struct_fields__:
-        value: object = getattr(settings, name)
-        if isinstance(value, int | float) and not value >= 0:
-            raise ConfigurationError(
-                f"{type(settings).__name__}({name}=…) is negative.", expected="0 or more", got=str(value)
-            )
