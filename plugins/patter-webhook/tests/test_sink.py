@@ -156,9 +156,7 @@ async def test_an_attempt_that_stalls_is_abandoned_and_retried(
     assert "did not answer in 0.2 s" in caplog.text
 
 
-async def test_a_receiver_that_was_down_gets_everything_even_after_a_restart_of_ours(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_receiver_that_was_down_gets_everything_even_after_a_restart_of_ours(scene: Scene) -> None:
     with anyio.fail_after(20):
         async with scene.receiving():
             pass  # so there is a port, and no receiver
