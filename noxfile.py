@@ -20,7 +20,7 @@ PYTHONS = ["3.11", "3.12", "3.13"]
 CONSTRAINTS = ".ci/constraints.txt"
 ROOT = pathlib.Path(__file__).parent
 PLUGINS = sorted(path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml"))
-TEST_TOOLS = ["fastapi", "pytest", "hypothesis", "elevenlabs", "prometheus-client", "pytest-xdist", "telnyx", "twilio"]
+TEST_TOOLS = ["fastapi", "pytest", "hypothesis", "elevenlabs", "pytest-xdist", "telnyx", "twilio"]
 TOGETHER = ["-n", "6"]
 """Test processes: most tests wait for what happens in real time, so there may be more than processors."""
 
