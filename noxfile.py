@@ -26,7 +26,6 @@ TEST_TOOLS = [
     "hatchling",
     "hypothesis",
     "elevenlabs",
-    "prometheus-client",
     "pytest-xdist",
     "telnyx",
     "twilio",
