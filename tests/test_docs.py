@@ -127,10 +127,11 @@ def test_every_state_is_in_the_glossary_and_in_the_diagram() -> None:
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_files_that_a_page_names_exist(page: Path) -> None:
     packages = [path.parent for path in ROOT.glob("plugins/*/*/__init__.py")]
-    roots = [ROOT, ROOT / "patter_core", ROOT / "docs", ROOT / "tests", *packages, *(path.parent for path in packages)]
+    folders = [ROOT / "patter_core", ROOT / "docs", ROOT / "tests", *packages]
     for name in re.findall(r"`([\w./-]+\.py|[\w-]+(?:/[\w-]+)*/)`", page.read_text()):
-        nested = "" if "/" in name.rstrip("/") else "**/"  # a table for one folder gives names only
-        assert any(next(root.glob(nested + name), None) for root in roots), name
+        named = any((folder.parent / name).exists() or (folder / name).exists() for folder in folders)
+        bare = "/" not in name.rstrip("/")  # as in a table of one folder
+        assert named or (bare and any(next(folder.rglob(name), None) for folder in folders)), name
 
 
 @pytest.mark.parametrize(("folder", "heading"), [("call", "One call"), ("server", "One worker")])
