@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Generic, ParamSpec, TypeVar
 
 import anyio
+import anyio.lowlevel
 import msgspec
 
 from patter_core.errors import SinkUnavailable
@@ -76,6 +77,11 @@ class SerialThread:
 
 
 async def _run_in_thread(function: Callable[[], T], release: Callable[[], None]) -> T:
+    try:
+        await anyio.lowlevel.checkpoint_if_cancelled()  # or the work would be done, and its result lost
+    except BaseException:
+        release()
+        raise
     loop = asyncio.get_running_loop()
     done: asyncio.Future[_Outcome[T]] = loop.create_future()
 

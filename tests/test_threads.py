@@ -46,6 +46,16 @@ async def test_one_that_hangs_can_be_left_and_tells_where_it_is_and_keeps_its_pl
         assert await pool.run(divmod, 7, 2) == (3, 1)
 
 
+@pytest.mark.parametrize("pool", [DaemonThreads(1), SerialThread()])
+async def test_a_caller_that_is_cancelled_already_starts_no_work(pool: DaemonThreads | SerialThread) -> None:
+    done: list[int] = []
+    with anyio.move_on_after(0):
+        await pool.run(done.append, 1)
+    assert done == []
+    await pool.run(done.append, 2)
+    assert done == [2]
+
+
 def test_one_that_hangs_does_not_keep_the_process() -> None:
     code = """
 import anyio, time

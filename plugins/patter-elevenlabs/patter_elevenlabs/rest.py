@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from patter_core.errors import EngineError, EngineRefused, EngineTimeout
+from patter_core.net.http import send_request
 from patter_elevenlabs.config import Service
 from patter_elevenlabs.wire.agent import (
     AgentChange,
@@ -93,21 +94,25 @@ class _Request(NamedTuple):
     """What is asked for, as errors call it."""
     permission: str
     """What the key must be allowed."""
-    body: bytes | None = None
+    body: bytes = b""
 
 
 async def _ask(service: Service, request: _Request, kind: type[_Answer], timeout: float) -> _Answer:  # noqa: ASYNC109
-    import httpx  # noqa: PLC0415 - only those who use the REST interface pay for an HTTP client
-
     headers = {**service.headers, "content-type": "application/json"} if request.body else service.headers
     try:
-        async with httpx.AsyncClient(timeout=timeout) as client:
-            answer = await client.request(request.method, request.url, headers=headers, content=request.body)
-    except httpx.TimeoutException:
+        answer = await send_request(
+            request.method,
+            request.url,
+            headers=headers,
+            body=request.body,
+            connect_timeout=timeout,
+            answer_timeout=timeout,
+        )
+    except TimeoutError:
         raise EngineTimeout(f"ElevenLabs did not answer a request for {request.thing} in time.", retry=True) from None
-    except httpx.HTTPError as error:
-        raise EngineError("ElevenLabs cannot be reached.", retry=True, got=type(error).__name__) from None
-    status = answer.status_code
+    except ConnectionError as error:
+        raise EngineError("ElevenLabs cannot be reached.", retry=True, got=str(error)) from None
+    status = answer.status
     if status != 200:
         raise EngineRefused(
             f"ElevenLabs refused {request.thing}.",
@@ -117,6 +122,6 @@ async def _ask(service: Service, request: _Request, kind: type[_Answer], timeout
             remedy=_REFUSALS.get(status, "").format(permission=request.permission),
         )
     try:
-        return msgspec.json.decode(answer.content, type=kind)
+        return msgspec.json.decode(answer.body, type=kind)
     except (msgspec.DecodeError, UnicodeError):
         raise EngineError(f"ElevenLabs answered without {request.thing}.", retry=True) from None

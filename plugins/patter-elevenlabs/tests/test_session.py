@@ -425,12 +425,16 @@ async def test_a_key_that_is_pressed_is_a_message_if_the_user_wants_it() -> None
 
 
 async def test_feedback_is_about_the_turn_that_is_named_or_the_latest() -> None:
+    asked = anyio.Event()
+
     async def agent(talk: Conversation) -> None:
+        await asked.wait()
         for number in (7, 8):
             await talk.send(wire.AgentResponse(wire.AgentResponseEvent(text="So", event_id=number)))
 
     async with conversing(Behaviour(agent=agent, ping_interval=60)) as (session, talk):
         session.send_feedback(like=True)  # about nothing
+        asked.set()
         await until(session.events(), lambda item: item == TranscriptOutput("So", "8"))
         session.send_feedback(like=True)
         session.send_feedback(like=False, turn="7")

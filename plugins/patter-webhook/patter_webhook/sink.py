@@ -8,7 +8,7 @@ import time
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 import anyio
@@ -17,14 +17,12 @@ import msgspec
 from patter_core.config import required
 from patter_core.errors import ConfigurationError, SinkUnavailable
 from patter_core.events import Record
+from patter_core.net.http import send_request
 from patter_core.sink import EventSink, SinkStatistics
 from patter_core.threads import SerialThread
 from patter_webhook.outbox import Message, Outbox
 from patter_webhook.retry import Verdict, judge, next_due
 from patter_webhook.signing import Secret, headers
-
-if TYPE_CHECKING:  # loaded with the first event: most workers that have this installed serve calls at once
-    import httpx
 
 __all__ = ["Body", "WebhookSink"]
 
@@ -92,7 +90,6 @@ class WebhookSink(EventSink):
         self._outbox = Outbox(Path(outbox), limit)
         self._worker = SerialThread()
         self._more = anyio.Event()
-        self._client: httpx.AsyncClient | None = None
         self._gone = False
 
     def __repr__(self) -> str:
@@ -122,10 +119,7 @@ class WebhookSink(EventSink):
             while not self._gone and await self._deliver_due():
                 pass
         finally:
-            with anyio.CancelScope(shield=True):  # the time is up, but a file and a socket close at once
-                if self._client is not None:
-                    await self._client.aclose()
-                    self._client = None
+            with anyio.CancelScope(shield=True):  # the time is up, but a file closes at once
                 await self._worker.run(self._outbox.close)
 
     async def _deliver_due(self) -> bool:
@@ -156,23 +150,23 @@ class WebhookSink(EventSink):
 
     async def _attempt(self, message: Message) -> tuple[Verdict, str, str]:
         """Verdict, the receiver's wish when to come again, and what went wrong."""
-        import httpx  # noqa: PLC0415 - see above
-
-        if self._client is None:
-            self._client = httpx.AsyncClient(timeout=_ATTEMPT_TIMEOUT)
         signed = headers(self._secrets, message.id, time.time(), message.body)
         try:
-            with anyio.fail_after(_ATTEMPT_TIMEOUT):  # in all: httpx's own is for each read
-                async with self._client.stream(
-                    "POST", self._url, content=message.body, headers={"content-type": "application/json", **signed}
-                ) as response:  # the answer's body is nobody's business, and may be endless
-                    return judge(response.status_code), response.headers.get("retry-after", ""), (
-                        f"answered {response.status_code}"
-                    )  # fmt: skip
+            with anyio.fail_after(_ATTEMPT_TIMEOUT):  # in all: the others are for each step
+                answer = await send_request(
+                    "POST",
+                    self._url,
+                    headers={"content-type": "application/json", **signed},
+                    body=message.body,
+                    connect_timeout=_ATTEMPT_TIMEOUT,
+                    answer_timeout=_ATTEMPT_TIMEOUT,
+                    discard_body=True,
+                )
         except TimeoutError:
             return Verdict.AGAIN, "", f"did not answer in {_ATTEMPT_TIMEOUT:g} s"
-        except httpx.HTTPError as error:
-            return Verdict.AGAIN, "", f"could not be reached ({type(error).__name__})"
+        except ConnectionError as error:
+            return Verdict.AGAIN, "", f"could not be reached ({error})"
+        return judge(answer.status), answer.headers.get("retry-after", ""), f"answered {answer.status}"
 
 
 def _message(record: Record) -> Message:

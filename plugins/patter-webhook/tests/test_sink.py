@@ -48,6 +48,8 @@ class Receiver:
         self.attempts: list[str] = []
         self.accepted: list[Body] = []
         self.ids: list[str] = []
+        self.connections: set[int] = set()
+        """The senders' ports."""
         self.answer: Callable[[int], int] = lambda _attempt: 204
         self.stall: Callable[[int], float] = lambda _attempt: 0.0
         self.headers: dict[str, str] = {}
@@ -58,6 +60,8 @@ class Receiver:
 
     async def _receive(self, request: Request) -> Response:
         body = await request.body()
+        assert request.client is not None
+        self.connections.add(request.client.port)
         message_id = verify(Secret(SECRET), request.headers, body, time.time())
         self.attempts.append(message_id)
         attempt = len(self.attempts)
@@ -111,6 +115,16 @@ async def test_each_event_arrives_signed_with_its_id_as_key(scene: Scene) -> Non
     assert sorted(scene.receiver.ids) == sorted(record.id for record in records(20))
     first = next(body for body in scene.receiver.accepted if body.data.sequence == 1)
     assert first == Body("dtmf_received", "1970-01-01T00:00:01.500000Z", records(1)[0])
+
+
+async def test_events_share_connections(scene: Scene) -> None:
+    with anyio.fail_after(20):
+        async with scene.receiving():
+            sink = scene.sink()
+            await sink.write(records(40))
+            await sink.aclose()
+    assert len(scene.receiver.ids) == 40
+    assert len(scene.receiver.connections) <= 8  # as many as are sent at once
 
 
 async def test_a_receiver_that_fails_gets_every_event_in_the_end(scene: Scene) -> None:
