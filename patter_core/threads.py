@@ -42,6 +42,11 @@ class DaemonThreads:
     def __init__(self, limit: int) -> None:
         self._places = asyncio.Semaphore(limit)
 
+    @property
+    def full(self) -> bool:
+        """True if all threads are occupied: `run` would wait."""
+        return self._places.locked()
+
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Returns what `function` returns, or raises what it raises.
 

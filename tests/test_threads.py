@@ -38,12 +38,14 @@ async def test_one_that_hangs_can_be_left_and_tells_where_it_is_and_keeps_its_pl
             where = traceback.format_exc()
             raise
     assert "hang_in_here" in where
+    assert pool.full
     with anyio.move_on_after(0.1) as full:
         await pool.run(divmod, 7, 2)
     assert full.cancelled_caught
     gate.set()
     with anyio.fail_after(5):
         assert await pool.run(divmod, 7, 2) == (3, 1)
+    assert not pool.full
 
 
 @pytest.mark.parametrize("pool", [DaemonThreads(1), SerialThread()])

@@ -74,8 +74,8 @@ class DroppingQueue(Generic[T]):
         else:
             self._by_rank.append(item, rank, weight)
             self._make_room(self._by_rank)
-        if self._waiter is not None:
-            self._wake()
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def pop(self) -> T:
         """Take the oldest item.
@@ -130,7 +130,8 @@ class DroppingQueue(Generic[T]):
     def close(self) -> None:
         """Take no more items. What waits can still be taken; then `get` raises and iteration ends. Idempotent."""
         self._closed = True
-        self._wake()
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def clear(self) -> int:
         """Drop all items; returns how many."""
@@ -171,13 +172,8 @@ class DroppingQueue(Generic[T]):
             raise RuntimeError("Another task waits for this queue already.")
         if self._loop is None or self._loop.is_closed():
             self._loop = asyncio.get_running_loop()  # a system call in Python 3.11, so it is kept
-        self._waiter = self._loop.create_future()
+        self._waiter = asyncio.Future(loop=self._loop)
         return self._waiter
-
-    def _wake(self) -> None:
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
 
 
 class _ByRank(Generic[T]):
@@ -200,7 +196,7 @@ class _ByRank(Generic[T]):
         return next(rank for rank, items in enumerate(self._ranks) if items)
 
     def count(self, rank: int) -> int:
-        """How many items of a rank there are."""
+        """Returns the number of items of a rank."""
         return len(self._ranks[rank])
 
     def entries(self) -> list[_Entry[T]]:

@@ -1,4 +1,4 @@
-"""Patter, batteries included: the core, Twilio and Telnyx as carriers, ElevenLabs Conversational AI as an engine."""
+"""The bundle: Patter with Twilio and Telnyx as carriers and ElevenLabs Conversational AI as an engine."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""The few REST calls that a conversation and its agent need.
+"""REST requests: signed URLs, and the agent's configuration.
 
-Each raises, on top of what it names itself:
+Each raises:
 
-* `EngineRefused`: the key or the agent is not known, or may not; `status` says which.
-* `EngineTimeout`: no answer in time.
-* `EngineError`: no connection, or an answer that makes no sense.
+* `EngineRefused`: the key or the agent is unknown, or lacks a permission; see `status`.
+* `EngineTimeout`: no response in time.
+* `EngineError`: no connection, or an invalid response.
 """
 
 from __future__ import annotations
@@ -35,26 +35,26 @@ _Answer = TypeVar("_Answer")
 _REFUSALS = {
     401: "Check ELEVENLABS_API_KEY, and that it has the permission {permission}.",
     403: "Give the key the permission {permission}.",
-    404: "Check ELEVENLABS_AGENT_ID, and that the agent is of the same region as base_url.",
+    404: "Check ELEVENLABS_AGENT_ID, and that the agent is in the region of base_url.",
     422: "Check ELEVENLABS_AGENT_ID.",
     429: "Try again later: too many requests at once.",
 }
 
 
 class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a phone call needs to know of an agent's configuration."""
+    """The settings of an agent that matter to a phone call."""
 
     name: str
     input_format: str
-    """By the service's name; "" where the service tells none."""
+    """By the service's name; "" if unknown."""
     output_format: str
     client_events: tuple[str, ...]
     allowed_overrides: tuple[str, ...]
-    """Dotted paths, as an initiation writes them: `agent.first_message`, `tts.voice_id`."""
+    """Dotted paths, such as `agent.first_message` and `tts.voice_id`."""
 
 
 async def signed_url(service: Service, *, timeout: float = 10.0) -> str:  # noqa: ASYNC109 - handed to the HTTP client
-    """Fetch a URL that opens one conversation within 15 minutes. It is a secret, and opaque."""
+    """Fetch a URL that opens a conversation within 15 minutes. It is a secret, and opaque."""
     request = _Request("GET", service.signed_url_url, "a signed URL", "convai_write")
     return (await _ask(service, request, _SignedUrl, timeout)).signed_url
 
@@ -75,7 +75,7 @@ async def agent_settings(service: Service, *, timeout: float = 10.0) -> AgentSet
 
 
 async def set_formats(service: Service, name: str, *, timeout: float = 10.0) -> None:  # noqa: ASYNC109 - as above
-    """Change the agent's configuration: from its next conversation on it hears and speaks the format of that name."""
+    """Set both audio formats of the agent, for conversations that start after this."""
     config = AgentConfig(asr=AsrConfig(name), tts=TtsConfig(name))
     request = _Request(
         "PATCH", service.agent_url, "the change", "convai_write", msgspec.json.encode(AgentChange(config))
@@ -91,9 +91,9 @@ class _Request(NamedTuple):
     method: str
     url: str
     thing: str
-    """What is asked for, as errors call it."""
+    """The subject of the request, for errors."""
     permission: str
-    """What the key must be allowed."""
+    """The permission that the key needs."""
     body: bytes = b""
 
 

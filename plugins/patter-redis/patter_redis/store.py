@@ -1,4 +1,4 @@
-"""The shared call store: what was said so far, for whichever worker goes on with a call."""
+"""The shared call store: the history of each call, for any worker that continues it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["RedisCallStore"]
 
 
 class RedisCallStore(CallStore):
-    """Keeps each call's lines in the list `<prefix>:said:<call id>`, the latest thousand.
+    """Keeps the lines of each call in the list `<prefix>:said:<call id>`, the latest thousand.
 
     Args:
         url: of the server; from PATTER_REDIS_URL if empty.
@@ -22,14 +22,14 @@ class RedisCallStore(CallStore):
         expiry: seconds for which a call is kept after its last line.
 
     Raises:
-        ConfigurationError: there is no URL, it is wrong, or the expiry makes no sense.
+        ConfigurationError: the URL is missing or invalid, or the expiry is not positive.
     """
 
     def __init__(self, url: str = "", *, prefix: str = "patter", expiry: float = DEFAULT_EXPIRY) -> None:
         self._expiry_ms = int(expiry * 1000)
         if self._expiry_ms < 1:
             raise ConfigurationError(
-                "RedisCallStore's expiry makes no sense.", expected="seconds above 0", got=f"{expiry:g}"
+                "RedisCallStore(expiry=…) is not positive.", expected="more than 0 seconds", got=f"{expiry:g}"
             )
         self._client = Client(url, parameter="RedisCallStore(url=…)")
         self._prefix = prefix
@@ -39,21 +39,21 @@ class RedisCallStore(CallStore):
 
     async def append(self, call_id: str, line: Utterance) -> None:
         key = self._key(call_id)
-        await self._asked(
+        await self._transact(
             ("RPUSH", key, msgspec.json.encode(line)),
             ("LTRIM", key, -LINES_KEPT, -1),
             ("PEXPIRE", key, self._expiry_ms),
         )
 
     async def history(self, call_id: str) -> Sequence[Utterance]:
-        (raw,) = await self._asked(("LRANGE", self._key(call_id), 0, -1))
+        (raw,) = await self._transact(("LRANGE", self._key(call_id), 0, -1))
         return tuple(msgspec.json.decode(line, type=Utterance) for line in msgspec.convert(raw, list[bytes]))
 
     async def aclose(self) -> None:
         await self._client.aclose()
 
-    async def _asked(self, *commands: Command) -> list[object]:
-        """Ask once more if it fails: a connection that was kept may be one to a server that is gone."""
+    async def _transact(self, *commands: Command) -> list[object]:
+        """Run the commands, and once more if that fails: the server may have restarted since the last ones."""
         try:
             return await self._client.transact(*commands)
         except SinkUnavailable:

@@ -1,4 +1,4 @@
-"""The whole contract, as the core's own check tries it."""
+"""The sink contract, as the core's conformance check tries it."""
 
 from __future__ import annotations
 
