@@ -28,3 +28,9 @@ def test_the_adapter_is_under_providers() -> None:
 
 def test_every_listed_name_exists() -> None:
     assert all(hasattr(getpatter, name) for name in getpatter.__all__)
+
+
+def test_every_name_of_the_core_is_there_too() -> None:
+    for name in patter_core.__all__:
+        assert getattr(getpatter, name) is getattr(patter_core, name)
+    assert set(getpatter.__all__) - set(patter_core.__all__) == {"ElevenLabsConvAI", "Telnyx", "Twilio"}
