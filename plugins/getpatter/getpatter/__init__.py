@@ -64,6 +64,8 @@ from patter_twilio import Twilio
 
 __all__ = [
     "ALAW_8000",
+    "PCM16_16000",
+    "ULAW_8000",
     "Accept",
     "Agent",
     "AnsweredBy",
@@ -95,7 +97,6 @@ __all__ = [
     "Limits",
     "MediaCodec",
     "OutboundCall",
-    "PCM16_16000",
     "Patter",
     "PatterError",
     "PhoneCall",
@@ -111,7 +112,6 @@ __all__ = [
     "Transcript",
     "Transfer",
     "Twilio",
-    "ULAW_8000",
     "WebhookRefused",
     "WebhookRequest",
     "WebhookResponse",
