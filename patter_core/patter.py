@@ -158,10 +158,10 @@ class Patter:
             system_prompt: what the engine makes of it stands in the engine's documentation.
             first_message: what the agent says first.
             variables: values for placeholders in the agent's prompt.
-            stt: for pipeline mode, which needs a plugin of its own; refused here, as are `llm` and `tts`.
+            stt: with `llm` and `tts`, for pipeline mode, which needs a plugin of its own; refused here.
             llm: as above.
             tts: as above.
-            tools: ignored, with a warning: an engine has its tools from its own configuration.
+            tools: ignored, with a warning: an engine has its own.
             resume_message: what the agent says first where a conversation continues after it broke off, in place of
                 `first_message`.
             fallback: what is done with the caller if the engine cannot be reached or is lost: `HangUp("…")` says that
@@ -183,9 +183,7 @@ class Patter:
         name = name or ("agent" if number == 1 else f"agent-{number}")
         if name in self._agents:
             raise ConfigurationError(f"There is already an agent “{name}”.", remedy="Give each its own name=.")
-        for one in (fallback, fallback.then if isinstance(fallback, Retry) else None):
-            if isinstance(one, Agent):
-                self._check_own(one)
+        self._check_fallback(fallback)
         if tools:
             _log.warning("tools= is ignored: an agent on an engine uses the engine's own. %s", engine.tools_hint)
         agent = Agent(
@@ -383,6 +381,11 @@ class Patter:
 
     def _app(self, host: CallHost) -> Router:
         return make_app(host, base=self._base, trust_forwarded=self._trust_forwarded)
+
+    def _check_fallback(self, fallback: Fallback | None) -> None:
+        for one in (fallback, fallback.then if isinstance(fallback, Retry) else None):
+            if isinstance(one, Agent):
+                self._check_own(one)
 
     def _check_own(self, agent: Agent) -> None:
         if self._agents.get(agent.name) is not agent:

@@ -60,7 +60,6 @@ class Signal(enum.Enum):
     """What moves a call."""
 
     ANSWERED = "answered"
-    """An outbound call was answered."""
     BUSY = "busy"
     NO_ANSWER = "no answer"
     CANCELED = "canceled"
@@ -86,7 +85,6 @@ class Signal(enum.Enum):
     ENGINE_RETRIED = "engine retried"
     """The engine failed, and another session is being opened in its place."""
     HANG_UP = "hang up"
-    """The host ends the call: a drain, or a user of ours."""
     HOLD = "hold"
     RESUME = "resume"
     TRANSFER = "transfer"
@@ -257,7 +255,7 @@ TRANSITIONS: dict[State, dict[Signal, Move]] = {
 }
 
 _WAITS_FOR_MEDIA = frozenset({State.ACCEPTED, State.ENGINE_READY})
-"""Where the carrier's media are awaited. Going from one to the other does not extend the wait."""
+"""Where the media are awaited. Going from one to the other does not extend the wait."""
 _OVER = frozenset({State.ENDING, State.ENDED})
 
 
