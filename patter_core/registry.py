@@ -24,6 +24,7 @@ from patter_core.errors import PatterError, PluginFailed, PluginNotFound
 from patter_core.hookspecs import ENTRY_POINT_GROUP, PROJECT_NAME, HookSpecs
 from patter_core.requirement import requirement_on, satisfies
 from patter_core.sink import SINK_API_VERSION, EventSink
+from patter_core.store import STORE_API_VERSION, CallStore
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.outcome import Transfer
 from patter_core.webhook import Reject
@@ -32,22 +33,23 @@ __all__ = ["Offer", "Plugin", "Registry"]
 
 _log = logging.getLogger("patter.registry")
 
-OfferedClass = type[Carrier] | type[Engine] | type[EventSink]
+OfferedClass = type[Carrier] | type[Engine] | type[EventSink] | type[CallStore]
 
 _KINDS: Mapping[str, tuple[type, int]] = {
     "carrier": (Carrier, CARRIER_API_VERSION),
     "engine": (Engine, ENGINE_API_VERSION),
     "sink": (EventSink, SINK_API_VERSION),
+    "store": (CallStore, STORE_API_VERSION),
 }
 _CORE = "patter-core"
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """A carrier, engine or sink that a plugin offers."""
+    """A carrier, engine, sink or call store that a plugin offers."""
 
     kind: str
-    """`carrier`, `engine` or `sink`."""
+    """`carrier`, `engine`, `sink` or `store`."""
     name: str
     cls: OfferedClass
 
@@ -138,8 +140,14 @@ class Registry:
         assert issubclass(found, EventSink)  # as above
         return found
 
+    def store(self, name: str) -> type[CallStore]:
+        """The call store of that name; raises as `carrier`."""
+        found = self._get("store", name)
+        assert issubclass(found, CallStore)  # as above
+        return found
+
     def names(self, kind: str) -> list[str]:
-        """The names that are offered, sorted, for `carrier`, `engine` or `sink`."""
+        """The names that are offered, sorted, for `carrier`, `engine`, `sink` or `store`."""
         return sorted(name for offered, name in self._offers if offered == kind)
 
     def route_call(self, leg: Leg) -> Agent | Reject | Transfer | None:
@@ -188,7 +196,7 @@ def _load(entry_point: importlib_metadata.EntryPoint, disabled: Collection[str])
     plugin = Plugin(entry_point.name, dist.name if dist else "", dist.version if dist else "")
     if entry_point.name in disabled:
         plugin.disabled = True
-        plugin.problem = "it is switched off, by -p no:NAME or PATTER_DISABLE."
+        plugin.problem = "it is switched off, by PATTER_DISABLE or `disabled`."
         return plugin, None
     wanted = requirement_on(_CORE, dist.requires or ()) if dist else ""
     if not satisfies(__version__, wanted):
@@ -215,6 +223,7 @@ def _offers(trial: pluggy.PluginManager) -> Iterator[Offer]:
         "carrier": trial.hook.patter_carriers,
         "engine": trial.hook.patter_engines,
         "sink": trial.hook.patter_sinks,
+        "store": trial.hook.patter_stores,
     }
     for kind, hook in hooks.items():
         for classes in hook():
@@ -225,7 +234,9 @@ def _offers(trial: pluggy.PluginManager) -> Iterator[Offer]:
 def _checked(kind: str, offered: object) -> Offer:
     base, version = _KINDS[kind]
     if not (
-        isinstance(offered, type) and issubclass(offered, Carrier | Engine | EventSink) and issubclass(offered, base)
+        isinstance(offered, type)
+        and issubclass(offered, Carrier | Engine | EventSink | CallStore)
+        and issubclass(offered, base)
     ):
         raise PatterError(
             f"It offers a {kind} that is none.", expected=f"a subclass of {base.__name__}", got=repr(offered)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import anyio
 import msgspec
 
-from patter_core.errors import SinkUnavailable
+from patter_core.errors import StoreUnavailable
 from patter_core.events import CallEvent
 from patter_core.store import CallStore, Speaker, Utterance, conversation, utterance_of
 
@@ -130,7 +130,7 @@ class HistoryWriter:
         try:
             with anyio.fail_after(_TIMEOUT):
                 await self._store.append(waiting.call_id, waiting.line)
-        except (SinkUnavailable, TimeoutError) as error:
+        except (StoreUnavailable, TimeoutError) as error:
             _log.warning("The store cannot be reached (%s); %d lines wait.", type(error).__name__, len(self._waiting))
             return False
         except Exception:  # noqa: BLE001 - the plugin boundary: one line is lost, and told

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from patter_core.config import required
-from patter_core.errors import ConfigurationError, SinkUnavailable
+from patter_core.errors import ConfigurationError, SinkUnavailable, StoreUnavailable
 
 if TYPE_CHECKING:  # takes a while to load, and is needed with the first command
     from redis.asyncio import Redis
@@ -30,12 +30,16 @@ class Client:
         url: `redis://`, `rediss://` (TLS) or `unix://`; from PATTER_REDIS_URL if empty. It may hold a password, so it
             is never shown.
         parameter: its name as the user writes it, for errors.
+        unavailable: the error for a server that cannot be reached.
 
     Raises:
         ConfigurationError: there is no URL, or it is none of Redis'.
     """
 
-    def __init__(self, url: str, *, parameter: str) -> None:
+    def __init__(
+        self, url: str, *, parameter: str, unavailable: type[SinkUnavailable | StoreUnavailable] = SinkUnavailable
+    ) -> None:
+        self._unavailable = unavailable
         self._url = required(url, parameter=parameter, variable="PATTER_REDIS_URL", where="at whoever runs the server")
         if urlsplit(self._url).scheme not in {"redis", "rediss", "unix"}:
             raise ConfigurationError("The Redis URL is none.", expected="redis://…, rediss://… or unix://…")
@@ -50,7 +54,7 @@ class Client:
         After an error nobody knows which of the two it was: the answer may be what was lost.
 
         Raises:
-            SinkUnavailable: the server cannot be reached, or cannot do it now.
+            SinkUnavailable, StoreUnavailable: the server cannot be reached, or cannot do it now.
         """
         from redis.exceptions import RedisError  # noqa: PLC0415 - see above
 
@@ -60,7 +64,7 @@ class Client:
                 pipeline.execute_command(*command)
             answers: object = await pipeline.execute()
         except (RedisError, OSError) as error:
-            raise SinkUnavailable(f"Redis cannot do it: {type(error).__name__}.") from error
+            raise self._unavailable(f"Redis failed: {type(error).__name__}.") from error
         return msgspec.convert(answers, list[object])
 
     async def aclose(self) -> None:

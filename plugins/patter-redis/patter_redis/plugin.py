@@ -1,14 +1,21 @@
-"""What the registry finds behind the entry point `redis` of the group `patter`."""
+"""The hooks of the plugin `redis`."""
 
 from __future__ import annotations
 
 from patter_core.hookspecs import hookimpl
 from patter_core.sink import EventSink
+from patter_core.store import CallStore
 from patter_redis.sink import RedisSink
+from patter_redis.store import RedisCallStore
 
-__all__ = ["patter_sinks"]
+__all__ = ["patter_sinks", "patter_stores"]
 
 
 @hookimpl
 def patter_sinks() -> list[type[EventSink]]:
     return [RedisSink]
+
+
+@hookimpl
+def patter_stores() -> list[type[CallStore]]:
+    return [RedisCallStore]

@@ -1,16 +1,22 @@
-"""The shared call store: what was said so far, for whichever worker goes on with a call."""
+"""The shared call store: what was said on a call, for the worker that continues it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
+import anyio
 import msgspec
 
-from patter_core.errors import ConfigurationError, SinkUnavailable
+from patter_core.checks import CheckResult, Level, problem_of
+from patter_core.errors import ConfigurationError, StoreUnavailable
 from patter_core.store import DEFAULT_EXPIRY, LINES_KEPT, CallStore, Utterance
 from patter_redis.client import Client, Command
 
 __all__ = ["RedisCallStore"]
+
+_TIMEOUT = 2.0
+"""Seconds for both attempts together: as long as the host waits."""
 
 
 class RedisCallStore(CallStore):
@@ -22,16 +28,18 @@ class RedisCallStore(CallStore):
         expiry: seconds for which a call is kept after its last line.
 
     Raises:
-        ConfigurationError: there is no URL, it is wrong, or the expiry makes no sense.
+        ConfigurationError: there is no URL, it is not one of Redis, or the expiry is not positive.
     """
+
+    name: ClassVar[str] = "redis"
 
     def __init__(self, url: str = "", *, prefix: str = "patter", expiry: float = DEFAULT_EXPIRY) -> None:
         self._expiry_ms = int(expiry * 1000)
         if self._expiry_ms < 1:
             raise ConfigurationError(
-                "RedisCallStore's expiry makes no sense.", expected="seconds above 0", got=f"{expiry:g}"
+                "RedisCallStore(expiry=…) is not positive.", expected="seconds above 0", got=f"{expiry:g}"
             )
-        self._client = Client(url, parameter="RedisCallStore(url=…)")
+        self._client = Client(url, parameter="RedisCallStore(url=…)", unavailable=StoreUnavailable)
         self._prefix = prefix
 
     def __repr__(self) -> str:
@@ -39,25 +47,34 @@ class RedisCallStore(CallStore):
 
     async def append(self, call_id: str, line: Utterance) -> None:
         key = self._key(call_id)
-        await self._asked(
+        await self._transact(
             ("RPUSH", key, msgspec.json.encode(line)),
             ("LTRIM", key, -LINES_KEPT, -1),
             ("PEXPIRE", key, self._expiry_ms),
         )
 
     async def history(self, call_id: str) -> Sequence[Utterance]:
-        (raw,) = await self._asked(("LRANGE", self._key(call_id), 0, -1))
+        (raw,) = await self._transact(("LRANGE", self._key(call_id), 0, -1))
         return tuple(msgspec.json.decode(line, type=Utterance) for line in msgspec.convert(raw, list[bytes]))
 
     async def aclose(self) -> None:
         await self._client.aclose()
 
-    async def _asked(self, *commands: Command) -> list[object]:
-        """Ask once more if it fails: a connection that was kept may be one to a server that is gone."""
+    async def check(self) -> Sequence[CheckResult]:
         try:
-            return await self._client.transact(*commands)
-        except SinkUnavailable:
-            return await self._client.transact(*commands)
+            await self._transact(("PING",))
+        except StoreUnavailable as error:
+            return (problem_of(error),)
+        return (CheckResult(Level.OK, "Redis answers."),)
+
+    async def _transact(self, *commands: Command) -> list[object]:
+        """Runs a transaction, a second time if it fails: a kept connection may be one to a server that has gone."""
+        with anyio.move_on_after(_TIMEOUT):
+            try:
+                return await self._client.transact(*commands)
+            except StoreUnavailable:
+                return await self._client.transact(*commands)
+        raise StoreUnavailable("Redis does not answer.", expected=f"an answer within {_TIMEOUT:g} s")
 
     def _key(self, call_id: str) -> str:
         return f"{self._prefix}:said:{call_id}"
