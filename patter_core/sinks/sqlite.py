@@ -1,4 +1,4 @@
-"""Calls in an SQLite file: every record as it is, and a row for each call to find it by."""
+"""Calls in an SQLite file: every record as it is, and a row for each call, to search by."""
 
 from __future__ import annotations
 
@@ -43,31 +43,31 @@ CREATE TABLE IF NOT EXISTS calls (
 CREATE INDEX IF NOT EXISTS calls_by_start ON calls (started);
 """
 _BUSY_TIMEOUT = 5.0
-"""Seconds to wait for another process that writes the file: less than a sink's time for a batch."""
+"""Seconds to wait for another process that writes the file: less than `EventSink.write_timeout`."""
 
 
 class SQLiteSink(EventSink):
-    """Writes all records into an SQLite file (WAL), where `patter calls` finds them. A record twice is a record once.
+    """Writes all records into an SQLite file (WAL), which `patter calls` reads. A repeated record is stored once.
 
     Args:
-        path: the file; by default `patter.db` in the current folder.
+        path: the file; by default `patter.db` in the current folder. Several workers may share one.
     """
 
     name: ClassVar[str] = "sqlite"
 
     def __init__(self, path: str | Path = "patter.db") -> None:
         self._path = Path(path)
-        self._worker = SerialThread()
+        self._thread = SerialThread()
         self._database: sqlite3.Connection | None = None
 
     async def write(self, records: Sequence[Record]) -> None:
         try:
-            await self._worker.run(self._insert, list(records))
+            await self._thread.run(self._insert, list(records))
         except sqlite3.OperationalError as error:  # locked, full, gone
             raise SinkUnavailable(f"{self._path.name} cannot be written: {error}.") from error
 
     async def aclose(self) -> None:
-        await self._worker.run(self._close)
+        await self._thread.run(self._close)
 
     def _insert(self, records: list[Record]) -> None:
         database = self._open()
@@ -84,13 +84,13 @@ class SQLiteSink(EventSink):
                         msgspec.json.encode(record).decode(),
                     ),
                 )
-                _note_call(database, record)
+                _update_call(database, record)
 
     def _open(self) -> sqlite3.Connection:
         if self._database is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             if not self._path.exists():
-                self._path.touch(0o600)  # what people said is nobody's but the owner's
+                self._path.touch(0o600)  # only the owner may read what was said on calls
             database = sqlite3.connect(self._path, timeout=_BUSY_TIMEOUT, check_same_thread=False)
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = NORMAL")
@@ -104,8 +104,8 @@ class SQLiteSink(EventSink):
             self._database = None
 
 
-def _note_call(database: sqlite3.Connection, record: Record) -> None:
-    """Keep the call's own row up to date."""
+def _update_call(database: sqlite3.Connection, record: Record) -> None:
+    """Updates the call's row."""
     match record.event:
         case CallAnnounced(leg=leg, agent=agent):
             database.execute(
