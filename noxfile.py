@@ -26,7 +26,6 @@ TEST_TOOLS = [
     "hatchling",
     "hypothesis",
     "elevenlabs",
-    "prometheus-client",
     "pytest-xdist",
     "telnyx",
     "twilio",
@@ -111,7 +110,7 @@ def format(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Check types, of the code and of the tests."""
     install_tree(session, "basedpyright", "mypy", "nox", "types-protobuf", *TEST_TOOLS)
-    session.run("mypy", "patter_core", "tests", "noxfile.py")
+    session.run("mypy", "patter_core", "tests", "docs/examples", "noxfile.py")
     for name in PLUGINS:
         package = name.replace("-", "_")
         session.run("mypy", f"plugins/{name}/{package}", f"plugins/{name}/tests")

@@ -1,7 +1,7 @@
-"""What the events look like from outside: a JSON Schema and a table, made of the structs, and what may change in them.
+"""The reference of events: a JSON Schema and a table, made from the structs, and a check of what changes in them.
 
-`python docs/event_reference.py` writes both into a folder; where an event would change so that a reader
-of the old ones breaks, it refuses.
+`python docs/event_reference.py docs/reference` writes both into that folder. It refuses a change that would break a
+reader of older events.
 """  # noqa: INP001 - a script, which the tests import
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _BEGIN, _END = "<!-- made by `python docs/event_reference.py` -->", "<!-- end --
 
 
 class Schema(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The part of a JSON Schema that msgspec makes and that matters to a reader of events."""
+    """The part of a JSON Schema that msgspec writes and that matters to a reader of events."""
 
     type: str | list[str] = ""
     ref: str = msgspec.field(default="", name="$ref")
@@ -41,15 +41,15 @@ class Schema(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def event_schema() -> bytes:
-    """The JSON Schema of a record, with all events, as it stands in `docs/`."""
+    """Returns the JSON Schema of a record, with all events, as it is stored in `docs/`."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(Record)}
     return msgspec.json.format(msgspec.json.encode(schema, order="sorted"), indent=1) + b"\n"
 
 
 def breaking_changes(old: bytes, new: bytes) -> list[str]:
-    """What a reader of the old schema would miss or misread in the new one: structs, fields and types that went.
+    """Returns what a reader of the old schema would miss or misread in the new one: removed structs, fields and types.
 
-    Additions break nobody: readers pass over what they do not know.
+    Additions break no reader: readers ignore what they do not know.
     """
     before, after = (msgspec.json.decode(text, type=Schema).defs for text in (old, new))
     found: list[str] = []
@@ -73,16 +73,16 @@ def breaking_changes(old: bytes, new: bytes) -> list[str]:
 
 
 def event_table() -> str:
-    """All events as a Markdown table: tag, when, and fields."""
+    """Returns all events as a Markdown table: tag, when, and fields."""
     rows = [f"| `{_tag(kind)}` | {_first_sentence(kind)} | {_fields(kind)} |" for kind in _kinds()]
     return "\n".join(["| event | when | fields |", "|---|---|---|", *rows])
 
 
 def write_pages(folder: Path) -> None:
-    """Bring the schema and the table in `folder` up to date.
+    """Brings the schema and the table in `folder` up to date.
 
     Raises:
-        PatterError: the stored schema of this version would change for the worse.
+        PatterError: the new schema of this version would break readers of the stored one.
     """
     stored = folder / f"events-v{SCHEMA_VERSION}.schema.json"
     schema = event_schema()
@@ -109,7 +109,7 @@ def _tag(kind: type[Event]) -> str:
 
 
 def _kind(schema: Schema) -> frozenset[str]:
-    """What a value may be, as words that can be compared."""
+    """Returns what a value may be, as words that can be compared."""
     if schema.any_of:
         return frozenset().union(*map(_kind, schema.any_of))
     if schema.ref:
@@ -122,7 +122,7 @@ def _kind(schema: Schema) -> frozenset[str]:
 
 
 def _accepts(old: frozenset[str], new: frozenset[str]) -> bool:
-    """Can who reads the old kinds read the new? A union may gain members that have a tag; nothing else may change."""
+    """True if a reader of the old kinds can read the new: a union may gain tagged members, nothing else may change."""
     return old <= new if all(kind.startswith("#") for kind in old) and len(old) > 1 else old == new
 
 
@@ -138,7 +138,7 @@ def _fields(kind: type[Event]) -> str:
 
 
 def _notes() -> dict[str, dict[str, str]]:
-    """The sentence under each field, which Python itself forgets: by class and field."""
+    """Returns the docstring below each field, which Python itself does not keep: by class and field."""
     tree = ast.parse(inspect.getsource(events))
     return {node.name: dict(_notes_of(node)) for node in tree.body if isinstance(node, ast.ClassDef)}
 

@@ -1,4 +1,4 @@
-"""What the documentation takes from the code when it is built: `<!-- help: serve -->` becomes that command's help."""  # noqa: INP001 - the builder loads it by path
+"""Inserts text from the code when the pages are built: `<!-- help: serve -->` becomes that command's help."""  # noqa: INP001 - the builder loads it by path
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from patter_core.cli.main import COMMANDS
 
 
 def on_page_markdown(markdown: str, **_: object) -> str:
-    """Called by the builder for each page."""
+    """Replaces the markers of one page; the builder calls it."""
     return re.sub(r"<!-- help: (\w+) -->", lambda match: f"```text\n{help_of(match[1])}\n```", markdown)
 
 
 def help_of(name: str) -> str:
-    """What `patter NAME --help` prints."""
+    """Returns what `patter NAME --help` prints."""
     assert name in COMMANDS
     command = getattr(importlib.import_module(f"patter_core.cli.{name}"), name)
     assert isinstance(command, click.Command)

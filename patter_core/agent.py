@@ -1,4 +1,4 @@
-"""An agent: an engine, and how it is to behave on a call."""
+"""An agent: an engine, and how it behaves on a call."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Agent", "CallOptions", "Fallback", "Retry"]
 
 
 class CallOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one call asks for beside its agent. It belongs to the call, and travels with it from worker to worker."""
+    """The options of one call. They belong to the call, and travel with it from worker to worker."""
 
     first_message: str = ""
     """In place of the agent's."""
@@ -28,37 +28,37 @@ class CallOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class Retry(msgspec.Struct, frozen=True):
-    """Begin a new conversation with the same agent in place of one that failed, while the caller waits.
+    """Start a new conversation with the same agent in place of one that failed, while the caller waits.
 
-    The new one is told what was said so far. An agent that was refused, and would be again, is not tried again.
+    The new one gets the history of the call. An agent that was refused for good is not tried again.
     """
 
     times: int = 1
-    """In one call."""
+    """Retries in one call."""
     then: HangUp | Transfer | Agent = HangUp()
-    """If that does not help either."""
+    """What follows if the retries fail, too."""
 
 
 class Agent(msgspec.Struct, frozen=True, kw_only=True):
-    """An engine, and how it is to behave on a call. Made by `Patter.agent()`."""
+    """An engine, and how it behaves on a call. Made by `Patter.agent()`."""
 
     engine: Engine
     name: str = "agent"
-    """Told in events, and carried in the stream token, so that any worker finds the agent of a call."""
+    """In events and in the call's tokens, so that every worker finds the agent of a call."""
     system_prompt: str = ""
     first_message: str = ""
     resume_message: str = ""
-    """What the agent says first where a conversation goes on after it broke off; "" for `first_message`."""
+    """What the agent says first where a conversation continues after it broke off; "" for `first_message`."""
     variables: Mapping[str, str | int | float | bool] = {}
     fallback: HangUp | Transfer | Retry | Agent = HangUp()
-    """What becomes of the caller if the engine cannot be had or is lost. Another agent takes over, told what was said
-    so far; its own fallback comes after it."""
+    """What is done with the caller if the engine cannot be reached or is lost. Another agent takes over with the
+    history of the call; its own fallback follows it."""
 
     def __repr__(self) -> str:
         return f"<Agent {self.name} on {self.engine.name}>"
 
     def on(self, options: CallOptions) -> Agent:
-        """This agent as it is on one call."""
+        """Returns this agent with the options of one call applied."""
         return msgspec.structs.replace(
             self,
             first_message=options.first_message or self.first_message,
@@ -67,4 +67,4 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Fallback = HangUp | Transfer | Retry | Agent
-"""What becomes of the caller if the engine cannot be had or is lost."""
+"""What is done with the caller if the engine cannot be reached or is lost."""

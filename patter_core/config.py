@@ -8,7 +8,7 @@ import msgspec
 
 from patter_core.errors import ConfigurationError
 
-__all__ = ["check_no_negatives", "flag_from_environment", "from_environment", "port_number", "required"]
+__all__ = ["base_url", "check_no_negatives", "flag_from_environment", "from_environment", "port_number", "required"]
 
 
 def from_environment(value: str, variable: str) -> str:
@@ -77,3 +77,25 @@ def check_no_negatives(settings: msgspec.Struct) -> None:
             raise ConfigurationError(
                 f"{type(settings).__name__}({name}=…) is negative.", expected="0 or more", got=str(value)
             )
+
+
+def base_url(value: str, *, parameter: str, variable: str, default: str) -> str:
+    """Returns the address of an API: `value`, or what the environment variable holds, or the default.
+
+    It has no slash at its end.
+
+    Args:
+        value: what the user gave, or "".
+        parameter: as in `required`.
+        variable: the environment variable.
+        default: the vendor's own address.
+
+    Raises:
+        ConfigurationError: it is not an HTTP address.
+    """
+    url = from_environment(value, variable) or default
+    if not url.startswith(("https://", "http://")):
+        raise ConfigurationError(
+            f"{parameter} is not an HTTP address.", expected="https://host, without a path", got=repr(url)
+        )
+    return url.rstrip("/")

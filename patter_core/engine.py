@@ -1,4 +1,4 @@
-"""The engine contract: what a plugin writes to let one more vendor listen and talk."""
+"""The engine contract: what a plugin implements to let one vendor listen and talk."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ENGINE_API_VERSION = 1
 
 
 class ConversationSetup(msgspec.Struct, frozen=True, kw_only=True):
-    """What one conversation is opened with: the agent's settings and the call it is for."""
+    """What a session is opened with: the agent's settings, and the call."""
 
     leg: Leg
     preferred_format: AudioFormat
@@ -39,13 +39,13 @@ class Engine(abc.ABC):
     """
 
     api_version: ClassVar[int] = ENGINE_API_VERSION
-    """The version of this contract that the class was written for."""
+    """The version of this contract that the class implements."""
     name: ClassVar[str]
     """Lower-case, in the registry: letters, digits and hyphens."""
     emulator: ClassVar[str] = ""
     """`module:Class` of a `patter_core.testing.EngineEmulator`, for tests and the demo; "" if there is none."""
     tools_hint: ClassVar[str] = ""
-    """A sentence for who gives an agent `tools=`: where this engine takes tools instead; "" if it has no such place."""
+    """A sentence for users who give an agent `tools=`: where this engine has its tools; "" if it has none."""
 
     @abc.abstractmethod
     async def open(self, setup: ConversationSetup) -> EngineSession:
@@ -59,7 +59,7 @@ class Engine(abc.ABC):
         """
 
     async def check(self) -> Sequence[CheckResult]:
-        """Look at what this configuration needs, for `patter doctor`: keys, settings at the vendor, reachability.
+        """Check what this configuration needs, for `patter doctor`: keys, settings at the vendor, reachability.
 
         Never raises for what it finds; costs nothing, and changes nothing at the vendor.
         """
@@ -67,7 +67,7 @@ class Engine(abc.ABC):
 
 
 class EngineSession(abc.ABC):
-    """A conversation. Its formats are known from the start, and audio flows in both directions at once."""
+    """One conversation. Its formats are known from the start, and audio flows in both directions at once."""
 
     @property
     @abc.abstractmethod
@@ -91,7 +91,7 @@ class EngineSession(abc.ABC):
 
     @abc.abstractmethod
     def send_audio(self, chunk: AudioChunk) -> None:
-        """Hand over caller audio, in `input_format`. Never waits and never raises: a carrier's frames cannot wait.
+        """Take caller audio, in `input_format`. Never waits and never raises: a carrier's frames cannot wait.
 
         What the engine cannot take at once is kept within a bound; beyond it the oldest goes, and is counted.
         After the end of the conversation it does nothing.
@@ -108,11 +108,11 @@ class EngineSession(abc.ABC):
         """
 
     def send_dtmf(self, digit: str) -> None:  # noqa: B027 - an engine without a text side has nothing to do
-        """Tell the agent which key was pressed. Never waits, as `send_audio`."""
+        """Tell the agent which key was pressed. Never waits."""
 
     def add_context(self, text: str) -> None:  # noqa: B027 - as above
-        """Tell the agent something, without making it speak. Never waits, as `send_audio`."""
+        """Tell the agent something without making it speak. Never waits."""
 
     @abc.abstractmethod
     async def aclose(self) -> None:
-        """End the conversation and free what it holds; again and at any time, also while `events()` is being read."""
+        """End the session and free what it holds. Idempotent; also while `events()` is being read."""

@@ -4,22 +4,22 @@
     * `ConfigurationError`: an option is missing or wrong; found before any call is taken.
     * `PluginError`
         * `PluginNotFound`: no installed distribution offers a carrier, engine, sink or store of that name.
-        * `PluginFailed`: one does, but it could not be joined; the cause is told.
-    * `AudioError`: audio that is not what its format says, or a format nobody here can convert.
+        * `PluginFailed`: one does, but it could not be joined; `__cause__` says why.
+    * `AudioError`: audio that is not what its format says, or a conversion that does not exist.
     * `CarrierError`
-        * `WebhookRefused`: a request that does not prove that the carrier sent it.
-        * `CarrierRequestFailed`: the carrier's API said no, or did not answer.
-    * `EngineError`: the engine cannot be reached, refuses, or is lost; `retry`: may a new conversation help?
-        * `EngineRefused`: it answered, and the answer was no.
+        * `WebhookRefused`: a request that is not proved to be the carrier's.
+        * `CarrierRequestFailed`: the carrier's API refused, or did not answer.
+    * `EngineError`: the engine cannot be reached, refuses, or is lost; `retry` is True if a new session may help.
+        * `EngineRefused`: it answered, and refused.
             * `EngineQuotaExceeded`: because what the account may use is used up.
         * `EngineTimeout`: it did not answer in time.
-        * `EngineLost`: a conversation that was live ended without a word.
+        * `EngineLost`: a live session broke.
             * `EngineFailed`: because of a fault that the engine itself reports.
             * `SocketClosed`: its socket was closed, with a code and a reason that the engine's plugin understands.
     * `CallError`
-        * `IllegalTransition`: a signal that the state table does not know in this state: our fault, not a peer's.
+        * `IllegalTransition`: the state table has no row for a signal of our own: a fault of Patter.
         * `CallLimitReached`: no more calls are allowed here now.
-    * `WorkerStopping`: this worker takes no new calls any more, but another may.
+    * `WorkerStopping`: this worker takes no new calls; another one may.
     * `SinkUnavailable`: where a sink writes cannot be reached at the moment.
     * `StoreUnavailable`: a call store cannot be reached at the moment.
     * `ConformanceError`: a plugin does not keep its contract; raised by `patter_core.testing`, and an `AssertionError`.
@@ -111,7 +111,7 @@ class WebhookRefused(CarrierError):
 class CarrierRequestFailed(CarrierError):
     """The carrier's API refused a request or did not answer it.
 
-    `status` is the HTTP status (0 without an answer), `code` the carrier's own error code ("" where there is none).
+    `status` is the HTTP status (0 without an answer), `code` the carrier's own error code ("" if it has none).
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class CarrierRequestFailed(CarrierError):
 
 
 class EngineError(PatterError):
-    """The engine could not be reached, refused, or was lost. `retry`: may a new conversation succeed?"""
+    """The engine could not be reached, refused, or was lost. `retry` is True if a new session may succeed."""
 
     def __init__(
         self, problem: str, *, retry: bool = False, expected: str = "", got: str = "", remedy: str = ""

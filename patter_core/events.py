@@ -1,10 +1,10 @@
-"""What happens on a call, as typed, frozen structs.
+"""What happens on a call, as typed, frozen structs. One schema, so one module, longer than others.
 
 Two families share one module, since the second holds the first:
 
-* `EngineEvent`: what an engine session says. Each unpacks as `(type, payload)`, as the page's table of events reads.
+* `EngineEvent`: what an engine's session reports. Each unpacks as `(type, payload)`.
   Agent audio is an event too: an `AudioChunk` as it is, with no wrapper, because there are fifty a second.
-* `CallEvent`: what Patter tells the world of a call: the engine's events and its own. A sink gets each inside a
+* `CallEvent`: what Patter reports of a call: the engine's events and its own. A sink gets each inside a
   `Record`, which adds the call, the order and the time.
 
 The tags are part of the contract: fields may be added, a tag or a field is never renamed (`SCHEMA_VERSION` would rise).
@@ -63,7 +63,7 @@ SCHEMA_VERSION = 1
 
 
 class Event(msgspec.Struct, frozen=True, tag_field="type"):
-    """The base of every event. `kind, payload = event` gives its tag and what the page's table promises with it."""
+    """The base of every event. `kind, payload = event` gives its tag and its payload."""
 
     @property
     def kind(self) -> str:
@@ -80,11 +80,11 @@ class Event(msgspec.Struct, frozen=True, tag_field="type"):
         yield self.payload
 
 
-# --- what an engine session says -----------------------------------------------------------------------------------
+# --- reported by an engine's session ---------------------------------------------------------------------------------
 
 
 class EngineEvent(Event, frozen=True):
-    """The base of what an engine session says."""
+    """The base of what an engine's session reports."""
 
 
 class TranscriptInput(EngineEvent, frozen=True, tag="transcript_input"):
@@ -155,7 +155,7 @@ class Error(EngineEvent, frozen=True, tag="error"):
 
 
 class ToolCall(EngineEvent, frozen=True, tag="tool_call"):
-    """The agent wants a tool of ours to be used."""
+    """The agent calls a tool."""
 
     id: str
     """The engine's id of this use."""
@@ -174,7 +174,7 @@ class ToolResult(EngineEvent, frozen=True, tag="tool_result"):
     id: str
     name: str
     result: str = ""
-    """What the agent was told."""
+    """What the agent got as the result."""
     failed: bool = False
     duration_ms: float | None = None
 
@@ -183,11 +183,11 @@ class ToolResult(EngineEvent, frozen=True, tag="tool_result"):
         return {"id": self.id, "name": self.name, "result": self.result}
 
 
-# --- what Patter adds ----------------------------------------------------------------------------------------------
+# --- reported by Patter ----------------------------------------------------------------------------------------------
 
 
 class CallAnnounced(Event, frozen=True, tag="call_announced"):
-    """The carrier announced a call and it was taken."""
+    """A call arrived, or was dialled, and was taken."""
 
     leg: Leg
     agent: str
@@ -198,7 +198,7 @@ class CallAnswered(Event, frozen=True, tag="call_answered"):
     """The call was answered: by us if we were called, by the callee if we called."""
 
     answer_ms: float
-    """Since the announcement."""
+    """Since the call arrived."""
 
 
 class CallProgressed(Event, frozen=True, tag="call_progressed"):
@@ -239,7 +239,7 @@ class ConversationStarted(Event, frozen=True, tag="conversation_started"):
     input_format: AudioFormat
     output_format: AudioFormat
     connect_ms: float
-    """From the wish to the metadata."""
+    """From the start of the connection to a ready session."""
 
 
 class DtmfReceived(Event, frozen=True, tag="dtmf_received"):
@@ -257,20 +257,20 @@ class ResponseHeard(Event, frozen=True, tag="response_heard"):
 
 
 class MediaTrouble(Event, frozen=True, tag="media_trouble"):
-    """Something from the carrier was not as it should be and was passed over; told once a call for each `problem`."""
+    """An invalid message from the carrier was ignored; reported once a call for each `problem`."""
 
     problem: str
 
 
 class TransferStarted(Event, frozen=True, tag="transfer_started"):
-    """The caller is to be given to somebody else."""
+    """A transfer of the caller begins."""
 
     to: str
     """The number or SIP address; masked before a sink gets it."""
 
 
 class TransferDone(Event, frozen=True, tag="transfer_done"):
-    """The carrier took the transfer, or did not."""
+    """The carrier took the transfer, or refused it."""
 
     to: str
     ok: bool = True
@@ -302,10 +302,10 @@ class AudioCaptured(Event, frozen=True, tag="audio_captured"):
 
 
 class CallEnded(Event, frozen=True, tag="call_ended"):
-    """The call is over, exactly once. Only what the carrier tells afterwards follows: its price, its recording."""
+    """The call is over; exactly once. Only what the carrier reports afterwards follows: its price, its recording."""
 
     reason: str
-    """What ended it: a value of `patter_core.call.state.Reason`."""
+    """Why: a value of `patter_core.Reason`."""
     by: str
     """Who: caller, agent, engine, carrier or host."""
     duration_ms: float
@@ -361,7 +361,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     time: float
     """Wall clock, Unix s."""
     elapsed_ms: float
-    """Since the call was announced, by the monotonic clock."""
+    """Since the call arrived, by the monotonic clock."""
     event: CallEvent
     trace: str = ""
     """W3C `traceparent`: the trace is the call's, the span is the call on its worker."""

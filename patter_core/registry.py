@@ -10,6 +10,7 @@ import inspect
 import logging
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Protocol
 
 import importlib_metadata
 import msgspec
@@ -22,7 +23,6 @@ from patter_core.config import from_environment
 from patter_core.engine import ENGINE_API_VERSION, Engine
 from patter_core.errors import PatterError, PluginFailed, PluginNotFound
 from patter_core.hookspecs import ENTRY_POINT_GROUP, PROJECT_NAME, HookSpecs
-from patter_core.requirement import requirement_on, satisfies
 from patter_core.sink import SINK_API_VERSION, EventSink
 from patter_core.store import STORE_API_VERSION, CallStore
 from patter_core.telephony.leg import Leg
@@ -42,6 +42,10 @@ _KINDS: Mapping[str, tuple[type, int]] = {
     "store": (CallStore, STORE_API_VERSION),
 }
 _CORE = "patter-core"
+_USUAL_REQUIREMENT = f"{_CORE}<1,>=0.1"
+"""What our own plugins require, as wheels spell it. It holds, so `packaging`, 15 ms to import, is not loaded for it."""
+_ABOUT_CORE = re.compile(r"\s*patter[-_.]+core(?![\w.-])", re.IGNORECASE)
+"""The beginning of a requirement on the core, under any spelling of the name."""
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 
 
@@ -60,7 +64,7 @@ class Plugin(msgspec.Struct):
     name: str
     """Of its entry point."""
     distribution: str
-    """What `pip` calls it; "" for a plugin that was handed over by itself."""
+    """What `pip` calls it; "" for a plugin that was handed over by itself, or whose metadata cannot be read."""
     version: str
     offers: tuple[Offer, ...] = ()
     problem: str = ""
@@ -71,7 +75,7 @@ class Plugin(msgspec.Struct):
 
     @property
     def joined(self) -> bool:
-        """Is it in use?"""
+        """True if it is in use."""
         return not self.problem
 
 
@@ -104,8 +108,9 @@ class Registry:
         """
         registry = cls()
         off = {*(disabled or ()), *(name.strip() for name in from_environment("", "PATTER_DISABLE").split(","))}
-        found = importlib_metadata.entry_points(group=ENTRY_POINT_GROUP) if entry_points is None else entry_points
-        loaded = [_load(entry_point, off) for entry_point in sorted(found, key=_order)]
+        found = _installed() if entry_points is None else [(_described(point), point) for point in entry_points]
+        found.sort(key=lambda pair: (pair[0].name, pair[0].distribution))
+        loaded = [(plugin, _load(plugin, point, off)) for plugin, point in found]
         owners = _owners(plugin for plugin, _ in loaded)
         for plugin, implementation in loaded:
             registry.plugins.append(plugin)
@@ -186,22 +191,80 @@ def _new_manager() -> pluggy.PluginManager:
     return manager
 
 
-def _order(entry_point: importlib_metadata.EntryPoint) -> tuple[str, str]:
-    return entry_point.name, entry_point.dist.name if entry_point.dist else ""
+def _installed() -> list[tuple[Plugin, importlib_metadata.EntryPoint | None]]:
+    """The plugins of all distributions, with their entry points; without one, where these cannot be read."""
+    try:
+        return [(_described(point), point) for point in importlib_metadata.entry_points(group=ENTRY_POINT_GROUP)]
+    except Exception:  # noqa: BLE001 - one damaged file, of any distribution, makes this fail for all of them
+        found: dict[tuple[str, str], tuple[Plugin, importlib_metadata.EntryPoint | None]] = {}
+    for dist in importlib_metadata.distributions():
+        try:
+            points = dist.entry_points.select(group=ENTRY_POINT_GROUP)
+        except Exception as error:  # noqa: BLE001 - as above
+            plugin = _of_distribution("", dist)
+            plugin.name = plugin.distribution
+            plugin.problem = f"its entry points cannot be read: {type(error).__name__}: {error}"
+            found[plugin.name, plugin.distribution] = plugin, None
+        else:
+            described = ((_described(point), point) for point in points)
+            found = {(plugin.name, plugin.distribution): (plugin, point) for plugin, point in described} | found
+    return list(found.values())
 
 
-def _load(entry_point: importlib_metadata.EntryPoint, disabled: Collection[str]) -> tuple[Plugin, object | None]:
-    """Import a plugin and ask what it offers, in a manager of its own: pluggy keeps what it refuses half registered."""
+def _described(entry_point: importlib_metadata.EntryPoint) -> Plugin:
     dist = entry_point.dist
-    plugin = Plugin(entry_point.name, dist.name if dist else "", dist.version if dist else "")
-    if entry_point.name in disabled:
+    return Plugin(entry_point.name, "", "") if dist is None else _of_distribution(entry_point.name, dist)
+
+
+class _Distribution(Protocol):
+    """What is read of a distribution; each raises if its metadata cannot be read."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def requires(self) -> list[str] | None: ...
+
+
+def _of_distribution(name: str, dist: _Distribution) -> Plugin:
+    """The plugin, with the problem that its distribution's metadata rules this core out, or cannot be read."""
+    plugin = Plugin(name, "", "")
+    try:
+        plugin.distribution, plugin.version = dist.name, dist.version
+        plugin.problem = _core_problem(dist.requires or ())
+    except Exception as error:  # noqa: BLE001 - a file is missing or damaged
+        plugin.problem = f"its metadata cannot be read: {type(error).__name__}: {error}"
+    return plugin
+
+
+def _core_problem(requirements: Iterable[str]) -> str:
+    """Why these requirements rule this core out; "" if they do not."""
+    for text in requirements:
+        if text == _USUAL_REQUIREMENT or not _ABOUT_CORE.match(text):
+            continue
+        from packaging.requirements import Requirement  # noqa: PLC0415 - see _USUAL_REQUIREMENT
+
+        try:
+            requirement = Requirement(text)
+            hard = requirement.marker is None or requirement.marker.evaluate()  # others are of extras, or of elsewhere
+        except ValueError:
+            return f"its requirement “{text}” cannot be read."
+        if hard and not requirement.specifier.contains(__version__, prereleases=True):
+            wanted = f"{_CORE}{requirement.specifier}"
+            return f"it was made for {wanted}, and this is {__version__}. Upgrade the older of the two."
+    return ""
+
+
+def _load(
+    plugin: Plugin, entry_point: importlib_metadata.EntryPoint | None, disabled: Collection[str]
+) -> object | None:
+    """Import a plugin and ask what it offers, in a manager of its own: pluggy keeps what it refuses half registered."""
+    if plugin.name in disabled:
         plugin.disabled = True
         plugin.problem = "it is switched off, by PATTER_DISABLE or `disabled`."
-        return plugin, None
-    wanted = requirement_on(_CORE, dist.requires or ()) if dist else ""
-    if not satisfies(__version__, wanted):
-        plugin.problem = f"it was made for {_CORE}{wanted}, and this is {__version__}. Upgrade the older of the two."
-        return plugin, None
+    if plugin.problem or entry_point is None:
+        return None
     try:
         implementation: object = entry_point.load()
         trial = _new_manager()
@@ -214,8 +277,8 @@ def _load(entry_point: importlib_metadata.EntryPoint, disabled: Collection[str])
         # The plugin boundary: a plugin that calls sys.exit() at import may not take the host along either.
         plugin.problem = f"{type(error).__name__}: {error}"
         plugin.cause = error
-        return plugin, None
-    return plugin, implementation
+        return None
+    return implementation
 
 
 def _offers(trial: pluggy.PluginManager) -> Iterator[Offer]:

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Generic, ParamSpec, TypeVar
 
 import anyio
+import anyio.lowlevel
 import msgspec
 
 from patter_core.errors import SinkUnavailable
@@ -40,6 +41,11 @@ class DaemonThreads:
 
     def __init__(self, limit: int) -> None:
         self._places = asyncio.Semaphore(limit)
+
+    @property
+    def full(self) -> bool:
+        """True if all threads are occupied: `run` would wait."""
+        return self._places.locked()
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Returns what `function` returns, or raises what it raises.
@@ -76,6 +82,11 @@ class SerialThread:
 
 
 async def _run_in_thread(function: Callable[[], T], release: Callable[[], None]) -> T:
+    try:
+        await anyio.lowlevel.checkpoint_if_cancelled()  # or the work would be done, and its result lost
+    except BaseException:
+        release()
+        raise
     loop = asyncio.get_running_loop()
     done: asyncio.Future[_Outcome[T]] = loop.create_future()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from patter_core.config import flag_from_environment, from_environment, required
+from patter_core.config import base_url, flag_from_environment, from_environment, required
 from patter_core.errors import ConfigurationError
 
 
@@ -34,3 +34,16 @@ def test_a_missing_value_is_told_with_parameter_variable_and_place(monkeypatch: 
     with pytest.raises(ConfigurationError) as caught:
         required("", parameter="Acme(key=…)", variable="ACME_KEY", where="on the dashboard")
     assert all(part in str(caught.value) for part in ("Acme(key=…)", "ACME_KEY", "on the dashboard"))
+
+
+def test_the_address_of_an_api_is_the_parameter_the_variable_or_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    def url(value: str) -> str:
+        return base_url(value, parameter="Acme(base_url=…)", variable="ACME_URL", default="https://api.acme.example")
+
+    monkeypatch.delenv("ACME_URL", raising=False)
+    assert url("") == "https://api.acme.example"
+    monkeypatch.setenv("ACME_URL", "http://127.0.0.1:9/")
+    assert url("") == "http://127.0.0.1:9"
+    assert url("https://given.example/") == "https://given.example"
+    with pytest.raises(ConfigurationError, match="Acme"):
+        url("api.acme.example")

@@ -1,4 +1,4 @@
-"""Every Python block of the documentation runs; every hook has its heading."""
+"""The documentation is true: its Python blocks run, its links lead somewhere, and the files that it names exist."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from patter_core.call.state import State
 from patter_core.cli.main import COMMANDS
 from patter_core.cli.settings import load, make_engine, make_sinks, make_store
 from patter_core.hookspecs import HookSpecs
@@ -24,6 +25,23 @@ BLOCKS = [
 
 ENVIRONMENT = {"ELEVENLABS_API_KEY": "sk_of_the_docs", "ELEVENLABS_AGENT_ID": "agent_of_the_docs"}
 """What the pages tell the reader to set."""
+
+ARCHITECTURE = (ROOT / "docs" / "explanation" / "architecture.md").read_text()
+GLOSSARY = [
+    (term.strip("`"), meaning, link)
+    for term, meaning, link in re.findall(
+        r"^\| (.+?) \| (.+?) \| (.+?) \|$", (ROOT / "docs" / "glossary.md").read_text(), re.MULTILINE
+    )
+    if term != "term"
+]
+TERMS = """
+    Accept, barge-in, callback token, CallRouter, carrier, check, codec, conversation, deadline, downlink, drain,
+    emulator, ended call, engine, event, fallback chain, final action, frame, HangUp, history, hook, host, inbox, leg,
+    loopback, mark, media leg, media socket, PhoneCall, playback, plugin, prewarm, price lookup, record, redaction,
+    registry, Reject, Retry, router, sans-IO, SerialThread, session, signal, sink, state, store, stream token,
+    supervisor, Transfer, turn, uplink, utterance, webhook, worker
+"""
+"""What users, and authors of plugins, meet in names, errors, logs and pages."""
 
 
 @pytest.mark.parametrize("block", BLOCKS)
@@ -84,3 +102,55 @@ def test_links_between_pages_lead_somewhere() -> None:
     for page in [*PAGES, ROOT / "README.md"]:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_glossary_is_sorted_and_has_each_term_once() -> None:
+    terms = [term.casefold() for term, _, _ in GLOSSARY]
+    assert terms == sorted(set(terms))
+
+
+def test_the_glossary_has_every_term() -> None:
+    assert set(re.split(r",\s+", TERMS.strip())) <= {term for term, _, _ in GLOSSARY}
+
+
+def test_a_term_is_explained_in_one_line_with_a_link_to_more() -> None:
+    for term, meaning, link in GLOSSARY:
+        assert len(meaning) <= 120, term
+        assert meaning.endswith("."), term
+        assert re.fullmatch(r"\[[^]]+\]\([a-z-]+(/[a-z-]+)*\.md(#[\w-]+)?\)", link), term
+
+
+def test_every_state_is_in_the_glossary_and_in_the_diagram() -> None:
+    (meaning,) = (meaning for term, meaning, _ in GLOSSARY if term == "state")
+    diagram = (ROOT / "docs" / "explanation" / "life-of-a-call.md").read_text().split("```")[1]
+    for state in State:
+        assert state.name in meaning
+        assert re.search(rf"\b{state.name}\b", diagram)
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_files_that_a_page_names_exist(page: Path) -> None:
+    packages = [path.parent for path in ROOT.glob("plugins/*/*/__init__.py")]
+    folders = [ROOT / "patter_core", ROOT / "docs", ROOT / "tests", *packages]
+    for name in re.findall(r"`([\w./-]+\.py|[\w-]+(?:/[\w-]+)*/)`", page.read_text()):
+        named = any((folder.parent / name).exists() or (folder / name).exists() for folder in folders)
+        bare = "/" not in name.rstrip("/")  # as in a table of one folder
+        assert named or (bare and any(next(folder.rglob(name), None) for folder in folders)), name
+
+
+@pytest.mark.parametrize(("folder", "heading"), [("call", "One call"), ("server", "One worker")])
+def test_the_architecture_names_every_module_of_a_folder(folder: str, heading: str) -> None:
+    section = ARCHITECTURE.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    rows = " ".join(re.findall(r"^\| (`.+?`) \|", section, re.MULTILINE))
+    modules = {path.name for path in (ROOT / "patter_core" / folder).glob("*.py")} - {"__init__.py"}
+    assert set(re.findall(r"`(\w+\.py)`", rows)) == modules
+
+
+def test_the_architecture_names_every_folder_of_the_core() -> None:
+    folders = {f"{path.parent.name}/" for path in (ROOT / "patter_core").glob("*/__init__.py")}
+    assert folders <= set(re.findall(r"`(\w+/)`", ARCHITECTURE))
+
+
+def test_every_example_is_on_its_page() -> None:
+    shown = re.findall(r'^--8<-- "examples/(.+)"$', (ROOT / "docs" / "examples.md").read_text(), re.MULTILINE)
+    assert sorted(shown) == sorted(path.name for path in (ROOT / "docs" / "examples").glob("*.py"))

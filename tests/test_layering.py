@@ -17,7 +17,7 @@ PACKAGES = sorted(path for path in ROOT.glob("plugins/*/*") if (path / "__init__
 
 # From the bottom up. A module may import those of its own layer and of the layers below it.
 LAYERS = (
-    ("errors",),
+    ("aio", "errors", "storage"),
     ("audio", "checks", "config", "threads"),
     ("telephony",),
     ("observe",),
@@ -161,7 +161,7 @@ def test_plugins_use_the_core_below_the_call_only(package: Path) -> None:
 def test_importing_the_core_loads_no_http_client_no_numpy_and_no_server() -> None:
     code = "import sys, patter_core; print(*sorted({name.split('.')[0] for name in sys.modules}))"
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
-    assert not {"httpx", "numpy", "starlette", "uvicorn", "rich", "click"} & set(loaded)
+    assert not {"httpx", "nacl", "numpy", "packaging", "starlette", "uvicorn", "rich", "click"} & set(loaded)
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)

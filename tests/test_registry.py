@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import importlib_metadata
 import pytest
+from packaging.requirements import Requirement
 
+from patter_core import __version__, registry
 from patter_core.agent import Agent
 from patter_core.errors import PluginFailed, PluginNotFound
 from patter_core.registry import Registry
@@ -108,23 +112,113 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(
-    ("requires", "joined"),
+    ("requires", "version", "joined"),
     [
-        ("patter-core>=99", False),
-        ("patter-core<0.0.1", False),
-        ("patter-core>=0.0.1,<99", True),
-        ("anyio>=99", True),
+        ("patter-core>=99", "0.1.0", False),
+        ("patter-core<0.0.1", "0.1.0", False),
+        ("patter-core>=0.0.1,<99", "0.1.0", True),
+        ("patter-core<1,>=0.1", "0.1.0", True),
+        ("patter-core", "0.1.0", True),
+        ("patter-core==0.*", "0.1.0", True),
+        ("patter-core==0.1.*", "0.1.0", True),
+        ("patter-core==0.1.*", "0.1.3", True),
+        ("patter-core==0.1.*", "0.2.0", False),
+        ("patter-core==0.1", "0.1.0", True),
+        ("patter-core~=0.1", "0.1.0", True),
+        ("patter-core~=0.1", "0.9.2", True),
+        ("patter-core~=0.1", "1.0.0", False),
+        ("patter-core~=0.1.0", "0.2.0", False),
+        ("patter-core!=0.1.0", "0.1.0", False),
+        ("patter-core>0.9", "0.10.0", True),
+        ("patter-core>=0.1", "0.2.0rc1", True),
+        ("patter-core>=0.2", "0.2.0.dev3", False),
+        ("patter-core<0.2,>=0.1", "0.1.1.dev0", True),
+        ("Patter.Core >=99", "0.1.0", False),
+        ("patter_core (>=99)", "0.1.0", False),
+        ("patter-core[all]>=99", "0.1.0", False),
+        ("patter-core @ https://example.org/core.whl", "0.1.0", True),
+        ("patter-core>=99; python_version > '3'", "0.1.0", False),
+        ("patter-core>=99; python_version < '3'", "0.1.0", True),
+        ("patter-core>=99; extra == 'newer'", "0.1.0", True),
+        ("patter-core-extras>=99", "0.1.0", True),
+        ("anyio>=99", "0.1.0", True),
     ],
 )
 def test_one_for_an_older_or_a_newer_core_is_reported_and_not_even_imported(
-    site: Site, requires: str, joined: bool
+    site: Site, requires: str, version: str, joined: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("patter_core.registry.__version__", version)
     site.add("acme", ENGINE.format(name="acme"), requires=f"Requires-Dist: {requires}\n")
     (plugin,) = site.discover().plugins
     assert plugin.joined == joined
     assert ("plugin_patter_acme" in sys.modules) == joined
     if not joined:
-        assert requires in plugin.problem
+        assert str(Requirement(requires).specifier) in plugin.problem
+        assert version in plugin.problem
+
+
+def test_each_requirement_on_the_core_counts(site: Site) -> None:
+    requires = "Requires-Dist: patter-core<1,>=0.1\nRequires-Dist: patter-core>=99; python_version > '3'\n"
+    site.add("acme", ENGINE.format(name="acme"), requires=requires)
+    (plugin,) = site.discover().plugins
+    assert "patter-core>=99" in plugin.problem
+
+
+def test_what_our_own_plugins_require_holds_and_costs_no_import_of_packaging() -> None:
+    requirement = Requirement(registry._USUAL_REQUIREMENT)
+    assert requirement.specifier.contains(__version__, prereleases=True)
+    for path in Path(__file__).parents[1].glob("plugins/*/pyproject.toml"):
+        required = map(Requirement, tomllib.loads(path.read_text())["project"]["dependencies"])
+        assert str(requirement) in map(str, required)
+    code = "import sys, patter_core.registry as r; r.Registry.discover(); sys.exit('packaging' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+DAMAGED = {
+    "no metadata": ("METADATA", None, "metadata cannot be read"),
+    "no name": ("METADATA", b"Metadata-Version: 2.1\n", "metadata cannot be read"),
+    "bytes that are no text": ("METADATA", b"Name: \xff\xfe\x00", "metadata cannot be read"),
+    "a requirement that is none": (
+        "METADATA",
+        b"Name: patter-bad\nVersion: 1\nRequires-Dist: patter-core >>= 1\n",
+        "“patter-core >>= 1” cannot be read",
+    ),
+    "a marker that is none": (
+        "METADATA",
+        b"Name: patter-bad\nVersion: 1\nRequires-Dist: patter-core; moon == 'full'\n",
+        "“patter-core; moon == 'full'” cannot be read",
+    ),
+    "entry points that are none": ("entry_points.txt", b"[patter]\nnonsense\n", "entry points cannot be read"),
+}
+
+
+@pytest.mark.parametrize(("name", "content", "said"), DAMAGED.values(), ids=DAMAGED.keys())
+def test_a_distribution_that_cannot_be_read_is_recorded_and_the_others_are_joined(
+    site: Site, name: str, content: bytes | None, said: str
+) -> None:
+    for plugin in ("alpha", "bad", "zeta"):
+        site.add(plugin, ENGINE.format(name=plugin))
+    file = site.path / "patter_bad-1.2.dist-info" / name
+    file.unlink()
+    if content is not None:
+        file.write_bytes(content)
+    found = [plugin for plugin in Registry.discover().plugins if plugin.name in {"alpha", "bad", "patter-bad", "zeta"}]
+    assert [plugin.joined for plugin in found] == [True, False, True]
+    assert said in found[1].problem
+    assert "\n" not in found[1].problem
+
+
+def test_what_comes_first_on_the_path_hides_the_same_distribution_behind_it_even_if_another_is_damaged(
+    site: Site, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = tmp_path_factory.mktemp("first")
+    for folder in (site.path, first):
+        Site(folder).add("acme", ENGINE.format(name="acme"))
+    monkeypatch.syspath_prepend(first)
+    site.add("bad", ENGINE.format(name="bad"))
+    (site.path / "patter_bad-1.2.dist-info" / "entry_points.txt").write_text("[patter]\nnonsense\n")
+    (plugin,) = (plugin for plugin in Registry.discover().plugins if plugin.name == "acme")
+    assert plugin.joined
 
 
 @pytest.mark.parametrize("version", [0, 2])

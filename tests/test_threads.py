@@ -38,12 +38,24 @@ async def test_one_that_hangs_can_be_left_and_tells_where_it_is_and_keeps_its_pl
             where = traceback.format_exc()
             raise
     assert "hang_in_here" in where
+    assert pool.full
     with anyio.move_on_after(0.1) as full:
         await pool.run(divmod, 7, 2)
     assert full.cancelled_caught
     gate.set()
     with anyio.fail_after(5):
         assert await pool.run(divmod, 7, 2) == (3, 1)
+    assert not pool.full
+
+
+@pytest.mark.parametrize("pool", [DaemonThreads(1), SerialThread()])
+async def test_a_caller_that_is_cancelled_already_starts_no_work(pool: DaemonThreads | SerialThread) -> None:
+    done: list[int] = []
+    with anyio.move_on_after(0):
+        await pool.run(done.append, 1)
+    assert done == []
+    await pool.run(done.append, 2)
+    assert done == [2]
 
 
 def test_one_that_hangs_does_not_keep_the_process() -> None:

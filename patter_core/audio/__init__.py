@@ -1,4 +1,4 @@
-"""Audio as it crosses the bridge: formats and chunks. Conversion stands in `g711` and `transcode`, which load numpy."""
+"""Audio formats and chunks. Conversion is in `g711` and `transcode`, which load numpy."""
 
 from __future__ import annotations
 

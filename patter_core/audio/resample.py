@@ -150,7 +150,7 @@ class Resampler:
         return self._plan.reach
 
     def process(self, samples: NDArray[np.int16]) -> NDArray[np.int16]:
-        """Take samples, of any number, and give what can be told by now."""
+        """Take any number of samples, and return those that can be computed by now."""
         plan = self._plan
         held = np.concatenate((self._held, samples), dtype=np.float64)
         known = len(held) - 2 * plan.reach

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patter_core.audio.chunk import AudioChunk, AudioFormat, Encoding
-from patter_core.audio.converter import make_converter
 from patter_core.audio.g711 import alaw_to_ulaw, compress, decode, encode, expand, ulaw_to_alaw
 from patter_core.audio.resample import Resampler
 from patter_core.errors import AudioError
@@ -39,7 +38,7 @@ class Transcoder:
         self._recode = _recoder(source.encoding, target.encoding)
 
     def convert(self, chunk: AudioChunk) -> AudioChunk | None:
-        """Convert the next chunk; None if nothing can be told yet.
+        """Convert the next chunk; None if the filter holds all of it back.
 
         Raises:
             AudioError: the chunk is not in the source format.
@@ -70,9 +69,9 @@ def transcode(data: bytes, source: AudioFormat, target: AudioFormat) -> bytes:
         AudioError: no conversion between these two sample rates, or `data` ends in the middle of a sample.
     """
     chunk = AudioChunk(data, source)
-    between = make_converter(source, target)
-    if between is None:
+    if source == target:
         return data
+    between = Transcoder(source, target)
     return b"".join(piece.data for piece in (between.convert(chunk), between.flush()) if piece is not None)
 
 

@@ -11,6 +11,7 @@ import anyio
 from starlette.types import Receive, Send
 
 from patter_core.agent import Agent
+from patter_core.aio import Changes
 from patter_core.call.actions import Actions
 from patter_core.call.config import HostConfig
 from patter_core.call.context import CallContext
@@ -100,7 +101,7 @@ class Call:
         self._may_prewarm = may_prewarm
         self._final_action: HangUp | Transfer = HangUp()
         self._loop = asyncio.get_running_loop()
-        self._moved = anyio.Event()
+        self._moves = Changes()
         self._done = anyio.Event()
         call.emit(CallAnnounced(leg=leg, agent=agent.name))
 
@@ -250,8 +251,7 @@ class Call:
             if self.state is State.ACCEPTED and not self._conversation.has_begun and self._may_prewarm():
                 self._converse()
             with anyio.move_on_after(state.deadline() - call.clock()):
-                await self._moved.wait()
-                self._moved = anyio.Event()
+                await self._moves.wait()
             if self._may_be_answered_elsewhere() and call.clock() >= state.deadline():
                 await self.reports.look_up()
             if state.expire(call.clock()):
@@ -262,7 +262,7 @@ class Call:
         return self.state is State.DIALLING or awaits_media
 
     def _after_move(self) -> None:
-        self._moved.set()
+        self._moves.notify()
         match self.state:
             case State.ENDING:
                 self._conversation.stop()

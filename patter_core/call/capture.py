@@ -1,6 +1,6 @@
-"""Let the sinks that ask for it have the call's audio: a codec around the carrier's.
+"""Gives the call's audio to the sinks that want it: a codec around the carrier's.
 
-Without such a sink there is no tap, and a frame passes nothing of this.
+Without such a sink the carrier's codec is used as it is.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["CapturingCodec"]
 
 
 class CapturingCodec(MediaCodec):
-    """The carrier's codec, which tells of all audio that passes.
+    """The carrier's codec, which passes on a copy of all audio.
 
     Args:
         codec: the carrier's.

@@ -61,13 +61,13 @@ class CallContext:
         self.meter = Meter()
         self.playback = Playback()
         self.accept: Accept | None = None
-        """What the carrier was told last."""
+        """The last answer to the carrier."""
         self.tasks: anyio.abc.TaskGroup = anyio.create_task_group()
         """Ends with the call."""
         self.on_move: Callable[[], None] = _nothing
         """Called after each change of state."""
         self.played_out = anyio.Event()
-        """Set when the caller has heard all that was said so far; replaced by whoever waits for the next time."""
+        """Set when the caller has heard all that was said so far; replaced before each wait."""
         self._new_accept = new_accept
 
     @property

@@ -217,7 +217,7 @@ class Conversation:
         self._history_known.set()
 
     async def _remind(self, session: EngineSession) -> None:
-        """Tells an agent that continues a conversation what was said so far."""
+        """Gives an agent that continues a conversation its history."""
         await self._history_known.wait()
         text = self._call.records.history.text
         if text:

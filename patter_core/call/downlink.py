@@ -2,7 +2,7 @@
 
 This is the other half of the hot path. An engine sends a whole answer faster than it plays, so audio that was sent to
 the carrier was not heard yet; `Playback` keeps account of that by marks. When the caller interrupts (barge-in), the
-carrier is told to clear its buffer, and what was not heard is void.
+carrier must clear its buffer, and what was not heard is void.
 
 While there is no media socket (the stream broke, the caller is on hold, or the conversation was opened ahead), what the
 agent says is buffered, and played when the stream is open again.
@@ -36,7 +36,7 @@ class Downlink:
 
     Args:
         call: what the parts of the call share.
-        codec: the one of the first media socket; it tells which format the carrier takes.
+        codec: the one of the first media socket; it knows which format the carrier takes.
     """
 
     def __init__(self, call: CallContext, codec: MediaCodec) -> None:
@@ -144,7 +144,7 @@ class Downlink:
         self._playback.cleared(self._clock())
 
     async def end_turn(self) -> None:
-        """The agent's turn is complete: a mark behind it tells when it was heard."""
+        """The agent's turn is complete: the mark behind it comes back when it was heard."""
         self._turn_ends_in_buffer = bool(self._buffered)
         if self._turn_ends_in_buffer:
             return

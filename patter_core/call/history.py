@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 import anyio
 import msgspec
 
+from patter_core.aio import DroppingQueue
 from patter_core.errors import StoreUnavailable
 from patter_core.events import CallEvent
 from patter_core.store import CallStore, Speaker, Utterance, conversation, utterance_of
@@ -18,16 +19,15 @@ __all__ = ["History", "HistoryWriter"]
 _log = logging.getLogger("patter.store")
 
 _QUEUE_LIMIT = 10_000
-"""Lines that wait for a store that cannot be reached; beyond it the oldest go."""
+"""Utterances that may wait for a store that cannot be reached; beyond it the oldest are dropped."""
 _TIMEOUT = 2.0
-"""Seconds for the store to take or give lines of one call."""
+"""Seconds for one request to the store."""
 _PAUSE = 0.5
 """Seconds until a store that cannot be reached is tried again."""
-
-
-_LINES = 200
+_LENGTH = 200
+"""Utterances that a call keeps."""
 _CHARACTERS = 8_000
-
+"""Of the text that an agent gets."""
 _NAMES = {Speaker.CALLER: "User", Speaker.AGENT: "You"}
 _INTRODUCTION = (
     "The connection was interrupted for a moment and the same call goes on now. Do not start over. "
@@ -36,106 +36,111 @@ _INTRODUCTION = (
 
 
 class History:
-    """The latest lines of one call."""
+    """The latest utterances of one call. Sans-IO."""
 
     def __init__(self) -> None:
-        self._lines: deque[Utterance] = deque(maxlen=_LINES)
+        self._utterances: deque[Utterance] = deque(maxlen=_LENGTH)
 
     def note(self, event: CallEvent) -> Utterance | None:
-        """Keep what the event adds to the conversation, and give it."""
-        line = utterance_of(event)
-        if line is not None:
-            self._lines.append(line)
-        return line
+        """Adds the utterance of an event, and returns it; None for an event that has none."""
+        utterance = utterance_of(event)
+        if utterance is not None:
+            self._utterances.append(utterance)
+        return utterance
 
-    def precede(self, lines: Iterable[Utterance]) -> None:
-        """Put in front what was said before this worker had the call."""
-        self._lines = deque([*lines, *self._lines], maxlen=_LINES)
+    def precede(self, utterances: Iterable[Utterance]) -> None:
+        """Puts in front what was said before this worker had the call."""
+        self._utterances = deque([*utterances, *self._utterances], maxlen=_LENGTH)
 
     @property
     def text(self) -> str:
-        """For the agent to read: the end of what was said, whole lines; "" if nothing was."""
+        """The end of the conversation, in whole utterances, for an agent to read; "" if nothing was said."""
         kept: list[str] = []
         room = _CHARACTERS
-        for line in reversed(conversation(self._lines)):
-            written = f"{_NAMES[line.speaker]}: {line.text}"
-            room -= len(written) + 1
+        for utterance in reversed(conversation(self._utterances)):
+            line = f"{_NAMES[utterance.speaker]}: {utterance.text}"
+            room -= len(line) + 1
             if room < 0:
                 break
-            kept.append(written)
+            kept.append(line)
         return "\n".join([_INTRODUCTION, *reversed(kept)]) if kept else ""
 
 
-class _Waiting(msgspec.Struct):
+class _Unstored(msgspec.Struct, frozen=True):
     call_id: str
-    line: Utterance
+    utterance: Utterance
 
 
 class HistoryWriter:
-    """The store, behind a queue. Without a store it does nothing."""
+    """Keeps what is said in the shared store, behind a queue, so that another worker can continue a call.
+
+    Without a store it does nothing.
+    """
 
     def __init__(self, store: CallStore | None) -> None:
-        self.dropped = 0
-        """Lines that were never stored."""
         self._store = store
-        self._waiting: deque[_Waiting] = deque()
-        self._wake = anyio.Event()
+        self._queue: DroppingQueue[_Unstored] = DroppingQueue(_QUEUE_LIMIT)
+        self._next: _Unstored | None = None
+        """What is being stored: kept until it is."""
+        self._refused = 0
 
-    def put(self, call_id: str, line: Utterance) -> None:
-        """Queue a line. Never waits."""
-        if self._store is None:
-            return
-        if len(self._waiting) >= _QUEUE_LIMIT:
-            self.dropped += 1
-            self._waiting.popleft()
-        self._waiting.append(_Waiting(call_id, line))
-        self._wake.set()
+    @property
+    def dropped(self) -> int:
+        """Utterances that were never stored."""
+        return self._queue.dropped + self._refused
+
+    def put(self, call_id: str, utterance: Utterance) -> None:
+        """Queues an utterance. Never waits."""
+        if self._store is not None:
+            self._queue.put(_Unstored(call_id, utterance))
 
     async def history(self, call_id: str) -> Sequence[Utterance]:
-        """What was said on a call, here or elsewhere; nothing if there is no store, or it does not answer in time."""
+        """Returns what was said on a call, on any worker; nothing without a store, or if it does not answer in time."""
         if self._store is None:
             return ()
         try:
             with anyio.fail_after(_TIMEOUT):
                 return await self._store.history(call_id)
         except Exception:  # noqa: BLE001 - the plugin boundary: the call goes on without
-            _log.exception("Call %s: the store does not say what was said so far.", call_id)
+            _log.exception("Call %s: the store did not return the history.", call_id)
             return ()
 
     async def run(self) -> None:
-        """Store lines until cancelled."""
+        """Stores what is queued, until cancelled."""
         while True:
-            if not self._waiting:
-                self._wake = anyio.Event()
-                await self._wake.wait()
-            elif not await self._store_next():
+            if self._next is None:
+                self._next = await self._queue.get()
+            if not await self._store_next():
                 await anyio.sleep(_PAUSE)
 
     async def drain(self) -> None:
-        """Store what waits, once more, and free the store."""
+        """Stores what is queued, once more, and closes the store."""
         if self._store is None:
             return
         with anyio.move_on_after(_TIMEOUT):
-            while self._waiting and await self._store_next():
-                pass
+            while self._next is not None or len(self._queue):
+                self._next = self._next or self._queue.pop()
+                if not await self._store_next():
+                    break
             try:
                 await self._store.aclose()
-            except Exception:  # noqa: BLE001 - the plugin boundary: its fault is told and stays here
+            except Exception:  # noqa: BLE001 - the plugin boundary: its fault is logged and stays here
                 _log.exception("The store failed to close.")
 
     async def _store_next(self) -> bool:
-        """Store one line; False if the store cannot be reached, and the line waits on."""
-        assert self._store is not None  # or nothing would wait
-        waiting = self._waiting[0]
+        """Stores one utterance; False if the store cannot be reached, and the utterance is kept."""
+        assert self._store is not None  # otherwise nothing is queued
+        assert self._next is not None
         try:
             with anyio.fail_after(_TIMEOUT):
-                await self._store.append(waiting.call_id, waiting.line)
+                await self._store.append(self._next.call_id, self._next.utterance)
         except (StoreUnavailable, TimeoutError) as error:
-            _log.warning("The store cannot be reached (%s); %d lines wait.", type(error).__name__, len(self._waiting))
+            _log.warning(
+                "The store cannot be reached (%s); %d utterances wait.", type(error).__name__, len(self._queue) + 1
+            )
             return False
-        except Exception:  # noqa: BLE001 - the plugin boundary: one line is lost, and told
-            self.dropped += 1
-            _log.exception("The store refused a line; it is dropped.")
-        if self._waiting and self._waiting[0] is waiting:  # it may have gone meanwhile, for want of room
-            self._waiting.popleft()
+        except Exception:  # noqa: BLE001 - the plugin boundary: one utterance is lost, and counted
+            self._refused += 1
+            _log.exception("The store refused an utterance; it is dropped.")
+        self._next = None
         return True

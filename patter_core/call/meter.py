@@ -1,4 +1,4 @@
-"""The figures of one call, as they are counted: plain attributes, since the hot path writes them."""
+"""Counts the metrics of one call: plain attributes, since the hot path writes them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TIMES_KEPT = 1000
 
 
 class Meter:
-    """Counts while the call goes on; `metrics()` is the typed picture of it. Times are a monotonic clock's, in s."""
+    """The counters of one call; `metrics()` returns them as a struct. Times are of a monotonic clock, in s."""
 
     def __init__(self) -> None:
         self.announced_at: float | None = None
@@ -42,21 +42,21 @@ class Meter:
         self._barge_ins: list[float] = []
 
     def engine_began(self, now: float) -> None:
-        """A conversation is open."""
+        """A session was opened."""
         self._engine_at = now
 
     def engine_ended(self, now: float) -> None:
-        """It is over; there may be another."""
+        """The session is over; another may follow."""
         self._engine_ms += _since(self._engine_at, now) or 0.0
         self._engine_at = None
 
     def user_spoke(self, now: float) -> None:
-        """The engine told what the user said: from here on he waits for an answer."""
+        """The engine reported what the caller said: the reply time counts from here."""
         self.user_turns += 1
         self._asked_at = now
 
     def agent_spoke(self, now: float) -> None:
-        """The first audio of a turn goes out."""
+        """The first audio of a turn was sent."""
         self.turns += 1
         if self.first_audio_at is None:
             self.first_audio_at = now
@@ -65,12 +65,12 @@ class Meter:
             self._asked_at = None
 
     def interrupted(self, at: float, now: float) -> None:
-        """The user interrupted `at`, and the carrier has taken the clear."""
+        """The caller interrupted at `at`, and the carrier has taken the clear at `now`."""
         self.interruptions += 1
         _keep(self._barge_ins, (now - at) * 1000)
 
     def usage(self, now: float, direction: Direction) -> Usage:
-        """What the carrier is paid for so far."""
+        """Returns what the carrier bills so far."""
         connected, streamed = (_since(start, now) for start in (self.answered_at, self.media_at))
         return Usage(direction=direction, connected=(connected or 0.0) / 1000, streamed=(streamed or 0.0) / 1000)
 
@@ -83,7 +83,7 @@ class Meter:
         frames_late: int = 0,
         carrier_bill: CarrierBill | None = None,
     ) -> CallMetrics:
-        """The figures so far."""
+        """Returns the metrics so far."""
         carrier, engine_in, engine_out = self.carrier_format, self.engine_input_format, self.engine_output_format
         return CallMetrics(
             duration_ms=_since(self.media_at, now) or 0.0,

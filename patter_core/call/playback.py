@@ -1,4 +1,4 @@
-"""What the caller has heard, told by marks. Sans-IO: `now` is a monotonic clock, in s.
+"""What the caller has heard, by marks. Sans-IO: `now` is a monotonic clock, in s.
 
 Agent audio arrives faster than real time and waits in the carrier's buffer, so that sent is not heard. A mark asks the
 carrier to say when everything before it has been played. There is one after each half second of audio and one at the
@@ -36,7 +36,7 @@ class Playback:
         self.heard_ms = 0.0
         """Audio known to be played."""
         self.late = 0
-        """How often audio came when what was before it in its turn had been played: a gap was heard."""
+        """How often audio came after what was before it in its turn had been played: the caller heard a gap."""
         self._marked_ms = 0.0
         self._turn_ms = 0.0
         self._turn_marked_ms = 0.0
@@ -47,7 +47,7 @@ class Playback:
 
     @property
     def speaking(self) -> bool:
-        """Is there agent audio that is not known to have been played?"""
+        """True while there is agent audio that is not known to have been played."""
         return self.heard_ms < self.sent_ms
 
     @property
@@ -79,9 +79,9 @@ class Playback:
         return self._mark(ends_turn=True)
 
     def returned(self, name: str) -> ResponseHeard | None:
-        """A mark came back. Tells that a turn has been heard, if that is what the mark stood for.
+        """A mark came back. Returns how much of a turn was heard, if the mark was at its end.
 
-        An unknown mark, or one of before a clear, says nothing.
+        An unknown mark, or one from before a clear, means nothing.
         """
         pending = self._pending
         if not any(mark.name == name for mark in pending):
@@ -98,7 +98,7 @@ class Playback:
         return heard
 
     def cleared(self, now: float) -> ResponseHeard | None:
-        """Everything not yet played is void. Tells how much of the turn was heard, if it was being heard.
+        """Everything not yet played is void. Returns how much of the turn was heard, if it was being played.
 
         That is at least what the marks say; beyond them it is what the clock says the carrier has had time to play.
         """

@@ -18,7 +18,7 @@ nothing moves a call too; the longest call bounds all of them.
 There are two kinds of signals. Those of **peers** (carrier, engine, clock) may come late, twice or out of place: every
 state has a row for each of them, and the row of a signal that means nothing there leads to the same state. **Our own**
 (`OWN_SIGNALS`) have a row only where they make sense; elsewhere they are a fault of ours and raise. `CallState.allows`
-tells before. When a call is over, all signals are tolerated, since it may end while an action awaits the carrier.
+says so in advance. When a call is over, all signals are tolerated, since it may end while an action awaits the carrier.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Signal(enum.Enum):
     MEDIA_STOPPED = "media stopped"
     """The carrier ended the stream in good order."""
     MEDIA_LOST = "media lost"
-    """The carrier's socket is gone, and nothing was said of the call."""
+    """The carrier's socket is gone, without a word about the call."""
     MEDIA_UNUSABLE = "media unusable"
     """The carrier streams a format that cannot be read, and would again."""
     MEDIA_TIMEOUT = "media timeout"

@@ -1,1 +1,1 @@
-"""HTTP and WebSocket clients for plugins."""
+"""HTTP and WebSocket clients for plugins, and the bases of what they build on them."""

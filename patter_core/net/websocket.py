@@ -1,4 +1,4 @@
-"""A WebSocket client for engines that neither waits to send nor makes anybody wait to be read.
+"""A WebSocket client for engines: sending never waits, and messages are delivered without a queue.
 
 The `websockets` library opens, keeps alive and closes, and its protocol reads and checks every frame. Two things are
 ours, because a carrier's frames cannot wait for an engine, and because they come fifty times a second:
@@ -37,7 +37,7 @@ except ImportError:  # no compiled wheel for this platform
 __all__ = ["EngineSocket"]
 
 _quiet = logging.getLogger("patter.websocket")
-"""What the library logs to. At level DEBUG it would tell URLs, headers and frames, and so keys and what people say."""
+"""What the library logs to. At level DEBUG it would log URLs, headers and frames: keys, and what people say."""
 _quiet.setLevel(logging.INFO)
 
 _WRITE_LIMIT = 8 * 1024
@@ -60,13 +60,13 @@ _head_short, _head_medium, _head_long = struct.Struct("!BB"), struct.Struct("!BB
 
 
 def _nothing() -> None:
-    """Nobody listens yet."""
+    """There is no callback yet."""
 
 
 class _Connection(ClientConnection):
-    """The library's connection, which passes whole messages on and tells when the peer is slow, and when it is gone."""
+    """The library's connection, which delivers whole messages, and calls back when the peer is slow, or gone."""
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:  # whatever the library gives its own
+    def __init__(self, *arguments: Any, **options: Any) -> None:  # those of the library's class
         super().__init__(*arguments, **options)
         self.slow = False
         self.lost = False
@@ -282,7 +282,7 @@ class EngineSocket:
         """The next message, text or binary, as bytes. Cancelling it loses nothing. Not after `deliver`.
 
         Raises:
-            SocketClosed: there is none, and there will be none.
+            SocketClosed: the socket is closed, and no message is left.
         """
         connection = self._connection
         while not connection.unread:
@@ -295,7 +295,7 @@ class EngineSocket:
         return connection.unread.popleft()
 
     async def aclose(self, code: int = 1000) -> None:
-        """Close, within 2 s whatever the peer does; again and at any time."""
+        """Close, within 2 s whatever the peer does. Idempotent."""
         self._queued.clear()
         if not self._connection.lost:
             self._connection.drop_messages()

@@ -93,7 +93,7 @@ class _Guard(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         try:
             said = record.getMessage()
-        except Exception:  # noqa: BLE001 - a log call that is wrong in itself: logging tells it, as it always does
+        except Exception:  # noqa: BLE001 - a log call that is wrong in itself: logging reports it, as always
             return True
         if conceal(said) != said:
             self._rewrite(record, said)
@@ -119,7 +119,7 @@ _GUARD = _Guard()
 
 
 def guard() -> None:
-    """Put the filter on the loggers that there are. Again and at any time."""
+    """Put the filter on all present loggers. Idempotent."""
     ours = [name for name in logging.root.manager.loggerDict if name.startswith(_PREFIX)]
     for name in (*_LIBRARIES, *ours):
         logging.getLogger(name).addFilter(_GUARD)

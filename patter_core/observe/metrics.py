@@ -1,4 +1,4 @@
-"""A call in figures: typed, frozen, and the same live and at the end."""
+"""The metrics of a call: typed, frozen, and the same live and at the end."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CarrierBill(msgspec.Struct, frozen=True, kw_only=True):
-    """What the carrier will bill by its list prices. What it really charges is told by `CallPriced`, later."""
+    """What the carrier will bill by its list prices. `CallPriced` reports later what it really charges."""
 
     minutes: int
     """Of the connection, each begun minute counted."""
@@ -57,7 +57,7 @@ class CarrierBill(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, usage: Usage, rates: CarrierRates | None) -> Self | None:
-        """By these rates; None without rates, or for a call that nobody answered."""
+        """Returns the bill by these rates; None without rates, or for a call that was not answered."""
         if rates is None or not usage.connected:
             return None
         return cls(
@@ -69,19 +69,19 @@ class CarrierBill(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CallMetrics(msgspec.Struct, frozen=True, kw_only=True):
-    """A call in figures. Times in ms; a time that was never measured is None."""
+    """The metrics of a call. Times in ms; a time that was not measured is None."""
 
     duration_ms: float = 0.0
     """From the start of the carrier's media to the end."""
     answer_ms: float | None = None
-    """From the announcement to the answer: ours to a caller, the callee's to us."""
+    """From the arrival of the call to the answer: ours to a caller, the callee's to us."""
     first_audio_ms: float | None = None
     """From the start of the carrier's media to the first agent audio sent to it."""
     engine_connect_ms: float | None = None
     carrier_bill: CarrierBill | None = None
-    """None where the carrier has no list prices, or nobody answered."""
+    """None if the carrier has no list prices, or the call was not answered."""
     engine_ms: float = 0.0
-    """How long the engine's conversation lasted. Measured; what it costs is told by the vendor's bill alone."""
+    """How long the engine's sessions lasted. What they cost, only the vendor's bill says."""
     turns: int = 0
     """Times the agent began to speak."""
     user_turns: int = 0
@@ -112,7 +112,7 @@ class CallMetrics(msgspec.Struct, frozen=True, kw_only=True):
     """Errors that the engine reported, or that ended its conversation."""
     interruptions: int = 0
     heard_ms: float = 0.0
-    """How much agent audio was played to the caller, as the carrier's marks tell."""
+    """How much agent audio was played to the caller, by the carrier's marks."""
     carrier_format: str = ""
     engine_input_format: str = ""
     engine_output_format: str = ""

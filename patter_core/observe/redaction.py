@@ -1,4 +1,4 @@
-"""Take out of a record what must not leave the call: phone numbers always, what was said if so wished."""
+"""Removes from records what sinks must not see: phone numbers always, what was said if configured."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = ["REDACTED", "Redaction"]
 
 REDACTED = "[redacted]"
 
-# Which fields hold what a person said or a tool was told, and which hold other people's sentences.
+# Which fields hold what a person said or a tool got, and which hold texts of other programs.
 _SAID: Mapping[type[CallEvent], tuple[str, ...]] = {
     TranscriptInput: ("text",),
     TranscriptOutput: ("text",),
@@ -49,13 +49,13 @@ _NUMBERS: Mapping[type[CallEvent], tuple[str, ...]] = {TransferStarted: ("to",),
 
 
 class Redaction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What sinks must not see. Phone numbers are always masked, wherever one stands."""
+    """What sinks must not see. Phone numbers are always masked, in every field."""
 
     transcripts: bool = False
-    """Take out what was said, what tools were told and answered, and which keys were pressed, too."""
+    """Also remove what was said, what tools got and returned, and which keys were pressed."""
 
     def apply(self, record: Record) -> Record:
-        """The record, as sinks may have it."""
+        """Returns the record as sinks may have it."""
         event = self._event(record.event)
         return record if event is record.event else msgspec.structs.replace(record, event=event)
 

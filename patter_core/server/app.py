@@ -45,7 +45,7 @@ class Health(msgspec.Struct, frozen=True):
 
 
 class _Address(msgspec.Struct, frozen=True):
-    """How the public address is known."""
+    """How the public address is found."""
 
     base: str
     trust_forwarded: bool
@@ -154,7 +154,9 @@ class _Media:
             return
         call = self._host.router.claim(scope["path_params"]["token"])
         if call is None:
-            _log.warning("A media socket was refused: its stream token is forged, used, too old, or nobody's.")
+            _log.warning(
+                "A media socket was refused: its stream token is invalid, used, too old, or of a call that is over."
+            )
             await send({"type": "websocket.close"})
             return
         await send({"type": "websocket.accept"})

@@ -6,9 +6,9 @@ import time
 from collections import OrderedDict
 from typing import Generic, TypeVar
 
-import anyio
 import msgspec
 
+from patter_core.aio import Changes
 from patter_core.call.call import Call
 from patter_core.call.config import HostConfig
 from patter_core.call.token import CallToken
@@ -90,7 +90,7 @@ class CallTable:
         self._by_leg: dict[str, Call] = {}
         self._ended: BoundedDict[EndedCall] = BoundedDict(2 * _ENDED_CALLS)
         self._rate = RateLimit(config.limits.calls_per_second, time.monotonic())
-        self._removed = anyio.Event()
+        self._removals = Changes()
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -138,8 +138,7 @@ class CallTable:
         self._ended.put(call.leg.call_id, ended)
         del self._calls[call.call_id]
         self._by_leg.pop(call.leg.call_id, None)
-        self._removed.set()
-        self._removed = anyio.Event()
+        self._removals.notify()
 
     def end_unknown(self, call_id: str) -> None:
         """Remembers a call as ended that never was in flight here."""
@@ -166,5 +165,4 @@ class CallTable:
 
     async def wait_until_empty(self) -> None:
         """Waits until no call is in flight."""
-        while self._calls:
-            await self._removed.wait()
+        await self._removals.wait_until(lambda: not self._calls)

@@ -1,4 +1,4 @@
-"""Carry records to the sinks: a bounded backlog and a task for each, so that no sink can hold up a call."""
+"""Carries records to the sinks: a bounded backlog and a task for each, so that no sink can hold up a call."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 30.0
 """Seconds between two attempts: doubled from the first for each failure, and the longest once the breaker is open."""
 
 _CLOSE_TIME = 1.0
-"""Seconds that sinks get at least to free what they hold."""
+"""Seconds that sinks have at least to close."""
 
 
 class SinkQueue:
     """One sink and what waits for it, under a name of its own: by default the sink's.
 
-    A batch that cannot be written now is kept and tried again, with pauses that grow; after five failures in a row the
-    breaker is open and the pauses are long. What comes meanwhile waits in the backlog, as far as it has room.
+    A batch that cannot be written now is kept and tried again, with growing pauses; after five failures in a row the
+    breaker is open and the pauses are long. New records wait in the backlog, as far as it has room.
     """
 
     def __init__(
@@ -53,32 +53,30 @@ class SinkQueue:
         self._write_timeout = write_timeout or sink.write_timeout
         self._pauses = (first_pause, longest_pause)
         self._failed_in_a_row = 0
-        self._backlog = Backlog(self._limit)
+        self.backlog = Backlog(self._limit)
         self._batch: list[Record] = []
         """What is being written: kept until it is."""
         self._again: deque[Record] = deque()
-        """Calls' ends from batches that the sink refused: each goes once more, alone."""
+        """Ends of calls from batches that the sink refused: each is tried once more, alone."""
         self._lost = 0
-        self._some = anyio.Event()
-        self._full = anyio.Event()
 
     @property
     def waiting(self) -> int:
-        """Records that wait, with those that are being written."""
-        return len(self._backlog) + len(self._batch) + len(self._again)
+        """Records that wait, including those that are being written."""
+        return len(self.backlog) + len(self._batch) + len(self._again)
 
     @property
     def dropped(self) -> int:
         """Records that never reached the sink."""
-        return self._backlog.dropped + self._lost
+        return self.backlog.dropped + self._lost
 
     @property
     def open(self) -> bool:
-        """Is the breaker open?"""
+        """True while the breaker is open."""
         return self._failed_in_a_row >= BREAKER_FAILURES
 
     def figures(self) -> SinkFigures:
-        """How the sink does."""
+        """Returns the counters of the sink."""
         return SinkFigures(
             sink=self.name,
             waiting=self.waiting,
@@ -89,55 +87,50 @@ class SinkQueue:
         )
 
     def put(self, record: Record) -> None:
-        """Queue a record. Never waits."""
-        self._backlog.put(record)
-        self._some.set()
-        if len(self._backlog) >= self.sink.batch_size:
-            self._full.set()
+        """Queues a record. Never waits."""
+        self.backlog.add(record)
 
     async def run(self) -> None:
-        """Hand over batches until cancelled."""
+        """Writes batches until cancelled."""
         while True:
             if not self.waiting:
-                self._some = anyio.Event()
-                await self._some.wait()
-            if not self._batch and len(self._backlog) < self.sink.batch_size and self.sink.batch_age:
-                self._full = anyio.Event()
+                await self.backlog.wait()
+            if not self._batch and self.sink.batch_age:
                 with anyio.move_on_after(self.sink.batch_age):
-                    await self._full.wait()
+                    await self.backlog.wait(self.sink.batch_size)
             if not await self._write_batch():
                 await anyio.sleep(self._pause())
 
     async def run_sink(self, statistics: SinkStatistics) -> None:
-        """Let the sink do what it does beside; if that fails, again after a pause."""
+        """Runs the sink's own background work; if it fails, again after a pause."""
         while True:
             try:
                 await self.sink.run(statistics)
-            except Exception:  # noqa: BLE001 - the plugin boundary: a sink's fault is told and stays here
-                _log.exception("Sink %s failed beside its writing; it is started again.", self.name)
+            except Exception:  # noqa: BLE001 - the plugin boundary: a sink's fault is logged and stays here
+                _log.exception("Sink %s failed in its background work; it is started again.", self.name)
                 await anyio.sleep(self._pauses[1])
             else:
                 return
 
     async def flush(self) -> None:
-        """Hand over what waits. A sink whose breaker is open is tried once."""
+        """Writes what waits. A sink whose breaker is open is tried once."""
         while self.waiting and (await self._write_batch() or not self.open):
             if self._failed_in_a_row:
                 await anyio.sleep(self._pauses[0])
 
     async def close(self) -> None:
-        """Free the sink."""
+        """Closes the sink."""
         try:
             await self.sink.aclose()
-        except Exception:  # noqa: BLE001 - the plugin boundary: a sink's fault is told and stays here
+        except Exception:  # noqa: BLE001 - the plugin boundary: a sink's fault is logged and stays here
             _log.exception("Sink %s failed to close.", self.name)
 
     def give_up(self) -> None:
-        """Count what still waits as lost: there is no more time."""
+        """Counts what still waits as lost, because there is no more time."""
         if self.waiting:
             _log.error("Sink %s did not take %d records in time; they are dropped.", self.name, self.waiting)
             self._lost = self.dropped + self.waiting
-            self._backlog, self._batch = Backlog(self._limit), []
+            self.backlog, self._batch = Backlog(self._limit), []
             self._again.clear()
 
     def _pause(self) -> float:
@@ -148,9 +141,9 @@ class SinkQueue:
         return min(longest, grown) * random.uniform(0.5, 1.0)
 
     async def _write_batch(self) -> bool:
-        """Try; False after a failure."""
+        """Writes one batch; False after a failure."""
         if not self._batch:
-            self._batch = [self._again.popleft()] if self._again else self._backlog.take(self.sink.batch_size)
+            self._batch = [self._again.popleft()] if self._again else self.backlog.take(self.sink.batch_size)
         batch = self._batch
         try:
             with anyio.fail_after(self._write_timeout):
@@ -158,7 +151,7 @@ class SinkQueue:
         except (OSError, SinkUnavailable) as error:  # a TimeoutError is an OSError
             self._has_failed(f"took longer than {self._write_timeout:g} s" if _hung(error) else f"failed: {error}")
             return False
-        except Exception:  # noqa: BLE001 - the plugin boundary: a sink's fault is told and stays here
+        except Exception:  # noqa: BLE001 - the plugin boundary: a sink's fault is logged and stays here
             self._refused(batch)
             return False
         self._batch = []
@@ -183,7 +176,7 @@ class SinkQueue:
             )
 
     def _refused(self, batch: list[Record]) -> None:
-        """The sink has a fault with these records, or any: they go, but calls' ends once more, each alone."""
+        """The sink raised an error of its own: the batch is dropped, but ends of calls are tried once more, alone."""
         _log.exception("Sink %s failed; %d records are dropped.", self.name, len(batch))
         self.failures += 1
         self._failed_in_a_row += 1
@@ -194,50 +187,50 @@ class SinkQueue:
 
 
 class Delivery:
-    """All sinks of a host. Without any, a record costs nothing.
+    """All sinks of a worker. Without any, a record costs nothing.
 
     Args:
         sinks: where records go.
-        redaction: what is taken out of a record before it is queued anywhere.
+        redaction: what is removed from a record before it is queued anywhere.
     """
 
     def __init__(self, sinks: Sequence[EventSink], redaction: Redaction | None = None) -> None:
         self.queues = tuple(SinkQueue(sink, name=name) for sink, name in zip(sinks, _names(sinks), strict=True))
         self.takes_audio = any(sink.takes_audio for sink in sinks)
-        """Does any sink want audio?"""
+        """True if a sink wants audio."""
         self._redaction = redaction or Redaction()
         self._audio_queues = tuple(queue for queue in self.queues if queue.sink.takes_audio)
 
     def put(self, record: Record) -> None:
-        """Queue a record for every sink. Never waits."""
+        """Queues a record for every sink. Never waits."""
         if self.queues:
             redacted = self._redaction.apply(record)
             for queue in self.queues:
                 queue.put(redacted)
 
     def put_audio(self, record: Record) -> None:
-        """Queue a record with audio for those sinks that want it. Never waits."""
+        """Queues a record with audio for the sinks that want it. Never waits."""
         for queue in self._audio_queues:
             queue.put(record)
 
     def recordings(self, call_id: str) -> list[tuple[str, str]]:
-        """Name and location of each recording that will be made of the call."""
+        """Returns the sink's name and the location of each recording that will be made of the call."""
         places = ((queue.name, _location(queue, call_id)) for queue in self.queues)
         return [(name, location) for name, location in places if location]
 
     def figures(self) -> list[SinkFigures]:
-        """How each sink does."""
+        """Returns the counters of each sink."""
         return [queue.figures() for queue in self.queues]
 
     async def run(self) -> None:
-        """Serve all sinks until cancelled."""
+        """Serves all sinks until cancelled."""
         async with anyio.create_task_group() as tasks:
             for queue in self.queues:
                 tasks.start_soon(queue.run)
                 tasks.start_soon(queue.run_sink, self.figures)
 
     async def drain(self, within: float = 5.0) -> None:
-        """Hand over what waits, to all sinks at once, and free them.
+        """Writes what waits, to all sinks at once, and closes them.
 
         What is not taken within that time (s) is dropped and counted.
         """
@@ -275,5 +268,5 @@ def _location(queue: SinkQueue, call_id: str) -> str:
     try:
         return queue.sink.recording(call_id)
     except Exception:  # noqa: BLE001 - the plugin boundary
-        _log.exception("Sink %s failed to say where it records.", queue.name)
+        _log.exception("Sink %s failed to return where it records.", queue.name)
         return ""

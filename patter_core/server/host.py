@@ -142,7 +142,7 @@ class CallHost:
                 up.set()
                 await anyio.sleep_forever()
         finally:
-            up.set()  # if it could not start, nobody may wait for it
+            up.set()  # also if it could not start: a request waits for it
 
     def _emit_price(self, leg: Leg, cost: Cost) -> None:
         self.router.emit_price(leg, cost)

@@ -17,7 +17,11 @@ __all__ = ["bind", "serve_app"]
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, but signals stay with whoever runs the event loop, and starting and stopping are events."""
+    """uvicorn without its signal handlers, and with events for its start and stop.
+
+    The signals belong to `Patter.serve`, which drains first. uvicorn's own main loop wakes ten times a second to see
+    whether it should stop; this one waits for an event.
+    """
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -48,7 +52,9 @@ def bind(host: str, port: int) -> socket.socket:
         ConfigurationError: the address cannot be had.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio sets TCP_NODELAY on connections of sockets that say they are TCP. Without it an answer or a frame of audio
+    # waits up to 40 ms for the peer's acknowledgement of what was sent before.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
@@ -76,7 +82,7 @@ async def serve_app(
         ws_per_message_deflate=False,  # audio does not shrink, and each frame would pay for the try
         log_config=None,
         access_log=False,  # a media URL holds its token,
-        log_level="warning",  # which is told for each socket, too
+        log_level="warning",  # uvicorn logs it for each socket, too
         server_header=False,
         timeout_graceful_shutdown=1,
     )
@@ -84,7 +90,7 @@ async def serve_app(
     fault: Exception | None = None
 
     async def serve() -> None:
-        with anyio.CancelScope(shield=True):  # whatever happens, sockets are closed in good order, within a bound
+        with anyio.CancelScope(shield=True):  # sockets are closed in good order, within a bound
             await server.serve([listener])
 
     with listener:  # which the server leaves open where it could not start

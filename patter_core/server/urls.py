@@ -1,8 +1,8 @@
 """Which public URL a request came by. Sans-IO.
 
-If the user said his public address, there is no question. Otherwise the request's own `Host` is tried under each
-scheme, because whatever ended TLS in front of us is not seen from here; what the carrier's signature proves is right.
-A proxy that changes `Host` or the path is believed, if the user says so, in what it forwards of them.
+A configured public address decides. Otherwise the request's own `Host` is tried with each scheme, because a proxy that
+terminates TLS in front of us cannot be seen from here; the carrier's signature proves which one is right. If the user
+trusts the proxy, its X-Forwarded-* headers decide.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _MARKERS = ("/webhooks/", "/media/")
 
 
 def public_base(webhook_url: str) -> str:
-    """The user's public address, checked, without a slash at its end; "" if he gave none.
+    """Returns the configured public address, checked, without a slash at its end; "" if there is none.
 
     Raises:
-        ConfigurationError: it is no http(s) address.
+        ConfigurationError: it is not an http(s) address.
     """
     if not webhook_url:
         return ""
@@ -33,7 +33,7 @@ def public_base(webhook_url: str) -> str:
     parts = urlsplit(base)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
         raise ConfigurationError(
-            "webhook_url is no public address.", expected="https://host, with a path prefix if there is one"
+            "`webhook_url` is not a public address.", expected="https://host, with a path prefix if there is one"
         )
     return base.rstrip("/")
 
@@ -49,7 +49,7 @@ def candidate_urls(
         path: the request's, percent-encoded as it came.
         root: the part of `path` where the app is mounted.
         query: without the question mark.
-        socket: is it the upgrade of a WebSocket?
+        socket: True for the upgrade of a WebSocket.
     """
     secure, plain = ("wss", "ws") if socket else ("https", "http")
     suffix = f"?{query}" if query else ""

@@ -12,6 +12,7 @@ import msgspec
 from patter_core.errors import SinkUnavailable
 from patter_core.events import CallAnnounced, CallEnded, CallPriced, Record
 from patter_core.sink import EventSink
+from patter_core.storage.sqlite import open_database
 from patter_core.threads import SerialThread
 
 __all__ = ["SCHEMA", "SQLiteSink"]
@@ -42,8 +43,6 @@ CREATE TABLE IF NOT EXISTS calls (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS calls_by_start ON calls (started);
 """
-_BUSY_TIMEOUT = 5.0
-"""Seconds to wait for another process that writes the file: less than `EventSink.write_timeout`."""
 
 
 class SQLiteSink(EventSink):
@@ -70,7 +69,9 @@ class SQLiteSink(EventSink):
         await self._thread.run(self._close)
 
     def _insert(self, records: list[Record]) -> None:
-        database = self._open()
+        if self._database is None:
+            self._database = open_database(self._path, SCHEMA)
+        database = self._database
         with database:  # one transaction a batch
             for record in records:
                 database.execute(
@@ -85,18 +86,6 @@ class SQLiteSink(EventSink):
                     ),
                 )
                 _update_call(database, record)
-
-    def _open(self) -> sqlite3.Connection:
-        if self._database is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            if not self._path.exists():
-                self._path.touch(0o600)  # only the owner may read what was said on calls
-            database = sqlite3.connect(self._path, timeout=_BUSY_TIMEOUT, check_same_thread=False)
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute("PRAGMA synchronous = NORMAL")
-            database.executescript(SCHEMA)
-            self._database = database
-        return self._database
 
     def _close(self) -> None:
         if self._database is not None:

@@ -1,1 +1,1 @@
-"""The carrier's side of a call: legs, control, outcomes, prices."""
+"""The carrier's side of a call: legs, control, outcomes, prices, numbers."""

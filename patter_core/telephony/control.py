@@ -1,4 +1,4 @@
-"""What the core and a carrier tell each other about a call beside its audio: requests, capabilities, facts."""
+"""What the core and a carrier exchange about a call beside its audio: requests, capabilities, facts."""
 
 from __future__ import annotations
 

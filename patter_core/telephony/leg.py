@@ -1,4 +1,4 @@
-"""A leg: one call as its carrier knows it."""
+"""A leg: one call at its carrier."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ __all__ = ["AnsweredBy", "Direction", "Leg", "Progress"]
 
 
 class Direction(enum.StrEnum):
-    """Who called whom."""
+    """Whether the call came in or was made by us."""
 
     INBOUND = "inbound"
     OUTBOUND = "outbound"
 
 
 class Progress(enum.StrEnum):
-    """How far a call has come, as its carrier tells."""
+    """How far a call has come, as its carrier reports."""
 
     DIALLING = "dialling"
-    """We asked for it; the carrier has not said anything yet."""
+    """We asked for it; the carrier has not reported anything yet."""
     RINGING = "ringing"
     ANSWERED = "answered"
     COMPLETED = "completed"
@@ -28,18 +28,18 @@ class Progress(enum.StrEnum):
     BUSY = "busy"
     NO_ANSWER = "no_answer"
     CANCELED = "canceled"
-    """We gave it up before it was answered."""
+    """We cancelled it before it was answered."""
     FAILED = "failed"
     """It could not be connected."""
 
     @property
     def is_final(self) -> bool:
-        """Is nothing more to come?"""
+        """True if the call is over."""
         return self not in {Progress.DIALLING, Progress.RINGING, Progress.ANSWERED}
 
 
 class AnsweredBy(enum.StrEnum):
-    """Who picked up, as the carrier's machine detection tells."""
+    """Who answered, by the carrier's machine detection."""
 
     HUMAN = "human"
     MACHINE = "machine"
@@ -51,7 +51,7 @@ class AnsweredBy(enum.StrEnum):
 
 
 class Leg(msgspec.Struct, frozen=True, kw_only=True):
-    """One call as its carrier knows it. Numbers are kept out of its `repr`, and so out of logs."""
+    """One call at its carrier. Numbers are not part of its `repr`, and so not of logs."""
 
     carrier: str
     """The carrier's name in the registry."""
@@ -63,7 +63,7 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
     to_number: str = ""
     """The called number, as the carrier writes it."""
     parameters: dict[str, str] = {}
-    """What else was said of the call: custom parameters, by name."""
+    """Custom parameters of the call, by name."""
 
     def __repr__(self) -> str:
         return f"<Leg {self.carrier} {self.direction.value} {self.call_id}>"

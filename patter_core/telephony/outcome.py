@@ -35,7 +35,7 @@ class Reason(enum.StrEnum):
     HOST_HUNG_UP = "host_hung_up"
     ENGINE_FAILED = "engine_failed"
     NO_MEDIA = "no_media"
-    """The carrier told us of the call and never brought its audio."""
+    """The carrier reported the call and never brought its audio."""
     BUSY = "busy"
     """Of an outbound call, as are the next three."""
     NO_ANSWER = "no_answer"

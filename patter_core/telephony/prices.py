@@ -31,7 +31,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
 
     direction: Direction = Direction.INBOUND
     connected: float = 0.0
-    """From the answer to the end; 0 if nobody answered."""
+    """From the answer to the end; 0 if the call was not answered."""
     streamed: float = 0.0
     """With a media stream."""
     recorded: float = 0.0

@@ -477,14 +477,14 @@ async def test_a_call_from_another_worker_goes_on_with_what_the_store_knows() ->
 
 async def test_what_is_said_is_put_into_the_store() -> None:
     store = MemoryCallStore()
-    keeper = HistoryWriter(store)
-    scene = Scene(history=keeper)
+    writer = HistoryWriter(store)
+    scene = Scene(history=writer)
     async with scene.running():
         session = await scene.live()
         session.say(TranscriptInput(text="A table for two."))
         await scene.told("transcript_input")
         scene.socket.say("stop")
-    await keeper.drain()
+    await writer.drain()
     assert await store.history("call-1") == (Utterance(Speaker.CALLER, "A table for two."),)
 
 

@@ -25,8 +25,8 @@ AT_ONCE = 40
 KNOWN_BYTES = 6_000
 """A worker remembers 10,000 calls, tokens and events that are over, so that none of them is served twice; and a
 carrier's plugin its latest 2,000 answers, so that a webhook that is repeated is answered alike."""
-POOLED = 20
-"""Connections that the client of the carrier's API may keep for its next requests."""
+POOLED = AT_ONCE
+"""Connections that the HTTP client may keep for its next requests: as many as there were at once."""
 SLACK = 12 * 2**20
 """What allocators keep. A call that leaks costs some 66 KB: of 2,000 that would be 130 MiB."""
 

@@ -83,7 +83,7 @@ async def test_it_answers_at_telnyx_s_too_and_doctor_finds_all_in_order(tmp_path
                 process.send_signal(signal.SIGTERM)
                 assert await process.wait() == 0
     assert recording.played
-    assert "Telnyx takes the key, and has the application." in found.stdout.decode()
+    assert "Telnyx accepts the key, and has the application." in found.stdout.decode()
     assert "A webhook without the carrier's signature is refused." in found.stdout.decode()
 
 

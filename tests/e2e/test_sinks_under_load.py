@@ -116,7 +116,7 @@ async def test_no_sink_touches_audio_and_ends_are_kept_and_drops_counted() -> No
     assert sorted(delays)[int(len(delays) * 0.99)] < LATEST
     stuck = host.queues[0]
     assert stuck.dropped > CALLS * FRAMES
-    kept = [*stuck._batch, *stuck._backlog.take(10_000)]
+    kept = [*stuck._batch, *stuck.backlog.take(10_000)]
     assert sum(isinstance(record.event, CallEnded) for record in kept) == CALLS
     await host.drain(0.1)
     figures = {figures.sink: figures for figures in host.figures()}

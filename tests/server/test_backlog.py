@@ -41,7 +41,7 @@ def record(sequence: int, event: CallEvent) -> Record:
 def test_it_keeps_what_matters_within_its_limit_and_in_order(events: list[CallEvent], limit: int, batch: int) -> None:
     waiting = Backlog(limit)
     for sequence, event in enumerate(events):
-        waiting.put(record(sequence, event))
+        waiting.add(record(sequence, event))
     length = len(waiting)
     left: list[Record] = []
     while got := waiting.take(batch):
@@ -59,17 +59,17 @@ def test_audio_goes_first_then_progress_then_the_story() -> None:
     waiting = Backlog(4)
     story: list[CallEvent] = [TranscriptInput(text="Hi."), ResponseDone(), AUDIO, AUDIO]
     for sequence, event in enumerate(story):
-        waiting.put(record(sequence, event))
+        waiting.add(record(sequence, event))
     gone: list[type[CallEvent]] = []
     for sequence in range(4, 7):
         before = waiting.take(10)
         for got in before:
-            waiting.put(got)
-        waiting.put(record(sequence, TranscriptInput(text="More.")))
+            waiting.add(got)
+        waiting.add(record(sequence, TranscriptInput(text="More.")))
         after = waiting.take(10)
         gone += [type(got.event) for got in before if got not in after]
         for got in after:
-            waiting.put(got)
+            waiting.add(got)
     assert gone == [AudioCaptured, AudioCaptured, ResponseDone]
 
 
@@ -77,6 +77,6 @@ def test_even_ends_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backlog, "ENDS_LIMIT", 2)
     waiting = Backlog(1)
     for sequence in range(3):
-        waiting.put(record(sequence, END))
+        waiting.add(record(sequence, END))
     assert [got.sequence for got in waiting.take(10)] == [1, 2]
     assert waiting.dropped == 1

@@ -288,7 +288,7 @@ async def test_numbers_are_masked_before_any_sink_queues_a_record_and_transcript
         events: list[CallEvent] = [CallAnnounced(leg=leg, agent="a"), TranscriptInput(text="Call 5550001112.")]
         for sequence, event in enumerate(events):
             host.put(Record(call_id="call", sequence=sequence, time=0, elapsed_ms=0, event=event))
-        announced, spoken = host.queues[0]._backlog.take(2)
+        announced, spoken = host.queues[0].backlog.take(2)
         assert isinstance(announced.event, CallAnnounced)
         assert announced.event.leg.from_number == "+*********11"
         assert isinstance(spoken.event, TranscriptInput)

@@ -177,13 +177,13 @@ async def test_while_it_drains_new_calls_go_elsewhere_and_live_ones_go_on_to_the
 
 
 @pytest.mark.parametrize(
-    ("parting", "command"),
+    ("final_action", "command"),
     [(HangUp("We have to stop."), "say leg-1 We have to stop."), (Transfer("+15550001111"), "transfer leg-1")],
 )
 async def test_at_the_deadline_a_live_call_is_heard_out_and_then_ended_as_the_limits_say(
-    parting: HangUp | Transfer, command: str
+    final_action: HangUp | Transfer, command: str
 ) -> None:
-    worker = Worker(FakeCarrier(), limits=Limits(drain=0.1, after_drain=parting))
+    worker = Worker(FakeCarrier(), limits=Limits(drain=0.1, after_drain=final_action))
     async with worker.serving(), worker.call("leg-1") as (media, session), anyio.create_task_group() as tasks:
         session.say(FRAME)
         session.say(ResponseDone())

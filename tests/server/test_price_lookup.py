@@ -20,14 +20,14 @@ COST = Cost(Decimal("0.01"), estimated=False)
 LEG = Leg(carrier="fake", call_id="leg-1")
 
 
-class Desk:
+class Scene:
     def __init__(self, carrier: FakeCarrier, ask_after: tuple[float, ...] = (0.0, 0.0, 0.0)) -> None:
-        self.told: list[tuple[Leg, Cost]] = []
+        self.prices: list[tuple[Leg, Cost]] = []
         self.heard = anyio.Event()
-        self.desk = PriceLookup(carrier, self.tell, ask_after)
+        self.lookup = PriceLookup(carrier, self.found, ask_after)
 
-    def tell(self, leg: Leg, cost: Cost) -> None:
-        self.told.append((leg, cost))
+    def found(self, leg: Leg, cost: Cost) -> None:
+        self.prices.append((leg, cost))
         self.heard.set()
 
 
@@ -35,38 +35,38 @@ async def test_a_price_is_asked_for_until_it_is_known_and_told_once() -> None:
     carrier = FakeCarrier()
     carrier.refusals = 1
     carrier.facts = LegFacts(progress=Progress.COMPLETED, cost=COST)
-    scene = Desk(carrier)
+    scene = Scene(carrier)
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(scene.desk.run)
-            scene.desk.want(LEG)
+            tasks.start_soon(scene.lookup.run)
+            scene.lookup.want(LEG)
             await scene.heard.wait()
             tasks.cancel_scope.cancel()
-    assert scene.told == [(LEG, COST)]
+    assert scene.prices == [(LEG, COST)]
     assert carrier.commands == ["look up leg-1"]
 
 
 async def test_a_price_that_nobody_ever_knows_is_given_up() -> None:
     carrier = FakeCarrier()
-    scene = Desk(carrier)
+    scene = Scene(carrier)
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(scene.desk.run)
-            scene.desk.want(LEG)
+            tasks.start_soon(scene.lookup.run)
+            scene.lookup.want(LEG)
             while len(carrier.commands) < 3:  # noqa: ASYNC110 - the fake carrier tells nobody that it was asked
                 await anyio.sleep(0.001)
             await anyio.wait_all_tasks_blocked()
             tasks.cancel_scope.cancel()
     assert carrier.commands == ["look up leg-1"] * 3
-    assert scene.told == []
+    assert scene.prices == []
 
 
 async def test_too_many_calls_at_once_are_not_all_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(price_lookup, "_LIMIT", 2)
-    scene = Desk(FakeCarrier(), (60.0,))
+    scene = Scene(FakeCarrier(), (60.0,))
     for _ in range(5):
-        scene.desk.want(LEG)
-    assert scene.desk.skipped == 3
+        scene.lookup.want(LEG)
+    assert scene.lookup.skipped == 3
 
 
 @pytest.mark.parametrize("capabilities", [frozenset(), frozenset({Capability.LOOK_UP})])
@@ -74,6 +74,6 @@ async def test_a_carrier_that_cannot_be_asked_is_not(
     monkeypatch: pytest.MonkeyPatch, capabilities: frozenset[Capability]
 ) -> None:
     monkeypatch.setattr(FakeCarrier, "capabilities", capabilities)
-    scene = Desk(FakeCarrier())
-    scene.desk.want(LEG)
-    assert scene.desk._waiting == []
+    scene = Scene(FakeCarrier())
+    scene.lookup.want(LEG)
+    assert len(scene.lookup) == 0

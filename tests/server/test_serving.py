@@ -56,6 +56,23 @@ async def test_what_is_raised_inside_comes_out_as_it_is() -> None:
             raise KeyError("mine")
 
 
+async def test_connections_send_at_once_what_they_are_given() -> None:
+    """Else answers and frames wait for the acknowledgement of what was sent before."""
+    delays: list[int] = []
+
+    def accepted(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection: socket.socket = writer.get_extra_info("socket")
+        delays.append(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    with bind("127.0.0.1", 0) as listener:
+        async with await asyncio.start_server(accepted, sock=listener):
+            reader, writer = await asyncio.open_connection(*listener.getsockname())
+            assert await reader.read() == b""
+            writer.close()
+    assert delays == [1]
+
+
 def test_an_address_that_is_taken_is_told() -> None:
     with bind("127.0.0.1", 0) as listener, pytest.raises(ConfigurationError, match="in use"):
         bind("127.0.0.1", listener.getsockname()[1])

@@ -1,18 +1,20 @@
-"""Tokens: what is not ours, not whole, not fresh, or spelled in another way, is nobody's; and nobody reads them."""
+"""Tokens: what is forged, cut, stale, too early or spelled in another way opens nothing, and none of it can be read."""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import time
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nacl.secret import SecretBox
 
 from patter_core.agent import CallOptions
 from patter_core.call.token import CallToken
-from patter_core.server.tokens import CallTokens, Purpose, TokenMaker
+from patter_core.server.tokens import LONGEST_TOKEN, CallTokens, Purpose, TokenMaker
 from patter_core.telephony.leg import Direction, Leg
 from patter_core.testing.fakes import FakeCarrier
 
@@ -74,6 +76,30 @@ def test_no_other_spelling_is_taken(data: st.DataObject) -> None:
     assert maker().check(text + other, 1001.0) is None
 
 
+@given(st.data())
+def test_a_part_of_a_token_is_nothing(data: st.DataObject) -> None:
+    text = maker().mint(TOKEN)
+    begin = data.draw(st.integers(0, len(text)))
+    end = data.draw(st.integers(begin, len(text)))
+    part = text[begin:end]
+    assert part == text or maker().check(part, 1001.0) is None
+
+
+@given(st.binary(max_size=200))
+def test_what_others_make_up_is_nothing(data: bytes) -> None:
+    assert maker().check(base64.urlsafe_b64encode(data).rstrip(b"=").decode(), 1001.0) is None
+
+
+@given(st.binary(min_size=1), st.binary(min_size=1))
+def test_another_secret_opens_nothing(secret: bytes, other: bytes) -> None:
+    assert secret == other or maker(other).check(maker(secret).mint(TOKEN), 1001.0) is None
+
+
+def test_what_is_longer_than_any_token_is_not_even_read() -> None:
+    long = msgspec.structs.replace(TOKEN, base="x" * LONGEST_TOKEN)
+    assert maker().check(maker().mint(long), 1001.0) is None
+
+
 @given(st.text())
 def test_any_text_is_checked_without_a_fault(text: str) -> None:
     assert maker().check(text, 1001.0) is None
@@ -101,12 +127,20 @@ def test_it_tells_the_leg() -> None:
     )
 
 
-def test_a_token_of_another_version_is_nobodys() -> None:
-    made = maker()
-    nonce = bytes(12)
-    sealed = nonce + made._crypt(nonce, msgspec.json.encode(["fake"]))
-    text = base64.urlsafe_b64encode(sealed + made._mac(sealed)).rstrip(b"=").decode()
-    assert made.check(text, 1001.0) is None
+def sealed(content: bytes, purpose: str = "stream") -> str:
+    """A token as any implementation makes it that follows the description in the module."""
+    key = hashlib.blake2b(b"secret", digest_size=32, person=f"patter {purpose}".encode()).digest()
+    return base64.urlsafe_b64encode(SecretBox(key).encrypt(content)).rstrip(b"=").decode()
+
+
+def test_the_seal_is_as_described() -> None:
+    assert maker().check(sealed(msgspec.json.encode(TOKEN)), 1001.0) == TOKEN
+    assert maker(purpose=Purpose.CALLBACK).check(sealed(msgspec.json.encode(TOKEN), "callback"), 1001.0) == TOKEN
+
+
+@pytest.mark.parametrize("content", [b"", b"null", b"[]", b'["fake"]', b"\xff"])
+def test_a_token_of_another_version_is_nothing(content: bytes) -> None:
+    assert maker().check(sealed(content), 1001.0) is None
 
 
 # --- the tokens of one carrier's calls -----------------------------------------------------------------------------

@@ -19,8 +19,9 @@ from patter_core.events import (
     Record,
     TranscriptInput,
 )
-from patter_core.sinks import SQLiteSink, sqlite
+from patter_core.sinks import SQLiteSink
 from patter_core.sinks.sqlite_reader import CallFilter, SqliteReader
+from patter_core.storage import sqlite as storage
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.prices import Cost
 
@@ -75,7 +76,7 @@ async def test_the_file_is_in_wal_mode_and_nobody_elses(tmp_path: Path) -> None:
 async def test_a_file_that_somebody_holds_is_unavailable_and_later_nothing_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite, "_BUSY_TIMEOUT", 0.01)
+    monkeypatch.setattr(storage, "BUSY_TIMEOUT", 0.01)
     sink = SQLiteSink(tmp_path / "patter.db")
     await sink.write(records("one"))
     holder = sqlite3.connect(tmp_path / "patter.db")

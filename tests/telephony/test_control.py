@@ -1,17 +1,17 @@
-"""What core and carrier say to each other about a call keeps numbers, tickets and texts out of logs."""
+"""What core and carrier exchange about a call keeps numbers, tokens and texts out of logs."""
 
 from __future__ import annotations
 
 from patter_core.telephony.control import Callbacks, DialRequest, RecordingStatus, callback_token
 from patter_core.telephony.outcome import Transfer
 
-CALLBACKS = Callbacks("https://phone.example/webhooks/fake", "secret-ticket")
+CALLBACKS = Callbacks("https://phone.example/webhooks/fake", "secret-token")
 
 
 def test_a_callback_brings_its_ticket_back() -> None:
     url = CALLBACKS.url("status")
-    assert url == "https://phone.example/webhooks/fake/status?call=secret-ticket"
-    assert callback_token(url) == "secret-ticket"
+    assert url == "https://phone.example/webhooks/fake/status?call=secret-token"
+    assert callback_token(url) == "secret-token"
     assert callback_token("https://phone.example/webhooks/fake/voice?other=1") == ""
 
 

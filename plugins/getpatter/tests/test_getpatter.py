@@ -1,4 +1,4 @@
-"""The bundle's names are those of the page, and each is the plugin's own object."""
+"""The bundle has the names of its documentation, and each is the object of the plugin."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from getpatter.engines import elevenlabs as elevenlabs_engine
 from getpatter.providers.elevenlabs_convai import ElevenLabsConvAIAdapter
 
 
-def test_the_front_page_has_what_the_quickstart_imports() -> None:
+def test_the_names_of_the_quickstart_are_at_the_top() -> None:
     assert getpatter.Patter is patter_core.Patter
     assert getpatter.Telnyx is patter_telnyx.Telnyx
     assert getpatter.Twilio is patter_twilio.Twilio
@@ -22,9 +22,15 @@ def test_the_engine_has_its_short_name() -> None:
     assert elevenlabs_engine.ConvAI is patter_elevenlabs.ElevenLabsConvAI
 
 
-def test_the_adapter_stands_under_providers() -> None:
+def test_the_adapter_is_under_providers() -> None:
     assert ElevenLabsConvAIAdapter is patter_elevenlabs.ElevenLabsConvAIAdapter
 
 
-def test_everything_that_is_listed_is_there() -> None:
+def test_every_listed_name_exists() -> None:
     assert all(hasattr(getpatter, name) for name in getpatter.__all__)
+
+
+def test_every_name_of_the_core_is_there_too() -> None:
+    for name in patter_core.__all__:
+        assert getattr(getpatter, name) is getattr(patter_core, name)
+    assert set(getpatter.__all__) - set(patter_core.__all__) == {"ElevenLabsConvAI", "Telnyx", "Twilio"}

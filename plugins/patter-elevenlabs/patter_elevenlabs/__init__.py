@@ -1,4 +1,4 @@
-"""ElevenLabs Conversational AI as an engine for Patter, and on its own."""
+"""ElevenLabs Conversational AI as an engine for Patter, and without a call."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 __all__ = ["ElevenLabsConvAI", "ElevenLabsConvAIAdapter", "__version__"]
 
-_HOMES = {"ElevenLabsConvAI": "engine", "ElevenLabsConvAIAdapter": "adapter"}
+_MODULES = {"ElevenLabsConvAI": "engine", "ElevenLabsConvAIAdapter": "adapter"}
 
 
 def __getattr__(name: str) -> object:
-    """Load what is asked for: the version alone must not cost a WebSocket client."""
-    if name not in _HOMES:
+    """Load a class on first use: the version alone does not need a WebSocket client."""
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module  # noqa: PLC0415 - as above
 
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

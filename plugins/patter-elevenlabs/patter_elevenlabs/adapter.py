@@ -1,4 +1,4 @@
-"""The engine without a call: one conversation that is fed with bytes and read as events, for whoever owns the audio."""
+"""The engine without a call: a conversation that takes bytes and gives events, for programs with audio of their own."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from patter_elevenlabs.tools import ClientTools, Toolbox
 
 __all__ = ["AdapterOptions", "ElevenLabsConvAIAdapter"]
 
-_logger = logging.getLogger(__name__)
+_log = logging.getLogger("patter.elevenlabs")
 
 
 class AdapterOptions(TypedDict, total=False):
-    """The options of the factories: those of the class but the formats."""
+    """The options of the factories: those of the class except the formats."""
 
     voice_id: str
     model_id: str
@@ -36,26 +36,26 @@ class AdapterOptions(TypedDict, total=False):
 
 
 class ElevenLabsConvAIAdapter:
-    """One conversation with an agent, in the audio formats that the caller of this class wants.
+    """One conversation with an agent, in audio formats of the user's choice.
 
-    What the agent really speaks is told by the service when the conversation begins, and cannot be chosen here: where
-    it is something else, audio is converted on the way.
+    The agent's own formats are part of its configuration, and known when the conversation starts. Audio is converted
+    where they differ.
 
     Args:
         api_key: from ELEVENLABS_API_KEY if empty.
         agent_id: from ELEVENLABS_AGENT_ID if empty.
         voice_id: overrides the agent's voice.
-        model_id: kept for introspection; the service takes no model from a client.
+        model_id: kept for introspection; the service accepts no model from a client.
         language: overrides the agent's language.
-        first_message: overrides what the agent says first.
+        first_message: overrides the agent's first message.
         use_signed_url: fetch a short-lived URL for the conversation, so that the socket itself carries no key.
-        base_url: http(s)://host of a region, or of an emulator; from ELEVENLABS_BASE_URL if empty.
-        client_tools: functions, sync or async, that the agent may call: its client tools of the same names.
-        output_audio_format: what `receive_events` gives, by the service's name: `pcm_16000`, `ulaw_8000`, …
-        input_audio_format: what `send_audio` takes.
+        base_url: http(s)://host of a region or an emulator; from ELEVENLABS_BASE_URL if empty.
+        client_tools: functions, sync or async, for the client tools of the same names.
+        output_audio_format: of the audio in `receive_events`: `pcm_16000`, `ulaw_8000` or another of the service.
+        input_audio_format: of the audio for `send_audio`.
 
     Raises:
-        ConfigurationError: the key or the agent's id is missing, or an option cannot be right.
+        ConfigurationError: the key or the agent's id is missing, or an option is invalid.
     """
 
     def __init__(
@@ -97,17 +97,17 @@ class ElevenLabsConvAIAdapter:
 
     @classmethod
     def for_telnyx(cls, api_key: str = "", agent_id: str = "", **options: Unpack[AdapterOptions]) -> Self:
-        """For Telnyx's streams with PCMU, their default: μ-law, 8 kHz, both ways. For L16, use the bare constructor."""
+        """For Telnyx's streams with PCMU, the default: μ-law, 8 kHz, both ways. For L16, use the constructor."""
         return cls(api_key, agent_id, output_audio_format="ulaw_8000", input_audio_format="ulaw_8000", **options)
 
     @property
     def output_audio_format(self) -> str:
-        """What `receive_events` gives, by the service's name."""
+        """The format of the audio in `receive_events`, by the service's name."""
         return str(self.output_format)
 
     @property
     def input_audio_format(self) -> str:
-        """What `send_audio` takes, by the service's name."""
+        """The format of the audio for `send_audio`, by the service's name."""
         return str(self.input_format)
 
     @property
@@ -115,26 +115,26 @@ class ElevenLabsConvAIAdapter:
         """The conversation.
 
         Raises:
-            EngineError: there is none.
+            EngineError: not connected.
         """
         if self._session is None:
             raise EngineError("The adapter is not connected.", remedy="Await connect() first, or use `async with`.")
         return self._session
 
     async def connect(self) -> None:
-        """Open a conversation, and return when the agent is ready for audio. After `close`, this opens another.
+        """Open a conversation. Returns once the agent is ready for audio. After `close`, opens another.
 
         Raises:
-            EngineError: there is one already; or the service could not be reached in time, or refused.
-            AudioError: between the agent's format and the one that is wanted there is no conversion.
+            EngineError: already connected; or the service could not be reached in time, or refused.
+            AudioError: there is no conversion between the agent's format and the chosen one.
         """
         if self._session is not None:
-            raise EngineError("The adapter is connected already.", remedy="Close it first, or make a second adapter.")
+            raise EngineError("The adapter is already connected.", remedy="Close it first, or create a second adapter.")
         initiation = wire.initiation(voice=self.voice_id, language=self.language, first_message=self.first_message)
         session = await open_session(self._service, initiation, toolbox=self._toolbox)
         agent, wanted = (session.input_format, session.output_format), (self.input_format, self.output_format)
         if hint := conversion_hint(agent, wanted):
-            _logger.warning(hint)
+            _log.warning(hint)
             try:
                 self._inbound = make_converter(self.input_format, session.input_format)
                 self._outbound = make_converter(session.output_format, self.output_format)
@@ -146,10 +146,10 @@ class ElevenLabsConvAIAdapter:
         self._session = session
 
     def send_audio(self, audio: bytes) -> Awaitable[None]:
-        """Hand over the user's audio, in `input_audio_format`, at real-time pace and without gaps, silence included.
+        """Send the user's audio, in `input_audio_format`, at real-time pace and without gaps, silence included.
 
-        It is on its way when this returns: `await` it or not. What the service does not take in time is dropped,
-        the oldest first.
+        Never waits, so awaiting the result is optional. Audio that the service does not take in time is dropped, the
+        oldest first.
 
         Raises:
             EngineError: not connected.
@@ -164,36 +164,36 @@ class ElevenLabsConvAIAdapter:
         return _Sent()
 
     def receive_events(self) -> AsyncIterator[AudioChunk | EngineEvent]:
-        """What the agent says and does; each unpacks as `(type, payload)`. Ends when the conversation does.
+        """Returns the agent's audio and events, each of which unpacks as `(type, payload)`, to the conversation's end.
 
         Raises:
-            EngineError: not connected; or, while iterating: it ended otherwise than by the agent or `close`.
+            EngineError: not connected; or, while iterating: the conversation failed.
         """
         events = self.session.events()
         return events if self._outbound is None else _converted(events, self._outbound)
 
     def add_context(self, text: str) -> None:
-        """Tell the agent something, without making it speak.
+        """Give the agent information, without making it speak.
 
         Raises:
-            EngineError: not connected; so too the three below.
+            EngineError: not connected. The three methods below raise it, too.
         """
         self.session.add_context(text)
 
     def send_user_message(self, text: str) -> None:
-        """Say something in the user's place, as text: the agent answers it."""
+        """Send text in the user's place. The agent answers it."""
         self.session.send_user_message(text)
 
     def user_activity(self) -> None:
-        """Tell the agent that the user is there, so that it does not prompt him."""
+        """Tell the agent that the user is present, so that it does not prompt them."""
         self.session.user_activity()
 
     def send_feedback(self, *, like: bool, turn: str = "") -> None:
-        """Rate what the agent said in that turn, as told by `TranscriptOutput`, or in its latest."""
+        """Rate a turn of the agent: the one of a `TranscriptOutput`, or the latest."""
         self.session.send_feedback(like=like, turn=turn)
 
     async def close(self) -> None:
-        """End the conversation; again and at any time."""
+        """End the conversation. Idempotent."""
         session, self._session = self._session, None
         if session is not None:
             await session.aclose()
@@ -212,7 +212,7 @@ class ElevenLabsConvAIAdapter:
 
 
 async def _converted(
-    events: AsyncIterator[AudioChunk | EngineEvent], outbound: Transcoder
+    events: AsyncIterator[AudioChunk | EngineEvent], outbound: Converter
 ) -> AsyncIterator[AudioChunk | EngineEvent]:
     async for event in events:
         if isinstance(event, AudioChunk):
@@ -220,14 +220,14 @@ async def _converted(
                 yield chunk
             continue
         if isinstance(event, Interruption):
-            outbound.flush()  # what the filter held back is void too
+            outbound.flush()  # the tail in the filter is void, too
         elif isinstance(event, ResponseDone) and (rest := outbound.flush()) is not None:
             yield rest
         yield event
 
 
 class _Sent:
-    """Sending never waits, yet `await adapter.send_audio(…)` is what many will write."""
+    """Makes `await adapter.send_audio(…)` valid, although sending never waits."""
 
     def __await__(self) -> Generator[None, None, None]:
         yield from ()

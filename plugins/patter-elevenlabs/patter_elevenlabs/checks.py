@@ -1,4 +1,4 @@
-"""What `patter doctor` asks ElevenLabs: does it take the credentials, and is the agent made for a phone?"""
+"""The checks of `patter doctor`: the credentials, and the agent's settings for phone calls."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ _NEEDED_EVENTS = ("audio", "interruption", "agent_response", "user_transcript")
 
 
 async def run_checks(service: Service, overrides: list[str]) -> list[CheckResult]:
-    """What there is to say of an agent.
+    """Check an agent.
 
     Args:
-        service: where it is.
-        overrides: what will be overridden in its conversations: `agent.first_message` and so on.
+        service: address and credentials.
+        overrides: the fields that conversations will override, such as `agent.first_message`.
     """
     try:
         settings = await agent_settings(service)
     except EngineRefused as error:
         if error.status == 403:
-            may = "Give the key the permission convai_read as well, and look again."
-            return [CheckResult(Level.WARNING, "The key may not read the agent, so it could not be looked at.", may)]
+            remedy = "Give the key the permission convai_read as well, and run the check again."
+            return [CheckResult(Level.WARNING, "The agent was not checked: the key may not read it.", remedy)]
         return [problem_of(error)]
     except EngineError as error:
         return [problem_of(error)]
     return [
-        CheckResult(Level.OK, "ElevenLabs takes the key, and has the agent."),
+        CheckResult(Level.OK, "ElevenLabs accepts the key, and has the agent."),
         _formats(settings),
         *_events(settings),
         *_overrides(settings, overrides),
@@ -39,12 +39,12 @@ async def run_checks(service: Service, overrides: list[str]) -> list[CheckResult
 
 def _formats(settings: AgentSettings) -> CheckResult:
     if settings.input_format == settings.output_format == _ULAW:
-        return CheckResult(Level.OK, f"The agent hears and speaks {_ULAW}: audio crosses untouched.")
+        return CheckResult(Level.OK, f"The agent hears and speaks {_ULAW}: audio is not converted.")
     hears, speaks = settings.input_format or "?", settings.output_format or "?"
     return CheckResult(
         Level.WARNING,
         f"The agent hears {hears} and speaks {speaks}: audio is converted.",
-        "For a phone say `patter elevenlabs agent --set-ulaw`.",
+        "Run `patter elevenlabs agent --set-ulaw`.",
     )
 
 
@@ -53,8 +53,8 @@ def _events(settings: AgentSettings) -> list[CheckResult]:
     if not missing:
         return []
     level = Level.PROBLEM if "audio" in missing else Level.WARNING
-    switch = "Switch them on in the agent's dashboard, under Advanced, Client events."
-    return [CheckResult(level, f"The agent does not send {', '.join(missing)}.", switch)]
+    remedy = "Enable them in the agent's dashboard, under Advanced, Client events."
+    return [CheckResult(level, f"The agent does not send {', '.join(missing)}.", remedy)]
 
 
 def _overrides(settings: AgentSettings, overrides: list[str]) -> list[CheckResult]:

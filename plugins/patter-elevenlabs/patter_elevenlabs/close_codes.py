@@ -1,16 +1,16 @@
-"""What a close code of the service means: a table. Source: the vendor's schemas and SDKs, and reports by its users.
+"""The service's close codes, as a table. Sources: the vendor's schemas and SDKs, and reports by its users.
 
-Each ending has its type, and each type may be handled in its own way:
+Each way for a conversation to end has its type, which may be handled in its own way:
 
-| ending | |
+| end | type |
 |---|---|
-| the agent ended it, or its time was up | None: events end without an error |
-| refused: what was sent, who asks, a field | `EngineRefused` |
+| the agent ended it, or its maximum duration was reached | None: events end without an error |
+| a message, the credentials or an override was refused | `EngineRefused` |
 | the quota is used up | `EngineQuotaExceeded` |
 | the service or its language model failed | `EngineFailed` |
-| the connection broke; nobody spoke; anything else | `EngineLost` |
+| the connection was lost; nothing was said for too long; anything else | `EngineLost` |
 
-`retry` of the error says whether a new conversation may succeed; there is no going on with the old one.
+`retry` of the error says whether a new conversation may succeed; an ended one cannot be resumed.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from typing import NamedTuple
 
 from patter_core.errors import EngineError, EngineFailed, EngineLost, EngineQuotaExceeded, EngineRefused
 
-__all__ = ["ending"]
+__all__ = ["error_for"]
 
 
-class _Ending(NamedTuple):
+class _Meaning(NamedTuple):
     kind: type[EngineError]
     retry: bool
     problem: str
@@ -32,15 +32,14 @@ class _Ending(NamedTuple):
 
 _OVERRIDE = re.compile(r"[Oo]verride for field '([\w.]{1,60})'")
 
-# Code 1002 is a bag: the reason decides. The first row with words that are found in it counts.
-_OPERATIONAL: tuple[tuple[tuple[str, ...], _Ending], ...] = (
-    (
-        ("llm",),
-        _Ending(EngineFailed, True, "The agent's language model did not answer."),
-    ),
+_LLM_FAILED = _Meaning(EngineFailed, True, "The agent's language model did not answer.")
+
+# Code 1002 has many meanings, told apart by the reason: the first row with a word that is in it counts.
+_REASONS: tuple[tuple[tuple[str, ...], _Meaning], ...] = (
+    (("llm",), _LLM_FAILED),
     (
         ("quota", "credit", "usage limit"),
-        _Ending(
+        _Meaning(
             EngineQuotaExceeded,
             False,
             "The ElevenLabs quota is used up.",
@@ -49,40 +48,37 @@ _OPERATIONAL: tuple[tuple[tuple[str, ...], _Ending], ...] = (
     ),
     (
         ("no user", "inactiv", "silence"),
-        _Ending(EngineLost, False, "ElevenLabs ended a conversation in which nobody spoke."),
+        _Meaning(EngineLost, False, "ElevenLabs ended the conversation because the user said nothing."),
     ),
-    (
-        ("timeout", "timed out"),
-        _Ending(EngineFailed, True, "The agent's language model did not answer."),
-    ),
+    (("timeout", "timed out"), _LLM_FAILED),
 )
 
 _CODES = {
-    1002: _Ending(
-        EngineFailed, False, "ElevenLabs could not go on with the conversation.", "See the agent's configuration."
+    1002: _Meaning(
+        EngineFailed, False, "ElevenLabs could not continue the conversation.", "See the agent's configuration."
     ),
-    1006: _Ending(EngineLost, True, "The connection to ElevenLabs broke."),
-    1008: _Ending(
+    1006: _Meaning(EngineLost, True, "The connection to ElevenLabs was lost."),
+    1008: _Meaning(
         EngineRefused,
         False,
-        "ElevenLabs refused what was sent.",
-        "See the agent's dynamic variables, and what its Security settings allow.",
+        "ElevenLabs refused a message.",
+        "Check the agent's dynamic variables, and what its Security settings allow.",
     ),
-    1009: _Ending(EngineRefused, False, "ElevenLabs found a message too large."),
-    1011: _Ending(EngineFailed, True, "ElevenLabs had an internal error."),
-    3000: _Ending(
+    1009: _Meaning(EngineRefused, False, "A message was too large for ElevenLabs."),
+    1011: _Meaning(EngineFailed, True, "ElevenLabs had an internal error."),
+    3000: _Meaning(
         EngineRefused,
         False,
-        "ElevenLabs does not let this key talk to this agent.",
+        "ElevenLabs does not accept this key for this agent.",
         "Check ELEVENLABS_API_KEY, its permission convai_write, ELEVENLABS_AGENT_ID, and that both are of one region.",
     ),
 }
 
-_OTHER = _Ending(EngineLost, True, "ElevenLabs ended the conversation.")
+_OTHER = _Meaning(EngineLost, True, "ElevenLabs ended the conversation.")
 
 
-def ending(code: int, reason: str) -> EngineError | None:
-    """What the end of a conversation means to a call: None if the agent ended it, else the error to raise.
+def error_for(code: int, reason: str) -> EngineError | None:
+    """Returns the error that a closed socket means; None if the agent ended the conversation.
 
     Args:
         code: of the close frame; 1006 if there was none.
@@ -90,22 +86,22 @@ def ending(code: int, reason: str) -> EngineError | None:
     """
     if code == 1000:
         return None
-    found = _find(code, reason)
+    meaning = _meaning_of(code, reason)
     got = f"code {code}" + (f" ({reason})" if reason else "")
-    return found.kind(found.problem, retry=found.retry, got=got, remedy=found.remedy)
+    return meaning.kind(meaning.problem, retry=meaning.retry, got=got, remedy=meaning.remedy)
 
 
-def _find(code: int, reason: str) -> _Ending:
+def _meaning_of(code: int, reason: str) -> _Meaning:
     if code == 1008 and (refused := _OVERRIDE.search(reason)):
-        return _Ending(
+        return _Meaning(
             EngineRefused,
             False,
             f"The agent does not allow the override of {refused[1]}.",
             "Allow it in the agent's ElevenLabs dashboard under Security, Overrides, or do not set it.",
         )
     if code == 1002:
-        said = reason.lower()
-        for words, found in _OPERATIONAL:
-            if any(word in said for word in words):
-                return found
+        lowered = reason.lower()
+        for words, meaning in _REASONS:
+            if any(word in lowered for word in words):
+                return meaning
     return _CODES.get(code, _OTHER)

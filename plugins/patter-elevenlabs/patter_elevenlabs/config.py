@@ -1,4 +1,4 @@
-"""Where the service is and who asks: the options that the engine and the adapter share, checked."""
+"""Address and credentials of the service: the options that the engine and the adapter share, checked."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from patter_elevenlabs.wire import Variable
 __all__ = ["DEFAULT_BASE_URL", "Service", "check_variables"]
 
 DEFAULT_BASE_URL = "https://api.elevenlabs.io"
-"""The global region. Others, as the vendor documents them: api.us.elevenlabs.io, api.eu.residency.elevenlabs.io,
+"""The global region. The vendor documents these, too: api.us.elevenlabs.io, api.eu.residency.elevenlabs.io,
 api.in.residency.elevenlabs.io, api.sg.residency.elevenlabs.io."""
 
 _PATH = "/v1/convai/conversation"
@@ -27,7 +27,7 @@ class Service:
     api_key: str = dataclasses.field(repr=False)
     agent_id: str
     base_url: str
-    """http:// or https://, with host and port, without path."""
+    """http:// or https://, host and port, without a path."""
     use_signed_url: bool = False
     """Fetch a short-lived URL for each conversation, so that the socket itself carries no key."""
 
@@ -35,10 +35,10 @@ class Service:
     def resolve(
         cls, owner: str, *, api_key: str = "", agent_id: str = "", base_url: str = "", use_signed_url: bool = False
     ) -> Self:
-        """What was given, completed from the environment. `owner` is the class that the user wrote, for the errors.
+        """Returns the options, completed from the environment. `owner` is the name of the user's class, for errors.
 
         Raises:
-            ConfigurationError: something is missing or cannot be right.
+            ConfigurationError: a value is missing or invalid.
         """
         api_key = required(
             api_key,
@@ -48,7 +48,7 @@ class Service:
         ).strip()
         if not (api_key.isascii() and api_key.isprintable() and " " not in api_key):
             raise ConfigurationError(
-                f"{owner}(api_key=…) is no API key.", expected="printable ASCII without spaces", got="something else"
+                f"{owner}(api_key=…) is not an API key.", expected="printable ASCII characters without spaces"
             )
         agent_id = required(
             agent_id,
@@ -61,30 +61,30 @@ class Service:
 
     @property
     def conversation_url(self) -> str:
-        """Where a conversation is opened, as ws:// or wss://."""
+        """The ws:// or wss:// URL of a conversation."""
         return f"ws{self.base_url.removeprefix('http')}{_PATH}?agent_id={quote(self.agent_id, safe='')}"
 
     @property
     def signed_url_url(self) -> str:
-        """Where a signed URL is fetched."""
+        """The URL that returns a signed URL."""
         return f"{self.base_url}{_PATH}/get-signed-url?agent_id={quote(self.agent_id, safe='')}"
 
     @property
     def agent_url(self) -> str:
-        """Where the agent's configuration is read and changed."""
+        """The URL of the agent's configuration."""
         return f"{self.base_url}/v1/convai/agents/{quote(self.agent_id, safe='')}"
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """What proves who asks. Secret."""
+        """The headers that authenticate a request. Secret."""
         return {"xi-api-key": self.api_key}
 
 
 def check_variables(variables: Mapping[str, Variable], given: str) -> None:
-    """Check the names of dynamic variables. `given` is where the user wrote them, for the error.
+    """Check the names of dynamic variables. `given` names the user's parameter, for the error.
 
     Raises:
-        ConfigurationError: one is reserved by the service.
+        ConfigurationError: a name is reserved by the service.
     """
     for name in variables:
         if name.startswith("system__"):
@@ -96,18 +96,18 @@ def check_variables(variables: Mapping[str, Variable], given: str) -> None:
 
 
 def _checked(base_url: str, owner: str) -> str:
-    """The base URL without a trailing slash. An error does not show it: it may hold secrets."""
+    """Returns the base URL without a trailing slash. Errors do not show it: it may hold secrets."""
     address = base_url.strip().rstrip("/")
     try:
         url = urlsplit(address)
-        sound = url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
-    except ValueError:  # brackets that do not match, a port that is none
-        sound = False
+        valid = url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
+    except ValueError:  # unbalanced brackets, an invalid port
+        valid = False
     else:
-        sound = sound and address == f"{url.scheme}://{url.netloc}" and "@" not in url.netloc
-    if not sound:
+        valid = valid and address == f"{url.scheme}://{url.netloc}" and "@" not in url.netloc
+    if not valid:
         raise ConfigurationError(
-            f"{owner}(base_url=…) is no address of the service.",
+            f"{owner}(base_url=…) is not the address of a service.",
             expected="http(s)://host or http(s)://host:port, with nothing after it, as in https://api.elevenlabs.io",
             remedy="It is also read from the environment variable ELEVENLABS_BASE_URL.",
         )

@@ -18,18 +18,18 @@ from patter_elevenlabs.tools import ClientTools, Toolbox
 
 __all__ = ["ElevenLabsConvAI"]
 
-_logger = logging.getLogger(__name__)
+_log = logging.getLogger("patter.elevenlabs")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ElevenLabsConvAI(Engine):
-    """An agent that was made in the ElevenLabs dashboard.
+    """An agent that is configured in the ElevenLabs dashboard.
 
-    Everything but the key and the agent's id belongs to the agent; what is set here overrides it for the conversation,
-    and must be allowed in the agent's security settings. What is not set is not sent.
+    Options other than the key and the agent's id override the agent's configuration for a conversation; each must be
+    allowed in its security settings. Options that are not set are not sent.
 
     Raises:
-        ConfigurationError: the key or the agent's id is missing, or an option cannot be right.
+        ConfigurationError: the key or the agent's id is missing, or an option is invalid.
     """
 
     api_key: str = dataclasses.field(default="", repr=False)
@@ -40,36 +40,35 @@ class ElevenLabsConvAI(Engine):
     """The id of a voice."""
     _: dataclasses.KW_ONLY
     base_url: str = ""
-    """http(s)://host of a region, or of an emulator. From ELEVENLABS_BASE_URL if empty, else the global one."""
+    """http(s)://host of a region or an emulator. From ELEVENLABS_BASE_URL if empty, else the global region."""
     language: str = ""
-    """As the service writes it: `it`, `pt-br`."""
+    """A code of the service, such as `it` or `pt-br`."""
     first_message: str = ""
-    """What the agent says first, unless `Patter.agent()` says otherwise."""
+    """The first message of the agent; that of `Patter.agent()` takes precedence."""
     override_prompt: bool = False
-    """Send the agent's `system_prompt` as a real prompt override, instead of as its first message."""
+    """Send `system_prompt` as a prompt override instead of as the first message."""
     dynamic_variables: Mapping[str, wire.Variable] = dataclasses.field(default_factory=dict, repr=False)
     user_id: str = dataclasses.field(default="", repr=False)
     custom_llm_extra_body: Mapping[str, object] = dataclasses.field(default_factory=dict, repr=False)
     use_signed_url: bool = False
     """Fetch a short-lived URL for each conversation, so that the socket itself carries no key."""
     client_tools: ClientTools = dataclasses.field(default=(), repr=False)
-    """Functions, sync or async, that the agent may call: its client tools of the same names."""
+    """Functions, sync or async, for the client tools of the same names. Sync functions run in threads."""
     client_tool_timeout: float = 10.0
-    """Seconds until a tool that has not answered is given up and the agent told so; less than its own limit."""
+    """Seconds until a tool is abandoned and the agent gets an error; less than the limit in the dashboard."""
     dtmf_as_message: bool = False
-    """Give the agent a key that the caller presses as something that the caller says, so that it answers, instead of
-    as something to know."""
+    """Send a pressed key as a message of the caller, which the agent answers, instead of as context."""
 
     name: ClassVar[str] = "elevenlabs"
     emulator: ClassVar[str] = "patter_elevenlabs.testing:ElevenLabsEmulator"
     tools_hint: ClassVar[str] = (
-        "Make it a client tool of the agent in the ElevenLabs dashboard, and give its function to "
+        "Add a client tool to the agent in the ElevenLabs dashboard, and pass its function to "
         "ElevenLabsConvAI(client_tools=[…])."
     )
 
     _service: Service = dataclasses.field(init=False, repr=False)
     _toolbox: Toolbox = dataclasses.field(init=False, repr=False)
-    _said: set[str] = dataclasses.field(init=False, repr=False, default_factory=set)
+    _logged: set[str] = dataclasses.field(init=False, repr=False, default_factory=set)
 
     def __post_init__(self) -> None:
         owner = type(self).__name__
@@ -83,13 +82,13 @@ class ElevenLabsConvAI(Engine):
         check_variables(self.dynamic_variables, f"{owner}(dynamic_variables=…)")
         for name in ("api_key", "agent_id", "base_url"):
             object.__setattr__(self, name, getattr(service, name))
-        import patter_elevenlabs.handshake  # noqa: F401, PLC0415 - loaded before a call waits, not to list plugins
+        import patter_elevenlabs.handshake  # noqa: F401, PLC0415 - before a call waits, but not to list plugins
 
         object.__setattr__(self, "_service", service)
         object.__setattr__(self, "_toolbox", Toolbox(owner, self.client_tools, self.client_tool_timeout))
 
     async def open(self, setup: ConversationSetup) -> EngineSession:
-        from patter_elevenlabs.handshake import open_session  # noqa: PLC0415 - it is loaded: see above
+        from patter_elevenlabs.handshake import open_session  # noqa: PLC0415 - as above
 
         session = await open_session(
             self._service,
@@ -97,9 +96,9 @@ class ElevenLabsConvAI(Engine):
             toolbox=self._toolbox,
             dtmf_as_message=self.dtmf_as_message,
         )
-        wanted = setup.preferred_format
-        if hint := conversion_hint((session.input_format, session.output_format), (wanted, wanted)):
-            self._say_once(logging.WARNING, hint)
+        preferred = setup.preferred_format
+        if hint := conversion_hint((session.input_format, session.output_format), (preferred, preferred)):
+            self._log_once(logging.WARNING, hint)
         return session
 
     async def check(self) -> Sequence[CheckResult]:
@@ -114,16 +113,16 @@ class ElevenLabsConvAI(Engine):
     def _initiation(self, setup: ConversationSetup) -> wire.Initiation:
         variables = {**self.dynamic_variables, **setup.variables}
         try:
-            check_variables(variables, "variables=… of an agent or of a call")
-        except ConfigurationError as error:  # the call is there already, and knows what to do if an engine fails
+            check_variables(variables, "variables=… of an agent or a call")
+        except ConfigurationError as error:  # a call is waiting: an engine failure has its fallback
             raise EngineError(error.problem, expected=error.expected, got=error.got) from None
         first_message = setup.first_message or self.first_message
         if setup.system_prompt and not (first_message or self.override_prompt):
             first_message = setup.system_prompt
-            self._say_once(
+            self._log_once(
                 logging.INFO,
-                "An agent's prompt belongs to its ElevenLabs dashboard, so system_prompt is sent as the first message. "
-                "ElevenLabsConvAI(override_prompt=True) sends it as the prompt, to agents that allow this override.",
+                "The prompt belongs to the agent in the ElevenLabs dashboard, so system_prompt is the first message. "
+                "ElevenLabsConvAI(override_prompt=True) sends it as a prompt, if the agent allows this override.",
             )
         return wire.initiation(
             voice=self.voice,
@@ -135,8 +134,8 @@ class ElevenLabsConvAI(Engine):
             user_id=self.user_id,
         )
 
-    def _say_once(self, level: int, text: str) -> None:
-        """A hint is worth one line, not one a call."""
-        if text not in self._said:
-            self._said.add(text)
-            _logger.log(level, text)
+    def _log_once(self, level: int, text: str) -> None:
+        """Log a hint once, not once a call."""
+        if text not in self._logged:
+            self._logged.add(text)
+            _log.log(level, text)

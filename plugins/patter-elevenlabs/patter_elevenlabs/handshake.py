@@ -1,4 +1,4 @@
-"""How a conversation is opened: connect, send the initiation, wait for the metadata."""
+"""The handshake of a conversation: connect, send the initiation, wait for the metadata."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import anyio
 from patter_core.errors import ConfigurationError, EngineRefused, EngineTimeout, SocketClosed
 from patter_core.net.websocket import EngineSocket
 from patter_elevenlabs import wire
-from patter_elevenlabs.close_codes import ending
+from patter_elevenlabs.close_codes import error_for
 from patter_elevenlabs.config import Service
 from patter_elevenlabs.formats import audio_format
 from patter_elevenlabs.rest import signed_url
@@ -17,7 +17,7 @@ from patter_elevenlabs.tools import Toolbox
 __all__ = ["METADATA_TIMEOUT", "open_session"]
 
 METADATA_TIMEOUT = 10.0
-"""Seconds from the initiation to the metadata: audio before it can be refused, and a caller is waiting."""
+"""Seconds from the initiation to the metadata. Audio before the metadata may be refused, and a caller is waiting."""
 
 
 async def open_session(
@@ -28,19 +28,19 @@ async def open_session(
     dtmf_as_message: bool = False,
     metadata_timeout: float = METADATA_TIMEOUT,
 ) -> ConvAISession:
-    """Open a conversation, and return when the agent is ready for audio. Cancelling it leaves nothing open.
+    """Open a conversation. Returns once the agent is ready for audio. Cancelling it leaves nothing open.
 
     Args:
-        service: where, and who asks.
+        service: address and credentials.
         initiation: the first message.
-        toolbox: what the agent may call.
-        dtmf_as_message: are keys that the caller presses something that he says, or something for the agent to know?
+        toolbox: the functions that the agent may call.
+        dtmf_as_message: send a pressed key as a message of the user, which is answered, instead of as context.
         metadata_timeout: in s.
 
     Raises:
-        EngineRefused: the service said no: to the key, the agent, an option; or the agent's format is none we know.
+        EngineRefused: the service refused the key, the agent or an option; or the agent's format is not supported.
         EngineTimeout: no connection, no signed URL or no metadata in time.
-        EngineError: the service cannot be reached, or the connection broke.
+        EngineError: the service cannot be reached, or the connection was lost.
     """
     if service.use_signed_url:
         socket = await EngineSocket.open(await signed_url(service))
@@ -62,34 +62,34 @@ async def open_session(
     except ConfigurationError as error:
         await socket.aclose()
         raise EngineRefused(
-            "The agent's audio format is none that is known here.", expected=error.expected, got=error.got
+            "The agent's audio format is not supported.", expected=error.expected, got=error.got
         ) from None
     except BaseException:
         await socket.aclose()
         raise
 
 
-async def _metadata(socket: EngineSocket, decoder: wire.Decoder, patience: float) -> wire.MetadataEvent:
-    trouble = ""
+async def _metadata(socket: EngineSocket, decoder: wire.Decoder, within: float) -> wire.MetadataEvent:
+    problem = ""
     try:
-        with anyio.fail_after(patience):
+        with anyio.fail_after(within):
             while True:
                 match decoder.decode(await socket.receive()):
                     case wire.Metadata(event=metadata):
                         return metadata
                     case wire.Ping(event=ping):
                         socket.send(wire.encode(wire.Pong(event_id=ping.event_id)))
-                    case wire.Error(text=trouble):
+                    case wire.Error(text=problem):
                         pass
                     case _:  # such as queue_status, which may come first
                         pass
     except TimeoutError:
         raise EngineTimeout(
-            "ElevenLabs did not begin the conversation.",
+            "ElevenLabs did not start the conversation.",
             retry=True,
-            expected=f"conversation_initiation_metadata within {patience:g} s",
-            got=trouble,
+            expected=f"conversation_initiation_metadata within {within:g} s",
+            got=problem,
         ) from None
     except SocketClosed as closed:
-        error = ending(closed.code, closed.reason or trouble)
-        raise error or EngineRefused("ElevenLabs ended the conversation before it began.", got=trouble) from None
+        error = error_for(closed.code, closed.reason or problem)
+        raise error or EngineRefused("ElevenLabs ended the conversation before it started.", got=problem) from None

@@ -1,113 +1,73 @@
-"""What has arrived and has not been taken yet: one reader puts, one consumer iterates."""
+"""Received audio and events that were not taken yet: one reader puts, one consumer iterates."""
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 
+import anyio
 import msgspec
 
+from patter_core.aio import DroppingQueue
 from patter_core.audio import AudioChunk
 from patter_core.errors import EngineError
 from patter_core.events import EngineEvent
 
-__all__ = ["BYTE_LIMIT", "EVENT_LIMIT", "Inbox"]
+__all__ = ["BYTE_LIMIT", "ITEM_LIMIT", "Inbox"]
 
 BYTE_LIMIT = 8 * 2**20
 """Bytes of agent audio, and of the events' texts, that wait for a slow consumer: four minutes at 16 kHz."""
-EVENT_LIMIT = 10_000
-"""Things of any kind that wait."""
+ITEM_LIMIT = 10_000
+"""Chunks and events that wait."""
 
-_Item = tuple[AudioChunk | EngineEvent, int | None, int]
-"""With the event id of audio, and its size."""
+_AUDIO, _EVENT = range(2)
+"""Ranks: without room, audio is dropped before events."""
 
 
 class Inbox(AsyncIterator[AudioChunk | EngineEvent]):
-    """A bounded queue of events and audio that ends once.
+    """A bounded queue of audio and events that is closed once, perhaps with an error.
 
-    It is not a memory stream, because audio that was interrupted while it waited is passed over when it is taken, and
-    because beyond a bound it is the oldest audio that goes; events go only where they alone are too much, the
-    oldest first. One chunk, and one event, are kept however large.
+    Beyond a limit the oldest audio is dropped, and events only if they alone exceed it. The latest chunk and the latest
+    event are kept, however large. Audio that an interruption makes void is removed at once.
     """
 
-    def __init__(self, is_void: Callable[[int | None], bool]) -> None:
-        self._is_void = is_void
-        self._loop = asyncio.get_running_loop()
-        self._items: deque[_Item] = deque()
-        self._audio_bytes = 0
-        self._audio_chunks = 0
-        self._text_bytes = 0
-        self._ended = False
+    def __init__(self) -> None:
+        self._queue: DroppingQueue[tuple[AudioChunk | EngineEvent, int | None]] = DroppingQueue(
+            ITEM_LIMIT, ranks=2, max_weight=BYTE_LIMIT
+        )
         self._error: EngineError | None = None
-        self._waiting: asyncio.Future[None] | None = None
-        self.dropped = 0
-        """How many were dropped because nobody took them."""
 
-    def put(self, item: AudioChunk | EngineEvent, event_id: int | None = None) -> None:
-        """Add one; `event_id` is that of audio. After the end it does nothing."""
-        if self._ended:
-            return
-        if type(item) is AudioChunk:
-            size = item.size
-            self._audio_bytes += size
-            self._audio_chunks += 1
-        else:
-            size = _text_size(item)
-            self._text_bytes += size
-        self._items.append((item, event_id, size))
-        while self._audio_bytes + self._text_bytes > BYTE_LIMIT and self._audio_chunks > 1:
-            self._drop(audio=True)
-        while self._text_bytes > BYTE_LIMIT and len(self._items) - self._audio_chunks > 1:
-            self._drop(audio=False)
-        if len(self._items) > EVENT_LIMIT:
-            self._drop(audio=self._audio_chunks > 0)
-        self._wake()
+    @property
+    def dropped(self) -> int:
+        """Chunks and events that were dropped because the consumer did not take them."""
+        return self._queue.dropped
 
-    def end(self, error: EngineError | None = None) -> None:
-        """Nothing more comes. What is here is still given, and then the iteration ends, or raises `error`."""
-        if not self._ended:
-            self._ended = True
+    def put_audio(self, chunk: AudioChunk, event_id: int | None) -> None:
+        """Add audio. After `close` it does nothing."""
+        self._queue.put((chunk, event_id), _AUDIO, chunk.size)
+
+    def put(self, event: EngineEvent) -> None:
+        """Add an event. After `close` it does nothing."""
+        self._queue.put((event, None), _EVENT, _text_size(event))
+
+    def discard_audio(self, is_void: Callable[[int | None], bool]) -> None:
+        """Remove the audio whose event id is void. It does not count as dropped."""
+        self._queue.discard(lambda item: type(item[0]) is AudioChunk and is_void(item[1]))
+
+    def close(self, error: EngineError | None = None) -> None:
+        """Nothing follows. What waits can still be taken; then iteration ends, or raises `error`. Idempotent."""
+        if not self._queue.closed:
             self._error = error
-            self._wake()
+            self._queue.close()
 
     async def __anext__(self) -> AudioChunk | EngineEvent:
-        while True:
-            while self._items:
-                item, event_id, size = self._items.popleft()
-                if self._forget(item, size) and self._is_void(event_id):
-                    continue
-                return item
-            if self._ended:
-                error, self._error = self._error, None
-                if error is not None:
-                    raise error
-                raise StopAsyncIteration
-            self._waiting = self._loop.create_future()
-            await self._waiting
-
-    def _wake(self) -> None:
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
-
-    def _drop(self, *, audio: bool) -> None:
-        """Drop the oldest of its kind, of which there is one."""
-        place = next(place for place, (item, _, _) in enumerate(self._items) if (type(item) is AudioChunk) is audio)
-        item, _, size = self._items[place]
-        del self._items[place]
-        self.dropped += 1
-        self._forget(item, size)
-
-    def _forget(self, item: AudioChunk | EngineEvent, size: int) -> bool:
-        """It does not wait any more. True if it was audio."""
-        if type(item) is AudioChunk:
-            self._audio_bytes -= size
-            self._audio_chunks -= 1
-            return True
-        self._text_bytes -= size
-        return False
+        try:
+            item, _ = await self._queue.get()
+        except anyio.EndOfStream:
+            error, self._error = self._error, None
+            raise error or StopAsyncIteration from None
+        return item
 
 
 def _text_size(event: EngineEvent) -> int:
-    """About how much its texts hold; what an event takes beside them is bounded by `EVENT_LIMIT`."""
+    """Returns about how much an event's texts take; `ITEM_LIMIT` bounds what it takes besides."""
     return sum(len(value) for value in msgspec.structs.astuple(event) if isinstance(value, str))

@@ -1,4 +1,4 @@
-"""What this distribution adds to Patter."""
+"""The plugin: what the registry loads from the entry point."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""The few REST calls that a conversation and its agent need.
+"""REST requests: signed URLs, and the agent's configuration.
 
-Each raises, on top of what it names itself:
+Each raises:
 
-* `EngineRefused`: the key or the agent is not known, or may not; `status` says which.
-* `EngineTimeout`: no answer in time.
-* `EngineError`: no connection, or an answer that makes no sense.
+* `EngineRefused`: the key or the agent is unknown, or lacks a permission; see `status`.
+* `EngineTimeout`: no response in time.
+* `EngineError`: no connection, or an invalid response.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from patter_core.errors import EngineError, EngineRefused, EngineTimeout
+from patter_core.net.http import send_request
 from patter_elevenlabs.config import Service
 from patter_elevenlabs.wire.agent import (
     AgentChange,
@@ -34,26 +35,26 @@ _Answer = TypeVar("_Answer")
 _REFUSALS = {
     401: "Check ELEVENLABS_API_KEY, and that it has the permission {permission}.",
     403: "Give the key the permission {permission}.",
-    404: "Check ELEVENLABS_AGENT_ID, and that the agent is of the same region as base_url.",
+    404: "Check ELEVENLABS_AGENT_ID, and that the agent is in the region of base_url.",
     422: "Check ELEVENLABS_AGENT_ID.",
     429: "Try again later: too many requests at once.",
 }
 
 
 class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a phone call needs to know of an agent's configuration."""
+    """The settings of an agent that matter to a phone call."""
 
     name: str
     input_format: str
-    """By the service's name; "" where the service tells none."""
+    """By the service's name; "" if unknown."""
     output_format: str
     client_events: tuple[str, ...]
     allowed_overrides: tuple[str, ...]
-    """Dotted paths, as an initiation writes them: `agent.first_message`, `tts.voice_id`."""
+    """Dotted paths, such as `agent.first_message` and `tts.voice_id`."""
 
 
 async def signed_url(service: Service, *, timeout: float = 10.0) -> str:  # noqa: ASYNC109 - handed to the HTTP client
-    """Fetch a URL that opens one conversation within 15 minutes. It is a secret, and opaque."""
+    """Fetch a URL that opens a conversation within 15 minutes. It is a secret, and opaque."""
     request = _Request("GET", service.signed_url_url, "a signed URL", "convai_write")
     return (await _ask(service, request, _SignedUrl, timeout)).signed_url
 
@@ -74,7 +75,7 @@ async def agent_settings(service: Service, *, timeout: float = 10.0) -> AgentSet
 
 
 async def set_formats(service: Service, name: str, *, timeout: float = 10.0) -> None:  # noqa: ASYNC109 - as above
-    """Change the agent's configuration: from its next conversation on it hears and speaks the format of that name."""
+    """Set both audio formats of the agent, for conversations that start after this."""
     config = AgentConfig(asr=AsrConfig(name), tts=TtsConfig(name))
     request = _Request(
         "PATCH", service.agent_url, "the change", "convai_write", msgspec.json.encode(AgentChange(config))
@@ -90,24 +91,28 @@ class _Request(NamedTuple):
     method: str
     url: str
     thing: str
-    """What is asked for, as errors call it."""
+    """The subject of the request, for errors."""
     permission: str
-    """What the key must be allowed."""
-    body: bytes | None = None
+    """The permission that the key needs."""
+    body: bytes = b""
 
 
 async def _ask(service: Service, request: _Request, kind: type[_Answer], timeout: float) -> _Answer:  # noqa: ASYNC109
-    import httpx  # noqa: PLC0415 - only those who use the REST interface pay for an HTTP client
-
     headers = {**service.headers, "content-type": "application/json"} if request.body else service.headers
     try:
-        async with httpx.AsyncClient(timeout=timeout) as client:
-            answer = await client.request(request.method, request.url, headers=headers, content=request.body)
-    except httpx.TimeoutException:
+        answer = await send_request(
+            request.method,
+            request.url,
+            headers=headers,
+            body=request.body,
+            connect_timeout=timeout,
+            answer_timeout=timeout,
+        )
+    except TimeoutError:
         raise EngineTimeout(f"ElevenLabs did not answer a request for {request.thing} in time.", retry=True) from None
-    except httpx.HTTPError as error:
-        raise EngineError("ElevenLabs cannot be reached.", retry=True, got=type(error).__name__) from None
-    status = answer.status_code
+    except ConnectionError as error:
+        raise EngineError("ElevenLabs cannot be reached.", retry=True, got=str(error)) from None
+    status = answer.status
     if status != 200:
         raise EngineRefused(
             f"ElevenLabs refused {request.thing}.",
@@ -117,6 +122,6 @@ async def _ask(service: Service, request: _Request, kind: type[_Answer], timeout
             remedy=_REFUSALS.get(status, "").format(permission=request.permission),
         )
     try:
-        return msgspec.json.decode(answer.content, type=kind)
+        return msgspec.json.decode(answer.body, type=kind)
     except (msgspec.DecodeError, UnicodeError):
         raise EngineError(f"ElevenLabs answered without {request.thing}.", retry=True) from None

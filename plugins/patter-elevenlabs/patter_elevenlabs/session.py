@@ -1,4 +1,4 @@
-"""A live conversation: what its socket delivers, and what that is to whoever listens."""
+"""A live conversation: the messages of its socket, as audio and events for one consumer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from patter_core.errors import AudioError, EngineError, SocketClosed
 from patter_core.events import EngineEvent, Error, TranscriptInput
 from patter_core.net.websocket import EngineSocket
 from patter_elevenlabs import wire
-from patter_elevenlabs.close_codes import ending
+from patter_elevenlabs.close_codes import error_for
 from patter_elevenlabs.inbox import Inbox
 from patter_elevenlabs.toolrunner import ToolRunner
 from patter_elevenlabs.tools import Toolbox
@@ -21,14 +21,14 @@ from patter_elevenlabs.turns import Turns
 
 __all__ = ["ConvAISession"]
 
-_logger = logging.getLogger(__name__)
+_log = logging.getLogger("patter.elevenlabs")
 
 
 class ConvAISession(EngineSession):
-    """A conversation whose metadata has come. Made by `open_session`.
+    """A conversation whose metadata has arrived. Made by `open_session`.
 
-    It is told each message as the socket reads it, whatever the consumer of `events()` does, so that pings are answered
-    at once and an interruption overtakes the audio that it makes void.
+    The socket calls it with each message as it is read, not when the consumer of `events()` takes it, so that pings are
+    answered at once and an interruption overtakes the audio that it makes void.
     """
 
     def __init__(
@@ -49,12 +49,12 @@ class ConvAISession(EngineSession):
         self._output_format = output_format
         self._dtmf_as_message = dtmf_as_message
         self._turns = Turns()
-        self._inbox = Inbox(self._turns.is_void)
+        self._inbox = Inbox()
         self._tools = ToolRunner(toolbox, socket.send, self._inbox.put)
         self._loop = asyncio.get_running_loop()
-        self._silence: asyncio.TimerHandle | None = None
+        self._silence_timer: asyncio.TimerHandle | None = None
         self._over = False
-        socket.deliver(self._take, self._closed)
+        socket.deliver(self._on_message, self._on_closed)
 
     @property
     def conversation_id(self) -> str:
@@ -74,13 +74,13 @@ class ConvAISession(EngineSession):
 
     @property
     def output_dropped(self) -> int:
-        """How much of the agent's audio, and only then of its events, was dropped as nobody took it."""
+        """Chunks of agent audio, and then events, that were dropped because the consumer did not take them."""
         return self._inbox.dropped
 
     @property
-    def oddities(self) -> Counter[wire.Oddity]:
-        """What the service sent that was not as it should be, counted."""
-        return self._decoder.oddities
+    def anomalies(self) -> Counter[wire.Anomaly]:
+        """Counts of what the service sent that it should not."""
+        return self._decoder.anomalies
 
     def send_audio(self, chunk: AudioChunk) -> None:
         self._socket.send_audio(wire.encode_audio(chunk.base64))
@@ -98,118 +98,134 @@ class ConvAISession(EngineSession):
         self._send(wire.ContextualUpdate(text=text))
 
     def send_user_message(self, text: str) -> None:
-        """Say something in the user's place, as text: the agent answers it."""
+        """Send text in the user's place. The agent answers it."""
         self._send(wire.UserMessage(text=text))
 
     def user_activity(self) -> None:
-        """Tell the agent that the user is there, so that it does not prompt him."""
+        """Tell the agent that the user is present, so that it does not prompt them."""
         self._send(wire.UserActivity())
 
     def send_feedback(self, *, like: bool, turn: str = "") -> None:
-        """Rate what the agent said in that turn, as told by `TranscriptOutput`, or in its latest, if there is one."""
+        """Rate a turn of the agent.
+
+        Args:
+            like: the rating.
+            turn: as in `TranscriptOutput`; if empty, the latest, if there is one.
+        """
         turn = turn or self._turns.latest
         if turn:
             event_id = int(turn) if turn.isdecimal() else turn
             self._send(wire.Feedback(event_id=event_id, score="like" if like else "dislike"))
 
     async def aclose(self) -> None:
-        self._inbox.end()
+        self._inbox.close()
         self._finish()
         await self._socket.aclose()
         await self._tools.aclose()
 
-    # --- what arrives ----------------------------------------------------------------------------------------------
+    # --- received messages -----------------------------------------------------------------------------------------
 
-    def _take(self, text: bytes) -> None:
+    def _on_message(self, text: bytes) -> None:
         try:
             message = self._decoder.decode(text)
             if type(message) is wire.Audio:
-                self._take_audio(message.event)
+                self._on_audio(message.event)
             else:
-                self._take_other(message)
-        except Exception:  # the boundary of a call: a fault of ours ends one conversation, and tells its story
-            _logger.exception("A fault in reading from ElevenLabs ended conversation %s.", self._conversation_id)
+                self._on_other(message)
+        except Exception:  # noqa: BLE001 - the boundary of a call: a bug here ends one conversation, and is logged
+            _log.exception("Conversation %s: a message from ElevenLabs could not be handled.", self._conversation_id)
             self._socket.deliver(_ignore, _ignore)
-            self._finish(EngineError("Reading from ElevenLabs failed.", remedy="This is a fault of ours: see the log."))
+            self._finish(
+                EngineError(
+                    "A message from ElevenLabs could not be handled.",
+                    remedy="This is a bug. Report it with the traceback in the log.",
+                )
+            )
 
-    def _take_audio(self, event: wire.AudioEvent) -> None:
-        number = event.event_id
-        if type(number) is not int:
-            number = self._decoder.number(number)
-        if self._turns.is_void(number):
+    def _on_audio(self, event: wire.AudioEvent) -> None:
+        event_id = event.event_id
+        if type(event_id) is not int:
+            event_id = self._decoder.number(event_id)
+        if self._turns.is_void(event_id):
             return
         try:
             chunk = AudioChunk.from_base64(event.base64, self._output_format)
         except AudioError:
-            self._decoder.oddities[wire.Oddity.BAD_AUDIO] += 1
+            self._decoder.anomalies[wire.Anomaly.BAD_AUDIO] += 1
             return
         if not chunk.size:
             return
-        before = self._turns.audio(number, self._loop.time())
+        before = self._turns.audio(event_id, self._loop.time())
         if before:
-            self._tell(before)
+            self._emit(before)
             self._watch_silence()
-        self._inbox.put(chunk, number)
+        self._inbox.put_audio(chunk, event_id)
 
-    def _take_other(self, message: wire.ServerMessage | wire.Ignored) -> None:
+    def _on_other(self, message: wire.ServerMessage | wire.Ignored) -> None:
         number = self._decoder.number
         match message:
             case wire.Ping(event=ping):
                 self._send(wire.Pong(event_id=ping.event_id))
             case wire.Interruption(event=event):
-                self._tell(self._turns.interruption(number(event.event_id)))
+                events = self._turns.interruption(number(event.event_id))
+                self._inbox.discard_audio(self._turns.is_void)
+                self._emit(events)
             case wire.UserTranscript(event=heard):
                 self._inbox.put(TranscriptInput(heard.text))
             case wire.AgentResponse(event=said):
-                self._tell(self._turns.agent_response(said.text, number(said.event_id), self._loop.time()))
+                self._emit(self._turns.agent_response(said.text, number(said.event_id), self._loop.time()))
                 self._watch_silence()
-            case wire.Correction(event=really):
-                self._tell(self._turns.correction(really.text, really.original, number(really.event_id)))
+            case wire.Correction(event=corrected):
+                event_id = number(corrected.event_id)
+                self._emit(self._turns.correction(corrected.text, corrected.original, event_id))
             case wire.ToolCall(event=call):
                 self._tools.start(call)
             case wire.Error() as error:
                 self._inbox.put(Error(error.text, error.label))
-            case _:  # metadata again, or what is passed over
+            case _:  # repeated metadata, or an ignored type
                 pass
 
-    def _closed(self, closed: SocketClosed) -> None:
-        self._finish(ending(closed.code, closed.reason))
+    def _on_closed(self, closed: SocketClosed) -> None:
+        self._finish(error_for(closed.code, closed.reason))
 
     def _finish(self, error: EngineError | None = None) -> None:
-        """Nothing more comes: by the service's will, by ours, or by a fault. Only the first time counts."""
+        """Nothing follows: the service or the user ended the conversation, or it failed. The first call counts."""
         if self._over:
             return
         self._over = True
-        if self._silence is not None:
-            self._silence.cancel()
-        self._tell(self._turns.finish())
-        self._inbox.end(error)
-        if self.oddities:
-            _logger.info("Oddities of ElevenLabs in conversation %s: %s", self._conversation_id, self._odd_list())
+        if self._silence_timer is not None:
+            self._silence_timer.cancel()
+        self._emit(self._turns.finish())
+        self._inbox.close(error)
+        if self.anomalies:
+            _log.warning("Conversation %s: anomalies: %s.", self._conversation_id, wire.describe(self.anomalies))
+        if self.output_dropped:
+            _log.warning(
+                "Conversation %s: %d chunks or events of the agent were dropped, because they were not taken in time.",
+                self._conversation_id,
+                self.output_dropped,
+            )
 
-    # --- means -----------------------------------------------------------------------------------------------------
+    # --- helpers ---------------------------------------------------------------------------------------------------
 
     def _send(self, message: wire.ClientMessage) -> None:
         self._socket.send(wire.encode(message))
 
-    def _tell(self, events: Sequence[EngineEvent]) -> None:
+    def _emit(self, events: Sequence[EngineEvent]) -> None:
         for event in events:
             self._inbox.put(event)
 
     def _watch_silence(self) -> None:
-        """One timer for a whole response: it looks when the silence might be over, and again if audio came since."""
+        """Keep one timer for a whole response: it checks when the silence is due, and again if audio came since."""
         due = self._turns.due
-        if self._silence is None and due is not None:
-            self._silence = self._loop.call_at(due, self._look)
+        if self._silence_timer is None and due is not None:
+            self._silence_timer = self._loop.call_at(due, self._check_silence)
 
-    def _look(self) -> None:
-        self._silence = None
-        self._tell(self._turns.elapsed(self._loop.time()))
+    def _check_silence(self) -> None:
+        self._silence_timer = None
+        self._emit(self._turns.elapsed(self._loop.time()))
         self._watch_silence()
-
-    def _odd_list(self) -> str:
-        return ", ".join(f"{count} × {oddity.value}" for oddity, count in sorted(self.oddities.items()))
 
 
 def _ignore(_: object) -> None:
-    """What comes after a fault of ours."""
+    """Called with what arrives after a failure."""

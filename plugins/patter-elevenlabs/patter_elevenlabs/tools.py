@@ -1,37 +1,34 @@
-"""Client tools: functions of the user's that an agent calls in a conversation.
+"""Client tools: functions of the user that an agent calls in a conversation.
 
-A tool is described to the agent in its dashboard; what is here runs it. Its arguments are checked against the
-function's annotations, so that a wrong call is explained to the agent and not raised in the function.
+A tool is described to the agent in the dashboard, and runs here. Its arguments are checked against the function's
+annotations, so that the agent is told what is wrong with a call, and the function does not see it.
 """
 
 from __future__ import annotations
 
-import functools
 import inspect
 import math
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Union
 
-import anyio
-import anyio.to_thread
 import msgspec
 
 from patter_core.errors import ConfigurationError, PatterError
+from patter_core.threads import DaemonThreads
 
 __all__ = ["Arguments", "ClientTool", "ClientTools", "Toolbox", "stringify"]
 
 ClientTools = Mapping[str, Callable[..., object]] | Iterable[Callable[..., object]]
-"""What a user gives: functions under their own names, or under names of the user's choice."""
+"""Functions under their own names, or a mapping of names to functions."""
 
 Arguments = Mapping[str, object]
 
 
 class ClientTool:
-    """A function, sync or async, and what it may be called with.
+    """A function, sync or async, and the schema of its arguments.
 
     Raises:
-        ConfigurationError: it is no function, or its parameters cannot be given by name as JSON.
+        ConfigurationError: not a function, or its parameters cannot be given by name as JSON.
     """
 
     def __init__(self, name: str, function: Callable[..., object], owner: str) -> None:
@@ -41,60 +38,65 @@ class ClientTool:
         self._is_async = inspect.iscoroutinefunction(function)
 
     def arguments(self, parameters: bytes | msgspec.Raw) -> Arguments:
-        """The function's arguments, from the JSON object that the agent gave; those it left out are left out.
+        """Decode the JSON object of a call. Arguments that are not in it are left out.
 
         Raises:
-            msgspec.DecodeError: the function cannot be called with these; the error says why.
+            msgspec.DecodeError: the function cannot be called with these; the message says why.
         """
         given = self._decoder.decode(parameters)
         pairs = ((name, getattr(given, name)) for name in given.__struct_fields__)
         return {name: value for name, value in pairs if value is not msgspec.UNSET}
 
-    async def run(self, arguments: Arguments, threads: threading.Semaphore) -> object:
-        """Call the function. One that is not async runs in a thread, so that it does not hold up any audio.
+    async def run(self, arguments: Arguments, threads: DaemonThreads) -> object:
+        """Call the function; in a thread if it is not async, so that it does not block audio.
 
-        Cancelling this leaves the thread to itself: it keeps its place among `threads` until it is done.
+        If cancelled, the thread is abandoned; it keeps its place among `threads` until it ends.
 
         Raises:
-            TooManyThreads: earlier calls still occupy all threads.
-            BaseException: whatever the function raises.
+            TooManyThreads: earlier calls occupy all threads.
+            BaseException: what the function raises.
         """
         if self._is_async:
             result = self._function(**arguments)
         else:
-            if not threads.acquire(blocking=False):
+            if threads.full:
                 raise TooManyThreads("Earlier calls are still running.")
-            work = functools.partial(_release_after, self._function, arguments, threads)
-            limiter = anyio.CapacityLimiter(math.inf)  # the semaphore is the limit; the default one is everybody's
-            result = await anyio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=limiter)
+            result = await threads.run(self._function, **arguments)
         return await result if inspect.isawaitable(result) else result
 
 
 class TooManyThreads(PatterError):
-    """No thread is free for one more call."""
+    """All threads are occupied by earlier calls."""
 
 
 class Toolbox:
-    """The tools of an agent, by name, and how long one may take (s).
+    """The tools of an agent, by name.
+
+    Args:
+        owner: the name of the user's class, for errors.
+        tools: the functions.
+        timeout: seconds for one call.
 
     Raises:
-        ConfigurationError: something about them cannot be right. `owner` is the class that the user wrote.
+        ConfigurationError: a tool or the timeout is invalid.
     """
 
     def __init__(self, owner: str = "", tools: ClientTools = (), timeout: float = 10.0) -> None:
         if not 0 < timeout < math.inf:
             raise ConfigurationError(
-                f"{owner}(client_tool_timeout=…) is no time.", expected="a positive number of seconds", got=f"{timeout}"
+                f"{owner}(client_tool_timeout=…) is out of range.",
+                expected="a positive number of seconds",
+                got=f"{timeout}",
             )
         self.timeout = timeout
         self._tools: dict[str, ClientTool] = {}
         for name, function in _named(tools, owner):
             if name in self._tools:
-                raise ConfigurationError(f"{owner}(client_tools=…) has two tools of one name.", got=name)
+                raise ConfigurationError(f"{owner}(client_tools=…) has two tools of the same name.", got=name)
             self._tools[name] = ClientTool(name, function, owner)
 
     def get(self, name: str) -> ClientTool | None:
-        """The tool of that name, if there is one."""
+        """Returns the tool of that name, or None."""
         return self._tools.get(name)
 
     def __repr__(self) -> str:
@@ -102,10 +104,10 @@ class Toolbox:
 
 
 def stringify(result: object) -> str:
-    """What a tool gave, as the agent gets it: text as it is, and anything else as JSON; 0, "" and False are results.
+    """Returns a result as the agent gets it: text unchanged, anything else as JSON.
 
     Raises:
-        Exception: it has no JSON form.
+        Exception: the result has no JSON form.
     """
     if isinstance(result, str):
         return str.__str__(result)
@@ -119,13 +121,13 @@ def _named(tools: ClientTools, owner: str) -> Iterable[tuple[str, Callable[..., 
         return [(function.__name__, function) for function in tools]
     except (AttributeError, TypeError):
         raise ConfigurationError(
-            f"{owner}(client_tools=…) has something in it that is no function.",
+            f"{owner}(client_tools=…) contains something that is not a function.",
             expected="functions, or a mapping of names to callables",
         ) from None
 
 
 def _decoder(name: str, function: Callable[..., object], owner: str) -> msgspec.json.Decoder[msgspec.Struct]:
-    """Reads a JSON object into a struct that has the function's parameters as its fields."""
+    """Returns a decoder for a struct with the function's parameters as its fields."""
     try:
         parameters = inspect.signature(function, eval_str=True).parameters.values()
         fields = [_field(parameter) for parameter in parameters]
@@ -146,10 +148,3 @@ def _field(parameter: inspect.Parameter) -> tuple[str, Any, Any]:
     if parameter.default is parameter.empty:
         return parameter.name, annotated, msgspec.NODEFAULT
     return parameter.name, Union[annotated, msgspec.UnsetType], msgspec.UNSET  # noqa: UP007 - not every form has `|`
-
-
-def _release_after(function: Callable[..., object], arguments: Arguments, threads: threading.Semaphore) -> object:
-    try:
-        return function(**arguments)
-    finally:
-        threads.release()

@@ -43,7 +43,7 @@ def adapter_for(emulator: ElevenLabsEmulator, **formats: str) -> ElevenLabsConvA
     )
 
 
-def test_the_factories_want_mu_law_and_the_bare_constructor_pcm() -> None:
+def test_the_factories_use_mu_law_and_the_constructor_pcm() -> None:
     for factory in (ElevenLabsConvAIAdapter.for_twilio, ElevenLabsConvAIAdapter.for_telnyx):
         adapter = factory(api_key="sk", agent_id="agent_1")
         assert (adapter.input_audio_format, adapter.output_audio_format) == ("ulaw_8000", "ulaw_8000")
@@ -67,14 +67,14 @@ def test_the_options_are_kept_for_introspection() -> None:
     assert "secret" not in repr(vars(adapter))
 
 
-def test_options_that_cannot_be_right() -> None:
+def test_invalid_options_are_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"ElevenLabsConvAIAdapter\(api_key=…\)"):
         ElevenLabsConvAIAdapter(agent_id="agent_1")
     with pytest.raises(ConfigurationError, match="mp3"):
         ElevenLabsConvAIAdapter("sk", "agent_1", output_audio_format="mp3")
 
 
-async def test_a_conversation_reads_like_the_table_of_events() -> None:
+async def test_events_unpack_as_type_and_payload() -> None:
     async def agent(talk: Conversation) -> None:
         await talk.send(wire.AgentResponse(wire.AgentResponseEvent(text="Ciao!", event_id=1)))
         await talk.send(audio(b"hello"))
@@ -218,7 +218,7 @@ async def test_the_two_directions_may_differ() -> None:
         assert bytes(talk.heard) == frame
 
 
-async def test_what_a_filter_held_back_of_interrupted_speech_is_never_heard() -> None:
+async def test_the_tail_of_interrupted_speech_in_the_filter_is_not_played() -> None:
     async def agent(talk: Conversation) -> None:
         await talk.send(audio(tone(300, 16000), 1))
         await talk.send(wire.Interruption(wire.Numbered(event_id=2)))
@@ -238,7 +238,7 @@ async def test_what_a_filter_held_back_of_interrupted_speech_is_never_heard() ->
     assert set(after) == {0xFF}
 
 
-async def test_without_a_connection_everything_says_so() -> None:
+async def test_methods_raise_without_a_connection() -> None:
     adapter = ElevenLabsConvAIAdapter("sk", "agent_1", base_url="http://127.0.0.1:1")
     with pytest.raises(EngineError, match="not connected"):
         adapter.send_audio(b"")
@@ -253,11 +253,11 @@ async def test_half_a_sample_is_refused() -> None:
             adapter.send_audio(b"abc")
 
 
-async def test_one_conversation_at_a_time_and_another_after_it() -> None:
+async def test_an_adapter_has_one_conversation_at_a_time() -> None:
     async with ElevenLabsEmulator() as emulator:
         adapter = adapter_for(emulator)
         await adapter.connect()
-        with pytest.raises(EngineError, match="connected already"):
+        with pytest.raises(EngineError, match="already connected"):
             await adapter.connect()
         await adapter.close()
         await adapter.close()
@@ -266,7 +266,7 @@ async def test_one_conversation_at_a_time_and_another_after_it() -> None:
         assert len(emulator.conversations) == 2
 
 
-async def test_an_end_that_is_an_error_is_raised_while_iterating() -> None:
+async def test_a_failure_is_raised_while_iterating() -> None:
     async def agent(talk: Conversation) -> None:
         await talk.close(1011)
 

@@ -27,11 +27,11 @@ def test_a_change_holds_nothing_but_what_is_changed() -> None:
         b'{"platform_settings":{"overrides":{"conversation_config_override":null}}}',
     ],
 )
-def test_anything_may_be_left_out_or_null(text: bytes) -> None:
+def test_every_field_may_be_missing_or_null(text: bytes) -> None:
     assert isinstance(msgspec.json.decode(text, type=AgentRecord), AgentRecord)
 
 
-def test_the_leaves_that_are_true_are_what_is_allowed() -> None:
+def test_leaves_that_are_true_are_allowed() -> None:
     tree = {"agent": {"language": False, "prompt": {"prompt": True, "llm": None}}, "tts": {"voice_id": True}, "x": 1}
     assert list(allowed_paths(tree)) == ["agent.prompt.prompt", "tts.voice_id"]
 
@@ -44,5 +44,5 @@ _trees = st.recursive(
 
 
 @given(st.dictionaries(st.text(), _trees, max_size=3))
-def test_any_tree_can_be_read(tree: dict[str, object]) -> None:
+def test_any_tree_can_be_decoded(tree: dict[str, object]) -> None:
     assert all(isinstance(path, str) for path in allowed_paths(tree))

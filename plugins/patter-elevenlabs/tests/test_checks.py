@@ -18,32 +18,32 @@ async def check(behaviour: Behaviour, **options: str) -> list[CheckResult]:
         return list(await dataclasses.replace(service.engine(), **options).check())  # type: ignore[arg-type] # strings
 
 
-async def test_an_agent_that_is_made_for_a_phone() -> None:
+async def test_an_agent_that_is_set_up_for_a_phone_is_ok() -> None:
     found = await check(Behaviour(), first_message="Hello")
     assert [finding.level for finding in found] == [Level.OK, Level.OK], found
 
 
-async def test_other_formats_are_warned_of_with_what_to_do() -> None:
+async def test_other_formats_are_a_warning_with_a_remedy() -> None:
     _, found = await check(Behaviour(output_format="pcm_16000"))
     assert (found.level, "--set-ulaw" in found.remedy) == (Level.WARNING, True)
 
 
-async def test_events_that_are_missing() -> None:
+async def test_missing_events_are_a_problem() -> None:
     *_, found = await check(Behaviour(client_events=DEFAULT_CLIENT_EVENTS - {"audio"}))
     assert (found.level, found.what) == (Level.PROBLEM, "The agent does not send audio.")
 
 
-async def test_an_override_that_is_not_allowed() -> None:
+async def test_an_override_that_is_not_allowed_is_a_problem() -> None:
     *_, found = await check(Behaviour(allowed_overrides=frozenset()), voice="voice-1")
     assert (found.level, "tts.voice_id" in found.what) == (Level.PROBLEM, True)
 
 
 @pytest.mark.parametrize(("status", "level"), [(401, Level.PROBLEM), (403, Level.WARNING), (500, Level.PROBLEM)])
-async def test_a_refusal(status: int, level: Level) -> None:
+async def test_a_refusal_is_a_finding(status: int, level: Level) -> None:
     (found,) = await check(Behaviour(refuse_rest=status))
     assert found.level is level
 
 
-async def test_no_network() -> None:
+async def test_a_service_that_is_down_is_a_problem() -> None:
     (found,) = await ElevenLabsConvAI("key", "agent", base_url="http://127.0.0.1:9").check()
     assert found.level is Level.PROBLEM

@@ -14,7 +14,7 @@ from patter_elevenlabs.testing import Behaviour, ElevenLabsEmulator
 
 @pytest.fixture
 def emulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[ElevenLabsEmulator]:
-    """The service, in a thread of its own: the command runs an event loop itself."""
+    """The service, in a thread of its own: the command runs its own event loop."""
     service = ElevenLabsEmulator(Behaviour(input_format="pcm_16000", allowed_overrides=frozenset({"language"})))
     with anyio.from_thread.start_blocking_portal() as portal, portal.wrap_async_context_manager(service):
         monkeypatch.setenv("ELEVENLABS_API_KEY", service.api_key)
@@ -32,8 +32,8 @@ def test_it_shows_formats_overrides_and_client_events(emulator: ElevenLabsEmulat
     result = run(emulator.agent_id)
     assert result.exit_code == 0
     lines = [line.split() for line in result.output.splitlines()]
-    assert ["hears", "pcm_16000"] in lines
-    assert ["speaks", "ulaw_8000"] in lines
+    assert ["input", "format", "pcm_16000"] in lines
+    assert ["output", "format", "ulaw_8000"] in lines
     assert ["yes", "agent.language", "language="] in lines
     assert ["no", "agent.prompt.prompt", "override_prompt=True"] in lines
     assert ["yes", "tentative_user_transcript"] in lines
@@ -42,7 +42,7 @@ def test_it_shows_formats_overrides_and_client_events(emulator: ElevenLabsEmulat
     assert emulator.api_key not in result.output
 
 
-def test_formats_are_changed_after_asking_and_not_without_a_yes(emulator: ElevenLabsEmulator) -> None:
+def test_formats_are_changed_after_a_confirmation_only(emulator: ElevenLabsEmulator) -> None:
     result = run(emulator.agent_id, "--set-ulaw", answer="n\n")
     assert result.exit_code == 1
     assert emulator.behaviour.input_format == "pcm_16000"
@@ -51,7 +51,7 @@ def test_formats_are_changed_after_asking_and_not_without_a_yes(emulator: Eleven
     assert (emulator.behaviour.input_format, emulator.behaviour.output_format) == ("ulaw_8000", "ulaw_8000")
 
 
-def test_there_is_nothing_to_ask_if_nothing_is_to_change(emulator: ElevenLabsEmulator) -> None:
+def test_formats_that_are_right_need_no_confirmation(emulator: ElevenLabsEmulator) -> None:
     emulator.behaviour = Behaviour()
     result = run(emulator.agent_id, "--set-ulaw")
     assert result.exit_code == 0
@@ -60,7 +60,7 @@ def test_there_is_nothing_to_ask_if_nothing_is_to_change(emulator: ElevenLabsEmu
 
 
 @pytest.mark.usefixtures("emulator")
-def test_another_agent_is_an_error_that_says_what_to_check() -> None:
+def test_an_unknown_agent_is_an_error_that_says_what_to_check() -> None:
     with pytest.raises(EngineRefused, match="ELEVENLABS_AGENT_ID"):
         run("agent_wrong")
 

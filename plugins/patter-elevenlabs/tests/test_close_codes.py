@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 
 from patter_core.errors import EngineError, EngineFailed, EngineLost, EngineQuotaExceeded, EngineRefused
-from patter_elevenlabs.close_codes import ending
+from patter_elevenlabs.close_codes import error_for
 
 
 def test_the_agent_ended_it() -> None:
-    assert ending(1000, "") is None
+    assert error_for(1000, "") is None
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_the_agent_ended_it() -> None:
 def test_every_other_code_is_an_error_with_its_policy(
     code: int, reason: str, kind: type[EngineError], retry: bool
 ) -> None:
-    error = ending(code, reason)
+    error = error_for(code, reason)
     assert type(error) is kind
     assert error.retry is retry
     assert str(code) in error.got
@@ -42,7 +42,7 @@ def test_every_other_code_is_an_error_with_its_policy(
 
 
 def test_a_refused_override_names_the_field_and_where_to_allow_it() -> None:
-    error = ending(1008, "Override for field 'first_message' is not allowed by config.")
+    error = error_for(1008, "Override for field 'first_message' is not allowed by config.")
     assert isinstance(error, EngineRefused)
     assert "first_message" in error.problem
     assert "Security" in error.remedy

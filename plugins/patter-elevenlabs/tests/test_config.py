@@ -64,7 +64,7 @@ def test_an_agent_id_cannot_add_to_the_query() -> None:
         "http://[",
     ],
 )
-def test_a_base_url_that_is_none_is_refused_without_being_shown(base_url: str) -> None:
+def test_an_invalid_base_url_is_refused_without_being_shown(base_url: str) -> None:
     with pytest.raises(ConfigurationError, match="base_url") as error:
         service(base_url)
     assert "pw" not in str(error.value)

@@ -96,7 +96,7 @@ async def test_a_tool_call_waits_for_its_result() -> None:
     assert [result.result for result in results] == ["sun"]
 
 
-async def test_it_can_be_broken_off_without_a_close_frame() -> None:
+async def test_a_conversation_can_be_aborted_without_a_close_frame() -> None:
     line = Line()
     talk = conversation(line)
     with pytest.raises(ConversationOver):
@@ -105,7 +105,7 @@ async def test_it_can_be_broken_off_without_a_close_frame() -> None:
     assert not line.closed
 
 
-async def test_nothing_can_be_said_after_the_end() -> None:
+async def test_sending_after_the_end_raises() -> None:
     line = Line()
     talk = conversation(line)
     with pytest.raises(ConversationOver):

@@ -47,18 +47,18 @@ async def test_it_makes_an_engine_for_itself() -> None:
 
 
 @pytest.mark.parametrize(("agent_id", "key"), [("agent_wrong", "emulated-key"), ("agent_emulated", "wrong")])
-async def test_strangers_are_closed_with_3000(agent_id: str, key: str) -> None:
+async def test_a_wrong_agent_or_key_closes_with_3000(agent_id: str, key: str) -> None:
     async with ElevenLabsEmulator() as emulator, dial(emulator, agent_id, key) as client:
         assert (await closed(client))[0] == 3000
 
 
-async def test_a_public_agent_talks_to_whoever_knows_its_id() -> None:
+async def test_a_public_agent_needs_no_key() -> None:
     async with ElevenLabsEmulator(Behaviour(agent=silent, private=False)) as emulator, dial(emulator, key="") as client:
         await client.send(INIT)
         assert "metadata" in str(await client.recv())
 
 
-async def test_an_assertion_in_a_script_fails_the_test_that_runs_it() -> None:
+async def test_an_assertion_in_a_script_fails_the_test() -> None:
     async def agent(_: Conversation) -> None:
         raise AssertionError("This is told.")
 

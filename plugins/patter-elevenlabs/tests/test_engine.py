@@ -51,7 +51,7 @@ def test_it_reads_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ElevenLabsConvAI("sk_1", "agent_1", "v1").voice == "v1"
 
 
-def test_what_is_missing_is_named() -> None:
+def test_a_missing_value_is_named() -> None:
     with pytest.raises(ConfigurationError, match=r"ElevenLabsConvAI\(api_key=…\).*ELEVENLABS_API_KEY"):
         ElevenLabsConvAI()
     with pytest.raises(ConfigurationError, match=r"ElevenLabsConvAI\(agent_id=…\).*ELEVENLABS_AGENT_ID"):
@@ -70,14 +70,14 @@ def test_no_secret_is_in_the_repr() -> None:
     assert "agent_1" in repr(engine)
 
 
-def test_tools_that_cannot_be_right_are_refused_when_the_engine_is_made() -> None:
+def test_invalid_tools_are_refused_when_the_engine_is_created() -> None:
     with pytest.raises(ConfigurationError, match=r"ElevenLabsConvAI\(client_tools=…\)"):
         ElevenLabsConvAI("sk", "agent_1", client_tools=[lambda *things: things])
     with pytest.raises(ConfigurationError, match=r"ElevenLabsConvAI\(client_tool_timeout=…\)"):
         ElevenLabsConvAI("sk", "agent_1", client_tool_timeout=0)
 
 
-async def test_the_agent_calls_tools_and_gets_keys_as_the_user_wants() -> None:
+async def test_the_agent_calls_tools_and_gets_keys_as_configured() -> None:
     def double(number: int) -> int:
         return 2 * number
 
@@ -167,7 +167,7 @@ async def test_the_first_message_of_the_agent_comes_before_that_of_the_engine() 
 async def test_a_system_prompt_becomes_the_first_message_and_is_explained_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.INFO, "patter_elevenlabs")
+    caplog.set_level(logging.INFO, "patter.elevenlabs")
     async with ElevenLabsEmulator() as emulator:
         engine = emulator.engine()
         for _ in range(2):
@@ -184,7 +184,7 @@ async def test_override_prompt_sends_a_real_prompt() -> None:
         assert sent == wire.AgentOverride("Hi", "", wire.PromptOverride("Be kind."))
 
 
-async def test_formats_that_are_not_the_line_s_are_said_once(caplog: pytest.LogCaptureFixture) -> None:
+async def test_formats_that_need_conversion_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     async with ElevenLabsEmulator(Behaviour(output_format="pcm_16000")) as emulator:
         engine = emulator.engine()
         for _ in range(2):

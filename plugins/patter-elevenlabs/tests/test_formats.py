@@ -14,19 +14,19 @@ def test_every_format_of_the_service_has_its_name() -> None:
     assert audio_format("pcm_16000") == PCM16_16000
 
 
-def test_another_name_is_an_error_that_lists_them() -> None:
+def test_an_unknown_name_is_an_error_that_lists_the_formats() -> None:
     with pytest.raises(ConfigurationError, match=r"ulaw_8000.*mp3_44100"):
         audio_format("mp3_44100")
 
 
-def test_where_formats_differ_the_user_is_told_how_to_save_the_conversion() -> None:
+def test_a_hint_says_how_to_avoid_conversion() -> None:
     assert not conversion_hint((ULAW_8000, PCM16_16000), (ULAW_8000, PCM16_16000))
     hint = conversion_hint((PCM16_16000, PCM16_16000), (ULAW_8000, ULAW_8000))
     assert "hears pcm_16000" in hint
     assert "μ-law" in hint
 
 
-def test_a_format_that_no_agent_has_is_not_recommended() -> None:
+def test_a_format_that_the_service_does_not_have_is_not_recommended() -> None:
     hint = conversion_hint((ULAW_8000, ULAW_8000), (ALAW_8000, ALAW_8000))
     assert hint
     assert "dashboard" not in hint

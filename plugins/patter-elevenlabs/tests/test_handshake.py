@@ -58,7 +58,7 @@ async def test_no_log_at_any_level_shows_a_key_or_a_signed_url(signed: bool, cap
     assert "conversation_signature" not in told
 
 
-async def test_a_variable_that_the_agent_misses_is_refused_with_its_name() -> None:
+async def test_a_missing_variable_is_an_error_with_its_name() -> None:
     async with ElevenLabsEmulator(Behaviour(required_variables=frozenset({"name"}))) as emulator:
         session = await open_session(service(emulator), wire.initiation())
         with anyio.fail_after(5), pytest.raises(EngineRefused, match="name"):
@@ -69,10 +69,10 @@ async def test_a_variable_that_the_agent_misses_is_refused_with_its_name() -> No
         await session.aclose()
 
 
-async def test_a_queue_before_the_conversation_is_waited_out() -> None:
+async def test_queue_positions_before_the_metadata_are_ignored() -> None:
     async with ElevenLabsEmulator(Behaviour(queue_positions=(3, 2, 1))) as emulator:
         session = await open_session(service(emulator), wire.initiation())
-        assert not session.oddities
+        assert not session.anomalies
         await session.aclose()
 
 
@@ -93,7 +93,7 @@ async def test_a_refused_upgrade_tells_the_status() -> None:
         assert (error.value.status, error.value.retry) == (503, True)
 
 
-async def test_nobody_there() -> None:
+async def test_a_service_that_is_down_is_an_error() -> None:
     async with ElevenLabsEmulator() as emulator:
         gone = service(emulator)
     with pytest.raises(EngineError) as error:
@@ -101,7 +101,7 @@ async def test_nobody_there() -> None:
     assert error.value.retry
 
 
-async def test_what_comes_before_the_metadata_is_passed_over_and_pings_are_answered() -> None:
+async def test_messages_before_the_metadata_are_ignored_and_pings_answered() -> None:
     async def first(talk: Conversation) -> None:
         await talk.send('{"type":"queue_status","queue_status_event":{"position":1}}')
         await talk.ping()
@@ -113,7 +113,7 @@ async def test_what_comes_before_the_metadata_is_passed_over_and_pings_are_answe
         await session.aclose()
 
 
-async def test_metadata_that_does_not_come_is_a_time_out_and_leaves_nothing_open() -> None:
+async def test_missing_metadata_is_a_timeout_and_leaves_nothing_open() -> None:
     async def stall(talk: Conversation) -> None:
         await talk.send(wire.Error(message="Busy"))
         await anyio.sleep_forever()
@@ -140,7 +140,7 @@ async def test_being_cancelled_leaves_nothing_open() -> None:
 
 
 @pytest.mark.parametrize(("code", "retry"), [(1000, False), (1011, True), (1008, False)])
-async def test_an_end_before_the_beginning_is_an_error_whatever_its_code(code: int, retry: bool) -> None:
+async def test_a_close_before_the_metadata_is_an_error_with_any_code(code: int, retry: bool) -> None:
     async def end(talk: Conversation) -> None:
         await talk.close(code)
 
@@ -150,7 +150,7 @@ async def test_an_end_before_the_beginning_is_an_error_whatever_its_code(code: i
         assert error.value.retry is retry
 
 
-async def test_a_format_that_nobody_knows_is_refused() -> None:
+async def test_an_unknown_format_is_refused() -> None:
     async def odd(talk: Conversation) -> None:
         await talk.send(
             '{"type":"conversation_initiation_metadata","conversation_initiation_metadata_event":'

@@ -60,7 +60,7 @@ async def test_metadata_follows_the_initiation() -> None:
         INIT,
     ],
 )
-async def test_what_the_service_does_not_know_closes_with_1008(message: str | bytes) -> None:
+async def test_an_invalid_message_closes_with_1008(message: str | bytes) -> None:
     async with ElevenLabsEmulator(Behaviour(agent=silent)) as emulator, dial(emulator) as client:
         await client.send(INIT)
         await client.recv()
@@ -71,7 +71,7 @@ async def test_what_the_service_does_not_know_closes_with_1008(message: str | by
 
 
 async def test_the_initiation_must_come_first_and_in_time() -> None:
-    async with ElevenLabsEmulator(Behaviour(init_patience=0.2)) as emulator:
+    async with ElevenLabsEmulator(Behaviour(initiation_timeout=0.2)) as emulator:
         async with dial(emulator) as client:
             await client.send('{"user_audio_chunk":"/w=="}')
             assert (await closed(client))[0] == 1008
@@ -97,7 +97,7 @@ async def test_an_initiation_with_empty_or_reserved_fields_is_refused(fields: st
         assert (await closed(client))[0] == 1008
 
 
-async def test_variables_that_the_agent_needs_are_asked_for_after_the_metadata() -> None:
+async def test_a_missing_variable_closes_after_the_metadata() -> None:
     behaviour = Behaviour(agent=silent, required_variables=frozenset({"name", "visits"}))
     async with ElevenLabsEmulator(behaviour) as emulator, dial(emulator) as client:
         await client.send(wire.encode(wire.initiation(variables={"visits": 0})).decode())
@@ -105,7 +105,7 @@ async def test_variables_that_the_agent_needs_are_asked_for_after_the_metadata()
         assert await closed(client) == (1008, "Missing required dynamic variables: name")
 
 
-async def test_the_queue_is_told_before_the_metadata() -> None:
+async def test_queue_positions_are_sent_before_the_metadata() -> None:
     behaviour = Behaviour(agent=silent, queue_positions=(2, 1))
     async with ElevenLabsEmulator(behaviour) as emulator, dial(emulator) as client:
         await client.send(INIT)
@@ -122,7 +122,7 @@ async def test_a_frame_of_more_than_16_mebibytes_closes_with_1009() -> None:
         assert (await closed(client))[0] == 1009
 
 
-async def test_it_can_be_made_to_stop_reading_and_to_go_on() -> None:
+async def test_reading_can_be_stopped_and_resumed() -> None:
     async def agent(talk: Conversation) -> None:
         talk.stop_reading()
         await talk.send(wire.Error(message="stopped"))
@@ -137,12 +137,12 @@ async def test_it_can_be_made_to_stop_reading_and_to_go_on() -> None:
         async with httpx.AsyncClient() as http:  # the service is alive, and has had its chance to read
             await http.get(f"{emulator.base_url}/v1/convai/agents/{emulator.agent_id}")
         assert wire.UserMessage(text="three") not in talk.messages
-        talk.go_on_reading()
+        talk.resume_reading()
         with anyio.fail_after(5):
             await talk.until(lambda: wire.UserMessage(text="three") in talk.messages)
 
 
-async def test_it_can_break_the_connection() -> None:
+async def test_the_connection_can_be_dropped() -> None:
     async def agent(talk: Conversation) -> None:
         talk.abort()
 
@@ -172,7 +172,7 @@ async def test_an_override_that_is_not_allowed_closes_after_the_metadata() -> No
 
 
 async def test_a_missing_pong_ends_the_conversation() -> None:
-    behaviour = Behaviour(agent=silent, ping_interval=0.05, pong_patience=0.1)
+    behaviour = Behaviour(agent=silent, ping_interval=0.05, pong_timeout=0.1)
     async with ElevenLabsEmulator(behaviour) as emulator, dial(emulator) as client:
         await client.send(INIT)
         assert (await closed(client))[0] == 1002
@@ -192,7 +192,7 @@ async def test_pings_tell_the_latency_that_was_measured() -> None:
     assert (latencies[-1] or 0) > 0
 
 
-async def test_how_the_client_left_is_recorded() -> None:
+async def test_the_close_of_the_client_is_recorded() -> None:
     async with ElevenLabsEmulator(Behaviour(agent=silent)) as emulator:
         async with dial(emulator) as client:
             await client.send(INIT)

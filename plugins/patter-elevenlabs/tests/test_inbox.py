@@ -6,27 +6,24 @@ import pytest
 from patter_core.audio import ULAW_8000, AudioChunk
 from patter_core.errors import EngineLost
 from patter_core.events import Interruption, TranscriptInput
-from patter_elevenlabs.inbox import BYTE_LIMIT, EVENT_LIMIT, Inbox
+from patter_elevenlabs.inbox import BYTE_LIMIT, ITEM_LIMIT, Inbox
 
 pytestmark = pytest.mark.anyio
 
 
-def nothing_void(_: int | None) -> bool:
-    return False
-
-
-async def test_what_was_put_is_taken_in_order_and_then_it_ends() -> None:
-    inbox = Inbox(nothing_void)
+async def test_items_are_taken_in_order_until_the_end() -> None:
+    inbox = Inbox()
     chunk = AudioChunk(b"\xff", ULAW_8000)
     inbox.put(TranscriptInput("a"))
-    inbox.put(chunk, 1)
-    inbox.end()
+    inbox.put_audio(chunk, 1)
+    inbox.close()
     inbox.put(TranscriptInput("too late"))
+    inbox.put_audio(chunk, 2)
     assert [item async for item in inbox] == [TranscriptInput("a"), chunk]
 
 
-async def test_a_consumer_waits_for_what_comes_later() -> None:
-    inbox, taken = Inbox(nothing_void), []
+async def test_a_consumer_waits_for_later_items() -> None:
+    inbox, taken = Inbox(), []
 
     async def consume() -> None:
         taken.extend([item async for item in inbox])
@@ -38,23 +35,23 @@ async def test_a_consumer_waits_for_what_comes_later() -> None:
             inbox.put(TranscriptInput("a"))
             inbox.put(TranscriptInput("b"))
             await anyio.wait_all_tasks_blocked()
-            inbox.end()
+            inbox.close()
     assert taken == [TranscriptInput("a"), TranscriptInput("b")]
 
 
 async def test_a_consumer_that_is_cancelled_while_it_waits_loses_nothing() -> None:
-    inbox = Inbox(nothing_void)
+    inbox = Inbox()
     with anyio.move_on_after(0):
         await anext(inbox)
     inbox.put(TranscriptInput("a"))
     assert await anext(inbox) == TranscriptInput("a")
 
 
-async def test_an_error_is_raised_once_after_all_else() -> None:
-    inbox = Inbox(nothing_void)
+async def test_an_error_is_raised_once_after_everything_else() -> None:
+    inbox = Inbox()
     inbox.put(TranscriptInput("a"))
-    inbox.end(EngineLost("Gone."))
-    inbox.end()
+    inbox.close(EngineLost("Gone."))
+    inbox.close()
     assert await anext(inbox) == TranscriptInput("a")
     with pytest.raises(EngineLost, match="Gone"):
         await anext(inbox)
@@ -62,86 +59,87 @@ async def test_an_error_is_raised_once_after_all_else() -> None:
         await anext(inbox)
 
 
-async def test_audio_that_became_void_while_it_waited_is_passed_over() -> None:
-    void_below = 0
-
-    def is_void(event_id: int | None) -> bool:
-        return event_id is not None and event_id < void_below
-
-    inbox = Inbox(is_void)
-    live = AudioChunk(b"\x01", ULAW_8000)
-    inbox.put(AudioChunk(b"\x00", ULAW_8000), 1)
-    void_below = 2
+async def test_void_audio_is_removed_and_does_not_count_as_dropped() -> None:
+    inbox = Inbox()
+    chunks = [AudioChunk(bytes([number]), ULAW_8000) for number in range(4)]
+    inbox.put(TranscriptInput("a"))
+    for number, chunk in enumerate(chunks[:3]):
+        inbox.put_audio(chunk, number)
+    inbox.put_audio(chunks[3], None)
+    inbox.discard_audio(lambda event_id: event_id is not None and event_id < 2)
     inbox.put(Interruption())
-    inbox.put(live, 2)
-    inbox.end()
-    assert [item async for item in inbox] == [Interruption(), live]
+    inbox.close()
+    assert [item async for item in inbox] == [TranscriptInput("a"), chunks[2], chunks[3], Interruption()]
+    assert inbox.dropped == 0
 
 
-async def test_beyond_the_bound_the_oldest_audio_goes_and_is_counted() -> None:
-    inbox = Inbox(nothing_void)
+async def test_beyond_the_limit_the_oldest_audio_is_dropped_and_counted() -> None:
+    inbox = Inbox()
     third = bytes(BYTE_LIMIT // 3)
     chunks = [AudioChunk(third, ULAW_8000) for _ in range(5)]
     inbox.put(TranscriptInput("a"))
     for chunk in chunks:
-        inbox.put(chunk)
-    inbox.end()
+        inbox.put_audio(chunk, None)
+    inbox.close()
     assert inbox.dropped == 2
     assert [item async for item in inbox] == [TranscriptInput("a"), *chunks[2:]]
 
 
-async def test_one_message_beyond_the_bound_is_kept() -> None:
-    inbox = Inbox(nothing_void)
+async def test_one_chunk_beyond_the_limit_is_kept() -> None:
+    inbox = Inbox()
     huge = AudioChunk(bytes(BYTE_LIMIT + 1), ULAW_8000)
     inbox.put(TranscriptInput("a"))
-    inbox.put(AudioChunk(b"\xff", ULAW_8000))
-    inbox.put(huge)
-    inbox.end()
-    assert [item async for item in inbox] == [TranscriptInput("a"), huge]
+    inbox.put(TranscriptInput("b"))
+    inbox.put_audio(AudioChunk(b"\xff", ULAW_8000), None)
+    inbox.put_audio(huge, None)
+    inbox.close()
+    assert [item async for item in inbox] == [TranscriptInput("a"), TranscriptInput("b"), huge]
 
 
-async def test_events_that_nobody_takes_are_bounded_too() -> None:
-    inbox = Inbox(nothing_void)
-    for number in range(EVENT_LIMIT + 10):
+async def test_events_are_bounded_too() -> None:
+    inbox = Inbox()
+    for number in range(ITEM_LIMIT + 10):
         inbox.put(TranscriptInput(str(number)))
     assert inbox.dropped == 10
     assert await anext(inbox) == TranscriptInput("10")
 
 
-async def test_among_too_many_the_oldest_audio_goes_before_any_event() -> None:
-    inbox = Inbox(nothing_void)
+async def test_the_oldest_audio_is_dropped_before_any_event() -> None:
+    inbox = Inbox()
     chunks = [AudioChunk(bytes([number]), ULAW_8000) for number in range(2)]
     inbox.put(TranscriptInput("first"))
     for chunk in chunks:
-        inbox.put(chunk)
-    for number in range(EVENT_LIMIT - 2):
+        inbox.put_audio(chunk, None)
+    for number in range(ITEM_LIMIT - 2):
         inbox.put(TranscriptInput(str(number)))
-    inbox.end()
+    inbox.close()
     assert inbox.dropped == 1
     taken = [item async for item in inbox]
     assert taken[:3] == [TranscriptInput("first"), chunks[1], TranscriptInput("0")]
-    assert len(taken) == EVENT_LIMIT
+    assert len(taken) == ITEM_LIMIT
 
 
 async def test_long_texts_displace_audio_and_then_each_other() -> None:
-    inbox = Inbox(nothing_void)
+    inbox = Inbox()
     chunks = [AudioChunk(bytes(10), ULAW_8000) for _ in range(2)]
     texts = [TranscriptInput(letter * (BYTE_LIMIT // 3)) for letter in "abcd"]
     for chunk in chunks:
-        inbox.put(chunk)
+        inbox.put_audio(chunk, None)
     for text in texts[:3]:
         inbox.put(text)
     assert inbox.dropped == 1
     inbox.put(texts[3])
-    inbox.end()
+    inbox.close()
     assert inbox.dropped == 2
     assert [item async for item in inbox] == [chunks[1], *texts[1:]]
 
 
 async def test_what_was_taken_does_not_count() -> None:
-    inbox = Inbox(nothing_void)
+    inbox = Inbox()
     text, chunk = TranscriptInput("x" * (BYTE_LIMIT // 2)), AudioChunk(bytes(BYTE_LIMIT // 3), ULAW_8000)
-    for item in (text, chunk) * 3:
-        inbox.put(item)
-        assert await anext(inbox) == item
+    for _ in range(3):
+        inbox.put(text)
+        assert await anext(inbox) == text
+        inbox.put_audio(chunk, None)
+        assert await anext(inbox) == chunk
     assert inbox.dropped == 0

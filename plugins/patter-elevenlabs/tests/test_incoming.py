@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patter_elevenlabs import wire
-from patter_elevenlabs.wire import Decoder, Ignored, Oddity
+from patter_elevenlabs.wire import Anomaly, Decoder, Ignored
 
 
 def decode(message: object) -> wire.ServerMessage | Ignored:
     decoder = Decoder()
     decoded = decoder.decode(json.dumps(message).encode())
-    assert not decoder.oddities
+    assert not decoder.anomalies
     return decoded
 
 
@@ -106,63 +106,63 @@ def test_every_shape_of_an_error_is_one_error(message: object, text: str, label:
 
 
 @pytest.mark.parametrize("kind", ["error", "client_error"])
-def test_an_error_in_an_unknown_shape_is_told_as_it_came_and_counted(kind: str) -> None:
+def test_an_error_in_an_unknown_shape_is_quoted_and_counted(kind: str) -> None:
     for odd in (f'{{"type":"{kind}","error_event":["boom"]}}', f'{{"type":"{kind}","message":{{"detail":"boom"}}}}'):
         for message in (odd, odd.encode()):
             decoder = Decoder()
             error = decoder.decode(message)
             assert isinstance(error, wire.Error)
             assert (error.text, error.label) == (odd, "")
-            assert decoder.oddities == {Oddity.MALFORMED: 1}
+            assert decoder.anomalies == {Anomaly.MALFORMED: 1}
     error = Decoder().decode(f'{{"type":"{kind}","message":["{"x" * 10_000}"]}}')
     assert isinstance(error, wire.Error)
     assert len(error.text) < 1000
 
 
-@pytest.mark.parametrize("kind", sorted(wire.PASSED_OVER | {"internal_turn_probability"}))
-def test_what_is_known_and_not_used_is_passed_over_without_a_count(kind: str) -> None:
+@pytest.mark.parametrize("kind", sorted(wire.IGNORED_TYPES | {"internal_turn_probability"}))
+def test_known_types_that_are_not_used_are_ignored_without_a_count(kind: str) -> None:
     assert decode({"type": kind, f"{kind}_event": {"anything": [1, None]}}) == Ignored(kind)
 
 
 @pytest.mark.parametrize(
-    ("message", "oddity"),
+    ("message", "anomaly"),
     [
-        (b'{"type":"shiny_new_thing","x":1}', Oddity.UNKNOWN_TYPE),
-        (b'{"no":"type"}', Oddity.UNKNOWN_TYPE),
-        (b'{"type":"audio","audio_event":{"event_id":1}}', Oddity.MALFORMED),
-        (b'{"type":"audio","audio_event":null}', Oddity.MALFORMED),
-        (b'{"type":"ping","ping_event":{"event_id":99999999999999999999999}}', Oddity.MALFORMED),
-        (b'{"type":7}', Oddity.MALFORMED),
-        (b"[]", Oddity.MALFORMED),
-        (b"", Oddity.MALFORMED),
-        (b"\xff\x00\x01", Oddity.MALFORMED),
-        (b'{"type":"audio","audio_event":{"audio_base_64":"\xff"}}', Oddity.MALFORMED),
-        (b'{"type":"ping","x":' + b"[" * 50_000, Oddity.MALFORMED),
-        ("\ud800", Oddity.MALFORMED),
+        (b'{"type":"shiny_new_thing","x":1}', Anomaly.UNKNOWN_TYPE),
+        (b'{"no":"type"}', Anomaly.UNKNOWN_TYPE),
+        (b'{"type":"audio","audio_event":{"event_id":1}}', Anomaly.MALFORMED),
+        (b'{"type":"audio","audio_event":null}', Anomaly.MALFORMED),
+        (b'{"type":"ping","ping_event":{"event_id":99999999999999999999999}}', Anomaly.MALFORMED),
+        (b'{"type":7}', Anomaly.MALFORMED),
+        (b"[]", Anomaly.MALFORMED),
+        (b"", Anomaly.MALFORMED),
+        (b"\xff\x00\x01", Anomaly.MALFORMED),
+        (b'{"type":"audio","audio_event":{"audio_base_64":"\xff"}}', Anomaly.MALFORMED),
+        (b'{"type":"ping","x":' + b"[" * 50_000, Anomaly.MALFORMED),
+        ("\ud800", Anomaly.MALFORMED),
     ],
 )
-def test_what_cannot_be_read_is_counted_and_survived(message: bytes | str, oddity: Oddity) -> None:
+def test_a_message_that_cannot_be_decoded_is_counted_and_survived(message: bytes | str, anomaly: Anomaly) -> None:
     decoder = Decoder()
     assert isinstance(decoder.decode(message), Ignored)
-    assert decoder.oddities == {oddity: 1}
+    assert decoder.anomalies == {anomaly: 1}
 
 
 @pytest.mark.parametrize(
-    ("event_id", "number", "oddities"),
+    ("event_id", "number", "anomalies"),
     [
         (12, 12, {}),
-        (None, None, {Oddity.MISSING_ID: 1}),
-        ("12", 12, {Oddity.STRING_ID: 1}),
-        ("evt_12", None, {Oddity.STRING_ID: 1}),
-        ("9" * 5000, None, {Oddity.STRING_ID: 1}),
+        (None, None, {Anomaly.MISSING_ID: 1}),
+        ("12", 12, {Anomaly.STRING_ID: 1}),
+        ("evt_12", None, {Anomaly.STRING_ID: 1}),
+        ("9" * 5000, None, {Anomaly.STRING_ID: 1}),
     ],
 )
-def test_an_event_id_becomes_a_number_where_it_can(
-    event_id: wire.EventId, number: int | None, oddities: dict[Oddity, int]
+def test_an_event_id_becomes_a_number_if_it_is_one(
+    event_id: wire.EventId, number: int | None, anomalies: dict[Anomaly, int]
 ) -> None:
     decoder = Decoder()
     assert decoder.number(event_id) == number
-    assert decoder.oddities == oddities
+    assert decoder.anomalies == anomalies
 
 
 _json = st.recursive(
@@ -182,7 +182,7 @@ _messages = st.builds(
 
 
 @given(st.binary() | st.text() | (_json | _messages).map(json.dumps) | _messages.map(lambda m: json.dumps(m).encode()))
-def test_nothing_that_arrives_raises(message: bytes | str) -> None:
+def test_decoding_never_raises(message: bytes | str) -> None:
     decoder = Decoder()
     decoded = decoder.decode(message)
     if isinstance(decoded, wire.Ping):

@@ -39,7 +39,7 @@ async def test_a_refusal_says_what_to_check(api_key: str, agent_id: str, status:
     ("status", "retry", "remedy"),
     [(403, False, "convai_read"), (404, False, "ELEVENLABS_AGENT_ID"), (429, True, "later"), (500, True, "500")],
 )
-async def test_each_refusal_of_the_agent_says_what_helps(status: int, retry: bool, remedy: str) -> None:
+async def test_each_refusal_has_its_remedy(status: int, retry: bool, remedy: str) -> None:
     async with ElevenLabsEmulator(Behaviour(refuse_rest=status)) as emulator:
         with pytest.raises(EngineRefused, match=remedy) as error:
             await agent_settings(Service(emulator.api_key, emulator.agent_id, emulator.base_url))
@@ -59,7 +59,7 @@ async def test_an_agent_s_settings_are_read_and_its_formats_changed() -> None:
     assert (settings.input_format, settings.output_format) == ("ulaw_8000", "ulaw_8000")
 
 
-async def test_an_answer_that_makes_no_sense() -> None:
+async def test_an_invalid_response_is_an_error() -> None:
     async def nonsense(_: Request) -> Response:
         return PlainTextResponse("hello")
 
@@ -69,13 +69,13 @@ async def test_an_answer_that_makes_no_sense() -> None:
             await signed_url(Service("key", "agent", base_url))
 
 
-async def test_no_answer_in_time() -> None:
+async def test_a_late_response_is_a_timeout() -> None:
     async with ElevenLabsEmulator(Behaviour(rest_delay=0.3)) as emulator:
         with pytest.raises(EngineTimeout, match="signed URL"):
             await signed_url(Service(emulator.api_key, emulator.agent_id, emulator.base_url), timeout=0.1)
 
 
-async def test_nobody_there() -> None:
+async def test_a_service_that_is_down_is_an_error() -> None:
     async with ElevenLabsEmulator() as emulator:
         base_url = emulator.base_url
     with pytest.raises(EngineError, match="cannot be reached") as error:

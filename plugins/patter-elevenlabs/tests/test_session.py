@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable
 
 import anyio
@@ -126,7 +127,7 @@ async def test_after_an_interruption_only_audio_with_a_smaller_id_is_void() -> N
     ]
 
 
-async def test_an_interruption_overtakes_audio_that_nobody_has_taken() -> None:
+async def test_an_interruption_overtakes_audio_that_was_not_taken() -> None:
     async def agent(talk: Conversation) -> None:
         for _ in range(100):
             await talk.send(audio(b"never to be heard", 1))
@@ -162,7 +163,7 @@ async def test_caller_audio_arrives_whole_and_in_order() -> None:
         assert session.dropped == 0
 
 
-async def test_pings_are_answered_although_nobody_takes_events() -> None:
+async def test_pings_are_answered_although_events_are_not_taken() -> None:
     async def silent(_: Conversation) -> None:
         """Say nothing."""
 
@@ -197,7 +198,7 @@ async def test_every_error_is_one_event_and_the_conversation_goes_on() -> None:
     ]
 
 
-async def test_oddities_are_counted_and_survived() -> None:
+async def test_anomalies_are_counted_survived_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     async def agent(talk: Conversation) -> None:
         await talk.send("{not json")
         await talk.send(b"\x00\xff")
@@ -211,14 +212,17 @@ async def test_oddities_are_counted_and_survived() -> None:
 
     async with conversing(Behaviour(agent=agent)) as (session, _):
         items = [item async for item in session.events()]
-        assert session.oddities == {
-            wire.Oddity.MALFORMED: 2,
-            wire.Oddity.UNKNOWN_TYPE: 1,
-            wire.Oddity.BAD_AUDIO: 1,
-            wire.Oddity.MISSING_ID: 1,
-            wire.Oddity.STRING_ID: 1,
+        assert session.anomalies == {
+            wire.Anomaly.MALFORMED: 2,
+            wire.Anomaly.UNKNOWN_TYPE: 1,
+            wire.Anomaly.BAD_AUDIO: 1,
+            wire.Anomaly.MISSING_ID: 1,
+            wire.Anomaly.STRING_ID: 1,
         }
     assert told(items) == [ResponseStart(""), b"x", b"y", ResponseDone()]
+    (warning,) = [record for record in caplog.records if record.name == "patter.elevenlabs"]
+    assert warning.levelno == logging.WARNING
+    assert "2 × malformed message" in warning.getMessage()
 
 
 @pytest.mark.parametrize("size", [1_500_000, 12_000_000])
@@ -242,7 +246,9 @@ async def test_a_message_beyond_that_ends_the_conversation_and_nothing_else() ->
             await until(session.events(), lambda _: False)
 
 
-async def test_a_consumer_that_stops_costs_bounded_memory_and_the_oldest_audio() -> None:
+async def test_a_consumer_that_stops_costs_bounded_memory_and_the_oldest_audio(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     piece = 2**20
 
     async def agent(talk: Conversation) -> None:
@@ -257,9 +263,12 @@ async def test_a_consumer_that_stops_costs_bounded_memory_and_the_oldest_audio()
         assert session.output_dropped == 3
         chunks = [item async for item in session.events() if isinstance(item, AudioChunk)]
     assert [chunk.data[0] for chunk in chunks] == [*range(3, BYTE_LIMIT // piece + 3)]
+    (warning,) = [record for record in caplog.records if record.name == "patter.elevenlabs"]
+    assert warning.levelno == logging.WARNING
+    assert "3 chunks or events" in warning.getMessage()
 
 
-async def test_a_tool_that_nobody_offers_is_answered_so_that_the_agent_does_not_wait() -> None:
+async def test_an_unknown_tool_is_answered() -> None:
     async def agent(talk: Conversation) -> None:
         unanswered = wire.ToolCallEvent(tool_name="log", tool_call_id="t0", expects_response=False)
         await talk.send(wire.ToolCall(unanswered))
@@ -348,7 +357,7 @@ async def test_a_server_that_stops_reading_costs_bounded_memory_and_the_oldest_a
             session.send_audio(AudioChunk(frame, ULAW_8000))
             await anyio.lowlevel.checkpoint()
         assert session.dropped > 1000
-        talk.go_on_reading()
+        talk.resume_reading()
         await talk.until(lambda: talk.heard.endswith(frames[-1]))
         heard = bytes(talk.heard)
         assert len(heard) == sum(map(len, frames)) - session.dropped * len(frames[0])
@@ -382,7 +391,7 @@ async def test_pongs_go_out_ahead_of_audio_that_waits(monkeypatch: pytest.Monkey
         await talk.send(wire.UserTranscript(wire.UserTranscriptEvent(text="pinged", event_id=2)))
         await until(session.events(), lambda item: isinstance(item, TranscriptInput))  # so the ping is answered
         waiting = len(session._socket._queued)
-        talk.go_on_reading()
+        talk.resume_reading()
         await talk.until(lambda: len(talk.heard_sizes) == sent and len(talk.pongs) == 2)
     assert waiting >= 40
     assert len(heard_before) == 1
@@ -402,9 +411,7 @@ async def test_pongs_go_out_ahead_of_audio_that_waits(monkeypatch: pytest.Monkey
         (1006, "", EngineLost, True),
     ],
 )
-async def test_every_close_is_an_ending_of_its_own(
-    code: int, reason: str, kind: type[EngineError], retry: bool
-) -> None:
+async def test_every_close_code_raises_its_error(code: int, reason: str, kind: type[EngineError], retry: bool) -> None:
     async def agent(talk: Conversation) -> None:
         if code == 1006:
             talk.abort()
@@ -418,19 +425,23 @@ async def test_every_close_is_an_ending_of_its_own(
     assert f"code {code}" in str(error.value)
 
 
-async def test_a_key_that_is_pressed_is_a_message_if_the_user_wants_it() -> None:
+async def test_a_pressed_key_is_a_message_with_dtmf_as_message() -> None:
     async with conversing(Behaviour(ping_interval=60), dtmf_as_message=True) as (session, talk):
         session.send_dtmf("5")
         await talk.until(lambda: wire.UserMessage(text="5") in talk.messages)
 
 
 async def test_feedback_is_about_the_turn_that_is_named_or_the_latest() -> None:
+    asked = anyio.Event()
+
     async def agent(talk: Conversation) -> None:
+        await asked.wait()
         for number in (7, 8):
             await talk.send(wire.AgentResponse(wire.AgentResponseEvent(text="So", event_id=number)))
 
     async with conversing(Behaviour(agent=agent, ping_interval=60)) as (session, talk):
         session.send_feedback(like=True)  # about nothing
+        asked.set()
         await until(session.events(), lambda item: item == TranscriptOutput("So", "8"))
         session.send_feedback(like=True)
         session.send_feedback(like=False, turn="7")
@@ -457,7 +468,7 @@ async def test_the_text_side() -> None:
     ]
 
 
-async def test_an_end_that_the_agent_did_not_choose_is_raised_after_all_events() -> None:
+async def test_a_failure_is_raised_after_all_events() -> None:
     async def agent(talk: Conversation) -> None:
         await talk.send(audio(b"x"))
         await talk.close(1011, "Internal")
@@ -479,7 +490,7 @@ async def test_a_refused_override_names_the_field() -> None:
         await session.aclose()
 
 
-async def test_closing_ends_the_events_of_whoever_reads_them_and_may_be_done_twice() -> None:
+async def test_closing_ends_the_events_and_is_idempotent() -> None:
     async def silent(_: Conversation) -> None:
         """Say nothing."""
 
@@ -490,12 +501,12 @@ async def test_closing_ends_the_events_of_whoever_reads_them_and_may_be_done_twi
             await session.aclose()
             await session.aclose()
         session.send_audio(AudioChunk(bytes(160), ULAW_8000))
-        session.add_context("Nobody hears this.")
+        session.add_context("Too late.")
         await talk.until(lambda: talk.close_code is not None)
         assert (talk.close_code, talk.closed_by) == (1000, "client")
 
 
-async def test_a_fault_of_ours_ends_one_conversation_tells_its_story_once_and_the_socket_still_closes(
+async def test_a_bug_in_a_handler_ends_one_conversation_and_is_logged_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def agent(talk: Conversation) -> None:
@@ -504,13 +515,13 @@ async def test_a_fault_of_ours_ends_one_conversation_tells_its_story_once_and_th
             await talk.send(wire.Interruption(wire.Numbered(event_id=2)))
         await talk.until(lambda: talk.close_code is not None)
 
-    def fault(_turns: Turns, _event_id: int | None) -> list[EngineEvent]:
+    def fail(_turns: Turns, _event_id: int | None) -> list[EngineEvent]:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(Turns, "interruption", fault)
+    monkeypatch.setattr(Turns, "interruption", fail)
     async with conversing(Behaviour(agent=agent, ping_interval=60)) as (session, talk):
         items = await until(session.events(), lambda item: isinstance(item, ResponseDone))
-        with pytest.raises(EngineError, match="a fault of ours"):
+        with pytest.raises(EngineError, match="This is a bug"):
             await anext(session.events())
         assert told(items) == [ResponseStart(""), b"fine", ResponseDone()]
         await session.aclose()

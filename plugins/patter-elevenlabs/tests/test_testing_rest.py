@@ -68,7 +68,7 @@ async def test_requests_can_be_refused() -> None:
         assert answer.status_code == 503
 
 
-async def test_a_change_changes_what_it_names_and_what_makes_no_sense_is_refused() -> None:
+async def test_a_change_sets_its_fields_only_and_an_invalid_one_is_refused() -> None:
     async with ElevenLabsEmulator() as emulator, httpx.AsyncClient(headers={"xi-api-key": "emulated-key"}) as http:
         url = f"{emulator.base_url}/v1/convai/agents/{emulator.agent_id}"
         change = {"conversation_config": {"tts": {"agent_output_audio_format": "pcm_44100"}}}

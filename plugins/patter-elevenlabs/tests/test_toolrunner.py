@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 
@@ -9,34 +11,33 @@ import anyio
 import msgspec
 import pytest
 
+from patter_core.aio import Changes
 from patter_core.events import ToolCall, ToolResult
 from patter_elevenlabs import toolrunner, wire
-from patter_elevenlabs.toolrunner import AT_ONCE, RESULT_LIMIT, ToolRunner
+from patter_elevenlabs.toolrunner import CONCURRENCY, RESULT_LIMIT, ToolRunner
 from patter_elevenlabs.tools import Toolbox
 
 pytestmark = pytest.mark.anyio
 
 
 class Line:
-    """What the agent is answered, and what the call's events say of it."""
+    """The answers to the agent, and the events of its calls."""
 
     def __init__(self) -> None:
         self.results: list[wire.ToolResult] = []
-        self.told: list[ToolCall | ToolResult] = []
-        self._came = anyio.Event()
+        self.events: list[ToolCall | ToolResult] = []
+        self._changes = Changes()
 
     def runner(self, toolbox: Toolbox) -> ToolRunner:
-        return ToolRunner(toolbox, self.send, self.told.append)
+        return ToolRunner(toolbox, self.send, self.events.append)
 
     def send(self, message: bytes) -> None:
         self.results.append(msgspec.json.decode(message, type=wire.ToolResult))
-        self._came.set()
-        self._came = anyio.Event()
+        self._changes.notify()
 
     async def until(self, count: int) -> list[wire.ToolResult]:
         with anyio.fail_after(5):
-            while len(self.results) < count:
-                await self._came.wait()
+            await self._changes.wait_until(lambda: len(self.results) >= count)
         return self.results
 
 
@@ -52,19 +53,19 @@ async def answer(function: Callable[..., object], parameters: object = None, *, 
     (found,) = await line.until(1)
     await runner.aclose()
     assert line.results == [found]
-    asked, told = line.told
+    asked, result = line.events
     assert asked == ToolCall("t1", "tool", msgspec.json.encode({} if parameters is None else parameters).decode())
-    assert isinstance(told, ToolResult)
-    assert told == ToolResult("t1", "tool", found.result, failed=found.is_error, duration_ms=told.duration_ms)
+    assert isinstance(result, ToolResult)
+    assert result == ToolResult("t1", "tool", found.result, failed=found.is_error, duration_ms=result.duration_ms)
     return found
 
 
 @pytest.mark.parametrize(("value", "text"), [(0, "0"), ("", ""), (False, "false"), ({"sun": 1}, '{"sun":1}')])
-async def test_what_a_tool_gives_is_the_answer_whatever_its_truth(value: object, text: str) -> None:
+async def test_a_result_is_the_answer_even_if_it_is_falsy(value: object, text: str) -> None:
     assert await answer(lambda: value) == wire.ToolResult(tool_call_id="t1", result=text, is_error=False)
 
 
-async def test_an_exception_is_an_error_result_and_its_traceback_is_the_user_s(
+async def test_an_exception_is_an_error_result_and_its_traceback_is_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def full() -> None:
@@ -104,10 +105,10 @@ async def test_an_answer_comes_in_time_even_if_the_tool_shields_itself(release: 
     release.set()
 
 
-async def test_a_tool_that_ignores_its_end_is_left_behind_and_counts_until_it_ends(
+async def test_a_tool_that_ignores_cancellation_is_abandoned_and_counts_until_it_ends(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(toolrunner, "AT_ONCE", 1)
+    monkeypatch.setattr(toolrunner, "CONCURRENCY", 1)
     monkeypatch.setattr(toolrunner, "CLEANUP", 0.05)
     let_go = asyncio.Event()
 
@@ -129,10 +130,10 @@ async def test_a_tool_that_ignores_its_end_is_left_behind_and_counts_until_it_en
     late, refused = line.results
     assert "0.05 s" in late.result
     assert "Too many" in refused.result
-    assert caplog.records[-1].message == "work of tool failed after it was given up."
+    assert caplog.records[-1].message == "work of tool failed after it was abandoned."
 
 
-async def test_a_time_out_of_the_tool_s_own_is_an_error_of_the_tool() -> None:
+async def test_a_timeout_inside_a_tool_is_an_error_of_the_tool() -> None:
     async def ask() -> None:
         with anyio.fail_after(0):
             await anyio.sleep_forever()
@@ -147,25 +148,25 @@ async def test_a_tool_that_cancels_itself_is_answered_too() -> None:
     assert (await answer(give_up)).is_error
 
 
-async def test_a_tool_that_nobody_offers_is_answered() -> None:
+async def test_an_unknown_tool_is_answered() -> None:
     line = Line()
     line.runner(Toolbox()).start(call(name="weather"))
     assert line.results == [
         wire.ToolResult(tool_call_id="t1", result="There is no client tool weather.", is_error=True)
     ]
-    asked, told = line.told
+    asked, result = line.events
     assert asked == ToolCall("t1", "weather")
-    assert isinstance(told, ToolResult)
-    assert (told.name, told.result, told.failed) == ("weather", "There is no client tool weather.", True)
+    assert isinstance(result, ToolResult)
+    assert (result.name, result.result, result.failed) == ("weather", "There is no client tool weather.", True)
 
 
-async def test_what_does_not_say_whether_it_expects_a_response_gets_one() -> None:
+async def test_a_call_that_does_not_say_whether_it_expects_a_response_gets_one() -> None:
     line = Line()
     line.runner(Toolbox()).start(call(name="weather", expects_response=None))
     assert [result.result for result in line.results] == ["There is no client tool weather."]
 
 
-async def test_what_expects_no_response_gets_none_but_is_done() -> None:
+async def test_a_call_that_expects_no_response_runs_and_gets_none() -> None:
     done = anyio.Event()
 
     async def note(text: str) -> str:
@@ -181,29 +182,33 @@ async def test_what_expects_no_response_gets_none_but_is_done() -> None:
         await done.wait()
     await runner.aclose()
     assert not line.results
-    results = [told for told in line.told if isinstance(told, ToolResult)]
-    assert sorted((told.name, told.failed) for told in results) == [("note", False), ("note", True), ("nothing", True)]
+    results = [event for event in line.events if isinstance(event, ToolResult)]
+    assert sorted((result.name, result.failed) for result in results) == [
+        ("note", False),
+        ("note", True),
+        ("nothing", True),
+    ]
 
 
-async def test_how_long_a_tool_took_is_told() -> None:
+async def test_results_have_the_duration_of_the_call() -> None:
     line = Line()
     runner = line.runner(Toolbox("Thing", {"tool": anyio.sleep}, 0.05))
     runner.start(call({"delay": 0.03}))
     runner.start(call({"delay": 60}))
     await line.until(2)
     await runner.aclose()
-    quick, late = (told for told in line.told if isinstance(told, ToolResult))
+    quick, late = (event for event in line.events if isinstance(event, ToolResult))
     assert quick.duration_ms is not None
     assert late.duration_ms is not None
     assert 30 <= quick.duration_ms < late.duration_ms
     assert 50 <= late.duration_ms < 5_000
 
 
-async def test_arguments_that_are_no_text_are_told_as_well_as_can_be() -> None:
+async def test_arguments_that_are_not_text_are_reported_with_replacements() -> None:
     line = Line()
     broken = wire.ToolCallEvent(tool_name="x", tool_call_id="t1", parameters=msgspec.Raw(b'{"a":"\xff"}'))
     line.runner(Toolbox()).start(broken)
-    assert line.told[0] == ToolCall("t1", "x", '{"a":"\ufffd"}')
+    assert line.events[0] == ToolCall("t1", "x", '{"a":"\ufffd"}')
 
 
 async def test_a_result_that_is_too_long_is_an_error() -> None:
@@ -227,36 +232,58 @@ async def test_tools_run_side_by_side_up_to_a_bound() -> None:
     async def meet() -> str:
         nonlocal running
         running += 1
-        if running == AT_ONCE:
+        if running == CONCURRENCY:
             together.set()
         await together.wait()
         return "met"
 
     line = Line()
     runner = line.runner(Toolbox("Thing", [meet]))
-    for _ in range(AT_ONCE + 1):
+    for _ in range(CONCURRENCY + 1):
         runner.start(call(name="meet"))
     assert [result.is_error for result in line.results] == [True]
-    assert isinstance(line.told[-1], ToolResult)
-    assert "Too many" in line.told[-1].result
+    assert isinstance(line.events[-1], ToolResult)
+    assert "Too many" in line.events[-1].result
     await runner.aclose()
-    assert [result.result for result in line.results[1:]] == ["met"] * AT_ONCE
+    assert [result.result for result in line.results[1:]] == ["met"] * CONCURRENCY
 
 
 async def test_threads_that_hang_are_bounded(release: threading.Event) -> None:
     line = Line()
     runner = line.runner(Toolbox("Thing", {"tool": release.wait}, 0.01))
     for round_ in range(2):
-        for _ in range(AT_ONCE):
+        for _ in range(CONCURRENCY):
             runner.start(call())
-        await line.until(AT_ONCE * (round_ + 1))
+        await line.until(CONCURRENCY * (round_ + 1))
         await anyio.wait_all_tasks_blocked()
     release.set()
     assert "did not answer" in line.results[0].result
     assert line.results[-1].result == "Earlier calls are still running."
 
 
-async def test_what_is_at_work_at_the_end_may_finish_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thread_that_hangs_does_not_keep_the_process_alive() -> None:
+    code = """
+import anyio, threading
+from patter_elevenlabs import wire
+from patter_elevenlabs.toolrunner import ToolRunner
+from patter_elevenlabs.tools import Toolbox
+
+def hang() -> None:
+    threading.Event().wait()
+
+async def main() -> None:
+    answered = anyio.Event()
+    runner = ToolRunner(Toolbox("Thing", [hang], 0.1), lambda _: answered.set(), lambda _: None)
+    runner.start(wire.ToolCallEvent(tool_name="hang", tool_call_id="t1"))
+    await answered.wait()
+    await runner.aclose()
+
+anyio.run(main)
+"""
+    assert subprocess.run([sys.executable, "-c", code], timeout=30, check=False).returncode == 0
+
+
+async def test_running_tools_may_finish_after_the_end_within_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(toolrunner, "GRACE", 0.1)
     finished: list[str] = []
 

@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patter_core.errors import ConfigurationError
+from patter_core.threads import DaemonThreads
 from patter_elevenlabs.tools import ClientTool, Toolbox, TooManyThreads, stringify
 
 
@@ -49,7 +50,7 @@ def tool(function: Callable[..., object]) -> ClientTool:
 
 async def result(function: Callable[..., object], parameters: bytes) -> object:
     found = tool(function)
-    return await found.run(found.arguments(parameters), threading.Semaphore(1))
+    return await found.run(found.arguments(parameters), DaemonThreads(1))
 
 
 def test_arguments_become_what_the_annotations_say_and_defaults_stay_with_the_function() -> None:
@@ -79,13 +80,13 @@ def test_a_parameter_without_annotation_takes_anything() -> None:
         (b"{", "truncated"),
     ],
 )
-def test_arguments_that_are_wrong_say_why(parameters: bytes, told: str) -> None:
+def test_wrong_arguments_are_explained(parameters: bytes, told: str) -> None:
     with pytest.raises(msgspec.DecodeError, match=told):
         tool(book).arguments(parameters)
 
 
 @given(st.binary() | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(msgspec.json.encode))
-def test_whatever_an_agent_gives_is_taken_or_refused(parameters: bytes) -> None:
+def test_any_parameters_are_decoded_or_refused(parameters: bytes) -> None:
     try:
         arguments = tool(book).arguments(parameters)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
@@ -94,7 +95,7 @@ def test_whatever_an_agent_gives_is_taken_or_refused(parameters: bytes) -> None:
 
 
 @pytest.mark.anyio
-async def test_functions_of_every_kind_can_be_tools() -> None:
+async def test_every_kind_of_callable_can_be_a_tool() -> None:
     async def later(number: int) -> int:
         await anyio.lowlevel.checkpoint()
         return number
@@ -111,19 +112,20 @@ async def test_functions_of_every_kind_can_be_tools() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_function_that_blocks_holds_up_nothing_and_keeps_its_thread_to_the_end(
+async def test_a_function_that_blocks_does_not_block_the_loop_and_keeps_its_thread_until_it_ends(
     release: threading.Event,
 ) -> None:
-    threads = threading.Semaphore(1)
+    threads = DaemonThreads(1)
     found = tool(release.wait)
-    with anyio.move_on_after(0.05) as given_up:
+    with anyio.move_on_after(0.05) as abandoned:
         await found.run({}, threads)
-    assert given_up.cancelled_caught
+    assert abandoned.cancelled_caught
     with pytest.raises(TooManyThreads):
         await found.run({}, threads)
     release.set()
     with anyio.fail_after(5):
-        assert await anyio.to_thread.run_sync(threads.acquire)
+        assert await threads.run(divmod, 7, 2) == (3, 1)
+    assert await found.run({}, threads) is True
 
 
 def positional(number: int, /) -> int:
@@ -161,10 +163,10 @@ def test_a_toolbox_takes_functions_or_names_for_them() -> None:
     assert repr(Toolbox("Thing", [book])) == "<Toolbox book>"
 
 
-def test_a_toolbox_says_what_is_wrong_with_it() -> None:
-    with pytest.raises(ConfigurationError, match="two tools of one name"):
+def test_a_toolbox_refuses_invalid_tools_and_timeouts() -> None:
+    with pytest.raises(ConfigurationError, match="two tools of the same name"):
         Toolbox("Thing", [book, book])
-    with pytest.raises(ConfigurationError, match="no function"):
+    with pytest.raises(ConfigurationError, match="not a function"):
         Toolbox("Thing", ["book"])  # type: ignore[list-item] # the mistake under test
     with pytest.raises(ConfigurationError, match="cannot be a client tool"):
         Toolbox("Thing", {"book": 7})  # type: ignore[arg-type] # as above
@@ -195,5 +197,5 @@ class Colour(str, enum.Enum):  # noqa: UP042 - the kind whose str() is its name
         (Colour.RED, "red"),
     ],
 )
-def test_a_result_is_told_as_it_is(value: object, text: str) -> None:
+def test_a_result_is_text_or_json(value: object, text: str) -> None:
     assert stringify(value) == text

@@ -20,13 +20,13 @@ def test_a_response_starts_with_its_text() -> None:
     assert not turns.audio(1, 0.1)
 
 
-def test_or_with_its_audio_and_then_the_text_follows() -> None:
+def test_a_response_starts_with_its_audio_if_the_text_is_late() -> None:
     turns = Turns()
     assert [*turns.audio(1, 0.0)] == [ResponseStart("")]
     assert [*turns.agent_response("Hello", 1, 0.1)] == [TranscriptOutput("Hello", "1")]
 
 
-def test_it_is_done_when_nothing_has_come_for_a_while() -> None:
+def test_a_response_is_done_after_the_silence() -> None:
     turns = Turns()
     turns.agent_response("Hello", 1, 0.0)
     turns.audio(1, 1.0)
@@ -35,7 +35,7 @@ def test_it_is_done_when_nothing_has_come_for_a_while() -> None:
     assert not turns.elapsed(99.0)
 
 
-def test_it_tells_when_to_look_again() -> None:
+def test_due_says_when_to_call_elapsed() -> None:
     turns = Turns()
     turns.audio(1, 1.0)
     dues = [turns.due]
@@ -43,7 +43,7 @@ def test_it_tells_when_to_look_again() -> None:
     assert [*dues, turns.due] == [1.0 + SILENCE, None]
 
 
-def test_audio_that_comes_after_the_pause_starts_the_response_again() -> None:
+def test_audio_after_the_silence_starts_the_response_again() -> None:
     turns = Turns()
     turns.agent_response("Hello", 1, 0.0)
     turns.elapsed(2.0)
@@ -63,7 +63,7 @@ def test_the_next_response_ends_the_one_before() -> None:
     ]
 
 
-def test_an_interruption_ends_it_and_goes_first() -> None:
+def test_an_interruption_ends_the_response_and_comes_first() -> None:
     turns = Turns()
     turns.audio(1, 0.0)
     assert [*turns.interruption(2)] == [Interruption(), ResponseDone()]
@@ -104,7 +104,7 @@ _moves = st.lists(st.tuples(st.sampled_from(["audio", "text", "interruption", "t
 
 
 @given(_moves)
-def test_starts_and_dones_take_turns_whatever_comes(moves: list[tuple[str, int | None, float]]) -> None:
+def test_every_start_is_followed_by_one_done(moves: list[tuple[str, int | None, float]]) -> None:
     turns, now = Turns(), 0.0
     kinds: list[EngineEvent] = []
     for move, event_id, later in moves:

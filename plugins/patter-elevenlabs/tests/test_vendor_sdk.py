@@ -32,7 +32,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Phone(AsyncAudioInterface):
-    """Speaks when it is told to, and remembers what it heard."""
+    """Sends audio when the test says so, and keeps what it plays."""
 
     def __init__(self) -> None:
         self.heard = bytearray()
@@ -89,7 +89,7 @@ async def test_it_holds_a_whole_conversation() -> None:
         queue_positions=(2, 1),
     )
     transcript: list[str] = []
-    endings: list[DisconnectionDetails] = []
+    disconnections: list[DisconnectionDetails] = []
     latencies: list[int] = []
     corrected = asyncio.Event()
 
@@ -104,7 +104,7 @@ async def test_it_holds_a_whole_conversation() -> None:
         corrected.set()
 
     async def over(details: DisconnectionDetails) -> None:
-        endings.append(details)
+        disconnections.append(details)
 
     async def latency(milliseconds: int) -> None:
         latencies.append(milliseconds)
@@ -143,17 +143,17 @@ async def test_it_holds_a_whole_conversation() -> None:
     assert results == [wire.ToolResult(tool_call_id="call_0", result="5", is_error=False)]
     assert transcript[:2] == ["agent: Good evening", "user: Two and three?"]
     assert transcript[2].startswith("instead of Good evening: ")
-    assert [(details.reason, details.close_code) for details in endings] == [("agent", 1000)]
+    assert [(details.reason, details.close_code) for details in disconnections] == [("agent", 1000)]
 
 
-async def test_it_sees_an_end_that_is_none() -> None:
+async def test_it_sees_a_lost_connection() -> None:
     async def agent(talk: Conversation) -> None:
         talk.abort()
 
-    endings: list[DisconnectionDetails] = []
+    disconnections: list[DisconnectionDetails] = []
 
     async def over(details: DisconnectionDetails) -> None:
-        endings.append(details)
+        disconnections.append(details)
 
     async with (
         ElevenLabsEmulator(Behaviour(agent=agent, private=False)) as emulator,
@@ -170,16 +170,16 @@ async def test_it_sees_an_end_that_is_none() -> None:
         with anyio.fail_after(15):
             await conversation.start_session()  # type: ignore[no-untyped-call] # the vendor's
             await conversation.wait_for_session_end()
-    assert [(details.reason, details.close_code) for details in endings] == [("error", 1006)]
+    assert [(details.reason, details.close_code) for details in disconnections] == [("error", 1006)]
 
 
-def test_every_client_event_that_it_names_is_handled_or_passed_over() -> None:
+def test_every_client_event_that_it_names_is_handled_or_ignored() -> None:
     names = typing.get_args(typing.get_args(vendor_types.ClientEvent)[0])
     assert {"audio", "ping", "dtmf_request"} <= set(names)
     decoder = wire.Decoder()
     for name in names:
         decoder.decode(f'{{"type":"{name}"}}')
-    assert decoder.oddities[wire.Oddity.UNKNOWN_TYPE] == 0
+    assert decoder.anomalies[wire.Anomaly.UNKNOWN_TYPE] == 0
 
 
 async def test_it_reads_the_agent() -> None:

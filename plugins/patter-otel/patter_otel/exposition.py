@@ -1,55 +1,69 @@
-"""Figures in Prometheus' text format, version 0.0.4. Sans-IO."""
+"""Metrics in prometheus_client, and its server that Prometheus scrapes."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeVar
+from wsgiref.simple_server import WSGIServer
 
-from patter_otel.instruments import Family, FamilyKind, Labels
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, start_http_server
+from prometheus_client.metrics import MetricWrapperBase
 
-__all__ = ["CONTENT_TYPE", "expose"]
+from patter_core.errors import ConfigurationError
+from patter_core.sink import SinkStatistics
+from patter_otel.instruments import Instrument, Instruments, Measure
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+__all__ = ["Exposition"]
+
+_M = TypeVar("_M", bound=MetricWrapperBase)
 
 _UNITS = {"s": "seconds", "By": "bytes", "min": "minutes"}
 
 
-def expose(families: Iterable[Family]) -> str:
-    """The page that Prometheus scrapes."""
-    return "".join(f"{line}\n" for family in families for line in _lines(family))
+class Exposition(CollectorRegistry):
+    """A registry with our instruments, which looks at the sinks when it is scraped."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.instruments = Instruments(self._make)
+        self.statistics: SinkStatistics = list
+        self._looking = threading.Lock()
+
+    def collect(self) -> Iterator[Metric]:
+        with self._looking:
+            self.instruments.look_at(self.statistics())
+        for metric in super().collect():
+            # The library gives each series a second one, of its creation; only the whole process can switch that off.
+            metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
+            yield metric
+
+    def serve(self, host: str, port: int) -> WSGIServer:
+        """Answer scrapes in daemon threads. Raises ConfigurationError if the address cannot be had."""
+        try:
+            return start_http_server(port, host, self)[0]
+        except OSError as error:
+            raise ConfigurationError(
+                "PrometheusSink cannot listen.",
+                got=f"{host}:{port}: {error.strerror}",
+                remedy='Choose a free port; with several workers, `port = "946{worker}"` gives each its own.',
+            ) from error
+
+    def _make(self, instrument: Instrument) -> Measure:
+        name, labels = instrument.name.replace(".", "_"), instrument.attributes
+        about, unit = instrument.description, _UNITS.get(instrument.unit, "")
+        match instrument.kind:
+            case "counter":
+                counter = Counter(name, about, labels, unit=unit, registry=self)
+                return lambda value, attributes: _child(counter, labels, attributes).inc(value)
+            case "up_down_counter":
+                gauge = Gauge(name, about, labels, unit=unit, registry=self)
+                return lambda value, attributes: _child(gauge, labels, attributes).inc(value)
+            case "histogram":
+                histogram = Histogram(name, about, labels, unit=unit, registry=self, buckets=instrument.bounds)
+                return lambda value, attributes: _child(histogram, labels, attributes).observe(value)
 
 
-def _lines(family: Family) -> Iterator[str]:
-    name = _name(family)
-    yield f"# HELP {name} {_escaped(family.description)}"
-    yield f"# TYPE {name} {family.kind.value}"
-    for labels, point in family.points.items():
-        if family.kind is not FamilyKind.HISTOGRAM:
-            yield f"{name}{_braces(labels)} {point.value!r}"
-            continue
-        bounds = [*map(str, family.bounds), "+Inf"]
-        for bound, count in zip(bounds, itertools.accumulate(point.counts), strict=True):
-            yield f"{name}_bucket{_braces((*labels, ('le', bound)))} {count}"
-        yield f"{name}_sum{_braces(labels)} {point.value!r}"
-        yield f"{name}_count{_braces(labels)} {sum(point.counts)}"
-
-
-def _name(family: Family) -> str:
-    name = family.name.replace(".", "_")
-    unit = _UNITS.get(family.unit)
-    if unit and not name.endswith(f"_{unit}"):
-        name = f"{name}_{unit}"
-    return f"{name}_total" if family.kind is FamilyKind.COUNTER else name
-
-
-def _braces(labels: Labels) -> str:
-    inner = ",".join(f'{name.replace(".", "_")}="{_quoted(value)}"' for name, value in labels)
-    return f"{{{inner}}}" if inner else ""
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", r"\\").replace("\n", r"\n")
-
-
-def _quoted(text: str) -> str:
-    return _escaped(text).replace('"', r"\"")
+def _child(metric: _M, labels: Sequence[str], attributes: Mapping[str, str]) -> _M:
+    """The series of these attributes; to Prometheus, an empty label is none."""
+    return metric.labels(*(attributes.get(label, "") for label in labels)) if labels else metric

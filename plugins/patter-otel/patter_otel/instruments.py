@@ -1,10 +1,10 @@
-"""From records to figures that only grow: counters and histograms over all calls of this worker. Sans-IO."""
+"""From records to measurements over all calls of this worker. Sans-IO, and the same for every metrics library."""
 
 from __future__ import annotations
 
-import bisect
-import enum
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Literal
 
 import msgspec
 
@@ -12,179 +12,144 @@ from patter_core.events import CallAnnounced, CallEnded, CallPriced, Conversatio
 from patter_core.observe.metrics import CallMetrics
 from patter_core.sink import SinkFigures
 
-__all__ = ["BOUNDS", "Family", "FamilyKind", "Instruments", "Labels", "Point"]
-
-Labels = tuple[tuple[str, str], ...]
+__all__ = ["BOUNDS", "INSTRUMENTS", "Instrument", "Instruments", "Measure"]
 
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 """Upper bounds of the latencies' buckets, in s: fine where a conversation notices."""
 _DURATIONS = (1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14400.0)
-_POINTS_KEPT = 2_000
-"""Sets of labels in a family; what comes beyond is counted without labels, so that a label cannot fill the memory."""
+_CALL = ("agent", "carrier", "direction", "engine")
+_AGENTS_KEPT = 500
+"""Names of agents that are told apart; all further ones are `other`, so that names cannot fill the memory."""
 _CALLS_KEPT = 10_000
 
 
-class FamilyKind(enum.Enum):
-    """What the values of a family are."""
+class Instrument(msgspec.Struct, frozen=True):
+    """One metric: its name by OpenTelemetry's rules (dots, no unit), a UCUM unit, and all attributes it may have."""
 
-    COUNTER = "counter"
-    GAUGE = "gauge"
-    HISTOGRAM = "histogram"
-
-
-class Point(msgspec.Struct):
-    """One set of labels: a sum, or for a histogram the sum with the count of each bucket, the last one unbounded."""
-
-    value: float = 0.0
-    counts: list[int] = []
-
-
-class Family(msgspec.Struct):
-    """All points of one name."""
-
+    kind: Literal["counter", "up_down_counter", "histogram"]
     name: str
-    """By OpenTelemetry's rules: dots, no unit."""
-    kind: FamilyKind
     unit: str
-    """UCUM: `s`, `By`, `{call}`."""
     description: str
-    bounds: Sequence[float] = ()
-    points: dict[Labels, Point] = msgspec.field(default_factory=dict)
-
-    def point(self, labels: Labels) -> Point:
-        """The point of these labels."""
-        found = self.points.get(labels)
-        if found is None:
-            key = labels if len(self.points) < _POINTS_KEPT else ()
-            found = self.points.setdefault(key, Point(counts=[0] * (len(self.bounds) + 1) if self.bounds else []))
-        return found
-
-    def add(self, labels: Labels, value: float) -> None:
-        """Count so much more; nothing for nothing."""
-        if value:
-            self.point(labels).value += value
-
-    def observe(self, labels: Labels, value: float) -> None:
-        """Add a value to a histogram."""
-        point = self.point(labels)
-        point.value += value
-        point.counts[bisect.bisect_left(self.bounds, value)] += 1
+    attributes: tuple[str, ...] = _CALL
+    bounds: tuple[float, ...] = BOUNDS
 
 
-def _counter(name: str, unit: str, description: str) -> Family:
-    return Family(name, FamilyKind.COUNTER, unit, description)
+Measure = Callable[[float, Mapping[str, str]], None]
+"""Takes a value with its attributes: adds it to a counter, or records it in a histogram."""
 
-
-def _latency(name: str, description: str) -> Family:
-    return Family(name, FamilyKind.HISTOGRAM, "s", description, BOUNDS)
+INSTRUMENTS = (
+    Instrument("counter", "patter.calls", "{call}", "Calls that ended", (*_CALL, "reason")),
+    Instrument("up_down_counter", "patter.calls.active", "{call}", "Calls in progress", ()),
+    Instrument("histogram", "patter.call.duration", "s", "Length of calls", _CALL, _DURATIONS),
+    Instrument("histogram", "patter.call.answer", "s", "From the announcement to the answer"),
+    Instrument("histogram", "patter.call.first_audio", "s", "From the carrier's media to the first agent audio"),
+    Instrument("histogram", "patter.engine.connect", "s", "From the start of a conversation to a ready engine"),
+    Instrument("histogram", "patter.reply", "s", "From the engine's report of the user's words to the agent's audio"),
+    Instrument("histogram", "patter.barge_in", "s", "From the engine's report of a barge-in to the carrier's clear"),
+    Instrument("counter", "patter.turns", "{turn}", "Turns, by who spoke", (*_CALL, "by")),
+    Instrument("counter", "patter.interruptions", "{interruption}", "Times a caller interrupted the agent"),
+    Instrument("counter", "patter.frames", "{frame}", "Audio messages, by direction and fate", (*_CALL, "fate")),
+    Instrument("counter", "patter.audio", "By", "Audio that crossed, by direction", (*_CALL, "way")),
+    Instrument("counter", "patter.errors", "{error}", "Errors, by who reported them", (*_CALL, "by")),
+    Instrument("counter", "patter.engine.time", "s", "Length of the engines' conversations"),
+    Instrument("counter", "patter.carrier.billed", "min", "Minutes that the carrier bills, begun ones whole"),
+    Instrument("counter", "patter.carrier.cost", "{currency}", "Cost by list prices", (*_CALL, "currency")),
+    Instrument("counter", "patter.carrier.charged", "{currency}", "What the carrier charges", (*_CALL, "currency")),
+    Instrument("counter", "patter.sink.records", "{record}", "Records for sinks, by fate", ("sink", "fate")),
+    Instrument("up_down_counter", "patter.sink.waiting", "{record}", "Records that wait for a sink", ("sink",)),
+    Instrument("up_down_counter", "patter.sink.open", "1", "1 while the sink's breaker is open", ("sink",)),
+)
 
 
 class Instruments:
-    """All families, fed with records. The same record must not be fed twice."""
+    """All instruments, which `make` makes in a metrics library, fed with records."""
 
-    def __init__(self) -> None:
-        self.calls = _counter("patter.calls", "{call}", "Calls that ended")
-        self.active = Family("patter.calls.active", FamilyKind.GAUGE, "{call}", "Calls that go on")
-        self.duration = Family("patter.call.duration", FamilyKind.HISTOGRAM, "s", "Length of calls", _DURATIONS)
-        self.answer = _latency("patter.call.answer", "From the announcement to the answer")
-        self.first_audio = _latency("patter.call.first_audio", "From the carrier's media to the first agent audio")
-        self.connect = _latency("patter.engine.connect", "From the wish for a conversation to a ready engine")
-        self.reply = _latency("patter.reply", "From the user's end of speech to the agent's first audio")
-        self.barge_in = _latency("patter.barge_in", "From the interruption to the carrier's silence")
-        self.turns = _counter("patter.turns", "{turn}", "Turns, by who spoke")
-        self.interruptions = _counter("patter.interruptions", "{interruption}", "Times a caller talked over the agent")
-        self.frames = _counter("patter.frames", "{frame}", "Audio messages, by direction and fate")
-        self.audio = _counter("patter.audio", "By", "Audio that crossed, by direction")
-        self.errors = _counter("patter.errors", "{error}", "Errors, by who reported them")
-        self.engine_time = _counter("patter.engine.time", "s", "Length of the engines' conversations")
-        self.minutes = _counter("patter.carrier.billed", "min", "Minutes that the carrier bills, begun ones whole")
-        self.cost = _counter("patter.carrier.cost", "{currency}", "Cost at the carrier by list prices, by currency")
-        self.charged = _counter("patter.carrier.charged", "{currency}", "What the carrier said it charges, by currency")
-        self.sink_records = _counter("patter.sink.records", "{record}", "Records for sinks, by sink and fate")
-        self.sink_waiting = Family("patter.sink.waiting", FamilyKind.GAUGE, "{record}", "Records that wait, by sink")
-        self.sink_open = Family("patter.sink.open", FamilyKind.GAUGE, "1", "1 while the sink's breaker is open")
-        self._calls: dict[str, dict[str, str]] = {}
-        """Carrier, direction, agent and engine of each call that goes on, and for a while of those that are over."""
+    def __init__(self, make: Callable[[Instrument], Measure]) -> None:
+        self._measure = {instrument.name: make(instrument) for instrument in INSTRUMENTS}
+        self._known: dict[str, dict[str, str]] = {}
+        """The attributes of calls in progress, and for a while of those that ended."""
         self._live: set[str] = set()
-
-    def families(self) -> list[Family]:
-        """All of them that have a point."""
-        return [family for family in vars(self).values() if isinstance(family, Family) and family.points]
+        self._agents: set[str] = set()
+        self._seen = Counter[tuple[str, str, str]]()
 
     def feed(self, records: Iterable[Record]) -> None:
-        """Count what happened."""
+        """Count what happened. A call's end counts once, however often it comes; every other record must come once."""
         for record in records:
-            known = self._calls.get(record.call_id, {})
+            known = self._known.get(record.call_id, {})
             match record.event:
                 case CallAnnounced(leg=leg, agent=agent):
-                    self._calls[record.call_id] = {
-                        "agent": agent,
-                        "carrier": leg.carrier,
-                        "direction": leg.direction.value,
-                    }
-                    self._live.add(record.call_id)
-                    self._forget()
+                    known = {"agent": self._bounded(agent), "carrier": leg.carrier, "direction": leg.direction.value}
+                    self._keep(record.call_id, known)
+                    if record.call_id not in self._live:
+                        self._live.add(record.call_id)
+                        self._measure["patter.calls.active"](1, {})
                 case ConversationStarted(engine=engine):
-                    self._calls.setdefault(record.call_id, known)["engine"] = engine
-                case CallEnded(reason=reason, metrics=metrics):
-                    self._live.discard(record.call_id)
-                    self.calls.add(_labels(known, reason=reason), 1)
-                    self._measure(metrics, known)
+                    known["engine"] = engine
+                case CallEnded(reason=reason) if record.call_id in self._live or record.call_id not in self._known:
+                    self._keep(record.call_id, known)
+                    self._leave(record.call_id)
+                    self._measure["patter.calls"](1, {**known, "reason": reason})
+                    for name, value, more in _measured(record.event.metrics):
+                        self._measure[name](value, {**known, **more})
                 case CallPriced(cost=cost):
-                    self.charged.add(_labels(known, currency=cost.currency), float(cost.amount))
+                    self._measure["patter.carrier.charged"](float(cost.amount), {**known, "currency": cost.currency})
                 case _:
                     pass
-        self.active.point(()).value = float(len(self._live))
 
     def look_at(self, sinks: Iterable[SinkFigures]) -> None:
-        """Take over how the sinks do."""
+        """Take over how the sinks do: what changed since the last time. Another host begins at 0."""
+        now = Counter[tuple[str, str, str]]()
         for figures in sinks:
-            labels = {"sink": figures.sink}
-            for fate, count in (("written", figures.written), ("dropped", figures.dropped)):
-                self.sink_records.point(_labels(labels, fate=fate)).value = float(count)
-            self.sink_waiting.point(_labels(labels)).value = float(figures.waiting)
-            self.sink_open.point(_labels(labels)).value = float(figures.open)
+            now["patter.sink.records", figures.sink, "written"] += figures.written
+            now["patter.sink.records", figures.sink, "dropped"] += figures.dropped
+            now["patter.sink.waiting", figures.sink, ""] += figures.waiting
+            now["patter.sink.open", figures.sink, ""] += figures.open
+        for series, value in now.items():
+            (name, sink, fate), change = series, value - self._seen[series]
+            attributes = {"sink": sink, "fate": fate} if fate else {"sink": sink}
+            self._measure[name](max(0, change) if fate else change, attributes)
+        self._seen = now
 
-    def _measure(self, metrics: CallMetrics, known: dict[str, str]) -> None:
-        labels = _labels(known)
-        self.duration.observe(labels, metrics.duration_ms / 1000)
-        for family, times in (
-            (self.answer, (metrics.answer_ms,)),
-            (self.first_audio, (metrics.first_audio_ms,)),
-            (self.connect, (metrics.engine_connect_ms,)),
-            (self.reply, metrics.reply_ms),
-            (self.barge_in, metrics.barge_in_ms),
-        ):
-            for time in times:
-                if time is not None:
-                    family.observe(labels, time / 1000)
-        self.turns.add(_labels(known, by="agent"), metrics.turns)
-        self.turns.add(_labels(known, by="user"), metrics.user_turns)
-        self.interruptions.add(labels, metrics.interruptions)
-        for fate, count in (
-            ("in", metrics.frames_in),
-            ("out", metrics.frames_out),
-            ("dropped", metrics.frames_dropped),
-            ("early", metrics.frames_early),
-            ("late", metrics.frames_late),
-        ):
-            self.frames.add(_labels(known, fate=fate), count)
-        self.audio.add(_labels(known, way="in"), metrics.bytes_in)
-        self.audio.add(_labels(known, way="out"), metrics.bytes_out)
-        self.errors.add(_labels(known, by="engine"), metrics.errors)
-        self.errors.add(_labels(known, by="carrier"), metrics.faults)
-        self.engine_time.add(labels, metrics.engine_ms / 1000)
-        bill = metrics.carrier_bill
-        if bill is not None:
-            self.minutes.add(labels, bill.minutes)
-            self.cost.add(_labels(known, currency=bill.cost.currency), float(bill.cost.amount))
+    def _bounded(self, agent: str) -> str:
+        if len(self._agents) < _AGENTS_KEPT:
+            self._agents.add(agent)
+        return agent if agent in self._agents else "other"
 
-    def _forget(self) -> None:
-        while len(self._calls) > _CALLS_KEPT:
-            oldest = next(iter(self._calls))
-            del self._calls[oldest]
-            self._live.discard(oldest)
+    def _keep(self, call_id: str, known: dict[str, str]) -> None:
+        self._known[call_id] = known
+        if len(self._known) > _CALLS_KEPT:
+            oldest = next(iter(self._known))
+            del self._known[oldest]
+            self._leave(oldest)
+
+    def _leave(self, call_id: str) -> None:
+        if call_id in self._live:
+            self._live.remove(call_id)
+            self._measure["patter.calls.active"](-1, {})
 
 
-def _labels(known: dict[str, str], **more: str) -> Labels:
-    return tuple(sorted({**known, **more}.items()))
+def _measured(call: CallMetrics) -> Iterator[tuple[str, float, Mapping[str, str]]]:
+    """Instrument, value and attributes of all that was measured in a call."""
+    for name, times in (
+        ("patter.call.duration", (call.duration_ms,)),
+        ("patter.call.answer", (call.answer_ms,)),
+        ("patter.call.first_audio", (call.first_audio_ms,)),
+        ("patter.engine.connect", (call.engine_connect_ms,)),
+        ("patter.reply", call.reply_ms),
+        ("patter.barge_in", call.barge_in_ms),
+    ):
+        yield from ((name, time / 1000, {}) for time in times if time is not None)
+    frames = {"in": call.frames_in, "out": call.frames_out, "dropped": call.frames_dropped}
+    for name, attribute, counts in (
+        ("patter.turns", "by", {"agent": call.turns, "user": call.user_turns}),
+        ("patter.frames", "fate", {**frames, "early": call.frames_early, "late": call.frames_late}),
+        ("patter.audio", "way", {"in": call.bytes_in, "out": call.bytes_out}),
+        ("patter.errors", "by", {"engine": call.errors, "carrier": call.faults}),
+    ):
+        yield from ((name, count, {attribute: value}) for value, count in counts.items() if count)
+    yield "patter.interruptions", call.interruptions, {}
+    yield "patter.engine.time", call.engine_ms / 1000, {}
+    if call.carrier_bill is not None:
+        cost = call.carrier_bill.cost
+        yield "patter.carrier.billed", call.carrier_bill.minutes, {}
+        yield "patter.carrier.cost", float(cost.amount), {"currency": cost.currency}

@@ -1,124 +1,142 @@
-"""Spans and figures as OTLP messages: protobuf, as opentelemetry-proto 1.x defines it. Sans-IO."""
+"""What a collector answers to the SDK's exporters over HTTP. Blocking: for a thread.
+
+The exporters say only that they failed, log it each time, and try again by themselves meanwhile. Here each request is
+made once and becomes an error of ours: the sink's queue tries again, counts and tells.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
-from opentelemetry.proto.metrics.v1 import metrics_pb2 as m
-from opentelemetry.proto.resource.v1.resource_pb2 import Resource
-from opentelemetry.proto.trace.v1 import trace_pb2 as t
+import requests
+from google.protobuf.message import DecodeError
+from opentelemetry import context
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.sdk.metrics.export import MetricExportResult
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from patter_otel.instruments import Family, FamilyKind, Labels, Point
-from patter_otel.spans import Kind, Span, Value
+from patter_core.errors import PatterError, SinkUnavailable
 
-__all__ = ["encode_metrics", "encode_spans"]
+__all__ = ["Answers", "SpanExport"]
 
-_SCOPE = InstrumentationScope(name="patter")
-_KINDS = {
-    Kind.INTERNAL: t.Span.SPAN_KIND_INTERNAL,
-    Kind.SERVER: t.Span.SPAN_KIND_SERVER,
-    Kind.CLIENT: t.Span.SPAN_KIND_CLIENT,
-}
+_log = logging.getLogger("patter.otel")
 
-
-def encode_spans(spans: Iterable[Span], resource: Mapping[str, Value]) -> bytes:
-    """An `ExportTraceServiceRequest`."""
-    scope = t.ScopeSpans(scope=_SCOPE, spans=[_span(span) for span in spans])
-    request = ExportTraceServiceRequest(
-        resource_spans=[t.ResourceSpans(resource=_resource(resource), scope_spans=[scope])]
-    )
-    return request.SerializeToString()
+_RETRYABLE = {429, 502, 503, 504}
+"""The statuses that OTLP names for another try; any other error means that these data will never be taken."""
+_LONGEST_PAUSE = 600.0
+"""Seconds that a Retry-After is followed for."""
+_ANSWERS = context.create_key("patter-answers")
 
 
-def encode_metrics(families: Iterable[Family], resource: Mapping[str, Value], *, start: float, now: float) -> bytes:
-    """An `ExportMetricsServiceRequest` with cumulative sums since `start` (Unix s)."""
-    span = (_nanos(start), _nanos(now))
-    scope = m.ScopeMetrics(scope=_SCOPE, metrics=[_metric(family, span) for family in families])
-    request = ExportMetricsServiceRequest(
-        resource_metrics=[m.ResourceMetrics(resource=_resource(resource), scope_metrics=[scope])]
-    )
-    return request.SerializeToString()
+class _Settled(requests.RequestException):
+    """The request is over; after an error of this kind, an exporter does not try again."""
 
 
-def _span(span: Span) -> t.Span:
-    status = t.Status(code=t.Status.STATUS_CODE_ERROR, message=span.error) if span.error else t.Status()
-    return t.Span(
-        trace_id=bytes.fromhex(span.context.trace_id),
-        span_id=bytes.fromhex(span.context.span_id),
-        parent_span_id=bytes.fromhex(span.parent_id),
-        flags=0x01,  # sampled
-        name=span.name,
-        kind=_KINDS[span.kind],
-        start_time_unix_nano=_nanos(span.start),
-        end_time_unix_nano=_nanos(span.end),
-        attributes=_attributes(span.attributes),
-        events=[
-            t.Span.Event(name=event.name, time_unix_nano=_nanos(event.time), attributes=_attributes(event.attributes))
-            for event in span.events
-        ],
-        status=status,
-    )
+class Answers(requests.Session):
+    """The session of an exporter of `traces` or `metrics`, which keeps what became of the last request."""
+
+    def __init__(self, signal: str, headers: Mapping[str, str]) -> None:
+        super().__init__()
+        self.signal = signal
+        self._own_headers = headers
+        self.error: PatterError | None = None
+        self.rejected = 0
+        """Spans or data points that the collector rejected out of what it took."""
+        self._partial = ""
+        self._told = False
+        self._not_before = 0.0
+
+    def during(self, export: Callable[[], object]) -> None:
+        """Let the exporter work. Raises SinkUnavailable for "not now", and another PatterError for "never"."""
+        self.error, self._partial = None, ""
+        values = context.set_value("suppress_instrumentation", True, context.set_value(_ANSWERS, self))
+        token = context.attach(values)
+        try:
+            result = export()
+        finally:
+            context.detach(token)
+        if result in {SpanExportResult.FAILURE, MetricExportResult.FAILURE} and self.error is None:
+            self.error = PatterError(f"The exporter does not export {self.signal}.", remedy="Its log says why.")
+        if self.error is not None:
+            raise self.error
+        self._tell(self._partial)
+
+    def attempt(self, export: Callable[[], object]) -> None:
+        """The same, but an error is only told."""
+        try:
+            self.during(export)
+        except PatterError as error:
+            self._tell(str(error))
+
+    def _tell(self, problem: str) -> None:
+        if problem and not self._told:
+            _log.warning("Not all %s are taken: %s This is told once.", self.signal, problem)
+        elif self._told and not problem:
+            _log.warning("All %s are taken again.", self.signal)
+        self._told = bool(problem)
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        pause = self._not_before - time.monotonic()
+        if pause > 0:
+            self._fail(SinkUnavailable("The collector asked for a pause.", got=f"{pause:.0f} s of it to come"))
+        request.headers.update(self._own_headers)
+        kwargs["allow_redirects"] = False
+        if urlsplit(request.url).hostname in {"localhost", "127.0.0.1", "::1"}:
+            kwargs["proxies"] = {}
+        try:
+            response = super().send(request, **kwargs)
+        except OSError as error:
+            self._fail(SinkUnavailable(f"The collector cannot be reached: {type(error).__name__}."))
+        if response.status_code in _RETRYABLE:
+            after = response.headers.get("retry-after", "")
+            self._not_before = time.monotonic() + min(int(after) if after.isdecimal() else 0, _LONGEST_PAUSE)
+            self._fail(SinkUnavailable("The collector is busy.", got=str(response.status_code)))
+        if response.status_code // 100 != 2:
+            status, remedy = str(response.status_code), "Look at the endpoint and its headers."
+            self._fail(PatterError(f"The collector refuses {self.signal}.", got=status, remedy=remedy))
+        try:  # the answer for metrics has the same fields
+            partial = ExportTraceServiceResponse.FromString(response.content).partial_success
+        except DecodeError:
+            return response
+        self.rejected += partial.rejected_spans
+        if partial.rejected_spans or partial.error_message:
+            self._partial = f"{partial.rejected_spans} rejected: {partial.error_message[:200]!r}."
+        return response
+
+    def _fail(self, error: PatterError) -> NoReturn:
+        self.error = error
+        raise _Settled from error
 
 
-def _metric(family: Family, span: tuple[int, int]) -> m.Metric:
-    metric = m.Metric(name=family.name, description=family.description, unit=family.unit)
-    cumulative = m.AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
-    match family.kind:
-        case FamilyKind.GAUGE:
-            metric.gauge.data_points.extend(_number(*item, span) for item in family.points.items())
-        case FamilyKind.COUNTER:
-            metric.sum.is_monotonic = True
-            metric.sum.aggregation_temporality = cumulative
-            metric.sum.data_points.extend(_number(*item, span) for item in family.points.items())
-        case FamilyKind.HISTOGRAM:
-            metric.histogram.aggregation_temporality = cumulative
-            metric.histogram.data_points.extend(_histogram(family, *item, span) for item in family.points.items())
-    return metric
+class SpanExport(SpanProcessor):
+    """Keeps ended spans until their exporter has taken them."""
+
+    def __init__(self, exporter: SpanExporter, answers: Answers) -> None:
+        self._exporter = exporter
+        self._answers = answers
+        self._waiting: list[ReadableSpan] = []
+
+    def on_end(self, span: ReadableSpan) -> None:
+        self._waiting.append(span)
+
+    def flush(self) -> None:
+        """Export what waits. Raises as `Answers.during`; what is not taken now is kept."""
+        if self._waiting:
+            try:
+                self._answers.during(lambda: self._exporter.export(self._waiting))
+            finally:
+                if not isinstance(self._answers.error, SinkUnavailable):
+                    self._waiting = []
 
 
-def _number(labels: Labels, point: Point, span: tuple[int, int]) -> m.NumberDataPoint:
-    return m.NumberDataPoint(
-        attributes=_attributes(dict(labels)),
-        start_time_unix_nano=span[0],
-        time_unix_nano=span[1],
-        as_double=point.value,
-    )
+def _is_news(_: logging.LogRecord) -> bool:
+    return not getattr(context.get_value(_ANSWERS), "error", None)
 
 
-def _histogram(family: Family, labels: Labels, point: Point, span: tuple[int, int]) -> m.HistogramDataPoint:
-    return m.HistogramDataPoint(
-        attributes=_attributes(dict(labels)),
-        start_time_unix_nano=span[0],
-        time_unix_nano=span[1],
-        count=sum(point.counts),
-        sum=point.value,
-        bucket_counts=point.counts,
-        explicit_bounds=family.bounds,
-    )
-
-
-def _resource(attributes: Mapping[str, Value]) -> Resource:
-    return Resource(attributes=_attributes(attributes))
-
-
-def _attributes(attributes: Mapping[str, Value]) -> list[KeyValue]:
-    return [KeyValue(key=key, value=_value(value)) for key, value in attributes.items()]
-
-
-def _value(value: Value) -> AnyValue:
-    match value:
-        case bool():
-            return AnyValue(bool_value=value)
-        case int():
-            return AnyValue(int_value=value)
-        case float():
-            return AnyValue(double_value=value)
-        case str():
-            return AnyValue(string_value=value)
-
-
-def _nanos(seconds: float) -> int:
-    return round(seconds * 1e9)
+for _name in ("trace_exporter", "metric_exporter"):
+    logging.getLogger(f"opentelemetry.exporter.otlp.proto.http.{_name}").addFilter(_is_news)

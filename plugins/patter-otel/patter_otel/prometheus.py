@@ -1,88 +1,89 @@
-"""The Prometheus sink: the same figures on a page that is scraped."""
+"""The Prometheus sink: metrics on a page that is scraped."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import anyio
-import anyio.abc
 
 from patter_core.errors import ConfigurationError
 from patter_core.events import Record
 from patter_core.sink import EventSink, SinkStatistics
-from patter_otel.exposition import CONTENT_TYPE, expose
-from patter_otel.instruments import Instruments
+from patter_core.threads import SerialThread
+
+if TYPE_CHECKING:  # loaded in a thread, when the host starts
+    from wsgiref.simple_server import WSGIServer
+
+    from patter_otel.exposition import Exposition
 
 __all__ = ["PrometheusSink"]
 
-_HEAD_LIMIT = 16 * 1024
-_TIMEOUT = 5.0
-"""Seconds for a scraper to ask, and to take its answer."""
-_AT_ONCE = 16
+_AGAIN = 30.0
+"""Seconds between two attempts at an address that is taken."""
 
 
 class PrometheusSink(EventSink):
-    """Serves `http://<host>:<port>/metrics` as long as its host runs; `page()` is the same for a route of your own.
+    """Serves `http://<host>:<port>/metrics` while its host runs; `page()` is the same for a route of your own.
 
     Args:
         host: address to listen on.
-        port: 0 serves nothing: for those who have a route of their own.
+        port: a number, or its digits, as a configuration file's `"946{worker}"` gives them; 0 serves nothing.
 
     Raises:
-        ConfigurationError: the port is none.
+        ConfigurationError: `port` is not a port number.
     """
 
     name: ClassVar[str] = "prometheus"
 
-    def __init__(self, *, host: str = "127.0.0.1", port: int = 9464) -> None:
-        if not 0 <= port < 65536:
-            raise ConfigurationError("PrometheusSink's port is none.", expected="0 to 65535", got=str(port))
-        self._address = (host, port)
-        self._instruments = Instruments()
+    def __init__(self, *, host: str = "127.0.0.1", port: int | str = 9464) -> None:
+        if not str(port).isdecimal() or int(port) >= 65536:
+            raise ConfigurationError("`port` is not a port number.", expected="0 to 65535", got=str(port))
+        self._host, self._port = host, int(port)
+        self._thread = SerialThread()
+        self._exposition: Exposition | None = None
         self._begun: Record | None = None
-        self._statistics: SinkStatistics = list
-        self._answering = anyio.CapacityLimiter(_AT_ONCE)
+        self._told = False
 
     async def write(self, records: Sequence[Record]) -> None:
-        if records and records[0] is not self._begun:
+        if self._exposition is None:
+            await self._thread.run(self._load)
+        if records and records[0] is not self._begun:  # else the batch comes again
             self._begun = records[0]
-            self._instruments.feed(records)
+            self._load().instruments.feed(records)
 
     async def run(self, statistics: SinkStatistics) -> None:
-        self._statistics = statistics
-        host, port = self._address
-        if port:
-            async with await anyio.create_tcp_listener(local_host=host, local_port=port) as listener:
-                await listener.serve(self._answer)
+        """Serve the page until cancelled. An address that is taken raises once; called again, this waits for it."""
+        exposition = await self._thread.run(self._load)
+        exposition.statistics = statistics
+        if self._port:
+            server = await self._serve(exposition)
+            try:
+                await anyio.sleep_forever()
+            finally:
+                with anyio.move_on_after(1, shield=True):
+                    await self._thread.run(server.shutdown)
+                server.server_close()
 
     def page(self) -> str:
-        """The figures in Prometheus' text format, as they are now."""
-        self._instruments.look_at(self._statistics())
-        return expose(self._instruments.families())
+        """The metrics in Prometheus' text format, version 0.0.4, as they are now."""
+        from prometheus_client import generate_latest  # noqa: PLC0415 - as below
 
-    async def _answer(self, stream: anyio.abc.SocketStream) -> None:
-        """One request, one answer: a scraper comes every few seconds at most."""
-        async with stream, self._answering:
-            with anyio.move_on_after(_TIMEOUT):
-                head = b""
-                try:
-                    while b"\r\n\r\n" not in head and len(head) < _HEAD_LIMIT:
-                        head += await stream.receive()
-                    await stream.send(self._response(head.split(b"\r\n", 1)[0]))
-                except (anyio.EndOfStream, anyio.BrokenResourceError):
-                    pass
+        return generate_latest(self._load()).decode()
 
-    def _response(self, request_line: bytes) -> bytes:
-        method, _, rest = request_line.partition(b" ")
-        path = rest.split(b" ")[0].split(b"?")[0]
-        if method != b"GET" or path != b"/metrics":
-            return b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-        body = self.page().encode()
-        head = (
-            "HTTP/1.1 200 OK",
-            f"Content-Type: {CONTENT_TYPE}",
-            f"Content-Length: {len(body)}",
-            "Connection: close",
-        )
-        return "\r\n".join((*head, "", "")).encode() + body
+    async def _serve(self, exposition: Exposition) -> WSGIServer:
+        while True:
+            try:
+                return await self._thread.run(exposition.serve, self._host, self._port)
+            except ConfigurationError:
+                if not self._told:
+                    self._told = True
+                    raise
+            await anyio.sleep(_AGAIN)
+
+    def _load(self) -> Exposition:
+        if self._exposition is None:
+            from patter_otel.exposition import Exposition  # noqa: PLC0415 - prometheus_client takes 60 ms to load
+
+            self._exposition = Exposition()
+        return self._exposition

@@ -1,125 +1,108 @@
-"""From records to spans: one for each call, a child for each turn, a grandchild for each use of a tool. Sans-IO.
+"""From records to spans: one for each call, a child for each turn, a grandchild for each use of a tool.
 
 A turn begins when the user has said something, or when the agent speaks unasked; it ends when the agent's words have
 been heard, or with whatever comes next. Names and attributes follow the GenAI semantic conventions where they have one
-(`gen_ai.*`); what only telephony knows is `patter.*`.
+(`gen_ai.*`); what only telephony knows is `patter.*`. Times are those of the records.
 """
 
 from __future__ import annotations
 
-import enum
-import secrets
-from collections.abc import Iterable, Mapping
+import contextvars
+from collections.abc import Iterable
 
 import msgspec
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import Tracer as SdkTracer
+from opentelemetry.sdk.trace.id_generator import IdGenerator
+from opentelemetry.trace import Span, SpanKind, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from patter_core.events import (
-    CallAnnounced,
-    CallEnded,
-    ConversationStarted,
-    DtmfReceived,
-    Error,
-    Interruption,
-    MediaTrouble,
-    Record,
-    ResponseHeard,
-    ResponseStart,
-    ToolCall,
-    ToolResult,
-    TranscriptInput,
-    TranscriptOutput,
-)
+from patter_core import events
+from patter_core.events import Record
 from patter_core.observe.trace import TraceContext
 from patter_core.telephony.leg import Direction
+from patter_otel import __version__
 
-__all__ = ["Kind", "Span", "SpanBuilder", "SpanEvent", "Value"]
+__all__ = ["SCOPE", "SpanBuilder"]
 
-Value = str | int | float | bool
+SCOPE = ("patter", __version__)
+"""The instrumentation scope of our spans and metrics: name and version."""
 
 _GOOD_ENDS = {"caller_hung_up", "agent_hung_up", "host_hung_up"}
 """Every other reason makes the call's span an error."""
 _CALLS_KEPT = 10_000
 """Calls whose end never came are forgotten, the oldest first, beyond so many."""
-_EVENTS_KEPT = 500
-"""Of each span."""
+
+_ids: contextvars.ContextVar[TraceContext | None] = contextvars.ContextVar("patter_ids", default=None)
+"""The ids of the span that is being started."""
 
 
-class Kind(enum.Enum):
-    """Which side of a remote call a span is."""
+class _CallIds(IdGenerator):
+    """Gives a call's span the ids that its records carry, and every other span those of the provider's generator."""
 
-    INTERNAL = "internal"
-    SERVER = "server"
-    """We were called."""
-    CLIENT = "client"
+    def __init__(self, others: IdGenerator) -> None:
+        self._others = others
 
+    def generate_trace_id(self) -> int:
+        ids = _ids.get()
+        return int(ids.trace_id, 16) if ids else self._others.generate_trace_id()
 
-class SpanEvent(msgspec.Struct, frozen=True):
-    """Something at one moment of a span."""
-
-    name: str
-    time: float
-    attributes: Mapping[str, Value] = {}
-
-
-class Span(msgspec.Struct):
-    """A span, finished once `end` is set. Times are Unix s."""
-
-    name: str
-    context: TraceContext
-    start: float
-    parent_id: str = ""
-    kind: Kind = Kind.INTERNAL
-    end: float = 0.0
-    error: str = ""
-    """Why it is an error; "" if it is none."""
-    attributes: dict[str, Value] = msgspec.field(default_factory=dict)
-    events: list[SpanEvent] = msgspec.field(default_factory=list)
+    def generate_span_id(self) -> int:
+        ids = _ids.get()
+        return int(ids.span_id, 16) if ids else self._others.generate_span_id()
 
 
 class SpanBuilder:
-    """Follows calls and gives their spans as they end.
+    """Follows calls, and starts and ends their spans.
 
     Args:
+        provider: whose tracer makes the spans. One of the SDK gives a call's root span the ids of its records, so that
+            its sampler decides by the call's trace; with any other, the span is a child of those ids.
         content: put what was said into the spans, too; off, as the conventions recommend.
     """
 
-    def __init__(self, *, content: bool = False) -> None:
+    def __init__(self, provider: trace.TracerProvider, *, content: bool = False) -> None:
         self._content = content
         self._calls: dict[str, _Call] = {}
+        self._tracer = provider.get_tracer(*SCOPE)
+        if isinstance(self._tracer, SdkTracer) and not isinstance(self._tracer.id_generator, _CallIds):
+            self._tracer.id_generator = _CallIds(self._tracer.id_generator)
 
-    def feed(self, records: Iterable[Record]) -> list[Span]:
-        """The spans that ended with these records."""
-        finished: list[Span] = []
+    def feed(self, records: Iterable[Record]) -> None:
+        """Take what happened. Each record must come once, but for a call's end."""
         for record in records:
             key = record.trace or record.call_id
             call = self._calls.get(key)
             if call is None:
-                if not isinstance(record.event, CallAnnounced):  # its beginning was dropped, or it is over
+                if not isinstance(record.event, events.CallAnnounced):  # its beginning was dropped, or it is over
                     continue
-                call = self._calls[key] = _Call(record, record.event, content=self._content)
-                while len(self._calls) > _CALLS_KEPT:
+                call = self._calls[key] = _Call(self._tracer, record, record.event, content=self._content)
+                if len(self._calls) > _CALLS_KEPT:
                     del self._calls[next(iter(self._calls))]
-            finished += call.feed(record)
-            if isinstance(record.event, CallEnded):
+            call.feed(record)
+            if isinstance(record.event, events.CallEnded):
                 del self._calls[key]
-        return finished
 
 
 class _Call:
     """The open spans of one call."""
 
-    def __init__(self, record: Record, announced: CallAnnounced, *, content: bool) -> None:
+    def __init__(self, tracer: trace.Tracer, record: Record, announced: events.CallAnnounced, *, content: bool) -> None:
         leg = announced.leg
+        self._tracer = tracer
         self._content = content
         self._agent = announced.agent
-        self._engine: dict[str, Value] = {}
-        self._turn: Span | None = None
+        self._engine: dict[str, str] = {}
+        self._turn: Span = trace.INVALID_SPAN  # while there is none
         self._tools: dict[str, Span] = {}
-        self._span = Span(
-            name=f"call {leg.direction.value}",
-            context=TraceContext.parse(record.trace) or TraceContext.of_call(record.call_id),
-            start=record.time - record.elapsed_ms / 1000,
-            kind=Kind.SERVER if leg.direction is Direction.INBOUND else Kind.CLIENT,
+        ids = TraceContext.parse(record.trace) or TraceContext.of_call(record.call_id)
+        above = TraceContextTextMapPropagator().extract({"traceparent": ids.traceparent}, Context())
+        token = _ids.set(ids)
+        self._span = tracer.start_span(
+            f"call {leg.direction.value}",
+            context=Context() if isinstance(tracer, SdkTracer) else above,
+            kind=SpanKind.SERVER if leg.direction is Direction.INBOUND else SpanKind.CLIENT,
             attributes={
                 "patter.call.id": record.call_id,
                 "patter.call.direction": leg.direction.value,
@@ -127,83 +110,57 @@ class _Call:
                 "patter.carrier.call.id": leg.call_id,
                 "gen_ai.agent.name": announced.agent,
             },
+            start_time=_nanos(record.time - record.elapsed_ms / 1000),
         )
+        _ids.reset(token)
 
-    def feed(self, record: Record) -> list[Span]:
-        """The spans that end with this record."""
-        now = record.time
+    def feed(self, record: Record) -> None:
+        """Start and end spans as this record says."""
+        now = _nanos(record.time)
         match record.event:
-            case ConversationStarted(engine=engine, conversation_id=conversation, connect_ms=connect_ms):
+            case events.ConversationStarted(engine=engine, conversation_id=conversation, connect_ms=connect_ms):
                 self._engine = {"gen_ai.provider.name": engine, "gen_ai.conversation.id": conversation}
-                self._span.attributes.update(self._engine)
-                self._span.attributes["patter.engine.connect_ms"] = connect_ms
-            case TranscriptInput(text=text):
-                finished = self._end_turn(now)
+                self._span.set_attributes({**self._engine, "patter.engine.connect_ms": connect_ms})
+            case events.TranscriptInput(text=text):
+                self._turn.end(now)
                 self._begin_turn(now)
-                self._said("gen_ai.input.messages", text)
-                return finished
-            case ResponseStart() if self._turn is None:
+                self._said("user", "gen_ai.input.messages", text)
+            case events.ResponseStart() if self._turn is trace.INVALID_SPAN:
                 self._begin_turn(now)
-            case TranscriptOutput(text=text):
-                self._said("gen_ai.output.messages", text)
-            case ResponseHeard(heard_ms=heard_ms, sent_ms=sent_ms, interrupted=interrupted):
-                return self._heard(now, heard_ms, sent_ms, interrupted=interrupted)
-            case ToolCall(id=tool_id, name=name):
-                self._begin_tool(now, tool_id, name)
-            case ToolResult(id=tool_id, failed=failed) if tool_id in self._tools:
-                return [self._end_tool(now, tool_id, "the tool failed" if failed else "")]
-            case Interruption() | DtmfReceived() | Error() | MediaTrouble():
-                self._note(record)
-            case CallEnded() as ended:
-                return self._end(now, ended)
+            case events.TranscriptOutput(text=text):
+                self._said("assistant", "gen_ai.output.messages", text)
+            case events.ResponseHeard(heard_ms=heard_ms, sent_ms=sent_ms, interrupted=interrupted):
+                heard = {"patter.turn.heard_ms": heard_ms, "patter.turn.sent_ms": sent_ms}
+                self._turn.set_attributes({**heard, "patter.turn.interrupted": interrupted})
+                self._end_turn(now)
+            case events.ToolCall(id=tool_id, name=name):
+                attributes = {"gen_ai.tool.name": name, "gen_ai.tool.call.id": tool_id}
+                parent = self._span if self._turn is trace.INVALID_SPAN else self._turn
+                self._tools[tool_id] = self._child(now, "execute_tool", name, attributes, parent)
+            case events.ToolResult(id=tool_id, failed=failed):
+                tool = self._tools.pop(tool_id, trace.INVALID_SPAN)
+                tool.set_status(StatusCode.ERROR if failed else StatusCode.UNSET, "the tool failed" if failed else None)
+                tool.end(now)
+            case events.Error() | events.MediaTrouble() | events.Interruption() | events.DtmfReceived():
+                self._span.add_event(f"patter.{record.event.kind}", _details(record.event), now)
+            case events.CallEnded() as ended:
+                self._end(now, ended)
             case _:
                 pass
-        return []
 
-    def _begin_turn(self, now: float) -> None:
-        self._turn = self._child(
-            f"invoke_agent {self._agent}",
-            now,
-            {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": self._agent, **self._engine},
-        )
+    def _begin_turn(self, now: int) -> None:
+        attributes = {"gen_ai.agent.name": self._agent, **self._engine}
+        self._turn = self._child(now, "invoke_agent", self._agent, attributes, self._span)
 
-    def _end_turn(self, now: float) -> list[Span]:
-        turn, self._turn = self._turn, None
-        if turn is None:
-            return []
-        turn.end = now
-        return [turn]
+    def _end_turn(self, now: int) -> None:
+        self._turn.end(now)
+        self._turn = trace.INVALID_SPAN
 
-    def _heard(self, now: float, heard_ms: float, sent_ms: float, *, interrupted: bool) -> list[Span]:
-        if self._turn is not None:
-            self._turn.attributes.update(
-                {
-                    "patter.turn.heard_ms": heard_ms,
-                    "patter.turn.sent_ms": sent_ms,
-                    "patter.turn.interrupted": interrupted,
-                }
-            )
-        return self._end_turn(now)
-
-    def _begin_tool(self, now: float, tool_id: str, name: str) -> None:
-        self._tools[tool_id] = self._child(
-            f"execute_tool {name}",
-            now,
-            {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": name, "gen_ai.tool.call.id": tool_id},
-            parent=self._turn,
-        )
-
-    def _end_tool(self, now: float, tool_id: str, error: str = "") -> Span:
-        tool = self._tools.pop(tool_id)
-        tool.end, tool.error = now, error
-        return tool
-
-    def _end(self, now: float, ended: CallEnded) -> list[Span]:
-        finished = [*(self._end_tool(now, tool_id) for tool_id in list(self._tools)), *self._end_turn(now)]
-        span, metrics = self._span, ended.metrics
-        span.end = now
-        span.error = "" if ended.reason in _GOOD_ENDS else ended.reason
-        span.attributes.update(
+    def _end(self, now: int, ended: events.CallEnded) -> None:
+        for span in (*self._tools.values(), self._turn):
+            span.end(now)
+        metrics = ended.metrics
+        self._span.set_attributes(
             {
                 "patter.call.end.reason": ended.reason,
                 "patter.call.end.by": ended.by,
@@ -215,32 +172,33 @@ class _Call:
                 "patter.audio.passthrough": metrics.passthrough,
             }
         )
-        if span.error:
-            span.attributes["error.type"] = ended.reason
-        return [*finished, span]
+        if ended.reason not in _GOOD_ENDS:
+            self._span.set_status(StatusCode.ERROR, ended.reason)
+            self._span.set_attribute("error.type", ended.reason)
+        self._span.end(now)
 
-    def _said(self, attribute: str, text: str) -> None:
-        if self._content and self._turn is not None:
-            role = "user" if attribute == "gen_ai.input.messages" else "assistant"
+    def _said(self, role: str, attribute: str, text: str) -> None:
+        if self._content:
             message = {"role": role, "parts": [{"type": "text", "content": text}]}
-            self._turn.attributes[attribute] = msgspec.json.encode([message]).decode()
+            self._turn.set_attribute(attribute, msgspec.json.encode([message]).decode())
 
-    def _note(self, record: Record) -> None:
-        event = record.event
-        attributes: dict[str, Value] = {}
-        if isinstance(event, Error):
-            attributes = {"exception.message": event.message, "exception.type": event.code or "engine"}
-        elif isinstance(event, MediaTrouble):
-            attributes = {"patter.problem": event.problem}
-        if len(self._span.events) < _EVENTS_KEPT:
-            self._span.events.append(SpanEvent(f"patter.{event.kind}", record.time, attributes))
-
-    def _child(self, name: str, now: float, attributes: dict[str, Value], *, parent: Span | None = None) -> Span:
-        above = parent or self._span
-        return Span(
-            name=name,
-            context=TraceContext(self._span.context.trace_id, secrets.token_bytes(8).hex()),
-            start=now,
-            parent_id=above.context.span_id,
-            attributes=attributes,
+    def _child(self, now: int, operation: str, name: str, attributes: dict[str, str], parent: Span) -> Span:
+        return self._tracer.start_span(
+            f"{operation} {name}",
+            context=trace.set_span_in_context(parent),
+            attributes={"gen_ai.operation.name": operation, **attributes},
+            start_time=now,
         )
+
+
+def _details(event: events.Event) -> dict[str, str]:
+    match event:
+        case events.Error(message=message, code=code):
+            return {"exception.message": message, "exception.type": code or "engine"}
+        case events.MediaTrouble(problem=problem):
+            return {"patter.problem": problem}
+    return {}
+
+
+def _nanos(seconds: float) -> int:
+    return round(seconds * 1e9)

@@ -1,13 +1,12 @@
-"""Figures over all calls: they only grow, have their labels, and are bounded."""
+"""Measurements over all calls: they have their attributes, count once, and are bounded."""
 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from patter_core.audio import ULAW_8000
 from patter_core.events import CallAnnounced, CallEnded, CallEvent, CallMetrics, CallPriced, ConversationStarted, Record
@@ -16,7 +15,7 @@ from patter_core.sink import SinkFigures
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.prices import Cost
 from patter_otel import instruments as module
-from patter_otel.instruments import Family, FamilyKind, Instruments
+from patter_otel.instruments import INSTRUMENTS, Instrument, Instruments, Measure
 
 METRICS = CallMetrics(
     duration_ms=61_000,
@@ -33,7 +32,25 @@ METRICS = CallMetrics(
     engine_ms=60_000,
     carrier_bill=CarrierBill(minutes=2, cost=Cost(Decimal("0.02")), as_of=dt.date(2026, 10, 1), source="a price list"),
 )
-LABELS = (("agent", "concierge"), ("carrier", "fake"), ("direction", "inbound"), ("engine", "acme"))
+CALL = {"agent": "concierge", "carrier": "fake", "direction": "inbound", "engine": "acme"}
+
+
+class Library:
+    """A metrics library that keeps each value."""
+
+    def __init__(self) -> None:
+        self.values: list[tuple[str, float, dict[str, str]]] = []
+        self.instruments = Instruments(self._make)
+
+    def _make(self, instrument: Instrument) -> Measure:
+        def measure(value: float, attributes: Mapping[str, str]) -> None:
+            assert set(attributes) <= set(instrument.attributes), "an attribute that was not announced"
+            self.values.append((instrument.name, value, dict(attributes)))
+
+        return measure
+
+    def of(self, name: str, **attributes: str) -> list[float]:
+        return [value for found, value, having in self.values if found == name and attributes.items() <= having.items()]
 
 
 def records(*events: CallEvent, call_id: str = "call") -> list[Record]:
@@ -51,58 +68,119 @@ ENDED = CallEnded(reason="caller_hung_up", by="caller", duration_ms=61_000, metr
 
 
 def test_a_call_counts_with_who_had_it() -> None:
-    figures = Instruments()
-    figures.feed(records(ANNOUNCED, STARTED))
-    assert figures.active.point(()).value == 1
-    figures.feed(records(ENDED, CallPriced(cost=Cost(Decimal("0.0085"), estimated=False))))
-    assert figures.active.point(()).value == 0
-    assert figures.calls.points[(*LABELS, ("reason", "caller_hung_up"))].value == 1
-    assert figures.duration.points[LABELS].value == 61
-    assert figures.reply.points[LABELS].value == pytest.approx(1.3)
-    assert sum(figures.reply.points[LABELS].counts) == 2
-    assert figures.barge_in.points[LABELS].counts[0] == 1
-    assert figures.turns.points[tuple(sorted((*LABELS, ("by", "user"))))].value == 2
-    assert figures.frames.points[tuple(sorted((*LABELS, ("fate", "late"))))].value == 1
-    assert figures.engine_time.points[LABELS].value == 60
-    assert figures.minutes.points[LABELS].value == 2
-    assert figures.cost.points[tuple(sorted((*LABELS, ("currency", "USD"))))].value == pytest.approx(0.02)
-    assert figures.charged.points[tuple(sorted((*LABELS, ("currency", "USD"))))].value == pytest.approx(0.0085)
-    assert figures.answer.points == {}  # it was never measured
+    library = Library()
+    library.instruments.feed(records(ANNOUNCED, STARTED))
+    assert sum(library.of("patter.calls.active")) == 1
+    library.instruments.feed(records(ENDED, CallPriced(cost=Cost(Decimal("0.0085"), estimated=False))))
+    assert sum(library.of("patter.calls.active")) == 0
+    assert library.of("patter.calls", **CALL, reason="caller_hung_up") == [1]
+    assert library.of("patter.call.duration", **CALL) == [61]
+    assert library.of("patter.reply", **CALL) == [0.4, 0.9]
+    assert library.of("patter.barge_in", **CALL) == [0.002]
+    assert library.of("patter.turns", **CALL, by="user") == [2]
+    assert library.of("patter.frames", **CALL, fate="late") == [1]
+    assert library.of("patter.audio", **CALL, way="out") == [1600]
+    assert library.of("patter.engine.time", **CALL) == [60]
+    assert library.of("patter.carrier.billed", **CALL) == [2]
+    assert library.of("patter.carrier.cost", **CALL, currency="USD") == [0.02]
+    assert library.of("patter.carrier.charged", **CALL, currency="USD") == [0.0085]
+    assert library.of("patter.call.answer") == []  # it was never measured
+    assert library.of("patter.frames", fate="dropped") == []  # nothing is not counted
 
 
-def test_how_the_sinks_do_is_a_figure_too() -> None:
-    figures = Instruments()
-    figures.look_at([SinkFigures(sink="redis", waiting=3, written=7, dropped=2, open=True)])
-    assert figures.sink_records.points[("fate", "dropped"), ("sink", "redis")].value == 2
-    assert figures.sink_waiting.points[(("sink", "redis"),)].value == 3
-    assert figures.sink_open.points[(("sink", "redis"),)].value == 1
+def test_names_and_units_are_those_of_the_documentation() -> None:
+    assert {instrument.name: instrument.unit for instrument in INSTRUMENTS} == {
+        "patter.calls": "{call}",
+        "patter.calls.active": "{call}",
+        "patter.call.duration": "s",
+        "patter.call.answer": "s",
+        "patter.call.first_audio": "s",
+        "patter.engine.connect": "s",
+        "patter.reply": "s",
+        "patter.barge_in": "s",
+        "patter.turns": "{turn}",
+        "patter.interruptions": "{interruption}",
+        "patter.frames": "{frame}",
+        "patter.audio": "By",
+        "patter.errors": "{error}",
+        "patter.engine.time": "s",
+        "patter.carrier.billed": "min",
+        "patter.carrier.cost": "{currency}",
+        "patter.carrier.charged": "{currency}",
+        "patter.sink.records": "{record}",
+        "patter.sink.waiting": "{record}",
+        "patter.sink.open": "1",
+    }
 
 
-@given(st.lists(st.floats(0, 100)))
-def test_each_value_is_in_the_bucket_of_its_bound(values: list[float]) -> None:
-    family = Family("x", FamilyKind.HISTOGRAM, "s", "", (1.0, 10.0))
-    for value in values:
-        family.observe((), value)
-    counts = family.points[()].counts if values else [0, 0, 0]
-    assert counts == [
-        sum(value <= 1 for value in values),
-        sum(1 < value <= 10 for value in values),
-        sum(value > 10 for value in values),
+def test_a_calls_end_counts_once_however_often_it_comes() -> None:
+    library = Library()
+    library.instruments.feed(records(ANNOUNCED, ENDED))
+    library.instruments.feed(records(ENDED))
+    assert library.of("patter.calls") == [1]
+    assert library.of("patter.calls.active") == [1, -1]
+
+
+def test_an_end_without_a_beginning_counts_once_with_what_is_known() -> None:
+    library = Library()
+    library.instruments.feed(records(STARTED, ENDED))
+    library.instruments.feed(records(ENDED))
+    (reason,) = [attributes for name, _, attributes in library.values if name == "patter.calls"]
+    assert reason == {"reason": "caller_hung_up"}
+    assert library.of("patter.calls.active") == []
+
+
+def test_a_call_that_comes_to_the_worker_again_counts_again() -> None:
+    library = Library()
+    library.instruments.feed(records(ANNOUNCED, ENDED))
+    library.instruments.feed(records(ANNOUNCED, ENDED))
+    assert library.of("patter.calls") == [1, 1]
+    assert sum(library.of("patter.calls.active")) == 0
+
+
+def test_how_the_sinks_do_is_counted_by_what_came_since() -> None:
+    library = Library()
+    library.instruments.look_at([SinkFigures(sink="redis", waiting=3, written=7, dropped=2, open=True)])
+    library.instruments.look_at([SinkFigures(sink="redis", waiting=0, written=9, dropped=2)])
+    assert library.of("patter.sink.records", sink="redis", fate="written") == [7, 2]
+    assert library.of("patter.sink.records", sink="redis", fate="dropped") == [2, 0]
+    assert library.of("patter.sink.waiting", sink="redis") == [3, -3]
+    assert library.of("patter.sink.open", sink="redis") == [1, -1]
+
+
+def test_sinks_of_one_name_count_together() -> None:
+    library = Library()
+    for written in (5, 8):
+        library.instruments.look_at([SinkFigures(sink="otel", written=written), SinkFigures(sink="otel", waiting=1)])
+    assert library.of("patter.sink.records", sink="otel", fate="written") == [5, 3]
+    assert library.of("patter.sink.waiting", sink="otel") == [1, 0]
+
+
+def test_a_host_that_starts_again_takes_nothing_back() -> None:
+    library = Library()
+    for written in (5, 0, 2):
+        library.instruments.look_at([SinkFigures(sink="redis", written=written)])
+    assert library.of("patter.sink.records", sink="redis", fate="written") == [5, 0, 2]
+
+
+def test_names_of_agents_cannot_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_AGENTS_KEPT", 2)
+    library = Library()
+    for agent in ("one", "two", "three", "four", "one"):
+        announced = CallAnnounced(leg=Leg(carrier="fake", call_id="leg-1"), agent=agent)
+        library.instruments.feed(records(announced, ENDED, call_id=agent))
+    assert [attributes["agent"] for name, _, attributes in library.values if name == "patter.calls"] == [
+        "one",
+        "two",
+        "other",
+        "other",
+        "one",
     ]
-
-
-def test_labels_cannot_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_POINTS_KEPT", 2)
-    family = Family("x", FamilyKind.COUNTER, "1", "")
-    for number in range(5):
-        family.add((("agent", str(number)),), 1)
-    assert family.points[()].value == 3
-    assert len(family.points) == 3
 
 
 def test_calls_that_never_end_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_CALLS_KEPT", 2)
-    figures = Instruments()
+    library = Library()
     for number in range(5):
-        figures.feed(records(ANNOUNCED, call_id=str(number)))
-    assert figures.active.point(()).value == 2
+        library.instruments.feed(records(ANNOUNCED, call_id=str(number)))
+    assert sum(library.of("patter.calls.active")) == 2

@@ -1,8 +1,12 @@
-"""The page is served where Prometheus scrapes it, and nobody who stalls there keeps others out."""
+"""The page is served where Prometheus scrapes it, and one who stalls there keeps no other out."""
 
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import anyio
 import httpx
@@ -14,7 +18,7 @@ from patter_core.events import CallAnnounced, CallEnded, CallEvent, CallMetrics,
 from patter_core.sink import SinkFigures
 from patter_core.telephony.leg import Leg
 from patter_otel import PrometheusSink
-from patter_otel.exposition import CONTENT_TYPE
+from patter_otel import prometheus as module
 
 pytestmark = pytest.mark.anyio
 
@@ -43,41 +47,71 @@ async def scrape(client: httpx.AsyncClient, url: str) -> httpx.Response:
                 await anyio.sleep(0.01)
 
 
+@asynccontextmanager
+async def running(sink: PrometheusSink, *figures: SinkFigures) -> AsyncIterator[httpx.AsyncClient]:
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks, httpx.AsyncClient() as client:
+            tasks.start_soon(sink.run, lambda: figures)
+            yield client
+            tasks.cancel_scope.cancel()
+
+
 async def test_it_is_scraped_over_http() -> None:
     port = free_port()
     sink = PrometheusSink(port=port)
     await sink.write(RECORDS)
     await sink.write(RECORDS)  # the same batch again
-    async with anyio.create_task_group() as tasks, httpx.AsyncClient() as client:
-        tasks.start_soon(sink.run, lambda: [SinkFigures(sink="redis", dropped=3)])
+    async with running(sink, SinkFigures(sink="redis", dropped=3)) as client:
         found = await scrape(client, f"http://127.0.0.1:{port}/metrics?x=1")
-        elsewhere = await client.get(f"http://127.0.0.1:{port}/")
-        tasks.cancel_scope.cancel()
-    assert found.headers["content-type"] == CONTENT_TYPE
-    assert elsewhere.status_code == 404
+    assert found.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     read = {family.name: family.samples for family in text_string_to_metric_families(found.text)}
     assert [sample.value for sample in read["patter_calls"]] == [1]
-    assert read["patter_reply_seconds"][-1].value == 2
+    assert read["patter_reply_seconds"][-1].value == 1.0  # the sum, in s
+    assert [sample.value for sample in read["patter_reply_seconds"] if sample.name.endswith("_count")] == [2]
     dropped = [sample.value for sample in read["patter_sink_records"] if sample.labels["fate"] == "dropped"]
     assert dropped == [3]
 
 
-async def test_who_says_nothing_or_nonsense_or_leaves_keeps_nobody_out() -> None:
+async def test_once_it_is_cancelled_the_port_is_free() -> None:
     port = free_port()
-    sink = PrometheusSink(port=port)
-    await sink.write(RECORDS)
-    async with anyio.create_task_group() as tasks, httpx.AsyncClient() as client:
-        tasks.start_soon(sink.run, list)
+    for _ in range(2):
+        async with running(PrometheusSink(port=port)) as client:
+            assert (await scrape(client, f"http://127.0.0.1:{port}/metrics")).status_code == 200
+    with socket.create_server(("127.0.0.1", port)):
+        pass
+
+
+async def test_one_that_says_nothing_or_nonsense_or_leaves_keeps_no_other_out() -> None:
+    port = free_port()
+    async with running(PrometheusSink(port=port)) as client:
         await scrape(client, f"http://127.0.0.1:{port}/metrics")
-        async with await anyio.connect_tcp("127.0.0.1", port) as silent:
+        async with await anyio.connect_tcp("127.0.0.1", port):
             async with await anyio.connect_tcp("127.0.0.1", port) as leaving:
                 await leaving.send(b"GET /met")
             async with await anyio.connect_tcp("127.0.0.1", port) as babbling:
                 await babbling.send(b"\x00\xff\r\n\r\n")
-                assert (await babbling.receive()).startswith(b"HTTP/1.1 404")
+                assert b"400" in await babbling.receive()
             assert (await client.get(f"http://127.0.0.1:{port}/metrics")).status_code == 200
-            await silent.send(b"x")
-        tasks.cancel_scope.cancel()
+
+
+async def test_a_port_that_is_taken_is_told_once_and_had_when_it_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_AGAIN", 0.01)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port: int = taken.getsockname()[1]
+        sink = PrometheusSink(port=port)
+        with anyio.fail_after(10), pytest.raises(ConfigurationError, match=f"127.0.0.1:{port}: Address already in use"):
+            await sink.run(list)
+        async with anyio.create_task_group() as tasks, httpx.AsyncClient() as client:
+            tasks.start_soon(sink.run, list)  # the host starts it again
+            await anyio.sleep(0.1)
+            taken.close()
+            assert (await scrape(client, f"http://127.0.0.1:{port}/metrics")).status_code == 200
+            tasks.cancel_scope.cancel()
+
+
+async def test_an_address_of_another_machine_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"192\.0\.2\.1:9464: Cannot assign"):
+        await PrometheusSink(host="192.0.2.1", port=9464).run(list)
 
 
 async def test_a_page_of_ones_own_needs_no_port() -> None:
@@ -87,6 +121,34 @@ async def test_a_page_of_ones_own_needs_no_port() -> None:
     assert "patter_calls_total" in sink.page()
 
 
-def test_a_port_that_is_none_is_refused() -> None:
-    with pytest.raises(ConfigurationError):
-        PrometheusSink(port=70_000)
+def test_a_configuration_file_gives_each_worker_its_port() -> None:
+    PrometheusSink(port="946{worker}".replace("{worker}", "1"))
+
+
+@pytest.mark.parametrize("port", [70_000, -1, "946{worker}", "", "http"])
+def test_what_is_not_a_port_number_is_refused(port: int | str) -> None:
+    with pytest.raises(ConfigurationError, match="not a port number"):
+        PrometheusSink(port=port)
+
+
+def test_a_process_ends_while_it_is_scraped() -> None:
+    program = f"""
+import asyncio, socket
+from patter_otel import PrometheusSink
+
+async def main():
+    running = asyncio.create_task(PrometheusSink(port={(port := free_port())}).run(list))
+    while True:
+        try:
+            scraper = socket.create_connection(("127.0.0.1", {port}))
+        except ConnectionRefusedError:
+            await asyncio.sleep(0.01)
+        else:
+            break
+    await asyncio.sleep(0.1)  # a thread waits for what it asks
+    running.cancel()
+    await asyncio.wait([running])
+
+asyncio.run(main())
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=20)

@@ -1,39 +1,46 @@
-"""Whole calls arrive at a collector that speaks OTLP/HTTP on a real port, also one that is busy, refuses or is away."""
+"""Whole calls arrive at a collector on a real port, also one that is away or hangs, and no call waits for it."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator
+import logging
+import subprocess
+import sys
+import threading
+from typing import Protocol
 
 import anyio
 import pytest
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
-    ExportMetricsServiceRequest,
-    ExportMetricsServiceResponse,
-)
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-    ExportTracePartialSuccess,
-    ExportTraceServiceRequest,
-    ExportTraceServiceResponse,
-)
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as WireSpan
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
 from patter_core import Patter
 from patter_core.audio import ULAW_8000, AudioChunk
-from patter_core.errors import ConfigurationError, PatterError, SinkUnavailable
+from patter_core.checks import Level
+from patter_core.errors import ConfigurationError
 from patter_core.events import CallAnnounced, CallEnded, CallEvent, CallMetrics, Record, TranscriptInput
 from patter_core.observe.trace import TraceContext
-from patter_core.server.delivery import Delivery
-from patter_core.server.serving import bind, serve_app
+from patter_core.server.delivery import Delivery, SinkQueue
+from patter_core.server.serving import serve_app
 from patter_core.sink import SinkFigures
 from patter_core.telephony.leg import Leg
 from patter_otel import OpenTelemetrySink
 
 pytestmark = pytest.mark.anyio
+
+
+class Collector(Protocol):
+    url: str
+    spans: list[WireSpan]
+    requests: list[tuple[str, dict[str, str]]]
+    answers: dict[str, list[tuple[int, dict[str, str], bytes]]]
+    always: dict[str, int]
+    silence: threading.Event
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def values(self, name: str, **attributes: str) -> list[float]: ...
+
 
 STORY: list[CallEvent] = [
     CallAnnounced(leg=Leg(carrier="fake", call_id="leg-1"), agent="concierge"),
@@ -50,189 +57,208 @@ def records(call_id: str = "a" * 32) -> list[Record]:
     ]
 
 
-class Collector:
-    """An OTLP/HTTP endpoint, as the protocol's specification describes a server."""
-
-    def __init__(self) -> None:
-        self.spans: list[WireSpan] = []
-        self.metrics: dict[str, list[float]] = {}
-        self.exports: list[str] = []
-        self.headers: list[dict[str, str]] = []
-        self.statuses: list[int] = []
-        """Answers to come instead of success."""
-        self.rejects = 0
-        self.changed = anyio.Event()
-        self.port = 0
-
-    @contextlib.asynccontextmanager
-    async def collecting(self) -> AsyncIterator[str]:
-        listener = bind("127.0.0.1", self.port)
-        self.port = listener.getsockname()[1]
-        routes = [
-            Route("/v1/traces", self._traces, methods=["POST"]),
-            Route("/v1/metrics", self._metrics, methods=["POST"]),
-        ]
-        async with serve_app(Starlette(routes=routes), listener) as url:
-            yield url
-
-    async def _traces(self, request: Request) -> Response:
-        body = await self._body(request)
-        if self.statuses:
-            return Response(status_code=self.statuses.pop(0))
-        for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-            assert {a.key: a.value.string_value for a in resource.resource.attributes}["service.name"]
-            for scope in resource.scope_spans:
-                self.spans += scope.spans
-        answer = ExportTraceServiceResponse()
-        if self.rejects:
-            answer.partial_success.CopyFrom(
-                ExportTracePartialSuccess(rejected_spans=self.rejects, error_message="too many")
-            )
-        return self._ok(answer.SerializeToString())
-
-    async def _metrics(self, request: Request) -> Response:
-        body = await self._body(request)
-        for resource in ExportMetricsServiceRequest.FromString(body).resource_metrics:
-            for scope in resource.scope_metrics:
-                for metric in scope.metrics:
-                    numbers = [*metric.sum.data_points, *metric.gauge.data_points]
-                    self.metrics[metric.name] = [point.as_double for point in numbers] or [
-                        float(point.count) for point in metric.histogram.data_points
-                    ]
-        return self._ok(ExportMetricsServiceResponse().SerializeToString())
-
-    async def _body(self, request: Request) -> bytes:
-        assert request.headers["content-type"] == "application/x-protobuf"
-        self.exports.append(request.url.path)
-        self.headers.append(dict(request.headers))
-        return await request.body()
-
-    def _ok(self, body: bytes) -> Response:
-        self.changed.set()
-        self.changed = anyio.Event()
-        return Response(body, media_type="application/x-protobuf")
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-async def test_a_call_through_the_whole_system_is_a_trace_and_counts() -> None:
+async def test_a_call_through_the_whole_system_is_a_trace_and_counts(collector: Collector) -> None:
     import httpx  # noqa: PLC0415 - only here
     from websockets.asyncio.client import connect  # noqa: PLC0415 - only here
 
     from patter_core.testing.fakes import FakeCarrier, FakeEngine  # noqa: PLC0415 - only here
 
-    collector, engine = Collector(), FakeEngine()
+    engine = FakeEngine()
     with anyio.fail_after(30):
-        async with collector.collecting() as endpoint:
-            phone = Patter(carrier=FakeCarrier(), sinks=[OpenTelemetrySink(endpoint)])
-            async with serve_app(phone.asgi(phone.agent(engine=engine, name="concierge"))) as url:
-                async with httpx.AsyncClient() as client:
-                    voice = await client.post(f"{url}/webhooks/fake/voice", content="leg-1", headers={"x-fake": "yes"})
-                async with connect(voice.text, additional_headers={"x-fake": "yes"}) as media:
-                    await media.send('{"event": "start", "value": "leg-1"}')
-                    session = await engine.session()
-                    session.say(TranscriptInput(text="Hi."))
-                    session.say(AudioChunk(b"\xff" * 160, ULAW_8000))
-                    await media.recv()
-                    await media.send('{"event": "stop"}')
-            # the server has drained its sinks
+        phone = Patter(carrier=FakeCarrier(), sinks=[OpenTelemetrySink(collector.url)])
+        async with serve_app(phone.asgi(phone.agent(engine=engine, name="concierge"))) as url:
+            async with httpx.AsyncClient() as client:
+                voice = await client.post(f"{url}/webhooks/fake/voice", content="leg-1", headers={"x-fake": "yes"})
+            async with connect(voice.text, additional_headers={"x-fake": "yes"}) as media:
+                await media.send('{"event": "start", "value": "leg-1"}')
+                session = await engine.session()
+                session.say(TranscriptInput(text="Hi."))
+                session.say(AudioChunk(b"\xff" * 160, ULAW_8000))
+                await media.recv()
+                await media.send('{"event": "stop"}')
+        # the server has drained its sinks
     call = next(span for span in collector.spans if span.name == "call inbound")
     turn = next(span for span in collector.spans if span.name == "invoke_agent concierge")
     assert turn.trace_id == call.trace_id
     assert turn.parent_span_id == call.span_id
     assert call.start_time_unix_nano <= turn.start_time_unix_nano <= turn.end_time_unix_nano <= call.end_time_unix_nano
-    assert collector.metrics["patter.calls"] == [1]
-    assert collector.metrics["patter.calls.active"] == [0]
-    assert collector.metrics["patter.reply"] == [1]
-    assert collector.metrics["patter.sink.waiting"] == [0]
+    assert collector.values("patter.calls") == [1]
+    assert collector.values("patter.calls.active") == [0]
+    assert collector.values("patter.reply") == [1]
+    assert collector.values("patter.sink.waiting") == [0]
 
 
-async def test_figures_come_at_intervals_with_how_the_sinks_do() -> None:
-    collector = Collector()
+async def test_metrics_come_at_intervals_with_how_the_sinks_do(collector: Collector) -> None:
     with anyio.fail_after(20):
-        async with collector.collecting() as endpoint, anyio.create_task_group() as tasks:
-            sink = OpenTelemetrySink(endpoint, interval=0.02)
+        async with anyio.create_task_group() as tasks:
+            sink = OpenTelemetrySink(collector.url, interval=0.02)
             tasks.start_soon(sink.run, lambda: [SinkFigures(sink="redis", dropped=7)])
             await sink.write(records()[:2])
-            while 7 not in collector.metrics.get("patter.sink.records", []):
-                await collector.changed.wait()
-            assert collector.metrics["patter.calls.active"] == [1]
+            while collector.values("patter.calls.active") != [1]:  # noqa: ASYNC110 - the collector tells nobody
+                await anyio.sleep(0.01)
+            assert collector.values("patter.sink.records", sink="redis", fate="dropped") == [7]
             tasks.cancel_scope.cancel()
         await sink.aclose()
 
 
-async def test_a_collector_that_is_busy_or_away_gets_each_span_once_it_is_back() -> None:
-    collector = Collector()
+async def test_a_collector_that_was_away_or_busy_gets_each_span_once_and_that_is_told_once(
+    collector: Collector, caplog: pytest.LogCaptureFixture
+) -> None:
+    collector.stop()
+    collector.answers["traces"] = [(503, {}, b""), (429, {}, b"")]
+    queue = SinkQueue(OpenTelemetrySink(collector.url), first_pause=0.01, longest_pause=0.05)
     with anyio.fail_after(20):
-        async with collector.collecting() as endpoint:
-            pass  # so there is a port, and nobody at it
-        host = Delivery([OpenTelemetrySink(endpoint)])
-        (queue,) = host.queues
-        queue._pauses = (0.01, 0.05)
-        for record in records():
-            host.put(record)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(host.run)
-            while not queue.open:  # noqa: ASYNC110 - the breaker tells nobody
+            for record in records():
+                queue.put(record)
+            tasks.start_soon(queue.run)
+            while queue.failures < 8:  # noqa: ASYNC110 - the queue tells nobody
+                await anyio.sleep(0.005)
+            collector.start()
+            while queue.waiting:  # noqa: ASYNC110 - the queue tells nobody
                 await anyio.sleep(0.005)
             tasks.cancel_scope.cancel()
-        collector.statuses = [503, 429]
-        async with collector.collecting():
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(host.run)
-                while queue.waiting:  # noqa: ASYNC110 - the queue tells nobody
-                    await anyio.sleep(0.005)
-                tasks.cancel_scope.cancel()
-            await host.drain()
+        await queue.close()
     assert sorted(span.name for span in collector.spans) == ["call inbound", "invoke_agent concierge"]
-    assert collector.metrics["patter.calls"] == [1]
-    assert queue.dropped == 0
+    assert collector.values("patter.calls") == [1]
+    assert (queue.written, queue.dropped) == (3, 0)
+    first, fifth, again = warnings(caplog)
+    assert "cannot be reached: ConnectionError" in first
+    assert "5 times in a row" in fifth
+    assert again == "Sink otel works again."
 
 
-async def test_a_batch_that_comes_again_counts_once() -> None:
-    collector = Collector()
+async def test_while_a_collector_is_away_memory_is_bounded_and_what_goes_is_counted(collector: Collector) -> None:
+    collector.stop()
+    queue = SinkQueue(OpenTelemetrySink(collector.url), limit=50, first_pause=0.01, longest_pause=0.05)
     with anyio.fail_after(20):
-        async with collector.collecting() as endpoint:
-            sink = OpenTelemetrySink(endpoint)
-            batch = records()
-            collector.statuses = [503]
-            with pytest.raises(SinkUnavailable):
-                await sink.write(batch)
-            await sink.write(batch)
-            await sink.write([batch[-1]])  # a refused end comes again by itself
-            await sink.aclose()
-    assert len(collector.spans) == 2
-    assert collector.metrics["patter.calls"] == [1]
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(queue.run)
+            for number in range(200):
+                announced, said, _ = records(f"{number:032x}")
+                for record in (announced, said, said):
+                    queue.put(record)
+            while not queue.failures:  # noqa: ASYNC110 - the queue tells nobody
+                await anyio.sleep(0.005)
+            tasks.cancel_scope.cancel()
+        await queue.close()
+    assert queue.waiting <= 50 + queue.sink.batch_size
+    assert queue.waiting + queue.dropped == 600
 
 
-async def test_what_a_collector_will_never_take_is_no_reason_to_try_again(caplog: pytest.LogCaptureFixture) -> None:
-    collector = Collector()
+async def test_a_collector_that_hangs_holds_up_neither_the_loop_nor_the_end(collector: Collector) -> None:
+    collector.answers["traces"] = [(0, {}, b"")] * 9
+    collector.answers["metrics"] = [(0, {}, b"")] * 9
+    host = Delivery([OpenTelemetrySink(collector.url)])
+    (queue,) = host.queues
+    longest = 0.0
     with anyio.fail_after(20):
-        async with collector.collecting() as endpoint:
-            sink = OpenTelemetrySink(endpoint)
-            collector.statuses = [401]
-            with pytest.raises(PatterError, match="401") as caught:
-                await sink.write(records())
-            assert not isinstance(caught.value, SinkUnavailable)
-            collector.rejects = 2
-            await sink.write(records("b" * 32))
-            await sink.aclose()
-    assert "2 rejected: too many" in caplog.text
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(host.run)
+            for record in records():
+                host.put(record)
+            while not collector.requests:
+                before = anyio.current_time()
+                await anyio.sleep(0.005)
+                longest = max(longest, anyio.current_time() - before)
+            tasks.cancel_scope.cancel()
+        began = anyio.current_time()
+        await host.drain(within=0.2)
+        assert anyio.current_time() - began < 5
+    assert queue.dropped == 3
+    assert longest < 1
+    collector.silence.set()  # or its thread would wait
 
 
-async def test_the_environment_is_that_of_the_specification(monkeypatch: pytest.MonkeyPatch) -> None:
-    collector = Collector()
+async def test_the_sdk_and_certificates_are_loaded_in_a_thread(collector: Collector) -> None:
+    """What a first export loads takes longer than any call in progress should wait."""
+    secure = collector.url.replace("http:", "https:")  # there is no TLS, but certificates are loaded before that shows
+    program = f"""
+import asyncio, ssl, sys, threading
+
+from patter_otel import OpenTelemetrySink, PrometheusSink
+
+heavy, loaded = ("opentelemetry", "requests", "prometheus_client", "google.protobuf"), set()
+
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if name.startswith(heavy):
+            loaded.add((name.split(".")[0], threading.current_thread() is threading.main_thread()))
+
+load = ssl.SSLContext.load_verify_locations
+
+def watched(self, *args, **kwargs):
+    loaded.add(("certificates", threading.current_thread() is threading.main_thread()))
+    return load(self, *args, **kwargs)
+
+ssl.SSLContext.load_verify_locations = watched
+sys.meta_path.insert(0, Watch())
+
+async def main():
+    for sink in (OpenTelemetrySink({secure!r}), PrometheusSink(port=0)):
+        running = asyncio.create_task(sink.run(list))
+        await asyncio.wait([running], timeout=1)
+        running.cancel()
+        await sink.check()
+        await sink.aclose()
+
+asyncio.run(main())
+print(sorted(loaded))
+"""
+    done = await anyio.run_process([sys.executable, "-c", program], check=True)
+    names = ("certificates", "google", "opentelemetry", "prometheus_client", "requests")
+    assert done.stdout.decode().strip() == str([(name, False) for name in names])  # none in the main thread
+
+
+def test_a_plugin_that_is_joined_loads_none_of_it() -> None:
+    program = (
+        "import patter_otel.plugin, sys; print({'opentelemetry', 'requests', 'prometheus_client'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout == "set()\n"
+
+
+async def test_it_works_again_after_it_was_closed(collector: Collector) -> None:
+    sink = OpenTelemetrySink(collector.url)
+    for call_id in ("a" * 32, "b" * 32):
+        await sink.write(records(call_id))
+        await sink.aclose()
+    assert len(collector.spans) == 4
+
+
+async def test_doctor_is_told_whether_the_collector_takes_us(collector: Collector) -> None:
+    sink = OpenTelemetrySink(collector.url)
+    assert [finding.level for finding in await sink.check()] == [Level.OK, Level.OK]
+    collector.always = {"traces": 401, "metrics": 404}
+    assert [finding.level for finding in await sink.check()] == [Level.PROBLEM, Level.WARNING]
+    collector.stop()
+    assert "cannot be reached" in (await sink.check())[0].what
+    await sink.aclose()
+
+
+async def test_the_interval_is_that_of_the_environment(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_METRIC_EXPORT_INTERVAL", "20")
+    sink = OpenTelemetrySink(collector.url)
     with anyio.fail_after(20):
-        async with collector.collecting() as endpoint:
-            monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"{endpoint}/")
-            monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "Api-Key=a%20key, x=1")
-            sink = OpenTelemetrySink()
-            assert repr(sink) == "<OpenTelemetrySink to 127.0.0.1>"
-            await sink.write(records())
-            await sink.aclose()
-    assert collector.exports == ["/v1/traces", "/v1/metrics"]
-    assert (collector.headers[0]["api-key"], collector.headers[0]["x"]) == ("a key", "1")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(sink.run, lambda: [SinkFigures(sink="redis")])
+            while [path for path, _ in collector.requests] < ["/v1/metrics"] * 3:  # noqa: ASYNC110 - nobody tells
+                await anyio.sleep(0.01)
+            tasks.cancel_scope.cancel()
+        await sink.aclose()
 
 
-@pytest.mark.parametrize(("endpoint", "interval"), [("localhost:4318", 1), ("http://", 1), ("http://localhost", 0)])
-def test_what_cannot_be_right_is_refused(endpoint: str, interval: float) -> None:
-    with pytest.raises(ConfigurationError):
-        OpenTelemetrySink(endpoint, interval=interval)
+@pytest.mark.parametrize("endpoint", ["localhost:4318", "http://", "grpc://localhost:4317"])
+def test_an_endpoint_that_is_no_http_url_is_refused(endpoint: str) -> None:
+    with pytest.raises(ConfigurationError, match="`endpoint` is not an HTTP URL"):
+        OpenTelemetrySink(endpoint)
+
+
+@pytest.mark.parametrize("interval", [0, -1, float("nan")])
+def test_an_interval_that_is_not_above_0_is_refused(interval: float) -> None:
+    with pytest.raises(ConfigurationError, match="not above 0"):
+        OpenTelemetrySink(interval=interval)

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, DEFAULT_ON, ParentBased, Sampler, TraceIdRatioBased
+from opentelemetry.trace import SpanKind, StatusCode
 
 from patter_core.audio import ULAW_8000
 from patter_core.events import (
@@ -26,9 +33,25 @@ from patter_core.events import (
 from patter_core.observe.trace import TraceContext
 from patter_core.telephony.leg import Direction, Leg
 from patter_otel import spans as spans_module
-from patter_otel.spans import Kind, Span, SpanBuilder
+from patter_otel.spans import SpanBuilder
 
 CALL = TraceContext("a" * 32, "b" * 16)
+
+
+class Calls:
+    """A builder on a provider of the SDK, and what that exported."""
+
+    def __init__(self, *, content: bool = False, sampler: Sampler = DEFAULT_ON) -> None:
+        self._exporter = InMemorySpanExporter()
+        self.provider = TracerProvider(sampler=sampler, shutdown_on_exit=False)
+        self.provider.add_span_processor(SimpleSpanProcessor(self._exporter))
+        self._builder = SpanBuilder(self.provider, content=content)
+
+    def spans(self, records: list[Record]) -> list[ReadableSpan]:
+        """The spans that end with these records."""
+        self._exporter.clear()
+        self._builder.feed(records)
+        return list(self._exporter.get_finished_spans())
 
 
 def records(*events: CallEvent, trace: TraceContext = CALL) -> list[Record]:
@@ -45,6 +68,25 @@ def records(*events: CallEvent, trace: TraceContext = CALL) -> list[Record]:
     ]
 
 
+def ids(span: ReadableSpan) -> TraceContext:
+    assert span.context is not None
+    return TraceContext(trace.format_trace_id(span.context.trace_id), trace.format_span_id(span.context.span_id))
+
+
+def parent(span: ReadableSpan) -> str:
+    return trace.format_span_id(span.parent.span_id) if span.parent is not None else ""
+
+
+def times(span: ReadableSpan) -> tuple[float, float]:
+    assert span.start_time is not None
+    assert span.end_time is not None
+    return span.start_time / 1e9, span.end_time / 1e9
+
+
+def attribute(span: ReadableSpan, name: str) -> object:
+    return dict(span.attributes or {})[name]
+
+
 def announced(direction: Direction = Direction.INBOUND) -> CallAnnounced:
     return CallAnnounced(leg=Leg(carrier="fake", call_id="leg-1", direction=direction), agent="concierge")
 
@@ -58,29 +100,32 @@ STARTED = ConversationStarted(
 )
 
 
-def test_a_call_is_a_span_from_its_announcement_to_its_end() -> None:
-    (call,) = SpanBuilder().feed(records(announced(), STARTED, ended()))
-    assert (call.name, call.kind, call.context, call.parent_id) == ("call inbound", Kind.SERVER, CALL, "")
-    assert (call.start, call.end, call.error) == (1000, 1002, "")
-    assert call.attributes["patter.call.end.reason"] == "caller_hung_up"
-    assert call.attributes["gen_ai.provider.name"] == "acme"
-    assert call.attributes["gen_ai.conversation.id"] == "conv-1"
-    assert call.attributes["patter.call.turns"] == 2
+def test_a_call_is_a_root_span_from_its_announcement_to_its_end() -> None:
+    (call,) = Calls().spans(records(announced(), STARTED, ended()))
+    assert (call.name, call.kind, ids(call), call.parent) == ("call inbound", SpanKind.SERVER, CALL, None)
+    assert (times(call), call.status.status_code) == ((1000, 1002), StatusCode.UNSET)
+    assert attribute(call, "patter.call.end.reason") == "caller_hung_up"
+    assert attribute(call, "gen_ai.provider.name") == "acme"
+    assert attribute(call, "gen_ai.conversation.id") == "conv-1"
+    assert attribute(call, "patter.call.turns") == 2
+    assert call.instrumentation_scope is not None
+    assert call.instrumentation_scope.name == "patter"
 
 
 def test_a_call_out_is_a_clients_span() -> None:
-    (call,) = SpanBuilder().feed(records(announced(Direction.OUTBOUND), ended()))
-    assert (call.name, call.kind) == ("call outbound", Kind.CLIENT)
+    (call,) = Calls().spans(records(announced(Direction.OUTBOUND), ended()))
+    assert (call.name, call.kind) == ("call outbound", SpanKind.CLIENT)
 
 
 @pytest.mark.parametrize("reason", ["engine_failed", "crashed", "no_media"])
 def test_a_call_that_went_wrong_is_an_error(reason: str) -> None:
-    (call,) = SpanBuilder().feed(records(announced(), ended(reason)))
-    assert call.error == call.attributes["error.type"] == reason
+    (call,) = Calls().spans(records(announced(), ended(reason)))
+    assert (call.status.status_code, call.status.description) == (StatusCode.ERROR, reason)
+    assert attribute(call, "error.type") == reason
 
 
 def test_turns_are_children_in_the_same_trace() -> None:
-    greeting, answer, call = SpanBuilder().feed(
+    greeting, answer, call = Calls().spans(
         records(
             announced(),
             STARTED,
@@ -94,79 +139,131 @@ def test_turns_are_children_in_the_same_trace() -> None:
             ended(),
         )
     )
-    assert [(span.start, span.end) for span in (greeting, answer)] == [(1002, 1004), (1005, 1008)]
+    assert [times(span) for span in (greeting, answer)] == [(1002, 1004), (1005, 1008)]
     for turn in (greeting, answer):
         assert turn.name == "invoke_agent concierge"
-        assert turn.attributes["gen_ai.operation.name"] == "invoke_agent"
-        assert (turn.context.trace_id, turn.parent_id) == (CALL.trace_id, CALL.span_id)
-    assert len({greeting.context.span_id, answer.context.span_id, call.context.span_id}) == 3
-    assert answer.attributes["patter.turn.interrupted"] is True
-    assert answer.attributes["patter.turn.heard_ms"] == 100
+        assert attribute(turn, "gen_ai.operation.name") == "invoke_agent"
+        assert (ids(turn).trace_id, parent(turn)) == (CALL.trace_id, CALL.span_id)
+    assert len({ids(span).span_id for span in (greeting, answer, call)}) == 3
+    assert attribute(answer, "patter.turn.interrupted") is True
+    assert attribute(answer, "patter.turn.heard_ms") == 100
 
 
 def test_a_turn_that_was_never_heard_ends_with_the_next_or_with_the_call() -> None:
-    first, second, call = SpanBuilder().feed(
+    first, second, call = Calls().spans(
         records(announced(), TranscriptInput(text="Hi."), TranscriptInput(text="Anybody?"), ended())
     )
-    assert [(span.start, span.end) for span in (first, second)] == [(1001, 1002), (1002, 1003)]
-    assert call.end == 1003
+    assert [times(span) for span in (first, second)] == [(1001, 1002), (1002, 1003)]
+    assert times(call)[1] == 1003
 
 
 def test_a_tool_is_a_child_of_its_turn_and_may_fail() -> None:
-    tool, lost, turn, _ = SpanBuilder().feed(
+    tool, lost, turn, _ = Calls().spans(
         records(
             announced(),
             TranscriptInput(text="Is there a table?"),
             ToolCall(id="1", name="look_up"),
             ToolCall(id="2", name="forget"),
             ToolResult(id="1", name="look_up", failed=True),
-            ToolResult(id="9", name="unknown"),
+            ToolResult(id="9", name="unknown", failed=True),
             ended(),
         )
     )
-    assert (tool.name, tool.parent_id, tool.error) == ("execute_tool look_up", turn.context.span_id, "the tool failed")
-    assert tool.attributes["gen_ai.tool.call.id"] == "1"
-    assert (lost.name, lost.end, lost.error) == ("execute_tool forget", 1006, "")
+    assert (tool.name, parent(tool)) == ("execute_tool look_up", ids(turn).span_id)
+    assert (tool.status.status_code, tool.status.description) == (StatusCode.ERROR, "the tool failed")
+    assert attribute(tool, "gen_ai.tool.call.id") == "1"
+    assert (lost.name, times(lost)[1], lost.status.status_code) == ("execute_tool forget", 1006, StatusCode.UNSET)
 
 
 def test_troubles_are_events_of_the_call() -> None:
-    (call,) = SpanBuilder().feed(records(announced(), Error(message="Oh.", code="7"), Interruption(), ended()))
-    assert [(event.name, event.time) for event in call.events] == [
-        ("patter.error", 1001),
-        ("patter.interruption", 1002),
+    (call,) = Calls().spans(records(announced(), Error(message="Oh.", code="7"), Interruption(), ended()))
+    assert [(event.name, event.timestamp) for event in call.events] == [
+        ("patter.error", 1001 * 10**9),
+        ("patter.interruption", 1002 * 10**9),
     ]
-    assert call.events[0].attributes == {"exception.message": "Oh.", "exception.type": "7"}
+    assert dict(call.events[0].attributes or {}) == {"exception.message": "Oh.", "exception.type": "7"}
 
 
 @pytest.mark.parametrize("content", [False, True])
 def test_what_was_said_is_in_it_only_if_asked(content: bool) -> None:
-    turn, _ = SpanBuilder(content=content).feed(
+    turn, _ = Calls(content=content).spans(
         records(announced(), TranscriptInput(text="My heart."), TranscriptOutput(text="Oh."), ended())
     )
-    assert ("heart" in str(turn.attributes)) is content
+    assert ("heart" in str(dict(turn.attributes or {}))) is content
     if content:
-        said = msgspec.json.decode(str(turn.attributes["gen_ai.input.messages"]))
+        said = msgspec.json.decode(str(attribute(turn, "gen_ai.input.messages")))
         assert said == [{"role": "user", "parts": [{"type": "text", "content": "My heart."}]}]
 
 
 def test_a_call_whose_beginning_is_missing_or_that_is_over_gives_nothing() -> None:
-    builder = SpanBuilder()
-    assert builder.feed(records(TranscriptInput(text="Hi."), ended())) == []
-    builder.feed(records(announced(), ended()))
-    assert builder.feed(records(ended())) == []
+    calls = Calls()
+    assert calls.spans(records(TranscriptInput(text="Hi."), ended())) == []
+    calls.spans(records(announced(), ended()))
+    assert calls.spans(records(ended())) == []
 
 
-def test_two_workers_that_had_the_call_are_two_spans_of_one_trace() -> None:
-    builder, other = SpanBuilder(), TraceContext(CALL.trace_id, "c" * 16)
-    spans: list[Span] = builder.feed(records(announced()) + records(announced(), ended(), trace=other))
-    spans += builder.feed(records(ended()))
-    assert [span.context for span in spans] == [other, CALL]
+def test_two_workers_that_had_the_call_are_two_roots_of_one_trace() -> None:
+    calls, other = Calls(), TraceContext(CALL.trace_id, "c" * 16)
+    spans = calls.spans(records(announced()) + records(announced(), ended(), trace=other))
+    spans += calls.spans(records(ended()))
+    assert [(ids(span), span.parent) for span in spans] == [(other, None), (CALL, None)]
 
 
 def test_calls_that_never_end_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spans_module, "_CALLS_KEPT", 2)
-    builder = SpanBuilder()
+    calls = Calls()
     traces = [TraceContext("a" * 32, f"{number:016x}") for number in range(1, 4)]
-    for trace in traces:
-        builder.feed(records(announced(), trace=trace))
-    assert [len(builder.feed(records(ended(), trace=trace))) for trace in traces] == [0, 1, 1]
+    for each in traces:
+        calls.spans(records(announced(), trace=each))
+    assert [len(calls.spans(records(ended(), trace=each))) for each in traces] == [0, 1, 1]
+
+
+def test_the_sampler_decides_by_the_trace_and_for_the_whole_call() -> None:
+    story = (announced(), TranscriptInput(text="Hi."), ToolCall(id="1", name="look_up"), ended())
+    low, high = TraceContext("0" * 31 + "1", "b" * 16), TraceContext("f" * 32, "b" * 16)
+    half = Calls(sampler=ParentBased(TraceIdRatioBased(0.5)))
+    assert len(half.spans(records(*story, trace=low))) == 3
+    assert half.spans(records(*story, trace=high)) == []
+    assert Calls(sampler=ALWAYS_OFF).spans(records(*story, trace=low)) == []
+
+
+def test_other_spans_of_the_process_keep_the_ids_of_their_provider() -> None:
+    calls = Calls()
+    calls.spans(records(announced()))
+    seen = calls.provider.get_tracer("patter").start_span("of somebody else", context=Context()).get_span_context()
+    assert trace.format_trace_id(seen.trace_id) != CALL.trace_id
+
+
+def test_a_context_of_the_task_is_no_parent() -> None:
+    calls = Calls()
+    with calls.provider.get_tracer("web").start_as_current_span("request"):
+        (call,) = calls.spans(records(announced(), ended()))
+    assert (ids(call), call.parent) == (CALL, None)
+
+
+class Foreign(trace.TracerProvider):
+    """A provider that is not the SDK's, as some vendors have: it cannot be told a span's id."""
+
+    def __init__(self, provider: TracerProvider) -> None:
+        self._provider = provider
+
+    def get_tracer(self, instrumenting_module_name: str, *args: object, **kwargs: object) -> trace.Tracer:
+        inner = self._provider.get_tracer(instrumenting_module_name)
+
+        class ForeignTracer(trace.NoOpTracer):
+            def start_span(self, name: str, context: Context | None = None, *_: object, **more: object) -> trace.Span:
+                start_time = more.get("start_time")
+                assert isinstance(start_time, int)
+                return inner.start_span(name, context, start_time=start_time)
+
+        return ForeignTracer()
+
+
+def test_with_a_tracer_that_is_not_the_sdks_a_call_is_in_its_trace_all_the_same() -> None:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    SpanBuilder(Foreign(provider)).feed(records(announced(), TranscriptInput(text="Hi."), ended()))
+    turn, call = exporter.get_finished_spans()
+    assert (ids(call).trace_id, parent(call)) == (CALL.trace_id, CALL.span_id)
+    assert (ids(turn).trace_id, parent(turn)) == (CALL.trace_id, ids(call).span_id)

@@ -1,4 +1,4 @@
-"""Patter's call events as Redis Streams, and a call store that workers share."""
+"""Patter's call events as Redis Streams, and a call store shared by workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Redis server, asked in transactions. What goes wrong on the way is one error, and the next call connects anew."""
+"""A Redis client whose commands run in transactions. Every failure is `SinkUnavailable`; the next call reconnects."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 from patter_core.config import required
 from patter_core.errors import ConfigurationError, SinkUnavailable, StoreUnavailable
 
-if TYPE_CHECKING:  # takes a while to load, and is needed with the first command
+if TYPE_CHECKING:  # slow to load, and needed with the first command only
     from redis.asyncio import Redis
 
 __all__ = ["Client", "Command"]
@@ -20,41 +20,40 @@ Command = Sequence[str | bytes | int]
 
 _CONNECT_TIMEOUT = 3.0
 _TIMEOUT = 5.0
-"""Seconds for an answer: less than the sink host's for a batch."""
+"""Seconds for a reply: less than a sink's time for a batch."""
 
 
 class Client:
-    """Connects when it is first asked, and again whenever the connection is gone.
+    """A client that connects with its first command, and reconnects after a connection loss.
 
     Args:
-        url: `redis://`, `rediss://` (TLS) or `unix://`; from PATTER_REDIS_URL if empty. It may hold a password, so it
-            is never shown.
+        url: `redis://`, `rediss://` (TLS) or `unix://`; from PATTER_REDIS_URL if empty. Never shown: it may hold a
+            password.
         parameter: its name as the user writes it, for errors.
         unavailable: the error for a server that cannot be reached.
 
     Raises:
-        ConfigurationError: there is no URL, or it is none of Redis'.
+        ConfigurationError: the URL is missing or invalid.
     """
 
     def __init__(
         self, url: str, *, parameter: str, unavailable: type[SinkUnavailable | StoreUnavailable] = SinkUnavailable
     ) -> None:
         self._unavailable = unavailable
-        self._url = required(url, parameter=parameter, variable="PATTER_REDIS_URL", where="at whoever runs the server")
+        self._url = required(url, parameter=parameter, variable="PATTER_REDIS_URL", where="in the server's settings")
         if urlsplit(self._url).scheme not in {"redis", "rediss", "unix"}:
-            raise ConfigurationError("The Redis URL is none.", expected="redis://…, rediss://… or unix://…")
+            raise ConfigurationError("Invalid Redis URL.", expected="redis://…, rediss://… or unix://…")
         self._redis: Redis | None = None
 
     def __repr__(self) -> str:
         return f"<Client of {urlsplit(self._url).hostname or 'a socket'}>"
 
     async def transact(self, *commands: Command) -> list[object]:
-        """Run all commands, or none; gives their answers.
-
-        After an error nobody knows which of the two it was: the answer may be what was lost.
+        """Run all commands, or none. Returns their replies.
 
         Raises:
-            SinkUnavailable, StoreUnavailable: the server cannot be reached, or cannot do it now.
+            SinkUnavailable, StoreUnavailable: the server cannot be reached, or refused. If the reply was lost, the
+                commands have run.
         """
         from redis.exceptions import RedisError  # noqa: PLC0415 - see above
 
@@ -62,13 +61,13 @@ class Client:
             pipeline = self._connected().pipeline(transaction=True)
             for command in commands:
                 pipeline.execute_command(*command)
-            answers: object = await pipeline.execute()
+            replies: object = await pipeline.execute()
         except (RedisError, OSError) as error:
             raise self._unavailable(f"Redis failed: {type(error).__name__}.") from error
-        return msgspec.convert(answers, list[object])
+        return msgspec.convert(replies, list[object])
 
     async def aclose(self) -> None:
-        """Close all connections."""
+        """Close all connections. Idempotent."""
         if self._redis is not None:
             await self._redis.aclose()
             self._redis = None
@@ -83,6 +82,6 @@ class Client:
                 self._url,
                 socket_connect_timeout=_CONNECT_TIMEOUT,
                 socket_timeout=_TIMEOUT,
-                retry=Retry(NoBackoff(), 0),  # whoever asks knows when to ask again
+                retry=Retry(NoBackoff(), 0),  # callers retry
             )
         return self._redis

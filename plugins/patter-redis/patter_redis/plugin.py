@@ -1,4 +1,4 @@
-"""The hooks of the plugin `redis`."""
+"""The plugin: what the registry loads from the entry point."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ __all__ = ["patter_sinks", "patter_stores"]
 
 @hookimpl
 def patter_sinks() -> list[type[EventSink]]:
+    """Returns the sink."""
     return [RedisSink]
 
 
 @hookimpl
 def patter_stores() -> list[type[CallStore]]:
+    """Returns the call store."""
     return [RedisCallStore]

@@ -1,4 +1,4 @@
-"""The sink: a stream for each call, and one in which calls begin and end."""
+"""The sink: a stream for each call, and one with the beginning and end of every call."""
 
 from __future__ import annotations
 
@@ -18,18 +18,17 @@ __all__ = ["RedisSink"]
 class RedisSink(EventSink):
     """Adds each record to the stream `<prefix>:call:<call id>`, as the fields `id` and `record` (JSON).
 
-    The first and the last record of each call are in the stream `<prefix>:calls`, too, for those who want to know which
-    calls there are. A record may be added twice after a broken connection: its `id` is the same. Batches are added
-    whole or not at all.
+    The first and the last record of each call are in the stream `<prefix>:calls` as well, as an index of calls. A batch
+    is added whole or not at all. After a connection loss a record may be added twice; its `id` is the same.
 
     Args:
         url: of the server; from PATTER_REDIS_URL if empty.
         prefix: of all keys.
-        length: how many records a call's stream keeps, the latest; the calls' stream keeps ten times as many.
-        expiry: seconds after its last record when a call's stream goes.
+        length: how many records a call's stream keeps, the latest; the stream of all calls keeps ten times as many.
+        expiry: seconds after its last record until a call's stream is deleted.
 
     Raises:
-        ConfigurationError: there is no URL, it is wrong, or a bound makes no sense.
+        ConfigurationError: the URL is missing or invalid, or a limit is below 1.
     """
 
     name: ClassVar[str] = "redis"
@@ -37,7 +36,7 @@ class RedisSink(EventSink):
     def __init__(self, url: str = "", *, prefix: str = "patter", length: int = 10_000, expiry: int = 24 * 3600) -> None:
         if length < 1 or expiry < 1:
             raise ConfigurationError(
-                "RedisSink's bounds make no sense.", expected="length and expiry from 1", got=f"{length}, {expiry}"
+                "RedisSink(length=…, expiry=…) is out of range.", expected="1 or more", got=f"{length}, {expiry}"
             )
         self._client = Client(url, parameter="RedisSink(url=…)")
         self._prefix = prefix

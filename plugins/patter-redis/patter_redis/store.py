@@ -1,4 +1,4 @@
-"""The shared call store: what was said on a call, for the worker that continues it."""
+"""The shared call store: the history of each call, for any worker that continues it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TIMEOUT = 2.0
 
 
 class RedisCallStore(CallStore):
-    """Keeps each call's lines in the list `<prefix>:said:<call id>`, the latest thousand.
+    """Keeps the lines of each call in the list `<prefix>:said:<call id>`, the latest thousand.
 
     Args:
         url: of the server; from PATTER_REDIS_URL if empty.
@@ -28,7 +28,7 @@ class RedisCallStore(CallStore):
         expiry: seconds for which a call is kept after its last line.
 
     Raises:
-        ConfigurationError: there is no URL, it is not one of Redis, or the expiry is not positive.
+        ConfigurationError: the URL is missing or invalid, or the expiry is not positive.
     """
 
     name: ClassVar[str] = "redis"
@@ -37,7 +37,7 @@ class RedisCallStore(CallStore):
         self._expiry_ms = int(expiry * 1000)
         if self._expiry_ms < 1:
             raise ConfigurationError(
-                "RedisCallStore(expiry=…) is not positive.", expected="seconds above 0", got=f"{expiry:g}"
+                "RedisCallStore(expiry=…) is not positive.", expected="more than 0 seconds", got=f"{expiry:g}"
             )
         self._client = Client(url, parameter="RedisCallStore(url=…)", unavailable=StoreUnavailable)
         self._prefix = prefix

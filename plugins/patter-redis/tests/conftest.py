@@ -1,4 +1,4 @@
-"""A real redis-server of this test session's own, which the tests may kill."""
+"""A real redis-server for each test, which the test may kill."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 
 class RedisServer:
-    """A redis-server on a free loopback port, which keeps what it acknowledged even if it is killed."""
+    """A redis-server on a free loopback port, which keeps acknowledged writes when it is killed."""
 
     def __init__(self, program: str, folder: Path) -> None:
         with socket.socket() as free:
@@ -35,7 +35,7 @@ class RedisServer:
             time.sleep(0.02)
 
     def kill(self) -> None:
-        """As the kernel would, without a word."""
+        """With SIGKILL: the server can do nothing about it."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -56,7 +56,7 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(autouse=True)
-def no_server_of_somebody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PATTER_REDIS_URL", raising=False)
 
 

@@ -1,4 +1,4 @@
-"""The client connects by itself, again and again, and shows no password."""
+"""The client connects and reconnects by itself, and shows no password."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Server(Protocol):
     def kill(self) -> None: ...
 
 
-async def test_all_commands_are_one_transaction(server: Server) -> None:
+async def test_commands_run_in_one_transaction(server: Server) -> None:
     client = Client(server.url, parameter="url=")
     assert await client.transact(("SET", "a", 1), ("INCRBY", "a", 2), ("GET", "a")) == [True, 3, b"3"]
     with pytest.raises(SinkUnavailable):
@@ -30,7 +30,7 @@ async def test_all_commands_are_one_transaction(server: Server) -> None:
     await client.aclose()
 
 
-async def test_a_server_that_was_killed_is_unavailable_and_then_it_is_back(server: Server) -> None:
+async def test_a_server_that_was_killed_is_unavailable_until_it_is_back(server: Server) -> None:
     client = Client(server.url, parameter="url=")
     await client.transact(("SET", "a", 1))
     server.kill()

@@ -1,4 +1,4 @@
-"""Every record gets into its call's stream, at least once, whatever becomes of the server meanwhile."""
+"""Every record is added to the stream of its call, at least once, even if the server fails meanwhile."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def record(sequence: int, event: CallEvent | None = None, call_id: str = "call")
 
 
 async def stream(server: Server, key: str) -> list[Record]:
-    """What a reader of the stream gets, checked for its id."""
+    """The records of a stream, their ids checked."""
     client = Client(server.url, parameter="url=")
     (raw,) = await client.transact(("XRANGE", key, "-", "+"))
     await client.aclose()
@@ -52,7 +52,7 @@ async def ttl(server: Server, key: str) -> int:
     return msgspec.convert(seconds, int)
 
 
-async def test_each_call_has_its_stream_and_calls_begin_and_end_in_another(server: Server) -> None:
+async def test_each_call_has_its_stream_and_one_stream_has_their_beginnings_and_ends(server: Server) -> None:
     sink = RedisSink(server.url, expiry=100)
     announced = CallAnnounced(leg=Leg(carrier="fake", call_id="leg-1"), agent="agent")
     story = [record(1, announced), record(2), record(3, END)]
@@ -71,7 +71,7 @@ async def test_a_stream_keeps_the_latest_and_no_more(server: Server) -> None:
     assert [found.sequence for found in await stream(server, "mine:call:call")] == list(range(16, 26))
 
 
-async def test_a_server_that_is_killed_and_comes_back_loses_nothing(server: Server) -> None:
+async def test_nothing_is_lost_when_the_server_is_killed_and_restarted(server: Server) -> None:
     sink = RedisSink(server.url)
     queue = SinkQueue(sink, first_pause=0.01, longest_pause=0.05)
     count = 600
@@ -86,7 +86,7 @@ async def test_a_server_that_is_killed_and_comes_back_loses_nothing(server: Serv
                 if sequence == 400:
                     await anyio.to_thread.run_sync(server.start)
             queue.put(record(count, END))
-            while queue.waiting:  # noqa: ASYNC110 - the queue tells nobody
+            while queue.waiting:  # noqa: ASYNC110 - the queue does not notify
                 await anyio.sleep(0.01)
             tasks.cancel_scope.cancel()
     await queue.close()
@@ -97,7 +97,7 @@ async def test_a_server_that_is_killed_and_comes_back_loses_nothing(server: Serv
     assert max(Counter(found).values()) <= 2
 
 
-async def test_what_the_bound_cannot_hold_while_the_server_is_away_is_counted_and_ends_stay(server: Server) -> None:
+async def test_records_beyond_the_limit_are_counted_while_the_server_is_down_and_ends_are_kept(server: Server) -> None:
     server.kill()
     sink = RedisSink(server.url)
     queue = SinkQueue(sink, limit=50, first_pause=0.01, longest_pause=0.05)
@@ -109,7 +109,7 @@ async def test_what_the_bound_cannot_hold_while_the_server_is_away_is_counted_an
                 queue.put(record(sequence))
             await anyio.sleep(0.05)
             await anyio.to_thread.run_sync(server.start)
-            while queue.waiting:  # noqa: ASYNC110 - the queue tells nobody
+            while queue.waiting:  # noqa: ASYNC110 - the queue does not notify
                 await anyio.sleep(0.01)
             tasks.cancel_scope.cancel()
     await queue.close()
@@ -119,7 +119,7 @@ async def test_what_the_bound_cannot_hold_while_the_server_is_away_is_counted_an
     assert math.isclose(queue.dropped, 150, abs_tol=1)
 
 
-async def test_nobody_there_is_unavailable() -> None:
+async def test_a_server_that_is_down_is_unavailable() -> None:
     sink = RedisSink("redis://127.0.0.1:9/0")
     with pytest.raises(SinkUnavailable):
         await sink.write([record(1)])
@@ -127,7 +127,7 @@ async def test_nobody_there_is_unavailable() -> None:
 
 
 @pytest.mark.parametrize(("length", "expiry"), [(0, 1), (1, 0)])
-def test_bounds_that_make_no_sense_are_refused(length: int, expiry: int) -> None:
+def test_limits_below_1_are_refused(length: int, expiry: int) -> None:
     with pytest.raises(ConfigurationError):
         RedisSink("redis://127.0.0.1/0", length=length, expiry=expiry)
 

@@ -1,4 +1,4 @@
-"""Workers share what was said, in order, through a real server; it expires, and outlives a crash of the server."""
+"""Workers share the history of calls through a real server; it expires, and survives a crash of the server."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Server(Protocol):
     def kill(self) -> None: ...
 
 
-async def test_what_one_worker_heard_another_knows(server: Server) -> None:
+async def test_a_worker_reads_what_another_wrote(server: Server) -> None:
     one, other = RedisCallStore(server.url), RedisCallStore(server.url)
     lines = (
         Utterance(Speaker.AGENT, "Hello."),
@@ -33,7 +33,7 @@ async def test_what_one_worker_heard_another_knows(server: Server) -> None:
     for line in lines:
         await one.append("call", line)
     assert await other.history("call") == lines
-    assert await other.history("nobody") == ()
+    assert await other.history("unknown") == ()
     await one.aclose()
     await other.aclose()
 
@@ -43,7 +43,7 @@ async def test_a_call_is_forgotten_after_its_time(server: Server) -> None:
     await store.append("call", Utterance(Speaker.CALLER, "Hi."))
     assert len(await store.history("call")) == 1
     with anyio.fail_after(10):
-        while await store.history("call"):  # noqa: ASYNC110 - a server forgets without a word
+        while await store.history("call"):  # noqa: ASYNC110 - the server does not notify
             await anyio.sleep(0.02)
     await store.aclose()
 
@@ -62,14 +62,14 @@ async def append(store: RedisCallStore, first: int, count: int) -> None:
         await store.append("call", Utterance(Speaker.CALLER, f"{index}"))
 
 
-async def test_a_server_that_was_killed_and_came_back_has_it_all(server: Server) -> None:
+async def test_a_server_that_was_killed_and_restarted_has_it_all(server: Server) -> None:
     store = RedisCallStore(server.url)
     await store.append("call", Utterance(Speaker.CALLER, "Before."))
     server.kill()
     with pytest.raises(StoreUnavailable):
         await store.append("call", Utterance(Speaker.CALLER, "Meanwhile."))
     server.start()
-    await store.append("call", Utterance(Speaker.CALLER, "After."))  # at once, on a connection of before
+    await store.append("call", Utterance(Speaker.CALLER, "After."))  # at once, on the old connection
     assert [line.text for line in await store.history("call")] == ["Before.", "After."]
     await store.aclose()
 

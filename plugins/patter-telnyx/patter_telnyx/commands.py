@@ -1,7 +1,6 @@
-"""What Telnyx can be told to do with a call: one struct for each command, with the fields that are used here.
+"""The commands of Call Control: a struct for each, with the fields that are used here.
 
-The fields are those of Telnyx's API reference, "Call Control". A field that is empty is not sent, so that only what
-somebody wanted is ever said.
+The fields are those of Telnyx's API reference, "Call Control". Empty fields are not sent.
 """
 
 from __future__ import annotations
@@ -32,57 +31,57 @@ __all__ = [
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The base of all commands. Their `repr` shows no field: there are numbers and stream tokens among them."""
+    """The base of the commands. Their `repr` shows no field but the id: they hold numbers and stream tokens."""
 
     action: ClassVar[str]
     """The last part of its URL."""
 
     command_id: str
-    """A command that comes again under the same id within 60 s is not carried out again."""
+    """Telnyx does not carry out a command whose id it has seen in the last 60 s."""
     client_state: str = ""
-    """base64; comes back in all later webhooks of the call."""
+    """base64; sent back in all later webhooks of the call."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.command_id}>"
 
 
 class StreamRequest(Command, frozen=True, kw_only=True, omit_defaults=True):
-    """How the audio is to be brought. What has no default here has one there that would not do."""
+    """The fields of a stream."""
 
     stream_url: str = ""
     stream_track: str = ""
     stream_codec: str = ""
-    """What we get. Empty: what the leg speaks."""
+    """Of the audio that we receive. Empty: the codec of the leg."""
     stream_bidirectional_mode: str = ""
-    """`rtp`, or the agent is silent: there it is `mp3` by default."""
+    """`rtp`. With Telnyx's default, `mp3`, the agent would not be heard."""
     stream_bidirectional_codec: str = ""
-    """What we send."""
+    """Of the audio that we send."""
     stream_bidirectional_target_legs: str = ""
 
 
 class Answer(StreamRequest, frozen=True, kw_only=True, omit_defaults=True):
-    """Answer an incoming call, with a stream."""
+    """Answers an incoming call, with a stream."""
 
     action = "answer"
     webhook_url: str = ""
-    """Where all later webhooks of the call go."""
+    """The URL of all later webhooks of the call."""
 
 
 class StreamingStart(StreamRequest, frozen=True, kw_only=True, omit_defaults=True):
-    """Bring the audio of a call that has been answered."""
+    """Starts the stream of an answered call."""
 
     action = "streaming_start"
     stream_bidirectional_sampling_rate: int = 0
 
 
 class StreamingStop(Command, frozen=True, kw_only=True, omit_defaults=True):
-    """Bring no more audio."""
+    """Stops the stream."""
 
     action = "streaming_stop"
 
 
 class Dial(Command, frozen=True, kw_only=True, omit_defaults=True):
-    """Place a call."""
+    """Makes a call."""
 
     action = ""
     connection_id: str
@@ -95,13 +94,13 @@ class Dial(Command, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Hangup(Command, frozen=True, kw_only=True, omit_defaults=True):
-    """End the call."""
+    """Ends the call."""
 
     action = "hangup"
 
 
 class Reject(Command, frozen=True, kw_only=True, omit_defaults=True):
-    """Do not take an incoming call."""
+    """Rejects an incoming call."""
 
     action = "reject"
     cause: str
@@ -109,17 +108,17 @@ class Reject(Command, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Transfer(Command, frozen=True, kw_only=True, omit_defaults=True):
-    """Call somebody else, and join the two when he answers."""
+    """Calls a number, and connects the call to it when it answers."""
 
     action = "transfer"
     to: str
     """A number, or a SIP address."""
     target_leg_client_state: str = ""
-    """`client_state` of the new leg."""
+    """The `client_state` of the new leg."""
 
 
 class SendDtmf(Command, frozen=True, kw_only=True, omit_defaults=True):
-    """Press keys. `w` waits half a second, `W` a whole one."""
+    """Sends keys. `w` waits half a second, `W` a second."""
 
     action = "send_dtmf"
     digits: str
@@ -127,7 +126,7 @@ class SendDtmf(Command, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Speak(Command, frozen=True, kw_only=True, omit_defaults=True):
-    """Say a text, at most 3,000 characters, with the carrier's own voice."""
+    """Speaks a text of at most 3,000 characters with Telnyx's own voice."""
 
     action = "speak"
     payload: str
@@ -135,7 +134,7 @@ class Speak(Command, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class PlaybackStart(Command, frozen=True, kw_only=True):
-    """Play something, again and again."""
+    """Plays audio in a loop."""
 
     action = "playback_start"
     audio_url: str
@@ -143,13 +142,13 @@ class PlaybackStart(Command, frozen=True, kw_only=True):
 
 
 class PlaybackStop(Command, frozen=True, kw_only=True, omit_defaults=True):
-    """Play it no more."""
+    """Stops the audio."""
 
     action = "playback_stop"
 
 
 class RecordStart(Command, frozen=True, kw_only=True, omit_defaults=True):
-    """Record the call."""
+    """Records the call."""
 
     action = "record_start"
     format: str
@@ -157,18 +156,18 @@ class RecordStart(Command, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class RecordPause(Command, frozen=True, kw_only=True, omit_defaults=True):
-    """Leave out what comes now."""
+    """Pauses the recording."""
 
     action = "record_pause"
 
 
 class RecordResume(Command, frozen=True, kw_only=True, omit_defaults=True):
-    """Record again."""
+    """Resumes the recording."""
 
     action = "record_resume"
 
 
 class RecordStop(Command, frozen=True, kw_only=True, omit_defaults=True):
-    """The recording is complete."""
+    """Ends the recording."""
 
     action = "record_stop"

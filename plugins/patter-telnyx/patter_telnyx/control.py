@@ -1,4 +1,4 @@
-"""What can be done with a call, as commands in the right order."""
+"""Control of Telnyx's calls: each action as one or more commands."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import dataclasses
 import logging
 import math
 
+import msgspec
+
 from patter_core.errors import CarrierRequestFailed
-from patter_core.telephony.control import DialRequest
-from patter_core.telephony.leg import Leg
+from patter_core.net.rest import path_segment
+from patter_core.telephony.control import DialRequest, LegFacts
+from patter_core.telephony.leg import Leg, Progress
 from patter_core.telephony.outcome import Transfer
 from patter_core.webhook import Accept
 from patter_telnyx import commands
@@ -21,14 +24,27 @@ __all__ = ["Control", "recording_id"]
 _log = logging.getLogger("patter.telnyx")
 
 LONGEST_TEXT = 3_000
-"""Characters that `speak` takes; what is longer is cut."""
+"""Characters that `speak` takes; a longer text is cut."""
 RING_SECONDS = (5, 600)
-"""What `timeout_secs` may be."""
+"""The range of `timeout_secs`."""
+
+
+class _CallFacts(msgspec.Struct, frozen=True):
+    is_alive: bool
+    call_duration: int | None = None
+
+
+class _CallAnswer(msgspec.Struct, frozen=True):
+    data: _CallFacts
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Control:
-    """One account's calls. Each method raises `CarrierRequestFailed` where Telnyx will not, or is not reached."""
+    """The calls of one account. Each method raises `CarrierRequestFailed` if Telnyx refuses or is not reached.
+
+    Some methods take a `cause`: the ids of the event that led to the command. Every worker derives the same command id
+    from it, so that Telnyx carries the command out once; without a cause the command is a new one.
+    """
 
     api: TelnyxApi
     connection_id: str
@@ -37,10 +53,10 @@ class Control:
     voice: str
     premium_detection: bool
 
-    # --- a call begins ---------------------------------------------------------------------------------------------
+    # --- start -----------------------------------------------------------------------------------------------------
 
     async def answer(self, leg: Leg, accept: Accept) -> None:
-        """Answer an incoming call, with its audio. Exactly once, however often and wherever it is asked for."""
+        """Answers an incoming call, with its audio. Idempotent, on all workers."""
         await self.api.command(
             leg.call_id,
             commands.Answer(
@@ -56,21 +72,21 @@ class Control:
         )
 
     async def answer_to_transfer(self, leg: Leg, transfer: Transfer) -> None:
-        """Answer an incoming call that goes to somebody else: only then can it be transferred."""
-        state = ClientState(transfer_to=transfer.to, announcement=transfer.say, streamless=True)
+        """Answers an incoming call that is then transferred: before, it cannot be."""
+        state = ClientState(transfer_to=transfer.to, say=transfer.say, streamless=True)
         await self.api.command(
             leg.call_id, commands.Answer(command_id=new_command_id(leg.call_id, "answer"), client_state=state.encode())
         )
 
     async def reject(self, leg: Leg, *, busy: bool) -> None:
-        """Do not take an incoming call."""
+        """Rejects an incoming call."""
         cause = "USER_BUSY" if busy else "CALL_REJECTED"
         await self.api.command(
             leg.call_id, commands.Reject(command_id=new_command_id(leg.call_id, "reject"), cause=cause)
         )
 
     async def dial(self, request: DialRequest) -> str:
-        """Place a call; gives its call_control_id."""
+        """Makes a call, and returns its call_control_id."""
         shortest, longest = RING_SECONDS
         return await self.api.dial(
             commands.Dial(
@@ -92,67 +108,53 @@ class Control:
             return "premium"
         return "greeting_end" if request.await_greeting_end else "detect"
 
-    async def start_stream(self, leg: Leg, accept: Accept, *about: str) -> None:
-        """Bring the audio of an answered call.
-
-        Args:
-            leg: the call.
-            accept: where to.
-            about: what led to it, so that it is done once if that is told twice.
-        """
+    async def start_stream(self, leg: Leg, accept: Accept, *cause: str) -> None:
+        """Starts the stream of an answered call."""
         state = ClientState(token=accept.callbacks.token, stream=stream_mark(accept.media_url))
+        rate = self.codec.audio_format.sample_rate if self.codec is Codec.L16 else 0
         await self.api.command(
             leg.call_id,
             commands.StreamingStart(
-                command_id=new_command_id(leg.call_id, "streaming_start", *about),
+                command_id=new_command_id(leg.call_id, "streaming_start", *cause),
                 client_state=state.encode(),
                 stream_url=accept.media_url,
                 stream_track="inbound_track",
                 stream_codec=self.codec,
                 stream_bidirectional_mode="rtp",
                 stream_bidirectional_codec=self.codec,
-                stream_bidirectional_sampling_rate=self.codec.audio_format.sample_rate
-                if self.codec is Codec.L16
-                else 0,
+                stream_bidirectional_sampling_rate=rate,
                 stream_bidirectional_target_legs=self.target_legs,
             ),
         )
 
-    # --- while it lasts --------------------------------------------------------------------------------------------
+    # --- during the call -------------------------------------------------------------------------------------------
 
-    async def transfer(self, leg: Leg, to: str, announcement: str = "", *about: str) -> None:
-        """Give a call to somebody else; with an announcement, when that has been said.
-
-        Args:
-            leg: the call.
-            to: a number, or a SIP address.
-            announcement: said before; "" for none.
-            about: as in `start_stream`; nothing, if somebody wants it now.
-        """
-        if announcement:
-            await self._speak(leg, announcement, ClientState(transfer_to=to, streamless=True), *about)
+    async def transfer(self, leg: Leg, transfer: Transfer, *cause: str) -> None:
+        """Transfers a call. If there is a text, it is spoken first, and the event of its end leads to the transfer."""
+        if transfer.say:
+            await self._speak(leg, transfer.say, ClientState(transfer_to=transfer.to, streamless=True), *cause)
             return
         await self.api.command(
             leg.call_id,
             commands.Transfer(
-                command_id=_command_id(leg, "transfer", *about),
-                to=to,
+                command_id=_command_id(leg, "transfer", *cause),
+                to=transfer.to,
                 client_state=ClientState(streamless=True).encode(),
                 target_leg_client_state=ClientState(leg_of=leg.call_id).encode(),
             ),
         )
 
-    async def say_and_hang_up(self, leg: Leg, text: str, *about: str) -> None:
-        """Say a text; the webhook that tells its end has the call hung up. `about` is as in `transfer`."""
-        await self._speak(leg, text, ClientState(hang_up=True, streamless=True), *about)
+    async def say_and_hang_up(self, leg: Leg, text: str, *cause: str) -> None:
+        """Speaks a text; the event of its end leads to the hang-up."""
+        await self._speak(leg, text, ClientState(hang_up=True, streamless=True), *cause)
 
-    async def _speak(self, leg: Leg, text: str, state: ClientState, *about: str) -> None:
-        if len(text) > LONGEST_TEXT:  # refused, it would leave the caller with nothing at all
+    async def _speak(self, leg: Leg, text: str, state: ClientState, *cause: str) -> None:
+        if len(text) > LONGEST_TEXT:  # Telnyx would refuse it, and the caller would hear nothing
             _log.warning("Telnyx speaks at most %d characters: a text of %d is cut.", LONGEST_TEXT, len(text))
         await self.api.command(
             leg.call_id,
             commands.Speak(
-                command_id=_command_id(leg, "speak", *about),
+                command_id=_command_id(leg, "speak", *cause),
                 payload=text[:LONGEST_TEXT],
                 voice=self.voice,
                 client_state=state.encode(),
@@ -160,13 +162,13 @@ class Control:
         )
 
     async def send_dtmf(self, leg: Leg, digits: str) -> None:
-        """Press keys."""
+        """Sends keys."""
         await self.api.command(
             leg.call_id, commands.SendDtmf(command_id=new_command_id(), digits=digits.upper().replace("W", "w"))
         )
 
     async def hold(self, leg: Leg, audio_url: str) -> None:
-        """Bring no more audio, and play something instead, if there is something."""
+        """Ends the stream, and plays audio in a loop, or silence."""
         state = ClientState(streamless=True).encode()
         await self.api.command(leg.call_id, commands.StreamingStop(command_id=new_command_id(), client_state=state))
         if audio_url:
@@ -174,23 +176,23 @@ class Control:
             await self.api.command(leg.call_id, start)
 
     async def resume(self, leg: Leg, accept: Accept) -> None:
-        """Bring the audio again, once nothing else is played."""
+        """Ends a hold: stops the audio, and starts the stream again."""
         try:
             await self.api.command(leg.call_id, commands.PlaybackStop(command_id=new_command_id()))
         except CarrierRequestFailed as error:
             if error.code == CALL_OVER or not 400 <= error.status < 500:
-                raise  # any other refusal says that nothing was being played
+                raise  # any other refusal means that nothing was being played
         await self.start_stream(leg, accept, accept.media_url)
 
     async def start_recording(self, leg: Leg) -> str:
-        """Record both sides. It leaves `client_state` as it is: that says whether the call is on hold."""
+        """Records both sides, and returns the recording's id. Keeps `client_state`, which knows of a hold."""
         await self.api.command(
             leg.call_id, commands.RecordStart(command_id=new_command_id(), format="wav", channels="dual")
         )
         return recording_id(leg)
 
     async def pause_recording(self, leg: Leg, *, paused: bool) -> None:
-        """Pause it, or go on."""
+        """Pauses a recording, or resumes it."""
         command_id = new_command_id()
         command = (
             commands.RecordPause(command_id=command_id) if paused else commands.RecordResume(command_id=command_id)
@@ -198,17 +200,24 @@ class Control:
         await self.api.command(leg.call_id, command)
 
     async def stop_recording(self, leg: Leg) -> None:
-        """End it. A call that is over has ended it."""
+        """Ends a recording. Succeeds if it is over."""
         try:
             await self.api.command(leg.call_id, commands.RecordStop(command_id=new_command_id()))
         except CarrierRequestFailed as error:
             if not is_gone(error):
                 raise
 
-    # --- it ends ---------------------------------------------------------------------------------------------------
+    async def look_up(self, leg: Leg) -> LegFacts:
+        """Queries the status of a call that should have been answered."""
+        answer = await self.api.fetch(f"/calls/{path_segment(leg.call_id)}", _CallAnswer, action="look up the call")
+        if answer.data.is_alive:
+            return LegFacts(progress=Progress.ANSWERED)
+        return LegFacts(progress=Progress.COMPLETED if answer.data.call_duration else Progress.NO_ANSWER)
+
+    # --- end -------------------------------------------------------------------------------------------------------
 
     async def hang_up(self, call_id: str) -> None:
-        """End a call, ringing or answered. One that is over, or that nobody knows any more, is a success."""
+        """Ends a call, ringing or answered. Succeeds if it is over, or no longer known."""
         try:
             await self.api.command(call_id, commands.Hangup(command_id=new_command_id()))
         except CarrierRequestFailed as error:
@@ -219,10 +228,10 @@ class Control:
 
 
 def recording_id(leg: Leg) -> str:
-    """Telnyx names none when a recording starts, so it gets one of ours, which every worker can tell from the call."""
+    """Returns the id of a call's recording. Telnyx names none at its start, so every worker derives the same one."""
     return new_command_id(leg.call_id, "recording")
 
 
-def _command_id(leg: Leg, action: str, *about: str) -> str:
-    """The same on every worker, if something led to it; else a new one: it may well be wanted twice."""
-    return new_command_id(leg.call_id, action, *about) if about else new_command_id()
+def _command_id(leg: Leg, action: str, *cause: str) -> str:
+    """Returns the command id of a cause, the same on every worker; without a cause, a new one."""
+    return new_command_id(leg.call_id, action, *cause) if cause else new_command_id()

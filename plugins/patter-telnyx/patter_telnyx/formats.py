@@ -1,7 +1,7 @@
-"""Telnyx's names for audio, and what they are here.
+"""Telnyx's codecs as audio formats.
 
-The names are those of Telnyx's page "Media streaming over WebSockets". The byte order of L16 is documented nowhere:
-RFC 3551 says big-endian, the vendor's own demo reads little-endian. So it is a setting, and little-endian by default.
+The names are those of Telnyx's page "Media streaming over WebSockets". Telnyx does not document the byte order of L16:
+RFC 3551 says big-endian, Telnyx's own demo reads little-endian. So it is a setting, little-endian by default.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import Literal
 
 from patter_core.audio import ALAW_8000, PCM16_16000, ULAW_8000, AudioChunk, AudioFormat, Encoding
 
-__all__ = ["ByteOrder", "Codec", "announced_format", "swapped"]
+__all__ = ["ByteOrder", "Codec", "stream_format", "swapped"]
 
 ByteOrder = Literal["little", "big"]
 """Of L16 samples on the wire."""
 
 
 class Codec(enum.StrEnum):
-    """What agent audio can be sent as."""
+    """The codecs of agent audio."""
 
     PCMU = "PCMU"
     PCMA = "PCMA"
@@ -27,7 +27,7 @@ class Codec(enum.StrEnum):
 
     @property
     def audio_format(self) -> AudioFormat:
-        """What it is here. L16 is 16 kHz."""
+        """The format. L16 has 16 kHz."""
         return _FORMATS[self]
 
 
@@ -36,8 +36,8 @@ _FORMATS = {Codec.PCMU: ULAW_8000, Codec.PCMA: ALAW_8000, Codec.L16: PCM16_16000
 _L16_RATES = frozenset({8_000, 16_000, 22_050, 24_000, 48_000})
 
 
-def announced_format(encoding: str, sample_rate: int, channels: int) -> AudioFormat | None:
-    """The format that a stream's `start` announces; None if nobody here can read it, such as G722 or OPUS."""
+def stream_format(encoding: str, sample_rate: int, channels: int) -> AudioFormat | None:
+    """Returns the format that a stream's `start` names; None if it is not supported, such as G722 or OPUS."""
     if channels != 1:
         return None
     match encoding.upper(), sample_rate:
@@ -52,7 +52,7 @@ def announced_format(encoding: str, sample_rate: int, channels: int) -> AudioFor
 
 
 def swapped(chunk: AudioChunk) -> AudioChunk:
-    """The chunk with the two bytes of each sample exchanged."""
+    """Returns the chunk with the two bytes of each sample exchanged."""
     samples = array.array("H", chunk.data)
     samples.byteswap()
     return AudioChunk(samples.tobytes(), chunk.format)

@@ -1,6 +1,6 @@
-"""Agent audio in messages that Telnyx takes, sans-IO: of at least 20 ms and at most 30 s each.
+"""Cuts agent audio into messages of 20 ms to 30 s, which Telnyx requires. Sans-IO.
 
-What is shorter waits for more, or is filled up with silence when no more is coming.
+A shorter piece waits for more; at the end of a turn it is padded with silence.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from collections.abc import Iterator
 
 from patter_core.audio import AudioChunk, AudioFormat
 
-__all__ = ["LONGEST_MS", "SHORTEST_MS", "Packets"]
+__all__ = ["LONGEST_MS", "SHORTEST_MS", "Framer"]
 
 SHORTEST_MS = 20
 LONGEST_MS = 30_000
 
 
-class Packets:
-    """Cuts audio of one format into messages."""
+class Framer:
+    """The messages of one stream, in one format."""
 
     __slots__ = ("_format", "_longest", "_rest", "_shortest")
 
@@ -27,14 +27,14 @@ class Packets:
         self._rest = b""
 
     def push(self, chunk: AudioChunk) -> AudioChunk | None:
-        """What can be sent now that this has come; the very chunk, if it will do. None to wait for more."""
-        if not self._rest and self._shortest <= chunk.size <= self._longest:  # nearly always
+        """Adds audio, and returns the next message: the chunk itself if it fits, None to wait for more."""
+        if not self._rest and self._shortest <= chunk.size <= self._longest:  # the usual case
             return chunk
         self._rest += chunk.data
         return self._take() if len(self._rest) >= self._shortest else None
 
     def finish(self) -> Iterator[AudioChunk]:
-        """What waits, all of it, with silence at its end if it is too short."""
+        """Yields the audio that waits, padded with silence if it is too short."""
         while self._rest:
             missing = self._shortest - len(self._rest)
             if missing > 0:
@@ -42,7 +42,7 @@ class Packets:
             yield self._take()
 
     def drop(self) -> None:
-        """Forget what waits."""
+        """Drops the audio that waits."""
         self._rest = b""
 
     def _take(self) -> AudioChunk:

@@ -1,4 +1,4 @@
-"""What the registry finds behind the entry point `telnyx` of the group `patter`."""
+"""The module behind the entry point `telnyx` of the group `patter`."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ __all__ = ["patter_carriers", "patter_commands"]
 
 @hookimpl
 def patter_carriers() -> list[type[Carrier]]:
+    """Returns the carrier."""
     return [Telnyx]
 
 
 @hookimpl
 def patter_commands(cli: click.Group) -> None:
-    from patter_telnyx.cli import telnyx  # noqa: PLC0415 - only the command line pays for click and rich
+    """Adds `patter telnyx`."""
+    from patter_telnyx.cli import telnyx  # noqa: PLC0415 - only the command line needs click
 
     cli.add_command(telnyx)

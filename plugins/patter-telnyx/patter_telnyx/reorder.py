@@ -1,9 +1,8 @@
-"""Put what comes in disorder into order again, sans-IO.
+"""Puts the messages of a media socket in order, sans-IO: Telnyx documents that they may come out of order.
 
-Telnyx says of its media socket that messages may come out of order. What is numbered waits for its turn in a `Window`:
-in order, it passes at once; a gap is waited for until a few later ones are here, since a frame that comes later than
-that is of no use to anybody. Keys have a time instead of a number of their own, and wait for a few frames of audio in
-`Keys`: nobody presses so fast that it shows, and what was dialled is not jumbled.
+Numbered items pass a `Window`: in order, at once; after a gap, they wait until it closes or a few later ones have come,
+since a frame that is later than that is useless. Keys have a time instead of a number: `Keys` holds them for a few
+frames of audio, which is shorter than a key press, and sorts them.
 """
 
 from __future__ import annotations
@@ -16,30 +15,30 @@ from typing import Generic, TypeVar
 __all__ = ["FAR", "FRAMES_TO_WAIT", "WINDOW", "Keys", "Window"]
 
 WINDOW = 4
-"""Items that wait for a gap to close: 80 ms of audio."""
+"""Items that may wait for a gap to close: 80 ms of audio."""
 FAR = 50
-"""Numbers this far off (1 s) are no disorder: the count began anew, or a second of audio is lost."""
+"""Numbers farther off than this (1 s) are not out of order: the count restarted, or a second of audio is lost."""
 FRAMES_TO_WAIT = 3
-"""Frames of audio that a key waits for an earlier one: 60 ms."""
+"""Frames of audio for which a key waits for an earlier one: 60 ms."""
 
 T = TypeVar("T")
 
 
 class Window(Generic[T]):
-    """Numbered items, in order again. The first number seen begins the count."""
+    """Numbered items in order. The count begins at the first number."""
 
     __slots__ = ("_expected", "_waiting", "lost")
 
     def __init__(self) -> None:
         self.lost = 0
-        """Numbers that were given up."""
+        """The count of numbers that never came."""
         self._expected = -1
         self._waiting: dict[int, T] = {}
 
     def push(self, number: int, item: T) -> Sequence[T] | None:
-        """What is due now that this item has come; None if it is a repeat, or too late."""
+        """Adds an item, and returns the items that are due; None if it is repeated or late."""
         ahead = number - self._expected if self._expected >= 0 else 0
-        if ahead == 0 and not self._waiting:  # nearly always
+        if ahead == 0 and not self._waiting:  # the usual case
             self._expected = number + 1
             return (item,)
         if -FAR <= ahead < 0 or number in self._waiting:
@@ -55,7 +54,7 @@ class Window(Generic[T]):
         return self._due()
 
     def flush(self) -> Sequence[T]:
-        """What waits, in order: nothing more will come."""
+        """Returns the items that wait, in order."""
         due: list[T] = []
         while self._waiting:
             self._skip_gap()
@@ -76,31 +75,29 @@ class Window(Generic[T]):
 
 
 class Keys:
-    """Keys that were pressed, by the time at which they were."""
+    """Pressed keys, by time."""
 
-    __slots__ = ("_frames", "_waiting")
+    __slots__ = ("_frames", "waiting")
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[float, str]] = []
+        self.waiting: list[tuple[float, str]] = []
+        """The keys that wait, each with its time (Unix s)."""
         self._frames = 0
 
-    def __bool__(self) -> bool:
-        return bool(self._waiting)
-
     def press(self, occurred_at: str, digit: str) -> None:
-        """A key came. `occurred_at` as ISO 8601; what is none counts as latest."""
-        self._waiting.append((_moment(occurred_at), digit))
+        """Adds a key. `occurred_at` is ISO 8601; an invalid one counts as latest."""
+        self.waiting.append((_moment(occurred_at), digit))
         self._frames = 0
 
     def frame(self) -> str:
-        """A frame of audio passed. The keys that have waited long enough, in order."""
+        """Counts a frame of audio, and returns the keys that are due, in order."""
         self._frames += 1
         return self.flush() if self._frames >= FRAMES_TO_WAIT else ""
 
     def flush(self) -> str:
-        """All keys that wait, in order."""
-        digits = "".join(digit for _, digit in sorted(self._waiting, key=lambda pressed: pressed[0]))
-        self._waiting.clear()
+        """Returns the keys that wait, in order."""
+        digits = "".join(digit for _, digit in sorted(self.waiting, key=lambda pressed: pressed[0]))
+        self.waiting.clear()
         return digits
 
 

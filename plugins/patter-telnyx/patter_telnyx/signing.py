@@ -1,8 +1,8 @@
-"""Was it Telnyx? The signature of a webhook, as pure functions.
+"""Verifies Telnyx's signature of a webhook. Pure functions.
 
-Telnyx signs with Ed25519 (Telnyx's page "Receiving webhooks"): the bytes `timestamp|body`, exactly as they came. The
+Telnyx signs with Ed25519 (Telnyx's page "Receiving webhooks"): the bytes `timestamp|body`, exactly as received. The
 signature is in the header `telnyx-signature-ed25519` (base64, 64 bytes), the timestamp in `telnyx-timestamp` (Unix s).
-The public key is the account's. The URL is not signed, but the body is, and tells where it was delivered to.
+The public key is the account's. The URL is not signed, but the body is, and names the URL that it was sent to.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ __all__ = [
     "SIGNATURE_HEADER",
     "TIMESTAMP_HEADER",
     "TOLERANCE",
+    "WHERE",
     "signed_bytes",
     "verify_key",
     "verify_webhook",
@@ -28,16 +29,16 @@ __all__ = [
 SIGNATURE_HEADER = "telnyx-signature-ed25519"
 TIMESTAMP_HEADER = "telnyx-timestamp"
 TOLERANCE = 300.0
-"""Seconds that a webhook may be old, or ahead of our clock; as in the vendor's own library."""
+"""Seconds that a timestamp may be behind or ahead of our clock, as in Telnyx's own library."""
 
-WHERE = "You find it in Telnyx's portal, under “Keys & Credentials”, “Public Key”."
+WHERE = "You find the key in Telnyx's portal, under “Keys & Credentials”, “Public Key”."
 
 
 def verify_key(public_key: str) -> VerifyKey:
-    """The account's key, from its base64.
+    """Reads the account's public key.
 
     Raises:
-        ConfigurationError: it is none.
+        ConfigurationError: it is not one.
     """
     try:
         key = base64.b64decode(public_key, validate=True)
@@ -49,40 +50,40 @@ def verify_key(public_key: str) -> VerifyKey:
 
 
 def signed_bytes(timestamp: str, body: bytes) -> bytes:
-    """What Telnyx signs."""
+    """Returns the bytes that Telnyx signs."""
     return timestamp.encode() + b"|" + body
 
 
 def verify_webhook(request: WebhookRequest, public_key: str, now: float) -> None:
-    """Check that Telnyx sent this, and not long ago.
+    """Verifies that Telnyx sent a webhook, and not long ago.
 
     Args:
-        request: as it came: the body to the byte.
+        request: with the body exactly as received.
         public_key: the account's, in base64.
         now: the wall clock, Unix s.
 
     Raises:
-        WebhookRefused: it does not prove it.
+        WebhookRefused: the signature is missing, wrong or too old.
     """
     timestamp = request.headers.get(TIMESTAMP_HEADER, "")
     presented = request.headers.get(SIGNATURE_HEADER, "")
     if not timestamp or not presented:
         raise WebhookRefused(
-            "A request that is not signed.", expected=f"{SIGNATURE_HEADER} and {TIMESTAMP_HEADER}", got="no such header"
+            "The request is not signed.", expected=f"{SIGNATURE_HEADER} and {TIMESTAMP_HEADER}", got="no such header"
         )
     if not _is_fresh(timestamp, now):
         raise WebhookRefused(
-            "A webhook that is too old, or from the future.",
+            "The webhook's timestamp is too old, or in the future.",
             expected=f"a timestamp within {TOLERANCE:.0f} s of this machine's clock",
-            remedy="If this happens to every webhook, set the clock.",
+            remedy="If every webhook is refused, set the clock.",
         )
     try:
         signature = base64.b64decode(presented, validate=True)
         verify_key(public_key).verify(signed_bytes(timestamp, request.body), signature)
     except (BadSignatureError, ValueError, TypeError):
         raise WebhookRefused(
-            "A signature that is not Telnyx's for this account.",
-            remedy="Check public_key; and that nothing between Telnyx and here rewrites the body.",
+            "The signature is not Telnyx's for this account.",
+            remedy="Check public_key, and that no proxy rewrites the body.",
         ) from None
 
 

@@ -1,14 +1,15 @@
-"""What becomes of each event: the desk is told, and asked, and what it says is done.
+"""The handlers of Telnyx's events: what happened is reported to the router, and its decisions are carried out.
 
-Telnyx does not read the answer to a webhook: what is to happen is said by commands. Events come unordered, twice and to
-any worker. So an event is taken once by its id; a command that follows from one has an id that every worker would give
-it; and what was to happen next is in the event itself (`ClientState`). A handling that fails is forgotten again and
-answered with 500, by which Telnyx sends the event once more.
+Telnyx does not read the answer to a webhook: actions are commands. Events come unordered, repeated, and to any worker.
+So an event is handled once, by its id; a command that follows from an event has an id that every worker derives from
+it; and the next step is in the event itself (`ClientState`). A handler that fails makes the event new again, and is
+answered with 500, which makes Telnyx send the event once more.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
@@ -16,41 +17,58 @@ import msgspec
 from patter_core.errors import CarrierRequestFailed
 from patter_core.telephony.leg import AnsweredBy, Direction, Leg, Progress
 from patter_core.telephony.outcome import HangUp, Transfer
-from patter_core.webhook import Accept, CallRouter, Reject, RoutedCall
+from patter_core.webhook import (
+    Accept,
+    CallRouter,
+    Reject,
+    RoutedCall,
+    WebhookHandler,
+    WebhookRequest,
+    WebhookResponse,
+)
 from patter_telnyx.client_state import ClientState, stream_mark
 from patter_telnyx.control import Control, recording_id
-from patter_telnyx.events import Delivery, Payload
+from patter_telnyx.events import Delivery, Payload, read_event
 from patter_telnyx.rest import is_gone
+from patter_telnyx.signing import verify_webhook
 
 __all__ = ["Webhooks"]
 
 _log = logging.getLogger("patter.telnyx")
 
 
-class _Told(msgspec.Struct, frozen=True, kw_only=True):
-    """One event, with all that it takes to act on it."""
+class _Received(msgspec.Struct, frozen=True, kw_only=True):
+    """One event, and what its handler needs."""
 
-    call: Payload
-    leg: Leg
-    state: ClientState
     event_id: str
+    payload: Payload
+    state: ClientState
+    leg: Leg
+    call: RoutedCall
     router: CallRouter
-    routed: RoutedCall
 
 
 class Webhooks:
-    """Acts on the events of one account."""
+    """Handles the webhooks of one account.
 
-    def __init__(self, carrier: str, control: Control) -> None:
+    Args:
+        carrier: the carrier's name in the registry.
+        public_key: verifies webhooks; base64.
+        control: of the same account.
+    """
+
+    def __init__(self, carrier: str, public_key: str, control: Control) -> None:
         self._carrier = carrier
+        self._public_key = public_key
         self._control = control
-        self._handlers: Mapping[str, Callable[[_Told], Awaitable[None]]] = {
+        self.handlers: Mapping[str, WebhookHandler] = {"voice": self._voice}
+        self._events: Mapping[str, Callable[[_Received], Awaitable[None]]] = {
             "call.initiated": self._initiated,
             "call.answered": self._answered,
             "call.hangup": self._hung_up,
             "call.speak.ended": self._spoken,
-            "streaming.stopped": self._stream_over,
-            "streaming.failed": self._stream_over,
+            "streaming.stopped": self._stream_ended,
+            "streaming.failed": self._stream_ended,
             "call.machine.detection.ended": self._detected,
             "call.machine.premium.detection.ended": self._detected,
             "call.machine.greeting.ended": self._greeting_ended,
@@ -60,137 +78,140 @@ class Webhooks:
             "call.cost": self._priced,
         }
 
-    async def take(self, delivery: Delivery, router: CallRouter) -> None:
-        """Act on a verified event, if it is new and means anything here.
+    async def _voice(self, request: WebhookRequest, router: CallRouter) -> WebhookResponse:
+        """All events of all calls. The body of the answer is not read."""
+        verify_webhook(request, self._public_key, time.time())
+        delivery = read_event(request)
+        handle = self._events.get(delivery.event.event_type)
+        if handle is not None:
+            await self._handle_once(handle, self._received(delivery, router))
+        return WebhookResponse()
 
-        Raises:
-            CarrierRequestFailed: what follows from it could not be done; it should come again.
-            WebhookRefused: its payload cannot be read.
-        """
-        event = delivery.event
-        handle = self._handlers.get(event.event_type)
-        if handle is None:
+    async def _handle_once(self, handle: Callable[[_Received], Awaitable[None]], received: _Received) -> None:
+        if not received.event_id:
+            await self._handle(handle, received)
             return
-        told = self._told(delivery, event.call, router)
-        if not event.id:
-            await self._act(handle, told)
-            return
-        with router.seen(event.id) as seen:
+        with received.router.seen(received.event_id) as seen:
             if not seen:
-                await self._act(handle, told)
+                await self._handle(handle, received)
 
-    async def _act(self, handle: Callable[[_Told], Awaitable[None]], told: _Told) -> None:
+    async def _handle(self, handle: Callable[[_Received], Awaitable[None]], received: _Received) -> None:
         try:
-            await handle(told)
+            await handle(received)
         except CarrierRequestFailed as error:
             if not is_gone(error):
                 raise
-            await told.routed.progressed(Progress.COMPLETED)
+            await received.call.progressed(Progress.COMPLETED)
 
-    def _told(self, delivery: Delivery, call: Payload, router: CallRouter) -> _Told:
-        state = ClientState.decode(call.client_state)
-        outgoing = state.dialled or call.direction == "outgoing"
+    def _received(self, delivery: Delivery, router: CallRouter) -> _Received:
+        payload = delivery.event.call
+        state = ClientState.decode(payload.client_state)
+        outbound = state.dialled or payload.direction == "outgoing"
         leg = Leg(
             carrier=self._carrier,
-            call_id=call.call_control_id,
-            direction=Direction.OUTBOUND if outgoing else Direction.INBOUND,
-            from_number=call.from_ or "",
-            to_number=call.to or "",
+            call_id=payload.call_control_id,
+            direction=Direction.OUTBOUND if outbound else Direction.INBOUND,
+            from_number=payload.from_ or "",
+            to_number=payload.to or "",
         )
-        return _Told(
-            call=call,
-            leg=leg,
-            state=state,
+        return _Received(
             event_id=delivery.event.id,
+            payload=payload,
+            state=state,
+            leg=leg,
+            call=router.call(leg, delivery.verified_url, state.token),
             router=router,
-            routed=router.call(leg, delivery.verified_url, state.token),
         )
 
-    # --- a call begins ---------------------------------------------------------------------------------------------
+    # --- start -----------------------------------------------------------------------------------------------------
 
-    async def _initiated(self, told: _Told) -> None:
-        if told.leg.direction is Direction.OUTBOUND:
-            if told.state.dialled:
-                await told.routed.progressed(Progress.RINGING)
+    async def _initiated(self, received: _Received) -> None:
+        leg = received.leg
+        if leg.direction is Direction.OUTBOUND:
+            if received.state.dialled:
+                await received.call.progressed(Progress.RINGING)
             return
-        outcome = await told.routed.arrived()
+        outcome = await received.call.arrived()
         match outcome:
             case Accept():
-                await self._control.answer(told.leg, outcome)
+                await self._control.answer(leg, outcome)
             case Transfer():
-                await self._control.answer_to_transfer(told.leg, outcome)
+                await self._control.answer_to_transfer(leg, outcome)
             case Reject():
-                await self._control.reject(told.leg, busy=outcome.reason == "busy")
+                await self._control.reject(leg, busy=outcome.reason == "busy")
 
-    async def _answered(self, told: _Told) -> None:
-        state = told.state
+    async def _answered(self, received: _Received) -> None:
+        leg, state = received.leg, received.state
         if state.transfer_to:
-            await self._control.transfer(told.leg, state.transfer_to, state.announcement, told.event_id)
-        if not state.dialled:  # an incoming call has its stream from the answer
+            await self._control.transfer(leg, Transfer(state.transfer_to, state.say), received.event_id)
+        if not state.dialled:  # an incoming call has its stream since the command `answer`
             return
-        outcome = await told.routed.arrived()
+        outcome = await received.call.arrived()
         match outcome:
             case Accept():
-                await self._control.start_stream(told.leg, outcome)
+                await self._control.start_stream(leg, outcome)
             case Transfer():
-                await self._control.transfer(told.leg, outcome.to, outcome.say, told.event_id)
+                await self._control.transfer(leg, outcome, received.event_id)
             case Reject():
-                await self._control.hang_up(told.leg.call_id)
+                await self._control.hang_up(leg.call_id)
 
-    # --- while it lasts --------------------------------------------------------------------------------------------
+    # --- during the call -------------------------------------------------------------------------------------------
 
-    async def _stream_over(self, told: _Told) -> None:
-        """The stream was stopped, or broke off: what now? Both may be said of one stream, and late."""
-        state, url = told.state, told.call.media_url
+    async def _stream_ended(self, received: _Received) -> None:
+        """The stream was stopped or broke. Telnyx may report both of one stream, and late."""
+        leg, state, url = received.leg, received.state, received.payload.media_url
         if state.streamless or state.leg_of:
             return
         if url and state.stream and stream_mark(url) != state.stream:
-            return  # an older one: the call has had another since
-        stream = url or told.call.stream_id or told.event_id
-        with told.router.seen(f"{stream} over") as seen:
+            return  # an older one: the call has another stream now
+        stream = url or received.payload.stream_id or received.event_id
+        with received.router.seen(f"{stream} over") as seen:
             if seen:
                 return
-            outcome = await told.routed.stream_ended()
+            outcome = await received.call.stream_ended()
             match outcome:
                 case Accept():
-                    await self._control.start_stream(told.leg, outcome, stream)
+                    await self._control.start_stream(leg, outcome, stream)
                 case Transfer():
-                    await self._control.transfer(told.leg, outcome.to, outcome.say, stream)
+                    await self._control.transfer(leg, outcome, stream)
                 case HangUp(say=""):
-                    await self._control.hang_up(told.leg.call_id)
+                    await self._control.hang_up(leg.call_id)
                 case HangUp():
-                    await self._control.say_and_hang_up(told.leg, outcome.say, stream)
+                    await self._control.say_and_hang_up(leg, outcome.say, stream)
 
-    async def _spoken(self, told: _Told) -> None:
-        if told.state.transfer_to:
-            await self._control.transfer(told.leg, told.state.transfer_to, "", told.event_id)
-        elif told.state.hang_up:
-            await self._control.hang_up(told.leg.call_id)
+    async def _spoken(self, received: _Received) -> None:
+        state = received.state
+        if state.transfer_to:
+            await self._control.transfer(received.leg, Transfer(state.transfer_to), received.event_id)
+        elif state.hang_up:
+            await self._control.hang_up(received.leg.call_id)
 
-    async def _detected(self, told: _Told) -> None:
-        await told.routed.answered_by(told.call.answered_by)
+    async def _detected(self, received: _Received) -> None:
+        await received.call.answered_by(received.payload.answered_by)
 
-    async def _greeting_ended(self, told: _Told) -> None:
-        """By a beep, or by silence: in any case it listens now."""
-        await told.routed.answered_by(AnsweredBy.MACHINE_READY)
+    async def _greeting_ended(self, received: _Received) -> None:
+        """The greeting ended with a beep or with silence: the machine records now."""
+        await received.call.answered_by(AnsweredBy.MACHINE_READY)
 
-    async def _recording_saved(self, told: _Told) -> None:
-        await told.routed.recording_changed(told.call.recording(recording_id(told.leg), "completed"))
+    async def _recording_saved(self, received: _Received) -> None:
+        status = received.payload.recording(recording_id(received.leg), "completed")
+        await received.call.recording_changed(status)
 
-    async def _recording_failed(self, told: _Told) -> None:
-        await told.routed.recording_changed(told.call.recording(recording_id(told.leg), "failed"))
+    async def _recording_failed(self, received: _Received) -> None:
+        status = received.payload.recording(recording_id(received.leg), "failed")
+        await received.call.recording_changed(status)
 
-    # --- it ends ---------------------------------------------------------------------------------------------------
+    # --- end -------------------------------------------------------------------------------------------------------
 
-    async def _hung_up(self, told: _Told) -> None:
-        if told.state.leg_of:  # whoever it was transferred to is gone, or never came
-            await self._control.hang_up(told.state.leg_of)
+    async def _hung_up(self, received: _Received) -> None:
+        if received.state.leg_of:  # the far end of a transfer hung up, or did not answer
+            await self._control.hang_up(received.state.leg_of)
             return
-        await told.routed.progressed(told.call.progress)
+        await received.call.progressed(received.payload.progress)
 
-    async def _priced(self, told: _Told) -> None:
-        cost = told.call.cost
+    async def _priced(self, received: _Received) -> None:
+        cost = received.payload.cost
         if cost is None:
-            _log.warning("Telnyx named a price that is none.")
+            _log.warning("The price in Telnyx's call.cost event is not an amount.")
             return
-        await told.routed.priced(cost)
+        await received.call.priced(cost)

@@ -552,7 +552,7 @@ async def test_any_worker_takes_up_a_call_whose_worker_is_gone() -> None:
     ("event_type", "state", "action"),
     [
         ("call.answered", ClientState(transfer_to=COLLEAGUE), "transfer"),
-        ("call.answered", ClientState(transfer_to=COLLEAGUE, announcement="One moment."), "speak"),
+        ("call.answered", ClientState(transfer_to=COLLEAGUE, say="One moment."), "speak"),
         ("call.speak.ended", ClientState(transfer_to=COLLEAGUE), "transfer"),
     ],
 )

@@ -1,4 +1,4 @@
-"""`Telnyx.check()`, which `patter doctor` asks: each thing that can be wrong at the vendor is found."""
+"""`Telnyx.check()`, for `patter doctor`: each fault of the account's settings is found."""
 
 from __future__ import annotations
 
@@ -10,22 +10,35 @@ from patter_telnyx.testing import EmulatedNumber, TelnyxEmulator
 
 pytestmark = pytest.mark.anyio
 
+URL = "https://voice.example/webhooks/telnyx/voice?x=1"
 
-async def test_all_is_well() -> None:
+
+@pytest.mark.parametrize(
+    ("pointed", "level", "what"),
+    [
+        ([True, False], Level.OK, "1 of 2 numbers of the account point at the application."),
+        ([False], Level.WARNING, "None of the account's 1 numbers points at the application."),
+        ([], Level.WARNING, "The account has no phone number."),
+    ],
+)
+async def test_the_numbers_that_point_here_are_counted(pointed: list[bool], level: Level, what: str) -> None:
     async with TelnyxEmulator() as telnyx:
-        telnyx.api.application.webhook_event_url = "https://voice.example/webhooks/telnyx/voice"
-        telnyx.api.numbers = [EmulatedNumber(id="1", phone_number="+15005550001", connection_id=telnyx.connection_id)]
-        found = await telnyx.carrier().check()
-    assert [finding.level for finding in found] == [Level.OK, Level.OK], found
-    assert found[1].what.startswith("1 of 1 numbers")
+        telnyx.api.application.webhook_event_url = URL
+        telnyx.api.numbers = [
+            EmulatedNumber(
+                id=str(place), phone_number=f"+1500555000{place}", connection_id=telnyx.connection_id if here else "old"
+            )
+            for place, here in enumerate(pointed)
+        ]
+        accepted, counted = await telnyx.carrier().check()
+    assert (accepted.level, accepted.what) == (Level.OK, "Telnyx accepts the key, and has the application.")
+    assert (counted.level, counted.what) == (level, what)
 
 
-async def test_an_application_that_goes_elsewhere_and_no_number_are_warned_of() -> None:
+async def test_an_application_whose_webhook_is_elsewhere_is_a_warning() -> None:
     async with TelnyxEmulator() as telnyx:
-        telnyx.api.numbers = []
-        found = await telnyx.carrier().check()
-    assert [finding.level for finding in found] == [Level.OK, Level.WARNING, Level.WARNING]
-    assert all(finding.remedy for finding in found[1:])
+        _, elsewhere, _ = await telnyx.carrier().check()
+    assert (elsewhere.level, bool(elsewhere.remedy)) == (Level.WARNING, True)
 
 
 async def test_wrong_credentials_and_no_network_are_problems() -> None:
@@ -34,3 +47,4 @@ async def test_wrong_credentials_and_no_network_are_problems() -> None:
         (refused,) = await stranger.check()
     (away,) = await stranger.check()
     assert refused.level is away.level is Level.PROBLEM
+    assert refused.remedy

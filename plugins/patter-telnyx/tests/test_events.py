@@ -11,7 +11,7 @@ from patter_core.telephony.prices import Cost
 from patter_core.webhook import WebhookRequest
 from patter_telnyx.events import Payload, read_event
 
-PUBLIC = "https://phone.example/webhooks/telnyx/voice?call=ticket"
+PUBLIC = "https://phone.example/webhooks/telnyx/voice?call=token"
 CANDIDATES = (PUBLIC, PUBLIC.replace("https", "http"))
 EVENT = {
     "record_type": "event",
@@ -37,15 +37,15 @@ def test_both_envelopes_hold_the_same_event(body: object) -> None:
 @pytest.mark.parametrize(
     ("delivered_to", "candidates", "url"),
     [
-        (CANDIDATES[1], CANDIDATES, CANDIDATES[1]),  # the signed body tells what no header does: no TLS
+        (CANDIDATES[1], CANDIDATES, CANDIDATES[1]),  # only the signed body says that there is no TLS
         ("https://other.example/webhooks/telnyx/voice", CANDIDATES, "https://other.example/webhooks/telnyx/voice"),
         ("https://other.example/elsewhere", CANDIDATES, PUBLIC),
-        ("https://other.example/webhooks/telnyx/voice", (PUBLIC,), PUBLIC),  # the user said his address
+        ("https://other.example/webhooks/telnyx/voice", (PUBLIC,), PUBLIC),  # the address is configured
         (None, CANDIDATES, PUBLIC),
         ("ftp://x/webhooks/telnyx/voice", CANDIDATES, PUBLIC),
     ],
 )
-def test_the_public_address_is_what_the_user_said_or_what_is_signed_or_the_host(
+def test_the_public_address_is_the_configured_or_the_signed_one_or_the_host(
     delivered_to: str | None, candidates: tuple[str, ...], url: str
 ) -> None:
     body = {"data": EVENT, "meta": {"attempt": 1, "delivered_to": delivered_to}}
@@ -58,12 +58,12 @@ def test_without_a_host_there_is_no_address() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"data":{}}', b"\xff", b'{"a":' * 3_000])
-def test_what_is_no_event_is_refused(body: bytes) -> None:
+def test_a_body_that_is_not_an_event_is_refused(body: bytes) -> None:
     with pytest.raises(WebhookRefused, match="version to 2"):
         read_event(request(body))
 
 
-def test_an_event_whose_payload_cannot_be_read_is_refused_only_when_it_is() -> None:
+def test_an_unreadable_payload_is_refused_when_it_is_used() -> None:
     event = read_event(request({"event_type": "call.answered", "payload": {"call_control_id": {}}})).event
     with pytest.raises(WebhookRefused, match=r"call\.answered"):
         _ = event.call
@@ -85,7 +85,7 @@ def test_an_event_whose_payload_cannot_be_read_is_refused_only_when_it_is() -> N
         ("not_found", Progress.FAILED),
     ],
 )
-def test_each_hangup_cause_is_an_end(cause: str | None, progress: Progress) -> None:
+def test_each_hangup_cause_is_a_final_progress(cause: str | None, progress: Progress) -> None:
     assert Payload(hangup_cause=cause).progress is progress
 
 
@@ -106,17 +106,17 @@ def test_each_result_of_machine_detection_is_known(result: str | None, who: Answ
     assert Payload(result=result).answered_by is who
 
 
-def test_the_price_is_what_telnyx_names() -> None:
+def test_the_price_is_telnyxs() -> None:
     body = {"event_type": "call.cost", "payload": {"total_cost": "0.0042", "cost_parts": [{"currency": "EUR"}]}}
     assert read_event(request(body)).event.call.cost == Cost(Decimal("0.0042"), "EUR", estimated=False)
 
 
 @pytest.mark.parametrize("total", [None, "", "free", "NaN", "-1", "Infinity"])
-def test_a_price_that_is_none_is_none(total: str | None) -> None:
+def test_a_price_that_is_not_an_amount_is_no_cost(total: str | None) -> None:
     assert Payload(total_cost=total).cost is None
 
 
-def test_a_recording_is_told_with_where_it_can_be_fetched() -> None:
+def test_a_recording_has_its_url() -> None:
     payload = {"recording_id": "r", "recording_urls": {"mp3": "https://r/mp3", "wav": None}}
     call = read_event(request({"event_type": "call.recording.saved", "payload": payload})).event.call
     saved = call.recording("", "completed")
@@ -135,7 +135,7 @@ def test_no_number_shows_in_a_repr() -> None:
 @pytest.mark.parametrize(
     "payload", [{"stream_url": "wss://x/secret"}, {"stream_params": {"stream_url": "wss://x/secret"}}]
 )
-def test_the_end_of_a_stream_tells_its_url_in_either_place_and_shows_it_nowhere(
+def test_the_end_of_a_stream_has_its_url_which_no_repr_shows(
     payload: dict[str, str | dict[str, str]],
 ) -> None:
     call = read_event(request({"event_type": "streaming.failed", "payload": payload})).event.call
@@ -143,5 +143,5 @@ def test_the_end_of_a_stream_tells_its_url_in_either_place_and_shows_it_nowhere(
     assert "secret" not in repr(call) + repr(call.stream_params)
 
 
-def test_an_event_that_is_about_no_stream_has_no_url() -> None:
+def test_an_event_that_is_not_about_a_stream_has_no_url() -> None:
     assert Payload(stream_id="s").media_url == ""

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import importlib.metadata
+import subprocess
+import sys
 
 import click
 from pluggy import PluginManager
@@ -25,3 +27,9 @@ def test_the_entry_point_offers_the_carrier_and_its_commands_under_the_specs() -
 def test_the_public_names_are_there() -> None:
     assert all(hasattr(patter_telnyx, name) for name in patter_telnyx.__all__)
     assert importlib.metadata.version("patter-telnyx") == patter_telnyx.__version__
+
+
+def test_importing_the_plugin_loads_only_what_every_call_needs() -> None:
+    program = "import sys, patter_telnyx.plugin; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert not {"httpx", "ssl", "numpy", "click", "rich"} & set(done.stdout.split())

@@ -1,123 +1,121 @@
+"""Telnyx's API: paths, credentials, error codes, repeated commands, rate limits. The rest is the core's `RestApi`."""
+
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
-from types import SimpleNamespace
 
 import anyio
 import msgspec
 import pytest
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
 from patter_core.errors import CarrierRequestFailed
-from patter_core.server.serving import bind, serve_app
-from patter_telnyx import rest
+from patter_core.net.http import HttpAnswer
+from patter_core.testing.api import ApiAnswer, FakeApi, fake_api
 from patter_telnyx.commands import Dial, Hangup
-from patter_telnyx.rest import ANSWER_TIMEOUTS, TelnyxApi, is_gone, new_command_id
+from patter_telnyx.rest import TelnyxApi, is_gone, new_command_id
 
 pytestmark = pytest.mark.anyio
 
 CALL = "v3:a/b"
+DIAL = Dial(command_id="1", connection_id="c", to="+15005550001", from_="+15005550006")
+NOW = 1_750_000_000.0
 
 
-class Asked(msgspec.Struct):
-    path: str
-    authorization: str
-    body: bytes
+class Client(TelnyxApi):
+    """Does not wait, but keeps how long it would."""
 
+    def __init__(self, base_url: str) -> None:
+        self.slept: list[float] = []
+        super().__init__(base_url, "secret", sleep=self.note, clock=lambda: NOW)
 
-class Answering:
-    """An API that gives the answers that a test lays out, the last again and again, and keeps what it was asked."""
-
-    def __init__(self) -> None:
-        self.base_url = ""
-        self.answers: list[Response] = [Response(b'{"data":{"result":"ok"}}')]
-        self.silent = 0.0
-        self.asked: list[Asked] = []
-        self.app = Starlette(routes=[Route("/{path:path}", self._answer, methods=["GET", "POST", "PATCH"])])
-
-    async def _answer(self, request: Request) -> Response:
-        path = request.scope["raw_path"].decode()
-        self.asked.append(Asked(path, request.headers.get("authorization", ""), await request.body()))
-        silent, self.silent = self.silent, 0.0
-        await anyio.sleep(silent)
-        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+    async def note(self, seconds: float) -> None:
+        self.slept.append(seconds)
 
     async def hang_up(self) -> None:
         with anyio.fail_after(15):
-            await TelnyxApi(self.base_url, "secret").command(CALL, Hangup(command_id="1"))
-
-
-def refusal(status: int, code: str = "", headers: dict[str, str] | None = None) -> Response:
-    return Response(f'{{"errors":[{{"code":"{code}","title":"t","detail":"+15005550001"}}]}}', status, headers)
+            await self.command(CALL, Hangup(command_id="1"))
 
 
 @pytest.fixture
-async def api() -> AsyncIterator[Answering]:
-    answering = Answering()
-    async with serve_app(answering.app) as base_url:
-        answering.base_url = base_url
+async def api() -> AsyncIterator[FakeApi]:
+    async with fake_api() as answering:
         yield answering
 
 
-async def test_a_command_is_sent_as_the_reference_tells(api: Answering) -> None:
-    await api.hang_up()
-    assert api.asked == [Asked("/v2/calls/v3%3Aa%2Fb/actions/hangup", "Bearer secret", b'{"command_id":"1"}')]
+def refusal(status: int, code: object = "", reset: str = "") -> ApiAnswer:
+    body = msgspec.json.encode({"errors": [{"code": code, "title": "t", "detail": "+15005550001"}]})
+    return ApiAnswer(status=status, body=body, headers={"x-ratelimit-reset": reset} if reset else {})
 
 
-async def test_dialling_gives_the_calls_id(api: Answering) -> None:
-    api.answers = [Response(b'{"data":{"call_control_id":"v3:new","call_leg_id":"x","is_alive":false}}')]
-    dial = Dial(command_id="1", connection_id="c", to="+15005550001", from_="+15005550006")
-    assert await TelnyxApi(api.base_url, "secret").dial(dial) == "v3:new"
-    assert msgspec.json.decode(api.asked[0].body) == {
+# --- requests ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_request_is_sent_as_documented(api: FakeApi) -> None:
+    await Client(api.url).hang_up()
+    (request,) = api.requests
+    assert (request.method, request.path) == ("POST", "/v2/calls/v3%3Aa%2Fb/actions/hangup")
+    assert (request.headers["authorization"], request.headers["content-type"]) == ("Bearer secret", "application/json")
+    assert request.body == b'{"command_id":"1"}'
+
+
+async def test_dialling_returns_the_calls_id(api: FakeApi) -> None:
+    api.answers = [ApiAnswer(body=b'{"data":{"call_control_id":"v3:new","call_leg_id":"x","is_alive":false}}')]
+    assert await Client(api.url).dial(DIAL) == "v3:new"
+    assert msgspec.json.decode(api.requests[0].body) == {
         "command_id": "1",
         "connection_id": "c",
         "to": "+15005550001",
         "from": "+15005550006",
     }
-    assert "+1500" not in repr(dial)
+    assert "+1500" not in repr(DIAL)
 
 
-async def test_an_answer_that_makes_no_sense_is_told(api: Answering) -> None:
-    dial = Dial(command_id="1", connection_id="c", to="+15005550001", from_="+15005550006")
-    with pytest.raises(CarrierRequestFailed, match="not as documented"):
-        await TelnyxApi(api.base_url, "secret").dial(dial)
+@pytest.mark.parametrize("trouble", [ApiAnswer(status=503), ApiAnswer(delay=30.0)], ids=["server fault", "no answer"])
+async def test_a_command_is_repeated_at_once_under_the_same_id(api: FakeApi, trouble: ApiAnswer) -> None:
+    api.answers = [trouble, ApiAnswer()]
+    client = Client(api.url)
+    await client.hang_up()
+    assert [request.body for request in api.requests] == [b'{"command_id":"1"}'] * 2
+    assert client.slept == [0.0]
 
 
-@pytest.mark.parametrize("status", [500, 502, 503, 504])
-async def test_a_server_error_is_retried_under_the_same_id(api: Answering, status: int) -> None:
-    api.answers = [refusal(status), refusal(status), Response(b"{}")]
-    await api.hang_up()
-    assert {asked.body for asked in api.asked} == {b'{"command_id":"1"}'}
-    assert len(api.asked) == 3
+# --- rate limits ---------------------------------------------------------------------------------------------------
 
 
-async def test_no_answer_in_half_a_second_is_retried_under_the_same_id(api: Answering) -> None:
-    api.silent = 30.0
-    started = time.monotonic()
-    await api.hang_up()
-    assert len(api.asked) == 2
-    assert api.asked[0] == api.asked[1]
-    assert ANSWER_TIMEOUTS[0] <= time.monotonic() - started < 5.0
+async def test_a_short_rate_limit_is_waited_for(api: FakeApi) -> None:
+    api.answers = [refusal(429, "10011", reset="3"), ApiAnswer()]
+    client = Client(api.url)
+    await client.hang_up()
+    assert client.slept == [3.0]
 
 
-async def test_retrying_has_an_end(api: Answering) -> None:
-    api.answers = [refusal(503, "10007")]
-    with pytest.raises(CarrierRequestFailed) as failure:
-        await api.hang_up()
-    assert (failure.value.status, failure.value.code, len(api.asked)) == (503, "10007", len(ANSWER_TIMEOUTS))
+@pytest.mark.parametrize("reset", ["6", str(NOW + 3_600), "inf"])
+async def test_a_long_rate_limit_is_an_error_at_once(api: FakeApi, reset: str) -> None:
+    api.answers = [refusal(429, "10011", reset=reset)]
+    with pytest.raises(CarrierRequestFailed, match="higher limit"):
+        await Client(api.url).hang_up()
+    assert len(api.requests) == 1
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "told"),
+    ("reset", "pause"),
+    [("2", 2.0), ("1750000003", 3.0), ("1749999999", 0.0), ("soon", 1.0), ("nan", 1.0), ("-1", 0.0), (None, 1.0)],
+)
+def test_the_reset_is_a_duration_or_a_time(reset: str | None, pause: float) -> None:
+    answer = HttpAnswer(status=429, headers={} if reset is None else {"x-ratelimit-reset": reset}, body=b"")
+    assert Client("http://127.0.0.1:9").pause(1, answer) == pause
+
+
+# --- refusals ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "remedy"),
     [
         (401, "10009", "TELNYX_API_KEY"),
         (403, "10010", "permissions"),
         (404, "10005", "no such call"),
-        (400, "10015", "does not take"),
+        (400, "10015", "does not accept"),
         (422, "10016", "E.164"),
         (422, "90018", "over"),
         (422, "90034", "not been answered"),
@@ -126,74 +124,34 @@ async def test_retrying_has_an_end(api: Answering) -> None:
         (422, "99999", "list of API errors"),
     ],
 )
-async def test_a_refusal_is_not_retried_and_has_code_and_remedy_and_no_secret(
-    api: Answering, status: int, code: str, told: str
+async def test_a_refusal_has_status_code_and_remedy_and_no_secret(
+    api: FakeApi, status: int, code: str, remedy: str
 ) -> None:
     api.answers = [refusal(status, code)]
     with pytest.raises(CarrierRequestFailed) as failure:
-        await api.hang_up()
-    assert (failure.value.status, failure.value.code, len(api.asked)) == (status, code, 1)
-    assert told in str(failure.value)
+        await Client(api.url).hang_up()
+    assert (failure.value.status, failure.value.code, len(api.requests)) == (status, code, 1)
+    assert remedy in failure.value.remedy
     assert not any(private in str(failure.value) for private in ("secret", "+1500", "v3:"))
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"errors":[]}', b'{"errors":[{"code":"x"}]}', b"\xff"])
-async def test_a_refusal_without_a_code_is_told_by_its_status(api: Answering, body: bytes) -> None:
-    api.answers = [Response(body, 400)]
+async def test_a_refusal_without_a_code_has_its_status(api: FakeApi, body: bytes) -> None:
+    api.answers = [ApiAnswer(status=400, body=body)]
     with pytest.raises(CarrierRequestFailed) as failure:
-        await api.hang_up()
+        await Client(api.url).hang_up()
     assert (failure.value.status, failure.value.code) == (400, "")
 
 
-async def test_a_code_may_be_a_number(api: Answering) -> None:
-    api.answers = [Response(b'{"errors":[{"code":90018}]}', 422)]
+@pytest.mark.parametrize(("status", "code"), [(422, 90018), (422, "90018"), (404, ""), (422, "90015")])
+async def test_a_call_that_is_over_or_unknown_is_gone(api: FakeApi, status: int, code: object) -> None:
+    api.answers = [refusal(status, code)]
     with pytest.raises(CarrierRequestFailed) as failure:
-        await api.hang_up()
+        await Client(api.url).hang_up()
     assert is_gone(failure.value)
 
 
-@pytest.mark.parametrize("reset", ["0.2", str(time.time() + 1_000_000_000)], ids=["soon", "in decades"])
-async def test_a_rate_limit_is_waited_for_if_it_is_short(api: Answering, reset: str) -> None:
-    api.answers = [refusal(429, "10011", {"x-ratelimit-reset": reset}), Response(b"{}")]
-    started = time.monotonic()
-    if reset == "0.2":
-        await api.hang_up()
-        assert time.monotonic() - started >= 0.2
-        assert len(api.asked) == 2
-    else:
-        with pytest.raises(CarrierRequestFailed, match="higher limit"):
-            await api.hang_up()
-        assert len(api.asked) == 1
-
-
-async def test_nothing_is_waited_for_after_the_last_attempt(api: Answering, monkeypatch: pytest.MonkeyPatch) -> None:
-    pauses: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        pauses.append(seconds)
-
-    api.answers = [refusal(429, "10011", {"x-ratelimit-reset": "3"})]
-    monkeypatch.setattr(rest, "anyio", SimpleNamespace(sleep=sleep))
-    with pytest.raises(CarrierRequestFailed, match="higher limit"):
-        await api.hang_up()
-    assert len(api.asked) == len(ANSWER_TIMEOUTS)
-    assert pauses == [3.0] * (len(ANSWER_TIMEOUTS) - 1)
-
-
-@pytest.mark.parametrize(
-    ("header", "pause"),
-    [("2", 2.0), ("1750000003", 3.0), ("1749999999", 0.0), ("soon", 1.0), ("nan", 1.0), ("-1", 0.0)],
-)
-def test_the_reset_is_seconds_or_the_time_of_it(header: str, pause: float) -> None:
-    assert rest._pause({"x-ratelimit-reset": header}, 1_750_000_000.0) == pause
-
-
-async def test_an_api_that_cannot_be_reached_is_told_without_a_status() -> None:
-    with bind("127.0.0.1", 0) as listener:
-        base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    with pytest.raises(CarrierRequestFailed, match="TELNYX_BASE_URL") as failure:
-        await TelnyxApi(base_url, "secret").command(CALL, Hangup(command_id="1"))
-    assert failure.value.status == 0
+# --- ids -----------------------------------------------------------------------------------------------------------
 
 
 def test_a_command_id_is_new_or_the_same_on_every_worker() -> None:

@@ -18,7 +18,7 @@ from patter_core.media import (
     MediaStopped,
     MediaUnusable,
 )
-from patter_telnyx import wire
+from patter_core.net.json_media import Faults
 from patter_telnyx.formats import Codec
 from patter_telnyx.reorder import FRAMES_TO_WAIT, WINDOW
 from patter_telnyx.wire import LONGEST_MESSAGE, TelnyxMediaCodec
@@ -74,10 +74,10 @@ def fault(events: Sequence[MediaEvent]) -> str:
     return event.problem
 
 
-# --- what Telnyx says ----------------------------------------------------------------------------------------------
+# --- from Telnyx ---------------------------------------------------------------------------------------------------
 
 
-def test_connected_says_nothing() -> None:
+def test_connected_is_no_event() -> None:
     assert TelnyxMediaCodec().decode('{"event":"connected","version":"1.0.0"}') == ()
 
 
@@ -85,15 +85,13 @@ def test_connected_says_nothing() -> None:
     ("encoding", "rate", "format"),
     [("PCMU", 8_000, ULAW_8000), ("PCMA", "8000", ALAW_8000), ("L16", 16_000, PCM16_16000)],
 )
-def test_start_opens_the_stream_in_the_codec_that_it_announces(
-    encoding: str, rate: object, format: AudioFormat
-) -> None:
+def test_start_opens_the_stream_in_the_codec_that_it_names(encoding: str, rate: object, format: AudioFormat) -> None:
     (opened,) = TelnyxMediaCodec().decode(start(encoding, rate))
     assert opened == MediaOpened(call_id=CALL, format=format, parameters={"a": "b"})
 
 
 @pytest.mark.parametrize(("encoding", "rate"), [("G722", 8_000), ("OPUS", 16_000), ("AMR-WB", 16_000)])
-def test_a_codec_that_nobody_here_can_read_is_refused_and_the_remedy_told(encoding: str, rate: int) -> None:
+def test_a_stream_in_another_format_is_unusable(encoding: str, rate: int) -> None:
     codec = TelnyxMediaCodec()
     (refused,) = codec.decode(start(encoding, rate))
     assert isinstance(refused, MediaUnusable)
@@ -102,7 +100,7 @@ def test_a_codec_that_nobody_here_can_read_is_refused_and_the_remedy_told(encodi
 
 
 @pytest.mark.parametrize("parameters", [[{"name": "a", "value": "b"}], None, {"a": {"b": 1}}])
-def test_parameters_of_another_shape_cost_no_call(parameters: object) -> None:
+def test_parameters_of_another_shape_are_ignored(parameters: object) -> None:
     (opened,) = TelnyxMediaCodec().decode(start(custom_parameters=parameters))
     assert isinstance(opened, MediaOpened)
     assert opened.parameters == {}
@@ -116,7 +114,7 @@ def test_media_is_audio_that_keeps_its_text() -> None:
     assert chunk.base64 in message
 
 
-def test_linear_audio_is_little_endian_unless_told_otherwise() -> None:
+def test_linear_audio_is_little_endian_by_default() -> None:
     heard = []
     for codec in (TelnyxMediaCodec(Codec.L16), TelnyxMediaCodec(Codec.L16, "big")):
         codec.decode(start("L16", 16_000))
@@ -152,7 +150,7 @@ def test_an_error_is_a_fault_and_the_stream_goes_on(code: int, problem: str) -> 
     assert len(codec.decode(media())) == 1
 
 
-def test_a_message_that_telnyx_added_since_is_passed_over() -> None:
+def test_an_unknown_message_is_ignored() -> None:
     assert streaming().decode('{"event":"weather","weather":{"sun":true}}') == ()
 
 
@@ -168,7 +166,7 @@ def test_audio_is_put_in_order() -> None:
     assert numbers_of(streaming(), [1, 3, 2, 4, 6, 7, 5, 8]) == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
-def test_audio_that_never_comes_is_given_up_after_a_few_frames_and_counted_once() -> None:
+def test_missing_audio_is_skipped_after_a_few_frames_and_reported_once() -> None:
     codec = streaming()
     codec.decode(media(chunk="1"))
     for number in range(3, 3 + WINDOW):
@@ -179,7 +177,7 @@ def test_audio_that_never_comes_is_given_up_after_a_few_frames_and_counted_once(
     assert fault(codec.decode(media(chunk="2"))) == "audio repeated or late"
 
 
-def test_audio_without_a_number_is_taken_as_it_comes() -> None:
+def test_audio_without_a_number_is_taken() -> None:
     codec = streaming()
     message = json.dumps({"event": "media", "stream_id": STREAM, "media": {"payload": "/w=="}})
     assert [len(codec.decode(message)) for _ in range(3)] == [1, 1, 1]
@@ -193,7 +191,7 @@ def test_keys_come_in_the_order_in_which_they_were_pressed() -> None:
     assert [event for event in events if isinstance(event, MediaDtmf)] == [MediaDtmf("1"), MediaDtmf("2")]
 
 
-def test_what_waits_comes_before_the_end() -> None:
+def test_audio_and_keys_that_wait_come_before_the_end() -> None:
     codec = streaming()
     codec.decode(media(chunk="1"))
     codec.decode(media(chunk="3"))
@@ -203,7 +201,7 @@ def test_what_waits_comes_before_the_end() -> None:
     assert (key, stopped) == (MediaDtmf("#"), MediaStopped())
 
 
-# --- what can be wrong with it -------------------------------------------------------------------------------------
+# --- faults --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -211,12 +209,7 @@ def test_what_waits_comes_before_the_end() -> None:
     [
         (b'{"event":"connected"}', "binary message"),
         ("x" * (LONGEST_MESSAGE + 1), "message too long"),
-        ("", "malformed JSON"),
         ("{", "malformed JSON"),
-        ("\ud800", "malformed JSON"),
-        ('{"a":' * 3_000, "malformed JSON"),
-        ("[]", "message not as documented"),
-        ("{}", "message not as documented"),
         ('{"event":"media"}', "message not as documented"),
         ('{"event":"media","media":{"payload":7}}', "message not as documented"),
         (start(), "second start"),
@@ -233,63 +226,59 @@ def test_a_broken_message_is_a_fault_and_the_stream_goes_on(message: str | bytes
 
 
 @pytest.mark.parametrize("message", [media(), STOP, dtmf("1")])
-def test_nothing_is_believed_before_start(message: str) -> None:
+def test_a_message_before_start_is_a_fault(message: str) -> None:
     assert fault(TelnyxMediaCodec().decode(message)) == "message outside the stream"
 
 
-def test_nothing_is_believed_after_stop() -> None:
+def test_a_message_after_stop_is_a_fault() -> None:
     codec = streaming()
     codec.decode(STOP)
     assert fault(codec.decode(media())) == "message outside the stream"
     assert fault(codec.decode(start())) == "second start"
 
 
-_JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
-    max_leaves=12,
-)
-_EVENTS = st.sampled_from(["connected", "start", "media", "mark", "dtmf", "stop", "error", "other"])
+_VALUE = st.none() | st.integers() | st.text() | st.dictionaries(st.sampled_from(["encoding", "name"]), st.text())
 _LIKE_TELNYX = st.builds(
-    lambda event, body, extra: {**extra, "event": event, "stream_id": STREAM, event: body},
-    _EVENTS,
-    st.dictionaries(st.sampled_from(["payload", "chunk", "name", "digit", "call_control_id", "media_format"]), _JSON),
-    st.dictionaries(st.text(max_size=8), _JSON, max_size=2),
-)
-_ANYTHING = (
-    st.binary(max_size=64)
-    | st.text(st.characters(), max_size=64)
-    | (_JSON | _LIKE_TELNYX).map(json.dumps)
-    | st.builds(media, chunk=st.integers(-3, 200))
-    | st.just(start())
-)
+    lambda event, body, stream: {"event": event, "stream_id": stream, event: body},
+    st.sampled_from(["connected", "start", "media", "mark", "dtmf", "stop", "error", "other"]),
+    st.dictionaries(st.sampled_from(["payload", "chunk", "name", "digit", "call_control_id", "media_format"]), _VALUE),
+    st.sampled_from([STREAM, "other", ""]),
+).map(json.dumps)
+_PROBLEMS = {fault.problem for faults in vars(Faults).values() if isinstance(faults, tuple) for fault in faults}
+_TELNYX_PROBLEMS = {
+    "audio lost on its way",
+    "error from Telnyx: of a kind that is not documented",
+    "error from Telnyx: unknown (100002)",
+    "error from Telnyx: malformed frame (100003)",
+    "error from Telnyx: invalid media (100004)",
+    "error from Telnyx: rate limit reached (100005)",
+}
 
 
-@given(st.lists(_ANYTHING, max_size=12))
-def test_no_message_whatever_raises_and_each_problem_is_of_the_fixed_set(messages: list[str | bytes]) -> None:
-    known = {
-        event.problem
-        for faults in vars(wire).values()
-        for event in (faults if isinstance(faults, tuple) else (faults,))
-        if isinstance(event, MediaFault | MediaUnusable)
-    } | {event.problem for faults in wire._TROUBLE.values() for event in faults}
+@given(
+    st.lists(
+        st.text(max_size=32) | _LIKE_TELNYX | st.builds(media, chunk=st.integers(-3, 200)) | st.just(start()),
+        max_size=12,
+    )
+)
+def test_no_message_raises_and_every_fault_is_of_the_fixed_set(messages: list[str]) -> None:
     codec = TelnyxMediaCodec()
     for message in messages:
         for event in codec.decode(message):
-            assert not isinstance(event, MediaFault | MediaUnusable) or event.problem in known
+            assert not isinstance(event, MediaFault) or event.problem in _PROBLEMS | _TELNYX_PROBLEMS
 
 
-# --- what we say ---------------------------------------------------------------------------------------------------
+# --- to Telnyx -----------------------------------------------------------------------------------------------------
 
 
 @given(st.binary(min_size=160, max_size=2_000))
-def test_agent_audio_is_written_as_it_came(audio: bytes) -> None:
+def test_base64_text_is_passed_on_unchanged(audio: bytes) -> None:
     chunk = AudioChunk.from_base64(base64.b64encode(audio).decode(), ULAW_8000)
     written = TelnyxMediaCodec().encode_audio(chunk)
     assert json.loads(written) == {"event": "media", "media": {"payload": base64.b64encode(audio).decode()}}
 
 
-def test_a_short_tail_waits_for_more_and_is_filled_up_when_a_mark_follows() -> None:
+def test_short_audio_waits_for_more_and_is_padded_before_a_mark() -> None:
     codec = TelnyxMediaCodec()
     assert codec.encode_audio(AudioChunk(b"\x01" * 100, ULAW_8000)) == ""
     written = json.loads(codec.encode_audio(AudioChunk(b"\x02" * 100, ULAW_8000)))
@@ -300,7 +289,7 @@ def test_a_short_tail_waits_for_more_and_is_filled_up_when_a_mark_follows() -> N
     assert mark == {"event": "mark", "mark": {"name": "end"}}
 
 
-def test_a_clear_drops_what_waits() -> None:
+def test_a_clear_drops_audio_that_waits() -> None:
     codec = TelnyxMediaCodec()
     codec.encode_audio(AudioChunk(b"\x01" * 100, ULAW_8000))
     assert [json.loads(text) for text in codec.encode_clear()] == [{"event": "clear"}]
@@ -319,5 +308,5 @@ def test_a_mark_comes_back_with_the_name_it_was_sent_with(name: str) -> None:
 
 
 @pytest.mark.parametrize("codec", Codec)
-def test_the_output_is_what_was_asked_for(codec: Codec) -> None:
+def test_the_output_format_is_the_configured_codec(codec: Codec) -> None:
     assert TelnyxMediaCodec(codec).output_format == codec.audio_format

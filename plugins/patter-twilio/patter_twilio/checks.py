@@ -1,31 +1,26 @@
-"""What `patter doctor` asks Twilio: does it take the credentials, and do calls come here?"""
+"""Twilio's checks for `patter doctor`: the credentials are valid, and a number points at Patter."""
 
 from __future__ import annotations
 
 from patter_core.checks import CheckResult, Level, problem_of
 from patter_core.errors import CarrierError
-from patter_twilio.rest import TwilioApi
+from patter_core.telephony.numbers import AccountNumber, check_numbers, voice_path
+from patter_twilio.numbers import TwilioNumbers
 
 __all__ = ["run_checks"]
 
-_PATH = "/webhooks/twilio/voice"
 
-
-async def run_checks(api: TwilioApi) -> list[CheckResult]:
-    """What there is to say of an account."""
+async def run_checks(numbers: TwilioNumbers) -> list[CheckResult]:
+    """Checks an account."""
     try:
-        numbers = await api.numbers()
+        found = await numbers.fetch()
     except CarrierError as error:
         return [problem_of(error)]
-    findings = [CheckResult(Level.OK, "Twilio takes the credentials.")]
-    if not numbers:
-        buy = "Buy one with Voice in Twilio's console, under Phone Numbers."
-        return [*findings, CheckResult(Level.WARNING, "The account has no number.", buy)]
-    here = sum((number.voice_url or "").partition("?")[0].endswith(_PATH) for number in numbers)
-    if here:
-        return [*findings, CheckResult(Level.OK, f"{here} of {len(numbers)} numbers of the account point at a Patter.")]
-    point = "Say `patter twilio point NUMBER PUBLIC-ADDRESS`."
     return [
-        *findings,
-        CheckResult(Level.WARNING, f"None of the account's {len(numbers)} numbers points at a Patter.", point),
+        CheckResult(Level.OK, "Twilio accepts the credentials."),
+        check_numbers(found, _is_ours, at="Patter", remedy="Run `patter twilio point NUMBER PUBLIC-ADDRESS`."),
     ]
+
+
+def _is_ours(number: AccountNumber) -> bool:
+    return number.target.partition("?")[0].endswith(voice_path("twilio"))

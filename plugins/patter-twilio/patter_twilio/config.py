@@ -1,22 +1,23 @@
-"""Twilio's configuration: parameters, else the environment, checked when the carrier is made."""
+"""Twilio's configuration: parameters or environment variables, checked when the carrier is made."""
 
 from __future__ import annotations
 
 import msgspec
 
+from patter_core.config import base_url as read_base_url
 from patter_core.config import from_environment, required
 from patter_core.errors import ConfigurationError
 
 __all__ = ["Account", "api_url", "read_account"]
 
 _WHERE = "on the start page of Twilio's console, under “Account Info”"
-_PARTS = "abcdefghijklmnopqrstuvwxyz0123456789-"
+_NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789-"
 
 
-class Account(msgspec.Struct, frozen=True):
-    """What identifies and authenticates an account. Out of `repr`."""
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """The identity, the credentials and the API address of an account. Its `repr` shows none of them."""
 
-    sid: str
+    account_sid: str
     auth_token: str
     api_key: str
     api_secret: str
@@ -24,34 +25,54 @@ class Account(msgspec.Struct, frozen=True):
     edge: str
     base_url: str
 
+    @property
+    def credentials(self) -> tuple[str, str]:
+        """User name and password of requests: the API key if there is one."""
+        return (self.api_key, self.api_secret) if self.api_key else (self.account_sid, self.auth_token)
+
     def __repr__(self) -> str:
         return "<Account>"
 
 
 def read_account(
-    *, account_sid: str, auth_token: str, api_key: str, api_secret: str, region: str, edge: str, base_url: str
+    *,
+    account_sid: str = "",
+    auth_token: str = "",
+    api_key: str = "",
+    api_secret: str = "",
+    region: str = "",
+    edge: str = "",
+    base_url: str = "",
 ) -> Account:
-    """The values, completed from the environment.
+    """Returns the account, completed from the environment.
 
     Raises:
-        ConfigurationError: one is missing, or cannot be what it should be.
+        ConfigurationError: a value is missing or invalid.
     """
     sid = required(account_sid, parameter="Twilio(account_sid=…)", variable="TWILIO_ACCOUNT_SID", where=_WHERE)
     if not sid.startswith("AC"):
         raise ConfigurationError(
-            "Twilio(account_sid=…) is not an account's SID.",
+            "Twilio(account_sid=…) is not the SID of an account.",
             expected="AC and 32 more characters",
-            got=f"something that starts with {sid[:2]!r}",
+            got=f"a value that starts with {sid[:2]!r}",
             remedy=f"You find it {_WHERE}.",
         )
     token = required(auth_token, parameter="Twilio(auth_token=…)", variable="TWILIO_AUTH_TOKEN", where=_WHERE)
-    key, secret = _api_key(api_key, api_secret)
+    key, secret = _read_api_key(api_key, api_secret)
     region = from_environment(region, "TWILIO_REGION")
     edge = from_environment(edge, "TWILIO_EDGE")
-    return Account(sid, token, key, secret, region, edge, api_url(base_url, region=region, edge=edge))
+    return Account(
+        account_sid=sid,
+        auth_token=token,
+        api_key=key,
+        api_secret=secret,
+        region=region,
+        edge=edge,
+        base_url=api_url(base_url, region=region, edge=edge),
+    )
 
 
-def _api_key(api_key: str, api_secret: str) -> tuple[str, str]:
+def _read_api_key(api_key: str, api_secret: str) -> tuple[str, str]:
     key, secret = from_environment(api_key, "TWILIO_API_KEY"), from_environment(api_secret, "TWILIO_API_SECRET")
     for one, other, name in ((key, secret, "api_secret"), (secret, key, "api_key")):
         if one and not other:
@@ -62,29 +83,25 @@ def _api_key(api_key: str, api_secret: str) -> tuple[str, str]:
             )
     if key and not key.startswith("SK"):
         raise ConfigurationError(
-            "Twilio(api_key=…) is not an API key's SID.",
+            "Twilio(api_key=…) is not the SID of an API key.",
             expected="SK and 32 more characters",
-            got=f"something that starts with {key[:2]!r}",
+            got=f"a value that starts with {key[:2]!r}",
         )
     return key, secret
 
 
 def api_url(base_url: str, *, region: str, edge: str) -> str:
-    """Where the REST API is, as Twilio's page "Global infrastructure" says: `api.{edge}.{region}.twilio.com`.
+    """Returns the address of the REST API: `api.{edge}.{region}.twilio.com` (Twilio's page "Global infrastructure").
 
-    An edge without a region is one of the region us1.
+    An edge without a region belongs to the region us1.
     """
-    base_url = from_environment(base_url, "TWILIO_BASE_URL")
-    if base_url:
-        if not base_url.startswith(("https://", "http://")):
-            raise ConfigurationError(
-                "Twilio(base_url=…) is not an address.", expected="https://host, without a path", got=repr(base_url)
-            )
-        return base_url.rstrip("/")
     for name, value in (("region", region), ("edge", edge)):
-        if value.strip(_PARTS):
+        if value.strip(_NAME_CHARACTERS):
             raise ConfigurationError(
-                f"Twilio({name}=…) is not the name of one.", expected="such as ie1 or dublin", got=repr(value)
+                f"Twilio({name}=…) is not a valid name.", expected="a name such as ie1 or dublin", got=repr(value)
             )
     region = region or ("us1" if edge else "")
-    return "https://" + ".".join(part for part in ("api", edge, region, "twilio.com") if part)
+    host = ".".join(part for part in ("api", edge, region, "twilio.com") if part)
+    return read_base_url(
+        base_url, parameter="Twilio(base_url=…)", variable="TWILIO_BASE_URL", default=f"https://{host}"
+    )

@@ -1,4 +1,4 @@
-"""What the registry finds behind the entry point `twilio` of the group `patter`."""
+"""The module behind the entry point `twilio` of the group `patter`."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ __all__ = ["patter_carriers", "patter_commands"]
 
 @hookimpl
 def patter_carriers() -> list[type[Carrier]]:
+    """Returns the carrier."""
     return [Twilio]
 
 
 @hookimpl
 def patter_commands(cli: click.Group) -> None:
-    from patter_twilio.cli import twilio  # noqa: PLC0415 - only the command line pays for click and rich
+    """Adds `patter twilio`."""
+    from patter_twilio.cli import twilio  # noqa: PLC0415 - only the command line needs click
 
     cli.add_command(twilio)

@@ -1,13 +1,13 @@
-"""What Twilio's price list says, for the estimate of a call's cost before Twilio names its own."""
+"""Twilio's prices: the price list, for estimates, and the price that its API reports for a call."""
 
 from __future__ import annotations
 
 import datetime as dt
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
-from patter_core.telephony.prices import CarrierRates
+from patter_core.telephony.prices import CarrierRates, Cost
 
-__all__ = ["RATES"]
+__all__ = ["RATES", "reported_cost"]
 
 RATES = CarrierRates(
     inbound=Decimal("0.0085"),
@@ -18,3 +18,17 @@ RATES = CarrierRates(
     as_of=dt.date(2026, 6, 30),
     source="Twilio's page “Programmable Voice Pricing”, United States, local numbers",
 )
+
+
+def reported_cost(price: str | None, unit: str | None) -> Cost | None:
+    """Returns the cost of the connection; None until Twilio knows it.
+
+    Args:
+        price: negative, since it is taken from the account.
+        unit: the currency.
+    """
+    try:
+        amount = abs(Decimal(price or ""))
+    except InvalidOperation:
+        return None
+    return Cost(amount, (unit or "USD").upper(), estimated=False) if amount.is_finite() else None

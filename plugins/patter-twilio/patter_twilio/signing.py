@@ -1,14 +1,14 @@
-"""Was it Twilio? The signature of a webhook and of a media socket's upgrade, as pure functions.
+"""Verifies Twilio's signature of a webhook and of a media socket's upgrade. Pure functions.
 
 Twilio signs with HMAC-SHA1 and the account's auth token, and sends the base64 of it as `X-Twilio-Signature` (Twilio's
-page "Webhooks security"). Signed is the URL as Twilio was given it, and then:
+page "Webhooks security"). The signed text is the URL as it was given to Twilio, followed by:
 
-* for a form: each distinct name and value, sorted, without anything between them; blanks count and nothing is trimmed;
-* for GET and for the upgrade of a socket: nothing more, since the query is part of the URL;
-* for any other body: nothing more, but the URL's query has the SHA-256 of the body as `bodySHA256`.
+* for a form: each distinct name and value, sorted, without separators; blanks count and nothing is trimmed;
+* for GET and for the upgrade of a socket: nothing, since the query is part of the URL;
+* for any other body: nothing, but the URL's query has the SHA-256 of the body as `bodySHA256`.
 
-The URL is not always signed as it was given: the default port comes and goes, and so does a socket's trailing slash.
-Each form is tried. What a request says may be believed only as it stands in the `Proof`, never read again elsewhere.
+The URL is not always signed as it was given: the default port may be added or removed, and so may a socket's trailing
+slash. Each form is tried. Only the contents of the `Proof` are verified: a handler reads nothing else of the request.
 """
 
 from __future__ import annotations
@@ -29,37 +29,37 @@ __all__ = ["SETTINGS_HEADER", "SIGNATURE_HEADER", "Proof", "signature", "verify_
 
 SIGNATURE_HEADER = "x-twilio-signature"
 SETTINGS_HEADER = "x-twilio-webhooks-signature-settings"
-"""Selects another key and algorithm (beta). Nothing is known here of such keys, so it is refused."""
+"""Selects another key and algorithm (beta). Such keys are not supported, so the request is refused."""
 
 MOST_FIELDS = 1_000
-"""In a form: Twilio sends some 40; whoever sends more only wants us to be busy."""
+"""In a form. Twilio sends some 40; the limit bounds the work for a forged request."""
 
 Pairs = Sequence[tuple[str, str]]
 
 
 class Proof(msgspec.Struct, frozen=True):
-    """What a signature proves."""
+    """The verified part of a request."""
 
     url: str
-    """The one of the request's `candidate_urls` that Twilio asked for."""
+    """The one of the request's `candidate_urls` that Twilio requested."""
     fields: Mapping[str, str] = {}
-    """The form's fields, or the query's for GET. Empty for another kind of body: its bytes are what is proved."""
+    """The form's fields, or the query's for GET. Empty for another kind of body, whose bytes are verified."""
 
     def __repr__(self) -> str:
         return f"<Proof of {len(self.fields)} fields>"
 
 
 def signature(token: str, url: str, fields: Iterable[tuple[str, str]] = ()) -> str:
-    """What Twilio sends as `X-Twilio-Signature` for a request of `url` with the form `fields`."""
+    """Returns Twilio's `X-Twilio-Signature` for a request of `url` with the form `fields`."""
     text = "".join([url, *(name + value for name, value in sorted(set(fields)))])
     return base64.b64encode(hmac.digest(token.encode(), text.encode(), "sha1")).decode()
 
 
 def verify_webhook(request: WebhookRequest, tokens: Sequence[str]) -> Proof:
-    """Check a webhook against each of `tokens`: there are several while a token is being rotated.
+    """Verifies a webhook with each of `tokens`: there are several while a token is being rotated.
 
     Raises:
-        WebhookRefused: no token and no form of a candidate URL gives the signature that came.
+        WebhookRefused: no token and no form of a candidate URL gives the request's signature.
     """
     presented = _presented(request)
     for url in request.candidate_urls:
@@ -70,7 +70,7 @@ def verify_webhook(request: WebhookRequest, tokens: Sequence[str]) -> Proof:
 
 
 def verify_upgrade(request: WebhookRequest, tokens: Sequence[str]) -> Proof:
-    """Check the upgrade of a media socket. A candidate's scheme may be that of HTTP: what is signed begins with ws.
+    """Verifies the upgrade of a media socket. A candidate's scheme may be http: the signed URL begins with ws.
 
     Raises:
         WebhookRefused: as above.
@@ -83,25 +83,25 @@ def verify_upgrade(request: WebhookRequest, tokens: Sequence[str]) -> Proof:
     raise _refused(request)
 
 
-# --- what came -----------------------------------------------------------------------------------------------------
+# --- the request ---------------------------------------------------------------------------------------------------
 
 
 def _presented(request: WebhookRequest) -> bytes:
     if request.headers.get(SETTINGS_HEADER):
         raise WebhookRefused(
-            "A signature under settings that are not known here.",
+            "The webhook is signed with a key that is not supported.",
             expected="X-Twilio-Signature made with the account's auth token",
             got="X-Twilio-Webhooks-Signature-Settings",
             remedy="Switch the shared key off for this webhook in Twilio's console.",
         )
     presented = request.headers.get(SIGNATURE_HEADER, "")
     if not presented:
-        raise WebhookRefused("A request that is not signed.", expected="X-Twilio-Signature", got="no such header")
+        raise WebhookRefused("The request is not signed.", expected="X-Twilio-Signature", got="no such header")
     return presented.encode()
 
 
 def _contents(request: WebhookRequest, url: str) -> tuple[Pairs, Pairs]:
-    """The request's fields, and those that are signed beside the URL."""
+    """Returns the request's fields, and those that are signed in addition to the URL."""
     query = _pairs(url.partition("?")[2])
     if request.method in {"GET", "HEAD"}:
         return query, ()
@@ -111,7 +111,7 @@ def _contents(request: WebhookRequest, url: str) -> tuple[Pairs, Pairs]:
         form = _pairs(request.body.decode(errors="replace"))
         return form, form
     if not hmac.compare_digest(hashlib.sha256(request.body).hexdigest().encode(), promised.lower().encode()):
-        raise WebhookRefused("A body that is not what was signed.", expected="its SHA-256 as bodySHA256 in the URL")
+        raise WebhookRefused("The body is not the one that was signed.", expected="its SHA-256 as bodySHA256")
     return (), ()
 
 
@@ -119,7 +119,7 @@ def _pairs(text: str) -> Pairs:
     try:
         return urllib.parse.parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS)
     except ValueError:
-        raise WebhookRefused("A form with far too many fields.", expected=f"at most {MOST_FIELDS}") from None
+        raise WebhookRefused("The form has too many fields.", expected=f"at most {MOST_FIELDS}") from None
 
 
 def _signed_by_one(presented: bytes, tokens: Sequence[str], urls: Iterable[str], fields: Pairs) -> bool:
@@ -130,21 +130,21 @@ def _signed_by_one(presented: bytes, tokens: Sequence[str], urls: Iterable[str],
 
 def _refused(request: WebhookRequest) -> WebhookRefused:
     return WebhookRefused(
-        "A signature that is not Twilio's for this account and address.",
-        expected=f"one for any of {len(request.candidate_urls)} possible addresses",
-        remedy="Check auth_token, and that the public address is the one Twilio was given, to the letter.",
+        "The signature is not Twilio's for this account and address.",
+        expected=f"a signature of one of {len(request.candidate_urls)} possible addresses",
+        remedy="Check auth_token, and that the public address is exactly the one that was given to Twilio.",
     )
 
 
 # --- the forms of a URL --------------------------------------------------------------------------------------------
 
-# Taken apart by hand: urllib would put it together again in a tidier form than the one that was signed.
+# Split by hand: urllib would normalize the URL, and the signature is of the URL as it was.
 _URL = re.compile(r"(?P<scheme>[^:/?#]+)://(?P<host>[^/?#]*?)(?::(?P<port>[0-9]+))?(?P<rest>[/?#].*)?", re.DOTALL)
 _DEFAULT_PORTS = {"http": "80", "https": "443", "ws": "80", "wss": "443"}
 
 
 def _ports(url: str) -> Iterator[str]:
-    """With and without a port: one that is there is left out, one that is not is added as the scheme's default."""
+    """Yields the URL, and its other form: without its port, or with the default port of its scheme."""
     yield url
     parts = _URL.fullmatch(url)
     if parts is None:
@@ -157,7 +157,7 @@ def _ports(url: str) -> Iterator[str]:
 
 
 def _slashes(url: str) -> Iterator[str]:
-    """With and without a slash at the end of the path."""
+    """Yields the URL with and without a slash at the end of its path."""
     yield url
     path, question_mark, query = url.partition("?")
     yield (path[:-1] if path.endswith("/") else f"{path}/") + question_mark + query

@@ -1,4 +1,4 @@
-"""What Twilio's status callbacks say, in the core's words. Pure functions of a form's fields."""
+"""Twilio's status callbacks in the core's terms. Pure functions of a form's fields."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ _RECORDING = {"completed": "completed", "absent": "absent", "failed": "failed"}
 
 
 def progress(fields: Mapping[str, str]) -> Progress | None:
-    """How far the call has come; None for a status that Twilio added since."""
+    """Returns the progress of the call; None for a status that is not known here."""
     return PROGRESS.get(fields.get("CallStatus", ""))
 
 
 def answered_by(fields: Mapping[str, str]) -> AnsweredBy:
-    """Who answered (page "Answering Machine Detection")."""
-    said = fields.get("AnsweredBy", "")
-    if said == "human":
+    """Returns the result of machine detection (page "Answering Machine Detection")."""
+    result = fields.get("AnsweredBy", "")
+    if result == "human":
         return AnsweredBy.HUMAN
-    if said == "fax":
+    if result == "fax":
         return AnsweredBy.FAX
-    if said.startswith("machine_end"):
+    if result.startswith("machine_end"):
         return AnsweredBy.MACHINE_READY
-    return AnsweredBy.MACHINE if said.startswith("machine") else AnsweredBy.UNKNOWN
+    return AnsweredBy.MACHINE if result.startswith("machine") else AnsweredBy.UNKNOWN
 
 
 def recording(fields: Mapping[str, str]) -> RecordingStatus:
-    """What became of a recording (page "Recording status callback")."""
+    """Returns the state of a recording (page "Recording status callback")."""
     duration = fields.get("RecordingDuration", "")
     return RecordingStatus(
         recording_id=fields.get("RecordingSid", ""),

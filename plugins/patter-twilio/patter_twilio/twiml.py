@@ -1,8 +1,8 @@
-"""TwiML: what Twilio is told to do with a call.
+"""TwiML: Twilio's instructions for a call.
 
 Each verb is an element; `document` puts verbs, in order, into a response. Names and limits are those of Twilio's pages
-"TwiML for Programmable Voice". Text is escaped, and characters that XML cannot hold are left out: a display name with
-one in it must not cost the call.
+"TwiML for Programmable Voice". Text is escaped, and characters that XML cannot hold are left out: one of them in a
+display name must not end the call.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def document(*verbs: Element) -> bytes:
-    """The verbs as a TwiML document."""
+    """Returns the verbs as a TwiML document."""
     response = Element("Response")
     response.extend(verbs)
     data: bytes = tostring(response, encoding="utf-8", xml_declaration=True)
@@ -28,12 +28,12 @@ def document(*verbs: Element) -> bytes:
 
 
 def connect_stream(url: str, *, action: str = "", parameters: Mapping[str, str] | None = None) -> Element:
-    """`<Connect><Stream>`: both ways, and the call goes on with `action` when the stream is over.
+    """`<Connect><Stream>`: audio both ways; when the stream is over, Twilio requests `action`.
 
     Args:
-        url: wss://…, without a query: Twilio drops it.
-        action: absolute URL.
-        parameters: come back in the stream's `start`; empty ones are left out.
+        url: wss://…, without a query, which Twilio drops.
+        action: an absolute URL.
+        parameters: sent back in the stream's `start`; empty ones are left out.
     """
     connect = _verb("Connect", action=action)
     stream = SubElement(connect, "Stream", {"url": _clean(url)})
@@ -44,22 +44,22 @@ def connect_stream(url: str, *, action: str = "", parameters: Mapping[str, str] 
 
 
 def reject(reason: str = "rejected") -> Element:
-    """`<Reject>`: the call is not answered, and costs nothing. The reason is `rejected` or `busy`."""
+    """`<Reject>`: the call is not answered and costs nothing. The reason is `rejected` or `busy`."""
     return _verb("Reject", reason=reason)
 
 
 def hangup() -> Element:
-    """`<Hangup>`."""
+    """`<Hangup>`: the call ends."""
     return Element("Hangup")
 
 
 def say(text: str, *, voice: str = "", language: str = "") -> Element:
-    """`<Say>`: a text in Twilio's voice."""
+    """`<Say>`: Twilio speaks a text."""
     return _verb("Say", text, voice=voice, language=language)
 
 
 def play(url: str, *, loop: int = 1) -> Element:
-    """`<Play>`: an audio file; `loop` 0 plays it again and again."""
+    """`<Play>`: an audio file; `loop` 0 repeats it without end."""
     return _verb("Play", url, loop=str(loop))
 
 
@@ -69,7 +69,7 @@ def pause(seconds: int) -> Element:
 
 
 def dial(to: str, *, caller_id: str = "") -> Element:
-    """`<Dial>`: join the call with a number, or with a SIP address (`sip:…`)."""
+    """`<Dial>`: connects the call to a number, or to a SIP address (`sip:…`)."""
     if to.startswith("sip:"):
         element = _verb("Dial", callerId=caller_id)
         SubElement(element, "Sip").text = _clean(to)
@@ -78,7 +78,7 @@ def dial(to: str, *, caller_id: str = "") -> Element:
 
 
 def _verb(name: str, text: str = "", /, **attributes: str) -> Element:
-    """An element; attributes that are empty are left out."""
+    """Returns an element without its empty attributes."""
     element = Element(name, {key: _clean(value) for key, value in attributes.items() if value})
     element.text = _clean(text) or None
     return element

@@ -1,13 +1,8 @@
-"""The language of Twilio's media socket, sans-IO.
+"""The messages of Twilio's media socket, sans-IO.
 
-The messages are those of Twilio's page "Media Streams - WebSocket Messages". The socket says `connected`, `start`, then
-`media`, `mark` and `dtmf` in any order, then `stop`. Only what we use of a message is read; fields and whole messages
-that Twilio adds later pass by. Numbers come as strings and are taken either way.
-
-A stream is in one of three states, which is all the memory there is:
-
-    waiting    → `start`  → streaming   (the stream's id is known, and whatever names another id is a fault)
-    streaming  → `stop`   → ended       (nothing is expected any more)
+They are those of Twilio's page "Media Streams - WebSocket Messages". The socket sends `connected`, `start`, then
+`media`, `mark` and `dtmf` in any order, then `stop`. Only the fields that are used here are read; fields and messages
+that Twilio adds later are ignored. Numbers are sent as strings, and are read as either.
 """
 
 from __future__ import annotations
@@ -19,39 +14,30 @@ import msgspec
 
 from patter_core.audio import ULAW_8000, AudioChunk, AudioFormat
 from patter_core.errors import AudioError
-from patter_core.media import (
-    MediaCodec,
-    MediaDtmf,
-    MediaEvent,
-    MediaFault,
-    MediaMark,
-    MediaOpened,
-    MediaStopped,
-    MediaUnusable,
-)
+from patter_core.media import MediaEvent, MediaMark, MediaOpened, MediaUnusable
+from patter_core.net.json import json_string
+from patter_core.net.json_media import Faults, JsonMediaCodec, JsonMessages
 
 __all__ = ["TwilioMediaCodec"]
 
 LONGEST_MESSAGE = 16 * 1024
-"""Characters. Twilio's own are 20 ms of audio (300 characters), and a `start` with the parameters that we gave it."""
+"""Characters. Twilio sends 20 ms of audio (300 characters), and a `start` with the parameters that we passed."""
 
 LATE_CHUNKS = 50
-"""A chunk number this little behind the newest (1 s) is a repeat or came late; farther behind, the count began anew."""
-
-_KEYS = frozenset("0123456789*#ABCD")
+"""A chunk number at most this far behind the newest (1 s) is repeated or late; a smaller one restarts the count."""
 
 
-# --- what Twilio says ----------------------------------------------------------------------------------------------
+# --- messages from Twilio ------------------------------------------------------------------------------------------
 
 _Id = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class _Message(msgspec.Struct, frozen=True, gc=False, tag_field="event", rename="camel"):
-    """The base of what Twilio says, told apart by `event`."""
+    """The base of the messages; `event` is the tag."""
 
 
 class _Body(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    """What a message holds under its own name."""
+    """The base of the objects inside the messages."""
 
 
 class _Connected(_Message, frozen=True, gc=False, tag="connected"):
@@ -107,44 +93,24 @@ class _Stop(_Message, frozen=True, gc=False, tag="stop"):
     stream_sid: str
 
 
-class _Envelope(msgspec.Struct, frozen=True, gc=False):
-    """Any message at all, for those that could not be read: is it one that we know?"""
-
-    event: str
-
-
-_KNOWN_EVENTS = frozenset({"connected", "start", "media", "mark", "dtmf", "stop"})
-_MESSAGE = msgspec.json.Decoder(_Media | _Mark | _Dtmf | _Start | _Stop | _Connected, strict=False)
-_ENVELOPE = msgspec.json.Decoder(_Envelope)
-# Text with lone surrogates is no UTF-8; nesting without end is a RecursionError.
-_UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
+_AnyMessage = _Media | _Mark | _Dtmf | _Start | _Stop | _Connected
+_DECODER: msgspec.json.Decoder[_AnyMessage] = msgspec.json.Decoder(_AnyMessage, strict=False)
+_MESSAGES = JsonMessages(_DECODER, longest=LONGEST_MESSAGE)
 
 _ULAW_8000 = _MediaFormat(encoding="audio/x-mulaw", sample_rate=8_000, channels=1)
+_OTHER_FORMAT = MediaUnusable("stream in another format than 8 kHz μ-law")
 
 
-# --- what can be wrong with it -------------------------------------------------------------------------------------
-
-_BINARY = (MediaFault("binary message"),)
-_TOO_LONG = (MediaFault("message too long"),)
-_NOT_JSON = (MediaFault("malformed JSON"),)
-_NOT_AS_DOCUMENTED = (MediaFault("message not as documented"),)
-_NOT_STREAMING = (MediaFault("message outside the stream"),)
-_OTHER_STREAM = (MediaFault("message of another stream"),)
-_SECOND_START = (MediaFault("second start"),)
-_OTHER_FORMAT = (MediaUnusable("stream in another format than 8 kHz μ-law"),)
-_NOT_BASE64 = (MediaFault("audio that is not base64"),)
-_LATE = (MediaFault("audio repeated or late"),)
-_NO_KEY = (MediaFault("unknown key"),)
+# --- the codec -----------------------------------------------------------------------------------------------------
 
 
-class TwilioMediaCodec(MediaCodec):
-    """One media socket. Both directions are 8 kHz μ-law in base64, in messages of any length towards Twilio."""
+class TwilioMediaCodec(JsonMediaCodec[_AnyMessage]):
+    """One media socket: 8 kHz μ-law in base64 both ways, in messages of any length towards Twilio."""
 
-    __slots__ = ("_before", "_clear", "_mark", "_newest", "_started", "_stream")
+    __slots__ = ("_before", "_clear", "_mark", "_newest")
 
     def __init__(self) -> None:
-        self._stream: str | None = None  # the stream's id, while it lasts
-        self._started = False
+        super().__init__(_MESSAGES)
         self._newest = 0  # the highest chunk number so far
         self._before = self._mark = self._clear = ""  # JSON up to a payload, up to a mark's name, and whole
 
@@ -152,56 +118,46 @@ class TwilioMediaCodec(MediaCodec):
     def output_format(self) -> AudioFormat:
         return ULAW_8000
 
-    def decode(self, message: str | bytes) -> Sequence[MediaEvent]:
-        if isinstance(message, bytes):
-            return _BINARY
-        if len(message) > LONGEST_MESSAGE:
-            return _TOO_LONG
-        try:
-            read = _MESSAGE.decode(message)
-        except _UNREADABLE:
-            return _what_is_wrong(message)
-        if isinstance(read, _Media) and read.stream_sid == self._stream:
-            return self._audio(read.media)
-        return self._other(read)
-
-    def _audio(self, media: _MediaBody) -> Sequence[MediaEvent]:
+    def take(self, message: _AnyMessage) -> Sequence[MediaEvent]:
+        if not isinstance(message, _Media) or message.stream_sid != self._stream:
+            return self._other(message)
+        media = message.media
         number = media.chunk
         if number:
-            if self._newest - LATE_CHUNKS < number <= self._newest:
-                return _LATE
+            newest = self._newest
+            if newest >= number > newest - LATE_CHUNKS:
+                return Faults.LATE
             self._newest = number
         try:
             return (AudioChunk.from_base64(media.payload, ULAW_8000),)
         except AudioError:
-            return _NOT_BASE64
+            return Faults.NOT_BASE64
 
-    def _other(self, read: _Media | _Mark | _Dtmf | _Start | _Stop | _Connected) -> Sequence[MediaEvent]:
-        if isinstance(read, _Connected):
+    def _other(self, message: _AnyMessage) -> Sequence[MediaEvent]:
+        if isinstance(message, _Connected):
             return ()
-        if isinstance(read, _Start):
-            return self._start(read)
-        if read.stream_sid != self._stream:
-            return _NOT_STREAMING if self._stream is None else _OTHER_STREAM
-        if isinstance(read, _Mark):
-            return (MediaMark(read.mark.name),)
-        if isinstance(read, _Dtmf):
-            return (MediaDtmf(read.dtmf.digit),) if read.dtmf.digit in _KEYS else _NO_KEY
-        self._stream = None
-        return (MediaStopped(),)
+        if isinstance(message, _Start):
+            return self._start(message)
+        if message.stream_sid != self._stream:
+            return self.misplaced()
+        if isinstance(message, _Mark):
+            return (MediaMark(message.mark.name),)
+        if isinstance(message, _Dtmf):
+            return self.key(message.dtmf.digit)
+        return self.close_stream()
 
-    def _start(self, read: _Start) -> Sequence[MediaEvent]:
-        if self._started:
-            return _SECOND_START
-        if read.start.media_format != _ULAW_8000:
-            return _OTHER_FORMAT
-        self._started = True
-        self._stream = read.stream_sid
-        named = f'"streamSid":{_json(read.stream_sid)}'
-        self._before = f'{{"event":"media",{named},"media":{{"payload":"'
-        self._mark = f'{{"event":"mark",{named},"mark":{{"name":'
-        self._clear = f'{{"event":"clear",{named}}}'
-        return (MediaOpened(call_id=read.start.call_sid, format=ULAW_8000, parameters=read.start.custom_parameters),)
+    def _start(self, message: _Start) -> Sequence[MediaEvent]:
+        start = message.start
+        if start.media_format != _ULAW_8000:
+            return self.open_stream(message.stream_sid, _OTHER_FORMAT)
+        opened = MediaOpened(call_id=start.call_sid, format=ULAW_8000, parameters=start.custom_parameters)
+        events = self.open_stream(message.stream_sid, opened)
+        if opened in events:
+            stream = f'"streamSid":{json_string(message.stream_sid)}'
+            self._before = f'{{"event":"media",{stream},"media":{{"payload":"'
+            self._mark = f'{{"event":"mark",{stream},"mark":{{"name":'
+            self._clear = f'{{"event":"clear",{stream}}}'
+        return events
 
     def encode_audio(self, chunk: AudioChunk) -> str:
         if not chunk.size:
@@ -209,22 +165,7 @@ class TwilioMediaCodec(MediaCodec):
         return f'{self._before}{chunk.base64}"}}}}'
 
     def encode_mark(self, name: str) -> Sequence[str]:
-        return (f"{self._mark}{_json(name)}}}}}",)
+        return (f"{self._mark}{json_string(name)}}}}}",)
 
     def encode_clear(self) -> Sequence[str]:
         return (self._clear,)
-
-
-def _json(text: str) -> str:
-    return msgspec.json.encode(text).decode()
-
-
-def _what_is_wrong(message: str) -> Sequence[MediaEvent]:
-    """Tell a message that Twilio added since from one that is broken."""
-    try:
-        event = _ENVELOPE.decode(message).event
-    except msgspec.ValidationError:
-        return _NOT_AS_DOCUMENTED
-    except _UNREADABLE:
-        return _NOT_JSON
-    return _NOT_AS_DOCUMENTED if event in _KNOWN_EVENTS else ()

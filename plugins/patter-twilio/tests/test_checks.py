@@ -1,4 +1,4 @@
-"""`Twilio.check()`, which `patter doctor` asks: each thing that can be wrong at the vendor is found."""
+"""`Twilio.check()`, for `patter doctor`: each fault of the account's settings is found."""
 
 from __future__ import annotations
 
@@ -12,22 +12,21 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize(
-    ("urls", "said"),
+    ("urls", "level", "what"),
     [
-        (["https://voice.example/webhooks/twilio/voice?x=1", ""], (Level.OK, "1 of 2 numbers of the account")),
-        (["https://demo.twilio.com/x"], (Level.WARNING, "None of the account's 1 numbers points")),
-        ([], (Level.WARNING, "The account has no number.")),
+        (["https://voice.example/webhooks/twilio/voice?x=1", ""], Level.OK, "1 of 2 numbers of the account"),
+        (["https://demo.twilio.com/x"], Level.WARNING, "None of the account's 1 numbers points"),
+        ([], Level.WARNING, "The account has no phone number."),
     ],
 )
-async def test_it_counts_the_numbers_that_point_here(urls: list[str], said: tuple[Level, str]) -> None:
+async def test_the_numbers_that_point_here_are_counted(urls: list[str], level: Level, what: str) -> None:
     async with TwilioEmulator() as twilio:
         twilio.api.numbers = [
-            EmulatedNumber(sid=f"PN{place}", phone_number=f"+1500555000{place}", voice_url=url)
-            for place, url in enumerate(urls)
+            EmulatedNumber(phone_number=f"+1500555000{place}", voice_url=url) for place, url in enumerate(urls)
         ]
-        found = await twilio.carrier().check()
-    assert found[0].what == "Twilio takes the credentials."
-    assert (found[1].level, found[1].what[: len(said[1])]) == said
+        accepted, counted = await twilio.carrier().check()
+    assert (accepted.level, accepted.what) == (Level.OK, "Twilio accepts the credentials.")
+    assert (counted.level, counted.what[: len(what)]) == (level, what)
 
 
 async def test_wrong_credentials_and_no_network_are_problems() -> None:

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import importlib.metadata
+import subprocess
+import sys
 
+import click
 from pluggy import PluginManager
 
 import patter_twilio
@@ -9,15 +12,24 @@ from patter_core.hookspecs import ENTRY_POINT_GROUP, PROJECT_NAME, HookSpecs
 from patter_twilio import Twilio
 
 
-def test_the_entry_point_offers_the_carrier_under_the_specs() -> None:
+def test_the_entry_point_offers_the_carrier_and_its_commands_under_the_specs() -> None:
     (entry_point,) = importlib.metadata.entry_points(group=ENTRY_POINT_GROUP, name="twilio")
     plugins = PluginManager(PROJECT_NAME)
     plugins.add_hookspecs(HookSpecs)
     plugins.register(entry_point.load())
     plugins.check_pending()
     assert plugins.hook.patter_carriers() == [[Twilio]]
+    group = click.Group()
+    plugins.hook.patter_commands(cli=group)
+    assert list(group.commands) == ["twilio"]
 
 
 def test_the_public_names_are_there() -> None:
     assert all(hasattr(patter_twilio, name) for name in patter_twilio.__all__)
     assert importlib.metadata.version("patter-twilio") == patter_twilio.__version__
+
+
+def test_importing_the_plugin_loads_only_what_every_call_needs() -> None:
+    program = "import sys, patter_twilio.plugin; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert not {"httpx", "ssl", "numpy", "click", "rich"} & set(done.stdout.split())

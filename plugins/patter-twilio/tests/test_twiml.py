@@ -44,7 +44,7 @@ def test_reject_is_what_the_vendors_library_writes(reason: str) -> None:
     assert same_as_the_vendors(twiml.document(twiml.reject(reason)), vendors)
 
 
-def test_what_is_said_played_and_dialled_is_what_the_vendors_library_writes() -> None:
+def test_say_play_and_dial_are_what_the_vendors_library_writes() -> None:
     vendors = VoiceResponse()
     vendors.say("Un attimo <&> via.", voice="Polly.Bianca", language="it-IT")
     vendors.play("https://music.example/a.mp3?b=1&c=2", loop=0)
@@ -75,7 +75,7 @@ def test_verbs_keep_their_order() -> None:
 
 
 @given(st.dictionaries(st.text(st.characters(), min_size=1, max_size=9), st.text(st.characters(), min_size=1)))
-def test_whatever_a_parameter_holds_the_document_can_be_parsed_and_says_it(parameters: dict[str, str]) -> None:
+def test_any_parameter_can_be_written_and_parsed(parameters: dict[str, str]) -> None:
     response = fromstring(twiml.document(twiml.connect_stream("wss://x", parameters=parameters)))
     found = [(item.get("name"), item.get("value")) for item in response.iterfind("Connect/Stream/Parameter")]
     assert found == [(legible(name), legible(value)) for name, value in parameters.items()]

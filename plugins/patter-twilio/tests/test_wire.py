@@ -19,7 +19,7 @@ from patter_core.media import (
     MediaStopped,
     MediaUnusable,
 )
-from patter_twilio import wire
+from patter_core.net.json_media import Faults
 from patter_twilio.wire import LATE_CHUNKS, LONGEST_MESSAGE, TwilioMediaCodec
 
 SID = "MZ18ad3ab5a668481ce02b83e7395059f0"
@@ -56,10 +56,10 @@ def fault(events: Sequence[MediaEvent]) -> str:
     return event.problem
 
 
-# --- what Twilio says ----------------------------------------------------------------------------------------------
+# --- from Twilio ---------------------------------------------------------------------------------------------------
 
 
-def test_connected_says_nothing() -> None:
+def test_connected_is_no_event() -> None:
     assert TwilioMediaCodec().decode('{"event":"connected","protocol":"Call","version":"1.0.0"}') == ()
 
 
@@ -92,17 +92,17 @@ def test_mark_dtmf_and_stop() -> None:
     assert codec.decode(f'{{"event":"stop","streamSid":"{SID}","stop":{{"callSid":"CA1"}}}}') == (MediaStopped(),)
 
 
-def test_a_message_that_twilio_added_since_is_passed_over() -> None:
+def test_an_unknown_message_is_ignored() -> None:
     assert streaming().decode('{"event":"weather","weather":{"sun":true}}') == ()
 
 
-def test_fields_that_twilio_added_since_are_passed_over() -> None:
+def test_unknown_fields_are_ignored() -> None:
     message = json.loads(media())
     message["media"]["loudness"] = 7
     assert len(streaming().decode(json.dumps(message))) == 1
 
 
-# --- what can be wrong with it -------------------------------------------------------------------------------------
+# --- faults --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -110,13 +110,7 @@ def test_fields_that_twilio_added_since_are_passed_over() -> None:
     [
         (b'{"event":"connected"}', "binary message"),
         ("x" * (LONGEST_MESSAGE + 1), "message too long"),
-        ("", "malformed JSON"),
         ("{", "malformed JSON"),
-        ("\ud800", "malformed JSON"),
-        ('{"a":' * 3_000, "malformed JSON"),
-        ("[]", "message not as documented"),
-        ("{}", "message not as documented"),
-        ('{"event":7}', "message not as documented"),
         ('{"event":"media"}', "message not as documented"),
         (f'{{"event":"media","streamSid":"{SID}","media":{{"payload":7}}}}', "message not as documented"),
         (start(), "second start"),
@@ -135,18 +129,18 @@ def test_a_broken_message_is_a_fault_and_the_stream_goes_on(message: str | bytes
 
 
 @pytest.mark.parametrize("message", [media(), f'{{"event":"stop","streamSid":"{SID}"}}'])
-def test_nothing_is_believed_before_start(message: str) -> None:
+def test_a_message_before_start_is_a_fault(message: str) -> None:
     assert fault(TwilioMediaCodec().decode(message)) == "message outside the stream"
 
 
-def test_nothing_is_believed_after_stop() -> None:
+def test_a_message_after_stop_is_a_fault() -> None:
     codec = streaming()
     codec.decode(f'{{"event":"stop","streamSid":"{SID}"}}')
     assert fault(codec.decode(media())) == "message outside the stream"
     assert fault(codec.decode(start())) == "second start"
 
 
-def test_a_stream_in_a_format_that_nobody_documented_is_not_opened() -> None:
+def test_a_stream_in_another_format_is_unusable() -> None:
     codec = TwilioMediaCodec()
     other = {"encoding": "audio/x-alaw", "sampleRate": 8000, "channels": 1}
     assert codec.decode(start(mediaFormat=other)) == (MediaUnusable("stream in another format than 8 kHz μ-law"),)
@@ -159,7 +153,7 @@ def test_audio_that_is_repeated_or_late_is_dropped() -> None:
     assert outcomes == [AudioChunk, AudioChunk, MediaFault, AudioChunk, MediaFault, AudioChunk]
 
 
-def test_a_count_that_begins_anew_does_not_make_the_caller_mute() -> None:
+def test_audio_is_taken_after_the_count_restarts() -> None:
     codec = streaming()
     codec.decode(media(chunk=str(LATE_CHUNKS + 1)))
     assert isinstance(codec.decode(media(chunk="1"))[0], AudioChunk)
@@ -172,43 +166,25 @@ def test_audio_without_a_number_is_taken() -> None:
     assert [len(codec.decode(message)) for _ in range(3)] == [1, 1, 1]
 
 
-_JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
-    max_leaves=12,
-)
-_EVENTS = st.sampled_from(["connected", "start", "media", "mark", "dtmf", "stop", "other"])
+_VALUE = st.none() | st.integers() | st.text() | st.dictionaries(st.sampled_from(["encoding", "name"]), st.text())
 _LIKE_TWILIO = st.builds(
-    lambda event, body, extra: {**extra, "event": event, "streamSid": SID, event: body},
-    _EVENTS,
-    st.dictionaries(st.sampled_from(["payload", "chunk", "name", "digit", "callSid", "mediaFormat"]), _JSON),
-    st.dictionaries(st.text(max_size=8), _JSON, max_size=2),
-)
-_ANYTHING = (
-    st.binary(max_size=64)
-    | st.text(st.characters(), max_size=64)
-    | (_JSON | _LIKE_TWILIO).map(json.dumps)
-    | st.just(media())
-    | st.just(start())
-)
+    lambda event, body, stream: {"event": event, "streamSid": stream, event: body},
+    st.sampled_from(["connected", "start", "media", "mark", "dtmf", "stop", "other"]),
+    st.dictionaries(st.sampled_from(["payload", "chunk", "name", "digit", "callSid", "mediaFormat"]), _VALUE),
+    st.sampled_from([SID, "MZother", ""]),
+).map(json.dumps)
+_PROBLEMS = {fault.problem for faults in vars(Faults).values() if isinstance(faults, tuple) for fault in faults}
 
 
-@given(st.lists(_ANYTHING, max_size=8))
-def test_no_message_whatever_raises_and_each_problem_is_of_the_fixed_set(messages: list[str | bytes]) -> None:
-    known = {
-        event.problem
-        for faults in vars(wire).values()
-        if isinstance(faults, tuple)
-        for event in faults
-        if isinstance(event, MediaFault | MediaUnusable)
-    }
+@given(st.lists(st.text(max_size=32) | _LIKE_TWILIO | st.just(media()) | st.just(start()), max_size=8))
+def test_no_message_raises_and_every_fault_is_of_the_fixed_set(messages: list[str]) -> None:
     codec = TwilioMediaCodec()
     for message in messages:
         for event in codec.decode(message):
-            assert not isinstance(event, MediaFault) or event.problem in known
+            assert not isinstance(event, MediaFault) or event.problem in _PROBLEMS
 
 
-# --- what we say ---------------------------------------------------------------------------------------------------
+# --- to Twilio -----------------------------------------------------------------------------------------------------
 
 
 @given(st.binary(min_size=1), st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
@@ -219,7 +195,7 @@ def test_agent_audio_is_written_with_the_streams_id(audio: bytes, sid: str) -> N
     assert written == {"event": "media", "streamSid": sid, "media": {"payload": base64.b64encode(audio).decode()}}
 
 
-def test_base64_text_crosses_untouched() -> None:
+def test_base64_text_is_passed_on_unchanged() -> None:
     (chunk,) = streaming().decode(media("/v8="))
     assert isinstance(chunk, AudioChunk)
     assert '"payload":"/v8="' in streaming().encode_audio(chunk)

@@ -1,4 +1,4 @@
-"""The outbox: messages that have not been delivered yet, in an SQLite file. Blocking; for a worker thread."""
+"""The outbox: messages that are not delivered yet, in an SQLite file. Blocking, for a `SerialThread`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 import msgspec
 
 from patter_core.errors import SinkUnavailable
+from patter_core.storage.sqlite import open_database
 
 __all__ = ["LEASE", "Message", "Outbox"]
 
 LEASE = 60.0
-"""Seconds for which a message belongs to who took it: longer than an attempt. If it dies, another takes it then."""
-_BUSY_TIMEOUT = 5.0
+"""Seconds for which a message belongs to the process that took it: longer than an attempt. Then another may take it."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS outbox (
     number INTEGER PRIMARY KEY,
@@ -28,20 +28,20 @@ CREATE INDEX IF NOT EXISTS outbox_by_due ON outbox (due);
 
 
 class Message(msgspec.Struct, frozen=True):
-    """Something to deliver."""
+    """An event to deliver."""
 
     id: str
     body: bytes
     attempts: int = 0
-    """That failed."""
+    """Attempts that failed."""
 
 
 class Outbox:
-    """Messages in a file, until they are delivered or given up. Several processes may share it.
+    """Messages in a file, until they are delivered. Several processes may share it.
 
     Args:
         path: the file.
-        limit: how many messages may wait, with those that were given up.
+        limit: how many messages it may hold, undeliverable ones included.
     """
 
     def __init__(self, path: Path, limit: int) -> None:
@@ -50,10 +50,10 @@ class Outbox:
         self._database: sqlite3.Connection | None = None
 
     def add(self, messages: Iterable[Message], now: float) -> None:
-        """Keep messages; one whose id is known is not kept twice. Once this returns, a crash loses none of them.
+        """Store messages, each id once. After this returns, a crash loses none of them.
 
         Raises:
-            SinkUnavailable: there is no room.
+            SinkUnavailable: the outbox is full.
         """
         database = self._open()
         with database:
@@ -66,7 +66,7 @@ class Outbox:
             )
 
     def take(self, now: float, count: int) -> list[Message]:
-        """The oldest messages that are due, at most so many; for a while nobody else gets them."""
+        """Take the oldest messages that are due, at most `count`. No other process gets them for `LEASE` seconds."""
         database = self._open()
         with database:
             rows = database.execute(
@@ -77,42 +77,42 @@ class Outbox:
             ).fetchall()
         return [Message(*row[1:]) for row in sorted(rows)]
 
+    def give_back(self, ids: Iterable[str], now: float) -> None:
+        """Make messages that were taken due at `now`, because they were not delivered."""
+        with self._open() as database:
+            database.executemany(
+                "UPDATE outbox SET due = ? WHERE id = ? AND due IS NOT NULL", [(now, one) for one in ids]
+            )
+
     def delivered(self, message: Message) -> None:
-        """It has arrived."""
+        """Delete a message that was delivered."""
         with self._open() as database:
             database.execute("DELETE FROM outbox WHERE id = ?", (message.id,))
 
     def failed(self, message: Message, due: float | None) -> None:
-        """It has not: it is due again then; None gives it up, and leaves it in the file for a person to look at."""
+        """Note a failed attempt. The message is due again at `due`; if None, never, and it stays for inspection."""
         with self._open() as database:
             database.execute(
                 "UPDATE outbox SET due = ?, attempts = ? WHERE id = ?", (due, message.attempts + 1, message.id)
             )
 
     def next_due(self) -> float | None:
-        """When the next message is due; None if none waits."""
+        """Returns when the next message is due (Unix s); None if none is."""
         (due,) = self._open().execute("SELECT MIN(due) FROM outbox").fetchone()
         return None if due is None else float(due)
 
-    def given_up(self) -> int:
-        """How many messages were given up."""
+    def undeliverable(self) -> int:
+        """Returns how many messages are never due again."""
         (count,) = self._open().execute("SELECT COUNT(*) FROM outbox WHERE due IS NULL").fetchone()
         return int(count)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file. Idempotent."""
         if self._database is not None:
             self._database.close()
             self._database = None
 
     def _open(self) -> sqlite3.Connection:
         if self._database is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            if not self._path.exists():
-                self._path.touch(0o600)  # what people said is nobody's but the owner's
-            database = sqlite3.connect(self._path, timeout=_BUSY_TIMEOUT, check_same_thread=False)
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute("PRAGMA synchronous = FULL")  # what was accepted survives the machine, too
-            database.executescript(_SCHEMA)
-            self._database = database
+            self._database = open_database(self._path, _SCHEMA, durable=True)
         return self._database

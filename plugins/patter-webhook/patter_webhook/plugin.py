@@ -1,4 +1,4 @@
-"""What the registry finds behind the entry point `webhook` of the group `patter`."""
+"""The plugin: what the registry loads from the entry point."""
 
 from __future__ import annotations
 
@@ -11,4 +11,5 @@ __all__ = ["patter_sinks"]
 
 @hookimpl
 def patter_sinks() -> list[type[EventSink]]:
+    """Offer webhooks."""
     return [WebhookSink]

@@ -1,7 +1,7 @@
 """The Standard Webhooks scheme, version 1, symmetric (specification on standardwebhooks.com). Sans-IO.
 
 A message has an id, the time of the attempt, and a body; the signature is HMAC-SHA256 over the three, joined by dots,
-with a secret that is written `whsec_` and base64. While a secret is being changed, a message bears a signature of each.
+with a secret that is written `whsec_` and base64. While a secret is being replaced, a message has a signature of each.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from patter_core.errors import ConfigurationError, PatterError
 __all__ = ["TOLERANCE", "Secret", "WebhookForged", "headers", "verify"]
 
 TOLERANCE = 300.0
-"""Seconds that a receiver should allow between its clock and the time in a message."""
+"""Seconds that a receiver allows between its clock and the time in a message."""
 _PREFIX = "whsec_"
 
 
 class WebhookForged(PatterError):
-    """A message that nobody who knows the secret has sent in the last minutes."""
+    """The signature of a message is wrong, or the message is too old."""
 
 
 class Secret:
-    """A signing secret; never shown.
+    """A signing secret. Its `repr` does not show it.
 
     Args:
-        text: `whsec_` and 24 to 64 bytes in base64, as the specification wants.
+        text: `whsec_` and 24 to 64 bytes in base64, as the specification requires.
 
     Raises:
-        ConfigurationError: it is something else.
+        ConfigurationError: `text` has another form.
     """
 
     __slots__ = ("_key",)
@@ -44,10 +44,10 @@ class Secret:
             key = b""
         if not text.startswith(_PREFIX) or not 24 <= len(key) <= 64:
             raise ConfigurationError(
-                "The webhook secret is none.",
+                "Invalid webhook secret.",
                 expected="whsec_ and 24 to 64 bytes in base64",
                 remedy=(
-                    'Make one: python -c "import base64, secrets; '
+                    'Generate one: python -c "import base64, secrets; '
                     "print('whsec_' + base64.b64encode(secrets.token_bytes(32)).decode())\""
                 ),
             )
@@ -57,13 +57,13 @@ class Secret:
         return "<Secret>"
 
     def sign(self, message_id: str, timestamp: int, body: bytes) -> str:
-        """The signature, with its version: `v1,…`."""
+        """Returns the signature with its version: `v1,…`."""
         signed = b".".join((message_id.encode(), str(timestamp).encode(), body))
         return f"v1,{base64.b64encode(hmac.digest(self._key, signed, hashlib.sha256)).decode()}"
 
 
 def headers(secrets: Sequence[Secret], message_id: str, now: float, body: bytes) -> dict[str, str]:
-    """What goes with a body that is sent `now` (Unix s)."""
+    """Returns the headers of a message that is sent at `now` (Unix s)."""
     timestamp = int(now)
     return {
         "webhook-id": message_id,
@@ -73,24 +73,26 @@ def headers(secrets: Sequence[Secret], message_id: str, now: float, body: bytes)
 
 
 def verify(secret: Secret, headers: Mapping[str, str], body: bytes, now: float) -> str:
-    """Check a message that came, and give its id: a receiver passes over an id that it has seen.
+    """Check a received message. Returns its id: receivers skip an id that they have seen.
 
     Args:
-        secret: the one both sides know.
+        secret: the shared secret.
         headers: of the request, with lower-case names.
-        body: as it came, byte for byte.
+        body: of the request, byte for byte.
         now: Unix s.
 
     Raises:
-        WebhookForged: it is not signed with the secret, or too old.
+        WebhookForged: the message is not signed with the secret, or is too old.
     """
     message_id, timestamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
     if not message_id or not (timestamp.isascii() and timestamp.isdecimal()) or len(timestamp) > 12:
-        raise WebhookForged("The message has no id or no time.", expected="webhook-id and webhook-timestamp")
+        raise WebhookForged("The message has no valid id or timestamp.", expected="webhook-id and webhook-timestamp")
     expected = secret.sign(message_id, int(timestamp), body).encode()
     signatures = headers.get("webhook-signature", "").split()
     if not any(hmac.compare_digest(expected, signature.encode()) for signature in signatures):
         raise WebhookForged("The message is not signed with this secret.")
     if abs(now - int(timestamp)) > TOLERANCE:
-        raise WebhookForged("The message is too old, or from the future.", expected=f"at most {TOLERANCE:g} s")
+        raise WebhookForged(
+            "The message is too old, or from the future.", expected=f"at most {TOLERANCE:g} s of difference"
+        )
     return message_id

@@ -1,30 +1,30 @@
-"""The sink: events go into the outbox, and from there to the receiver, until it has them."""
+"""The sink: events go into the outbox, and from there to the receiver, until it has accepted them."""
 
 from __future__ import annotations
 
+import functools
 import logging
 import sqlite3
 import time
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 import anyio
 import msgspec
 
+from patter_core.aio import Changes
 from patter_core.config import required
 from patter_core.errors import ConfigurationError, SinkUnavailable
 from patter_core.events import Record
+from patter_core.net.http import send_request
 from patter_core.sink import EventSink, SinkStatistics
 from patter_core.threads import SerialThread
 from patter_webhook.outbox import Message, Outbox
-from patter_webhook.retry import Verdict, judge, next_due
+from patter_webhook.retry import Outcome, next_due, outcome_of
 from patter_webhook.signing import Secret, headers
-
-if TYPE_CHECKING:  # loaded with the first event: most workers that have this installed serve calls at once
-    import httpx
 
 __all__ = ["Body", "WebhookSink"]
 
@@ -32,37 +32,39 @@ _log = logging.getLogger("patter.webhook")
 
 _ATTEMPT_TIMEOUT = 15.0
 """Seconds for a receiver to answer, as the specification recommends."""
-_AT_ONCE = 8
+_CONCURRENCY = 8
+"""Attempts at a time."""
 _IDLE = 60.0
-"""Seconds after which the outbox is looked at even if nothing is known to be due: another process may share it."""
+"""Seconds between two looks into the outbox if nothing is known to be due: another process may share it."""
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
 class Body(msgspec.Struct, frozen=True):
-    """A message's body, as the specification recommends it."""
+    """The body of a message, as the specification recommends it."""
 
     type: str
-    """The event's."""
+    """The kind of the event."""
     timestamp: str
-    """When it happened; ISO 8601."""
+    """When the event happened; ISO 8601."""
     data: Record
 
 
 class WebhookSink(EventSink):
-    """POSTs each event to a URL, signed by the Standard Webhooks scheme, until the receiver has it.
+    """POSTs each event to a URL, signed by the Standard Webhooks scheme, until the receiver accepts it.
 
-    Events wait in an SQLite file, so neither a restart nor a receiver that is away for a day loses one. One may arrive
-    twice, and in another order: `webhook-id` is the same for an event whenever it comes.
+    Events wait in an SQLite file, so neither a restart nor a receiver that is down for a day loses one. An event may
+    arrive twice, and out of order; its `webhook-id` is always the same.
 
     Args:
-        url: where to; https, or http on loopback. From PATTER_WEBHOOK_SINK_URL if empty.
-        secret: `whsec_…`; several while it is being changed. From PATTER_WEBHOOK_SINK_SECRET if empty.
+        url: of the receiver: https, or http on loopback. From PATTER_WEBHOOK_SINK_URL if empty.
+        secret: `whsec_…`; several while it is being replaced. From PATTER_WEBHOOK_SINK_SECRET if empty.
         events: the kinds that are sent, such as `{"call_ended"}`; all, if None.
-        outbox: the file.
-        limit: how many events may wait in it.
+        outbox: the SQLite file.
+        limit: how many events the outbox may hold.
+        delay_scale: of all delays between attempts; for tests.
 
     Raises:
-        ConfigurationError: the URL or the secret is missing or wrong.
+        ConfigurationError: the URL or the secret is missing or invalid.
     """
 
     name: ClassVar[str] = "webhook"
@@ -77,7 +79,7 @@ class WebhookSink(EventSink):
         limit: int = 100_000,
         delay_scale: float = 1.0,
     ) -> None:
-        where = "at whoever runs the receiver"
+        where = "in the receiver's settings"
         self._url = required(url, parameter="WebhookSink(url=…)", variable="PATTER_WEBHOOK_SINK_URL", where=where)
         self._host = _checked_host(self._url)
         texts = [secret] if isinstance(secret, str) else secret
@@ -90,9 +92,9 @@ class WebhookSink(EventSink):
         self._events = None if events is None else frozenset(events)
         self._delay_scale = delay_scale
         self._outbox = Outbox(Path(outbox), limit)
-        self._worker = SerialThread()
-        self._more = anyio.Event()
-        self._client: httpx.AsyncClient | None = None
+        self._thread = SerialThread()
+        self._writes = 0
+        self._changes = Changes()
         self._gone = False
 
     def __repr__(self) -> str:
@@ -103,76 +105,97 @@ class WebhookSink(EventSink):
         if not messages or self._gone:
             return
         try:
-            await self._worker.run(self._outbox.add, messages, time.time())
+            await self._thread.run(self._outbox.add, messages, time.time())
         except sqlite3.OperationalError as error:  # locked, full, gone
             raise SinkUnavailable(f"The outbox cannot be written: {error}.") from error
-        self._more.set()
+        self._writes += 1
+        self._changes.notify()
 
     async def run(self, statistics: SinkStatistics) -> None:
         while not self._gone:
-            self._more = anyio.Event()
+            writes = self._writes
             if await self._deliver_due():
                 continue
-            due = await self._worker.run(self._outbox.next_due)
+            due = await self._thread.run(self._outbox.next_due)
             with anyio.move_on_after(_IDLE if due is None else min(_IDLE, max(0.0, due - time.time()))):
-                await self._more.wait()
+                await self._changes.wait_until(functools.partial(self._has_written_since, writes))
 
     async def aclose(self) -> None:
         try:
             while not self._gone and await self._deliver_due():
                 pass
         finally:
-            with anyio.CancelScope(shield=True):  # the time is up, but a file and a socket close at once
-                if self._client is not None:
-                    await self._client.aclose()
-                    self._client = None
-                await self._worker.run(self._outbox.close)
+            with anyio.CancelScope(shield=True):  # the time is up, but a file closes quickly
+                await self._thread.run(self._outbox.close)
+
+    def _has_written_since(self, writes: int) -> bool:
+        return self._writes != writes
 
     async def _deliver_due(self) -> bool:
-        """Try what is due; False if nothing was."""
-        messages = await self._worker.run(self._outbox.take, time.time(), _AT_ONCE)
-        async with anyio.create_task_group() as tasks:
-            for message in messages:
-                tasks.start_soon(self._deliver, message)
+        """Try to deliver the messages that are due. Returns False if none were.
+
+        If cancelled, those whose outcome is not known yet are due again at once, here or after a restart.
+        """
+        with anyio.CancelScope(shield=True):  # or what was taken would be lost until its lease ends
+            messages = await self._thread.run(self._outbox.take, time.time(), _CONCURRENCY)
+        undone = {message.id for message in messages}
+        try:
+            async with anyio.create_task_group() as tasks:
+                for message in messages:
+                    tasks.start_soon(self._deliver, message, undone)
+        finally:
+            if undone:
+                with anyio.CancelScope(shield=True):
+                    await self._thread.run(self._outbox.give_back, undone, time.time())
         return bool(messages)
 
-    async def _deliver(self, message: Message) -> None:
-        verdict, retry_after, problem = await self._attempt(message)
-        match verdict:
-            case Verdict.DELIVERED:
-                await self._worker.run(self._outbox.delivered, message)
-            case Verdict.AGAIN:
+    async def _deliver(self, message: Message, undone: set[str]) -> None:
+        """Deliver a message, note the outcome, and remove it from `undone`."""
+        outcome, retry_after, problem = await self._attempt(message)
+        match outcome:
+            case Outcome.DELIVERED:
+                await self._thread.run(self._outbox.delivered, message)
+            case Outcome.RETRY:
                 due = next_due(message.attempts, time.time(), retry_after=retry_after, scale=self._delay_scale)
                 if due is None:
-                    _log.error("Event %s is given up: %s %s. It stays in the outbox.", message.id, self._host, problem)
+                    _log.error(
+                        "Event %s could not be delivered: %s %s. It stays in the outbox.",
+                        message.id,
+                        self._host,
+                        problem,
+                    )
                 elif not message.attempts:
-                    _log.warning("Event %s did not arrive: %s %s.", message.id, self._host, problem)
-                await self._worker.run(self._outbox.failed, message, due)
-            case Verdict.GONE:
-                await self._worker.run(self._outbox.failed, message, None)
+                    _log.warning("Event %s was not delivered: %s %s. It is retried.", message.id, self._host, problem)
+                await self._thread.run(self._outbox.failed, message, due)
+            case Outcome.GONE:
+                await self._thread.run(self._outbox.failed, message, None)
                 if not self._gone:
-                    _log.error("%s wants no more events (410): none is sent until the next start.", self._host)
+                    _log.error(
+                        "%s wants no more events (HTTP status 410): none are sent until the next start.", self._host
+                    )
                 self._gone = True
+        undone.discard(message.id)
 
-    async def _attempt(self, message: Message) -> tuple[Verdict, str, str]:
-        """Verdict, the receiver's wish when to come again, and what went wrong."""
-        import httpx  # noqa: PLC0415 - see above
-
-        if self._client is None:
-            self._client = httpx.AsyncClient(timeout=_ATTEMPT_TIMEOUT)
+    async def _attempt(self, message: Message) -> tuple[Outcome, str, str]:
+        """Returns the outcome, the receiver's `Retry-After`, and what went wrong."""
         signed = headers(self._secrets, message.id, time.time(), message.body)
         try:
-            with anyio.fail_after(_ATTEMPT_TIMEOUT):  # in all: httpx's own is for each read
-                async with self._client.stream(
-                    "POST", self._url, content=message.body, headers={"content-type": "application/json", **signed}
-                ) as response:  # the answer's body is nobody's business, and may be endless
-                    return judge(response.status_code), response.headers.get("retry-after", ""), (
-                        f"answered {response.status_code}"
-                    )  # fmt: skip
+            with anyio.fail_after(_ATTEMPT_TIMEOUT):  # in all: the others are for each step
+                answer = await send_request(
+                    "POST",
+                    self._url,
+                    headers={"content-type": "application/json", **signed},
+                    body=message.body,
+                    connect_timeout=_ATTEMPT_TIMEOUT,
+                    answer_timeout=_ATTEMPT_TIMEOUT,
+                    discard_body=True,
+                )
         except TimeoutError:
-            return Verdict.AGAIN, "", f"did not answer in {_ATTEMPT_TIMEOUT:g} s"
-        except httpx.HTTPError as error:
-            return Verdict.AGAIN, "", f"could not be reached ({type(error).__name__})"
+            return Outcome.RETRY, "", f"did not answer in {_ATTEMPT_TIMEOUT:g} s"
+        except ConnectionError as error:
+            return Outcome.RETRY, "", f"could not be reached ({error})"
+        problem = f"answered with status {answer.status}"
+        return outcome_of(answer.status), answer.headers.get("retry-after", ""), problem
 
 
 def _message(record: Record) -> Message:
@@ -185,4 +208,4 @@ def _checked_host(url: str) -> str:
     private = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
     if private and parts.hostname:
         return parts.hostname
-    raise ConfigurationError("The webhook URL cannot be used.", expected="https://…, or http:// on loopback")
+    raise ConfigurationError("Invalid webhook URL.", expected="https://…, or http://… on loopback")

@@ -9,6 +9,6 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(autouse=True)
-def no_receiver_of_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_receiver(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("PATTER_WEBHOOK_SINK_URL", "PATTER_WEBHOOK_SINK_SECRET"):
         monkeypatch.delenv(variable, raising=False)

@@ -1,4 +1,4 @@
-"""The whole contract, as the core's own check tries it."""
+"""The sink contract, as the core's conformance check tries it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def test_it_keeps_the_contract(tmp_path: Path) -> None:
         return Response(status_code=204)
 
     async def received() -> Sequence[tuple[str, int]]:
-        return sorted(arrived.values())  # each is delivered by itself: the scheme promises no order
+        return sorted(arrived.values())  # the scheme guarantees no order
 
     async with serve_app(Starlette(routes=[Route("/events", receive, methods=["POST"])])) as url:
         await check_sink(

@@ -1,4 +1,4 @@
-"""What is in the outbox stays until it is delivered, in one process or another."""
+"""A message stays in the outbox until it is delivered, by this process or by another."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def test_messages_come_out_in_order_and_are_gone_when_delivered(outbox: Outbox) 
     assert outbox.next_due() is None
 
 
-def test_a_message_that_comes_again_is_kept_once(outbox: Outbox) -> None:
+def test_a_message_that_is_added_twice_is_stored_once(outbox: Outbox) -> None:
     outbox.add([ONE], 10)
     outbox.add([ONE, TWO], 20)
     assert outbox.take(20, 8) == [ONE, TWO]
 
 
-def test_who_dies_with_a_message_loses_it_to_another_after_a_while(outbox: Outbox, tmp_path: Path) -> None:
+def test_the_messages_of_a_process_that_dies_go_to_another_after_the_lease(outbox: Outbox, tmp_path: Path) -> None:
     outbox.add([ONE], 10)
     assert outbox.take(10, 8) == [ONE]
     other = Outbox(tmp_path / "deep" / "outbox.db", 3)
@@ -46,22 +46,22 @@ def test_who_dies_with_a_message_loses_it_to_another_after_a_while(outbox: Outbo
     other.close()
 
 
-def test_a_failed_message_is_due_again_or_given_up_and_kept(outbox: Outbox) -> None:
+def test_a_failed_message_is_due_again_or_kept_as_undeliverable(outbox: Outbox) -> None:
     outbox.add([ONE], 10)
     outbox.failed(ONE, 99)
     assert outbox.next_due() == 99
     (again,) = outbox.take(99, 8)
     assert again.attempts == 1
     outbox.failed(again, None)
-    assert (outbox.next_due(), outbox.given_up()) == (None, 1)
+    assert (outbox.next_due(), outbox.undeliverable()) == (None, 1)
 
 
-def test_a_full_outbox_says_so_and_takes_nothing(outbox: Outbox) -> None:
+def test_a_full_outbox_raises_and_adds_nothing(outbox: Outbox) -> None:
     outbox.add([Message(str(index), b"") for index in range(3)], 10)
     with pytest.raises(SinkUnavailable, match="full"):
         outbox.add([Message("9", b"")], 10)
 
 
-def test_nobody_else_can_read_it(outbox: Outbox, tmp_path: Path) -> None:
+def test_only_its_owner_can_read_the_file(outbox: Outbox, tmp_path: Path) -> None:
     outbox.add([ONE], 10)
     assert stat.S_IMODE((tmp_path / "deep" / "outbox.db").stat().st_mode) == 0o600

@@ -1,29 +1,29 @@
-"""Only 2xx is success; the waits grow; a receiver may ask for more time."""
+"""Only 2xx is success; the delays grow; a receiver may ask for more time."""
 
 from __future__ import annotations
 
 import pytest
 
-from patter_webhook.retry import DELAYS, Verdict, judge, next_due
+from patter_webhook.retry import DELAYS, Outcome, next_due, outcome_of
 
 
 @pytest.mark.parametrize(
-    ("status", "verdict"),
+    ("status", "outcome"),
     [
-        (200, Verdict.DELIVERED),
-        (204, Verdict.DELIVERED),
-        (301, Verdict.AGAIN),
-        (400, Verdict.AGAIN),
-        (410, Verdict.GONE),
-        (429, Verdict.AGAIN),
-        (503, Verdict.AGAIN),
+        (200, Outcome.DELIVERED),
+        (204, Outcome.DELIVERED),
+        (301, Outcome.RETRY),
+        (400, Outcome.RETRY),
+        (410, Outcome.GONE),
+        (429, Outcome.RETRY),
+        (503, Outcome.RETRY),
     ],
 )
-def test_an_answers_status_decides(status: int, verdict: Verdict) -> None:
-    assert judge(status) is verdict
+def test_the_status_of_a_response_decides(status: int, outcome: Outcome) -> None:
+    assert outcome_of(status) is outcome
 
 
-def test_the_waits_grow_over_three_days_and_end() -> None:
+def test_the_delays_grow_over_three_days_and_end() -> None:
     dues = [next_due(attempts, 1000.0) for attempts in range(len(DELAYS))]
     for due, delay in zip(dues, DELAYS, strict=True):
         assert due is not None
@@ -32,9 +32,9 @@ def test_the_waits_grow_over_three_days_and_end() -> None:
     assert next_due(len(DELAYS), 1000.0) is None
 
 
-def test_a_receivers_wish_is_heard_within_reason() -> None:
+def test_retry_after_is_respected_up_to_an_hour() -> None:
     assert next_due(0, 0.0, retry_after="120") == 120
     assert next_due(0, 0.0, retry_after="999999") == 3600
-    nothing_understood = next_due(0, 0.0, retry_after="Wed, 21 Oct 2026 07:28:00 GMT")
-    assert nothing_understood is not None
-    assert nothing_understood < 10
+    not_in_seconds = next_due(0, 0.0, retry_after="Wed, 21 Oct 2026 07:28:00 GMT")
+    assert not_in_seconds is not None
+    assert not_in_seconds < 10

@@ -1,4 +1,4 @@
-"""Messages are signed as the specification says, and a forged, changed or old one is told."""
+"""Messages are signed as the specification says, and one that is forged, changed or old is refused."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_message_of_another_time_is_refused(now: float) -> None:
 @pytest.mark.parametrize(
     "text", ["", "whsec_", "whsec_short", TEXT.removeprefix("whsec_"), "whsec_!!!!", "whsec_" + "A" * 200]
 )
-def test_what_is_no_secret_is_refused_and_not_shown(text: str) -> None:
+def test_an_invalid_secret_is_refused_and_not_shown(text: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         Secret(text)
     assert not text.removeprefix("whsec_") or text.removeprefix("whsec_") not in str(caught.value)

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from patter_core.aio import Changes
 from patter_core.errors import ConfigurationError, SinkUnavailable
 from patter_core.events import CallEnded, CallMetrics, DtmfReceived, Record, TranscriptInput
 from patter_core.server.serving import bind, serve_app
@@ -37,27 +38,31 @@ def records(count: int) -> list[Record]:
     ]
 
 
-def nobody() -> list[SinkFigures]:
+def no_figures() -> list[SinkFigures]:
     return []
 
 
 class Receiver:
-    """A receiver that checks each message, and answers as the test says."""
+    """A receiver that checks each message, and answers as a test tells it."""
 
     def __init__(self) -> None:
         self.attempts: list[str] = []
         self.accepted: list[Body] = []
         self.ids: list[str] = []
+        self.connections: set[int] = set()
+        """The senders' ports."""
         self.answer: Callable[[int], int] = lambda _attempt: 204
         self.stall: Callable[[int], float] = lambda _attempt: 0.0
         self.headers: dict[str, str] = {}
-        self._changed = anyio.Event()
+        self._changes = Changes()
 
     def app(self) -> Starlette:
         return Starlette(routes=[Route("/events", self._receive, methods=["POST"])])
 
     async def _receive(self, request: Request) -> Response:
         body = await request.body()
+        assert request.client is not None
+        self.connections.add(request.client.port)
         message_id = verify(Secret(SECRET), request.headers, body, time.time())
         self.attempts.append(message_id)
         attempt = len(self.attempts)
@@ -66,24 +71,22 @@ class Receiver:
         if status < 300:
             self.accepted.append(msgspec.json.decode(body, type=Body))
             self.ids.append(message_id)
-        self._changed.set()
-        self._changed = anyio.Event()
+        self._changes.notify()
         return Response(status_code=status, headers=self.headers)
 
     async def wait_for(self, distinct: int) -> None:
-        while len(set(self.ids)) < distinct:
-            await self._changed.wait()
+        await self._changes.wait_until(lambda: len(set(self.ids)) >= distinct)
 
 
 class Scene:
     def __init__(self, outbox: Path) -> None:
         self.receiver = Receiver()
         self.port = 0
-        self._outbox = outbox
+        self.outbox = outbox
 
     @contextlib.asynccontextmanager
     async def receiving(self) -> AsyncIterator[None]:
-        """The receiver is there, at the same port each time."""
+        """The receiver is up, at the same port each time."""
         listener = bind("127.0.0.1", self.port)
         self.port = listener.getsockname()[1]
         async with serve_app(self.receiver.app(), listener):
@@ -91,7 +94,7 @@ class Scene:
 
     def sink(self) -> WebhookSink:
         url = f"http://127.0.0.1:{self.port}/events"
-        return WebhookSink(url, SECRET, outbox=self._outbox, delay_scale=0.002)
+        return WebhookSink(url, SECRET, outbox=self.outbox, delay_scale=0.002)
 
 
 @pytest.fixture
@@ -103,7 +106,7 @@ async def test_each_event_arrives_signed_with_its_id_as_key(scene: Scene) -> Non
     with anyio.fail_after(20):
         async with scene.receiving(), anyio.create_task_group() as tasks:
             sink = scene.sink()
-            tasks.start_soon(sink.run, nobody)
+            tasks.start_soon(sink.run, no_figures)
             await sink.write(records(20))
             await scene.receiver.wait_for(20)
             tasks.cancel_scope.cancel()
@@ -113,12 +116,22 @@ async def test_each_event_arrives_signed_with_its_id_as_key(scene: Scene) -> Non
     assert first == Body("dtmf_received", "1970-01-01T00:00:01.500000Z", records(1)[0])
 
 
-async def test_a_receiver_that_fails_gets_every_event_in_the_end(scene: Scene) -> None:
+async def test_events_share_connections(scene: Scene) -> None:
+    with anyio.fail_after(20):
+        async with scene.receiving():
+            sink = scene.sink()
+            await sink.write(records(40))
+            await sink.aclose()
+    assert len(scene.receiver.ids) == 40
+    assert len(scene.receiver.connections) <= 8  # as many as are sent at once
+
+
+async def test_a_receiver_that_fails_gets_every_event_eventually(scene: Scene) -> None:
     scene.receiver.answer = lambda attempt: (500, 301, 204)[attempt - 1]  # for each event
     with anyio.fail_after(20):
         async with scene.receiving(), anyio.create_task_group() as tasks:
             sink = scene.sink()
-            tasks.start_soon(sink.run, nobody)
+            tasks.start_soon(sink.run, no_figures)
             await sink.write(records(10))
             await scene.receiver.wait_for(10)
             tasks.cancel_scope.cancel()
@@ -126,7 +139,7 @@ async def test_a_receiver_that_fails_gets_every_event_in_the_end(scene: Scene) -
     assert len(scene.receiver.attempts) == 30
 
 
-async def test_a_receiver_that_stalls_is_left_and_tried_again(
+async def test_an_attempt_that_stalls_is_abandoned_and_retried(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(sink_module, "_ATTEMPT_TIMEOUT", 0.2)
@@ -135,7 +148,7 @@ async def test_a_receiver_that_stalls_is_left_and_tried_again(
         async with scene.receiving():
             async with anyio.create_task_group() as tasks:
                 sink = scene.sink()
-                tasks.start_soon(sink.run, nobody)
+                tasks.start_soon(sink.run, no_figures)
                 await sink.write(records(4))
                 await scene.receiver.wait_for(4)
                 tasks.cancel_scope.cancel()
@@ -143,19 +156,19 @@ async def test_a_receiver_that_stalls_is_left_and_tried_again(
     assert "did not answer in 0.2 s" in caplog.text
 
 
-async def test_a_receiver_that_is_away_gets_everything_when_it_comes_back_even_after_our_restart(scene: Scene) -> None:
+async def test_a_receiver_that_was_down_gets_everything_even_after_a_restart_of_ours(scene: Scene) -> None:
     with anyio.fail_after(20):
         async with scene.receiving():
-            pass  # so there is a port, and nobody at it
+            pass  # so there is a port, and no receiver
         sink = scene.sink()
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(sink.run, nobody)
+            tasks.start_soon(sink.run, no_figures)
             await sink.write(records(5))
             tasks.cancel_scope.cancel()  # the worker stops
         await sink.aclose()
         async with scene.receiving(), anyio.create_task_group() as tasks:
             again = scene.sink()
-            tasks.start_soon(again.run, nobody)
+            tasks.start_soon(again.run, no_figures)
             await scene.receiver.wait_for(5)
             tasks.cancel_scope.cancel()
         await again.aclose()
@@ -179,13 +192,13 @@ async def test_a_receiver_that_is_gone_for_good_gets_nothing_more(
         async with scene.receiving():
             sink = scene.sink()
             await sink.write(records(1))
-            await sink.run(nobody)  # it ends by itself
+            await sink.run(no_figures)  # it ends by itself
             await sink.write(records(2))
             await sink.aclose()
     assert len(scene.receiver.attempts) == 1
     assert "410" in caplog.text
     outbox = Outbox(tmp_path / "outbox.db", 9)
-    assert outbox.given_up() == 1
+    assert outbox.undeliverable() == 1
     outbox.close()
 
 
@@ -194,7 +207,7 @@ async def test_only_the_kinds_that_were_asked_for_are_sent(scene: Scene) -> None
     with anyio.fail_after(20):
         async with scene.receiving():
             url = f"http://127.0.0.1:{scene.port}/events"
-            sink = WebhookSink(url, SECRET, outbox=scene._outbox, events={"call_ended"})
+            sink = WebhookSink(url, SECRET, outbox=scene.outbox, events={"call_ended"})
             said = Record(call_id="c", sequence=1, time=0, elapsed_ms=0, event=TranscriptInput(text="Hi."))
             await sink.write([said, Record(call_id="c", sequence=2, time=0, elapsed_ms=0, event=end)])
             await sink.aclose()
@@ -202,21 +215,20 @@ async def test_only_the_kinds_that_were_asked_for_are_sent(scene: Scene) -> None
 
 
 async def test_a_full_outbox_leaves_events_to_the_host(scene: Scene) -> None:
-    sink = WebhookSink("http://127.0.0.1:9/", SECRET, outbox=scene._outbox, limit=1)
+    sink = WebhookSink("http://127.0.0.1:9/", SECRET, outbox=scene.outbox, limit=1)
     await sink.write(records(1))
     with pytest.raises(SinkUnavailable):
         await sink.write(records(2))
-    sink._gone = True  # nobody is at port 9
     await sink.aclose()
 
 
 @pytest.mark.parametrize("url", ["http://example.org/", "ftp://127.0.0.1/", "https://", "nonsense"])
-def test_a_url_that_everybody_could_read_along_is_refused(url: str) -> None:
+def test_a_url_without_tls_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="https"):
         WebhookSink(url, SECRET)
 
 
-def test_what_is_missing_is_told_and_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_missing_is_named_and_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigurationError, match="PATTER_WEBHOOK_SINK_URL"):
         WebhookSink()
     with pytest.raises(ConfigurationError, match="PATTER_WEBHOOK_SINK_SECRET"):

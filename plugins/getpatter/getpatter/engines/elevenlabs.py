@@ -1,4 +1,4 @@
-"""ElevenLabs as an engine: `ConvAI` is `ElevenLabsConvAI` under its short name."""
+"""ElevenLabs as an engine: `ConvAI` is a short name of `ElevenLabsConvAI`."""
 
 from __future__ import annotations
 

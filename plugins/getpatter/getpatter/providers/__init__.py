@@ -1,1 +1,1 @@
-"""Lower-level access to the vendors, one module for each."""
+"""Low-level access to vendors, one module for each."""

@@ -1,4 +1,4 @@
-"""A conversation with ElevenLabs without a call around it."""
+"""A conversation with an ElevenLabs agent, without a call."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""For tests, of this plugin and of whoever builds on it: the service, played on a loopback port."""
+"""For tests: the service, emulated on a loopback port."""
 
 from __future__ import annotations
 
 from patter_elevenlabs.testing.behaviour import DEFAULT_CLIENT_EVENTS, AgentScript, Behaviour
 from patter_elevenlabs.testing.conversation import Conversation, ConversationOver
+from patter_elevenlabs.testing.echo_agent import EchoAgent
 from patter_elevenlabs.testing.emulator import ElevenLabsEmulator
-from patter_elevenlabs.testing.parrot import Parrot
 
 __all__ = [
     "DEFAULT_CLIENT_EVENTS",
@@ -13,6 +13,6 @@ __all__ = [
     "Behaviour",
     "Conversation",
     "ConversationOver",
+    "EchoAgent",
     "ElevenLabsEmulator",
-    "Parrot",
 ]

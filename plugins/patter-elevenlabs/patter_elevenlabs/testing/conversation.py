@@ -1,4 +1,4 @@
-"""One conversation, as the emulated service sees it: the record of it, and the means of an agent to take part."""
+"""One conversation of the emulated service: its record, for tests, and its actions, for agents."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ from typing import NoReturn
 import anyio
 import msgspec
 
+from patter_core.aio import Changes
 from patter_core.audio import AudioFormat
 from patter_elevenlabs import wire
 
 __all__ = ["Conversation", "ConversationOver", "ConversationSocket"]
 
 
-_CLOSE_PATIENCE = 5.0
-"""Seconds for the close frame to follow what has been sent before it."""
+_CLOSE_TIMEOUT = 5.0
+"""Seconds for the close frame to follow what was sent before it."""
 
 
 class ConversationOver(Exception):
-    """One side has closed the conversation: nothing more can be done in it. The emulator catches it."""
+    """The conversation is closed, by either side. The emulator catches this."""
 
 
 class ConversationSocket(msgspec.Struct, frozen=True):
-    """The socket, as far as a conversation needs it."""
+    """The functions of the socket that a conversation needs."""
 
     send: Callable[[str | bytes], Awaitable[None]]
     """As a text or a binary message."""
@@ -34,9 +35,10 @@ class ConversationSocket(msgspec.Struct, frozen=True):
 
 
 class Conversation:
-    """The record of a conversation, for tests, and its stage, for agents.
+    """The record of a conversation, and the actions of its agent.
 
-    Time is the event loop's. `heard` is what arrived, sample by sample; `said` what was sent, by event id.
+    Times are the event loop's. `heard` is the caller audio that arrived; `said` the agent audio that was sent, by event
+    id.
     """
 
     def __init__(
@@ -54,11 +56,11 @@ class Conversation:
         self.input_format = input_format
         self.output_format = output_format
         self.initiation = wire.Initiation()
-        """What the client opened with."""
+        """The client's first message."""
         self.initiation_json = b""
-        """The same, as it came."""
+        """The same, as received."""
         self.ready = False
-        """The metadata is sent."""
+        """The metadata was sent."""
         self.heard = bytearray()
         """Every byte of caller audio, in order."""
         self.heard_sizes: list[int] = []
@@ -66,15 +68,15 @@ class Conversation:
         self.said: dict[int, bytearray] = {}
         """Every byte of agent audio, by event id, in the order of sending."""
         self.messages: list[wire.ClientMessage] = []
-        """Everything from the client but audio and the initiation."""
+        """All messages of the client except audio and the initiation."""
         self.pings: dict[wire.EventId, float] = {}
         """When each ping was sent."""
         self.pongs: dict[wire.EventId, float] = {}
         """When each was answered."""
         self.tool_calls: dict[str, wire.ToolCallEvent] = {}
-        """By the id of the call."""
+        """By the id of the tool call."""
         self.tool_results: dict[str, wire.ToolResult] = {}
-        """The client's answers to them, the first to each."""
+        """The client's results, the first of each tool call."""
         self.interruptions: list[int] = []
         """Event ids."""
         self.close_code: int | None = None
@@ -91,52 +93,51 @@ class Conversation:
         self._playing_until = -math.inf
         self._speech: anyio.CancelScope | None = None
         self._response: tuple[int, str, float] | None = None
-        self._changed = anyio.Event()
+        self._changes = Changes()
         self._deaf = False
 
-    # --- what can be asked -----------------------------------------------------------------------------------------
+    # --- state -----------------------------------------------------------------------------------------------------
 
     @property
     def agent_audio(self) -> bytes:
-        """All that was said, in order."""
+        """All agent audio, in order."""
         return b"".join(bytes(self.said[event_id]) for event_id in self.said)
 
     @property
     def unplayed_ms(self) -> float:
-        """How much of what was sent cannot have been played yet: it comes faster than it plays."""
+        """Length of the audio that was sent and cannot have been played yet."""
         return max(0.0, self._playing_until - anyio.current_time()) * 1000
 
     @property
     def speaking(self) -> bool:
-        """Can the agent be heard at this moment?"""
+        """True while sent audio is still playing."""
         return self.unplayed_ms > 0
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until something that is recorded here makes it true."""
-        while not condition():
-            await self._changed.wait()
+        """Wait until the record of the conversation makes `condition` true."""
+        await self._changes.wait_until(condition)
 
     async def caller_audio(self) -> AsyncIterator[bytes]:
-        """What the caller says, piece by piece, from the beginning on."""
+        """Yields the caller's audio, piece by piece, from the beginning."""
         taken = 0
         while True:
-            await self.until(lambda: len(self.heard) > taken)  # noqa: B023 - it is meant to see it grow
+            await self.until(lambda: len(self.heard) > taken)  # noqa: B023 - meant to see it grow
             piece = bytes(memoryview(self.heard)[taken:])
             taken += len(piece)
             yield piece
 
-    # --- what can be done ------------------------------------------------------------------------------------------
+    # --- actions ---------------------------------------------------------------------------------------------------
 
     def new_id(self) -> int:
-        """The next event id."""
+        """Returns the next event id."""
         self._last_id += 1
         return self._last_id
 
     async def send(self, message: wire.ServerMessage | str | bytes) -> None:
-        """Send a message, any text, or a binary frame. What the agent's `client_events` do not name is left out.
+        """Send a message, any text, or a binary frame. Messages that are not in `client_events` are not sent.
 
         Raises:
-            ConversationOver: the conversation is.
+            ConversationOver: the conversation is closed.
         """
         if self.close_code is not None:
             raise ConversationOver
@@ -148,7 +149,7 @@ class Conversation:
             await self._socket.send(msgspec.json.encode(message).decode())
 
     async def send_metadata(self) -> None:
-        """Say that the conversation is ready for audio."""
+        """Send the metadata: the conversation is ready for audio."""
         event = wire.MetadataEvent(
             conversation_id=self.conversation_id,
             agent_output_audio_format=str(self.output_format),
@@ -158,7 +159,7 @@ class Conversation:
         await self.send(wire.Metadata(event))
 
     async def send_audio(self, audio: bytes, event_id: int) -> None:
-        """Send agent audio, and keep in mind how long it plays."""
+        """Send agent audio, and note until when it plays."""
         base64 = binascii.b2a_base64(audio, newline=False).decode()
         await self.send(wire.Audio(wire.AudioEvent(base64=base64, event_id=event_id)))
         self.said.setdefault(event_id, bytearray()).extend(audio)
@@ -167,7 +168,7 @@ class Conversation:
         self.notify()
 
     async def say(self, text: str, audio: bytes) -> None:
-        """Speak, faster than it plays, until all is sent or `interrupt` stops it."""
+        """Speak a turn, faster than it plays, until all is sent or `interrupt` stops it."""
         event_id = self._live_id or self.new_id()
         self._live_id = None
         self._response = (event_id, text, self.output_format.duration_ms(len(audio)))
@@ -180,7 +181,7 @@ class Conversation:
                 await anyio.sleep(self.output_format.duration_ms(len(piece)) / 1000 / self._pace)
 
     async def interrupt(self) -> None:
-        """Stop speaking, and say so; what is said next has the interruption's event id, which is live."""
+        """Stop speaking, and send an interruption. The next turn has its event id, which is live."""
         if self._speech is not None:
             self._speech.cancel()
         unplayed, self._playing_until = self.unplayed_ms, -math.inf
@@ -196,14 +197,14 @@ class Conversation:
         self.notify()
 
     async def ping(self) -> None:
-        """Ask for a pong."""
+        """Send a ping."""
         event_id = self.new_id()
         latency = self._latency_ms()
         self.pings[event_id] = anyio.current_time()
         await self.send(wire.Ping(wire.PingEvent(event_id=event_id, ping_ms=latency)))
 
     async def call_tool(self, name: str, parameters: Mapping[str, object] | None = None) -> wire.ToolResult:
-        """Have the client run a tool, and wait for what it gives."""
+        """Call a client tool, and wait for its result."""
         call_id = f"call_{len(self.tool_calls)}"
         raw = msgspec.Raw(msgspec.json.encode(parameters or {}))
         event = wire.ToolCallEvent(tool_name=name, tool_call_id=call_id, parameters=raw, event_id=self.new_id())
@@ -212,57 +213,57 @@ class Conversation:
         return self.tool_results[call_id]
 
     def stop_reading(self) -> None:
-        """Take nothing more from the socket, as a service does that is stuck; one message may still slip in."""
+        """Stop reading from the socket, as a service that hangs. One message may still be read."""
         self._deaf = True
 
-    def go_on_reading(self) -> None:
-        """Take again what comes."""
+    def resume_reading(self) -> None:
+        """Read from the socket again."""
         self._deaf = False
         self.notify()
 
     async def readable(self) -> None:
-        """Wait until the socket may be read."""
+        """Wait while reading is stopped."""
         if self._deaf:
             await self.until(lambda: not self._deaf)
 
     def abort(self) -> NoReturn:
-        """End the conversation without a word: no close frame, the connection is just gone (code 1006 to the client).
+        """Drop the connection without a close frame (code 1006 at the client).
 
-        The server drops the connection of an app that returns without having closed it, which is what follows.
+        The server does that to the connection of an app that returns without closing it.
 
         Raises:
-            ConversationOver: always, as `close`.
+            ConversationOver: always.
         """
         self.over(1006, "", by="service")
         raise ConversationOver
 
     async def close(self, code: int, reason: str = "") -> NoReturn:
-        """End the conversation.
+        """Close the conversation.
 
         Raises:
-            ConversationOver: always, so that an agent need not return by itself.
+            ConversationOver: always, which ends the agent's script.
         """
         if self.close_code is None:
             self.over(code, reason, by="service")
-            with anyio.move_on_after(_CLOSE_PATIENCE, shield=True):  # others may end with it before it is said
+            with anyio.move_on_after(_CLOSE_TIMEOUT, shield=True):  # its tasks may be cancelled meanwhile
                 await self._socket.close(code, reason)
         raise ConversationOver
 
     async def abandon(self) -> None:
-        """End the conversation because its script failed, as the service does when something fails inside."""
+        """Close the conversation after its script failed, as the service does after an internal error."""
         with contextlib.suppress(ConversationOver):
             await self.close(1011, "Internal error")
 
-    # --- what the emulator notes -----------------------------------------------------------------------------------
+    # --- called by the emulator ------------------------------------------------------------------------------------
 
     def hear(self, audio: bytes) -> None:
-        """Note caller audio."""
+        """Record caller audio."""
         self.heard += audio
         self.heard_sizes.append(len(audio))
         self.notify()
 
     def note(self, message: wire.ClientMessage) -> None:
-        """Note another message of the client."""
+        """Record another message of the client."""
         if isinstance(message, wire.Pong):
             self.pongs.setdefault(message.event_id, anyio.current_time())
         elif isinstance(message, wire.ToolResult):
@@ -271,15 +272,14 @@ class Conversation:
         self.notify()
 
     def over(self, code: int, reason: str, *, by: str) -> None:
-        """Note the end; the first is the one that counts."""
+        """Record the end. Only the first call counts."""
         if self.close_code is None:
             self.close_code, self.close_reason, self.closed_by = code, reason, by
             self.notify()
 
     def notify(self) -> None:
-        """Something has changed: wake whoever waits for it."""
-        self._changed.set()
-        self._changed = anyio.Event()
+        """Wake the tasks that wait in `until`."""
+        self._changes.notify()
 
     def _latency_ms(self) -> float | None:
         if not self.pongs:
@@ -289,7 +289,7 @@ class Conversation:
 
 
 def _beginning(text: str, share: float) -> str:
-    """As many of the words as were heard."""
+    """Returns the words that were heard."""
     words = text.split()
     heard = words[: int(len(words) * max(0.0, share))]
     return " ".join(heard) + "…" if len(heard) < len(words) else text

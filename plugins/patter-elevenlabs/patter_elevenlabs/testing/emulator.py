@@ -1,4 +1,4 @@
-"""The emulated service: a real server on a real loopback port that speaks the protocol of conversations."""
+"""The emulated service: a server on a loopback port that speaks the protocol of conversations."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import contextlib
 import functools
 import secrets
 
-import anyio
 from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from patter_core.aio import Changes
 from patter_core.server.serving import serve_app
 from patter_core.testing.emulator import EngineEmulator
 from patter_elevenlabs.engine import ElevenLabsConvAI
@@ -27,9 +27,9 @@ _MAX_MESSAGE = 16 * 2**20
 
 
 class ElevenLabsEmulator(EngineEmulator):
-    """Plays the service for one agent and one API key. Inside its context the port is open.
+    """Emulates the service for one agent and one API key. Inside its context the port is open.
 
-    An exception in an agent's script comes out when the context ends: an `assert` in a script is a test.
+    An exception in an agent's script is raised when the context ends, so that an `assert` in a script fails the test.
     """
 
     def __init__(
@@ -46,11 +46,11 @@ class ElevenLabsEmulator(EngineEmulator):
         self.base_url = ""
         """Of the REST interface, `http://host:port`; the socket's is the same with ws."""
         self.conversations: list[Conversation] = []
-        """All that were begun, in order, the finished ones too."""
+        """All conversations, in order, including finished ones."""
         self._rest = RestSide(self)
-        self._faults: list[Exception] = []
+        self._failures: list[Exception] = []
         self._resources = contextlib.AsyncExitStack()
-        self._begun = anyio.Event()
+        self._changes = Changes()
 
     async def start(self) -> None:
         app = Starlette(routes=[WebSocketRoute(CONVERSATION_PATH, self._converse), *self._rest.routes()])
@@ -59,9 +59,9 @@ class ElevenLabsEmulator(EngineEmulator):
 
     async def stop(self) -> None:
         await self._resources.aclose()
-        faults, self._faults = self._faults, []
-        if faults:
-            raise ExceptionGroup("Scripts of the emulated agent failed.", faults)
+        failures, self._failures = self._failures, []
+        if failures:
+            raise ExceptionGroup("Scripts of the emulated agent failed.", failures)
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -76,14 +76,13 @@ class ElevenLabsEmulator(EngineEmulator):
         return ElevenLabsConvAI(api_key=self.api_key, agent_id=self.agent_id, base_url=self.base_url)
 
     async def conversation(self, number: int = 0) -> Conversation:
-        """The conversation of that number, from 0 on, as soon as it is begun."""
-        while len(self.conversations) <= number:
-            await self._begun.wait()
+        """Wait for the conversation of that number, from 0 on."""
+        await self._changes.wait_until(lambda: len(self.conversations) > number)
         return self.conversations[number]
 
     # --- conversations ---------------------------------------------------------------------------------------------
 
-    def _may_talk(self, socket: WebSocket) -> bool:
+    def _is_authorised(self, socket: WebSocket) -> bool:
         query = socket.query_params
         if query.get("agent_id") != self.agent_id:
             return False
@@ -97,8 +96,8 @@ class ElevenLabsEmulator(EngineEmulator):
             await socket.send_denial_response(Response(status_code=behaviour.refuse_upgrade))
             return
         await socket.accept()
-        if not self._may_talk(socket):
-            await socket.close(3000, "Not authorised, or no such agent.")  # as seen; the upgrade itself succeeds
+        if not self._is_authorised(socket):
+            await socket.close(3000, "Not authorised, or no such agent.")  # the upgrade succeeds, as there
             return
         talk = Conversation(
             ConversationSocket(functools.partial(_send, socket), socket.close),
@@ -110,14 +109,13 @@ class ElevenLabsEmulator(EngineEmulator):
             pace=behaviour.pace,
         )
         self.conversations.append(talk)
-        self._begun.set()
-        self._begun = anyio.Event()
+        self._changes.notify()
         try:
             await host(talk, socket, behaviour)
-        except* (ConversationOver, WebSocketDisconnect):  # the client may go away while we speak
+        except* (ConversationOver, WebSocketDisconnect):  # the client may close while we send
             pass
-        except* Exception as faults:  # noqa: BLE001 - told when the context ends
-            self._faults.extend(faults.exceptions)
+        except* Exception as failures:  # noqa: BLE001 - raised when the context ends
+            self._failures.extend(failures.exceptions)
             await talk.abandon()
         finally:
             talk.over(1006, "", by="client")
@@ -126,5 +124,5 @@ class ElevenLabsEmulator(EngineEmulator):
 async def _send(socket: WebSocket, message: str | bytes) -> None:
     try:
         await (socket.send_text(message) if isinstance(message, str) else socket.send_bytes(message))
-    except WebSocketDisconnect:  # the client is gone, and `_listen` is about to hear of it
+    except WebSocketDisconnect:  # the client is gone, and `_listen` is about to notice
         raise ConversationOver from None

@@ -1,4 +1,4 @@
-"""How the emulated service leads a conversation: initiation, metadata, pings, and a strict ear for the client."""
+"""Conducts a conversation of the emulated service: initiation, metadata, pings, and strict checks of the client."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _as_message: msgspec.json.Decoder[wire.ClientMessage] = msgspec.json.Decoder(wir
 
 
 async def host(talk: Conversation, socket: WebSocket, behaviour: Behaviour) -> None:
-    """Lead a conversation to its end.
+    """Conduct a conversation to its end.
 
     Raises:
-        ConversationOver: it is, whoever ended it; in groups, together with what a script of the agent raised.
+        ConversationOver: always, in a group, together with what a script of the agent raised.
     """
-    await _await_initiation(talk, socket, behaviour.init_patience)
+    await _await_initiation(talk, socket, behaviour.initiation_timeout)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_listen, talk, socket)
         for position in behaviour.queue_positions:
@@ -48,9 +48,9 @@ async def host(talk: Conversation, socket: WebSocket, behaviour: Behaviour) -> N
         await behaviour.agent(talk)
 
 
-async def _await_initiation(talk: Conversation, socket: WebSocket, patience: float) -> None:
+async def _await_initiation(talk: Conversation, socket: WebSocket, within: float) -> None:
     text = ""
-    with anyio.move_on_after(patience):
+    with anyio.move_on_after(within):
         text = await _receive(talk, socket)
     try:
         message = _as_message.decode(text)
@@ -58,8 +58,8 @@ async def _await_initiation(talk: Conversation, socket: WebSocket, patience: flo
         message = None
     if not isinstance(message, wire.Initiation):
         await talk.close(1008, "Expected conversation_initiation_client_data first.")
-    if fault := _fault(text, message):
-        await talk.close(1008, fault)
+    if problem := _problem_of(text, message):
+        await talk.close(1008, problem)
     talk.initiation = message
     talk.initiation_json = text.encode()
 
@@ -87,7 +87,7 @@ async def _listen(talk: Conversation, socket: WebSocket) -> None:
 
 
 async def _receive(talk: Conversation, socket: WebSocket) -> str:
-    """The next text of the client; its end, or a binary frame, is the conversation's."""
+    """Returns the client's next text. Its close, or a binary frame, ends the conversation."""
     await talk.readable()
     frame = await socket.receive()
     if frame["type"] == "websocket.disconnect":
@@ -104,26 +104,26 @@ async def _ping(talk: Conversation, behaviour: Behaviour) -> None:
         await talk.ping()
         await anyio.sleep(behaviour.ping_interval)
         oldest = min((sent for event_id, sent in talk.pings.items() if event_id not in talk.pongs), default=math.inf)
-        if anyio.current_time() - oldest > behaviour.pong_patience:
+        if anyio.current_time() - oldest > behaviour.pong_timeout:
             await talk.close(1002, "No pong.")
 
 
-def _fault(text: str, initiation: wire.Initiation) -> str:
-    """What the service does not take in an initiation that can be read; "" if nothing."""
+def _problem_of(text: str, initiation: wire.Initiation) -> str:
+    """Returns why the service refuses a valid initiation; "" if it does not."""
     top = msgspec.json.decode(text, type=dict[str, object])
-    if any(_is_void(top.get(name)) for name in ("user_id", "conversation_config_override") if name in top):
+    if any(_is_empty(top.get(name)) for name in ("user_id", "conversation_config_override") if name in top):
         return "Fields are left out, never null or empty."
     if reserved := [name for name in initiation.dynamic_variables if name.startswith("system__")]:
         return f"Reserved dynamic variables: {', '.join(reserved)}"
     return ""
 
 
-def _is_void(value: object) -> bool:
-    return value is None or value == "" or (isinstance(value, dict) and any(map(_is_void, value.values())))
+def _is_empty(value: object) -> bool:
+    return value is None or value == "" or (isinstance(value, dict) and any(map(_is_empty, value.values())))
 
 
 def _overrides(initiation: wire.Initiation) -> Iterator[str]:
-    """The fields that the client overrides, by the name that the service uses when it refuses one."""
+    """Yields the fields that the client overrides, by the names that the service uses when it refuses one."""
     config = initiation.conversation_config_override
     if config is None:
         return

@@ -35,7 +35,7 @@ _Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class Account(Protocol):
-    """What the emulator knows, as far as the REST side needs it."""
+    """The part of the emulator that the REST interface needs."""
 
     api_key: str
     agent_id: str
@@ -49,14 +49,14 @@ class _Signed(msgspec.Struct):
 
 
 class RestSide:
-    """Answers REST requests of whoever has the key."""
+    """Answers REST requests that have the API key."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
         self._signed: dict[str, _Signed] = {}
 
     def routes(self) -> list[Route]:
-        """Where it answers."""
+        """Returns the routes."""
         return [
             Route(f"{CONVERSATION_PATH}/get-signed-url", self._checked(self._sign)),
             Route("/v1/convai/agents/{agent_id}", self._checked(self._read), methods=["GET"]),
@@ -64,7 +64,7 @@ class RestSide:
         ]
 
     def redeem(self, signature: str) -> bool:
-        """May this signature start a conversation now? One for single use may do so once."""
+        """True if this signature may start a conversation now. A single-use one may do so once."""
         found = self._signed.get(signature)
         if found is None or found.expires_at <= anyio.current_time():
             return False

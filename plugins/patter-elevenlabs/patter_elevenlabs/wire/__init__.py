@@ -1,9 +1,10 @@
-"""The messages of a conversation, both ways, sans-IO."""
+"""The messages of a conversation, in both directions, sans-IO."""
 
 from __future__ import annotations
 
+from patter_elevenlabs.wire.anomaly import Anomaly, describe
 from patter_elevenlabs.wire.incoming import (
-    PASSED_OVER,
+    IGNORED_TYPES,
     AgentResponse,
     AgentResponseEvent,
     Audio,
@@ -20,7 +21,6 @@ from patter_elevenlabs.wire.incoming import (
     Metadata,
     MetadataEvent,
     Numbered,
-    Oddity,
     Ping,
     PingEvent,
     ServerMessage,
@@ -49,10 +49,11 @@ from patter_elevenlabs.wire.outgoing import (
 )
 
 __all__ = [
-    "PASSED_OVER",
+    "IGNORED_TYPES",
     "AgentOverride",
     "AgentResponse",
     "AgentResponseEvent",
+    "Anomaly",
     "Audio",
     "AudioEvent",
     "ClientError",
@@ -72,7 +73,6 @@ __all__ = [
     "Metadata",
     "MetadataEvent",
     "Numbered",
-    "Oddity",
     "Ping",
     "PingEvent",
     "Pong",
@@ -87,6 +87,7 @@ __all__ = [
     "UserTranscript",
     "UserTranscriptEvent",
     "Variable",
+    "describe",
     "encode",
     "encode_audio",
     "initiation",

@@ -1,6 +1,6 @@
-"""An agent's configuration, as the REST interface writes it: the small part that matters to a call.
+"""An agent's configuration in the REST interface: the part that matters to a call.
 
-Source: the vendor's published schemas. Everything may be left out, or be null.
+Source: the vendor's published schemas. Every field may be missing or null.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 class OverrideSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     conversation_config_override: dict[str, object] | None = None
-    """A tree in the shape of an override; its leaves say whether that field may be overridden."""
+    """A tree in the shape of an override. Its leaves are true for fields that may be overridden."""
 
 
 class PlatformSettings(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -50,7 +50,7 @@ class PlatformSettings(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class AgentRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is read."""
+    """An agent, as it is read."""
 
     agent_id: str = ""
     name: str | None = None
@@ -59,13 +59,13 @@ class AgentRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class AgentChange(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is changed: only what is there."""
+    """A change of an agent: fields that are not set stay as they are."""
 
     conversation_config: AgentConfig | None = None
 
 
 def allowed_paths(tree: Mapping[str, object], path: str = "") -> Iterator[str]:
-    """The fields that may be overridden, as dotted paths: `agent.first_message`."""
+    """Yields the fields that may be overridden, as dotted paths: `agent.first_message`."""
     for name, value in tree.items():
         if isinstance(value, dict):
             yield from allowed_paths(value, f"{path}{name}.")

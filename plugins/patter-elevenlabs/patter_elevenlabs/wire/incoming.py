@@ -1,19 +1,20 @@
-"""What the service sends, sans-IO. Source: the vendor's published schemas and the code of its SDKs.
+"""Messages from the service, sans-IO. Sources: the vendor's published schemas and the code of its SDKs.
 
-It is read leniently, since the service adds message types and fields as it likes, and since nothing that arrives may
-end a call: `Decoder.decode` never raises.
+Decoding is lenient, since the service adds message types and fields at any time, and since no message may end a call:
+`Decoder.decode` never raises.
 """
 
 from __future__ import annotations
 
-import enum
 from collections import Counter
 from typing import Annotated, get_args
 
 import msgspec
 
+from patter_elevenlabs.wire.anomaly import Anomaly
+
 __all__ = [
-    "PASSED_OVER",
+    "IGNORED_TYPES",
     "AgentResponse",
     "AgentResponseEvent",
     "Audio",
@@ -30,7 +31,6 @@ __all__ = [
     "Metadata",
     "MetadataEvent",
     "Numbered",
-    "Oddity",
     "Ping",
     "PingEvent",
     "ServerMessage",
@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 EventId = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | str | None
-"""As it came: a number, and now and then a string of digits, or nothing. Pongs give it back unchanged."""
+"""As received: a number, sometimes a string of digits or nothing. Pongs return it unchanged."""
 
 
 class Numbered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -49,7 +49,7 @@ class Numbered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
 
 
 class _Server(msgspec.Struct, frozen=True, tag_field="type", gc=False):
-    """A message of the service. Its substance is in `event`, whatever the service calls that field."""
+    """A message of the service. Its content is in `event`; the service names that field after the type."""
 
 
 class MetadataEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +66,7 @@ class Metadata(_Server, frozen=True, tag="conversation_initiation_metadata"):
 
 class PingEvent(Numbered, frozen=True, omit_defaults=False):
     ping_ms: float | None = None
-    """A latency that the service measured; not a wish for delay."""
+    """A latency that the service measured; not a requested delay."""
 
 
 class Ping(_Server, frozen=True, tag="ping"):
@@ -78,7 +78,7 @@ class AudioEvent(Numbered, frozen=True):
 
 
 class Audio(_Server, frozen=True, tag="audio"):
-    """Agent audio. The alignment that may come with it is skipped, not built."""
+    """Agent audio. The alignment that may come with it is not decoded."""
 
     event: AudioEvent = msgspec.field(name="audio_event")
 
@@ -100,7 +100,7 @@ class AgentResponseEvent(Numbered, frozen=True):
 
 
 class AgentResponse(_Server, frozen=True, tag="agent_response"):
-    """The full text of a turn; comes with its first audio."""
+    """The full text of a turn, with its first audio."""
 
     event: AgentResponseEvent = msgspec.field(name="agent_response_event")
 
@@ -111,7 +111,7 @@ class CorrectionEvent(Numbered, frozen=True):
 
 
 class Correction(_Server, frozen=True, tag="agent_response_correction"):
-    """What was really said of an interrupted turn."""
+    """The part of an interrupted turn that was said."""
 
     event: CorrectionEvent = msgspec.field(name="agent_response_correction_event")
 
@@ -120,9 +120,9 @@ class ToolCallEvent(Numbered, frozen=True):
     tool_name: str
     tool_call_id: str
     parameters: msgspec.Raw = msgspec.Raw(b"{}")
-    """JSON, to be read by whoever knows the tool's arguments."""
+    """JSON, to be decoded by the tool."""
     expects_response: bool | None = True
-    """None, a null that was sent, is as good as nothing: an agent that might wait is answered."""
+    """None, sent as null, counts as True: an agent that may be waiting is answered."""
 
 
 class ToolCall(_Server, frozen=True, tag="client_tool_call"):
@@ -138,7 +138,7 @@ class ErrorEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Error(_Server, frozen=True, kw_only=True, omit_defaults=True, tag="error"):
-    """An error, in any of the shapes that were seen: under `error_event`, under `client_error_event`, or flat."""
+    """An error, in each of its known shapes: under `error_event`, under `client_error_event`, or flat."""
 
     error_event: ErrorEvent | str | None = None
     client_error_event: ErrorEvent | str | None = None
@@ -150,7 +150,7 @@ class Error(_Server, frozen=True, kw_only=True, omit_defaults=True, tag="error")
 
     @property
     def details(self) -> ErrorEvent:
-        """The error, whichever shape it came in."""
+        """The error, from any of the shapes."""
         event = self.error_event or self.client_error_event
         if isinstance(event, ErrorEvent):
             return event
@@ -164,13 +164,19 @@ class Error(_Server, frozen=True, kw_only=True, omit_defaults=True, tag="error")
 
     @property
     def text(self) -> str:
-        """What it says, in the best words it has."""
-        of = self.details
-        return of.message or of.reason or of.error_type or of.error_name or "The service reports an unnamed error."
+        """The most readable text of the error."""
+        details = self.details
+        return (
+            details.message
+            or details.reason
+            or details.error_type
+            or details.error_name
+            or "The service reports an unnamed error."
+        )
 
     @property
     def label(self) -> str:
-        """Its code as text; "" if it has none."""
+        """The code as text; "" if it has none."""
         code = self.details.code
         if isinstance(code, float) and code.is_integer():
             code = int(code)  # JSON has one kind of number
@@ -178,20 +184,20 @@ class Error(_Server, frozen=True, kw_only=True, omit_defaults=True, tag="error")
 
 
 class ClientError(Error, frozen=True, tag="client_error"):
-    """The same under another name."""
+    """An error under another name."""
 
 
 class Ignored(msgspec.Struct, frozen=True):
-    """A message that changes nothing here."""
+    """A message that is not used."""
 
     type: str
-    """"" where there was none."""
+    """The type; "" if there was none."""
 
 
-PASSED_OVER = frozenset(
+IGNORED_TYPES = frozenset(
     {
         "agent_chat_response_part",
-        "agent_response_complete",  # not always prompt: the silence watcher decides
+        "agent_response_complete",  # sometimes late: the silence timer decides
         "agent_tool_request",
         "agent_response_metadata",
         "agent_tool_response",
@@ -208,7 +214,7 @@ PASSED_OVER = frozenset(
         "vad_score",
     }
 )
-"""Types that are known and not used; beside them, whatever starts with `internal_`."""
+"""Types that are known and not used, besides those that start with `internal_`."""
 
 ServerMessage = (
     AgentResponse
@@ -224,18 +230,8 @@ ServerMessage = (
 )
 
 
-class Oddity(enum.StrEnum):
-    """What was not as it should be and was survived."""
-
-    MALFORMED = "malformed message"
-    UNKNOWN_TYPE = "unknown message type"
-    MISSING_ID = "missing event id"
-    STRING_ID = "event id as a string"
-    BAD_AUDIO = "audio that cannot be read"
-
-
-_TOLD = 500
-"""Characters that are told of an error in a shape that nobody has seen."""
+_QUOTED = 500
+"""Characters that are quoted of an error in an unknown shape."""
 _TYPES = frozenset(str(kind.__struct_config__.tag) for kind in get_args(ServerMessage))
 
 
@@ -253,15 +249,15 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
 
 
 class Decoder:
-    """Reads what the service sends, and counts what is odd about it."""
+    """Decodes messages, and counts their anomalies."""
 
     def __init__(self) -> None:
-        self.oddities: Counter[Oddity] = Counter()
+        self.anomalies: Counter[Anomaly] = Counter()
 
     def decode(self, message: bytes | str) -> ServerMessage | Ignored:
-        """Read one message. Never raises: what is unknown or cannot be read is `Ignored`, and counted.
+        """Decode one message. Never raises: an unknown or malformed one is `Ignored`, and counted.
 
-        But an error stays one: in a shape that nobody has seen it is told as it came.
+        An error in an unknown shape is still an `Error`, with the message as its text.
         """
         try:
             return _decode(message)
@@ -270,16 +266,16 @@ class Decoder:
         if ignored.type not in _ERRORS:
             return ignored
         text = message if isinstance(message, str) else message.decode(errors="replace")
-        return Error(message=text[:_TOLD])
+        return Error(message=text[:_QUOTED])
 
     def number(self, event_id: EventId) -> int | None:
-        """The id as a number, which can be compared; None if it has none."""
+        """Returns an id as a number, for comparisons; None if it is missing or is not a number."""
         if type(event_id) is int:
             return event_id
         if event_id is None:
-            self.oddities[Oddity.MISSING_ID] += 1
+            self.anomalies[Anomaly.MISSING_ID] += 1
             return None
-        self.oddities[Oddity.STRING_ID] += 1
+        self.anomalies[Anomaly.STRING_ID] += 1
         try:
             return int(event_id)
         except ValueError:
@@ -289,10 +285,10 @@ class Decoder:
         try:
             found = _probe(message).type
         except _UNREADABLE:
-            self.oddities[Oddity.MALFORMED] += 1
+            self.anomalies[Anomaly.MALFORMED] += 1
             return Ignored("")
         if found in _TYPES:
-            self.oddities[Oddity.MALFORMED] += 1  # a type we know, in a shape that we do not
-        elif found not in PASSED_OVER and not found.startswith("internal_"):
-            self.oddities[Oddity.UNKNOWN_TYPE] += 1
+            self.anomalies[Anomaly.MALFORMED] += 1  # a known type in an unknown shape
+        elif found not in IGNORED_TYPES and not found.startswith("internal_"):
+            self.anomalies[Anomaly.UNKNOWN_TYPE] += 1
         return Ignored(found)

@@ -1,6 +1,6 @@
-"""What the service is sent, sans-IO. Source: the vendor's published schemas and the code of its SDKs.
+"""Messages to the service, sans-IO. Sources: the vendor's published schemas and the code of its SDKs.
 
-It is written strictly: fields that were not set are left out, because the service refuses null and "".
+Encoding is strict: fields that are not set are left out, because the service refuses null and "".
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 Variable = str | int | float | bool | list[str | int | float | bool] | None
-"""What a dynamic variable may hold."""
+"""The value of a dynamic variable."""
 
 
 class PromptOverride(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -50,7 +50,7 @@ class TtsOverride(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ConfigOverride(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is to differ from the agent's own configuration. Each field must be allowed in the agent's settings."""
+    """Differences from the agent's own configuration. Each field must be allowed in the agent's settings."""
 
     agent: AgentOverride | None = None
     tts: TtsOverride | None = None
@@ -61,7 +61,7 @@ class _Client(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
 
 
 class Initiation(_Client, frozen=True, tag="conversation_initiation_client_data"):
-    """The first message, sent even if it is empty."""
+    """The first message; required, even without fields."""
 
     conversation_config_override: ConfigOverride | None = None
     dynamic_variables: Mapping[str, Variable] = {}
@@ -88,7 +88,7 @@ class UserMessage(_Client, frozen=True, tag="user_message"):
 
 
 class UserActivity(_Client, frozen=True, tag="user_activity"):
-    """The user is there: resets the turn timer."""
+    """The user is present. Resets the agent's turn timer."""
 
 
 class Feedback(_Client, frozen=True, tag="feedback"):
@@ -109,7 +109,7 @@ def initiation(
     custom_llm_extra_body: Mapping[str, object] | None = None,
     user_id: str = "",
 ) -> Initiation:
-    """The first message, with what is set and nothing else: an override that was not asked for can end a call."""
+    """Returns the first message, with nothing that is not set: an override may be refused."""
     agent = None
     if language or first_message or prompt:
         agent = AgentOverride(first_message, language, PromptOverride(prompt) if prompt else None)
@@ -126,10 +126,10 @@ _encoder = msgspec.json.Encoder()
 
 
 def encode(message: ClientMessage) -> bytes:
-    """Write any message but audio."""
+    """Encode a message other than audio."""
     return _encoder.encode(message)
 
 
 def encode_audio(base64: str) -> bytes:
-    """Write caller audio, spliced: checked base64 needs no escaping. Fifty times a second."""
+    """Encode caller audio, spliced: checked base64 needs no escaping. Called fifty times a second."""
     return b'{"user_audio_chunk":"' + base64.encode() + b'"}'

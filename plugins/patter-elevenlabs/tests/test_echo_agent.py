@@ -13,13 +13,13 @@ from patter_elevenlabs import wire
 from patter_elevenlabs.config import Service
 from patter_elevenlabs.handshake import open_session
 from patter_elevenlabs.session import ConvAISession
-from patter_elevenlabs.testing import DEFAULT_CLIENT_EVENTS, Behaviour, ElevenLabsEmulator, Parrot
+from patter_elevenlabs.testing import DEFAULT_CLIENT_EVENTS, Behaviour, EchoAgent, ElevenLabsEmulator
 
 pytestmark = pytest.mark.anyio
 
 LINE = CALLER_LINES[-1]
 FAST = 50.0
-"""How many times faster than in life these callers speak: the parrot tells time by the audio."""
+"""How many times faster than in life these callers speak: the agent tells time by the audio."""
 
 
 async def opened(emulator: ElevenLabsEmulator, first_message: str = "") -> ConvAISession:
@@ -90,7 +90,7 @@ async def test_it_repeats_a_line_that_it_knows(emulator: ElevenLabsEmulator, for
     await session.aclose()
 
 
-async def test_other_speech_is_repeated_under_its_length(emulator: ElevenLabsEmulator) -> None:
+async def test_unknown_speech_is_described_by_its_length(emulator: ElevenLabsEmulator) -> None:
     session = await opened(emulator)
     half_a_line = LINE.audio(ULAW_8000)[: ULAW_8000.size(700)]
     await say(session, half_a_line + ULAW_8000.silence * 5600, ULAW_8000)
@@ -124,8 +124,8 @@ async def test_talking_over_it_interrupts_it_and_the_answer_is_live(emulator: El
     await session.aclose()
 
 
-async def test_a_caller_who_goes_on_is_not_answered_in_between(emulator: ElevenLabsEmulator) -> None:
-    emulator.behaviour = Behaviour(agent=Parrot(silence_ms=100, think_ms=60_000), pace=200.0)
+async def test_a_caller_who_continues_is_not_answered_in_between(emulator: ElevenLabsEmulator) -> None:
+    emulator.behaviour = Behaviour(agent=EchoAgent(silence_ms=100, think_ms=60_000), pace=200.0)
     session = await opened(emulator)
     await heard(session, len(GREETING.audio(ULAW_8000)))
     pause = ULAW_8000.silence * 2400

@@ -1,0 +1,224 @@
+"""A bounded queue whose producers never wait: without room, the oldest item of the least important rank is dropped."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Generic, TypeVar
+
+import anyio
+
+__all__ = ["DroppingQueue"]
+
+T = TypeVar("T")
+
+_Entry = tuple[T, int, int]
+"""An item, its rank and its weight."""
+
+
+class DroppingQueue(Generic[T]):
+    """Items in order of arrival, up to a limit, for one consumer at a time. Putting, taking and dropping one is O(1).
+
+    An item has a rank, its importance, from 0 on. Without room, the oldest item of the lowest rank is dropped. An item
+    may also have a weight, which counts against its own rank and the ranks below it; the latest item of each rank is
+    kept, however heavy it is.
+
+    All calls come from one event loop; there is no task and no lock.
+
+    Args:
+        limit: how many items may wait.
+        ranks: how many ranks there are.
+        reserve: how many items of the highest rank may wait beyond `limit`, in room of their own; if 0, they share it.
+        max_weight: how much the items may weigh together.
+    """
+
+    def __init__(self, limit: int, *, ranks: int = 1, reserve: int = 0, max_weight: float = math.inf) -> None:
+        self.dropped = 0
+        """Items that were put and not taken: for want of room, or by `clear`."""
+        self._limit = limit
+        self._ranks = ranks
+        self._reserve = reserve
+        self._max_weight = max_weight
+        self._ample = min(limit, reserve or limit)
+        """So many items have room, whatever their ranks."""
+        self._items: deque[_Entry[T]] = deque()
+        """In order of arrival, as long as there is room for all."""
+        self._by_rank: _ByRank[T] | None = None
+        """Used instead of `_items` from the first lack of room until the queue is empty: it finds what to drop."""
+        self._weight = 0
+        self._closed = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def __len__(self) -> int:
+        return len(self._items) if self._by_rank is None else len(self._by_rank)
+
+    @property
+    def closed(self) -> bool:
+        """True after `close`."""
+        return self._closed
+
+    def put(self, item: T, rank: int = 0, weight: int = 0) -> None:
+        """Append an item. After `close` it does nothing."""
+        if self._closed:
+            return
+        if self._by_rank is None:
+            self._items.append((item, rank, weight))
+            self._weight += weight
+            if len(self._items) > self._ample or self._weight > self._max_weight:
+                self._by_rank = _ByRank(self._items, self._ranks)
+                self._items.clear()
+                self._make_room(self._by_rank)
+        else:
+            self._by_rank.append(item, rank, weight)
+            self._make_room(self._by_rank)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def pop(self) -> T:
+        """Take the oldest item.
+
+        Raises:
+            IndexError: the queue is empty.
+        """
+        if self._by_rank is None:
+            item, _, weight = self._items.popleft()
+            self._weight -= weight
+            return item
+        item = self._by_rank.pop()
+        if not len(self._by_rank):
+            self._by_rank = None
+            self._weight = 0
+        return item
+
+    def take(self, count: int) -> list[T]:
+        """Take the oldest items, at most `count`."""
+        return [self.pop() for _ in range(min(count, len(self)))]
+
+    async def get(self) -> T:
+        """Take the oldest item, as soon as there is one. Cancelling it loses nothing.
+
+        Raises:
+            anyio.EndOfStream: the queue is closed and empty.
+        """
+        while not self._items:
+            if self._by_rank is not None:
+                return self.pop()
+            if self._closed:
+                raise anyio.EndOfStream
+            await self._next_change()
+        item, _, weight = self._items.popleft()
+        self._weight -= weight
+        return item
+
+    async def wait(self, count: int = 1) -> None:
+        """Returns once `count` items wait, or the queue is closed."""
+        while len(self) < count and not self._closed:
+            await self._next_change()
+
+    def __aiter__(self) -> DroppingQueue[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        try:
+            return await self.get()
+        except anyio.EndOfStream:
+            raise StopAsyncIteration from None
+
+    def close(self) -> None:
+        """Take no more items. What waits can still be taken; then `get` raises and iteration ends. Idempotent."""
+        self._closed = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def clear(self) -> int:
+        """Drop all items; returns how many."""
+        count = len(self)
+        self.dropped += count
+        self._replace(())
+        return count
+
+    def discard(self, condition: Callable[[T], bool]) -> None:
+        """Remove the items for which `condition` is true. They do not count as dropped. O(n)."""
+        entries = self._items if self._by_rank is None else self._by_rank.entries()
+        self._replace([entry for entry in entries if not condition(entry[0])])
+
+    def _replace(self, entries: Iterable[_Entry[T]]) -> None:
+        self._items = deque(entries)
+        self._weight = sum(weight for _, _, weight in self._items)
+        self._by_rank = None
+
+    def _make_room(self, items: _ByRank[T]) -> None:
+        weight = sum(items.weights)
+        for rank in range(self._ranks):
+            while weight > self._max_weight and items.count(rank) > 1:
+                weight -= self._drop(items, rank)
+            weight -= items.weights[rank]
+        reserved = items.count(self._ranks - 1) if self._reserve else 0
+        if reserved > self._reserve:
+            self._drop(items, self._ranks - 1)
+        elif len(items) - reserved > self._limit:
+            self._drop(items, items.lowest)
+
+    def _drop(self, items: _ByRank[T], rank: int) -> int:
+        """Drop the oldest item of a rank; returns its weight."""
+        self.dropped += 1
+        return items.remove(rank)[2]
+
+    def _next_change(self) -> asyncio.Future[None]:
+        if self._waiter is not None and not self._waiter.done():
+            raise RuntimeError("Another task waits for this queue already.")
+        if self._loop is None or self._loop.is_closed():
+            self._loop = asyncio.get_running_loop()  # a system call in Python 3.11, so it is kept
+        self._waiter = asyncio.Future(loop=self._loop)
+        return self._waiter
+
+
+class _ByRank(Generic[T]):
+    """Items with a deque for each rank, where the oldest of each is at hand. Numbers keep the order of arrival."""
+
+    def __init__(self, entries: Iterable[_Entry[T]], ranks: int) -> None:
+        self.weights = [0] * ranks
+        self._ranks: tuple[deque[tuple[int, _Entry[T]]], ...] = tuple(deque() for _ in range(ranks))
+        self._number = 0
+        self._size = 0
+        for entry in entries:
+            self.append(*entry)
+
+    def __len__(self) -> int:
+        return self._size
+
+    @property
+    def lowest(self) -> int:
+        """The lowest rank that has an item."""
+        return next(rank for rank, items in enumerate(self._ranks) if items)
+
+    def count(self, rank: int) -> int:
+        """Returns the number of items of a rank."""
+        return len(self._ranks[rank])
+
+    def entries(self) -> list[_Entry[T]]:
+        """All items, in order of arrival."""
+        numbered = [entry for items in self._ranks for entry in items]
+        return [entry for _, entry in sorted(numbered, key=lambda entry: entry[0])]
+
+    def append(self, item: T, rank: int, weight: int) -> None:
+        """Add an item as the latest."""
+        self._number += 1
+        self._ranks[rank].append((self._number, (item, rank, weight)))
+        self.weights[rank] += weight
+        self._size += 1
+
+    def pop(self) -> T:
+        """Remove the oldest item of all."""
+        _, rank = min((items[0][0], rank) for rank, items in enumerate(self._ranks) if items)
+        return self.remove(rank)[0]
+
+    def remove(self, rank: int) -> _Entry[T]:
+        """Remove the oldest item of a rank."""
+        _, entry = self._ranks[rank].popleft()
+        self.weights[rank] -= entry[2]
+        self._size -= 1
+        return entry

@@ -1,0 +1,186 @@
+"""The base of clients for carriers' REST APIs: retries, answers as structs, failures as `CarrierRequestFailed`.
+
+When a request is sent again:
+
+* always, if the carrier has certainly not taken it: it never left, or was refused with 429 (too many requests);
+* if repeating it is harmless (`repeatable`), also after no answer and after a 5xx: it may have been taken or not;
+* never after any other refusal.
+
+How long to wait before the next attempt, `pause` says: by default longer each time, with jitter, and as long as the
+server asks for, up to `longest_pause`.
+"""
+
+from __future__ import annotations
+
+import abc
+import random
+import urllib.parse
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import ClassVar, TypeVar
+
+import anyio
+import msgspec
+
+from patter_core.errors import CarrierRequestFailed
+from patter_core.net.http import HttpAnswer, send_request
+from patter_core.net.json import UNREADABLE
+
+__all__ = ["RestApi", "backoff", "path_segment"]
+
+T = TypeVar("T")
+
+_TOO_MANY_REQUESTS = 429
+_SERVER_FAULT = 500
+_LONGEST_CODE = 6
+
+
+class RestApi(abc.ABC):
+    """One account at a carrier's REST API.
+
+    Args:
+        root: the URL that all paths are appended to.
+        headers: sent with every request: the credentials.
+        sleep: waits between attempts; for tests.
+    """
+
+    vendor: ClassVar[str]
+    """The carrier as its users write it."""
+    base_url_setting: ClassVar[str]
+    """How a user sets the API's address, for the remedy when it is not reached: `base_url or ACME_BASE_URL`."""
+    remedies: ClassVar[Mapping[str, str]] = {}
+    """What to do about an error code, as a sentence."""
+    connect_timeout: ClassVar[float] = 5.0
+    answer_timeouts: ClassVar[Sequence[float]] = (10.0,) * 4
+    """Seconds that each attempt waits for each step of the answer; as many attempts as there are values."""
+    longest_pause: ClassVar[float] = 8.0
+    """Seconds between two attempts, at most."""
+
+    def __init__(
+        self, root: str, headers: Mapping[str, str], *, sleep: Callable[[float], Awaitable[None]] = anyio.sleep
+    ) -> None:
+        self._root = root
+        self._headers = headers
+        self._sleep = sleep
+
+    @abc.abstractmethod
+    def error_code(self, body: bytes) -> str:
+        """Returns the carrier's error code in the body of a refusal, or "". Its text may repeat a phone number."""
+
+    def remedy(self, code: str) -> str:
+        """Returns what to do about an error code; "" if unknown."""
+        return self.remedies.get(code, "")
+
+    def pause(self, attempt: int, answer: HttpAnswer | None) -> float | None:
+        """Returns the seconds to wait after an attempt has failed; None to give up.
+
+        Args:
+            attempt: the number of the attempt that failed, from 1.
+            answer: its answer; None without one.
+        """
+        asked_for = 0.0 if answer is None else _seconds(answer.headers.get("retry-after", ""))
+        return min(max(backoff(attempt), asked_for), self.longest_pause)
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        *,
+        action: str,
+        content_type: str = "",
+        repeatable: bool = True,
+    ) -> bytes:
+        """Sends a request, again if need be, and returns the body of the answer.
+
+        Args:
+            method: GET, POST and so on.
+            path: appended to the root; with the query.
+            body: as it is sent.
+            action: what it is for, in error messages: `place the call`.
+            content_type: of the body.
+            repeatable: False if doing it twice would be worse than not doing it.
+
+        Raises:
+            CarrierRequestFailed: the carrier refused, or could not be reached.
+        """
+        headers = {**self._headers, "content-type": content_type} if content_type else self._headers
+        for attempt, timeout in enumerate(self.answer_timeouts, start=1):
+            answer: HttpAnswer | None = None
+            try:
+                answer = await send_request(
+                    method,
+                    self._root + path,
+                    headers=headers,
+                    body=body,
+                    connect_timeout=self.connect_timeout,
+                    answer_timeout=timeout,
+                )
+            except (ConnectionError, TimeoutError) as error:
+                failure = self._unreached(error, action)
+                again = repeatable or isinstance(error, ConnectionRefusedError)
+            else:
+                if 200 <= answer.status < 300:
+                    return answer.body
+                failure = self._refusal(answer, action)
+                again = answer.status == _TOO_MANY_REQUESTS or (repeatable and answer.status >= _SERVER_FAULT)
+            pause = self.pause(attempt, answer) if again and attempt < len(self.answer_timeouts) else None
+            if pause is None:
+                raise failure
+            await self._sleep(pause)
+        raise AssertionError  # the last attempt returns or raises
+
+    async def fetch(self, path: str, shape: type[T], *, action: str, query: Mapping[str, str] | None = None) -> T:
+        """Returns the answer to a GET request as a struct.
+
+        Raises:
+            CarrierRequestFailed: as `request` and `read` do.
+        """
+        path = f"{path}?{urllib.parse.urlencode(query)}" if query else path
+        return self.read(await self.request("GET", path, action=action), shape, action=action)
+
+    def read(self, body: bytes, shape: type[T], *, action: str) -> T:
+        """Returns the body of an answer as a struct.
+
+        Raises:
+            CarrierRequestFailed: it is not JSON of that shape.
+        """
+        try:
+            return msgspec.json.decode(body, type=shape)
+        except UNREADABLE:
+            raise CarrierRequestFailed(
+                f"Could not {action}: the answer of {self.vendor} is not as documented.",
+                remedy=f"Check {self.base_url_setting}, if one is set.",
+            ) from None
+
+    def _unreached(self, error: OSError, action: str) -> CarrierRequestFailed:
+        return CarrierRequestFailed(
+            f"Could not {action}: {self.vendor} was not reached.",
+            got=str(error),
+            remedy=f"Check the network, and {self.base_url_setting}, if one is set.",
+        )
+
+    def _refusal(self, answer: HttpAnswer, action: str) -> CarrierRequestFailed:
+        code = self.error_code(answer.body)
+        if not (code.isascii() and code.isdigit() and len(code) <= _LONGEST_CODE):  # it is logged: no text from outside
+            code = ""
+        return CarrierRequestFailed(
+            f"Could not {action}: {self.vendor} refused.",
+            status=answer.status,
+            code=code,
+            got=f"HTTP status {answer.status}" + (f", error {code}" if code else ""),
+            remedy=self.remedy(code) if code else "",
+        )
+
+
+def backoff(attempt: int) -> float:
+    """Returns a pause in s after so many attempts: 0.25, 0.5, 1 …, each by up to a quarter longer or shorter."""
+    return 0.25 * 2.0 ** (attempt - 1) * random.uniform(0.75, 1.25)
+
+
+def path_segment(text: str) -> str:
+    """Returns an id as one segment of a URL's path: slashes and dots in it lead nowhere else."""
+    return urllib.parse.quote(text, safe="")
+
+
+def _seconds(retry_after: str) -> float:
+    return float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0.0

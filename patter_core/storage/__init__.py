@@ -1,0 +1,1 @@
+"""Files that sinks and stores keep on this machine."""

@@ -1,0 +1,98 @@
+"""The phone numbers of an account at a carrier, and what their incoming calls go to."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+import msgspec
+
+from patter_core.checks import CheckResult, Level
+from patter_core.errors import CarrierRequestFailed
+
+__all__ = ["AccountNumber", "AccountNumbers", "check_numbers", "voice_path"]
+
+
+class AccountNumber(msgspec.Struct, frozen=True, kw_only=True):
+    """A phone number of an account. Its `repr` does not show it."""
+
+    id: str
+    """The carrier's id of it."""
+    number: str
+    """E.164."""
+    name: str = ""
+    """As the account's owner calls it."""
+    status: str = ""
+    """As the carrier names it."""
+    target: str = ""
+    """What its incoming calls go to: a URL, or the id of an application; "" if nothing."""
+    target_name: str = ""
+
+    def __repr__(self) -> str:
+        return f"<AccountNumber {self.id}>"
+
+
+class AccountNumbers(abc.ABC):
+    """The numbers of one account.
+
+    Each method raises `CarrierRequestFailed` if the carrier refuses or is not reached.
+    """
+
+    vendor: ClassVar[str]
+    """The carrier as its users write it."""
+    carrier: ClassVar[str]
+    """Its name in the registry, which is that of its commands, too."""
+
+    @abc.abstractmethod
+    async def fetch(self, number: str = "") -> list[AccountNumber]:
+        """Returns all numbers, or the one that is asked for (E.164), if the account has it."""
+
+    @abc.abstractmethod
+    async def point(self, number: AccountNumber, target: str) -> None:
+        """Makes a number's incoming calls go to a target."""
+
+    async def find(self, number: str) -> AccountNumber:
+        """Returns one number.
+
+        Raises:
+            CarrierRequestFailed: the account does not have it.
+        """
+        for found in await self.fetch(number):
+            if found.number == number:
+                return found
+        raise CarrierRequestFailed(
+            f"The number is not in this {self.vendor} account.",
+            expected="a number in E.164, such as +15550001234",
+            remedy=f"`patter {self.carrier} numbers` lists the numbers of the account.",
+        )
+
+    async def ensure(self, number: str, target: str) -> None:
+        """Makes a number's incoming calls go to a target; sends no change if they do."""
+        found = await self.find(number)
+        if found.target != target:
+            await self.point(found, target)
+
+
+def check_numbers(
+    numbers: Sequence[AccountNumber], is_ours: Callable[[AccountNumber], bool], *, at: str, remedy: str
+) -> CheckResult:
+    """Checks whether any number of an account points here, for `patter doctor`.
+
+    Args:
+        numbers: all of the account.
+        is_ours: True if a number points here.
+        at: what "here" is, in the result: `Patter`.
+        remedy: what to do if none does.
+    """
+    if not numbers:
+        return CheckResult(Level.WARNING, "The account has no phone number.", "Buy a number with voice.")
+    ours = sum(map(is_ours, numbers))
+    if ours:
+        return CheckResult(Level.OK, f"{ours} of {len(numbers)} numbers of the account point at {at}.")
+    return CheckResult(Level.WARNING, f"None of the account's {len(numbers)} numbers points at {at}.", remedy)
+
+
+def voice_path(carrier: str) -> str:
+    """Returns the path of a carrier's voice webhook, below the public address."""
+    return f"/webhooks/{carrier}/voice"

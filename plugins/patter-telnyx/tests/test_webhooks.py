@@ -1,0 +1,224 @@
+"""Telnyx's webhooks, one event at a time: what reaches the router, and which commands follow."""
+
+from __future__ import annotations
+
+import base64
+import logging
+import time
+from collections.abc import AsyncIterator, Mapping
+from decimal import Decimal
+
+import msgspec
+import pytest
+from nacl.signing import SigningKey
+
+from patter_core.errors import CarrierRequestFailed, WebhookRefused
+from patter_core.telephony.control import Callbacks
+from patter_core.telephony.leg import AnsweredBy, Direction, Leg, Progress
+from patter_core.telephony.outcome import HangUp, Transfer
+from patter_core.telephony.prices import Cost
+from patter_core.testing.api import ApiAnswer, FakeApi, fake_api
+from patter_core.testing.fakes import FakeRouter, Report
+from patter_core.webhook import Accept, Reject, WebhookRequest
+from patter_telnyx import Telnyx
+from patter_telnyx.client_state import ClientState
+from patter_telnyx.signing import SIGNATURE_HEADER, TIMESTAMP_HEADER, signed_bytes
+
+pytestmark = pytest.mark.anyio
+
+KEY = SigningKey(b"\x07" * 32)
+PUBLIC_KEY = base64.b64encode(bytes(KEY.verify_key)).decode()
+URL = "https://phone.example/webhooks/telnyx/voice"
+ACCEPT = Accept(
+    call_id="1",
+    media_url="wss://phone.example/media/telnyx/stream-token",
+    callbacks=Callbacks("https://phone.example/webhooks/telnyx", "token"),
+)
+CALL = {"call_control_id": "v3:a", "from": "+15005550006", "to": "+15005550001", "direction": "incoming"}
+OVER = ApiAnswer(status=422, body=b'{"errors":[{"code":"90018"}]}')
+
+
+class Line:
+    """A carrier whose API is a fake, and the router that its events are reported to."""
+
+    def __init__(self, api: FakeApi) -> None:
+        self.api = api
+        self.router = FakeRouter(ACCEPT)
+        self.carrier = Telnyx("KEY", "17", PUBLIC_KEY, base_url=api.url)
+
+    async def event(
+        self, event_type: str, payload: Mapping[str, object] = {}, *, event_id: str = "e-1", key: SigningKey = KEY
+    ) -> None:
+        event = {"event_type": event_type, "id": event_id, "payload": {**CALL, **payload}}
+        body, timestamp = msgspec.json.encode({"data": event}), str(int(time.time()))
+        signature = base64.b64encode(key.sign(signed_bytes(timestamp, body)).signature).decode()
+        headers = {SIGNATURE_HEADER: signature, TIMESTAMP_HEADER: timestamp}
+        request = WebhookRequest(method="POST", candidate_urls=(URL,), headers=headers, body=body)
+        response = await self.carrier.webhooks()["voice"](request, self.router)
+        assert (response.status, response.body) == (200, b"")
+
+    @property
+    def reported(self) -> list[tuple[str, object]]:
+        return [(report.what, report.value) for report in self.router.reports]
+
+    @property
+    def commands(self) -> list[str]:
+        return [request.path.rpartition("/")[2] for request in self.api.requests]
+
+
+@pytest.fixture
+async def line() -> AsyncIterator[Line]:
+    async with fake_api() as api:
+        yield Line(api)
+
+
+def state(**fields: object) -> dict[str, object]:
+    return {"client_state": msgspec.convert(fields, ClientState).encode()}
+
+
+# --- start ---------------------------------------------------------------------------------------------------------
+
+
+async def test_an_incoming_call_is_reported_and_answered_with_a_stream(line: Line) -> None:
+    await line.event("call.initiated")
+    leg = Leg(carrier="telnyx", call_id="v3:a", from_number="+15005550006", to_number="+15005550001")
+    assert line.router.reports == [Report(what="arrived", leg=leg, verified_url=URL, token="")]
+    answer = msgspec.json.decode(line.api.requests[0].body, type=dict[str, str])
+    assert (line.commands, answer["stream_url"]) == (["answer"], ACCEPT.media_url)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "command"), [(Reject(reason="busy"), "reject"), (Transfer("+15005550009", "One moment."), "answer")]
+)
+async def test_an_incoming_call_that_is_not_accepted_is_rejected_or_answered_to_be_transferred(
+    line: Line, outcome: Reject | Transfer, command: str
+) -> None:
+    line.router.answer = outcome
+    await line.event("call.initiated")
+    assert line.commands == [command]
+
+
+async def test_a_call_that_we_made_is_outbound(line: Line) -> None:
+    await line.event("call.initiated", {"direction": "outgoing", **state(t="token", d=True)})
+    await line.event("call.answered", {"direction": "outgoing", **state(t="token", d=True)}, event_id="e-2")
+    assert line.reported == [("progressed", Progress.RINGING), ("arrived", None)]
+    assert {(report.leg.direction, report.token) for report in line.router.reports} == {(Direction.OUTBOUND, "token")}
+    assert line.commands == ["streaming_start"]
+
+
+@pytest.mark.parametrize(
+    ("event_type", "fields", "command"),
+    [
+        ("call.answered", {"x": "+15005550009"}, "transfer"),
+        ("call.answered", {"x": "+15005550009", "a": "One moment."}, "speak"),
+        ("call.speak.ended", {"x": "+15005550009"}, "transfer"),
+        ("call.speak.ended", {"h": True}, "hangup"),
+    ],
+)
+async def test_the_next_step_is_in_the_client_state(
+    line: Line, event_type: str, fields: dict[str, object], command: str
+) -> None:
+    await line.event(event_type, state(**fields))
+    assert line.commands == [command]
+
+
+# --- during the call -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("outcome", "command"),
+    [
+        (ACCEPT, "streaming_start"),
+        (Transfer("+15005550009"), "transfer"),
+        (HangUp(), "hangup"),
+        (HangUp("Sorry."), "speak"),
+    ],
+)
+async def test_after_the_stream_the_router_decides(
+    line: Line, outcome: Accept | HangUp | Transfer, command: str
+) -> None:
+    line.router.at_stream_end = outcome
+    await line.event("streaming.stopped", {"stream_url": "wss://phone.example/1"})
+    await line.event("streaming.failed", {"stream_params": {"stream_url": "wss://phone.example/1"}}, event_id="e-2")
+    assert line.reported == [("stream_ended", None)]  # once, though Telnyx reports it twice
+    assert line.commands == [command]
+
+
+@pytest.mark.parametrize("fields", [{"s": True}, {"l": "v3:other"}, {"u": "mark of a later stream"}])
+async def test_a_stream_that_ended_on_purpose_or_was_replaced_is_ignored(line: Line, fields: dict[str, object]) -> None:
+    await line.event("streaming.stopped", {"stream_url": "wss://phone.example/1", **state(**fields)})
+    assert line.reported == []
+    assert line.commands == []
+
+
+@pytest.mark.parametrize(
+    ("event_type", "payload", "what", "value"),
+    [
+        ("call.hangup", {"hangup_cause": "user_busy"}, "progressed", Progress.BUSY),
+        ("call.machine.detection.ended", {"result": "human"}, "answered_by", AnsweredBy.HUMAN),
+        ("call.machine.greeting.ended", {"result": "beep_detected"}, "answered_by", AnsweredBy.MACHINE_READY),
+        ("call.cost", {"total_cost": "0.0042"}, "priced", Cost(Decimal("0.0042"), estimated=False)),
+    ],
+)
+async def test_a_report_reaches_the_router(
+    line: Line, event_type: str, payload: dict[str, object], what: str, value: object
+) -> None:
+    await line.event(event_type, payload)
+    assert line.reported == [(what, value)]
+    assert line.commands == []
+
+
+@pytest.mark.parametrize(
+    ("event_type", "status"), [("call.recording.saved", "completed"), ("call.recording.error", "failed")]
+)
+async def test_the_end_of_a_recording_reaches_the_router(line: Line, event_type: str, status: str) -> None:
+    await line.event(event_type, {"recording_urls": {"wav": "https://r/wav"}})
+    (report,) = line.router.of("recording_changed")
+    assert f" {status}>" in repr(report.value)
+
+
+async def test_the_far_end_of_a_transfer_ends_the_call(line: Line) -> None:
+    await line.event("call.hangup", state(l="v3:first"))
+    assert line.reported == []
+    assert [request.path for request in line.api.requests] == ["/v2/calls/v3%3Afirst/actions/hangup"]
+
+
+async def test_a_price_that_is_not_an_amount_is_logged(line: Line, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, logger="patter.telnyx"):
+        await line.event("call.cost", {"total_cost": "free"})
+    assert line.reported == []
+    assert "call.cost event is not an amount" in caplog.text
+
+
+# --- delivery ------------------------------------------------------------------------------------------------------
+
+
+async def test_an_unverified_webhook_never_reaches_the_router(line: Line) -> None:
+    with pytest.raises(WebhookRefused):
+        await line.event("call.initiated", key=SigningKey(b"\x08" * 32))
+    assert line.reported == []
+
+
+async def test_a_repeated_event_is_handled_once(line: Line) -> None:
+    for _ in range(2):
+        await line.event("call.initiated")
+    assert line.reported == [("arrived", None)]
+
+
+async def test_an_event_whose_command_failed_is_new_again(line: Line) -> None:
+    line.api.answers = [ApiAnswer(status=400), ApiAnswer()]
+    with pytest.raises(CarrierRequestFailed):
+        await line.event("call.initiated")
+    await line.event("call.initiated")
+    assert line.commands == ["answer", "answer"]
+
+
+async def test_a_command_for_a_call_that_is_over_ends_it(line: Line) -> None:
+    line.api.answers = [OVER]
+    await line.event("call.initiated")
+    assert line.reported == [("arrived", None), ("progressed", Progress.COMPLETED)]
+
+
+async def test_an_unknown_event_is_acknowledged(line: Line) -> None:
+    await line.event("call.bridged", {"call_control_id": {}})
+    assert line.reported == []

@@ -1,0 +1,82 @@
+"""The account's numbers, and the URLs that their incoming calls go to."""
+
+from __future__ import annotations
+
+import urllib.parse
+from typing import ClassVar
+
+import msgspec
+
+from patter_core.errors import ConfigurationError
+from patter_core.net.rest import path_segment
+from patter_core.telephony.numbers import AccountNumber, AccountNumbers, voice_path
+from patter_twilio.rest import TwilioApi
+
+__all__ = ["TwilioNumbers", "read_voice_url"]
+
+PAGE_SIZE = 200
+MOST_PAGES = 50
+_PATH = "/IncomingPhoneNumbers"
+
+
+class _Number(msgspec.Struct, frozen=True):
+    sid: str
+    phone_number: str
+    friendly_name: str = ""
+    voice_url: str | None = None
+    voice_application_sid: str | None = None
+    """A TwiML application, which takes precedence over the URL."""
+
+    @property
+    def target(self) -> str:
+        return self.voice_application_sid or self.voice_url or ""
+
+    def __repr__(self) -> str:
+        return f"<_Number {self.sid}>"
+
+
+class _Page(msgspec.Struct, frozen=True):
+    incoming_phone_numbers: tuple[_Number, ...]
+    next_page_uri: str | None = None
+
+
+class TwilioNumbers(AccountNumbers):
+    """The numbers of one account. A number's target is its voice URL, or its TwiML application if it has one."""
+
+    vendor: ClassVar[str] = "Twilio"
+    carrier: ClassVar[str] = "twilio"
+
+    def __init__(self, api: TwilioApi) -> None:
+        self._api = api
+
+    async def fetch(self, number: str = "") -> list[AccountNumber]:
+        query = {"PageSize": str(PAGE_SIZE), **({"PhoneNumber": number} if number else {})}
+        path = f"{_PATH}.json?{urllib.parse.urlencode(query)}"
+        found: list[AccountNumber] = []
+        for _ in range(MOST_PAGES):
+            page = await self._api.fetch(path, _Page, action="list the numbers")
+            found += [
+                AccountNumber(id=one.sid, number=one.phone_number, name=one.friendly_name, target=one.target)
+                for one in page.incoming_phone_numbers
+            ]
+            following = page.next_page_uri or ""
+            path = following.removeprefix(self._api.account_path)
+            if path == following:  # the last page, or one elsewhere, where the credentials must not go
+                break
+        return found
+
+    async def point(self, number: AccountNumber, target: str) -> None:
+        form = [("VoiceUrl", target), ("VoiceMethod", "POST"), ("VoiceApplicationSid", "")]
+        await self._api.post(f"{_PATH}/{path_segment(number.id)}.json", form, action="point the number")
+
+
+def read_voice_url(text: str) -> str:
+    """Returns the URL of the voice webhook: a public address is completed, a URL with a path is taken as it is.
+
+    Raises:
+        ConfigurationError: it is not an HTTP address.
+    """
+    parts = urllib.parse.urlsplit(text if "://" in text else f"https://{text}")
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ConfigurationError("URL is not a public address.", expected="https://host", got=repr(text))
+    return parts.geturl() if parts.path.strip("/") else parts._replace(path=voice_path("twilio")).geturl()

@@ -1,0 +1,146 @@
+"""The handlers of Twilio's webhooks.
+
+`voice` and `action` ask what to do with a call, and are answered with TwiML; the others report. A handler verifies the
+signature first, and believes only what the `Proof` holds.
+"""
+
+from __future__ import annotations
+
+import urllib.parse
+from collections.abc import Mapping, Sequence
+
+from patter_core.errors import WebhookRefused
+from patter_core.telephony.control import TOKEN_FIELD
+from patter_core.telephony.leg import Direction, Leg
+from patter_core.telephony.outcome import HangUp, Transfer
+from patter_core.webhook import (
+    Accept,
+    CallRouter,
+    Reject,
+    RoutedCall,
+    WebhookHandler,
+    WebhookRequest,
+    WebhookResponse,
+)
+from patter_twilio import statuses, twiml
+from patter_twilio.control import Control
+from patter_twilio.idempotency import ResponseCache
+from patter_twilio.signing import Proof, verify_webhook
+
+__all__ = ["Webhooks"]
+
+_SIP_HEADER = "SipHeader_"
+_LONGEST_PARAMETER = 500
+"""Characters: Twilio takes a `<Parameter>` whose name and value together are shorter (TwiML reference, `<Stream>`)."""
+_MOST_PARAMETERS = 20
+
+
+class Webhooks:
+    """Handles the webhooks of one account.
+
+    Args:
+        carrier: the carrier's name in the registry.
+        auth_tokens: each may have signed a webhook.
+        control: of the same account.
+    """
+
+    def __init__(self, carrier: str, auth_tokens: Sequence[str], control: Control) -> None:
+        self._carrier = carrier
+        self._auth_tokens = auth_tokens
+        self._control = control
+        self._responses = ResponseCache()
+        self.handlers: Mapping[str, WebhookHandler] = {
+            "voice": self._voice,
+            "action": self._action,
+            "status": self._status,
+            "machine": self._machine,
+            "recording": self._recording,
+        }
+
+    # --- webhooks that ask -----------------------------------------------------------------------------------------
+
+    async def _voice(self, request: WebhookRequest, router: CallRouter) -> WebhookResponse:
+        """A call came in, one that we made was answered, or one is resumed from hold."""
+        proof = self._verify(request)
+        known = self._responses.known(request)
+        if known is not None:
+            return known
+        leg = self._leg(proof)
+        outcome = await router.call(leg, proof.url).arrived()
+        return self._responses.keep(request, self._response(leg, outcome))
+
+    async def _action(self, request: WebhookRequest, router: CallRouter) -> WebhookResponse:
+        """The stream is over. If the call is not, it waits for instructions."""
+        proof = self._verify(request)
+        known = self._responses.known(request)
+        if known is not None:
+            return known
+        leg = self._leg(proof)
+        outcome = await self._after_stream(proof, router.call(leg, proof.url))
+        return self._responses.keep(request, self._response(leg, outcome))
+
+    async def _after_stream(self, proof: Proof, call: RoutedCall) -> Accept | HangUp | Transfer:
+        progress = statuses.progress(proof.fields)
+        if progress is None or not progress.is_final:
+            return await call.stream_ended()
+        await call.progressed(progress)
+        return HangUp()
+
+    # --- webhooks that report --------------------------------------------------------------------------------------
+
+    async def _status(self, request: WebhookRequest, router: CallRouter) -> WebhookResponse:
+        proof = self._verify(request)
+        call = router.call(self._leg(proof), proof.url)
+        progress = statuses.progress(proof.fields)
+        if progress is not None:
+            await call.progressed(progress)
+        return WebhookResponse(status=204)
+
+    async def _machine(self, request: WebhookRequest, router: CallRouter) -> WebhookResponse:
+        proof = self._verify(request)
+        call = router.call(self._leg(proof), proof.url)
+        await call.answered_by(statuses.answered_by(proof.fields))
+        return WebhookResponse(status=204)
+
+    async def _recording(self, request: WebhookRequest, router: CallRouter) -> WebhookResponse:
+        proof = self._verify(request)
+        call = router.call(self._leg(proof), proof.url)
+        await call.recording_changed(statuses.recording(proof.fields))
+        return WebhookResponse(status=204)
+
+    # --- shared ----------------------------------------------------------------------------------------------------
+
+    def _verify(self, request: WebhookRequest) -> Proof:
+        return verify_webhook(request, self._auth_tokens)
+
+    def _leg(self, proof: Proof) -> Leg:
+        fields = proof.fields
+        call_sid = fields.get("CallSid", "")
+        if not call_sid:
+            raise WebhookRefused("The webhook names no call.", expected="a field CallSid")
+        return Leg(
+            carrier=self._carrier,
+            call_id=call_sid,
+            direction=Direction.OUTBOUND if fields.get("Direction", "").startswith("outbound") else Direction.INBOUND,
+            from_number=fields.get("From", ""),
+            to_number=fields.get("To", ""),
+            parameters=_custom_parameters(proof),
+        )
+
+    def _response(self, leg: Leg, outcome: Accept | Reject | HangUp | Transfer) -> WebhookResponse:
+        document = twiml.document(*self._control.verbs(leg, outcome))
+        return WebhookResponse(body=document, content_type=twiml.CONTENT_TYPE)
+
+
+def _custom_parameters(proof: Proof) -> dict[str, str]:
+    """Returns the user's fields of the voice URL's query, and a SIP caller's headers. Twilio's own are capitalized.
+
+    A caller can send any header: those too long for a `<Parameter>` are left out, and those beyond its number.
+    """
+    query = urllib.parse.parse_qsl(urllib.parse.urlsplit(proof.url).query)
+    custom = [(name, value) for name, value in query if name != TOKEN_FIELD and not name[:1].isupper()]
+    headers = [
+        (name.removeprefix(_SIP_HEADER), value) for name, value in proof.fields.items() if name.startswith(_SIP_HEADER)
+    ]
+    fitting = [(name, value) for name, value in [*custom, *headers] if len(name) + len(value) < _LONGEST_PARAMETER]
+    return dict(fitting[:_MOST_PARAMETERS])

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import urllib.parse
+from xml.etree.ElementTree import fromstring
+
+import pytest
+
+from patter_core.errors import CarrierRequestFailed
+from patter_core.telephony.leg import Leg
+from patter_core.telephony.outcome import Transfer
+from patter_core.testing.api import fake_api
+from patter_twilio.control import Control
+from patter_twilio.rest import LONGEST_TWIML, TwilioApi
+
+pytestmark = pytest.mark.anyio
+
+LEG = Leg(carrier="twilio", call_id="CA1")
+
+
+def control(url: str = "http://127.0.0.1:9") -> Control:
+    return Control(TwilioApi(url, "AC1", ("AC1", "secret")), voice="alice", language="")
+
+
+async def test_a_transfer_interrupts_the_call_with_a_text_in_the_configured_voice() -> None:
+    async with fake_api() as api:
+        await control(api.url).transfer(LEG, Transfer("+15005550009", "One moment."))
+    (request,) = api.requests
+    document = fromstring(urllib.parse.parse_qs(request.body.decode())["Twiml"][0])
+    assert [(verb.tag, verb.text, verb.attrib) for verb in document] == [
+        ("Say", "One moment.", {"voice": "alice"}),
+        ("Dial", "+15005550009", {}),
+    ]
+
+
+async def test_a_hold_without_audio_is_silence_for_as_long_as_a_call_may_last() -> None:
+    async with fake_api() as api:
+        await control(api.url).hold(LEG, "")
+    document = fromstring(urllib.parse.parse_qs(api.requests[0].body.decode())["Twiml"][0])
+    assert {verb.tag for verb in document} == {"Pause"}
+    assert sum(int(verb.get("length", "0")) for verb in document) == 4 * 3_600
+
+
+async def test_a_text_that_is_too_long_for_twilio_is_an_error_and_changes_nothing() -> None:
+    with pytest.raises(CarrierRequestFailed, match="too long for Twilio"):
+        await control().say_and_hang_up(LEG, "A" * LONGEST_TWIML)

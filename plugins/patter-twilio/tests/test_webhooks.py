@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import urlencode
+from xml.etree.ElementTree import Element, fromstring
+
+import pytest
+
+from patter_core.errors import WebhookRefused
+from patter_core.telephony.control import Callbacks, RecordingStatus
+from patter_core.telephony.leg import AnsweredBy, Direction, Leg, Progress
+from patter_core.telephony.outcome import HangUp, Transfer
+from patter_core.testing.fakes import FakeRouter, Report
+from patter_core.webhook import Accept, Reject, WebhookRequest
+from patter_twilio import Twilio
+from patter_twilio.signing import signature
+
+pytestmark = pytest.mark.anyio
+
+SID, TOKEN = "AC" + "0" * 32, "auth-token"
+VOICE = "https://phone.example/webhooks/twilio/voice"
+ACTION = "https://phone.example/webhooks/twilio/action?call=token"
+MEDIA = "wss://phone.example/media/twilio/stream-token"
+FIELDS = {
+    "CallSid": "CA1",
+    "AccountSid": SID,
+    "From": "+15005550006",
+    "To": "+15005550001",
+    "CallStatus": "ringing",
+    "Direction": "inbound",
+    "CallerName": "",
+}
+
+
+CALLBACKS = Callbacks("https://phone.example/webhooks/twilio", "token")
+ACCEPT = Accept(call_id="1", media_url=MEDIA, callbacks=CALLBACKS)
+
+
+def carrier() -> Twilio:
+    return Twilio(SID, TOKEN)
+
+
+def signed(url: str = VOICE, fields: Mapping[str, str] | None = None, *, token: str = TOKEN) -> WebhookRequest:
+    fields = FIELDS if fields is None else fields
+    return WebhookRequest(
+        method="POST",
+        candidate_urls=(url.replace("https", "http"), url),
+        headers={
+            "content-type": "application/x-www-form-urlencoded",
+            "x-twilio-signature": signature(token, url, fields.items()),
+        },
+        body=urlencode(fields).encode(),
+    )
+
+
+async def answered(webhook: str, request: WebhookRequest, router: FakeRouter) -> list[Element]:
+    response = await carrier().webhooks()[webhook](request, router)
+    assert (response.status, response.content_type) == (200, "text/xml; charset=utf-8")
+    document = fromstring(response.body)
+    assert document.tag == "Response"
+    return list(document)
+
+
+# --- voice ---------------------------------------------------------------------------------------------------------
+
+
+async def test_an_incoming_call_is_reported_and_answered_with_a_stream() -> None:
+    router = FakeRouter(ACCEPT)
+    (connect,) = await answered("voice", signed(), router)
+    assert (connect.tag, connect.attrib) == ("Connect", {"action": ACTION})
+    (stream,) = connect
+    assert (stream.tag, stream.attrib) == ("Stream", {"url": MEDIA})
+    assert {item.get("name"): item.get("value") for item in stream} == {"from": "+15005550006", "to": "+15005550001"}
+    leg = Leg(carrier="twilio", call_id="CA1", from_number="+15005550006", to_number="+15005550001")
+    assert router.reports == [Report(what="arrived", leg=leg, verified_url=VOICE, token="")]
+
+
+async def test_a_get_request_is_accepted_like_a_post() -> None:
+    url = f"{VOICE}?{urlencode(FIELDS)}"
+    request = WebhookRequest(method="GET", candidate_urls=(url,), headers={"x-twilio-signature": signature(TOKEN, url)})
+    router = FakeRouter(ACCEPT)
+    (connect,) = await answered("voice", request, router)
+    assert connect.attrib == {"action": ACTION}
+    assert router.reports[0].leg.from_number == "+15005550006"
+
+
+@pytest.mark.parametrize("direction", ["outbound-api", "outbound-dial"])
+async def test_a_call_that_we_made_is_outbound(direction: str) -> None:
+    router = FakeRouter(ACCEPT)
+    await answered("voice", signed(fields={**FIELDS, "Direction": direction}), router)
+    assert router.reports[0].leg.direction is Direction.OUTBOUND
+
+
+async def test_a_rejected_call_that_we_made_is_hung_up() -> None:
+    fields = {**FIELDS, "Direction": "outbound-api"}
+    (hangup,) = await answered("voice", signed(fields=fields), FakeRouter(Reject()))
+    assert hangup.tag == "Hangup"
+
+
+async def test_a_call_is_transferred_with_a_text_in_the_configured_voice() -> None:
+    twilio = Twilio(SID, TOKEN, voice="Polly.Bianca", language="it-IT")
+    response = await twilio.webhooks()["voice"](signed(), FakeRouter(Transfer("sip:a@b.example", "Un attimo & via.")))
+    say, dial = fromstring(response.body)
+    assert (say.text, say.attrib) == ("Un attimo & via.", {"voice": "Polly.Bianca", "language": "it-IT"})
+    assert dial.findtext("Sip") == "sip:a@b.example"
+
+
+@pytest.mark.parametrize("token", ["next", TOKEN, "last"])
+async def test_while_a_token_is_rotated_each_is_accepted(token: str) -> None:
+    twilio = Twilio(SID, TOKEN, other_auth_tokens=("next", "last"))
+    assert (await twilio.webhooks()["voice"](signed(token=token), FakeRouter(ACCEPT))).status == 200
+
+
+@pytest.mark.parametrize("reason", ["busy", "rejected"])
+async def test_a_call_that_is_not_accepted_is_rejected(reason: str) -> None:
+    (reject,) = await answered("voice", signed(), FakeRouter(Reject(reason=reason)))
+    assert (reject.tag, reject.attrib) == ("Reject", {"reason": reason})
+
+
+@pytest.mark.parametrize("webhook", ["voice", "action", "status", "machine", "recording"])
+@pytest.mark.parametrize(
+    "request_", [signed(token="other"), signed(fields={"AccountSid": SID})], ids=["forged", "no call"]
+)
+async def test_an_unverified_webhook_never_reaches_the_router(webhook: str, request_: WebhookRequest) -> None:
+    router = FakeRouter(ACCEPT)
+    with pytest.raises(WebhookRefused):
+        await carrier().webhooks()[webhook](request_, router)
+    assert router.reports == []
+
+
+# --- after the stream ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("outcome", "tags"),
+    [
+        (HangUp(), ["Hangup"]),
+        (HangUp("Sorry."), ["Say", "Hangup"]),
+        (Transfer("+15005550009"), ["Dial"]),
+        (Transfer("+15005550009", "One moment."), ["Say", "Dial"]),
+        (ACCEPT, ["Connect"]),
+    ],
+)
+async def test_after_the_stream_the_router_decides(outcome: Accept | HangUp | Transfer, tags: list[str]) -> None:
+    router = FakeRouter(at_stream_end=outcome)
+    verbs = await answered("action", signed(ACTION, {**FIELDS, "CallStatus": "in-progress"}), router)
+    assert [verb.tag for verb in verbs] == tags
+    assert [(report.what, report.token) for report in router.reports] == [("stream_ended", "token")]
+
+
+async def test_after_the_caller_hung_up_the_router_is_not_asked() -> None:
+    router = FakeRouter(ACCEPT)
+    (hangup,) = await answered("action", signed(ACTION, {**FIELDS, "CallStatus": "completed"}), router)
+    assert hangup.tag == "Hangup"
+    assert [(report.what, report.value) for report in router.reports] == [("progressed", Progress.COMPLETED)]
+
+
+async def test_a_repeated_webhook_gets_the_same_answer_without_asking_the_router() -> None:
+    router, twilio = FakeRouter(ACCEPT), carrier()
+    for url, webhook in ((VOICE, "voice"), (ACTION, "action")):
+        request = signed(url)
+        repeated = WebhookRequest(
+            method="POST",
+            candidate_urls=request.candidate_urls,
+            headers={**request.headers, "i-twilio-idempotency-token": webhook},
+            body=request.body,
+        )
+        first = await twilio.webhooks()[webhook](repeated, router)
+        assert await twilio.webhooks()[webhook](repeated, router) is first
+    assert [report.what for report in router.reports] == ["arrived", "stream_ended"]
+
+
+# --- reports -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("webhook", "fields", "value"),
+    [
+        ("status", {"CallStatus": "ringing"}, Progress.RINGING),
+        ("status", {"CallStatus": "in-progress"}, Progress.ANSWERED),
+        ("status", {"CallStatus": "no-answer"}, Progress.NO_ANSWER),
+        ("machine", {"AnsweredBy": "human"}, AnsweredBy.HUMAN),
+        ("machine", {"AnsweredBy": "machine_start"}, AnsweredBy.MACHINE),
+        ("machine", {"AnsweredBy": "machine_end_beep"}, AnsweredBy.MACHINE_READY),
+        ("machine", {"AnsweredBy": "fax"}, AnsweredBy.FAX),
+        ("machine", {"AnsweredBy": "martian"}, AnsweredBy.UNKNOWN),
+        (
+            "recording",
+            {"RecordingSid": "RE1", "RecordingStatus": "completed", "RecordingUrl": "u", "RecordingDuration": "7"},
+            RecordingStatus(recording_id="RE1", status="completed", url="u", duration=7.0),
+        ),
+        (
+            "recording",
+            {"RecordingSid": "RE1", "RecordingStatus": "absent", "RecordingDuration": "-1"},
+            RecordingStatus(recording_id="RE1", status="absent"),
+        ),
+    ],
+)
+async def test_a_report_reaches_the_router(webhook: str, fields: dict[str, str], value: object) -> None:
+    router = FakeRouter(ACCEPT)
+    url = f"https://phone.example/webhooks/twilio/{webhook}?call=token"
+    response = await carrier().webhooks()[webhook](signed(url, {**FIELDS, **fields}), router)
+    assert response.status == 204
+    assert [(report.leg.call_id, report.value, report.token) for report in router.reports] == [("CA1", value, "token")]
+
+
+async def test_an_unknown_status_is_ignored() -> None:
+    router = FakeRouter(ACCEPT)
+    url = "https://phone.example/webhooks/twilio/status"
+    assert (await carrier().webhooks()["status"](signed(url, {**FIELDS, "CallStatus": "new"}), router)).status == 204
+    assert router.reports == []

@@ -1,0 +1,184 @@
+"""What REST clients of all carriers have in common: what is sent again, after which pause, and what a failure says."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import ClassVar
+
+import anyio
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from patter_core.errors import CarrierRequestFailed
+from patter_core.net.rest import RestApi, backoff, path_segment
+from patter_core.server.serving import bind
+from patter_core.testing.api import ApiAnswer, FakeApi, fake_api
+
+pytestmark = pytest.mark.anyio
+
+BUSY = ApiAnswer(status=429)
+BROKEN = ApiAnswer(status=503)
+REFUSED = ApiAnswer(status=400, body=b'{"code":"4711"}')
+DONE = ApiAnswer(body=b'{"id":"call-1"}')
+
+
+class Made(msgspec.Struct):
+    id: str
+
+
+class AcmeApi(RestApi):
+    vendor: ClassVar[str] = "Acme"
+    base_url_setting: ClassVar[str] = "base_url or ACME_BASE_URL"
+    remedies: ClassVar[Mapping[str, str]] = {"4711": "Ask Acme."}
+    answer_timeouts: ClassVar[Sequence[float]] = (0.2, 5.0, 5.0)
+
+    def __init__(self, url: str) -> None:
+        self.slept: list[float] = []
+        super().__init__(url, {"authorization": "Bearer secret"}, sleep=self.note)
+
+    async def note(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+    def error_code(self, body: bytes) -> str:
+        return msgspec.json.decode(body, type=dict[str, str]).get("code", "") if body.startswith(b"{") else ""
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[FakeApi]:
+    async with fake_api() as api:
+        yield api
+
+
+async def request(api: AcmeApi, *, repeatable: bool = True) -> bytes:
+    with anyio.fail_after(15):
+        return await api.request(
+            "POST", "/calls", b'{"to":"+1"}', action="place the call", content_type="text/x", repeatable=repeatable
+        )
+
+
+# --- requests and answers ------------------------------------------------------------------------------------------
+
+
+async def test_a_request_has_the_credentials_and_the_body(server: FakeApi) -> None:
+    server.answers = [DONE]
+    assert await request(AcmeApi(server.url)) == DONE.body
+    (sent,) = server.requests
+    assert (sent.method, sent.path, sent.body) == ("POST", "/calls", b'{"to":"+1"}')
+    assert (sent.headers["authorization"], sent.headers["content-type"]) == ("Bearer secret", "text/x")
+
+
+async def test_fetch_returns_a_struct(server: FakeApi) -> None:
+    server.answers = [DONE]
+    assert await AcmeApi(server.url).fetch("/calls", Made, action="look", query={"a[b]": "1 2"}) == Made("call-1")
+    assert (server.requests[0].method, server.requests[0].path) == ("GET", "/calls?a%5Bb%5D=1+2")
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"{}", b'{"id":7}', b"\xff", b'{"a":' * 3_000])
+async def test_an_answer_that_is_not_as_documented_is_a_failure(server: FakeApi, body: bytes) -> None:
+    server.answers = [ApiAnswer(body=body)]
+    with pytest.raises(CarrierRequestFailed, match="Could not look: the answer of Acme is not as documented"):
+        await AcmeApi(server.url).fetch("/calls", Made, action="look")
+
+
+# --- repetition ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("repeatable", [True, False])
+async def test_too_many_requests_are_always_sent_again(server: FakeApi, repeatable: bool) -> None:
+    server.answers = [BUSY, BUSY, DONE]
+    api = AcmeApi(server.url)
+    assert await request(api, repeatable=repeatable) == DONE.body
+    assert (len(server.requests), len(api.slept)) == (3, 2)
+
+
+async def test_a_server_fault_is_sent_again_if_that_is_harmless(server: FakeApi) -> None:
+    server.answers = [BROKEN, DONE]
+    assert await request(AcmeApi(server.url)) == DONE.body
+    server.answers = [BROKEN, DONE]
+    with pytest.raises(CarrierRequestFailed) as failure:
+        await request(AcmeApi(server.url), repeatable=False)
+    assert (failure.value.status, len(server.requests)) == (503, 3)
+
+
+async def test_a_missing_answer_is_sent_again_if_that_is_harmless(server: FakeApi) -> None:
+    server.answers = [ApiAnswer(delay=5.0), DONE]
+    assert await request(AcmeApi(server.url)) == DONE.body
+    server.answers = [ApiAnswer(delay=5.0), DONE]
+    with pytest.raises(CarrierRequestFailed, match="was not reached"):
+        await request(AcmeApi(server.url), repeatable=False)
+    assert len(server.requests) == 3
+
+
+async def test_a_request_that_never_left_is_always_sent_again() -> None:
+    with bind("127.0.0.1", 0) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    api = AcmeApi(url)
+    with pytest.raises(CarrierRequestFailed, match="ACME_BASE_URL") as failure:
+        await request(api, repeatable=False)
+    assert (failure.value.status, len(api.slept)) == (0, 2)
+    assert url not in str(failure.value)
+
+
+async def test_a_refusal_is_never_sent_again(server: FakeApi) -> None:
+    server.answers = [REFUSED]
+    with pytest.raises(CarrierRequestFailed, match="Could not place the call: Acme refused") as failure:
+        await request(AcmeApi(server.url))
+    assert (failure.value.status, failure.value.code, failure.value.remedy) == (400, "4711", "Ask Acme.")
+    assert len(server.requests) == 1
+
+
+async def test_attempts_are_limited(server: FakeApi) -> None:
+    server.answers = [BROKEN]
+    with pytest.raises(CarrierRequestFailed):
+        await request(AcmeApi(server.url))
+    assert len(server.requests) == len(AcmeApi.answer_timeouts)
+
+
+# --- pauses --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "least", "most"), [("3", 3.0, 3.0), ("3600", 8.0, 8.0), ("soon", 0.15, 0.35), ("-1", 0.15, 0.35)]
+)
+async def test_the_server_says_how_long_to_wait_within_a_bound(
+    server: FakeApi, asked_for: str, least: float, most: float
+) -> None:
+    server.answers = [ApiAnswer(status=429, headers={"Retry-After": asked_for}), DONE]
+    api = AcmeApi(server.url)
+    await request(api)
+    assert least <= api.slept[0] <= most
+
+
+async def test_a_client_may_give_up_instead_of_waiting(server: FakeApi) -> None:
+    class Impatient(AcmeApi):
+        def pause(self, attempt: int, answer: object) -> None:
+            return None
+
+    server.answers = [BUSY, DONE]
+    with pytest.raises(CarrierRequestFailed):
+        await request(Impatient(server.url))
+    assert len(server.requests) == 1
+
+
+def test_pauses_grow_and_differ() -> None:
+    assert all(0.75 * 0.25 * 2**n <= backoff(n + 1) <= 1.25 * 0.25 * 2**n for n in range(3))
+    assert len({backoff(1) for _ in range(9)}) > 1
+
+
+# --- what comes from outside ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", ["+15005550001", "1234567", "٣", "see https://x", ""])
+async def test_an_error_code_is_only_digits(server: FakeApi, code: str) -> None:
+    server.answers = [ApiAnswer(status=400, body=msgspec.json.encode({"code": code}))]
+    with pytest.raises(CarrierRequestFailed) as failure:
+        await request(AcmeApi(server.url))
+    assert (failure.value.code, failure.value.got, failure.value.remedy) == ("", "HTTP status 400", "")
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_an_id_cannot_lead_to_another_resource(text: str) -> None:
+    assert not set(path_segment(text)) & set("/?#%") - {"%"}
+    assert path_segment("../a?b#c:d") == "..%2Fa%3Fb%23c%3Ad"

@@ -1,0 +1,71 @@
+"""The numbers of an account: finding one, pointing it somewhere, and what doctor says of them."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import pytest
+
+from patter_core.checks import Level
+from patter_core.errors import CarrierRequestFailed
+from patter_core.telephony.numbers import AccountNumber, AccountNumbers, check_numbers, voice_path
+
+pytestmark = pytest.mark.anyio
+
+OURS = AccountNumber(id="1", number="+15550000001", target="here")
+OTHER = AccountNumber(id="2", number="+15550000002")
+
+
+class AcmeNumbers(AccountNumbers):
+    vendor: ClassVar[str] = "Acme"
+    carrier: ClassVar[str] = "acme"
+
+    def __init__(self) -> None:
+        self.pointed: list[tuple[str, str]] = []
+
+    async def fetch(self, number: str = "") -> list[AccountNumber]:
+        return [OTHER, OURS]  # as an API whose filter is generous
+
+    async def point(self, number: AccountNumber, target: str) -> None:
+        self.pointed.append((number.id, target))
+
+
+async def test_one_number_is_found() -> None:
+    assert await AcmeNumbers().find(OURS.number) == OURS
+
+
+async def test_a_number_that_the_account_does_not_have_is_an_error_without_the_number() -> None:
+    with pytest.raises(CarrierRequestFailed, match="patter acme numbers") as failure:
+        await AcmeNumbers().find("+15559999999")
+    assert "9999" not in str(failure.value)
+
+
+async def test_a_number_is_pointed_only_if_it_points_elsewhere() -> None:
+    numbers = AcmeNumbers()
+    await numbers.ensure(OURS.number, "here")
+    assert numbers.pointed == []
+    await numbers.ensure(OTHER.number, "here")
+    assert numbers.pointed == [("2", "here")]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "level", "what", "remedy"),
+    [
+        ([], Level.WARNING, "The account has no phone number.", True),
+        ([OTHER], Level.WARNING, "None of the account's 1 numbers points at Patter.", True),
+        ([OTHER, OURS], Level.OK, "1 of 2 numbers of the account point at Patter.", False),
+    ],
+)
+def test_doctor_counts_the_numbers_that_point_here(
+    numbers: list[AccountNumber], level: Level, what: str, remedy: bool
+) -> None:
+    result = check_numbers(numbers, lambda number: number.target == "here", at="Patter", remedy="Point one.")
+    assert (result.level, result.what, bool(result.remedy)) == (level, what, remedy)
+
+
+def test_a_number_is_not_in_a_repr() -> None:
+    assert repr(OURS) == "<AccountNumber 1>"
+
+
+def test_the_voice_webhook_has_the_carriers_name() -> None:
+    assert voice_path("acme") == "/webhooks/acme/voice"
