@@ -25,6 +25,8 @@ if TYPE_CHECKING:
         ConfigurationError,
         EngineError,
         PatterError,
+        SinkUnavailable,
+        StoreUnavailable,
         WebhookRefused,
     )
     from patter_core.events import CallEnded, CallEvent, Record
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from patter_core.registry import Registry
     from patter_core.server.serving import serve_app
     from patter_core.sink import EventSink, SinkStatistics
-    from patter_core.store import CallStore
+    from patter_core.store import CallStore, Speaker, Utterance
     from patter_core.telephony.control import Capability
     from patter_core.telephony.leg import AnsweredBy, Direction, Leg, Progress
     from patter_core.telephony.outcome import By, HangUp, Reason, Transfer
@@ -87,8 +89,12 @@ __all__ = [
     "Reject",
     "Retry",
     "SinkStatistics",
+    "SinkUnavailable",
+    "Speaker",
+    "StoreUnavailable",
     "Transcript",
     "Transfer",
+    "Utterance",
     "WebhookRefused",
     "WebhookRequest",
     "WebhookResponse",
@@ -122,6 +128,8 @@ _MODULES = {
     "ConfigurationError": "errors",
     "EngineError": "errors",
     "PatterError": "errors",
+    "SinkUnavailable": "errors",
+    "StoreUnavailable": "errors",
     "WebhookRefused": "errors",
     "CallEnded": "events",
     "CallEvent": "events",
@@ -136,6 +144,8 @@ _MODULES = {
     "EventSink": "sink",
     "SinkStatistics": "sink",
     "CallStore": "store",
+    "Speaker": "store",
+    "Utterance": "store",
     "Capability": "telephony.control",
     "AnsweredBy": "telephony.leg",
     "Direction": "telephony.leg",

@@ -1,4 +1,4 @@
-"""What `patter doctor` finds, and what a carrier, an engine or a sink contributes to it."""
+"""The results of `patter doctor`, and what carriers, engines, sinks and stores contribute to them."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ __all__ = ["CheckResult", "Level", "problem_of"]
 
 
 class Level(enum.StrEnum):
-    """How bad it is."""
+    """The severity of a result."""
 
     OK = "ok"
     WARNING = "warning"
-    """It works, and could be better; or it could not be found out."""
+    """It works, but could be better; or it could not be checked."""
     PROBLEM = "problem"
     """Calls will fail."""
 
 
 class CheckResult(msgspec.Struct, frozen=True):
-    """One thing that was looked at. Holds no secret and no phone number."""
+    """The result of one check. It holds no secret and no phone number."""
 
     level: Level
     what: str
@@ -32,6 +32,6 @@ class CheckResult(msgspec.Struct, frozen=True):
 
 
 def problem_of(error: PatterError) -> CheckResult:
-    """An error of ours as a problem that was found."""
+    """Returns one of Patter's errors as the result of a check."""
     remedy = " ".join(part for part in (error.expected and f"Expected {error.expected}.", error.remedy) if part)
     return CheckResult(Level.PROBLEM, error.problem, remedy)

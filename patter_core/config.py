@@ -1,4 +1,4 @@
-"""Values that a user gives as a parameter or in the environment, with an error that says where to find them."""
+"""Settings from a parameter or the environment, with errors that name both."""
 
 from __future__ import annotations
 
@@ -8,12 +8,24 @@ import msgspec
 
 from patter_core.errors import ConfigurationError
 
-__all__ = ["base_url", "check_no_negatives", "from_environment", "port_number", "required"]
+__all__ = ["base_url", "check_no_negatives", "flag_from_environment", "from_environment", "port_number", "required"]
 
 
 def from_environment(value: str, variable: str) -> str:
-    """`value`, or what the environment variable holds, or ""."""
+    """Returns `value`, or the environment variable's value, or ""."""
     return value or os.environ.get(variable, "")
+
+
+def flag_from_environment(variable: str) -> bool | None:
+    """Returns True if the environment variable is 1, False if it is 0, and None if it is not set or empty.
+
+    Raises:
+        ConfigurationError: it is something else.
+    """
+    value = os.environ.get(variable, "")
+    if value not in {"", "0", "1"}:
+        raise ConfigurationError(f"{variable} has an unknown value.", expected="0 or 1", got=repr(value))
+    return value == "1" if value else None
 
 
 def port_number(port: int | None, *, default: int) -> int:
@@ -31,7 +43,7 @@ def port_number(port: int | None, *, default: int) -> int:
 
 
 def required(value: str, *, parameter: str, variable: str, where: str) -> str:
-    """`value`, or what the environment variable holds.
+    """Returns `value`, or the environment variable's value.
 
     Args:
         value: what the user gave, or "".
@@ -54,10 +66,10 @@ def required(value: str, *, parameter: str, variable: str, where: str) -> str:
 
 
 def check_no_negatives(settings: msgspec.Struct) -> None:
-    """Refuse a number below 0 in a struct of settings.
+    """Checks that no number in a struct of settings is negative.
 
     Raises:
-        ConfigurationError: which it is.
+        ConfigurationError: one is; the error names it.
     """
     for name in settings.__struct_fields__:
         value: object = getattr(settings, name)

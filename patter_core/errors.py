@@ -3,7 +3,7 @@
 * `PatterError`
     * `ConfigurationError`: an option is missing or wrong; found before any call is taken.
     * `PluginError`
-        * `PluginNotFound`: no installed distribution offers a carrier, engine or sink of that name.
+        * `PluginNotFound`: no installed distribution offers a carrier, engine, sink or store of that name.
         * `PluginFailed`: one does, but it could not be joined; `__cause__` says why.
     * `AudioError`: audio that is not what its format says, or a conversion that does not exist.
     * `CarrierError`
@@ -21,6 +21,7 @@
         * `CallLimitReached`: no more calls are allowed here now.
     * `WorkerStopping`: this worker takes no new calls; another one may.
     * `SinkUnavailable`: where a sink writes cannot be reached at the moment.
+    * `StoreUnavailable`: a call store cannot be reached at the moment.
     * `ConformanceError`: a plugin does not keep its contract; raised by `patter_core.testing`, and an `AssertionError`.
 
 An error says what was expected, what came, and what to do about it. No error holds a secret, a phone number or audio.
@@ -49,6 +50,7 @@ __all__ = [
     "PluginNotFound",
     "SinkUnavailable",
     "SocketClosed",
+    "StoreUnavailable",
     "WebhookRefused",
     "WorkerStopping",
 ]
@@ -83,7 +85,7 @@ class ConfigurationError(PatterError):
 
 
 class PluginError(PatterError):
-    """A carrier, engine or sink cannot be had under the name that was asked for."""
+    """A carrier, engine, sink or store cannot be had under the name that was asked for."""
 
 
 class PluginNotFound(PluginError):
@@ -194,6 +196,10 @@ class WorkerStopping(PatterError):
 
 class SinkUnavailable(PatterError):
     """Where a sink writes cannot be reached now: the same records may be written later. Sinks raise it from `write`."""
+
+
+class StoreUnavailable(PatterError):
+    """A call store cannot be reached now; it may be later. Stores raise it from `append` and `history`."""
 
 
 class ConformanceError(PatterError, AssertionError):

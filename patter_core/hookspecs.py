@@ -1,4 +1,4 @@
-"""The hooks a plugin may implement. All are synchronous, and called at startup or once a call, never for a frame.
+"""The hooks that a plugin may implement. All are synchronous, and called at startup or once a call, never for a frame.
 
 A plugin is a module (or object) behind an entry point of the group `patter`, with some of these functions in it,
 each marked with `patter_core.hookimpl`.
@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 import pluggy
 
-if TYPE_CHECKING:  # the specs name these types; a plugin that uses one hook need not load them all
+if TYPE_CHECKING:  # the specs name these types; a plugin that implements one hook need not load them all
     import click
 
     from patter_core.agent import Agent
     from patter_core.carrier import Carrier
     from patter_core.engine import Engine
     from patter_core.sink import EventSink
+    from patter_core.store import CallStore
     from patter_core.telephony.leg import Leg
     from patter_core.telephony.outcome import Transfer
     from patter_core.webhook import Reject
@@ -31,27 +32,31 @@ hookimpl = pluggy.HookimplMarker(PROJECT_NAME)
 
 
 class HookSpecs:
-    """Every hook, with its signature. An implementation may leave out arguments, and may not rename them."""
+    """All hooks, with their signatures. An implementation may leave out arguments, and must not rename them."""
 
     @_hookspec
     def patter_carriers(self) -> list[type[Carrier]]:  # type: ignore[empty-body]
-        """Offer carriers."""
+        """Returns the carriers that the plugin offers."""
 
     @_hookspec
     def patter_engines(self) -> list[type[Engine]]:  # type: ignore[empty-body]
-        """Offer engines."""
+        """Returns the engines that the plugin offers."""
 
     @_hookspec
     def patter_sinks(self) -> list[type[EventSink]]:  # type: ignore[empty-body]
-        """Offer event sinks."""
+        """Returns the event sinks that the plugin offers."""
+
+    @_hookspec
+    def patter_stores(self) -> list[type[CallStore]]:  # type: ignore[empty-body]
+        """Returns the call stores that the plugin offers."""
 
     @_hookspec
     def patter_commands(self, cli: click.Group) -> None:
-        """Add commands to `patter`: `cli.add_command(...)`."""
+        """Adds commands to `patter`: `cli.add_command(...)`."""
 
     @_hookspec(firstresult=True)
     def patter_route_call(self, leg: Leg) -> Agent | Reject | Transfer | None:
-        """Choose what becomes of an incoming call: its agent, or that it is rejected, or given to another number.
+        """Returns how an incoming call is answered: by which agent, by a rejection, or by a transfer.
 
-        None leaves it to the next plugin, in the end to the host's agent.
+        None leaves it to the next plugin, and in the end to the host's agent.
         """

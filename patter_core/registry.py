@@ -24,6 +24,7 @@ from patter_core.engine import ENGINE_API_VERSION, Engine
 from patter_core.errors import PatterError, PluginFailed, PluginNotFound
 from patter_core.hookspecs import ENTRY_POINT_GROUP, PROJECT_NAME, HookSpecs
 from patter_core.sink import SINK_API_VERSION, EventSink
+from patter_core.store import STORE_API_VERSION, CallStore
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.outcome import Transfer
 from patter_core.webhook import Reject
@@ -32,12 +33,13 @@ __all__ = ["Offer", "Plugin", "Registry"]
 
 _log = logging.getLogger("patter.registry")
 
-OfferedClass = type[Carrier] | type[Engine] | type[EventSink]
+OfferedClass = type[Carrier] | type[Engine] | type[EventSink] | type[CallStore]
 
 _KINDS: Mapping[str, tuple[type, int]] = {
     "carrier": (Carrier, CARRIER_API_VERSION),
     "engine": (Engine, ENGINE_API_VERSION),
     "sink": (EventSink, SINK_API_VERSION),
+    "store": (CallStore, STORE_API_VERSION),
 }
 _CORE = "patter-core"
 _USUAL_REQUIREMENT = f"{_CORE}<1,>=0.1"
@@ -48,10 +50,10 @@ _NAME = re.compile(r"[a-z][a-z0-9-]*")
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """A carrier, engine or sink that a plugin offers."""
+    """A carrier, engine, sink or call store that a plugin offers."""
 
     kind: str
-    """`carrier`, `engine` or `sink`."""
+    """`carrier`, `engine`, `sink` or `store`."""
     name: str
     cls: OfferedClass
 
@@ -73,7 +75,7 @@ class Plugin(msgspec.Struct):
 
     @property
     def joined(self) -> bool:
-        """Is it in use?"""
+        """True if it is in use."""
         return not self.problem
 
 
@@ -143,8 +145,14 @@ class Registry:
         assert issubclass(found, EventSink)  # as above
         return found
 
+    def store(self, name: str) -> type[CallStore]:
+        """The call store of that name; raises as `carrier`."""
+        found = self._get("store", name)
+        assert issubclass(found, CallStore)  # as above
+        return found
+
     def names(self, kind: str) -> list[str]:
-        """The names that are offered, sorted, for `carrier`, `engine` or `sink`."""
+        """The names that are offered, sorted, for `carrier`, `engine`, `sink` or `store`."""
         return sorted(name for offered, name in self._offers if offered == kind)
 
     def route_call(self, leg: Leg) -> Agent | Reject | Transfer | None:
@@ -254,7 +262,7 @@ def _load(
     """Import a plugin and ask what it offers, in a manager of its own: pluggy keeps what it refuses half registered."""
     if plugin.name in disabled:
         plugin.disabled = True
-        plugin.problem = "it is switched off, by -p no:NAME or PATTER_DISABLE."
+        plugin.problem = "it is switched off, by PATTER_DISABLE or `disabled`."
     if plugin.problem or entry_point is None:
         return None
     try:
@@ -278,6 +286,7 @@ def _offers(trial: pluggy.PluginManager) -> Iterator[Offer]:
         "carrier": trial.hook.patter_carriers,
         "engine": trial.hook.patter_engines,
         "sink": trial.hook.patter_sinks,
+        "store": trial.hook.patter_stores,
     }
     for kind, hook in hooks.items():
         for classes in hook():
@@ -288,7 +297,9 @@ def _offers(trial: pluggy.PluginManager) -> Iterator[Offer]:
 def _checked(kind: str, offered: object) -> Offer:
     base, version = _KINDS[kind]
     if not (
-        isinstance(offered, type) and issubclass(offered, Carrier | Engine | EventSink) and issubclass(offered, base)
+        isinstance(offered, type)
+        and issubclass(offered, Carrier | Engine | EventSink | CallStore)
+        and issubclass(offered, base)
     ):
         raise PatterError(
             f"It offers a {kind} that is none.", expected=f"a subclass of {base.__name__}", got=repr(offered)

@@ -1,4 +1,4 @@
-"""The sink contract: what a plugin writes to carry events where people look."""
+"""The sink contract: what a plugin writes to deliver calls' events to another system."""
 
 from __future__ import annotations
 
@@ -17,69 +17,69 @@ SINK_API_VERSION = 1
 
 
 class SinkFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """How one sink does: told in `/health/ready`, and to the sinks that make metrics of it."""
+    """The state of one sink, for `/health/ready` and for the sinks that make metrics of it."""
 
     sink: str
-    """Its name."""
+    """Its name, unique on the host: the second sink of one name is numbered, `jsonl-2`."""
     waiting: int = 0
-    """Records that wait for it."""
+    """Records that are queued."""
     written: int = 0
     dropped: int = 0
-    """Records that never reached it: no room, refused, or too late at the end."""
+    """Records that were not written: the queue was full, the sink refused them, or the host stopped."""
     failures: int = 0
     """Batches that failed, retries included."""
     open: bool = False
-    """The breaker is open: it failed several times in a row, and is tried now and then only."""
+    """The breaker is open: the sink failed several times in a row, and is tried at long intervals only."""
 
 
 SinkStatistics = Callable[[], Sequence[SinkFigures]]
-"""The figures of all sinks of the host, as they are now."""
+"""Returns the current figures of all sinks of the host."""
 
 
 class EventSink(abc.ABC):
-    """Gets every call's records, in batches, from a bounded queue and in a task of its own.
+    """Gets the records of every call, in batches, from a bounded queue and in a task of its own.
 
-    A sink that is slow, hangs or raises loses records (counted) and harms nothing else; what is least important goes
-    first, and a call's end is not shed. A sink must not block the event loop: what blocks belongs into a
-    `patter_core.threads.Worker`.
+    A sink that is slow, hangs or raises loses records, which is counted, and disturbs nothing else. The least important
+    records are dropped first, and a call's end is never dropped for want of room. A sink must not block the event loop:
+    blocking work belongs into a `patter_core.threads.SerialThread`.
     """
 
     api_version: ClassVar[int] = SINK_API_VERSION
     """The version of this contract that the class was written for."""
     name: ClassVar[str]
-    """Lower-case, in the registry: letters, digits and hyphens."""
+    """Its name in the registry: lower-case letters, digits and hyphens."""
     takes_audio: ClassVar[bool] = False
-    """Does it want the calls' audio, too: `AudioCaptured` for each frame both ways? Most do not, and pay nothing."""
+    """True if it also takes the calls' audio: an `AudioCaptured` for each frame, in both directions."""
     backlog: ClassVar[int] = 10_000
-    """Records that may wait, besides calls' ends: about a minute of 500 busy calls."""
+    """The most records that are queued, calls' ends aside: about a minute of 500 busy calls."""
     batch_size: ClassVar[int] = 500
     """The most records in a batch."""
     batch_age: ClassVar[float] = 0.1
-    """Seconds that the first record of a batch may wait for more; at 0, batches are what came meanwhile."""
+    """Seconds that the first record of a batch may wait for more. At 0, a batch is what is queued."""
     write_timeout: ClassVar[float] = 10.0
     """Seconds that `write` may take."""
 
     def recording(self, call_id: str) -> str:
-        """Where this sink will have recorded the call; "" for a sink that records none. Told in the call's events."""
+        """Returns where this sink will record the call, for `RecordingStarted`; "" if it does not record."""
         return ""
 
     async def run(self, statistics: SinkStatistics) -> None:  # noqa: B027 - most sinks only write
-        """Do what goes on beside `write`, until cancelled. If it raises, it is reported, and started again later."""
+        """Background work next to `write`, until cancelled. If it raises, that is logged, and it is started again."""
 
     @abc.abstractmethod
     async def write(self, records: Sequence[Record]) -> None:
-        """Take a batch: in order within each call. The same batch may come again after a failure or a time-out.
+        """Writes a batch, which is in order within each call. After a failure or a timeout the batch is repeated.
 
         Raises:
-            SinkUnavailable, OSError: it cannot be done now; the batch is kept, and tried again after a while.
-            Exception: any other error is reported, and the batch counted as dropped; calls' ends come once more.
+            SinkUnavailable, OSError: the batch cannot be written now; it is kept and tried again later.
+            Exception: the batch will never be accepted: it is dropped, and calls' ends in it are tried once more.
         """
 
     async def aclose(self) -> None:  # noqa: B027 - a sink that holds nothing has nothing to free
-        """Hand on what it holds, and free it. Called once, after the last batch, with little time."""
+        """Writes what the sink still holds, and frees it. Called once, after the last batch, with at least a second."""
 
     async def check(self) -> Sequence[CheckResult]:
-        """Look at what this configuration needs, for `patter doctor`: keys, settings at the vendor, reachability.
+        """Checks what this configuration needs, for `patter doctor`: keys, settings at the vendor, reachability.
 
         Never raises for what it finds; costs nothing, and changes nothing at the vendor.
         """

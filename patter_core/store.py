@@ -1,107 +1,92 @@
-"""The call store: what was said so far on a call, for whichever worker has to go on with it."""
+"""The call store contract: what was said on each call, for the worker that continues it."""
 
 from __future__ import annotations
 
 import abc
 import enum
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
 import msgspec
 
+from patter_core.checks import CheckResult
 from patter_core.events import CallEvent, TranscriptCorrection, TranscriptInput, TranscriptOutput
 
-__all__ = ["CallStore", "MemoryCallStore", "Speaker", "Utterance", "conversation", "utterance_of"]
+__all__ = ["STORE_API_VERSION", "CallStore", "Speaker", "Utterance", "conversation", "utterance_of"]
+
+STORE_API_VERSION = 1
 
 DEFAULT_EXPIRY = 3600.0
-"""Seconds for which a call is remembered after its last line: no carrier comes back later than that."""
-_CALLS_KEPT = 10_000
+"""Seconds for which a call is kept after its last line: no carrier brings a call back later than that."""
 LINES_KEPT = 1_000
-"""Of each call, the latest: more than any engine takes as context."""
+"""The latest lines of a call that are kept: more than any engine takes as context."""
 
 
 class Speaker(enum.StrEnum):
-    """Who said it."""
+    """Who said something."""
 
     CALLER = "caller"
     AGENT = "agent"
 
 
 class Utterance(msgspec.Struct, frozen=True):
-    """Something that was said. Kept out of `repr`, and so out of logs."""
+    """A line of a conversation. Its `repr`, and so a log, does not show the text."""
 
     speaker: Speaker
     text: str
     corrects: bool = False
-    """It replaces the agent's line before it: so much of it was heard."""
+    """True if it replaces the agent's previous line: only this much of that line was heard."""
 
     def __repr__(self) -> str:
         return f"<Utterance of the {self.speaker.value}>"
 
 
 class CallStore(abc.ABC):
-    """Keeps the lines of each call, in order, until some time after the last one.
+    """Keeps the lines of each call, in order, until some time after the last one, for all workers that share it.
 
-    A line may be kept twice if the store's connection breaks while it is appended, and is never lost once `append` has
-    returned, as far as the store itself loses nothing.
+    Both methods may run several times at once, for one call too, and must not block the event loop. The host waits two
+    seconds for each, then cancels it; a cancelled or failed `append` is repeated, so a line may be kept twice. Once
+    `append` has returned, the line is kept, as far as the store's server loses nothing. A store keeps the latest
+    `LINES_KEPT` lines of a call, and may drop older ones.
+
+    Constructing it with missing or wrong values raises `ConfigurationError`. It connects when it is first used. No
+    `repr`, log or error shows a secret or a line.
     """
+
+    api_version: ClassVar[int] = STORE_API_VERSION
+    """The version of this contract that the class was written for."""
+    name: ClassVar[str]
+    """Its name in the registry: lower-case letters, digits and hyphens."""
 
     @abc.abstractmethod
     async def append(self, call_id: str, line: Utterance) -> None:
-        """Keep a line.
+        """Keeps a line.
 
         Raises:
-            SinkUnavailable: the store cannot be reached.
+            StoreUnavailable: the store cannot be reached; raised within five seconds.
         """
 
     @abc.abstractmethod
     async def history(self, call_id: str) -> Sequence[Utterance]:
-        """All lines of the call, as they were appended; none for a call that is not known, or no longer.
+        """Returns the lines of a call, in the order of their `append`; none if the call is unknown or has expired.
 
         Raises:
-            SinkUnavailable: the store cannot be reached.
+            StoreUnavailable: as in `append`.
         """
 
     async def aclose(self) -> None:  # noqa: B027 - a store that holds nothing has nothing to free
-        """Free what the store holds."""
+        """Frees what the store holds. Idempotent."""
 
+    async def check(self) -> Sequence[CheckResult]:
+        """Checks what this configuration needs, for `patter doctor`, such as that the server can be reached.
 
-class MemoryCallStore(CallStore):
-    """A store in this process: it outlives a call's socket, not the worker.
-
-    Args:
-        expiry: seconds for which a call is kept after its last line.
-        clock: monotonic, in s.
-    """
-
-    def __init__(self, *, expiry: float = DEFAULT_EXPIRY, clock: Callable[[], float] = time.monotonic) -> None:
-        self._expiry = expiry
-        self._clock = clock
-        self._calls: dict[str, tuple[float, list[Utterance]]] = {}
-        """By the time of the last line: the call that has been quiet for longest is first."""
-
-    async def append(self, call_id: str, line: Utterance) -> None:
-        _, lines = self._calls.pop(call_id, (0.0, []))
-        lines.append(line)
-        del lines[:-LINES_KEPT]
-        self._calls[call_id] = (self._clock(), lines)
-        self._forget()
-
-    async def history(self, call_id: str) -> Sequence[Utterance]:
-        self._forget()
-        return tuple(self._calls.get(call_id, (0.0, []))[1])
-
-    def _forget(self) -> None:
-        oldest = self._clock() - self._expiry
-        while self._calls:
-            call_id, (at, _) = next(iter(self._calls.items()))
-            if at > oldest and len(self._calls) <= _CALLS_KEPT:
-                return
-            del self._calls[call_id]
+        Never raises for what it finds, and changes nothing.
+        """
+        return ()
 
 
 def utterance_of(event: CallEvent) -> Utterance | None:
-    """What an event adds to the conversation; None for an event in which nobody speaks."""
+    """Returns the line that an event adds to the conversation; None if nothing is said in it."""
     match event:
         case TranscriptInput(text=text):
             return Utterance(Speaker.CALLER, text)
@@ -114,7 +99,7 @@ def utterance_of(event: CallEvent) -> Utterance | None:
 
 
 def conversation(lines: Iterable[Utterance]) -> list[Utterance]:
-    """The lines with corrections put in their place: what each really heard of the other."""
+    """Returns the lines with corrections put in the place of what they correct: what each side heard of the other."""
     said: list[Utterance] = []
     for line in lines:
         if line.corrects:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from patter_core.config import base_url, from_environment, required
+from patter_core.config import base_url, flag_from_environment, from_environment, required
 from patter_core.errors import ConfigurationError
 
 
@@ -12,6 +12,21 @@ def test_the_parameter_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("ACME_KEY", "from outside")
     assert from_environment("given", "ACME_KEY") == "given"
     assert from_environment("", "ACME_KEY") == "from outside"
+
+
+@pytest.mark.parametrize(("value", "flag"), [(None, None), ("", None), ("0", False), ("1", True)])
+def test_a_flag_is_1_or_0_or_not_set(monkeypatch: pytest.MonkeyPatch, value: str | None, flag: bool | None) -> None:
+    monkeypatch.delenv("ACME_LOUD", raising=False)
+    if value is not None:
+        monkeypatch.setenv("ACME_LOUD", value)
+    assert flag_from_environment("ACME_LOUD") is flag
+
+
+@pytest.mark.parametrize("value", ["true", "yes", "2", " 1"])
+def test_another_value_of_a_flag_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("ACME_LOUD", value)
+    with pytest.raises(ConfigurationError, match=r"ACME_LOUD has an unknown value\. Expected 0 or 1\."):
+        flag_from_environment("ACME_LOUD")
 
 
 def test_a_missing_value_is_told_with_parameter_variable_and_place(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from patter_core.call.state import State
 from patter_core.cli.main import COMMANDS
-from patter_core.cli.settings import load, make_engine, make_sinks
+from patter_core.cli.settings import load, make_engine, make_sinks, make_store
 from patter_core.hookspecs import HookSpecs
 from patter_core.registry import Registry
 from patter_core.telephony.outcome import HangUp
@@ -80,7 +80,11 @@ def test_the_file_of_the_configuration_is_understood(tmp_path: Path, monkeypatch
     assert (settings.limits.calls, settings.limits.drain, settings.deadlines.longest_call) == (200, 60, 3600)
     registry = Registry.discover()
     assert make_engine(registry, settings.engine).name == "elevenlabs"
-    assert [sink.name for sink in make_sinks(registry, settings)] == ["sqlite"]
+    assert [sink.name for sink in make_sinks(registry, settings.sinks)] == ["jsonl", "jsonl"]
+    store = make_store(registry, settings.store)
+    assert store is not None
+    assert store.name == "redis"
+    assert settings.redaction.transcripts
 
 
 def test_every_command_is_on_the_page_of_the_commands() -> None:

@@ -10,8 +10,7 @@ import pytest
 from patter_core import Patter, Retry
 from patter_core.errors import CallError, ConfigurationError
 from patter_core.registry import Registry
-from patter_core.store import MemoryCallStore
-from patter_core.testing.fakes import FakeCarrier, FakeEngine
+from patter_core.testing.fakes import FakeCarrier, FakeEngine, MemoryCallStore
 
 
 def phone(**options: str) -> Patter:

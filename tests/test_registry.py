@@ -17,7 +17,7 @@ from patter_core.agent import Agent
 from patter_core.errors import PluginFailed, PluginNotFound
 from patter_core.registry import Registry
 from patter_core.telephony.leg import Leg
-from patter_core.testing.fakes import FakeEngine
+from patter_core.testing.fakes import FakeEngine, MemoryCallStore
 
 ENGINE = """
 from patter_core import hookimpl
@@ -223,7 +223,8 @@ def test_what_comes_first_on_the_path_hides_the_same_distribution_behind_it_even
 
 @pytest.mark.parametrize("version", [0, 2])
 @pytest.mark.parametrize(
-    ("kind", "base"), [("carrier", "FakeCarrier"), ("engine", "FakeEngine"), ("sink", "MemorySink")]
+    ("kind", "base"),
+    [("carrier", "FakeCarrier"), ("engine", "FakeEngine"), ("sink", "MemorySink"), ("store", "MemoryCallStore")],
 )
 def test_one_for_an_older_or_a_newer_contract_is_reported_and_not_joined(
     site: Site, kind: str, base: str, version: int
@@ -313,6 +314,28 @@ from patter_core.testing.fakes import FakeEngine
 def patter_route_call({arguments}):
     {body}
 """
+
+
+STORE = """
+from patter_core import hookimpl
+from patter_core.testing.fakes import MemoryCallStore
+
+class Store(MemoryCallStore):
+    name = "acme"
+
+@hookimpl
+def patter_stores():
+    return [Store]
+"""
+
+
+def test_a_store_is_offered_as_the_other_kinds_are(site: Site) -> None:
+    site.add("acme", STORE)
+    registry = site.discover()
+    assert issubclass(registry.store("acme"), MemoryCallStore)
+    assert registry.names("store") == ["acme"]
+    with pytest.raises(PluginNotFound, match="No store “other” is installed"):
+        registry.store("other")
 
 
 def test_a_route_hook_chooses_the_agent_and_one_that_raises_is_passed_over(

@@ -10,7 +10,7 @@ import anyio
 import msgspec
 
 from patter_core.aio import DroppingQueue
-from patter_core.errors import SinkUnavailable
+from patter_core.errors import StoreUnavailable
 from patter_core.events import CallEvent
 from patter_core.store import CallStore, Speaker, Utterance, conversation, utterance_of
 
@@ -134,7 +134,7 @@ class HistoryWriter:
         try:
             with anyio.fail_after(_TIMEOUT):
                 await self._store.append(self._next.call_id, self._next.utterance)
-        except (SinkUnavailable, TimeoutError) as error:
+        except (StoreUnavailable, TimeoutError) as error:
             _log.warning(
                 "The store cannot be reached (%s); %d utterances wait.", type(error).__name__, len(self._queue) + 1
             )

@@ -1,4 +1,4 @@
-"""`patter call`: have the agent call somebody, and follow the call."""
+"""`patter call`: make a call with the agent, and follow it."""
 
 from __future__ import annotations
 
@@ -24,12 +24,16 @@ __all__ = ["call"]
 @click.command()
 @click.argument("to", metavar="TO")
 @configuration_options
-@click.option("--from", "from_number", default="", metavar="NUMBER", help="Who calls; else the file's phone_number.")
-@click.option("--first-message", default="", metavar="TEXT", help="What the agent says first, in this call.")
-@click.option("--voicemail", default="", metavar="TEXT", help="Said to a machine after its beep, in place of a talk.")
+@click.option(
+    "--from", "from_number", default="", metavar="NUMBER", help="The caller's number. Default: the phone_number."
+)
+@click.option("--first-message", default="", metavar="TEXT", help="What the agent says first in this call.")
+@click.option("--voicemail", default="", metavar="TEXT", help="Message for an answering machine, left after its beep.")
 @click.option("--ring", default=30.0, show_default=True, metavar="SECONDS", help="How long to let it ring.")
-@click.option("--host", default="", help="Where to listen; else PATTER_HOST, the file, or 127.0.0.1.")
-@click.option("--port", type=click.IntRange(1, 65535), help="Else PATTER_PORT, the file, or 8000.")
+@click.option("--host", default="", help="Address to listen on. Default: PATTER_HOST, the file, or 127.0.0.1.")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), help="Port to listen on. Default: PATTER_PORT, the file, or 8000."
+)
 @click.option("-v", "--verbose", count=True, help="Log what happens; twice for more.")
 @click.pass_obj
 def call(
@@ -40,6 +44,7 @@ def call(
     carrier: str,
     engine: str,
     sinks: tuple[str, ...],
+    store: str,
     from_number: str,
     first_message: str,
     voicemail: str,
@@ -48,15 +53,15 @@ def call(
     port: int | None,
     verbose: int,
 ) -> None:
-    """Have the agent call TO, a number in E.164 or a SIP address, and follow the call. Ctrl-C hangs up.
+    """Make a call to TO, a number in E.164 or a SIP address, and follow it. Ctrl-C hangs up.
 
-    The carrier asks the public address (PATTER_WEBHOOK_URL) what to do once somebody answers. It must lead to this
-    command while the call lasts: to the port that `patter serve` has otherwise.
+    When the call is answered, the carrier sends a webhook to the public address (PATTER_WEBHOOK_URL). During the call
+    that address must lead to this command, which listens on the port that `patter serve` uses otherwise.
 
-    Exit code 1 if nobody answered, or the call failed.
+    Exit code 1 if the call was not answered, or failed.
     """
     log_to_stderr(verbose)
-    settings = load(config, carrier=carrier, engine=engine, sinks=sinks)
+    settings = load(config, carrier=carrier, engine=engine, sinks=sinks, store=store)
     console = Console()
     phone = make_phone(registry, settings, more_sinks=[ConsoleSink(console)])
     agent = make_agent(phone, make_engine(registry, settings.engine), settings.agent)
@@ -81,15 +86,15 @@ def call(
 
 
 async def _follow(placed: OutboundCall) -> tuple[bool, CallEnded]:
-    """Wait for the end, which a signal brings about."""
+    """Waits for the call's end, and hangs up on a signal. Returns whether the call was answered, and its end."""
 
-    async def hang_up_on_a_signal() -> None:
+    async def hang_up_on_signal() -> None:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             async for _ in signals:
                 await placed.hang_up()
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(hang_up_on_a_signal)
+        tasks.start_soon(hang_up_on_signal)
         ended = await placed.wait()
         answered = await placed.wait_answered()
         tasks.cancel_scope.cancel()

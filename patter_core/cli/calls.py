@@ -1,4 +1,4 @@
-"""`patter calls`: the calls that the SQLite sink wrote down, and what happened on one."""
+"""`patter calls`: the calls in a file of the SQLite sink, and the events of one of them."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ __all__ = ["calls"]
     envvar="PATTER_DB",
     show_default=True,
     show_envvar=True,
-    help="The file that SQLiteSink writes.",
+    help="File of the SQLite sink.",
 )
-@click.option("--since", type=click.DateTime(), help="Only calls that began then or later; local time.")
+@click.option("--since", type=click.DateTime(), help="Only calls that began then or later, in local time.")
 @click.option("--agent", default="", metavar="NAME", help="Only calls of this agent.")
 @click.option("--carrier", default="", metavar="NAME", help="Only calls of this carrier.")
-@click.option("--direction", type=click.Choice(["inbound", "outbound"]), help="Only calls of this direction.")
-@click.option("--reason", default="", metavar="REASON", help="Only calls that ended so, such as caller_hung_up.")
-@click.option("--text", default="", metavar="WORDS", help="Only calls on which somebody said this.")
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="The latest so many.")
+@click.option("--direction", type=click.Choice(["inbound", "outbound"]), help="Only calls in this direction.")
+@click.option("--reason", default="", metavar="REASON", help="Only calls that ended for this reason: caller_hung_up, …")
+@click.option("--text", default="", metavar="WORDS", help="Only calls with this in a transcript.")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Only the latest calls.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def calls(
@@ -51,12 +51,12 @@ def calls(
     limit: int,
     as_json: bool,
 ) -> None:
-    """List the calls, the latest first; `show` tells one."""
-    log = SqliteReader(db)
-    context.obj = log
+    """List the calls in a file of the SQLite sink, the latest first; `show` prints one."""
+    reader = SqliteReader(db)
+    context.obj = reader
     if context.invoked_subcommand is not None:
         return
-    found = log.calls(
+    rows = reader.calls(
         CallFilter(
             since=None if since is None else since.timestamp(),
             agent=agent,
@@ -68,20 +68,20 @@ def calls(
         )
     )
     if as_json:
-        click.echo(msgspec.json.encode(found))
+        click.echo(msgspec.json.encode(rows))
     else:
-        Console().print(_table(found) if found else "No such call.")
+        Console().print(_table(rows) if rows else "No such call.")
 
 
 @calls.command()
 @click.argument("call_id", metavar="ID")
-@click.option("--transcript", is_flag=True, help="Only what was said.")
-@click.option("--metrics", is_flag=True, help="Only the figures.")
-@click.option("--json", "as_json", is_flag=True, help="Print every record as a line of JSON.")
+@click.option("--transcript", is_flag=True, help="Print only what was said.")
+@click.option("--metrics", is_flag=True, help="Print only the figures.")
+@click.option("--json", "as_json", is_flag=True, help="Print each record as a line of JSON.")
 @click.pass_obj
-def show(log: SqliteReader, *, call_id: str, transcript: bool, metrics: bool, as_json: bool) -> None:
-    """Tell what happened on a call. The start of its ID is enough, if it is the only one that begins so."""
-    records = log.records(_only(log, call_id))
+def show(reader: SqliteReader, *, call_id: str, transcript: bool, metrics: bool, as_json: bool) -> None:
+    """Print what happened on a call. The beginning of its ID is enough if no other call's begins with it."""
+    records = reader.records(_complete_id(reader, call_id))
     console = Console()
     if as_json:
         click.echo(msgspec.json.Encoder().encode_lines(records), nl=False)
@@ -95,15 +95,13 @@ def show(log: SqliteReader, *, call_id: str, transcript: bool, metrics: bool, as
         _print_metrics(console, records)
 
 
-def _only(log: SqliteReader, prefix: str) -> str:
-    found = log.find(prefix)
-    if len(found) != 1:
-        raise ConfigurationError(
-            "No call has that ID." if not found else "Several calls' IDs begin so.",
-            got=prefix,
-            remedy="`patter calls` lists them." if not found else "Give more of it.",
-        )
-    return found[0]
+def _complete_id(reader: SqliteReader, prefix: str) -> str:
+    ids = reader.find(prefix)
+    if not ids:
+        raise ConfigurationError("No call has this ID.", got=prefix, remedy="`patter calls` lists the IDs.")
+    if len(ids) > 1:
+        raise ConfigurationError("Several IDs begin with this.", got=prefix, remedy="Give more of the ID.")
+    return ids[0]
 
 
 def _transcript(records: list[Record]) -> list[str]:
@@ -112,15 +110,15 @@ def _transcript(records: list[Record]) -> list[str]:
 
 def _print_timeline(console: Console, records: list[Record]) -> None:
     for record in records:
-        said = event_words(record.event)
-        if said is not None:
-            style, text = said
+        description = event_words(record.event)
+        if description is not None:
+            style, text = description
             line = Text(f"{record.elapsed_ms / 1000:7.2f} s  ", style="dim")
             console.print(line.append(text, style=style), soft_wrap=True)
 
 
 def _print_metrics(console: Console, records: list[Record]) -> None:
-    """The last figures that there are: the final ones, if the call is over."""
+    """Prints the latest figures; the final ones, if the call is over."""
     figures = [record.event.metrics for record in records if isinstance(record.event, CallEnded | MetricsReported)]
     console.print(metrics_table(figures[-1]) if figures else "No figures yet.")
 

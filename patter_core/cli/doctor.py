@@ -1,4 +1,4 @@
-"""`patter doctor`: looks at what calls need, and says what to do."""
+"""`patter doctor`: checks what calls need, and says how to fix what is missing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from patter_core import __version__
 from patter_core.carrier import Carrier
 from patter_core.checks import CheckResult, Level, problem_of
 from patter_core.cli.options import configuration_options
-from patter_core.cli.settings import Settings, load, make_carrier, make_engine, make_sinks
+from patter_core.cli.settings import Settings, load, make_carrier, make_engine, make_sinks, make_store
 from patter_core.errors import PatterError
 from patter_core.net.http import send_request
 from patter_core.patter import Patter
@@ -32,34 +32,36 @@ from patter_core.telephony.leg import Leg
 __all__ = ["doctor"]
 
 _SKEW = 5.0
-"""Seconds by which the clock may be off: signatures with a time in them are refused beyond some minutes."""
+"""Seconds by which the clock may be off. Signatures hold a time, and carriers accept some minutes."""
 _CHECK_TIMEOUT = 30.0
 _SIGNS = {Level.OK: "[green]✓[/]", Level.WARNING: "[yellow]![/]", Level.PROBLEM: "[red]✗[/]"}
 
-_Made = TypeVar("_Made")
+_Part = TypeVar("_Part")
 
 
 @click.command()
 @configuration_options
 @click.pass_obj
-def doctor(registry: Registry, *, config: Path | None, carrier: str, engine: str, sinks: tuple[str, ...]) -> None:
-    """Look at what calls need, and say what to do about what is missing.
+def doctor(
+    registry: Registry, *, config: Path | None, carrier: str, engine: str, sinks: tuple[str, ...], store: str
+) -> None:
+    """Check what calls need, and say how to fix what is missing.
 
     Exit code 1 if there is a problem. Nothing is changed, and no call is made.
     """
     console = Console(soft_wrap=True)
-    settings = load(config, carrier=carrier, engine=engine, sinks=sinks)
-    with _quiet():
-        findings = anyio.run(_examine, registry, settings, console)
-    problems = sum(finding.level is Level.PROBLEM for finding in findings)
+    settings = load(config, carrier=carrier, engine=engine, sinks=sinks, store=store)
+    with _no_logs():
+        results = anyio.run(_run_checks, registry, settings, console)
+    problems = sum(result.level is Level.PROBLEM for result in results)
     console.print(f"\n{problems} problem{'' if problems == 1 else 's'}." if problems else "\nReady for calls.")
     if problems:
         sys.exit(1)
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """What is refused here is meant to be: nothing of it is logged."""
+def _no_logs() -> Iterator[None]:
+    """Logs nothing of Patter inside: the checks cause refusals on purpose."""
     log = logging.getLogger("patter")
     level = log.level
     log.setLevel(logging.CRITICAL)
@@ -69,45 +71,62 @@ def _quiet() -> Iterator[None]:
         log.setLevel(level)
 
 
-async def _examine(registry: Registry, settings: Settings, console: Console) -> list[CheckResult]:
-    findings: list[CheckResult] = []
-    async for finding in _all(registry, settings):
-        findings.append(finding)
-        console.print(f"{_SIGNS[finding.level]} {escape(finding.what)}", highlight=False)
-        if finding.remedy:
-            console.print(f"  [dim]{escape(finding.remedy)}[/]", highlight=False)
-    return findings
+async def _run_checks(registry: Registry, settings: Settings, console: Console) -> list[CheckResult]:
+    results: list[CheckResult] = []
+    async for result in _checks(registry, settings):
+        results.append(result)
+        console.print(f"{_SIGNS[result.level]} {escape(result.what)}", highlight=False)
+        if result.remedy:
+            console.print(f"  [dim]{escape(result.remedy)}[/]", highlight=False)
+    return results
 
 
-async def _all(registry: Registry, settings: Settings) -> AsyncIterator[CheckResult]:
+async def _checks(registry: Registry, settings: Settings) -> AsyncIterator[CheckResult]:
     python = ".".join(map(str, sys.version_info[:3]))
     yield CheckResult(Level.OK, f"Patter {__version__} on Python {python}.")
-    for finding in _plugins(registry):
-        yield finding
-    carrier, finding = _made("carrier", lambda: make_carrier(registry, settings.carrier))
-    yield finding
+    for result in _check_plugins(registry):
+        yield result
+    async for result in _check_carrier(registry, settings):
+        yield result
+    engine, result = _make("engine", lambda: make_engine(registry, settings.engine))
+    yield result
+    if engine is not None:
+        for result in await _own_checks(engine.name, engine.check):
+            yield result
+    async for result in _check_sinks_and_store(registry, settings):
+        yield result
+    async for result in _check_public_address(settings):
+        yield result
+
+
+async def _check_carrier(registry: Registry, settings: Settings) -> AsyncIterator[CheckResult]:
+    carrier, result = _make("carrier", lambda: make_carrier(registry, settings.carrier))
+    yield result
     if carrier is not None:
         yield CheckResult(Level.OK, f"The carrier speaks {carrier.media_codec(_leg(carrier)).output_format}.")
-        yield await _strangers_are_refused(registry, carrier)
-        for finding in await _contributed(carrier.name, carrier.check):
-            yield finding
-    engine, finding = _made("engine", lambda: make_engine(registry, settings.engine))
-    yield finding
-    if engine is not None:
-        for finding in await _contributed(engine.name, engine.check):
-            yield finding
-    sinks, finding = _made("sinks", lambda: make_sinks(registry, settings))
+        yield await _check_unsigned_webhook(registry, carrier)
+        for result in await _own_checks(carrier.name, carrier.check):
+            yield result
+
+
+async def _check_sinks_and_store(registry: Registry, settings: Settings) -> AsyncIterator[CheckResult]:
+    sinks, result = _make("sinks", lambda: make_sinks(registry, settings.sinks))
     if settings.sinks:
-        yield finding
+        yield result
     for sink in sinks or ():
-        for finding in await _contributed(sink.name, sink.check):
-            yield finding
+        for result in await _own_checks(sink.name, sink.check):
+            yield result
         await sink.aclose()
-    async for finding in _public(settings):
-        yield finding
+    store, result = _make("store", lambda: make_store(registry, settings.store))
+    if store is not None or result.level is not Level.OK:
+        yield result
+    if store is not None:
+        for result in await _own_checks(store.name, store.check):
+            yield result
+        await store.aclose()
 
 
-def _plugins(registry: Registry) -> list[CheckResult]:
+def _check_plugins(registry: Registry) -> list[CheckResult]:
     if not registry.plugins:
         return [CheckResult(Level.PROBLEM, "No plugin is installed.", "Try `pip install getpatter`.")]
     return [
@@ -117,22 +136,23 @@ def _plugins(registry: Registry) -> list[CheckResult]:
     ] or [CheckResult(Level.OK, f"{len(registry.plugins)} plugins are joined.")]
 
 
-def _made(what: str, make: Callable[[], _Made]) -> tuple[_Made | None, CheckResult]:
+def _make(what: str, make: Callable[[], _Part]) -> tuple[_Part | None, CheckResult]:
+    """Returns what `make` makes from the settings, or None, and the result of trying."""
     try:
         made = make()
     except PatterError as error:
-        found = problem_of(error)
-        return None, CheckResult(found.level, f"The {what}: {found.what}", found.remedy)
-    return made, CheckResult(Level.OK, f"The {what} can be made from what is configured.")
+        problem = problem_of(error)
+        return None, CheckResult(problem.level, f"The {what}: {problem.what}", problem.remedy)
+    return made, CheckResult(Level.OK, f"The {what}: configuration complete.")
 
 
-async def _contributed(name: str, check: Callable[[], Awaitable[Sequence[CheckResult]]]) -> Sequence[CheckResult]:
+async def _own_checks(name: str, check: Callable[[], Awaitable[Sequence[CheckResult]]]) -> Sequence[CheckResult]:
     try:
         with anyio.fail_after(_CHECK_TIMEOUT):
             return await check()
     except TimeoutError:
         return [CheckResult(Level.WARNING, f"{name} did not finish its own checks in {_CHECK_TIMEOUT:g} s.")]
-    except Exception as error:  # noqa: BLE001 - the plugin boundary: the other findings still count
+    except Exception as error:  # noqa: BLE001 - the plugin boundary: the other results still count
         return [CheckResult(Level.WARNING, f"{name} failed in its own checks: {type(error).__name__}.")]
 
 
@@ -140,8 +160,8 @@ def _leg(carrier: Carrier) -> Leg:
     return Leg(carrier=carrier.name, call_id="doctor")
 
 
-async def _strangers_are_refused(registry: Registry, carrier: Carrier) -> CheckResult:
-    """Serve the webhook on loopback, as it will be, and ask it without a signature."""
+async def _check_unsigned_webhook(registry: Registry, carrier: Carrier) -> CheckResult:
+    """Serves the webhook on loopback, and sends it a request without a signature."""
     phone = Patter(carrier=carrier, registry=registry)
     async with serve_app(phone.asgi()) as url:
         answer = await send_request("POST", f"{url}/webhooks/{carrier.name}/voice", headers={}, body=b"{}")
@@ -150,7 +170,7 @@ async def _strangers_are_refused(registry: Registry, carrier: Carrier) -> CheckR
     return CheckResult(Level.PROBLEM, f"A webhook without a signature is answered with {answer.status} instead of 403.")
 
 
-async def _public(settings: Settings) -> AsyncIterator[CheckResult]:
+async def _check_public_address(settings: Settings) -> AsyncIterator[CheckResult]:
     if not settings.webhook_url:
         yield CheckResult(
             Level.WARNING,
@@ -160,7 +180,7 @@ async def _public(settings: Settings) -> AsyncIterator[CheckResult]:
         return
     base = public_base(settings.webhook_url)
     if base.startswith("http:"):
-        yield CheckResult(Level.WARNING, "The public address is not https.", "Carriers bring audio over TLS only.")
+        yield CheckResult(Level.WARNING, "The public address is not https.", "Carriers stream audio over TLS only.")
     began = time.time()
     try:
         answer = await send_request("GET", f"{base}/health/live", headers={})
@@ -168,7 +188,7 @@ async def _public(settings: Settings) -> AsyncIterator[CheckResult]:
         yield CheckResult(
             Level.WARNING,
             f"The public address does not answer from here ({error}).",
-            "Start `patter serve`, and your tunnel or proxy, and look again.",
+            "Start `patter serve`, and your tunnel or proxy, and run this again.",
         )
         return
     if answer.status == 200 and answer.body == b"live":
@@ -176,22 +196,22 @@ async def _public(settings: Settings) -> AsyncIterator[CheckResult]:
     else:
         yield CheckResult(
             Level.PROBLEM,
-            f"Something else than Patter answers at the public address (status {answer.status}).",
-            "Point your tunnel or proxy at the port that `patter serve` listens on, and pass the path on as it is.",
+            f"Something other than Patter answers at the public address (status {answer.status}).",
+            "Point your tunnel or proxy at the port that `patter serve` listens on, without changing the path.",
         )
-    yield _clock(answer.headers.get("date", ""), (began + time.time()) / 2)
+    yield _check_clock(answer.headers.get("date", ""), (began + time.time()) / 2)
 
 
-def _clock(date: str, now: float) -> CheckResult:
-    """What the Date header of an answer tells of this machine's clock; its resolution is a second."""
+def _check_clock(date: str, now: float) -> CheckResult:
+    """Compares this machine's clock with the Date header of an answer, whose resolution is a second."""
     try:
         skew = email.utils.parsedate_to_datetime(date).timestamp() + 0.5 - now
     except ValueError:
-        return CheckResult(Level.WARNING, "The clock could not be checked: the public address tells no time.")
+        return CheckResult(Level.WARNING, "The clock could not be checked: the public address sends no Date header.")
     if abs(skew) <= _SKEW:
         return CheckResult(Level.OK, "The clock agrees with the public address's.")
     return CheckResult(
         Level.PROBLEM,
         f"The clock is {abs(skew):.0f} s {'behind' if skew > 0 else 'ahead of'} the public address's.",
-        "Set it by NTP: signatures and stream tokens have a time in them.",
+        "Synchronize it with NTP: signatures and stream tokens hold a time.",
     )

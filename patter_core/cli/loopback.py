@@ -1,4 +1,4 @@
-"""A call over loopback, with an emulated carrier: the timeline while it happens, and what is left of it in a folder."""
+"""A call over loopback, from an emulated carrier, and a folder with its recording, transcript and figures."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from patter_core.cli.settings import AgentConfig, make_agent
 from patter_core.engine import Engine
 from patter_core.errors import PluginNotFound
 from patter_core.events import CallEnded, Record
+from patter_core.observe.redaction import Redaction
 from patter_core.patter import Patter
 from patter_core.registry import Registry
 from patter_core.server.serving import serve_app
 from patter_core.sink import EventSink
 from patter_core.sinks.console import metrics_table, transcript_line
+from patter_core.store import CallStore
 from patter_core.testing.caller import Caller
 from patter_core.testing.emulator import CallRecording, CarrierEmulator, EngineEmulator
 from patter_core.testing.wav import write_stereo_wav
@@ -26,20 +28,20 @@ __all__ = ["carrier_emulator", "engine_emulator", "place_call", "report"]
 
 
 def carrier_emulator(registry: Registry, name: str) -> CarrierEmulator:
-    """The emulator of that carrier; without a name, of the first that has one.
+    """Returns the emulator of that carrier; without a name, of the first carrier that has one.
 
     Raises:
         PluginError: there is none.
     """
     emulator = _emulator(registry, "carrier", name)
-    assert isinstance(emulator, CarrierEmulator)  # what the contract says of Carrier.emulator
+    assert isinstance(emulator, CarrierEmulator)  # by the contract of Carrier.emulator
     return emulator
 
 
 def engine_emulator(registry: Registry, name: str) -> EngineEmulator:
-    """As `carrier_emulator`, of an engine."""
+    """Returns the emulator of that engine, as `carrier_emulator`."""
     emulator = _emulator(registry, "engine", name)
-    assert isinstance(emulator, EngineEmulator)
+    assert isinstance(emulator, EngineEmulator)  # by the contract of Engine.emulator
     return emulator
 
 
@@ -50,17 +52,19 @@ async def place_call(
     caller: Caller,
     *,
     sinks: Sequence[EventSink],
+    store: CallStore | None,
     agent: AgentConfig,
+    redaction: Redaction,
 ) -> CallRecording:
-    """Place a call with a running emulator. It returns when the call is over and its sinks have been served."""
+    """Places a call with a running emulator. Returns when the call is over and its sinks have all records."""
     carrier = emulator.carrier()
-    phone = Patter(carrier=carrier, sinks=sinks, registry=registry)
+    phone = Patter(carrier=carrier, sinks=sinks, store=store, redaction=redaction, registry=registry)
     async with serve_app(phone.asgi(make_agent(phone, engine, agent))) as url:
         return await emulator.call(f"{url}/webhooks/{carrier.name}/voice", caller)
 
 
 def report(console: Console, records: Iterable[Record], recording: CallRecording, out: Path) -> None:
-    """Leave the recording, the transcript and the figures in `out`; exit with code 1 if nobody talked."""
+    """Writes the recording, the transcript and the figures to `out`. Exits with code 1 if the agent was not heard."""
     out.mkdir(parents=True, exist_ok=True)
     write_stereo_wav(out / "call.wav", bytes(recording.caller), bytes(recording.agent), recording.format)
     kept = list(records)
@@ -68,7 +72,7 @@ def report(console: Console, records: Iterable[Record], recording: CallRecording
     (out / "transcript.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     ended = next((record.event for record in kept if isinstance(record.event, CallEnded)), None)
     if ended is None or not recording.played:
-        console.print("[red]The call did not go through.[/] The lines above say how far it came.")
+        console.print("[red]The call failed.[/] The lines above show how far it came.")
         sys.exit(1)
     table = metrics_table(ended.metrics)
     with (out / "metrics.txt").open("w", encoding="utf-8") as file:
@@ -84,8 +88,6 @@ def _emulator(registry: Registry, kind: str, name: str) -> object:
         module, _, attribute = found.emulator.partition(":")
         if module:
             make: object = getattr(importlib.import_module(module), attribute)
-            assert callable(make)  # the contract says that it is a class
+            assert callable(make)  # a class, by the contract
             return make()
-    raise PluginNotFound(
-        f"No {kind} with an emulator is installed.", remedy="Try `pip install getpatter`, which brings both kinds."
-    )
+    raise PluginNotFound(f"No {kind} with an emulator is installed.", remedy="Try `pip install getpatter`.")

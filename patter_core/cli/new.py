@@ -1,4 +1,4 @@
-"""`patter new`: a complete distribution to start a plugin from."""
+"""`patter new`: a complete distribution, from templates, to start a plugin from."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _SUFFIX = ".template"
 
 
 class _Names(msgspec.Struct, frozen=True):
-    """What the templates' `acme` becomes."""
+    """The words that replace `acme` in the templates."""
 
     name: str
 
     @property
     def words(self) -> dict[str, str]:
-        """By the template's word, longest first."""
+        """Returns the replacement of each word of the templates, longest word first."""
         module = self.name.replace("-", "_")
         title = "".join(part.capitalize() for part in self.name.split("-"))
         major, minor = __version__.split(".")[:2]
@@ -44,33 +44,33 @@ class _Names(msgspec.Struct, frozen=True):
         }
 
     def put_into(self, text: str) -> str:
-        """The text with this name in it."""
+        """Returns the text with all words replaced."""
         words = self.words
-        return re.sub("|".join(words), lambda match: words[match[0]], text)  # at once: a name may hold a word
+        return re.sub("|".join(words), lambda match: words[match[0]], text)  # in one pass: a name may contain a word
 
 
 def write_distribution(kind: str, name: str, parent: Path) -> Path:
-    """Write `parent/patter-<name>`: a plugin that builds, installs, passes its tests and works. Gives its folder.
+    """Writes `parent/patter-<name>`: a plugin that builds, installs, passes its tests and works. Returns its folder.
 
     Args:
         kind: one of `KINDS`.
         name: of the carrier, engine or sink.
-        parent: where the folder is made.
+        parent: the folder to write into.
 
     Raises:
-        ConfigurationError: the name cannot be one, or the folder is there already.
+        ConfigurationError: the name is invalid or taken, or the folder exists.
     """
     if not _NAME.fullmatch(name) or keyword.iskeyword(name):
         raise ConfigurationError(
-            "That cannot be a plugin's name.",
-            expected="lower-case letters and digits, with single hyphens between, beginning with a letter",
+            "Invalid plugin name.",
+            expected="lower-case letters and digits, separated by single hyphens, beginning with a letter",
             got=repr(name),
         )
     if find_spec(f"patter_{name.replace('-', '_')}") is not None:
         raise ConfigurationError(f"patter-{name} is installed already.", remedy="Choose another name.")
     folder = parent / f"patter-{name}"
     if folder.exists():
-        raise ConfigurationError(f"{folder} is there already.", remedy="Choose another name, or another --into.")
+        raise ConfigurationError(f"{folder} exists already.", remedy="Choose another name, or another --into.")
     names = _Names(name)
     for path, template in _files(resources.files("patter_core.cli").joinpath("templates", kind)):
         target = folder / names.put_into(path.removesuffix(_SUFFIX))
@@ -95,14 +95,13 @@ def _files(root: Traversable, path: str = "") -> Iterator[tuple[str, Traversable
     "--into",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path(),
-    help="The folder to write it into; by default the current one.",
+    help="Folder to write it into. Default: the current one.",
 )
 def new(kind: str, name: str, into: Path) -> None:
-    """Write a new plugin: a distribution that installs, passes its tests, and works."""
+    """Create a plugin: a distribution that installs, works and passes its tests."""
     folder = write_distribution(kind, name, into)
-    option = {"carrier": "--carrier", "engine": "--engine", "sink": "--sink"}[kind]
     click.echo(f"{folder} is a complete {kind} plugin. Try it:\n")
     click.echo(f"  pip install -e {folder} pytest\n  patter plugins\n  pytest {folder}")
-    if kind != "sink":
-        click.echo(f"  patter demo {option} {name}")
-    click.echo("\nThen make it your vendor's: its README says where.")
+    if kind != "sink":  # whose service must be running
+        click.echo(f"  patter demo --{kind} {name}")
+    click.echo("\nThen adapt it to your vendor: its README says where.")

@@ -1,4 +1,4 @@
-"""`patter plugins`: what is installed, what it offers, and what is wrong with it."""
+"""`patter plugins`: the installed plugins, what each offers, and why one could not be joined."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["plugins"]
 
 
 class OfferRow(msgspec.Struct, frozen=True):
-    """What a plugin offers, as `--json` prints it."""
+    """A carrier, engine, sink or store of a plugin, as `--json` prints it."""
 
     kind: str
     name: str
@@ -35,14 +35,14 @@ class Row(msgspec.Struct, frozen=True):
     offers: list[OfferRow]
     problem: str
     cause: str
-    """The kind of exception, if it was one."""
+    """The class of the exception, if there was one."""
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def plugins(registry: Registry, *, as_json: bool) -> None:
-    """List the installed plugins; exit code 1 if one of them could not be joined."""
+    """List the installed plugins. Exit code 1 if one of them could not be joined."""
     rows = [_row(plugin) for plugin in registry.plugins]
     if as_json:
         click.echo(msgspec.json.encode(rows))
@@ -74,7 +74,7 @@ def _offer(offer: Offer) -> OfferRow:
 
 
 def _table(rows: list[Row]) -> Table:
-    """A line for each thing that is offered."""
+    """Returns a table with a line for each carrier, engine, sink and store."""
     table = Table(box=None, pad_edge=False)
     for column in ("plugin", "offers", "API", "capabilities", "distribution", "state"):
         table.add_column(column, overflow="fold", no_wrap=column in {"plugin", "offers"})
@@ -82,11 +82,16 @@ def _table(rows: list[Row]) -> Table:
         state = "[green]joined[/]" if row.joined else f"[red]not joined:[/] {escape(row.problem)}"
         if row.disabled:
             state = f"[yellow]off:[/] {escape(row.problem)}"
-        offered = [
+        offers = [
             (f"{offer.kind} {offer.name}", str(offer.api_version), ", ".join(offer.capabilities))
             for offer in row.offers
         ] or [("-", "", "")]
-        for place, offer in enumerate(offered):
-            name, distribution, said = ("", "", "") if place else (row.name, f"{row.distribution} {row.version}", state)
-            table.add_row(name, *offer, distribution, said)
+        for number, offer in enumerate(offers):
+            first = number == 0
+            table.add_row(
+                row.name if first else "",
+                *offer,
+                f"{row.distribution} {row.version}" if first else "",
+                state if first else "",
+            )
     return table

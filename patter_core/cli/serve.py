@@ -1,4 +1,4 @@
-"""`patter serve`: answer calls, with a carrier and an engine by name."""
+"""`patter serve`: answer calls with a carrier and an engine by name."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ __all__ = ["serve"]
 
 @click.command()
 @configuration_options
-@click.option("--host", default="", help="Where to listen; else PATTER_HOST, the file, or 127.0.0.1.")
+@click.option("--host", default="", help="Address to listen on. Default: PATTER_HOST, the file, or 127.0.0.1.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), help="Else PATTER_PORT, the file, or 8000. 0 takes any free port."
+    "--port",
+    type=click.IntRange(0, 65535),
+    help="Port to listen on; 0 for any free one. Default: PATTER_PORT, the file, or 8000.",
 )
 @click.option(
     "--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes that share the calls."
@@ -34,6 +36,7 @@ def serve(
     carrier: str,
     engine: str,
     sinks: tuple[str, ...],
+    store: str,
     host: str,
     port: int | None,
     workers: int,
@@ -41,13 +44,13 @@ def serve(
 ) -> None:
     """Answer calls until SIGINT or SIGTERM.
 
-    Carrier, engine and sinks are named by options, by the environment, or by a TOML file; their credentials come from
-    their own environment variables, or from the file.
+    Carrier, engine, sinks and store are named by options, by the environment, or in a TOML file. Their credentials come
+    from their own environment variables, or from the file.
     """
     log_to_stderr(verbose)
-    settings = load(config, carrier=carrier, engine=engine, sinks=sinks)
+    settings = load(config, carrier=carrier, engine=engine, sinks=sinks, store=store)
     listener = bind(*address(settings, host, port))
     if workers == 1:
         run_worker(registry, settings, listener=listener)
-    elif not run_workers(registry, settings, count=workers, listener=listener, verbose=verbose):
+    elif not run_workers(settings, count=workers, listener=listener, verbose=verbose):
         sys.exit(1)

@@ -1,4 +1,4 @@
-"""`patter simulate`: an emulated carrier calls the user's own engine, so that he hears his agent without a phone."""
+"""`patter simulate`: an emulated carrier calls the user's own engine, so that they hear their agent without a phone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from patter_core.audio import AudioFormat
 from patter_core.audio.transcode import transcode
 from patter_core.cli.loopback import carrier_emulator, place_call, report
 from patter_core.cli.options import configuration_options, log_to_stderr
-from patter_core.cli.settings import load, make_engine, make_sinks
+from patter_core.cli.settings import load, make_engine, make_sinks, make_store
 from patter_core.errors import ConfigurationError
 from patter_core.registry import Registry
 from patter_core.sinks.console import ConsoleSink
@@ -31,14 +31,14 @@ _LINES = {line.name: line for line in CALLER_LINES}
 @click.command()
 @click.argument("says", nargs=-1)
 @configuration_options
-@click.option("--silence", default=1.5, show_default=True, help="Seconds after which the agent has finished.")
-@click.option("--longest", default=120.0, show_default=True, help="Seconds, after which the call is given up.")
+@click.option("--silence", default=1.5, show_default=True, help="Seconds of silence that end the agent's turn.")
+@click.option("--longest", default=120.0, show_default=True, help="Seconds after which the call is cut off.")
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("patter-simulation"),
     show_default=True,
-    help="Where to leave the recording and the transcript.",
+    help="Folder for the recording and the transcript.",
 )
 @click.option("-v", "--verbose", count=True, help="Log what happens; twice for more.")
 @click.pass_obj
@@ -50,37 +50,48 @@ def simulate(
     carrier: str,
     engine: str,
     sinks: tuple[str, ...],
+    store: str,
     silence: float,
     longest: float,
     out: Path,
     verbose: int,
 ) -> None:
-    """Hear your own engine without a phone: an emulated carrier calls it.
+    """Call your own engine with an emulated carrier: hear your agent without a phone.
 
     SAYS is what the caller says, in order, each after the agent has fallen silent: WAV files (one channel, 16 bits), or
-    the names of lines that come with Patter: booking, correction, time, goodbye. By default booking, then goodbye.
+    lines that come with Patter: booking, correction, time, goodbye. By default booking, then goodbye.
 
-    The engine is the real one, with your credentials. Microphones are not supported: they would need a system
-    library that no Python package brings along. `arecord -f S16_LE -r 16000 -d 5 hello.wav` makes a file of one.
+    The engine is the real one, with your credentials. Microphones are not supported, since no Python package brings the
+    system library that they need; `arecord -f S16_LE -r 16000 -d 5 hello.wav` records a file.
     """
     log_to_stderr(verbose)
     console = Console()
-    settings = load(config, engine=engine, sinks=sinks)
-    kept = MemorySink()
+    settings = load(config, engine=engine, sinks=sinks, store=store)
+    memory = MemorySink()
     emulator = carrier_emulator(registry, carrier)
     caller = _caller(says or ("booking", "goodbye"), emulator.format, silence)
-    real = make_engine(registry, settings.engine)
-    everything = [ConsoleSink(console), kept, *make_sinks(registry, settings)]
+    own_engine = make_engine(registry, settings.engine)
+    all_sinks = [ConsoleSink(console), memory, *make_sinks(registry, settings.sinks)]
+    call_store = make_store(registry, settings.store)
 
     async def call() -> CallRecording:
         recording = CallRecording(format=emulator.format)
         async with emulator:
             with anyio.move_on_after(longest):
-                recording = await place_call(registry, emulator, real, caller, sinks=everything, agent=settings.agent)
+                recording = await place_call(
+                    registry,
+                    emulator,
+                    own_engine,
+                    caller,
+                    sinks=all_sinks,
+                    store=call_store,
+                    agent=settings.agent,
+                    redaction=settings.redaction,
+                )
         return recording
 
     recording = anyio.run(call)
-    report(console, kept.records, recording, out)
+    report(console, memory.records, recording, out)
 
 
 def _caller(says: Sequence[str], format: AudioFormat, silence: float) -> Caller:
@@ -97,5 +108,7 @@ def _audio(words: str, format: AudioFormat) -> bytes:
         return transcode(*read_wav(words), format)
     except OSError as error:
         raise ConfigurationError(
-            f"{words} cannot be read.", expected=f"a WAV file, or one of {', '.join(_LINES)}", got=error.strerror or ""
+            f"{words} cannot be read.",
+            expected=f"a WAV file, or one of {', '.join(_LINES)}",
+            got=error.strerror or type(error).__name__,
         ) from None

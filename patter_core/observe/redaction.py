@@ -48,7 +48,7 @@ _SENTENCES: Mapping[type[CallEvent], tuple[str, ...]] = {
 _NUMBERS: Mapping[type[CallEvent], tuple[str, ...]] = {TransferStarted: ("to",), TransferDone: ("to",)}
 
 
-class Redaction(msgspec.Struct, frozen=True, kw_only=True):
+class Redaction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What sinks must not see. Phone numbers are always masked, in every field."""
 
     transcripts: bool = False

@@ -29,7 +29,7 @@ _CLOSE_TIME = 1.0
 
 
 class SinkQueue:
-    """One sink and what waits for it.
+    """One sink and what waits for it, under a name of its own: by default the sink's.
 
     A batch that cannot be written now is kept and tried again, with growing pauses; after five failures in a row the
     breaker is open and the pauses are long. New records wait in the backlog, as far as it has room.
@@ -39,12 +39,14 @@ class SinkQueue:
         self,
         sink: EventSink,
         *,
+        name: str = "",
         limit: int = 0,
         write_timeout: float = 0.0,
         first_pause: float = _FIRST_PAUSE,
         longest_pause: float = _LONGEST_PAUSE,
     ) -> None:
         self.sink = sink
+        self.name = name or sink.name
         self.written = 0
         self.failures = 0
         self._limit = limit or sink.backlog
@@ -76,7 +78,7 @@ class SinkQueue:
     def figures(self) -> SinkFigures:
         """Returns the counters of the sink."""
         return SinkFigures(
-            sink=self.sink.name,
+            sink=self.name,
             waiting=self.waiting,
             written=self.written,
             dropped=self.dropped,
@@ -105,7 +107,7 @@ class SinkQueue:
             try:
                 await self.sink.run(statistics)
             except Exception:  # noqa: BLE001 - the plugin boundary: a sink's fault is logged and stays here
-                _log.exception("Sink %s failed in its background work; it is started again.", self.sink.name)
+                _log.exception("Sink %s failed in its background work; it is started again.", self.name)
                 await anyio.sleep(self._pauses[1])
             else:
                 return
@@ -121,12 +123,12 @@ class SinkQueue:
         try:
             await self.sink.aclose()
         except Exception:  # noqa: BLE001 - the plugin boundary: a sink's fault is logged and stays here
-            _log.exception("Sink %s failed to close.", self.sink.name)
+            _log.exception("Sink %s failed to close.", self.name)
 
     def give_up(self) -> None:
         """Counts what still waits as lost, because there is no more time."""
         if self.waiting:
-            _log.error("Sink %s did not take %d records in time; they are dropped.", self.sink.name, self.waiting)
+            _log.error("Sink %s did not take %d records in time; they are dropped.", self.name, self.waiting)
             self._lost = self.dropped + self.waiting
             self.backlog, self._batch = Backlog(self._limit), []
             self._again.clear()
@@ -155,7 +157,7 @@ class SinkQueue:
         self._batch = []
         self.written += len(batch)
         if self.open:
-            _log.warning("Sink %s works again.", self.sink.name)
+            _log.warning("Sink %s works again.", self.name)
         self._failed_in_a_row = 0
         return True
 
@@ -163,11 +165,11 @@ class SinkQueue:
         self.failures += 1
         self._failed_in_a_row += 1
         if self._failed_in_a_row == 1:
-            _log.warning("Sink %s %s. It is tried again.", self.sink.name, what)
+            _log.warning("Sink %s %s. It is tried again.", self.name, what)
         elif self._failed_in_a_row == BREAKER_FAILURES:
             _log.error(
                 "Sink %s %s, %d times in a row. It is tried every %g s.",
-                self.sink.name,
+                self.name,
                 what,
                 BREAKER_FAILURES,
                 self._pauses[1],
@@ -175,7 +177,7 @@ class SinkQueue:
 
     def _refused(self, batch: list[Record]) -> None:
         """The sink raised an error of its own: the batch is dropped, but ends of calls are tried once more, alone."""
-        _log.exception("Sink %s failed; %d records are dropped.", self.sink.name, len(batch))
+        _log.exception("Sink %s failed; %d records are dropped.", self.name, len(batch))
         self.failures += 1
         self._failed_in_a_row += 1
         ends = [record for record in batch if isinstance(record.event, CallEnded)] if len(batch) > 1 else []
@@ -193,7 +195,7 @@ class Delivery:
     """
 
     def __init__(self, sinks: Sequence[EventSink], redaction: Redaction | None = None) -> None:
-        self.queues = tuple(SinkQueue(sink) for sink in sinks)
+        self.queues = tuple(SinkQueue(sink, name=name) for sink, name in zip(sinks, _names(sinks), strict=True))
         self.takes_audio = any(sink.takes_audio for sink in sinks)
         """True if a sink wants audio."""
         self._redaction = redaction or Redaction()
@@ -213,7 +215,7 @@ class Delivery:
 
     def recordings(self, call_id: str) -> list[tuple[str, str]]:
         """Returns the sink's name and the location of each recording that will be made of the call."""
-        places = ((queue.sink.name, _location(queue.sink, call_id)) for queue in self.queues)
+        places = ((queue.name, _location(queue, call_id)) for queue in self.queues)
         return [(name, location) for name, location in places if location]
 
     def figures(self) -> list[SinkFigures]:
@@ -249,9 +251,22 @@ def _hung(error: Exception) -> bool:
     return isinstance(error, TimeoutError) and not error.args
 
 
-def _location(sink: EventSink, call_id: str) -> str:
+def _names(sinks: Sequence[EventSink]) -> list[str]:
+    """Returns a name for each sink, unique and in order: `jsonl`, `jsonl-2`, `jsonl-3`."""
+    classes = {sink.name for sink in sinks}
+    names: list[str] = []
+    for sink in sinks:
+        name, number = sink.name, 1
+        while name in names or (number > 1 and name in classes):
+            number += 1
+            name = f"{sink.name}-{number}"
+        names.append(name)
+    return names
+
+
+def _location(queue: SinkQueue, call_id: str) -> str:
     try:
-        return sink.recording(call_id)
+        return queue.sink.recording(call_id)
     except Exception:  # noqa: BLE001 - the plugin boundary
-        _log.exception("Sink %s failed to return where it records.", sink.name)
+        _log.exception("Sink %s failed to return where it records.", queue.name)
         return ""

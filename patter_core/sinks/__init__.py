@@ -1,4 +1,4 @@
-"""The sinks that come with the core: console, JSON lines, SQLite, memory, and recordings as WAV."""
+"""The core's own sinks: console, JSON lines, SQLite, memory, and recordings as WAV."""
 
 from __future__ import annotations
 

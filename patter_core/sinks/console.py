@@ -1,4 +1,4 @@
-"""Calls as lines on a terminal, while they happen."""
+"""Prints calls on a terminal while they happen."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from patter_core.events import (
 from patter_core.observe.metrics import CarrierBill, Latency
 from patter_core.sink import EventSink
 
-if TYPE_CHECKING:  # loaded by those who print: every command and every server imports this module
+if TYPE_CHECKING:  # every command and every server imports this module, and few of them print
     from rich.console import Console
     from rich.table import Table
 
@@ -39,10 +39,10 @@ __all__ = ["ConsoleSink", "event_words", "metrics_table", "transcript_line"]
 
 
 class ConsoleSink(EventSink):
-    """Prints each event as a line with its time; while several calls go on, with the start of the call's id, too.
+    """Prints each event as a line with its time; while there are several calls, also with the call's id, shortened.
 
     Args:
-        console: where to; by default standard error.
+        console: by default standard error.
     """
 
     name: ClassVar[str] = "console"
@@ -59,18 +59,18 @@ class ConsoleSink(EventSink):
 
         for record in records:
             self._live.add(record.call_id)
-            said = event_words(record.event)
-            if said is not None:
-                style, text = said
-                which = f"{record.call_id[:6]}  " if len(self._live) > 1 else ""
-                line = Text(f"{which}{record.elapsed_ms / 1000:7.2f} s  ", style="dim")
+            description = event_words(record.event)
+            if description is not None:
+                style, text = description
+                call_id = f"{record.call_id[:6]}  " if len(self._live) > 1 else ""
+                line = Text(f"{call_id}{record.elapsed_ms / 1000:7.2f} s  ", style="dim")
                 self._console.print(line.append(text, style=style), soft_wrap=True)
             if isinstance(record.event, CallEnded):
                 self._live.discard(record.call_id)
 
 
 def transcript_line(event: CallEvent) -> str | None:
-    """What was said, as a line of a transcript; None for everything else."""
+    """Returns what was said in an event, as a line of a transcript; None if nothing was."""
     match event:
         case TranscriptInput(text=text):
             return f"caller: {text}"
@@ -83,7 +83,7 @@ def transcript_line(event: CallEvent) -> str | None:
 
 
 def metrics_table(metrics: CallMetrics) -> Table:
-    """The call in figures."""
+    """Returns a table of a call's figures."""
     from rich.table import Table  # noqa: PLC0415 - as above
 
     table = Table("", "", show_header=False, box=None, pad_edge=False)
@@ -92,7 +92,7 @@ def metrics_table(metrics: CallMetrics) -> Table:
         ("answered after", _ms(metrics.answer_ms)),
         ("carrier bills", _bill(metrics.carrier_bill)),
         ("engine connect", _ms(metrics.engine_connect_ms)),
-        ("engine", f"{metrics.engine_ms / 1000:.2f} s; what that costs stands on its vendor's bill"),
+        ("engine", f"{metrics.engine_ms / 1000:.2f} s; its price is on the vendor's bill"),
         ("turns", f"{metrics.turns} of the agent, {metrics.user_turns} of the caller"),
         ("first agent audio", f"{_ms(metrics.first_audio_ms)} after the carrier's stream started"),
         ("replies", _latency(metrics.reply)),
@@ -130,12 +130,12 @@ def _bill(bill: CarrierBill | None) -> str:
 
 
 def event_words(event: CallEvent) -> tuple[str, str] | None:  # noqa: C901, PLR0912 - a table of cases
-    """An event in words, with a style; None for those that a person would not miss."""
+    """Returns a style and a description of an event; None for the events that are not worth a line."""
     match event:
         case CallAnnounced(leg=leg, agent=agent):
             return "bold", f"{leg.carrier} rings, {leg.direction.value}; {agent} answers"
         case MediaStarted(format=format):
-            return "", f"the caller's audio is here ({format})"
+            return "", f"the caller's audio starts ({format})"
         case ConversationStarted(engine=engine, connect_ms=connect_ms, output_format=format):
             return "", f"{engine} is ready after {connect_ms:.0f} ms ({format})"
         case TranscriptInput(text=text):
@@ -145,7 +145,7 @@ def event_words(event: CallEvent) -> tuple[str, str] | None:  # noqa: C901, PLR0
         case TranscriptCorrection(text=text):
             return "green", f"agent, as far as heard: {text}"
         case Interruption():
-            return "yellow", "the caller talks over the agent: its audio is cleared"
+            return "yellow", "the caller interrupts the agent: its audio is cleared"
         case ResponseHeard(heard_ms=heard, sent_ms=sent, interrupted=interrupted):
             return (
                 "dim",
@@ -156,9 +156,9 @@ def event_words(event: CallEvent) -> tuple[str, str] | None:  # noqa: C901, PLR0
         case ToolResult(name=name, failed=failed):
             return ("red", f"{name} failed") if failed else ("magenta", f"{name} answered")
         case TransferStarted(to=to):
-            return "bold", f"the caller is given to {to}"
+            return "bold", f"the caller is transferred to {to}"
         case TransferDone(to=to, ok=ok, detail=detail):
-            return ("bold", f"{to} has the caller") if ok else ("red", f"no transfer to {to}: {detail}")
+            return ("bold", f"transferred to {to}") if ok else ("red", f"no transfer to {to}: {detail}")
         case RecordingStarted(location=location):
             return "dim", f"recorded in {location}"
         case CallPriced(cost=cost):
@@ -172,7 +172,7 @@ def event_words(event: CallEvent) -> tuple[str, str] | None:  # noqa: C901, PLR0
         case CallEnded(reason=reason, by=by, duration_ms=duration, detail=detail):
             return (
                 "bold",
-                f"over after {duration / 1000:.2f} s: {reason.replace('_', ' ')} (by the {by}) {detail}".rstrip(),
+                f"ended after {duration / 1000:.2f} s: {reason.replace('_', ' ')} (by the {by}) {detail}".rstrip(),
             )
         case _:
             return None

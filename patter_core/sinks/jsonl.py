@@ -17,23 +17,23 @@ from patter_core.threads import SerialThread
 __all__ = ["JsonLinesSink"]
 
 _BINARY: int = getattr(os, "O_BINARY", 0)
-"""Windows changes line ends without it."""
+"""Without it, Windows changes line ends."""
 
 
 class JsonLinesSink(EventSink):
     """Appends each record as a line of JSON, as `docs/reference/events.md` describes it.
 
-    A full file is renamed to `….1`, that one to `….2` and so on; the oldest goes. A batch is written whole, and never
-    over a file's end: lines stay whole. After a crash the last line may be torn; a reader should pass over it.
-    Each worker needs a file of its own.
+    A full file is renamed to `….1`, that one to `….2` and so on; the oldest is deleted. A batch goes into one file, so
+    that lines stay whole. After a crash the last line may be torn; a reader should skip it. Each worker needs a file of
+    its own.
 
     Args:
-        path: the file. Its folder is made if it is missing.
-        max_bytes: how large it may grow.
-        keep: how many old files stay.
+        path: the file. Its folder is created if it is missing.
+        max_bytes: the size at which the file is renamed.
+        keep: the number of old files to keep.
 
     Raises:
-        ConfigurationError: a limit makes no sense.
+        ConfigurationError: a limit is out of range.
     """
 
     name: ClassVar[str] = "jsonl"
@@ -41,7 +41,7 @@ class JsonLinesSink(EventSink):
     def __init__(self, path: str | Path = "events.jsonl", *, max_bytes: int = 50_000_000, keep: int = 5) -> None:
         if max_bytes < 1 or keep < 0:
             raise ConfigurationError(
-                "JsonLinesSink's limits make no sense.",
+                "A limit of JsonLinesSink is out of range.",
                 expected="max_bytes from 1, keep from 0",
                 got=f"{max_bytes}, {keep}",
             )
@@ -50,14 +50,14 @@ class JsonLinesSink(EventSink):
         self._keep = keep
         self._file: int | None = None
         self._size = 0
-        self._worker = SerialThread()
+        self._thread = SerialThread()
 
     async def write(self, records: Sequence[Record]) -> None:
         lines = msgspec.json.Encoder().encode_lines(records)
-        await self._worker.run(self._append, lines)
+        await self._thread.run(self._append, lines)
 
     async def aclose(self) -> None:
-        await self._worker.run(self._close)
+        await self._thread.run(self._close)
 
     def _append(self, lines: bytes) -> None:
         file = self._opened()
@@ -72,7 +72,7 @@ class JsonLinesSink(EventSink):
                 written = os.write(file, view)
                 self._size += written
                 view = view[written:]
-        except OSError:  # a full disk: take back the half, since the batch comes again
+        except OSError:  # a full disk: remove what was written, since the batch is repeated
             os.ftruncate(file, before)
             self._size = before
             raise
@@ -80,7 +80,7 @@ class JsonLinesSink(EventSink):
     def _opened(self) -> int:
         if self._file is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            # What people said is nobody's but the owner's.
+            # Only the owner may read what was said on calls.
             self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _BINARY, 0o600)
             self._size = os.fstat(self._file).st_size
         return self._file

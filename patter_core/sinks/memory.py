@@ -14,7 +14,7 @@ __all__ = ["MemorySink"]
 
 
 class MemorySink(EventSink):
-    """Keeps the records, for a test to look at."""
+    """Keeps the records in a list, for a test to read."""
 
     name: ClassVar[str] = "memory"
     batch_age: ClassVar[float] = 0.0
@@ -29,11 +29,11 @@ class MemorySink(EventSink):
         self._more = anyio.Event()
 
     def of(self, kind: str) -> list[Record]:
-        """The records of one kind of event, by its tag."""
+        """Returns the records of one kind of event, by its tag."""
         return [record for record in self.records if record.event.kind == kind]
 
     async def wait_for(self, kind: str, count: int = 1) -> list[Record]:
-        """The records of that kind, once there are so many."""
+        """Returns the records of that kind once there are `count` of them."""
         while len(found := self.of(kind)) < count:
             await self._more.wait()
         return found

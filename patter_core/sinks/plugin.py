@@ -1,4 +1,4 @@
-"""What the core offers by name, joined as every plugin is: `patter serve --sink console --sink sqlite`."""
+"""The core's own plugin, which offers its sinks by name: `patter serve --sink console --sink sqlite`."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ __all__ = ["patter_sinks"]
 
 @hookimpl
 def patter_sinks() -> list[type[EventSink]]:
-    """Offer the sinks that write on this machine."""
+    """Returns the sinks that write on this machine."""
     return [ConsoleSink, JsonLinesSink, SQLiteSink, WavSink]

@@ -1,4 +1,4 @@
-"""Calls in an SQLite file: every record as it is, and a row for each call to find it by."""
+"""Calls in an SQLite file: every record as it is, and a row for each call, to search by."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ CREATE INDEX IF NOT EXISTS calls_by_start ON calls (started);
 
 
 class SQLiteSink(EventSink):
-    """Writes all records into an SQLite file (WAL), where `patter calls` finds them. A record twice is a record once.
+    """Writes all records into an SQLite file (WAL), which `patter calls` reads. A repeated record is stored once.
 
     Args:
-        path: the file; by default `patter.db` in the current folder.
+        path: the file; by default `patter.db` in the current folder. Several workers may share one.
     """
 
     name: ClassVar[str] = "sqlite"
@@ -85,7 +85,7 @@ class SQLiteSink(EventSink):
                         msgspec.json.encode(record).decode(),
                     ),
                 )
-                _note_call(database, record)
+                _update_call(database, record)
 
     def _close(self) -> None:
         if self._database is not None:
@@ -93,8 +93,8 @@ class SQLiteSink(EventSink):
             self._database = None
 
 
-def _note_call(database: sqlite3.Connection, record: Record) -> None:
-    """Keep the call's own row up to date."""
+def _update_call(database: sqlite3.Connection, record: Record) -> None:
+    """Updates the call's row."""
     match record.event:
         case CallAnnounced(leg=leg, agent=agent):
             database.execute(

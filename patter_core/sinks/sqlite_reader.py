@@ -1,4 +1,4 @@
-"""Read what the SQLite sink wrote: which calls there were, and what happened on one."""
+"""Reads a file of the SQLite sink: its calls, and the records of each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["CallFilter", "CallRow", "SqliteReader"]
 
 
 class CallRow(msgspec.Struct, frozen=True):
-    """A call in a line. Its numbers are masked, as sinks get them."""
+    """A row of the table `calls`. Its numbers are masked, as sinks get them."""
 
     call_id: str
     started: float
@@ -27,99 +27,101 @@ class CallRow(msgspec.Struct, frozen=True):
     to_number: str
     agent: str
     ended: float | None
-    """Unix s; None while it goes on, or if its worker died."""
+    """Unix s; None while the call lasts, or if its worker died."""
     reason: str
     ended_by: str
     duration_ms: float
     cost: str
-    """What the carrier charged; "" until it says so."""
+    """The carrier's price; "" until it is known."""
 
 
 class CallFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which calls; "" and None mean all."""
+    """Conditions that a call must meet; "" and None are none."""
 
     since: float | None = None
-    """Unix s."""
+    """The earliest start, in Unix s."""
     agent: str = ""
     carrier: str = ""
     direction: str = ""
     reason: str = ""
     text: str = ""
-    """Somebody said this; upper and lower case are one."""
+    """Part of what was said; case is ignored."""
     limit: int = 50
+    """The most calls to return."""
 
 
 class SqliteReader:
-    """The calls in a file of `SQLiteSink`, read while it is being written or afterwards.
+    """Reads a file of `SQLiteSink`, also while it is being written.
 
     Raises:
-        ConfigurationError: there is no such file, or it is something else.
+        ConfigurationError: the file does not exist, or is not one of `SQLiteSink`.
     """
 
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
         if not self._path.is_file():
             raise ConfigurationError(
-                f"There is no {self._path.name}.",
-                expected="a file that SQLiteSink wrote",
+                f"{self._path.name} does not exist.",
+                expected="a file of SQLiteSink",
                 remedy="Give its path with --db, or in PATTER_DB.",
             )
 
-    def calls(self, which: CallFilter) -> list[CallRow]:
-        """The calls, the latest first."""
-        conditions, values = _conditions(which)
+    def calls(self, condition: CallFilter) -> list[CallRow]:
+        """Returns the calls that meet the condition, the latest first."""
+        where, values = _where(condition)
         fields = ", ".join(CallRow.__struct_fields__)
-        query = f"SELECT {fields} FROM calls WHERE {conditions} ORDER BY started DESC LIMIT ?"  # noqa: S608 - our own text
-        with self._reading() as database:
-            return [CallRow(*row) for row in database.execute(query, (*values, which.limit))]
+        query = f"SELECT {fields} FROM calls WHERE {where} ORDER BY started DESC LIMIT ?"  # noqa: S608 - our own text
+        with self._open() as database:
+            return [CallRow(*row) for row in database.execute(query, (*values, condition.limit))]
 
     def find(self, prefix: str) -> list[str]:
-        """The ids of the calls whose id begins so."""
-        with self._reading() as database:
+        """Returns the ids of calls that begin with the prefix, ten at most."""
+        with self._open() as database:
             rows = database.execute(
                 "SELECT call_id FROM calls WHERE substr(call_id, 1, ?) = ? LIMIT 10", (len(prefix), prefix)
             )
             return [str(call_id) for (call_id,) in rows]
 
     def records(self, call_id: str) -> list[Record]:
-        """All that happened on a call, in order. Events that this version does not know are left out."""
-        with self._reading() as database:
+        """Returns the records of a call, in order. Events that this version does not know are left out."""
+        with self._open() as database:
             rows = database.execute(
                 "SELECT record FROM records WHERE call_id = ? ORDER BY time, sequence", (call_id,)
             ).fetchall()
         return [record for (raw,) in rows if (record := _read(raw)) is not None]
 
     @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
+    def _open(self) -> Iterator[sqlite3.Connection]:
         database = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0)
         database.create_function("casefold", 1, str.casefold, deterministic=True)
         try:
             yield database
         except sqlite3.DatabaseError as error:
             raise ConfigurationError(
-                f"{self._path.name} cannot be read: {error}.", expected="a file that SQLiteSink wrote"
+                f"{self._path.name} cannot be read: {error}.", expected="a file of SQLiteSink"
             ) from error
         finally:
             database.close()
 
 
-def _conditions(which: CallFilter) -> tuple[str, list[str | float]]:
-    conditions, values = ["1"], list[str | float]()
+def _where(condition: CallFilter) -> tuple[str, list[str | float]]:
+    """Returns the text of a WHERE clause, and its values."""
+    terms, values = ["1"], list[str | float]()
     for field in ("agent", "carrier", "direction", "reason"):
-        value: str = getattr(which, field)
+        value: str = getattr(condition, field)
         if value:
-            conditions.append(f"{field} = ?")
+            terms.append(f"{field} = ?")
             values.append(value)
-    if which.since is not None:
-        conditions.append("started >= ?")
-        values.append(which.since)
-    if which.text:
-        conditions.append(
+    if condition.since is not None:
+        terms.append("started >= ?")
+        values.append(condition.since)
+    if condition.text:
+        terms.append(
             "EXISTS (SELECT 1 FROM records WHERE records.call_id = calls.call_id AND kind LIKE 'transcript%'"
             " AND instr(casefold(json_extract(record, '$.event.text')), ?))"
         )
-        values.append(which.text.casefold())
-    return " AND ".join(conditions), values
+        values.append(condition.text.casefold())
+    return " AND ".join(terms), values
 
 
 def _read(raw: str) -> Record | None:

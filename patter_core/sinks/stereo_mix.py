@@ -1,8 +1,8 @@
-"""A call's two sides laid side by side on one clock, as they were heard. Sans-IO: times come with the records.
+"""Mixes both sides of a call on one clock, as they were heard. Sans-IO: times come with the records.
 
-The caller's audio is the clock: it comes as it is spoken, so its samples are counted. The agent's comes faster than it
-plays: it is placed where the carrier plays it, after what was sent before or at once, and what the caller talked over
-is cut. Only what is in the past is given out, since the future may still be cut.
+The caller's audio is the clock: it arrives as it is spoken, so its samples are counted. The agent's audio arrives
+faster than it plays: it is placed where the carrier plays it, after earlier audio or at once, and is cut where the
+caller interrupted it. Only the past is read, since the future may still be cut.
 """
 
 from __future__ import annotations
@@ -18,75 +18,76 @@ from patter_core.audio.transcode import Transcoder
 __all__ = ["StereoMix"]
 
 _LAG = 0.5
-"""Seconds by which the caller's samples must trail the clock, all the time for a second, until silence is put in for
-what was lost. The burst after a stall catches up at once."""
-_LAG_WATCHED_MS = 1000.0
+"""Seconds. If the caller's samples trail the clock by more for a whole window, the difference was lost, and silence is
+put in its place. The burst after a stall catches up at once, and needs none."""
+_LAG_WINDOW_MS = 1000.0
 
 _Samples = NDArray[np.int16]
 
 
 class StereoMix:
-    """The sound of one call, as stereo PCM16: caller left, agent right.
+    """The audio of one call, as stereo PCM16: caller left, agent right.
 
     Args:
-        format: of the caller's audio; its rate is the recording's.
-        start_ms: when the first sample was spoken, on the clock of all other times.
+        format: of the caller's audio; its rate is the mix's.
+        start_ms: the time of the first sample, on the clock of all other times.
     """
 
     def __init__(self, format: AudioFormat, start_ms: float) -> None:
         self.format = AudioFormat(Encoding.PCM16, format.sample_rate)
         self._start_ms = start_ms
-        self._given = 0
-        """Samples given out, on each side."""
+        self._read = 0
+        """Samples that were read, of each side."""
         self._caller: deque[_Samples] = deque()
         self._caller_end = 0
         self._agent: deque[tuple[int, _Samples]] = deque()
         self._agent_end = 0
-        self._lag_since_ms = start_ms
+        self._window_start_ms = start_ms
         self._least_lag = 0
-        self._converters: dict[AudioFormat, Transcoder] = {}
+        """Samples, in the current window."""
+        self._transcoders: dict[AudioFormat, Transcoder] = {}
 
-    def caller(self, chunk: AudioChunk, at_ms: float) -> None:
-        """The caller was heard."""
+    def add_caller(self, chunk: AudioChunk, at_ms: float) -> None:
+        """Adds audio of the caller, heard at that time."""
         samples = self._linear(chunk)
-        self._least_lag = min(self._least_lag, self._position(at_ms) - self._caller_end - len(samples))
-        if at_ms - self._lag_since_ms >= _LAG_WATCHED_MS:
+        lag = self._position(at_ms) - self._caller_end - len(samples)
+        self._least_lag = min(self._least_lag, lag)
+        if at_ms - self._window_start_ms >= _LAG_WINDOW_MS:
             if self._least_lag > _LAG * self.format.sample_rate:
                 self._append(np.zeros(self._least_lag, np.int16))
-            self._lag_since_ms = at_ms
+            self._window_start_ms = at_ms
             self._least_lag = self._position(at_ms) - self._caller_end - len(samples)
         self._append(samples)
 
-    def agent(self, chunk: AudioChunk, at_ms: float) -> None:
-        """The agent's audio was sent: it plays when what was sent before has been played."""
+    def add_agent(self, chunk: AudioChunk, at_ms: float) -> None:
+        """Adds audio of the agent, sent at that time: it plays once earlier audio has been played."""
         samples = self._linear(chunk)
-        start = max(self._agent_end, self._position(at_ms), self._given)
+        start = max(self._agent_end, self._position(at_ms), self._read)
         self._agent.append((start, samples))
         self._agent_end = start + len(samples)
 
     def cut(self, at_ms: float) -> None:
-        """The caller talked over the agent: from here on nothing of what was sent is heard."""
-        end = max(self._position(at_ms), self._given)
-        kept = [(start, samples[: end - start]) for start, samples in self._agent if start < end]
-        self._agent = deque(kept)
+        """Drops the agent's audio from that time on: the caller interrupted it."""
+        end = max(self._position(at_ms), self._read)
+        self._agent = deque((start, samples[: end - start]) for start, samples in self._agent if start < end)
         self._agent_end = min(self._agent_end, end)
-        for converter in self._converters.values():
-            converter.flush()  # what a filter held back is void, too
+        for transcoder in self._transcoders.values():
+            transcoder.flush()  # audio that a filter holds is dropped, too
 
-    def past(self) -> bytes:
-        """What has become past since the last time, as interleaved samples."""
-        return self._give(self._caller_end)
+    def read_past(self) -> bytes:
+        """Returns what has become past since the last read, as interleaved samples."""
+        return self._read_to(self._caller_end)
 
-    def rest(self, at_ms: float) -> bytes:
-        """What is left at the call's end; the agent is heard up to there."""
-        return self._give(max(self._caller_end, min(self._agent_end, self._position(at_ms))))
+    def read_rest(self, at_ms: float) -> bytes:
+        """Returns the rest at the call's end; the agent is heard until then."""
+        return self._read_to(max(self._caller_end, min(self._agent_end, self._position(at_ms))))
 
     def _append(self, samples: _Samples) -> None:
         self._caller.append(samples)
         self._caller_end += len(samples)
 
-    def _give(self, end: int) -> bytes:
-        mix = np.zeros((end - self._given, 2), np.int16)
+    def _read_to(self, end: int) -> bytes:
+        mix = np.zeros((end - self._read, 2), np.int16)
         filled = 0
         while self._caller:
             samples = self._caller.popleft()
@@ -94,22 +95,22 @@ class StereoMix:
             filled += len(samples)
         while self._agent and self._agent[0][0] < end:
             start, samples = self._agent.popleft()
-            now = samples[: end - start]
-            mix[start - self._given : start - self._given + len(now), 1] = now
-            if len(now) < len(samples):
-                self._agent.appendleft((end, samples[len(now) :]))
+            past = samples[: end - start]
+            mix[start - self._read : start - self._read + len(past), 1] = past
+            if len(past) < len(samples):
+                self._agent.appendleft((end, samples[len(past) :]))
                 break
-        self._given = end
+        self._read = end
         return mix.astype("<i2", copy=False).tobytes()
 
     def _linear(self, chunk: AudioChunk) -> _Samples:
         if chunk.format == self.format:
             data = chunk.data
         else:
-            converter = self._converters.get(chunk.format)
-            if converter is None:
-                converter = self._converters[chunk.format] = Transcoder(chunk.format, self.format)
-            converted = converter.convert(chunk)
+            transcoder = self._transcoders.get(chunk.format)
+            if transcoder is None:
+                transcoder = self._transcoders[chunk.format] = Transcoder(chunk.format, self.format)
+            converted = transcoder.convert(chunk)
             data = b"" if converted is None else converted.data
         return np.frombuffer(data, "<i2").astype(np.int16, copy=False)
 

@@ -1,4 +1,4 @@
-"""Recordings: a stereo WAV file for each call, written while the call goes on."""
+"""Recordings: a stereo WAV file for each call, written while the call lasts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from patter_core.events import AudioCaptured, CallEnded, Record, ResponseHeard
 from patter_core.sink import EventSink
 from patter_core.threads import SerialThread
 
-if TYPE_CHECKING:  # loads numpy, which only a worker that records needs
+if TYPE_CHECKING:  # imports numpy, which only a worker that records needs
     from patter_core.sinks.stereo_mix import StereoMix
 
 __all__ = ["WavSink"]
@@ -23,19 +23,19 @@ _log = logging.getLogger("patter.sinks")
 
 _HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 _BINARY: int = getattr(os, "O_BINARY", 0)
-"""Windows changes line ends without it."""
+"""Without it, Windows changes line ends."""
 _LARGEST = 0xFFFF_FFFF - _HEADER.size
-"""Bytes of audio that a RIFF header can tell: 37 hours at 8 kHz, in stereo."""
+"""The most bytes of audio in a RIFF file: 37 hours at 8 kHz, in stereo."""
 
 
 class WavSink(EventSink):
     """Records every call of its host in `folder`, as `<call id>.wav`: caller left, agent right, as each was heard.
 
-    The agent is cut where the caller talked over it. The header is put right with each write, so that after a crash
-    the file plays up to its last half second. Ask your lawyer before you record people.
+    The agent is cut where the caller interrupted it. The header is updated with each write, so that after a crash the
+    file plays up to its last half second. Recording people without their consent is illegal in many countries.
 
     Args:
-        folder: where to; it is made if it is missing.
+        folder: the folder; created if it is missing.
     """
 
     name: ClassVar[str] = "wav"
@@ -49,28 +49,28 @@ class WavSink(EventSink):
         self._paths: dict[str, Path] = {}
         self._files: dict[str, _Recording] = {}
         self._begun: Record | None = None
-        self._worker = SerialThread()
+        self._thread = SerialThread()
 
     def recording(self, call_id: str) -> str:
         path = self._paths.get(call_id)
         if path is None:
             path = self._folder / f"{call_id}.wav"
             number = 1
-            while path.exists():  # the call came back after its worker had lost it
+            while path.exists():  # another worker recorded the call before this one took it over
                 number += 1
                 path = self._folder / f"{call_id}-{number}.wav"
             self._paths[call_id] = path
         return str(path)
 
     async def write(self, records: Sequence[Record]) -> None:
-        await self._worker.run(self._record, list(records))
+        await self._thread.run(self._record, list(records))
 
     async def aclose(self) -> None:
-        await self._worker.run(self._close)
+        await self._thread.run(self._close)
 
     def _record(self, records: list[Record]) -> None:
         if not records or self._begun is records[0]:
-            return  # it took too long and comes again: the thread that was left behind does it
+            return  # repeated after a timeout: the abandoned thread writes it
         self._begun = records[0]
         touched: dict[str, _Recording] = {}
         for record in records:
@@ -82,7 +82,7 @@ class WavSink(EventSink):
                     recording.add(record.event, record.elapsed_ms)
                     touched[record.call_id] = recording
                 case ResponseHeard(interrupted=True) if record.call_id in self._files:
-                    self._files[record.call_id].take.cut(record.elapsed_ms)
+                    self._files[record.call_id].mix.cut(record.elapsed_ms)
                 case CallEnded():
                     self._paths.pop(record.call_id, None)
                     touched.pop(record.call_id, None)
@@ -95,7 +95,7 @@ class WavSink(EventSink):
             recording.flush()
 
     def _open(self, record: Record, first: AudioCaptured) -> _Recording:
-        from patter_core.sinks.stereo_mix import StereoMix  # noqa: PLC0415 - loads numpy
+        from patter_core.sinks.stereo_mix import StereoMix  # noqa: PLC0415 - imports numpy
 
         return _Recording(Path(self.recording(record.call_id)), StereoMix(first.format, record.elapsed_ms))
 
@@ -106,10 +106,10 @@ class WavSink(EventSink):
 
 
 class _Recording:
-    """A WAV file that grows. A disk that fails ends the recording, not the others'."""
+    """A WAV file that grows. An error of the disk ends this recording only."""
 
-    def __init__(self, path: Path, take: StereoMix) -> None:
-        self.take = take
+    def __init__(self, path: Path, mix: StereoMix) -> None:
+        self.mix = mix
         self._name = path.name
         self._size = 0
         self._file: int | None = None
@@ -123,15 +123,15 @@ class _Recording:
     def add(self, audio: AudioCaptured, at_ms: float) -> None:
         chunk = AudioChunk.from_base64(audio.base64, audio.format)
         if audio.side == "caller":
-            self.take.caller(chunk, at_ms)
+            self.mix.add_caller(chunk, at_ms)
         else:
-            self.take.agent(chunk, at_ms)
+            self.mix.add_agent(chunk, at_ms)
 
     def flush(self) -> None:
-        self._append(self.take.past())
+        self._append(self.mix.read_past())
 
     def finish(self, at_ms: float) -> None:
-        self._append(self.take.rest(at_ms))
+        self._append(self.mix.read_rest(at_ms))
         self.close()
 
     def close(self) -> None:
@@ -154,7 +154,7 @@ class _Recording:
         self.close()
 
     def _write_header(self) -> None:
-        rate = self.take.format.sample_rate
+        rate = self.mix.format.sample_rate
         header = _HEADER.pack(
             b"RIFF", 36 + self._size, b"WAVE",
             b"fmt ", 16, 1, 2, rate, rate * 4, 4, 16,
@@ -163,7 +163,7 @@ class _Recording:
         self._write(0, header)
 
     def _write(self, offset: int, data: bytes) -> None:
-        assert self._file is not None  # who calls has seen to it
+        assert self._file is not None  # the callers have checked it
         os.lseek(self._file, offset, os.SEEK_SET)
         view = memoryview(data)
         while view:

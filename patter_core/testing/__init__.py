@@ -1,7 +1,7 @@
-"""For tests, of Patter and of whoever builds on it: emulators, emulated callers, real speech, conformance.
+"""For tests of Patter and of what is built on it: emulators, emulated callers, real speech, conformance.
 
-`check_carrier`, `check_engine` and `check_sink` try a plugin against the whole of its contract. They are plain
-asynchronous functions and need no test framework:
+`check_carrier`, `check_engine`, `check_sink` and `check_store` try a plugin against the whole of its contract. They are
+plain asynchronous functions and need no test framework:
 
     async def test_it_keeps_the_contract():
         await check_engine(AcmeEmulator)
@@ -13,9 +13,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from patter_core.testing.conformance import check_carrier, check_engine, check_sink
+    from patter_core.testing.conformance import check_carrier, check_engine, check_sink, check_store
 
-__all__ = ["check_carrier", "check_engine", "check_sink"]
+__all__ = ["check_carrier", "check_engine", "check_sink", "check_store"]
 
 
 def __getattr__(name: str) -> object:

@@ -39,11 +39,11 @@ from patter_core.events import (
 from patter_core.media import MediaCodec, MediaEvent, MediaOpened
 from patter_core.observe.metrics import CarrierBill
 from patter_core.observe.trace import TraceContext
-from patter_core.store import MemoryCallStore, Speaker, Utterance
+from patter_core.store import Speaker, Utterance
 from patter_core.telephony.leg import Leg, Progress
 from patter_core.telephony.outcome import HangUp, Transfer
 from patter_core.telephony.prices import CarrierRates
-from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeSession, FakeSocket
+from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeSession, FakeSocket, MemoryCallStore
 from tests.calls import new_call
 
 pytestmark = pytest.mark.anyio

@@ -9,9 +9,10 @@ import pytest
 
 from patter_core.call import history
 from patter_core.call.history import History, HistoryWriter
-from patter_core.errors import SinkUnavailable
+from patter_core.errors import StoreUnavailable
 from patter_core.events import Interruption, TranscriptCorrection, TranscriptInput, TranscriptOutput
-from patter_core.store import CallStore, MemoryCallStore, Speaker, Utterance
+from patter_core.store import CallStore, Speaker, Utterance
+from patter_core.testing.fakes import MemoryCallStore
 
 pytestmark = pytest.mark.anyio
 
@@ -53,6 +54,8 @@ def test_what_precedes_does_not_push_out_what_is_newer() -> None:
 class Shaky(CallStore):
     """A store that fails as often as it is told to."""
 
+    name = "shaky"
+
     def __init__(self, *failures: Exception) -> None:
         self.failures = list(failures)
         self.kept = MemoryCallStore()
@@ -76,7 +79,7 @@ async def test_lines_are_stored_in_order_and_a_store_that_comes_back_has_all_of_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(history, "_PAUSE", 0.01)
-    store = Shaky(SinkUnavailable("away"), SinkUnavailable("away"))
+    store = Shaky(StoreUnavailable("away"), StoreUnavailable("away"))
     lines = HistoryWriter(store)
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
@@ -112,7 +115,7 @@ async def test_what_waits_is_bounded_and_the_oldest_goes(monkeypatch: pytest.Mon
 
 
 async def test_a_store_that_cannot_say_what_was_said_leaves_the_call_without(caplog: pytest.LogCaptureFixture) -> None:
-    assert await HistoryWriter(Shaky(SinkUnavailable("away"))).history("call-1") == ()
+    assert await HistoryWriter(Shaky(StoreUnavailable("away"))).history("call-1") == ()
     assert "did not return the history" in caplog.text
 
 

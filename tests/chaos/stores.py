@@ -13,6 +13,8 @@ __all__ = ["FileStore"]
 
 
 class FileStore(CallStore):
+    name = "file"
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 

@@ -76,6 +76,19 @@ async def test_somebody_answers_at_twilio_s(tmp_path: Path) -> None:
     assert twilio.calls[0].recording.played
 
 
+async def test_what_is_said_is_redacted_if_so_configured(tmp_path: Path) -> None:
+    with anyio.fail_after(60):
+        async with TwilioEmulator() as twilio, ElevenLabsEmulator() as engine:
+            twilio.callees[TO] = TwilioCallee(steps=TALK)
+            environment = {**twilio.environment, "PATTER_REDACT_TRANSCRIPTS": "1"}
+            result = await patter_call(
+                environment, engine, tmp_path, "--carrier", "twilio", "--first-message", "Hello Ada."
+            )
+    assert result.code == 0, result.output
+    assert "agent:  [redacted]" in result.output
+    assert "Ada" not in result.output
+
+
 async def test_somebody_answers_at_telnyx_s(tmp_path: Path) -> None:
     with anyio.fail_after(60):
         async with TelnyxEmulator() as telnyx, ElevenLabsEmulator() as engine:

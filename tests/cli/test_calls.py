@@ -95,7 +95,7 @@ def test_only_the_transcript_or_the_figures_or_every_record(path: Path) -> None:
     assert [msgspec.json.decode(line, type=Record).sequence for line in lines] == [1, 2, 3, 4, 5]
 
 
-@pytest.mark.parametrize(("call_id", "told"), [("aaaa", "Give more of it"), ("zzz", "No call has that ID")])
+@pytest.mark.parametrize(("call_id", "told"), [("aaaa", "Give more of the ID"), ("zzz", "No call has this ID")])
 def test_an_id_must_be_one_calls(path: Path, call_id: str, told: str) -> None:
     error = run(path, "show", call_id).exception
     assert isinstance(error, ConfigurationError)

@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 
 from patter_core import Patter, Registry
 from patter_core.checks import CheckResult, Level
-from patter_core.cli.doctor import _clock, doctor
+from patter_core.cli.doctor import _check_clock, doctor
 from patter_core.server.serving import serve_app
 from patter_core.testing.fakes import FakeCarrier
 from patter_elevenlabs import ElevenLabsConvAI
@@ -43,12 +43,12 @@ def configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ElevenLabsConvAI, "check", nothing)
 
 
-async def examined() -> Result:
+async def run_doctor() -> Result:
     return await anyio.to_thread.run_sync(lambda: CliRunner().invoke(doctor, [], obj=Registry.discover()))
 
 
 async def test_what_is_in_order_is_told_without_secrets() -> None:
-    result = await examined()
+    result = await run_doctor()
     assert result.exit_code == 0, result.output
     assert "Ready for calls." in result.output
     assert "A webhook without the carrier's signature is refused." in result.output
@@ -58,13 +58,13 @@ async def test_what_is_in_order_is_told_without_secrets() -> None:
 
 async def test_what_stands_in_brackets_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PATTER_CARRIER")
-    assert "[carrier] name in patter.toml" in (await examined()).output
+    assert "[carrier] name in patter.toml" in (await run_doctor()).output
 
 
 @pytest.mark.parametrize("variable", ["TWILIO_AUTH_TOKEN", "ELEVENLABS_API_KEY", "ELEVENLABS_AGENT_ID"])
 async def test_a_key_that_is_missing_is_a_problem_with_a_remedy(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     monkeypatch.delenv(variable)
-    result = await examined()
+    result = await run_doctor()
     assert result.exit_code == 1
     assert "1 problem." in result.output
     assert variable in result.output
@@ -82,17 +82,31 @@ async def test_a_plugin_contributes_what_it_knows_and_its_failure_is_no_failure_
 
     monkeypatch.setattr(Twilio, "check", expired)
     monkeypatch.setattr(ElevenLabsConvAI, "check", broken)
-    result = await examined()
+    result = await run_doctor()
     assert result.exit_code == 1
     assert "✗ The key has expired.\n  Make a new one." in result.output
     assert "elevenlabs failed in its own checks: KeyError." in result.output
     assert "key-of-the-test" not in result.output
 
 
+async def test_a_store_that_is_named_is_checked_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "store" not in (await run_doctor()).output
+    monkeypatch.setenv("PATTER_STORE", "redis")
+    result = await run_doctor()
+    assert result.exit_code == 1
+    assert "✗ The store: RedisCallStore(url=…) is missing." in result.output
+    monkeypatch.setenv("PATTER_REDIS_URL", "redis://:password-of-the-test@127.0.0.1:1/0")
+    result = await run_doctor()
+    assert result.exit_code == 1
+    assert "✓ The store: configuration complete." in result.output
+    assert "✗ Redis failed: ConnectionError." in result.output
+    assert "of-the-test" not in result.output
+
+
 async def test_the_public_address_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     async with serve_app(Patter(carrier=FakeCarrier(), registry=Registry()).asgi()) as url:
         monkeypatch.setenv("PATTER_WEBHOOK_URL", url)
-        result = await examined()
+        result = await run_doctor()
     assert "The public address leads to Patter." in result.output
     assert "The clock agrees" in result.output
     assert "is not https" in result.output
@@ -101,14 +115,14 @@ async def test_the_public_address_is_asked(monkeypatch: pytest.MonkeyPatch) -> N
 async def test_a_public_address_that_leads_elsewhere_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     async with serve_app(Starlette()) as url:
         monkeypatch.setenv("PATTER_WEBHOOK_URL", url)
-        result = await examined()
+        result = await run_doctor()
     assert result.exit_code == 1
-    assert "Something else than Patter answers at the public address (status 404)." in result.output
+    assert "Something other than Patter answers at the public address (status 404)." in result.output
 
 
 async def test_a_public_address_that_does_not_answer_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATTER_WEBHOOK_URL", "http://127.0.0.1:1")
-    result = await examined()
+    result = await run_doctor()
     assert result.exit_code == 0
     assert "does not answer from here" in result.output
 
@@ -122,17 +136,17 @@ async def test_a_public_address_that_does_not_answer_is_a_warning(monkeypatch: p
     ],
 )
 def test_a_clock_is_compared_with_what_the_public_address_tells(off: int, level: Level, said: str) -> None:
-    finding = _clock(formatdate(1_800_000_000 + off, usegmt=True), 1_800_000_000.5)
-    assert finding.level is level
-    assert finding.what.startswith(said)
+    result = _check_clock(formatdate(1_800_000_000 + off, usegmt=True), 1_800_000_000.5)
+    assert result.level is level
+    assert result.what.startswith(said)
 
 
 def test_a_public_address_that_tells_no_time_is_a_warning() -> None:
-    assert _clock("", 0.0).level is Level.WARNING
+    assert _check_clock("", 0.0).level is Level.WARNING
 
 
 async def test_plugins_that_are_not_joined_are_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATTER_DISABLE", "twilio")
-    result = await examined()
+    result = await run_doctor()
     assert "! The plugin twilio of patter-twilio is not joined" in result.output
     assert result.exit_code == 1

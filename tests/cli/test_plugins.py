@@ -26,6 +26,8 @@ def test_the_table_has_a_line_for_each_thing_that_is_offered(monkeypatch: pytest
     lines = CliRunner().invoke(plugins, [], obj=Registry.discover()).stdout.splitlines()
     assert any(line.startswith("core ") and "sink console" in line for line in lines)
     assert any(line.startswith("twilio ") and "carrier twilio" in line for line in lines)
+    assert any(line.startswith("redis ") and "sink redis" in line for line in lines)
+    assert any("store redis" in line for line in lines)
     assert not any("…" in line for line in lines)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import anyio
 import pytest
 
 from patter_core import Registry
@@ -18,9 +19,14 @@ from patter_core.cli.settings import (
     make_carrier,
     make_engine,
     make_phone,
+    make_sinks,
+    make_store,
+    numbered,
 )
 from patter_core.errors import ConfigurationError, PluginNotFound
+from patter_core.observe.redaction import Redaction
 from patter_elevenlabs import ElevenLabsConvAI
+from patter_redis import RedisCallStore
 from patter_twilio import Twilio
 
 FILE = """
@@ -93,7 +99,7 @@ def test_without_any_it_says_what_to_install() -> None:
         ("carrier = 1", "carrier"),
         ("colour = 'red'", "colour"),
         ("[carrier]\nname = 'twilio'\ntoken = 'x'", "token"),
-        ("phone_number = secret", "no TOML"),
+        ("phone_number = secret", "not valid TOML"),
     ],
 )
 def test_a_file_that_is_not_understood_is_told_and_not_repeated(text: str, said: str) -> None:
@@ -127,12 +133,83 @@ def test_a_limit_that_nobody_understands_is_refused(text: str) -> None:
 
 
 def test_workers_of_other_machines_are_told_of_by_the_file_or_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not load(None).several_workers
+    assert load(None).several_workers is None
     monkeypatch.setenv("PATTER_SEVERAL_WORKERS", "1")
     assert load(None).several_workers
     monkeypatch.delenv("PATTER_SEVERAL_WORKERS")
     Path("patter.toml").write_text("several_workers = true")
     assert load(None).several_workers
+    monkeypatch.setenv("PATTER_SEVERAL_WORKERS", "0")
+    assert load(None).several_workers is False
+
+
+def test_redaction_is_set_by_the_file_and_the_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load(None).redaction == Redaction()
+    Path("patter.toml").write_text("[redaction]\ntranscripts = true")
+    assert load(None).redaction == Redaction(transcripts=True)
+    monkeypatch.setenv("PATTER_REDACT_TRANSCRIPTS", "0")
+    assert load(None).redaction == Redaction(transcripts=False)
+    Path("patter.toml").unlink()
+    monkeypatch.setenv("PATTER_REDACT_TRANSCRIPTS", "1")
+    assert load(None).redaction == Redaction(transcripts=True)
+
+
+@pytest.mark.parametrize("text", ["[redaction]\ntranscript = true", "[redaction]\ntranscripts = 'yes'"])
+def test_a_redaction_that_is_not_understood_is_refused_and_not_left_out(text: str) -> None:
+    Path("patter.toml").write_text(text)
+    with pytest.raises(ConfigurationError, match="redaction"):
+        load(None)
+
+
+def test_a_switch_that_is_not_understood_is_refused_and_not_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATTER_REDACT_TRANSCRIPTS", "true")
+    with pytest.raises(ConfigurationError, match="PATTER_REDACT_TRANSCRIPTS"):
+        load(None)
+
+
+def test_each_worker_has_files_of_its_own_where_their_names_hold_its_number() -> None:
+    sinks = [PluginConfig("jsonl", {"path": "calls-{worker}.jsonl", "max_bytes": 5}), PluginConfig("sqlite")]
+    assert [config.options for config in numbered(sinks, 3)] == [{"path": "calls-3.jsonl", "max_bytes": 5}, {}]
+
+
+def test_the_only_worker_has_the_number_0(tmp_path: Path) -> None:
+    async def write() -> None:
+        path = tmp_path / "folder-{worker}" / "calls.jsonl"
+        (sink,) = make_sinks(Registry.discover(), [PluginConfig("jsonl", {"path": str(path)})])
+        await sink.write([])
+        await sink.aclose()
+
+    anyio.run(write)
+    assert [folder.name for folder in tmp_path.iterdir()] == ["folder-0"]
+
+
+STORE = '[store]\nname = "redis"\noptions = { url = "redis://127.0.0.1:6379/0", expiry = 60 }'
+
+
+def test_a_store_is_named_by_an_option_or_the_environment_or_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load(None).store == PluginConfig()
+    Path("patter.toml").write_text(STORE)
+    assert load(None).store == PluginConfig("redis", {"url": "redis://127.0.0.1:6379/0", "expiry": 60})
+    monkeypatch.setenv("PATTER_STORE", "of-the-environment")
+    assert load(None).store == PluginConfig("of-the-environment")
+    assert load(None, store="of-an-option").store == PluginConfig("of-an-option")
+
+
+def test_a_store_is_made_from_its_options_and_given_to_the_phone() -> None:
+    registry = Registry.discover()
+    Path("patter.toml").write_text(FILE)
+    assert make_store(registry, load(None).store) is None
+    assert make_phone(registry, load(None)).several_workers is False
+    Path("patter.toml").write_text(FILE + STORE)
+    assert isinstance(make_store(registry, load(None).store), RedisCallStore)
+    assert make_phone(registry, load(None)).several_workers is True  # as with any store
+
+
+def test_options_of_a_store_without_its_name_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"\[store\] has options, but no name\. Expected redis"):
+        make_store(Registry.discover(), PluginConfig("", {"expiry": 60}))
+    with pytest.raises(PluginNotFound, match="No store “nowhere” is installed"):
+        make_store(Registry.discover(), PluginConfig("nowhere"))
 
 
 def test_where_to_listen_is_said_by_an_option_or_the_environment_or_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +227,7 @@ def test_where_to_listen_is_said_by_an_option_or_the_environment_or_the_file(mon
 
 @pytest.mark.parametrize("option", [{"agent_id": 5}, {"agent_id": True}])
 def test_an_option_of_a_wrong_type_is_an_error_of_ours(option: dict[str, Option]) -> None:
-    with pytest.raises(ConfigurationError, match="cannot be made of these options"):
+    with pytest.raises(ConfigurationError, match="does not accept these options"):
         make_engine(Registry.discover(), PluginConfig("elevenlabs", {"api_key": "key", **option}))
 
 

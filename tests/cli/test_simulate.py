@@ -49,6 +49,28 @@ async def test_a_wav_file_is_said_to_the_real_engine_and_the_answer_is_kept(monk
     assert len(engine.conversations) == 1
 
 
+async def test_what_is_said_is_redacted_if_so_configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    await anyio.Path("patter.toml").write_text("[redaction]\ntranscripts = true")
+    with anyio.fail_after(40):
+        async with ElevenLabsEmulator() as engine:
+            result = await run(engine, monkeypatch, "goodbye", "--silence", "0.6", "--out", "heard")
+    assert result.exit_code == 0, result.output
+    transcript = await anyio.Path("heard/transcript.txt").read_text()
+    assert "caller: [redacted]" in transcript
+    assert "goodbye" not in transcript + result.output
+
+
+async def test_a_store_gets_what_is_said_and_one_that_is_away_costs_the_call_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("PATTER_REDIS_URL", "redis://127.0.0.1:1/0")
+    with anyio.fail_after(40):
+        async with ElevenLabsEmulator() as engine:
+            result = await run(engine, monkeypatch, "goodbye", "--silence", "0.6", "--store", "redis")
+    assert result.exit_code == 0, result.output
+    assert "The store cannot be reached (StoreUnavailable)" in caplog.text
+
+
 async def test_what_is_no_file_and_no_line_is_told_with_the_lines_that_there_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -63,4 +85,4 @@ async def test_a_call_that_takes_too_long_is_given_up(monkeypatch: pytest.Monkey
         async with ElevenLabsEmulator() as engine:
             result = await run(engine, monkeypatch, "booking", "--longest", "0.3")
     assert result.exit_code == 1
-    assert "did not go through" in result.output
+    assert "The call failed" in result.output

@@ -17,8 +17,6 @@ import httpx
 import pytest
 
 from patter_core.audio import ULAW_8000
-from patter_core.cli.settings import PluginConfig, Settings
-from patter_core.cli.supervisor import _numbered
 from patter_core.testing.caller import Caller, Pause, WaitForAgent
 from patter_elevenlabs.testing import ElevenLabsEmulator
 from patter_twilio.testing import TwilioEmulator
@@ -75,6 +73,9 @@ async def serving(tmp_path: Path, *arguments: str, **more: str) -> AsyncIterator
 
 async def test_several_answer_a_dead_one_is_replaced_and_a_signal_ends_all(tmp_path: Path) -> None:
     with anyio.fail_after(90):
+        await anyio.Path(tmp_path, "patter.toml").write_text(
+            '[[sinks]]\nname = "jsonl"\noptions = { path = "calls-{worker}.jsonl" }'
+        )
         async with serving(tmp_path, "--workers", "2") as scene:
             await scene.until_said("Point your number's voice webhook at")
             await scene.ready(2)
@@ -89,6 +90,13 @@ async def test_several_answer_a_dead_one_is_replaced_and_a_signal_ends_all(tmp_p
             scene.process.send_signal(signal.SIGTERM)
             assert await scene.process.wait() == 0
     assert scene.said.count("Ready for calls") == 1
+    written = logs_in(tmp_path)
+    assert written
+    assert written <= {"calls-0.jsonl", "calls-1.jsonl"}
+
+
+def logs_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.glob("*.jsonl")}
 
 
 async def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
@@ -112,13 +120,3 @@ async def test_what_no_worker_can_start_with_is_told_and_ends_all(tmp_path: Path
         async with serving(tmp_path, "--workers", "2", TWILIO_AUTH_TOKEN="") as scene:
             assert await scene.process.wait() == 1
             await scene.until_said("patter: Twilio(auth_token=…) is missing.")
-
-
-def test_each_worker_has_files_of_its_own_where_their_names_hold_its_number() -> None:
-    settings = Settings(
-        sinks=[PluginConfig("jsonl", {"path": "calls-{worker}.jsonl", "max_bytes": 5}), PluginConfig("sqlite")]
-    )
-    assert [part.options for part in _numbered(settings, 3).sinks] == [
-        {"path": "calls-3.jsonl", "max_bytes": 5},
-        {},
-    ]

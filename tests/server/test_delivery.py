@@ -71,6 +71,41 @@ async def test_every_sink_gets_everything_in_order() -> None:
         assert [got.sequence for got in sink.records] == list(range(1, 2001))
 
 
+async def test_two_sinks_of_one_class_have_names_of_their_own_in_figures_recordings_and_logs(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Recorder(MemorySink):
+        name = "wav"
+
+        def __init__(self, folder: str) -> None:
+            super().__init__()
+            self.folder = folder
+
+        def recording(self, call_id: str) -> str:
+            return f"{self.folder}/{call_id}.wav"
+
+        async def aclose(self) -> None:
+            if self.folder == "second":
+                raise ValueError("a bug")
+
+    class Numbered(MemorySink):
+        name = "wav-2"
+
+    host = Delivery([Recorder("first"), Recorder("second"), Numbered(), Recorder("third"), Hanging()])
+    host.put(record(1))
+    names = ["wav", "wav-3", "wav-2", "wav-4", "hanging"]
+    assert [queue.name for queue in host.queues] == names
+    assert [(figures.sink, figures.waiting) for figures in host.figures()] == [(name, 1) for name in names]
+    assert host.recordings("call") == [
+        ("wav", "first/call.wav"),
+        ("wav-3", "second/call.wav"),
+        ("wav-4", "third/call.wav"),
+    ]
+    await host.drain(within=0.05)
+    assert "Sink wav-3 failed to close." in caplog.text
+    assert "Sink hanging did not take 1 records" in caplog.text
+
+
 async def test_what_waits_at_the_end_is_handed_over() -> None:
     sink = MemorySink()
     host = Delivery([sink])

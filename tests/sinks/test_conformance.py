@@ -50,8 +50,8 @@ async def test_sqlite(tmp_path: Path) -> None:
     path = tmp_path / "patter.db"
 
     async def received() -> Sequence[tuple[str, int]]:
-        log = SqliteReader(path)
-        return places([record for call in ("one", "two") for record in log.records(call)])
+        reader = SqliteReader(path)
+        return places([record for call in ("one", "two") for record in reader.records(call)])
 
     await check_sink(lambda: SQLiteSink(path), received=received)
 

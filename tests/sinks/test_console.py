@@ -38,13 +38,13 @@ LEG = Leg(carrier="fake", call_id="leg-1", from_number="+15550001111")
     ("event", "line"),
     [
         (CallAnnounced(leg=LEG, agent="agent"), "fake rings, inbound; agent answers"),
-        (MediaStarted(format=ULAW_8000), "the caller's audio is here (ulaw_8000)"),
+        (MediaStarted(format=ULAW_8000), "the caller's audio starts (ulaw_8000)"),
         (TranscriptInput(text="[bold]Hi.[/]"), "caller: [bold]Hi.[/]"),
-        (Interruption(), "the caller talks over the agent: its audio is cleared"),
+        (Interruption(), "the caller interrupts the agent: its audio is cleared"),
         (ResponseHeard(heard_ms=500, sent_ms=2000, interrupted=True), "heard 0.50 of 2.00 s"),
         (
             CallEnded(reason="caller_hung_up", by="caller", duration_ms=1500, metrics=CallMetrics()),
-            "over after 1.50 s: caller hung up (by the caller)",
+            "ended after 1.50 s: caller hung up (by the caller)",
         ),
     ],
 )

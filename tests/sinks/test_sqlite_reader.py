@@ -1,4 +1,4 @@
-"""Calls are found by what is known of them; a file that is none is told."""
+"""Calls are found by their fields and by what was said; a file that is not one of the sink's is an error."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def call(call_id: str, start: float, *, agent: str, direction: Direction, said: 
 
 
 @pytest.fixture
-def log(tmp_path: Path) -> SqliteReader:
+def reader(tmp_path: Path) -> SqliteReader:
     async def write() -> None:
         sink = SQLiteSink(tmp_path / "patter.db")
         inbound, outbound = Direction.INBOUND, Direction.OUTBOUND
@@ -56,26 +56,26 @@ def log(tmp_path: Path) -> SqliteReader:
         (CallFilter(text="100%"), []),
     ],
 )
-def test_calls_are_found_the_latest_first(log: SqliteReader, which: CallFilter, ids: list[str]) -> None:
-    assert [row.call_id for row in log.calls(which)] == ids
+def test_calls_are_found_the_latest_first(reader: SqliteReader, which: CallFilter, ids: list[str]) -> None:
+    assert [row.call_id for row in reader.calls(which)] == ids
 
 
-def test_the_start_of_an_id_finds_all_that_begin_so(log: SqliteReader) -> None:
-    assert sorted(log.find("aa")) == ["aa1", "aa2"]
-    assert log.find("%") == []
+def test_the_start_of_an_id_finds_all_that_begin_so(reader: SqliteReader) -> None:
+    assert sorted(reader.find("aa")) == ["aa1", "aa2"]
+    assert reader.find("%") == []
 
 
-def test_a_call_that_goes_on_has_no_end_yet(log: SqliteReader) -> None:
-    assert log.calls(CallFilter(limit=1))[0].ended is None
+def test_a_call_that_goes_on_has_no_end_yet(reader: SqliteReader) -> None:
+    assert reader.calls(CallFilter(limit=1))[0].ended is None
 
 
-def test_a_record_of_a_later_version_is_passed_over(log: SqliteReader) -> None:
-    database = sqlite3.connect(log._path)
+def test_a_record_of_a_later_version_is_passed_over(reader: SqliteReader, tmp_path: Path) -> None:
+    database = sqlite3.connect(tmp_path / "patter.db")
     raw = '{"call_id": "aa1", "sequence": 9, "time": 0, "elapsed_ms": 0, "event": {"type": "call_sung"}}'
     with database:
         database.execute("INSERT INTO records VALUES ('x', 'aa1', 999, 9, 'call_sung', ?)", (raw,))
     database.close()
-    assert [record.sequence for record in log.records("aa1")] == [0, 1, 2]
+    assert [record.sequence for record in reader.records("aa1")] == [0, 1, 2]
 
 
 def test_no_file_or_no_database_is_told_with_a_remedy(tmp_path: Path) -> None:

@@ -22,70 +22,70 @@ def sides(audio: bytes) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
     return stereo[:, 0], stereo[:, 1]
 
 
-def listen(take: StereoMix, start_ms: float, frames: int, level: int = 5) -> None:
+def listen(mix: StereoMix, start_ms: float, frames: int, level: int = 5) -> None:
     for index in range(frames):
-        take.caller(tone(level, 20), start_ms + (index + 1) * 20)
+        mix.add_caller(tone(level, 20), start_ms + (index + 1) * 20)
 
 
 def test_the_agent_stands_where_it_began_to_be_heard() -> None:
-    take = StereoMix(PCM, 1000)
-    listen(take, 1000, 10)
-    take.agent(tone(7, 40), 1100)
-    take.agent(tone(8, 40), 1101)  # sent at once, played when the first has been
-    caller, agent = sides(take.past())
+    mix = StereoMix(PCM, 1000)
+    listen(mix, 1000, 10)
+    mix.add_agent(tone(7, 40), 1100)
+    mix.add_agent(tone(8, 40), 1101)  # sent at once, played when the first has been
+    caller, agent = sides(mix.read_past())
     assert list(caller) == [5] * 1600
     assert list(agent) == [0] * 800 + [7] * 320 + [8] * 320 + [0] * 160
 
 
 def test_what_the_caller_talked_over_is_cut_even_if_it_was_sent_long_before() -> None:
-    take = StereoMix(PCM, 0)
-    take.agent(tone(7, 5000), 0)
-    listen(take, 0, 5)
-    past = take.past()
-    take.cut(150)
-    listen(take, 100, 10)
-    _, agent = sides(past + take.past())
+    mix = StereoMix(PCM, 0)
+    mix.add_agent(tone(7, 5000), 0)
+    listen(mix, 0, 5)
+    past = mix.read_past()
+    mix.cut(150)
+    listen(mix, 100, 10)
+    _, agent = sides(past + mix.read_past())
     assert list(agent) == [7] * 1200 + [0] * 1200
-    take.agent(tone(9, 20), 300)  # the next turn does not wait for what was cut
-    listen(take, 300, 1)
-    assert list(sides(take.past())[1]) == [9] * 160
+    mix.add_agent(tone(9, 20), 300)  # the next turn does not wait for what was cut
+    listen(mix, 300, 1)
+    assert list(sides(mix.read_past())[1]) == [9] * 160
 
 
 def test_at_the_end_the_agent_is_heard_up_to_there() -> None:
-    take = StereoMix(PCM, 0)
-    listen(take, 0, 1)
-    take.agent(tone(7, 1000), 20)
-    caller, agent = sides(take.rest(100))
+    mix = StereoMix(PCM, 0)
+    listen(mix, 0, 1)
+    mix.add_agent(tone(7, 1000), 20)
+    caller, agent = sides(mix.read_rest(100))
     assert list(caller) == [5] * 160 + [0] * 640
     assert list(agent) == [0] * 160 + [7] * 640
 
 
 def test_a_stall_that_ends_in_a_burst_changes_nothing() -> None:
-    take = StereoMix(PCM, 0)
+    mix = StereoMix(PCM, 0)
     for index in range(200):
-        take.caller(tone(5, 20), max(20 * (index + 1), 3000))  # nothing comes for 3 s, then all at once
-    caller, _ = sides(take.past())
+        mix.add_caller(tone(5, 20), max(20 * (index + 1), 3000))  # nothing comes for 3 s, then all at once
+    caller, _ = sides(mix.read_past())
     assert len(caller) == 200 * 160
 
 
 def test_frames_that_were_lost_are_replaced_by_silence() -> None:
-    take = StereoMix(PCM, 0)
-    listen(take, 0, 50)
-    listen(take, 3000, 100)  # two seconds of frames never came
-    caller, _ = sides(take.past())
+    mix = StereoMix(PCM, 0)
+    listen(mix, 0, 50)
+    listen(mix, 3000, 100)  # two seconds of frames never came
+    caller, _ = sides(mix.read_past())
     assert len(caller) == (150 + 100) * 160
     assert np.count_nonzero(caller == 0) == 100 * 160
 
 
 def test_other_encodings_and_rates_are_converted() -> None:
-    take = StereoMix(ULAW_8000, 0)
-    take.caller(AudioChunk(b"\xff" * 800, ULAW_8000), 100)
-    take.agent(AudioChunk(np.full(1600, 1000, "<i2").tobytes(), PCM16_16000), 0)
-    caller, agent = sides(take.past())
+    mix = StereoMix(ULAW_8000, 0)
+    mix.add_caller(AudioChunk(b"\xff" * 800, ULAW_8000), 100)
+    mix.add_agent(AudioChunk(np.full(1600, 1000, "<i2").tobytes(), PCM16_16000), 0)
+    caller, agent = sides(mix.read_past())
     assert not caller.any()
     assert abs(int(agent[400]) - 1000) < 50
-    take.cut(100)
-    assert take.rest(100) == b""
+    mix.cut(100)
+    assert mix.read_rest(100) == b""
 
 
 @given(
@@ -100,18 +100,18 @@ def test_other_encodings_and_rates_are_converted() -> None:
     )
 )
 def test_whatever_happens_both_sides_are_as_long_as_the_caller_spoke(moves: list[tuple[str, int]]) -> None:
-    take, now, heard, given_out = StereoMix(PCM, 0), 0.0, 0, b""
+    mix, now, heard, read = StereoMix(PCM, 0), 0.0, 0, b""
     for move, frames in moves:
         match move:
             case "caller":
                 now += 20 * frames
                 heard += 160 * frames
-                take.caller(tone(5, 20 * frames), now)
+                mix.add_caller(tone(5, 20 * frames), now)
             case "agent":
-                take.agent(tone(7, 20 * frames), now)
+                mix.add_agent(tone(7, 20 * frames), now)
             case "cut":
-                take.cut(now)
+                mix.cut(now)
             case _:
-                given_out += take.past()
-    caller, _ = sides(given_out + take.past())
+                read += mix.read_past()
+    caller, _ = sides(read + mix.read_past())
     assert list(caller) == [5] * heard

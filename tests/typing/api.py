@@ -15,6 +15,7 @@ from patter_core import (
     Agent,
     AudioChunk,
     AudioFormat,
+    CallStore,
     Carrier,
     Engine,
     EventSink,
@@ -22,6 +23,8 @@ from patter_core import (
     Patter,
     Record,
     Registry,
+    Speaker,
+    Utterance,
     hookimpl,
 )
 from patter_core.audio import ULAW_8000, Encoding
@@ -29,7 +32,7 @@ from patter_core.call.handle import OutboundCall, PhoneCall
 from patter_core.checks import CheckResult
 from patter_core.engine import ConversationSetup, EngineSession
 from patter_core.events import CallEnded, CallEvent, CallMetrics, EngineEvent, TranscriptInput
-from patter_core.testing import check_carrier, check_engine, check_sink
+from patter_core.testing import check_carrier, check_engine, check_sink, check_store
 from patter_core.testing.emulator import CarrierEmulator, EngineEmulator
 
 
@@ -55,6 +58,12 @@ async def a_user_calls_and_directs_calls(phone: Patter, agent: Agent) -> None:
     await phone.call("+15550009876")  # type: ignore[call-arg]
 
 
+def a_user_lets_workers_share_what_was_said(carrier: Carrier) -> None:
+    phone = Patter(carrier=carrier, store=Notes())
+    assert_type(phone.several_workers, bool)
+    Patter(carrier=carrier, store="redis")  # type: ignore[arg-type]
+
+
 def a_user_is_called_back(carrier: Carrier) -> None:
     async def started(call: PhoneCall) -> None:
         assert_type(call.id, str)
@@ -72,6 +81,7 @@ def a_user_looks_into_the_registry() -> None:
     assert_type(registry.engine("acme"), type[Engine])
     assert_type(registry.carrier("acme"), type[Carrier])
     assert_type(registry.sink("acme"), type[EventSink])
+    assert_type(registry.store("acme"), type[CallStore])
     assert_type(registry.names("engine"), list[str])
 
 
@@ -147,11 +157,22 @@ class Ledger(EventSink):
         assert_type(records[0].sequence, int)
 
 
+class Notes(CallStore):
+    name: ClassVar[str] = "notes"
+
+    async def append(self, call_id: str, line: Utterance) -> None:
+        assert_type(line.speaker, Speaker)
+        assert_type(line.text, str)
+
+    async def history(self, call_id: str) -> Sequence[Utterance]:
+        return ()
+
+
 class Incomplete(Engine):
     name: ClassVar[str] = "incomplete"
 
 
-def an_author_offers_what_he_has() -> None:
+def an_author_offers_what_they_have() -> None:
     offered: list[type[Engine]] = [Acme]
     assert_type(offered, list[type[Engine]])
     Incomplete()  # type: ignore[abstract]
@@ -165,6 +186,11 @@ def patter_engines() -> list[type[Engine]]:
 assert_type(patter_engines(), list[type[Engine]])
 
 
+@hookimpl
+def patter_stores() -> list[type[CallStore]]:
+    return [Notes]
+
+
 async def an_author_checks(
     make_carrier: Callable[[], CarrierEmulator], make_engine: Callable[[], EngineEmulator]
 ) -> None:
@@ -172,6 +198,8 @@ async def an_author_checks(
     assert_type(await check_engine(make_engine), None)
     assert_type(await check_sink(Ledger, secrets=["key"]), None)
     await check_engine(Acme)  # type: ignore[arg-type]
+    assert_type(await check_store(Notes, secrets=["key"]), None)
+    await check_store(Ledger)  # type: ignore[arg-type]
 
 
 def what_can_be_awaited(phone: Patter, agent: Agent) -> Awaitable[None]:

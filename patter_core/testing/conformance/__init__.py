@@ -1,9 +1,10 @@
-"""Does a plugin keep its contract? Each check tries all of it; a `ConformanceError` says what failed."""
+"""Checks of plugins against their contracts. A `ConformanceError` says what failed."""
 
 from __future__ import annotations
 
 from patter_core.testing.conformance.carrier import check_carrier
 from patter_core.testing.conformance.engine import check_engine
 from patter_core.testing.conformance.sink import check_sink
+from patter_core.testing.conformance.store import check_store
 
-__all__ = ["check_carrier", "check_engine", "check_sink"]
+__all__ = ["check_carrier", "check_engine", "check_sink", "check_store"]

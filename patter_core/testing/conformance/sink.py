@@ -45,13 +45,12 @@ from patter_core.sink import SINK_API_VERSION, EventSink
 from patter_core.telephony.control import RecordingStatus
 from patter_core.telephony.leg import AnsweredBy, Leg, Progress
 from patter_core.telephony.prices import Cost
-from patter_core.testing.conformance.check import SENTINEL, Check, at_once
+from patter_core.testing.conformance.check import SENTINEL, Check
+from patter_core.testing.conformance.loop import watching_the_loop
 
 __all__ = ["check_sink", "sample_records"]
 
 _WRITE_WITHIN = 10.0
-_LONGEST_BLOCK = 0.25
-"""Seconds for which a sink may hold the event loop: fifty times less is what a call notices, but machines are busy."""
 
 Received = Callable[[], Awaitable[Sequence[tuple[str, int]]]]
 
@@ -206,23 +205,9 @@ async def _check_order(check: Check, sink: EventSink, received: Received | None)
         for at in (0, 1_000, 2_000)
     ]
     check.now("large batches")
-    stalls: list[float] = []
-    with anyio.CancelScope() as watching:
-
-        async def write() -> None:
-            for batch in batches:
-                await _write(check, sink, batch)
-            watching.cancel()
-
-        await at_once(write, lambda: _watch_the_loop(stalls))
-    check.require(
-        max(stalls, default=0.0) <= _LONGEST_BLOCK,
-        "write() stops the event loop, and with it every call.",
-        expected=f"at most {_LONGEST_BLOCK:g} s",
-        got=f"{max(stalls, default=0.0):.2f} s",
-        mistake="blocking input or output in an async function",
-        remedy="Await an asynchronous client, or use anyio.to_thread.run_sync.",
-    )
+    async with watching_the_loop(check, "write()"):
+        for batch in batches:
+            await _write(check, sink, batch)
     if received is None:
         return
     check.now("what reached the destination")
@@ -240,13 +225,6 @@ async def _check_order(check: Check, sink: EventSink, received: Received | None)
             expected="each once, by sequence",
             mistake="batches written side by side",
         )
-
-
-async def _watch_the_loop(stalls: list[float]) -> None:
-    while True:
-        began = anyio.current_time()
-        await anyio.sleep(0.005)
-        stalls.append(anyio.current_time() - began - 0.005)
 
 
 async def _write(check: Check, sink: EventSink, batch: Sequence[Record]) -> None:

@@ -9,6 +9,7 @@ from patter_core.sinks.memory import MemorySink
 from patter_core.testing.fakes.carrier import FakeCarrier, FakeMessage, FakeSocket
 from patter_core.testing.fakes.engine import FakeEngine, FakeSession
 from patter_core.testing.fakes.router import FakeRouter, Report
+from patter_core.testing.fakes.store import MemoryCallStore
 
 __all__ = [
     "FakeCarrier",
@@ -17,6 +18,7 @@ __all__ = [
     "FakeRouter",
     "FakeSession",
     "FakeSocket",
+    "MemoryCallStore",
     "MemorySink",
     "Report",
 ]

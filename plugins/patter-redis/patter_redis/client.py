@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from patter_core.config import required
-from patter_core.errors import ConfigurationError, SinkUnavailable
+from patter_core.errors import ConfigurationError, SinkUnavailable, StoreUnavailable
 
 if TYPE_CHECKING:  # slow to load, and needed with the first command only
     from redis.asyncio import Redis
@@ -30,12 +30,16 @@ class Client:
         url: `redis://`, `rediss://` (TLS) or `unix://`; from PATTER_REDIS_URL if empty. Never shown: it may hold a
             password.
         parameter: its name as the user writes it, for errors.
+        unavailable: the error for a server that cannot be reached.
 
     Raises:
         ConfigurationError: the URL is missing or invalid.
     """
 
-    def __init__(self, url: str, *, parameter: str) -> None:
+    def __init__(
+        self, url: str, *, parameter: str, unavailable: type[SinkUnavailable | StoreUnavailable] = SinkUnavailable
+    ) -> None:
+        self._unavailable = unavailable
         self._url = required(url, parameter=parameter, variable="PATTER_REDIS_URL", where="in the server's settings")
         if urlsplit(self._url).scheme not in {"redis", "rediss", "unix"}:
             raise ConfigurationError("Invalid Redis URL.", expected="redis://…, rediss://… or unix://…")
@@ -48,7 +52,8 @@ class Client:
         """Run all commands, or none. Returns their replies.
 
         Raises:
-            SinkUnavailable: the server cannot be reached, or refused. If the reply was lost, the commands have run.
+            SinkUnavailable, StoreUnavailable: the server cannot be reached, or refused. If the reply was lost, the
+                commands have run.
         """
         from redis.exceptions import RedisError  # noqa: PLC0415 - see above
 
@@ -58,7 +63,7 @@ class Client:
                 pipeline.execute_command(*command)
             replies: object = await pipeline.execute()
         except (RedisError, OSError) as error:
-            raise SinkUnavailable(f"Redis failed: {type(error).__name__}.") from error
+            raise self._unavailable(f"Redis failed: {type(error).__name__}.") from error
         return msgspec.convert(replies, list[object])
 
     async def aclose(self) -> None:

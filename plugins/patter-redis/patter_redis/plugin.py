@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from patter_core.hookspecs import hookimpl
 from patter_core.sink import EventSink
+from patter_core.store import CallStore
 from patter_redis.sink import RedisSink
+from patter_redis.store import RedisCallStore
 
-__all__ = ["patter_sinks"]
+__all__ = ["patter_sinks", "patter_stores"]
 
 
 @hookimpl
 def patter_sinks() -> list[type[EventSink]]:
-    """Offer Redis Streams."""
+    """Returns the sink."""
     return [RedisSink]
+
+
+@hookimpl
+def patter_stores() -> list[type[CallStore]]:
+    """Returns the call store."""
+    return [RedisCallStore]

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
+import anyio
 import msgspec
 
-from patter_core.errors import ConfigurationError, SinkUnavailable
+from patter_core.checks import CheckResult, Level, problem_of
+from patter_core.errors import ConfigurationError, StoreUnavailable
 from patter_core.store import DEFAULT_EXPIRY, LINES_KEPT, CallStore, Utterance
 from patter_redis.client import Client, Command
 
 __all__ = ["RedisCallStore"]
+
+_TIMEOUT = 2.0
+"""Seconds for both attempts together: as long as the host waits."""
 
 
 class RedisCallStore(CallStore):
@@ -25,13 +31,15 @@ class RedisCallStore(CallStore):
         ConfigurationError: the URL is missing or invalid, or the expiry is not positive.
     """
 
+    name: ClassVar[str] = "redis"
+
     def __init__(self, url: str = "", *, prefix: str = "patter", expiry: float = DEFAULT_EXPIRY) -> None:
         self._expiry_ms = int(expiry * 1000)
         if self._expiry_ms < 1:
             raise ConfigurationError(
                 "RedisCallStore(expiry=…) is not positive.", expected="more than 0 seconds", got=f"{expiry:g}"
             )
-        self._client = Client(url, parameter="RedisCallStore(url=…)")
+        self._client = Client(url, parameter="RedisCallStore(url=…)", unavailable=StoreUnavailable)
         self._prefix = prefix
 
     def __repr__(self) -> str:
@@ -52,12 +60,21 @@ class RedisCallStore(CallStore):
     async def aclose(self) -> None:
         await self._client.aclose()
 
-    async def _transact(self, *commands: Command) -> list[object]:
-        """Run the commands, and once more if that fails: the server may have restarted since the last ones."""
+    async def check(self) -> Sequence[CheckResult]:
         try:
-            return await self._client.transact(*commands)
-        except SinkUnavailable:
-            return await self._client.transact(*commands)
+            await self._transact(("PING",))
+        except StoreUnavailable as error:
+            return (problem_of(error),)
+        return (CheckResult(Level.OK, "Redis answers."),)
+
+    async def _transact(self, *commands: Command) -> list[object]:
+        """Runs a transaction, a second time if it fails: a kept connection may be one to a server that has gone."""
+        with anyio.move_on_after(_TIMEOUT):
+            try:
+                return await self._client.transact(*commands)
+            except StoreUnavailable:
+                return await self._client.transact(*commands)
+        raise StoreUnavailable("Redis does not answer.", expected=f"an answer within {_TIMEOUT:g} s")
 
     def _key(self, call_id: str) -> str:
         return f"{self._prefix}:said:{call_id}"

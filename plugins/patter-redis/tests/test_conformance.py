@@ -1,4 +1,4 @@
-"""The sink contract, as the core's conformance check tries it."""
+"""The contracts of a sink and of a call store, as the core's own checks try them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from patter_core.events import Record
-from patter_core.testing import check_sink
-from patter_redis import RedisSink
+from patter_core.testing import check_sink, check_store
+from patter_redis import RedisCallStore, RedisSink
 from patter_redis.client import Client
 
 pytestmark = pytest.mark.anyio
@@ -20,7 +20,7 @@ class Server(Protocol):
     url: str
 
 
-async def test_it_keeps_the_contract(server: Server) -> None:
+async def test_the_sink_keeps_its_contract(server: Server) -> None:
     async def received() -> Sequence[tuple[str, int]]:
         client = Client(server.url, parameter="url=")
         raw = await client.transact(*(("XRANGE", f"patter:call:{call}", "-", "+") for call in ("one", "two")))
@@ -30,3 +30,13 @@ async def test_it_keeps_the_contract(server: Server) -> None:
         return [(record.call_id, record.sequence) for record in records]
 
     await check_sink(lambda: RedisSink(server.url), received=received)
+
+
+async def test_the_store_keeps_its_contract(server: Server) -> None:
+    password = "password-of-the-test"
+    await check_store(
+        lambda: RedisCallStore(server.url),
+        make_expiring=lambda expiry: RedisCallStore(server.url, expiry=expiry),
+        make_unreachable=lambda port: RedisCallStore(f"redis://:{password}@127.0.0.1:{port}/0"),
+        secrets=[password],
+    )

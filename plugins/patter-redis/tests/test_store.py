@@ -7,7 +7,8 @@ from typing import Protocol
 import anyio
 import pytest
 
-from patter_core.errors import ConfigurationError, SinkUnavailable
+from patter_core.checks import Level
+from patter_core.errors import ConfigurationError, StoreUnavailable
 from patter_core.store import LINES_KEPT, Speaker, Utterance
 from patter_redis import RedisCallStore
 
@@ -65,7 +66,7 @@ async def test_a_server_that_was_killed_and_restarted_has_it_all(server: Server)
     store = RedisCallStore(server.url)
     await store.append("call", Utterance(Speaker.CALLER, "Before."))
     server.kill()
-    with pytest.raises(SinkUnavailable):
+    with pytest.raises(StoreUnavailable):
         await store.append("call", Utterance(Speaker.CALLER, "Meanwhile."))
     server.start()
     await store.append("call", Utterance(Speaker.CALLER, "After."))  # at once, on the old connection
@@ -83,7 +84,15 @@ async def test_a_restart_in_between_is_not_noticed(server: Server) -> None:
     await store.aclose()
 
 
-def test_an_expiry_that_is_not_positive_is_refused_and_a_password_not_shown() -> None:
-    with pytest.raises(ConfigurationError):
+def test_an_expiry_that_is_not_positive_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="not positive"):
         RedisCallStore("redis://127.0.0.1/0", expiry=0)
-    assert "hidden" not in repr(RedisCallStore("redis://:hidden@127.0.0.1/0"))
+
+
+async def test_its_check_reports_whether_the_server_answers(server: Server) -> None:
+    store = RedisCallStore(server.url)
+    assert [(result.level, result.what) for result in await store.check()] == [(Level.OK, "Redis answers.")]
+    server.kill()
+    (result,) = await store.check()
+    assert (result.level, result.what) == (Level.PROBLEM, "Redis failed: ConnectionError.")
+    await store.aclose()

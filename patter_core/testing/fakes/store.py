@@ -1,0 +1,47 @@
+"""A call store in memory, for tests: it ends with the process, so no other worker can read it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from patter_core.store import DEFAULT_EXPIRY, LINES_KEPT, CallStore, Utterance
+
+__all__ = ["MemoryCallStore"]
+
+
+class MemoryCallStore(CallStore):
+    """Keeps the lines in a dict.
+
+    Args:
+        expiry: seconds for which a call is kept after its last line.
+        clock: monotonic, in s.
+    """
+
+    name: ClassVar[str] = "memory"
+
+    def __init__(self, *, expiry: float = DEFAULT_EXPIRY, clock: Callable[[], float] = time.monotonic) -> None:
+        self._expiry = expiry
+        self._clock = clock
+        self._calls: dict[str, tuple[float, list[Utterance]]] = {}
+        """The time of a call's last line, and its lines; the call that has been quiet for longest is first."""
+
+    async def append(self, call_id: str, line: Utterance) -> None:
+        _, lines = self._calls.pop(call_id, (0.0, []))
+        lines.append(line)
+        del lines[:-LINES_KEPT]
+        self._calls[call_id] = (self._clock(), lines)
+        self._expire()
+
+    async def history(self, call_id: str) -> Sequence[Utterance]:
+        self._expire()
+        return tuple(self._calls.get(call_id, (0.0, []))[1])
+
+    def _expire(self) -> None:
+        oldest = self._clock() - self._expiry
+        while self._calls:
+            call_id, (at, _) = next(iter(self._calls.items()))
+            if at > oldest:
+                return
+            del self._calls[call_id]

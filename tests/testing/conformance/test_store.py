@@ -1,0 +1,324 @@
+"""`check_store`: a sound store keeps its contract; each with one mistake fails, for the reason that is its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+
+import anyio
+import anyio.lowlevel
+import msgspec
+import pytest
+
+from patter_core.checks import CheckResult, Level, problem_of
+from patter_core.errors import ConformanceError, StoreUnavailable
+from patter_core.store import CallStore, Utterance
+from patter_core.testing import check_store
+from patter_core.testing.fakes import MemoryCallStore
+
+pytestmark = pytest.mark.anyio
+
+KEY = "key-of-the-test"
+
+
+class Sound(CallStore):
+    """Keeps its lines in a store that others share; with a port, its server has to answer there first."""
+
+    name = "sound"
+    longest = 0
+    """Seconds until a call expires, whatever was asked for; 0 for what was asked for."""
+
+    def __init__(self, kept: MemoryCallStore, port: int | None = None) -> None:
+        self.kept = kept
+        self.port = port
+        self.key = KEY
+
+    async def append(self, call_id: str, line: Utterance) -> None:
+        await self.reach()
+        await self.kept.append(call_id, line)
+
+    async def history(self, call_id: str) -> Sequence[Utterance]:
+        await self.reach()
+        return await self.kept.history(call_id)
+
+    async def check(self) -> Sequence[CheckResult]:
+        try:
+            await self.reach()
+        except StoreUnavailable as error:
+            return (problem_of(error),)
+        return (CheckResult(Level.OK, "The server answers."),)
+
+    async def reach(self) -> None:
+        try:
+            await self.connect()
+        except (OSError, anyio.EndOfStream, anyio.BrokenResourceError) as error:
+            raise StoreUnavailable("The server does not answer.") from error
+
+    async def connect(self) -> None:
+        if self.port is not None:
+            with anyio.fail_after(0.2):
+                async with await anyio.connect_tcp("127.0.0.1", self.port) as stream:
+                    await stream.receive()
+
+
+class NoName(Sound):
+    name = "Sound Inc."
+
+
+class OtherVersion(Sound):
+    api_version = 99
+
+
+class ShowsItsKey(Sound):
+    def __repr__(self) -> str:
+        return f"<Store with {self.key}>"
+
+
+class LogsLines(Sound):
+    async def append(self, call_id: str, line: Utterance) -> None:
+        logging.getLogger("store").debug("%s", line.text)
+        await super().append(call_id, line)
+
+
+class Reverses(Sound):
+    async def history(self, call_id: str) -> Sequence[Utterance]:
+        return tuple(reversed(await super().history(call_id)))
+
+
+class ForgetsCorrections(Sound):
+    async def append(self, call_id: str, line: Utterance) -> None:
+        await super().append(call_id, Utterance(line.speaker, line.text))
+
+
+class Strips(Sound):
+    async def append(self, call_id: str, line: Utterance) -> None:
+        await super().append(call_id, msgspec.structs.replace(line, text=line.text.strip()))
+
+
+class KeepsNoNul(Sound):
+    async def append(self, call_id: str, line: Utterance) -> None:
+        await super().append(call_id, msgspec.structs.replace(line, text=line.text.partition("\x00")[0]))
+
+
+class OmitsEmptyLines(Sound):
+    async def append(self, call_id: str, line: Utterance) -> None:
+        if line.text:
+            await super().append(call_id, line)
+
+
+class ShortKeys(Sound):
+    async def append(self, call_id: str, line: Utterance) -> None:
+        await super().append(call_id[:6], line)
+
+    async def history(self, call_id: str) -> Sequence[Utterance]:
+        return await super().history(call_id[:6])
+
+
+class KnowsKnownCallsOnly(Sound):
+    async def history(self, call_id: str) -> Sequence[Utterance]:
+        found = await super().history(call_id)
+        if not found:
+            raise KeyError(call_id)
+        return found
+
+
+class OwnLinesOnly(Sound):
+    def __init__(self, kept: MemoryCallStore, port: int | None = None) -> None:
+        super().__init__(MemoryCallStore(), port)
+
+
+class WritesBack(Sound):
+    """Reads, changes and writes a call, so that lines of others between are lost."""
+
+    async def append(self, call_id: str, line: Utterance) -> None:
+        number = len(await super().history(call_id))
+        await anyio.lowlevel.checkpoint()
+        if number == len(await super().history(call_id)):
+            await super().append(call_id, line)
+
+
+class Blocks(Sound):
+    async def append(self, call_id: str, line: Utterance) -> None:
+        if call_id == "call-10":
+            time.sleep(0.4)  # noqa: ASYNC251 - the mistake
+        await super().append(call_id, line)
+
+
+class CatchesEverything(Sound):
+    async def append(self, call_id: str, line: Utterance) -> None:
+        await super().append(call_id, line)
+        try:
+            await anyio.sleep(0.003)
+        except BaseException:  # noqa: BLE001 - the mistake
+            raise RuntimeError("Something failed.") from None
+
+
+class LeavesAnswersBehind(Sound):
+    """The answer to a cancelled command is taken for that of the next."""
+
+    def __init__(self, kept: MemoryCallStore, port: int | None = None) -> None:
+        super().__init__(kept, port)
+        self.answers: list[Sequence[Utterance]] = []
+
+    async def history(self, call_id: str) -> Sequence[Utterance]:
+        self.answers.append(await super().history(call_id))
+        await anyio.sleep(0.001)
+        return self.answers.pop(0)
+
+
+class TearsLines(Sound):
+    async def append(self, call_id: str, line: Utterance) -> None:
+        if call_id == "cancelled":
+            await super().append(call_id, msgspec.structs.replace(line, text=line.text[:5]))
+            await anyio.sleep(0.01)
+            return
+        await super().append(call_id, line)
+
+
+class LeavesATask(Sound):
+    async def append(self, call_id: str, line: Utterance) -> None:
+        await super().append(call_id, line)
+        self.task = asyncio.ensure_future(asyncio.sleep(30))
+
+
+class ClosesOnce(Sound):
+    closed = False
+
+    async def aclose(self) -> None:
+        if self.closed:
+            raise ValueError("closed")
+        self.closed = True
+
+
+class ExpiresFromTheFirstLine(Sound):
+    def __init__(self, kept: MemoryCallStore, port: int | None = None) -> None:
+        super().__init__(kept, port)
+        self.began: dict[str, float] = {}
+
+    async def history(self, call_id: str) -> Sequence[Utterance]:
+        found = await super().history(call_id)
+        began = self.began.setdefault(call_id, time.monotonic())
+        return found if time.monotonic() - began < 1 or not call_id.startswith("expiring") else ()
+
+    async def append(self, call_id: str, line: Utterance) -> None:
+        self.began.setdefault(call_id, time.monotonic())
+        await super().append(call_id, line)
+
+
+class NeverExpires(Sound):
+    longest = 3600
+
+
+class RaisesItsClientsError(Sound):
+    async def reach(self) -> None:
+        await self.connect()
+
+
+class IgnoresItsServer(Sound):
+    async def append(self, call_id: str, line: Utterance) -> None:
+        try:
+            await super().append(call_id, line)
+        except StoreUnavailable:
+            return
+
+
+class ForgetsWithoutItsServer(Sound):
+    async def history(self, call_id: str) -> Sequence[Utterance]:
+        try:
+            return await super().history(call_id)
+        except StoreUnavailable:
+            return ()
+
+
+class WaitsForever(Sound):
+    async def connect(self) -> None:
+        if self.port is not None:
+            async with await anyio.connect_tcp("127.0.0.1", self.port) as stream:
+                await stream.receive()
+
+
+class ShowsItsKeyInAnError(Sound):
+    async def reach(self) -> None:
+        try:
+            await super().reach()
+        except StoreUnavailable as error:
+            raise StoreUnavailable(f"The server at :{self.key}@127.0.0.1 does not answer.") from error
+
+
+class RaisesInItsCheck(Sound):
+    async def check(self) -> Sequence[CheckResult]:
+        await self.reach()
+        return ()
+
+
+class FindsNoFault(Sound):
+    async def check(self) -> Sequence[CheckResult]:
+        return (CheckResult(Level.OK, "All is well."),)
+
+
+class FindsAFault(Sound):
+    async def check(self) -> Sequence[CheckResult]:
+        return (CheckResult(Level.PROBLEM, "Nothing is well."),)
+
+
+MISTAKES: list[tuple[type[Sound], str]] = [
+    (NoName, "no usable name"),
+    (OtherVersion, "another version of the contract"),
+    (ShowsItsKey, "in repr(store)"),
+    (LogsLines, "in a log line"),
+    (Reverses, "A call's lines are not as they were appended."),
+    (ForgetsCorrections, "A call's lines are not as they were appended."),
+    (Strips, "A call's lines are not as they were appended."),
+    (KeepsNoNul, "A call's lines are not as they were appended."),
+    (OmitsEmptyLines, "A call's lines are not as they were appended."),
+    (ShortKeys, "A call has lines of another."),
+    (KnowsKnownCallsOnly, "[store: a call that is unknown] history() raises."),
+    (OwnLinesOnly, "Another worker's store does not have the call."),
+    (WritesBack, "Lines that are appended at once are lost, repeated or reordered."),
+    (Blocks, "append() or history() stops the event loop"),
+    (CatchesEverything, "A cancelled append() raises something else."),
+    (LeavesAnswersBehind, "A cancelled history() disturbs the next call."),
+    (TearsLines, "A line whose append() was cancelled is torn."),
+    (LeavesATask, "A closed store leaves something open."),
+    (ClosesOnce, "aclose() raises."),
+    (ExpiresFromTheFirstLine, "A call expires before its time."),
+    (NeverExpires, "A call does not expire."),
+    (RaisesItsClientsError, "A server that is away is reported by another error."),
+    (IgnoresItsServer, "A server that is away is not reported."),
+    (ForgetsWithoutItsServer, "[store: history() of a server that refuses connections] A server that is away is not"),
+    (WaitsForever, "[store: append() to a server that never answers on connections] A server that is away is not"),
+    (ShowsItsKeyInAnError, "in the text of an error"),
+    (RaisesInItsCheck, "check() raises."),
+    (FindsNoFault, "check() finds no problem, though the server cannot be reached."),
+    (FindsAFault, "check() finds a problem where there is none."),
+]
+
+
+async def check(cls: type[Sound], patience: float = 1.0) -> None:
+    kept = MemoryCallStore()
+    await check_store(
+        lambda: cls(kept),
+        make_expiring=lambda expiry: cls(MemoryCallStore(expiry=cls.longest or expiry)),
+        make_unreachable=lambda port: cls(kept, port),
+        secrets=[KEY],
+        patience=patience,
+    )
+
+
+async def test_a_sound_store_keeps_the_contract() -> None:
+    await check(Sound)
+
+
+async def test_a_store_without_a_server_or_a_settable_expiry_can_be_checked_too() -> None:
+    store = MemoryCallStore()
+    await check_store(lambda: store)
+
+
+@pytest.mark.parametrize(("mistaken", "said"), MISTAKES, ids=[cls.__name__ for cls, _ in MISTAKES])
+async def test_one_with_a_mistake_is_told_which(mistaken: type[Sound], said: str) -> None:
+    with pytest.raises(ConformanceError) as caught:
+        await check(mistaken, patience=0.4)
+    assert said in str(caught.value)
+    assert KEY not in str(caught.value)
