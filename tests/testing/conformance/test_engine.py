@@ -36,7 +36,7 @@ MISTAKES = {
     "leaves a cancelled connection open": (
         "engine.py",
         (
-            "        except BaseException:  # cancelled, too: nobody else knows of the socket yet\n"
+            "        except BaseException:  # cancellation, too: nothing else closes the socket yet\n"
             "            await socket.aclose()\n"
         ),
         "        except BaseException:\n",
@@ -63,13 +63,13 @@ MISTAKES = {
     "hears no interruption": ("session.py", "return [Interruption()]", "return []", "An interruption is never told"),
     "goes on after an interruption": (
         "session.py",
-        "            for event in self._take(text):\n",
+        "            for event in self._events_of(text):\n",
         (
             "            import anyio\n"
-            "            batch = self._take(text)\n"
+            "            batch = self._events_of(text)\n"
             "            with anyio.move_on_after(0.5):\n"
             "                while True:\n"
-            "                    batch += self._take(await self._socket.receive())\n"
+            "                    batch += self._events_of(await self._socket.receive())\n"
             "            batch.sort(key=lambda event: not isinstance(event, Interruption))\n"
             "            for event in batch:\n"
         ),
