@@ -15,7 +15,7 @@ from patter_core.audio import ULAW_8000
 from patter_core.events import CallEnded, Record, ResponseHeard
 from patter_core.server.serving import serve_app
 from patter_core.testing.caller import Caller, Say, WaitForAgent, WaitForSilence
-from patter_core.testing.emulator import CallRecording
+from patter_core.testing.stream import CallRecording
 from patter_core.testing.fakes import MemorySink
 from patter_core.testing.speech import CALLER_LINES
 from patter_elevenlabs.testing import Conversation, ElevenLabsEmulator

@@ -1,11 +1,32 @@
-"""`check_carrier`: a carrier's webhooks, media codec and control, tried through its emulator over real sockets."""
+"""`check_carrier`: what a carrier must do, in the order in which it is tried.
+
+The carrier is the one that its emulator makes; calls go over real sockets to the real server.
+
+1. **The class** has a usable name and implements this version of the contract. An **instance** derives its token secret
+   from the account's credentials, shows no secret in its `repr`, and names a `voice` webhook.
+2. **The codec** (`codec.py`) is a new one for each media socket, states its format before the stream starts, and reads
+   any message without raising.
+3. **Webhooks and upgrades that prove nothing** are refused before the router is asked.
+4. **Two calls at once** (`scenarios.py`): speech and keys arrive whole, in order and unmixed, marks come back, and a
+   caller who hangs up is reported. Meanwhile **a webhook that comes twice** announces no second call.
+5. **Broken copies of the vendor's real messages** are survived, with a fixed set of words for their faults.
+6. **Forged webhooks**, made of a real one, are refused.
+7. **Interruptions** clear the vendor's buffer. When **the agent ends** the conversation, the call is hung up.
+8. **Control** (`control.py`), by `Carrier.capabilities`: routes, calls that the app makes, machine detection,
+   voicemail, transfer, hold, recording, keys, look-up, numbers; and lost streams and engines, for every carrier.
+9. **Commands**: hanging up a call that is over is a success, and can be cancelled; a vendor that cannot be reached is a
+   `CarrierRequestFailed`.
+
+At no time does a log line, an error or a `repr` show a secret or a phone number, and nothing is left open at the end.
+"""
 
 from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import anyio
 import httpx
@@ -13,16 +34,17 @@ import httpx
 from patter_core.carrier import CARRIER_API_VERSION, Carrier
 from patter_core.errors import CarrierRequestFailed, WebhookRefused
 from patter_core.media import MediaCodec
-from patter_core.telephony.control import RecordingStatus
+from patter_core.telephony.control import Callbacks, Capability, DialRequest, RecordingStatus
 from patter_core.telephony.leg import AnsweredBy, Leg, Progress
-from patter_core.telephony.outcome import HangUp
+from patter_core.telephony.outcome import HangUp, Transfer
 from patter_core.telephony.prices import Cost
 from patter_core.testing.conformance.check import SENTINEL, Check, at_once
 from patter_core.testing.conformance.codec import check_codec, check_codec_with
-from patter_core.testing.conformance.harness import Harness
-from patter_core.testing.conformance.scenarios import agent_ends, interruption, two_talks
+from patter_core.testing.conformance.control import CONTROL
+from patter_core.testing.conformance.harness import NUMBER, Harness
+from patter_core.testing.conformance.scenarios import CONVERSATIONS, ENDINGS
 from patter_core.testing.emulator import CarrierEmulator
-from patter_core.webhook import Reject, WebhookRequest
+from patter_core.webhook import Accept, Reject, WebhookRequest
 
 __all__ = ["check_carrier"]
 
@@ -30,11 +52,11 @@ _SHORTEST_SECRET = 16
 
 
 async def check_carrier(make_emulator: Callable[[], CarrierEmulator], *, patience: float = 1.0) -> None:
-    """Try a carrier against the whole of its contract. It takes some ten seconds: calls are placed in real time.
+    """Try a carrier against the whole of its contract. It takes up to half a minute: calls are placed in real time.
 
     Args:
         make_emulator: makes the emulator of `Carrier.emulator`, whose `carrier()` is what is tried.
-        patience: what all bounds in time are multiplied by: more for a slow machine.
+        patience: a factor for all bounds in time: more for a slow machine.
 
     Raises:
         ConformanceError: the contract is not kept; the error says what was tried, expected and got.
@@ -42,8 +64,7 @@ async def check_carrier(make_emulator: Callable[[], CarrierEmulator], *, patienc
     check = Check("carrier", patience)
     with check.watching_logs():
         async with check.leaving_nothing("The carrier, or its emulator,"):
-            emulator = make_emulator()
-            async with emulator:
+            async with make_emulator() as emulator:
                 check.keep_secret(emulator.secrets)
                 carrier = emulator.carrier()
                 leg = await _check(check, emulator, carrier)
@@ -51,30 +72,42 @@ async def check_carrier(make_emulator: Callable[[], CarrierEmulator], *, patienc
 
 
 async def _check(check: Check, emulator: CarrierEmulator, carrier: Carrier) -> Leg:
-    check.check_class(type(carrier), CARRIER_API_VERSION)
-    _check_instance(check, emulator, carrier)
-
     def new_codec() -> MediaCodec:
         return carrier.media_codec(Harness.leg_of(carrier))
 
+    # 1. The class, and an instance of it.
+    check.check_class(type(carrier), CARRIER_API_VERSION)
+    _check_instance(check, emulator, carrier)
+    # 2. The codec, without a message of the vendor's.
     check_codec(check, new_codec)
+    # 3. Requests that prove nothing.
     await _check_strangers(check, carrier)
-    async with Harness.set_up(check, emulator, carrier) as harness:
-        await at_once(lambda: two_talks(harness), lambda: _deliver_twice(harness))
-        check_codec_with(check, new_codec, harness.tap.media[0])
+    async with Harness.running(check, emulator, carrier) as harness:
+        # 4. Two calls at once, and a webhook that comes twice.
+        await harness.play(*CONVERSATIONS)
+        # 5. The codec, with the messages of the first call, broken.
+        check_codec_with(check, new_codec, harness.worker.recorder.media[0])
+        # 6. Forgeries of the first webhook.
         await _check_forgeries(harness)
-        await interruption(harness)
-        ended = await agent_ends(harness)
-        legs = [session.setup.leg for session in harness.engine.sessions]  # events have their numbers masked
-        for leg in legs:
-            check.keep_secret([leg.from_number, leg.to_number])
-        check.keep_secret(upgrade.target.rpartition("/")[2] for upgrade in harness.tap.upgrades)
-        check.now("the events")
-        for leg in legs:
-            check.shows_nothing("repr(leg)", repr(leg))
-        leg = ended.session.setup.leg
+        # 7. and 8. All that does not depend on each other, side by side.
+        await harness.play(*ENDINGS, *CONTROL)
+        _check_events(harness)
+        # 9. Commands about a call that is over.
+        leg = harness.engine.sessions[0].setup.leg
         await _check_hang_up(check, carrier, leg)
     return leg
+
+
+def _check_events(harness: Harness) -> None:
+    """What was logged so far is looked at in the end: by then the numbers of all calls are known to be private."""
+    check = harness.check
+    legs = [session.setup.leg for session in harness.engine.sessions]  # events have their numbers masked
+    for leg in legs:
+        check.keep_secret([leg.from_number, leg.to_number])
+    check.keep_secret(upgrade.target.rpartition("/")[2] for upgrade in harness.worker.recorder.upgrades)
+    check.now("redaction of legs")
+    for leg in legs:
+        check.shows_nothing("repr(leg)", repr(leg))
 
 
 def _check_instance(check: Check, emulator: CarrierEmulator, carrier: Carrier) -> None:
@@ -168,29 +201,13 @@ async def _check_strangers(check: Check, carrier: Carrier) -> None:
                     carrier.verify_upgrade(request)
 
 
-async def _deliver_twice(harness: Harness) -> None:
-    """While calls are on, the first webhook comes again, as carriers do."""
-    await harness.sink.wait_for("media_started", 2)
-    before = len(harness.announced)
-    async with httpx.AsyncClient(base_url=harness.url) as client:
-        status = await harness.tap.webhooks[0].again(client)
-    harness.check.now("a webhook that is delivered twice")
-    harness.check.require(
-        status < 400 and len(harness.announced) == before,
-        "A repeated webhook is not taken as the same call.",
-        expected="the same answer, and no second call",
-        got=f"status {status}, {len(harness.announced) - before} more calls",
-        mistake="a Leg whose call_id is not the vendor's own",
-    )
-
-
 async def _check_forgeries(harness: Harness) -> None:
     check = harness.check
     check.now("a forged webhook")
-    before = len(harness.announced)
-    genuine = harness.tap.webhooks[0]
+    before = harness.arrived
+    genuine = harness.worker.recorder.webhooks[0]
     proofs = genuine.proof_headers
-    async with httpx.AsyncClient(base_url=harness.url) as client:
+    async with httpx.AsyncClient(base_url=harness.worker.url) as client:
         statuses = {"without its headers": await genuine.again(client, without=frozenset(proofs))}
         for part in range(1, 12 if genuine.body else 1):  # one may hit where no text makes sense
             at = len(genuine.body) * part // 12
@@ -205,7 +222,7 @@ async def _check_forgeries(harness: Harness) -> None:
             mistake="the signature is not compared, or does not cover the body",
             remedy="Verify first, with hmac.compare_digest, and read only what was verified.",
         )
-    check.require(len(harness.announced) == before, "A forged webhook announced a call.")
+    check.require(harness.arrived == before, "A forged webhook announced a call.")
 
 
 async def _check_hang_up(check: Check, carrier: Carrier, leg: Leg) -> None:
@@ -227,13 +244,57 @@ async def _check_hang_up(check: Check, carrier: Carrier, leg: Leg) -> None:
 
 
 async def _check_unreachable(check: Check, carrier: Carrier, leg: Leg) -> None:
+    """Every command that the carrier is capable of, once its emulator is gone."""
     check.now("a vendor that cannot be reached")
-    with (
-        check.within(20, "hang_up() waits for ever for a vendor that does not answer."),
-        check.raises_only(
-            CarrierRequestFailed,
-            problem="hang_up() raises something else than CarrierRequestFailed.",
-            mistake="an exception of the HTTP client that is passed on",
-        ),
-    ):
-        await carrier.hang_up(leg)
+
+    async def try_one(name: str, command: Callable[[], Awaitable[object]]) -> None:
+        raised = False
+        with (
+            check.within(20, f"{name}() does not return if the vendor does not answer."),
+            check.raises_only(
+                problem=f"{name}() raises something else than CarrierRequestFailed.",
+                mistake="an exception of the HTTP client that is passed on",
+            ),
+        ):
+            try:
+                await command()
+            except CarrierRequestFailed as error:
+                raised = True
+                check.shows_nothing("the text of an error", f"{error!r} {error}")
+        check.require(
+            raised,
+            f"The vendor cannot be reached, and {name}() returns as if it had been.",
+            expected="CarrierRequestFailed",
+        )
+
+    await at_once(*(functools.partial(try_one, name, command) for name, command in _commands(carrier, leg).items()))
+
+
+def _commands(carrier: Carrier, leg: Leg) -> dict[str, Callable[[], Awaitable[object]]]:
+    root = f"https://phone.example/webhooks/{carrier.name}"
+    callbacks = Callbacks(root, SENTINEL)
+    accept = Accept(call_id="1", media_url=f"wss://phone.example/media/{carrier.name}/{SENTINEL}", callbacks=callbacks)
+    request = DialRequest(
+        to_number=NUMBER, from_number=NUMBER, ring_timeout=30, callbacks=callbacks, command_id="command-1"
+    )
+    optional: dict[Capability, dict[str, Callable[[], Awaitable[object]]]] = {
+        Capability.DIAL: {"dial": lambda: carrier.dial(request)},
+        Capability.TRANSFER: {"transfer": lambda: carrier.transfer(leg, Transfer(NUMBER))},
+        Capability.SAY: {"say_and_hang_up": lambda: carrier.say_and_hang_up(leg, "Goodbye.")},
+        Capability.SEND_DTMF: {"send_dtmf": lambda: carrier.send_dtmf(leg, "1")},
+        Capability.HOLD: {
+            "hold": lambda: carrier.hold(leg, ""),
+            "resume": lambda: carrier.resume(leg, accept),
+        },
+        Capability.RECORD: {
+            "start_recording": lambda: carrier.start_recording(leg, callbacks),
+            "pause_recording": lambda: carrier.pause_recording(leg, "1", paused=True),
+            "stop_recording": lambda: carrier.stop_recording(leg, "1"),
+        },
+        Capability.LOOK_UP: {"look_up": lambda: carrier.look_up(leg)},
+        Capability.CONFIGURE_NUMBER: {"set_voice_url": lambda: carrier.set_voice_url(NUMBER, f"{root}/voice")},
+    }
+    commands: dict[str, Callable[[], Awaitable[object]]] = {"hang_up": lambda: carrier.hang_up(leg)}
+    for capability in carrier.capabilities:
+        commands |= optional.get(capability, {})
+    return commands

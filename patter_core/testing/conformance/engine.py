@@ -317,5 +317,5 @@ async def _check_unreachable(check: Check, engine: Engine) -> None:
             await (await engine.open(setup_for(ULAW_8000))).aclose()
             opened = True
         except EngineError as error:
-            check.shows_nothing("an error", f"{error!r} {error}")
+            check.shows_nothing("the text of an error", f"{error!r} {error}")
     check.require(not opened, "open() succeeds where no engine is.", expected="EngineError")

@@ -6,12 +6,12 @@ import httpx
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["Recorder", "TappedRequest"]
+__all__ = ["RecordedRequest", "Recorder"]
 
 _OF_TRANSPORT = frozenset({"host", "connection", "content-length", "transfer-encoding", "accept-encoding"})
 
 
-class TappedRequest(msgspec.Struct, kw_only=True):
+class RecordedRequest(msgspec.Struct, kw_only=True):
     """A request as it came."""
 
     method: str
@@ -40,11 +40,11 @@ class TappedRequest(msgspec.Struct, kw_only=True):
 
 
 class Recorder:
-    """CallTokens everything through as it is."""
+    """Passes everything on as it is, and keeps it."""
 
     def __init__(self, app: ASGIApp) -> None:
-        self.webhooks: list[TappedRequest] = []
-        self.upgrades: list[TappedRequest] = []
+        self.webhooks: list[RecordedRequest] = []
+        self.upgrades: list[RecordedRequest] = []
         self.media: list[list[str | bytes]] = []
         """What came on each media socket, in order."""
         self._app = app
@@ -62,37 +62,37 @@ class Recorder:
         request = _request(scope)
         self.webhooks.append(request)
 
-        async def tapped_receive() -> Message:
+        async def recording_receive() -> Message:
             message = await receive()
             request.body += message.get("body", b"")
             return message
 
-        async def tapped_send(message: Message) -> None:
+        async def recording_send(message: Message) -> None:
             if message["type"] == "http.response.start":
                 request.status = message["status"]
             await send(message)
 
-        await self._app(scope, tapped_receive, tapped_send)
+        await self._app(scope, recording_receive, recording_send)
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.upgrades.append(_request(scope))
         messages: list[str | bytes] = []
         self.media.append(messages)
 
-        async def tapped_receive() -> Message:
+        async def recording_receive() -> Message:
             message = await receive()
             if message["type"] == "websocket.receive":
                 text: str | None = message.get("text")
                 messages.append(message.get("bytes") or b"" if text is None else text)
             return message
 
-        await self._app(scope, tapped_receive, send)
+        await self._app(scope, recording_receive, send)
 
 
-def _request(scope: Scope) -> TappedRequest:
+def _request(scope: Scope) -> RecordedRequest:
     query: bytes = scope["query_string"]
     target = (scope.get("raw_path") or scope["path"].encode()) + (b"?" + query if query else b"")
-    return TappedRequest(
+    return RecordedRequest(
         method=scope.get("method", "GET"),
         target=target.decode("latin-1"),
         headers=[(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]],

@@ -92,7 +92,7 @@ MISTAKES = {
         "wire.py",
         'return (_text(Message("mark", name)),)',
         "return ()",
-        "What the caller heard is not told as it was",
+        "What the caller heard is not reported as it was",
     ),
     "cannot fall silent": ("wire.py", 'return (_text(Message("clear")),)', "return ()", "goes on hearing the agent"),
     "hears no keys": ("wire.py", 'case "key":', 'case "keys":', "keys that the caller pressed do not arrive"),
