@@ -116,7 +116,7 @@ async def _given_up(scene: Scene) -> None:
 
 
 async def _human_detected(scene: Scene) -> None:
-    handle, call = await scene.dial(Callee(detected_after=0.3), voicemail_message="Please call back.")
+    handle, call = await scene.dial(Callee(detected_after=2.0), voicemail_message="Please call back.")
     live = await scene.joined(call)
     scene.check.require(
         not scene.events(handle, "machine_detected"),

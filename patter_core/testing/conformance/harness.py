@@ -34,15 +34,15 @@ from patter_core.testing.fakes import FakeEngine, FakeSession, MemorySink
 from patter_core.testing.speech import GREETING
 from patter_core.webhook import Reject
 
-__all__ = ["NUMBER", "RECONNECTS", "SOON", "Harness", "LiveCall", "Scenario", "Scene", "Worker"]
+__all__ = ["NUMBER", "RECONNECTS", "SOON", "Harness", "LiveCall", "Scenario", "Scene", "Worker", "staged"]
 
 NUMBER = "+15550001234"
 """From which the app calls."""
 RECONNECTS = 1
 """How many lost media streams are restored in one call."""
-SOON = 5.0
+SOON = 8.0
 """Seconds for one thing to happen."""
-_LONGEST_SCENARIO = 15.0
+_LONGEST_SCENARIO = 20.0
 """Seconds; most scenarios take two."""
 _WORDS_MS = 300.0
 
@@ -126,7 +126,7 @@ class Harness:
             sinks=[self.sink],
             registry=registry,
             limits=Limits(drain=0.1, prewarm=0, reconnects=RECONNECTS),  # a session means that the audio is here, too
-            deadlines=Deadlines(media_start=5, media_return=2, last_word=3),
+            deadlines=Deadlines(media_start=5, media_return=3, last_word=3),
         )
         agent = phone.agent(engine=self.engine)
         recorder = Recorder(phone.asgi(agent))
@@ -154,7 +154,7 @@ class Harness:
         async def play(place: int, scenario: Scenario) -> None:
             self.check.now(scenario.doing)
             try:
-                async with self._scene() as scene:
+                async with self.scene() as scene:
                     await scenario.play(scene)
             except ConformanceError as error:
                 failures[place] = error
@@ -170,7 +170,8 @@ class Harness:
             raise first
 
     @contextlib.asynccontextmanager
-    async def _scene(self) -> AsyncIterator[Scene]:
+    async def scene(self) -> AsyncIterator[Scene]:
+        """A scenario, bounded in time."""
         with self.check.within(_LONGEST_SCENARIO, "It does not end."):
             async with beside() as start:
                 scene = Scene(self, next(self._numbers), start)
@@ -338,3 +339,19 @@ class Scene:
             "a start message that the codec does not understand",
             remedy="The log says why a webhook or a socket was refused.",
         )
+
+
+@contextlib.asynccontextmanager
+async def staged(emulator: CarrierEmulator, carrier: Callable[[], Carrier] | None = None) -> AsyncIterator[Scene]:
+    """A scenario by itself, for a carrier's own tests: the emulator runs, and the server between it and a `FakeEngine`.
+
+    Args:
+        emulator: what is called, and calls.
+        carrier: makes the carrier once the emulator runs; by default the emulator does.
+    """
+    async with (
+        emulator,
+        Harness.running(Check("carrier"), emulator, (carrier or emulator.carrier)()) as harness,
+        harness.scene() as scene,
+    ):
+        yield scene

@@ -102,10 +102,14 @@ class FakeEngine(Engine):
     async def open(self, setup: ConversationSetup) -> EngineSession:
         if self._before_open is not None:
             await self._before_open()
-        session = FakeSession(setup, *self._formats)
+        session = self.new_session(setup)
         self.sessions.append(session)
         self._changes.notify()
         return session
+
+    def new_session(self, setup: ConversationSetup) -> FakeSession:
+        """Makes a session: for tests that need one of their own kind."""
+        return FakeSession(setup, *self._formats)
 
     async def session(self, number: int = 0) -> FakeSession:
         """The session of that number, from 0 on, once there is one."""
