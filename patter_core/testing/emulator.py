@@ -54,7 +54,7 @@ class _Emulator(abc.ABC):
 
     @abc.abstractmethod
     async def stop(self) -> None:
-        """Close it, and whatever came through it."""
+        """Close it, and every connection that came through it."""
 
 
 class CarrierEmulator(_Emulator):

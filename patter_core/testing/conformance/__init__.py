@@ -1,4 +1,4 @@
-"""Does a plugin keep its contract? Each check tries all of it; a `ConformanceError` says what failed."""
+"""Conformance: each check tries the whole contract of a plugin. A `ConformanceError` says what failed."""
 
 from __future__ import annotations
 

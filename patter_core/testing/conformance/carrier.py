@@ -2,8 +2,8 @@
 
 The carrier is the one that its emulator makes; calls go over real sockets to the real server.
 
-1. **The class** has a usable name and implements this version of the contract. An **instance** derives its token secret
-   from the account's credentials, shows no secret in its `repr`, and names a `voice` webhook.
+1. **The class** has a usable name and implements this version of the contract. An **instance** derives its token
+   secret from the account's credentials, shows no secret in its `repr`, and names a `voice` webhook.
 2. **The codec** (`codec.py`) is a new one for each media socket, states its format before the stream starts, and reads
    any message without raising.
 3. **Webhooks and upgrades that prove nothing** are refused before the router is asked.
@@ -23,10 +23,9 @@ At no time does a log line, an error or a `repr` show a secret or a phone number
 from __future__ import annotations
 
 import base64
-import contextlib
 import functools
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 
 import anyio
 import httpx
@@ -34,17 +33,17 @@ import httpx
 from patter_core.carrier import CARRIER_API_VERSION, Carrier
 from patter_core.errors import CarrierRequestFailed, WebhookRefused
 from patter_core.media import MediaCodec
-from patter_core.telephony.control import Callbacks, Capability, DialRequest, RecordingStatus
-from patter_core.telephony.leg import AnsweredBy, Leg, Progress
-from patter_core.telephony.outcome import HangUp, Transfer
-from patter_core.telephony.prices import Cost
+from patter_core.telephony.control import Callbacks, Capability, DialRequest
+from patter_core.telephony.leg import Leg
+from patter_core.telephony.outcome import Transfer
 from patter_core.testing.conformance.check import SENTINEL, Check, at_once
 from patter_core.testing.conformance.codec import check_codec, check_codec_with
 from patter_core.testing.conformance.control import CONTROL
 from patter_core.testing.conformance.harness import NUMBER, Harness
 from patter_core.testing.conformance.scenarios import CONVERSATIONS, ENDINGS
 from patter_core.testing.emulator import CarrierEmulator
-from patter_core.webhook import Accept, Reject, WebhookRequest
+from patter_core.testing.fakes import FakeRouter
+from patter_core.webhook import Accept, WebhookRequest
 
 __all__ = ["check_carrier"]
 
@@ -91,15 +90,15 @@ async def _check(check: Check, emulator: CarrierEmulator, carrier: Carrier) -> L
         await _check_forgeries(harness)
         # 7. and 8. All that does not depend on each other, side by side.
         await harness.play(*ENDINGS, *CONTROL)
-        _check_events(harness)
+        _keep_private(harness)
         # 9. Commands about a call that is over.
         leg = harness.engine.sessions[0].setup.leg
         await _check_hang_up(check, carrier, leg)
     return leg
 
 
-def _check_events(harness: Harness) -> None:
-    """What was logged so far is looked at in the end: by then the numbers of all calls are known to be private."""
+def _keep_private(harness: Harness) -> None:
+    """Adds the numbers and stream tokens of all calls to what logs must not hold: they are looked at in the end."""
     check = harness.check
     legs = [session.setup.leg for session in harness.engine.sessions]  # events have their numbers masked
     for leg in legs:
@@ -111,11 +110,12 @@ def _check_events(harness: Harness) -> None:
 
 
 def _check_instance(check: Check, emulator: CarrierEmulator, carrier: Carrier) -> None:
+    # The token secret is key material, and the same for every worker of the account.
     check.now("the token secret")
     secret: object = carrier.token_secret()
     if not isinstance(secret, bytes) or len(secret) < _SHORTEST_SECRET:
         raise check.failed(
-            "token_secret() is no key material.",
+            "token_secret() returns no key material.",
             expected=f"at least {_SHORTEST_SECRET} bytes",
             got=f"{type(secret).__name__} of {len(secret) if isinstance(secret, bytes) else '?'}",
         )
@@ -127,52 +127,18 @@ def _check_instance(check: Check, emulator: CarrierEmulator, carrier: Carrier) -
         remedy="Derive it from the account's credentials.",
     )
     check.keep_secret([secret.hex(), base64.b64encode(secret).decode(), repr(secret)[2:-1]])
+    # Neither it nor a codec shows a secret.
     check.now("redaction of repr")
     check.shows_nothing("repr(carrier)", f"{carrier!r} {carrier!s} {carrier.media_codec(Harness.leg_of(carrier))!r}")
+    # Its webhooks can be served.
     check.now("the webhooks")
     names = list(carrier.webhooks())
     check.require(
         "voice" in names and all(re.fullmatch(r"[a-z][a-z0-9-]*", name) for name in names),
-        "webhooks() is not as the server needs it.",
+        "webhooks() cannot be served.",
         expected="“voice”, and names of lower-case letters, digits and hyphens",
         got=repr(names),
     )
-
-
-class _UnreachedRouter:
-    """A router that no unverified request may reach."""
-
-    def __init__(self) -> None:
-        self.reached = False
-
-    def call(self, leg: Leg, verified_url: str, token: str = "") -> _UnreachedCall:
-        self.reached = True
-        return _UnreachedCall()
-
-    @contextlib.contextmanager
-    def seen(self, event_id: str) -> Iterator[bool]:
-        self.reached = True
-        yield False
-
-
-class _UnreachedCall:
-    async def arrived(self) -> Reject:
-        return Reject(reason="rejected")
-
-    async def stream_ended(self) -> HangUp:
-        return HangUp()
-
-    async def progressed(self, progress: Progress) -> None:
-        pass
-
-    async def answered_by(self, who: AnsweredBy) -> None:
-        pass
-
-    async def recording_changed(self, status: RecordingStatus) -> None:
-        pass
-
-    async def priced(self, cost: Cost) -> None:
-        pass
 
 
 async def _check_strangers(check: Check, carrier: Carrier) -> None:
@@ -183,7 +149,7 @@ async def _check_strangers(check: Check, carrier: Carrier) -> None:
             for headers in ({}, {"authorization": "Basic \xff", "content-type": "application/json"}):
                 request = WebhookRequest(method="POST", candidate_urls=candidates, headers=headers, body=body)
                 for name, handler in carrier.webhooks().items():
-                    router = _UnreachedRouter()
+                    router = FakeRouter()
                     refused = False
                     with check.raises_only(problem=f"The handler “{name}” raises something else than WebhookRefused."):
                         try:
@@ -192,9 +158,9 @@ async def _check_strangers(check: Check, carrier: Carrier) -> None:
                             refused = True
                             check.shows_nothing("WebhookRefused", str(error))
                     check.require(
-                        refused and not router.reached,
+                        refused and not router.reports,
                         f"The handler “{name}” takes a request that proves nothing.",
-                        expected="WebhookRefused, before the router is asked anything",
+                        expected="WebhookRefused, before anything is reported to the router",
                         mistake="the signature is checked too late, or only where there is one",
                     )
                 with check.raises_only(WebhookRefused, problem="verify_upgrade() raises something else."):
@@ -202,6 +168,7 @@ async def _check_strangers(check: Check, carrier: Carrier) -> None:
 
 
 async def _check_forgeries(harness: Harness) -> None:
+    """The first webhook, sent again without what proves it, and with other bytes in its body."""
     check = harness.check
     check.now("a forged webhook")
     before = harness.arrived
@@ -209,7 +176,7 @@ async def _check_forgeries(harness: Harness) -> None:
     proofs = genuine.proof_headers
     async with httpx.AsyncClient(base_url=harness.worker.url) as client:
         statuses = {"without its headers": await genuine.again(client, without=frozenset(proofs))}
-        for part in range(1, 12 if genuine.body else 1):  # one may hit where no text makes sense
+        for part in range(1, 12 if genuine.body else 1):
             at = len(genuine.body) * part // 12
             changed = genuine.body[:at] + bytes([genuine.body[at] ^ 1]) + genuine.body[at + 1 :]
             statuses[f"with another byte {at} in its body"] = await genuine.again(client, body=changed)
@@ -226,6 +193,7 @@ async def _check_forgeries(harness: Harness) -> None:
 
 
 async def _check_hang_up(check: Check, carrier: Carrier, leg: Leg) -> None:
+    # A call that is over is hung up with success, however often.
     check.now("hanging up a call that is over")
     with (
         check.within(15, "hang_up() does not return."),
@@ -236,6 +204,7 @@ async def _check_hang_up(check: Check, carrier: Carrier, leg: Leg) -> None:
     ):
         await carrier.hang_up(leg)
         await carrier.hang_up(leg)
+    # hang_up() can be cancelled.
     check.now("cancelling hang_up()")
     with check.within(2, "hang_up() does not let itself be cancelled.", mistake="`except BaseException`, or a shield"):
         for delay in (0.0, 0.002):

@@ -27,8 +27,8 @@ _FORMATTER = logging.Formatter()
 _WIRE_LOGGERS = ("websockets", "httpcore", "httpx", "uvicorn", "asyncio", "hpack")
 """Libraries that log whole messages at DEBUG, of emulators and plugins alike: what they log below INFO is ignored."""
 
-_doing: contextvars.ContextVar[str] = contextvars.ContextVar("doing", default="")
-"""What is being tried: checks that run side by side have one each."""
+_doing: contextvars.ContextVar[list[str] | None] = contextvars.ContextVar("doing", default=None)
+"""What a task and those that it started are trying, where several things are tried side by side."""
 
 
 class Check:
@@ -42,12 +42,17 @@ class Check:
     def __init__(self, kind: str, patience: float = 1.0) -> None:
         self.kind = kind
         self.patience = patience
+        self._doing = [""]
         self._secrets: set[str] = {SENTINEL}
         self._logged: list[str] = []
 
     def now(self, doing: str) -> None:
         """Sets what is being tried from here on, for the error."""
-        _doing.set(doing)
+        (_doing.get() or self._doing)[0] = doing
+
+    def now_here(self, doing: str) -> None:
+        """As `now`, for this task and those that it starts: others go on with what they are trying."""
+        _doing.set([doing])
 
     def require(
         self, ok: object, problem: str, *, expected: str = "", got: str = "", mistake: str = "", remedy: str = ""
@@ -66,7 +71,7 @@ class Check:
         """Returns the error, to be raised. Secrets in `got` are left out."""
         return ConformanceError(
             problem,
-            check=f"{self.kind}: {_doing.get()}",
+            check=f"{self.kind}: {(_doing.get() or self._doing)[0]}",
             expected=expected,
             got=self._redacted(got),
             mistake=mistake,

@@ -152,7 +152,7 @@ class Harness:
         failures: dict[int, ConformanceError] = {}
 
         async def play(place: int, scenario: Scenario) -> None:
-            self.check.now(scenario.doing)
+            self.check.now_here(scenario.doing)
             try:
                 async with self.scene() as scene:
                     await scenario.play(scene)

@@ -34,7 +34,7 @@ MISTAKES = {
         "carrier.py",
         'hmac.digest(self.api_key.encode(), b"patter: stream tokens", "sha256")',
         'b"secret"',
-        "token_secret() is no key material",
+        "token_secret() returns no key material",
     ),
     "has no voice webhook": ("carrier.py", '{"voice": self._voice}', '{"Voice": self._voice}', "“voice”, and names"),
     "shares one codec": (
@@ -56,12 +56,12 @@ MISTAKES = {
         "            return (MediaFault(message[:90] or 'empty'),)\n",
         "stands in MediaFault.problem",
     ),
-    "says nothing of a binary message": ("wire.py", "return _BINARY", "return None", "decode() gives no sequence"),
+    "says nothing of a binary message": ("wire.py", "return _BINARY", "return None", "something else than a sequence"),
     "takes any key": (
         "wire.py",
         "(MediaDtmf(read.value),) if read.value in _KEYS else _NO_KEY",
         "(MediaDtmf(read.value),)",
-        "A key that no telephone has",
+        "is not a key of a telephone",
     ),
     "believes anybody": (
         "signing.py",

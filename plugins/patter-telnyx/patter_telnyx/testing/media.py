@@ -81,7 +81,7 @@ class LegMedia:
         return stream
 
     async def run(self, stream: TelnyxStream) -> None:
-        """Stream, until somebody ends it."""
+        """Stream, until either side ends it."""
         assert self._scope is not None  # `open` made it
         try:
             with self._scope:

@@ -40,7 +40,7 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
     expected: str
     """The codec of the agent's audio: what was asked for."""
     takes_audio: bool = True
-    """False in the mode `mp3`, which is Telnyx's own choice if nobody asks for `rtp`: the agent is silent."""
+    """False in the mode `mp3`, which is Telnyx's default: the agent is silent."""
     disorder: bool = False
     """Send what the caller says out of order, as Telnyx may."""
     tunnels: Tunnels

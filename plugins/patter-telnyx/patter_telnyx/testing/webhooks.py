@@ -1,4 +1,4 @@
-"""Webhooks as Telnyx sends them: signed events, in whatever order and as often as a test wants."""
+"""Webhooks as Telnyx sends them: signed events, in the order and as often as a test wants."""
 
 from __future__ import annotations
 

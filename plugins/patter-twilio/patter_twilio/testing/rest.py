@@ -57,7 +57,7 @@ class ApiRequest(http.ApiRequest, frozen=True, kw_only=True):
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
-    """How the API fails a request, whatever it asks for."""
+    """How the API fails a request of any kind."""
 
     status: int = 500
     code: int = 20500
@@ -286,7 +286,7 @@ class RestApi:
     # --- numbers ---------------------------------------------------------------------------------------------------
 
     def _list_numbers(self, request: Request, form: Form) -> Response:
-        """One number a page, so that nobody forgets the others."""
+        """One number a page, so that a client that reads only the first is found out."""
         wanted = request.query_params.get("PhoneNumber", "")
         page = int(request.query_params.get("Page", "0"))
         numbers = [number for number in self.numbers if wanted in {"", number.phone_number}]
