@@ -11,20 +11,21 @@ import anyio.abc
 
 from patter_core.audio import AudioFormat
 from patter_core.audio.transcode import transcode
+from patter_core.testing.changes import Changes
 from patter_core.testing.hearing import EndOfTurn, SpeechEnded, SpeechStarted, recognise
 from patter_core.testing.speech import CALLER_LINES, GREETING
 
-__all__ = ["Parrot", "ParrotLine"]
+__all__ = ["EchoAgent", "EchoLine"]
 
 _CHUNK_MS = 250
 _PACE = 5
 """How many times faster than it plays speech is sent, as engines do."""
-_PATIENCE = 5_000
+_MOST_PIECES = 5_000
 """Pieces of caller audio that wait to be heard; the oldest go."""
 
 
-class ParrotLine(abc.ABC):
-    """How a parrot makes itself known: the emulated vendor's own messages."""
+class EchoLine(abc.ABC):
+    """What the agent says and reports, in the emulated vendor's messages."""
 
     @abc.abstractmethod
     async def send_audio(self, audio: bytes) -> None:
@@ -47,8 +48,8 @@ class ParrotLine(abc.ABC):
         """The agent has said all of its turn."""
 
 
-class Parrot:
-    """One conversation of the parrot: `run` leads it, `hear` feeds it.
+class EchoAgent:
+    """The agent of one conversation: `run` leads it, `hear` feeds it.
 
     Args:
         line: where it speaks.
@@ -58,20 +59,20 @@ class Parrot:
     """
 
     def __init__(
-        self, line: ParrotLine, input_format: AudioFormat, output_format: AudioFormat, *, silence_ms: float = 400
+        self, line: EchoLine, input_format: AudioFormat, output_format: AudioFormat, *, silence_ms: float = 400
     ) -> None:
         self._line = line
         self._formats = (input_format, output_format)
         self._ears = EndOfTurn(input_format, silence_ms=silence_ms)
-        self._pieces: deque[bytes] = deque(maxlen=_PATIENCE)
-        self._came = anyio.Event()
+        self._pieces: deque[bytes] = deque(maxlen=_MOST_PIECES)
+        self._changes = Changes()
         self._speech = anyio.CancelScope()
         self._playing_until = -math.inf
 
     def hear(self, audio: bytes) -> None:
         """Caller audio, in the input format. Never waits."""
         self._pieces.append(audio)
-        self._came.set()
+        self._changes.notify()
 
     async def run(self, greeting: str = "") -> None:
         """Greet and converse, until cancelled.
@@ -82,22 +83,20 @@ class Parrot:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._say, greeting or GREETING.text, GREETING.audio(self._formats[1]))
             while True:
-                await self._came.wait()
-                self._came = anyio.Event()
-                while self._pieces:
-                    await self._listen(self._pieces.popleft(), tasks)
+                await self._changes.wait_until(lambda: len(self._pieces) > 0)
+                await self._listen(self._pieces.popleft(), tasks)
 
     async def _listen(self, audio: bytes, tasks: anyio.abc.TaskGroup) -> None:
         for event in self._ears.feed(audio):
             match event:
                 case SpeechStarted():
-                    await self._hush()
+                    await self._fall_silent()
                 case SpeechEnded(audio=speech):
                     text = recognise(speech, self._formats[0], CALLER_LINES) or "[speech]"
                     await self._line.user_said(text)
                     tasks.start_soon(self._say, text, transcode(speech, *self._formats))
 
-    async def _hush(self) -> None:
+    async def _fall_silent(self) -> None:
         self._speech.cancel()
         if anyio.current_time() < self._playing_until:
             self._playing_until = -math.inf

@@ -69,10 +69,16 @@ class WebhookSender(http.WebhookSender):
         self.exchanges: list[Exchange] = []
         """All that was delivered, by any call, in the order of the answers."""
         self._key = key
+        self._changes = Changes()
 
-    def told(self, event_type: str) -> int:
-        """How many events of that type have been delivered and answered."""
-        return sum(exchange.event_type == event_type for exchange in self.exchanges)
+    async def told(self, event_type: str, count: int = 1) -> list[Exchange]:
+        """The deliveries of events of that type, once so many have been answered."""
+        await self._changes.wait_until(lambda: len(self.of(event_type)) >= count)
+        return self.of(event_type)
+
+    def of(self, event_type: str) -> list[Exchange]:
+        """The deliveries of events of that type so far."""
+        return [exchange for exchange in self.exchanges if exchange.event_type == event_type]
 
     async def tell(self, url: str, event_type: str, payload: EventFields, fallback_url: str = "") -> None:
         """Tell an event as Telnyx does: again, if it was not taken; at last to the failover URL, if there is one."""
@@ -125,6 +131,7 @@ class WebhookSender(http.WebhookSender):
         status = (await self.request("POST", url, headers=sent, content=body)).status
         exchange = Exchange(url=url, event_type=event_type, event_id=event_id, body=body, headers=sent, status=status)
         self.exchanges.append(exchange)
+        self._changes.notify()
         return exchange
 
 
