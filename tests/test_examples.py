@@ -19,6 +19,7 @@ import pytest
 
 from patter_core.audio import ULAW_8000
 from patter_core.events import Record
+from patter_core.telephony.leg import AnsweredBy
 from patter_core.testing.caller import Caller, EndCall, Pause, Say, Step, WaitForAgent, WaitForSilence
 from patter_core.testing.speech import line
 from patter_elevenlabs.testing import Behaviour, ElevenLabsEmulator
@@ -177,7 +178,7 @@ async def test_outbound_calls_and_tells_the_end() -> None:
 
 async def test_outbound_leaves_a_message_to_a_machine() -> None:
     async with world() as it:
-        it.twilio.callee = msgspec.structs.replace(it.twilio.callee, steps=(Pause(30),), answered_by="machine_end_beep")
+        it.twilio.callee = msgspec.structs.replace(it.twilio.callee, steps=(Pause(30),), answered_by=AnsweredBy.MACHINE)
         code, said = await outbound(it)
         assert "Please call us back about your table." in it.direction
     assert code == 0

@@ -19,8 +19,9 @@ from patter_core.sinks.console import ConsoleSink
 from patter_core.sinks.memory import MemorySink
 from patter_core.store import CallStore
 from patter_core.testing.caller import Caller, EndCall, Pause, Say, WaitForAgent, WaitForSilence
-from patter_core.testing.emulator import CallRecording, CarrierEmulator, EngineEmulator
+from patter_core.testing.emulator import CarrierEmulator, EngineEmulator
 from patter_core.testing.speech import CALLER_LINES
+from patter_core.testing.stream import CallRecording
 
 __all__ = ["demo"]
 

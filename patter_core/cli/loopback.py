@@ -21,7 +21,8 @@ from patter_core.sink import EventSink
 from patter_core.sinks.console import metrics_table, transcript_line
 from patter_core.store import CallStore
 from patter_core.testing.caller import Caller
-from patter_core.testing.emulator import CallRecording, CarrierEmulator, EngineEmulator
+from patter_core.testing.emulator import CarrierEmulator, EngineEmulator
+from patter_core.testing.stream import CallRecording
 from patter_core.testing.wav import write_stereo_wav
 
 __all__ = ["carrier_emulator", "engine_emulator", "place_call", "report"]

@@ -19,8 +19,8 @@ from patter_core.registry import Registry
 from patter_core.sinks.console import ConsoleSink
 from patter_core.sinks.memory import MemorySink
 from patter_core.testing.caller import Caller, EndCall, Say, Step, WaitForSilence
-from patter_core.testing.emulator import CallRecording
 from patter_core.testing.speech import CALLER_LINES
+from patter_core.testing.stream import CallRecording
 from patter_core.testing.wav import read_wav
 
 __all__ = ["simulate"]

@@ -1,4 +1,4 @@
-"""For tests of Patter and of what is built on it: emulators, emulated callers, real speech, conformance.
+"""For tests of Patter, its plugins and its users: emulators, emulated callers, real speech, conformance.
 
 `check_carrier`, `check_engine`, `check_sink` and `check_store` try a plugin against the whole of its contract. They are
 plain asynchronous functions and need no test framework:

@@ -1,6 +1,6 @@
 """An emulated caller, sans-IO: a script that turns into frames, and that listens to what is played to it.
 
-One call of `Caller.next` is one frame of time: whoever holds the clock says whether the agent was audible in it, and
+One call of `Caller.next` is one frame of time: the owner of the clock says whether the agent was audible in it, and
 gets what the caller sent meanwhile. A step that is done gives way to the next at once, within the same frame.
 """
 
@@ -99,14 +99,14 @@ class Caller:
         self._silent_ms = 0
         """For how long it has not."""
         self._answered = False
-        """Has the agent been audible since the caller last said or pressed something?"""
+        """True if the agent has been audible since the caller last said or pressed something."""
         self._frames = self._perform(tuple(steps))
 
     def next(self, agent_audible: bool) -> CallerFrame:
         """Let a frame of time pass.
 
         Args:
-            agent_audible: was the agent's audio being played in it?
+            agent_audible: True if the agent's audio was being played in it.
         """
         if agent_audible:
             self._heard_ms += self.frame_ms

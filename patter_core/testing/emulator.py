@@ -7,31 +7,30 @@ the port is open inside, and nothing is left of them outside.
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
-import msgspec
+import anyio
+import anyio.abc
+import httpx
+from starlette.types import ASGIApp
 
-from patter_core.audio import AudioFormat
+from patter_core.audio import ULAW_8000, AudioFormat
 from patter_core.carrier import Carrier
 from patter_core.engine import Engine
-from patter_core.errors import EngineError
+from patter_core.errors import CarrierError, EngineError
+from patter_core.server.serving import serve_app
+from patter_core.testing.call import Callee, EmulatedCall
 from patter_core.testing.caller import Caller
+from patter_core.testing.network import Tunnels
+from patter_core.testing.stream import CallRecording
 
-__all__ = ["CallRecording", "CarrierEmulator", "EngineEmulator"]
+__all__ = ["CALLED", "CALLER", "CarrierEmulator", "EngineEmulator"]
 
-
-class CallRecording(msgspec.Struct, kw_only=True):
-    """What an emulated caller said and heard, sample by sample on one clock, from the start of the media stream."""
-
-    format: AudioFormat
-    caller: bytearray = msgspec.field(default_factory=bytearray)
-    """Every frame that was sent, silence included."""
-    agent: bytearray = msgspec.field(default_factory=bytearray)
-    """What was played at the same time; silence where nothing was."""
-    played: bytearray = msgspec.field(default_factory=bytearray)
-    """Only what was played, without the silence between."""
+CALLER, CALLED = "+15005550006", "+15005550001"
+"""The numbers of an incoming call, if a test names no others."""
 
 
 class _Emulator(abc.ABC):
@@ -55,22 +54,126 @@ class _Emulator(abc.ABC):
 
     @abc.abstractmethod
     async def stop(self) -> None:
-        """Close it, and whatever came through it."""
+        """Close it, and every connection that came through it."""
 
 
 class CarrierEmulator(_Emulator):
-    """Plays a carrier."""
+    """Plays a carrier: places calls, and serves the vendor's API, through which the app directs them.
 
-    format: AudioFormat
-    """Of the calls it places."""
+    Args:
+        tunnels: see `Tunnels`: for an app that says a public address.
+    """
+
+    format: AudioFormat = ULAW_8000
+    """Of its telephones."""
+
+    def __init__(self, *, tunnels: Mapping[str, str] | None = None) -> None:
+        self.base_url = ""
+        """Of the API, once it runs."""
+        self.tunnels = Tunnels(tunnels or {})
+        self.callee = Callee()
+        """Who answers the calls that the app makes."""
+        self.callees: dict[str, Callee] = {}
+        """Who answers instead, by number."""
+        self._open = contextlib.AsyncExitStack()
+        self._client: httpx.AsyncClient | None = None
+        self._tasks: anyio.abc.TaskGroup | None = None
+
+    # --- what a vendor adds ----------------------------------------------------------------------------------------
+
+    @property
+    @abc.abstractmethod
+    def app(self) -> ASGIApp:
+        """The vendor's API."""
 
     @abc.abstractmethod
     def carrier(self) -> Carrier:
-        """A carrier that is configured for this emulator and for nobody else."""
+        """A carrier that is configured for this emulator and for nothing else."""
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The environment variables by which a carrier without arguments finds this emulator."""
+        return {}
+
+    @property
+    @abc.abstractmethod
+    def calls(self) -> Sequence[EmulatedCall]:
+        """All calls, incoming and outgoing, the latest last."""
 
     @abc.abstractmethod
-    async def call(self, voice_url: str, caller: Caller) -> CallRecording:
-        """Place an incoming call: announce it to the voice webhook, stream the caller, and return when it is over."""
+    def place(
+        self, voice_url: str, caller: Caller, *, from_number: str = CALLER, to_number: str = CALLED
+    ) -> EmulatedCall:
+        """Make an incoming call, announced to the voice webhook once it is `run`: a test can watch and disturb it."""
+
+    def add_number(self, number: str) -> None:
+        """Give the account a number, for carriers with the capability `CONFIGURE_NUMBER`."""
+        raise self._lacks("add_number")
+
+    def voice_url(self, number: str) -> str:
+        """Where that number's calls are announced; "" if it is not configured."""
+        raise self._lacks("voice_url")
+
+    # --- what it does ----------------------------------------------------------------------------------------------
+
+    async def call(
+        self, voice_url: str, caller: Caller, *, from_number: str = CALLER, to_number: str = CALLED
+    ) -> CallRecording:
+        """Place an incoming call and return when it is over; it is the last of `calls`, with all that happened.
+
+        Args:
+            voice_url: where the called number's calls are announced.
+            caller: who says and hears it all.
+            from_number: as the vendor writes it.
+            to_number: as above.
+        """
+        return await self.place(voice_url, caller, from_number=from_number, to_number=to_number).run()
+
+    async def start(self) -> None:
+        fresh = httpx.Limits(max_keepalive_connections=0)  # a kept connection may be one to a worker that is gone
+        self._client = await self._open.enter_async_context(httpx.AsyncClient(trust_env=False, limits=fresh))
+        self._tasks = await self._open.enter_async_context(anyio.create_task_group())
+        self._open.callback(self._tasks.cancel_scope.cancel)
+        self.base_url = await self._open.enter_async_context(serve_app(self.app))
+
+    async def stop(self) -> None:
+        for call in self.calls:
+            call.end()
+        await self._open.aclose()
+
+    # --- what it is made of ----------------------------------------------------------------------------------------
+
+    @property
+    def client(self) -> httpx.AsyncClient:
+        """For webhooks.
+
+        Raises:
+            CarrierError: the emulator does not run.
+        """
+        if self._client is None:
+            raise self._does_not_run()
+        return self._client
+
+    @property
+    def tasks(self) -> anyio.abc.TaskGroup:
+        """For calls that the app makes: they run until they are over, or the emulator stops.
+
+        Raises:
+            CarrierError: the emulator does not run.
+        """
+        if self._tasks is None:
+            raise self._does_not_run()
+        return self._tasks
+
+    def callee_at(self, number: str) -> Callee:
+        """Who answers that number."""
+        return self.callees.get(number, self.callee)
+
+    def _does_not_run(self) -> CarrierError:
+        return CarrierError("The emulator does not run.", remedy="Use it as an asynchronous context manager.")
+
+    def _lacks(self, method: str) -> CarrierError:
+        return CarrierError(f"{type(self).__name__} has no `{method}`.", remedy="Define it, to try that capability.")
 
 
 class EngineEmulator(_Emulator):
@@ -78,7 +181,7 @@ class EngineEmulator(_Emulator):
 
     @abc.abstractmethod
     def engine(self) -> Engine:
-        """An engine that is configured for this emulator and for nobody else."""
+        """An engine that is configured for this emulator and for nothing else."""
 
     async def inject(self, message: str | bytes) -> None:
         """Send this in every conversation that is open, as the service never would: for `check_engine`.
@@ -86,4 +189,4 @@ class EngineEmulator(_Emulator):
         Raises:
             EngineError: this emulator cannot misbehave.
         """
-        raise EngineError(f"{type(self).__name__} cannot misbehave.", remedy="Let it define `inject`.")
+        raise EngineError(f"{type(self).__name__} has no `inject`.", remedy="Define it, to try malformed messages.")

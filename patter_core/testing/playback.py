@@ -48,7 +48,7 @@ class PlaybackBuffer:
 
     @property
     def audible(self) -> bool:
-        """Is something waiting to be played?"""
+        """True if something is waiting to be played."""
         return bool(self._queue)
 
     @property

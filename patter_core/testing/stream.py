@@ -1,7 +1,7 @@
 """One media stream as a carrier holds it: a socket, a caller's microphone, and a loudspeaker with a buffer.
 
 What all carriers do alike is here: the clock, the buffer, the marks, the recording, the ends. An emulator adds its
-vendor's language, by the abstract methods.
+vendor's messages, by the abstract methods.
 """
 
 from __future__ import annotations
@@ -9,21 +9,51 @@ from __future__ import annotations
 import abc
 import enum
 from collections.abc import Callable
+from typing import Protocol
 
 import anyio
 import msgspec
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
+from patter_core.aio import Changes
+from patter_core.audio import AudioFormat
 from patter_core.errors import CarrierError
 from patter_core.testing.caller import FRAME_MS, Caller
-from patter_core.testing.emulator import CallRecording
 from patter_core.testing.playback import PlaybackBuffer
 
-__all__ = ["CarrierStream", "Clearing", "MarkReturn", "Problem", "StreamEnd"]
+__all__ = ["CallRecording", "CarrierStream", "Clearing", "Line", "MarkReturn", "Problem", "Received", "StreamEnd"]
 
 _TEN_MINUTES_MS = 600_000
 _FRAME_S = FRAME_MS / 1000
+
+
+class CallRecording(msgspec.Struct, kw_only=True):
+    """What an emulated caller said and heard, sample by sample on one clock, from the start of the media stream."""
+
+    format: AudioFormat
+    caller: bytearray = msgspec.field(default_factory=bytearray)
+    """Every frame that was sent, silence included."""
+    agent: bytearray = msgspec.field(default_factory=bytearray)
+    """What was played at the same time; silence where nothing was."""
+    played: bytearray = msgspec.field(default_factory=bytearray)
+    """Only what was played, without the silence between."""
+
+
+class Line(Protocol):
+    """What a stream needs of its call."""
+
+    caller: Caller
+    recording: CallRecording
+    changes: Changes
+
+
+class Received(msgspec.Struct, frozen=True):
+    """A message that the app sent."""
+
+    at: float
+    """Seconds since the stream's start."""
+    message: msgspec.Struct
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -65,9 +95,15 @@ class CarrierStream(abc.ABC):
 
     Times are in s since the stream's start. What the app may send is read strictly; each offence is a `Problem`, and
     the stream goes on.
+
+    Args:
+        line: the call that it is a stream of.
+        longest_buffer_ms: how much agent audio may wait to be played; what comes beyond it is dropped.
     """
 
-    def __init__(self, caller: Caller, recording: CallRecording, *, longest_buffer_ms: float = _TEN_MINUTES_MS) -> None:
+    def __init__(self, line: Line, *, longest_buffer_ms: float = _TEN_MINUTES_MS) -> None:
+        self.received: list[Received] = []
+        """Every message of the app that the vendor would take."""
         self.frames_sent = 0
         """Frames of the caller's audio."""
         self.marks: list[MarkReturn] = []
@@ -79,12 +115,10 @@ class CarrierStream(abc.ABC):
         self.end: StreamEnd | None = None
         self.close_code: int | None = None
         """With which the app closed."""
-        self._caller = caller
-        self._recording = recording
-        self._buffer = PlaybackBuffer(recording.format, max_ms=longest_buffer_ms)
+        self._line = line
+        self._buffer = PlaybackBuffer(line.recording.format, max_ms=longest_buffer_ms)
         self._socket: ClientConnection | None = None
         self._began = 0.0
-        self._changed = anyio.Event()
 
     # --- for tests -------------------------------------------------------------------------------------------------
 
@@ -99,10 +133,9 @@ class CarrierStream(abc.ABC):
         Raises:
             CarrierError: the stream ended, and it does not hold.
         """
-        while not condition():
-            if self.ended.is_set():
-                raise CarrierError("The stream ended before what was waited for.", got=f"{self.end}")
-            await self._changed.wait()
+        await self._line.changes.wait_until(lambda: condition() or self.ended.is_set())
+        if not condition():
+            raise CarrierError("The stream ended before what was waited for.", got=f"{self.end}")
 
     async def send_raw(self, message: str | bytes) -> None:
         """Send a message of any kind, as the vendor never would."""
@@ -153,6 +186,14 @@ class CarrierStream(abc.ABC):
 
     # --- what it is made of ----------------------------------------------------------------------------------------
 
+    async def send(self, message: msgspec.Struct) -> None:
+        """Send a message of the vendor's, as JSON text."""
+        await self.send_raw(msgspec.json.encode(message).decode())
+
+    def note(self, message: msgspec.Struct) -> None:
+        """Keep a message of the app's that the vendor would take."""
+        self.received.append(Received(self.elapsed, message))
+
     def play(self, audio: bytes) -> bool:
         """Append agent audio, in the recording's format. False if the buffer was full."""
         return not self._buffer.append(audio)
@@ -179,12 +220,13 @@ class CarrierStream(abc.ABC):
     async def run(self) -> StreamEnd:
         """Connect, stream, and return once it is over. Cancelling it is the end of the call."""
         end = StreamEnd.CALL_ENDED
+        self._line.changes.notify()  # there is one more
         try:
             end = await self._run()
         finally:
             self.end = end
             self.ended.set()
-            self._note_change()
+            self._line.changes.notify()
         return end
 
     async def _run(self) -> StreamEnd:
@@ -195,7 +237,7 @@ class CarrierStream(abc.ABC):
             await self.open()
             self._began = anyio.current_time()
             self.started.set()
-            self._note_change()
+            self._line.changes.notify()
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._listen, tasks.cancel_scope)
                 await self._talk()
@@ -224,19 +266,20 @@ class CarrierStream(abc.ABC):
                 await anyio.sleep_forever()  # `_listen` sees it too, says how, and ends this
 
     async def _tick(self) -> bool:
-        """20 ms pass: what was played, and what the caller did meanwhile. True if he hung up at its end."""
+        """20 ms pass: what was played, and what the caller did meanwhile. True if they hung up at its end."""
+        recording = self._line.recording
         played = self._buffer.play(FRAME_MS)
-        frame = self._caller.next(bool(played.audio))
-        self._recording.caller += frame.audio
-        self._recording.agent += played.frame
-        self._recording.played += played.audio
+        frame = self._line.caller.next(bool(played.audio))
+        recording.caller += frame.audio
+        recording.agent += played.frame
+        recording.played += played.audio
         await self.send_frame(frame.audio)
         self.frames_sent += 1
         for digit in frame.digits:
             await self.send_key(digit)
         for name in played.marks:
             await self._return_mark(name, cleared=False)
-        self._note_change()
+        self._line.changes.notify()
         return frame.hang_up
 
     async def _listen(self, scope: anyio.CancelScope) -> None:
@@ -244,7 +287,7 @@ class CarrierStream(abc.ABC):
         try:
             while True:
                 await self.take(await socket.recv())
-                self._note_change()
+                self._line.changes.notify()
         except ConnectionClosed:
             self.close_code = socket.close_code or 1006
             scope.cancel()
@@ -260,7 +303,3 @@ class CarrierStream(abc.ABC):
             except ConnectionClosed:
                 self.close_code = socket.close_code or 1006
         await socket.close()
-
-    def _note_change(self) -> None:
-        self._changed.set()
-        self._changed = anyio.Event()

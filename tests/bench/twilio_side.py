@@ -63,7 +63,7 @@ class TwilioVendor(Vendor):
             "To": CALLED,
         }
         exchange = await sender.send(voice_url, fields)
-        asked = fromstring(exchange.body).find(".//Stream") if exchange.status == 200 else None
+        asked = fromstring(exchange.answer).find(".//Stream") if exchange.status == 200 else None
         if asked is None:
             raise ConnectionError(f"The voice webhook answered {exchange.status}, without a stream.")
         url = asked.get("url", "")

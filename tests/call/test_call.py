@@ -446,11 +446,8 @@ async def test_a_conversation_that_is_slow_to_close_holds_up_no_fallback() -> No
             await super().aclose()
 
     class Slow(FakeEngine):
-        async def open(self, setup: ConversationSetup) -> EngineSession:
-            session = SlowToClose(setup, ULAW_8000, ULAW_8000)
-            self.sessions.append(session)
-            self._opened.set()
-            return session
+        def new_session(self, setup: ConversationSetup) -> FakeSession:
+            return SlowToClose(setup, ULAW_8000, ULAW_8000)
 
     reserve_engine = FakeEngine()
     scene = Scene(Slow(), fallback=Agent(engine=reserve_engine, name="reserve"))

@@ -15,10 +15,8 @@ import anyio.abc
 import msgspec
 
 from patter_elevenlabs.testing import ElevenLabsEmulator
-from patter_telnyx.testing import EmulatedCall as TelnyxCall
-from patter_telnyx.testing import TelnyxEmulator
-from patter_twilio.testing import EmulatedCall as TwilioCall
-from patter_twilio.testing import TwilioEmulator
+from patter_telnyx.testing import TelnyxCall, TelnyxEmulator
+from patter_twilio.testing import TwilioCall, TwilioEmulator
 from tests.chaos.balancer import Balancer
 from tests.chaos.worker import Holdings, Settings
 

@@ -11,7 +11,6 @@ import anyio
 import pytest
 
 from patter_elevenlabs.testing import Behaviour, Conversation, ElevenLabsEmulator
-from patter_telnyx.testing import EmulatedCall as TelnyxCall
 from tests.chaos.agents import Steady
 from tests.chaos.balancer import Balancer, Link
 from tests.chaos.callers import Callers
@@ -64,22 +63,14 @@ DOWN: list[Down] = [refuses_connections, accepts_and_never_answers, never_begins
 # --- how a caller is helped ------------------------------------------------------------------------------------------
 
 
-def said(call: AnyCall) -> list[str]:
-    return call.spoken if isinstance(call, TelnyxCall) else call.spoken.said
-
-
-def transferred(call: AnyCall) -> list[str]:
-    return [leg.to_number for leg in call.far_legs] if isinstance(call, TelnyxCall) else call.spoken.dialled
-
-
 def is_helped(call: AnyCall, fallback: str) -> bool:
     match fallback:
         case "hang up":
             return call.is_over
         case "say":
-            return said(call) == [SORRY]
+            return call.spoken == [SORRY]
         case "transfer":
-            return transferred(call) == [COLLEAGUE]
+            return call.transferred_to == [COLLEAGUE]
         case _:
             return len(call.recording.played) >= 800
 
@@ -90,8 +81,7 @@ async def help_comes(fleet: Fleet, fallback: str, tasks: anyio.abc.TaskGroup) ->
     waited: list[float] = []
 
     async def watch(call: AnyCall) -> None:
-        await call.streaming.wait()
-        await call.stream.started.wait()
+        await call.streaming()
         waited.append(await until(lambda: is_helped(call, fallback)))
 
     for call in callers.calls:

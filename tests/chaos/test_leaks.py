@@ -63,7 +63,7 @@ class Moods:
 
 
 async def talks_and_hangs_up(call: AnyCall) -> None:
-    await call.streaming.wait()
+    await call.streaming()
     await anyio.sleep(0.6)
 
 
@@ -72,25 +72,22 @@ async def hangs_up_at_once(_: AnyCall) -> None:
 
 
 async def hangs_up_as_the_stream_starts(call: AnyCall) -> None:
-    await call.streaming.wait()
+    await call.until(lambda: bool(call.streams))
 
 
 async def hangs_up_while_the_engine_connects(call: AnyCall) -> None:
-    await call.streaming.wait()
-    await call.stream.started.wait()
+    await call.streaming()
 
 
 async def breaks_off_and_comes_back(call: AnyCall) -> None:
-    await call.streaming.wait()
-    await call.stream.started.wait()
+    await call.streaming()
     await anyio.sleep(0.1)
     call.stream.drop()
     await anyio.sleep(0.4)
 
 
 async def breaks_off_for_good(call: AnyCall) -> None:
-    await call.streaming.wait()
-    await call.stream.started.wait()
+    await call.streaming()
     await anyio.sleep(0.1)
     call.stream.drop()
 

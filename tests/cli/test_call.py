@@ -13,13 +13,13 @@ import anyio
 import pytest
 
 from patter_core.audio import ULAW_8000
-from patter_core.testing.caller import Caller, EndCall, Pause, Say, WaitForAgent, WaitForSilence
+from patter_core.telephony.leg import Progress
+from patter_core.testing.call import Callee
+from patter_core.testing.caller import EndCall, Pause, Say, WaitForAgent, WaitForSilence
 from patter_core.testing.speech import CALLER_LINES
 from patter_elevenlabs.testing import ElevenLabsEmulator
-from patter_telnyx.testing import Callee as TelnyxCallee
 from patter_telnyx.testing import TelnyxEmulator
-from patter_twilio.testing import Callee as TwilioCallee
-from patter_twilio.testing import CallStatus, TwilioEmulator
+from patter_twilio.testing import TwilioEmulator
 
 pytestmark = pytest.mark.anyio
 
@@ -65,7 +65,7 @@ async def patter_call(
 async def test_somebody_answers_at_twilio_s(tmp_path: Path) -> None:
     with anyio.fail_after(60):
         async with TwilioEmulator() as twilio, ElevenLabsEmulator() as engine:
-            twilio.callees[TO] = TwilioCallee(steps=TALK)
+            twilio.callees[TO] = Callee(steps=TALK)
             result = await patter_call(
                 twilio.environment, engine, tmp_path, "--carrier", "twilio", "--first-message", "Hello Ada."
             )
@@ -79,7 +79,7 @@ async def test_somebody_answers_at_twilio_s(tmp_path: Path) -> None:
 async def test_what_is_said_is_redacted_if_so_configured(tmp_path: Path) -> None:
     with anyio.fail_after(60):
         async with TwilioEmulator() as twilio, ElevenLabsEmulator() as engine:
-            twilio.callees[TO] = TwilioCallee(steps=TALK)
+            twilio.callees[TO] = Callee(steps=TALK)
             environment = {**twilio.environment, "PATTER_REDACT_TRANSCRIPTS": "1"}
             result = await patter_call(
                 environment, engine, tmp_path, "--carrier", "twilio", "--first-message", "Hello Ada."
@@ -92,7 +92,7 @@ async def test_what_is_said_is_redacted_if_so_configured(tmp_path: Path) -> None
 async def test_somebody_answers_at_telnyx_s(tmp_path: Path) -> None:
     with anyio.fail_after(60):
         async with TelnyxEmulator() as telnyx, ElevenLabsEmulator() as engine:
-            telnyx.callees[TO] = TelnyxCallee(caller=Caller(TALK, ULAW_8000))
+            telnyx.callees[TO] = Callee(steps=TALK)
             result = await patter_call(telnyx.environment, engine, tmp_path, "--carrier", "telnyx")
     assert result.code == 0, result.output
     assert "caller hung up" in result.output
@@ -101,7 +101,7 @@ async def test_somebody_answers_at_telnyx_s(tmp_path: Path) -> None:
 async def test_a_line_that_is_busy_is_exit_code_1(tmp_path: Path) -> None:
     with anyio.fail_after(60):
         async with TwilioEmulator() as twilio, ElevenLabsEmulator() as engine:
-            twilio.callees[TO] = TwilioCallee(outcome=CallStatus.BUSY)
+            twilio.callees[TO] = Callee(outcome=Progress.BUSY)
             result = await patter_call(twilio.environment, engine, tmp_path, "--carrier", "twilio")
     assert result.code == 1, result.output
     assert "busy" in result.output
@@ -110,7 +110,7 @@ async def test_a_line_that_is_busy_is_exit_code_1(tmp_path: Path) -> None:
 async def test_ctrl_c_hangs_up(tmp_path: Path) -> None:
     with anyio.fail_after(60):
         async with TwilioEmulator() as twilio, ElevenLabsEmulator() as engine:
-            twilio.callees[TO] = TwilioCallee(steps=(Pause(60),))
+            twilio.callees[TO] = Callee(steps=(Pause(60),))
             result = await patter_call(
                 twilio.environment, engine, tmp_path, "--carrier", "twilio", interrupt_at="is ready after"
             )

@@ -15,14 +15,12 @@ from patter_core.audio import ULAW_8000
 from patter_core.events import CallEnded, Record, ResponseHeard
 from patter_core.server.serving import serve_app
 from patter_core.testing.caller import Caller, Say, WaitForAgent, WaitForSilence
-from patter_core.testing.emulator import CallRecording
 from patter_core.testing.fakes import MemorySink
 from patter_core.testing.speech import CALLER_LINES
+from patter_core.testing.stream import CallRecording
 from patter_elevenlabs.testing import Conversation, ElevenLabsEmulator
-from patter_telnyx.testing import EmulatedCall as TelnyxCall
-from patter_telnyx.testing import TelnyxEmulator
-from patter_twilio.testing import EmulatedCall as TwilioCall
-from patter_twilio.testing import TwilioEmulator
+from patter_telnyx.testing import TelnyxCall, TelnyxEmulator
+from patter_twilio.testing import TwilioCall, TwilioEmulator
 
 SILENCE = 0xFF
 FRAME = 160

@@ -69,7 +69,7 @@ async def test_a_mounted_phone_takes_a_call(mount: MountIn, path: str, with_life
                 recording = await twilio.call(f"{url}{path}/webhooks/twilio/voice", Caller(SHORT_CALL, ULAW_8000))
                 await sink.wait_for("call_ended")
     assert recording.played
-    stream = twilio.calls[0].stream
+    stream = twilio.calls[0].streams[-1]
     assert f"{path}/media/twilio/" in stream.settings.url
 
 
@@ -124,7 +124,7 @@ async def test_behind_nginx_that_takes_a_prefix_away_the_forwarded_address_is_ri
                     "https://voice.example.org/phone/webhooks/twilio/voice", Caller(SHORT_CALL, ULAW_8000)
                 )
     assert recording.played
-    assert twilio.calls[0].stream.settings.url.startswith("wss://voice.example.org/phone/media/twilio/")
+    assert twilio.calls[0].streams[-1].settings.url.startswith("wss://voice.example.org/phone/media/twilio/")
 
 
 async def test_what_is_forwarded_is_not_believed_unless_it_is_asked_for() -> None:

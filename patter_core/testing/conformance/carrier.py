@@ -1,11 +1,31 @@
-"""`check_carrier`: a carrier's webhooks, media codec and control, tried through its emulator over real sockets."""
+"""`check_carrier`: what a carrier must do, in the order in which it is tried.
+
+The carrier is the one that its emulator makes; calls go over real sockets to the real server.
+
+1. **The class** has a usable name and implements this version of the contract. An **instance** derives its token
+   secret from the account's credentials, shows no secret in its `repr`, and names a `voice` webhook.
+2. **The codec** (`codec.py`) is a new one for each media socket, states its format before the stream starts, and reads
+   any message without raising.
+3. **Webhooks and upgrades that prove nothing** are refused before the router is asked.
+4. **Two calls at once** (`scenarios.py`): speech and keys arrive whole, in order and unmixed, marks come back, and a
+   caller who hangs up is reported. Meanwhile **a webhook that comes twice** announces no second call.
+5. **Broken copies of the vendor's real messages** are survived, with a fixed set of words for their faults.
+6. **Forged webhooks**, made of a real one, are refused.
+7. **Interruptions** clear the vendor's buffer. When **the agent ends** the conversation, the call is hung up.
+8. **Control** (`control.py`), by `Carrier.capabilities`: routes, calls that the app makes, machine detection,
+   voicemail, transfer, hold, recording, keys, look-up, numbers; and lost streams and engines, for every carrier.
+9. **Commands**: hanging up a call that is over is a success, and can be cancelled; a vendor that cannot be reached is a
+   `CarrierRequestFailed`.
+
+At no time does a log line, an error or a `repr` show a secret or a phone number, and nothing is left open at the end.
+"""
 
 from __future__ import annotations
 
 import base64
-import contextlib
+import functools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable
 
 import anyio
 import httpx
@@ -13,16 +33,17 @@ import httpx
 from patter_core.carrier import CARRIER_API_VERSION, Carrier
 from patter_core.errors import CarrierRequestFailed, WebhookRefused
 from patter_core.media import MediaCodec
-from patter_core.telephony.control import RecordingStatus
-from patter_core.telephony.leg import AnsweredBy, Leg, Progress
-from patter_core.telephony.outcome import HangUp
-from patter_core.telephony.prices import Cost
+from patter_core.telephony.control import Callbacks, Capability, DialRequest
+from patter_core.telephony.leg import Leg
+from patter_core.telephony.outcome import Transfer
 from patter_core.testing.conformance.check import SENTINEL, Check, at_once
 from patter_core.testing.conformance.codec import check_codec, check_codec_with
-from patter_core.testing.conformance.harness import Harness
-from patter_core.testing.conformance.scenarios import agent_ends, interruption, two_talks
+from patter_core.testing.conformance.control import CONTROL
+from patter_core.testing.conformance.harness import NUMBER, Harness
+from patter_core.testing.conformance.scenarios import CONVERSATIONS, ENDINGS
 from patter_core.testing.emulator import CarrierEmulator
-from patter_core.webhook import Reject, WebhookRequest
+from patter_core.testing.fakes import FakeRouter
+from patter_core.webhook import Accept, WebhookRequest
 
 __all__ = ["check_carrier"]
 
@@ -30,11 +51,11 @@ _SHORTEST_SECRET = 16
 
 
 async def check_carrier(make_emulator: Callable[[], CarrierEmulator], *, patience: float = 1.0) -> None:
-    """Try a carrier against the whole of its contract. It takes some ten seconds: calls are placed in real time.
+    """Try a carrier against the whole of its contract. It takes up to half a minute: calls are placed in real time.
 
     Args:
         make_emulator: makes the emulator of `Carrier.emulator`, whose `carrier()` is what is tried.
-        patience: what all bounds in time are multiplied by: more for a slow machine.
+        patience: a factor for all bounds in time: more for a slow machine.
 
     Raises:
         ConformanceError: the contract is not kept; the error says what was tried, expected and got.
@@ -42,8 +63,7 @@ async def check_carrier(make_emulator: Callable[[], CarrierEmulator], *, patienc
     check = Check("carrier", patience)
     with check.watching_logs():
         async with check.leaving_nothing("The carrier, or its emulator,"):
-            emulator = make_emulator()
-            async with emulator:
+            async with make_emulator() as emulator:
                 check.keep_secret(emulator.secrets)
                 carrier = emulator.carrier()
                 leg = await _check(check, emulator, carrier)
@@ -51,38 +71,51 @@ async def check_carrier(make_emulator: Callable[[], CarrierEmulator], *, patienc
 
 
 async def _check(check: Check, emulator: CarrierEmulator, carrier: Carrier) -> Leg:
-    check.check_class(type(carrier), CARRIER_API_VERSION)
-    _check_instance(check, emulator, carrier)
-
     def new_codec() -> MediaCodec:
         return carrier.media_codec(Harness.leg_of(carrier))
 
+    # 1. The class, and an instance of it.
+    check.check_class(type(carrier), CARRIER_API_VERSION)
+    _check_instance(check, emulator, carrier)
+    # 2. The codec, without a message of the vendor's.
     check_codec(check, new_codec)
+    # 3. Requests that prove nothing.
     await _check_strangers(check, carrier)
-    async with Harness.set_up(check, emulator, carrier) as harness:
-        await at_once(lambda: two_talks(harness), lambda: _deliver_twice(harness))
-        check_codec_with(check, new_codec, harness.tap.media[0])
+    async with Harness.running(check, emulator, carrier) as harness:
+        # 4. Two calls at once, and a webhook that comes twice.
+        await harness.play(*CONVERSATIONS)
+        # 5. The codec, with the messages of the first call, broken.
+        check_codec_with(check, new_codec, harness.worker.recorder.media[0])
+        # 6. Forgeries of the first webhook.
         await _check_forgeries(harness)
-        await interruption(harness)
-        ended = await agent_ends(harness)
-        legs = [session.setup.leg for session in harness.engine.sessions]  # events have their numbers masked
-        for leg in legs:
-            check.keep_secret([leg.from_number, leg.to_number])
-        check.keep_secret(upgrade.target.rpartition("/")[2] for upgrade in harness.tap.upgrades)
-        check.now("the events")
-        for leg in legs:
-            check.shows_nothing("repr(leg)", repr(leg))
-        leg = ended.session.setup.leg
+        # 7. and 8. All that does not depend on each other, side by side.
+        await harness.play(*ENDINGS, *CONTROL)
+        _keep_private(harness)
+        # 9. Commands about a call that is over.
+        leg = harness.engine.sessions[0].setup.leg
         await _check_hang_up(check, carrier, leg)
     return leg
 
 
+def _keep_private(harness: Harness) -> None:
+    """Adds the numbers and stream tokens of all calls to what logs must not hold: they are looked at in the end."""
+    check = harness.check
+    legs = [session.setup.leg for session in harness.engine.sessions]  # events have their numbers masked
+    for leg in legs:
+        check.keep_secret([leg.from_number, leg.to_number])
+    check.keep_secret(upgrade.target.rpartition("/")[2] for upgrade in harness.worker.recorder.upgrades)
+    check.now("redaction of legs")
+    for leg in legs:
+        check.shows_nothing("repr(leg)", repr(leg))
+
+
 def _check_instance(check: Check, emulator: CarrierEmulator, carrier: Carrier) -> None:
+    # The token secret is key material, and the same for every worker of the account.
     check.now("the token secret")
     secret: object = carrier.token_secret()
     if not isinstance(secret, bytes) or len(secret) < _SHORTEST_SECRET:
         raise check.failed(
-            "token_secret() is no key material.",
+            "token_secret() returns no key material.",
             expected=f"at least {_SHORTEST_SECRET} bytes",
             got=f"{type(secret).__name__} of {len(secret) if isinstance(secret, bytes) else '?'}",
         )
@@ -94,52 +127,18 @@ def _check_instance(check: Check, emulator: CarrierEmulator, carrier: Carrier) -
         remedy="Derive it from the account's credentials.",
     )
     check.keep_secret([secret.hex(), base64.b64encode(secret).decode(), repr(secret)[2:-1]])
+    # Neither it nor a codec shows a secret.
     check.now("redaction of repr")
     check.shows_nothing("repr(carrier)", f"{carrier!r} {carrier!s} {carrier.media_codec(Harness.leg_of(carrier))!r}")
+    # Its webhooks can be served.
     check.now("the webhooks")
     names = list(carrier.webhooks())
     check.require(
         "voice" in names and all(re.fullmatch(r"[a-z][a-z0-9-]*", name) for name in names),
-        "webhooks() is not as the server needs it.",
+        "webhooks() cannot be served.",
         expected="“voice”, and names of lower-case letters, digits and hyphens",
         got=repr(names),
     )
-
-
-class _UnreachedRouter:
-    """A router that no unverified request may reach."""
-
-    def __init__(self) -> None:
-        self.reached = False
-
-    def call(self, leg: Leg, verified_url: str, token: str = "") -> _UnreachedCall:
-        self.reached = True
-        return _UnreachedCall()
-
-    @contextlib.contextmanager
-    def seen(self, event_id: str) -> Iterator[bool]:
-        self.reached = True
-        yield False
-
-
-class _UnreachedCall:
-    async def arrived(self) -> Reject:
-        return Reject(reason="rejected")
-
-    async def stream_ended(self) -> HangUp:
-        return HangUp()
-
-    async def progressed(self, progress: Progress) -> None:
-        pass
-
-    async def answered_by(self, who: AnsweredBy) -> None:
-        pass
-
-    async def recording_changed(self, status: RecordingStatus) -> None:
-        pass
-
-    async def priced(self, cost: Cost) -> None:
-        pass
 
 
 async def _check_strangers(check: Check, carrier: Carrier) -> None:
@@ -150,7 +149,7 @@ async def _check_strangers(check: Check, carrier: Carrier) -> None:
             for headers in ({}, {"authorization": "Basic \xff", "content-type": "application/json"}):
                 request = WebhookRequest(method="POST", candidate_urls=candidates, headers=headers, body=body)
                 for name, handler in carrier.webhooks().items():
-                    router = _UnreachedRouter()
+                    router = FakeRouter()
                     refused = False
                     with check.raises_only(problem=f"The handler “{name}” raises something else than WebhookRefused."):
                         try:
@@ -159,40 +158,25 @@ async def _check_strangers(check: Check, carrier: Carrier) -> None:
                             refused = True
                             check.shows_nothing("WebhookRefused", str(error))
                     check.require(
-                        refused and not router.reached,
+                        refused and not router.reports,
                         f"The handler “{name}” takes a request that proves nothing.",
-                        expected="WebhookRefused, before the router is asked anything",
+                        expected="WebhookRefused, before anything is reported to the router",
                         mistake="the signature is checked too late, or only where there is one",
                     )
                 with check.raises_only(WebhookRefused, problem="verify_upgrade() raises something else."):
                     carrier.verify_upgrade(request)
 
 
-async def _deliver_twice(harness: Harness) -> None:
-    """While calls are on, the first webhook comes again, as carriers do."""
-    await harness.sink.wait_for("media_started", 2)
-    before = len(harness.announced)
-    async with httpx.AsyncClient(base_url=harness.url) as client:
-        status = await harness.tap.webhooks[0].again(client)
-    harness.check.now("a webhook that is delivered twice")
-    harness.check.require(
-        status < 400 and len(harness.announced) == before,
-        "A repeated webhook is not taken as the same call.",
-        expected="the same answer, and no second call",
-        got=f"status {status}, {len(harness.announced) - before} more calls",
-        mistake="a Leg whose call_id is not the vendor's own",
-    )
-
-
 async def _check_forgeries(harness: Harness) -> None:
+    """The first webhook, sent again without what proves it, and with other bytes in its body."""
     check = harness.check
     check.now("a forged webhook")
-    before = len(harness.announced)
-    genuine = harness.tap.webhooks[0]
+    before = harness.arrived
+    genuine = harness.worker.recorder.webhooks[0]
     proofs = genuine.proof_headers
-    async with httpx.AsyncClient(base_url=harness.url) as client:
+    async with httpx.AsyncClient(base_url=harness.worker.url) as client:
         statuses = {"without its headers": await genuine.again(client, without=frozenset(proofs))}
-        for part in range(1, 12 if genuine.body else 1):  # one may hit where no text makes sense
+        for part in range(1, 12 if genuine.body else 1):
             at = len(genuine.body) * part // 12
             changed = genuine.body[:at] + bytes([genuine.body[at] ^ 1]) + genuine.body[at + 1 :]
             statuses[f"with another byte {at} in its body"] = await genuine.again(client, body=changed)
@@ -205,10 +189,11 @@ async def _check_forgeries(harness: Harness) -> None:
             mistake="the signature is not compared, or does not cover the body",
             remedy="Verify first, with hmac.compare_digest, and read only what was verified.",
         )
-    check.require(len(harness.announced) == before, "A forged webhook announced a call.")
+    check.require(harness.arrived == before, "A forged webhook announced a call.")
 
 
 async def _check_hang_up(check: Check, carrier: Carrier, leg: Leg) -> None:
+    # A call that is over is hung up with success, however often.
     check.now("hanging up a call that is over")
     with (
         check.within(15, "hang_up() does not return."),
@@ -219,6 +204,7 @@ async def _check_hang_up(check: Check, carrier: Carrier, leg: Leg) -> None:
     ):
         await carrier.hang_up(leg)
         await carrier.hang_up(leg)
+    # hang_up() can be cancelled.
     check.now("cancelling hang_up()")
     with check.within(2, "hang_up() does not let itself be cancelled.", mistake="`except BaseException`, or a shield"):
         for delay in (0.0, 0.002):
@@ -227,13 +213,57 @@ async def _check_hang_up(check: Check, carrier: Carrier, leg: Leg) -> None:
 
 
 async def _check_unreachable(check: Check, carrier: Carrier, leg: Leg) -> None:
+    """Every command that the carrier is capable of, once its emulator is gone."""
     check.now("a vendor that cannot be reached")
-    with (
-        check.within(20, "hang_up() waits for ever for a vendor that does not answer."),
-        check.raises_only(
-            CarrierRequestFailed,
-            problem="hang_up() raises something else than CarrierRequestFailed.",
-            mistake="an exception of the HTTP client that is passed on",
-        ),
-    ):
-        await carrier.hang_up(leg)
+
+    async def try_one(name: str, command: Callable[[], Awaitable[object]]) -> None:
+        raised = False
+        with (
+            check.within(20, f"{name}() does not return if the vendor does not answer."),
+            check.raises_only(
+                problem=f"{name}() raises something else than CarrierRequestFailed.",
+                mistake="an exception of the HTTP client that is passed on",
+            ),
+        ):
+            try:
+                await command()
+            except CarrierRequestFailed as error:
+                raised = True
+                check.shows_nothing("the text of an error", f"{error!r} {error}")
+        check.require(
+            raised,
+            f"The vendor cannot be reached, and {name}() returns as if it had been.",
+            expected="CarrierRequestFailed",
+        )
+
+    await at_once(*(functools.partial(try_one, name, command) for name, command in _commands(carrier, leg).items()))
+
+
+def _commands(carrier: Carrier, leg: Leg) -> dict[str, Callable[[], Awaitable[object]]]:
+    root = f"https://phone.example/webhooks/{carrier.name}"
+    callbacks = Callbacks(root, SENTINEL)
+    accept = Accept(call_id="1", media_url=f"wss://phone.example/media/{carrier.name}/{SENTINEL}", callbacks=callbacks)
+    request = DialRequest(
+        to_number=NUMBER, from_number=NUMBER, ring_timeout=30, callbacks=callbacks, command_id="command-1"
+    )
+    optional: dict[Capability, dict[str, Callable[[], Awaitable[object]]]] = {
+        Capability.DIAL: {"dial": lambda: carrier.dial(request)},
+        Capability.TRANSFER: {"transfer": lambda: carrier.transfer(leg, Transfer(NUMBER))},
+        Capability.SAY: {"say_and_hang_up": lambda: carrier.say_and_hang_up(leg, "Goodbye.")},
+        Capability.SEND_DTMF: {"send_dtmf": lambda: carrier.send_dtmf(leg, "1")},
+        Capability.HOLD: {
+            "hold": lambda: carrier.hold(leg, ""),
+            "resume": lambda: carrier.resume(leg, accept),
+        },
+        Capability.RECORD: {
+            "start_recording": lambda: carrier.start_recording(leg, callbacks),
+            "pause_recording": lambda: carrier.pause_recording(leg, "1", paused=True),
+            "stop_recording": lambda: carrier.stop_recording(leg, "1"),
+        },
+        Capability.LOOK_UP: {"look_up": lambda: carrier.look_up(leg)},
+        Capability.CONFIGURE_NUMBER: {"set_voice_url": lambda: carrier.set_voice_url(NUMBER, f"{root}/voice")},
+    }
+    commands: dict[str, Callable[[], Awaitable[object]]] = {"hang_up": lambda: carrier.hang_up(leg)}
+    for capability in carrier.capabilities:
+        commands |= optional.get(capability, {})
+    return commands

@@ -1,9 +1,10 @@
-"""What every check needs: words for a failure, bounds in time, and an eye on what leaks."""
+"""What every check needs: the words of a failure, bounds in time, and a watch for leaks."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import functools
 import logging
 import re
@@ -14,43 +15,49 @@ import anyio
 
 from patter_core.errors import ConformanceError
 
-__all__ = ["SENTINEL", "Check", "at_once"]
+__all__ = ["SENTINEL", "Check", "at_once", "beside"]
 
-SENTINEL = "nobody-may-repeat-this-4711"
-"""Stands in junk where a message would hold something private."""
+SENTINEL = "must-not-be-repeated-4711"
+"""Stands for private text in malformed messages."""
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 _TIDY_WITHIN = 3.0
 """Seconds for sockets and tasks to be gone."""
 _FORMATTER = logging.Formatter()
 _WIRE_LOGGERS = ("websockets", "httpcore", "httpx", "uvicorn", "asyncio", "hpack")
-"""Libraries that write whole messages at DEBUG, for emulators as for plugins: below INFO nobody can tell them apart."""
+"""Libraries that log whole messages at DEBUG, of emulators and plugins alike: what they log below INFO is ignored."""
+
+_doing: contextvars.ContextVar[list[str] | None] = contextvars.ContextVar("doing", default=None)
+"""What a task and those that it started are trying, where several things are tried side by side."""
 
 
 class Check:
-    """One check of one plugin: knows what is being tried, and keeps what may not be shown.
+    """One check of one plugin: what is being tried, and what must not be shown.
 
     Args:
         kind: `carrier`, `engine` or `sink`.
-        patience: what all bounds in time are multiplied by.
+        patience: a factor for all bounds in time.
     """
 
     def __init__(self, kind: str, patience: float = 1.0) -> None:
         self.kind = kind
         self.patience = patience
-        self.doing = ""
-        """What is being tried, for the error."""
+        self._doing = [""]
         self._secrets: set[str] = {SENTINEL}
         self._logged: list[str] = []
 
     def now(self, doing: str) -> None:
-        """Say what is being tried from here on."""
-        self.doing = doing
+        """Sets what is being tried from here on, for the error."""
+        (_doing.get() or self._doing)[0] = doing
+
+    def now_here(self, doing: str) -> None:
+        """As `now`, for this task and those that it starts: others go on with what they are trying."""
+        _doing.set([doing])
 
     def require(
         self, ok: object, problem: str, *, expected: str = "", got: str = "", mistake: str = "", remedy: str = ""
     ) -> None:
-        """Raise if it is not so.
+        """Checks a condition.
 
         Raises:
             ConformanceError: `ok` is false.
@@ -61,10 +68,10 @@ class Check:
     def failed(
         self, problem: str, *, expected: str = "", got: str = "", mistake: str = "", remedy: str = ""
     ) -> ConformanceError:
-        """The error, to be raised. It shows no secret either, whatever `got` holds."""
+        """Returns the error, to be raised. Secrets in `got` are left out."""
         return ConformanceError(
             problem,
-            check=f"{self.kind}: {self.doing}",
+            check=f"{self.kind}: {(_doing.get() or self._doing)[0]}",
             expected=expected,
             got=self._redacted(got),
             mistake=mistake,
@@ -73,7 +80,7 @@ class Check:
 
     @contextlib.contextmanager
     def within(self, seconds: float, problem: str, *, mistake: str = "", remedy: str = "") -> Iterator[None]:
-        """A bound in time: beyond it, `problem` is what is wrong."""
+        """A bound in time: `problem` is what is wrong beyond it."""
         try:
             with anyio.fail_after(seconds * self.patience):
                 yield
@@ -84,7 +91,7 @@ class Check:
 
     @contextlib.contextmanager
     def raises_only(self, *allowed: type[BaseException], problem: str, mistake: str = "") -> Iterator[None]:
-        """Those that are allowed end the block; whatever else is raised, `problem` is what is wrong."""
+        """A bound for exceptions: those that are allowed end the block; `problem` is what is wrong for all others."""
         try:
             yield
         except (ConformanceError, TimeoutError):
@@ -100,11 +107,11 @@ class Check:
     # --- secrets ---------------------------------------------------------------------------------------------------
 
     def keep_secret(self, values: Iterable[str]) -> None:
-        """From here on these may be seen nowhere."""
+        """Adds texts that must be shown nowhere from here on."""
         self._secrets.update(value for value in values if len(value) >= 4)
 
     def shows_nothing(self, place: str, text: str) -> None:
-        """Raise if the text holds a secret; the error says where, and not what.
+        """Checks that the text holds no secret. The error names the place, and not the secret.
 
         Raises:
             ConformanceError: it does.
@@ -124,11 +131,11 @@ class Check:
             text = text.replace(secret, "[secret]")
         return text
 
-    # --- what leaks ------------------------------------------------------------------------------------------------
+    # --- leaks -----------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def watching_logs(self) -> Iterator[None]:
-        """Keep what is logged meanwhile, at every level; at the end it may hold no secret."""
+        """Keeps what is logged inside, at every level, and checks at the end that it holds no secret."""
         root = logging.getLogger()
         level = root.level
         factory = logging.getLogRecordFactory()
@@ -153,7 +160,7 @@ class Check:
 
     @contextlib.asynccontextmanager
     async def leaving_nothing(self, what: str) -> AsyncIterator[None]:
-        """All tasks that were started inside must be gone soon after; the emulator's tell of sockets left open."""
+        """Checks that every task started inside is gone soon after. The emulator's tasks tell of sockets left open."""
         before = asyncio.all_tasks()
         yield
         with anyio.move_on_after(_TIDY_WITHIN):
@@ -165,12 +172,12 @@ class Check:
             f"{what} leaves something open.",
             expected="no task and no socket",
             got=", ".join(sorted(str(task.get_coro()).split(" at ")[0] for task in left)),
-            mistake="a task or a connection that nobody ends when its owner is closed, cancelled or fails",
+            mistake="a task or a connection that is not ended when its owner is closed, cancelled or fails",
             remedy="Free it in `finally`, shielded from cancellation and bounded in time.",
         )
 
     def check_class(self, cls: type, version: int) -> None:
-        """What the registry would refuse."""
+        """Checks what the registry would refuse."""
         self.now("the class")
         name = getattr(cls, "name", None)
         self.require(
@@ -192,19 +199,40 @@ def _since(before: set[asyncio.Task[object]]) -> set[asyncio.Task[object]]:
     return asyncio.all_tasks() - before - {asyncio.current_task()}
 
 
-async def at_once(*functions: Callable[[], Awaitable[None]]) -> None:
-    """Run them side by side; the first that raises ends all of them, and what it raised comes out as it is."""
+@contextlib.asynccontextmanager
+async def beside() -> AsyncIterator[Callable[[Callable[[], Awaitable[object]]], anyio.Event]]:
+    """Gives `start(function)`, which runs a function beside the block and returns an event of its end.
+
+    At the end of the block they are cancelled. The first exception, of the block or of a function, ends all of them and
+    is raised as it is, without a group around it.
+    """
     failures: list[Exception] = []
 
-    async def run(function: Callable[[], Awaitable[None]]) -> None:
+    async def run(function: Callable[[], Awaitable[object]], ended: anyio.Event) -> None:
         try:
             await function()
         except Exception as error:  # noqa: BLE001 - raised again below, without a group around it
             failures.append(error)
             tasks.cancel_scope.cancel()
+        ended.set()
+
+    def start(function: Callable[[], Awaitable[object]]) -> anyio.Event:
+        ended = anyio.Event()
+        tasks.start_soon(run, function, ended)
+        return ended
 
     async with anyio.create_task_group() as tasks:
-        for function in functions:
-            tasks.start_soon(run, function)
+        try:
+            yield start
+        except Exception as error:  # noqa: BLE001 - as above
+            failures.append(error)
+        tasks.cancel_scope.cancel()
     if failures:
         raise failures[0]
+
+
+async def at_once(*functions: Callable[[], Awaitable[object]]) -> None:
+    """Runs functions side by side, to the end. The first exception ends all of them, and is raised as it is."""
+    async with beside() as start:
+        for ended in [start(function) for function in functions]:
+            await ended.wait()

@@ -1,4 +1,4 @@
-"""A carrier's media codec: formats, and what becomes of messages that are not as they should be."""
+"""A carrier's media codec: its format, what it reads of malformed messages, and what it writes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NewCodec = Callable[[], MediaCodec]
 
 
 def check_codec(check: Check, new_codec: NewCodec) -> None:
-    """What can be tried without a message of the vendor's."""
+    """Tries what needs no message of the vendor's: messages that are none of its protocol."""
     check.now("the codec's format")
     first, second = new_codec(), new_codec()
     check.require(
@@ -49,14 +49,21 @@ def check_codec(check: Check, new_codec: NewCodec) -> None:
         events = _decode(check, new_codec(), message, problems)
         check.require(
             not any(isinstance(event, AudioChunk | MediaOpened) for event in events),
-            "A message that says nothing opened a stream, or was taken for audio.",
+            "A malformed message opened a stream, or was taken for audio.",
             expected="a MediaFault, or nothing",
             got=repr(list(events)),
         )
 
 
 def check_codec_with(check: Check, new_codec: NewCodec, spoken: Sequence[str | bytes]) -> None:
-    """What real messages allow: each is broken in many ways, and given to a codec that knows what came before."""
+    """Tries the vendor's real messages, broken in many ways.
+
+    Args:
+        check: the check.
+        new_codec: makes a codec.
+        spoken: all messages of one media socket, in order.
+    """
+    # Each is broken, and given to a codec that has read what came before; the codec must read on.
     problems: set[str] = set()
     shapes = _one_of_each(spoken)
     for number, message in enumerate(shapes):
@@ -70,6 +77,7 @@ def check_codec_with(check: Check, new_codec: NewCodec, spoken: Sequence[str | b
             check.now("the codec after a broken message")
             with check.raises_only(problem="decode() raised for a sound message after a broken one."):
                 codec.decode(message)
+    # Faults have constant texts.
     check.now("the codec's words for faults")
     check.require(
         len(problems) <= _MOST_PROBLEMS,
@@ -77,8 +85,9 @@ def check_codec_with(check: Check, new_codec: NewCodec, spoken: Sequence[str | b
         expected=f"at most {_MOST_PROBLEMS} different texts",
         got=f"{len(problems)}",
         mistake="a text that holds a part of the message, or the parser's own error",
-        remedy="Give each kind of fault one constant text: it is told once a call, and must not repeat what was said.",
+        remedy="Give each kind of fault one constant text, which is reported once a call.",
     )
+    # Audio of any length, marks and clears are written as texts.
     _check_writing(check, new_codec, shapes)
 
 
@@ -88,17 +97,20 @@ def _check_writing(check: Check, new_codec: NewCodec, shapes: Sequence[str | byt
     for message in shapes[:2]:
         codec.decode(message)
     format = codec.output_format
-    with check.raises_only(problem="Writing raised.", mistake="audio of a length that was not thought of"):
+    with check.raises_only(problem="Writing raised.", mistake="audio that is shorter or longer than a frame"):
         for size in (0, 1, 7, 160, 4_000, 8_001):
             chunk = AudioChunk(format.silence * size, format)
             text = codec.encode_audio(chunk)
             check.require(
-                isinstance(text, str), "encode_audio() gives no text.", expected="str", got=type(text).__name__
+                isinstance(text, str),
+                "encode_audio() returns something else than a text.",
+                expected="str",
+                got=type(text).__name__,
             )
         for texts in (codec.encode_mark('mark "1" ü'), codec.encode_clear()):
             check.require(
                 not isinstance(texts, str) and all(isinstance(text, str) for text in texts),
-                "encode_mark() and encode_clear() give sequences of texts.",
+                "encode_mark() and encode_clear() return sequences of texts.",
                 got=repr(texts),
                 mistake="one str instead of a tuple of one",
             )
@@ -112,10 +124,12 @@ def _decode(check: Check, codec: MediaCodec, message: str | bytes, problems: set
     ):
         events: object = codec.decode(message)
     if isinstance(events, str | bytes) or not isinstance(events, Sequence):
-        raise check.failed("decode() gives no sequence of media events.", got=type(events).__name__)
+        raise check.failed(
+            "decode() returns something else than a sequence of media events.", got=type(events).__name__
+        )
     check.require(
         all(isinstance(event, _KINDS) for event in events),
-        "decode() gives something else than media events.",
+        "decode() returns something else than media events.",
         got=", ".join(sorted({type(event).__name__ for event in events})),
     )
     for event in events:
@@ -124,13 +138,13 @@ def _decode(check: Check, codec: MediaCodec, message: str | bytes, problems: set
             problems.add(event.problem)
             check.require(
                 0 < len(event.problem) <= _LONGEST_PROBLEM,
-                "MediaFault.problem is no short text.",
+                "MediaFault.problem is not a short text.",
                 got=f"{len(event.problem)} characters",
             )
         elif isinstance(event, MediaDtmf):
             check.require(
                 event.digit in _KEYS and len(event.digit) == 1,
-                "A key that no telephone has.",
+                "MediaDtmf.digit is not a key of a telephone.",
                 expected="one of 0-9, *, #, A-D; else a MediaFault",
                 got=repr(event.digit),
             )
@@ -138,7 +152,7 @@ def _decode(check: Check, codec: MediaCodec, message: str | bytes, problems: set
 
 
 def _one_of_each(spoken: Sequence[str | bytes]) -> list[str | bytes]:
-    """The first message of each kind, in order: kinds are told apart by their first characters and rough length."""
+    """Returns the first message of each kind, in order. Kinds differ in their first characters, or their length."""
     seen: dict[tuple[str | bytes, int], str | bytes] = {}
     for message in spoken:
         seen.setdefault((message[:24], len(message) // 100), message)

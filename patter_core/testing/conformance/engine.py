@@ -1,4 +1,19 @@
-"""`check_engine`: an engine's conversations, tried against its emulator over real sockets."""
+"""`check_engine`: what an engine must do, in the order in which it is tried.
+
+The engine is the one that its emulator makes; conversations go over real sockets to the emulator.
+
+1. **The class** has a usable name and implements this version of the contract. Its `repr` shows no secret.
+2. **Formats** are known once `open()` returns, for carriers of each format, and do not change.
+3. **A cancelled `open()`**, at any moment, leaves nothing open.
+4. **Two conversations at once** are not mixed up: both greet, one caller speaks and is answered, and hears all of it.
+   Malformed messages that come between are survived.
+5. **An interruption** is reported, and no audio of what was interrupted follows it.
+6. **More audio than the engine takes** is dropped, counted, and never waited for.
+7. **Closing** ends `events()`, and can be repeated. A closed conversation takes commands without raising.
+8. **A lost engine** is an `EngineError` out of `events()`. An engine that cannot be reached is one out of `open()`.
+
+At no time does a log line, an error or a `repr` show a secret or a phone number, and nothing is left open at the end.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +25,9 @@ import anyio
 from patter_core.audio import ALAW_8000, PCM16_16000, ULAW_8000, AudioChunk
 from patter_core.engine import ENGINE_API_VERSION, Engine, EngineSession
 from patter_core.errors import EngineError
-from patter_core.testing.conformance.check import Check, at_once
+from patter_core.testing.conformance.check import Check, at_once, beside
 from patter_core.testing.conformance.fuzz import JUNK
-from patter_core.testing.conformance.probe import Probe, open_talk, setup_for
+from patter_core.testing.conformance.probe import Probe, opened, setup_for
 from patter_core.testing.emulator import EngineEmulator
 from patter_core.testing.speech import CALLER_LINES
 
@@ -20,7 +35,7 @@ __all__ = ["check_engine"]
 
 _ANSWER_WITHIN = 10.0
 _CANCELS = 40
-"""At so many moments of its life is an open() cancelled."""
+"""At how many moments of its life an open() is cancelled."""
 _QUIET = 0.8
 """Seconds without a word, after which a turn of the agent is over."""
 _FLOOD_SECONDS = 2_400
@@ -34,7 +49,7 @@ async def check_engine(make_emulator: Callable[[], EngineEmulator], *, patience:
 
     Args:
         make_emulator: makes the emulator of `Engine.emulator`, whose `engine()` is what is tried.
-        patience: what all bounds in time are multiplied by: more for a slow machine.
+        patience: a factor for all bounds in time: more for a slow machine.
 
     Raises:
         ConformanceError: the contract is not kept; the error says what was tried, expected and got.
@@ -42,30 +57,40 @@ async def check_engine(make_emulator: Callable[[], EngineEmulator], *, patience:
     check = Check("engine", patience)
     with check.watching_logs():
         async with check.leaving_nothing("The engine, or its emulator,"):
-            emulator = make_emulator()
-            async with emulator:
-                check.keep_secret(emulator.secrets)
-                check.keep_secret([setup_for(ULAW_8000).leg.from_number, setup_for(ULAW_8000).leg.to_number])
-                engine = emulator.engine()
-                check.check_class(type(engine), ENGINE_API_VERSION)
-                check.now("redaction of repr")
-                check.shows_nothing("repr(engine)", f"{engine!r} {engine!s}")
-                await _check_formats(check, engine)
-                await _check_open_cancelled(check, engine)
-                await _check_talks(check, engine, emulator)
-                await _check_interruption(check, engine)
-                await _check_flood(check, engine)
-                await _check_closing(check, engine)
+            async with make_emulator() as emulator:
+                await _check(check, emulator, emulator.engine())
+            # 8. An engine that is lost, and is not there any more.
             await _check_unreachable(check, await _check_lost(check, make_emulator))
+
+
+async def _check(check: Check, emulator: EngineEmulator, engine: Engine) -> None:
+    leg = setup_for(ULAW_8000).leg
+    check.keep_secret([*emulator.secrets, leg.from_number, leg.to_number])
+    # 1. The class, and an instance of it.
+    check.check_class(type(engine), ENGINE_API_VERSION)
+    check.now("redaction of repr")
+    check.shows_nothing("repr(engine)", f"{engine!r} {engine!s}")
+    # 2. Formats.
+    await _check_formats(check, engine)
+    # 3. An open() that is cancelled.
+    await _check_open_cancelled(check, engine)
+    # 4. Two conversations at once.
+    await _check_conversations(check, engine, emulator)
+    # 5. An interruption.
+    await _check_interruption(check, engine)
+    # 6. More audio than the engine takes.
+    await _check_flood(check, engine)
+    # 7. Closing.
+    await _check_closing(check, engine)
 
 
 async def _check_formats(check: Check, engine: Engine) -> None:
     for preferred in (ULAW_8000, ALAW_8000, PCM16_16000):
         check.now(f"formats, for a carrier of {preferred}")
-        async with open_talk(check, engine, preferred) as talk:
-            session = talk.session
+        async with opened(check, engine, preferred) as probe:
+            session = probe.session
             formats = (session.input_format, session.output_format)
-            await talk.while_listening(talk.greeted)
+            await probe.while_listening(probe.greeted)
             check.require(
                 formats == (session.input_format, session.output_format),
                 "The formats change during a conversation.",
@@ -76,7 +101,7 @@ async def _check_formats(check: Check, engine: Engine) -> None:
 async def _check_open_cancelled(check: Check, engine: Engine) -> None:
     check.now("cancelling open()")
     took = 0.0
-    for _ in range(3):  # what the first one loads would not be loaded again
+    for _ in range(3):  # the first one loads what the others need not load
         began = anyio.current_time()
         await (await engine.open(setup_for(ULAW_8000))).aclose()
         took = anyio.current_time() - began
@@ -89,76 +114,61 @@ async def _check_open_cancelled(check: Check, engine: Engine) -> None:
                 await session.aclose()
 
 
-async def _check_talks(check: Check, engine: Engine, emulator: EngineEmulator) -> None:
-    """Two at once: one speaks and is answered, though nonsense comes between; the other hears only its greeting."""
-    async with open_talk(check, engine, ULAW_8000) as talk, open_talk(check, engine, ULAW_8000) as other:
+async def _check_conversations(check: Check, engine: Engine, emulator: EngineEmulator) -> None:
+    async with opened(check, engine) as probe, opened(check, engine) as other:
 
         async def converse() -> None:
             check.now("the greeting")
-            await talk.greeted()
-            await talk.quiet(_QUIET)
-            check.now("messages that nobody should send")
+            await probe.greeted()
+            await probe.quiet(_QUIET)
+            # Malformed messages come on both sockets.
+            check.now("malformed messages")
             for message in JUNK:
                 await emulator.inject(message)
-            await talk.quiet(0.1)
+            await probe.quiet(0.1)
             check.require(
-                not (talk.over or other.over),
+                not (probe.over or other.over),
                 "One malformed message ends the conversation.",
                 expected="that it is counted and passed over",
-                got=repr(talk.error or other.error),
+                got=repr(probe.error or other.error),
                 mistake="an exception of the JSON decoder that is not caught",
             )
-            await _speak_and_hear(check, talk)
+            # The caller of one conversation speaks.
+            await _speak_and_hear(check, probe)
 
-        async def idle() -> None:
+        async def listen() -> None:
             await other.greeted()
             await other.be_silent(5.0)
 
-        greeted = 0
-
-        async def both() -> None:
-            nonlocal greeted
-            idling = anyio.CancelScope()
-
-            async def first() -> None:
-                await converse()
-                idling.cancel()
-
-            async def second() -> None:
-                with idling:
-                    await idle()
-
-            await at_once(first, second)
-            greeted = len(other.audio)
-
-        await talk.while_listening(lambda: other.while_listening(both))
+        async with beside() as start:
+            for function in (probe.listen, other.listen, listen):
+                start(function)
+            await converse()
         check.now("two conversations at once")
         check.require(
-            len(talk.audio) > greeted > 0,
+            len(probe.audio) > len(other.audio) > 0,
             "Two conversations are mixed up.",
             expected="that only the one in which the caller spoke is answered",
             mistake="state that belongs to the engine instead of the session",
         )
 
 
-async def _speak_and_hear(check: Check, talk: Probe) -> None:
+async def _speak_and_hear(check: Check, probe: Probe) -> None:
     check.now("speech")
-    before = len(talk.audio)
-    said = CALLER_LINES[-1].audio(talk.session.input_format)
+    before = len(probe.audio)
+    said = CALLER_LINES[-1].audio(probe.session.input_format)
     with check.within(
         _ANSWER_WITHIN,
         "The agent does not answer speech.",
         mistake="send_audio() does not reach the engine, or in another format than input_format",
     ):
-        await talk.speak(said)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(talk.be_silent, _ANSWER_WITHIN)
-            await talk.until(lambda: len(talk.audio) > before)
-            tasks.cancel_scope.cancel()
-    await talk.quiet(_QUIET)
-    session = talk.session
-    answered = session.output_format.duration_ms(len(talk.audio) - before)
-    spoken = session.input_format.duration_ms(len(said))
+        await probe.speak(said)
+        async with beside() as start:
+            start(lambda: probe.be_silent(_ANSWER_WITHIN))
+            await probe.until(lambda: len(probe.audio) > before)
+    await probe.quiet(_QUIET)
+    answered = probe.session.output_format.duration_ms(len(probe.audio) - before)
+    spoken = probe.session.input_format.duration_ms(len(said))
     check.require(
         answered >= spoken / 2,
         "The agent, who repeats what it hears, did not hear all of it.",
@@ -172,22 +182,22 @@ async def _check_interruption(check: Check, engine: Engine) -> None:
     """The caller talks over the greeting while its audio still waits to be taken."""
     check.now("an interruption")
     greeting = await _whole_greeting(check, engine)
-    async with open_talk(check, engine, ULAW_8000) as talk:
-        await talk.be_silent(0.3)
-        await talk.speak(CALLER_LINES[-1].audio(talk.session.input_format))  # nobody takes events meanwhile
+    async with opened(check, engine) as probe:
+        await probe.be_silent(0.3)
+        await probe.speak(CALLER_LINES[-1].audio(probe.session.input_format))  # events() is not read meanwhile
 
         async def listen() -> None:
             with check.within(
                 _ANSWER_WITHIN,
-                "An interruption is never told.",
+                "An interruption is never reported.",
                 mistake="the engine's message for it is not read",
             ):
-                await talk.until(lambda: bool(talk.audio_at_interruption))
-            await talk.quiet(_QUIET)
+                await probe.until(lambda: bool(probe.audio_at_interruption))
+            await probe.quiet(_QUIET)
 
-        await talk.while_listening(listen)
-        cut = talk.audio_at_interruption[0]
-        after, window = bytes(talk.audio[cut:]), talk.session.output_format.size(100)
+        await probe.while_listening(listen)
+        cut = probe.audio_at_interruption[0]
+        after, window = bytes(probe.audio[cut:]), probe.session.output_format.size(100)
         rest = greeting[cut:]
         check.require(
             window > len(rest) or rest[:window] not in after,
@@ -199,23 +209,23 @@ async def _check_interruption(check: Check, engine: Engine) -> None:
 
 
 async def _whole_greeting(check: Check, engine: Engine) -> bytes:
-    async with open_talk(check, engine, ULAW_8000) as talk:
+    async with opened(check, engine) as probe:
 
         async def listen() -> None:
-            await talk.greeted()
-            await talk.quiet(_QUIET)
+            await probe.greeted()
+            await probe.quiet(_QUIET)
 
-        await talk.while_listening(listen)
-        return bytes(talk.audio)
+        await probe.while_listening(listen)
+        return bytes(probe.audio)
 
 
 async def _check_flood(check: Check, engine: Engine) -> None:
-    """More caller audio than can be taken: it may not wait, raise, or be kept without bound; and it is counted."""
     check.now("more caller audio than the engine takes")
-    async with open_talk(check, engine, ULAW_8000) as talk:
-        session = talk.session
+    async with opened(check, engine) as probe:
+        session = probe.session
         format = session.input_format
         size = format.size(1_000)
+        # send_audio() neither waits, nor raises, nor keeps what it is given.
         tracemalloc.start()
         try:
             began = anyio.current_time()
@@ -234,9 +244,10 @@ async def _check_flood(check: Check, engine: Engine) -> None:
             "Caller audio that the engine does not take is kept without bound.",
             expected=f"at most {_MOST_KEPT >> 20} MiB of {_FLOOD_SECONDS * size >> 20}",
             got=f"{kept >> 20} MiB",
-            mistake="an unbounded queue, or a transport that is written to whatever it holds",
+            mistake="an unbounded queue, or a transport that is written to without a bound",
             remedy="patter_core.net.websocket.EngineSocket.send_audio keeps a bound, drops the oldest and counts it.",
         )
+        # What it drops is counted.
         check.require(
             session.dropped > 0,
             "Caller audio was dropped and is not counted.",
@@ -244,23 +255,24 @@ async def _check_flood(check: Check, engine: Engine) -> None:
             got=str(session.dropped),
         )
         check.require(took < 20, "send_audio() waits.", expected="no waiting", got=f"{took:.1f} s")
+        # Commands are still taken.
         with check.raises_only(problem="send_dtmf() or add_context() raises.", mistake="a queue that is full"):
             session.send_dtmf("5")
             session.add_context("The caller waits.")
 
 
 async def _check_closing(check: Check, engine: Engine) -> None:
-    async with check.leaving_nothing("A closed conversation"), open_talk(check, engine, ULAW_8000) as talk:
-        session = talk.session
+    async with check.leaving_nothing("A closed conversation"), opened(check, engine) as probe:
+        session = probe.session
 
         async def close() -> None:
-            await talk.greeted()
+            await probe.greeted()
             check.now("closing while events() is read")
             await at_once(session.aclose, session.aclose)
-            with check.within(5, "events() goes on after aclose().", mistake="a reader that nobody wakes"):
-                await talk.until(lambda: talk.over)
+            with check.within(5, "events() goes on after aclose().", mistake="a reader that is not woken"):
+                await probe.until(lambda: probe.over)
 
-        await talk.while_listening(close)
+        await probe.while_listening(close)
         check.now("a conversation that is closed")
         with check.raises_only(problem="A closed conversation raises.", mistake="a closed socket that is written to"):
             session.send_audio(AudioChunk(session.input_format.silence * 160, session.input_format))
@@ -270,52 +282,52 @@ async def _check_closing(check: Check, engine: Engine) -> None:
 
 
 async def _check_lost(check: Check, make_emulator: Callable[[], EngineEmulator]) -> Engine:
-    """The emulator goes away in the middle of a conversation. Gives the engine that is left alone with it."""
-    up, lose, engines = anyio.Event(), anyio.Event(), list[Engine]()
+    """The emulator stops in the middle of a conversation. Returns the engine, which has no service any more."""
+    up, stop, engines = anyio.Event(), anyio.Event(), list[Engine]()
 
     async def serve() -> None:
         async with make_emulator() as emulator:
             engines.append(emulator.engine())
             check.keep_secret(emulator.secrets)
             up.set()
-            await lose.wait()
+            await stop.wait()
 
     async def converse() -> None:
         await up.wait()
         check.now("an engine that is lost")
-        async with open_talk(check, engines[0], ULAW_8000) as talk:
-            await talk.while_listening(lambda: _lose(check, talk, lose))
+        async with opened(check, engines[0]) as probe:
+
+            async def lose() -> None:
+                await probe.greeted()
+                stop.set()
+                with check.within(15, "The engine is lost, and events() never ends."):
+                    await probe.until(lambda: probe.over)
+
+            await probe.while_listening(lose)
             check.require(
-                talk.error is not None,
-                "The engine is gone, and events() ends as if the agent had ended the conversation.",
+                probe.error is not None,
+                "The engine is lost, and events() ends as if the agent had ended the conversation.",
                 expected="EngineLost, or another EngineError",
                 mistake="every end of the socket is taken for a good one",
             )
             with check.raises_only(problem="A lost conversation raises.", mistake="a closed socket that is written to"):
-                silence = talk.session.input_format.silence * 160
-                talk.session.send_audio(AudioChunk(silence, talk.session.input_format))
+                silence = probe.session.input_format.silence * 160
+                probe.session.send_audio(AudioChunk(silence, probe.session.input_format))
 
     await at_once(serve, converse)
     return engines[0]
 
 
-async def _lose(check: Check, talk: Probe, lose: anyio.Event) -> None:
-    await talk.greeted()
-    lose.set()
-    with check.within(15, "The engine is gone, and events() waits for ever."):
-        await talk.until(lambda: talk.over)
-
-
 async def _check_unreachable(check: Check, engine: Engine) -> None:
     check.now("an engine that cannot be reached")
-    opened = False
+    was_opened = False
     with (
-        check.within(20, "open() waits for ever for an engine that is not there."),
+        check.within(20, "open() never returns if the engine cannot be reached."),
         check.raises_only(EngineError, problem="open() raises something else than an EngineError."),
     ):
         try:
             await (await engine.open(setup_for(ULAW_8000))).aclose()
-            opened = True
+            was_opened = True
         except EngineError as error:
-            check.shows_nothing("an error", f"{error!r} {error}")
-    check.require(not opened, "open() succeeds where no engine is.", expected="EngineError")
+            check.shows_nothing("the text of an error", f"{error!r} {error}")
+    check.require(not was_opened, "open() succeeds where no engine is.", expected="EngineError")

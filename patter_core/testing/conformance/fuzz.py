@@ -1,4 +1,4 @@
-"""Messages that nobody should send: made up, and made of real ones. Sans-IO."""
+"""Malformed messages: made up, and made of real ones. Sans-IO."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ JUNK: tuple[str | bytes, ...] = (
     b"{}",
     bytes(range(256)),
 )
-"""For any vendor's socket: no message of a protocol, and nothing that may end one."""
+"""For any vendor's socket: none is a message of its protocol."""
 
 _WRONG: tuple[object, ...] = (None, "", SENTINEL, True, -1, 10**30, 0.5, [], {}, [SENTINEL], {"type": SENTINEL})
 
 
 def mutations(message: str) -> Iterator[str | bytes]:
-    """A real message, broken in every way that a text can be, and if it is JSON in every place of it."""
+    """Yields a real message broken: cut and doubled, and if it is JSON, with each field gone or wrong."""
     yield message.encode()
     yield from (message[: len(message) * part // 8] for part in range(1, 8))
     yield message + message
@@ -54,7 +54,7 @@ def mutations(message: str) -> Iterator[str | bytes]:
 
 
 def _changed(tree: dict[str, object]) -> Iterator[dict[str, object]]:
-    """The object with one field gone, or wrong, at any depth."""
+    """Yields the object with one field gone, or wrong, at any depth."""
     for key, value in tree.items():
         yield {other: kept for other, kept in tree.items() if other != key}
         for wrong in _WRONG:

@@ -1,151 +1,357 @@
-"""Our real server between a carrier's emulator and an engine that is led by hand."""
+"""The real server between a carrier's emulator and an engine that the check leads: scenarios are played on it."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import dataclasses
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import anyio
+import msgspec
 
+from patter_core.agent import Agent
+from patter_core.audio import AudioChunk
+from patter_core.call.handle import OutboundCall, PhoneCall
 from patter_core.call.limits import Limits
 from patter_core.call.timeouts import Deadlines
 from patter_core.carrier import Carrier
-from patter_core.events import CallAnnounced, CallEnded, Record
+from patter_core.errors import ConformanceError
+from patter_core.events import CallEnded, CallEvent
+from patter_core.hookspecs import hookimpl
 from patter_core.patter import Patter
 from patter_core.registry import Registry
-from patter_core.server.serving import serve_app
+from patter_core.server.serving import bind, serve_app
+from patter_core.telephony.control import Capability
 from patter_core.telephony.leg import Leg
-from patter_core.testing.caller import Caller, Step
-from patter_core.testing.conformance.check import Check, at_once
+from patter_core.telephony.outcome import HangUp, Transfer
+from patter_core.testing.call import Callee, EmulatedCall
+from patter_core.testing.caller import Caller, Pause, Step
+from patter_core.testing.conformance.check import Check, beside
 from patter_core.testing.conformance.recorder import Recorder
-from patter_core.testing.emulator import CallRecording, CarrierEmulator
+from patter_core.testing.emulator import CarrierEmulator
 from patter_core.testing.fakes import FakeEngine, FakeSession, MemorySink
+from patter_core.testing.speech import GREETING
+from patter_core.webhook import Reject
 
-__all__ = ["Harness", "PlacedCall"]
+__all__ = ["NUMBER", "RECONNECTS", "SOON", "Harness", "LiveCall", "Scenario", "Scene", "Worker", "staged"]
 
-_LONGEST_CALL = 12.0
-"""Seconds: the calls that are placed here last two."""
+NUMBER = "+15550001234"
+"""From which the app calls."""
+RECONNECTS = 1
+"""How many lost media streams are restored in one call."""
+SOON = 8.0
+"""Seconds for one thing to happen."""
+_LONGEST_SCENARIO = 20.0
+"""Seconds; most scenarios take two."""
+_WORDS_MS = 300.0
 
 
-class PlacedCall:
-    """A call that is over, from all sides."""
+class Scenario(msgspec.Struct, frozen=True):
+    """Something that is tried of a carrier."""
 
-    def __init__(self, recording: CallRecording, session: FakeSession, records: Sequence[Record]) -> None:
-        self.recording = recording
-        self.session = session
-        self.events = [record.event for record in records]
+    doing: str
+    """In words, for the error."""
+    play: Callable[[Scene], Awaitable[None]]
+    needs: frozenset[Capability] = frozenset()
+    """What the carrier must be capable of; else it is left out."""
 
-    @property
-    def heard_by_engine(self) -> bytes:
-        """The caller's audio, as it arrived."""
-        return b"".join(chunk.data for chunk in self.session.heard)
 
-    @property
-    def end(self) -> CallEnded:
-        """How it ended."""
-        return next(event for event in self.events if isinstance(event, CallEnded))
+@dataclasses.dataclass(frozen=True)
+class Worker:
+    """One server with the carrier."""
+
+    phone: Patter
+    agent: Agent
+    recorder: Recorder
+    voice_url: str
+    url: str
+
+
+@dataclasses.dataclass(frozen=True)
+class LiveCall:
+    """A call from three sides: at the carrier, at the engine, and in the app."""
+
+    call: EmulatedCall
+    session: FakeSession
+    handle: PhoneCall
+
+
+class _Routes:
+    """A plugin that routes incoming calls as the scenarios need it."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Agent | Reject | Transfer] = {}
+        """By the carrier's id of the call; the app's agent takes the others."""
+
+    @hookimpl
+    def patter_route_call(self, leg: Leg) -> Agent | Reject | Transfer | None:
+        return self.answers.get(leg.call_id)
 
 
 class Harness:
-    """A carrier on harness: places calls, one after the other or side by side."""
+    """A server on which scenarios are played, one after the other or side by side."""
 
-    def __init__(self, check: Check, emulator: CarrierEmulator, carrier: Carrier, url: str, tap: Recorder) -> None:
+    worker: Worker
+
+    def __init__(self, check: Check, emulator: CarrierEmulator, carrier: Carrier) -> None:
         self.check = check
         self.emulator = emulator
         self.carrier = carrier
-        self.url = url
-        self.tap = tap
         self.sink = MemorySink()
-        self.engine = FakeEngine()
+        output_format = carrier.media_codec(self.leg_of(carrier)).output_format
+        self.engine = FakeEngine(input_format=emulator.format, output_format=output_format)
+        self.routes = _Routes()
+        self._numbers = (f"+1555020{number:04}" for number in itertools.count(1))
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def set_up(cls, check: Check, emulator: CarrierEmulator, carrier: Carrier) -> AsyncIterator[Harness]:
-        """The harness, with the server running."""
-        sink = MemorySink()
-        output_format = carrier.media_codec(Harness.leg_of(carrier)).output_format
-        engine = FakeEngine(input_format=emulator.format, output_format=output_format)
-        phone = Patter(
-            carrier=carrier,
-            sinks=[sink],
-            registry=Registry(),
-            limits=Limits(drain=0.1, prewarm=0),  # a conversation means that the audio is here, too
-            deadlines=Deadlines(media_start=5, media_return=0.5, last_word=3),
-        )
-        tap = Recorder(phone.asgi(phone.agent(engine=engine)))
-        async with serve_app(tap) as url:
-            harness = cls(check, emulator, carrier, url, tap)
-            harness.sink, harness.engine = sink, engine
+    async def running(cls, check: Check, emulator: CarrierEmulator, carrier: Carrier) -> AsyncIterator[Harness]:
+        """A harness with its server."""
+        harness = cls(check, emulator, carrier)
+        async with harness.serving() as harness.worker:
             yield harness
+
+    @contextlib.asynccontextmanager
+    async def serving(self, public_url: str = "") -> AsyncIterator[Worker]:
+        """One more worker, behind that public address; by default behind its own."""
+        listener = bind("127.0.0.1", 0)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        registry = Registry()
+        registry.manager.register(self.routes)
+        phone = Patter(
+            carrier=self.carrier,
+            phone_number=NUMBER,
+            webhook_url=public_url or url,
+            sinks=[self.sink],
+            registry=registry,
+            limits=Limits(drain=0.1, prewarm=0, reconnects=RECONNECTS),  # a session means that the audio is here, too
+            deadlines=Deadlines(media_start=5, media_return=3, last_word=3),
+        )
+        agent = phone.agent(engine=self.engine)
+        recorder = Recorder(phone.asgi(agent))
+        async with serve_app(recorder, listener):
+            yield Worker(phone, agent, recorder, f"{url}/webhooks/{self.carrier.name}/voice", url)
 
     @staticmethod
     def leg_of(carrier: Carrier, call_id: str = "conformance") -> Leg:
-        """A leg that the carrier has never heard of."""
+        """Returns a leg that the carrier has never heard of."""
         return Leg(carrier=carrier.name, call_id=call_id)
 
     @property
-    def announced(self) -> list[CallAnnounced]:
-        """All calls that were announced so far."""
-        return [record.event for record in self.sink.records if isinstance(record.event, CallAnnounced)]
+    def arrived(self) -> int:
+        """How many calls the carrier has announced."""
+        return len(self.sink.of("call_announced"))
 
-    async def place(
-        self,
-        steps: Sequence[Step],
-        drive: Callable[[FakeSession], Awaitable[None]],
-        *,
-        too_long: str = "The call does not end.",
-        mistake: str = "",
-    ) -> PlacedCall:
-        """Place a call whose agent does what `drive` says.
+    async def play(self, *scenarios: Scenario) -> None:
+        """Plays scenarios side by side, those that need no more than the carrier is capable of.
 
         Raises:
-            ConformanceError: it does not reach the engine, or does not end, or `drive` raised it.
+            ConformanceError: one failed. Of several it is the first in order; its notes tell of the others.
         """
-        recordings: list[CallRecording] = []
-        sessions: list[FakeSession] = []
+        failures: dict[int, ConformanceError] = {}
 
-        async def call() -> None:
-            caller = Caller(steps, self.emulator.format)
-            with self.check.raises_only(problem="The emulator raises while a call is placed."):
-                recordings.append(await self.emulator.call(f"{self.url}/webhooks/{self.carrier.name}/voice", caller))
-            if not sessions:
-                raise self._never_came()
+        async def play(place: int, scenario: Scenario) -> None:
+            self.check.now_here(scenario.doing)
+            try:
+                async with self.scene() as scene:
+                    await scenario.play(scene)
+            except ConformanceError as error:
+                failures[place] = error
 
-        async def act() -> None:
-            number = self._claimed
-            self._claimed += 1
-            sessions.append(await self.engine.session(number))
-            await drive(sessions[0])
+        async with anyio.create_task_group() as tasks:
+            for place, scenario in enumerate(scenarios):
+                if scenario.needs <= self.carrier.capabilities:
+                    tasks.start_soon(play, place, scenario)
+        if failures:
+            first, *others = (failures[place] for place in sorted(failures))
+            for other in others:
+                first.add_note(f"Also: {other}")
+            raise first
 
-        with anyio.move_on_after(_LONGEST_CALL * self.check.patience) as patience:
-            await at_once(call, act)
-        if patience.cancelled_caught:
-            raise self._never_came() if not sessions else self.check.failed(too_long, mistake=mistake)
-        return PlacedCall(recordings[0], sessions[0], await self._records_of(sessions[0].setup.leg.call_id))
+    @contextlib.asynccontextmanager
+    async def scene(self) -> AsyncIterator[Scene]:
+        """A scenario, bounded in time."""
+        with self.check.within(_LONGEST_SCENARIO, "It does not end."):
+            async with beside() as start:
+                scene = Scene(self, next(self._numbers), start)
+                yield scene
+                await scene.end_calls()
 
-    _claimed = 0
 
-    async def _records_of(self, leg_id: str) -> list[Record]:
-        ours = next(
-            record.call_id
-            for record in self.sink.records
-            if isinstance(record.event, CallAnnounced) and record.event.leg.call_id == leg_id
-        )
-        with self.check.within(5, "The end of the call is never told."):
-            while True:
-                records = [record for record in self.sink.records if record.call_id == ours]
-                if any(isinstance(record.event, CallEnded) for record in records):
-                    return records
-                await anyio.sleep(0.005)
+class Scene:
+    """A scenario while it is played. At its end all its calls are over.
 
-    def _never_came(self) -> Exception:
-        statuses = [request.status for request in self.tap.webhooks]
-        problems = [record.event for record in self.sink.records if record.event.kind == "media_trouble"]
+    Args:
+        harness: on which it is played.
+        number: to be called: no other scenario calls it.
+        start: runs a function beside the scenario.
+    """
+
+    def __init__(
+        self, harness: Harness, number: str, start: Callable[[Callable[[], Awaitable[object]]], object]
+    ) -> None:
+        self.harness = harness
+        self.check = harness.check
+        self.number = number
+        self._start = start
+        self._calls: list[EmulatedCall] = []
+
+    # --- calls -----------------------------------------------------------------------------------------------------
+
+    def place(
+        self, *steps: Step, answer: Agent | Reject | Transfer | None = None, at: Worker | None = None
+    ) -> EmulatedCall:
+        """Places an incoming call, which runs by itself.
+
+        Args:
+            steps: what the caller does; by default they listen.
+            answer: how the app routes the call; by default to its agent.
+            at: the worker that it comes to; by default the first.
+        """
+        harness = self.harness
+        caller = Caller(steps or (Pause(3_600.0),), harness.emulator.format)
+
+        async def run() -> None:
+            with self.check.raises_only(problem="The emulator raises while a call is on."):
+                await call.run()
+
+        with self.check.raises_only(problem="The emulator raises while a call is placed."):
+            call = harness.emulator.place((at or harness.worker).voice_url, caller)
+        if answer is not None:
+            harness.routes.answers[call.call_id] = answer
+        self._calls.append(call)
+        self._start(run)
+        return call
+
+    async def live(self, *steps: Step, answer: Agent | None = None, at: Worker | None = None) -> LiveCall:
+        """Places an incoming call, as `place`, and waits for its conversation."""
+        return await self.joined(self.place(*steps, answer=answer, at=at), at=at)
+
+    async def dial(
+        self,
+        callee: Callee,
+        *,
+        first_message: str = "",
+        machine_detection: bool = False,
+        voicemail_message: str = "",
+    ) -> tuple[OutboundCall, EmulatedCall]:
+        """Has the app call the scenario's number, where that callee is."""
+        harness = self.harness
+        harness.emulator.callees[self.number] = callee
+        with (
+            self.check.within(SOON, "dial() does not return."),
+            self.check.raises_only(problem="dial() raises."),
+        ):
+            handle = await harness.worker.phone.call(
+                self.number,
+                agent=harness.worker.agent,
+                first_message=first_message,
+                machine_detection=machine_detection,
+                voicemail_message=voicemail_message,
+            )
+        call = next((one for one in harness.emulator.calls if one.call_id == handle.leg.call_id), None)
+        if call is None:
+            raise self.check.failed("dial() returns something else than the vendor's id of the call.")
+        self._calls.append(call)
+        return handle, call
+
+    async def joined(self, call: EmulatedCall, *, at: Worker | None = None, session: int = 0) -> LiveCall:
+        """Waits for the conversation of a call, or for a later one of the same call.
+
+        Raises:
+            ConformanceError: the call does not reach the engine.
+        """
+        worker = at or self.harness.worker
+        with anyio.move_on_after(SOON * self.check.patience):
+            found = await self.harness.engine.session_of(call.call_id, session)
+            handle = next(one for one in worker.phone.calls if one.leg.call_id == call.call_id)
+            await self._told(handle, "conversation_started")
+            await self._told(handle, "media_started")
+            return LiveCall(call, found, handle)
+        raise self._never_came(worker)
+
+    async def end_calls(self) -> None:
+        """Ends every call of the scenario that is not over."""
+        for call in self._calls:
+            call.end()
+            await self.over(call, "A call that the caller ends stays up: the emulator's `end` does not end it.")
+
+    # --- what must happen ------------------------------------------------------------------------------------------
+
+    async def told(
+        self, handle: PhoneCall, kind: str, problem: str, *, count: int = 1, mistake: str = ""
+    ) -> list[CallEvent]:
+        """Waits for events of a call, by their tag; `problem` is what is wrong if they do not come."""
+        with self.check.within(SOON, problem, mistake=mistake):
+            return await self._told(handle, kind, count)
+
+    async def over(self, call: EmulatedCall, problem: str, *, mistake: str = "") -> None:
+        """Waits until the call is over at the vendor."""
+        with self.check.within(SOON, problem, mistake=mistake):
+            await call.over.wait()
+
+    async def ended(self, handle: PhoneCall) -> CallEnded:
+        """Waits until the call is over in the app, and all its events have been told."""
+        with self.check.within(SOON, "The end of the call is not reported."):
+            end = await handle.wait()
+            await self._told(handle, "call_ended")
+        return end
+
+    def events(self, handle: PhoneCall, kind: str) -> list[CallEvent]:
+        """Returns the events of a call that have been told so far, by their tag."""
+        return [record.event for record in self.harness.sink.of(kind) if record.call_id == handle.id]
+
+    async def hears(self, live: LiveCall, problem: str, *, mistake: str = "") -> None:
+        """Has the agent say something, and waits until the caller has heard most of it."""
+        played = live.call.recording.played
+        enough = len(played) + live.call.recording.format.size(_WORDS_MS / 2)
+        self.says(live)
+        with self.check.within(SOON, problem, mistake=mistake):
+            await live.call.until(lambda: len(played) >= enough)
+
+    def says(self, live: LiveCall) -> bytes:
+        """Has the agent say something; returns its audio."""
+        format = live.session.output_format
+        words = GREETING.audio(format)[: format.size(_WORDS_MS)]
+        live.session.say(AudioChunk(words, format))
+        return words
+
+    def agent(self, fallback: HangUp | Transfer) -> Agent:
+        """Returns an agent with that fallback."""
+        return self.harness.worker.phone.agent(engine=self.harness.engine, fallback=fallback)
+
+    async def _told(self, handle: PhoneCall, kind: str, count: int = 1) -> list[CallEvent]:
+        sink = self.harness.sink
+        while len(found := self.events(handle, kind)) < count:
+            await sink.wait_for(kind, len(sink.of(kind)) + 1)
+        return found
+
+    def _never_came(self, worker: Worker) -> ConformanceError:
+        recorder = worker.recorder
         return self.check.failed(
             "A call of the emulator's does not reach the engine.",
             expected="webhooks answered with 200, a media socket, and a MediaOpened from it with the leg's call id",
-            got=f"webhooks answered with {statuses}, {len(self.tap.upgrades)} media sockets, faults {problems}",
+            got=f"webhooks answered with {[request.status for request in recorder.webhooks]}, "
+            f"{len(recorder.upgrades)} media sockets, "
+            f"faults {[record.event for record in self.harness.sink.of('media_trouble')]}",
             mistake="a signature over another URL than the one asked for; an answer without the media URL; "
             "a start message that the codec does not understand",
             remedy="The log says why a webhook or a socket was refused.",
         )
+
+
+@contextlib.asynccontextmanager
+async def staged(emulator: CarrierEmulator, carrier: Callable[[], Carrier] | None = None) -> AsyncIterator[Scene]:
+    """A scenario by itself, for a carrier's own tests: the emulator runs, and the server between it and a `FakeEngine`.
+
+    Args:
+        emulator: what is called, and calls.
+        carrier: makes the carrier once the emulator runs; by default the emulator does.
+    """
+    async with (
+        emulator,
+        Harness.running(Check("carrier"), emulator, (carrier or emulator.carrier)()) as harness,
+        harness.scene() as scene,
+    ):
+        yield scene

@@ -1,20 +1,22 @@
-"""A conversation with an engine, in which a caller speaks in real time and everything that is said is kept."""
+"""One conversation with an engine: a caller who speaks in real time, and what the engine gives."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import anyio
 
-from patter_core.audio import AudioChunk, AudioFormat
+from patter_core.aio import Changes
+from patter_core.audio import ULAW_8000, AudioChunk, AudioFormat
 from patter_core.engine import ConversationSetup, Engine, EngineSession
 from patter_core.errors import EngineError
 from patter_core.events import EngineEvent
 from patter_core.telephony.leg import Leg
-from patter_core.testing.conformance.check import Check, at_once
+from patter_core.testing.conformance.check import Check, beside
 
-__all__ = ["Probe", "open_talk", "setup_for"]
+__all__ = ["Probe", "opened", "setup_for"]
 
 _FRAME_MS = 20
 _OPEN_WITHIN = 15.0
@@ -23,13 +25,13 @@ _CLOSE_WITHIN = 10.0
 
 
 def setup_for(format: AudioFormat) -> ConversationSetup:
-    """What a conversation is opened with, on behalf of a carrier of that format."""
+    """Returns what a conversation is opened with, for a carrier of that format."""
     leg = Leg(carrier="conformance", call_id="leg-1", from_number="+15005550006", to_number="+15005550001")
     return ConversationSetup(leg=leg, preferred_format=format)
 
 
 class Probe:
-    """A conversation, and what was said in it."""
+    """A conversation, and what the engine gave in it so far."""
 
     def __init__(self, check: Check, session: EngineSession) -> None:
         self.session = session
@@ -37,15 +39,17 @@ class Probe:
         self.audio = bytearray()
         """All agent audio so far."""
         self.audio_at_interruption: list[int] = []
-        """How much of `audio` had come when each interruption did."""
+        """How many bytes of `audio` had come at each interruption."""
         self.over = False
+        """True once `events()` has ended."""
         self.error: EngineError | None = None
-        self._trial = check
-        self._changed = anyio.Event()
+        """With which it ended."""
+        self._check = check
+        self._changes = Changes()
 
     async def listen(self) -> None:
-        """Take what the engine says, to its end."""
-        with self._trial.raises_only(
+        """Takes what the engine gives, to the end of `events()`."""
+        with self._check.raises_only(
             problem="events() raises something else than an EngineError.",
             mistake="an exception of the socket, or of the JSON decoder, that is passed on",
         ):
@@ -53,49 +57,44 @@ class Probe:
                 async for event in self.session.events():
                     self._take(event)
             except EngineError as error:
-                self._trial.shows_nothing("an EngineError", f"{error!r} {error}")
+                self._check.shows_nothing("an EngineError", f"{error!r} {error}")
                 self.error = error
         self.over = True
-        self._note_change()
+        self._changes.notify()
 
     async def while_listening(self, function: Callable[[], Awaitable[None]]) -> None:
-        """Take what the engine says while the function runs."""
-        listening = anyio.CancelScope()
-
-        async def listen() -> None:
-            with listening:
-                await self.listen()
-
-        async def act() -> None:
+        """Takes what the engine gives while the function runs."""
+        async with beside() as start:
+            start(self.listen)
             await function()
-            listening.cancel()
-
-        await at_once(listen, act)
 
     async def greeted(self) -> None:
-        """Wait for the agent's first audio."""
-        with self._trial.within(
+        """Waits for the agent's first audio."""
+        with self._check.within(
             _GREETING_WITHIN, "The agent does not greet.", mistake="audio messages that are not read"
         ):
             await self.until(lambda: len(self.audio) > 0 or self.over)
         if not self.audio:
-            raise self._trial.failed("The conversation ends before the agent has greeted.", got=repr(self.error))
+            raise self._check.failed("The conversation ends before the agent has greeted.", got=repr(self.error))
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until something that was said makes it true."""
-        while not condition():
-            await self._changed.wait()
+        """Waits until something that the engine gave makes it true."""
+        await self._changes.wait_until(condition)
 
     async def quiet(self, seconds: float) -> None:
-        """Wait until nothing has been said for that long."""
+        """Waits until the engine has given nothing for that long."""
         while not self.over:
+            given = (len(self.audio), len(self.events))
             with anyio.move_on_after(seconds) as silence:
-                await self._changed.wait()
+                await self.until(functools.partial(self._has_more_than, given))
             if silence.cancelled_caught:
                 return
 
+    def _has_more_than(self, given: tuple[int, int]) -> bool:
+        return self.over or (len(self.audio), len(self.events)) != given
+
     async def speak(self, audio: bytes) -> None:
-        """Say it in real time, in `input_format`, frame by frame."""
+        """Says that in real time, in `input_format`, frame by frame."""
         format = self.session.input_format
         size = format.size(_FRAME_MS)
         due = anyio.current_time()
@@ -105,12 +104,12 @@ class Probe:
             await anyio.sleep_until(due)
 
     async def be_silent(self, seconds: float) -> None:
-        """A caller who says nothing: frames come all the same."""
+        """Says nothing: frames of silence."""
         format = self.session.input_format
         await self.speak(format.silence * int(format.sample_rate * seconds))
 
     def _take(self, event: AudioChunk | EngineEvent) -> None:
-        check = self._trial
+        check = self._check
         if isinstance(event, AudioChunk):
             check.require(
                 event.format == self.session.output_format,
@@ -122,26 +121,22 @@ class Probe:
         else:
             check.require(
                 isinstance(event, EngineEvent),
-                "events() gives something that is no event.",
+                "events() gives something else than audio and events.",
                 expected="AudioChunk or EngineEvent",
                 got=type(event).__name__,
             )
             if event.kind == "interruption":
                 self.audio_at_interruption.append(len(self.audio))
             self.events.append(event)
-        self._note_change()
-
-    def _note_change(self) -> None:
-        self._changed.set()
-        self._changed = anyio.Event()
+        self._changes.notify()
 
 
 @contextlib.asynccontextmanager
-async def open_talk(check: Check, engine: Engine, format: AudioFormat) -> AsyncIterator[Probe]:
-    """Open a conversation; at the end of the context it is closed. Its `listen` is the caller's to run.
+async def opened(check: Check, engine: Engine, format: AudioFormat = ULAW_8000) -> AsyncIterator[Probe]:
+    """An open conversation, for a carrier of that format; it is closed at the end.
 
     Raises:
-        ConformanceError: it cannot be opened, says nothing of its formats, or does not close.
+        ConformanceError: it cannot be opened, does not state its formats, or does not close.
     """
     with (
         check.within(_OPEN_WITHIN, "open() does not return.", mistake="a bound in time that is missing"),
@@ -153,11 +148,11 @@ async def open_talk(check: Check, engine: Engine, format: AudioFormat) -> AsyncI
             value: object = getattr(session, name)
             check.require(
                 isinstance(value, AudioFormat),
-                f"{name} is no AudioFormat.",
+                f"{name} is not an AudioFormat.",
                 expected="one, from the start",
                 got=repr(value),
             )
-        check.require(isinstance(session.conversation_id, str), "conversation_id is no str.")
+        check.require(isinstance(session.conversation_id, str), "conversation_id is not a str.")
         check.shows_nothing("repr(session)", repr(session))
         yield Probe(check, session)
     finally:

@@ -1,4 +1,4 @@
-"""An ASGI app around another that keeps what a carrier says to it: webhooks, and the messages of media sockets."""
+"""An ASGI app around another, which keeps what a carrier sends: webhooks, and the messages of media sockets."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import httpx
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["Recorder", "TappedRequest"]
+__all__ = ["RecordedRequest", "Recorder"]
 
 _OF_TRANSPORT = frozenset({"host", "connection", "content-length", "transfer-encoding", "accept-encoding"})
 
 
-class TappedRequest(msgspec.Struct, kw_only=True):
+class RecordedRequest(msgspec.Struct, kw_only=True):
     """A request as it came."""
 
     method: str
@@ -24,7 +24,7 @@ class TappedRequest(msgspec.Struct, kw_only=True):
 
     @property
     def proof_headers(self) -> list[str]:
-        """The names of those headers that may prove something: all but the transport's own."""
+        """The names of the headers that may prove something: all but the transport's own."""
         return [
             name for name, _ in self.headers if name not in _OF_TRANSPORT | {"user-agent", "accept", "content-type"}
         ]
@@ -32,7 +32,7 @@ class TappedRequest(msgspec.Struct, kw_only=True):
     async def again(
         self, client: httpx.AsyncClient, *, without: frozenset[str] = frozenset(), body: bytes | None = None
     ) -> int:
-        """Send it once more, changed as told; gives the status of the answer."""
+        """Sends it once more, with these changes; returns the status of the answer."""
         headers = [(name, value) for name, value in self.headers if name not in (_OF_TRANSPORT - {"host"}) | without]
         content = self.body if body is None else body
         response = await client.request(self.method, self.target, headers=headers, content=content)
@@ -40,17 +40,17 @@ class TappedRequest(msgspec.Struct, kw_only=True):
 
 
 class Recorder:
-    """CallTokens everything through as it is."""
+    """CallTokens everything on as it is, and keeps it."""
 
     def __init__(self, app: ASGIApp) -> None:
-        self.webhooks: list[TappedRequest] = []
-        self.upgrades: list[TappedRequest] = []
+        self.webhooks: list[RecordedRequest] = []
+        self.upgrades: list[RecordedRequest] = []
         self.media: list[list[str | bytes]] = []
         """What came on each media socket, in order."""
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve."""
+        """Serves the app."""
         if scope["type"] == "http":
             await self._http(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -62,37 +62,37 @@ class Recorder:
         request = _request(scope)
         self.webhooks.append(request)
 
-        async def tapped_receive() -> Message:
+        async def keeping_receive() -> Message:
             message = await receive()
             request.body += message.get("body", b"")
             return message
 
-        async def tapped_send(message: Message) -> None:
+        async def keeping_send(message: Message) -> None:
             if message["type"] == "http.response.start":
                 request.status = message["status"]
             await send(message)
 
-        await self._app(scope, tapped_receive, tapped_send)
+        await self._app(scope, keeping_receive, keeping_send)
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.upgrades.append(_request(scope))
         messages: list[str | bytes] = []
         self.media.append(messages)
 
-        async def tapped_receive() -> Message:
+        async def keeping_receive() -> Message:
             message = await receive()
             if message["type"] == "websocket.receive":
                 text: str | None = message.get("text")
                 messages.append(message.get("bytes") or b"" if text is None else text)
             return message
 
-        await self._app(scope, tapped_receive, send)
+        await self._app(scope, keeping_receive, send)
 
 
-def _request(scope: Scope) -> TappedRequest:
+def _request(scope: Scope) -> RecordedRequest:
     query: bytes = scope["query_string"]
     target = (scope.get("raw_path") or scope["path"].encode()) + (b"?" + query if query else b"")
-    return TappedRequest(
+    return RecordedRequest(
         method=scope.get("method", "GET"),
         target=target.decode("latin-1"),
         headers=[(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]],

@@ -1,9 +1,18 @@
-"""`check_sink`: what a sink does with records, with cancellation, and with the event loop's time."""
+"""`check_sink`: what a sink must do, in the order in which it is tried.
+
+1. **The class** has a usable name and implements this version of the contract. Its `repr` shows no secret.
+2. **Every kind of event** is taken; audio too, if `takes_audio` says so; and an empty batch.
+3. **A cancelled `write()`** ends at once, and leaves the sink usable: the same batch can be written again.
+4. **Large batches** do not stop the event loop. Every record reaches the destination once, in the order of its call.
+5. **Closing** ends. A sink that never wrote can be closed, too.
+
+`run()` goes on beside all that. At no time does a log line, an error or a `repr` show a secret or a phone number, and
+nothing is left open at the end.
+"""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from decimal import Decimal
 
 import anyio
@@ -45,7 +54,7 @@ from patter_core.sink import SINK_API_VERSION, EventSink
 from patter_core.telephony.control import RecordingStatus
 from patter_core.telephony.leg import AnsweredBy, Leg, Progress
 from patter_core.telephony.prices import Cost
-from patter_core.testing.conformance.check import SENTINEL, Check
+from patter_core.testing.conformance.check import SENTINEL, Check, beside
 from patter_core.testing.conformance.loop import watching_the_loop
 
 __all__ = ["check_sink", "sample_records"]
@@ -67,51 +76,41 @@ async def check_sink(
     Args:
         make_sink: makes one, pointed at a destination that takes everything.
         received: gives (call id, sequence) of every record that has reached the destination, in order. With it, the
-            check also sees that nothing is lost, torn or reordered.
-        secrets: the credentials that the sink is configured with, which may be seen nowhere.
-        patience: what all bounds in time are multiplied by: more for a slow machine.
+            check also sees that nothing is lost, repeated or reordered.
+        secrets: the credentials that the sink is configured with, which must be shown nowhere.
+        patience: a factor for all bounds in time: more for a slow machine.
 
     Raises:
         ConformanceError: the contract is not kept; the error says what was tried, expected and got.
     """
     check = Check("sink", patience)
-    check.keep_secret(secrets)
-    leg = _LEG
-    check.keep_secret([leg.from_number, leg.to_number])
+    check.keep_secret([*secrets, _LEG.from_number, _LEG.to_number])
     with check.watching_logs():
         async with check.leaving_nothing("A closed sink"):
             sink = make_sink()
+            # 1. The class, and an instance of it.
             check.check_class(type(sink), SINK_API_VERSION)
             check.now("redaction of repr")
             check.shows_nothing("repr(sink)", f"{sink!r} {sink!s}")
-            async with _running(check, sink):
+
+            async def run() -> None:
+                with check.raises_only(problem="run() raises, though its destination takes everything."):
+                    await sink.run(list)
+
+            async with beside() as start:
+                start(run)
+                # 2. Every kind of event.
                 await _check_events(check, sink)
+                # 3. A write() that is cancelled.
                 await _check_cancelling(check, sink)
-                await _check_order(check, sink, received)
+                # 4. Large batches.
+                await _check_batches(check, sink, received)
+            # 5. Closing.
+            check.now("closing")
             await _close(check, sink)
         async with check.leaving_nothing("A sink that never wrote"):
             check.now("closing a sink that never wrote")
             await _close(check, make_sink())
-
-
-@contextlib.asynccontextmanager
-async def _running(check: Check, sink: EventSink) -> AsyncIterator[None]:
-    """What the sink does beside, as long as it is there."""
-
-    async def run() -> None:
-        with check.raises_only(problem="run() raises, though its destination takes everything."):
-            await sink.run(list)
-
-    failures: list[Exception] = []
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(run)
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001 - raised again below, without a group around it
-            failures.append(error)
-        tasks.cancel_scope.cancel()
-    if failures:
-        raise failures[0]
 
 
 _LEG = Leg(carrier="conformance", call_id="leg-1", from_number="+15005550006", to_number="+15005550001")
@@ -150,7 +149,7 @@ _AUDIO = AudioCaptured(side="agent", format=ULAW_8000, base64="f39/fw==")
 
 
 def sample_records(call_id: str, first: int = 1) -> list[Record]:
-    """A record of every kind of event but audio, as one call would have them."""
+    """Returns a record of every kind of event but audio, as one call would have them."""
     return [
         Record(
             call_id=call_id,
@@ -193,9 +192,8 @@ async def _check_cancelling(check: Check, sink: EventSink) -> None:
     await _write(check, sink, batch)
 
 
-async def _check_order(check: Check, sink: EventSink, received: Received | None) -> None:
-    """Three large batches of two calls."""
-    batches = [
+async def _check_batches(check: Check, sink: EventSink, received: Received | None) -> None:
+    batches = [  # three large ones, each of two calls
         [
             record
             for first in range(1, 1 + 15 * len(_EVENTS), len(_EVENTS))
@@ -232,7 +230,7 @@ async def _write(check: Check, sink: EventSink, batch: Sequence[Record]) -> None
         check.within(_WRITE_WITHIN, "write() does not return."),
         check.raises_only(
             problem="write() raises, though its destination takes everything.",
-            mistake="a field that was not thought of; or a sink that a cancelled write leaves unusable",
+            mistake="a kind of event that was not expected; or a sink that a cancelled write leaves unusable",
         ),
     ):
         await sink.write(batch)

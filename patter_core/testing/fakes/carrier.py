@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import ClassVar
 
-import anyio
 import msgspec
 from starlette.types import Message
 
+from patter_core.aio import Changes
 from patter_core.audio import ULAW_8000, AudioChunk, AudioFormat
 from patter_core.carrier import Carrier
 from patter_core.errors import AudioError, CarrierRequestFailed, WebhookRefused
@@ -188,7 +188,7 @@ class FakeSocket:
         self.sent: list[FakeMessage] = []
         self.closed = False
         self._to_app: asyncio.Queue[Message] = asyncio.Queue()
-        self._sent = anyio.Event()
+        self._changes = Changes()
 
     def say(self, event: str, value: str = "") -> None:
         """A message from the carrier."""
@@ -214,14 +214,16 @@ class FakeSocket:
             self.closed = True
         else:
             self.sent.append(msgspec.json.decode(message["text"], type=FakeMessage))
-        self._sent.set()
-        self._sent = anyio.Event()
+        self._changes.notify()
 
     async def wait_for(self, event: str, count: int = 1) -> list[FakeMessage]:
         """The messages of that kind, once there are so many."""
-        while len(found := [message for message in self.sent if message.event == event]) < count:
-            await self._sent.wait()
-        return found
+        await self._changes.wait_until(lambda: len(self.of(event)) >= count)
+        return self.of(event)
+
+    def of(self, event: str) -> list[FakeMessage]:
+        """The messages of that kind."""
+        return [message for message in self.sent if message.event == event]
 
 
 def _text(message: FakeMessage) -> str:

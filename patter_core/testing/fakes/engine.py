@@ -6,8 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import ClassVar
 
-import anyio
-
+from patter_core.aio import Changes
 from patter_core.audio import ULAW_8000, AudioChunk, AudioFormat
 from patter_core.engine import ConversationSetup, Engine, EngineSession
 from patter_core.events import EngineEvent
@@ -27,7 +26,7 @@ class FakeSession(EngineSession):
         self._input_format = input_format
         self._output_format = output_format
         self._said: asyncio.Queue[AudioChunk | EngineEvent | Exception | None] = asyncio.Queue()
-        self._changed = anyio.Event()
+        self._changes = Changes()
 
     @property
     def conversation_id(self) -> str:
@@ -47,11 +46,11 @@ class FakeSession(EngineSession):
 
     def send_audio(self, chunk: AudioChunk) -> None:
         self.heard.append(chunk)
-        self._note_change()
+        self._changes.notify()
 
     def send_dtmf(self, digit: str) -> None:
         self.digits.append(digit)
-        self._note_change()
+        self._changes.notify()
 
     def add_context(self, text: str) -> None:
         self.context.append(text)
@@ -68,12 +67,7 @@ class FakeSession(EngineSession):
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until what was heard, or pressed, makes it true."""
-        while not condition():
-            await self._changed.wait()
-
-    def _note_change(self) -> None:
-        self._changed.set()
-        self._changed = anyio.Event()
+        await self._changes.wait_until(condition)
 
     def end(self) -> None:
         """The agent ends the conversation."""
@@ -103,19 +97,30 @@ class FakeEngine(Engine):
         self.sessions: list[FakeSession] = []
         self._formats = (input_format, output_format)
         self._before_open = before_open
-        self._opened = anyio.Event()
+        self._changes = Changes()
 
     async def open(self, setup: ConversationSetup) -> EngineSession:
         if self._before_open is not None:
             await self._before_open()
-        session = FakeSession(setup, *self._formats)
+        session = self.new_session(setup)
         self.sessions.append(session)
-        self._opened.set()
-        self._opened = anyio.Event()
+        self._changes.notify()
         return session
+
+    def new_session(self, setup: ConversationSetup) -> FakeSession:
+        """Makes a session: for tests that need one of their own kind."""
+        return FakeSession(setup, *self._formats)
 
     async def session(self, number: int = 0) -> FakeSession:
         """The session of that number, from 0 on, once there is one."""
-        while len(self.sessions) <= number:
-            await self._opened.wait()
+        await self._changes.wait_until(lambda: len(self.sessions) > number)
         return self.sessions[number]
+
+    def sessions_of(self, call_id: str) -> list[FakeSession]:
+        """The sessions of the call that has this id at its carrier."""
+        return [session for session in self.sessions if session.setup.leg.call_id == call_id]
+
+    async def session_of(self, call_id: str, number: int = 0) -> FakeSession:
+        """One of them, from 0 on, once there is one."""
+        await self._changes.wait_until(lambda: len(self.sessions_of(call_id)) > number)
+        return self.sessions_of(call_id)[number]

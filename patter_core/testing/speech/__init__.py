@@ -1,4 +1,4 @@
-"""Real speech, for calls that nobody has to make: an agent's greeting, and a caller's lines.
+"""Real speech for emulated calls: an agent's greeting, and a caller's lines.
 
 The files lie beside this module; README.md there tells how they were made.
 """

@@ -37,7 +37,7 @@ MISTAKES = {
         "carrier.py",
         'hmac.digest(self.api_key.encode(), b"patter: stream tokens", "sha256")',
         'b"secret"',
-        "token_secret() is no key material",
+        "token_secret() returns no key material",
     ),
     "has no voice webhook": ("carrier.py", '{"voice": self._voice}', '{"Voice": self._voice}', "“voice”, and names"),
     "shares one codec": (
@@ -63,13 +63,13 @@ MISTAKES = {
         "wire.py",
         TAKE,
         DECODE.format("None if isinstance(message, bytes) else super().decode(message)") + TAKE,
-        "decode() gives no sequence",
+        "something else than a sequence",
     ),
     "takes any key": (
         "wire.py",
         "return self.key(message.value)",
         "return (type(self.key('1')[0])(message.value),)",
-        "A key that no telephone has",
+        "is not a key of a telephone",
     ),
     "believes anybody": (
         "signing.py",
@@ -100,7 +100,7 @@ MISTAKES = {
         "wire.py",
         'return (_text(Message("mark", name)),)',
         "return ()",
-        "What the caller heard is not told as it was",
+        "What the caller heard is not reported as it was",
     ),
     "cannot fall silent": ("wire.py", 'return (_text(Message("clear")),)', "return ()", "goes on hearing the agent"),
     "hears no keys": ("wire.py", 'case "key":', 'case "keys":', "keys that the caller pressed do not arrive"),

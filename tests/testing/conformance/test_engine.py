@@ -60,7 +60,7 @@ MISTAKES = {
         "pass",
         "The agent does not answer speech",
     ),
-    "hears no interruption": ("session.py", "return [Interruption()]", "return []", "An interruption is never told"),
+    "hears no interruption": ("session.py", "return [Interruption()]", "return []", "interruption is never reported"),
     "goes on after an interruption": (
         "session.py",
         "            for event in self._events_of(text):\n",

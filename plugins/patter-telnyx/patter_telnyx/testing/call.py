@@ -3,87 +3,90 @@
 from __future__ import annotations
 
 import base64
+import enum
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 
 import anyio
 import anyio.abc
 
+from patter_core.telephony.leg import AnsweredBy, Progress
+from patter_core.testing.call import Callee, EmulatedCall
 from patter_core.testing.caller import Caller
-from patter_core.testing.emulator import CallRecording
 from patter_core.testing.stream import StreamEnd
-from patter_telnyx.testing.callee import Callee, CallStatus, Refusal
 from patter_telnyx.testing.media import LegMedia, LegNeeds
 from patter_telnyx.testing.requests import (
     AnswerBody,
     CommandBody,
     PlaybackBody,
-    RecordBody,
+    Refusal,
     RejectBody,
     SendDtmfBody,
     SpeakBody,
     StreamBody,
     TransferBody,
 )
-from patter_telnyx.testing.stream import EmulatedStream
+from patter_telnyx.testing.stream import TelnyxStream
 from patter_telnyx.testing.webhooks import EventFields, Field, Mailbox
 
-__all__ = ["EmulatedCall"]
+__all__ = ["CallStatus", "TelnyxCall"]
 
 
-_CAUSES = {"busy": "user_busy", "reject": "call_rejected", "no_answer": "timeout", "not_found": "not_found"}
+class CallStatus(enum.StrEnum):
+    """Where a call is."""
+
+    RINGING = "ringing"
+    ANSWERED = "answered"
+    OVER = "over"
+
+
+_CAUSES = {Progress.BUSY: "user_busy", Progress.NO_ANSWER: "timeout", Progress.FAILED: "not_found"}
+_DETECTED = {AnsweredBy.HUMAN: "human", AnsweredBy.FAX: "fax_detected", AnsweredBy.UNKNOWN: "not_sure"}
 _BEFORE_ANSWER = frozenset({"answer", "reject", "hangup"})
 
 
-class EmulatedCall:
-    """One leg. `run` lives through it; everything else is for tests to look at, or to end it early."""
+class TelnyxCall(EmulatedCall):
+    """One leg."""
+
+    streams: list[TelnyxStream]
 
     def __init__(
         self,
         needs: LegNeeds,
         *,
         webhook_url: str,
-        caller: Caller | None,
+        caller: Caller,
         from_number: str,
         to_number: str,
         callee: Callee | None = None,
-        transfer: Callable[[EmulatedCall, str, str], None] | None = None,
+        transfer: Callable[[TelnyxCall, str, str], None] | None = None,
         session_id: str = "",
         client_state: str = "",
         machine_detection: str = "disabled",
         fallback_url: str = "",
     ) -> None:
-        self.control_id = f"v3:{base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()}"
+        control_id = f"v3:{base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()}"
+        super().__init__(control_id, caller, from_number=from_number, to_number=to_number)
         self.leg_id = str(uuid.uuid4())
         self.session_id = session_id or str(uuid.uuid4())
         self.outgoing = callee is not None
         self.webhook_url = webhook_url
-        self.from_number = from_number
-        self.to_number = to_number
         self.client_state = client_state
         self.status = CallStatus.RINGING
         self.hangup_cause = ""
         self.was_answered = False
-        self.spoken: list[str] = []
-        """What the app had Telnyx say."""
-        self.played: list[str] = []
-        """What the app had Telnyx play, by URL; while it lasts, `playing` is the last."""
         self.playing = ""
-        self.digits = ""
-        """Keys that the app had pressed."""
-        self.far_legs: list[EmulatedCall] = []
-        """Whoever it was transferred to."""
-        self.recordings: list[str] = []
-        """Each command about recording, in order."""
+        """What the app has Telnyx play now, by URL."""
+        self.far_legs: list[TelnyxCall] = []
+        """The legs that it was transferred to."""
         self.answered = anyio.Event()
-        self.over = anyio.Event()
         self._needs = needs
         self._callee = callee
         self._place_leg = transfer
         self._machine_detection = machine_detection
         self._mailbox = Mailbox(needs.sender, fallback_url)
         self._finished = anyio.Event()
-        self._media = LegMedia(needs, caller)
+        self._media = LegMedia(needs, self)
         self._tasks: anyio.abc.TaskGroup | None = None
         self._is_recorded = False
         self._commands: Mapping[str, Callable[[CommandBody], Awaitable[None]]] = {
@@ -104,46 +107,20 @@ class EmulatedCall:
         }
 
     @property
-    def recording(self) -> CallRecording:
-        """What was said and heard over all media streams; not what `record_start` makes."""
-        return self._media.recording
-
-    @property
-    def streams(self) -> list[EmulatedStream]:
-        """All media streams, one after the other."""
-        return self._media.streams
-
-    @property
-    def stream(self) -> EmulatedStream:
-        """The latest stream. Wait for `streaming` first."""
-        return self.streams[-1]
-
-    @property
-    def streaming(self) -> anyio.Event:
-        """Set once there is a first stream."""
-        return self._media.streaming
-
-    @property
     def is_over(self) -> bool:
         return self.status is CallStatus.OVER
 
-    async def run(self) -> CallRecording:
-        """Live through the call; returns when its last event has been told."""
-        try:
-            async with anyio.create_task_group() as self._tasks:
-                self._tasks.start_soon(self._mailbox.run)
-                self.tell("call.initiated", direction="outgoing" if self.outgoing else "incoming", state="parked")
-                if self._callee is not None:
-                    self._tasks.start_soon(self._ring, self._callee)
-                await self._finished.wait()
-                await self._media.over.wait()
-                self._tell_end()
-                await self._mailbox.emptied()
-                self._tasks.cancel_scope.cancel()
-        finally:
-            self.end()
-            self.over.set()
-        return self.recording
+    async def live(self) -> None:
+        async with anyio.create_task_group() as self._tasks:
+            self._tasks.start_soon(self._mailbox.run)
+            self.tell("call.initiated", direction="outgoing" if self.outgoing else "incoming", state="parked")
+            if self._callee is not None:
+                self._tasks.start_soon(self._ring, self._callee)
+            await self._finished.wait()
+            await self._media.over.wait()
+            self._tell_end()
+            await self._mailbox.emptied()
+            self._tasks.cancel_scope.cancel()
 
     def end(self, cause: str = "normal_clearing") -> None:
         """End it now, from whichever side. A call that is over stays as it is."""
@@ -159,7 +136,7 @@ class EmulatedCall:
     def tell(self, event_type: str, **fields: Field) -> None:
         """Tell an event of this call to its webhook."""
         payload: EventFields = {
-            "call_control_id": self.control_id,
+            "call_control_id": self.call_id,
             "call_leg_id": self.leg_id,
             "call_session_id": self.session_id,
             "connection_id": self._needs.connection_id,
@@ -174,9 +151,10 @@ class EmulatedCall:
         if self._is_recorded:
             self._recording_saved()
         self.tell("call.hangup", hangup_cause=self.hangup_cause, hangup_source="unknown", state="hangup")
-        if self._needs.total_cost:
-            parts = [{"call_part": "call-control", "cost": self._needs.total_cost, "currency": "USD"}]
-            self.tell("call.cost", total_cost=self._needs.total_cost, billed_duration_secs=60, cost_parts=parts)
+        if self.price is not None:
+            cost = str(self.price)
+            parts = [{"call_part": "call-control", "cost": cost, "currency": "USD"}]
+            self.tell("call.cost", total_cost=cost, billed_duration_secs=60, cost_parts=parts)
 
     @property
     def _running(self) -> anyio.abc.TaskGroup:
@@ -186,9 +164,9 @@ class EmulatedCall:
     # --- the far end of a call that the app places -------------------------------------------------------------------
 
     async def _ring(self, callee: Callee) -> None:
-        await anyio.sleep(callee.after)
-        if callee.does != "answer":
-            self.end(_CAUSES[callee.does])
+        await anyio.sleep(callee.rings)
+        if callee.outcome is not Progress.ANSWERED:
+            self.end(_CAUSES[callee.outcome])
             return
         self._pick_up()
         if self._machine_detection != "disabled":
@@ -203,11 +181,11 @@ class EmulatedCall:
     async def _detect_machine(self, callee: Callee) -> None:
         premium = self._machine_detection == "premium"
         kind = "call.machine.premium" if premium else "call.machine"
-        await anyio.sleep(0.1)
-        human = "human_residence" if premium else "human"
-        self.tell(f"{kind}.detection.ended", result=human if callee.is_ == "human" else callee.is_)
-        if callee.is_ == "machine":
-            await anyio.sleep(0.1)
+        await anyio.sleep(callee.detected_after)
+        who = _DETECTED.get(callee.answered_by, "machine")
+        self.tell(f"{kind}.detection.ended", result="human_residence" if premium and who == "human" else who)
+        if who == "machine" and self._machine_detection != "detect":
+            await anyio.sleep(callee.detected_after)
             self.tell(f"{kind}.greeting.ended", result="beep_detected")
 
     # --- commands --------------------------------------------------------------------------------------------------
@@ -220,6 +198,8 @@ class EmulatedCall:
         """
         if self.is_over or self._tasks is None:
             raise Refusal(422, "90018", "Call has already ended")
+        if self.refuses():
+            raise Refusal(422, "10015", "Invalid request")
         if self.status is CallStatus.RINGING and action not in _BEFORE_ANSWER:
             raise Refusal(422, "90034", "Call has not been answered yet")
         if body.client_state:
@@ -229,6 +209,7 @@ class EmulatedCall:
                 raise Refusal(422, "10015", "client_state is not base64") from None
             self.client_state = body.client_state
         await self._commands[action](body)
+        self.changes.notify()
 
     async def _answer(self, body: CommandBody) -> None:
         assert isinstance(body, AnswerBody)
@@ -262,14 +243,15 @@ class EmulatedCall:
     async def _transfer(self, body: CommandBody) -> None:
         assert isinstance(body, TransferBody)
         assert self._place_leg is not None  # a far leg is not transferred once more
+        self.transferred_to.append(body.to)
         self._place_leg(self, body.to, body.target_leg_client_state)
 
-    async def join(self, leg: EmulatedCall, callee: Callee) -> None:
+    async def join(self, leg: TelnyxCall, callee: Callee) -> None:
         """Live through the far leg of a transfer; this call ends with it, if it was ever answered."""
         self.far_legs.append(leg)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(leg.run)
-            if callee.does == "answer":
+            if callee.outcome is Progress.ANSWERED:
                 await leg.answered.wait()
                 self.tell("call.bridged")
                 with anyio.move_on_after(callee.talks):
@@ -294,6 +276,7 @@ class EmulatedCall:
         await anyio.sleep(self._needs.speak_seconds)
         if not self.is_over:
             self.spoken.append(text)
+            self.changes.notify()
         self.tell("call.speak.ended", status="call_hangup" if self.is_over else "completed")
 
     async def _playback_start(self, body: CommandBody) -> None:
@@ -308,21 +291,21 @@ class EmulatedCall:
         self.playing = ""
 
     async def _record_start(self, body: CommandBody) -> None:
-        assert isinstance(body, RecordBody)
+        del body
         self._is_recorded = True
-        self.recordings.append(f"start {body.format} {body.channels}")
+        self.recording_commands.append("start")
 
     async def _record_pause(self, body: CommandBody) -> None:
         del body
-        self.recordings.append("pause")
+        self.recording_commands.append("pause")
 
     async def _record_resume(self, body: CommandBody) -> None:
         del body
-        self.recordings.append("resume")
+        self.recording_commands.append("resume")
 
     async def _record_stop(self, body: CommandBody) -> None:
         del body
-        self.recordings.append("stop")
+        self.recording_commands.append("stop")
         if self._is_recorded:
             self._recording_saved()
 
@@ -332,9 +315,9 @@ class EmulatedCall:
         self.tell("call.recording.saved", channels="dual", recording_id=str(uuid.uuid4()), recording_urls={"wav": url})
 
     def _open_stream(self, body: StreamBody) -> None:
-        self._running.start_soon(self._stream, self._media.open(self, body))
+        self._running.start_soon(self._stream, self._media.open(body))
 
-    async def _stream(self, stream: EmulatedStream) -> None:
+    async def _stream(self, stream: TelnyxStream) -> None:
         self.tell("streaming.started", stream_url=stream.settings.url)
         await self._media.run(stream)
         if stream.end is StreamEnd.CALLER_HUNG_UP:

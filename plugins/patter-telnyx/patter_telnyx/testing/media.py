@@ -1,18 +1,16 @@
-"""The audio of one emulated call: its streams, one after the other, and what was said and heard over all of them."""
+"""The audio of one emulated call: its streams, one after the other."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
 import anyio
-import anyio.abc
 import msgspec
 
-from patter_core.testing.caller import Caller
-from patter_core.testing.emulator import CallRecording
 from patter_core.testing.network import Tunnels
+from patter_core.testing.stream import Line
 from patter_telnyx.testing.requests import StreamBody
-from patter_telnyx.testing.stream import FORMATS, EmulatedStream, StreamSettings
+from patter_telnyx.testing.stream import StreamSettings, TelnyxStream
 from patter_telnyx.testing.webhooks import WebhookSender
 
 __all__ = ["LegMedia", "LegNeeds"]
@@ -25,53 +23,47 @@ class LegNeeds(msgspec.Struct, kw_only=True):
     tunnels: Tunnels
     connection_id: str
     leg_codec: str
-    """What the telephone's leg speaks: PCMU or PCMA."""
+    """What telephones speak: PCMU or PCMA."""
     announces: str = ""
     """A codec that `start` announces instead of the one that was asked for."""
     disorder: bool = False
     """Of media messages."""
     speak_seconds: float = 0.1
     """How long each text takes to be said."""
-    total_cost: str = ""
-    """Told by `call.cost` after each call; "" if nobody subscribed to it."""
-    tasks: anyio.abc.TaskGroup | None = None
 
 
-class _Leg(Protocol):
-    control_id: str
+class _Leg(Line, Protocol):
+    call_id: str
     session_id: str
     from_number: str
     to_number: str
     client_state: str
+    streams: list[TelnyxStream]
 
 
 class LegMedia:
-    """One stream at a time. The caller goes on in the next where he was in the last."""
+    """One stream at a time. The caller goes on in the next where they were in the last."""
 
-    def __init__(self, needs: LegNeeds, caller: Caller | None) -> None:
-        self.recording = CallRecording(format=FORMATS[needs.leg_codec])
-        self.streams: list[EmulatedStream] = []
-        self.streaming = anyio.Event()
-        """Set once there is a first stream."""
+    def __init__(self, needs: LegNeeds, leg: _Leg) -> None:
         self.over = anyio.Event()
         """Set while there is none."""
         self.over.set()
         self._needs = needs
-        self._caller = caller or Caller([], self.recording.format)
+        self._leg = leg
         self._scope: anyio.CancelScope | None = None
 
     @property
     def is_streaming(self) -> bool:
-        """Is there a stream?"""
+        """True while there is a stream."""
         return self._scope is not None
 
-    def open(self, leg: _Leg, body: StreamBody) -> EmulatedStream:
+    def open(self, body: StreamBody) -> TelnyxStream:
         """Make a stream, as a command asks for it; to be run."""
-        needs = self._needs
+        needs, leg = self._needs, self._leg
         asked = needs.leg_codec if body.stream_codec == "default" else body.stream_codec
         settings = StreamSettings(
             url=body.stream_url,
-            call_control_id=leg.control_id,
+            call_control_id=leg.call_id,
             call_session_id=leg.session_id,
             from_number=leg.from_number,
             to_number=leg.to_number,
@@ -84,13 +76,12 @@ class LegMedia:
         )
         self._scope = anyio.CancelScope()
         self.over = anyio.Event()
-        stream = EmulatedStream(settings, self._caller, self.recording)
-        self.streams.append(stream)
-        self.streaming.set()
+        stream = TelnyxStream(leg, settings)
+        leg.streams.append(stream)
         return stream
 
-    async def run(self, stream: EmulatedStream) -> None:
-        """Stream, until somebody ends it."""
+    async def run(self, stream: TelnyxStream) -> None:
+        """Stream, until either side ends it."""
         assert self._scope is not None  # `open` made it
         try:
             with self._scope:

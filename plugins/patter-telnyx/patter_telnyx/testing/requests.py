@@ -9,10 +9,20 @@ from typing import Literal
 
 import msgspec
 
-__all__ = ["ACTIONS", "CommandBody", "DialBody", "StreamBody", "read_body"]
+__all__ = ["ACTIONS", "CommandBody", "DialBody", "Refusal", "StreamBody", "read_body"]
 
 Legs = Literal["self", "opposite", "both"]
 CodecName = Literal["PCMU", "PCMA", "G722", "OPUS", "AMR-WB", "L16"]
+
+
+class Refusal(Exception):
+    """The API does not do it."""
+
+    def __init__(self, status: int, code: str, title: str) -> None:
+        self.status = status
+        self.code = code
+        self.title = title
+        super().__init__(title)
 
 
 class CommandBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -12,25 +12,22 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from patter_telnyx.testing.call import EmulatedCall
-from patter_telnyx.testing.callee import CallStatus, Refusal
-from patter_telnyx.testing.requests import ACTIONS, DialBody, read_body
+from patter_core.testing import http
+from patter_telnyx.testing.call import CallStatus, TelnyxCall
+from patter_telnyx.testing.requests import ACTIONS, DialBody, Refusal, read_body
 
 __all__ = ["ApiRequest", "EmulatedNumber", "Fault", "RestApi"]
 
 
-class ApiRequest(msgspec.Struct, frozen=True, kw_only=True):
+class ApiRequest(http.ApiRequest, frozen=True, kw_only=True):
     """A request that came, and what it was answered."""
 
-    method: str
-    path: str
     action: str
     """`dial`, the command's name, or "" for what is none."""
     body: bytes
     command_id: str = ""
     repeated: bool = False
     """It came under a command_id that was known, and was not carried out again."""
-    status: int
 
 
 class Fault(msgspec.Struct, kw_only=True):
@@ -110,8 +107,8 @@ class RestApi:
         self,
         api_key: str,
         connection_id: str,
-        calls: Mapping[str, EmulatedCall],
-        dial: Callable[[DialBody], EmulatedCall],
+        calls: Mapping[str, TelnyxCall],
+        dial: Callable[[DialBody], TelnyxCall],
     ) -> None:
         self.requests: list[ApiRequest] = []
         self.faults: list[Fault] = []
@@ -269,10 +266,10 @@ def _command_id(body: bytes) -> str:
         return ""
 
 
-def _facts(call: EmulatedCall) -> _Dialled:
+def _facts(call: TelnyxCall) -> _Dialled:
     alive = call.status is CallStatus.ANSWERED
     duration = 1 if call.is_over and call.was_answered else None
-    return _Dialled(call.control_id, call.leg_id, call.session_id, alive, duration)
+    return _Dialled(call.call_id, call.leg_id, call.session_id, alive, duration)
 
 
 def _data(data: object, meta: _Meta | None = None) -> Response:

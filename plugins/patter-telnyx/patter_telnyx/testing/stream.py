@@ -13,26 +13,16 @@ from websockets.exceptions import WebSocketException
 
 from patter_core.audio import ALAW_8000, PCM16_16000, ULAW_8000, AudioChunk, AudioFormat
 from patter_core.audio.transcode import Transcoder
-from patter_core.testing.caller import FRAME_MS, Caller
-from patter_core.testing.emulator import CallRecording
+from patter_core.testing.caller import FRAME_MS
 from patter_core.testing.network import Tunnels, open_socket
-from patter_core.testing.stream import CarrierStream, Problem
+from patter_core.testing.stream import CarrierStream, Line, Problem
 from patter_telnyx.testing import messages
-from patter_telnyx.testing.messages import AppMessage
 
-__all__ = ["FORMATS", "EmulatedStream", "Received", "StreamSettings"]
+__all__ = ["FORMATS", "StreamSettings", "TelnyxStream"]
 
 FORMATS = {"PCMU": ULAW_8000, "PCMA": ALAW_8000, "L16": PCM16_16000}
-_NAMES = {format: name for name, format in FORMATS.items()}
 _DISORDER = 3
 """Messages that are shuffled among each other."""
-
-
-class Received(msgspec.Struct, frozen=True):
-    """What the app sent, and when: s since the stream's start."""
-
-    at: float
-    message: AppMessage
 
 
 class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,26 +40,25 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
     expected: str
     """The codec of the agent's audio: what was asked for."""
     takes_audio: bool = True
-    """False in the mode `mp3`, which is Telnyx's own choice if nobody asks for `rtp`: the agent is silent."""
+    """False in the mode `mp3`, which is Telnyx's default: the agent is silent."""
     disorder: bool = False
     """Send what the caller says out of order, as Telnyx may."""
     tunnels: Tunnels
 
 
-class EmulatedStream(CarrierStream):
+class TelnyxStream(CarrierStream):
     """One media stream. Each offence of the app is a `Problem`, and told to it as an `error`."""
 
-    def __init__(self, settings: StreamSettings, caller: Caller, recording: CallRecording) -> None:
-        super().__init__(caller, recording)
+    def __init__(self, line: Line, settings: StreamSettings) -> None:
+        super().__init__(line)
         self.settings = settings
         self.id = str(uuid.uuid4())
-        self.received: list[Received] = []
-        """All that the app sent and that Telnyx would take."""
         self._sequence = 0
-        self._announced = FORMATS.get(settings.announced, recording.format)
+        self._format = line.recording.format
+        self._announced = FORMATS.get(settings.announced, self._format)
         self._expected = FORMATS[settings.expected]
-        self._from_caller = _converter(recording.format, self._announced)
-        self._from_agent = _converter(self._expected, recording.format)
+        self._from_caller = _converter(self._format, self._announced)
+        self._from_agent = _converter(self._expected, self._format)
         self._waiting: list[msgspec.Struct] = []
         self._chance = random.Random(1)
 
@@ -82,7 +71,7 @@ class EmulatedStream(CarrierStream):
 
     async def open(self) -> None:
         settings = self.settings
-        await self._say(messages.Connected())
+        await self.send(messages.Connected())
         body = messages.StartBody(
             call_control_id=settings.call_control_id,
             call_session_id=settings.call_session_id,
@@ -91,10 +80,10 @@ class EmulatedStream(CarrierStream):
             client_state=settings.client_state,
             media_format=messages.MediaFormat(settings.announced, self._announced.sample_rate),
         )
-        await self._say(messages.Start(sequence_number=self._next(), stream_id=self.id, start=body))
+        await self.send(messages.Start(sequence_number=self._next(), stream_id=self.id, start=body))
 
     async def send_frame(self, audio: bytes) -> None:
-        chunk = AudioChunk(audio, self._recording.format)
+        chunk = AudioChunk(audio, self._format)
         converted = chunk if self._from_caller is None else self._from_caller.convert(chunk)
         if converted is None:
             return
@@ -115,21 +104,21 @@ class EmulatedStream(CarrierStream):
         await self._say_some_time(key)
 
     async def send_mark(self, name: str) -> None:
-        await self._say(messages.Mark(sequence_number=self._next(), stream_id=self.id, mark=messages.MarkBody(name)))
+        await self.send(messages.Mark(sequence_number=self._next(), stream_id=self.id, mark=messages.MarkBody(name)))
 
     async def send_stop(self) -> None:
         await self._say_all()
         body = messages.StopBody(call_control_id=self.settings.call_control_id)
-        await self._say(messages.Stop(sequence_number=self._next(), stream_id=self.id, stop=body))
+        await self.send(messages.Stop(sequence_number=self._next(), stream_id=self.id, stop=body))
 
     async def take(self, message: str | bytes) -> None:
         read = messages.read_app_message(message, self._expected)
         if isinstance(read, Problem):
             self.problems.append(read)
             body = messages.ErrorBody(read.code, "invalid", read.text)
-            await self._say(messages.ErrorMessage(stream_id=self.id, payload=body))
+            await self.send(messages.ErrorMessage(stream_id=self.id, payload=body))
             return
-        self.received.append(Received(self.elapsed, read))
+        self.note(read)
         if isinstance(read, messages.PeerMedia):
             self._hear(read.audio)
         elif isinstance(read, messages.PeerMark):
@@ -159,10 +148,7 @@ class EmulatedStream(CarrierStream):
     async def _say_all(self) -> None:
         waiting, self._waiting = self._waiting, []
         for message in waiting:
-            await self._say(message)
-
-    async def _say(self, message: msgspec.Struct) -> None:
-        await self.send_raw(msgspec.json.encode(message).decode())
+            await self.send(message)
 
     def _next(self) -> str:
         self._sequence += 1

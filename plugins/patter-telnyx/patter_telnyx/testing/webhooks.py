@@ -1,4 +1,4 @@
-"""Webhooks as Telnyx sends them: signed events, in whatever order and as often as a test wants."""
+"""Webhooks as Telnyx sends them: signed events, in the order and as often as a test wants."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ import httpx
 import msgspec
 from nacl.signing import SigningKey
 
+from patter_core.aio import Changes
+from patter_core.testing import http
 from patter_core.testing.network import Tunnels
 from patter_telnyx.signing import SIGNATURE_HEADER, TIMESTAMP_HEADER, signed_bytes
 
 __all__ = ["EventFields", "Exchange", "Mailbox", "WebhookSender"]
 
-ANSWER_TIMEOUT = 15.0
 ATTEMPTS = 3
 _PATIENCE = 0.05
 """Seconds that an event waits for another one to overtake it."""
@@ -45,23 +46,20 @@ class _Envelope(msgspec.Struct, frozen=True):
     meta: _Meta
 
 
-class Exchange(msgspec.Struct, frozen=True, kw_only=True):
-    """A webhook and its answer."""
+class Exchange(http.Exchange, frozen=True, kw_only=True):
+    """An event that was delivered, and the app's answer."""
 
-    url: str
     event_type: str
     event_id: str
     body: bytes
     headers: Mapping[str, str]
-    status: int
-    """0 if there was no answer."""
 
 
-class WebhookSender:
+class WebhookSender(http.WebhookSender):
     """Sends events for one account. Tests set its attributes to have it misbehave."""
 
     def __init__(self, client: httpx.AsyncClient, key: SigningKey, tunnels: Tunnels) -> None:
-        self.tunnels = tunnels
+        super().__init__(client, tunnels)
         self.twice = False
         """Deliver each event a second time, nearly at once."""
         self.disorder = False
@@ -70,12 +68,17 @@ class WebhookSender:
         """Without the envelope `{"data": …, "meta": …}`."""
         self.exchanges: list[Exchange] = []
         """All that was delivered, by any call, in the order of the answers."""
-        self._client = client
         self._key = key
+        self._changes = Changes()
 
-    def told(self, event_type: str) -> int:
-        """How many events of that type have been delivered and answered."""
-        return sum(exchange.event_type == event_type for exchange in self.exchanges)
+    async def told(self, event_type: str, count: int = 1) -> list[Exchange]:
+        """The deliveries of events of that type, once so many have been answered."""
+        await self._changes.wait_until(lambda: len(self.of(event_type)) >= count)
+        return self.of(event_type)
+
+    def of(self, event_type: str) -> list[Exchange]:
+        """The deliveries of events of that type so far."""
+        return [exchange for exchange in self.exchanges if exchange.event_type == event_type]
 
     async def tell(self, url: str, event_type: str, payload: EventFields, fallback_url: str = "") -> None:
         """Tell an event as Telnyx does: again, if it was not taken; at last to the failover URL, if there is one."""
@@ -118,23 +121,17 @@ class WebhookSender:
         """
         timestamp = str(int(time.time()))
         signature = self._key.sign(signed_bytes(timestamp, body)).signature
-        route = self.tunnels.route(url)
         sent = {
-            "Host": route.authority,
             "Content-Type": "application/json",
             "User-Agent": "telnyx-webhooks",
             SIGNATURE_HEADER: base64.b64encode(signature).decode(),
             TIMESTAMP_HEADER: timestamp,
-            **route.forwarded,
             **(headers or {}),
         }
-        try:
-            response = await self._client.post(route.url, content=body, headers=sent, timeout=ANSWER_TIMEOUT)
-            status = response.status_code
-        except httpx.TransportError:
-            status = 0
+        status = (await self.request("POST", url, headers=sent, content=body)).status
         exchange = Exchange(url=url, event_type=event_type, event_id=event_id, body=body, headers=sent, status=status)
         self.exchanges.append(exchange)
+        self._changes.notify()
         return exchange
 
 
@@ -145,30 +142,27 @@ class Mailbox:
         self._sender = sender
         self._fallback_url = fallback_url
         self._waiting: list[tuple[str, str, EventFields]] = []
-        self._arrived = anyio.Event()
-        self._empty = anyio.Event()
-        self._empty.set()
+        self._delivering = False
+        self._changes = Changes()
 
     def put(self, url: str, event_type: str, payload: EventFields) -> None:
         """Have an event told."""
         self._waiting.append((url, event_type, payload))
-        self._empty = anyio.Event() if self._empty.is_set() else self._empty
-        self._arrived.set()
+        self._changes.notify()
 
     async def run(self) -> None:
         """Tell them, until cancelled."""
         while True:
-            if not self._waiting:
-                self._empty.set()
-                await self._arrived.wait()
-            self._arrived = anyio.Event()
-            if self._sender.disorder and len(self._waiting) == 1:
+            await self._changes.wait_until(lambda: len(self._waiting) > 0)
+            if self._sender.disorder:
                 with anyio.move_on_after(_PATIENCE):
-                    await self._arrived.wait()
-            batch, self._waiting = self._waiting, []
+                    await self._changes.wait_until(lambda: len(self._waiting) > 1)
+            batch, self._waiting, self._delivering = self._waiting, [], True
             for url, event_type, payload in reversed(batch) if self._sender.disorder else batch:
                 await self._sender.tell(url, event_type, payload, self._fallback_url)
+            self._delivering = False
+            self._changes.notify()
 
     async def emptied(self) -> None:
         """Wait until all have been told."""
-        await self._empty.wait()
+        await self._changes.wait_until(lambda: not (self._waiting or self._delivering))

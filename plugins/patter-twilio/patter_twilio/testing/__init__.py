@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from patter_core.testing.stream import Problem, StreamEnd
-from patter_twilio.testing.call import CallStatus, EmulatedCall
-from patter_twilio.testing.dialling import Callee
+from patter_twilio.testing.call import TwilioCall
+from patter_twilio.testing.dialling import CallStatus
 from patter_twilio.testing.emulator import TwilioEmulator
 from patter_twilio.testing.rest import ApiRequest, EmulatedNumber, EmulatedRecording, Refusal
-from patter_twilio.testing.stream import EmulatedStream
+from patter_twilio.testing.stream import TwilioStream
 from patter_twilio.testing.webhooks import Exchange
 
 __all__ = [
     "ApiRequest",
     "CallStatus",
-    "Callee",
-    "EmulatedCall",
     "EmulatedNumber",
     "EmulatedRecording",
-    "EmulatedStream",
     "Exchange",
     "Problem",
     "Refusal",
     "StreamEnd",
+    "TwilioCall",
     "TwilioEmulator",
+    "TwilioStream",
 ]

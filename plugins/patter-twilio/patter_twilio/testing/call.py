@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import secrets
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from xml.etree.ElementTree import Element
 
 import anyio
 import anyio.abc
 import msgspec
 
-from patter_core.audio import ULAW_8000
+from patter_core.telephony.leg import Progress
+from patter_core.testing.call import Callee, EmulatedCall
 from patter_core.testing.caller import Caller
-from patter_core.testing.emulator import CallRecording
 from patter_core.testing.stream import Problem, StreamEnd
-from patter_twilio.testing.dialling import CallStatus, Dialling
-from patter_twilio.testing.stream import EmulatedStream, StreamSettings
-from patter_twilio.testing.verbs import Performance, Spoken, parse
+from patter_twilio.testing.dialling import OUTCOMES, CallStatus, Dialling, answered_by
+from patter_twilio.testing.stream import StreamSettings, TwilioStream
+from patter_twilio.testing.verbs import Performance, parse
 from patter_twilio.testing.webhooks import Exchange, WebhookSender
 
-__all__ = ["CallStatus", "EmulatedCall", "Source"]
+__all__ = ["Source", "TwilioCall"]
 
 _FINAL = frozenset(
     {CallStatus.COMPLETED, CallStatus.BUSY, CallStatus.NO_ANSWER, CallStatus.CANCELED, CallStatus.FAILED}
@@ -36,16 +36,21 @@ class Source(msgspec.Struct, frozen=True):
     twiml: bytes = b""
 
 
-class EmulatedCall:
-    """One call. `run` lives through it; everything else is for tests to look at, or to disturb it.
+class TwilioCall(EmulatedCall):
+    """One call.
 
     Args:
         voice_url: who tells what to do once it is answered.
         caller: who is on the telephone.
         sender: of webhooks.
+        callee_at: who answers a number that it is transferred to.
+        parameters: further fields of each webhook.
         dialling: if the app has the call made, what it asked for; None for a call that comes in.
+        twiml: what to do once it is answered, in place of the voice_url's document.
         fallback_url: who tells what to do where that fails.
     """
+
+    streams: list[TwilioStream]
 
     def __init__(
         self,
@@ -53,50 +58,32 @@ class EmulatedCall:
         caller: Caller,
         *,
         sender: WebhookSender,
+        callee_at: Callable[[str], Callee],
         from_number: str,
         to_number: str,
-        parameters: Mapping[str, str],
+        parameters: Mapping[str, str] | None = None,
         dialling: Dialling | None = None,
         twiml: bytes = b"",
         fallback_url: str = "",
     ) -> None:
-        self.sid = f"CA{secrets.token_hex(16)}"
+        super().__init__(f"CA{secrets.token_hex(16)}", caller, from_number=from_number, to_number=to_number)
         self.voice_url = voice_url
-        self.from_number = from_number
-        self.to_number = to_number
-        self.parameters = parameters
-        """Further fields of each webhook."""
+        self.parameters = parameters or {}
+        self.callee_at = callee_at
         self.dialling = dialling
         self.status = CallStatus.QUEUED if dialling else CallStatus.RINGING
-        self.price: str | None = None
-        """What the API says that it cost: a negative number; None as long as it does not know."""
-        self.recording = CallRecording(format=ULAW_8000)
         self.exchanges: list[Exchange] = []
         """Webhooks that were asked what to do, with what was answered."""
-        self.callbacks: list[Exchange] = []
-        """Webhooks that were told something."""
         self.documents: list[bytes] = []
         """The TwiML that was answered, or that requests brought along."""
-        self.spoken = Spoken()
-        self.streams: list[EmulatedStream] = []
         self.problems: list[Problem] = []
         """Those that belong to no stream."""
-        self.streaming = anyio.Event()
-        """Set once there is a first stream."""
-        self.over = anyio.Event()
         self._first = Source(voice_url, twiml=twiml)
         self._fallback = Source(fallback_url)
-        self._caller = caller
         self._sender = sender
         self._life = anyio.CancelScope()
         self._doing = anyio.CancelScope()
         self._redirect: Source | None = None
-        self._changed = anyio.Event()
-
-    @property
-    def stream(self) -> EmulatedStream:
-        """The latest stream. Wait for `streaming` first."""
-        return self.streams[-1]
 
     @property
     def is_over(self) -> bool:
@@ -104,21 +91,14 @@ class EmulatedCall:
 
     # --- its life --------------------------------------------------------------------------------------------------
 
-    async def run(self) -> CallRecording:
-        """Live through the call."""
-        try:
+    async def live(self) -> None:
+        with self._life:
             async with anyio.create_task_group() as tasks:
-                with self._life:
-                    if self.dialling is None or await self._ring(self.dialling, tasks):
-                        await self._follow(self._first)
-                self.end()
+                if self.dialling is None or await self._ring(self.dialling, tasks):
+                    await self._follow(self._first)
                 tasks.cancel_scope.cancel()
-            await self._tell_status("completed")
-        finally:
-            self.end()
-            self.over.set()
-            self._note_change()
-        return self.recording
+        self.end()
+        await self._tell_status("completed")
 
     def end(self, status: CallStatus = CallStatus.COMPLETED) -> None:
         """End it now, from whichever side. A call that is over stays as it is."""
@@ -131,14 +111,6 @@ class EmulatedCall:
         self._redirect = source
         self._doing.cancel()
 
-    async def until_streams(self, count: int) -> EmulatedStream:
-        """Wait until so many streams have started; gives the last of them."""
-        while len(self.streams) < count:
-            await self._changed.wait()
-        stream = self.streams[count - 1]
-        await stream.started.wait()
-        return stream
-
     async def _ring(self, dialling: Dialling, tasks: anyio.abc.TaskGroup) -> bool:
         """Until it is answered; False if it is not."""
         callee = dialling.callee
@@ -146,8 +118,8 @@ class EmulatedCall:
             self.status = status
             await self._tell_status(status.value)
         await anyio.sleep(min(callee.rings, dialling.timeout))
-        if callee.outcome is not CallStatus.IN_PROGRESS or callee.rings > dialling.timeout:
-            self.end(CallStatus.NO_ANSWER if callee.outcome is CallStatus.IN_PROGRESS else callee.outcome)
+        if callee.outcome is not Progress.ANSWERED or callee.rings > dialling.timeout:
+            self.end(OUTCOMES.get(callee.outcome, CallStatus.NO_ANSWER))
             return False
         self.status = CallStatus.IN_PROGRESS
         tasks.start_soon(self._tell_status, "answered")
@@ -157,7 +129,7 @@ class EmulatedCall:
 
     async def _detect(self, dialling: Dialling) -> None:
         await anyio.sleep(dialling.callee.detected_after)
-        fields = {"AnsweredBy": dialling.callee.answered_by, "MachineDetectionDuration": "3700"}
+        fields = {"AnsweredBy": answered_by(dialling), "MachineDetectionDuration": "3700"}
         await self.tell(dialling.detection_callback, fields)
 
     # --- webhooks --------------------------------------------------------------------------------------------------
@@ -170,9 +142,7 @@ class EmulatedCall:
 
     async def tell(self, url: str, fields: Mapping[str, str]) -> Exchange:
         """Tell a webhook of the app something; what it answers does not matter."""
-        exchange = await self._sender.send(url, {**self._fields(), **fields})
-        self.callbacks.append(exchange)
-        return exchange
+        return await self._sender.send(url, {**self._fields(), **fields})
 
     async def _tell_status(self, event: str) -> None:
         dialling = self.dialling
@@ -183,7 +153,7 @@ class EmulatedCall:
         return {
             "AccountSid": self._sender.account_sid,
             "ApiVersion": "2010-04-01",
-            "CallSid": self.sid,
+            "CallSid": self.call_id,
             "CallStatus": self.status.value,
             "Called": self.to_number,
             "CalledCity": "",
@@ -222,7 +192,7 @@ class EmulatedCall:
     async def _fetch(self, source: Source) -> bytes | None:
         exchange = await self.ask(source.url, method=source.method)
         if 200 <= exchange.status < 300:
-            return exchange.body
+            return exchange.answer
         self.problems.append(Problem(11200, f"HTTP retrieval failure: status {exchange.status}"))
         return None
 
@@ -243,17 +213,10 @@ class EmulatedCall:
         settings = StreamSettings(
             account_sid=self._sender.account_sid,
             auth_token=self._sender.auth_token,
-            call_sid=self.sid,
+            call_sid=self.call_id,
             url=noun.get("url", ""),
             parameters={item.get("name", ""): item.get("value", "") for item in noun.iterfind("Parameter")},
             tunnels=self._sender.tunnels,
         )
-        stream = EmulatedStream(settings, self._caller, self.recording)
-        self.streams.append(stream)
-        self.streaming.set()
-        self._note_change()
-        return await stream.run()
-
-    def _note_change(self) -> None:
-        self._changed.set()
-        self._changed = anyio.Event()
+        self.streams.append(TwilioStream(self, settings))
+        return await self.stream.run()

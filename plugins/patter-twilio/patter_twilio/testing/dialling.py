@@ -1,4 +1,4 @@
-"""The other end of a call that the app makes: how the called number behaves, and what the app wants to be told."""
+"""Calls that the app makes: what it asked for, and how Twilio puts what becomes of them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from patter_core.testing.caller import EndCall, Step, WaitForSilence
+from patter_core.telephony.leg import AnsweredBy, Progress
+from patter_core.testing.call import Callee
 
-__all__ = ["CallStatus", "Callee", "Dialling", "read_dialling"]
+__all__ = ["OUTCOMES", "CallStatus", "Dialling", "answered_by", "read_dialling"]
 
 
 class CallStatus(enum.StrEnum):
@@ -26,19 +27,12 @@ class CallStatus(enum.StrEnum):
     FAILED = "failed"
 
 
-class Callee(msgspec.Struct, frozen=True, kw_only=True):
-    """How a called number behaves."""
-
-    steps: Sequence[Step] = (WaitForSilence(), EndCall())
-    """What whoever answers does: on the line of the first stream."""
-    outcome: CallStatus = CallStatus.IN_PROGRESS
-    """In-progress if it is answered; else busy, no-answer or failed."""
-    rings: float = 0.05
-    """Seconds, until that."""
-    answered_by: str = "human"
-    """What the machine detection finds out, in Twilio's words."""
-    detected_after: float = 0.05
-    """Seconds from the answer to that."""
+OUTCOMES = {
+    Progress.BUSY: CallStatus.BUSY,
+    Progress.NO_ANSWER: CallStatus.NO_ANSWER,
+    Progress.FAILED: CallStatus.FAILED,
+}
+"""How a call ends that is not answered."""
 
 
 class Dialling(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,3 +60,12 @@ def read_dialling(form: Sequence[tuple[str, str]], callee: Callee) -> Dialling:
         detection=fields.get("MachineDetection", "") if asynchronous else "",
         detection_callback=fields.get("AsyncAmdStatusCallback", ""),
     )
+
+
+def answered_by(dialling: Dialling) -> str:
+    """Who answered, in the words of Twilio's machine detection. The end of a greeting is awaited only if asked for."""
+    match dialling.callee.answered_by:
+        case AnsweredBy.MACHINE | AnsweredBy.MACHINE_READY:
+            return "machine_end_beep" if dialling.detection == "DetectMessageEnd" else "machine_start"
+        case who:
+            return who.value

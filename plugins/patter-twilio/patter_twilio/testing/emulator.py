@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import secrets
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-import anyio
-import anyio.abc
-import httpx
+from starlette.types import ASGIApp
 
-from patter_core.audio import ULAW_8000
-from patter_core.errors import CarrierError
-from patter_core.server.serving import serve_app
 from patter_core.testing.caller import Caller
-from patter_core.testing.emulator import CallRecording, CarrierEmulator
-from patter_core.testing.network import Tunnels
+from patter_core.testing.emulator import CALLED, CALLER, CarrierEmulator
 from patter_twilio.carrier import Twilio
-from patter_twilio.testing.call import EmulatedCall
-from patter_twilio.testing.dialling import Callee, read_dialling
-from patter_twilio.testing.rest import ApiRequest, EmulatedRecording, RestApi
+from patter_twilio.testing.call import TwilioCall
+from patter_twilio.testing.dialling import read_dialling
+from patter_twilio.testing.rest import ApiRequest, EmulatedNumber, EmulatedRecording, RestApi, Task
 from patter_twilio.testing.webhooks import WebhookSender
 
 __all__ = ["TwilioEmulator"]
@@ -34,41 +28,19 @@ class TwilioEmulator(CarrierEmulator):
         tunnels: see `Tunnels`: for an app that says a public address.
     """
 
-    format = ULAW_8000
-
     def __init__(
         self, *, account_sid: str = "", auth_token: str = "", tunnels: Mapping[str, str] | None = None
     ) -> None:
+        super().__init__(tunnels=tunnels)
         self.account_sid = account_sid or f"AC{secrets.token_hex(16)}"
         self.auth_token = auth_token or secrets.token_hex(16)
-        self.base_url = ""
-        """Of the REST API, once it runs."""
-        self._tunnels = Tunnels(tunnels or {})
-        self._calls: dict[str, EmulatedCall] = {}
-        self.callee = Callee()
-        """Who answers the numbers that are in nobody's place in `callees`."""
-        self.callees: dict[str, Callee] = {}
-        """Who answers the calls that the app makes, by number."""
+        self._calls: dict[str, TwilioCall] = {}
         self.api = RestApi(self.account_sid, self.auth_token, self._calls, self._dial, self._spawn)
         """The REST API: its numbers, recordings, and how it fails."""
-        self._tasks: anyio.abc.TaskGroup | None = None
-        self._open = contextlib.AsyncExitStack()
-        self._sender: WebhookSender | None = None
 
-    async def start(self) -> None:
-        self._tasks = await self._open.enter_async_context(anyio.create_task_group())
-        self._open.callback(self._tasks.cancel_scope.cancel)  # once everything else is closed
-        fresh = httpx.Limits(max_keepalive_connections=0)  # a kept connection may be one to a worker that is gone
-        client = await self._open.enter_async_context(httpx.AsyncClient(trust_env=False, limits=fresh))
-        self._sender = WebhookSender(
-            client, account_sid=self.account_sid, auth_token=self.auth_token, tunnels=self._tunnels
-        )
-        self.base_url = await self._open.enter_async_context(serve_app(self.api.app))
-
-    async def stop(self) -> None:
-        for call in self.calls:
-            call.end()
-        await self._open.aclose()
+    @property
+    def app(self) -> ASGIApp:
+        return self.api.app
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -79,7 +51,6 @@ class TwilioEmulator(CarrierEmulator):
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment variables by which `Twilio()` finds this emulator."""
         return {
             "TWILIO_ACCOUNT_SID": self.account_sid,
             "TWILIO_AUTH_TOKEN": self.auth_token,
@@ -87,8 +58,7 @@ class TwilioEmulator(CarrierEmulator):
         }
 
     @property
-    def calls(self) -> list[EmulatedCall]:
-        """All calls that were placed, the latest last."""
+    def calls(self) -> list[TwilioCall]:
         return list(self._calls.values())
 
     @property
@@ -96,24 +66,30 @@ class TwilioEmulator(CarrierEmulator):
         """All requests to the REST API, in order."""
         return self.api.requests
 
-    @property
+    @functools.cached_property
     def webhooks(self) -> WebhookSender:
         """For webhooks beside those of a call: repeated, forged, or of a made-up kind."""
-        if self._sender is None:
-            raise CarrierError("The emulator does not run.", remedy="Use it as an asynchronous context manager.")
-        return self._sender
+        return WebhookSender(
+            self.client, account_sid=self.account_sid, auth_token=self.auth_token, tunnels=self.tunnels
+        )
 
-    async def call(
+    def add_number(self, number: str) -> None:
+        self.api.numbers.append(EmulatedNumber(phone_number=number))
+
+    def voice_url(self, number: str) -> str:
+        return next((one.voice_url for one in self.api.numbers if one.phone_number == number), "")
+
+    def place(
         self,
         voice_url: str,
         caller: Caller,
         *,
-        from_number: str = "+15005550006",
-        to_number: str = "+15005550001",
+        from_number: str = CALLER,
+        to_number: str = CALLED,
         parameters: Mapping[str, str] | None = None,
         fallback_url: str = "",
-    ) -> CallRecording:
-        """Place an incoming call and return when it is over; it is the last of `calls`, with all that happened.
+    ) -> TwilioCall:
+        """As in the base class.
 
         Args:
             voice_url: where the called number's calls are pointed.
@@ -123,60 +99,41 @@ class TwilioEmulator(CarrierEmulator):
             parameters: further fields of the webhooks, such as `CallerName`.
             fallback_url: asked what to do where another URL gave no document.
         """
-        call = self.place(
-            voice_url,
-            caller,
-            from_number=from_number,
-            to_number=to_number,
-            parameters=parameters,
-            fallback_url=fallback_url,
+        return self._add(
+            TwilioCall(
+                voice_url,
+                caller,
+                sender=self.webhooks,
+                callee_at=self.callee_at,
+                from_number=from_number,
+                to_number=to_number,
+                parameters=parameters,
+                fallback_url=fallback_url,
+            )
         )
-        return await call.run()
 
-    def place(
-        self,
-        voice_url: str,
-        caller: Caller,
-        *,
-        from_number: str = "+15005550006",
-        to_number: str = "+15005550001",
-        parameters: Mapping[str, str] | None = None,
-        fallback_url: str = "",
-    ) -> EmulatedCall:
-        """As `call`, but it waits for `run`, so that a test can watch and disturb it."""
-        call = EmulatedCall(
-            voice_url,
-            caller,
-            sender=self.webhooks,
-            from_number=from_number,
-            to_number=to_number,
-            parameters=parameters or {},
-            fallback_url=fallback_url,
-        )
-        self._calls[call.sid] = call
-        return call
-
-    def _dial(self, form: Sequence[tuple[str, str]]) -> EmulatedCall:
+    def _dial(self, form: Sequence[tuple[str, str]]) -> TwilioCall:
         """The app has a call made: it runs by itself."""
         fields = dict(form)
-        callee = self.callees.get(fields["To"], self.callee)
-        call = EmulatedCall(
-            fields.get("Url", ""),
-            Caller(callee.steps, ULAW_8000),
-            sender=self.webhooks,
-            from_number=fields["From"],
-            to_number=fields["To"],
-            parameters={},
-            dialling=read_dialling(form, callee),
-            twiml=fields.get("Twiml", "").encode(),
+        callee = self.callee_at(fields["To"])
+        call = self._add(
+            TwilioCall(
+                fields.get("Url", ""),
+                Caller(callee.steps, self.format),
+                sender=self.webhooks,
+                callee_at=self.callee_at,
+                from_number=fields["From"],
+                to_number=fields["To"],
+                dialling=read_dialling(form, callee),
+                twiml=fields.get("Twiml", "").encode(),
+            )
         )
-        self._calls[call.sid] = call
-        assert self._tasks is not None  # it runs: `webhooks` saw to it
-        self._tasks.start_soon(call.run)
+        self.tasks.start_soon(call.run)
         return call
 
-    def _spawn(
-        self, task: Callable[[EmulatedRecording], Coroutine[object, object, None]], recording: EmulatedRecording
-    ) -> None:
-        assert self._tasks is not None  # as above
-        self._tasks.start_soon(task, recording)
+    def _spawn(self, task: Task, recording: EmulatedRecording) -> None:
+        self.tasks.start_soon(task, recording)
+
+    def _add(self, call: TwilioCall) -> TwilioCall:
+        self._calls[call.call_id] = call
+        return call

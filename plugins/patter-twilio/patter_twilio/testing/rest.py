@@ -14,27 +14,29 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from patter_twilio.testing.call import CallStatus, EmulatedCall, Source
+from patter_core.testing import http
+from patter_twilio.testing.call import Source, TwilioCall
+from patter_twilio.testing.dialling import CallStatus
 
-__all__ = ["ApiRequest", "EmulatedNumber", "EmulatedRecording", "Refusal", "RestApi"]
+__all__ = ["ApiRequest", "EmulatedNumber", "EmulatedRecording", "Refusal", "RestApi", "Task"]
 
 _ROOT = "/2010-04-01/Accounts/{account_sid}"
 _MAGIC_FROM = {"+15005550001": 21212, "+15005550007": 21606, "+15005550008": 21611}
 _MAGIC_TO = {"+15005550001": 21217, "+15005550002": 21214, "+15005550003": 21215, "+15005550004": 21216}
 """Numbers that fail as they do with Twilio's test credentials (page "Test credentials"), when the app calls."""
 _LONGEST_TWIML = 4_000
+_RECORDING_COMMANDS = {"paused": "pause", "in-progress": "resume", "stopped": "stop"}
 
 Form = Sequence[tuple[str, str]]
-Place = Callable[[Form], EmulatedCall]
+Place = Callable[[Form], TwilioCall]
 
 
 class EmulatedRecording(msgspec.Struct, kw_only=True):
-    """A recording, and the statuses that it went through."""
+    """A recording of a call."""
 
     sid: str
-    call: EmulatedCall
+    call: TwilioCall
     channels: str
-    statuses: list[str]
     callback: str = ""
     events: tuple[str, ...] = ("completed",)
     stopped: anyio.Event = msgspec.field(default_factory=anyio.Event)
@@ -44,13 +46,10 @@ Task = Callable[[EmulatedRecording], Coroutine[object, object, None]]
 Spawn = Callable[[Task, EmulatedRecording], None]
 
 
-class ApiRequest(msgspec.Struct, frozen=True):
+class ApiRequest(http.ApiRequest, frozen=True, kw_only=True):
     """A request that came, and what it was answered."""
 
-    method: str
-    path: str
     form: Mapping[str, str]
-    status: int
     pairs: tuple[tuple[str, str], ...] = ()
     """The form, with names that are there several times."""
     user: str = ""
@@ -58,7 +57,7 @@ class ApiRequest(msgspec.Struct, frozen=True):
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
-    """How the API fails a request, whatever it asks for."""
+    """How the API fails a request of any kind."""
 
     status: int = 500
     code: int = 20500
@@ -117,7 +116,7 @@ class RestApi:
     """
 
     def __init__(
-        self, account_sid: str, auth_token: str, calls: Mapping[str, EmulatedCall], place: Place, spawn: Spawn
+        self, account_sid: str, auth_token: str, calls: Mapping[str, TwilioCall], place: Place, spawn: Spawn
     ) -> None:
         self.requests: list[ApiRequest] = []
         self.refusals: list[Refusal] = []
@@ -152,7 +151,14 @@ class RestApi:
             else:
                 response = refusal or answer(request, form)
             self.requests.append(
-                ApiRequest(request.method, request.url.path, dict(form), response.status_code, form, user)
+                ApiRequest(
+                    method=request.method,
+                    path=request.url.path,
+                    status=response.status_code,
+                    form=dict(form),
+                    pairs=form,
+                    user=user,
+                )
             )
             return response
 
@@ -196,6 +202,8 @@ class RestApi:
             return _not_found(request)
         if call.is_over:
             return _error(400, 21220, "Call is not in-progress. Cannot redirect.")
+        if call.refuses():
+            return _error(400, 20001, "Invalid parameter")
         if fields.get("Status") == "completed":
             ringing = call.status is not CallStatus.IN_PROGRESS and call.dialling is not None
             call.end(CallStatus.CANCELED if ringing else CallStatus.COMPLETED)
@@ -213,15 +221,15 @@ class RestApi:
         call = self._calls.get(request.path_params["call_sid"])
         return _not_found(request) if call is None else self._call_answer(call)
 
-    def _call_answer(self, call: EmulatedCall, status: int = 200) -> Response:
+    def _call_answer(self, call: TwilioCall, status: int = 200) -> Response:
         body = _Call(
-            sid=call.sid,
+            sid=call.call_id,
             account_sid=self._account_sid,
             status=call.status,
             direction="inbound" if call.dialling is None else "outbound-api",
             to=call.to_number,
             from_=call.from_number,
-            price=call.price,
+            price=None if call.price is None else str(-call.price),
         )
         return _json(body, status)
 
@@ -231,31 +239,33 @@ class RestApi:
         call = self._calls.get(request.path_params["call_sid"])
         if call is None or call.is_over:
             return _error(404, 20404, "The call was not found") if call is None else _error(400, 21220, "Call is over")
+        if call.refuses():
+            return _error(400, 20001, "Invalid parameter")
         fields = dict(form)
         recording = EmulatedRecording(
             sid=f"RE{secrets.token_hex(16)}",
             call=call,
             channels=fields.get("RecordingChannels", "mono"),
-            statuses=["in-progress"],
             callback=fields.get("RecordingStatusCallback", ""),
             events=tuple(value for name, value in form if name == "RecordingStatusCallbackEvent") or ("completed",),
         )
         self.recordings.append(recording)
+        call.recording_commands.append("start")
         self._spawn(self._live, recording)
-        return _json(_Recording(recording.sid, call.sid, "in-progress"), 201)
+        return _json(_Recording(recording.sid, call.call_id, "in-progress"), 201)
 
     def _update_recording(self, request: Request, form: Form) -> Response:
         status = dict(form).get("Status", "")
         for recording in self.recordings:
             if recording.sid == request.path_params["recording_sid"]:
-                if recording.statuses[-1] == "stopped" or recording.call.is_over:
+                if recording.stopped.is_set() or recording.call.is_over:
                     return _error(404, 20404, "The recording was not found")
-                if status not in {"paused", "in-progress", "stopped"}:
+                if status not in _RECORDING_COMMANDS:
                     return _error(400, 20001, "Status is not valid")
-                recording.statuses.append(status)
+                recording.call.recording_commands.append(_RECORDING_COMMANDS[status])
                 if status == "stopped":
                     recording.stopped.set()
-                return _json(_Recording(recording.sid, recording.call.sid, status))
+                return _json(_Recording(recording.sid, recording.call.call_id, status))
         return _not_found(request)
 
     async def _live(self, recording: EmulatedRecording) -> None:
@@ -276,7 +286,7 @@ class RestApi:
     # --- numbers ---------------------------------------------------------------------------------------------------
 
     def _list_numbers(self, request: Request, form: Form) -> Response:
-        """One number a page, so that nobody forgets the others."""
+        """One number a page, so that a client that reads only the first is found out."""
         wanted = request.query_params.get("PhoneNumber", "")
         page = int(request.query_params.get("Page", "0"))
         numbers = [number for number in self.numbers if wanted in {"", number.phone_number}]

@@ -11,25 +11,16 @@ import msgspec
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import InvalidStatus, WebSocketException
 
-from patter_core.testing.caller import FRAME_MS, Caller
-from patter_core.testing.emulator import CallRecording
+from patter_core.testing.caller import FRAME_MS
 from patter_core.testing.network import Tunnels, open_socket
-from patter_core.testing.stream import CarrierStream, Problem
+from patter_core.testing.stream import CarrierStream, Line, Problem
 from patter_twilio.signing import signature
 from patter_twilio.testing import messages
-from patter_twilio.testing.messages import AppMessage
 
-__all__ = ["EmulatedStream", "Received", "StreamSettings"]
+__all__ = ["StreamSettings", "TwilioStream"]
 
 LONGEST_BUFFER_MS = 600_000
 """Ten minutes; what goes beyond is dropped, with error 31931."""
-
-
-class Received(msgspec.Struct, frozen=True):
-    """What the app sent, and when: s since the stream's start."""
-
-    at: float
-    message: AppMessage
 
 
 class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,15 +35,13 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
     tunnels: Tunnels
 
 
-class EmulatedStream(CarrierStream):
+class TwilioStream(CarrierStream):
     """One media stream. Each offence of the app is a `Problem`, as it would be in Twilio's error log."""
 
-    def __init__(self, settings: StreamSettings, caller: Caller, recording: CallRecording) -> None:
-        super().__init__(caller, recording, longest_buffer_ms=LONGEST_BUFFER_MS)
+    def __init__(self, line: Line, settings: StreamSettings) -> None:
+        super().__init__(line, longest_buffer_ms=LONGEST_BUFFER_MS)
         self.settings = settings
         self.sid = f"MZ{secrets.token_hex(16)}"
-        self.received: list[Received] = []
-        """All that the app sent and that Twilio would take."""
         self._sequence = 0
 
     async def connect(self) -> ClientConnection | None:
@@ -75,14 +64,14 @@ class EmulatedStream(CarrierStream):
         return None
 
     async def open(self) -> None:
-        await self.send_raw(msgspec.json.encode(messages.Connected()).decode())
+        await self.send(messages.Connected())
         body = messages.StartBody(
             account_sid=self.settings.account_sid,
             stream_sid=self.sid,
             call_sid=self.settings.call_sid,
             custom_parameters=dict(self.settings.parameters),
         )
-        await self._send(messages.Start(**self._next(), start=body))
+        await self.send(messages.Start(**self._next(), start=body))
 
     async def send_frame(self, audio: bytes) -> None:
         body = messages.MediaBody(
@@ -90,24 +79,24 @@ class EmulatedStream(CarrierStream):
             timestamp=str(self.frames_sent * FRAME_MS),
             payload=binascii.b2a_base64(audio, newline=False).decode(),
         )
-        await self._send(messages.Media(**self._next(), media=body))
+        await self.send(messages.Media(**self._next(), media=body))
 
     async def send_key(self, digit: str) -> None:
-        await self._send(messages.Dtmf(**self._next(), dtmf=messages.DtmfBody(digit=digit)))
+        await self.send(messages.Dtmf(**self._next(), dtmf=messages.DtmfBody(digit=digit)))
 
     async def send_mark(self, name: str) -> None:
-        await self._send(messages.Mark(**self._next(), mark=messages.MarkBody(name)))
+        await self.send(messages.Mark(**self._next(), mark=messages.MarkBody(name)))
 
     async def send_stop(self) -> None:
         body = messages.StopBody(account_sid=self.settings.account_sid, call_sid=self.settings.call_sid)
-        await self._send(messages.Stop(**self._next(), stop=body))
+        await self.send(messages.Stop(**self._next(), stop=body))
 
     async def take(self, message: str | bytes) -> None:
         read = messages.read_app_message(message, self.sid)
         if isinstance(read, Problem):
             self.problems.append(read)
             return
-        self.received.append(Received(self.elapsed, read))
+        self.note(read)
         if isinstance(read, messages.PeerMedia):
             if not self.play(read.audio):
                 self.problem(31931, "Stream - Media - Buffer Overflow")
@@ -121,9 +110,6 @@ class EmulatedStream(CarrierStream):
             self.problem(31903, "Stream - WebSocket - Connection Broken Pipe")
         else:
             self.problem(31921, "Stream - WebSocket - Close Error: closed by the server")
-
-    async def _send(self, message: msgspec.Struct) -> None:
-        await self.send_raw(msgspec.json.encode(message).decode())
 
     def _next(self) -> messages.Numbering:
         self._sequence += 1

@@ -9,9 +9,12 @@ from xml.etree.ElementTree import Element, ParseError, fromstring
 import anyio
 import msgspec
 
+from patter_core.aio import Changes
+from patter_core.telephony.leg import Progress
+from patter_core.testing.call import Callee
 from patter_core.testing.stream import Problem, StreamEnd
 
-__all__ = ["Performance", "Spoken", "Then", "parse"]
+__all__ = ["Performance", "Then", "parse"]
 
 
 class Then(msgspec.Struct, frozen=True):
@@ -28,26 +31,24 @@ _NEXT_VERB = Then()
 _OVER = Then(over=True)
 
 
-class Spoken(msgspec.Struct):
-    """What the caller got from Twilio itself, in order of the verbs."""
-
-    said: list[str] = msgspec.field(default_factory=list)
-    played: list[str] = msgspec.field(default_factory=list)
-    digits: list[str] = msgspec.field(default_factory=list)
-    dialled: list[str] = msgspec.field(default_factory=list)
-
-
 class Line(Protocol):
     """What the verbs need of a call."""
 
     problems: list[Problem]
-    spoken: Spoken
+    spoken: list[str]
+    played: list[str]
+    transferred_to: list[str]
+    digits: str
+    changes: Changes
 
     def answer(self) -> None:
         """The call is answered, if it was not before."""
 
     def reject(self, reason: str) -> None:
         """It never will be."""
+
+    def callee_at(self, number: str) -> Callee:
+        """Who answers that number."""
 
     async def open_stream(self, noun: Element) -> StreamEnd:
         """Open a stream and live through it."""
@@ -106,26 +107,31 @@ class Performance:
         return Then(url=verb.get("action", ""), method=verb.get("method", "POST"))
 
     async def _say(self, verb: Element) -> Then:
-        self._line.spoken.said.append(verb.text or "")
+        self._line.spoken.append(verb.text or "")
+        self._line.changes.notify()
         return _NEXT_VERB
 
     async def _play(self, verb: Element) -> Then:
-        spoken = self._line.spoken
         if verb.get("digits"):
-            spoken.digits.append(verb.get("digits", ""))
+            self._line.digits += verb.get("digits", "")
         else:
-            spoken.played.append(verb.text or "")
+            self._line.played.append(verb.text or "")
+        self._line.changes.notify()
         if verb.get("loop") == "0":
             await anyio.sleep_forever()
         return _NEXT_VERB
 
     async def _dial(self, verb: Element) -> Then:
-        """The other party answers, and hangs up at once."""
         sip = verb.find("Sip")
         number = (verb.text if sip is None else sip.text) or ""
         if not number:
             self._problem("<Dial> without a number")
-        self._line.spoken.dialled.append(number)
+        callee = self._line.callee_at(number)
+        self._line.transferred_to.append(number)
+        self._line.changes.notify()
+        await anyio.sleep(callee.rings)
+        if callee.outcome is Progress.ANSWERED:
+            await anyio.sleep(callee.talks)
         return Then(url=verb.get("action", ""), method=verb.get("method", "POST"))
 
     async def _pause(self, verb: Element) -> Then:

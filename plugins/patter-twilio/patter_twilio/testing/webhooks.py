@@ -7,38 +7,29 @@ import uuid
 from collections.abc import Mapping
 
 import httpx
-import msgspec
 
+from patter_core.testing import http
 from patter_core.testing.network import Tunnels
 from patter_twilio.signing import signature
 
 __all__ = ["Exchange", "WebhookSender"]
 
-ANSWER_TIMEOUT = 15.0
-"""Seconds that Twilio waits for a webhook's answer."""
 
+class Exchange(http.Exchange, frozen=True, kw_only=True):
+    """A webhook of Twilio's, and its answer."""
 
-class Exchange(msgspec.Struct, frozen=True, kw_only=True):
-    """A webhook and its answer."""
-
-    url: str
     fields: Mapping[str, str]
     method: str
     idempotency_token: str
-    status: int
-    """0 if there was no answer."""
-    body: bytes = b""
-    content_type: str = ""
 
 
-class WebhookSender:
+class WebhookSender(http.WebhookSender):
     """Sends webhooks for one account."""
 
     def __init__(self, client: httpx.AsyncClient, *, account_sid: str, auth_token: str, tunnels: Tunnels) -> None:
+        super().__init__(client, tunnels)
         self.account_sid = account_sid
         self.auth_token = auth_token
-        self.tunnels = tunnels
-        self._client = client
 
     async def send(
         self,
@@ -59,37 +50,26 @@ class WebhookSender:
             headers: instead of those that Twilio would send: a wrong `X-Twilio-Signature`, for one.
         """
         token = idempotency_token or str(uuid.uuid4())
+        form = urllib.parse.urlencode(fields)
         if method == "GET":
-            asked = f"{url}{'&' if '?' in url else '?'}{urllib.parse.urlencode(fields)}"
-            signed, form = signature(self.auth_token, asked), None
+            asked = f"{url}{'&' if '?' in url else '?'}{form}"
+            signed, content = signature(self.auth_token, asked), None
         else:
             asked = url
-            signed, form = signature(self.auth_token, asked, fields.items()), dict(fields)
-        route = self.tunnels.route(asked)
+            signed, content = signature(self.auth_token, asked, fields.items()), form.encode()
         sent = {
-            "Host": route.authority,
             "User-Agent": "TwilioProxy/1.1",
             "X-Twilio-Signature": signed,
             "I-Twilio-Idempotency-Token": token,
-            **route.forwarded,
+            **({"Content-Type": "application/x-www-form-urlencoded"} if content is not None else {}),
             **(headers or {}),
         }
-        status, body, content_type = 0, b"", ""
-        try:
-            response = await self._client.request(
-                method, httpx.URL(route.url), data=form, headers=sent, timeout=ANSWER_TIMEOUT
-            )
-        except httpx.TransportError:
-            pass
-        else:
-            status, body = response.status_code, response.content
-            content_type = response.headers.get("content-type", "")
+        exchange = await self.request(method, asked, headers=sent, content=content)
         return Exchange(
             url=url,
+            status=exchange.status,
+            answer=exchange.answer,
             fields=fields,
             method=method,
             idempotency_token=token,
-            status=status,
-            body=body,
-            content_type=content_type,
         )

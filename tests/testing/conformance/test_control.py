@@ -1,0 +1,168 @@
+"""The scenarios of a carrier's control: a sound carrier with one thing undone fails the scenario that is about it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
+
+import msgspec
+import pytest
+
+from patter_core.carrier import Carrier
+from patter_core.errors import CarrierRequestFailed, ConformanceError
+from patter_core.telephony.control import Callbacks, Capability, DialRequest, LegFacts
+from patter_core.telephony.leg import Leg, Progress
+from patter_core.telephony.outcome import Transfer
+from patter_core.testing.conformance.check import Check
+from patter_core.testing.conformance.control import CONTROL
+from patter_core.testing.conformance.harness import Harness
+from patter_core.testing.emulator import CarrierEmulator
+from patter_core.webhook import CallRouter, WebhookHandler, WebhookRequest, WebhookResponse
+from patter_telnyx import Telnyx
+from patter_telnyx.testing import TelnyxEmulator
+from patter_twilio import Twilio
+from patter_twilio.testing import TwilioEmulator
+
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+
+Write = Callable[..., Callable[[], CarrierEmulator]]
+
+
+C = TypeVar("C", bound=Carrier)
+SOUND_TRANSFER = Twilio.transfer
+
+
+async def nothing(*_: object, **__: object) -> str:
+    """A command that is never sent."""
+    return "nothing"
+
+
+async def transfer_without_text(twilio: Twilio, leg: Leg, transfer: Transfer) -> None:
+    await SOUND_TRANSFER(twilio, leg, Transfer(transfer.to))
+
+
+async def transfer_at_any_rate(twilio: Twilio, leg: Leg, transfer: Transfer) -> None:
+    with contextlib.suppress(CarrierRequestFailed):
+        await SOUND_TRANSFER(twilio, leg, transfer)
+
+
+async def hang_up_without_text(twilio: Twilio, leg: Leg, _text: str) -> None:
+    await twilio.hang_up(leg)
+
+
+async def look_up_without_looking(_twilio: Twilio, _leg: Leg) -> LegFacts:
+    return LegFacts(progress=Progress.ANSWERED)
+
+
+def dial(**changes: object) -> Callable[[Twilio, DialRequest], Awaitable[str]]:
+    """`dial`, with another request than the core's."""
+    sound = Twilio.dial
+    return lambda twilio, request: sound(twilio, msgspec.structs.replace(request, **changes))
+
+
+def unread(webhooks: Callable[[C], Mapping[str, WebhookHandler]], name: str) -> Callable[[C], object]:
+    """`webhooks`, of which one is answered and not read."""
+
+    async def ignore(_request: WebhookRequest, _router: CallRouter) -> WebhookResponse:
+        return WebhookResponse(status=204)
+
+    return lambda carrier: {**webhooks(carrier), name: ignore}
+
+
+# The scenario, the class and its attribute, what stands there instead, and what the check must say of it.
+MISTAKES = [
+    ("a route that rejects the call", Telnyx, "webhooks", unread(Telnyx.webhooks, "voice"), "is rejected stays up"),
+    ("a route that transfers the call", Telnyx, "webhooks", unread(Telnyx.webhooks, "voice"), "is not transferred"),
+    ("a call that the app makes", Telnyx, "dial", nothing, "something else than the vendor's id"),
+    ("a call that the app makes", Twilio, "dial", dial(from_number="+15550004321"), "not come from DialRequest.from"),
+    (
+        "a call that is not answered",
+        Twilio,
+        "webhooks",
+        unread(Twilio.webhooks, "status"),
+        "outcome busy is never over",
+    ),
+    ("a call that is given up while it rings", Twilio, "hang_up", nothing, "goes on ringing"),
+    ("machine detection, a human", Twilio, "webhooks", unread(Twilio.webhooks, "machine"), "its result never comes"),
+    ("machine detection, a machine", Twilio, "dial", dial(machine_detection=False), "its result never comes"),
+    ("a message for a machine", Twilio, "dial", dial(await_greeting_end=False), "A machine answers, and the call"),
+    ("a message for a machine", Twilio, "say_and_hang_up", hang_up_without_text, "is not left the message"),
+    ("a transfer", Telnyx, "transfer", nothing, "The call is not transferred."),
+    ("a transfer with a text", Twilio, "transfer", transfer_without_text, "not transferred as it should be"),
+    ("a transfer that the vendor refuses", Twilio, "transfer", transfer_at_any_rate, "returns as if it had not"),
+    ("a hold, and its end", Twilio, "hold", nothing, "does not hear the audio that they should"),
+    ("a hold, and its end", Telnyx, "resume", nothing, "does not hear the agent again"),
+    ("a recording", Twilio, "pause_recording", nothing, "is not what the app asked for"),
+    (
+        "a recording that ends with the call",
+        Twilio,
+        "webhooks",
+        unread(Twilio.webhooks, "recording"),
+        "is never reported",
+    ),
+    ("keys that the app sends", Telnyx, "send_dtmf", nothing, "does not send the keys"),
+    ("looking a call up", Twilio, "look_up", look_up_without_looking, "does not tell how far"),
+    ("configuring a number", Twilio, "set_voice_url", nothing, "does not point that number"),
+    (
+        "a media stream that is lost and comes back",
+        Twilio,
+        "webhooks",
+        unread(Twilio.webhooks, "action"),
+        "does not come back",
+    ),
+    ("a media stream that is lost for good", Twilio, "asks_at_stream_end", False, "and the call stays up"),
+    ("an engine that is lost", Twilio, "say_and_hang_up", hang_up_without_text, "the text of the fallback"),
+    ("an engine that is lost, with a transfer", Twilio, "transfer", transfer_without_text, "as it should be"),
+]
+EMULATORS: dict[type[Carrier], type[CarrierEmulator]] = {Twilio: TwilioEmulator, Telnyx: TelnyxEmulator}
+
+
+async def play(emulator: CarrierEmulator, doing: str, patience: float = 1.0) -> None:
+    async with emulator, Harness.running(Check("carrier", patience), emulator, emulator.carrier()) as harness:
+        await harness.play(*(scenario for scenario in CONTROL if scenario.doing == doing))
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: f"{mistake[0]}: {mistake[2]}")
+async def test_one_with_a_mistake_is_told_which(
+    mistake: tuple[str, type[Carrier], str, object, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doing, cls, name, broken, said = mistake
+    monkeypatch.setattr(cls, name, broken)
+    with pytest.raises(ConformanceError) as caught:
+        await play(EMULATORS[cls](), doing, patience=0.4)
+    assert said in str(caught.value)
+    assert f"[carrier: {doing}]" in str(caught.value)
+
+
+async def test_one_whose_token_does_not_come_back_is_a_stranger_to_another_worker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Callbacks, "url", lambda callbacks, webhook: f"{callbacks.root}/{webhook}")
+    with pytest.raises(ConformanceError, match="does not reach the engine"):
+        await play(TwilioEmulator(), "a media stream that is lost with its worker", patience=0.4)
+
+
+@pytest.mark.parametrize("doing", ["a media stream that is lost for good", "an engine that is lost"])
+async def test_one_that_only_hangs_up_is_tried_with_what_fails_too(write: Write, doing: str) -> None:
+    line = "    async def hang_up(self, leg: Leg) -> None:\n"
+    with pytest.raises(ConformanceError, match="and the call stays up"):
+        await play(write("carrier", "carrier.py", line, f"{line}        return\n")(), doing, patience=0.6)
+
+
+async def test_of_several_that_fail_the_first_is_raised_and_notes_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Twilio, "set_voice_url", nothing)
+    monkeypatch.setattr(Twilio, "look_up", look_up_without_looking)
+    emulator = TwilioEmulator()
+    async with emulator, Harness.running(Check("carrier"), emulator, emulator.carrier()) as harness:
+        tried = [one for one in CONTROL if one.doing in {"looking a call up", "configuring a number"}]
+        with pytest.raises(ConformanceError, match="does not tell how far") as caught:
+            await harness.play(*tried)
+    (note,) = caught.value.__notes__
+    assert "configuring a number" in note
+
+
+def test_every_capability_is_tried() -> None:
+    """`PRICE` and `SEND_DTMF` are tried where a carrier without them is tried in another way."""
+    tried = {capability for scenario in CONTROL for capability in scenario.needs}
+    assert tried | {Capability.PRICE, Capability.SEND_DTMF} == set(Capability)
