@@ -35,6 +35,8 @@ COLLEAGUE = "+15550007777"
 _LONGEST_SCENARIO = 20.0
 """Seconds; most scenarios take two."""
 _WORDS_MS = 300.0
+_AT_ONCE = 8
+"""Scenarios side by side: more of them would need more of a machine than many have."""
 
 
 class Scenario(msgspec.Struct, frozen=True):
@@ -63,11 +65,12 @@ async def play(harness: Harness, *scenarios: Scenario) -> None:
         ConformanceError: one failed. Of several it is the first in order; its notes tell of the others.
     """
     failures: dict[int, ConformanceError] = {}
+    room = anyio.CapacityLimiter(_AT_ONCE)
 
     async def play_one(place: int, scenario: Scenario) -> None:
         harness.check.now_here(scenario.doing)
         try:
-            async with Scene.of(harness) as scene:
+            async with room, Scene.of(harness) as scene:
                 await scenario.play(scene)
         except ConformanceError as error:
             failures[place] = error
