@@ -12,8 +12,9 @@ The carrier is the one that its emulator makes; calls go over real sockets to th
 5. **Broken copies of the vendor's real messages** are survived, with a fixed set of words for their faults.
 6. **Forged webhooks**, made of a real one, are refused.
 7. **Interruptions** clear the vendor's buffer. When **the agent ends** the conversation, the call is hung up.
-8. **Control** (`control.py`), by `Carrier.capabilities`: routes, calls that the app makes, machine detection,
-   voicemail, transfer, hold, recording, keys, look-up, numbers; and lost streams and engines, for every carrier.
+8. **Control** (`control.py`, `outbound.py`), by `Carrier.capabilities`: routes, calls that the app makes, machine
+   detection, voicemail, transfer, hold, recording, keys, look-up, numbers. For every carrier, **failures**
+   (`failures.py`): a media stream, a worker, an engine that is lost.
 9. **Commands**: hanging up a call that is over is a success, and can be cancelled; a vendor that cannot be reached is a
    `CarrierRequestFailed`.
 
@@ -41,6 +42,7 @@ from patter_core.testing.conformance.codec import check_codec, check_codec_with
 from patter_core.testing.conformance.control import CONTROL
 from patter_core.testing.conformance.harness import NUMBER, Harness
 from patter_core.testing.conformance.scenarios import CONVERSATIONS, ENDINGS
+from patter_core.testing.conformance.scene import play
 from patter_core.testing.emulator import CarrierEmulator
 from patter_core.testing.fakes import FakeRouter
 from patter_core.webhook import Accept, WebhookRequest
@@ -83,13 +85,13 @@ async def _check(check: Check, emulator: CarrierEmulator, carrier: Carrier) -> L
     await _check_strangers(check, carrier)
     async with Harness.running(check, emulator, carrier) as harness:
         # 4. Two calls at once, and a webhook that comes twice.
-        await harness.play(*CONVERSATIONS)
+        await play(harness, *CONVERSATIONS)
         # 5. The codec, with the messages of the first call, broken.
         check_codec_with(check, new_codec, harness.worker.recorder.media[0])
         # 6. Forgeries of the first webhook.
         await _check_forgeries(harness)
         # 7. and 8. All that does not depend on each other, side by side.
-        await harness.play(*ENDINGS, *CONTROL)
+        await play(harness, *ENDINGS, *CONTROL)
         _keep_private(harness)
         # 9. Commands about a call that is over.
         leg = harness.engine.sessions[0].setup.leg

@@ -1,7 +1,4 @@
-"""Scenarios of a carrier's control: routes, calls that the app makes, commands during a call, and what fails in one.
-
-Each needs the capabilities that stand beside it at the end of this module. A carrier without them is not tried with it.
-"""
+"""Scenarios of a carrier's control. The list at the end is all of them, each with the capabilities that it needs."""
 
 from __future__ import annotations
 
@@ -10,22 +7,18 @@ from decimal import Decimal
 import anyio
 
 from patter_core.audio.dtmf import tones
-from patter_core.errors import CarrierRequestFailed, EngineLost
+from patter_core.errors import CarrierRequestFailed
 from patter_core.events import RecordingChanged
-from patter_core.telephony.control import Capability, RecordingStatus
-from patter_core.telephony.leg import AnsweredBy, Direction, Progress
-from patter_core.telephony.outcome import HangUp, Transfer
-from patter_core.testing.call import Callee, EmulatedCall
-from patter_core.testing.caller import Pause, Say, WaitForAgent
-from patter_core.testing.conformance.harness import NUMBER, RECONNECTS, SOON, LiveCall, Scenario, Scene
-from patter_core.testing.speech import CALLER_LINES
+from patter_core.telephony.control import Capability
+from patter_core.telephony.leg import Progress
+from patter_core.telephony.outcome import Transfer
+from patter_core.testing.conformance.failures import FAILURES
+from patter_core.testing.conformance.outbound import OUTBOUND
+from patter_core.testing.conformance.scene import COLLEAGUE, SOON, LiveCall, Scenario, Scene
 from patter_core.webhook import Reject
 
 __all__ = ["CONTROL"]
 
-COLLEAGUE = "+15550007777"
-"""To whom calls are transferred."""
-SORRY = "We are sorry. Goodbye."
 MUSIC = "https://music.example/a.mp3"
 
 
@@ -43,129 +36,8 @@ async def _rejected(scene: Scene) -> None:
 
 async def _routed_elsewhere(scene: Scene) -> None:
     call = scene.place(answer=Transfer(COLLEAGUE, "One moment."))
-    await _transferred(scene, call, "One moment.", mistake="arrived() returned a Transfer, which is not carried out")
-
-
-# --- calls that the app makes --------------------------------------------------------------------------------------
-
-
-async def _outbound(scene: Scene) -> None:
-    said = CALLER_LINES[0].audio(scene.harness.emulator.format)
-    handle, call = await scene.dial(Callee(steps=(WaitForAgent(0.1), Say(said), Pause(0.1))), first_message="It is me.")
-    with scene.check.within(SOON, "An answered call is not reported as answered."):
-        answered = await handle.wait_answered()
-    scene.check.require(answered, "An answered call is reported as over.")
-    live = await scene.joined(call)
-    leg = live.session.setup.leg
-    scene.check.require(
-        live.session.setup.first_message == "It is me.",
-        "The answered call has lost the options that it was dialled with.",
-        mistake="the callback token of DialRequest.callbacks does not come back with the webhook",
-    )
-    scene.check.require(
-        leg.direction is Direction.OUTBOUND and live.call.to_number == scene.number,
-        "The call is not what the app asked for.",
-        expected="direction outbound, to the number of DialRequest.to_number",
-        got=f"direction {leg.direction.value}",
-    )
-    scene.check.require(
-        live.call.from_number == NUMBER, "The call does not come from DialRequest.from_number.", got=call.from_number
-    )
-    await scene.hears(live, "Who is called does not hear the agent.")
-    await scene.over(call, "Who is called hangs up, and the call stays up.")
-    end = await scene.ended(handle)
-    heard = sum(chunk.size for chunk in live.session.heard)
-    scene.check.require(
-        heard >= len(said), "The agent does not hear who is called.", expected=f"{len(said)} bytes", got=str(heard)
-    )
-    scene.check.require(
-        end.reason == "caller_hung_up" and handle.status is Progress.COMPLETED,
-        "The end of an answered call is not reported as it was.",
-        expected="caller_hung_up, completed",
-        got=f"{end.reason}, {handle.status.value}",
-    )
-
-
-async def _unanswered(scene: Scene) -> None:
-    for outcome, reason in (
-        (Progress.BUSY, "busy"),
-        (Progress.NO_ANSWER, "no_answer"),
-        (Progress.FAILED, "dial_failed"),
-    ):
-        handle, call = await scene.dial(Callee(outcome=outcome))
-        with scene.check.within(
-            SOON, f"A call with the outcome {outcome.value} is never over.", mistake="no RoutedCall.progressed for it"
-        ):
-            answered = await handle.wait_answered()
-        end = await scene.ended(handle)
-        scene.check.require(
-            not answered and (handle.status, end.reason) == (outcome, reason),
-            "The outcome of a call that is not answered is not reported as it was.",
-            expected=f"{outcome.value}, {reason}",
-            got=f"{handle.status.value}, {end.reason}",
-        )
-        await scene.over(call, "A call that is not answered stays up.")
-
-
-async def _given_up(scene: Scene) -> None:
-    handle, call = await scene.dial(Callee(rings=30.0))
-    with scene.check.within(SOON, "A call that rings cannot be ended."):
-        await handle.hang_up()
-    await scene.over(call, "A call that is given up goes on ringing.", mistake="hang_up() ends answered calls only")
-    scene.check.require(handle.status is Progress.CANCELED, "The call is not canceled.", got=handle.status.value)
-
-
-async def _human_detected(scene: Scene) -> None:
-    handle, call = await scene.dial(Callee(detected_after=2.0), voicemail_message="Please call back.")
-    live = await scene.joined(call)
-    scene.check.require(
-        not scene.events(handle, "machine_detected"),
-        "Machine detection delays the audio.",
-        mistake="the vendor's synchronous detection is asked for",
-    )
-    await _detected(scene, live)
-    scene.check.require(
-        handle.answered_by is AnsweredBy.HUMAN and not call.spoken,
-        "A human is taken for something else.",
-        expected="human, who is left no message",
-        got=f"{handle.answered_by}, {len(call.spoken)} texts",
-    )
-    await scene.hears(live, "After machine detection a human does not hear the agent.")
-
-
-async def _machine_detected(scene: Scene) -> None:
-    handle, call = await scene.dial(Callee(answered_by=AnsweredBy.MACHINE), machine_detection=True)
-    await _detected(scene, await scene.joined(call))
-    scene.check.require(
-        handle.answered_by in {AnsweredBy.MACHINE, AnsweredBy.MACHINE_READY},
-        "A machine is taken for something else.",
-        got=str(handle.answered_by),
-    )
-
-
-async def _detected(scene: Scene, live: LiveCall) -> None:
-    await scene.told(
-        live.handle,
-        "machine_detected",
-        "Machine detection is asked for, and its result never comes.",
-        mistake="no RoutedCall.answered_by for it, or dial() ignores machine_detection",
-    )
-
-
-async def _voicemail(scene: Scene) -> None:
-    handle, call = await scene.dial(Callee(answered_by=AnsweredBy.MACHINE), voicemail_message="Please call back.")
-    await scene.over(
-        call,
-        "A machine answers, and the call stays up.",
-        mistake="MACHINE_READY is never reported, or say_and_hang_up() does not hang up",
-    )
-    end = await scene.ended(handle)
-    scene.check.require(
-        call.spoken == ["Please call back."] and end.reason == "voicemail",
-        "A machine is not left the message.",
-        expected="the text once, after its greeting; reason voicemail",
-        got=f"{len(call.spoken)} texts, reason {end.reason}",
-        mistake="say_and_hang_up() does not speak, or MACHINE_READY is reported before the greeting is over",
+    await scene.transferred(
+        call, COLLEAGUE, "One moment.", mistake="arrived() returned a Transfer, which is not carried out"
     )
 
 
@@ -190,7 +62,7 @@ async def _transfer_saying(scene: Scene, text: str) -> None:
         scene.check.raises_only(problem="transfer() raises."),
     ):
         end = await live.handle.transfer(COLLEAGUE, say=text)
-    await _transferred(scene, live.call, text, mistake="transfer() asks the vendor for something else")
+    await scene.transferred(live.call, COLLEAGUE, text, mistake="transfer() asks the vendor for something else")
     played = live.call.recording.format.duration_ms(len(live.call.recording.played))
     scene.check.require(
         played >= live.session.output_format.duration_ms(len(words)) and end.reason == "transferred",
@@ -198,19 +70,6 @@ async def _transfer_saying(scene: Scene, text: str) -> None:
         expected="transferred, after all of it",
         got=f"{end.reason}, after {played:.0f} ms",
     )
-
-
-async def _transferred(scene: Scene, call: EmulatedCall, text: str, *, mistake: str) -> None:
-    with scene.check.within(SOON, "The call is not transferred.", mistake=mistake):
-        await call.until(lambda: bool(call.transferred_to))
-    scene.check.require(
-        call.transferred_to == [COLLEAGUE] and call.spoken == [text] * bool(text),
-        "The call is not transferred as it should be.",
-        expected=f"to that number, once, {'after the text' if text else 'without a text'}",
-        got=f"{len(call.transferred_to)} numbers, {len(call.spoken)} texts",
-        mistake="Transfer.to or Transfer.say is not what the vendor is told",
-    )
-    await scene.over(call, "The far end of a transfer hangs up, and the caller is left on the line.")
 
 
 async def _refused_transfer(scene: Scene) -> None:
@@ -264,7 +123,7 @@ async def _hold(scene: Scene) -> None:
         expected="the audio of hold(), and then silence",
         got=repr(live.call.played),
     )
-    _check_one_conversation(scene, live)
+    scene.same_conversation(live)
 
 
 async def _recording(scene: Scene) -> None:
@@ -302,7 +161,7 @@ async def _recorded(scene: Scene, live: LiveCall, recording_id: str, count: int)
         count=count,
         mistake="no RoutedCall.recording_changed for it",
     )
-    changes: list[RecordingStatus] = [event.recording for event in told if isinstance(event, RecordingChanged)]
+    changes = [event.recording for event in told if isinstance(event, RecordingChanged)]
     scene.check.require(
         changes[-1].status == "completed" and changes[-1].url,
         "The end of a recording is not reported as it should be.",
@@ -383,112 +242,20 @@ async def _number_configured(scene: Scene) -> None:
     )
 
 
-# --- what fails in a call ------------------------------------------------------------------------------------------
-
-
-async def _stream_lost(scene: Scene) -> None:
-    """The stream is broken as often as it is restored; the same conversation goes on each time."""
-    if not scene.harness.carrier.asks_at_stream_end:
-        return
-    live = await scene.live()
-    for number in range(RECONNECTS):
-        live.call.stream.drop()
-        with scene.check.within(
-            SOON, "A lost media stream does not come back.", mistake="Accept of stream_ended() is not carried out"
-        ):
-            await live.call.streaming(number + 2)
-        await scene.hears(live, "After a media stream was lost and came back, the caller does not hear the agent.")
-    _check_one_conversation(scene, live)
-
-
-async def _stream_lost_for_good(scene: Scene) -> None:
-    """The stream is broken once more than it is restored: the call is ended at the vendor."""
-    live = await scene.live()
-    for number in range(RECONNECTS if scene.harness.carrier.asks_at_stream_end else 0):
-        live.call.stream.drop()
-        with scene.check.within(SOON, "A lost media stream does not come back."):
-            await live.call.streaming(number + 2)
-    live.call.stream.drop()
-    await scene.over(live.call, "A media stream is lost for good, and the call stays up.")
-    end = await scene.ended(live.handle)
-    scene.check.require(end.reason == "media_lost", "The end is not reported as it was.", got=end.reason)
-
-
-async def _stream_lost_with_its_worker(scene: Scene) -> None:
-    """The stream comes back to another worker, which has never heard of the call."""
-    harness = scene.harness
-    if not harness.carrier.asks_at_stream_end:
-        return
-    async with harness.serving() as first, harness.serving(first.url) as second:
-        live = await scene.live(at=first)
-        harness.emulator.tunnels.forward(first.url, second.url)
-        live.call.stream.drop()
-        other = await scene.joined(live.call, at=second, session=1)
-        scene.check.require(
-            (other.handle.id, other.handle.leg.from_number) == (live.handle.id, live.handle.leg.from_number),
-            "Another worker does not know the call whose media stream it restores.",
-            expected="the same call, with its numbers",
-            mistake="the callback token of Accept.callbacks does not come back with the webhook",
-        )
-        await scene.hears(other, "After another worker restored the media stream, the caller does not hear the agent.")
-        await scene.end_calls()
-
-
-async def _engine_lost(scene: Scene) -> None:
-    live = await scene.live(answer=scene.agent(HangUp(SORRY)))
-    live.session.fail(EngineLost("gone"))
-    await scene.over(live.call, "The engine is lost, and the call stays up.", mistake="say_and_hang_up() only speaks")
-    if Capability.SAY in scene.harness.carrier.capabilities:
-        scene.check.require(
-            live.call.spoken == [SORRY],
-            "The engine is lost, and the caller does not hear the text of the fallback.",
-            got=repr(live.call.spoken),
-            mistake="say_and_hang_up() does not speak, or hangs up before the text is over",
-        )
-    end = await scene.ended(live.handle)
-    scene.check.require(end.reason == "engine_failed", "The end is not reported as it was.", got=end.reason)
-
-
-async def _engine_lost_transfer(scene: Scene) -> None:
-    live = await scene.live(answer=scene.agent(Transfer(COLLEAGUE, SORRY)))
-    live.session.fail(EngineLost("gone"))
-    await _transferred(scene, live.call, SORRY, mistake="transfer() asks the vendor for something else")
-
-
-def _check_one_conversation(scene: Scene, live: LiveCall) -> None:
-    sessions = len(scene.harness.engine.sessions_of(live.call.call_id))
-    scene.check.require(
-        sessions == 1,
-        "The media stream came back, and the conversation is another one.",
-        got=f"{sessions} conversations",
-        mistake="MediaOpened.call_id is not the vendor's id of the call",
-    )
-
-
-_DIAL = frozenset({Capability.DIAL})
-_DETECT = _DIAL | {Capability.MACHINE_DETECTION}
+_TRANSFER, _RECORD = frozenset({Capability.TRANSFER}), frozenset({Capability.RECORD})
 
 CONTROL = (
     Scenario("a route that rejects the call", _rejected),
-    Scenario("a route that transfers the call", _routed_elsewhere, frozenset({Capability.TRANSFER})),
-    Scenario("a call that the app makes", _outbound, _DIAL),
-    Scenario("a call that is not answered", _unanswered, _DIAL),
-    Scenario("a call that is given up while it rings", _given_up, _DIAL),
-    Scenario("machine detection, a human", _human_detected, _DETECT),
-    Scenario("machine detection, a machine", _machine_detected, _DETECT),
-    Scenario("a message for a machine", _voicemail, _DETECT | {Capability.SAY}),
-    Scenario("a transfer", _transfer, frozenset({Capability.TRANSFER})),
-    Scenario("a transfer with a text", _transfer_with_text, frozenset({Capability.TRANSFER})),
-    Scenario("a transfer that the vendor refuses", _refused_transfer, frozenset({Capability.TRANSFER})),
+    Scenario("a route that transfers the call", _routed_elsewhere, _TRANSFER),
+    *OUTBOUND,
+    Scenario("a transfer", _transfer, _TRANSFER),
+    Scenario("a transfer with a text", _transfer_with_text, _TRANSFER),
+    Scenario("a transfer that the vendor refuses", _refused_transfer, _TRANSFER),
     Scenario("a hold, and its end", _hold, frozenset({Capability.HOLD})),
-    Scenario("a recording", _recording, frozenset({Capability.RECORD})),
-    Scenario("a recording that ends with the call", _recording_to_the_end, frozenset({Capability.RECORD})),
+    Scenario("a recording", _recording, _RECORD),
+    Scenario("a recording that ends with the call", _recording_to_the_end, _RECORD),
     Scenario("keys that the app sends", _dtmf),
     Scenario("looking a call up", _looked_up, frozenset({Capability.LOOK_UP})),
     Scenario("configuring a number", _number_configured, frozenset({Capability.CONFIGURE_NUMBER})),
-    Scenario("a media stream that is lost and comes back", _stream_lost),
-    Scenario("a media stream that is lost for good", _stream_lost_for_good),
-    Scenario("a media stream that is lost with its worker", _stream_lost_with_its_worker),
-    Scenario("an engine that is lost", _engine_lost),
-    Scenario("an engine that is lost, with a transfer", _engine_lost_transfer, frozenset({Capability.TRANSFER})),
+    *FAILURES,
 )

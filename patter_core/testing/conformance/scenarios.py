@@ -10,7 +10,7 @@ from patter_core.audio import AudioChunk, AudioFormat
 from patter_core.events import Interruption, ResponseDone, ResponseHeard
 from patter_core.testing.caller import EndCall, Pause, PressKey, Say, WaitForAgent, WaitForSilence
 from patter_core.testing.conformance.check import at_once
-from patter_core.testing.conformance.harness import SOON, LiveCall, Scenario, Scene
+from patter_core.testing.conformance.scene import SOON, LiveCall, Scenario, Scene
 from patter_core.testing.speech import CALLER_LINES, GREETING
 
 __all__ = ["CONVERSATIONS", "ENDINGS"]

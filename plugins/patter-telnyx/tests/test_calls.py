@@ -17,7 +17,7 @@ from patter_core.telephony.leg import AnsweredBy, Leg, Progress
 from patter_core.telephony.outcome import Transfer
 from patter_core.testing.call import Callee
 from patter_core.testing.caller import Pause, PressKey, Say, WaitForAgent, WaitForSilence
-from patter_core.testing.conformance.harness import staged
+from patter_core.testing.conformance.scene import staged
 from patter_core.testing.fakes import FakeSession
 from patter_core.webhook import Reject
 from patter_telnyx import Telnyx

@@ -14,7 +14,7 @@ from patter_core.events import MediaTrouble
 from patter_core.telephony.control import Callbacks, DialRequest
 from patter_core.telephony.outcome import HangUp, Transfer
 from patter_core.testing.caller import Caller, EndCall, Pause
-from patter_core.testing.conformance.harness import Scene, staged
+from patter_core.testing.conformance.scene import Scene, staged
 from patter_core.webhook import Reject
 from patter_twilio.testing import CallStatus, EmulatedNumber, Refusal, TwilioCall, TwilioEmulator, messages
 

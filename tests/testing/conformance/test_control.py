@@ -17,6 +17,7 @@ from patter_core.telephony.outcome import Transfer
 from patter_core.testing.conformance.check import Check
 from patter_core.testing.conformance.control import CONTROL
 from patter_core.testing.conformance.harness import Harness
+from patter_core.testing.conformance.scene import play
 from patter_core.testing.emulator import CarrierEmulator
 from patter_core.webhook import CallRouter, WebhookHandler, WebhookRequest, WebhookResponse
 from patter_telnyx import Telnyx
@@ -118,9 +119,9 @@ MISTAKES = [
 EMULATORS: dict[type[Carrier], type[CarrierEmulator]] = {Twilio: TwilioEmulator, Telnyx: TelnyxEmulator}
 
 
-async def play(emulator: CarrierEmulator, doing: str, patience: float = 1.0) -> None:
+async def try_one(emulator: CarrierEmulator, doing: str, patience: float = 1.0) -> None:
     async with emulator, Harness.running(Check("carrier", patience), emulator, emulator.carrier()) as harness:
-        await harness.play(*(scenario for scenario in CONTROL if scenario.doing == doing))
+        await play(harness, *(scenario for scenario in CONTROL if scenario.doing == doing))
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: f"{mistake[0]}: {mistake[2]}")
@@ -130,7 +131,7 @@ async def test_one_with_a_mistake_is_told_which(
     doing, cls, name, broken, said = mistake
     monkeypatch.setattr(cls, name, broken)
     with pytest.raises(ConformanceError) as caught:
-        await play(EMULATORS[cls](), doing, patience=0.4)
+        await try_one(EMULATORS[cls](), doing, patience=0.4)
     assert said in str(caught.value)
     assert f"[carrier: {doing}]" in str(caught.value)
 
@@ -140,14 +141,14 @@ async def test_one_whose_token_does_not_come_back_is_a_stranger_to_another_worke
 ) -> None:
     monkeypatch.setattr(Callbacks, "url", lambda callbacks, webhook: f"{callbacks.root}/{webhook}")
     with pytest.raises(ConformanceError, match="does not reach the engine"):
-        await play(TwilioEmulator(), "a media stream that is lost with its worker", patience=0.4)
+        await try_one(TwilioEmulator(), "a media stream that is lost with its worker", patience=0.4)
 
 
 @pytest.mark.parametrize("doing", ["a media stream that is lost for good", "an engine that is lost"])
 async def test_one_that_only_hangs_up_is_tried_with_what_fails_too(write: Write, doing: str) -> None:
     line = "    async def hang_up(self, leg: Leg) -> None:\n"
     with pytest.raises(ConformanceError, match="and the call stays up"):
-        await play(write("carrier", "carrier.py", line, f"{line}        return\n")(), doing, patience=0.6)
+        await try_one(write("carrier", "carrier.py", line, f"{line}        return\n")(), doing, patience=0.6)
 
 
 async def test_of_several_that_fail_the_first_is_raised_and_notes_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +158,7 @@ async def test_of_several_that_fail_the_first_is_raised_and_notes_the_others(mon
     async with emulator, Harness.running(Check("carrier"), emulator, emulator.carrier()) as harness:
         tried = [one for one in CONTROL if one.doing in {"looking a call up", "configuring a number"}]
         with pytest.raises(ConformanceError, match="does not tell how far") as caught:
-            await harness.play(*tried)
+            await play(harness, *tried)
     (note,) = caught.value.__notes__
     assert "configuring a number" in note
 
