@@ -19,8 +19,9 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
-import anyio.to_thread
 import msgspec
+
+from patter_core.threads import DaemonThreads
 
 if TYPE_CHECKING:  # none of these is loaded with a plugin
     import asyncio
@@ -129,7 +130,7 @@ async def _pooled_client() -> httpx.AsyncClient:
 
     loop = asyncio.get_running_loop()
     if loop not in _pools:
-        client = await anyio.to_thread.run_sync(_new_client)
+        client = await DaemonThreads(1).run(_new_client)
         if loop not in _pools:  # else another request was first, and this client goes unused
             for closed in [other for other in list(_pools) if other.is_closed()]:
                 _pools.pop(closed, None)  # it was closed without its generators
