@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from typing import get_args
+
 import msgspec
 import pytest
 
 from patter_core.audio import ULAW_8000, AudioChunk
 from patter_core.events import (
     CallAnnounced,
+    CallEvent,
     Error,
     Event,
     Interruption,
@@ -34,6 +38,11 @@ from patter_core.telephony.leg import Leg
 )
 def test_an_event_unpacks_as_the_page_says(event: Event | AudioChunk, kind: str, payload: object) -> None:
     assert tuple(event) == (kind, payload)
+
+
+@pytest.mark.parametrize("kind", get_args(CallEvent), ids=lambda kind: kind.__name__)
+def test_the_tag_of_an_event_is_its_class_in_snake_case(kind: type[Event]) -> None:
+    assert kind.__struct_config__.tag == re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
 
 
 def test_a_record_survives_json() -> None:

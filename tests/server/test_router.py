@@ -313,3 +313,19 @@ async def test_no_more_conversations_are_opened_ahead_than_the_limit_says() -> N
         await anyio.wait_all_tasks_blocked()
         assert (len(host.table), len(scene.engine.sessions)) == (4, 2)
     assert all(session.closed for session in scene.engine.sessions)
+
+
+async def test_a_stream_that_comes_to_another_worker_although_there_should_be_one_is_taken_and_logged_as_an_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    scene = Scene()
+    other = scene.new_host()
+    async with scene.running() as host, other.running():
+        accept = await routed(host, Leg(carrier="fake", call_id="leg-1")).arrived()
+        assert isinstance(accept, Accept)
+        call = other.router.claim(accept.media_url.rsplit("/", 1)[1])
+        assert call is not None
+        call.hang_up()
+    (record,) = (record for record in caplog.records if record.levelname == "ERROR")
+    assert "Patter(several_workers=True)" in record.getMessage()
+    assert "PATTER_SEVERAL_WORKERS=1" in record.getMessage()
