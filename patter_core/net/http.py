@@ -21,8 +21,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import anyio
 import msgspec
 
-from patter_core.threads import DaemonThreads
-
 if TYPE_CHECKING:  # none of these is loaded with a plugin
     import asyncio
     import ssl
@@ -127,6 +125,8 @@ _making = threading.Lock()
 async def _pooled_client() -> httpx.AsyncClient:
     """The client of this event loop."""
     import asyncio  # noqa: PLC0415 - it has loaded ssl by now, and plugins that are never used should not
+
+    from patter_core.threads import DaemonThreads  # noqa: PLC0415 - it loads asyncio
 
     loop = asyncio.get_running_loop()
     if loop not in _pools:
