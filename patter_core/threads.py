@@ -40,12 +40,12 @@ class DaemonThreads:
     """At most `limit` threads at once. A thread that hangs cannot be stopped and keeps its place."""
 
     def __init__(self, limit: int) -> None:
-        self._places = asyncio.Semaphore(limit)
+        self._places = anyio.Semaphore(limit)
 
     @property
     def full(self) -> bool:
         """True if all threads are occupied: `run` would wait."""
-        return self._places.locked()
+        return self._places.value == 0
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Returns what `function` returns, or raises what it raises.
@@ -59,29 +59,41 @@ class DaemonThreads:
 class SerialThread:
     """Runs one piece of work at a time: for sinks, whose files and databases take one writer.
 
-    A cancelled caller does not wait for its work, which may hang: the work is abandoned, and no other starts while it
-    runs.
+    Callers wait for each other as long as it takes. A cancelled caller does not wait for its work, which may hang: the
+    work is abandoned, and no other starts while it runs.
     """
 
     def __init__(self) -> None:
-        self._free = asyncio.Semaphore(1)
+        self._turn: anyio.CapacityLimiter | None = None
+        self._busy = threading.Lock()
+        """Held by the thread that works, so by abandoned work, too, even of an event loop that was closed."""
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Returns what `work` returns.
 
         Raises:
-            SinkUnavailable: earlier work still hangs.
+            SinkUnavailable: abandoned work still hangs.
             Exception: whatever `work` raises.
         """
+        if self._turn is None:
+            self._turn = anyio.CapacityLimiter(1)
+        async with self._turn:
+            return await _run_in_thread(functools.partial(self._work_alone, functools.partial(work, *args, **kwargs)))
+
+    def _work_alone(self, work: Callable[[], T]) -> T:
+        if not self._busy.acquire(timeout=_PATIENCE):
+            raise SinkUnavailable("Earlier work still hangs.", remedy="Check the disk.")
         try:
-            with anyio.fail_after(_PATIENCE):
-                await self._free.acquire()
-        except TimeoutError:
-            raise SinkUnavailable("Earlier work still hangs.", remedy="Check the disk.") from None
-        return await _run_in_thread(functools.partial(work, *args, **kwargs), self._free.release)
+            return work()
+        finally:
+            self._busy.release()
 
 
-async def _run_in_thread(function: Callable[[], T], release: Callable[[], None]) -> T:
+def _nothing() -> None:
+    """There is nothing to release."""
+
+
+async def _run_in_thread(function: Callable[[], T], release: Callable[[], object] = _nothing) -> T:
     try:
         await anyio.lowlevel.checkpoint_if_cancelled()  # or the work would be done, and its result lost
     except BaseException:
@@ -105,7 +117,11 @@ async def _run_in_thread(function: Callable[[], T], release: Callable[[], None])
             loop.call_soon_threadsafe(finish, outcome)
 
     thread = threading.Thread(target=contextvars.copy_context().run, args=(work,), daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except BaseException:  # the system has no more threads
+        release()
+        raise
     try:
         outcome = await done
     except asyncio.CancelledError as cancelled:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 import traceback
 
 import anyio
@@ -90,3 +91,51 @@ async def test_serial_work_that_hangs_is_abandoned_and_no_other_starts(monkeypat
         gate.set()
         monkeypatch.setattr(threads, "_PATIENCE", 5.0)
         assert await one.run(int) == 0
+
+
+async def test_serial_callers_wait_for_each_other_as_long_as_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "_PATIENCE", 0.05)
+    one, done = SerialThread(), list[int]()
+
+    def work(number: int) -> None:
+        time.sleep(0.03)
+        done.append(number)
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(8):
+            tasks.start_soon(one.run, work, number)
+    assert done == list(range(8))
+
+
+def test_serial_work_that_outlived_its_event_loop_does_not_block_the_next_one() -> None:
+    one, gate = SerialThread(), threading.Event()
+
+    async def abandon() -> None:
+        with anyio.move_on_after(0.01):
+            await one.run(gate.wait)
+
+    async def contend() -> list[int]:
+        done: list[int] = []
+        async with anyio.create_task_group() as tasks:
+            for number in range(3):
+                tasks.start_soon(one.run, done.append, number)
+        return done
+
+    anyio.run(abandon)
+    gate.set()
+    assert anyio.run(contend) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("pool", [DaemonThreads(1), SerialThread()])
+async def test_a_thread_that_cannot_start_does_not_keep_its_place(
+    pool: DaemonThreads | SerialThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="new thread"):
+            await pool.run(int)
+    with anyio.fail_after(5):
+        assert await pool.run(int) == 0

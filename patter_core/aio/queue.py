@@ -50,6 +50,8 @@ class DroppingQueue(Generic[T]):
         self._weight = 0
         self._closed = False
         self._waiter: asyncio.Future[None] | None = None
+        self._wake_at = 1
+        """So many items must wait before the consumer is woken."""
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def __len__(self) -> int:
@@ -74,8 +76,8 @@ class DroppingQueue(Generic[T]):
         else:
             self._by_rank.append(item, rank, weight)
             self._make_room(self._by_rank)
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        if self._waiter is not None and (self._wake_at == 1 or len(self) >= self._wake_at):
+            self._wake()
 
     def pop(self) -> T:
         """Take the oldest item.
@@ -108,7 +110,7 @@ class DroppingQueue(Generic[T]):
                 return self.pop()
             if self._closed:
                 raise anyio.EndOfStream
-            await self._next_change()
+            await self._wait_for(1)
         item, _, weight = self._items.popleft()
         self._weight -= weight
         return item
@@ -116,7 +118,7 @@ class DroppingQueue(Generic[T]):
     async def wait(self, count: int = 1) -> None:
         """Returns once `count` items wait, or the queue is closed."""
         while len(self) < count and not self._closed:
-            await self._next_change()
+            await self._wait_for(count)
 
     def __aiter__(self) -> DroppingQueue[T]:
         return self
@@ -130,8 +132,7 @@ class DroppingQueue(Generic[T]):
     def close(self) -> None:
         """Take no more items. What waits can still be taken; then `get` raises and iteration ends. Idempotent."""
         self._closed = True
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        self._wake()
 
     def clear(self) -> int:
         """Drop all items; returns how many."""
@@ -151,29 +152,41 @@ class DroppingQueue(Generic[T]):
         self._by_rank = None
 
     def _make_room(self, items: _ByRank[T]) -> None:
-        weight = sum(items.weights)
-        for rank in range(self._ranks):
-            while weight > self._max_weight and items.count(rank) > 1:
-                weight -= self._drop(items, rank)
-            weight -= items.weights[rank]
+        if self._max_weight != math.inf:
+            self._make_room_by_weight(items)
         reserved = items.count(self._ranks - 1) if self._reserve else 0
         if reserved > self._reserve:
             self._drop(items, self._ranks - 1)
         elif len(items) - reserved > self._limit:
             self._drop(items, items.lowest)
 
+    def _make_room_by_weight(self, items: _ByRank[T]) -> None:
+        weight = sum(items.weights)
+        for rank in range(self._ranks):
+            while weight > self._max_weight and items.count(rank) > 1:
+                weight -= self._drop(items, rank)
+            weight -= items.weights[rank]
+
     def _drop(self, items: _ByRank[T], rank: int) -> int:
         """Drop the oldest item of a rank; returns its weight."""
         self.dropped += 1
         return items.remove(rank)[2]
 
-    def _next_change(self) -> asyncio.Future[None]:
-        if self._waiter is not None and not self._waiter.done():
+    def _wait_for(self, count: int) -> asyncio.Future[None]:
+        """Returns a future that is set once `count` items wait, or the queue is closed."""
+        waiter = self._waiter
+        if waiter is not None and not waiter.done() and not waiter.get_loop().is_closed():
             raise RuntimeError("Another task waits for this queue already.")
         if self._loop is None or self._loop.is_closed():
             self._loop = asyncio.get_running_loop()  # a system call in Python 3.11, so it is kept
+        self._wake_at = count
         self._waiter = asyncio.Future(loop=self._loop)
         return self._waiter
+
+    def _wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None and not waiter.done() and not waiter.get_loop().is_closed():
+            waiter.set_result(None)
 
 
 class _ByRank(Generic[T]):

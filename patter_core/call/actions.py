@@ -42,6 +42,8 @@ class Actions:
         self._media = media
         self._conversation = conversation
         self._recording_id = ""
+        self._hold_is_pending = False
+        """True while the carrier is asked to hold: if it refuses, the call must go on as it was."""
 
     def add_context(self, text: str) -> None:
         """Tells the agent something without making it speak. Does nothing without a conversation."""
@@ -95,6 +97,7 @@ class Actions:
         self._media.downlink.pause()
         self._media.uplink.mute_caller()
         call.emit(MediaPaused(held=True))
+        self._hold_is_pending = True
         try:
             await call.carrier.hold(call.leg, audio_url)
         except BaseException:  # cancelled, too
@@ -102,6 +105,8 @@ class Actions:
                 call.signal(Signal.RESUME)
                 self._media_is_back()
             raise
+        finally:
+            self._hold_is_pending = False
 
     async def resume(self) -> None:
         """Ends the hold. If the carrier refuses, the caller stays on hold."""
@@ -118,7 +123,7 @@ class Actions:
 
     def _media_is_back(self) -> None:
         """The hold is over; if the media socket stayed open, caller and agent hear each other again."""
-        if self._media.is_attached:
+        if self._media.is_open:
             self._call.signal(Signal.MEDIA_STARTED)
             self._conversation.attach_caller()
             self._media.play()
@@ -191,7 +196,7 @@ class Actions:
     # --- what all of them need -------------------------------------------------------------------------------------
 
     def _require(self, signal: Signal, wish: str) -> None:
-        if not self._call.state.allows(signal):
+        if self._hold_is_pending or not self._call.state.allows(signal):
             raise self._not_now(wish)
 
     def _is(self, state: State) -> bool:

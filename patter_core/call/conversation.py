@@ -11,7 +11,7 @@ from patter_core.audio import AudioChunk, AudioFormat
 from patter_core.call.context import CallContext
 from patter_core.call.downlink import Downlink
 from patter_core.call.fallback import FallbackChain
-from patter_core.call.state import Signal
+from patter_core.call.state import Signal, State
 from patter_core.call.uplink import Uplink
 from patter_core.engine import ConversationSetup, EngineSession
 from patter_core.errors import EngineError, EngineTimeout
@@ -130,7 +130,8 @@ class Conversation:
             self.session = session
             call.signal(Signal.ENGINE_READY)
             self._downlink.set_agent_format(session.output_format)
-            self.attach_caller()
+            if call.state.state is not State.HELD:  # `resume` does it
+                self.attach_caller()
             if self._is_continued:
                 call.tasks.start_soon(self._remind, session)
             self._is_continued = True

@@ -73,11 +73,6 @@ class MediaLeg:
         self.downlink = Downlink(call, self._codec)
 
     @property
-    def is_attached(self) -> bool:
-        """True while there is a media socket."""
-        return self._socket is not None
-
-    @property
     def is_open(self) -> bool:
         """True while the stream of a media socket is open."""
         return self._socket is not None and self._socket.opened

@@ -105,7 +105,8 @@ class CallTable:
     @property
     def is_ready(self) -> bool:
         """True if a new call would be taken. Calls that are being dialled count."""
-        return not self.draining and len(self._calls) + len(self.dialling) < self._config.limits.calls
+        dialled = sum(call_id not in self._calls for call_id in self.dialling)
+        return not self.draining and len(self._calls) + dialled < self._config.limits.calls
 
     def take_new_call(self) -> bool:
         """Counts a new call against the limits; False if it exceeds them."""
@@ -163,6 +164,11 @@ class CallTable:
         ended = self.find_ended(leg, token)
         return ended is not None and not ended.may_be_on_another_worker
 
+    def end_dialling(self, call_id: str) -> None:
+        """The carrier's API has answered, or failed."""
+        del self.dialling[call_id]
+        self._removals.notify()
+
     async def wait_until_empty(self) -> None:
-        """Waits until no call is in flight."""
-        await self._removals.wait_until(lambda: not self._calls)
+        """Waits until no call is in flight or being dialled."""
+        await self._removals.wait_until(lambda: not self._calls and not self.dialling)

@@ -11,7 +11,7 @@ from patter_core.call.config import HostConfig
 from patter_core.call.handle import OutboundCall
 from patter_core.call.token import CallToken
 from patter_core.carrier import Carrier
-from patter_core.errors import CallLimitReached, ConfigurationError
+from patter_core.errors import CallLimitReached, ConfigurationError, WorkerStopping
 from patter_core.server.call_table import CallTable
 from patter_core.server.launcher import CallLauncher
 from patter_core.server.tokens import LONGEST_TOKEN, CallTokens
@@ -76,10 +76,14 @@ class Dialer:
             self._table.end_unknown(token.call_id)
             raise
         finally:
-            del self._table.dialling[token.call_id]
+            self._table.end_dialling(token.call_id)
         call = self._table.get(token.call_id)
         if call is None:  # no webhook was faster than the carrier's API
             leg = msgspec.structs.replace(token.leg, call_id=leg_id)
+            if self._launcher.calls is None:  # the worker has stopped meanwhile
+                self._table.end_unknown(token.call_id)
+                await self._carrier.hang_up(leg)
+                raise WorkerStopping("The worker stopped while the call was dialled.", remedy="Call from another one.")
             call = self._launcher.start(token, leg, agent, ring_timeout=ring_timeout)
             for progress in early:
                 call.reports.note_progress(progress)

@@ -85,6 +85,8 @@ class CallHost:
         )
         self.dialer = Dialer(carrier, config=config, table=self.table, tokens=tokens, launcher=self._launcher)
         self._unmanaged: asyncio.Task[None] | None = None
+        self._up = anyio.Event()
+        """Set once the unmanaged worker runs, or could not start."""
 
     @property
     def phone_calls(self) -> list[PhoneCall]:
@@ -129,12 +131,15 @@ class CallHost:
     async def ensure_running(self) -> None:
         """Starts what `running` starts, if the app was mounted without its lifespan.
 
-        It then runs as long as the event loop, which cancels it at its end.
+        It then runs as long as the event loop, which cancels it at its end. A worker that was drained is not started
+        again by a request.
         """
-        if self._launcher.calls is None and (self._unmanaged is None or self._unmanaged.done()):
-            up = anyio.Event()
-            self._unmanaged = asyncio.get_running_loop().create_task(self._run_unmanaged(up))
-            await up.wait()
+        if self._launcher.calls is not None or self.table.draining:
+            return
+        if self._unmanaged is None or self._unmanaged.done():
+            self._up = anyio.Event()
+            self._unmanaged = asyncio.get_running_loop().create_task(self._run_unmanaged(self._up))
+        await self._up.wait()
 
     async def _run_unmanaged(self, up: anyio.Event) -> None:
         try:
@@ -142,7 +147,7 @@ class CallHost:
                 up.set()
                 await anyio.sleep_forever()
         finally:
-            up.set()  # also if it could not start: a request waits for it
+            up.set()  # also if it could not start: requests wait for it
 
     def _emit_price(self, leg: Leg, cost: Cost) -> None:
         self.router.emit_price(leg, cost)

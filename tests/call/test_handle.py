@@ -8,17 +8,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import anyio
 import pytest
 
-from patter_core.agent import CallOptions
+from patter_core.agent import Agent, CallOptions, Fallback, Retry
 from patter_core.audio import ULAW_8000, AudioChunk
 from patter_core.audio.dtmf import tones
 from patter_core.call.config import HostConfig
 from patter_core.call.handle import OutboundCall
 from patter_core.call.state import State
 from patter_core.call.timeouts import Deadlines
-from patter_core.errors import CallError, CarrierRequestFailed
+from patter_core.errors import CallError, CarrierRequestFailed, EngineLost
 from patter_core.events import Interruption, Record, TransferDone, TransferStarted
 from patter_core.telephony.control import LegFacts
-from patter_core.telephony.leg import AnsweredBy, Progress
+from patter_core.telephony.leg import AnsweredBy, Leg, Progress
+from patter_core.telephony.outcome import HangUp
 from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeSession, FakeSocket
 from tests.calls import new_call
 
@@ -34,17 +35,20 @@ class Scene:
         self,
         *,
         engine: FakeEngine | None = None,
+        carrier: FakeCarrier | None = None,
+        fallback: Fallback | None = None,
         deadlines: Deadlines | None = None,
         ring_timeout: float = 10.0,
         voicemail: str = "",
         several_workers: bool = False,
     ) -> None:
         self.records: list[Record] = []
-        self.carrier = FakeCarrier()
+        self.carrier = carrier or FakeCarrier()
         self.engine = engine or FakeEngine()
         self.socket = FakeSocket()
         self.call = new_call(
             self.engine,
+            agent=Agent(engine=self.engine, fallback=fallback or HangUp()),
             carrier=self.carrier,
             put=self.records.append,
             config=HostConfig(
@@ -275,6 +279,52 @@ async def test_media_that_broke_off_while_a_transfer_was_refused_may_come_back()
         scene.tasks.start_soon(scene.call.serve_media, scene.socket.receive, scene.socket.send)
         scene.socket.say("start", "leg-1")
         await scene.until(State.LIVE)
+        scene.socket.say("stop")
+
+
+async def test_while_the_carrier_is_asked_to_hold_there_is_no_transfer_and_a_refused_hold_gives_the_call_back() -> None:
+    gate = anyio.Event()
+
+    class Slow(FakeCarrier):
+        async def hold(self, leg: Leg, audio_url: str) -> None:
+            await gate.wait()
+            await super().hold(leg, audio_url)
+
+    scene = Scene(carrier=Slow())
+    async with scene.running():
+        session = await scene.live()
+        scene.carrier.refusals = 1
+
+        async def refused_hold() -> None:
+            with pytest.raises(CarrierRequestFailed):
+                await scene.handle.hold()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(refused_hold)
+            await scene.until(State.HELD)
+            for wish in ("transfer", "resume"):
+                with pytest.raises(CallError, match="held"):
+                    await WISHES[wish](scene.handle)
+            gate.set()
+        assert scene.call.state is State.LIVE
+        scene.socket.say("audio", FRAME.base64)
+        await session.until(lambda: [chunk.data for chunk in session.heard] == [FRAME.data])
+        scene.socket.say("stop")
+
+
+async def test_an_engine_that_is_retried_during_a_hold_does_not_hear_the_caller() -> None:
+    scene = Scene(fallback=Retry())
+    async with scene.running():
+        session = await scene.live()
+        await scene.handle.hold()
+        session.fail(EngineLost("gone", retry=True))
+        second = await scene.engine.session(1)
+        scene.socket.say("audio", FRAME.base64)
+        await anyio.wait_all_tasks_blocked()
+        assert second.heard == []
+        await scene.handle.resume()
+        scene.socket.say("audio", FRAME.base64)
+        await second.until(lambda: [chunk.data for chunk in second.heard] == [FRAME.data])
         scene.socket.say("stop")
 
 

@@ -14,7 +14,7 @@ from patter_core.call.config import HostConfig
 from patter_core.call.handle import OutboundCall
 from patter_core.call.limits import Limits
 from patter_core.call.timeouts import Deadlines
-from patter_core.errors import CallLimitReached, CarrierRequestFailed, ConfigurationError
+from patter_core.errors import CallLimitReached, CarrierRequestFailed, ConfigurationError, WorkerStopping
 from patter_core.events import CallPriced, RecordingChanged
 from patter_core.server.host import CallHost
 from patter_core.telephony.control import DialRequest, RecordingStatus
@@ -329,3 +329,54 @@ async def test_a_stream_that_comes_to_another_worker_although_there_should_be_on
     (record,) = (record for record in caplog.records if record.levelname == "ERROR")
     assert "Patter(several_workers=True)" in record.getMessage()
     assert "PATTER_SEVERAL_WORKERS=1" in record.getMessage()
+
+
+async def test_a_call_whose_webhook_is_faster_than_the_api_counts_once() -> None:
+    scene = Scene(limits=Limits(calls=2, drain=0.01))
+
+    async def answered(request: DialRequest, call_id: str) -> None:
+        await routed(scene.host, outbound(call_id), request.callbacks.token).arrived()
+        assert isinstance(await routed(scene.host, Leg(carrier="fake", call_id="leg-1")).arrived(), Accept)
+
+    scene.carrier.on_dial = answered
+    async with scene.running() as host:
+        await scene.dial()
+        assert len(host.table) == 2
+
+
+async def test_a_call_that_is_being_dialled_when_the_worker_drains_is_hung_up_like_a_live_one() -> None:
+    scene = Scene()
+    dialling = anyio.Event()
+
+    async def slowly(_request: DialRequest, _call_id: str) -> None:
+        dialling.set()
+        await anyio.sleep(0.2)
+
+    scene.carrier.on_dial = slowly
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks, scene.host.running():
+            tasks.start_soon(scene.dial)
+            await dialling.wait()
+    assert scene.carrier.hung_up == ["out-1"]
+
+
+async def test_a_request_does_not_start_a_worker_that_was_drained_and_two_first_requests_start_one() -> None:
+    scene = Scene()
+    await scene.host.drain()
+    await scene.host.ensure_running()
+    with pytest.raises(WorkerStopping):
+        await routed(scene.host, Leg(carrier="fake", call_id="leg-1")).arrived()
+
+    fresh = scene.new_host()
+    answers: list[object] = []
+
+    async def first_request(number: int) -> None:
+        await fresh.ensure_running()
+        answers.append(await routed(fresh, Leg(carrier="fake", call_id=f"leg-{number}")).arrived())
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(2):
+            tasks.start_soon(first_request, number)
+    assert [type(answer) for answer in answers] == [Accept, Accept]
+    for call in fresh.phone_calls:
+        await call.hang_up()
