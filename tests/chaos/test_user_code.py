@@ -60,7 +60,7 @@ async def test_calls_go_on_whatever_the_users_code_does(emulator: type[AnyCarrie
     if how == "raise":
         assert "LookupError: the user's own fault" in worker.said
     else:
-        assert "is given up after" in worker.said
+        assert "was cancelled after" in worker.said
     note(
         f"callbacks and a sink that {how}, {CALLS} calls, {emulator.__name__}",
         tried=CALLS,
