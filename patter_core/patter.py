@@ -171,13 +171,7 @@ class Patter:
         Raises:
             ConfigurationError: a value is wrong, or the name is taken.
         """
-        _refuse_pipeline(engine, stt=stt, llm=llm, tts=tts)
-        if not isinstance(engine, Engine):
-            raise ConfigurationError(
-                "An agent needs an engine.",
-                expected="engine=, an instance of an engine's class",
-                got=type(engine).__name__,
-            )
+        engine = _checked_engine(engine, stt=stt, llm=llm, tts=tts)
         hide_secrets_of(engine)
         number = len(self._agents) + 1
         name = name or ("agent" if number == 1 else f"agent-{number}")
@@ -413,19 +407,25 @@ class Patter:
         )
 
 
-def _refuse_pipeline(engine: object, **parts: object) -> None:
-    """Pipeline mode needs a plugin that does not exist yet."""
+def _checked_engine(engine: object, **parts: object) -> Engine:
+    """Returns the engine. The parts of pipeline mode are refused: it needs a plugin that does not exist yet."""
     given = [f"{name}=" for name, part in parts.items() if part is not None]
-    if not given:
-        return
-    if engine is not None:
+    if given and engine is not None:
         raise ConfigurationError(
             f"An agent on an engine takes no {' or '.join(given)}.",
             expected="engine= alone: it listens, thinks and talks",
             remedy="Leave them out, and set voice and model where the engine's agent is made.",
         )
-    raise ConfigurationError(
-        f"{' and '.join(given)} need pipeline mode, and no installed plugin offers it.",
-        expected="engine=",
-        remedy="Use an engine, or a plugin that offers stt, llm and tts as one: see “Pipeline or engine” in the docs.",
-    )
+    if given:
+        raise ConfigurationError(
+            f"{' and '.join(given)} need pipeline mode, and no installed plugin offers it.",
+            expected="engine=",
+            remedy="Use an engine, or a plugin that offers all three as one: see “Pipeline or engine” in the docs.",
+        )
+    if not isinstance(engine, Engine):
+        raise ConfigurationError(
+            "An agent needs an engine.",
+            expected="engine=, an instance of an engine's class",
+            got=type(engine).__name__,
+        )
+    return engine

@@ -56,6 +56,31 @@ class Phone(AsyncAudioInterface):
         await self._speak(audio)
 
 
+class Told:
+    """What the SDK's callbacks were told."""
+
+    def __init__(self) -> None:
+        self.transcript: list[str] = []
+        self.disconnections: list[DisconnectionDetails] = []
+        self.corrected = asyncio.Event()
+
+    async def heard(self, text: str) -> None:
+        self.transcript.append(f"user: {text}")
+
+    async def said(self, text: str) -> None:
+        self.transcript.append(f"agent: {text}")
+
+    async def really_said(self, original: str, corrected: str) -> None:
+        self.transcript.append(f"instead of {original}: {corrected}")
+        self.corrected.set()
+
+    async def latency(self, milliseconds: int) -> None:
+        """Told of a ping's `ping_ms`, which the SDK reads only where somebody asks for it."""
+
+    async def over(self, details: DisconnectionDetails) -> None:
+        self.disconnections.append(details)
+
+
 @contextlib.contextmanager
 def vendor(emulator: ElevenLabsEmulator) -> Iterator[ElevenLabs]:
     with httpx.Client() as http:
@@ -88,27 +113,7 @@ async def test_it_holds_a_whole_conversation() -> None:
         signed_url_single_use=True,
         queue_positions=(2, 1),
     )
-    transcript: list[str] = []
-    disconnections: list[DisconnectionDetails] = []
-    latencies: list[int] = []
-    corrected = asyncio.Event()
-
-    async def heard(text: str) -> None:
-        transcript.append(f"user: {text}")
-
-    async def said(text: str) -> None:
-        transcript.append(f"agent: {text}")
-
-    async def really_said(original: str, corrected_text: str) -> None:
-        transcript.append(f"instead of {original}: {corrected_text}")
-        corrected.set()
-
-    async def over(details: DisconnectionDetails) -> None:
-        disconnections.append(details)
-
-    async def latency(milliseconds: int) -> None:
-        latencies.append(milliseconds)
-
+    told = Told()
     async with ElevenLabsEmulator(behaviour) as emulator, contextlib.AsyncExitStack() as stack:
         tools = ClientTools(asyncio.get_running_loop())
         tools.register("add", add, is_async=True)
@@ -119,18 +124,18 @@ async def test_it_holds_a_whole_conversation() -> None:
             requires_auth=True,
             audio_interface=phone,
             client_tools=tools,
-            callback_user_transcript=heard,
-            callback_agent_response=said,
-            callback_agent_response_correction=really_said,
-            callback_latency_measurement=latency,
-            callback_disconnect=over,
+            callback_user_transcript=told.heard,
+            callback_agent_response=told.said,
+            callback_agent_response_correction=told.really_said,
+            callback_latency_measurement=told.latency,
+            callback_disconnect=told.over,
         )
         with anyio.fail_after(15):
             await conversation.start_session()  # type: ignore[no-untyped-call] # the vendor's
             talk = await emulator.conversation()
             await talk.until(lambda: talk.agent_audio == spoken)
             await phone.speak(AudioChunk(bytes(640), PCM16_16000).data)
-            await corrected.wait()
+            await told.corrected.wait()
             await conversation.send_contextual_update("It rains.")
             await conversation.register_user_activity()  # type: ignore[no-untyped-call] # the vendor's
             await conversation.send_user_message("Thank you")
@@ -141,20 +146,16 @@ async def test_it_holds_a_whole_conversation() -> None:
     assert bytes(phone.heard) == spoken
     assert phone.interruptions == 1
     assert results == [wire.ToolResult(tool_call_id="call_0", result="5", is_error=False)]
-    assert transcript[:2] == ["agent: Good evening", "user: Two and three?"]
-    assert transcript[2].startswith("instead of Good evening: ")
-    assert [(details.reason, details.close_code) for details in disconnections] == [("agent", 1000)]
+    assert told.transcript[:2] == ["agent: Good evening", "user: Two and three?"]
+    assert told.transcript[2].startswith("instead of Good evening: ")
+    assert [(details.reason, details.close_code) for details in told.disconnections] == [("agent", 1000)]
 
 
 async def test_it_sees_a_lost_connection() -> None:
     async def agent(talk: Conversation) -> None:
         talk.abort()
 
-    disconnections: list[DisconnectionDetails] = []
-
-    async def over(details: DisconnectionDetails) -> None:
-        disconnections.append(details)
-
+    told = Told()
     async with (
         ElevenLabsEmulator(Behaviour(agent=agent, private=False)) as emulator,
         contextlib.AsyncExitStack() as stack,
@@ -165,12 +166,12 @@ async def test_it_sees_a_lost_connection() -> None:
             requires_auth=False,
             audio_interface=Phone(),
             client_tools=ClientTools(asyncio.get_running_loop()),
-            callback_disconnect=over,
+            callback_disconnect=told.over,
         )
         with anyio.fail_after(15):
             await conversation.start_session()  # type: ignore[no-untyped-call] # the vendor's
             await conversation.wait_for_session_end()
-    assert [(details.reason, details.close_code) for details in disconnections] == [("error", 1006)]
+    assert [(details.reason, details.close_code) for details in told.disconnections] == [("error", 1006)]
 
 
 def test_every_client_event_that_it_names_is_handled_or_ignored() -> None:
