@@ -64,7 +64,7 @@ class Callbacks(msgspec.Struct, frozen=True):
 
 def callback_token(url: str) -> str:
     """Returns the callback token in a URL; "" if there is none."""
-    query = urllib.parse.parse_qs(urllib.parse.urlsplit(url).query)
+    query = urllib.parse.parse_qs(url.partition("?")[2])
     return query.get(TOKEN_FIELD, [""])[0]
 
 

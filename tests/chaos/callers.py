@@ -20,11 +20,11 @@ class Callers:
     """So many of them."""
 
     def __init__(
-        self, fleet: Fleet, count: int, *, url: str = "", fallback_url: str = "", steps: Sequence[Step] = FOREVER
+        self, fleet: Fleet, count: int, *, url: str = "", steps: Sequence[Step] = FOREVER
     ) -> None:
         carrier = fleet.carrier
         self.calls: list[AnyCall] = [
-            carrier.place(url or fleet.voice_url, Caller(steps, carrier.format), fallback_url=fallback_url)
+            carrier.place(url or fleet.voice_url, Caller(steps, carrier.format), fallback_url=fleet.voice_url)
             for _ in range(count)
         ]
 

@@ -36,9 +36,8 @@ async def health(worker: Worker) -> tuple[int, _Health]:
 
 async def refused_there_and_taken_elsewhere(fleet: Fleet, draining: Worker, other: Worker) -> int:
     """Place calls whose webhook comes to the draining worker first; gives how many were taken by the other."""
-    again = f"{fleet.voice_url}?again=1"
     fleet.forget(draining)
-    callers = Callers(fleet, 4, url=fleet.url_of(draining.port), fallback_url=again)
+    callers = Callers(fleet, 4, url=fleet.url_of(draining.port))
     async with anyio.create_task_group() as tasks:
         for call in callers.calls:
             tasks.start_soon(call.run)

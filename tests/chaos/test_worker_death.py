@@ -105,7 +105,7 @@ async def test_a_worker_that_dies_in_the_middle_of_a_webhook_loses_no_call(
     async with running_fleet(emulator, engine, tmp_path) as fleet, anyio.create_task_group() as tasks:
         victim, _ = await fleet.start(Settings(several_workers=True)), await fleet.start(Settings(several_workers=True))
         victim.send(signal.SIGSTOP)  # the kernel still takes connections in its name, and requests
-        callers = Callers(fleet, calls, fallback_url=f"{fleet.voice_url}?again=1")
+        callers = Callers(fleet, calls)
         for call in callers.calls:
             tasks.start_soon(call.run)
         await until(lambda: len([link for link in fleet.balancer.links if link.worker == victim.port]) >= calls // 2)

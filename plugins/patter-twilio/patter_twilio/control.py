@@ -57,6 +57,7 @@ class Control:
             ("To", request.to_number),
             ("From", request.from_number),
             ("Url", callbacks.url("voice")),
+            ("FallbackUrl", callbacks.url("voice")),
             ("Timeout", str(round(request.ring_timeout))),
             ("StatusCallback", callbacks.url("status")),
             *(("StatusCallbackEvent", event) for event in _STATUS_EVENTS),

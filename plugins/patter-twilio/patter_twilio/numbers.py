@@ -66,7 +66,13 @@ class TwilioNumbers(AccountNumbers):
         return found
 
     async def point(self, number: AccountNumber, target: str) -> None:
-        form = [("VoiceUrl", target), ("VoiceMethod", "POST"), ("VoiceApplicationSid", "")]
+        form = [
+            ("VoiceUrl", target),
+            ("VoiceMethod", "POST"),
+            ("VoiceFallbackUrl", target),  # a request that failed is asked again: perhaps of another worker
+            ("VoiceFallbackMethod", "POST"),
+            ("VoiceApplicationSid", ""),
+        ]
         await self._api.post(f"{_PATH}/{path_segment(number.id)}.json", form, action="point the number")
 
 

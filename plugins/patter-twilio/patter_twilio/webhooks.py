@@ -10,7 +10,7 @@ import urllib.parse
 from collections.abc import Mapping, Sequence
 
 from patter_core.errors import WebhookRefused
-from patter_core.telephony.control import TOKEN_FIELD
+from patter_core.telephony.control import TOKEN_FIELD, callback_token
 from patter_core.telephony.leg import Direction, Leg
 from patter_core.telephony.outcome import HangUp, Transfer
 from patter_core.webhook import (
@@ -60,13 +60,21 @@ class Webhooks:
     # --- webhooks that ask -----------------------------------------------------------------------------------------
 
     async def _voice(self, request: WebhookRequest, router: CallRouter) -> WebhookResponse:
-        """A call came in, one that we made was answered, or one is resumed from hold."""
+        """A call came in, one that we made was answered, or one is resumed from hold.
+
+        Twilio requests it as the fallback URL too, with the URL that failed as `ErrorUrl` (page "Availability and
+        Reliability"). If that is the `action` URL, whose worker may be gone, the call continues from there.
+        """
         proof = self._verify(request)
         known = self._responses.known(request)
         if known is not None:
             return known
         leg = self._leg(proof)
-        outcome = await router.call(leg, proof.url).arrived()
+        failed_url = proof.fields.get("ErrorUrl", "")
+        token = callback_token(failed_url)
+        call = router.call(leg, proof.url, token)
+        is_after_stream = token and failed_url.partition("?")[0].endswith("/action")
+        outcome = await (self._after_stream(proof, call) if is_after_stream else call.arrived())
         return self._responses.keep(request, self._response(leg, outcome))
 
     async def _action(self, request: WebhookRequest, router: CallRouter) -> WebhookResponse:

@@ -52,7 +52,7 @@ async def test_a_call_is_dialled_with_its_callbacks_and_detection_that_delays_no
         assert await twilio.carrier().dial(request) == twilio.calls[0].call_id
     form, pairs = twilio.api_requests[0].form, twilio.api_requests[0].pairs
     assert (form["To"], form["From"], form["Timeout"]) == (CUSTOMER, "+15550001234", "20")
-    assert form["Url"] == "http://127.0.0.1:1/webhooks/twilio/voice?call=token"
+    assert form["Url"] == form["FallbackUrl"] == "http://127.0.0.1:1/webhooks/twilio/voice?call=token"
     assert [value for name, value in pairs if name == "StatusCallbackEvent"] == [
         "initiated",
         "ringing",

@@ -51,6 +51,7 @@ async def test_one_number_is_pointed_here_once(twilio: TwilioEmulator) -> None:
     for _ in range(2):
         await twilio.carrier().set_voice_url(NUMBERS[3], URL)
     assert [number.voice_url for number in twilio.api.numbers] == ["", "", "", URL, ""]
+    assert twilio.api.numbers[3].voice_fallback_url == URL
     assert [request.method for request in twilio.api_requests].count("POST") == 1
 
 

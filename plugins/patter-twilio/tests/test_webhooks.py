@@ -84,6 +84,26 @@ async def test_a_get_request_is_accepted_like_a_post() -> None:
     assert router.reports[0].leg.from_number == "+15005550006"
 
 
+@pytest.mark.parametrize(
+    ("failed", "what", "token"),
+    [
+        (ACTION, "stream_ended", "token"),
+        (f"{VOICE}?call=token", "arrived", "token"),
+        (VOICE, "arrived", ""),
+        ("https://phone.example/action", "arrived", ""),
+        ("http://[", "arrived", ""),
+    ],
+)
+async def test_at_the_fallback_url_a_call_continues_from_the_url_that_failed(
+    failed: str, what: str, token: str
+) -> None:
+    router = FakeRouter(ACCEPT)
+    fields = {**FIELDS, "CallStatus": "in-progress", "ErrorCode": "11200", "ErrorUrl": failed}
+    await answered("voice", signed(fields=fields), router)
+    (report,) = router.reports
+    assert (report.what, report.token, report.verified_url) == (what, token, VOICE)
+
+
 @pytest.mark.parametrize("direction", ["outbound-api", "outbound-dial"])
 async def test_a_call_that_we_made_is_outbound(direction: str) -> None:
     router = FakeRouter(ACCEPT)

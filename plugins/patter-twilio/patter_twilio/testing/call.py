@@ -34,6 +34,8 @@ class Source(msgspec.Struct, frozen=True):
     url: str = ""
     method: str = "POST"
     twiml: bytes = b""
+    failed: str = ""
+    """For a fallback URL: the URL that gave no document."""
 
 
 class TwilioCall(EmulatedCall):
@@ -79,7 +81,7 @@ class TwilioCall(EmulatedCall):
         self.problems: list[Problem] = []
         """Those that belong to no stream."""
         self._first = Source(voice_url, twiml=twiml)
-        self._fallback = Source(fallback_url)
+        self._fallback_url = fallback_url
         self._sender = sender
         self._life = anyio.CancelScope()
         self._doing = anyio.CancelScope()
@@ -134,9 +136,9 @@ class TwilioCall(EmulatedCall):
 
     # --- webhooks --------------------------------------------------------------------------------------------------
 
-    async def ask(self, url: str, *, method: str = "POST") -> Exchange:
-        """Request a webhook of the app, signed, with all the fields that Twilio sends."""
-        exchange = await self._sender.send(url, self._fields(), method=method)
+    async def ask(self, url: str, fields: Mapping[str, str] | None = None, *, method: str = "POST") -> Exchange:
+        """Request a webhook of the app, signed, with all the fields that Twilio sends, and those given."""
+        exchange = await self._sender.send(url, {**self._fields(), **(fields or {})}, method=method)
         self.exchanges.append(exchange)
         return exchange
 
@@ -181,8 +183,8 @@ class TwilioCall(EmulatedCall):
         if document is not None:
             self.documents.append(document)
             verbs = parse(document, self.problems)
-        if verbs is None and self._fallback.url not in {"", source.url}:
-            return self._fallback
+        if verbs is None and self._fallback_url and not source.failed:
+            return Source(self._fallback_url, failed=source.url)
         if verbs is None:
             self.end(CallStatus.FAILED)
             return None
@@ -190,7 +192,8 @@ class TwilioCall(EmulatedCall):
         return Source(urllib.parse.urljoin(source.url, then.url), then.method) if then.url else None
 
     async def _fetch(self, source: Source) -> bytes | None:
-        exchange = await self.ask(source.url, method=source.method)
+        error = {"ErrorCode": "11200", "ErrorUrl": source.failed} if source.failed else {}
+        exchange = await self.ask(source.url, error, method=source.method)
         if 200 <= exchange.status < 300:
             return exchange.answer
         self.problems.append(Problem(11200, f"HTTP retrieval failure: status {exchange.status}"))

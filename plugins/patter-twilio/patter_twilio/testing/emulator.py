@@ -126,6 +126,7 @@ class TwilioEmulator(CarrierEmulator):
                 to_number=fields["To"],
                 dialling=read_dialling(form, callee),
                 twiml=fields.get("Twiml", "").encode(),
+                fallback_url=fields.get("FallbackUrl", ""),
             )
         )
         self.tasks.start_soon(call.run)

@@ -74,6 +74,7 @@ class EmulatedNumber(msgspec.Struct, kw_only=True):
     friendly_name: str = ""
     voice_url: str = ""
     voice_method: str = "POST"
+    voice_fallback_url: str = ""
     voice_application_sid: str = ""
     """An application whose URL wins over `voice_url`."""
 
@@ -300,6 +301,7 @@ class RestApi:
             if number.sid == request.path_params["sid"]:
                 number.voice_url = fields.get("VoiceUrl", number.voice_url)
                 number.voice_method = fields.get("VoiceMethod", number.voice_method)
+                number.voice_fallback_url = fields.get("VoiceFallbackUrl", number.voice_fallback_url)
                 number.voice_application_sid = fields.get("VoiceApplicationSid", number.voice_application_sid)
                 return _json(number)
         return _not_found(request)
