@@ -19,9 +19,7 @@ _SILENCE = re.compile(re.escape(ULAW_8000.silence) + b"+")
 class Callers:
     """So many of them."""
 
-    def __init__(
-        self, fleet: Fleet, count: int, *, url: str = "", steps: Sequence[Step] = FOREVER
-    ) -> None:
+    def __init__(self, fleet: Fleet, count: int, *, url: str = "", steps: Sequence[Step] = FOREVER) -> None:
         carrier = fleet.carrier
         self.calls: list[AnyCall] = [
             carrier.place(url or fleet.voice_url, Caller(steps, carrier.format), fallback_url=fleet.voice_url)
