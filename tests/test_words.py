@@ -54,8 +54,8 @@ OLD_NAMES: dict[str, str] = {
     "_?hush": "clear",
     "Bridge": "Uplink, Downlink",
     r"State\.ANNOUNCED": "ACCEPTED",
-    r"State\.MEDIA": "MEDIA_READY",
-    r"State\.ENGINE": "ENGINE_READY",
+    r"State\.MEDIA(?!_)": "MEDIA_READY",
+    r"State\.ENGINE(?!_)": "ENGINE_READY",
     "LEAVING": "TRANSFERRING",
     r"Signal\.LEAVE": "TRANSFER",
     r"Signal\.LEFT": "TRANSFERRED",
@@ -123,8 +123,8 @@ def text_of(path: Path) -> str:
 
 
 def found(pattern: str, places: tuple[str, ...], *, flags: int = 0) -> list[str]:
-    """Every line with a whole word of that pattern, with its place."""
-    word = re.compile(rf"(?<!\w)(?:{pattern})(?!\w)", flags)
+    """Every line with a whole word of that pattern, with its place. The parts of a name are words, too."""
+    word = re.compile(rf"(?<![A-Za-z0-9])(?:{pattern})(?![A-Za-z0-9])", flags)
     return [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
         for path in files(places)
@@ -177,8 +177,9 @@ def test_no_docstring_begins_with_a_question() -> None:
 
 
 def test_people_are_they() -> None:
-    assert not found("he|him|his|himself", TOLD, flags=re.IGNORECASE)
+    assert not found("he|him|his|himself", EVERYTHING, flags=re.IGNORECASE)
 
 
 def test_prose_has_no_riddles() -> None:
-    assert not found("nobody|whoever|again and at any time", TOLD, flags=re.IGNORECASE)
+    assert not found("whoever|again and at any time", EVERYTHING, flags=re.IGNORECASE)
+    assert not found("nobody", TOLD, flags=re.IGNORECASE)

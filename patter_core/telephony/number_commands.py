@@ -65,10 +65,10 @@ def _show(numbers: Sequence[AccountNumber]) -> None:
 
 def _point(account: AccountNumbers, number: str, target: str, *, ask: bool) -> None:
     found = anyio.run(account.find, number)
-    if found.target == target:
+    if found.points_at(target):
         click.echo(f"{number} points there already.")
         return
-    click.echo(f"{number} points at {_target(found)} now.")
+    click.echo(f"{number} points at {_target(found)} now{', without a fallback' if found.fallback == '' else ''}.")
     if ask:
         click.confirm(f"Point it at {target}?", abort=True)
     anyio.run(account.point, found, target)

@@ -28,6 +28,12 @@ class AccountNumber(msgspec.Struct, frozen=True, kw_only=True):
     target: str = ""
     """What its incoming calls go to: a URL, or the id of an application; "" if nothing."""
     target_name: str = ""
+    fallback: str | None = None
+    """What a call goes to if its target fails; "" if nothing, None if the carrier has no such setting."""
+
+    def points_at(self, target: str) -> bool:
+        """True if nothing is to be changed so that calls go to that target, and are not lost if it fails."""
+        return self.target == target and self.fallback != ""
 
     def __repr__(self) -> str:
         return f"<AccountNumber {self.id}>"
@@ -50,7 +56,10 @@ class AccountNumbers(abc.ABC):
 
     @abc.abstractmethod
     async def point(self, number: AccountNumber, target: str) -> None:
-        """Makes a number's incoming calls go to a target."""
+        """Makes a number's incoming calls go to a target.
+
+        A `fallback` that the account's owner has set is kept.
+        """
 
     async def find(self, number: str) -> AccountNumber:
         """Returns one number.
@@ -70,7 +79,7 @@ class AccountNumbers(abc.ABC):
     async def ensure(self, number: str, target: str) -> None:
         """Makes a number's incoming calls go to a target; sends no change if they do."""
         found = await self.find(number)
-        if found.target != target:
+        if not found.points_at(target):
             await self.point(found, target)
 
 

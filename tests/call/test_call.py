@@ -377,7 +377,7 @@ async def test_a_fallback_gives_the_call_to_a_number_and_if_that_fails_hangs_up(
         assert scene.carrier.hung_up == ["leg-1"] * refusals
 
 
-async def test_an_agent_that_is_tried_again_is_told_what_was_said_so_far_and_greets_in_its_own_way() -> None:
+async def test_an_agent_that_is_tried_again_is_told_what_was_said_before_and_greets_in_its_own_way() -> None:
     scene = Scene(fallback=Retry(), resume_message="Where were we?")
     async with scene.running():
         first = await scene.live()

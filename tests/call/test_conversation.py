@@ -105,7 +105,7 @@ async def test_an_agent_of_another_format_is_converted_when_it_is_heard() -> Non
     assert sum(map(len, scene.heard())) == pytest.approx(1600, abs=80)
 
 
-async def test_the_caller_is_heard_from_his_first_word() -> None:
+async def test_the_caller_is_heard_from_their_first_word() -> None:
     scene = Scene()
     async with scene.running() as tasks:
         session = await scene.engine.session()

@@ -31,7 +31,7 @@ def test_an_agent_that_would_be_refused_again_is_not_tried_again() -> None:
     assert names(FallbackChain(FIRST, CallOptions()), retry=False) == ["first", "last"]
 
 
-def test_without_another_agent_the_verdict_is_all_there_is() -> None:
+def test_without_another_agent_the_final_action_is_all_there_is() -> None:
     chain = FallbackChain(Agent(engine=ENGINE, fallback=Transfer("+15550001111")), CallOptions())
     assert not chain.advance(retry=True)
     assert chain.final_action == Transfer("+15550001111")
@@ -44,7 +44,7 @@ def test_the_time_is_shared_among_those_who_may_still_be_tried() -> None:
     assert chain.share(4) == 2
 
 
-def test_what_the_call_asks_for_holds_for_whoever_talks() -> None:
+def test_the_options_of_the_call_hold_for_each_agent() -> None:
     chain = FallbackChain(FIRST, CallOptions(variables={"name": "Ann"}))
     chain.advance(retry=False)
     assert chain.agent.variables == {"name": "Ann"}

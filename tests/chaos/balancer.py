@@ -86,7 +86,7 @@ class Link(_Half):
             half.freeze()
 
     def deafen(self) -> None:
-        """Whoever opened it talks, and takes nothing any more."""
+        """The side that opened it talks, and takes nothing any more."""
         if self.other is not None:
             self.other.freeze()
 
@@ -97,7 +97,7 @@ class Link(_Half):
                 half.transport.abort()
 
     def half_close(self) -> None:
-        """Whoever opened it reads the end, while what it writes is still taken."""
+        """The side that opened it reads the end, while what it writes is still taken."""
         assert self.transport is not None
         assert self.other is not None
         self.other.freeze()

@@ -37,11 +37,11 @@ class Callers:
         return [len(call.recording.played) for call in self.calls]
 
     def positions(self) -> list[int]:
-        """Where each is in his recording, for `gap_ms`."""
+        """Where each is in their recording, for `gap_ms`."""
         return [len(call.recording.agent) for call in self.calls]
 
     async def all_hear_more(self, than: list[int], *, within: float) -> float:
-        """Wait until each hears the agent, beyond what he had heard; gives how long that took, in s."""
+        """Wait until each hears the agent, beyond what they had heard; gives how long that took, in s."""
         return await until(
             lambda: all(now > before + 800 for now, before in zip(self.heard(), than, strict=True)), within=within
         )

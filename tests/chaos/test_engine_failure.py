@@ -76,7 +76,7 @@ def is_helped(call: AnyCall, fallback: str) -> bool:
 
 
 async def help_comes(fleet: Fleet, fallback: str, tasks: anyio.abc.TaskGroup) -> float:
-    """Place calls; gives how long the last of them waited, from his first stream, in s."""
+    """Place calls; gives how long the last of them waited, from that caller's first stream, in s."""
     callers = Callers(fleet, CALLS)
     waited: list[float] = []
 
@@ -94,21 +94,21 @@ async def help_comes(fleet: Fleet, fallback: str, tasks: anyio.abc.TaskGroup) ->
 
 @pytest.mark.parametrize("emulator", EMULATORS)
 @pytest.mark.parametrize("fallback", ["hang up", "say", "transfer", "another engine"])
-async def test_an_engine_that_is_down_leaves_nobody_in_silence(
+async def test_an_engine_that_is_down_leaves_no_caller_in_silence(
     emulator: type[AnyCarrier], fallback: str, tmp_path: Path
 ) -> None:
-    await leave_nobody_in_silence(emulator, fallback, DOWN, tmp_path)
+    await leave_no_caller_in_silence(emulator, fallback, DOWN, tmp_path)
 
 
 @pytest.mark.quick
 @pytest.mark.parametrize("emulator", EMULATORS)
-async def test_an_engine_that_accepts_and_never_answers_leaves_nobody_in_silence(
+async def test_an_engine_that_accepts_and_never_answers_leaves_no_caller_in_silence(
     emulator: type[AnyCarrier], tmp_path: Path
 ) -> None:
-    await leave_nobody_in_silence(emulator, "say", [accepts_and_never_answers], tmp_path)
+    await leave_no_caller_in_silence(emulator, "say", [accepts_and_never_answers], tmp_path)
 
 
-async def leave_nobody_in_silence(emulator: type[AnyCarrier], fallback: str, ways: list[Down], folder: Path) -> None:
+async def leave_no_caller_in_silence(emulator: type[AnyCarrier], fallback: str, ways: list[Down], folder: Path) -> None:
     worst = 0.0
     async with (
         running_fleet(emulator, ElevenLabsEmulator(), folder) as fleet,

@@ -28,7 +28,7 @@ def files_in(folder: Path) -> list[Path]:
 
 @pytest.mark.quick
 @pytest.mark.parametrize("emulator", EMULATORS)
-async def test_logs_tell_no_number_and_no_secret_nothing_is_on_the_disk_and_nobody_else_is_talked_to(
+async def test_logs_tell_no_number_and_no_secret_nothing_is_on_the_disk_and_no_other_host_is_talked_to(
     emulator: type[AnyCarrier], tmp_path: Path
 ) -> None:
     engine = ElevenLabsEmulator(Behaviour(agent=Talker(interrupts=True)), api_key="sk_a-key-that-nobody-may-see")

@@ -65,8 +65,8 @@ async def check_memory(engine: ElevenLabsEmulator, begun: int) -> None:
     await until(lambda: all(contexts(talk) for talk in resumed), within=3)
     before = lines_of(engine.conversations[:begun])
     told = [line for talk in resumed for line in before if f"User: {line}" in contexts(talk)[0]]
-    assert len(told) >= len(resumed)  # at least his own line of the conversation before
-    assert len(set(told)) == len(told)  # and nobody's but his
+    assert len(told) >= len(resumed)  # at least the caller's own line of the conversation before
+    assert len(set(told)) == len(told)  # and of no other caller
     for talk in resumed:
         override = talk.initiation.conversation_config_override
         assert override is not None

@@ -1,4 +1,4 @@
-"""A call's trace context is valid by W3C's rules, and one trace whoever takes the call."""
+"""A call's trace context is valid by W3C's rules, and one trace on every worker."""
 
 from __future__ import annotations
 

@@ -197,7 +197,7 @@ async def test_after_a_stream_the_media_come_back_at_most_so_often() -> None:
             assert earlier.call_id == first.call_id
 
 
-async def test_a_forged_ticket_is_none() -> None:
+async def test_a_forged_callback_token_is_none() -> None:
     scene = Scene()
     async with scene.running() as host:
         assert await routed(host, outbound(), "forged").stream_ended() == HangUp()
@@ -229,7 +229,7 @@ async def test_what_the_carrier_tells_after_the_end_has_its_place_after_it() -> 
     assert priced.elapsed_ms >= end_record.elapsed_ms
 
 
-async def test_another_worker_may_tell_it_by_the_ticket_alone() -> None:
+async def test_another_worker_may_tell_it_by_the_callback_token_alone() -> None:
     scene = Scene()
     leg = Leg(carrier="fake", call_id="leg-1")
     async with scene.running() as host:
@@ -265,7 +265,7 @@ async def test_a_plugin_that_routes_to_an_agent_of_its_own_making_has_the_call_r
     assert "stranger" in caplog.text
 
 
-async def test_a_call_that_is_announced_again_after_its_audio_came_is_admitted_with_another_stream() -> None:
+async def test_a_call_that_arrives_again_after_its_audio_came_is_accepted_with_another_stream() -> None:
     scene = Scene()
     leg = Leg(carrier="fake", call_id="leg-1")
     async with scene.running() as host:

@@ -8,7 +8,7 @@ from patter_core.telephony.outcome import Transfer
 CALLBACKS = Callbacks("https://phone.example/webhooks/fake", "secret-token")
 
 
-def test_a_callback_brings_its_ticket_back() -> None:
+def test_a_callback_brings_its_token_back() -> None:
     url = CALLBACKS.url("status")
     assert url == "https://phone.example/webhooks/fake/status?call=secret-token"
     assert callback_token(url) == "secret-token"

@@ -48,6 +48,13 @@ async def test_a_number_is_pointed_only_if_it_points_elsewhere() -> None:
     assert numbers.pointed == [("2", "here")]
 
 
+@pytest.mark.parametrize(("fallback", "enough"), [(None, True), ("there", True), ("", False)])
+def test_a_number_whose_carrier_has_fallbacks_needs_one(fallback: str | None, enough: bool) -> None:
+    number = AccountNumber(id="1", number="+15550000001", target="here", fallback=fallback)
+    assert number.points_at("here") is enough
+    assert not number.points_at("elsewhere")
+
+
 @pytest.mark.parametrize(
     ("numbers", "level", "what", "remedy"),
     [

@@ -20,7 +20,7 @@ async def check(behaviour: Behaviour, **options: str) -> list[CheckResult]:
 
 async def test_an_agent_that_is_set_up_for_a_phone_is_ok() -> None:
     found = await check(Behaviour(), first_message="Hello")
-    assert [finding.level for finding in found] == [Level.OK, Level.OK], found
+    assert [result.level for result in found] == [Level.OK, Level.OK], found
 
 
 async def test_other_formats_are_a_warning_with_a_remedy() -> None:
@@ -39,7 +39,7 @@ async def test_an_override_that_is_not_allowed_is_a_problem() -> None:
 
 
 @pytest.mark.parametrize(("status", "level"), [(401, Level.PROBLEM), (403, Level.WARNING), (500, Level.PROBLEM)])
-async def test_a_refusal_is_a_finding(status: int, level: Level) -> None:
+async def test_a_refusal_is_reported(status: int, level: Level) -> None:
     (found,) = await check(Behaviour(refuse_rest=status))
     assert found.level is level
 

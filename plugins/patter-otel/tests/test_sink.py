@@ -232,9 +232,9 @@ async def test_it_works_again_after_it_was_closed(collector: Collector) -> None:
 
 async def test_doctor_is_told_whether_the_collector_takes_us(collector: Collector) -> None:
     sink = OpenTelemetrySink(collector.url)
-    assert [finding.level for finding in await sink.check()] == [Level.OK, Level.OK]
+    assert [result.level for result in await sink.check()] == [Level.OK, Level.OK]
     collector.always = {"traces": 401, "metrics": 404}
-    assert [finding.level for finding in await sink.check()] == [Level.PROBLEM, Level.WARNING]
+    assert [result.level for result in await sink.check()] == [Level.PROBLEM, Level.WARNING]
     collector.stop()
     assert "cannot be reached" in (await sink.check())[0].what
     await sink.aclose()

@@ -172,8 +172,8 @@ def test_the_users_providers_are_used_and_left_to_them_at_the_end(monkeypatch: p
     assert "patter.calls" in {
         metric.name for scope in scopes if scope.scope.name == "patter" for metric in scope.metrics
     }
-    (finding,) = sent.probe()
-    assert (finding.level, "providers" in finding.what) == (Level.OK, True)
+    (result,) = sent.probe()
+    assert (result.level, "providers" in result.what) == (Level.OK, True)
     sent.write(story("b" * 32))
     assert len(exporter.get_finished_spans()) == 4  # it still works for its owner
     spans.shutdown()
@@ -316,8 +316,8 @@ def test_what_another_exporter_says_of_its_success_is_believed(
     monkeypatch.setattr(ConsoleSpanExporter, "export", lambda *_: SpanExportResult[result])
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "console")
     monkeypatch.setenv("OTEL_METRICS_EXPORTER", "none")
-    (finding,) = telemetry().probe()
-    assert finding.level is level
+    (result,) = telemetry().probe()
+    assert result.level is level
 
 
 def test_a_protocol_that_is_not_installed_is_told(

@@ -330,7 +330,7 @@ async def test_what_telnyx_charges_is_told_after_the_call() -> None:
     assert (event.cost.amount, event.cost.currency, event.cost.estimated) == (Decimal("0.0123"), "USD", False)
 
 
-async def test_a_call_that_nobody_knows_is_hung_up() -> None:
+async def test_an_unknown_call_is_hung_up() -> None:
     async with TelnyxEmulator() as telnyx:
         carrier: Telnyx = telnyx.carrier()
         await carrier.hang_up(Leg(carrier="telnyx", call_id="v3:unknown"))

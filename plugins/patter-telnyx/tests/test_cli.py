@@ -45,7 +45,7 @@ async def test_numbers_are_listed_with_where_they_point() -> None:
 @pytest.mark.parametrize(("answer", "points_at"), [("y\n", "new"), ("n\n", "old")], ids=["yes", "no"])
 async def test_a_number_is_pointed_after_asking(telnyx: TelnyxEmulator, answer: str, points_at: str) -> None:
     result = await patter("telnyx", "point", NUMBER, "new", answer=answer)
-    assert "points at old now" in result.output
+    assert "points at old now." in result.output
     assert telnyx.api.numbers[0].connection_id == points_at
 
 

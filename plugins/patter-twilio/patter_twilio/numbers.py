@@ -24,6 +24,7 @@ class _Number(msgspec.Struct, frozen=True):
     phone_number: str
     friendly_name: str = ""
     voice_url: str | None = None
+    voice_fallback_url: str | None = None
     voice_application_sid: str | None = None
     """A TwiML application, which takes precedence over the URL."""
 
@@ -56,7 +57,13 @@ class TwilioNumbers(AccountNumbers):
         for _ in range(MOST_PAGES):
             page = await self._api.fetch(path, _Page, action="list the numbers")
             found += [
-                AccountNumber(id=one.sid, number=one.phone_number, name=one.friendly_name, target=one.target)
+                AccountNumber(
+                    id=one.sid,
+                    number=one.phone_number,
+                    name=one.friendly_name,
+                    target=one.target,
+                    fallback=one.voice_fallback_url or "",
+                )
                 for one in page.incoming_phone_numbers
             ]
             following = page.next_page_uri or ""
@@ -66,13 +73,9 @@ class TwilioNumbers(AccountNumbers):
         return found
 
     async def point(self, number: AccountNumber, target: str) -> None:
-        form = [
-            ("VoiceUrl", target),
-            ("VoiceMethod", "POST"),
-            ("VoiceFallbackUrl", target),  # a request that failed is asked again: perhaps of another worker
-            ("VoiceFallbackMethod", "POST"),
-            ("VoiceApplicationSid", ""),
-        ]
+        form = [("VoiceUrl", target), ("VoiceMethod", "POST"), ("VoiceApplicationSid", "")]
+        if number.fallback in {"", number.target}:  # a request that failed is asked again: perhaps of another worker
+            form += [("VoiceFallbackUrl", target), ("VoiceFallbackMethod", "POST")]
         await self._api.post(f"{_PATH}/{path_segment(number.id)}.json", form, action="point the number")
 
 

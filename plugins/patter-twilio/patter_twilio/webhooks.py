@@ -73,8 +73,8 @@ class Webhooks:
         failed_url = proof.fields.get("ErrorUrl", "")
         token = callback_token(failed_url)
         call = router.call(leg, proof.url, token)
-        is_after_stream = token and failed_url.partition("?")[0].endswith("/action")
-        outcome = await (self._after_stream(proof, call) if is_after_stream else call.arrived())
+        has_streamed = token and failed_url.partition("?")[0].endswith("/action")
+        outcome = await (self._stream_ended(proof, call) if has_streamed else call.arrived())
         return self._responses.keep(request, self._response(leg, outcome))
 
     async def _action(self, request: WebhookRequest, router: CallRouter) -> WebhookResponse:
@@ -84,10 +84,10 @@ class Webhooks:
         if known is not None:
             return known
         leg = self._leg(proof)
-        outcome = await self._after_stream(proof, router.call(leg, proof.url))
+        outcome = await self._stream_ended(proof, router.call(leg, proof.url))
         return self._responses.keep(request, self._response(leg, outcome))
 
-    async def _after_stream(self, proof: Proof, call: RoutedCall) -> Accept | HangUp | Transfer:
+    async def _stream_ended(self, proof: Proof, call: RoutedCall) -> Accept | HangUp | Transfer:
         progress = statuses.progress(proof.fields)
         if progress is None or not progress.is_final:
             return await call.stream_ended()

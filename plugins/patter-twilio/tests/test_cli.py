@@ -48,7 +48,7 @@ async def test_numbers_are_listed_with_where_they_point() -> None:
 )
 async def test_a_number_is_pointed_after_asking(twilio: TwilioEmulator, answer: str, url: str) -> None:
     result = await patter("twilio", "point", NUMBER, "phone.example", answer=answer)
-    assert f"points at {OLD} now" in result.output
+    assert f"points at {OLD} now, without a fallback." in result.output
     assert twilio.api.numbers[0].voice_url == url
 
 

@@ -51,8 +51,26 @@ async def test_one_number_is_pointed_here_once(twilio: TwilioEmulator) -> None:
     for _ in range(2):
         await twilio.carrier().set_voice_url(NUMBERS[3], URL)
     assert [number.voice_url for number in twilio.api.numbers] == ["", "", "", URL, ""]
-    assert twilio.api.numbers[3].voice_fallback_url == URL
+    assert [number.voice_fallback_url for number in twilio.api.numbers] == ["", "", "", URL, ""]
     assert [request.method for request in twilio.api_requests].count("POST") == 1
+
+
+@pytest.mark.parametrize(
+    ("voice", "fallback", "after"),
+    [
+        (URL, "", URL),
+        ("https://old.example/voice", "https://old.example/voice", URL),
+        ("https://old.example/voice", "https://sorry.example/", "https://sorry.example/"),
+    ],
+    ids=["none", "set together with the old URL", "the owner's"],
+)
+async def test_a_number_gets_a_fallback_unless_its_owner_has_set_one(
+    twilio: TwilioEmulator, voice: str, fallback: str, after: str
+) -> None:
+    emulated = twilio.api.numbers[0]
+    emulated.voice_url, emulated.voice_fallback_url = voice, fallback
+    await twilio.carrier().set_voice_url(NUMBERS[0], URL)
+    assert (emulated.voice_url, emulated.voice_fallback_url) == (URL, after)
 
 
 async def test_an_application_takes_precedence_over_the_url_and_is_removed(twilio: TwilioEmulator) -> None:
