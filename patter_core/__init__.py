@@ -1,7 +1,7 @@
 """Patter gives a voice agent a phone number: a carrier brings the call, an engine talks, Patter joins the two.
 
-Every name that a user or the author of a plugin needs can be imported from here. Each is loaded when it is first used,
-so that a plugin that imports a contract does not pay for the server.
+The names that most programs and plugins need can be imported from here; the rest of a contract is in its module. Each
+is loaded when it is first used, so that a plugin that imports a contract does not pay for the server.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from patter_core.patter import Patter
     from patter_core.registry import Registry
     from patter_core.server.serving import serve_app
-    from patter_core.sink import EventSink, SinkStatistics
+    from patter_core.sink import EventSink, SinkFigures, SinkStatistics
     from patter_core.store import CallStore, Speaker, Utterance
     from patter_core.telephony.control import Capability
     from patter_core.telephony.leg import AnsweredBy, Direction, Leg, Progress
@@ -88,6 +88,7 @@ __all__ = [
     "Registry",
     "Reject",
     "Retry",
+    "SinkFigures",
     "SinkStatistics",
     "SinkUnavailable",
     "Speaker",
@@ -142,6 +143,7 @@ _MODULES = {
     "Registry": "registry",
     "serve_app": "server.serving",
     "EventSink": "sink",
+    "SinkFigures": "sink",
     "SinkStatistics": "sink",
     "CallStore": "store",
     "Speaker": "store",

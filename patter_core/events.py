@@ -17,7 +17,7 @@ from collections.abc import Iterator
 import msgspec
 
 from patter_core.audio import AudioFormat
-from patter_core.observe.metrics import CallMetrics, Latency
+from patter_core.observe.metrics import CallMetrics
 from patter_core.telephony.control import RecordingStatus
 from patter_core.telephony.leg import AnsweredBy, Leg, Progress
 from patter_core.telephony.prices import Cost
@@ -38,7 +38,6 @@ __all__ = [
     "Error",
     "Event",
     "Interruption",
-    "Latency",
     "MachineDetected",
     "MediaPaused",
     "MediaStarted",
@@ -287,7 +286,7 @@ class RecordingStarted(Event, frozen=True, tag="recording_started"):
 
 
 class MetricsReported(Event, frozen=True, tag="metrics_reported"):
-    """The call in figures while it lasts, at intervals; `CallEnded` has the final ones."""
+    """The metrics of the call while it lasts, at intervals; `CallEnded` has the final ones."""
 
     metrics: CallMetrics
 
@@ -370,5 +369,5 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def id(self) -> str:
         """The same for this record wherever and however often it arrives, and for no other: for idempotency."""
-        span = self.trace[36:52]
+        span = self.trace[36:52]  # of the traceparent `00-<trace id>-<span id>-<flags>`
         return f"{self.call_id}-{span}-{self.sequence}" if span else f"{self.call_id}-{self.sequence}"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import re
 import signal
 import socket
 import sys
@@ -31,13 +30,15 @@ from patter_core.observe.logs import hide_secrets_of
 from patter_core.observe.redaction import Redaction
 from patter_core.registry import Registry
 from patter_core.server.app import make_app
+from patter_core.server.dialing import check_dial
 from patter_core.server.host import CallHost
 from patter_core.server.serving import bind, serve_app
-from patter_core.server.urls import public_base, webhook_root
+from patter_core.server.urls import public_base
 from patter_core.sink import EventSink
 from patter_core.store import CallStore
 from patter_core.telephony.control import Capability
 from patter_core.telephony.leg import Leg
+from patter_core.telephony.numbers import E164_FORM, is_e164, voice_path
 from patter_core.telephony.outcome import HangUp, Transfer
 from patter_core.webhook import Reject
 
@@ -45,10 +46,8 @@ __all__ = ["DEFAULT_PORT", "Patter"]
 
 _log = logging.getLogger("patter")
 
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
-_E164_FORM = "a plus sign and 7 to 15 digits"
 DEFAULT_PORT = 8000
-"""Of `Patter.serve`."""
+"""The port of `Patter.serve` where none is set."""
 
 
 class Patter:
@@ -110,8 +109,8 @@ class Patter:
             raise ConfigurationError(
                 "`carrier` is not a Carrier.", expected="an instance of a carrier's class", got=type(carrier).__name__
             )
-        if phone_number and not _E164.fullmatch(phone_number):
-            raise ConfigurationError("`phone_number` is not an E.164 number.", expected=_E164_FORM)
+        if phone_number and not is_e164(phone_number):
+            raise ConfigurationError("`phone_number` is not an E.164 number.", expected=E164_FORM)
         hide_secrets_of(carrier)
         self._carrier = carrier
         self._phone_number = phone_number
@@ -227,7 +226,8 @@ class Patter:
                 not repeated.
         """
         self._check_own(agent)
-        caller = self._check_dial(to, from_number, ring_timeout)
+        caller = from_number or self._phone_number
+        check_dial(to, caller, base=self._base, ring_timeout=ring_timeout)
         if self._host is None:
             raise CallError("No server runs, so the answer to the call could not be heard.", remedy="Run serve().")
         await self._host.ensure_running()
@@ -244,29 +244,6 @@ class Patter:
                 voicemail_message=voicemail_message,
             ),
         )
-
-    def _check_dial(self, to: str, from_number: str, ring_timeout: float) -> str:
-        """Checks what `call` was given; returns the caller's number."""
-        if not self._base:
-            raise ConfigurationError(
-                "Outbound calls need the public address of this server.",
-                expected="Patter(..., webhook_url=…)",
-                got="none",
-                remedy="The carrier asks there what to do when the call is answered.",
-            )
-        caller = from_number or self._phone_number
-        if not caller:
-            raise ConfigurationError(
-                "An outbound call needs a caller's number.",
-                expected="Patter(..., phone_number=…) or call(..., from_number=…)",
-            )
-        if not (_E164.fullmatch(to) or to.startswith("sip:")):
-            raise ConfigurationError("`to` is not an E.164 number.", expected=f"{_E164_FORM}, or a SIP address (sip:…)")
-        if not 5 <= ring_timeout <= 600:
-            raise ConfigurationError(
-                "`ring_timeout` is out of range.", expected="5 to 600 seconds", got=f"{ring_timeout:g}"
-            )
-        return caller
 
     @property
     def several_workers(self) -> bool:
@@ -396,7 +373,7 @@ class Patter:
                 raise ConfigurationError(f"configure_number needs {name}.", expected=f"Patter(..., {name}=…)")
 
     def _voice_url(self, base: str) -> str:
-        return f"{webhook_root(base, self._carrier.name)}/voice"
+        return base + voice_path(self._carrier.name)
 
     def _print_ready(self, url: str) -> None:
         webhook = self._voice_url(self._base or url) + ("" if self._base else " (as seen from outside)")

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
-from patter_core.agent import Agent, CallOptions
+import anyio
+import anyio.abc
+
+from patter_core.agent import Agent, CallOptions, Fallback
 from patter_core.call.call import Call
 from patter_core.call.config import HostConfig
+from patter_core.call.handle import OutboundCall
 from patter_core.call.records import Outlets
+from patter_core.call.state import State
+from patter_core.call.timeouts import Deadlines
 from patter_core.call.token import CallToken
 from patter_core.carrier import Carrier
 from patter_core.engine import Engine
-from patter_core.events import Record
+from patter_core.events import CallEnded, Record
 from patter_core.telephony.control import Callbacks
 from patter_core.telephony.leg import Direction, Leg
-from patter_core.testing.fakes import FakeCarrier
+from patter_core.telephony.outcome import HangUp
+from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeSession, FakeSocket
 from patter_core.webhook import Accept
 
-__all__ = ["new_accept", "new_call", "new_token"]
+__all__ = ["CallScene", "OutboundScene", "eventually", "new_accept", "new_call", "new_token"]
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    """Waits until it is true of something that tells nobody when it changes."""
+    while not condition():  # noqa: ASYNC110 - see above
+        await anyio.sleep(0.001)
 
 
 def new_token(leg: Leg, call_id: str = "call-1", *, options: CallOptions | None = None, streams: int = 0) -> CallToken:
@@ -74,3 +88,82 @@ def new_call(
         ring_timeout=ring_timeout,
         clock=clock,
     )
+
+
+class CallScene:
+    """A call between a fake carrier's socket and a fake engine. A subclass makes the call."""
+
+    call: Call
+    tasks: anyio.abc.TaskGroup
+
+    def __init__(self, engine: FakeEngine | None = None, carrier: FakeCarrier | None = None) -> None:
+        self.records: list[Record] = []
+        self.carrier = carrier or FakeCarrier()
+        self.engine = engine or FakeEngine()
+        self.socket = FakeSocket()
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """The call runs, without a socket; at the end it must be over by itself."""
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as self.tasks:
+                self.tasks.start_soon(self.call.run)
+                yield
+
+    def attach(self) -> None:
+        """The media socket is here."""
+        self.tasks.start_soon(self.call.serve_media, self.socket.receive, self.socket.send)
+
+    async def live(self) -> FakeSession:
+        """The media socket is here, its stream starts, and the conversation follows."""
+        self.attach()
+        self.socket.say("start", "leg-1")
+        session = await self.engine.session()
+        await self.until(State.LIVE)
+        return session
+
+    async def until(self, state: State) -> None:
+        await eventually(lambda: self.call.state is state)
+
+    async def told(self, kind: str) -> None:
+        await eventually(lambda: kind in self.kinds())
+
+    def kinds(self) -> list[str]:
+        return [record.event.kind for record in self.records]
+
+    @property
+    def end(self) -> CallEnded:
+        ends = [record.event for record in self.records if isinstance(record.event, CallEnded)]
+        assert len(ends) == 1
+        assert self.records[-1].event is ends[0]
+        return ends[0]
+
+
+class OutboundScene(CallScene):
+    """A call that was dialled, and its handle."""
+
+    def __init__(
+        self,
+        *,
+        engine: FakeEngine | None = None,
+        carrier: FakeCarrier | None = None,
+        fallback: Fallback | None = None,
+        deadlines: Deadlines | None = None,
+        ring_timeout: float = 10.0,
+        voicemail: str = "",
+        several_workers: bool = False,
+    ) -> None:
+        super().__init__(engine, carrier)
+        self.call = new_call(
+            self.engine,
+            agent=Agent(engine=self.engine, fallback=fallback or HangUp()),
+            carrier=self.carrier,
+            put=self.records.append,
+            config=HostConfig(
+                deadlines=deadlines or Deadlines(last_word=0.2, media_return=0.2), several_workers=several_workers
+            ),
+            options=CallOptions(voicemail_message=voicemail),
+            ring_timeout=ring_timeout,
+        )
+        self.call.context.renew_accept()
+        self.handle = OutboundCall(self.call)

@@ -141,7 +141,7 @@ class AudioChunk:
 
     @property
     def type(self) -> str:
-        """The event's name in the page's table."""
+        """The name of this kind of event: a chunk unpacks as `(type, data)`."""
         return "audio"
 
     def __iter__(self) -> Iterator[str | bytes]:

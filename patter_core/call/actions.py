@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import re
 
+import anyio
+
 from patter_core.audio import AudioChunk, AudioFormat
 from patter_core.call.context import CallContext
 from patter_core.call.conversation import Conversation
@@ -25,6 +27,8 @@ __all__ = ["Actions"]
 
 _log = logging.getLogger("patter.call")
 
+_VOICEMAIL_TIMEOUT = 10.0
+"""Seconds for the carrier to take a message for a machine."""
 _KEYS = re.compile(r"[0-9*#A-Da-dw]{1,64}")
 
 
@@ -56,18 +60,17 @@ class Actions:
         """Transfers the call once the agent's last word was heard. If that fails, the call goes on as it was."""
         call = self._call
         call.carrier.require(Capability.TRANSFER)
-        self._begin_transfer("transferred")
+        self._require(Signal.TRANSFER, "transferred")
+        call.signal(Signal.TRANSFER)
         try:
-            await self._media.downlink.wait_until_heard(call.config.deadlines.last_word)
+            await self._media.downlink.wait_until_heard()
+            if call.is_over:  # the caller has hung up meanwhile
+                return
             await transfer_leg(call, transfer)
         except BaseException:  # a user who cancels us wants the call back too
             self._undo_transfer()
             raise
         call.signal(Signal.TRANSFERRED)
-
-    def _begin_transfer(self, wish: str) -> None:
-        self._require(Signal.TRANSFER, wish)
-        self._call.signal(Signal.TRANSFER)
 
     def _undo_transfer(self) -> None:
         """Returns to the state before the transfer, then catches up with what happened to media and engine since."""
@@ -91,7 +94,7 @@ class Actions:
         call = self._call
         call.carrier.require(Capability.HOLD)
         self._require_live("put on hold")
-        await self._media.downlink.wait_until_heard(call.config.deadlines.last_word)
+        await self._media.downlink.wait_until_heard()
         self._require_live("put on hold")
         call.signal(Signal.HOLD)
         self._media.downlink.pause()
@@ -140,7 +143,7 @@ class Actions:
             await call.carrier.send_dtmf(call.leg, digits)
             return
         await downlink.play_dtmf(await DaemonThreads(1).run(_tones, digits, downlink.format))
-        await downlink.wait_until_heard(call.config.deadlines.last_word)
+        await downlink.wait_until_heard()
 
     # --- recording -------------------------------------------------------------------------------------------------
 
@@ -186,7 +189,8 @@ class Actions:
         self._conversation.stop()
         try:
             await self._media.downlink.clear()
-            await call.carrier.say_and_hang_up(call.leg, message)
+            with anyio.fail_after(_VOICEMAIL_TIMEOUT):
+                await call.carrier.say_and_hang_up(call.leg, message)
         except Exception:  # noqa: BLE001 - the plugin boundary: the call is hung up instead
             _log.exception("Call %s: the carrier refused to leave the message.", call.call_id)
             call.signal(Signal.CRASHED, "the message for the machine could not be left")
@@ -195,20 +199,20 @@ class Actions:
 
     # --- what all of them need -------------------------------------------------------------------------------------
 
-    def _require(self, signal: Signal, wish: str) -> None:
+    def _require(self, signal: Signal, what: str) -> None:
         if self._hold_is_pending or not self._call.state.allows(signal):
-            raise self._not_now(wish)
+            raise self._not_now(what)
 
     def _is(self, state: State) -> bool:
         return self._call.state.state is state
 
-    def _require_live(self, wish: str) -> None:
+    def _require_live(self, what: str) -> None:
         if not self._is(State.LIVE):
-            raise self._not_now(wish)
+            raise self._not_now(what)
 
-    def _not_now(self, wish: str) -> CallError:
+    def _not_now(self, what: str) -> CallError:
         return CallError(
-            f"This call cannot be {wish}.",
+            f"This call cannot be {what}.",
             expected="a call that is live",
             got=f"one in the state “{self._call.state.state.value}”",
         )

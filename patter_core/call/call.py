@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable
 
 import anyio
+import msgspec
 from starlette.types import Receive, Send
 
 from patter_core.agent import Agent
-from patter_core.aio import Changes
 from patter_core.call.actions import Actions
 from patter_core.call.config import HostConfig
 from patter_core.call.context import CallContext
@@ -101,7 +101,6 @@ class Call:
         self._may_prewarm = may_prewarm
         self._final_action: HangUp | Transfer = HangUp()
         self._loop = asyncio.get_running_loop()
-        self._moves = Changes()
         self._done = anyio.Event()
         call.emit(CallAnnounced(leg=leg, agent=agent.name))
 
@@ -166,11 +165,13 @@ class Call:
     def run_in_loop(self, function: Callable[..., object], *args: object) -> None:
         """Runs a function on the call's event loop; safe from any thread, since callbacks may run in one."""
         try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            self._loop.call_soon_threadsafe(function, *args)
-        else:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # a plain thread; others may run a loop of their own
+            loop = None
+        if loop is self._loop:
             function(*args)
+        else:
+            self._loop.call_soon_threadsafe(function, *args)
 
     # --- what the host and the carrier ask -------------------------------------------------------------------------
 
@@ -184,14 +185,24 @@ class Call:
             self._final_action = final_action
         self.context.signal(Signal.HANG_UP)
 
-    def report_stream_end(self) -> None:
-        """The carrier reports that the media stream is over, which may not be noticed on its socket yet."""
-        self._media.drop()
+    def stream_ended(self, streams: int) -> Accept | HangUp | Transfer:
+        """The carrier reports that the media stream is over, which may not be noticed on its socket yet.
 
-    def give_up_media(self) -> None:
-        """The media stream is over, and will not come back."""
+        Args:
+            streams: how many were lost before, as the carrier's request knows it: another worker may have had the call.
+
+        Returns:
+            What the carrier does now: it brings the audio again, or the call is over.
+        """
+        call = self.context
         self._media.drop()
-        self.context.signal(Signal.MEDIA_TIMEOUT)
+        streams = max(streams, call.token.streams)
+        if streams >= call.config.limits.reconnects:
+            call.signal(Signal.MEDIA_TIMEOUT)
+        if self.is_over:
+            return self.final_action
+        call.token = msgspec.structs.replace(call.token, streams=streams + 1)
+        return call.renew_accept()
 
     # --- media -----------------------------------------------------------------------------------------------------
 
@@ -251,18 +262,18 @@ class Call:
             if self.state is State.ACCEPTED and not self._conversation.has_begun and self._may_prewarm():
                 self._converse()
             with anyio.move_on_after(state.deadline() - call.clock()):
-                await self._moves.wait()
+                await call.changes.wait()
             if self._may_be_answered_elsewhere() and call.clock() >= state.deadline():
                 await self.reports.look_up()
-            if state.expire(call.clock()):
-                self._after_move()
+            overdue = state.overdue(call.clock())
+            if overdue is not None:
+                call.signal(overdue)
 
     def _may_be_answered_elsewhere(self) -> bool:
         awaits_media = self.state is State.ACCEPTED and self.context.config.several_workers and not self.had_media
         return self.state is State.DIALLING or awaits_media
 
     def _after_move(self) -> None:
-        self._moves.notify()
         match self.state:
             case State.ENDING:
                 self._conversation.stop()

@@ -10,6 +10,7 @@ import anyio.abc
 import msgspec
 
 from patter_core.agent import Agent
+from patter_core.aio import Changes
 from patter_core.call.config import HostConfig
 from patter_core.call.meter import Meter
 from patter_core.call.playback import Playback
@@ -66,8 +67,8 @@ class CallContext:
         """Ends with the call."""
         self.on_move: Callable[[], None] = _nothing
         """Called after each change of state."""
-        self.played_out = anyio.Event()
-        """Set when the caller has heard all that was said so far; replaced before each wait."""
+        self.changes = Changes()
+        """Notified of each signal, also of one that moves nothing."""
         self._new_accept = new_accept
 
     @property
@@ -86,8 +87,7 @@ class CallContext:
 
     def signal(self, signal: Signal, detail: str = "") -> bool:
         """Moves the call as its state table says. True if it is in another state now."""
-        if signal is Signal.PLAYED_OUT:
-            self.played_out.set()
+        self.changes.notify()
         if not self.state.signal(signal, self.clock(), detail=detail):
             return False
         if signal is Signal.MEDIA_LOST and self.state.state is not State.ENDED:

@@ -91,6 +91,7 @@ class Conversation:
     def attach_caller(self, caller_format: AudioFormat | None = None) -> None:
         """The caller's audio is here, in that format if it is new: the session hears it."""
         self._caller_format = caller_format or self._caller_format
+        self._uplink.unmute_caller()
         if self.session is not None and self._caller_format is not None:
             self._uplink.attach_engine(self.session, self._caller_format)
 
@@ -161,7 +162,9 @@ class Conversation:
                 session = await agent.engine.open(setup)
         except TimeoutError:
             raise EngineTimeout(
-                "The engine was not ready in time.", retry=True, expected=f"a conversation within {patience:.1f} s"
+                "The engine was not ready in time.",
+                retry=True,
+                expected="" if patience is None else f"a conversation within {patience:.1f} s",
             ) from None
         self._record_start(agent, session, (call.clock() - wished_at) * 1000)
         return session

@@ -23,9 +23,9 @@ from patter_core.call.context import CallContext
 from patter_core.call.state import Signal
 from patter_core.media import MediaCodec
 
-__all__ = ["BUFFERED_AUDIO_MS", "Downlink"]
+__all__ = ["Downlink"]
 
-BUFFERED_AUDIO_MS = 30_000.0
+_BUFFERED_AUDIO_MS = 30_000.0
 """How much agent audio is buffered while there is no media socket: engines send a whole answer at once."""
 _MARK_MARGIN = 1.5
 """Seconds for the mark behind the last word, from when that should have been played."""
@@ -169,12 +169,12 @@ class Downlink:
         if not self._playback.speaking:
             self._call.signal(Signal.PLAYED_OUT)
 
-    async def wait_until_heard(self, within: float) -> None:
-        """Waits until the caller has heard what was said so far, at most `within` s."""
-        self._call.played_out = anyio.Event()
+    async def wait_until_heard(self) -> None:
+        """Waits until the caller has heard what was said so far, or cannot any more; at most `Deadlines.last_word`."""
+        call = self._call
         await self._mark_last_word()
-        with anyio.move_on_after(within):
-            await self._call.played_out.wait()
+        with anyio.move_on_after(call.config.deadlines.last_word):
+            await call.changes.wait_until(lambda: call.is_over or not self._playback.speaking)
 
     async def play_last_word(self) -> None:
         """Signals PLAYED_OUT when the last word was heard, or should have been: some carriers return no mark."""
@@ -197,7 +197,7 @@ class Downlink:
         self._buffered.append(chunk)
         self._turn_ends_in_buffer = False
         self._buffered_ms += chunk.duration_ms
-        while self._buffered_ms > BUFFERED_AUDIO_MS:
+        while self._buffered_ms > _BUFFERED_AUDIO_MS:
             self._buffered_ms -= self._buffered.popleft().duration_ms
 
     def _drop_buffer(self) -> None:

@@ -122,10 +122,14 @@ class HistoryWriter:
                 self._next = self._next or self._queue.pop()
                 if not await self._store_next():
                     break
-            try:
+        lost = self.dropped + len(self._queue) + (self._next is not None)
+        if lost:
+            _log.error("%d utterances could not be stored.", lost)
+        try:
+            with anyio.move_on_after(_TIMEOUT):
                 await self._store.aclose()
-            except Exception:  # noqa: BLE001 - the plugin boundary: its fault is logged and stays here
-                _log.exception("The store failed to close.")
+        except Exception:  # noqa: BLE001 - the plugin boundary: its fault is logged and stays here
+            _log.exception("The store failed to close.")
 
     async def _store_next(self) -> bool:
         """Stores one utterance; False if the store cannot be reached, and the utterance is kept."""

@@ -11,7 +11,7 @@ from patter_core.call.history import History, HistoryWriter
 from patter_core.events import AudioCaptured, CallEvent, Record
 from patter_core.observe.trace import TraceContext
 
-__all__ = ["Outlets", "Records"]
+__all__ = ["Outlets", "RecordMaker", "Records"]
 
 
 class Outlets(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,8 +25,45 @@ class Outlets(msgspec.Struct, frozen=True, kw_only=True):
     history: HistoryWriter = msgspec.field(default_factory=lambda: HistoryWriter(None))
 
 
+class RecordMaker:
+    """Makes the records of one call and numbers them, while the call lasts and afterwards.
+
+    Args:
+        call_id: Patter's own id.
+        clock: monotonic, in s.
+        accepted_at: when the call began, on that clock; None if unknown.
+    """
+
+    def __init__(self, call_id: str, clock: Callable[[], float], accepted_at: float | None = None) -> None:
+        self.call_id = call_id
+        self.accepted_at = accepted_at
+        self._clock = clock
+        self._sequence = 0
+        self.trace = TraceContext.of_call(call_id)
+        self._traceparent = self.trace.traceparent
+
+    def numbered(self, event: CallEvent) -> Record:
+        """Returns the next record."""
+        self._sequence += 1
+        return self._make(self._sequence, event)
+
+    def unnumbered(self, event: CallEvent) -> Record:
+        """Returns a record that is not kept in order with the others: of audio."""
+        return self._make(0, event)
+
+    def _make(self, sequence: int, event: CallEvent) -> Record:
+        return Record(
+            call_id=self.call_id,
+            sequence=sequence,
+            time=time.time(),
+            elapsed_ms=0.0 if self.accepted_at is None else (self._clock() - self.accepted_at) * 1000,
+            event=event,
+            trace=self._traceparent,
+        )
+
+
 class Records:
-    """The records of one call, numbered in order.
+    """The records of one call: where they go, and the history that they tell.
 
     Args:
         call_id: Patter's own id.
@@ -36,14 +73,9 @@ class Records:
 
     def __init__(self, call_id: str, outlets: Outlets, clock: Callable[[], float]) -> None:
         self.history = History()
-        self.sequence = 0
-        """Of the last record."""
         self.accepted_at = clock()
-        self.trace = TraceContext.of_call(call_id)
-        self._traceparent = self.trace.traceparent
-        self._call_id = call_id
+        self.maker = RecordMaker(call_id, clock, self.accepted_at)
         self._outlets = outlets
-        self._clock = clock
 
     @property
     def captures_audio(self) -> bool:
@@ -57,29 +89,18 @@ class Records:
 
     def emit(self, event: CallEvent) -> None:
         """Records an event. Never waits."""
-        self.sequence += 1
         utterance = self.history.note(event)
         if utterance is not None:
-            self._outlets.history.put(self._call_id, utterance)
-        record = self._record(self.sequence, event)
+            self._outlets.history.put(self.maker.call_id, utterance)
+        record = self.maker.numbered(event)
         for put in self._outlets.put:
             put(record)
 
     def capture(self, audio: AudioCaptured) -> None:
         """Records audio, for the sinks that want it. Never waits."""
         assert self._outlets.put_audio is not None  # nothing is captured otherwise
-        self._outlets.put_audio(self._record(0, audio))
+        self._outlets.put_audio(self.maker.unnumbered(audio))
 
     async def fetch_history(self) -> None:
         """Puts in front what was said before this worker had the call, as the shared store has it."""
-        self.history.precede(await self._outlets.history.history(self._call_id))
-
-    def _record(self, sequence: int, event: CallEvent) -> Record:
-        return Record(
-            call_id=self._call_id,
-            sequence=sequence,
-            time=time.time(),
-            elapsed_ms=(self._clock() - self.accepted_at) * 1000,
-            event=event,
-            trace=self._traceparent,
-        )
+        self.history.precede(await self._outlets.history.history(self.maker.call_id))

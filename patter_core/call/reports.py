@@ -100,7 +100,7 @@ class CarrierReports:
         except Exception:  # noqa: BLE001 - the plugin boundary: the status stays unknown
             _log.exception("Call %s: the carrier did not report the call's status.", call.call_id)
             return
-        if facts.progress in {Progress.ANSWERED, Progress.COMPLETED}:
+        if call.config.several_workers and facts.progress in {Progress.ANSWERED, Progress.COMPLETED}:
             call.signal(Signal.ANSWERED_ELSEWHERE)
         else:
             self.note_progress(facts.progress)

@@ -334,13 +334,10 @@ class CallState:
             case State.HELD | State.ENDED:
                 return math.inf
 
-    def expire(self, now: float) -> bool:
-        """Moves if the state's time is up. True if the state is another one now."""
+    def overdue(self, now: float) -> Signal | None:
+        """Returns the signal that is due because the state's time is up; None if it is not."""
         if now < self.deadline():
-            return False
-        return self.signal(self._overdue(now), now)
-
-    def _overdue(self, now: float) -> Signal:
+            return None
         if self.state not in _OVER and now >= self._longest():
             return Signal.TOO_LONG
         waits_again = self.state in _WAITS_FOR_MEDIA and self.media_at is not None

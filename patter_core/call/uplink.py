@@ -16,9 +16,9 @@ from patter_core.audio.converter import make_converter
 from patter_core.call.meter import Meter
 from patter_core.engine import EngineSession
 
-__all__ = ["EARLY_AUDIO_MS", "Uplink"]
+__all__ = ["Uplink"]
 
-EARLY_AUDIO_MS = 2_000.0
+_EARLY_AUDIO_MS = 2_000.0
 """How much caller audio is buffered while no engine is attached: older speech would be answered too late."""
 
 
@@ -36,7 +36,7 @@ class Uplink:
         self._early_ms = 0.0
 
     def attach_engine(self, session: EngineSession, caller_format: AudioFormat) -> None:
-        """Sends the buffered audio, then every frame, to that session. Ends `mute_caller`."""
+        """Sends the buffered audio, then every frame, to that session."""
         self._session = session
         self._send_audio = session.send_audio
         converter = make_converter(caller_format, session.input_format)
@@ -53,11 +53,17 @@ class Uplink:
     def detach_engine(self) -> None:
         """The session is over: buffers audio for the next one."""
         self._session = None
-        self.take = self._buffer
+        if self.take is not _ignore:
+            self.take = self._buffer
 
     def mute_caller(self) -> None:
-        """Drops the caller's audio, because the caller is on hold. `attach_engine` ends it."""
+        """Drops the caller's audio, because the caller is on hold."""
         self.take = _ignore
+
+    def unmute_caller(self) -> None:
+        """The hold is over: buffers audio until an engine is attached."""
+        if self.take is _ignore:
+            self.take = self._buffer
 
     def send_dtmf(self, digit: str) -> None:
         """Tells the engine, if one is attached, that the caller pressed a key."""
@@ -67,7 +73,7 @@ class Uplink:
     def _buffer(self, chunk: AudioChunk) -> None:
         self._early.append(chunk)
         self._early_ms += chunk.duration_ms
-        while self._early_ms > EARLY_AUDIO_MS:
+        while self._early_ms > _EARLY_AUDIO_MS:
             self._early_ms -= self._early.popleft().duration_ms
             self._meter.frames_early += 1
 

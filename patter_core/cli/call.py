@@ -17,6 +17,7 @@ from patter_core.events import CallEnded
 from patter_core.registry import Registry
 from patter_core.server.serving import bind, serve_app
 from patter_core.sinks.console import ConsoleSink, metrics_table
+from patter_core.telephony.outcome import FAILURES
 
 __all__ = ["call"]
 
@@ -81,7 +82,7 @@ def call(
     answered, ended = anyio.run(main)
     console.print()
     console.print(metrics_table(ended.metrics))
-    if not answered or ended.reason in {"engine_failed", "crashed"}:
+    if not answered or ended.reason in FAILURES:
         sys.exit(1)
 
 

@@ -14,7 +14,7 @@ from rich.text import Text
 from patter_core.errors import ConfigurationError
 from patter_core.events import CallEnded, MetricsReported, Record
 from patter_core.sinks.console import event_words, metrics_table, transcript_line
-from patter_core.sinks.sqlite_reader import CallFilter, CallRow, SqliteReader
+from patter_core.sinks.sqlite_reader import CallFilter, CallRow, SQLiteReader
 
 __all__ = ["calls"]
 
@@ -52,7 +52,7 @@ def calls(
     as_json: bool,
 ) -> None:
     """List the calls in a file of the SQLite sink, the latest first; `show` prints one."""
-    reader = SqliteReader(db)
+    reader = SQLiteReader(db)
     context.obj = reader
     if context.invoked_subcommand is not None:
         return
@@ -76,10 +76,10 @@ def calls(
 @calls.command()
 @click.argument("call_id", metavar="ID")
 @click.option("--transcript", is_flag=True, help="Print only what was said.")
-@click.option("--metrics", is_flag=True, help="Print only the figures.")
+@click.option("--metrics", is_flag=True, help="Print only the metrics.")
 @click.option("--json", "as_json", is_flag=True, help="Print each record as a line of JSON.")
 @click.pass_obj
-def show(reader: SqliteReader, *, call_id: str, transcript: bool, metrics: bool, as_json: bool) -> None:
+def show(reader: SQLiteReader, *, call_id: str, transcript: bool, metrics: bool, as_json: bool) -> None:
     """Print what happened on a call. The beginning of its ID is enough if no other call's begins with it."""
     records = reader.records(_complete_id(reader, call_id))
     console = Console()
@@ -95,7 +95,7 @@ def show(reader: SqliteReader, *, call_id: str, transcript: bool, metrics: bool,
         _print_metrics(console, records)
 
 
-def _complete_id(reader: SqliteReader, prefix: str) -> str:
+def _complete_id(reader: SQLiteReader, prefix: str) -> str:
     ids = reader.find(prefix)
     if not ids:
         raise ConfigurationError("No call has this ID.", got=prefix, remedy="`patter calls` lists the IDs.")
@@ -118,9 +118,9 @@ def _print_timeline(console: Console, records: list[Record]) -> None:
 
 
 def _print_metrics(console: Console, records: list[Record]) -> None:
-    """Prints the latest figures; the final ones, if the call is over."""
-    figures = [record.event.metrics for record in records if isinstance(record.event, CallEnded | MetricsReported)]
-    console.print(metrics_table(figures[-1]) if figures else "No figures yet.")
+    """Prints the latest metrics; the final ones, if the call is over."""
+    metrics = [record.event.metrics for record in records if isinstance(record.event, CallEnded | MetricsReported)]
+    console.print(metrics_table(metrics[-1]) if metrics else "No metrics yet.")
 
 
 def _table(rows: list[CallRow]) -> Table:

@@ -28,6 +28,7 @@ from patter_core.registry import Registry
 from patter_core.server.serving import serve_app
 from patter_core.server.urls import public_base
 from patter_core.telephony.leg import Leg
+from patter_core.telephony.numbers import voice_path
 
 __all__ = ["doctor"]
 
@@ -164,7 +165,7 @@ async def _check_unsigned_webhook(registry: Registry, carrier: Carrier) -> Check
     """Serves the webhook on loopback, and sends it a request without a signature."""
     phone = Patter(carrier=carrier, registry=registry)
     async with serve_app(phone.asgi()) as url:
-        answer = await send_request("POST", f"{url}/webhooks/{carrier.name}/voice", headers={}, body=b"{}")
+        answer = await send_request("POST", url + voice_path(carrier.name), headers={}, body=b"{}")
     if answer.status == 403:
         return CheckResult(Level.OK, "A webhook without the carrier's signature is refused.")
     return CheckResult(Level.PROBLEM, f"A webhook without a signature is answered with {answer.status} instead of 403.")

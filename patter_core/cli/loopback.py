@@ -1,4 +1,4 @@
-"""A call over loopback, from an emulated carrier, and a folder with its recording, transcript and figures."""
+"""A call over loopback, from an emulated carrier, and a folder with its recording, transcript and metrics."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from patter_core.server.serving import serve_app
 from patter_core.sink import EventSink
 from patter_core.sinks.console import metrics_table, transcript_line
 from patter_core.store import CallStore
+from patter_core.telephony.numbers import voice_path
 from patter_core.testing.caller import Caller
 from patter_core.testing.emulator import CarrierEmulator, EngineEmulator
 from patter_core.testing.stream import CallRecording
@@ -61,11 +62,11 @@ async def place_call(
     carrier = emulator.carrier()
     phone = Patter(carrier=carrier, sinks=sinks, store=store, redaction=redaction, registry=registry)
     async with serve_app(phone.asgi(make_agent(phone, engine, agent))) as url:
-        return await emulator.call(f"{url}/webhooks/{carrier.name}/voice", caller)
+        return await emulator.call(url + voice_path(carrier.name), caller)
 
 
 def report(console: Console, records: Iterable[Record], recording: CallRecording, out: Path) -> None:
-    """Writes the recording, the transcript and the figures to `out`. Exits with code 1 if the agent was not heard."""
+    """Writes the recording, the transcript and the metrics to `out`. Exits with code 1 if the agent was not heard."""
     out.mkdir(parents=True, exist_ok=True)
     write_stereo_wav(out / "call.wav", bytes(recording.caller), bytes(recording.agent), recording.format)
     kept = list(records)

@@ -66,9 +66,9 @@ def simulate(
     """
     log_to_stderr(verbose)
     console = Console()
-    settings = load(config, engine=engine, sinks=sinks, store=store)
+    settings = load(config, carrier=carrier, engine=engine, sinks=sinks, store=store)
     memory = MemorySink()
-    emulator = carrier_emulator(registry, carrier)
+    emulator = carrier_emulator(registry, settings.carrier.name)
     caller = _caller(says or ("booking", "goodbye"), emulator.format, silence)
     own_engine = make_engine(registry, settings.engine)
     all_sinks = [ConsoleSink(console), memory, *make_sinks(registry, settings.sinks)]

@@ -90,12 +90,12 @@ def run_workers(settings: Settings, *, count: int, listener: socket.socket, verb
 async def _supervise(spec: WorkerSpec, count: int) -> bool:
     supervisor = _Supervisor()
     async with anyio.create_task_group() as tasks:
-        for number in range(count):
-            settings = msgspec.structs.replace(spec.settings, sinks=numbered(spec.settings.sinks, number))
-            own = msgspec.structs.replace(spec, announce=number == 0, settings=settings)
-            tasks.start_soon(supervisor.keep_running, own)
         tasks.start_soon(supervisor.stop_on_signal, tasks.cancel_scope)
-        await supervisor.wait_ended(count)
+        async with anyio.create_task_group() as workers:
+            for number in range(count):
+                settings = msgspec.structs.replace(spec.settings, sinks=numbered(spec.settings.sinks, number))
+                own = msgspec.structs.replace(spec, announce=number == 0, settings=settings)
+                workers.start_soon(supervisor.keep_running, own)
         tasks.cancel_scope.cancel()
     return not supervisor.failed
 
@@ -108,13 +108,6 @@ class _Supervisor:
         """True if a worker could not be started."""
         self._processes: set[anyio.abc.Process] = set()
         self._stopping = anyio.Event()
-        self._ended = 0
-        self._changed = anyio.Event()
-
-    async def wait_ended(self, count: int) -> None:
-        """Returns when `count` workers have ended and will not be replaced."""
-        while self._ended < count:
-            await self._changed.wait()
 
     async def keep_running(self, spec: WorkerSpec) -> None:
         """Runs one worker, and another in its place when it dies."""
@@ -129,9 +122,6 @@ class _Supervisor:
             _log.warning("A worker died (%s) and is replaced.", code)
             with anyio.move_on_after(_PAUSE):
                 await self._stopping.wait()
-        self._ended += 1
-        self._changed.set()
-        self._changed = anyio.Event()
 
     async def stop_on_signal(self, scope: anyio.CancelScope) -> None:
         """Stops all workers on the first signal, and cancels the scope on the second."""

@@ -63,7 +63,7 @@ class Redaction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         kind = type(event)
         if isinstance(event, CallAnnounced):
             return _announced(event)
-        event = _changed(event, _SAID.get(kind, ()), _conceal if self.transcripts else mask_numbers)
+        event = _changed(event, _SAID.get(kind, ()), _hide_text if self.transcripts else mask_numbers)
         event = _changed(event, _SENTENCES.get(kind, ()), mask_numbers)
         return _changed(event, _NUMBERS.get(kind, ()), mask_number)
 
@@ -89,5 +89,5 @@ def _announced(event: CallAnnounced) -> CallAnnounced:
     return msgspec.structs.replace(event, leg=masked)
 
 
-def _conceal(text: str) -> str:
+def _hide_text(text: str) -> str:
     return REDACTED if text else text

@@ -11,6 +11,7 @@ import msgspec
 from patter_core.aio import Changes
 from patter_core.call.call import Call
 from patter_core.call.config import HostConfig
+from patter_core.call.records import RecordMaker
 from patter_core.call.token import CallToken
 from patter_core.errors import WorkerStopping
 from patter_core.server.rate_limit import RateLimit
@@ -53,28 +54,19 @@ class BoundedDict(Generic[T]):
 class EndedCall(msgspec.Struct):
     """A call that is over, for what its carrier reports or asks afterwards."""
 
-    call_id: str
+    records: RecordMaker
     final_action: HangUp | Transfer = HangUp()
-    sequence: int = 0
-    """Of its last record."""
-    accepted_at: float = 0.0
-    """On the monotonic clock, in s; 0 if unknown."""
-    trace: str = ""
-    """The call's `traceparent`."""
     may_be_on_another_worker: bool = False
 
     @classmethod
     def of(cls, call: Call) -> EndedCall:
         """What is remembered of a call."""
-        records = call.context.records
-        return cls(
-            call.call_id,
-            call.final_action,
-            records.sequence,
-            records.accepted_at,
-            records.trace.traceparent,
-            may_be_on_another_worker=call.may_be_on_another_worker,
-        )
+        return cls(call.context.records.maker, call.final_action, call.may_be_on_another_worker)
+
+    @classmethod
+    def unknown(cls, call_id: str) -> EndedCall:
+        """What is known of a call that never was in flight here."""
+        return cls(RecordMaker(call_id, time.monotonic))
 
 
 class CallTable:
@@ -143,7 +135,7 @@ class CallTable:
 
     def end_unknown(self, call_id: str) -> None:
         """Remembers a call as ended that never was in flight here."""
-        self._ended.put(call_id, EndedCall(call_id))
+        self._ended.put(call_id, EndedCall.unknown(call_id))
 
     def get(self, call_id: str) -> Call | None:
         """Returns the call in flight with Patter's own id."""

@@ -49,11 +49,10 @@ class SinkQueue:
         self.name = name or sink.name
         self.written = 0
         self.failures = 0
-        self._limit = limit or sink.backlog
         self._write_timeout = write_timeout or sink.write_timeout
         self._pauses = (first_pause, longest_pause)
         self._failed_in_a_row = 0
-        self.backlog = Backlog(self._limit)
+        self.backlog = Backlog(limit or sink.backlog)
         self._batch: list[Record] = []
         """What is being written: kept until it is."""
         self._again: deque[Record] = deque()
@@ -129,9 +128,10 @@ class SinkQueue:
         """Counts what still waits as lost, because there is no more time."""
         if self.waiting:
             _log.error("Sink %s did not take %d records in time; they are dropped.", self.name, self.waiting)
-            self._lost = self.dropped + self.waiting
-            self.backlog, self._batch = Backlog(self._limit), []
+            self._lost += len(self._batch) + len(self._again)
+            self._batch = []
             self._again.clear()
+            self.backlog.clear()
 
     def _pause(self) -> float:
         first, longest = self._pauses

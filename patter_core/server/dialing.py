@@ -11,17 +11,50 @@ from patter_core.call.config import HostConfig
 from patter_core.call.handle import OutboundCall
 from patter_core.call.token import CallToken
 from patter_core.carrier import Carrier
-from patter_core.errors import CallLimitReached, ConfigurationError, WorkerStopping
+from patter_core.errors import CallLimitReached, ConfigurationError
 from patter_core.server.call_table import CallTable
 from patter_core.server.launcher import CallLauncher
 from patter_core.server.tokens import LONGEST_TOKEN, CallTokens
 from patter_core.telephony.control import Callbacks, Capability, DialRequest
 from patter_core.telephony.leg import Direction
+from patter_core.telephony.numbers import E164_FORM, is_e164
 
-__all__ = ["Dialer"]
+__all__ = ["Dialer", "check_dial"]
 
 _ROOM_FOR_LATER = 200
 """Characters that a token may grow by during a call: the carrier's id, lost streams."""
+
+
+def check_dial(to_number: str, from_number: str, *, base: str, ring_timeout: float) -> None:
+    """Checks what `Patter.call` was given.
+
+    Args:
+        to_number: E.164, or a SIP address.
+        from_number: the caller's; "" if none is known.
+        base: the public address; "" if none is known.
+        ring_timeout: s.
+
+    Raises:
+        ConfigurationError: a value is missing or wrong.
+    """
+    if not base:
+        raise ConfigurationError(
+            "Outbound calls need the public address of this server.",
+            expected="Patter(..., webhook_url=…)",
+            got="none",
+            remedy="The carrier asks there what to do when the call is answered.",
+        )
+    if not from_number:
+        raise ConfigurationError(
+            "An outbound call needs a caller's number.",
+            expected="Patter(..., phone_number=…) or call(..., from_number=…)",
+        )
+    if not (is_e164(to_number) or to_number.startswith("sip:")):
+        raise ConfigurationError("`to` is not an E.164 number.", expected=f"{E164_FORM}, or a SIP address (sip:…)")
+    if not 5 <= ring_timeout <= 600:
+        raise ConfigurationError(
+            "`ring_timeout` is out of range.", expected="5 to 600 seconds", got=f"{ring_timeout:g}"
+        )
 
 
 class Dialer:
@@ -83,7 +116,9 @@ class Dialer:
             if self._launcher.calls is None:  # the worker has stopped meanwhile
                 self._table.end_unknown(token.call_id)
                 await self._carrier.hang_up(leg)
-                raise WorkerStopping("The worker stopped while the call was dialled.", remedy="Call from another one.")
+                raise CallLimitReached(
+                    "The worker stopped while the call was dialled.", remedy="Call from another worker."
+                )
             call = self._launcher.start(token, leg, agent, ring_timeout=ring_timeout)
             for progress in early:
                 call.reports.note_progress(progress)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncIterator, Callable, Sequence
 
 import anyio
@@ -15,6 +16,7 @@ from patter_core.call.config import HostConfig
 from patter_core.call.handle import PhoneCall
 from patter_core.call.history import HistoryWriter
 from patter_core.carrier import Carrier
+from patter_core.events import CallPriced
 from patter_core.observe.logs import guard
 from patter_core.server.call_table import CallTable
 from patter_core.server.delivery import Delivery
@@ -84,6 +86,10 @@ class CallHost:
             find_agent=find_agent,
         )
         self.dialer = Dialer(carrier, config=config, table=self.table, tokens=tokens, launcher=self._launcher)
+        self._drain_by = math.inf
+        """Until when live calls may go on, once the worker stops."""
+        self._end_by = math.inf
+        """Until when they may take to end then."""
         self._unmanaged: asyncio.Task[None] | None = None
         self._up = anyio.Event()
         """Set once the unmanaged worker runs, or could not start."""
@@ -97,6 +103,7 @@ class CallHost:
     async def running(self) -> AsyncIterator[None]:
         """Takes calls while the context lasts; at its end live calls and sinks get their time."""
         self.table.draining = False
+        self._drain_by = self._end_by = math.inf
         try:
             async with anyio.create_task_group() as background:
                 background.start_soon(self.delivery.run)
@@ -118,14 +125,19 @@ class CallHost:
                 await self._history.drain()
 
     async def drain(self) -> None:
-        """Takes no new calls, and waits for the live ones as long as `Limits.drain` says; then ends them."""
+        """Takes no new calls, and waits for the live ones as long as `Limits.drain` says; then ends them.
+
+        A second drain has the time that the first one has left.
+        """
         limits = self._config.limits
         self.table.draining = True
-        with anyio.move_on_after(limits.drain):
+        self._drain_by = min(self._drain_by, anyio.current_time() + limits.drain)
+        with anyio.move_on_at(self._drain_by):
             await self.table.wait_until_empty()
         for call in self.table.calls:
             call.hang_up(limits.after_drain)
-        with anyio.move_on_after(self._config.deadlines.last_word + _END_MARGIN):
+        self._end_by = min(self._end_by, anyio.current_time() + self._config.deadlines.last_word + _END_MARGIN)
+        with anyio.move_on_at(self._end_by):
             await self.table.wait_until_empty()
 
     async def ensure_running(self) -> None:
@@ -150,4 +162,4 @@ class CallHost:
             up.set()  # also if it could not start: requests wait for it
 
     def _emit_price(self, leg: Leg, cost: Cost) -> None:
-        self.router.emit_price(leg, cost)
+        self.router.emit(leg, None, CallPriced(cost=cost))

@@ -53,6 +53,8 @@ class PriceLookup:
         if attempt >= len(self._ask_after):
             return
         if len(self._waiting) >= _LIMIT:
+            if not self.skipped:
+                _log.warning("The prices of further calls are not looked up: %d calls wait for theirs.", _LIMIT)
             self.skipped += 1
             return
         due = anyio.current_time() + self._ask_after[attempt]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import time
 import uuid
 from collections.abc import Callable, Iterator
 
@@ -14,8 +13,7 @@ from patter_core.agent import Agent
 from patter_core.call.call import Call
 from patter_core.call.config import HostConfig
 from patter_core.call.token import CallToken
-from patter_core.events import CallEvent, CallPriced, Record, RecordingChanged
-from patter_core.observe.trace import TraceContext
+from patter_core.events import CallEvent, CallPriced, RecordingChanged
 from patter_core.server.call_table import BoundedDict, CallTable, EndedCall
 from patter_core.server.delivery import Delivery
 from patter_core.server.launcher import CallLauncher
@@ -111,13 +109,9 @@ class Router:
                     token.call_id,
                 )
             call = self.launcher.start(token, token.leg, agent)
-            call.context.accept = Accept(call_id=token.call_id, media_url="", callbacks=self.tokens.callbacks(token))
+            call.context.renew_accept()
         self.tokens.use_stream(stream_token)
         return call
-
-    def emit_price(self, leg: Leg, cost: Cost) -> None:
-        """Records the price of a call that is over."""
-        self.emit(leg, None, CallPriced(cost=cost))
 
     def emit(self, leg: Leg, token: CallToken | None, event: CallEvent) -> None:
         """Records an event of a call that may be over, here or on another worker."""
@@ -127,21 +121,9 @@ class Router:
             return
         ended = self.table.find_ended(leg, token)
         if ended is None and token is not None:
-            ended = EndedCall(token.call_id)
-        if ended is None:
-            return
-        ended.sequence += 1
-        elapsed = time.monotonic() - ended.accepted_at if ended.accepted_at else 0.0
-        self.delivery.put(
-            Record(
-                call_id=ended.call_id,
-                sequence=ended.sequence,
-                time=time.time(),
-                elapsed_ms=elapsed * 1000,
-                event=event,
-                trace=ended.trace or TraceContext.of_call(ended.call_id).traceparent,
-            )
-        )
+            ended = EndedCall.unknown(token.call_id)
+        if ended is not None:
+            self.delivery.put(ended.records.numbered(event))
 
 
 class _RoutedCall:
@@ -216,16 +198,7 @@ class _RoutedCall:
         call, token = self._call, self._token
         if call is None:
             return self._stream_ended_elsewhere()
-        call.report_stream_end()
-        context = call.context
-        if token is not None and token.streams > context.token.streams:  # another worker had the call meanwhile
-            context.token = msgspec.structs.replace(context.token, streams=token.streams)
-        if not call.is_over and context.token.streams >= self._router.config.limits.reconnects:
-            call.give_up_media()
-        if call.is_over:
-            return call.final_action
-        context.token = msgspec.structs.replace(context.token, streams=context.token.streams + 1)
-        return context.renew_accept()
+        return call.stream_ended(0 if token is None else token.streams)
 
     def _stream_ended_elsewhere(self) -> Accept | HangUp | Transfer:
         """The call is over, or another worker had it, which is gone."""

@@ -46,7 +46,7 @@ _CLOCK_SKEW = 10.0
 
 
 class Purpose(enum.StrEnum):
-    """Purpose a token is bound to; a token never verifies for another purpose."""
+    """What a token is for. It opens nothing else."""
 
     STREAM = "stream"
     """Opens one media socket."""

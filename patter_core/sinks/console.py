@@ -83,7 +83,7 @@ def transcript_line(event: CallEvent) -> str | None:
 
 
 def metrics_table(metrics: CallMetrics) -> Table:
-    """Returns a table of a call's figures."""
+    """Returns a table of a call's metrics."""
     from rich.table import Table  # noqa: PLC0415 - as above
 
     table = Table("", "", show_header=False, box=None, pad_edge=False)

@@ -12,12 +12,10 @@ import msgspec
 from patter_core.errors import ConfigurationError
 from patter_core.events import Record
 from patter_core.sink import EventSink
+from patter_core.storage.files import open_private, write_all
 from patter_core.threads import SerialThread
 
 __all__ = ["JsonLinesSink"]
-
-_BINARY: int = getattr(os, "O_BINARY", 0)
-"""Without it, Windows changes line ends."""
 
 
 class JsonLinesSink(EventSink):
@@ -65,23 +63,16 @@ class JsonLinesSink(EventSink):
             self._close()
             self._rotate()
             file = self._opened()
-        before = self._size
         try:
-            view = memoryview(lines)
-            while view:
-                written = os.write(file, view)
-                self._size += written
-                view = view[written:]
+            write_all(file, lines)
         except OSError:  # a full disk: remove what was written, since the batch is repeated
-            os.ftruncate(file, before)
-            self._size = before
+            os.ftruncate(file, self._size)
             raise
+        self._size += len(lines)
 
     def _opened(self) -> int:
         if self._file is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            # Only the owner may read what was said on calls.
-            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _BINARY, 0o600)
+            self._file = open_private(self._path, os.O_APPEND)
             self._size = os.fstat(self._file).st_size
         return self._file
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-import anyio
-
+from patter_core.aio import Changes
 from patter_core.events import Record
 from patter_core.sink import EventSink
 
@@ -21,12 +20,11 @@ class MemorySink(EventSink):
 
     def __init__(self) -> None:
         self.records: list[Record] = []
-        self._more = anyio.Event()
+        self._changes = Changes()
 
     async def write(self, records: Sequence[Record]) -> None:
         self.records.extend(records)
-        self._more.set()
-        self._more = anyio.Event()
+        self._changes.notify()
 
     def of(self, kind: str) -> list[Record]:
         """Returns the records of one kind of event, by its tag."""
@@ -34,6 +32,5 @@ class MemorySink(EventSink):
 
     async def wait_for(self, kind: str, count: int = 1) -> list[Record]:
         """Returns the records of that kind once there are `count` of them."""
-        while len(found := self.of(kind)) < count:
-            await self._more.wait()
-        return found
+        await self._changes.wait_until(lambda: len(self.of(kind)) >= count)
+        return self.of(kind)

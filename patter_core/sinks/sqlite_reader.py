@@ -12,7 +12,7 @@ import msgspec
 from patter_core.errors import ConfigurationError
 from patter_core.events import Record
 
-__all__ = ["CallFilter", "CallRow", "SqliteReader"]
+__all__ = ["CallFilter", "CallRow", "SQLiteReader"]
 
 
 class CallRow(msgspec.Struct, frozen=True):
@@ -50,7 +50,7 @@ class CallFilter(msgspec.Struct, frozen=True, kw_only=True):
     """The most calls to return."""
 
 
-class SqliteReader:
+class SQLiteReader:
     """Reads a file of `SQLiteSink`, also while it is being written.
 
     Raises:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from patter_core.audio import AudioChunk
 from patter_core.events import AudioCaptured, CallEnded, Record, ResponseHeard
 from patter_core.sink import EventSink
+from patter_core.storage.files import open_private, write_all
 from patter_core.threads import SerialThread
 
 if TYPE_CHECKING:  # imports numpy, which only a worker that records needs
@@ -22,8 +23,6 @@ __all__ = ["WavSink"]
 _log = logging.getLogger("patter.sinks")
 
 _HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
-_BINARY: int = getattr(os, "O_BINARY", 0)
-"""Without it, Windows changes line ends."""
 _LARGEST = 0xFFFF_FFFF - _HEADER.size
 """The most bytes of audio in a RIFF file: 37 hours at 8 kHz, in stereo."""
 
@@ -114,8 +113,7 @@ class _Recording:
         self._size = 0
         self._file: int | None = None
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _BINARY, 0o600)
+            self._file = open_private(path, os.O_TRUNC)
             self._write_header()
         except OSError as error:
             self._fail(error)
@@ -165,6 +163,4 @@ class _Recording:
     def _write(self, offset: int, data: bytes) -> None:
         assert self._file is not None  # the callers have checked it
         os.lseek(self._file, offset, os.SEEK_SET)
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self._file, view) :]
+        write_all(self._file, data)

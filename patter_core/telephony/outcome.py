@@ -6,7 +6,7 @@ import enum
 
 import msgspec
 
-__all__ = ["By", "HangUp", "Reason", "Transfer"]
+__all__ = ["FAILURES", "By", "HangUp", "Reason", "Transfer"]
 
 
 class HangUp(msgspec.Struct, frozen=True, tag="hang_up", forbid_unknown_fields=True):
@@ -58,6 +58,10 @@ class Reason(enum.StrEnum):
     TOO_LONG = "too_long"
     """The call reached `Deadlines.longest_call`."""
     CRASHED = "crashed"
+
+
+FAILURES: frozenset[str] = frozenset({Reason.ENGINE_FAILED, Reason.ENGINE_SLOW, Reason.CRASHED})
+"""Reasons that say that the engine, or Patter, failed the caller."""
 
 
 class By(enum.StrEnum):

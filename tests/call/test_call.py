@@ -23,7 +23,6 @@ from patter_core.engine import ConversationSetup, EngineSession
 from patter_core.errors import CallError, EngineLost, EngineRefused
 from patter_core.events import (
     AudioCaptured,
-    CallEnded,
     Error,
     Interruption,
     MetricsReported,
@@ -44,7 +43,7 @@ from patter_core.telephony.leg import Leg, Progress
 from patter_core.telephony.outcome import HangUp, Transfer
 from patter_core.telephony.prices import CarrierRates
 from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeSession, FakeSocket, MemoryCallStore
-from tests.calls import new_call
+from tests.calls import CallScene, eventually, new_call
 
 pytestmark = pytest.mark.anyio
 
@@ -52,13 +51,8 @@ FRAME = AudioChunk(bytes(range(160)), ULAW_8000)
 OTHER = AudioChunk(bytes(range(80, 240)), ULAW_8000)
 
 
-async def eventually(condition: Callable[[], bool]) -> None:
-    while not condition():  # noqa: ASYNC110 - what is looked at tells nobody when it changes
-        await anyio.sleep(0.001)
-
-
-class Scene:
-    """A call between a fake carrier's socket and a fake engine."""
+class Scene(CallScene):
+    """A call whose socket is here from the start."""
 
     def __init__(
         self,
@@ -76,10 +70,7 @@ class Scene:
         history: HistoryWriter | None = None,
         several_workers: bool = False,
     ) -> None:
-        self.records: list[Record] = []
-        self.carrier = carrier or FakeCarrier()
-        self.engine = engine or FakeEngine()
-        self.socket = FakeSocket()
+        super().__init__(engine, carrier)
         self.call = new_call(
             self.engine,
             leg=Leg(carrier="fake", call_id="leg-1", from_number="+15550002222", to_number="+15550001111"),
@@ -106,15 +97,11 @@ class Scene:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """The call runs, with its socket attached; at the end it must be over by itself."""
-        with anyio.fail_after(10):
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self.call.run)
-                tasks.start_soon(self.call.serve_media, self.socket.receive, self.socket.send)
-                yield
+        async with super().running():
+            self.attach()
+            yield
 
     async def live(self) -> FakeSession:
-        """Start the stream, and wait for the conversation."""
         self.socket.say("start", "leg-1")
         session = await self.engine.session()
         await self.until(State.LIVE)
@@ -124,24 +111,6 @@ class Scene:
         """The conversation of that number, once there is one."""
         await eventually(lambda: len(self.engine.sessions) >= number)
         return self.engine.sessions[number - 1]
-
-    async def until(self, state: State) -> None:
-        while self.call.state is not state:  # noqa: ASYNC110 - the call tells its state to nobody but those who look
-            await anyio.sleep(0.001)
-
-    async def told(self, kind: str) -> None:
-        while kind not in self.kinds():  # noqa: ASYNC110 - as above
-            await anyio.sleep(0.001)
-
-    def kinds(self) -> list[str]:
-        return [record.event.kind for record in self.records]
-
-    @property
-    def end(self) -> CallEnded:
-        ends = [record.event for record in self.records if isinstance(record.event, CallEnded)]
-        assert len(ends) == 1
-        assert self.records[-1].event is ends[0]
-        return ends[0]
 
 
 async def test_audio_crosses_both_ways_untouched_and_in_order() -> None:
@@ -640,8 +609,8 @@ async def test_every_record_carries_the_calls_trace_and_an_id_of_its_own() -> No
     async with scene.running():
         await scene.live()
         scene.socket.say("stop")
-    assert {record.trace for record in scene.records} == {scene.call.context.records.trace.traceparent}
-    assert TraceContext.parse(scene.records[0].trace) == scene.call.context.records.trace
+    assert {record.trace for record in scene.records} == {scene.call.context.records.maker.trace.traceparent}
+    assert TraceContext.parse(scene.records[0].trace) == scene.call.context.records.maker.trace
     assert len({record.id for record in scene.records}) == len(scene.records)
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator, Callable
-
 import anyio
 import anyio.abc
 import pytest
@@ -13,23 +10,20 @@ from patter_core.audio import PCM16_16000, ULAW_8000, AudioChunk
 from patter_core.call.config import HostConfig
 from patter_core.call.timeouts import Deadlines
 from patter_core.errors import EngineRefused
-from patter_core.events import Interruption, Record, ResponseDone
-from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeSession, FakeSocket
-from tests.calls import new_call
+from patter_core.events import Interruption, ResponseDone
+from patter_core.testing.fakes import FakeEngine, FakeSession
+from tests.calls import CallScene, eventually, new_call
 
 pytestmark = pytest.mark.anyio
 
 GREETING = [AudioChunk(bytes([number]) * 160, ULAW_8000) for number in range(10)]
 
 
-class Scene:
+class Scene(CallScene):
     """A call whose conversation may begin ahead; its stream comes when the test says so."""
 
     def __init__(self, engine: FakeEngine | None = None, *, prewarm: bool = True, media_start: float = 5.0) -> None:
-        self.records: list[Record] = []
-        self.carrier = FakeCarrier()
-        self.engine = engine or FakeEngine()
-        self.socket = FakeSocket()
+        super().__init__(engine)
         self.call = new_call(
             self.engine,
             carrier=self.carrier,
@@ -38,29 +32,13 @@ class Scene:
             prewarm=prewarm,
         )
 
-    @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[anyio.abc.TaskGroup]:
-        """The call runs, without a socket; at the end it must be over by itself."""
-        with anyio.fail_after(10):
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self.call.run)
-                yield tasks
-
-    def stream(self, tasks: anyio.abc.TaskGroup) -> None:
-        tasks.start_soon(self.call.serve_media, self.socket.receive, self.socket.send)
+    def stream(self) -> None:
+        self.attach()
         self.socket.say("start", "leg-1")
 
     def heard(self) -> list[bytes]:
         audio = [message.value for message in self.socket.sent if message.event == "audio"]
         return [AudioChunk.from_base64(text, ULAW_8000).data for text in audio]
-
-    def kinds(self) -> list[str]:
-        return [record.event.kind for record in self.records]
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    while not condition():  # noqa: ASYNC110 - what is looked at tells nobody when it changes
-        await anyio.sleep(0.001)
 
 
 async def greet(session: FakeSession) -> None:
@@ -73,12 +51,12 @@ async def greet(session: FakeSession) -> None:
 
 async def test_what_the_agent_said_before_the_stream_is_heard_whole_as_it_opens() -> None:
     scene = Scene()
-    async with scene.running() as tasks:
+    async with scene.running():
         session = await scene.engine.session()
         await greet(session)
         assert scene.call.state.value == "engine ready"
         assert "media_started" not in scene.kinds()
-        scene.stream(tasks)
+        scene.stream()
         await scene.socket.wait_for("audio", len(GREETING))
         await scene.socket.wait_for("mark")
         assert scene.call.state.value == "live"
@@ -95,11 +73,11 @@ async def test_what_the_agent_said_before_the_stream_is_heard_whole_as_it_opens(
 
 async def test_an_agent_of_another_format_is_converted_when_it_is_heard() -> None:
     scene = Scene(FakeEngine(input_format=PCM16_16000, output_format=PCM16_16000))
-    async with scene.running() as tasks:
+    async with scene.running():
         session = await scene.engine.session()
         session.say(AudioChunk(bytes(640 * 10), PCM16_16000))
         await anyio.wait_all_tasks_blocked()
-        scene.stream(tasks)
+        scene.stream()
         await scene.socket.wait_for("audio")
         scene.socket.say("stop")
     assert sum(map(len, scene.heard())) == pytest.approx(1600, abs=80)
@@ -107,24 +85,24 @@ async def test_an_agent_of_another_format_is_converted_when_it_is_heard() -> Non
 
 async def test_the_caller_is_heard_from_their_first_word() -> None:
     scene = Scene()
-    async with scene.running() as tasks:
+    async with scene.running():
         session = await scene.engine.session()
-        scene.stream(tasks)
+        scene.stream()
         scene.socket.say("audio", GREETING[0].base64)
-        await until(lambda: len(session.heard) == 1)
+        await eventually(lambda: len(session.heard) == 1)
         scene.socket.say("stop")
     assert [chunk.data for chunk in session.heard] == [GREETING[0].data]
 
 
 async def test_what_was_interrupted_before_the_stream_is_not_heard() -> None:
     scene = Scene()
-    async with scene.running() as tasks:
+    async with scene.running():
         session = await scene.engine.session()
         session.say(GREETING[0])
         session.say(Interruption())
         session.say(GREETING[1])
         await anyio.wait_all_tasks_blocked()
-        scene.stream(tasks)
+        scene.stream()
         await scene.socket.wait_for("audio")
         scene.socket.say("stop")
     assert scene.heard() == [GREETING[1].data]
@@ -132,12 +110,12 @@ async def test_what_was_interrupted_before_the_stream_is_not_heard() -> None:
 
 async def test_an_agent_that_has_ended_before_the_stream_is_still_heard_out() -> None:
     scene = Scene()
-    async with scene.running() as tasks:
+    async with scene.running():
         session = await scene.engine.session()
         await greet(session)
         session.end()
-        await until(lambda: session.closed)
-        scene.stream(tasks)
+        await eventually(lambda: session.closed)
+        scene.stream()
         await scene.socket.wait_for("audio", len(GREETING))
         await scene.socket.wait_for("mark")
         scene.socket.say("mark", [m.value for m in scene.socket.sent if m.event == "mark"][-1])
@@ -169,10 +147,10 @@ async def test_an_engine_that_refuses_ahead_of_the_stream_ends_the_call_once_tha
         raise EngineRefused("No.", status=401)
 
     scene = Scene(FakeEngine(before_open=refuse))
-    async with scene.running() as tasks:
+    async with scene.running():
         await anyio.wait_all_tasks_blocked()
         assert scene.carrier.hung_up == []  # the carrier may not even have answered yet
-        scene.stream(tasks)
+        scene.stream()
     assert scene.call.ended is not None
     assert scene.call.ended.reason == "engine_failed"
     assert scene.carrier.hung_up == ["leg-1"]
@@ -180,9 +158,19 @@ async def test_an_engine_that_refuses_ahead_of_the_stream_ends_the_call_once_tha
 
 async def test_without_leave_nothing_is_opened_ahead() -> None:
     scene = Scene(prewarm=False)
-    async with scene.running() as tasks:
+    async with scene.running():
         await anyio.wait_all_tasks_blocked()
         assert scene.engine.sessions == []
-        scene.stream(tasks)
+        scene.stream()
         await scene.engine.session()
         scene.socket.say("stop")
+
+
+async def test_a_time_out_of_an_engine_that_had_all_the_time_is_a_failure_of_the_engine() -> None:
+    async def time_out() -> None:
+        raise TimeoutError
+
+    scene = Scene(FakeEngine(before_open=time_out), prewarm=False)
+    async with scene.running():
+        scene.stream()
+    assert (scene.end.reason, scene.end.detail) == ("engine_failed", "The engine was not ready in time.")

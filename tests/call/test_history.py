@@ -104,6 +104,23 @@ async def test_a_line_that_the_store_refuses_is_dropped_and_told(caplog: pytest.
     assert store.closed
 
 
+async def test_a_store_that_hangs_is_closed_all_the_same_and_what_is_lost_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Hanging(Shaky):
+        async def append(self, call_id: str, line: Utterance) -> None:
+            await anyio.sleep_forever()
+
+    monkeypatch.setattr(history, "_TIMEOUT", 0.01)
+    store = Hanging()
+    lines = HistoryWriter(store)
+    for line in LINES:
+        lines.put("call-1", line)
+    await lines.drain()
+    assert store.closed
+    assert f"{len(LINES)} utterances could not be stored" in caplog.text
+
+
 async def test_what_waits_is_bounded_and_the_oldest_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history, "_QUEUE_LIMIT", 2)
     lines = HistoryWriter(MemoryCallStore())

@@ -23,6 +23,12 @@ def live_call() -> CallState:
     return call
 
 
+def expire(call: CallState, now: float) -> bool:
+    """Gives the signal that is due, if one is. True if the state is another one then."""
+    signal = call.overdue(now)
+    return signal is not None and call.signal(signal, now)
+
+
 def send(call: CallState, signal: Signal, now: float) -> bool:
     """Signals, unless it is one of our own that makes no sense now: then it must raise and change nothing."""
     over = call.state in {State.ENDING, State.ENDED}
@@ -115,7 +121,7 @@ def test_any_order_of_signals_leads_to_one_end_that_says_why(signals: list[Signa
         ends += moved and call.state is State.ENDED
     for _ in State:  # silence of all peers: the deadlines alone must end it, in as many steps as there are states
         if not math.isinf(call.deadline()):
-            moved = call.expire(call.deadline())
+            moved = expire(call, call.deadline())
             ends += moved and call.state is State.ENDED
     assert call.state is State.ENDED
     assert ends == 1
@@ -187,7 +193,7 @@ class Life:
     def pass_to(self, time: float) -> None:
         while (due := max(self.now, self.call.deadline())) <= time and not math.isinf(due):
             self.now = due
-            moved = self.call.expire(due)
+            moved = expire(self.call, due)
             assert moved  # a deadline that moves nothing would be limbo
             self.count(moved)
         self.now = time
@@ -253,21 +259,21 @@ def test_an_engine_that_is_ready_early_does_not_have_the_media_waited_for_longer
 
 def test_before_the_deadline_nothing_moves() -> None:
     call = CallState(DEADLINES, now=0)
-    assert not call.expire(29.9)
-    assert call.expire(30)
+    assert not expire(call, 29.9)
+    assert expire(call, 30)
     assert (call.state, call.reason, call.by) == (State.ENDED, Reason.NO_MEDIA, By.CARRIER)
 
 
 def test_an_engine_that_is_never_ready_ends_the_call() -> None:
     call = CallState(DEADLINES, now=0)
     call.signal(Signal.MEDIA_STARTED, 1)
-    assert call.expire(11)
+    assert expire(call, 11)
     assert call.reason is Reason.ENGINE_SLOW
 
 
 def test_a_carrier_that_gives_nothing_is_dead() -> None:
     call = live_call()
-    assert call.expire(12)
+    assert expire(call, 12)
     assert call.reason is Reason.SILENT_CARRIER
 
 
@@ -275,14 +281,14 @@ def test_a_carrier_that_takes_nothing_is_dead_even_if_it_talks() -> None:
     call = live_call()
     call.blocked_at = 3
     call.heard_at = 13
-    assert call.expire(13)
+    assert expire(call, 13)
     assert call.reason is Reason.SILENT_CARRIER
 
 
 def test_the_longest_call_ends_with_its_last_word_played() -> None:
     call = live_call()
     call.heard_at = 101
-    assert call.expire(101)
+    assert expire(call, 101)
     assert (call.state, call.reason, call.by) == (State.ENDING, Reason.TOO_LONG, By.HOST)
     call.signal(Signal.PLAYED_OUT, 102)
     assert call.state is State.ENDED
@@ -294,14 +300,14 @@ def test_media_that_were_there_are_waited_for_less_long_and_missed_for_another_r
     call.signal(Signal.ENGINE_READY, 2)
     call.signal(Signal.MEDIA_LOST, 3)
     assert (call.state, call.deadline()) == (State.ENGINE_READY, 11)
-    assert call.expire(11)
+    assert expire(call, 11)
     assert (call.state, call.reason, call.by, call.media_at) == (State.ENDED, Reason.MEDIA_LOST, By.CARRIER, 1)
 
 
 def test_a_call_that_we_make_rings_as_long_as_it_may_and_then_some() -> None:
     call = CallState(Deadlines(answer=10), now=0, ring_timeout=20)
     assert (call.state, call.deadline()) == (State.DIALLING, 30)
-    assert call.expire(30)
+    assert expire(call, 30)
     assert (call.reason, call.by) == (Reason.NO_ANSWER, By.CARRIER)
 
 

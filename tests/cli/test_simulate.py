@@ -29,9 +29,8 @@ async def run(engine: ElevenLabsEmulator, monkeypatch: pytest.MonkeyPatch, *argu
     monkeypatch.setenv("ELEVENLABS_API_KEY", engine.api_key)
     monkeypatch.setenv("ELEVENLABS_AGENT_ID", engine.agent_id)
     monkeypatch.setenv("ELEVENLABS_BASE_URL", engine.base_url)
-    return await anyio.to_thread.run_sync(
-        lambda: CliRunner().invoke(simulate, ["--carrier", "twilio", *arguments], obj=Registry.discover())
-    )
+    monkeypatch.setenv("PATTER_CARRIER", "twilio")
+    return await anyio.to_thread.run_sync(lambda: CliRunner().invoke(simulate, arguments, obj=Registry.discover()))
 
 
 async def test_a_wav_file_is_said_to_the_real_engine_and_the_answer_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:

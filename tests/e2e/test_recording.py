@@ -17,7 +17,7 @@ from patter_core.audio.g711 import expand
 from patter_core.events import RecordingStarted
 from patter_core.server.serving import serve_app
 from patter_core.sinks import MemorySink, SQLiteSink, WavSink
-from patter_core.sinks.sqlite_reader import CallFilter, SqliteReader
+from patter_core.sinks.sqlite_reader import CallFilter, SQLiteReader
 from patter_core.testing.caller import Caller, Say, WaitForAgent, WaitForSilence
 from patter_core.testing.speech import CALLER_LINES
 from patter_elevenlabs.testing import ElevenLabsEmulator
@@ -54,8 +54,8 @@ async def test_the_recording_is_what_both_heard_with_the_agent_cut_where_it_was_
             async with serve_app(phone.asgi(agent)) as url:
                 heard = await twilio.call(f"{url}/webhooks/twilio/voice", caller)
 
-    (row,) = SqliteReader(tmp_path / "patter.db").calls(CallFilter())
-    assert SqliteReader(tmp_path / "patter.db").records(row.call_id) == memory.records
+    (row,) = SQLiteReader(tmp_path / "patter.db").calls(CallFilter())
+    assert SQLiteReader(tmp_path / "patter.db").records(row.call_id) == memory.records
     (started,) = (record.event for record in memory.records if isinstance(record.event, RecordingStarted))
     assert started.location == str(tmp_path / f"{row.call_id}.wav")
 

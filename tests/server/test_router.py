@@ -229,6 +229,23 @@ async def test_what_the_carrier_tells_after_the_end_has_its_place_after_it() -> 
     assert priced.elapsed_ms >= end_record.elapsed_ms
 
 
+async def test_records_of_one_call_never_share_an_id() -> None:
+    scene = Scene()
+    leg = Leg(carrier="fake", call_id="leg-1")
+    async with scene.running() as host:
+        await routed(host, leg).arrived()
+        (call,) = host.table.calls
+        call.hang_up()
+        await call.wait()
+        await anyio.wait_all_tasks_blocked()
+        assert len(host.table) == 0
+        call.context.emit(RecordingChanged(recording=RecordingStatus(recording_id="R1", status="stopped")))
+        await routed(host, leg).priced(Cost(Decimal(1)))
+        await scene.sink.wait_for("call_priced")
+    ids = [record.id for record in scene.sink.records]
+    assert len(set(ids)) == len(ids)
+
+
 async def test_another_worker_may_tell_it_by_the_callback_token_alone() -> None:
     scene = Scene()
     leg = Leg(carrier="fake", call_id="leg-1")
@@ -284,6 +301,21 @@ async def test_a_call_that_arrives_again_after_its_audio_came_is_accepted_with_a
             assert again.call_id == first.call_id
             assert again.media_url != first.media_url
             media.say("stop")
+
+
+async def test_a_call_that_arrives_again_while_its_stream_starts_is_accepted_with_another_stream() -> None:
+    scene = Scene(several_workers=True)
+    leg = Leg(carrier="fake", call_id="leg-1")
+    async with scene.running() as host:
+        first = await routed(host, leg).arrived()
+        assert isinstance(first, Accept)
+        call = host.router.claim(first.media_url.rsplit("/", 1)[1])
+        assert call is not None
+        again = await routed(host, leg).arrived()
+        assert isinstance(again, Accept)
+        assert again.media_url.startswith("wss://phone.example/media/fake/")
+        assert again.media_url != first.media_url
+        call.hang_up()
 
 
 async def test_where_workers_share_calls_one_begins_where_its_stream_comes_and_has_the_same_id_everywhere() -> None:

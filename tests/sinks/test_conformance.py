@@ -13,7 +13,7 @@ from rich.console import Console
 
 from patter_core.events import AudioCaptured, CallEvent, Record
 from patter_core.sinks import ConsoleSink, JsonLinesSink, MemorySink, SQLiteSink, WavSink
-from patter_core.sinks.sqlite_reader import SqliteReader
+from patter_core.sinks.sqlite_reader import SQLiteReader
 from patter_core.testing import check_sink
 from patter_core.testing.conformance.sink import sample_records
 
@@ -50,7 +50,7 @@ async def test_sqlite(tmp_path: Path) -> None:
     path = tmp_path / "patter.db"
 
     async def received() -> Sequence[tuple[str, int]]:
-        reader = SqliteReader(path)
+        reader = SQLiteReader(path)
         return places([record for call in ("one", "two") for record in reader.records(call)])
 
     await check_sink(lambda: SQLiteSink(path), received=received)

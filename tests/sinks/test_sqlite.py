@@ -20,7 +20,7 @@ from patter_core.events import (
     TranscriptInput,
 )
 from patter_core.sinks import SQLiteSink
-from patter_core.sinks.sqlite_reader import CallFilter, SqliteReader
+from patter_core.sinks.sqlite_reader import CallFilter, SQLiteReader
 from patter_core.storage import sqlite as storage
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.prices import Cost
@@ -46,7 +46,7 @@ async def test_a_call_is_a_row_and_its_records_are_as_they_were(tmp_path: Path) 
     sink = SQLiteSink(tmp_path / "calls" / "patter.db")
     for record in records():
         await sink.write([record])
-    log = SqliteReader(tmp_path / "calls" / "patter.db")  # while the sink has it open
+    log = SQLiteReader(tmp_path / "calls" / "patter.db")  # while the sink has it open
     (row,) = log.calls(CallFilter())
     assert (row.call_id, row.started, row.ended, row.agent) == ("call", 101, 103, "agent")
     assert (row.reason, row.ended_by, row.duration_ms, row.cost) == ("caller_hung_up", "caller", 1500, "0.0085 USD")
@@ -59,7 +59,7 @@ async def test_a_batch_that_comes_again_is_kept_once(tmp_path: Path) -> None:
     for _ in range(2):
         await sink.write(records())
     await sink.aclose()
-    assert SqliteReader(tmp_path / "patter.db").records("call") == records()
+    assert SQLiteReader(tmp_path / "patter.db").records("call") == records()
 
 
 async def test_the_file_is_in_wal_mode_and_nobody_elses(tmp_path: Path) -> None:
@@ -87,4 +87,4 @@ async def test_a_file_that_somebody_holds_is_unavailable_and_later_nothing_is_mi
     holder.close()
     await sink.write(records("two"))
     await sink.aclose()
-    assert {row.call_id for row in SqliteReader(tmp_path / "patter.db").calls(CallFilter())} == {"one", "two"}
+    assert {row.call_id for row in SQLiteReader(tmp_path / "patter.db").calls(CallFilter())} == {"one", "two"}

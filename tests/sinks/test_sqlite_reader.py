@@ -11,7 +11,7 @@ import pytest
 from patter_core.errors import ConfigurationError
 from patter_core.events import CallAnnounced, CallEnded, CallEvent, CallMetrics, Record, TranscriptInput
 from patter_core.sinks import SQLiteSink
-from patter_core.sinks.sqlite_reader import CallFilter, SqliteReader
+from patter_core.sinks.sqlite_reader import CallFilter, SQLiteReader
 from patter_core.telephony.leg import Direction, Leg
 
 
@@ -28,7 +28,7 @@ def call(call_id: str, start: float, *, agent: str, direction: Direction, said: 
 
 
 @pytest.fixture
-def reader(tmp_path: Path) -> SqliteReader:
+def reader(tmp_path: Path) -> SQLiteReader:
     async def write() -> None:
         sink = SQLiteSink(tmp_path / "patter.db")
         inbound, outbound = Direction.INBOUND, Direction.OUTBOUND
@@ -38,7 +38,7 @@ def reader(tmp_path: Path) -> SqliteReader:
         await sink.aclose()
 
     anyio.run(write)
-    return SqliteReader(tmp_path / "patter.db")
+    return SQLiteReader(tmp_path / "patter.db")
 
 
 @pytest.mark.parametrize(
@@ -56,20 +56,20 @@ def reader(tmp_path: Path) -> SqliteReader:
         (CallFilter(text="100%"), []),
     ],
 )
-def test_calls_are_found_the_latest_first(reader: SqliteReader, which: CallFilter, ids: list[str]) -> None:
+def test_calls_are_found_the_latest_first(reader: SQLiteReader, which: CallFilter, ids: list[str]) -> None:
     assert [row.call_id for row in reader.calls(which)] == ids
 
 
-def test_the_start_of_an_id_finds_all_that_begin_so(reader: SqliteReader) -> None:
+def test_the_start_of_an_id_finds_all_that_begin_so(reader: SQLiteReader) -> None:
     assert sorted(reader.find("aa")) == ["aa1", "aa2"]
     assert reader.find("%") == []
 
 
-def test_a_call_that_goes_on_has_no_end_yet(reader: SqliteReader) -> None:
+def test_a_call_that_goes_on_has_no_end_yet(reader: SQLiteReader) -> None:
     assert reader.calls(CallFilter(limit=1))[0].ended is None
 
 
-def test_a_record_of_a_later_version_is_passed_over(reader: SqliteReader, tmp_path: Path) -> None:
+def test_a_record_of_a_later_version_is_passed_over(reader: SQLiteReader, tmp_path: Path) -> None:
     database = sqlite3.connect(tmp_path / "patter.db")
     raw = '{"call_id": "aa1", "sequence": 9, "time": 0, "elapsed_ms": 0, "event": {"type": "call_sung"}}'
     with database:
@@ -80,7 +80,7 @@ def test_a_record_of_a_later_version_is_passed_over(reader: SqliteReader, tmp_pa
 
 def test_no_file_or_no_database_is_told_with_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="--db"):
-        SqliteReader(tmp_path / "nothing.db")
+        SQLiteReader(tmp_path / "nothing.db")
     (tmp_path / "text.db").write_text("no database at all, " * 100)
     with pytest.raises(ConfigurationError, match="cannot be read"):
-        SqliteReader(tmp_path / "text.db").calls(CallFilter())
+        SQLiteReader(tmp_path / "text.db").calls(CallFilter())

@@ -1,0 +1,305 @@
+"""What a user does with a live call; an action that the carrier refuses leaves the call as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import anyio
+import pytest
+
+from patter_core.agent import Retry
+from patter_core.audio import ULAW_8000, AudioChunk
+from patter_core.audio.dtmf import tones
+from patter_core.call import actions
+from patter_core.call.handle import OutboundCall
+from patter_core.call.state import State
+from patter_core.call.timeouts import Deadlines
+from patter_core.errors import CallError, CarrierRequestFailed, EngineLost
+from patter_core.events import Interruption, TransferDone, TransferStarted
+from patter_core.telephony.leg import AnsweredBy, Leg, Progress
+from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeSocket
+from tests.calls import OutboundScene, eventually
+
+pytestmark = pytest.mark.anyio
+
+FRAME = AudioChunk(bytes(range(160)), ULAW_8000)
+
+
+ACTIONS: dict[str, Callable[[OutboundCall], Awaitable[object]]] = {
+    "transfer": lambda call: call.transfer("+15550001111"),
+    "hold": lambda call: call.hold(),
+    "send_dtmf": lambda call: call.send_dtmf("1"),
+    "resume": lambda call: call.resume(),
+}
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+async def test_what_needs_a_live_call_says_so_before(action: str) -> None:
+    scene = OutboundScene()
+    async with scene.running():
+        with pytest.raises(CallError, match="dialling"):
+            await ACTIONS[action](scene.handle)
+        scene.handle.add_context("nobody listens")
+        await scene.handle.hang_up()
+
+
+async def test_what_the_carrier_cannot_do_is_told_with_what_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeCarrier, "capabilities", frozenset())
+    scene = OutboundScene()
+    async with scene.running():
+        await scene.live()
+        with pytest.raises(CallError, match="the capability transfer"):
+            await scene.handle.transfer("+15550001111")
+        with pytest.raises(CallError, match="the capability record"):
+            await scene.handle.start_recording()
+        await scene.handle.hang_up()
+
+
+async def test_a_refused_hold_gives_the_call_back() -> None:
+    scene = OutboundScene()
+    async with scene.running():
+        session = await scene.live()
+        scene.carrier.refusals = 1
+        with pytest.raises(CarrierRequestFailed):
+            await scene.handle.hold()
+        assert scene.call.state is State.LIVE
+        session.say(FRAME)
+        await scene.socket.wait_for("audio")
+        scene.socket.say("audio", FRAME.base64)
+        scene.socket.say("stop")
+    assert [chunk.data for chunk in session.heard] == [FRAME.data]
+
+
+async def test_on_hold_nobody_hears_the_other_and_after_it_both_do_if_the_stream_stayed() -> None:
+    scene = OutboundScene()
+    async with scene.running():
+        session = await scene.live()
+        await scene.handle.hold()
+        scene.socket.say("audio", FRAME.base64)
+        session.say(FRAME)
+        await anyio.wait_all_tasks_blocked()
+        assert (session.heard, [message.event for message in scene.socket.sent]) == ([], [])
+        scene.carrier.refusals = 1
+        with pytest.raises(CarrierRequestFailed):
+            await scene.handle.resume()
+        assert scene.call.state is State.HELD
+        await scene.handle.resume()
+        await scene.socket.wait_for("audio")
+        scene.socket.say("audio", FRAME.base64)
+        scene.socket.say("stop")
+    assert [chunk.data for chunk in session.heard] == [FRAME.data]
+
+
+async def test_a_refused_transfer_gives_back_a_call_whose_agent_has_left_and_so_ends_it() -> None:
+    scene = OutboundScene()
+    async with scene.running():
+        session = await scene.live()
+        session.say(FRAME)
+        await scene.socket.wait_for("audio")
+        scene.carrier.refusals = 1
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(refused_transfer, scene)
+            await scene.until(State.TRANSFERRING)
+            session.end()
+        end = await scene.handle.wait()
+    assert end.reason == "agent_hung_up"
+    (done,) = (record.event for record in scene.records if isinstance(record.event, TransferDone))
+    assert not done.ok
+    assert done.detail
+
+
+async def refused_transfer(scene: OutboundScene) -> None:
+    with pytest.raises(CarrierRequestFailed):
+        await scene.handle.transfer("+15550001111")
+
+
+async def test_a_refused_transfer_leaves_a_call_whose_engine_is_still_connecting_as_it_was() -> None:
+    gate = anyio.Event()
+    scene = OutboundScene(engine=FakeEngine(before_open=gate.wait))
+    async with scene.running():
+        scene.tasks.start_soon(scene.call.serve_media, scene.socket.receive, scene.socket.send)
+        scene.socket.say("start", "leg-1")
+        await scene.until(State.MEDIA_READY)
+        scene.carrier.refusals = 1
+        await refused_transfer(scene)
+        assert scene.call.state is State.MEDIA_READY
+        gate.set()
+        session = await scene.engine.session()
+        await scene.until(State.LIVE)
+        scene.socket.say("audio", FRAME.base64)
+        await session.until(lambda: [chunk.data for chunk in session.heard] == [FRAME.data])
+        scene.socket.say("stop")
+
+
+async def test_a_refused_transfer_of_a_call_on_hold_leaves_it_on_hold_and_it_can_be_resumed() -> None:
+    scene = OutboundScene()
+    async with scene.running():
+        session = await scene.live()
+        await scene.handle.hold()
+        scene.carrier.refusals = 1
+        await refused_transfer(scene)
+        assert scene.call.state is State.HELD
+        scene.socket.say("audio", FRAME.base64)
+        await anyio.wait_all_tasks_blocked()
+        assert session.heard == []
+        await scene.handle.resume()
+        scene.socket.say("audio", FRAME.base64)
+        await session.until(lambda: [chunk.data for chunk in session.heard] == [FRAME.data])
+        scene.socket.say("stop")
+
+
+async def test_media_that_broke_off_while_a_transfer_was_refused_may_come_back() -> None:
+    scene = OutboundScene(deadlines=Deadlines(last_word=5, media_return=5))
+    async with scene.running():
+        session = await scene.live()
+        session.say(FRAME)
+        await scene.socket.wait_for("audio")
+        scene.carrier.refusals = 1
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(refused_transfer, scene)
+            await scene.until(State.TRANSFERRING)
+            scene.socket.break_off()
+            while scene.call.state is State.TRANSFERRING:  # noqa: ASYNC110 - as in `until`
+                await anyio.sleep(0.001)
+        assert scene.call.state is State.ENGINE_READY
+        scene.socket = FakeSocket()
+        scene.tasks.start_soon(scene.call.serve_media, scene.socket.receive, scene.socket.send)
+        scene.socket.say("start", "leg-1")
+        await scene.until(State.LIVE)
+        scene.socket.say("stop")
+
+
+async def test_while_the_carrier_is_asked_to_hold_there_is_no_transfer_and_a_refused_hold_gives_the_call_back() -> None:
+    gate = anyio.Event()
+
+    class Slow(FakeCarrier):
+        async def hold(self, leg: Leg, audio_url: str) -> None:
+            await gate.wait()
+            await super().hold(leg, audio_url)
+
+    scene = OutboundScene(carrier=Slow())
+    async with scene.running():
+        session = await scene.live()
+        scene.carrier.refusals = 1
+
+        async def refused_hold() -> None:
+            with pytest.raises(CarrierRequestFailed):
+                await scene.handle.hold()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(refused_hold)
+            await scene.until(State.HELD)
+            for action in ("transfer", "resume"):
+                with pytest.raises(CallError, match="held"):
+                    await ACTIONS[action](scene.handle)
+            gate.set()
+        assert scene.call.state is State.LIVE
+        scene.socket.say("audio", FRAME.base64)
+        await session.until(lambda: [chunk.data for chunk in session.heard] == [FRAME.data])
+        scene.socket.say("stop")
+
+
+async def test_an_engine_that_is_retried_during_a_hold_does_not_hear_the_caller() -> None:
+    scene = OutboundScene(fallback=Retry())
+    async with scene.running():
+        session = await scene.live()
+        await scene.handle.hold()
+        session.fail(EngineLost("gone", retry=True))
+        second = await scene.engine.session(1)
+        scene.socket.say("audio", FRAME.base64)
+        await anyio.wait_all_tasks_blocked()
+        assert second.heard == []
+        await scene.handle.resume()
+        await anyio.wait_all_tasks_blocked()
+        assert second.heard == []
+        scene.socket.say("audio", FRAME.base64)
+        await second.until(lambda: [chunk.data for chunk in second.heard] == [FRAME.data])
+        scene.socket.say("stop")
+
+
+async def test_a_caller_who_hangs_up_during_the_last_word_is_not_transferred() -> None:
+    scene = OutboundScene(deadlines=Deadlines(last_word=10))
+    async with scene.running():
+        session = await scene.live()
+        session.say(FRAME)
+        await scene.socket.wait_for("audio")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(scene.handle.transfer, "+15550001111")
+            await scene.until(State.TRANSFERRING)
+            scene.call.reports.note_progress(Progress.COMPLETED)
+    assert scene.end.reason == "caller_hung_up"
+    assert scene.carrier.commands == []
+
+
+@pytest.mark.parametrize("how", ["two at once", "the socket breaks"])
+async def test_a_wait_for_the_last_word_ends_when_there_is_nothing_more_to_hear(how: str) -> None:
+    scene = OutboundScene(deadlines=Deadlines(last_word=60, media_return=60))
+    done = 0
+
+    async def press() -> None:
+        nonlocal done
+        await scene.handle.send_dtmf("1")
+        done += 1
+
+    async with scene.running():
+        await scene.live()
+        for _ in range(2):
+            scene.tasks.start_soon(press)
+        marks = await scene.socket.wait_for("mark", 2)
+        if how == "two at once":
+            for mark in marks:
+                scene.socket.say("mark", mark.value)
+        else:
+            scene.socket.break_off()
+        await eventually(lambda: done == 2)
+        scene.call.hang_up()
+
+
+async def test_a_transfer_is_told_with_how_it_went() -> None:
+    scene = OutboundScene()
+    async with scene.running():
+        await scene.live()
+        await scene.handle.transfer("+15550001111")
+    told = [record.event for record in scene.records if record.event.kind.startswith("transfer")]
+    assert told == [TransferStarted(to="+15550001111"), TransferDone(to="+15550001111")]
+
+
+async def test_an_interruption_while_keys_sound_does_not_cut_them() -> None:
+    scene = OutboundScene()
+    async with scene.running():
+        session = await scene.live()
+        scene.tasks.start_soon(scene.handle.send_dtmf, "12")
+        (pressed,) = await scene.socket.wait_for("audio")
+        session.say(Interruption())
+        await anyio.wait_all_tasks_blocked()
+        assert pressed.value == tones("12", ULAW_8000).base64
+        assert "clear" not in [message.event for message in scene.socket.sent]
+        scene.socket.say("stop")
+
+
+async def test_a_message_that_the_carrier_will_not_leave_ends_the_call_for_good() -> None:
+    scene = OutboundScene(voicemail="Call back.")
+    async with scene.running():
+        await scene.live()
+        scene.carrier.refusals = 1
+        scene.call.reports.note_answered_by(AnsweredBy.MACHINE_READY)
+        end = await scene.handle.wait()
+    assert end.reason == "crashed"
+    assert scene.carrier.hung_up == ["leg-1"]
+
+
+async def test_a_message_for_a_machine_to_which_the_carrier_does_not_answer_ends_the_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Stuck(FakeCarrier):
+        async def say_and_hang_up(self, leg: Leg, text: str) -> None:
+            await anyio.sleep_forever()
+
+    monkeypatch.setattr(actions, "_VOICEMAIL_TIMEOUT", 0.01)
+    scene = OutboundScene(voicemail="Call back.", carrier=Stuck())
+    async with scene.running():
+        await scene.live()
+        scene.call.reports.note_answered_by(AnsweredBy.MACHINE_READY)
+        end = await scene.handle.wait()
+    assert end.reason == "crashed"
+    assert scene.carrier.hung_up == ["leg-1"]
