@@ -41,7 +41,7 @@ class Carrier(abc.ABC):
     name: ClassVar[str]
     """Lower-case, in URLs and the registry: letters, digits and hyphens."""
     emulator: ClassVar[str] = ""
-    """`module:Class` of a `patter_core.testing.CarrierEmulator`, for tests and the demo; "" if there is none."""
+    """`module:Class` of a `patter_core.testing.emulator.CarrierEmulator`, for tests and the demo; "" if none."""
     capabilities: ClassVar[frozenset[Capability]] = frozenset()
     """Which of the optional methods are implemented."""
     stream_end_is_call_end: ClassVar[bool] = True

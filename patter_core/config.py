@@ -32,13 +32,13 @@ def port_number(port: int | None, *, default: int) -> int:
     """Returns `port`, or what PATTER_PORT holds, or the default. 0 means any free port.
 
     Raises:
-        ConfigurationError: PATTER_PORT is not a port number.
+        ConfigurationError: it is not a port number.
     """
-    if port is not None:
-        return port
-    value = from_environment("", "PATTER_PORT") or str(default)
+    name, value = "`port`", str(port)
+    if port is None:
+        name, value = "PATTER_PORT", from_environment("", "PATTER_PORT") or str(default)
     if not (value.isascii() and value.isdecimal() and int(value) < 65536):
-        raise ConfigurationError("PATTER_PORT is not a port number.", expected="0 to 65535", got=repr(value))
+        raise ConfigurationError(f"{name} is not a port number.", expected="0 to 65535", got=repr(value))
     return int(value)
 
 

@@ -43,7 +43,7 @@ class Engine(abc.ABC):
     name: ClassVar[str]
     """Lower-case, in the registry: letters, digits and hyphens."""
     emulator: ClassVar[str] = ""
-    """`module:Class` of a `patter_core.testing.EngineEmulator`, for tests and the demo; "" if there is none."""
+    """`module:Class` of a `patter_core.testing.emulator.EngineEmulator`, for tests and the demo; "" if none."""
     tools_hint: ClassVar[str] = ""
     """A sentence for users who give an agent `tools=`: where this engine has its tools; "" if it has none."""
 

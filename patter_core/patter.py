@@ -37,8 +37,9 @@ from patter_core.server.urls import public_base
 from patter_core.sink import EventSink
 from patter_core.store import CallStore
 from patter_core.telephony.control import Capability
+from patter_core.telephony.e164 import E164_FORM, is_e164
 from patter_core.telephony.leg import Leg
-from patter_core.telephony.numbers import E164_FORM, is_e164, voice_path
+from patter_core.telephony.numbers import voice_path
 from patter_core.telephony.outcome import HangUp, Transfer
 from patter_core.webhook import Reject
 

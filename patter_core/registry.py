@@ -181,7 +181,7 @@ class Registry:
         raise PluginNotFound(
             f"No {kind} “{name}” is installed.",
             got=f"{kind}s: {', '.join(self.names(kind)) or 'none'}",
-            remedy=f"Try `pip install patter-{name}`.",
+            remedy="Install the plugin that offers it; `patter plugins` lists what is installed.",
         )
 
 
@@ -302,7 +302,9 @@ def _checked(kind: str, offered: object) -> Offer:
         and issubclass(offered, base)
     ):
         raise PatterError(
-            f"It offers a {kind} that is none.", expected=f"a subclass of {base.__name__}", got=repr(offered)
+            f"The {kind} that it offers is of the wrong class.",
+            expected=f"a subclass of {base.__name__}",
+            got=repr(offered),
         )
     name = getattr(offered, "name", None)
     if not isinstance(name, str) or not _NAME.fullmatch(name):

@@ -296,7 +296,7 @@ def test_among_others_a_name_belongs_to_the_first(site: Site) -> None:
 
 
 def test_what_is_not_installed_is_told_with_what_to_install(site: Site) -> None:
-    with pytest.raises(PluginNotFound, match="pip install patter-acme"):
+    with pytest.raises(PluginNotFound, match="Install the plugin that offers it"):
         site.discover().carrier("acme")
 
 

@@ -60,7 +60,7 @@ class Actions:
         """Transfers the call once the agent's last word was heard. If that fails, the call goes on as it was."""
         call = self._call
         call.carrier.require(Capability.TRANSFER)
-        self._require(Signal.TRANSFER, "transferred")
+        self._require(Signal.TRANSFER, "transferred", expected="one that was answered, or is on hold")
         call.signal(Signal.TRANSFER)
         try:
             await self._media.downlink.wait_until_heard()
@@ -114,7 +114,7 @@ class Actions:
     async def resume(self) -> None:
         """Ends the hold. If the carrier refuses, the caller stays on hold."""
         call = self._call
-        self._require(Signal.RESUME, "resumed, because it is not on hold")
+        self._require(Signal.RESUME, "resumed", expected="one that is on hold")
         call.signal(Signal.RESUME)
         try:
             await call.carrier.resume(call.leg, call.renew_accept())
@@ -152,7 +152,7 @@ class Actions:
         call = self._call
         call.carrier.require(Capability.RECORD)
         if call.accept is None:
-            raise self._not_now("recorded, because it was not answered")
+            raise self._not_now("recorded", expected="one that was answered")
         self._recording_id = await call.carrier.start_recording(call.leg, call.accept.callbacks)
         self._emit_recording("started")
         return self._recording_id
@@ -199,23 +199,22 @@ class Actions:
 
     # --- what all of them need -------------------------------------------------------------------------------------
 
-    def _require(self, signal: Signal, what: str) -> None:
-        if self._hold_is_pending or not self._call.state.allows(signal):
-            raise self._not_now(what)
+    def _require(self, signal: Signal, what: str, *, expected: str) -> None:
+        if self._hold_is_pending:
+            raise CallError(f"This call cannot be {what} now: the carrier is being asked to put it on hold.")
+        if not self._call.state.allows(signal):
+            raise self._not_now(what, expected=expected)
 
     def _is(self, state: State) -> bool:
         return self._call.state.state is state
 
     def _require_live(self, what: str) -> None:
         if not self._is(State.LIVE):
-            raise self._not_now(what)
+            raise self._not_now(what, expected="one that is live")
 
-    def _not_now(self, what: str) -> CallError:
-        return CallError(
-            f"This call cannot be {what}.",
-            expected="a call that is live",
-            got=f"one in the state “{self._call.state.state.value}”",
-        )
+    def _not_now(self, what: str, *, expected: str) -> CallError:
+        state = self._call.state.state.value
+        return CallError(f"This call cannot be {what}.", expected=expected, got=f"one in the state “{state}”")
 
 
 def _tones(digits: str, format: AudioFormat) -> AudioChunk:

@@ -129,7 +129,7 @@ async def _check_sinks_and_store(registry: Registry, settings: Settings) -> Asyn
 
 def _check_plugins(registry: Registry) -> list[CheckResult]:
     if not registry.plugins:
-        return [CheckResult(Level.PROBLEM, "No plugin is installed.", "Try `pip install getpatter`.")]
+        return [CheckResult(Level.PROBLEM, "No plugin is installed.", "The README says how to install them.")]
     return [
         CheckResult(Level.WARNING, f"The plugin {plugin.name} of {plugin.distribution} is not joined: {plugin.problem}")
         for plugin in registry.plugins

@@ -92,4 +92,4 @@ def _emulator(registry: Registry, kind: str, name: str) -> object:
             make: object = getattr(importlib.import_module(module), attribute)
             assert callable(make)  # a class, by the contract
             return make()
-    raise PluginNotFound(f"No {kind} with an emulator is installed.", remedy="Try `pip install getpatter`.")
+    raise PluginNotFound(f"No {kind} with an emulator is installed.", remedy="The README says how to install them.")

@@ -47,7 +47,7 @@ def plugins(registry: Registry, *, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode(rows))
     else:
-        Console().print(_table(rows) if rows else "No plugin is installed. Try `pip install getpatter`.")
+        Console().print(_table(rows) if rows else "No plugin is installed. The README says how to install them.")
     if not all(row.joined or row.disabled for row in rows):
         sys.exit(1)
 

@@ -130,12 +130,13 @@ def address(settings: Settings, host: str = "", port: int | None = None) -> tupl
     Port 0 means any free port.
 
     Raises:
-        ConfigurationError: PATTER_PORT is not a port number.
+        ConfigurationError: the port is not one.
     """
-    default = DEFAULT_PORT if settings.port is None else settings.port
+    if port is None and not from_environment("", "PATTER_PORT"):
+        port = settings.port
     return (
         from_environment(host, "PATTER_HOST") or settings.host or "127.0.0.1",
-        port_number(port, default=default),
+        port_number(port, default=DEFAULT_PORT),
     )
 
 
@@ -239,7 +240,7 @@ def _choose(registry: Registry, kind: str, name: str) -> str:
     if len(names) == 1:
         return names[0]
     if not names:
-        raise PluginNotFound(f"No {kind} is installed.", remedy="Try `pip install getpatter`.")
+        raise PluginNotFound(f"No {kind} is installed.", remedy="The README says how to install them.")
     raise ConfigurationError(
         f"Several {kind}s are installed, and none is chosen.",
         expected=_names(registry, kind),

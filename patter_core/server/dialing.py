@@ -16,8 +16,8 @@ from patter_core.server.call_table import CallTable
 from patter_core.server.launcher import CallLauncher
 from patter_core.server.tokens import LONGEST_TOKEN, CallTokens
 from patter_core.telephony.control import Callbacks, Capability, DialRequest
+from patter_core.telephony.e164 import E164_FORM, is_callable
 from patter_core.telephony.leg import Direction
-from patter_core.telephony.numbers import E164_FORM, is_e164
 
 __all__ = ["Dialer", "check_dial"]
 
@@ -49,7 +49,7 @@ def check_dial(to_number: str, from_number: str, *, base: str, ring_timeout: flo
             "An outbound call needs a caller's number.",
             expected="Patter(..., phone_number=…) or call(..., from_number=…)",
         )
-    if not (is_e164(to_number) or to_number.startswith("sip:")):
+    if not is_callable(to_number):
         raise ConfigurationError("`to` is not an E.164 number.", expected=f"{E164_FORM}, or a SIP address (sip:…)")
     if not 5 <= ring_timeout <= 600:
         raise ConfigurationError(

@@ -31,9 +31,14 @@ def public_base(webhook_url: str) -> str:
         return ""
     base = webhook_url if "://" in webhook_url else f"https://{webhook_url}"
     parts = urlsplit(base)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+    if parts.scheme not in {"http", "https"} or not _HOST.fullmatch(parts.netloc) or parts.query or parts.fragment:
         raise ConfigurationError(
             "`webhook_url` is not a public address.", expected="https://host, with a path prefix if there is one"
+        )
+    if any(marker in f"{parts.path}/" for marker in _MARKERS):
+        raise ConfigurationError(
+            "`webhook_url` is more than the public address.",
+            expected=f"what comes before {' or '.join(_MARKERS)}, which Patter appends",
         )
     return base.rstrip("/")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-import re
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
@@ -12,16 +11,7 @@ import msgspec
 from patter_core.checks import CheckResult, Level
 from patter_core.errors import CarrierRequestFailed
 
-__all__ = ["E164_FORM", "AccountNumber", "AccountNumbers", "check_numbers", "is_e164", "voice_path"]
-
-E164_FORM = "a plus sign and 7 to 15 digits"
-"""E.164 in words, for errors."""
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
-
-
-def is_e164(text: str) -> bool:
-    """True if the text is a phone number as carriers write it: `+`, country code, number."""
-    return _E164.fullmatch(text) is not None
+__all__ = ["AccountNumber", "AccountNumbers", "check_numbers", "voice_path"]
 
 
 class AccountNumber(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,6 +6,9 @@ import enum
 
 import msgspec
 
+from patter_core.errors import ConfigurationError
+from patter_core.telephony.e164 import E164_FORM, is_callable
+
 __all__ = ["FAILURES", "By", "HangUp", "Reason", "Transfer"]
 
 
@@ -16,12 +19,22 @@ class HangUp(msgspec.Struct, frozen=True, tag="hang_up", forbid_unknown_fields=T
 
 
 class Transfer(msgspec.Struct, frozen=True, tag="transfer", forbid_unknown_fields=True):
-    """Transfer the call to another number; the call is then over for us."""
+    """Transfer the call to another number; the call is then over for us.
+
+    Raises:
+        ConfigurationError: `to` is neither a phone number nor a SIP address.
+    """
 
     to: str
     """E.164, or a SIP address."""
     say: str = ""
     """Said to the caller first, by the carrier's voice."""
+
+    def __post_init__(self) -> None:
+        if not is_callable(self.to):
+            raise ConfigurationError(
+                "`to` of a transfer is not an E.164 number.", expected=f"{E164_FORM}, or a SIP address (sip:…)"
+            )
 
     def __repr__(self) -> str:
         return "<Transfer>"

@@ -190,7 +190,7 @@ async def test_while_the_carrier_is_asked_to_hold_there_is_no_transfer_and_a_ref
             tasks.start_soon(refused_hold)
             await scene.until(State.HELD)
             for action in ("transfer", "resume"):
-                with pytest.raises(CallError, match="held"):
+                with pytest.raises(CallError, match="being asked to put it on hold"):
                     await ACTIONS[action](scene.handle)
             gate.set()
         assert scene.call.state is State.LIVE

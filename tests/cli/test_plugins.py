@@ -33,7 +33,7 @@ def test_the_table_has_a_line_for_each_thing_that_is_offered(monkeypatch: pytest
 
 def test_nothing_installed_is_told_with_what_to_do() -> None:
     result = CliRunner().invoke(plugins, [], obj=Registry.discover([]))
-    assert "pip install getpatter" in result.stdout
+    assert "The README says how to install them" in result.stdout
 
 
 def test_a_broken_plugin_makes_the_exit_code_1() -> None:

@@ -89,7 +89,7 @@ def test_without_a_name_the_only_one_is_meant(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_without_any_it_says_what_to_install() -> None:
-    with pytest.raises(PluginNotFound, match="pip install getpatter"):
+    with pytest.raises(PluginNotFound, match="The README says how to install them"):
         make_engine(Registry(), PluginConfig())
 
 

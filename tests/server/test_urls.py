@@ -61,7 +61,19 @@ def test_a_public_address_may_leave_out_the_scheme() -> None:
     assert public_base("") == ""
 
 
-@pytest.mark.parametrize("url", ["ftp://x", "https://", "https://x?a=b", "https://x#y"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://x",
+        "https://",
+        "https://x?a=b",
+        "https://x#y",
+        "not a url",
+        "https://user:secret@x",
+        "https://x/webhooks/twilio/voice",
+        "https://x/phone/media",
+    ],
+)
 def test_a_public_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="webhook_url"):
         public_base(url)

@@ -8,7 +8,7 @@ The carrier is the one that its emulator makes; calls go over real sockets to th
    any message without raising.
 3. **Webhooks and upgrades that prove nothing** are refused before the router is asked.
 4. **Two calls at once** (`scenarios.py`): speech and keys arrive whole, in order and unmixed, marks come back, and a
-   caller who hangs up is reported. Meanwhile **a webhook that comes twice** announces no second call.
+   caller who hangs up is reported. Meanwhile **a webhook that comes twice** starts no second call.
 5. **Broken copies of the vendor's real messages** are survived, with a fixed set of words for their faults.
 6. **Forged webhooks**, made of a real one, are refused.
 7. **Interruptions** clear the vendor's buffer. When **the agent ends** the conversation, the call is hung up.

@@ -80,7 +80,7 @@ class TwilioNumbers(AccountNumbers):
 
 
 def read_voice_url(text: str) -> str:
-    """Returns the URL of the voice webhook: a public address is completed, a URL with a path is taken as it is.
+    """Returns the URL of the voice webhook: a public address, with or without a path prefix, is completed.
 
     Raises:
         ConfigurationError: it is not an HTTP address.
@@ -88,4 +88,9 @@ def read_voice_url(text: str) -> str:
     parts = urllib.parse.urlsplit(text if "://" in text else f"https://{text}")
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ConfigurationError("URL is not a public address.", expected="https://host", got=repr(text))
-    return parts.geturl() if parts.path.strip("/") else parts._replace(path=voice_path("twilio")).geturl()
+    path = parts.path.rstrip("/")
+    return (
+        parts.geturl()
+        if path.endswith(voice_path("twilio"))
+        else parts._replace(path=path + voice_path("twilio")).geturl()
+    )

@@ -92,11 +92,14 @@ async def test_a_number_of_another_account_is_an_error(twilio: TwilioEmulator) -
     [
         ("phone.example", URL),
         ("https://phone.example/", URL),
+        (URL, URL),
+        ("https://phone.example/prefix/", "https://phone.example/prefix/webhooks/twilio/voice"),
         ("http://127.0.0.1:8000", "http://127.0.0.1:8000/webhooks/twilio/voice"),
-        ("https://other.example/mine?x=1", "https://other.example/mine?x=1"),
+        (f"{URL}?shop=main", f"{URL}?shop=main"),
+        ("https://phone.example/prefix?shop=main", "https://phone.example/prefix/webhooks/twilio/voice?shop=main"),
     ],
 )
-def test_a_public_address_is_completed_and_a_full_url_is_kept(text: str, url: str) -> None:
+def test_a_public_address_is_completed_with_the_path_of_the_voice_webhook(text: str, url: str) -> None:
     assert read_voice_url(text) == url
 
 
