@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 import msgspec
 
 from patter_core.telephony.leg import Direction
 
-__all__ = ["CarrierRates", "Cost", "Usage"]
+__all__ = ["CarrierRates", "Cost", "Usage", "reported_cost"]
 
 
 class Cost(msgspec.Struct, frozen=True):
@@ -24,6 +24,20 @@ class Cost(msgspec.Struct, frozen=True):
     """ISO 4217."""
     estimated: bool = True
     """From a price list; False if the carrier itself named the amount."""
+
+
+def reported_cost(amount: str | None, currency: str | None) -> Cost | None:
+    """Returns what a carrier says that a call cost; None if it is not an amount, because the carrier does not know yet.
+
+    Args:
+        amount: as the carrier writes it; not negative.
+        currency: ISO 4217, in any case; US dollars if the carrier says nothing.
+    """
+    try:
+        sum_ = Decimal(amount or "")
+    except InvalidOperation:
+        return None
+    return Cost(sum_, (currency or "USD").upper(), estimated=False) if sum_.is_finite() and sum_ >= 0 else None
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):

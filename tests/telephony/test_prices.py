@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from patter_core.telephony.leg import Direction
-from patter_core.telephony.prices import CarrierRates, Cost, Usage
+from patter_core.telephony.prices import CarrierRates, Cost, Usage, reported_cost
 
 RATES = CarrierRates(
     inbound=Decimal("0.01"),
@@ -41,3 +41,19 @@ def test_an_estimate_counts_minutes_begun(usage: Usage, amount: str) -> None:
 def test_a_cost_survives_json() -> None:
     cost = Cost(Decimal("0.0085"), "EUR", estimated=False)
     assert msgspec.json.decode(msgspec.json.encode(cost), type=Cost) == cost
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "cost"),
+    [
+        ("0.0042", "eur", Cost(Decimal("0.0042"), "EUR", estimated=False)),
+        ("0", None, Cost(Decimal(0), estimated=False)),
+    ],
+)
+def test_a_reported_amount_is_a_cost(amount: str, currency: str | None, cost: Cost) -> None:
+    assert reported_cost(amount, currency) == cost
+
+
+@pytest.mark.parametrize("amount", [None, "", "free", "NaN", "-1", "Infinity"])
+def test_what_is_not_an_amount_is_no_cost(amount: str | None) -> None:
+    assert reported_cost(amount, "USD") is None

@@ -88,7 +88,6 @@ class Dial(Command, frozen=True, kw_only=True, omit_defaults=True):
     to: str
     from_: str = msgspec.field(name="from")
     timeout_secs: int = 0
-    time_limit_secs: int = 0
     answering_machine_detection: str = ""
     webhook_url: str = ""
 
@@ -122,7 +121,6 @@ class SendDtmf(Command, frozen=True, kw_only=True, omit_defaults=True):
 
     action = "send_dtmf"
     digits: str
-    duration_millis: int = 0
 
 
 class Speak(Command, frozen=True, kw_only=True, omit_defaults=True):

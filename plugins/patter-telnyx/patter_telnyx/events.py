@@ -12,9 +12,8 @@ from patter_core.errors import WebhookRefused
 from patter_core.net.json import UNREADABLE
 from patter_core.telephony.control import RecordingStatus
 from patter_core.telephony.leg import AnsweredBy, Progress
-from patter_core.telephony.prices import Cost
+from patter_core.telephony.prices import Cost, reported_cost
 from patter_core.webhook import WebhookRequest
-from patter_telnyx.prices import reported_cost
 
 __all__ = ["Delivery", "Event", "Payload", "read_event"]
 

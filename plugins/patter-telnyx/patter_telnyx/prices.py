@@ -1,15 +1,15 @@
-"""Telnyx's prices: the price list, for estimates, and the price in its `call.cost` event."""
+"""Telnyx's price list, for estimates."""
 
 from __future__ import annotations
 
 import datetime as dt
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 import msgspec
 
-from patter_core.telephony.prices import CarrierRates, Cost
+from patter_core.telephony.prices import CarrierRates
 
-__all__ = ["PREMIUM_RATES", "RATES", "reported_cost"]
+__all__ = ["PREMIUM_RATES", "RATES"]
 
 RATES = CarrierRates(
     inbound=Decimal("0.0055"),
@@ -22,12 +22,3 @@ RATES = CarrierRates(
 )
 PREMIUM_RATES = msgspec.structs.replace(RATES, machine_detection=Decimal("0.0065"))
 """With premium machine detection."""
-
-
-def reported_cost(total: str | None, currency: str | None) -> Cost | None:
-    """Returns the cost of the call; None if it is not an amount."""
-    try:
-        amount = Decimal(total or "")
-    except InvalidOperation:
-        return None
-    return Cost(amount, currency or "USD", estimated=False) if amount.is_finite() and amount >= 0 else None

@@ -3,12 +3,10 @@ from __future__ import annotations
 import dataclasses
 from decimal import Decimal
 
-import pytest
-
 from patter_core.telephony.leg import Direction
-from patter_core.telephony.prices import Cost, Usage
+from patter_core.telephony.prices import Usage
 from patter_telnyx import Telnyx
-from patter_telnyx.prices import PREMIUM_RATES, RATES, reported_cost
+from patter_telnyx.prices import PREMIUM_RATES, RATES
 
 
 def test_the_price_list_is_the_carriers_dated_and_has_a_source() -> None:
@@ -29,13 +27,3 @@ def test_a_call_costs_whole_minutes() -> None:
 def test_premium_machine_detection_has_its_own_price() -> None:
     assert PREMIUM_RATES.machine_detection == Decimal("0.0065")
     assert PREMIUM_RATES.outbound == RATES.outbound
-
-
-def test_a_reported_price_is_a_cost() -> None:
-    assert reported_cost("0.0042", "EUR") == Cost(Decimal("0.0042"), "EUR", estimated=False)
-    assert reported_cost("0", None) == Cost(Decimal(0), "USD", estimated=False)
-
-
-@pytest.mark.parametrize("price", [None, "", "free", "NaN", "-1", "Infinity"])
-def test_a_price_that_is_not_an_amount_is_no_cost(price: str | None) -> None:
-    assert reported_cost(price, "USD") is None

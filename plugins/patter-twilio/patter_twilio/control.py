@@ -9,9 +9,9 @@ from patter_core.errors import CarrierRequestFailed
 from patter_core.telephony.control import Callbacks, DialRequest, LegFacts
 from patter_core.telephony.leg import Direction, Leg, Progress
 from patter_core.telephony.outcome import HangUp, Transfer
+from patter_core.telephony.prices import reported_cost
 from patter_core.webhook import Accept, Reject
 from patter_twilio import statuses, twiml
-from patter_twilio.prices import reported_cost
 from patter_twilio.rest import LONGEST_TWIML, TwilioApi
 
 __all__ = ["Control"]
@@ -56,8 +56,7 @@ class Control:
         form = [
             ("To", request.to_number),
             ("From", request.from_number),
-            ("Url", callbacks.url("voice")),
-            ("FallbackUrl", callbacks.url("voice")),
+            *_voice_urls(callbacks),
             ("Timeout", str(round(request.ring_timeout))),
             ("StatusCallback", callbacks.url("status")),
             *(("StatusCallbackEvent", event) for event in _STATUS_EVENTS),
@@ -87,8 +86,7 @@ class Control:
 
     async def resume(self, leg: Leg, accept: Accept) -> None:
         """Ends a hold: Twilio requests the voice webhook again, and is answered with a stream."""
-        form = [("Url", accept.callbacks.url("voice")), ("Method", "POST")]
-        await self.api.update_call(leg.call_id, form, action="resume the call")
+        await self.api.update_call(leg.call_id, _voice_urls(accept.callbacks), action="resume the call")
 
     async def start_recording(self, leg: Leg, callbacks: Callbacks) -> str:
         """Records both sides, and returns the recording's SID."""
@@ -112,7 +110,8 @@ class Control:
         """Queries the call's status and price."""
         call = await self.api.fetch_call(leg.call_id)
         progress = statuses.PROGRESS.get(call.status, Progress.DIALLING)
-        return LegFacts(progress=progress, cost=reported_cost(call.price, call.price_unit))
+        cost = reported_cost((call.price or "").removeprefix("-"), call.price_unit)  # it is taken from the account
+        return LegFacts(progress=progress, cost=cost)
 
     # --- end -------------------------------------------------------------------------------------------------------
 
@@ -130,3 +129,9 @@ class Control:
                 got=str(len(document)),
             )
         await self.api.update_call(leg.call_id, [("Twiml", document)], action=action)
+
+
+def _voice_urls(callbacks: Callbacks) -> list[tuple[str, str]]:
+    """Returns where Twilio requests instructions, and requests them again if that fails: perhaps of another worker."""
+    url = callbacks.url("voice")
+    return [("Url", url), ("Method", "POST"), ("FallbackUrl", url), ("FallbackMethod", "POST")]

@@ -1,13 +1,13 @@
-"""Twilio's prices: the price list, for estimates, and the price that its API reports for a call."""
+"""Twilio's price list, for estimates."""
 
 from __future__ import annotations
 
 import datetime as dt
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
-from patter_core.telephony.prices import CarrierRates, Cost
+from patter_core.telephony.prices import CarrierRates
 
-__all__ = ["RATES", "reported_cost"]
+__all__ = ["RATES"]
 
 RATES = CarrierRates(
     inbound=Decimal("0.0085"),
@@ -18,17 +18,3 @@ RATES = CarrierRates(
     as_of=dt.date(2026, 6, 30),
     source="Twilio's page “Programmable Voice Pricing”, United States, local numbers",
 )
-
-
-def reported_cost(price: str | None, unit: str | None) -> Cost | None:
-    """Returns the cost of the connection; None until Twilio knows it.
-
-    Args:
-        price: negative, since it is taken from the account.
-        unit: the currency.
-    """
-    try:
-        amount = abs(Decimal(price or ""))
-    except InvalidOperation:
-        return None
-    return Cost(amount, (unit or "USD").upper(), estimated=False) if amount.is_finite() else None

@@ -65,6 +65,13 @@ class Webhooks:
         Twilio requests it as the fallback URL too, with the URL that failed as `ErrorUrl` (page "Availability and
         Reliability"). If that is the `action` URL, whose worker may be gone, the call continues from there.
         """
+        return await self._instruct(request, router, stream_ended=False)
+
+    async def _action(self, request: WebhookRequest, router: CallRouter) -> WebhookResponse:
+        """The stream is over. If the call is not, it waits for instructions."""
+        return await self._instruct(request, router, stream_ended=True)
+
+    async def _instruct(self, request: WebhookRequest, router: CallRouter, *, stream_ended: bool) -> WebhookResponse:
         proof = self._verify(request)
         known = self._responses.known(request)
         if known is not None:
@@ -72,19 +79,10 @@ class Webhooks:
         leg = self._leg(proof)
         failed_url = proof.fields.get("ErrorUrl", "")
         token = callback_token(failed_url)
+        if token and failed_url.partition("?")[0].endswith("/action"):
+            stream_ended = True
         call = router.call(leg, proof.url, token)
-        has_streamed = token and failed_url.partition("?")[0].endswith("/action")
-        outcome = await (self._stream_ended(proof, call) if has_streamed else call.arrived())
-        return self._responses.keep(request, self._response(leg, outcome))
-
-    async def _action(self, request: WebhookRequest, router: CallRouter) -> WebhookResponse:
-        """The stream is over. If the call is not, it waits for instructions."""
-        proof = self._verify(request)
-        known = self._responses.known(request)
-        if known is not None:
-            return known
-        leg = self._leg(proof)
-        outcome = await self._stream_ended(proof, router.call(leg, proof.url))
+        outcome = await (self._stream_ended(proof, call) if stream_ended else call.arrived())
         return self._responses.keep(request, self._response(leg, outcome))
 
     async def _stream_ended(self, proof: Proof, call: RoutedCall) -> Accept | HangUp | Transfer:

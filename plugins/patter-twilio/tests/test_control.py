@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import urllib.parse
+from decimal import Decimal
 from xml.etree.ElementTree import fromstring
 
 import pytest
 
 from patter_core.errors import CarrierRequestFailed
+from patter_core.telephony.control import Callbacks
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.outcome import Transfer
-from patter_core.testing.api import fake_api
+from patter_core.telephony.prices import Cost
+from patter_core.testing.api import ApiAnswer, fake_api
+from patter_core.webhook import Accept
 from patter_twilio.control import Control
 from patter_twilio.rest import LONGEST_TWIML, TwilioApi
 
@@ -38,6 +42,25 @@ async def test_a_hold_without_audio_is_silence_for_as_long_as_a_call_may_last() 
     document = fromstring(urllib.parse.parse_qs(api.requests[0].body.decode())["Twiml"][0])
     assert {verb.tag for verb in document} == {"Pause"}
     assert sum(int(verb.get("length", "0")) for verb in document) == 4 * 3_600
+
+
+async def test_a_hold_ends_at_the_voice_webhook_which_is_the_fallback_too() -> None:
+    callbacks = Callbacks("https://phone.example/webhooks/twilio", "token")
+    async with fake_api() as api:
+        await control(api.url).resume(LEG, Accept(call_id="1", media_url="wss://phone.example/m", callbacks=callbacks))
+    form = urllib.parse.parse_qs(api.requests[0].body.decode())
+    url = "https://phone.example/webhooks/twilio/voice?call=token"
+    assert form == {"Url": [url], "Method": ["POST"], "FallbackUrl": [url], "FallbackMethod": ["POST"]}
+
+
+async def test_a_reported_price_is_a_cost_although_twilio_writes_it_as_a_debit() -> None:
+    async with fake_api() as api:
+        api.answers = [
+            ApiAnswer(body=b'{"sid":"CA1","status":"completed","price":"-0.0085","price_unit":"usd"}'),
+            ApiAnswer(body=b'{"sid":"CA1","status":"completed","price":null,"price_unit":"USD"}'),
+        ]
+        costs = [(await control(api.url).look_up(LEG)).cost for _ in range(2)]
+    assert costs == [Cost(Decimal("0.0085"), "USD", estimated=False), None]
 
 
 async def test_a_text_that_is_too_long_for_twilio_is_an_error_and_changes_nothing() -> None:

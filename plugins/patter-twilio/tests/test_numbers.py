@@ -68,9 +68,10 @@ async def test_a_number_gets_a_fallback_unless_its_owner_has_set_one(
     twilio: TwilioEmulator, voice: str, fallback: str, after: str
 ) -> None:
     emulated = twilio.api.numbers[0]
-    emulated.voice_url, emulated.voice_fallback_url = voice, fallback
+    emulated.voice_url, emulated.voice_fallback_url, emulated.voice_fallback_method = voice, fallback, "GET"
     await twilio.carrier().set_voice_url(NUMBERS[0], URL)
     assert (emulated.voice_url, emulated.voice_fallback_url) == (URL, after)
+    assert emulated.voice_fallback_method == ("POST" if after == URL else "GET")
 
 
 async def test_an_application_takes_precedence_over_the_url_and_is_removed(twilio: TwilioEmulator) -> None:

@@ -151,6 +151,31 @@ async def test_a_webhook_that_fails_is_followed_by_the_fallback_url_and_that_by_
     assert call.status is CallStatus.FAILED
 
 
+async def test_the_fallback_url_is_told_which_url_failed_and_why() -> None:
+    call = await called(stream("ws://127.0.0.1:1/media", "/action"), fallback="/again")
+    assert [exchange.url.rpartition("/")[2] for exchange in call.exchanges] == ["voice", "action", "again"]
+    *_, failed, again = call.exchanges
+    assert (again.fields["ErrorUrl"], again.fields["ErrorCode"]) == (failed.url, "11200")
+    assert "ErrorUrl" not in failed.fields
+
+
+async def test_a_document_that_is_no_twiml_is_followed_by_the_fallback_url_too() -> None:
+    call = await called({"/voice": "hello"}, fallback="/again")
+    assert call.exchanges[-1].fields["ErrorCode"] == "12100"
+
+
+async def test_a_dialled_call_has_the_fallback_url_that_was_asked_for_even_for_twiml_of_the_request() -> None:
+    async with running({"/again": "<Response/>"}) as (app, twilio, base):
+        form = {"To": NUMBER, "From": "+15005550006", "Twiml": "hello", "FallbackUrl": f"{base}/again"}
+        url = f"{twilio.base_url}/2010-04-01/Accounts/{twilio.account_sid}/Calls.json"
+        async with httpx.AsyncClient(trust_env=False, auth=(twilio.account_sid, twilio.auth_token)) as client:
+            assert (await client.post(url, data=form)).status_code == 201
+        (call,) = twilio.calls
+        await call.over.wait()
+    assert app.asked == ["POST /again"]
+    assert call.exchanges[0].fields["ErrorUrl"] == ""
+
+
 async def test_an_update_interrupts_whatever_the_call_does_and_is_not_too_long() -> None:
     async with running({"/voice": '<Response><Play loop="0">https://a.example/b</Play></Response>'}) as (
         _,

@@ -34,8 +34,10 @@ class Source(msgspec.Struct, frozen=True):
     url: str = ""
     method: str = "POST"
     twiml: bytes = b""
-    failed: str = ""
-    """For a fallback URL: the URL that gave no document."""
+    failed: str | None = None
+    """For a fallback URL: the URL that gave no document; "" if the request brought it along."""
+    error: int = 0
+    """Why it gave none: Twilio's error code."""
 
 
 class TwilioCall(EmulatedCall):
@@ -81,7 +83,8 @@ class TwilioCall(EmulatedCall):
         self.problems: list[Problem] = []
         """Those that belong to no stream."""
         self._first = Source(voice_url, twiml=twiml)
-        self._fallback_url = fallback_url
+        self.fallback_url = fallback_url
+        """Who tells what to do where another URL gave no document."""
         self._sender = sender
         self._life = anyio.CancelScope()
         self._doing = anyio.CancelScope()
@@ -183,8 +186,8 @@ class TwilioCall(EmulatedCall):
         if document is not None:
             self.documents.append(document)
             verbs = parse(document, self.problems)
-        if verbs is None and self._fallback_url and not source.failed:
-            return Source(self._fallback_url, failed=source.url)
+        if verbs is None and self.fallback_url and source.failed is None:
+            return Source(self.fallback_url, failed=source.url, error=self.problems[-1].code)
         if verbs is None:
             self.end(CallStatus.FAILED)
             return None
@@ -192,7 +195,7 @@ class TwilioCall(EmulatedCall):
         return Source(urllib.parse.urljoin(source.url, then.url), then.method) if then.url else None
 
     async def _fetch(self, source: Source) -> bytes | None:
-        error = {"ErrorCode": "11200", "ErrorUrl": source.failed} if source.failed else {}
+        error = {} if source.failed is None else {"ErrorCode": str(source.error), "ErrorUrl": source.failed}
         exchange = await self.ask(source.url, error, method=source.method)
         if 200 <= exchange.status < 300:
             return exchange.answer

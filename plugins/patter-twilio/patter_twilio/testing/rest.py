@@ -75,6 +75,7 @@ class EmulatedNumber(msgspec.Struct, kw_only=True):
     voice_url: str = ""
     voice_method: str = "POST"
     voice_fallback_url: str = ""
+    voice_fallback_method: str = "POST"
     voice_application_sid: str = ""
     """An application whose URL wins over `voice_url`."""
 
@@ -213,6 +214,7 @@ class RestApi:
                 return _error(400, 20001, "Twiml is too long")
             call.redirect(Source(call.voice_url, twiml=fields["Twiml"].encode()))
         elif fields.get("Url"):
+            call.fallback_url = fields.get("FallbackUrl", "")
             call.redirect(Source(fields["Url"], fields.get("Method", "POST")))
         else:
             return _error(400, 20001, "Status must be completed")
@@ -302,6 +304,7 @@ class RestApi:
                 number.voice_url = fields.get("VoiceUrl", number.voice_url)
                 number.voice_method = fields.get("VoiceMethod", number.voice_method)
                 number.voice_fallback_url = fields.get("VoiceFallbackUrl", number.voice_fallback_url)
+                number.voice_fallback_method = fields.get("VoiceFallbackMethod", number.voice_fallback_method)
                 number.voice_application_sid = fields.get("VoiceApplicationSid", number.voice_application_sid)
                 return _json(number)
         return _not_found(request)
