@@ -1,4 +1,4 @@
-"""How long a call may stay in each state."""
+"""How long a call may stay in each state. `CallState` says when the time is up, and `Call` acts on it."""
 
 from __future__ import annotations
 

@@ -124,7 +124,9 @@ def _print_metrics(console: Console, records: list[Record]) -> None:
 
 
 def _table(rows: list[CallRow]) -> Table:
-    table = Table("id", "began", "", "from", "to", "agent", "lasted", "ended", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for title in ("id", "began", "", "from", "to", "agent", "lasted", "ended"):
+        table.add_column(title, overflow="fold")  # the last digits of a number tell it from others
     for row in rows:
         began = dt.datetime.fromtimestamp(row.started, dt.UTC).astimezone()
         lasted = f"{row.duration_ms / 1000:.0f} s" if row.ended is not None else "-"

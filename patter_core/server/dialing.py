@@ -40,14 +40,14 @@ def check_dial(to_number: str, from_number: str, *, base: str, ring_timeout: flo
     if not base:
         raise ConfigurationError(
             "Outbound calls need the public address of this server.",
-            expected="Patter(..., webhook_url=…)",
+            expected="Patter(..., webhook_url=…), or PATTER_WEBHOOK_URL for the commands",
             got="none",
             remedy="The carrier asks there what to do when the call is answered.",
         )
     if not from_number:
         raise ConfigurationError(
             "An outbound call needs a caller's number.",
-            expected="Patter(..., phone_number=…) or call(..., from_number=…)",
+            expected="Patter(..., phone_number=…), call(..., from_number=…), or PATTER_PHONE_NUMBER for the commands",
         )
     if not is_callable(to_number):
         raise ConfigurationError("`to` is not an E.164 number.", expected=f"{E164_FORM}, or a SIP address (sip:…)")
