@@ -49,7 +49,7 @@ class Engine(abc.ABC):
 
     @abc.abstractmethod
     async def open(self, setup: ConversationSetup) -> EngineSession:
-        """Connect, and return once the engine is ready for audio. Cancelling it leaves nothing open.
+        """Connects, and returns once the engine is ready for audio. Cancelling it leaves nothing open.
 
         It may be called before the caller's audio is here. What the agent says then is kept until it is; if it never
         comes, the session is closed.
@@ -59,7 +59,7 @@ class Engine(abc.ABC):
         """
 
     async def check(self) -> Sequence[CheckResult]:
-        """Check what this configuration needs, for `patter doctor`: keys, settings at the vendor, reachability.
+        """Checks what this configuration needs, for `patter doctor`: keys, settings at the vendor, reachability.
 
         Never raises for what it finds; costs nothing, and changes nothing at the vendor.
         """
@@ -91,7 +91,7 @@ class EngineSession(abc.ABC):
 
     @abc.abstractmethod
     def send_audio(self, chunk: AudioChunk) -> None:
-        """Take caller audio, in `input_format`. Never waits and never raises: a carrier's frames cannot wait.
+        """Takes caller audio, in `input_format`. Never waits and never raises: a carrier's frames cannot wait.
 
         What the engine cannot take at once is kept within a bound; beyond it the oldest goes, and is counted.
         After the end of the conversation it does nothing.
@@ -108,11 +108,11 @@ class EngineSession(abc.ABC):
         """
 
     def send_dtmf(self, digit: str) -> None:  # noqa: B027 - an engine without a text side has nothing to do
-        """Tell the agent which key was pressed. Never waits."""
+        """Tells the agent which key was pressed. Never waits."""
 
     def add_context(self, text: str) -> None:  # noqa: B027 - as above
-        """Tell the agent something without making it speak. Never waits."""
+        """Tells the agent something without making it speak. Never waits."""
 
     @abc.abstractmethod
     async def aclose(self) -> None:
-        """End the session and free what it holds. Idempotent; also while `events()` is being read."""
+        """Ends the session and frees what it holds. Idempotent; also while `events()` is being read."""

@@ -99,7 +99,7 @@ class Registry:
         *,
         disabled: Iterable[str] | None = None,
     ) -> Registry:
-        """Join every plugin of the entry-point group `patter`, or those that are given. Never raises for a plugin.
+        """Joins every plugin of the entry-point group `patter`, or those that are given. Never raises for a plugin.
 
         Args:
             entry_points: instead of those that are installed.
@@ -156,7 +156,7 @@ class Registry:
         return sorted(name for offered, name in self._offers if offered == kind)
 
     def route_call(self, leg: Leg) -> Agent | Reject | Transfer | None:
-        """Ask the plugins who takes an incoming call. One that raises is reported and passed over."""
+        """Asks the plugins who takes an incoming call. One that raises is reported and passed over."""
         for implementation in reversed(self.manager.hook.patter_route_call.get_hookimpls()):
             arguments = {"leg": leg} if "leg" in implementation.argnames else {}
             try:
@@ -259,7 +259,7 @@ def _core_problem(requirements: Iterable[str]) -> str:
 def _load(
     plugin: Plugin, entry_point: importlib_metadata.EntryPoint | None, disabled: Collection[str]
 ) -> object | None:
-    """Import a plugin and ask what it offers, in a manager of its own: pluggy keeps what it refuses half registered."""
+    """Imports a plugin and asks what it offers, in its own manager: pluggy keeps what it refuses half registered."""
     if plugin.name in disabled:
         plugin.disabled = True
         plugin.problem = "it is switched off, by PATTER_DISABLE or `disabled`."

@@ -109,6 +109,15 @@ OLD_MODULES = (
     "plugins/patter-elevenlabs/patter_elevenlabs/command.py",
 )
 
+BARE_VERBS = """
+    Add Answer Append Ask Bind Call Cancel Carry Change Check Clear Close Compare Conceal Conduct Connect Convert Count
+    Create Cut Decode Delete Deliver Do Drop Empty Encode End Export Fetch Free Get Give Go Greet Have Hear Hide Import
+    Join Keep Leave Let Live Load Log Look Make Manage Mark Move Note Offer Open Pause Place Play Point Print Put Query
+    Queue Raise Rate Read Record Reject Remember Remove Replace Report Request Resume Return Run Say Send Serve Set
+    Show Signal Speak Start Stop Store Stream Take Tell Throw Transfer Try Update Use Verify Wait Wake Write Yield
+"""
+"""First words of a command to the reader. What a function does is told in the third person."""
+
 
 def files(places: tuple[str, ...]) -> Iterator[Path]:
     for place in places:
@@ -146,6 +155,23 @@ def docstrings(path: Path) -> Iterator[tuple[int, str]]:
                     pass
 
 
+def is_command(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """True for a command of click, or a group of them: its docstring is its help."""
+    decorators = (one.func if isinstance(one, ast.Call) else one for one in function.decorator_list)
+    return any(isinstance(one, ast.Attribute) and one.attr in {"command", "group"} for one in decorators)
+
+
+def functions_told_as_commands(path: Path) -> Iterator[str]:
+    """Every function whose docstring begins with a bare verb, with its place."""
+    for node in ast.walk(ast.parse(text_of(path))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not is_command(node):
+            text = ast.get_docstring(node) or ""
+            first = re.match(r"[A-Za-z]+", text)
+            if first is not None and first[0] in BARE_VERBS.split():
+                line = text.partition("\n")[0]
+                yield f"{path.relative_to(ROOT)}:{node.lineno}: {node.name}: {line}"
+
+
 @pytest.mark.parametrize(("old", "new"), OLD_NAMES.items(), ids=OLD_NAMES.values())
 def test_an_old_name_is_nowhere(old: str, new: str) -> None:
     assert not found(old, EVERYTHING), f"say {new}"
@@ -174,6 +200,11 @@ def test_no_docstring_begins_with_a_question() -> None:
         for number, text in docstrings(path)
         if re.search(r"\?(\s|$)", text.strip().partition("\n")[0])
     ]
+
+
+def test_docstrings_are_statements() -> None:
+    sources = [path for path in files(SOURCES) if path.name.endswith((".py", ".py.template"))]
+    assert not [function for path in sources for function in functions_told_as_commands(path)]
 
 
 def test_people_are_they() -> None:

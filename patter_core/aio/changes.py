@@ -22,7 +22,7 @@ class Changes:
         self._waiters: list[asyncio.Future[None]] = []
 
     def notify(self) -> None:
-        """Wake every task that waits now."""
+        """Wakes every task that waits now."""
         if self._waiters:
             waiters, self._waiters = self._waiters, []
             for waiter in waiters:

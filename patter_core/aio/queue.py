@@ -63,7 +63,7 @@ class DroppingQueue(Generic[T]):
         return self._closed
 
     def put(self, item: T, rank: int = 0, weight: int = 0) -> None:
-        """Append an item. After `close` it does nothing."""
+        """Appends an item. After `close` it does nothing."""
         if self._closed:
             return
         if self._by_rank is None:
@@ -80,7 +80,7 @@ class DroppingQueue(Generic[T]):
             self._wake()
 
     def pop(self) -> T:
-        """Take the oldest item.
+        """Takes the oldest item.
 
         Raises:
             IndexError: the queue is empty.
@@ -96,11 +96,11 @@ class DroppingQueue(Generic[T]):
         return item
 
     def take(self, count: int) -> list[T]:
-        """Take the oldest items, at most `count`."""
+        """Takes the oldest items, at most `count`."""
         return [self.pop() for _ in range(min(count, len(self)))]
 
     async def get(self) -> T:
-        """Take the oldest item, as soon as there is one. Cancelling it loses nothing.
+        """Takes the oldest item, as soon as there is one. Cancelling it loses nothing.
 
         Raises:
             anyio.EndOfStream: the queue is closed and empty.
@@ -130,19 +130,19 @@ class DroppingQueue(Generic[T]):
             raise StopAsyncIteration from None
 
     def close(self) -> None:
-        """Take no more items. What waits can still be taken; then `get` raises and iteration ends. Idempotent."""
+        """Takes no more items. What waits can still be taken; then `get` raises and iteration ends. Idempotent."""
         self._closed = True
         self._wake()
 
     def clear(self) -> int:
-        """Drop all items; returns how many."""
+        """Drops all items; returns how many."""
         count = len(self)
         self.dropped += count
         self._replace(())
         return count
 
     def discard(self, condition: Callable[[T], bool]) -> None:
-        """Remove the items for which `condition` is true. They do not count as dropped. O(n)."""
+        """Removes the items for which `condition` is true. They do not count as dropped. O(n)."""
         entries = self._items if self._by_rank is None else self._by_rank.entries()
         self._replace([entry for entry in entries if not condition(entry[0])])
 
@@ -168,7 +168,7 @@ class DroppingQueue(Generic[T]):
             weight -= items.weights[rank]
 
     def _drop(self, items: _ByRank[T], rank: int) -> int:
-        """Drop the oldest item of a rank; returns its weight."""
+        """Drops the oldest item of a rank; returns its weight."""
         self.dropped += 1
         return items.remove(rank)[2]
 
@@ -218,19 +218,19 @@ class _ByRank(Generic[T]):
         return [entry for _, entry in sorted(numbered, key=lambda entry: entry[0])]
 
     def append(self, item: T, rank: int, weight: int) -> None:
-        """Add an item as the latest."""
+        """Adds an item as the latest."""
         self._number += 1
         self._ranks[rank].append((self._number, (item, rank, weight)))
         self.weights[rank] += weight
         self._size += 1
 
     def pop(self) -> T:
-        """Remove the oldest item of all."""
+        """Removes the oldest item of all."""
         _, rank = min((items[0][0], rank) for rank, items in enumerate(self._ranks) if items)
         return self.remove(rank)[0]
 
     def remove(self, rank: int) -> _Entry[T]:
-        """Remove the oldest item of a rank."""
+        """Removes the oldest item of a rank."""
         _, entry = self._ranks[rank].popleft()
         self.weights[rank] -= entry[2]
         self._size -= 1

@@ -100,7 +100,7 @@ class AudioChunk:
 
     @classmethod
     def from_base64(cls, text: str, format: AudioFormat) -> AudioChunk:
-        """Take base64 text as it came, checked but not decoded: it is safe to splice into JSON again.
+        """Takes base64 text as it came, checked but not decoded: it is safe to splice into JSON again.
 
         Raises:
             AudioError: the text is not base64 (RFC 4648, section 4, padded, no white space), or not whole samples.

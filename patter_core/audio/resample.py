@@ -150,7 +150,7 @@ class Resampler:
         return self._plan.reach
 
     def process(self, samples: NDArray[np.int16]) -> NDArray[np.int16]:
-        """Take any number of samples, and return those that can be computed by now."""
+        """Takes any number of samples, and returns those that can be computed by now."""
         plan = self._plan
         held = np.concatenate((self._held, samples), dtype=np.float64)
         known = len(held) - 2 * plan.reach
@@ -162,7 +162,7 @@ class Resampler:
         return outputs
 
     def flush(self) -> NDArray[np.int16]:
-        """Give the rest, as if silence followed, and be as new. All outputs together last as long as all inputs."""
+        """Gives the rest, as if silence followed, and is as new. All outputs together last as long as all inputs."""
         rest = self.process(np.zeros(self._plan.reach, np.int16))
         self._reset()
         return rest

@@ -38,7 +38,7 @@ class Transcoder:
         self._recode = _recoder(source.encoding, target.encoding)
 
     def convert(self, chunk: AudioChunk) -> AudioChunk | None:
-        """Convert the next chunk; None if the filter holds all of it back.
+        """Converts the next chunk; None if the filter holds all of it back.
 
         Raises:
             AudioError: the chunk is not in the source format.
@@ -53,7 +53,7 @@ class Transcoder:
         return self._chunk(_bytes(samples, self.target.encoding))
 
     def flush(self) -> AudioChunk | None:
-        """The end of the stream, None if nothing was held back; then be ready for another stream."""
+        """Returns the end of the stream, None if nothing was held back; then it is ready for another stream."""
         if self._resampler is None:
             return None
         return self._chunk(_bytes(self._resampler.flush(), self.target.encoding))
@@ -63,7 +63,7 @@ class Transcoder:
 
 
 def transcode(data: bytes, source: AudioFormat, target: AudioFormat) -> bytes:
-    """Convert all of a piece of audio at once.
+    """Converts all of a piece of audio at once.
 
     Raises:
         AudioError: no conversion between these two sample rates, or `data` ends in the middle of a sample.

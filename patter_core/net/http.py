@@ -62,7 +62,7 @@ async def send_request(
     answer_timeout: float = 10.0,
     discard_body: bool = False,
 ) -> HttpAnswer:
-    """Send a request once and read the whole answer, whatever its status; redirects are not followed.
+    """Sends a request once and reads the whole answer, whatever its status; redirects are not followed.
 
     Args:
         method: GET, POST and so on.
@@ -103,7 +103,7 @@ async def send_request(
 
 
 async def _discard(answer: httpx.Response) -> bytes:
-    """Read a short body, so that the connection can be kept. A failure is none: the answer itself has come."""
+    """Reads a short body, so that the connection can be kept. A failure is none: the answer itself has come."""
     import httpx  # noqa: PLC0415 - as above
 
     if answer.status_code == 204 or int(answer.headers.get("content-length", DISCARDED + 1)) <= DISCARDED:
@@ -141,7 +141,7 @@ async def _pooled_client() -> httpx.AsyncClient:
 
 
 async def _lifetime(client: httpx.AsyncClient, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[None]:
-    """Close the client when the event loop closes its asynchronous generators."""
+    """Closes the client when the event loop closes its asynchronous generators."""
     try:
         yield
     finally:

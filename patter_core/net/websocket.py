@@ -82,7 +82,7 @@ class _Connection(ClientConnection):
         self._next_look: asyncio.TimerHandle | None = None
 
     def watch(self) -> None:
-        """Cut the connection if its peer gives no sign of life. Frames are looked for, not timed: there are many."""
+        """Cuts the connection if its peer gives no sign of life. Frames are looked for, not timed: there are many."""
         if self._alive or len(self.unread) >= _UNREAD_LIMIT:  # then it is not read, and may say what it will
             self._alive, self._looks = False, 0
         else:
@@ -131,7 +131,7 @@ class _Connection(ClientConnection):
             self.transport.pause_reading()
 
     def drop_messages(self) -> None:
-        """Read on to the close frame, and pass nothing on."""
+        """Reads on to the close frame, and passes nothing on."""
         self.on_message = lambda _message: None
         self.unread.clear()
         self.transport.resume_reading()
@@ -158,7 +158,7 @@ class EngineSocket:
         open_timeout: float = 10.0,
         audio_limit: int = 100,
     ) -> EngineSocket:
-        """Connect.
+        """Connects.
 
         Args:
             url: ws:// or wss://. It may hold secrets, so no error shows it.
@@ -214,7 +214,7 @@ class EngineSocket:
     # --- sending ---------------------------------------------------------------------------------------------------
 
     def send(self, text: bytes) -> None:
-        """Send a text message (UTF-8) at once, ahead of queued audio. After the end it does nothing.
+        """Sends a text message (UTF-8) at once, ahead of queued audio. After the end it does nothing.
 
         A peer that lets half a MiB of such messages pile up is cut off.
         """
@@ -226,7 +226,7 @@ class EngineSocket:
             connection.transport.abort()
 
     def send_audio(self, text: bytes) -> None:
-        """Send a text message (UTF-8), or keep it while the peer is slow; beyond the bound the oldest is dropped."""
+        """Sends a text message (UTF-8), or keeps it while the peer is slow; beyond the bound the oldest is dropped."""
         connection = self._connection
         if connection.protocol.state is not OPEN:
             return
@@ -262,7 +262,7 @@ class EngineSocket:
     # --- receiving -------------------------------------------------------------------------------------------------
 
     def deliver(self, on_message: Callable[[bytes], None], on_closed: Callable[[SocketClosed], None]) -> None:
-        """From here on call `on_message` with each message, text or binary, and `on_closed` at the end, once.
+        """Calls `on_message` with each message from here on, text or binary, and `on_closed` at the end, once.
 
         Both are called by the event loop, must not wait and must not raise. What has come already is delivered first.
         The socket is read as fast as it fills, so `on_message` has to bound what it keeps. May be called again, also by
@@ -295,7 +295,7 @@ class EngineSocket:
         return connection.unread.popleft()
 
     async def aclose(self, code: int = 1000) -> None:
-        """Close, within 2 s whatever the peer does. Idempotent."""
+        """Closes, within 2 s whatever the peer does. Idempotent."""
         self._queued.clear()
         if not self._connection.lost:
             self._connection.drop_messages()
@@ -308,7 +308,7 @@ class EngineSocket:
 
 
 def _prefer_fresh_audio(transport: asyncio.BaseTransport) -> None:
-    """Keep the kernel from holding seconds of unsent audio: what waits should wait where it can be dropped."""
+    """Keeps the kernel from holding seconds of unsent audio: what waits should wait where it can be dropped."""
     peer = transport.get_extra_info("socket")
     if peer is not None and hasattr(socket, "TCP_NOTSENT_LOWAT"):
         peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _WRITE_LIMIT)

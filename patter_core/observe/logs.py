@@ -56,7 +56,7 @@ _SECRETS_KEPT = 1_000
 
 
 def hide(secret: str) -> None:
-    """Never log that text, wherever it stands."""
+    """Hides that text in all logs, wherever it stands."""
     if len(secret) >= _SHORTEST_SECRET:
         _secrets[secret] = None
         if len(_secrets) > _SECRETS_KEPT:
@@ -64,7 +64,7 @@ def hide(secret: str) -> None:
 
 
 def hide_secrets_of(thing: object) -> None:
-    """Hide the texts that a dataclass keeps out of its `repr`, its own and those of its parts."""
+    """Hides the texts that a dataclass keeps out of its `repr`, its own and those of its parts."""
     if not dataclasses.is_dataclass(thing) or isinstance(thing, type):
         return
     for field in dataclasses.fields(thing):
@@ -105,7 +105,7 @@ class _Guard(logging.Filter):
 
     @staticmethod
     def _rewrite(record: logging.LogRecord, said: str) -> None:
-        """Conceal the arguments if that is enough: some formatters read them. Else the message as a whole."""
+        """Conceals the arguments if that is enough: some formatters read them. Else the message as a whole."""
         args = record.args
         if isinstance(args, tuple):
             record.args = tuple(conceal(arg) if isinstance(arg, str) else arg for arg in args)
@@ -119,7 +119,7 @@ _GUARD = _Guard()
 
 
 def guard() -> None:
-    """Put the filter on all present loggers. Idempotent."""
+    """Puts the filter on all present loggers. Idempotent."""
     ours = [name for name in logging.root.manager.loggerDict if name.startswith(_PREFIX)]
     for name in (*_LIBRARIES, *ours):
         logging.getLogger(name).addFilter(_GUARD)

@@ -72,7 +72,7 @@ def bind(host: str, port: int) -> socket.socket:
 async def serve_app(
     app: ASGIApp, listener: socket.socket | None = None, *, max_message: int = MAX_MESSAGE_BYTES
 ) -> AsyncIterator[str]:
-    """Serve `app` while the context lasts, on `listener` or a free loopback port; gives `http://host:port`."""
+    """Serves `app` while the context lasts, on `listener` or a free loopback port; gives `http://host:port`."""
     listener = listener or bind("127.0.0.1", 0)
     host, port = listener.getsockname()[:2]
     config = uvicorn.Config(

@@ -12,7 +12,7 @@ BUSY_TIMEOUT = 5.0
 
 
 def open_database(path: Path, schema: str, *, durable: bool = False) -> sqlite3.Connection:
-    """Open an SQLite file in WAL mode. A new file, and its folder, are created; only its owner may read it.
+    """Opens an SQLite file in WAL mode. A new file, and its folder, are created; only its owner may read it.
 
     The connection may be used by any thread, by one at a time. Blocking: for a `patter_core.threads.SerialThread`.
 

@@ -19,7 +19,7 @@ __all__ = ["check_carrier", "check_engine", "check_sink", "check_store"]
 
 
 def __getattr__(name: str) -> object:
-    """Load the checks, which need a server and numpy, for those who check."""
+    """Loads the checks, which need a server and numpy, for those who check."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module("patter_core.testing.conformance"), name)

@@ -80,7 +80,7 @@ class EmulatedCall(abc.ABC):
         return self.streams[-1]
 
     async def run(self) -> CallRecording:
-        """Live through the call; returns when it is over and the app has been told."""
+        """Lives through the call; returns when it is over and the app has been told."""
         try:
             await self.live()
         finally:
@@ -91,18 +91,18 @@ class EmulatedCall(abc.ABC):
 
     @abc.abstractmethod
     async def live(self) -> None:
-        """Do what happens in the call, from the first ring to the last webhook. `end` ends it."""
+        """Does what happens in the call, from the first ring to the last webhook. `end` ends it."""
 
     @abc.abstractmethod
     def end(self) -> None:
-        """End the call now, from whichever side. Idempotent."""
+        """Ends the call now, from whichever side. Idempotent."""
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until `condition()` holds."""
+        """Waits until `condition()` holds."""
         await self.changes.wait_until(condition)
 
     async def streaming(self, count: int = 1) -> CarrierStream:
-        """Wait until so many streams have started; returns the last of them."""
+        """Waits until so many streams have started; returns the last of them."""
         await self.until(lambda: len(self.streams) >= count and self.streams[count - 1].started.is_set())
         return self.streams[count - 1]
 

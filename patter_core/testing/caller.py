@@ -103,7 +103,7 @@ class Caller:
         self._frames = self._perform(tuple(steps))
 
     def next(self, agent_audible: bool) -> CallerFrame:
-        """Let a frame of time pass.
+        """Lets a frame of time pass.
 
         Args:
             agent_audible: True if the agent's audio was being played in it.

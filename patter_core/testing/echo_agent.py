@@ -37,7 +37,7 @@ class EchoVoice(abc.ABC):
 
     @abc.abstractmethod
     async def say(self, text: str, audio: bytes) -> None:
-        """Speak a turn, in the output format, until all is sent. May be cancelled at any time."""
+        """Speaks a turn, in the output format, until all is sent. May be cancelled at any time."""
 
     @abc.abstractmethod
     async def interrupt(self) -> None:
@@ -81,7 +81,7 @@ class EchoAgent:
         self._pieces.put(audio)
 
     async def run(self, greeting: str = "") -> None:
-        """Greet and converse, until cancelled.
+        """Greets and converses, until cancelled.
 
         Args:
             greeting: text of the greeting; its audio is always the same.
@@ -129,7 +129,7 @@ class PacedVoice(EchoVoice):
 
     @abc.abstractmethod
     async def send_audio(self, audio: bytes) -> None:
-        """Send agent audio."""
+        """Sends agent audio."""
 
     @abc.abstractmethod
     async def agent_says(self, text: str) -> None:

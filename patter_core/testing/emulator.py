@@ -50,11 +50,11 @@ class _Emulator(abc.ABC):
 
     @abc.abstractmethod
     async def start(self) -> None:
-        """Open the port."""
+        """Opens the port."""
 
     @abc.abstractmethod
     async def stop(self) -> None:
-        """Close it, and every connection that came through it."""
+        """Closes it, and every connection that came through it."""
 
 
 class CarrierEmulator(_Emulator):
@@ -104,10 +104,10 @@ class CarrierEmulator(_Emulator):
     def place(
         self, voice_url: str, caller: Caller, *, from_number: str = CALLER, to_number: str = CALLED
     ) -> EmulatedCall:
-        """Make an incoming call, announced to the voice webhook once it is `run`: a test can watch and disturb it."""
+        """Makes an incoming call, announced to the voice webhook once it is `run`: a test can watch and disturb it."""
 
     def add_number(self, number: str) -> None:
-        """Give the account a number, for carriers with the capability `CONFIGURE_NUMBER`."""
+        """Gives the account a number, for carriers with the capability `CONFIGURE_NUMBER`."""
         raise self._lacks("add_number")
 
     def voice_url(self, number: str) -> str:
@@ -119,7 +119,7 @@ class CarrierEmulator(_Emulator):
     async def call(
         self, voice_url: str, caller: Caller, *, from_number: str = CALLER, to_number: str = CALLED
     ) -> CallRecording:
-        """Place an incoming call and return when it is over; it is the last of `calls`, with all that happened.
+        """Places an incoming call and returns when it is over; it is the last of `calls`, with all that happened.
 
         Args:
             voice_url: where the called number's calls are announced.
@@ -184,7 +184,7 @@ class EngineEmulator(_Emulator):
         """An engine that is configured for this emulator and for nothing else."""
 
     async def inject(self, message: str | bytes) -> None:
-        """Send this in every conversation that is open, as the service never would: for `check_engine`.
+        """Sends this in every conversation that is open, as the service never would: for `check_engine`.
 
         Raises:
             EngineError: this emulator cannot misbehave.

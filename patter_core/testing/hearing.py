@@ -68,7 +68,7 @@ class EndOfTurn:
         """How many frames in a row were not, in a turn."""
 
     def feed(self, audio: bytes) -> list[SpeechStarted | SpeechEnded]:
-        """Hear audio, of any length in whole samples, and say what that tells."""
+        """Hears audio, of any length in whole samples, and says what that tells."""
         audio = self._pending + audio
         events: list[SpeechStarted | SpeechEnded] = []
         whole = len(audio) - len(audio) % self._frame_size

@@ -42,7 +42,7 @@ class WebhookSender:
     async def request(
         self, method: str, url: str, *, headers: Mapping[str, str], content: bytes | None = None
     ) -> Exchange:
-        """Request a URL as the vendor was given it, and wait for the answer."""
+        """Requests a URL as the vendor was given it, and waits for the answer."""
         route = self.tunnels.route(url)
         sent = {"Host": route.authority, **route.forwarded, **headers}
         try:

@@ -59,7 +59,7 @@ class Tunnels:
 async def open_socket(
     url: str, tunnels: Tunnels, *, headers: Mapping[str, str] | None = None, user_agent: str
 ) -> ClientConnection:
-    """Open the media socket at a ws(s) URL, as a carrier does.
+    """Opens the media socket at a ws(s) URL, as a carrier does.
 
     Raises:
         OSError: it cannot be reached; a `TimeoutError` after five seconds.

@@ -57,7 +57,7 @@ class PlaybackBuffer:
         return self.format.duration_ms(len(self._queue))
 
     def append(self, data: bytes) -> int:
-        """Take audio. Gives how many bytes of it were dropped, because the buffer is full."""
+        """Takes audio. Gives how many bytes of it were dropped, because the buffer is full."""
         room = self._limit - len(self._queue)
         self._queue += data[:room]
         dropped = max(0, len(data) - room)
@@ -65,14 +65,14 @@ class PlaybackBuffer:
         return dropped
 
     def mark(self, name: str) -> list[str]:
-        """Set a mark after what is waiting. Gives the marks reached by that: this one, if nothing is waiting."""
+        """Sets a mark after what is waiting. Gives the marks reached by that: this one, if nothing is waiting."""
         if not self._queue:
             return [name]
         self._marks.append((self._passed + len(self._queue), name))
         return []
 
     def clear(self) -> list[str]:
-        """Throw away what is waiting. Gives the names of all pending marks, in order."""
+        """Throws away what is waiting. Gives the names of all pending marks, in order."""
         self.cleared_bytes += len(self._queue)
         self._passed += len(self._queue)
         self._queue.clear()
@@ -81,7 +81,7 @@ class PlaybackBuffer:
         return names
 
     def play(self, duration_ms: float) -> Played:
-        """Let that much time pass."""
+        """Lets that much time pass."""
         size = self.format.size(duration_ms)
         audio = bytes(self._queue[:size])
         del self._queue[:size]

@@ -128,7 +128,7 @@ class CarrierStream(abc.ABC):
         return anyio.current_time() - self._began
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until `condition()` holds; it is looked at after each message and each frame.
+        """Waits until `condition()` holds; it is looked at after each message and each frame.
 
         Raises:
             CarrierError: the stream ended, and it does not hold.
@@ -138,11 +138,11 @@ class CarrierStream(abc.ABC):
             raise CarrierError("The stream ended before what was waited for.", got=f"{self.end}")
 
     async def send_raw(self, message: str | bytes) -> None:
-        """Send a message of any kind, as the vendor never would."""
+        """Sends a message of any kind, as the vendor never would."""
         await self._connected.send(message)
 
     def drop(self) -> None:
-        """Cut the connection, without a word."""
+        """Cuts the connection, without a word."""
         self._connected.transport.abort()
 
     @property
@@ -155,56 +155,56 @@ class CarrierStream(abc.ABC):
 
     @abc.abstractmethod
     async def connect(self) -> ClientConnection | None:
-        """Open the socket. None if it cannot be had, with a problem noted."""
+        """Opens the socket. None if it cannot be had, with a problem noted."""
 
     @abc.abstractmethod
     async def open(self) -> None:
-        """Say what comes before the first audio."""
+        """Says what comes before the first audio."""
 
     @abc.abstractmethod
     async def send_frame(self, audio: bytes) -> None:
-        """Say a frame of the caller's audio; `frames_sent` tells how many there were before."""
+        """Says a frame of the caller's audio; `frames_sent` tells how many there were before."""
 
     @abc.abstractmethod
     async def send_key(self, digit: str) -> None:
-        """Say that a key was pressed."""
+        """Says that a key was pressed."""
 
     @abc.abstractmethod
     async def send_mark(self, name: str) -> None:
-        """Return a mark."""
+        """Returns a mark."""
 
     @abc.abstractmethod
     async def send_stop(self) -> None:
-        """Say that the stream is over."""
+        """Says that the stream is over."""
 
     @abc.abstractmethod
     async def take(self, message: str | bytes) -> None:
-        """Read what the app says, and act on it: by `play`, `mark` and `clear`, or with a problem noted."""
+        """Reads what the app says, and acts on it: by `play`, `mark` and `clear`, or with a problem noted."""
 
     def closed_by_app(self, *, broken: bool) -> None:  # noqa: B027 - most vendors have nothing to say
-        """The app closed the socket, or broke it off: note what the vendor would complain of."""
+        """The app closed the socket, or broke it off: notes what the vendor would complain of."""
 
     # --- what it is made of ----------------------------------------------------------------------------------------
 
     async def send(self, message: msgspec.Struct) -> None:
-        """Send a message of the vendor's, as JSON text."""
+        """Sends a message of the vendor's, as JSON text."""
         await self.send_raw(msgspec.json.encode(message).decode())
 
     def note(self, message: msgspec.Struct) -> None:
-        """Keep a message of the app's that the vendor would take."""
+        """Keeps a message of the app's that the vendor would take."""
         self.received.append(Received(self.elapsed, message))
 
     def play(self, audio: bytes) -> bool:
-        """Append agent audio, in the recording's format. False if the buffer was full."""
+        """Appends agent audio, in the recording's format. False if the buffer was full."""
         return not self._buffer.append(audio)
 
     async def mark(self, name: str) -> None:
-        """Set a mark behind what is in the buffer."""
+        """Sets a mark behind what is in the buffer."""
         for reached in self._buffer.mark(name):
             await self._return_mark(reached, cleared=False)
 
     async def clear(self) -> None:
-        """Empty the buffer."""
+        """Empties the buffer."""
         dropped_ms = self._buffer.duration_ms
         marks = self._buffer.clear()
         self.clears.append(Clearing(self.elapsed, dropped_ms, tuple(marks)))
@@ -212,13 +212,13 @@ class CarrierStream(abc.ABC):
             await self._return_mark(name, cleared=True)
 
     def problem(self, code: int, text: str) -> None:
-        """Note what the vendor would complain of."""
+        """Notes what the vendor would complain of."""
         self.problems.append(Problem(code, text))
 
     # --- the stream ------------------------------------------------------------------------------------------------
 
     async def run(self) -> StreamEnd:
-        """Connect, stream, and return once it is over. Cancelling it is the end of the call."""
+        """Connects, streams, and returns once it is over. Cancelling it is the end of the call."""
         end = StreamEnd.CALL_ENDED
         self._line.changes.notify()  # there is one more
         try:

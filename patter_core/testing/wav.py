@@ -14,7 +14,7 @@ __all__ = ["read_wav", "write_stereo_wav"]
 
 
 def write_stereo_wav(path: str | Path, left: bytes, right: bytes, format: AudioFormat) -> None:
-    """Write two sides of a call as PCM16 at their own rate. The shorter one is followed by silence.
+    """Writes two sides of a call as PCM16 at their own rate. The shorter one is followed by silence.
 
     Args:
         path: the file; what was there is replaced.
@@ -41,7 +41,7 @@ def write_stereo_wav(path: str | Path, left: bytes, right: bytes, format: AudioF
 
 
 def read_wav(source: str | Path | IO[bytes]) -> tuple[bytes, AudioFormat]:
-    """Read a WAV file's audio, and what format it is in.
+    """Reads a WAV file's audio, and what format it is in.
 
     Args:
         source: a file's path, or a file open for reading bytes.

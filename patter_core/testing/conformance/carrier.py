@@ -53,7 +53,7 @@ _SHORTEST_SECRET = 16
 
 
 async def check_carrier(make_emulator: Callable[[], CarrierEmulator], *, patience: float = 1.0) -> None:
-    """Try a carrier against the whole of its contract. It takes up to half a minute: calls are placed in real time.
+    """Tries a carrier against the whole of its contract. It takes up to half a minute: calls are placed in real time.
 
     Args:
         make_emulator: makes the emulator of `Carrier.emulator`, whose `carrier()` is what is tried.

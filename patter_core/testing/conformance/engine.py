@@ -45,7 +45,7 @@ _MOST_KEPT = 8 * 2**20
 
 
 async def check_engine(make_emulator: Callable[[], EngineEmulator], *, patience: float = 1.0) -> None:
-    """Try an engine against the whole of its contract. It takes some twenty seconds: speech is spoken in real time.
+    """Tries an engine against the whole of its contract. It takes some twenty seconds: speech is spoken in real time.
 
     Args:
         make_emulator: makes the emulator of `Engine.emulator`, whose `engine()` is what is tried.

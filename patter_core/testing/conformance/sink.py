@@ -71,7 +71,7 @@ async def check_sink(
     secrets: Iterable[str] = (),
     patience: float = 1.0,
 ) -> None:
-    """Try a sink against the whole of its contract.
+    """Tries a sink against the whole of its contract.
 
     Args:
         make_sink: makes one, pointed at a destination that takes everything.

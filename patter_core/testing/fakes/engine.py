@@ -66,7 +66,7 @@ class FakeSession(EngineSession):
         self._said.put_nowait(event)
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until what was heard, or pressed, makes it true."""
+        """Waits until what was heard, or pressed, makes it true."""
         await self._changes.wait_until(condition)
 
     def end(self) -> None:

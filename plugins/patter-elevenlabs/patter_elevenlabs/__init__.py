@@ -16,7 +16,7 @@ _MODULES = {"ElevenLabsConvAI": "engine", "ElevenLabsConvAIAdapter": "adapter"}
 
 
 def __getattr__(name: str) -> object:
-    """Load a class on first use: the version alone does not need a WebSocket client."""
+    """Loads a class on first use: the version alone does not need a WebSocket client."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module  # noqa: PLC0415 - as above

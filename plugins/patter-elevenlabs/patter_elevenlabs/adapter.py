@@ -122,7 +122,7 @@ class ElevenLabsConvAIAdapter:
         return self._session
 
     async def connect(self) -> None:
-        """Open a conversation. Returns once the agent is ready for audio. After `close`, opens another.
+        """Opens a conversation. Returns once the agent is ready for audio. After `close`, opens another.
 
         Raises:
             EngineError: already connected; or the service could not be reached in time, or refused.
@@ -146,7 +146,7 @@ class ElevenLabsConvAIAdapter:
         self._session = session
 
     def send_audio(self, audio: bytes) -> Awaitable[None]:
-        """Send the user's audio, in `input_audio_format`, at real-time pace and without gaps, silence included.
+        """Sends the user's audio, in `input_audio_format`, at real-time pace and without gaps, silence included.
 
         Never waits, so awaiting the result is optional. Audio that the service does not take in time is dropped, the
         oldest first.
@@ -173,7 +173,7 @@ class ElevenLabsConvAIAdapter:
         return events if self._outbound is None else _converted(events, self._outbound)
 
     def add_context(self, text: str) -> None:
-        """Give the agent information, without making it speak.
+        """Gives the agent information, without making it speak.
 
         Raises:
             EngineError: not connected. The three methods below raise it, too.
@@ -181,19 +181,19 @@ class ElevenLabsConvAIAdapter:
         self.session.add_context(text)
 
     def send_user_message(self, text: str) -> None:
-        """Send text in the user's place. The agent answers it."""
+        """Sends text in the user's place. The agent answers it."""
         self.session.send_user_message(text)
 
     def user_activity(self) -> None:
-        """Tell the agent that the user is present, so that it does not prompt them."""
+        """Tells the agent that the user is present, so that it does not prompt them."""
         self.session.user_activity()
 
     def send_feedback(self, *, like: bool, turn: str = "") -> None:
-        """Rate a turn of the agent: the one of a `TranscriptOutput`, or the latest."""
+        """Rates a turn of the agent: the one of a `TranscriptOutput`, or the latest."""
         self.session.send_feedback(like=like, turn=turn)
 
     async def close(self) -> None:
-        """End the conversation. Idempotent."""
+        """Ends the conversation. Idempotent."""
         session, self._session = self._session, None
         if session is not None:
             await session.aclose()

@@ -14,7 +14,7 @@ _NEEDED_EVENTS = ("audio", "interruption", "agent_response", "user_transcript")
 
 
 async def run_checks(service: Service, overrides: list[str]) -> list[CheckResult]:
-    """Check an agent.
+    """Checks an agent.
 
     Args:
         service: address and credentials.

@@ -81,7 +81,7 @@ class Service:
 
 
 def check_variables(variables: Mapping[str, Variable], given: str) -> None:
-    """Check the names of dynamic variables. `given` names the user's parameter, for the error.
+    """Checks the names of dynamic variables. `given` names the user's parameter, for the error.
 
     Raises:
         ConfigurationError: a name is reserved by the service.

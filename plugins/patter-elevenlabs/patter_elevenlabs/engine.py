@@ -135,7 +135,7 @@ class ElevenLabsConvAI(Engine):
         )
 
     def _log_once(self, level: int, text: str) -> None:
-        """Log a hint once, not once a call."""
+        """Logs a hint once, not once a call."""
         if text not in self._logged:
             self._logged.add(text)
             _log.log(level, text)

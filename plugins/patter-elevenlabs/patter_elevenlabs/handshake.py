@@ -28,7 +28,7 @@ async def open_session(
     dtmf_as_message: bool = False,
     metadata_timeout: float = METADATA_TIMEOUT,
 ) -> ConvAISession:
-    """Open a conversation. Returns once the agent is ready for audio. Cancelling it leaves nothing open.
+    """Opens a conversation. Returns once the agent is ready for audio. Cancelling it leaves nothing open.
 
     Args:
         service: address and credentials.

@@ -42,15 +42,15 @@ class Inbox(AsyncIterator[AudioChunk | EngineEvent]):
         return self._queue.dropped
 
     def put_audio(self, chunk: AudioChunk, event_id: int | None) -> None:
-        """Add audio. After `close` it does nothing."""
+        """Adds audio. After `close` it does nothing."""
         self._queue.put((chunk, event_id), _AUDIO, chunk.size)
 
     def put(self, event: EngineEvent) -> None:
-        """Add an event. After `close` it does nothing."""
+        """Adds an event. After `close` it does nothing."""
         self._queue.put((event, None), _EVENT, _text_size(event))
 
     def discard_audio(self, is_void: Callable[[int | None], bool]) -> None:
-        """Remove the audio whose event id is void. It does not count as dropped."""
+        """Removes the audio whose event id is void. It does not count as dropped."""
         self._queue.discard(lambda item: type(item[0]) is AudioChunk and is_void(item[1]))
 
     def close(self, error: EngineError | None = None) -> None:

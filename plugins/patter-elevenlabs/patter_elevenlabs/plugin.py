@@ -16,13 +16,13 @@ __all__ = ["patter_commands", "patter_engines"]
 
 @hookimpl
 def patter_engines() -> list[type[Engine]]:
-    """Offer ElevenLabs Conversational AI."""
+    """Offers ElevenLabs Conversational AI."""
     return [ElevenLabsConvAI]
 
 
 @hookimpl
 def patter_commands(cli: click.Group) -> None:
-    """Add `patter elevenlabs`."""
+    """Adds `patter elevenlabs`."""
     from patter_elevenlabs.cli import elevenlabs  # noqa: PLC0415 - only the command line needs it
 
     cli.add_command(elevenlabs)

@@ -54,13 +54,13 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def signed_url(service: Service, *, timeout: float = 10.0) -> str:  # noqa: ASYNC109 - handed to the HTTP client
-    """Fetch a URL that opens a conversation within 15 minutes. It is a secret, and opaque."""
+    """Fetches a URL that opens a conversation within 15 minutes. It is a secret, and opaque."""
     request = _Request("GET", service.signed_url_url, "a signed URL", "convai_write")
     return (await _ask(service, request, _SignedUrl, timeout)).signed_url
 
 
 async def agent_settings(service: Service, *, timeout: float = 10.0) -> AgentSettings:  # noqa: ASYNC109 - as above
-    """Read the agent's configuration."""
+    """Reads the agent's configuration."""
     request = _Request("GET", service.agent_url, "the agent", "convai_read")
     agent = await _ask(service, request, AgentRecord, timeout)
     config = agent.conversation_config or AgentConfig()
@@ -75,7 +75,7 @@ async def agent_settings(service: Service, *, timeout: float = 10.0) -> AgentSet
 
 
 async def set_formats(service: Service, name: str, *, timeout: float = 10.0) -> None:  # noqa: ASYNC109 - as above
-    """Set both audio formats of the agent, for conversations that start after this."""
+    """Sets both audio formats of the agent, for conversations that start after this."""
     config = AgentConfig(asr=AsrConfig(name), tts=TtsConfig(name))
     request = _Request(
         "PATCH", service.agent_url, "the change", "convai_write", msgspec.json.encode(AgentChange(config))

@@ -98,15 +98,15 @@ class ConvAISession(EngineSession):
         self._send(wire.ContextualUpdate(text=text))
 
     def send_user_message(self, text: str) -> None:
-        """Send text in the user's place. The agent answers it."""
+        """Sends text in the user's place. The agent answers it."""
         self._send(wire.UserMessage(text=text))
 
     def user_activity(self) -> None:
-        """Tell the agent that the user is present, so that it does not prompt them."""
+        """Tells the agent that the user is present, so that it does not prompt them."""
         self._send(wire.UserActivity())
 
     def send_feedback(self, *, like: bool, turn: str = "") -> None:
-        """Rate a turn of the agent.
+        """Rates a turn of the agent.
 
         Args:
             like: the rating.
@@ -216,7 +216,7 @@ class ConvAISession(EngineSession):
             self._inbox.put(event)
 
     def _watch_silence(self) -> None:
-        """Keep one timer for a whole response: it checks when the silence is due, and again if audio came since."""
+        """Keeps one timer for a whole response: it checks when the silence is due, and again if audio came since."""
         due = self._turns.due
         if self._silence_timer is None and due is not None:
             self._silence_timer = self._loop.call_at(due, self._check_silence)

@@ -49,7 +49,7 @@ class ToolRunner:
         self._threads = DaemonThreads(CONCURRENCY)
 
     def start(self, call: wire.ToolCallEvent) -> None:
-        """Start a call of the agent. It is answered within the tools' timeout, unless it expects no response."""
+        """Starts a call of the agent. It is answered within the tools' timeout, unless it expects no response."""
         name, began = call.tool_name, self._loop.time()
         self._emit(ToolCall(call.tool_call_id, name, bytes(call.parameters).decode(errors="replace")))
         tool = self._toolbox.get(name)
@@ -65,7 +65,7 @@ class ToolRunner:
             task.add_done_callback(self._tasks.discard)
 
     async def aclose(self) -> None:
-        """Let running tools finish, for `GRACE` seconds; cancel the rest, for `CLEANUP` seconds. Idempotent."""
+        """Lets running tools finish, for `GRACE` seconds; cancels the rest, for `CLEANUP` seconds. Idempotent."""
         with anyio.CancelScope(shield=True):
             if self._tasks:
                 await asyncio.wait(self._tasks, timeout=GRACE)
@@ -84,7 +84,7 @@ class ToolRunner:
             self._answer(call, began, text, failed=failed)
 
     async def _result_of(self, tool: ClientTool, call: wire.ToolCallEvent) -> tuple[str, bool]:
-        """Run the tool. Returns its result as text, and whether it failed."""
+        """Runs the tool. Returns its result as text, and whether it failed."""
         try:
             arguments = tool.arguments(call.parameters)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
@@ -108,7 +108,7 @@ class ToolRunner:
             return str(error) or type(error).__name__, True
 
     def _abandon(self, work: asyncio.Task[object]) -> None:
-        """Cancel a task without waiting for it. It is kept until it ends, so that it is not garbage-collected."""
+        """Cancels a task without waiting for it. It is kept until it ends, so that it is not garbage-collected."""
         work.cancel()
         self._abandoned.add(work)
         work.add_done_callback(self._ended_late)

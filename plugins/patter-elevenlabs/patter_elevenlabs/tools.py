@@ -38,7 +38,7 @@ class ClientTool:
         self._is_async = inspect.iscoroutinefunction(function)
 
     def arguments(self, parameters: bytes | msgspec.Raw) -> Arguments:
-        """Decode the JSON object of a call. Arguments that are not in it are left out.
+        """Decodes the JSON object of a call. Arguments that are not in it are left out.
 
         Raises:
             msgspec.DecodeError: the function cannot be called with these; the message says why.
@@ -48,7 +48,7 @@ class ClientTool:
         return {name: value for name, value in pairs if value is not msgspec.UNSET}
 
     async def run(self, arguments: Arguments, threads: DaemonThreads) -> object:
-        """Call the function; in a thread if it is not async, so that it does not block audio.
+        """Calls the function; in a thread if it is not async, so that it does not block audio.
 
         If cancelled, the thread is abandoned; it keeps its place among `threads` until it ends.
 

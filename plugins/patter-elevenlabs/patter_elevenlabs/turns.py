@@ -53,7 +53,7 @@ class Turns:
         return self._void_below is not None and event_id is not None and event_id < self._void_below
 
     def audio(self, event_id: int | None, now: float) -> Sequence[EngineEvent]:
-        """Note audio that is not void. Returns the events that precede it."""
+        """Notes audio that is not void. Returns the events that precede it."""
         self._latest = now
         if self._speaking:
             return ()
@@ -62,7 +62,7 @@ class Turns:
         return (ResponseStart(self._text if self._named else ""),)
 
     def agent_response(self, text: str, event_id: int | None, now: float) -> Sequence[EngineEvent]:
-        """Note the text of a response."""
+        """Notes the text of a response."""
         said = TranscriptOutput(text, _turn(event_id))
         if self.is_void(event_id):
             return (said,)  # it was cut off before it could start
@@ -75,22 +75,22 @@ class Turns:
         return (ResponseDone(), start, said) if was_speaking else (start, said)
 
     def correction(self, text: str, original: str, event_id: int | None) -> Sequence[EngineEvent]:
-        """Note how much of an interrupted response was said."""
+        """Notes how much of an interrupted response was said."""
         return (TranscriptCorrection(text, original, _turn(event_id)),)
 
     def interruption(self, event_id: int | None) -> Sequence[EngineEvent]:
-        """Note that the user talked over the agent. The interruption comes first: playback must stop at once."""
+        """Notes that the user talked over the agent. The interruption comes first: playback must stop at once."""
         if event_id is not None and (self._void_below is None or event_id > self._void_below):
             self._void_below = event_id
         return (Interruption(), *self.finish())
 
     def elapsed(self, now: float) -> Sequence[EngineEvent]:
-        """Note that time has passed."""
+        """Notes that time has passed."""
         due = self.due
         return self.finish() if due is not None and now >= due else ()
 
     def finish(self) -> Sequence[EngineEvent]:
-        """End the current response, if there is one."""
+        """Ends the current response, if there is one."""
         if not self._speaking:
             return ()
         self._speaking = False

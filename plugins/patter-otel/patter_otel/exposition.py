@@ -39,7 +39,7 @@ class Exposition(CollectorRegistry):
             yield metric
 
     def serve(self, host: str, port: int) -> WSGIServer:
-        """Answer scrapes in daemon threads. Raises ConfigurationError if the address cannot be had."""
+        """Answers scrapes in daemon threads. Raises ConfigurationError if the address cannot be had."""
         try:
             return start_http_server(port, host, self)[0]
         except OSError as error:

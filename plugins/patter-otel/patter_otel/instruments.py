@@ -73,7 +73,7 @@ class Instruments:
         self._seen = Counter[tuple[str, str, str]]()
 
     def feed(self, records: Iterable[Record]) -> None:
-        """Count what happened. A call's end counts once, however often it comes; every other record must come once."""
+        """Counts what happened. A call's end counts once, however often it comes; every other record must come once."""
         for record in records:
             known = self._known.get(record.call_id, {})
             match record.event:
@@ -97,7 +97,7 @@ class Instruments:
                     pass
 
     def look_at(self, sinks: Iterable[SinkFigures]) -> None:
-        """Take over how the sinks do: what changed since the last time. Another host begins at 0."""
+        """Takes over how the sinks do: what changed since the last time. Another host begins at 0."""
         now = Counter[tuple[str, str, str]]()
         for figures in sinks:
             now["patter.sink.records", figures.sink, "written"] += figures.written

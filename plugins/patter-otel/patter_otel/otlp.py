@@ -52,7 +52,7 @@ class Answers(requests.Session):
         self._not_before = 0.0
 
     def during(self, export: Callable[[], object]) -> None:
-        """Let the exporter work. Raises SinkUnavailable for "not now", and another PatterError for "never"."""
+        """Lets the exporter work. Raises SinkUnavailable for "not now", and another PatterError for "never"."""
         self.error, self._partial = None, ""
         values = context.set_value("suppress_instrumentation", True, context.set_value(_ANSWERS, self))
         token = context.attach(values)
@@ -125,7 +125,7 @@ class SpanExport(SpanProcessor):
         self._waiting.append(span)
 
     def flush(self) -> None:
-        """Export what waits. Raises as `Answers.during`; what is not taken now is kept."""
+        """Exports what waits. Raises as `Answers.during`; what is not taken now is kept."""
         if self._waiting:
             try:
                 self._answers.during(lambda: self._exporter.export(self._waiting))

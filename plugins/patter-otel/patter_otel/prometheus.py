@@ -53,7 +53,7 @@ class PrometheusSink(EventSink):
             self._load().instruments.feed(records)
 
     async def run(self, statistics: SinkStatistics) -> None:
-        """Serve the page until cancelled. An address that is taken raises once; called again, this waits for it."""
+        """Serves the page until cancelled. An address that is taken raises once; called again, this waits for it."""
         exposition = await self._thread.run(self._load)
         exposition.statistics = statistics
         if self._port:

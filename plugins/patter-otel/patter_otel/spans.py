@@ -70,7 +70,7 @@ class SpanBuilder:
             self._tracer.id_generator = _CallIds(self._tracer.id_generator)
 
     def feed(self, records: Iterable[Record]) -> None:
-        """Take what happened. Each record must come once, but for a call's end."""
+        """Takes what happened. Each record must come once, but for a call's end."""
         for record in records:
             key = record.trace or record.call_id
             call = self._calls.get(key)
@@ -115,7 +115,7 @@ class _Call:
         _ids.reset(token)
 
     def feed(self, record: Record) -> None:
-        """Start and end spans as this record says."""
+        """Starts and ends spans as this record says."""
         now = _nanos(record.time)
         match record.event:
             case events.ConversationStarted(engine=engine, conversation_id=conversation, connect_ms=connect_ms):

@@ -68,7 +68,7 @@ class Telemetry:
         self._rejected = meter.create_counter("patter.otel.rejected", "{item}", "Spans and data points not taken")
 
     def write(self, records: Sequence[Record]) -> None:
-        """Take a batch, unless it comes again, and export the spans that ended. Raises as `Answers.during`."""
+        """Takes a batch, unless it comes again, and exports the spans that ended. Raises as `Answers.during`."""
         if records[0] is not self._begun:
             self._begun = records[0]
             self._spans.feed(records)
@@ -77,7 +77,7 @@ class Telemetry:
             export()
 
     def collect(self, sinks: Iterable[SinkFigures]) -> None:
-        """Take over how the sinks do, and export metrics. What is not taken goes again next time: metrics only grow."""
+        """Takes over how the sinks do, and exports metrics. What is not taken goes next time: metrics only grow."""
         self._instruments.look_at(sinks)
         for answers in self._probes:
             if answers.rejected:
@@ -87,7 +87,7 @@ class Telemetry:
             export()
 
     def close(self, sinks: Iterable[SinkFigures]) -> None:
-        """Export what is left, and shut down what is ours. The process's providers are the process's to shut down."""
+        """Exports what is left, and shuts down what is ours. The process's providers are the process's to shut down."""
         self.collect(sinks)
         for close in self._closes:
             close()

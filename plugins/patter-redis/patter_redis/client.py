@@ -49,7 +49,7 @@ class Client:
         return f"<Client of {urlsplit(self._url).hostname or 'a socket'}>"
 
     async def transact(self, *commands: Command) -> list[object]:
-        """Run all commands, or none. Returns their replies.
+        """Runs all commands, or none. Returns their replies.
 
         Raises:
             SinkUnavailable, StoreUnavailable: the server cannot be reached, or refused. If the reply was lost, the
@@ -67,7 +67,7 @@ class Client:
         return msgspec.convert(replies, list[object])
 
     async def aclose(self) -> None:
-        """Close all connections. Idempotent."""
+        """Closes all connections. Idempotent."""
         if self._redis is not None:
             await self._redis.aclose()
             self._redis = None

@@ -50,7 +50,7 @@ class Outbox:
         self._database: sqlite3.Connection | None = None
 
     def add(self, messages: Iterable[Message], now: float) -> None:
-        """Store messages, each id once. After this returns, a crash loses none of them.
+        """Stores messages, each id once. After this returns, a crash loses none of them.
 
         Raises:
             SinkUnavailable: the outbox is full.
@@ -66,7 +66,7 @@ class Outbox:
             )
 
     def take(self, now: float, count: int) -> list[Message]:
-        """Take the oldest messages that are due, at most `count`. No other process gets them for `LEASE` seconds."""
+        """Takes the oldest messages that are due, at most `count`. No other process gets them for `LEASE` seconds."""
         database = self._open()
         with database:
             rows = database.execute(
@@ -78,19 +78,19 @@ class Outbox:
         return [Message(*row[1:]) for row in sorted(rows)]
 
     def give_back(self, ids: Iterable[str], now: float) -> None:
-        """Make messages that were taken due at `now`, because they were not delivered."""
+        """Makes messages that were taken due at `now`, because they were not delivered."""
         with self._open() as database:
             database.executemany(
                 "UPDATE outbox SET due = ? WHERE id = ? AND due IS NOT NULL", [(now, one) for one in ids]
             )
 
     def delivered(self, message: Message) -> None:
-        """Delete a message that was delivered."""
+        """Deletes a message that was delivered."""
         with self._open() as database:
             database.execute("DELETE FROM outbox WHERE id = ?", (message.id,))
 
     def failed(self, message: Message, due: float | None) -> None:
-        """Note a failed attempt. The message is due again at `due`; if None, never, and it stays for inspection."""
+        """Notes a failed attempt. The message is due again at `due`; if None, never, and it stays for inspection."""
         with self._open() as database:
             database.execute(
                 "UPDATE outbox SET due = ?, attempts = ? WHERE id = ?", (due, message.attempts + 1, message.id)
@@ -107,7 +107,7 @@ class Outbox:
         return int(count)
 
     def close(self) -> None:
-        """Close the file. Idempotent."""
+        """Closes the file. Idempotent."""
         if self._database is not None:
             self._database.close()
             self._database = None

@@ -11,5 +11,5 @@ __all__ = ["patter_sinks"]
 
 @hookimpl
 def patter_sinks() -> list[type[EventSink]]:
-    """Offer webhooks."""
+    """Offers webhooks."""
     return [WebhookSink]

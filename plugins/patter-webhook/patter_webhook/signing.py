@@ -73,7 +73,7 @@ def headers(secrets: Sequence[Secret], message_id: str, now: float, body: bytes)
 
 
 def verify(secret: Secret, headers: Mapping[str, str], body: bytes, now: float) -> str:
-    """Check a received message. Returns its id: receivers skip an id that they have seen.
+    """Checks a received message. Returns its id: receivers skip an id that they have seen.
 
     Args:
         secret: the shared secret.

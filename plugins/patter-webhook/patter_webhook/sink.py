@@ -132,7 +132,7 @@ class WebhookSink(EventSink):
         return self._writes != writes
 
     async def _deliver_due(self) -> bool:
-        """Try to deliver the messages that are due. Returns False if none were.
+        """Tries to deliver the messages that are due. Returns False if none were.
 
         If cancelled, those whose outcome is not known yet are due again at once, here or after a restart.
         """
@@ -150,7 +150,7 @@ class WebhookSink(EventSink):
         return bool(messages)
 
     async def _deliver(self, message: Message, undone: set[str]) -> None:
-        """Deliver a message, note the outcome, and remove it from `undone`."""
+        """Delivers a message, notes the outcome, and removes it from `undone`."""
         outcome, retry_after, problem = await self._attempt(message)
         match outcome:
             case Outcome.DELIVERED:

@@ -28,7 +28,7 @@ DEFAULT_CLIENT_EVENTS = frozenset(
 
 
 async def _nothing(_: Conversation) -> None:
-    """Start at once."""
+    """Starts at once."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

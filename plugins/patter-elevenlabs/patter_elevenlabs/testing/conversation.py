@@ -114,7 +114,7 @@ class Conversation:
         return self.unplayed_ms > 0
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until the record of the conversation makes `condition` true."""
+        """Waits until the record of the conversation makes `condition` true."""
         await self._changes.wait_until(condition)
 
     async def caller_audio(self) -> AsyncIterator[bytes]:
@@ -134,7 +134,7 @@ class Conversation:
         return self._last_id
 
     async def send(self, message: wire.ServerMessage | str | bytes) -> None:
-        """Send a message, any text, or a binary frame. Messages that are not in `client_events` are not sent.
+        """Sends a message, any text, or a binary frame. Messages that are not in `client_events` are not sent.
 
         Raises:
             ConversationOver: the conversation is closed.
@@ -149,7 +149,7 @@ class Conversation:
             await self._socket.send(msgspec.json.encode(message).decode())
 
     async def send_metadata(self) -> None:
-        """Send the metadata: the conversation is ready for audio."""
+        """Sends the metadata: the conversation is ready for audio."""
         event = wire.MetadataEvent(
             conversation_id=self.conversation_id,
             agent_output_audio_format=str(self.output_format),
@@ -159,7 +159,7 @@ class Conversation:
         await self.send(wire.Metadata(event))
 
     async def send_audio(self, audio: bytes, event_id: int) -> None:
-        """Send agent audio, and note until when it plays."""
+        """Sends agent audio, and notes until when it plays."""
         base64 = binascii.b2a_base64(audio, newline=False).decode()
         await self.send(wire.Audio(wire.AudioEvent(base64=base64, event_id=event_id)))
         self.said.setdefault(event_id, bytearray()).extend(audio)
@@ -168,7 +168,7 @@ class Conversation:
         self.notify()
 
     async def say(self, text: str, audio: bytes) -> None:
-        """Speak a turn, faster than it plays, until all is sent or `interrupt` stops it."""
+        """Speaks a turn, faster than it plays, until all is sent or `interrupt` stops it."""
         event_id = self._live_id or self.new_id()
         self._live_id = None
         self._response = (event_id, text, self.output_format.duration_ms(len(audio)))
@@ -181,7 +181,7 @@ class Conversation:
                 await anyio.sleep(self.output_format.duration_ms(len(piece)) / 1000 / self._pace)
 
     async def interrupt(self) -> None:
-        """Stop speaking, and send an interruption. The next turn has its event id, which is live."""
+        """Stops speaking, and sends an interruption. The next turn has its event id, which is live."""
         if self._speech is not None:
             self._speech.cancel()
         unplayed, self._playing_until = self.unplayed_ms, -math.inf
@@ -197,14 +197,14 @@ class Conversation:
         self.notify()
 
     async def ping(self) -> None:
-        """Send a ping."""
+        """Sends a ping."""
         event_id = self.new_id()
         latency = self._latency_ms()
         self.pings[event_id] = anyio.current_time()
         await self.send(wire.Ping(wire.PingEvent(event_id=event_id, ping_ms=latency)))
 
     async def call_tool(self, name: str, parameters: Mapping[str, object] | None = None) -> wire.ToolResult:
-        """Call a client tool, and wait for its result."""
+        """Calls a client tool, and waits for its result."""
         call_id = f"call_{len(self.tool_calls)}"
         raw = msgspec.Raw(msgspec.json.encode(parameters or {}))
         event = wire.ToolCallEvent(tool_name=name, tool_call_id=call_id, parameters=raw, event_id=self.new_id())
@@ -213,21 +213,21 @@ class Conversation:
         return self.tool_results[call_id]
 
     def stop_reading(self) -> None:
-        """Stop reading from the socket, as a service that hangs. One message may still be read."""
+        """Stops reading from the socket, as a service that hangs. One message may still be read."""
         self._deaf = True
 
     def resume_reading(self) -> None:
-        """Read from the socket again."""
+        """Reads from the socket again."""
         self._deaf = False
         self.notify()
 
     async def readable(self) -> None:
-        """Wait while reading is stopped."""
+        """Waits while reading is stopped."""
         if self._deaf:
             await self.until(lambda: not self._deaf)
 
     def abort(self) -> NoReturn:
-        """Drop the connection without a close frame (code 1006 at the client).
+        """Drops the connection without a close frame (code 1006 at the client).
 
         The server does that to the connection of an app that returns without closing it.
 
@@ -238,7 +238,7 @@ class Conversation:
         raise ConversationOver
 
     async def close(self, code: int, reason: str = "") -> NoReturn:
-        """Close the conversation.
+        """Closes the conversation.
 
         Raises:
             ConversationOver: always, which ends the agent's script.
@@ -250,20 +250,20 @@ class Conversation:
         raise ConversationOver
 
     async def abandon(self) -> None:
-        """Close the conversation after its script failed, as the service does after an internal error."""
+        """Closes the conversation after its script failed, as the service does after an internal error."""
         with contextlib.suppress(ConversationOver):
             await self.close(1011, "Internal error")
 
     # --- called by the emulator ------------------------------------------------------------------------------------
 
     def hear(self, audio: bytes) -> None:
-        """Record caller audio."""
+        """Records caller audio."""
         self.heard += audio
         self.heard_sizes.append(len(audio))
         self.notify()
 
     def note(self, message: wire.ClientMessage) -> None:
-        """Record another message of the client."""
+        """Records another message of the client."""
         if isinstance(message, wire.Pong):
             self.pongs.setdefault(message.event_id, anyio.current_time())
         elif isinstance(message, wire.ToolResult):
@@ -272,13 +272,13 @@ class Conversation:
         self.notify()
 
     def over(self, code: int, reason: str, *, by: str) -> None:
-        """Record the end. Only the first call counts."""
+        """Records the end. Only the first call counts."""
         if self.close_code is None:
             self.close_code, self.close_reason, self.closed_by = code, reason, by
             self.notify()
 
     def notify(self) -> None:
-        """Wake the tasks that wait in `until`."""
+        """Wakes the tasks that wait in `until`."""
         self._changes.notify()
 
     def _latency_ms(self) -> float | None:

@@ -26,7 +26,7 @@ class EchoAgent:
     """Time from the end of the caller's turn, as it was noticed, to the answer."""
 
     async def __call__(self, talk: Conversation) -> None:
-        """Take part in a conversation, to its end."""
+        """Takes part in a conversation, to its end."""
         agent = echo_agent.EchoAgent(
             _Voice(talk), talk.input_format, talk.output_format, silence_ms=self.silence_ms, think_ms=self.think_ms
         )

@@ -76,7 +76,7 @@ class ElevenLabsEmulator(EngineEmulator):
         return ElevenLabsConvAI(api_key=self.api_key, agent_id=self.agent_id, base_url=self.base_url)
 
     async def conversation(self, number: int = 0) -> Conversation:
-        """Wait for the conversation of that number, from 0 on."""
+        """Waits for the conversation of that number, from 0 on."""
         await self._changes.wait_until(lambda: len(self.conversations) > number)
         return self.conversations[number]
 

@@ -27,7 +27,7 @@ _as_message: msgspec.json.Decoder[wire.ClientMessage] = msgspec.json.Decoder(wir
 
 
 async def host(talk: Conversation, socket: WebSocket, behaviour: Behaviour) -> None:
-    """Conduct a conversation to its end.
+    """Conducts a conversation to its end.
 
     Raises:
         ConversationOver: always, in a group, together with what a script of the agent raised.

@@ -255,7 +255,7 @@ class Decoder:
         self.anomalies: Counter[Anomaly] = Counter()
 
     def decode(self, message: bytes | str) -> ServerMessage | Ignored:
-        """Decode one message. Never raises: an unknown or malformed one is `Ignored`, and counted.
+        """Decodes one message. Never raises: an unknown or malformed one is `Ignored`, and counted.
 
         An error in an unknown shape is still an `Error`, with the message as its text.
         """

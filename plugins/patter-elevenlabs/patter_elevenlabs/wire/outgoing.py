@@ -126,10 +126,10 @@ _encoder = msgspec.json.Encoder()
 
 
 def encode(message: ClientMessage) -> bytes:
-    """Encode a message other than audio."""
+    """Encodes a message other than audio."""
     return _encoder.encode(message)
 
 
 def encode_audio(base64: str) -> bytes:
-    """Encode caller audio, spliced: checked base64 needs no escaping. Called fifty times a second."""
+    """Encodes caller audio, spliced: checked base64 needs no escaping. Called fifty times a second."""
     return b'{"user_audio_chunk":"' + base64.encode() + b'"}'

@@ -123,7 +123,7 @@ class TelnyxCall(EmulatedCall):
             self._tasks.cancel_scope.cancel()
 
     def end(self, cause: str = "normal_clearing") -> None:
-        """End it now, from whichever side. A call that is over stays as it is."""
+        """Ends it now, from whichever side. A call that is over stays as it is."""
         if self.is_over:
             return
         self.status = CallStatus.OVER
@@ -134,7 +134,7 @@ class TelnyxCall(EmulatedCall):
         self._finished.set()
 
     def tell(self, event_type: str, **fields: Field) -> None:
-        """Tell an event of this call to its webhook."""
+        """Tells an event of this call to its webhook."""
         payload: EventFields = {
             "call_control_id": self.call_id,
             "call_leg_id": self.leg_id,
@@ -191,7 +191,7 @@ class TelnyxCall(EmulatedCall):
     # --- commands --------------------------------------------------------------------------------------------------
 
     async def carry_out(self, action: str, body: CommandBody) -> None:
-        """Do what the app commands.
+        """Does what the app commands.
 
         Raises:
             Refusal: as the API refuses.
@@ -247,7 +247,7 @@ class TelnyxCall(EmulatedCall):
         self._place_leg(self, body.to, body.target_leg_client_state)
 
     async def join(self, leg: TelnyxCall, callee: Callee) -> None:
-        """Live through the far leg of a transfer; this call ends with it, if it was ever answered."""
+        """Lives through the far leg of a transfer; this call ends with it, if it was ever answered."""
         self.far_legs.append(leg)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(leg.run)

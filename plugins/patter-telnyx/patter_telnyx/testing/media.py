@@ -58,7 +58,7 @@ class LegMedia:
         return self._scope is not None
 
     def open(self, body: StreamBody) -> TelnyxStream:
-        """Make a stream, as a command asks for it; to be run."""
+        """Makes a stream, as a command asks for it; to be run."""
         needs, leg = self._needs, self._leg
         asked = needs.leg_codec if body.stream_codec == "default" else body.stream_codec
         settings = StreamSettings(
@@ -81,7 +81,7 @@ class LegMedia:
         return stream
 
     async def run(self, stream: TelnyxStream) -> None:
-        """Stream, until either side ends it."""
+        """Streams, until either side ends it."""
         assert self._scope is not None  # `open` made it
         try:
             with self._scope:
@@ -91,6 +91,6 @@ class LegMedia:
             self.over.set()
 
     def stop(self) -> None:
-        """End the stream, if there is one."""
+        """Ends the stream, if there is one."""
         if self._scope is not None:
             self._scope.cancel()

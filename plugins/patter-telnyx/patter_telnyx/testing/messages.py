@@ -166,7 +166,7 @@ _APP_MESSAGE: msgspec.json.Decoder[AppMessage] = msgspec.json.Decoder(AppMessage
 
 
 def read_app_message(message: str | bytes, format: AudioFormat) -> AppMessage | Problem:
-    """Read what the app says on a socket whose agent audio is in that format, with the errors that Telnyx documents."""
+    """Reads what the app says on a socket whose agent audio has that format, with the errors that Telnyx documents."""
     if isinstance(message, bytes):
         return Problem(MALFORMED_FRAME, "binary")
     try:

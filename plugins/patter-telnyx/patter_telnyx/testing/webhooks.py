@@ -81,7 +81,7 @@ class WebhookSender(http.WebhookSender):
         return [exchange for exchange in self.exchanges if exchange.event_type == event_type]
 
     async def tell(self, url: str, event_type: str, payload: EventFields, fallback_url: str = "") -> None:
-        """Tell an event as Telnyx does: again, if it was not taken; at last to the failover URL, if there is one."""
+        """Tells an event as Telnyx does: again, if it was not taken; at last to the failover URL, if there is one."""
         event = _Event(
             event_type=event_type,
             id=str(uuid.uuid4()),
@@ -110,7 +110,7 @@ class WebhookSender(http.WebhookSender):
         event_type: str = "",
         event_id: str = "",
     ) -> Exchange:
-        """Send these bytes, signed now.
+        """Sends these bytes, signed now.
 
         Args:
             url: where to.
@@ -146,12 +146,12 @@ class Mailbox:
         self._changes = Changes()
 
     def put(self, url: str, event_type: str, payload: EventFields) -> None:
-        """Have an event told."""
+        """Has an event told."""
         self._waiting.append((url, event_type, payload))
         self._changes.notify()
 
     async def run(self) -> None:
-        """Tell them, until cancelled."""
+        """Tells them, until cancelled."""
         while True:
             await self._changes.wait_until(lambda: len(self._waiting) > 0)
             if self._sender.disorder:
@@ -164,5 +164,5 @@ class Mailbox:
             self._changes.notify()
 
     async def emptied(self) -> None:
-        """Wait until all have been told."""
+        """Waits until all have been told."""
         await self._changes.wait_until(lambda: not (self._waiting or self._delivering))

@@ -106,13 +106,13 @@ class TwilioCall(EmulatedCall):
         await self._tell_status("completed")
 
     def end(self, status: CallStatus = CallStatus.COMPLETED) -> None:
-        """End it now, from whichever side. A call that is over stays as it is."""
+        """Ends it now, from whichever side. A call that is over stays as it is."""
         if not self.is_over:
             self.status = status
         self._life.cancel()
 
     def redirect(self, source: Source) -> None:
-        """Leave what is being done, for that document."""
+        """Leaves what is being done, for that document."""
         self._redirect = source
         self._doing.cancel()
 
@@ -140,13 +140,13 @@ class TwilioCall(EmulatedCall):
     # --- webhooks --------------------------------------------------------------------------------------------------
 
     async def ask(self, url: str, fields: Mapping[str, str] | None = None, *, method: str = "POST") -> Exchange:
-        """Request a webhook of the app, signed, with all the fields that Twilio sends, and those given."""
+        """Requests a webhook of the app, signed, with all the fields that Twilio sends, and those given."""
         exchange = await self._sender.send(url, {**self._fields(), **(fields or {})}, method=method)
         self.exchanges.append(exchange)
         return exchange
 
     async def tell(self, url: str, fields: Mapping[str, str]) -> Exchange:
-        """Tell a webhook of the app something; what it answers does not matter."""
+        """Tells a webhook of the app something; what it answers does not matter."""
         return await self._sender.send(url, {**self._fields(), **fields})
 
     async def _tell_status(self, event: str) -> None:
@@ -173,7 +173,7 @@ class TwilioCall(EmulatedCall):
     # --- documents -------------------------------------------------------------------------------------------------
 
     async def _follow(self, source: Source | None) -> None:
-        """Do what the document says, and those that it leads to; a redirect comes in between at any time."""
+        """Does what the document says, and those that it leads to; a redirect comes in between at any time."""
         while source is not None:
             following: Source | None = None
             with anyio.CancelScope() as self._doing:
@@ -215,7 +215,7 @@ class TwilioCall(EmulatedCall):
             self.status = CallStatus.BUSY if reason == "busy" else CallStatus.NO_ANSWER
 
     async def open_stream(self, noun: Element) -> StreamEnd:
-        """Open a stream and live through it."""
+        """Opens a stream and lives through it."""
         settings = StreamSettings(
             account_sid=self._sender.account_sid,
             auth_token=self._sender.auth_token,

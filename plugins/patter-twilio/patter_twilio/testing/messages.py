@@ -148,7 +148,7 @@ _APP_MESSAGE = msgspec.json.Decoder(AppMessage)
 
 
 def read_app_message(message: str | bytes, stream_sid: str) -> AppMessage | Problem:
-    """Read what the app says on the socket of that stream, with the errors that Twilio documents for it."""
+    """Reads what the app says on the socket of that stream, with the errors that Twilio documents for it."""
     if isinstance(message, bytes):
         return Problem(31950, "Stream - Protocol - Invalid Message: binary")
     try:

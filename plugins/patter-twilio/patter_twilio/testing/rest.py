@@ -272,7 +272,7 @@ class RestApi:
         return _not_found(request)
 
     async def _live(self, recording: EmulatedRecording) -> None:
-        """Tell that it began, and that it is complete once it is stopped or the call is over."""
+        """Tells that it began, and that it is complete once it is stopped or the call is over."""
         await self._tell(recording, "in-progress")
         async with anyio.create_task_group() as tasks:
             for end in (recording.stopped, recording.call.over):

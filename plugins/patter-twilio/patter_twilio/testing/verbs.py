@@ -51,7 +51,7 @@ class Line(Protocol):
         """Who answers that number."""
 
     async def open_stream(self, noun: Element) -> StreamEnd:
-        """Open a stream and live through it."""
+        """Opens a stream and lives through it."""
 
 
 def parse(document: bytes, problems: list[Problem]) -> list[Element] | None:
@@ -84,7 +84,7 @@ class Performance:
         }
 
     async def perform(self, verbs: list[Element]) -> Then:
-        """Do one after the other, until one leads elsewhere; after the last one the call is over."""
+        """Does one after the other, until one leads elsewhere; after the last one the call is over."""
         for verb in verbs:
             perform = self._verbs.get(verb.tag)
             if perform is None:

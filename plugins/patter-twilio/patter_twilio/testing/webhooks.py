@@ -40,7 +40,7 @@ class WebhookSender(http.WebhookSender):
         idempotency_token: str = "",
         headers: Mapping[str, str] | None = None,
     ) -> Exchange:
-        """Send one and wait for the answer.
+        """Sends one and waits for the answer.
 
         Args:
             url: as Twilio was given it, and as it is signed.
