@@ -25,14 +25,9 @@ from patter_core.telephony.leg import Direction, Leg
 from patter_core.telephony.outcome import HangUp
 from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeSession, FakeSocket
 from patter_core.webhook import Accept
+from tests.polling import until
 
-__all__ = ["CallScene", "OutboundScene", "eventually", "new_accept", "new_call", "new_token"]
-
-
-async def eventually(condition: Callable[[], bool]) -> None:
-    """Waits until it is true of something that tells nobody when it changes."""
-    while not condition():  # noqa: ASYNC110 - see above
-        await anyio.sleep(0.001)
+__all__ = ["CallScene", "OutboundScene", "new_accept", "new_call", "new_token"]
 
 
 def new_token(leg: Leg, call_id: str = "call-1", *, options: CallOptions | None = None, streams: int = 0) -> CallToken:
@@ -123,10 +118,10 @@ class CallScene:
         return session
 
     async def until(self, state: State) -> None:
-        await eventually(lambda: self.call.state is state)
+        await until(lambda: self.call.state is state)
 
     async def told(self, kind: str) -> None:
-        await eventually(lambda: kind in self.kinds())
+        await until(lambda: kind in self.kinds())
 
     def kinds(self) -> list[str]:
         return [record.event.kind for record in self.records]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from patter_core.call.call import Call
 from patter_core.call.state import State
 from patter_core.telephony.leg import Leg
 from patter_core.testing.fakes import FakeEngine, FakeSocket
+from patter_core.testing.network import free_port
 from tests.calls import new_call
 
 SLOW = 4.0
@@ -39,11 +39,6 @@ def least_ms(command: Sequence[str], times: int = 5) -> float:
         return (user + system) * 1000
 
     return min(once() for _ in range(times))
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def test_import_of_the_core_takes_less_than_100_ms() -> None:

@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from patter_core.audio import ULAW_8000
 from patter_core.events import Record
 from patter_core.telephony.leg import AnsweredBy
 from patter_core.testing.caller import Caller, EndCall, Pause, Say, Step, WaitForAgent, WaitForSilence
+from patter_core.testing.network import free_port
 from patter_core.testing.speech import line
 from patter_elevenlabs.testing import Behaviour, ElevenLabsEmulator
 from patter_elevenlabs.wire import ContextualUpdate
@@ -121,13 +121,6 @@ async def world(behaviour: Behaviour | None = None) -> AsyncIterator[World]:
 async def ready(program: Program) -> str:
     """The address at which it answers calls."""
     return (await program.until(r"Ready for calls at (http://\S+)\.\n"))[1]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    assert isinstance(port, int)
-    return port
 
 
 def test_no_example_is_left_out() -> None:

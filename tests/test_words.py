@@ -89,7 +89,7 @@ OLD_NAMES_OF_THE_KIT: dict[str, str] = {
     "Trial": "Check",
     "Stage": "Harness",
     "Talk": "Probe",
-    "junk": "fuzz",
+    "junk|JUNK": "fuzz, MALFORMED",
 }
 OLD_MODULES = (
     "**/checkup.py",

@@ -1,14 +1,15 @@
-"""How an emulated carrier reaches the app: straight, or through a tunnel, as a carrier reaches a laptop."""
+"""How an emulated carrier reaches the app: straight, or through a tunnel, as a carrier reaches a laptop; free ports."""
 
 from __future__ import annotations
 
+import socket
 import urllib.parse
 from collections.abc import Mapping
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 
-__all__ = ["Route", "Tunnels", "open_socket"]
+__all__ = ["Route", "Tunnels", "free_port", "open_socket"]
 
 _CONNECT_TIMEOUT = 5.0
 
@@ -54,6 +55,13 @@ class Tunnels:
         behind_scheme = _SOCKET[behind.scheme] if parts.scheme in _HTTP else behind.scheme
         local_url = parts._replace(scheme=behind_scheme, netloc=behind.netloc).geturl()
         return Route(local_url, parts.netloc, {"X-Forwarded-Proto": scheme})
+
+
+def free_port() -> int:
+    """Returns a port of 127.0.0.1 that nothing listens on, for a server that must know its port before it starts."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    return port
 
 
 async def open_socket(

@@ -86,7 +86,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def valid(self) -> bool:
-        """Was it the target that was measured, and not the load generator?"""
+        """True if it was the target that was measured, and not the load generator."""
         return self.generator_cpu <= GENERATOR_LIMIT
 
 

@@ -93,7 +93,7 @@ def main(
         for name in names:
             most = max((sample.plan.calls for sample in samples if sample.target == name), default=0)
             console.print(f"{name}: {most} calls on one core with p99 of the added latency within {TOO_LATE_MS:g} ms")
-    sys.exit(_verdict(samples, strict=not quick))
+    sys.exit(_exit_code(samples, strict=not quick))
 
 
 def _quick(names: list[str], carrier: str) -> list[Sample]:
@@ -142,7 +142,7 @@ def _run(name: str, plan: Plan) -> Sample:
     return sample
 
 
-def _verdict(samples: list[Sample], *, strict: bool) -> int:
+def _exit_code(samples: list[Sample], *, strict: bool) -> int:
     """0 if all is well, 1 if audio was wrong, 2 if the load generator was too busy."""
     faulty = [sample for sample in samples if sample.fault_count or sample.lost]
     for sample in faulty:

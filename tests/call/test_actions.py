@@ -18,7 +18,8 @@ from patter_core.errors import CallError, CarrierRequestFailed, EngineLost
 from patter_core.events import Interruption, TransferDone, TransferStarted
 from patter_core.telephony.leg import AnsweredBy, Leg, Progress
 from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeSocket
-from tests.calls import OutboundScene, eventually
+from tests.calls import OutboundScene
+from tests.polling import until
 
 pytestmark = pytest.mark.anyio
 
@@ -159,8 +160,7 @@ async def test_media_that_broke_off_while_a_transfer_was_refused_may_come_back()
             tasks.start_soon(refused_transfer, scene)
             await scene.until(State.TRANSFERRING)
             scene.socket.break_off()
-            while scene.call.state is State.TRANSFERRING:  # noqa: ASYNC110 - as in `until`
-                await anyio.sleep(0.001)
+            await until(lambda: scene.call.state is not State.TRANSFERRING)
         assert scene.call.state is State.ENGINE_READY
         scene.socket = FakeSocket()
         scene.tasks.start_soon(scene.call.serve_media, scene.socket.receive, scene.socket.send)
@@ -251,7 +251,7 @@ async def test_a_wait_for_the_last_word_ends_when_there_is_nothing_more_to_hear(
                 scene.socket.say("mark", mark.value)
         else:
             scene.socket.break_off()
-        await eventually(lambda: done == 2)
+        await until(lambda: done == 2)
         scene.call.hang_up()
 
 

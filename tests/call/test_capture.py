@@ -1,4 +1,4 @@
-"""The tap tells of all audio that passes, and changes nothing."""
+"""The capture tells of all audio that passes, and changes nothing."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ LEG = Leg(carrier="fake", call_id="leg-1")
 
 def test_both_sides_are_captured_as_the_text_they_came_as_and_pass_unchanged() -> None:
     captured: list[AudioCaptured] = []
-    plain, tapped = FakeCarrier().media_codec(LEG), CapturingCodec(FakeCarrier().media_codec(LEG), captured.append)
+    plain, capturing = FakeCarrier().media_codec(LEG), CapturingCodec(FakeCarrier().media_codec(LEG), captured.append)
     message = msgspec.json.encode(FakeMessage("audio", FRAME.base64)).decode()
-    (heard,) = tapped.decode(message)
+    (heard,) = capturing.decode(message)
     assert isinstance(heard, AudioChunk)
     assert heard.data == FRAME.data
-    assert tapped.encode_audio(FRAME) == plain.encode_audio(FRAME)
+    assert capturing.encode_audio(FRAME) == plain.encode_audio(FRAME)
     assert captured == [AudioCaptured(side=side, format=ULAW_8000, base64=FRAME.base64) for side in ("caller", "agent")]
 
 
 def test_what_is_no_audio_passes_by() -> None:
     captured: list[AudioCaptured] = []
-    plain, tapped = FakeCarrier().media_codec(LEG), CapturingCodec(FakeCarrier().media_codec(LEG), captured.append)
-    assert tapped.output_format == plain.output_format
-    assert tapped.encode_mark("1") == plain.encode_mark("1")
-    assert tapped.encode_clear() == plain.encode_clear()
-    assert tapped.decode(msgspec.json.encode(FakeMessage("mark", "1"))) == (MediaMark("1"),)
+    plain, capturing = FakeCarrier().media_codec(LEG), CapturingCodec(FakeCarrier().media_codec(LEG), captured.append)
+    assert capturing.output_format == plain.output_format
+    assert capturing.encode_mark("1") == plain.encode_mark("1")
+    assert capturing.encode_clear() == plain.encode_clear()
+    assert capturing.decode(msgspec.json.encode(FakeMessage("mark", "1"))) == (MediaMark("1"),)
     assert captured == []

@@ -12,7 +12,8 @@ from patter_core.call.timeouts import Deadlines
 from patter_core.errors import EngineRefused
 from patter_core.events import Interruption, ResponseDone
 from patter_core.testing.fakes import FakeEngine, FakeSession
-from tests.calls import CallScene, eventually, new_call
+from tests.calls import CallScene, new_call
+from tests.polling import until
 
 pytestmark = pytest.mark.anyio
 
@@ -89,7 +90,7 @@ async def test_the_caller_is_heard_from_their_first_word() -> None:
         session = await scene.engine.session()
         scene.stream()
         scene.socket.say("audio", GREETING[0].base64)
-        await eventually(lambda: len(session.heard) == 1)
+        await until(lambda: len(session.heard) == 1)
         scene.socket.say("stop")
     assert [chunk.data for chunk in session.heard] == [GREETING[0].data]
 
@@ -114,7 +115,7 @@ async def test_an_agent_that_has_ended_before_the_stream_is_still_heard_out() ->
         session = await scene.engine.session()
         await greet(session)
         session.end()
-        await eventually(lambda: session.closed)
+        await until(lambda: session.closed)
         scene.stream()
         await scene.socket.wait_for("audio", len(GREETING))
         await scene.socket.wait_for("mark")

@@ -13,7 +13,8 @@ from patter_core.audio import ULAW_8000, AudioChunk
 from patter_core.call.timeouts import Deadlines
 from patter_core.telephony.control import LegFacts
 from patter_core.telephony.leg import Progress
-from tests.calls import OutboundScene, eventually
+from tests.calls import OutboundScene
+from tests.polling import until
 
 pytestmark = pytest.mark.anyio
 
@@ -113,6 +114,6 @@ async def test_context_may_be_added_from_a_thread_that_runs_an_event_loop_of_its
             session, "add_context", side_effect=lambda _text: added_in.append(threading.get_ident())
         ):
             await anyio.to_thread.run_sync(anyio.run, add_context)
-            await eventually(lambda: bool(added_in))
+            await until(lambda: bool(added_in))
         scene.call.hang_up()
     assert added_in == [here]

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from patter_core.audio import ULAW_8000
 from patter_core.testing.caller import Caller, Pause, Step
 from patter_elevenlabs.testing import Conversation, ElevenLabsEmulator
-from tests.chaos.fleet import AnyCall, Fleet, until
+from tests.chaos.fleet import AnyCall, Fleet
+from tests.polling import until
 
 __all__ = ["FOREVER", "Callers", "gap_ms", "talking"]
 
@@ -43,7 +44,9 @@ class Callers:
     async def all_hear_more(self, than: list[int], *, within: float) -> float:
         """Wait until each hears the agent, beyond what they had heard; gives how long that took, in s."""
         return await until(
-            lambda: all(now > before + 800 for now, before in zip(self.heard(), than, strict=True)), within=within
+            lambda: all(now > before + 800 for now, before in zip(self.heard(), than, strict=True)),
+            within=within,
+            every=0.02,
         )
 
     def longest_gap_ms(self, since: list[int]) -> float:

@@ -5,48 +5,28 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import anyio
 import anyio.abc
 import msgspec
 
+from patter_core.testing.network import free_port
 from patter_elevenlabs.testing import ElevenLabsEmulator
 from patter_telnyx.testing import TelnyxCall, TelnyxEmulator
 from patter_twilio.testing import TwilioCall, TwilioEmulator
 from tests.chaos.balancer import Balancer
 from tests.chaos.worker import Holdings, Settings
 
-__all__ = ["EMULATORS", "AnyCall", "AnyCarrier", "Fleet", "Worker", "running_fleet", "until"]
+__all__ = ["EMULATORS", "AnyCall", "AnyCarrier", "Fleet", "Worker", "running_fleet"]
 
 ROOT = Path(__file__).parents[2]
 
 AnyCarrier = TwilioEmulator | TelnyxEmulator
 AnyCall = TwilioCall | TelnyxCall
 EMULATORS: list[type[AnyCarrier]] = [TwilioEmulator, TelnyxEmulator]
-
-
-async def until(condition: Callable[[], bool], *, within: float = 20.0) -> float:
-    """Wait for it; gives how many seconds that took.
-
-    Raises:
-        TimeoutError: it took longer.
-    """
-    began = anyio.current_time()
-    with anyio.fail_after(within):
-        while not condition():  # noqa: ASYNC110 - what is looked at tells nobody when it changes
-            await anyio.sleep(0.02)
-    return anyio.current_time() - began
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    assert isinstance(port, int)
-    return port
 
 
 class Worker:

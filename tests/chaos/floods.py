@@ -27,6 +27,7 @@ from patter_telnyx.signing import SIGNATURE_HEADER, TIMESTAMP_HEADER, signed_byt
 from patter_twilio.signing import signature
 from patter_twilio.testing import TwilioEmulator
 from tests.chaos.fleet import AnyCarrier
+from tests.polling import until
 
 __all__ = ["TEXT", "announcement", "flood", "frame", "spew", "stream_token", "upgrade"]
 
@@ -167,8 +168,9 @@ async def spew(transport: asyncio.Transport, framed: bytes, count: int) -> None:
     while left > 0 and not transport.is_closing():
         transport.write(batch[:left])
         left -= len(batch)
-        while transport.get_write_buffer_size() > 262_144 and not transport.is_closing():  # noqa: ASYNC110 - as `until`
-            await anyio.sleep(0.01)
+        await until(
+            lambda: transport.get_write_buffer_size() <= 262_144 or transport.is_closing(), within=60, every=0.01
+        )
 
 
 def main() -> None:

@@ -15,10 +15,11 @@ from patter_core.call.timeouts import Deadlines
 from patter_elevenlabs.testing import Behaviour, ElevenLabsEmulator
 from tests.chaos.agents import Steady, Torrent
 from tests.chaos.callers import Callers, talking
-from tests.chaos.fleet import EMULATORS, AnyCall, AnyCarrier, Fleet, running_fleet, until
+from tests.chaos.fleet import EMULATORS, AnyCall, AnyCarrier, Fleet, running_fleet
 from tests.chaos.floods import BINARY, frame, spew
 from tests.chaos.report import note
 from tests.chaos.worker import Ending, Settings
+from tests.polling import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.chaos]
 
@@ -26,7 +27,7 @@ GAP_BOUND_MS = 800
 """What a call may miss while its neighbour is harmed, on two cores that others use too."""
 
 
-class Stage:
+class Scene:
     """Calls in one worker: some to be harmed, and others to be watched meanwhile."""
 
     def __init__(self, fleet: Fleet, ends: Path, tasks: anyio.abc.TaskGroup) -> None:
@@ -50,12 +51,12 @@ class Stage:
 @contextlib.asynccontextmanager
 async def staged(
     emulator: type[AnyCarrier], folder: Path, *, deadlines: Deadlines | None = None
-) -> AsyncIterator[Stage]:
+) -> AsyncIterator[Scene]:
     ends = folder / "ends"
     engine = ElevenLabsEmulator(Behaviour(agent=Steady()))
     async with running_fleet(emulator, engine, folder) as fleet, anyio.create_task_group() as tasks:
         await fleet.start(Settings(ends=str(ends), deadlines=deadlines or Deadlines()))
-        yield Stage(fleet, ends, tasks)
+        yield Scene(fleet, ends, tasks)
         tasks.cancel_scope.cancel()
 
 
@@ -68,16 +69,16 @@ async def test_a_socket_that_leads_nowhere_is_given_up_at_the_deadline(
     emulator: type[AnyCarrier], tmp_path: Path
 ) -> None:
     deadlines = Deadlines(carrier_silence=1.0, media_return=1.0)
-    async with staged(emulator, tmp_path, deadlines=deadlines) as stage:
-        await stage.place(3)
-        frozen = stage.fleet.balancer.streams()
-        others = await stage.place(3)
+    async with staged(emulator, tmp_path, deadlines=deadlines) as scene:
+        await scene.place(3)
+        frozen = scene.fleet.balancer.streams()
+        others = await scene.place(3)
         since = others.positions()
         for link in frozen:
             link.freeze_both()
-        took = await until(lambda: len(talking(stage.fleet.engine)) == 3, within=10)
-        await until(lambda: len(stage.ends()) == 3, within=10)
-        reasons = {end.reason for end in stage.ends()}
+        took = await until(lambda: len(talking(scene.fleet.engine)) == 3, within=10)
+        await until(lambda: len(scene.ends()) == 3, within=10)
+        reasons = {end.reason for end in scene.ends()}
         gap = others.longest_gap_ms(since)
         lost = others.lost
     assert reasons == {"silent_carrier"}
@@ -95,22 +96,22 @@ async def test_a_socket_that_leads_nowhere_is_given_up_at_the_deadline(
 async def test_a_carrier_that_takes_nothing_is_given_up_and_costs_bounded_memory(
     emulator: type[AnyCarrier], tmp_path: Path
 ) -> None:
-    async with staged(emulator, tmp_path, deadlines=Deadlines(carrier_silence=2.0, media_return=1.0)) as stage:
-        fleet = stage.fleet
-        others = await stage.place(3)
+    async with staged(emulator, tmp_path, deadlines=Deadlines(carrier_silence=2.0, media_return=1.0)) as scene:
+        fleet = scene.fleet
+        others = await scene.place(3)
         worker = fleet.workers[0]
         fleet.engine.behaviour = Behaviour(agent=Torrent())
         before = await worker.holdings()
         since = others.positions()
         victims = Callers(fleet, 2)
         for call in victims.calls:
-            stage.tasks.start_soon(call.run)
-        await until(lambda: len(victims.streams()) == 2 and all(heard > 0 for heard in victims.heard()))
+            scene.tasks.start_soon(call.run)
+        await until(lambda: all(heard > 0 for heard in victims.heard()))
         for link in fleet.balancer.streams()[3:]:
             link.deafen()
-        await until(lambda: len(stage.ends()) >= 2, within=30)
+        await until(lambda: len(scene.ends()) >= 2, within=30)
         after = await worker.holdings()
-        reasons = {end.reason for end in stage.ends()}
+        reasons = {end.reason for end in scene.ends()}
         gap, lost = others.longest_gap_ms(since), others.lost
     grown = (after.memory - before.memory) / 2**20
     assert reasons == {"silent_carrier"}
@@ -174,10 +175,10 @@ async def test_a_flood_on_one_socket_is_passed_over_or_ends_that_socket_and_no_n
     emulator: type[AnyCarrier], tmp_path: Path
 ) -> None:
     worst, kept = 0.0, 0
-    async with staged(emulator, tmp_path) as stage:
-        others = await stage.place(5)
+    async with staged(emulator, tmp_path) as scene:
+        others = await scene.place(5)
         for flood, survives in FLOODS:
-            (victim,) = (await stage.place(1)).calls
+            (victim,) = (await scene.place(1)).calls
             since, streams = others.positions(), len(victim.streams)
             await flood(victim.stream._connected.transport)
             if not survives:  # the socket is ended; the carrier comes back, and the conversation goes on

@@ -13,9 +13,10 @@ import pytest
 from patter_elevenlabs.testing import Behaviour, ElevenLabsEmulator
 from tests.chaos.agents import Steady
 from tests.chaos.callers import Callers
-from tests.chaos.fleet import EMULATORS, AnyCarrier, Fleet, Worker, running_fleet, until
+from tests.chaos.fleet import EMULATORS, AnyCarrier, Fleet, Worker, running_fleet
 from tests.chaos.report import note
 from tests.chaos.worker import Ending, Settings
+from tests.polling import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.chaos]
 

@@ -10,13 +10,15 @@ from pathlib import Path
 import anyio
 import pytest
 
+from patter_core.testing.network import free_port
 from patter_elevenlabs.testing import Behaviour, Conversation, ElevenLabsEmulator
 from tests.chaos.agents import Steady
 from tests.chaos.balancer import Balancer, Link
 from tests.chaos.callers import Callers
-from tests.chaos.fleet import EMULATORS, AnyCall, AnyCarrier, Fleet, running_fleet, until
+from tests.chaos.fleet import EMULATORS, AnyCall, AnyCarrier, Fleet, running_fleet
 from tests.chaos.report import note
 from tests.chaos.worker import COLLEAGUE, SORRY, Settings
+from tests.polling import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.chaos]
 
@@ -30,9 +32,7 @@ CALLS = 5
 
 @contextlib.asynccontextmanager
 async def refuses_connections(_: ElevenLabsEmulator) -> AsyncIterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
+    yield f"http://127.0.0.1:{free_port()}"
 
 
 @contextlib.asynccontextmanager
@@ -173,7 +173,9 @@ async def test_an_engine_that_breaks_off_in_mid_call_is_followed_by_another(
         began, since = anyio.current_time(), callers.positions()
         for link in cable.links:
             harm(link)
-        await until(lambda: len(engine.conversations) == 2 * CALLS, within=noticed_within + HELPED_WITHIN + HASTE)
+        await until(
+            lambda: len(engine.conversations) == 2 * CALLS, within=noticed_within + HELPED_WITHIN + HASTE, every=0.02
+        )
         heard = callers.heard()
         await callers.all_hear_more(heard, within=HELPED_WITHIN)
         took = anyio.current_time() - began

@@ -11,8 +11,9 @@ import pytest
 from patter_elevenlabs.testing import Behaviour, ElevenLabsEmulator
 from tests.chaos.agents import Steady
 from tests.chaos.callers import Callers, talking
-from tests.chaos.fleet import EMULATORS, AnyCarrier, running_fleet, until
+from tests.chaos.fleet import EMULATORS, AnyCarrier, running_fleet
 from tests.chaos.report import note
+from tests.polling import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.chaos]
 

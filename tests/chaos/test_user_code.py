@@ -12,9 +12,10 @@ import pytest
 from patter_elevenlabs.testing import Behaviour, ElevenLabsEmulator
 from tests.chaos.agents import Chatter
 from tests.chaos.callers import Callers
-from tests.chaos.fleet import EMULATORS, AnyCarrier, running_fleet, until
+from tests.chaos.fleet import EMULATORS, AnyCarrier, running_fleet
 from tests.chaos.report import note
 from tests.chaos.worker import Ending, Settings
+from tests.polling import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.chaos]
 
@@ -44,7 +45,9 @@ async def test_calls_go_on_whatever_the_users_code_does(emulator: type[AnyCarrie
         lasted, over = sorted(call.stream.elapsed for call in callers.calls), time.time()
         for call in callers.calls:
             call.end()
-        await until(lambda: ends.exists() and ends.read_bytes().count(b"\n") == CALLS, within=TOLD_WITHIN + 10)
+        await until(
+            lambda: ends.exists() and ends.read_bytes().count(b"\n") == CALLS, within=TOLD_WITHIN + 10, every=0.02
+        )
         told = [msgspec.json.decode(line, type=Ending) for line in ends.read_bytes().splitlines()]
         late = max(end.at for end in told) - over
         await anyio.sleep(1)  # in which nothing more may be told

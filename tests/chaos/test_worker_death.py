@@ -11,9 +11,10 @@ import pytest
 from patter_elevenlabs.testing import Behaviour, Conversation, ElevenLabsEmulator
 from tests.chaos.agents import Talker, contexts
 from tests.chaos.callers import Callers, talking
-from tests.chaos.fleet import EMULATORS, AnyCarrier, Fleet, running_fleet, until
+from tests.chaos.fleet import EMULATORS, AnyCarrier, Fleet, running_fleet
 from tests.chaos.report import note
 from tests.chaos.worker import RESUME_MESSAGE, Settings
+from tests.polling import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.chaos]
 
@@ -54,7 +55,9 @@ async def lose_worker(fleet: Fleet, callers: Callers, engine: ElevenLabsEmulator
     streams, busier = callers.streams(), max(fleet.workers, key=lambda worker: len(fleet.balancer.streams(worker.port)))
     await fleet.kill(busier)
     count = len(callers.calls)
-    moved = await until(lambda: callers.streams() != streams and len(talking(engine)) >= count, within=BACK_WITHIN)
+    moved = await until(
+        lambda: callers.streams() != streams and len(talking(engine)) >= count, within=BACK_WITHIN, every=0.02
+    )
     return moved + await callers.all_hear_more(callers.heard(), within=BACK_WITHIN - moved)
 
 

@@ -56,7 +56,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     store: str = ""
     """A folder."""
     several_workers: bool = False
-    """Are there other workers?"""
+    """True if there are other workers."""
     calls: int = 500
     calls_per_second: float = 100.0
     drain: float = 5.0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import sys
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 
 from patter_core.audio import ULAW_8000
 from patter_core.testing.caller import Caller, Pause, WaitForAgent
+from patter_core.testing.network import free_port
 from patter_elevenlabs.testing import ElevenLabsEmulator
 from patter_telnyx.testing import TelnyxEmulator
 from patter_twilio.testing import TwilioEmulator
@@ -20,13 +20,6 @@ from patter_twilio.testing import TwilioEmulator
 pytestmark = pytest.mark.anyio
 
 PATTER = "from patter_core.cli import main; main()"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    assert isinstance(port, int)
-    return port
 
 
 async def test_it_answers_a_call_and_stops_on_a_signal(tmp_path: Path) -> None:

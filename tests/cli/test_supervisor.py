@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -18,8 +17,10 @@ import pytest
 
 from patter_core.audio import ULAW_8000
 from patter_core.testing.caller import Caller, Pause, WaitForAgent
+from patter_core.testing.network import free_port
 from patter_elevenlabs.testing import ElevenLabsEmulator
 from patter_twilio.testing import TwilioEmulator
+from tests.polling import until
 
 pytestmark = pytest.mark.anyio
 
@@ -44,8 +45,7 @@ class Scene:
 
     async def ready(self, count: int) -> None:
         async with httpx.AsyncClient() as client:
-            while len(self.workers()) < count:  # noqa: ASYNC110 - other processes: nothing tells
-                await anyio.sleep(0.05)
+            await until(lambda: len(self.workers()) >= count, within=90, every=0.05)
             assert (await client.get(f"{self.url}/health/ready")).status_code == 200
 
     async def call(self) -> bytes:
@@ -55,8 +55,7 @@ class Scene:
 
 @contextlib.asynccontextmanager
 async def serving(tmp_path: Path, *arguments: str, **more: str) -> AsyncIterator[Scene]:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     async with TwilioEmulator() as twilio, ElevenLabsEmulator() as engine:
         environment = {
             **os.environ,
@@ -106,8 +105,7 @@ async def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
             await scene.ready(2)
             left = scene.workers()
             scene.process.kill()
-            while any(map(is_running, left)):  # noqa: ASYNC110 - other processes: nothing tells
-                await anyio.sleep(0.05)
+            await until(lambda: not any(map(is_running, left)), within=60, every=0.05)
 
 
 def is_running(pid: int) -> bool:

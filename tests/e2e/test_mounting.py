@@ -24,6 +24,7 @@ from patter_core.call.limits import Limits
 from patter_core.server.serving import serve_app
 from patter_core.testing.caller import Caller, Pause, WaitForAgent
 from patter_core.testing.fakes import MemorySink
+from patter_core.testing.network import free_port
 from patter_elevenlabs.testing import ElevenLabsEmulator
 from patter_twilio.testing import TwilioEmulator
 
@@ -82,8 +83,7 @@ DOCUMENTED = Path(__file__).parents[2] / "docs" / "how-to" / "nginx.conf"
 @contextlib.contextmanager
 def nginx(folder: Path, app_port: int) -> Iterator[int]:
     """nginx with the documented configuration, on a free port of loopback and without TLS."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     site = DOCUMENTED.read_text()
     for old, new in (
         ("listen 443 ssl;", f"listen 127.0.0.1:{port};"),

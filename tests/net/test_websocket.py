@@ -14,6 +14,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from patter_core.errors import EngineError, EngineRefused, EngineTimeout, SocketClosed
 from patter_core.net.websocket import EngineSocket
+from tests.polling import until
 
 pytestmark = pytest.mark.anyio
 
@@ -23,6 +24,22 @@ async def peer(handler: Callable[[ServerConnection], Awaitable[None]]) -> AsyncI
     async with serve(handler, "127.0.0.1", 0, max_size=None, close_timeout=0.1) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         yield f"ws://127.0.0.1:{port}/?token=secret-in-url"
+
+
+def late_reader(read: anyio.Event, got: list[str], last: str) -> Callable[[ServerConnection], Awaitable[None]]:
+    """Returns a handler that reads only once `read` is set, and returns after the message `last`."""
+
+    async def handler(connection: ServerConnection) -> None:
+        connection.transport.pause_reading()
+        await read.wait()
+        connection.transport.resume_reading()
+        async for message in connection:
+            assert isinstance(message, str)
+            got.append(message)
+            if message == last:
+                return
+
+    return handler
 
 
 async def echo(connection: ServerConnection) -> None:
@@ -53,19 +70,9 @@ async def test_no_log_shows_url_headers_or_messages(caplog: pytest.LogCaptureFix
 
 async def test_a_peer_that_does_not_read_costs_the_oldest_audio_and_bounded_memory() -> None:
     read = anyio.Event()
-    got: list[bytes] = []
+    got: list[str] = []
 
-    async def late_reader(connection: ServerConnection) -> None:
-        connection.transport.pause_reading()
-        await read.wait()
-        connection.transport.resume_reading()
-        async for message in connection:
-            assert isinstance(message, str)
-            got.append(message.encode())
-            if message.startswith("last"):
-                return
-
-    async with peer(late_reader) as url:
+    async with peer(late_reader(read, got, "last")) as url:
         engine = await EngineSocket.open(url, audio_limit=50)
         with anyio.fail_after(20):
             sent = 0
@@ -74,13 +81,12 @@ async def test_a_peer_that_does_not_read_costs_the_oldest_audio_and_bounded_memo
                 sent += 1
                 await anyio.lowlevel.checkpoint()
             read.set()
-            while engine._queued:  # noqa: ASYNC110 - the queue tells nobody that it is empty
-                await anyio.sleep(0.01)
+            await until(lambda: not engine._queued)
             engine.send_audio(b"last")
             with pytest.raises(SocketClosed):
                 await engine.receive()
         await engine.aclose()
-    numbers = [int(message.split()[0]) for message in got if message != b"last"]
+    numbers = [int(message.split()[0]) for message in got if message != "last"]
     assert numbers == sorted(numbers)
     assert len(numbers) == sent - engine.dropped  # what was not counted as dropped has arrived
     assert numbers[-1] == sent - 1  # and the newest was kept
@@ -90,17 +96,7 @@ async def test_control_messages_overtake_queued_audio() -> None:
     read = anyio.Event()
     got: list[str] = []
 
-    async def late_reader(connection: ServerConnection) -> None:
-        connection.transport.pause_reading()
-        await read.wait()
-        connection.transport.resume_reading()
-        async for message in connection:
-            assert isinstance(message, str)
-            got.append(message[:6])
-            if message.startswith("newest"):
-                return
-
-    async with peer(late_reader) as url:
+    async with peer(late_reader(read, got, "newest")) as url:
         engine = await EngineSocket.open(url, audio_limit=10)
         with anyio.fail_after(20):
             while engine.dropped < 1:
@@ -262,8 +258,7 @@ async def test_messages_are_delivered_as_they_come_beginning_with_those_that_cam
         with anyio.fail_after(5):
             assert await engine.receive() == b"0"
             engine.deliver(got.append, closed)
-            while len(got) < 99:  # noqa: ASYNC110 - what is delivered to a list tells nobody else
-                await anyio.sleep(0.001)
+            await until(lambda: len(got) >= 99)
             engine.send(b"go on")
             await over.wait()
         assert got == [*(f"{index}".encode() for index in range(1, 100)), b"in three parts"]
@@ -283,8 +278,7 @@ async def test_who_listens_after_the_end_is_told_the_end() -> None:
         with anyio.fail_after(5):
             await engine._connection.wait_closed()
             engine.deliver(got.append, ends.append)
-            while not ends:  # noqa: ASYNC110 - as above
-                await anyio.sleep(0.001)
+            await until(lambda: bool(ends))
         assert got == [b"last"]
         assert [end.code for end in ends] == [1008]
         await engine.aclose()
@@ -321,8 +315,7 @@ async def test_messages_that_nobody_takes_are_left_in_the_network() -> None:
     async with peer(flood) as url:
         engine = await EngineSocket.open(url)
         with anyio.fail_after(20):
-            while len(engine._connection.unread) < 16:  # noqa: ASYNC110 - nobody is told
-                await anyio.sleep(0.001)
+            await until(lambda: len(engine._connection.unread) >= 16)
             await anyio.sleep(0.05)
             assert len(engine._connection.unread) < 64
             assert [int((await engine.receive())[:3]) for _ in range(300)] == list(range(300))

@@ -74,7 +74,7 @@ class Scene:
                 yield client
 
 
-async def announce(client: httpx.AsyncClient, leg: str = "leg-1") -> str:
+async def arrive(client: httpx.AsyncClient, leg: str = "leg-1") -> str:
     """Announce a call as the carrier would; gives the media URL."""
     response = await client.post("/webhooks/fake/voice", content=leg, headers=FAKE)
     assert response.status_code == 200
@@ -88,7 +88,7 @@ async def say(media: ClientConnection, event: str, value: str = "") -> None:
 async def test_a_call_comes_in_talks_and_ends() -> None:
     scene = Scene()
     async with scene.serving() as client:
-        url = await announce(client)
+        url = await arrive(client)
         assert url.startswith(scene.url.replace("http", "ws") + "/media/fake/")
         async with connect(url, additional_headers=FAKE) as media:
             await say(media, "start", "leg-1")
@@ -131,7 +131,7 @@ async def test_a_socket_with_a_bad_token_is_refused_before_it_is_accepted(token:
 async def test_a_socket_without_the_carriers_proof_is_refused_and_the_token_stays_good() -> None:
     scene = Scene()
     async with scene.serving() as client:
-        url = await announce(client)
+        url = await arrive(client)
         with pytest.raises(InvalidStatus) as caught:
             await connect(url)
         assert caught.value.response.status_code == 403
@@ -145,7 +145,7 @@ async def test_a_socket_without_the_carriers_proof_is_refused_and_the_token_stay
 async def test_a_token_is_good_for_one_socket(caplog: pytest.LogCaptureFixture) -> None:
     scene = Scene()
     async with scene.serving() as client:
-        url = await announce(client)
+        url = await arrive(client)
         async with connect(url, additional_headers=FAKE) as media:
             with pytest.raises(InvalidStatus):
                 await connect(url, additional_headers=FAKE)
@@ -161,7 +161,7 @@ async def test_a_token_is_good_for_one_socket(caplog: pytest.LogCaptureFixture) 
 async def test_another_worker_takes_the_stream_of_a_call_it_has_never_heard_of() -> None:
     first, second = Scene(), Scene()
     async with first.serving() as client, second.serving():
-        url = (await announce(client)).replace(first.url[7:], second.url[7:])
+        url = (await arrive(client)).replace(first.url[7:], second.url[7:])
         async with connect(url, additional_headers=FAKE) as media:
             await say(media, "start", "leg-1")
             session = await second.engine.session()
@@ -173,7 +173,7 @@ async def test_another_worker_takes_the_stream_of_a_call_it_has_never_heard_of()
 async def test_a_webhook_delivered_twice_is_one_call() -> None:
     scene = Scene()
     async with scene.serving() as client:
-        assert await announce(client) == await announce(client)
+        assert await arrive(client) == await arrive(client)
         assert len(scene.host.table) == 1
 
 
@@ -181,7 +181,7 @@ async def test_beyond_the_limit_the_carrier_is_told_that_we_are_busy() -> None:
     scene = Scene(limits=Limits(calls=2, drain=0.05))
     async with scene.serving() as client:
         for leg in ("leg-1", "leg-2"):
-            await announce(client, leg)
+            await arrive(client, leg)
         assert (await client.get("/health/ready")).status_code == 503
         response = await client.post("/webhooks/fake/voice", content="leg-3", headers=FAKE)
         assert (response.status_code, response.text) == (503, "busy")
@@ -216,13 +216,13 @@ async def test_a_handler_that_fails_is_a_500_and_the_next_call_works(caplog: pyt
         response = await client.post("/webhooks/fake/voice", content=b"\xff", headers=FAKE)
         assert response.status_code == 500
         assert "UnicodeDecodeError" in caplog.text
-        await announce(client)
+        await arrive(client)
 
 
 async def test_a_message_that_is_too_long_ends_the_socket_and_the_call() -> None:
     scene = Scene()
     async with scene.serving() as client:
-        async with connect(await announce(client), additional_headers=FAKE) as media:
+        async with connect(await arrive(client), additional_headers=FAKE) as media:
             await say(media, "start", "leg-1")
             await scene.sink.wait_for("media_started")
             await media.send("x" * 100_000)
@@ -237,7 +237,7 @@ async def test_a_message_that_is_too_long_ends_the_socket_and_the_call() -> None
 async def test_at_the_end_live_calls_are_ended_and_told() -> None:
     scene = Scene()
     async with scene.serving() as client:
-        media = await connect(await announce(client), additional_headers=FAKE)
+        media = await connect(await arrive(client), additional_headers=FAKE)
         await say(media, "start", "leg-1")
         session = await scene.engine.session()
         session.say(FRAME)
@@ -253,7 +253,7 @@ async def test_mounted_under_a_path_without_its_lifespan_it_still_works() -> Non
     outer = Starlette(routes=[Mount("/phone", make_app(scene.host))])
     with anyio.fail_after(20):
         async with serve_app(outer) as url, httpx.AsyncClient(base_url=f"{url}/phone") as client:
-            media_url = await announce(client)
+            media_url = await arrive(client)
             assert "/phone/media/fake/" in media_url
             async with connect(media_url, additional_headers=FAKE) as media:
                 await say(media, "start", "leg-1")
@@ -280,7 +280,7 @@ class Stuck(EventSink):
 async def test_what_a_stuck_sink_loses_shows_in_health_and_the_end_waits_for_it_no_longer_than_agreed() -> None:
     scene = Scene(limits=Limits(drain=0.05, flush=0.1), more_sinks=[Stuck()])
     async with scene.serving() as client:
-        async with connect(await announce(client), additional_headers=FAKE) as media:
+        async with connect(await arrive(client), additional_headers=FAKE) as media:
             await say(media, "start", "leg-1")
             session = await scene.engine.session()
             for _ in range(3):

@@ -30,7 +30,6 @@ EVENTS: tuple[CallEvent, ...] = (
     TranscriptInput(text="Hi."),
     END,
 )
-LEAST_FIRST = [type(event) for event in EVENTS]
 
 
 def record(sequence: int, event: CallEvent) -> Record:

@@ -24,6 +24,7 @@ from patter_core.server.delivery import BREAKER_FAILURES, Delivery, SinkQueue
 from patter_core.sink import EventSink, SinkStatistics
 from patter_core.sinks import MemorySink
 from patter_core.telephony.leg import Leg
+from tests.polling import until
 
 pytestmark = pytest.mark.anyio
 
@@ -56,12 +57,12 @@ class Broken(EventSink):
 
 async def test_every_sink_gets_everything_in_order() -> None:
     sinks = [MemorySink(), MemorySink()]
-    host = Delivery(sinks)
+    delivery = Delivery(sinks)
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(host.run)
+            tasks.start_soon(delivery.run)
             for sequence in range(1, 2001):
-                host.put(record(sequence))
+                delivery.put(record(sequence))
                 if sequence % 100 == 0:
                     await anyio.lowlevel.checkpoint()
             for sink in sinks:
@@ -91,26 +92,26 @@ async def test_two_sinks_of_one_class_have_names_of_their_own_in_figures_recordi
     class Numbered(MemorySink):
         name = "wav-2"
 
-    host = Delivery([Recorder("first"), Recorder("second"), Numbered(), Recorder("third"), Hanging()])
-    host.put(record(1))
+    delivery = Delivery([Recorder("first"), Recorder("second"), Numbered(), Recorder("third"), Hanging()])
+    delivery.put(record(1))
     names = ["wav", "wav-3", "wav-2", "wav-4", "hanging"]
-    assert [queue.name for queue in host.queues] == names
-    assert [(figures.sink, figures.waiting) for figures in host.figures()] == [(name, 1) for name in names]
-    assert host.recordings("call") == [
+    assert [queue.name for queue in delivery.queues] == names
+    assert [(figures.sink, figures.waiting) for figures in delivery.figures()] == [(name, 1) for name in names]
+    assert delivery.recordings("call") == [
         ("wav", "first/call.wav"),
         ("wav-3", "second/call.wav"),
         ("wav-4", "third/call.wav"),
     ]
-    await host.drain(within=0.05)
+    await delivery.drain(within=0.05)
     assert "Sink wav-3 failed to close." in caplog.text
     assert "Sink hanging did not take 1 records" in caplog.text
 
 
 async def test_what_waits_at_the_end_is_handed_over() -> None:
     sink = MemorySink()
-    host = Delivery([sink])
-    host.put(record(1))
-    await host.drain()
+    delivery = Delivery([sink])
+    delivery.put(record(1))
+    await delivery.drain()
     assert [got.sequence for got in sink.records] == [1]
 
 
@@ -159,8 +160,7 @@ async def test_a_sink_that_hangs_holds_up_no_other_and_its_batch_is_kept(caplog:
                 tasks.start_soon(queue.run)
                 queue.put(record(1))
             await good.wait_for("dtmf_received")
-            while not slow.open:  # noqa: ASYNC110 - its time-outs are the only thing that tells
-                await anyio.sleep(0.001)
+            await until(lambda: slow.open)
             tasks.cancel_scope.cancel()
     assert (slow.waiting, slow.dropped) == (1, 0)
     assert "hanging took longer than 0.01 s" in caplog.text
@@ -168,10 +168,10 @@ async def test_a_sink_that_hangs_holds_up_no_other_and_its_batch_is_kept(caplog:
 
 async def test_a_sink_that_refuses_is_reported_and_counted(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.ERROR, "patter.sinks")
-    host = Delivery([Broken()])
-    host.put(record(1))
-    await host.drain()
-    (queue,) = host.queues
+    delivery = Delivery([Broken()])
+    delivery.put(record(1))
+    await delivery.drain()
+    (queue,) = delivery.queues
     assert queue.dropped == 1
     assert caplog.text.count("\nValueError:") == 2
 
@@ -200,8 +200,7 @@ async def test_what_cannot_be_written_now_is_written_later_and_nothing_is_lost(e
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(queue.run)
             queue.put(record(1))
-            while not queue.open:  # noqa: ASYNC110 - the breaker tells nobody
-                await anyio.sleep(0.001)
+            await until(lambda: queue.open)
             queue.put(record(2))
             await sink.wait_for("dtmf_received", 2)
             tasks.cancel_scope.cancel()
@@ -214,8 +213,11 @@ async def test_with_an_open_breaker_the_sink_is_left_alone() -> None:
     sink = Away(1000, SinkUnavailable("Away."))
     queue = SinkQueue(sink, first_pause=0.001, longest_pause=60)
     queue.put(record(1))
-    with anyio.move_on_after(0.3):
-        await queue.run()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(queue.run)
+        await until(lambda: queue.open)
+        await anyio.wait_all_tasks_blocked()
+        tasks.cancel_scope.cancel()
     assert sink.tries == BREAKER_FAILURES
 
 
@@ -269,13 +271,13 @@ async def test_what_is_not_taken_by_the_deadline_is_counted_and_the_sink_is_free
             self.closed = True
 
     sink, good = Closing(), MemorySink()
-    host = Delivery([sink, good])
-    host.put(record(1))
+    delivery = Delivery([sink, good])
+    delivery.put(record(1))
     with anyio.fail_after(2):
-        await host.drain(within=0.05)
+        await delivery.drain(within=0.05)
     assert sink.closed
     assert [got.sequence for got in good.records] == [1]
-    assert [(figures.sink, figures.waiting, figures.dropped) for figures in host.figures()] == [
+    assert [(figures.sink, figures.waiting, figures.dropped) for figures in delivery.figures()] == [
         ("hanging", 0, 1),
         ("memory", 0, 0),
     ]
@@ -283,12 +285,12 @@ async def test_what_is_not_taken_by_the_deadline_is_counted_and_the_sink_is_free
 
 async def test_numbers_are_masked_before_any_sink_queues_a_record_and_transcripts_if_asked() -> None:
     for redaction, said in ((None, "Call ********12."), (Redaction(transcripts=True), REDACTED)):
-        host = Delivery([Hanging()], redaction)
+        delivery = Delivery([Hanging()], redaction)
         leg = Leg(carrier="fake", call_id="leg-1", from_number="+15550001111")
         events: list[CallEvent] = [CallAnnounced(leg=leg, agent="a"), TranscriptInput(text="Call 5550001112.")]
         for sequence, event in enumerate(events):
-            host.put(Record(call_id="call", sequence=sequence, time=0, elapsed_ms=0, event=event))
-        announced, spoken = host.queues[0].backlog.take(2)
+            delivery.put(Record(call_id="call", sequence=sequence, time=0, elapsed_ms=0, event=event))
+        announced, spoken = delivery.queues[0].backlog.take(2)
         assert isinstance(announced.event, CallAnnounced)
         assert announced.event.leg.from_number == "+*********11"
         assert isinstance(spoken.event, TranscriptInput)

@@ -13,6 +13,7 @@ from patter_core.telephony.control import Capability, LegFacts
 from patter_core.telephony.leg import Leg, Progress
 from patter_core.telephony.prices import Cost
 from patter_core.testing.fakes import FakeCarrier
+from tests.polling import until
 
 pytestmark = pytest.mark.anyio
 
@@ -53,8 +54,7 @@ async def test_a_price_that_nobody_ever_knows_is_given_up() -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(scene.lookup.run)
             scene.lookup.want(LEG)
-            while len(carrier.commands) < 3:  # noqa: ASYNC110 - the fake carrier tells nobody that it was asked
-                await anyio.sleep(0.001)
+            await until(lambda: len(carrier.commands) >= 3)
             await anyio.wait_all_tasks_blocked()
             tasks.cancel_scope.cancel()
     assert carrier.commands == ["look up leg-1"] * 3

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import socket
+
 import pytest
 
-from patter_core.testing.network import Route, Tunnels
+from patter_core.testing.network import Route, Tunnels, free_port
 
 TUNNELS = Tunnels({"https://Phone.example/": "http://127.0.0.1:8000", "http://plain.example:81": "https://[::1]:9"})
 FROM_HTTPS = {"X-Forwarded-Proto": "https"}
@@ -22,3 +24,11 @@ FROM_HTTP = {"X-Forwarded-Proto": "http"}
 )
 def test_a_public_url_leads_through_its_tunnel_and_another_straight(url: str, route: Route) -> None:
     assert TUNNELS.route(url) == route
+
+
+def test_a_free_port_is_one_that_nothing_listens_on_and_that_can_be_listened_on() -> None:
+    port = free_port()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=5)
+    with socket.create_server(("127.0.0.1", port)):
+        pass

@@ -1,4 +1,4 @@
-"""`patter demo --sink NAME`, with the service of that sink's own `testing` running: does every record arrive?"""
+"""Checks that every record of `patter demo --sink NAME` arrives at the service of that sink's own `testing`."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class Check:
     """One check of one plugin: what is being tried, and what must not be shown.
 
     Args:
-        kind: `carrier`, `engine` or `sink`.
+        kind: `carrier`, `engine`, `sink` or `store`.
         patience: a factor for all bounds in time.
     """
 

@@ -16,7 +16,7 @@ from patter_core.media import (
     MediaUnusable,
 )
 from patter_core.testing.conformance.check import Check
-from patter_core.testing.conformance.fuzz import JUNK, mutations
+from patter_core.testing.conformance.fuzz import MALFORMED, mutations
 
 __all__ = ["check_codec", "check_codec_with"]
 
@@ -45,7 +45,7 @@ def check_codec(check: Check, new_codec: NewCodec) -> None:
         got=repr(first.output_format),
     )
     problems: set[str] = set()
-    for message in JUNK:
+    for message in MALFORMED:
         events = _decode(check, new_codec(), message, problems)
         check.require(
             not any(isinstance(event, AudioChunk | MediaOpened) for event in events),

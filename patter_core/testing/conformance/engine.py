@@ -26,7 +26,7 @@ from patter_core.audio import ALAW_8000, PCM16_16000, ULAW_8000, AudioChunk
 from patter_core.engine import ENGINE_API_VERSION, Engine, EngineSession
 from patter_core.errors import EngineError
 from patter_core.testing.conformance.check import Check, at_once, beside
-from patter_core.testing.conformance.fuzz import JUNK
+from patter_core.testing.conformance.fuzz import MALFORMED
 from patter_core.testing.conformance.probe import Probe, opened, setup_for
 from patter_core.testing.emulator import EngineEmulator
 from patter_core.testing.speech import CALLER_LINES
@@ -123,7 +123,7 @@ async def _check_conversations(check: Check, engine: Engine, emulator: EngineEmu
             await probe.quiet(_QUIET)
             # Malformed messages come on both sockets.
             check.now("malformed messages")
-            for message in JUNK:
+            for message in MALFORMED:
                 await emulator.inject(message)
             await probe.quiet(0.1)
             check.require(

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from patter_core.testing.conformance.check import SENTINEL
 
-__all__ = ["JUNK", "mutations"]
+__all__ = ["MALFORMED", "mutations"]
 
-JUNK: tuple[str | bytes, ...] = (
+MALFORMED: tuple[str | bytes, ...] = (
     "",
     " ",
     "null",

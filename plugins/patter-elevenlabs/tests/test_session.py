@@ -30,7 +30,7 @@ from patter_elevenlabs.inbox import BYTE_LIMIT
 from patter_elevenlabs.session import ConvAISession
 from patter_elevenlabs.testing import DEFAULT_CLIENT_EVENTS, AgentScript, Behaviour, Conversation, ElevenLabsEmulator
 from patter_elevenlabs.tools import ClientTools, Toolbox
-from patter_elevenlabs.turns import Turns
+from patter_elevenlabs.turns import SILENCE, Turns
 
 pytestmark = pytest.mark.anyio
 
@@ -90,10 +90,10 @@ async def test_a_response_from_start_to_done() -> None:
         await talk.send(audio(b"one"))
         await talk.send(audio(b"two"))
 
+    started = anyio.current_time()
     async with conversing(Behaviour(agent=agent)) as (session, _):
-        started = anyio.current_time()
         items = await until(session.events(), lambda item: isinstance(item, ResponseDone))
-        assert anyio.current_time() - started >= 0.4
+        assert anyio.current_time() - started >= SILENCE
     assert told(items) == [ResponseStart("Hello"), TranscriptOutput("Hello", "1"), b"one", b"two", ResponseDone()]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from typing import Protocol
 
 import anyio
@@ -10,6 +9,7 @@ import pytest
 
 from patter_core.sink import EventSink
 from patter_core.testing import check_sink
+from patter_core.testing.network import free_port
 from patter_otel import OpenTelemetrySink, PrometheusSink
 
 pytestmark = pytest.mark.anyio
@@ -31,8 +31,7 @@ async def test_opentelemetry(collector: Collector) -> None:
 
 
 async def test_prometheus() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
+    port = free_port()
 
     def make() -> EventSink:
         return PrometheusSink(port=port)

@@ -17,6 +17,7 @@ from patter_core.errors import ConfigurationError
 from patter_core.events import CallAnnounced, CallEnded, CallEvent, CallMetrics, Record
 from patter_core.sink import SinkFigures
 from patter_core.telephony.leg import Leg
+from patter_core.testing.network import free_port
 from patter_otel import PrometheusSink
 from patter_otel import prometheus as module
 
@@ -29,13 +30,6 @@ EVENTS: list[CallEvent] = [
 RECORDS = [
     Record(call_id="call", sequence=number, time=0, elapsed_ms=0, event=event) for number, event in enumerate(EVENTS)
 ]
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
 
 
 async def scrape(client: httpx.AsyncClient, url: str) -> httpx.Response:
@@ -119,10 +113,6 @@ async def test_a_page_of_ones_own_needs_no_port() -> None:
     await sink.write(RECORDS)
     await sink.run(list)  # returns at once
     assert "patter_calls_total" in sink.page()
-
-
-def test_a_configuration_file_gives_each_worker_its_port() -> None:
-    PrometheusSink(port="946{worker}".replace("{worker}", "1"))
 
 
 @pytest.mark.parametrize("port", [70_000, -1, "946{worker}", "", "http"])
