@@ -27,6 +27,7 @@ from patter_core.webhook import Accept, Reject, RoutedCall
 pytestmark = pytest.mark.anyio
 
 URL = "https://phone.example/webhooks/fake/voice"
+LEG = Leg(carrier="fake", call_id="leg-1")
 
 
 class Scene:
@@ -85,6 +86,13 @@ def routed(host: CallHost, leg: Leg, token: str = "") -> RoutedCall:
     return host.router.call(leg, URL, token)
 
 
+async def accepted(host: CallHost, leg: Leg = LEG, token: str = "") -> Accept:
+    """What the carrier is told of a call that arrives and is accepted."""
+    answer = await routed(host, leg, token).arrived()
+    assert isinstance(answer, Accept)
+    return answer
+
+
 def outbound(call_id: str = "out-1") -> Leg:
     return Leg(carrier="fake", call_id=call_id, direction=Direction.OUTBOUND)
 
@@ -94,14 +102,13 @@ async def test_an_answer_that_comes_before_the_apis_own_is_the_same_call() -> No
     accepts = []
 
     async def answered(request: DialRequest, call_id: str) -> None:
-        accepts.append(await routed(scene.host, outbound(call_id), request.callbacks.token).arrived())
+        accepts.append(await accepted(scene.host, outbound(call_id), request.callbacks.token))
 
     scene.carrier.on_dial = answered
     async with scene.running() as host:
         handle = await scene.dial(CallOptions(first_message="Hi."))
         assert await handle.wait_answered()
         assert len(host.table) == 1
-        assert isinstance(accepts[0], Accept)
         assert accepts[0].call_id == handle.id
         assert handle.leg.to_number == ""  # as the webhook said it: here, nothing
         await handle.hang_up()
@@ -168,31 +175,29 @@ async def test_calls_that_are_being_dialled_count() -> None:
 async def test_a_route_may_end_elsewhere(outcome: Reject | Transfer) -> None:
     scene = Scene(route=outcome)
     async with scene.running() as host:
-        assert await routed(host, Leg(carrier="fake", call_id="leg-1")).arrived() == outcome
+        assert await routed(host, LEG).arrived() == outcome
         assert len(host.table) == 0
 
 
 async def test_after_a_stream_the_media_come_back_at_most_so_often() -> None:
     scene = Scene()
-    leg = Leg(carrier="fake", call_id="leg-1")
     async with scene.running() as host:
-        first = await routed(host, leg).arrived()
-        assert isinstance(first, Accept)
+        first = await accepted(host)
         urls = {first.media_url}
         token = first.callbacks.token
         for _ in range(2):
-            again = await routed(host, leg, token).stream_ended()
+            again = await routed(host, LEG, token).stream_ended()
             assert isinstance(again, Accept)
             assert again.call_id == first.call_id
             urls.add(again.media_url)
             token = again.callbacks.token
         assert len(urls) == 3
-        assert await routed(host, leg, token).stream_ended() == HangUp()
+        assert await routed(host, LEG, token).stream_ended() == HangUp()
         # And another worker, which knows nothing but the token, counts on from there.
         other = scene.new_host()
         async with other.running():
-            assert await routed(other, leg, token).stream_ended() == HangUp()
-            earlier = await routed(other, leg, first.callbacks.token).stream_ended()
+            assert await routed(other, LEG, token).stream_ended() == HangUp()
+            earlier = await routed(other, LEG, first.callbacks.token).stream_ended()
             assert isinstance(earlier, Accept)
             assert earlier.call_id == first.call_id
 
@@ -207,20 +212,18 @@ async def test_a_forged_callback_token_is_none() -> None:
 
 async def test_what_the_carrier_tells_after_the_end_has_its_place_after_it() -> None:
     scene = Scene()
-    leg = Leg(carrier="fake", call_id="leg-1")
     async with scene.running() as host:
-        accept = await routed(host, leg).arrived()
-        assert isinstance(accept, Accept)
+        accept = await accepted(host)
         (handle,) = host.phone_calls
         end = handle.hang_up()
         await end
         await scene.sink.wait_for("call_ended")
         await anyio.wait_all_tasks_blocked()
         token = accept.callbacks.token
-        await routed(host, leg, token).recording_changed(RecordingStatus(recording_id="R1", status="completed"))
-        await routed(host, leg, token).priced(Cost(Decimal(1)))
+        await routed(host, LEG, token).recording_changed(RecordingStatus(recording_id="R1", status="completed"))
+        await routed(host, LEG, token).priced(Cost(Decimal(1)))
         await scene.sink.wait_for("call_priced")
-        assert await routed(host, leg).arrived() == Reject()
+        assert await routed(host, LEG).arrived() == Reject()
     *_, end_record, recorded, priced = scene.sink.records
     assert isinstance(recorded.event, RecordingChanged)
     assert isinstance(priced.event, CallPriced)
@@ -231,16 +234,15 @@ async def test_what_the_carrier_tells_after_the_end_has_its_place_after_it() -> 
 
 async def test_records_of_one_call_never_share_an_id() -> None:
     scene = Scene()
-    leg = Leg(carrier="fake", call_id="leg-1")
     async with scene.running() as host:
-        await routed(host, leg).arrived()
+        await routed(host, LEG).arrived()
         (call,) = host.table.calls
         call.hang_up()
         await call.wait()
         await anyio.wait_all_tasks_blocked()
         assert len(host.table) == 0
         call.context.emit(RecordingChanged(recording=RecordingStatus(recording_id="R1", status="stopped")))
-        await routed(host, leg).priced(Cost(Decimal(1)))
+        await routed(host, LEG).priced(Cost(Decimal(1)))
         await scene.sink.wait_for("call_priced")
     ids = [record.id for record in scene.sink.records]
     assert len(set(ids)) == len(ids)
@@ -248,14 +250,12 @@ async def test_records_of_one_call_never_share_an_id() -> None:
 
 async def test_another_worker_may_tell_it_by_the_callback_token_alone() -> None:
     scene = Scene()
-    leg = Leg(carrier="fake", call_id="leg-1")
     async with scene.running() as host:
-        accept = await routed(host, leg).arrived()
-        assert isinstance(accept, Accept)
+        accept = await accepted(host)
         other = scene.new_host()
         async with other.running():
-            await routed(other, leg, accept.callbacks.token).priced(Cost(Decimal(1)))
-            await routed(other, leg).priced(Cost(Decimal(1)))  # of a call that this worker cannot know
+            await routed(other, LEG, accept.callbacks.token).priced(Cost(Decimal(1)))
+            await routed(other, LEG).priced(Cost(Decimal(1)))  # of a call that this worker cannot know
         (record,) = await scene.sink.wait_for("call_priced")
         assert record.call_id == accept.call_id
 
@@ -278,17 +278,15 @@ async def test_a_plugin_that_routes_to_an_agent_of_its_own_making_has_the_call_r
 ) -> None:
     scene = Scene(route=Agent(engine=FakeEngine(), name="stranger"))
     async with scene.running() as host:
-        assert await routed(host, Leg(carrier="fake", call_id="leg-1")).arrived() == Reject()
+        assert await routed(host, LEG).arrived() == Reject()
     assert "stranger" in caplog.text
 
 
 async def test_a_call_that_arrives_again_after_its_audio_came_is_accepted_with_another_stream() -> None:
     scene = Scene()
-    leg = Leg(carrier="fake", call_id="leg-1")
     async with scene.running() as host:
-        first = await routed(host, leg).arrived()
-        assert isinstance(first, Accept)
-        assert await routed(host, leg).arrived() == first  # the webhook again, before anything came of it
+        first = await accepted(host)
+        assert await routed(host, LEG).arrived() == first  # the webhook again, before anything came of it
         call = host.router.claim(first.media_url.rsplit("/", 1)[1])
         assert call is not None
         media = FakeSocket()
@@ -296,8 +294,7 @@ async def test_a_call_that_arrives_again_after_its_audio_came_is_accepted_with_a
             tasks.start_soon(call.serve_media, media.receive, media.send)
             media.say("start", "leg-1")
             await scene.sink.wait_for("media_started")
-            again = await routed(host, leg).arrived()
-            assert isinstance(again, Accept)
+            again = await accepted(host)
             assert again.call_id == first.call_id
             assert again.media_url != first.media_url
             media.say("stop")
@@ -305,14 +302,11 @@ async def test_a_call_that_arrives_again_after_its_audio_came_is_accepted_with_a
 
 async def test_a_call_that_arrives_again_while_its_stream_starts_is_accepted_with_another_stream() -> None:
     scene = Scene(several_workers=True)
-    leg = Leg(carrier="fake", call_id="leg-1")
     async with scene.running() as host:
-        first = await routed(host, leg).arrived()
-        assert isinstance(first, Accept)
+        first = await accepted(host)
         call = host.router.claim(first.media_url.rsplit("/", 1)[1])
         assert call is not None
-        again = await routed(host, leg).arrived()
-        assert isinstance(again, Accept)
+        again = await accepted(host)
         assert again.media_url.startswith("wss://phone.example/media/fake/")
         assert again.media_url != first.media_url
         call.hang_up()
@@ -320,12 +314,9 @@ async def test_a_call_that_arrives_again_while_its_stream_starts_is_accepted_wit
 
 async def test_where_workers_share_calls_one_begins_where_its_stream_comes_and_has_the_same_id_everywhere() -> None:
     scene = Scene(several_workers=True)
-    leg = Leg(carrier="fake", call_id="leg-1")
     other = scene.new_host()
     async with scene.running() as host, other.running():
-        first, second = await routed(host, leg).arrived(), await routed(other, leg).arrived()
-        assert isinstance(first, Accept)
-        assert isinstance(second, Accept)
+        first, second = await accepted(host), await accepted(other)
         assert first.call_id == second.call_id
         assert (len(host.table), len(other.table), scene.sink.records) == (0, 0, [])
         call = other.router.claim(first.media_url.rsplit("/", 1)[1])
@@ -353,8 +344,7 @@ async def test_a_stream_that_comes_to_another_worker_although_there_should_be_on
     scene = Scene()
     other = scene.new_host()
     async with scene.running() as host, other.running():
-        accept = await routed(host, Leg(carrier="fake", call_id="leg-1")).arrived()
-        assert isinstance(accept, Accept)
+        accept = await accepted(host)
         call = other.router.claim(accept.media_url.rsplit("/", 1)[1])
         assert call is not None
         call.hang_up()
@@ -368,7 +358,7 @@ async def test_a_call_whose_webhook_is_faster_than_the_api_counts_once() -> None
 
     async def answered(request: DialRequest, call_id: str) -> None:
         await routed(scene.host, outbound(call_id), request.callbacks.token).arrived()
-        assert isinstance(await routed(scene.host, Leg(carrier="fake", call_id="leg-1")).arrived(), Accept)
+        await accepted(scene.host)
 
     scene.carrier.on_dial = answered
     async with scene.running() as host:
@@ -397,7 +387,7 @@ async def test_a_request_does_not_start_a_worker_that_was_drained_and_two_first_
     await scene.host.drain()
     await scene.host.ensure_running()
     with pytest.raises(WorkerStopping):
-        await routed(scene.host, Leg(carrier="fake", call_id="leg-1")).arrived()
+        await routed(scene.host, LEG).arrived()
 
     fresh = scene.new_host()
     answers: list[object] = []
