@@ -1,4 +1,6 @@
-"""What happens on a call, as typed, frozen structs. One schema, so one module, longer than others.
+"""What happens on a call, as typed, frozen structs.
+
+Longer than other modules, because it is one schema.
 
 Two families share one module, since the second holds the first:
 

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+
 import pytest
+
+_PREFIXES = ("PATTER_", "TWILIO_", "TELNYX_", "ELEVENLABS_")
 
 
 @pytest.fixture
 def anyio_backend() -> str:
     """The servers and clients here are asyncio's: no other backend would test what is shipped."""
     return "asyncio"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _clean_environment() -> Iterator[None]:
+    """No test may find a setting or an account in the environment that it did not put there."""
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in list(os.environ):
+            if variable.startswith(_PREFIXES):
+                patch.delenv(variable)
+        yield

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 from pathlib import Path
 
+import click
 import pytest
 
 from patter_core.call.state import State
 from patter_core.cli.main import COMMANDS
-from patter_core.cli.settings import load, make_engine, make_sinks, make_store
+from patter_core.cli.settings import address, load, make_engine, make_phone, make_sinks, make_store
 from patter_core.hookspecs import HookSpecs
 from patter_core.registry import Registry
 from patter_core.telephony.outcome import HangUp
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted((ROOT / "docs").glob("**/*.md")), *sorted(ROOT.glob("plugins/getpatter/README.md"))]
+PACKAGES = [ROOT / "patter_core", *sorted(path.parent for path in ROOT.glob("plugins/*/*/__init__.py"))]
+"""What is shipped."""
 BLOCKS = [
     pytest.param(block, id=f"{page.relative_to(ROOT)}:{number}")
     for page in PAGES
@@ -60,11 +64,13 @@ def test_every_hook_has_its_heading() -> None:
 def test_every_variable_of_ours_is_on_the_page_of_the_configuration() -> None:
     named = {
         name
-        for path in (ROOT / "patter_core").rglob("*.py")
+        for package in PACKAGES
+        for path in package.rglob("*.py")
         for name in re.findall(r"\bPATTER_[A-Z]+(?:_[A-Z]+)*\b", path.read_text())
     }
     page = (ROOT / "docs" / "reference" / "configuration.md").read_text()
-    assert named <= set(re.findall(r"PATTER_[A-Z_]+", page))
+    assert named
+    assert named <= set(re.findall(r"`(PATTER_[A-Z_]+)`", page))
 
 
 def test_the_file_of_the_configuration_is_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,6 +96,50 @@ def test_the_file_of_the_configuration_is_understood(tmp_path: Path, monkeypatch
 def test_every_command_is_on_the_page_of_the_commands() -> None:
     page = (ROOT / "docs" / "reference" / "cli.md").read_text()
     assert set(re.findall(r"<!-- help: (\w+) -->", page)) == set(COMMANDS)
+    group = click.Group("patter")
+    Registry.discover().manager.hook.patter_commands(cli=group)
+    of_plugins = re.findall(r"^\| `patter (\w+)` \| (.+) \|$", page, re.MULTILINE)
+    assert {name for name, _ in of_plugins} == set(group.commands)
+    for name, said in of_plugins:
+        added = group.commands[name]
+        assert isinstance(added, click.Group)
+        assert all(f"`{command}" in said for command in added.commands), name
+
+
+def test_the_variables_of_the_kubernetes_page_are_enough(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    manifest = (ROOT / "docs" / "how-to" / "kubernetes.yaml").read_text()
+    variables = dict(re.findall(r'\{name: ([A-Z_]+), value: "?([^"}]+)"?\}', manifest))
+    assert len(variables) == manifest.count("value:")
+    (secret,) = re.findall(r"secretRef: .+?# (.+)$", manifest, re.MULTILINE)
+    for name, value in {**variables, **dict.fromkeys(secret.split(", "), "of-the-secret")}.items():
+        monkeypatch.setenv(name, value)
+    settings, registry = load(None), Registry.discover()
+    phone = make_phone(registry, settings)
+    assert (phone.carrier.name, phone.several_workers) == ("twilio", True)
+    assert make_engine(registry, settings.engine).name == "elevenlabs"
+    assert address(settings) == ("0.0.0.0", 8000)
+
+
+def dotted_names(text: str) -> set[str]:
+    """Those in backticks, or after `:::`, that begin with a package of ours."""
+    packages = "|".join(package.name for package in PACKAGES)
+    return set(re.findall(rf"(?:(?<=`)|(?<=^::: ))(?:{packages})(?:\.\w+)+", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *PAGES,
+        *sorted(ROOT.glob("*.md")),
+        *sorted(ROOT.glob("plugins/*/README.md")),
+        *(path for package in PACKAGES for path in sorted(package.rglob("*.py"))),
+    ],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_a_dotted_name_in_a_text_leads_to_what_is_there(path: Path) -> None:
+    for name in dotted_names(path.read_text()):
+        pkgutil.resolve_name(name)
 
 
 def test_every_page_is_in_the_navigation() -> None:

@@ -1,8 +1,12 @@
-"""Imports run downwards only; the core names no vendor; no plugin knows another; only the demo loads emulators."""
+"""Imports run downwards only; the core names no vendor; no plugin knows another; only the demo loads emulators.
+
+Modules and functions are short.
+"""
 
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +15,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+LONGEST_MODULE = 350
+LONGEST_FUNCTION = 60
 CORE = ROOT / "patter_core"
 VENDORS = ("twilio", "telnyx", "elevenlabs")
 PACKAGES = sorted(path for path in ROOT.glob("plugins/*/*") if (path / "__init__.py").is_file())
@@ -170,3 +176,24 @@ def test_importing_a_plugin_loads_no_http_client_and_no_numpy(package: Path) -> 
     code = f"import sys, {name}; print(*sorted({{name.split('.')[0] for name in sys.modules}}))"
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     assert not {"httpx", "numpy", "rich"} & set(loaded)
+
+
+@pytest.mark.parametrize("package", [CORE, *PACKAGES], ids=lambda path: path.name)
+def test_a_long_module_says_why(package: Path) -> None:
+    """In its docstring, in a sentence that begins with “Longer than other modules”."""
+    for path in modules(package):
+        text = path.read_text()
+        if len(text.splitlines()) > LONGEST_MODULE:
+            docstring = ast.get_docstring(ast.parse(text)) or ""
+            assert re.search(r"^Longer than other modules, .+\.$", docstring, re.MULTILINE), f"{path} is too long"
+
+
+@pytest.mark.parametrize("package", [CORE, *PACKAGES], ids=lambda path: path.name)
+def test_a_function_fits_a_screen(package: Path) -> None:
+    assert not [
+        f"{path.relative_to(ROOT)}: {node.name}"
+        for path in modules(package)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (node.end_lineno or 0) - node.lineno >= LONGEST_FUNCTION
+    ]

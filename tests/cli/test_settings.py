@@ -172,6 +172,15 @@ def test_each_worker_has_files_of_its_own_where_their_names_hold_its_number() ->
     assert [config.options for config in numbered(sinks, 3)] == [{"path": "calls-3.jsonl", "max_bytes": 5}, {}]
 
 
+def test_each_worker_has_a_port_of_its_own_where_the_file_puts_its_number_there() -> None:
+    Path("patter.toml").write_text(
+        '[[sinks]]\nname = "prometheus"\noptions = { host = "192.0.2.1", port = "946{worker}" }'  # of another machine
+    )
+    (sink,) = make_sinks(Registry.discover(), numbered(load(None).sinks, 3))
+    with pytest.raises(ConfigurationError, match=r"192\.0\.2\.1:9463: Cannot assign"):
+        anyio.run(sink.run, list)
+
+
 def test_the_only_worker_has_the_number_0(tmp_path: Path) -> None:
     async def write() -> None:
         path = tmp_path / "folder-{worker}" / "calls.jsonl"

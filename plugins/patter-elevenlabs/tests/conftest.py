@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 
@@ -20,7 +21,8 @@ def release() -> Iterator[threading.Event]:
 
 
 @pytest.fixture(autouse=True)
-def _no_account(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test may find a key, an agent or an address in the environment that it did not put there."""
-    for variable in ("ELEVENLABS_API_KEY", "ELEVENLABS_AGENT_ID", "ELEVENLABS_BASE_URL"):
-        monkeypatch.delenv(variable, raising=False)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test may find a setting or an account in the environment that it did not put there."""
+    for variable in list(os.environ):
+        if variable.startswith(("PATTER_", "ELEVENLABS_")):
+            monkeypatch.delenv(variable)

@@ -119,9 +119,10 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(autouse=True)
-def no_environment_of_somebody_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in os.environ:
-        if variable.startswith("OTEL_"):
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test may find a setting or an account in the environment that it did not put there."""
+    for variable in list(os.environ):
+        if variable.startswith(("PATTER_", "OTEL_")):
             monkeypatch.delenv(variable)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -56,8 +57,11 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(autouse=True)
-def _no_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PATTER_REDIS_URL", raising=False)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test may find a setting or an account in the environment that it did not put there."""
+    for variable in list(os.environ):
+        if variable.startswith("PATTER_"):
+            monkeypatch.delenv(variable)
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 
 
@@ -9,6 +11,8 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(autouse=True)
-def no_account_of_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_BASE_URL"):
-        monkeypatch.delenv(variable, raising=False)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test may find a setting or an account in the environment that it did not put there."""
+    for variable in list(os.environ):
+        if variable.startswith(("PATTER_", "TWILIO_")):
+            monkeypatch.delenv(variable)
