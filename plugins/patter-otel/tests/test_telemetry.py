@@ -316,8 +316,8 @@ def test_what_another_exporter_says_of_its_success_is_believed(
     monkeypatch.setattr(ConsoleSpanExporter, "export", lambda *_: SpanExportResult[result])
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "console")
     monkeypatch.setenv("OTEL_METRICS_EXPORTER", "none")
-    (result,) = telemetry().probe()
-    assert result.level is level
+    (checked,) = telemetry().probe()
+    assert checked.level is level
 
 
 def test_a_protocol_that_is_not_installed_is_told(
