@@ -82,7 +82,22 @@ MISTAKES = {
         "kept without bound",
     ),
     "does not count what it drops": ("session.py", "return self._socket.dropped", "return 0", "is not counted"),
-    "stays open": ("session.py", "        await self._socket.aclose()", "        pass", "leaves something open"),
+    "leaves a task": (
+        "session.py",
+        "        await self._socket.aclose()",
+        (
+            "        import asyncio\n"
+            "        self.left = asyncio.get_running_loop().create_task(asyncio.sleep(60))\n"
+            "        await self._socket.aclose()"
+        ),
+        "leaves something open",
+    ),
+    "never closes its socket": (  # found by a cancelled open() that was ready before, or else by events() that goes on
+        "session.py",
+        "        await self._socket.aclose()",
+        "        pass",
+        "leaves something open|goes on after aclose",
+    ),
     "takes every end for a good one": (
         "session.py",
         "if closed.code == 1000 or self._closed:",
@@ -123,4 +138,4 @@ async def test_what_patter_new_writes_is_sound(write: Write) -> None:
 async def test_one_with_a_mistake_is_told_which(write: Write, file: str, sound: str, broken: str, said: str) -> None:
     with pytest.raises(ConformanceError) as caught:
         await check_engine(write("engine", file, sound, broken), patience=0.6)
-    assert said in str(caught.value)
+    assert any(one in str(caught.value) for one in said.split("|"))
