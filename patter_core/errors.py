@@ -22,6 +22,8 @@
     * `WorkerStopping`: this worker takes no new calls; another one may.
     * `SinkUnavailable`: where a sink writes cannot be reached at the moment.
     * `StoreUnavailable`: a call store cannot be reached at the moment.
+    * `ForeignFault`: code that is not Patter's raised what is no `Exception`, such as `SystemExit`.
+    * `ForeignHang`: code that is not Patter's took longer than it may.
     * `ConformanceError`: a plugin does not keep its contract; raised by `patter_core.testing`, and an `AssertionError`.
 
 An error says what was expected, what came, and what to do about it. No error holds a secret, a phone number or audio.
@@ -43,6 +45,8 @@ __all__ = [
     "EngineQuotaExceeded",
     "EngineRefused",
     "EngineTimeout",
+    "ForeignFault",
+    "ForeignHang",
     "IllegalTransition",
     "PatterError",
     "PluginError",
@@ -200,6 +204,14 @@ class SinkUnavailable(PatterError):
 
 class StoreUnavailable(PatterError):
     """A call store cannot be reached now; it may be later. Stores raise it from `append` and `history`."""
+
+
+class ForeignFault(PatterError):
+    """A plugin, callback or tool raised what is no `Exception`, its `__cause__`; for its callers it is one."""
+
+
+class ForeignHang(PatterError, TimeoutError):
+    """A plugin, callback or tool took longer than it may, and was cancelled."""
 
 
 class ConformanceError(PatterError, AssertionError):
