@@ -9,8 +9,8 @@ Three things that foreign code may do would otherwise end more than itself:
 * It may wait for ever, and ignore that it is cancelled.
 
 So foreign code that may wait runs in a task of its own (`run_foreign`), and whatever comes out of foreign code is made
-an `Exception` (`as_exception`) before any code of ours looks at it. A task that is no longer waited for is cancelled and
-left behind: it cleans up by itself, and `settle` gives such tasks their time before the event loop ends.
+an `Exception` (`as_exception`) before any code of ours looks at it. A task that is no longer waited for is cancelled
+and left behind: it cleans up by itself, and `settle` gives such tasks their time before the event loop ends.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ class _Outcome(msgspec.Struct, Generic[T]):
 
 
 _left_behind: set[asyncio.Task[object]] = set()
-"""Tasks that nobody waits for any more. An event loop holds its tasks by weak references only."""
+"""Tasks that are no longer waited for. An event loop holds its tasks by weak references only."""
 
 
 def as_exception(error: BaseException) -> Exception:
     """Returns what came out of foreign code as an `Exception`: itself, if it is one, else a `ForeignFault`.
 
     For the `except BaseException` clause around a foreign call. The cancellation of the present task, and the
-    KeyboardInterrupt of a process that has no handler for SIGINT, are nobody's fault: they are raised again.
+    KeyboardInterrupt of a process that has no handler for SIGINT, are not its fault: they are raised again.
     """
     if isinstance(error, Exception):
         return error
@@ -84,7 +84,7 @@ async def run_foreign(
         hang.add_note(f"It was here:\n{_place(task)}")
         _leave_behind(task)
         raise hang
-    if task.cancelled():  # by whoever ends the event loop, before it began
+    if task.cancelled():  # the event loop was ended before it began
         raise _fault(asyncio.CancelledError())
     outcome = task.result()
     if outcome.error is None:
@@ -128,7 +128,7 @@ def _is_cancelled() -> bool:
 def _fault(error: BaseException) -> ForeignFault:
     name = type(error).__name__
     if isinstance(error, asyncio.CancelledError):
-        fault = ForeignFault(f"It raised {name}, and nobody cancelled it.", remedy="Catch it where it is awaited.")
+        fault = ForeignFault(f"It raised {name}, without being cancelled.", remedy="Catch it where it is awaited.")
     else:
         fault = ForeignFault(f"It raised {name}.", expected="an Exception, or none")
     fault.__cause__ = error

@@ -1,8 +1,8 @@
 """How often something that fails is tried again, and when. Sans-IO.
 
-A number of tries alone is either too few or too many: a connection that is lost once in a few minutes for hours deserves
-each of them, one that is lost as soon as it is there deserves none after the first few. So tries are credit, which is
-spent by failures and comes back with the time that the thing worked.
+A number of tries alone is either too few or too many: a connection that is lost once in a few minutes for hours
+deserves each of them, one that is lost as soon as it is there deserves none after the first few. So tries are credit,
+which is spent by failures and comes back with the time that the thing worked.
 """
 
 from __future__ import annotations

@@ -134,7 +134,7 @@ async def test_as_exception_tells_our_own_cancellation_from_a_foreign_one() -> N
     async def wait_in_place() -> None:
         try:
             await anyio.sleep_forever()
-        except BaseException as error:  # noqa: BLE001 - as above
+        except BaseException as error:
             raise as_exception(error) from error
 
     with anyio.move_on_after(0.01) as scope:
