@@ -39,7 +39,7 @@ async def test_what_is_no_exception_becomes_one(error: BaseException) -> None:
     assert fault.value.__cause__ is error
 
 
-async def test_a_cancellation_that_nobody_asked_for_is_a_fault_and_cancels_no_neighbour() -> None:
+async def test_a_cancellation_without_a_request_is_a_fault_and_cancels_no_neighbour() -> None:
     neighbour_ended = False
     async with anyio.create_task_group() as tasks:
 
@@ -49,7 +49,7 @@ async def test_a_cancellation_that_nobody_asked_for_is_a_fault_and_cancels_no_ne
             neighbour_ended = True
 
         async def caller() -> None:
-            with pytest.raises(ForeignFault, match="nobody cancelled it"):
+            with pytest.raises(ForeignFault, match="without being cancelled"):
                 await run_foreign(a_cancelled_task_of_its_own, None)
 
         tasks.start_soon(neighbour)
