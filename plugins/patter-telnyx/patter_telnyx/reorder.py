@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 from typing import Generic, TypeVar
 
-__all__ = ["FAR", "FRAMES_TO_WAIT", "WINDOW", "Keys", "Window"]
+__all__ = ["FAR", "FRAMES_TO_WAIT", "MOST_KEYS", "WINDOW", "Keys", "Window"]
 
 WINDOW = 4
 """Items that may wait for a gap to close: 80 ms of audio."""
@@ -20,6 +20,8 @@ FAR = 50
 """Numbers farther off than this (1 s) are not out of order: the count restarted, or a second of audio is lost."""
 FRAMES_TO_WAIT = 3
 """Frames of audio for which a key waits for an earlier one: 60 ms."""
+MOST_KEYS = 16
+"""Keys that may wait: more are not pressed in that time."""
 
 T = TypeVar("T")
 
@@ -84,10 +86,14 @@ class Keys:
         """The keys that wait, each with its time (Unix s)."""
         self._frames = 0
 
-    def press(self, occurred_at: str, digit: str) -> None:
-        """Adds a key. `occurred_at` is ISO 8601; an invalid one counts as latest."""
+    def press(self, occurred_at: str, digit: str) -> str:
+        """Adds a key, and returns the keys that are due: all that wait, if there are too many for a few frames.
+
+        `occurred_at` is ISO 8601; an invalid one counts as latest.
+        """
         self.waiting.append((_moment(occurred_at), digit))
         self._frames = 0
+        return self.flush() if len(self.waiting) >= MOST_KEYS else ""
 
     def frame(self) -> str:
         """Counts a frame of audio, and returns the keys that are due, in order."""

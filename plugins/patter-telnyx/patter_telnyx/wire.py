@@ -209,8 +209,7 @@ class TelnyxMediaCodec(JsonMediaCodec[_AnyMessage]):
     def _dtmf(self, message: _Dtmf) -> Sequence[MediaEvent]:
         if message.dtmf.digit not in KEYS:
             return Faults.UNKNOWN_KEY
-        self._keys.press(message.occurred_at, message.dtmf.digit)
-        return ()
+        return tuple(MediaDtmf(digit) for digit in self._keys.press(message.occurred_at, message.dtmf.digit))
 
     def _stop(self) -> Sequence[MediaEvent]:
         rest = self._audio_window.flush()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patter_telnyx.reorder import FAR, FRAMES_TO_WAIT, WINDOW, Keys, Window
+from patter_telnyx.reorder import FAR, FRAMES_TO_WAIT, MOST_KEYS, WINDOW, Keys, Window
 
 
 def pushed(window: Window[int], numbers: list[int]) -> list[int]:
@@ -73,6 +73,13 @@ def test_keys_wait_for_a_few_frames_and_come_in_order_of_time() -> None:
     keys.press("2026-01-01T10:00:01.5+00:00", "1")
     assert keys.waiting
     assert [keys.frame() for _ in range(FRAMES_TO_WAIT)] == [""] * (FRAMES_TO_WAIT - 1) + ["12"]
+    assert not keys.waiting
+
+
+def test_keys_without_audio_between_them_wait_within_a_bound() -> None:
+    keys = Keys()
+    due = [keys.press(f"2026-01-01T10:00:{99 - number:02}Z", "7") for number in range(40, 40 + 2 * MOST_KEYS)]
+    assert [len(digits) for digits in due] == ([0] * (MOST_KEYS - 1) + [MOST_KEYS]) * 2
     assert not keys.waiting
 
 
