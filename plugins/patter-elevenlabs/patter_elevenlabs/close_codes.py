@@ -30,6 +30,8 @@ class _Meaning(NamedTuple):
     remedy: str = ""
 
 
+_MAXIMUM_DURATION = re.compile(r"max(imum)?( \w+)? duration|duration (limit|exceeded)|time limit", re.IGNORECASE)
+"""In a reason: the conversation was as long as the agent's settings allow, whatever the code."""
 _OVERRIDE = re.compile(r"[Oo]verride for field '([\w.]{1,60})'")
 
 _LLM_FAILED = _Meaning(EngineFailed, True, "The agent's language model did not answer.")
@@ -84,7 +86,7 @@ def error_for(code: int, reason: str) -> EngineError | None:
         code: of the close frame; 1006 if there was none.
         reason: of the close frame, as the service wrote it.
     """
-    if code == 1000:
+    if code == 1000 or _MAXIMUM_DURATION.search(reason):
         return None
     meaning = _meaning_of(code, reason)
     got = f"code {code}" + (f" ({reason})" if reason else "")

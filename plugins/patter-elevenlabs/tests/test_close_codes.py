@@ -6,8 +6,19 @@ from patter_core.errors import EngineError, EngineFailed, EngineLost, EngineQuot
 from patter_elevenlabs.close_codes import error_for
 
 
-def test_the_agent_ended_it() -> None:
-    assert error_for(1000, "") is None
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (1000, ""),
+        (1002, "Conversation time limit reached"),
+        (1008, "Maximum conversation duration exceeded"),
+        (1011, "Conversation reached its maximum duration"),
+        (1011, "max duration reached"),
+        (1011, "Duration limit exceeded"),
+    ],
+)
+def test_the_agent_ended_it_or_its_maximum_duration_was_reached(code: int, reason: str) -> None:
+    assert error_for(code, reason) is None
 
 
 @pytest.mark.parametrize(
@@ -19,7 +30,6 @@ def test_the_agent_ended_it() -> None:
         (1002, "Quota exceeded", EngineQuotaExceeded, False),
         (1002, "Out of credits", EngineQuotaExceeded, False),
         (1002, "Monthly usage limit reached", EngineQuotaExceeded, False),
-        (1002, "Conversation time limit reached", EngineFailed, False),
         (1002, "User inactivity timeout", EngineLost, False),
         (1002, "No user input for 60 s", EngineLost, False),
         (1002, "", EngineFailed, False),
