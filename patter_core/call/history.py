@@ -10,6 +10,8 @@ import anyio
 import msgspec
 
 from patter_core.aio import DroppingQueue
+from patter_core.aio.foreign import run_foreign
+from patter_core.aio.tries import Tries
 from patter_core.errors import StoreUnavailable
 from patter_core.events import CallEvent
 from patter_core.store import CallStore, Speaker, Utterance, conversation, utterance_of
@@ -22,7 +24,7 @@ _QUEUE_LIMIT = 10_000
 """Utterances that may wait for a store that cannot be reached; beyond it the oldest are dropped."""
 _TIMEOUT = 2.0
 """Seconds for one request to the store."""
-_PAUSE = 0.5
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0
 """Seconds until a store that cannot be reached is tried again."""
 _LENGTH = 200
 """Utterances that a call keeps."""
@@ -66,6 +68,10 @@ class History:
         return "\n".join([_INTRODUCTION, *reversed(kept)]) if kept else ""
 
 
+def _tries() -> Tries:
+    return Tries(credit=5, first_pause=_FIRST_PAUSE, longest_pause=_LONGEST_PAUSE)
+
+
 class _Unstored(msgspec.Struct, frozen=True):
     call_id: str
     utterance: Utterance
@@ -99,8 +105,7 @@ class HistoryWriter:
         if self._store is None:
             return ()
         try:
-            with anyio.fail_after(_TIMEOUT):
-                return await self._store.history(call_id)
+            return await run_foreign(self._store.history, _TIMEOUT, call_id)
         except Exception:  # noqa: BLE001 - the plugin boundary: the call goes on without
             _log.exception("Call %s: the store did not return the history.", call_id)
             return ()
@@ -110,8 +115,10 @@ class HistoryWriter:
         while True:
             if self._next is None:
                 self._next = await self._queue.get()
-            if not await self._store_next():
-                await anyio.sleep(_PAUSE)
+            tries = _tries()
+            while not await self._store_next():
+                pause = tries.failed()
+                await anyio.sleep(_LONGEST_PAUSE if pause is None else pause)
 
     async def drain(self) -> None:
         """Stores what is queued, once more, and closes the store."""
@@ -126,8 +133,7 @@ class HistoryWriter:
         if lost:
             _log.error("%d utterances could not be stored.", lost)
         try:
-            with anyio.move_on_after(_TIMEOUT):
-                await self._store.aclose()
+            await run_foreign(self._store.aclose, _TIMEOUT)
         except Exception:  # noqa: BLE001 - the plugin boundary: its fault is logged and stays here
             _log.exception("The store failed to close.")
 
@@ -136,8 +142,7 @@ class HistoryWriter:
         assert self._store is not None  # otherwise nothing is queued
         assert self._next is not None
         try:
-            with anyio.fail_after(_TIMEOUT):
-                await self._store.append(self._next.call_id, self._next.utterance)
+            await run_foreign(self._store.append, _TIMEOUT, self._next.call_id, self._next.utterance)
         except (StoreUnavailable, TimeoutError) as error:
             _log.warning(
                 "The store cannot be reached (%s); %d utterances wait.", type(error).__name__, len(self._queue) + 1
@@ -145,6 +150,7 @@ class HistoryWriter:
             return False
         except Exception:  # noqa: BLE001 - the plugin boundary: one utterance is lost, and counted
             self._refused += 1
-            _log.exception("The store refused an utterance; it is dropped.")
+            if self._refused == 1:  # a lasting fault is told once, and counted at the end
+                _log.exception("The store refused an utterance, which is dropped. Others may be: they are counted.")
         self._next = None
         return True

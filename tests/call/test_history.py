@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import anyio
@@ -56,7 +57,7 @@ class Shaky(CallStore):
 
     name = "shaky"
 
-    def __init__(self, *failures: Exception) -> None:
+    def __init__(self, *failures: BaseException) -> None:
         self.failures = list(failures)
         self.kept = MemoryCallStore()
         self.closed = False
@@ -78,7 +79,7 @@ class Shaky(CallStore):
 async def test_lines_are_stored_in_order_and_a_store_that_comes_back_has_all_of_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(history, "_PAUSE", 0.01)
+    monkeypatch.setattr(history, "_FIRST_PAUSE", 0.01)
     store = Shaky(StoreUnavailable("away"), StoreUnavailable("away"))
     lines = HistoryWriter(store)
     with anyio.fail_after(5):
@@ -92,15 +93,18 @@ async def test_lines_are_stored_in_order_and_a_store_that_comes_back_has_all_of_
     assert lines.dropped == 0
 
 
-async def test_a_line_that_the_store_refuses_is_dropped_and_told(caplog: pytest.LogCaptureFixture) -> None:
-    store = Shaky(ZeroDivisionError("a bug"))
+@pytest.mark.parametrize("error", [ZeroDivisionError("a bug"), SystemExit(1), asyncio.CancelledError()], ids=repr)
+async def test_a_line_that_the_store_refuses_is_dropped_and_told(
+    error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Shaky(error)
     lines = HistoryWriter(store)
     for line in LINES:
         lines.put("call-1", line)
     await lines.drain()
     assert await lines.history("call-1") == tuple(LINES[1:])
     assert lines.dropped == 1
-    assert "ZeroDivisionError" in caplog.text
+    assert type(error).__name__ in caplog.text
     assert store.closed
 
 
