@@ -113,6 +113,9 @@ class EngineSession(abc.ABC):
     def add_context(self, text: str) -> None:  # noqa: B027 - as above
         """Tells the agent something without making it speak. Never waits."""
 
+    def user_activity(self) -> None:  # noqa: B027 - as above
+        """Tells the agent that the caller is on hold, and still there. Never waits."""
+
     @abc.abstractmethod
     async def aclose(self) -> None:
         """Ends the session and frees what it holds. Idempotent; also while `events()` is being read."""

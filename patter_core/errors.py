@@ -127,12 +127,23 @@ class CarrierRequestFailed(CarrierError):
 
 
 class EngineError(PatterError):
-    """The engine could not be reached, refused, or was lost. `retry` is True if a new session may succeed."""
+    """The engine could not be reached, refused, or was lost.
+
+    `retry` is True if a new session may succeed, `retry_after` how many seconds the engine asks to wait before it.
+    """
 
     def __init__(
-        self, problem: str, *, retry: bool = False, expected: str = "", got: str = "", remedy: str = ""
+        self,
+        problem: str,
+        *,
+        retry: bool = False,
+        retry_after: float = 0.0,
+        expected: str = "",
+        got: str = "",
+        remedy: str = "",
     ) -> None:
         self.retry = retry
+        self.retry_after = retry_after
         super().__init__(problem, expected=expected, got=got, remedy=remedy)
 
 
@@ -148,12 +159,13 @@ class EngineRefused(EngineError):
         *,
         status: int = 0,
         retry: bool = False,
+        retry_after: float = 0.0,
         expected: str = "",
         got: str = "",
         remedy: str = "",
     ) -> None:
         self.status = status
-        super().__init__(problem, retry=retry, expected=expected, got=got, remedy=remedy)
+        super().__init__(problem, retry=retry, retry_after=retry_after, expected=expected, got=got, remedy=remedy)
 
 
 class EngineQuotaExceeded(EngineRefused):

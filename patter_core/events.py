@@ -32,6 +32,7 @@ __all__ = [
     "CallEnded",
     "CallEvent",
     "CallMetrics",
+    "CallMoved",
     "CallPriced",
     "CallProgressed",
     "ConversationStarted",
@@ -315,6 +316,10 @@ class CallEnded(Event, frozen=True, tag="call_ended"):
     """What went wrong, where something did; in words fit for a log."""
 
 
+class CallMoved(Event, frozen=True, tag="call_moved"):
+    """Another worker has the call: nothing of it follows from this one, and its end comes from that one."""
+
+
 class CallPriced(Event, frozen=True, tag="call_priced"):
     """The carrier says what it charges for the connection. May follow the call's end."""
 
@@ -326,6 +331,7 @@ CallEvent = (
     | CallAnnounced
     | CallAnswered
     | CallEnded
+    | CallMoved
     | CallPriced
     | CallProgressed
     | ConversationStarted

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
+from typing import TypeVar
 
 import anyio
 import anyio.abc
@@ -19,7 +20,7 @@ from patter_core.call.timeouts import Deadlines
 from patter_core.call.token import CallToken
 from patter_core.carrier import Carrier
 from patter_core.engine import Engine
-from patter_core.events import CallEnded, Record
+from patter_core.events import CallEnded, Event, Record
 from patter_core.telephony.control import Callbacks
 from patter_core.telephony.leg import Direction, Leg
 from patter_core.telephony.outcome import HangUp
@@ -28,6 +29,8 @@ from patter_core.webhook import Accept
 from tests.polling import until
 
 __all__ = ["CallScene", "OutboundScene", "new_accept", "new_call", "new_token"]
+
+E = TypeVar("E", bound=Event)
 
 
 def new_token(leg: Leg, call_id: str = "call-1", *, options: CallOptions | None = None, streams: int = 0) -> CallToken:
@@ -126,9 +129,13 @@ class CallScene:
     def kinds(self) -> list[str]:
         return [record.event.kind for record in self.records]
 
+    def of(self, kind: type[E]) -> list[E]:
+        """The events of that kind."""
+        return [record.event for record in self.records if isinstance(record.event, kind)]
+
     @property
     def end(self) -> CallEnded:
-        ends = [record.event for record in self.records if isinstance(record.event, CallEnded)]
+        ends = self.of(CallEnded)
         assert len(ends) == 1
         assert self.records[-1].event is ends[0]
         return ends[0]

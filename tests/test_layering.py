@@ -52,6 +52,8 @@ CALL = [
     "config",
     "records",
     "context",
+    "carrier_wall",
+    "engine_wall",
     "uplink",
     "downlink",
     "media_leg",

@@ -25,6 +25,7 @@ class Tries:
 
     Args:
         credit: how many tries there are, and the most there can be.
+        spent: what of it was spent before.
         returns_every: s of health that bring one back.
         first_pause: s, before the first try.
         longest_pause: s.
@@ -35,13 +36,14 @@ class Tries:
         self,
         credit: int,
         *,
+        spent: float = 0.0,
         returns_every: float = 60.0,
         first_pause: float = 0.25,
         longest_pause: float = 8.0,
         spread: Callable[[], float] = _spread,
     ) -> None:
         self._most = credit
-        self._credit = float(credit)
+        self._credit = credit - spent
         self._returns_every = returns_every
         self._pauses = (first_pause, longest_pause)
         self._spread = spread
@@ -50,6 +52,11 @@ class Tries:
     def left(self) -> int:
         """How many tries there are now."""
         return int(self._credit)
+
+    @property
+    def spent(self) -> float:
+        """How much credit is spent now."""
+        return self._most - self._credit
 
     def failed(self, *, worked_for: float = 0.0, asked_for: float = 0.0, within: float = float("inf")) -> float | None:
         """Spends a try. Returns the pause before it in s; None if there is none left, or the pause would be too long.
@@ -63,7 +70,7 @@ class Tries:
         if self._credit < 1:
             return None
         first, longest = self._pauses
-        pause = 0.0 if worked_for else min(first * 2.0 ** (self._most - self._credit), longest) * self._spread()
+        pause = 0.0 if worked_for else min(first * 2.0 ** (self.spent), longest) * self._spread()
         pause = max(pause, asked_for)
         if pause > within:
             return None

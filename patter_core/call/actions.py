@@ -9,9 +9,8 @@ from __future__ import annotations
 import logging
 import re
 
-import anyio
-
 from patter_core.audio import AudioChunk, AudioFormat
+from patter_core.call.carrier_wall import REQUEST_TIMEOUT, ask_carrier
 from patter_core.call.context import CallContext
 from patter_core.call.conversation import Conversation
 from patter_core.call.hangup import transfer_leg
@@ -50,9 +49,8 @@ class Actions:
         """True while the carrier is asked to hold: if it refuses, the call must go on as it was."""
 
     def add_context(self, text: str) -> None:
-        """Tells the agent something without making it speak. Does nothing without a conversation."""
-        if self._conversation.session is not None:
-            self._conversation.session.add_context(text)
+        """Tells the agent something without making it speak, now or as soon as there is a conversation."""
+        self._media.uplink.add_context(text)
 
     # --- transfer --------------------------------------------------------------------------------------------------
 
@@ -66,7 +64,7 @@ class Actions:
             await self._media.downlink.wait_until_heard()
             if call.is_over:  # the caller has hung up meanwhile
                 return
-            await transfer_leg(call, transfer)
+            await transfer_leg(call, transfer, within=call.config.deadlines.transfer)
         except BaseException:  # a user who cancels us wants the call back too
             self._undo_transfer()
             raise
@@ -97,15 +95,14 @@ class Actions:
         await self._media.downlink.wait_until_heard()
         self._require_live("put on hold")
         call.signal(Signal.HOLD)
-        self._media.downlink.pause()
-        self._media.uplink.mute_caller()
+        self._conversation.hold()
         call.emit(MediaPaused(held=True))
         self._hold_is_pending = True
         try:
-            await call.carrier.hold(call.leg, audio_url)
+            await ask_carrier(call.carrier.hold, REQUEST_TIMEOUT, call.leg, audio_url)
         except BaseException:  # cancelled, too
             if call.state.allows(Signal.RESUME):
-                call.signal(Signal.RESUME)
+                self._end_hold()
                 self._media_is_back()
             raise
         finally:
@@ -115,20 +112,26 @@ class Actions:
         """Ends the hold. If the carrier refuses, the caller stays on hold."""
         call = self._call
         self._require(Signal.RESUME, "resumed", expected="one that is on hold")
-        call.signal(Signal.RESUME)
+        self._end_hold()
         try:
-            await call.carrier.resume(call.leg, call.renew_accept())
+            await ask_carrier(call.carrier.resume, REQUEST_TIMEOUT, call.leg, call.renew_accept())
         except BaseException:  # cancelled, too
             if call.state.allows(Signal.HOLD):
                 call.signal(Signal.HOLD)
+                self._conversation.hold()
             raise
         self._media_is_back()
+
+    def _end_hold(self) -> None:
+        self._call.signal(Signal.RESUME)
+        self._conversation.resume()
+        if self._conversation.session is None:  # it ended meanwhile, and another one is being opened
+            self._call.signal(Signal.ENGINE_RETRIED)
 
     def _media_is_back(self) -> None:
         """The hold is over; if the media socket stayed open, caller and agent hear each other again."""
         if self._media.is_open:
             self._call.signal(Signal.MEDIA_STARTED)
-            self._conversation.attach_caller()
             self._media.play()
 
     # --- keys ------------------------------------------------------------------------------------------------------
@@ -140,7 +143,7 @@ class Actions:
             raise CallError("Invalid DTMF digits.", expected="1 to 64 of 0-9, *, #, A-D, w (a pause of 0.5 s)")
         self._require_live("sent keys")
         if Capability.SEND_DTMF in call.carrier.capabilities:
-            await call.carrier.send_dtmf(call.leg, digits)
+            await ask_carrier(call.carrier.send_dtmf, REQUEST_TIMEOUT, call.leg, digits)
             return
         await downlink.play_dtmf(await DaemonThreads(1).run(_tones, digits, downlink.format))
         await downlink.wait_until_heard()
@@ -153,19 +156,22 @@ class Actions:
         call.carrier.require(Capability.RECORD)
         if call.accept is None:
             raise self._not_now("recorded", expected="one that was answered")
-        self._recording_id = await call.carrier.start_recording(call.leg, call.accept.callbacks)
+        self._recording_id = await ask_carrier(
+            call.carrier.start_recording, REQUEST_TIMEOUT, call.leg, call.accept.callbacks
+        )
         self._emit_recording("started")
         return self._recording_id
 
     async def pause_recording(self, *, paused: bool) -> None:
         """Pauses the recording, or resumes it."""
-        await self._call.carrier.pause_recording(self._call.leg, self._the_recording(), paused=paused)
+        carrier, leg = self._call.carrier, self._call.leg
+        await ask_carrier(carrier.pause_recording, REQUEST_TIMEOUT, leg, self._the_recording(), paused=paused)
         self._emit_recording("paused" if paused else "resumed")
 
     async def stop_recording(self) -> None:
         """Stops the recording. Does nothing if there is none."""
         if self._recording_id:
-            await self._call.carrier.stop_recording(self._call.leg, self._recording_id)
+            await ask_carrier(self._call.carrier.stop_recording, REQUEST_TIMEOUT, self._call.leg, self._recording_id)
             self._emit_recording("stopped")
             self._recording_id = ""
 
@@ -189,8 +195,7 @@ class Actions:
         self._conversation.stop()
         try:
             await self._media.downlink.clear()
-            with anyio.fail_after(_VOICEMAIL_TIMEOUT):
-                await call.carrier.say_and_hang_up(call.leg, message)
+            await ask_carrier(call.carrier.say_and_hang_up, _VOICEMAIL_TIMEOUT, call.leg, message)
         except Exception:  # noqa: BLE001 - the plugin boundary: the call is hung up instead
             _log.exception("Call %s: the carrier refused to leave the message.", call.call_id)
             call.signal(Signal.CRASHED, "the message for the machine could not be left")

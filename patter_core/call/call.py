@@ -13,6 +13,7 @@ from starlette.types import Receive, Send
 
 from patter_core.agent import Agent
 from patter_core.call.actions import Actions
+from patter_core.call.carrier_wall import carrier_bill
 from patter_core.call.config import HostConfig
 from patter_core.call.context import CallContext
 from patter_core.call.conversation import Conversation
@@ -27,12 +28,12 @@ from patter_core.events import (
     CallAnnounced,
     CallEnded,
     CallMetrics,
+    CallMoved,
     MediaStarted,
     MetricsReported,
     RecordingStarted,
 )
 from patter_core.media import MediaOpened
-from patter_core.observe.metrics import CarrierBill
 from patter_core.telephony.leg import Leg, Progress
 from patter_core.telephony.outcome import By, HangUp, Reason, Transfer
 from patter_core.webhook import Accept
@@ -47,6 +48,8 @@ _PROGRESS_OF = {
     Reason.CANCELED: Progress.CANCELED,
     Reason.DIAL_FAILED: Progress.FAILED,
 }
+_LEG_END_GRACE = 1.0
+"""Seconds for the carrier to end its leg, before the media socket is closed."""
 _ENGINE_FAILED = frozenset({Reason.ENGINE_FAILED, Reason.ENGINE_SLOW})
 
 
@@ -140,7 +143,7 @@ class Call:
     @property
     def final_action(self) -> HangUp | Transfer:
         """What is done with the caller at the end: by the agent's fallback if the engine failed, else by the host."""
-        if self.context.state.reason in _ENGINE_FAILED:
+        if self.context.state.reason in _ENGINE_FAILED or self.context.has_crashed:
             return self._conversation.final_action
         return self._final_action if self.context.state.reason is Reason.HOST_HUNG_UP else HangUp()
 
@@ -153,7 +156,7 @@ class Call:
             heard_ms=call.playback.heard_ms,
             frames_dropped=self._conversation.dropped,
             frames_late=call.playback.late,
-            carrier_bill=CarrierBill.of(meter.usage(now, call.leg.direction), call.carrier.rates),
+            carrier_bill=carrier_bill(call.carrier, meter.usage(now, call.leg.direction)),
         )
 
     async def wait(self) -> CallEnded:
@@ -185,23 +188,26 @@ class Call:
             self._final_action = final_action
         self.context.signal(Signal.HANG_UP)
 
-    def stream_ended(self, streams: int) -> Accept | HangUp | Transfer:
+    def stream_ended(self, token: CallToken | None) -> Accept | HangUp | Transfer:
         """The carrier reports that the media stream is over, which may not be noticed on its socket yet.
 
         Args:
-            streams: how many were lost before, as the carrier's request knows it: another worker may have had the call.
+            token: the call as the carrier's request knows it: another worker may have had it meanwhile.
 
         Returns:
             What the carrier does now: it brings the audio again, or the call is over.
         """
         call = self.context
+        lasted = self._media.count_end()
         self._media.drop()
-        streams = max(streams, call.token.streams)
-        if streams >= call.config.limits.reconnects:
+        if token is not None and token.streams > call.token.streams:
+            call.token = msgspec.structs.replace(call.token, streams=token.streams, losses=token.losses)
+        following = call.token.after_loss(call.config.limits, lasted=lasted)
+        if following is None:
             call.signal(Signal.MEDIA_TIMEOUT)
-        if self.is_over:
+        if following is None or self.is_over:
             return self.final_action
-        call.token = msgspec.structs.replace(call.token, streams=streams + 1)
+        call.token = following
         return call.renew_accept()
 
     # --- media -----------------------------------------------------------------------------------------------------
@@ -220,13 +226,15 @@ class Call:
         call = self.context
         is_first = not self.had_media
         self.reports.note_answer()
+        if self.state is State.HELD:  # the carrier has ended the hold
+            self._conversation.resume()
         call.signal(Signal.MEDIA_STARTED)
         call.meter.media_at = call.state.media_at
         call.emit(MediaStarted(format=opened.format))
         if is_first:
             for name, location in call.records.recordings:
                 call.emit(RecordingStarted(by=name, location=location))
-            call.tasks.start_soon(self._report_metrics)
+            call.start(self._report_metrics)
         self._converse()
         self._conversation.attach_caller(opened.format)
         self._media.play()
@@ -247,8 +255,8 @@ class Call:
         try:
             async with call.tasks:
                 await self._watch_deadlines()
-        except Exception:  # noqa: BLE001 - the call boundary: a fault in here ends this call and no other
-            call.crash()
+        except BaseException as error:  # noqa: BLE001 - the call boundary: a fault in here ends this call and no other
+            call.crash(error)
         finally:
             if not self.is_over:  # cancelled: the worker stops
                 call.signal(Signal.CRASHED, "the worker stopped")
@@ -261,23 +269,31 @@ class Call:
         while not self.is_over:
             if self.state is State.ACCEPTED and not self._conversation.has_begun and self._may_prewarm():
                 self._converse()
-            with anyio.move_on_after(state.deadline() - call.clock()):
+            due = min(state.deadline(), self._media.probe_at)
+            with anyio.move_on_after(due - call.clock()):
                 await call.changes.wait()
-            if self._may_be_answered_elsewhere() and call.clock() >= state.deadline():
+            if self._may_be_on_another_worker() and call.clock() >= state.deadline():
                 await self.reports.look_up()
             overdue = state.overdue(call.clock())
-            if overdue is not None:
+            if overdue is None:
+                self._media.probe_if_due()
+            elif overdue is Signal.MEDIA_LOST:
+                self._media.give_up()
+            else:
                 call.signal(overdue)
 
-    def _may_be_answered_elsewhere(self) -> bool:
-        awaits_media = self.state is State.ACCEPTED and self.context.config.several_workers and not self.had_media
-        return self.state is State.DIALLING or awaits_media
+    def _may_be_on_another_worker(self) -> bool:
+        call = self.context
+        if self.state is State.DIALLING:
+            return True
+        awaits_media = self.state in {State.ACCEPTED, State.ENGINE_READY} and call.config.several_workers
+        return awaits_media and (call.carrier.asks_at_stream_end or not self.had_media)
 
     def _after_move(self) -> None:
         match self.state:
             case State.ENDING:
                 self._conversation.stop()
-                self.context.tasks.start_soon(self._media.downlink.play_last_word)
+                self.context.start(self._media.downlink.play_last_word)
             case State.ENDED:
                 self.context.tasks.cancel_scope.cancel()
             case _:
@@ -288,17 +304,28 @@ class Call:
     async def _clean_up(self) -> None:
         """Ends the leg, closes the media socket, and records the end: exactly once.
 
-        In that order: a carrier that finds the socket closed first asks what is next, perhaps another worker.
+        In that order: a carrier that finds the socket closed first asks what is next, perhaps another worker. But one
+        that does not answer leaves no caller in silence.
         """
-        call = self.context
         try:
-            if call.leg.call_id and not self.reports.leg_is_over and self._must_end_leg():
-                await end_leg(call, self.final_action)
-            await self._media.close()
+            async with anyio.create_task_group() as tasks:
+                leg_ended = anyio.Event()
+                tasks.start_soon(self._end_leg, leg_ended)
+                with anyio.move_on_after(_LEG_END_GRACE):
+                    await leg_ended.wait()
+                await self._media.close()
         finally:
-            self._record_end()
-            self.reports.answered.set()
-            self._done.set()
+            try:
+                self._record_end()
+            finally:
+                self.reports.answered.set()
+                self._done.set()
+
+    async def _end_leg(self, ended: anyio.Event) -> None:
+        call = self.context
+        if call.leg.call_id and not self.reports.leg_is_over and self._must_end_leg():
+            await end_leg(call, self.final_action)
+        ended.set()
 
     def _must_end_leg(self) -> bool:
         call = self.context
@@ -325,5 +352,4 @@ class Call:
             metrics=metrics,
             detail=state.detail,
         )
-        if reason is not Reason.ANSWERED_ELSEWHERE:  # that worker records the end
-            self.context.emit(self.ended)
+        self.context.emit(CallMoved() if reason is Reason.MOVED else self.ended)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import ParamSpec
 
 import anyio
 import anyio.abc
@@ -11,6 +13,7 @@ import msgspec
 
 from patter_core.agent import Agent
 from patter_core.aio import Changes
+from patter_core.aio.foreign import as_exception
 from patter_core.call.config import HostConfig
 from patter_core.call.meter import Meter
 from patter_core.call.playback import Playback
@@ -23,6 +26,8 @@ from patter_core.telephony.leg import Leg
 from patter_core.webhook import Accept
 
 __all__ = ["CallContext"]
+
+P = ParamSpec("P")
 
 _log = logging.getLogger("patter.call")
 
@@ -69,6 +74,8 @@ class CallContext:
         """Called after each change of state."""
         self.changes = Changes()
         """Notified of each signal, also of one that moves nothing."""
+        self.has_crashed = False
+        """True if an error of Patter or a plugin has ended the call."""
         self._new_accept = new_accept
 
     @property
@@ -95,9 +102,20 @@ class CallContext:
         self.on_move()
         return True
 
-    def crash(self) -> None:
-        """Ends the call because of the exception that is being handled, and logs it."""
-        _log.exception("Call %s crashed.", self.call_id)
+    def start(self, function: Callable[P, Awaitable[None]], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Starts a task of the call. What it raises ends the call, and nothing else."""
+        self.tasks.start_soon(self._run_task, functools.partial(function, *args, **kwargs))
+
+    async def _run_task(self, function: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await function()
+        except BaseException as error:  # noqa: BLE001 - the call boundary
+            self.crash(error)
+
+    def crash(self, error: BaseException) -> None:
+        """Ends the call because of an error, and logs it. Our own cancellation is raised again."""
+        _log.error("Call %s crashed.", self.call_id, exc_info=as_exception(error))
+        self.has_crashed = True
         self.signal(Signal.CRASHED, "a fault inside Patter or a plugin; the log has its traceback")
 
     def renew_accept(self) -> Accept:

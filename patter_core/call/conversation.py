@@ -7,14 +7,16 @@ import logging
 import anyio
 
 from patter_core.agent import Agent
+from patter_core.aio.foreign import as_exception, run_foreign
 from patter_core.audio import AudioChunk, AudioFormat
 from patter_core.call.context import CallContext
 from patter_core.call.downlink import Downlink
+from patter_core.call.engine_wall import as_engine_error, close_session, open_session
 from patter_core.call.fallback import FallbackChain
-from patter_core.call.state import Signal, State
+from patter_core.call.state import Signal
 from patter_core.call.uplink import Uplink
 from patter_core.engine import ConversationSetup, EngineSession
-from patter_core.errors import EngineError, EngineTimeout
+from patter_core.errors import EngineError
 from patter_core.events import (
     CallEvent,
     ConversationStarted,
@@ -30,8 +32,8 @@ __all__ = ["Conversation"]
 
 _log = logging.getLogger("patter.call")
 
-_CLOSE_TIMEOUT = 5.0
-"""Seconds for the engine's session to close."""
+_ACTIVITY_EVERY = 10.0
+"""Seconds between two reports to the engine, while the caller is on hold, that they are still there."""
 
 
 class Conversation:
@@ -48,6 +50,9 @@ class Conversation:
         """The present one, while it lasts."""
         self.ended: Signal | None = None
         """How it ended: ENGINE_ENDED or ENGINE_FAILED; None before."""
+        self._detail = ""
+        self._ready_at = 0.0
+        """When the present session was ready; 0 before."""
         self._call = call
         self._uplink = uplink
         self._downlink = downlink
@@ -60,6 +65,16 @@ class Conversation:
         self._caller_format: AudioFormat | None = None
         self._dropped = 0
         self._scope: anyio.CancelScope | None = None
+        self._session_scope = anyio.CancelScope()
+        self._talking: EngineSession | None = None
+        """Whose audio the caller hears: a session that was given up may not notice it at once."""
+        self._fault: BaseException | None = None
+        """What came out of the session while it was told something."""
+        self._hold: anyio.Event | None = None
+        """Set when the hold is over; None while the caller is not on hold."""
+        self._ended_on_hold = False
+        """True if the present session ended while the caller was on hold."""
+        uplink.on_fault = self._session_failed
 
     @property
     def has_begun(self) -> bool:
@@ -74,76 +89,142 @@ class Conversation:
     @property
     def dropped(self) -> int:
         """Frames of the caller that engines did not take in time."""
-        return self._dropped + (0 if self.session is None else self.session.dropped)
+        return self._dropped + (0 if self.session is None else _dropped_by(self.session))
 
     def begin(self, *, resumed: bool) -> None:
         """Opens the first session. Idempotent. `resumed`: another worker had the call before."""
         if self._scope is None:
             self._scope = anyio.CancelScope()
             self._is_continued = resumed
-            self._call.tasks.start_soon(self._run, self._scope)
+            self._call.start(self._run, self._scope)
 
     def stop(self) -> None:
         """The caller hears no more of the agent."""
+        self._talking = None
         if self._scope is not None:
             self._scope.cancel()
 
     def attach_caller(self, caller_format: AudioFormat | None = None) -> None:
         """The caller's audio is here, in that format if it is new: the session hears it."""
         self._caller_format = caller_format or self._caller_format
-        self._uplink.unmute_caller()
         if self.session is not None and self._caller_format is not None:
             self._uplink.attach_engine(self.session, self._caller_format)
 
-    # --- sessions --------------------------------------------------------------------------------------------------
+    # --- hold --------------------------------------------------------------------------------------------------------
+
+    def hold(self) -> None:
+        """The caller is on hold: neither side hears the other, and the end of a session ends no call.
+
+        The engine is told now and then that the caller is still there.
+        """
+        if self._hold is None:
+            self._hold = anyio.Event()
+            self._uplink.mute_caller()
+            self._downlink.mute_agent()
+            self._call.start(self._report_activity, self._hold)
+
+    def resume(self) -> None:
+        """The hold is over. If the session ended meanwhile, another one is opened, with what was said before."""
+        if self._hold is not None:
+            self._hold.set()
+            self._hold = None
+            self._uplink.unmute_caller()
+            self._downlink.unmute_agent()
+            self.attach_caller()
+
+    async def _report_activity(self, hold: anyio.Event) -> None:
+        while not hold.is_set():
+            with anyio.move_on_after(_ACTIVITY_EVERY):
+                await hold.wait()
+                return
+            self._uplink.report_activity()
+
+    # --- sessions ----------------------------------------------------------------------------------------------------
 
     async def _run(self, scope: anyio.CancelScope) -> None:
         call = self._call
         with scope:
             if self._is_continued:
-                call.tasks.start_soon(self._fetch_history)
+                call.start(self._fetch_history)
             else:
                 self._history_known.set()
             self._ready_by = call.clock() + call.config.deadlines.engine_connect
-            while True:
-                detail = ""
-                try:
-                    await self._run_session()
-                except EngineError as error:
-                    _log.error("Call %s: the conversation failed: %s", call.call_id, error)
-                    call.meter.errors += 1
-                    detail = str(error)
-                    if self._agents.advance(retry=error.retry):
-                        call.signal(Signal.ENGINE_RETRIED, detail)
-                        continue
-                    self.ended = Signal.ENGINE_FAILED
-                else:
-                    self.ended = Signal.ENGINE_ENDED
-                await self._downlink.was_live.wait()  # until then there is no caller to hang up on
-                call.signal(self.ended, detail)
-                return
+            while await self._go_on(await self._run_session()):
+                pass
+            await self._downlink.was_live.wait()  # until then there is no caller to hang up on
+            if self.ended is not None:
+                call.signal(self.ended, self._detail)
 
-    async def _run_session(self) -> None:
+    async def _go_on(self, error: EngineError | None) -> bool:
+        """Decides what follows a session that ended so; True if it is another session, which may be opened now."""
         call = self._call
-        session = await self._open()
-        call.meter.engine_began(call.clock())
+        worked_for = call.clock() - self._ready_at if self._ready_at else 0.0
+        if self._ended_on_hold:
+            if self._hold is not None:
+                await self._hold.wait()
+            self._ready_by = call.clock() + call.config.deadlines.engine_connect
+            return True
+        if error is None:
+            self.ended = Signal.ENGINE_ENDED
+            return False
+        within = max(0.0, self._ready_by - call.clock())
+        pause = self._agents.advance(
+            retry=error.retry, retry_after=error.retry_after, worked_for=worked_for, within=within
+        )
+        if pause is None:
+            self.ended, self._detail = Signal.ENGINE_FAILED, str(error)
+            return False
+        call.signal(Signal.ENGINE_RETRIED, str(error))
+        await anyio.sleep(pause)
+        return True
+
+    async def _run_session(self) -> EngineError | None:
+        """Opens a session and plays what it says. Returns why it failed; None if the agent ended the conversation."""
+        call = self._call
+        self._ready_at = 0.0
+        self._ended_on_hold = False
+        try:
+            session = await self._open()
+            self._ready_at = call.clock()
+            with anyio.CancelScope() as self._session_scope:
+                await self._converse(session)
+            fault, self._fault = self._fault, None
+            if fault is not None:
+                raise as_engine_error(fault)
+        except EngineError as error:
+            _log.error("Call %s: the conversation failed: %s", call.call_id, error)
+            call.meter.errors += 1
+            return error
+        return None
+
+    async def _converse(self, session: EngineSession) -> None:
+        call = self._call
+        call.meter.engine_began(self._ready_at)
         try:
             self.session = session
             call.signal(Signal.ENGINE_READY)
-            self._downlink.set_agent_format(session.output_format)
-            if call.state.state is not State.HELD:  # `resume` does it
+            try:
+                self._downlink.set_agent_format(session.output_format)
                 self.attach_caller()
+            except BaseException as error:  # noqa: BLE001 - the plugin boundary
+                raise as_engine_error(error) from None
             if self._is_continued:
-                call.tasks.start_soon(self._remind, session)
+                call.start(self._remind, session)
             self._is_continued = True
-            await self._play(session)
+            self._talking = session
+            await run_foreign(self._play, None, session)
         finally:
-            self.session = None
+            self.session = self._talking = None
             call.meter.engine_ended(call.clock())
             self._uplink.detach_engine()
-            self._dropped += session.dropped
+            self._dropped += _dropped_by(session)
             self._ready_by = call.clock() + call.config.deadlines.engine_connect
-            call.tasks.start_soon(_close, session)  # a session that is slow to close delays no other
+            call.start(_close, session)  # a session that is slow to close delays no other
+
+    def _session_failed(self, error: BaseException) -> None:
+        self._ended_on_hold = self._hold is not None
+        self._fault = self._fault or error
+        self._session_scope.cancel()
 
     async def _open(self) -> EngineSession:
         """Opens a session within its share of the time; the last agent has until the state's deadline."""
@@ -157,16 +238,12 @@ class Conversation:
             first_message=(agent.resume_message if self._is_continued else "") or agent.first_message,
             variables=agent.variables,
         )
+        session = await open_session(agent.engine, setup, patience)
         try:
-            with anyio.fail_after(patience):
-                session = await agent.engine.open(setup)
-        except TimeoutError:
-            raise EngineTimeout(
-                "The engine was not ready in time.",
-                retry=True,
-                expected="" if patience is None else f"a conversation within {patience:.1f} s",
-            ) from None
-        self._record_start(agent, session, (call.clock() - wished_at) * 1000)
+            self._record_start(agent, session, (call.clock() - wished_at) * 1000)
+        except BaseException as error:  # noqa: BLE001 - the plugin boundary
+            call.start(_close, session)
+            raise as_engine_error(error) from None
         return session
 
     def _record_start(self, agent: Agent, session: EngineSession, connect_ms: float) -> None:
@@ -183,20 +260,32 @@ class Conversation:
             )
         )
 
-    # --- what a session says ---------------------------------------------------------------------------------------
+    # --- what a session says -----------------------------------------------------------------------------------------
 
     async def _play(self, session: EngineSession) -> None:
-        """Carries what the engine says, until its session is over.
+        """Carries what the engine says, until its session is over. A task of its own, as the engine may never return.
 
         Raises:
             EngineError: it ended in another way than by the agent's wish.
         """
         downlink = self._downlink
-        async for event in session.events():
-            if type(event) is AudioChunk:
-                await downlink.play(event)
-            else:
-                await self._handle(event)
+        try:
+            async for event in session.events():
+                if self._talking is not session:
+                    return
+                try:
+                    if type(event) is AudioChunk:
+                        await downlink.play(event)
+                    else:
+                        await self._handle(event)
+                except BaseException as error:  # noqa: BLE001 - the carrier's plugin, or ours: not the engine's fault
+                    self._call.crash(error)
+                    return
+        except BaseException as error:  # noqa: BLE001 - the plugin boundary
+            raise as_engine_error(error) from None
+        finally:
+            if self._talking is session:
+                self._ended_on_hold = self._hold is not None
 
     async def _handle(self, event: EngineEvent) -> None:
         match event:
@@ -213,7 +302,7 @@ class Conversation:
         else:
             _log.debug("The engine sent an event that is not one of a call: %s", event.kind)
 
-    # --- history ---------------------------------------------------------------------------------------------------
+    # --- history -----------------------------------------------------------------------------------------------------
 
     async def _fetch_history(self) -> None:
         """Gets what was said before this worker had the call."""
@@ -225,9 +314,17 @@ class Conversation:
         await self._history_known.wait()
         text = self._call.records.history.text
         if text:
-            session.add_context(text)
+            self._uplink.remind(session, text)
 
 
 async def _close(session: EngineSession) -> None:
-    with anyio.move_on_after(_CLOSE_TIMEOUT, shield=True):
-        await session.aclose()
+    with anyio.CancelScope(shield=True):
+        await close_session(session)
+
+
+def _dropped_by(session: EngineSession) -> int:
+    try:
+        return session.dropped
+    except BaseException as error:  # noqa: BLE001 - the plugin boundary
+        as_exception(error)
+        return 0

@@ -4,8 +4,8 @@ This is the other half of the hot path. An engine sends a whole answer faster th
 the carrier was not heard yet; `Playback` keeps account of that by marks. When the caller interrupts (barge-in), the
 carrier must clear its buffer, and what was not heard is void.
 
-While there is no media socket (the stream broke, the caller is on hold, or the conversation was opened ahead), what the
-agent says is buffered, and played when the stream is open again.
+While there is no media socket (the stream broke, or the conversation was opened ahead), what the agent says is
+buffered, and played when the stream is open again. While the caller is on hold it is dropped: they do not hear it.
 """
 
 from __future__ import annotations
@@ -45,8 +45,9 @@ class Downlink:
         self._codec = codec
         self._send: Send | None = None
         self.play: Callable[[AudioChunk], Awaitable[None]] = self._buffer
-        """Takes one chunk of the agent: plays it, or buffers it."""
+        """Takes one chunk of the agent: plays it, buffers it, or drops it."""
         self._is_live = False
+        self._is_muted = False
         self._buffered: deque[AudioChunk] = deque()
         self._buffered_ms = 0.0
         self._turn_ends_in_buffer = False
@@ -56,7 +57,7 @@ class Downlink:
         """Set once a stream was open, and what was buffered until then was played."""
         self._ms_a_byte = 1000 / codec.output_format.byte_rate
         self._in_turn = False
-        self._tones_until = 0.0
+        self._tones_until = self._tones_end_ms = 0.0
 
     @property
     def format(self) -> AudioFormat:
@@ -99,14 +100,25 @@ class Downlink:
         """The media socket is gone, and with it the audio that was not played. Further audio is buffered."""
         self._send = None
         self.pause()
-        heard = self._playback.cleared(self._clock())
-        if heard is not None:
-            self._call.emit(heard)
+        self._void_turn()
 
     def pause(self) -> None:
-        """Buffers the agent's audio."""
+        """Buffers the agent's audio; drops it while the agent is muted."""
         self._is_live = False
-        self.play = self._buffer
+        self.play = _drop if self._is_muted else self._buffer
+
+    def mute_agent(self) -> None:
+        """The caller is on hold: what the agent says is dropped, and what the caller has not heard is void."""
+        self._is_muted = True
+        self._drop_buffer()
+        self._in_turn = False
+        self._void_turn()
+        self.pause()
+
+    def unmute_agent(self) -> None:
+        """The hold is over. `open` must follow if the media socket stayed open."""
+        self._is_muted = False
+        self.pause()
 
     def set_agent_format(self, agent_format: AudioFormat) -> None:
         """The session that talks from here on sends this format."""
@@ -126,22 +138,38 @@ class Downlink:
         self._drop_buffer()
         at = self._clock()
         if at < self._tones_until:  # the tones of keys are played whole
+            if self._is_live and self._playback.sent_ms > self._tones_end_ms:
+                self.pause()
+                self._call.start(self._clear_after_tones)
             return
         await self._write(self._codec.encode_clear())
         if self._converter is not None:
             self._converter.flush()
         self._in_turn = False
-        now = self._clock()
-        self._meter.interrupted(at, now)
-        heard = self._playback.cleared(now)
-        if heard is not None:
-            self._call.emit(heard)
+        self._meter.interrupted(at, self._clock())
+        self._void_turn()
 
     async def clear(self) -> None:
         """Drops what the agent has said and the caller has not heard."""
         self._drop_buffer()
         await self._write(self._codec.encode_clear())
-        self._playback.cleared(self._clock())
+        self._in_turn = False
+        self._void_turn()
+
+    async def _clear_after_tones(self) -> None:
+        await anyio.sleep(max(0.0, self._tones_until - self._clock()))
+        if self._send is None or self._is_muted:  # the carrier has dropped it all
+            return
+        await self._write(self._codec.encode_clear())
+        self._void_turn()
+        if self.open():
+            await self.catch_up()
+
+    def _void_turn(self) -> None:
+        """What the caller has not heard until now they will not hear."""
+        heard = self._playback.cleared(self._clock())
+        if heard is not None:
+            self._call.emit(heard)
 
     async def end_turn(self) -> None:
         """The agent's turn is complete: the mark behind it comes back when it was heard."""
@@ -156,9 +184,14 @@ class Downlink:
         await self._mark(self._playback.turn_ended())
 
     async def play_dtmf(self, tones: AudioChunk) -> None:
-        """Plays the tones of keys, whole: an interruption does not cut them."""
+        """Plays the tones of keys at once, in place of what the caller has not heard, and whole.
+
+        An interruption while they are played does not cut them: it clears what follows, once they have been played.
+        """
+        if self._clock() >= self._tones_until and (self._buffered or self._playback.speaking):
+            await self.clear()
         await self._write_audio(tones)
-        self._tones_until = self._playback.ends_at
+        self._tones_until, self._tones_end_ms = self._playback.ends_at, self._playback.sent_ms
         await self._mark(self._playback.turn_ended())
 
     def mark_returned(self, name: str) -> None:
@@ -168,6 +201,10 @@ class Downlink:
             self._call.emit(heard)
         if not self._playback.speaking:
             self._call.signal(Signal.PLAYED_OUT)
+
+    async def probe(self) -> None:
+        """Asks the carrier for a sign of life: one that sends no frames while the caller is silent returns the mark."""
+        await self._mark(self._playback.probe())
 
     async def wait_until_heard(self) -> None:
         """Waits until the caller has heard what was said so far, or cannot any more; at most `Deadlines.last_word`."""
@@ -257,3 +294,7 @@ class Downlink:
         if send is self._send:
             self.detach_media()
             self._call.signal(Signal.MEDIA_LOST)
+
+
+async def _drop(chunk: AudioChunk) -> None:
+    """The caller is on hold."""

@@ -53,7 +53,7 @@ class PhoneCall:
         return await self._call.wait()
 
     def add_context(self, text: str) -> None:
-        """Tells the agent something without making it speak. Does nothing without a conversation.
+        """Tells the agent something without making it speak, now or as soon as there is a conversation.
 
         Safe from any thread: a callback that is no coroutine function runs in one.
         """

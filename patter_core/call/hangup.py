@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 
-import anyio
-
+from patter_core.call.carrier_wall import ask_carrier
 from patter_core.call.context import CallContext
 from patter_core.carrier import Carrier
 from patter_core.events import TransferDone, TransferStarted
@@ -27,11 +26,11 @@ _LEG_IS_OVER = frozenset(
 def may_be_on_another_worker(reason: Reason | None, carrier: Carrier, *, several_workers: bool) -> bool:
     """True if the carrier may have brought the call to another worker."""
     match reason:
-        case Reason.ANSWERED_ELSEWHERE:
+        case Reason.MOVED:
             return True
         case Reason.NO_MEDIA:
             return several_workers
-        case Reason.MEDIA_LOST | Reason.SILENT_CARRIER:
+        case Reason.MEDIA_LOST:
             return carrier.asks_at_stream_end
         case _:
             return False
@@ -50,29 +49,31 @@ async def end_leg(call: CallContext, final_action: HangUp | Transfer) -> None:
     """Carries out the final action, or hangs up if that fails. Never raises."""
     carrier, leg = call.carrier, call.leg
     try:
-        with anyio.fail_after(_TIMEOUT):
-            if isinstance(final_action, Transfer):
-                await transfer_leg(call, final_action)
-                return
-            if final_action.say:
-                await carrier.say_and_hang_up(leg, final_action.say)
-                return
+        if isinstance(final_action, Transfer):
+            await transfer_leg(call, final_action, within=_TIMEOUT)
+            return
+        if final_action.say:
+            await ask_carrier(carrier.say_and_hang_up, _TIMEOUT, leg, final_action.say)
+            return
     except Exception:  # noqa: BLE001 - the plugin boundary: the leg is hung up instead
         _log.exception("Call %s: the carrier did not carry out the final action; it is hung up.", call.call_id)
     try:
-        with anyio.fail_after(_TIMEOUT):
-            await carrier.hang_up(leg)
-    except TimeoutError:
-        _log.error("Call %s: the carrier did not answer the hang-up.", call.call_id)
+        await ask_carrier(carrier.hang_up, _TIMEOUT, leg)
     except Exception:  # noqa: BLE001 - the plugin boundary: the call is over for us in any case
         _log.exception("Call %s: the carrier refused to hang up.", call.call_id)
 
 
-async def transfer_leg(call: CallContext, transfer: Transfer) -> None:
-    """Transfers the leg, and records how that went; raises as the carrier does."""
+async def transfer_leg(call: CallContext, transfer: Transfer, *, within: float) -> None:
+    """Transfers the leg, and records how that went. Raises as the carrier does.
+
+    Args:
+        call: whose leg.
+        transfer: where to.
+        within: s for the carrier to carry it out.
+    """
     call.emit(TransferStarted(to=transfer.to))
     try:
-        await call.carrier.transfer(call.leg, transfer)
+        await ask_carrier(call.carrier.transfer, within, call.leg, transfer)
     except BaseException as error:  # cancelled, too
         call.emit(TransferDone(to=transfer.to, ok=False, detail=str(error)))
         raise

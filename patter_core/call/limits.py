@@ -33,7 +33,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     after_drain: HangUp | Transfer = HangUp()
     """What is done with a call that is still live then, once the agent's last word was heard."""
     reconnects: int = 3
-    """How often the carrier may bring a call's media again after it was lost."""
+    """How often the carrier may bring a call's media again after it was lost. One comes back with each minute that the
+    media lasts."""
     price_after: tuple[float, ...] = (30.0, 120.0, 600.0)
     """Seconds after a call's end at which its carrier is asked for the price, until it knows it."""
     callback: float = 10.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 from collections.abc import Callable
 
 import anyio
@@ -14,7 +15,7 @@ from patter_core.audio import AudioChunk
 from patter_core.call.capture import CapturingCodec
 from patter_core.call.context import CallContext
 from patter_core.call.downlink import Downlink
-from patter_core.call.state import Signal
+from patter_core.call.state import Signal, State
 from patter_core.call.uplink import Uplink
 from patter_core.errors import CallError
 from patter_core.events import DtmfReceived, MediaTrouble
@@ -69,6 +70,10 @@ class MediaLeg:
         self._on_opened = on_opened
         self._socket: _Socket | None = None
         self._reported_faults: set[str] = set()
+        self._opened_at: float | None = None
+        """When the last stream was opened, until its end was counted."""
+        self._probed_after = -math.inf
+        """The last sign of life before the last probe."""
         self.uplink = Uplink(call.meter)
         self.downlink = Downlink(call, self._codec)
 
@@ -97,8 +102,8 @@ class MediaLeg:
         try:
             with socket.scope:
                 await self._read(receive)
-        except Exception:  # noqa: BLE001 - the call boundary, on the server's task: it ends this call and no other
-            call.crash()
+        except BaseException as error:  # noqa: BLE001 - the call boundary, on the server's task
+            call.crash(error)
         finally:  # the server may have cancelled us: then the socket is gone
             if self._socket is socket:
                 self._socket = None
@@ -108,10 +113,31 @@ class MediaLeg:
             with anyio.CancelScope(shield=True):
                 await socket.close()
 
+    @property
+    def probe_at(self) -> float:
+        """When the carrier is asked for a sign of life: some send no frames while the caller is silent."""
+        call = self._call
+        if call.state.state is not State.LIVE or call.state.heard_at == self._probed_after:
+            return math.inf
+        return call.state.heard_at + call.config.deadlines.carrier_silence / 2
+
+    def probe_if_due(self) -> None:
+        """Asks the carrier for a sign of life, once a silence."""
+        if self._call.clock() >= self.probe_at:
+            self._probed_after = self._call.state.heard_at
+            self._call.start(self.downlink.probe)
+
+    def give_up(self) -> None:
+        """The carrier gives nothing, or takes nothing: its stream is lost. It may open another one."""
+        silence = self._call.config.deadlines.carrier_silence
+        self._fault(f"nothing came from the carrier, or it took nothing, for {silence:g} s")
+        self.drop()
+
     def drop(self) -> None:
-        """The carrier says that the stream is over, which may not be noticed on its socket yet."""
+        """The stream is over, which may not be noticed on its socket yet: another one may follow."""
         if self._socket is not None:
             self._socket.scope.cancel()
+            self._socket = None
         self.downlink.detach_media()
         self._call.signal(Signal.MEDIA_LOST)
 
@@ -136,15 +162,17 @@ class MediaLeg:
             text: str | bytes | None = message.get("text")
             if text is None:
                 text = message.get("bytes") or b""
-            state.heard_at = clock()
             for event in decode(text):
                 if type(event) is AudioChunk:
+                    state.heard_at = clock()
                     uplink.take(event)
                 else:
                     self._handle(event)
 
     def _handle(self, event: MediaEvent) -> None:
         call = self._call
+        if not isinstance(event, MediaFault):  # garbage is no sign of life
+            call.state.heard_at = call.clock()
         match event:
             case MediaMark(name=name):
                 self.downlink.mark_returned(name)
@@ -170,18 +198,24 @@ class MediaLeg:
             socket.scope.cancel()
             return
         socket.opened = True
+        self._opened_at = call.clock()
         call.meter.carrier_format = opened.format
         if not call.leg.parameters:  # the webhook with the parameters went to another worker
             call.leg = msgspec.structs.replace(call.leg, parameters=opened.parameters)
         self._on_opened(opened)
 
+    def count_end(self) -> float:
+        """Returns how long ago the last stream was opened, in s; 0 if none was opened since the last count."""
+        opened_at, self._opened_at = self._opened_at, None
+        return 0.0 if opened_at is None else self._call.clock() - opened_at
+
     def play(self) -> None:
         """The stream is open, or is used again: the caller hears the agent."""
         if self.downlink.open():
-            self._call.tasks.start_soon(self.downlink.catch_up)
+            self._call.start(self.downlink.catch_up)
 
     def _fault(self, problem: str) -> None:
         self._call.meter.faults += 1
-        if problem not in self._reported_faults:
+        if problem not in self._reported_faults and not self._call.is_over:
             self._reported_faults.add(problem)
             self._call.emit(MediaTrouble(problem=problem))

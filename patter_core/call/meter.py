@@ -31,6 +31,7 @@ class Meter:
         self.bytes_in = 0
         self.bytes_out = 0
         self.frames_early = 0
+        self.messages_early = 0
         self.faults = 0
         self.errors = 0
         self.interruptions = 0
@@ -104,6 +105,7 @@ class Meter:
             bytes_out=self.bytes_out,
             frames_dropped=frames_dropped,
             frames_early=self.frames_early,
+            messages_early=self.messages_early,
             frames_late=frames_late,
             faults=self.faults,
             errors=self.errors,

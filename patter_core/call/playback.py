@@ -78,6 +78,10 @@ class Playback:
         self._turn_marked_ms = self.sent_ms
         return self._mark(ends_turn=True)
 
+    def probe(self) -> str:
+        """Returns the name of a mark that asks only whether the carrier is still there."""
+        return self._mark(ends_turn=False)
+
     def returned(self, name: str) -> ResponseHeard | None:
         """A mark came back. Returns how much of a turn was heard, if the mark was at its end.
 

@@ -7,6 +7,7 @@ import logging
 import anyio
 
 from patter_core.call.actions import Actions
+from patter_core.call.carrier_wall import ask_carrier
 from patter_core.call.context import CallContext
 from patter_core.call.state import Signal
 from patter_core.events import CallAnswered, CallProgressed, MachineDetected
@@ -27,6 +28,9 @@ _SIGNAL_OF = {
     Progress.FAILED: Signal.DIAL_FAILED,
     Progress.COMPLETED: Signal.CARRIER_HUNG_UP,
 }
+_TAKEN = {Progress.ANSWERED, Progress.COMPLETED}
+_LIVE = {Progress.ANSWERED}
+"""Of a call that was here, the end is recorded here, unless it goes on."""
 
 
 class CarrierReports:
@@ -87,7 +91,7 @@ class CarrierReports:
         call.emit(MachineDetected(answered_by=who))
         message = call.token.options.voicemail_message
         if who is AnsweredBy.MACHINE_READY and message:
-            call.tasks.start_soon(self._actions.leave_voicemail, message)
+            call.start(self._actions.leave_voicemail, message)
 
     async def look_up(self) -> None:
         """Asks the carrier for the call's status: its webhooks may have gone to another worker."""
@@ -95,13 +99,13 @@ class CarrierReports:
         if Capability.LOOK_UP not in call.carrier.capabilities:
             return
         try:
-            with anyio.fail_after(_LOOK_UP_TIMEOUT):
-                facts = await call.carrier.look_up(call.leg)
+            facts = await ask_carrier(call.carrier.look_up, _LOOK_UP_TIMEOUT, call.leg)
         except Exception:  # noqa: BLE001 - the plugin boundary: the status stays unknown
             _log.exception("Call %s: the carrier did not report the call's status.", call.call_id)
             return
-        if call.config.several_workers and facts.progress in {Progress.ANSWERED, Progress.COMPLETED}:
-            call.signal(Signal.ANSWERED_ELSEWHERE)
+        was_here = call.state.media_at is not None
+        if call.config.several_workers and facts.progress in (_LIVE if was_here else _TAKEN):
+            call.signal(Signal.MOVED)
         else:
             self.note_progress(facts.progress)
 

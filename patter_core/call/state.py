@@ -11,14 +11,13 @@ to ENGINE_READY, where it waits a little: the carrier may come back with a new s
 HELD, from which it comes back by way of ENGINE_READY. While the carrier carries out a transfer it is TRANSFERRING: that
 ends the call, or, if the carrier refuses, leads back to the state before.
 
-Every state has a way out, and each leads to ENDED: at once where there is nothing left to hear, through ENDING where
-the last word is still being played. Every state but HELD and ENDED has a deadline of its own, so that a peer that says
-nothing moves a call too; the longest call bounds all of them.
+Every state has a way out, which leads to ENDED: at once, or through ENDING while the last word is being played. Every
+state but HELD and ENDED has a deadline of its own, since a peer may say nothing; the longest call bounds all of them.
 
-There are two kinds of signals. Those of **peers** (carrier, engine, clock) may come late, twice or out of place: every
-state has a row for each of them, and the row of a signal that means nothing there leads to the same state. **Our own**
-(`OWN_SIGNALS`) have a row only where they make sense; elsewhere they are a fault of ours and raise. `CallState.allows`
-says so in advance. When a call is over, all signals are tolerated, since it may end while an action awaits the carrier.
+There are two kinds of signals. Those of **peers** (carrier, engine, clock) may come late, twice or out of place: each
+state has a row for each of them, which leads to the same state where the signal means nothing. **Our own**
+(`OWN_SIGNALS`) have a row only where they make sense; elsewhere they are a fault of ours and raise: ask
+`CallState.allows` first. A call that is over tolerates all signals: it may end while an action awaits the carrier.
 """
 
 from __future__ import annotations
@@ -64,8 +63,8 @@ class Signal(enum.Enum):
     NO_ANSWER = "no answer"
     CANCELED = "canceled"
     DIAL_FAILED = "dial failed"
-    ANSWERED_ELSEWHERE = "answered elsewhere"
-    """Another worker has the call that this one dialled."""
+    MOVED = "moved"
+    """Another worker has the call."""
     MEDIA_STARTED = "media started"
     ENGINE_READY = "engine ready"
     CARRIER_HUNG_UP = "carrier hung up"
@@ -129,7 +128,6 @@ _UNANSWERED: dict[Signal, Move] = {
     Signal.NO_ANSWER: Move(State.ENDED, Reason.NO_ANSWER, By.CALLER),
     Signal.CANCELED: Move(State.ENDED, Reason.CANCELED, By.HOST),
     Signal.DIAL_FAILED: Move(State.ENDED, Reason.DIAL_FAILED, By.CARRIER),
-    Signal.ANSWERED_ELSEWHERE: Move(State.ENDED, Reason.ANSWERED_ELSEWHERE, By.HOST),
 }
 
 
@@ -148,6 +146,7 @@ def _row(state: State, end: State, moves: dict[Signal, Move]) -> dict[Signal, Mo
         Signal.HANG_UP: Move(end, Reason.HOST_HUNG_UP, By.HOST),
         Signal.TOO_LONG: Move(end, Reason.TOO_LONG, By.HOST),
         Signal.CARRIER_HUNG_UP: _CALLER_HUNG_UP,
+        Signal.MOVED: Move(State.ENDED, Reason.MOVED, By.HOST),
         Signal.MEDIA_UNUSABLE: Move(State.ENDED, Reason.MEDIA_UNUSABLE, By.CARRIER),
         Signal.CRASHED: Move(State.ENDED, Reason.CRASHED, By.HOST),
         **moves,
@@ -209,7 +208,6 @@ TRANSITIONS: dict[State, dict[Signal, Move]] = {
             Signal.ENGINE_RETRIED: Move(State.MEDIA_READY),
             Signal.HOLD: Move(State.HELD),
             Signal.TRANSFER: _TRANSFER,
-            Signal.DEADLINE: Move(State.ENDED, Reason.SILENT_CARRIER, By.CARRIER),
         },
     ),
     State.HELD: _row(
@@ -217,6 +215,8 @@ TRANSITIONS: dict[State, dict[Signal, Move]] = {
         State.ENDED,
         {
             Signal.MEDIA_STARTED: Move(State.LIVE),
+            Signal.ENGINE_ENDED: Move(State.HELD),  # another session is opened when the hold is over
+            Signal.ENGINE_FAILED: Move(State.HELD),
             Signal.RESUME: Move(State.ENGINE_READY),
             Signal.TRANSFER: _TRANSFER,
             Signal.DEADLINE: Move(State.ENDED, Reason.TOO_LONG, By.HOST),
@@ -232,7 +232,7 @@ TRANSITIONS: dict[State, dict[Signal, Move]] = {
             Signal.MEDIA_LOST: Move(State.TRANSFERRING),  # the carrier may end the stream first
             Signal.ENGINE_ENDED: Move(State.TRANSFERRING),  # the agent has said its last word
             Signal.ENGINE_FAILED: Move(State.TRANSFERRING),
-            Signal.DEADLINE: _TRANSFERRED,
+            Signal.DEADLINE: Move(State.ENDED, Reason.CRASHED, By.HOST),  # `Actions` has given the call back before
         },
     ),
     State.ENDING: {  # the reason is known: these only say that there is nothing more to wait for
@@ -257,6 +257,7 @@ TRANSITIONS: dict[State, dict[Signal, Move]] = {
 _WAITS_FOR_MEDIA = frozenset({State.ACCEPTED, State.ENGINE_READY})
 """Where the media are awaited. Going from one to the other does not extend the wait."""
 _OVER = frozenset({State.ENDING, State.ENDED})
+_TRANSFER_MARGIN = 1.0  # s beyond a transfer's own limits, which give the call back before
 
 
 class CallState:
@@ -328,7 +329,7 @@ class CallState:
             case State.LIVE:
                 return min(self.heard_at, self.blocked_at) + limits.carrier_silence
             case State.TRANSFERRING:
-                return self._entered + limits.transfer
+                return self._entered + limits.last_word + limits.transfer + _TRANSFER_MARGIN
             case State.ENDING:
                 return self._entered + limits.last_word
             case State.HELD | State.ENDED:
@@ -340,6 +341,8 @@ class CallState:
             return None
         if self.state not in _OVER and now >= self._longest():
             return Signal.TOO_LONG
+        if self.state is State.LIVE:  # a socket that gives or takes nothing is lost; the carrier may open another
+            return Signal.MEDIA_LOST
         waits_again = self.state in _WAITS_FOR_MEDIA and self.media_at is not None
         return Signal.MEDIA_TIMEOUT if waits_again else Signal.DEADLINE
 

@@ -22,11 +22,12 @@ class Deadlines(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """From the carrier's audio, or from the loss of the conversation, to a ready engine, all attempts together. The
     caller hears nothing meanwhile."""
     carrier_silence: float = 10.0
-    """Without a message from the carrier while the call is live. Frames come every 20 ms, in silence too."""
+    """Without a message from the carrier while the call is live. Frames come every 20 ms; a carrier that sends none
+    while the caller is silent is asked for a sign of life at half of that."""
     last_word: float = 15.0
     """For the last word to be played, when the agent or the host ends the call."""
     transfer: float = 30.0
-    """For the last word to be played and the carrier to carry out a transfer."""
+    """For the carrier to carry out a transfer, once the last word was heard."""
     longest_call: float = 4 * 3600.0
     """From the carrier's first audio to the last word."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from patter_core.agent import CallOptions
+from patter_core.aio.tries import Tries
+from patter_core.call.limits import Limits
 from patter_core.telephony.leg import Direction, Leg
 
 __all__ = ["CallToken"]
@@ -30,9 +32,23 @@ class CallToken(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """How many media streams were lost before."""
     issued_at: float = 0.0
     """Unix s; set when the token is sealed."""
+    losses: float = 0.0
+    """How much of `Limits.reconnects` the lost streams have spent: it comes back with the time that streams last."""
 
     def __repr__(self) -> str:
         return f"<CallToken {self.call_id}>"
+
+    def after_loss(self, limits: Limits, *, lasted: float) -> CallToken | None:
+        """Returns the token that follows the loss of a media stream; None if there may be no other stream.
+
+        Args:
+            limits: of the worker.
+            lasted: s that the stream was there.
+        """
+        tries = Tries(limits.reconnects, spent=self.losses)
+        if tries.failed(worked_for=lasted) is None:  # the carrier asks now: there is no pause
+            return None
+        return msgspec.structs.replace(self, streams=self.streams + 1, losses=tries.spent)
 
     @property
     def leg(self) -> Leg:

@@ -4,6 +4,9 @@ This is half of the hot path, fifty frames a second for every call: `take` is ca
 method for what the call is doing now, so that no frame is tested for it: buffering while no engine is attached, passing
 on, converting first, or dropping while the caller is on hold. There is no task, no queue and no hook here, and audio
 that both sides encode alike passes as the base64 text it came as.
+
+What is said to an engine that is not there yet is buffered in order: audio, keys and context. Beyond the bounds the
+oldest of a kind is dropped.
 """
 
 from __future__ import annotations
@@ -20,68 +23,127 @@ __all__ = ["Uplink"]
 
 _EARLY_AUDIO_MS = 2_000.0
 """How much caller audio is buffered while no engine is attached: older speech would be answered too late."""
+_EARLY_MESSAGES = 100
+"""How many keys and pieces of context are."""
+
+_Message = Callable[[EngineSession], None]
+"""A key or a piece of context, as a call of the session's method."""
 
 
 class Uplink:
-    """Carries the caller's audio to the engine's session."""
+    """Carries the caller's audio and keys, and the user's context, to the engine's session.
+
+    Attributes:
+        take: takes one frame of the caller. Never waits.
+        on_fault: called with what came out of the session, which is detached then.
+    """
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
         self.take: Callable[[AudioChunk], None] = self._buffer
-        """Takes one frame of the caller. Never waits."""
+        self.on_fault: Callable[[BaseException], None] = _ignore
         self._session: EngineSession | None = None
+        self._is_muted = False
         self._send_audio: Callable[[AudioChunk], None] = _ignore
         self._converted: Callable[[AudioChunk], AudioChunk | None] = _nothing
-        self._early: deque[AudioChunk] = deque()
+        self._early: deque[AudioChunk | _Message] = deque()
         self._early_ms = 0.0
+        self._early_messages = 0
 
     def attach_engine(self, session: EngineSession, caller_format: AudioFormat) -> None:
-        """Sends the buffered audio, then every frame, to that session."""
+        """Sends what is buffered, then every frame, to that session."""
         self._session = session
         self._send_audio = session.send_audio
         converter = make_converter(caller_format, session.input_format)
-        if converter is None:
-            self.take = self._pass
-        else:
+        if converter is not None:
             self._converted = converter.convert
-            self.take = self._convert
-        for chunk in self._early:
-            self.take(chunk)
-        self._early.clear()
-        self._early_ms = 0.0
+        self.take = take = self._pass if converter is None else self._convert
+        while self._early and self._session is session:  # until it fails
+            early = self._early.popleft()
+            if isinstance(early, AudioChunk):
+                self._early_ms -= early.duration_ms
+                take(early)
+            else:
+                self._early_messages -= 1
+                self._tell(session, early)
+        if self._is_muted:
+            self.take = _ignore
 
     def detach_engine(self) -> None:
-        """The session is over: buffers audio for the next one."""
+        """The session is over: buffers for the next one."""
         self._session = None
-        if self.take is not _ignore:
-            self.take = self._buffer
+        self.take = _ignore if self._is_muted else self._buffer
 
     def mute_caller(self) -> None:
-        """Drops the caller's audio, because the caller is on hold."""
+        """The caller is on hold: drops their audio and keys, those that are buffered too, until `unmute_caller`."""
+        self._is_muted = True
         self.take = _ignore
+        self._early = deque(early for early in self._early if not isinstance(early, AudioChunk))
+        self._early_ms = 0.0
 
     def unmute_caller(self) -> None:
-        """The hold is over: buffers audio until an engine is attached."""
-        if self.take is _ignore:
+        """The hold is over. `attach_engine` must follow if there is a session."""
+        self._is_muted = False
+        if self._session is None:
             self.take = self._buffer
 
     def send_dtmf(self, digit: str) -> None:
-        """Tells the engine, if one is attached, that the caller pressed a key."""
+        """Tells the engine that the caller pressed a key."""
+        if not self._is_muted:
+            self._send(lambda session: session.send_dtmf(digit))
+
+    def add_context(self, text: str) -> None:
+        """Tells the engine something that is not for the caller."""
+        self._send(lambda session: session.add_context(text))
+
+    def remind(self, session: EngineSession, history: str) -> None:
+        """Gives a session the history of the call, whether it is attached yet or not."""
+        self._tell(session, lambda session: session.add_context(history))
+
+    def report_activity(self) -> None:
+        """Tells the engine, if there is one, that the caller is still there."""
         if self._session is not None:
-            self._session.send_dtmf(digit)
+            self._tell(self._session, lambda session: session.user_activity())
+
+    def _send(self, message: _Message) -> None:
+        if self._session is not None:
+            self._tell(self._session, message)
+            return
+        if self._early_messages == _EARLY_MESSAGES:
+            oldest = next(early for early in self._early if not isinstance(early, AudioChunk))
+            self._early.remove(oldest)
+            self._early_messages -= 1
+            self._meter.messages_early += 1
+        self._early.append(message)
+        self._early_messages += 1
+
+    def _tell(self, session: EngineSession, message: _Message) -> None:
+        try:
+            message(session)
+        except BaseException as error:  # noqa: BLE001 - the plugin boundary
+            self._fail(error)
 
     def _buffer(self, chunk: AudioChunk) -> None:
         self._early.append(chunk)
         self._early_ms += chunk.duration_ms
         while self._early_ms > _EARLY_AUDIO_MS:
-            self._early_ms -= self._early.popleft().duration_ms
+            oldest = next(early for early in self._early if isinstance(early, AudioChunk))
+            self._early.remove(oldest)
+            self._early_ms -= oldest.duration_ms
             self._meter.frames_early += 1
 
     def _pass(self, chunk: AudioChunk) -> None:
         meter = self._meter
         meter.frames_in += 1
         meter.bytes_in += chunk.size
-        self._send_audio(chunk)
+        try:
+            self._send_audio(chunk)
+        except BaseException as error:  # noqa: BLE001 - the plugin boundary
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        self.detach_engine()
+        self.on_fault(error)
 
     def _convert(self, chunk: AudioChunk) -> None:
         converted = self._converted(chunk)
@@ -89,7 +151,7 @@ class Uplink:
             self._pass(converted)
 
 
-def _ignore(chunk: AudioChunk) -> None:
+def _ignore(_: object) -> None:
     """Drops the frame."""
 
 

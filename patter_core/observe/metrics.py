@@ -104,6 +104,8 @@ class CallMetrics(msgspec.Struct, frozen=True, kw_only=True):
     """Caller audio that the engine could not take in time: the oldest went."""
     frames_early: int = 0
     """Caller audio that came before the engine was ready and was too old by then."""
+    messages_early: int = 0
+    """Keys and pieces of context of which too many came before the engine was ready: the oldest went."""
     frames_late: int = 0
     """Agent audio that came when what was before it in its turn had been played: the caller heard a gap."""
     faults: int = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 import uuid
 from collections.abc import Callable, Iterator
 
@@ -198,7 +199,7 @@ class _RoutedCall:
         call, token = self._call, self._token
         if call is None:
             return self._stream_ended_elsewhere()
-        return call.stream_ended(0 if token is None else token.streams)
+        return call.stream_ended(token)
 
     def _stream_ended_elsewhere(self) -> Accept | HangUp | Transfer:
         """The call is over, or another worker had it, which is gone."""
@@ -209,9 +210,10 @@ class _RoutedCall:
         if token is None or router.find_agent(token.agent) is None:
             return HangUp()
         self._table.refuse_if_draining()
-        if token.streams >= router.config.limits.reconnects:
+        following = token.after_loss(router.config.limits, lasted=max(0.0, time.time() - token.issued_at))
+        if following is None:
             return HangUp()
-        return router.tokens.accept(msgspec.structs.replace(token, leg_id=leg.call_id, streams=token.streams + 1))
+        return router.tokens.accept(msgspec.structs.replace(following, leg_id=leg.call_id))
 
     # --- what the carrier reports ----------------------------------------------------------------------------------
 

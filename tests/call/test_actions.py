@@ -7,16 +7,16 @@ from collections.abc import Awaitable, Callable
 import anyio
 import pytest
 
-from patter_core.agent import Retry
 from patter_core.audio import ULAW_8000, AudioChunk
 from patter_core.audio.dtmf import tones
-from patter_core.call import actions
+from patter_core.call import actions, conversation
 from patter_core.call.handle import OutboundCall
 from patter_core.call.state import State
 from patter_core.call.timeouts import Deadlines
 from patter_core.errors import CallError, CarrierRequestFailed, EngineLost
-from patter_core.events import Interruption, TransferDone, TransferStarted
+from patter_core.events import Interruption, ResponseHeard, TranscriptOutput, TransferDone, TransferStarted
 from patter_core.telephony.leg import AnsweredBy, Leg, Progress
+from patter_core.telephony.outcome import Transfer
 from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeSocket
 from tests.calls import OutboundScene
 from tests.polling import until
@@ -85,6 +85,8 @@ async def test_on_hold_nobody_hears_the_other_and_after_it_both_do_if_the_stream
             await scene.handle.resume()
         assert scene.call.state is State.HELD
         await scene.handle.resume()
+        assert "audio" not in [message.event for message in scene.socket.sent]  # said for no listener
+        session.say(FRAME)
         await scene.socket.wait_for("audio")
         scene.socket.say("audio", FRAME.base64)
         scene.socket.say("stop")
@@ -199,21 +201,46 @@ async def test_while_the_carrier_is_asked_to_hold_there_is_no_transfer_and_a_ref
         scene.socket.say("stop")
 
 
-async def test_an_engine_that_is_retried_during_a_hold_does_not_hear_the_caller() -> None:
-    scene = OutboundScene(fallback=Retry())
+@pytest.mark.parametrize("how", ["it is lost", "it refuses for good", "the agent hangs up"])
+async def test_a_hold_survives_the_end_of_the_conversation_and_the_next_one_begins_when_it_is_over(how: str) -> None:
+    scene = OutboundScene()
+    async with scene.running():
+        session = await scene.live()
+        session.say(TranscriptOutput(text="One moment."))
+        await scene.handle.hold()
+        if how == "the agent hangs up":
+            session.end()
+        else:
+            session.fail(EngineLost("no user input", retry=how == "it is lost"))
+        scene.socket.say("audio", FRAME.base64)
+        await anyio.wait_all_tasks_blocked()
+        assert (len(scene.engine.sessions), scene.call.state) == (1, State.HELD)
+        await scene.handle.resume()
+        second = await scene.engine.session(1)
+        await scene.until(State.LIVE)
+        await anyio.wait_all_tasks_blocked()
+        assert second.heard == []  # the caller was on hold
+        assert "One moment." in second.context[0]
+        scene.socket.say("audio", FRAME.base64)
+        await second.until(lambda: [chunk.data for chunk in second.heard] == [FRAME.data])
+        scene.socket.say("stop")
+    assert scene.end.reason == "caller_hung_up"
+
+
+async def test_the_engine_is_told_now_and_then_that_the_caller_on_hold_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(conversation, "_ACTIVITY_EVERY", 0.01)
+    scene = OutboundScene()
     async with scene.running():
         session = await scene.live()
         await scene.handle.hold()
-        session.fail(EngineLost("gone", retry=True))
-        second = await scene.engine.session(1)
-        scene.socket.say("audio", FRAME.base64)
-        await anyio.wait_all_tasks_blocked()
-        assert second.heard == []
+        await session.until(lambda: session.activities >= 3)
         await scene.handle.resume()
-        await anyio.wait_all_tasks_blocked()
-        assert second.heard == []
+        told = session.activities
         scene.socket.say("audio", FRAME.base64)
-        await second.until(lambda: [chunk.data for chunk in second.heard] == [FRAME.data])
+        await session.until(lambda: bool(session.heard))
+        assert session.activities == told
         scene.socket.say("stop")
 
 
@@ -262,6 +289,62 @@ async def test_a_transfer_is_told_with_how_it_went() -> None:
         await scene.handle.transfer("+15550001111")
     told = [record.event for record in scene.records if record.event.kind.startswith("transfer")]
     assert told == [TransferStarted(to="+15550001111"), TransferDone(to="+15550001111")]
+
+
+async def test_a_carrier_that_does_not_carry_out_a_transfer_in_time_leaves_the_call_as_it_was() -> None:
+    class Slow(FakeCarrier):
+        async def transfer(self, leg: Leg, transfer: Transfer) -> None:
+            await anyio.sleep_forever()
+
+    scene = OutboundScene(carrier=Slow(), deadlines=Deadlines(transfer=0.1, last_word=0.2))
+    async with scene.running():
+        await scene.live()
+        with pytest.raises(CarrierRequestFailed, match="in time"):
+            await scene.handle.transfer("+15550001111")
+        assert scene.call.state is State.LIVE
+        (done,) = scene.of(TransferDone)
+        assert not done.ok
+        scene.socket.say("stop")
+    assert scene.end.reason == "caller_hung_up"
+
+
+async def test_keys_do_not_wait_behind_speech() -> None:
+    scene = OutboundScene()
+    async with scene.running():
+        session = await scene.live()
+        for _ in range(400):  # 8 s
+            session.say(FRAME)
+        await scene.socket.wait_for("audio", 400)
+        scene.tasks.start_soon(scene.handle.send_dtmf, "2")
+        await scene.socket.wait_for("audio", 401)
+        events = [message.event for message in scene.socket.sent if message.event != "mark"]
+        assert events[-2:] == ["clear", "audio"]
+        assert scene.socket.of("audio")[-1].value == tones("2", ULAW_8000).base64
+        (heard,) = scene.of(ResponseHeard)
+        assert heard.interrupted
+        scene.socket.say("stop")
+
+
+async def test_speech_after_keys_can_be_interrupted_and_is_cleared_behind_them() -> None:
+    scene = OutboundScene()
+    async with scene.running():
+        session = await scene.live()
+        scene.tasks.start_soon(scene.handle.send_dtmf, "2")  # 0.2 s
+        await scene.socket.wait_for("audio")
+        for _ in range(400):
+            session.say(FRAME)
+        await scene.socket.wait_for("audio", 401)
+        session.say(Interruption())
+        session.say(TranscriptOutput(text="Sorry?"))
+        await scene.told("transcript_output")
+        assert scene.socket.of("clear") == []  # the tones are played whole
+        await scene.socket.wait_for("clear")
+        (heard,) = scene.of(ResponseHeard)
+        assert heard.interrupted
+        assert heard.heard_ms < 1_000
+        session.say(FRAME)
+        await scene.socket.wait_for("audio", 402)
+        scene.socket.say("stop")
 
 
 async def test_an_interruption_while_keys_sound_does_not_cut_them() -> None:

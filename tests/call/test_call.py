@@ -25,6 +25,7 @@ from patter_core.events import (
     AudioCaptured,
     Error,
     Interruption,
+    MediaTrouble,
     MetricsReported,
     Record,
     RecordingStarted,
@@ -474,26 +475,61 @@ async def test_an_engine_that_refuses_at_the_start_ends_the_call() -> None:
     assert (scene.end.reason, scene.end.detail) == ("engine_failed", "No such agent.")
 
 
-async def test_a_broken_plugin_ends_its_call_and_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_fault_of_an_engines_plugin_is_a_failure_of_the_engine(caplog: pytest.LogCaptureFixture) -> None:
     scene = Scene()
     async with scene.running():
         session = await scene.live()
         session.fail(ZeroDivisionError("a bug"))
-    assert (scene.end.reason, scene.end.by) == ("crashed", "host")
+    assert (scene.end.reason, scene.end.by) == ("engine_failed", "engine")
     assert session.closed
     assert scene.socket.closed
     assert "ZeroDivisionError" in caplog.text
 
 
-async def test_a_carrier_that_falls_silent_ends_the_call() -> None:
-    scene = Scene(deadlines=Deadlines(carrier_silence=0.05))
+async def test_a_carrier_that_falls_silent_has_lost_the_media_and_may_bring_them_again() -> None:
+    scene = Scene(deadlines=Deadlines(carrier_silence=0.5, media_return=60))
+    async with scene.running():
+        session = await scene.live()
+        silent = scene.socket
+        await silent.wait_for("mark")  # the sign of life that it was asked for
+        await scene.until(State.ENGINE_READY)
+        await until(lambda: silent.closed)
+        scene.socket = FakeSocket()
+        scene.attach()
+        scene.socket.say("start", "leg-1")
+        await scene.until(State.LIVE)
+        session.say(FRAME)
+        await scene.socket.wait_for("audio")
+        scene.socket.say("stop")
+    assert scene.end.reason == "caller_hung_up"
+    (trouble,) = scene.of(MediaTrouble)
+    assert trouble.problem == "nothing came from the carrier, or it took nothing, for 0.5 s"
+
+
+async def test_a_carrier_that_sends_nothing_while_the_caller_is_silent_returns_the_mark_and_keeps_the_call() -> None:
+    scene = Scene(deadlines=Deadlines(carrier_silence=0.4, media_return=0.1))
     async with scene.running():
         await scene.live()
-    assert scene.end.reason == "silent_carrier"
+        for number in range(1, 4):
+            marks = await scene.socket.wait_for("mark", number)
+            scene.socket.say("mark", marks[-1].value)
+        assert scene.call.state is State.LIVE
+        scene.socket.say("stop")
+    assert scene.end.reason == "caller_hung_up"
+
+
+async def test_garbage_is_no_sign_of_life() -> None:
+    scene = Scene(deadlines=Deadlines(carrier_silence=0.2, media_return=0.1))
+    async with scene.running():
+        await scene.live()
+        while scene.call.state is State.LIVE:
+            scene.socket.say("nonsense")
+            await anyio.sleep(0.01)
+    assert scene.end.reason == "media_lost"
 
 
 async def test_a_carrier_that_takes_nothing_ends_the_call() -> None:
-    scene = Scene(deadlines=Deadlines(carrier_silence=0.2))
+    scene = Scene(deadlines=Deadlines(carrier_silence=0.2, media_return=0.1))
 
     async def stuck(_message: Message) -> None:
         await anyio.sleep_forever()
@@ -505,7 +541,7 @@ async def test_a_carrier_that_takes_nothing_ends_the_call() -> None:
         while scene.call.state is State.LIVE:
             scene.socket.say("audio", FRAME.base64)
             await anyio.sleep(0.01)
-    assert scene.end.reason == "silent_carrier"
+    assert scene.end.reason == "media_lost"
 
 
 async def test_a_stream_that_never_comes_ends_the_call() -> None:

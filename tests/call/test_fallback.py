@@ -15,7 +15,7 @@ FIRST = Agent(engine=ENGINE, name="first", fallback=Retry(times=2, then=LAST))
 
 def names(chain: FallbackChain, *, retry: bool) -> list[str]:
     told = [chain.agent.name]
-    while chain.advance(retry=retry):
+    while chain.advance(retry=retry, within=60) is not None:
         told.append(chain.agent.name)
     return told
 
@@ -33,18 +33,43 @@ def test_an_agent_that_would_be_refused_again_is_not_tried_again() -> None:
 
 def test_without_another_agent_the_final_action_is_all_there_is() -> None:
     chain = FallbackChain(Agent(engine=ENGINE, fallback=Transfer("+15550001111")), CallOptions())
-    assert not chain.advance(retry=True)
+    assert chain.advance(retry=True, within=60) is None
     assert chain.final_action == Transfer("+15550001111")
+
+
+def test_a_failing_engine_gets_pauses_that_grow_and_the_next_agent_gets_none() -> None:
+    chain = FallbackChain(FIRST, CallOptions())
+    first, second = chain.advance(retry=True, within=60), chain.advance(retry=True, within=60)
+    assert first is not None
+    assert second is not None
+    assert 0.15 < first < 0.35 < second < 0.7
+    assert chain.advance(retry=True, within=60) == 0
+
+
+def test_a_conversation_that_worked_is_tried_again_at_once_and_its_tries_come_back() -> None:
+    chain = FallbackChain(Agent(engine=ENGINE, fallback=Retry(times=1)), CallOptions())
+    for _ in range(100):  # a loss every two minutes, for hours
+        assert chain.advance(retry=True, worked_for=120, within=2.5) == 0
+    assert chain.advance(retry=True, worked_for=1, within=2.5) is None
+
+
+def test_what_an_engine_asks_to_wait_is_waited_within_the_time_that_is_left() -> None:
+    alone = Agent(engine=ENGINE, fallback=Retry(times=2))
+    assert FallbackChain(alone, CallOptions()).advance(retry=True, retry_after=2, within=2.5) == 2
+    assert FallbackChain(alone, CallOptions()).advance(retry=True, retry_after=3, within=2.5) is None
+    with_reserve = FallbackChain(FIRST, CallOptions())
+    assert with_reserve.advance(retry=True, retry_after=2, within=2.5) == 0
+    assert with_reserve.agent.name == "last"  # it keeps its share
 
 
 def test_the_time_is_shared_among_those_who_may_still_be_tried() -> None:
     chain = FallbackChain(FIRST, CallOptions())
     assert chain.share(5) == 1
-    chain.advance(retry=False)
+    chain.advance(retry=False, within=60)
     assert chain.share(4) == 2
 
 
 def test_the_options_of_the_call_hold_for_each_agent() -> None:
     chain = FallbackChain(FIRST, CallOptions(variables={"name": "Ann"}))
-    chain.advance(retry=False)
+    chain.advance(retry=False, within=60)
     assert chain.agent.variables == {"name": "Ann"}

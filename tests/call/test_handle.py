@@ -13,12 +13,17 @@ from patter_core.audio import ULAW_8000, AudioChunk
 from patter_core.call.timeouts import Deadlines
 from patter_core.telephony.control import LegFacts
 from patter_core.telephony.leg import Progress
+from patter_core.testing.fakes import FakeCarrier
 from tests.calls import OutboundScene
 from tests.polling import until
 
 pytestmark = pytest.mark.anyio
 
 FRAME = AudioChunk(bytes(range(160)), ULAW_8000)
+
+
+class AsksAtStreamEnd(FakeCarrier):
+    asks_at_stream_end = True
 
 
 async def test_progress_moves_it_from_the_wish_to_the_end() -> None:
@@ -53,8 +58,9 @@ async def test_a_call_that_another_worker_has_is_left_to_it() -> None:
     scene.carrier.facts = LegFacts(progress=Progress.ANSWERED)
     async with scene.running():
         end = await scene.handle.wait()
-    assert (end.reason, scene.carrier.hung_up) == ("answered_elsewhere", [])
-    assert "call_ended" not in [record.event.kind for record in scene.records]
+    assert (end.reason, scene.carrier.hung_up) == ("moved", [])
+    assert scene.kinds()[-1] == "call_moved"
+    assert "call_ended" not in scene.kinds()
 
 
 @pytest.mark.parametrize(
@@ -77,9 +83,24 @@ async def test_a_call_that_was_answered_and_whose_audio_went_to_another_worker_i
     async with scene.running():
         scene.call.reports.note_progress(Progress.ANSWERED)
         end = await scene.handle.wait()
-    assert (end.reason, scene.carrier.hung_up) == ("answered_elsewhere", [])
+    assert (end.reason, scene.carrier.hung_up) == ("moved", [])
     assert scene.carrier.commands == ["look up leg-1"]
-    assert "call_ended" not in [record.event.kind for record in scene.records]
+    assert scene.kinds().count("call_moved") == 1
+    assert "call_ended" not in scene.kinds()
+
+
+@pytest.mark.parametrize(("progress", "told"), [(Progress.ANSWERED, "call_moved"), (Progress.COMPLETED, "call_ended")])
+async def test_a_call_whose_stream_was_lost_and_goes_on_elsewhere_ends_there(progress: Progress, told: str) -> None:
+    scene = OutboundScene(
+        carrier=AsksAtStreamEnd(), deadlines=Deadlines(media_return=0.05, last_word=0.2), several_workers=True
+    )
+    scene.carrier.facts = LegFacts(progress=progress)
+    async with scene.running():
+        await scene.live()
+        scene.socket.break_off()
+        await scene.handle.wait()
+    assert scene.kinds()[-1] == told
+    assert scene.carrier.hung_up == []
 
 
 async def test_a_carrier_that_does_not_even_answer_that_leaves_us_to_our_deadline(

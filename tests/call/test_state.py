@@ -271,18 +271,19 @@ def test_an_engine_that_is_never_ready_ends_the_call() -> None:
     assert call.reason is Reason.ENGINE_SLOW
 
 
-def test_a_carrier_that_gives_nothing_is_dead() -> None:
+def test_the_media_of_a_carrier_that_gives_nothing_are_lost() -> None:
     call = live_call()
+    assert call.overdue(11.9) is None
+    assert call.overdue(12) is Signal.MEDIA_LOST
     assert expire(call, 12)
-    assert call.reason is Reason.SILENT_CARRIER
+    assert call.state is State.ENGINE_READY
 
 
-def test_a_carrier_that_takes_nothing_is_dead_even_if_it_talks() -> None:
+def test_so_are_those_of_one_that_takes_nothing_even_if_it_talks() -> None:
     call = live_call()
     call.blocked_at = 3
     call.heard_at = 13
-    assert expire(call, 13)
-    assert call.reason is Reason.SILENT_CARRIER
+    assert call.overdue(13) is Signal.MEDIA_LOST
 
 
 def test_the_longest_call_ends_with_its_last_word_played() -> None:

@@ -25,6 +25,7 @@ from patter_core.events import (
     CallEnded,
     CallEvent,
     CallMetrics,
+    CallMoved,
     CallPriced,
     CallProgressed,
     ConversationStarted,
@@ -143,6 +144,7 @@ _EVENTS: tuple[CallEvent, ...] = (
     TransferStarted(to="**********07"),
     TransferDone(to="**********07", ok=False, detail="busy"),
     CallEnded(reason="caller_hung_up", by="caller", duration_ms=1.0, metrics=CallMetrics(reply_ms=(1.0, 2.0))),
+    CallMoved(),
     CallPriced(cost=Cost(Decimal("0.0085"), estimated=False)),
 )
 _AUDIO = AudioCaptured(side="agent", format=ULAW_8000, base64="f39/fw==")

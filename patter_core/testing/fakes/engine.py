@@ -22,6 +22,7 @@ class FakeSession(EngineSession):
         self.heard: list[AudioChunk] = []
         self.digits: list[str] = []
         self.context: list[str] = []
+        self.activities = 0
         self.closed = False
         self._input_format = input_format
         self._output_format = output_format
@@ -54,6 +55,11 @@ class FakeSession(EngineSession):
 
     def add_context(self, text: str) -> None:
         self.context.append(text)
+        self._changes.notify()
+
+    def user_activity(self) -> None:
+        self.activities += 1
+        self._changes.notify()
 
     async def events(self) -> AsyncIterator[AudioChunk | EngineEvent]:
         while (event := await self._said.get()) is not None:

@@ -1,0 +1,175 @@
+"""Code that is not Patter's, on a call: whatever an engine or a carrier does, the call ends once, and in time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from typing import NoReturn
+
+import anyio
+import pytest
+
+from patter_core.agent import Agent, Fallback, Retry
+from patter_core.aio.foreign import settle
+from patter_core.audio import ULAW_8000, AudioChunk, AudioFormat
+from patter_core.call.config import HostConfig
+from patter_core.call.timeouts import Deadlines
+from patter_core.engine import ConversationSetup
+from patter_core.events import EngineEvent
+from patter_core.media import MediaCodec, MediaEvent
+from patter_core.telephony.leg import Leg
+from patter_core.telephony.outcome import HangUp
+from patter_core.telephony.prices import CarrierRates
+from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeSession
+from tests.calls import CallScene, new_call
+from tests.polling import until
+
+pytestmark = pytest.mark.anyio
+
+FRAME = AudioChunk(bytes(range(160)), ULAW_8000)
+
+
+class Scene(CallScene):
+    def __init__(
+        self,
+        engine: FakeEngine | None = None,
+        *,
+        carrier: FakeCarrier | None = None,
+        fallback: Fallback | None = None,
+    ) -> None:
+        super().__init__(engine, carrier)
+        self.call = new_call(
+            self.engine,
+            agent=Agent(engine=self.engine, fallback=fallback or HangUp()),
+            carrier=self.carrier,
+            put=self.records.append,
+            config=HostConfig(deadlines=Deadlines(last_word=0.2, media_return=0.2)),
+        )
+
+
+class Raising(FakeSession):
+    """Raises out of one of its methods."""
+
+    def __init__(self, setup: ConversationSetup, method: str, error: BaseException) -> None:
+        super().__init__(setup, ULAW_8000, ULAW_8000)
+        self._error = error
+        setattr(self, method, self._raise)
+
+    def _raise(self, *_: object) -> NoReturn:
+        raise self._error
+
+
+class RaisingEngine(FakeEngine):
+    def __init__(self, method: str, error: BaseException) -> None:
+        super().__init__()
+        self._what = (method, error)
+
+    def new_session(self, setup: ConversationSetup) -> FakeSession:
+        return FakeSession(setup, ULAW_8000, ULAW_8000) if self.sessions else Raising(setup, *self._what)
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), SystemExit(1), asyncio.CancelledError()], ids=repr)
+@pytest.mark.parametrize("method", ["send_audio", "send_dtmf", "add_context", "events"])
+async def test_whatever_an_engine_raises_the_next_session_goes_on(method: str, error: BaseException) -> None:
+    scene = Scene(RaisingEngine(method, error), fallback=Retry(times=1))
+    async with scene.running():
+        scene.attach()
+        scene.socket.say("start", "leg-1")
+        await scene.engine.session()
+        scene.socket.say("audio", FRAME.base64)
+        scene.socket.say("dtmf", "5")
+        scene.call.actions.add_context("They are a customer.")
+        second = await scene.engine.session(1)
+        scene.socket.say("audio", FRAME.base64)
+        await second.until(lambda: bool(second.heard))
+        scene.socket.say("stop")
+    assert scene.end.reason == "caller_hung_up"
+
+
+async def test_an_engine_that_ignores_its_cancellation_keeps_no_call_from_its_end() -> None:
+    class Stubborn(FakeSession):
+        async def events(self) -> AsyncIterator[AudioChunk | EngineEvent]:
+            while not over.is_set():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await over.wait()
+            yield FRAME
+
+    class StubbornEngine(FakeEngine):
+        def new_session(self, setup: ConversationSetup) -> FakeSession:
+            return Stubborn(setup, ULAW_8000, ULAW_8000)
+
+    over = asyncio.Event()
+    scene = Scene(StubbornEngine())
+    async with scene.running():
+        await scene.live()
+        scene.socket.say("stop")
+    assert scene.end.reason == "caller_hung_up"
+    over.set()
+    assert await settle(5) == 0
+    assert scene.socket.of("audio") == []  # the call has no use for what comes afterwards
+
+
+async def test_a_carrier_that_does_not_answer_leaves_no_caller_in_silence() -> None:
+    class Hangs(FakeCarrier):
+        async def hang_up(self, leg: Leg) -> None:
+            await self.released.wait()
+
+        released = anyio.Event()
+
+    carrier = Hangs()
+    scene = Scene(carrier=carrier)
+    async with scene.running():
+        session = await scene.live()
+        session.end()
+        await until(lambda: scene.socket.closed)
+        assert scene.call.ended is None
+        carrier.released.set()
+    assert scene.end.reason == "agent_hung_up"
+
+
+async def test_a_carrier_whose_prices_cannot_be_worked_out_ends_its_call_once_without_a_bill() -> None:
+    class Priceless(FakeCarrier):
+        @property
+        def rates(self) -> CarrierRates:
+            raise KeyError("no price for this country")
+
+    scene = Scene(carrier=Priceless())
+    async with scene.running():
+        await scene.live()
+        scene.socket.say("stop")
+    assert scene.end.reason == "caller_hung_up"
+    assert scene.end.metrics.carrier_bill is None
+
+
+async def test_a_codec_that_raises_ends_its_call_with_the_agents_final_action() -> None:
+    class Broken(MediaCodec):
+        def __init__(self, codec: MediaCodec) -> None:
+            self._codec = codec
+
+        @property
+        def output_format(self) -> AudioFormat:
+            return self._codec.output_format
+
+        def decode(self, message: str | bytes) -> Sequence[MediaEvent]:
+            return self._codec.decode(message)
+
+        def encode_audio(self, chunk: AudioChunk) -> str:
+            raise ZeroDivisionError
+
+        def encode_mark(self, name: str) -> Sequence[str]:
+            return self._codec.encode_mark(name)
+
+        def encode_clear(self) -> Sequence[str]:
+            return self._codec.encode_clear()
+
+    class BrokenCarrier(FakeCarrier):
+        def media_codec(self, leg: Leg) -> MediaCodec:
+            return Broken(super().media_codec(leg))
+
+    scene = Scene(carrier=BrokenCarrier(), fallback=HangUp("Sorry."))
+    async with scene.running():
+        session = await scene.live()
+        session.say(FRAME)
+    assert scene.end.reason == "crashed"
+    assert scene.carrier.commands == ["say leg-1 Sorry."]
