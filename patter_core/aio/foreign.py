@@ -25,7 +25,7 @@ import msgspec
 
 from patter_core.errors import ForeignFault, ForeignHang
 
-__all__ = ["as_exception", "run_foreign", "settle"]
+__all__ = ["as_exception", "run_foreign", "settle", "stack_of"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -81,7 +81,7 @@ async def run_foreign(
         raise
     if not task.done():
         hang = ForeignHang("It took too long.", expected=f"an end within {within} s")
-        hang.add_note(f"It was here:\n{_place(task)}")
+        hang.add_note(f"It was here:\n{stack_of(task)}")
         _leave_behind(task)
         raise hang
     if task.cancelled():  # the event loop was ended before it began
@@ -100,6 +100,18 @@ async def settle(within: float) -> int:
         return 0
     _, pending = await asyncio.wait(tasks, timeout=within)
     return len(pending)
+
+
+def stack_of(task: asyncio.Task[T]) -> str:
+    """Returns the stack of a task of `run_foreign` that waits: the function, and what each coroutine awaits."""
+    lines: list[str] = []
+    awaited: object = task.get_coro()
+    while awaited is not None:
+        frame = getattr(awaited, "cr_frame", None) or getattr(awaited, "gi_frame", None)
+        if frame is not None:
+            lines += traceback.format_list(traceback.extract_stack(frame, limit=1))
+        awaited = getattr(awaited, "cr_await", None) or getattr(awaited, "gi_yieldfrom", None)
+    return "".join(lines[1:])  # without `_contain`
 
 
 async def _contain(
@@ -133,15 +145,3 @@ def _fault(error: BaseException) -> ForeignFault:
         fault = ForeignFault(f"It raised {name}.", expected="an Exception, or none")
     fault.__cause__ = error
     return fault
-
-
-def _place(task: asyncio.Task[_Outcome[T]]) -> str:
-    """Returns the stack of a task that waits: its coroutine, and what each coroutine awaits."""
-    lines: list[str] = []
-    awaited: object = task.get_coro()
-    while awaited is not None:
-        frame = getattr(awaited, "cr_frame", None) or getattr(awaited, "gi_frame", None)
-        if frame is not None:
-            lines += traceback.format_list(traceback.extract_stack(frame, limit=1))
-        awaited = getattr(awaited, "cr_await", None) or getattr(awaited, "gi_yieldfrom", None)
-    return "".join(lines[1:])  # without `_contain`

@@ -1,23 +1,24 @@
 """Runs the user's callbacks: in order within a call, from a bounded queue, and never in the way of the audio.
 
-A callback that raises is logged with its traceback; one that hangs is cancelled and logged with the place where it
-hangs. In both cases the call goes on. The end of the call is reported exactly once, and soon, whatever is queued before
-it.
+A callback that raises, whatever it raises, is logged with its traceback; one that hangs is cancelled and logged with
+the place where it hangs. In both cases the call goes on, and no other call notices. The end of the call is reported
+exactly once, and soon, whatever is queued before it.
 """
 
 from __future__ import annotations
 
-import inspect
+import asyncio
 import logging
-import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import anyio
 import anyio.abc
 import msgspec
 
 from patter_core.aio import DroppingQueue
+from patter_core.aio.functions import RunInThread, call_foreign
 from patter_core.call.handle import PhoneCall
+from patter_core.errors import ForeignHang
 from patter_core.events import (
     CallEnded,
     CallEvent,
@@ -38,7 +39,9 @@ _QUEUE_LIMIT = 1_000
 _END_GRACE = 2.0
 """Seconds for the queued events when a call ends; after them its end is reported in any case."""
 _THREADS = 64
-"""For callbacks that are no coroutine functions, of all calls."""
+"""For callbacks that are plain functions, of all calls."""
+_END_THREADS = 256
+"""For `on_call_end` alone: the end is reported while other callbacks occupy their threads."""
 
 Transcript = TranscriptInput | TranscriptOutput | TranscriptCorrection
 
@@ -64,15 +67,25 @@ class CallbackQueue:
     """The events of one call that wait for the callbacks.
 
     Args:
+        callbacks: the user's functions.
+        in_thread: runs those that are plain functions.
+        end_in_thread: the same, for `on_call_end`.
         timeout: seconds for one callback.
         limit: how many events may wait; beyond it the oldest are dropped.
     """
 
     def __init__(
-        self, callbacks: UserCallbacks, threads: DaemonThreads, *, timeout: float, limit: int = _QUEUE_LIMIT
+        self,
+        callbacks: UserCallbacks,
+        in_thread: RunInThread,
+        end_in_thread: RunInThread,
+        *,
+        timeout: float,
+        limit: int = _QUEUE_LIMIT,
     ) -> None:
         self._callbacks = callbacks
-        self._threads = threads
+        self._in_thread = in_thread
+        self._end_in_thread = end_in_thread
         self._timeout = timeout
         self._queue: DroppingQueue[CallEvent] = DroppingQueue(limit)
         self._started = False
@@ -140,28 +153,22 @@ class CallbackQueue:
             await self._call("on_event", callbacks.on_event, call, event)
 
     async def _call(self, name: str, function: Callable[..., object], call: PhoneCall, *args: CallEvent) -> None:
+        in_thread = self._end_in_thread if name == "on_call_end" else self._in_thread
         began = anyio.current_time()
         try:
-            with anyio.move_on_after(self._timeout):
-                try:
-                    await self._run(function, call, *args)
-                except anyio.get_cancelled_exc_class():
-                    took = anyio.current_time() - began
-                    _log.error(
-                        "Call %s: %s was cancelled after %.1f s; the call goes on. It was here:\n%s",
-                        call.id, name, took, traceback.format_exc(),
-                    )  # fmt: skip
-                    raise
+            await call_foreign(function, self._timeout, in_thread, call, *args)
+        except (ForeignHang, asyncio.CancelledError) as stopped:
+            _log.error(
+                "Call %s: %s was cancelled after %.1f s; the call goes on. %s",
+                call.id,
+                name,
+                anyio.current_time() - began,
+                "\n".join(getattr(stopped, "__notes__", ())),
+            )
+            if isinstance(stopped, asyncio.CancelledError):  # no time is left, for it or for the whole queue
+                raise
         except Exception:  # noqa: BLE001 - the user's code: its fault is logged and stays here
             _log.exception("Call %s: %s raised; the call goes on.", call.id, name)
-
-    async def _run(self, function: Callable[..., object], *args: object) -> None:
-        if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__):
-            result = function(*args)
-        else:
-            result = await self._threads.run(function, *args)
-        if isinstance(result, Awaitable):
-            await result
 
 
 class CallbackRunner:
@@ -174,7 +181,7 @@ class CallbackRunner:
     def __init__(self, callbacks: UserCallbacks, *, timeout: float) -> None:
         self._callbacks = callbacks
         self._timeout = timeout
-        self._threads: DaemonThreads | None = None
+        self._threads: tuple[DaemonThreads, DaemonThreads] | None = None
         self._active: dict[CallbackQueue, PhoneCall] = {}
 
     def new_queue(self) -> CallbackQueue | None:
@@ -182,8 +189,9 @@ class CallbackRunner:
         if not self._callbacks.any:
             return None
         if self._threads is None:
-            self._threads = DaemonThreads(_THREADS)
-        return CallbackQueue(self._callbacks, self._threads, timeout=self._timeout)
+            self._threads = DaemonThreads(_THREADS), DaemonThreads(_END_THREADS)
+        usual, end = self._threads
+        return CallbackQueue(self._callbacks, usual.run, end.run, timeout=self._timeout)
 
     async def run(self, queue: CallbackQueue, call: PhoneCall) -> None:
         """Runs the callbacks of one call, until its end is reported."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
+import sys
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import anyio
 import pytest
 
+from patter_core.aio.foreign import settle
 from patter_core.audio import ULAW_8000
 from patter_core.call.callbacks import CallbackQueue, CallbackRunner, Transcript, UserCallbacks
 from patter_core.call.handle import PhoneCall
@@ -27,6 +30,7 @@ from patter_core.events import (
 from patter_core.testing.fakes import FakeEngine
 from patter_core.threads import DaemonThreads
 from tests.calls import new_call
+from tests.polling import until
 
 pytestmark = pytest.mark.anyio
 
@@ -48,7 +52,8 @@ class Scene:
 
     def __init__(self, callbacks: UserCallbacks, *, timeout: float = 5.0, limit: int = 1_000) -> None:
         self.call = handle()
-        self.queue = CallbackQueue(callbacks, DaemonThreads(4), timeout=timeout, limit=limit)
+        usual, end = DaemonThreads(4), DaemonThreads(4)
+        self.queue = CallbackQueue(callbacks, usual.run, end.run, timeout=timeout, limit=limit)
 
     def tell(self, *events: CallEvent) -> None:
         for event in events:
@@ -187,6 +192,112 @@ async def test_one_that_hangs_is_given_up_and_reported_with_the_place_where_it_h
     assert on_transcript.__name__ in caplog.text
 
 
+def exit_the_process(*_: object) -> None:
+    sys.exit(3)
+
+
+def raise_no_exception(*_: object) -> None:
+    raise BaseException("the user's own")  # noqa: TRY002 - what no `except Exception` takes
+
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def say_cancelled(*_: object) -> None:
+    raise asyncio.CancelledError
+
+
+async def exit_the_process_too(*_: object) -> None:
+    sys.exit(3)
+
+
+async def await_a_cancelled_task_of_its_own(*_: object) -> None:
+    task = asyncio.create_task(asyncio.sleep(60))
+    task.cancel()
+    await task
+
+
+async def cancel_itself(*_: object) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    await asyncio.sleep(60)
+
+
+def return_one_that_is_cancelled(*_: object) -> object:
+    return await_a_cancelled_task_of_its_own()
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        exit_the_process,
+        raise_no_exception,
+        interrupt,
+        say_cancelled,
+        exit_the_process_too,
+        await_a_cancelled_task_of_its_own,
+        cancel_itself,
+        return_one_that_is_cancelled,
+    ],
+)
+async def test_whatever_comes_out_of_one_is_reported_and_neither_its_call_nor_another_notices(
+    function: Callable[..., object], caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[str] = []
+    scene = Scene(
+        UserCallbacks(
+            on_call_start=function,
+            on_transcript=lambda _call, said: told.append(said.text),
+            on_call_end=lambda *_: told.append("end"),
+        )
+    )
+    neighbour = Scene(UserCallbacks(on_transcript=lambda _call, said: told.append(f"neighbour {said.text}")))
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(scene.queue.run, scene.call)
+            tasks.start_soon(neighbour.queue.run, neighbour.call)
+            scene.tell(STARTED, HELLO, END)
+            await until(lambda: "end" in told)
+            neighbour.tell(HI, END)
+    assert told == ["Hello.", "end", "neighbour Hi."]
+    assert "on_call_start raised; the call goes on." in caplog.text
+    assert "Traceback" in caplog.text
+    assert f"in {function.__name__}" in caplog.text or function is return_one_that_is_cancelled
+
+
+async def test_one_that_ignores_its_cancellation_holds_up_neither_the_next_event_nor_the_end() -> None:
+    told: list[str] = []
+    let_go = anyio.Event()
+
+    async def stubborn(_call: PhoneCall, said: Transcript) -> None:
+        told.append(said.text)
+        while not let_go.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await let_go.wait()
+
+    scene = Scene(UserCallbacks(on_transcript=stubborn, on_call_end=lambda *_: told.append("end")), timeout=0.1)
+    async with scene.running():
+        scene.tell(HELLO, HI, END)
+    assert told == ["Hello.", "Hi.", "end"]
+    let_go.set()
+    assert await settle(5) == 0
+
+
+async def test_one_that_is_cut_off_by_the_end_is_reported_with_the_place_where_it_was(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def wait_here(*_: object) -> None:
+        await anyio.sleep_forever()
+
+    scene = Scene(UserCallbacks(on_transcript=wait_here), timeout=60)
+    async with scene.running():
+        scene.tell(HELLO, END)
+    assert "on_transcript was cancelled after 2" in caplog.text
+    assert "in wait_here" in caplog.text
+
+
 async def test_the_end_is_told_soon_and_once_whatever_waits_before_it(caplog: pytest.LogCaptureFixture) -> None:
     ends: list[float] = []
 
@@ -217,6 +328,27 @@ async def test_what_waits_is_bounded_and_the_oldest_goes() -> None:
         scene.tell(END)
     assert told == ["7", "8", "9"]
     assert scene.queue.dropped == 7
+
+
+async def test_plain_ones_that_hang_in_many_calls_keep_the_end_of_none_from_being_told() -> None:
+    gate, hung, ends = threading.Event(), threading.Semaphore(0), list[str]()
+
+    def hang(*_: object) -> None:
+        hung.release()
+        gate.wait(30)
+
+    callbacks = UserCallbacks(on_transcript=hang, on_call_end=lambda call, _end: ends.append(call.id))
+    runner = CallbackRunner(callbacks, timeout=60)
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(100):  # more than there are threads
+                queue = runner.new_queue()
+                assert queue is not None
+                queue.put(record(HELLO))
+                queue.put(record(END))
+                tasks.start_soon(runner.run, queue, handle())
+    gate.set()
+    assert len(ends) == 100
 
 
 async def test_a_worker_that_stops_at_once_still_tells_the_end() -> None:

@@ -26,12 +26,22 @@ TALK = 3.0
 TOLD_WITHIN = 5.0
 """What waits gets two seconds; the rest is for a machine that is busy."""
 
+_SAID = {
+    "raise": "LookupError: the user's own fault",
+    "hang": "was cancelled after",
+    "block": "was cancelled after",
+    "cancel": "It raised CancelledError",
+    "exit": "It raised SystemExit",
+}
+"""What the worker's log says of it."""
+
 
 @pytest.mark.parametrize("emulator", EMULATORS)
-@pytest.mark.parametrize("how", ["raise", "hang", "block"])
+@pytest.mark.parametrize("how", ["raise", "hang", "block", "cancel", "exit"])
 async def test_calls_go_on_whatever_the_users_code_does(emulator: type[AnyCarrier], how: str, tmp_path: Path) -> None:
     ends = tmp_path / "ends"
-    settings = Settings(ends=str(ends), callbacks=how, sinks="hang" if how == "block" else how, callback_patience=2.0)
+    sinks = {"hang": "hang", "block": "hang"}.get(how, "raise")
+    settings = Settings(ends=str(ends), callbacks=how, sinks=sinks, callback_patience=2.0)
     engine = ElevenLabsEmulator(Behaviour(agent=Chatter()))
     async with running_fleet(emulator, engine, tmp_path) as fleet, anyio.create_task_group() as tasks:
         worker = await fleet.start(settings)
@@ -60,10 +70,7 @@ async def test_calls_go_on_whatever_the_users_code_does(emulator: type[AnyCarrie
     for end, seconds in zip(sorted(told, key=lambda end: end.duration_ms), lasted, strict=True):
         assert end.duration_ms / 1000 == pytest.approx(seconds, abs=1.0)
     assert late < TOLD_WITHIN
-    if how == "raise":
-        assert "LookupError: the user's own fault" in worker.said
-    else:
-        assert "was cancelled after" in worker.said
+    assert _SAID[how] in worker.said
     note(
         f"callbacks and a sink that {how}, {CALLS} calls, {emulator.__name__}",
         tried=CALLS,

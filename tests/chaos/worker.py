@@ -67,7 +67,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ends: str = ""
     """A file to which on_call_end appends a line for each end."""
     callbacks: str = ""
-    """What the other callbacks do: `raise`, `hang`, `block` a thread; "" if there are none."""
+    """What the other callbacks do: `raise`, `hang`, `block` a thread, `cancel`, `exit`; "" if there are none."""
     sinks: str = ""
     """What the sink does: `raise`, `hang`; "" if there is none."""
     callback_patience: float = 10.0
@@ -169,7 +169,23 @@ def _block(*_: object) -> None:
     time.sleep(30)
 
 
-_CALLBACKS: dict[str, Callable[..., object]] = {"raise": _raise, "hang": _hang, "block": _block}
+async def _cancel(*_: object) -> None:
+    task = asyncio.create_task(asyncio.sleep(60))
+    task.cancel()
+    await task
+
+
+async def _exit(*_: object) -> None:
+    sys.exit("the user's own fault")
+
+
+_CALLBACKS: dict[str, Callable[..., object]] = {
+    "raise": _raise,
+    "hang": _hang,
+    "block": _block,
+    "cancel": _cancel,
+    "exit": _exit,
+}
 
 
 def _fallback(phone: Patter, name: str) -> Fallback:

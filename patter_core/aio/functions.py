@@ -1,0 +1,97 @@
+"""Calls functions of users and plugins that may be coroutine functions or plain ones: callbacks, hooks, tools.
+
+A coroutine function runs in a task of its own, a plain one in a thread, so that neither is in the way of the audio.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import sys
+import threading
+import traceback
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
+
+from patter_core.aio.foreign import run_foreign, stack_of
+from patter_core.errors import ForeignHang
+
+__all__ = ["RunInThread", "call_foreign", "is_coroutine_function", "stack_of_thread"]
+
+T = TypeVar("T")
+
+
+class RunInThread(Protocol):
+    """Runs a function in a thread, and returns or raises what it does. If cancelled, the thread is abandoned."""
+
+    async def __call__(self, function: Callable[[], T], /) -> T: ...
+
+
+def is_coroutine_function(function: Callable[..., object]) -> bool:
+    """True if calling it returns a coroutine: a coroutine function, or an object whose `__call__` is one."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
+
+
+async def call_foreign(
+    function: Callable[..., object], within: float | None, in_thread: RunInThread, *args: object, **kwargs: object
+) -> object:
+    """Returns what a foreign function returns. An awaitable that a plain function returns is awaited.
+
+    Args:
+        function: a coroutine function or a plain one.
+        within: s, with the time until a thread is free; None for no limit.
+        in_thread: runs a plain function, as `DaemonThreads.run`.
+        args: for the function.
+        kwargs: for the function.
+
+    Raises:
+        Exception: what the function raises.
+        ForeignFault: as `run_foreign`.
+        ForeignHang: it took longer. It is cancelled, its thread is abandoned; notes of the error have the place.
+        asyncio.CancelledError: the caller was cancelled. Notes of the error have the place where the function was.
+    """
+    work = _Work(function, in_thread)
+    try:
+        return await run_foreign(work.run, within, *args, **kwargs)
+    except (ForeignHang, asyncio.CancelledError) as error:
+        for note in work.places(with_task=isinstance(error, asyncio.CancelledError)):
+            error.add_note(note)
+        raise
+
+
+def stack_of_thread(ident: int) -> str:
+    """Returns where a thread is; "" if it has ended."""
+    frame = sys._current_frames().get(ident)  # noqa: SLF001 - documented, in spite of its name
+    return "" if frame is None else "".join(traceback.format_stack(frame))
+
+
+class _Work:
+    """One call of a function, and where it is."""
+
+    def __init__(self, function: Callable[..., object], in_thread: RunInThread) -> None:
+        self._function = function
+        self._in_thread = in_thread
+        self._task: asyncio.Task[object] | None = None
+        self._thread = 0
+
+    async def run(self, *args: object, **kwargs: object) -> object:
+        self._task = asyncio.current_task()
+        if is_coroutine_function(self._function):
+            result = self._function(*args, **kwargs)
+        else:
+            result = await self._in_thread(lambda: self._call(args, kwargs))
+        return await result if isinstance(result, Awaitable) else result
+
+    def places(self, *, with_task: bool) -> list[str]:
+        """Returns where the function is, as notes for an error; none if it has not begun."""
+        stacks = {"In its thread": stack_of_thread(self._thread) if self._thread else ""}
+        if with_task and self._task is not None:
+            stacks = {"It was here": stack_of(self._task)} | stacks
+        return [f"{where}:\n{stack}" for where, stack in stacks.items() if stack]
+
+    def _call(self, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
+        self._thread = threading.get_ident()
+        try:
+            return self._function(*args, **kwargs)
+        finally:
+            self._thread = 0
