@@ -6,6 +6,7 @@ A coroutine function runs in a task of its own, a plain one in a thread, so that
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import sys
 import threading
@@ -33,7 +34,7 @@ def is_coroutine_function(function: Callable[..., object]) -> bool:
 
 
 async def call_foreign(
-    function: Callable[..., object], within: float | None, in_thread: RunInThread, *args: object, **kwargs: object
+    function: Callable[..., object], within: float | None, in_thread: RunInThread, /, *args: object, **kwargs: object
 ) -> object:
     """Returns what a foreign function returns. An awaitable that a plain function returns is awaited.
 
@@ -50,9 +51,9 @@ async def call_foreign(
         ForeignHang: it took longer. It is cancelled, its thread is abandoned; notes of the error have the place.
         asyncio.CancelledError: the caller was cancelled. Notes of the error have the place where the function was.
     """
-    work = _Work(function, in_thread)
+    work = _Work(function, functools.partial(function, *args, **kwargs), in_thread)
     try:
-        return await run_foreign(work.run, within, *args, **kwargs)
+        return await run_foreign(work.run, within)
     except (ForeignHang, asyncio.CancelledError) as error:
         for note in work.places(with_task=isinstance(error, asyncio.CancelledError)):
             error.add_note(note)
@@ -68,18 +69,16 @@ def stack_of_thread(ident: int) -> str:
 class _Work:
     """One call of a function, and where it is."""
 
-    def __init__(self, function: Callable[..., object], in_thread: RunInThread) -> None:
-        self._function = function
+    def __init__(self, function: Callable[..., object], call: Callable[[], object], in_thread: RunInThread) -> None:
+        self._is_coroutine_function = is_coroutine_function(function)
+        self._call = call
         self._in_thread = in_thread
         self._task: asyncio.Task[object] | None = None
         self._thread = 0
 
-    async def run(self, *args: object, **kwargs: object) -> object:
+    async def run(self) -> object:
         self._task = asyncio.current_task()
-        if is_coroutine_function(self._function):
-            result = self._function(*args, **kwargs)
-        else:
-            result = await self._in_thread(lambda: self._call(args, kwargs))
+        result = self._call() if self._is_coroutine_function else await self._in_thread(self._call_in_thread)
         return await result if isinstance(result, Awaitable) else result
 
     def places(self, *, with_task: bool) -> list[str]:
@@ -89,9 +88,9 @@ class _Work:
             stacks = {"It was here": stack_of(self._task)} | stacks
         return [f"{where}:\n{stack}" for where, stack in stacks.items() if stack]
 
-    def _call(self, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
+    def _call_in_thread(self) -> object:
         self._thread = threading.get_ident()
         try:
-            return self._function(*args, **kwargs)
+            return self._call()
         finally:
             self._thread = 0

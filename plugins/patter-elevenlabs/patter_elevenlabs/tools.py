@@ -13,8 +13,7 @@ from typing import Any, Union
 
 import msgspec
 
-from patter_core.errors import ConfigurationError, PatterError
-from patter_core.threads import DaemonThreads
+from patter_core.errors import ConfigurationError
 
 __all__ = ["Arguments", "ClientTool", "ClientTools", "Toolbox", "stringify"]
 
@@ -33,9 +32,8 @@ class ClientTool:
 
     def __init__(self, name: str, function: Callable[..., object], owner: str) -> None:
         self.name = name
-        self._function = function
+        self.function = function
         self._decoder = _decoder(name, function, owner)
-        self._is_async = inspect.iscoroutinefunction(function)
 
     def arguments(self, parameters: bytes | msgspec.Raw) -> Arguments:
         """Decodes the JSON object of a call. Arguments that are not in it are left out.
@@ -46,27 +44,6 @@ class ClientTool:
         given = self._decoder.decode(parameters)
         pairs = ((name, getattr(given, name)) for name in given.__struct_fields__)
         return {name: value for name, value in pairs if value is not msgspec.UNSET}
-
-    async def run(self, arguments: Arguments, threads: DaemonThreads) -> object:
-        """Calls the function; in a thread if it is not async, so that it does not block audio.
-
-        If cancelled, the thread is abandoned; it keeps its place among `threads` until it ends.
-
-        Raises:
-            TooManyThreads: earlier calls occupy all threads.
-            BaseException: what the function raises.
-        """
-        if self._is_async:
-            result = self._function(**arguments)
-        else:
-            if threads.full:
-                raise TooManyThreads("Earlier calls are still running.")
-            result = await threads.run(self._function, **arguments)
-        return await result if inspect.isawaitable(result) else result
-
-
-class TooManyThreads(PatterError):
-    """All threads are occupied by earlier calls."""
 
 
 class Toolbox:

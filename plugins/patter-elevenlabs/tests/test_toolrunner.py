@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ import msgspec
 import pytest
 
 from patter_core.aio import Changes
+from patter_core.aio.foreign import run_foreign
 from patter_core.events import ToolCall, ToolResult
 from patter_elevenlabs import toolrunner, wire
 from patter_elevenlabs.toolrunner import CONCURRENCY, RESULT_LIMIT, ToolRunner
@@ -79,6 +81,169 @@ async def test_an_exception_is_an_error_result_and_its_traceback_is_logged(
     assert (await answer(mute)).result == "KeyError"
 
 
+class Desk:
+    async def __call__(self, number: int) -> int:
+        return number + 1
+
+    async def ask(self, number: int) -> int:
+        return number + 2
+
+
+async def test_every_kind_of_callable_can_be_a_tool() -> None:
+    async def later(function: int) -> int:
+        await anyio.lowlevel.checkpoint()
+        return function
+
+    def awaitable(number: int) -> object:
+        return later(number)
+
+    def plain(within: int, function: int = 2) -> int:
+        return within + function
+
+    for function, parameters, result in (
+        (later, {"function": 1}, "1"),
+        (awaitable, {"number": 1}, "1"),
+        (plain, {"within": 1}, "3"),
+        (Desk(), {"number": 1}, "2"),
+        (Desk().ask, {"number": 1}, "3"),
+        (functools.partial(plain, function=5), {"within": 1}, "6"),
+    ):
+        assert (await answer(function, parameters)).result == result
+
+
+def exits() -> None:
+    sys.exit("It ends itself.")
+
+
+def interrupts() -> None:
+    raise KeyboardInterrupt
+
+
+def is_no_exception() -> None:
+    raise BaseException("own")  # noqa: TRY002 - what no `except Exception` takes
+
+
+def says_cancelled() -> None:
+    raise asyncio.CancelledError
+
+
+async def exits_as_coroutine() -> None:
+    sys.exit("It ends itself.")
+
+
+async def awaits_a_cancelled_task() -> None:
+    task = asyncio.create_task(asyncio.sleep(60))
+    task.cancel()
+    await task
+
+
+def returns_one_that_is_cancelled() -> object:
+    return awaits_a_cancelled_task()
+
+
+class NoText:
+    def __str__(self) -> str:
+        raise SystemExit
+
+
+class NoMessageError(Exception):
+    def __str__(self) -> str:
+        raise LookupError
+
+
+def raises_what_has_no_message() -> None:
+    raise NoMessageError
+
+
+class Wish(msgspec.Struct):
+    seats: int
+
+    def __post_init__(self) -> None:
+        sys.exit("No such table.")
+
+
+def book(wish: Wish) -> None:
+    raise AssertionError(f"It must not be called, as it was with {wish}.")
+
+
+@pytest.mark.parametrize(
+    ("function", "parameters", "result"),
+    [
+        (exits, {}, "It raised SystemExit."),
+        (interrupts, {}, "It raised KeyboardInterrupt."),
+        (is_no_exception, {}, "It raised BaseException."),
+        (says_cancelled, {}, "It raised CancelledError, without being cancelled."),
+        (exits_as_coroutine, {}, "It raised SystemExit."),
+        (awaits_a_cancelled_task, {}, "It raised CancelledError, without being cancelled."),
+        (returns_one_that_is_cancelled, {}, "It raised CancelledError, without being cancelled."),
+        (NoText, {}, "It raised SystemExit."),
+        (raises_what_has_no_message, {}, "NoMessageError"),
+        (book, {"wish": {"seats": 2}}, "It raised SystemExit."),
+    ],
+)
+async def test_whatever_comes_out_of_a_tool_is_a_failed_result(
+    function: Callable[..., object], parameters: object, result: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = await answer(function, parameters)
+    assert found.is_error
+    assert found.result.startswith(result)
+    (logged,) = caplog.records
+    assert logged.message == "The client tool tool failed."
+    assert logged.exc_info is not None
+
+
+async def test_a_time_out_of_other_foreign_code_within_a_tool_is_the_tools_error() -> None:
+    async def ask() -> None:
+        await run_foreign(anyio.sleep_forever, 0.01)
+
+    assert "It took too long." in (await answer(ask)).result
+
+
+async def test_a_tool_that_takes_too_long_is_told_with_its_place(
+    release: threading.Event, caplog: pytest.LogCaptureFixture
+) -> None:
+    def hang_here() -> None:
+        release.wait()
+
+    async def wait_here() -> None:
+        await anyio.sleep_forever()
+
+    for function in (hang_here, wait_here):
+        await answer(function, limit=0.05)
+        assert f"in {function.__name__}" in caplog.text
+
+
+async def test_a_flood_of_calls_is_answered_with_one_line_of_each_kind_in_the_log(
+    release: threading.Event, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails() -> None:
+        raise ValueError("No table is free.")
+
+    line = Line()
+    runner = line.runner(Toolbox("Thing", [exits, fails, release.wait], 5.0))
+    for count in range(1, 11):
+        runner.start(call(name="exits"))
+        runner.start(call(name="fails"))
+        await line.until(2 * count)
+    for _ in range(CONCURRENCY + 100):
+        runner.start(call(name="wait"))
+        runner.start(call(name="weather"))
+    release.set()
+    await runner.aclose()
+    await runner.aclose()
+    assert len(line.results) == 20 + 2 * (CONCURRENCY + 100)
+    assert [record.message for record in caplog.records[:-1]] == [
+        "The client tool exits failed.",
+        "The client tool fails failed.",
+        "The agent called the client tool 'weather', which is not in client_tools=.",
+        f"The agent called wait while {CONCURRENCY} client tools are running: refused.",
+    ]
+    assert caplog.records[-1].message == (
+        "Client tools, further cases: 9 × ForeignFault out of exits, 9 × ValueError out of fails, "
+        f"{CONCURRENCY + 99} × a tool that is not in client_tools=, 99 × refused, as too many are running."
+    )
+
+
 async def test_wrong_arguments_are_explained_and_the_function_is_not_called() -> None:
     def forecast(days: int) -> str:
         raise AssertionError(f"It must not be called, as it was with {days}.")
@@ -130,7 +295,7 @@ async def test_a_tool_that_ignores_cancellation_is_abandoned_and_counts_until_it
     late, refused = line.results
     assert "0.05 s" in late.result
     assert "Too many" in refused.result
-    assert caplog.records[-1].message == "work of tool failed after it was abandoned."
+    assert "The client tool tool failed after it was abandoned." in caplog.text
 
 
 async def test_a_timeout_inside_a_tool_is_an_error_of_the_tool() -> None:
@@ -258,7 +423,7 @@ async def test_threads_that_hang_are_bounded(release: threading.Event) -> None:
         await anyio.wait_all_tasks_blocked()
     release.set()
     assert "did not answer" in line.results[0].result
-    assert line.results[-1].result == "Earlier calls are still running."
+    assert line.results[-1].result == "Too many tools are running. Try again later."
 
 
 def test_a_thread_that_hangs_does_not_keep_the_process_alive() -> None:

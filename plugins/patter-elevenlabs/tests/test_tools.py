@@ -3,22 +3,18 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import enum
-import functools
 import math
 import pathlib
-import threading
 from collections.abc import Callable
 from typing import Annotated
 
-import anyio
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from patter_core.errors import ConfigurationError
-from patter_core.threads import DaemonThreads
-from patter_elevenlabs.tools import ClientTool, Toolbox, TooManyThreads, stringify
+from patter_elevenlabs.tools import ClientTool, Toolbox, stringify
 
 
 @dataclasses.dataclass
@@ -36,21 +32,8 @@ def book(guest: Guest, *, day: dt.date, notes: str = "none") -> str:
     return f"{guest.name} {guest.seats} {day:%d.%m.} {notes}"
 
 
-class Desk:
-    def __call__(self, number: int) -> int:
-        return number + 1
-
-    async def ask(self, number: int) -> int:
-        return number + 2
-
-
 def tool(function: Callable[..., object]) -> ClientTool:
     return ClientTool("tool", function, "Thing")
-
-
-async def result(function: Callable[..., object], parameters: bytes) -> object:
-    found = tool(function)
-    return await found.run(found.arguments(parameters), DaemonThreads(1))
 
 
 def test_arguments_become_what_the_annotations_say_and_defaults_stay_with_the_function() -> None:
@@ -94,40 +77,6 @@ def test_any_parameters_are_decoded_or_refused(parameters: bytes) -> None:
     assert set(arguments) <= {"guest", "day", "notes"}
 
 
-@pytest.mark.anyio
-async def test_every_kind_of_callable_can_be_a_tool() -> None:
-    async def later(number: int) -> int:
-        await anyio.lowlevel.checkpoint()
-        return number
-
-    def awaitable(number: int) -> object:
-        return later(number)
-
-    assert await result(later, b'{"number":1}') == 1
-    assert await result(awaitable, b'{"number":1}') == 1
-    assert await result(lambda number: number, b'{"number":1}') == 1
-    assert await result(Desk(), b'{"number":1}') == 2
-    assert await result(Desk().ask, b'{"number":1}') == 3
-    assert await result(functools.partial(book, notes="late"), b'{"guest":{"name":"A"},"day":"2026-05-01"}')
-
-
-@pytest.mark.anyio
-async def test_a_function_that_blocks_does_not_block_the_loop_and_keeps_its_thread_until_it_ends(
-    release: threading.Event,
-) -> None:
-    threads = DaemonThreads(1)
-    found = tool(release.wait)
-    with anyio.move_on_after(0.05) as abandoned:
-        await found.run({}, threads)
-    assert abandoned.cancelled_caught
-    with pytest.raises(TooManyThreads):
-        await found.run({}, threads)
-    release.set()
-    with anyio.fail_after(5):
-        assert await threads.run(divmod, 7, 2) == (3, 1)
-    assert await found.run({}, threads) is True
-
-
 def positional(number: int, /) -> int:
     return number
 
@@ -156,7 +105,7 @@ def test_a_function_that_an_agent_cannot_call_is_refused_at_once(function: Calla
 
 def test_a_toolbox_takes_functions_or_names_for_them() -> None:
     assert Toolbox("Thing", [book]).get("book") is not None
-    named: dict[str, Callable[..., object]] = {"book_table": book, "ask": Desk()}
+    named: dict[str, Callable[..., object]] = {"book_table": book, "ask": lambda number: number}
     assert Toolbox("Thing", named).get("book_table") is not None
     assert Toolbox("Thing", [book]).get("cancel") is None
     assert Toolbox().get("book") is None
