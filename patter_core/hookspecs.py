@@ -1,4 +1,4 @@
-"""The hooks that a plugin may implement. All are synchronous, and called at startup or once a call, never for a frame.
+"""The hooks that a plugin may implement. They are called at startup or once a call, never for a frame.
 
 A plugin is a module (or object) behind an entry point of the group `patter`, with some of these functions in it,
 each marked with `patter_core.hookimpl`.
@@ -32,7 +32,11 @@ hookimpl = pluggy.HookimplMarker(PROJECT_NAME)
 
 
 class HookSpecs:
-    """All hooks, with their signatures. An implementation may leave out arguments, and must not rename them."""
+    """All hooks, with their signatures. An implementation may leave out arguments, and must not rename them.
+
+    All are plain functions but `patter_route_call`, which may be a coroutine function. A plugin with another
+    asynchronous hook, or with a hook wrapper, is not joined.
+    """
 
     @_hookspec
     def patter_carriers(self) -> list[type[Carrier]]:  # type: ignore[empty-body]
@@ -58,5 +62,7 @@ class HookSpecs:
     def patter_route_call(self, leg: Leg) -> Agent | Reject | Transfer | None:
         """Returns how an incoming call is answered: by which agent, by a rejection, or by a transfer.
 
-        None leaves it to the next plugin, and in the end to the host's agent.
+        None leaves it to the next plugin, and in the end to the host's agent. It may look something up: a coroutine
+        function runs in a task of its own, a plain one in a thread. One that raises, or takes longer than
+        `Deadlines.route`, is logged and passed over.
         """

@@ -32,6 +32,7 @@ from patter_core.registry import Registry
 from patter_core.server.app import make_app
 from patter_core.server.dialing import check_dial
 from patter_core.server.host import CallHost
+from patter_core.server.routing import RouteHooks
 from patter_core.server.serving import bind, serve_app
 from patter_core.server.urls import public_base
 from patter_core.sink import EventSink
@@ -339,8 +340,10 @@ class Patter:
             if one is not None:
                 self._check_own(one)
 
-        def route(leg: Leg) -> Agent | Reject | Transfer | None:
-            return self._registry.route_call(leg) or by_number.get(leg.to_number, default)
+        hooks = RouteHooks(self._registry.manager, self._config.deadlines.route)
+
+        async def route(leg: Leg) -> Agent | Reject | Transfer | None:
+            return await hooks.ask(leg) or by_number.get(leg.to_number, default)
 
         return CallHost(
             self._carrier,

@@ -12,11 +12,10 @@ import importlib_metadata
 import pytest
 from packaging.requirements import Requirement
 
-from patter_core import __version__, registry
-from patter_core.agent import Agent
+from patter_core import __version__
 from patter_core.errors import PluginFailed, PluginNotFound
+from patter_core.plugins.metadata import USUAL_REQUIREMENT
 from patter_core.registry import Registry
-from patter_core.telephony.leg import Leg
 from patter_core.testing.fakes import FakeEngine, MemoryCallStore
 
 ENGINE = """
@@ -42,10 +41,14 @@ class Site:
         distribution = distribution or f"patter-{name}"
         module = f"plugin_{distribution.replace('-', '_')}"
         (self.path / f"{module}.py").write_text(source)
+        self.add_entry_points(distribution, f"{name} = {module}", requires=requires)
+
+    def add_entry_points(self, distribution: str, *lines: str, requires: str = "") -> None:
+        """Adds a distribution without code."""
         info = self.path / f"{distribution.replace('-', '_')}-1.2.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n{requires}")
-        (info / "entry_points.txt").write_text(f"[patter]\n{name} = {module}\n")
+        (info / "entry_points.txt").write_text("\n".join(["[patter]", *lines, ""]))
 
     def discover(self) -> Registry:
         points = [
@@ -107,6 +110,32 @@ BROKEN = {
     "a sink offered as an engine": (offering("MemorySink"), "a subclass of Engine"),
     "incomplete": (offering("E", "class E(Engine): name = 'bad'"), "open"),
     "no name": (offering("E", "class E(FakeEngine): name = 'Bad Name'"), "no usable name"),
+    "an asynchronous hook": (
+        "from patter_core import hookimpl\n@hookimpl\nasync def patter_engines(): return []",
+        "patter_engines is asynchronous",
+    ),
+    "asynchronous commands": (
+        "from patter_core import hookimpl\n@hookimpl\nasync def patter_commands(cli): pass",
+        "patter_commands is asynchronous",
+    ),
+    "an asynchronous generator": (
+        "from patter_core import hookimpl\n@hookimpl\nasync def patter_sinks(): yield []",
+        "patter_sinks is asynchronous",
+    ),
+    "a wrapper": (
+        "from patter_core import hookimpl\n@hookimpl(wrapper=True)\ndef patter_route_call(): return (yield)",
+        "patter_route_call is a hook wrapper",
+    ),
+    "a wrapper of the old kind": (
+        "from patter_core import hookimpl\n@hookimpl(hookwrapper=True)\ndef patter_route_call(): yield",
+        "patter_route_call is a hook wrapper",
+    ),
+    "an error without text": (
+        "class BadError(Exception):\n  def __str__(self): raise SystemExit(3)\nraise BadError",
+        "BadError: no message",
+    ),
+    "an error of several lines": ("raise ValueError('one\\ntwo')", "ValueError: one two"),
+    "cancelled at import": ("import asyncio\nraise asyncio.CancelledError", "CancelledError"),
     "another api": (offering("E", "class E(FakeEngine):\n  name = 'bad'\n  api_version = 99"), "another version"),
 }
 
@@ -147,7 +176,7 @@ BROKEN = {
 def test_one_for_an_older_or_a_newer_core_is_reported_and_not_even_imported(
     site: Site, requires: str, version: str, joined: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("patter_core.registry.__version__", version)
+    monkeypatch.setattr("patter_core.plugins.metadata.__version__", version)
     site.add("acme", ENGINE.format(name="acme"), requires=f"Requires-Dist: {requires}\n")
     (plugin,) = site.discover().plugins
     assert plugin.joined == joined
@@ -165,7 +194,7 @@ def test_each_requirement_on_the_core_counts(site: Site) -> None:
 
 
 def test_what_our_own_plugins_require_holds_and_costs_no_import_of_packaging() -> None:
-    requirement = Requirement(registry._USUAL_REQUIREMENT)
+    requirement = Requirement(USUAL_REQUIREMENT)
     assert requirement.specifier.contains(__version__, prereleases=True)
     for path in Path(__file__).parents[1].glob("plugins/*/pyproject.toml"):
         required = map(Requirement, tomllib.loads(path.read_text())["project"]["dependencies"])
@@ -177,6 +206,7 @@ def test_what_our_own_plugins_require_holds_and_costs_no_import_of_packaging() -
 DAMAGED = {
     "no metadata": ("METADATA", None, "metadata cannot be read"),
     "no name": ("METADATA", b"Metadata-Version: 2.1\n", "metadata cannot be read"),
+    "no version": ("METADATA", b"Metadata-Version: 2.1\nName: patter-bad\n", "metadata cannot be read"),
     "bytes that are no text": ("METADATA", b"Name: \xff\xfe\x00", "metadata cannot be read"),
     "a requirement that is none": (
         "METADATA",
@@ -189,6 +219,8 @@ DAMAGED = {
         "“patter-core; moon == 'full'” cannot be read",
     ),
     "entry points that are none": ("entry_points.txt", b"[patter]\nnonsense\n", "entry points cannot be read"),
+    "entry points that are no text": ("entry_points.txt", b"[patter]\nbad = \xff\n", "entry points cannot be read"),
+    "an entry point that is none": ("entry_points.txt", b"[patter]\nbad = not a module\n", ""),
 }
 
 
@@ -295,6 +327,115 @@ def test_among_others_a_name_belongs_to_the_first(site: Site) -> None:
     ]
 
 
+def test_a_name_belongs_to_the_distribution_that_is_called_after_it_and_others_are_told_loudly(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.add("wanted", ENGINE.format(name="wanted"), distribution="aaa-other")
+    site.add("wanted", ENGINE.format(name="wanted"), distribution="Patter_Wanted")
+    registry = site.discover()
+    other, ours = registry.plugins if registry.plugins[0].distribution == "aaa-other" else registry.plugins[::-1]
+    assert (other.joined, ours.joined) == (False, True)
+    assert registry.engine("wanted").__module__ == "plugin_Patter_Wanted"
+    assert "the engine name “wanted” belongs to Patter_Wanted. If you do not know aaa-other, uninstall it" in (
+        other.problem
+    )
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert "aaa-other" in caplog.text
+
+
+def test_a_name_goes_to_no_other_while_the_distribution_that_is_called_after_it_is_broken(site: Site) -> None:
+    site.add("wanted", ENGINE.format(name="wanted"), distribution="aaa-other")
+    site.add("wanted", "import nothing_of_that_name")
+    registry = site.discover()
+    assert [plugin.joined for plugin in registry.plugins] == [False, False]
+    assert "belongs to patter-wanted, which is not joined itself" in registry.plugins[0].problem
+    with pytest.raises(PluginFailed, match=r"of patter-wanted is not joined: ModuleNotFoundError"):
+        registry.engine("wanted")
+
+
+def test_the_user_can_give_a_name_to_another_distribution(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.add("wanted", ENGINE.format(name="wanted"), distribution="aaa-other")
+    site.add("wanted", ENGINE.format(name="wanted"))
+    monkeypatch.setenv("PATTER_DISABLE", "Patter_Wanted")
+    registry = site.discover()
+    assert [(plugin.joined, plugin.disabled) for plugin in registry.plugins] == [(True, False), (False, True)]
+    assert registry.engine("wanted").__module__ == "plugin_aaa_other"
+
+
+def test_what_the_core_offers_belongs_to_the_core(site: Site) -> None:
+    source = """
+from patter_core import hookimpl
+from patter_core.testing.fakes import MemorySink
+
+class Sink(MemorySink):
+    name = "console"
+
+@hookimpl
+def patter_sinks():
+    return [Sink]
+"""
+    site.add("console", source)
+    registry = Registry.discover()
+    assert registry.sink("console").__module__ == "patter_core.sinks.console"
+    (plugin,) = (plugin for plugin in registry.plugins if plugin.distribution == "patter-console")
+    assert "belongs to patter-core" in plugin.problem
+
+
+COMMANDS_ONLY = """
+from patter_core import hookimpl
+
+@hookimpl
+def patter_commands(cli):
+    pass
+"""
+
+
+@pytest.mark.parametrize("source", [ENGINE.format(name="acme"), COMMANDS_ONLY], ids=["an engine", "only commands"])
+def test_a_module_behind_two_entry_points_is_joined_once(site: Site, source: str) -> None:
+    site.add("acme", source)
+    site.add_entry_points("aaa-acme-old", "acme-old = plugin_patter_acme")
+    site.add_entry_points("zzz", "acme-new = plugin_patter_acme", "acme-newer = plugin_patter_acme")
+    plugins = {plugin.name: plugin for plugin in site.discover().plugins}
+    joined = [plugin.name for plugin in plugins.values() if plugin.joined]
+    assert len(joined) == 1
+    assert joined == ["acme"]
+    for name in ("acme-old", "acme-new", "acme-newer"):
+        assert plugins[name].problem == "it is the same module as acme of patter-acme, which is joined."
+
+
+def test_an_entry_point_that_is_none_is_recorded(site: Site) -> None:
+    site.add("acme", "nothing = None")
+    site.add_entry_points("patter-bad", "bad = plugin_patter_acme:nothing")
+    assert "Its entry point is None." in site.discover().plugins[1].problem
+
+
+def test_two_entry_points_of_one_name_are_two_plugins(site: Site) -> None:
+    site.add("alpha", ENGINE.format(name="alpha"))
+    site.add("beta", ENGINE.format(name="beta"))
+    site.add_entry_points("twice", "same = one_of_twice", "same = other_of_twice")
+    for name in ("one", "other"):
+        (site.path / f"{name}_of_twice.py").write_text(ENGINE.format(name=name))
+    registry = site.discover()
+    assert [plugin.joined for plugin in registry.plugins] == [True] * 4
+    assert registry.names("engine") == ["alpha", "beta", "one", "other"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "looks = []\ndef __dir__():\n  looks.append(1)\n  if len(looks) > 1: raise SystemExit(3)\n  return []\n",
+        "import sys\nclass Equal:\n  def __eq__(self, other): return True\nsys.modules[__name__] = Equal()\n",
+    ],
+)
+def test_one_that_pluggy_does_not_take_after_all_is_recorded(site: Site, source: str) -> None:
+    site.add("bad", source)
+    site.add("alpha", ENGINE.format(name="alpha"))
+    site.add("zeta", ENGINE.format(name="zeta"))
+    registry = site.discover()
+    assert [plugin.joined for plugin in registry.plugins] == [True, False, True]
+    assert registry.names("engine") == ["alpha", "zeta"]
+
+
 def test_what_is_not_installed_is_told_with_what_to_install(site: Site) -> None:
     with pytest.raises(PluginNotFound, match="Install the plugin that offers it"):
         site.discover().carrier("acme")
@@ -304,16 +445,6 @@ def test_kinds_are_kept_apart(site: Site) -> None:
     site.add("acme", ENGINE.format(name="acme"))
     with pytest.raises(PluginNotFound):
         site.discover().carrier("acme")
-
-
-ROUTE = """
-from patter_core import Agent, hookimpl
-from patter_core.testing.fakes import FakeEngine
-
-@hookimpl
-def patter_route_call({arguments}):
-    {body}
-"""
 
 
 STORE = """
@@ -336,23 +467,6 @@ def test_a_store_is_offered_as_the_other_kinds_are(site: Site) -> None:
     assert registry.names("store") == ["acme"]
     with pytest.raises(PluginNotFound, match="No store “other” is installed"):
         registry.store("other")
-
-
-def test_a_route_hook_chooses_the_agent_and_one_that_raises_is_passed_over(
-    site: Site, caplog: pytest.LogCaptureFixture
-) -> None:
-    site.add("alpha", ROUTE.format(arguments="leg", body="return Agent(engine=FakeEngine(), name=leg.call_id)"))
-    site.add("beta", ROUTE.format(arguments="leg", body="return None"))
-    site.add("gamma", ROUTE.format(arguments="leg", body="raise ValueError(leg)"))
-    site.add("delta", ROUTE.format(arguments="", body="return 'no agent'"))
-    agent = site.discover().route_call(Leg(carrier="fake", call_id="leg-1"))
-    assert isinstance(agent, Agent)
-    assert agent.name == "leg-1"
-    assert "gamma" in caplog.text
-
-
-def test_nobody_routes_without_plugins(site: Site) -> None:
-    assert site.discover().route_call(Leg(carrier="fake", call_id="leg-1")) is None
 
 
 def test_registries_share_nothing(site: Site) -> None:

@@ -84,7 +84,15 @@ def _group() -> _Commands:
 
 def _add_plugin_commands(group: click.Group, registry: Registry) -> None:
     for implementation in registry.manager.hook.patter_commands.get_hookimpls():
+        before = dict(group.commands)
         try:
             implementation.function(**({"cli": group} if "cli" in implementation.argnames else {}))
-        except Exception:  # noqa: BLE001 - the plugin boundary: the other commands still work
-            _log.exception("Plugin %s failed to add its commands.", implementation.plugin_name)
+        except BaseException as error:  # the plugin boundary: the other commands still work
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            _log.error("Plugin %s failed to add its commands.", implementation.plugin_name, exc_info=error)
+        for name in sorted(name for name, command in group.commands.items() if before.get(name) is not command):
+            if name in before or name in COMMANDS:
+                _log.error("Plugin %s may not replace the command %s.", implementation.plugin_name, name)
+                del group.commands[name]
+        group.commands.update(before)

@@ -6,11 +6,12 @@ import contextlib
 import logging
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import msgspec
 
 from patter_core.agent import Agent
+from patter_core.aio.locks import KeyedLocks
 from patter_core.call.call import Call
 from patter_core.call.config import HostConfig
 from patter_core.call.token import CallToken
@@ -35,7 +36,7 @@ _EVENTS = 10_000
 _CALL_IDS = uuid.UUID("6f1d2c58-6a0e-4b53-9d0b-7f2f8a1f4c11")
 """Namespace for call ids: every worker derives the same id for a call."""
 
-Route = Callable[[Leg], Agent | Reject | Transfer | None]
+Route = Callable[[Leg], Awaitable[Agent | Reject | Transfer | None]]
 
 
 class Router:
@@ -69,6 +70,10 @@ class Router:
         self.delivery = delivery
         self.route = route
         self.find_agent = find_agent
+        self.arrivals = KeyedLocks()
+        """One for each leg whose arrival is being answered: its webhook may come twice at once."""
+        self.routing: dict[str, list[Progress]] = {}
+        """What webhooks report of calls that are being routed, by the carrier's id."""
         self._events: BoundedDict[bool] = BoundedDict(_EVENTS)
 
     def call(self, leg: Leg, verified_url: str, token: str = "") -> RoutedCall:
@@ -146,7 +151,8 @@ class _RoutedCall:
     async def arrived(self) -> Accept | Reject | Transfer:
         call = self._call
         if call is None:
-            started = self._start()
+            async with self._router.arrivals.hold(self._leg.call_id):
+                started = self._call or await self._start()
             if not isinstance(started, Call):
                 return started
             call = started
@@ -157,21 +163,16 @@ class _RoutedCall:
             return call.context.renew_accept()
         return accept
 
-    def _start(self) -> Call | Accept | Reject | Transfer:
+    async def _start(self) -> Call | Accept | Reject | Transfer:
         """Starts the call if it is taken; an `Accept` leaves the start to the worker that gets the stream."""
         router, leg, token = self._router, self._leg, self._token
         if self._table.is_over(leg, token):
             return Reject()
         self._table.refuse_if_draining()
         if token is None:
-            if not self._table.take_new_call():
-                return Reject(reason="busy")
-            routed = router.route(leg)
+            routed = await self._route()
             if not isinstance(routed, Agent):
-                return routed or Reject()
-            if router.find_agent(routed.name) is not routed:
-                _log.error("A plugin routed a call to an agent that phone.agent() has not made: %s", routed.name)
-                return Reject()
+                return routed
             agent: Agent | None = routed
             token = self._new_token(routed)
         else:
@@ -181,6 +182,26 @@ class _RoutedCall:
         if router.config.several_workers:
             return router.tokens.accept(msgspec.structs.replace(token, leg_id=leg.call_id))
         return router.launcher.start(token, leg, agent)
+
+    async def _route(self) -> Agent | Reject | Transfer:
+        """Decides about a new call. Meanwhile the caller may hang up, the limits be reached, the worker be stopped."""
+        router, table, leg = self._router, self._table, self._leg
+        if not table.take_new_call():
+            return Reject(reason="busy")
+        reported = router.routing[leg.call_id] = []
+        try:
+            routed = await router.route(leg)
+        finally:
+            del router.routing[leg.call_id]
+        if not isinstance(routed, Agent):
+            return routed or Reject()
+        if router.find_agent(routed.name) is not routed:
+            _log.error("A plugin routed a call to an agent that phone.agent() has not made: %s", routed.name)
+            return Reject()
+        table.refuse_if_draining()
+        if any(progress.is_final for progress in reported):
+            return Reject()
+        return routed if table.is_ready else Reject(reason="busy")
 
     def _new_token(self, agent: Agent) -> CallToken:
         leg = self._leg
@@ -221,6 +242,8 @@ class _RoutedCall:
         call = self._call
         if call is not None:
             call.reports.note_progress(progress)
+        elif self._leg.call_id in self._router.routing:
+            self._router.routing[self._leg.call_id].append(progress)
         elif self._token is not None and self._token.call_id in self._table.dialling:
             self._table.dialling[self._token.call_id].append(progress)
 

@@ -6,6 +6,8 @@ import importlib
 import resource
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import click
 import pytest
@@ -61,6 +63,61 @@ def test_a_plugin_can_be_left_out(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     code, out, err = run(monkeypatch, capsys, "demo", "--carrier", "twilio")
     assert (code, out) == (1, "")
     assert "switched off, by PATTER_DISABLE" in err
+
+
+PLUGIN = """
+import click
+from patter_core import hookimpl
+
+@hookimpl
+def patter_commands(cli):
+    cli.add_command(click.Command("{name}", callback=lambda: print("said by {name}")))
+    {then}
+"""
+
+
+@pytest.fixture
+def add_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str, str], None]]:
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def add(plugin: str, name: str, then: str = "") -> None:
+        (tmp_path / f"commands_of_{plugin}.py").write_text(PLUGIN.format(name=name, then=then))
+        info = tmp_path / f"patter_{plugin}-1.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: patter-{plugin}\nVersion: 1\n")
+        (info / "entry_points.txt").write_text(f"[patter]\n{plugin} = commands_of_{plugin}\n")
+
+    yield add
+    for module in [name for name in sys.modules if name.startswith("commands_of_")]:
+        del sys.modules[module]
+
+
+def test_a_plugin_that_ends_itself_leaves_the_other_commands(
+    add_plugin: Callable[[str, str, str], None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    add_plugin("acme", "acme", "raise SystemExit(3)")
+    add_plugin("zeta", "zeta", "")
+    code, out, _ = run(monkeypatch, capsys, "zeta")
+    assert (code, out) == (0, "said by zeta\n")
+    assert "Plugin acme of patter-acme failed to add its commands." in caplog.text
+
+
+def test_a_plugin_replaces_no_command_of_ours_or_of_another_plugin(
+    add_plugin: Callable[[str, str, str], None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    add_plugin("acme", "ring", "")
+    add_plugin("beta", "ring", "print('not this one')")
+    add_plugin("zeta", "plugins", "")
+    assert "said by ring\n" in run(monkeypatch, capsys, "ring")[1]
+    assert '"name":"zeta"' in run(monkeypatch, capsys, "plugins", "--json")[1]
+    assert "Plugin beta of patter-beta may not replace the command ring." in caplog.text
+    assert "Plugin zeta of patter-zeta may not replace the command plugins." in caplog.text
 
 
 def test_an_unknown_option_is_an_error_of_usage(

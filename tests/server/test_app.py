@@ -53,7 +53,7 @@ class Scene:
         self.url = ""
 
     def new_host(self) -> CallHost:
-        def route(_leg: Leg) -> Agent | None:
+        async def route(_leg: Leg) -> Agent | None:
             return self.agent
 
         def find(_name: str) -> Agent | None:

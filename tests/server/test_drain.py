@@ -56,13 +56,17 @@ class Worker:
         self.engine = FakeEngine()
         self.sink = MemorySink()
         agent = Agent(engine=self.engine)
+
+        async def route(_leg: Leg) -> Agent:
+            return agent
+
         self.host = CallHost(
             carrier,
             config=HostConfig(
                 limits=limits or Limits(drain=0.05),
                 deadlines=Deadlines(last_word=2, media_return=0.2, carrier_silence=1),
             ),
-            route=lambda _leg: agent,
+            route=route,
             find_agent=lambda _name: agent,
             sinks=[self.sink],
             callbacks=callbacks,

@@ -15,6 +15,7 @@ from patter_core.errors import CallLimitReached
 from patter_core.server import host as module
 from patter_core.server.host import CallHost
 from patter_core.telephony.control import DialRequest
+from patter_core.telephony.leg import Leg
 from patter_core.testing.fakes import FakeCarrier, FakeEngine
 
 pytestmark = pytest.mark.anyio
@@ -35,7 +36,11 @@ class SlowToDial(FakeCarrier):
 def new_host(carrier: FakeCarrier, drain: float) -> tuple[CallHost, Agent]:
     agent = Agent(engine=FakeEngine())
     config = HostConfig(limits=Limits(drain=drain, flush=0.1), deadlines=Deadlines(last_word=0.1))
-    return CallHost(carrier, config=config, route=lambda _leg: agent, find_agent=lambda _name: agent), agent
+
+    async def route(_leg: Leg) -> Agent:
+        return agent
+
+    return CallHost(carrier, config=config, route=route, find_agent=lambda _name: agent), agent
 
 
 async def dial(host: CallHost, agent: Agent) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
 
 import anyio
@@ -45,9 +45,17 @@ class Scene:
         self.agent = Agent(engine=self.engine)
         self.limits = limits or Limits(drain=0.01, reconnects=2)
         self.route = route or self.agent
+        self.routed: list[str] = []
+        self.may_route = anyio.Event()
+        self.may_route.set()
         self.host = self.new_host()
 
     def new_host(self) -> CallHost:
+        async def route(leg: Leg) -> Agent | Reject | Transfer | None:
+            self.routed.append(leg.call_id)
+            await self.may_route.wait()
+            return self.route
+
         return CallHost(
             self.carrier,
             config=HostConfig(
@@ -55,7 +63,7 @@ class Scene:
                 deadlines=Deadlines(last_word=0.05, media_return=0.1, answer=0.1),
                 several_workers=self.several_workers,
             ),
-            route=lambda _leg: self.route,
+            route=route,
             find_agent=lambda _name: self.agent,
             sinks=[self.sink],
         )
@@ -271,6 +279,76 @@ async def test_an_event_is_new_once_and_again_if_its_handling_failed() -> None:
     with pytest.raises(LookupError), host.router.seen("c"):
         raise LookupError
     assert [seen(host, event) for event in ("c", "c", "a")] == [False, True, True]
+
+
+@contextlib.asynccontextmanager
+async def routing(scene: Scene, legs: Sequence[Leg]) -> AsyncIterator[list[object]]:
+    """Calls that arrive are being routed in the block, and decided when it ends. Gives what each came to."""
+    scene.may_route = anyio.Event()
+    results: list[object] = []
+
+    async def arrive(leg: Leg) -> None:
+        try:
+            results.append(await routed(scene.host, leg).arrived())
+        except WorkerStopping as stopping:
+            results.append(stopping)
+
+    async with anyio.create_task_group() as tasks:
+        for leg in legs:
+            tasks.start_soon(arrive, leg)
+        await anyio.wait_all_tasks_blocked()
+        yield results
+        scene.may_route.set()
+
+
+async def test_a_webhook_that_comes_again_while_its_call_is_routed_is_one_call() -> None:
+    scene = Scene()
+    async with scene.running() as host:
+        async with routing(scene, [LEG] * 3) as results:
+            pass
+        assert scene.routed == ["leg-1"]
+        assert len(host.table) == 1
+        assert len(results) == 3
+        assert results == [results[0]] * 3
+        assert isinstance(results[0], Accept)
+        assert len(host.router.arrivals) == 0
+
+
+async def test_while_one_call_is_routed_another_is_taken() -> None:
+    scene = Scene()
+    async with scene.running() as host, routing(scene, [LEG]):
+        scene.may_route, waiting = anyio.Event(), scene.may_route
+        scene.may_route.set()
+        await accepted(host, Leg(carrier="fake", call_id="leg-2"))
+        scene.may_route = waiting
+
+
+async def test_calls_that_are_routed_at_once_do_not_exceed_the_limit() -> None:
+    scene = Scene(limits=Limits(calls=2, drain=0.01))
+    legs = [Leg(carrier="fake", call_id=f"leg-{number}") for number in range(5)]
+    async with scene.running() as host:
+        async with routing(scene, legs) as results:
+            pass
+        assert len(host.table) == 2
+        assert results.count(Reject(reason="busy")) == 3
+
+
+async def test_a_caller_who_hangs_up_while_their_call_is_routed_starts_none() -> None:
+    scene = Scene()
+    async with scene.running() as host:
+        async with routing(scene, [LEG]) as results:
+            await routed(host, LEG).progressed(Progress.COMPLETED)
+        assert results == [Reject()]
+        assert len(host.table) == 0
+        await routed(host, LEG).progressed(Progress.COMPLETED)  # again, of a call that is not known
+
+
+async def test_a_call_that_is_routed_when_the_worker_is_told_to_stop_goes_to_another() -> None:
+    scene = Scene()
+    async with scene.running() as host:
+        async with routing(scene, [LEG]) as results:
+            await host.drain()
+        assert [type(result) for result in results] == [WorkerStopping]
 
 
 async def test_a_plugin_that_routes_to_an_agent_of_its_own_making_has_the_call_rejected(

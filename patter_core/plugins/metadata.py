@@ -1,0 +1,154 @@
+"""The plugins of all distributions that are installed, as their metadata tell it. None of them is imported here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Protocol
+
+import importlib_metadata
+import msgspec
+
+from patter_core import __version__
+from patter_core.carrier import Carrier
+from patter_core.engine import Engine
+from patter_core.hookspecs import ENTRY_POINT_GROUP
+from patter_core.sink import EventSink
+from patter_core.store import CallStore
+
+__all__ = [
+    "CORE",
+    "USUAL_REQUIREMENT",
+    "Found",
+    "Offer",
+    "OfferedClass",
+    "Plugin",
+    "describe",
+    "find_plugins",
+    "normal_name",
+    "text_of",
+]
+
+OfferedClass = type[Carrier] | type[Engine] | type[EventSink] | type[CallStore]
+
+CORE = "patter-core"
+USUAL_REQUIREMENT = f"{CORE}<1,>=0.1"
+"""What our own plugins require, as wheels spell it. It holds, so `packaging`, 15 ms to import, is not loaded for it."""
+_ABOUT_CORE = re.compile(r"\s*patter[-_.]+core(?![\w.-])", re.IGNORECASE)
+"""The beginning of a requirement on the core, under any spelling of the name."""
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """A carrier, engine, sink or call store that a plugin offers."""
+
+    kind: str
+    """`carrier`, `engine`, `sink` or `store`."""
+    name: str
+    cls: OfferedClass
+
+
+class Plugin(msgspec.Struct):
+    """An installed plugin, joined or not."""
+
+    name: str
+    """Of its entry point."""
+    distribution: str
+    """What `pip` calls it; "" for a plugin that was handed over by itself, or whose metadata cannot be read."""
+    version: str
+    offers: tuple[Offer, ...] = ()
+    problem: str = ""
+    """Why it is not joined; "" if it is."""
+    disabled: bool = False
+    """It is not joined because the user switched it off."""
+    cause: BaseException | None = None
+
+    @property
+    def joined(self) -> bool:
+        """True if it is in use."""
+        return not self.problem
+
+
+Found = tuple[Plugin, importlib_metadata.EntryPoint | None]
+"""A plugin and its entry point; None where that cannot be read."""
+
+
+def find_plugins() -> list[Found]:
+    """Returns the plugins of all distributions. Never raises for one of them."""
+    try:
+        return [(describe(point), point) for point in importlib_metadata.entry_points(group=ENTRY_POINT_GROUP)]
+    except Exception:  # noqa: BLE001 - one damaged file, of any distribution, makes this fail for all of them
+        found: dict[tuple[str, str], Found] = {}
+    for dist in importlib_metadata.distributions():
+        try:
+            points = dist.entry_points.select(group=ENTRY_POINT_GROUP)
+        except Exception as error:  # noqa: BLE001 - as above
+            plugin = _of_distribution("", dist)
+            plugin.name = plugin.distribution or "?"
+            plugin.problem = f"its entry points cannot be read: {text_of(error)}"
+            found[plugin.name, plugin.distribution] = plugin, None
+        else:
+            described = ((describe(point), point) for point in points)
+            found = {(plugin.name, plugin.distribution): (plugin, point) for plugin, point in described} | found
+    return list(found.values())
+
+
+def describe(entry_point: importlib_metadata.EntryPoint) -> Plugin:
+    """Returns the plugin of an entry point, with a problem if it can be seen already that it cannot be joined."""
+    dist = entry_point.dist
+    return Plugin(entry_point.name, "", "") if dist is None else _of_distribution(entry_point.name, dist)
+
+
+class _Distribution(Protocol):
+    """What is read of a distribution; each raises if its metadata cannot be read."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def requires(self) -> list[str] | None: ...
+
+
+def _of_distribution(name: str, dist: _Distribution) -> Plugin:
+    """The plugin, with the problem that its distribution's metadata rules this core out, or cannot be read."""
+    plugin = Plugin(name, "", "")
+    try:
+        plugin.distribution, plugin.version = str(dist.name or ""), str(dist.version or "")
+        plugin.problem = _core_problem(dist.requires or ())
+    except Exception as error:  # noqa: BLE001 - a file is missing or damaged
+        plugin.problem = f"its metadata cannot be read: {text_of(error)}"
+    return plugin
+
+
+def normal_name(distribution: str) -> str:
+    """Returns a distribution's name as `pip` compares it."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def text_of(error: BaseException) -> str:
+    """Returns what an error of a plugin says, in one line. The error's class may be the plugin's own."""
+    try:
+        text = " ".join(str(error).split())
+    except BaseException as fault:  # the plugin's code
+        if isinstance(fault, KeyboardInterrupt):
+            raise
+        text = "no message"
+    return f"{type(error).__name__}: {text}"
+
+
+def _core_problem(requirements: Iterable[str]) -> str:
+    """Why these requirements rule this core out; "" if they do not."""
+    for text in requirements:
+        if text == USUAL_REQUIREMENT or not _ABOUT_CORE.match(text):
+            continue
+        from packaging.requirements import Requirement  # noqa: PLC0415 - see USUAL_REQUIREMENT
+
+        try:
+            requirement = Requirement(text)
+            hard = requirement.marker is None or requirement.marker.evaluate()  # others are of extras, or of elsewhere
+        except ValueError:
+            return f"its requirement “{text}” cannot be read."
+        if hard and not requirement.specifier.contains(__version__, prereleases=True):
+            wanted = f"{CORE}{requirement.specifier}"
+            return f"it was made for {wanted}, and this is {__version__}. Upgrade the older of the two."
+    return ""
