@@ -80,6 +80,7 @@ SERVER = [
     "routing",
     "router",
     "dialing",
+    "watchdog",
     "host",
     "app",
 ]

@@ -25,6 +25,7 @@ from patter_core.server.launcher import CallLauncher, phone_call
 from patter_core.server.price_lookup import PriceLookup
 from patter_core.server.router import Route, Router
 from patter_core.server.tokens import CallTokens
+from patter_core.server.watchdog import LoopWatchdog
 from patter_core.sink import EventSink
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.prices import Cost
@@ -109,6 +110,7 @@ class CallHost:
                 background.start_soon(self.delivery.run)
                 background.start_soon(self._prices.run)
                 background.start_soon(self._history.run)
+                background.start_soon(LoopWatchdog(self.table.__len__).run)
                 async with anyio.create_task_group() as callbacks, anyio.create_task_group() as calls:
                     self._launcher.callbacks, self._launcher.calls = callbacks, calls
                     try:
