@@ -51,7 +51,14 @@ def _request(method: str, url: str, headers: Mapping[str, str], body: bytes = b"
 def announcement(carrier: AnyCarrier, url: str, *, forged: bool = False, age: float = 0.0) -> str:
     """A new call's webhook; `forged` is signed by nobody who may, and `age` (s) is that of its time stamp."""
     if isinstance(carrier, TwilioEmulator):
-        fields = {"CallSid": f"CA{uuid.uuid4().hex}", "AccountSid": carrier.account_sid, "From": "+15550002222"}
+        fields = {
+            "AccountSid": carrier.account_sid,
+            "CallSid": f"CA{uuid.uuid4().hex}",
+            "CallStatus": "ringing",
+            "Direction": "inbound",
+            "From": "+15550002222",
+            "To": "+15550001234",
+        }
         token = "nobody's token" if forged else carrier.auth_token
         headers = {
             "Content-Type": "application/x-www-form-urlencoded",

@@ -152,7 +152,7 @@ class Twilio(Carrier):
 
     @functools.cached_property
     def _webhooks(self) -> Webhooks:
-        return Webhooks(self.name, self._auth_tokens, self._control)
+        return Webhooks(self.name, self.account_sid, self._auth_tokens, self._control)
 
     @property
     def _auth_tokens(self) -> tuple[str, ...]:

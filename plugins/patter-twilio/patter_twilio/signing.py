@@ -14,6 +14,7 @@ slash. Each form is tried. Only the contents of the `Proof` are verified: a hand
 from __future__ import annotations
 
 import base64
+import collections
 import hashlib
 import hmac
 import re
@@ -44,6 +45,8 @@ class Proof(msgspec.Struct, frozen=True):
     """The one of the request's `candidate_urls` that Twilio requested."""
     fields: Mapping[str, str] = {}
     """The form's fields, or the query's for GET. Empty for another kind of body, whose bytes are verified."""
+    repeated: frozenset[str] = frozenset()
+    """The names of those that came with several values: only one of these is in `fields`."""
 
     def __repr__(self) -> str:
         return f"<Proof of {len(self.fields)} fields>"
@@ -65,7 +68,7 @@ def verify_webhook(request: WebhookRequest, tokens: Sequence[str]) -> Proof:
     for url in request.candidate_urls:
         fields, signed = _contents(request, url)
         if _signed_by_one(presented, tokens, _ports(url), signed):
-            return Proof(url, dict(fields))
+            return _proof(url, fields)
     raise _refused(request)
 
 
@@ -81,6 +84,11 @@ def verify_upgrade(request: WebhookRequest, tokens: Sequence[str]) -> Proof:
         if _signed_by_one(presented, tokens, forms, ()):
             return Proof(url)
     raise _refused(request)
+
+
+def _proof(url: str, pairs: Pairs) -> Proof:
+    counts = collections.Counter(name for name, _ in set(pairs))
+    return Proof(url, dict(pairs), frozenset(name for name, count in counts.items() if count > 1))
 
 
 # --- the request ---------------------------------------------------------------------------------------------------

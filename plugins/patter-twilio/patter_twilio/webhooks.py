@@ -7,9 +7,8 @@ signature first, and believes only what the `Proof` holds.
 from __future__ import annotations
 
 import urllib.parse
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from patter_core.errors import WebhookRefused
 from patter_core.telephony.control import TOKEN_FIELD, callback_token
 from patter_core.telephony.leg import Direction, Leg
 from patter_core.telephony.outcome import HangUp, Transfer
@@ -24,7 +23,7 @@ from patter_core.webhook import (
 )
 from patter_twilio import statuses, twiml
 from patter_twilio.control import Control
-from patter_twilio.idempotency import ResponseCache
+from patter_twilio.fields import ABOUT_A_CALL, check_fields
 from patter_twilio.signing import Proof, verify_webhook
 
 __all__ = ["Webhooks"]
@@ -40,15 +39,16 @@ class Webhooks:
 
     Args:
         carrier: the carrier's name in the registry.
+        account_sid: the account's.
         auth_tokens: each may have signed a webhook.
         control: of the same account.
     """
 
-    def __init__(self, carrier: str, auth_tokens: Sequence[str], control: Control) -> None:
+    def __init__(self, carrier: str, account_sid: str, auth_tokens: Sequence[str], control: Control) -> None:
         self._carrier = carrier
+        self._account_sid = account_sid
         self._auth_tokens = auth_tokens
         self._control = control
-        self._responses = ResponseCache()
         self.handlers: Mapping[str, WebhookHandler] = {
             "voice": self._voice,
             "action": self._action,
@@ -72,10 +72,7 @@ class Webhooks:
         return await self._instruct(request, router, stream_ended=True)
 
     async def _instruct(self, request: WebhookRequest, router: CallRouter, *, stream_ended: bool) -> WebhookResponse:
-        proof = self._verify(request)
-        known = self._responses.known(request)
-        if known is not None:
-            return known
+        proof = self._verify(request, required=ABOUT_A_CALL)
         leg = self._leg(proof)
         failed_url = proof.fields.get("ErrorUrl", "")
         token = callback_token(failed_url)
@@ -83,7 +80,7 @@ class Webhooks:
             stream_ended = True
         call = router.call(leg, proof.url, token)
         outcome = await (self._stream_ended(proof, call) if stream_ended else call.arrived())
-        return self._responses.keep(request, self._response(leg, outcome))
+        return self._response(leg, outcome)
 
     async def _stream_ended(self, proof: Proof, call: RoutedCall) -> Accept | HangUp | Transfer:
         progress = statuses.progress(proof.fields)
@@ -116,17 +113,16 @@ class Webhooks:
 
     # --- shared ----------------------------------------------------------------------------------------------------
 
-    def _verify(self, request: WebhookRequest) -> Proof:
-        return verify_webhook(request, self._auth_tokens)
+    def _verify(self, request: WebhookRequest, required: Collection[str] = ()) -> Proof:
+        proof = verify_webhook(request, self._auth_tokens)
+        check_fields(proof, self._account_sid, required=required)
+        return proof
 
     def _leg(self, proof: Proof) -> Leg:
         fields = proof.fields
-        call_sid = fields.get("CallSid", "")
-        if not call_sid:
-            raise WebhookRefused("The webhook names no call.", expected="a field CallSid")
         return Leg(
             carrier=self._carrier,
-            call_id=call_sid,
+            call_id=fields["CallSid"],
             direction=Direction.OUTBOUND if fields.get("Direction", "").startswith("outbound") else Direction.INBOUND,
             from_number=fields.get("From", ""),
             to_number=fields.get("To", ""),
