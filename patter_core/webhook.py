@@ -86,6 +86,8 @@ class RoutedCall(Protocol):
     async def stream_ended(self) -> Accept | HangUp | Transfer:
         """Reports that the media stream is over, or could not be opened, while the call goes on.
 
+        Idempotent: the callback token says which stream, and a repeated or late report changes nothing.
+
         `Accept` means: bring the audio again, to its `media_url`; from then on its `callbacks` hold.
 
         Raises:

@@ -116,6 +116,8 @@ class Router:
                 )
             call = self.launcher.start(token, token.leg, agent)
             call.context.renew_accept()
+        elif token.streams > call.context.token.streams:  # another worker was told that the stream before is over
+            call.context.token = token
         self.tokens.use_stream(stream_token)
         return call
 
@@ -220,6 +222,9 @@ class _RoutedCall:
         call, token = self._call, self._token
         if call is None:
             return self._stream_ended_elsewhere()
+        is_earlier = token is not None and token.streams < call.context.token.streams
+        if is_earlier and call.context.accept is not None and not call.is_over:
+            return call.context.accept  # the call has, or awaits, a later stream
         return call.stream_ended(token)
 
     def _stream_ended_elsewhere(self) -> Accept | HangUp | Transfer:

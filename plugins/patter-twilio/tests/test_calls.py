@@ -167,6 +167,23 @@ async def test_what_no_codec_expects_is_survived_counted_and_told_once() -> None
     assert end.metrics.faults == 2 * len(nonsense)
 
 
+# --- webhooks that were recorded -----------------------------------------------------------------------------------
+
+
+async def test_a_recorded_webhook_of_an_earlier_stream_moves_no_call() -> None:
+    async with staged(twilio := TwilioEmulator()) as scene:
+        live = await scene.live()
+        twilio.calls[0].stream.drop()
+        await twilio.calls[0].streaming(2)
+        (recorded,) = [asked for asked in twilio.calls[0].exchanges if "/action?" in asked.url]
+        for _ in range(5):
+            again = await twilio.calls[0].ask(recorded.url, recorded.fields)  # with an idempotency token of its own
+            assert (again.status, again.answer) == (recorded.status, recorded.answer)
+        await scene.hears(live, "the stream was ended")
+        assert len(twilio.calls[0].streams) == 2
+        await live.handle.hang_up()
+
+
 # --- parameters ----------------------------------------------------------------------------------------------------
 
 
