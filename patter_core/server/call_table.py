@@ -12,16 +12,22 @@ from patter_core.aio import Changes
 from patter_core.call.call import Call
 from patter_core.call.config import HostConfig
 from patter_core.call.records import RecordMaker
+from patter_core.call.state import Signal, State
 from patter_core.call.token import CallToken
 from patter_core.errors import WorkerStopping
 from patter_core.server.rate_limit import RateLimit
-from patter_core.telephony.leg import Leg, Progress
+from patter_core.telephony.leg import Direction, Leg, Progress
 from patter_core.telephony.outcome import HangUp, Transfer
 
 __all__ = ["BoundedDict", "CallTable", "EndedCall"]
 
 _ENDED_CALLS = 10_000
 """Ended calls that are remembered, each by two ids."""
+_TAKEN_CALLS = 10_000
+"""New calls that are remembered, so that each counts once."""
+_PATIENCE = 1 / 3
+"""What part of `Deadlines.media_start` a call has for its audio if there is no room for another one."""
+_AWAITS_AUDIO = frozenset({State.ACCEPTED, State.ENGINE_READY})
 
 T = TypeVar("T")
 
@@ -82,6 +88,7 @@ class CallTable:
         self._by_leg: dict[str, Call] = {}
         self._ended: BoundedDict[EndedCall] = BoundedDict(2 * _ENDED_CALLS)
         self._rate = RateLimit(config.limits.calls_per_second, time.monotonic())
+        self._taken: BoundedDict[bool] = BoundedDict(_TAKEN_CALLS)
         self._removals = Changes()
 
     def __len__(self) -> int:
@@ -100,9 +107,42 @@ class CallTable:
         dialled = sum(call_id not in self._calls for call_id in self.dialling)
         return not self.draining and len(self._calls) + dialled < self._config.limits.calls
 
-    def take_new_call(self) -> bool:
-        """Counts a new call against the limits; False if it exceeds them."""
-        return self.is_ready and self._rate.take(time.monotonic())
+    def take_new_call(self, leg_id: str = "") -> bool:
+        """Counts a new call against the limits; False if it exceeds them.
+
+        Args:
+            leg_id: the carrier's id, by which a call that arrives again is known: it has been counted. "" without one.
+        """
+        if not self.is_ready and not self._end_silent_call():
+            return False
+        if leg_id in self._taken:
+            return True
+        if not self._rate.take(time.monotonic()):
+            return False
+        if leg_id:
+            self._taken.put(leg_id, True)
+        return True
+
+    def give_back(self, leg_id: str) -> None:
+        """The call that was taken last is not routed to any agent, and does not count."""
+        if leg_id in self._taken:
+            self._taken.drop(leg_id)
+            self._rate.give_back()
+
+    def _end_silent_call(self) -> bool:
+        """Makes room by ending the call that has waited longest for its audio; False if none has waited long.
+
+        A caller's audio comes within a second or two. A webhook that was recorded and sent again brings none, and many
+        of them would leave no room for callers.
+        """
+        if self.draining:
+            return False
+        patience = self._config.deadlines.media_start * _PATIENCE
+        for call in self._calls.values():
+            if call.state in _AWAITS_AUDIO and not call.had_media and call.leg.direction is Direction.INBOUND:
+                waited = call.context.clock() - call.context.records.accepted_at
+                return waited > patience and call.context.signal(Signal.DEADLINE)
+        return False
 
     def refuse_if_draining(self) -> None:
         """Raises `WorkerStopping` while the worker is stopping."""

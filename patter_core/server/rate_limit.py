@@ -25,3 +25,7 @@ class RateLimit:
             return False
         self._tokens -= 1
         return True
+
+    def give_back(self) -> None:
+        """Gives back what was taken last."""
+        self._tokens = min(self._size, self._tokens + 1)

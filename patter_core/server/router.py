@@ -188,15 +188,18 @@ class _RoutedCall:
     async def _route(self) -> Agent | Reject | Transfer:
         """Decides about a new call. Meanwhile the caller may hang up, the limits be reached, the worker be stopped."""
         router, table, leg = self._router, self._table, self._leg
-        if not table.take_new_call():
+        if not table.take_new_call(leg.call_id):
             return Reject(reason="busy")
         reported = router.routing[leg.call_id] = []
         try:
             routed = await router.route(leg)
         finally:
             del router.routing[leg.call_id]
-        if not isinstance(routed, Agent):
+        if routed is None or isinstance(routed, Reject):
+            table.give_back(leg.call_id)
             return routed or Reject()
+        if isinstance(routed, Transfer):
+            return routed
         if router.find_agent(routed.name) is not routed:
             _log.error("A plugin routed a call to an agent that phone.agent() has not made: %s", routed.name)
             return Reject()

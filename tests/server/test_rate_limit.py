@@ -24,6 +24,14 @@ def test_less_than_one_a_second_lets_the_first_one_through() -> None:
     assert limit.take(2)
 
 
+def test_what_is_given_back_may_be_taken_again_and_no_more() -> None:
+    limit = RateLimit(2, now=0)
+    limit.give_back()
+    assert [limit.take(0) for _ in range(3)] == [True, True, False]
+    limit.give_back()
+    assert [limit.take(0) for _ in range(2)] == [True, False]
+
+
 @given(st.floats(0.1, 100), st.lists(st.floats(0, 0.5), max_size=200))
 def test_never_more_than_the_burst_and_the_rate_together(rate: float, pauses: list[float]) -> None:
     limit, now, passed = RateLimit(rate, now=0), 0.0, 0

@@ -37,7 +37,9 @@ class Scene:
         route: Agent | Reject | Transfer | None = None,
         limits: Limits | None = None,
         several_workers: bool = False,
+        deadlines: Deadlines | None = None,
     ) -> None:
+        self.deadlines = deadlines or Deadlines(last_word=0.05, media_return=0.1, answer=0.1)
         self.several_workers = several_workers
         self.carrier = FakeCarrier()
         self.sink = MemorySink()
@@ -60,7 +62,7 @@ class Scene:
             self.carrier,
             config=HostConfig(
                 limits=self.limits,
-                deadlines=Deadlines(last_word=0.05, media_return=0.1, answer=0.1),
+                deadlines=self.deadlines,
                 several_workers=self.several_workers,
             ),
             route=route,
