@@ -74,6 +74,7 @@ SERVER = [
     "backlog",
     "delivery",
     "price_lookup",
+    "hang_ups",
     "call_table",
     "tokens",
     "launcher",

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import enum
 import logging
+from weakref import WeakKeyDictionary
 
 from patter_core.call.carrier_wall import ask_carrier
 from patter_core.call.context import CallContext
 from patter_core.carrier import Carrier
 from patter_core.events import TransferDone, TransferStarted
+from patter_core.telephony.control import Capability
+from patter_core.telephony.leg import Direction, Progress
 from patter_core.telephony.outcome import HangUp, Reason, Transfer
 
-__all__ = ["end_leg", "may_be_on_another_worker", "must_end_leg", "transfer_leg"]
+__all__ = ["LegEnd", "end_leg", "leg_end", "may_be_on_another_worker", "must_end_leg", "transfer_leg"]
 
 _log = logging.getLogger("patter.call")
 
@@ -21,6 +25,20 @@ _LEG_IS_OVER = frozenset(
     {Reason.BUSY, Reason.CANCELED, Reason.DIAL_FAILED, Reason.TRANSFERRED, Reason.VOICEMAIL},
 )
 """Ends after which the carrier's leg is over, or no longer ours."""
+
+
+class LegEnd(enum.Enum):
+    """What came of ending a leg."""
+
+    TAKEN = "taken"
+    """The carrier has ended it, or does what we asked for instead."""
+    FAILED = "failed"
+    """The carrier did not take the hang-up."""
+    LEFT = "left"
+    """It was not ended: its audio never came here, and it is live, so another worker has it."""
+
+
+_ends: WeakKeyDictionary[CallContext, LegEnd] = WeakKeyDictionary()
 
 
 def may_be_on_another_worker(reason: Reason | None, carrier: Carrier, *, several_workers: bool) -> bool:
@@ -46,21 +64,55 @@ def must_end_leg(reason: Reason | None, carrier: Carrier, *, several_workers: bo
 
 
 async def end_leg(call: CallContext, final_action: HangUp | Transfer) -> None:
-    """Carries out the final action, or hangs up if that fails. Never raises."""
+    """Carries out the final action, or hangs up if that fails. Never raises; `leg_end` says what came of it."""
+    _ends[call] = LegEnd.LEFT if await _is_live_elsewhere(call) else await _end(call, final_action)
+
+
+def leg_end(call: CallContext) -> LegEnd | None:
+    """Returns what `end_leg` came to; None if it was not needed."""
+    return _ends.get(call)
+
+
+async def _is_live_elsewhere(call: CallContext) -> bool:
+    """True if the carrier has the call live, and it is not known to be ours.
+
+    A webhook that was recorded on another worker opens a call here, whose audio never comes. If it is ours all the
+    same, because its stream could not be opened, the carrier asks what is next, and is told that the call is over.
+    """
+    carrier = call.carrier
+    if call.state.reason is not Reason.NO_MEDIA or not carrier.asks_at_stream_end:
+        return False
+    is_dialled_here = call.leg.direction is Direction.OUTBOUND and call.token.is_new
+    if is_dialled_here or Capability.LOOK_UP not in carrier.capabilities:
+        return False
+    try:
+        facts = await ask_carrier(carrier.look_up, _TIMEOUT, call.leg)
+    except Exception as error:  # noqa: BLE001 - the plugin boundary: what is not known to be ours is not ended
+        _log.error("Call %s: its audio never came; the carrier did not say if it is live: %s", call.call_id, error)
+        return True
+    if facts.progress is not Progress.ANSWERED:
+        return False
+    _log.warning("Call %s: its audio never came, but it is live; perhaps another worker has it.", call.call_id)
+    return True
+
+
+async def _end(call: CallContext, final_action: HangUp | Transfer) -> LegEnd:
     carrier, leg = call.carrier, call.leg
     try:
         if isinstance(final_action, Transfer):
             await transfer_leg(call, final_action, within=_TIMEOUT)
-            return
+            return LegEnd.TAKEN
         if final_action.say:
             await ask_carrier(carrier.say_and_hang_up, _TIMEOUT, leg, final_action.say)
-            return
+            return LegEnd.TAKEN
     except Exception:  # noqa: BLE001 - the plugin boundary: the leg is hung up instead
         _log.exception("Call %s: the carrier did not carry out the final action; it is hung up.", call.call_id)
     try:
         await ask_carrier(carrier.hang_up, _TIMEOUT, leg)
     except Exception:  # noqa: BLE001 - the plugin boundary: the call is over for us in any case
-        _log.exception("Call %s: the carrier refused to hang up.", call.call_id)
+        _log.exception("Call %s: the carrier did not take the hang-up; it is asked again.", call.call_id)
+        return LegEnd.FAILED
+    return LegEnd.TAKEN
 
 
 async def transfer_leg(call: CallContext, transfer: Transfer, *, within: float) -> None:

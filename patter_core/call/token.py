@@ -51,6 +51,11 @@ class CallToken(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
         return msgspec.structs.replace(self, streams=self.streams + 1, losses=tries.spent)
 
     @property
+    def is_new(self) -> bool:
+        """True if it was made on this worker and came back in no URL."""
+        return not self.issued_at
+
+    @property
     def leg(self) -> Leg:
         """The call at the carrier, as far as the token knows it."""
         return Leg(

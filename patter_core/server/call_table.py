@@ -11,6 +11,7 @@ import msgspec
 from patter_core.aio import Changes
 from patter_core.call.call import Call
 from patter_core.call.config import HostConfig
+from patter_core.call.hangup import LegEnd, leg_end
 from patter_core.call.records import RecordMaker
 from patter_core.call.state import Signal, State
 from patter_core.call.token import CallToken
@@ -63,11 +64,15 @@ class EndedCall(msgspec.Struct):
     records: RecordMaker
     final_action: HangUp | Transfer = HangUp()
     may_be_on_another_worker: bool = False
+    was_left: bool = False
+    """Its leg was not ended: the audio never came here, and it was live."""
 
     @classmethod
     def of(cls, call: Call) -> EndedCall:
         """What is remembered of a call."""
-        return cls(call.context.records.maker, call.final_action, call.may_be_on_another_worker)
+        was_left = leg_end(call.context) is LegEnd.LEFT
+        may_come_back = was_left or call.may_be_on_another_worker
+        return cls(call.context.records.maker, call.final_action, may_come_back, was_left)
 
     @classmethod
     def unknown(cls, call_id: str) -> EndedCall:

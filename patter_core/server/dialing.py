@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 
 import msgspec
 
 from patter_core.agent import Agent, CallOptions
+from patter_core.aio.foreign import run_foreign
 from patter_core.call.config import HostConfig
 from patter_core.call.handle import OutboundCall
 from patter_core.call.token import CallToken
@@ -17,10 +19,14 @@ from patter_core.server.launcher import CallLauncher
 from patter_core.server.tokens import LONGEST_TOKEN, CallTokens
 from patter_core.telephony.control import Callbacks, Capability, DialRequest
 from patter_core.telephony.e164 import E164_FORM, is_callable
-from patter_core.telephony.leg import Direction
+from patter_core.telephony.leg import Direction, Leg
 
 __all__ = ["Dialer", "check_dial"]
 
+_log = logging.getLogger("patter.host")
+
+_HANG_UP_TIMEOUT = 5.0
+"""Seconds for the carrier to answer."""
 _ROOM_FOR_LATER = 200
 """Characters that a token may grow by during a call: the carrier's id, lost streams."""
 
@@ -104,7 +110,7 @@ class Dialer:
         )
         early = self._table.dialling[token.call_id] = []
         try:
-            leg_id = await self._carrier.dial(request)
+            leg_id = await run_foreign(self._carrier.dial, None, request)
         except BaseException:  # it may have been dialled all the same: then its webhooks are answered with a hang-up
             self._table.end_unknown(token.call_id)
             raise
@@ -115,7 +121,7 @@ class Dialer:
             leg = msgspec.structs.replace(token.leg, call_id=leg_id)
             if self._launcher.calls is None:  # the worker has stopped meanwhile
                 self._table.end_unknown(token.call_id)
-                await self._carrier.hang_up(leg)
+                await self._hang_up(leg)
                 raise CallLimitReached(
                     "The worker stopped while the call was dialled.", remedy="Call from another worker."
                 )
@@ -123,6 +129,12 @@ class Dialer:
             for progress in early:
                 call.reports.note_progress(progress)
         return OutboundCall(call)
+
+    async def _hang_up(self, leg: Leg) -> None:
+        try:
+            await run_foreign(self._carrier.hang_up, _HANG_UP_TIMEOUT, leg)
+        except Exception:  # noqa: BLE001 - the plugin boundary; should it be answered, it is rejected
+            _log.exception("%r was dialled while the worker stopped, and could not be hung up.", leg)
 
     def _check_capabilities(self, options: CallOptions) -> None:
         self._carrier.require(Capability.DIAL)

@@ -21,6 +21,7 @@ from patter_core.observe.logs import guard
 from patter_core.server.call_table import CallTable
 from patter_core.server.delivery import Delivery
 from patter_core.server.dialing import Dialer
+from patter_core.server.hang_ups import HangUps
 from patter_core.server.launcher import CallLauncher, phone_call
 from patter_core.server.price_lookup import PriceLookup
 from patter_core.server.router import Route, Router
@@ -67,6 +68,7 @@ class CallHost:
         self._callbacks = CallbackRunner(callbacks or UserCallbacks(), timeout=config.limits.callback)
         tokens = CallTokens(carrier)
         self._prices = PriceLookup(carrier, self._emit_price, config.limits.price_after)
+        self._hang_ups = HangUps(carrier)
         self._launcher = CallLauncher(
             carrier,
             config=config,
@@ -76,12 +78,14 @@ class CallHost:
             history=self._history,
             callbacks=self._callbacks,
             prices=self._prices,
+            hang_ups=self._hang_ups,
         )
         self.router = Router(
             config=config,
             table=self.table,
             tokens=tokens,
             launcher=self._launcher,
+            hang_ups=self._hang_ups,
             delivery=self.delivery,
             route=route,
             find_agent=find_agent,
@@ -111,6 +115,7 @@ class CallHost:
                 background.start_soon(self._prices.run)
                 background.start_soon(self._history.run)
                 background.start_soon(LoopWatchdog(self.table.__len__).run)
+                background.start_soon(self._hang_ups.run)
                 async with anyio.create_task_group() as callbacks, anyio.create_task_group() as calls:
                     self._launcher.callbacks, self._launcher.calls = callbacks, calls
                     try:
@@ -122,6 +127,7 @@ class CallHost:
         finally:
             self._launcher.callbacks = self._launcher.calls = None
             with anyio.CancelScope(shield=True):
+                await self._hang_ups.drain()
                 await self._callbacks.drain()
                 await self.delivery.drain(self._config.limits.flush)
                 await self._history.drain()

@@ -9,12 +9,14 @@ from patter_core.call.call import Call
 from patter_core.call.callbacks import CallbackQueue, CallbackRunner
 from patter_core.call.config import HostConfig
 from patter_core.call.handle import OutboundCall, PhoneCall
+from patter_core.call.hangup import LegEnd, leg_end
 from patter_core.call.history import HistoryWriter
 from patter_core.call.records import Outlets
 from patter_core.call.token import CallToken
 from patter_core.carrier import Carrier
 from patter_core.server.call_table import CallTable
 from patter_core.server.delivery import Delivery
+from patter_core.server.hang_ups import HangUps
 from patter_core.server.price_lookup import PriceLookup
 from patter_core.server.tokens import CallTokens
 from patter_core.telephony.leg import Direction, Leg
@@ -39,6 +41,7 @@ class CallLauncher:
         history: keeps what is said in the shared store.
         callbacks: runs the user's functions.
         prices: looks up what a call cost.
+        hang_ups: hangs up again where the carrier did not take it.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class CallLauncher:
         history: HistoryWriter,
         callbacks: CallbackRunner,
         prices: PriceLookup,
+        hang_ups: HangUps,
     ) -> None:
         self.calls: anyio.abc.TaskGroup | None = None
         """Where calls run; None while the worker is not running."""
@@ -65,6 +69,7 @@ class CallLauncher:
         self._history = history
         self._callbacks = callbacks
         self._prices = prices
+        self._hang_ups = hang_ups
 
     def start(self, token: CallToken, leg: Leg, agent: Agent, *, ring_timeout: float | None = None) -> Call:
         """Starts a call.
@@ -109,6 +114,8 @@ class CallLauncher:
         finally:
             if queue is not None:
                 queue.close()
+            if leg_end(call.context) is LegEnd.FAILED:
+                self._hang_ups.want(call.leg)
             if call.reports.was_answered and self._delivery.queues:
                 self._prices.want(call.leg)
             self._table.remove(call)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import anyio
 
 from patter_core.aio import Changes
+from patter_core.aio.foreign import run_foreign
 from patter_core.carrier import Carrier
 from patter_core.telephony.control import Capability
 from patter_core.telephony.leg import Leg
@@ -74,9 +75,8 @@ class PriceLookup:
 
     async def _look_up(self, leg: Leg, attempt: int) -> None:
         try:
-            with anyio.fail_after(_TIMEOUT):
-                facts = await self._carrier.look_up(leg)
-        except Exception:  # noqa: BLE001 - the plugin boundary; TimeoutError too
+            facts = await run_foreign(self._carrier.look_up, _TIMEOUT, leg)
+        except Exception:  # noqa: BLE001 - the plugin boundary
             _log.debug("The price of %r could not be looked up.", leg, exc_info=True)
             self.want(leg, attempt + 1)
             return

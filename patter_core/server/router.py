@@ -18,6 +18,7 @@ from patter_core.call.token import CallToken
 from patter_core.events import CallEvent, CallPriced, RecordingChanged
 from patter_core.server.call_table import BoundedDict, CallTable, EndedCall
 from patter_core.server.delivery import Delivery
+from patter_core.server.hang_ups import HangUps
 from patter_core.server.launcher import CallLauncher
 from patter_core.server.tokens import CallTokens
 from patter_core.server.urls import base_of
@@ -47,6 +48,7 @@ class Router:
         table: the calls of the worker.
         tokens: reads and makes tokens.
         launcher: starts calls.
+        hang_ups: forgets legs that are over.
         delivery: takes the records of calls that are over.
         route: returns who takes an incoming call; None rejects it.
         find_agent: returns an agent by name; None if this worker has none of that name.
@@ -59,6 +61,7 @@ class Router:
         table: CallTable,
         tokens: CallTokens,
         launcher: CallLauncher,
+        hang_ups: HangUps,
         delivery: Delivery,
         route: Route,
         find_agent: Callable[[str], Agent | None],
@@ -67,6 +70,7 @@ class Router:
         self.table = table
         self.tokens = tokens
         self.launcher = launcher
+        self.hang_ups = hang_ups
         self.delivery = delivery
         self.route = route
         self.find_agent = find_agent
@@ -111,7 +115,7 @@ class Router:
                 _log.error(
                     "Call %s arrived at another worker, or before this one started. If several workers take calls for "
                     "the same numbers, say so with Patter(several_workers=True) or PATTER_SEVERAL_WORKERS=1: otherwise "
-                    "the other worker hangs the call up.",
+                    "the other worker opens a conversation for nothing, and may hang the call up.",
                     token.call_id,
                 )
             call = self.launcher.start(token, token.leg, agent)
@@ -168,7 +172,8 @@ class _RoutedCall:
     async def _start(self) -> Call | Accept | Reject | Transfer:
         """Starts the call if it is taken; an `Accept` leaves the start to the worker that gets the stream."""
         router, leg, token = self._router, self._leg, self._token
-        if self._table.is_over(leg, token):
+        ended = self._table.find_ended(leg, token)
+        if ended is not None and (not ended.may_be_on_another_worker or (ended.was_left and token is None)):
             return Reject()
         self._table.refuse_if_draining()
         if token is None:
@@ -235,6 +240,7 @@ class _RoutedCall:
         router, leg, token = self._router, self._leg, self._token
         ended = self._table.find_ended(leg, token)
         if ended is not None and not ended.may_be_on_another_worker:
+            router.hang_ups.forget(leg)  # the carrier carries out the final action instead
             return ended.final_action
         if token is None or router.find_agent(token.agent) is None:
             return HangUp()
@@ -248,6 +254,8 @@ class _RoutedCall:
 
     async def progressed(self, progress: Progress) -> None:
         call = self._call
+        if progress.is_final:
+            self._router.hang_ups.forget(self._leg)
         if call is not None:
             call.reports.note_progress(progress)
         elif self._leg.call_id in self._router.routing:

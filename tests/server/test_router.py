@@ -38,10 +38,11 @@ class Scene:
         limits: Limits | None = None,
         several_workers: bool = False,
         deadlines: Deadlines | None = None,
+        carrier: FakeCarrier | None = None,
     ) -> None:
         self.deadlines = deadlines or Deadlines(last_word=0.05, media_return=0.1, answer=0.1)
         self.several_workers = several_workers
-        self.carrier = FakeCarrier()
+        self.carrier = carrier or FakeCarrier()
         self.sink = MemorySink()
         self.engine = FakeEngine()
         self.agent = Agent(engine=self.engine)
