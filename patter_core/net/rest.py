@@ -6,14 +6,14 @@ When a request is sent again:
 * if repeating it is harmless (`repeatable`), also after no answer and after a 5xx: it may have been taken or not;
 * never after any other refusal.
 
-How long to wait before the next attempt, `pause` says: by default longer each time, with jitter, and as long as the
-server asks for, up to `longest_pause`.
+Between attempts there are pauses, which grow and differ (`Tries`), and are as long as the server asks for. If that is
+too long, or the time for all attempts is over, the request has failed.
 """
 
 from __future__ import annotations
 
 import abc
-import random
+import time
 import urllib.parse
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import ClassVar, TypeVar
@@ -25,7 +25,7 @@ from patter_core.errors import CarrierRequestFailed
 from patter_core.net.http import HttpAnswer, send_request
 from patter_core.net.json import UNREADABLE
 
-__all__ = ["RestApi", "backoff", "path_segment"]
+__all__ = ["RestApi", "path_segment"]
 
 T = TypeVar("T")
 
@@ -41,6 +41,7 @@ class RestApi(abc.ABC):
         root: the URL that all paths are appended to.
         headers: sent with every request: the credentials.
         sleep: waits between attempts; for tests.
+        now: a monotonic clock, in s; for tests.
     """
 
     vendor: ClassVar[str]
@@ -53,14 +54,22 @@ class RestApi(abc.ABC):
     answer_timeouts: ClassVar[Sequence[float]] = (10.0,) * 4
     """Seconds that each attempt waits for each step of the answer; as many attempts as there are values."""
     longest_pause: ClassVar[float] = 8.0
-    """Seconds between two attempts, at most."""
+    """Seconds between two attempts, at most: a server that asks for more is not waited for."""
+    budget: ClassVar[float] = 15.0
+    """Seconds after which no other attempt begins."""
 
     def __init__(
-        self, root: str, headers: Mapping[str, str], *, sleep: Callable[[float], Awaitable[None]] = anyio.sleep
+        self,
+        root: str,
+        headers: Mapping[str, str],
+        *,
+        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._root = root
         self._headers = headers
         self._sleep = sleep
+        self._now = now
 
     @abc.abstractmethod
     def error_code(self, body: bytes) -> str:
@@ -70,15 +79,9 @@ class RestApi(abc.ABC):
         """Returns what to do about an error code; "" if unknown."""
         return self.remedies.get(code, "")
 
-    def pause(self, attempt: int, answer: HttpAnswer | None) -> float | None:
-        """Returns the seconds to wait after an attempt has failed; None to give up.
-
-        Args:
-            attempt: the number of the attempt that failed, from 1.
-            answer: its answer; None without one.
-        """
-        asked_for = 0.0 if answer is None else _seconds(answer.headers.get("retry-after", ""))
-        return min(max(backoff(attempt), asked_for), self.longest_pause)
+    def asked_for(self, answer: HttpAnswer) -> float:
+        """Returns the seconds that a refusal asks to wait before the next attempt; 0 if it asks for none."""
+        return _seconds(answer.headers.get("retry-after", ""))
 
     async def request(
         self,
@@ -103,9 +106,13 @@ class RestApi(abc.ABC):
         Raises:
             CarrierRequestFailed: the carrier refused, or could not be reached.
         """
+        from patter_core.aio.tries import Tries  # noqa: PLC0415 - it loads asyncio, and plugins that are not used should not
+
         headers = {**self._headers, "content-type": content_type} if content_type else self._headers
-        for attempt, timeout in enumerate(self.answer_timeouts, start=1):
-            answer: HttpAnswer | None = None
+        tries = Tries(len(self.answer_timeouts) - 1, longest_pause=self.longest_pause)
+        due = self._now() + self.budget
+        for timeout in self.answer_timeouts:
+            asked_for = 0.0
             try:
                 answer = await send_request(
                     method,
@@ -122,8 +129,11 @@ class RestApi(abc.ABC):
                 if 200 <= answer.status < 300:
                     return answer.body
                 failure = self._refusal(answer, action)
+                asked_for = self.asked_for(answer)
                 again = answer.status == _TOO_MANY_REQUESTS or (repeatable and answer.status >= _SERVER_FAULT)
-            pause = self.pause(attempt, answer) if again and attempt < len(self.answer_timeouts) else None
+            if not again or asked_for > self.longest_pause:
+                raise failure
+            pause = tries.failed(asked_for=asked_for, within=due - self._now())
             if pause is None:
                 raise failure
             await self._sleep(pause)
@@ -170,11 +180,6 @@ class RestApi(abc.ABC):
             got=f"HTTP status {answer.status}" + (f", error {code}" if code else ""),
             remedy=self.remedy(code) if code else "",
         )
-
-
-def backoff(attempt: int) -> float:
-    """Returns a pause in s after so many attempts: 0.25, 0.5, 1 …, each by up to a quarter longer or shorter."""
-    return 0.25 * 2.0 ** (attempt - 1) * random.uniform(0.75, 1.25)
 
 
 def path_segment(text: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import itertools
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import ClassVar
 
 import anyio
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patter_core.errors import CarrierRequestFailed
-from patter_core.net.rest import RestApi, backoff, path_segment
+from patter_core.net.rest import RestApi, path_segment
 from patter_core.server.serving import bind
 from patter_core.testing.api import ApiAnswer, FakeApi, fake_api
 
@@ -36,7 +37,8 @@ class AcmeApi(RestApi):
 
     def __init__(self, url: str) -> None:
         self.slept: list[float] = []
-        super().__init__(url, {"authorization": "Bearer secret"}, sleep=self.note)
+        self.seconds: Iterator[float] = itertools.repeat(0.0)
+        super().__init__(url, {"authorization": "Bearer secret"}, sleep=self.note, now=lambda: next(self.seconds))
 
     async def note(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -139,32 +141,44 @@ async def test_attempts_are_limited(server: FakeApi) -> None:
 # --- pauses --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("asked_for", "least", "most"), [("3", 3.0, 3.0), ("3600", 8.0, 8.0), ("soon", 0.15, 0.35), ("-1", 0.15, 0.35)]
-)
-async def test_the_server_says_how_long_to_wait_within_a_bound(
-    server: FakeApi, asked_for: str, least: float, most: float
+@pytest.mark.parametrize(("asked_for", "least", "most"), [("3", 3.0, 3.0), ("soon", 0.15, 0.35), ("-1", 0.15, 0.35)])
+@pytest.mark.parametrize("status", [429, 503])
+async def test_the_server_says_how_long_to_wait(
+    server: FakeApi, status: int, asked_for: str, least: float, most: float
 ) -> None:
-    server.answers = [ApiAnswer(status=429, headers={"Retry-After": asked_for}), DONE]
+    server.answers = [ApiAnswer(status=status, headers={"Retry-After": asked_for}), DONE]
     api = AcmeApi(server.url)
     await request(api)
     assert least <= api.slept[0] <= most
 
 
-async def test_a_client_may_give_up_instead_of_waiting(server: FakeApi) -> None:
-    class Impatient(AcmeApi):
-        def pause(self, attempt: int, answer: object) -> None:
-            return None
-
-    server.answers = [BUSY, DONE]
+async def test_a_server_that_asks_for_too_long_a_pause_is_not_waited_for(server: FakeApi) -> None:
+    server.answers = [ApiAnswer(status=429, headers={"Retry-After": "3600"}), DONE]
+    api = AcmeApi(server.url)
     with pytest.raises(CarrierRequestFailed):
-        await request(Impatient(server.url))
-    assert len(server.requests) == 1
+        await request(api)
+    assert (len(server.requests), api.slept) == (1, [])
 
 
-def test_pauses_grow_and_differ() -> None:
-    assert all(0.75 * 0.25 * 2**n <= backoff(n + 1) <= 1.25 * 0.25 * 2**n for n in range(3))
-    assert len({backoff(1) for _ in range(9)}) > 1
+async def test_pauses_grow_and_differ(server: FakeApi) -> None:
+    server.answers = [BROKEN, BROKEN, DONE]
+    pauses = set()
+    for _ in range(3):
+        api = AcmeApi(server.url)
+        await request(api)
+        assert all(0.75 * 0.25 * 2**n <= pause <= 1.25 * 0.25 * 2**n for n, pause in enumerate(api.slept))
+        pauses |= set(api.slept)
+        server.answers = [BROKEN, BROKEN, DONE]
+    assert len(pauses) > 2
+
+
+async def test_no_attempt_begins_when_the_time_for_all_is_over(server: FakeApi) -> None:
+    server.answers = [BROKEN]
+    api = AcmeApi(server.url)
+    api.seconds = iter([0.0, 1.0, AcmeApi.budget])  # when it began, and after each attempt
+    with pytest.raises(CarrierRequestFailed):
+        await request(api)
+    assert (len(server.requests), len(api.slept)) == (2, 1)
 
 
 # --- what comes from outside ---------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """Telnyx's REST API: commands in, JSON out.
 
-A command without an answer, or with a 5xx, may have been carried out or not. It is sent again at once under the same
-`command_id`: Telnyx knows it for 60 s and does not carry it out twice (Telnyx's page "Call Control", "Retries").
+A command without an answer, or with a 5xx, may have been carried out or not. It is sent again under the same
+`command_id`: Telnyx knows it for 60 s, longer than all attempts take, and does not carry it out twice (Telnyx's page
+"Call Control", "Retries").
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class TelnyxApi(RestApi):
 
     vendor: ClassVar[str] = "Telnyx"
     base_url_setting: ClassVar[str] = "base_url or TELNYX_BASE_URL"
-    answer_timeouts: ClassVar[Sequence[float]] = (0.5, 1.5, 5.0)  # the first is Telnyx's advice
+    answer_timeouts: ClassVar[Sequence[float]] = (0.5, 1.5, 5.0, 5.0)  # the first is Telnyx's advice
     longest_pause: ClassVar[float] = 5.0
     remedies: ClassVar[Mapping[str, str]] = {
         "10005": "Telnyx knows no such call or resource: it may be over.",
@@ -99,12 +100,11 @@ class TelnyxApi(RestApi):
     def remedy(self, code: str) -> str:
         return super().remedy(code) or "See Telnyx's list of API errors."
 
-    def pause(self, attempt: int, answer: HttpAnswer | None) -> float | None:
-        """Returns the seconds until the rate limit is over, or 0; None if that is too long to wait."""
-        if answer is None or answer.status != _RATE_LIMITED:
-            return 0.0
-        pause = self._until_reset(answer.headers.get("x-ratelimit-reset", ""))
-        return pause if pause <= self.longest_pause else None
+    def asked_for(self, answer: HttpAnswer) -> float:
+        """Returns the seconds until the rate limit is over; of another refusal, what it asks for."""
+        if answer.status != _RATE_LIMITED:
+            return super().asked_for(answer)
+        return self._until_reset(answer.headers.get("x-ratelimit-reset", ""))
 
     def _until_reset(self, reset: str) -> float:
         """Returns the seconds until `x-ratelimit-reset`, which is a duration or a Unix time; 1 if it is neither."""

@@ -71,12 +71,21 @@ async def test_dialling_returns_the_calls_id(api: FakeApi) -> None:
 
 
 @pytest.mark.parametrize("trouble", [ApiAnswer(status=503), ApiAnswer(delay=30.0)], ids=["server fault", "no answer"])
-async def test_a_command_is_repeated_at_once_under_the_same_id(api: FakeApi, trouble: ApiAnswer) -> None:
+async def test_a_command_is_repeated_soon_under_the_same_id(api: FakeApi, trouble: ApiAnswer) -> None:
     api.answers = [trouble, ApiAnswer()]
     client = Client(api.url)
     await client.hang_up()
     assert [request.body for request in api.requests] == [b'{"command_id":"1"}'] * 2
-    assert client.slept == [0.0]
+    assert len(client.slept) == 1
+    assert 0.1 < client.slept[0] < 0.4
+
+
+async def test_a_command_is_repeated_for_seconds_while_the_api_is_away(api: FakeApi) -> None:
+    api.answers = [ApiAnswer(status=503)] * 3 + [ApiAnswer()]
+    client = Client(api.url)
+    await client.hang_up()
+    assert len(api.requests) == 4
+    assert 1.0 < sum(client.slept) < 3.0
 
 
 # --- rate limits ---------------------------------------------------------------------------------------------------
@@ -98,12 +107,17 @@ async def test_a_long_rate_limit_is_an_error_at_once(api: FakeApi, reset: str) -
 
 
 @pytest.mark.parametrize(
-    ("reset", "pause"),
+    ("reset", "seconds"),
     [("2", 2.0), ("1750000003", 3.0), ("1749999999", 0.0), ("soon", 1.0), ("nan", 1.0), ("-1", 0.0), (None, 1.0)],
 )
-def test_the_reset_is_a_duration_or_a_time(reset: str | None, pause: float) -> None:
+def test_the_reset_is_a_duration_or_a_time(reset: str | None, seconds: float) -> None:
     answer = HttpAnswer(status=429, headers={} if reset is None else {"x-ratelimit-reset": reset}, body=b"")
-    assert Client("http://127.0.0.1:9").pause(1, answer) == pause
+    assert Client("http://127.0.0.1:9").asked_for(answer) == seconds
+
+
+def test_another_refusal_may_ask_for_a_pause_too() -> None:
+    answer = HttpAnswer(status=503, headers={"retry-after": "3", "x-ratelimit-reset": "60"}, body=b"")
+    assert Client("http://127.0.0.1:9").asked_for(answer) == 3.0
 
 
 # --- refusals ------------------------------------------------------------------------------------------------------
