@@ -37,6 +37,8 @@ class WebhookRequest(msgspec.Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str]
     """By lower-case name; repeated headers are joined by commas."""
     body: bytes = b""
+    is_configured: bool = False
+    """True if the user configured the public address: the one candidate is right, whatever the request says of it."""
 
     def __repr__(self) -> str:
         return f"<WebhookRequest {self.method} {len(self.body)} bytes>"
@@ -115,7 +117,8 @@ class CallRouter(Protocol):
 
         Args:
             leg: the call.
-            verified_url: the one of `candidate_urls` that the signature proves, or the likeliest one.
+            verified_url: the URL that the signature proves, or the configured one. "" if there is none: then no new
+                call comes of it, since the carrier would bring its audio to an address that nothing proves.
             token: what the request brought back of `Callbacks.token`; by default what `verified_url` has in its query.
                 A token that is forged or too old counts as none.
         """

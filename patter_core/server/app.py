@@ -193,4 +193,5 @@ def _webhook_request(scope: Scope, address: _Address, body: bytes) -> WebhookReq
         ),
         headers=headers,
         body=body,
+        is_configured=bool(address.base),
     )

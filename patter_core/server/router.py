@@ -15,6 +15,7 @@ from patter_core.aio.locks import KeyedLocks
 from patter_core.call.call import Call
 from patter_core.call.config import HostConfig
 from patter_core.call.token import CallToken
+from patter_core.errors import WebhookRefused
 from patter_core.events import CallEvent, CallPriced, RecordingChanged
 from patter_core.server.call_table import BoundedDict, CallTable, EndedCall
 from patter_core.server.delivery import Delivery
@@ -215,6 +216,11 @@ class _RoutedCall:
 
     def _new_token(self, agent: Agent) -> CallToken:
         leg = self._leg
+        if not self._verified_url:
+            raise WebhookRefused(
+                "The webhook does not prove at which address this server is reached.",
+                remedy="Set the public address: Patter(webhook_url=…), or PATTER_WEBHOOK_URL.",
+            )
         return CallToken(
             carrier=leg.carrier,
             leg_id=leg.call_id,

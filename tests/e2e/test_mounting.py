@@ -136,7 +136,13 @@ async def test_what_is_forwarded_is_not_believed_unless_it_is_asked_for() -> Non
                 )
                 async with serve_app(phone.asgi(phone.agent(engine=elevenlabs.engine()))) as url:
                     forged = {"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "https"}
-                    exchange = await twilio.webhooks.send(
-                        f"{url}/webhooks/twilio/voice", {"CallSid": "CA1"}, headers=forged
-                    )
+                    fields = {
+                        "AccountSid": twilio.account_sid,
+                        "CallSid": f"CA{1:032x}",
+                        "CallStatus": "ringing",
+                        "Direction": "inbound",
+                        "From": "+15550002222",
+                        "To": "+15550001234",
+                    }
+                    exchange = await twilio.webhooks.send(f"{url}/webhooks/twilio/voice", fields, headers=forged)
                 assert exchange.status == (403 if trusted else 200)  # signed was the other address

@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from patter_core.call.timeouts import Deadlines
+from patter_core.errors import WebhookRefused
 from patter_core.events import CallEnded
 from patter_core.server.host import CallHost
 from patter_core.telephony.control import LegFacts
@@ -168,3 +169,16 @@ async def test_a_webhook_of_a_live_call_that_is_sent_to_another_worker_leaves_th
         async with streaming(other, second):
             assert [call.state.value for call in other.table.calls] == ["live"]
             assert carrier.hung_up == []
+
+
+# --- an address that nothing proves --------------------------------------------------------------------------------
+
+
+async def test_without_a_proved_address_there_is_no_new_call() -> None:
+    scene = Scene()
+    async with scene.running() as host:
+        with pytest.raises(WebhookRefused, match="webhook_url"):
+            await host.router.call(LEG, "").arrived()
+        first = await accepted(host)
+        again = await host.router.call(LEG, "", first.callbacks.token).arrived()  # the token has the address
+        assert again == first

@@ -10,7 +10,7 @@ import msgspec
 
 from patter_core.errors import WebhookRefused
 from patter_core.net.json import UNREADABLE
-from patter_core.telephony.control import RecordingStatus
+from patter_core.telephony.control import RecordingStatus, callback_token
 from patter_core.telephony.leg import AnsweredBy, Progress
 from patter_core.telephony.prices import Cost, reported_cost
 from patter_core.webhook import WebhookRequest
@@ -144,7 +144,12 @@ class Delivery(msgspec.Struct, frozen=True):
 
     event: Event
     verified_url: str
-    """Our public URL."""
+    """The URL that it was sent to; "" if nothing proves it."""
+    token: str
+    """The callback token in the URL that was requested, which is sealed and needs no proof; "" if there is none."""
+
+    def __repr__(self) -> str:
+        return f"<Delivery of {self.event.event_type}>"
 
 
 class _Wrapped(msgspec.Struct, frozen=True):
@@ -161,10 +166,14 @@ def read_event(request: WebhookRequest) -> Delivery:
     """Returns the event in a verified webhook.
 
     Raises:
-        WebhookRefused: it is not an event, or its URL is unknown.
+        WebhookRefused: it is not an event, or has no host.
     """
     event, delivered_to = _event_in(request.body)
-    return Delivery(event, _public_url(request.candidate_urls, delivered_to))
+    if not request.candidate_urls:
+        raise WebhookRefused("The webhook has no host.", expected="a Host header")
+    requested = request.candidate_urls[0]
+    url = requested if request.is_configured else _proved_url(requested, delivered_to)
+    return Delivery(event, url, callback_token(requested))
 
 
 def _event_in(body: bytes) -> tuple[Event, str]:
@@ -184,17 +193,14 @@ def _event_in(body: bytes) -> tuple[Event, str]:
         ) from None
 
 
-def _public_url(candidates: tuple[str, ...], delivered_to: str) -> str:
-    """Returns the URL that the webhook was sent to. Telnyx does not sign it, but names it in the signed body.
+def _proved_url(requested: str, delivered_to: str) -> str:
+    """Returns the URL that the webhook was sent to; "" if nothing proves it.
 
-    A single candidate is the configured address. Otherwise it is the address in the body, if its path is the one that
-    was requested; else the request's `Host`, with TLS.
+    Telnyx does not sign it, but names it in the signed body, if it does. A proxy may have taken away the beginning of
+    its path. The request's `Host` proves nothing: who sends an event again chooses it.
     """
-    if not candidates:
-        raise WebhookRefused("The webhook has no host.", expected="a Host header")
-    if len(candidates) == 1 or delivered_to in candidates:
-        return delivered_to if delivered_to in candidates else candidates[0]
-    return delivered_to if _path(delivered_to) == _path(candidates[0]) else candidates[0]
+    path = _path(delivered_to)
+    return delivered_to if path and path.endswith(_path(requested)) else ""
 
 
 def _path(url: str) -> str:

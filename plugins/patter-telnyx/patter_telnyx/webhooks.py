@@ -119,7 +119,7 @@ class Webhooks:
             payload=payload,
             state=state,
             leg=leg,
-            call=router.call(leg, delivery.verified_url, state.token),
+            call=router.call(leg, delivery.verified_url, state.token or delivery.token),
             router=router,
         )
 

@@ -21,9 +21,9 @@ EVENT = {
 }
 
 
-def request(body: object, candidates: tuple[str, ...] = CANDIDATES) -> WebhookRequest:
+def request(body: object, candidates: tuple[str, ...] = CANDIDATES, *, configured: bool = False) -> WebhookRequest:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return WebhookRequest(method="POST", candidate_urls=candidates, headers={}, body=content)
+    return WebhookRequest(method="POST", candidate_urls=candidates, headers={}, body=content, is_configured=configured)
 
 
 @pytest.mark.parametrize("body", [{"data": EVENT, "meta": {"attempt": 1}}, {"data": EVENT}, EVENT])
@@ -31,25 +31,30 @@ def test_both_envelopes_hold_the_same_event(body: object) -> None:
     delivery = read_event(request(body))
     assert (delivery.event.event_type, delivery.event.id) == ("call.initiated", "0ccc7b54")
     assert delivery.event.call.call_control_id == "v3:a"
-    assert delivery.verified_url == PUBLIC
+    assert delivery.token == "token"
+    assert "token" not in repr(delivery)
 
 
+@pytest.mark.parametrize("configured", [True, False])
+@pytest.mark.parametrize("candidates", [CANDIDATES, (PUBLIC,)])  # one alone, if a proxy's headers are trusted
 @pytest.mark.parametrize(
-    ("delivered_to", "candidates", "url"),
+    ("delivered_to", "proved"),
     [
-        (CANDIDATES[1], CANDIDATES, CANDIDATES[1]),  # only the signed body says that there is no TLS
-        ("https://other.example/webhooks/telnyx/voice", CANDIDATES, "https://other.example/webhooks/telnyx/voice"),
-        ("https://other.example/elsewhere", CANDIDATES, PUBLIC),
-        ("https://other.example/webhooks/telnyx/voice", (PUBLIC,), PUBLIC),  # the address is configured
-        (None, CANDIDATES, PUBLIC),
-        ("ftp://x/webhooks/telnyx/voice", CANDIDATES, PUBLIC),
+        (CANDIDATES[1], CANDIDATES[1]),  # only the signed body says that there is no TLS
+        ("https://other.example/webhooks/telnyx/voice", "https://other.example/webhooks/telnyx/voice"),
+        ("https://x.example/prefix/webhooks/telnyx/voice", "https://x.example/prefix/webhooks/telnyx/voice"),
+        ("https://other.example/elsewhere", ""),
+        ("https://other.example", ""),
+        (None, ""),
+        ("ftp://x/webhooks/telnyx/voice", ""),
     ],
 )
-def test_the_public_address_is_the_configured_or_the_signed_one_or_the_host(
-    delivered_to: str | None, candidates: tuple[str, ...], url: str
+def test_the_public_address_is_the_configured_or_the_signed_one_and_never_the_host(
+    delivered_to: str | None, proved: str, candidates: tuple[str, ...], configured: bool
 ) -> None:
     body = {"data": EVENT, "meta": {"attempt": 1, "delivered_to": delivered_to}}
-    assert read_event(request(body, candidates)).verified_url == url
+    url = read_event(request(body, candidates, configured=configured)).verified_url
+    assert url == (PUBLIC if configured else proved)
 
 
 def test_without_a_host_there_is_no_address() -> None:

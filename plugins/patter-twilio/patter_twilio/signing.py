@@ -42,7 +42,8 @@ class Proof(msgspec.Struct, frozen=True):
     """The verified part of a request."""
 
     url: str
-    """The one of the request's `candidate_urls` that Twilio requested."""
+    """The URL that Twilio requested: one of the request's `candidate_urls`. One whose port is not signed stands without
+    it, unless the user configured it."""
     fields: Mapping[str, str] = {}
     """The form's fields, or the query's for GET. Empty for another kind of body, whose bytes are verified."""
     repeated: frozenset[str] = frozenset()
@@ -67,8 +68,10 @@ def verify_webhook(request: WebhookRequest, tokens: Sequence[str]) -> Proof:
     presented = _presented(request)
     for url in request.candidate_urls:
         fields, signed = _contents(request, url)
-        if _signed_by_one(presented, tokens, _ports(url), signed):
-            return _proof(url, fields)
+        fitting = _signed_form(presented, tokens, _ports(url), signed)
+        if fitting:
+            loses_port = len(fitting) < len(url) and not request.is_configured
+            return _proof(fitting if loses_port else url, fields)
     raise _refused(request)
 
 
@@ -81,7 +84,7 @@ def verify_upgrade(request: WebhookRequest, tokens: Sequence[str]) -> Proof:
     presented = _presented(request)
     for url in request.candidate_urls:
         forms = (port for slash in _slashes(_as_websocket(url)) for port in _ports(slash))
-        if _signed_by_one(presented, tokens, forms, ()):
+        if _signed_form(presented, tokens, forms, ()):
             return Proof(url)
     raise _refused(request)
 
@@ -130,10 +133,13 @@ def _pairs(text: str) -> Pairs:
         raise WebhookRefused("The form has too many fields.", expected=f"at most {MOST_FIELDS}") from None
 
 
-def _signed_by_one(presented: bytes, tokens: Sequence[str], urls: Iterable[str], fields: Pairs) -> bool:
-    return any(
-        hmac.compare_digest(presented, signature(token, url, fields).encode()) for url in urls for token in tokens
-    )
+def _signed_form(presented: bytes, tokens: Sequence[str], urls: Iterable[str], fields: Pairs) -> str:
+    """Returns the one of the URLs that is signed, with one of the tokens; "" if none is."""
+    for url in urls:
+        for token in tokens:
+            if hmac.compare_digest(presented, signature(token, url, fields).encode()):
+                return url
+    return ""
 
 
 def _refused(request: WebhookRequest) -> WebhookRefused:

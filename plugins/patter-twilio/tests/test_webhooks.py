@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from urllib.parse import urlencode
 from xml.etree.ElementTree import Element, fromstring
 
+import msgspec
 import pytest
 
 from patter_core.errors import WebhookRefused
@@ -74,6 +75,18 @@ async def test_an_incoming_call_is_reported_and_answered_with_a_stream() -> None
     assert {item.get("name"): item.get("value") for item in stream} == {"from": "+15005550006", "to": "+15005550001"}
     leg = Leg(carrier="twilio", call_id=CALL, from_number="+15005550006", to_number="+15005550001")
     assert router.reports == [Report(what="arrived", leg=leg, verified_url=VOICE, token="")]
+
+
+@pytest.mark.parametrize(
+    ("configured", "base"), [(False, "https://phone.example"), (True, "https://phone.example:6666")]
+)
+async def test_a_port_that_is_not_signed_is_left_out_unless_it_is_configured(configured: bool, base: str) -> None:
+    request = signed()  # of the address without a port
+    moved = tuple(url.replace("phone.example", "phone.example:6666") for url in request.candidate_urls)
+    router = FakeRouter(ACCEPT)
+    request = msgspec.structs.replace(request, candidate_urls=moved, is_configured=configured)
+    await answered("voice", request, router)
+    assert router.reports[0].verified_url == f"{base}/webhooks/twilio/voice"
 
 
 async def test_a_get_request_is_accepted_like_a_post() -> None:
