@@ -17,7 +17,7 @@ from patter_core.call.carrier_wall import carrier_bill
 from patter_core.call.config import HostConfig
 from patter_core.call.context import CallContext
 from patter_core.call.conversation import Conversation
-from patter_core.call.hangup import end_leg, may_be_on_another_worker, must_end_leg
+from patter_core.call.hangup import LegEnd, end_leg, may_be_on_another_worker, must_end_leg
 from patter_core.call.media_leg import MediaLeg
 from patter_core.call.records import Outlets, Records
 from patter_core.call.reports import CarrierReports
@@ -84,6 +84,8 @@ class Call:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.ended: CallEnded | None = None
+        self.leg_end: LegEnd | None = None
+        """What came of ending the leg; None if that was not our part."""
         self.context = call = CallContext(
             token,
             leg=leg,
@@ -309,10 +311,10 @@ class Call:
         """
         try:
             async with anyio.create_task_group() as tasks:
-                leg_ended = anyio.Event()
-                tasks.start_soon(self._end_leg, leg_ended)
+                done = anyio.Event()
+                tasks.start_soon(self._end_leg, done)
                 with anyio.move_on_after(_LEG_END_GRACE):
-                    await leg_ended.wait()
+                    await done.wait()
                 await self._media.close()
         finally:
             try:
@@ -321,23 +323,15 @@ class Call:
                 self.reports.answered.set()
                 self._done.set()
 
-    async def _end_leg(self, ended: anyio.Event) -> None:
-        call = self.context
-        if call.leg.call_id and not self.reports.leg_is_over and self._must_end_leg():
-            await end_leg(call, self.final_action)
-        ended.set()
-
-    def _must_end_leg(self) -> bool:
-        call = self.context
-        return must_end_leg(call.state.reason, call.carrier, several_workers=call.config.several_workers)
+    async def _end_leg(self, done: anyio.Event) -> None:
+        if must_end_leg(self.context):
+            self.leg_end = await end_leg(self.context, self.final_action)
+        done.set()
 
     @property
     def may_be_on_another_worker(self) -> bool:
-        """True if the call is over here, but the carrier may have brought it to another worker."""
-        call = self.context
-        return not self.reports.leg_is_over and may_be_on_another_worker(
-            call.state.reason, call.carrier, several_workers=call.config.several_workers
-        )
+        """True if the call is over here, but another worker may have it, now or soon."""
+        return self.leg_end is LegEnd.LEFT or may_be_on_another_worker(self.context)
 
     def _record_end(self) -> None:
         metrics, state = self.metrics(), self.context.state

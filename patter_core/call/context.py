@@ -74,6 +74,8 @@ class CallContext:
         """Called after each change of state."""
         self.changes = Changes()
         """Notified of each signal, also of one that moves nothing."""
+        self.leg_is_over = False
+        """True once the carrier has reported the end of its leg."""
         self.has_crashed = False
         """True if an error of Patter or a plugin has ended the call."""
         self._new_accept = new_accept

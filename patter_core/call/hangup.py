@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import enum
 import logging
-from weakref import WeakKeyDictionary
 
 from patter_core.call.carrier_wall import ask_carrier
 from patter_core.call.context import CallContext
-from patter_core.carrier import Carrier
 from patter_core.events import TransferDone, TransferStarted
 from patter_core.telephony.control import Capability
 from patter_core.telephony.leg import Direction, Progress
 from patter_core.telephony.outcome import HangUp, Reason, Transfer
 
-__all__ = ["LegEnd", "end_leg", "leg_end", "may_be_on_another_worker", "must_end_leg", "transfer_leg"]
+__all__ = ["LegEnd", "end_leg", "may_be_on_another_worker", "must_end_leg", "transfer_leg"]
 
 _log = logging.getLogger("patter.call")
 
@@ -38,39 +36,33 @@ class LegEnd(enum.Enum):
     """It was not ended: its audio never came here, and it is live, so another worker has it."""
 
 
-_ends: WeakKeyDictionary[CallContext, LegEnd] = WeakKeyDictionary()
-
-
-def may_be_on_another_worker(reason: Reason | None, carrier: Carrier, *, several_workers: bool) -> bool:
-    """True if the carrier may have brought the call to another worker."""
-    match reason:
+def may_be_on_another_worker(call: CallContext) -> bool:
+    """True if a call that is over here may have been brought to another worker by its carrier."""
+    if call.leg_is_over:
+        return False
+    match call.state.reason:
         case Reason.MOVED:
             return True
         case Reason.NO_MEDIA:
-            return several_workers
+            return call.config.several_workers
         case Reason.MEDIA_LOST:
-            return carrier.asks_at_stream_end
+            return call.carrier.asks_at_stream_end
         case _:
             return False
 
 
-def must_end_leg(reason: Reason | None, carrier: Carrier, *, several_workers: bool) -> bool:
-    """True if we must end the carrier's leg ourselves."""
-    if reason in _LEG_IS_OVER or may_be_on_another_worker(reason, carrier, several_workers=several_workers):
+def must_end_leg(call: CallContext) -> bool:
+    """True if we must end the carrier's leg ourselves, now that the call is over here."""
+    if not call.leg.call_id or call.leg_is_over:
         return False
-    if reason is Reason.CALLER_HUNG_UP:
-        return not carrier.stream_end_is_call_end
-    return True
+    if call.state.reason in _LEG_IS_OVER or may_be_on_another_worker(call):
+        return False
+    return call.state.reason is not Reason.CALLER_HUNG_UP or not call.carrier.stream_end_is_call_end
 
 
-async def end_leg(call: CallContext, final_action: HangUp | Transfer) -> None:
-    """Carries out the final action, or hangs up if that fails. Never raises; `leg_end` says what came of it."""
-    _ends[call] = LegEnd.LEFT if await _is_live_elsewhere(call) else await _end(call, final_action)
-
-
-def leg_end(call: CallContext) -> LegEnd | None:
-    """Returns what `end_leg` came to; None if it was not needed."""
-    return _ends.get(call)
+async def end_leg(call: CallContext, final_action: HangUp | Transfer) -> LegEnd:
+    """Carries out the final action, or hangs up if that fails. Never raises."""
+    return LegEnd.LEFT if await _is_live_elsewhere(call) else await _end(call, final_action)
 
 
 async def _is_live_elsewhere(call: CallContext) -> bool:

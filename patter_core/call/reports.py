@@ -48,8 +48,6 @@ class CarrierReports:
         self.was_answered = False
         self.answered = anyio.Event()
         """Set once the call was answered, or is over."""
-        self.leg_is_over = False
-        """True once the carrier has reported the end of its leg."""
         self._call = call
         self._actions = actions
 
@@ -58,7 +56,7 @@ class CarrierReports:
         if self._call.is_over:
             return
         if progress.is_final:
-            self.leg_is_over = True
+            self._call.leg_is_over = True
         elif progress is Progress.RINGING and self.progress is Progress.DIALLING:
             self._progressed(progress)
         elif progress is Progress.ANSWERED:

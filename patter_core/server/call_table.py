@@ -11,7 +11,7 @@ import msgspec
 from patter_core.aio import Changes
 from patter_core.call.call import Call
 from patter_core.call.config import HostConfig
-from patter_core.call.hangup import LegEnd, leg_end
+from patter_core.call.hangup import LegEnd
 from patter_core.call.records import RecordMaker
 from patter_core.call.state import Signal, State
 from patter_core.call.token import CallToken
@@ -70,9 +70,8 @@ class EndedCall(msgspec.Struct):
     @classmethod
     def of(cls, call: Call) -> EndedCall:
         """What is remembered of a call."""
-        was_left = leg_end(call.context) is LegEnd.LEFT
-        may_come_back = was_left or call.may_be_on_another_worker
-        return cls(call.context.records.maker, call.final_action, may_come_back, was_left)
+        was_left = call.leg_end is LegEnd.LEFT
+        return cls(call.context.records.maker, call.final_action, call.may_be_on_another_worker, was_left)
 
     @classmethod
     def unknown(cls, call_id: str) -> EndedCall:
@@ -109,8 +108,9 @@ class CallTable:
     @property
     def is_ready(self) -> bool:
         """True if a new call would be taken. Calls that are being dialled count."""
+        live = sum(not call.is_over for call in self._calls.values())
         dialled = sum(call_id not in self._calls for call_id in self.dialling)
-        return not self.draining and len(self._calls) + dialled < self._config.limits.calls
+        return not self.draining and live + dialled < self._config.limits.calls
 
     def take_new_call(self, leg_id: str = "") -> bool:
         """Counts a new call against the limits; False if it exceeds them.

@@ -9,7 +9,7 @@ from patter_core.call.call import Call
 from patter_core.call.callbacks import CallbackQueue, CallbackRunner
 from patter_core.call.config import HostConfig
 from patter_core.call.handle import OutboundCall, PhoneCall
-from patter_core.call.hangup import LegEnd, leg_end
+from patter_core.call.hangup import LegEnd
 from patter_core.call.history import HistoryWriter
 from patter_core.call.records import Outlets
 from patter_core.call.token import CallToken
@@ -114,7 +114,7 @@ class CallLauncher:
         finally:
             if queue is not None:
                 queue.close()
-            if leg_end(call.context) is LegEnd.FAILED:
+            if call.leg_end is LegEnd.FAILED:
                 self._hang_ups.want(call.leg)
             if call.reports.was_answered and self._delivery.queues:
                 self._prices.want(call.leg)

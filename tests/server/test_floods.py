@@ -28,7 +28,11 @@ def leg(number: int) -> Leg:
 def routing(scene: Scene, *agents: Agent | Reject | Transfer | None) -> CallHost:
     """The scene's host, whose calls are routed to these in turn, then to its agent."""
     turns = iter(agents)
-    scene.host.router.route = lambda _leg: next(turns, scene.agent)
+
+    async def route(_leg: Leg) -> Agent | Reject | Transfer | None:
+        return next(turns, scene.agent)
+
+    scene.host.router.route = route
     return scene.host
 
 

@@ -174,7 +174,7 @@ async def _recorded(scene: Scene, live: LiveCall, recording_id: str, count: int)
 
 
 async def _dtmf(scene: Scene) -> None:
-    """Keys go out in the network; or, by a carrier that cannot send them there, as tones in place of the agent's words."""
+    """Keys go out in the network; or, if the carrier cannot send them there, as tones in place of the agent's words."""
     live, keys = await scene.live(), "12w#A"
     scene.says(live)
     with (
