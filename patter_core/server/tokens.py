@@ -2,7 +2,8 @@
 
 They are stateless: every worker that shares the carrier's secret can open them, whichever worker made them. They stand
 in URLs, and URLs stand in logs, so all that they hold is sealed, numbers and names included. `now` is the wall clock,
-in Unix s, since workers on different machines share no other clock.
+in Unix s, since workers on different machines share no other clock. A worker knows the age of its own tokens by its
+monotonic clock: they stay good if the wall clock is set in between.
 
 The seal is PyNaCl's `SecretBox` (XSalsa20-Poly1305) with a random nonce of 24 bytes for each token, and a key for each
 purpose that is derived from the carrier's secret. As long as the secret stays secret, a token
@@ -22,6 +23,7 @@ import base64
 import enum
 import hashlib
 import time
+from collections.abc import Callable
 
 import msgspec
 from nacl.exceptions import CryptoError
@@ -41,8 +43,12 @@ LONGEST_TOKEN = 3_000
 
 _USED_STREAMS = 10_000
 """Stream tokens that are remembered as used."""
+_MADE_HERE = 20_000
+"""Tokens whose age this worker knows: two for each stream."""
 _CLOCK_SKEW = 10.0
 """Seconds by which the clocks of two workers may differ."""
+_NAME = 32
+"""Characters at the beginning of a token that name it: its nonce."""
 
 
 class Purpose(enum.StrEnum):
@@ -72,15 +78,22 @@ class TokenMaker:
         """The token as text that fits into a path."""
         return _text(self._box.encrypt(msgspec.json.encode(token)))
 
-    def check(self, text: str, now: float) -> CallToken | None:
-        """What the token says; None if it is forged, malformed, of another purpose or too old."""
+    def check(self, text: str, now: float, *, age: float | None = None) -> CallToken | None:
+        """What the token says; None if it is forged, malformed, of another purpose or too old.
+
+        Args:
+            text: the token.
+            now: the wall clock, Unix s.
+            age: s, where it is known without the wall clock.
+        """
         if len(text) > LONGEST_TOKEN:
             return None
         try:
             token = msgspec.json.decode(self._box.decrypt(_bytes(text)), type=CallToken)
         except (ValueError, CryptoError):  # another spelling; not ours, or not whole; ours, but of another version
             return None
-        return token if -_CLOCK_SKEW <= now - token.issued_at <= self._lifetime else None
+        age = now - token.issued_at if age is None else age
+        return token if -_CLOCK_SKEW <= age <= self._lifetime else None
 
 
 def _key(secret: bytes, purpose: Purpose) -> bytes:
@@ -93,39 +106,59 @@ def _key(secret: bytes, purpose: Purpose) -> bytes:
 
 
 class CallTokens:
-    """Makes and reads the tokens of one carrier's calls: every worker with the carrier's secret reads them."""
+    """Makes and reads the tokens of one carrier's calls: every worker with the carrier's secret reads them.
 
-    def __init__(self, carrier: Carrier) -> None:
+    Args:
+        carrier: whose calls they are.
+        wall: the wall clock, Unix s.
+        monotonic: the worker's own clock, s.
+    """
+
+    def __init__(
+        self,
+        carrier: Carrier,
+        *,
+        wall: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         secret = carrier.token_secret()
         self._carrier = carrier.name
         self._streams = TokenMaker(secret, Purpose.STREAM)
         self._callbacks = TokenMaker(secret, Purpose.CALLBACK)
         self._used: BoundedDict[bool] = BoundedDict(_USED_STREAMS)
+        self._made: BoundedDict[float] = BoundedDict(_MADE_HERE)
+        self._wall = wall
+        self._monotonic = monotonic
 
     def accept(self, token: CallToken) -> Accept:
         """Lets the call bring one media stream, soon."""
-        token = msgspec.structs.replace(token, issued_at=time.time())
-        url = media_url(token.base, token.carrier, self._streams.mint(token))
+        url = media_url(token.base, token.carrier, self._mint(self._streams, token))
         return Accept(call_id=token.call_id, media_url=url, callbacks=self.callbacks(token))
 
     def callbacks(self, token: CallToken) -> Callbacks:
         """Returns where the carrier reports about the call."""
-        token = msgspec.structs.replace(token, issued_at=time.time())
-        return Callbacks(webhook_root(token.base, token.carrier), self._callbacks.mint(token))
+        return Callbacks(webhook_root(token.base, token.carrier), self._mint(self._callbacks, token))
 
     def read_callback(self, text: str) -> CallToken | None:
         """Returns the call that a webhook is about; None without a token, or with an invalid one."""
-        return self._own(self._callbacks.check(text, time.time())) if text else None
+        return self._read(self._callbacks, text) if text else None
 
     def read_stream(self, text: str) -> CallToken | None:
         """Returns the call that a media socket is for; None if the token is invalid, or was used here before."""
-        return None if text in self._used else self._own(self._streams.check(text, time.time()))
+        return None if text in self._used else self._read(self._streams, text)
 
     def use_stream(self, text: str) -> None:
         """Marks a stream token as used: it opens no other socket."""
         self._used.put(text, True)
 
-    def _own(self, token: CallToken | None) -> CallToken | None:
+    def _mint(self, maker: TokenMaker, token: CallToken) -> str:
+        text = maker.mint(msgspec.structs.replace(token, issued_at=self._wall()))
+        self._made.put(text[:_NAME], self._monotonic())
+        return text
+
+    def _read(self, maker: TokenMaker, text: str) -> CallToken | None:
+        made = self._made.get(text[:_NAME])
+        token = maker.check(text, self._wall(), age=None if made is None else self._monotonic() - made)
         return token if token is not None and token.carrier == self._carrier else None
 
 

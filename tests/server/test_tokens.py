@@ -185,3 +185,44 @@ def test_another_carriers_is_nothing() -> None:
     foreign = tokens.accept(msgspec.structs.replace(TOKEN, carrier="other"))
     assert tokens.read_stream(foreign.media_url.rsplit("/", 1)[1]) is None
     assert tokens.read_callback(foreign.callbacks.token) is None
+
+
+# --- clocks that are set -------------------------------------------------------------------------------------------
+
+
+class Clocks:
+    """A worker's clocks: the wall clock may be set, the other one never."""
+
+    def __init__(self) -> None:
+        self.wall, self.monotonic = 1_750_000_000.0, 5.0
+
+    def tokens(self) -> CallTokens:
+        return CallTokens(FakeCarrier(), wall=lambda: self.wall, monotonic=lambda: self.monotonic)
+
+    def pass_(self, seconds: float, *, set_by: float = 0.0) -> None:
+        self.wall += seconds + set_by
+        self.monotonic += seconds
+
+
+@pytest.mark.parametrize("set_by", [-3_600.0, -120.0, 0.0, 120.0, 86_400.0])
+def test_a_worker_knows_the_age_of_its_own_tokens_whatever_the_wall_clock_is_set_to(set_by: float) -> None:
+    clocks = Clocks()
+    tokens = clocks.tokens()
+    stream, callback = stream_of(tokens), tokens.callbacks(TOKEN).token
+    clocks.pass_(2.0, set_by=set_by)
+    assert tokens.read_stream(stream) is not None
+    assert tokens.read_callback(callback) is not None
+    clocks.pass_(60.0)
+    assert tokens.read_stream(stream) is None
+    assert tokens.read_callback(callback) is not None
+    clocks.pass_(6 * 3600.0)
+    assert tokens.read_callback(callback) is None
+
+
+def test_another_workers_tokens_are_as_old_as_the_wall_clock_says() -> None:
+    clocks = Clocks()
+    stream = stream_of(clocks.tokens())
+    clocks.pass_(2.0, set_by=-120.0)
+    assert clocks.tokens().read_stream(stream) is None
+    clocks.pass_(2.0, set_by=120.0)
+    assert clocks.tokens().read_stream(stream) is not None
