@@ -6,6 +6,8 @@ of an unknown type is acknowledged.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from patter_core.errors import WebhookRefused
@@ -18,6 +20,13 @@ from patter_core.webhook import WebhookRequest
 __all__ = ["Delivery", "Event", "Payload", "read_event"]
 
 
+_Id = Annotated[str, msgspec.Meta(pattern=r"\A[!-~]{0,300}\Z")]
+"""An id of Telnyx's: letters, digits and punctuation."""
+_Party = Annotated[str, msgspec.Meta(pattern=r"\A[^\x00-\x1f\x7f]{0,300}\Z")]
+"""A number, a SIP address, a user name, or "Restricted"."""
+_Url = Annotated[str, msgspec.Meta(max_length=5_000)]
+
+
 # --- payloads ------------------------------------------------------------------------------------------------------
 
 
@@ -27,7 +36,7 @@ class _RecordingUrls(msgspec.Struct, frozen=True):
 
 
 class _StreamParams(msgspec.Struct, frozen=True):
-    stream_url: str | None = None
+    stream_url: _Url | None = None
 
     def __repr__(self) -> str:
         return "<_StreamParams>"
@@ -40,21 +49,21 @@ class _CostPart(msgspec.Struct, frozen=True):
 class Payload(msgspec.Struct, frozen=True):
     """The payload of an event. Its fields depend on the event's type. Its `repr` shows no number."""
 
-    call_control_id: str = ""
+    call_control_id: _Id = ""
     client_state: str | None = None
-    from_: str | None = msgspec.field(name="from", default=None)
-    to: str | None = None
+    from_: _Party | None = msgspec.field(name="from", default=None)
+    to: _Party | None = None
     direction: str | None = None
     """incoming or outgoing; only in some events."""
     hangup_cause: str | None = None
-    stream_id: str | None = None
+    stream_id: _Id | None = None
     """Only in `streaming.failed`."""
-    stream_url: str | None = None
+    stream_url: _Url | None = None
     """In `streaming.stopped`, as in the command; holds a token."""
     stream_params: _StreamParams | None = None
     """In `streaming.failed`, with its stream_url."""
     result: str | None = None
-    recording_id: str | None = None
+    recording_id: _Id | None = None
     recording_urls: _RecordingUrls | None = None
     total_cost: str | None = None
     cost_parts: list[_CostPart] | None = None
@@ -117,7 +126,7 @@ class Event(msgspec.Struct, frozen=True):
     """One event."""
 
     event_type: str
-    id: str = ""
+    id: _Id = ""
     payload: msgspec.Raw = msgspec.Raw(b"{}")
 
     @property

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
-from patter_core.errors import CarrierRequestFailed
+from patter_core.errors import CarrierRequestFailed, WebhookRefused
 from patter_core.telephony.leg import AnsweredBy, Direction, Leg, Progress
 from patter_core.telephony.outcome import HangUp, Transfer
 from patter_core.webhook import (
@@ -105,6 +105,8 @@ class Webhooks:
 
     def _received(self, delivery: Delivery, router: CallRouter) -> _Received:
         payload = delivery.event.call
+        if not payload.call_control_id:
+            raise WebhookRefused("The event is about no call.", expected="a call_control_id in its payload")
         state = ClientState.decode(payload.client_state)
         outbound = state.dialled or payload.direction == "outgoing"
         leg = Leg(

@@ -150,3 +150,32 @@ def test_the_end_of_a_stream_has_its_url_which_no_repr_shows(
 
 def test_an_event_that_is_not_about_a_stream_has_no_url() -> None:
     assert Payload(stream_id="s").media_url == ""
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("call_control_id", "v3:" + "a" * 400),
+        ("call_control_id", "v3:a\n"),
+        ("call_control_id", "v3:a b"),
+        ("from", "+1\r\nx"),
+        ("to", "1" * 301),
+        ("stream_url", "wss://x/" + "a" * 5_000),
+        ("stream_id", "\x00"),
+    ],
+)
+def test_ids_and_numbers_have_their_form(field: str, value: str) -> None:
+    event = read_event(request({"event_type": "x", "payload": {"call_control_id": "v3:a", field: value}})).event
+    with pytest.raises(WebhookRefused, match="not as documented") as refused:
+        _ = event.call
+    assert value not in str(refused.value)
+
+
+@pytest.mark.parametrize("party", ["+15005550006", "sip:ada@x.example", "ada", "Restricted", "", "José"])
+def test_callers_are_as_telnyx_writes_them(party: str) -> None:
+    assert read_event(request({"event_type": "x", "payload": {"from": party}})).event.call.from_ == party
+
+
+def test_an_events_id_has_its_form() -> None:
+    with pytest.raises(WebhookRefused):
+        read_event(request({**EVENT, "id": "a" * 1_000}))

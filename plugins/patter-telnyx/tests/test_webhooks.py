@@ -98,6 +98,12 @@ async def test_an_incoming_call_that_is_not_accepted_is_rejected_or_answered_to_
     assert line.commands == [command]
 
 
+async def test_an_event_about_no_call_is_refused(line: Line) -> None:
+    with pytest.raises(WebhookRefused, match="no call"):
+        await line.event("call.initiated", {"call_control_id": ""})
+    assert (line.reported, line.commands) == ([], [])
+
+
 async def test_a_call_that_we_made_is_outbound(line: Line) -> None:
     await line.event("call.initiated", {"direction": "outgoing", **state(t="token", d=True)})
     await line.event("call.answered", {"direction": "outgoing", **state(t="token", d=True)}, event_id="e-2")
