@@ -26,8 +26,8 @@ from patter_core.config import from_environment, port_number
 from patter_core.engine import Engine
 from patter_core.errors import CallError, ConfigurationError
 from patter_core.events import CallEnded, CallEvent
-from patter_core.observe.logs import hide_secrets_of
 from patter_core.observe.redaction import Redaction
+from patter_core.observe.secrets import hide_secrets_of
 from patter_core.registry import Registry
 from patter_core.server.app import make_app
 from patter_core.server.dialing import check_dial
@@ -67,7 +67,7 @@ class Patter:
         trust_forwarded: read the public address from a proxy's X-Forwarded-Host, -Proto and -Prefix headers. Needed
             where the proxy changes `Host` or the path; safe only where every request comes through the proxy.
         sinks: where events go.
-        redaction: what is removed from events before a sink gets them; phone numbers always are.
+        redaction: what is masked in events or removed before a sink gets them; by default phone numbers are masked.
         store: where workers share what was said on calls, so that any of them can continue a call of another.
         several_workers: True if other workers take calls for the same numbers: the audio of a call that arrives at one
             may come to another, so a call starts where its audio comes, and no conversation is opened before. By

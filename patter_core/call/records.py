@@ -9,6 +9,7 @@ import msgspec
 
 from patter_core.call.history import History, HistoryWriter
 from patter_core.events import AudioCaptured, CallEvent, Record
+from patter_core.observe.text import bounded
 from patter_core.observe.trace import TraceContext
 
 __all__ = ["Outlets", "RecordMaker", "Records"]
@@ -88,7 +89,8 @@ class Records:
         return self._outlets.recordings
 
     def emit(self, event: CallEvent) -> None:
-        """Records an event. Never waits."""
+        """Records an event, whose texts are shortened if they are very long. Never waits."""
+        event = bounded(event)
         utterance = self.history.note(event)
         if utterance is not None:
             self._outlets.history.put(self.maker.call_id, utterance)

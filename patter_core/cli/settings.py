@@ -16,7 +16,7 @@ from patter_core.carrier import Carrier
 from patter_core.config import flag_from_environment, from_environment, port_number
 from patter_core.engine import Engine
 from patter_core.errors import ConfigurationError, PluginNotFound
-from patter_core.observe.redaction import Redaction
+from patter_core.observe.redaction import NumberMasking, Redaction
 from patter_core.patter import DEFAULT_PORT, Patter
 from patter_core.registry import Registry
 from patter_core.sink import EventSink
@@ -104,7 +104,6 @@ def load(
     """
     settings = _read(file)
     named = sinks or [name.strip() for name in from_environment("", "PATTER_SINKS").split(",") if name.strip()]
-    redact = flag_from_environment("PATTER_REDACT_TRANSCRIPTS")
     several = flag_from_environment("PATTER_SEVERAL_WORKERS")
     return msgspec.structs.replace(
         settings,
@@ -119,9 +118,21 @@ def load(
         ),
         sinks=[PluginConfig(name) for name in named] if named else settings.sinks,
         store=_renamed(settings.store, from_environment(store, "PATTER_STORE")),
-        redaction=settings.redaction if redact is None else Redaction(transcripts=redact),
+        redaction=_redaction(settings.redaction),
         several_workers=settings.several_workers if several is None else several,
     )
+
+
+def _redaction(settings: Redaction) -> Redaction:
+    transcripts = flag_from_environment("PATTER_REDACT_TRANSCRIPTS")
+    numbers = from_environment("", "PATTER_REDACT_NUMBERS") or settings.numbers
+    try:
+        kind = msgspec.convert(numbers, NumberMasking)
+    except msgspec.ValidationError:
+        raise ConfigurationError(
+            "PATTER_REDACT_NUMBERS has an unknown value.", expected="call, all or none", got=repr(numbers)
+        ) from None
+    return Redaction(transcripts=settings.transcripts if transcripts is None else transcripts, numbers=kind)
 
 
 def address(settings: Settings, host: str = "", port: int | None = None) -> tuple[str, int]:

@@ -8,16 +8,12 @@ A log record that holds nothing of that kind is passed on as it is.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
-import re
 import traceback
 
-from patter_core.observe.masking import mask_numbers
+from patter_core.observe.secrets import conceal
 
-__all__ = ["conceal", "guard", "hide", "hide_secrets_of"]
-
-HIDDEN = "[hidden]"
+__all__ = ["guard"]
 
 _LIBRARIES = (
     "asyncio",
@@ -40,51 +36,6 @@ _LIBRARIES = (
 )
 _PREFIX = "patter"
 """Of our own loggers, and of those of plugins."""
-
-_SIP = re.compile(r"(?<=sip:)[^@\s\"'<>]+(?=@)|(?<=sips:)[^@\s\"'<>]+(?=@)")
-_MEDIA = re.compile(r"(/media/[a-z0-9-]+/)[\w.-]{16,}")
-_QUERY = re.compile(r"([?&](?:call|[\w-]*(?:token|signature|secret|key))=)[^&\s\"'<>\\]+", re.IGNORECASE)
-_FIELD = re.compile(
-    r"((?:authorization|cookie|[\w-]*(?:signature|api[-_]?key|auth[-_]?token|secret|password)[\w-]*)"
-    r"(?:[\"']?\s*[:=]\s*|[\"']\s*,\s*)(?:b?[\"'])?)([^\s\"',;][^\"'\r\n,;]*)",
-    re.IGNORECASE,
-)
-_SHORTEST_SECRET = 8
-
-_secrets: dict[str, None] = {}
-_SECRETS_KEPT = 1_000
-
-
-def hide(secret: str) -> None:
-    """Hides that text in all logs, wherever it stands."""
-    if len(secret) >= _SHORTEST_SECRET:
-        _secrets[secret] = None
-        if len(_secrets) > _SECRETS_KEPT:
-            del _secrets[next(iter(_secrets))]
-
-
-def hide_secrets_of(thing: object) -> None:
-    """Hides the texts that a dataclass keeps out of its `repr`, its own and those of its parts."""
-    if not dataclasses.is_dataclass(thing) or isinstance(thing, type):
-        return
-    for field in dataclasses.fields(thing):
-        value: object = getattr(thing, field.name, None)
-        for text in value if isinstance(value, tuple) else (value,):
-            if isinstance(text, str) and not field.repr:
-                hide(text)
-            hide_secrets_of(text)
-
-
-def conceal(text: str) -> str:
-    """The text with phone numbers masked but for two digits, and secrets hidden. Numbers in words are not known."""
-    for secret in _secrets:
-        if secret in text:
-            text = text.replace(secret, HIDDEN)
-    text = _MEDIA.sub(rf"\1{HIDDEN}", text)
-    text = _QUERY.sub(rf"\1{HIDDEN}", text)
-    text = _FIELD.sub(rf"\1{HIDDEN}", text)
-    text = _SIP.sub(HIDDEN, text)
-    return mask_numbers(text)
 
 
 class _Guard(logging.Filter):

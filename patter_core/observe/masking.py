@@ -1,27 +1,172 @@
-"""Masks phone numbers in texts. The only definition of what looks like a phone number."""
+"""Masks phone numbers and SIP addresses in texts. The only definition of what looks like one.
+
+What is known to be a number, a field of a leg, is masked whole (`mask_address`). In a sentence much looks like a number
+and is a date, a price or an order, so there are two nets:
+
+* `mask_international` and `OwnNumbers`: what is a phone number beyond doubt. E.164 with its `+`, and the numbers of the
+  call itself, however they are spelled.
+* `mask_numbers`: whatever has the shape of one. For logs, where a date more or less is no loss.
+
+Each takes time in proportion to the text's length.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
-__all__ = ["mask_number", "mask_numbers"]
+__all__ = [
+    "HIDDEN",
+    "OwnNumbers",
+    "mask_address",
+    "mask_international",
+    "mask_number",
+    "mask_numbers",
+    "mask_sip_users",
+]
 
-_ALL_BUT_TWO_DIGITS = re.compile(r"\d(?=\D*\d\D*\d)")
-_NUMBER = re.compile(r"(?:(?<![\w+.])|(?<=%2B))\+?\(?\d(?:[ \t().\-/]{0,2}\d){6,14}(?!\w)")
-"""7 to 15 digits (E.164 has no more), as people and programs group them, and not part of a longer word or id."""
-_NETWORK_ADDRESS_OR_FRACTION = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}|\d+\.\d+")
+HIDDEN = "[hidden]"
+"""Stands where a secret or the user of a SIP address was."""
+
+_SPACES = r" \t\u00a0\u2007\u2009\u202f"
+_DASHES = r"\-\u2010-\u2015\u2212"
+_BETWEEN = rf"[{_SPACES}{_DASHES}().\/]{{0,2}}"
+"""What people and programs put between the digits of a number."""
+_NUMBER = re.compile(rf"(?:(?<![\w+.])|(?<=%2B))\+?\(?\d(?:{_BETWEEN}\d){{6,14}}(?!\w)")
+"""7 to 15 digits (E.164 has no more), grouped, and not part of a longer word or id."""
+_DIGIT_BY_DIGIT = re.compile(r"(?<![\w.])\d(?:[ ,]{1,2}\d){6,14}(?!\w)")
+"""As speech recognition writes what was read out: `5 5 5, 0 1 0, 1 2 3 4`."""
+_INTERNATIONAL = re.compile(rf"(?:(?<![\w+.])\+|(?<=%2B))[ (]?[1-9](?:{_BETWEEN}\d){{7,14}}(?!\d)")
+_NETWORK_ADDRESS_OR_FRACTION = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}|\+?\d+\.\d+")
+_FRACTION = re.compile(r"\+?\d{1,3}\.\d{4}")
+"""How a signed fraction begins, such as a latitude."""
+_SIP_USER = re.compile(r"(?:(?<=sip:)|(?<=sips:))[^@\s\"'<>]{1,256}(?=@)", re.IGNORECASE)
+_SCHEME = re.compile(r"(?:sips?|client):", re.IGNORECASE)
+_DIALLED = re.compile(rf"[+*#\d{_SPACES}{_DASHES}().\/]+")
+"""The user of an address that is a number."""
+_RUN = re.compile(rf"\d(?:[\s,{_DASHES}().\/]{{0,3}}\d){{6,}}")
+_SHORTEST = 7
+"""Digits of a number as it is dialled within its area."""
+_LONGEST_CODE = 3
+"""Digits of a country code, or of a prefix such as 00."""
 
 
 def mask_number(number: str) -> str:
-    """Returns a phone number or SIP address with all digits but the last two replaced by asterisks."""
-    return _ALL_BUT_TWO_DIGITS.sub("*", number)
+    """Returns a text with all digits but the last two replaced by asterisks."""
+    left = max(sum(map(str.isdigit, number)) - 2, 0)
+    masked = []
+    for character in number:
+        if left and character.isdigit():
+            left -= 1
+            masked.append("*")
+        else:
+            masked.append(character)
+    return "".join(masked)
+
+
+def mask_address(address: str) -> str:
+    """Returns a phone number, SIP address or client name, as a carrier writes it, with who it is masked.
+
+    Of a number two digits are left, and of an address the host.
+    """
+    scheme = _SCHEME.match(address)
+    start = scheme.end() if scheme else 0
+    user, at, host = address[start:].rpartition("@")
+    if not at and not address[:start].lower().startswith("client"):
+        return mask_number(address)
+    if not at:
+        user, host = host, ""
+    user = mask_number(user) if _DIALLED.fullmatch(user) else HIDDEN
+    return f"{address[:start]}{user}{at}{mask_numbers(host)}"
+
+
+def mask_sip_users(text: str) -> str:
+    """Returns a text with the users of SIP addresses in it hidden; a number keeps two digits."""
+    return _SIP_USER.sub(lambda match: mask_number(match[0]) if _DIALLED.fullmatch(match[0]) else HIDDEN, text)
 
 
 def mask_numbers(text: str) -> str:
     """Returns a text with what looks like a phone number masked. Numbers spelled as words are not recognised."""
-    return _NUMBER.sub(_mask, text)
+    return _DIGIT_BY_DIGIT.sub(_mask, _NUMBER.sub(_mask, text))
+
+
+def mask_international(text: str) -> str:
+    """Returns a text with phone numbers of 8 to 15 digits that begin with `+` masked."""
+    return _INTERNATIONAL.sub(lambda match: match[0] if _FRACTION.match(match[0]) else mask_number(match[0]), text)
 
 
 def _mask(match: re.Match[str]) -> str:
     found = match[0]
     return found if _NETWORK_ADDRESS_OR_FRACTION.fullmatch(found) else mask_number(found)
+
+
+class OwnNumbers:
+    """The numbers and addresses of one call, and their masking in texts.
+
+    A number is found with or without its country code, with any separators, digit by digit, and in a longer word. Its
+    last seven digits are enough.
+    """
+
+    def __init__(self) -> None:
+        self._numbers: set[str] = set()
+        self._addresses: dict[str, str] = {}
+
+    def add(self, addresses: Iterable[str]) -> None:
+        """Adds numbers or SIP addresses, as the carrier writes them."""
+        for address in addresses:
+            user, at, host = _SCHEME.sub("", address, count=1).rpartition("@")
+            user = user if at else host
+            if _DIALLED.fullmatch(user):
+                digits = "".join(filter(str.isdigit, user))
+                if len(digits) >= _SHORTEST:
+                    self._numbers.add(digits)
+            elif at and user:
+                whole = f"{user}@{re.split('[;>?]', host, maxsplit=1)[0]}"
+                self._addresses[whole] = mask_address(whole)
+
+    def mask(self, text: str) -> str:
+        """Returns a text with these numbers and addresses masked."""
+        for address, masked in self._addresses.items():
+            if address in text:
+                text = text.replace(address, masked)
+        return _RUN.sub(self._mask_run, text) if self._numbers else text
+
+    def _mask_run(self, match: re.Match[str]) -> str:
+        run = match[0]
+        places = [place for place, character in enumerate(run) if character.isdigit()]
+        digits = "".join(run[place] for place in places)
+        masked = list(run)
+        for number in self._numbers:
+            tail = number[-_SHORTEST:]
+            found = digits.find(tail)
+            while found >= 0:
+                end = found + _SHORTEST
+                start = _start(digits, places, found, number[:-_SHORTEST])
+                if start is not None and (end == len(places) or places[end] > places[end - 1] + 1):
+                    for place in places[start : end - 2]:
+                        masked[place] = "*"
+                found = digits.find(tail, found + 1)
+        return "".join(masked)
+
+
+def _start(digits: str, places: list[int], found: int, head: str) -> int | None:
+    """Returns where the number begins whose last digits were found; None if they are part of a longer number.
+
+    Args:
+        digits: those of the text.
+        places: where each of them stands in it.
+        found: where the last seven digits begin.
+        head: the digits of the number that come before those.
+    """
+    start = found
+    while start and head and digits[start - 1] == head[-1]:
+        start, head = start - 1, head[:-1]
+    if head and digits[max(start - 1 - len(head), 0) : start] == f"{head}0":  # +49 (0)30 …
+        start, head = start - 1 - len(head), ""
+    first = start
+    while first and places[first - 1] == places[first] - 1:  # directly before it, without a separator
+        first -= 1
+        if start - first > _LONGEST_CODE:
+            return None
+    prefix = digits[first:start]
+    return first if not head or not prefix.strip("0") else None

@@ -1,11 +1,15 @@
-"""Removes from records what sinks must not see: phone numbers always, what was said if configured."""
+"""Removes from records what sinks must not see: secrets always, phone numbers and what was said as configured."""
 
 from __future__ import annotations
 
+import functools
+import re
 from collections.abc import Callable, Mapping
+from typing import Literal, get_args
 
 import msgspec
 
+from patter_core.errors import ConfigurationError
 from patter_core.events import (
     CallAnnounced,
     CallEnded,
@@ -23,71 +27,170 @@ from patter_core.events import (
     TransferDone,
     TransferStarted,
 )
-from patter_core.observe.masking import mask_number, mask_numbers
+from patter_core.observe.masking import OwnNumbers, mask_address, mask_international, mask_numbers, mask_sip_users
+from patter_core.observe.secrets import conceal_fields, conceal_secrets
+from patter_core.observe.text import text_fields
+from patter_core.telephony.leg import Leg
 
-__all__ = ["REDACTED", "Redaction"]
+__all__ = ["REDACTED", "NumberMasking", "Redaction", "Redactor"]
 
 REDACTED = "[redacted]"
 
-# Which fields hold what a person said or a tool got, and which hold texts of other programs.
-_SAID: Mapping[type[CallEvent], tuple[str, ...]] = {
-    TranscriptInput: ("text",),
-    TranscriptOutput: ("text",),
-    TranscriptCorrection: ("text", "original"),
-    ResponseStart: ("text",),
-    ToolCall: ("arguments",),
-    ToolResult: ("result",),
-    DtmfReceived: ("digit",),
+NumberMasking = Literal["call", "all", "none"]
+
+_Change = Callable[[str], str]
+
+# Which fields hold what a person said or a tool got, texts of other programs, and numbers. Others hold names and ids.
+_SAID: Mapping[type[CallEvent], frozenset[str]] = {
+    TranscriptInput: frozenset({"text"}),
+    TranscriptOutput: frozenset({"text"}),
+    TranscriptCorrection: frozenset({"text", "original"}),
+    ResponseStart: frozenset({"text"}),
+    ToolCall: frozenset({"arguments"}),
+    ToolResult: frozenset({"result"}),
+    DtmfReceived: frozenset({"digit"}),
 }
-_SENTENCES: Mapping[type[CallEvent], tuple[str, ...]] = {
-    Error: ("message",),
-    MediaTrouble: ("problem",),
-    CallEnded: ("detail",),
-    TransferDone: ("detail",),
+_SENTENCES: Mapping[type[CallEvent], frozenset[str]] = {
+    Error: frozenset({"message", "code"}),
+    MediaTrouble: frozenset({"problem"}),
+    CallEnded: frozenset({"detail"}),
+    TransferDone: frozenset({"detail"}),
 }
-_NUMBERS: Mapping[type[CallEvent], tuple[str, ...]] = {TransferStarted: ("to",), TransferDone: ("to",)}
+_NUMBERS: Mapping[type[CallEvent], frozenset[str]] = {
+    TransferStarted: frozenset({"to"}),
+    TransferDone: frozenset({"to"}),
+}
+_NONE: frozenset[str] = frozenset()
+
+_JSON_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|-?[0-9][0-9.eE+-]*')
+"""A string or a number of a valid document."""
+_CALLS_KNOWN = 10_000
+"""Calls whose numbers are remembered: some records follow a call's end."""
 
 
 class Redaction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What sinks must not see. Phone numbers are always masked, in every field."""
+    """What sinks must not see.
+
+    Raises:
+        ConfigurationError: `numbers` is none of its values.
+    """
 
     transcripts: bool = False
     """Also remove what was said, what tools got and returned, and which keys were pressed."""
+    numbers: NumberMasking = "call"
+    """Which phone numbers are masked but for two digits. `call`: those of the call, in every field and every spelling,
+    and in texts those that begin with `+`. `all`: also whatever looks like one, which dates and orders may. `none`: no
+    number."""
+
+    def __post_init__(self) -> None:
+        if self.numbers not in get_args(NumberMasking):
+            raise ConfigurationError(
+                "Redaction(numbers=…) has an unknown value.", expected="call, all or none", got=repr(self.numbers)
+            )
+
+
+class Redactor:
+    """Redacts the records of all calls of a worker, whose numbers it learns from the records."""
+
+    def __init__(self, redaction: Redaction) -> None:
+        self._redaction = redaction
+        self._calls: dict[str, OwnNumbers] = {}
 
     def apply(self, record: Record) -> Record:
         """Returns the record as sinks may have it."""
-        event = self._event(record.event)
+        event = record.event
+        mask = self._mask(record)
+        if isinstance(event, CallAnnounced):
+            event = msgspec.structs.replace(event, leg=self._leg(event.leg, mask))
+        event = self._texts(event, mask)
         return record if event is record.event else msgspec.structs.replace(record, event=event)
 
-    def _event(self, event: CallEvent) -> CallEvent:
+    def _mask(self, record: Record) -> _Change:
+        """Returns what masks the numbers in a sentence of that call."""
+        mode = self._redaction.numbers
+        if mode == "none":
+            return str
+        own = self._own(record)
+
+        def mask(text: str) -> str:
+            if own is not None:
+                text = own.mask(text)
+            text = mask_sip_users(mask_international(text))
+            return mask_numbers(text) if mode == "all" else text
+
+        return mask
+
+    def _own(self, record: Record) -> OwnNumbers | None:
+        match record.event:
+            case CallAnnounced(leg=leg):
+                addresses = [leg.from_number, leg.to_number]
+            case TransferStarted(to=to):
+                addresses = [to]
+            case _:
+                return self._calls.get(record.call_id)
+        own = self._calls.get(record.call_id)
+        if own is None:
+            own = self._calls[record.call_id] = OwnNumbers()
+            if len(self._calls) > _CALLS_KNOWN:
+                del self._calls[next(iter(self._calls))]
+        own.add(addresses)
+        return own
+
+    def _texts(self, event: CallEvent, mask: _Change) -> CallEvent:
         kind = type(event)
-        if isinstance(event, CallAnnounced):
-            return _announced(event)
-        event = _changed(event, _SAID.get(kind, ()), _hide_text if self.transcripts else mask_numbers)
-        event = _changed(event, _SENTENCES.get(kind, ()), mask_numbers)
-        return _changed(event, _NUMBERS.get(kind, ()), mask_number)
+        said, sentences, numbers = (table.get(kind, _NONE) for table in (_SAID, _SENTENCES, _NUMBERS))
+        changes: dict[str, str] = {}
+        for field in text_fields(kind):
+            text: str = getattr(event, field)
+            if not text:
+                continue
+            if field in said:
+                changed = REDACTED if self._redaction.transcripts else _by_value(text, mask)
+            elif field in sentences:
+                changed = mask(conceal_fields(text))
+            elif field in numbers:
+                changed = self._address(text)
+            else:
+                changed = conceal_secrets(text)
+            if changed != text:
+                changes[field] = changed
+        return msgspec.structs.replace(event, **changes) if changes else event
+
+    def _leg(self, leg: Leg, mask: _Change) -> Leg:
+        return msgspec.structs.replace(
+            leg,
+            from_number=self._address(leg.from_number),
+            to_number=self._address(leg.to_number),
+            parameters={name: _by_value(value, mask) for name, value in leg.parameters.items()},
+        )
+
+    def _address(self, address: str) -> str:
+        return address if self._redaction.numbers == "none" else conceal_secrets(mask_address(address))
 
 
-def _changed(event: CallEvent, fields: tuple[str, ...], change: Callable[[str], str]) -> CallEvent:
-    changes: dict[str, str] = {}
-    for field in fields:
-        text: str = getattr(event, field)
-        changed = change(text)
-        if changed != text:
-            changes[field] = changed
-    return msgspec.structs.replace(event, **changes) if changes else event
+def _by_value(text: str, mask: _Change) -> str:
+    """Returns a text with secrets hidden and numbers masked; of JSON the strings and numbers, so that it stays JSON."""
+    change = functools.partial(_changed, mask=mask)
+    return _JSON_TOKEN.sub(functools.partial(_token, change=change), text) if _is_json(text) else change(text)
 
 
-def _announced(event: CallAnnounced) -> CallAnnounced:
-    leg = event.leg
-    masked = msgspec.structs.replace(
-        leg,
-        from_number=mask_number(leg.from_number),
-        to_number=mask_number(leg.to_number),
-        parameters={name: mask_numbers(value) for name, value in leg.parameters.items()},
-    )
-    return msgspec.structs.replace(event, leg=masked)
+def _changed(text: str, mask: _Change) -> str:
+    return mask(conceal_secrets(text))
 
 
-def _hide_text(text: str) -> str:
-    return REDACTED if text else text
+def _is_json(text: str) -> bool:
+    if not text.lstrip().startswith(("{", "[", '"')):
+        return False
+    try:
+        msgspec.json.decode(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _token(match: re.Match[str], change: _Change) -> str:
+    """Returns a string or number of a JSON document, as a string if it is changed."""
+    token = match[0]
+    value = msgspec.json.decode(token, type=str) if token.startswith('"') else token
+    changed = change(value)
+    return token if changed == value else msgspec.json.encode(changed).decode()

@@ -11,7 +11,7 @@ import anyio
 
 from patter_core.errors import SinkUnavailable
 from patter_core.events import CallEnded, Record
-from patter_core.observe.redaction import Redaction
+from patter_core.observe.redaction import Redaction, Redactor
 from patter_core.server.backlog import Backlog
 from patter_core.sink import EventSink, SinkFigures, SinkStatistics
 
@@ -198,13 +198,13 @@ class Delivery:
         self.queues = tuple(SinkQueue(sink, name=name) for sink, name in zip(sinks, _names(sinks), strict=True))
         self.takes_audio = any(sink.takes_audio for sink in sinks)
         """True if a sink wants audio."""
-        self._redaction = redaction or Redaction()
+        self._redactor = Redactor(redaction or Redaction())
         self._audio_queues = tuple(queue for queue in self.queues if queue.sink.takes_audio)
 
     def put(self, record: Record) -> None:
         """Queues a record for every sink. Never waits."""
         if self.queues:
-            redacted = self._redaction.apply(record)
+            redacted = self._redactor.apply(record)
             for queue in self.queues:
                 queue.put(redacted)
 

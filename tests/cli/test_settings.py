@@ -154,7 +154,19 @@ def test_redaction_is_set_by_the_file_and_the_environment_wins(monkeypatch: pyte
     assert load(None).redaction == Redaction(transcripts=True)
 
 
-@pytest.mark.parametrize("text", ["[redaction]\ntranscript = true", "[redaction]\ntranscripts = 'yes'"])
+def test_which_numbers_are_masked_is_set_by_the_file_and_the_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("patter.toml").write_text('[redaction]\nnumbers = "all"\ntranscripts = true')
+    assert load(None).redaction == Redaction(numbers="all", transcripts=True)
+    monkeypatch.setenv("PATTER_REDACT_NUMBERS", "none")
+    assert load(None).redaction == Redaction(numbers="none", transcripts=True)
+    monkeypatch.setenv("PATTER_REDACT_NUMBERS", "some")
+    with pytest.raises(ConfigurationError, match="PATTER_REDACT_NUMBERS"):
+        load(None)
+
+
+@pytest.mark.parametrize(
+    "text", ["[redaction]\nnumbers = 'some'", "[redaction]\ntranscript = true", "[redaction]\ntranscripts = 'yes'"]
+)
 def test_a_redaction_that_is_not_understood_is_refused_and_not_left_out(text: str) -> None:
     Path("patter.toml").write_text(text)
     with pytest.raises(ConfigurationError, match="redaction"):

@@ -1,12 +1,11 @@
-"""No phone number passes, in whichever field; what was said passes unless that is taken out, too."""
+"""No number of the call passes, in whichever field, and no secret; what was said passes unless it is taken out, too."""
 
 from __future__ import annotations
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from patter_core.errors import ConfigurationError
 from patter_core.events import (
     CallAnnounced,
     CallEnded,
@@ -26,15 +25,39 @@ from patter_core.events import (
     TransferDone,
     TransferStarted,
 )
-from patter_core.observe.masking import mask_number, mask_numbers
-from patter_core.observe.redaction import REDACTED, Redaction
+from patter_core.observe import secrets
+from patter_core.observe.redaction import REDACTED, NumberMasking, Redaction, Redactor
 from patter_core.telephony.leg import Leg
 
 NUMBER = "+15550001122"
 
 
-def record(event: CallEvent) -> Record:
-    return Record(call_id="call", sequence=1, time=0, elapsed_ms=0, event=event)
+ANNOUNCED = CallAnnounced(
+    leg=Leg(carrier="fake", call_id="leg-1", from_number=NUMBER, to_number="sip:john.doe@pbx.example.org"),
+    agent="agent",
+)
+
+
+def record(event: CallEvent, call_id: str = "call") -> Record:
+    return Record(call_id=call_id, sequence=1, time=0, elapsed_ms=0, event=event)
+
+
+def after_announcement(numbers: NumberMasking = "call") -> Redactor:
+    redactor = Redactor(Redaction(numbers=numbers))
+    redactor.apply(record(ANNOUNCED))
+    return redactor
+
+
+def said(redactor: Redactor, text: str, call_id: str = "call") -> str:
+    event = redactor.apply(record(TranscriptInput(text=text), call_id)).event
+    assert isinstance(event, TranscriptInput)
+    return event.text
+
+
+def result(redactor: Redactor, text: str) -> str:
+    event = redactor.apply(record(ToolResult(id="1", name="find", result=text))).event
+    assert isinstance(event, ToolResult)
+    return event.result
 
 
 @pytest.mark.parametrize(
@@ -65,7 +88,7 @@ def record(event: CallEvent) -> Record:
     ids=lambda event: event.kind,
 )
 def test_a_number_is_masked_wherever_it_stands(event: CallEvent) -> None:
-    redacted = msgspec.json.encode(Redaction().apply(record(event))).decode()
+    redacted = msgspec.json.encode(after_announcement().apply(record(event))).decode()
     assert "555" not in redacted
     assert "22" in redacted  # enough to tell two callers apart
 
@@ -83,41 +106,89 @@ def test_a_number_is_masked_wherever_it_stands(event: CallEvent) -> None:
     ids=lambda event: event.kind,
 )
 def test_what_was_said_goes_only_if_that_is_wished(event: CallEvent) -> None:
-    assert Redaction().apply(record(event)) == record(event)
-    redacted = msgspec.json.encode(Redaction(transcripts=True).apply(record(event))).decode()
+    assert Redactor(Redaction()).apply(record(event)) == record(event)
+    redacted = msgspec.json.encode(Redactor(Redaction(transcripts=True)).apply(record(event))).decode()
     assert "heart" not in redacted
     assert REDACTED in redacted
 
 
 def test_a_pressed_key_counts_as_said() -> None:
-    assert Redaction(transcripts=True).apply(record(DtmfReceived(digit="7"))).event == DtmfReceived(digit=REDACTED)
+    assert Redactor(Redaction(transcripts=True)).apply(record(DtmfReceived(digit="7"))).event == DtmfReceived(
+        digit=REDACTED
+    )
 
 
 def test_what_holds_nothing_secret_is_the_same_object() -> None:
     plain = record(Interruption())
-    assert Redaction(transcripts=True).apply(plain) is plain
+    assert Redactor(Redaction(transcripts=True)).apply(plain) is plain
+
+
+def test_in_a_sentence_only_what_is_a_phone_number_is_masked() -> None:
+    redactor = after_announcement()
+    for text in (
+        "a table on 2026-08-22, or 12.08.2026, at 18:30",
+        "order 12345678 costs 1 299 500 or 10.000.000",
+        "at 1767225600, in 550e8400-e29b-41d4-a716-446655440000, at +52.5200066, 13.4049540",
+    ):
+        assert said(redactor, text) == text
+    assert said(redactor, "or +49 30 901820, please") == "or +** ** ****20, please"
+    assert said(redactor, "5 5 5, 0 0 0, 1 1 2 2") == "* * *, * * *, * * 2 2"
+    assert said(redactor, "as john.doe@pbx.example.org") == "as [hidden]@pbx.example.org"
+    assert said(redactor, "by sip:jane@example.com") == "by sip:[hidden]@example.com"
+
+
+def test_json_stays_json_with_its_values_masked_and_the_rest_as_it_was_written() -> None:
+    redactor = after_announcement()
+    plain = '{"order": 12345678,\n "ratio":0.12345678, "date": "2026-08-22", "big": 123456789012345678901234567890}'
+    assert result(redactor, plain) == plain
+    document = '{"phone": 15550001122, "+1 555 000 1122": ["\\u002b491511234567", "a \\"b\\""], "order":12345678}'
+    masked = '{"phone": "*********22", "+* *** *** **22": ["+**********67", "a \\"b\\""], "order":12345678}'
+    assert result(redactor, document) == masked
+    for text in ("{not JSON, +15550001122}", "[" * 100_000, '"\ud800"'):
+        assert "555" not in result(redactor, text)
+
+
+def test_the_numbers_of_a_call_are_its_own_and_those_it_is_transferred_to() -> None:
+    redactor = after_announcement()
+    redactor.apply(record(TransferStarted(to="+4930901820")))
+    assert said(redactor, "030 901820, 555 000 1122") == "*** ****20, *** *** **22"
+    assert said(redactor, "030 901820, 555 000 1122", "another") == "030 901820, 555 000 1122"
+
+
+@pytest.mark.parametrize("number", ["sip:john.doe@pbx.example.org", "client:john.doe", "John Doe <sip:doe@pbx>"])
+def test_a_field_with_an_address_tells_no_user(number: str) -> None:
+    leg = Leg(carrier="fake", call_id="leg-1", from_number=number, to_number="anonymous")
+    event = Redactor(Redaction()).apply(record(CallAnnounced(leg=leg, agent="agent"))).event
+    assert isinstance(event, CallAnnounced)
+    assert "doe" not in event.leg.from_number.lower()
+    assert event.leg.to_number == "anonymous"
+
+
+def test_all_masks_what_looks_like_a_number_and_none_masks_none() -> None:
+    assert said(after_announcement("all"), "order 12345678") == "order ******78"
+    redactor = Redactor(Redaction(numbers="none"))
+    assert redactor.apply(record(ANNOUNCED)).event == ANNOUNCED
+    assert said(redactor, f"I am {NUMBER}") == f"I am {NUMBER}"
+    with pytest.raises(ConfigurationError, match="numbers"):
+        Redaction(numbers="some")  # type: ignore[arg-type] # what a user may write
 
 
 @pytest.mark.parametrize(
-    ("text", "masked"),
+    "event",
     [
-        ("+49 30 901820", "+** ** ****20"),
-        ("at 5550001122, please", "at ********22, please"),
-        ("a table for 4 at 19:30", "a table for 4 at 19:30"),
-        ("order 123456", "order 123456"),  # no number anywhere has six digits and a plan
-        ("CA00112233445566778899aabbccddeeff", "CA00112233445566778899aabbccddeeff"),
+        TranscriptOutput(text="It is the-key-of-it."),
+        Error(message="no access with the-key-of-it", code="the-key-of-it"),
+        ToolCall(id="the-key-of-it", name="the-key-of-it", arguments='{"a": "the-key-of-it"}'),
+        ToolResult(id="1", name="look_up", result="the-key-of-it"),
+        CallEnded(reason="x", by="host", duration_ms=0, metrics=CallMetrics(), detail="api_key=the-other-key"),
     ],
+    ids=lambda event: event.kind,
 )
-def test_a_number_is_known_by_its_shape(text: str, masked: str) -> None:
-    assert mask_numbers(text) == masked
-
-
-@given(st.integers(1, 9), st.text("0123456789", min_size=6, max_size=14))
-def test_of_any_number_two_digits_are_left(first: int, rest: str) -> None:
-    number = f"+{first}{rest}"
-    for masked in (mask_number(number), mask_numbers(f"It is {number}!")):
-        assert sum(character.isdigit() for character in masked) == 2
-
-
-def test_words_are_no_numbers() -> None:
-    assert mask_number("anonymous") == "anonymous"
+@pytest.mark.parametrize("numbers", ["call", "none"])
+def test_a_secret_that_an_engine_repeats_reaches_no_sink(
+    event: CallEvent, numbers: NumberMasking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(secrets, "_secrets", {"the-key-of-it": None})
+    redacted = msgspec.json.encode(after_announcement(numbers).apply(record(event))).decode()
+    assert "key-of-it" not in redacted
+    assert "other-key" not in redacted

@@ -1,0 +1,81 @@
+"""Hides secrets in texts: those that are known, and what has the form of one. For logs, numbers are masked, too.
+
+What a plugin keeps out of its `repr` is known and hidden everywhere. Each pattern is bounded, so that any text takes
+time in proportion to its length.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+from patter_core.observe.masking import HIDDEN, mask_numbers, mask_sip_users
+
+__all__ = ["conceal", "conceal_fields", "conceal_secrets", "hide", "hide_secrets_of"]
+
+_PRIVATE_KEY = re.compile(
+    r"-----BEGIN [A-Z0-9 ]{0,32}PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]{0,32}PRIVATE KEY-----|\Z)", re.DOTALL
+)
+_MEDIA = re.compile(r"(/media/[a-z0-9-]{1,64}/)[\w.-]{16,}")
+_QUERY = re.compile(
+    r"([?&](?:amp;)?(?:[\w-]{0,40}(?:token|signature|secret|password|credential|key)|sig|call(?==[\w.-]{16}))=)"
+    r"[^&\s\"'<>\\]+",
+    re.IGNORECASE,
+)
+_USER_OF_URL = re.compile(r"(://[^/\s:@\"'<>]{0,64}:)[^/\s@\"'<>]{1,256}(?=@)")
+_FIELD = re.compile(
+    r"((?:authorization|cookie|(?:signature|api[-_]?key|auth[-_]?token|secret|password)[\w-]{0,40})"
+    r"(?:[\"']?\s{0,4}[:=]\s{0,4}|[\"']\s{0,4},\s{0,4})(?:b?[\"'])?)([^\s\"',;][^\"'\r\n,;]*)",
+    re.IGNORECASE,
+)
+_SHORTEST_SECRET = 8
+
+_secrets: dict[str, None] = {}
+_SECRETS_KEPT = 1_000
+
+
+def hide(secret: str) -> None:
+    """Hides that text in all logs and sinks, wherever it stands."""
+    if len(secret) >= _SHORTEST_SECRET:
+        _secrets[secret] = None
+        if len(_secrets) > _SECRETS_KEPT:
+            del _secrets[next(iter(_secrets))]
+
+
+def hide_secrets_of(thing: object) -> None:
+    """Hides the texts that a dataclass keeps out of its `repr`, its own and those of its parts."""
+    if not dataclasses.is_dataclass(thing) or isinstance(thing, type):
+        return
+    for field in dataclasses.fields(thing):
+        value: object = getattr(thing, field.name, None)
+        for text in value if isinstance(value, tuple) else (value,):
+            if isinstance(text, str) and not field.repr:
+                hide(text)
+            hide_secrets_of(text)
+
+
+def conceal_secrets(text: str) -> str:
+    """Returns a text with known secrets, private keys, stream tokens, and the secret parts of URLs hidden."""
+    for secret in _secrets:
+        if secret in text:
+            text = text.replace(secret, HIDDEN)
+    if "-----BEGIN " in text:
+        text = _PRIVATE_KEY.sub(HIDDEN, text)
+    if "/" in text or "?" in text:
+        text = _MEDIA.sub(rf"\1{HIDDEN}", text)
+        text = _QUERY.sub(rf"\1{HIDDEN}", text)
+        text = _USER_OF_URL.sub(rf"\1{HIDDEN}", text)
+    return text
+
+
+def conceal_fields(text: str) -> str:
+    """Returns a text of a program with secrets hidden, also those that are known by the name before them."""
+    return _FIELD.sub(rf"\1{HIDDEN}", conceal_secrets(text))
+
+
+def conceal(text: str) -> str:
+    """Returns a text as logs may have it: secrets hidden, and what looks like a phone number masked.
+
+    Two digits of a number are left. Numbers in words are not recognised.
+    """
+    return mask_numbers(mask_sip_users(conceal_fields(text)))
