@@ -13,6 +13,7 @@ from rich.text import Text
 
 from patter_core.errors import ConfigurationError
 from patter_core.events import CallEnded, MetricsReported, Record
+from patter_core.observe.terminal import json_text, one_line
 from patter_core.sinks.console import event_words, metrics_table, transcript_line
 from patter_core.sinks.sqlite_reader import CallFilter, CallRow, SQLiteReader
 
@@ -68,7 +69,7 @@ def calls(
         )
     )
     if as_json:
-        click.echo(msgspec.json.encode(rows))
+        click.echo(json_text(msgspec.json.encode(rows)))
     else:
         Console().print(_table(rows) if rows else "No such call.")
 
@@ -84,7 +85,7 @@ def show(reader: SQLiteReader, *, call_id: str, transcript: bool, metrics: bool,
     records = reader.records(_complete_id(reader, call_id))
     console = Console()
     if as_json:
-        click.echo(msgspec.json.Encoder().encode_lines(records), nl=False)
+        click.echo(json_text(msgspec.json.Encoder().encode_lines(records)), nl=False)
     elif transcript:
         click.echo("\n".join(_transcript(records)))
     elif metrics:
@@ -132,7 +133,7 @@ def _table(rows: list[CallRow]) -> Table:
         lasted = f"{row.duration_ms / 1000:.0f} s" if row.ended is not None else "-"
         ended = f"{row.reason} (by the {row.ended_by})" if row.ended is not None else "not yet"
         arrow = "in" if row.direction == "inbound" else "out"
-        table.add_row(
+        cells = (
             row.call_id[:8],
             f"{began:%Y-%m-%d %H:%M:%S}",
             arrow,
@@ -142,4 +143,5 @@ def _table(rows: list[CallRow]) -> Table:
             lasted,
             ended,
         )
+        table.add_row(*(Text(one_line(cell)) for cell in cells))
     return table

@@ -14,7 +14,7 @@ from typing import TypeVar
 import anyio
 import click
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from patter_core import __version__
 from patter_core.carrier import Carrier
@@ -23,6 +23,7 @@ from patter_core.cli.options import configuration_options
 from patter_core.cli.settings import Settings, load, make_carrier, make_engine, make_sinks, make_store
 from patter_core.errors import PatterError
 from patter_core.net.http import send_request
+from patter_core.observe.terminal import one_line
 from patter_core.patter import Patter
 from patter_core.registry import Registry
 from patter_core.server.serving import serve_app
@@ -35,7 +36,7 @@ __all__ = ["doctor"]
 _SKEW = 5.0
 """Seconds by which the clock may be off. Signatures hold a time, and carriers accept some minutes."""
 _CHECK_TIMEOUT = 30.0
-_SIGNS = {Level.OK: "[green]✓[/]", Level.WARNING: "[yellow]![/]", Level.PROBLEM: "[red]✗[/]"}
+_SIGNS = {Level.OK: ("✓", "green"), Level.WARNING: ("!", "yellow"), Level.PROBLEM: ("✗", "red")}
 
 _Part = TypeVar("_Part")
 
@@ -76,9 +77,10 @@ async def _run_checks(registry: Registry, settings: Settings, console: Console) 
     results: list[CheckResult] = []
     async for result in _checks(registry, settings):
         results.append(result)
-        console.print(f"{_SIGNS[result.level]} {escape(result.what)}", highlight=False)
+        sign, style = _SIGNS[result.level]
+        console.print(Text(sign, style).append(f" {one_line(result.what)}", "default"))
         if result.remedy:
-            console.print(f"  [dim]{escape(result.remedy)}[/]", highlight=False)
+            console.print(Text(f"  {one_line(result.remedy)}", "dim"))
     return results
 
 

@@ -6,11 +6,15 @@ import importlib
 import logging
 import os
 import sys
+import traceback
+from types import TracebackType
 
 import click
 
 from patter_core import __version__
 from patter_core.errors import PatterError
+from patter_core.observe.secrets import conceal
+from patter_core.observe.terminal import indented, one_line
 from patter_core.registry import Registry
 
 __all__ = ["COMMANDS", "main"]
@@ -56,6 +60,7 @@ class _Commands(click.Group):
 
 def main() -> None:
     """Runs `patter`. A `PatterError` is printed without a traceback, with exit code 1."""
+    sys.excepthook = _print_traceback
     try:
         registry = Registry.discover()
         group = _group()
@@ -64,8 +69,14 @@ def main() -> None:
     except PatterError as error:
         if os.environ.get("PATTER_TRACEBACK"):
             raise
-        click.echo(f"patter: {error}", err=True)
+        click.echo(f"patter: {one_line(str(error))}", err=True)
         sys.exit(1)
+
+
+def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Prints a traceback as the interpreter does, without the secrets and control characters that it may hold."""
+    lines = traceback.format_exception(kind, error, trace)
+    click.echo(indented(conceal("".join(lines).rstrip("\n"))), err=True)
 
 
 def _group() -> _Commands:

@@ -7,9 +7,10 @@ import sys
 import click
 import msgspec
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from patter_core.observe.terminal import json_text, one_line
 from patter_core.registry import Offer, Plugin, Registry
 
 __all__ = ["plugins"]
@@ -45,7 +46,7 @@ def plugins(registry: Registry, *, as_json: bool) -> None:
     """List the installed plugins. Exit code 1 if one of them could not be joined."""
     rows = [_row(plugin) for plugin in registry.plugins]
     if as_json:
-        click.echo(msgspec.json.encode(rows))
+        click.echo(json_text(msgspec.json.encode(rows)))
     else:
         Console().print(_table(rows) if rows else "No plugin is installed. The README says how to install them.")
     if not all(row.joined or row.disabled for row in rows):
@@ -79,19 +80,19 @@ def _table(rows: list[Row]) -> Table:
     for column in ("plugin", "offers", "API", "capabilities", "distribution", "state"):
         table.add_column(column, overflow="fold", no_wrap=column in {"plugin", "offers"})
     for row in rows:
-        state = "[green]joined[/]" if row.joined else f"[red]not joined:[/] {escape(row.problem)}"
+        state = Text("joined", "green") if row.joined else _state("not joined:", "red", row.problem)
         if row.disabled:
-            state = f"[yellow]off:[/] {escape(row.problem)}"
+            state = _state("off:", "yellow", row.problem)
         offers = [
             (f"{offer.kind} {offer.name}", str(offer.api_version), ", ".join(offer.capabilities))
             for offer in row.offers
         ] or [("-", "", "")]
         for number, offer in enumerate(offers):
             first = number == 0
-            table.add_row(
-                row.name if first else "",
-                *offer,
-                f"{row.distribution} {row.version}" if first else "",
-                state if first else "",
-            )
+            cells = (row.name if first else "", *offer, f"{row.distribution} {row.version}" if first else "")
+            table.add_row(*(Text(one_line(cell)) for cell in cells), state if first else "")
     return table
+
+
+def _state(word: str, style: str, problem: str) -> Text:
+    return Text(word, style).append(f" {one_line(problem)}", "default")

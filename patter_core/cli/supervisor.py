@@ -20,6 +20,7 @@ import msgspec
 from patter_core.cli.options import log_to_stderr
 from patter_core.cli.settings import Settings, make_agent, make_engine, make_phone, numbered
 from patter_core.errors import PatterError
+from patter_core.observe.terminal import one_line
 from patter_core.registry import Registry
 
 __all__ = ["WorkerSpec", "run_worker", "run_workers"]
@@ -191,7 +192,7 @@ def _main() -> None:
             on_ready=lambda: _report_ready(spec.ready_pipe),
         )
     except PatterError as error:
-        print(f"patter: {error}", file=sys.stderr)
+        print(f"patter: {one_line(str(error))}", file=sys.stderr)
         sys.exit(1)
 
 

@@ -12,6 +12,8 @@ import logging
 import traceback
 
 from patter_core.observe.secrets import conceal
+from patter_core.observe.terminal import indented
+from patter_core.observe.text import LONGEST_TEXT, shortened
 
 __all__ = ["guard"]
 
@@ -36,6 +38,13 @@ _LIBRARIES = (
 )
 _PREFIX = "patter"
 """Of our own loggers, and of those of plugins."""
+_LONGEST_TRACEBACK = 100_000
+"""Characters."""
+
+
+def _fit(text: str, limit: int = LONGEST_TEXT) -> str:
+    """Returns a text as a log may have it: bounded, without secrets, and in lines that begin no record of their own."""
+    return indented(conceal(shortened(text, limit)))
 
 
 class _Guard(logging.Filter):
@@ -46,24 +55,25 @@ class _Guard(logging.Filter):
             said = record.getMessage()
         except Exception:  # noqa: BLE001 - a log call that is wrong in itself: logging reports it, as always
             return True
-        if conceal(said) != said:
+        if _fit(said) != said:
             self._rewrite(record, said)
         if record.exc_info and record.exc_info[0] is not None:
-            record.exc_text = conceal("".join(traceback.format_exception(*record.exc_info)).rstrip("\n"))
+            lines = traceback.format_exception(*record.exc_info)
+            record.exc_text = _fit("".join(lines).rstrip("\n"), _LONGEST_TRACEBACK)
         if record.stack_info:
-            record.stack_info = conceal(record.stack_info)
+            record.stack_info = _fit(record.stack_info)
         return True
 
     @staticmethod
     def _rewrite(record: logging.LogRecord, said: str) -> None:
-        """Conceals the arguments if that is enough: some formatters read them. Else the message as a whole."""
+        """Rewrites the arguments if that is enough: some formatters read them. Else the message as a whole."""
         args = record.args
         if isinstance(args, tuple):
-            record.args = tuple(conceal(arg) if isinstance(arg, str) else arg for arg in args)
+            record.args = tuple(_fit(arg) if isinstance(arg, str) else arg for arg in args)
             shown = record.getMessage()
-            if conceal(shown) == shown:
+            if _fit(shown) == shown:
                 return
-        record.msg, record.args = conceal(said), None
+        record.msg, record.args = _fit(said), None
 
 
 _GUARD = _Guard()

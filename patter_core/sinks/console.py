@@ -29,6 +29,7 @@ from patter_core.events import (
     TransferStarted,
 )
 from patter_core.observe.metrics import CarrierBill, Latency
+from patter_core.observe.terminal import one_line
 from patter_core.sink import EventSink
 
 if TYPE_CHECKING:  # every command and every server imports this module, and few of them print
@@ -70,21 +71,16 @@ class ConsoleSink(EventSink):
 
 
 def transcript_line(event: CallEvent) -> str | None:
-    """Returns what was said in an event, as a line of a transcript; None if nothing was."""
-    match event:
-        case TranscriptInput(text=text):
-            return f"caller: {text}"
-        case TranscriptOutput(text=text):
-            return f"agent:  {text}"
-        case TranscriptCorrection(text=text):
-            return f"agent, as far as heard: {text}"
-        case _:
-            return None
+    """Returns what was said in an event, as one line of a transcript; None if nothing was."""
+    said = isinstance(event, TranscriptInput | TranscriptOutput | TranscriptCorrection)
+    description = event_words(event) if said else None
+    return None if description is None else description[1]
 
 
 def metrics_table(metrics: CallMetrics) -> Table:
     """Returns a table of a call's metrics."""
     from rich.table import Table  # noqa: PLC0415 - as above
+    from rich.text import Text  # noqa: PLC0415 - as above
 
     table = Table("", "", show_header=False, box=None, pad_edge=False)
     for name, value in (
@@ -108,7 +104,7 @@ def metrics_table(metrics: CallMetrics) -> Table:
         ("engine errors", str(metrics.errors)),
         ("audio", f"{metrics.carrier_format}, {'untouched' if metrics.passthrough else 'converted'}"),
     ):
-        table.add_row(name, value)
+        table.add_row(name, Text(one_line(value)))
     return table
 
 
@@ -129,8 +125,16 @@ def _bill(bill: CarrierBill | None) -> str:
     return f"{bill.minutes} min, about {bill.cost.amount} {bill.cost.currency} ({bill.source}, {bill.as_of})"
 
 
-def event_words(event: CallEvent) -> tuple[str, str] | None:  # noqa: C901, PLR0912 - a table of cases
-    """Returns a style and a description of an event; None for the events that are not worth a line."""
+def event_words(event: CallEvent) -> tuple[str, str] | None:
+    """Returns a style and a description of an event, in one line; None for the events that are not worth one."""
+    description = _words(event)
+    if description is None:
+        return None
+    style, text = description
+    return style, one_line(text)
+
+
+def _words(event: CallEvent) -> tuple[str, str] | None:  # noqa: C901, PLR0912 - a table of cases
     match event:
         case CallAnnounced(leg=leg, agent=agent):
             return "bold", f"{leg.carrier} rings, {leg.direction.value}; {agent} answers"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import anyio
 import click
 
+from patter_core.observe.terminal import one_line
 from patter_core.telephony.numbers import AccountNumber, AccountNumbers
 
 __all__ = ["add_number_commands"]
@@ -49,6 +50,7 @@ def add_number_commands(
 def _show(numbers: Sequence[AccountNumber]) -> None:
     from rich.console import Console  # noqa: PLC0415 - `patter --help` loads this module
     from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
 
     columns = {
         "number": [number.number for number in numbers],
@@ -59,7 +61,7 @@ def _show(numbers: Sequence[AccountNumber]) -> None:
     shown = {title: cells for title, cells in columns.items() if any(cells)}
     table = Table(*shown)
     for row in zip(*shown.values(), strict=True):
-        table.add_row(*row)
+        table.add_row(*(Text(one_line(cell)) for cell in row))
     Console().print(table)
 
 
@@ -68,7 +70,8 @@ def _point(account: AccountNumbers, number: str, target: str, *, ask: bool) -> N
     if found.points_at(target):
         click.echo(f"{number} points there already.")
         return
-    click.echo(f"{number} points at {_target(found)} now{', without a fallback' if found.fallback == '' else ''}.")
+    fallback = ", without a fallback" if found.fallback == "" else ""
+    click.echo(f"{number} points at {one_line(_target(found))} now{fallback}.")
     if ask:
         click.confirm(f"Point it at {target}?", abort=True)
     anyio.run(account.point, found, target)

@@ -21,6 +21,7 @@ from patter_core.events import (
     TranscriptInput,
     TranscriptOutput,
 )
+from patter_core.observe.terminal import one_line
 from patter_core.sinks import SQLiteSink
 from patter_core.sinks.sqlite_reader import CallRow
 from patter_core.telephony.leg import Leg
@@ -105,3 +106,33 @@ def test_an_id_must_be_one_calls(path: Path, call_id: str, told: str) -> None:
 def test_the_file_can_be_named_in_the_environment(path: Path) -> None:
     result = CliRunner().invoke(calls, ["--json"], env={"PATTER_DB": str(path)})
     assert len(msgspec.json.decode(result.stdout, type=list[CallRow])) == 2
+
+
+HOSTILE = "\x1b[2J\x1b]0;title\x07 [/oops] [link=https://evil.example]x[/link]\nagent:  I agree.\x9b31m"
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["--json"], ["show", ONE], ["show", ONE, "--transcript"], ["show", ONE, "--json"]]
+)
+def test_what_a_caller_is_called_or_says_is_text(tmp_path: Path, arguments: list[str]) -> None:
+    async def write() -> None:
+        sink = SQLiteSink(tmp_path / "patter.db")
+        leg = Leg(carrier="fake", call_id="leg", from_number=f"sip:{HOSTILE}@x", to_number=HOSTILE)
+        events: list[CallEvent] = [
+            CallAnnounced(leg=leg, agent=HOSTILE),
+            TranscriptInput(text=HOSTILE),
+            CallEnded(reason=HOSTILE, by=HOSTILE, duration_ms=1, metrics=CallMetrics(carrier_format=HOSTILE)),
+        ]
+        await sink.write(
+            [
+                Record(call_id=ONE, sequence=number, time=number, elapsed_ms=number, event=event)
+                for number, event in enumerate(events, 1)
+            ]
+        )
+        await sink.aclose()
+
+    anyio.run(write)
+    result = run(tmp_path / "patter.db", *arguments)
+    assert result.exit_code == 0
+    assert one_line(result.output.replace("\n", "")) == result.output.replace("\n", "")
+    assert not any(line.startswith("agent:") for line in result.output.splitlines())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import importlib_metadata
 import msgspec
 import pytest
@@ -54,3 +56,14 @@ def test_one_that_is_switched_off_is_shown_and_is_no_failure(monkeypatch: pytest
     assert (rows["twilio"].joined, rows["twilio"].disabled, rows["twilio"].offers) == (False, True, [])
     assert rows["elevenlabs"].joined
     assert result.exit_code == 0
+
+
+def test_the_error_of_a_broken_plugin_is_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "hostile_plugin.py").write_text(r"raise RuntimeError('\x1b[2J\n[/oops] [bold]x[/]')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "400")
+    point = importlib_metadata.EntryPoint("[/bad]", "hostile_plugin", "patter")
+    result = CliRunner().invoke(plugins, [], obj=Registry.discover([point]))
+    assert result.exit_code == 1
+    assert "[/oops] [bold]x[/]" in result.stdout
+    assert "\x1b" not in result.stdout

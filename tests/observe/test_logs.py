@@ -49,3 +49,29 @@ def test_a_log_call_that_is_wrong_is_left_to_logging() -> None:
     guard()
     record = logging.LogRecord("patter.call", logging.INFO, __file__, 1, "%s %s", ("one",), None)
     assert logging.getLogger("patter.call").filter(record)
+
+
+def test_a_text_of_others_forges_no_record_and_moves_no_cursor(caplog: pytest.LogCaptureFixture) -> None:
+    guard()
+    logger = logging.getLogger("patter.call")
+    hostile = "bye\r\nERROR patter.call: forged \x1b[2J"
+    logger.error("The engine says: %s", hostile)
+    try:
+        int("x")
+    except ValueError as error:
+        error.add_note(hostile)
+        logger.exception("It failed: %s", hostile, stack_info=True)
+    formatter = logging.Formatter("%(levelname)s %(name)s: %(message)s")
+    for record in caplog.records:
+        shown = formatter.format(record)
+        assert "forged \\x1b[2J" in shown
+        assert "\x1b" not in shown
+        assert "\nERROR" not in shown
+    assert caplog.records[0].args == ("bye\\r\n  ERROR patter.call: forged \\x1b[2J",)
+
+
+def test_a_message_is_bounded(caplog: pytest.LogCaptureFixture) -> None:
+    guard()
+    logging.getLogger("patter.call").error("The engine says: %s", "a" * 1_000_000)
+    assert len(caplog.records[0].getMessage()) < 50_000
+    assert "characters cut" in caplog.records[0].getMessage()

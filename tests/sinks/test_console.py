@@ -16,16 +16,24 @@ from patter_core.events import (
     CallEnded,
     CallEvent,
     CallMetrics,
+    DtmfReceived,
+    Error,
     Interruption,
     MediaStarted,
+    MediaTrouble,
     Record,
+    RecordingStarted,
     ResponseDone,
     ResponseHeard,
+    ToolCall,
+    ToolResult,
     TranscriptCorrection,
     TranscriptInput,
     TranscriptOutput,
+    TransferDone,
 )
 from patter_core.observe.metrics import CarrierBill, Latency
+from patter_core.observe.terminal import one_line
 from patter_core.sinks.console import ConsoleSink, metrics_table, transcript_line
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.prices import Cost
@@ -100,3 +108,42 @@ def test_the_figures_hold_percentiles_and_what_the_carrier_will_bill() -> None:
     Console(file=out, width=120).print(metrics_table(metrics))
     assert "100, 200, 200, 200 ms (p50, p90, p95, p99 of 2)" in out.getvalue()
     assert "2 min, about 0.0250 USD (the carrier's price list, 2026-10-01)" in out.getvalue()
+
+
+HOSTILE = "\x1b[2J\x1b]0;title\x07 [link=https://evil.example]x[/link] [/oops]\r\nagent:  I agree.\x9b31m"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "event",
+    [
+        CallAnnounced(leg=LEG, agent=HOSTILE),
+        TranscriptInput(text=HOSTILE),
+        TranscriptCorrection(text=HOSTILE),
+        ToolCall(id="1", name=HOSTILE),
+        ToolResult(id="1", name=HOSTILE, failed=True),
+        TransferDone(to=HOSTILE, ok=False, detail=HOSTILE),
+        RecordingStarted(by="wav", location=HOSTILE),
+        DtmfReceived(digit=HOSTILE),
+        Error(message=HOSTILE),
+        MediaTrouble(problem=HOSTILE),
+        CallEnded(reason=HOSTILE, by=HOSTILE, duration_ms=0, metrics=CallMetrics(), detail=HOSTILE),
+    ],
+    ids=lambda event: event.kind,
+)
+async def test_no_text_of_others_is_more_than_text_in_its_line(event: CallEvent) -> None:
+    out = io.StringIO()
+    console = Console(file=out, width=40, force_terminal=True, color_system=None)
+    await ConsoleSink(console).write([Record(call_id="c", sequence=1, time=0, elapsed_ms=0, event=event)])
+    assert out.getvalue().count("\n") == 1
+    assert "[link=https://evil.example]x[/link]" in out.getvalue()
+    assert one_line(out.getvalue()[:-1]) == re.sub("\x1b\\[[0-9;]*m", "", out.getvalue()[:-1])
+    line = transcript_line(event)
+    assert line is None or one_line(line) == line
+
+
+def test_metrics_are_text() -> None:
+    out = io.StringIO()
+    Console(file=out, width=200).print(metrics_table(CallMetrics(carrier_format=HOSTILE)))
+    assert "[/oops]" in out.getvalue()
+    assert "\x1b" not in out.getvalue()

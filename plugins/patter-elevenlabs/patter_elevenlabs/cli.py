@@ -5,6 +5,7 @@ from __future__ import annotations
 import anyio
 import click
 
+from patter_core.observe.terminal import one_line
 from patter_elevenlabs.config import Service
 from patter_elevenlabs.rest import AgentSettings, agent_settings, set_formats
 
@@ -62,9 +63,9 @@ def agent(agent_id: str, *, set_ulaw: bool, base_url: str) -> None:
 
 
 def _show(settings: AgentSettings) -> None:
-    click.echo(f"{settings.name or 'Agent without a name'}\n")
-    click.echo(f"input format   {settings.input_format or 'unknown'}")
-    click.echo(f"output format  {settings.output_format or 'unknown'}\n")
+    click.echo(f"{one_line(settings.name) or 'Agent without a name'}\n")
+    click.echo(f"input format   {one_line(settings.input_format) or 'unknown'}")
+    click.echo(f"output format  {one_line(settings.output_format) or 'unknown'}\n")
     click.echo("Allowed overrides (Security, Overrides):")
     for path in sorted(_USED_OVERRIDES.keys() | set(settings.allowed_overrides)):
         _line(path, on=path in settings.allowed_overrides, note=_USED_OVERRIDES.get(path, ""))
@@ -74,4 +75,4 @@ def _show(settings: AgentSettings) -> None:
 
 
 def _line(name: str, *, on: bool, note: str) -> None:
-    click.echo(f"  {'yes' if on else 'no ':<3}  {name:<34} {note}".rstrip())
+    click.echo(f"  {'yes' if on else 'no ':<3}  {one_line(name):<34} {note}".rstrip())

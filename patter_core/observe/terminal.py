@@ -1,0 +1,68 @@
+"""Texts of others on a terminal: what callers, engines and plugins say moves no cursor and forges no line.
+
+Also: how a thread writes to a terminal or pipe.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from typing import TextIO
+
+__all__ = ["indented", "json_text", "one_line", "write_past_buffer"]
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters, line and paragraph separators, the marks that reverse the order of letters, and halves of
+surrogate pairs, which cannot be encoded."""
+_CONTROL_IN_JSON = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+_CONTROL_IN_LINES = re.compile(f"(?!\n){_CONTROL.pattern}")
+_LINE_START = re.compile(r"\n(?!  |\n)")
+_PAUSE = 0.02
+"""Seconds until a descriptor that takes nothing now is tried again."""
+
+
+def one_line(text: str) -> str:
+    """Returns a text in one line, with its control characters written as escapes."""
+    return _CONTROL.sub(_escaped, text)
+
+
+def indented(text: str) -> str:
+    """Returns a text whose further lines are indented, with its other control characters written out. Idempotent.
+
+    For logs and tracebacks, which have several lines: one that begins at the left is a record of its own.
+    """
+    return _LINE_START.sub("\n  ", _CONTROL_IN_LINES.sub(_escaped, text.expandtabs(4)))
+
+
+def json_text(document: bytes) -> str:
+    """Returns a JSON document with the control characters that JSON allows escaped. Its value is the same."""
+    return _CONTROL_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", document.decode())
+
+
+def write_past_buffer(file: TextIO, text: str) -> None:
+    """Writes a text to what stands behind a text file, and waits until it is taken. For a thread.
+
+    The file's own buffer has a lock. A thread that hangs there would stop every `print`, and the end of the process.
+
+    Raises:
+        OSError: the reader went away, or the disk is full.
+    """
+    try:
+        descriptor = file.fileno()
+    except (OSError, ValueError, AttributeError):  # a file in memory
+        descriptor = -1
+    if descriptor < 0 or os.name == "nt":  # there, a console takes text only
+        file.write(text)
+        file.flush()
+        return
+    view = memoryview(text.encode(file.encoding or "utf-8", "backslashreplace"))
+    while view:
+        try:
+            view = view[os.write(descriptor, view) :]
+        except BlockingIOError:
+            time.sleep(_PAUSE)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode()
