@@ -61,7 +61,7 @@ def call(
 
     Exit code 1 if the call was not answered, or failed.
     """
-    log_to_stderr(verbose)
+    log_to_stderr(verbose, registry)
     settings = load(config, carrier=carrier, engine=engine, sinks=sinks, store=store)
     console = Console()
     phone = make_phone(registry, settings, more_sinks=[ConsoleSink(console)])

@@ -19,7 +19,7 @@ from rich.text import Text
 from patter_core import __version__
 from patter_core.carrier import Carrier
 from patter_core.checks import CheckResult, Level, problem_of
-from patter_core.cli.options import configuration_options
+from patter_core.cli.options import configuration_options, logger_names
 from patter_core.cli.settings import Settings, load, make_carrier, make_engine, make_sinks, make_store
 from patter_core.errors import PatterError
 from patter_core.net.http import send_request
@@ -53,7 +53,7 @@ def doctor(
     """
     console = Console(soft_wrap=True)
     settings = load(config, carrier=carrier, engine=engine, sinks=sinks, store=store)
-    with _no_logs():
+    with _no_logs(registry):
         results = anyio.run(_run_checks, registry, settings, console)
     problems = sum(result.level is Level.PROBLEM for result in results)
     console.print(f"\n{problems} problem{'' if problems == 1 else 's'}." if problems else "\nReady for calls.")
@@ -62,15 +62,16 @@ def doctor(
 
 
 @contextlib.contextmanager
-def _no_logs() -> Iterator[None]:
-    """Logs nothing of Patter inside: the checks cause refusals on purpose."""
-    log = logging.getLogger("patter")
-    level = log.level
-    log.setLevel(logging.CRITICAL)
+def _no_logs(registry: Registry) -> Iterator[None]:
+    """Logs nothing of Patter and its plugins inside: the checks cause refusals on purpose."""
+    levels = {log: log.level for log in map(logging.getLogger, logger_names(registry))}
+    for log in levels:
+        log.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        log.setLevel(level)
+        for log, level in levels.items():
+            log.setLevel(level)
 
 
 async def _run_checks(registry: Registry, settings: Settings, console: Console) -> list[CheckResult]:

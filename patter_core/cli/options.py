@@ -9,7 +9,11 @@ from typing import ParamSpec, TypeVar
 
 import click
 
-__all__ = ["configuration_options", "log_to_stderr"]
+from patter_core.observe.log_writer import BackgroundHandler
+from patter_core.observe.logs import guard, packages_of
+from patter_core.registry import Registry
+
+__all__ = ["configuration_options", "log_to_stderr", "logger_names"]
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -49,8 +53,20 @@ def configuration_options(command: Callable[_P, _R]) -> Callable[_P, _R]:
     return command
 
 
-def log_to_stderr(verbose: int) -> None:
-    """Logs warnings; with -v also what happens, and with -vv everything of Patter."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+def log_to_stderr(verbose: int, registry: Registry) -> None:
+    """Logs warnings; with -v also what happens, and with -vv everything of Patter and its plugins.
+
+    A thread writes them, so that a reader that stalls or goes away stops no call.
+    """
+    guard()
+    logging.basicConfig(
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING, handlers=[BackgroundHandler()]
+    )
     if verbose:
-        logging.getLogger("patter").setLevel(logging.INFO if verbose == 1 else logging.DEBUG)
+        for name in logger_names(registry):
+            logging.getLogger(name).setLevel(logging.INFO if verbose == 1 else logging.DEBUG)
+
+
+def logger_names(registry: Registry) -> set[str]:
+    """Returns the names of the loggers of Patter and its plugins, from which their other loggers take the level."""
+    return {"patter", *packages_of(registry.manager.get_plugins())}

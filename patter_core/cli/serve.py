@@ -47,7 +47,7 @@ def serve(
     Carrier, engine, sinks and store are named by options, by the environment, or in a TOML file. Their credentials come
     from their own environment variables, or from the file.
     """
-    log_to_stderr(verbose)
+    log_to_stderr(verbose, registry)
     settings = load(config, carrier=carrier, engine=engine, sinks=sinks, store=store)
     listener = bind(*address(settings, host, port))
     if workers == 1:

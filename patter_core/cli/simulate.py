@@ -64,7 +64,7 @@ def simulate(
     The engine is the real one, with your credentials. Microphones are not supported, since no Python package brings the
     system library that they need; `arecord -f S16_LE -r 16000 -d 5 hello.wav` records a file.
     """
-    log_to_stderr(verbose)
+    log_to_stderr(verbose, registry)
     console = Console()
     settings = load(config, carrier=carrier, engine=engine, sinks=sinks, store=store)
     memory = MemorySink()

@@ -182,10 +182,11 @@ def _main() -> None:
     """A worker's process. It ends with its parent, whose end closes the standard input."""
     spec = msgspec.json.decode(sys.stdin.buffer.readline(), type=WorkerSpec)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    log_to_stderr(spec.verbose)
     try:
+        registry = Registry.discover()
+        log_to_stderr(spec.verbose, registry)
         run_worker(
-            Registry.discover(),
+            registry,
             spec.settings,
             listener=socket.socket(fileno=spec.listener),
             announce=spec.announce,

@@ -1,43 +1,37 @@
-"""Keep phone numbers and secrets out of logs, at every level, ours and those of the libraries that we bring.
+"""Keeps phone numbers and secrets out of logs, at every level, ours and those of the libraries that we bring.
 
-`guard` puts a filter on the loggers through which a call's data can come: even a user who turns on DEBUG for everything
-finds masked numbers, and neither keys nor tokens. What a plugin keeps out of its `repr` is kept out of the logs too.
-
-A log record that holds nothing of that kind is passed on as it is.
+`guard` puts a filter on the loggers through which a call's data can come, also on those that are made later: even one
+who turns on DEBUG for everything finds masked numbers, and neither keys nor tokens. A record that holds nothing of that
+kind is passed on as it is. Warnings that come very often are left out and counted, and the count is told.
 """
 
 from __future__ import annotations
 
 import logging
+import os
+import re
+import sys
+import threading
+import time
 import traceback
+from collections.abc import Callable, Hashable, Iterable
+from pathlib import Path
+from types import ModuleType
 
+from patter_core.observe.log_limit import MessageLimit
+from patter_core.observe.log_writer import BackgroundHandler
 from patter_core.observe.secrets import conceal
 from patter_core.observe.terminal import indented
 from patter_core.observe.text import LONGEST_TEXT, shortened
 
-__all__ = ["guard"]
+__all__ = ["guard", "guard_packages_of", "packages_of"]
 
-_LIBRARIES = (
-    "asyncio",
-    "hpack",
-    "httpcore",
-    "httpcore.connection",
-    "httpcore.http11",
-    "httpcore.http2",
-    "httpcore.proxy",
-    "httpx",
-    "urllib3",
-    "uvicorn",
-    "uvicorn.access",
-    "uvicorn.asgi",
-    "uvicorn.error",
-    "websockets",
-    "websockets.client",
-    "websockets.protocol",
-    "websockets.server",
+_OURS = re.compile(
+    r"(?:get)?patter|(?:asyncio|hpack|httpcore|httpx|opentelemetry|redis|requests|urllib3|uvicorn|websockets)(?:\.|\Z)"
 )
-_PREFIX = "patter"
-"""Of our own loggers, and of those of plugins."""
+"""How the names of our own loggers, of our plugins' and of the libraries that they bring begin."""
+_TELL_AFTER = 10.0
+"""Seconds after which it is told how many messages were left out, if none of their kind comes that says so."""
 _LONGEST_TRACEBACK = 100_000
 """Characters."""
 
@@ -48,13 +42,26 @@ def _fit(text: str, limit: int = LONGEST_TEXT) -> str:
 
 
 class _Guard(logging.Filter):
-    """Rewrites records that hold what no log should."""
+    """Rewrites records that hold what no log should, and leaves out warnings that come too often."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.limit = MessageLimit()
+        self._waiting: set[Hashable] = set()
+        """Kinds of which it will be told how many were left out."""
+        self._lock = threading.Lock()
 
     def filter(self, record: logging.LogRecord) -> bool:
+        left_out = self._left_out(record) if record.levelno >= logging.WARNING else 0
+        if left_out is None:
+            return False
         try:
             said = record.getMessage()
         except Exception:  # noqa: BLE001 - a log call that is wrong in itself: logging reports it, as always
             return True
+        if left_out:
+            said = f"{said} ({left_out} more like this were left out.)"
+            record.msg, record.args = said, None
         if _fit(said) != said:
             self._rewrite(record, said)
         if record.exc_info and record.exc_info[0] is not None:
@@ -63,6 +70,34 @@ class _Guard(logging.Filter):
         if record.stack_info:
             record.stack_info = _fit(record.stack_info)
         return True
+
+    def _left_out(self, record: logging.LogRecord) -> int | None:
+        """Returns how many messages of its kind were left out before; None if it is left out, too.
+
+        A place in the code writes messages of one kind.
+        """
+        kind = (record.name, record.levelno, record.pathname, record.lineno)
+        with self._lock:
+            left_out = self.limit.admit(kind, time.monotonic())
+        if left_out is None:
+            self._tell_later(kind, record)
+        return left_out
+
+    def _tell_later(self, kind: Hashable, record: logging.LogRecord) -> None:
+        with self._lock:
+            if kind in self._waiting:
+                return
+            self._waiting.add(kind)
+        timer = threading.Timer(_TELL_AFTER, self._tell, (kind, record.name, record.levelno, str(record.msg)))
+        timer.daemon = True
+        timer.start()
+
+    def _tell(self, kind: Hashable, name: str, level: int, text: str) -> None:
+        with self._lock:
+            self._waiting.discard(kind)
+            left_out = self.limit.take(kind)
+        if left_out:
+            logging.getLogger(name).log(level, "%d more messages like this were left out: %s", left_out, text)
 
     @staticmethod
     def _rewrite(record: logging.LogRecord, said: str) -> None:
@@ -77,10 +112,50 @@ class _Guard(logging.Filter):
 
 
 _GUARD = _Guard()
+_sources: set[str] = set()
+"""Folders and files of plugins. What is logged there is guarded, whatever the logger's name."""
+
+
+class _RecordFactory:
+    """Makes log records, and guards the logger of each first: it may have been made since."""
+
+    def __init__(self, make: Callable[..., logging.LogRecord]) -> None:
+        self._make = make
+
+    def __call__(self, name: str, level: int, path: str, *rest: object, **more: object) -> logging.LogRecord:
+        if _OURS.match(name) or path.startswith(tuple(_sources)):
+            logging.getLogger(name).addFilter(_GUARD)
+        return self._make(name, level, path, *rest, **more)
 
 
 def guard() -> None:
-    """Puts the filter on all present loggers. Idempotent."""
-    ours = [name for name in logging.root.manager.loggerDict if name.startswith(_PREFIX)]
-    for name in (*_LIBRARIES, *ours):
-        logging.getLogger(name).addFilter(_GUARD)
+    """Guards all loggers of ours, of our plugins' and of our libraries, also those that are made later. Idempotent.
+
+    Where no handler is configured, logging's own last resort is replaced by one that no reader can stall.
+    """
+    make = logging.getLogRecordFactory()
+    if not isinstance(make, _RecordFactory):
+        logging.setLogRecordFactory(_RecordFactory(make))
+    if isinstance(logging.lastResort, logging.StreamHandler):
+        logging.lastResort = BackgroundHandler(level=logging.WARNING)
+    _GUARD.limit = MessageLimit()
+
+
+def guard_packages_of(things: Iterable[object]) -> None:
+    """Also guards what is logged in the packages of these modules, classes or objects."""
+    for name in packages_of(things):
+        path = Path(str(sys.modules[name].__file__)).absolute()
+        _sources.add(f"{path.parent}{os.sep}" if path.stem == "__init__" else str(path))
+
+
+def packages_of(things: Iterable[object]) -> set[str]:
+    """Returns the names of the packages of modules, classes or objects; of namespaces the first package inside."""
+    found: set[str] = set()
+    for thing in things:
+        cls = thing if isinstance(thing, type) else type(thing)
+        parts = (thing.__name__ if isinstance(thing, ModuleType) else cls.__module__).split(".")
+        names = (".".join(parts[:count]) for count in range(1, len(parts) + 1))
+        package = next((name for name in names if getattr(sys.modules.get(name), "__file__", None)), None)
+        if package is not None and package != "__main__":
+            found.add(package)
+    return found

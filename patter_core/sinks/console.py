@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TextIO, cast
 
 from patter_core.events import (
     CallAnnounced,
@@ -29,8 +29,9 @@ from patter_core.events import (
     TransferStarted,
 )
 from patter_core.observe.metrics import CarrierBill, Latency
-from patter_core.observe.terminal import one_line
+from patter_core.observe.terminal import one_line, write_past_buffer
 from patter_core.sink import EventSink
+from patter_core.threads import SerialThread
 
 if TYPE_CHECKING:  # every command and every server imports this module, and few of them print
     from rich.console import Console
@@ -41,6 +42,8 @@ __all__ = ["ConsoleSink", "event_words", "metrics_table", "transcript_line"]
 
 class ConsoleSink(EventSink):
     """Prints each event as a line with its time; while there are several calls, also with the call's id, shortened.
+
+    A thread prints, so that a reader of the terminal or pipe that stalls, or goes away, costs this sink's records only.
 
     Args:
         console: by default standard error.
@@ -54,20 +57,40 @@ class ConsoleSink(EventSink):
 
         self._console = console or Console(stderr=True)
         self._live: set[str] = set()
+        self._rendered: tuple[Record, str] | None = None
+        """The first record of the present batch, and what is to be printed of the batch."""
+        self._thread = SerialThread()
 
     async def write(self, records: Sequence[Record]) -> None:
+        if not records:
+            return
+        if self._rendered is None or self._rendered[0] is not records[0]:  # else it is repeated
+            self._rendered = records[0], "".join(map(self._line, records))
+        await self._thread.run(self._print, records[0])
+
+    def _print(self, first: Record) -> None:
+        if self._rendered is None or self._rendered[0] is not first:
+            return
+        _, text = self._rendered
+        write_past_buffer(cast("TextIO", self._console.file), text)
+        self._rendered = first, ""  # a batch is repeated after a time-out, while an abandoned thread still prints it
+
+    def _line(self, record: Record) -> str:
+        """Returns the line of a record as the terminal gets it; "" for a record without one."""
         from rich.text import Text  # noqa: PLC0415 - as above
 
-        for record in records:
-            self._live.add(record.call_id)
-            description = event_words(record.event)
-            if description is not None:
-                style, text = description
-                call_id = f"{record.call_id[:6]}  " if len(self._live) > 1 else ""
-                line = Text(f"{call_id}{record.elapsed_ms / 1000:7.2f} s  ", style="dim")
-                self._console.print(line.append(text, style=style), soft_wrap=True)
-            if isinstance(record.event, CallEnded):
-                self._live.discard(record.call_id)
+        self._live.add(record.call_id)
+        call_id = f"{record.call_id[:6]}  " if len(self._live) > 1 else ""
+        if isinstance(record.event, CallEnded):
+            self._live.discard(record.call_id)
+        description = event_words(record.event)
+        if description is None:
+            return ""
+        style, text = description
+        line = Text(f"{call_id}{record.elapsed_ms / 1000:7.2f} s  ", style="dim")
+        with self._console.capture() as capture:
+            self._console.print(line.append(text, style=style), soft_wrap=True)
+        return capture.get()
 
 
 def transcript_line(event: CallEvent) -> str | None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from patter_core.audio import ULAW_8000
+from patter_core.net.http import send_request
 from patter_core.testing.caller import Caller, Pause, WaitForAgent
 from patter_core.testing.network import free_port
 from patter_elevenlabs.testing import ElevenLabsEmulator
@@ -49,6 +52,50 @@ async def test_it_answers_a_call_and_stops_on_a_signal(tmp_path: Path) -> None:
     assert override is not None
     assert override.agent is not None
     assert override.agent.first_message == "Be brief."
+
+
+def fill(pipe: int) -> None:
+    """Writes until the pipe takes no more: its reader stalls."""
+    os.set_blocking(pipe, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(pipe, b"a" * 1_000)
+    os.set_blocking(pipe, True)
+
+
+@pytest.mark.parametrize("reader", ["stalls", "goes away"])
+async def test_calls_go_on_when_the_reader_of_the_log_and_the_console(tmp_path: Path, reader: str) -> None:
+    port = free_port()
+    with anyio.fail_after(60):
+        async with TwilioEmulator() as twilio, ElevenLabsEmulator() as elevenlabs:
+            environment = {
+                **os.environ,
+                **twilio.environment,
+                "ELEVENLABS_API_KEY": elevenlabs.api_key,
+                "ELEVENLABS_AGENT_ID": elevenlabs.agent_id,
+                "ELEVENLABS_BASE_URL": elevenlabs.base_url,
+            }
+            command = [sys.executable, "-c", PATTER, "serve", "--carrier", "twilio", "--sink", "console", "-vv"]
+            command += ["--port", str(port)]
+            read, write = os.pipe()
+            async with await anyio.open_process(command, env=environment, cwd=tmp_path, stderr=write) as process:
+                said = b""
+                while b"Point your number's voice webhook at" not in said:
+                    said += await anyio.to_thread.run_sync(os.read, read, 1000)
+                if reader == "goes away":
+                    os.close(read)
+                else:
+                    fill(write)
+                os.close(write)
+                url = f"http://127.0.0.1:{port}/webhooks/twilio/voice"
+                assert (await send_request("POST", url, headers={}, body=b"a=b")).status == 403  # which is logged
+                caller = Caller([WaitForAgent(heard=0.3), Pause(0.1)], ULAW_8000)
+                recordings = [await twilio.call(url, caller) for _ in range(2)]
+                process.send_signal(signal.SIGTERM)
+                assert await process.wait() == 0
+            if reader == "stalls":
+                os.close(read)
+    assert all(recording.played for recording in recordings)
 
 
 async def test_it_answers_at_telnyx_s_too_and_doctor_finds_all_in_order(tmp_path: Path) -> None:

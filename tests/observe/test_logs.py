@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from patter_core.observe import logs
-from patter_core.observe.logs import guard
+from patter_core.observe.logs import guard, guard_packages_of, packages_of
 
 TOKEN = "dGhpcyBpcyBhIHRva2VuIHRoYXQgaXMgbG9uZyBlbm91Z2g"
 
@@ -20,22 +25,92 @@ def fail(logger: logging.Logger) -> None:
         logger.exception("It failed.")
 
 
-def test_every_logger_of_ours_and_of_the_libraries_is_guarded(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.fixture(autouse=True)
+def _factory() -> Iterator[None]:
+    """Each test guards anew, as the first worker of a process does."""
+    factory, last_resort = logging.getLogRecordFactory(), logging.lastResort
+    logging.setLogRecordFactory(logging.LogRecord)
+    yield
+    logging.setLogRecordFactory(factory)
+    logging.lastResort = last_resort
+
+
+def test_every_logger_of_ours_and_of_the_libraries_is_guarded_whenever_it_was_made(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     caplog.set_level(logging.DEBUG)
-    for name in ("patter.call", "patter_thirdparty.carrier"):
-        logging.getLogger(name)
+    logging.getLogger("patter.call")
     guard()
     guard()
-    for name in ("patter.call", "patter_thirdparty.carrier", "websockets.client", "uvicorn.error", "httpx"):
+    for name in (
+        "patter.call",
+        "patter_thirdparty.carrier",
+        "websockets.client",
+        "uvicorn.error",
+        "httpx",
+        "hpack.late",
+    ):
         logger = logging.getLogger(name)
-        assert len([one for one in logger.filters if isinstance(one, logs._Guard)]) == 1
         logger.debug("> %s: %s", "xi-api-key", "sk_0123456789")
         logger.warning("from %s", "+15550001234")
         fail(logger)
+        assert len([one for one in logger.filters if isinstance(one, logs._Guard)]) == 1
     assert "sk_0123456789" not in caplog.text
     assert "5550001234" not in caplog.text
-    assert caplog.text.count("from +*********34") == 5
-    assert caplog.text.count("KeyError: '+*********34'") == 5
+    assert caplog.text.count("from +*********34") == 6
+    assert caplog.text.count("KeyError: '+*********34'") == 6
+
+
+@pytest.mark.parametrize("package", [True, False])
+def test_the_loggers_of_a_plugin_are_guarded_whatever_they_are_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, *, package: bool
+) -> None:
+    name = f"acme_{package}"
+    file = tmp_path / name / "__init__.py" if package else tmp_path / f"{name}.py"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(
+        "import logging\n\nclass Voice:\n    pass\n\n"
+        "def call():\n    logging.getLogger('voice.acme').warning('from %s', '+15550001234')\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    plugin = importlib.import_module(name)
+    monkeypatch.setattr(logs, "_sources", set())
+    guard()
+    guard_packages_of([plugin.Voice])
+    assert packages_of([plugin, plugin.Voice, plugin.Voice()]) == {name}
+    plugin.call()
+    logging.getLogger("app").warning("from %s", "+15550004321")
+    assert [record.getMessage() for record in caplog.records] == ["from +*********34", "from +15550004321"]
+
+
+def test_the_factory_of_the_program_makes_the_records(caplog: pytest.LogCaptureFixture) -> None:
+    class Marked(logging.LogRecord):
+        pass
+
+    logging.setLogRecordFactory(Marked)
+    guard()
+    logging.getLogger("patter.call").warning("from %s", "+15550001234")
+    assert isinstance(caplog.records[0], Marked)
+    assert caplog.records[0].getMessage() == "from +*********34"
+
+
+def test_a_flood_of_one_warning_is_bounded_and_counted_and_others_are_logged(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "_TELL_AFTER", 0.2)
+    guard()
+    logger = logging.getLogger("patter.server")
+    for number in range(5_000):
+        logger.warning("A webhook was refused: %d.", number)
+    logger.warning("Something else.")
+    assert len(caplog.records) < 100
+    assert caplog.records[-1].getMessage() == "Something else."
+    deadline = time.monotonic() + 10
+    while "left out" not in caplog.text and time.monotonic() < deadline:
+        time.sleep(0.05)
+    told = [int(match) for match in re.findall(r"(\d+) more (?:messages )?like this", caplog.text)]
+    shown = len(caplog.records) - 2  # the other warning, and the one that tells the count
+    assert sum(told) + shown == 5_000
 
 
 def test_arguments_stay_arguments_for_formatters_that_read_them(caplog: pytest.LogCaptureFixture) -> None:
@@ -47,8 +122,8 @@ def test_arguments_stay_arguments_for_formatters_that_read_them(caplog: pytest.L
 
 def test_a_log_call_that_is_wrong_is_left_to_logging() -> None:
     guard()
-    record = logging.LogRecord("patter.call", logging.INFO, __file__, 1, "%s %s", ("one",), None)
-    assert logging.getLogger("patter.call").filter(record)
+    record = logging.LogRecord("patter.call", logging.WARNING, __file__, 1, "%s %s", ("one",), None)
+    assert logs._Guard().filter(record)
 
 
 def test_a_text_of_others_forges_no_record_and_moves_no_cursor(caplog: pytest.LogCaptureFixture) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import os
 import re
 from decimal import Decimal
 
+import anyio
+import anyio.to_thread
 import pytest
 from rich.console import Console
 
@@ -34,9 +37,11 @@ from patter_core.events import (
 )
 from patter_core.observe.metrics import CarrierBill, Latency
 from patter_core.observe.terminal import one_line
+from patter_core.server.delivery import SinkQueue
 from patter_core.sinks.console import ConsoleSink, metrics_table, transcript_line
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.prices import Cost
+from tests.polling import until
 
 LEG = Leg(carrier="fake", call_id="leg-1", from_number="+15550001111")
 
@@ -147,3 +152,39 @@ def test_metrics_are_text() -> None:
     Console(file=out, width=200).print(metrics_table(CallMetrics(carrier_format=HOSTILE)))
     assert "[/oops]" in out.getvalue()
     assert "\x1b" not in out.getvalue()
+
+
+def said(number: int) -> Record:
+    event = TranscriptInput(text=f"{number} " + "a" * 1_000)
+    return Record(call_id="c", sequence=number, time=0, elapsed_ms=0, event=event)
+
+
+@pytest.mark.anyio
+async def test_a_reader_that_stalls_gets_each_line_once_and_holds_up_nothing() -> None:
+    read, write = os.pipe()
+    with os.fdopen(write, "w") as file, os.fdopen(read) as reader:
+        sink = ConsoleSink(Console(file=file))
+        queue = SinkQueue(sink, write_timeout=0.2, first_pause=0.01, longest_pause=0.05)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(queue.run)
+            for number in range(500):
+                queue.put(said(number))
+            await until(lambda: queue.failures > 0)
+            assert queue.waiting
+            lines = await anyio.to_thread.run_sync(lambda: [reader.readline() for _ in range(500)])
+            await until(lambda: not queue.waiting)
+            tasks.cancel_scope.cancel()
+    assert [int(re.findall(r"caller: (\d+)", line)[0]) for line in lines] == list(range(500))
+    assert queue.written == 500
+
+
+@pytest.mark.anyio
+async def test_a_reader_that_goes_away_costs_the_sinks_records_only() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as file:
+        sink = ConsoleSink(Console(file=file))
+        with pytest.raises(BrokenPipeError):
+            await sink.write([said(1)])
+        with pytest.raises(BrokenPipeError):
+            await sink.write([said(2)])
