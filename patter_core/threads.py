@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import contextvars
 import functools
+import logging
 import sys
 import threading
 import traceback
@@ -20,15 +21,22 @@ import anyio
 import anyio.lowlevel
 import msgspec
 
+from patter_core.aio.foreign import as_exception
 from patter_core.errors import SinkUnavailable
 
-__all__ = ["DaemonThreads", "SerialThread"]
+__all__ = ["LEFT_LIMIT", "DaemonThreads", "SerialThread", "left_behind"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+LEFT_LIMIT = 256
+"""Threads of the process that may be left behind; beyond it, one that hangs keeps its place."""
+_TELL_AT = frozenset({8, 32, 128})
+"""Numbers of threads left behind that are told."""
 _PATIENCE = 1.0
 """Seconds that `SerialThread` waits for abandoned work."""
+
+_log = logging.getLogger("patter.threads")
 
 
 class _Outcome(msgspec.Struct, Generic[T]):
@@ -36,24 +44,88 @@ class _Outcome(msgspec.Struct, Generic[T]):
     error: BaseException | None = None
 
 
-class DaemonThreads:
-    """At most `limit` threads at once. A thread that hangs cannot be stopped and keeps its place."""
+class _Place:
+    """The place of one thread. It is given back once: when the thread ends, or when it is left behind."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, release: Callable[[], object], may_leave: bool) -> None:
+        self._release = release
+        self._may_leave = may_leave
+        self._free = False
+        self._ended = False
+
+    def give_back(self) -> None:
+        """Gives the place back. Idempotent."""
+        if not self._free:
+            self._free = True
+            self._release()
+
+    def leave(self) -> None:
+        """Leaves the thread behind, if there are not too many of them."""
+        with _lock:
+            if self._ended or not self._may_leave:
+                return
+            full = len(_left) >= LEFT_LIMIT
+            if not full:
+                _left.add(self)
+            count = len(_left)
+        if not full:
+            self.give_back()
+            if count in _TELL_AT:
+                _log.warning("%d threads were left behind, and still hang.", count)
+            elif count == LEFT_LIMIT:
+                _log.error("%d threads were left behind, and still hang. A further one keeps its place.", count)
+
+    def end(self) -> None:
+        """The thread ends. Called in it."""
+        with _lock:
+            self._ended = True
+            _left.discard(self)
+
+
+_lock = threading.Lock()
+_left: set[_Place] = set()
+"""The places of the threads that were left behind and have not ended."""
+
+
+def left_behind() -> int:
+    """Returns how many threads of this process are no longer waited for, and have not ended."""
+    with _lock:
+        return len(_left)
+
+
+class DaemonThreads:
+    """At most `limit` threads at once, those aside that were left behind.
+
+    A thread that hangs cannot be stopped. Once its caller is cancelled, it is left behind: it gives its place to
+    another one. A process has `LEFT_LIMIT` of such threads at most; then those that hang keep their places.
+
+    Args:
+        limit: how many there may be.
+        leave: False if a thread that hangs keeps its place in any case.
+    """
+
+    def __init__(self, limit: int, *, leave: bool = True) -> None:
         self._places = anyio.Semaphore(limit)
+        self._leave = leave
 
     @property
     def full(self) -> bool:
-        """True if all threads are occupied: `run` would wait."""
+        """True if all places are occupied: `run` would wait."""
         return self._places.value == 0
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Returns what `function` returns, or raises what it raises.
+        """Returns what `function` returns, or raises what it raises; a `ForeignFault` for what is no `Exception`.
 
-        If cancelled, the thread is abandoned, and the `CancelledError` carries its stack as a note.
+        If cancelled, the thread is left behind, and the `CancelledError` carries its stack as a note.
         """
         await self._places.acquire()
-        return await _run_in_thread(functools.partial(function, *args, **kwargs), self._places.release)
+        return await _run_in_thread(
+            functools.partial(function, *args, **kwargs), _Place(self._places.release, self._leave)
+        )
+
+
+def _nothing() -> None:
+    """There is nothing to release."""
 
 
 class SerialThread:
@@ -78,7 +150,8 @@ class SerialThread:
         if self._turn is None:
             self._turn = anyio.CapacityLimiter(1)
         async with self._turn:
-            return await _run_in_thread(functools.partial(self._work_alone, functools.partial(work, *args, **kwargs)))
+            work_alone = functools.partial(self._work_alone, functools.partial(work, *args, **kwargs))
+            return await _run_in_thread(work_alone, _Place(_nothing, True))
 
     def _work_alone(self, work: Callable[[], T]) -> T:
         if not self._busy.acquire(timeout=_PATIENCE):
@@ -89,21 +162,17 @@ class SerialThread:
             self._busy.release()
 
 
-def _nothing() -> None:
-    """There is nothing to release."""
-
-
-async def _run_in_thread(function: Callable[[], T], release: Callable[[], object] = _nothing) -> T:
+async def _run_in_thread(function: Callable[[], T], place: _Place) -> T:
     try:
         await anyio.lowlevel.checkpoint_if_cancelled()  # or the work would be done, and its result lost
     except BaseException:
-        release()
+        place.give_back()
         raise
     loop = asyncio.get_running_loop()
     done: asyncio.Future[_Outcome[T]] = loop.create_future()
 
     def finish(outcome: _Outcome[T]) -> None:
-        release()
+        place.give_back()
         if not done.done():
             done.set_result(outcome)
 
@@ -111,8 +180,9 @@ async def _run_in_thread(function: Callable[[], T], release: Callable[[], object
         outcome: _Outcome[T] = _Outcome()
         try:
             outcome.value = function()
-        except BaseException as error:  # noqa: BLE001 - raised again in the caller
+        except BaseException as error:  # noqa: BLE001 - raised in the caller, as an Exception
             outcome.error = error
+        place.end()
         with contextlib.suppress(RuntimeError):  # the loop is closed: there is no caller any more
             loop.call_soon_threadsafe(finish, outcome)
 
@@ -120,15 +190,16 @@ async def _run_in_thread(function: Callable[[], T], release: Callable[[], object
     try:
         thread.start()
     except BaseException:  # the system has no more threads
-        release()
+        place.give_back()
         raise
     try:
         outcome = await done
     except asyncio.CancelledError as cancelled:
+        place.leave()
         frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001 - documented, in spite of its name
         if frame is not None:
             cancelled.add_note("In its thread:\n" + "".join(traceback.format_stack(frame)))
         raise
     if outcome.error is not None:
-        raise outcome.error
+        raise as_exception(outcome.error)
     return outcome.value  # type: ignore[return-value] # set, or error is: None is a value of T where T allows it

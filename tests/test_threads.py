@@ -12,8 +12,9 @@ import anyio
 import pytest
 
 from patter_core import threads
-from patter_core.errors import SinkUnavailable
-from patter_core.threads import DaemonThreads, SerialThread
+from patter_core.errors import ForeignFault, SinkUnavailable
+from patter_core.threads import DaemonThreads, SerialThread, left_behind
+from tests.polling import until
 
 pytestmark = pytest.mark.anyio
 
@@ -25,8 +26,16 @@ async def test_it_gives_what_the_function_gives_and_raises_what_it_raises() -> N
         await pool.run(divmod, 7, 0)
 
 
-async def test_one_that_hangs_can_be_left_and_tells_where_it_is_and_keeps_its_place() -> None:
+async def test_what_is_no_exception_in_a_thread_is_one_for_the_caller() -> None:
+    for pool in (DaemonThreads(1), SerialThread()):
+        with pytest.raises(ForeignFault, match="SystemExit"):
+            await pool.run(sys.exit, 3)
+        assert await pool.run(divmod, 7, 2) == (3, 1)
+
+
+async def test_one_that_hangs_can_be_left_and_tells_where_it_is_and_gives_its_place_back() -> None:
     pool, gate = DaemonThreads(1), threading.Event()
+    before = left_behind()
 
     def hang_in_here() -> None:
         gate.wait(10)
@@ -39,14 +48,66 @@ async def test_one_that_hangs_can_be_left_and_tells_where_it_is_and_keeps_its_pl
             where = traceback.format_exc()
             raise
     assert "hang_in_here" in where
-    assert pool.full
-    with anyio.move_on_after(0.1) as full:
-        await pool.run(divmod, 7, 2)
-    assert full.cancelled_caught
-    gate.set()
+    assert left_behind() == before + 1
+    assert not pool.full
     with anyio.fail_after(5):
         assert await pool.run(divmod, 7, 2) == (3, 1)
+        gate.set()
+        await until(lambda: left_behind() == before)
+        assert await pool.run(divmod, 7, 2) == (3, 1)
     assert not pool.full
+
+
+async def test_beyond_the_limit_one_that_hangs_keeps_its_place_and_that_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(threads, "LEFT_LIMIT", left_behind() + 2)
+    gates = [threading.Event() for _ in range(4)]
+    pool = DaemonThreads(2)
+    try:
+        for gate in gates:
+            with anyio.move_on_after(0.05):
+                await pool.run(gate.wait, 10)
+        assert left_behind() == threads.LEFT_LIMIT
+        assert caplog.text.count("A further one keeps its place.") == 1
+        assert pool.full
+        with anyio.move_on_after(0.1) as full:
+            await pool.run(divmod, 7, 2)
+        assert full.cancelled_caught
+        gates[3].set()
+        with anyio.fail_after(5):
+            assert await pool.run(divmod, 7, 2) == (3, 1)
+    finally:
+        for gate in gates:
+            gate.set()
+    with anyio.fail_after(5):
+        await until(lambda: not pool.full and left_behind() == threads.LEFT_LIMIT - 2)
+
+
+async def test_hundreds_that_hang_leave_room_for_one_that_does_not() -> None:
+    pool, gate = DaemonThreads(8), threading.Event()
+    before = left_behind()
+    async with anyio.create_task_group() as tasks:
+        for _ in range(100):
+            tasks.start_soon(_abandon, pool, gate)
+    assert left_behind() == before + 100
+    with anyio.fail_after(1):
+        assert await pool.run(divmod, 7, 2) == (3, 1)
+    gate.set()
+    with anyio.fail_after(5):
+        await until(lambda: left_behind() == before)
+
+
+async def _abandon(pool: DaemonThreads, gate: threading.Event) -> None:
+    started = threading.Event()
+
+    def hang() -> None:
+        started.set()
+        gate.wait(30)
+
+    while not started.is_set():  # it had no place before
+        with anyio.move_on_after(0.05):
+            await pool.run(hang)
 
 
 @pytest.mark.parametrize("pool", [DaemonThreads(1), SerialThread()])
@@ -59,13 +120,14 @@ async def test_a_caller_that_is_cancelled_already_starts_no_work(pool: DaemonThr
     assert done == [2]
 
 
-def test_one_that_hangs_does_not_keep_the_process() -> None:
-    code = """
+@pytest.mark.parametrize("pool", ["DaemonThreads(1)", "SerialThread()"])
+def test_one_that_hangs_does_not_keep_the_process(pool: str) -> None:
+    code = f"""
 import anyio, time
-from patter_core.threads import DaemonThreads
+from patter_core.threads import DaemonThreads, SerialThread
 async def main():
     with anyio.move_on_after(0.1):
-        await DaemonThreads(1).run(time.sleep, 60)
+        await {pool}.run(time.sleep, 60)
 anyio.run(main)
 """
     assert subprocess.run([sys.executable, "-c", code], timeout=20, check=False).returncode == 0

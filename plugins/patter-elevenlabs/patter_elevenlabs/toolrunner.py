@@ -51,7 +51,7 @@ class ToolRunner:
         self._log = ToolLog()
         self._tasks: set[asyncio.Task[None]] = set()
         self._running: list[_Work] = []
-        self._threads = DaemonThreads(CONCURRENCY)
+        self._threads = DaemonThreads(CONCURRENCY, leave=False)
 
     def start(self, call: wire.ToolCallEvent) -> None:
         """Starts a call of the agent. It is answered within the tools' timeout, unless it expects no response."""
