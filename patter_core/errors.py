@@ -21,7 +21,9 @@
         * `CallLimitReached`: no more calls are allowed here now.
     * `WorkerStopping`: this worker takes no new calls; another one may.
     * `SinkUnavailable`: where a sink writes cannot be reached at the moment.
+    * `SinkRefused`: where a sink writes does not take the records, and will not take them later.
     * `StoreUnavailable`: a call store cannot be reached at the moment.
+    * `StoreRefused`: a call store does not take a line, or does not return it, and will not later.
     * `ForeignFault`: code that is not Patter's raised what is no `Exception`, such as `SystemExit`.
     * `ForeignHang`: code that is not Patter's took longer than it may.
     * `ConformanceError`: a plugin does not keep its contract; raised by `patter_core.testing`, and an `AssertionError`.
@@ -52,8 +54,10 @@ __all__ = [
     "PluginError",
     "PluginFailed",
     "PluginNotFound",
+    "SinkRefused",
     "SinkUnavailable",
     "SocketClosed",
+    "StoreRefused",
     "StoreUnavailable",
     "WebhookRefused",
     "WorkerStopping",
@@ -214,8 +218,26 @@ class SinkUnavailable(PatterError):
     """Where a sink writes cannot be reached now: the same records may be written later. Sinks raise it from `write`."""
 
 
+class SinkRefused(PatterError):
+    """Where a sink writes refuses the records, and will refuse them again: a wrong key, a path that is a folder.
+
+    Sinks raise it from `write` and `run`. It is told once, with its remedy, and the records are dropped and counted.
+    `lost` is how many records of the batch were refused; None if all of them.
+    """
+
+    def __init__(
+        self, problem: str, *, lost: int | None = None, expected: str = "", got: str = "", remedy: str = ""
+    ) -> None:
+        self.lost = lost
+        super().__init__(problem, expected=expected, got=got, remedy=remedy)
+
+
 class StoreUnavailable(PatterError):
     """A call store cannot be reached now; it may be later. Stores raise it from `append` and `history`."""
+
+
+class StoreRefused(PatterError):
+    """A call store refuses, and will refuse again: a wrong password, another schema. As `SinkRefused`, for stores."""
 
 
 class ForeignFault(PatterError):

@@ -22,12 +22,16 @@ class SinkFigures(msgspec.Struct, frozen=True, kw_only=True):
     sink: str
     """Its name, unique on the host: the second sink of one name is numbered, `jsonl-2`."""
     waiting: int = 0
-    """Records that are queued."""
+    """Records that are queued, or being written."""
+    waiting_bytes: int = 0
+    """About how much memory the queued ones take; an end of a call of usual size counts as none."""
     written: int = 0
     dropped: int = 0
     """Records that were not written: the queue was full, the sink refused them, or the host stopped."""
+    dropped_bytes: int = 0
+    """About how much memory those took."""
     failures: int = 0
-    """Batches that failed, retries included."""
+    """Batches that failed, retries included, and ends of `run` by an error."""
     open: bool = False
     """The breaker is open: the sink failed several times in a row, and is tried at long intervals only."""
 
@@ -52,35 +56,48 @@ class EventSink(abc.ABC):
     """True if it also takes the calls' audio: an `AudioCaptured` for each frame, in both directions."""
     backlog: ClassVar[int] = 10_000
     """The most records that are queued, calls' ends aside: about a minute of 500 busy calls."""
+    backlog_bytes: ClassVar[int] = 100_000_000
+    """The most memory that the queued records take, the usual ends of calls aside."""
     batch_size: ClassVar[int] = 500
     """The most records in a batch."""
+    batch_bytes: ClassVar[int] = 8_000_000
+    """The most memory of the records in a batch; a record that takes more is a batch of its own."""
     batch_age: ClassVar[float] = 0.1
     """Seconds that the first record of a batch may wait for more. At 0, a batch is what is queued."""
     write_timeout: ClassVar[float] = 10.0
-    """Seconds that `write` may take."""
+    """Seconds that `write` may take. Then it is cancelled, and the next one waits until it has ended."""
 
     def recording(self, call_id: str) -> str:
         """Returns where this sink will record the call, for `RecordingStarted`; "" if it does not record."""
         return ""
 
     async def run(self, statistics: SinkStatistics) -> None:  # noqa: B027 - most sinks only write
-        """Background work next to `write`, until cancelled. If it raises, that is logged, and it is started again."""
+        """Background work next to `write`, until cancelled. If it raises, that is told, and it is started again.
+
+        Raises:
+            SinkRefused: it cannot work before a person changes something; it is started again at long intervals.
+            Exception: it failed; it is started again after a pause that grows.
+        """
 
     @abc.abstractmethod
     async def write(self, records: Sequence[Record]) -> None:
         """Writes a batch, which is in order within each call. After a failure or a timeout the batch is repeated.
 
         Raises:
-            SinkUnavailable, OSError: the batch cannot be written now; it is kept and tried again later.
-            Exception: the batch will never be accepted: it is dropped, and calls' ends in it are tried once more.
+            SinkUnavailable: the batch cannot be written now; it is kept and tried again later.
+            SinkRefused: the batch, or a part of it, will never be taken: it is dropped, and the remedy is told once.
+            OSError: as SinkRefused for a path or an address that cannot be used, such as `PermissionError`; else as
+                SinkUnavailable.
+            Exception: a fault of the sink: the batch is dropped, and calls' ends in it are tried once more.
         """
 
     async def aclose(self) -> None:  # noqa: B027 - a sink that holds nothing has nothing to free
         """Writes what the sink still holds, and frees it. Called once, after the last batch, with at least a second."""
 
     async def check(self) -> Sequence[CheckResult]:
-        """Checks what this configuration needs, for `patter doctor`: keys, settings at the vendor, reachability.
+        """Checks what this configuration needs: keys, settings at the vendor, reachability, paths.
 
-        Never raises for what it finds; costs nothing, and changes nothing at the vendor.
+        For `patter doctor`, and for the start of a worker, which tells what is wrong before records come. Never raises
+        for what it finds; costs nothing, and changes nothing at the vendor or on the disk.
         """
         return ()

@@ -63,7 +63,8 @@ class CallStore(abc.ABC):
         """Keeps a line.
 
         Raises:
-            StoreUnavailable: the store cannot be reached; raised within five seconds.
+            StoreUnavailable: the store cannot be reached; raised within five seconds. The line is appended later.
+            StoreRefused: the store will never take it: it is dropped, and the remedy is told once.
         """
 
     @abc.abstractmethod
@@ -71,16 +72,16 @@ class CallStore(abc.ABC):
         """Returns the lines of a call, in the order of their `append`; none if the call is unknown or has expired.
 
         Raises:
-            StoreUnavailable: as in `append`.
+            StoreUnavailable, StoreRefused: as in `append`.
         """
 
     async def aclose(self) -> None:  # noqa: B027 - a store that holds nothing has nothing to free
         """Frees what the store holds. Idempotent."""
 
     async def check(self) -> Sequence[CheckResult]:
-        """Checks what this configuration needs, for `patter doctor`, such as that the server can be reached.
+        """Checks what this configuration needs, such as that the server can be reached and takes the password.
 
-        Never raises for what it finds, and changes nothing.
+        For `patter doctor`, and for the start of a worker. Never raises for what it finds, and changes nothing.
         """
         return ()
 

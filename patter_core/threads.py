@@ -30,7 +30,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 LEFT_LIMIT = 256
-"""Threads of the process that may be left behind; beyond it, one that hangs keeps its place."""
+"""The most threads of a process that are left behind; beyond it, one that hangs keeps its place."""
 _TELL_AT = frozenset({8, 32, 128})
 """Numbers of threads left behind that are told."""
 _PATIENCE = 1.0

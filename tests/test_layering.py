@@ -72,6 +72,7 @@ SERVER = [
     "urls",
     "rate_limit",
     "backlog",
+    "sink_queue",
     "delivery",
     "price_lookup",
     "hang_ups",

@@ -37,6 +37,8 @@ class DroppingQueue(Generic[T]):
     def __init__(self, limit: int, *, ranks: int = 1, reserve: int = 0, max_weight: float = math.inf) -> None:
         self.dropped = 0
         """Items that were put and not taken: for want of room, or by `clear`."""
+        self.dropped_weight = 0
+        """How much those weighed."""
         self._limit = limit
         self._ranks = ranks
         self._reserve = reserve
@@ -56,6 +58,11 @@ class DroppingQueue(Generic[T]):
 
     def __len__(self) -> int:
         return len(self._items) if self._by_rank is None else len(self._by_rank)
+
+    @property
+    def weight(self) -> int:
+        """How much the items weigh together."""
+        return self._weight if self._by_rank is None else sum(self._by_rank.weights)
 
     @property
     def closed(self) -> bool:
@@ -95,9 +102,17 @@ class DroppingQueue(Generic[T]):
             self._weight = 0
         return item
 
-    def take(self, count: int) -> list[T]:
-        """Takes the oldest items, at most `count`."""
-        return [self.pop() for _ in range(min(count, len(self)))]
+    def take(self, count: int, max_weight: float = math.inf) -> list[T]:
+        """Takes the oldest items, at most `count`, of at most that weight; the first one whatever it weighs."""
+        if self.weight <= max_weight:
+            return [self.pop() for _ in range(min(count, len(self)))]
+        taken: list[T] = []
+        before = self.weight
+        while len(taken) < count and len(self):
+            if taken and before - self.weight + self._next_weight() > max_weight:
+                break
+            taken.append(self.pop())
+        return taken
 
     async def get(self) -> T:
         """Takes the oldest item, as soon as there is one. Cancelling it loses nothing.
@@ -138,6 +153,7 @@ class DroppingQueue(Generic[T]):
         """Drops all items; returns how many."""
         count = len(self)
         self.dropped += count
+        self.dropped_weight += self.weight
         self._replace(())
         return count
 
@@ -169,8 +185,13 @@ class DroppingQueue(Generic[T]):
 
     def _drop(self, items: _ByRank[T], rank: int) -> int:
         """Drops the oldest item of a rank; returns its weight."""
+        weight = items.remove(rank)[2]
         self.dropped += 1
-        return items.remove(rank)[2]
+        self.dropped_weight += weight
+        return weight
+
+    def _next_weight(self) -> int:
+        return self._items[0][2] if self._by_rank is None else self._by_rank.first[2]
 
     def _wait_for(self, count: int) -> asyncio.Future[None]:
         """Returns a future that is set once `count` items wait, or the queue is closed."""
@@ -208,6 +229,11 @@ class _ByRank(Generic[T]):
         """The lowest rank that has an item."""
         return next(rank for rank, items in enumerate(self._ranks) if items)
 
+    @property
+    def first(self) -> _Entry[T]:
+        """The oldest item of all."""
+        return min((items[0] for items in self._ranks if items), key=_number)[1]
+
     def count(self, rank: int) -> int:
         """Returns the number of items of a rank."""
         return len(self._ranks[rank])
@@ -235,3 +261,7 @@ class _ByRank(Generic[T]):
         self.weights[rank] -= entry[2]
         self._size -= 1
         return entry
+
+
+def _number(numbered: tuple[int, object]) -> int:
+    return numbered[0]

@@ -12,8 +12,10 @@ import msgspec
 from patter_core.aio import DroppingQueue
 from patter_core.aio.foreign import run_foreign
 from patter_core.aio.tries import Tries
-from patter_core.errors import StoreUnavailable
+from patter_core.checks import Level
+from patter_core.errors import StoreRefused, StoreUnavailable
 from patter_core.events import CallEvent
+from patter_core.observe.told import Told
 from patter_core.store import CallStore, Speaker, Utterance, conversation, utterance_of
 
 __all__ = ["History", "HistoryWriter"]
@@ -22,8 +24,12 @@ _log = logging.getLogger("patter.store")
 
 _QUEUE_LIMIT = 10_000
 """Utterances that may wait for a store that cannot be reached; beyond it the oldest are dropped."""
+_QUEUE_TEXT = 10_000_000
+"""Characters of those utterances."""
 _TIMEOUT = 2.0
 """Seconds for one request to the store."""
+_CHECK_TIMEOUT = 15.0
+"""Seconds for its own check."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0
 """Seconds until a store that cannot be reached is tried again."""
 _LENGTH = 200
@@ -85,10 +91,11 @@ class HistoryWriter:
 
     def __init__(self, store: CallStore | None) -> None:
         self._store = store
-        self._queue: DroppingQueue[_Unstored] = DroppingQueue(_QUEUE_LIMIT)
+        self._queue: DroppingQueue[_Unstored] = DroppingQueue(_QUEUE_LIMIT, max_weight=_QUEUE_TEXT)
         self._next: _Unstored | None = None
         """What is being stored: kept until it is."""
         self._refused = 0
+        self._told = Told()
 
     @property
     def dropped(self) -> int:
@@ -98,7 +105,7 @@ class HistoryWriter:
     def put(self, call_id: str, utterance: Utterance) -> None:
         """Queues an utterance. Never waits."""
         if self._store is not None:
-            self._queue.put(_Unstored(call_id, utterance))
+            self._queue.put(_Unstored(call_id, utterance), weight=len(utterance.text))
 
     async def history(self, call_id: str) -> Sequence[Utterance]:
         """Returns what was said on a call, on any worker; nothing without a store, or if it does not answer in time."""
@@ -106,19 +113,23 @@ class HistoryWriter:
             return ()
         try:
             return await run_foreign(self._store.history, _TIMEOUT, call_id)
+        except StoreRefused as error:
+            _log.error("Call %s: the store did not return the history. %s", call_id, error)
         except Exception:  # noqa: BLE001 - the plugin boundary: the call goes on without
             _log.exception("Call %s: the store did not return the history.", call_id)
-            return ()
+        return ()
 
     async def run(self) -> None:
-        """Stores what is queued, until cancelled."""
-        while True:
-            if self._next is None:
-                self._next = await self._queue.get()
-            tries = _tries()
-            while not await self._store_next():
-                pause = tries.failed()
-                await anyio.sleep(_LONGEST_PAUSE if pause is None else pause)
+        """Stores what is queued, until cancelled; and tells at first what the store's own check finds."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._check)
+            while True:
+                if self._next is None:
+                    self._next = await self._queue.get()
+                tries = _tries()
+                while not await self._store_next():
+                    pause = tries.failed()
+                    await anyio.sleep(_LONGEST_PAUSE if pause is None else pause)
 
     async def drain(self) -> None:
         """Stores what is queued, once more, and closes the store."""
@@ -137,6 +148,17 @@ class HistoryWriter:
         except Exception:  # noqa: BLE001 - the plugin boundary: its fault is logged and stays here
             _log.exception("The store failed to close.")
 
+    async def _check(self) -> None:
+        if self._store is None:
+            return
+        try:
+            for result in await run_foreign(self._store.check, _CHECK_TIMEOUT):
+                if result.level is not Level.OK and self._told.is_new(result.what, anyio.current_time()):
+                    level = logging.ERROR if result.level is Level.PROBLEM else logging.WARNING
+                    _log.log(level, "The store: %s %s", result.what, result.remedy)
+        except Exception:  # noqa: BLE001 - the plugin boundary: its fault is logged and stays here
+            _log.warning("The store failed in its own checks.", exc_info=True)
+
     async def _store_next(self) -> bool:
         """Stores one utterance; False if the store cannot be reached, and the utterance is kept."""
         assert self._store is not None  # otherwise nothing is queued
@@ -144,13 +166,19 @@ class HistoryWriter:
         try:
             await run_foreign(self._store.append, _TIMEOUT, self._next.call_id, self._next.utterance)
         except (StoreUnavailable, TimeoutError) as error:
-            _log.warning(
-                "The store cannot be reached (%s); %d utterances wait.", type(error).__name__, len(self._queue) + 1
-            )
+            if self._told.is_new(type(error).__name__, anyio.current_time()):
+                waiting = len(self._queue) + 1
+                _log.warning("The store cannot be reached (%s); %d utterances wait.", type(error).__name__, waiting)
             return False
-        except Exception:  # noqa: BLE001 - the plugin boundary: one utterance is lost, and counted
+        except StoreRefused as error:
             self._refused += 1
-            if self._refused == 1:  # a lasting fault is told once, and counted at the end
-                _log.exception("The store refused an utterance, which is dropped. Others may be: they are counted.")
+            if self._told.is_new(error.problem, anyio.current_time()):
+                _log.error("The store refuses utterances; they are dropped, and this is told once. %s", error)
+        except Exception as error:  # noqa: BLE001 - the plugin boundary: one utterance is lost, and counted
+            self._refused += 1
+            if self._told.is_new(type(error).__name__, anyio.current_time()):
+                _log.exception("The store refused an utterance; it is dropped.")
+        else:
+            self._told.worked()
         self._next = None
         return True

@@ -26,7 +26,7 @@ class Model:
 
     def __init__(self, limit: int, ranks: int, reserve: int, max_weight: float) -> None:
         self.items: list[Item] = []
-        self.dropped = 0
+        self.dropped = self.dropped_weight = 0
         self._limit, self._ranks, self._reserve, self._max_weight = limit, ranks, reserve, max_weight
 
     def put(self, item: Item) -> None:
@@ -47,8 +47,18 @@ class Model:
         return sum(item.weight for item in self.items if item.rank >= rank)
 
     def _drop(self, rank: int) -> None:
-        self.items.remove(self._of(rank)[0])
+        oldest = self._of(rank)[0]
+        self.items.remove(oldest)
         self.dropped += 1
+        self.dropped_weight += oldest.weight
+
+    def take(self, count: int, max_weight: int) -> list[Item]:
+        taken: list[Item] = []
+        while self.items and len(taken) < count:
+            if taken and sum(item.weight for item in [*taken, self.items[0]]) > max_weight:
+                break
+            taken.append(self.items.pop(0))
+        return taken
 
 
 def has_rank(rank: int, item: Item) -> bool:
@@ -57,7 +67,7 @@ def has_rank(rank: int, item: Item) -> bool:
 
 _STEPS = st.lists(
     st.tuples(st.just("put"), st.integers(0, 3), st.integers(0, 9))
-    | st.tuples(st.sampled_from(["take", "discard"]), st.integers(0, 5), st.just(0))
+    | st.tuples(st.sampled_from(["take", "discard"]), st.integers(0, 5), st.integers(0, 30))
     | st.tuples(st.sampled_from(["pop", "clear"]), st.just(0), st.just(0)),
     max_size=60,
 )
@@ -78,15 +88,16 @@ def test_it_keeps_and_drops_what_the_rules_say(
             case "pop" if model.items:
                 assert queue.pop() == model.items.pop(0)
             case "take":
-                assert queue.take(first) == model.items[:first]
-                del model.items[:first]
+                assert queue.take(first, weight) == model.take(first, weight)
             case "discard":
                 queue.discard(functools.partial(has_rank, first))
                 model.items = [item for item in model.items if item.rank != first]
             case "clear":
                 assert queue.clear() == len(model.items)
                 model.dropped += len(model.items)
+                model.dropped_weight += sum(item.weight for item in model.items)
                 model.items.clear()
+        assert (queue.weight, queue.dropped_weight) == (sum(item.weight for item in model.items), model.dropped_weight)
         assert (len(queue), bool(queue), queue.dropped) == (len(model.items), bool(model.items), model.dropped)
     assert queue.take(len(queue)) == model.items
 

@@ -10,7 +10,8 @@ import pytest
 
 from patter_core.call import history
 from patter_core.call.history import History, HistoryWriter
-from patter_core.errors import StoreUnavailable
+from patter_core.checks import CheckResult, Level
+from patter_core.errors import StoreRefused, StoreUnavailable
 from patter_core.events import Interruption, TranscriptCorrection, TranscriptInput, TranscriptOutput
 from patter_core.store import CallStore, Speaker, Utterance
 from patter_core.testing.fakes import MemoryCallStore
@@ -145,3 +146,82 @@ async def test_without_a_store_nothing_is_kept() -> None:
     lines.put("call-1", LINES[0])
     await lines.drain()
     assert await lines.history("call-1") == ()
+
+
+class Foreign(MemoryCallStore):
+    """Raises what is no `Exception`, out of each method once."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+        self.raised: list[str] = []
+
+    def _meet(self, where: str) -> None:
+        if where not in self.raised:
+            self.raised.append(where)
+            raise self.error
+
+    async def append(self, call_id: str, line: Utterance) -> None:
+        self._meet("append")
+        await super().append(call_id, line)
+
+    async def history(self, call_id: str) -> Sequence[Utterance]:
+        self._meet("history")
+        return await super().history(call_id)
+
+    async def check(self) -> Sequence[CheckResult]:
+        self._meet("check")
+        return [CheckResult(Level.PROBLEM, "It is full.", "Empty it.")]
+
+    async def aclose(self) -> None:
+        self._meet("aclose")
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), SystemExit(3), BaseException("of its own")])
+async def test_whatever_comes_out_of_a_store_stays_there(
+    error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Foreign(error)
+    lines = HistoryWriter(store)
+    assert await lines.history("call-1") == ()
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lines.run)
+            for line in LINES:
+                lines.put("call-1", line)
+            while len(await lines.history("call-1")) < 2:  # noqa: ASYNC110 - a store does not notify
+                await anyio.sleep(0.005)
+            tasks.cancel_scope.cancel()
+        await lines.drain()
+    assert sorted(store.raised) == ["aclose", "append", "check", "history"]
+    assert lines.dropped == 1
+    assert caplog.text.count("the store did not return the history") == 1
+    for words in ("refused an utterance", "in its own checks", "failed to close"):
+        assert caplog.text.count(words) == 1
+
+
+async def test_a_store_that_refuses_for_good_is_told_once_with_the_remedy_and_what_it_refuses_is_counted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    lines = HistoryWriter(Shaky(*[StoreRefused("The password is wrong.", remedy="Set another.") for _ in range(3)]))
+    for line in LINES:
+        lines.put("call-1", line)
+    await lines.drain()
+    assert lines.dropped == 3
+    assert caplog.text.count("The password is wrong. Set another.") == 1
+
+
+async def test_what_a_stores_own_check_finds_is_told_when_the_worker_starts(caplog: pytest.LogCaptureFixture) -> None:
+    store = Foreign(SystemExit(3))
+    store.raised.append("check")
+    with anyio.move_on_after(0.2):
+        await HistoryWriter(store).run()
+    assert "The store: It is full. Empty it." in caplog.text
+
+
+async def test_what_waits_for_a_store_is_bounded_in_text_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "_QUEUE_TEXT", 1_000_000)
+    lines = HistoryWriter(MemoryCallStore())
+    for number in range(60):
+        lines.put("call-1", Utterance(Speaker.CALLER, f"{number}".ljust(100_000)))
+    assert lines.dropped == 50

@@ -31,7 +31,16 @@ pytestmark = pytest.mark.anyio
 
 FRAME = AudioChunk(bytes(range(160)), ULAW_8000)
 FAKE = {"x-fake": "yes"}
-IDLE = {"sink": "memory", "waiting": 0, "written": 0, "dropped": 0, "failures": 0, "open": False}
+IDLE = {
+    "sink": "memory",
+    "waiting": 0,
+    "waiting_bytes": 0,
+    "written": 0,
+    "dropped": 0,
+    "dropped_bytes": 0,
+    "failures": 0,
+    "open": False,
+}
 
 
 class Scene:

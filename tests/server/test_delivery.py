@@ -21,7 +21,8 @@ from patter_core.events import (
     TranscriptInput,
 )
 from patter_core.observe.redaction import REDACTED, Redaction
-from patter_core.server.delivery import BREAKER_FAILURES, Delivery, SinkQueue
+from patter_core.server.delivery import Delivery
+from patter_core.server.sink_queue import BREAKER_FAILURES, SinkQueue
 from patter_core.sink import EventSink, SinkStatistics
 from patter_core.sinks import MemorySink
 from patter_core.telephony.leg import Leg

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 
 import anyio
@@ -77,3 +78,24 @@ async def test_a_carrier_that_cannot_be_asked_is_not(
     scene = Scene(FakeCarrier())
     scene.lookup.want(LEG)
     assert len(scene.lookup) == 0
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), SystemExit(3), ValueError("a bug")])
+async def test_whatever_comes_out_of_a_carrier_the_next_price_is_asked_for(error: BaseException) -> None:
+    class Foreign(FakeCarrier):
+        asked = 0
+
+        async def look_up(self, leg: Leg) -> LegFacts:
+            self.asked += 1
+            if self.asked == 1:
+                raise error
+            return LegFacts(progress=Progress.COMPLETED, cost=COST)
+
+    scene = Scene(Foreign())
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(scene.lookup.run)
+            scene.lookup.want(LEG)
+            await scene.heard.wait()
+            tasks.cancel_scope.cancel()
+    assert scene.prices == [(LEG, COST)]

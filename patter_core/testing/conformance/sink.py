@@ -1,10 +1,11 @@
 """`check_sink`: what a sink must do, in the order in which it is tried.
 
 1. **The class** has a usable name and implements this version of the contract. Its `repr` shows no secret.
-2. **Every kind of event** is taken; audio too, if `takes_audio` says so; and an empty batch.
-3. **A cancelled `write()`** ends at once, and leaves the sink usable: the same batch can be written again.
-4. **Large batches** do not stop the event loop. Every record reaches the destination once, in the order of its call.
-5. **Closing** ends. A sink that never wrote can be closed, too.
+2. **`check()`** finds no problem with a destination that takes everything.
+3. **Every kind of event** is taken; audio too, if `takes_audio` says so; and an empty batch.
+4. **A cancelled `write()`** ends at once, and leaves the sink usable: the same batch can be written again.
+5. **Large batches** do not stop the event loop. Every record reaches the destination once, in the order of its call.
+6. **Closing** ends. A sink that never wrote can be closed, too.
 
 `run()` goes on beside all that. At no time does a log line, an error or a `repr` show a secret or a phone number, and
 nothing is left open at the end.
@@ -18,6 +19,7 @@ from decimal import Decimal
 import anyio
 
 from patter_core.audio import ULAW_8000
+from patter_core.checks import Level
 from patter_core.events import (
     AudioCaptured,
     CallAnnounced,
@@ -98,15 +100,17 @@ async def check_sink(
                 with check.raises_only(problem="run() raises, though its destination takes everything."):
                     await sink.run(list)
 
+            # 2. Its own check.
+            await _check_check(check, sink)
             async with beside() as start:
                 start(run)
-                # 2. Every kind of event.
+                # 3. Every kind of event.
                 await _check_events(check, sink)
-                # 3. A write() that is cancelled.
+                # 4. A write() that is cancelled.
                 await _check_cancelling(check, sink)
-                # 4. Large batches.
+                # 5. Large batches.
                 await _check_batches(check, sink, received)
-            # 5. Closing.
+            # 6. Closing.
             check.now("closing")
             await _close(check, sink)
         async with check.leaving_nothing("A sink that never wrote"):
@@ -162,6 +166,19 @@ def sample_records(call_id: str, first: int = 1) -> list[Record]:
         )
         for place, event in enumerate(_EVENTS)
     ]
+
+
+async def _check_check(check: Check, sink: EventSink) -> None:
+    check.now("check()")
+    with (
+        check.within(_WRITE_WITHIN, "check() does not return."),
+        check.raises_only(problem="check() raises.", mistake="what it finds belongs into a CheckResult"),
+    ):
+        results = await sink.check()
+    for result in results:
+        check.shows_nothing("a CheckResult", f"{result.what} {result.remedy}")
+    problems = [result.what for result in results if result.level is Level.PROBLEM]
+    check.require(not problems, "check() finds a problem where there is none.", got=" ".join(problems))
 
 
 async def _check_events(check: Check, sink: EventSink) -> None:

@@ -18,8 +18,9 @@ from patter_core.checks import Level
 from patter_core.errors import ConfigurationError
 from patter_core.events import CallAnnounced, CallEnded, CallEvent, CallMetrics, Record, TranscriptInput
 from patter_core.observe.trace import TraceContext
-from patter_core.server.delivery import Delivery, SinkQueue
+from patter_core.server.delivery import Delivery
 from patter_core.server.serving import serve_app
+from patter_core.server.sink_queue import SinkQueue
 from patter_core.sink import SinkFigures
 from patter_core.telephony.leg import Leg
 from patter_otel import OpenTelemetrySink

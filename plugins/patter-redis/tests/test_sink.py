@@ -12,7 +12,7 @@ import pytest
 
 from patter_core.errors import ConfigurationError, SinkUnavailable
 from patter_core.events import CallAnnounced, CallEnded, CallEvent, CallMetrics, DtmfReceived, Record
-from patter_core.server.delivery import SinkQueue
+from patter_core.server.sink_queue import SinkQueue
 from patter_core.telephony.leg import Leg
 from patter_redis import RedisSink
 from patter_redis.client import Client

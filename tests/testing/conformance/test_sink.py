@@ -8,6 +8,7 @@ from typing import Protocol
 
 import pytest
 
+from patter_core.checks import CheckResult, Level
 from patter_core.errors import ConformanceError
 from patter_core.sink import EventSink
 from patter_core.testing import check_sink
@@ -109,3 +110,27 @@ async def test_one_with_a_mistake_is_told_which(write: Write, file: str, sound: 
     with pytest.raises(ConformanceError) as caught:
         await check(write("sink", file, sound, broken), patience=0.6)
     assert said in str(caught.value)
+
+
+class _Checked(MemorySink):
+    def __init__(self, *results: CheckResult) -> None:
+        super().__init__()
+        self._results = results
+
+    async def check(self) -> Sequence[CheckResult]:
+        if not self._results:
+            raise ValueError("a bug")
+        return self._results
+
+
+@pytest.mark.parametrize(
+    ("results", "said"),
+    [
+        ((), r"check\(\) raises"),
+        ((CheckResult(Level.PROBLEM, "The disk is full."),), "finds a problem where there is none"),
+        ((CheckResult(Level.OK, "The key 4711-secret is right."),), "stands in a CheckResult"),
+    ],
+)
+async def test_a_check_that_is_wrong_is_told(results: Sequence[CheckResult], said: str) -> None:
+    with pytest.raises(ConformanceError, match=said):
+        await check_sink(lambda: _Checked(*results), secrets=["4711-secret"])

@@ -1,0 +1,308 @@
+"""One sink and what waits for it: batches, tries, the breaker, and a wall around the sink's code."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import ParamSpec, TypeVar
+
+import anyio
+
+from patter_core.aio.foreign import as_exception, run_foreign
+from patter_core.aio.tries import Tries
+from patter_core.checks import Level
+from patter_core.errors import ForeignHang, SinkRefused, SinkUnavailable
+from patter_core.events import CallEnded, Record
+from patter_core.observe.told import Told
+from patter_core.server.backlog import Backlog, bytes_of
+from patter_core.sink import EventSink, SinkFigures, SinkStatistics
+from patter_core.storage.files import is_lasting
+
+__all__ = ["BREAKER_FAILURES", "SinkQueue"]
+
+_log = logging.getLogger("patter.sinks")
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+BREAKER_FAILURES = 5
+"""Failures in a row, after which a sink is only tried now and then."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 30.0
+"""Seconds between two attempts: doubled from the first for each failure, and the longest once the breaker is open."""
+_WORKED = 1.0
+"""Seconds after which `run` counts as having worked."""
+_CHECK_TIMEOUT = 15.0
+_LEAVE_TIME = 0.5
+"""Seconds that work of a sink that is no longer waited for has to end, before the sink is closed."""
+
+
+class SinkQueue:
+    """One sink and what waits for it, under a name of its own: by default the sink's.
+
+    A batch that cannot be written now is kept and tried again, with growing pauses; after five failures in a row the
+    breaker is open and the pauses are long. New records wait in the backlog, as far as it has room. A batch that the
+    sink refuses is dropped, and what it says of that is told once.
+
+    Whatever comes out of the sink's methods stays here, and each runs in a task of its own.
+    """
+
+    def __init__(
+        self,
+        sink: EventSink,
+        *,
+        name: str = "",
+        limit: int = 0,
+        write_timeout: float = 0.0,
+        first_pause: float = _FIRST_PAUSE,
+        longest_pause: float = _LONGEST_PAUSE,
+    ) -> None:
+        self.sink = sink
+        self.name = name or sink.name
+        self.written = 0
+        self.failures = 0
+        self._write_timeout = write_timeout or sink.write_timeout
+        self._pauses = (first_pause, longest_pause)
+        self._failed_in_a_row = 0
+        self.backlog = Backlog(limit or sink.backlog, sink.backlog_bytes)
+        self._batch: list[Record] = []
+        """What is being written: kept until it is."""
+        self._again: deque[Record] = deque()
+        """Ends of calls from batches that failed for good: each is tried once more, alone."""
+        self._lost = 0
+        self._lost_bytes = 0
+        self._told = Told()
+        self._writing = _OneAtATime()
+        self._running = _OneAtATime()
+
+    @property
+    def waiting(self) -> int:
+        """Records that wait, including those that are being written."""
+        return len(self.backlog) + len(self._batch) + len(self._again)
+
+    @property
+    def dropped(self) -> int:
+        """Records that never reached the sink."""
+        return self.backlog.dropped + self._lost
+
+    @property
+    def open(self) -> bool:
+        """True while the breaker is open."""
+        return self._failed_in_a_row >= BREAKER_FAILURES
+
+    def figures(self) -> SinkFigures:
+        """Returns the counters of the sink."""
+        return SinkFigures(
+            sink=self.name,
+            waiting=self.waiting,
+            waiting_bytes=self.backlog.weight,
+            written=self.written,
+            dropped=self.dropped,
+            dropped_bytes=self.backlog.dropped_weight + self._lost_bytes,
+            failures=self.failures,
+            open=self.open,
+        )
+
+    def put(self, record: Record, size: int | None = None) -> None:
+        """Queues a record; `size` is its `bytes_of`, if it is known. Never waits."""
+        self.backlog.add(record, bytes_of(record) if size is None else size)
+
+    async def run(self) -> None:
+        """Writes batches until cancelled."""
+        while True:
+            if not self.waiting:
+                await self.backlog.wait()
+            if not self._batch and self.sink.batch_age:
+                with anyio.move_on_after(self.sink.batch_age):
+                    await self.backlog.wait(self.sink.batch_size)
+            if not await self._write_batch():
+                await anyio.sleep(self._pause())
+
+    async def run_sink(self, statistics: SinkStatistics) -> None:
+        """Runs the sink's own background work; if it fails, again after a pause."""
+        first, longest = self._pauses
+        tries = Tries(BREAKER_FAILURES, first_pause=first, longest_pause=longest)
+        while True:
+            began = anyio.current_time()
+            try:
+                await self._running.run(self.sink.run, None, statistics)
+            except Exception as error:  # noqa: BLE001 - the plugin boundary: a sink's fault is logged and stays here
+                self.failures += 1
+                worked_for = anyio.current_time() - began
+                pause = tries.failed(worked_for=worked_for if worked_for >= _WORKED else 0.0)
+                if isinstance(error, SinkRefused) or is_lasting(error):
+                    pause = longest
+                    self._tell_refusal(error, f"its background work is started again every {longest:g} s")
+                elif self._told.is_new(f"run: {_kind(error)}", anyio.current_time()):
+                    _log.exception("Sink %s failed in its background work; it is started again.", self.name)
+                await anyio.sleep(longest if pause is None else pause)
+            else:
+                return
+
+    async def check(self) -> None:
+        """Tells what the sink's own check finds wrong."""
+        try:
+            for result in await run_foreign(self.sink.check, _CHECK_TIMEOUT):
+                level = logging.ERROR if result.level is Level.PROBLEM else logging.WARNING
+                if result.level is not Level.OK and self._told.is_new(result.what, anyio.current_time()):
+                    _log.log(level, "Sink %s: %s %s", self.name, result.what, result.remedy)
+        except Exception:  # noqa: BLE001 - the plugin boundary: a sink's fault is logged and stays here
+            _log.warning("Sink %s failed in its own checks.", self.name, exc_info=True)
+
+    def recording(self, call_id: str) -> str:
+        """Returns where the sink will record the call; "" if it does not, or fails to say."""
+        try:
+            return str(self.sink.recording(call_id))
+        except BaseException as error:  # noqa: BLE001 - the plugin boundary
+            _log.error("Sink %s failed to return where it records.", self.name, exc_info=as_exception(error))
+            return ""
+
+    async def flush(self) -> None:
+        """Writes what waits. A sink whose breaker is open is tried once."""
+        while self.waiting and (await self._write_batch() or not self.open):
+            if self._failed_in_a_row:
+                await anyio.sleep(self._pauses[0])
+
+    async def close(self) -> None:
+        """Closes the sink, once what it still does has ended, or did not end in time."""
+        for lane in (self._writing, self._running):
+            await lane.wait(_LEAVE_TIME)
+        try:
+            await run_foreign(self.sink.aclose, None)
+        except Exception:  # noqa: BLE001 - the plugin boundary: a sink's fault is logged and stays here
+            _log.exception("Sink %s failed to close.", self.name)
+
+    def give_up(self) -> None:
+        """Counts what still waits as lost, because there is no more time."""
+        if self.waiting:
+            _log.error("Sink %s did not take %d records in time; they are dropped.", self.name, self.waiting)
+            self._lose([*self._batch, *self._again])
+            self._batch = []
+            self._again.clear()
+            self.backlog.clear()
+
+    def _pause(self) -> float:
+        first, longest = self._pauses
+        if self.open:
+            return longest
+        grown: float = first * 2 ** (self._failed_in_a_row - 1)
+        return min(longest, grown) * random.uniform(0.5, 1.0)
+
+    async def _write_batch(self) -> bool:
+        """Writes one batch; False if nothing of it was written."""
+        if not self._batch:
+            sink = self.sink
+            self._batch = (
+                [self._again.popleft()] if self._again else self.backlog.take(sink.batch_size, sink.batch_bytes)
+            )
+        batch = self._batch
+        try:
+            await self._writing.run(self._write, self._write_timeout, batch)
+        except ForeignHang:
+            return self._has_failed(f"took longer than {self._write_timeout:g} s")
+        except Exception as error:  # noqa: BLE001 - the plugin boundary: a sink's fault is logged and stays here
+            if isinstance(error, SinkRefused) or is_lasting(error):
+                return self._refused(batch, error)
+            if isinstance(error, SinkUnavailable | OSError):
+                return self._has_failed(f"failed: {str(error).rstrip('.') or type(error).__name__}")
+            return self._broke(batch, error)
+        return True
+
+    async def _write(self, batch: list[Record]) -> None:
+        """Runs in a task of its own, and notes the success there: its caller may have been cancelled meanwhile."""
+        if self._batch is batch:  # else an earlier try took long, and succeeded
+            await self.sink.write(batch)
+        if self._batch is batch:
+            self._batch = []
+            self.written += len(batch)
+            self._works()
+
+    def _works(self) -> None:
+        if self.open:
+            _log.warning("Sink %s works again.", self.name)
+        self._failed_in_a_row = 0
+        self._told.worked()
+
+    def _has_failed(self, what: str) -> bool:
+        self.failures += 1
+        self._failed_in_a_row += 1
+        if self._failed_in_a_row == 1 and self._told.is_new(what, anyio.current_time()):
+            _log.warning("Sink %s %s. It is tried again.", self.name, what)
+        elif self._failed_in_a_row == BREAKER_FAILURES:
+            times, pause = BREAKER_FAILURES, self._pauses[1]
+            _log.error("Sink %s %s, %d times in a row. It is tried every %g s.", self.name, what, times, pause)
+        return False
+
+    def _refused(self, batch: list[Record], error: Exception) -> bool:
+        """The sink, or where it writes, will never take these records: they are dropped. False if that was all."""
+        lost = error.lost if isinstance(error, SinkRefused) else None
+        lost = len(batch) if lost is None else min(lost, len(batch))
+        self.failures += 1
+        self.written += len(batch) - lost
+        self._lost += lost
+        self._lost_bytes += sum(map(bytes_of, batch)) * lost // max(len(batch), 1)
+        self._batch = []
+        self._tell_refusal(error, "such records are dropped")
+        if lost < len(batch):
+            self._works()
+            return True
+        self._failed_in_a_row += 1
+        return False
+
+    def _tell_refusal(self, error: Exception, then: str) -> None:
+        problem = error.problem if isinstance(error, SinkRefused) else str(error)
+        if self._told.is_new(problem, anyio.current_time()):
+            _log.error("Sink %s: %s This is told once; %s.", self.name, error, then)
+
+    def _broke(self, batch: list[Record], error: Exception) -> bool:
+        """The sink raised an error of its own: the batch is dropped, but ends of calls are tried once more, alone."""
+        self.failures += 1
+        self._failed_in_a_row += 1
+        if self._told.is_new(_kind(error), anyio.current_time()):
+            _log.error("Sink %s failed; %d records are dropped.", self.name, len(batch), exc_info=error)
+        alone = len(batch) == 1
+        self._again.extend(record for record in batch if isinstance(record.event, CallEnded) and not alone)
+        self._lose([record for record in batch if alone or not isinstance(record.event, CallEnded)])
+        self._batch = []
+        return False
+
+    def _lose(self, records: Sequence[Record]) -> None:
+        self._lost += len(records)
+        self._lost_bytes += sum(map(bytes_of, records))
+
+
+class _OneAtATime:
+    """Runs foreign coroutine functions: one begins once the one before has ended, even if that was left behind."""
+
+    def __init__(self) -> None:
+        self._latest: asyncio.Task[object] | None = None
+
+    async def run(
+        self, function: Callable[P, Awaitable[T]], within: float | None, *args: P.args, **kwargs: P.kwargs
+    ) -> None:
+        """As `run_foreign`; the time for the one before counts, too."""
+
+        async def alone() -> None:
+            await self.wait(None)
+            self._latest = asyncio.current_task()
+            await function(*args, **kwargs)
+
+        await run_foreign(alone, within)
+
+    async def wait(self, within: float | None) -> None:
+        """Returns once the latest one has ended, or after so many seconds."""
+        task = self._latest
+        if task is not None and not task.done() and task.get_loop() is asyncio.get_running_loop():
+            await asyncio.wait({task}, timeout=within)
+
+
+def _kind(error: Exception) -> str:
+    """Returns what an error of a sink is, and where it was raised: the same for the same fault of its code."""
+    raised = error.__cause__ or error  # the cause of a ForeignFault
+    trace = raised.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = "" if trace is None else f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+    return f"{type(raised).__qualname__} {place}"
