@@ -37,7 +37,7 @@ from patter_core.events import (
 )
 from patter_core.observe.metrics import CarrierBill, Latency
 from patter_core.observe.terminal import one_line
-from patter_core.server.delivery import SinkQueue
+from patter_core.server.sink_queue import SinkQueue
 from patter_core.sinks.console import ConsoleSink, metrics_table, transcript_line
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.prices import Cost
