@@ -22,6 +22,7 @@ from patter_core.errors import ForeignHang
 from patter_core.events import (
     CallEnded,
     CallEvent,
+    CallMoved,
     MediaStarted,
     Record,
     TranscriptCorrection,
@@ -52,7 +53,7 @@ class UserCallbacks(msgspec.Struct, frozen=True, kw_only=True):
     on_call_start: Callable[[PhoneCall], object] | None = None
     """The caller's audio is here. Once a call."""
     on_call_end: Callable[[PhoneCall, CallEnded], object] | None = None
-    """The call is over, for whatever reason. Once a call."""
+    """The call is over, for whatever reason. Once a call: where several workers had it, at the last one."""
     on_transcript: Callable[[PhoneCall, Transcript], object] | None = None
     on_event: Callable[[PhoneCall, CallEvent], object] | None = None
     """Every event, up to the end."""
@@ -106,6 +107,7 @@ class CallbackQueue:
             self._queue.put(event)
         if isinstance(event, CallEnded):
             self._end = event
+        if isinstance(event, CallEnded | CallMoved):
             self.close()
 
     def close(self) -> None:

@@ -15,6 +15,7 @@ from patter_core.aio import DroppingQueue
 from patter_core.events import (
     AudioCaptured,
     CallEnded,
+    CallMoved,
     CallPriced,
     Event,
     MediaTrouble,
@@ -39,6 +40,7 @@ _RANKS: Mapping[type[Event], int] = {
     ResponseStart: _PROGRESS,
     ResponseDone: _PROGRESS,
     CallEnded: _END,
+    CallMoved: _END,
     CallPriced: _END,
 }
 _FRAME = 600

@@ -10,6 +10,7 @@ from patter_core.events import (
     CallEnded,
     CallEvent,
     CallMetrics,
+    CallMoved,
     CallPriced,
     ConversationStarted,
     DtmfReceived,
@@ -81,7 +82,7 @@ class ConsoleSink(EventSink):
 
         self._live.add(record.call_id)
         call_id = f"{record.call_id[:6]}  " if len(self._live) > 1 else ""
-        if isinstance(record.event, CallEnded):
+        if isinstance(record.event, CallEnded | CallMoved):
             self._live.discard(record.call_id)
         description = event_words(record.event)
         if description is None:
@@ -196,6 +197,8 @@ def _words(event: CallEvent) -> tuple[str, str] | None:  # noqa: C901, PLR0912 -
             return "red", f"engine: {message}"
         case MediaTrouble(problem=problem):
             return "red", f"carrier: {problem}"
+        case CallMoved():
+            return "dim", "goes on at another worker"
         case CallEnded(reason=reason, by=by, duration_ms=duration, detail=detail):
             return (
                 "bold",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from patter_core.audio import AudioChunk
-from patter_core.events import AudioCaptured, CallEnded, Record, ResponseHeard
+from patter_core.events import AudioCaptured, CallEnded, CallMoved, Record, ResponseHeard
 from patter_core.sink import EventSink
 from patter_core.storage.files import open_private, write_all
 from patter_core.threads import SerialThread
@@ -82,7 +82,7 @@ class WavSink(EventSink):
                     touched[record.call_id] = recording
                 case ResponseHeard(interrupted=True) if record.call_id in self._files:
                     self._files[record.call_id].mix.cut(record.elapsed_ms)
-                case CallEnded():
+                case CallEnded() | CallMoved():
                     self._paths.pop(record.call_id, None)
                     touched.pop(record.call_id, None)
                     recording = self._files.pop(record.call_id, None)

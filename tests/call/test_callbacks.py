@@ -21,6 +21,7 @@ from patter_core.events import (
     CallEnded,
     CallEvent,
     CallMetrics,
+    CallMoved,
     Interruption,
     MediaStarted,
     Record,
@@ -314,6 +315,18 @@ async def test_the_end_is_told_soon_and_once_whatever_waits_before_it(caplog: py
     assert end - over < 3
     assert scene.queue.dropped > 90
     assert "were not called for" in caplog.text
+
+
+async def test_a_call_that_another_worker_has_is_told_of_and_its_end_is_not() -> None:
+    told: list[str] = []
+    scene = Scene(
+        UserCallbacks(
+            on_event=lambda _call, event: told.append(event.kind), on_call_end=lambda *_: told.append("on_call_end")
+        )
+    )
+    async with scene.running():
+        scene.tell(HELLO, CallMoved(), HELLO)
+    assert told == ["transcript_output", "call_moved"]
 
 
 async def test_what_waits_is_bounded_and_the_oldest_goes() -> None:

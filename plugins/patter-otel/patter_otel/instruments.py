@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from patter_core.events import CallAnnounced, CallEnded, CallPriced, ConversationStarted, Record
+from patter_core.events import CallAnnounced, CallEnded, CallMoved, CallPriced, ConversationStarted, Record
 from patter_core.observe.metrics import CallMetrics
 from patter_core.sink import SinkFigures
 
@@ -91,6 +91,8 @@ class Instruments:
                     self._measure["patter.calls"](1, {**known, "reason": reason})
                     for name, value, more in _measured(record.event.metrics):
                         self._measure[name](value, {**known, **more})
+                case CallMoved():
+                    self._leave(record.call_id)
                 case CallPriced(cost=cost):
                     self._measure["patter.carrier.charged"](float(cost.amount), {**known, "currency": cost.currency})
                 case _:

@@ -81,7 +81,7 @@ class SpanBuilder:
                 if len(self._calls) > _CALLS_KEPT:
                     del self._calls[next(iter(self._calls))]
             call.feed(record)
-            if isinstance(record.event, events.CallEnded):
+            if isinstance(record.event, events.CallEnded | events.CallMoved):
                 del self._calls[key]
 
 
@@ -143,8 +143,8 @@ class _Call:
                 tool.end(now)
             case events.Error() | events.MediaTrouble() | events.Interruption() | events.DtmfReceived():
                 self._span.add_event(f"patter.{record.event.kind}", _details(record.event), now)
-            case events.CallEnded() as ended:
-                self._end(now, ended)
+            case events.CallEnded() | events.CallMoved() as last:
+                self._end(now, last)
             case _:
                 pass
 
@@ -156,9 +156,15 @@ class _Call:
         self._turn.end(now)
         self._turn = trace.INVALID_SPAN
 
-    def _end(self, now: int, ended: events.CallEnded) -> None:
-        for span in (*self._tools.values(), self._turn):
+    def _end(self, now: int, last: events.CallEnded | events.CallMoved) -> None:
+        if isinstance(last, events.CallEnded):
+            self._describe(last)
+        else:
+            self._span.set_attribute("patter.call.end.reason", "moved")
+        for span in (*self._tools.values(), self._turn, self._span):
             span.end(now)
+
+    def _describe(self, ended: events.CallEnded) -> None:
         metrics = ended.metrics
         self._span.set_attributes(
             {
@@ -175,7 +181,6 @@ class _Call:
         if ended.reason not in _GOOD_ENDS:
             self._span.set_status(StatusCode.ERROR, ended.reason)
             self._span.set_attribute("error.type", ended.reason)
-        self._span.end(now)
 
     def _said(self, role: str, attribute: str, text: str) -> None:
         if self._content:

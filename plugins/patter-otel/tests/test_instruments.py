@@ -9,7 +9,16 @@ from decimal import Decimal
 import pytest
 
 from patter_core.audio import ULAW_8000
-from patter_core.events import CallAnnounced, CallEnded, CallEvent, CallMetrics, CallPriced, ConversationStarted, Record
+from patter_core.events import (
+    CallAnnounced,
+    CallEnded,
+    CallEvent,
+    CallMetrics,
+    CallMoved,
+    CallPriced,
+    ConversationStarted,
+    Record,
+)
 from patter_core.observe.metrics import CarrierBill
 from patter_core.sink import SinkFigures
 from patter_core.telephony.leg import Leg
@@ -119,6 +128,13 @@ def test_a_calls_end_counts_once_however_often_it_comes() -> None:
     library.instruments.feed(records(ENDED))
     assert library.of("patter.calls") == [1]
     assert library.of("patter.calls.active") == [1, -1]
+
+
+def test_a_call_that_another_worker_has_is_active_here_no_more_and_ends_there() -> None:
+    library = Library()
+    library.instruments.feed(records(ANNOUNCED, CallMoved()))
+    assert library.of("patter.calls.active") == [1, -1]
+    assert library.of("patter.calls") == []
 
 
 def test_an_end_without_a_beginning_counts_once_with_what_is_known() -> None:

@@ -18,6 +18,7 @@ from patter_core.events import (
     CallEnded,
     CallEvent,
     CallMetrics,
+    CallMoved,
     ConversationStarted,
     Error,
     Interruption,
@@ -110,6 +111,12 @@ def test_a_call_is_a_root_span_from_its_announcement_to_its_end() -> None:
     assert attribute(call, "patter.call.turns") == 2
     assert call.instrumentation_scope is not None
     assert call.instrumentation_scope.name == "patter"
+
+
+def test_a_call_that_another_worker_has_leaves_no_span_open() -> None:
+    (call,) = Calls().spans(records(announced(), STARTED, CallMoved()))
+    assert (call.name, times(call)) == ("call inbound", (1000, 1002))
+    assert attribute(call, "patter.call.end.reason") == "moved"
 
 
 def test_a_call_out_is_a_clients_span() -> None:

@@ -8,7 +8,7 @@ from typing import ClassVar
 import msgspec
 
 from patter_core.errors import ConfigurationError
-from patter_core.events import CallAnnounced, CallEnded, Record
+from patter_core.events import CallAnnounced, CallEnded, CallMoved, Record
 from patter_core.sink import EventSink
 from patter_redis.client import Client, Command
 
@@ -59,5 +59,5 @@ class RedisSink(EventSink):
     def _additions(self, record: Record) -> Iterator[Command]:
         fields = ("*", "id", record.id, "record", msgspec.json.encode(record))
         yield ("XADD", f"{self._prefix}:call:{record.call_id}", "MAXLEN", "=", self._length, *fields)
-        if isinstance(record.event, CallAnnounced | CallEnded):
+        if isinstance(record.event, CallAnnounced | CallEnded | CallMoved):
             yield ("XADD", f"{self._prefix}:calls", "MAXLEN", "~", 10 * self._length, *fields)
