@@ -63,7 +63,7 @@ async def check_carrier(make_emulator: Callable[[], CarrierEmulator], *, patienc
         ConformanceError: the contract is not kept; the error says what was tried, expected and got.
     """
     check = Check("carrier", patience)
-    with check.watching_logs():
+    with check.raises_only_failures(), check.watching_logs():
         async with check.leaving_nothing("The carrier, or its emulator,"):
             async with make_emulator() as emulator:
                 check.keep_secret(emulator.secrets)

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 
 import anyio
 
+from patter_core.aio.foreign import as_exception
 from patter_core.errors import ConformanceError
 
 __all__ = ["SENTINEL", "Check", "at_once", "beside"]
@@ -96,13 +97,30 @@ class Check:
             yield
         except (ConformanceError, TimeoutError):
             raise
-        except Exception as error:
+        except BaseException as raised:  # noqa: BLE001 - `as_exception` lets a cancellation through
+            error = as_exception(raised)
             self.shows_nothing("the text of an error", "".join(traceback.format_exception(error)))
             if not isinstance(error, allowed):
                 names = " or ".join(kind.__name__ for kind in allowed) or "no exception"
                 raise self.failed(
                     problem, expected=names, got=f"{type(error).__name__}: {error}", mistake=mistake
                 ) from error
+
+    @contextlib.contextmanager
+    def raises_only_failures(self) -> Iterator[None]:
+        """The wall around a whole check: whatever else comes out of the plugin is a failure, too."""
+        try:
+            yield
+        except ConformanceError:
+            raise
+        except BaseException as raised:  # noqa: BLE001 - as above
+            error = as_exception(raised)
+            raise self.failed(
+                "Something raises that is expected to raise nothing.",
+                expected="no exception",
+                got=f"{type(error).__name__}: {error}",
+                mistake="an exception of the plugin or of its emulator that is not caught; the traceback shows where",
+            ) from error
 
     # --- secrets ---------------------------------------------------------------------------------------------------
 
@@ -211,8 +229,8 @@ async def beside() -> AsyncIterator[Callable[[Callable[[], Awaitable[object]]], 
     async def run(function: Callable[[], Awaitable[object]], ended: anyio.Event) -> None:
         try:
             await function()
-        except Exception as error:  # noqa: BLE001 - raised again below, without a group around it
-            failures.append(error)
+        except BaseException as error:  # noqa: BLE001 - raised again below, without a group around it
+            failures.append(as_exception(error))
             tasks.cancel_scope.cancel()
         ended.set()
 
@@ -224,8 +242,8 @@ async def beside() -> AsyncIterator[Callable[[Callable[[], Awaitable[object]]], 
     async with anyio.create_task_group() as tasks:
         try:
             yield start
-        except Exception as error:  # noqa: BLE001 - as above
-            failures.append(error)
+        except BaseException as error:  # noqa: BLE001 - as above
+            failures.append(as_exception(error))
         tasks.cancel_scope.cancel()
     if failures:
         raise failures[0]

@@ -55,7 +55,7 @@ async def check_engine(make_emulator: Callable[[], EngineEmulator], *, patience:
         ConformanceError: the contract is not kept; the error says what was tried, expected and got.
     """
     check = Check("engine", patience)
-    with check.watching_logs():
+    with check.raises_only_failures(), check.watching_logs():
         async with check.leaving_nothing("The engine, or its emulator,"):
             async with make_emulator() as emulator:
                 await _check(check, emulator, emulator.engine())

@@ -88,7 +88,7 @@ async def check_sink(
     """
     check = Check("sink", patience)
     check.keep_secret([*secrets, _LEG.from_number, _LEG.to_number])
-    with check.watching_logs():
+    with check.raises_only_failures(), check.watching_logs():
         async with check.leaving_nothing("A closed sink"):
             sink = make_sink()
             # 1. The class, and an instance of it.

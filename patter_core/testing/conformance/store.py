@@ -64,7 +64,7 @@ async def check_store(
     """
     check = Check("store", patience)
     check.keep_secret(secrets)
-    with check.watching_logs():
+    with check.raises_only_failures(), check.watching_logs():
         async with check.leaving_nothing("A closed store"):
             store, other = make_store(), make_store()
             check.check_class(type(store), STORE_API_VERSION)

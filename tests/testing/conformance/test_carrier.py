@@ -26,6 +26,12 @@ MISTAKES = {
         "made for another version of the contract",
     ),
     "has no usable name": ("carrier.py", 'name: ClassVar[str] = "acme"', 'name = "Acme Inc."', "no usable name"),
+    "makes no codec": (
+        "carrier.py",
+        "        return AcmeCodec()\n",
+        "        raise KeyError('codec')\n",
+        "got: KeyError: 'codec'",
+    ),
     "shows its key": ("carrier.py", 'field(default="", repr=False)', 'field(default="")', "in repr(carrier)"),
     "makes up its token secret": (
         "carrier.py",

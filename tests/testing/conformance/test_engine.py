@@ -110,6 +110,29 @@ MISTAKES = {
         '                raise OSError("gone") from None\n',
         "events() raises something else than an EngineError",
     ),
+    "can be closed once only": (
+        "session.py",
+        "        self._closed = True\n",
+        "        if self._closed:\n            raise RuntimeError('closed already')\n        self._closed = True\n",
+        "got: RuntimeError: closed already",
+    ),
+    "ends the process": (
+        "session.py",
+        "            for event in self._events_of(text):\n",
+        "            raise SystemExit(3)\n            for event in self._events_of(text):\n",
+        "got: ForeignFault: It raised SystemExit",
+    ),
+    "awaits a task that was cancelled": (
+        "engine.py",
+        "        socket = await EngineSocket.open(",
+        (
+            "        task = __import__('asyncio').ensure_future(anyio.sleep(60))\n"
+            "        task.cancel()\n"
+            "        await task\n"
+            "        socket = await EngineSocket.open("
+        ),
+        "It raised CancelledError, without being cancelled",
+    ),
     "passes on an error of the network": (
         "engine.py",
         "from patter_core.net.websocket import EngineSocket\n",

@@ -50,6 +50,12 @@ MISTAKES = {
         "        records[0]\n",
         "an empty batch",
     ),
+    "ends the process": (
+        "sink.py",
+        "        if not records:\n",
+        "        raise SystemExit(3)\n        if not records:\n",
+        "got: ForeignFault: It raised SystemExit",
+    ),
     "stops the loop": (
         "sink.py",
         "        if not records:\n",
