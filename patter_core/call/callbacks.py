@@ -16,6 +16,7 @@ import anyio.abc
 import msgspec
 
 from patter_core.aio import DroppingQueue
+from patter_core.aio.foreign import settle
 from patter_core.aio.functions import RunInThread, call_foreign
 from patter_core.call.handle import PhoneCall
 from patter_core.errors import ForeignHang
@@ -39,6 +40,8 @@ _QUEUE_LIMIT = 1_000
 """Events that may wait for the callbacks of one call."""
 _END_GRACE = 2.0
 """Seconds for the queued events when a call ends; after them its end is reported in any case."""
+_CLEANUP = 1.0
+"""Seconds for functions that were cancelled to clean up, when the worker stops."""
 _THREADS = 64
 """For callbacks that are plain functions, of all calls."""
 _END_THREADS = 256
@@ -202,10 +205,14 @@ class CallbackRunner:
         del self._active[queue]
 
     async def drain(self) -> None:
-        """Runs what is left of the calls whose `run` was cancelled, because the worker stops."""
+        """Runs what is left of the calls whose `run` was cancelled, because the worker stops.
+
+        Functions that were cancelled get a moment to clean up, before the event loop ends.
+        """
         with anyio.move_on_after(self._timeout + _END_GRACE):
             async with anyio.create_task_group() as tasks:
                 for queue, call in self._active.items():
                     queue.close()
                     tasks.start_soon(queue.run, call)
         self._active.clear()
+        await settle(_CLEANUP)

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from patter_core import __version__
+from patter_core.aio.foreign import as_exception, run_foreign
 from patter_core.carrier import Carrier
 from patter_core.checks import CheckResult, Level, problem_of
 from patter_core.cli.options import configuration_options, logger_names
@@ -147,17 +148,22 @@ def _make(what: str, make: Callable[[], _Part]) -> tuple[_Part | None, CheckResu
     except PatterError as error:
         problem = problem_of(error)
         return None, CheckResult(problem.level, f"The {what}: {problem.what}", problem.remedy)
+    except BaseException as raised:  # noqa: BLE001 - the plugin boundary: the other results still count
+        return None, CheckResult(Level.PROBLEM, f"The {what} cannot be made: {type(as_exception(raised)).__name__}.")
     return made, CheckResult(Level.OK, f"The {what}: configuration complete.")
 
 
 async def _own_checks(name: str, check: Callable[[], Awaitable[Sequence[CheckResult]]]) -> Sequence[CheckResult]:
     try:
-        with anyio.fail_after(_CHECK_TIMEOUT):
-            return await check()
+        return await run_foreign(_awaited, _CHECK_TIMEOUT, check)
     except TimeoutError:
         return [CheckResult(Level.WARNING, f"{name} did not finish its own checks in {_CHECK_TIMEOUT:g} s.")]
     except Exception as error:  # noqa: BLE001 - the plugin boundary: the other results still count
         return [CheckResult(Level.WARNING, f"{name} failed in its own checks: {type(error).__name__}.")]
+
+
+async def _awaited(check: Callable[[], Awaitable[Sequence[CheckResult]]]) -> Sequence[CheckResult]:
+    return await check()
 
 
 def _leg(carrier: Carrier) -> Leg:

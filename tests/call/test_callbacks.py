@@ -378,5 +378,26 @@ async def test_a_worker_that_stops_at_once_still_tells_the_end() -> None:
     assert ends == [END]
 
 
+async def test_one_that_was_cancelled_may_clean_up_before_the_worker_stops() -> None:
+    told: list[str] = []
+
+    async def on_event(_call: PhoneCall, _event: CallEvent) -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(0.2)
+                told.append("cleaned up")
+
+    runner = CallbackRunner(UserCallbacks(on_event=on_event), timeout=0.05)
+    queue = runner.new_queue()
+    assert queue is not None
+    queue.put(record(END))
+    await runner.run(queue, handle())
+    assert told == []
+    await runner.drain()
+    assert told == ["cleaned up"]
+
+
 def test_without_functions_there_is_no_queue() -> None:
     assert CallbackRunner(UserCallbacks(), timeout=1).new_queue() is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from email.utils import formatdate
 from pathlib import Path
@@ -143,6 +144,33 @@ def test_a_clock_is_compared_with_what_the_public_address_tells(off: int, level:
 
 def test_a_public_address_that_tells_no_time_is_a_warning() -> None:
     assert _check_clock("", 0.0).level is Level.WARNING
+
+
+@pytest.mark.parametrize("own", ["exits", "awaits"])
+async def test_a_plugin_whose_own_checks_end_themselves_is_a_warning(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def exits(_self: object) -> Sequence[CheckResult]:
+        raise SystemExit(7)
+
+    async def awaits(_self: object) -> Sequence[CheckResult]:
+        task = asyncio.create_task(anyio.sleep(60))
+        task.cancel()
+        await task
+        return ()
+
+    monkeypatch.setattr(Twilio, "check", {"exits": exits, "awaits": awaits}[own])
+    result = await run_doctor()
+    assert "! twilio failed in its own checks: ForeignFault." in result.output
+    assert "Ready for calls" in result.output
+
+
+async def test_a_carrier_that_cannot_be_made_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_self: object) -> None:
+        raise KeyError("of the plugin")
+
+    monkeypatch.setattr(Twilio, "__post_init__", fail)
+    result = await run_doctor()
+    assert "The carrier cannot be made: KeyError." in result.output
+    assert result.exit_code == 1
 
 
 async def test_plugins_that_are_not_joined_are_warnings(monkeypatch: pytest.MonkeyPatch) -> None:

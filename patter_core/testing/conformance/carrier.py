@@ -79,6 +79,7 @@ async def _check(check: Check, emulator: CarrierEmulator, carrier: Carrier) -> L
     # 1. The class, and an instance of it.
     check.check_class(type(carrier), CARRIER_API_VERSION)
     _check_instance(check, emulator, carrier)
+    await check.check_own_checks(carrier.check)
     # 2. The codec, without a message of the vendor's.
     check_codec(check, new_codec)
     # 3. Requests that prove nothing.
@@ -216,6 +217,7 @@ async def _check_hang_up(check: Check, carrier: Carrier, leg: Leg) -> None:
 
 async def _check_unreachable(check: Check, carrier: Carrier, leg: Leg) -> None:
     """Every command that the carrier is capable of, once its emulator is gone."""
+    await check.check_own_checks(carrier.check, " without the vendor")
     check.now("a vendor that cannot be reached")
 
     async def try_one(name: str, command: Callable[[], Awaitable[object]]) -> None:

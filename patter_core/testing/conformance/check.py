@@ -9,11 +9,12 @@ import functools
 import logging
 import re
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 
 import anyio
 
 from patter_core.aio.foreign import as_exception
+from patter_core.checks import CheckResult
 from patter_core.errors import ConformanceError
 
 __all__ = ["SENTINEL", "Check", "at_once", "beside"]
@@ -24,6 +25,7 @@ SENTINEL = "must-not-be-repeated-4711"
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 _TIDY_WITHIN = 3.0
 """Seconds for sockets and tasks to be gone."""
+_CHECK_WITHIN = 15.0
 _FORMATTER = logging.Formatter()
 _WIRE_LOGGERS = ("websockets", "httpcore", "httpx", "uvicorn", "asyncio", "hpack")
 """Libraries that log whole messages at DEBUG, of emulators and plugins alike: what they log below INFO is ignored."""
@@ -211,6 +213,18 @@ class Check:
             got=repr(getattr(cls, "api_version", None)),
             remedy="Leave `api_version` to the base class, and require the core that it was made for.",
         )
+
+    async def check_own_checks(self, own: Callable[[], Awaitable[Sequence[CheckResult]]], when: str = "") -> None:
+        """Checks that a plugin's `check()` returns what `patter doctor` can show."""
+        self.now(f"check(){when}")
+        with (
+            self.within(_CHECK_WITHIN, "check() does not return."),
+            self.raises_only(problem="check() raises.", mistake="what it finds belongs into a CheckResult"),
+        ):
+            results = await own()
+            for result in results:
+                self.require(isinstance(result, CheckResult), "check() returns no CheckResult.", got=repr(result))
+                self.shows_nothing("a CheckResult", f"{result.what} {result.remedy}")
 
 
 def _since(before: set[asyncio.Task[object]]) -> set[asyncio.Task[object]]:

@@ -70,6 +70,7 @@ async def _check(check: Check, emulator: EngineEmulator, engine: Engine) -> None
     check.check_class(type(engine), ENGINE_API_VERSION)
     check.now("redaction of repr")
     check.shows_nothing("repr(engine)", f"{engine!r} {engine!s}")
+    await check.check_own_checks(engine.check)
     # 2. Formats.
     await _check_formats(check, engine)
     # 3. An open() that is cancelled.
@@ -319,6 +320,7 @@ async def _check_lost(check: Check, make_emulator: Callable[[], EngineEmulator])
 
 
 async def _check_unreachable(check: Check, engine: Engine) -> None:
+    await check.check_own_checks(engine.check, " without the service")
     check.now("an engine that cannot be reached")
     was_opened = False
     with (

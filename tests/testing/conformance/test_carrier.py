@@ -26,6 +26,17 @@ MISTAKES = {
         "made for another version of the contract",
     ),
     "has no usable name": ("carrier.py", 'name: ClassVar[str] = "acme"', 'name = "Acme Inc."', "no usable name"),
+    "shows its key in its own checks": (
+        "carrier.py",
+        "    def token_secret(self)",
+        (
+            "    async def check(self):\n"
+            "        from patter_core.checks import CheckResult, Level\n"
+            "        return [CheckResult(Level.OK, f'The key {self.api_key} is valid.')]\n\n"
+            "    def token_secret(self)"
+        ),
+        "in a CheckResult",
+    ),
     "makes no codec": (
         "carrier.py",
         "        return AcmeCodec()\n",

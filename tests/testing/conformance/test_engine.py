@@ -133,6 +133,18 @@ MISTAKES = {
         ),
         "It raised CancelledError, without being cancelled",
     ),
+    "fails in its own checks": (
+        "engine.py",
+        "    async def open(self",
+        "    async def check(self):\n        raise SystemExit(3)\n\n    async def open(self",
+        "check() raises.",
+    ),
+    "returns text from its own checks": (
+        "engine.py",
+        "    async def open(self",
+        "    async def check(self):\n        return ['The key is valid.']\n\n    async def open(self",
+        "check() returns no CheckResult.",
+    ),
     "passes on an error of the network": (
         "engine.py",
         "from patter_core.net.websocket import EngineSocket\n",
