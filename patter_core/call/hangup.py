@@ -62,30 +62,30 @@ def must_end_leg(call: CallContext) -> bool:
 
 async def end_leg(call: CallContext, final_action: HangUp | Transfer) -> LegEnd:
     """Carries out the final action, or hangs up if that fails. Never raises."""
-    return LegEnd.LEFT if await _is_live_elsewhere(call) else await _end(call, final_action)
+    return await _let_alone(call) or await _end(call, final_action)
 
 
-async def _is_live_elsewhere(call: CallContext) -> bool:
-    """True if the carrier has the call live, and it is not known to be ours.
+async def _let_alone(call: CallContext) -> LegEnd | None:
+    """Returns why the leg is not to be ended, for a call that is not known to be ours; None if it is to be ended.
 
     A webhook that was recorded on another worker opens a call here, whose audio never comes. If it is ours all the
     same, because its stream could not be opened, the carrier asks what is next, and is told that the call is over.
     """
     carrier = call.carrier
     if call.state.reason is not Reason.NO_MEDIA or not carrier.asks_at_stream_end:
-        return False
+        return None
     is_dialled_here = call.leg.direction is Direction.OUTBOUND and call.token.is_new
     if is_dialled_here or Capability.LOOK_UP not in carrier.capabilities:
-        return False
+        return None
     try:
         facts = await ask_carrier(carrier.look_up, _TIMEOUT, call.leg)
     except Exception as error:  # noqa: BLE001 - the plugin boundary: what is not known to be ours is not ended
         _log.error("Call %s: its audio never came; the carrier did not say if it is live: %s", call.call_id, error)
-        return True
-    if facts.progress is not Progress.ANSWERED:
-        return False
-    _log.warning("Call %s: its audio never came, but it is live; perhaps another worker has it.", call.call_id)
-    return True
+        return LegEnd.LEFT
+    if facts.progress is Progress.ANSWERED:
+        _log.warning("Call %s: its audio never came, but it is live; perhaps another worker has it.", call.call_id)
+        return LegEnd.LEFT
+    return LegEnd.TAKEN if facts.progress.is_final else None
 
 
 async def _end(call: CallContext, final_action: HangUp | Transfer) -> LegEnd:

@@ -246,7 +246,8 @@ class _RoutedCall:
         router, leg, token = self._router, self._leg, self._token
         ended = self._table.find_ended(leg, token)
         if ended is not None and not ended.may_be_on_another_worker:
-            router.hang_ups.forget(leg)  # the carrier carries out the final action instead
+            if ended.final_action != HangUp():  # it is carried out now: to hang up later would cut it off
+                router.hang_ups.forget(leg)
             return ended.final_action
         if token is None or router.find_agent(token.agent) is None:
             return HangUp()
@@ -275,7 +276,12 @@ class _RoutedCall:
             call.reports.note_answered_by(who)
 
     async def recording_changed(self, status: RecordingStatus) -> None:
-        self._router.emit(self._leg, self._token, RecordingChanged(recording=status))
+        self._emit_once(f"recording {status.recording_id} {status.status}", RecordingChanged(recording=status))
 
     async def priced(self, cost: Cost) -> None:
-        self._router.emit(self._leg, self._token, CallPriced(cost=cost))
+        self._emit_once(f"price {cost.amount} {cost.currency}", CallPriced(cost=cost))
+
+    def _emit_once(self, what: str, event: CallEvent) -> None:
+        with self._router.seen(f"{self._leg.call_id} {what}") as seen:
+            if not seen:
+                self._router.emit(self._leg, self._token, event)

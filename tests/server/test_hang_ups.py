@@ -13,10 +13,12 @@ import pytest
 
 from patter_core.errors import CallLimitReached, CarrierRequestFailed
 from patter_core.server.hang_ups import HangUps
+from patter_core.server.host import CallHost
 from patter_core.telephony.control import DialRequest, LegFacts
 from patter_core.telephony.leg import Leg, Progress
-from patter_core.telephony.outcome import HangUp
+from patter_core.telephony.outcome import HangUp, Transfer
 from patter_core.testing.fakes import FakeCarrier
+from patter_core.webhook import Accept
 from tests.polling import until
 from tests.server.test_router import LEG, Scene, accepted, routed
 
@@ -43,6 +45,15 @@ class Away(FakeCarrier):
 
 def refused(times: int) -> list[CarrierRequestFailed]:
     return [CarrierRequestFailed("The fake carrier is away.", status=503)] * times
+
+
+async def ended(host: CallHost, final_action: HangUp | Transfer) -> Accept:
+    """A call that the host has ended, with what the carrier was told of it before."""
+    accept = await accepted(host)
+    (call,) = host.table.calls
+    call.hang_up(final_action)
+    await until(lambda: not len(host.table))
+    return accept
 
 
 @contextlib.asynccontextmanager
@@ -110,10 +121,7 @@ async def test_many_legs_are_asked_about_at_once() -> None:
 async def test_when_the_worker_stops_it_is_tried_once_more() -> None:
     scene = Scene(carrier=Away(*refused(1)))
     async with scene.running() as host:
-        await accepted(host)
-        (call,) = host.table.calls
-        call.hang_up()
-        await until(lambda: not len(host.table))
+        await ended(host, HangUp())
         assert scene.carrier.hung_up == []
     assert scene.carrier.hung_up == ["leg-1"]
 
@@ -136,21 +144,32 @@ async def test_a_carrier_that_does_not_answer_keeps_no_worker_from_stopping(
     assert "given up" in caplog.text
 
 
-@pytest.mark.parametrize("told", ["the stream", "the end"])
-async def test_a_leg_that_the_carrier_has_reported_on_is_let_alone(told: str) -> None:
+async def test_a_leg_whose_end_the_carrier_has_reported_is_let_alone() -> None:
     carrier = Away(*refused(1))
     scene = Scene(carrier=carrier)
     async with scene.running() as host:
-        accept = await accepted(host)
-        (call,) = host.table.calls
-        call.hang_up()
-        await until(lambda: not len(host.table))
-        report = routed(host, LEG, accept.callbacks.token)
-        if told == "the stream":
-            assert await report.stream_ended() == HangUp()  # the carrier does it
-        else:
-            await report.progressed(Progress.COMPLETED)
+        accept = await ended(host, HangUp())
+        await routed(host, LEG, accept.callbacks.token).progressed(Progress.COMPLETED)
     assert (carrier.asked, carrier.hung_up) == (["leg-1"], [])
+
+
+@pytest.mark.parametrize("final_action", [HangUp("Goodbye."), Transfer("+15550003333")])
+async def test_a_leg_whose_carrier_carries_out_the_final_action_is_let_alone(final_action: HangUp | Transfer) -> None:
+    carrier = Away(*refused(1))
+    carrier.refusals = 1
+    scene = Scene(carrier=carrier)
+    async with scene.running() as host:
+        accept = await ended(host, final_action)
+        assert await routed(host, LEG, accept.callbacks.token).stream_ended() == final_action
+    assert (carrier.asked, carrier.hung_up) == (["leg-1"], [])
+
+
+async def test_a_carrier_that_is_told_to_hang_up_may_fail_again() -> None:
+    scene = Scene(carrier=Away(*refused(1)))
+    async with scene.running() as host:
+        accept = await ended(host, HangUp())
+        assert await routed(host, LEG, accept.callbacks.token).stream_ended() == HangUp()
+    assert scene.carrier.hung_up == ["leg-1"]
 
 
 @pytest.mark.parametrize("fault", [None, LookupError()])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from typing import ClassVar
 
 import anyio
@@ -14,8 +15,9 @@ from patter_core.call.timeouts import Deadlines
 from patter_core.errors import WebhookRefused
 from patter_core.events import CallEnded
 from patter_core.server.host import CallHost
-from patter_core.telephony.control import LegFacts
+from patter_core.telephony.control import LegFacts, RecordingStatus
 from patter_core.telephony.leg import Leg, Progress
+from patter_core.telephony.prices import Cost
 from patter_core.testing.fakes import FakeCarrier, FakeSocket
 from patter_core.webhook import Accept, Reject
 from tests.polling import until
@@ -119,7 +121,10 @@ async def without_audio(scene: Scene, host: CallHost) -> None:
     assert end.event.reason == "no_media"
 
 
-@pytest.mark.parametrize(("progress", "hung_up"), [(Progress.ANSWERED, 0), (Progress.RINGING, 1), (Progress.FAILED, 0)])
+@pytest.mark.parametrize(
+    ("progress", "hung_up"),
+    [(Progress.ANSWERED, 0), (Progress.RINGING, 1), (Progress.COMPLETED, 0), (Progress.FAILED, 0)],
+)
 async def test_a_call_whose_audio_never_came_is_hung_up_only_if_it_is_not_live(
     progress: Progress, hung_up: int
 ) -> None:
@@ -169,6 +174,22 @@ async def test_a_webhook_of_a_live_call_that_is_sent_to_another_worker_leaves_th
         async with streaming(other, second):
             assert [call.state.value for call in other.table.calls] == ["live"]
             assert carrier.hung_up == []
+
+
+# --- reports after the call ----------------------------------------------------------------------------------------
+
+
+async def test_what_is_reported_again_is_recorded_once() -> None:
+    scene = Scene()
+    async with scene.running() as host:
+        report = routed(host, LEG, (await accepted(host)).callbacks.token)
+        for _ in range(3):
+            for status in ("absent", "completed"):
+                await report.recording_changed(RecordingStatus(recording_id="R1", status=status))
+            await report.priced(Cost(Decimal(1)))
+        await report.priced(Cost(Decimal(2)))
+    kinds = [record.event.kind for record in scene.sink.records]
+    assert (kinds.count("recording_changed"), kinds.count("call_priced")) == (2, 2)
 
 
 # --- an address that nothing proves --------------------------------------------------------------------------------
