@@ -331,7 +331,8 @@ class Call:
     @property
     def may_be_on_another_worker(self) -> bool:
         """True if the call is over here, but another worker may have it, now or soon."""
-        return self.leg_end is LegEnd.LEFT or may_be_on_another_worker(self.context)
+        was_left = self.leg_end is LegEnd.LEFT and self.context.state.reason is Reason.NO_MEDIA
+        return was_left or may_be_on_another_worker(self.context)
 
     def _record_end(self) -> None:
         metrics, state = self.metrics(), self.context.state

@@ -23,6 +23,8 @@ _LEG_IS_OVER = frozenset(
     {Reason.BUSY, Reason.CANCELED, Reason.DIAL_FAILED, Reason.TRANSFERRED, Reason.VOICEMAIL},
 )
 """Ends after which the carrier's leg is over, or no longer ours."""
+_MAY_BE_LIVE_ELSEWHERE = frozenset({Reason.NO_MEDIA, Reason.HOST_HUNG_UP, Reason.CRASHED})
+"""Ends of a call whose audio never came, after which it is looked up."""
 
 
 class LegEnd(enum.Enum):
@@ -69,10 +71,12 @@ async def _let_alone(call: CallContext) -> LegEnd | None:
     """Returns why the leg is not to be ended, for a call that is not known to be ours; None if it is to be ended.
 
     A webhook that was recorded on another worker opens a call here, whose audio never comes. If it is ours all the
-    same, because its stream could not be opened, the carrier asks what is next, and is told that the call is over.
+    same, because its stream could not be opened, the carrier asks what is next.
     """
     carrier = call.carrier
-    if call.state.reason is not Reason.NO_MEDIA or not carrier.asks_at_stream_end:
+    if call.state.reason not in _MAY_BE_LIVE_ELSEWHERE or call.state.media_at is not None:
+        return None
+    if not carrier.asks_at_stream_end:
         return None
     is_dialled_here = call.leg.direction is Direction.OUTBOUND and call.token.is_new
     if is_dialled_here or Capability.LOOK_UP not in carrier.capabilities:

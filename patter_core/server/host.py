@@ -127,10 +127,11 @@ class CallHost:
         finally:
             self._launcher.callbacks = self._launcher.calls = None
             with anyio.CancelScope(shield=True):
-                await self._hang_ups.drain()
-                await self._callbacks.drain()
-                await self.delivery.drain(self._config.limits.flush)
-                await self._history.drain()
+                async with anyio.create_task_group() as last:
+                    last.start_soon(self._hang_ups.drain)
+                    await self._callbacks.drain()
+                    await self.delivery.drain(self._config.limits.flush)
+                    await self._history.drain()
 
     async def drain(self) -> None:
         """Takes no new calls, and waits for the live ones as long as `Limits.drain` says; then ends them.

@@ -194,6 +194,11 @@ class _RoutedCall:
     async def _route(self) -> Agent | Reject | Transfer:
         """Decides about a new call. Meanwhile the caller may hang up, the limits be reached, the worker be stopped."""
         router, table, leg = self._router, self._table, self._leg
+        if not self._verified_url:
+            raise WebhookRefused(
+                "The webhook does not prove at which address this server is reached.",
+                remedy="Set the public address: Patter(webhook_url=…), or PATTER_WEBHOOK_URL.",
+            )
         if not table.take_new_call(leg.call_id):
             return Reject(reason="busy")
         reported = router.routing[leg.call_id] = []
@@ -216,11 +221,6 @@ class _RoutedCall:
 
     def _new_token(self, agent: Agent) -> CallToken:
         leg = self._leg
-        if not self._verified_url:
-            raise WebhookRefused(
-                "The webhook does not prove at which address this server is reached.",
-                remedy="Set the public address: Patter(webhook_url=…), or PATTER_WEBHOOK_URL.",
-            )
         return CallToken(
             carrier=leg.carrier,
             leg_id=leg.call_id,

@@ -20,6 +20,7 @@ from patter_core.telephony.outcome import HangUp, Transfer
 from patter_core.testing.fakes import FakeCarrier
 from patter_core.webhook import Accept
 from tests.polling import until
+from tests.server.test_replays import streaming
 from tests.server.test_router import LEG, Scene, accepted, routed
 
 pytestmark = pytest.mark.anyio
@@ -51,8 +52,9 @@ async def ended(host: CallHost, final_action: HangUp | Transfer) -> Accept:
     """A call that the host has ended, with what the carrier was told of it before."""
     accept = await accepted(host)
     (call,) = host.table.calls
-    call.hang_up(final_action)
-    await until(lambda: not len(host.table))
+    async with streaming(host, accept):
+        call.hang_up(final_action)
+        await until(lambda: not len(host.table))
     return accept
 
 

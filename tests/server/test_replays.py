@@ -11,12 +11,14 @@ from typing import ClassVar
 import anyio
 import pytest
 
+from patter_core.call.limits import Limits
 from patter_core.call.timeouts import Deadlines
 from patter_core.errors import WebhookRefused
 from patter_core.events import CallEnded
 from patter_core.server.host import CallHost
 from patter_core.telephony.control import LegFacts, RecordingStatus
 from patter_core.telephony.leg import Leg, Progress
+from patter_core.telephony.outcome import HangUp
 from patter_core.telephony.prices import Cost
 from patter_core.testing.fakes import FakeCarrier, FakeSocket
 from patter_core.webhook import Accept, Reject
@@ -156,6 +158,31 @@ async def test_a_call_that_was_dialled_here_is_hung_up_without_a_question() -> N
     assert carrier.commands == ["dial out-1"]
 
 
+async def test_a_worker_that_stops_hangs_no_call_up_that_is_live_elsewhere() -> None:
+    carrier = Asking()
+    carrier.facts = LegFacts(progress=Progress.ANSWERED)
+    scene = Scene(carrier=carrier)
+    async with scene.running() as host:
+        await accepted(host)
+    assert carrier.hung_up == []
+    (end,) = await scene.sink.wait_for("call_ended")
+    assert isinstance(end.event, CallEnded)
+    assert end.event.reason == "host_hung_up"
+
+
+async def test_a_call_that_the_host_ends_before_its_audio_is_here_is_over_when_the_carrier_asks() -> None:
+    carrier = Asking()
+    carrier.facts = LegFacts(progress=Progress.ANSWERED)
+    scene = Scene(carrier=carrier)
+    async with scene.running() as host:
+        accept = await accepted(host)
+        (call,) = host.table.calls
+        call.hang_up(HangUp("Goodbye."))
+        await until(lambda: not len(host.table))
+        assert host.router.claim(accept.media_url.rsplit("/", 1)[1]) is None
+        assert await routed(host, LEG, accept.callbacks.token).stream_ended() == HangUp("Goodbye.")
+
+
 async def test_a_webhook_of_a_live_call_that_is_sent_to_another_worker_leaves_the_call_as_it_is() -> None:
     carrier = Asking()
     carrier.facts = LegFacts(progress=Progress.ANSWERED)
@@ -196,10 +223,11 @@ async def test_what_is_reported_again_is_recorded_once() -> None:
 
 
 async def test_without_a_proved_address_there_is_no_new_call() -> None:
-    scene = Scene()
+    scene = Scene(limits=Limits(calls_per_second=0.001, drain=0.01))
     async with scene.running() as host:
-        with pytest.raises(WebhookRefused, match="webhook_url"):
-            await host.router.call(LEG, "").arrived()
+        for _ in range(3):
+            with pytest.raises(WebhookRefused, match="webhook_url"):
+                await host.router.call(LEG, "").arrived()
         first = await accepted(host)
         again = await host.router.call(LEG, "", first.callbacks.token).arrived()  # the token has the address
         assert again == first

@@ -129,7 +129,7 @@ async def test_an_event_that_two_workers_get_is_acted_upon_once(
 async def test_a_hang_up_that_telnyx_does_not_take_is_asked_for_again() -> None:
     async with staged(telnyx := TelnyxEmulator()) as scene:
         live = await scene.live()
-        live.call.refusals = 4  # the call's own, and those of the event that the stream is over, which comes three times
+        live.call.refusals = 4  # of the call, and of the event that the stream is over, which comes three times
         live.session.end()
         await live.call.over.wait()
     assert commands(telnyx, "hangup") == 1
