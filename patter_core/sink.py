@@ -27,7 +27,7 @@ class SinkFigures(msgspec.Struct, frozen=True, kw_only=True):
     """About how much memory the queued ones take; an end of a call of usual size counts as none."""
     written: int = 0
     dropped: int = 0
-    """Records that were not written: the queue was full, the sink refused them, or the host stopped."""
+    """Records that were not written: the queue was full, the sink refused or lost them, or the host stopped."""
     dropped_bytes: int = 0
     """About how much memory those took."""
     failures: int = 0
@@ -66,6 +66,10 @@ class EventSink(abc.ABC):
     """Seconds that the first record of a batch may wait for more. At 0, a batch is what is queued."""
     write_timeout: ClassVar[float] = 10.0
     """Seconds that `write` may take. Then it is cancelled, and the next one waits until it has ended."""
+
+    lost: int = 0
+    """Records that `write` took and could not keep, in all: a sink that cannot keep a part of a batch counts them here,
+    and they are told as dropped."""
 
     def recording(self, call_id: str) -> str:
         """Returns where this sink will record the call, for `RecordingStarted`; "" if it does not record."""

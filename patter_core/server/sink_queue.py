@@ -73,6 +73,8 @@ class SinkQueue:
         """Ends of calls from batches that failed for good: each is tried once more, alone."""
         self._lost = 0
         self._lost_bytes = 0
+        self._lost_by_sink = 0
+        """What of `EventSink.lost` is counted here."""
         self._told = Told()
         self._writing = _OneAtATime()
         self._running = _OneAtATime()
@@ -216,7 +218,10 @@ class SinkQueue:
             await self.sink.write(batch)
         if self._batch is batch:
             self._batch = []
-            self.written += len(batch)
+            lost = self.sink.lost - self._lost_by_sink
+            self._lost_by_sink += lost
+            self._lost += lost
+            self.written += max(len(batch) - lost, 0)
             self._works()
 
     def _works(self) -> None:

@@ -2,7 +2,8 @@
 
 The caller's audio is the clock: it arrives as it is spoken, so its samples are counted. The agent's audio arrives
 faster than it plays: it is placed where the carrier plays it, after earlier audio or at once, and is cut where the
-caller interrupted it. Only the past is read, since the future may still be cut.
+caller interrupted it. Only the past is read, since the future may still be cut. How much of the future is held is
+bounded, and so is what is read at once: after an hour on hold, an hour of silence is due.
 """
 
 from __future__ import annotations
@@ -21,6 +22,12 @@ _LAG = 0.5
 """Seconds. If the caller's samples trail the clock by more for a whole window, the difference was lost, and silence is
 put in its place. The burst after a stall catches up at once, and needs none."""
 _LAG_WINDOW_MS = 1000.0
+_AHEAD = 300.0
+"""Seconds of the agent's audio that are held before it is heard. What is further ahead is left out."""
+_MOST_PIECES = 30_000
+"""Of that audio: each weighs some hundred bytes, however short it is."""
+_BLOCK = 10.0
+"""Seconds that are read at once."""
 
 _Samples = NDArray[np.int16]
 
@@ -54,17 +61,26 @@ class StereoMix:
         self._least_lag = min(self._least_lag, lag)
         if at_ms - self._window_start_ms >= _LAG_WINDOW_MS:
             if self._least_lag > _LAG * self.format.sample_rate:
-                self._append(np.zeros(self._least_lag, np.int16))
+                self._append(np.broadcast_to(np.int16(0), self._least_lag))  # which takes no memory
             self._window_start_ms = at_ms
             self._least_lag = self._position(at_ms) - self._caller_end - len(samples)
         self._append(samples)
 
-    def add_agent(self, chunk: AudioChunk, at_ms: float) -> None:
-        """Adds audio of the agent, sent at that time: it plays once earlier audio has been played."""
-        samples = self._linear(chunk)
+    def add_agent(self, chunk: AudioChunk, at_ms: float) -> bool:
+        """Adds audio of the agent, sent at that time: it plays once earlier audio has been played.
+
+        Returns False if it is too far ahead of what was heard: then silence takes its place.
+        """
         start = max(self._agent_end, self._position(at_ms), self._read)
-        self._agent.append((start, samples))
+        length = round(chunk.duration_ms * self.format.sample_rate / 1000)
+        if start + length - self._read > _AHEAD * self.format.sample_rate or len(self._agent) >= _MOST_PIECES:
+            self._agent_end = start + length
+            return False
+        samples = self._linear(chunk)
+        if len(samples):
+            self._agent.append((start, samples))
         self._agent_end = start + len(samples)
+        return True
 
     def cut(self, at_ms: float) -> None:
         """Drops the agent's audio from that time on: the caller interrupted it."""
@@ -75,11 +91,14 @@ class StereoMix:
             transcoder.flush()  # audio that a filter holds is dropped, too
 
     def read_past(self) -> bytes:
-        """Returns what has become past since the last read, as interleaved samples."""
+        """Returns what has become past since the last read, as interleaved samples: at most ten seconds of it.
+
+        b"" if there is nothing more.
+        """
         return self._read_to(self._caller_end)
 
     def read_rest(self, at_ms: float) -> bytes:
-        """Returns the rest at the call's end; the agent is heard until then."""
+        """Returns the rest at the call's end, ten seconds at a time; the agent is heard until then."""
         return self._read_to(max(self._caller_end, min(self._agent_end, self._position(at_ms))))
 
     def _append(self, samples: _Samples) -> None:
@@ -87,12 +106,16 @@ class StereoMix:
         self._caller_end += len(samples)
 
     def _read_to(self, end: int) -> bytes:
+        end = min(end, self._read + round(_BLOCK * self.format.sample_rate))
         mix = np.zeros((end - self._read, 2), np.int16)
         filled = 0
-        while self._caller:
+        while self._caller and filled < len(mix):
             samples = self._caller.popleft()
-            mix[filled : filled + len(samples), 0] = samples
-            filled += len(samples)
+            now = samples[: len(mix) - filled]
+            mix[filled : filled + len(now), 0] = now
+            filled += len(now)
+            if len(now) < len(samples):
+                self._caller.appendleft(samples[len(now) :])
         while self._agent and self._agent[0][0] < end:
             start, samples = self._agent.popleft()
             past = samples[: end - start]

@@ -31,7 +31,9 @@ class WavSink(EventSink):
     """Records every call of its host in `folder`, as `<call id>.wav`: caller left, agent right, as each was heard.
 
     The agent is cut where the caller interrupted it. The header is updated with each write, so that after a crash the
-    file plays up to its last half second. Recording people without their consent is illegal in many countries.
+    file plays up to its last half second. What a full disk does not take is silent in the file and counted as dropped.
+    So is audio of the agent that is more than five minutes ahead of what the caller hears. Recording people without
+    their consent is illegal in many countries.
 
     Args:
         folder: the folder; created if it is missing.
@@ -88,10 +90,12 @@ class WavSink(EventSink):
                     recording = self._files.pop(record.call_id, None)
                     if recording is not None:
                         recording.finish(record.elapsed_ms)
+                        self.lost += recording.take_lost()
                 case _:
                     pass
         for recording in touched.values():
             recording.flush()
+            self.lost += recording.take_lost()
 
     def _open(self, record: Record, first: AudioCaptured) -> _Recording:
         from patter_core.sinks.stereo_mix import StereoMix  # noqa: PLC0415 - imports numpy
@@ -105,31 +109,41 @@ class WavSink(EventSink):
 
 
 class _Recording:
-    """A WAV file that grows. An error of the disk ends this recording only."""
+    """A WAV file that grows. Where the disk fails, it has silence in place of what could not be written."""
 
     def __init__(self, path: Path, mix: StereoMix) -> None:
         self.mix = mix
-        self._name = path.name
+        self.lost = 0
+        """Records that are not in the file, and not taken by `take_lost` yet."""
+        self._path = path
         self._size = 0
         self._file: int | None = None
-        try:
-            self._file = open_private(path, os.O_TRUNC)
-            self._write_header()
-        except OSError as error:
-            self._fail(error)
+        self._unwritten = 0
+        self._failing = self._ahead = self._full = False
+        self._gap = False
+        """A part of what was added since the last count was not written."""
 
     def add(self, audio: AudioCaptured, at_ms: float) -> None:
         chunk = AudioChunk.from_base64(audio.base64, audio.format)
         if audio.side == "caller":
             self.mix.add_caller(chunk, at_ms)
-        else:
-            self.mix.add_agent(chunk, at_ms)
+        elif not self.mix.add_agent(chunk, at_ms):
+            self.lost += 1
+            if not self._ahead:
+                _log.warning("The recording %s leaves out audio far ahead of what the caller hears.", self._path.name)
+            self._ahead = True
+            return
+        self._unwritten += 1
 
     def flush(self) -> None:
-        self._append(self.mix.read_past())
+        while audio := self.mix.read_past():
+            self._append(audio)
+        self._count()
 
     def finish(self, at_ms: float) -> None:
-        self._append(self.mix.read_rest(at_ms))
+        while audio := self.mix.read_rest(at_ms):
+            self._append(audio)
+        self._count()
         self.close()
 
     def close(self) -> None:
@@ -137,30 +151,48 @@ class _Recording:
             os.close(self._file)
             self._file = None
 
+    def take_lost(self) -> int:
+        """Returns how many records were lost since it was last asked."""
+        lost, self.lost = self.lost, 0
+        return lost
+
     def _append(self, audio: bytes) -> None:
-        if self._file is None or not audio or self._size + len(audio) > _LARGEST:
+        offset = _HEADER.size + self._size
+        if self._size + len(audio) > _LARGEST:
+            if not self._full:
+                _log.error("The recording %s ends here: a WAV file holds no more.", self._path.name)
+            self._full = self._gap = True
             return
+        self._size += len(audio)  # also if it fails: what follows stays at its place, after a hole
         try:
-            self._write(_HEADER.size + self._size, audio)
-            self._size += len(audio)
-            self._write_header()
+            if self._file is None:
+                self._file = open_private(self._path, os.O_TRUNC)
+            self._write(offset, audio)
+            self._write(0, self._header())
         except OSError as error:
-            self._fail(error)
+            if not self._failing:
+                _log.error("The recording %s has a gap from here on: %s", self._path.name, error.strerror)
+            self._failing = self._gap = True
+            return
+        if self._failing:
+            _log.warning("The recording %s goes on.", self._path.name)
+        self._failing = False
 
-    def _fail(self, error: OSError) -> None:
-        _log.error("The recording %s ends here: %s", self._name, error.strerror)
-        self.close()
+    def _count(self) -> None:
+        """Counts what was not written as lost."""
+        if self._gap:
+            self.lost += self._unwritten
+        self._unwritten, self._gap = 0, False
 
-    def _write_header(self) -> None:
+    def _header(self) -> bytes:
         rate = self.mix.format.sample_rate
-        header = _HEADER.pack(
+        return _HEADER.pack(
             b"RIFF", 36 + self._size, b"WAVE",
             b"fmt ", 16, 1, 2, rate, rate * 4, 4, 16,
             b"data", self._size,
         )  # fmt: skip
-        self._write(0, header)
 
     def _write(self, offset: int, data: bytes) -> None:
-        assert self._file is not None  # the callers have checked it
+        assert self._file is not None  # it was opened just before
         os.lseek(self._file, offset, os.SEEK_SET)
         write_all(self._file, data)

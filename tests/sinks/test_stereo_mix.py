@@ -115,3 +115,28 @@ def test_whatever_happens_both_sides_are_as_long_as_the_caller_spoke(moves: list
                 read += mix.read_past()
     caller, _ = sides(read + mix.read_past())
     assert list(caller) == [5] * heard
+
+
+def test_what_is_far_ahead_is_left_out_and_what_follows_stays_at_its_place() -> None:
+    mix = StereoMix(PCM, 0)
+    assert mix.add_agent(tone(7, 299_000), 0)
+    assert not mix.add_agent(tone(8, 2_000), 0)
+    listen(mix, 0, 50)
+    mix.read_past()
+    listen(mix, 1_000, 250)
+    mix.read_past()
+    assert mix.add_agent(tone(9, 1_000), 0)
+    read = b""
+    while audio := mix.read_rest(400_000):
+        assert len(audio) <= 320_000
+        read += audio
+    _, agent = sides(read)
+    assert list(np.unique(agent[: 293_000 * 8])) == [7]
+    assert list(np.unique(agent[293_000 * 8 : 295_000 * 8])) == [0]
+    assert list(np.unique(agent[295_000 * 8 :])) == [9]
+
+
+def test_pieces_without_end_are_bounded() -> None:
+    mix = StereoMix(PCM, 0)
+    assert sum(mix.add_agent(tone(7, 0.125), 0) for _ in range(50_000)) == 30_000
+    assert mix.add_agent(AudioChunk(b"", PCM), 0) is False

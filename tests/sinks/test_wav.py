@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import resource
 import stat
+import tracemalloc
 import wave
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from patter_core.audio import ULAW_8000, AudioChunk
 from patter_core.events import AudioCaptured, CallEnded, CallEvent, CallMetrics, Record, ResponseHeard
+from patter_core.server.delivery import SinkQueue
 from patter_core.sinks.wav import WavSink
 
 pytestmark = pytest.mark.anyio
@@ -84,4 +89,74 @@ async def test_a_disk_that_fails_costs_one_recording(tmp_path: Path, caplog: pyt
     await sink.write([*frames("caller", 0, 5, "bad"), *frames("caller", 0, 5, "good"), end(100, "good")])
     await sink.write([*frames("caller", 100, 5, "bad"), end(200, "bad")])
     assert len(play(tmp_path / "good.wav")[0]) == 800
-    assert "bad.wav ends here" in caplog.text
+    assert "bad.wav has a gap from here on" in caplog.text
+    assert sink.lost == 10
+
+
+async def test_what_a_full_disk_does_not_take_is_silent_and_told_and_the_recording_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sink = WavSink(tmp_path)
+    queue = SinkQueue(sink)
+
+    async def speak(start_ms: float) -> None:
+        for one in frames("caller", start_ms, 10):
+            queue.put(one)
+        await queue.flush()
+
+    await speak(0)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    try:
+        await speak(200)
+        await speak(400)
+        figures = queue.figures()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (figures.written, figures.dropped) == (10, 20)
+    assert len(play(tmp_path / "call.wav")[0]) == 1600
+    await speak(600)
+    queue.put(end(800))
+    await queue.flush()
+    left, _ = play(tmp_path / "call.wav")
+    assert left[:1600] == left[4800:] == [-32124] * 1600
+    assert not any(left[3200:4800])
+    assert (queue.figures().written, queue.figures().dropped) == (21, 20)
+    assert [record.getMessage() for record in caplog.records if "call.wav" in record.getMessage()] == [
+        "The recording call.wav has a gap from here on: File too large",
+        "The recording call.wav goes on.",
+    ]
+
+
+@contextlib.contextmanager
+def traced() -> Iterator[Callable[[], int]]:
+    """Gives a function that returns the most memory that was allocated at once, in bytes."""
+    tracemalloc.start()
+    try:
+        yield lambda: tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+async def test_audio_far_ahead_of_what_is_heard_costs_bounded_memory_and_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    minute = AudioChunk(b"\x00" * 480_000, ULAW_8000)
+    audio = AudioCaptured(side="agent", format=ULAW_8000, base64=minute.base64)
+    sink = WavSink(tmp_path)
+    await sink.write(frames("caller", 0, 1))
+    with traced() as most:
+        for _ in range(20):
+            await sink.write([record(audio, 20) for _ in range(20)])
+        assert most() < 20_000_000  # 400 minutes are 380 MB
+    assert sink.lost == 395
+    assert caplog.text.count("leaves out audio far ahead") == 1
+
+
+async def test_an_hour_on_hold_costs_no_memory(tmp_path: Path) -> None:
+    sink = WavSink(tmp_path)
+    await sink.write(frames("caller", 0, 10))
+    with traced() as most:
+        await sink.write([*frames("caller", 3_600_000, 100), end(3_602_000)])
+        assert most() < 20_000_000  # an hour is 115 MB
+    assert (tmp_path / "call.wav").stat().st_size > 3_600 * 32_000
