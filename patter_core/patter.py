@@ -5,6 +5,7 @@ Longer than other modules, because its docstrings are the reference of what user
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import signal
@@ -383,11 +384,12 @@ class Patter:
 
     def _print_ready(self, url: str) -> None:
         webhook = self._voice_url(self._base or url) + ("" if self._base else " (as seen from outside)")
-        print(  # noqa: T201 - serve() is a program's main loop, and this is what its user waits for
-            f"Ready for calls at {url}.\nPoint your number's voice webhook at {webhook}.",
-            file=sys.stderr,
-            flush=True,
-        )
+        with contextlib.suppress(OSError):  # its reader went away
+            print(  # noqa: T201 - serve() is a program's main loop, and this is what its user waits for
+                f"Ready for calls at {url}.\nPoint your number's voice webhook at {webhook}.",
+                file=sys.stderr,
+                flush=True,
+            )
 
 
 def _checked_engine(engine: object, **parts: object) -> Engine:

@@ -57,8 +57,9 @@ class _Guard(logging.Filter):
             return False
         try:
             said = record.getMessage()
-        except Exception:  # noqa: BLE001 - a log call that is wrong in itself: logging reports it, as always
-            return True
+        except Exception:  # noqa: BLE001 - a log call that is wrong in itself: logging would print it as it is
+            said = f"{record.msg} {record.args!r}"
+            record.msg, record.args = said, None
         if left_out:
             said = f"{said} ({left_out} more like this were left out.)"
             record.msg, record.args = said, None

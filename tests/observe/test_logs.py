@@ -120,10 +120,11 @@ def test_arguments_stay_arguments_for_formatters_that_read_them(caplog: pytest.L
     assert caplog.records[-1].args == ("127.0.0.1:5", "GET", "/media/acme/[hidden]", "1.1", 101)
 
 
-def test_a_log_call_that_is_wrong_is_left_to_logging() -> None:
+def test_a_log_call_that_is_wrong_is_logged_with_its_arguments() -> None:
     guard()
-    record = logging.LogRecord("patter.call", logging.WARNING, __file__, 1, "%s %s", ("one",), None)
+    record = logging.LogRecord("patter.call", logging.WARNING, __file__, 1, "%s %s", ("+15550001234",), None)
     assert logs._Guard().filter(record)
+    assert record.getMessage() == "%s %s ('+*********34',)"
 
 
 def test_a_text_of_others_forges_no_record_and_moves_no_cursor(caplog: pytest.LogCaptureFixture) -> None:
