@@ -52,6 +52,7 @@ __all__ = [
     "ResponseDone",
     "ResponseHeard",
     "ResponseStart",
+    "SpeechEnded",
     "ToolCall",
     "ToolResult",
     "TranscriptCorrection",
@@ -87,6 +88,13 @@ class Event(msgspec.Struct, frozen=True, tag_field="type"):
 
 class EngineEvent(Event, frozen=True):
     """The base of what an engine's session reports."""
+
+
+class SpeechEnded(EngineEvent, frozen=True, tag="speech_ended"):
+    """The user stopped speaking, by the engine's voice detection; only from engines that tell it."""
+
+    ago_ms: float = 0.0
+    """How long ago, where the engine tells it later."""
 
 
 class TranscriptInput(EngineEvent, frozen=True, tag="transcript_input"):
@@ -348,6 +356,7 @@ CallEvent = (
     | ResponseDone
     | ResponseHeard
     | ResponseStart
+    | SpeechEnded
     | ToolCall
     | ToolResult
     | TranscriptCorrection

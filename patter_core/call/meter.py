@@ -40,6 +40,8 @@ class Meter:
         self.engine_output_format: AudioFormat | None = None
         self._asked_at: float | None = None
         self._replies: list[float] = []
+        self._silent_since: float | None = None
+        self._speech_replies: list[float] = []
         self._barge_ins: list[float] = []
 
     def engine_began(self, now: float) -> None:
@@ -51,8 +53,12 @@ class Meter:
         self._engine_ms += _since(self._engine_at, now) or 0.0
         self._engine_at = None
 
+    def speech_ended(self, at: float) -> None:
+        """The user fell silent then, as the engine tells: `speech_reply_ms` counts from there."""
+        self._silent_since = at
+
     def user_spoke(self, now: float) -> None:
-        """The engine reported what the caller said: the reply time counts from here."""
+        """The engine reported what the caller said: `reply_ms` counts from here."""
         self.user_turns += 1
         self._asked_at = now
 
@@ -64,6 +70,9 @@ class Meter:
         if self._asked_at is not None:
             _keep(self._replies, (now - self._asked_at) * 1000)
             self._asked_at = None
+        if self._silent_since is not None:
+            _keep(self._speech_replies, (now - self._silent_since) * 1000)
+            self._silent_since = None
 
     def interrupted(self, at: float, now: float) -> None:
         """The caller interrupted at `at`, and the carrier has taken the clear at `now`."""
@@ -97,6 +106,8 @@ class Meter:
             user_turns=self.user_turns,
             reply_ms=tuple(self._replies),
             reply=Latency.of(self._replies),
+            speech_reply_ms=tuple(self._speech_replies),
+            speech_reply=Latency.of(self._speech_replies),
             barge_in_ms=tuple(self._barge_ins),
             barge_in=Latency.of(self._barge_ins),
             frames_in=self.frames_in,

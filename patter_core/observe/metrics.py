@@ -87,11 +87,17 @@ class CallMetrics(msgspec.Struct, frozen=True, kw_only=True):
     user_turns: int = 0
     """Times the engine reported what the user said."""
     reply_ms: tuple[float, ...] = ()
-    """For each turn: from what the user said, as the engine reported it, to the agent's first audio."""
+    """For each turn: from the engine's report of what the user said, which comes after they fell silent, to the agent's
+    first audio."""
     reply: Latency | None = None
     """The percentiles of `reply_ms`."""
+    speech_reply_ms: tuple[float, ...] = ()
+    """For each turn: from the end of the user's speech to the agent's first audio, which is what a caller waits, apart
+    from the network. Empty with engines that do not tell when speech ends (`SpeechEnded`)."""
+    speech_reply: Latency | None = None
+    """The percentiles of `speech_reply_ms`."""
     barge_in_ms: tuple[float, ...] = ()
-    """For each interruption: from the engine's word of it, to the carrier having taken the order to fall silent."""
+    """For each interruption: from the engine's report of it until the order to clear was written to the carrier."""
     barge_in: Latency | None = None
     """The percentiles of `barge_in_ms`."""
     frames_in: int = 0

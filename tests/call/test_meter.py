@@ -32,6 +32,21 @@ def test_a_reply_is_timed_once_for_each_time_the_user_spoke() -> None:
     assert meter.metrics(10.0, heard_ms=0, frames_dropped=0).reply_ms == (500,)
 
 
+def test_a_reply_is_timed_from_the_end_of_speech_too_where_the_engine_tells_it() -> None:
+    meter = Meter()
+    meter.speech_ended(1.0)
+    meter.speech_ended(2.0)  # they went on after a pause
+    meter.user_spoke(2.7)
+    meter.agent_spoke(2.9)
+    meter.user_spoke(5.0)
+    meter.agent_spoke(5.5)
+    metrics = meter.metrics(10.0, heard_ms=0, frames_dropped=0)
+    assert [round(time) for time in metrics.speech_reply_ms] == [900]
+    assert [round(time) for time in metrics.reply_ms] == [200, 500]
+    assert metrics.speech_reply is not None
+    assert metrics.speech_reply.count == 1
+
+
 def test_audio_passes_through_only_if_all_three_formats_are_one() -> None:
     meter = Meter()
     meter.carrier_format = meter.engine_input_format = meter.engine_output_format = ULAW_8000

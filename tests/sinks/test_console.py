@@ -111,7 +111,8 @@ def test_the_figures_hold_percentiles_and_what_the_carrier_will_bill() -> None:
     )
     metrics = CallMetrics(reply=Latency.of([100.0, 200.0]), carrier_bill=bill)
     Console(file=out, width=120).print(metrics_table(metrics))
-    assert "100, 200, 200, 200 ms (p50, p90, p95, p99 of 2)" in out.getvalue()
+    assert re.search(r"transcript to reply +100, 200, 200, 200 ms \(p50, p90, p95, p99 of 2\)", out.getvalue())
+    assert re.search(r"speech's end to reply +-", out.getvalue())
     assert "2 min, about 0.0250 USD (the carrier's price list, 2026-10-01)" in out.getvalue()
 
 

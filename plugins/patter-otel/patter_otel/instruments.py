@@ -45,6 +45,7 @@ INSTRUMENTS = (
     Instrument("histogram", "patter.call.first_audio", "s", "From the carrier's media to the first agent audio"),
     Instrument("histogram", "patter.engine.connect", "s", "From the start of a conversation to a ready engine"),
     Instrument("histogram", "patter.reply", "s", "From the engine's report of the user's words to the agent's audio"),
+    Instrument("histogram", "patter.speech_reply", "s", "From the end of the user's speech to the agent's audio"),
     Instrument("histogram", "patter.barge_in", "s", "From the engine's report of a barge-in to the carrier's clear"),
     Instrument("counter", "patter.turns", "{turn}", "Turns, by who spoke", (*_CALL, "by")),
     Instrument("counter", "patter.interruptions", "{interruption}", "Times a caller interrupted the agent"),
@@ -138,6 +139,7 @@ def _measured(call: CallMetrics) -> Iterator[tuple[str, float, Mapping[str, str]
         ("patter.call.first_audio", (call.first_audio_ms,)),
         ("patter.engine.connect", (call.engine_connect_ms,)),
         ("patter.reply", call.reply_ms),
+        ("patter.speech_reply", call.speech_reply_ms),
         ("patter.barge_in", call.barge_in_ms),
     ):
         yield from ((name, time / 1000, {}) for time in times if time is not None)

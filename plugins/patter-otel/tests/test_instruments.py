@@ -106,6 +106,7 @@ def test_names_and_units_are_those_of_the_documentation() -> None:
         "patter.call.first_audio": "s",
         "patter.engine.connect": "s",
         "patter.reply": "s",
+        "patter.speech_reply": "s",
         "patter.barge_in": "s",
         "patter.turns": "{turn}",
         "patter.interruptions": "{interruption}",
