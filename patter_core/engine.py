@@ -101,7 +101,8 @@ class EngineSession(abc.ABC):
     def events(self) -> AsyncIterator[AudioChunk | EngineEvent]:
         """What the engine says, in order; iterated once. It ends when the agent ended the conversation.
 
-        After an `Interruption`, no audio of what was interrupted follows.
+        After an `Interruption`, no audio of what was interrupted follows. An engine that knows when the user stopped
+        speaking says so by `SpeechEnded`, for the metrics.
 
         Raises:
             EngineError: it ended in another way.

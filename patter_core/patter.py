@@ -27,7 +27,7 @@ from patter_core.config import from_environment, port_number
 from patter_core.engine import Engine
 from patter_core.errors import CallError, ConfigurationError
 from patter_core.events import CallEnded, CallEvent
-from patter_core.observe.logs import guard_packages_of
+from patter_core.observe.logs import guard, guard_packages_of
 from patter_core.observe.redaction import Redaction
 from patter_core.observe.secrets import hide_secrets_of
 from patter_core.registry import Registry
@@ -128,6 +128,7 @@ class Patter:
             store=store,
             several_workers=store is not None if several_workers is None else several_workers,
         )
+        guard()
         self._registry = registry or Registry.discover()
         guard_packages_of(self._registry.manager.get_plugins())
         self._callbacks = UserCallbacks(

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
+import importlib
+from pathlib import Path
 
 import anyio
+import importlib_metadata
 import pytest
 
 from patter_core import Patter, Retry
@@ -182,3 +185,16 @@ def test_a_phone_with_a_store_assumes_several_workers_unless_told_otherwise() ->
         Patter(carrier=FakeCarrier(), registry=Registry(), several_workers=True),
     ]
     assert [patter.several_workers for patter in made] == [False, True, False, True]
+
+
+def test_what_a_plugin_logs_is_masked_whatever_its_logger_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "acme_carrier.py").write_text(
+        "import logging\n\ndef call():\n    logging.getLogger('calls').warning('from %s', '+15550001234')\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    registry = Registry.discover([importlib_metadata.EntryPoint("acme", "acme_carrier", "patter")])
+    Patter(carrier=FakeCarrier(), registry=registry)
+    importlib.import_module("acme_carrier").call()
+    assert [record.getMessage() for record in caplog.records if record.name == "calls"] == ["from +*********34"]

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from patter_core.cli.settings import AgentConfig, make_agent
 from patter_core.engine import Engine
@@ -81,7 +82,9 @@ def report(console: Console, records: Iterable[Record], recording: CallRecording
         Console(file=file, width=100).print(table)
     console.print()
     console.print(table)
-    console.print(f"\n[bold]{out}[/] holds call.wav (caller left, agent right), transcript.txt and metrics.txt")
+    console.print(
+        f"\n[bold]{escape(str(out))}[/] holds call.wav (caller left, agent right), transcript.txt and metrics.txt"
+    )
 
 
 def _emulator(registry: Registry, kind: str, name: str) -> object:

@@ -13,6 +13,7 @@ import click
 
 from patter_core import __version__
 from patter_core.errors import PatterError
+from patter_core.observe.logs import guard
 from patter_core.observe.secrets import conceal
 from patter_core.observe.terminal import indented, one_line
 from patter_core.registry import Registry
@@ -61,6 +62,7 @@ class _Commands(click.Group):
 def main() -> None:
     """Runs `patter`. A `PatterError` is printed without a traceback, with exit code 1."""
     sys.excepthook = _print_traceback
+    guard()
     try:
         registry = Registry.discover()
         group = _group()

@@ -10,10 +10,13 @@ from pathlib import Path
 
 import anyio
 import anyio.to_thread
+import importlib_metadata
 import pytest
 
 from patter_core.audio import ULAW_8000
+from patter_core.cli.options import logger_names
 from patter_core.net.http import send_request
+from patter_core.registry import Registry
 from patter_core.testing.caller import Caller, Pause, WaitForAgent
 from patter_core.testing.network import free_port
 from patter_elevenlabs.testing import ElevenLabsEmulator
@@ -135,3 +138,13 @@ async def test_without_credentials_it_says_so_in_one_line(tmp_path: Path) -> Non
     assert result.returncode == 1
     assert result.stderr.decode().startswith("patter: Twilio(account_sid=…) is missing.")
     assert b"Traceback" not in result.stderr
+
+
+def test_verbosity_is_that_of_every_plugin_whatever_its_loggers_are_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "acme_voice.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    registry = Registry.discover([importlib_metadata.EntryPoint("acme", "acme_voice", "patter")])
+    assert {"patter", "acme_voice"} <= logger_names(registry)
+    assert {"patter_twilio", "patter_elevenlabs"} <= logger_names(Registry.discover())
