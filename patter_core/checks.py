@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Awaitable, Sequence
 
 import msgspec
 
 from patter_core.errors import PatterError
 
-__all__ = ["CheckResult", "Level", "problem_of"]
+__all__ = ["CheckResult", "Level", "checked", "problem_of"]
 
 
 class Level(enum.StrEnum):
@@ -35,3 +36,12 @@ def problem_of(error: PatterError) -> CheckResult:
     """Returns one of Patter's errors as the result of a check."""
     remedy = " ".join(part for part in (error.expected and f"Expected {error.expected}.", error.remedy) if part)
     return CheckResult(Level.PROBLEM, error.problem, remedy)
+
+
+async def checked(check: Awaitable[object], ok: str) -> Sequence[CheckResult]:
+    """Awaits a check that raises one of Patter's errors for what it finds. Returns that, or `ok`."""
+    try:
+        await check
+    except PatterError as error:
+        return (problem_of(error),)
+    return (CheckResult(Level.OK, ok),)

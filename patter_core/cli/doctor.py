@@ -7,7 +7,7 @@ import email.utils
 import logging
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,6 +29,8 @@ from patter_core.patter import Patter
 from patter_core.registry import Registry
 from patter_core.server.serving import serve_app
 from patter_core.server.urls import public_base
+from patter_core.sink import EventSink
+from patter_core.store import CallStore
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.numbers import voice_path
 
@@ -121,14 +123,14 @@ async def _check_sinks_and_store(registry: Registry, settings: Settings) -> Asyn
     for sink in sinks or ():
         for result in await _own_checks(sink.name, sink.check):
             yield result
-        await sink.aclose()
+        await _close(sink)
     store, result = _make("store", lambda: make_store(registry, settings.store))
     if store is not None or result.level is not Level.OK:
         yield result
     if store is not None:
         for result in await _own_checks(store.name, store.check):
             yield result
-        await store.aclose()
+        await _close(store)
 
 
 def _check_plugins(registry: Registry) -> list[CheckResult]:
@@ -153,17 +155,20 @@ def _make(what: str, make: Callable[[], _Part]) -> tuple[_Part | None, CheckResu
     return made, CheckResult(Level.OK, f"The {what}: configuration complete.")
 
 
-async def _own_checks(name: str, check: Callable[[], Awaitable[Sequence[CheckResult]]]) -> Sequence[CheckResult]:
+async def _own_checks(
+    name: str, check: Callable[[], Coroutine[object, object, Sequence[CheckResult]]]
+) -> Sequence[CheckResult]:
     try:
-        return await run_foreign(_awaited, _CHECK_TIMEOUT, check)
+        return tuple(await run_foreign(check, _CHECK_TIMEOUT))
     except TimeoutError:
         return [CheckResult(Level.WARNING, f"{name} did not finish its own checks in {_CHECK_TIMEOUT:g} s.")]
     except Exception as error:  # noqa: BLE001 - the plugin boundary: the other results still count
         return [CheckResult(Level.WARNING, f"{name} failed in its own checks: {type(error).__name__}.")]
 
 
-async def _awaited(check: Callable[[], Awaitable[Sequence[CheckResult]]]) -> Sequence[CheckResult]:
-    return await check()
+async def _close(checked: EventSink | CallStore) -> None:
+    with contextlib.suppress(Exception):  # the plugin boundary: what is wrong was found by its checks
+        await run_foreign(checked.aclose, _CHECK_TIMEOUT)
 
 
 def _leg(carrier: Carrier) -> Leg:

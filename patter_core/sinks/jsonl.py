@@ -9,10 +9,11 @@ from typing import ClassVar
 
 import msgspec
 
+from patter_core.checks import CheckResult, checked
 from patter_core.errors import ConfigurationError
 from patter_core.events import Record
 from patter_core.sink import EventSink
-from patter_core.storage.files import open_private, write_all
+from patter_core.storage.files import check_writable, file_error, identity, open_private, write_all
 from patter_core.threads import SerialThread
 
 __all__ = ["JsonLinesSink"]
@@ -47,15 +48,22 @@ class JsonLinesSink(EventSink):
         self._max_bytes = max_bytes
         self._keep = keep
         self._file: int | None = None
+        self._identity: tuple[int, int] | None = None
         self._size = 0
         self._thread = SerialThread()
 
     async def write(self, records: Sequence[Record]) -> None:
         lines = msgspec.json.Encoder().encode_lines(records)
-        await self._thread.run(self._append, lines)
+        try:
+            await self._thread.run(self._append, lines)
+        except OSError as error:
+            raise file_error(error, self._path) from error
 
     async def aclose(self) -> None:
         await self._thread.run(self._close)
+
+    async def check(self) -> Sequence[CheckResult]:
+        return await checked(self._thread.run(check_writable, self._path), f"{self._path.name} can be written.")
 
     def _append(self, lines: bytes) -> None:
         file = self._opened()
@@ -71,9 +79,11 @@ class JsonLinesSink(EventSink):
         self._size += len(lines)
 
     def _opened(self) -> int:
-        if self._file is None:
+        if self._file is None or self._identity != identity(self._path):  # else it was moved, perhaps by logrotate
+            self._close()
             self._file = open_private(self._path, os.O_APPEND)
             self._size = os.fstat(self._file).st_size
+            self._identity = identity(self._path)
         return self._file
 
     def _close(self) -> None:

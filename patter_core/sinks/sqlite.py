@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
+import anyio
 import msgspec
 
-from patter_core.errors import SinkUnavailable
+from patter_core.checks import CheckResult, checked
+from patter_core.errors import ConfigurationError
 from patter_core.events import CallAnnounced, CallEnded, CallPriced, Record
-from patter_core.sink import EventSink
-from patter_core.storage.sqlite import open_database
+from patter_core.sink import EventSink, SinkStatistics
+from patter_core.storage.sqlite import Database
 from patter_core.threads import SerialThread
 
 __all__ = ["SCHEMA", "SQLiteSink"]
@@ -44,35 +47,62 @@ CREATE TABLE IF NOT EXISTS calls (
 CREATE INDEX IF NOT EXISTS calls_by_start ON calls (started);
 """
 
+_DAY = 86_400.0
+_DELETE_EVERY = 3600.0
+"""Seconds between two looks for calls that are too old."""
+_AT_ONCE = 50
+"""Calls that are deleted in one transaction, so that no write waits long."""
+_BETWEEN = 0.1
+
 
 class SQLiteSink(EventSink):
     """Writes all records into an SQLite file (WAL), which `patter calls` reads. A repeated record is stored once.
 
     Args:
         path: the file; by default `patter.db` in the current folder. Several workers may share one.
+        keep: days for which a call is kept after its last record; None keeps all. The room of deleted calls is used
+            again, so that the file does not grow; it does not shrink either.
+
+    Raises:
+        ConfigurationError: `keep` is not above 0.
     """
 
     name: ClassVar[str] = "sqlite"
 
-    def __init__(self, path: str | Path = "patter.db") -> None:
-        self._path = Path(path)
+    def __init__(self, path: str | Path = "patter.db", *, keep: float | None = None) -> None:
+        if keep is not None and not keep > 0:
+            raise ConfigurationError("SQLiteSink(keep=…) is out of range.", expected="days above 0", got=f"{keep:g}")
+        self._name = Path(path).name
+        self._keep = keep
         self._thread = SerialThread()
-        self._database: sqlite3.Connection | None = None
+        self._database = Database(Path(path), SCHEMA)
 
     async def write(self, records: Sequence[Record]) -> None:
-        try:
-            await self._thread.run(self._insert, list(records))
-        except sqlite3.OperationalError as error:  # locked, full, gone
-            raise SinkUnavailable(f"{self._path.name} cannot be written: {error}.") from error
+        await self._thread.run(self._insert, list(records))
+
+    async def run(self, statistics: SinkStatistics) -> None:
+        while self._keep is not None:
+            more = await self._thread.run(self._delete, time.time() - self._keep * _DAY)
+            await anyio.sleep(_BETWEEN if more else _DELETE_EVERY)
 
     async def aclose(self) -> None:
-        await self._thread.run(self._close)
+        await self._thread.run(self._database.close)
+
+    async def check(self) -> Sequence[CheckResult]:
+        return await checked(self._thread.run(self._database.check), f"{self._name} can be written.")
+
+    def _delete(self, before: float) -> bool:
+        """Deletes some calls whose last record is older. Returns False if there are no more."""
+        with self._database.transaction() as database:
+            calls = database.execute(
+                "SELECT call_id FROM records GROUP BY call_id HAVING MAX(time) < ? LIMIT ?", (before, _AT_ONCE)
+            ).fetchall()
+            database.executemany("DELETE FROM records WHERE call_id = ?", calls)
+            database.executemany("DELETE FROM calls WHERE call_id = ?", calls)
+        return bool(calls)
 
     def _insert(self, records: list[Record]) -> None:
-        if self._database is None:
-            self._database = open_database(self._path, SCHEMA)
-        database = self._database
-        with database:  # one transaction a batch
+        with self._database.transaction() as database:
             for record in records:
                 database.execute(
                     "INSERT OR IGNORE INTO records VALUES (?, ?, ?, ?, ?, ?)",
@@ -86,11 +116,6 @@ class SQLiteSink(EventSink):
                     ),
                 )
                 _update_call(database, record)
-
-    def _close(self) -> None:
-        if self._database is not None:
-            self._database.close()
-            self._database = None
 
 
 def _update_call(database: sqlite3.Connection, record: Record) -> None:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from patter_core.audio import AudioChunk
+from patter_core.checks import CheckResult, checked
 from patter_core.events import AudioCaptured, CallEnded, CallMoved, Record, ResponseHeard
 from patter_core.sink import EventSink
-from patter_core.storage.files import open_private, write_all
+from patter_core.storage.files import check_writable, open_private, write_all
 from patter_core.threads import SerialThread
 
 if TYPE_CHECKING:  # imports numpy, which only a worker that records needs
@@ -68,6 +69,10 @@ class WavSink(EventSink):
 
     async def aclose(self) -> None:
         await self._thread.run(self._close)
+
+    async def check(self) -> Sequence[CheckResult]:
+        place = self._folder / "recording.wav"
+        return await checked(self._thread.run(check_writable, place), "The recordings' folder can be written.")
 
     def _record(self, records: list[Record]) -> None:
         if not records or self._begun is records[0]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from patter_core.errors import SinkRefused, SinkUnavailable
 
-__all__ = ["check_writable", "file_error", "is_lasting", "open_private", "write_all"]
+__all__ = ["check_writable", "file_error", "identity", "is_lasting", "open_private", "write_all"]
 
 _BINARY: int = getattr(os, "O_BINARY", 0)
 """Without it, Windows changes line ends."""
@@ -17,6 +17,7 @@ _LASTING = frozenset(
         errno.EACCES,
         errno.EADDRINUSE,
         errno.EADDRNOTAVAIL,
+        errno.EEXIST,
         errno.EISDIR,
         errno.ELOOP,
         errno.ENAMETOOLONG,
@@ -93,3 +94,12 @@ def write_all(file: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(file, view) :]
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Returns what tells this file from another one that has its name later; None if there is no such file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["BUSY_TIMEOUT", "open_database"]
+from patter_core.errors import SinkRefused, SinkUnavailable
+from patter_core.storage.files import check_writable, file_error, identity
+
+__all__ = ["BUSY_TIMEOUT", "Database", "check_database", "open_database"]
 
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for another process that writes the file: less than a sink's time for a batch."""
+_PASSING = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_CANTOPEN,  # unless the path says why
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_PROTOCOL,
+    }
+)
+"""Results that pass. All others last: it is no database, it has another schema, it is damaged, it is read-only."""
 
 
 def open_database(path: Path, schema: str, *, durable: bool = False) -> sqlite3.Connection:
@@ -33,3 +51,99 @@ def open_database(path: Path, schema: str, *, durable: bool = False) -> sqlite3.
         database.close()
         raise
     return database
+
+
+class Database:
+    """An SQLite file of a sink, which is opened when it is first used. Blocking, and for one thread at a time.
+
+    Args:
+        path: the file.
+        schema: as for `open_database`.
+        durable: as for `open_database`.
+    """
+
+    def __init__(self, path: Path, schema: str, *, durable: bool = False) -> None:
+        self._path = path
+        self._schema = schema
+        self._durable = durable
+        self._connection: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """One transaction. The file is opened again after an error, and if another one is at its path by now.
+
+        Raises:
+            SinkUnavailable: the file is locked, the disk is full, and what else passes.
+            SinkRefused: it is no database, has another schema, and what else lasts.
+        """
+        try:
+            if self._connection is None or self._file != identity(self._path):  # else it was moved or deleted
+                self.close()
+                self._connection = open_database(self._path, self._schema, durable=self._durable)
+                self._file = identity(self._path)
+            with self._connection as connection:
+                yield connection
+        except (sqlite3.Error, OSError) as error:
+            self.close()
+            raise _sorted(error, self._path) from error
+
+    def check(self) -> None:
+        """As `check_database`."""
+        check_database(self._path, self._schema)
+
+    def close(self) -> None:
+        """Closes the file. Idempotent."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _sorted(error: sqlite3.Error | OSError, path: Path) -> SinkRefused | SinkUnavailable:
+    """Returns the error of a sink for a database that cannot be written."""
+    if isinstance(error, OSError):
+        return file_error(error, path)
+    problem = f"{path.name} cannot be written: {error}."
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)  # the module's own errors have none
+    if code == sqlite3.SQLITE_READONLY_DBMOVED:  # it is opened again
+        return SinkUnavailable(problem)
+    if code & 0xFF not in _PASSING:
+        return SinkRefused(problem, remedy="Give another path, or move the file away.")
+    if code & 0xFF == sqlite3.SQLITE_CANTOPEN:
+        try:
+            check_writable(path)
+        except SinkRefused as refused:
+            return refused
+    return SinkUnavailable(problem, remedy="Check the disk.")
+
+
+def check_database(path: Path, schema: str) -> None:
+    """Checks that the file could be opened with that schema. Changes nothing, and creates nothing. Blocking.
+
+    Raises:
+        SinkRefused: it could not.
+        SinkUnavailable: not at the moment.
+    """
+    check_writable(path)
+    if not path.exists():
+        return
+    wanted = sqlite3.connect(":memory:")
+    found = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT)
+    try:
+        wanted.executescript(schema)
+        for (table,) in wanted.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            columns = _columns(found, table)
+            if columns and not _columns(wanted, table) <= columns:
+                raise SinkRefused(
+                    f"{path.name} cannot be written: its table “{table}” is another one.", remedy="Give another path."
+                )
+    except sqlite3.Error as error:
+        raise _sorted(error, path) from error
+    finally:
+        wanted.close()
+        found.close()
+
+
+def _columns(database: sqlite3.Connection, table: str) -> set[str]:
+    """Returns the names of a table's columns; none if there is no such table."""
+    return {str(row[1]) for row in database.execute(f"PRAGMA table_info({table})")}

@@ -57,6 +57,33 @@ async def test_what_is_in_order_is_told_without_secrets() -> None:
     assert "of-the-test" not in result.output
 
 
+async def test_sinks_that_cannot_write_are_problems_with_a_remedy_and_nothing_is_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    sinks = ("jsonl", "path"), ("sqlite", "path"), ("wav", "folder")
+    (tmp_path / "patter.toml").write_text(
+        "".join(f'[[sinks]]\nname = "{sink}"\noptions = {{ {option} = "file/there" }}\n' for sink, option in sinks)
+    )
+    result = await run_doctor()
+    assert result.exit_code == 1
+    assert result.output.count("cannot be written: file is not a folder.\n  Choose another path.") == 3
+    assert "3 problems." in result.output
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "patter.toml"]
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), asyncio.CancelledError(), ValueError("a bug")])
+async def test_whatever_comes_out_of_a_check_the_other_results_still_count(
+    error: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(_self: object) -> Sequence[CheckResult]:
+        raise error
+
+    monkeypatch.setattr(Twilio, "check", broken)
+    result = await run_doctor()
+    assert result.exit_code == 0
+    assert "twilio failed in its own checks" in result.output
+    assert "Ready for calls." in result.output
+
+
 async def test_what_stands_in_brackets_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PATTER_CARRIER")
     assert "[carrier] name in patter.toml" in (await run_doctor()).output

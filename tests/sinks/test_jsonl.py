@@ -10,7 +10,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from patter_core.errors import ConfigurationError
+from patter_core.checks import Level
+from patter_core.errors import ConfigurationError, SinkRefused, SinkUnavailable
 from patter_core.events import DtmfReceived, Record
 from patter_core.sinks import JsonLinesSink
 
@@ -86,7 +87,7 @@ async def test_a_disk_that_fills_up_in_the_middle_leaves_whole_lines(
         return real(file, data[:10])
 
     monkeypatch.setattr(os, "write", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(SinkUnavailable, match="No space"):
         await sink.write([record(2)])
     monkeypatch.setattr(os, "write", real)
     await sink.write([record(2)])
@@ -98,3 +99,35 @@ async def test_a_disk_that_fills_up_in_the_middle_leaves_whole_lines(
 def test_limits_that_make_no_sense_are_refused(max_bytes: int, keep: int) -> None:
     with pytest.raises(ConfigurationError):
         JsonLinesSink("events.jsonl", max_bytes=max_bytes, keep=keep)
+
+
+@pytest.mark.parametrize(("path", "said"), [("folder", "Is a directory"), ("file/events.jsonl", "File exists")])
+async def test_a_path_that_cannot_be_a_file_is_refused_and_its_check_says_so(
+    tmp_path: Path, path: str, said: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    sink = JsonLinesSink(tmp_path / path)
+    (result,) = await sink.check()
+    assert result.level is Level.PROBLEM
+    assert result.remedy
+    with pytest.raises(SinkRefused, match=said):
+        await sink.write([record(1)])
+    await sink.aclose()
+
+
+async def test_its_check_writes_nothing(tmp_path: Path) -> None:
+    sink = JsonLinesSink(tmp_path / "deep" / "events.jsonl")
+    assert [result.level for result in await sink.check()] == [Level.OK]
+    assert files(tmp_path) == 0
+    await sink.aclose()
+
+
+async def test_a_file_that_is_moved_away_is_made_anew(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    sink = JsonLinesSink(path)
+    await sink.write([record(1)])
+    path.rename(tmp_path / "events.jsonl.old")
+    await sink.write([record(2)])
+    await sink.aclose()
+    assert read(path) == [record(2)]

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import sqlite3
 import stat
+import time
 from decimal import Decimal
 from pathlib import Path
 
+import anyio
+import msgspec
 import pytest
 
-from patter_core.errors import SinkUnavailable
+from patter_core.checks import Level
+from patter_core.errors import ConfigurationError, SinkRefused, SinkUnavailable
 from patter_core.events import (
     CallAnnounced,
     CallEnded,
@@ -24,6 +30,7 @@ from patter_core.sinks.sqlite_reader import CallFilter, SQLiteReader
 from patter_core.storage import sqlite as storage
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.prices import Cost
+from tests.polling import until
 
 pytestmark = pytest.mark.anyio
 
@@ -88,3 +95,45 @@ async def test_a_file_that_somebody_holds_is_unavailable_and_later_nothing_is_mi
     await sink.write(records("two"))
     await sink.aclose()
     assert {row.call_id for row in SQLiteReader(tmp_path / "patter.db").calls(CallFilter())} == {"one", "two"}
+
+
+async def test_a_file_of_another_program_is_refused_and_its_check_says_so(tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "patter.db")) as other:
+        other.execute("CREATE TABLE calls (number TEXT)")
+    sink = SQLiteSink(tmp_path / "patter.db")
+    (result,) = await sink.check()
+    assert (result.level, bool(result.remedy)) == (Level.PROBLEM, True)
+    with pytest.raises(SinkRefused, match="no such column"):
+        await sink.write(records())
+    await sink.aclose()
+
+
+async def test_calls_are_kept_for_so_many_days_after_their_last_record(tmp_path: Path) -> None:
+    path = tmp_path / "patter.db"
+    now = time.time()
+    day = 86_400.0
+    sink = SQLiteSink(path)
+    for number in range(120):
+        await sink.write([msgspec.structs.replace(got, time=number) for got in records(f"old-{number}")])
+    for name, ended in (("long", now - 6.9 * day), ("late", now)):
+        await sink.write(
+            [msgspec.structs.replace(got, time=ended - 20 * day / got.sequence**9) for got in records(name)]
+        )
+    await sink.aclose()
+    keeping = SQLiteSink(path, keep=7)
+    reader = SQLiteReader(path)
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(keeping.run, list)
+            await until(lambda: len(reader.calls(CallFilter(limit=1000))) == 2)
+            tasks.cancel_scope.cancel()
+    assert {row.call_id for row in reader.calls(CallFilter())} == {"long", "late"}
+    assert len(reader.records("long")) == len(records())
+    assert reader.records("old-1") == []
+    await keeping.aclose()
+
+
+@pytest.mark.parametrize("keep", [0, -1, math.nan])
+def test_days_that_make_no_sense_are_refused(keep: float) -> None:
+    with pytest.raises(ConfigurationError, match="keep"):
+        SQLiteSink(keep=keep)

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from patter_core.audio import ULAW_8000, AudioChunk
+from patter_core.checks import Level
 from patter_core.events import AudioCaptured, CallEnded, CallEvent, CallMetrics, Record, ResponseHeard
-from patter_core.server.delivery import SinkQueue
+from patter_core.server.sink_queue import SinkQueue
 from patter_core.sinks.wav import WavSink
 
 pytestmark = pytest.mark.anyio
@@ -160,3 +161,11 @@ async def test_an_hour_on_hold_costs_no_memory(tmp_path: Path) -> None:
         await sink.write([*frames("caller", 3_600_000, 100), end(3_602_000)])
         assert most() < 20_000_000  # an hour is 115 MB
     assert (tmp_path / "call.wav").stat().st_size > 3_600 * 32_000
+
+
+async def test_a_folder_that_cannot_be_written_is_found_by_its_check(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for folder, level in ((tmp_path / "new", Level.OK), (tmp_path / "file", Level.PROBLEM)):
+        sink = WavSink(folder)
+        assert [result.level for result in await sink.check()] == [level]
+        await sink.aclose()

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
 
 import pytest
 
-from patter_core.storage.files import open_private, write_all
+from patter_core.errors import SinkRefused, SinkUnavailable
+from patter_core.storage.files import check_writable, file_error, is_lasting, open_private, write_all
 
 
 def test_a_file_and_its_folder_are_made_and_only_the_owner_may_read_it(tmp_path: Path) -> None:
@@ -27,3 +29,46 @@ def test_all_of_the_data_is_written_if_the_system_takes_less_at_a_time(
     write_all(file, b"0123456789")
     os.close(file)
     assert (tmp_path / "file").read_bytes() == b"0123456789"
+
+
+@pytest.mark.parametrize(
+    "code", [errno.EACCES, errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.EPERM, errno.EADDRINUSE]
+)
+def test_what_a_person_must_change_lasts(code: int) -> None:
+    error = OSError(code, os.strerror(code), "/secret/calls.jsonl")
+    assert is_lasting(error)
+    refused = file_error(error, Path("/secret/calls.jsonl"))
+    assert isinstance(refused, SinkRefused)
+    assert str(refused).startswith(f"calls.jsonl cannot be written: {os.strerror(code)}.")
+    assert refused.remedy
+
+
+@pytest.mark.parametrize(
+    "code", [errno.ENOSPC, errno.EIO, errno.EMFILE, errno.EDQUOT, errno.ESTALE, errno.ECONNREFUSED]
+)
+def test_what_may_be_better_later_passes(code: int) -> None:
+    error = OSError(code, os.strerror(code))
+    assert not is_lasting(error)
+    assert isinstance(file_error(error, Path("calls.jsonl")), SinkUnavailable)
+
+
+def test_an_error_without_a_number_passes_and_one_that_is_none_of_the_system_does_not_last() -> None:
+    assert isinstance(file_error(OSError("lost"), Path("calls.jsonl")), SinkUnavailable)
+    assert not is_lasting(ValueError("a bug"))
+
+
+def test_a_file_that_is_there_or_could_be_made_is_writable(tmp_path: Path) -> None:
+    check_writable(tmp_path / "deep" / "er" / "file")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").touch()
+    check_writable(tmp_path / "file")
+
+
+def test_a_file_that_could_not_be_made_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path, tmp_path / "file" / "deeper", tmp_path / ("x" * 300)):
+        with pytest.raises(SinkRefused, match="cannot be written"):
+            check_writable(path)
+    monkeypatch.setattr(os, "access", lambda *_args, **_kwargs: False)  # the tests may run as root, who may all
+    with pytest.raises(SinkRefused, match="Permission denied"):
+        check_writable(tmp_path / "new")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 import stat
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from patter_core.storage.sqlite import open_database
+from patter_core.errors import SinkRefused, SinkUnavailable
+from patter_core.storage import sqlite
+from patter_core.storage.sqlite import Database, check_database, open_database
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS things (name TEXT)"
 
@@ -35,3 +39,93 @@ def test_transactions_are_as_durable_as_was_asked_for(tmp_path: Path, durable: b
     with closing(open_database(tmp_path / "things.db", SCHEMA, durable=durable)) as database:
         assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert database.execute("PRAGMA synchronous").fetchone() == (synchronous,)
+
+
+def write(path: Path) -> None:
+    database = Database(path, SCHEMA)
+    try:
+        with database.transaction() as connection:
+            connection.execute("INSERT INTO things (name) VALUES ('one')")
+    finally:
+        database.close()
+
+
+def foreign(path: Path) -> Path:
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE things (other TEXT)")
+    return path
+
+
+def no_database(path: Path) -> Path:
+    path.write_bytes(b"This is a letter, and no database. " * 100)
+    return path
+
+
+def folder(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
+def below_a_file(path: Path) -> Path:
+    path.touch()
+    return path / "things.db"
+
+
+@pytest.mark.parametrize("make", [foreign, no_database, folder, below_a_file])
+def test_a_path_that_leads_to_something_else_is_refused_beforehand_and_at_the_first_write(
+    tmp_path: Path, make: Callable[[Path], Path]
+) -> None:
+    path = make(tmp_path / "things.db")
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(SinkRefused, match=r"things.db cannot be written") as caught:
+        check_database(path, SCHEMA)
+    assert caught.value.remedy
+    assert sorted(tmp_path.iterdir()) == before
+    with pytest.raises(SinkRefused, match=r"things.db cannot be written") as caught:
+        write(path)
+    assert caught.value.remedy
+
+
+def test_a_file_of_the_same_schema_or_none_is_found_sound_and_nothing_is_made(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "things.db"
+    check_database(path, SCHEMA)
+    assert not path.parent.exists()
+    write(path)
+    check_database(path, SCHEMA)
+
+
+def test_a_lock_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT", 0.01)
+    path = tmp_path / "things.db"
+    write(path)
+    with closing(sqlite3.connect(path)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        with pytest.raises(SinkUnavailable, match="locked"):
+            write(path)
+        holder.rollback()
+    write(path)
+
+
+def test_a_full_disk_passes(tmp_path: Path) -> None:
+    database = Database(tmp_path / "things.db", SCHEMA)
+    with database.transaction() as connection:
+        connection.execute("PRAGMA max_page_count = 2")
+    with pytest.raises(SinkUnavailable, match="full"), database.transaction() as connection:
+        connection.execute("INSERT INTO things VALUES (?)", ("x" * 100_000,))
+    with database.transaction() as connection:  # opened again
+        connection.execute("INSERT INTO things VALUES (?)", ("x" * 100_000,))
+    database.close()
+
+
+def test_a_file_that_was_moved_away_is_opened_again(tmp_path: Path) -> None:
+    path = tmp_path / "things.db"
+    database = Database(path, SCHEMA)
+    with database.transaction() as connection:
+        connection.execute("INSERT INTO things VALUES ('one')")
+    for name in ("things.db", "things.db-wal", "things.db-shm"):
+        (tmp_path / name).unlink()
+    with database.transaction() as connection:
+        connection.execute("INSERT INTO things VALUES ('two')")
+    database.close()
+    with closing(sqlite3.connect(path)) as reader:
+        assert reader.execute("SELECT name FROM things").fetchall() == [("two",)]

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from patter_core.errors import SinkUnavailable
-from patter_core.storage.sqlite import open_database
+from patter_core.storage.sqlite import Database
 
 __all__ = ["LEASE", "Message", "Outbox"]
 
@@ -41,23 +41,25 @@ class Outbox:
 
     Args:
         path: the file.
-        limit: how many messages it may hold, undeliverable ones included.
+        limit: how many messages it may hold. Beyond it, undeliverable ones give way to new ones.
     """
 
     def __init__(self, path: Path, limit: int) -> None:
         self._path = path
         self._limit = limit
-        self._database: sqlite3.Connection | None = None
+        self._database = Database(path, _SCHEMA, durable=True)
 
     def add(self, messages: Iterable[Message], now: float) -> None:
         """Stores messages, each id once. After this returns, a crash loses none of them.
 
         Raises:
-            SinkUnavailable: the outbox is full.
+            SinkUnavailable: the outbox is full of messages that are due.
+            SinkRefused, SinkUnavailable: as `Database.transaction`; all other methods, too.
         """
-        database = self._open()
-        with database:
+        with self._database.transaction() as database:
             (waiting,) = database.execute("SELECT COUNT(*) FROM outbox").fetchone()
+            if waiting >= self._limit:
+                waiting -= _drop_undeliverable(database, waiting - self._limit + 1)
             if waiting >= self._limit:
                 raise SinkUnavailable(f"{self._path.name} is full.", got=f"{waiting} messages")
             database.executemany(
@@ -67,8 +69,7 @@ class Outbox:
 
     def take(self, now: float, count: int) -> list[Message]:
         """Takes the oldest messages that are due, at most `count`. No other process gets them for `LEASE` seconds."""
-        database = self._open()
-        with database:
+        with self._database.transaction() as database:
             rows = database.execute(
                 "UPDATE outbox SET due = ? WHERE number IN"
                 " (SELECT number FROM outbox WHERE due <= ? ORDER BY number LIMIT ?)"
@@ -79,40 +80,45 @@ class Outbox:
 
     def give_back(self, ids: Iterable[str], now: float) -> None:
         """Makes messages that were taken due at `now`, because they were not delivered."""
-        with self._open() as database:
+        with self._database.transaction() as database:
             database.executemany(
                 "UPDATE outbox SET due = ? WHERE id = ? AND due IS NOT NULL", [(now, one) for one in ids]
             )
 
     def delivered(self, message: Message) -> None:
         """Deletes a message that was delivered."""
-        with self._open() as database:
+        with self._database.transaction() as database:
             database.execute("DELETE FROM outbox WHERE id = ?", (message.id,))
 
     def failed(self, message: Message, due: float | None) -> None:
         """Notes a failed attempt. The message is due again at `due`; if None, never, and it stays for inspection."""
-        with self._open() as database:
+        with self._database.transaction() as database:
             database.execute(
                 "UPDATE outbox SET due = ?, attempts = ? WHERE id = ?", (due, message.attempts + 1, message.id)
             )
 
     def next_due(self) -> float | None:
         """Returns when the next message is due (Unix s); None if none is."""
-        (due,) = self._open().execute("SELECT MIN(due) FROM outbox").fetchone()
+        with self._database.transaction() as database:
+            (due,) = database.execute("SELECT MIN(due) FROM outbox").fetchone()
         return None if due is None else float(due)
 
     def undeliverable(self) -> int:
         """Returns how many messages are never due again."""
-        (count,) = self._open().execute("SELECT COUNT(*) FROM outbox WHERE due IS NULL").fetchone()
+        with self._database.transaction() as database:
+            (count,) = database.execute("SELECT COUNT(*) FROM outbox WHERE due IS NULL").fetchone()
         return int(count)
+
+    def check(self) -> None:
+        """Checks that the file can be written. Raises SinkRefused, SinkUnavailable."""
+        self._database.check()
 
     def close(self) -> None:
         """Closes the file. Idempotent."""
-        if self._database is not None:
-            self._database.close()
-            self._database = None
+        self._database.close()
 
-    def _open(self) -> sqlite3.Connection:
-        if self._database is None:
-            self._database = open_database(self._path, _SCHEMA, durable=True)
-        return self._database
+
+def _drop_undeliverable(database: sqlite3.Connection, count: int) -> int:
+    """Deletes the oldest messages that are never due again; returns how many."""
+    oldest = "SELECT number FROM outbox WHERE due IS NULL ORDER BY number LIMIT ?"
+    return database.execute(f"DELETE FROM outbox WHERE number IN ({oldest})", (count,)).rowcount  # noqa: S608 - our own

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
-import sqlite3
 import time
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
@@ -16,10 +16,12 @@ import anyio
 import msgspec
 
 from patter_core.aio import Changes
+from patter_core.checks import CheckResult, checked
 from patter_core.config import required
-from patter_core.errors import ConfigurationError, SinkUnavailable
+from patter_core.errors import ConfigurationError, SinkRefused
 from patter_core.events import Record
 from patter_core.net.http import send_request
+from patter_core.observe.told import Told
 from patter_core.sink import EventSink, SinkStatistics
 from patter_core.threads import SerialThread
 from patter_webhook.outbox import Message, Outbox
@@ -95,19 +97,20 @@ class WebhookSink(EventSink):
         self._thread = SerialThread()
         self._writes = 0
         self._changes = Changes()
-        self._gone = False
+        self._told = Told()
+        self._gone = ""
+        """Why no events are sent any more."""
 
     def __repr__(self) -> str:
         return f"<WebhookSink to {self._host}>"
 
     async def write(self, records: Sequence[Record]) -> None:
         messages = [_message(record) for record in records if self._events is None or record.event.kind in self._events]
-        if not messages or self._gone:
+        if not messages:
             return
-        try:
-            await self._thread.run(self._outbox.add, messages, time.time())
-        except sqlite3.OperationalError as error:  # locked, full, gone
-            raise SinkUnavailable(f"The outbox cannot be written: {error}.") from error
+        if self._gone:
+            raise SinkRefused(self._gone, remedy="Start again once it does.")
+        await self._thread.run(self._outbox.add, messages, time.time())
         self._writes += 1
         self._changes.notify()
 
@@ -122,11 +125,15 @@ class WebhookSink(EventSink):
 
     async def aclose(self) -> None:
         try:
-            while not self._gone and await self._deliver_due():
-                pass
+            with contextlib.suppress(SinkRefused):  # the outbox cannot be written, which was told
+                while not self._gone and await self._deliver_due():
+                    pass
         finally:
             with anyio.CancelScope(shield=True):  # the time is up, but a file closes quickly
                 await self._thread.run(self._outbox.close)
+
+    async def check(self) -> Sequence[CheckResult]:
+        return await checked(self._thread.run(self._outbox.check), f"The outbox for {self._host} can be written.")
 
     def _has_written_since(self, writes: int) -> bool:
         return self._writes != writes
@@ -154,6 +161,7 @@ class WebhookSink(EventSink):
         outcome, retry_after, problem = await self._attempt(message)
         match outcome:
             case Outcome.DELIVERED:
+                self._told.worked()
                 await self._thread.run(self._outbox.delivered, message)
             case Outcome.RETRY:
                 due = next_due(message.attempts, time.time(), retry_after=retry_after, scale=self._delay_scale)
@@ -164,16 +172,19 @@ class WebhookSink(EventSink):
                         self._host,
                         problem,
                     )
-                elif not message.attempts:
-                    _log.warning("Event %s was not delivered: %s %s. It is retried.", message.id, self._host, problem)
+                elif self._told.is_new(problem, anyio.current_time()):
+                    _log.warning(
+                        "Event %s was not delivered: %s %s. It is retried, and this is told once.",
+                        message.id,
+                        self._host,
+                        problem,
+                    )
                 await self._thread.run(self._outbox.failed, message, due)
             case Outcome.GONE:
                 await self._thread.run(self._outbox.failed, message, None)
                 if not self._gone:
-                    _log.error(
-                        "%s wants no more events (HTTP status 410): none are sent until the next start.", self._host
-                    )
-                self._gone = True
+                    self._gone = f"{self._host} wants no more events (HTTP status 410)."
+                    _log.error("%s None are sent until the next start.", self._gone)
         undone.discard(message.id)
 
     async def _attempt(self, message: Message) -> tuple[Outcome, str, str]:

@@ -62,6 +62,15 @@ def test_a_full_outbox_raises_and_adds_nothing(outbox: Outbox) -> None:
         outbox.add([Message("9", b"")], 10)
 
 
+def test_undeliverable_messages_give_way_to_new_ones(outbox: Outbox) -> None:
+    outbox.add([Message(str(index), b"") for index in range(3)], 10)
+    for message in outbox.take(10, 2):
+        outbox.failed(message, None)
+    outbox.add([Message("9", b"")], 10)
+    assert outbox.undeliverable() == 1
+    assert [message.id for message in outbox.take(10, 8)] == ["2", "9"]
+
+
 def test_only_its_owner_can_read_the_file(outbox: Outbox, tmp_path: Path) -> None:
     outbox.add([ONE], 10)
     assert stat.S_IMODE((tmp_path / "deep" / "outbox.db").stat().st_mode) == 0o600

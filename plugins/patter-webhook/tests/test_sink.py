@@ -16,7 +16,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from patter_core.aio import Changes
-from patter_core.errors import ConfigurationError, SinkUnavailable
+from patter_core.checks import Level
+from patter_core.errors import ConfigurationError, SinkRefused, SinkUnavailable
 from patter_core.events import CallEnded, CallMetrics, DtmfReceived, Record, TranscriptInput
 from patter_core.server.serving import bind, serve_app
 from patter_core.sink import SinkFigures
@@ -193,7 +194,8 @@ async def test_a_receiver_that_is_gone_for_good_gets_nothing_more(
             sink = scene.sink()
             await sink.write(records(1))
             await sink.run(no_figures)  # it ends by itself
-            await sink.write(records(2))
+            with pytest.raises(SinkRefused, match="410"):  # so that they are counted as dropped
+                await sink.write(records(2))
             await sink.aclose()
     assert len(scene.receiver.attempts) == 1
     assert "410" in caplog.text
@@ -237,3 +239,28 @@ def test_what_is_missing_is_named_and_the_environment_is_read(monkeypatch: pytes
     monkeypatch.setenv("PATTER_WEBHOOK_SINK_SECRET", SECRET)
     shown = repr(WebhookSink())
     assert shown == "<WebhookSink to example.org>"
+
+
+async def test_a_receiver_that_is_down_is_told_once_and_not_with_each_event(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene.receiver.answer = lambda _attempt: 503
+    with anyio.fail_after(20):
+        async with scene.receiving():
+            sink = scene.sink()
+            await sink.write(records(20))
+            with anyio.move_on_after(0.5):
+                await sink.run(no_figures)
+            await sink.aclose()
+    assert len(scene.receiver.attempts) >= 20
+    assert caplog.text.count("was not delivered") == 1
+
+
+async def test_an_outbox_that_cannot_be_a_file_is_refused_and_its_check_says_so(tmp_path: Path) -> None:
+    (tmp_path / "outbox.db").write_bytes(b"no database " * 100)
+    sink = WebhookSink("https://example.org/", SECRET, outbox=tmp_path / "outbox.db")
+    (result,) = await sink.check()
+    assert (result.level, bool(result.remedy)) == (Level.PROBLEM, True)
+    with pytest.raises(SinkRefused, match="not a database"):
+        await sink.write(records(1))
+    await sink.aclose()
