@@ -57,6 +57,10 @@ async def test_what_is_in_order_is_told_without_secrets() -> None:
     assert "of-the-test" not in result.output
 
 
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 async def test_sinks_that_cannot_write_are_problems_with_a_remedy_and_nothing_is_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     sinks = ("jsonl", "path"), ("sqlite", "path"), ("wav", "folder")
@@ -67,7 +71,7 @@ async def test_sinks_that_cannot_write_are_problems_with_a_remedy_and_nothing_is
     assert result.exit_code == 1
     assert result.output.count("cannot be written: file is not a folder.\n  Choose another path.") == 3
     assert "3 problems." in result.output
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "patter.toml"]
+    assert names(tmp_path) == ["file", "patter.toml"]
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), asyncio.CancelledError(), ValueError("a bug")])
