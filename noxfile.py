@@ -30,6 +30,8 @@ TEST_TOOLS = [
     "telnyx",
     "twilio",
 ]
+OTHER_SERVERS = ["granian", "hypercorn", "wsproto"]
+"""Under which a mounted phone is stopped."""
 TOGETHER = ["-n", "6"]
 """Test processes: most tests wait for what happens in real time, so there may be more than processors."""
 
@@ -175,7 +177,7 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def chaos(session: nox.Session) -> None:
     """Break things for real, for minutes, and print what was tried and lost: `nox -s chaos -- -k drain`."""
-    install_tree(session, *TEST_TOOLS)
+    install_tree(session, *TEST_TOOLS, *OTHER_SERVERS)
     session.run("pytest", "-m", "chaos", "tests/chaos", *session.posargs)
 
 

@@ -23,7 +23,7 @@ from patter_core.telephony.control import Callbacks, Capability, DialRequest, Le
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.outcome import Transfer
 from patter_core.telephony.prices import CarrierRates
-from patter_core.webhook import Accept, WebhookHandler, WebhookRequest
+from patter_core.webhook import Accept, WebhookHandler, WebhookRequest, WebhookResponse
 
 __all__ = ["CARRIER_API_VERSION", "Carrier"]
 
@@ -65,6 +65,13 @@ class Carrier(abc.ABC):
 
         A handler raises `WebhookRefused` for a request that is not proved to be the carrier's.
         """
+
+    def stopping_response(self) -> WebhookResponse:
+        """Returns the answer to a webhook whose handler raised `WorkerStopping`: by default 503, which carriers repeat.
+
+        It has the carrier ask again, on another connection, which the core sees to: another worker may be there.
+        """
+        return WebhookResponse(status=503)
 
     @abc.abstractmethod
     def verify_upgrade(self, request: WebhookRequest) -> None:

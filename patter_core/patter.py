@@ -11,7 +11,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 import anyio
 from starlette.routing import Router
@@ -36,6 +36,7 @@ from patter_core.server.dialing import check_dial
 from patter_core.server.host import CallHost
 from patter_core.server.routing import RouteHooks
 from patter_core.server.serving import bind, serve_app
+from patter_core.server.signals import stop_signals
 from patter_core.server.urls import public_base
 from patter_core.sink import EventSink
 from patter_core.store import CallStore
@@ -274,7 +275,7 @@ class Patter:
             ConfigurationError: this phone has an app already, or an agent of another phone was given.
         """
         self._host = self._new_host(agent)
-        return self._app(self._host)
+        return self._app(self._host, hold_signals=True)
 
     async def serve(
         self,
@@ -286,7 +287,9 @@ class Patter:
         configure_number: bool = False,
         on_ready: Callable[[str], None] | None = None,
     ) -> None:
-        """Answers calls until SIGINT or SIGTERM; then live calls get their time, and no new ones are taken.
+        """Answers calls until SIGINT, SIGTERM or SIGHUP; then live calls get their time, and no new ones are taken.
+
+        A second signal ends the live calls at once. SIGHUP has no effect in a process that `nohup` started.
 
         Args:
             agent: as in `asgi`.
@@ -307,17 +310,16 @@ class Patter:
             from_environment(host, "PATTER_HOST") or "127.0.0.1", port_number(port, default=DEFAULT_PORT)
         )
         self._host = call_host
+        app = self._app(call_host, hold_signals=False)
         try:
-            async with serve_app(self._app(call_host), listener, max_message=self._config.limits.message) as url:
-                if configure_number:
-                    await self._carrier.set_voice_url(self._phone_number, self._voice_url(self._base))
-                gc.collect()
-                gc.freeze()  # what has been imported stays: no collection during a call needs to look at it
-                (on_ready or self._print_ready)(url)
-                with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-                    async for _ in signals:
-                        break
-                await call_host.drain()
+            with anyio.open_signal_receiver(*stop_signals()) as signals:
+                async with serve_app(app, listener, max_message=self._config.limits.message) as url:
+                    if configure_number:
+                        await self._carrier.set_voice_url(self._phone_number, self._voice_url(self._base))
+                    gc.collect()
+                    gc.freeze()  # what has been imported stays: no collection during a call needs to look at it
+                    (on_ready or self._print_ready)(url)
+                    await _stop_on_signal(call_host, signals)
         finally:
             self._host = None
 
@@ -358,8 +360,8 @@ class Patter:
             callbacks=self._callbacks,
         )
 
-    def _app(self, host: CallHost) -> Router:
-        return make_app(host, base=self._base, trust_forwarded=self._trust_forwarded)
+    def _app(self, host: CallHost, *, hold_signals: bool) -> Router:
+        return make_app(host, base=self._base, trust_forwarded=self._trust_forwarded, hold_signals=hold_signals)
 
     def _check_fallback(self, fallback: Fallback | None) -> None:
         for one in (fallback, fallback.then if isinstance(fallback, Retry) else None):
@@ -391,6 +393,20 @@ class Patter:
                 file=sys.stderr,
                 flush=True,
             )
+
+
+async def _stop_on_signal(host: CallHost, signals: AsyncIterator[signal.Signals]) -> None:
+    """Waits for a signal, and stops the host; at the next one, in a hurry."""
+
+    async def hurry() -> None:
+        async for _ in signals:
+            await host.hurry()
+
+    first = await anext(signals)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(hurry)
+        await host.stop(first)
+        tasks.cancel_scope.cancel()
 
 
 def _checked_engine(engine: object, **parts: object) -> Engine:

@@ -82,7 +82,7 @@ class RoutedCall(Protocol):
         Idempotent: a repeated report gives the same `Accept`.
 
         Raises:
-            WorkerStopping: this worker takes no more calls; answered with 503.
+            WorkerStopping: this worker takes no more calls; answered with `Carrier.stopping_response`.
         """
 
     async def stream_ended(self) -> Accept | HangUp | Transfer:

@@ -68,6 +68,7 @@ CALL = [
 ]
 """The modules of the call, from the bottom up: each imports those before it only."""
 SERVER = [
+    "signals",
     "serving",
     "urls",
     "rate_limit",

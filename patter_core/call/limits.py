@@ -28,6 +28,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     your own has a setting for it."""
     drain: float = 30.0
     """Seconds that live calls may go on when the worker stops."""
+    linger: float = 5.0
+    """Seconds that the worker goes on answering after that: what carriers report of the last calls, and new calls,
+    which come until the balancer knows that it stops."""
     flush: float = 5.0
     """Seconds that sinks then have for the records that wait."""
     after_drain: HangUp | Transfer = HangUp()

@@ -42,7 +42,7 @@ def serve(
     workers: int,
     verbose: int,
 ) -> None:
-    """Answer calls until SIGINT or SIGTERM.
+    """Answer calls until SIGINT, SIGTERM or SIGHUP. A second one ends the live calls at once.
 
     Carrier, engine, sinks and store are named by options, by the environment, or in a TOML file. Their credentials come
     from their own environment variables, or from the file.

@@ -22,6 +22,7 @@ from patter_core.cli.settings import Settings, make_agent, make_engine, make_pho
 from patter_core.errors import PatterError
 from patter_core.observe.terminal import one_line
 from patter_core.registry import Registry
+from patter_core.server.signals import stop_signals
 
 __all__ = ["WorkerSpec", "run_worker", "run_workers"]
 
@@ -73,7 +74,7 @@ def run_worker(
 
 
 def run_workers(settings: Settings, *, count: int, listener: socket.socket, verbose: int) -> bool:
-    """Keeps `count` workers running until SIGINT or SIGTERM; then each lets its calls end.
+    """Keeps `count` workers running until SIGINT, SIGTERM or SIGHUP; then each lets its calls end.
 
     Returns:
         False if a worker could not be started, else True.
@@ -125,10 +126,12 @@ class _Supervisor:
                 await self._stopping.wait()
 
     async def stop_on_signal(self, scope: anyio.CancelScope) -> None:
-        """Stops all workers on the first signal, and cancels the scope on the second."""
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        """Stops all workers on the first signal, in a hurry on the second, and kills them on the third."""
+        count = 0
+        with anyio.open_signal_receiver(*stop_signals()) as signals:
             async for _ in signals:
-                if self._stopping.is_set():
+                count += 1
+                if count > 2:
                     scope.cancel()
                 self._stop()
 

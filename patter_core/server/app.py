@@ -17,8 +17,10 @@ from starlette.responses import Response
 from starlette.routing import Route, Router, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
+from patter_core.aio.foreign import as_exception
 from patter_core.errors import CallError, WebhookRefused, WorkerStopping
 from patter_core.server.host import CallHost
+from patter_core.server.signals import Stoppable, held_signals, keep_signals
 from patter_core.server.urls import candidate_urls, forwarded_base
 from patter_core.sink import SinkFigures
 from patter_core.webhook import WebhookHandler, WebhookRequest
@@ -32,7 +34,7 @@ _BODY_LIMIT = 256 * 1024
 _BODY_TIMEOUT = 10.0
 """Seconds for a webhook's body to come."""
 _ELSEWHERE = {"retry-after": "1", "connection": "close"}
-"""Of a 503 while the worker stops. The next attempt on the same connection would come here again, past any balancer."""
+"""Of an answer while the worker stops. What comes next on the same connection would come here, past any balancer."""
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -51,19 +53,22 @@ class _Address(msgspec.Struct, frozen=True):
     trust_forwarded: bool
 
 
-def make_app(host: CallHost, *, base: str = "", trust_forwarded: bool = False) -> Router:
+def make_app(host: CallHost, *, base: str = "", trust_forwarded: bool = False, hold_signals: bool = True) -> Router:
     """The app over a host.
 
     Args:
         host: the calls.
         base: the public address that the user configured, or "".
         trust_forwarded: believe the X-Forwarded-* headers; without meaning if there is a base.
+        hold_signals: on SIGINT and SIGTERM, drain before the server is told to stop.
     """
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: object) -> AsyncIterator[None]:
+        stoppable = Stoppable(host.stop, host.hurry)
         async with host.running():
-            yield
+            with held_signals(stoppable) if hold_signals else contextlib.nullcontext():
+                yield
 
     address = _Address(base, trust_forwarded)
     handlers = host.carrier.webhooks()
@@ -128,12 +133,21 @@ class _Webhook:
         except WebhookRefused as error:
             _log.warning("A webhook was refused: %s", error)
             return Response(status_code=403)
-        except WorkerStopping:  # carriers bring it again, or elsewhere; so does a load balancer
-            return Response(status_code=503, headers=_ELSEWHERE)
+        except WorkerStopping:
+            return self._stopping_response()
         except Exception:  # noqa: BLE001 - the plugin boundary; 500 makes the carrier try again, or its fallback
             _log.exception("The carrier's webhook handler failed.")
             return Response(status_code=500)
         return Response(answer.body, status_code=answer.status, headers={"content-type": answer.content_type})
+
+    def _stopping_response(self) -> Response:
+        try:
+            answer = self._host.carrier.stopping_response()
+        except BaseException as error:  # noqa: BLE001 - the plugin boundary
+            _log.exception("The carrier's stopping_response() failed.", exc_info=as_exception(error))
+            return Response(status_code=503, headers=_ELSEWHERE)
+        headers = {**_ELSEWHERE, "content-type": answer.content_type}
+        return Response(answer.body, status_code=answer.status, headers=headers)
 
 
 class _Media:
@@ -159,6 +173,7 @@ class _Media:
             )
             await send({"type": "websocket.close"})
             return
+        keep_signals()
         await send({"type": "websocket.accept"})
         try:
             await call.serve_media(receive, send)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import math
-from collections.abc import AsyncIterator, Callable, Sequence
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 import anyio
 import anyio.abc
@@ -15,6 +17,7 @@ from patter_core.call.callbacks import CallbackRunner, UserCallbacks
 from patter_core.call.config import HostConfig
 from patter_core.call.handle import PhoneCall
 from patter_core.call.history import HistoryWriter
+from patter_core.call.state import State
 from patter_core.carrier import Carrier
 from patter_core.events import CallPriced
 from patter_core.observe.logs import guard
@@ -33,8 +36,13 @@ from patter_core.telephony.prices import Cost
 
 __all__ = ["CallHost"]
 
+_log = logging.getLogger("patter.host")
+
 _END_MARGIN = 2.0
 """Seconds for a call to end at its carrier, after its last word."""
+_CUT_MARGIN = 6.0
+"""Seconds for calls that are cut to end at their carrier."""
+_WITHOUT_MEDIA = frozenset({State.ACCEPTED, State.ENGINE_READY})
 
 
 class CallHost:
@@ -95,6 +103,10 @@ class CallHost:
         """Until when live calls may go on, once the worker stops."""
         self._end_by = math.inf
         """Until when they may take to end then."""
+        self._cut_by = math.inf
+        """Until when they may take to end once they were cut; infinite as long as they are not."""
+        self._waits: set[anyio.CancelScope] = set()
+        """What a drain waits in."""
         self._unmanaged: asyncio.Task[None] | None = None
         self._up = anyio.Event()
         """Set once the unmanaged worker runs, or could not start."""
@@ -108,7 +120,7 @@ class CallHost:
     async def running(self) -> AsyncIterator[None]:
         """Takes calls while the context lasts; at its end live calls and sinks get their time."""
         self.table.draining = False
-        self._drain_by = self._end_by = math.inf
+        self._drain_by = self._end_by = self._cut_by = math.inf
         try:
             async with anyio.create_task_group() as background:
                 background.start_soon(self.delivery.run)
@@ -120,6 +132,7 @@ class CallHost:
                     self._launcher.callbacks, self._launcher.calls = callbacks, calls
                     try:
                         yield
+                        self._cut_lost_calls()
                         await self.drain()
                     finally:
                         calls.cancel_scope.cancel()
@@ -133,6 +146,27 @@ class CallHost:
                     await self.delivery.drain(self._config.limits.flush)
                     await self._history.drain()
 
+    # --- its end ---------------------------------------------------------------------------------------------------
+
+    async def stop(self, signal_number: int) -> None:
+        """Drains, then goes on answering for `Limits.linger`: what carriers report of the last calls, and new calls.
+
+        Someone who presses Ctrl-C while no call is live does not wait.
+        """
+        count, linger = len(self.table), self._config.limits.linger
+        if signal_number == signal.SIGINT and not count:
+            linger = 0.0
+        if count:
+            _log.warning(
+                "Stopping on %s: %d live calls have %g s to finish. A second signal ends them at once.",
+                signal.Signals(signal_number).name,
+                count,
+                self._config.limits.drain,
+            )
+        await self.drain()
+        with self._waiting(anyio.current_time() + linger):
+            await anyio.sleep_forever()
+
     async def drain(self) -> None:
         """Takes no new calls, and waits for the live ones as long as `Limits.drain` says; then ends them.
 
@@ -141,13 +175,50 @@ class CallHost:
         limits = self._config.limits
         self.table.draining = True
         self._drain_by = min(self._drain_by, anyio.current_time() + limits.drain)
-        with anyio.move_on_at(self._drain_by):
+        with self._waiting(self._drain_by):
             await self.table.wait_until_empty()
         for call in self.table.calls:
             call.hang_up(limits.after_drain)
         self._end_by = min(self._end_by, anyio.current_time() + self._config.deadlines.last_word + _END_MARGIN)
-        with anyio.move_on_at(self._end_by):
+        with self._waiting(self._end_by):
             await self.table.wait_until_empty()
+        if self._cut_by < math.inf:
+            with anyio.move_on_at(self._cut_by):
+                await self.table.wait_until_empty()
+
+    async def hurry(self) -> None:
+        """Ends a drain at once: live calls are cut, and hung up at their carrier."""
+        if self._cut_by < math.inf:
+            return
+        if len(self.table):
+            _log.warning("Stopping at once: %d live calls are hung up.", len(self.table))
+        self.table.draining = True
+        self._cut_by = anyio.current_time() + _CUT_MARGIN
+        for scope in self._waits:
+            scope.cancel()
+        for call in self.table.calls:
+            self._launcher.cut(call)
+
+    @contextlib.contextmanager
+    def _waiting(self, by: float) -> Iterator[None]:
+        """Waits inside until `by`, or until there is hurry."""
+        with anyio.move_on_at(by if self._cut_by == math.inf else -math.inf) as scope:
+            self._waits.add(scope)
+            try:
+                yield
+            finally:
+                self._waits.discard(scope)
+
+    def _cut_lost_calls(self) -> None:
+        """Cuts the calls whose audio is gone: the server has closed its sockets, so it does not come back.
+
+        Not if another worker may take them.
+        """
+        if self._config.several_workers:
+            return
+        for call in self.table.calls:
+            if call.had_media and call.state in _WITHOUT_MEDIA:
+                self._launcher.cut(call)
 
     async def ensure_running(self) -> None:
         """Starts what `running` starts, if the app was mounted without its lifespan.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import anyio
 import anyio.abc
 
 from patter_core.agent import Agent
@@ -9,7 +10,7 @@ from patter_core.call.call import Call
 from patter_core.call.callbacks import CallbackQueue, CallbackRunner
 from patter_core.call.config import HostConfig
 from patter_core.call.handle import OutboundCall, PhoneCall
-from patter_core.call.hangup import LegEnd
+from patter_core.call.hangup import LegEnd, end_leg
 from patter_core.call.history import HistoryWriter
 from patter_core.call.records import Outlets
 from patter_core.call.token import CallToken
@@ -70,6 +71,11 @@ class CallLauncher:
         self._callbacks = callbacks
         self._prices = prices
         self._hang_ups = hang_ups
+        self._scopes: dict[str, anyio.CancelScope] = {}
+
+    def cut(self, call: Call) -> None:
+        """Ends a call at once: it is hung up at its carrier."""
+        self._scopes[call.call_id].cancel()
 
     def start(self, token: CallToken, leg: Leg, agent: Agent, *, ring_timeout: float | None = None) -> Call:
         """Starts a call.
@@ -94,7 +100,8 @@ class CallLauncher:
             ring_timeout=ring_timeout,
         )
         self._table.add(call)
-        self.calls.start_soon(self._run, call, queue)
+        self._scopes[call.call_id] = scope = anyio.CancelScope()
+        self.calls.start_soon(self._run, call, queue, scope)
         return call
 
     def _outlets(self, call_id: str, queue: CallbackQueue | None) -> Outlets:
@@ -106,11 +113,16 @@ class CallLauncher:
             history=self._history,
         )
 
-    async def _run(self, call: Call, queue: CallbackQueue | None) -> None:
+    async def _run(self, call: Call, queue: CallbackQueue | None, scope: anyio.CancelScope) -> None:
         if queue is not None and self.callbacks is not None:
             self.callbacks.start_soon(self._callbacks.run, queue, phone_call(call))
         try:
-            await call.run()
+            with scope:
+                await call.run()
+            if call.may_be_on_another_worker and self._table.draining and not self._config.several_workers:
+                call.leg_end = await end_leg(
+                    call.context, call.final_action
+                )  # there is no other worker, and this one goes
         finally:
             if queue is not None:
                 queue.close()
@@ -118,4 +130,5 @@ class CallLauncher:
                 self._hang_ups.want(call.leg)
             if call.reports.was_answered and self._delivery.queues:
                 self._prices.want(call.leg)
+            del self._scopes[call.call_id]
             self._table.remove(call)

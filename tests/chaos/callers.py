@@ -20,10 +20,12 @@ _SILENCE = re.compile(re.escape(ULAW_8000.silence) + b"+")
 class Callers:
     """So many of them."""
 
-    def __init__(self, fleet: Fleet, count: int, *, url: str = "", steps: Sequence[Step] = FOREVER) -> None:
-        carrier = fleet.carrier
+    def __init__(
+        self, fleet: Fleet, count: int, *, url: str = "", steps: Sequence[Step] = FOREVER, fallback: bool = True
+    ) -> None:
+        carrier, fallback_url = fleet.carrier, fleet.voice_url if fallback else ""
         self.calls: list[AnyCall] = [
-            carrier.place(url or fleet.voice_url, Caller(steps, carrier.format), fallback_url=fleet.voice_url)
+            carrier.place(url or fleet.voice_url, Caller(steps, carrier.format), fallback_url=fallback_url)
             for _ in range(count)
         ]
 

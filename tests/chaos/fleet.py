@@ -6,11 +6,12 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import anyio
 import anyio.abc
+import httpx
 import msgspec
 
 from patter_core.testing.network import free_port
@@ -68,6 +69,16 @@ class Worker:
         self.listened.set()
 
 
+async def answers(worker: Worker) -> None:
+    """Wait until its server is up."""
+    async with httpx.AsyncClient(trust_env=False) as client:
+        while True:
+            with contextlib.suppress(httpx.TransportError):
+                if (await client.get(f"http://127.0.0.1:{worker.port}/health/live")).status_code == 200:
+                    return
+            await anyio.sleep(0.05)
+
+
 class Fleet:
     """Workers that can be started and killed while calls come in at `voice_url`."""
 
@@ -109,18 +120,27 @@ class Fleet:
         """At the carrier; the far legs of transfers too."""
         return list(self.carrier.calls)
 
-    async def start(self, settings: Settings | None = None) -> Worker:
-        """One more worker, once it is ready."""
+    async def start(self, settings: Settings | None = None, server: Sequence[str] = ()) -> Worker:
+        """One more worker, once it is ready.
+
+        Args:
+            settings: what it is to be.
+            server: the command of another server, for the app of `tests.chaos.mounted`; its port is written `PORT`.
+        """
         settings = settings or Settings()
         settings = msgspec.structs.replace(settings, carrier=self.name, port=free_port())
+        own = [sys.executable, "-m", "tests.chaos.worker"]
         process = await anyio.open_process(
-            [sys.executable, "-m", "tests.chaos.worker"], env=self._environment(settings), cwd=self.folder
+            [part.replace("PORT", str(settings.port)) for part in server] or own,
+            env=self._environment(settings),
+            cwd=self.folder,
+            start_new_session=bool(server),  # with processes of its own, which are ended with it
         )
         worker = Worker(process, settings.port)
         self.everybody.append(worker)
         self._tasks.start_soon(worker.listen)  # ends with the process
         with anyio.fail_after(20):
-            await worker.ready()
+            await (answers(worker) if server else worker.ready())
         self.workers.append(worker)
         self._route()
         return worker
@@ -151,7 +171,7 @@ class Fleet:
             "HOME": str(self.folder),
             "TMPDIR": str(self.folder),
             "PYTHONDONTWRITEBYTECODE": "1",
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
         }
 
 
@@ -166,6 +186,8 @@ async def running_fleet(emulator: type[AnyCarrier], engine: ElevenLabsEmulator, 
             for worker in fleet.everybody:
                 with contextlib.suppress(ProcessLookupError):
                     worker.process.kill()
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(worker.process.pid, signal.SIGKILL)
                 with anyio.CancelScope(shield=True):
                     await worker.listened.wait()
                     await worker.process.aclose()

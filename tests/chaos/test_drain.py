@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from patter_elevenlabs.testing import Behaviour, ElevenLabsEmulator
+from patter_twilio.testing import TwilioEmulator
 from tests.chaos.agents import Steady
 from tests.chaos.callers import Callers
 from tests.chaos.fleet import EMULATORS, AnyCarrier, Fleet, Worker, running_fleet
@@ -87,4 +88,39 @@ async def test_a_worker_that_is_told_to_stop_lets_its_calls_finish(emulator: typ
         tried=6 + elsewhere,
         lost=0,
         figure=f"exit code {code} after {took:.1f} s, longest gap {gap:.0f} ms",
+    )
+
+
+@pytest.mark.parametrize("live", [0, 2])
+async def test_calls_that_ring_while_the_only_worker_stops_are_taken_by_the_next_one(live: int, tmp_path: Path) -> None:
+    """A restart on one machine, or a rollout that its balancer does not know of yet. The number has no fallback URL.
+
+    With Twilio, which asks as often as it is told to. How long others repeat a webhook is for them to say.
+    """
+    engine = ElevenLabsEmulator(Behaviour(agent=Steady()))
+    async with running_fleet(TwilioEmulator, engine, tmp_path) as fleet, anyio.create_task_group() as tasks:
+        old = await fleet.start(Settings(drain=1.0, linger=8.0, several_workers=True))
+        before = Callers(fleet, live)
+        for call in before.calls:
+            tasks.start_soon(call.run)
+        await before.all_hear_more([0] * live, within=15)
+        old.send(signal.SIGTERM)
+        await until(lambda: "live calls have" in old.said or not live)
+        await anyio.sleep(0.2)
+        ringing = Callers(fleet, 4, fallback=False)
+        for call in ringing.calls:
+            tasks.start_soon(call.run)
+        await anyio.sleep(0.5)
+        assert ringing.lost == 0
+        await fleet.start(Settings(several_workers=True))
+        fleet.forget(old)
+        took = await ringing.all_hear_more([0] * 4, within=15)
+        lost = ringing.lost
+        tasks.cancel_scope.cancel()
+    assert lost == 0
+    note(
+        f"calls that ring while the only worker stops with {live} live ones, Twilio",
+        tried=4,
+        lost=lost,
+        figure=f"heard {took:.1f} s after the next one was there",
     )

@@ -60,6 +60,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     calls: int = 500
     calls_per_second: float = 100.0
     drain: float = 5.0
+    linger: float = 0.0
     deadlines: Deadlines = Deadlines()
     fallback: str = "hang up"
     """`hang up`, `try again`, `say`, `transfer`, or the base URL of another engine's service."""
@@ -143,6 +144,7 @@ def make_phone(settings: Settings) -> tuple[Patter, Agent]:
             calls=settings.calls,
             calls_per_second=settings.calls_per_second,
             drain=settings.drain,
+            linger=settings.linger,
             flush=1.0,
             callback=settings.callback_patience,
         ),

@@ -51,6 +51,7 @@ class Worker:
         *,
         limits: Limits | None = None,
         callbacks: UserCallbacks | None = None,
+        several_workers: bool = False,
     ) -> None:
         self.carrier = carrier
         self.engine = FakeEngine()
@@ -65,6 +66,7 @@ class Worker:
             config=HostConfig(
                 limits=limits or Limits(drain=0.05),
                 deadlines=Deadlines(last_word=2, media_return=0.2, carrier_silence=1),
+                several_workers=several_workers,
             ),
             route=route,
             find_agent=lambda _name: agent,

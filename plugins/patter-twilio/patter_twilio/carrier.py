@@ -15,8 +15,8 @@ from patter_core.telephony.control import Callbacks, Capability, DialRequest, Le
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.outcome import Transfer
 from patter_core.telephony.prices import CarrierRates
-from patter_core.webhook import Accept, WebhookHandler, WebhookRequest
-from patter_twilio import signing
+from patter_core.webhook import Accept, WebhookHandler, WebhookRequest, WebhookResponse
+from patter_twilio import signing, twiml
 from patter_twilio.checks import run_checks
 from patter_twilio.config import Account, read_account
 from patter_twilio.control import Control
@@ -97,6 +97,11 @@ class Twilio(Carrier):
 
     def webhooks(self) -> Mapping[str, WebhookHandler]:
         return self._webhooks.handlers
+
+    def stopping_response(self) -> WebhookResponse:
+        """Twilio asks again after a second. After a 503 the call would fail if the number has no fallback URL."""
+        document = twiml.document(twiml.pause(1), twiml.redirect())
+        return WebhookResponse(body=document, content_type=twiml.CONTENT_TYPE)
 
     def verify_upgrade(self, request: WebhookRequest) -> None:
         signing.verify_upgrade(request, self._auth_tokens)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-__all__ = ["CONTENT_TYPE", "connect_stream", "dial", "document", "hangup", "pause", "play", "reject", "say"]
+__all__ = ["CONTENT_TYPE", "connect_stream", "dial", "document", "hangup", "pause", "play", "redirect", "reject", "say"]
 
 CONTENT_TYPE = "text/xml; charset=utf-8"
 
@@ -66,6 +66,11 @@ def play(url: str, *, loop: int = 1) -> Element:
 def pause(seconds: int) -> Element:
     """`<Pause>`: silence."""
     return _verb("Pause", length=str(seconds))
+
+
+def redirect() -> Element:
+    """`<Redirect>` without a URL: Twilio requests the same document again."""
+    return Element("Redirect")
 
 
 def dial(to: str, *, caller_id: str = "") -> Element:

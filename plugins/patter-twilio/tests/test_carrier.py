@@ -72,6 +72,12 @@ def test_an_upgrade_needs_twilios_signature_of_the_media_url() -> None:
         carrier().verify_upgrade(upgrade(signature("other", MEDIA)))
 
 
+def test_while_the_worker_stops_twilio_is_to_ask_again() -> None:
+    answer = carrier().stopping_response()
+    assert (answer.status, answer.content_type) == (200, "text/xml; charset=utf-8")
+    assert answer.body.endswith(b'<Response><Pause length="1" /><Redirect /></Response>')
+
+
 @pytest.mark.parametrize("token", ["next", TOKEN, "last"])
 def test_while_a_token_is_rotated_each_is_accepted(token: str) -> None:
     twilio = Twilio(SID, TOKEN, other_auth_tokens=("next", "last"))

@@ -69,6 +69,12 @@ def test_hangup_is_what_the_vendors_library_writes() -> None:
     assert same_as_the_vendors(twiml.document(twiml.hangup()), vendors)
 
 
+def test_redirect_is_what_the_vendors_library_writes() -> None:
+    vendors = VoiceResponse()
+    vendors.redirect("")
+    assert same_as_the_vendors(twiml.document(twiml.redirect()), vendors)
+
+
 def test_verbs_keep_their_order() -> None:
     response = fromstring(twiml.document(twiml.connect_stream("wss://x"), twiml.hangup()))
     assert [verb.tag for verb in response] == ["Connect", "Hangup"]

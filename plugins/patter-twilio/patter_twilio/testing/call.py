@@ -192,7 +192,7 @@ class TwilioCall(EmulatedCall):
             self.end(CallStatus.FAILED)
             return None
         then = await Performance(self).perform(verbs)
-        return Source(urllib.parse.urljoin(source.url, then.url), then.method) if then.url else None
+        return Source(urllib.parse.urljoin(source.url, then.url), then.method) if then.url or then.again else None
 
     async def _fetch(self, source: Source) -> bytes | None:
         error = {} if source.failed is None else {"ErrorCode": str(source.error), "ErrorUrl": source.failed}

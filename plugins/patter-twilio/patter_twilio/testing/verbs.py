@@ -22,6 +22,8 @@ class Then(msgspec.Struct, frozen=True):
 
     url: str = ""
     """Leave this document for the one at this URL, relative to this one's."""
+    again: bool = False
+    """Leave this document for `url`, or request this one again if that is ""."""
     over: bool = False
     """The call is over."""
     method: str = "POST"
@@ -93,7 +95,7 @@ class Performance:
             if verb.tag not in {"Reject", "Redirect", "Hangup", "Pause"}:
                 self._line.answer()
             then = await perform(verb)
-            if then.url or then.over:
+            if then.url or then.again or then.over:
                 return then
         return _OVER
 
@@ -143,7 +145,7 @@ class Performance:
         return _OVER
 
     async def _redirect(self, verb: Element) -> Then:
-        return Then(url=(verb.text or "").strip(), method=verb.get("method", "POST"))
+        return Then(url=(verb.text or "").strip(), again=True, method=verb.get("method", "POST"))
 
     async def _reject(self, verb: Element) -> Then:
         self._line.reject(verb.get("reason", "rejected"))

@@ -1,0 +1,151 @@
+"""The last seconds of a worker: drained, then a while longer there; at a second signal at once, but tidily."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+
+import anyio
+import pytest
+
+from patter_core.call.config import HostConfig
+from patter_core.call.limits import Limits
+from patter_core.call.timeouts import Deadlines
+from patter_core.server.host import CallHost
+from patter_core.testing.fakes import FakeCarrier
+from patter_core.webhook import WebhookResponse
+from tests.polling import until
+from tests.server.test_drain import FRAME, Comeback, Worker, heard, say
+
+pytestmark = pytest.mark.anyio
+
+
+class Stopping(FakeCarrier):
+    """A carrier with an answer of its own."""
+
+    def stopping_response(self) -> WebhookResponse:
+        return WebhookResponse(body=b"come again", content_type="text/fake")
+
+
+class Faulty(FakeCarrier):
+    """Its answer is a fault."""
+
+    def stopping_response(self) -> WebhookResponse:
+        raise SystemExit(3)
+
+
+# --- what carriers are told ------------------------------------------------------------------------------------------
+
+
+async def test_the_carrier_says_what_a_new_call_is_answered_while_the_worker_stops() -> None:
+    worker = Worker(Stopping())
+    async with worker.serving():
+        await worker.host.drain()
+        answer = await worker.arrive("leg-1")
+    assert (answer.status_code, answer.text) == (200, "come again")
+    assert (answer.headers["content-type"], answer.headers["connection"]) == ("text/fake", "close")
+
+
+async def test_without_an_answer_of_the_carriers_it_is_503() -> None:
+    worker = Worker(Faulty())
+    async with worker.serving():
+        await worker.host.drain()
+        answer = await worker.arrive("leg-1")
+    assert (answer.status_code, answer.headers["connection"]) == (503, "close")
+
+
+# --- lingering -------------------------------------------------------------------------------------------------------
+
+
+async def test_it_goes_on_answering_for_a_while_after_the_last_call() -> None:
+    worker = Worker(FakeCarrier(), limits=Limits(drain=5, linger=1))
+    stopped = anyio.Event()
+
+    async def stop() -> None:
+        await worker.host.stop(signal.SIGINT)
+        stopped.set()
+
+    async with worker.serving(), anyio.create_task_group() as tasks:
+        async with worker.call("leg-1") as (media, _):
+            tasks.start_soon(stop)
+            await until(lambda: not worker.host.table.is_ready)
+            await say(media, "stop")
+            await worker.ended()
+        began = anyio.current_time()
+        assert (await worker.client.get("/health/ready")).status_code == 503
+        assert (await worker.arrive("leg-2")).status_code == 503
+        await stopped.wait()
+    assert 0.7 < anyio.current_time() - began < 4
+
+
+@pytest.mark.parametrize(("number", "least", "most"), [(signal.SIGTERM, 0.5, 3.0), (signal.SIGINT, 0.0, 0.4)])
+async def test_without_calls_only_a_console_does_not_wait(number: signal.Signals, least: float, most: float) -> None:
+    worker = Worker(FakeCarrier(), limits=Limits(linger=0.5))
+    async with worker.serving():
+        began = anyio.current_time()
+        await worker.host.stop(number)
+        assert least <= anyio.current_time() - began <= most
+
+
+# --- in a hurry ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_second_signal_hangs_up_and_tells_the_end() -> None:
+    worker = Worker(FakeCarrier(), limits=Limits(drain=60, linger=60))
+    async with worker.serving(), worker.call("leg-1") as (_, session), anyio.create_task_group() as tasks:
+        session.say(FRAME)
+        tasks.start_soon(worker.host.stop, signal.SIGTERM)
+        await until(lambda: not worker.host.table.is_ready)
+        began = anyio.current_time()
+        await worker.host.hurry()
+        await worker.ended()
+        assert worker.carrier.hung_up == ["leg-1"]
+    assert anyio.current_time() - began < 5
+
+
+async def test_a_second_signal_ends_the_lingering() -> None:
+    host = CallHost(
+        FakeCarrier(),
+        config=HostConfig(limits=Limits(linger=60), deadlines=Deadlines()),
+        route=lambda _leg: None,
+        find_agent=lambda _name: None,
+    )
+    with anyio.fail_after(5):
+        async with host.running(), anyio.create_task_group() as tasks:
+            tasks.start_soon(host.stop, signal.SIGTERM)
+            await anyio.wait_all_tasks_blocked()
+            await host.hurry()
+
+
+# --- a server that cuts the sockets before ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("carrier", [Comeback, FakeCarrier])
+async def test_calls_that_a_server_cut_when_it_stopped_are_hung_up(carrier: type[FakeCarrier]) -> None:
+    worker = Worker(carrier(), limits=Limits(drain=30))
+    with anyio.fail_after(10):
+        async with contextlib.AsyncExitStack() as caller, worker.serving():
+            media, session = await caller.enter_async_context(worker.call("leg-1"))
+            session.say(FRAME)
+            await heard(media, "audio")
+    assert worker.carrier.hung_up == ["leg-1"]
+
+
+async def test_where_there_are_other_workers_they_are_left_to_those() -> None:
+    worker = Worker(Comeback(), limits=Limits(drain=30), several_workers=True)
+    with anyio.fail_after(10):
+        async with contextlib.AsyncExitStack() as caller, worker.serving():
+            await caller.enter_async_context(worker.call("leg-1"))
+    assert (await worker.ended()).reason == "media_lost"
+    assert worker.carrier.hung_up == []
+
+
+async def test_a_call_whose_audio_is_lost_while_the_only_worker_stops_is_hung_up() -> None:
+    """As with a server that cuts the sockets, and an app without a lifespan."""
+    worker = Worker(Comeback(), limits=Limits(drain=30))
+    async with worker.serving(), worker.call("leg-1") as (media, _), anyio.create_task_group() as tasks:
+        tasks.start_soon(worker.host.drain)
+        await until(lambda: not worker.host.table.is_ready)
+        media.transport.abort()
+        assert (await worker.ended()).reason == "media_lost"
+        await until(lambda: worker.carrier.hung_up == ["leg-1"])
