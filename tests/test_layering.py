@@ -68,6 +68,8 @@ CALL = [
 ]
 """The modules of the call, from the bottom up: each imports those before it only."""
 SERVER = [
+    "descriptors",
+    "connections",
     "signals",
     "serving",
     "urls",

@@ -27,6 +27,7 @@ from patter_core.net.http import send_request
 from patter_core.observe.terminal import one_line
 from patter_core.patter import Patter
 from patter_core.registry import Registry
+from patter_core.server.descriptors import REMEDY, raise_limit, room_in
 from patter_core.server.serving import serve_app
 from patter_core.server.urls import public_base
 from patter_core.sink import EventSink
@@ -93,6 +94,7 @@ async def _checks(registry: Registry, settings: Settings) -> AsyncIterator[Check
     yield CheckResult(Level.OK, f"Patter {__version__} on Python {python}.")
     for result in _check_plugins(registry):
         yield result
+    yield _check_descriptors(settings.limits.calls)
     async for result in _check_carrier(registry, settings):
         yield result
     engine, result = _make("engine", lambda: make_engine(registry, settings.engine))
@@ -141,6 +143,14 @@ def _check_plugins(registry: Registry) -> list[CheckResult]:
         for plugin in registry.plugins
         if not plugin.joined
     ] or [CheckResult(Level.OK, f"{len(registry.plugins)} plugins are joined.")]
+
+
+def _check_descriptors(calls: int) -> CheckResult:
+    room = room_in(raise_limit())
+    what = f"{room.calls} calls at once fit into {room.descriptors} file descriptors."
+    if room.calls < calls:
+        return CheckResult(Level.WARNING, f"Only {what} Limits.calls is {calls}.", REMEDY)
+    return CheckResult(Level.OK, f"At least {calls} calls at once fit into {room.descriptors} file descriptors.")
 
 
 def _make(what: str, make: Callable[[], _Part]) -> tuple[_Part | None, CheckResult]:

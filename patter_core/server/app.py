@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from patter_core.aio.foreign import as_exception
 from patter_core.errors import CallError, WebhookRefused, WorkerStopping
+from patter_core.server.connections import note_proof
 from patter_core.server.host import CallHost
 from patter_core.server.signals import Stoppable, held_signals, keep_signals
 from patter_core.server.urls import candidate_urls, forwarded_base
@@ -33,6 +34,8 @@ _BODY_LIMIT = 256 * 1024
 """Bytes of a webhook's body: carriers send a few KB."""
 _BODY_TIMEOUT = 10.0
 """Seconds for a webhook's body to come."""
+_CLOSE = {"connection": "close"}
+"""Of an answer to a body that did not come to its end."""
 _ELSEWHERE = {"retry-after": "1", "connection": "close"}
 """Of an answer while the worker stops. What comes next on the same connection would come here, past any balancer."""
 
@@ -123,11 +126,11 @@ class _Webhook:
             with anyio.fail_after(_BODY_TIMEOUT):
                 body = await _read_body(request)
         except TimeoutError:
-            return Response(status_code=408)
+            return Response(status_code=408, headers=_CLOSE)
         except ClientDisconnect:
             return None
         if body is None:
-            return Response(status_code=413)
+            return Response(status_code=413, headers=_CLOSE)
         try:
             answer = await self._handler(_webhook_request(request.scope, self._address, body), self._host.router)
         except WebhookRefused as error:
@@ -138,6 +141,7 @@ class _Webhook:
         except Exception:  # noqa: BLE001 - the plugin boundary; 500 makes the carrier try again, or its fallback
             _log.exception("The carrier's webhook handler failed.")
             return Response(status_code=500)
+        note_proof(request.scope)
         return Response(answer.body, status_code=answer.status, headers={"content-type": answer.content_type})
 
     def _stopping_response(self) -> Response:

@@ -85,6 +85,8 @@ class CallTable:
     def __init__(self, config: HostConfig) -> None:
         self.draining = False
         """True while the worker takes no new calls, because it is stopping."""
+        self.room = config.limits.calls
+        """How many calls the process has room for; no more are taken, whatever the limit is."""
         self.dialling: dict[str, list[Progress]] = {}
         """What webhooks report of calls for which the carrier's API has not answered yet, by call id."""
         self._config = config
@@ -110,7 +112,8 @@ class CallTable:
         """True if a new call would be taken. Calls that are being dialled count."""
         live = sum(not call.is_over for call in self._calls.values())
         dialled = sum(call_id not in self._calls for call_id in self.dialling)
-        return not self.draining and live + dialled < self._config.limits.calls
+        has_room = live + dialled < self._config.limits.calls and len(self._calls) + dialled < self.room
+        return has_room and not self.draining
 
     def take_new_call(self, leg_id: str = "") -> bool:
         """Counts a new call against the limits; False if it exceeds them.

@@ -23,6 +23,7 @@ from patter_core.events import CallPriced
 from patter_core.observe.logs import guard
 from patter_core.server.call_table import CallTable
 from patter_core.server.delivery import Delivery
+from patter_core.server.descriptors import REMEDY, raise_limit, room_in
 from patter_core.server.dialing import Dialer
 from patter_core.server.hang_ups import HangUps
 from patter_core.server.launcher import CallLauncher, phone_call
@@ -121,6 +122,7 @@ class CallHost:
         """Takes calls while the context lasts; at its end live calls and sinks get their time."""
         self.table.draining = False
         self._drain_by = self._end_by = self._cut_by = math.inf
+        self._make_room()
         try:
             async with anyio.create_task_group() as background:
                 background.start_soon(self.delivery.run)
@@ -145,6 +147,18 @@ class CallHost:
                     await self._callbacks.drain()
                     await self.delivery.drain(self._config.limits.flush)
                     await self._history.drain()
+
+    def _make_room(self) -> None:
+        room, calls = room_in(raise_limit()), self._config.limits.calls
+        self.table.room = room.calls
+        if room.calls < calls:
+            _log.warning(
+                "Only %d calls at once are taken, not %d (Limits.calls): the process may have %d file descriptors. %s",
+                room.calls,
+                calls,
+                room.descriptors,
+                REMEDY,
+            )
 
     # --- its end ---------------------------------------------------------------------------------------------------
 

@@ -12,8 +12,13 @@ from starlette.types import ASGIApp
 
 from patter_core.call.limits import MAX_MESSAGE_BYTES
 from patter_core.errors import ConfigurationError
+from patter_core.server.connections import BoundedConfig, HttpConnection, MediaSocket
+from patter_core.server.descriptors import raise_limit, room_in
 
 __all__ = ["bind", "serve_app"]
+
+_BACKLOG = 1024
+"""Connections that the system keeps until they are accepted."""
 
 
 class _Server(uvicorn.Server):
@@ -34,6 +39,8 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        for listener in sockets or ():
+            listener.listen(_BACKLOG)
         self.up.set()
 
     async def main_loop(self) -> None:
@@ -58,7 +65,7 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
-        listener.listen(1024)
+        listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
         raise ConfigurationError(
@@ -75,9 +82,10 @@ async def serve_app(
     """Serves `app` while the context lasts, on `listener` or a free loopback port; gives `http://host:port`."""
     listener = listener or bind("127.0.0.1", 0)
     host, port = listener.getsockname()[:2]
-    config = uvicorn.Config(
+    config = BoundedConfig(
         app,
-        ws="websockets-sansio",
+        http=HttpConnection,
+        ws=MediaSocket,
         ws_max_size=max_message,
         ws_per_message_deflate=False,  # audio does not shrink, and each frame would pay for the try
         log_config=None,
@@ -85,7 +93,11 @@ async def serve_app(
         log_level="warning",  # uvicorn logs it for each socket, too
         server_header=False,
         timeout_graceful_shutdown=1,
+        # How many connections asyncio accepts at a time. It goes on when there are no descriptors left, and starts a
+        # retry for each: with uvicorn's 2048 these retries are all that the loop does.
+        backlog=1,
     )
+    config.most_connections = room_in(raise_limit()).connections
     server = _Server(config)
     fault: Exception | None = None
 

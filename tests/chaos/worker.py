@@ -65,6 +65,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     fallback: str = "hang up"
     """`hang up`, `try again`, `say`, `transfer`, or the base URL of another engine's service."""
     log: str = "WARNING"
+    uvloop: bool = False
+    descriptors: int = 0
+    """The most that the process may have open, if not 0."""
     ends: str = ""
     """A file to which on_call_end appends a line for each end."""
     callbacks: str = ""
@@ -237,7 +240,9 @@ def main() -> None:
     if settings.log == "DEBUG":  # against what serve() sets, as a user could
         for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "asyncio"):
             logging.getLogger(name).setLevel("DEBUG")
-    anyio.run(work, settings)
+    if settings.descriptors:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (settings.descriptors, settings.descriptors))
+    anyio.run(work, settings, backend_options={"use_uvloop": settings.uvloop})
 
 
 if __name__ == "__main__":

@@ -1,0 +1,204 @@
+"""Connections of the server within bounds: how long they may say nothing, how many they may be, what they may cost.
+
+uvicorn's protocols, h11's for requests and the sans-IO one of websockets for media sockets, with what they lack:
+
+* A request's head has a deadline, from the connection's start or from the end of the answer before.
+* A body that goes on after its answer is not read; the connection is closed.
+* Connections other than media sockets are bounded in number. The first to be shed are those that wait, and among them
+  those that never brought a request that a carrier has signed.
+* A media socket is aborted when it sends too many control frames or fragments, when it does not read the answers, and
+  when it is not closed soon after its call has ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import h11
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+if TYPE_CHECKING:
+    from websockets.frames import Frame
+
+__all__ = ["PROVEN", "BoundedConfig", "HttpConnection", "MediaSocket", "note_proof"]
+
+PROVEN = "patter.proven"
+"""The extension of a request's scope by which the app says that the carrier has signed the request."""
+
+_HEAD_DEADLINE = 10.0
+"""Seconds until a request's head is complete."""
+_UNREAD_BODY = 1.0
+"""Seconds until a connection is closed whose answer did not wait for the body."""
+_CLOSING = 2.0
+"""Seconds until a connection that was closed is aborted: its peer may read nothing."""
+
+_CONTROL_FRAMES = 200
+"""Pings, pongs and fragments a second that a media socket may send: carriers send none, or a few a minute."""
+_UNREAD_BYTES = 512 * 1024
+"""Bytes that may wait in front of a peer that does not read."""
+_AFTER_CALL = 5.0
+"""Seconds until a media socket is aborted whose call has ended."""
+_SLICE = 16 * 1024
+"""Bytes that are parsed at a time, so that a flood of tiny frames is noticed before it has cost much."""
+
+
+def note_proof(scope: Scope) -> None:
+    """Says that the carrier has signed this request: its connection is among the last that are shed."""
+    prove = scope.get("extensions", {}).get(PROVEN)
+    if prove is not None:
+        prove()
+
+
+class BoundedConfig(uvicorn.Config):
+    """uvicorn's settings, and our own."""
+
+    most_connections = 1 << 30
+    """How many connections other than media sockets there may be."""
+
+
+class HttpConnection(H11Protocol):
+    """A connection that brings requests, or the upgrade of a media socket."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in uvicorn
+        """Starts the deadline of the first head."""
+        self._proven = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._began = self.loop.time()
+        self.app = functools.partial(_provable, self.app, self._prove)
+        super().connection_made(transport)
+        self._expect_head()
+        if len(self.connections) > self._most:
+            self._shed()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Ends the deadline."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Ends the deadline once the head is complete."""
+        super().data_received(data)
+        if not self._waits:
+            self._stop_timer()
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """Leaves the connection to a media socket."""
+        self._stop_timer()
+        super().handle_websocket_upgrade(event)
+
+    def on_response_complete(self) -> None:
+        """Starts the deadline of the next head; closes the connection if the body goes on."""
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._start_timer(_CLOSING, self.transport.abort)
+        elif self.conn.their_state is h11.SEND_BODY:
+            self.flow.pause_reading()
+            self._start_timer(_UNREAD_BODY, self._end)
+        elif self._waits:
+            self._expect_head()
+
+    @property
+    def _most(self) -> int:
+        config = self.config if isinstance(self.config, BoundedConfig) else BoundedConfig
+        return config.most_connections
+
+    @property
+    def _waits(self) -> bool:
+        """True while no request is in progress."""
+        return self.cycle is None or self.cycle.response_complete  # type: ignore[redundant-expr] # it is None at first
+
+    @property
+    def _rank(self) -> tuple[bool, bool, float]:
+        """In which order connections are shed: the lowest one first."""
+        return (not self._waits, self._proven, self._began)
+
+    def _prove(self) -> None:
+        self._proven = True
+
+    def _expect_head(self) -> None:
+        self._start_timer(_HEAD_DEADLINE, self._end)
+
+    def _start_timer(self, seconds: float, act: Callable[[], object]) -> None:
+        self._stop_timer()
+        self._timer = self.loop.call_later(seconds, act)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _end(self) -> None:
+        self.transport.close()
+        self._start_timer(_CLOSING, self.transport.abort)
+
+    def _shed(self) -> None:
+        here = [one for one in self.connections if isinstance(one, HttpConnection) and not one.transport.is_closing()]
+        if len(here) > self._most:
+            min(here, key=lambda one: one._rank).transport.abort()  # noqa: SLF001 - its own class
+
+
+async def _provable(app: ASGIApp, prove: Callable[[], None], scope: Scope, receive: Receive, send: Send) -> None:
+    scope["extensions"] = {PROVEN: prove}
+    await app(scope, receive, send)
+
+
+class MediaSocket(WebSocketsSansIOProtocol):
+    """A media socket. It costs a call nothing but a comparison for each read."""
+
+    _second = 0.0
+    _count = 0
+
+    def data_received(self, data: bytes) -> None:
+        """Parses what came, in parts if it is much."""
+        if len(data) <= _SLICE:
+            super().data_received(data)
+            return
+        for start in range(0, len(data), _SLICE):
+            if self.transport.is_closing():
+                return
+            super().data_received(data[start : start + _SLICE])
+
+    def handle_ping(self) -> None:
+        """Answers, within the bounds."""
+        if self._may_go_on():
+            super().handle_ping()
+            if self.transport.get_write_buffer_size() > _UNREAD_BYTES:
+                self.transport.abort()
+
+    def handle_pong(self, event: Frame) -> None:
+        """Takes it, within the bounds."""
+        if self._may_go_on():
+            super().handle_pong(event)
+
+    def handle_cont(self, event: Frame) -> None:
+        """Takes a fragment, within the bounds."""
+        if self._may_go_on():
+            super().handle_cont(event)
+
+    def on_task_complete(self, task: asyncio.Task[None]) -> None:
+        """The call is done with the socket: its peer has some seconds to close it."""
+        super().on_task_complete(task)
+        if not self.disconnected:
+            self.loop.call_later(_AFTER_CALL, self._abort)
+
+    def _may_go_on(self) -> bool:
+        if self.transport.is_closing():
+            return False
+        now = self.loop.time()
+        if now - self._second >= 1:
+            self._second, self._count = now, 0
+        self._count += 1
+        if self._count > _CONTROL_FRAMES:
+            self.transport.abort()
+            return False
+        return True
+
+    def _abort(self) -> None:
+        if not self.disconnected:
+            self.transport.abort()
