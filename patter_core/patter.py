@@ -33,6 +33,7 @@ from patter_core.observe.secrets import hide_secrets_of
 from patter_core.registry import Registry
 from patter_core.server.app import make_app
 from patter_core.server.dialing import check_dial
+from patter_core.server.ending import end_despite_threads
 from patter_core.server.host import CallHost
 from patter_core.server.routing import RouteHooks
 from patter_core.server.serving import bind, serve_app
@@ -320,6 +321,7 @@ class Patter:
                     gc.freeze()  # what has been imported stays: no collection during a call needs to look at it
                     (on_ready or self._print_ready)(url)
                     await _stop_on_signal(call_host, signals)
+            end_despite_threads()
         finally:
             self._host = None
 

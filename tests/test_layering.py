@@ -70,6 +70,7 @@ CALL = [
 SERVER = [
     "descriptors",
     "connections",
+    "ending",
     "signals",
     "serving",
     "urls",

@@ -13,6 +13,7 @@ import os
 import resource
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -71,7 +72,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ends: str = ""
     """A file to which on_call_end appends a line for each end."""
     callbacks: str = ""
-    """What the other callbacks do: `raise`, `hang`, `block` a thread, `cancel`, `exit`; "" if there are none."""
+    """What the other callbacks do: `raise`, `hang`, `block` a thread, `cancel`, `exit`, leave `threads` behind; "" if
+    there are none."""
     sinks: str = ""
     """What the sink does: `raise`, `hang`; "" if there is none."""
     callback_patience: float = 10.0
@@ -184,12 +186,19 @@ async def _exit(*_: object) -> None:
     sys.exit("the user's own fault")
 
 
+async def _leave_threads(*_: object) -> None:
+    """As a client of a database does, or a queue of the user's own."""
+    asyncio.get_running_loop().run_in_executor(None, time.sleep, 60)
+    threading.Thread(target=time.sleep, args=(60,), name="the user's own").start()
+
+
 _CALLBACKS: dict[str, Callable[..., object]] = {
     "raise": _raise,
     "hang": _hang,
     "block": _block,
     "cancel": _cancel,
     "exit": _exit,
+    "threads": _leave_threads,
 }
 
 

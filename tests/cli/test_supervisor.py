@@ -94,6 +94,30 @@ async def test_several_answer_a_dead_one_is_replaced_and_a_signal_ends_all(tmp_p
     assert written <= {"calls-0.jsonl", "calls-1.jsonl"}
 
 
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+async def test_a_second_signal_is_passed_on_and_ends_the_calls_of_all(number: signal.Signals, tmp_path: Path) -> None:
+    with anyio.fail_after(90):
+        async with serving(tmp_path, "--workers", "2") as scene, anyio.create_task_group() as tasks:
+            await scene.until_said("Point your number's voice webhook at")
+            await scene.ready(2)
+            callers = [
+                scene.twilio.place(f"{scene.url}/webhooks/twilio/voice", Caller([Pause(600)], ULAW_8000))
+                for _ in range(4)
+            ]
+            for caller in callers:
+                tasks.start_soon(caller.run)
+            await until(lambda: all(caller.recording.played for caller in callers))
+            scene.process.send_signal(number)
+            await anyio.sleep(1)
+            assert not any(caller.is_over for caller in callers)
+            began = anyio.current_time()
+            scene.process.send_signal(number)
+            assert await scene.process.wait() == 0
+            assert anyio.current_time() - began < 15  # while a drain takes 30 s
+            for caller in callers:
+                await caller.over.wait()
+
+
 def logs_in(folder: Path) -> set[str]:
     return {path.name for path in folder.glob("*.jsonl")}
 
