@@ -21,6 +21,7 @@ from patter_core.server.hang_ups import HangUps
 from patter_core.server.price_lookup import PriceLookup
 from patter_core.server.tokens import CallTokens
 from patter_core.telephony.leg import Direction, Leg
+from patter_core.telephony.outcome import HangUp
 
 __all__ = ["CallLauncher", "phone_call"]
 
@@ -74,7 +75,8 @@ class CallLauncher:
         self._scopes: dict[str, anyio.CancelScope] = {}
 
     def cut(self, call: Call) -> None:
-        """Ends a call at once: it is hung up at its carrier."""
+        """Ends a call at once: it is hung up at its carrier, whatever there is still to hear."""
+        call.hang_up(HangUp())
         self._scopes[call.call_id].cancel()
 
     def start(self, token: CallToken, leg: Leg, agent: Agent, *, ring_timeout: float | None = None) -> Call:

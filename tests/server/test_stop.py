@@ -98,7 +98,7 @@ async def test_a_second_signal_hangs_up_and_tells_the_end() -> None:
         await until(lambda: not worker.host.table.is_ready)
         began = anyio.current_time()
         await worker.host.hurry()
-        await worker.ended()
+        assert (await worker.ended()).reason == "host_hung_up"
         assert worker.carrier.hung_up == ["leg-1"]
     assert anyio.current_time() - began < 5
 
