@@ -122,9 +122,8 @@ class CallLauncher:
             with scope:
                 await call.run()
             if call.may_be_on_another_worker and self._table.draining and not self._config.several_workers:
-                call.leg_end = await end_leg(
-                    call.context, call.final_action
-                )  # there is no other worker, and this one goes
+                # There is no other worker, and this one goes.
+                call.leg_end = await end_leg(call.context, call.final_action)
         finally:
             if queue is not None:
                 queue.close()

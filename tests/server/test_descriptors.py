@@ -84,7 +84,11 @@ async def test_calls_that_do_not_fit_are_told_that_we_are_busy(
     monkeypatch.setattr(module, "room_in", lambda _: Room(64, calls=2, connections=8))
     agent = Agent(engine=FakeEngine())
     config = HostConfig(limits=Limits(calls=3, drain=0))
-    host = CallHost(FakeCarrier(), config=config, route=lambda _leg: agent, find_agent=lambda _name: agent)
+
+    async def route(_leg: Leg) -> Agent:
+        return agent
+
+    host = CallHost(FakeCarrier(), config=config, route=route, find_agent=lambda _name: agent)
     with caplog.at_level(logging.WARNING, "patter.host"):
         async with host.running():
             answers = [

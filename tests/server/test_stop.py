@@ -103,11 +103,15 @@ async def test_a_second_signal_hangs_up_and_tells_the_end() -> None:
     assert anyio.current_time() - began < 5
 
 
+async def nowhere(_leg: Leg) -> None:
+    pass
+
+
 async def test_a_second_signal_ends_the_lingering() -> None:
     host = CallHost(
         FakeCarrier(),
         config=HostConfig(limits=Limits(linger=60), deadlines=Deadlines()),
-        route=lambda _leg: None,
+        route=nowhere,
         find_agent=lambda _name: None,
     )
     with anyio.fail_after(5):
