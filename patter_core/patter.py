@@ -68,8 +68,9 @@ class Patter:
         phone_number: the number, in E.164 (`+` and digits). Calls to other numbers of the account are taken too.
         webhook_url: the public address of this server. Without it, the address is the one that the carrier's verified
             request was sent to.
-        trust_forwarded: read the public address from a proxy's X-Forwarded-Host, -Proto and -Prefix headers. Needed
-            where the proxy changes `Host` or the path; safe only where every request comes through the proxy.
+        trust_forwarded: read the public address from a proxy's X-Forwarded-Host, -Proto, -Port and -Prefix headers,
+            or from its Forwarded header. Needed where the proxy changes `Host` or the path; safe only where every
+            request comes through the proxy.
         sinks: where events go.
         redaction: what is masked in events or removed before a sink gets them; by default phone numbers are masked.
         store: where workers share what was said on calls, so that any of them can continue a call of another.

@@ -2,7 +2,7 @@
 
 A configured public address decides. Otherwise the request's own `Host` is tried with each scheme, because a proxy that
 terminates TLS in front of us cannot be seen from here; the carrier's signature proves which one is right. If the user
-trusts the proxy, its X-Forwarded-* headers decide.
+trusts the proxy, its X-Forwarded-* headers decide, or its Forwarded header (RFC 7239) where it sends none of them.
 """
 
 from __future__ import annotations
@@ -15,8 +15,15 @@ from patter_core.errors import ConfigurationError
 
 __all__ = ["base_of", "candidate_urls", "forwarded_base", "media_url", "public_base", "webhook_root"]
 
-_HOST = re.compile(r"[A-Za-z0-9._-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
+_HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?")
+_PORT = re.compile(r"[0-9]{1,5}")
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*")
+_SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
+"""What a proxy may call the scheme. Some name that of the WebSocket on its upgrade."""
+_USUAL_PORTS = {"80", "443"}
+"""Not repeated in a URL. Where one does not fit the scheme, TLS ended before the proxy that wrote it."""
+_PAIR = re.compile(r'\s*([A-Za-z0-9_-]+)=(?:([^\s;,"]+)|"((?:[^"\\]|\\.)*)")\s*(;|,|$)')
+"""A parameter of a Forwarded header, and what ends it. Hosts with a port should be in quotes, and are not always."""
 _MARKERS = ("/webhooks/", "/media/")
 """What follows the public base in every URL of ours."""
 
@@ -70,21 +77,41 @@ def candidate_urls(
 def forwarded_base(headers: Mapping[str, str], root: str) -> str:
     """What a proxy in front says of the public address; "" if it says nothing, or nothing that can be one.
 
-    Read are X-Forwarded-Host, X-Forwarded-Proto and X-Forwarded-Prefix (a path that the proxy took away), as nginx,
-    Traefik and Envoy write them. Of several proxies the first stands first, and it is the one that the carrier asked.
+    Read are X-Forwarded-Host, -Proto, -Port (where the host has none) and -Prefix (a path that the proxy took away), as
+    nginx, Traefik and Envoy write them; and Forwarded, where neither host nor scheme is in those. Of several proxies
+    the first stands first, and it is the one that the carrier asked.
 
     Args:
         headers: the request's, by lower-case name.
         root: where the app is mounted.
     """
-    host, scheme, prefix = (
-        headers.get(f"x-forwarded-{name}", "").partition(",")[0].strip() for name in ("host", "proto", "prefix")
+    host, scheme, port, prefix = (
+        headers.get(f"x-forwarded-{name}", "").partition(",")[0].strip() for name in ("host", "proto", "port", "prefix")
     )
+    if not host and not scheme:
+        host, scheme = _forwarded(headers.get("forwarded", ""))
     host = host or headers.get("host", "")
+    scheme = _SCHEMES.get(scheme.lower(), "")
     prefix = prefix.rstrip("/")
-    if scheme not in {"http", "https"} or not _HOST.fullmatch(host) or not _PREFIX.fullmatch(prefix):
+    named = _HOST.fullmatch(host)
+    if not scheme or named is None or not _PREFIX.fullmatch(prefix):
         return ""
+    if port not in _USUAL_PORTS and _PORT.fullmatch(port) and named["port"] is None:
+        host = f"{host}:{port}"
     return f"{scheme}://{host}{prefix}{root}"
+
+
+def _forwarded(header: str) -> tuple[str, str]:
+    """Returns host and scheme of the first element of a Forwarded header, each "" if it is not there."""
+    found: dict[str, str] = {}
+    end = 0
+    while (pair := _PAIR.match(header, end)) is not None:
+        name, plain, quoted, closing = pair.groups()
+        found[name.lower()] = plain or re.sub(r"\\(.)", r"\1", quoted or "")
+        if closing != ";":
+            return found.get("host", ""), found.get("proto", "")
+        end = pair.end()
+    return "", ""  # it is not well-formed
 
 
 def base_of(verified_url: str) -> str:

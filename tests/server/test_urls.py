@@ -94,6 +94,52 @@ def test_a_proxy_that_keeps_the_host_need_not_forward_it() -> None:
     assert forwarded_base({"host": "p.example", "x-forwarded-proto": "https"}, "") == "https://p.example"
 
 
+@pytest.mark.parametrize(("told", "scheme"), [("HTTPS", "https"), ("wss", "https"), ("WSS", "https"), ("ws", "http")])
+def test_a_proxy_may_name_the_scheme_of_the_socket_and_in_any_case(told: str, scheme: str) -> None:
+    assert forwarded_base({"host": "p.example", "x-forwarded-proto": told}, "") == f"{scheme}://p.example"
+
+
+@pytest.mark.parametrize(
+    ("host", "scheme", "port", "base"),
+    [
+        ("p.example", "https", "8443", "https://p.example:8443"),
+        ("p.example", "https", "8443, 80", "https://p.example:8443"),
+        ("p.example:9000", "https", "8443", "https://p.example:9000"),
+        ("[2001:db8::1]", "http", "8080", "http://[2001:db8::1]:8080"),
+        ("p.example", "https", "443", "https://p.example"),
+        ("p.example", "https", "80", "https://p.example"),  # TLS ended before the proxy that says so
+        ("p.example", "https", "https", "https://p.example"),
+    ],
+)
+def test_a_forwarded_port_counts_where_the_host_has_none(host: str, scheme: str, port: str, base: str) -> None:
+    headers = {"host": "inner:8000", "x-forwarded-host": host, "x-forwarded-proto": scheme, "x-forwarded-port": port}
+    assert forwarded_base(headers, "/mnt") == f"{base}/mnt"
+
+
+@pytest.mark.parametrize(
+    ("header", "base"),
+    [
+        ("for=192.0.2.1;host=p.example;proto=https", "https://p.example"),
+        ("For=192.0.2.1; Host=p.example; Proto=HTTPS", "https://p.example"),
+        ('for="[2001:db8::1]:4711";host="p.example:8443";proto=wss', "https://p.example:8443"),
+        ("proto=https;host=p.example:8443", "https://p.example:8443"),
+        (r'proto=https;host="p\.example";by="a, \"b\";c"', "https://p.example"),
+        ("proto=https;host=outer.example, proto=http;host=inner", "https://outer.example"),
+        ("proto=https", "https://inner:8000"),
+        ("host=p.example", ""),
+        ("for=192.0.2.1, proto=https;host=p.example", ""),
+        ('proto=https;host="p.example', ""),
+        ("proto=https;host=p.example;", ""),
+        ('proto=https;host="evil.example/path?"', ""),
+        ("", ""),
+    ],
+)
+def test_the_standard_header_is_read_where_there_is_no_other(header: str, base: str) -> None:
+    assert forwarded_base({"host": "inner:8000", "forwarded": header}, "") == base
+    others = {"host": "inner", "forwarded": header, "x-forwarded-host": "x.example", "x-forwarded-proto": "https"}
+    assert forwarded_base(others, "") == "https://x.example"
+
+
 @pytest.mark.parametrize(
     "headers",
     [

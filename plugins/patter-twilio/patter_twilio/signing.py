@@ -8,7 +8,8 @@ page "Webhooks security"). The signed text is the URL as it was given to Twilio,
 * for any other body: nothing, but the URL's query has the SHA-256 of the body as `bodySHA256`.
 
 The URL is not always signed as it was given: the default port may be added or removed, and so may a socket's trailing
-slash. Each form is tried. Only the contents of the `Proof` are verified: a handler reads nothing else of the request.
+slash; a socket's scheme may be that of HTTP. Each form is tried. Only the contents of the `Proof` are verified: a
+handler reads nothing else of the request.
 """
 
 from __future__ import annotations
@@ -76,14 +77,14 @@ def verify_webhook(request: WebhookRequest, tokens: Sequence[str]) -> Proof:
 
 
 def verify_upgrade(request: WebhookRequest, tokens: Sequence[str]) -> Proof:
-    """Verifies the upgrade of a media socket. A candidate's scheme may be http: the signed URL begins with ws.
+    """Verifies the upgrade of a media socket. Each of candidate and signed URL may begin with ws or with http.
 
     Raises:
         WebhookRefused: as above.
     """
     presented = _presented(request)
     for url in request.candidate_urls:
-        forms = (port for slash in _slashes(_as_websocket(url)) for port in _ports(slash))
+        forms = (port for scheme in _families(url) for slash in _slashes(scheme) for port in _ports(slash))
         if _signed_form(presented, tokens, forms, ()):
             return Proof(url)
     raise _refused(request)
@@ -177,5 +178,9 @@ def _slashes(url: str) -> Iterator[str]:
     yield (path[:-1] if path.endswith("/") else f"{path}/") + question_mark + query
 
 
-def _as_websocket(url: str) -> str:
-    return f"ws{url[4:]}" if url[:4].lower() == "http" else url
+def _families(url: str) -> Iterator[str]:
+    """Yields the URL with the scheme of a WebSocket, and with that of HTTP."""
+    scheme, _, rest = url.partition("://")
+    secure = "s" if scheme.lower() in {"https", "wss"} else ""
+    yield f"ws{secure}://{rest}"
+    yield f"http{secure}://{rest}"

@@ -169,17 +169,22 @@ def test_a_refusal_names_neither_token_nor_url_nor_number() -> None:
 @pytest.mark.parametrize("signed_port", ["", ":443"])
 @pytest.mark.parametrize("asked_path", ["/media/twilio/token", "/media/twilio/token/"])
 @pytest.mark.parametrize("asked_origin", ["wss://phone.example", "wss://phone.example:443", "https://phone.example"])
-def test_an_upgrade_is_verified_with_and_without_slash_and_port(
-    asked_origin: str, asked_path: str, signed_port: str, signed_path: str
+@pytest.mark.parametrize("signed_scheme", ["wss", "https"])
+def test_an_upgrade_is_verified_with_and_without_slash_and_port_under_either_scheme(
+    signed_scheme: str, asked_origin: str, asked_path: str, signed_port: str, signed_path: str
 ) -> None:
     asked = asked_origin + asked_path
-    presented = signature(TOKEN, f"wss://phone.example{signed_port}{signed_path}")
+    presented = signature(TOKEN, f"{signed_scheme}://phone.example{signed_port}{signed_path}")
     assert verify_upgrade(get("wss://other.example/", asked, presented=presented), [TOKEN]) == Proof(asked)
 
 
 def test_an_upgrade_of_another_path_is_refused() -> None:
     presented = signature(TOKEN, "wss://phone.example/media/twilio/token")
-    for asked in ("wss://phone.example/media/twilio/other", "ws://phone.example/media/twilio/token"):
+    for asked in (
+        "wss://phone.example/media/twilio/other",
+        "ws://phone.example/media/twilio/token",
+        "http://phone.example/media/twilio/token",
+    ):
         with pytest.raises(WebhookRefused):
             verify_upgrade(get(asked, presented=presented), [TOKEN])
 
