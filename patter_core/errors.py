@@ -19,6 +19,7 @@
     * `CallError`
         * `IllegalTransition`: the state table has no row for a signal of our own: a fault of Patter.
         * `CallLimitReached`: no more calls are allowed here now.
+    * `NetworkMisconfigured`: the environment's proxies or certificates cannot be used, so nothing is reached.
     * `WorkerStopping`: this worker takes no new calls; another one may.
     * `SinkUnavailable`: where a sink writes cannot be reached at the moment.
     * `SinkRefused`: where a sink writes does not take the records, and will not take them later.
@@ -50,6 +51,7 @@ __all__ = [
     "ForeignFault",
     "ForeignHang",
     "IllegalTransition",
+    "NetworkMisconfigured",
     "PatterError",
     "PluginError",
     "PluginFailed",
@@ -208,6 +210,10 @@ class IllegalTransition(CallError):
 
 class CallLimitReached(CallError):
     """As many calls as allowed are live on this worker."""
+
+
+class NetworkMisconfigured(PatterError, ConnectionRefusedError):
+    """A proxy or the certificates that the environment names cannot be used: the peer is not reached."""
 
 
 class WorkerStopping(PatterError):

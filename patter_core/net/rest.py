@@ -21,7 +21,7 @@ from typing import ClassVar, TypeVar
 import anyio
 import msgspec
 
-from patter_core.errors import CarrierRequestFailed
+from patter_core.errors import CarrierRequestFailed, NetworkMisconfigured
 from patter_core.net.http import HttpAnswer, send_request
 from patter_core.net.json import UNREADABLE
 
@@ -124,7 +124,8 @@ class RestApi(abc.ABC):
                 )
             except (ConnectionError, TimeoutError) as error:
                 failure = self._unreached(error, action)
-                again = repeatable or isinstance(error, ConnectionRefusedError)
+                never_left = isinstance(error, ConnectionRefusedError)
+                again = (repeatable or never_left) and not isinstance(error, NetworkMisconfigured)
             else:
                 if 200 <= answer.status < 300:
                     return answer.body
@@ -163,6 +164,13 @@ class RestApi(abc.ABC):
             ) from None
 
     def _unreached(self, error: OSError, action: str) -> CarrierRequestFailed:
+        if isinstance(error, NetworkMisconfigured):
+            return CarrierRequestFailed(
+                f"Could not {action}: {self.vendor} was not reached. {error.problem}",
+                expected=error.expected,
+                got=error.got,
+                remedy=error.remedy,
+            )
         return CarrierRequestFailed(
             f"Could not {action}: {self.vendor} was not reached.",
             got=str(error),

@@ -13,7 +13,6 @@ ours, because a carrier's frames cannot wait for an engine, and because they com
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import socket
 import struct
@@ -21,13 +20,16 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import anyio
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus, WebSocketException
-from websockets.frames import Frame, Opcode
-from websockets.protocol import OPEN, Event
+from websockets.protocol import OPEN
+from websockets.uri import parse_uri
 
-from patter_core.errors import EngineError, EngineRefused, EngineTimeout, SocketClosed
+from patter_core.errors import EngineError, EngineRefused, EngineTimeout, NetworkMisconfigured, SocketClosed
+from patter_core.net.connect import connect_tcp
+from patter_core.net.engine_connection import CLOSE_TIMEOUT, UNREAD_LIMIT, EngineConnection, quiet
+from patter_core.net.proxies import proxy_for
+from patter_core.net.tls import tls_context
 
 try:
     from websockets.speedups import apply_mask
@@ -36,111 +38,22 @@ except ImportError:  # no compiled wheel for this platform
 
 __all__ = ["EngineSocket"]
 
-_quiet = logging.getLogger("patter.websocket")
-"""What the library logs to. At level DEBUG it would log URLs, headers and frames: keys, and what people say."""
-_quiet.setLevel(logging.INFO)
-
 _WRITE_LIMIT = 8 * 1024
 """Bytes in our own buffer from which on the peer counts as slow: 0.7 s of audio."""
 _CONTROL_LIMIT = 512 * 1024
 """Bytes in our own buffer from which on a peer that reads nothing, yet makes us answer, is given up."""
-_UNREAD_LIMIT = 16
-"""Messages that wait for `receive` before the socket is no longer read."""
-_LOOK = 0.5
-"""Seconds between two looks for a sign of life; a peer that gave none since the last one is sent a ping."""
-_DEAD_AFTER = 5
-"""Looks without a sign after which the connection is cut: a caller hears nothing all that time."""
-_CLOSE_TIMEOUT = 2.0
 _MASKS = 1024
 """Bytes of randomness that are fetched at once: masks for 256 frames."""
+_REDIRECTS = {300, 301, 302, 303, 307, 308}
 
-_TEXT, _BINARY, _CONT = Opcode.TEXT, Opcode.BINARY, Opcode.CONT
-_FIN_TEXT, _FIN_PING, _MASKED = 0x81, 0x89, 0x80
+_FIN_TEXT, _MASKED = 0x81, 0x80
 _head_short, _head_medium, _head_long = struct.Struct("!BB"), struct.Struct("!BBH"), struct.Struct("!BBQ")
-
-
-def _nothing() -> None:
-    """There is no callback yet."""
-
-
-class _Connection(ClientConnection):
-    """The library's connection, which delivers whole messages, and calls back when the peer is slow, or gone."""
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:  # those of the library's class
-        super().__init__(*arguments, **options)
-        self.slow = False
-        self.lost = False
-        self.unread: deque[bytes] = deque()
-        self.changed = asyncio.Event()
-        """Something came for `unread`, or the connection is lost."""
-        self.on_message: Callable[[bytes], None] = self._keep
-        self.on_writable: Callable[[], None] = _nothing
-        self.on_lost: Callable[[], None] = _nothing
-        self._parts: list[bytes] = []
-        self._alive = True
-        self._looks = 0
-        self._next_look: asyncio.TimerHandle | None = None
-
-    def watch(self) -> None:
-        """Cuts the connection if its peer gives no sign of life. Frames are looked for, not timed: there are many."""
-        if self._alive or len(self.unread) >= _UNREAD_LIMIT:  # then it is not read, and may say what it will
-            self._alive, self._looks = False, 0
-        else:
-            self._looks += 1
-            if self._looks >= _DEAD_AFTER:
-                self.transport.abort()
-                return
-            if not self.transport.is_closing():
-                self.transport.write(_head_short.pack(_FIN_PING, _MASKED) + os.urandom(4))
-        self._next_look = self.loop.call_later(_LOOK, self.watch)
-
-    def process_event(self, event: Event) -> None:
-        self._alive = True
-        if type(event) is not Frame or not (event.opcode is _TEXT or event.opcode is _BINARY or event.opcode is _CONT):
-            super().process_event(event)
-        elif event.fin and not self._parts:
-            self.on_message(bytes(event.data))
-        else:
-            self._parts.append(bytes(event.data))
-            if event.fin:
-                whole = b"".join(self._parts)
-                self._parts.clear()
-                self.on_message(whole)
-
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self.slow = True
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        self.slow = False
-        self.on_writable()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        if self._next_look is not None:
-            self._next_look.cancel()
-        self.lost = True
-        self.changed.set()
-        self.on_lost()
-
-    def _keep(self, message: bytes) -> None:
-        self.unread.append(message)
-        self.changed.set()
-        if len(self.unread) == _UNREAD_LIMIT:
-            self.transport.pause_reading()
-
-    def drop_messages(self) -> None:
-        """Reads on to the close frame, and passes nothing on."""
-        self.on_message = lambda _message: None
-        self.unread.clear()
-        self.transport.resume_reading()
 
 
 class EngineSocket:
     """A WebSocket connection to an engine. Text messages out, any message in. Made by `open`."""
 
-    def __init__(self, connection: _Connection, audio_limit: int) -> None:
+    def __init__(self, connection: EngineConnection, audio_limit: int) -> None:
         self._connection = connection
         self._queued: deque[bytes] = deque(maxlen=audio_limit)
         self._dropped = 0
@@ -168,40 +81,33 @@ class EngineSocket:
             audio_limit: how many messages `send_audio` keeps for a slow peer: at 20 ms each, 100 are 2 s.
 
         Raises:
-            EngineRefused: it answered with another status than 101; `status` says which.
+            EngineRefused: it answered with another status than 101; `status` says which. A redirect is not followed.
             EngineTimeout: it did not answer in time.
             EngineError: it could not be reached, or speaks no WebSocket.
         """
         try:
-            connection = await connect(
-                url,
-                create_connection=_Connection,
-                logger=_quiet,
-                additional_headers=headers,
-                compression=None,  # audio does not shrink
-                max_size=max_size,
-                open_timeout=open_timeout,
-                ping_interval=None,  # `watch` pings, and wants no answer from a peer that talks
-                close_timeout=_CLOSE_TIMEOUT,
-                write_limit=_WRITE_LIMIT,
-            )
+            async with asyncio.timeout(open_timeout):
+                connection = await _open(url, headers, max_size)
         except InvalidStatus as error:
-            status = error.response.status_code
-            raise EngineRefused(
-                "The engine refused the connection.", status=status, retry=status >= 500, got=f"HTTP status {status}"
-            ) from None
+            raise _refused(error.response.status_code) from None
         except TimeoutError:
             raise EngineTimeout(
                 "The engine did not answer.", retry=True, expected=f"a connection within {open_timeout:g} s"
             ) from None
-        except (OSError, WebSocketException) as error:
+        except NetworkMisconfigured as error:
+            raise EngineError(
+                f"The engine cannot be reached. {error.problem}",
+                expected=error.expected,
+                got=error.got,
+                remedy=error.remedy,
+            ) from None
+        except (OSError, ValueError, WebSocketException) as error:  # ValueError: no URL, or no header
             raise EngineError(
                 "The engine cannot be reached.",
                 retry=True,
                 got=type(error).__name__,
                 remedy="Check the network, and the engine's base URL if one is set.",
             ) from None
-        assert isinstance(connection, _Connection)  # what create_connection makes
         _prefer_fresh_audio(connection.transport)
         connection.watch()
         return cls(connection, audio_limit)
@@ -276,7 +182,7 @@ class EngineSocket:
         if connection.lost:
             connection.loop.call_soon(connection.on_lost)
         else:
-            connection.transport.resume_reading()
+            connection.read_on()
 
     async def receive(self) -> bytes:
         """The next message, text or binary, as bytes. Cancelling it loses nothing. Not after `deliver`.
@@ -290,21 +196,72 @@ class EngineSocket:
                 raise self._closed()
             connection.changed.clear()
             await connection.changed.wait()
-        if len(connection.unread) == _UNREAD_LIMIT and not connection.lost:
-            connection.transport.resume_reading()
-        return connection.unread.popleft()
+        message = connection.unread.popleft()
+        if len(connection.unread) == UNREAD_LIMIT - 1:
+            connection.read_on()
+        return message
 
     async def aclose(self, code: int = 1000) -> None:
-        """Closes, within 2 s whatever the peer does. Idempotent."""
+        """Closes, within 0.5 s whatever the peer does; without a wait if the present task is cancelled. Idempotent."""
         self._queued.clear()
-        if not self._connection.lost:
-            self._connection.drop_messages()
-        with anyio.CancelScope(shield=True):
-            await self._connection.close(code)
+        await self._connection.end(code)
 
     def _closed(self) -> SocketClosed:
         frame = self._connection.protocol.close_rcvd or self._connection.protocol.close_sent
         return SocketClosed(frame.code if frame else 1006, frame.reason if frame else "")
+
+
+class _Connect(connect):
+    """The library's opening of a connection, which follows no redirect: the headers would go with it."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
+async def _open(url: str, headers: Mapping[str, str] | None, max_size: int) -> EngineConnection:
+    target = parse_uri(url)
+    tls = {"ssl": await tls_context()} if target.secure else {}
+    proxy = proxy_for(url, socks_package="python_socks")
+    if proxy is not None:
+        to_proxy = {"proxy_ssl": await tls_context()} if proxy.scheme == "https" else {}
+        return await _upgrade(url, headers, max_size, proxy=proxy.url, **tls, **to_proxy)
+    connected = await connect_tcp(target.host, target.port)
+    try:
+        return await _upgrade(url, headers, max_size, proxy=None, sock=connected, **tls)
+    except BaseException:
+        connected.close()  # its transport has done so, unless it was not made
+        raise
+
+
+async def _upgrade(url: str, headers: Mapping[str, str] | None, max_size: int, **options: Any) -> EngineConnection:
+    """Options are those of the library."""
+    connection = await _Connect(
+        url,
+        create_connection=EngineConnection,
+        logger=quiet,
+        additional_headers=headers,
+        compression=None,  # audio does not shrink
+        max_size=max_size,
+        open_timeout=None,  # `EngineSocket.open` has one for all of it
+        ping_interval=None,  # `watch` pings, and wants no answer from a peer that talks
+        close_timeout=CLOSE_TIMEOUT,
+        write_limit=_WRITE_LIMIT,
+        **options,
+    )
+    assert isinstance(connection, EngineConnection)  # what create_connection makes
+    return connection
+
+
+def _refused(status: int) -> EngineRefused:
+    redirect = status in _REDIRECTS
+    return EngineRefused(
+        "The engine refused the connection.",
+        status=status,
+        retry=status >= 500,
+        expected="an upgrade, and no redirect: it is not followed, since keys would go with it" if redirect else "",
+        got=f"HTTP status {status}",
+        remedy="Set the engine's base URL to the address that it redirects to." if redirect else "",
+    )
 
 
 def _prefer_fresh_audio(transport: asyncio.BaseTransport) -> None:

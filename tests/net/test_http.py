@@ -15,25 +15,19 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from types import MappingProxyType
 from typing import Self
 
 import anyio
 import pytest
 
-from patter_core.net import http
+from patter_core.net import http, pool
 from patter_core.net.http import send_request
 from patter_core.server.serving import bind
+from tests.net.peers import both_loops
 
 _Socket = socket.socket | tuple[bytes, socket.socket]
 """What the base class may be given."""
-
-both_loops = pytest.mark.parametrize(
-    "anyio_backend",
-    [("asyncio", {"use_uvloop": False}), ("asyncio", {"use_uvloop": True})],
-    ids=["asyncio", "uvloop"],
-)
 
 
 class Peer(ThreadingHTTPServer):
@@ -257,8 +251,8 @@ async def test_a_peer_that_went_away_is_not_reached() -> None:
 async def test_a_connection_is_not_kept_for_as_long_as_servers_keep_theirs(
     peer: Peer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert http.KEPT_IDLE < 5
-    monkeypatch.setattr(http, "KEPT_IDLE", 0.02)
+    assert pool.KEPT_IDLE < 5
+    monkeypatch.setattr(pool, "KEPT_IDLE", 0.02)
     await get(peer)
     await anyio.sleep(0.1)
     await get(peer)
@@ -432,22 +426,6 @@ print(json.dumps({"made in loop": made, "imported in loop": sorted({n.split(".")
 """
 
 
-@pytest.fixture
-def certificate(tmp_path: Path) -> Callable[[], tuple[ssl.SSLContext, str]]:
-    """Makes a certificate for 127.0.0.1: a server's context with it, and the file that a client has to trust."""
-
-    def make() -> tuple[ssl.SSLContext, str]:
-        both = str(tmp_path / "both.pem")
-        command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=peer"]
-        command += ["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "keyUsage=digitalSignature,keyCertSign"]
-        subprocess.run([*command, "-keyout", both + ".key", "-out", both], check=True, capture_output=True)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(both, both + ".key")
-        return context, both
-
-    return make
-
-
 @pytest.mark.skipif(not shutil.which("openssl"), reason="makes its certificate with the openssl command")
 def test_client_and_certificates_are_loaded_once_and_in_a_thread(
     certificate: Callable[[], tuple[ssl.SSLContext, str]],
@@ -464,8 +442,8 @@ def test_client_and_certificates_are_loaded_once_and_in_a_thread(
         )
     told = json.loads(done.stdout)
     assert told["made in loop"] == [False]
-    assert {"httpx", "httpcore", "certifi"} <= set(told["imported in thread"])
-    assert not {"httpx", "httpcore", "certifi", "h11"} & set(told["imported in loop"])
+    assert {"httpcore", "certifi"} <= set(told["imported in thread"])
+    assert not {"httpcore", "certifi", "h11", "aiohappyeyeballs"} & set(told["imported in loop"])
     assert len(peer.heard) == 32
     assert 2 <= peer.connections <= 16  # eight at once in each of two loops
 

@@ -323,7 +323,7 @@ async def test_messages_that_nobody_takes_are_left_in_the_network() -> None:
 
 
 async def test_a_peer_that_gives_no_sign_of_life_is_cut_off_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("patter_core.net.websocket._LOOK", 0.02)
+    monkeypatch.setattr("patter_core.net.engine_connection._LOOK", 0.02)
 
     async def dead(connection: ServerConnection) -> None:
         connection.transport.pause_reading()
@@ -338,7 +338,7 @@ async def test_a_peer_that_gives_no_sign_of_life_is_cut_off_soon(monkeypatch: py
 
 
 async def test_a_quiet_peer_that_answers_pings_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("patter_core.net.websocket._LOOK", 0.05)
+    monkeypatch.setattr("patter_core.net.engine_connection._LOOK", 0.05)
 
     async def quiet(connection: ServerConnection) -> None:
         await anyio.sleep(1)

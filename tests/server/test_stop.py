@@ -12,6 +12,7 @@ from patter_core.call.config import HostConfig
 from patter_core.call.limits import Limits
 from patter_core.call.timeouts import Deadlines
 from patter_core.server.host import CallHost
+from patter_core.telephony.leg import Leg
 from patter_core.testing.fakes import FakeCarrier
 from patter_core.webhook import WebhookResponse
 from tests.polling import until

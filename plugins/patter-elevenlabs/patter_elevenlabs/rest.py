@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from patter_core.errors import EngineError, EngineRefused, EngineTimeout
+from patter_core.errors import EngineError, EngineRefused, EngineTimeout, NetworkMisconfigured
 from patter_core.net.http import send_request
 from patter_elevenlabs.config import Service
 from patter_elevenlabs.wire.agent import (
@@ -110,6 +110,13 @@ async def _ask(service: Service, request: _Request, kind: type[_Answer], timeout
         )
     except TimeoutError:
         raise EngineTimeout(f"ElevenLabs did not answer a request for {request.thing} in time.", retry=True) from None
+    except NetworkMisconfigured as error:
+        raise EngineError(
+            f"ElevenLabs cannot be reached. {error.problem}",
+            expected=error.expected,
+            got=error.got,
+            remedy=error.remedy,
+        ) from None
     except ConnectionError as error:
         raise EngineError("ElevenLabs cannot be reached.", retry=True, got=str(error)) from None
     status = answer.status
