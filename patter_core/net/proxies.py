@@ -125,7 +125,8 @@ def _checked(name: str, url: str, socks_package: str) -> Proxy:
         raise NetworkMisconfigured(
             f"{setting} names a SOCKS proxy, for which a package is missing.",
             expected=f"the module {socks_package}",
-            remedy="Install the packages python-socks (for sockets) and socksio (for requests), or use an HTTP proxy.",
+            remedy="Install python-socks (for engines' sockets), socksio (for requests) and, for OpenTelemetry, PySocks;"
+            " or use an HTTP proxy.",
         )
     user, password = (urllib.parse.unquote(part or "") for part in (parts.username, parts.password))
     return Proxy(scheme, parts.hostname, _KINDS[scheme] if port is None else port, user, password)

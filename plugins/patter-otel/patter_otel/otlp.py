@@ -10,7 +10,6 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
-from urllib.parse import urlsplit
 
 import requests
 from google.protobuf.message import DecodeError
@@ -20,7 +19,8 @@ from opentelemetry.sdk.metrics.export import MetricExportResult
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from patter_core.errors import PatterError, SinkUnavailable
+from patter_core.errors import NetworkMisconfigured, PatterError, SinkUnavailable
+from patter_core.net.proxies import proxy_for
 
 __all__ = ["Answers", "SpanExport"]
 
@@ -86,8 +86,7 @@ class Answers(requests.Session):
             self._fail(SinkUnavailable("The collector asked for a pause.", got=f"{pause:.0f} s of it to come"))
         request.headers.update(self._own_headers)
         kwargs["allow_redirects"] = False
-        if urlsplit(request.url).hostname in {"localhost", "127.0.0.1", "::1"}:
-            kwargs["proxies"] = {}
+        kwargs["proxies"] = self._proxies(str(request.url))
         try:
             response = super().send(request, **kwargs)
         except OSError as error:
@@ -107,6 +106,13 @@ class Answers(requests.Session):
         if partial.rejected_spans or partial.error_message:
             self._partial = f"{partial.rejected_spans} rejected: {partial.error_message[:200]!r}."
         return response
+
+    def _proxies(self, url: str) -> Mapping[str, str]:
+        try:
+            proxy = proxy_for(url, socks_package="socks")
+        except NetworkMisconfigured as error:
+            self._fail(SinkUnavailable(error.problem, expected=error.expected, got=error.got, remedy=error.remedy))
+        return dict.fromkeys(("http", "https"), proxy.url) if proxy else {}
 
     def _fail(self, error: PatterError) -> NoReturn:
         self.error = error

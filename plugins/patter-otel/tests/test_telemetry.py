@@ -406,6 +406,24 @@ def test_loopback_is_reached_without_a_proxy(collector: Collector, monkeypatch: 
     assert len(collector.spans) == 2
 
 
+@pytest.mark.parametrize(("proxy", "says"), [("ftp://proxy", "Correct HTTP_PROXY"), ("socks5://proxy", "PySocks")])
+def test_a_proxy_that_cannot_be_used_says_what_to_do(proxy: str, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("http_proxy", raising=False)
+    monkeypatch.setenv("HTTP_PROXY", proxy)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)  # where SOCKS packages are installed
+    with pytest.raises(SinkUnavailable, match=says):
+        telemetry("http://collector.test:4318").write(story())
+
+
+def test_a_collector_elsewhere_is_reached_through_the_proxy(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("http_proxy", raising=False)
+    monkeypatch.setenv("HTTP_PROXY", collector.url)  # it takes what a proxy would pass on
+    telemetry("http://collector.test:4318").write(story())
+    assert len(collector.spans) == 2
+
+
 def test_a_back_end_for_traces_only_is_told_once(collector: Collector, caplog: pytest.LogCaptureFixture) -> None:
     collector.always["metrics"] = 404
     sent = telemetry(collector.url)
