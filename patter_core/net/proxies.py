@@ -125,7 +125,7 @@ def _checked(name: str, url: str, socks_package: str) -> Proxy:
         raise NetworkMisconfigured(
             f"{setting} names a SOCKS proxy, for which a package is missing.",
             expected=f"the module {socks_package}",
-            remedy="Install python-socks (for engines' sockets), socksio (for requests) and, for OpenTelemetry, PySocks;"
+            remedy="Install python-socks (for engines' sockets), socksio (for requests), PySocks (for OpenTelemetry);"
             " or use an HTTP proxy.",
         )
     user, password = (urllib.parse.unquote(part or "") for part in (parts.username, parts.password))
