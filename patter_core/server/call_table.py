@@ -89,6 +89,8 @@ class CallTable:
         """How many calls the process has room for; no more are taken, whatever the limit is."""
         self.dialling: dict[str, list[Progress]] = {}
         """What webhooks report of calls for which the carrier's API has not answered yet, by call id."""
+        self.routing: dict[str, list[Progress]] = {}
+        """What webhooks report of new calls while it is decided who takes them, by the carrier's id."""
         self._config = config
         self._calls: dict[str, Call] = {}
         self._by_leg: dict[str, Call] = {}
@@ -109,10 +111,10 @@ class CallTable:
 
     @property
     def is_ready(self) -> bool:
-        """True if a new call would be taken. Calls that are being dialled count."""
+        """True if a new call would be taken. Calls that are being dialled or routed count."""
+        coming = sum(call_id not in self._calls for call_id in self.dialling) + len(self.routing)
         live = sum(not call.is_over for call in self._calls.values())
-        dialled = sum(call_id not in self._calls for call_id in self.dialling)
-        has_room = live + dialled < self._config.limits.calls and len(self._calls) + dialled < self.room
+        has_room = live + coming < self._config.limits.calls and len(self._calls) + coming < self.room
         return has_room and not self.draining
 
     def take_new_call(self, leg_id: str = "") -> bool:

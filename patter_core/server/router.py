@@ -77,8 +77,6 @@ class Router:
         self.find_agent = find_agent
         self.arrivals = KeyedLocks()
         """One for each leg whose arrival is being answered: its webhook may come twice at once."""
-        self.routing: dict[str, list[Progress]] = {}
-        """What webhooks report of calls that are being routed, by the carrier's id."""
         self._events: BoundedDict[bool] = BoundedDict(_EVENTS)
 
     def call(self, leg: Leg, verified_url: str, token: str = "") -> RoutedCall:
@@ -192,7 +190,7 @@ class _RoutedCall:
         return router.launcher.start(token, leg, agent)
 
     async def _route(self) -> Agent | Reject | Transfer:
-        """Decides about a new call. Meanwhile the caller may hang up, the limits be reached, the worker be stopped."""
+        """Decides about a new call. Meanwhile the caller may hang up, and the worker be told to stop."""
         router, table, leg = self._router, self._table, self._leg
         if not self._verified_url:
             raise WebhookRefused(
@@ -201,11 +199,11 @@ class _RoutedCall:
             )
         if not table.take_new_call(leg.call_id):
             return Reject(reason="busy")
-        reported = router.routing[leg.call_id] = []
+        reported = table.routing[leg.call_id] = []
         try:
             routed = await router.route(leg)
         finally:
-            del router.routing[leg.call_id]
+            del table.routing[leg.call_id]
         if routed is None or isinstance(routed, Reject):
             table.give_back(leg.call_id)
             return routed or Reject()
@@ -215,9 +213,7 @@ class _RoutedCall:
             _log.error("A plugin routed a call to an agent that phone.agent() has not made: %s", routed.name)
             return Reject()
         table.refuse_if_draining()
-        if any(progress.is_final for progress in reported):
-            return Reject()
-        return routed if table.is_ready else Reject(reason="busy")
+        return Reject() if any(progress.is_final for progress in reported) else routed
 
     def _new_token(self, agent: Agent) -> CallToken:
         leg = self._leg
@@ -265,8 +261,8 @@ class _RoutedCall:
             self._router.hang_ups.forget(self._leg)
         if call is not None:
             call.reports.note_progress(progress)
-        elif self._leg.call_id in self._router.routing:
-            self._router.routing[self._leg.call_id].append(progress)
+        elif self._leg.call_id in self._table.routing:
+            self._table.routing[self._leg.call_id].append(progress)
         elif self._token is not None and self._token.call_id in self._table.dialling:
             self._table.dialling[self._token.call_id].append(progress)
 
