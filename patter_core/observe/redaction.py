@@ -65,7 +65,7 @@ _NONE: frozenset[str] = frozenset()
 _JSON_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|-?[0-9][0-9.eE+-]*')
 """A string or a number of a valid document."""
 _CALLS_KNOWN = 10_000
-"""Calls whose numbers are remembered: some records follow a call's end."""
+"""Calls whose numbers are remembered: more than are live, in case that an end is missing."""
 
 
 class Redaction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -103,6 +103,8 @@ class Redactor:
         if isinstance(event, CallAnnounced):
             event = msgspec.structs.replace(event, leg=self._leg(event.leg, mask))
         event = self._texts(event, mask)
+        if isinstance(event, CallEnded):
+            self._calls.pop(record.call_id, None)
         return record if event is record.event else msgspec.structs.replace(record, event=event)
 
     def _mask(self, record: Record) -> _Change:
