@@ -13,7 +13,7 @@ from rich.text import Text
 
 from patter_core.errors import ConfigurationError
 from patter_core.events import CallEnded, MetricsReported, Record
-from patter_core.observe.terminal import json_text, one_line
+from patter_core.observe.terminal import one_line, shown_json
 from patter_core.sinks.console import event_words, metrics_table, transcript_line
 from patter_core.sinks.sqlite_reader import CallFilter, CallRow, SQLiteReader
 
@@ -69,7 +69,7 @@ def calls(
         )
     )
     if as_json:
-        click.echo(json_text(msgspec.json.encode(rows)))
+        click.echo(shown_json(msgspec.json.encode(rows)))
     else:
         Console().print(_table(rows) if rows else "No such call.")
 
@@ -85,7 +85,7 @@ def show(reader: SQLiteReader, *, call_id: str, transcript: bool, metrics: bool,
     records = reader.records(_complete_id(reader, call_id))
     console = Console()
     if as_json:
-        click.echo(json_text(msgspec.json.Encoder().encode_lines(records)), nl=False)
+        click.echo(shown_json(msgspec.json.Encoder().encode_lines(records)), nl=False)
     elif transcript:
         click.echo("\n".join(_transcript(records)))
     elif metrics:

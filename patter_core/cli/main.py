@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import logging
 import os
 import sys
@@ -62,6 +63,8 @@ class _Commands(click.Group):
 def main() -> None:
     """Runs `patter`. A `PatterError` is printed without a traceback, with exit code 1."""
     sys.excepthook = _print_traceback
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # not every terminal has the letters that callers use
     guard()
     try:
         registry = Registry.discover()

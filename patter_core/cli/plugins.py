@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from patter_core.observe.terminal import json_text, one_line
+from patter_core.observe.terminal import one_line, shown_json
 from patter_core.registry import Offer, Plugin, Registry
 
 __all__ = ["plugins"]
@@ -46,7 +46,7 @@ def plugins(registry: Registry, *, as_json: bool) -> None:
     """List the installed plugins. Exit code 1 if one of them could not be joined."""
     rows = [_row(plugin) for plugin in registry.plugins]
     if as_json:
-        click.echo(json_text(msgspec.json.encode(rows)))
+        click.echo(shown_json(msgspec.json.encode(rows)))
     else:
         Console().print(_table(rows) if rows else "No plugin is installed. The README says how to install them.")
     if not all(row.joined or row.disabled for row in rows):

@@ -10,7 +10,7 @@ import re
 import time
 from typing import TextIO
 
-__all__ = ["indented", "json_text", "one_line", "write_past_buffer"]
+__all__ = ["indented", "one_line", "shown_json", "write_past_buffer"]
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters, line and paragraph separators, the marks that reverse the order of letters, and halves of
@@ -35,9 +35,9 @@ def indented(text: str) -> str:
     return _LINE_START.sub("\n  ", _CONTROL_IN_LINES.sub(_escaped, text.expandtabs(4)))
 
 
-def json_text(document: bytes) -> str:
+def shown_json(document: bytes) -> bytes:
     """Returns a JSON document with the control characters that JSON allows escaped. Its value is the same."""
-    return _CONTROL_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", document.decode())
+    return _CONTROL_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", document.decode()).encode()
 
 
 def write_past_buffer(file: TextIO, text: str) -> None:

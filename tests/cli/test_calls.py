@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import anyio
@@ -136,3 +139,31 @@ def test_what_a_caller_is_called_or_says_is_text(tmp_path: Path, arguments: list
     assert result.exit_code == 0
     assert one_line(result.output.replace("\n", "")) == result.output.replace("\n", "")
     assert not any(line.startswith("agent:") for line in result.output.splitlines())
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+@pytest.mark.parametrize("arguments", [[], ["show", ONE], ["show", ONE, "--transcript"], ["show", ONE, "--json"]])
+def test_a_terminal_without_the_letters_of_a_caller_shows_their_codes(
+    tmp_path: Path, arguments: list[str], encoding: str
+) -> None:
+    async def write() -> None:
+        sink = SQLiteSink(tmp_path / "patter.db")
+        leg = Leg(carrier="fake", call_id="leg", from_number="sip:你好@x")
+        events: list[CallEvent] = [CallAnnounced(leg=leg, agent="✓"), TranscriptInput(text="你好 😀 é")]
+        await sink.write(
+            [
+                Record(call_id=ONE, sequence=number, time=number, elapsed_ms=number, event=event)
+                for number, event in enumerate(events, 1)
+            ]
+        )
+        await sink.aclose()
+
+    anyio.run(write)
+    program = "from patter_core.cli import main; main()"
+    command = [sys.executable, "-c", program, "calls", "--db", str(tmp_path / "patter.db"), *arguments]
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "COLUMNS": "160"}
+    result = subprocess.run(command, env=environment, capture_output=True, check=False)
+    assert (result.returncode, result.stderr) == (0, b"")
+    if "--json" in arguments:
+        event = msgspec.json.decode(result.stdout.splitlines()[1], type=Record).event
+        assert event == TranscriptInput(text="你好 😀 é")

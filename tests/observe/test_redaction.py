@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from patter_core.errors import ConfigurationError
 from patter_core.events import (
@@ -192,3 +196,25 @@ def test_a_secret_that_an_engine_repeats_reaches_no_sink(
     redacted = msgspec.json.encode(after_announcement(numbers).apply(record(event))).decode()
     assert "key-of-it" not in redacted
     assert "other-key" not in redacted
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text() | st.from_regex(r"[+0-9 ]{7,15}"),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@given(_JSON, st.sampled_from(get_args(NumberMasking)))
+def test_of_any_json_only_leaves_change(value: object, numbers: NumberMasking) -> None:
+    text = msgspec.json.encode([value]).decode()
+    redacted: object = msgspec.json.decode(result(after_announcement(numbers), text))
+    assert _shape(redacted) == _shape([value])
+    if numbers == "none":
+        assert redacted == [value]
+
+
+def _shape(value: object) -> object:
+    if isinstance(value, dict):
+        return [_shape(item) for item in value.values()]
+    return [_shape(item) for item in value] if isinstance(value, list) else None

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patter_core.observe.terminal import indented, json_text, one_line, write_past_buffer
+from patter_core.observe.terminal import indented, one_line, shown_json, write_past_buffer
 
 HOSTILE = "a\x1b[2J\x1b]0;title\x07\r\n\tb\x9b31m\u2028\u202ec\u2066\ud800\x00\x7f"
 
@@ -44,7 +44,7 @@ def test_further_lines_are_indented(text: str) -> None:
 
 def test_json_keeps_its_value() -> None:
     texts = [HOSTILE.replace("\ud800", ""), "Grüße"]
-    document = json_text(msgspec.json.encode(texts))
+    document = shown_json(msgspec.json.encode(texts)).decode()
     assert one_line(document) == document
     assert msgspec.json.decode(document) == texts
 
