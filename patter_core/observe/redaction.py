@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Callable, Mapping
 from typing import Literal, get_args
@@ -62,8 +61,8 @@ _NUMBERS: Mapping[type[CallEvent], frozenset[str]] = {
 }
 _NONE: frozenset[str] = frozenset()
 
-_JSON_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|-?[0-9][0-9.eE+-]*')
-"""A string or a number of a valid document."""
+_JSON_TOKEN = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*"|-?[0-9][0-9.eE+-]*)(\s*:)?')
+"""A string or a number of a valid document, and the colon after a key."""
 _CALLS_KNOWN = 10_000
 """Calls whose numbers are remembered: more than are live, in case that an end is missing."""
 
@@ -172,12 +171,21 @@ class Redactor:
 
 def _by_value(text: str, mask: _Change) -> str:
     """Returns a text with secrets hidden and numbers masked; of JSON the strings and numbers, so that it stays JSON."""
-    change = functools.partial(_changed, mask=mask)
-    return _JSON_TOKEN.sub(functools.partial(_token, change=change), text) if _is_json(text) else change(text)
+    if not _is_json(text):
+        return mask(conceal_secrets(text))
+    keys: dict[str, str] = {}
+    """What each key was before, since keys of one object must stay different."""
 
+    def token(match: re.Match[str]) -> str:
+        written, colon = match[1], match[2] or ""
+        value = msgspec.json.decode(written, type=str) if written.startswith('"') else written
+        changed = mask(conceal_secrets(value))
+        if colon and keys.setdefault(changed, value) != value:
+            changed = f"{changed} ({len(keys)})"
+            keys[changed] = value
+        return match[0] if changed == value else msgspec.json.encode(changed).decode() + colon
 
-def _changed(text: str, mask: _Change) -> str:
-    return mask(conceal_secrets(text))
+    return _JSON_TOKEN.sub(token, text)
 
 
 def _is_json(text: str) -> bool:
@@ -188,11 +196,3 @@ def _is_json(text: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
-
-
-def _token(match: re.Match[str], change: _Change) -> str:
-    """Returns a string or number of a JSON document, as a string if it is changed."""
-    token = match[0]
-    value = msgspec.json.decode(token, type=str) if token.startswith('"') else token
-    changed = change(value)
-    return token if changed == value else msgspec.json.encode(changed).decode()

@@ -148,6 +148,9 @@ def test_json_stays_json_with_its_values_masked_and_the_rest_as_it_was_written()
     document = '{"phone": 15550001122, "+1 555 000 1122": ["\\u002b491511234567", "a \\"b\\""], "order":12345678}'
     masked = '{"phone": "*********22", "+* *** *** **22": ["+**********67", "a \\"b\\""], "order":12345678}'
     assert result(redactor, document) == masked
+    keys = '{"+15550001122" : "a", "+17770003322": "b", "n": {"+15550001122": 1}}'
+    masked = """{"+*********22" : "a", "+*********22 (1)": "b", "n": {"+*********22": 1}}"""
+    assert result(redactor, keys) == masked
     for text in ("{not JSON, +15550001122}", "[" * 100_000, '"\ud800"'):
         assert "555" not in result(redactor, text)
 
