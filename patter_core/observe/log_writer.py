@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import threading
@@ -57,7 +58,8 @@ class BackgroundHandler(logging.Handler):
             self._changed.notify_all()
             if self._thread is None or not self._thread.is_alive():  # the first record, or after a fork
                 self._thread = threading.Thread(target=self._write, name="patter-log", daemon=True)
-                self._thread.start()
+                with contextlib.suppress(RuntimeError):  # the system has no more threads: the next record tries again
+                    self._thread.start()
 
     def flush(self) -> None:
         """Waits until all is written, for a bounded time."""

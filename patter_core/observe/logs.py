@@ -91,7 +91,11 @@ class _Guard(logging.Filter):
             self._waiting.add(kind)
         timer = threading.Timer(_TELL_AFTER, self._tell, (kind, record.name, record.levelno, str(record.msg)))
         timer.daemon = True
-        timer.start()
+        try:
+            timer.start()
+        except RuntimeError:  # the system has no more threads: the next message of the kind tells it
+            with self._lock:
+                self._waiting.discard(kind)
 
     def _tell(self, kind: Hashable, name: str, level: int, text: str) -> None:
         with self._lock:

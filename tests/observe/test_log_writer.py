@@ -8,10 +8,12 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 
+from patter_core.observe import logs
 from patter_core.observe.log_writer import BackgroundHandler
 
 PROGRAM = """
@@ -116,3 +118,21 @@ def test_a_program_without_a_log_of_its_own_is_not_held_up_either() -> None:
         assert (process.returncode, out) == (0, "done\n")
     with os.fdopen(read) as reader:
         assert reader.read(200) == "a" * 200
+
+
+def test_a_system_without_threads_costs_no_log_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    file = io.StringIO()
+    handler = BackgroundHandler(file)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail)
+        handler.handle(record("first"))
+        logger = logging.Logger("patter.test")
+        logger.addFilter(logs._Guard())
+        for _ in range(50):
+            logger.warning("again")
+    handler.handle(record("second"))
+    handler.flush()
+    assert file.getvalue() == "first\nsecond\n"
