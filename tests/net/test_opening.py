@@ -355,11 +355,12 @@ async def test_a_task_that_is_cancelled_does_not_wait_for_the_peer_to_close() ->
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert asyncio.get_running_loop().time() - began < 0.2
+        took = asyncio.get_running_loop().time() - began
         let_go.set()
         with anyio.fail_after(5):
             await until(lambda: bool(codes))
     assert codes == [1000]
+    assert took < 0.2
 
 
 @both_loops
