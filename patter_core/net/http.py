@@ -134,7 +134,8 @@ async def _kept_connections() -> Connections:
         connections = await DaemonThreads(1).run(_new_connections)
         if loop not in _kept:  # else another request was first, and these go unused
             for closed in [other for other in list(_kept) if other.is_closed()]:
-                _kept.pop(closed, None)  # it was closed without its generators
+                if (left := _kept.pop(closed, None)) is not None:  # it was closed without its generators
+                    left.connections.abandon()
             lifetime = _lifetime(connections, loop)
             _kept[loop] = _Kept(connections, lifetime)
             await anext(lifetime)  # from now on the loop knows it

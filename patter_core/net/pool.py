@@ -7,6 +7,7 @@ import select
 import socket
 import ssl
 import urllib.parse
+import weakref
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 
@@ -41,6 +42,7 @@ class Connections:
     def __init__(self) -> None:
         self._tls = make_tls_context()
         self._pools: dict[Proxy | None, httpcore.AsyncConnectionPool] = {}
+        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
     def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes, limits: Mapping[str, float]
@@ -73,6 +75,11 @@ class Connections:
         for pool in self._pools.values():
             await pool.aclose()
 
+    def abandon(self) -> None:
+        """Closes the sockets of an event loop that is closed already."""
+        for connected in list(self._sockets):
+            connected.close()
+
     def _pool(self, proxy: Proxy | None) -> httpcore.AsyncConnectionPool:
         if proxy not in self._pools:
             self._pools[proxy] = httpcore.AsyncConnectionPool(
@@ -81,7 +88,7 @@ class Connections:
                 max_connections=None,
                 max_keepalive_connections=KEPT,
                 keepalive_expiry=KEPT_IDLE,
-                network_backend=_Network(),
+                network_backend=_Network(self._sockets),
             )
         return self._pools[proxy]
 
@@ -107,6 +114,9 @@ def _as_library(proxy: Proxy, tls: ssl.SSLContext) -> httpcore.Proxy:
 class _Network(httpcore.AsyncNetworkBackend):
     """Connects as `connect_tcp` does."""
 
+    def __init__(self, sockets: weakref.WeakSet[socket.socket]) -> None:
+        self._sockets = sockets
+
     async def connect_tcp(
         self,
         host: str,
@@ -118,6 +128,7 @@ class _Network(httpcore.AsyncNetworkBackend):
         try:
             with anyio.fail_after(timeout):
                 connected = await connect_tcp(host, port)
+                self._sockets.add(connected)
                 try:
                     return _Stream(await anyio.abc.SocketStream.from_socket(connected), connected)
                 except BaseException:
