@@ -41,8 +41,9 @@ _PIECE = 4096
 _COUNTED = 64
 """Frames after which they are counted against the budget."""
 _COUNTED_SIZE = 256 * 1024
-"""Bytes, likewise."""
+"""Bytes, likewise: of long reads, as many bytes do not come in short ones."""
 
+_pass_on = ClientConnection.data_received
 _TEXT, _BINARY, _CONT = Opcode.TEXT, Opcode.BINARY, Opcode.CONT
 _ping = struct.Struct("!BB").pack(0x89, 0x80)
 
@@ -96,16 +97,15 @@ class EngineConnection(ClientConnection):
     # --- what comes ------------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        if self._held or len(data) > _PIECE:
-            self._held += data
-            self.read_on()
-            if self._held:
-                self.transport.pause_reading()
+        if len(data) <= _PIECE and not self._held:
+            _pass_on(self, data)
+            if self._frames >= _COUNTED:
+                self._count()
             return
-        super().data_received(data)
-        self._size += len(data)
-        if self._frames >= _COUNTED or self._size >= _COUNTED_SIZE:
-            self._count()
+        self._held += data
+        self.read_on()
+        if self._held:
+            self.transport.pause_reading()
 
     def eof_received(self) -> None:
         while self._held:  # the peer has closed: nothing more comes
@@ -140,7 +140,7 @@ class EngineConnection(ClientConnection):
     def _pass_on_piece(self) -> None:
         piece = bytes(self._held[:_PIECE])
         del self._held[:_PIECE]
-        super().data_received(piece)
+        _pass_on(self, piece)
         self._size += len(piece)
 
     def _count(self) -> None:
