@@ -20,6 +20,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.protocol import OPEN
@@ -27,8 +28,9 @@ from websockets.uri import parse_uri
 
 from patter_core.errors import EngineError, EngineRefused, EngineTimeout, NetworkMisconfigured, SocketClosed
 from patter_core.net.connect import connect_tcp
+from patter_core.net.dns import addresses_of
 from patter_core.net.engine_connection import CLOSE_TIMEOUT, UNREAD_LIMIT, EngineConnection, quiet
-from patter_core.net.proxies import proxy_for
+from patter_core.net.proxies import Proxy, proxy_for
 from patter_core.net.tls import tls_context
 
 try:
@@ -223,14 +225,26 @@ async def _open(url: str, headers: Mapping[str, str] | None, max_size: int) -> E
     tls = {"ssl": await tls_context()} if target.secure else {}
     proxy = proxy_for(url, socks_package="python_socks")
     if proxy is not None:
-        to_proxy = {"proxy_ssl": await tls_context()} if proxy.scheme == "https" else {}
-        return await _upgrade(url, headers, max_size, proxy=proxy.url, **tls, **to_proxy)
+        to_proxy: dict[str, Any] = {}
+        if proxy.scheme == "https":
+            to_proxy = {"proxy_ssl": await tls_context(), "proxy_server_hostname": proxy.host}
+        answering = msgspec.structs.replace(proxy, host=await _address(proxy))
+        return await _upgrade(url, headers, max_size, proxy=answering.url, **tls, **to_proxy)
     connected = await connect_tcp(target.host, target.port)
     try:
         return await _upgrade(url, headers, max_size, proxy=None, sock=connected, **tls)
     except BaseException:
         connected.close()  # its transport has done so, unless it was not made
         raise
+
+
+async def _address(proxy: Proxy) -> str:
+    """Returns the address of a proxy; of several, one that answers. The library would try one after the other."""
+    addresses = [str(at[0]) for _, _, _, _, at in await addresses_of(proxy.host, proxy.port)]
+    if len(addresses) == 1:
+        return addresses[0]
+    with await connect_tcp(proxy.host, proxy.port) as answering:
+        return str(answering.getpeername()[0])
 
 
 async def _upgrade(url: str, headers: Mapping[str, str] | None, max_size: int, **options: Any) -> EngineConnection:

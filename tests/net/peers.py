@@ -72,7 +72,11 @@ class HttpProxy:
         self.headers: list[str] = []
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        except asyncio.IncompleteReadError:  # it was only tried whether this address answers
+            writer.close()
+            return
         method, target, _ = head.split(" ", 2)
         self.requests.append(f"{method} {target}")
         self.headers.append(head)

@@ -164,6 +164,19 @@ async def test_sockets_and_requests_go_through_the_proxy(monkeypatch: pytest.Mon
     assert "engines-key" not in proxy.headers[0]
 
 
+@needs_linux
+@both_loops
+async def test_of_a_proxy_too_another_address_is_tried(names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with engine() as port, http_proxy() as (proxy, url):
+        with black_hole(int(url.rpartition(":")[2])) as nowhere, anyio.fail_after(5):
+            names.addresses["proxy.test"] = [nowhere, "127.0.0.1"]
+            monkeypatch.setenv("HTTP_PROXY", url.replace("127.0.0.1", "proxy.test"))
+            await talk(f"ws://engine.test:{port}/")
+            answer = await send_request("GET", f"http://engine.test:{port}/health", headers={})
+    assert answer.status == 200
+    assert len(proxy.requests) == 2
+
+
 @needs_openssl
 @both_loops
 async def test_through_a_proxy_the_certificate_is_that_of_the_host(
