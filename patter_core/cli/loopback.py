@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import anyio
 from rich.console import Console
 from rich.markup import escape
 
@@ -22,12 +23,16 @@ from patter_core.sink import EventSink
 from patter_core.sinks.console import metrics_table, transcript_line
 from patter_core.store import CallStore
 from patter_core.telephony.numbers import voice_path
+from patter_core.testing.call import EmulatedCall
 from patter_core.testing.caller import Caller
 from patter_core.testing.emulator import CarrierEmulator, EngineEmulator
 from patter_core.testing.stream import CallRecording
 from patter_core.testing.wav import write_stereo_wav
 
 __all__ = ["carrier_emulator", "engine_emulator", "place_call", "report"]
+
+_LONGEST_RINGING = 30.0
+"""Seconds after which a caller gives up."""
 
 
 def carrier_emulator(registry: Registry, name: str) -> CarrierEmulator:
@@ -59,11 +64,19 @@ async def place_call(
     agent: AgentConfig,
     redaction: Redaction,
 ) -> CallRecording:
-    """Places a call with a running emulator. Returns when the call is over and its sinks have all records."""
+    """Places a call with a running emulator. Returns when the call is over and its sinks have all records.
+
+    A call that is not answered within half a minute is hung up.
+    """
     carrier = emulator.carrier()
     phone = Patter(carrier=carrier, sinks=sinks, store=store, redaction=redaction, registry=registry)
     async with serve_app(phone.asgi(make_agent(phone, engine, agent))) as url:
-        return await emulator.call(url + voice_path(carrier.name), caller)
+        call = emulator.place(url + voice_path(carrier.name), caller)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_hang_up_unanswered, call)
+            recording = await call.run()
+            tasks.cancel_scope.cancel()
+        return recording
 
 
 def report(console: Console, records: Iterable[Record], recording: CallRecording, out: Path) -> None:
@@ -85,6 +98,13 @@ def report(console: Console, records: Iterable[Record], recording: CallRecording
     console.print(
         f"\n[bold]{escape(str(out))}[/] holds call.wav (caller left, agent right), transcript.txt and metrics.txt"
     )
+
+
+async def _hang_up_unanswered(call: EmulatedCall) -> None:
+    with anyio.move_on_after(_LONGEST_RINGING):
+        await call.streaming()
+        return
+    call.end()
 
 
 def _emulator(registry: Registry, kind: str, name: str) -> object:

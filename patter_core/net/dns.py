@@ -94,8 +94,16 @@ async def addresses_of(host: str, port: int) -> Sequence[AddrInfoType]:
     Raises:
         OSError: it has none, or too many lookups hang.
     """
-    found = _literal(host) or await _resolvers.setdefault(asyncio.get_running_loop(), _Resolver()).look_up(host)
+    found = _literal(host) or await _resolver().look_up(host)
     return [(family, kind, protocol, name, (at[0], port, *at[2:])) for family, kind, protocol, name, at in found]
+
+
+def _resolver() -> _Resolver:
+    loop = asyncio.get_running_loop()
+    resolver = _resolvers.get(loop)
+    if resolver is None:
+        resolver = _resolvers[loop] = _Resolver()
+    return resolver
 
 
 def _literal(host: str) -> Sequence[AddrInfoType]:

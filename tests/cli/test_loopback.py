@@ -1,0 +1,41 @@
+"""A call over loopback ends, whatever happens to it."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from patter_core import Registry
+from patter_core.cli import loopback
+from patter_core.cli.settings import AgentConfig
+from patter_core.observe.redaction import Redaction
+from patter_core.testing.caller import Caller, Pause
+from patter_core.testing.fakes import FakeEngine
+from patter_telnyx import Telnyx
+from patter_telnyx.testing import TelnyxEmulator
+
+pytestmark = pytest.mark.anyio
+
+
+class WithoutApi(TelnyxEmulator):
+    """Its API is not reached, so that no call is answered."""
+
+    def carrier(self) -> Telnyx:
+        return Telnyx(self.api_key, self.connection_id, self.public_key, base_url="http://127.0.0.1:9")
+
+
+async def test_a_call_that_is_not_answered_is_hung_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loopback, "_LONGEST_RINGING", 0.3)
+    with anyio.fail_after(20):
+        async with WithoutApi() as emulator:
+            recording = await loopback.place_call(
+                Registry(),
+                emulator,
+                FakeEngine(),
+                Caller([Pause(60)], emulator.format),
+                sinks=[],
+                store=None,
+                agent=AgentConfig(),
+                redaction=Redaction(),
+            )
+    assert not recording.played
