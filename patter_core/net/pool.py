@@ -158,7 +158,7 @@ class _Stream(httpcore.AsyncNetworkStream):
             return b""
         except TimeoutError as error:
             raise httpcore.ReadTimeout from error
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError) as error:  # OSError: TLS is broken
             raise httpcore.ReadError from error
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - as above
@@ -167,7 +167,7 @@ class _Stream(httpcore.AsyncNetworkStream):
                 await self._stream.send(buffer)
         except TimeoutError as error:
             raise httpcore.WriteTimeout from error
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError) as error:
             raise httpcore.WriteError from error
 
     async def aclose(self) -> None:

@@ -126,7 +126,8 @@ class _Handler(BaseHTTPRequestHandler):
             case "/none":
                 self._answer(b"", 204)
             case _:
-                told = {"got": self.headers.get("x-sent"), "cookie": self.headers.get("cookie"), "body": body.decode()}
+                told = {name: self.headers.get(name) for name in ("authorization", "cookie")}
+                told |= {"got": self.headers.get("x-sent"), "body": body.decode()}
                 self._answer(json.dumps(told).encode(), 418, {"Set-Cookie": "a=b; Path=/", "X-Method": self.command})
 
     do_GET = do_PATCH = do_POST  # noqa: N815 - the base class's names
@@ -162,7 +163,7 @@ async def get(peer: Peer, path: str = "/", *, method: str = "GET", discard: bool
 async def test_a_request_goes_out_as_told_and_any_answer_comes_back_whole(peer: Peer) -> None:
     answer = await send_request("PATCH", f"{peer.url}/", headers={"X-Sent": "yes"}, body=b"the body")
     assert (answer.status, answer.headers["x-method"]) == (418, "PATCH")
-    assert json.loads(answer.body) == {"got": "yes", "cookie": None, "body": "the body"}
+    assert json.loads(answer.body) == {"got": "yes", "authorization": None, "cookie": None, "body": "the body"}
     assert "body" not in repr(answer)
 
 
@@ -183,9 +184,43 @@ async def test_a_peer_that_does_not_answer_is_told_from_one_that_is_not_there() 
 
 
 @pytest.mark.anyio
-async def test_an_address_that_is_none_is_not_reached() -> None:
-    with pytest.raises(ConnectionRefusedError):
-        await send_request("GET", "http://127.0.0.1:port", headers={})
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:port",
+        "http://127.0.0.1:99999",
+        "http:///path",
+        "http://[::1",
+        "ftp://127.0.0.1/",
+        "/path",
+        "",
+        "http://" + "x" * 70 + ".example/",
+        "http://\udc00.example/",
+    ],
+)
+async def test_an_address_that_is_none_is_not_reached(url: str) -> None:
+    with anyio.fail_after(10), pytest.raises(ConnectionRefusedError):
+        await send_request("GET", url, headers={})
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [
+        ("", "/"),
+        ("/a b/ü?q=x y&z=é#end", "/a%20b/%C3%BC?q=x%20y&z=%C3%A9"),
+        ("/a%2Fb?next=%2f&x=1,2", "/a%2Fb?next=%2f&x=1,2"),
+    ],
+)
+async def test_a_path_is_sent_as_it_was_given_and_quoted_where_it_has_to_be(peer: Peer, given: str, asked: str) -> None:
+    await get(peer, given)
+    assert peer.heard == [f"GET {asked}"]
+
+
+@pytest.mark.anyio
+async def test_name_and_password_of_a_url_are_sent_as_such(peer: Peer) -> None:
+    answer = await send_request("GET", peer.url.replace("//", "//us%40er:word@") + "/who", headers={})
+    assert json.loads(answer.body)["authorization"] == "Basic dXNAZXI6d29yZA=="
 
 
 @pytest.mark.anyio
