@@ -21,7 +21,7 @@ from patter_core.aio.foreign import as_exception
 from patter_core.errors import CallError, WebhookRefused, WorkerStopping
 from patter_core.server.connections import note_proof
 from patter_core.server.host import CallHost
-from patter_core.server.signals import Stoppable, held_signals, keep_signals
+from patter_core.server.signals import held_signals, keep_signals
 from patter_core.server.urls import candidate_urls, forwarded_base
 from patter_core.sink import SinkFigures
 from patter_core.webhook import WebhookHandler, WebhookRequest
@@ -68,9 +68,8 @@ def make_app(host: CallHost, *, base: str = "", trust_forwarded: bool = False, h
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: object) -> AsyncIterator[None]:
-        stoppable = Stoppable(host.stop, host.hurry)
         async with host.running():
-            with held_signals(stoppable) if hold_signals else contextlib.nullcontext():
+            with held_signals(host.stoppable) if hold_signals else contextlib.nullcontext():
                 yield
 
     address = _Address(base, trust_forwarded)

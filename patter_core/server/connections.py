@@ -153,6 +153,13 @@ class MediaSocket(WebSocketsSansIOProtocol):
 
     _second = 0.0
     _count = 0
+    _abort_timer: asyncio.TimerHandle | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Ends what waited for it."""
+        super().connection_lost(exc)
+        if self._abort_timer is not None:
+            self._abort_timer.cancel()
 
     def data_received(self, data: bytes) -> None:
         """Parses what came, in parts if it is much."""
@@ -185,7 +192,7 @@ class MediaSocket(WebSocketsSansIOProtocol):
         """The call is done with the socket: its peer has some seconds to close it."""
         super().on_task_complete(task)
         if not self.disconnected:
-            self.loop.call_later(_AFTER_CALL, self._abort)
+            self._abort_timer = self.loop.call_later(_AFTER_CALL, self.transport.abort)
 
     def _may_go_on(self) -> bool:
         if self.transport.is_closing():
@@ -198,7 +205,3 @@ class MediaSocket(WebSocketsSansIOProtocol):
             self.transport.abort()
             return False
         return True
-
-    def _abort(self) -> None:
-        if not self.disconnected:
-            self.transport.abort()

@@ -29,6 +29,7 @@ from patter_core.server.hang_ups import HangUps
 from patter_core.server.launcher import CallLauncher, phone_call
 from patter_core.server.price_lookup import PriceLookup
 from patter_core.server.router import Route, Router
+from patter_core.server.signals import Stoppable, held_signals
 from patter_core.server.tokens import CallTokens
 from patter_core.server.watchdog import LoopWatchdog
 from patter_core.sink import EventSink
@@ -111,6 +112,11 @@ class CallHost:
         self._unmanaged: asyncio.Task[None] | None = None
         self._up = anyio.Event()
         """Set once the unmanaged worker runs, or could not start."""
+
+    @property
+    def stoppable(self) -> Stoppable:
+        """The worker, as a signal stops it."""
+        return Stoppable(self.stop, self.hurry)
 
     @property
     def phone_calls(self) -> list[PhoneCall]:
@@ -250,8 +256,9 @@ class CallHost:
     async def _run_unmanaged(self, up: anyio.Event) -> None:
         try:
             async with self.running():
-                up.set()
-                await anyio.sleep_forever()
+                with held_signals(self.stoppable):
+                    up.set()
+                    await anyio.sleep_forever()
         finally:
             up.set()  # also if it could not start: requests wait for it
 

@@ -23,3 +23,4 @@ async def lifespan(_: Starlette) -> AsyncIterator[None]:
 
 
 app = Starlette(routes=[Mount("", voice)], lifespan=lifespan)
+without_lifespan = Starlette(routes=[Mount("", voice)])

