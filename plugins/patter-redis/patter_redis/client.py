@@ -1,18 +1,24 @@
-"""A Redis client whose commands run in transactions. Every failure is `SinkUnavailable`; the next call reconnects."""
+"""A Redis client: transactions of one key each, on a single server or on a cluster, whose redirections it follows.
+
+A transaction has one key, so it runs on one node, whole. Its commands are of one type of key, so that either all of
+them fail for a key of another type, or none.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
 from patter_core.config import required
 from patter_core.errors import ConfigurationError, SinkUnavailable, StoreUnavailable
+from patter_redis.failures import Failure, text_of
 
 if TYPE_CHECKING:  # slow to load, and needed with the first command only
     from redis.asyncio import Redis
+    from redis.exceptions import RedisError
 
 __all__ = ["Client", "Command"]
 
@@ -21,67 +27,119 @@ Command = Sequence[str | bytes | int]
 _CONNECT_TIMEOUT = 3.0
 _TIMEOUT = 5.0
 """Seconds for a reply: less than a sink's time for a batch."""
+_REDIRECTIONS = 5
+"""Of one transaction; more mean that the nodes disagree."""
 
 
 class Client:
     """A client that connects with its first command, and reconnects after a connection loss.
 
     Args:
-        url: `redis://`, `rediss://` (TLS) or `unix://`; from PATTER_REDIS_URL if empty. Never shown: it may hold a
-            password.
+        url: `redis://`, `rediss://` (TLS) or `unix://`; from PATTER_REDIS_URL if empty. Any node of a cluster will do.
+            Never shown: it may hold a password.
         parameter: its name as the user writes it, for errors.
-        unavailable: the error for a server that cannot be reached.
+        failure: makes the errors.
 
     Raises:
         ConfigurationError: the URL is missing or invalid.
     """
 
-    def __init__(
-        self, url: str, *, parameter: str, unavailable: type[SinkUnavailable | StoreUnavailable] = SinkUnavailable
-    ) -> None:
-        self._unavailable = unavailable
+    def __init__(self, url: str, *, parameter: str, failure: Failure | None = None) -> None:
+        self._failure = failure or Failure()
         self._url = required(url, parameter=parameter, variable="PATTER_REDIS_URL", where="in the server's settings")
-        if urlsplit(self._url).scheme not in {"redis", "rediss", "unix"}:
+        parts = urlsplit(self._url)
+        if parts.scheme not in {"redis", "rediss", "unix"}:
             raise ConfigurationError("Invalid Redis URL.", expected="redis://…, rediss://… or unix://…")
-        self._redis: Redis | None = None
+        self._host = parts.hostname or ""
+        self._nodes: dict[str, Redis] = {}
+        """Clients by URL: of the one that was given, and of those that it redirected to."""
+        self._entry = self._url
+        """The node that is asked for a key whose node is not known."""
+        self._slots: dict[int, str] = {}
 
     def __repr__(self) -> str:
-        return f"<Client of {urlsplit(self._url).hostname or 'a socket'}>"
+        return f"<Client of {self._host or 'a socket'}>"
 
-    async def transact(self, *commands: Command) -> list[object]:
+    async def transact(self, key: str, *commands: Command) -> list[object]:
         """Runs all commands, or none. Returns their replies.
 
-        Raises:
-            SinkUnavailable, StoreUnavailable: the server cannot be reached, or refused. If the reply was lost, the
-                commands have run.
-        """
-        from redis.exceptions import RedisError  # noqa: PLC0415 - see above
+        Args:
+            key: the one key of all commands; "" if they have none.
+            commands: to run, in order.
 
-        try:
-            pipeline = self._connected().pipeline(transaction=True)
-            for command in commands:
-                pipeline.execute_command(*command)
-            replies: object = await pipeline.execute()
-        except (RedisError, OSError) as error:
-            raise self._unavailable(f"Redis failed: {type(error).__name__}.") from error
-        return msgspec.convert(replies, list[object])
+        Raises:
+            SinkUnavailable, StoreUnavailable: the server cannot be reached, or cannot do it now. If the reply was lost,
+                the commands have run.
+            SinkRefused, StoreRefused: it will never do it.
+        """
+        from redis.crc import key_slot  # noqa: PLC0415 - see above
+        from redis.exceptions import MovedError, RedisError  # noqa: PLC0415 - see above
+
+        slot = key_slot(key.encode())
+        for _ in range(_REDIRECTIONS):
+            node = self._slots.get(slot, self._entry)
+            try:
+                return await self._run(node, commands)
+            except MovedError as error:
+                self._slots[slot] = self._url_of(error.host or urlsplit(node).hostname or "", error.port)
+            except (RedisError, OSError) as error:
+                found = self._sorted(error)
+                if isinstance(found, SinkUnavailable | StoreUnavailable):
+                    self._forget(node)
+                raise found from error
+        raise self._failure.answer("MOVED", f"more than {_REDIRECTIONS} times")
 
     async def aclose(self) -> None:
         """Closes all connections. Idempotent."""
-        if self._redis is not None:
-            await self._redis.aclose()
-            self._redis = None
+        nodes, self._nodes = self._nodes, {}
+        for node in nodes.values():
+            await node.aclose()
 
-    def _connected(self) -> Redis:
-        if self._redis is None:
+    async def _run(self, node: str, commands: Sequence[Command]) -> list[object]:
+        pipeline = self._connected(node).pipeline(transaction=True)
+        for command in commands:
+            pipeline.execute_command(*command)
+        replies: object = await pipeline.execute()
+        return msgspec.convert(replies, list[object])
+
+    def _connected(self, url: str) -> Redis:
+        if url not in self._nodes:
             from redis.asyncio import Redis  # noqa: PLC0415 - see above
             from redis.asyncio.retry import Retry  # noqa: PLC0415 - see above
             from redis.backoff import NoBackoff  # noqa: PLC0415 - see above
 
-            self._redis = Redis.from_url(
-                self._url,
+            self._nodes[url] = Redis.from_url(
+                url,
                 socket_connect_timeout=_CONNECT_TIMEOUT,
                 socket_timeout=_TIMEOUT,
                 retry=Retry(NoBackoff(), 0),  # callers retry
             )
-        return self._redis
+        return self._nodes[url]
+
+    def _url_of(self, host: str, port: int) -> str:
+        """Returns the URL of another node: the same credentials and options."""
+        parts = urlsplit(self._url)
+        user, at, _ = parts.netloc.rpartition("@")
+        place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return urlunsplit(parts._replace(netloc=f"{user}{at}{place}"))
+
+    def _forget(self, node: str) -> None:
+        """After a failure of a node: its keys are looked for at another one, which may know who has them now."""
+        self._slots = {slot: url for slot, url in self._slots.items() if url != node}
+        others = [url for url in (self._url, *self._nodes) if url != node]
+        self._entry = others[0] if others and node == self._entry else self._entry
+
+    def _sorted(self, error: RedisError | OSError) -> Exception:
+        from redis import exceptions  # noqa: PLC0415 - see above
+
+        code: str = getattr(error, "status_code", None) or ""
+        if isinstance(error, exceptions.BusyLoadingError):
+            code = "LOADING"
+        elif isinstance(error, exceptions.AuthenticationError):
+            code = code or "NOAUTH"
+        elif isinstance(error, exceptions.ConnectionError | exceptions.TimeoutError | OSError):
+            return self._failure.unreachable(type(error).__name__)
+        text = text_of(str(error))
+        if not code:  # the client knows no class for it, and leaves it in the text
+            code, _, text = text.partition(" ")
+        return self._failure.answer(code, text)

@@ -9,9 +9,10 @@ import anyio
 import msgspec
 
 from patter_core.checks import CheckResult, Level, problem_of
-from patter_core.errors import ConfigurationError, StoreUnavailable
+from patter_core.errors import ConfigurationError, StoreRefused, StoreUnavailable
 from patter_core.store import DEFAULT_EXPIRY, LINES_KEPT, CallStore, Utterance
 from patter_redis.client import Client, Command
+from patter_redis.failures import Failure
 
 __all__ = ["RedisCallStore"]
 
@@ -23,7 +24,7 @@ class RedisCallStore(CallStore):
     """Keeps the lines of each call in the list `<prefix>:said:<call id>`, the latest thousand.
 
     Args:
-        url: of the server; from PATTER_REDIS_URL if empty.
+        url: of the server, or of any node of a cluster; from PATTER_REDIS_URL if empty.
         prefix: of all keys.
         expiry: seconds for which a call is kept after its last line.
 
@@ -39,7 +40,8 @@ class RedisCallStore(CallStore):
             raise ConfigurationError(
                 "RedisCallStore(expiry=…) is not positive.", expected="more than 0 seconds", got=f"{expiry:g}"
             )
-        self._client = Client(url, parameter="RedisCallStore(url=…)", unavailable=StoreUnavailable)
+        failure = Failure(StoreUnavailable, StoreRefused)
+        self._client = Client(url, parameter="RedisCallStore(url=…)", failure=failure)
         self._prefix = prefix
 
     def __repr__(self) -> str:
@@ -48,13 +50,15 @@ class RedisCallStore(CallStore):
     async def append(self, call_id: str, line: Utterance) -> None:
         key = self._key(call_id)
         await self._transact(
+            key,
             ("RPUSH", key, msgspec.json.encode(line)),
             ("LTRIM", key, -LINES_KEPT, -1),
             ("PEXPIRE", key, self._expiry_ms),
         )
 
     async def history(self, call_id: str) -> Sequence[Utterance]:
-        (raw,) = await self._transact(("LRANGE", self._key(call_id), 0, -1))
+        key = self._key(call_id)
+        (raw,) = await self._transact(key, ("LRANGE", key, 0, -1))
         return tuple(msgspec.json.decode(line, type=Utterance) for line in msgspec.convert(raw, list[bytes]))
 
     async def aclose(self) -> None:
@@ -62,18 +66,18 @@ class RedisCallStore(CallStore):
 
     async def check(self) -> Sequence[CheckResult]:
         try:
-            await self._transact(("PING",))
-        except StoreUnavailable as error:
+            await self._transact("", ("PING",))
+        except (StoreUnavailable, StoreRefused) as error:
             return (problem_of(error),)
         return (CheckResult(Level.OK, "Redis answers."),)
 
-    async def _transact(self, *commands: Command) -> list[object]:
+    async def _transact(self, key: str, *commands: Command) -> list[object]:
         """Runs a transaction, a second time if it fails: a kept connection may be one to a server that has gone."""
         with anyio.move_on_after(_TIMEOUT):
             try:
-                return await self._client.transact(*commands)
+                return await self._client.transact(key, *commands)
             except StoreUnavailable:
-                return await self._client.transact(*commands)
+                return await self._client.transact(key, *commands)
         raise StoreUnavailable("Redis does not answer.", expected=f"an answer within {_TIMEOUT:g} s")
 
     def _key(self, call_id: str) -> str:

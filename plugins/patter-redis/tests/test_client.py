@@ -6,7 +6,7 @@ from typing import Protocol
 
 import pytest
 
-from patter_core.errors import ConfigurationError, SinkUnavailable
+from patter_core.errors import ConfigurationError, SinkRefused, SinkUnavailable
 from patter_redis.client import Client
 
 pytestmark = pytest.mark.anyio
@@ -22,22 +22,23 @@ class Server(Protocol):
 
 async def test_commands_run_in_one_transaction(server: Server) -> None:
     client = Client(server.url, parameter="url=")
-    assert await client.transact(("SET", "a", 1), ("INCRBY", "a", 2), ("GET", "a")) == [True, 3, b"3"]
-    with pytest.raises(SinkUnavailable):
-        await client.transact(("SET", "a", 9), ("NO SUCH COMMAND",))
-    assert await client.transact(("GET", "a")) == [b"3"]
+    assert await client.transact("a", ("SET", "a", 1), ("INCRBY", "a", 2), ("GET", "a")) == [True, 3, b"3"]
+    with pytest.raises(SinkRefused, match=r"Redis: ERR unknown command 'NO'\. Look at the server") as caught:
+        await client.transact("a", ("SET", "a", 9), ("NO SUCH COMMAND",))
+    assert "SUCH" not in str(caught.value)
+    assert await client.transact("a", ("GET", "a")) == [b"3"]
     await client.aclose()
     await client.aclose()
 
 
 async def test_a_server_that_was_killed_is_unavailable_until_it_is_back(server: Server) -> None:
     client = Client(server.url, parameter="url=")
-    await client.transact(("SET", "a", 1))
+    await client.transact("a", ("SET", "a", 1))
     server.kill()
     with pytest.raises(SinkUnavailable):
-        await client.transact(("GET", "a"))
+        await client.transact("a", ("GET", "a"))
     server.start()
-    assert await client.transact(("GET", "a")) == [b"1"]
+    assert await client.transact("a", ("GET", "a")) == [b"1"]
     await client.aclose()
 
 

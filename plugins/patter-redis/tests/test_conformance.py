@@ -23,7 +23,8 @@ class Server(Protocol):
 async def test_the_sink_keeps_its_contract(server: Server) -> None:
     async def received() -> Sequence[tuple[str, int]]:
         client = Client(server.url, parameter="url=")
-        raw = await client.transact(*(("XRANGE", f"patter:call:{call}", "-", "+") for call in ("one", "two")))
+        keys = ("patter:call:one", "patter:call:two")
+        raw = [(await client.transact(key, ("XRANGE", key, "-", "+")))[0] for key in keys]
         await client.aclose()
         streams = msgspec.convert(raw, list[list[tuple[bytes, dict[bytes, bytes]]]])
         records = [msgspec.json.decode(fields[b"record"], type=Record) for stream in streams for _, fields in stream]

@@ -37,7 +37,7 @@ def record(sequence: int, event: CallEvent | None = None, call_id: str = "call")
 async def stream(server: Server, key: str) -> list[Record]:
     """The records of a stream, their ids checked."""
     client = Client(server.url, parameter="url=")
-    (raw,) = await client.transact(("XRANGE", key, "-", "+"))
+    (raw,) = await client.transact(key, ("XRANGE", key, "-", "+"))
     await client.aclose()
     entries = msgspec.convert(raw, list[tuple[bytes, dict[bytes, bytes]]])
     records = [msgspec.json.decode(fields[b"record"], type=Record) for _, fields in entries]
@@ -47,7 +47,7 @@ async def stream(server: Server, key: str) -> list[Record]:
 
 async def ttl(server: Server, key: str) -> int:
     client = Client(server.url, parameter="url=")
-    (seconds,) = await client.transact(("TTL", key))
+    (seconds,) = await client.transact(key, ("TTL", key))
     await client.aclose()
     return msgspec.convert(seconds, int)
 
