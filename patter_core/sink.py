@@ -52,6 +52,8 @@ class EventSink(abc.ABC):
     """The version of this contract that the class was written for."""
     name: ClassVar[str]
     """Its name in the registry: lower-case letters, digits and hyphens."""
+    exclusive: bool = False
+    """True if only one process can have it with these options, as a port, or a file that it renames."""
     takes_audio: ClassVar[bool] = False
     """True if it also takes the calls' audio: an `AudioCaptured` for each frame, in both directions."""
     backlog: ClassVar[int] = 10_000

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from patter_core.cli.options import configuration_options, log_to_stderr
-from patter_core.cli.settings import address, load
+from patter_core.cli.settings import address, load, require_shareable
 from patter_core.cli.supervisor import run_worker, run_workers
 from patter_core.registry import Registry
 from patter_core.server.serving import bind
@@ -49,6 +49,8 @@ def serve(
     """
     log_to_stderr(verbose, registry)
     settings = load(config, carrier=carrier, engine=engine, sinks=sinks, store=store)
+    if workers > 1:
+        require_shareable(registry, settings.sinks)
     listener = bind(*address(settings, host, port))
     if workers == 1:
         run_worker(registry, settings, listener=listener)

@@ -36,6 +36,7 @@ __all__ = [
     "make_sinks",
     "make_store",
     "numbered",
+    "require_shareable",
 ]
 
 DEFAULT_FILE = "patter.toml"
@@ -193,6 +194,22 @@ def make_engine(registry: Registry, config: PluginConfig) -> Engine:
 def make_sinks(registry: Registry, configs: Sequence[PluginConfig]) -> list[EventSink]:
     """Returns the sinks. A `{worker}` that is left in their options becomes 0: the only worker's number."""
     return [_make(registry.sink(config.name), config.options) for config in numbered(configs, 0)]
+
+
+def require_shareable(registry: Registry, configs: Sequence[PluginConfig]) -> None:
+    """Checks that several workers can have these sinks.
+
+    Raises:
+        ConfigurationError: one of them needs an option that differs with the worker.
+    """
+    for config in configs:
+        own = any("{worker}" in value for value in config.options.values() if isinstance(value, str))
+        if not own and _make(registry.sink(config.name), config.options).exclusive:
+            raise ConfigurationError(
+                f"The sink {config.name} cannot be shared by several workers.",
+                expected="an option with {worker}, which becomes the worker's number",
+                remedy=f'For example in {DEFAULT_FILE}: path = "events-{{worker}}.jsonl", or port = "946{{worker}}".',
+            )
 
 
 def numbered(configs: Sequence[PluginConfig], number: int) -> list[PluginConfig]:

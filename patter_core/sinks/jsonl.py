@@ -36,6 +36,7 @@ class JsonLinesSink(EventSink):
     """
 
     name: ClassVar[str] = "jsonl"
+    exclusive = True
 
     def __init__(self, path: str | Path = "events.jsonl", *, max_bytes: int = 50_000_000, keep: int = 5) -> None:
         if max_bytes < 1 or keep < 0:

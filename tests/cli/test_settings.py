@@ -22,8 +22,9 @@ from patter_core.cli.settings import (
     make_sinks,
     make_store,
     numbered,
+    require_shareable,
 )
-from patter_core.errors import ConfigurationError, PluginNotFound
+from patter_core.errors import ConfigurationError, PluginNotFound, SinkRefused
 from patter_core.observe.redaction import Redaction
 from patter_elevenlabs import ElevenLabsConvAI
 from patter_redis import RedisCallStore
@@ -189,7 +190,7 @@ def test_each_worker_has_a_port_of_its_own_where_the_file_puts_its_number_there(
         '[[sinks]]\nname = "prometheus"\noptions = { host = "192.0.2.1", port = "946{worker}" }'  # of another machine
     )
     (sink,) = make_sinks(Registry.discover(), numbered(load(None).sinks, 3))
-    with pytest.raises(ConfigurationError, match=r"192\.0\.2\.1:9463: Cannot assign"):
+    with pytest.raises(SinkRefused, match=r"192\.0\.2\.1:9463: Cannot assign"):
         anyio.run(sink.run, list)
 
 
@@ -257,3 +258,28 @@ def test_a_limit_below_nothing_is_refused(text: str) -> None:
     Path("patter.toml").write_text(text)
     with pytest.raises(ConfigurationError, match="negative"):
         load(None)
+
+
+@pytest.mark.parametrize(
+    ("sinks", "shareable"),
+    [
+        ('[[sinks]]\nname = "prometheus"\n', False),
+        ('[[sinks]]\nname = "prometheus"\noptions = { port = 9464 }\n', False),
+        ('[[sinks]]\nname = "prometheus"\noptions = { port = "946{worker}" }\n', True),
+        ('[[sinks]]\nname = "prometheus"\noptions = { port = 0 }\n', True),
+        ('[[sinks]]\nname = "jsonl"\noptions = { path = "calls.jsonl" }\n', False),
+        ('[[sinks]]\nname = "jsonl"\noptions = { path = "calls-{worker}.jsonl" }\n', True),
+        ('[[sinks]]\nname = "sqlite"\n[[sinks]]\nname = "console"\n[[sinks]]\nname = "wav"\n', True),
+    ],
+)
+def test_a_sink_that_workers_cannot_share_is_told_before_they_start(
+    tmp_path: Path, sinks: str, shareable: bool
+) -> None:
+    file = tmp_path / "patter.toml"
+    file.write_text(sinks)
+    settings = load(file)
+    if shareable:
+        require_shareable(Registry.discover(), settings.sinks)
+    else:
+        with pytest.raises(ConfigurationError, match=r"cannot be shared by several workers.*\{worker\}"):
+            require_shareable(Registry.discover(), settings.sinks)

@@ -10,7 +10,7 @@ from wsgiref.simple_server import WSGIServer
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, start_http_server
 from prometheus_client.metrics import MetricWrapperBase
 
-from patter_core.errors import ConfigurationError
+from patter_core.errors import SinkRefused
 from patter_core.sink import SinkStatistics
 from patter_otel.instruments import Instrument, Instruments, Measure
 
@@ -39,11 +39,11 @@ class Exposition(CollectorRegistry):
             yield metric
 
     def serve(self, host: str, port: int) -> WSGIServer:
-        """Answers scrapes in daemon threads. Raises ConfigurationError if the address cannot be had."""
+        """Answers scrapes in daemon threads. Raises SinkRefused if the address cannot be had."""
         try:
             return start_http_server(port, host, self)[0]
         except OSError as error:
-            raise ConfigurationError(
+            raise SinkRefused(
                 "PrometheusSink cannot listen.",
                 got=f"{host}:{port}: {error.strerror}",
                 remedy='Choose a free port; with several workers, `port = "946{worker}"` gives each its own.',

@@ -7,6 +7,7 @@ made once and becomes an error of ours: the sink's queue tries again, counts and
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
@@ -19,10 +20,10 @@ from opentelemetry.sdk.metrics.export import MetricExportResult
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from patter_core.errors import NetworkMisconfigured, PatterError, SinkUnavailable
+from patter_core.errors import NetworkMisconfigured, PatterError, SinkRefused, SinkUnavailable
 from patter_core.net.proxies import proxy_for
 
-__all__ = ["Answers", "SpanExport"]
+__all__ = ["LEFT_ALONE", "Answers", "SpanExport"]
 
 _log = logging.getLogger("patter.otel")
 
@@ -30,6 +31,8 @@ _RETRYABLE = {429, 502, 503, 504}
 """The statuses that OTLP names for another try; any other error means that these data will never be taken."""
 _LONGEST_PAUSE = 600.0
 """Seconds that a Retry-After is followed for."""
+LEFT_ALONE = 3600.0
+"""Seconds until metrics are sent again after they were refused, as by a back end for traces only."""
 _ANSWERS = context.create_key("patter-answers")
 
 
@@ -50,10 +53,11 @@ class Answers(requests.Session):
         self._partial = ""
         self._told = False
         self._not_before = 0.0
+        self._refused_at = -math.inf
 
     def during(self, export: Callable[[], object]) -> None:
-        """Lets the exporter work. Raises SinkUnavailable for "not now", and another PatterError for "never"."""
-        self.error, self._partial = None, ""
+        """Lets the exporter work. Raises SinkUnavailable for "not now", and SinkRefused for "never"."""
+        self.error, self._partial, self._refused_at = None, "", -math.inf
         values = context.set_value("suppress_instrumentation", True, context.set_value(_ANSWERS, self))
         token = context.attach(values)
         try:
@@ -61,13 +65,15 @@ class Answers(requests.Session):
         finally:
             context.detach(token)
         if result in {SpanExportResult.FAILURE, MetricExportResult.FAILURE} and self.error is None:
-            self.error = PatterError(f"The exporter does not export {self.signal}.", remedy="Its log says why.")
+            self.error = SinkRefused(f"The exporter does not export {self.signal}.", remedy="Its log says why.")
         if self.error is not None:
             raise self.error
         self._tell(self._partial)
 
     def attempt(self, export: Callable[[], object]) -> None:
-        """The same, but an error is only told."""
+        """The same, but an error is only told; and what was refused is left alone for an hour."""
+        if time.monotonic() < self._refused_at + LEFT_ALONE:
+            return
         try:
             self.during(export)
         except PatterError as error:
@@ -97,7 +103,8 @@ class Answers(requests.Session):
             self._fail(SinkUnavailable("The collector is busy.", got=str(response.status_code)))
         if response.status_code // 100 != 2:
             status, remedy = str(response.status_code), "Look at the endpoint and its headers."
-            self._fail(PatterError(f"The collector refuses {self.signal}.", got=status, remedy=remedy))
+            self._refused_at = time.monotonic()
+            self._fail(SinkRefused(f"The collector refuses {self.signal}.", got=status, remedy=remedy))
         try:  # the answer for metrics has the same fields
             partial = ExportTraceServiceResponse.FromString(response.content).partial_success
         except DecodeError:

@@ -13,14 +13,9 @@ from patter_core.sink import EventSink, SinkStatistics
 from patter_core.threads import SerialThread
 
 if TYPE_CHECKING:  # loaded in a thread, when the host starts
-    from wsgiref.simple_server import WSGIServer
-
     from patter_otel.exposition import Exposition
 
 __all__ = ["PrometheusSink"]
-
-_AGAIN = 30.0
-"""Seconds between two attempts at an address that is taken."""
 
 
 class PrometheusSink(EventSink):
@@ -40,10 +35,10 @@ class PrometheusSink(EventSink):
         if not str(port).isdecimal() or int(port) >= 65536:
             raise ConfigurationError("`port` is not a port number.", expected="0 to 65535", got=str(port))
         self._host, self._port = host, int(port)
+        self.exclusive = self._port > 0
         self._thread = SerialThread()
         self._exposition: Exposition | None = None
         self._begun: Record | None = None
-        self._told = False
 
     async def write(self, records: Sequence[Record]) -> None:
         if self._exposition is None:
@@ -53,11 +48,11 @@ class PrometheusSink(EventSink):
             self._load().instruments.feed(records)
 
     async def run(self, statistics: SinkStatistics) -> None:
-        """Serves the page until cancelled. An address that is taken raises once; called again, this waits for it."""
+        """Serves the page until cancelled. An address that is taken is refused; the host tries again now and then."""
         exposition = await self._thread.run(self._load)
         exposition.statistics = statistics
         if self._port:
-            server = await self._serve(exposition)
+            server = await self._thread.run(exposition.serve, self._host, self._port)
             try:
                 await anyio.sleep_forever()
             finally:
@@ -70,16 +65,6 @@ class PrometheusSink(EventSink):
         from prometheus_client import generate_latest  # noqa: PLC0415 - as below
 
         return generate_latest(self._load()).decode()
-
-    async def _serve(self, exposition: Exposition) -> WSGIServer:
-        while True:
-            try:
-                return await self._thread.run(exposition.serve, self._host, self._port)
-            except ConfigurationError:
-                if not self._told:
-                    self._told = True
-                    raise
-            await anyio.sleep(_AGAIN)
 
     def _load(self) -> Exposition:
         if self._exposition is None:

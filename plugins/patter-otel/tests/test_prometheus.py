@@ -13,13 +13,13 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from patter_core.errors import ConfigurationError
+from patter_core.errors import ConfigurationError, SinkRefused
 from patter_core.events import CallAnnounced, CallEnded, CallEvent, CallMetrics, Record
+from patter_core.server.sink_queue import SinkQueue
 from patter_core.sink import SinkFigures
 from patter_core.telephony.leg import Leg
 from patter_core.testing.network import free_port
 from patter_otel import PrometheusSink
-from patter_otel import prometheus as module
 
 pytestmark = pytest.mark.anyio
 
@@ -88,23 +88,26 @@ async def test_one_that_says_nothing_or_nonsense_or_leaves_keeps_no_other_out() 
             assert (await client.get(f"http://127.0.0.1:{port}/metrics")).status_code == 200
 
 
-async def test_a_port_that_is_taken_is_told_once_and_had_when_it_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_AGAIN", 0.01)
+async def test_a_port_that_is_taken_is_told_once_with_the_remedy_and_had_when_it_is_free(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port: int = taken.getsockname()[1]
-        sink = PrometheusSink(port=port)
-        with anyio.fail_after(10), pytest.raises(ConfigurationError, match=f"127.0.0.1:{port}: Address already in use"):
-            await sink.run(list)
+        queue = SinkQueue(PrometheusSink(port=port), longest_pause=0.01)
         async with anyio.create_task_group() as tasks, httpx.AsyncClient() as client:
-            tasks.start_soon(sink.run, list)  # the host starts it again
-            await anyio.sleep(0.1)
+            tasks.start_soon(queue.run_sink, list)
+            await anyio.sleep(0.2)
             taken.close()
             assert (await scrape(client, f"http://127.0.0.1:{port}/metrics")).status_code == 200
             tasks.cancel_scope.cancel()
+        await queue.close()
+    assert queue.failures > 1
+    (told,) = [entry.getMessage() for entry in caplog.records if entry.name == "patter.sinks"]
+    assert f"127.0.0.1:{port}: Address already in use. Choose a free port; with several workers" in told
 
 
 async def test_an_address_of_another_machine_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match=r"192\.0\.2\.1:9464: Cannot assign"):
+    with pytest.raises(SinkRefused, match=r"192\.0\.2\.1:9464: Cannot assign"):
         await PrometheusSink(host="192.0.2.1", port=9464).run(list)
 
 
