@@ -22,6 +22,10 @@ class Meter:
         self.media_at: float | None = None
         self.first_audio_at: float | None = None
         self.engine_connect_ms: float | None = None
+        self.machine_detection = False
+        """True if the carrier was asked who answers."""
+        self._recorded = 0.0
+        self._recording_at: float | None = None
         self._engine_at: float | None = None
         self._engine_ms = 0.0
         self.turns = 0
@@ -57,6 +61,14 @@ class Meter:
         """The user fell silent then, as the engine tells: `speech_reply_ms` counts from there."""
         self._silent_since = at
 
+    def recording_changed(self, status: str, now: float) -> None:
+        """The carrier's recording was started, resumed, paused or stopped, as `RecordingStatus.status` has it."""
+        if status in {"started", "resumed"}:
+            self._recording_at = now if self._recording_at is None else self._recording_at
+        elif self._recording_at is not None:
+            self._recorded += now - self._recording_at
+            self._recording_at = None
+
     def user_spoke(self, now: float) -> None:
         """The engine reported what the caller said: `reply_ms` counts from here."""
         self.user_turns += 1
@@ -81,8 +93,16 @@ class Meter:
 
     def usage(self, now: float, direction: Direction) -> Usage:
         """Returns what the carrier bills so far."""
-        connected, streamed = (_since(start, now) for start in (self.answered_at, self.media_at))
-        return Usage(direction=direction, connected=(connected or 0.0) / 1000, streamed=(streamed or 0.0) / 1000)
+        connected, streamed, recording = (
+            (_since(start, now) or 0.0) / 1000 for start in (self.answered_at, self.media_at, self._recording_at)
+        )
+        return Usage(
+            direction=direction,
+            connected=connected,
+            streamed=streamed,
+            recorded=self._recorded + recording,
+            machine_detection=self.machine_detection,
+        )
 
     def metrics(
         self,

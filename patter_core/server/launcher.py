@@ -101,6 +101,7 @@ class CallLauncher:
             may_prewarm=self._table.may_prewarm,
             ring_timeout=ring_timeout,
         )
+        call.context.meter.machine_detection = token.options.machine_detection
         self._table.add(call)
         self._scopes[call.call_id] = scope = anyio.CancelScope()
         self.calls.start_soon(self._run, call, queue, scope)

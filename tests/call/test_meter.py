@@ -87,3 +87,20 @@ def test_what_is_paid_for_runs_from_the_answer_and_from_the_stream() -> None:
     usage = meter.usage(63.0, Direction.OUTBOUND)
     assert (usage.direction, usage.connected, usage.streamed) == (Direction.OUTBOUND, 61, 60)
     assert meter.metrics(63.0, heard_ms=0, frames_dropped=0).answer_ms == 1000
+
+
+def test_a_recording_is_paid_for_while_it_runs_and_machine_detection_once() -> None:
+    meter = Meter()
+    meter.answered_at = 0.0
+    assert (meter.usage(5.0, Direction.OUTBOUND).recorded, meter.usage(5.0, Direction.OUTBOUND).machine_detection) == (
+        0.0,
+        False,
+    )
+    for status, at in (("started", 10.0), ("paused", 15.0), ("paused", 16.0), ("resumed", 20.0), ("resumed", 21.0)):
+        meter.recording_changed(status, at)
+    assert meter.usage(30.0, Direction.INBOUND).recorded == 15
+    for status, at in (("stopped", 40.0), ("completed", 50.0), ("started", 60.0)):
+        meter.recording_changed(status, at)
+    assert meter.usage(61.0, Direction.INBOUND).recorded == 26
+    meter.machine_detection = True
+    assert meter.usage(61.0, Direction.OUTBOUND).machine_detection

@@ -1,0 +1,35 @@
+"""What the bill of a call begins with is known when the call is started."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from patter_core.agent import Agent, CallOptions
+from patter_core.call.config import HostConfig
+from patter_core.call.limits import Limits
+from patter_core.call.timeouts import Deadlines
+from patter_core.server.host import CallHost
+from patter_core.telephony.leg import Direction
+from patter_core.testing.fakes import FakeCarrier, FakeEngine
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize("asked", [True, False])
+async def test_a_call_whose_carrier_is_asked_who_answers_is_billed_for_that(asked: bool) -> None:
+    agent = Agent(engine=FakeEngine())
+    config = HostConfig(limits=Limits(drain=0.1, flush=0.1), deadlines=Deadlines(last_word=0.1))
+    host = CallHost(FakeCarrier(), config=config, route=lambda _leg: agent, find_agent=lambda _name: agent)
+    with anyio.fail_after(10):
+        async with host.running():
+            await host.dialer.dial(
+                agent=agent,
+                to_number="+15550001111",
+                from_number="+15550002222",
+                base="https://phone.example",
+                ring_timeout=5,
+                options=CallOptions(machine_detection=asked),
+            )
+            (call,) = host.table.calls
+            assert call.context.meter.usage(0.0, Direction.OUTBOUND).machine_detection is asked
