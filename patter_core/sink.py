@@ -94,7 +94,8 @@ class EventSink(abc.ABC):
             SinkRefused: the batch, or a part of it, will never be taken: it is dropped, and the remedy is told once.
             OSError: as SinkRefused for a path or an address that cannot be used, such as `PermissionError`; else as
                 SinkUnavailable.
-            Exception: a fault of the sink: the batch is dropped, and calls' ends in it are tried once more.
+            Exception: a fault of the sink: each call's records are tried once more by themselves, then its end alone;
+                what fails again is dropped.
         """
 
     async def aclose(self) -> None:  # noqa: B027 - a sink that holds nothing has nothing to free

@@ -9,13 +9,13 @@ import anyio
 from patter_core.events import Record
 from patter_core.observe.redaction import Redaction, Redactor
 from patter_core.server.backlog import bytes_of
-from patter_core.server.sink_queue import SinkQueue
+from patter_core.server.sink_queue import LEAVE_TIME, SinkQueue
 from patter_core.sink import EventSink, SinkFigures
 
 __all__ = ["Delivery"]
 
-_CLOSE_TIME = 1.0
-"""Seconds that sinks have at least to close."""
+_CLOSE_TIME = LEAVE_TIME + 1.0
+"""Seconds that sinks have at least to end what they do, and to close."""
 
 
 class Delivery:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import random
 from collections import deque
@@ -21,7 +22,7 @@ from patter_core.server.backlog import Backlog, bytes_of
 from patter_core.sink import EventSink, SinkFigures, SinkStatistics
 from patter_core.storage.files import is_lasting
 
-__all__ = ["BREAKER_FAILURES", "SinkQueue"]
+__all__ = ["BREAKER_FAILURES", "LEAVE_TIME", "SinkQueue"]
 
 _log = logging.getLogger("patter.sinks")
 
@@ -35,7 +36,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 30.0
 _WORKED = 1.0
 """Seconds after which `run` counts as having worked."""
 _CHECK_TIMEOUT = 15.0
-_LEAVE_TIME = 0.5
+LEAVE_TIME = 0.5
 """Seconds that work of a sink that is no longer waited for has to end, before the sink is closed."""
 
 
@@ -69,8 +70,8 @@ class SinkQueue:
         self.backlog = Backlog(limit or sink.backlog, sink.backlog_bytes)
         self._batch: list[Record] = []
         """What is being written: kept until it is."""
-        self._again: deque[Record] = deque()
-        """Ends of calls from batches that failed for good: each is tried once more, alone."""
+        self._again: deque[list[Record]] = deque()
+        """Parts of batches in which the sink failed: each is tried once more."""
         self._lost = 0
         self._lost_bytes = 0
         self._lost_by_sink = 0
@@ -82,7 +83,7 @@ class SinkQueue:
     @property
     def waiting(self) -> int:
         """Records that wait, including those that are being written."""
-        return len(self.backlog) + len(self._batch) + len(self._again)
+        return len(self.backlog) + len(self._batch) + sum(map(len, self._again))
 
     @property
     def dropped(self) -> int:
@@ -169,8 +170,9 @@ class SinkQueue:
 
     async def close(self) -> None:
         """Closes the sink, once what it still does has ended, or did not end in time."""
-        for lane in (self._writing, self._running):
-            await lane.wait(_LEAVE_TIME)
+        with anyio.move_on_after(LEAVE_TIME):
+            await self._writing.wait()
+            await self._running.wait()
         try:
             await run_foreign(self.sink.aclose, None)
         except Exception:  # noqa: BLE001 - the plugin boundary: a sink's fault is logged and stays here
@@ -180,7 +182,7 @@ class SinkQueue:
         """Counts what still waits as lost, because there is no more time."""
         if self.waiting:
             _log.error("Sink %s did not take %d records in time; they are dropped.", self.name, self.waiting)
-            self._lose([*self._batch, *self._again])
+            self._lose([*self._batch, *itertools.chain.from_iterable(self._again)])
             self._batch = []
             self._again.clear()
             self.backlog.clear()
@@ -196,9 +198,7 @@ class SinkQueue:
         """Writes one batch; False if nothing of it was written."""
         if not self._batch:
             sink = self.sink
-            self._batch = (
-                [self._again.popleft()] if self._again else self.backlog.take(sink.batch_size, sink.batch_bytes)
-            )
+            self._batch = self._again.popleft() if self._again else self.backlog.take(sink.batch_size, sink.batch_bytes)
         batch = self._batch
         try:
             await self._writing.run(self._write, self._write_timeout, batch)
@@ -262,14 +262,21 @@ class SinkQueue:
             _log.error("Sink %s: %s This is told once; %s.", self.name, error, then)
 
     def _broke(self, batch: list[Record], error: Exception) -> bool:
-        """The sink raised an error of its own: the batch is dropped, but ends of calls are tried once more, alone."""
+        """The sink raised an error of its own: each call's records are tried once more; of one call, the end alone.
+
+        A sink that fails again and again loses the batch, but for the ends.
+        """
         self.failures += 1
         self._failed_in_a_row += 1
         if self._told.is_new(_kind(error), anyio.current_time()):
-            _log.error("Sink %s failed; %d records are dropped.", self.name, len(batch), exc_info=error)
-        alone = len(batch) == 1
-        self._again.extend(record for record in batch if isinstance(record.event, CallEnded) and not alone)
-        self._lose([record for record in batch if alone or not isinstance(record.event, CallEnded)])
+            _log.error("Sink %s failed with %d records; it may lose them.", self.name, len(batch), exc_info=error)
+        calls = _by_call(batch)
+        if len(calls) > 1 and not self.open:
+            self._again.extend(calls)
+        else:
+            ends = [[record] for record in batch if isinstance(record.event, CallEnded) and len(batch) > 1]
+            self._again.extend(ends)
+            self._lose([record for record in batch if not ends or not isinstance(record.event, CallEnded)])
         self._batch = []
         return False
 
@@ -290,17 +297,25 @@ class _OneAtATime:
         """As `run_foreign`; the time for the one before counts, too."""
 
         async def alone() -> None:
-            await self.wait(None)
+            await self.wait()
             self._latest = asyncio.current_task()
             await function(*args, **kwargs)
 
         await run_foreign(alone, within)
 
-    async def wait(self, within: float | None) -> None:
-        """Returns once the latest one has ended, or after so many seconds."""
+    async def wait(self) -> None:
+        """Returns once the latest one has ended."""
         task = self._latest
         if task is not None and not task.done() and task.get_loop() is asyncio.get_running_loop():
-            await asyncio.wait({task}, timeout=within)
+            await asyncio.wait({task})
+
+
+def _by_call(records: Sequence[Record]) -> list[list[Record]]:
+    """Returns the records of each call, in order."""
+    calls: dict[str, list[Record]] = {}
+    for record in records:
+        calls.setdefault(record.call_id, []).append(record)
+    return list(calls.values())
 
 
 def _kind(error: Exception) -> str:
