@@ -95,7 +95,8 @@ class Node:
         self.errors: dict[bytes, str] = {}
         """What is answered to a command in place of its reply, by its name."""
         self.transactions = 0
-        self._tasks: list[asyncio.AbstractServer] = []
+        self._servers: list[asyncio.AbstractServer] = []
+        self._clients: set[asyncio.StreamWriter] = set()
 
     @property
     def url(self) -> str:
@@ -104,16 +105,19 @@ class Node:
     async def start(self) -> None:
         server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
         self.port = server.sockets[0].getsockname()[1]
-        self._tasks.append(server)
+        self._servers.append(server)
 
     async def stop(self) -> None:
-        for server in self._tasks:
+        for server in self._servers:
             server.close()
-        self._tasks.clear()
+        self._servers.clear()
+        for client in self._clients:
+            client.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         queued: list[list[bytes]] | None = None
         allowed, refused = not self.password, False
+        self._clients.add(writer)
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 command = await _command(reader)
@@ -140,6 +144,7 @@ class Node:
                     reply = reply or b"+QUEUED\r\n"
                 writer.write(reply)
                 await writer.drain()
+        self._clients.discard(writer)
         writer.close()
 
     def _refusal(self, command: list[bytes]) -> bytes:
