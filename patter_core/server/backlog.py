@@ -45,6 +45,8 @@ _RANKS: Mapping[type[Event], int] = {
 }
 _FRAME = 600
 """Bytes of a record beside its event's texts."""
+_SMALL = frozenset({float, int, bool, type(None)})
+"""The commonest types, first."""
 
 
 class Backlog(DroppingQueue[Record]):
@@ -68,14 +70,15 @@ def bytes_of(record: Record) -> int:
 
 
 def _size(value: object) -> int:
-    match value:
-        case str() | bytes():
-            return sys.getsizeof(value)
-        case msgspec.Struct():
-            return 64 + sum(map(_size, msgspec.structs.astuple(value)))
-        case tuple() | list():
-            return 64 + sum(map(_size, value))
-        case Mapping():
-            return 64 + sum(_size(key) + _size(item) for key, item in value.items())
-        case _:
-            return 32
+    kind = type(value)
+    if kind in _SMALL:
+        return 32
+    if kind is str or kind is bytes:
+        return sys.getsizeof(value)
+    if isinstance(value, msgspec.Struct):
+        return 64 + sum(map(_size, msgspec.structs.astuple(value)))
+    if isinstance(value, tuple | list):
+        return 64 + sum(map(_size, value))
+    if isinstance(value, dict):
+        return 64 + sum(map(_size, value)) + sum(map(_size, value.values()))
+    return 32
