@@ -15,7 +15,7 @@ import anyio
 from patter_core.aio.foreign import as_exception, run_foreign
 from patter_core.aio.tries import Tries
 from patter_core.checks import Level
-from patter_core.errors import ForeignHang, SinkRefused, SinkUnavailable
+from patter_core.errors import ConfigurationError, ForeignHang, SinkRefused, SinkUnavailable
 from patter_core.events import CallEnded, Record
 from patter_core.observe.told import Told
 from patter_core.server.backlog import Backlog, bytes_of
@@ -48,6 +48,9 @@ class SinkQueue:
     sink refuses is dropped, and what it says of that is told once.
 
     Whatever comes out of the sink's methods stays here, and each runs in a task of its own.
+
+    Raises:
+        ConfigurationError: a limit of the sink's class is out of range.
     """
 
     def __init__(
@@ -60,6 +63,11 @@ class SinkQueue:
         first_pause: float = _FIRST_PAUSE,
         longest_pause: float = _LONGEST_PAUSE,
     ) -> None:
+        if min(sink.backlog, sink.backlog_bytes, sink.batch_size, sink.batch_bytes) < 1 or not sink.write_timeout > 0:
+            raise ConfigurationError(
+                f"A limit of {type(sink).__name__} is out of range.",
+                expected="backlog, backlog_bytes, batch_size and batch_bytes from 1, write_timeout above 0",
+            )
         self.sink = sink
         self.name = name or sink.name
         self.written = 0

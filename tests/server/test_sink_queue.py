@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from patter_core.checks import CheckResult, Level
-from patter_core.errors import SinkRefused, SinkUnavailable
+from patter_core.errors import ConfigurationError, SinkRefused, SinkUnavailable
 from patter_core.events import CallEnded, CallEvent, CallMetrics, DtmfReceived, Record, TranscriptInput
 from patter_core.observe import told
 from patter_core.observe.told import Told
@@ -344,6 +344,12 @@ async def test_what_a_sinks_own_check_finds_is_told_when_the_worker_starts(caplo
         ("WARNING", "Sink memory: The disk is slow. Buy another."),
         ("ERROR", "Sink memory: It wants no keys. Send none."),  # and not again with the first record
     ]
+
+
+@pytest.mark.parametrize("limit", ["backlog", "backlog_bytes", "batch_size", "batch_bytes", "write_timeout"])
+def test_a_limit_that_makes_no_sense_is_refused_at_the_start(limit: str) -> None:
+    with pytest.raises(ConfigurationError, match="A limit of Odd is out of range"):
+        Delivery([type("Odd", (MemorySink,), {limit: 0})()])
 
 
 async def test_an_unavailable_sink_is_told_without_a_double_full_stop(caplog: pytest.LogCaptureFixture) -> None:
