@@ -182,6 +182,7 @@ class Actions:
 
     def _emit_recording(self, status: str) -> None:
         recording = RecordingStatus(recording_id=self._the_recording(), status=status)
+        self._call.meter.recording_changed(status, self._call.clock())
         self._call.emit(RecordingChanged(recording=recording))
 
     # --- voicemail -------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from patter_core.events import (
     Error,
     Interruption,
     ResponseDone,
+    SpeechEnded,
     TranscriptInput,
 )
 from patter_core.telephony.outcome import HangUp, Transfer
@@ -293,6 +294,8 @@ class Conversation:
                 await self._downlink.barge_in()
             case ResponseDone():
                 await self._downlink.end_turn()
+            case SpeechEnded(ago_ms=ago_ms):
+                self._call.meter.speech_ended(self._call.clock() - ago_ms / 1000)
             case TranscriptInput():
                 self._call.meter.user_spoke(self._call.clock())
             case Error():

@@ -30,7 +30,7 @@ COMMANDS = {
     "doctor": "Check what calls need, and say how to fix what is missing.",
     "new": "Create a plugin: a distribution that installs, works and passes its tests.",
     "plugins": "List the installed plugins. Exit code 1 if one of them could not be joined.",
-    "serve": "Answer calls until SIGINT or SIGTERM.",
+    "serve": "Answer calls until SIGINT, SIGTERM or SIGHUP. A second one ends the live calls at once.",
     "simulate": "Call your own engine with an emulated carrier: hear your agent without a phone.",
 }
 """The text of each command in `--help`. Its module, `patter_core.cli.<name>`, is imported when the command is run."""

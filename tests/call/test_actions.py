@@ -15,7 +15,7 @@ from patter_core.call.state import State
 from patter_core.call.timeouts import Deadlines
 from patter_core.errors import CallError, CarrierRequestFailed, EngineLost
 from patter_core.events import Interruption, ResponseHeard, TranscriptOutput, TransferDone, TransferStarted
-from patter_core.telephony.leg import AnsweredBy, Leg, Progress
+from patter_core.telephony.leg import AnsweredBy, Direction, Leg, Progress
 from patter_core.telephony.outcome import Transfer
 from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeSocket
 from tests.calls import OutboundScene
@@ -386,3 +386,15 @@ async def test_a_message_for_a_machine_to_which_the_carrier_does_not_answer_ends
         end = await scene.handle.wait()
     assert end.reason == "crashed"
     assert scene.carrier.hung_up == ["leg-1"]
+
+
+async def test_a_carriers_recording_is_on_the_bill() -> None:
+    scene = OutboundScene()
+    async with scene.running():
+        await scene.live()
+        await scene.handle.start_recording()
+        await anyio.sleep(0.05)
+        await scene.handle.pause_recording()
+        recorded = scene.call.context.meter.usage(scene.call.context.clock(), Direction.OUTBOUND).recorded
+        scene.socket.say("stop")
+    assert 0.05 <= recorded < 2

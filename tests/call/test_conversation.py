@@ -10,7 +10,7 @@ from patter_core.audio import PCM16_16000, ULAW_8000, AudioChunk
 from patter_core.call.config import HostConfig
 from patter_core.call.timeouts import Deadlines
 from patter_core.errors import EngineRefused
-from patter_core.events import Interruption, ResponseDone
+from patter_core.events import Interruption, ResponseDone, SpeechEnded, TranscriptInput
 from patter_core.testing.fakes import FakeEngine, FakeSession
 from tests.calls import CallScene, new_call
 from tests.polling import until
@@ -175,3 +175,18 @@ async def test_a_time_out_of_an_engine_that_had_all_the_time_is_a_failure_of_the
     async with scene.running():
         scene.stream()
     assert (scene.end.reason, scene.end.detail) == ("engine_failed", "The engine was not ready in time.")
+
+
+async def test_a_reply_is_timed_from_the_end_of_speech_where_the_engine_tells_it() -> None:
+    scene = Scene(prewarm=False)
+    async with scene.running():
+        session = await scene.live()
+        session.say(SpeechEnded(ago_ms=300))
+        session.say(TranscriptInput(text="Hello?"))
+        session.say(GREETING[0])
+        await scene.socket.wait_for("audio")
+        scene.socket.say("stop")
+    (from_speech,) = scene.end.metrics.speech_reply_ms
+    (from_transcript,) = scene.end.metrics.reply_ms
+    assert 300 <= from_speech < 1_300
+    assert from_transcript < from_speech - 299

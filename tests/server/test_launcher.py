@@ -10,7 +10,7 @@ from patter_core.call.config import HostConfig
 from patter_core.call.limits import Limits
 from patter_core.call.timeouts import Deadlines
 from patter_core.server.host import CallHost
-from patter_core.telephony.leg import Direction
+from patter_core.telephony.leg import Direction, Leg
 from patter_core.testing.fakes import FakeCarrier, FakeEngine
 
 pytestmark = pytest.mark.anyio
@@ -20,7 +20,11 @@ pytestmark = pytest.mark.anyio
 async def test_a_call_whose_carrier_is_asked_who_answers_is_billed_for_that(asked: bool) -> None:
     agent = Agent(engine=FakeEngine())
     config = HostConfig(limits=Limits(drain=0.1, flush=0.1), deadlines=Deadlines(last_word=0.1))
-    host = CallHost(FakeCarrier(), config=config, route=lambda _leg: agent, find_agent=lambda _name: agent)
+
+    async def route(_leg: Leg) -> Agent:
+        return agent
+
+    host = CallHost(FakeCarrier(), config=config, route=route, find_agent=lambda _name: agent)
     with anyio.fail_after(10):
         async with host.running():
             await host.dialer.dial(
