@@ -140,7 +140,7 @@ async def test_a_store_that_is_named_is_checked_too(monkeypatch: pytest.MonkeyPa
     result = await run_doctor()
     assert result.exit_code == 1
     assert "✓ The store: configuration complete." in result.output
-    assert "✗ Redis failed: ConnectionError." in result.output
+    assert "✗ Redis cannot be reached: ConnectionError." in result.output
     assert "of-the-test" not in result.output
 
 
