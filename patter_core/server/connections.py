@@ -126,7 +126,8 @@ class HttpConnection(H11Protocol):
 
     def _start_timer(self, seconds: float, act: Callable[[], object]) -> None:
         self._stop_timer()
-        self._timer = self.loop.call_later(seconds, act)
+        if self in self.connections:  # it is not lost
+            self._timer = self.loop.call_later(seconds, act)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
