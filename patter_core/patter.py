@@ -277,7 +277,7 @@ class Patter:
             ConfigurationError: this phone has an app already, or an agent of another phone was given.
         """
         self._host = self._new_host(agent)
-        return self._app(self._host, hold_signals=True)
+        return self._app(self._host)
 
     async def serve(
         self,
@@ -312,7 +312,7 @@ class Patter:
             from_environment(host, "PATTER_HOST") or "127.0.0.1", port_number(port, default=DEFAULT_PORT)
         )
         self._host = call_host
-        app = self._app(call_host, hold_signals=False)
+        app = self._app(call_host)
         try:
             with anyio.open_signal_receiver(*stop_signals()) as signals:
                 async with serve_app(app, listener, max_message=self._config.limits.message) as url:
@@ -363,8 +363,8 @@ class Patter:
             callbacks=self._callbacks,
         )
 
-    def _app(self, host: CallHost, *, hold_signals: bool) -> Router:
-        return make_app(host, base=self._base, trust_forwarded=self._trust_forwarded, hold_signals=hold_signals)
+    def _app(self, host: CallHost) -> Router:
+        return make_app(host, base=self._base, trust_forwarded=self._trust_forwarded)
 
     def _check_fallback(self, fallback: Fallback | None) -> None:
         for one in (fallback, fallback.then if isinstance(fallback, Retry) else None):

@@ -56,20 +56,19 @@ class _Address(msgspec.Struct, frozen=True):
     trust_forwarded: bool
 
 
-def make_app(host: CallHost, *, base: str = "", trust_forwarded: bool = False, hold_signals: bool = True) -> Router:
+def make_app(host: CallHost, *, base: str = "", trust_forwarded: bool = False) -> Router:
     """The app over a host.
 
     Args:
         host: the calls.
         base: the public address that the user configured, or "".
         trust_forwarded: believe the X-Forwarded-* headers; without meaning if there is a base.
-        hold_signals: on SIGINT and SIGTERM, drain before the server is told to stop.
     """
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: object) -> AsyncIterator[None]:
         async with host.running():
-            with held_signals(host.stoppable) if hold_signals else contextlib.nullcontext():
+            with held_signals(host.stoppable):
                 yield
 
     address = _Address(base, trust_forwarded)

@@ -14,6 +14,7 @@ from patter_core.call.limits import MAX_MESSAGE_BYTES
 from patter_core.errors import ConfigurationError
 from patter_core.server.connections import BoundedConfig, HttpConnection, MediaSocket
 from patter_core.server.descriptors import raise_limit, room_in
+from patter_core.server.signals import own_server
 
 __all__ = ["bind", "serve_app"]
 
@@ -102,6 +103,7 @@ async def serve_app(
     fault: Exception | None = None
 
     async def serve() -> None:
+        own_server.set(True)
         with anyio.CancelScope(shield=True):  # sockets are closed in good order, within a bound
             await server.serve([listener])
 

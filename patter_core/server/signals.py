@@ -14,11 +14,12 @@ import signal
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextvars import ContextVar
 from types import FrameType
 
 import msgspec
 
-__all__ = ["Stoppable", "held_signals", "keep_signals", "stop_signals"]
+__all__ = ["Stoppable", "held_signals", "keep_signals", "own_server", "stop_signals"]
 
 _HELD = (signal.SIGINT, signal.SIGTERM)
 _Handler = Callable[[int, FrameType | None], object] | int | None
@@ -39,6 +40,9 @@ def stop_signals() -> list[signal.Signals]:
     return [*_HELD, *hup]
 
 
+own_server: ContextVar[bool] = ContextVar("own_server", default=False)
+"""True in the tasks of a server of our own. It listens to no signal; what runs it does."""
+
 _Act = Callable[[Stoppable, int], Coroutine[object, object, None]]
 
 
@@ -46,9 +50,9 @@ _Act = Callable[[Stoppable, int], Coroutine[object, object, None]]
 def held_signals(stoppable: Stoppable) -> Iterator[None]:
     """Stops `stoppable` on a signal, and passes the signal on afterwards; the third one is passed on at once.
 
-    Does nothing outside of the main thread, which is where Python handles signals.
+    Does nothing outside of the main thread, which is where Python handles signals, and under a server of our own.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if own_server.get() or threading.current_thread() is not threading.main_thread():
         yield
         return
     _held.add(stoppable)

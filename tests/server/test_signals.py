@@ -10,9 +10,16 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from types import FrameType
 
 import anyio
+import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from websockets.asyncio.client import connect
 
+from patter_core import Patter, Registry
+from patter_core.server.serving import serve_app
 from patter_core.server.signals import Stoppable, held_signals, keep_signals
+from patter_core.testing.fakes import FakeCarrier, FakeEngine
 from tests.polling import until
 
 pytestmark = [
@@ -176,6 +183,19 @@ async def test_what_is_ignored_stays_ignored() -> None:
     finally:
         signal.signal(signal.SIGTERM, previous)
     assert log.lines == []
+
+
+@pytest.mark.parametrize("mounted", [True, False], ids=["with a lifespan", "without"])
+async def test_under_our_own_server_nothing_is_taken(*, mounted: bool) -> None:
+    """What runs it listens to signals: `serve`, `patter call`, a program of the user's."""
+    phone = Patter(carrier=FakeCarrier(), registry=Registry())
+    app = phone.asgi(phone.agent(engine=FakeEngine()))
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    async with serve_app(app if mounted else Starlette(routes=[Mount("", app)])) as url:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            answer = await client.post(f"{url}/webhooks/fake/voice", content="leg-1", headers={"x-fake": "yes"})
+        async with connect(answer.text, additional_headers={"x-fake": "yes"}):
+            assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
 async def test_in_another_thread_nothing_is_taken() -> None:
