@@ -290,10 +290,9 @@ class Downlink:
             state.blocked_at = math.inf
 
     def _broken(self, send: Send) -> None:
-        """A socket took nothing more. By now another one may have followed it."""
+        """A socket takes nothing more; what is left to read from it says why. By now another one may have followed."""
         if send is self._send:
             self.detach_media()
-            self._call.signal(Signal.MEDIA_LOST)
 
 
 async def _drop(chunk: AudioChunk) -> None:
