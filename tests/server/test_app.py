@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Sequence
 
 import anyio
@@ -20,12 +22,16 @@ from patter_core.call.config import HostConfig
 from patter_core.call.limits import Limits
 from patter_core.call.timeouts import Deadlines
 from patter_core.events import CallEnded, Record, TranscriptInput
+from patter_core.server import app as app_module
+from patter_core.server import serving as serving_module
 from patter_core.server.app import make_app
+from patter_core.server.descriptors import Room
 from patter_core.server.host import CallHost
 from patter_core.server.serving import serve_app
 from patter_core.sink import EventSink
 from patter_core.telephony.leg import Leg
 from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeMessage, MemorySink
+from tests.polling import until
 
 pytestmark = pytest.mark.anyio
 
@@ -217,6 +223,45 @@ async def test_a_body_that_is_too_long_is_refused() -> None:
     async with scene.serving() as client:
         response = await client.post("/webhooks/fake/voice", content=b"x" * 300_000, headers=FAKE)
         assert response.status_code == 413
+        assert response.headers["connection"] == "close"
+
+
+async def test_a_body_that_does_not_come_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app_module, "_BODY_TIMEOUT", 0.2)
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"leg"
+        await anyio.sleep(5)
+
+    scene = Scene()
+    async with scene.serving() as client:
+        response = await client.post("/webhooks/fake/voice", content=body(), headers=FAKE)
+        assert response.status_code == 408
+        assert response.headers["connection"] == "close"
+
+
+async def test_a_connection_that_brought_a_signed_webhook_is_the_last_to_be_shed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(serving_module, "room_in", lambda descriptors: Room(descriptors, calls=100, connections=4))
+    scene = Scene()
+    async with scene.serving() as client, contextlib.AsyncExitStack() as strangers:
+        port = httpx.URL(scene.url).port
+        assert port is not None
+        signed = await asyncio.open_connection("127.0.0.1", port)
+        unsigned = await asyncio.open_connection("127.0.0.1", port)
+        request = "POST /webhooks/fake/voice HTTP/1.1\r\nHost: here\r\n{}Content-Length: 5\r\n\r\nleg-1"
+        for (reader, writer), headers, status in ((signed, "x-fake: yes\r\n", b"200"), (unsigned, "", b"403")):
+            writer.write(request.format(headers).encode())
+            assert status in await reader.readuntil(b"\r\n\r\n")
+        for _ in range(12):
+            strangers.enter_context(socket.create_connection(("127.0.0.1", port)))
+        await until(lambda: unsigned[0].at_eof() or unsigned[0].exception() is not None)
+        signed[1].write(request.format("x-fake: yes\r\n").encode())
+        await signed[0].readuntil(b"HTTP/1.1 200 OK")
+        for _, writer in (signed, unsigned):
+            writer.close()
+        assert (await client.get("/health/live")).status_code == 200
 
 
 async def test_a_handler_that_fails_is_a_500_and_the_next_call_works(caplog: pytest.LogCaptureFixture) -> None:
