@@ -114,6 +114,8 @@ class _Held:
             self._pass_on(number)
             return
         act = self._stop if self._count == 1 else self._hurry
+        if self._count == 1:
+            self._running = len(self._stoppables)
         for stoppable, loop in self._stoppables.items():
             loop.call_soon_threadsafe(self._start, act, stoppable, number)
 
@@ -123,7 +125,6 @@ class _Held:
         task.add_done_callback(self._tasks.discard)
 
     async def _stop(self, stoppable: Stoppable, number: int) -> None:
-        self._running += 1
         try:
             await stoppable.stop(number)
         finally:

@@ -158,6 +158,23 @@ async def test_two_phones_stop_at_the_same_time(listens: Listens) -> None:
             await until(lambda: log.lines[-1] == "server SIGTERM")
 
 
+async def test_a_phone_without_calls_does_not_end_the_wait_for_another() -> None:
+    log = Log()
+
+    async def nothing(*_: int) -> None:
+        return
+
+    idle, busy = Stoppable(nothing, nothing), Stoppable(log.stop, log.hurry)
+    with anyio.fail_after(5), python_handler(log, signal.SIGTERM), held_signals(idle), held_signals(busy):
+        signal.raise_signal(signal.SIGTERM)
+        await until(lambda: bool(log.lines))
+        await anyio.sleep(0.05)
+        assert log.lines == ["stop SIGTERM"]
+        log.done.set()
+        await until(lambda: len(log.lines) == 3)
+    assert log.lines == ["stop SIGTERM", "stopped", "server SIGTERM"]
+
+
 @LISTENS
 async def test_a_server_that_listens_later_is_held_too(listens: Listens) -> None:
     log = Log()
