@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from websockets.asyncio.client import connect
 
-from patter_core import Patter, Registry
+from patter_core import Limits, Patter, Registry
 from patter_core.server.serving import serve_app
 from patter_core.server.signals import Stoppable, held_signals, keep_signals
 from patter_core.testing.fakes import FakeCarrier, FakeEngine
@@ -205,7 +205,7 @@ async def test_what_is_ignored_stays_ignored() -> None:
 @pytest.mark.parametrize("mounted", [True, False], ids=["with a lifespan", "without"])
 async def test_under_our_own_server_nothing_is_taken(*, mounted: bool) -> None:
     """What runs it listens to signals: `serve`, `patter call`, a program of the user's."""
-    phone = Patter(carrier=FakeCarrier(), registry=Registry())
+    phone = Patter(carrier=FakeCarrier(), registry=Registry(), limits=Limits(drain=0.05))
     app = phone.asgi(phone.agent(engine=FakeEngine()))
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     async with serve_app(app if mounted else Starlette(routes=[Mount("", app)])) as url:
