@@ -96,7 +96,7 @@ class Node:
         """What is answered to a command in place of its reply, by its name."""
         self.transactions = 0
         self._servers: list[asyncio.AbstractServer] = []
-        self._clients: set[asyncio.StreamWriter] = set()
+        self._clients: dict[asyncio.Task[object] | None, asyncio.StreamWriter] = {}
 
     @property
     def url(self) -> str:
@@ -111,13 +111,15 @@ class Node:
         for server in self._servers:
             server.close()
         self._servers.clear()
-        for client in self._clients:
+        for client in self._clients.values():
             client.transport.abort()
+        if serving := [task for task in self._clients if task is not None]:
+            await asyncio.wait(serving, timeout=5)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         queued: list[list[bytes]] | None = None
         allowed, refused = not self.password, False
-        self._clients.add(writer)
+        self._clients[asyncio.current_task()] = writer
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 command = await _command(reader)
@@ -144,8 +146,10 @@ class Node:
                     reply = reply or b"+QUEUED\r\n"
                 writer.write(reply)
                 await writer.drain()
-        self._clients.discard(writer)
+        self._clients.pop(asyncio.current_task(), None)
         writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
 
     def _refusal(self, command: list[bytes]) -> bytes:
         """What a command is answered when it is queued; nothing if it may run."""
