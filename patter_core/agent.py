@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
 from patter_core.engine import Engine
+from patter_core.telephony.leg import Leg
 from patter_core.telephony.outcome import HangUp, Transfer
 
-__all__ = ["Agent", "CallOptions", "Fallback", "Retry"]
+__all__ = ["Agent", "CallOptions", "Fallback", "Retry", "Scalar", "Variables"]
+
+
+Scalar = str | int | float | bool
+"""The value of a variable."""
+Variables = Mapping[str, Scalar] | Callable[[Leg], Mapping[str, Scalar] | Awaitable[Mapping[str, Scalar]]]
+"""Values for placeholders in a prompt, or a function of the call that returns them: it may be a coroutine function, and
+runs once for each session, on whatever worker has the call."""
 
 
 class CallOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -17,7 +25,7 @@ class CallOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     first_message: str = ""
     """In place of the agent's."""
-    variables: dict[str, str | int | float | bool] = {}
+    variables: dict[str, Scalar] = {}
     """Beside the agent's; the call's own win."""
     machine_detection: bool = False
     voicemail_message: str = ""
@@ -49,7 +57,7 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     first_message: str = ""
     resume_message: str = ""
     """What the agent says first where a conversation continues after it broke off; "" for `first_message`."""
-    variables: Mapping[str, str | int | float | bool] = {}
+    variables: Variables = {}
     fallback: HangUp | Transfer | Retry | Agent = HangUp()
     """What is done with the caller if the engine cannot be reached or is lost. Another agent takes over with the
     history of the call; its own fallback follows it."""
@@ -58,12 +66,8 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
         return f"<Agent {self.name} on {self.engine.name}>"
 
     def on(self, options: CallOptions) -> Agent:
-        """Returns this agent with the options of one call applied."""
-        return msgspec.structs.replace(
-            self,
-            first_message=options.first_message or self.first_message,
-            variables={**self.variables, **options.variables},
-        )
+        """Returns this agent with the options of one call applied, apart from its variables."""
+        return msgspec.structs.replace(self, first_message=options.first_message or self.first_message)
 
 
 Fallback = HangUp | Transfer | Retry | Agent

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 import anyio
 from starlette.routing import Router
 
-from patter_core.agent import Agent, CallOptions, Fallback, Retry
+from patter_core.agent import Agent, CallOptions, Fallback, Retry, Variables
 from patter_core.call.callbacks import Transcript, UserCallbacks
 from patter_core.call.config import HostConfig
 from patter_core.call.handle import OutboundCall, PhoneCall
@@ -150,7 +150,7 @@ class Patter:
         name: str = "",
         system_prompt: str = "",
         first_message: str = "",
-        variables: Mapping[str, str | int | float | bool] | None = None,
+        variables: Variables | None = None,
         stt: object = None,
         llm: object = None,
         tts: object = None,
@@ -165,7 +165,8 @@ class Patter:
             name: told in events, and the same on every worker; by default `agent`, `agent-2` and so on.
             system_prompt: what the engine makes of it stands in the engine's documentation.
             first_message: what the agent says first.
-            variables: values for placeholders in the agent's prompt.
+            variables: values for placeholders in the agent's prompt; or a function of the call's `Leg` that returns
+                them, within 2 s: it may look the caller up.
             stt: with `llm` and `tts`, for pipeline mode, which needs a plugin of its own; refused here.
             llm: as above.
             tts: as above.
@@ -194,7 +195,7 @@ class Patter:
             system_prompt=system_prompt,
             first_message=first_message,
             resume_message=resume_message,
-            variables=dict(variables or {}),
+            variables=variables if callable(variables) else dict(variables or {}),
             fallback=fallback or HangUp(),
         )
         self._agents[name] = agent

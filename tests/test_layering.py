@@ -54,6 +54,7 @@ CALL = [
     "records",
     "context",
     "carrier_wall",
+    "variables",
     "engine_wall",
     "uplink",
     "downlink",

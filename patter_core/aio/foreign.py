@@ -25,7 +25,7 @@ import msgspec
 
 from patter_core.errors import ForeignFault, ForeignHang
 
-__all__ = ["as_exception", "run_foreign", "settle", "stack_of"]
+__all__ = ["as_exception", "run_behind", "run_foreign", "settle", "stack_of"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -92,6 +92,14 @@ async def run_foreign(
     raise outcome.error if isinstance(outcome.error, Exception) else _fault(outcome.error)
 
 
+def run_behind(function: Callable[P, Coroutine[object, object, None]], *args: P.args, **kwargs: P.kwargs) -> None:
+    """Runs a coroutine function of ours in a task that is not waited for, such as one that closes something foreign.
+
+    It must end by itself, in bounded time, and raise nothing. `settle` gives it its time at the end.
+    """
+    _keep(asyncio.get_running_loop().create_task(function(*args, **kwargs)))
+
+
 async def settle(within: float) -> int:
     """Waits for the tasks that were left behind on this event loop, up to `within` s. Returns how many still run."""
     loop = asyncio.get_running_loop()
@@ -125,6 +133,10 @@ async def _contain(
 
 def _leave_behind(task: asyncio.Task[_Outcome[T]]) -> None:
     task.cancel()
+    _keep(task)
+
+
+def _keep(task: asyncio.Task[T]) -> None:
     _left_behind.add(task)
     task.add_done_callback(_left_behind.discard)
 

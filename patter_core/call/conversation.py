@@ -7,7 +7,7 @@ import logging
 import anyio
 
 from patter_core.agent import Agent
-from patter_core.aio.foreign import as_exception, run_foreign
+from patter_core.aio.foreign import as_exception, run_behind, run_foreign
 from patter_core.audio import AudioChunk, AudioFormat
 from patter_core.call.context import CallContext
 from patter_core.call.downlink import Downlink
@@ -15,6 +15,7 @@ from patter_core.call.engine_wall import as_engine_error, close_session, open_se
 from patter_core.call.fallback import FallbackChain
 from patter_core.call.state import Signal
 from patter_core.call.uplink import Uplink
+from patter_core.call.variables import variables_of
 from patter_core.engine import ConversationSetup, EngineSession
 from patter_core.errors import EngineError
 from patter_core.events import (
@@ -220,7 +221,7 @@ class Conversation:
             self._uplink.detach_engine()
             self._dropped += _dropped_by(session)
             self._ready_by = call.clock() + call.config.deadlines.engine_connect
-            call.start(_close, session)  # a session that is slow to close delays no other
+            run_behind(close_session, session)  # one that is slow to close delays neither another nor the end
 
     def _session_failed(self, error: BaseException) -> None:
         self._ended_on_hold = self._hold is not None
@@ -231,19 +232,20 @@ class Conversation:
         """Opens a session within its share of the time; the last agent has until the state's deadline."""
         call, agent = self._call, self._agents.agent
         wished_at = call.clock()
-        patience = None if self._agents.is_last else self._agents.share(max(0.0, self._ready_by - wished_at))
+        variables = await variables_of(agent.variables, call.token.options, call.leg)
+        patience = None if self._agents.is_last else self._agents.share(max(0.0, self._ready_by - call.clock()))
         setup = ConversationSetup(
             leg=call.leg,
             preferred_format=self._downlink.format,
             system_prompt=agent.system_prompt,
             first_message=(agent.resume_message if self._is_continued else "") or agent.first_message,
-            variables=agent.variables,
+            variables=variables,
         )
         session = await open_session(agent.engine, setup, patience)
         try:
             self._record_start(agent, session, (call.clock() - wished_at) * 1000)
         except BaseException as error:  # noqa: BLE001 - the plugin boundary
-            call.start(_close, session)
+            run_behind(close_session, session)
             raise as_engine_error(error) from None
         return session
 
@@ -318,11 +320,6 @@ class Conversation:
         text = self._call.records.history.text
         if text:
             self._uplink.remind(session, text)
-
-
-async def _close(session: EngineSession) -> None:
-    with anyio.CancelScope(shield=True):
-        await close_session(session)
 
 
 def _dropped_by(session: EngineSession) -> int:

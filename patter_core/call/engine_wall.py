@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 
-import anyio
-
-from patter_core.aio.foreign import as_exception, run_foreign
+from patter_core.aio.foreign import as_exception, run_behind, run_foreign
 from patter_core.engine import ConversationSetup, Engine, EngineSession
 from patter_core.errors import EngineError, EngineLost, EngineTimeout, ForeignHang
 
@@ -62,8 +60,7 @@ async def open_session(engine: Engine, setup: ConversationSetup, within: float |
     except BaseException as error:  # noqa: BLE001 - the plugin boundary; our own cancellation is raised again
         is_wanted = False
         if sessions:  # it was ready at the moment at which it was given up
-            with anyio.CancelScope(shield=True):
-                await close_session(sessions[0])
+            run_behind(close_session, sessions[0])
         if isinstance(error, TimeoutError):  # ours, or one that the plugin raised
             raise EngineTimeout(
                 "The engine was not ready in time.",

@@ -24,6 +24,7 @@ import msgspec
 from patter_core.errors import CarrierRequestFailed, NetworkMisconfigured
 from patter_core.net.http import HttpAnswer, send_request
 from patter_core.net.json import UNREADABLE
+from patter_core.net.retry_after import seconds_asked
 
 __all__ = ["RestApi", "path_segment"]
 
@@ -81,7 +82,7 @@ class RestApi(abc.ABC):
 
     def asked_for(self, answer: HttpAnswer) -> float:
         """Returns the seconds that a refusal asks to wait before the next attempt; 0 if it asks for none."""
-        return _seconds(answer.headers.get("retry-after", ""))
+        return seconds_asked(answer.headers.get("retry-after", ""), time.time())
 
     async def request(
         self,
@@ -193,7 +194,3 @@ class RestApi(abc.ABC):
 def path_segment(text: str) -> str:
     """Returns an id as one segment of a URL's path: slashes and dots in it lead nowhere else."""
     return urllib.parse.quote(text, safe="")
-
-
-def _seconds(retry_after: str) -> float:
-    return float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0.0

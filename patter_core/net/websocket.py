@@ -16,6 +16,7 @@ import asyncio
 import os
 import socket
 import struct
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -23,6 +24,7 @@ from typing import Any
 import msgspec
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus, WebSocketException
+from websockets.http11 import Response
 from websockets.protocol import OPEN
 from websockets.uri import parse_uri
 
@@ -31,6 +33,7 @@ from patter_core.net.connect import connect_tcp
 from patter_core.net.dns import addresses_of
 from patter_core.net.engine_connection import CLOSE_TIMEOUT, UNREAD_LIMIT, EngineConnection, quiet
 from patter_core.net.proxies import Proxy, proxy_for
+from patter_core.net.retry_after import seconds_asked
 from patter_core.net.tls import tls_context
 
 try:
@@ -46,6 +49,7 @@ _CONTROL_LIMIT = 512 * 1024
 """Bytes in our own buffer from which on a peer that reads nothing, yet makes us answer, is given up."""
 _MASKS = 1024
 """Bytes of randomness that are fetched at once: masks for 256 frames."""
+_TOO_MANY_REQUESTS = 429
 _REDIRECTS = {300, 301, 302, 303, 307, 308}
 
 _FIN_TEXT, _MASKED = 0x81, 0x80
@@ -83,7 +87,8 @@ class EngineSocket:
             audio_limit: how many messages `send_audio` keeps for a slow peer: at 20 ms each, 100 are 2 s.
 
         Raises:
-            EngineRefused: it answered with another status than 101; `status` says which. A redirect is not followed.
+            EngineRefused: it answered with another status than 101; `status` says which, `retry_after` how long it asks
+                to wait. A redirect is not followed.
             EngineTimeout: it did not answer in time.
             EngineError: it could not be reached, or speaks no WebSocket.
         """
@@ -91,7 +96,7 @@ class EngineSocket:
             async with asyncio.timeout(open_timeout):
                 connection = await _open(url, headers, max_size)
         except InvalidStatus as error:
-            raise _refused(error.response.status_code) from None
+            raise _refused(error.response) from None
         except TimeoutError:
             raise EngineTimeout(
                 "The engine did not answer.", retry=True, expected=f"a connection within {open_timeout:g} s"
@@ -266,12 +271,14 @@ async def _upgrade(url: str, headers: Mapping[str, str] | None, max_size: int, *
     return connection
 
 
-def _refused(status: int) -> EngineRefused:
+def _refused(response: Response) -> EngineRefused:
+    status = response.status_code
     redirect = status in _REDIRECTS
     return EngineRefused(
         "The engine refused the connection.",
         status=status,
-        retry=status >= 500,
+        retry=status >= 500 or status == _TOO_MANY_REQUESTS,
+        retry_after=seconds_asked(response.headers.get("Retry-After", ""), time.time()),
         expected="an upgrade, and no redirect: it is not followed, since keys would go with it" if redirect else "",
         got=f"HTTP status {status}",
         remedy="Set the engine's base URL to the address that it redirects to." if redirect else "",

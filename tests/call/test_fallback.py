@@ -70,6 +70,6 @@ def test_the_time_is_shared_among_those_who_may_still_be_tried() -> None:
 
 
 def test_the_options_of_the_call_hold_for_each_agent() -> None:
-    chain = FallbackChain(FIRST, CallOptions(variables={"name": "Ann"}))
+    chain = FallbackChain(FIRST, CallOptions(first_message="Hello, Ann."))
     chain.advance(retry=False, within=60)
-    assert chain.agent.variables == {"name": "Ann"}
+    assert chain.agent.first_message == "Hello, Ann."

@@ -239,6 +239,29 @@ async def test_a_proxy_that_refuses_is_not_taken_for_the_engine(answer: bytes, m
     assert "secret" not in str(caught.value)
 
 
+# --- refusals --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "header", "retry", "asked"),
+    [(429, "2", True, 2), (503, "1", True, 1), (429, "", True, 0), (500, "", True, 0), (401, "", False, 0)],
+)
+async def test_a_refusal_says_whether_and_when_to_come_again(
+    status: int, header: str, retry: bool, asked: float
+) -> None:
+    def refuse(connection: ServerConnection, _request: Request) -> Response:
+        response = connection.respond(status, "no")
+        if header:
+            response.headers["Retry-After"] = header
+        return response
+
+    async with serve(echo, "127.0.0.1", 0, process_request=refuse) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        with anyio.fail_after(10), pytest.raises(EngineRefused) as caught:
+            await EngineSocket.open(f"ws://127.0.0.1:{port}/")
+    assert (caught.value.status, caught.value.retry, caught.value.retry_after) == (status, retry, asked)
+
+
 # --- redirects -------------------------------------------------------------------------------------------------------
 
 

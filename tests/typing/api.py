@@ -6,7 +6,7 @@ a mistake that both checkers must find, since one that is not needed is an error
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import ClassVar, assert_type
 
 from starlette.routing import Router
@@ -27,6 +27,7 @@ from patter_core import (
     Utterance,
     hookimpl,
 )
+from patter_core.agent import Variables
 from patter_core.audio import ULAW_8000, Encoding
 from patter_core.call.handle import OutboundCall, PhoneCall
 from patter_core.checks import CheckResult
@@ -41,7 +42,8 @@ def a_user_makes_a_phone(carrier: Carrier, engine: Engine) -> None:
     agent = phone.agent(engine=engine, system_prompt="Be brief.", variables={"name": "Ada", "age": 36})
     assert_type(agent, Agent)
     assert_type(agent.engine, Engine)
-    assert_type(agent.variables, Mapping[str, str | int | float | bool])
+    assert_type(agent.variables, Variables)
+    phone.agent(engine=engine, variables=lambda leg: {"caller": leg.from_number})
     Patter(carrier="twilio")  # type: ignore[arg-type]
     phone.agent(engine="elevenlabs")  # type: ignore[arg-type]
     phone.agent(engine=engine, variables={"list": []})  # type: ignore[dict-item]

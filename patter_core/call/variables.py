@@ -1,0 +1,52 @@
+"""The values for the placeholders in an agent's prompt, on one call."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Mapping
+
+from patter_core.agent import CallOptions, Scalar, Variables
+from patter_core.aio.functions import call_foreign
+from patter_core.telephony.leg import Leg
+from patter_core.threads import DaemonThreads
+
+__all__ = ["variables_of"]
+
+_log = logging.getLogger("patter.call")
+
+_TIMEOUT = 2.0
+"""Seconds for a function that looks values up: the caller waits."""
+_THREADS = 64
+"""For functions that are no coroutine functions, of all calls."""
+
+
+async def variables_of(variables: Variables, options: CallOptions, leg: Leg) -> dict[str, Scalar]:
+    """Returns an agent's variables with those of the call, which win.
+
+    A function that raises, takes too long or returns something else is logged; the call goes on without its values.
+    """
+    values = await _looked_up(variables, leg) if callable(variables) else variables
+    return {**values, **options.variables}
+
+
+async def _looked_up(function: object, leg: Leg) -> Mapping[str, Scalar]:
+    assert callable(function)
+    try:
+        found = await call_foreign(function, _TIMEOUT, _threads().run, leg)
+    except Exception:  # noqa: BLE001 - the user's code: its fault is logged and stays here
+        _log.exception("An agent's variables could not be looked up; the call goes on without them.")
+        return {}
+    if isinstance(found, Mapping) and all(isinstance(k, str) and isinstance(v, Scalar) for k, v in found.items()):
+        return found
+    _log.error(
+        "An agent's variables are no mapping of names to texts, numbers or booleans, but %s; the call goes on without "
+        "them.",
+        type(found).__name__,
+    )
+    return {}
+
+
+@functools.cache
+def _threads() -> DaemonThreads:
+    return DaemonThreads(_THREADS)
