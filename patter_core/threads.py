@@ -11,9 +11,7 @@ import contextlib
 import contextvars
 import functools
 import logging
-import sys
 import threading
-import traceback
 from collections.abc import Callable
 from typing import Generic, ParamSpec, TypeVar
 
@@ -22,6 +20,7 @@ import anyio.lowlevel
 import msgspec
 
 from patter_core.aio.foreign import as_exception
+from patter_core.aio.stacks import stack_of_thread
 from patter_core.errors import SinkUnavailable
 
 __all__ = ["LEFT_LIMIT", "DaemonThreads", "SerialThread", "left_behind"]
@@ -196,9 +195,9 @@ async def _run_in_thread(function: Callable[[], T], place: _Place) -> T:
         outcome = await done
     except asyncio.CancelledError as cancelled:
         place.leave()
-        frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001 - documented, in spite of its name
-        if frame is not None:
-            cancelled.add_note("In its thread:\n" + "".join(traceback.format_stack(frame)))
+        stack = stack_of_thread(thread.ident or 0)
+        if stack:
+            cancelled.add_note(f"In its thread:\n{stack}")
         raise
     if outcome.error is not None:
         raise as_exception(outcome.error)

@@ -8,16 +8,15 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-import sys
 import threading
-import traceback
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
 from patter_core.aio.foreign import run_foreign, stack_of
+from patter_core.aio.stacks import stack_of_thread
 from patter_core.errors import ForeignHang
 
-__all__ = ["RunInThread", "call_foreign", "is_coroutine_function", "stack_of_thread"]
+__all__ = ["RunInThread", "call_foreign", "is_coroutine_function"]
 
 T = TypeVar("T")
 
@@ -58,12 +57,6 @@ async def call_foreign(
         for note in work.places(with_task=isinstance(error, asyncio.CancelledError)):
             error.add_note(note)
         raise
-
-
-def stack_of_thread(ident: int) -> str:
-    """Returns where a thread is; "" if it has ended."""
-    frame = sys._current_frames().get(ident)  # noqa: SLF001 - documented, in spite of its name
-    return "" if frame is None else "".join(traceback.format_stack(frame))
 
 
 class _Work:

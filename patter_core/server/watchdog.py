@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable
 
 import anyio
+
+from patter_core.aio.stacks import stack_of_thread
 
 __all__ = ["LoopWatchdog"]
 
@@ -125,5 +125,4 @@ class _Observer:
             now, beat = self._clock(), self._beat
             stood_still = now - before > 3 * _BEAT  # this thread, too, so the loop's is not to blame
             if now - beat > 2 * _BEAT and not stood_still and self._beating.is_set():
-                frame = sys._current_frames()[self._loop_thread]  # noqa: SLF001 - documented, in spite of its name
-                self._place = beat, "".join(traceback.format_stack(frame)[-_FRAMES:])
+                self._place = beat, stack_of_thread(self._loop_thread, frames=_FRAMES)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import threading
 import time
+import weakref
 from collections.abc import AsyncIterator
 
 import anyio
@@ -43,6 +45,25 @@ async def test_a_block_is_told_with_its_length_and_its_place(caplog: pytest.LogC
     assert "with 3 calls live" in record.message
     assert "in block_here" in record.message
     assert 0.6 <= float(record.message.split(" for ")[1].split(" s,")[0]) < 5
+
+
+class Thing:
+    """What a function that blocks works on."""
+
+
+def block_with(_thing: Thing) -> None:
+    time.sleep(0.6)
+
+
+async def test_what_the_blocking_function_worked_on_is_not_kept(caplog: pytest.LogCaptureFixture) -> None:
+    thing = Thing()
+    kept = weakref.ref(thing)
+    async with watching(live=1):
+        block_with(thing)
+        del thing
+        await until(lambda: "in block_with" in caplog.text)
+        gc.collect()
+        assert kept() is None
 
 
 async def test_nothing_is_told_without_a_block_or_without_live_calls(caplog: pytest.LogCaptureFixture) -> None:
