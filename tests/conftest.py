@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +15,13 @@ _PREFIXES = ("PATTER_", "TWILIO_", "TELNYX_", "ELEVENLABS_")
 def anyio_backend() -> str:
     """The servers and clients here are asyncio's: no other backend would test what is shipped."""
     return "asyncio"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _heard_hangup() -> None:
+    """Servers started by tests inherit how SIGHUP is handled: under nohup they would have to ignore it."""
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True, scope="session")
