@@ -29,11 +29,14 @@ from patter_core.media import (
     MediaStopped,
     MediaUnusable,
 )
+from patter_core.net.budget import Budget
 
 __all__ = ["MediaLeg"]
 
 _log = logging.getLogger("patter.call")
 
+_COUNTED = 64
+"""Messages after which they are counted against the socket's budget."""
 _CLOSE_TIMEOUT = 1.0
 """Seconds for the media socket to take its close frame."""
 
@@ -155,6 +158,7 @@ class MediaLeg:
 
     async def _read(self, receive: Receive) -> None:
         decode, state, clock, uplink = self._codec.decode, self._call.state, self._call.clock, self.uplink
+        budget, count, size = Budget(), 0, 0
         while True:
             message = await receive()
             if message["type"] == "websocket.disconnect":
@@ -162,12 +166,28 @@ class MediaLeg:
             text: str | bytes | None = message.get("text")
             if text is None:
                 text = message.get("bytes") or b""
+            count += 1
+            size += len(text)
+            if count == _COUNTED:
+                pause = budget.spend(count, size, clock())
+                if pause and not await self._slow_down(pause):
+                    return
+                count = size = 0
             for event in decode(text):
                 if type(event) is AudioChunk:
                     state.heard_at = clock()
                     uplink.take(event)
                 else:
                     self._handle(event)
+
+    async def _slow_down(self, pause: float) -> bool:
+        """The carrier sends more than a call can need: it is read more slowly; False if it has done so for too long."""
+        if pause == math.inf:
+            self._fault("far too many messages; the socket was closed")
+            return False
+        self._fault("too many messages; they are read more slowly")
+        await anyio.sleep(pause)
+        return True
 
     def _handle(self, event: MediaEvent) -> None:
         call = self._call
