@@ -12,6 +12,7 @@ import msgspec
 from starlette.types import Receive, Send
 
 from patter_core.agent import Agent
+from patter_core.aio.foreign import as_exception
 from patter_core.call.actions import Actions
 from patter_core.call.carrier_wall import carrier_bill
 from patter_core.call.config import HostConfig
@@ -34,7 +35,7 @@ from patter_core.events import (
     RecordingStarted,
 )
 from patter_core.media import MediaOpened
-from patter_core.telephony.leg import Leg, Progress
+from patter_core.telephony.leg import Leg
 from patter_core.telephony.outcome import By, HangUp, Reason, Transfer
 from patter_core.webhook import Accept
 
@@ -42,12 +43,6 @@ __all__ = ["Call"]
 
 _log = logging.getLogger("patter.call")
 
-_PROGRESS_OF = {
-    Reason.BUSY: Progress.BUSY,
-    Reason.NO_ANSWER: Progress.NO_ANSWER,
-    Reason.CANCELED: Progress.CANCELED,
-    Reason.DIAL_FAILED: Progress.FAILED,
-}
 _LEG_END_GRACE = 1.0
 """Seconds for the carrier to end its leg, before the media socket is closed."""
 _ENGINE_FAILED = frozenset({Reason.ENGINE_FAILED, Reason.ENGINE_SLOW})
@@ -320,13 +315,17 @@ class Call:
             try:
                 self._record_end()
             finally:
-                self.reports.answered.set()
                 self._done.set()
 
     async def _end_leg(self, done: anyio.Event) -> None:
-        if must_end_leg(self.context):
-            self.leg_end = await end_leg(self.context, self.final_action)
-        done.set()
+        try:
+            if must_end_leg(self.context):
+                self.leg_end = await end_leg(self.context, self.final_action)
+        except BaseException as error:  # noqa: BLE001 - the plugin boundary
+            _log.error("Call %s: its leg could not be ended.", self.call_id, exc_info=as_exception(error))
+            self.leg_end = LegEnd.FAILED
+        finally:
+            done.set()
 
     @property
     def may_be_on_another_worker(self) -> bool:
@@ -335,11 +334,10 @@ class Call:
         return was_left or may_be_on_another_worker(self.context)
 
     def _record_end(self) -> None:
-        metrics, state = self.metrics(), self.context.state
+        state = self.context.state
         reason = state.reason or Reason.CRASHED
-        self.reports.progress = _PROGRESS_OF.get(reason, Progress.COMPLETED)
-        if self.reports.progress is Progress.COMPLETED and not self.reports.was_answered:
-            self.reports.progress = Progress.CANCELED
+        self.reports.note_end(reason)
+        metrics = self.metrics()
         self.ended = CallEnded(
             reason=reason,
             by=state.by or By.HOST,

@@ -324,7 +324,7 @@ class Conversation:
 
 def _dropped_by(session: EngineSession) -> int:
     try:
-        return session.dropped
+        return int(session.dropped)
     except BaseException as error:  # noqa: BLE001 - the plugin boundary
         as_exception(error)
         return 0

@@ -13,6 +13,7 @@ from patter_core.call.state import Signal
 from patter_core.events import CallAnswered, CallProgressed, MachineDetected
 from patter_core.telephony.control import Capability
 from patter_core.telephony.leg import AnsweredBy, Direction, Progress
+from patter_core.telephony.outcome import Reason
 
 __all__ = ["CarrierReports"]
 
@@ -27,6 +28,12 @@ _SIGNAL_OF = {
     Progress.CANCELED: Signal.CANCELED,
     Progress.FAILED: Signal.DIAL_FAILED,
     Progress.COMPLETED: Signal.CARRIER_HUNG_UP,
+}
+_PROGRESS_OF = {
+    Reason.BUSY: Progress.BUSY,
+    Reason.NO_ANSWER: Progress.NO_ANSWER,
+    Reason.CANCELED: Progress.CANCELED,
+    Reason.DIAL_FAILED: Progress.FAILED,
 }
 _TAKEN = {Progress.ANSWERED, Progress.COMPLETED}
 _LIVE = {Progress.ANSWERED}
@@ -90,6 +97,12 @@ class CarrierReports:
         message = call.token.options.voicemail_message
         if who is AnsweredBy.MACHINE_READY and message:
             call.start(self._actions.leave_voicemail, message)
+
+    def note_end(self, reason: Reason) -> None:
+        """The call is over."""
+        final = Progress.COMPLETED if self.was_answered else Progress.CANCELED
+        self.progress = _PROGRESS_OF.get(reason, final)
+        self.answered.set()
 
     async def look_up(self) -> None:
         """Asks the carrier for the call's status: its webhooks may have gone to another worker."""

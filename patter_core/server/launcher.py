@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+
 import anyio
 import anyio.abc
 
 from patter_core.agent import Agent
+from patter_core.aio.foreign import as_exception
 from patter_core.call.call import Call
 from patter_core.call.callbacks import CallbackQueue, CallbackRunner
 from patter_core.call.config import HostConfig
@@ -24,6 +27,8 @@ from patter_core.telephony.leg import Direction, Leg
 from patter_core.telephony.outcome import HangUp
 
 __all__ = ["CallLauncher", "phone_call"]
+
+_log = logging.getLogger("patter.host")
 
 
 def phone_call(call: Call) -> PhoneCall:
@@ -125,6 +130,8 @@ class CallLauncher:
             if call.may_be_on_another_worker and self._table.draining and not self._config.several_workers:
                 # There is no other worker, and this one goes.
                 call.leg_end = await end_leg(call.context, call.final_action)
+        except BaseException as error:  # noqa: BLE001 - the last wall: no call ends another one
+            _log.error("Call %s did not end in good order.", call.call_id, exc_info=as_exception(error))
         finally:
             if queue is not None:
                 queue.close()

@@ -75,12 +75,12 @@ class PriceLookup:
 
     async def _look_up(self, leg: Leg, attempt: int) -> None:
         try:
-            facts = await run_foreign(self._carrier.look_up, _TIMEOUT, leg)
+            cost = (await run_foreign(self._carrier.look_up, _TIMEOUT, leg)).cost
         except Exception:  # noqa: BLE001 - the plugin boundary
             _log.debug("The price of %r could not be looked up.", leg, exc_info=True)
             self.want(leg, attempt + 1)
             return
-        if facts.cost is None:
+        if cost is None:
             self.want(leg, attempt + 1)
         else:
-            self._on_price(leg, facts.cost)
+            self._on_price(leg, cost)

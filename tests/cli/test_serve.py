@@ -78,6 +78,7 @@ async def test_calls_go_on_when_the_reader_of_the_log_and_the_console(tmp_path: 
                 "ELEVENLABS_AGENT_ID": elevenlabs.agent_id,
                 "ELEVENLABS_BASE_URL": elevenlabs.base_url,
             }
+            (tmp_path / "patter.toml").write_text("[deadlines]\nengine_connect = 30\n")  # the machine may be busy
             command = [sys.executable, "-c", PATTER, "serve", "--carrier", "twilio", "--sink", "console", "-vv"]
             command += ["--port", str(port)]
             read, write = os.pipe()
