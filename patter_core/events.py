@@ -312,7 +312,10 @@ class AudioCaptured(Event, frozen=True, tag="audio_captured"):
 
 
 class CallEnded(Event, frozen=True, tag="call_ended"):
-    """The call is over; exactly once. Only what the carrier reports afterwards follows: its price, its recording."""
+    """The call is over: once a call. One that ends just as it moves may be told by two workers; the first end counts.
+
+    Only what the carrier reports afterwards follows: its price, its recording.
+    """
 
     reason: str
     """Why: a value of `patter_core.Reason`."""

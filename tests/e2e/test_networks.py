@@ -20,6 +20,7 @@ from patter_core.testing.emulator import CarrierEmulator
 from patter_elevenlabs.testing import ElevenLabsEmulator
 from patter_telnyx.testing import TelnyxEmulator
 from patter_twilio.testing import TwilioEmulator
+from tests.net.peers import pass_on
 
 pytestmark = pytest.mark.anyio
 
@@ -63,15 +64,7 @@ class PrefixRemover:
         told = f"Host: inner\r\nX-Forwarded-Host: {host[1]}\r\nX-Forwarded-Proto: {scheme}\r\n"
         told += "X-Forwarded-Prefix: /phone\r\n" + ("" if scheme == "wss" else "Connection: close\r\n")
         onward.write(head.replace("\r\n", f"\r\n{told}", 1).encode())
-        await asyncio.gather(self._copy(reader, onward), self._copy(to, writer))
-
-    @staticmethod
-    async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            while data := await reader.read(65_536):
-                writer.write(data)
-                await writer.drain()
-        writer.close()
+        await asyncio.gather(pass_on(reader, onward), pass_on(to, writer))
 
 
 @contextlib.asynccontextmanager

@@ -64,6 +64,15 @@ def black_hole(port: int) -> Iterator[str]:
         yield "127.0.0.2"
 
 
+async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Copies what comes to what goes out, until either end is closed."""
+    with contextlib.suppress(OSError):
+        while data := await reader.read(65_536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
+
+
 class HttpProxy:
     """An HTTP proxy, by which every host is this one."""
 
@@ -86,15 +95,7 @@ class HttpProxy:
             writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
         else:
             onward.write(head.replace(f"http://{authority}", "", 1).encode())
-        await asyncio.gather(self._copy(reader, onward), self._copy(to, writer))
-
-    @staticmethod
-    async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            while data := await reader.read(65_536):
-                writer.write(data)
-                await writer.drain()
-        writer.close()
+        await asyncio.gather(pass_on(reader, onward), pass_on(to, writer))
 
 
 @contextlib.asynccontextmanager

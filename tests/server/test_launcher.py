@@ -1,4 +1,4 @@
-"""What the bill of a call begins with is known when the call is started."""
+"""A call that is started: its bill begins with what is known then, and its end ends no other one."""
 
 from __future__ import annotations
 
@@ -15,20 +15,25 @@ from patter_core.testing.fakes import FakeCarrier, FakeEngine
 
 pytestmark = pytest.mark.anyio
 
+AGENT = Agent(engine=FakeEngine())
 
-@pytest.mark.parametrize("asked", [True, False])
-async def test_a_call_whose_carrier_is_asked_who_answers_is_billed_for_that(asked: bool) -> None:
-    agent = Agent(engine=FakeEngine())
+
+def host_on(carrier: FakeCarrier) -> CallHost:
     config = HostConfig(limits=Limits(drain=0.1, flush=0.1), deadlines=Deadlines(last_word=0.1))
 
     async def route(_leg: Leg) -> Agent:
-        return agent
+        return AGENT
 
-    host = CallHost(FakeCarrier(), config=config, route=route, find_agent=lambda _name: agent)
+    return CallHost(carrier, config=config, route=route, find_agent=lambda _name: AGENT)
+
+
+@pytest.mark.parametrize("asked", [True, False])
+async def test_a_call_whose_carrier_is_asked_who_answers_is_billed_for_that(asked: bool) -> None:
+    host = host_on(FakeCarrier())
     with anyio.fail_after(10):
         async with host.running():
             await host.dialer.dial(
-                agent=agent,
+                agent=AGENT,
                 to_number="+15550001111",
                 from_number="+15550002222",
                 base="https://phone.example",
@@ -45,13 +50,7 @@ async def test_a_call_whose_leg_cannot_be_ended_ends_no_other_one(caplog: pytest
         def stream_end_is_call_end(self) -> bool:  # type: ignore[override] # a plugin that works it out
             raise SystemExit(1)
 
-    agent = Agent(engine=FakeEngine())
-    config = HostConfig(limits=Limits(drain=0.1, flush=0.1), deadlines=Deadlines(last_word=0.1))
-
-    async def route(_leg: Leg) -> Agent:
-        return agent
-
-    host = CallHost(Broken(), config=config, route=route, find_agent=lambda _name: agent)
+    host = host_on(Broken())
     with anyio.fail_after(10):
         async with host.running():
             for number in (1, 2):
