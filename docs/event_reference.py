@@ -42,7 +42,7 @@ class Schema(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def event_schema() -> bytes:
     """Returns the JSON Schema of a record, with all events, as it is stored in `docs/`."""
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(Record)}
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **_plain(msgspec.json.schema(Record))}
     return msgspec.json.format(msgspec.json.encode(schema, order="sorted"), indent=1) + b"\n"
 
 
@@ -102,6 +102,21 @@ def _kinds() -> Iterator[type[Event]]:
     for kind in sorted(get_args(CallEvent), key=_tag):
         assert issubclass(kind, Event)  # the union holds nothing else
         yield kind
+
+
+def _plain(schema: dict[str, object]) -> dict[str, object]:
+    """Returns the schema with its docstrings unindented, as Python itself does only since 3.13."""
+    return {key: _plain_value(key, value) for key, value in schema.items()}
+
+
+def _plain_value(key: str, value: object) -> object:
+    match value:
+        case str() if key == "description":
+            return inspect.cleandoc(value)
+        case dict():
+            return _plain(value)
+        case _:
+            return value
 
 
 def _tag(kind: type[Event]) -> str:
