@@ -101,6 +101,10 @@ class Fleet:
         """Where the processes run, and the only place where they could leave something."""
         self.engine_url = engine.base_url
         """Where the workers find the engine."""
+        self.api_url = ""
+        """Where they find the carrier's API, if it is elsewhere."""
+        self.variables: dict[str, str] = {}
+        """More of the workers' environment."""
         self._tasks = tasks
 
     @property
@@ -161,9 +165,12 @@ class Fleet:
 
     def _environment(self, settings: Settings) -> dict[str, str]:
         inherited = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+        api = {f"{self.name.upper()}_BASE_URL": self.api_url} if self.api_url else {}
         return {
             **inherited,
             **self.carrier.environment,
+            **api,
+            **self.variables,
             "ELEVENLABS_API_KEY": self.engine.api_key,
             "ELEVENLABS_BASE_URL": self.engine_url,
             "CHAOS_SETTINGS": msgspec.json.encode(settings).decode(),

@@ -13,11 +13,9 @@ import os
 import resource
 import signal
 import sys
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
 
 import anyio
 import msgspec
@@ -28,23 +26,30 @@ from patter_core.call.call import Call
 from patter_core.call.handle import PhoneCall
 from patter_core.call.limits import Limits
 from patter_core.call.timeouts import Deadlines
-from patter_core.carrier import Carrier
-from patter_core.engine import EngineSession
-from patter_core.events import CallEnded, Record
+from patter_core.engine import Engine, EngineSession
+from patter_core.events import CallEnded
 from patter_core.media import MediaCodec
 from patter_core.sink import EventSink
+from patter_core.sinks import JsonLinesSink
+from patter_core.store import CallStore
 from patter_core.telephony.outcome import HangUp, Transfer
+from patter_core.testing.emulator import CALLED
 from patter_elevenlabs import ElevenLabsConvAI
 from patter_telnyx import Telnyx
 from patter_twilio import Twilio
+from tests.chaos.callbacks import CALLBACKS, raise_fault
+from tests.chaos.foreign import BadSink, BadStore, Ways, bad_carrier, bad_engine
+from tests.chaos.networks import answer_names
+from tests.chaos.observers import failing_sinks, failing_store, text_sinks
 from tests.chaos.stores import FileStore
 
-__all__ = ["COLLEAGUE", "RESUME_MESSAGE", "SORRY", "WATCHED", "Ending", "Holdings", "Settings"]
+__all__ = ["COLLEAGUE", "OTHER_NUMBER", "RESUME_MESSAGE", "SORRY", "WATCHED", "Ending", "Holdings", "Settings"]
 
 RESUME_MESSAGE = "Where were we?"
 SORRY = "We are sorry."
 WATCHED = "Watched: it"
 COLLEAGUE = "+15550007777"
+OTHER_NUMBER = "+15005550009"
 
 _CARRIERS: dict[str, type[Twilio | Telnyx]] = {"twilio": Twilio, "telnyx": Telnyx}
 
@@ -65,10 +70,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     deadlines: Deadlines = Deadlines()
     fallback: str = "hang up"
     """`hang up`, `try again`, `say`, `transfer`, or the base URL of another engine's service."""
+    retries: int = 1
+    """Of `try again`."""
     log: str = "WARNING"
     uvloop: bool = False
     descriptors: int = 0
     """The most that the process may have open, if not 0."""
+    soft_limit: bool = False
+    """True if that is the soft limit only, which a process may raise."""
     ends: str = ""
     """A file to which on_call_end appends a line for each end."""
     callbacks: str = ""
@@ -76,7 +85,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     there are none."""
     sinks: str = ""
     """What the sink does: `raise`, `hang`; "" if there is none."""
+    records: str = ""
+    """A folder, where this worker writes its records to the file `PORT.jsonl`."""
     callback_patience: float = 10.0
+    failing: str = ""
+    """A folder for sinks of which all but one fail for good, and a store that does."""
+    texts: str = ""
+    """A folder for sinks that show and keep what was said."""
+    hosts: Mapping[str, Sequence[str]] = {}
+    """What a name server answers for these names; one without addresses is never answered."""
+    hostile: str = ""
+    """The base URL of another engine's service, for calls to `OTHER_NUMBER`; "" if there is none."""
+    bad_part: str = ""
+    """Of `tests.chaos.foreign.PARTS`: the one that fails. A bad engine or tool is that of `OTHER_NUMBER` only."""
+    bad_how: str = "any"
+    """As there."""
 
 
 class Holdings(msgspec.Struct, frozen=True):
@@ -117,22 +140,29 @@ def holdings() -> Holdings:
     )
 
 
-class BadSink(EventSink):
-    """Takes nothing, each time in its own way."""
+def make_sinks(settings: Settings) -> list[EventSink]:
+    how = settings.bad_how if settings.bad_part == "sink" else settings.sinks
+    sinks: list[EventSink] = [BadSink(how)] if how else []
+    if settings.records:
+        sinks.append(JsonLinesSink(Path(settings.records, f"{settings.port}.jsonl")))
+    if settings.failing:
+        sinks += failing_sinks(Path(settings.failing))
+    if settings.texts:
+        sinks += text_sinks(Path(settings.texts))
+    return sinks
 
-    name: ClassVar[str] = "bad"
 
-    def __init__(self, how: str) -> None:
-        self._how = how
-
-    async def write(self, records: Sequence[Record]) -> None:
-        if self._how == "hang":
-            await anyio.sleep_forever()
-        raise LookupError("the sink's own fault")
+def make_store(settings: Settings) -> CallStore | None:
+    if settings.bad_part == "store":
+        return BadStore(settings.bad_how)
+    if settings.failing:
+        return failing_store()
+    return FileStore(Path(settings.store)) if settings.store else None
 
 
 def make_phone(settings: Settings) -> tuple[Patter, Agent]:
-    carrier: Carrier = _CARRIERS[settings.carrier]()
+    kind, bad = _CARRIERS[settings.carrier], settings.bad_part
+    carrier = bad_carrier(kind, settings.bad_how) if bad == "carrier" else kind()
     ends = Path(settings.ends)
 
     def on_call_end(call: PhoneCall, end: CallEnded) -> None:
@@ -142,9 +172,9 @@ def make_phone(settings: Settings) -> tuple[Patter, Agent]:
 
     phone = Patter(
         carrier=carrier,
-        store=FileStore(Path(settings.store)) if settings.store else None,
+        store=make_store(settings),
         several_workers=settings.several_workers,
-        sinks=[BadSink(settings.sinks)] if settings.sinks else [],
+        sinks=make_sinks(settings),
         limits=Limits(
             calls=settings.calls,
             calls_per_second=settings.calls_per_second,
@@ -155,55 +185,17 @@ def make_phone(settings: Settings) -> tuple[Patter, Agent]:
         ),
         deadlines=settings.deadlines,
         on_call_end=on_call_end if settings.ends else None,
-        on_transcript=_CALLBACKS.get(settings.callbacks),
-        on_event=_CALLBACKS.get(settings.callbacks),
-        on_call_start=_raise if settings.callbacks else None,
+        on_transcript=CALLBACKS.get(settings.callbacks),
+        on_event=CALLBACKS.get(settings.callbacks),
+        on_call_start=raise_fault if settings.callbacks else None,
     )
     engine = ElevenLabsConvAI(agent_id="agent_emulated")
-    agent = phone.agent(engine=engine, resume_message=RESUME_MESSAGE, fallback=_fallback(phone, settings.fallback))
+    agent = phone.agent(engine=engine, resume_message=RESUME_MESSAGE, fallback=_fallback(phone, settings))
     return phone, agent
 
 
-def _raise(*_: object) -> None:
-    raise LookupError("the user's own fault")
-
-
-async def _hang(*_: object) -> None:
-    await anyio.sleep_forever()
-
-
-def _block(*_: object) -> None:
-    time.sleep(30)
-
-
-async def _cancel(*_: object) -> None:
-    task = asyncio.create_task(asyncio.sleep(60))
-    task.cancel()
-    await task
-
-
-async def _exit(*_: object) -> None:
-    sys.exit("the user's own fault")
-
-
-async def _leave_threads(*_: object) -> None:
-    """As a client of a database does, or a queue of the user's own."""
-    asyncio.get_running_loop().run_in_executor(None, time.sleep, 60)
-    threading.Thread(target=time.sleep, args=(60,), name="the user's own").start()
-
-
-_CALLBACKS: dict[str, Callable[..., object]] = {
-    "raise": _raise,
-    "hang": _hang,
-    "block": _block,
-    "cancel": _cancel,
-    "exit": _exit,
-    "threads": _leave_threads,
-}
-
-
-def _fallback(phone: Patter, name: str) -> Fallback:
-    match name:
+def _fallback(phone: Patter, settings: Settings) -> Fallback:
+    match settings.fallback:
         case "hang up":
             return HangUp()
         case "say":
@@ -211,15 +203,31 @@ def _fallback(phone: Patter, name: str) -> Fallback:
         case "transfer":
             return Transfer(COLLEAGUE)
         case "try again":
-            return Retry(then=HangUp(SORRY))
+            return Retry(times=settings.retries, then=HangUp(SORRY))
         case base_url:
             return phone.agent(engine=ElevenLabsConvAI(agent_id="agent_emulated", base_url=base_url), name="reserve")
 
 
+def other_agent(phone: Patter, settings: Settings) -> Agent:
+    """That of `OTHER_NUMBER`."""
+
+    ways = Ways(settings.bad_how)
+
+    async def look_up(query: str) -> str:
+        await (ways.next() if settings.bad_part == "tool" else anyio.sleep(1))
+        return query
+
+    engine: Engine = ElevenLabsConvAI(agent_id="agent_emulated", base_url=settings.hostile, client_tools=[look_up])
+    if settings.bad_part == "engine":
+        engine = bad_engine(settings.bad_how, settings.hostile)
+    return phone.agent(engine=engine, name="other", fallback=HangUp())
+
+
 async def work(settings: Settings) -> None:
     phone, agent = make_phone(settings)
+    agents = agent if not settings.hostile else {CALLED: agent, OTHER_NUMBER: other_agent(phone, settings)}
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, tell_holdings)
-    await phone.serve(agent, port=settings.port, on_ready=lambda _url: tell("ready"))
+    await phone.serve(agents, port=settings.port, on_ready=lambda _url: tell("ready"))
 
 
 def tell_holdings() -> None:
@@ -249,8 +257,10 @@ def main() -> None:
     if settings.log == "DEBUG":  # against what serve() sets, as a user could
         for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "asyncio"):
             logging.getLogger(name).setLevel("DEBUG")
+    answer_names(settings.hosts)
     if settings.descriptors:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (settings.descriptors, settings.descriptors))
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1] if settings.soft_limit else settings.descriptors
+        resource.setrlimit(resource.RLIMIT_NOFILE, (settings.descriptors, most))
     anyio.run(work, settings, backend_options={"use_uvloop": settings.uvloop})
 
 
