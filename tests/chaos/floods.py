@@ -48,12 +48,15 @@ def _request(method: str, url: str, headers: Mapping[str, str], body: bytes = b"
     )
 
 
-def announcement(carrier: AnyCarrier, url: str, *, forged: bool = False, age: float = 0.0) -> str:
-    """A new call's webhook; `forged` is signed by nobody who may, and `age` (s) is that of its time stamp."""
+def announcement(carrier: AnyCarrier, url: str, *, forged: bool = False, age: float = 0.0, call_sid: str = "") -> str:
+    """A new call's webhook; `forged` is signed by nobody who may, and `age` (s) is that of its time stamp.
+
+    `call_sid` is for Twilio.
+    """
     if isinstance(carrier, TwilioEmulator):
         fields = {
             "AccountSid": carrier.account_sid,
-            "CallSid": f"CA{uuid.uuid4().hex}",
+            "CallSid": call_sid or f"CA{uuid.uuid4().hex}",
             "CallStatus": "ringing",
             "Direction": "inbound",
             "From": "+15550002222",

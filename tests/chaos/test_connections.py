@@ -15,14 +15,18 @@ from patter_elevenlabs.testing import Behaviour, ElevenLabsEmulator
 from patter_twilio.testing import TwilioEmulator
 from tests.chaos.agents import Steady
 from tests.chaos.callers import Callers
+from tests.chaos.crowd import QuietCaller
 from tests.chaos.fleet import running_fleet
 from tests.chaos.report import note
+from tests.chaos.round_trips import parrot
 from tests.chaos.worker import Settings
 from tests.polling import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.chaos]
 
 GAP_BOUND_MS = 400
+HEARD_WITHIN = 3.0
+"""Seconds in which a caller who says something each second hears it again."""
 LOOPS = pytest.mark.parametrize("uvloop", [False, True], ids=["asyncio", "uvloop"])
 
 
@@ -107,4 +111,33 @@ async def test_of_more_calls_than_fit_those_that_are_taken_live(*, uvloop: bool,
         tried=len(taken),
         lost=lost,
         figure=f"{70 - len(taken)} told busy, {held} descriptors",
+    )
+
+
+@LOOPS
+async def test_five_hundred_calls_fit_into_the_usual_soft_limit(*, uvloop: bool, tmp_path: Path) -> None:
+    """1,024, as most systems set it: the worker raises it, as far as the hard limit allows."""
+    engine = ElevenLabsEmulator(Behaviour(agent=parrot))
+    async with running_fleet(TwilioEmulator, engine, tmp_path) as fleet, anyio.create_task_group() as tasks:
+        assert isinstance(fleet.carrier, TwilioEmulator)
+        worker = await fleet.start(Settings(uvloop=uvloop, descriptors=1024, soft_limit=True))
+        callers = [QuietCaller(fleet.carrier, fleet.url_of(worker.port)) for _ in range(500)]
+        for caller in callers:
+            tasks.start_soon(caller.run)
+            await anyio.sleep(0.03)
+        await until(lambda: all(caller.heard_at > 0 or caller.ended for caller in callers), within=30, every=0.1)
+        await anyio.sleep(5)
+        said, now = worker.said, anyio.current_time()
+        accepted = [caller for caller in callers if caller.accepted]
+        lost = sum(caller.ended or now - caller.heard_at > HEARD_WITHIN for caller in accepted)
+        held = (await worker.holdings()).descriptors
+        tasks.cancel_scope.cancel()
+    assert (len(accepted), lost) == (500, 0), worker.said[-2_000:]
+    assert held > 1_000
+    assert "resource" not in said
+    note(
+        f"500 calls at ulimit -n 1024 (soft), {'uvloop' if uvloop else 'asyncio'}",
+        tried=len(accepted),
+        lost=lost,
+        figure=f"{held} descriptors",
     )
