@@ -12,6 +12,9 @@ from collections.abc import AsyncIterator, Sequence
 
 __all__ = ["Balancer", "Link"]
 
+_KEPT = 16_384
+"""Bytes of a connection's beginning: whole webhooks."""
+
 
 class _Half(asyncio.Protocol):
     """One side of a connection: what comes here goes to the other."""
@@ -59,6 +62,8 @@ class Link(_Half):
         self.is_stream = False
         """It is a media socket's."""
         self.open = True
+        self.said = b""
+        """What the side that opened it said first."""
         self._balancer = balancer
         self._begun = False
 
@@ -71,6 +76,8 @@ class Link(_Half):
     def data_received(self, data: bytes) -> None:
         if not self._begun:
             self._begun, self.is_stream = True, data.startswith(b"GET /media/")
+        if len(self.said) < _KEPT:
+            self.said += data[:_KEPT]
         super().data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
