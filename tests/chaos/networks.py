@@ -23,7 +23,7 @@ def answer_names(hosts: Mapping[str, Sequence[str]]) -> None:
 
 
 def _look_up(hosts: Mapping[str, Sequence[str]], really: Any, host: Any, *args: Any, **options: Any) -> Any:
-    if host not in hosts:
+    if host not in hosts or options.get("flags", 0) & socket.AI_NUMERICHOST:  # no name server is asked
         return really(host, *args, **options)
     if not hosts[host]:
         time.sleep(_HANGS)
