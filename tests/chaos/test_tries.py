@@ -135,7 +135,7 @@ async def goodbye(talk: Conversation) -> None:
 async def test_hang_ups_while_the_carriers_api_is_away_are_made_up_for(
     emulator: type[AnyCarrier], away: str, tmp_path: Path
 ) -> None:
-    """The agent ends the calls; the API comes back after some seconds. No leg stays up, and nobody hears silence."""
+    """The agent ends the calls; the API comes back after some seconds. No leg stays up, and no caller hears silence."""
     engine = ElevenLabsEmulator(Behaviour(agent=goodbye))
     async with (
         Balancer().running() as api,
