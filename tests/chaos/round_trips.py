@@ -149,12 +149,7 @@ class Harm:
 @contextlib.asynccontextmanager
 async def harmed(others: Neighbours, worker: Worker) -> AsyncIterator[Harm]:
     """Measures these calls and that worker while the context lasts, and a second longer. Waits for a quiet machine."""
-    for _ in range(10):
-        others.begin()
-        await anyio.sleep(2)
-        harm = Harm(others.figures())
-        if harm.before.p99 < P99_BOUND_MS / 2:
-            break
+    harm = Harm(await _at_rest(others))
     before = _bytes(worker, "VmRSS")
     _forget_peak(worker)
     others.begin()
@@ -162,6 +157,18 @@ async def harmed(others: Neighbours, worker: Worker) -> AsyncIterator[Harm]:
     await anyio.sleep(_OVERDUE + 0.1)
     harm.during, harm.lost = others.figures(), others.lost
     harm.memory = _bytes(worker, "VmHWM") - before
+
+
+async def _at_rest(others: Neighbours) -> Figures:
+    """Of two seconds in which nothing is harmed, once the machine is quiet; after ten tries, as it is."""
+    figures = Figures(0, math.inf, math.inf, math.inf)
+    for _ in range(10):
+        others.begin()
+        await anyio.sleep(2)
+        figures = others.figures()
+        if figures.p99 < P99_BOUND_MS / 2:
+            break
+    return figures
 
 
 def _forget_peak(worker: Worker) -> None:
