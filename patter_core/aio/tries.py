@@ -67,10 +67,11 @@ class Tries:
             within: s that may be waited.
         """
         self._credit = min(self._most, self._credit + worked_for / self._returns_every)
-        if self._credit < 1:
+        if self._credit < 1 or within <= 0:
             return None
         first, longest = self._pauses
-        pause = 0.0 if worked_for else min(first * 2.0 ** (self.spent), longest) * self._spread()
+        usual = min(first * 2.0**self.spent, longest, within / 2)  # so that the time is used to its end
+        pause = 0.0 if worked_for else usual * self._spread()
         pause = max(pause, asked_for)
         if pause > within:
             return None

@@ -66,3 +66,12 @@ def test_credit_returns_with_health(health: float) -> None:
     some = tries(1)
     some.failed()
     assert (some.failed(worked_for=health) is not None) is (health > 60)
+
+
+def test_what_time_there_is_is_used_nearly_to_its_end() -> None:
+    some, left = Tries(5, spread=lambda: 1.0), 2.5
+    for _ in range(5):
+        pause = some.failed(within=left)
+        assert pause is not None
+        left -= pause
+    assert 0 < left < 0.3
