@@ -32,6 +32,8 @@ __all__ = ["HttpAnswer", "send_request"]
 
 DISCARDED = 65_536
 """Bytes of an unwanted body that are read so that the connection can be kept; a longer one costs the connection."""
+LONGEST_BODY = 8 * 1024 * 1024
+"""Bytes of an answer that is read."""
 DISCARD_TIMEOUT = 1.0
 """Seconds that this may take."""
 
@@ -89,7 +91,7 @@ async def send_request(
     limits = {"connect": connect_timeout, "read": answer_timeout, "write": answer_timeout}
     try:
         async with connections.send(method, url, headers, body, limits) as answer:
-            content = await (_discard(answer) if discard_body else answer.aread())
+            content = await (_discard(answer) if discard_body else _read(answer))
     except NetworkMisconfigured:
         raise
     except (*never_left, ValueError) as error:  # ValueError: the URL or a header is none
@@ -100,6 +102,18 @@ async def send_request(
         raise ConnectionResetError(type(error).__name__) from None
     named = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
     return HttpAnswer(status=answer.status, headers=named, body=content)
+
+
+async def _read(answer: httpcore.Response) -> bytes:
+    """Reads the body; one beyond what an API has to say is a broken answer."""
+    import httpcore  # noqa: PLC0415 - as above
+
+    body = bytearray()
+    async for part in answer.aiter_stream():
+        body += part
+        if len(body) > LONGEST_BODY:
+            raise httpcore.RemoteProtocolError("the body is too long")
+    return bytes(body)
 
 
 async def _discard(answer: httpcore.Response) -> bytes:

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import h11
 import uvicorn
@@ -25,6 +26,8 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 if TYPE_CHECKING:
     from websockets.frames import Frame
+
+_log = logging.getLogger("patter.server")
 
 __all__ = ["PROVEN", "BoundedConfig", "HttpConnection", "MediaSocket", "note_proof"]
 
@@ -44,8 +47,9 @@ _UNREAD_BYTES = 512 * 1024
 """Bytes that may wait in front of a peer that does not read."""
 _AFTER_CALL = 5.0
 """Seconds until a media socket is aborted whose call has ended."""
-_SLICE = 16 * 1024
-"""Bytes that are parsed at a time, so that a flood of tiny frames is noticed before it has cost much."""
+_PIECE = 4096
+"""Bytes that are passed on at once. Of a longer read, a carrier that floods the socket, the event loop has its turn
+between two pieces: of the smallest messages, a read may hold ten thousand."""
 
 
 def note_proof(scope: Scope) -> None:
@@ -67,7 +71,7 @@ class HttpConnection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in uvicorn
         """Starts the deadline of the first head."""
-        self._proven = False
+        self._proven = self._unread = False
         self._timer: asyncio.TimerHandle | None = None
         self._began = self.loop.time()
         self.app = functools.partial(_provable, self.app, self._prove)
@@ -84,13 +88,32 @@ class HttpConnection(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """Ends the deadline once the head is complete."""
         super().data_received(data)
-        if not self._waits:
+        if not self._waits and not self._unread:
             self._stop_timer()
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
         """Leaves the connection to a media socket."""
         self._stop_timer()
         super().handle_websocket_upgrade(event)
+        socket = self.transport.get_protocol()
+        if isinstance(socket, MediaSocket) and not socket.handshake_initiated and not self.transport.is_closing():
+            # websockets cannot read a head that h11 could: a line of 8 KB, 128 headers, a body. It answers nothing.
+            self.transport.write(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n")
+            self.transport.close()
+
+    def pause_writing(self) -> None:
+        """Starts the deadline for the peer to read what it was answered."""
+        super().pause_writing()
+        self._unread = True
+        self._start_timer(_HEAD_DEADLINE, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Ends it."""
+        super().resume_writing()
+        self._unread = False
+        self._stop_timer()
+        if self._waits:
+            self._expect_head()
 
     def on_response_complete(self) -> None:
         """Starts the deadline of the next head; closes the connection if the body goes on."""
@@ -114,9 +137,12 @@ class HttpConnection(H11Protocol):
         return self.cycle is None or self.cycle.response_complete  # type: ignore[redundant-expr] # it is None at first
 
     @property
-    def _rank(self) -> tuple[bool, bool, float]:
-        """In which order connections are shed: the lowest one first."""
-        return (not self._waits, self._proven, self._began)
+    def _rank(self) -> tuple[bool, float]:
+        """In which order connections are shed: the lowest one first.
+
+        A request in progress protects none: strangers can have one in progress for as long as they like.
+        """
+        return (self._proven, self._began)
 
     def _prove(self) -> None:
         self._proven = True
@@ -155,22 +181,47 @@ class MediaSocket(WebSocketsSansIOProtocol):
     _second = 0.0
     _count = 0
     _abort_timer: asyncio.TimerHandle | None = None
+    _turn: asyncio.Handle | None = None
+    """The next piece is passed on."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # those of uvicorn's class
+        super().__init__(*args, **options)
+        self._held = bytearray()
+        """Read from the network, and not passed on yet."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Ends what waited for it."""
+        if self._turn is not None:
+            self._turn.cancel()
         super().connection_lost(exc)
         if self._abort_timer is not None:
             self._abort_timer.cancel()
 
     def data_received(self, data: bytes) -> None:
-        """Parses what came, in parts if it is much."""
-        if len(data) <= _SLICE:
+        """Passes on what came; of a long read a piece at a time."""
+        if len(data) <= _PIECE and not self._held:
             super().data_received(data)
             return
-        for start in range(0, len(data), _SLICE):
-            if self.transport.is_closing():
-                return
-            super().data_received(data[start : start + _SLICE])
+        self._held += data
+        if self._turn is None:
+            self.transport.pause_reading()
+            self._pass_on_piece()
+
+    def _pass_on_piece(self) -> None:
+        self._turn = None
+        if self.transport.is_closing():
+            self._held.clear()
+            return
+        piece = bytes(memoryview(self._held)[:_PIECE])
+        del self._held[:_PIECE]
+        super().data_received(piece)
+        if self._held:
+            self.read_paused = False  # the app takes its messages, and does not resume reading: more are held here
+            self._turn = self.loop.call_soon(self._pass_on_piece)
+        elif self.queue.empty():
+            self.transport.resume_reading()
+        else:
+            self.read_paused = True  # the app resumes it
 
     def handle_ping(self) -> None:
         """Answers, within the bounds."""

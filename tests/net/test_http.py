@@ -160,6 +160,13 @@ async def get(peer: Peer, path: str = "/", *, method: str = "GET", discard: bool
 
 
 @pytest.mark.anyio
+async def test_an_answer_without_end_is_a_broken_one(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "LONGEST_BODY", 1_000_000)
+    with pytest.raises(ConnectionError):
+        await get(peer, "/endless")
+
+
+@pytest.mark.anyio
 async def test_a_request_goes_out_as_told_and_any_answer_comes_back_whole(peer: Peer) -> None:
     answer = await send_request("PATCH", f"{peer.url}/", headers={"X-Sent": "yes"}, body=b"the body")
     assert (answer.status, answer.headers["x-method"]) == (418, "PATCH")

@@ -209,6 +209,37 @@ async def test_a_body_that_goes_on_after_its_answer_is_not_read() -> None:
         assert sent < 50_000_000
 
 
+async def test_answers_that_are_not_read_end_the_connection() -> None:
+    async with serving_app() as place:
+        with socket.socket() as peer:
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            peer.connect(("127.0.0.1", place.port))
+            peer.setblocking(False)
+            requests, at = GET % b"hello" * 1000, 0
+            with anyio.fail_after(10), contextlib.suppress(ConnectionError):
+                while True:
+                    with contextlib.suppress(BlockingIOError):
+                        at = (at + peer.send(requests[at:])) % len(requests)
+                    await anyio.sleep(0.001)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        UPGRADE.replace(b"/media", b"/media?" + b"a" * 10_000),
+        UPGRADE.replace(b"Host: here", b"Host: here\r\nX-Long: " + b"a" * 10_000),
+        UPGRADE.replace(b"Host: here", b"Host: here" + b"".join(b"\r\nX-%d: a" % number for number in range(200))),
+        UPGRADE.replace(b"Host: here", b"Host: here\r\nContent-Length: 100"),
+    ],
+    ids=["a long path", "a long header", "many headers", "a body"],
+)
+async def test_an_upgrade_that_cannot_be_read_is_refused(odd: bytes) -> None:
+    async with serving_app() as place:
+        peer = await place.peer()
+        assert b" 400 " in await peer.request(odd)
+        assert await peer.closed() < 3
+
+
 # --- how many --------------------------------------------------------------------------------------------------------
 
 
@@ -234,6 +265,16 @@ async def test_of_too_many_connections_that_say_nothing_the_oldest_are_shed(few:
         assert b"proven" in await carriers.request(GET % b"proven")  # which the carrier has signed: it stays
         await media.frame(TEXT, b"still here")
         assert await media.reader.readexactly(12) == b"\x81\nstill here"
+
+
+async def test_a_request_in_progress_keeps_no_connection(few: int) -> None:
+    async with serving_app() as place:
+        for _ in range(5 * few):
+            stranger = await place.peer()
+            stranger.send(b"POST /hello HTTP/1.1\r\nHost: here\r\nContent-Length: 9\r\n\r\n")
+        await anyio.sleep(0.1)
+        fresh = await place.peer()
+        assert b"proven" in await fresh.request(GET % b"proven")
 
 
 # --- media sockets ---------------------------------------------------------------------------------------------------
@@ -264,6 +305,14 @@ async def test_pings_that_come_now_and_then_are_answered() -> None:
         await peer.frame(TEXT & 0x7F, b"two ")
         await peer.frame(0x80, b"parts")
         assert await peer.reader.readexactly(11) == b"\x81\ttwo parts"
+
+
+async def test_a_burst_of_messages_arrives_whole_and_in_order() -> None:
+    async with serving_app() as place:
+        peer = await place.media()
+        texts = [b"%06d" % number for number in range(5_000)]
+        peer.send(b"".join(bytes([TEXT, 0x80 | 6]) + bytes(4) + text for text in texts))
+        assert await peer.reader.readexactly(8 * len(texts)) == b"".join(b"\x81\x06" + text for text in texts)
 
 
 def descriptors() -> int:
