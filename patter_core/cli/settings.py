@@ -246,6 +246,8 @@ def _read(file: Path | None) -> Settings:
         raise ConfigurationError(f"{path} cannot be read.", got=error.strerror or type(error).__name__) from None
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"{path} has an unknown or invalid setting.", got=str(error)) from None
+    except RecursionError:
+        raise ConfigurationError(f"{path} is not valid TOML.", got="brackets nested too deep") from None
     except ValueError as error:  # of tomllib, whose text may quote the line, and so a secret
         raise ConfigurationError(f"{path} is not valid TOML.", got=f"an error {_place(str(error))}") from None
 

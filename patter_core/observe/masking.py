@@ -40,7 +40,7 @@ _INTERNATIONAL = re.compile(rf"(?:(?<![\w+.])\+|(?<=%2B))[ (]?[1-9](?:{_BETWEEN}
 _NETWORK_ADDRESS_OR_FRACTION = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}|\+?\d+\.\d+")
 _FRACTION = re.compile(r"\+?\d{1,3}\.\d{4}")
 """How a signed fraction begins, such as a latitude."""
-_SIP_USER = re.compile(r"(?:(?<=sip:)|(?<=sips:))[^@\s\"'<>]{1,256}(?=@)", re.IGNORECASE)
+_SIP_USER = re.compile(r"(?:(?<=sip:)|(?<=sips:))[^@\s\"'<>]{1,256}+(?=@)", re.IGNORECASE)
 _SCHEME = re.compile(r"(?:sips?|client):", re.IGNORECASE)
 _DIALLED = re.compile(rf"[+*#\d{_SPACES}{_DASHES}().\/]+")
 """The user of an address that is a number."""
@@ -82,6 +82,8 @@ def mask_address(address: str) -> str:
 
 def mask_sip_users(text: str) -> str:
     """Returns a text with the users of SIP addresses in it hidden; a number keeps two digits."""
+    if "@" not in text:
+        return text
     return _SIP_USER.sub(lambda match: mask_number(match[0]) if _DIALLED.fullmatch(match[0]) else HIDDEN, text)
 
 
@@ -141,8 +143,9 @@ class OwnNumbers:
             found = digits.find(tail)
             while found >= 0:
                 end = found + _SHORTEST
-                start = _start(digits, places, found, number[:-_SHORTEST])
-                if start is not None and (end == len(places) or places[end] > places[end - 1] + 1):
+                ends = end == len(places) or places[end] > places[end - 1] + 1
+                start = _start(digits, places, found, number[:-_SHORTEST]) if ends else None
+                if start is not None:
                     for place in places[start : end - 2]:
                         masked[place] = "*"
                 found = digits.find(tail, found + 1)

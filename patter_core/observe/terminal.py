@@ -12,10 +12,10 @@ from typing import TextIO
 
 __all__ = ["indented", "one_line", "shown_json", "write_past_buffer"]
 
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ud800-\udfff]")
 """Control characters, line and paragraph separators, the marks that reverse the order of letters, and halves of
 surrogate pairs, which cannot be encoded."""
-_CONTROL_IN_JSON = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+_CONTROL_IN_JSON = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f]")
 _CONTROL_IN_LINES = re.compile(f"(?!\n){_CONTROL.pattern}")
 _LINE_START = re.compile(r"\n(?!  |\n)")
 _PAUSE = 0.02

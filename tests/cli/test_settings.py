@@ -101,6 +101,7 @@ def test_without_any_it_says_what_to_install() -> None:
         ("colour = 'red'", "colour"),
         ("[carrier]\nname = 'twilio'\ntoken = 'x'", "token"),
         ("phone_number = secret", "not valid TOML"),
+        ("a = " + "[" * 20_000, "nested too deep"),
     ],
 )
 def test_a_file_that_is_not_understood_is_told_and_not_repeated(text: str, said: str) -> None:

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from patter_core.observe.terminal import indented, one_line, shown_json, write_past_buffer
 
-HOSTILE = "a\x1b[2J\x1b]0;title\x07\r\n\tb\x9b31m\u2028\u202ec\u2066\ud800\x00\x7f"
+HOSTILE = "a\x1b[2J\x1b]0;title\x07\r\n\tb\x9b31m\u2028\u202ec\u2066\u200f\u061c\ud800\x00\x7f"
 
 
 def test_control_characters_are_written_out() -> None:
-    shown = r"a\x1b[2J\x1b]0;title\x07\r\n\tb\x9b31m\u2028\u202ec\u2066\ud800\x00\x7f"
+    shown = r"a\x1b[2J\x1b]0;title\x07\r\n\tb\x9b31m\u2028\u202ec\u2066\u200f\u061c\ud800\x00\x7f"
     assert one_line(HOSTILE) == shown
 
 

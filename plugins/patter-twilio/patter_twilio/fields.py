@@ -19,7 +19,7 @@ _HEX = "[0-9a-fA-F]{32}"
 _WORD = re.compile(r"[a-z_-]{1,40}")
 _PARTY = re.compile(
     r"\+?[0-9*#]{0,32}"  # a number or a short code; "" if it is withheld
-    r"|[A-Za-z]{1,20}"  # withheld, too: anonymous, Restricted
+    r"|(?i:anonymous|blocked|private|restricted|unavailable|unknown)"  # withheld, too
     r"|[A-Za-z][A-Za-z0-9+.-]{1,15}:[^\s\x00-\x1f\x7f]{1,300}"  # sip:…, client:…
 )
 

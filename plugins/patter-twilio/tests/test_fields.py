@@ -124,7 +124,15 @@ def test_callers_have_the_forms_that_twilio_writes(party: str) -> None:
 
 @pytest.mark.parametrize(
     "party",
-    ["+15550100001FromCityOAKLAND", "anonymousFromCityOAKLANDFromZip", "sip:a b@x", "sip:" + "a" * 400, "a\nb", "1\0"],
+    [
+        "+15550100001FromCityOAKLAND",
+        "CountryUS",
+        "anonymousFromCityOAKLANDFromZip",
+        "sip:a b@x",
+        "sip:" + "a" * 400,
+        "a\nb",
+        "1\0",
+    ],
 )
 def test_others_are_refused(party: str) -> None:
     with pytest.raises(WebhookRefused, match="From") as refused:
