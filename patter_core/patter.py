@@ -166,7 +166,7 @@ class Patter:
             system_prompt: what the engine makes of it stands in the engine's documentation.
             first_message: what the agent says first.
             variables: values for placeholders in the agent's prompt; or a function of the call's `Leg` that returns
-                them, within 2 s: it may look the caller up.
+                them, within 0.4 of `Deadlines.engine_connect`: it may look the caller up.
             stt: with `llm` and `tts`, for pipeline mode, which needs a plugin of its own; refused here.
             llm: as above.
             tts: as above.

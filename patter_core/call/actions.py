@@ -16,7 +16,7 @@ from patter_core.call.conversation import Conversation
 from patter_core.call.hangup import transfer_leg
 from patter_core.call.media_leg import MediaLeg
 from patter_core.call.state import Signal, State
-from patter_core.errors import CallError
+from patter_core.errors import CallError, CarrierRequestFailed
 from patter_core.events import MediaPaused, RecordingChanged
 from patter_core.telephony.control import Capability, RecordingStatus
 from patter_core.telephony.outcome import Transfer
@@ -95,12 +95,15 @@ class Actions:
         await self._media.downlink.wait_until_heard()
         self._require_live("put on hold")
         call.signal(Signal.HOLD)
+        call.was_held = True
         self._conversation.hold()
         call.emit(MediaPaused(held=True))
         self._hold_is_pending = True
         try:
             await ask_carrier(call.carrier.hold, REQUEST_TIMEOUT, call.leg, audio_url)
-        except BaseException:  # cancelled, too
+        except BaseException as error:  # cancelled, too
+            if isinstance(error, CarrierRequestFailed) and 400 <= error.status < 500:  # it was certainly not taken
+                call.was_held = False
             if call.state.allows(Signal.RESUME):
                 self._end_hold()
                 self._media_is_back()
@@ -113,13 +116,15 @@ class Actions:
         call = self._call
         self._require(Signal.RESUME, "resumed", expected="one that is on hold")
         self._end_hold()
+        within = call.config.deadlines.media_return / 2  # so that a slow refusal does not find the call over
         try:
-            await ask_carrier(call.carrier.resume, REQUEST_TIMEOUT, call.leg, call.renew_accept())
+            await ask_carrier(call.carrier.resume, within, call.leg, call.renew_accept())
         except BaseException:  # cancelled, too
-            if call.state.allows(Signal.HOLD):
+            if call.was_held and call.state.allows(Signal.HOLD):  # otherwise the audio came: the hold is over
                 call.signal(Signal.HOLD)
                 self._conversation.hold()
             raise
+        call.was_held = False
         self._media_is_back()
 
     def _end_hold(self) -> None:
@@ -154,6 +159,8 @@ class Actions:
         """Starts a recording at the carrier; returns its id."""
         call = self._call
         call.carrier.require(Capability.RECORD)
+        if self._recording_id:
+            raise CallError("This call is being recorded already.", remedy="Stop that recording first.")
         if call.accept is None:
             raise self._not_now("recorded", expected="one that was answered")
         self._recording_id = await ask_carrier(
@@ -170,10 +177,11 @@ class Actions:
 
     async def stop_recording(self) -> None:
         """Stops the recording. Does nothing if there is none."""
-        if self._recording_id:
-            await ask_carrier(self._call.carrier.stop_recording, REQUEST_TIMEOUT, self._call.leg, self._recording_id)
-            self._emit_recording("stopped")
-            self._recording_id = ""
+        if recording_id := self._recording_id:
+            await ask_carrier(self._call.carrier.stop_recording, REQUEST_TIMEOUT, self._call.leg, recording_id)
+            if self._recording_id == recording_id:  # it was not stopped meanwhile
+                self._emit_recording("stopped")
+                self._recording_id = ""
 
     def _the_recording(self) -> str:
         if not self._recording_id:

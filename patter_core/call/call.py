@@ -43,8 +43,7 @@ __all__ = ["Call"]
 
 _log = logging.getLogger("patter.call")
 
-_LEG_END_GRACE = 1.0
-"""Seconds for the carrier to end its leg, before the media socket is closed."""
+_LEG_END_GRACE = 1.0  # s for the carrier to end its leg, before the media socket is closed
 _ENGINE_FAILED = frozenset({Reason.ENGINE_FAILED, Reason.ENGINE_SLOW})
 
 
@@ -225,7 +224,10 @@ class Call:
         self.reports.note_answer()
         if self.state is State.HELD:  # the carrier has ended the hold
             self._conversation.resume()
+        call.was_held = False
         call.signal(Signal.MEDIA_STARTED)
+        if self.state is State.LIVE and self._conversation.session is None:  # it ended on hold; another is being opened
+            call.signal(Signal.ENGINE_RETRIED)
         call.meter.media_at = call.state.media_at
         call.emit(MediaStarted(format=opened.format))
         if is_first:
@@ -284,7 +286,7 @@ class Call:
         if self.state is State.DIALLING:
             return True
         awaits_media = self.state in {State.ACCEPTED, State.ENGINE_READY} and call.config.several_workers
-        return awaits_media and (call.carrier.asks_at_stream_end or not self.had_media)
+        return awaits_media and not call.was_held and (call.carrier.asks_at_stream_end or not self.had_media)
 
     def _after_move(self) -> None:
         match self.state:

@@ -76,6 +76,8 @@ class CallContext:
         """Notified of each signal, also of one that moves nothing."""
         self.leg_is_over = False
         """True once the carrier has reported the end of its leg."""
+        self.was_held = False
+        """True while the carrier may play to the caller: if that has ended the stream, it does not ask what is next."""
         self.has_crashed = False
         """True if an error of Patter or a plugin has ended the call."""
         self._new_accept = new_accept

@@ -34,6 +34,8 @@ __all__ = ["Conversation"]
 
 _log = logging.getLogger("patter.call")
 
+_LOOK_UP_SHARE = 0.4
+"""What part of `Deadlines.engine_connect` the function that looks up an agent's variables may take."""
 _ACTIVITY_EVERY = 10.0
 """Seconds between two reports to the engine, while the caller is on hold, that they are still there."""
 
@@ -110,7 +112,10 @@ class Conversation:
         """The caller's audio is here, in that format if it is new: the session hears it."""
         self._caller_format = caller_format or self._caller_format
         if self.session is not None and self._caller_format is not None:
-            self._uplink.attach_engine(self.session, self._caller_format)
+            try:
+                self._uplink.attach_engine(self.session, self._caller_format)
+            except BaseException as error:  # noqa: BLE001 - the plugin boundary
+                self._session_failed(as_exception(error))
 
     # --- hold --------------------------------------------------------------------------------------------------------
 
@@ -232,7 +237,8 @@ class Conversation:
         """Opens a session within its share of the time; the last agent has until the state's deadline."""
         call, agent = self._call, self._agents.agent
         wished_at = call.clock()
-        variables = await variables_of(agent.variables, call.token.options, call.leg)
+        within = call.config.deadlines.engine_connect * _LOOK_UP_SHARE
+        variables = await variables_of(agent.variables, call.token.options, call.leg, within)
         patience = None if self._agents.is_last else self._agents.share(max(0.0, self._ready_by - call.clock()))
         setup = ConversationSetup(
             leg=call.leg,
@@ -282,6 +288,8 @@ class Conversation:
                     else:
                         await self._handle(event)
                 except BaseException as error:  # noqa: BLE001 - the carrier's plugin, or ours: not the engine's fault
+                    if not isinstance(event, AudioChunk | Interruption | ResponseDone):  # an event that makes no sense
+                        raise as_engine_error(error) from None
                     self._call.crash(error)
                     return
         except BaseException as error:  # noqa: BLE001 - the plugin boundary
@@ -318,7 +326,7 @@ class Conversation:
         """Gives an agent that continues a conversation its history."""
         await self._history_known.wait()
         text = self._call.records.history.text
-        if text:
+        if text and self.session is session:
             self._uplink.remind(session, text)
 
 

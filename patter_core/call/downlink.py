@@ -86,7 +86,7 @@ class Downlink:
             self._buffered_ms -= chunk.duration_ms
             if chunk.format == self._agent_format:  # otherwise it is of an earlier session
                 await self._player(chunk)
-        if self._send is not None:
+        if self._send is not None and not self._is_muted:
             self._go_live()
             if self._turn_ends_in_buffer:
                 await self.end_turn()
@@ -157,8 +157,9 @@ class Downlink:
         self._void_turn()
 
     async def _clear_after_tones(self) -> None:
+        send = self._send
         await anyio.sleep(max(0.0, self._tones_until - self._clock()))
-        if self._send is None or self._is_muted:  # the carrier has dropped it all
+        if self._send is not send or send is None or self._is_muted:  # the carrier has dropped it all
             return
         await self._write(self._codec.encode_clear())
         self._void_turn()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 
 from patter_core.aio.foreign import as_exception, run_behind, run_foreign
 from patter_core.engine import ConversationSetup, Engine, EngineSession
@@ -22,7 +23,7 @@ def as_engine_error(error: BaseException) -> EngineError:
     For an `except BaseException` clause; our own cancellation is raised again.
     """
     fault = as_exception(error)
-    if isinstance(fault, EngineError):
+    if isinstance(fault, EngineError) and _is_sound(fault):
         return fault
     _log.error("The engine's plugin failed.", exc_info=fault)
     lost = EngineLost(
@@ -33,6 +34,14 @@ def as_engine_error(error: BaseException) -> EngineError:
     )
     lost.__cause__ = fault
     return lost
+
+
+def _is_sound(error: EngineError) -> bool:
+    try:
+        return bool(str(error)) and math.isfinite(error.retry_after)
+    except BaseException as fault:  # noqa: BLE001 - the plugin boundary
+        as_exception(fault)
+        return False
 
 
 async def open_session(engine: Engine, setup: ConversationSetup, within: float | None) -> EngineSession:

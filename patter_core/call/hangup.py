@@ -48,7 +48,7 @@ def may_be_on_another_worker(call: CallContext) -> bool:
         case Reason.NO_MEDIA:
             return call.config.several_workers
         case Reason.MEDIA_LOST:
-            return call.carrier.asks_at_stream_end
+            return call.carrier.asks_at_stream_end and not call.was_held
         case _:
             return False
 
@@ -82,14 +82,14 @@ async def _let_alone(call: CallContext) -> LegEnd | None:
     if is_dialled_here or Capability.LOOK_UP not in carrier.capabilities:
         return None
     try:
-        facts = await ask_carrier(carrier.look_up, _TIMEOUT, call.leg)
+        progress = Progress((await ask_carrier(carrier.look_up, _TIMEOUT, call.leg)).progress)
     except Exception as error:  # noqa: BLE001 - the plugin boundary: what is not known to be ours is not ended
         _log.error("Call %s: its audio never came; the carrier did not say if it is live: %s", call.call_id, error)
         return LegEnd.LEFT
-    if facts.progress is Progress.ANSWERED:
+    if progress is Progress.ANSWERED:
         _log.warning("Call %s: its audio never came, but it is live; perhaps another worker has it.", call.call_id)
         return LegEnd.LEFT
-    return LegEnd.TAKEN if facts.progress.is_final else None
+    return LegEnd.TAKEN if progress.is_final else None
 
 
 async def _end(call: CallContext, final_action: HangUp | Transfer) -> LegEnd:

@@ -112,7 +112,8 @@ class HistoryWriter:
         if self._store is None:
             return ()
         try:
-            return await run_foreign(self._store.history, _TIMEOUT, call_id)
+            told = await run_foreign(self._store.history, _TIMEOUT, call_id)
+            return tuple(msgspec.convert(one, Utterance) for one in told)
         except StoreRefused as error:
             _log.error("Call %s: the store did not return the history. %s", call_id, error)
         except Exception:  # noqa: BLE001 - the plugin boundary: the call goes on without

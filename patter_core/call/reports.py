@@ -110,15 +110,15 @@ class CarrierReports:
         if Capability.LOOK_UP not in call.carrier.capabilities:
             return
         try:
-            facts = await ask_carrier(call.carrier.look_up, _LOOK_UP_TIMEOUT, call.leg)
+            progress = Progress((await ask_carrier(call.carrier.look_up, _LOOK_UP_TIMEOUT, call.leg)).progress)
         except Exception:  # noqa: BLE001 - the plugin boundary: the status stays unknown
             _log.exception("Call %s: the carrier did not report the call's status.", call.call_id)
             return
         was_here = call.state.media_at is not None
-        if call.config.several_workers and facts.progress in (_LIVE if was_here else _TAKEN):
+        if call.config.several_workers and progress in (_LIVE if was_here else _TAKEN):
             call.signal(Signal.MOVED)
         else:
-            self.note_progress(facts.progress)
+            self.note_progress(progress)
 
     def _progressed(self, progress: Progress) -> None:
         self.progress = progress

@@ -89,7 +89,6 @@ class Signal(enum.Enum):
     TRANSFER = "transfer"
     """The carrier is asked to carry out a transfer."""
     TRANSFERRED = "transferred"
-    """The carrier took the transfer."""
     TRANSFER_REFUSED = "transfer refused"
     VOICEMAIL = "voicemail"
     """The carrier is saying our message to an answering machine."""
@@ -171,6 +170,7 @@ TRANSITIONS: dict[State, dict[Signal, Move]] = {
             **_UNANSWERED,  # after the answer, too: carriers do that, and the call is over in any case
             Signal.MEDIA_STARTED: Move(State.MEDIA_READY),
             Signal.ENGINE_READY: Move(State.ENGINE_READY),
+            Signal.HOLD: Move(State.HELD),  # as in ENGINE_READY
             Signal.TRANSFER: _TRANSFER,
             Signal.DEADLINE: _NO_MEDIA,
             Signal.MEDIA_TIMEOUT: _MEDIA_LOST,

@@ -15,25 +15,25 @@ __all__ = ["variables_of"]
 
 _log = logging.getLogger("patter.call")
 
-_TIMEOUT = 2.0
-"""Seconds for a function that looks values up: the caller waits."""
 _THREADS = 64
 """For functions that are no coroutine functions, of all calls."""
 
 
-async def variables_of(variables: Variables, options: CallOptions, leg: Leg) -> dict[str, Scalar]:
+async def variables_of(variables: Variables, options: CallOptions, leg: Leg, within: float) -> dict[str, Scalar]:
     """Returns an agent's variables with those of the call, which win.
 
-    A function that raises, takes too long or returns something else is logged; the call goes on without its values.
+    A function that raises, takes longer than `within` s or returns something else is logged; the call goes on without
+    its values.
     """
-    values = await _looked_up(variables, leg) if callable(variables) else variables
+    values = await _looked_up(variables, leg, within) if callable(variables) else variables
     return {**values, **options.variables}
 
 
-async def _looked_up(function: object, leg: Leg) -> Mapping[str, Scalar]:
+async def _looked_up(function: object, leg: Leg, within: float) -> Mapping[str, Scalar]:
     assert callable(function)
     try:
-        found = await call_foreign(function, _TIMEOUT, _threads().run, leg)
+        found = await call_foreign(function, within, _threads().run, leg)
+        found = dict(found) if isinstance(found, Mapping) else found
     except Exception:  # noqa: BLE001 - the user's code: its fault is logged and stays here
         _log.exception("An agent's variables could not be looked up; the call goes on without them.")
         return {}

@@ -108,9 +108,9 @@ class HangUps:
             _log.debug("%r could not be hung up.", leg, exc_info=True)
         else:
             return True
-        if Capability.LOOK_UP not in carrier.capabilities:
-            return False
         try:
+            if Capability.LOOK_UP not in carrier.capabilities:
+                return False
             return (await run_foreign(carrier.look_up, _TIMEOUT, leg)).progress.is_final
         except Exception:  # noqa: BLE001 - the plugin boundary
             _log.debug("%r could not be looked up.", leg, exc_info=True)

@@ -14,7 +14,14 @@ from patter_core.call.handle import OutboundCall
 from patter_core.call.state import State
 from patter_core.call.timeouts import Deadlines
 from patter_core.errors import CallError, CarrierRequestFailed, EngineLost
-from patter_core.events import Interruption, ResponseHeard, TranscriptOutput, TransferDone, TransferStarted
+from patter_core.events import (
+    Interruption,
+    RecordingChanged,
+    ResponseHeard,
+    TranscriptOutput,
+    TransferDone,
+    TransferStarted,
+)
 from patter_core.telephony.leg import AnsweredBy, Direction, Leg, Progress
 from patter_core.telephony.outcome import Transfer
 from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeSocket
@@ -398,3 +405,17 @@ async def test_a_carriers_recording_is_on_the_bill() -> None:
         recorded = scene.call.context.meter.usage(scene.call.context.clock(), Direction.OUTBOUND).recorded
         scene.socket.say("stop")
     assert 0.05 <= recorded < 2
+
+
+async def test_a_second_recording_is_refused_and_a_second_stop_is_none() -> None:
+    scene = OutboundScene()
+    async with scene.running():
+        await scene.live()
+        await scene.handle.start_recording()
+        with pytest.raises(CallError, match="already"):
+            await scene.handle.start_recording()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(scene.handle.stop_recording)
+            tasks.start_soon(scene.handle.stop_recording)
+        scene.socket.say("stop")
+    assert [change.recording.status for change in scene.of(RecordingChanged)] == ["started", "stopped"]

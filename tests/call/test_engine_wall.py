@@ -121,3 +121,16 @@ async def test_a_session_that_does_not_close_holds_up_nothing(
 def test_an_engine_error_stays_as_it_is() -> None:
     error = EngineError("gone")
     assert as_engine_error(error) is error
+
+
+class Speechless(EngineError):
+    def __str__(self) -> str:
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    "error",
+    [Speechless("x"), EngineError("x", retry_after="3"), EngineError("x", retry_after=float("inf"))],  # type: ignore[arg-type] # nonsense
+)
+def test_an_engine_error_that_makes_no_sense_is_replaced(error: EngineError) -> None:
+    assert type(as_engine_error(error)) is EngineLost

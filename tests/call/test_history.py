@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import anyio
 import pytest
@@ -225,3 +226,15 @@ async def test_what_waits_for_a_store_is_bounded_in_text_too(monkeypatch: pytest
     for number in range(60):
         lines.put("call-1", Utterance(Speaker.CALLER, f"{number}".ljust(100_000)))
     assert lines.dropped == 50
+
+
+@pytest.mark.parametrize("told", [None, ["Hello."], [None], 7])
+async def test_a_history_that_makes_no_sense_is_none(
+    told: Any, caplog: pytest.LogCaptureFixture
+) -> None:  # of a plugin
+    class Odd(Shaky):
+        async def history(self, call_id: str) -> Sequence[Utterance]:
+            return told  # type: ignore[no-any-return] # no utterances
+
+    assert await HistoryWriter(Odd()).history("call-1") == ()
+    assert "did not return the history" in caplog.text

@@ -49,7 +49,7 @@ def test_every_state_has_a_row_for_every_signal_of_a_peer() -> None:
 @pytest.mark.parametrize(
     ("signal", "states"),
     [
-        (Signal.HOLD, {State.LIVE, State.ENGINE_READY}),
+        (Signal.HOLD, {State.LIVE, State.ENGINE_READY, State.ACCEPTED}),
         (Signal.RESUME, {State.HELD}),
         (Signal.TRANSFER, {State.ACCEPTED, State.MEDIA_READY, State.ENGINE_READY, State.LIVE, State.HELD}),
         (Signal.TRANSFERRED, {State.TRANSFERRING}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import anyio
 import pytest
@@ -16,8 +16,9 @@ from patter_core.audio import ULAW_8000, AudioChunk, AudioFormat
 from patter_core.call.config import HostConfig
 from patter_core.call.timeouts import Deadlines
 from patter_core.engine import ConversationSetup
-from patter_core.events import EngineEvent
+from patter_core.events import EngineEvent, SpeechEnded, TranscriptInput
 from patter_core.media import MediaCodec, MediaEvent
+from patter_core.telephony.control import LegFacts
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.outcome import HangUp
 from patter_core.telephony.prices import CarrierRates
@@ -37,6 +38,7 @@ class Scene(CallScene):
         *,
         carrier: FakeCarrier | None = None,
         fallback: Fallback | None = None,
+        prewarm: bool = False,
     ) -> None:
         super().__init__(engine, carrier)
         self.call = new_call(
@@ -44,7 +46,8 @@ class Scene(CallScene):
             agent=Agent(engine=self.engine, fallback=fallback or HangUp()),
             carrier=self.carrier,
             put=self.records.append,
-            config=HostConfig(deadlines=Deadlines(last_word=0.2, media_return=0.2)),
+            config=HostConfig(deadlines=Deadlines(media_start=1, last_word=0.2, media_return=0.2)),
+            prewarm=prewarm,
         )
 
 
@@ -173,3 +176,82 @@ async def test_a_codec_that_raises_ends_its_call_with_the_agents_final_action() 
         session.say(FRAME)
     assert scene.end.reason == "crashed"
     assert scene.carrier.commands == ["say leg-1 Sorry."]
+
+
+@pytest.mark.parametrize(
+    "event",
+    ["hello", b"", object(), TranscriptInput(None), SpeechEnded(None)],  # type: ignore[arg-type] # nonsense
+    ids=lambda event: type(event).__name__,
+)
+async def test_an_event_that_makes_no_sense_is_the_engines_failure(event: Any) -> None:  # whatever a plugin sends
+    scene = Scene(fallback=Retry(times=1))
+    async with scene.running():
+        session = await scene.live()
+        session.say(event)
+        second = await scene.engine.session(1)
+        scene.socket.say("audio", FRAME.base64)
+        await second.until(lambda: bool(second.heard))
+        scene.socket.say("stop")
+    assert scene.end.reason == "caller_hung_up"
+
+
+@pytest.mark.parametrize("dropped", [None, "many", KeyError("x")], ids=repr)
+async def test_figures_that_an_engine_cannot_give_cost_no_call(dropped: Any) -> None:  # whatever a plugin returns
+    class Vague(FakeSession):
+        @property
+        def dropped(self) -> int:
+            if isinstance(dropped, Exception):
+                raise dropped
+            return dropped  # type: ignore[no-any-return] # no number
+
+    class VagueEngine(FakeEngine):
+        def new_session(self, setup: ConversationSetup) -> FakeSession:
+            return Vague(setup, ULAW_8000, ULAW_8000)
+
+    scene = Scene(VagueEngine())
+    async with scene.running():
+        await scene.live()
+        assert scene.call.metrics().frames_dropped == 0
+        scene.socket.say("stop")
+    assert scene.end.reason == "caller_hung_up"
+
+
+async def test_a_format_that_raises_when_the_caller_comes_is_the_engines_failure() -> None:
+    class Formless(FakeSession):
+        @property
+        def input_format(self) -> AudioFormat:
+            if media.is_set():
+                raise KeyError("no format")
+            return ULAW_8000
+
+    class FormlessEngine(FakeEngine):
+        def new_session(self, setup: ConversationSetup) -> FakeSession:
+            kind = FakeSession if self.sessions else Formless
+            return kind(setup, ULAW_8000, ULAW_8000)
+
+    media = anyio.Event()
+    scene = Scene(FormlessEngine(), fallback=Retry(times=1), prewarm=True)
+    async with scene.running():
+        await scene.engine.session()
+        media.set()
+        scene.attach()
+        scene.socket.say("start", "leg-1")
+        second = await scene.engine.session(1)
+        scene.socket.say("audio", FRAME.base64)
+        await second.until(lambda: bool(second.heard))
+        scene.socket.say("stop")
+    assert scene.end.reason == "caller_hung_up"
+
+
+@pytest.mark.parametrize("facts", [None, LegFacts(progress="live")], ids=repr)  # type: ignore[arg-type] # nonsense
+async def test_facts_that_make_no_sense_are_none(facts: Any) -> None:  # whatever a plugin returns
+    class Asked(FakeCarrier):
+        asks_at_stream_end = True
+
+    carrier = Asked()
+    carrier.facts = facts
+    scene = Scene(carrier=carrier)
+    async with scene.running():
+        await scene.call.wait()
+    assert scene.end.reason == "no_media"
+    assert carrier.hung_up == []  # it may be live on another worker

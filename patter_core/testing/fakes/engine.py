@@ -102,12 +102,12 @@ class FakeEngine(Engine):
     ) -> None:
         self.sessions: list[FakeSession] = []
         self._formats = (input_format, output_format)
-        self._before_open = before_open
+        self.before_open = before_open
         self._changes = Changes()
 
     async def open(self, setup: ConversationSetup) -> EngineSession:
-        if self._before_open is not None:
-            await self._before_open()
+        if self.before_open is not None:
+            await self.before_open()
         session = self.new_session(setup)
         self.sessions.append(session)
         self._changes.notify()
