@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import itertools
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -52,6 +53,10 @@ _PIECE = 4096
 between two pieces: of the smallest messages, a read may hold ten thousand."""
 
 
+_numbers = itertools.count()
+"""Of connections, in the order in which they came: many may come at one time of the loop's clock."""
+
+
 def note_proof(scope: Scope) -> None:
     """Says that the carrier has signed this request: its connection is among the last that are shed."""
     prove = scope.get("extensions", {}).get(PROVEN)
@@ -73,7 +78,7 @@ class HttpConnection(H11Protocol):
         """Starts the deadline of the first head."""
         self._proven = self._unread = False
         self._timer: asyncio.TimerHandle | None = None
-        self._began = self.loop.time()
+        self._number = next(_numbers)
         self.app = functools.partial(_provable, self.app, self._prove)
         super().connection_made(transport)
         self._expect_head()
@@ -137,12 +142,12 @@ class HttpConnection(H11Protocol):
         return self.cycle is None or self.cycle.response_complete  # type: ignore[redundant-expr] # it is None at first
 
     @property
-    def _rank(self) -> tuple[bool, float]:
+    def _rank(self) -> tuple[bool, int]:
         """In which order connections are shed: the lowest one first.
 
         A request in progress protects none: strangers can have one in progress for as long as they like.
         """
-        return (self._proven, self._began)
+        return (self._proven, self._number)
 
     def _prove(self) -> None:
         self._proven = True
