@@ -9,7 +9,7 @@ import msgspec
 
 from patter_core.call.history import History, HistoryWriter
 from patter_core.events import AudioCaptured, CallEvent, Record
-from patter_core.observe.text import bounded
+from patter_core.observe.text import TextBudget
 from patter_core.observe.trace import TraceContext
 
 __all__ = ["Outlets", "RecordMaker", "Records"]
@@ -77,6 +77,8 @@ class Records:
         self.accepted_at = clock()
         self.maker = RecordMaker(call_id, clock, self.accepted_at)
         self._outlets = outlets
+        self._clock = clock
+        self._budget = TextBudget()
 
     @property
     def captures_audio(self) -> bool:
@@ -89,8 +91,8 @@ class Records:
         return self._outlets.recordings
 
     def emit(self, event: CallEvent) -> None:
-        """Records an event, whose texts are shortened if they are very long. Never waits."""
-        event = bounded(event)
+        """Records an event, whose texts are shortened if they are very long, or many. Never waits."""
+        event = self._budget.bound(event, self._clock())
         utterance = self.history.note(event)
         if utterance is not None:
             self._outlets.history.put(self.maker.call_id, utterance)

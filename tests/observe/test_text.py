@@ -10,7 +10,7 @@ import pytest
 from patter_core.call.records import Outlets, Records
 from patter_core.events import Error, Record, ToolCall, ToolResult, TranscriptInput
 from patter_core.observe.redaction import Redaction, Redactor
-from patter_core.observe.text import LONGEST_TEXT, bounded, shortened
+from patter_core.observe.text import LONGEST_TEXT, TextBudget, bounded, shortened
 
 LENGTH = 14_000_000
 
@@ -31,6 +31,22 @@ def test_arguments_stay_json() -> None:
     arguments = bounded(ToolCall(id="1", name="find", arguments=document)).arguments
     assert msgspec.json.decode(arguments, type=str).startswith('{"text":"aaa')
     assert len(arguments) < LONGEST_TEXT * 2
+
+
+def test_texts_without_end_are_shortened_once_the_calls_budget_is_spent() -> None:
+    budget = TextBudget()
+    texts = [budget.bound(TranscriptInput(text="a" * LONGEST_TEXT), 100 + at / 200).text for at in range(2_000)]
+    assert texts[:5] == ["a" * LONGEST_TEXT] * 5
+    assert all(text == "a" * 500 + "… [19500 characters cut]" for text in texts[10:])
+    assert len(budget.bound(TranscriptInput(text="a" * LONGEST_TEXT), 120.5).text) == LONGEST_TEXT
+
+
+def test_speech_and_the_results_of_tools_stay_within_the_budget() -> None:
+    budget = TextBudget()
+    for second in range(600):
+        assert len(budget.bound(ToolResult(id="1", name="find", result="a" * 1_500), second).result) == 1_500
+        event = TranscriptInput(text="hello " * 80)
+        assert budget.bound(event, second) is event
 
 
 @pytest.mark.parametrize(
