@@ -131,16 +131,20 @@ Flood = Callable[[asyncio.Transport], Awaitable[None]]
 
 
 async def audio(transport: asyncio.Transport) -> None:
-    await spew(transport, frame(b'{"event":"media","media":{"payload":"' + b"A" * 216 + b'"}}'), 50_000)
+    await spew(transport, frame(b'{"event":"media","media":{"payload":"' + b"A" * 216 + b'"}}'), 1_500)
 
 
 async def garbage(transport: asyncio.Transport) -> None:
     for payload in (b"{" * 500, b"[]", b"nonsense", b'{"event":7}', b"\xc3\xa9" * 100):
-        await spew(transport, frame(payload), 5_000)
+        await spew(transport, frame(payload), 300)
 
 
 async def binary(transport: asyncio.Transport) -> None:
-    await spew(transport, frame(bytes(range(256)), BINARY), 20_000)
+    await spew(transport, frame(bytes(range(256)), BINARY), 1_500)
+
+
+async def too_much(transport: asyncio.Transport) -> None:
+    await spew(transport, frame(b"[]"), 50_000)
 
 
 async def no_text(transport: asyncio.Transport) -> None:
@@ -159,6 +163,7 @@ FLOODS: list[tuple[Flood, bool]] = [
     (audio, True),
     (garbage, True),
     (binary, True),
+    (too_much, False),
     (no_text, False),
     (no_websocket, False),
     (oversized, False),
