@@ -87,8 +87,10 @@ async def test_under_nohup_a_terminal_that_closes_changes_nothing(tmp_path: Path
         await anyio.sleep(1)
         await callers.all_hear_more(callers.heard(), within=2)
         assert worker.process.returncode is None
+        lost = callers.lost
         tasks.cancel_scope.cancel()
-    note("SIGHUP under nohup, 1 call", tried=1, lost=callers.lost)
+    assert lost == 0
+    note("SIGHUP under nohup, 1 call", tried=1, lost=lost)
 
 
 @pytest.mark.quick
