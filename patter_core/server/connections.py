@@ -53,6 +53,9 @@ _PIECE = 4096
 between two pieces: of the smallest messages, a read may hold ten thousand."""
 
 
+_pass_on = WebSocketsSansIOProtocol.data_received
+"""For each frame of a call: `super()` would be looked up each time."""
+
 _numbers = itertools.count()
 """Of connections, in the order in which they came: many may come at one time of the loop's clock."""
 
@@ -205,7 +208,7 @@ class MediaSocket(WebSocketsSansIOProtocol):
     def data_received(self, data: bytes) -> None:
         """Passes on what came; of a long read a piece at a time."""
         if len(data) <= _PIECE and not self._held:
-            super().data_received(data)
+            _pass_on(self, data)
             return
         self._held += data
         if self._turn is None:
@@ -219,7 +222,7 @@ class MediaSocket(WebSocketsSansIOProtocol):
             return
         piece = bytes(memoryview(self._held)[:_PIECE])
         del self._held[:_PIECE]
-        super().data_received(piece)
+        _pass_on(self, piece)
         if self._held:
             self.read_paused = False  # the app takes its messages, and does not resume reading: more are held here
             self._turn = self.loop.call_soon(self._pass_on_piece)
