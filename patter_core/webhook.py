@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -130,4 +130,4 @@ class CallRouter(Protocol):
         """
 
 
-WebhookHandler = Callable[[WebhookRequest, CallRouter], Awaitable[WebhookResponse]]
+WebhookHandler = Callable[[WebhookRequest, CallRouter], Coroutine[object, object, WebhookResponse]]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import anyio
 import msgspec
@@ -17,14 +17,14 @@ from starlette.responses import Response
 from starlette.routing import Route, Router, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
-from patter_core.aio.foreign import as_exception
+from patter_core.aio.foreign import as_exception, run_foreign
 from patter_core.errors import CallError, WebhookRefused, WorkerStopping
 from patter_core.server.connections import note_proof
 from patter_core.server.host import CallHost
 from patter_core.server.signals import held_signals, keep_signals
 from patter_core.server.urls import candidate_urls, forwarded_base
 from patter_core.sink import SinkFigures
-from patter_core.webhook import WebhookHandler, WebhookRequest
+from patter_core.webhook import WebhookHandler, WebhookRequest, WebhookResponse
 
 __all__ = ["make_app"]
 
@@ -34,10 +34,15 @@ _BODY_LIMIT = 256 * 1024
 """Bytes of a webhook's body: carriers send a few KB."""
 _BODY_TIMEOUT = 10.0
 """Seconds for a webhook's body to come."""
+_HANDLER_TIMEOUT = 20.0
+"""Seconds for a carrier's plugin to answer a webhook: carriers wait for 15 at most."""
 _CLOSE = {"connection": "close"}
 """Of an answer to a body that did not come to its end."""
 _ELSEWHERE = {"retry-after": "1", "connection": "close"}
 """Of an answer while the worker stops. What comes next on the same connection would come here, past any balancer."""
+
+
+_NO_HEADERS: Mapping[str, str] = {}
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -129,8 +134,10 @@ class _Webhook:
             return None
         if body is None:
             return Response(status_code=413, headers=_CLOSE)
+        asked = _webhook_request(request.scope, self._address, body)
         try:
-            answer = await self._handler(_webhook_request(request.scope, self._address, body), self._host.router)
+            answer = await run_foreign(self._handler, _HANDLER_TIMEOUT, asked, self._host.router)
+            response = _response(answer)
         except WebhookRefused as error:
             _log.warning("A webhook was refused: %s", error)
             return Response(status_code=403)
@@ -140,16 +147,14 @@ class _Webhook:
             _log.exception("The carrier's webhook handler failed.")
             return Response(status_code=500)
         note_proof(request.scope)
-        return Response(answer.body, status_code=answer.status, headers={"content-type": answer.content_type})
+        return response
 
     def _stopping_response(self) -> Response:
         try:
-            answer = self._host.carrier.stopping_response()
+            return _response(self._host.carrier.stopping_response(), _ELSEWHERE)
         except BaseException as error:  # noqa: BLE001 - the plugin boundary
             _log.exception("The carrier's stopping_response() failed.", exc_info=as_exception(error))
             return Response(status_code=503, headers=_ELSEWHERE)
-        headers = {**_ELSEWHERE, "content-type": answer.content_type}
-        return Response(answer.body, status_code=answer.status, headers=headers)
 
 
 class _Media:
@@ -162,10 +167,7 @@ class _Media:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._host.ensure_running()
         await receive()  # websocket.connect
-        try:
-            self._host.carrier.verify_upgrade(_webhook_request(scope, self._address, b""))
-        except WebhookRefused as error:
-            _log.warning("A media socket was refused: %s", error)
+        if not self._is_verified(_webhook_request(scope, self._address, b"")):
             await send({"type": "websocket.close"})  # before the accept, this is a 403
             return
         call = self._host.router.claim(scope["path_params"]["token"])
@@ -181,6 +183,21 @@ class _Media:
             await call.serve_media(receive, send)
         except CallError:  # the call ended between the claim and here
             await send({"type": "websocket.close", "code": 1000})
+
+    def _is_verified(self, upgrade: WebhookRequest) -> bool:
+        try:
+            self._host.carrier.verify_upgrade(upgrade)
+        except WebhookRefused as error:
+            _log.warning("A media socket was refused: %s", error)
+            return False
+        except BaseException as error:  # noqa: BLE001 - the plugin boundary
+            _log.exception("The carrier's verify_upgrade() failed.", exc_info=as_exception(error))
+            return False
+        return True
+
+
+def _response(answer: WebhookResponse, headers: Mapping[str, str] = _NO_HEADERS) -> Response:
+    return Response(answer.body, status_code=answer.status, headers={**headers, "content-type": answer.content_type})
 
 
 async def _read_body(request: Request) -> bytes | None:

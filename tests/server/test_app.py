@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 import anyio
 import httpx
@@ -31,6 +31,7 @@ from patter_core.server.serving import serve_app
 from patter_core.sink import EventSink
 from patter_core.telephony.leg import Leg
 from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeMessage, MemorySink
+from patter_core.webhook import CallRouter, WebhookHandler, WebhookRequest, WebhookResponse
 from tests.polling import until
 
 pytestmark = pytest.mark.anyio
@@ -271,6 +272,86 @@ async def test_a_handler_that_fails_is_a_500_and_the_next_call_works(caplog: pyt
         assert response.status_code == 500
         assert "UnicodeDecodeError" in caplog.text
         await arrive(client)
+
+
+class Broken(FakeCarrier):
+    """A carrier whose plugin does that to each webhook and each upgrade, once `is_broken`."""
+
+    def __init__(self, fault: BaseException | WebhookResponse | None) -> None:
+        super().__init__()
+        self.is_broken = False
+        self._fault = fault
+
+    def webhooks(self) -> Mapping[str, WebhookHandler]:
+        voice = super().webhooks()["voice"]
+
+        async def handler(request: WebhookRequest, router: CallRouter) -> WebhookResponse:
+            if not self.is_broken:
+                return await voice(request, router)
+            if isinstance(self._fault, BaseException):
+                raise self._fault
+            if self._fault is None:
+                await anyio.sleep_forever()
+            assert isinstance(self._fault, WebhookResponse)
+            return self._fault
+
+        return {"voice": handler}
+
+    def verify_upgrade(self, request: WebhookRequest) -> None:
+        if self.is_broken and isinstance(self._fault, BaseException):
+            raise self._fault
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (LookupError("a bug"), "a bug"),
+        (SystemExit(3), "It raised SystemExit."),
+        (asyncio.CancelledError(), "It raised CancelledError"),
+        (None, "It took too long."),
+        (WebhookResponse(status="none"), "handler failed"),  # type: ignore[arg-type] # the fault under test
+    ],
+    ids=repr,
+)
+async def test_whatever_comes_out_of_a_handler_is_a_500_and_live_calls_go_on(
+    fault: BaseException | WebhookResponse | None,
+    said: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(app_module, "_HANDLER_TIMEOUT", 0.2)
+    scene = Scene()
+    scene.carrier = carrier = Broken(fault)
+    scene.host = scene.new_host()
+    async with scene.serving() as client:
+        async with connect(await arrive(client), additional_headers=FAKE) as media:
+            await say(media, "start", "leg-1")
+            session = await scene.engine.session()
+            carrier.is_broken = True
+            assert (await client.post("/webhooks/fake/voice", content=b"leg-2", headers=FAKE)).status_code == 500
+            session.say(FRAME)
+            await media.recv()
+        assert said in caplog.text
+
+
+@pytest.mark.parametrize("fault", [LookupError("a bug"), SystemExit(3), asyncio.CancelledError()], ids=repr)
+async def test_whatever_comes_out_of_verify_upgrade_is_a_403_and_live_calls_go_on(
+    fault: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene = Scene()
+    scene.carrier = carrier = Broken(fault)
+    scene.host = scene.new_host()
+    async with scene.serving() as client:
+        async with connect(await arrive(client), additional_headers=FAKE) as media:
+            await say(media, "start", "leg-1")
+            session = await scene.engine.session()
+            other = await arrive(client, "leg-2")
+            carrier.is_broken = True
+            with pytest.raises(InvalidStatus, match="403"):
+                await connect(other, additional_headers=FAKE)
+            session.say(FRAME)
+            await media.recv()
+        assert "verify_upgrade() failed" in caplog.text
 
 
 async def test_a_message_that_is_too_long_ends_the_socket_and_the_call() -> None:
