@@ -176,7 +176,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def chaos(session: nox.Session) -> None:
-    """Break things for real, for minutes, and print what was tried and lost: `nox -s chaos -- -k drain`."""
+    """Break things for real, for half an hour, and print what was tried and lost: `nox -s chaos -- -k drain`."""
     install_tree(session, *TEST_TOOLS, *OTHER_SERVERS)
     session.run("pytest", "-m", "chaos", "tests/chaos", *session.posargs)
 
