@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from patter_core.agent import CallOptions, Scalar, Variables
 from patter_core.aio.functions import call_foreign
@@ -29,8 +29,7 @@ async def variables_of(variables: Variables, options: CallOptions, leg: Leg, wit
     return {**values, **options.variables}
 
 
-async def _looked_up(function: object, leg: Leg, within: float) -> Mapping[str, Scalar]:
-    assert callable(function)
+async def _looked_up(function: Callable[[Leg], object], leg: Leg, within: float) -> Mapping[str, Scalar]:
     try:
         found = await call_foreign(function, within, _threads().run, leg)
         found = dict(found) if isinstance(found, Mapping) else found

@@ -24,14 +24,12 @@ import msgspec
 from patter_core.errors import CarrierRequestFailed, NetworkMisconfigured
 from patter_core.net.http import HttpAnswer, send_request
 from patter_core.net.json import UNREADABLE
-from patter_core.net.retry_after import seconds_asked
+from patter_core.net.retry_after import TOO_MANY_REQUESTS, is_passing, seconds_asked
 
 __all__ = ["RestApi", "path_segment"]
 
 T = TypeVar("T")
 
-_TOO_MANY_REQUESTS = 429
-_SERVER_FAULT = 500
 _LONGEST_CODE = 6
 
 
@@ -132,7 +130,7 @@ class RestApi(abc.ABC):
                     return answer.body
                 failure = self._refusal(answer, action)
                 asked_for = self.asked_for(answer)
-                again = answer.status == _TOO_MANY_REQUESTS or (repeatable and answer.status >= _SERVER_FAULT)
+                again = is_passing(answer.status) and (repeatable or answer.status == TOO_MANY_REQUESTS)
             if not again or asked_for > self.longest_pause:
                 raise failure
             pause = tries.failed(asked_for=asked_for, within=due - self._now())

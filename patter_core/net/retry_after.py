@@ -1,11 +1,19 @@
-"""Reads the header `Retry-After`: how long a server asks to wait before the next request (RFC 9110, section 10.2.3)."""
+"""When to ask a server again that has refused: by its status and by its `Retry-After` (RFC 9110, section 10.2.3)."""
 
 from __future__ import annotations
 
 import datetime as dt
 import email.utils
 
-__all__ = ["seconds_asked"]
+__all__ = ["TOO_MANY_REQUESTS", "is_passing", "seconds_asked"]
+
+TOO_MANY_REQUESTS = 429
+_SERVER_FAULT = 500
+
+
+def is_passing(status: int) -> bool:
+    """True if what was refused with that HTTP status may be granted soon: too many requests, or the server's fault."""
+    return status == TOO_MANY_REQUESTS or status >= _SERVER_FAULT
 
 
 def seconds_asked(header: str, now: float) -> float:

@@ -33,7 +33,7 @@ from patter_core.net.connect import connect_tcp
 from patter_core.net.dns import addresses_of
 from patter_core.net.engine_connection import CLOSE_TIMEOUT, UNREAD_LIMIT, EngineConnection, quiet
 from patter_core.net.proxies import Proxy, proxy_for
-from patter_core.net.retry_after import seconds_asked
+from patter_core.net.retry_after import is_passing, seconds_asked
 from patter_core.net.tls import tls_context
 
 try:
@@ -49,7 +49,6 @@ _CONTROL_LIMIT = 512 * 1024
 """Bytes in our own buffer from which on a peer that reads nothing, yet makes us answer, is given up."""
 _MASKS = 1024
 """Bytes of randomness that are fetched at once: masks for 256 frames."""
-_TOO_MANY_REQUESTS = 429
 _REDIRECTS = {300, 301, 302, 303, 307, 308}
 
 _FIN_TEXT, _MASKED = 0x81, 0x80
@@ -277,7 +276,7 @@ def _refused(response: Response) -> EngineRefused:
     return EngineRefused(
         "The engine refused the connection.",
         status=status,
-        retry=status >= 500 or status == _TOO_MANY_REQUESTS,
+        retry=is_passing(status),
         retry_after=seconds_asked(response.headers.get("Retry-After", ""), time.time()),
         expected="an upgrade, and no redirect: it is not followed, since keys would go with it" if redirect else "",
         got=f"HTTP status {status}",

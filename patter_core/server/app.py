@@ -40,8 +40,6 @@ _CLOSE = {"connection": "close"}
 """Of an answer to a body that did not come to its end."""
 _ELSEWHERE = {"retry-after": "1", "connection": "close"}
 """Of an answer while the worker stops. What comes next on the same connection would come here, past any balancer."""
-
-
 _NO_HEADERS: Mapping[str, str] = {}
 
 

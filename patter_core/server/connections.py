@@ -220,7 +220,7 @@ class MediaSocket(WebSocketsSansIOProtocol):
         if self.transport.is_closing():
             self._held.clear()
             return
-        piece = bytes(memoryview(self._held)[:_PIECE])
+        piece = bytes(self._held[:_PIECE])
         del self._held[:_PIECE]
         _pass_on(self, piece)
         if self._held:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+import anyio.abc
+
 from patter_core.audio import ULAW_8000
 from patter_core.testing.caller import Caller, Pause, Step
 from patter_elevenlabs.testing import Conversation, ElevenLabsEmulator
@@ -42,6 +44,16 @@ class Callers:
     def positions(self) -> list[int]:
         """Where each is in their recording, for `gap_ms`."""
         return [len(call.recording.agent) for call in self.calls]
+
+    def start(self, tasks: anyio.abc.TaskGroup) -> None:
+        """Have them call."""
+        for call in self.calls:
+            tasks.start_soon(call.run)
+
+    async def talk(self, tasks: anyio.abc.TaskGroup, *, within: float = 15.0) -> float:
+        """Have them call, and wait until each hears the agent; gives how long that took, in s."""
+        self.start(tasks)
+        return await self.all_hear_more([0] * len(self.calls), within=within)
 
     async def all_hear_more(self, than: list[int], *, within: float) -> float:
         """Wait until each hears the agent, beyond what they had heard; gives how long that took, in s."""

@@ -13,7 +13,7 @@ import time
 import urllib.parse
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 
 import anyio
@@ -29,11 +29,30 @@ from patter_twilio.testing import TwilioEmulator
 from tests.chaos.fleet import AnyCarrier
 from tests.polling import until
 
-__all__ = ["TEXT", "announcement", "flood", "frame", "spew", "stream_token", "upgrade"]
+__all__ = [
+    "BINARY",
+    "PING",
+    "Flood",
+    "announcement",
+    "empty_fragments",
+    "flood",
+    "frame",
+    "in_haste",
+    "repeats",
+    "spew",
+    "stream_token",
+    "upgrade",
+]
 
 ROOT = Path(__file__).parents[2]
-TEXT, BINARY = 0x81, 0x82
+TEXT, BINARY, PING = 0x81, 0x82, 0x89
+_FIRST, _CONT = 0x01, 0x00
 _NO_MASK = bytes(4)  # a mask of zeros changes nothing
+_ENDLESS = 50_000_000
+"""Frames: more than a worker can read in a test."""
+
+Flood = Callable[[asyncio.Transport], Coroutine[None, None, None]]
+"""What is done to a socket; it ends with the connection, at the latest."""
 
 
 # --- of requests -----------------------------------------------------------------------------------------------------
@@ -159,16 +178,50 @@ async def _send(port: int, request: bytes) -> str:
 # --- of frames -------------------------------------------------------------------------------------------------------
 
 
-def frame(payload: bytes, opcode: int = TEXT) -> bytes:
-    """One frame of the WebSocket protocol, from a client."""
-    size = len(payload)
+def frame(payload: bytes, opcode: int = TEXT, *, client: bool = True) -> bytes:
+    """One frame of the WebSocket protocol, from a client or from a server."""
+    size, masked = len(payload), 0x80 if client else 0
     if size < 126:
-        head = struct.pack("!BB", opcode, 0x80 | size)
+        head = struct.pack("!BB", opcode, masked | size)
     elif size < 65_536:
-        head = struct.pack("!BBH", opcode, 0xFE, size)
+        head = struct.pack("!BBH", opcode, masked | 126, size)
     else:
-        head = struct.pack("!BBQ", opcode, 0xFF, size)
-    return head + _NO_MASK + payload
+        head = struct.pack("!BBQ", opcode, masked | 127, size)
+    return head + (_NO_MASK if client else b"") + payload
+
+
+def repeats(framed: bytes) -> Flood:
+    """These frames, as fast as they are taken."""
+
+    async def flood(transport: asyncio.Transport) -> None:
+        await spew(transport, framed, _ENDLESS)
+
+    return flood
+
+
+def empty_fragments(*, client: bool) -> Flood:
+    """A message that never ends."""
+
+    async def flood(transport: asyncio.Transport) -> None:
+        transport.write(frame(b"x", _FIRST, client=client))
+        await spew(transport, frame(b"", _CONT, client=client), _ENDLESS)
+
+    return flood
+
+
+def in_haste(framed: bytes, *, seconds: float) -> Flood:
+    """These frames, which are so many seconds of audio: 170 seconds of it in each second."""
+
+    async def flood(transport: asyncio.Transport) -> None:
+        began = anyio.current_time()
+        for number in range(_ENDLESS):
+            await anyio.sleep_until(began + number * seconds / 170)
+            if transport.is_closing():
+                return
+            if transport.get_write_buffer_size() < 2**21:
+                transport.write(framed)
+
+    return flood
 
 
 async def spew(transport: asyncio.Transport, framed: bytes, count: int) -> None:

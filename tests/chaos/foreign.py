@@ -15,7 +15,9 @@ from patter_core.engine import ConversationSetup, Engine, EngineSession
 from patter_core.events import Record
 from patter_core.sink import EventSink
 from patter_core.store import CallStore, Utterance
+from patter_core.telephony.control import LegFacts
 from patter_core.telephony.leg import Leg
+from patter_core.telephony.prices import CarrierRates
 from patter_elevenlabs import ElevenLabsConvAI
 from patter_telnyx import Telnyx
 from patter_twilio import Twilio
@@ -31,7 +33,7 @@ class Odd(BaseException):
     """What no `except Exception` catches."""
 
 
-async def _misbehave(how: str) -> None:
+def _misbehave(how: str) -> None:
     match how:
         case "raise":
             raise LookupError("the part's own fault")
@@ -41,8 +43,6 @@ async def _misbehave(how: str) -> None:
             raise asyncio.CancelledError
         case "exit":
             sys.exit("the part's own fault")
-        case _:
-            await anyio.sleep_forever()
 
 
 class Ways:
@@ -52,7 +52,12 @@ class Ways:
         self._ways: Iterator[str] = itertools.cycle(HOWS[:-1] if how == "any" else [how])
 
     async def next(self) -> None:
-        await _misbehave(next(self._ways))
+        self.next_now()
+        await anyio.sleep_forever()
+
+    def next_now(self) -> None:
+        """As `next`, in a function that cannot wait: one that would hang does nothing."""
+        _misbehave(next(self._ways))
 
 
 def bad_engine(how: str, base_url: str) -> Engine:
@@ -68,13 +73,23 @@ def bad_engine(how: str, base_url: str) -> Engine:
 
 
 def bad_carrier(kind: type[Twilio | Telnyx], how: str) -> Carrier:
-    """One that hangs no call up."""
+    """One that hangs no call up, knows no price, and says nothing of a call."""
     ways = Ways(how)
 
     class BadCarrier(kind):  # type: ignore[misc,valid-type] # made for either carrier
         async def hang_up(self, leg: Leg) -> None:
             del leg
             await ways.next()
+
+        async def look_up(self, leg: Leg) -> LegFacts:
+            del leg
+            await ways.next()
+            raise AssertionError
+
+        @property
+        def rates(self) -> CarrierRates | None:
+            ways.next_now()
+            return None
 
     carrier: Carrier = BadCarrier()
     return carrier

@@ -6,38 +6,20 @@ import asyncio
 import base64
 import contextlib
 import json
-import struct
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator
 
 import anyio
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from tests.chaos.floods import spew
+from tests.chaos.floods import PING, Flood, empty_fragments, frame, in_haste, repeats, spew
 
-__all__ = ["FLOODS", "Flood", "HostileEngine"]
-
-Flood = Callable[[asyncio.Transport], Coroutine[None, None, None]]
-"""What it does to a conversation; the end of the connection ends it."""
-
-ENDLESS = 50_000_000
-"""Frames: more than a worker can read in a test."""
-_TEXT, _PING, _START, _CONT = 0x81, 0x89, 0x01, 0x00
-
-
-def frame(payload: bytes, opcode: int = _TEXT) -> bytes:
-    """One frame of the WebSocket protocol, from a server."""
-    size = len(payload)
-    if size < 126:
-        return struct.pack("!BB", opcode, size) + payload
-    if size < 65_536:
-        return struct.pack("!BBH", opcode, 126, size) + payload
-    return struct.pack("!BBQ", opcode, 127, size) + payload
+__all__ = ["FLOODS", "HostileEngine"]
 
 
 def message(kind: str, **fields: object) -> bytes:
     """One message of the service."""
-    return frame(json.dumps({"type": kind, **fields}).encode())
+    return frame(json.dumps({"type": kind, **fields}).encode(), client=False)
 
 
 def transcript(text: str) -> bytes:
@@ -54,34 +36,9 @@ def tool_call(name: str) -> bytes:
     return message("client_tool_call", client_tool_call=call)
 
 
-def repeats(framed: bytes) -> Flood:
-    """That frame, as fast as it is taken."""
-
-    async def flood(transport: asyncio.Transport) -> None:
-        await spew(transport, framed, ENDLESS)
-
-    return flood
-
-
-async def empty_fragments(transport: asyncio.Transport) -> None:
-    transport.write(frame(b"x", _START))
-    await spew(transport, frame(b"", _CONT), ENDLESS)
-
-
 async def long_transcripts(transport: asyncio.Transport) -> None:
     """Eight of some MiB, full of numbers; then it is silent."""
     await spew(transport, transcript("+1 (555) 010-0199 " * 200_000), 8)
-
-
-async def audio_in_haste(transport: asyncio.Transport) -> None:
-    """170 seconds of speech in each second."""
-    second, began = audio(1.0), anyio.current_time()
-    for number in range(170 * 60):
-        await anyio.sleep_until(began + number / 170)
-        if transport.is_closing():
-            return
-        if transport.get_write_buffer_size() < 2**22:
-            transport.write(second)
 
 
 FLOODS: dict[str, Flood] = {
@@ -92,9 +49,9 @@ FLOODS: dict[str, Flood] = {
     "transcripts of MiB": long_transcripts,
     "unknown tools": repeats(tool_call("no_such_tool")),
     "known tools": repeats(tool_call("look_up")),
-    "empty fragments": empty_fragments,
-    "pings": repeats(frame(b"p" * 100, _PING)),
-    "audio 170 times as fast": audio_in_haste,
+    "empty fragments": empty_fragments(client=False),
+    "pings": repeats(frame(b"p" * 100, PING, client=False)),
+    "audio 170 times as fast": in_haste(audio(1.0), seconds=1.0),
 }
 
 

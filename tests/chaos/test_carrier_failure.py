@@ -37,9 +37,7 @@ class Scene:
 
     async def place(self, count: int) -> Callers:
         callers = Callers(self.fleet, count)
-        for call in callers.calls:
-            self.tasks.start_soon(call.run)
-        await callers.all_hear_more([0] * count, within=15)
+        await callers.talk(self.tasks)
         return callers
 
     def ends(self) -> list[Ending]:
@@ -104,8 +102,7 @@ async def test_a_carrier_that_takes_nothing_is_given_up_and_costs_bounded_memory
         before = await worker.holdings()
         since = others.positions()
         victims = Callers(fleet, 2)
-        for call in victims.calls:
-            scene.tasks.start_soon(call.run)
+        victims.start(scene.tasks)
         await until(lambda: all(heard > 0 for heard in victims.heard()))
         for link in fleet.balancer.streams()[3:]:
             link.deafen()

@@ -58,16 +58,12 @@ async def test_strangers_who_say_nothing_keep_no_call_away(*, uvloop: bool, limi
     async with running_fleet(TwilioEmulator, engine, tmp_path) as fleet, anyio.create_task_group() as tasks:
         worker = await fleet.start(Settings(uvloop=uvloop, descriptors=limit))
         live = Callers(fleet, 5)
-        for call in live.calls:
-            tasks.start_soon(call.run)
-        await live.all_hear_more([0] * 5, within=15)
+        await live.talk(tasks)
         since = live.positions()
         with contextlib.ExitStack() as stack:
             await strangers(worker.port, 1100, stack)
             fresh = Callers(fleet, 5)
-            for call in fresh.calls:
-                tasks.start_soon(call.run)
-            took = await fresh.all_hear_more([0] * 5, within=15)
+            took = await fresh.talk(tasks)
             held = (await worker.holdings()).descriptors
             await anyio.sleep(2)
             gap = live.longest_gap_ms(since)

@@ -41,9 +41,7 @@ async def refused_there_and_taken_elsewhere(fleet: Fleet, draining: Worker, othe
     fleet.forget(draining)
     callers = Callers(fleet, 4, url=fleet.url_of(draining.port))
     async with anyio.create_task_group() as tasks:
-        for call in callers.calls:
-            tasks.start_soon(call.run)
-        await callers.all_hear_more([0] * 4, within=15)
+        await callers.talk(tasks)
         assert (await health(other))[1].calls == 4
         tasks.cancel_scope.cancel()
     return 4
@@ -57,9 +55,7 @@ async def test_a_worker_that_is_told_to_stop_lets_its_calls_finish(emulator: typ
     async with running_fleet(emulator, engine, tmp_path) as fleet, anyio.create_task_group() as tasks:
         worker = await fleet.start(Settings(drain=3.0, ends=str(ends), several_workers=True))
         callers = Callers(fleet, 6)
-        for call in callers.calls:
-            tasks.start_soon(call.run)
-        await callers.all_hear_more([0] * 6, within=15)
+        await callers.talk(tasks)
         since = callers.positions()
         other = await fleet.start(Settings(several_workers=True))
         began = anyio.current_time()
@@ -101,15 +97,12 @@ async def test_calls_that_ring_while_the_only_worker_stops_are_taken_by_the_next
     async with running_fleet(TwilioEmulator, engine, tmp_path) as fleet, anyio.create_task_group() as tasks:
         old = await fleet.start(Settings(drain=1.0, linger=8.0, several_workers=True))
         before = Callers(fleet, live)
-        for call in before.calls:
-            tasks.start_soon(call.run)
-        await before.all_hear_more([0] * live, within=15)
+        await before.talk(tasks)
         old.send(signal.SIGTERM)
         await until(lambda: "live calls have" in old.said or not live)
         await anyio.sleep(0.2)
         ringing = Callers(fleet, 4, fallback=False)
-        for call in ringing.calls:
-            tasks.start_soon(call.run)
+        ringing.start(tasks)
         await anyio.sleep(0.5)
         assert ringing.lost == 0
         await fleet.start(Settings(several_workers=True))

@@ -109,9 +109,7 @@ async def test_every_call_that_began_has_one_end(
         for _ in range(2):
             await fleet.start(settings)
         callers = Callers(fleet, CALLS)
-        for call in callers.calls:
-            tasks.start_soon(call.run)
-        await callers.all_hear_more([0] * CALLS, within=15)
+        await callers.talk(tasks)
         await lose_sockets(fleet, callers)
         for _ in range(kills):
             await anyio.sleep(1.0)  # what was recorded by now is written

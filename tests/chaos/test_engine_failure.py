@@ -84,8 +84,7 @@ async def help_comes(fleet: Fleet, fallback: str, tasks: anyio.abc.TaskGroup) ->
         await call.streaming()
         waited.append(await until(lambda: is_helped(call, fallback)))
 
-    for call in callers.calls:
-        tasks.start_soon(call.run)
+    callers.start(tasks)
     async with anyio.create_task_group() as watching:
         for call in callers.calls:
             watching.start_soon(watch, call)
@@ -167,9 +166,7 @@ async def test_an_engine_that_breaks_off_in_mid_call_is_followed_by_another(
         fleet.engine_url = f"http://127.0.0.1:{cable.port}"
         await fleet.start(Settings(fallback="try again"))
         callers = Callers(fleet, CALLS)
-        for call in callers.calls:
-            tasks.start_soon(call.run)
-        await callers.all_hear_more([0] * CALLS, within=10)
+        await callers.talk(tasks, within=10)
         began, since = anyio.current_time(), callers.positions()
         for link in cable.links:
             harm(link)

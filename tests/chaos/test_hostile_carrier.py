@@ -6,7 +6,6 @@ import asyncio
 import base64
 import contextlib
 import json
-from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 import anyio
@@ -18,7 +17,7 @@ from patter_core.testing.stream import CarrierStream
 from patter_elevenlabs.testing import Behaviour, ElevenLabsEmulator
 from tests.chaos.callers import FOREVER
 from tests.chaos.fleet import EMULATORS, AnyCall, AnyCarrier, running_fleet
-from tests.chaos.floods import BINARY, frame, spew
+from tests.chaos.floods import BINARY, PING, Flood, empty_fragments, frame, in_haste, repeats
 from tests.chaos.hostile import FLOODS as ENGINE_FLOODS
 from tests.chaos.hostile import HostileEngine
 from tests.chaos.report import note
@@ -30,11 +29,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.chaos]
 
 FLOODED = 6.0
 """Seconds that each flood lasts."""
-ENDLESS = 10_000_000
-_FIRST, _CONT, _PING = 0x01, 0x00, 0x89
 _MANY = 500
-
-Flood = Callable[[asyncio.Transport], Coroutine[None, None, None]]
 
 
 def messages(event: str, **fields: object) -> bytes:
@@ -48,33 +43,10 @@ def audio(ms: float) -> bytes:
     return messages("media", media={"track": "inbound", "chunk": "NUMBER", "timestamp": "0", "payload": payload})
 
 
-def repeats(framed: bytes) -> Flood:
-    async def flood(transport: asyncio.Transport) -> None:
-        await spew(transport, framed, ENDLESS)
-
-    return flood
-
-
-async def empty_fragments(transport: asyncio.Transport) -> None:
-    transport.write(frame(b"x", _FIRST))
-    await spew(transport, frame(b"", _CONT), ENDLESS)
-
-
-async def audio_in_haste(transport: asyncio.Transport) -> None:
-    """170 seconds of speech in each second."""
-    batch, began = audio(20), anyio.current_time()
-    for number in range(ENDLESS):
-        await anyio.sleep_until(began + number * _MANY * 0.02 / 170)
-        if transport.is_closing():
-            return
-        if transport.get_write_buffer_size() < 2**20:
-            transport.write(batch)
-
-
 async def unread_pongs(transport: asyncio.Transport) -> None:
     transport.pause_reading()
     while not transport.is_closing():
-        transport.write(frame(b"p" * 125, _PING) * 2)
+        transport.write(frame(b"p" * 125, PING) * 2)
         await anyio.sleep(0.02)  # within what is allowed in a second
 
 
@@ -91,9 +63,9 @@ FLOODS: dict[str, Flood] = {
     "unknown events": repeats(messages("nonsense", nonsense={})),
     "no JSON": repeats(frame(b"{" * 200)),
     "binary": repeats(frame(bytes(range(256)), BINARY)),
-    "pings": repeats(frame(b"p" * 100, _PING)),
-    "empty fragments": empty_fragments,
-    "audio 170 times as fast": audio_in_haste,
+    "pings": repeats(frame(b"p" * 100, PING)),
+    "empty fragments": empty_fragments(client=True),
+    "audio 170 times as fast": in_haste(audio(20), seconds=_MANY * 0.02),
     "audio as fast as it goes": repeats(audio(20)),
     "unread pongs": unread_pongs,
     "a window of zero": zero_window,

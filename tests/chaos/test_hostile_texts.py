@@ -30,9 +30,9 @@ TEXTS = [
     "[/oops] [link=https://example.org]here[/link]",
     "\x9b31mred\x00nul\x08back",
     "a\u2028line\u2029and\x85more",
-    "\u202eright to left\u2066",
+    "\u202eright to left\u2066 and \u200fhidden\u061c marks\u206a",
 ]
-CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f]")
 FORGED = re.compile(r"^(ERROR:patter:forged|agent:  I agree)", re.MULTILINE)
 
 

@@ -74,9 +74,7 @@ async def keep_strangers_out(emulator: type[AnyCarrier], folder: Path, *, live: 
     async with running_fleet(emulator, engine, folder) as fleet, anyio.create_task_group() as tasks:
         worker = await fleet.start()
         callers = Callers(fleet, live)
-        for call in callers.calls:
-            tasks.start_soon(call.run)
-        await callers.all_hear_more([0] * live, within=15)
+        await callers.talk(tasks)
         since, conversations = callers.positions(), len(fleet.engine.conversations)
         tried = attempts(fleet, callers.calls[0], count)
         requests = [request for some in zip(*tried.values(), strict=True) for request in some]
@@ -118,9 +116,7 @@ async def test_a_flood_of_new_calls_is_shed_and_the_live_ones_hear_nothing_of_it
     async with running_fleet(emulator, engine, tmp_path) as fleet, anyio.create_task_group() as tasks:
         worker = await fleet.start(settings)
         callers = Callers(fleet, LIVE)
-        for call in callers.calls:
-            tasks.start_soon(call.run)
-        await callers.all_hear_more([0] * LIVE, within=15)
+        await callers.talk(tasks)
         since, url = callers.positions(), fleet.url_of(worker.port)
         began = anyio.current_time()
         answers = await flood(worker.port, [announcement(fleet.carrier, url) for _ in range(REQUESTS)])

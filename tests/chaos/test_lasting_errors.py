@@ -39,9 +39,7 @@ async def test_sinks_and_a_store_that_fail_for_good_cost_no_call_and_no_other_si
     async with running_fleet(emulator, engine, tmp_path) as fleet, anyio.create_task_group() as tasks:
         worker = await fleet.start(Settings(failing=str(records), drain=0.1))
         callers = Callers(fleet, CALLS)
-        for call in callers.calls:
-            tasks.start_soon(call.run)
-        await callers.all_hear_more([0] * CALLS, within=15)
+        await callers.talk(tasks)
         since = callers.positions()
         await anyio.sleep(TALK)
         gap, lost = callers.longest_gap_ms(since), callers.lost

@@ -65,9 +65,7 @@ async def test_a_mounted_phone_lets_its_calls_finish(
     async with running_fleet(emulator, engine, tmp_path) as fleet, anyio.create_task_group() as tasks:
         worker = await fleet.start(settings, command)
         callers = Callers(fleet, 3, steps=(WaitForAgent(heard=1), Pause(4)))
-        for call in callers.calls:
-            tasks.start_soon(call.run)
-        await callers.all_hear_more([0] * 3, within=15)
+        await callers.talk(tasks)
         began = anyio.current_time()
         worker.send(signal.SIGTERM)
         await anyio.sleep(1)
@@ -95,9 +93,7 @@ async def test_a_second_signal_hangs_up_and_ends_the_server(tmp_path: Path) -> N
     async with running_fleet(TelnyxEmulator, engine, tmp_path) as fleet, anyio.create_task_group() as tasks:
         worker = await fleet.start(Settings(drain=30, linger=30, ends=str(ends)), UVICORN)
         callers = Callers(fleet, 3)
-        for call in callers.calls:
-            tasks.start_soon(call.run)
-        await callers.all_hear_more([0] * 3, within=15)
+        await callers.talk(tasks)
         worker.send(signal.SIGTERM)
         await anyio.sleep(0.5)
         assert callers.lost == 0

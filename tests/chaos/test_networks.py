@@ -46,9 +46,7 @@ async def test_an_engine_that_only_a_proxy_reaches_is_reached(*, uvloop: bool, t
         fleet.variables = {"HTTP_PROXY": proxy.url, "HTTPS_PROXY": proxy.url}
         await fleet.start(Settings(uvloop=uvloop))
         callers = Callers(fleet, CALLS)
-        for call in callers.calls:
-            tasks.start_soon(call.run)
-        took = await callers.all_hear_more([0] * CALLS, within=5)
+        took = await callers.talk(tasks, within=5)
         lost = callers.lost
         tasks.cancel_scope.cancel()
     assert lost == 0
@@ -69,9 +67,7 @@ async def test_an_address_that_leads_nowhere_costs_a_quarter_of_a_second(*, uvlo
             fleet.engine_url = f"http://{NAME}:{port_of(engine)}"
             await fleet.start(Settings(uvloop=uvloop, hosts={NAME: [address, "127.0.0.1"]}))
             callers = Callers(fleet, CALLS)
-            for call in callers.calls:
-                tasks.start_soon(call.run)
-            took = await callers.all_hear_more([0] * CALLS, within=5)
+            took = await callers.talk(tasks, within=5)
             lost = callers.lost
             tasks.cancel_scope.cancel()
     assert lost == 0

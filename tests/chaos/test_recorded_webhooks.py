@@ -67,9 +67,7 @@ async def test_webhooks_that_were_recorded_move_no_live_call(
     async with running_fleet(emulator, engine, tmp_path) as fleet, anyio.create_task_group() as tasks:
         worker = await fleet.start(settings)
         callers = Callers(fleet, LIVE)
-        for call in callers.calls:
-            tasks.start_soon(call.run)
-        await callers.all_hear_more([0] * LIVE, within=15)
+        await callers.talk(tasks)
         callers.calls[0].stream.drop()
         await anyio.sleep(0.5)
         await callers.all_hear_more(callers.heard(), within=5)
@@ -100,9 +98,7 @@ async def test_a_webhook_that_is_cut_at_other_places_is_refused(tmp_path: Path) 
     async with running_fleet(TwilioEmulator, engine, tmp_path) as fleet, anyio.create_task_group() as tasks:
         worker = await fleet.start(Settings(calls_per_second=1_000.0))
         callers = Callers(fleet, LIVE)
-        for call in callers.calls:
-            tasks.start_soon(call.run)
-        await callers.all_hear_more([0] * LIVE, within=15)
+        await callers.talk(tasks)
         since, talks = callers.positions(), len(engine.conversations)
         voice = [webhook for webhook in recorded(fleet) if "/voice" in webhook.partition("\r\n")[0]]
         cuts = [cut for webhook in voice for cut in recut(webhook)]

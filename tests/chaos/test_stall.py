@@ -30,9 +30,7 @@ async def test_a_stall_heals_within_a_second(emulator: type[AnyCarrier], tmp_pat
     async with running_fleet(emulator, engine, tmp_path) as fleet, anyio.create_task_group() as tasks:
         worker = await fleet.start()
         callers = Callers(fleet, CALLS)
-        for call in callers.calls:
-            tasks.start_soon(call.run)
-        await callers.all_hear_more([0] * CALLS, within=15)
+        await callers.talk(tasks)
         await anyio.sleep(1)
         since = callers.positions()
         worker.send(signal.SIGSTOP)

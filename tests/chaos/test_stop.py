@@ -37,9 +37,7 @@ async def test_a_second_signal_hangs_up_at_once_and_tells_the_ends(
     async with running_fleet(emulator, engine, tmp_path) as fleet, anyio.create_task_group() as tasks:
         worker = await fleet.start(Settings(drain=60, linger=60, ends=str(ends), several_workers=True))
         callers = Callers(fleet, 4)
-        for call in callers.calls:
-            tasks.start_soon(call.run)
-        await callers.all_hear_more([0] * 4, within=15)
+        await callers.talk(tasks)
         worker.send(number)
         await anyio.sleep(0.5)
         await callers.all_hear_more(callers.heard(), within=2)
@@ -63,9 +61,7 @@ async def test_when_the_terminal_closes_live_calls_are_let_finish(tmp_path: Path
     async with running_fleet(TwilioEmulator, engine, tmp_path) as fleet, anyio.create_task_group() as tasks:
         worker = await fleet.start(Settings(drain=20, ends=str(ends)))
         callers = Callers(fleet, 2, steps=(Pause(3),))
-        for call in callers.calls:
-            tasks.start_soon(call.run)
-        await callers.all_hear_more([0] * 2, within=15)
+        await callers.talk(tasks)
         worker.send(signal.SIGHUP)
         with anyio.fail_after(20):
             code = await worker.process.wait()

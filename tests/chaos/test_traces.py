@@ -35,9 +35,7 @@ async def test_logs_tell_no_number_and_no_secret_nothing_is_on_the_disk_and_no_o
     async with running_fleet(emulator, engine, tmp_path) as fleet, anyio.create_task_group() as tasks:
         worker = await fleet.start(Settings(log="DEBUG", drain=0.1))
         callers = Callers(fleet, CALLS)
-        for call in callers.calls:
-            tasks.start_soon(call.run)
-        await callers.all_hear_more([0] * CALLS, within=15)
+        await callers.talk(tasks)
         callers.calls[0].stream.drop()
         talk = engine.conversations[-1]
         await talk._socket.close(1011, "Internal error")

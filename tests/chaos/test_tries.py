@@ -50,8 +50,7 @@ async def ringing(
             api.workers = [int(fleet.carrier.base_url.rpartition(":")[2])]
         await fleet.start(settings)
         callers = Callers(fleet, CALLS)
-        for call in callers.calls:
-            tasks.start_soon(call.run)
+        callers.start(tasks)
         yield fleet, callers
         tasks.cancel_scope.cancel()
 

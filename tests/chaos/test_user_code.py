@@ -46,9 +46,7 @@ async def test_calls_go_on_whatever_the_users_code_does(emulator: type[AnyCarrie
     async with running_fleet(emulator, engine, tmp_path) as fleet, anyio.create_task_group() as tasks:
         worker = await fleet.start(settings)
         callers = Callers(fleet, CALLS)
-        for call in callers.calls:
-            tasks.start_soon(call.run)
-        await callers.all_hear_more([0] * CALLS, within=15)
+        await callers.talk(tasks)
         since = callers.positions()
         await anyio.sleep(TALK)
         gap, lost = callers.longest_gap_ms(since), callers.lost

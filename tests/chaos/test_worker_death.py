@@ -37,9 +37,7 @@ async def lose_workers(emulator: type[AnyCarrier], folder: Path, *, calls: int, 
         for _ in range(2):
             await fleet.start(settings)
         callers = Callers(fleet, calls)
-        for call in callers.calls:
-            tasks.start_soon(call.run)
-        await callers.all_hear_more([0] * calls, within=20)
+        await callers.talk(tasks, within=20)
         for _ in range(rounds):
             begun = len(engine.conversations)
             worst = max(worst, await lose_worker(fleet, callers, engine))
@@ -109,8 +107,7 @@ async def test_a_worker_that_dies_in_the_middle_of_a_webhook_loses_no_call(
         victim, _ = await fleet.start(Settings(several_workers=True)), await fleet.start(Settings(several_workers=True))
         victim.send(signal.SIGSTOP)  # the kernel still takes connections in its name, and requests
         callers = Callers(fleet, calls)
-        for call in callers.calls:
-            tasks.start_soon(call.run)
+        callers.start(tasks)
         await until(lambda: len([link for link in fleet.balancer.links if link.worker == victim.port]) >= calls // 2)
         began = anyio.current_time()
         await fleet.kill(victim)

@@ -16,7 +16,7 @@ import msgspec
 
 from patter_core.errors import EngineError, EngineRefused, EngineTimeout, NetworkMisconfigured
 from patter_core.net.http import send_request
-from patter_core.net.retry_after import seconds_asked
+from patter_core.net.retry_after import is_passing, seconds_asked
 from patter_elevenlabs.config import Service
 from patter_elevenlabs.wire.agent import (
     AgentChange,
@@ -126,7 +126,7 @@ async def _ask(service: Service, request: _Request, kind: type[_Answer], timeout
         raise EngineRefused(
             f"ElevenLabs refused {request.thing}.",
             status=status,
-            retry=status >= 500 or status == 429,
+            retry=is_passing(status),
             retry_after=seconds_asked(answer.headers.get("retry-after", ""), time.time()),
             got=f"HTTP status {status}",
             remedy=_REFUSALS.get(status, "").format(permission=request.permission),
