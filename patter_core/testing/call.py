@@ -10,6 +10,7 @@ import anyio
 import msgspec
 
 from patter_core.aio import Changes
+from patter_core.errors import CarrierError
 from patter_core.telephony.leg import AnsweredBy, Progress
 from patter_core.testing.caller import Caller, Pause, Step
 from patter_core.testing.stream import CallRecording, CarrierStream
@@ -42,12 +43,17 @@ class EmulatedCall(abc.ABC):
         caller: who is on the telephone.
         from_number: as the vendor writes it.
         to_number: as above.
+
+    Raises:
+        CarrierError: the caller was on a call before, and has performed their script.
     """
 
     streams: Sequence[CarrierStream]
     """All media streams, the latest last."""
 
     def __init__(self, call_id: str, caller: Caller, *, from_number: str, to_number: str) -> None:
+        if not caller.is_new:
+            raise CarrierError("This caller was on a call before.", remedy="Make a new Caller for each call.")
         self.call_id = call_id
         self.caller = caller
         self.from_number = from_number

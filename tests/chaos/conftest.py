@@ -16,6 +16,11 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # for the helpers beside thi
 from tests.chaos import report
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("-m") != "chaos":
+        report.shared.append(True)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if report.rows:
         terminalreporter.section("chaos: what was tried, what was lost")

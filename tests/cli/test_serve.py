@@ -93,8 +93,8 @@ async def test_calls_go_on_when_the_reader_of_the_log_and_the_console(tmp_path: 
                 os.close(write)
                 url = f"http://127.0.0.1:{port}/webhooks/twilio/voice"
                 assert (await send_request("POST", url, headers={}, body=b"a=b")).status == 403  # which is logged
-                caller = Caller([WaitForAgent(heard=0.3), Pause(0.1)], ULAW_8000)
-                recordings = [await twilio.call(url, caller) for _ in range(2)]
+                callers = [Caller([WaitForAgent(heard=0.3), Pause(0.1)], ULAW_8000) for _ in range(2)]
+                recordings = [await twilio.call(url, caller) for caller in callers]
                 process.send_signal(signal.SIGTERM)
                 assert await process.wait() == 0
             if reader == "stalls":

@@ -6,6 +6,7 @@ import anyio
 import pytest
 
 from patter_core.audio import ULAW_8000
+from patter_core.errors import CarrierError
 from patter_core.testing.call import EmulatedCall
 from patter_core.testing.caller import Caller
 
@@ -15,8 +16,9 @@ pytestmark = pytest.mark.anyio
 class Silent(EmulatedCall):
     """A call without a vendor and without audio."""
 
-    def __init__(self) -> None:
-        super().__init__("call-1", Caller((), ULAW_8000), from_number="+15005550006", to_number="+15005550001")
+    def __init__(self, caller: Caller | None = None) -> None:
+        caller = caller or Caller((), ULAW_8000)
+        super().__init__("call-1", caller, from_number="+15005550006", to_number="+15005550001")
         self.scope = anyio.CancelScope()
 
     async def live(self) -> None:
@@ -43,6 +45,14 @@ async def test_one_that_is_cancelled_is_over_too() -> None:
     with anyio.move_on_after(0.01):
         await call.run()
     assert call.over.is_set()
+
+
+async def test_a_caller_who_was_on_a_call_before_is_refused() -> None:
+    caller = Caller((), ULAW_8000)
+    Silent(caller)  # nothing of the script was performed
+    caller.next(agent_audible=False)
+    with pytest.raises(CarrierError, match="new Caller for each call"):
+        Silent(caller)
 
 
 async def test_so_many_commands_are_refused_as_were_asked_for() -> None:
