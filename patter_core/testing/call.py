@@ -45,15 +45,16 @@ class EmulatedCall(abc.ABC):
         to_number: as above.
 
     Raises:
-        CarrierError: the caller was on a call before, and has performed their script.
+        CarrierError: the caller was given to another call, and performs their script once.
     """
 
     streams: Sequence[CarrierStream]
     """All media streams, the latest last."""
 
     def __init__(self, call_id: str, caller: Caller, *, from_number: str, to_number: str) -> None:
-        if not caller.is_new:
-            raise CarrierError("This caller was on a call before.", remedy="Make a new Caller for each call.")
+        if caller.has_call:
+            raise CarrierError("This caller has another call.", remedy="Make a new Caller for each call.")
+        caller.has_call = True
         self.call_id = call_id
         self.caller = caller
         self.from_number = from_number

@@ -92,8 +92,8 @@ class Caller:
     def __init__(self, steps: Sequence[Step], format: AudioFormat, frame_ms: int = FRAME_MS) -> None:
         self.format = format
         self.frame_ms = frame_ms
-        self.is_new = True
-        """False once a frame of their time has passed: a script is performed once."""
+        self.has_call = False
+        """True once they were given to a call: a script is performed once."""
         self._size = format.size(frame_ms)
         self._silence = CallerFrame(format.silence * (self._size // format.sample_width))
         self._heard_ms = 0
@@ -110,7 +110,6 @@ class Caller:
         Args:
             agent_audible: True if the agent's audio was being played in it.
         """
-        self.is_new = False
         if agent_audible:
             self._heard_ms += self.frame_ms
             self._silent_ms = 0

@@ -18,7 +18,7 @@ from tests.chaos import report
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("-m") != "chaos":
-        report.shared.append(True)
+        report.share_machine()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

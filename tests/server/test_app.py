@@ -57,8 +57,9 @@ class Scene:
         limits: Limits | None = None,
         deadlines: Deadlines | None = None,
         more_sinks: Sequence[EventSink] = (),
+        carrier: FakeCarrier | None = None,
     ) -> None:
-        self.carrier = FakeCarrier()
+        self.carrier = carrier or FakeCarrier()
         self.engine = FakeEngine()
         self.sink = MemorySink()
         self.more_sinks = more_sinks
@@ -302,6 +303,18 @@ class Broken(FakeCarrier):
             raise self._fault
 
 
+@contextlib.asynccontextmanager
+async def a_call_goes_on(carrier: Broken) -> AsyncIterator[httpx.AsyncClient]:
+    """A call is live before the carrier's plugin breaks, and its caller hears the agent afterwards."""
+    scene = Scene(carrier=carrier)
+    async with scene.serving() as client, connect(await arrive(client), additional_headers=FAKE) as media:
+        await say(media, "start", "leg-1")
+        session = await scene.engine.session()
+        yield client
+        session.say(FRAME)
+        await media.recv()
+
+
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
@@ -320,38 +333,22 @@ async def test_whatever_comes_out_of_a_handler_is_a_500_and_live_calls_go_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(app_module, "_HANDLER_TIMEOUT", 0.2)
-    scene = Scene()
-    scene.carrier = carrier = Broken(fault)
-    scene.host = scene.new_host()
-    async with scene.serving() as client:
-        async with connect(await arrive(client), additional_headers=FAKE) as media:
-            await say(media, "start", "leg-1")
-            session = await scene.engine.session()
-            carrier.is_broken = True
-            assert (await client.post("/webhooks/fake/voice", content=b"leg-2", headers=FAKE)).status_code == 500
-            session.say(FRAME)
-            await media.recv()
-        assert said in caplog.text
+    async with a_call_goes_on(carrier := Broken(fault)) as client:
+        carrier.is_broken = True
+        assert (await client.post("/webhooks/fake/voice", content=b"leg-2", headers=FAKE)).status_code == 500
+    assert said in caplog.text
 
 
 @pytest.mark.parametrize("fault", [LookupError("a bug"), SystemExit(3), asyncio.CancelledError()], ids=repr)
 async def test_whatever_comes_out_of_verify_upgrade_is_a_403_and_live_calls_go_on(
     fault: BaseException, caplog: pytest.LogCaptureFixture
 ) -> None:
-    scene = Scene()
-    scene.carrier = carrier = Broken(fault)
-    scene.host = scene.new_host()
-    async with scene.serving() as client:
-        async with connect(await arrive(client), additional_headers=FAKE) as media:
-            await say(media, "start", "leg-1")
-            session = await scene.engine.session()
-            other = await arrive(client, "leg-2")
-            carrier.is_broken = True
-            with pytest.raises(InvalidStatus, match="403"):
-                await connect(other, additional_headers=FAKE)
-            session.say(FRAME)
-            await media.recv()
-        assert "verify_upgrade() failed" in caplog.text
+    async with a_call_goes_on(carrier := Broken(fault)) as client:
+        other = await arrive(client, "leg-2")
+        carrier.is_broken = True
+        with pytest.raises(InvalidStatus, match="403"):
+            await connect(other, additional_headers=FAKE)
+    assert "verify_upgrade() failed" in caplog.text
 
 
 async def test_a_message_that_is_too_long_ends_the_socket_and_the_call() -> None:

@@ -47,10 +47,9 @@ async def test_one_that_is_cancelled_is_over_too() -> None:
     assert call.over.is_set()
 
 
-async def test_a_caller_who_was_on_a_call_before_is_refused() -> None:
+async def test_a_caller_has_one_call() -> None:
     caller = Caller((), ULAW_8000)
-    Silent(caller)  # nothing of the script was performed
-    caller.next(agent_audible=False)
+    Silent(caller)  # which has not even begun
     with pytest.raises(CarrierError, match="new Caller for each call"):
         Silent(caller)
 
