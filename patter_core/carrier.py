@@ -23,7 +23,8 @@ from patter_core.telephony.control import Callbacks, Capability, DialRequest, Le
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.outcome import Transfer
 from patter_core.telephony.prices import CarrierRates
-from patter_core.webhook import Accept, WebhookHandler, WebhookRequest, WebhookResponse
+from patter_core.transport import Message
+from patter_core.webhook import Accept, MediaIdentity, Webhook, WebhookRequest, WebhookResponse
 
 __all__ = ["CARRIER_API_VERSION", "Carrier"]
 
@@ -45,10 +46,23 @@ class Carrier(abc.ABC):
     capabilities: ClassVar[frozenset[Capability]] = frozenset()
     """Which of the optional methods are implemented."""
     stream_end_is_call_end: ClassVar[bool] = True
-    """True if `MediaStopped` means that the call is over. If False, the core hangs up after it."""
+    """True if `MediaStopped` means that the call is over.
+
+    If False, and no webhook asks at the stream's end (`asks_at_stream_end`), the call waits for another stream, and
+    one second later the carrier is asked by `look_up` whether the call is over; without `LOOK_UP` the core hangs up."""
     asks_at_stream_end: ClassVar[bool] = False
     """True if the carrier always reports `RoutedCall.stream_ended` when the media stream breaks. The worker that lost
     the media then leaves the call to the worker that is asked. If False, it hangs up."""
+
+    subprotocols: ClassVar[tuple[str, ...]] = ()
+    """WebSocket subprotocols of the media socket: the first that the carrier offers is agreed on; none if it offers
+    none of them."""
+    media_hello: ClassVar[bool] = False
+    """True if `identify` needs a message of the media socket."""
+    authenticates_upgrade: ClassVar[bool] = False
+    """True if `verify_upgrade` checks a secret, so that a media socket may announce a call (`MediaIdentity.leg`)."""
+    longest_media_url: ClassVar[int] = 4_000
+    """Characters of the longest URL that the carrier takes for a media socket."""
 
     @property
     def rates(self) -> CarrierRates | None:
@@ -60,8 +74,8 @@ class Carrier(abc.ABC):
         """Returns key material for stream and callback tokens: a secret that all workers of the account share."""
 
     @abc.abstractmethod
-    def webhooks(self) -> Mapping[str, WebhookHandler]:
-        """Returns the handlers by the last part of their URL. `voice` takes the number's incoming calls.
+    def webhooks(self) -> Mapping[str, Webhook]:
+        """Returns the webhooks by the last part of their URL. `voice` takes the number's incoming calls.
 
         A handler raises `WebhookRefused` for a request that is not proved to be the carrier's.
         """
@@ -80,6 +94,23 @@ class Carrier(abc.ABC):
         Raises:
             WebhookRefused: it is not proved to be the carrier's.
         """
+
+    def identify(self, request: WebhookRequest, hello: Message | None) -> MediaIdentity:
+        """Returns whose a media socket is, of which nothing but `verify_upgrade` is known. Called before any agent.
+
+        By default it is the token in the path of `Accept.media_url`. A carrier that gives the token back in the query
+        reads it from `request.likely_url`. One that says in a message whose the socket is has `media_hello`: then the
+        messages of the accepted socket are given one by one, for 3 s, until one says it; those before are dropped, and
+        none may be longer than 8 KiB. The codec reads that message again.
+
+        Args:
+            request: the upgrade.
+            hello: a message; None without `media_hello`.
+
+        Raises:
+            WebhookRefused: it is not the carrier's.
+        """
+        return MediaIdentity(token=request.path_token)
 
     @abc.abstractmethod
     def media_codec(self, leg: Leg) -> MediaCodec:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import msgspec
 
@@ -13,9 +13,49 @@ from patter_core.checks import CheckResult
 from patter_core.events import EngineEvent
 from patter_core.telephony.leg import Leg
 
-__all__ = ["ENGINE_API_VERSION", "ConversationSetup", "Engine", "EngineSession"]
+__all__ = ["ENGINE_API_VERSION", "ConversationSetup", "Engine", "EngineSession", "Heard", "HeardItem", "Playback"]
 
 ENGINE_API_VERSION = 1
+
+
+class HeardItem(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of an item was heard, in ms of that item's own audio."""
+
+    item: str
+    """As in `SpeechItem`; "" for audio before the first of a turn."""
+    heard_ms: float
+    sent_ms: float
+    """What of it the carrier got."""
+
+
+class Heard(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of a turn of the agent was heard."""
+
+    turn: str
+    """As in `ResponseStart`."""
+    items: tuple[HeardItem, ...]
+    """In playing order."""
+    interrupted: bool = False
+    """The rest of it is void: by an interruption, a hold, or because the caller's audio broke off."""
+    paused: bool = False
+    """By `PausePlayback`: more of it may follow."""
+
+
+class Playback(Protocol):
+    """The agent's audio on its way to the caller: a view that is true whenever it is looked at, and costs little."""
+
+    @property
+    def audible(self) -> bool:
+        """True if there is audio that the caller has not heard."""
+
+    @property
+    def ahead_ms(self) -> float:
+        """How much that is, in ms: more than some 30 s need not be made in advance."""
+
+
+class _NothingPlayed:
+    audible = False
+    ahead_ms = 0.0
 
 
 class ConversationSetup(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +66,8 @@ class ConversationSetup(msgspec.Struct, frozen=True, kw_only=True):
     """The carrier's: an engine that can speak it saves all conversion."""
     system_prompt: str = ""
     first_message: str = ""
+    playback: Playback = _NothingPlayed()
+    """What becomes of what the session says."""
     variables: Mapping[str, str | int | float | bool] = {}
 
     def __repr__(self) -> str:
@@ -113,6 +155,14 @@ class EngineSession(abc.ABC):
 
     def add_context(self, text: str) -> None:  # noqa: B027 - as above
         """Tells the agent something without making it speak. Never waits."""
+
+    def heard(self, heard: Heard) -> None:  # noqa: B027 - an engine that does not want to know
+        """Tells how much of a turn was heard. Never waits.
+
+        Called once for each turn that had audio: when it was heard to its end, or when the rest of it is void; and once
+        more for each `PausePlayback`. At an `Interruption` all turns that were not heard to their end are told, the
+        oldest first, before the next event is read.
+        """
 
     def user_activity(self) -> None:  # noqa: B027 - as above
         """Tells the agent that the caller is on hold, and still there. Never waits."""

@@ -46,6 +46,7 @@ __all__ = [
     "MediaStarted",
     "MediaTrouble",
     "MetricsReported",
+    "PausePlayback",
     "Record",
     "RecordingChanged",
     "RecordingStarted",
@@ -53,6 +54,7 @@ __all__ = [
     "ResponseHeard",
     "ResponseStart",
     "SpeechEnded",
+    "SpeechItem",
     "ToolCall",
     "ToolResult",
     "TranscriptCorrection",
@@ -132,9 +134,11 @@ class TranscriptCorrection(EngineEvent, frozen=True, tag="transcript_correction"
 
 
 class ResponseStart(EngineEvent, frozen=True, tag="response_start"):
-    """The agent began to speak."""
+    """The agent begins to speak: before the first audio of a turn."""
 
     text: str = ""
+    turn: str = ""
+    """The engine's id of the turn; "" where it has none."""
 
     @property
     def payload(self) -> dict[str, str]:
@@ -142,7 +146,9 @@ class ResponseStart(EngineEvent, frozen=True, tag="response_start"):
 
 
 class ResponseDone(EngineEvent, frozen=True, tag="response_done"):
-    """The agent's turn is finished: by silence or by an interruption."""
+    """The agent's turn is complete: it was all generated, and not necessarily heard. None follows an interruption."""
+
+    turn: str = ""
 
     @property
     def payload(self) -> dict[str, str]:
@@ -150,7 +156,30 @@ class ResponseDone(EngineEvent, frozen=True, tag="response_done"):
 
 
 class Interruption(EngineEvent, frozen=True, tag="interruption"):
-    """The user interrupted the agent (barge-in): what has not been heard yet is void."""
+    """The user interrupted the agent (barge-in): what has not been heard yet is void, of all turns.
+
+    One that comes while nothing can be heard and no turn is paused is not told, and counts for nothing.
+    """
+
+    turn: str = ""
+
+
+class PausePlayback(EngineEvent, frozen=True, tag="pause_playback"):
+    """The user may be interrupting: the agent stops, and its turn is left open. Not told to sinks.
+
+    The session is told what was heard. Then it either goes on, with a `SpeechItem` from there, or an `Interruption`
+    follows. The core keeps no audio that was sent: what is to be heard again is sent again.
+    """
+
+
+class SpeechItem(EngineEvent, frozen=True, tag="speech_item", kw_only=True):
+    """The audio that follows is of this item, up to the next: a turn may hold several. Not told to sinks."""
+
+    item: str
+    """The engine's id of it."""
+    turn: str = ""
+    offset_ms: float = 0.0
+    """Where in the item the audio begins."""
 
 
 class Error(EngineEvent, frozen=True, tag="error"):
@@ -264,6 +293,8 @@ class ResponseHeard(Event, frozen=True, tag="response_heard"):
     heard_ms: float
     sent_ms: float
     interrupted: bool = False
+    turn: str = ""
+    """As in `ResponseStart`."""
 
 
 class MediaTrouble(Event, frozen=True, tag="media_trouble"):

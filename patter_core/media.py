@@ -1,13 +1,19 @@
-"""The media contract: a sans-IO codec for one media socket, and what it reads there."""
+"""The media contract: a sans-IO codec for one media socket, what it takes, and what it reads there.
+
+The core owns the socket and all time. It cuts agent audio as `MediaOutput` says, sends no more than the carrier keeps,
+and has a mark set behind each half second and each turn. A codec translates single messages and keeps no audio.
+"""
 
 from __future__ import annotations
 
 import abc
+import math
 from collections.abc import Sequence
 
 import msgspec
 
 from patter_core.audio import AudioChunk, AudioFormat
+from patter_core.transport import Message
 
 __all__ = [
     "MediaCodec",
@@ -16,9 +22,27 @@ __all__ = [
     "MediaFault",
     "MediaMark",
     "MediaOpened",
+    "MediaOutput",
+    "MediaReply",
     "MediaStopped",
     "MediaUnusable",
+    "Message",
 ]
+
+
+class MediaOutput(msgspec.Struct, frozen=True, kw_only=True):
+    """What a media socket takes of agent audio."""
+
+    format: AudioFormat
+    frame_ms: float = 0.0
+    """Each message is exactly that long; 0 for any length. A message may be shorter only by whole samples: 20 ms at
+    11,025 Hz are 220 samples."""
+    shortest_ms: float = 0.0
+    """A message is at least that long; 0 for no limit."""
+    longest_ms: float = 0.0
+    """A message is at most that long; 0 for no limit."""
+    max_buffered: float = math.inf
+    """Seconds of audio that may wait at the carrier, well below what it drops or refuses. The core keeps the rest."""
 
 
 class MediaOpened(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +56,10 @@ class MediaOpened(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MediaMark(msgspec.Struct, frozen=True):
-    """A mark came back: the audio sent before it was played, or cleared."""
+    """A mark came back: the audio sent before it was played, or cleared.
+
+    A mark from before a clear is ignored, so it does not matter whether the carrier returns those.
+    """
 
     name: str
 
@@ -41,6 +68,12 @@ class MediaDtmf(msgspec.Struct, frozen=True):
     """A key was pressed: one of 0-9, *, #, A-D."""
 
     digit: str
+
+
+class MediaReply(msgspec.Struct, frozen=True):
+    """What the protocol has us answer, for example to a ping: sent at once, ahead of audio."""
+
+    messages: tuple[Message, ...]
 
 
 class MediaStopped(msgspec.Struct, frozen=True):
@@ -63,7 +96,7 @@ class MediaUnusable(msgspec.Struct, frozen=True):
     """As in `MediaFault`."""
 
 
-MediaEvent = AudioChunk | MediaOpened | MediaMark | MediaDtmf | MediaStopped | MediaFault | MediaUnusable
+MediaEvent = AudioChunk | MediaOpened | MediaMark | MediaDtmf | MediaReply | MediaStopped | MediaFault | MediaUnusable
 
 
 class MediaCodec(abc.ABC):
@@ -71,21 +104,38 @@ class MediaCodec(abc.ABC):
 
     @property
     @abc.abstractmethod
-    def output_format(self) -> AudioFormat:
-        """The format that `encode_audio` takes. Known before the stream starts."""
+    def output(self) -> MediaOutput:
+        """What `encode_audio` takes. Known before the stream starts, and always the same."""
 
     @abc.abstractmethod
-    def decode(self, message: str | bytes) -> Sequence[MediaEvent]:
+    def decode(self, message: Message) -> Sequence[MediaEvent]:
         """Reads one message. Never raises: an unreadable one is a `MediaFault`. Empty if there is nothing to report."""
 
     @abc.abstractmethod
-    def encode_audio(self, chunk: AudioChunk) -> str:
-        """Writes agent audio in `output_format`, of any length. Returns "" if it is held back until there is more."""
+    def encode_audio(self, chunk: AudioChunk) -> Message:
+        """Writes agent audio, which is in the format and of the length that `output` says, and not empty."""
 
     @abc.abstractmethod
-    def encode_mark(self, name: str) -> Sequence[str]:
-        """Writes a mark, which the carrier returns when all audio before it was played. Held-back audio goes first."""
+    def encode_mark(self, name: str) -> Sequence[Message]:
+        """Writes a mark, which the carrier returns when all audio before it was played.
+
+        Empty if the carrier has no marks: then a clock reckons what was heard.
+        """
 
     @abc.abstractmethod
-    def encode_clear(self) -> Sequence[str]:
-        """Makes the carrier drop the audio that it has not played. Held-back audio is dropped with it."""
+    def encode_clear(self) -> Sequence[Message]:
+        """Makes the carrier drop the audio that it has not played.
+
+        Empty if it cannot: then `output.max_buffered` bounds how long it goes on after an interruption.
+        """
+
+    def encode_dtmf(self, digits: str) -> Sequence[Message]:
+        """Has the carrier send keys: 0-9, *, #, A-D, and w for half a second of silence.
+
+        Empty if that is not done on the media socket: then `Carrier.send_dtmf` does it, or tones are played.
+        """
+        return ()
+
+    def encode_hang_up(self) -> Sequence[Message]:
+        """Ends the call. It is sent before `Carrier.hang_up`, which follows all the same. Empty if there is no such."""
+        return ()

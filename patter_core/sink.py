@@ -45,7 +45,7 @@ class EventSink(abc.ABC):
 
     A sink that is slow, hangs or raises loses records, which is counted, and disturbs nothing else. The least important
     records are dropped first, and a call's end is never dropped for want of room. A sink must not block the event loop:
-    blocking work belongs into a `patter_core.threads.SerialThread`.
+    blocking work belongs into a `patter_core.aio.threads.SerialThread`.
     """
 
     api_version: ClassVar[int] = SINK_API_VERSION

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -16,12 +17,16 @@ from patter_core.telephony.prices import Cost
 __all__ = [
     "Accept",
     "CallRouter",
+    "MediaIdentity",
     "Reject",
     "RoutedCall",
+    "Webhook",
     "WebhookHandler",
     "WebhookRequest",
     "WebhookResponse",
 ]
+
+_LOCAL_HOSTS = frozenset({"localhost", "::1", "0.0.0.0"})  # noqa: S104 - nothing is bound
 
 
 class WebhookRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +44,22 @@ class WebhookRequest(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes = b""
     is_configured: bool = False
     """True if the user configured the public address: the one candidate is right, whatever the request says of it."""
+    path_token: str = ""
+    """The stream token in the path of a media socket; "" if there is none."""
+
+    @property
+    def likely_url(self) -> str:
+        """The URL that the carrier probably requested, for carriers that sign none; "" if the request names no host.
+
+        That is the public address, where it is known. Else it is https (wss) as behind a proxy or a tunnel, but http
+        (ws) for a `Host` on this machine.
+        """
+        urls = self.candidate_urls
+        if not urls:
+            return ""
+        host = urlsplit(urls[0]).hostname or ""
+        is_local = host in _LOCAL_HOSTS or host.startswith("127.") or host.endswith(".localhost")
+        return urls[-1] if is_local else urls[0]
 
     def __repr__(self) -> str:
         return f"<WebhookRequest {self.method} {len(self.body)} bytes>"
@@ -50,6 +71,8 @@ class WebhookResponse(msgspec.Struct, frozen=True, kw_only=True):
     status: int = 200
     body: bytes = b""
     content_type: str = "text/plain; charset=utf-8"
+    headers: Mapping[str, str] = {}
+    """Others. What the server writes itself cannot be set: Connection, Content-Length, Transfer-Encoding."""
 
 
 class Accept(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +87,29 @@ class Accept(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"<Accept {self.call_id}>"
+
+    @property
+    def token(self) -> str:
+        """The stream token, for carriers that give it back in another place than the URL's path. A secret."""
+        return self.media_url.rpartition("/")[2]
+
+    @property
+    def socket_url(self) -> str:
+        """`media_url` without the token: `Carrier.identify` then finds it in the query, or in a message."""
+        return self.media_url.rpartition("/")[0]
+
+
+class MediaIdentity(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose a media socket is: one of the two. Neither: the socket has not said it yet."""
+
+    token: str = ""
+    """The stream token of our `Accept`, from the path, the query or a message."""
+    leg: Leg | None = None
+    """The call that the socket brings, and that no webhook has announced. Only a carrier that
+    `authenticates_upgrade` may say so."""
+
+    def __repr__(self) -> str:
+        return f"<MediaIdentity {'token' if self.token else self.leg!r}>"
 
 
 class Reject(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,3 +177,11 @@ class CallRouter(Protocol):
 
 
 WebhookHandler = Callable[[WebhookRequest, CallRouter], Coroutine[object, object, WebhookResponse]]
+
+
+class Webhook(msgspec.Struct, frozen=True):
+    """What answers at one URL."""
+
+    handler: WebhookHandler
+    methods: tuple[str, ...] = ("POST",)
+    """Others are answered with status 405."""

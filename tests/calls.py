@@ -110,7 +110,7 @@ class CallScene:
 
     def attach(self) -> None:
         """The media socket is here."""
-        self.tasks.start_soon(self.call.serve_media, self.socket.receive, self.socket.send)
+        self.tasks.start_soon(self.call.serve_media, self.socket)
 
     async def live(self) -> FakeSession:
         """The media socket is here, its stream starts, and the conversation follows."""

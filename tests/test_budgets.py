@@ -85,7 +85,7 @@ async def hold_calls(count: int) -> int:
                 engine, media = FakeEngine(), FakeSocket()
                 call = new_call(engine, call_id=f"call-{number}", leg=Leg(carrier="fake", call_id=f"leg-{number}"))
                 tasks.start_soon(call.run)
-                tasks.start_soon(call.serve_media, media.receive, media.send)
+                tasks.start_soon(call.serve_media, media)
                 media.say("start", f"leg-{number}")
                 session = await engine.session()
                 for _ in range(50):
@@ -93,7 +93,7 @@ async def hold_calls(count: int) -> int:
                     media.say("audio", frame.base64)
                 await media.wait_for("audio", 50)
                 media.sent.clear()
-                session.heard.clear()
+                session.received.clear()
                 calls.append(call)
             assert all(call.state is State.LIVE for call in calls)
             gc.collect()

@@ -24,7 +24,7 @@ PACKAGES = sorted(path for path in ROOT.glob("plugins/*/*") if (path / "__init__
 # From the bottom up. A module may import those of its own layer and of the layers below it.
 LAYERS = (
     ("aio", "errors", "observe.terminal", "storage"),
-    ("audio", "checks", "config", "threads"),
+    ("audio", "checks", "config", "transport"),
     ("telephony",),
     ("observe",),
     ("events", "media", "webhook"),
@@ -45,6 +45,7 @@ CALL = [
     "limits",
     "token",
     "state",
+    "turns",
     "playback",
     "meter",
     "history",
@@ -57,10 +58,14 @@ CALL = [
     "variables",
     "engine_wall",
     "uplink",
+    "media_writer",
+    "send_queue",
     "downlink",
     "media_leg",
+    "engine_events",
     "conversation",
     "hangup",
+    "ending",
     "actions",
     "reports",
     "call",
@@ -89,6 +94,9 @@ SERVER = [
     "dialing",
     "watchdog",
     "host",
+    "requests",
+    "asgi_socket",
+    "media_endpoint",
     "app",
 ]
 """Those of the server."""

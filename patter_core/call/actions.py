@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 
+from patter_core.aio.threads import DaemonThreads
 from patter_core.audio import AudioChunk, AudioFormat
 from patter_core.call.carrier_wall import REQUEST_TIMEOUT, ask_carrier
 from patter_core.call.context import CallContext
@@ -20,7 +21,6 @@ from patter_core.errors import CallError, CarrierRequestFailed
 from patter_core.events import MediaPaused, RecordingChanged
 from patter_core.telephony.control import Capability, RecordingStatus
 from patter_core.telephony.outcome import Transfer
-from patter_core.threads import DaemonThreads
 
 __all__ = ["Actions"]
 
@@ -142,15 +142,17 @@ class Actions:
     # --- keys ------------------------------------------------------------------------------------------------------
 
     async def send_dtmf(self, digits: str) -> None:
-        """Sends keys through the carrier, or as tones if it cannot. Returns when they were sent, or heard."""
+        """Sends keys by the media socket, by the carrier's API, or as tones. Returns once they were sent, or heard."""
         call, downlink = self._call, self._media.downlink
         if not _KEYS.fullmatch(digits):
             raise CallError("Invalid DTMF digits.", expected="1 to 64 of 0-9, *, #, A-D, w (a pause of 0.5 s)")
         self._require_live("sent keys")
+        if downlink.send_keys(digits):
+            return
         if Capability.SEND_DTMF in call.carrier.capabilities:
             await ask_carrier(call.carrier.send_dtmf, REQUEST_TIMEOUT, call.leg, digits)
             return
-        await downlink.play_dtmf(await DaemonThreads(1).run(_tones, digits, downlink.format))
+        downlink.play_tones(await DaemonThreads(1).run(_tones, digits, downlink.format))
         await downlink.wait_until_heard()
 
     # --- recording -------------------------------------------------------------------------------------------------
@@ -203,7 +205,7 @@ class Actions:
         call.signal(Signal.TRANSFER)
         self._conversation.stop()
         try:
-            await self._media.downlink.clear()
+            self._media.downlink.clear()
             await ask_carrier(call.carrier.say_and_hang_up, _VOICEMAIL_TIMEOUT, call.leg, message)
         except Exception:  # noqa: BLE001 - the plugin boundary: the call is hung up instead
             _log.exception("Call %s: the carrier refused to leave the message.", call.call_id)

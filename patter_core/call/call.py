@@ -9,16 +9,15 @@ from collections.abc import Callable
 
 import anyio
 import msgspec
-from starlette.types import Receive, Send
 
 from patter_core.agent import Agent
-from patter_core.aio.foreign import as_exception
 from patter_core.call.actions import Actions
 from patter_core.call.carrier_wall import carrier_bill
 from patter_core.call.config import HostConfig
 from patter_core.call.context import CallContext
 from patter_core.call.conversation import Conversation
-from patter_core.call.hangup import LegEnd, end_leg, may_be_on_another_worker, must_end_leg
+from patter_core.call.ending import Ending
+from patter_core.call.hangup import LegEnd
 from patter_core.call.media_leg import MediaLeg
 from patter_core.call.records import Outlets, Records
 from patter_core.call.reports import CarrierReports
@@ -37,13 +36,13 @@ from patter_core.events import (
 from patter_core.media import MediaOpened
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.outcome import By, HangUp, Reason, Transfer
+from patter_core.transport import Connection
 from patter_core.webhook import Accept
 
 __all__ = ["Call"]
 
 _log = logging.getLogger("patter.call")
 
-_LEG_END_GRACE = 1.0  # s for the carrier to end its leg, before the media socket is closed
 _ENGINE_FAILED = frozenset({Reason.ENGINE_FAILED, Reason.ENGINE_SLOW})
 
 
@@ -78,8 +77,6 @@ class Call:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.ended: CallEnded | None = None
-        self.leg_end: LegEnd | None = None
-        """What came of ending the leg; None if that was not our part."""
         self.context = call = CallContext(
             token,
             leg=leg,
@@ -95,6 +92,7 @@ class Call:
         call.meter.announced_at = call.records.accepted_at
         self._media = MediaLeg(call, on_opened=self._media_opened)
         self._conversation = Conversation(call, self._media.uplink, self._media.downlink)
+        self._ending = Ending(call, self._media)
         self.actions = Actions(call, self._media, self._conversation)
         self.reports = CarrierReports(call, self.actions, is_dialled=ring_timeout is not None)
         self._may_prewarm = may_prewarm
@@ -127,6 +125,11 @@ class Call:
         return self.context.is_over
 
     @property
+    def leg_end(self) -> LegEnd | None:
+        """What came of ending the leg; None if that was not our part."""
+        return self._ending.leg_end
+
+    @property
     def had_media(self) -> bool:
         """True once the caller's audio was here."""
         return self._media.was_here
@@ -146,12 +149,12 @@ class Call:
     def metrics(self) -> CallMetrics:
         """Returns the metrics so far."""
         call = self.context
-        meter, now = call.meter, call.clock()
+        meter, playback, now = call.meter, self._media.downlink.playback, call.clock()
         return meter.metrics(
             now,
-            heard_ms=call.playback.heard_ms,
+            heard_ms=playback.heard_ms(now),
             frames_dropped=self._conversation.dropped,
-            frames_late=call.playback.late,
+            frames_late=playback.late,
             carrier_bill=carrier_bill(call.carrier, meter.usage(now, call.leg.direction)),
         )
 
@@ -208,13 +211,17 @@ class Call:
 
     # --- media -----------------------------------------------------------------------------------------------------
 
-    async def serve_media(self, receive: Receive, send: Send) -> None:
+    async def serve_media(self, connection: Connection) -> None:
         """Uses this accepted media socket for the call; returns when it, or the call, is over.
 
         Raises:
             CallError: the call has a socket, or is over.
         """
-        await self._media.serve(receive, send)
+        handler = self._media.connection()
+        try:
+            await connection.serve(handler)
+        except BaseException as error:  # noqa: BLE001 - the call boundary, on the server's task
+            self.context.crash(error)
         if self.is_over:
             await self._done.wait()
 
@@ -268,9 +275,11 @@ class Call:
         while not self.is_over:
             if self.state is State.ACCEPTED and not self._conversation.has_begun and self._may_prewarm():
                 self._converse()
-            due = min(state.deadline(), self._media.probe_at)
+            due = min(state.deadline(), self._media.probe_at, self._media.look_up_at)
             with anyio.move_on_after(due - call.clock()):
                 await call.changes.wait()
+            if self._media.look_up_if_due():
+                call.start(self.reports.look_up_end)
             if self._may_be_on_another_worker() and call.clock() >= state.deadline():
                 await self.reports.look_up()
             overdue = state.overdue(call.clock())
@@ -292,7 +301,7 @@ class Call:
         match self.state:
             case State.ENDING:
                 self._conversation.stop()
-                self.context.start(self._media.downlink.play_last_word)
+                self._media.downlink.mark_last_word()
             case State.ENDED:
                 self.context.tasks.cancel_scope.cancel()
             case _:
@@ -301,39 +310,22 @@ class Call:
     # --- end -------------------------------------------------------------------------------------------------------
 
     async def _clean_up(self) -> None:
-        """Ends the leg, closes the media socket, and records the end: exactly once.
-
-        In that order: a carrier that finds the socket closed first asks what is next, perhaps another worker. But one
-        that does not answer leaves no caller in silence.
-        """
         try:
-            async with anyio.create_task_group() as tasks:
-                done = anyio.Event()
-                tasks.start_soon(self._end_leg, done)
-                with anyio.move_on_after(_LEG_END_GRACE):
-                    await done.wait()
-                await self._media.close()
+            await self._ending.end(self.final_action)
         finally:
             try:
                 self._record_end()
             finally:
                 self._done.set()
 
-    async def _end_leg(self, done: anyio.Event) -> None:
-        try:
-            if must_end_leg(self.context):
-                self.leg_end = await end_leg(self.context, self.final_action)
-        except BaseException as error:  # noqa: BLE001 - the plugin boundary
-            _log.error("Call %s: its leg could not be ended.", self.call_id, exc_info=as_exception(error))
-            self.leg_end = LegEnd.FAILED
-        finally:
-            done.set()
+    async def end_leg(self) -> LegEnd:
+        """Ends the leg at the carrier, once more. Never raises."""
+        return await self._ending.end_leg(self.final_action)
 
     @property
     def may_be_on_another_worker(self) -> bool:
         """True if the call is over here, but another worker may have it, now or soon."""
-        was_left = self.leg_end is LegEnd.LEFT and self.context.state.reason is Reason.NO_MEDIA
-        return was_left or may_be_on_another_worker(self.context)
+        return self._ending.may_be_on_another_worker
 
     def _record_end(self) -> None:
         state = self.context.state

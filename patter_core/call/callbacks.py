@@ -18,6 +18,7 @@ import msgspec
 from patter_core.aio import DroppingQueue
 from patter_core.aio.foreign import settle
 from patter_core.aio.functions import RunInThread, call_foreign
+from patter_core.aio.threads import DaemonThreads
 from patter_core.call.handle import PhoneCall
 from patter_core.errors import ForeignHang
 from patter_core.events import (
@@ -30,7 +31,6 @@ from patter_core.events import (
     TranscriptInput,
     TranscriptOutput,
 )
-from patter_core.threads import DaemonThreads
 
 __all__ = ["CallbackQueue", "CallbackRunner", "Transcript", "UserCallbacks"]
 

@@ -16,7 +16,6 @@ from patter_core.aio import Changes
 from patter_core.aio.foreign import as_exception
 from patter_core.call.config import HostConfig
 from patter_core.call.meter import Meter
-from patter_core.call.playback import Playback
 from patter_core.call.records import Records
 from patter_core.call.state import CallState, Signal, State
 from patter_core.call.token import CallToken
@@ -65,7 +64,6 @@ class CallContext:
         self.records = records
         self.clock = clock
         self.meter = Meter()
-        self.playback = Playback()
         self.accept: Accept | None = None
         """The last answer to the carrier."""
         self.tasks: anyio.abc.TaskGroup = anyio.create_task_group()

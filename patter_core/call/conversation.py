@@ -11,22 +11,19 @@ from patter_core.aio.foreign import as_exception, run_behind, run_foreign
 from patter_core.audio import AudioChunk, AudioFormat
 from patter_core.call.context import CallContext
 from patter_core.call.downlink import Downlink
+from patter_core.call.engine_events import EngineEvents
 from patter_core.call.engine_wall import as_engine_error, close_session, open_session
 from patter_core.call.fallback import FallbackChain
 from patter_core.call.state import Signal
+from patter_core.call.turns import TurnHeard
 from patter_core.call.uplink import Uplink
 from patter_core.call.variables import variables_of
 from patter_core.engine import ConversationSetup, EngineSession
 from patter_core.errors import EngineError
 from patter_core.events import (
-    CallEvent,
     ConversationStarted,
-    EngineEvent,
-    Error,
     Interruption,
     ResponseDone,
-    SpeechEnded,
-    TranscriptInput,
 )
 from patter_core.telephony.outcome import HangUp, Transfer
 
@@ -60,6 +57,7 @@ class Conversation:
         self._call = call
         self._uplink = uplink
         self._downlink = downlink
+        self._events = EngineEvents(call, downlink)
         self._agents = FallbackChain(call.agent, call.token.options)
         self._history_known = anyio.Event()
         self._is_continued = False
@@ -79,6 +77,7 @@ class Conversation:
         self._ended_on_hold = False
         """True if the present session ended while the caller was on hold."""
         uplink.on_fault = self._session_failed
+        downlink.on_heard = self._tell_heard
 
     @property
     def has_begun(self) -> bool:
@@ -211,7 +210,7 @@ class Conversation:
             self.session = session
             call.signal(Signal.ENGINE_READY)
             try:
-                self._downlink.set_agent_format(session.output_format)
+                self._downlink.set_agent(session, session.output_format)
                 self.attach_caller()
             except BaseException as error:  # noqa: BLE001 - the plugin boundary
                 raise as_engine_error(error) from None
@@ -246,6 +245,7 @@ class Conversation:
             system_prompt=agent.system_prompt,
             first_message=(agent.resume_message if self._is_continued else "") or agent.first_message,
             variables=variables,
+            playback=self._downlink,
         )
         session = await open_session(agent.engine, setup, patience)
         try:
@@ -284,9 +284,9 @@ class Conversation:
                     return
                 try:
                     if type(event) is AudioChunk:
-                        await downlink.play(event)
+                        downlink.play(event)
                     else:
-                        await self._handle(event)
+                        self._events.take(event)
                 except BaseException as error:  # noqa: BLE001 - the carrier's plugin, or ours: not the engine's fault
                     if not isinstance(event, AudioChunk | Interruption | ResponseDone):  # an event that makes no sense
                         raise as_engine_error(error) from None
@@ -298,22 +298,14 @@ class Conversation:
             if self._talking is session:
                 self._ended_on_hold = self._hold is not None
 
-    async def _handle(self, event: EngineEvent) -> None:
-        match event:
-            case Interruption():
-                await self._downlink.barge_in()
-            case ResponseDone():
-                await self._downlink.end_turn()
-            case SpeechEnded(ago_ms=ago_ms):
-                self._call.meter.speech_ended(self._call.clock() - ago_ms / 1000)
-            case TranscriptInput():
-                self._call.meter.user_spoke(self._call.clock())
-            case Error():
-                self._call.meter.errors += 1
-        if isinstance(event, CallEvent):
-            self._call.emit(event)
-        else:
-            _log.debug("The engine sent an event that is not one of a call: %s", event.kind)
+    def _tell_heard(self, told: TurnHeard) -> None:
+        """Tells a session how much of its turn was heard, if it is still the one that talks."""
+        session = self.session
+        if session is not None and told.owner is session:
+            try:
+                session.heard(told.heard)
+            except BaseException as error:  # noqa: BLE001 - the plugin boundary
+                self._session_failed(as_exception(error))
 
     # --- history -----------------------------------------------------------------------------------------------------
 

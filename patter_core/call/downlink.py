@@ -1,34 +1,28 @@
-"""The agent's audio on its way to the caller.
+"""The agent's audio on its way to the caller: turns, interruptions, keys, and what was heard.
 
-This is the other half of the hot path. An engine sends a whole answer faster than it plays, so audio that was sent to
-the carrier was not heard yet; `Playback` keeps account of that by marks. When the caller interrupts (barge-in), the
-carrier must clear its buffer, and what was not heard is void.
-
-While there is no media socket (the stream broke, or the conversation was opened ahead), what the agent says is
-buffered, and played when the stream is open again. While the caller is on hold it is dropped: they do not hear it.
+This is the other half of the hot path. An engine gives a whole answer faster than it plays, and must not be kept
+waiting: behind its audio may be an interruption. So nothing here waits; a `SendQueue` keeps what the carrier does not
+take at once. If the caller interrupts, all that they have not heard is void. While they are on hold, what the agent
+says is dropped.
 """
 
 from __future__ import annotations
 
-import math
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Sequence
 
 import anyio
-from starlette.types import Send
 
 from patter_core.audio import AudioChunk, AudioFormat
 from patter_core.audio.converter import Converter, make_converter
 from patter_core.call.context import CallContext
-from patter_core.call.state import Signal
+from patter_core.call.playback import Playback
+from patter_core.call.send_queue import SendQueue
+from patter_core.call.turns import TurnHeard
+from patter_core.events import ResponseHeard
 from patter_core.media import MediaCodec
+from patter_core.transport import Message, Socket
 
 __all__ = ["Downlink"]
-
-_BUFFERED_AUDIO_MS = 30_000.0
-"""How much agent audio is buffered while there is no media socket: engines send a whole answer at once."""
-_MARK_MARGIN = 1.5
-"""Seconds for the mark behind the last word, from when that should have been played."""
 
 
 class Downlink:
@@ -36,265 +30,204 @@ class Downlink:
 
     Args:
         call: what the parts of the call share.
-        codec: the one of the first media socket; it knows which format the carrier takes.
+        codec: the one of the first media socket; it knows what the carrier takes.
+        on_fault: called with what is wrong, in words of a fixed set.
     """
 
-    def __init__(self, call: CallContext, codec: MediaCodec) -> None:
+    def __init__(self, call: CallContext, codec: MediaCodec, *, on_fault: Callable[[str], None]) -> None:
+        self.on_heard: Callable[[TurnHeard], None] = _ignore
+        """Called for each turn, once it is known how much of it was heard."""
+        self.play: Callable[[AudioChunk], None] = _ignore
+        """Takes one chunk of the agent: writes it, keeps it, or drops it."""
         self._call = call
-        self._state, self._meter, self._playback, self._clock = call.state, call.meter, call.playback, call.clock
         self._codec = codec
-        self._send: Send | None = None
-        self.play: Callable[[AudioChunk], Awaitable[None]] = self._buffer
-        """Takes one chunk of the agent: plays it, buffers it, or drops it."""
-        self._is_live = False
         self._is_muted = False
-        self._buffered: deque[AudioChunk] = deque()
-        self._buffered_ms = 0.0
-        self._turn_ends_in_buffer = False
-        self._agent_format: AudioFormat | None = None
         self._converter: Converter | None = None
-        self.was_live = anyio.Event()
-        """Set once a stream was open, and what was buffered until then was played."""
-        self._ms_a_byte = 1000 / codec.output_format.byte_rate
-        self._in_turn = False
-        self._tones_until = self._tones_end_ms = 0.0
+        self._queue = SendQueue(call, codec, on_change=self._choose, on_told=self._tell, on_fault=on_fault)
+        self._choose()
 
     @property
     def format(self) -> AudioFormat:
         """What the carrier takes."""
-        return self._codec.output_format
+        return self._queue.format
+
+    @property
+    def playback(self) -> Playback:
+        """What of the agent's audio was heard."""
+        return self._queue.playback
+
+    @property
+    def was_live(self) -> anyio.Event:
+        """An event that is set when a stream was open, and what the agent said until then was sent."""
+        return self._queue.was_live
+
+    @property
+    def audible(self) -> bool:
+        """As in `patter_core.engine.Playback`."""
+        return self.playback.is_audible(self._call.clock())
+
+    @property
+    def ahead_ms(self) -> float:
+        """As in `patter_core.engine.Playback`."""
+        return self.playback.ahead_ms(self._call.clock())
 
     # --- media and engine come and go ------------------------------------------------------------------------------
 
-    def attach_media(self, codec: MediaCodec, send: Send) -> None:
-        """A media socket is here. The agent's audio is buffered until `open`."""
+    def attach_media(self, codec: MediaCodec, socket: Socket) -> None:
+        """A media socket is here. The agent's audio is kept until `open`."""
         self._codec = codec
-        self._send = send
+        self._queue.attach(codec, socket)
 
-    def open(self) -> bool:
-        """The stream is open. Returns True if `catch_up` must run, because there is buffered audio."""
-        self._choose_converter()
-        if self._buffered:
-            return True
-        self._go_live()
-        return False
-
-    async def catch_up(self) -> None:
-        """Plays what was buffered, then goes live."""
-        while self._buffered and self._send is not None:
-            chunk = self._buffered.popleft()
-            self._buffered_ms -= chunk.duration_ms
-            if chunk.format == self._agent_format:  # otherwise it is of an earlier session
-                await self._player(chunk)
-        if self._send is not None and not self._is_muted:
-            self._go_live()
-            if self._turn_ends_in_buffer:
-                await self.end_turn()
-
-    def _go_live(self) -> None:
-        self._is_live = True
-        self.play = self._player
-        self.was_live.set()
+    def open(self) -> None:
+        """The stream is open: what was kept is sent, then what follows."""
+        self._queue.open()
 
     def detach_media(self) -> None:
-        """The media socket is gone, and with it the audio that was not played. Further audio is buffered."""
-        self._send = None
-        self.pause()
-        self._void_turn()
+        """The media socket is gone, and with it the audio that was not played. What follows is kept for another."""
+        self._queue.detach()
 
-    def pause(self) -> None:
-        """Buffers the agent's audio; drops it while the agent is muted."""
-        self._is_live = False
-        self.play = _drop if self._is_muted else self._buffer
+    def set_agent(self, session: object, agent_format: AudioFormat) -> None:
+        """Another session talks from here on, in that format."""
+        self.playback.owner = session
+        self._converter = make_converter(agent_format, self.format)
+        self._choose()
 
     def mute_agent(self) -> None:
         """The caller is on hold: what the agent says is dropped, and what the caller has not heard is void."""
         self._is_muted = True
-        self._drop_buffer()
-        self._in_turn = False
-        self._void_turn()
-        self.pause()
+        self._drop_tail()
+        self._queue.void()
 
     def unmute_agent(self) -> None:
-        """The hold is over. `open` must follow if the media socket stayed open."""
+        """The hold is over."""
         self._is_muted = False
-        self.pause()
+        self._choose()
 
-    def set_agent_format(self, agent_format: AudioFormat) -> None:
-        """The session that talks from here on sends this format."""
-        self._agent_format = agent_format
-        self._choose_converter()
-        if self._is_live:
-            self.play = self._player
+    def close(self) -> None:
+        """The call is over."""
+        self._queue.close()
 
-    def _choose_converter(self) -> None:
-        if self._agent_format is not None:
-            self._converter = make_converter(self._agent_format, self._codec.output_format)
+    # --- turns -----------------------------------------------------------------------------------------------------
 
-    # --- barge-in, turns and keys ----------------------------------------------------------------------------------
+    def begin_turn(self, turn: str) -> None:
+        """A turn of the agent begins; if the one before is not complete, it is now."""
+        if not self._is_muted:
+            self.end_turn()
+            self._tell(self.playback.begin_turn(turn))
 
-    async def barge_in(self) -> None:
-        """The caller interrupted the agent: clears the carrier, and records how much of the turn was heard."""
-        self._drop_buffer()
-        at = self._clock()
-        if at < self._tones_until:  # the tones of keys are played whole
-            if self._is_live and self._playback.sent_ms > self._tones_end_ms:
-                self.pause()
-                self._call.start(self._clear_after_tones)
+    def begin_item(self, item: str, turn: str, offset_ms: float) -> None:
+        """The audio that follows is that item's, from that offset on."""
+        if not self._is_muted:
+            self._tell(self.playback.begin_item(item, turn, offset_ms))
+
+    def end_turn(self) -> None:
+        """The agent's turn is complete: the mark behind it comes back when it was heard."""
+        if not self.playback.is_open:
             return
-        await self._write(self._codec.encode_clear())
+        if self._converter is not None and (tail := self._converter.flush()) is not None:
+            self._queue.put(tail)
+        if self.playback.end_turn():
+            self._queue.mark_here()
+
+    def interrupt(self) -> bool:
+        """The caller interrupted the agent: what they have not heard is void. False if there is no such audio."""
+        at = self._call.clock()
+        if not self.playback.is_audible(at) and not self.playback.is_paused:
+            self._drop_tail()
+            self._queue.void()  # a turn of which nothing was heard may be open
+            return False
+        self.clear()
+        self._call.meter.interrupted(at, self._call.clock())
+        return True
+
+    def pause(self) -> None:
+        """The agent stops in the middle of its turn. Its session may go on with it, or interrupt it."""
+        self._drop_tail()
+        self._queue.clear(pause=True)
+
+    def clear(self) -> None:
+        """Drops what the agent has said and the caller has not heard."""
+        self._drop_tail()
+        self._queue.clear()
+
+    def _drop_tail(self) -> None:
         if self._converter is not None:
             self._converter.flush()
-        self._in_turn = False
-        self._meter.interrupted(at, self._clock())
-        self._void_turn()
 
-    async def clear(self) -> None:
-        """Drops what the agent has said and the caller has not heard."""
-        self._drop_buffer()
-        await self._write(self._codec.encode_clear())
-        self._in_turn = False
-        self._void_turn()
+    # --- keys and other messages -------------------------------------------------------------------------------------
 
-    async def _clear_after_tones(self) -> None:
-        send = self._send
-        await anyio.sleep(max(0.0, self._tones_until - self._clock()))
-        if self._send is not send or send is None or self._is_muted:  # the carrier has dropped it all
-            return
-        await self._write(self._codec.encode_clear())
-        self._void_turn()
-        if self.open():
-            await self.catch_up()
+    def send_keys(self, digits: str) -> bool:
+        """Has the carrier send keys, by its media socket. False if it does not do that."""
+        messages = self._codec.encode_dtmf(digits)
+        self._queue.write_first(messages)
+        return bool(messages)
 
-    def _void_turn(self) -> None:
-        """What the caller has not heard until now they will not hear."""
-        heard = self._playback.cleared(self._clock())
-        if heard is not None:
-            self._call.emit(heard)
-
-    async def end_turn(self) -> None:
-        """The agent's turn is complete: the mark behind it comes back when it was heard."""
-        self._turn_ends_in_buffer = bool(self._buffered)
-        if self._turn_ends_in_buffer:
-            return
-        if self._in_turn and self._converter is not None:
-            tail = self._converter.flush()
-            if tail is not None:
-                await self._write_audio(tail)
-        self._in_turn = False
-        await self._mark(self._playback.turn_ended())
-
-    async def play_dtmf(self, tones: AudioChunk) -> None:
+    def play_tones(self, tones: AudioChunk) -> None:
         """Plays the tones of keys at once, in place of what the caller has not heard, and whole.
 
-        An interruption while they are played does not cut them: it clears what follows, once they have been played.
+        An interruption while they are played does not cut them. What the agent says meanwhile is played afterwards.
         """
-        if self._clock() >= self._tones_until and (self._buffered or self._playback.speaking):
-            await self.clear()
-        await self._write_audio(tones)
-        self._tones_until, self._tones_end_ms = self._playback.ends_at, self._playback.sent_ms
-        await self._mark(self._playback.turn_ended())
+        if self.playback.is_audible(self._call.clock()):
+            self.clear()
+        self._queue.play_tones(tones)
+
+    def reply(self, messages: Sequence[Message]) -> None:
+        """Answers the carrier, ahead of audio."""
+        self._queue.write_first(messages)
+
+    def hang_up(self) -> None:
+        """Ends the call by the media socket, where the carrier takes that."""
+        self._queue.write_first(self._codec.encode_hang_up())
+
+    # --- what was heard --------------------------------------------------------------------------------------------
 
     def mark_returned(self, name: str) -> None:
         """The carrier returned a mark."""
-        heard = self._playback.returned(name)
-        if heard is not None:
-            self._call.emit(heard)
-        if not self._playback.speaking:
-            self._call.signal(Signal.PLAYED_OUT)
+        self._queue.mark_returned(name)
 
-    async def probe(self) -> None:
+    def probe(self) -> None:
         """Asks the carrier for a sign of life: one that sends no frames while the caller is silent returns the mark."""
-        await self._mark(self._playback.probe())
+        self._queue.probe()
+
+    def mark_last_word(self) -> None:
+        """Has PLAYED_OUT signalled once what was said so far was heard: now, or when a mark or the clock says so."""
+        now = self._call.clock()
+        if self.playback.is_audible(now):
+            self._queue.mark_here()
+        else:
+            self._queue.settle(now)
 
     async def wait_until_heard(self) -> None:
         """Waits until the caller has heard what was said so far, or cannot any more; at most `Deadlines.last_word`."""
         call = self._call
-        await self._mark_last_word()
+        self.mark_last_word()
         with anyio.move_on_after(call.config.deadlines.last_word):
-            await call.changes.wait_until(lambda: call.is_over or not self._playback.speaking)
+            await call.changes.wait_until(lambda: call.is_over or not self.playback.is_audible(call.clock()))
 
-    async def play_last_word(self) -> None:
-        """Signals PLAYED_OUT when the last word was heard, or should have been: some carriers return no mark."""
-        await self._mark_last_word()
-        await anyio.sleep(max(0.0, self._playback.ends_at - self._clock()) + _MARK_MARGIN)
-        self._call.signal(Signal.PLAYED_OUT)
-
-    async def _mark_last_word(self) -> None:
-        await self._mark(self._playback.turn_ended())
-        if not self._playback.speaking:
-            self._call.signal(Signal.PLAYED_OUT)
+    def _tell(self, told: Sequence[TurnHeard]) -> None:
+        for turn in told:
+            heard = turn.heard
+            if not heard.paused:  # the turn is over
+                heard_ms = sum(item.heard_ms for item in heard.items)
+                sent_ms = sum(item.sent_ms for item in heard.items)
+                self._call.emit(ResponseHeard(heard_ms, sent_ms, heard.interrupted, heard.turn))
+            self.on_heard(turn)
 
     # --- one chunk -------------------------------------------------------------------------------------------------
 
-    @property
-    def _player(self) -> Callable[[AudioChunk], Awaitable[None]]:
-        return self._write_audio if self._converter is None else self._convert_and_write
+    def _choose(self) -> None:
+        """Chooses what is done with the next chunk."""
+        if self._is_muted:
+            self.play = _ignore
+        else:
+            self.play = self._queue.put if self._converter is None else self._convert
 
-    async def _buffer(self, chunk: AudioChunk) -> None:
-        self._buffered.append(chunk)
-        self._turn_ends_in_buffer = False
-        self._buffered_ms += chunk.duration_ms
-        while self._buffered_ms > _BUFFERED_AUDIO_MS:
-            self._buffered_ms -= self._buffered.popleft().duration_ms
-
-    def _drop_buffer(self) -> None:
-        self._buffered.clear()
-        self._buffered_ms = 0.0
-
-    async def _convert_and_write(self, chunk: AudioChunk) -> None:
-        assert self._converter is not None  # `_player` saw it
+    def _convert(self, chunk: AudioChunk) -> None:
+        assert self._converter is not None  # `_choose` saw it
         converted = self._converter.convert(chunk)
         if converted is not None:
-            await self._write_audio(converted)
-
-    async def _write_audio(self, chunk: AudioChunk) -> None:
-        text = self._codec.encode_audio(chunk)
-        state = self._state
-        now = self._clock()
-        send = self._send
-        if text and send is not None:
-            state.blocked_at = now
-            try:
-                await send({"type": "websocket.send", "text": text})
-            except OSError:  # what ASGI says when the socket is gone
-                self._broken(send)
-                return
-            state.blocked_at = math.inf
-        meter = self._meter
-        meter.frames_out += 1
-        meter.bytes_out += chunk.size
-        if not self._in_turn:
-            self._in_turn = True
-            meter.agent_spoke(now)
-        mark = self._playback.sent(chunk.size * self._ms_a_byte, now, held=not text)
-        if mark is not None:
-            await self._mark(mark)
-
-    # --- the socket ------------------------------------------------------------------------------------------------
-
-    async def _mark(self, name: str | None) -> None:
-        if name is not None:
-            await self._write(self._codec.encode_mark(name))
-
-    async def _write(self, texts: Iterable[str]) -> None:
-        state, send = self._state, self._send
-        if send is None:
-            return
-        for text in texts:
-            state.blocked_at = self._clock()
-            try:
-                await send({"type": "websocket.send", "text": text})
-            except OSError:
-                self._broken(send)
-                return
-            state.blocked_at = math.inf
-
-    def _broken(self, send: Send) -> None:
-        """A socket takes nothing more; what is left to read from it says why. By now another one may have followed."""
-        if send is self._send:
-            self.detach_media()
+            self._queue.put(converted)
 
 
-async def _drop(chunk: AudioChunk) -> None:
-    """The caller is on hold."""
+def _ignore(_: object) -> None:
+    """Drops the chunk: the caller is on hold."""

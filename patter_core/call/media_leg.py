@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 import logging
 import math
 from collections.abc import Callable
 
-import anyio
 import msgspec
-from starlette.types import Receive, Send
 
+from patter_core.aio.foreign import as_exception
 from patter_core.audio import AudioChunk
 from patter_core.call.capture import CapturingCodec
 from patter_core.call.context import CallContext
 from patter_core.call.downlink import Downlink
 from patter_core.call.state import Signal, State
 from patter_core.call.uplink import Uplink
+from patter_core.carrier import Carrier
 from patter_core.errors import CallError
 from patter_core.events import DtmfReceived, MediaTrouble
 from patter_core.media import (
@@ -26,37 +26,104 @@ from patter_core.media import (
     MediaFault,
     MediaMark,
     MediaOpened,
+    MediaReply,
     MediaStopped,
     MediaUnusable,
 )
 from patter_core.net.budget import Budget
+from patter_core.telephony.control import Capability
+from patter_core.transport import Message, Socket
 
-__all__ = ["MediaLeg"]
+__all__ = ["MediaConnection", "MediaLeg"]
 
 _log = logging.getLogger("patter.call")
 
 _COUNTED = 64
 """Messages after which they are counted against the socket's budget."""
-_CLOSE_TIMEOUT = 1.0
-"""Seconds for the media socket to take its close frame."""
+_ASK_AFTER = 1.0
+"""Seconds for the carrier's webhook to say why a stream ended, before the carrier is asked."""
+_MOST_FAILURES = 10
+"""Messages of a socket at which its codec may raise."""
 
 
-class _Socket(msgspec.Struct):
-    """An accepted media socket, while it serves."""
+class MediaConnection:
+    """One media socket of a call. Implements `SocketHandler`: `message` is called for each frame of the caller.
 
-    send: Send
-    scope: anyio.CancelScope
-    opened: bool = False
-    closed: bool = False
+    Args:
+        leg: reads it.
+        codec: of this socket.
+    """
 
-    async def close(self) -> None:
-        """Closes it, once; the peer may be gone, or take nothing."""
-        if self.closed:
+    def __init__(self, leg: MediaLeg, codec: MediaCodec) -> None:
+        self.is_open = False
+        """True once its stream has started."""
+        self.codec = codec
+        self.socket: Socket | None = None
+        self._leg = leg
+        self._call = leg.call
+        self._uplink = leg.uplink
+        self._decode = codec.decode
+        self._budget = Budget()
+        self._count = self._size = 0
+        self._failures = 0
+        """How often in a row the codec raised."""
+
+    def opened(self, socket: Socket) -> None:
+        """As in `SocketHandler`."""
+        self.socket = socket
+        self._leg.downlink.attach_media(self.codec, socket)
+
+    def message(self, message: Message) -> None:
+        """As in `SocketHandler`."""
+        self._count += 1
+        self._size += len(message)
+        if self._count == _COUNTED:
+            self._spend()
+        try:
+            events = self._decode(message)
+        except BaseException as error:  # noqa: BLE001 - the plugin boundary
+            self._codec_failed(as_exception(error))
             return
-        self.closed = True
-        # The server raises OSError or RuntimeError if the peer or the server itself has closed it before.
-        with contextlib.suppress(OSError, RuntimeError), anyio.move_on_after(_CLOSE_TIMEOUT):
-            await self.send({"type": "websocket.close", "code": 1000})
+        if self._failures:
+            self._failures = 0
+        for event in events:
+            if type(event) is AudioChunk:
+                self._call.state.heard_at = self._call.clock()
+                self._uplink.take(event)
+            else:
+                self._leg.handle(event, self)
+
+    def closed(self) -> None:
+        """As in `SocketHandler`."""
+        self._leg.lost(self)
+
+    def close(self) -> None:
+        """Closes it."""
+        if self.socket is not None:
+            self.socket.close()
+
+    def _spend(self) -> None:
+        """Counts what came. A carrier that sends more than a call can need is read more slowly, then given up."""
+        socket = self.socket
+        pause = self._budget.spend(self._count, self._size, self._call.clock())
+        self._count = self._size = 0
+        if not pause or socket is None:
+            return
+        if pause == math.inf:
+            self._leg.fault("far too many messages; the socket was closed")
+            socket.close(1008, "more than a call can need")
+            return
+        self._leg.fault("too many messages; they are read more slowly")
+        socket.pause_reading()
+        asyncio.get_running_loop().call_later(pause, socket.resume_reading)
+
+    def _codec_failed(self, error: Exception) -> None:
+        self._failures += 1
+        if self._failures == 1:
+            _log.error("Call %s: the carrier's codec failed.", self._call.call_id, exc_info=error)
+        self._leg.fault("the carrier's plugin failed to read a message")
+        if self._failures == _MOST_FAILURES:
+            self._call.signal(Signal.MEDIA_UNUSABLE, "the carrier's plugin failed to read the stream")
 
 
 class MediaLeg:
@@ -68,129 +135,107 @@ class MediaLeg:
     """
 
     def __init__(self, call: CallContext, *, on_opened: Callable[[MediaOpened], None]) -> None:
-        self._call = call
-        self._codec = self._new_codec()
+        self.call = call
         self._on_opened = on_opened
-        self._socket: _Socket | None = None
+        self._connection: MediaConnection | None = None
         self._reported_faults: set[str] = set()
         self._opened_at: float | None = None
         """When the last stream was opened, until its end was counted."""
         self._probed_after = -math.inf
         """The last sign of life before the last probe."""
+        self._unexplained_at = math.inf
+        """When a stream ended without a word about the call, until the carrier was asked or another one came."""
         self.uplink = Uplink(call.meter)
-        self.downlink = Downlink(call, self._codec)
+        self.downlink = Downlink(call, self._new_codec(), on_fault=self.fault)
 
     @property
     def is_open(self) -> bool:
         """True while the stream of a media socket is open."""
-        return self._socket is not None and self._socket.opened
+        return self._connection is not None and self._connection.is_open
 
     @property
     def was_here(self) -> bool:
         """True once a stream has started."""
-        return self._call.state.media_at is not None
+        return self.call.state.media_at is not None
 
-    async def serve(self, receive: Receive, send: Send) -> None:
-        """Uses this accepted socket; returns when it, or the call, is over.
+    def connection(self) -> MediaConnection:
+        """Returns what reads the media socket that is here.
 
         Raises:
             CallError: the call has a socket, or is over.
         """
-        call = self._call
-        if self._socket is not None or call.is_over:
+        if self._connection is not None or self.call.is_over:
             raise CallError("This call takes no media socket.", expected="one socket at a time, while the call lasts")
-        socket = self._socket = _Socket(send, anyio.CancelScope())
-        self._codec = self._new_codec()
-        self.downlink.attach_media(self._codec, send)
-        try:
-            with socket.scope:
-                await self._read(receive)
-        except BaseException as error:  # noqa: BLE001 - the call boundary, on the server's task
-            call.crash(error)
-        finally:  # the server may have cancelled us: then the socket is gone
-            if self._socket is socket:
-                self._socket = None
-                if not call.is_over:
-                    self.downlink.detach_media()
-                    call.signal(Signal.MEDIA_LOST)
-            with anyio.CancelScope(shield=True):
-                await socket.close()
+        self._connection = MediaConnection(self, self._new_codec())
+        return self._connection
 
     @property
     def probe_at(self) -> float:
         """When the carrier is asked for a sign of life: some send no frames while the caller is silent."""
-        call = self._call
+        call = self.call
         if call.state.state is not State.LIVE or call.state.heard_at == self._probed_after:
             return math.inf
         return call.state.heard_at + call.config.deadlines.carrier_silence / 2
 
     def probe_if_due(self) -> None:
         """Asks the carrier for a sign of life, once a silence."""
-        if self._call.clock() >= self.probe_at:
-            self._probed_after = self._call.state.heard_at
-            self._call.start(self.downlink.probe)
+        if self.call.clock() >= self.probe_at:
+            self._probed_after = self.call.state.heard_at
+            self.downlink.probe()
+
+    @property
+    def look_up_at(self) -> float:
+        """When the carrier is asked whether the call is over: its stream ended, which does not say so."""
+        waits = self.call.state.state in {State.ACCEPTED, State.ENGINE_READY}
+        return self._unexplained_at + _ASK_AFTER if waits else math.inf
+
+    def look_up_if_due(self) -> bool:
+        """True once for each stream that ended without a word, when it is time to ask the carrier."""
+        is_due = self.call.clock() >= self.look_up_at
+        if is_due:
+            self._unexplained_at = math.inf
+        return is_due
 
     def give_up(self) -> None:
         """The carrier gives nothing, or takes nothing: its stream is lost. It may open another one."""
-        silence = self._call.config.deadlines.carrier_silence
-        self._fault(f"nothing came from the carrier, or it took nothing, for {silence:g} s")
+        silence = self.call.config.deadlines.carrier_silence
+        self.fault(f"nothing came from the carrier, or it took nothing, for {silence:g} s")
         self.drop()
 
     def drop(self) -> None:
         """The stream is over, which may not be noticed on its socket yet: another one may follow."""
-        if self._socket is not None:
-            self._socket.scope.cancel()
-            self._socket = None
-        self.downlink.detach_media()
-        self._call.signal(Signal.MEDIA_LOST)
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+        self._media_lost()
 
-    async def close(self) -> None:
+    def lost(self, connection: MediaConnection) -> None:
+        """A socket is gone."""
+        if self._connection is connection:
+            self._connection = None
+            if not self.call.is_over:
+                self._media_lost()
+
+    def _media_lost(self) -> None:
+        if self.was_here and _ends_without_a_word(self.call.carrier):
+            self._unexplained_at = self.call.clock()
+        self.downlink.detach_media()
+        self.call.signal(Signal.MEDIA_LOST)
+
+    def close(self) -> None:
         """Closes the socket, if there is one: the call is over."""
-        socket = self._socket
-        if socket is not None:
-            await socket.close()
-            socket.scope.cancel()
+        self.downlink.close()
+        if self._connection is not None:
+            self._connection.close()
 
     def _new_codec(self) -> MediaCodec:
-        call = self._call
+        call = self.call
         codec = call.carrier.media_codec(call.leg)
         return CapturingCodec(codec, call.records.capture) if call.records.captures_audio else codec
 
-    async def _read(self, receive: Receive) -> None:
-        decode, state, clock, uplink = self._codec.decode, self._call.state, self._call.clock, self.uplink
-        budget, count, size = Budget(), 0, 0
-        while True:
-            message = await receive()
-            if message["type"] == "websocket.disconnect":
-                return
-            text: str | bytes | None = message.get("text")
-            if text is None:
-                text = message.get("bytes") or b""
-            count += 1
-            size += len(text)
-            if count == _COUNTED:
-                pause = budget.spend(count, size, clock())
-                if pause and not await self._slow_down(pause):
-                    return
-                count = size = 0
-            for event in decode(text):
-                if type(event) is AudioChunk:
-                    state.heard_at = clock()
-                    uplink.take(event)
-                else:
-                    self._handle(event)
-
-    async def _slow_down(self, pause: float) -> bool:
-        """The carrier sends more than a call can need: it is read more slowly; False if it has done so for too long."""
-        if pause == math.inf:
-            self._fault("far too many messages; the socket was closed")
-            return False
-        self._fault("too many messages; they are read more slowly")
-        await anyio.sleep(pause)
-        return True
-
-    def _handle(self, event: MediaEvent) -> None:
-        call = self._call
+    def handle(self, event: MediaEvent, connection: MediaConnection) -> None:
+        """Does what an event of the socket, other than audio, asks for."""
+        call = self.call
         if not isinstance(event, MediaFault):  # garbage is no sign of life
             call.state.heard_at = call.clock()
         match event:
@@ -199,25 +244,31 @@ class MediaLeg:
             case MediaDtmf(digit=digit):
                 call.emit(DtmfReceived(digit=digit))
                 self.uplink.send_dtmf(digit)
+            case MediaReply(messages=messages):
+                self.downlink.reply(messages)
             case MediaFault(problem=problem):
-                self._fault(problem)
+                self.fault(problem)
             case MediaUnusable(problem=problem):
-                self._fault(problem)
+                self.fault(problem)
                 call.signal(Signal.MEDIA_UNUSABLE, problem)
             case MediaOpened():
-                self._opened(event)
+                self._opened(event, connection)
             case MediaStopped():
-                call.signal(Signal.MEDIA_STOPPED)
+                if _ends_without_a_word(call.carrier):
+                    self.drop()
+                else:
+                    call.signal(Signal.MEDIA_STOPPED)
 
-    def _opened(self, opened: MediaOpened) -> None:
-        call, socket = self._call, self._socket
-        if socket is None or socket.opened or call.is_over:
+    def _opened(self, opened: MediaOpened, connection: MediaConnection) -> None:
+        call = self.call
+        if connection is not self._connection or connection.is_open or call.is_over:
             return
         if opened.call_id != call.leg.call_id:
             _log.warning("Call %s: the media socket is of another call; it is closed.", call.call_id)
-            socket.scope.cancel()
+            connection.close()
             return
-        socket.opened = True
+        connection.is_open = True
+        self._unexplained_at = math.inf
         self._opened_at = call.clock()
         call.meter.carrier_format = opened.format
         if not call.leg.parameters:  # the webhook with the parameters went to another worker
@@ -227,15 +278,21 @@ class MediaLeg:
     def count_end(self) -> float:
         """Returns how long ago the last stream was opened, in s; 0 if none was opened since the last count."""
         opened_at, self._opened_at = self._opened_at, None
-        return 0.0 if opened_at is None else self._call.clock() - opened_at
+        return 0.0 if opened_at is None else self.call.clock() - opened_at
 
     def play(self) -> None:
         """The stream is open, or is used again: the caller hears the agent."""
-        if self.downlink.open():
-            self._call.start(self.downlink.catch_up)
+        self.downlink.open()
 
-    def _fault(self, problem: str) -> None:
-        self._call.meter.faults += 1
-        if problem not in self._reported_faults and not self._call.is_over:
+    def fault(self, problem: str) -> None:
+        """Something is wrong at the carrier; reported once a call for each `problem`."""
+        self.call.meter.faults += 1
+        if problem not in self._reported_faults and not self.call.is_over:
             self._reported_faults.add(problem)
-            self._call.emit(MediaTrouble(problem=problem))
+            self.call.emit(MediaTrouble(problem=problem))
+
+
+def _ends_without_a_word(carrier: Carrier) -> bool:
+    """True if neither the end of a stream nor a webhook after it tells this worker whether the call is over."""
+    tells = carrier.stream_end_is_call_end or carrier.asks_at_stream_end
+    return not tells and Capability.LOOK_UP in carrier.capabilities

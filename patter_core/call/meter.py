@@ -35,6 +35,7 @@ class Meter:
         self.bytes_in = 0
         self.bytes_out = 0
         self.frames_early = 0
+        self.frames_unsent = 0
         self.messages_early = 0
         self.faults = 0
         self.errors = 0
@@ -136,6 +137,7 @@ class Meter:
             bytes_out=self.bytes_out,
             frames_dropped=frames_dropped,
             frames_early=self.frames_early,
+            frames_unsent=self.frames_unsent,
             messages_early=self.messages_early,
             frames_late=frames_late,
             faults=self.faults,

@@ -1,125 +1,254 @@
-"""What the caller has heard, by marks. Sans-IO: `now` is a monotonic clock, in s.
+"""What the caller has heard of the agent, by marks and a clock. Sans-IO: `now` is a monotonic clock, in s.
 
-Agent audio arrives faster than real time and waits in the carrier's buffer, so that sent is not heard. A mark asks the
-carrier to say when everything before it has been played. There is one after each half second of audio and one at the
-end of each turn; as long as one is out, the agent is speaking. A clear returns every mark at once, which means nothing:
-so a mark's name begins with an epoch, and each clear begins a new one.
+Agent audio comes faster than it plays. It waits in our buffer, then in the carrier's, so first it is **accepted**, then
+**sent**, then **heard**. All three are positions in one stream of audio, in bytes since the call began; a clear cuts
+the stream off at what was heard.
+
+A mark asks the carrier to say when everything before it has been played. There is one after each half second of audio,
+and one at the end of each turn. Between two marks a clock reckons. So heard is
+
+    the position of the last mark that came back, and the time since then;
+    at most the position of the next mark, which is still out;
+    at most what was sent.
+
+Before the first mark the clock counts from when the audio was sent. A clear may bring all marks back at once, or none:
+a mark's name begins with an epoch, and each clear begins a new one, so the old marks mean nothing.
+
+Some carriers have no marks, and some marks are wrong. A mark that comes back before its audio can have been played, or
+two seconds later than it should, is a fault: from there on the clock alone reckons.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 import msgspec
 
-from patter_core.events import ResponseHeard
+from patter_core.audio import AudioFormat
+from patter_core.call.turns import Turn, TurnHeard
 
-__all__ = ["MARK_EVERY_MS", "Playback"]
+__all__ = ["Playback"]
 
-MARK_EVERY_MS = 500.0
+_MARK_EVERY_MS = 500.0
 """Of audio between two marks: how exactly “heard” is known, against one more message in each direction."""
+_EARLY = 0.25
+"""Seconds by which a mark may come back too early: clocks and buffers are not exact."""
+_LATE = 2.0
+"""Seconds by which a mark may come back too late."""
 
 
 class _Mark(msgspec.Struct, frozen=True):
     name: str
-    at_ms: float
+    at: int
     """All audio sent before it."""
-    ends_turn: bool
+    due: float
+    """When that has been played, if the carrier plays it at once."""
 
 
 class Playback:
-    """The agent's audio at the carrier, as sums of ms since the call began."""
+    """The agent's audio in our buffer, at the carrier, and in the caller's ear.
 
-    def __init__(self) -> None:
-        self.sent_ms = 0.0
-        """Audio sent and not voided by a clear."""
-        self.heard_ms = 0.0
-        """Audio known to be played."""
+    Args:
+        format: what the carrier takes.
+    """
+
+    def __init__(self, format: AudioFormat) -> None:
+        self.accepted = 0
+        """Position of what the engine gave."""
+        self.sent = 0
+        """Position of what the carrier has."""
+        self.owner: object = None
+        """Who speaks: the turns that begin are theirs."""
+        self.has_marks = True
+        """False once the clock alone reckons."""
+        self.ends_at = 0.0
+        """When what was sent will have been played, by the clock."""
         self.late = 0
         """How often audio came after what was before it in its turn had been played: the caller heard a gap."""
-        self._marked_ms = 0.0
-        self._turn_ms = 0.0
-        self._turn_marked_ms = 0.0
-        self._ends_at = 0.0
-        self._epoch = 0
-        self._number = 0
-        self._pending: deque[_Mark] = deque()
+        self._rate = format.byte_rate
+        self._mark_every = format.size(_MARK_EVERY_MS)
+        self._certain = 0
+        """Heard for certain: up to the last mark, or the last clear."""
+        self._base, self._base_at = 0, 0.0
+        """Where the clock counts from: a position, and when it was heard."""
+        self._marked = 0
+        self._turn_from = 0
+        """What was sent before the present turn."""
+        self._turns: deque[Turn] = deque()
+        """Those that were not heard to their end, the oldest first. Only the last one may be open."""
+        self._marks: deque[_Mark] = deque()
+        self._epoch = self._number = 0
+
+    # --- what is known ---------------------------------------------------------------------------------------------
+
+    def heard(self, now: float) -> float:
+        """Returns the position of what the caller has heard."""
+        reckoned = self._base + (now - self._base_at) * self._rate
+        limit = self._marks[0].at if self._marks else self.sent
+        return max(self._certain, min(reckoned, limit, self.sent))
+
+    def heard_ms(self, now: float) -> float:
+        """Returns what the caller has heard since the call began, in ms."""
+        return self.heard(now) * 1000 / self._rate
+
+    def ahead_ms(self, now: float) -> float:
+        """Returns how much was accepted and not heard, in ms."""
+        return (self.accepted - self.heard(now)) * 1000 / self._rate
+
+    def is_audible(self, now: float) -> bool:
+        """True if there is audio that is not known to have been heard: where there are marks, the last one is out."""
+        return self.accepted - self._known(now) >= 1
+
+    def is_at_carrier(self, now: float) -> bool:
+        """True if the carrier has audio that is not known to have been heard."""
+        return self.sent - self._known(now) >= 1
+
+    def _known(self, now: float) -> float:
+        return self._certain if self.has_marks else self.heard(now)
 
     @property
-    def speaking(self) -> bool:
-        """True while there is agent audio that is not known to have been played."""
-        return self.heard_ms < self.sent_ms
+    def is_open(self) -> bool:
+        """True while there is a turn that more audio may follow."""
+        return bool(self._turns) and self._turns[-1].is_open
 
     @property
-    def ends_at(self) -> float:
-        """When what was sent will have been played, by the clock."""
-        return self._ends_at
+    def is_paused(self) -> bool:
+        """True if a turn was paused, and neither goes on nor was interrupted."""
+        return any(turn.is_paused for turn in self._turns)
 
-    def sent(self, duration_ms: float, now: float, *, held: bool = False) -> str | None:
-        """Agent audio goes out; a mark of that name must follow it, if one is given.
+    # --- turns -----------------------------------------------------------------------------------------------------
 
-        None is given while the codec holds audio back: a mark would have it cut there, in the middle of a word.
-        """
-        ends_at = self._ends_at
+    def begin_turn(self, turn: str) -> list[TurnHeard]:
+        """A turn begins; the one before ends, if it has not. Returns what is told of turns that stay paused."""
+        self.end_turn()
+        told = [one.told(self._certain, self.sent, interrupted=True) for one in self._turns if one.is_paused]
+        self._turns = deque(one for one in self._turns if not one.is_paused)
+        self._turns.append(Turn(turn, self.owner, self.accepted, self._rate))
+        self._turn_from = self.sent
+        return told
+
+    def begin_item(self, item: str, turn: str, offset_ms: float) -> list[TurnHeard]:
+        """The audio that follows is that item's, from there on. It begins or resumes its turn if need be."""
+        told: list[TurnHeard] = []
+        paused = next((one for one in self._turns if one.is_paused and one.name == turn), None)
+        if paused is not None:
+            self.end_turn()
+            self._turns.remove(paused)
+            self._turns.append(paused)
+            paused.resume(self.accepted)
+        elif not self.is_open or (turn and self._turns[-1].name != turn):
+            told = self.begin_turn(turn)
+        self._turns[-1].begin_item(item, offset_ms, self.accepted)
+        return told
+
+    def end_turn(self) -> bool:
+        """The turn that is open is complete. Returns True if a mark must follow its audio."""
+        if not self.is_open:
+            return False
+        turn = self._turns[-1]
+        if not turn.has_audio(self.accepted):
+            self._turns.pop()
+            return False
+        turn.end(self.accepted)
+        return True
+
+    def settle(self, now: float) -> list[TurnHeard]:
+        """Returns what is told of the turns that have been heard to their end."""
+        position = self._known(now)
+        told: list[TurnHeard] = []
+        while self._turns and self._turns[0].ends_at - position < 1:
+            turn = self._turns.popleft()
+            told.append(turn.told(turn.ends_at, self.sent))
+        return told
+
+    # --- audio and marks -------------------------------------------------------------------------------------------
+
+    def send(self, size: int, now: float) -> bool:
+        """Audio goes to the carrier. Returns True if a mark must follow it."""
+        sent = self.sent
+        ends_at = self.ends_at
         if ends_at < now:
-            if self.sent_ms > self._turn_marked_ms:
+            if sent > self._turn_from:
                 self.late += 1
+            if self.heard(now) >= sent:
+                self._base, self._base_at = sent, now
             ends_at = now
-        self._ends_at = ends_at + duration_ms / 1000
-        self.sent_ms += duration_ms
-        if self.sent_ms - self._marked_ms < MARK_EVERY_MS or held:
-            return None
-        return self._mark(ends_turn=False)
+        self.ends_at = ends_at + size / self._rate
+        self.sent = sent = sent + size
+        return sent - self._marked >= self._mark_every
 
-    def turn_ended(self) -> str | None:
-        """The agent's turn is complete; a mark of that name must follow, if anything was sent in it."""
-        if self.sent_ms == self._turn_marked_ms:
-            return None
-        self._turn_marked_ms = self.sent_ms
-        return self._mark(ends_turn=True)
-
-    def probe(self) -> str:
-        """Returns the name of a mark that asks only whether the carrier is still there."""
-        return self._mark(ends_turn=False)
-
-    def returned(self, name: str) -> ResponseHeard | None:
-        """A mark came back. Returns how much of a turn was heard, if the mark was at its end.
-
-        An unknown mark, or one from before a clear, means nothing.
-        """
-        pending = self._pending
-        if not any(mark.name == name for mark in pending):
-            return None
-        heard = None
-        while pending:
-            mark = pending.popleft()
-            self.heard_ms = mark.at_ms
-            if mark.ends_turn:
-                heard = ResponseHeard(heard_ms=mark.at_ms - self._turn_ms, sent_ms=mark.at_ms - self._turn_ms)
-                self._turn_ms = mark.at_ms
-            if mark.name == name:
-                break
-        return heard
-
-    def cleared(self, now: float) -> ResponseHeard | None:
-        """Everything not yet played is void. Returns how much of the turn was heard, if it was being played.
-
-        That is at least what the marks say; beyond them it is what the clock says the carrier has had time to play.
-        """
-        was_speaking = self.speaking
-        sent = self.sent_ms - self._turn_ms
-        waiting_ms = max(0.0, self._ends_at - now) * 1000
-        self.heard_ms = max(self.heard_ms, self.sent_ms - waiting_ms)
-        heard = max(0.0, self.heard_ms - self._turn_ms)
-        self.sent_ms = self._marked_ms = self._turn_ms = self._turn_marked_ms = self.heard_ms
-        self._ends_at = now
-        self._pending.clear()
-        self._epoch += 1
-        return ResponseHeard(heard_ms=heard, sent_ms=sent, interrupted=True) if was_speaking else None
-
-    def _mark(self, *, ends_turn: bool) -> str:
+    def mark(self, now: float) -> str:
+        """Sets a mark behind what was sent; returns its name."""
         self._number += 1
-        self._marked_ms = self.sent_ms
-        mark = _Mark(f"{self._epoch}.{self._number}", self.sent_ms, ends_turn)
-        self._pending.append(mark)
+        self._marked = self.sent
+        mark = _Mark(f"{self._epoch}.{self._number}", self.sent, max(now, self.ends_at))
+        self._marks.append(mark)
         return mark.name
+
+    def returned(self, name: str, now: float) -> bool:
+        """A mark came back; one that is unknown, or from before a clear, means nothing. False if it is too early."""
+        mark = next((mark for mark in self._marks if mark.name == name), None)
+        if mark is None:
+            return True
+        while self._marks.popleft() is not mark:
+            pass
+        if now < mark.due - _EARLY:
+            self.reckon_by_clock()
+            return False
+        self._certain = self._base = mark.at
+        self._base_at = now
+        return True
+
+    @property
+    def overdue_at(self) -> float:
+        """When the next mark is too late; infinity if none is out."""
+        if not self._marks:
+            return math.inf
+        mark = self._marks[0]
+        return max(mark.due, self._base_at + (mark.at - self._base) / self._rate) + _LATE
+
+    @property
+    def settles_at(self) -> float:
+        """When a turn will have been heard to its end, where the clock says so; infinity where marks do."""
+        if self.has_marks or not self._turns or self._turns[0].ends_at > self.sent:
+            return math.inf
+        return self._base_at + (self._turns[0].ends_at - self._base) / self._rate
+
+    def reckon_by_clock(self) -> None:
+        """There are no marks, or they are wrong."""
+        self.has_marks = False
+        self._marks.clear()
+
+    def restart_marks(self, now: float) -> None:
+        """There is a new socket, which has marks until the contrary is known."""
+        self._certain = self._base = round(self.heard(now))
+        self._base_at = now
+        self.has_marks = True
+        self._forget_marks()
+
+    def _forget_marks(self) -> None:
+        self._marks.clear()
+        self._epoch += 1
+
+    # --- clears ----------------------------------------------------------------------------------------------------
+
+    def cut(self, now: float, *, pause: bool = False, at_sent: bool = False) -> list[TurnHeard]:
+        """What was not heard is void. Returns what is told of the turns, the oldest first.
+
+        Args:
+            now: the clock.
+            pause: the turns are not over: their audio may follow again.
+            at_sent: what the carrier has stays: it is of no turn.
+        """
+        heard = round(self.heard(now))
+        spoken = [turn for turn in self._turns if turn.has_audio(self.accepted)]
+        told = [turn.told(heard, self.sent, interrupted=not pause, paused=pause) for turn in spoken]
+        self._turns = deque(spoken if pause else ())
+        if at_sent:
+            self.accepted = self._turn_from = self.sent
+            return told
+        self.accepted = self.sent = self._marked = self._certain = self._base = self._turn_from = heard
+        self.ends_at = self._base_at = now
+        self._forget_marks()
+        return told

@@ -107,18 +107,31 @@ class CarrierReports:
     async def look_up(self) -> None:
         """Asks the carrier for the call's status: its webhooks may have gone to another worker."""
         call = self._call
-        if Capability.LOOK_UP not in call.carrier.capabilities:
-            return
-        try:
-            progress = Progress((await ask_carrier(call.carrier.look_up, _LOOK_UP_TIMEOUT, call.leg)).progress)
-        except Exception:  # noqa: BLE001 - the plugin boundary: the status stays unknown
-            _log.exception("Call %s: the carrier did not report the call's status.", call.call_id)
+        progress = await self._ask()
+        if progress is None:
             return
         was_here = call.state.media_at is not None
         if call.config.several_workers and progress in (_LIVE if was_here else _TAKEN):
             call.signal(Signal.MOVED)
         else:
             self.note_progress(progress)
+
+    async def look_up_end(self) -> None:
+        """Asks the carrier whether the call is over: its stream ended, and its webhook may have gone elsewhere."""
+        progress = await self._ask()
+        if progress is not None and progress.is_final:
+            self.note_progress(progress)
+
+    async def _ask(self) -> Progress | None:
+        """Returns the call's status as the carrier knows it; None if it does not say."""
+        call = self._call
+        if Capability.LOOK_UP not in call.carrier.capabilities:
+            return None
+        try:
+            return Progress((await ask_carrier(call.carrier.look_up, _LOOK_UP_TIMEOUT, call.leg)).progress)
+        except Exception:  # noqa: BLE001 - the plugin boundary: the status stays unknown
+            _log.exception("Call %s: the carrier did not report the call's status.", call.call_id)
+            return None
 
     def _progressed(self, progress: Progress) -> None:
         self.progress = progress

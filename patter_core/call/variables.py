@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 
 from patter_core.agent import CallOptions, Scalar, Variables
 from patter_core.aio.functions import call_foreign
+from patter_core.aio.threads import DaemonThreads
 from patter_core.telephony.leg import Leg
-from patter_core.threads import DaemonThreads
 
 __all__ = ["variables_of"]
 

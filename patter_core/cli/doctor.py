@@ -112,7 +112,7 @@ async def _check_carrier(registry: Registry, settings: Settings) -> AsyncIterato
     carrier, result = _make("carrier", lambda: make_carrier(registry, settings.carrier))
     yield result
     if carrier is not None:
-        yield CheckResult(Level.OK, f"The carrier speaks {carrier.media_codec(_leg(carrier)).output_format}.")
+        yield CheckResult(Level.OK, f"The carrier speaks {carrier.media_codec(_leg(carrier)).output.format}.")
         yield await _check_unsigned_webhook(registry, carrier)
         for result in await _own_checks(carrier.name, carrier.check):
             yield result

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from aiohappyeyeballs import AddrInfoType
 
-from patter_core.threads import DaemonThreads
+from patter_core.aio.threads import DaemonThreads
 
 __all__ = ["addresses_of"]
 

@@ -141,7 +141,7 @@ async def _kept_connections() -> Connections:
     """The connections of this event loop."""
     import asyncio  # noqa: PLC0415 - it has loaded ssl by now, and plugins that are never used should not
 
-    from patter_core.threads import DaemonThreads  # noqa: PLC0415 - it loads asyncio
+    from patter_core.aio.threads import DaemonThreads  # noqa: PLC0415 - it loads asyncio
 
     loop = asyncio.get_running_loop()
     if loop not in _kept:

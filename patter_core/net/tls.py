@@ -8,8 +8,8 @@ import threading
 
 import certifi
 
+from patter_core.aio.threads import DaemonThreads
 from patter_core.errors import NetworkMisconfigured
-from patter_core.threads import DaemonThreads
 
 __all__ = ["make_tls_context", "tls_context"]
 

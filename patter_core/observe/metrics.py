@@ -108,6 +108,8 @@ class CallMetrics(msgspec.Struct, frozen=True, kw_only=True):
     bytes_out: int = 0
     frames_dropped: int = 0
     """Caller audio that the engine could not take in time: the oldest went."""
+    frames_unsent: int = 0
+    """Chunks of the agent that were dropped, since it was minutes ahead of what the caller heard."""
     frames_early: int = 0
     """Caller audio that came before the engine was ready and was too old by then."""
     messages_early: int = 0

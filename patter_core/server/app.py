@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 
 import anyio
 import msgspec
@@ -18,13 +18,14 @@ from starlette.routing import Route, Router, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from patter_core.aio.foreign import as_exception, run_foreign
-from patter_core.errors import CallError, WebhookRefused, WorkerStopping
+from patter_core.errors import WebhookRefused, WorkerStopping
 from patter_core.server.connections import note_proof
 from patter_core.server.host import CallHost
-from patter_core.server.signals import held_signals, keep_signals
-from patter_core.server.urls import candidate_urls, forwarded_base
+from patter_core.server.media_endpoint import MediaEndpoint
+from patter_core.server.requests import Address, http_response, webhook_request
+from patter_core.server.signals import held_signals
 from patter_core.sink import SinkFigures
-from patter_core.webhook import WebhookHandler, WebhookRequest, WebhookResponse
+from patter_core.webhook import WebhookHandler
 
 __all__ = ["make_app"]
 
@@ -40,7 +41,6 @@ _CLOSE = {"connection": "close"}
 """Of an answer to a body that did not come to its end."""
 _ELSEWHERE = {"retry-after": "1", "connection": "close"}
 """Of an answer while the worker stops. What comes next on the same connection would come here, past any balancer."""
-_NO_HEADERS: Mapping[str, str] = {}
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -50,13 +50,6 @@ class Health(msgspec.Struct, frozen=True):
     calls: int
     records_dropped: int
     sinks: list[SinkFigures]
-
-
-class _Address(msgspec.Struct, frozen=True):
-    """How the public address is found."""
-
-    base: str
-    trust_forwarded: bool
 
 
 def make_app(host: CallHost, *, base: str = "", trust_forwarded: bool = False) -> Router:
@@ -74,16 +67,20 @@ def make_app(host: CallHost, *, base: str = "", trust_forwarded: bool = False) -
             with held_signals(host.stoppable):
                 yield
 
-    address = _Address(base, trust_forwarded)
-    handlers = host.carrier.webhooks()
+    address = Address(base, trust_forwarded)
+    webhooks = host.carrier.webhooks()
+    media = MediaEndpoint(host, address)
     prefix = f"/{host.carrier.name}"
     return Router(
         routes=[
             *(
-                Route(f"/webhooks{prefix}/{name}", _Webhook(host, handler, address), methods=["GET", "POST"])
-                for name, handler in handlers.items()
+                Route(
+                    f"/webhooks{prefix}/{name}", _Webhook(host, webhook.handler, address), methods=list(webhook.methods)
+                )
+                for name, webhook in webhooks.items()
             ),
-            WebSocketRoute(f"/media{prefix}/{{token}}", _Media(host, address)),
+            WebSocketRoute(f"/media{prefix}", media),
+            WebSocketRoute(f"/media{prefix}/{{token}}", media),
             Route("/health/live", _live),
             Route("/health/ready", _Ready(host)),
         ],
@@ -111,7 +108,7 @@ class _Ready:
 
 
 class _Webhook:
-    def __init__(self, host: CallHost, handler: WebhookHandler, address: _Address) -> None:
+    def __init__(self, host: CallHost, handler: WebhookHandler, address: Address) -> None:
         self._host = host
         self._handler = handler
         self._address = address
@@ -132,10 +129,10 @@ class _Webhook:
             return None
         if body is None:
             return Response(status_code=413, headers=_CLOSE)
-        asked = _webhook_request(request.scope, self._address, body)
+        asked = webhook_request(request.scope, self._address, body)
         try:
             answer = await run_foreign(self._handler, _HANDLER_TIMEOUT, asked, self._host.router)
-            response = _response(answer)
+            response = http_response(answer)
         except WebhookRefused as error:
             _log.warning("A webhook was refused: %s", error)
             return Response(status_code=403)
@@ -149,53 +146,10 @@ class _Webhook:
 
     def _stopping_response(self) -> Response:
         try:
-            return _response(self._host.carrier.stopping_response(), _ELSEWHERE)
+            return http_response(self._host.carrier.stopping_response(), _ELSEWHERE)
         except BaseException as error:  # noqa: BLE001 - the plugin boundary
             _log.exception("The carrier's stopping_response() failed.", exc_info=as_exception(error))
             return Response(status_code=503, headers=_ELSEWHERE)
-
-
-class _Media:
-    """A media socket, from its upgrade to its end."""
-
-    def __init__(self, host: CallHost, address: _Address) -> None:
-        self._host = host
-        self._address = address
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._host.ensure_running()
-        await receive()  # websocket.connect
-        if not self._is_verified(_webhook_request(scope, self._address, b"")):
-            await send({"type": "websocket.close"})  # before the accept, this is a 403
-            return
-        call = self._host.router.claim(scope["path_params"]["token"])
-        if call is None:
-            _log.warning(
-                "A media socket was refused: its stream token is invalid, used, too old, or of a call that is over."
-            )
-            await send({"type": "websocket.close"})
-            return
-        keep_signals()
-        await send({"type": "websocket.accept"})
-        try:
-            await call.serve_media(receive, send)
-        except CallError:  # the call ended between the claim and here
-            await send({"type": "websocket.close", "code": 1000})
-
-    def _is_verified(self, upgrade: WebhookRequest) -> bool:
-        try:
-            self._host.carrier.verify_upgrade(upgrade)
-        except WebhookRefused as error:
-            _log.warning("A media socket was refused: %s", error)
-            return False
-        except BaseException as error:  # noqa: BLE001 - the plugin boundary
-            _log.exception("The carrier's verify_upgrade() failed.", exc_info=as_exception(error))
-            return False
-        return True
-
-
-def _response(answer: WebhookResponse, headers: Mapping[str, str] = _NO_HEADERS) -> Response:
-    return Response(answer.body, status_code=answer.status, headers={**headers, "content-type": answer.content_type})
 
 
 async def _read_body(request: Request) -> bytes | None:
@@ -205,25 +159,3 @@ async def _read_body(request: Request) -> bytes | None:
         if len(body) > _BODY_LIMIT:
             return None
     return bytes(body)
-
-
-def _webhook_request(scope: Scope, address: _Address, body: bytes) -> WebhookRequest:
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in scope["headers"]:
-        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-        headers[name] = f"{headers[name]},{value}" if name in headers else value
-    root: str = scope.get("root_path", "")
-    return WebhookRequest(
-        method=scope.get("method", "GET"),
-        candidate_urls=candidate_urls(
-            base=address.base or (forwarded_base(headers, root) if address.trust_forwarded else ""),
-            headers=headers,
-            path=(scope.get("raw_path") or scope["path"].encode()).decode("latin-1"),
-            root=root,
-            query=scope["query_string"].decode("latin-1"),
-            socket=scope["type"] == "websocket",
-        ),
-        headers=headers,
-        body=body,
-        is_configured=bool(address.base),
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import uuid
 
 import msgspec
@@ -17,6 +18,7 @@ from patter_core.errors import CallLimitReached, ConfigurationError
 from patter_core.server.call_table import CallTable
 from patter_core.server.launcher import CallLauncher
 from patter_core.server.tokens import LONGEST_TOKEN, CallTokens
+from patter_core.server.urls import media_url
 from patter_core.telephony.control import Callbacks, Capability, DialRequest
 from patter_core.telephony.e164 import E164_FORM, is_callable
 from patter_core.telephony.leg import Direction, Leg
@@ -155,9 +157,22 @@ class Dialer:
 
     def _callbacks(self, token: CallToken) -> Callbacks:
         callbacks = self._tokens.callbacks(token)
-        if len(callbacks.token) > LONGEST_TOKEN - _ROOM_FOR_LATER:
+        carrier = self._carrier
+        rest = len(media_url(token.base, carrier.name, ""))
+        room = min(LONGEST_TOKEN, carrier.longest_media_url - rest) - _ROOM_FOR_LATER
+        over = len(callbacks.token) - room
+        if over > 0:
             raise ConfigurationError(
-                "The options of this call are too long for a URL.",
-                expected="some 2,000 characters of first_message, voicemail_message and variables together",
+                f"The options of this call are too long for a URL of {carrier.name}.",
+                expected=f"{math.ceil(over * 3 / 4)} bytes less, in UTF-8",
+                got=_sizes(token.options),
             )
         return callbacks
+
+
+def _sizes(options: CallOptions) -> str:
+    """Returns the options that take room, the longest first, with their sizes in bytes."""
+    fields = {"first_message": options.first_message, "voicemail_message": options.voicemail_message}
+    fields |= {f"variables[{name!r}]": str(value) for name, value in options.variables.items()}
+    sizes = sorted(((len(text.encode()), name) for name, text in fields.items() if text), reverse=True)
+    return ", ".join(f"{name} has {size}" for size, name in sizes[:3])

@@ -13,7 +13,7 @@ from patter_core.call.call import Call
 from patter_core.call.callbacks import CallbackQueue, CallbackRunner
 from patter_core.call.config import HostConfig
 from patter_core.call.handle import OutboundCall, PhoneCall
-from patter_core.call.hangup import LegEnd, end_leg
+from patter_core.call.hangup import LegEnd
 from patter_core.call.history import HistoryWriter
 from patter_core.call.records import Outlets
 from patter_core.call.token import CallToken
@@ -129,7 +129,7 @@ class CallLauncher:
                 await call.run()
             if call.may_be_on_another_worker and self._table.draining and not self._config.several_workers:
                 # There is no other worker, and this one goes.
-                call.leg_end = await end_leg(call.context, call.final_action)
+                await call.end_leg()
         except BaseException as error:  # noqa: BLE001 - the last wall: no call ends another one
             _log.error("Call %s did not end in good order.", call.call_id, exc_info=as_exception(error))
         finally:

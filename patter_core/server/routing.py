@@ -8,9 +8,9 @@ import pluggy
 
 from patter_core.agent import Agent
 from patter_core.aio.functions import call_foreign
+from patter_core.aio.threads import DaemonThreads
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.outcome import Transfer
-from patter_core.threads import DaemonThreads
 from patter_core.webhook import Reject
 
 __all__ = ["RouteHooks"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, TextIO, cast
 
+from patter_core.aio.threads import SerialThread
 from patter_core.events import (
     CallAnnounced,
     CallEnded,
@@ -32,7 +33,6 @@ from patter_core.events import (
 from patter_core.observe.metrics import CarrierBill, Latency
 from patter_core.observe.terminal import one_line, write_past_buffer
 from patter_core.sink import EventSink
-from patter_core.threads import SerialThread
 
 if TYPE_CHECKING:  # every command and every server imports this module, and few of them print
     from rich.console import Console

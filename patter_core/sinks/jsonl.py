@@ -9,12 +9,12 @@ from typing import ClassVar
 
 import msgspec
 
+from patter_core.aio.threads import SerialThread
 from patter_core.checks import CheckResult, checked
 from patter_core.errors import ConfigurationError
 from patter_core.events import Record
 from patter_core.sink import EventSink
 from patter_core.storage.files import check_writable, file_error, identity, open_private, write_all
-from patter_core.threads import SerialThread
 
 __all__ = ["JsonLinesSink"]
 

@@ -11,12 +11,12 @@ from typing import ClassVar
 import anyio
 import msgspec
 
+from patter_core.aio.threads import SerialThread
 from patter_core.checks import CheckResult, checked
 from patter_core.errors import ConfigurationError
 from patter_core.events import CallAnnounced, CallEnded, CallPriced, Record
 from patter_core.sink import EventSink, SinkStatistics
 from patter_core.storage.sqlite import Database
-from patter_core.threads import SerialThread
 
 __all__ = ["SCHEMA", "SQLiteSink"]
 

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from patter_core.aio.threads import SerialThread
 from patter_core.audio import AudioChunk
 from patter_core.checks import CheckResult, checked
 from patter_core.events import AudioCaptured, CallEnded, CallMoved, Record, ResponseHeard
 from patter_core.sink import EventSink
 from patter_core.storage.files import check_writable, open_private, write_all
-from patter_core.threads import SerialThread
 
 if TYPE_CHECKING:  # imports numpy, which only a worker that records needs
     from patter_core.sinks.stereo_mix import StereoMix

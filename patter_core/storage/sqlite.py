@@ -32,7 +32,7 @@ _PASSING = frozenset(
 def open_database(path: Path, schema: str, *, durable: bool = False) -> sqlite3.Connection:
     """Opens an SQLite file in WAL mode. A new file, and its folder, are created; only its owner may read it.
 
-    The connection may be used by any thread, by one at a time. Blocking: for a `patter_core.threads.SerialThread`.
+    The connection may be used by any thread, by one at a time. Blocking: for a `patter_core.aio.threads.SerialThread`.
 
     Args:
         path: the file.

@@ -11,8 +11,8 @@ import anyio.lowlevel
 import pytest
 
 from patter_core.aio.functions import call_foreign, is_coroutine_function
+from patter_core.aio.threads import DaemonThreads
 from patter_core.errors import ForeignFault, ForeignHang
-from patter_core.threads import DaemonThreads
 
 pytestmark = pytest.mark.anyio
 

@@ -68,7 +68,7 @@ async def place_call(number: int, host: Delivery, delays: list[float]) -> None:
     )
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(call.run)
-        tasks.start_soon(call.serve_media, socket.receive, socket.send)
+        tasks.start_soon(call.serve_media, socket)
         socket.say("start", f"leg-{number}")
         session = await engine.session()
         for turn in range(FRAMES // 10):

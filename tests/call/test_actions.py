@@ -31,6 +31,7 @@ from tests.polling import until
 pytestmark = pytest.mark.anyio
 
 FRAME = AudioChunk(bytes(range(160)), ULAW_8000)
+OTHER_FRAME = AudioChunk(bytes(range(1, 161)), ULAW_8000)
 
 
 ACTIONS: dict[str, Callable[[OutboundCall], Awaitable[object]]] = {
@@ -75,7 +76,7 @@ async def test_a_refused_hold_gives_the_call_back() -> None:
         await scene.socket.wait_for("audio")
         scene.socket.say("audio", FRAME.base64)
         scene.socket.say("stop")
-    assert [chunk.data for chunk in session.heard] == [FRAME.data]
+    assert [chunk.data for chunk in session.received] == [FRAME.data]
 
 
 async def test_on_hold_nobody_hears_the_other_and_after_it_both_do_if_the_stream_stayed() -> None:
@@ -86,7 +87,7 @@ async def test_on_hold_nobody_hears_the_other_and_after_it_both_do_if_the_stream
         scene.socket.say("audio", FRAME.base64)
         session.say(FRAME)
         await anyio.wait_all_tasks_blocked()
-        assert (session.heard, [message.event for message in scene.socket.sent]) == ([], [])
+        assert (session.received, [message.event for message in scene.socket.sent]) == ([], [])
         scene.carrier.refusals = 1
         with pytest.raises(CarrierRequestFailed):
             await scene.handle.resume()
@@ -97,7 +98,7 @@ async def test_on_hold_nobody_hears_the_other_and_after_it_both_do_if_the_stream
         await scene.socket.wait_for("audio")
         scene.socket.say("audio", FRAME.base64)
         scene.socket.say("stop")
-    assert [chunk.data for chunk in session.heard] == [FRAME.data]
+    assert [chunk.data for chunk in session.received] == [FRAME.data]
 
 
 async def test_a_refused_transfer_gives_back_a_call_whose_agent_has_left_and_so_ends_it() -> None:
@@ -127,7 +128,7 @@ async def test_a_refused_transfer_leaves_a_call_whose_engine_is_still_connecting
     gate = anyio.Event()
     scene = OutboundScene(engine=FakeEngine(before_open=gate.wait))
     async with scene.running():
-        scene.tasks.start_soon(scene.call.serve_media, scene.socket.receive, scene.socket.send)
+        scene.tasks.start_soon(scene.call.serve_media, scene.socket)
         scene.socket.say("start", "leg-1")
         await scene.until(State.MEDIA_READY)
         scene.carrier.refusals = 1
@@ -137,7 +138,7 @@ async def test_a_refused_transfer_leaves_a_call_whose_engine_is_still_connecting
         session = await scene.engine.session()
         await scene.until(State.LIVE)
         scene.socket.say("audio", FRAME.base64)
-        await session.until(lambda: [chunk.data for chunk in session.heard] == [FRAME.data])
+        await session.until(lambda: [chunk.data for chunk in session.received] == [FRAME.data])
         scene.socket.say("stop")
 
 
@@ -151,10 +152,10 @@ async def test_a_refused_transfer_of_a_call_on_hold_leaves_it_on_hold_and_it_can
         assert scene.call.state is State.HELD
         scene.socket.say("audio", FRAME.base64)
         await anyio.wait_all_tasks_blocked()
-        assert session.heard == []
+        assert session.received == []
         await scene.handle.resume()
         scene.socket.say("audio", FRAME.base64)
-        await session.until(lambda: [chunk.data for chunk in session.heard] == [FRAME.data])
+        await session.until(lambda: [chunk.data for chunk in session.received] == [FRAME.data])
         scene.socket.say("stop")
 
 
@@ -172,7 +173,7 @@ async def test_media_that_broke_off_while_a_transfer_was_refused_may_come_back()
             await until(lambda: scene.call.state is not State.TRANSFERRING)
         assert scene.call.state is State.ENGINE_READY
         scene.socket = FakeSocket()
-        scene.tasks.start_soon(scene.call.serve_media, scene.socket.receive, scene.socket.send)
+        scene.tasks.start_soon(scene.call.serve_media, scene.socket)
         scene.socket.say("start", "leg-1")
         await scene.until(State.LIVE)
         scene.socket.say("stop")
@@ -204,7 +205,7 @@ async def test_while_the_carrier_is_asked_to_hold_there_is_no_transfer_and_a_ref
             gate.set()
         assert scene.call.state is State.LIVE
         scene.socket.say("audio", FRAME.base64)
-        await session.until(lambda: [chunk.data for chunk in session.heard] == [FRAME.data])
+        await session.until(lambda: [chunk.data for chunk in session.received] == [FRAME.data])
         scene.socket.say("stop")
 
 
@@ -226,10 +227,10 @@ async def test_a_hold_survives_the_end_of_the_conversation_and_the_next_one_begi
         second = await scene.engine.session(1)
         await scene.until(State.LIVE)
         await anyio.wait_all_tasks_blocked()
-        assert second.heard == []  # the caller was on hold
+        assert second.received == []  # the caller was on hold
         assert "One moment." in second.context[0]
         scene.socket.say("audio", FRAME.base64)
-        await second.until(lambda: [chunk.data for chunk in second.heard] == [FRAME.data])
+        await second.until(lambda: [chunk.data for chunk in second.received] == [FRAME.data])
         scene.socket.say("stop")
     assert scene.end.reason == "caller_hung_up"
 
@@ -246,7 +247,7 @@ async def test_the_engine_is_told_now_and_then_that_the_caller_on_hold_is_there(
         await scene.handle.resume()
         told = session.activities
         scene.socket.say("audio", FRAME.base64)
-        await session.until(lambda: bool(session.heard))
+        await session.until(lambda: bool(session.received))
         assert session.activities == told
         scene.socket.say("stop")
 
@@ -332,25 +333,36 @@ async def test_keys_do_not_wait_behind_speech() -> None:
         scene.socket.say("stop")
 
 
-async def test_speech_after_keys_can_be_interrupted_and_is_cleared_behind_them() -> None:
+async def test_speech_behind_keys_waits_until_they_were_played() -> None:
     scene = OutboundScene()
     async with scene.running():
         session = await scene.live()
         scene.tasks.start_soon(scene.handle.send_dtmf, "2")  # 0.2 s
         await scene.socket.wait_for("audio")
-        for _ in range(400):
-            session.say(FRAME)
-        await scene.socket.wait_for("audio", 401)
-        session.say(Interruption())
+        session.say(FRAME)
         session.say(TranscriptOutput(text="Sorry?"))
         await scene.told("transcript_output")
-        assert scene.socket.of("clear") == []  # the tones are played whole
-        await scene.socket.wait_for("clear")
-        (heard,) = scene.of(ResponseHeard)
-        assert heard.interrupted
-        assert heard.heard_ms < 1_000
+        assert len(scene.socket.of("audio")) == 1
+        await scene.socket.wait_for("audio", 2)
+        assert scene.socket.of("audio")[-1].value == FRAME.base64
+        scene.socket.say("stop")
+
+
+async def test_speech_behind_keys_can_be_interrupted_before_it_is_sent() -> None:
+    scene = OutboundScene()
+    async with scene.running():
+        session = await scene.live()
+        scene.tasks.start_soon(scene.handle.send_dtmf, "2")
+        await scene.socket.wait_for("audio")
         session.say(FRAME)
-        await scene.socket.wait_for("audio", 402)
+        session.say(FRAME)
+        session.say(Interruption())
+        session.say(OTHER_FRAME)
+        await scene.socket.wait_for("audio", 2)
+        assert scene.socket.of("clear") == []  # the tones are played whole
+        assert scene.socket.of("audio")[-1].value == OTHER_FRAME.base64
+        (heard,) = scene.of(ResponseHeard)
+        assert (heard.heard_ms, heard.interrupted) == (0, True)
         scene.socket.say("stop")
 
 

@@ -126,7 +126,7 @@ async def test_audio_crosses_both_ways_untouched_and_in_order() -> None:
         said = await scene.socket.wait_for("audio", 50)
         scene.socket.say("stop")
     assert [message.value for message in said] == [frame.base64 for frame in frames]
-    assert [chunk.data for chunk in session.heard] == [frame.data for frame in frames]
+    assert [chunk.data for chunk in session.received] == [frame.data for frame in frames]
     assert scene.end.metrics.frames_in == scene.end.metrics.frames_out == 50
     assert scene.end.metrics.passthrough
 
@@ -200,7 +200,7 @@ async def test_what_the_caller_says_before_the_engine_is_ready_reaches_it_if_it_
         await scene.until(State.LIVE)
         scene.socket.say("audio", FRAME.base64)
         scene.socket.say("stop")
-    heard = scene.engine.sessions[0].heard
+    heard = scene.engine.sessions[0].received
     assert [chunk.data for chunk in heard] == [*(frame.data for frame in frames[50:]), FRAME.data]
     assert scene.end.metrics.frames_early == 50
 
@@ -215,7 +215,7 @@ async def test_formats_that_differ_are_converted_both_ways() -> None:
         session.say(ResponseDone())
         await scene.socket.wait_for("mark")
         scene.socket.say("stop")
-    assert {chunk.format for chunk in session.heard} == {PCM16_16000}
+    assert {chunk.format for chunk in session.received} == {PCM16_16000}
     said = sum(AudioChunk.from_base64(m.value, ULAW_8000).size for m in scene.socket.sent if m.event == "audio")
     assert said == 1600  # 200 ms, whole: the converter's tail goes out with the end of the turn
     assert not scene.end.metrics.passthrough
@@ -295,7 +295,7 @@ async def test_a_socket_that_breaks_off_is_followed_by_another_and_the_conversat
         session.say(OTHER)  # while nobody is there
         second = FakeSocket()
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(scene.call.serve_media, second.receive, second.send)
+            tasks.start_soon(scene.call.serve_media, second)
             second.say("start", "leg-1")
             (kept,) = await second.wait_for("audio")
             assert kept.value == OTHER.base64
@@ -303,7 +303,7 @@ async def test_a_socket_that_breaks_off_is_followed_by_another_and_the_conversat
             await second.wait_for("audio", 2)
             second.say("audio", FRAME.base64)
             second.say("stop")
-    assert [chunk.data for chunk in session.heard] == [FRAME.data]
+    assert [chunk.data for chunk in session.received] == [FRAME.data]
     assert len(scene.engine.sessions) == 1
     assert scene.kinds().count("media_started") == 2
     assert "media_paused" in scene.kinds()
@@ -320,7 +320,7 @@ async def test_an_engine_that_is_tried_again_takes_over_while_the_caller_waits()
         second.say(OTHER)
         assert (await scene.socket.wait_for("audio"))[0].value == OTHER.base64
         second.fail(EngineLost("gone again", retry=True))
-    assert [chunk.data for chunk in second.heard] == [FRAME.data]
+    assert [chunk.data for chunk in second.received] == [FRAME.data]
     assert (scene.end.reason, scene.end.detail) == ("engine_failed", "gone again")
     assert first.closed
 
@@ -380,7 +380,7 @@ async def test_another_agent_takes_over_with_its_own_engine_and_its_own_fallback
         await scene.socket.wait_for("audio")
         second.fail(EngineRefused("no"))
     assert "A table for two." in second.context[0]
-    assert {chunk.format for chunk in second.heard} == {PCM16_16000}
+    assert {chunk.format for chunk in second.received} == {PCM16_16000}
     assert scene.carrier.commands == ["say leg-1 Sorry."]
     assert scene.end.reason == "engine_failed"
 
@@ -577,7 +577,7 @@ async def test_a_second_socket_is_refused() -> None:
         await scene.live()
         other = FakeSocket()
         with pytest.raises(CallError):
-            await scene.call.serve_media(other.receive, other.send)
+            await scene.call.serve_media(other)
         scene.socket.say("stop")
 
 
@@ -589,7 +589,7 @@ async def test_a_second_start_on_one_socket_changes_nothing() -> None:
             scene.socket.say("start", call_id)
         scene.socket.say("audio", FRAME.base64)
         scene.socket.say("stop")
-    assert [chunk.data for chunk in session.heard] == [FRAME.data]
+    assert [chunk.data for chunk in session.received] == [FRAME.data]
     assert scene.engine.sessions == [session]
     assert scene.kinds().count("media_started") == 1
 
@@ -603,7 +603,7 @@ async def test_a_malformed_message_is_counted_and_told_once_and_the_call_goes_on
         scene.socket.say("audio", "no base64!")
         scene.socket.say("audio", FRAME.base64)
         scene.socket.say("stop")
-    assert [chunk.data for chunk in session.heard] == [FRAME.data]
+    assert [chunk.data for chunk in session.received] == [FRAME.data]
     assert scene.end.metrics.faults == 21
     assert scene.kinds().count("media_trouble") == 1
 
@@ -613,7 +613,7 @@ async def test_a_call_that_is_cancelled_is_told_once_to_have_ended_and_frees_its
     with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(scene.call.run)
-            tasks.start_soon(scene.call.serve_media, scene.socket.receive, scene.socket.send)
+            tasks.start_soon(scene.call.serve_media, scene.socket)
             session = await scene.live()
             tasks.cancel_scope.cancel()
     assert (scene.end.reason, scene.end.by) == ("crashed", "host")
@@ -627,8 +627,14 @@ async def test_the_engine_is_told_whose_call_it_is_and_what_the_agent_should_do(
         session = await scene.live()
         scene.socket.say("stop")
     assert session.setup == ConversationSetup(
-        leg=scene.call.leg, preferred_format=ULAW_8000, system_prompt="Be kind.", first_message="", variables={}
+        leg=scene.call.leg,
+        preferred_format=ULAW_8000,
+        playback=session.setup.playback,
+        system_prompt="Be kind.",
+        first_message="",
+        variables={},
     )
+    assert session.setup.playback.audible is False
     assert isinstance(session, EngineSession)
 
 

@@ -14,6 +14,7 @@ import anyio
 import pytest
 
 from patter_core.aio.foreign import settle
+from patter_core.aio.threads import DaemonThreads
 from patter_core.audio import ULAW_8000
 from patter_core.call.callbacks import CallbackQueue, CallbackRunner, Transcript, UserCallbacks
 from patter_core.call.handle import PhoneCall
@@ -29,7 +30,6 @@ from patter_core.events import (
     TranscriptOutput,
 )
 from patter_core.testing.fakes import FakeEngine
-from patter_core.threads import DaemonThreads
 from tests.calls import new_call
 from tests.polling import until
 

@@ -29,8 +29,10 @@ def test_both_sides_are_captured_as_the_text_they_came_as_and_pass_unchanged() -
 def test_what_is_no_audio_passes_by() -> None:
     captured: list[AudioCaptured] = []
     plain, capturing = FakeCarrier().media_codec(LEG), CapturingCodec(FakeCarrier().media_codec(LEG), captured.append)
-    assert capturing.output_format == plain.output_format
+    assert capturing.output == plain.output
     assert capturing.encode_mark("1") == plain.encode_mark("1")
     assert capturing.encode_clear() == plain.encode_clear()
+    assert capturing.encode_dtmf("1") == plain.encode_dtmf("1")
+    assert capturing.encode_hang_up() == plain.encode_hang_up()
     assert capturing.decode(msgspec.json.encode(FakeMessage("mark", "1"))) == (MediaMark("1"),)
     assert captured == []

@@ -90,9 +90,9 @@ async def test_the_caller_is_heard_from_their_first_word() -> None:
         session = await scene.engine.session()
         scene.stream()
         scene.socket.say("audio", GREETING[0].base64)
-        await until(lambda: len(session.heard) == 1)
+        await until(lambda: len(session.received) == 1)
         scene.socket.say("stop")
-    assert [chunk.data for chunk in session.heard] == [GREETING[0].data]
+    assert [chunk.data for chunk in session.received] == [GREETING[0].data]
 
 
 async def test_what_was_interrupted_before_the_stream_is_not_heard() -> None:

@@ -127,7 +127,7 @@ async def test_a_resume_that_was_taken_and_whose_answer_was_lost_is_no_hold() ->
             await scene.handle.resume()
         assert scene.call.state is State.LIVE
         scene.socket.say("audio", FRAME.base64)
-        await session.until(lambda: bool(session.heard))
+        await session.until(lambda: bool(session.received))
         scene.socket.say("stop")
     assert scene.end.reason == "caller_hung_up"
 

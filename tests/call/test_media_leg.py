@@ -11,11 +11,16 @@ from patter_core.call.state import State
 from patter_core.call.timeouts import Deadlines
 from patter_core.events import DtmfReceived, MediaTrouble
 from patter_core.net.budget import Budget
+from patter_core.telephony.control import Capability, LegFacts
+from patter_core.telephony.leg import Progress
+from patter_core.testing.fakes import FakeCarrier, FakeSocket
 from tests.calls import OutboundScene
+from tests.polling import until
 
 pytestmark = pytest.mark.anyio
 
 FRAME = AudioChunk(bytes(range(160)), ULAW_8000)
+PATIENT = Deadlines(last_word=0.2, media_return=8.0)
 
 
 def small_budget() -> Budget:
@@ -50,6 +55,75 @@ async def test_a_burst_after_a_stall_is_speech() -> None:
         session = await scene.live()
         for _ in range(500):  # 10 s of audio at once
             scene.socket.say("audio", FRAME.base64)
-        await session.until(lambda: len(session.heard) == 500)
+        await session.until(lambda: len(session.received) == 500)
         scene.socket.say("stop")
     assert scene.of(MediaTrouble) == []
+
+
+class Wordless(FakeCarrier):
+    """Neither the end of its stream nor a webhook after it says whether the call is over."""
+
+    stream_end_is_call_end = False
+
+
+@pytest.fixture
+def asks_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(media_leg, "_ASK_AFTER", 0.05)
+
+
+@pytest.mark.parametrize("end", ["stop", ""], ids=["stopped", "broken off"])
+@pytest.mark.usefixtures("asks_soon")
+async def test_where_the_end_of_a_stream_says_nothing_the_carrier_is_asked_whether_the_call_is_over(end: str) -> None:
+    scene = OutboundScene(carrier=Wordless(), deadlines=PATIENT)
+    scene.carrier.facts = LegFacts(progress=Progress.COMPLETED)
+    async with scene.running():
+        await scene.live()
+        if end:
+            scene.socket.say(end)
+        else:
+            scene.socket.break_off()
+    assert scene.end.reason == "caller_hung_up"
+    assert scene.carrier.commands == ["look up leg-1"]
+    assert scene.carrier.hung_up == []  # it is over
+
+
+@pytest.mark.usefixtures("asks_soon")
+async def test_a_call_that_is_live_waits_for_another_stream_after_the_carrier_was_asked_once() -> None:
+    scene = OutboundScene(carrier=Wordless(), deadlines=PATIENT)
+    scene.carrier.facts = LegFacts(progress=Progress.ANSWERED)
+    async with scene.running():
+        session = await scene.live()
+        scene.socket.say("stop")
+        await until(lambda: bool(scene.carrier.commands))
+        scene.socket = FakeSocket()
+        await scene.live()
+        scene.socket.say("audio", FRAME.base64)
+        await session.until(lambda: bool(session.received))
+        scene.carrier.facts = LegFacts(progress=Progress.COMPLETED)
+        scene.socket.say("stop")
+    assert scene.end.reason == "caller_hung_up"
+    assert scene.carrier.commands == ["look up leg-1", "look up leg-1"]  # once for each stream
+
+
+@pytest.mark.usefixtures("asks_soon")
+async def test_a_live_call_whose_stream_never_comes_back_is_hung_up() -> None:
+    scene = OutboundScene(carrier=Wordless(), deadlines=Deadlines(media_return=0.3))
+    scene.carrier.facts = LegFacts(progress=Progress.ANSWERED)
+    async with scene.running():
+        await scene.live()
+        scene.socket.say("stop")
+    assert scene.end.reason == "media_lost"
+    assert scene.carrier.hung_up == ["leg-1"]
+
+
+@pytest.mark.usefixtures("asks_soon")
+async def test_a_carrier_that_cannot_be_asked_is_hung_up_when_its_stream_stops() -> None:
+    class Mute(Wordless):
+        capabilities = FakeCarrier.capabilities - {Capability.LOOK_UP}
+
+    scene = OutboundScene(carrier=Mute())
+    async with scene.running():
+        await scene.live()
+        scene.socket.say("stop")
+    assert scene.end.reason == "caller_hung_up"
+    assert (scene.carrier.commands, scene.carrier.hung_up) == ([], ["leg-1"])

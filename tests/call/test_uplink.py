@@ -21,16 +21,16 @@ class Listener(FakeSession):
 
     def __init__(self, input_format: AudioFormat = ULAW_8000) -> None:
         super().__init__(SETUP, input_format, ULAW_8000)
-        self.told: list[str] = []
+        self.noted: list[str] = []
 
     def send_audio(self, chunk: AudioChunk) -> None:
-        self.told.append(f"audio {chunk.data[0]}")
+        self.noted.append(f"audio {chunk.data[0]}")
 
     def send_dtmf(self, digit: str) -> None:
-        self.told.append(f"key {digit}")
+        self.noted.append(f"key {digit}")
 
     def add_context(self, text: str) -> None:
-        self.told.append(f"context {text}")
+        self.noted.append(f"context {text}")
 
 
 class Broken(Listener):
@@ -58,7 +58,7 @@ def test_what_is_said_before_an_engine_is_there_is_told_in_order() -> None:
     session = Listener()
     uplink.attach_engine(session, ULAW_8000)
     uplink.take(frame(3))
-    assert session.told == ["audio 1", "key 5", "audio 2", "context They are a customer.", "audio 3"]
+    assert session.noted == ["audio 1", "key 5", "audio 2", "context They are a customer.", "audio 3"]
 
 
 def test_between_two_sessions_too() -> None:
@@ -68,7 +68,7 @@ def test_between_two_sessions_too() -> None:
     uplink.send_dtmf("7")
     second = Listener()
     uplink.attach_engine(second, ULAW_8000)
-    assert second.told == ["key 7"]
+    assert second.noted == ["key 7"]
 
 
 def test_beyond_two_seconds_the_oldest_audio_goes_and_no_key_or_context() -> None:
@@ -79,8 +79,8 @@ def test_beyond_two_seconds_the_oldest_audio_goes_and_no_key_or_context() -> Non
         uplink.take(frame(number))
     session = Listener()
     uplink.attach_engine(session, ULAW_8000)
-    assert session.told[0] == "key 1"
-    assert session.told[1:] == [f"audio {number}" for number in range(50, 150)]
+    assert session.noted[0] == "key 1"
+    assert session.noted[1:] == [f"audio {number}" for number in range(50, 150)]
     assert meter.frames_early == 50
 
 
@@ -92,7 +92,7 @@ def test_beyond_a_hundred_the_oldest_key_goes_and_is_counted() -> None:
         uplink.add_context(str(number))
     session = Listener()
     uplink.attach_engine(session, ULAW_8000)
-    assert session.told == ["audio 0", *(f"context {number}" for number in range(10, 110))]
+    assert session.noted == ["audio 0", *(f"context {number}" for number in range(10, 110))]
     assert meter.messages_early == 10
 
 
@@ -106,11 +106,11 @@ def test_on_hold_the_caller_is_not_heard_and_nothing_of_them_is_kept_but_context
     session = Listener()
     uplink.attach_engine(session, ULAW_8000)
     uplink.take(frame(3))
-    assert session.told == ["context They have paid."]
+    assert session.noted == ["context They have paid."]
     uplink.unmute_caller()
     uplink.attach_engine(session, ULAW_8000)
     uplink.take(frame(4))
-    assert session.told == ["context They have paid.", "audio 4"]
+    assert session.noted == ["context They have paid.", "audio 4"]
 
 
 @pytest.mark.parametrize("fault", [KeyError("x"), SystemExit(3), GeneratorExit()], ids=repr)
@@ -125,4 +125,4 @@ def test_a_session_that_raises_is_told_of_once_and_hears_no_more(fault: BaseExce
     healthy = Listener()
     uplink.send_dtmf("3")
     uplink.attach_engine(healthy, ULAW_8000)
-    assert healthy.told == ["audio 2", "key 3"]  # the frame that it failed at is gone
+    assert healthy.noted == ["audio 2", "key 3"]  # the frame that it failed at is gone

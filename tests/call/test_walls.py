@@ -17,7 +17,7 @@ from patter_core.call.config import HostConfig
 from patter_core.call.timeouts import Deadlines
 from patter_core.engine import ConversationSetup
 from patter_core.events import EngineEvent, SpeechEnded, TranscriptInput
-from patter_core.media import MediaCodec, MediaEvent
+from patter_core.media import MediaCodec, MediaEvent, MediaOutput, Message
 from patter_core.telephony.control import LegFacts
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.outcome import HangUp
@@ -85,7 +85,7 @@ async def test_whatever_an_engine_raises_the_next_session_goes_on(method: str, e
         scene.call.actions.add_context("They are a customer.")
         second = await scene.engine.session(1)
         scene.socket.say("audio", FRAME.base64)
-        await second.until(lambda: bool(second.heard))
+        await second.until(lambda: bool(second.received))
         scene.socket.say("stop")
     assert scene.end.reason == "caller_hung_up"
 
@@ -151,19 +151,19 @@ async def test_a_codec_that_raises_ends_its_call_with_the_agents_final_action() 
             self._codec = codec
 
         @property
-        def output_format(self) -> AudioFormat:
-            return self._codec.output_format
+        def output(self) -> MediaOutput:
+            return self._codec.output
 
-        def decode(self, message: str | bytes) -> Sequence[MediaEvent]:
+        def decode(self, message: Message) -> Sequence[MediaEvent]:
             return self._codec.decode(message)
 
-        def encode_audio(self, chunk: AudioChunk) -> str:
+        def encode_audio(self, chunk: AudioChunk) -> Message:
             raise ZeroDivisionError
 
-        def encode_mark(self, name: str) -> Sequence[str]:
+        def encode_mark(self, name: str) -> Sequence[Message]:
             return self._codec.encode_mark(name)
 
-        def encode_clear(self) -> Sequence[str]:
+        def encode_clear(self) -> Sequence[Message]:
             return self._codec.encode_clear()
 
     class BrokenCarrier(FakeCarrier):
@@ -190,7 +190,7 @@ async def test_an_event_that_makes_no_sense_is_the_engines_failure(event: Any) -
         session.say(event)
         second = await scene.engine.session(1)
         scene.socket.say("audio", FRAME.base64)
-        await second.until(lambda: bool(second.heard))
+        await second.until(lambda: bool(second.received))
         scene.socket.say("stop")
     assert scene.end.reason == "caller_hung_up"
 
@@ -238,7 +238,7 @@ async def test_a_format_that_raises_when_the_caller_comes_is_the_engines_failure
         scene.socket.say("start", "leg-1")
         second = await scene.engine.session(1)
         scene.socket.say("audio", FRAME.base64)
-        await second.until(lambda: bool(second.heard))
+        await second.until(lambda: bool(second.received))
         scene.socket.say("stop")
     assert scene.end.reason == "caller_hung_up"
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import anyio
 import pytest
 
+from patter_core.aio.threads import SerialThread
 from patter_core.audio import ULAW_8000, AudioChunk
 from patter_core.call.config import HostConfig
 from patter_core.call.records import Outlets
@@ -18,7 +19,6 @@ from patter_core.sink import EventSink, SinkStatistics
 from patter_core.sinks import MemorySink
 from patter_core.telephony.leg import Leg
 from patter_core.testing.fakes import FakeEngine, FakeSocket
-from patter_core.threads import SerialThread
 from tests.calls import new_call
 
 pytestmark = pytest.mark.anyio
@@ -81,7 +81,7 @@ async def one_call(number: int, host: Delivery, delays: list[float]) -> None:
     )
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(call.run)
-        tasks.start_soon(call.serve_media, socket.receive, socket.send)
+        tasks.start_soon(call.serve_media, socket)
         socket.say("start", f"leg-{number}")
         session = await engine.session()
         for index in range(FRAMES):
@@ -94,7 +94,7 @@ async def one_call(number: int, host: Delivery, delays: list[float]) -> None:
             assert said[-1].value == frame.base64
             await anyio.sleep(0.02)
         socket.say("stop")
-    assert [chunk.data for chunk in session.heard] == [index.to_bytes(2, "big") * 80 for index in range(FRAMES)]
+    assert [chunk.data for chunk in session.received] == [index.to_bytes(2, "big") * 80 for index in range(FRAMES)]
 
 
 async def test_no_sink_touches_audio_and_ends_are_kept_and_drops_counted() -> None:

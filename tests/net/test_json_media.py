@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patter_core.audio import ULAW_8000, AudioChunk, AudioFormat
-from patter_core.media import MediaDtmf, MediaEvent, MediaFault, MediaOpened, MediaStopped, MediaUnusable
+from patter_core.audio import ULAW_8000, AudioChunk
+from patter_core.media import MediaDtmf, MediaEvent, MediaFault, MediaOpened, MediaOutput, MediaStopped, MediaUnusable
 from patter_core.net.json_media import KEYS, Faults, JsonMediaCodec, JsonMessages
 
 LONGEST = 20_000
@@ -48,8 +48,8 @@ class Codec(JsonMediaCodec[AnyMessage]):
         super().__init__(MESSAGES)
 
     @property
-    def output_format(self) -> AudioFormat:
-        return ULAW_8000
+    def output(self) -> MediaOutput:
+        return MediaOutput(format=ULAW_8000)
 
     def take(self, message: AnyMessage) -> Sequence[MediaEvent]:
         if isinstance(message, Start):

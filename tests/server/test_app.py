@@ -31,7 +31,7 @@ from patter_core.server.serving import serve_app
 from patter_core.sink import EventSink
 from patter_core.telephony.leg import Leg
 from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeMessage, MemorySink
-from patter_core.webhook import CallRouter, WebhookHandler, WebhookRequest, WebhookResponse
+from patter_core.webhook import CallRouter, Webhook, WebhookRequest, WebhookResponse
 from tests.polling import until
 
 pytestmark = pytest.mark.anyio
@@ -118,7 +118,7 @@ async def test_a_call_comes_in_talks_and_ends() -> None:
                 await media.recv()
         await scene.sink.wait_for("call_ended")
         assert heard == FakeMessage("audio", FRAME.base64)
-        assert [chunk.data for chunk in session.heard] == [FRAME.data]
+        assert [chunk.data for chunk in session.received] == [FRAME.data]
         assert len(scene.host.table) == 0
 
 
@@ -283,8 +283,8 @@ class Broken(FakeCarrier):
         self.is_broken = False
         self._fault = fault
 
-    def webhooks(self) -> Mapping[str, WebhookHandler]:
-        voice = super().webhooks()["voice"]
+    def webhooks(self) -> Mapping[str, Webhook]:
+        voice = super().webhooks()["voice"].handler
 
         async def handler(request: WebhookRequest, router: CallRouter) -> WebhookResponse:
             if not self.is_broken:
@@ -296,7 +296,7 @@ class Broken(FakeCarrier):
             assert isinstance(self._fault, WebhookResponse)
             return self._fault
 
-        return {"voice": handler}
+        return {"voice": Webhook(handler)}
 
     def verify_upgrade(self, request: WebhookRequest) -> None:
         if self.is_broken and isinstance(self._fault, BaseException):

@@ -71,7 +71,7 @@ async def test_calls_without_audio_make_room_for_callers() -> None:
         assert call is not None
         media = FakeSocket()
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(call.serve_media, media.receive, media.send)
+            tasks.start_soon(call.serve_media, media)
             media.say("start", "leg-0")
             await scene.sink.wait_for("media_started")
             for number in (1, 2):

@@ -42,7 +42,7 @@ async def streaming(host: CallHost, accept: Accept) -> AsyncIterator[FakeSocket]
     assert call is not None
     media = FakeSocket()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(call.serve_media, media.receive, media.send)
+        tasks.start_soon(call.serve_media, media)
         media.say("start", "leg-1")
         await anyio.wait_all_tasks_blocked()
         yield media

@@ -372,7 +372,7 @@ async def test_a_call_that_arrives_again_after_its_audio_came_is_accepted_with_a
         assert call is not None
         media = FakeSocket()
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(call.serve_media, media.receive, media.send)
+            tasks.start_soon(call.serve_media, media)
             media.say("start", "leg-1")
             await scene.sink.wait_for("media_started")
             again = await accepted(host)

@@ -370,7 +370,7 @@ import time, anyio
 from patter_core.events import DtmfReceived, Record
 from patter_core.server.delivery import Delivery
 from patter_core.sink import EventSink
-from patter_core.threads import SerialThread
+from patter_core.aio.threads import SerialThread
 class Dead(EventSink):
     name = "dead"
     async def write(self, records):

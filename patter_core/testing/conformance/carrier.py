@@ -26,7 +26,7 @@ from __future__ import annotations
 import base64
 import functools
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import anyio
 import httpx
@@ -45,7 +45,7 @@ from patter_core.testing.conformance.scenarios import CONVERSATIONS, ENDINGS
 from patter_core.testing.conformance.scene import play
 from patter_core.testing.emulator import CarrierEmulator
 from patter_core.testing.fakes import FakeRouter
-from patter_core.webhook import Accept, WebhookRequest
+from patter_core.webhook import Accept, Webhook, WebhookRequest
 
 __all__ = ["check_carrier"]
 
@@ -135,12 +135,30 @@ def _check_instance(check: Check, emulator: CarrierEmulator, carrier: Carrier) -
     check.shows_nothing("repr(carrier)", f"{carrier!r} {carrier!s} {carrier.media_codec(Harness.leg_of(carrier))!r}")
     # Its webhooks can be served.
     check.now("the webhooks")
-    names = list(carrier.webhooks())
+    webhooks: Mapping[str, object] = carrier.webhooks()
+    names = list(webhooks)
     check.require(
         "voice" in names and all(re.fullmatch(r"[a-z][a-z0-9-]*", name) for name in names),
         "webhooks() cannot be served.",
         expected="“voice”, and names of lower-case letters, digits and hyphens",
         got=repr(names),
+    )
+    check.require(
+        all(isinstance(webhook, Webhook) for webhook in webhooks.values()),
+        "webhooks() returns something else than webhooks.",
+        expected="Webhook(handler, methods)",
+        got=", ".join(sorted({type(webhook).__name__ for webhook in webhooks.values()})),
+        mistake="the handler itself",
+    )
+    # Its media socket is told apart.
+    check.now("the media socket's request")
+    subprotocols: object = carrier.subprotocols
+    check.require(
+        isinstance(subprotocols, tuple) and all(isinstance(name, str) for name in subprotocols),
+        "`subprotocols` is not a tuple of names.",
+        expected="('name',) or ()",
+        got=repr(subprotocols),
+        mistake="one name without the comma that makes it a tuple",
     )
 
 
@@ -151,12 +169,12 @@ async def _check_strangers(check: Check, carrier: Carrier) -> None:
         for candidates in ((), (url,)):
             for headers in ({}, {"authorization": "Basic \xff", "content-type": "application/json"}):
                 request = WebhookRequest(method="POST", candidate_urls=candidates, headers=headers, body=body)
-                for name, handler in carrier.webhooks().items():
+                for name, webhook in carrier.webhooks().items():
                     router = FakeRouter()
                     refused = False
                     with check.raises_only(problem=f"The handler “{name}” raises something else than WebhookRefused."):
                         try:
-                            await handler(request, router)
+                            await webhook.handler(request, router)
                         except WebhookRefused as error:
                             refused = True
                             check.shows_nothing("WebhookRefused", str(error))

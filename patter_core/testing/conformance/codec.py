@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from patter_core.audio import AudioChunk, AudioFormat
+from patter_core.audio import AudioChunk
+from patter_core.audio.framer import Framer
 from patter_core.media import (
     MediaCodec,
     MediaDtmf,
@@ -12,6 +13,8 @@ from patter_core.media import (
     MediaFault,
     MediaMark,
     MediaOpened,
+    MediaOutput,
+    MediaReply,
     MediaStopped,
     MediaUnusable,
 )
@@ -23,7 +26,7 @@ __all__ = ["check_codec", "check_codec_with"]
 _KEYS = frozenset("0123456789*#ABCD")
 _MOST_PROBLEMS = 40
 _LONGEST_PROBLEM = 100
-_KINDS = (AudioChunk, MediaOpened, MediaMark, MediaDtmf, MediaStopped, MediaFault, MediaUnusable)
+_KINDS = (AudioChunk, MediaOpened, MediaMark, MediaDtmf, MediaReply, MediaStopped, MediaFault, MediaUnusable)
 
 NewCodec = Callable[[], MediaCodec]
 
@@ -38,11 +41,25 @@ def check_codec(check: Check, new_codec: NewCodec) -> None:
         expected="media_codec() makes a new one each time",
         mistake="a codec that is made once, with the carrier",
     )
+    output: object = first.output
     check.require(
-        isinstance(first.output_format, AudioFormat),
-        "The codec has no output_format before its stream starts.",
-        expected="an AudioFormat",
-        got=repr(first.output_format),
+        isinstance(output, MediaOutput),
+        "The codec does not say what it takes before its stream starts.",
+        expected="a MediaOutput from `output`",
+        got=repr(output),
+    )
+    check.require(
+        first.output == second.output,
+        "Two media sockets of one call take different audio.",
+        expected="the same `output` for a leg, whichever its socket",
+        got=f"{first.output!r} and {second.output!r}",
+    )
+    check.require(
+        first.output.max_buffered >= 0.5,
+        "The codec says that its carrier keeps next to nothing.",
+        expected="max_buffered, in seconds",
+        got=f"{first.output.max_buffered:g}",
+        mistake="a number of ms or of messages",
     )
     problems: set[str] = set()
     for message in MALFORMED:
@@ -87,7 +104,7 @@ def check_codec_with(check: Check, new_codec: NewCodec, spoken: Sequence[str | b
         mistake="a text that holds a part of the message, or the parser's own error",
         remedy="Give each kind of fault one constant text, which is reported once a call.",
     )
-    # Audio of any length, marks and clears are written as texts.
+    # Audio, marks and clears are written as messages.
     _check_writing(check, new_codec, shapes)
 
 
@@ -96,23 +113,35 @@ def _check_writing(check: Check, new_codec: NewCodec, shapes: Sequence[str | byt
     codec = new_codec()
     for message in shapes[:2]:
         codec.decode(message)
-    format = codec.output_format
-    with check.raises_only(problem="Writing raised.", mistake="audio that is shorter or longer than a frame"):
-        for size in (0, 1, 7, 160, 4_000, 8_001):
-            chunk = AudioChunk(format.silence * size, format)
-            text = codec.encode_audio(chunk)
+    output = codec.output
+    format = output.format
+    framer = Framer(format, frame_ms=output.frame_ms, shortest_ms=output.shortest_ms, longest_ms=output.longest_ms)
+    with check.raises_only(problem="Writing raised.", mistake="audio of a length that `output` allows"):
+        for size in (1, 7, 160, 4_000, 8_001):
+            for chunk in (*framer.push(AudioChunk(format.silence * size, format)), *framer.finish()):
+                written: object = codec.encode_audio(chunk)
+                check.require(
+                    isinstance(written, str | bytes) and bool(written),
+                    "encode_audio() returns something else than a message.",
+                    expected="str for a text message or bytes for a binary one, and not empty",
+                    got=repr(written)[:80],
+                    mistake="audio that the codec holds back: the core has cut it as `output` says",
+                )
+        sequences: dict[str, object] = {
+            "encode_mark": codec.encode_mark('mark "1" ü'),
+            "encode_clear": codec.encode_clear(),
+            "encode_dtmf": codec.encode_dtmf("1w#"),
+            "encode_hang_up": codec.encode_hang_up(),
+        }
+        for name, messages in sequences.items():
             check.require(
-                isinstance(text, str),
-                "encode_audio() returns something else than a text.",
-                expected="str",
-                got=type(text).__name__,
-            )
-        for texts in (codec.encode_mark('mark "1" ü'), codec.encode_clear()):
-            check.require(
-                not isinstance(texts, str) and all(isinstance(text, str) for text in texts),
-                "encode_mark() and encode_clear() return sequences of texts.",
-                got=repr(texts),
-                mistake="one str instead of a tuple of one",
+                isinstance(messages, Sequence)
+                and not isinstance(messages, str | bytes)
+                and all(isinstance(message, str | bytes) for message in messages),
+                f"{name}() does not return a sequence of messages.",
+                expected="a tuple of str or bytes; () if the carrier has no such thing",
+                got=repr(messages)[:80],
+                mistake="one message instead of a tuple of one",
             )
 
 

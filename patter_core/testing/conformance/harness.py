@@ -64,7 +64,7 @@ class Harness:
         self.emulator = emulator
         self.carrier = carrier
         self.sink = MemorySink()
-        output_format = carrier.media_codec(self.leg_of(carrier)).output_format
+        output_format = carrier.media_codec(self.leg_of(carrier)).output.format
         self.engine = FakeEngine(input_format=emulator.format, output_format=output_format)
         self.routes = _Routes()
         self.numbers = (f"+1555020{number:04}" for number in itertools.count(1))

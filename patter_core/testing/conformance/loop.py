@@ -71,7 +71,7 @@ async def watching_the_loop(check: Check, what: str) -> AsyncIterator[None]:
         expected=f"at most {_LONGEST_BLOCK * check.patience:g} s",
         got=f"{blocked:.2f} s",
         mistake="blocking input or output in an async function",
-        remedy="Await an asynchronous client, or use a `patter_core.threads.SerialThread`.",
+        remedy="Await an asynchronous client, or use a `patter_core.aio.threads.SerialThread`.",
     )
 
 

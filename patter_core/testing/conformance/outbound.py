@@ -38,7 +38,7 @@ async def _outbound(scene: Scene) -> None:
     await scene.hears(live, "Who is called does not hear the agent.")
     await scene.over(call, "Who is called hangs up, and the call stays up.")
     end = await scene.ended(handle)
-    heard = sum(chunk.size for chunk in live.session.heard)
+    heard = sum(chunk.size for chunk in live.session.received)
     scene.check.require(
         heard >= len(said), "The agent does not hear who is called.", expected=f"{len(said)} bytes", got=str(heard)
     )

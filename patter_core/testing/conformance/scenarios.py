@@ -66,7 +66,7 @@ def _pieces(audio: bytes, format: AudioFormat) -> Iterator[AudioChunk]:
 
 def _check_heard(scene: Scene, live: LiveCall) -> None:
     scene.check.now("the caller's audio")
-    said, heard = bytes(live.call.recording.caller), b"".join(chunk.data for chunk in live.session.heard)
+    said, heard = bytes(live.call.recording.caller), b"".join(chunk.data for chunk in live.session.received)
     missing_ms = live.session.input_format.duration_ms(len(said) - len(heard))
     scene.check.require(
         said.startswith(heard) and missing_ms <= _SLACK_MS,

@@ -7,10 +7,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import ClassVar
 
 import msgspec
-from starlette.types import Message
 
 from patter_core.aio import Changes
-from patter_core.audio import ULAW_8000, AudioChunk, AudioFormat
+from patter_core.audio import ULAW_8000, AudioChunk
 from patter_core.carrier import Carrier
 from patter_core.errors import AudioError, CarrierRequestFailed, WebhookRefused
 from patter_core.media import (
@@ -20,17 +19,20 @@ from patter_core.media import (
     MediaFault,
     MediaMark,
     MediaOpened,
+    MediaOutput,
+    MediaReply,
     MediaStopped,
     MediaUnusable,
 )
 from patter_core.telephony.control import Callbacks, Capability, DialRequest, LegFacts
 from patter_core.telephony.leg import Leg, Progress
 from patter_core.telephony.outcome import Transfer
+from patter_core.transport import Message, SocketHandler
 from patter_core.webhook import (
     Accept,
     CallRouter,
     Reject,
-    WebhookHandler,
+    Webhook,
     WebhookRequest,
     WebhookResponse,
 )
@@ -42,20 +44,22 @@ class FakeMessage(msgspec.Struct, frozen=True, omit_defaults=True):
     """A message of the fake carrier's media socket, in both directions."""
 
     event: str
-    """`start`, `audio`, `mark`, `dtmf`, `stop`, `unusable` or `clear`."""
+    """`start`, `audio`, `mark`, `dtmf`, `ping`, `pong`, `stop`, `unusable` or `clear`."""
     value: str = ""
     """The call's id, base64, the mark's name, or the digit."""
 
 
 class _FakeCodec(MediaCodec):
-    def __init__(self, format: AudioFormat) -> None:
-        self._format = format
+    def __init__(self, output: MediaOutput, *, has_marks: bool, is_binary: bool) -> None:
+        self._output = output
+        self._has_marks = has_marks
+        self._is_binary = is_binary
 
     @property
-    def output_format(self) -> AudioFormat:
-        return self._format
+    def output(self) -> MediaOutput:
+        return self._output
 
-    def decode(self, message: str | bytes) -> Sequence[MediaEvent]:
+    def decode(self, message: Message) -> Sequence[MediaEvent]:
         try:
             read = msgspec.json.decode(message, type=FakeMessage)
             return (self._event(read),)
@@ -65,13 +69,15 @@ class _FakeCodec(MediaCodec):
     def _event(self, message: FakeMessage) -> MediaEvent:
         match message.event:
             case "start":
-                return MediaOpened(call_id=message.value, format=self._format)
+                return MediaOpened(call_id=message.value, format=self._output.format)
             case "audio":
-                return AudioChunk.from_base64(message.value, self._format)
+                return AudioChunk.from_base64(message.value, self._output.format)
             case "mark":
                 return MediaMark(message.value)
             case "dtmf":
                 return MediaDtmf(message.value)
+            case "ping":
+                return MediaReply((self._written(FakeMessage("pong", message.value)),))
             case "stop":
                 return MediaStopped()
             case "unusable":
@@ -79,14 +85,18 @@ class _FakeCodec(MediaCodec):
             case _:
                 return MediaFault("unknown event")
 
-    def encode_audio(self, chunk: AudioChunk) -> str:
-        return _text(FakeMessage("audio", chunk.base64))
+    def encode_audio(self, chunk: AudioChunk) -> Message:
+        return self._written(FakeMessage("audio", chunk.base64))
 
-    def encode_mark(self, name: str) -> Sequence[str]:
-        return (_text(FakeMessage("mark", name)),)
+    def encode_mark(self, name: str) -> Sequence[Message]:
+        return (self._written(FakeMessage("mark", name)),) if self._has_marks else ()
 
-    def encode_clear(self) -> Sequence[str]:
-        return (_text(FakeMessage("clear")),)
+    def encode_clear(self) -> Sequence[Message]:
+        return (self._written(FakeMessage("clear")),)
+
+    def _written(self, message: FakeMessage) -> Message:
+        written = msgspec.json.encode(message)
+        return written if self._is_binary else written.decode()
 
 
 class FakeCarrier(Carrier):
@@ -95,7 +105,7 @@ class FakeCarrier(Carrier):
     name: ClassVar[str] = "fake"
     capabilities: ClassVar[frozenset[Capability]] = frozenset(Capability) - {Capability.SEND_DTMF}
 
-    def __init__(self, *, format: AudioFormat = ULAW_8000) -> None:
+    def __init__(self, *, output: MediaOutput | None = None, has_marks: bool = True, is_binary: bool = False) -> None:
         self.hung_up: list[str] = []
         self.dialled: list[DialRequest] = []
         """The calls it was asked for; their ids are `out-1` and so on."""
@@ -107,19 +117,21 @@ class FakeCarrier(Carrier):
         """What it says when it is asked about a call."""
         self.on_dial: Callable[[DialRequest, str], Awaitable[None]] | None = None
         """Called within `dial`: what webhooks say may come first."""
-        self._format = format
+        self._output = output or MediaOutput(format=ULAW_8000)
+        self._has_marks = has_marks
+        self._is_binary = is_binary
 
     def token_secret(self) -> bytes:
         return b"a secret of no value"
 
-    def webhooks(self) -> Mapping[str, WebhookHandler]:
-        return {"voice": self._voice}
+    def webhooks(self) -> Mapping[str, Webhook]:
+        return {"voice": Webhook(self._voice)}
 
     def verify_upgrade(self, request: WebhookRequest) -> None:
         _verify(request)
 
     def media_codec(self, leg: Leg) -> MediaCodec:
-        return _FakeCodec(self._format)
+        return _FakeCodec(self._output, has_marks=self._has_marks, is_binary=self._is_binary)
 
     async def hang_up(self, leg: Leg) -> None:
         self.hung_up.append(leg.call_id)
@@ -182,38 +194,40 @@ def _verify(request: WebhookRequest) -> None:
 
 
 class FakeSocket:
-    """The far end of an accepted ASGI media socket: the test says what comes, and sees what went."""
+    """An accepted media socket without a network: the test says what comes, and sees what went.
+
+    Implements `Connection` and `Socket` of `patter_core.transport`.
+    """
+
+    subprotocol = ""
 
     def __init__(self) -> None:
         self.sent: list[FakeMessage] = []
         self.closed = False
-        self._to_app: asyncio.Queue[Message] = asyncio.Queue()
+        self.is_full = False
+        """While it is, a message is taken once it is not any more: `make_room`."""
+        self._to_app: asyncio.Queue[Message | None] = asyncio.Queue()
         self._changes = Changes()
+        self._may_read = asyncio.Event()
+        self._may_read.set()
+
+    # --- for tests -------------------------------------------------------------------------------------------------
 
     def say(self, event: str, value: str = "") -> None:
         """A message from the carrier."""
         self.say_raw(_text(FakeMessage(event, value)))
 
-    def say_raw(self, text: str) -> None:
-        """Any text from the carrier."""
-        self._to_app.put_nowait({"type": "websocket.receive", "text": text})
+    def say_raw(self, message: Message) -> None:
+        """Any message from the carrier."""
+        self._to_app.put_nowait(message)
 
     def break_off(self) -> None:
         """The connection is gone."""
-        self._to_app.put_nowait({"type": "websocket.disconnect", "code": 1006})
+        self._to_app.put_nowait(None)
 
-    async def receive(self) -> Message:
-        """What the app awaits."""
-        return await self._to_app.get()
-
-    async def send(self, message: Message) -> None:
-        """What the app sends."""
-        if self.closed:
-            raise OSError("the socket is closed")
-        if message["type"] == "websocket.close":
-            self.closed = True
-        else:
-            self.sent.append(msgspec.json.decode(message["text"], type=FakeMessage))
+    def make_room(self) -> None:
+        """The carrier takes what was sent."""
+        self.is_full = False
         self._changes.notify()
 
     async def wait_for(self, event: str, count: int = 1) -> list[FakeMessage]:
@@ -224,6 +238,41 @@ class FakeSocket:
     def of(self, event: str) -> list[FakeMessage]:
         """The messages of that kind."""
         return [message for message in self.sent if message.event == event]
+
+    # --- for the call ----------------------------------------------------------------------------------------------
+
+    async def serve(self, handler: SocketHandler) -> None:
+        """As in `Connection`."""
+        try:
+            handler.opened(self)
+            while not self.closed and (message := await self._to_app.get()) is not None:
+                handler.message(message)
+                await self._may_read.wait()
+        finally:
+            self.closed = True
+            handler.closed()
+
+    def send(self, message: Message) -> Awaitable[None] | None:
+        """As in `Socket`."""
+        if self.closed:
+            raise OSError("the socket is closed")
+        self.sent.append(msgspec.json.decode(message, type=FakeMessage))
+        self._changes.notify()
+        return self._changes.wait_until(lambda: not self.is_full) if self.is_full else None
+
+    def pause_reading(self) -> None:
+        """As in `Socket`."""
+        self._may_read.clear()
+
+    def resume_reading(self) -> None:
+        """As in `Socket`."""
+        self._may_read.set()
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """As in `Socket`."""
+        self.closed = True
+        self._may_read.set()
+        self.break_off()
 
 
 def _text(message: FakeMessage) -> str:

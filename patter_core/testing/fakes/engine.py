@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from patter_core.aio import Changes
 from patter_core.audio import ULAW_8000, AudioChunk, AudioFormat
-from patter_core.engine import ConversationSetup, Engine, EngineSession
+from patter_core.engine import ConversationSetup, Engine, EngineSession, Heard
 from patter_core.events import EngineEvent
 
 __all__ = ["FakeEngine", "FakeSession"]
@@ -19,7 +19,10 @@ class FakeSession(EngineSession):
 
     def __init__(self, setup: ConversationSetup, input_format: AudioFormat, output_format: AudioFormat) -> None:
         self.setup = setup
-        self.heard: list[AudioChunk] = []
+        self.received: list[AudioChunk] = []
+        """The caller's audio."""
+        self.told: list[Heard] = []
+        """How much of its turns was heard."""
         self.digits: list[str] = []
         self.context: list[str] = []
         self.activities = 0
@@ -46,7 +49,11 @@ class FakeSession(EngineSession):
         return 0
 
     def send_audio(self, chunk: AudioChunk) -> None:
-        self.heard.append(chunk)
+        self.received.append(chunk)
+        self._changes.notify()
+
+    def heard(self, heard: Heard) -> None:
+        self.told.append(heard)
         self._changes.notify()
 
     def send_dtmf(self, digit: str) -> None:

@@ -10,7 +10,7 @@ from typing import Self, TypedDict, Unpack
 from patter_core.audio import AudioChunk
 from patter_core.audio.converter import Converter, make_converter
 from patter_core.errors import EngineError
-from patter_core.events import EngineEvent, Interruption, ResponseDone
+from patter_core.events import EngineEvent, Interruption, ResponseDone, ResponseStart
 from patter_elevenlabs import wire
 from patter_elevenlabs.config import Service
 from patter_elevenlabs.formats import audio_format, conversion_hint
@@ -166,10 +166,12 @@ class ElevenLabsConvAIAdapter:
     def receive_events(self) -> AsyncIterator[AudioChunk | EngineEvent]:
         """Returns the agent's audio and events, each of which unpacks as `(type, payload)`, to the conversation's end.
 
+        A turn that is interrupted is done, too: its `response_done` follows the `interruption`.
+
         Raises:
             EngineError: not connected; or, while iterating: the conversation failed.
         """
-        events = self.session.events()
+        events = _with_every_end(self.session.events())
         return events if self._outbound is None else _converted(events, self._outbound)
 
     def add_context(self, text: str) -> None:
@@ -209,6 +211,21 @@ class ElevenLabsConvAIAdapter:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.agent_id} {'connected' if self._session else 'not connected'}>"
+
+
+async def _with_every_end(
+    events: AsyncIterator[AudioChunk | EngineEvent],
+) -> AsyncIterator[AudioChunk | EngineEvent]:
+    is_open = False
+    async for event in events:
+        yield event
+        if isinstance(event, ResponseStart):
+            is_open = True
+        elif isinstance(event, ResponseDone):
+            is_open = False
+        elif isinstance(event, Interruption) and is_open:
+            is_open = False
+            yield ResponseDone(event.turn)
 
 
 async def _converted(

@@ -13,9 +13,9 @@ import msgspec
 
 from patter_core.aio.foreign import as_exception
 from patter_core.aio.functions import call_foreign, is_coroutine_function
+from patter_core.aio.threads import DaemonThreads
 from patter_core.errors import ForeignHang
 from patter_core.events import ToolCall, ToolResult
-from patter_core.threads import DaemonThreads
 from patter_elevenlabs import wire
 from patter_elevenlabs.toollog import ToolLog
 from patter_elevenlabs.tools import Arguments, ClientTool, Toolbox, stringify

@@ -4,8 +4,8 @@ The service sends neither the start nor the end of a response, and audio of an i
 derives all of that from the messages there are. Time is an argument, in seconds of any monotonic clock.
 
 A response starts with its text or its first audio, whichever comes first. It is done when nothing of it has come for
-`SILENCE`, when the next one starts, or when it is interrupted. Audio comes faster than it plays, so a response that is
-done was said, and not necessarily heard.
+`SILENCE`, or when the next one starts; one that is interrupted is over without being done. Audio comes faster than it
+plays, so a response that is done was said, and not necessarily heard.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class Turns:
         self._text = ""
         self._text_id: int | None = None
         self._named = False  # the text of the current response is known
+        self._turn = ""  # the id of the current response, or of the last one
         self._void_below: int | None = None
 
     @property
@@ -59,7 +60,8 @@ class Turns:
             return ()
         self._speaking = True
         self._named = event_id is not None and event_id == self._text_id
-        return (ResponseStart(self._text if self._named else ""),)
+        self._turn = _turn(event_id)
+        return (ResponseStart(self._text if self._named else "", self._turn),)
 
     def agent_response(self, text: str, event_id: int | None, now: float) -> Sequence[EngineEvent]:
         """Notes the text of a response."""
@@ -67,12 +69,13 @@ class Turns:
         if self.is_void(event_id):
             return (said,)  # it was cut off before it could start
         same = self._speaking and (not self._named or (event_id is not None and event_id == self._text_id))
-        was_speaking, self._speaking = self._speaking, True
+        done = () if same else self.finish()
+        self._speaking = True
         self._latest, self._text, self._text_id, self._named = now, text, event_id, True
         if same:
             return (said,)
-        start = ResponseStart(text)
-        return (ResponseDone(), start, said) if was_speaking else (start, said)
+        self._turn = _turn(event_id)
+        return (*done, ResponseStart(text, self._turn), said)
 
     def correction(self, text: str, original: str, event_id: int | None) -> Sequence[EngineEvent]:
         """Notes how much of an interrupted response was said."""
@@ -82,7 +85,8 @@ class Turns:
         """Notes that the user talked over the agent. The interruption comes first: playback must stop at once."""
         if event_id is not None and (self._void_below is None or event_id > self._void_below):
             self._void_below = event_id
-        return (Interruption(), *self.finish())
+        self._speaking = False
+        return (Interruption(self._turn),)
 
     def elapsed(self, now: float) -> Sequence[EngineEvent]:
         """Notes that time has passed."""
@@ -94,7 +98,7 @@ class Turns:
         if not self._speaking:
             return ()
         self._speaking = False
-        return (ResponseDone(),)
+        return (ResponseDone(self._turn),)
 
 
 def _turn(event_id: int | None) -> str:

@@ -94,7 +94,13 @@ async def test_a_response_from_start_to_done() -> None:
     async with conversing(Behaviour(agent=agent)) as (session, _):
         items = await until(session.events(), lambda item: isinstance(item, ResponseDone))
         assert anyio.current_time() - started >= SILENCE
-    assert told(items) == [ResponseStart("Hello"), TranscriptOutput("Hello", "1"), b"one", b"two", ResponseDone()]
+    assert told(items) == [
+        ResponseStart("Hello", "1"),
+        TranscriptOutput("Hello", "1"),
+        b"one",
+        b"two",
+        ResponseDone("1"),
+    ]
 
 
 async def test_what_the_user_said() -> None:
@@ -116,15 +122,8 @@ async def test_after_an_interruption_only_audio_with_a_smaller_id_is_void() -> N
         await talk.close(1000)
 
     items = told(await all_of(agent))
-    cut = items.index(Interruption())
-    assert items[cut:] == [
-        Interruption(),
-        ResponseDone(),
-        ResponseStart(""),
-        b"live",
-        b"nameless",
-        ResponseDone(),
-    ]
+    cut = items.index(Interruption("1"))
+    assert items[cut:] == [Interruption("1"), ResponseStart("", "3"), b"live", b"nameless", ResponseDone("3")]
 
 
 async def test_an_interruption_overtakes_audio_that_was_not_taken() -> None:
@@ -137,7 +136,7 @@ async def test_an_interruption_overtakes_audio_that_was_not_taken() -> None:
     async with conversing(Behaviour(agent=agent, ping_interval=60)) as (session, talk):
         await talk.until(lambda: len(talk.pongs) == 2)  # all before it has been read by now
         items = await until(session.events(), lambda item: isinstance(item, Interruption))
-    assert items == [ResponseStart(""), Interruption()]
+    assert items == [ResponseStart("", "1"), Interruption("1")]
 
 
 async def test_a_correction_replaces_what_was_said() -> None:
@@ -233,7 +232,7 @@ async def test_a_message_of_up_to_16_mebibytes_is_taken(size: int) -> None:
         await talk.send(audio(speech))
         await talk.close(1000)
 
-    assert told(await all_of(agent)) == [ResponseStart(""), speech, ResponseDone()]
+    assert told(await all_of(agent)) == [ResponseStart("", "1"), speech, ResponseDone("1")]
 
 
 async def test_a_message_beyond_that_ends_the_conversation_and_nothing_else() -> None:
@@ -249,7 +248,7 @@ async def test_a_message_beyond_that_ends_the_conversation_and_nothing_else() ->
 async def test_a_consumer_that_stops_costs_bounded_memory_and_the_oldest_audio(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    piece = 2**20
+    piece = 2**20 - 1024
 
     async def agent(talk: Conversation) -> None:
         for number in range(BYTE_LIMIT // piece + 3):
@@ -316,12 +315,12 @@ async def test_tools_work_while_audio_flows_both_ways() -> None:
         items += [item async for item in session.events()]
     asked, *said, result, done = told(items)
     assert asked == ToolCall("call_0", "look_up", '{"name":"Ada"}')
-    assert said == [ResponseStart(""), b"one moment"]
+    assert said == [ResponseStart("", "1"), b"one moment"]
     assert isinstance(result, ToolResult)
     assert result == ToolResult("call_0", "look_up", "Ada is in.", duration_ms=result.duration_ms)
     assert result.duration_ms is not None
     assert result.duration_ms > 0
-    assert done == ResponseDone()
+    assert done == ResponseDone("1")
     assert results == [wire.ToolResult(tool_call_id="call_0", result="Ada is in.", is_error=False)]
 
 
@@ -478,7 +477,7 @@ async def test_a_failure_is_raised_after_all_events() -> None:
         with pytest.raises(EngineLost) as error:
             await anext(session.events())
     assert error.value.retry
-    assert told(items) == [ResponseStart(""), b"x", ResponseDone()]
+    assert told(items) == [ResponseStart("", "1"), b"x", ResponseDone("1")]
 
 
 async def test_a_refused_override_names_the_field() -> None:
@@ -523,7 +522,7 @@ async def test_a_bug_in_a_handler_ends_one_conversation_and_is_logged_once(
         items = await until(session.events(), lambda item: isinstance(item, ResponseDone))
         with pytest.raises(EngineError, match="This is a bug"):
             await anext(session.events())
-        assert told(items) == [ResponseStart(""), b"fine", ResponseDone()]
+        assert told(items) == [ResponseStart("", "1"), b"fine", ResponseDone("1")]
         await session.aclose()
         await talk.until(lambda: talk.close_code is not None)
     assert [record.exc_info is not None for record in caplog.records if record.levelname == "ERROR"] == [True]

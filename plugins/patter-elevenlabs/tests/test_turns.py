@@ -16,13 +16,13 @@ from patter_elevenlabs.turns import SILENCE, Turns
 
 def test_a_response_starts_with_its_text() -> None:
     turns = Turns()
-    assert [*turns.agent_response("Hello", 1, 0.0)] == [ResponseStart("Hello"), TranscriptOutput("Hello", "1")]
+    assert [*turns.agent_response("Hello", 1, 0.0)] == [ResponseStart("Hello", "1"), TranscriptOutput("Hello", "1")]
     assert not turns.audio(1, 0.1)
 
 
 def test_a_response_starts_with_its_audio_if_the_text_is_late() -> None:
     turns = Turns()
-    assert [*turns.audio(1, 0.0)] == [ResponseStart("")]
+    assert [*turns.audio(1, 0.0)] == [ResponseStart("", "1")]
     assert [*turns.agent_response("Hello", 1, 0.1)] == [TranscriptOutput("Hello", "1")]
 
 
@@ -31,7 +31,7 @@ def test_a_response_is_done_after_the_silence() -> None:
     turns.agent_response("Hello", 1, 0.0)
     turns.audio(1, 1.0)
     assert not turns.elapsed(1.0 + SILENCE - 0.01)
-    assert [*turns.elapsed(1.0 + SILENCE)] == [ResponseDone()]
+    assert [*turns.elapsed(1.0 + SILENCE)] == [ResponseDone("1")]
     assert not turns.elapsed(99.0)
 
 
@@ -47,9 +47,9 @@ def test_audio_after_the_silence_starts_the_response_again() -> None:
     turns = Turns()
     turns.agent_response("Hello", 1, 0.0)
     turns.elapsed(2.0)
-    assert [*turns.audio(1, 3.0)] == [ResponseStart("Hello")]
+    assert [*turns.audio(1, 3.0)] == [ResponseStart("Hello", "1")]
     turns.elapsed(5.0)
-    assert [*turns.audio(2, 6.0)] == [ResponseStart("")]
+    assert [*turns.audio(2, 6.0)] == [ResponseStart("", "2")]
 
 
 def test_the_next_response_ends_the_one_before() -> None:
@@ -57,17 +57,25 @@ def test_the_next_response_ends_the_one_before() -> None:
     turns.agent_response("One", 1, 0.0)
     turns.audio(1, 0.0)
     assert [*turns.agent_response("Two", 2, 0.1)] == [
-        ResponseDone(),
-        ResponseStart("Two"),
+        ResponseDone("1"),
+        ResponseStart("Two", "2"),
         TranscriptOutput("Two", "2"),
     ]
 
 
-def test_an_interruption_ends_the_response_and_comes_first() -> None:
+def test_an_interruption_ends_the_response_which_is_never_done() -> None:
     turns = Turns()
     turns.audio(1, 0.0)
-    assert [*turns.interruption(2)] == [Interruption(), ResponseDone()]
-    assert [*turns.interruption(3)] == [Interruption()]
+    assert [*turns.interruption(2)] == [Interruption("1")]
+    assert turns.due is None
+    assert not turns.finish()
+
+
+def test_an_interruption_names_the_response_that_is_done_and_may_still_be_playing() -> None:
+    turns = Turns()
+    turns.audio(1, 0.0)
+    turns.elapsed(9.0)
+    assert [*turns.interruption(2)] == [Interruption("1")]
 
 
 def test_only_audio_with_a_smaller_id_than_the_largest_interrupted_is_void() -> None:
@@ -104,7 +112,7 @@ _moves = st.lists(st.tuples(st.sampled_from(["audio", "text", "interruption", "t
 
 
 @given(_moves)
-def test_every_start_is_followed_by_one_done(moves: list[tuple[str, int | None, float]]) -> None:
+def test_every_response_is_started_once_then_done_or_interrupted(moves: list[tuple[str, int | None, float]]) -> None:
     turns, now = Turns(), 0.0
     kinds: list[EngineEvent] = []
     for move, event_id, later in moves:
@@ -119,5 +127,16 @@ def test_every_start_is_followed_by_one_done(moves: list[tuple[str, int | None, 
             case _:
                 kinds += turns.elapsed(now)
     kinds += turns.finish()
-    frame = [event.kind for event in kinds if isinstance(event, ResponseStart | ResponseDone)]
-    assert frame == ["response_start", "response_done"] * (len(frame) // 2)
+    started: str | None = None
+    for event in kinds:
+        match event:
+            case ResponseStart(turn=turn):
+                assert started is None
+                started = turn
+            case ResponseDone(turn=turn):
+                assert started == turn
+                started = None
+            case Interruption(turn=turn):
+                assert started in {None, turn}
+                started = None
+    assert started is None

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import anyio
 
+from patter_core.aio.threads import SerialThread
 from patter_core.errors import ConfigurationError
 from patter_core.events import Record
 from patter_core.sink import EventSink, SinkStatistics
-from patter_core.threads import SerialThread
 
 if TYPE_CHECKING:  # loaded in a thread, when the host starts
     from patter_otel.exposition import Exposition

@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 
 import anyio
 
+from patter_core.aio.threads import SerialThread
 from patter_core.checks import CheckResult
 from patter_core.errors import ConfigurationError, SinkUnavailable
 from patter_core.events import Record
 from patter_core.sink import EventSink, SinkStatistics
-from patter_core.threads import SerialThread
 
 if TYPE_CHECKING:  # loaded in a thread, when the host starts
     from patter_otel.telemetry import Telemetry

@@ -15,7 +15,7 @@ from patter_core.telephony.control import Callbacks, Capability, DialRequest, Le
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.outcome import Transfer
 from patter_core.telephony.prices import CarrierRates
-from patter_core.webhook import Accept, WebhookHandler, WebhookRequest
+from patter_core.webhook import Accept, Webhook, WebhookRequest
 from patter_telnyx.application import Application
 from patter_telnyx.checks import run_checks
 from patter_telnyx.config import CHOICES, CodecName, MachineDetection, TargetLegs, check_choice, read_account
@@ -90,8 +90,8 @@ class Telnyx(Carrier):
 
     # --- webhooks and media ----------------------------------------------------------------------------------------
 
-    def webhooks(self) -> Mapping[str, WebhookHandler]:
-        return self._webhooks.handlers
+    def webhooks(self) -> Mapping[str, Webhook]:
+        return self._webhooks.served
 
     def verify_upgrade(self, request: WebhookRequest) -> None:
         """Telnyx does not sign upgrades: the stream token in the path is the proof, and the core has verified it."""

@@ -22,7 +22,7 @@ from patter_core.webhook import (
     CallRouter,
     Reject,
     RoutedCall,
-    WebhookHandler,
+    Webhook,
     WebhookRequest,
     WebhookResponse,
 )
@@ -61,7 +61,7 @@ class Webhooks:
         self._carrier = carrier
         self._public_key = public_key
         self._control = control
-        self.handlers: Mapping[str, WebhookHandler] = {"voice": self._voice}
+        self.served: Mapping[str, Webhook] = {"voice": Webhook(self._voice)}
         self._events: Mapping[str, Callable[[_Received], Awaitable[None]]] = {
             "call.initiated": self._initiated,
             "call.answered": self._answered,

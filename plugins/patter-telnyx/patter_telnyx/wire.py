@@ -15,19 +15,20 @@ from typing import Annotated
 
 import msgspec
 
-from patter_core.audio import AudioChunk, AudioFormat
+from patter_core.audio import AudioChunk
 from patter_core.errors import AudioError
-from patter_core.media import MediaDtmf, MediaEvent, MediaFault, MediaMark, MediaOpened, MediaUnusable
+from patter_core.media import MediaDtmf, MediaEvent, MediaFault, MediaMark, MediaOpened, MediaOutput, MediaUnusable
 from patter_core.net.json import UNREADABLE, json_string
 from patter_core.net.json_media import KEYS, Faults, JsonMediaCodec, JsonMessages
 from patter_telnyx.formats import ByteOrder, Codec, stream_format, swapped
-from patter_telnyx.framing import Framer
 from patter_telnyx.reorder import Keys, Window
 
 __all__ = ["TelnyxMediaCodec"]
 
 LONGEST_MESSAGE = 48 * 1024
 """Characters. Telnyx sends 20 ms of audio (300 characters in G.711, 2,600 as L16 at 48 kHz)."""
+SHORTEST_MS, LONGEST_MS = 20, 30_000
+"""Of a message to Telnyx."""
 
 
 # --- messages from Telnyx ------------------------------------------------------------------------------------------
@@ -133,18 +134,18 @@ class TelnyxMediaCodec(JsonMediaCodec[_AnyMessage]):
         byte_order: of L16, in both directions.
     """
 
-    __slots__ = ("_audio_window", "_framer", "_keys", "_output", "_swap")
+    __slots__ = ("_audio_window", "_is_big_endian", "_keys", "_output", "_swap")
 
     def __init__(self, codec: Codec = Codec.PCMU, byte_order: ByteOrder = "little") -> None:
         super().__init__(_MESSAGES)
-        self._output = codec.audio_format
-        self._swap = byte_order == "big"
-        self._framer = Framer(self._output)
+        self._output = MediaOutput(format=codec.audio_format, shortest_ms=SHORTEST_MS, longest_ms=LONGEST_MS)
+        self._is_big_endian = byte_order == "big"
+        self._swap = self._is_big_endian and codec is Codec.L16
         self._audio_window: Window[AudioChunk] = Window()
         self._keys = Keys()
 
     @property
-    def output_format(self) -> AudioFormat:
+    def output(self) -> MediaOutput:
         return self._output
 
     # --- from Telnyx -----------------------------------------------------------------------------------------------
@@ -160,7 +161,7 @@ class TelnyxMediaCodec(JsonMediaCodec[_AnyMessage]):
             chunk = AudioChunk.from_base64(media.payload, format)
         except AudioError:
             return Faults.NOT_BASE64
-        if self._swap and format.sample_width == 2:
+        if self._is_big_endian and format.sample_width == 2:
             chunk = swapped(chunk)
         due = self._in_order(media.chunk, chunk)
         return due if not self._keys.waiting else (*due, *(MediaDtmf(digit) for digit in self._keys.frame()))
@@ -218,18 +219,12 @@ class TelnyxMediaCodec(JsonMediaCodec[_AnyMessage]):
     # --- to Telnyx -------------------------------------------------------------------------------------------------
 
     def encode_audio(self, chunk: AudioChunk) -> str:
-        frame = self._framer.push(chunk)
-        return "" if frame is None else self._written(frame)
+        if self._swap:
+            chunk = swapped(chunk)
+        return f'{{"event":"media","media":{{"payload":"{chunk.base64}"}}}}'
 
     def encode_mark(self, name: str) -> Sequence[str]:
-        mark = f'{{"event":"mark","mark":{{"name":{json_string(name)}}}}}'
-        return (*(self._written(frame) for frame in self._framer.finish()), mark)
+        return (f'{{"event":"mark","mark":{{"name":{json_string(name)}}}}}',)
 
     def encode_clear(self) -> Sequence[str]:
-        self._framer.drop()
         return ('{"event":"clear"}',)
-
-    def _written(self, frame: AudioChunk) -> str:
-        if self._swap and self._output.sample_width == 2:
-            frame = swapped(frame)
-        return f'{{"event":"media","media":{{"payload":"{frame.base64}"}}}}'

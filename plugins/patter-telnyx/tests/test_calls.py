@@ -37,7 +37,7 @@ def commands(telnyx: TelnyxEmulator, action: str) -> int:
 
 
 def heard(session: FakeSession) -> bytes:
-    return b"".join(chunk.data for chunk in session.heard)
+    return b"".join(chunk.data for chunk in session.received)
 
 
 # --- events --------------------------------------------------------------------------------------------------------

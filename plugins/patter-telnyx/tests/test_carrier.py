@@ -75,5 +75,5 @@ def test_each_media_socket_gets_a_codec_of_its_own() -> None:
     leg = Leg(carrier="telnyx", call_id="v3:a")
     first, second = (carrier().media_codec(leg) for _ in range(2))
     assert first is not second
-    assert first.output_format == ULAW_8000
-    assert str(dataclasses.replace(carrier(), codec="L16").media_codec(leg).output_format) == "pcm_16000"
+    assert first.output.format == ULAW_8000
+    assert str(dataclasses.replace(carrier(), codec="L16").media_codec(leg).output.format) == "pcm_16000"

@@ -54,7 +54,7 @@ class Line:
         signature = base64.b64encode(key.sign(signed_bytes(timestamp, body)).signature).decode()
         headers = {SIGNATURE_HEADER: signature, TIMESTAMP_HEADER: timestamp}
         request = WebhookRequest(method="POST", candidate_urls=(URL,), headers=headers, body=body, is_configured=True)
-        response = await self.carrier.webhooks()["voice"](request, self.router)
+        response = await self.carrier.webhooks()["voice"].handler(request, self.router)
         assert (response.status, response.body) == (200, b"")
 
     @property

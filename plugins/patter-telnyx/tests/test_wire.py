@@ -15,6 +15,7 @@ from patter_core.media import (
     MediaFault,
     MediaMark,
     MediaOpened,
+    MediaOutput,
     MediaStopped,
     MediaUnusable,
 )
@@ -278,28 +279,6 @@ def test_base64_text_is_passed_on_unchanged(audio: bytes) -> None:
     assert json.loads(written) == {"event": "media", "media": {"payload": base64.b64encode(audio).decode()}}
 
 
-def test_short_audio_waits_for_more_and_is_padded_before_a_mark() -> None:
-    codec = TelnyxMediaCodec()
-    assert codec.encode_audio(AudioChunk(b"\x01" * 100, ULAW_8000)) == ""
-    written = json.loads(codec.encode_audio(AudioChunk(b"\x02" * 100, ULAW_8000)))
-    assert base64.b64decode(written["media"]["payload"]) == b"\x01" * 100 + b"\x02" * 100
-    assert codec.encode_audio(AudioChunk(b"\x03" * 100, ULAW_8000)) == ""
-    tail, mark = (json.loads(text) for text in codec.encode_mark("end"))
-    assert base64.b64decode(tail["media"]["payload"]) == b"\x03" * 100 + b"\xff" * 60
-    assert mark == {"event": "mark", "mark": {"name": "end"}}
-
-
-def test_a_clear_drops_audio_that_waits() -> None:
-    codec = TelnyxMediaCodec()
-    codec.encode_audio(AudioChunk(b"\x01" * 100, ULAW_8000))
-    assert [json.loads(text) for text in codec.encode_clear()] == [{"event": "clear"}]
-    assert len(codec.encode_mark("after")) == 1
-
-
-def test_no_audio_is_no_message() -> None:
-    assert TelnyxMediaCodec().encode_audio(AudioChunk(b"", ULAW_8000)) == ""
-
-
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_a_mark_comes_back_with_the_name_it_was_sent_with(name: str) -> None:
     codec = streaming()
@@ -308,5 +287,5 @@ def test_a_mark_comes_back_with_the_name_it_was_sent_with(name: str) -> None:
 
 
 @pytest.mark.parametrize("codec", Codec)
-def test_the_output_format_is_the_configured_codec(codec: Codec) -> None:
-    assert TelnyxMediaCodec(codec).output_format == codec.audio_format
+def test_it_takes_the_configured_codec_in_messages_of_20_ms_to_30_s(codec: Codec) -> None:
+    assert TelnyxMediaCodec(codec).output == MediaOutput(format=codec.audio_format, shortest_ms=20, longest_ms=30_000)

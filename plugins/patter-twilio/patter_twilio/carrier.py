@@ -15,7 +15,7 @@ from patter_core.telephony.control import Callbacks, Capability, DialRequest, Le
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.outcome import Transfer
 from patter_core.telephony.prices import CarrierRates
-from patter_core.webhook import Accept, WebhookHandler, WebhookRequest, WebhookResponse
+from patter_core.webhook import Accept, Webhook, WebhookRequest, WebhookResponse
 from patter_twilio import signing, twiml
 from patter_twilio.checks import run_checks
 from patter_twilio.config import Account, read_account
@@ -95,8 +95,8 @@ class Twilio(Carrier):
 
     # --- webhooks and media ----------------------------------------------------------------------------------------
 
-    def webhooks(self) -> Mapping[str, WebhookHandler]:
-        return self._webhooks.handlers
+    def webhooks(self) -> Mapping[str, Webhook]:
+        return self._webhooks.served
 
     def stopping_response(self) -> WebhookResponse:
         """Twilio asks again after a second. After a 503 the call would fail if the number has no fallback URL."""

@@ -17,7 +17,7 @@ from patter_core.webhook import (
     CallRouter,
     Reject,
     RoutedCall,
-    WebhookHandler,
+    Webhook,
     WebhookRequest,
     WebhookResponse,
 )
@@ -32,6 +32,8 @@ _SIP_HEADER = "SipHeader_"
 _LONGEST_PARAMETER = 500
 """Characters: Twilio takes a `<Parameter>` whose name and value together are shorter (TwiML reference, `<Stream>`)."""
 _MOST_PARAMETERS = 20
+_METHODS = ("GET", "POST")
+"""Each webhook URL of a number has a method of its own (page "Incoming phone numbers")."""
 
 
 class Webhooks:
@@ -49,12 +51,12 @@ class Webhooks:
         self._account_sid = account_sid
         self._auth_tokens = auth_tokens
         self._control = control
-        self.handlers: Mapping[str, WebhookHandler] = {
-            "voice": self._voice,
-            "action": self._action,
-            "status": self._status,
-            "machine": self._machine,
-            "recording": self._recording,
+        self.served: Mapping[str, Webhook] = {
+            "voice": Webhook(self._voice, _METHODS),
+            "action": Webhook(self._action, _METHODS),
+            "status": Webhook(self._status, _METHODS),
+            "machine": Webhook(self._machine, _METHODS),
+            "recording": Webhook(self._recording, _METHODS),
         }
 
     # --- webhooks that ask -----------------------------------------------------------------------------------------

@@ -12,9 +12,9 @@ from typing import Annotated
 
 import msgspec
 
-from patter_core.audio import ULAW_8000, AudioChunk, AudioFormat
+from patter_core.audio import ULAW_8000, AudioChunk
 from patter_core.errors import AudioError
-from patter_core.media import MediaEvent, MediaMark, MediaOpened, MediaUnusable
+from patter_core.media import MediaEvent, MediaMark, MediaOpened, MediaOutput, MediaUnusable
 from patter_core.net.json import json_string
 from patter_core.net.json_media import Faults, JsonMediaCodec, JsonMessages
 
@@ -98,6 +98,7 @@ _DECODER: msgspec.json.Decoder[_AnyMessage] = msgspec.json.Decoder(_AnyMessage, 
 _MESSAGES = JsonMessages(_DECODER, longest=LONGEST_MESSAGE)
 
 _ULAW_8000 = _MediaFormat(encoding="audio/x-mulaw", sample_rate=8_000, channels=1)
+_OUTPUT = MediaOutput(format=ULAW_8000)
 _OTHER_FORMAT = MediaUnusable("stream in another format than 8 kHz μ-law")
 
 
@@ -115,8 +116,8 @@ class TwilioMediaCodec(JsonMediaCodec[_AnyMessage]):
         self._before = self._mark = self._clear = ""  # JSON up to a payload, up to a mark's name, and whole
 
     @property
-    def output_format(self) -> AudioFormat:
-        return ULAW_8000
+    def output(self) -> MediaOutput:
+        return _OUTPUT
 
     def take(self, message: _AnyMessage) -> Sequence[MediaEvent]:
         if not isinstance(message, _Media) or message.stream_sid != self._stream:
@@ -160,8 +161,6 @@ class TwilioMediaCodec(JsonMediaCodec[_AnyMessage]):
         return events
 
     def encode_audio(self, chunk: AudioChunk) -> str:
-        if not chunk.size:
-            return ""
         return f'{self._before}{chunk.base64}"}}}}'
 
     def encode_mark(self, name: str) -> Sequence[str]:

@@ -7,6 +7,7 @@ import pytest
 from patter_core.audio import ULAW_8000
 from patter_core.carrier import Carrier
 from patter_core.errors import WebhookRefused
+from patter_core.media import MediaOutput
 from patter_core.telephony.control import Capability
 from patter_core.telephony.leg import Leg
 from patter_core.webhook import WebhookRequest
@@ -88,4 +89,4 @@ def test_each_media_socket_gets_a_codec_of_its_own() -> None:
     leg = Leg(carrier="twilio", call_id="CA1")
     first, second = (carrier().media_codec(leg) for _ in range(2))
     assert first is not second
-    assert first.output_format == ULAW_8000
+    assert first.output == MediaOutput(format=ULAW_8000)

@@ -56,7 +56,7 @@ def signed(url: str = VOICE, fields: Mapping[str, str] | None = None, *, token: 
 
 
 async def answered(webhook: str, request: WebhookRequest, router: FakeRouter) -> list[Element]:
-    response = await carrier().webhooks()[webhook](request, router)
+    response = await carrier().webhooks()[webhook].handler(request, router)
     assert (response.status, response.content_type) == (200, "text/xml; charset=utf-8")
     document = fromstring(response.body)
     assert document.tag == "Response"
@@ -133,7 +133,9 @@ async def test_a_rejected_call_that_we_made_is_hung_up() -> None:
 
 async def test_a_call_is_transferred_with_a_text_in_the_configured_voice() -> None:
     twilio = Twilio(SID, TOKEN, voice="Polly.Bianca", language="it-IT")
-    response = await twilio.webhooks()["voice"](signed(), FakeRouter(Transfer("sip:a@b.example", "Un attimo & via.")))
+    response = await twilio.webhooks()["voice"].handler(
+        signed(), FakeRouter(Transfer("sip:a@b.example", "Un attimo & via."))
+    )
     say, dial = fromstring(response.body)
     assert (say.text, say.attrib) == ("Un attimo & via.", {"voice": "Polly.Bianca", "language": "it-IT"})
     assert dial.findtext("Sip") == "sip:a@b.example"
@@ -142,7 +144,7 @@ async def test_a_call_is_transferred_with_a_text_in_the_configured_voice() -> No
 @pytest.mark.parametrize("token", ["next", TOKEN, "last"])
 async def test_while_a_token_is_rotated_each_is_accepted(token: str) -> None:
     twilio = Twilio(SID, TOKEN, other_auth_tokens=("next", "last"))
-    assert (await twilio.webhooks()["voice"](signed(token=token), FakeRouter(ACCEPT))).status == 200
+    assert (await twilio.webhooks()["voice"].handler(signed(token=token), FakeRouter(ACCEPT))).status == 200
 
 
 @pytest.mark.parametrize("reason", ["busy", "rejected"])
@@ -165,7 +167,7 @@ async def test_a_call_that_is_not_accepted_is_rejected(reason: str) -> None:
 async def test_an_unverified_webhook_never_reaches_the_router(webhook: str, request_: WebhookRequest) -> None:
     router = FakeRouter(ACCEPT)
     with pytest.raises(WebhookRefused):
-        await carrier().webhooks()[webhook](request_, router)
+        await carrier().webhooks()[webhook].handler(request_, router)
     assert router.reports == []
 
 
@@ -225,7 +227,7 @@ async def test_after_the_caller_hung_up_the_router_is_not_asked() -> None:
 async def test_a_report_reaches_the_router(webhook: str, fields: dict[str, str], value: object) -> None:
     router = FakeRouter(ACCEPT)
     url = f"https://phone.example/webhooks/twilio/{webhook}?call=token"
-    response = await carrier().webhooks()[webhook](signed(url, {**FIELDS, **fields}), router)
+    response = await carrier().webhooks()[webhook].handler(signed(url, {**FIELDS, **fields}), router)
     assert response.status == 204
     assert [(report.leg.call_id, report.value, report.token) for report in router.reports] == [(CALL, value, "token")]
 
@@ -233,5 +235,7 @@ async def test_a_report_reaches_the_router(webhook: str, fields: dict[str, str],
 async def test_an_unknown_status_is_ignored() -> None:
     router = FakeRouter(ACCEPT)
     url = "https://phone.example/webhooks/twilio/status"
-    assert (await carrier().webhooks()["status"](signed(url, {**FIELDS, "CallStatus": "new"}), router)).status == 204
+    assert (
+        await carrier().webhooks()["status"].handler(signed(url, {**FIELDS, "CallStatus": "new"}), router)
+    ).status == 204
     assert router.reports == []

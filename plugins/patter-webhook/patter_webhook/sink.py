@@ -16,6 +16,7 @@ import anyio
 import msgspec
 
 from patter_core.aio import Changes
+from patter_core.aio.threads import SerialThread
 from patter_core.checks import CheckResult, checked
 from patter_core.config import required
 from patter_core.errors import ConfigurationError, SinkRefused
@@ -23,7 +24,6 @@ from patter_core.events import Record
 from patter_core.net.http import send_request
 from patter_core.observe.told import Told
 from patter_core.sink import EventSink, SinkStatistics
-from patter_core.threads import SerialThread
 from patter_webhook.outbox import Message, Outbox
 from patter_webhook.retry import Outcome, next_due, outcome_of
 from patter_webhook.signing import Secret, headers

@@ -112,11 +112,22 @@ MISTAKES = {
         'call_id=ring.call_id + __import__("secrets").token_hex(4),',
         "does not reach the engine",
     ),
-    "loses short pieces": ("wire.py", 'if chunk.size else ""', 'if chunk.size > 5 else ""', "not what the agent said"),
-    "asks for no marks": (
+    "holds audio back": (
+        "wire.py",
+        'return _text(Message("audio", chunk.base64))',
+        'return _text(Message("audio", chunk.base64)) if chunk.size > 5 else ""',
+        "encode_audio() returns something else than a message",
+    ),
+    "loses audio": (
+        "wire.py",
+        'return _text(Message("audio", chunk.base64))',
+        'return _text(Message("audio", AudioChunk(chunk.data[:300], ULAW_8000).base64))',
+        "not what the agent said",
+    ),
+    "forgets the names of marks": (
         "wire.py",
         'return (_text(Message("mark", name)),)',
-        "return ()",
+        'return (_text(Message("mark")),)',
         "What the caller heard is not reported as it was",
     ),
     "cannot fall silent": ("wire.py", 'return (_text(Message("clear")),)', "return ()", "goes on hearing the agent"),

@@ -19,7 +19,7 @@ from patter_core.testing.conformance.control import CONTROL
 from patter_core.testing.conformance.harness import Harness
 from patter_core.testing.conformance.scene import play
 from patter_core.testing.emulator import CarrierEmulator
-from patter_core.webhook import CallRouter, WebhookHandler, WebhookRequest, WebhookResponse
+from patter_core.webhook import CallRouter, Webhook, WebhookRequest, WebhookResponse
 from patter_telnyx import Telnyx
 from patter_telnyx.testing import TelnyxEmulator
 from patter_twilio import Twilio
@@ -62,13 +62,13 @@ def dial(**changes: object) -> Callable[[Twilio, DialRequest], Awaitable[str]]:
     return lambda twilio, request: sound(twilio, msgspec.structs.replace(request, **changes))
 
 
-def unread(webhooks: Callable[[C], Mapping[str, WebhookHandler]], name: str) -> Callable[[C], object]:
+def unread(webhooks: Callable[[C], Mapping[str, Webhook]], name: str) -> Callable[[C], object]:
     """`webhooks`, of which one is answered and not read."""
 
     async def ignore(_request: WebhookRequest, _router: CallRouter) -> WebhookResponse:
         return WebhookResponse(status=204)
 
-    return lambda carrier: {**webhooks(carrier), name: ignore}
+    return lambda carrier: {**webhooks(carrier), name: Webhook(ignore)}
 
 
 # The scenario, the class and its attribute, what stands there instead, and what the check must say of it.

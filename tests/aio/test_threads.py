@@ -11,9 +11,9 @@ import traceback
 import anyio
 import pytest
 
-from patter_core import threads
+from patter_core.aio import threads
+from patter_core.aio.threads import DaemonThreads, SerialThread, left_behind
 from patter_core.errors import ForeignFault, SinkUnavailable
-from patter_core.threads import DaemonThreads, SerialThread, left_behind
 from tests.polling import until
 
 pytestmark = pytest.mark.anyio
@@ -124,7 +124,7 @@ async def test_a_caller_that_is_cancelled_already_starts_no_work(pool: DaemonThr
 def test_one_that_hangs_does_not_keep_the_process(pool: str) -> None:
     code = f"""
 import anyio, time
-from patter_core.threads import DaemonThreads, SerialThread
+from patter_core.aio.threads import DaemonThreads, SerialThread
 async def main():
     with anyio.move_on_after(0.1):
         await {pool}.run(time.sleep, 60)

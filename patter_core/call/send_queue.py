@@ -1,0 +1,281 @@
+"""The agent's audio in front of the carrier: cut as the carrier wants it, kept while it takes none, marked, and paced.
+
+What cannot be written to the media socket is kept, in order, for whichever reason:
+
+* there is no socket, or its stream is not open (the call rings still, or the stream broke);
+* the carrier keeps only so much audio (`MediaOutput.max_buffered`);
+* the socket does not take more at the moment;
+* the tones of keys are being played.
+
+Nothing here waits. What is kept is sent when the stream opens, when the socket takes more, when a mark comes back, and
+by one timer. A carrier without limits costs nothing of that: its audio is written as it comes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import anyio
+
+from patter_core.audio import AudioChunk, AudioFormat
+from patter_core.audio.framer import Framer
+from patter_core.call.context import CallContext
+from patter_core.call.media_writer import MediaWriter
+from patter_core.call.playback import Playback
+from patter_core.call.state import Signal
+from patter_core.call.turns import TurnHeard
+from patter_core.media import MediaCodec
+from patter_core.transport import Message, Socket
+
+__all__ = ["SendQueue"]
+
+_LONGEST_WAIT = 120
+"""Seconds of audio that are kept; what comes beyond is dropped."""
+_PACE = 0.1
+"""Seconds between two looks whether the carrier has room again."""
+
+_EARLY_MARK = "a mark came back before its audio can have been played; a clock reckons instead"
+_NO_MARK = "a mark did not come back in time; a clock reckons instead"
+_TOO_MUCH = f"the agent was more than {_LONGEST_WAIT} s ahead; the newest audio was dropped"
+
+
+class SendQueue:
+    """The way to one carrier's media sockets, one after the other.
+
+    Args:
+        call: what the parts of the call share.
+        codec: the one of the first media socket; it knows what the carrier takes.
+        on_change: called when `put` is another function.
+        on_told: called for turns, once it is known how much of them was heard.
+        on_fault: called with what is wrong, in words of a fixed set.
+    """
+
+    def __init__(
+        self,
+        call: CallContext,
+        codec: MediaCodec,
+        *,
+        on_change: Callable[[], None],
+        on_told: Callable[[Sequence[TurnHeard]], None],
+        on_fault: Callable[[str], None],
+    ) -> None:
+        output = codec.output
+        self.playback = Playback(output.format)
+        self.put: Callable[[AudioChunk], None] = self._keep_and_pump
+        """Takes a chunk, in the carrier's format."""
+        self.was_live = anyio.Event()
+        """Set once a stream was open, and what was kept until then was sent."""
+        self._call, self._meter, self._clock = call, call.meter, call.clock
+        self._codec = codec
+        self._encode = codec.encode_audio
+        self._on_change, self._on_told, self._on_fault = on_change, on_told, on_fault
+        self._format = output.format
+        limits = {"frame_ms": output.frame_ms, "shortest_ms": output.shortest_ms, "longest_ms": output.longest_ms}
+        self._framer = Framer(output.format, **limits) if any(limits.values()) else None
+        self._most_sent = output.max_buffered * output.format.byte_rate
+        self._most_kept = _LONGEST_WAIT * output.format.byte_rate
+        self._kept: deque[AudioChunk | None] = deque()
+        """Audio, cut as the carrier wants it; None: here a mark is set."""
+        self._writer = MediaWriter(call, on_wait=self._choose, on_ready=self._pump, on_broken=self.detach)
+        self._write_message = self._writer.write
+        self._is_open = self._is_speaking = False
+        self._tones_until = -math.inf
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = math.inf
+
+    @property
+    def format(self) -> AudioFormat:
+        """What the carrier takes."""
+        return self._format
+
+    # --- sockets ---------------------------------------------------------------------------------------------------
+
+    def attach(self, codec: MediaCodec, socket: Socket) -> None:
+        """A media socket is here. Audio is kept until `open`."""
+        self._codec = codec
+        self._encode = codec.encode_audio
+        self.playback.restart_marks(self._clock())
+        self._writer.attach(socket)
+
+    def open(self) -> None:
+        """The stream is open: what was kept is sent, then what follows."""
+        self._is_open = True
+        self._pump()
+
+    def detach(self) -> None:
+        """The media socket is gone, and with it the audio that was not played. What follows is kept for another."""
+        self._writer.detach()
+        self._is_open = False
+        self._tones_until = -math.inf
+        if self.playback.is_at_carrier(self._clock()):
+            self.void()
+        self._choose()
+
+    def close(self) -> None:
+        """The call is over."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def write_first(self, messages: Sequence[Message]) -> None:
+        """Sends messages ahead of audio."""
+        self._writer.write_first(messages)
+
+    # --- audio -----------------------------------------------------------------------------------------------------
+
+    def mark_here(self) -> None:
+        """Sets a mark behind what was said so far, padding it to a whole frame."""
+        framer = self._framer
+        if framer is not None:
+            rest = framer.waiting
+            padded = framer.finish()
+            self.playback.accepted += sum(piece.size for piece in padded) - rest
+            self._kept.extend(padded)
+        self._kept.append(None)
+        self._pump()
+
+    def play_tones(self, tones: AudioChunk) -> None:
+        """Plays tones at once and whole. There must be nothing kept. What follows is kept until they were played."""
+        self._tones_until = -math.inf
+        self._keep(tones)
+        self.mark_here()
+        self._tones_until = self.playback.ends_at
+        self._choose()
+
+    def clear(self, *, pause: bool = False) -> None:
+        """Drops all that was not heard, here and at the carrier. Tones are played to their end."""
+        plays_tones = self._clock() < self._tones_until  # nothing was sent behind them yet
+        if not plays_tones:
+            self._writer.write_first(self._codec.encode_clear())
+        self.void(pause=pause, at_sent=plays_tones)
+
+    def void(self, *, pause: bool = False, at_sent: bool = False) -> None:
+        """Drops all that was not heard; the carrier has done so, too, or what it has is to be heard (`at_sent`)."""
+        self._kept.clear()
+        if self._framer is not None:
+            self._framer.drop()
+        self._is_speaking = False
+        self._on_told(self.playback.cut(self._clock(), pause=pause, at_sent=at_sent))
+        self._choose()
+
+    def mark_returned(self, name: str) -> None:
+        """The carrier returned a mark."""
+        now = self._clock()
+        if not self.playback.returned(name, now):
+            self._on_fault(_EARLY_MARK)
+        self.settle(now)
+        self._pump()
+
+    def probe(self) -> None:
+        """Sets a mark which asks only whether the carrier is still there."""
+        if self._is_open and self._writer.is_ready:
+            self._mark(self._clock())
+
+    def settle(self, now: float) -> None:
+        """Tells of turns that were heard, and signals PLAYED_OUT if there is nothing more to hear."""
+        self._on_told(self.playback.settle(now))
+        if not self.playback.is_audible(now):
+            self._call.signal(Signal.PLAYED_OUT)
+
+    # --- what is done with a chunk ---------------------------------------------------------------------------------
+
+    def _choose(self) -> None:
+        is_direct = self._framer is None and self._most_sent == math.inf and not self._kept
+        self.put = self._write if is_direct and self._may_send(self._clock()) else self._keep_and_pump
+        self._on_change()
+
+    def _write(self, chunk: AudioChunk) -> None:
+        size = chunk.size
+        if not size:
+            return
+        playback = self.playback
+        if not self._is_speaking and not playback.is_open:
+            playback.begin_turn("")
+        playback.accepted += size
+        self._send(chunk, size, self._clock())
+
+    def _keep_and_pump(self, chunk: AudioChunk) -> None:
+        if not self.playback.is_open:
+            self.playback.begin_turn("")
+        self._keep(chunk)
+        self._pump()
+
+    def _keep(self, chunk: AudioChunk) -> None:
+        playback = self.playback
+        if playback.accepted - playback.sent + chunk.size > self._most_kept:
+            self._meter.frames_unsent += 1
+            self._on_fault(_TOO_MUCH)
+        elif chunk.size:
+            playback.accepted += chunk.size
+            self._kept.extend((chunk,) if self._framer is None else self._framer.push(chunk))
+
+    def _may_send(self, now: float) -> bool:
+        if not self._is_open or not self._writer.is_ready or now < self._tones_until:
+            return False
+        return self._most_sent == math.inf or self.playback.sent - self.playback.heard(now) < self._most_sent
+
+    def _pump(self) -> None:
+        """Sends what was kept, as far as the carrier takes it."""
+        now, kept = self._clock(), self._kept
+        while kept and self._may_send(now):
+            piece = kept.popleft()
+            if piece is None:
+                self._is_speaking = False
+                self._mark(now)
+            else:
+                self._send(piece, piece.size, now)
+        if self._is_open and not kept:
+            self.was_live.set()
+        self._choose()
+        self._set_timer(now)
+
+    def _send(self, chunk: AudioChunk, size: int, now: float) -> None:
+        if not self._write_message(self._encode(chunk)):
+            return
+        meter = self._meter
+        meter.frames_out += 1
+        meter.bytes_out += size
+        if not self._is_speaking:
+            self._is_speaking = True
+            meter.agent_spoke(now)
+        if self.playback.send(size, now):
+            self._mark(now)
+
+    def _mark(self, now: float) -> None:
+        playback = self.playback
+        if playback.has_marks:
+            messages = self._codec.encode_mark(playback.mark(now))
+            if messages:
+                self._writer.write_first(messages)
+            else:
+                playback.reckon_by_clock()
+        self._set_timer(now)
+
+    # --- the timer -------------------------------------------------------------------------------------------------
+
+    def _set_timer(self, now: float) -> None:
+        """Sets the timer, unless it comes in time."""
+        due = min(self.playback.overdue_at, self.playback.settles_at)
+        if self._kept and self._is_open and self._writer.is_ready:
+            due = min(due, max(now + _PACE, self._tones_until))
+        if due == math.inf or (self._timer is not None and self._timer_due <= due):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_due = due
+        self._timer = asyncio.get_running_loop().call_later(max(0.0, due - now), self._on_time)
+
+    def _on_time(self) -> None:
+        self._timer, now = None, self._clock()
+        if self._call.is_over:
+            return
+        try:
+            if now >= self.playback.overdue_at:
+                self.playback.reckon_by_clock()
+                self._on_fault(_NO_MARK)
+            self.settle(now)
+            self._pump()
+        except BaseException as error:  # noqa: BLE001 - the call boundary, in a callback of the loop
+            self._call.crash(error)
