@@ -142,20 +142,33 @@ def thirdparty(session: nox.Session) -> None:
     patter = str(pathlib.Path(python).parent / "patter")
     work = fresh_folder(session, "work")
     session.chdir(work)  # nothing of the tree may be found by chance
+
+    def install(folder: pathlib.Path) -> None:
+        build_wheel(session, str(folder), work / "dist")
+        (wheel,) = (work / "dist").glob(f"{folder.name.replace('-', '_')}-*.whl")
+        session.run(python, "-m", "pip", "install", "-q", "--no-deps", str(wheel), external=True)
+        session.run(patter, "plugins", external=True)
+
     for kind, name in (("carrier", "loud-horn"), ("engine", "echo9"), ("sink", "ledger")):
         session.run(patter, "new", kind, name, external=True)
         folder = work / f"patter-{name}"
-        build_wheel(session, str(folder), work / "dist")
-        (wheel,) = (work / "dist").glob(f"patter_{name.replace('-', '_')}-*.whl")
-        session.run(python, "-m", "pip", "install", "-q", "--no-deps", str(wheel), external=True)
+        install(folder)
         shutil.rmtree(folder / f"patter_{name.replace('-', '_')}")  # what is tested is the wheel
-        session.run(patter, "plugins", external=True)
         session.run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder), external=True)
         session.run(python, "-m", "mypy", "--strict", str(folder / "tests"), external=True)
         if kind == "sink":
             session.run(python, str(ROOT / "tests" / "thirdparty" / "demo_with_sink.py"), name, external=True)
         else:
             session.run(patter, "demo", f"--{kind}", name, external=True)
+    # And of a carrier whose protocol is of another shape.
+    tests = ROOT / "tests" / "thirdparty"
+    install(pathlib.Path(shutil.copytree(tests / "patter-framed", work / "patter-framed")))
+    shutil.rmtree(work / "patter-framed")
+    session.run(
+        python, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "pythonpath=",
+        str(tests / "test_framed.py"), external=True,
+    )  # fmt: skip
+    session.run(patter, "demo", "--carrier", "framed", external=True)
 
 
 @nox.session

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import socket
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 __all__ = ["Route", "Tunnels", "free_port", "open_socket"]
 
@@ -65,9 +66,21 @@ def free_port() -> int:
 
 
 async def open_socket(
-    url: str, tunnels: Tunnels, *, headers: Mapping[str, str] | None = None, user_agent: str
+    url: str,
+    tunnels: Tunnels,
+    *,
+    headers: Mapping[str, str] | None = None,
+    user_agent: str,
+    subprotocols: Sequence[str] = (),
 ) -> ClientConnection:
     """Opens the media socket at a ws(s) URL, as a carrier does.
+
+    Args:
+        url: where the carrier was told to bring the audio.
+        tunnels: how it is reached.
+        headers: of the request.
+        user_agent: of the request.
+        subprotocols: what is offered, the best first. `ClientConnection.subprotocol` is what was agreed, if any.
 
     Raises:
         OSError: it cannot be reached; a `TimeoutError` after five seconds.
@@ -87,4 +100,5 @@ async def open_socket(
         ping_interval=None,
         close_timeout=1,
         user_agent_header=user_agent,
+        subprotocols=[Subprotocol(name) for name in subprotocols] or None,
     )

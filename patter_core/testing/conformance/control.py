@@ -174,18 +174,21 @@ async def _recorded(scene: Scene, live: LiveCall, recording_id: str, count: int)
 
 
 async def _dtmf(scene: Scene) -> None:
-    """Keys go out in the network; or, if the carrier cannot send them there, as tones in place of the agent's words."""
-    live, keys = await scene.live(), "12w#A"
+    """Keys go out by the media socket or by a command; or else as tones, in place of the agent's words."""
+    carrier, live, keys = scene.harness.carrier, await scene.live(), "12w#A"
+    by_socket = bool(carrier.media_codec(live.session.setup.leg).encode_dtmf(keys))
     scene.says(live)
     with (
         scene.check.within(SOON, "send_dtmf() does not return."),
         scene.check.raises_only(problem="send_dtmf() raises."),
     ):
         await live.handle.send_dtmf(keys)
-    if Capability.SEND_DTMF in scene.harness.carrier.capabilities:
+    if by_socket or Capability.SEND_DTMF in carrier.capabilities:
+        with anyio.move_on_after(SOON * scene.check.patience):
+            await live.call.until(lambda: len(live.call.digits) >= len(keys))
         scene.check.require(
             live.call.digits == keys,
-            "send_dtmf() does not send the keys.",
+            f"{'encode_dtmf' if by_socket else 'send_dtmf'}() does not send the keys.",
             expected=keys,
             got=live.call.digits or "none",
         )
