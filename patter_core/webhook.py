@@ -38,7 +38,8 @@ class WebhookRequest(msgspec.Struct, frozen=True, kw_only=True):
     method: str
     candidate_urls: tuple[str, ...]
     """The URLs that the carrier may have requested, likeliest first, with query. One, if the user configured the public
-    address; otherwise the request's own `Host` with each scheme, since a proxy in front may have terminated TLS."""
+    address; otherwise the request's own `Host` with each scheme, since a proxy in front may have terminated TLS. None,
+    if the request names no host that can be one."""
     headers: Mapping[str, str]
     """By lower-case name; repeated headers are joined by commas."""
     body: bytes = b""

@@ -108,6 +108,8 @@ class CarrierStream(abc.ABC):
         """Frames of the caller's audio."""
         self.marks: list[MarkReturn] = []
         """The marks that went back, in order."""
+        self.pieces: list[int] = []
+        """The bytes of each message of agent audio, in the recording's format."""
         self.clears: list[Clearing] = []
         self.problems: list[Problem] = []
         self.started = anyio.Event()
@@ -195,7 +197,8 @@ class CarrierStream(abc.ABC):
         self.received.append(Received(self.elapsed, message))
 
     def play(self, audio: bytes) -> bool:
-        """Appends agent audio, in the recording's format. False if the buffer was full."""
+        """Appends the agent audio of one message, in the recording's format. False if the buffer was full."""
+        self.pieces.append(len(audio))
         return not self._buffer.append(audio)
 
     async def mark(self, name: str) -> None:

@@ -3,20 +3,29 @@
 The carrier is the one that its emulator makes; calls go over real sockets to the real server.
 
 1. **The class** has a usable name and implements this version of the contract. An **instance** derives its token
-   secret from the account's credentials, shows no secret in its `repr`, and names a `voice` webhook.
+   secret from the account's credentials, shows no secret in its `repr`, and names a `voice` webhook. What it declares
+   in `capabilities` is written.
 2. **The codec** (`codec.py`) is a new one for each media socket, states its format before the stream starts, and reads
    any message without raising.
 3. **Webhooks and upgrades that prove nothing** are refused before the router is asked.
 4. **Two calls at once** (`scenarios.py`): speech and keys arrive whole, in order and unmixed, marks come back, and a
    caller who hangs up is reported. Meanwhile **a webhook that comes twice** starts no second call.
-5. **Broken copies of the vendor's real messages** are survived, with a fixed set of words for their faults.
+5. **Broken copies of the vendor's real messages** are survived, with a fixed set of words for their faults. What the
+   codec writes are messages.
 6. **Forged webhooks**, made of a real one, are refused.
-7. **Interruptions** clear the vendor's buffer. When **the agent ends** the conversation, the call is hung up.
+7. **Live calls** are hung up by each way that the carrier has (`hang_ups.py`). **Interruptions** clear the vendor's
+   buffer. When **the agent ends** the conversation, the call is hung up.
 8. **Control** (`control.py`, `outbound.py`), by `Carrier.capabilities`: routes, calls that the app makes, machine
    detection, voicemail, transfer, hold, recording, keys, look-up, numbers. For every carrier, **failures**
    (`failures.py`): a media stream, a worker, an engine that is lost.
-9. **Commands**: hanging up a call that is over is a success, and can be cancelled; a vendor that cannot be reached is a
-   `CarrierRequestFailed`.
+9. **Commands** (`commands.py`): hanging up a call that is over is a success, and can be cancelled; a vendor that cannot
+   be reached is a `CarrierRequestFailed`.
+
+After all calls (`media.py`): their media sockets agreed on a subprotocol, if there is one; each message of agent audio
+had the length that the core gave it; no mark came back too early; the emulator's streams noted no `Problem`.
+
+No method and no step of an asynchronous one holds the event loop (`pace.py`): 20 ms are too long, but for the first two
+times, and 250 ms once.
 
 At no time does a log line, an error or a `repr` show a secret or a phone number, and nothing is left open at the end.
 """
@@ -24,28 +33,27 @@ At no time does a log line, an error or a `repr` show a secret or a phone number
 from __future__ import annotations
 
 import base64
-import functools
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 
-import anyio
 import httpx
 
 from patter_core.carrier import CARRIER_API_VERSION, Carrier
-from patter_core.errors import CarrierRequestFailed, WebhookRefused
-from patter_core.media import MediaCodec
-from patter_core.telephony.control import Callbacks, Capability, DialRequest
+from patter_core.errors import ConformanceError, WebhookRefused
 from patter_core.telephony.leg import Leg
-from patter_core.telephony.outcome import Transfer
-from patter_core.testing.conformance.check import SENTINEL, Check, at_once
-from patter_core.testing.conformance.codec import check_codec, check_codec_with
+from patter_core.testing.conformance.check import SENTINEL, Check
+from patter_core.testing.conformance.codec import check_codec, check_codec_with, check_writing
+from patter_core.testing.conformance.commands import check_capabilities, check_hang_up, check_unreachable
 from patter_core.testing.conformance.control import CONTROL
-from patter_core.testing.conformance.harness import NUMBER, Harness
+from patter_core.testing.conformance.hang_ups import HANG_UPS
+from patter_core.testing.conformance.harness import Harness
+from patter_core.testing.conformance.pace import Pace
 from patter_core.testing.conformance.scenarios import CONVERSATIONS, ENDINGS
 from patter_core.testing.conformance.scene import play
+from patter_core.testing.conformance.watched import WatchedCarrier, WatchedCodec
 from patter_core.testing.emulator import CarrierEmulator
 from patter_core.testing.fakes import FakeRouter
-from patter_core.webhook import Accept, Webhook, WebhookRequest
+from patter_core.webhook import Webhook, WebhookRequest
 
 __all__ = ["check_carrier"]
 
@@ -68,36 +76,58 @@ async def check_carrier(make_emulator: Callable[[], CarrierEmulator], *, patienc
             async with make_emulator() as emulator:
                 check.keep_secret(emulator.secrets)
                 carrier = emulator.carrier()
-                leg = await _check(check, emulator, carrier)
-            await _check_unreachable(check, carrier, leg)
+                leg = await _check(check, make_emulator, emulator, carrier)
+            await check_unreachable(check, carrier, leg)
 
 
-async def _check(check: Check, emulator: CarrierEmulator, carrier: Carrier) -> Leg:
-    def new_codec() -> MediaCodec:
-        return carrier.media_codec(Harness.leg_of(carrier))
+async def _check(
+    check: Check, make_emulator: Callable[[], CarrierEmulator], emulator: CarrierEmulator, carrier: Carrier
+) -> Leg:
+    pace = Pace(check)
+    watched = WatchedCarrier(carrier, pace)
+
+    def new_codec() -> WatchedCodec:
+        return watched.media_codec(Harness.leg_of(carrier))
 
     # 1. The class, and an instance of it.
     check.check_class(type(carrier), CARRIER_API_VERSION)
     _check_instance(check, emulator, carrier)
+    await _check_accounts(check, make_emulator, emulator)
+    check_capabilities(check, carrier)
     await check.check_own_checks(carrier.check)
     # 2. The codec, without a message of the vendor's.
-    check_codec(check, new_codec)
+    check_codec(check, new_codec, pace)
     # 3. Requests that prove nothing.
-    await _check_strangers(check, carrier)
-    async with Harness.running(check, emulator, carrier) as harness:
+    await _check_strangers(check, watched, pace)
+    async with Harness.running(check, emulator, carrier, pace) as harness:
         # 4. Two calls at once, and a webhook that comes twice.
-        await play(harness, *CONVERSATIONS)
+        try:
+            await play(harness, *CONVERSATIONS)
+        except ConformanceError as error:
+            if harness.worker.recorder.media:
+                _check_reason(error, lambda: check_writing(check, new_codec, harness.worker.recorder.media[0]))
+            raise
         # 5. The codec, with the messages of the first call, broken.
-        check_codec_with(check, new_codec, harness.worker.recorder.media[0])
+        check_codec_with(check, new_codec, pace, harness.worker.recorder.media[0])
+        check_writing(check, new_codec, harness.worker.recorder.media[0])
         # 6. Forgeries of the first webhook.
         await _check_forgeries(harness)
         # 7. and 8. All that does not depend on each other, side by side.
-        await play(harness, *ENDINGS, *CONTROL)
+        await play(harness, *HANG_UPS, *ENDINGS, *CONTROL)
         _keep_private(harness)
         # 9. Commands about a call that is over.
         leg = harness.engine.sessions[0].setup.leg
-        await _check_hang_up(check, carrier, leg)
+        await check_hang_up(check, carrier, leg)
     return leg
+
+
+def _check_reason(error: ConformanceError, check: Callable[[], None]) -> None:
+    """What fails here is the reason of another failure."""
+    try:
+        check()
+    except ConformanceError as reason:
+        reason.add_note(f"Also: {error}")
+        raise reason from None
 
 
 def _keep_private(harness: Harness) -> None:
@@ -162,7 +192,25 @@ def _check_instance(check: Check, emulator: CarrierEmulator, carrier: Carrier) -
     )
 
 
-async def _check_strangers(check: Check, carrier: Carrier) -> None:
+async def _check_accounts(
+    check: Check, make_emulator: Callable[[], CarrierEmulator], emulator: CarrierEmulator
+) -> None:
+    """Another account has another token secret. An emulator that always plays the same account shows nothing."""
+    check.now("the token secret of another account")
+    async with make_emulator() as other:
+        check.keep_secret(other.secrets)
+        if not other.secrets or set(other.secrets) & set(emulator.secrets):
+            return
+        check.require(
+            other.carrier().token_secret() != emulator.carrier().token_secret(),
+            "Two accounts have the same token secret.",
+            expected="a secret of the account's own",
+            mistake="a constant, or the id of the account",
+            remedy="Derive it from the account's credentials.",
+        )
+
+
+async def _check_strangers(check: Check, carrier: Carrier, pace: Pace) -> None:
     check.now("a webhook from a stranger")
     url = f"https://phone.example/webhooks/{carrier.name}/voice"
     for body in (b"", b"{}", b"a=b", b"\xff\xfe", f'{{"x": "{SENTINEL}"}}'.encode(), b"[" * 3_000):
@@ -186,6 +234,7 @@ async def _check_strangers(check: Check, carrier: Carrier) -> None:
                     )
                 with check.raises_only(WebhookRefused, problem="verify_upgrade() raises something else."):
                     carrier.verify_upgrade(request)
+                pace.require_quick()
 
 
 async def _check_forgeries(harness: Harness) -> None:
@@ -211,81 +260,3 @@ async def _check_forgeries(harness: Harness) -> None:
             remedy="Verify first, with hmac.compare_digest, and read only what was verified.",
         )
     check.require(harness.arrived == before, "A forged webhook announced a call.")
-
-
-async def _check_hang_up(check: Check, carrier: Carrier, leg: Leg) -> None:
-    # A call that is over is hung up with success, however often.
-    check.now("hanging up a call that is over")
-    with (
-        check.within(15, "hang_up() does not return."),
-        check.raises_only(
-            problem="hang_up() of a call that is over is an error.",
-            mistake="the vendor's “not found” and “not in progress” are not taken as success",
-        ),
-    ):
-        await carrier.hang_up(leg)
-        await carrier.hang_up(leg)
-    # hang_up() can be cancelled.
-    check.now("cancelling hang_up()")
-    with check.within(2, "hang_up() does not let itself be cancelled.", mistake="`except BaseException`, or a shield"):
-        for delay in (0.0, 0.002):
-            with anyio.move_on_after(delay):
-                await carrier.hang_up(leg)
-
-
-async def _check_unreachable(check: Check, carrier: Carrier, leg: Leg) -> None:
-    """Every command that the carrier is capable of, once its emulator is gone."""
-    await check.check_own_checks(carrier.check, " without the vendor")
-    check.now("a vendor that cannot be reached")
-
-    async def try_one(name: str, command: Callable[[], Awaitable[object]]) -> None:
-        raised = False
-        with (
-            check.within(20, f"{name}() does not return if the vendor does not answer."),
-            check.raises_only(
-                problem=f"{name}() raises something else than CarrierRequestFailed.",
-                mistake="an exception of the HTTP client that is passed on",
-            ),
-        ):
-            try:
-                await command()
-            except CarrierRequestFailed as error:
-                raised = True
-                check.shows_nothing("the text of an error", f"{error!r} {error}")
-        check.require(
-            raised,
-            f"The vendor cannot be reached, and {name}() returns as if it had been.",
-            expected="CarrierRequestFailed",
-        )
-
-    await at_once(*(functools.partial(try_one, name, command) for name, command in _commands(carrier, leg).items()))
-
-
-def _commands(carrier: Carrier, leg: Leg) -> dict[str, Callable[[], Awaitable[object]]]:
-    root = f"https://phone.example/webhooks/{carrier.name}"
-    callbacks = Callbacks(root, SENTINEL)
-    accept = Accept(call_id="1", media_url=f"wss://phone.example/media/{carrier.name}/{SENTINEL}", callbacks=callbacks)
-    request = DialRequest(
-        to_number=NUMBER, from_number=NUMBER, ring_timeout=30, callbacks=callbacks, command_id="command-1"
-    )
-    optional: dict[Capability, dict[str, Callable[[], Awaitable[object]]]] = {
-        Capability.DIAL: {"dial": lambda: carrier.dial(request)},
-        Capability.TRANSFER: {"transfer": lambda: carrier.transfer(leg, Transfer(NUMBER))},
-        Capability.SAY: {"say_and_hang_up": lambda: carrier.say_and_hang_up(leg, "Goodbye.")},
-        Capability.SEND_DTMF: {"send_dtmf": lambda: carrier.send_dtmf(leg, "1")},
-        Capability.HOLD: {
-            "hold": lambda: carrier.hold(leg, ""),
-            "resume": lambda: carrier.resume(leg, accept),
-        },
-        Capability.RECORD: {
-            "start_recording": lambda: carrier.start_recording(leg, callbacks),
-            "pause_recording": lambda: carrier.pause_recording(leg, "1", paused=True),
-            "stop_recording": lambda: carrier.stop_recording(leg, "1"),
-        },
-        Capability.LOOK_UP: {"look_up": lambda: carrier.look_up(leg)},
-        Capability.CONFIGURE_NUMBER: {"set_voice_url": lambda: carrier.set_voice_url(NUMBER, f"{root}/voice")},
-    }
-    commands: dict[str, Callable[[], Awaitable[object]]] = {"hang_up": lambda: carrier.hang_up(leg)}
-    for capability in carrier.capabilities:
-        commands |= optional.get(capability, {})
-    return commands

@@ -9,6 +9,7 @@ import functools
 import logging
 import re
 import traceback
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 
 import anyio
@@ -16,8 +17,9 @@ import anyio
 from patter_core.aio.foreign import as_exception
 from patter_core.checks import CheckResult
 from patter_core.errors import ConformanceError
+from patter_core.testing.conformance.secrets import Secrets
 
-__all__ = ["SENTINEL", "Check", "at_once", "beside"]
+__all__ = ["SENTINEL", "Check", "at_once", "beside", "innermost"]
 
 SENTINEL = "must-not-be-repeated-4711"
 """Stands for private text in malformed messages."""
@@ -25,6 +27,8 @@ SENTINEL = "must-not-be-repeated-4711"
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 _TIDY_WITHIN = 3.0
 """Seconds for sockets and tasks to be gone."""
+_MOST_NAMED = 4
+"""Kinds of tasks that are named, of those that were left."""
 _CHECK_WITHIN = 15.0
 _FORMATTER = logging.Formatter()
 _WIRE_LOGGERS = ("websockets", "httpcore", "httpx", "uvicorn", "asyncio", "hpack")
@@ -46,7 +50,8 @@ class Check:
         self.kind = kind
         self.patience = patience
         self._doing = [""]
-        self._secrets: set[str] = {SENTINEL}
+        self._secrets = Secrets()
+        self._secrets.add([SENTINEL])
         self._logged: list[str] = []
 
     def now(self, doing: str) -> None:
@@ -71,12 +76,12 @@ class Check:
     def failed(
         self, problem: str, *, expected: str = "", got: str = "", mistake: str = "", remedy: str = ""
     ) -> ConformanceError:
-        """Returns the error, to be raised. Secrets in `got` are left out."""
+        """Returns the error, to be raised. Secrets in `got` are left out; all of it, if it repeats `expected`."""
         return ConformanceError(
             problem,
             check=f"{self.kind}: {(_doing.get() or self._doing)[0]}",
             expected=expected,
-            got=self._redacted(got),
+            got=self._secrets.redacted(got) if got != expected else "",
             mistake=mistake,
             remedy=remedy,
         )
@@ -84,72 +89,55 @@ class Check:
     @contextlib.contextmanager
     def within(self, seconds: float, problem: str, *, mistake: str = "", remedy: str = "") -> Iterator[None]:
         """A bound in time: `problem` is what is wrong beyond it."""
-        try:
-            with anyio.fail_after(seconds * self.patience):
-                yield
-        except TimeoutError:
-            raise self.failed(
-                problem, expected=f"within {seconds:g} s", got="nothing", mistake=mistake, remedy=remedy
-            ) from None
+        with anyio.move_on_after(seconds * self.patience) as scope:
+            yield
+        if scope.cancelled_caught:
+            raise self.failed(problem, expected=f"within {seconds:g} s", got="nothing", mistake=mistake, remedy=remedy)
 
     @contextlib.contextmanager
     def raises_only(self, *allowed: type[BaseException], problem: str, mistake: str = "") -> Iterator[None]:
         """A bound for exceptions: those that are allowed end the block; `problem` is what is wrong for all others."""
         try:
             yield
-        except (ConformanceError, TimeoutError):
-            raise
-        except BaseException as raised:  # noqa: BLE001 - `as_exception` lets a cancellation through
-            error = as_exception(raised)
+        except BaseException as raised:
+            error = innermost(as_exception(raised))
+            if isinstance(error, ConformanceError):
+                raise error from None
             self.shows_nothing("the text of an error", "".join(traceback.format_exception(error)))
             if not isinstance(error, allowed):
                 names = " or ".join(kind.__name__ for kind in allowed) or "no exception"
                 raise self.failed(
                     problem, expected=names, got=f"{type(error).__name__}: {error}", mistake=mistake
-                ) from error
+                ) from raised
 
-    @contextlib.contextmanager
-    def raises_only_failures(self) -> Iterator[None]:
+    def raises_only_failures(self) -> contextlib.AbstractContextManager[None]:
         """The wall around a whole check: whatever else comes out of the plugin is a failure, too."""
-        try:
-            yield
-        except ConformanceError:
-            raise
-        except BaseException as raised:  # noqa: BLE001 - as above
-            error = as_exception(raised)
-            raise self.failed(
-                "Something raises that is expected to raise nothing.",
-                expected="no exception",
-                got=f"{type(error).__name__}: {error}",
-                mistake="an exception of the plugin or of its emulator that is not caught; the traceback shows where",
-            ) from error
+        return self.raises_only(
+            problem="Something raises that is expected to raise nothing.",
+            mistake="an exception of the plugin or of its emulator that is not caught; the traceback shows where",
+        )
 
     # --- secrets ---------------------------------------------------------------------------------------------------
 
     def keep_secret(self, values: Iterable[str]) -> None:
         """Adds texts that must be shown nowhere from here on."""
-        self._secrets.update(value for value in values if len(value) >= 4)
+        self._secrets.add(values)
 
     def shows_nothing(self, place: str, text: str) -> None:
-        """Checks that the text holds no secret. The error names the place, and not the secret.
+        """Checks that the text holds no secret, also none that is escaped or encoded. The error names the place.
 
         Raises:
             ConformanceError: it does.
         """
-        for secret in self._secrets:
-            if secret in text:
-                raise self.failed(
-                    f"A secret or a phone number stands in {place}.",
-                    expected="that it is left out",
-                    got=self._redacted(text[max(0, text.index(secret) - 60) : text.index(secret) + len(secret)]),
-                    mistake="a field that is not repr=False, or a message, header or URL put into a text as it is",
-                    remedy="Leave it out, or say only what kind of thing it was.",
-                )
-
-    def _redacted(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, "[secret]")
-        return text
+        if found := self._secrets.find(text):
+            at = text.index(found)
+            raise self.failed(
+                f"A secret or a phone number stands in {place}.",
+                expected="that it is left out",
+                got=text[max(0, at - 60) : at + len(found)],
+                mistake="a field that is not repr=False, or a message, header or URL put into a text as it is",
+                remedy="Leave it out, or say only what kind of thing it was.",
+            )
 
     # --- leaks -----------------------------------------------------------------------------------------------------
 
@@ -191,7 +179,7 @@ class Check:
             not left,
             f"{what} leaves something open.",
             expected="no task and no socket",
-            got=", ".join(sorted(str(task.get_coro()).split(" at ")[0] for task in left)),
+            got=_counted(left),
             mistake="a task or a connection that is not ended when its owner is closed, cancelled or fails",
             remedy="Free it in `finally`, shielded from cancellation and bounded in time.",
         )
@@ -225,6 +213,20 @@ class Check:
             for result in results:
                 self.require(isinstance(result, CheckResult), "check() returns no CheckResult.", got=repr(result))
                 self.shows_nothing("a CheckResult", f"{result.what} {result.remedy}")
+
+
+def innermost(error: Exception) -> Exception:
+    """Returns the first exception of a group, at any depth; another exception as it is."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _counted(tasks: Iterable[asyncio.Task[object]]) -> str:
+    names = Counter(getattr(task.get_coro(), "__qualname__", "a task") for task in tasks)
+    most = [f"{count} × {name}" for name, count in names.most_common(_MOST_NAMED)]
+    total = names.total()
+    return f"{total} task{'s' * (total > 1)}: {', '.join(most)}{', …' if len(names) > _MOST_NAMED else ''}"
 
 
 def _since(before: set[asyncio.Task[object]]) -> set[asyncio.Task[object]]:

@@ -20,23 +20,25 @@ from patter_core.media import (
 )
 from patter_core.testing.conformance.check import Check
 from patter_core.testing.conformance.fuzz import MALFORMED, mutations
+from patter_core.testing.conformance.pace import Pace
+from patter_core.testing.conformance.watched import WatchedCodec
 
-__all__ = ["check_codec", "check_codec_with"]
+__all__ = ["check_codec", "check_codec_with", "check_writing"]
 
 _KEYS = frozenset("0123456789*#ABCD")
 _MOST_PROBLEMS = 40
 _LONGEST_PROBLEM = 100
 _KINDS = (AudioChunk, MediaOpened, MediaMark, MediaDtmf, MediaReply, MediaStopped, MediaFault, MediaUnusable)
 
-NewCodec = Callable[[], MediaCodec]
+NewCodec = Callable[[], WatchedCodec]
 
 
-def check_codec(check: Check, new_codec: NewCodec) -> None:
+def check_codec(check: Check, new_codec: NewCodec, pace: Pace) -> None:
     """Tries what needs no message of the vendor's: messages that are none of its protocol."""
     check.now("the codec's format")
     first, second = new_codec(), new_codec()
     check.require(
-        first is not second,
+        first.codec is not second.codec,
         "Two media sockets share one codec.",
         expected="media_codec() makes a new one each time",
         mistake="a codec that is made once, with the carrier",
@@ -64,6 +66,7 @@ def check_codec(check: Check, new_codec: NewCodec) -> None:
     problems: set[str] = set()
     for message in MALFORMED:
         events = _decode(check, new_codec(), message, problems)
+        pace.require_quick()
         check.require(
             not any(isinstance(event, AudioChunk | MediaOpened) for event in events),
             "A malformed message opened a stream, or was taken for audio.",
@@ -72,12 +75,13 @@ def check_codec(check: Check, new_codec: NewCodec) -> None:
         )
 
 
-def check_codec_with(check: Check, new_codec: NewCodec, spoken: Sequence[str | bytes]) -> None:
+def check_codec_with(check: Check, new_codec: NewCodec, pace: Pace, spoken: Sequence[str | bytes]) -> None:
     """Tries the vendor's real messages, broken in many ways.
 
     Args:
         check: the check.
         new_codec: makes a codec.
+        pace: times it.
         spoken: all messages of one media socket, in order.
     """
     # Each is broken, and given to a codec that has read what came before; the codec must read on.
@@ -94,6 +98,7 @@ def check_codec_with(check: Check, new_codec: NewCodec, spoken: Sequence[str | b
             check.now("the codec after a broken message")
             with check.raises_only(problem="decode() raised for a sound message after a broken one."):
                 codec.decode(message)
+            pace.require_quick()
     # Faults have constant texts.
     check.now("the codec's words for faults")
     check.require(
@@ -104,14 +109,13 @@ def check_codec_with(check: Check, new_codec: NewCodec, spoken: Sequence[str | b
         mistake="a text that holds a part of the message, or the parser's own error",
         remedy="Give each kind of fault one constant text, which is reported once a call.",
     )
-    # Audio, marks and clears are written as messages.
-    _check_writing(check, new_codec, shapes)
 
 
-def _check_writing(check: Check, new_codec: NewCodec, shapes: Sequence[str | bytes]) -> None:
+def check_writing(check: Check, new_codec: NewCodec, spoken: Sequence[str | bytes]) -> None:
+    """Tries what is written: audio of every length that `output` allows, marks, clears, keys, the end."""
     check.now("the codec's writing")
     codec = new_codec()
-    for message in shapes[:2]:
+    for message in _one_of_each(spoken)[:2]:
         codec.decode(message)
     output = codec.output
     format = output.format

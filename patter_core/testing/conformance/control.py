@@ -176,7 +176,7 @@ async def _recorded(scene: Scene, live: LiveCall, recording_id: str, count: int)
 async def _dtmf(scene: Scene) -> None:
     """Keys go out by the media socket or by a command; or else as tones, in place of the agent's words."""
     carrier, live, keys = scene.harness.carrier, await scene.live(), "12w#A"
-    by_socket = bool(carrier.media_codec(live.session.setup.leg).encode_dtmf(keys))
+    by_socket = bool(scene.codec_of(live).encode_dtmf(keys))
     scene.says(live)
     with (
         scene.check.within(SOON, "send_dtmf() does not return."),

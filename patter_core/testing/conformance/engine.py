@@ -269,7 +269,8 @@ async def _check_closing(check: Check, engine: Engine) -> None:
         async def close() -> None:
             await probe.greeted()
             check.now("closing while events() is read")
-            await at_once(session.aclose, session.aclose)
+            with check.raises_only(problem="aclose() raises.", mistake="it does what can be done only once"):
+                await at_once(session.aclose, session.aclose)
             with check.within(5, "events() goes on after aclose().", mistake="a reader that is not woken"):
                 await probe.until(lambda: probe.over)
 

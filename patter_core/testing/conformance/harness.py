@@ -18,7 +18,9 @@ from patter_core.server.serving import bind, serve_app
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.outcome import Transfer
 from patter_core.testing.conformance.check import Check
+from patter_core.testing.conformance.pace import Pace
 from patter_core.testing.conformance.recorder import Recorder
+from patter_core.testing.conformance.watched import WatchedCarrier
 from patter_core.testing.emulator import CarrierEmulator
 from patter_core.testing.fakes import FakeEngine, MemorySink
 from patter_core.webhook import Reject
@@ -59,10 +61,12 @@ class Harness:
 
     worker: Worker
 
-    def __init__(self, check: Check, emulator: CarrierEmulator, carrier: Carrier) -> None:
+    def __init__(self, check: Check, emulator: CarrierEmulator, carrier: Carrier, pace: Pace | None = None) -> None:
         self.check = check
         self.emulator = emulator
         self.carrier = carrier
+        self.pace = pace or Pace(check)
+        self.watched = WatchedCarrier(carrier, self.pace)
         self.sink = MemorySink()
         output_format = carrier.media_codec(self.leg_of(carrier)).output.format
         self.engine = FakeEngine(input_format=emulator.format, output_format=output_format)
@@ -72,9 +76,11 @@ class Harness:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def running(cls, check: Check, emulator: CarrierEmulator, carrier: Carrier) -> AsyncIterator[Harness]:
+    async def running(
+        cls, check: Check, emulator: CarrierEmulator, carrier: Carrier, pace: Pace | None = None
+    ) -> AsyncIterator[Harness]:
         """A harness with its server."""
-        harness = cls(check, emulator, carrier)
+        harness = cls(check, emulator, carrier, pace)
         async with harness.serving() as harness.worker:
             yield harness
 
@@ -86,7 +92,7 @@ class Harness:
         registry = Registry()
         registry.manager.register(self.routes)
         phone = Patter(
-            carrier=self.carrier,
+            carrier=self.watched,
             phone_number=NUMBER,
             webhook_url=public_url or url,
             sinks=[self.sink],

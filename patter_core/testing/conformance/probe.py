@@ -11,7 +11,7 @@ import anyio
 from patter_core.aio import Changes
 from patter_core.audio import ULAW_8000, AudioChunk, AudioFormat
 from patter_core.engine import ConversationSetup, Engine, EngineSession
-from patter_core.errors import EngineError
+from patter_core.errors import ConformanceError, EngineError
 from patter_core.events import EngineEvent
 from patter_core.telephony.leg import Leg
 from patter_core.testing.conformance.check import Check, beside
@@ -50,6 +50,7 @@ class Probe:
     async def listen(self) -> None:
         """Takes what the engine gives, to the end of `events()`."""
         with self._check.raises_only(
+            EngineError,
             problem="events() raises something else than an EngineError.",
             mistake="an exception of the socket, or of the JSON decoder, that is passed on",
         ):
@@ -155,9 +156,17 @@ async def opened(check: Check, engine: Engine, format: AudioFormat = ULAW_8000) 
         check.require(isinstance(session.conversation_id, str), "conversation_id is not a str.")
         check.shows_nothing("repr(session)", repr(session))
         yield Probe(check, session)
-    finally:
-        with (
-            anyio.CancelScope(shield=True),
-            check.within(_CLOSE_WITHIN, "aclose() does not return.", mistake="waiting for a peer without a bound"),
-        ):
-            await session.aclose()
+    except BaseException:
+        with contextlib.suppress(ConformanceError):  # the first failure is told
+            await _close(check, session)
+        raise
+    await _close(check, session)
+
+
+async def _close(check: Check, session: EngineSession) -> None:
+    with (
+        anyio.CancelScope(shield=True),
+        check.within(_CLOSE_WITHIN, "aclose() does not return.", mistake="waiting for a peer without a bound"),
+        check.raises_only(problem="aclose() raises.", mistake="it was called before, or the socket is gone already"),
+    ):
+        await session.aclose()

@@ -21,6 +21,8 @@ class RecordedRequest(msgspec.Struct, kw_only=True):
     body: bytes = b""
     status: int = 0
     """Of the answer; 0 while there is none."""
+    subprotocol: str = ""
+    """With which a media socket was accepted."""
 
     @property
     def proof_headers(self) -> list[str]:
@@ -40,7 +42,7 @@ class RecordedRequest(msgspec.Struct, kw_only=True):
 
 
 class Recorder:
-    """CallTokens everything on as it is, and keeps it."""
+    """Passes everything on as it is, and keeps it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.webhooks: list[RecordedRequest] = []
@@ -75,7 +77,8 @@ class Recorder:
         await self._app(scope, keeping_receive, keeping_send)
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.upgrades.append(_request(scope))
+        upgrade = _request(scope)
+        self.upgrades.append(upgrade)
         messages: list[str | bytes] = []
         self.media.append(messages)
 
@@ -86,7 +89,12 @@ class Recorder:
                 messages.append(message.get("bytes") or b"" if text is None else text)
             return message
 
-        await self._app(scope, keeping_receive, send)
+        async def keeping_send(message: Message) -> None:
+            if message["type"] == "websocket.accept":
+                upgrade.status, upgrade.subprotocol = 101, message.get("subprotocol") or ""
+            await send(message)
+
+        await self._app(scope, keeping_receive, keeping_send)
 
 
 def _request(scope: Scope) -> RecordedRequest:

@@ -30,6 +30,7 @@ async def _two_conversations(scene: Scene) -> None:
 
 async def _conversation(scene: Scene, number: int) -> None:
     check, format = scene.check, scene.harness.emulator.format
+    check.now_here("two calls at once")  # the other one may be further
     said = CALLER_LINES[2 * number].audio(format)[: format.size(600)]
     live = await scene.live(Pause(0.1), Say(said), PressKey("5"), PressKey("#"), WaitForSilence(0.3), EndCall())
     with check.within(
@@ -71,8 +72,8 @@ def _check_heard(scene: Scene, live: LiveCall) -> None:
     scene.check.require(
         said.startswith(heard) and missing_ms <= _SLACK_MS,
         "What the engine heard is not what the caller said.",
-        expected=f"{len(said)} bytes, in order, untouched",
-        got=f"{len(heard)} bytes, {_alike(said, heard)} of them as they were",
+        expected=f"{_length(said, live.session.input_format)}, in order, untouched",
+        got=_difference(said, heard, live.session.input_format),
         mistake="frames lost, repeated or reordered; or state that two codecs share",
     )
 
@@ -90,15 +91,26 @@ def _check_played(scene: Scene, live: LiveCall, said: bytes) -> None:
     scene.check.require(
         ok,
         "What the caller heard is not what the agent said.",
-        expected=f"{len(said)} bytes, in order, untouched",
-        got=f"{len(played)} bytes, {_alike(said, played)} of them as they were",
-        mistake="audio held back by encode_audio() that encode_mark() does not send first; or changed on its way",
+        expected=f"{_length(said, format)}, in order, untouched",
+        got=_difference(said, played, live.call.recording.format, is_converted=format != live.call.recording.format),
+        mistake="encode_audio() writes something else than its chunk; or `output.format` is not what the carrier plays",
     )
 
 
-def _alike(one: bytes, other: bytes) -> int:
-    return next(
-        (place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+def _length(audio: bytes, format: AudioFormat) -> str:
+    return f"{format.duration_ms(len(audio)):.0f} ms of {format}"
+
+
+def _difference(expected: bytes, got: bytes, format: AudioFormat, *, is_converted: bool = False) -> str:
+    """Says in which way audio is not what was expected."""
+    length = _length(got, format)
+    if is_converted:
+        return length
+    place = next((place for place, (a, b) in enumerate(zip(expected, got, strict=False)) if a != b), None)
+    return (
+        f"{length}, which ends too early or too late"
+        if place is None
+        else f"{length}, other audio from byte {place} on"
     )
 
 

@@ -15,12 +15,14 @@ from patter_core.call.handle import OutboundCall, PhoneCall
 from patter_core.carrier import Carrier
 from patter_core.errors import ConformanceError
 from patter_core.events import CallEnded, CallEvent
+from patter_core.media import MediaCodec
 from patter_core.telephony.control import Capability
 from patter_core.telephony.outcome import HangUp, Transfer
 from patter_core.testing.call import Callee, EmulatedCall
 from patter_core.testing.caller import Caller, Pause, Step
 from patter_core.testing.conformance.check import Check, beside
 from patter_core.testing.conformance.harness import Harness, Worker
+from patter_core.testing.conformance.media import check_media
 from patter_core.testing.emulator import CarrierEmulator
 from patter_core.testing.fakes import FakeSession
 from patter_core.testing.speech import GREETING
@@ -70,17 +72,24 @@ async def play(harness: Harness, *scenarios: Scenario) -> None:
     async def play_one(place: int, scenario: Scenario) -> None:
         harness.check.now_here(scenario.doing)
         try:
-            async with room, Scene.of(harness) as scene:
-                await scenario.play(scene)
+            with harness.check.raises_only_failures():
+                async with room, Scene.of(harness) as scene:
+                    await scenario.play(scene)
         except ConformanceError as error:
             failures[place] = error
 
     async with anyio.create_task_group() as tasks:
+        harness.pace.on_slow = tasks.cancel_scope.cancel
         for place, scenario in enumerate(scenarios):
             if scenario.needs <= harness.carrier.capabilities:
                 tasks.start_soon(play_one, place, scenario)
-    if failures:
-        first, *others = (failures[place] for place in sorted(failures))
+    told = [failures[place] for place in sorted(failures)]
+    try:
+        check_media(harness)
+    except ConformanceError as error:  # the reason of others, if there are any
+        told.insert(0, error)
+    if told:
+        first, *others = told
         for other in others:
             first.add_note(f"Also: {other}")
         raise first
@@ -256,6 +265,10 @@ class Scene:
         words = GREETING.audio(format)[: format.size(_WORDS_MS)]
         live.session.say(AudioChunk(words, format))
         return words
+
+    def codec_of(self, live: LiveCall) -> MediaCodec:
+        """Returns the plugin's codec of the call's media socket."""
+        return self.harness.watched.codecs[live.call.call_id][-1].codec
 
     def agent(self, fallback: HangUp | Transfer) -> Agent:
         """Returns an agent with that fallback."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Callable
 
 import pytest
@@ -14,6 +16,10 @@ pytestmark = pytest.mark.anyio
 
 Write = Callable[..., Callable[[], CarrierEmulator]]
 
+SLOWLY = "__import__('time').sleep(0.05)"
+MARK = '        return (_text(Message("mark", name)),)\n'
+VOICE = "    async def _voice(self, request: WebhookRequest, router: CallRouter) -> WebhookResponse:\n"
+HANG_UP = "    async def hang_up(self, leg: Leg) -> None:\n"
 TAKE = "    def take(self, message: Message) -> Sequence[MediaEvent]:\n"
 DECODE = "    def decode(self, message):\n        return {}\n\n"
 
@@ -44,11 +50,37 @@ MISTAKES = {
         "got: KeyError: 'codec'",
     ),
     "shows its key": ("carrier.py", 'field(default="", repr=False)', 'field(default="")', "in repr(carrier)"),
+    "shows its key, encoded": (
+        "carrier.py",
+        "    def token_secret(self)",
+        (
+            "    def __repr__(self):\n"
+            "        import base64\n"
+            "        return f'Acme({base64.b64encode(b\"user:\" + self.api_key.encode())!r})'\n\n"
+            "    def token_secret(self)"
+        ),
+        "in repr(carrier)",
+    ),
+    "raises a group": (
+        "rest.py",
+        "        try:\n            await self.request(",
+        (
+            "        if self:\n            raise ExceptionGroup('two', [ExceptionGroup('one', [KeyError('what')])])\n"
+            "        try:\n            await self.request("
+        ),
+        "got: KeyError: 'what'",
+    ),
     "makes up its token secret": (
         "carrier.py",
         'hmac.digest(self.api_key.encode(), b"patter: stream tokens", "sha256")',
         '__import__("os").urandom(32)',
         "different token secrets",
+    ),
+    "has one token secret for all": (
+        "carrier.py",
+        'hmac.digest(self.api_key.encode(), b"patter: stream tokens", "sha256")',
+        'hmac.digest(b"acme", b"patter: stream tokens", "sha256")',
+        "Two accounts have the same token secret.",
     ),
     "has a token secret that is none": (
         "carrier.py",
@@ -56,7 +88,7 @@ MISTAKES = {
         'b"secret"',
         "token_secret() returns no key material",
     ),
-    "has no voice webhook": ("carrier.py", '{"voice": self._voice}', '{"Voice": self._voice}', "“voice”, and names"),
+    "has no voice webhook": ("carrier.py", '{"voice": Webhook', '{"Voice": Webhook', "“voice”, and names"),
     "shares one codec": (
         "carrier.py",
         "return AcmeCodec()",
@@ -122,7 +154,77 @@ MISTAKES = {
         "wire.py",
         'return _text(Message("audio", chunk.base64))',
         'return _text(Message("audio", AudioChunk(chunk.data[:300], ULAW_8000).base64))',
-        "not what the agent said",
+        "A message of agent audio has another length than what encode_audio() was given.",
+    ),
+    "pads audio": (
+        "wire.py",
+        'return _text(Message("audio", chunk.base64))',
+        'return _text(Message("audio", AudioChunk(chunk.data + bytes(-chunk.size % 160), ULAW_8000).base64))',
+        "A message of agent audio has another length than what encode_audio() was given.",
+    ),
+    "cuts audio anew": (
+        "wire.py",
+        '        return _text(Message("audio", chunk.base64))',
+        (
+            '        audio = self.__dict__.pop("rest", b"") + chunk.data\n'
+            "        self.rest = audio[160:]\n"
+            '        return _text(Message("audio", AudioChunk(audio[:160], ULAW_8000).base64))'
+        ),
+        "A message of agent audio has another length than what encode_audio() was given.",
+    ),
+    "is wrong about its format": (
+        "wire.py",
+        "return MediaOutput(format=ULAW_8000)",
+        "return MediaOutput(format=__import__('patter_core.audio').audio.PCM16_16000)",
+        "A message of agent audio has another length than what encode_audio() was given.",
+    ),
+    "changes audio": (
+        "wire.py",
+        'return _text(Message("audio", chunk.base64))',
+        'return _text(Message("audio", AudioChunk(chunk.data[::-1], ULAW_8000).base64))',
+        "got: 500 ms of ulaw_8000, other audio from byte",
+    ),
+    "starts its stream twice": (
+        "wire.py",
+        'return self.open_stream("", MediaOpened(call_id=message.value, format=ULAW_8000))',
+        'return 2 * self.open_stream("", MediaOpened(call_id=message.value, format=ULAW_8000))',
+        "A media stream starts more than once",
+    ),
+    "takes its own marks for the carrier's": (
+        "wire.py",
+        MARK,
+        (
+            f'        self.__dict__.setdefault("early", []).append(MediaMark(name))\n{MARK}\n'
+            "    def decode(self, message):\n"
+            '        return (*super().decode(message), *self.__dict__.pop("early", ()))\n'
+        ),
+        "A mark came back before its audio can have been played.",
+    ),
+    "sends what the carrier does not know": (
+        "wire.py",
+        MARK,
+        MARK.replace(",)\n", ', _text(Message("beat")))\n'),
+        "got: 400 unknown message",
+    ),
+    "declares what it has not": (
+        "carrier.py",
+        '    api_key: str = dataclasses.field(default="", repr=False)',
+        (
+            "    from patter_core.telephony.control import Capability\n"
+            "    capabilities = frozenset({Capability.RECORD})\n"
+            '    api_key: str = dataclasses.field(default="", repr=False)'
+        ),
+        "The capability record is declared, and start_recording() is not written.",
+    ),
+    "declares a part without the whole": (
+        "carrier.py",
+        '    api_key: str = dataclasses.field(default="", repr=False)',
+        (
+            "    from patter_core.telephony.control import Capability\n"
+            "    capabilities = frozenset({Capability.PRICE})\n"
+            '    api_key: str = dataclasses.field(default="", repr=False)'
+        ),
+        "The capability price is declared without look_up",
     ),
     "forgets the names of marks": (
         "wire.py",
@@ -131,7 +233,12 @@ MISTAKES = {
         "What the caller heard is not reported as it was",
     ),
     "cannot fall silent": ("wire.py", 'return (_text(Message("clear")),)', "return ()", "goes on hearing the agent"),
-    "hears no keys": ("wire.py", 'case "key":', 'case "keys":', "keys that the caller pressed do not arrive"),
+    "hears no keys": (
+        "wire.py",
+        'case "key":',
+        'case "keys":',
+        "[carrier: two calls at once] The keys that the caller pressed do not arrive",
+    ),
     "misses the end": ("wire.py", "return self.close_stream()", "return ()", "taken for something else"),
     "finds fault with sound messages": (
         "wire.py",
@@ -141,9 +248,9 @@ MISTAKES = {
     ),
     "does not hang up": (
         "carrier.py",
-        "    async def hang_up(self, leg: Leg) -> None:\n",
-        "    async def hang_up(self, leg: Leg) -> None:\n        return\n",
-        "the call stays up",
+        HANG_UP,
+        f"{HANG_UP}        return\n",
+        "[carrier: hanging up a live call] hang_up() returns, and the call stays up.",
     ),
     "does not know that a call is over": (
         "rest.py",
@@ -175,6 +282,25 @@ MISTAKES = {
 }
 
 
+# Methods that hold the event loop: likewise. Each is found at once.
+SLOW = {
+    "decode()": ("wire.py", TAKE, DECODE.format(f"({SLOWLY}, super().decode(message))[1]") + TAKE),
+    "encode_audio()": (
+        "wire.py",
+        'return _text(Message("audio", chunk.base64))',
+        f'{SLOWLY}\n        return _text(Message("audio", chunk.base64))',
+    ),
+    "encode_mark()": ("wire.py", MARK, f"        {SLOWLY}\n{MARK}"),
+    "verify_upgrade()": (
+        "carrier.py",
+        "        verify(request, self.api_key)\n\n",
+        f"        {SLOWLY}\n        verify(request, self.api_key)\n\n",
+    ),
+    "The handler “voice”": ("carrier.py", VOICE, f"{VOICE}        {SLOWLY}\n"),
+    "hang_up()": ("carrier.py", HANG_UP, f"{HANG_UP}        {SLOWLY.replace('0.05', '0.5')}\n"),
+}
+
+
 async def test_what_patter_new_writes_is_sound(write: Write) -> None:
     await check_carrier(write("carrier"))
 
@@ -185,3 +311,16 @@ async def test_one_with_a_mistake_is_told_which(write: Write, file: str, sound: 
     with pytest.raises(ConformanceError) as caught:
         await check_carrier(write("carrier", file, sound, broken), patience=0.6)
     assert said in str(caught.value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("method", "file", "sound", "broken"), [(name, *text) for name, text in SLOW.items()])
+async def test_a_method_that_holds_the_event_loop_is_found_at_once(
+    write: Write, method: str, file: str, sound: str, broken: str
+) -> None:
+    began = time.monotonic()
+    with pytest.raises(ConformanceError) as caught:
+        await check_carrier(write("carrier", file, sound, broken))
+    assert f"{method} holds the event loop, and with it every call." in str(caught.value)
+    assert re.search(r"got: (5\d|6\d|7\d|5\d\d) ms", str(caught.value))
+    assert time.monotonic() - began < 8

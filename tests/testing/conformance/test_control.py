@@ -16,6 +16,7 @@ from patter_core.telephony.leg import Leg, Progress
 from patter_core.telephony.outcome import Transfer
 from patter_core.testing.conformance.check import Check
 from patter_core.testing.conformance.control import CONTROL
+from patter_core.testing.conformance.hang_ups import HANG_UPS
 from patter_core.testing.conformance.harness import Harness
 from patter_core.testing.conformance.scene import play
 from patter_core.testing.emulator import CarrierEmulator
@@ -73,6 +74,8 @@ def unread(webhooks: Callable[[C], Mapping[str, Webhook]], name: str) -> Callabl
 
 # The scenario, the class and its attribute, what stands there instead, and what the check must say of it.
 MISTAKES = [
+    ("hanging up a live call", Twilio, "hang_up", nothing, "hang_up() returns, and the call stays up"),
+    ("hanging up a live call", Telnyx, "hang_up", nothing, "hang_up() returns, and the call stays up"),
     ("a route that rejects the call", Telnyx, "webhooks", unread(Telnyx.webhooks, "voice"), "is rejected stays up"),
     ("a route that transfers the call", Telnyx, "webhooks", unread(Telnyx.webhooks, "voice"), "is not transferred"),
     ("a call that the app makes", Telnyx, "dial", nothing, "something else than the vendor's id"),
@@ -121,7 +124,7 @@ EMULATORS: dict[type[Carrier], type[CarrierEmulator]] = {Twilio: TwilioEmulator,
 
 async def try_one(emulator: CarrierEmulator, doing: str, patience: float = 1.0) -> None:
     async with emulator, Harness.running(Check("carrier", patience), emulator, emulator.carrier()) as harness:
-        await play(harness, *(scenario for scenario in CONTROL if scenario.doing == doing))
+        await play(harness, *(scenario for scenario in (*HANG_UPS, *CONTROL) if scenario.doing == doing))
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: f"{mistake[0]}: {mistake[2]}")

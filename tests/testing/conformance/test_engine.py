@@ -90,7 +90,7 @@ MISTAKES = {
             "        self.left = asyncio.get_running_loop().create_task(asyncio.sleep(60))\n"
             "        await self._socket.aclose()"
         ),
-        "leaves something open",
+        " tasks: ",
     ),
     "never closes its socket": (  # found by a cancelled open() that was ready before, or else by events() that goes on
         "session.py",
@@ -114,13 +114,13 @@ MISTAKES = {
         "session.py",
         "        self._closed = True\n",
         "        if self._closed:\n            raise RuntimeError('closed already')\n        self._closed = True\n",
-        "got: RuntimeError: closed already",
+        "aclose() raises.\n  expected: no exception\n  got: RuntimeError: closed already",
     ),
     "ends the process": (
         "session.py",
         "            for event in self._events_of(text):\n",
         "            raise SystemExit(3)\n            for event in self._events_of(text):\n",
-        "got: ForeignFault: It raised SystemExit",
+        "expected: EngineError\n  got: ForeignFault: It raised SystemExit",
     ),
     "awaits a task that was cancelled": (
         "engine.py",
