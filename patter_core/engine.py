@@ -143,6 +143,9 @@ class EngineSession(abc.ABC):
     def events(self) -> AsyncIterator[AudioChunk | EngineEvent]:
         """What the engine says, in order; iterated once. It ends when the agent ended the conversation.
 
+        Each turn of the agent is a `ResponseStart`, its audio, and a `ResponseDone` or an `Interruption`, each once.
+        Without a `ResponseDone` nothing tells when the caller has heard the turn.
+
         After an `Interruption`, no audio of what was interrupted follows. An engine that knows when the user stopped
         speaking says so by `SpeechEnded`, for the metrics.
 

@@ -6,11 +6,14 @@ The engine is the one that its emulator makes; conversations go over real socket
 2. **Formats** are known once `open()` returns, for carriers of each format, and do not change.
 3. **A cancelled `open()`**, at any moment, leaves nothing open.
 4. **Two conversations at once** are not mixed up: both greet, one caller speaks and is answered, and hears all of it.
-   Malformed messages that come between are survived.
+   Malformed messages that come between are survived. Each turn of the agent has a beginning, audio and an end, each
+   once, in this order (`turn_events.py`), and what was said is told once.
 5. **An interruption** is reported, and no audio of what was interrupted follows it.
 6. **More audio than the engine takes** is dropped, counted, and never waited for.
 7. **Closing** ends `events()`, and can be repeated. A closed conversation takes commands without raising.
 8. **A lost engine** is an `EngineError` out of `events()`. An engine that cannot be reached is one out of `open()`.
+
+No method and no step of an asynchronous one holds the event loop (`pace.py`); but `open()` may load what it needs.
 
 At no time does a log line, an error or a `repr` show a secret or a phone number, and nothing is left open at the end.
 """
@@ -122,6 +125,7 @@ async def _check_conversations(check: Check, engine: Engine, emulator: EngineEmu
             check.now("the greeting")
             await probe.greeted()
             await probe.quiet(_QUIET)
+            probe.turns.require_done()
             # Malformed messages come on both sockets.
             check.now("malformed messages")
             for message in MALFORMED:
@@ -168,6 +172,7 @@ async def _speak_and_hear(check: Check, probe: Probe) -> None:
             start(lambda: probe.be_silent(_ANSWER_WITHIN))
             await probe.until(lambda: len(probe.audio) > before)
     await probe.quiet(_QUIET)
+    probe.turns.require_done()
     answered = probe.session.output_format.duration_ms(len(probe.audio) - before)
     spoken = probe.session.input_format.duration_ms(len(said))
     check.require(
@@ -235,6 +240,7 @@ async def _check_flood(check: Check, engine: Engine) -> None:
                 for number in range(_FLOOD_SECONDS):
                     chunk = AudioChunk(bytes([number & 0xFF]) * size, format)
                     answer: object = session.send_audio(chunk)
+                    probe.pace.require_quick()
                     check.require(answer is None, "send_audio() is not synchronous.", got=repr(answer))
             kept = tracemalloc.get_traced_memory()[0] - before
             took = anyio.current_time() - began

@@ -15,6 +15,9 @@ from patter_core.errors import ConformanceError, EngineError
 from patter_core.events import EngineEvent
 from patter_core.telephony.leg import Leg
 from patter_core.testing.conformance.check import Check, beside
+from patter_core.testing.conformance.pace import Pace
+from patter_core.testing.conformance.turn_events import TurnEvents
+from patter_core.testing.conformance.watched import WatchedSession
 
 __all__ = ["Probe", "opened", "setup_for"]
 
@@ -31,9 +34,15 @@ def setup_for(format: AudioFormat) -> ConversationSetup:
 
 
 class Probe:
-    """A conversation, and what the engine gave in it so far."""
+    """A conversation, and what the engine gave in it so far.
 
-    def __init__(self, check: Check, session: EngineSession) -> None:
+    Args:
+        check: the check.
+        session: of the conversation.
+        pace: times the session.
+    """
+
+    def __init__(self, check: Check, session: EngineSession, pace: Pace) -> None:
         self.session = session
         self.events: list[EngineEvent] = []
         self.audio = bytearray()
@@ -44,6 +53,8 @@ class Probe:
         """True once `events()` has ended."""
         self.error: EngineError | None = None
         """With which it ended."""
+        self.turns = TurnEvents(check)
+        self.pace = pace
         self._check = check
         self._changes = Changes()
 
@@ -101,6 +112,7 @@ class Probe:
         due = anyio.current_time()
         for start in range(0, len(audio), size):
             self.session.send_audio(AudioChunk(audio[start : start + size], format))
+            self.pace.require_quick()
             due += _FRAME_MS / 1000
             await anyio.sleep_until(due)
 
@@ -129,6 +141,8 @@ class Probe:
             if event.kind == "interruption":
                 self.audio_at_interruption.append(len(self.audio))
             self.events.append(event)
+        self.turns.take(event)
+        self.pace.require_quick()
         self._changes.notify()
 
 
@@ -155,7 +169,9 @@ async def opened(check: Check, engine: Engine, format: AudioFormat = ULAW_8000) 
             )
         check.require(isinstance(session.conversation_id, str), "conversation_id is not a str.")
         check.shows_nothing("repr(session)", repr(session))
-        yield Probe(check, session)
+        pace = Pace(check)
+        yield Probe(check, WatchedSession(session, pace), pace)
+        pace.require_quick()
     except BaseException:
         with contextlib.suppress(ConformanceError):  # the first failure is told
             await _close(check, session)

@@ -1,14 +1,16 @@
-"""A carrier as the check gives it to the server: the plugin's own, timed, and with its codecs' audio kept."""
+"""Plugins as the check uses them: they do what they do, and are timed. Of codecs, the audio is counted, too."""
 
 from __future__ import annotations
 
 import functools
 import inspect
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
-from patter_core.audio import AudioChunk
+from patter_core.audio import AudioChunk, AudioFormat
 from patter_core.carrier import Carrier
+from patter_core.engine import EngineSession, Heard
+from patter_core.events import EngineEvent
 from patter_core.media import MediaCodec, MediaEvent, MediaOpened, MediaOutput
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.prices import CarrierRates
@@ -23,7 +25,7 @@ from patter_core.webhook import (
     WebhookResponse,
 )
 
-__all__ = ["WatchedCarrier", "WatchedCodec"]
+__all__ = ["WatchedCarrier", "WatchedCodec", "WatchedSession"]
 
 
 class WatchedCodec(MediaCodec):
@@ -131,3 +133,59 @@ class WatchedCarrier(Carrier):
         self, name: str, handler: WebhookHandler, request: WebhookRequest, router: CallRouter
     ) -> WebhookResponse:
         return await self._pace.stepwise(f"The handler “{name}”", handler(request, router))
+
+
+class WatchedSession(EngineSession):
+    """A conversation whose methods are timed.
+
+    Args:
+        session: the plugin's.
+        pace: times it.
+    """
+
+    def __init__(self, session: EngineSession, pace: Pace) -> None:
+        self._session = session
+        self._pace = pace
+
+    @property
+    def conversation_id(self) -> str:
+        return self._session.conversation_id
+
+    @property
+    def input_format(self) -> AudioFormat:
+        return self._session.input_format
+
+    @property
+    def output_format(self) -> AudioFormat:
+        return self._session.output_format
+
+    @property
+    def dropped(self) -> int:
+        return self._session.dropped
+
+    def send_audio(self, chunk: AudioChunk) -> None:
+        return self._pace.timed("send_audio()", self._session.send_audio, chunk)
+
+    async def events(self) -> AsyncIterator[AudioChunk | EngineEvent]:
+        events = self._session.events()
+        while True:
+            try:
+                event = await self._pace.stepwise("events()", anext(events))
+            except StopAsyncIteration:
+                return
+            yield event
+
+    def send_dtmf(self, digit: str) -> None:
+        return self._pace.timed("send_dtmf()", self._session.send_dtmf, digit)
+
+    def add_context(self, text: str) -> None:
+        return self._pace.timed("add_context()", self._session.add_context, text)
+
+    def heard(self, heard: Heard) -> None:
+        return self._pace.timed("heard()", self._session.heard, heard)
+
+    def user_activity(self) -> None:
+        return self._pace.timed("user_activity()", self._session.user_activity)
+
+    async def aclose(self) -> None:
+        await self._pace.stepwise("aclose()", self._session.aclose())

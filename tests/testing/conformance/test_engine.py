@@ -60,6 +60,69 @@ MISTAKES = {
         "pass",
         "The agent does not answer speech",
     ),
+    "begins no turns": (
+        "session.py",
+        "return [ResponseStart(said), TranscriptOutput(said)]",
+        "return [TranscriptOutput(said)]",
+        "Agent audio comes before its turn has begun.",
+    ),
+    "begins a turn twice": (
+        "session.py",
+        "return [ResponseStart(said), TranscriptOutput(said)]",
+        "return [ResponseStart(said), ResponseStart(said), TranscriptOutput(said)]",
+        "A turn begins before the one before is done.",
+    ),
+    "ends no turns": (
+        "session.py",
+        "return [ResponseDone()]",
+        "return []",
+        "and the turn is not done.",
+    ),
+    "ends a turn twice": (
+        "session.py",
+        "return [ResponseDone()]",
+        "return 2 * [ResponseDone()]",
+        "A turn is done that is not open.",
+    ),
+    "tells twice what the caller says": (
+        "session.py",
+        "return [TranscriptInput(said)]",
+        "return 2 * [TranscriptInput(said)]",
+        "What the caller says is told twice.",
+    ),
+    "tells twice what the agent says": (
+        "session.py",
+        "return [ResponseStart(said), TranscriptOutput(said)]",
+        "return [ResponseStart(said), TranscriptOutput(said), TranscriptOutput(said)]",
+        "What the agent says is told twice.",
+    ),
+    "raises a group": (
+        "session.py",
+        "            for event in self._events_of(text):\n",
+        (
+            "            raise ExceptionGroup('two', [ExceptionGroup('one', [KeyError('what')])])\n"
+            "            for event in self._events_of(text):\n"
+        ),
+        "got: KeyError: 'what'",
+    ),
+    "sends slowly": (
+        "session.py",
+        "        self._socket.send_audio(",
+        "        __import__('time').sleep(0.05)\n        self._socket.send_audio(",
+        "send_audio() holds the event loop, and with it every call.",
+    ),
+    "reads slowly": (
+        "session.py",
+        "        match wire.decode(text):",
+        "        __import__('time').sleep(0.05)\n        match wire.decode(text):",
+        "events() holds the event loop, and with it every call.",
+    ),
+    "stands still once": (
+        "session.py",
+        "        self._socket.send(wire.encode(wire.Key(digit)))",
+        "        __import__('time').sleep(0.5)",
+        "send_dtmf() holds the event loop, and with it every call.",
+    ),
     "hears no interruption": ("session.py", "return [Interruption()]", "return []", "interruption is never reported"),
     "goes on after an interruption": (
         "session.py",

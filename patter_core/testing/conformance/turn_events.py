@@ -1,0 +1,81 @@
+"""The order of what an engine tells of its agent's turns. Sans-IO."""
+
+from __future__ import annotations
+
+from patter_core.audio import AudioChunk
+from patter_core.events import (
+    EngineEvent,
+    Interruption,
+    ResponseDone,
+    ResponseStart,
+    SpeechItem,
+    TranscriptInput,
+    TranscriptOutput,
+)
+from patter_core.testing.conformance.check import Check
+
+__all__ = ["TurnEvents"]
+
+_ORDER = "for each turn of the agent: ResponseStart, its audio, then ResponseDone or an Interruption, each once"
+
+
+class TurnEvents:
+    """What was told so far in one conversation."""
+
+    def __init__(self, check: Check) -> None:
+        self._check = check
+        self._is_open = False
+        self._said = self._heard = ""
+        """The last transcripts of the present turns, of the agent and of the caller."""
+
+    def take(self, event: AudioChunk | EngineEvent) -> None:
+        """Checks that this may come now.
+
+        Raises:
+            ConformanceError: it may not.
+        """
+        match event:
+            case AudioChunk():
+                self._require(self._is_open, "Agent audio comes before its turn has begun.", "no ResponseStart")
+            case ResponseStart():
+                self._require(
+                    not self._is_open, "A turn begins before the one before is done.", "ResponseStart for each message"
+                )
+                self._open()
+            case SpeechItem():
+                if not self._is_open:
+                    self._open()
+            case ResponseDone():
+                self._require(
+                    self._is_open,
+                    "A turn is done that is not open.",
+                    "ResponseDone twice, or for a turn that was interrupted",
+                )
+                self._is_open = False
+            case Interruption():
+                self._is_open = False
+            case TranscriptOutput(text=text):
+                self._require(text != self._said, "What the agent says is told twice.", "two messages of one text")
+                self._said = text
+            case TranscriptInput(text=text):
+                self._require(text != self._heard, "What the caller says is told twice.", "two messages of one text")
+                self._heard = text
+
+    def require_done(self) -> None:
+        """Checks that the turn is over, when nothing of it has come for a while.
+
+        Raises:
+            ConformanceError: it is not.
+        """
+        self._require(
+            not self._is_open,
+            "The agent has said all of its turn, and the turn is not done.",
+            "no ResponseDone: then nothing tells when the caller has heard it",
+        )
+
+    def _open(self) -> None:
+        self._is_open = True
+        self._said = self._heard = ""
+
+    def _require(self, ok: bool, problem: str, mistake: str) -> None:
+        self._check.require(ok, problem, expected=_ORDER, mistake=mistake)
