@@ -177,7 +177,7 @@ class Downlink:
 
     def hang_up(self) -> None:
         """Ends the call by the media socket, where the carrier takes that."""
-        self._queue.write_first(self._codec.encode_hang_up())
+        self._queue.hang_up()
 
     # --- what was heard --------------------------------------------------------------------------------------------
 

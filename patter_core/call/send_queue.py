@@ -147,9 +147,14 @@ class SendQueue:
     def clear(self, *, pause: bool = False) -> None:
         """Drops all that was not heard, here and at the carrier. Tones are played to their end."""
         plays_tones = self._clock() < self._tones_until  # nothing was sent behind them yet
-        if not plays_tones:
+        if self._is_open and not plays_tones:  # before, the carrier has nothing, and codecs do not know the stream
             self._writer.write_first(self._codec.encode_clear())
         self.void(pause=pause, at_sent=plays_tones)
+
+    def hang_up(self) -> None:
+        """Ends the call by a message, where the carrier takes one. Before the stream is open it cannot be written."""
+        if self._is_open:
+            self._writer.write_first(self._codec.encode_hang_up())
 
     def void(self, *, pause: bool = False, at_sent: bool = False) -> None:
         """Drops all that was not heard; the carrier has done so, too, or what it has is to be heard (`at_sent`)."""

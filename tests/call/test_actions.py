@@ -390,6 +390,27 @@ async def test_a_message_that_the_carrier_will_not_leave_ends_the_call_for_good(
     assert scene.carrier.hung_up == ["leg-1"]
 
 
+@pytest.mark.parametrize("ending", ["voicemail", "hang_up"])
+async def test_before_its_stream_has_started_a_media_socket_gets_no_clear_and_no_hang_up(
+    monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    """Many codecs cannot write either before they have read which stream it is."""
+    scene = OutboundScene(voicemail="Call back.")
+    codec = type(scene.carrier.media_codec(scene.call.leg))
+    monkeypatch.setattr(codec, "encode_hang_up", codec.encode_clear)
+    async with scene.running():
+        scene.call.reports.note_progress(Progress.ANSWERED)
+        scene.attach()
+        await anyio.wait_all_tasks_blocked()
+        if ending == "voicemail":
+            scene.call.reports.note_answered_by(AnsweredBy.MACHINE_READY)
+        else:
+            await scene.handle.hang_up()
+        await scene.handle.wait()
+    assert (scene.carrier.commands + scene.carrier.hung_up) in (["say leg-1 Call back."], ["leg-1"])
+    assert scene.socket.sent == []
+
+
 async def test_a_message_for_a_machine_to_which_the_carrier_does_not_answer_ends_the_call(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
