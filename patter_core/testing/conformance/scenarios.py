@@ -213,9 +213,7 @@ async def _agent_ends(scene: Scene) -> None:
         "The agent ended the conversation, and the call stays up.",
         mistake="hang_up() does not end the call at the vendor",
     )
-    if scene.codec_of(live).encode_mark(
-        "mark"
-    ):  # else a clock reckons, and the carrier may be later
+    if scene.codec_of(live).encode_mark("mark"):  # else a clock reckons, and the carrier may be later
         _check_played(scene, live, words)
 
 
