@@ -22,7 +22,7 @@ from websockets.protocol import OPEN, Event
 
 from patter_core.net.budget import Budget
 
-__all__ = ["CLOSE_TIMEOUT", "UNREAD_LIMIT", "EngineConnection", "quiet"]
+__all__ = ["CLOSE_TIMEOUT", "UNREAD_LIMIT", "BinaryMessage", "EngineConnection", "quiet"]
 
 quiet = logging.getLogger("patter.websocket")
 """What the library logs to. At level DEBUG it would log URLs, headers and frames: keys, and what people say."""
@@ -52,6 +52,12 @@ def _nothing() -> None:
     """There is no callback yet."""
 
 
+class BinaryMessage(bytes):
+    """A binary message, as `EngineSocket.receive` returns it. A text message is plain `bytes`, of UTF-8."""
+
+    __slots__ = ()
+
+
 class EngineConnection(ClientConnection):
     """The library's connection, which delivers whole messages, and calls back when the peer is slow, or gone."""
 
@@ -62,10 +68,12 @@ class EngineConnection(ClientConnection):
         self.unread: deque[bytes] = deque()
         self.changed = asyncio.Event()
         """Something came for `unread`, or the connection is lost."""
-        self.on_message: Callable[[bytes], None] = self._keep
+        self.on_text: Callable[[bytes], None] = self._keep
+        self.on_binary: Callable[[bytes], None] = self._keep_binary
         self.on_writable: Callable[[], None] = _nothing
         self.on_lost: Callable[[], None] = _nothing
         self._parts: list[bytes] = []
+        self._parts_are_binary = False
         self._made = False
         self._alive = True
         self._looks = 0
@@ -165,16 +173,25 @@ class EngineConnection(ClientConnection):
     def process_event(self, event: Event) -> None:
         self._alive = True
         self._frames += 1
-        if type(event) is not Frame or not (event.opcode is _TEXT or event.opcode is _BINARY or event.opcode is _CONT):
+        if type(event) is not Frame:
             super().process_event(event)
-        elif event.fin and not self._parts:
-            self.on_message(bytes(event.data))
+        elif event.opcode is _TEXT and event.fin:  # between the parts of another message, the protocol has refused it
+            self.on_text(bytes(event.data))
+        elif event.opcode is _BINARY and event.fin:
+            self.on_binary(bytes(event.data))
+        elif event.opcode is _TEXT or event.opcode is _BINARY or event.opcode is _CONT:
+            self._take_part(event)
         else:
-            self._parts.append(bytes(event.data))
-            if event.fin:
-                whole = b"".join(self._parts)
-                self._parts.clear()
-                self.on_message(whole)
+            super().process_event(event)
+
+    def _take_part(self, frame: Frame) -> None:
+        if frame.opcode is not _CONT:
+            self._parts_are_binary = frame.opcode is _BINARY
+        self._parts.append(bytes(frame.data))
+        if frame.fin:
+            whole = b"".join(self._parts)
+            self._parts.clear()
+            (self.on_binary if self._parts_are_binary else self.on_text)(whole)
 
     def _keep(self, message: bytes) -> None:
         self.unread.append(message)
@@ -182,9 +199,12 @@ class EngineConnection(ClientConnection):
         if len(self.unread) == UNREAD_LIMIT:
             self.transport.pause_reading()
 
+    def _keep_binary(self, message: bytes) -> None:
+        self._keep(BinaryMessage(message))
+
     def drop_messages(self) -> None:
         """Reads on to the close frame, and passes nothing on."""
-        self.on_message = lambda _message: None
+        self.on_text = self.on_binary = lambda _message: None
         self.unread.clear()
         self.read_on()
 

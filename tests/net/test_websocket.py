@@ -11,9 +11,11 @@ import anyio
 import anyio.lowlevel
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
 
 from patter_core.errors import EngineError, EngineRefused, EngineTimeout, SocketClosed
-from patter_core.net.websocket import EngineSocket
+from patter_core.net.websocket import BinaryMessage, EngineSocket
 from tests.polling import until
 
 pytestmark = pytest.mark.anyio
@@ -349,3 +351,272 @@ async def test_a_quiet_peer_that_answers_pings_is_not(monkeypatch: pytest.Monkey
         with anyio.fail_after(5):
             assert await engine.receive() == b"still here"
         await engine.aclose()
+
+
+# --- text and binary ------------------------------------------------------------------------------------------------
+
+MESSAGES: list[str | bytes] = [
+    "text",
+    b"binary",
+    b"",
+    "",
+    b"\xff\xfe",
+    "\u00fc",
+    b"{}",
+    "{}",
+    b"x" * 70_000,
+    "x" * 70_000,
+]
+
+
+def kinds(messages: list[bytes]) -> list[str | bytes]:
+    """What was received, as the peer sent it."""
+    return [bytes(one) if isinstance(one, BinaryMessage) else one.decode() for one in messages]
+
+
+@pytest.mark.parametrize("send", [EngineSocket.send, EngineSocket.send_audio])
+async def test_text_and_binary_messages_go_both_ways_as_such(send: Callable[[EngineSocket, bytes, bool], None]) -> None:
+    at_the_peer: list[str | bytes] = []
+
+    async def note(connection: ServerConnection) -> None:
+        async for message in connection:
+            at_the_peer.append(message)
+            await connection.send(message)
+
+    async with peer(note) as url:
+        engine = await EngineSocket.open(url)
+        for message in MESSAGES:
+            if isinstance(message, str):
+                send(engine, message.encode(), False)
+            else:
+                send(engine, message, True)
+        with anyio.fail_after(5):
+            received = [await engine.receive() for _ in MESSAGES]
+        await engine.aclose()
+    assert at_the_peer == MESSAGES
+    assert kinds(received) == MESSAGES
+
+
+async def test_both_kinds_are_delivered_each_to_its_own_also_what_waited_and_what_came_in_parts() -> None:
+    got: list[str | bytes] = []
+    over = anyio.Event()
+
+    async def talk(connection: ServerConnection) -> None:
+        for message in MESSAGES:
+            await connection.send(message)
+        await connection.recv()
+        for parts in ([b"", b"in ", b"parts"], ["", "in ", "parts"], [b"a", b"b"], ["a", "b"]):
+            await connection.send(parts)
+            await connection.send("between")
+            await connection.ping()
+        await connection.close(1000)
+
+    async with peer(talk) as url:
+        engine = await EngineSocket.open(url)
+        with anyio.fail_after(5):
+            await until(lambda: len(engine._connection.unread) == len(MESSAGES))
+            engine.deliver(lambda text: got.append(text.decode()), lambda _end: over.set(), on_binary=got.append)
+            assert got == MESSAGES
+            engine.send(b"go on")
+            await over.wait()
+        await engine.aclose()
+    whole = [b"in parts", "in parts", b"ab", "ab"]
+    assert got == MESSAGES + [one for message in whole for one in (message, "between")]
+
+
+async def test_without_a_callback_of_their_own_binary_messages_are_delivered_as_the_others() -> None:
+    """Some engines send their JSON in binary messages."""
+    got: list[bytes] = []
+    over = anyio.Event()
+
+    async def talk(connection: ServerConnection) -> None:
+        await connection.send(b"waited")
+        await connection.recv()
+        for message in ('{"a": 1}', b'{"b": 2}'):
+            await connection.send(message)
+        await connection.close(1000)
+
+    async with peer(talk) as url:
+        engine = await EngineSocket.open(url)
+        with anyio.fail_after(5):
+            await until(lambda: len(engine._connection.unread) == 1)
+            engine.deliver(got.append, lambda _end: over.set())
+            engine.send(b"go on")
+            await over.wait()
+        await engine.aclose()
+    assert got == [b"waited", b'{"a": 1}', b'{"b": 2}']
+
+
+async def test_others_may_take_over_while_a_binary_message_is_delivered() -> None:
+    got: list[tuple[str, bytes]] = []
+    over = anyio.Event()
+
+    def to(name: str) -> Callable[[bytes], None]:
+        return lambda message: got.append((name, message))
+
+    async def talk(connection: ServerConnection) -> None:
+        for message in ("1", b"2", "3", b"4"):
+            await connection.send(message)
+        await connection.close(1000)
+
+    async with peer(talk) as url:
+        engine = await EngineSocket.open(url)
+
+        def hand_over(message: bytes) -> None:
+            to("first binary")(message)
+            engine.deliver(to("text"), lambda _end: over.set(), on_binary=to("binary"))
+
+        with anyio.fail_after(5):
+            engine.deliver(to("first text"), lambda _end: pytest.fail("the first is told"), on_binary=hand_over)
+            await over.wait()
+        await engine.aclose()
+    assert got == [("first text", b"1"), ("first binary", b"2"), ("text", b"3"), ("binary", b"4")]
+
+
+@pytest.mark.parametrize("second", [b"\x81\x01b", b"\x82\x01b", b"\x01\x01b"], ids=["text", "binary", "part of a text"])
+async def test_a_message_within_another_is_refused_and_neither_is_delivered(second: bytes) -> None:
+    got: list[bytes] = []
+    ends: list[SocketClosed] = []
+
+    async def talk(connection: ServerConnection) -> None:
+        connection.transport.write(b"\x02\x01a" + second)
+        await connection.wait_closed()
+
+    async with peer(talk) as url:
+        engine = await EngineSocket.open(url)
+        engine.deliver(got.append, ends.append, on_binary=got.append)
+        with anyio.fail_after(5):
+            await until(lambda: bool(ends))
+        await engine.aclose()
+    assert [end.code for end in ends] == [1002]
+    assert got == []
+
+
+async def test_nothing_of_either_kind_is_delivered_once_the_socket_is_closed() -> None:
+    got: list[bytes] = []
+
+    async def flood(connection: ServerConnection) -> None:
+        while True:
+            await connection.send("text")
+            await connection.send(b"binary")
+
+    async with peer(flood) as url:
+        engine = await EngineSocket.open(url)
+        with anyio.fail_after(5):
+            engine.deliver(got.append, lambda _end: None, on_binary=got.append)
+            await until(lambda: len(got) > 10)
+            closing = len(got)
+            await engine.aclose()
+        assert len(got) == closing
+
+
+async def test_audio_that_waits_for_a_slow_peer_keeps_its_kind_and_the_oldest_is_dropped() -> None:
+    read = anyio.Event()
+    got: list[str | bytes] = []
+
+    async def late(connection: ServerConnection) -> None:
+        connection.transport.pause_reading()
+        await read.wait()
+        connection.transport.resume_reading()
+        async for message in connection:
+            got.append(message)
+            if message == b"last":
+                return
+
+    async with peer(late) as url:
+        engine = await EngineSocket.open(url, audio_limit=10)
+        with anyio.fail_after(20):
+            sent = 0
+            while engine.dropped < 5:
+                engine.send_audio(b"%d " % sent + b"x" * 20_000, binary=sent % 2 == 1)
+                sent += 1
+                await anyio.lowlevel.checkpoint()
+            read.set()
+            await until(lambda: not engine._queued)
+            engine.send_audio(b"last", binary=True)
+            with pytest.raises(SocketClosed):
+                await engine.receive()
+        await engine.aclose()
+    assert got.pop() == b"last"
+    assert all(isinstance(one, bytes) is (int(one.split()[0]) % 2 == 1) for one in got)
+    numbers = [int(one.split()[0]) for one in got]
+    assert numbers == sorted(numbers)
+    assert numbers[-10:] == list(range(sent - 10, sent))
+    assert len(numbers) == sent - engine.dropped
+
+
+# --- subprotocols ---------------------------------------------------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def selecting(*headers: tuple[str, str]) -> AsyncIterator[tuple[str, list[str]]]:
+    """A peer that answers every upgrade with these headers; its URL, and what it was offered."""
+    offers: list[str] = []
+
+    def answer(_: ServerConnection, request: Request, response: Response) -> Response:
+        offers.extend(request.headers.get_all("Sec-WebSocket-Protocol"))
+        for name, value in headers:
+            response.headers[name] = value
+        return response
+
+    async with serve(echo, "127.0.0.1", 0, process_response=answer, compression=None) as server:
+        yield f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/?token=secret-in-url", offers
+
+
+async def test_the_subprotocol_that_the_engine_selects_is_told() -> None:
+    async with serve(echo, "127.0.0.1", 0, subprotocols=[Subprotocol("v2"), Subprotocol("v1")]) as server:
+        url = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/"
+        for offered, selected in (["v1"], "v1"), (("v0", "v2"), "v2"):
+            engine = await EngineSocket.open(url, subprotocols=offered)
+            assert engine.subprotocol == selected
+            await engine.aclose()
+
+
+async def test_an_engine_that_selects_no_subprotocol_is_taken_and_one_that_is_offered_none_sees_no_header() -> None:
+    async with selecting() as (url, offers):
+        for offered in ("token", "key-1"), ():
+            engine = await EngineSocket.open(url, subprotocols=offered)
+            assert engine.subprotocol == ""
+            engine.send(b"x")
+            with anyio.fail_after(5):
+                assert await engine.receive() == b"x"
+            await engine.aclose()
+    assert offers == ["token, key-1"]
+
+
+@pytest.mark.parametrize("offered", [(), ("secret-v1",), ("secret-v1", "secret-v2")])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("Sec-WebSocket-Protocol", "v3")],
+        [("Sec-WebSocket-Protocol", "SECRET-V1")],
+        [("Sec-WebSocket-Protocol", "secret-v1, secret-v2")],
+        [("Sec-WebSocket-Protocol", "secret-v1"), ("Sec-WebSocket-Protocol", "secret-v1")],
+        [("Sec-WebSocket-Protocol", "")],
+        [("Sec-WebSocket-Protocol", "not a name")],
+        [("Sec-WebSocket-Extensions", "permessage-deflate")],
+    ],
+)
+async def test_an_engine_that_selects_what_it_was_not_offered_is_refused(
+    offered: tuple[str, ...], headers: list[tuple[str, str]], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with selecting(*headers) as (url, _):
+        with pytest.raises(EngineError, match="was not offered") as caught:
+            await EngineSocket.open(url, subprotocols=offered)
+    assert not caught.value.retry
+    assert "secret" not in f"{caught.value} {caught.value!r}".lower()
+    assert not [record for record in caplog.records if "secret" in record.getMessage() and "server" not in record.name]
+
+
+@pytest.mark.parametrize("name", ["", "secret name", "secret,name", "secret\r\nkey: x", "s\u00e9cret"])
+async def test_a_subprotocol_that_is_no_name_is_refused_without_being_shown(name: str) -> None:
+    with pytest.raises(EngineError, match="cannot be sent") as caught:
+        await EngineSocket.open("ws://127.0.0.1:9/", subprotocols=["fine", name])
+    assert not caught.value.retry
+    assert "cret" not in str(caught.value)
+
+
+async def test_one_text_in_place_of_a_list_of_subprotocols_is_refused() -> None:
+    with pytest.raises(EngineError, match="cannot be sent"):
+        await EngineSocket.open("ws://127.0.0.1:9/", subprotocols="v1")
