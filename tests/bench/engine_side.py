@@ -16,6 +16,8 @@ from tests.bench.voice import FRAME_MS, Voice
 
 __all__ = ["EngineSide"]
 
+_AHEAD = 5
+"""Frames that are said at once before an interruption."""
 _PING_EVERY = 100
 """Ticks: 2 s."""
 _CYCLE = 250
@@ -68,6 +70,10 @@ class EngineSide:
         self._place = agent.place
         self._ticks = agent.call * 37  # not all begin their answers, or ping, at once
         self.tick = self._tick_worst if profile is Profile.WORST else self._tick_service
+
+    def say_ahead(self) -> None:
+        """Say a tenth of a second at once, so that there is something to interrupt: silence is not cleared."""
+        self._say(self._voice.stretch(self._place, _AHEAD), _AHEAD)
 
     def interrupt(self) -> tuple[float, int]:
         """Say that the caller talks over the agent. Gives when, and the number from which on its audio is live."""

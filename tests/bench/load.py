@@ -28,7 +28,8 @@ from tests.bench.vendor import Vendor
 from tests.bench.vendors import VENDORS
 from tests.bench.voice import Voice
 
-BETWEEN_INTERRUPTIONS = 0.01
+BEFORE_INTERRUPTION = 0.01
+"""Seconds, in which what is to be interrupted gets to the carrier."""
 
 _commands: msgspec.json.Decoder[protocol.LoadCommand] = msgspec.json.Decoder(protocol.LoadCommand)
 
@@ -116,10 +117,11 @@ class Load:
     async def _interrupt(self, times: int) -> protocol.BargedIn:
         clears: list[float] = []
         for number in itertools.islice(itertools.cycle(range(len(self._engines))), times):
+            self._engines[number].say_ahead()
+            await asyncio.sleep(BEFORE_INTERRUPTION)
             sent_at, live_from = self._engines[number].interrupt()
             cleared_at = await self._carriers[number].clear(void_before=live_from)
             clears.append((cleared_at - sent_at) * 1000)
-            await asyncio.sleep(BETWEEN_INTERRUPTIONS)
         return protocol.BargedIn(clears)
 
     async def _hang_up(self, settle: float) -> protocol.Tally:
