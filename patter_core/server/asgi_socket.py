@@ -41,7 +41,11 @@ class AsgiSocket:
     def send(self, message: Message) -> Awaitable[None] | None:
         """As in `Socket`."""
         kind = "text" if type(message) is str else "bytes"
-        return start_now(self._send({"type": "websocket.send", kind: message}))  # type: ignore[arg-type] # any awaitable
+        try:
+            rest = start_now(self._send({"type": "websocket.send", kind: message}))  # type: ignore[arg-type] # any awaitable
+        except RuntimeError as error:
+            raise _gone() from error
+        return rest if rest is None else _taken(rest)
 
     def pause_reading(self) -> None:
         """As in `Socket`."""
@@ -55,6 +59,7 @@ class AsgiSocket:
         """As in `Socket`."""
         if not self._scope.cancel_called:
             self._close = (code, reason)
+            self._may_read.clear()  # where the next messages are here already, nothing else would be waited for
             self._scope.cancel()
 
     async def first(self) -> Message | None:
@@ -84,12 +89,12 @@ class AsgiSocket:
                     handler.message(self._put_back)
                 receive, may_read = self._receive, self._may_read
                 while True:
+                    if not may_read.is_set():
+                        await may_read.wait()
                     message = await receive()
                     if message["type"] == "websocket.disconnect":
                         return
                     handler.message(_content(message))
-                    if not may_read.is_set():
-                        await may_read.wait()
         finally:  # the server may have cancelled us: then the connection is gone
             try:
                 handler.closed()
@@ -102,6 +107,18 @@ class AsgiSocket:
         gone = contextlib.suppress(OSError, RuntimeError)
         with gone, anyio.CancelScope(shield=True), anyio.move_on_after(_CLOSE_TIMEOUT):
             await self._send({"type": "websocket.close", "code": code, "reason": reason})
+
+
+async def _taken(rest: Awaitable[None]) -> None:
+    try:
+        await rest
+    except RuntimeError as error:
+        raise _gone() from error
+
+
+def _gone() -> OSError:
+    """The error of a server that has closed the connection itself: it may say so before it tells of the end."""
+    return ConnectionError("the server has closed the connection")
 
 
 def _content(message: AsgiMessage) -> Message:
