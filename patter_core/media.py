@@ -42,7 +42,8 @@ class MediaOutput(msgspec.Struct, frozen=True, kw_only=True):
     longest_ms: float = 0.0
     """A message is at most that long; 0 for no limit."""
     max_buffered: float = math.inf
-    """Seconds of audio that may wait at the carrier, well below what it drops or refuses. The core keeps the rest."""
+    """Seconds of audio that may wait at the carrier, well below what it drops or refuses. The core keeps the rest, and
+    sends no message that is longer than a quarter of it, or than 1 s, unless `frame_ms` or `shortest_ms` says so."""
 
 
 class MediaOpened(msgspec.Struct, frozen=True, kw_only=True):

@@ -116,8 +116,10 @@ class Downlink:
             self._tell(self.playback.begin_turn(turn))
 
     def begin_item(self, item: str, turn: str, offset_ms: float) -> None:
-        """The audio that follows is that item's, from that offset on."""
+        """The audio that follows is that item's, from that offset on. Another turn than its own is complete then."""
         if not self._is_muted:
+            if not self.playback.is_in(turn):
+                self.end_turn()
             self._tell(self.playback.begin_item(item, turn, offset_ms))
 
     def end_turn(self) -> None:

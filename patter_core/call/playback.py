@@ -119,6 +119,10 @@ class Playback:
 
     # --- turns -----------------------------------------------------------------------------------------------------
 
+    def is_in(self, turn: str) -> bool:
+        """True if that turn is open; "" is any."""
+        return self.is_open and (not turn or self._turns[-1].name == turn)
+
     def begin_turn(self, turn: str) -> list[TurnHeard]:
         """A turn begins; the one before ends, if it has not. Returns what is told of turns that stay paused."""
         self.end_turn()
@@ -137,7 +141,7 @@ class Playback:
             self._turns.remove(paused)
             self._turns.append(paused)
             paused.resume(self.accepted)
-        elif not self.is_open or (turn and self._turns[-1].name != turn):
+        elif not self.is_in(turn):
             told = self.begin_turn(turn)
         self._turns[-1].begin_item(item, offset_ms, self.accepted)
         return told
@@ -156,6 +160,8 @@ class Playback:
     def settle(self, now: float) -> list[TurnHeard]:
         """Returns what is told of the turns that have been heard to their end."""
         position = self._known(now)
+        if not self.has_marks and self.sent - position < 1:
+            self._certain = self.sent
         told: list[TurnHeard] = []
         while self._turns and self._turns[0].ends_at - position < 1:
             turn = self._turns.popleft()
@@ -210,10 +216,14 @@ class Playback:
 
     @property
     def settles_at(self) -> float:
-        """When a turn will have been heard to its end, where the clock says so; infinity where marks do."""
-        if self.has_marks or not self._turns or self._turns[0].ends_at > self.sent:
+        """When a turn, or all that was sent, will have been heard, where the clock says so; infinity where marks do."""
+        if self.has_marks:
             return math.inf
-        return self._base_at + (self._turns[0].ends_at - self._base) / self._rate
+        turn_ends = self._turns[0].ends_at if self._turns else math.inf
+        ends = min(self.sent, turn_ends)
+        if ends - self._certain < 1 and turn_ends > ends:  # all was heard
+            return math.inf
+        return self._base_at + (ends - self._base) / self._rate
 
     def reckon_by_clock(self) -> None:
         """There are no marks, or they are wrong."""

@@ -27,7 +27,7 @@ from patter_core.call.media_writer import MediaWriter
 from patter_core.call.playback import Playback
 from patter_core.call.state import Signal
 from patter_core.call.turns import TurnHeard
-from patter_core.media import MediaCodec
+from patter_core.media import MediaCodec, MediaOutput
 from patter_core.transport import Message, Socket
 
 __all__ = ["SendQueue"]
@@ -36,6 +36,9 @@ _LONGEST_WAIT = 120
 """Seconds of audio that are kept; what comes beyond is dropped."""
 _PACE = 0.1
 """Seconds between two looks whether the carrier has room again."""
+
+_LONGEST_PIECE = 1.0
+"""Seconds of audio in one message, at most, where the carrier keeps only so much; and a quarter of that."""
 
 _EARLY_MARK = "a mark came back before its audio can have been played; a clock reckons instead"
 _NO_MARK = "a mark did not come back in time; a clock reckons instead"
@@ -73,8 +76,7 @@ class SendQueue:
         self._encode = codec.encode_audio
         self._on_change, self._on_told, self._on_fault = on_change, on_told, on_fault
         self._format = output.format
-        limits = {"frame_ms": output.frame_ms, "shortest_ms": output.shortest_ms, "longest_ms": output.longest_ms}
-        self._framer = Framer(output.format, **limits) if any(limits.values()) else None
+        self._framer = _framer(output)
         self._most_sent = output.max_buffered * output.format.byte_rate
         self._most_kept = _LONGEST_WAIT * output.format.byte_rate
         self._kept: deque[AudioChunk | None] = deque()
@@ -110,8 +112,11 @@ class SendQueue:
         self._writer.detach()
         self._is_open = False
         self._tones_until = -math.inf
-        if self.playback.is_at_carrier(self._clock()):
+        now = self._clock()
+        if self.playback.is_at_carrier(now):
             self.void()
+        else:  # the mark behind a turn that was heard may not have been taken
+            self.settle(now)
         self._choose()
 
     def close(self) -> None:
@@ -175,8 +180,12 @@ class SendQueue:
 
     def probe(self) -> None:
         """Sets a mark which asks only whether the carrier is still there."""
-        if self._is_open and self._writer.is_ready:
+        if not self._is_open or not self._writer.is_ready:
+            return
+        if self.playback.has_marks:
             self._mark(self._clock())
+        else:  # what it returned was wrong, but it returned something
+            self._writer.write_first(self._codec.encode_mark("probe"))
 
     def settle(self, now: float) -> None:
         """Tells of turns that were heard, and signals PLAYED_OUT if there is nothing more to hear."""
@@ -216,15 +225,19 @@ class SendQueue:
             playback.accepted += chunk.size
             self._kept.extend((chunk,) if self._framer is None else self._framer.push(chunk))
 
-    def _may_send(self, now: float) -> bool:
+    def _may_send(self, now: float, size: int = 0) -> bool:
+        """True if the carrier takes so much more now. A message that is longer than all it keeps is sent alone."""
         if not self._is_open or not self._writer.is_ready or now < self._tones_until:
             return False
-        return self._most_sent == math.inf or self.playback.sent - self.playback.heard(now) < self._most_sent
+        if not size or self._most_sent == math.inf:
+            return True
+        unheard = self.playback.sent - self.playback.heard(now)
+        return unheard + size <= self._most_sent or unheard < 1
 
     def _pump(self) -> None:
         """Sends what was kept, as far as the carrier takes it."""
         now, kept = self._clock(), self._kept
-        while kept and self._may_send(now):
+        while kept and self._may_send(now, 0 if kept[0] is None else kept[0].size):
             piece = kept.popleft()
             if piece is None:
                 self._is_speaking = False
@@ -238,6 +251,9 @@ class SendQueue:
 
     def _send(self, chunk: AudioChunk, size: int, now: float) -> None:
         if not self._write_message(self._encode(chunk)):
+            if self.playback.accepted > self.playback.sent:  # it is not void with the socket: the next one gets it
+                self._kept.appendleft(chunk)
+                self._choose()
             return
         meter = self._meter
         meter.frames_out += 1
@@ -284,3 +300,14 @@ class SendQueue:
             self._pump()
         except BaseException as error:  # noqa: BLE001 - the call boundary, in a callback of the loop
             self._call.crash(error)
+
+
+def _framer(output: MediaOutput) -> Framer | None:
+    """Returns what cuts the audio; None if the carrier takes it as it comes."""
+    shortest, longest = output.shortest_ms, output.longest_ms
+    if output.frame_ms:
+        return Framer(output.format, frame_ms=output.frame_ms, shortest_ms=shortest, longest_ms=longest)
+    if output.max_buffered < math.inf:
+        most = min(_LONGEST_PIECE, output.max_buffered / 4) * 1000
+        longest = max(shortest, min(longest or math.inf, most))
+    return Framer(output.format, shortest_ms=shortest, longest_ms=longest) if shortest or longest else None
