@@ -98,6 +98,7 @@ class Call:
         self._may_prewarm = may_prewarm
         self._final_action: HangUp | Transfer = HangUp()
         self._loop = asyncio.get_running_loop()
+        self._begun = anyio.Event()
         self._done = anyio.Event()
         call.emit(CallAnnounced(leg=leg, agent=agent.name))
 
@@ -217,6 +218,7 @@ class Call:
         Raises:
             CallError: the call has a socket, or is over.
         """
+        await self._begun.wait()  # the socket may bring its first message along with the call
         handler = self._media.connection()
         try:
             await connection.serve(handler)
@@ -260,6 +262,7 @@ class Call:
         call = self.context
         try:
             async with call.tasks:
+                self._begun.set()
                 await self._watch_deadlines()
         except BaseException as error:  # noqa: BLE001 - the call boundary: a fault in here ends this call and no other
             call.crash(error)

@@ -22,6 +22,7 @@ from patter_core.server.asgi_socket import AsgiSocket
 from patter_core.server.host import CallHost
 from patter_core.server.requests import Address, webhook_request
 from patter_core.server.signals import keep_signals
+from patter_core.telephony.leg import Leg
 from patter_core.telephony.outcome import Transfer
 from patter_core.transport import Message
 from patter_core.webhook import Accept, MediaIdentity, WebhookRequest
@@ -131,7 +132,7 @@ class MediaEndpoint:
             message = await socket.first()
             if message is None:
                 raise _Refused("it was closed before it said whose it is", 1000)
-            if len(message) > _LONGEST_HELLO:
+            if len(message) > _LONGEST_HELLO or (isinstance(message, str) and len(message.encode()) > _LONGEST_HELLO):
                 raise _Refused("its first message is too long", _TOO_LONG)
             identity = self._identify(request, message)
             if identity != MediaIdentity():
@@ -147,10 +148,13 @@ class MediaEndpoint:
         except BaseException as error:  # noqa: BLE001 - the plugin boundary
             _log.exception("The carrier's identify() failed.", exc_info=as_exception(error))
             raise _Refused("the carrier's plugin failed") from None
-        if not isinstance(identity, MediaIdentity):
-            _log.error("The carrier's identify() returns %s instead of a MediaIdentity.", type(identity).__name__)
-            raise _Refused("the carrier's plugin failed")
-        return identity
+        match identity:
+            case MediaIdentity(token=str(), leg=None | Leg()):
+                return identity
+            case _:
+                pass
+        _log.error("The carrier's identify() returns no valid MediaIdentity, but %s.", type(identity).__name__)
+        raise _Refused("the carrier's plugin failed")
 
     # --- its call --------------------------------------------------------------------------------------------------
 

@@ -164,8 +164,8 @@ class _RoutedCall:
         if self._leg.direction is Direction.OUTBOUND:
             call.reports.note_progress(Progress.ANSWERED)
         accept = call.context.accept
-        if accept is None or call.had_media:  # an Accept brings one stream, and that one came
-            return call.context.renew_accept()
+        if accept is None or call.had_media or self._router.tokens.is_used(accept.token):
+            return call.context.renew_accept()  # an Accept brings one stream, and that one came
         return accept
 
     async def _start(self) -> Call | Accept | Reject | Transfer:

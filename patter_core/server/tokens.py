@@ -145,7 +145,11 @@ class CallTokens:
 
     def read_stream(self, text: str) -> CallToken | None:
         """Returns the call that a media socket is for; None if the token is invalid, or was used here before."""
-        return None if text in self._used else self._read(self._streams, text)
+        return None if self.is_used(text) else self._read(self._streams, text)
+
+    def is_used(self, text: str) -> bool:
+        """True if a stream token has opened a socket here."""
+        return text in self._used
 
     def use_stream(self, text: str) -> None:
         """Marks a stream token as used: it opens no other socket."""
