@@ -18,6 +18,7 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _SERVERS = frozenset({"connection", "content-length", "content-type", "transfer-encoding"})
 """Headers that the server writes, or that have a field of their own."""
+_STATUSES = range(200, 600)
 _NO_HEADERS: Mapping[str, str] = {}
 
 
@@ -61,8 +62,12 @@ def http_response(answer: WebhookResponse, headers: Mapping[str, str] = _NO_HEAD
         headers: ours; they replace the plugin's.
 
     Raises:
-        ValueError: the plugin's headers cannot be sent.
+        ValueError: the plugin's status or headers cannot be sent.
     """
+    if answer.status not in _STATUSES:
+        raise ValueError(f"The webhook's answer has a status that does not exist: {answer.status!r}.")
+    if not _HEADER_VALUE.fullmatch(answer.content_type):
+        raise ValueError("The webhook's answer has a content type, which is a header, that cannot be sent.")
     for name, value in answer.headers.items():
         if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
             raise ValueError(f"The webhook's answer has a header that cannot be sent: {name!r}.")
