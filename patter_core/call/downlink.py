@@ -95,8 +95,11 @@ class Downlink:
     def mute_agent(self) -> None:
         """The caller is on hold: what the agent says is dropped, and what the caller has not heard is void."""
         self._is_muted = True
-        self._drop_tail()
-        self._queue.void()
+        if self.playback.is_at_carrier(self._call.clock()):  # which may keep the stream, and play on
+            self.clear()
+        else:
+            self._drop_tail()
+            self._queue.void()
 
     def unmute_agent(self) -> None:
         """The hold is over."""

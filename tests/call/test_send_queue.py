@@ -99,6 +99,51 @@ async def test_a_clear_empties_both_buffers_and_no_old_audio_follows() -> None:
     assert line.heard_ms == [pytest.approx(40_000, abs=20), 200]
 
 
+async def test_a_hold_empties_both_buffers_and_what_is_said_meanwhile_is_dropped() -> None:
+    line = Line(PACED)
+    async with line.running():
+        line.say(*pieces(speech(90)), turn="old")
+        await anyio.sleep(10)
+        line.downlink.mute_agent()
+        received = len(line.ear.received)
+        assert line.ear.cleared_at == [received]
+        line.say(b"\x01" * 1_600, turn="meanwhile", ends=True)
+        await anyio.sleep(10)
+        line.downlink.mute_agent()  # nothing is there to be cleared
+        line.downlink.unmute_agent()
+        line.say(b"\x02" * 1_600, turn="new", ends=True)
+        await line.silence()
+    assert line.ear.received[received:] == b"\x02" * 1_600
+    assert [told.turn for told in line.told] == ["old", "new"]
+    assert len(line.ear.cleared_at) == 1
+
+
+async def test_an_agent_that_pauses_and_goes_on_from_what_was_heard_is_heard_whole() -> None:
+    line = Line(PACED)
+    answer = speech(30)
+    async with line.running():
+        line.downlink.begin_item("item", "turn", 0)
+        line.say(*pieces(answer), ends=True)
+        await anyio.sleep(10.1)
+        line.downlink.pause()
+        (told,) = line.told
+        at = round(told.items[0].heard_ms * 8)
+        assert told.paused
+        assert bytes(line.ear.played) == answer[: len(line.ear.played)]
+        assert at == pytest.approx(len(line.ear.played), abs=FRAME)
+        await anyio.sleep(1)
+        assert len(line.ear.played) == pytest.approx(at, abs=FRAME)
+        line.downlink.begin_item("item", "turn", told.items[0].heard_ms)
+        line.say(*pieces(answer[at:]), ends=True)
+        await line.silence()
+        assert line.ear.played[-(len(answer) - at) :] == answer[at:]
+    assert [(told.turn, told.paused, told.interrupted) for told in line.told] == [
+        ("turn", True, False),
+        ("turn", False, False),
+    ]
+    assert line.told[1].items[0].heard_ms == pytest.approx(30_000)
+
+
 @pytest.mark.parametrize("lag", [0.3, 1.5])
 async def test_late_marks_delay_what_follows_and_the_carrier_never_has_too_much(lag: float) -> None:
     line = Line(PACED, ear=Ear(lag=lag))
