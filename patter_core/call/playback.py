@@ -146,6 +146,11 @@ class Playback:
         self._turns[-1].begin_item(item, offset_ms, self.accepted)
         return told
 
+    def pass_over(self, start: int) -> None:
+        """What was accepted from there on is of no turn: padding, or tones."""
+        if self.is_open and self.accepted > start:
+            self._turns[-1].pass_over(start, self.accepted)
+
     def end_turn(self) -> bool:
         """The turn that is open is complete. Returns True if a mark must follow its audio."""
         if not self.is_open:

@@ -132,19 +132,21 @@ class SendQueue:
 
     def mark_here(self) -> None:
         """Sets a mark behind what was said so far, padding it to a whole frame."""
-        framer = self._framer
+        framer, playback = self._framer, self.playback
         if framer is not None:
-            rest = framer.waiting
+            at, rest = playback.accepted, framer.waiting
             padded = framer.finish()
-            self.playback.accepted += sum(piece.size for piece in padded) - rest
+            playback.accepted += sum(piece.size for piece in padded) - rest
+            playback.pass_over(at)
             self._kept.extend(padded)
         self._kept.append(None)
         self._pump()
 
     def play_tones(self, tones: AudioChunk) -> None:
         """Plays tones at once and whole. There must be nothing kept. What follows is kept until they were played."""
-        self._tones_until = -math.inf
+        self._tones_until, at = -math.inf, self.playback.accepted
         self._keep(tones)
+        self.playback.pass_over(at)
         self.mark_here()
         self._tones_until = self.playback.ends_at
         self._choose()

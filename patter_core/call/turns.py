@@ -69,6 +69,12 @@ class Turn:
             self._segments.pop()
         self._segments.append(_Segment(item, offset_ms, at))
 
+    def pass_over(self, start: int, end: int) -> None:
+        """What is between these two positions, the end of the stream, is not of the turn."""
+        last = self._segments[-1]
+        last.end = start
+        self._segments.append(_Segment(last.item, last.offset_ms + (start - last.start) * 1000 / self._rate, end))
+
     def end(self, at: int) -> None:
         """It is complete."""
         self.ends_at = self._segments[-1].end = at
@@ -92,10 +98,13 @@ class Turn:
         for segment in self._segments:
             length = max(0.0, min(segment.end, sent) - segment.start)
             played = min(length, max(0.0, heard - segment.start))
+            before = items.get(segment.item)  # an item may come in parts: a part that was not heard adds nothing
+            heard_ms = segment.offset_ms + played * 1000 / self._rate
+            sent_ms = segment.offset_ms + length * 1000 / self._rate
             items[segment.item] = HeardItem(
                 item=segment.item,
-                heard_ms=segment.offset_ms + played * 1000 / self._rate,
-                sent_ms=segment.offset_ms + length * 1000 / self._rate,
+                heard_ms=heard_ms if played or before is None else before.heard_ms,
+                sent_ms=sent_ms if length or before is None else before.sent_ms,
             )
         if paused:
             self.is_paused = True

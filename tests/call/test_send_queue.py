@@ -385,6 +385,20 @@ async def test_tones_are_played_first_and_whole_and_the_agent_behind_them(output
     assert [(told.turn, told.interrupted) for told in line.told] == [("old", True), ("cut", True), ("new", False)]
 
 
+@pytest.mark.parametrize("has_marks", [True, False])
+async def test_tones_in_a_pause_of_a_turn_are_not_heard_of_it(has_marks: bool) -> None:
+    line = Line(FRAMES, has_marks=has_marks)
+    async with line.running():
+        line.downlink.begin_item("item", "turn", 0)
+        line.say(speech(1))
+        await anyio.sleep(1.5)  # all was heard, and there is more to come
+        line.downlink.play_tones(AudioChunk(speech(0.505), ULAW_8000))
+        line.say(speech(1), ends=True)
+        await line.silence()
+        await anyio.sleep(0.1)
+    assert line.heard_ms == [2_000]
+
+
 # --- the end ---------------------------------------------------------------------------------------------------------
 
 
