@@ -6,21 +6,30 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Coroutine, Generator
+from types import CoroutineType
 
 __all__ = ["start_now"]
 
 
-def start_now(coroutine: Coroutine[object, object, object]) -> Awaitable[None] | None:
+def start_now(awaitable: Awaitable[object]) -> Awaitable[None] | None:
     """Runs a coroutine until it ends or waits. Returns None if it ended; else its rest, which must be awaited.
 
     It begins in the present task and goes on in the one that awaits the rest, so it must not depend on being in one
-    task. Its result is dropped. What it raises before it waits is raised here.
+    task. Its result is dropped. What it raises before it waits is raised here. Other awaitables are run likewise.
     """
+    coroutine: Coroutine[object, object, object] = (
+        awaitable if isinstance(awaitable, CoroutineType) else _coroutine(awaitable)
+    )
     try:
         waits_for = coroutine.send(None)
     except StopIteration:
         return None
     return _Rest(coroutine, waits_for)
+
+
+async def _coroutine(awaitable: Awaitable[object]) -> None:
+    """Awaits what may lack the methods of a coroutine, as with servers that are not written in Python."""
+    await awaitable
 
 
 class _Rest(Awaitable[None]):

@@ -42,7 +42,7 @@ class AsgiSocket:
         """As in `Socket`."""
         kind = "text" if type(message) is str else "bytes"
         try:
-            rest = start_now(self._send({"type": "websocket.send", kind: message}))  # type: ignore[arg-type] # any awaitable
+            rest = start_now(self._send({"type": "websocket.send", kind: message}))
         except RuntimeError as error:
             raise _gone() from error
         return rest if rest is None else _taken(rest)

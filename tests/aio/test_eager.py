@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
 
 import anyio
 import pytest
@@ -144,3 +144,30 @@ async def test_a_rest_that_is_closed_while_it_is_awaited_closes_what_it_awaits()
     assert awaiting.send(None) is step.gate
     awaiting.close()
     assert step.log == ["GeneratorExit", "cleaned up"]
+
+
+@pytest.mark.parametrize("is_done", [True, False])
+async def test_what_is_no_coroutine_is_awaited_like_one(is_done: bool) -> None:
+    future = asyncio.get_running_loop().create_future()
+
+    class Servers:
+        """As a server may return it: an awaitable, whose iterator can do nothing but go on."""
+
+        def __await__(self) -> Iterator[object]:
+            return self
+
+        def __iter__(self) -> Iterator[object]:
+            return self
+
+        def __next__(self) -> object:
+            if future.done():
+                raise StopIteration
+            return next(future.__await__())
+
+    if is_done:
+        future.set_result(None)
+    rest = start_now(Servers())  # type: ignore[arg-type] # as above
+    assert (rest is None) is is_done
+    if rest is not None:
+        asyncio.get_running_loop().call_later(0.01, future.set_result, None)
+        await rest

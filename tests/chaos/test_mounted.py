@@ -24,6 +24,8 @@ from tests.chaos.worker import Ending, Settings
 pytestmark = [pytest.mark.anyio, pytest.mark.chaos]
 
 APP = "tests.chaos.mounted:app"
+VOICE = "tests.chaos.mounted:voice"
+"""The app itself: the server's own `receive` and `send`, without those of an app around it."""
 BARE = "tests.chaos.mounted:without_lifespan"
 UVICORN = (sys.executable, "-m", "uvicorn", APP, "--port", "PORT", "--log-level", "warning")
 
@@ -46,7 +48,9 @@ SERVERS = [
     server("uvicorn", sys.executable, "-m", "uvicorn", BARE, "--port", "PORT", "--ws", "websockets-sansio"),
     server("hypercorn", sys.executable, "-m", "hypercorn", APP, "-b", "127.0.0.1:PORT", "-w", "0"),
     server("hypercorn", sys.executable, "-m", "hypercorn", APP, "-b", "127.0.0.1:PORT", "--graceful-timeout", "20"),
+    server("hypercorn", sys.executable, "-m", "hypercorn", VOICE, "-b", "127.0.0.1:PORT", "-w", "0"),
     server("granian", sys.executable, "-m", "granian", "--interface", "asgi", APP, "--port", "PORT"),
+    server("granian", sys.executable, "-m", "granian", "--interface", "asgi", VOICE, "--port", "PORT"),
 ]
 
 
