@@ -248,20 +248,20 @@ class Playback:
 
     # --- clears ----------------------------------------------------------------------------------------------------
 
-    def cut(self, now: float, *, pause: bool = False, at_sent: bool = False) -> list[TurnHeard]:
+    def cut(self, now: float, *, pause: bool = False, stays: int | None = None) -> list[TurnHeard]:
         """What was not heard is void. Returns what is told of the turns, the oldest first.
 
         Args:
             now: the clock.
             pause: the turns are not over: their audio may follow again.
-            at_sent: what the carrier has stays: it is of no turn.
+            stays: up to that position all stays: it is of no turn.
         """
         heard = round(self.heard(now))
         spoken = [turn for turn in self._turns if turn.has_audio(self.accepted)]
         told = [turn.told(heard, self.sent, interrupted=not pause, paused=pause) for turn in spoken]
         self._turns = deque(spoken if pause else ())
-        if at_sent:
-            self.accepted = self._turn_from = self.sent
+        if stays is not None:
+            self.accepted = self._turn_from = stays
             return told
         self.accepted = self.sent = self._marked = self._certain = self._base = self._turn_from = heard
         self.ends_at = self._base_at = now

@@ -84,7 +84,10 @@ class SendQueue:
         self._writer = MediaWriter(call, on_wait=self._choose, on_ready=self._pump, on_broken=self.detach)
         self._write_message = self._writer.write
         self._is_open = self._is_speaking = False
+        self._tones_end = 0
+        """The position where the last tones end."""
         self._tones_until = -math.inf
+        """When they will have been played, once they were sent."""
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = math.inf
 
@@ -132,6 +135,11 @@ class SendQueue:
 
     def mark_here(self) -> None:
         """Sets a mark behind what was said so far, padding it to a whole frame."""
+        self._fill_frame()
+        self._kept.append(None)
+        self._pump()
+
+    def _fill_frame(self) -> None:
         framer, playback = self._framer, self.playback
         if framer is not None:
             at, rest = playback.accepted, framer.waiting
@@ -139,38 +147,53 @@ class SendQueue:
             playback.accepted += sum(piece.size for piece in padded) - rest
             playback.pass_over(at)
             self._kept.extend(padded)
+
+    def play_tones(self, tones: AudioChunk) -> None:
+        """Plays tones at once and whole. Only other tones may be kept. What follows is kept until they were played."""
+        at = self.playback.accepted
+        self._keep(tones)
+        self.playback.pass_over(at)
+        self._fill_frame()
+        self._tones_end, self._tones_until = self.playback.accepted, -math.inf
         self._kept.append(None)
         self._pump()
 
-    def play_tones(self, tones: AudioChunk) -> None:
-        """Plays tones at once and whole. There must be nothing kept. What follows is kept until they were played."""
-        self._tones_until, at = -math.inf, self.playback.accepted
-        self._keep(tones)
-        self.playback.pass_over(at)
-        self.mark_here()
-        self._tones_until = self.playback.ends_at
-        self._choose()
-
     def clear(self, *, pause: bool = False) -> None:
         """Drops all that was not heard, here and at the carrier. Tones are played to their end."""
-        plays_tones = self._clock() < self._tones_until  # nothing was sent behind them yet
-        if self._is_open and not plays_tones:  # before, the carrier has nothing, and codecs do not know the stream
+        plays_tones = self.playback.sent < self._tones_end or self._clock() < self._tones_until
+        # Behind tones nothing was sent yet. Before the stream is open, the codec may not know its name.
+        if self._is_open and not plays_tones:
             self._writer.write_first(self._codec.encode_clear())
-        self.void(pause=pause, at_sent=plays_tones)
+        self.void(pause=pause, but_tones=plays_tones)
 
     def hang_up(self) -> None:
         """Ends the call by a message, where the carrier takes one. Before the stream is open it cannot be written."""
         if self._is_open:
             self._writer.write_first(self._codec.encode_hang_up())
 
-    def void(self, *, pause: bool = False, at_sent: bool = False) -> None:
-        """Drops all that was not heard; the carrier has done so, too, or what it has is to be heard (`at_sent`)."""
-        self._kept.clear()
+    def void(self, *, pause: bool = False, but_tones: bool = False) -> None:
+        """Drops all that was not heard, as the carrier has done, too; but not the tones that are being played."""
+        if but_tones:
+            self._keep_tones()
+        else:
+            self._kept.clear()
+            self._tones_end, self._tones_until = 0, -math.inf
         if self._framer is not None:
             self._framer.drop()
         self._is_speaking = False
-        self._on_told(self.playback.cut(self._clock(), pause=pause, at_sent=at_sent))
+        stays = max(self._tones_end, self.playback.sent) if but_tones else None
+        self._on_told(self.playback.cut(self._clock(), pause=pause, stays=stays))
         self._choose()
+
+    def _keep_tones(self) -> None:
+        """Drops what is kept behind the tones and their mark."""
+        tones, at = list[AudioChunk | None](), self.playback.sent
+        while self._kept and (at < self._tones_end or self._kept[0] is None):
+            piece = self._kept.popleft()
+            tones.append(piece)
+            at += 0 if piece is None else piece.size
+        self._kept.clear()
+        self._kept.extend(tones)
 
     def mark_returned(self, name: str) -> None:
         """The carrier returned a mark."""
@@ -244,6 +267,8 @@ class SendQueue:
             if piece is None:
                 self._is_speaking = False
                 self._mark(now)
+                if self.playback.sent == self._tones_end:
+                    self._tones_until = self.playback.ends_at
             else:
                 self._send(piece, piece.size, now)
         if self._is_open and not kept:

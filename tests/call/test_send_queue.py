@@ -144,6 +144,18 @@ async def test_an_agent_that_pauses_and_goes_on_from_what_was_heard_is_heard_who
     assert line.told[1].items[0].heard_ms == pytest.approx(30_000)
 
 
+async def test_marks_that_are_a_little_early_each_time_do_not_add_up() -> None:
+    line = Line(PACED, ear=Ear(lag=-0.2))
+    answer = speech(30)
+    async with line.running():
+        line.say(*pieces(answer), turn="", ends=True)
+        await line.silence()
+        await anyio.sleep(1)
+        assert line.ear.played == answer
+    assert line.ear.most_buffered <= 2.25
+    assert line.faults == []
+
+
 @pytest.mark.parametrize("lag", [0.3, 1.5])
 async def test_late_marks_delay_what_follows_and_the_carrier_never_has_too_much(lag: float) -> None:
     line = Line(PACED, ear=Ear(lag=lag))
@@ -385,6 +397,41 @@ async def test_tones_are_played_first_and_whole_and_the_agent_behind_them(output
     assert [(told.turn, told.interrupted) for told in line.told] == [("old", True), ("cut", True), ("new", False)]
 
 
+@pytest.mark.parametrize("cut_at", [0.2, 3.0, 5.5])
+@pytest.mark.parametrize("has_marks", [True, False])
+async def test_tones_that_are_longer_than_what_the_carrier_keeps_are_whole_and_without_a_gap(
+    has_marks: bool, cut_at: float
+) -> None:
+    line = Line(PACED, has_marks=has_marks)
+    tones = speech(6)
+    async with line.running():
+        began = anyio.current_time()
+        line.downlink.play_tones(AudioChunk(tones, ULAW_8000))
+        line.say(b"\x01" * 16_000, turn="cut")
+        await anyio.sleep(cut_at)
+        line.downlink.interrupt()
+        line.say(b"\x02" * 800, turn="new", ends=True)
+        await line.silence(20)
+        assert anyio.current_time() - began == pytest.approx(6.1, abs=0.05)
+    assert line.ear.received == tones + b"\x02" * 800
+    assert line.ear.most_buffered <= 2
+    assert line.ear.cleared_at == []
+    assert [(told.turn, told.interrupted) for told in line.told] == [("cut", True), ("new", False)]
+
+
+async def test_tones_that_wait_for_a_stream_are_not_cut_by_an_interruption() -> None:
+    line = Line(PACED)
+    tones = speech(1)
+    async with line.running(attached=False):
+        line.downlink.play_tones(AudioChunk(tones, ULAW_8000))
+        line.say(b"\x01" * 800, turn="cut")
+        line.downlink.interrupt()
+        line.attach(line.ear)
+        line.say(b"\x02" * 800, turn="new", ends=True)
+        await line.silence(20)
+    assert line.ear.received == tones + b"\x02" * 800
+
+
 @pytest.mark.parametrize("has_marks", [True, False])
 async def test_tones_in_a_pause_of_a_turn_are_not_heard_of_it(has_marks: bool) -> None:
     line = Line(FRAMES, has_marks=has_marks)
@@ -429,7 +476,7 @@ async def test_the_end_waits_for_tones_and_not_longer(has_marks: bool) -> None:
 class Talk:
     """An agent that speaks, and what happens to its line, in any order. Turn `n` is n everywhere."""
 
-    steps = ("say", "say", "say", "end", "wait", "wait", "cut", "full", "room", "lose", "dead")
+    steps = ("say", "say", "say", "end", "wait", "wait", "cut", "full", "room", "lose", "dead", "tones")
 
     def __init__(self, line: Line, dice: random.Random) -> None:
         self.line, self.dice = line, dice
@@ -460,6 +507,8 @@ class Talk:
             case "lose":
                 line.lose()
                 line.attach(Ear())
+            case "tones":
+                line.downlink.play_tones(AudioChunk(SILENCE * self.dice.randint(1, 30_000), ULAW_8000))
             case "dead":  # which is noticed at the next message
                 line.ear.leave()
             case _:
