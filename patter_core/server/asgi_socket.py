@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Generator
 
 import anyio
 from starlette.types import Message as AsgiMessage
@@ -45,7 +45,7 @@ class AsgiSocket:
             rest = start_now(self._send({"type": "websocket.send", kind: message}))
         except RuntimeError as error:
             raise _gone() from error
-        return rest if rest is None else _taken(rest)
+        return rest if rest is None else _Taken(rest)
 
     def pause_reading(self) -> None:
         """As in `Socket`."""
@@ -109,11 +109,17 @@ class AsgiSocket:
             await self._send({"type": "websocket.close", "code": code, "reason": reason})
 
 
-async def _taken(rest: Awaitable[None]) -> None:
-    try:
-        await rest
-    except RuntimeError as error:
-        raise _gone() from error
+class _Taken(Awaitable[None]):
+    """What is left of a send. It may be dropped, as a coroutine may not, where the call ends first."""
+
+    def __init__(self, rest: Awaitable[None]) -> None:
+        self._rest = rest
+
+    def __await__(self) -> Generator[object, object, None]:
+        try:
+            yield from self._rest.__await__()
+        except RuntimeError as error:
+            raise _gone() from error
 
 
 def _gone() -> OSError:

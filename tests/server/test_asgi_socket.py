@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
+import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import anyio
@@ -218,6 +220,18 @@ async def test_a_connection_that_is_gone_is_an_os_error_at_once_and_later(fault:
     server.gate.set()
     with gone():
         await rest
+
+
+async def test_a_message_that_is_not_waited_for_any_more_is_dropped_without_a_word() -> None:
+    server = Server()
+    server.gate = asyncio.Event()
+    rest = server.socket().send("text")
+    assert rest is not None
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        del rest
+        gc.collect()
+    assert said == []
 
 
 # --- over the network -------------------------------------------------------------------------------------------------
