@@ -15,7 +15,6 @@ from typing import get_args
 
 import msgspec
 
-from patter_core import events
 from patter_core.errors import PatterError
 from patter_core.events import SCHEMA_VERSION, CallEvent, Event, Record
 
@@ -154,8 +153,10 @@ def _fields(kind: type[Event]) -> str:
 
 def _notes() -> dict[str, dict[str, str]]:
     """Returns the docstring below each field, which Python itself does not keep: by class and field."""
-    tree = ast.parse(inspect.getsource(events))
-    return {node.name: dict(_notes_of(node)) for node in tree.body if isinstance(node, ast.ClassDef)}
+    modules = {inspect.getmodule(kind) for kind in _kinds()}
+    trees = [ast.parse(inspect.getsource(module)) for module in modules if module is not None]
+    nodes = [node for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)]
+    return {node.name: dict(_notes_of(node)) for node in nodes}
 
 
 def _notes_of(node: ast.ClassDef) -> Iterator[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import enum
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import ClassVar, Protocol
 
@@ -13,9 +14,44 @@ from patter_core.checks import CheckResult
 from patter_core.events import EngineEvent
 from patter_core.telephony.leg import Leg
 
-__all__ = ["ENGINE_API_VERSION", "ConversationSetup", "Engine", "EngineSession", "Heard", "HeardItem", "Playback"]
+__all__ = [
+    "ENGINE_API_VERSION",
+    "ConversationSetup",
+    "Engine",
+    "EngineCapability",
+    "EngineSession",
+    "Heard",
+    "HeardItem",
+    "Playback",
+]
 
 ENGINE_API_VERSION = 1
+
+
+class EngineCapability(enum.StrEnum):
+    """What an engine does beside listening and talking, and what it needs. The core does or leaves the rest."""
+
+    TURNS = "turns"
+    """It reports `ResponseStart` and `ResponseDone`. For others a turn begins with audio, and is done half a second
+    after the last."""
+    SPEECH = "speech"
+    """It reports `SpeechStarted` and `SpeechStopped`."""
+    CORRECTS = "corrects"
+    """After an interruption it reports what it really said, by `TranscriptCorrection`."""
+    CONTINUOUS_OUTPUT = "continuous_output"
+    """Its audio never stops, silence included, at real-time pace: turns are found by loudness."""
+    STEADY_INPUT = "steady_input"
+    """It must be given audio at real-time pace: gaps in the caller's audio are filled with silence."""
+    SAY = "say"
+    """`say` is spoken word for word."""
+    PROMPT = "prompt"
+    """`say` is what the agent is asked to say, in its own words."""
+    USER_MESSAGE = "user_message"
+    """It takes text in the user's place."""
+    ACTIVITY = "activity"
+    """It can be told that the user is still there."""
+    HOLD = "hold"
+    """It can be told that the caller is on hold."""
 
 
 class HeardItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +122,10 @@ class Engine(abc.ABC):
     """Lower-case, in the registry: letters, digits and hyphens."""
     emulator: ClassVar[str] = ""
     """`module:Class` of a `patter_core.testing.emulator.EngineEmulator`, for tests and the demo; "" if none."""
+    capabilities: ClassVar[frozenset[EngineCapability]] = frozenset()
+    """What it does, and what it needs."""
+    prewarm: ClassVar[bool] = True
+    """True if a session may be opened before the caller's audio is here; False where an open session is billed."""
     tools_hint: ClassVar[str] = ""
     """A sentence for users who give an agent `tools=`: where this engine has its tools; "" if it has none."""
 
@@ -143,11 +183,11 @@ class EngineSession(abc.ABC):
     def events(self) -> AsyncIterator[AudioChunk | EngineEvent]:
         """What the engine says, in order; iterated once. It ends when the agent ended the conversation.
 
-        Each turn of the agent is a `ResponseStart`, its audio, and a `ResponseDone` or an `Interruption`, each once.
-        Without a `ResponseDone` nothing tells when the caller has heard the turn.
+        With `TURNS`, each turn of the agent is a `ResponseStart`, its audio, and a `ResponseDone` or an `Interruption`,
+        each once: without a `ResponseDone` nothing tells when the caller has heard the turn.
 
-        After an `Interruption`, no audio of what was interrupted follows. An engine that knows when the user stopped
-        speaking says so by `SpeechEnded`, for the metrics.
+        After an `Interruption`, no audio of what was interrupted follows. An engine that knows when the user spoke says
+        so by `SpeechStarted` and `SpeechStopped`.
 
         Raises:
             EngineError: it ended in another way.
@@ -167,8 +207,19 @@ class EngineSession(abc.ABC):
         oldest first, before the next event is read.
         """
 
+    def say(self, text: str) -> None:
+        """Has the agent say something now: word for word with `SAY`, in its own words with `PROMPT`. Never waits."""
+        raise NotImplementedError("this engine does not declare SAY or PROMPT")
+
+    def send_user_message(self, text: str) -> None:
+        """Sends text in the user's place, which the agent answers (`USER_MESSAGE`). Never waits."""
+        raise NotImplementedError("this engine does not declare USER_MESSAGE")
+
     def user_activity(self) -> None:  # noqa: B027 - as above
-        """Tells the agent that the caller is on hold, and still there. Never waits."""
+        """Tells the agent that the caller is there, although they say nothing (`ACTIVITY`). Never waits."""
+
+    def hold(self, on: bool) -> None:  # noqa: B027 - as above
+        """Tells the agent that the caller is on hold, or is back (`HOLD`). Never waits."""
 
     @abc.abstractmethod
     async def aclose(self) -> None:

@@ -14,6 +14,7 @@
             * `EngineQuotaExceeded`: because what the account may use is used up.
         * `EngineTimeout`: it did not answer in time.
         * `EngineLost`: a live session broke.
+            * `EngineFrozen`: it no longer answered what the caller said.
             * `EngineFailed`: because of a fault that the engine itself reports.
             * `SocketClosed`: its socket was closed, with a code and a reason that the engine's plugin understands.
     * `CallError`
@@ -44,6 +45,7 @@ __all__ = [
     "ConformanceError",
     "EngineError",
     "EngineFailed",
+    "EngineFrozen",
     "EngineLost",
     "EngineQuotaExceeded",
     "EngineRefused",
@@ -184,6 +186,10 @@ class EngineTimeout(EngineError):
 
 class EngineLost(EngineError):
     """A conversation that was live is gone."""
+
+
+class EngineFrozen(EngineLost):
+    """A conversation that no longer answered what the caller said: `Deadlines.reply`."""
 
 
 class EngineFailed(EngineLost):

@@ -13,6 +13,7 @@ import anyio.abc
 from patter_core.agent import Agent, CallOptions, Fallback
 from patter_core.call.call import Call
 from patter_core.call.config import HostConfig
+from patter_core.call.engine_breakers import EngineBreakers
 from patter_core.call.handle import OutboundCall
 from patter_core.call.records import Outlets
 from patter_core.call.state import State
@@ -65,6 +66,7 @@ def new_call(
     put: Callable[[Record], None] | None = None,
     outlets: Outlets | None = None,
     config: HostConfig | None = None,
+    breakers: EngineBreakers | None = None,
     options: CallOptions | None = None,
     streams: int = 0,
     prewarm: bool = False,
@@ -80,6 +82,7 @@ def new_call(
         agent=agent or Agent(engine=engine),
         carrier=carrier or FakeCarrier(),
         config=config or HostConfig(),
+        breakers=breakers or EngineBreakers(),
         outlets=outlets or Outlets(put=() if put is None else (put,)),
         new_accept=new_accept,
         may_prewarm=lambda: prewarm,

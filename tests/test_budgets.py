@@ -89,7 +89,7 @@ async def hold_calls(count: int) -> int:
                 media.say("start", f"leg-{number}")
                 session = await engine.session()
                 for _ in range(50):
-                    session.say(frame)
+                    session.give(frame)
                     media.say("audio", frame.base64)
                 await media.wait_for("audio", 50)
                 media.sent.clear()

@@ -17,6 +17,7 @@ from patter_core.call.conversation import Conversation
 from patter_core.call.hangup import transfer_leg
 from patter_core.call.media_leg import MediaLeg
 from patter_core.call.state import Signal, State
+from patter_core.engine import EngineCapability, EngineSession
 from patter_core.errors import CallError, CarrierRequestFailed
 from patter_core.events import MediaPaused, RecordingChanged
 from patter_core.telephony.control import Capability, RecordingStatus
@@ -51,6 +52,30 @@ class Actions:
     def add_context(self, text: str) -> None:
         """Tells the agent something without making it speak, now or as soon as there is a conversation."""
         self._media.uplink.add_context(text)
+
+    def say(self, text: str, *, exact: bool) -> None:
+        """Has the agent say something now: word for word, or also in its own words."""
+        wanted = {EngineCapability.SAY} if exact else {EngineCapability.SAY, EngineCapability.PROMPT}
+        session = self._session_that_can(wanted, "say a given text" if exact else "be asked to say something")
+        self._media.uplink.tell(session, lambda session: session.say(text))
+
+    def send_user_message(self, text: str) -> None:
+        """Sends text in the caller's place, which the agent answers."""
+        session = self._session_that_can({EngineCapability.USER_MESSAGE}, "take text in the caller's place")
+        self._media.uplink.tell(session, lambda session: session.send_user_message(text))
+
+    def _session_that_can(self, wanted: set[EngineCapability], what: str) -> EngineSession:
+        self._require_live("spoken on")
+        engine, session = self._conversation.engine, self._conversation.session
+        if not wanted & engine.capabilities:
+            raise CallError(
+                f"The engine {engine.name} cannot {what}.",
+                expected=f"the capability {' or '.join(sorted(wanted))}",
+                got=", ".join(sorted(engine.capabilities)) or "none",
+            )
+        if session is None:
+            raise CallError("The call has no conversation at the moment.", remedy="Try again once the agent is back.")
+        return session
 
     # --- transfer --------------------------------------------------------------------------------------------------
 

@@ -17,12 +17,14 @@ from patter_core.call.config import HostConfig
 from patter_core.call.context import CallContext
 from patter_core.call.conversation import Conversation
 from patter_core.call.ending import Ending
+from patter_core.call.engine_breakers import EngineBreakers
 from patter_core.call.hangup import LegEnd
 from patter_core.call.media_leg import MediaLeg
 from patter_core.call.records import Outlets, Records
 from patter_core.call.reports import CarrierReports
 from patter_core.call.state import CallState, Signal, State
 from patter_core.call.token import CallToken
+from patter_core.call.watch import CallWatch
 from patter_core.carrier import Carrier
 from patter_core.events import (
     CallAnnounced,
@@ -56,6 +58,7 @@ class Call:
         carrier: whose call it is.
         config: the settings of the worker.
         outlets: where its records go.
+        breakers: of the worker's engines.
         new_accept: makes the `Accept` by which the carrier brings the call's media.
         may_prewarm: returns True if the conversation may start before the caller's audio is here.
         ring_timeout: s, for an outbound call that was not answered yet; None for any other.
@@ -71,6 +74,7 @@ class Call:
         carrier: Carrier,
         config: HostConfig,
         outlets: Outlets,
+        breakers: EngineBreakers,
         new_accept: Callable[[CallToken], Accept],
         may_prewarm: Callable[[], bool] = lambda: False,
         ring_timeout: float | None = None,
@@ -85,6 +89,7 @@ class Call:
             config=config,
             state=CallState(config.deadlines, clock(), ring_timeout=ring_timeout),
             records=Records(token.call_id, outlets, clock),
+            breakers=breakers,
             new_accept=new_accept,
             clock=clock,
         )
@@ -95,7 +100,7 @@ class Call:
         self._ending = Ending(call, self._media)
         self.actions = Actions(call, self._media, self._conversation)
         self.reports = CarrierReports(call, self.actions, is_dialled=ring_timeout is not None)
-        self._may_prewarm = may_prewarm
+        self._watch = CallWatch(call, self._media, self._conversation, self.reports, may_prewarm=may_prewarm)
         self._final_action: HangUp | Transfer = HangUp()
         self._loop = asyncio.get_running_loop()
         self._begun = anyio.Event()
@@ -145,7 +150,13 @@ class Call:
         """What is done with the caller at the end: by the agent's fallback if the engine failed, else by the host."""
         if self.context.state.reason in _ENGINE_FAILED or self.context.has_crashed:
             return self._conversation.final_action
-        return self._final_action if self.context.state.reason is Reason.HOST_HUNG_UP else HangUp()
+        match self.context.state.reason:
+            case Reason.HOST_HUNG_UP:
+                return self._final_action
+            case Reason.TOO_LONG if self._conversation.minutes_left <= 0:
+                return self.context.config.limits.after_minutes
+            case _:
+                return HangUp()
 
     def metrics(self) -> CallMetrics:
         """Returns the metrics so far."""
@@ -243,12 +254,9 @@ class Call:
             for name, location in call.records.recordings:
                 call.emit(RecordingStarted(by=name, location=location))
             call.start(self._report_metrics)
-        self._converse()
+        self._conversation.begin(resumed=call.token.streams > 0)
         self._conversation.attach_caller(opened.format)
         self._media.play()
-
-    def _converse(self) -> None:
-        self._conversation.begin(resumed=self.context.token.streams > 0)
 
     async def _report_metrics(self) -> None:
         while True:
@@ -263,42 +271,15 @@ class Call:
         try:
             async with call.tasks:
                 self._begun.set()
-                await self._watch_deadlines()
+                await self._watch.run()
         except BaseException as error:  # noqa: BLE001 - the call boundary: a fault in here ends this call and no other
             call.crash(error)
         finally:
+            self._begun.set()  # it may have been cancelled before
             if not self.is_over:  # cancelled: the worker stops
                 call.signal(Signal.CRASHED, "the worker stopped")
             with anyio.CancelScope(shield=True):
                 await self._clean_up()
-
-    async def _watch_deadlines(self) -> None:
-        call = self.context
-        state = call.state
-        while not self.is_over:
-            if self.state is State.ACCEPTED and not self._conversation.has_begun and self._may_prewarm():
-                self._converse()
-            due = min(state.deadline(), self._media.probe_at, self._media.look_up_at)
-            with anyio.move_on_after(due - call.clock()):
-                await call.changes.wait()
-            if self._media.look_up_if_due():
-                call.start(self.reports.look_up_end)
-            if self._may_be_on_another_worker() and call.clock() >= state.deadline():
-                await self.reports.look_up()
-            overdue = state.overdue(call.clock())
-            if overdue is None:
-                self._media.probe_if_due()
-            elif overdue is Signal.MEDIA_LOST:
-                self._media.give_up()
-            else:
-                call.signal(overdue)
-
-    def _may_be_on_another_worker(self) -> bool:
-        call = self.context
-        if self.state is State.DIALLING:
-            return True
-        awaits_media = self.state in {State.ACCEPTED, State.ENGINE_READY} and call.config.several_workers
-        return awaits_media and not call.was_held and (call.carrier.asks_at_stream_end or not self.had_media)
 
     def _after_move(self) -> None:
         match self.state:

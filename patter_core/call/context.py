@@ -15,6 +15,7 @@ from patter_core.agent import Agent
 from patter_core.aio import Changes
 from patter_core.aio.foreign import as_exception
 from patter_core.call.config import HostConfig
+from patter_core.call.engine_breakers import EngineBreakers
 from patter_core.call.meter import Meter
 from patter_core.call.records import Records
 from patter_core.call.state import CallState, Signal, State
@@ -38,6 +39,7 @@ class CallContext:
         token: identifies the call, here and on other workers.
         leg: the call at the carrier.
         agent: who talks first, with the call's own options applied.
+        breakers: of the worker's engines.
         new_accept: makes the `Accept` by which the carrier brings the call's media.
         clock: monotonic, in s.
     """
@@ -52,6 +54,7 @@ class CallContext:
         config: HostConfig,
         state: CallState,
         records: Records,
+        breakers: EngineBreakers,
         new_accept: Callable[[CallToken], Accept],
         clock: Callable[[], float],
     ) -> None:
@@ -62,6 +65,7 @@ class CallContext:
         self.config = config
         self.state = state
         self.records = records
+        self.breakers = breakers
         self.clock = clock
         self.meter = Meter()
         self.accept: Accept | None = None

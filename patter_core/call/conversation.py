@@ -6,22 +6,20 @@ import logging
 
 import anyio
 
-from patter_core.agent import Agent
 from patter_core.aio.foreign import as_exception, run_behind, run_foreign
 from patter_core.audio import AudioChunk, AudioFormat
 from patter_core.call.context import CallContext
 from patter_core.call.downlink import Downlink
 from patter_core.call.engine_events import EngineEvents
-from patter_core.call.engine_wall import as_engine_error, close_session, open_session
+from patter_core.call.engine_wall import as_engine_error, close_session
 from patter_core.call.fallback import FallbackChain
+from patter_core.call.session_opener import SessionOpener
 from patter_core.call.state import Signal
 from patter_core.call.turns import TurnHeard
 from patter_core.call.uplink import Uplink
-from patter_core.call.variables import variables_of
-from patter_core.engine import ConversationSetup, EngineSession
-from patter_core.errors import EngineError
+from patter_core.engine import Engine, EngineCapability, EngineSession
+from patter_core.errors import EngineError, EngineFrozen
 from patter_core.events import (
-    ConversationStarted,
     Interruption,
     ResponseDone,
 )
@@ -31,8 +29,6 @@ __all__ = ["Conversation"]
 
 _log = logging.getLogger("patter.call")
 
-_LOOK_UP_SHARE = 0.4
-"""What part of `Deadlines.engine_connect` the function that looks up an agent's variables may take."""
 _ACTIVITY_EVERY = 10.0
 """Seconds between two reports to the engine, while the caller is on hold, that they are still there."""
 
@@ -57,7 +53,8 @@ class Conversation:
         self._call = call
         self._uplink = uplink
         self._downlink = downlink
-        self._events = EngineEvents(call, downlink)
+        self._opener = SessionOpener(call, downlink)
+        self._events = EngineEvents(call, uplink, downlink, on_frozen=self._frozen)
         self._agents = FallbackChain(call.agent, call.token.options)
         self._history_known = anyio.Event()
         self._is_continued = False
@@ -76,6 +73,8 @@ class Conversation:
         """Set when the hold is over; None while the caller is not on hold."""
         self._ended_on_hold = False
         """True if the present session ended while the caller was on hold."""
+        self._was_frozen = False
+        """True once a session was given up because it no longer answered."""
         uplink.on_fault = self._session_failed
         downlink.on_heard = self._tell_heard
 
@@ -83,6 +82,22 @@ class Conversation:
     def has_begun(self) -> bool:
         """True once the first session was opened, or is being opened."""
         return self._scope is not None
+
+    @property
+    def engine(self) -> Engine:
+        """The present agent's."""
+        return self._agents.agent.engine
+
+    @property
+    def may_prewarm(self) -> bool:
+        """True if the first session was not opened, and may be before the caller's audio is here."""
+        return not self.has_begun and self.engine.prewarm
+
+    @property
+    def minutes_left(self) -> float:
+        """How many minutes of conversation are left to the call."""
+        call = self._call
+        return call.config.limits.engine_minutes - call.meter.engine_ms(call.clock()) / 60_000
 
     @property
     def final_action(self) -> HangUp | Transfer:
@@ -125,8 +140,10 @@ class Conversation:
         """
         if self._hold is None:
             self._hold = anyio.Event()
+            self._events.replies.rest()
             self._uplink.mute_caller()
             self._downlink.mute_agent()
+            self._tell_hold(on=True)
             self._call.start(self._report_activity, self._hold)
 
     def resume(self) -> None:
@@ -136,6 +153,7 @@ class Conversation:
             self._hold = None
             self._uplink.unmute_caller()
             self._downlink.unmute_agent()
+            self._tell_hold(on=False)
             self.attach_caller()
 
     async def _report_activity(self, hold: anyio.Event) -> None:
@@ -143,7 +161,12 @@ class Conversation:
             with anyio.move_on_after(_ACTIVITY_EVERY):
                 await hold.wait()
                 return
-            self._uplink.report_activity()
+            if self.session is not None:
+                self._uplink.tell(self.session, lambda session: session.user_activity())
+
+    def _tell_hold(self, *, on: bool) -> None:
+        if self.session is not None and EngineCapability.HOLD in self.engine.capabilities:
+            self._uplink.tell(self.session, lambda session: session.hold(on))
 
     # --- sessions ----------------------------------------------------------------------------------------------------
 
@@ -170,6 +193,10 @@ class Conversation:
                 await self._hold.wait()
             self._ready_by = call.clock() + call.config.deadlines.engine_connect
             return True
+        if isinstance(error, EngineFrozen) and not self._was_frozen:  # the first time costs no retry
+            self._was_frozen = True
+            call.signal(Signal.ENGINE_RETRIED, str(error))
+            return True
         if error is None:
             self.ended = Signal.ENGINE_ENDED
             return False
@@ -190,7 +217,11 @@ class Conversation:
         self._ready_at = 0.0
         self._ended_on_hold = False
         try:
-            session = await self._open()
+            agent, is_continued = self._agents.agent, self._is_continued
+            has_reserve = self._agents.has_reserve
+            session = await self._opener.open(
+                agent, within=self._patience, is_continued=is_continued, has_reserve=has_reserve
+            )
             self._ready_at = call.clock()
             with anyio.CancelScope() as self._session_scope:
                 await self._converse(session)
@@ -203,6 +234,10 @@ class Conversation:
             return error
         return None
 
+    def _patience(self) -> float | None:
+        """Returns the share of the time that this attempt has; the last agent has until the state's deadline."""
+        return None if self._agents.is_last else self._agents.share(max(0.0, self._ready_by - self._call.clock()))
+
     async def _converse(self, session: EngineSession) -> None:
         call = self._call
         call.meter.engine_began(self._ready_at)
@@ -212,6 +247,7 @@ class Conversation:
             try:
                 self._downlink.set_agent(session, session.output_format)
                 self.attach_caller()
+                self._events.begin(self.engine, session)
             except BaseException as error:  # noqa: BLE001 - the plugin boundary
                 raise as_engine_error(error) from None
             if self._is_continued:
@@ -221,53 +257,21 @@ class Conversation:
             await run_foreign(self._play, None, session)
         finally:
             self.session = self._talking = None
+            self._events.end()
             call.meter.engine_ended(call.clock())
             self._uplink.detach_engine()
             self._dropped += _dropped_by(session)
             self._ready_by = call.clock() + call.config.deadlines.engine_connect
             run_behind(close_session, session)  # one that is slow to close delays neither another nor the end
 
+    def _frozen(self) -> None:
+        within = f"audio within {self._call.config.deadlines.reply:g} s"
+        self._session_failed(EngineFrozen("The engine no longer answers.", retry=True, expected=within))
+
     def _session_failed(self, error: BaseException) -> None:
         self._ended_on_hold = self._hold is not None
         self._fault = self._fault or error
         self._session_scope.cancel()
-
-    async def _open(self) -> EngineSession:
-        """Opens a session within its share of the time; the last agent has until the state's deadline."""
-        call, agent = self._call, self._agents.agent
-        wished_at = call.clock()
-        within = call.config.deadlines.engine_connect * _LOOK_UP_SHARE
-        variables = await variables_of(agent.variables, call.token.options, call.leg, within)
-        patience = None if self._agents.is_last else self._agents.share(max(0.0, self._ready_by - call.clock()))
-        setup = ConversationSetup(
-            leg=call.leg,
-            preferred_format=self._downlink.format,
-            system_prompt=agent.system_prompt,
-            first_message=(agent.resume_message if self._is_continued else "") or agent.first_message,
-            variables=variables,
-            playback=self._downlink,
-        )
-        session = await open_session(agent.engine, setup, patience)
-        try:
-            self._record_start(agent, session, (call.clock() - wished_at) * 1000)
-        except BaseException as error:  # noqa: BLE001 - the plugin boundary
-            run_behind(close_session, session)
-            raise as_engine_error(error) from None
-        return session
-
-    def _record_start(self, agent: Agent, session: EngineSession, connect_ms: float) -> None:
-        meter = self._call.meter
-        meter.engine_connect_ms = connect_ms
-        meter.engine_input_format, meter.engine_output_format = session.input_format, session.output_format
-        self._call.emit(
-            ConversationStarted(
-                engine=agent.engine.name,
-                conversation_id=session.conversation_id,
-                input_format=session.input_format,
-                output_format=session.output_format,
-                connect_ms=connect_ms,
-            )
-        )
 
     # --- what a session says -----------------------------------------------------------------------------------------
 
@@ -277,16 +281,18 @@ class Conversation:
         Raises:
             EngineError: it ended in another way than by the agent's wish.
         """
-        downlink = self._downlink
+        downlink, events = self._downlink, self._events
         try:
             async for event in session.events():
                 if self._talking is not session:
                     return
                 try:
-                    if type(event) is AudioChunk:
+                    if type(event) is not AudioChunk:
+                        events.take(event)
+                    elif events.play is None:
                         downlink.play(event)
                     else:
-                        self._events.take(event)
+                        events.play(event)
                 except BaseException as error:  # noqa: BLE001 - the carrier's plugin, or ours: not the engine's fault
                     if not isinstance(event, AudioChunk | Interruption | ResponseDone):  # an event that makes no sense
                         raise as_engine_error(error) from None
@@ -319,7 +325,7 @@ class Conversation:
         await self._history_known.wait()
         text = self._call.records.history.text
         if text and self.session is session:
-            self._uplink.remind(session, text)
+            self._uplink.tell(session, lambda session: session.add_context(text))
 
 
 def _dropped_by(session: EngineSession) -> int:

@@ -57,6 +57,11 @@ class Downlink:
         return self._queue.playback
 
     @property
+    def is_open(self) -> bool:
+        """True while the caller hears the agent: the stream is open."""
+        return self._queue.is_open
+
+    @property
     def was_live(self) -> anyio.Event:
         """An event that is set when a stream was open, and what the agent said until then was sent."""
         return self._queue.was_live
@@ -117,6 +122,14 @@ class Downlink:
         if not self._is_muted:
             self.end_turn()
             self._tell(self.playback.begin_turn(turn))
+
+    def play_silence(self, chunk: AudioChunk, *, is_needed: bool) -> None:
+        """Plays silence that is of no turn: it is nothing to be heard, and may be left out if it is not needed."""
+        if self._is_muted:
+            return
+        converted = chunk if self._converter is None else self._converter.convert(chunk)
+        if converted is not None:
+            self._queue.put_silence(converted, is_needed=is_needed)
 
     def begin_item(self, item: str, turn: str, offset_ms: float) -> None:
         """The audio that follows is that item's, from that offset on. Another turn than its own is complete then."""

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
+from patter_core.audio import AudioChunk
 from patter_core.call.context import CallContext
+from patter_core.call.derived_turns import DerivedTurns
 from patter_core.call.downlink import Downlink
+from patter_core.call.gated_turns import GatedTurns
+from patter_core.call.reply_watch import ReplyWatch
+from patter_core.call.steady_input import SteadyInput
+from patter_core.call.uplink import Uplink
+from patter_core.engine import Engine, EngineCapability, EngineSession
 from patter_core.events import (
     CallEvent,
     EngineEvent,
@@ -14,9 +22,13 @@ from patter_core.events import (
     PausePlayback,
     ResponseDone,
     ResponseStart,
-    SpeechEnded,
     SpeechItem,
+    SpeechStarted,
+    SpeechStopped,
+    ToolCall,
+    ToolResult,
     TranscriptInput,
+    Usage,
 )
 
 __all__ = ["EngineEvents"]
@@ -25,44 +37,92 @@ _log = logging.getLogger("patter.call")
 
 
 class EngineEvents:
-    """Does what the events of a call's sessions ask for.
+    """Does what the events of a call's sessions ask for, and what an engine leaves to the core.
 
     Args:
         call: what the parts of the call share.
+        uplink: carries the caller's audio to the engine.
         downlink: carries the agent's audio to the caller.
+        on_frozen: called when the session no longer answers.
     """
 
-    def __init__(self, call: CallContext, downlink: Downlink) -> None:
+    def __init__(self, call: CallContext, uplink: Uplink, downlink: Downlink, *, on_frozen: Callable[[], None]) -> None:
+        self.play: Callable[[AudioChunk], None] | None = None
+        """Takes a chunk of the present session; None: it goes straight to the downlink."""
+        self.replies = ReplyWatch(call, downlink.playback, on_frozen)
         self._call = call
+        self._uplink = uplink
         self._downlink = downlink
+        self._turns: DerivedTurns | GatedTurns | None = None
+        self._steady: SteadyInput | None = None
+
+    def begin(self, engine: Engine, session: EngineSession) -> None:
+        """Another session talks from here on."""
+        if EngineCapability.STEADY_INPUT in engine.capabilities:
+            self._steady = SteadyInput(self._uplink, session)
+            self._steady.start()
+        if EngineCapability.CONTINUOUS_OUTPUT in engine.capabilities:
+            gated = self._turns = GatedTurns(session.output_format, self._downlink, self._report_turn)
+            self.play = gated.take
+        elif EngineCapability.TURNS not in engine.capabilities:
+            derived = self._turns = DerivedTurns(self._call, self._downlink, self._report_turn)
+            self.play = derived.take
+
+    def end(self) -> None:
+        """The session is over."""
+        self.replies.close()
+        steady, turns, self._steady, self._turns, self.play = self._steady, self._turns, None, None, None
+        if steady is not None:
+            steady.stop()
+        if turns is not None:
+            turns.close()
 
     def take(self, event: EngineEvent) -> None:
         """Takes one event, in the order in which the engine gave it and the audio around it."""
-        downlink = self._downlink
         match event:
             case SpeechItem(item=item, turn=turn, offset_ms=offset_ms):
-                downlink.begin_item(item, turn, offset_ms)
+                self._downlink.begin_item(item, turn, offset_ms)
             case PausePlayback():
-                downlink.pause()
+                self._downlink.pause()
             case Interruption():
-                if downlink.interrupt():  # otherwise the caller heard nothing that could be interrupted
-                    self._call.emit(event)
+                self._interrupt(event)
+            case ResponseStart() | ResponseDone():
+                self._report_turn(event)
             case _:
                 self._note(event)
+                if isinstance(event, CallEvent):
+                    self._call.emit(event)
+                else:
+                    _log.debug("The engine sent an event that is not one of a call: %s", event.kind)
+
+    def _interrupt(self, interruption: Interruption) -> None:
+        self.replies.rest()
+        if self._turns is not None:
+            self._turns.interrupted()
+        if self._downlink.interrupt():  # otherwise the caller heard nothing that could be interrupted
+            self._call.emit(interruption)
+
+    def _report_turn(self, event: ResponseStart | ResponseDone) -> None:
+        if isinstance(event, ResponseStart):
+            self._downlink.begin_turn(event.turn)
+        else:
+            self._downlink.end_turn()
+        self._call.emit(event)
 
     def _note(self, event: EngineEvent) -> None:
+        meter, now = self._call.meter, self._call.clock()
         match event:
-            case ResponseStart(turn=turn):
-                self._downlink.begin_turn(turn)
-            case ResponseDone():
-                self._downlink.end_turn()
-            case SpeechEnded(ago_ms=ago_ms):
-                self._call.meter.speech_ended(self._call.clock() - ago_ms / 1000)
+            case SpeechStarted() | ToolCall():
+                self.replies.rest()
+            case SpeechStopped(at_ms=at_ms):
+                meter.speech_stopped(now - self._uplink.ago_ms(at_ms) / 1000)
+                self.replies.expect()
             case TranscriptInput():
-                self._call.meter.user_spoke(self._call.clock())
+                meter.user_spoke(now)
+                self.replies.expect()
+            case ToolResult():
+                self.replies.expect()
+            case Usage():
+                meter.used(event)
             case Error():
-                self._call.meter.errors += 1
-        if isinstance(event, CallEvent):
-            self._call.emit(event)
-        else:
-            _log.debug("The engine sent an event that is not one of a call: %s", event.kind)
+                meter.errors += 1

@@ -63,6 +63,11 @@ class FallbackChain:
         return 0.0
 
     @property
+    def has_reserve(self) -> bool:
+        """True if another agent follows."""
+        return bool(self._left)
+
+    @property
     def is_last(self) -> bool:
         """True if no attempt is left after the present one."""
         return not self._attempts_left

@@ -59,6 +59,26 @@ class PhoneCall:
         """
         self._call.run_in_loop(self._call.actions.add_context, text)
 
+    async def say(self, text: str, *, exact: bool = True) -> None:
+        """Has the agent say something to the caller now, in its own voice.
+
+        Args:
+            text: what to say.
+            exact: True: word for word; False: the engine may also be asked to say it, in its own words.
+
+        Raises:
+            CallError: the engine can do neither, or the call is not live.
+        """
+        self._call.actions.say(text, exact=exact)
+
+    async def send_user_message(self, text: str) -> None:
+        """Sends text in the caller's place, which the agent answers.
+
+        Raises:
+            CallError: the engine takes none, or the call is not live.
+        """
+        self._call.actions.send_user_message(text)
+
     async def transfer(self, to: str, *, say: str = "") -> CallEnded:
         """Transfers the call once the agent's last word was heard; returns the end of the call for us.
 

@@ -38,6 +38,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     reconnects: int = 3
     """How often the carrier may bring a call's media again after it was lost. One comes back with each minute that the
     media lasts."""
+    engine_minutes: float = 60.0
+    """Minutes of conversation in one call: two machines can talk to each other for hours. `inf` for no limit."""
+    after_minutes: HangUp | Transfer = HangUp("This call has reached its longest time. Goodbye.")
+    """What is done with the caller then, once the agent's last word was heard."""
     price_after: tuple[float, ...] = (30.0, 120.0, 600.0)
     """Seconds after a call's end at which its carrier is asked for the price, until it knows it."""
     callback: float = 10.0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from patter_core.audio import AudioFormat
-from patter_core.observe.metrics import CallMetrics, CarrierBill, Latency
+from patter_core.events import Usage as EngineUsage
+from patter_core.observe.metrics import CallMetrics, CarrierBill, EngineBill, Latency
 from patter_core.telephony.leg import Direction
 from patter_core.telephony.prices import Usage
 
@@ -48,6 +49,7 @@ class Meter:
         self._silent_since: float | None = None
         self._speech_replies: list[float] = []
         self._barge_ins: list[float] = []
+        self._bills: dict[tuple[str, str, str], EngineBill] = {}
 
     def engine_began(self, now: float) -> None:
         """A session was opened."""
@@ -58,9 +60,19 @@ class Meter:
         self._engine_ms += _since(self._engine_at, now) or 0.0
         self._engine_at = None
 
-    def speech_ended(self, at: float) -> None:
+    def engine_ms(self, now: float) -> float:
+        """Returns how long the sessions lasted so far, in ms."""
+        return self._engine_ms + (_since(self._engine_at, now) or 0.0)
+
+    def speech_stopped(self, at: float) -> None:
         """The user fell silent then, as the engine tells: `speech_reply_ms` counts from there."""
         self._silent_since = at
+
+    def used(self, usage: EngineUsage) -> None:
+        """The engine reports what its vendor bills, beyond its last report."""
+        key = (usage.part, usage.vendor, usage.model)
+        bill = EngineBill(part=usage.part, vendor=usage.vendor, model=usage.model)
+        self._bills[key] = self._bills.get(key, bill).plus(usage.amounts, usage.cost)
 
     def recording_changed(self, status: str, now: float) -> None:
         """The carrier's recording was started, resumed, paused or stopped, as `RecordingStatus.status` has it."""
@@ -122,7 +134,8 @@ class Meter:
             first_audio_ms=None if self.first_audio_at is None else _since(self.media_at, self.first_audio_at),
             engine_connect_ms=self.engine_connect_ms,
             carrier_bill=carrier_bill,
-            engine_ms=self._engine_ms + (_since(self._engine_at, now) or 0.0),
+            engine_bills=tuple(self._bills.values()),
+            engine_ms=self.engine_ms(now),
             turns=self.turns,
             user_turns=self.user_turns,
             reply_ms=tuple(self._replies),

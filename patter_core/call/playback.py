@@ -64,6 +64,8 @@ class Playback:
         """False once the clock alone reckons."""
         self.ends_at = 0.0
         """When what was sent will have been played, by the clock."""
+        self.quiet = 0
+        """How much at the end of what was accepted is silence of no turn."""
         self.late = 0
         """How often audio came after what was before it in its turn had been played: the caller heard a gap."""
         self._rate = format.byte_rate
@@ -98,7 +100,7 @@ class Playback:
 
     def is_audible(self, now: float) -> bool:
         """True if there is audio that is not known to have been heard: where there are marks, the last one is out."""
-        return self.accepted - self._known(now) >= 1
+        return self.accepted - self.quiet - self._known(now) >= 1
 
     def is_at_carrier(self, now: float) -> bool:
         """True if the carrier has audio that is not known to have been heard."""
@@ -128,6 +130,7 @@ class Playback:
         self.end_turn()
         told = [one.told(self._certain, self.sent, interrupted=True) for one in self._turns if one.is_paused]
         self._turns = deque(one for one in self._turns if not one.is_paused)
+        self.quiet = 0
         self._turns.append(Turn(turn, self.owner, self.accepted, self._rate))
         self._turn_from = self.sent
         return told
@@ -188,6 +191,17 @@ class Playback:
         self.ends_at = ends_at + size / self._rate
         self.sent = sent = sent + size
         return sent - self._marked >= self._mark_every
+
+    def accept_silence(self, size: int) -> None:
+        """Silence that is of no turn comes."""
+        self.accepted += size
+        self.quiet += size
+
+    def send_silence(self, size: int, now: float) -> None:
+        """Silence that is of no turn goes to the carrier. It needs no mark, and is nothing to be heard."""
+        self._turn_from = self.sent
+        self.send(size, now)
+        self._marked = self.sent
 
     def mark(self, now: float) -> str:
         """Sets a mark behind what was sent; returns its name."""
@@ -264,6 +278,7 @@ class Playback:
             self.accepted = self._turn_from = stays
             return told
         self.accepted = self.sent = self._marked = self._certain = self._base = self._turn_from = heard
+        self.quiet = 0
         self.ends_at = self._base_at = now
         self._forget_marks()
         return told

@@ -15,30 +15,28 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections import deque
 from collections.abc import Callable, Sequence
 
 import anyio
 
 from patter_core.audio import AudioChunk, AudioFormat
-from patter_core.audio.framer import Framer
 from patter_core.call.context import CallContext
+from patter_core.call.kept_audio import KeptAudio
 from patter_core.call.media_writer import MediaWriter
 from patter_core.call.playback import Playback
 from patter_core.call.state import Signal
 from patter_core.call.turns import TurnHeard
-from patter_core.media import MediaCodec, MediaOutput
+from patter_core.media import MediaCodec
 from patter_core.transport import Message, Socket
 
 __all__ = ["SendQueue"]
 
 _LONGEST_WAIT = 120
 """Seconds of audio that are kept; what comes beyond is dropped."""
+_MOST_SILENCE_MS = 200.0
+"""Silence of no turn is left out while more than that waits to be heard."""
 _PACE = 0.1
 """Seconds between two looks whether the carrier has room again."""
-
-_LONGEST_PIECE = 1.0
-"""Seconds of audio in one message, at most, where the carrier keeps only so much; and a quarter of that."""
 
 _EARLY_MARK = "a mark came back before its audio can have been played; a clock reckons instead"
 _NO_MARK = "a mark did not come back in time; a clock reckons instead"
@@ -76,11 +74,9 @@ class SendQueue:
         self._encode = codec.encode_audio
         self._on_change, self._on_told, self._on_fault = on_change, on_told, on_fault
         self._format = output.format
-        self._framer = _framer(output)
         self._most_sent = output.max_buffered * output.format.byte_rate
         self._most_kept = _LONGEST_WAIT * output.format.byte_rate
-        self._kept: deque[AudioChunk | None] = deque()
-        """Audio, cut as the carrier wants it; None: here a mark is set."""
+        self._kept = KeptAudio(output)
         self._writer = MediaWriter(call, on_wait=self._choose, on_ready=self._pump, on_broken=self.detach)
         self._write_message = self._writer.write
         self._is_open = self._is_speaking = False
@@ -95,6 +91,11 @@ class SendQueue:
     def format(self) -> AudioFormat:
         """What the carrier takes."""
         return self._format
+
+    @property
+    def is_open(self) -> bool:
+        """True while the stream is open."""
+        return self._is_open
 
     # --- sockets ---------------------------------------------------------------------------------------------------
 
@@ -136,17 +137,14 @@ class SendQueue:
     def mark_here(self) -> None:
         """Sets a mark behind what was said so far, padding it to a whole frame."""
         self._fill_frame()
-        self._kept.append(None)
+        self._kept.push_mark()
         self._pump()
 
     def _fill_frame(self) -> None:
-        framer, playback = self._framer, self.playback
-        if framer is not None:
-            at, rest = playback.accepted, framer.waiting
-            padded = framer.finish()
-            playback.accepted += sum(piece.size for piece in padded) - rest
-            playback.pass_over(at)
-            self._kept.extend(padded)
+        playback = self.playback
+        at = playback.accepted
+        playback.accepted += self._kept.fill()
+        playback.pass_over(at)
 
     def play_tones(self, tones: AudioChunk) -> None:
         """Plays tones at once and whole. Only other tones may be kept. What follows is kept until they were played."""
@@ -155,8 +153,23 @@ class SendQueue:
         self.playback.pass_over(at)
         self._fill_frame()
         self._tones_end, self._tones_until = self.playback.accepted, -math.inf
-        self._kept.append(None)
+        self._kept.push_mark()
         self._pump()
+
+    def put_silence(self, chunk: AudioChunk, *, is_needed: bool) -> None:
+        """Sends silence that is of no turn, or leaves it out: where it is not needed and enough waits to be heard."""
+        now, playback, kept = self._clock(), self.playback, self._kept
+        if kept or not chunk.size or not self._may_send(now, chunk.size):
+            return
+        if not is_needed and playback.ahead_ms(now) > _MOST_SILENCE_MS:
+            return
+        playback.accept_silence(chunk.size)
+        kept.push(chunk)
+        while kept and (piece := kept.pop()) is not None:
+            if self._write_message(self._encode(piece)):
+                self._meter.frames_out += 1
+                self._meter.bytes_out += piece.size
+                playback.send_silence(piece.size, now)
 
     def clear(self, *, pause: bool = False) -> None:
         """Drops all that was not heard, here and at the carrier. Tones are played to their end."""
@@ -174,26 +187,14 @@ class SendQueue:
     def void(self, *, pause: bool = False, but_tones: bool = False) -> None:
         """Drops all that was not heard, as the carrier has done, too; but not the tones that are being played."""
         if but_tones:
-            self._keep_tones()
+            self._kept.keep_only(max(0, self._tones_end - self.playback.sent))
         else:
             self._kept.clear()
             self._tones_end, self._tones_until = 0, -math.inf
-        if self._framer is not None:
-            self._framer.drop()
         self._is_speaking = False
         stays = max(self._tones_end, self.playback.sent) if but_tones else None
         self._on_told(self.playback.cut(self._clock(), pause=pause, stays=stays))
         self._choose()
-
-    def _keep_tones(self) -> None:
-        """Drops what is kept behind the tones and their mark."""
-        tones, at = list[AudioChunk | None](), self.playback.sent
-        while self._kept and (at < self._tones_end or self._kept[0] is None):
-            piece = self._kept.popleft()
-            tones.append(piece)
-            at += 0 if piece is None else piece.size
-        self._kept.clear()
-        self._kept.extend(tones)
 
     def mark_returned(self, name: str) -> None:
         """The carrier returned a mark."""
@@ -221,7 +222,7 @@ class SendQueue:
     # --- what is done with a chunk ---------------------------------------------------------------------------------
 
     def _choose(self) -> None:
-        is_direct = self._framer is None and self._most_sent == math.inf and not self._kept
+        is_direct = not self._kept.is_cut and self._most_sent == math.inf and not self._kept
         self.put = self._write if is_direct and self._may_send(self._clock()) else self._keep_and_pump
         self._on_change()
 
@@ -248,7 +249,7 @@ class SendQueue:
             self._on_fault(_TOO_MUCH)
         elif chunk.size:
             playback.accepted += chunk.size
-            self._kept.extend((chunk,) if self._framer is None else self._framer.push(chunk))
+            self._kept.push(chunk)
 
     def _may_send(self, now: float, size: int = 0) -> bool:
         """True if the carrier takes so much more now. A message that is longer than all it keeps is sent alone."""
@@ -262,8 +263,8 @@ class SendQueue:
     def _pump(self) -> None:
         """Sends what was kept, as far as the carrier takes it."""
         now, kept = self._clock(), self._kept
-        while kept and self._may_send(now, 0 if kept[0] is None else kept[0].size):
-            piece = kept.popleft()
+        while kept and self._may_send(now, kept.next_size):
+            piece = kept.pop()
             if piece is None:
                 self._is_speaking = False
                 self._mark(now)
@@ -279,7 +280,7 @@ class SendQueue:
     def _send(self, chunk: AudioChunk, size: int, now: float) -> None:
         if not self._write_message(self._encode(chunk)):
             if self.playback.accepted > self.playback.sent:  # it is not void with the socket: the next one gets it
-                self._kept.appendleft(chunk)
+                self._kept.put_back(chunk)
                 self._choose()
             return
         meter = self._meter
@@ -327,14 +328,3 @@ class SendQueue:
             self._pump()
         except BaseException as error:  # noqa: BLE001 - the call boundary, in a callback of the loop
             self._call.crash(error)
-
-
-def _framer(output: MediaOutput) -> Framer | None:
-    """Returns what cuts the audio; None if the carrier takes it as it comes."""
-    shortest, longest = output.shortest_ms, output.longest_ms
-    if output.frame_ms:
-        return Framer(output.format, frame_ms=output.frame_ms, shortest_ms=shortest, longest_ms=longest)
-    if output.max_buffered < math.inf:
-        most = min(_LONGEST_PIECE, output.max_buffered / 4) * 1000
-        longest = max(shortest, min(longest or math.inf, most))
-    return Framer(output.format, shortest_ms=shortest, longest_ms=longest) if shortest or longest else None

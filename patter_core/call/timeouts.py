@@ -23,6 +23,9 @@ class Deadlines(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     engine_connect: float = 2.5
     """From the carrier's audio, or from the loss of the conversation, to a ready engine, all attempts together. The
     caller hears nothing meanwhile."""
+    reply: float = 12.0
+    """From what the caller said to the agent's first audio or tool: a session that gives neither is opened anew. 0: no
+    limit."""
     carrier_silence: float = 10.0
     """Without a message from the carrier while the call is live. Frames come every 20 ms; a carrier that sends none
     while the caller is silent is asked for a sign of life at half of that."""

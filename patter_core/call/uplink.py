@@ -49,9 +49,33 @@ class Uplink:
         self._early: deque[AudioChunk | _Message] = deque()
         self._early_ms = 0.0
         self._early_messages = 0
+        self._heard_by: EngineSession | None = None
+        """The session that the figures below are of."""
+        self._bytes_before = 0
+        self._silence_bytes = 0
+        self._rate = 1
+
+    @property
+    def frames_given(self) -> int:
+        """How many frames of the caller all sessions together were given."""
+        return self._meter.frames_in
+
+    def ago_ms(self, at_ms: float) -> float:
+        """Returns how long ago the present session was given that position of its audio, which is real time, in ms."""
+        given = self._meter.bytes_in - self._bytes_before + self._silence_bytes
+        return max(0.0, given * 1000 / self._rate - at_ms)
+
+    def give_silence(self, session: EngineSession, silence: AudioChunk) -> None:
+        """Gives a session silence in place of the caller's audio, which has a gap."""
+        if session is self._heard_by:
+            self._silence_bytes += silence.size
+        self.tell(session, lambda session: session.send_audio(silence))
 
     def attach_engine(self, session: EngineSession, caller_format: AudioFormat) -> None:
         """Sends what is buffered, then every frame, to that session."""
+        if session is not self._heard_by:
+            self._heard_by, self._rate = session, session.input_format.byte_rate
+            self._bytes_before, self._silence_bytes = self._meter.bytes_in, 0
         self._session = session
         self._send_audio = session.send_audio
         converter = make_converter(caller_format, session.input_format)
@@ -65,7 +89,7 @@ class Uplink:
                 take(early)
             else:
                 self._early_messages -= 1
-                self._tell(session, early)
+                self.tell(session, early)
         if self._is_muted:
             self.take = _ignore
 
@@ -96,18 +120,16 @@ class Uplink:
         """Tells the engine something that is not for the caller."""
         self._send(lambda session: session.add_context(text))
 
-    def remind(self, session: EngineSession, history: str) -> None:
-        """Gives a session the history of the call, whether it is attached yet or not."""
-        self._tell(session, lambda session: session.add_context(history))
-
-    def report_activity(self) -> None:
-        """Tells the engine, if there is one, that the caller is still there."""
-        if self._session is not None:
-            self._tell(self._session, lambda session: session.user_activity())
+    def tell(self, session: EngineSession, message: Callable[[EngineSession], None]) -> None:
+        """Calls a method of a session, whether it is attached yet or not. What it raises is the session's failure."""
+        try:
+            message(session)
+        except BaseException as error:  # noqa: BLE001 - the plugin boundary
+            self._fail(error)
 
     def _send(self, message: _Message) -> None:
         if self._session is not None:
-            self._tell(self._session, message)
+            self.tell(self._session, message)
             return
         if self._early_messages == _EARLY_MESSAGES:
             oldest = next(early for early in self._early if not isinstance(early, AudioChunk))
@@ -116,12 +138,6 @@ class Uplink:
             self._meter.messages_early += 1
         self._early.append(message)
         self._early_messages += 1
-
-    def _tell(self, session: EngineSession, message: _Message) -> None:
-        try:
-            message(session)
-        except BaseException as error:  # noqa: BLE001 - the plugin boundary
-            self._fail(error)
 
     def _buffer(self, chunk: AudioChunk) -> None:
         self._early.append(chunk)

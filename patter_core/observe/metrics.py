@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Self
 
 import msgspec
 
 from patter_core.telephony.prices import CarrierRates, Cost, Usage
 
-__all__ = ["CallMetrics", "CarrierBill", "Latency"]
+__all__ = ["CallMetrics", "CarrierBill", "EngineBill", "Latency"]
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +68,32 @@ class CarrierBill(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class EngineBill(msgspec.Struct, frozen=True, kw_only=True):
+    """What one vendor of the engine bills for the call, as the engine reported it (`Usage`)."""
+
+    part: str
+    """`engine`, or a part of a pipeline: `stt`, `llm`, `tts`."""
+    vendor: str
+    model: str = ""
+    amounts: dict[str, float] = {}
+    """By the vendor's unit, such as `seconds` or `output_audio_tokens`."""
+    cost: Cost | None = None
+    """By the plugin's price list; None if any of it is of a model whose price is not known."""
+    is_priced: bool = True
+    """False once something was reported without a price."""
+
+    def plus(self, amounts: Mapping[str, float], cost: Cost | None) -> Self:
+        """Returns the bill with another report on it."""
+        totals = dict(self.amounts)
+        for unit, amount in amounts.items():
+            totals[unit] = totals.get(unit, 0.0) + amount
+        if cost is None or not self.is_priced:
+            return msgspec.structs.replace(self, amounts=totals, is_priced=False, cost=None)
+        if self.cost is not None:
+            cost = msgspec.structs.replace(cost, amount=self.cost.amount + cost.amount)
+        return msgspec.structs.replace(self, amounts=totals, cost=cost)
+
+
 class CallMetrics(msgspec.Struct, frozen=True, kw_only=True):
     """The metrics of a call. Times in ms; a time that was not measured is None."""
 
@@ -81,7 +107,9 @@ class CallMetrics(msgspec.Struct, frozen=True, kw_only=True):
     carrier_bill: CarrierBill | None = None
     """None if the carrier has no list prices, or the call was not answered."""
     engine_ms: float = 0.0
-    """How long the engine's sessions lasted. What they cost, only the vendor's bill says."""
+    """How long the engine's sessions lasted."""
+    engine_bills: tuple[EngineBill, ...] = ()
+    """By part, vendor and model; empty with engines that do not report what they use."""
     turns: int = 0
     """Times the agent began to speak."""
     user_turns: int = 0
@@ -93,7 +121,7 @@ class CallMetrics(msgspec.Struct, frozen=True, kw_only=True):
     """The percentiles of `reply_ms`."""
     speech_reply_ms: tuple[float, ...] = ()
     """For each turn: from the end of the user's speech to the agent's first audio, which is what a caller waits, apart
-    from the network. Empty with engines that do not tell when speech ends (`SpeechEnded`)."""
+    from the network. Empty with engines that do not tell when speech ends (`SpeechStopped`)."""
     speech_reply: Latency | None = None
     """The percentiles of `speech_reply_ms`."""
     barge_in_ms: tuple[float, ...] = ()

@@ -12,6 +12,7 @@ from patter_core.aio.foreign import as_exception
 from patter_core.call.call import Call
 from patter_core.call.callbacks import CallbackQueue, CallbackRunner
 from patter_core.call.config import HostConfig
+from patter_core.call.engine_breakers import EngineBreakers
 from patter_core.call.handle import OutboundCall, PhoneCall
 from patter_core.call.hangup import LegEnd
 from patter_core.call.history import HistoryWriter
@@ -77,6 +78,7 @@ class CallLauncher:
         self._callbacks = callbacks
         self._prices = prices
         self._hang_ups = hang_ups
+        self._breakers = EngineBreakers()
         self._scopes: dict[str, anyio.CancelScope] = {}
 
     def cut(self, call: Call) -> None:
@@ -102,6 +104,7 @@ class CallLauncher:
             carrier=self._carrier,
             config=self._config,
             outlets=self._outlets(token.call_id, queue),
+            breakers=self._breakers,
             new_accept=self._tokens.accept,
             may_prewarm=self._table.may_prewarm,
             ring_timeout=ring_timeout,

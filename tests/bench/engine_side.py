@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from patter_core.audio import AudioFormat
+from patter_core.audio import AudioChunk, AudioFormat
 from patter_elevenlabs import wire
 from tests.bench.flow import Flow
 from tests.bench.lean import LeanSocket
@@ -57,6 +57,8 @@ class EngineSide:
     def __init__(self, socket: LeanSocket, format: AudioFormat, opened: Callable[[EngineSide], None]) -> None:
         self.pongs = 0
         self.closed = socket.closed
+        self._silence = AudioChunk(format.silence * (format.sample_rate // 10), format).base64
+        """What the agent is given in place of audio, a tenth of a second at a time, before the caller's first frame."""
         self._socket = socket
         self._format = format
         self._opened = opened
@@ -128,6 +130,8 @@ class EngineSide:
 
     def _take(self, text: bytes) -> None:
         audio = _as_audio.decode(text).user_audio_chunk
+        if audio == self._silence:
+            return
         if audio is not None:
             self._caller.arrive(audio)
         elif isinstance(_as_message.decode(text), wire.Pong):

@@ -72,16 +72,16 @@ async def place_call(number: int, host: Delivery, delays: list[float]) -> None:
         socket.say("start", f"leg-{number}")
         session = await engine.session()
         for turn in range(FRAMES // 10):
-            session.say(TranscriptInput(text="A table for four, please, tomorrow at seven."))
-            session.say(ResponseStart(text="Of course."))
-            session.say(TranscriptOutput(text="Of course. Under which name may I book it?"))
+            session.give(TranscriptInput(text="A table for four, please, tomorrow at seven."))
+            session.give(ResponseStart(text="Of course."))
+            session.give(TranscriptOutput(text="Of course. Under which name may I book it?"))
             at = time.perf_counter()
             for _ in range(10):
                 socket.say("audio", FRAME.base64)
-                session.say(FRAME)
+                session.give(FRAME)
             await socket.wait_for("audio", (turn + 1) * 10)
             delays.append((time.perf_counter() - at) * 100)
-            session.say(ResponseDone())
+            session.give(ResponseDone())
         socket.say("stop")
 
 

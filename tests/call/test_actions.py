@@ -72,7 +72,7 @@ async def test_a_refused_hold_gives_the_call_back() -> None:
         with pytest.raises(CarrierRequestFailed):
             await scene.handle.hold()
         assert scene.call.state is State.LIVE
-        session.say(FRAME)
+        session.give(FRAME)
         await scene.socket.wait_for("audio")
         scene.socket.say("audio", FRAME.base64)
         scene.socket.say("stop")
@@ -85,7 +85,7 @@ async def test_on_hold_nobody_hears_the_other_and_after_it_both_do_if_the_stream
         session = await scene.live()
         await scene.handle.hold()
         scene.socket.say("audio", FRAME.base64)
-        session.say(FRAME)
+        session.give(FRAME)
         await anyio.wait_all_tasks_blocked()
         assert (session.received, [message.event for message in scene.socket.sent]) == ([], [])
         scene.carrier.refusals = 1
@@ -94,7 +94,7 @@ async def test_on_hold_nobody_hears_the_other_and_after_it_both_do_if_the_stream
         assert scene.call.state is State.HELD
         await scene.handle.resume()
         assert "audio" not in [message.event for message in scene.socket.sent]  # said for no listener
-        session.say(FRAME)
+        session.give(FRAME)
         await scene.socket.wait_for("audio")
         scene.socket.say("audio", FRAME.base64)
         scene.socket.say("stop")
@@ -105,7 +105,7 @@ async def test_a_refused_transfer_gives_back_a_call_whose_agent_has_left_and_so_
     scene = OutboundScene()
     async with scene.running():
         session = await scene.live()
-        session.say(FRAME)
+        session.give(FRAME)
         await scene.socket.wait_for("audio")
         scene.carrier.refusals = 1
         async with anyio.create_task_group() as tasks:
@@ -163,7 +163,7 @@ async def test_media_that_broke_off_while_a_transfer_was_refused_may_come_back()
     scene = OutboundScene(deadlines=Deadlines(last_word=5, media_return=5))
     async with scene.running():
         session = await scene.live()
-        session.say(FRAME)
+        session.give(FRAME)
         await scene.socket.wait_for("audio")
         scene.carrier.refusals = 1
         async with anyio.create_task_group() as tasks:
@@ -214,7 +214,7 @@ async def test_a_hold_survives_the_end_of_the_conversation_and_the_next_one_begi
     scene = OutboundScene()
     async with scene.running():
         session = await scene.live()
-        session.say(TranscriptOutput(text="One moment."))
+        session.give(TranscriptOutput(text="One moment."))
         await scene.handle.hold()
         if how == "the agent hangs up":
             session.end()
@@ -256,7 +256,7 @@ async def test_a_caller_who_hangs_up_during_the_last_word_is_not_transferred() -
     scene = OutboundScene(deadlines=Deadlines(last_word=10))
     async with scene.running():
         session = await scene.live()
-        session.say(FRAME)
+        session.give(FRAME)
         await scene.socket.wait_for("audio")
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(scene.handle.transfer, "+15550001111")
@@ -321,7 +321,7 @@ async def test_keys_do_not_wait_behind_speech() -> None:
     async with scene.running():
         session = await scene.live()
         for _ in range(400):  # 8 s
-            session.say(FRAME)
+            session.give(FRAME)
         await scene.socket.wait_for("audio", 400)
         scene.tasks.start_soon(scene.handle.send_dtmf, "2")
         await scene.socket.wait_for("audio", 401)
@@ -339,8 +339,8 @@ async def test_speech_behind_keys_waits_until_they_were_played() -> None:
         session = await scene.live()
         scene.tasks.start_soon(scene.handle.send_dtmf, "2")  # 0.2 s
         await scene.socket.wait_for("audio")
-        session.say(FRAME)
-        session.say(TranscriptOutput(text="Sorry?"))
+        session.give(FRAME)
+        session.give(TranscriptOutput(text="Sorry?"))
         await scene.told("transcript_output")
         assert len(scene.socket.of("audio")) == 1
         await scene.socket.wait_for("audio", 2)
@@ -354,10 +354,10 @@ async def test_speech_behind_keys_can_be_interrupted_before_it_is_sent() -> None
         session = await scene.live()
         scene.tasks.start_soon(scene.handle.send_dtmf, "2")
         await scene.socket.wait_for("audio")
-        session.say(FRAME)
-        session.say(FRAME)
-        session.say(Interruption())
-        session.say(OTHER_FRAME)
+        session.give(FRAME)
+        session.give(FRAME)
+        session.give(Interruption())
+        session.give(OTHER_FRAME)
         await scene.socket.wait_for("audio", 2)
         assert scene.socket.of("clear") == []  # the tones are played whole
         assert scene.socket.of("audio")[-1].value == OTHER_FRAME.base64
@@ -372,7 +372,7 @@ async def test_an_interruption_while_keys_sound_does_not_cut_them() -> None:
         session = await scene.live()
         scene.tasks.start_soon(scene.handle.send_dtmf, "12")
         (pressed,) = await scene.socket.wait_for("audio")
-        session.say(Interruption())
+        session.give(Interruption())
         await anyio.wait_all_tasks_blocked()
         assert pressed.value == tones("12", ULAW_8000).base64
         assert "clear" not in [message.event for message in scene.socket.sent]

@@ -122,7 +122,7 @@ async def test_audio_crosses_both_ways_untouched_and_in_order() -> None:
         session = await scene.live()
         for frame in frames:
             scene.socket.say("audio", frame.base64)
-            session.say(frame)
+            session.give(frame)
         said = await scene.socket.wait_for("audio", 50)
         scene.socket.say("stop")
     assert [message.value for message in said] == [frame.base64 for frame in frames]
@@ -135,16 +135,16 @@ async def test_the_story_of_a_call_is_told_in_order() -> None:
     scene = Scene()
     async with scene.running():
         session = await scene.live()
-        session.say(ResponseStart(text="Hello."))
-        session.say(TranscriptOutput(text="Hello."))
-        session.say(FRAME)
-        session.say(ResponseDone())
+        session.give(ResponseStart(text="Hello."))
+        session.give(TranscriptOutput(text="Hello."))
+        session.give(FRAME)
+        session.give(ResponseDone())
         mark = (await scene.socket.wait_for("mark"))[0]
         scene.socket.say("mark", mark.value)
         await scene.told("response_heard")
         scene.socket.say("dtmf", "7")
         await scene.told("dtmf_received")
-        session.say(TranscriptInput(text="Hi."))
+        session.give(TranscriptInput(text="Hi."))
         await scene.told("transcript_input")
         scene.socket.say("stop")
     assert scene.kinds() == [
@@ -169,12 +169,12 @@ async def test_barge_in_clears_the_carrier_at_once_and_says_how_much_was_heard()
     async with scene.running():
         session = await scene.live()
         for _ in range(100):
-            session.say(FRAME)
+            session.give(FRAME)
         await scene.socket.wait_for("audio", 100)
-        session.say(Interruption())
-        session.say(ResponseDone())
+        session.give(Interruption())
+        session.give(ResponseDone())
         await scene.socket.wait_for("clear")
-        session.say(FRAME)  # the next turn
+        session.give(FRAME)  # the next turn
         await scene.socket.wait_for("audio", 101)
         scene.socket.say("stop")
     events = [message.event for message in scene.socket.sent]
@@ -211,8 +211,8 @@ async def test_formats_that_differ_are_converted_both_ways() -> None:
         session = await scene.live()
         for _ in range(10):
             scene.socket.say("audio", FRAME.base64)
-            session.say(AudioChunk(b"\x00\x10" * 320, PCM16_16000))
-        session.say(ResponseDone())
+            session.give(AudioChunk(b"\x00\x10" * 320, PCM16_16000))
+        session.give(ResponseDone())
         await scene.socket.wait_for("mark")
         scene.socket.say("stop")
     assert {chunk.format for chunk in session.received} == {PCM16_16000}
@@ -225,7 +225,7 @@ async def test_when_the_agent_ends_the_call_its_last_word_is_played_first() -> N
     scene = Scene()
     async with scene.running():
         session = await scene.live()
-        session.say(FRAME)
+        session.give(FRAME)
         session.end()
         mark = (await scene.socket.wait_for("mark"))[0]
         assert scene.kinds()[-1] != "call_ended"
@@ -240,7 +240,7 @@ async def test_a_last_word_that_is_never_confirmed_does_not_hold_the_call() -> N
     scene = Scene(deadlines=Deadlines(last_word=0.05))
     async with scene.running():
         session = await scene.live()
-        session.say(FRAME)
+        session.give(FRAME)
         session.end()
     assert scene.end.reason == "agent_hung_up"
 
@@ -288,18 +288,18 @@ async def test_a_socket_that_breaks_off_is_followed_by_another_and_the_conversat
     scene = Scene()
     async with scene.running():
         session = await scene.live()
-        session.say(FRAME)
+        session.give(FRAME)
         await scene.socket.wait_for("audio")
         scene.socket.break_off()
         await scene.until(State.ENGINE_READY)
-        session.say(OTHER)  # while nobody is there
+        session.give(OTHER)  # while nobody is there
         second = FakeSocket()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(scene.call.serve_media, second)
             second.say("start", "leg-1")
             (kept,) = await second.wait_for("audio")
             assert kept.value == OTHER.base64
-            session.say(FRAME)
+            session.give(FRAME)
             await second.wait_for("audio", 2)
             second.say("audio", FRAME.base64)
             second.say("stop")
@@ -317,7 +317,7 @@ async def test_an_engine_that_is_tried_again_takes_over_while_the_caller_waits()
         second = await scene.session(2)
         await scene.until(State.LIVE)
         scene.socket.say("audio", FRAME.base64)
-        second.say(OTHER)
+        second.give(OTHER)
         assert (await scene.socket.wait_for("audio"))[0].value == OTHER.base64
         second.fail(EngineLost("gone again", retry=True))
     assert [chunk.data for chunk in second.received] == [FRAME.data]
@@ -350,8 +350,8 @@ async def test_an_agent_that_is_tried_again_is_told_what_was_said_before_and_gre
     scene = Scene(fallback=Retry(), resume_message="Where were we?")
     async with scene.running():
         first = await scene.live()
-        first.say(TranscriptOutput(text="Good morning."))
-        first.say(TranscriptInput(text="A table for two."))
+        first.give(TranscriptOutput(text="Good morning."))
+        first.give(TranscriptInput(text="A table for two."))
         first.fail(EngineLost("gone", retry=True))
         second = await scene.session(2)
         await scene.until(State.LIVE)
@@ -370,13 +370,13 @@ async def test_another_agent_takes_over_with_its_own_engine_and_its_own_fallback
     scene = Scene(fallback=reserve)
     async with scene.running():
         first = await scene.live()
-        first.say(TranscriptInput(text="A table for two."))
+        first.give(TranscriptInput(text="A table for two."))
         first.fail(EngineRefused("no"))
         second = await reserve_engine.session()
         await scene.until(State.LIVE)
         await until(lambda: bool(second.context))
         scene.socket.say("audio", FRAME.base64)
-        second.say(AudioChunk(b"\x00\x10" * 1600, PCM16_16000))
+        second.give(AudioChunk(b"\x00\x10" * 1600, PCM16_16000))
         await scene.socket.wait_for("audio")
         second.fail(EngineRefused("no"))
     assert "A table for two." in second.context[0]
@@ -449,7 +449,7 @@ async def test_what_is_said_is_put_into_the_store() -> None:
     scene = Scene(history=writer)
     async with scene.running():
         session = await scene.live()
-        session.say(TranscriptInput(text="A table for two."))
+        session.give(TranscriptInput(text="A table for two."))
         await scene.told("transcript_input")
         scene.socket.say("stop")
     await writer.drain()
@@ -500,7 +500,7 @@ async def test_a_carrier_that_falls_silent_has_lost_the_media_and_may_bring_them
         scene.attach()
         scene.socket.say("start", "leg-1")
         await scene.until(State.LIVE)
-        session.say(FRAME)
+        session.give(FRAME)
         await scene.socket.wait_for("audio")
         scene.socket.say("stop")
     assert scene.end.reason == "caller_hung_up"
@@ -539,7 +539,7 @@ async def test_a_carrier_that_takes_nothing_ends_the_call() -> None:
     scene.socket.send = stuck  # type: ignore[method-assign, assignment] # a socket whose peer does not read
     async with scene.running():
         session = await scene.live()
-        session.say(FRAME)
+        session.give(FRAME)
         while scene.call.state is State.LIVE:
             scene.socket.say("audio", FRAME.base64)
             await anyio.sleep(0.01)
@@ -661,11 +661,11 @@ async def test_the_figures_are_told_while_the_call_lasts_too() -> None:
     scene = Scene(report_every=0.01)
     async with scene.running():
         session = await scene.live()
-        session.say(TranscriptInput(text="Hi."))
-        session.say(FRAME)
-        session.say(Error(message="Oh."))
+        session.give(TranscriptInput(text="Hi."))
+        session.give(FRAME)
+        session.give(Error(message="Oh."))
         await scene.told("error")
-        session.say(Interruption())
+        session.give(Interruption())
         await scene.told("interruption")
         scene.records.clear()
         await scene.told("metrics_reported")
@@ -686,7 +686,7 @@ async def test_the_use_of_a_tool_is_told_as_the_engine_tells_it() -> None:
     async with scene.running():
         session = await scene.live()
         for event in used:
-            session.say(event)
+            session.give(event)
         await scene.told("tool_result")
         scene.socket.say("stop")
     assert [record.event for record in scene.records if record.event.kind.startswith("tool_")] == used
@@ -720,7 +720,7 @@ async def test_who_asks_for_audio_gets_each_frame_of_both_sides() -> None:
         session = await scene.live()
         for _ in range(3):
             scene.socket.say("audio", FRAME.base64)
-            session.say(FRAME)
+            session.give(FRAME)
         await scene.socket.wait_for("audio", 3)
         scene.socket.say("stop")
     audio = [record.event for record in captured if isinstance(record.event, AudioCaptured)]

@@ -10,7 +10,7 @@ from patter_core.audio import PCM16_16000, ULAW_8000, AudioChunk
 from patter_core.call.config import HostConfig
 from patter_core.call.timeouts import Deadlines
 from patter_core.errors import EngineRefused
-from patter_core.events import Interruption, ResponseDone, SpeechEnded, TranscriptInput
+from patter_core.events import Interruption, ResponseDone, SpeechStopped, TranscriptInput
 from patter_core.testing.fakes import FakeEngine, FakeSession
 from tests.calls import CallScene, new_call
 from tests.polling import until
@@ -45,8 +45,8 @@ class Scene(CallScene):
 async def greet(session: FakeSession) -> None:
     """The whole greeting, and the end of the turn, taken by the call."""
     for chunk in GREETING:
-        session.say(chunk)
-    session.say(ResponseDone())
+        session.give(chunk)
+    session.give(ResponseDone())
     await anyio.wait_all_tasks_blocked()
 
 
@@ -62,7 +62,7 @@ async def test_what_the_agent_said_before_the_stream_is_heard_whole_as_it_opens(
         await scene.socket.wait_for("mark")
         assert scene.call.state.value == "live"
         assert "media_started" in scene.kinds()
-        session.say(GREETING[0])  # the next turn is one of its own
+        session.give(GREETING[0])  # the next turn is one of its own
         await scene.socket.wait_for("audio", len(GREETING) + 1)
         scene.socket.say("stop")
     assert scene.heard() == [chunk.data for chunk in [*GREETING, GREETING[0]]]
@@ -76,7 +76,7 @@ async def test_an_agent_of_another_format_is_converted_when_it_is_heard() -> Non
     scene = Scene(FakeEngine(input_format=PCM16_16000, output_format=PCM16_16000))
     async with scene.running():
         session = await scene.engine.session()
-        session.say(AudioChunk(bytes(640 * 10), PCM16_16000))
+        session.give(AudioChunk(bytes(640 * 10), PCM16_16000))
         await anyio.wait_all_tasks_blocked()
         scene.stream()
         await scene.socket.wait_for("audio")
@@ -99,9 +99,9 @@ async def test_what_was_interrupted_before_the_stream_is_not_heard() -> None:
     scene = Scene()
     async with scene.running():
         session = await scene.engine.session()
-        session.say(GREETING[0])
-        session.say(Interruption())
-        session.say(GREETING[1])
+        session.give(GREETING[0])
+        session.give(Interruption())
+        session.give(GREETING[1])
         await anyio.wait_all_tasks_blocked()
         scene.stream()
         await scene.socket.wait_for("audio")
@@ -181,9 +181,12 @@ async def test_a_reply_is_timed_from_the_end_of_speech_where_the_engine_tells_it
     scene = Scene(prewarm=False)
     async with scene.running():
         session = await scene.live()
-        session.say(SpeechEnded(ago_ms=300))
-        session.say(TranscriptInput(text="Hello?"))
-        session.say(GREETING[0])
+        for _ in range(30):
+            scene.socket.say("audio", GREETING[0].base64)  # 20 ms
+        await session.until(lambda: len(session.received) == 30)
+        session.give(SpeechStopped(at_ms=300))  # of 600
+        session.give(TranscriptInput(text="Hello?"))
+        session.give(GREETING[0])
         await scene.socket.wait_for("audio")
         scene.socket.say("stop")
     (from_speech,) = scene.end.metrics.speech_reply_ms

@@ -34,8 +34,8 @@ def test_a_reply_is_timed_once_for_each_time_the_user_spoke() -> None:
 
 def test_a_reply_is_timed_from_the_end_of_speech_too_where_the_engine_tells_it() -> None:
     meter = Meter()
-    meter.speech_ended(1.0)
-    meter.speech_ended(2.0)  # they went on after a pause
+    meter.speech_stopped(1.0)
+    meter.speech_stopped(2.0)  # they went on after a pause
     meter.user_spoke(2.7)
     meter.agent_spoke(2.9)
     meter.user_spoke(5.0)

@@ -16,7 +16,7 @@ from patter_core.audio import ULAW_8000, AudioChunk, AudioFormat
 from patter_core.call.config import HostConfig
 from patter_core.call.timeouts import Deadlines
 from patter_core.engine import ConversationSetup
-from patter_core.events import EngineEvent, SpeechEnded, TranscriptInput
+from patter_core.events import EngineEvent, SpeechStopped, TranscriptInput
 from patter_core.media import MediaCodec, MediaEvent, MediaOutput, Message
 from patter_core.telephony.control import LegFacts
 from patter_core.telephony.leg import Leg
@@ -173,21 +173,21 @@ async def test_a_codec_that_raises_ends_its_call_with_the_agents_final_action() 
     scene = Scene(carrier=BrokenCarrier(), fallback=HangUp("Sorry."))
     async with scene.running():
         session = await scene.live()
-        session.say(FRAME)
+        session.give(FRAME)
     assert scene.end.reason == "crashed"
     assert scene.carrier.commands == ["say leg-1 Sorry."]
 
 
 @pytest.mark.parametrize(
     "event",
-    ["hello", b"", object(), TranscriptInput(None), SpeechEnded(None)],  # type: ignore[arg-type] # nonsense
+    ["hello", b"", object(), TranscriptInput(None), SpeechStopped(None)],  # type: ignore[arg-type] # nonsense
     ids=lambda event: type(event).__name__,
 )
 async def test_an_event_that_makes_no_sense_is_the_engines_failure(event: Any) -> None:  # whatever a plugin sends
     scene = Scene(fallback=Retry(times=1))
     async with scene.running():
         session = await scene.live()
-        session.say(event)
+        session.give(event)
         second = await scene.engine.session(1)
         scene.socket.say("audio", FRAME.base64)
         await second.until(lambda: bool(second.received))

@@ -74,7 +74,7 @@ class Greeter(FakeEngine):
 
     def new_session(self, setup: ConversationSetup) -> FakeSession:
         session = super().new_session(setup)
-        session.say(AudioChunk(GREETING, ULAW_8000))
+        session.give(AudioChunk(GREETING, ULAW_8000))
         return session
 
 

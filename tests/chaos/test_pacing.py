@@ -30,13 +30,13 @@ STALL = 0.5
 def answer(session: FakeSession, data: bytes, format: AudioFormat, *, longest: int, turn: str = "") -> None:
     """A turn, at once, in chunks of any length."""
     dice, width = random.Random(len(data)), format.sample_width
-    session.say(ResponseStart(turn=turn))
+    session.give(ResponseStart(turn=turn))
     at = 0
     while at < len(data):
         size = dice.randint(1, longest // width) * width
-        session.say(AudioChunk(data[at : at + size], format))
+        session.give(AudioChunk(data[at : at + size], format))
         at += size
-    session.say(ResponseDone())
+    session.give(ResponseDone())
 
 
 def speech(seconds: float, format: AudioFormat = ULAW_8000) -> bytes:
@@ -64,7 +64,7 @@ async def talk(seconds: float, interrupted_at: float, max_buffered: float, speed
 
         answer(session, b"\x01" * len(said), ULAW_8000, longest=8_000, turn="cut")
         await until(lambda: end.played.count(1, len(said)) >= 8_000 * interrupted_at, within=seconds / speed + 60)
-        session.say(Interruption())
+        session.give(Interruption())
         await until(lambda: bool(end.cleared))
         received = len(end.received)
         answer(session, b"\x02" * 1_600, ULAW_8000, longest=1_600, turn="new")
@@ -106,10 +106,10 @@ async def test_an_interruption_of_audio_that_waits_clears_the_carrier_at_once(ma
         chunk = AudioChunk(speech(90), ULAW_8000)
         for number in range(100):
             received = len(end.received)
-            session.say(chunk)
+            session.give(chunk)
             await until(lambda since=received: len(end.received) - since >= 8_000 * max_buffered - 160)  # type: ignore[misc] # a default is not inferred
             began = time.monotonic()
-            session.say(Interruption())
+            session.give(Interruption())
             await until(lambda number=number: len(end.cleared) > number)  # type: ignore[misc] # as above
             times.append((end.cleared[-1] - began) * 1000)
             assert end.buffered == 0

@@ -88,7 +88,7 @@ async def one_call(number: int, host: Delivery, delays: list[float]) -> None:
             sent_at = time.monotonic()
             frame = AudioChunk(index.to_bytes(2, "big") * 80, ULAW_8000)
             socket.say("audio", frame.base64)
-            session.say(frame)
+            session.give(frame)
             said = await socket.wait_for("audio", index + 1)
             delays.append(time.monotonic() - sent_at)
             assert said[-1].value == frame.base64

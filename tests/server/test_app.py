@@ -110,7 +110,7 @@ async def test_a_call_comes_in_talks_and_ends() -> None:
         async with connect(url, additional_headers=FAKE) as media:
             await say(media, "start", "leg-1")
             session = await scene.engine.session()
-            session.say(FRAME)
+            session.give(FRAME)
             heard = msgspec.json.decode(await media.recv(), type=FakeMessage)
             await say(media, "audio", FRAME.base64)
             await say(media, "stop")
@@ -311,7 +311,7 @@ async def a_call_goes_on(carrier: Broken) -> AsyncIterator[httpx.AsyncClient]:
         await say(media, "start", "leg-1")
         session = await scene.engine.session()
         yield client
-        session.say(FRAME)
+        session.give(FRAME)
         await media.recv()
 
 
@@ -372,7 +372,7 @@ async def test_at_the_end_live_calls_are_ended_and_told() -> None:
         media = await connect(await arrive(client), additional_headers=FAKE)
         await say(media, "start", "leg-1")
         session = await scene.engine.session()
-        session.say(FRAME)
+        session.give(FRAME)
         await media.recv()
     assert session.closed
     assert [record.event.kind for record in scene.sink.records][-1] == "call_ended"
@@ -390,7 +390,7 @@ async def test_mounted_under_a_path_without_its_lifespan_it_still_works() -> Non
             async with connect(media_url, additional_headers=FAKE) as media:
                 await say(media, "start", "leg-1")
                 session = await scene.engine.session()
-                session.say(FRAME)
+                session.give(FRAME)
                 await media.recv()
                 await say(media, "stop")
                 await media.wait_closed()
@@ -416,7 +416,7 @@ async def test_what_a_stuck_sink_loses_shows_in_health_and_the_end_waits_for_it_
             await say(media, "start", "leg-1")
             session = await scene.engine.session()
             for _ in range(3):
-                session.say(TranscriptInput(text="Hi."))
+                session.give(TranscriptInput(text="Hi."))
             await scene.sink.wait_for("transcript_input", 3)
             await say(media, "stop")
             await scene.sink.wait_for("call_ended")

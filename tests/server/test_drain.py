@@ -138,7 +138,7 @@ async def test_too_many_new_calls_a_second_are_told_that_we_are_busy_and_the_liv
     async with worker.serving(), worker.call("leg-0") as (media, session):
         answers = [await worker.arrive(f"flood-{number}") for number in range(20)]
         assert [answer.text for answer in answers].count("busy") >= 18
-        session.say(FRAME)
+        session.give(FRAME)
         assert (await heard(media, "audio")).value == FRAME.base64
         await say(media, "stop")
         assert (await worker.ended()).reason == "caller_hung_up"
@@ -171,7 +171,7 @@ async def test_while_it_drains_new_calls_go_elsewhere_and_live_ones_go_on_to_the
         assert (refused.status_code, refused.headers["retry-after"], refused.text) == (503, "1", "")
         assert refused.headers["connection"] == "close"  # or the next attempt would come here again
         assert (await worker.arrive("leg-1")).status_code == 200  # the carrier repeats itself about a live one
-        session.say(FRAME)
+        session.give(FRAME)
         assert (await heard(media, "audio")).value == FRAME.base64
         await say(media, "stop")
         assert (await worker.ended()).reason == "caller_hung_up"
@@ -187,8 +187,8 @@ async def test_at_the_deadline_a_live_call_is_heard_out_and_then_ended_as_the_li
 ) -> None:
     worker = Worker(FakeCarrier(), limits=Limits(drain=0.1, after_drain=final_action))
     async with worker.serving(), worker.call("leg-1") as (media, session), anyio.create_task_group() as tasks:
-        session.say(FRAME)
-        session.say(ResponseDone())
+        session.give(FRAME)
+        session.give(ResponseDone())
         mark = await heard(media, "mark")
         tasks.start_soon(worker.host.drain)
         await anyio.sleep(0.5)
@@ -240,7 +240,7 @@ async def test_the_worker_that_lost_the_media_leaves_the_call_to_the_one_that_wa
             session = await second.engine.session()
             assert (await first.ended()).reason == "media_lost"
             assert carrier.hung_up == []
-            session.say(FRAME)
+            session.give(FRAME)
             assert (await heard(again, "audio")).value == FRAME.base64
             tasks.cancel_scope.cancel()
 
@@ -269,9 +269,9 @@ async def test_the_users_functions_hear_of_a_whole_call_and_their_faults_do_not_
         outer = anyio.current_time()
         async with worker.call("leg-1") as (media, session):
             up = anyio.current_time()
-            session.say(TranscriptOutput(text="Hello."))
+            session.give(TranscriptOutput(text="Hello."))
             await until(lambda: session.context[-1:] == ["From a thread."])
-            session.say(FRAME)
+            session.give(FRAME)
             assert (await heard(media, "audio")).value == FRAME.base64
             least = (anyio.current_time() - up) * 1000
             await say(media, "stop")

@@ -137,7 +137,7 @@ async def closed_with(media: ClientConnection) -> int | None:
 async def talks(door: Scene, media: ClientConnection, number: int = 0) -> FakeSession:
     """Both sides hear each other."""
     session = await door.engine.session(number)
-    session.say(FRAME)
+    session.give(FRAME)
     assert msgspec.json.decode(await media.recv(), type=FakeMessage) == FakeMessage("audio", FRAME.base64)
     await say(media, "audio", FRAME.base64)
     await session.until(lambda: bool(session.received))

@@ -95,7 +95,7 @@ async def test_without_calls_only_a_console_does_not_wait(number: signal.Signals
 async def test_a_second_signal_hangs_up_and_tells_the_end() -> None:
     worker = Worker(FakeCarrier(), limits=Limits(drain=60, linger=60))
     async with worker.serving(), worker.call("leg-1") as (_, session), anyio.create_task_group() as tasks:
-        session.say(FRAME)
+        session.give(FRAME)
         tasks.start_soon(worker.host.stop, signal.SIGTERM)
         await until(lambda: not worker.host.table.is_ready)
         began = anyio.current_time()
@@ -132,7 +132,7 @@ async def test_calls_that_a_server_cut_when_it_stopped_are_hung_up(carrier: type
     with anyio.fail_after(10):
         async with contextlib.AsyncExitStack() as caller, worker.serving():
             media, session = await caller.enter_async_context(worker.call("leg-1"))
-            session.say(FRAME)
+            session.give(FRAME)
             await heard(media, "audio")
     assert worker.carrier.hung_up == ["leg-1"]
 

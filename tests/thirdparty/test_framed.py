@@ -34,7 +34,7 @@ async def test_it_keeps_the_contract(has_notify: bool) -> None:
 async def test_an_answer_longer_than_its_buffer_is_kept_by_the_core() -> None:
     async with staged(FramedEmulator()) as scene:
         live = await scene.live()
-        live.session.say(speech(100))
+        live.session.give(speech(100))
         await anyio.sleep(1.0)
         waiting_ms = live.call.stream._buffer.duration_ms
         assert 18_000 < waiting_ms <= 20_100
@@ -45,11 +45,11 @@ async def test_an_answer_longer_than_its_buffer_is_kept_by_the_core() -> None:
 async def test_what_was_heard_is_known_though_a_clear_loses_the_marks(has_notify: bool) -> None:
     async with staged(FramedEmulator(has_notify=has_notify)) as scene:
         live = await scene.live()
-        live.session.say(speech(5))
+        live.session.give(speech(5))
         await live.call.until(lambda: len(live.call.recording.played) >= FORMAT.size(700))
-        live.session.say(Interruption())
-        live.session.say(speech(0.3))
-        live.session.say(ResponseDone())
+        live.session.give(Interruption())
+        live.session.give(speech(0.3))
+        live.session.give(ResponseDone())
         told = await scene.told(live.handle, "response_heard", "It is not told what was heard.", count=2)
         first, second = (event for event in told if isinstance(event, ResponseHeard))
         played_ms = FORMAT.duration_ms(len(live.call.recording.played))
@@ -62,7 +62,7 @@ async def test_what_was_heard_is_known_though_a_clear_loses_the_marks(has_notify
 async def closed_with(scene: Scene) -> tuple[int | None, list[Problem]]:
     """How the emulator closes the media socket of a call in which the agent speaks."""
     live = await scene.live()
-    live.session.say(speech(1))
+    live.session.give(speech(1))
     await live.call.stream.ended.wait()
     await scene.over(live.call, "The media socket was closed, and the call stays up.")
     return live.call.stream.close_code, live.call.stream.problems

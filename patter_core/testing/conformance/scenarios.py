@@ -39,8 +39,8 @@ async def _conversation(scene: Scene, number: int) -> None:
         await live.session.until(lambda: live.session.digits == ["5", "#"])
     words = _words(live.session.output_format, number)
     for piece in _pieces(words, live.session.output_format):
-        live.session.say(piece)
-    live.session.say(ResponseDone())
+        live.session.give(piece)
+    live.session.give(ResponseDone())
     await scene.over(
         live.call,
         "The caller never hears the agent.",
@@ -171,12 +171,12 @@ async def _interruption(scene: Scene) -> None:
     session = live.session
     long, after = GREETING.audio(session.output_format), _words(session.output_format)
     for _ in range(5):
-        session.say(AudioChunk(long, session.output_format))
+        session.give(AudioChunk(long, session.output_format))
     await session.until(lambda: session.digits == ["1"])
-    session.say(Interruption())
+    session.give(Interruption())
     await session.until(lambda: session.digits == ["1", "2"])
-    session.say(AudioChunk(after, session.output_format))
-    session.say(ResponseDone())
+    session.give(AudioChunk(after, session.output_format))
+    session.give(ResponseDone())
     await scene.over(
         live.call,
         "After an interruption the caller goes on hearing the agent, or never hears it again.",
@@ -206,7 +206,7 @@ async def _agent_ends(scene: Scene) -> None:
     """The agent says a last word and ends the conversation. The caller would stay."""
     live = await scene.live()
     words = scene.says(live)
-    live.session.say(ResponseDone())
+    live.session.give(ResponseDone())
     live.session.end()
     await scene.over(
         live.call,

@@ -263,7 +263,7 @@ class Scene:
         """Has the agent say something; returns its audio."""
         format = live.session.output_format
         words = GREETING.audio(format)[: format.size(_WORDS_MS)]
-        live.session.say(AudioChunk(words, format))
+        live.session.give(AudioChunk(words, format))
         return words
 
     def codec_of(self, live: LiveCall) -> MediaCodec:

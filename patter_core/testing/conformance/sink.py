@@ -45,7 +45,8 @@ from patter_core.events import (
     ResponseDone,
     ResponseHeard,
     ResponseStart,
-    SpeechEnded,
+    SpeechStarted,
+    SpeechStopped,
     ToolCall,
     ToolResult,
     TranscriptCorrection,
@@ -53,6 +54,7 @@ from patter_core.events import (
     TranscriptOutput,
     TransferDone,
     TransferStarted,
+    Usage,
 )
 from patter_core.sink import SINK_API_VERSION, EventSink
 from patter_core.telephony.control import RecordingStatus
@@ -129,7 +131,9 @@ _EVENTS: tuple[CallEvent, ...] = (
     ),
     ResponseStart(text="Hello “there”\n\x00 ü 🙂"),
     TranscriptOutput(text=SENTINEL, turn="1"),
-    SpeechEnded(ago_ms=200.0),
+    SpeechStarted(at_ms=1_200.0),
+    SpeechStopped(at_ms=2_400.0),
+    Usage(part="engine", vendor="acme", model="one", amounts={"seconds": 1.5}, cost=Cost(Decimal("0.01"))),
     Interruption(),
     TranscriptCorrection(text="", original=SENTINEL),
     ResponseHeard(heard_ms=0.0, sent_ms=1e9, interrupted=True),

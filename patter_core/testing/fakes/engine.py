@@ -8,14 +8,14 @@ from typing import ClassVar
 
 from patter_core.aio import Changes
 from patter_core.audio import ULAW_8000, AudioChunk, AudioFormat
-from patter_core.engine import ConversationSetup, Engine, EngineSession, Heard
+from patter_core.engine import ConversationSetup, Engine, EngineCapability, EngineSession, Heard
 from patter_core.events import EngineEvent
 
 __all__ = ["FakeEngine", "FakeSession"]
 
 
 class FakeSession(EngineSession):
-    """A conversation in which the test speaks for the agent: `say`, `end`, `fail`."""
+    """A conversation in which the test speaks for the agent: `give`, `end`, `fail`."""
 
     def __init__(self, setup: ConversationSetup, input_format: AudioFormat, output_format: AudioFormat) -> None:
         self.setup = setup
@@ -25,6 +25,11 @@ class FakeSession(EngineSession):
         """How much of its turns was heard."""
         self.digits: list[str] = []
         self.context: list[str] = []
+        self.spoken: list[str] = []
+        """What it was asked to say."""
+        self.messages: list[str] = []
+        """What was sent in the caller's place."""
+        self.holds: list[bool] = []
         self.activities = 0
         self.closed = False
         self._input_format = input_format
@@ -64,6 +69,18 @@ class FakeSession(EngineSession):
         self.context.append(text)
         self._changes.notify()
 
+    def say(self, text: str) -> None:
+        self.spoken.append(text)
+        self._changes.notify()
+
+    def send_user_message(self, text: str) -> None:
+        self.messages.append(text)
+        self._changes.notify()
+
+    def hold(self, on: bool) -> None:
+        self.holds.append(on)
+        self._changes.notify()
+
     def user_activity(self) -> None:
         self.activities += 1
         self._changes.notify()
@@ -74,7 +91,7 @@ class FakeSession(EngineSession):
                 raise event
             yield event
 
-    def say(self, event: AudioChunk | EngineEvent) -> None:
+    def give(self, event: AudioChunk | EngineEvent) -> None:
         """The agent speaks, or something happens."""
         self._said.put_nowait(event)
 
@@ -99,6 +116,7 @@ class FakeEngine(Engine):
     """An engine whose sessions the test holds in its hands."""
 
     name: ClassVar[str] = "fake"
+    capabilities: ClassVar[frozenset[EngineCapability]] = frozenset({EngineCapability.TURNS, EngineCapability.SPEECH})
 
     def __init__(
         self,

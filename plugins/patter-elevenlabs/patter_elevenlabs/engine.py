@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from patter_core.checks import CheckResult
-from patter_core.engine import ConversationSetup, Engine, EngineSession
+from patter_core.engine import ConversationSetup, Engine, EngineCapability, EngineSession
 from patter_core.errors import ConfigurationError, EngineError
 from patter_elevenlabs import wire
 from patter_elevenlabs.checks import run_checks
@@ -60,6 +60,15 @@ class ElevenLabsConvAI(Engine):
     """Send a pressed key as a message of the caller, which the agent answers, instead of as context."""
 
     name: ClassVar[str] = "elevenlabs"
+    capabilities: ClassVar[frozenset[EngineCapability]] = frozenset(
+        {
+            EngineCapability.TURNS,
+            EngineCapability.CORRECTS,
+            EngineCapability.STEADY_INPUT,
+            EngineCapability.USER_MESSAGE,
+            EngineCapability.ACTIVITY,
+        }
+    )
     emulator: ClassVar[str] = "patter_elevenlabs.testing:ElevenLabsEmulator"
     tools_hint: ClassVar[str] = (
         "Add a client tool to the agent in the ElevenLabs dashboard, and pass its function to "

@@ -77,8 +77,8 @@ async def test_a_call_through_the_whole_system_is_a_trace_and_counts(collector: 
             async with connect(voice.text, additional_headers={"x-fake": "yes"}) as media:
                 await media.send('{"event": "start", "value": "leg-1"}')
                 session = await engine.session()
-                session.say(TranscriptInput(text="Hi."))
-                session.say(AudioChunk(b"\xff" * 160, ULAW_8000))
+                session.give(TranscriptInput(text="Hi."))
+                session.give(AudioChunk(b"\xff" * 160, ULAW_8000))
                 await media.recv()
                 await media.send('{"event": "stop"}')
         # the server has drained its sinks

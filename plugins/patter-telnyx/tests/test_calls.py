@@ -183,8 +183,8 @@ async def test_words_that_are_shorter_than_a_message_may_be_are_heard_whole() ->
     async with staged(TelnyxEmulator()) as scene:
         live = await scene.live(WaitForSilence(0.3))
         for start in range(0, len(GREETING), 100):  # 12.5 ms each
-            live.session.say(AudioChunk(GREETING[start : start + 100], ULAW_8000))
-        live.session.say(ResponseDone())
+            live.session.give(AudioChunk(GREETING[start : start + 100], ULAW_8000))
+        live.session.give(ResponseDone())
         await scene.ended(live.handle)
     played = bytes(live.call.recording.played)
     assert played.startswith(GREETING)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 
@@ -94,4 +95,16 @@ async def test_what_it_raises_and_that_it_is_cancelled_pass_through(pace: Pace) 
     with anyio.move_on_after(0.01) as scope:
         await pace.stepwise("wait()", wait())
     assert (scope.cancelled_caught, seen) == (True, ["cancelled"])
+    pace.require_quick()
+
+
+def test_garbage_that_is_collected_meanwhile_is_no_time_of_the_method(pace: Pace) -> None:
+    kept = [[number] for number in range(2_000_000)]  # a collection looks at each
+    began = time.perf_counter()
+    pace.timed("decode", gc.collect)
+    took = time.perf_counter() - began
+    for _ in range(3):
+        pace.timed("decode", gc.collect)
+    assert took > 0.02
+    assert len(kept) == 2_000_000
     pace.require_quick()

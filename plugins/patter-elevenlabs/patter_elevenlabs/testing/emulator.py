@@ -9,7 +9,7 @@ import secrets
 from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import WebSocketRoute
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from patter_core.aio import Changes
 from patter_core.server.serving import serve_app
@@ -122,6 +122,8 @@ class ElevenLabsEmulator(EngineEmulator):
 
 
 async def _send(socket: WebSocket, message: str | bytes) -> None:
+    if socket.application_state is not WebSocketState.CONNECTED:  # another send has found that the client is gone
+        raise ConversationOver
     try:
         await (socket.send_text(message) if isinstance(message, str) else socket.send_bytes(message))
     except WebSocketDisconnect:  # the client is gone, and `_listen` is about to notice

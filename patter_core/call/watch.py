@@ -1,0 +1,84 @@
+"""Waits for what is due in a call: its deadlines, signs of life, and the end of its time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import anyio
+
+from patter_core.call.context import CallContext
+from patter_core.call.conversation import Conversation
+from patter_core.call.media_leg import MediaLeg
+from patter_core.call.reports import CarrierReports
+from patter_core.call.state import Signal, State
+
+__all__ = ["CallWatch"]
+
+
+class CallWatch:
+    """Runs as long as the call.
+
+    Args:
+        call: what the parts of the call share.
+        media: its media socket.
+        conversation: the engine's side.
+        reports: what the carrier says of the call.
+        may_prewarm: returns True if the conversation may start before the caller's audio is here.
+    """
+
+    def __init__(
+        self,
+        call: CallContext,
+        media: MediaLeg,
+        conversation: Conversation,
+        reports: CarrierReports,
+        *,
+        may_prewarm: Callable[[], bool],
+    ) -> None:
+        self._call = call
+        self._media = media
+        self._conversation = conversation
+        self._reports = reports
+        self._may_prewarm = may_prewarm
+
+    async def run(self) -> None:
+        """Acts on what is due, until the call is over."""
+        call, conversation = self._call, self._conversation
+        while not call.is_over:
+            if call.state.state is State.ACCEPTED and conversation.may_prewarm and self._may_prewarm():
+                conversation.begin(resumed=call.token.streams > 0)
+            due = min(call.state.deadline(), self._media.probe_at, self._media.look_up_at) - call.clock()
+            with anyio.move_on_after(min(due, 60 * self._minutes_left)):
+                await call.changes.wait()
+            if self._minutes_left <= 0:
+                call.signal(Signal.TOO_LONG, "the conversation has lasted for Limits.engine_minutes")
+            if self._media.look_up_if_due():
+                call.start(self._reports.look_up_end)
+            await self._act()
+
+    async def _act(self) -> None:
+        call = self._call
+        if self._may_be_on_another_worker and call.clock() >= call.state.deadline():
+            await self._reports.look_up()
+        overdue = call.state.overdue(call.clock())
+        if overdue is None:
+            self._media.probe_if_due()
+        elif overdue is Signal.MEDIA_LOST:
+            self._media.give_up()
+        else:
+            call.signal(overdue)
+
+    @property
+    def _minutes_left(self) -> float:
+        is_ending = self._call.state.state in {State.ENDING, State.ENDED}
+        return math.inf if is_ending else self._conversation.minutes_left
+
+    @property
+    def _may_be_on_another_worker(self) -> bool:
+        call = self._call
+        state = call.state.state
+        if state is State.DIALLING:
+            return True
+        awaits_media = state in {State.ACCEPTED, State.ENGINE_READY} and call.config.several_workers
+        return awaits_media and not call.was_held and (call.carrier.asks_at_stream_end or not self._media.was_here)

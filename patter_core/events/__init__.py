@@ -1,0 +1,96 @@
+"""What happens on a call, as typed, frozen structs.
+
+There are two families:
+
+* `EngineEvent`: what an engine's session reports.
+* `CallEvent`: what Patter reports of a call: the engine's events and its own. A sink gets each inside a
+  `Record`, which adds the call, the order and the time.
+
+The tags are part of the contract: fields may be added, a tag or a field is never renamed (`SCHEMA_VERSION` would rise).
+"""
+
+from __future__ import annotations
+
+from patter_core.events.base import Event
+from patter_core.events.call import (
+    AudioCaptured,
+    CallAnnounced,
+    CallAnswered,
+    CallEnded,
+    CallMoved,
+    CallPriced,
+    CallProgressed,
+    ConversationStarted,
+    DtmfReceived,
+    MachineDetected,
+    MediaPaused,
+    MediaStarted,
+    MediaTrouble,
+    MetricsReported,
+    RecordingChanged,
+    RecordingStarted,
+    ResponseHeard,
+    TransferDone,
+    TransferStarted,
+)
+from patter_core.events.engine import (
+    EngineEvent,
+    Error,
+    Interruption,
+    PausePlayback,
+    ResponseDone,
+    ResponseStart,
+    SpeechItem,
+    SpeechStarted,
+    SpeechStopped,
+    ToolCall,
+    ToolResult,
+    TranscriptCorrection,
+    TranscriptInput,
+    TranscriptOutput,
+    Usage,
+)
+from patter_core.events.record import SCHEMA_VERSION, CallEvent, Record
+from patter_core.observe.metrics import CallMetrics
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "AudioCaptured",
+    "CallAnnounced",
+    "CallAnswered",
+    "CallEnded",
+    "CallEvent",
+    "CallMetrics",
+    "CallMoved",
+    "CallPriced",
+    "CallProgressed",
+    "ConversationStarted",
+    "DtmfReceived",
+    "EngineEvent",
+    "Error",
+    "Event",
+    "Interruption",
+    "MachineDetected",
+    "MediaPaused",
+    "MediaStarted",
+    "MediaTrouble",
+    "MetricsReported",
+    "PausePlayback",
+    "Record",
+    "RecordingChanged",
+    "RecordingStarted",
+    "ResponseDone",
+    "ResponseHeard",
+    "ResponseStart",
+    "SpeechItem",
+    "SpeechStarted",
+    "SpeechStopped",
+    "ToolCall",
+    "ToolResult",
+    "TranscriptCorrection",
+    "TranscriptInput",
+    "TranscriptOutput",
+    "TransferDone",
+    "TransferStarted",
+    "Usage",
+]

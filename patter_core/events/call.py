@@ -1,0 +1,175 @@
+"""What Patter reports of a call, beside what the engine's session does."""
+
+from __future__ import annotations
+
+from patter_core.audio import AudioFormat
+from patter_core.events.base import Event
+from patter_core.observe.metrics import CallMetrics
+from patter_core.telephony.control import RecordingStatus
+from patter_core.telephony.leg import AnsweredBy, Leg, Progress
+from patter_core.telephony.prices import Cost
+
+__all__ = [
+    "AudioCaptured",
+    "CallAnnounced",
+    "CallAnswered",
+    "CallEnded",
+    "CallMoved",
+    "CallPriced",
+    "CallProgressed",
+    "ConversationStarted",
+    "DtmfReceived",
+    "MachineDetected",
+    "MediaPaused",
+    "MediaStarted",
+    "MediaTrouble",
+    "MetricsReported",
+    "RecordingChanged",
+    "RecordingStarted",
+    "ResponseHeard",
+    "TransferDone",
+    "TransferStarted",
+]
+
+
+class CallAnnounced(Event, frozen=True, tag="call_announced"):
+    """A call arrived, or was dialled, and was taken."""
+
+    leg: Leg
+    agent: str
+    """The agent's name."""
+
+
+class CallAnswered(Event, frozen=True, tag="call_answered"):
+    """The call was answered: by us if we were called, by the callee if we called."""
+
+    answer_ms: float
+    """Since the call arrived."""
+
+
+class CallProgressed(Event, frozen=True, tag="call_progressed"):
+    """A call that we made rings, or is answered."""
+
+    progress: Progress
+
+
+class MachineDetected(Event, frozen=True, tag="machine_detected"):
+    """The carrier found out who answered a call that we made: a machine, or not."""
+
+    answered_by: AnsweredBy
+
+
+class RecordingChanged(Event, frozen=True, tag="recording_changed"):
+    """The carrier's recording of the call was started, paused, stopped, or is complete. May follow the call's end."""
+
+    recording: RecordingStatus
+
+
+class MediaPaused(Event, frozen=True, tag="media_paused"):
+    """The carrier's audio broke off while the call goes on, or the caller is on hold. `media_started` ends it."""
+
+    held: bool = False
+
+
+class MediaStarted(Event, frozen=True, tag="media_started"):
+    """The carrier's audio is here."""
+
+    format: AudioFormat
+
+
+class ConversationStarted(Event, frozen=True, tag="conversation_started"):
+    """The engine is ready to listen and talk."""
+
+    engine: str
+    conversation_id: str
+    input_format: AudioFormat
+    output_format: AudioFormat
+    connect_ms: float
+    """From the start of the connection to a ready session."""
+
+
+class DtmfReceived(Event, frozen=True, tag="dtmf_received"):
+    """The caller pressed a key."""
+
+    digit: str
+
+
+class ResponseHeard(Event, frozen=True, tag="response_heard"):
+    """How much of the agent's turn was played to the caller, once it is known: all, or up to where it was cut."""
+
+    heard_ms: float
+    sent_ms: float
+    interrupted: bool = False
+    turn: str = ""
+    """As in `ResponseStart`."""
+
+
+class MediaTrouble(Event, frozen=True, tag="media_trouble"):
+    """An invalid message from the carrier was ignored; reported once a call for each `problem`."""
+
+    problem: str
+
+
+class TransferStarted(Event, frozen=True, tag="transfer_started"):
+    """A transfer of the caller begins."""
+
+    to: str
+    """The number or SIP address; masked before a sink gets it."""
+
+
+class TransferDone(Event, frozen=True, tag="transfer_done"):
+    """The carrier took the transfer, or refused it."""
+
+    to: str
+    ok: bool = True
+    detail: str = ""
+
+
+class RecordingStarted(Event, frozen=True, tag="recording_started"):
+    """From here on a sink records the call."""
+
+    by: str
+    """The sink's name."""
+    location: str
+    """Where it will be found."""
+
+
+class MetricsReported(Event, frozen=True, tag="metrics_reported"):
+    """The metrics of the call while it lasts, at intervals; `CallEnded` has the final ones."""
+
+    metrics: CallMetrics
+
+
+class AudioCaptured(Event, frozen=True, tag="audio_captured"):
+    """Audio of the call, for those sinks only that ask for it."""
+
+    side: str
+    """`caller`: as it came from the carrier; `agent`: as it went to it, faster than it plays."""
+    format: AudioFormat
+    base64: str
+
+
+class CallEnded(Event, frozen=True, tag="call_ended"):
+    """The call is over: once a call. One that ends just as it moves may be told by two workers; the first end counts.
+
+    Only what the carrier reports afterwards follows: its price, its recording.
+    """
+
+    reason: str
+    """Why: a value of `patter_core.Reason`."""
+    by: str
+    """Who: caller, agent, engine, carrier or host."""
+    duration_ms: float
+    metrics: CallMetrics
+    detail: str = ""
+    """What went wrong, where something did; in words fit for a log."""
+
+
+class CallMoved(Event, frozen=True, tag="call_moved"):
+    """Another worker has the call: nothing of it follows from this one, and its end comes from that one."""
+
+
+class CallPriced(Event, frozen=True, tag="call_priced"):
+    """The carrier says what it charges for the connection. May follow the call's end."""
+
+    cost: Cost

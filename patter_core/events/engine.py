@@ -1,0 +1,181 @@
+"""What an engine's session reports. Each event unpacks as `(type, payload)`.
+
+Agent audio is an event too: an `AudioChunk` as it is, with no wrapper, because there are fifty a second.
+"""
+
+from __future__ import annotations
+
+from patter_core.events.base import Event
+from patter_core.telephony.prices import Cost
+
+__all__ = [
+    "EngineEvent",
+    "Error",
+    "Interruption",
+    "PausePlayback",
+    "ResponseDone",
+    "ResponseStart",
+    "SpeechItem",
+    "SpeechStarted",
+    "SpeechStopped",
+    "ToolCall",
+    "ToolResult",
+    "TranscriptCorrection",
+    "TranscriptInput",
+    "TranscriptOutput",
+    "Usage",
+]
+
+
+class EngineEvent(Event, frozen=True):
+    """The base of what an engine's session reports."""
+
+
+class SpeechStarted(EngineEvent, frozen=True, tag="speech_started"):
+    """The user began to speak, by the engine's voice detection."""
+
+    at_ms: float
+    """Where in the audio that the session was given by `send_audio`, from its beginning, silence included."""
+
+
+class SpeechStopped(EngineEvent, frozen=True, tag="speech_stopped"):
+    """The user stopped speaking, by the engine's voice detection."""
+
+    at_ms: float
+    """As in `SpeechStarted`."""
+
+
+class TranscriptInput(EngineEvent, frozen=True, tag="transcript_input"):
+    """What the user said."""
+
+    text: str
+
+    @property
+    def payload(self) -> str:
+        return self.text
+
+
+class TranscriptOutput(EngineEvent, frozen=True, tag="transcript_output"):
+    """What the agent says in this turn, whole."""
+
+    text: str
+    turn: str = ""
+    """The engine's id of the turn; "" where it has none."""
+
+    @property
+    def payload(self) -> str:
+        return self.text
+
+
+class TranscriptCorrection(EngineEvent, frozen=True, tag="transcript_correction"):
+    """What the agent really said, after an interruption: it replaces the `TranscriptOutput` of that turn."""
+
+    text: str
+    original: str = ""
+    turn: str = ""
+
+    @property
+    def payload(self) -> str:
+        return self.text
+
+
+class ResponseStart(EngineEvent, frozen=True, tag="response_start"):
+    """The agent begins to speak: before the first audio of a turn."""
+
+    text: str = ""
+    turn: str = ""
+    """The engine's id of the turn; "" where it has none."""
+
+    @property
+    def payload(self) -> dict[str, str]:
+        return {"text": self.text}
+
+
+class ResponseDone(EngineEvent, frozen=True, tag="response_done"):
+    """The agent's turn is complete: it was all generated, and not necessarily heard. None follows an interruption."""
+
+    turn: str = ""
+
+    @property
+    def payload(self) -> dict[str, str]:
+        return {}
+
+
+class Interruption(EngineEvent, frozen=True, tag="interruption"):
+    """The user interrupted the agent (barge-in): what has not been heard yet is void, of all turns.
+
+    One that comes while nothing can be heard and no turn is paused is not told, and counts for nothing.
+    """
+
+    turn: str = ""
+
+
+class PausePlayback(EngineEvent, frozen=True, tag="pause_playback"):
+    """The user may be interrupting: the agent stops, and its turn is left open. Not told to sinks.
+
+    The session is told what was heard. Then it either goes on, with a `SpeechItem` from there, or an `Interruption`
+    follows. The core keeps no audio that was sent: what is to be heard again is sent again.
+    """
+
+
+class SpeechItem(EngineEvent, frozen=True, tag="speech_item", kw_only=True):
+    """The audio that follows is of this item, up to the next: a turn may hold several. Not told to sinks."""
+
+    item: str
+    """The engine's id of it."""
+    turn: str = ""
+    offset_ms: float = 0.0
+    """Where in the item the audio begins."""
+
+
+class Usage(EngineEvent, frozen=True, tag="usage", kw_only=True):
+    """What the vendor bills: always the difference to the last report, never a running sum."""
+
+    part: str
+    """`engine`, or a part of a pipeline: `stt`, `llm`, `tts`."""
+    vendor: str
+    model: str = ""
+    amounts: dict[str, float]
+    """By the vendor's unit: `seconds`, `characters`, `input_text_tokens` and so on."""
+    cost: Cost | None = None
+    """By the plugin's dated price list; None for a model that it does not know."""
+
+
+class Error(EngineEvent, frozen=True, tag="error"):
+    """The engine reports an error. The conversation goes on unless its end follows."""
+
+    message: str
+    code: str = ""
+
+    @property
+    def payload(self) -> str:
+        return self.message
+
+
+class ToolCall(EngineEvent, frozen=True, tag="tool_call"):
+    """The agent calls a tool."""
+
+    id: str
+    """The engine's id of this use."""
+    name: str
+    arguments: str = "{}"
+    """JSON, as the engine wrote it."""
+
+    @property
+    def payload(self) -> dict[str, str]:
+        return {"id": self.id, "name": self.name, "arguments": self.arguments}
+
+
+class ToolResult(EngineEvent, frozen=True, tag="tool_result"):
+    """What came of a `ToolCall`."""
+
+    id: str
+    name: str
+    result: str = ""
+    """What the agent got as the result."""
+    failed: bool = False
+    duration_ms: float | None = None
+
+    @property
+    def payload(self) -> dict[str, str]:
+        return {"id": self.id, "name": self.name, "result": self.result}

@@ -1,0 +1,436 @@
+"""What the core does for an engine that reports no turns, must be fed, or freezes; and what its reports lead to."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import ClassVar
+
+import anyio
+import pytest
+
+from patter_core.agent import Agent, Fallback, Retry
+from patter_core.audio import ULAW_8000, AudioChunk
+from patter_core.call.config import HostConfig
+from patter_core.call.handle import PhoneCall
+from patter_core.call.limits import Limits
+from patter_core.call.state import State
+from patter_core.call.timeouts import Deadlines
+from patter_core.engine import EngineCapability
+from patter_core.errors import CallError
+from patter_core.events import (
+    ConversationStarted,
+    Interruption,
+    ResponseDone,
+    ResponseHeard,
+    ResponseStart,
+    SpeechStarted,
+    SpeechStopped,
+    ToolCall,
+    ToolResult,
+    TranscriptInput,
+    Usage,
+)
+from patter_core.observe.metrics import EngineBill
+from patter_core.telephony.outcome import HangUp
+from patter_core.telephony.prices import Cost
+from patter_core.testing.fakes import FakeEngine, FakeSession, FakeSocket
+from tests.calls import CallScene, new_call
+from tests.polling import until
+
+pytestmark = pytest.mark.anyio
+
+FRAME = AudioChunk(bytes(range(160)), ULAW_8000)
+FROZEN = Deadlines(reply=0.3, last_word=0.2)
+SILENCE_100_MS = ULAW_8000.silence * 800
+
+
+class Turnless(FakeEngine):
+    capabilities: ClassVar[frozenset[EngineCapability]] = frozenset()
+
+
+class Steady(FakeEngine):
+    capabilities: ClassVar[frozenset[EngineCapability]] = frozenset({*EngineCapability}) - {
+        EngineCapability.CONTINUOUS_OUTPUT
+    }
+
+
+class Scene(CallScene):
+    def __init__(
+        self,
+        engine: FakeEngine | None = None,
+        *,
+        deadlines: Deadlines | None = None,
+        limits: Limits | None = None,
+        fallback: Fallback | None = None,
+    ) -> None:
+        super().__init__(engine)
+        self.call = new_call(
+            self.engine,
+            agent=Agent(engine=self.engine, fallback=fallback or HangUp()),
+            carrier=self.carrier,
+            put=self.records.append,
+            config=HostConfig(deadlines=deadlines or Deadlines(last_word=0.2), limits=limits or Limits()),
+        )
+
+
+# --- turns -----------------------------------------------------------------------------------------------------------
+
+
+async def test_an_engine_without_turns_gets_them_from_its_audio() -> None:
+    scene = Scene(Turnless())
+    async with scene.running():
+        session = await scene.live()
+        session.give(FRAME)
+        session.give(FRAME)
+        await scene.told("response_done")
+        session.give(FRAME)
+        await until(lambda: len(scene.of(ResponseStart)) == 2)
+        scene.socket.say("stop")
+    assert [start.turn for start in scene.of(ResponseStart)] == ["1", "2"]
+    assert scene.of(ResponseDone)[0].turn == "1"
+    mark = scene.socket.of("mark")[0]  # behind the turn
+    assert mark.value
+
+
+async def test_a_derived_turn_that_is_interrupted_is_not_done() -> None:
+    scene = Scene(Turnless())
+    async with scene.running():
+        session = await scene.live()
+        session.give(FRAME)
+        session.give(Interruption())
+        await scene.told("interruption")
+        session.give(FRAME)
+        await scene.told("response_done")
+        scene.socket.say("stop")
+    assert [start.turn for start in scene.of(ResponseStart)] == ["1", "2"]
+    assert [done.turn for done in scene.of(ResponseDone)] == ["2"]
+    assert [heard.interrupted for heard in scene.of(ResponseHeard)] == [True]
+
+
+async def test_the_last_derived_turn_is_done_when_the_agent_ends_the_conversation() -> None:
+    scene = Scene(Turnless())
+    async with scene.running():
+        session = await scene.live()
+        session.give(FRAME)
+        await scene.told("response_start")
+        session.end()
+    assert [done.turn for done in scene.of(ResponseDone)] == ["1"]
+    assert scene.end.reason == "agent_hung_up"
+
+
+# --- continuous output -----------------------------------------------------------------------------------------------
+
+
+class Continuous(FakeEngine):
+    capabilities: ClassVar[frozenset[EngineCapability]] = frozenset({EngineCapability.CONTINUOUS_OUTPUT})
+
+
+LOUD = AudioChunk(bytes([0x80, 0x00]) * 80, ULAW_8000)  # 20 ms of full scale
+QUIET = AudioChunk(ULAW_8000.silence * 160, ULAW_8000)
+
+
+async def test_turns_of_an_engine_that_never_stops_are_found_by_loudness() -> None:
+    scene = Scene(Continuous())
+    async with scene.running():
+        session = await scene.live()
+        for chunk in (*[QUIET] * 5, *[LOUD] * 10, *[QUIET] * 41, *[LOUD] * 4, *[QUIET] * 50):
+            session.give(chunk)
+        await until(lambda: len(scene.of(ResponseDone)) == 2)
+        scene.socket.say("stop")
+    assert [start.turn for start in scene.of(ResponseStart)] == ["1", "2"]
+    assert [done.turn for done in scene.of(ResponseDone)] == ["1", "2"]
+    assert scene.end.metrics.turns == 2
+    sent = [message.value for message in scene.socket.of("audio")]
+    assert sent.count(LOUD.base64) == 14  # each sound is heard
+
+
+async def test_its_silence_is_left_out_while_audio_waits_and_is_nothing_to_be_heard() -> None:
+    scene = Scene(Continuous())
+    async with scene.running():
+        session = await scene.live()
+        for _ in range(100):  # 2 s at once, as after a stall
+            session.give(QUIET)
+        session.give(TranscriptInput(text="Hello?"))
+        await scene.told("transcript_input")
+        playback = session.setup.playback
+        assert (playback.audible, playback.ahead_ms <= 220) == (False, True)
+        assert 10 <= len(scene.socket.of("audio")) <= 12
+        assert scene.socket.of("mark") == []
+        session.give(Interruption())
+        session.give(TranscriptInput(text="Hello!"))
+        await until(lambda: len(scene.of(TranscriptInput)) == 2)
+        scene.socket.say("stop")
+    assert (scene.of(Interruption), scene.of(ResponseHeard), scene.end.metrics.frames_late) == ([], [], 0)
+
+
+async def test_nothing_of_it_is_kept_for_a_caller_who_is_not_here() -> None:
+    scene = Scene(Continuous(), deadlines=Deadlines(last_word=0.2, media_return=8))
+    async with scene.running():
+        session = await scene.live()
+        scene.socket.break_off()
+        await scene.until(State.ENGINE_READY)
+        for _ in range(50):
+            session.give(LOUD)
+        await scene.told("response_start")
+        first, scene.socket = scene.socket, FakeSocket()
+        scene.attach()
+        scene.socket.say("start", "leg-1")
+        await scene.until(State.LIVE)
+        session.give(LOUD)
+        await scene.socket.wait_for("audio")
+        scene.socket.say("stop")
+    assert first.of("audio") == []
+    assert len(scene.socket.of("audio")) == 1
+
+
+async def test_silence_is_no_answer() -> None:
+    scene = Scene(Continuous(), deadlines=FROZEN)
+    async with scene.running():
+        session = await scene.live()
+        session.give(TranscriptInput(text="Hello?"))
+        for _ in range(25):
+            session.give(QUIET)
+            await anyio.sleep(0.02)
+        await scene.engine.session(1)
+        scene.socket.say("stop")
+
+
+# --- steady input ----------------------------------------------------------------------------------------------------
+
+
+async def test_an_engine_that_needs_steady_input_gets_silence_while_the_caller_sends_none() -> None:
+    scene = Scene(Steady())
+    async with scene.running():
+        session = await scene.live()
+        began = anyio.current_time()
+        await session.until(lambda: len(session.received) >= 5)
+        took = anyio.current_time() - began
+        scene.socket.say("stop")
+    assert {chunk.data for chunk in session.received} == {SILENCE_100_MS}
+    assert took > 0.3  # not faster than real time
+    before = len(session.received)
+    await anyio.sleep(0.3)
+    assert len(session.received) == before  # nothing goes on after the call
+
+
+async def test_no_silence_comes_between_the_frames_of_a_caller_who_sends() -> None:
+    scene = Scene(Steady())
+    async with scene.running():
+        session = await scene.live()
+        for _ in range(30):
+            scene.socket.say("audio", FRAME.base64)
+            await anyio.sleep(0.02)
+        frames = [chunk.data for chunk in session.received]
+        scene.socket.say("stop")
+    assert frames.count(FRAME.data) >= 25
+    assert frames.count(SILENCE_100_MS) <= 3  # before the first frame; or this machine was stalled
+
+
+async def test_a_caller_on_hold_is_silence_to_such_an_engine() -> None:
+    scene = Scene(Steady())
+    async with scene.running():
+        session = await scene.live()
+        await scene.call.actions.hold("")
+        before = len(session.received)
+        scene.socket.say("audio", FRAME.base64)
+        await session.until(lambda: len(session.received) >= before + 3)
+        assert FRAME.data not in [chunk.data for chunk in session.received]
+        scene.call.hang_up()
+
+
+async def test_other_engines_get_what_the_caller_says_and_nothing_else() -> None:
+    scene = Scene()
+    async with scene.running():
+        session = await scene.live()
+        await anyio.sleep(0.35)
+        assert session.received == []
+        scene.socket.say("stop")
+
+
+# --- the user's speech, and the watch for an answer -------------------------------------------------------------------
+
+
+async def test_speech_is_timed_in_the_audio_that_the_session_was_given() -> None:
+    scene = Scene()
+    async with scene.running():
+        session = await scene.live()
+        for _ in range(50):
+            scene.socket.say("audio", FRAME.base64)  # 1 s
+        await session.until(lambda: len(session.received) == 50)
+        session.give(SpeechStarted(at_ms=100))
+        session.give(SpeechStopped(at_ms=600))
+        session.give(FRAME)
+        await scene.socket.wait_for("audio")
+        scene.socket.say("stop")
+    (reply,) = scene.end.metrics.speech_reply_ms
+    assert 400 <= reply < 2_000
+
+
+@pytest.mark.parametrize("said", [TranscriptInput(text="Hello?"), SpeechStopped(at_ms=0)], ids=lambda said: said.kind)
+async def test_a_session_that_answers_nothing_is_opened_anew_once_without_a_retry(
+    said: TranscriptInput | SpeechStopped,
+) -> None:
+    scene = Scene(deadlines=FROZEN)
+    async with scene.running():
+        session = await scene.live()
+        session.give(said)
+        second = await scene.engine.session(1)
+        await scene.until(State.LIVE)
+        second.give(said)  # and this one does not answer either
+    assert len(scene.of(ConversationStarted)) == 2
+    assert session.closed
+    assert (scene.end.reason, scene.end.detail.partition(".")[0]) == ("engine_failed", "The engine no longer answers")
+
+
+async def test_a_frozen_session_costs_a_retry_from_the_second_time_on() -> None:
+    scene = Scene(deadlines=FROZEN, fallback=Retry(times=1))
+    async with scene.running():
+        for number in range(3):
+            session = await scene.engine.session(number) if number else await scene.live()
+            await scene.until(State.LIVE)
+            session.give(TranscriptInput(text="Hello?"))
+    assert len(scene.of(ConversationStarted)) == 3
+    assert scene.end.reason == "engine_failed"
+
+
+@pytest.mark.parametrize(
+    "then",
+    [FRAME, ToolCall(id="1", name="look_up"), SpeechStarted(at_ms=0), Interruption()],
+    ids=["audio", "a tool", "they speak on", "they interrupt"],
+)
+async def test_an_answer_a_tool_or_further_speech_is_waited_for_no_longer(
+    then: AudioChunk | ToolCall | SpeechStarted | Interruption,
+) -> None:
+    scene = Scene(deadlines=FROZEN)
+    async with scene.running():
+        session = await scene.live()
+        session.give(TranscriptInput(text="Hello?"))
+        session.give(then)
+        await anyio.sleep(0.5)
+        assert scene.call.state is State.LIVE
+        scene.socket.say("stop")
+    assert len(scene.of(ConversationStarted)) == 1
+
+
+async def test_an_answer_is_due_after_the_result_of_a_tool() -> None:
+    scene = Scene(deadlines=FROZEN)
+    async with scene.running():
+        session = await scene.live()
+        session.give(TranscriptInput(text="Hello?"))
+        session.give(ToolCall(id="1", name="look_up"))
+        session.give(ToolResult(id="1", name="look_up", result="Ada"))
+        await scene.engine.session(1)
+        scene.socket.say("stop")
+
+
+async def test_none_is_due_on_hold_or_where_the_watch_is_off() -> None:
+    scene = Scene(deadlines=FROZEN)
+    async with scene.running():
+        session = await scene.live()
+        session.give(TranscriptInput(text="One moment."))
+        await scene.told("transcript_input")
+        await scene.call.actions.hold("")
+        await anyio.sleep(0.5)
+        assert scene.call.state is State.HELD
+        scene.call.hang_up()
+    off = Scene(deadlines=Deadlines(reply=0, last_word=0.2))
+    async with off.running():
+        session = await off.live()
+        session.give(TranscriptInput(text="Hello?"))
+        await anyio.sleep(0.5)
+        assert off.call.state is State.LIVE
+        off.socket.say("stop")
+
+
+# --- what it costs ---------------------------------------------------------------------------------------------------
+
+
+def used(seconds: float, cost: str | None, model: str = "one") -> Usage:
+    price = None if cost is None else Cost(Decimal(cost))
+    return Usage(part="engine", vendor="acme", model=model, amounts={"seconds": seconds}, cost=price)
+
+
+async def test_what_the_engine_uses_is_summed_by_vendor_and_model() -> None:
+    scene = Scene()
+    async with scene.running():
+        session = await scene.live()
+        for usage in (
+            used(1.5, "0.01"),
+            used(2.5, "0.02"),
+            used(1, "0.5", "two"),
+            used(3, None, "new"),
+            used(1, "9", "new"),
+        ):
+            session.give(usage)
+        await until(lambda: len(scene.of(Usage)) == 5)
+        scene.socket.say("stop")
+    bill = EngineBill(part="engine", vendor="acme", model="one", amounts={"seconds": 4.0}, cost=Cost(Decimal("0.03")))
+    assert scene.end.metrics.engine_bills == (
+        bill,
+        EngineBill(part="engine", vendor="acme", model="two", amounts={"seconds": 1}, cost=Cost(Decimal("0.5"))),
+        EngineBill(part="engine", vendor="acme", model="new", amounts={"seconds": 4}, is_priced=False),
+    )
+
+
+async def test_a_conversation_has_so_many_minutes_and_a_spoken_end() -> None:
+    scene = Scene(limits=Limits(engine_minutes=0.3 / 60, after_minutes=HangUp("Time is up.")))
+    async with scene.running():
+        await scene.live()
+    assert (scene.end.reason, scene.end.by) == ("too_long", "host")
+    assert "engine_minutes" in scene.end.detail
+    assert scene.carrier.commands == ["say leg-1 Time is up."]
+    assert 300 <= scene.end.metrics.engine_ms < 3_000
+
+
+async def test_an_engine_whose_open_session_is_billed_is_not_opened_while_it_rings() -> None:
+    class Billed(FakeEngine):
+        prewarm: ClassVar[bool] = False
+
+    engine = Billed()
+    call = new_call(engine, prewarm=True)
+    scene = Scene(engine)
+    scene.call = call
+    async with scene.running():
+        await anyio.sleep(0.1)
+        assert engine.sessions == []
+        await scene.live()
+        scene.socket.say("stop")
+    assert isinstance(engine.sessions[0], FakeSession)
+
+
+# --- what a user has the agent do -------------------------------------------------------------------------------------
+
+
+class Prompted(FakeEngine):
+    capabilities: ClassVar[frozenset[EngineCapability]] = frozenset({EngineCapability.PROMPT})
+
+
+async def test_an_engine_that_can_says_a_text_takes_a_message_and_is_told_of_a_hold() -> None:
+    scene = Scene(Steady())
+    async with scene.running():
+        session = await scene.live()
+        handle = PhoneCall(scene.call)
+        await handle.say("One moment, please.")
+        await handle.send_user_message("I am in a car.")
+        await handle.hold()
+        await handle.resume()
+        assert (session.spoken, session.messages) == (["One moment, please."], ["I am in a car."])
+        assert session.holds == [True, False]
+        await handle.hang_up()
+
+
+async def test_an_engine_that_cannot_is_named_with_what_it_can() -> None:
+    scene = Scene(Prompted())
+    async with scene.running():
+        session = await scene.live()
+        handle = PhoneCall(scene.call)
+        with pytest.raises(CallError, match=r"fake cannot say a given text.*capability say.*prompt"):
+            await handle.say("One moment, please.")
+        await handle.say("Ask them to wait.", exact=False)
+        with pytest.raises(CallError, match="cannot take text in the caller's place"):
+            await handle.send_user_message("I am in a car.")
+        await handle.hold()
+        assert (session.spoken, session.holds) == (["Ask them to wait."], [])
+        with pytest.raises(CallError, match="live"):
+            await handle.say("Ask them to wait.", exact=False)
+        await handle.hang_up()
