@@ -110,7 +110,7 @@ class MediaIdentity(msgspec.Struct, frozen=True, kw_only=True):
     `authenticates_upgrade` may say so."""
 
     def __repr__(self) -> str:
-        return f"<MediaIdentity {'token' if self.token else self.leg!r}>"
+        return f"<MediaIdentity {'token' if self.token else repr(self.leg)}>"
 
 
 class Reject(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable
 
@@ -42,8 +41,6 @@ from patter_core.transport import Connection
 from patter_core.webhook import Accept
 
 __all__ = ["Call"]
-
-_log = logging.getLogger("patter.call")
 
 _ENGINE_FAILED = frozenset({Reason.ENGINE_FAILED, Reason.ENGINE_SLOW})
 

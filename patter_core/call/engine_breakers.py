@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-
 from patter_core.aio.breaker import Breaker
 from patter_core.engine import Engine
 
 __all__ = ["EngineBreakers"]
-
-_log = logging.getLogger("patter.call")
 
 
 class EngineBreakers:
