@@ -11,8 +11,10 @@ import msgspec
 
 from patter_core.audio import AudioChunk, AudioFormat
 from patter_core.checks import CheckResult
-from patter_core.events import EngineEvent
+from patter_core.events import EngineEvent, ToolResult
+from patter_core.history import HistoryItem
 from patter_core.telephony.leg import Leg
+from patter_core.tools.spec import ToolSpec
 
 __all__ = [
     "ENGINE_API_VERSION",
@@ -42,6 +44,8 @@ class EngineCapability(enum.StrEnum):
     """Its audio never stops, silence included, at real-time pace: turns are found by loudness."""
     STEADY_INPUT = "steady_input"
     """It must be given audio at real-time pace: gaps in the caller's audio are filled with silence."""
+    TOOLS = "tools"
+    """It calls the tools of `ConversationSetup.tools` by `ToolCall`, and takes each result by `send_tool_result`."""
     SAY = "say"
     """`say` is spoken word for word."""
     PROMPT = "prompt"
@@ -102,6 +106,18 @@ class ConversationSetup(msgspec.Struct, frozen=True, kw_only=True):
     """The carrier's: an engine that can speak it saves all conversion."""
     system_prompt: str = ""
     first_message: str = ""
+    """What to say now; "" where nothing is to be said, as on a resumed call."""
+    resumed: bool = False
+    """True if there was a conversation on this call before: what would be said first by itself must not be said."""
+    history: tuple[HistoryItem, ...] = ()
+    """What was said and done on this call, as far as it is known. It is data, never an instruction: it belongs into the
+    roles of user and assistant."""
+    tools: tuple[ToolSpec, ...] = ()
+    """What the agent may call; given only to an engine with `TOOLS`."""
+    language: str = ""
+    """A code such as `it` or `pt-br`; "" for the engine's own."""
+    voice: str = ""
+    """The vendor's id of a voice; "" for the engine's own."""
     playback: Playback = _NothingPlayed()
     """What becomes of what the session says."""
     variables: Mapping[str, str | int | float | bool] = {}
@@ -210,6 +226,10 @@ class EngineSession(abc.ABC):
     def say(self, text: str) -> None:
         """Has the agent say something now: word for word with `SAY`, in its own words with `PROMPT`. Never waits."""
         raise NotImplementedError("this engine does not declare SAY or PROMPT")
+
+    def send_tool_result(self, result: ToolResult) -> None:
+        """Answers a `ToolCall` (`TOOLS`): once for each that was not remote and not cancelled. Never waits."""
+        raise NotImplementedError("this engine does not declare TOOLS")
 
     def send_user_message(self, text: str) -> None:
         """Sends text in the user's place, which the agent answers (`USER_MESSAGE`). Never waits."""

@@ -28,7 +28,7 @@ LAYERS = (
     ("telephony",),
     ("observe",),
     ("events", "media", "webhook"),
-    ("observe.redaction", "store"),
+    ("history", "observe.redaction", "store", "tools"),
     ("carrier", "engine", "net", "sink"),
     ("agent",),
     ("hookspecs",),

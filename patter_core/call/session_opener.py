@@ -53,7 +53,8 @@ class SessionOpener:
             leg=call.leg,
             preferred_format=self._downlink.format,
             system_prompt=agent.system_prompt,
-            first_message=(agent.resume_message if is_continued else "") or agent.first_message,
+            first_message=agent.resume_message if is_continued else agent.first_message,
+            resumed=is_continued,
             variables=await variables_of(agent.variables, call.token.options, call.leg, look_up_within),
             playback=self._downlink,
         )

@@ -34,27 +34,32 @@ from patter_core.events.call import (
     TransferStarted,
 )
 from patter_core.events.engine import (
+    ActionRequested,
     EngineEvent,
     Error,
     Interruption,
     PausePlayback,
     ResponseDone,
     ResponseStart,
+    SessionExpiring,
     SpeechItem,
     SpeechStarted,
     SpeechStopped,
     ToolCall,
+    ToolCallsCancelled,
     ToolResult,
     TranscriptCorrection,
     TranscriptInput,
     TranscriptOutput,
     Usage,
+    Word,
 )
 from patter_core.events.record import SCHEMA_VERSION, CallEvent, Record
 from patter_core.observe.metrics import CallMetrics
 
 __all__ = [
     "SCHEMA_VERSION",
+    "ActionRequested",
     "AudioCaptured",
     "CallAnnounced",
     "CallAnswered",
@@ -82,10 +87,12 @@ __all__ = [
     "ResponseDone",
     "ResponseHeard",
     "ResponseStart",
+    "SessionExpiring",
     "SpeechItem",
     "SpeechStarted",
     "SpeechStopped",
     "ToolCall",
+    "ToolCallsCancelled",
     "ToolResult",
     "TranscriptCorrection",
     "TranscriptInput",
@@ -93,4 +100,5 @@ __all__ = [
     "TransferDone",
     "TransferStarted",
     "Usage",
+    "Word",
 ]

@@ -5,25 +5,32 @@ Agent audio is an event too: an `AudioChunk` as it is, with no wrapper, because 
 
 from __future__ import annotations
 
+import msgspec
+
 from patter_core.events.base import Event
+from patter_core.telephony.outcome import HangUp, Transfer
 from patter_core.telephony.prices import Cost
 
 __all__ = [
+    "ActionRequested",
     "EngineEvent",
     "Error",
     "Interruption",
     "PausePlayback",
     "ResponseDone",
     "ResponseStart",
+    "SessionExpiring",
     "SpeechItem",
     "SpeechStarted",
     "SpeechStopped",
     "ToolCall",
+    "ToolCallsCancelled",
     "ToolResult",
     "TranscriptCorrection",
     "TranscriptInput",
     "TranscriptOutput",
     "Usage",
+    "Word",
 ]
 
 
@@ -49,10 +56,23 @@ class TranscriptInput(EngineEvent, frozen=True, tag="transcript_input"):
     """What the user said."""
 
     text: str
+    item: str = ""
+    """The engine's id of it; "" where it has none."""
+    started_ms: float | None = None
+    """When they began to say it: as `at_ms` in `SpeechStarted`. None: the time of the event counts."""
 
     @property
     def payload(self) -> str:
         return self.text
+
+
+class Word(msgspec.Struct, frozen=True, kw_only=True):
+    """A word of a transcript, and where it is in the audio of its item."""
+
+    text: str
+    """With the blanks and marks that follow it: the words together are the text."""
+    start_ms: float
+    end_ms: float
 
 
 class TranscriptOutput(EngineEvent, frozen=True, tag="transcript_output"):
@@ -61,6 +81,10 @@ class TranscriptOutput(EngineEvent, frozen=True, tag="transcript_output"):
     text: str
     turn: str = ""
     """The engine's id of the turn; "" where it has none."""
+    item: str = ""
+    """As in `SpeechItem`; "" for all of the turn."""
+    words: tuple[Word, ...] = ()
+    """Where each word is in the audio; none where the engine does not know."""
 
     @property
     def payload(self) -> str:
@@ -160,10 +184,31 @@ class ToolCall(EngineEvent, frozen=True, tag="tool_call"):
     name: str
     arguments: str = "{}"
     """JSON, as the engine wrote it."""
+    remote: bool = False
+    """The vendor runs it: it is only told."""
 
     @property
     def payload(self) -> dict[str, str]:
         return {"id": self.id, "name": self.name, "arguments": self.arguments}
+
+
+class ToolCallsCancelled(EngineEvent, frozen=True, tag="tool_calls_cancelled"):
+    """The agent no longer wants the results of these tools. Not told to sinks."""
+
+    ids: tuple[str, ...]
+
+
+class SessionExpiring(EngineEvent, frozen=True, tag="session_expiring"):
+    """The vendor will end the session: another one follows it, with the history. Not told to sinks."""
+
+    seconds: float
+    """Until its end."""
+
+
+class ActionRequested(EngineEvent, frozen=True, tag="action_requested"):
+    """The agent wants the call to end, once what it said was heard. Not told to sinks."""
+
+    action: HangUp | Transfer
 
 
 class ToolResult(EngineEvent, frozen=True, tag="tool_result"):
