@@ -11,7 +11,7 @@ import msgspec
 
 from patter_core.aio.foreign import as_exception
 from patter_core.audio import AudioChunk
-from patter_core.call.capture import CapturingCodec
+from patter_core.call.capture import capturing_decode
 from patter_core.call.context import CallContext
 from patter_core.call.downlink import Downlink
 from patter_core.call.state import Signal, State
@@ -62,7 +62,8 @@ class MediaConnection:
         self._leg = leg
         self._call = leg.call
         self._uplink = leg.uplink
-        self._decode = codec.decode
+        records = leg.call.records
+        self._decode = capturing_decode(codec.decode, records.capture) if records.captures_audio else codec.decode
         self._budget = Budget()
         self._count = self._size = 0
         self._failures = 0
@@ -229,9 +230,7 @@ class MediaLeg:
             self._connection.close()
 
     def _new_codec(self) -> MediaCodec:
-        call = self.call
-        codec = call.carrier.media_codec(call.leg)
-        return CapturingCodec(codec, call.records.capture) if call.records.captures_audio else codec
+        return self.call.carrier.media_codec(self.call.leg)
 
     def handle(self, event: MediaEvent, connection: MediaConnection) -> None:
         """Does what an event of the socket, other than audio, asks for."""

@@ -15,7 +15,9 @@ Before the first mark the clock counts from when the audio was sent. A clear may
 a mark's name begins with an epoch, and each clear begins a new one, so the old marks mean nothing.
 
 Some carriers have no marks, and some marks are wrong. A mark that comes back before its audio can have been played, or
-two seconds later than it should, is a fault: from there on the clock alone reckons.
+two seconds later than it should, is a fault: from there on the clock alone reckons. It does not know how long the way
+to the caller is, so audio counts as heard to its end only some time later: else a call would be hung up in its last
+word.
 """
 
 from __future__ import annotations
@@ -36,6 +38,8 @@ _EARLY = 0.25
 """Seconds by which a mark may come back too early: clocks and buffers are not exact."""
 _LATE = 2.0
 """Seconds by which a mark may come back too late."""
+_WAY = 0.3
+"""Seconds that the way to the caller may take, where no mark says so: the network, and the carrier's jitter buffer."""
 
 
 class _Mark(msgspec.Struct, frozen=True):
@@ -107,7 +111,7 @@ class Playback:
         return self.sent - self._known(now) >= 1
 
     def _known(self, now: float) -> float:
-        return self._certain if self.has_marks else self.heard(now)
+        return self._certain if self.has_marks else self.heard(now - _WAY)
 
     @property
     def is_open(self) -> bool:
@@ -242,7 +246,7 @@ class Playback:
         ends = min(self.sent, turn_ends)
         if ends - self._certain < 1 and turn_ends > ends:  # all was heard
             return math.inf
-        return self._base_at + (ends - self._base) / self._rate
+        return self._base_at + (ends - self._base) / self._rate + _WAY
 
     def reckon_by_clock(self) -> None:
         """There are no marks, or they are wrong."""

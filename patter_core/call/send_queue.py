@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 import anyio
 
 from patter_core.audio import AudioChunk, AudioFormat
+from patter_core.call.capture import capture_agent
 from patter_core.call.context import CallContext
 from patter_core.call.kept_audio import KeptAudio
 from patter_core.call.media_writer import MediaWriter
@@ -79,6 +80,8 @@ class SendQueue:
         self._kept = KeptAudio(output)
         self._writer = MediaWriter(call, on_wait=self._choose, on_ready=self._pump, on_broken=self.detach)
         self._write_message = self._writer.write
+        self._captures = call.records.captures_audio
+        self._send = self._send_and_capture if self._captures else self._send_plain
         self._is_open = self._is_speaking = False
         self._tones_end = 0
         """The position where the last tones end."""
@@ -170,6 +173,8 @@ class SendQueue:
                 self._meter.frames_out += 1
                 self._meter.bytes_out += piece.size
                 playback.send_silence(piece.size, now)
+                if self._captures:
+                    capture_agent(piece, self._call.records.capture)
 
     def clear(self, *, pause: bool = False) -> None:
         """Drops all that was not heard, here and at the carrier. Tones are played to their end."""
@@ -277,7 +282,13 @@ class SendQueue:
         self._choose()
         self._set_timer(now)
 
-    def _send(self, chunk: AudioChunk, size: int, now: float) -> None:
+    def _send_and_capture(self, chunk: AudioChunk, size: int, now: float) -> None:
+        sent = self.playback.sent
+        self._send_plain(chunk, size, now)
+        if self.playback.sent > sent:  # otherwise the next socket gets it
+            capture_agent(chunk, self._call.records.capture)
+
+    def _send_plain(self, chunk: AudioChunk, size: int, now: float) -> None:
         if not self._write_message(self._encode(chunk)):
             if self.playback.accepted > self.playback.sent:  # it is not void with the socket: the next one gets it
                 self._kept.put_back(chunk)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import anyio
 
 from patter_core.audio import ULAW_8000, AudioChunk, AudioFormat
 from patter_core.call.downlink import Downlink
+from patter_core.call.records import Outlets
 from patter_core.call.turns import TurnHeard
 from patter_core.engine import Heard
+from patter_core.events import AudioCaptured, Record
 from patter_core.media import MediaOutput
 from patter_core.telephony.leg import Leg
 from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeMessage, FakeSocket
@@ -106,6 +108,14 @@ class Ear(FakeSocket):
         self._since = now if not self._waiting else self._since + size / self._format.byte_rate
 
 
+def _capture_into(captured: list[AudioCaptured]) -> Callable[[Record], None]:
+    def put(record: Record) -> None:
+        assert isinstance(record.event, AudioCaptured)
+        captured.append(record.event)
+
+    return put
+
+
 class Line:
     """The downlink of a call that is live, without an engine: the test speaks for the agent.
 
@@ -113,6 +123,7 @@ class Line:
         output: what the carrier takes.
         has_marks: False if it knows no marks.
         is_binary: True if its messages are binary.
+        captured: gets what a sink of audio gets.
     """
 
     def __init__(
@@ -122,13 +133,16 @@ class Line:
         has_marks: bool = True,
         is_binary: bool = False,
         ear: Ear | None = None,
+        captured: list[AudioCaptured] | None = None,
     ) -> None:
         self.output = output or MediaOutput(format=ULAW_8000)
         self.ear = ear or Ear(self.output.format)
         self.faults: list[str] = []
         self.told: list[Heard] = []
         carrier = FakeCarrier(output=self.output, has_marks=has_marks, is_binary=is_binary)
-        self.call = new_call(FakeEngine(), carrier=carrier, clock=asyncio.get_running_loop().time).context
+        capture = None if captured is None else _capture_into(captured)
+        outlets, clock = Outlets(put_audio=capture), asyncio.get_running_loop().time
+        self.call = new_call(FakeEngine(), carrier=carrier, outlets=outlets, clock=clock).context
         self.codec = carrier.media_codec(Leg(carrier="fake", call_id="leg-1"))
         self.downlink = Downlink(self.call, self.codec, on_fault=self.faults.append)
         self.downlink.on_heard = self._hear

@@ -152,8 +152,11 @@ def test_a_carrier_without_marks_has_a_clock() -> None:
     player.playback.reckon_by_clock()
     player.turn(400, "one")
     player.turn(200, "two")
-    assert player.playback.settles_at == pytest.approx(100.4)
+    assert player.playback.settles_at == pytest.approx(100.7)
     player.now += 0.4
+    assert player.heard_ms == 400
+    assert player.settled() == []  # it may be on its way to the caller
+    player.now += 0.3
     assert player.settled() == [heard(400, 400, "one")]
     assert player.audible()
     player.now = player.playback.settles_at
@@ -171,6 +174,9 @@ def test_a_mark_that_comes_before_its_audio_can_have_been_played_is_a_fault() ->
     assert not player.back(0)
     assert player.heard_ms == 500  # by the clock, from now on
     player.now += 1.5
+    assert player.heard_ms == 2_000
+    assert player.audible()  # it may be on its way to the caller
+    player.now += 0.3
     assert not player.audible()
 
 
