@@ -243,7 +243,8 @@ class Call:
             self._conversation.resume()
         call.was_held = False
         call.signal(Signal.MEDIA_STARTED)
-        if self.state is State.LIVE and self._conversation.session is None:  # it ended on hold; another is being opened
+        conversation = self._conversation
+        if self.state is State.LIVE and conversation.session is None and conversation.ended is None:  # as after a hold
             call.signal(Signal.ENGINE_RETRIED)
         call.meter.media_at = call.state.media_at
         call.emit(MediaStarted(format=opened.format))

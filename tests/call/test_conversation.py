@@ -8,6 +8,7 @@ import pytest
 
 from patter_core.audio import PCM16_16000, ULAW_8000, AudioChunk
 from patter_core.call.config import HostConfig
+from patter_core.call.state import State
 from patter_core.call.timeouts import Deadlines
 from patter_core.errors import EngineRefused
 from patter_core.events import Interruption, ResponseDone, SpeechStopped, TranscriptInput
@@ -118,6 +119,9 @@ async def test_an_agent_that_has_ended_before_the_stream_is_still_heard_out() ->
         await until(lambda: session.closed)
         scene.stream()
         await scene.socket.wait_for("audio", len(GREETING))
+        await scene.until(State.ENDING)  # its last word waits at the carrier
+        for mark in scene.socket.of("mark"):
+            scene.socket.say("mark", mark.value)
         await scene.socket.wait_for("mark")
         scene.socket.say("mark", [m.value for m in scene.socket.sent if m.event == "mark"][-1])
     assert scene.call.ended is not None
