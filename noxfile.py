@@ -160,13 +160,14 @@ def thirdparty(session: nox.Session) -> None:
             session.run(python, str(ROOT / "tests" / "thirdparty" / "demo_with_sink.py"), name, external=True)
         else:
             session.run(patter, "demo", f"--{kind}", name, external=True)
-    # And of a carrier whose protocol is of another shape.
+    # And of a carrier whose protocol is of another shape, of a kind, and of a part of it.
     tests = ROOT / "tests" / "thirdparty"
-    install(pathlib.Path(shutil.copytree(tests / "patter-framed", work / "patter-framed")))
-    shutil.rmtree(work / "patter-framed")
+    for name in ("patter-framed", "patter-bell", "patter-choir"):  # the part first: its kind is missing for a while
+        install(pathlib.Path(shutil.copytree(tests / name, work / name)))
+        shutil.rmtree(work / name)
     session.run(
         python, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "pythonpath=",
-        str(tests / "test_framed.py"), external=True,
+        str(tests / "test_framed.py"), str(tests / "test_choir.py"), external=True,
     )  # fmt: skip
     session.run(patter, "demo", "--carrier", "framed", external=True)
 

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from patter_core.agent import Agent, CallOptions, Retry
+    from patter_core.agent import Agent, AgentForCall, CallOptions, Retry
     from patter_core.audio import ALAW_8000, PCM16_16000, ULAW_8000, AudioChunk, AudioFormat
     from patter_core.call.callbacks import Transcript
     from patter_core.call.handle import OutboundCall, PhoneCall
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     )
     from patter_core.events import CallEnded, CallEvent, Record
     from patter_core.hookspecs import hookimpl
+    from patter_core.kinds import Kind, Part
     from patter_core.media import MediaCodec
     from patter_core.observe.metrics import CallMetrics
     from patter_core.observe.redaction import Redaction
@@ -52,6 +53,7 @@ __all__ = [
     "ULAW_8000",
     "Accept",
     "Agent",
+    "AgentForCall",
     "AnsweredBy",
     "AudioChunk",
     "AudioFormat",
@@ -76,10 +78,12 @@ __all__ = [
     "EngineSession",
     "EventSink",
     "HangUp",
+    "Kind",
     "Leg",
     "Limits",
     "MediaCodec",
     "OutboundCall",
+    "Part",
     "Patter",
     "PatterError",
     "PhoneCall",
@@ -111,6 +115,7 @@ __version__ = "0.1.0"
 
 _MODULES = {
     "Agent": "agent",
+    "AgentForCall": "agent",
     "CallOptions": "agent",
     "Retry": "agent",
     "ALAW_8000": "audio",
@@ -142,6 +147,8 @@ _MODULES = {
     "CallEvent": "events",
     "Record": "events",
     "hookimpl": "hookspecs",
+    "Kind": "kinds",
+    "Part": "kinds",
     "MediaCodec": "media",
     "CallMetrics": "observe.metrics",
     "Redaction": "observe.redaction",

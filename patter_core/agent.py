@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Mapping
+from types import UnionType
 
 import msgspec
 
 from patter_core.engine import Engine
+from patter_core.errors import ConfigurationError
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.outcome import HangUp, Transfer
 
-__all__ = ["Agent", "CallOptions", "Fallback", "Retry", "Scalar", "Variables"]
+__all__ = ["Agent", "AgentForCall", "CallOptions", "Fallback", "Retry", "Scalar", "Variables", "check_options"]
 
 
 Scalar = str | int | float | bool
@@ -30,9 +33,37 @@ class CallOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     machine_detection: bool = False
     voicemail_message: str = ""
     """Said to a machine after its beep; then the call is over."""
+    language: str = ""
+    """In place of the agent's."""
+    voice: str = ""
+    """In place of the agent's."""
 
     def __repr__(self) -> str:
         return "<CallOptions>"
+
+
+def check_options(options: CallOptions) -> None:
+    """Checks what a user has set for one call: it must survive the way to another worker.
+
+    Raises:
+        ConfigurationError: a value is of the wrong kind; the error names the field.
+    """
+    for name in ("first_message", "voicemail_message", "language", "voice"):
+        _check_value(getattr(options, name), f"`{name}`", str, "a text")
+    for name, value in options.variables.items():
+        _check_value(name, "a name in `variables`", str, "a text")
+        _check_value(value, f"`variables[{name!r}]`", str | int | float, "a text, a number or a boolean")
+
+
+def _check_value(value: object, name: str, kind: type | UnionType, expected: str) -> None:
+    if not isinstance(value, kind):
+        raise ConfigurationError(f"{name} is of the wrong kind.", expected=expected, got=type(value).__name__)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigurationError(f"{name} is not finite.", expected="a number that JSON has", got=str(value))
+    try:
+        msgspec.json.encode(value)
+    except Exception as error:  # noqa: BLE001 - a lone surrogate, or a class of the user's that is a str to Python only
+        raise ConfigurationError(f"{name} cannot be written as JSON.", got=type(error).__name__) from None
 
 
 class Retry(msgspec.Struct, frozen=True):
@@ -58,6 +89,10 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     resume_message: str = ""
     """What the agent says first where a conversation continues after it broke off; "" for `first_message`."""
     variables: Variables = {}
+    language: str = ""
+    """A code such as `it` or `pt-br`; "" for the engine's own."""
+    voice: str = ""
+    """The vendor's id of a voice; "" for the engine's own."""
     fallback: HangUp | Transfer | Retry | Agent = HangUp()
     """What is done with the caller if the engine cannot be reached or is lost. Another agent takes over with the
     history of the call; its own fallback follows it."""
@@ -65,9 +100,55 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         return f"<Agent {self.name} on {self.engine.name}>"
 
+    def with_options(
+        self,
+        *,
+        first_message: str = "",
+        variables: Mapping[str, Scalar] | None = None,
+        language: str = "",
+        voice: str = "",
+    ) -> AgentForCall:
+        """Returns this agent with options for one call: for a route.
+
+        They travel in the call's token to any worker that continues the call.
+
+        Args:
+            first_message: what the agent says first in this call, in place of its own.
+            variables: for this call, beside the agent's. They win over the agent's.
+            language: in place of the agent's. It holds for the agents that follow by a fallback, too.
+            voice: in place of the agent's, and of those that follow on an engine of the same vendor.
+
+        Raises:
+            ConfigurationError: a value is of the wrong kind.
+        """
+        if not isinstance(variables, Mapping | None):
+            raise ConfigurationError(
+                "`variables` of one call are no mapping.",
+                expected="a mapping of names to texts, numbers or booleans",
+                got=type(variables).__name__,
+                remedy="A function of the call belongs to the agent: phone.agent(variables=…).",
+            )
+        options = CallOptions(
+            first_message=first_message, variables=dict(variables or {}), language=language, voice=voice
+        )
+        check_options(options)
+        return AgentForCall(self, options)
+
     def on(self, options: CallOptions) -> Agent:
         """Returns this agent with the options of one call applied, apart from its variables."""
-        return msgspec.structs.replace(self, first_message=options.first_message or self.first_message)
+        return msgspec.structs.replace(
+            self,
+            first_message=options.first_message or self.first_message,
+            language=options.language or self.language,
+            voice=options.voice or self.voice,
+        )
+
+
+class AgentForCall(msgspec.Struct, frozen=True):
+    """An agent and the options of the one call that it takes. Made by `Agent.with_options()`."""
+
+    agent: Agent
+    options: CallOptions = CallOptions()
 
 
 Fallback = HangUp | Transfer | Retry | Agent

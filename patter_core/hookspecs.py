@@ -13,9 +13,10 @@ import pluggy
 if TYPE_CHECKING:  # the specs name these types; a plugin that implements one hook need not load them all
     import click
 
-    from patter_core.agent import Agent
+    from patter_core.agent import Agent, AgentForCall
     from patter_core.carrier import Carrier
     from patter_core.engine import Engine
+    from patter_core.kinds import Kind, Part, Parts
     from patter_core.sink import EventSink
     from patter_core.store import CallStore
     from patter_core.telephony.leg import Leg
@@ -55,14 +56,41 @@ class HookSpecs:
         """Returns the call stores that the plugin offers."""
 
     @_hookspec
+    def patter_kinds(self) -> list[Kind]:  # type: ignore[empty-body]
+        """Returns the kinds that the plugin defines. All plugins are asked before the first is asked for its parts."""
+
+    @_hookspec
+    def patter_parts(self) -> list[type[Part]]:  # type: ignore[empty-body]
+        """Returns the classes that the plugin offers of kinds that plugins define. Its base tells the kind of each.
+
+        Import them here: where the package of their kind is not installed, `patter plugins` says so, and everything
+        else of the plugin is used.
+        """
+
+    @_hookspec(firstresult=True)
+    def patter_compose_engine(self, parts: Parts) -> Engine | None:
+        """Returns an engine that is made of an agent's parts; None if it cannot be made of these.
+
+        Called once for each agent, when it is made. Only one of the installed plugins may have it. What it raises is
+        raised by `Patter.agent`; let it be a `ConfigurationError`.
+
+        Args:
+            parts: by the name of their kind: one, or several in a tuple, as they were given. There is one of each kind
+                that is required. A plain function stands among several only; of which kind it becomes a part, the key
+                tells.
+        """
+
+    @_hookspec
     def patter_commands(self, cli: click.Group) -> None:
         """Adds commands to `patter`: `cli.add_command(...)`."""
 
     @_hookspec(firstresult=True)
-    def patter_route_call(self, leg: Leg) -> Agent | Reject | Transfer | None:
+    def patter_route_call(self, leg: Leg) -> Agent | AgentForCall | Reject | Transfer | None:
         """Returns how an incoming call is answered: by which agent, by a rejection, or by a transfer.
 
-        None leaves it to the next plugin, and in the end to the host's agent. It may look something up: a coroutine
-        function runs in a task of its own, a plain one in a thread. One that raises, or takes longer than
-        `Deadlines.route`, is logged and passed over.
+        `agent.with_options(…)` gives the agent options for this call. An agent that this phone has not made is refused,
+        and the call with it. None leaves it to the next plugin, and in the end to what `Patter.serve` was given.
+
+        It may look something up: a coroutine function runs in a task of its own, a plain one in a thread. One that
+        raises, or takes longer than `Deadlines.route`, is logged and passed over.
         """

@@ -1,22 +1,18 @@
-"""Patter: a phone number, its agents, and the server that answers it.
-
-Longer than other modules, because its docstrings are the reference of what users write.
-"""
+"""Patter: a phone number, its agents, and the server that answers it."""
 
 from __future__ import annotations
 
 import contextlib
 import gc
-import logging
-import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import anyio
+import msgspec
 from starlette.routing import Router
 
-from patter_core.agent import Agent, CallOptions, Fallback, Retry, Variables
+from patter_core.agent import Agent, Scalar
 from patter_core.call.callbacks import Transcript, UserCallbacks
 from patter_core.call.config import HostConfig
 from patter_core.call.handle import OutboundCall, PhoneCall
@@ -24,39 +20,34 @@ from patter_core.call.limits import Limits
 from patter_core.call.timeouts import Deadlines
 from patter_core.carrier import Carrier
 from patter_core.config import from_environment, port_number
-from patter_core.engine import Engine
 from patter_core.errors import CallError, ConfigurationError
 from patter_core.events import CallEnded, CallEvent
 from patter_core.observe.logs import guard, guard_packages_of
 from patter_core.observe.redaction import Redaction
 from patter_core.observe.secrets import hide_secrets_of
 from patter_core.registry import Registry
+from patter_core.server.agents import Agents
 from patter_core.server.app import make_app
 from patter_core.server.dialing import check_dial
 from patter_core.server.ending import end_despite_threads
 from patter_core.server.host import CallHost
-from patter_core.server.routing import RouteHooks
+from patter_core.server.routing import RouteHooks, Routes, Routing
 from patter_core.server.serving import bind, serve_app
-from patter_core.server.signals import stop_signals
+from patter_core.server.signals import stop_on_signal, stop_signals
 from patter_core.server.urls import public_base
 from patter_core.sink import EventSink
 from patter_core.store import CallStore
 from patter_core.telephony.control import Capability
 from patter_core.telephony.e164 import E164_FORM, is_e164
-from patter_core.telephony.leg import Leg
 from patter_core.telephony.numbers import voice_path
-from patter_core.telephony.outcome import HangUp, Transfer
-from patter_core.webhook import Reject
 
 __all__ = ["DEFAULT_PORT", "Patter"]
-
-_log = logging.getLogger("patter")
 
 DEFAULT_PORT = 8000
 """The port of `Patter.serve` where none is set."""
 
 
-class Patter:
+class Patter(Agents):
     """A carrier's number, and the agents that answer it.
 
         phone = Patter(carrier=carrier, phone_number="+15550001234")
@@ -132,74 +123,15 @@ class Patter:
             several_workers=store is not None if several_workers is None else several_workers,
         )
         guard()
-        self._registry = registry or Registry.discover()
+        super().__init__(registry or Registry.discover())
         guard_packages_of(self._registry.manager.get_plugins())
         self._callbacks = UserCallbacks(
             on_call_start=on_call_start, on_call_end=on_call_end, on_transcript=on_transcript, on_event=on_event
         )
-        self._agents: dict[str, Agent] = {}
         self._host: CallHost | None = None
 
     def __repr__(self) -> str:
         return f"<Patter on {self._carrier.name}>"
-
-    def agent(
-        self,
-        *,
-        engine: Engine | None = None,
-        name: str = "",
-        system_prompt: str = "",
-        first_message: str = "",
-        variables: Variables | None = None,
-        stt: object = None,
-        llm: object = None,
-        tts: object = None,
-        tools: Sequence[object] = (),
-        resume_message: str = "",
-        fallback: Fallback | None = None,
-    ) -> Agent:
-        """Makes an agent. This is the only way: other agents are refused, since no other worker could find them.
-
-        Args:
-            engine: listens and talks.
-            name: told in events, and the same on every worker; by default `agent`, `agent-2` and so on.
-            system_prompt: what the engine makes of it stands in the engine's documentation.
-            first_message: what the agent says first.
-            variables: values for placeholders in the agent's prompt; or a function of the call's `Leg` that returns
-                them, within 0.4 of `Deadlines.engine_connect`: it may look the caller up.
-            stt: with `llm` and `tts`, for pipeline mode, which needs a plugin of its own; refused here.
-            llm: as above.
-            tts: as above.
-            tools: ignored, with a warning: an engine has its own.
-            resume_message: what the agent says first where a conversation continues after it broke off, in place of
-                `first_message`.
-            fallback: what is done with the caller if the engine cannot be reached or is lost: `HangUp("…")` says that
-                and hangs up, `Transfer("+1…")` transfers the call, `Retry()` starts a new conversation, another agent
-                takes over. By default the call is hung up.
-
-        Raises:
-            ConfigurationError: a value is wrong, or the name is taken.
-        """
-        engine = _checked_engine(engine, stt=stt, llm=llm, tts=tts)
-        hide_secrets_of(engine)
-        number = len(self._agents) + 1
-        name = name or ("agent" if number == 1 else f"agent-{number}")
-        if name in self._agents:
-            raise ConfigurationError(f"There is already an agent “{name}”.", remedy="Give each its own name=.")
-        self._check_fallback(fallback)
-        if tools:
-            _log.warning("tools= is ignored: an agent on an engine uses the engine's own. %s", engine.tools_hint)
-        agent = Agent(
-            engine=engine,
-            name=name,
-            system_prompt=system_prompt,
-            first_message=first_message,
-            resume_message=resume_message,
-            variables=variables if callable(variables) else dict(variables or {}),
-            fallback=fallback or HangUp(),
-        )
-        self._agents[name] = agent
-        return agent
 
     async def call(
         self,
@@ -207,7 +139,9 @@ class Patter:
         *,
         agent: Agent,
         first_message: str = "",
-        variables: Mapping[str, str | int | float | bool] | None = None,
+        variables: Mapping[str, Scalar] | None = None,
+        language: str = "",
+        voice: str = "",
         machine_detection: bool = False,
         voicemail_message: str = "",
         ring_timeout: float = 30.0,
@@ -222,6 +156,8 @@ class Patter:
             agent: talks.
             first_message: what the agent says first in this call, in place of its own.
             variables: for this call, beside the agent's.
+            language: of this call, in place of the agent's.
+            voice: of this call, in place of the agent's.
             machine_detection: have the carrier find out whether a machine answers; `MachineDetected` tells.
             voicemail_message: said to a machine after its beep, by the carrier; then the call is over.
                 Turns machine_detection on.
@@ -247,9 +183,10 @@ class Patter:
             from_number=caller,
             base=self._base,
             ring_timeout=ring_timeout,
-            options=CallOptions(
-                first_message=first_message,
-                variables=dict(variables or {}),
+            options=msgspec.structs.replace(
+                agent.with_options(
+                    first_message=first_message, variables=variables, language=language, voice=voice
+                ).options,
                 machine_detection=machine_detection or bool(voicemail_message),
                 voicemail_message=voicemail_message,
             ),
@@ -265,24 +202,27 @@ class Patter:
         """The live calls of this worker, inbound and outbound."""
         return [] if self._host is None else self._host.phone_calls
 
-    def asgi(self, agent: Agent | Mapping[str, Agent] | None = None) -> Router:
+    def asgi(self, agent: Routing | None = None) -> Router:
         """Returns the ASGI app that answers this phone: to be served as it is, or mounted in another app.
 
         Run its `lifespan_context` in the other app's lifespan, so that calls and sinks get their time at the end.
 
         Args:
-            agent: takes the calls that no plugin routes; or several agents, by the number that was called. Calls to
-                other numbers are rejected.
+            agent: takes the calls that no plugin routes; or agents by the number that was called: calls to other
+                numbers are rejected; or a function of the call's `Leg` that returns who takes it, within
+                `Deadlines.route`: where it fails, the call is rejected. In place of an agent there may be
+                `agent.with_options(…)`, a `Reject`, a `Transfer` to another number, or None, which rejects the call.
 
         Raises:
-            ConfigurationError: this phone has an app already, or an agent of another phone was given.
+            ConfigurationError: this phone has an app already, an agent of another phone was given, or the options of
+                one do not fit into a URL.
         """
         self._host = self._new_host(agent)
         return self._app(self._host)
 
     async def serve(
         self,
-        agent: Agent | Mapping[str, Agent] | None = None,
+        agent: Routing | None = None,
         *,
         host: str = "",
         port: int | None = None,
@@ -322,7 +262,7 @@ class Patter:
                     gc.collect()
                     gc.freeze()  # what has been imported stays: no collection during a call needs to look at it
                     (on_ready or self._print_ready)(url)
-                    await _stop_on_signal(call_host, signals)
+                    await stop_on_signal(call_host.stoppable, signals)
             end_despite_threads()
         finally:
             self._host = None
@@ -337,48 +277,32 @@ class Patter:
 
     # --- the host --------------------------------------------------------------------------------------------------
 
-    def _new_host(self, agent: Agent | Mapping[str, Agent] | None) -> CallHost:
+    def _new_host(self, agent: Routing | None) -> CallHost:
         if self._host is not None:
             raise ConfigurationError(
                 "This phone is being served already.",
                 expected="one asgi() or serve() for each Patter",
                 remedy="Give all agents to one of them, by number: serve({number: agent}); or make a second Patter.",
             )
-        by_number = agent if isinstance(agent, Mapping) else {}
-        default = None if isinstance(agent, Mapping) else agent
-        for one in (*by_number.values(), default):
-            if one is not None:
-                self._check_own(one)
+        within = self._config.deadlines.route
+        routes = Routes(agent, RouteHooks(self._registry.manager, within), within)
+        for one in routes.agents:
+            self._check_own(one.agent)
 
-        hooks = RouteHooks(self._registry.manager, self._config.deadlines.route)
-
-        async def route(leg: Leg) -> Agent | Reject | Transfer | None:
-            return await hooks.ask(leg) or by_number.get(leg.to_number, default)
-
-        return CallHost(
+        host = CallHost(
             self._carrier,
             config=self._config,
-            route=route,
+            route=routes.decide,
             find_agent=self._agents.get,
             sinks=self._sinks,
             callbacks=self._callbacks,
         )
+        for one in routes.agents:
+            host.router.tokens.check_room(one, self._base)
+        return host
 
     def _app(self, host: CallHost) -> Router:
         return make_app(host, base=self._base, trust_forwarded=self._trust_forwarded)
-
-    def _check_fallback(self, fallback: Fallback | None) -> None:
-        for one in (fallback, fallback.then if isinstance(fallback, Retry) else None):
-            if isinstance(one, Agent):
-                self._check_own(one)
-
-    def _check_own(self, agent: Agent) -> None:
-        if self._agents.get(agent.name) is not agent:
-            raise ConfigurationError(
-                f"The agent “{agent.name}” was not made by this phone.",
-                expected="an agent of phone.agent(…)",
-                remedy="Workers find the agent of a call by its name, among those that their phone has made.",
-            )
 
     def _check_configurable(self) -> None:
         self._carrier.require(Capability.CONFIGURE_NUMBER)
@@ -397,41 +321,3 @@ class Patter:
                 file=sys.stderr,
                 flush=True,
             )
-
-
-async def _stop_on_signal(host: CallHost, signals: AsyncIterator[signal.Signals]) -> None:
-    """Waits for a signal, and stops the host; at the next one, in a hurry."""
-
-    async def hurry() -> None:
-        async for _ in signals:
-            await host.hurry()
-
-    first = await anext(signals)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(hurry)
-        await host.stop(first)
-        tasks.cancel_scope.cancel()
-
-
-def _checked_engine(engine: object, **parts: object) -> Engine:
-    """Returns the engine. The parts of pipeline mode are refused: it needs a plugin that does not exist yet."""
-    given = [f"{name}=" for name, part in parts.items() if part is not None]
-    if given and engine is not None:
-        raise ConfigurationError(
-            f"An agent on an engine takes no {' or '.join(given)}.",
-            expected="engine= alone: it listens, thinks and talks",
-            remedy="Leave them out, and set voice and model where the engine's agent is made.",
-        )
-    if given:
-        raise ConfigurationError(
-            f"{' and '.join(given)} need pipeline mode, and no installed plugin offers it.",
-            expected="engine=",
-            remedy="Use an engine, or a plugin that offers all three as one: see “Pipeline or engine” in the docs.",
-        )
-    if not isinstance(engine, Engine):
-        raise ConfigurationError(
-            "An agent needs an engine.",
-            expected="engine=, an instance of an engine's class",
-            got=type(engine).__name__,
-        )
-    return engine

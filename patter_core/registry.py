@@ -2,12 +2,15 @@
 
 Each plugin stands alone: one that cannot be imported, does not fit the hooks, or wants a name that is taken is recorded
 with the cause and is not joined; the others are. The order never depends on the file system: entry points are sorted.
+
+There are two passes. In the first, each plugin is imported and asked which kinds it defines; in the second, which
+classes it offers, which may be of the kinds of another plugin.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import importlib_metadata
 
@@ -15,9 +18,12 @@ from patter_core.carrier import Carrier
 from patter_core.config import from_environment
 from patter_core.engine import Engine
 from patter_core.errors import PluginFailed, PluginNotFound
-from patter_core.plugins.loading import load, new_manager
-from patter_core.plugins.metadata import Offer, OfferedClass, Plugin, describe, find_plugins, text_of
-from patter_core.plugins.names import is_called_after, refuse_taken_names, refuse_twins
+from patter_core.kinds import Kind, Part
+from patter_core.plugins.composing import compose
+from patter_core.plugins.loading import Loaded, add_offers, attempt, load, new_manager, package_of
+from patter_core.plugins.metadata import Need, Offer, OfferedClass, Plugin, describe, find_plugins
+from patter_core.plugins.names import is_called_after, refuse_taken_kinds, refuse_taken_names, refuse_twins
+from patter_core.plugins.offers import CORE_KINDS
 from patter_core.sink import EventSink
 from patter_core.store import CallStore
 
@@ -57,31 +63,51 @@ class Registry:
         off = {*(disabled or ()), *(name.strip() for name in from_environment("", "PATTER_DISABLE").split(","))}
         found = find_plugins() if entry_points is None else [(describe(point), point) for point in entry_points]
         found.sort(key=lambda pair: (pair[0].name, pair[0].distribution))
-        loaded = [(plugin, load((plugin, point), off)) for plugin, point in found]
-        registry.plugins = [plugin for plugin, _ in loaded]
-        refuse_twins(loaded)
-        taken = refuse_taken_names(registry.plugins)
-        for plugin, implementation in loaded:
-            if plugin.joined and implementation is not None:
-                registry._join(plugin, implementation)
-            if not plugin.joined and not plugin.disabled:
-                level = logging.ERROR if plugin in taken else logging.WARNING
-                _log.log(level, "Plugin %s of %s is not joined: %s", plugin.name, plugin.distribution, plugin.problem)
+        registry.plugins = [plugin for plugin, _ in found]
+        distributions = {package_of(point): plugin.distribution for plugin, point in found if point is not None}
+        loaded = [one for one in [load(pair, off) for pair in found] if one is not None]
+        kinds = registry.kinds[len(CORE_KINDS) :]
+        for one in loaded:
+            add_offers(one, kinds, distributions)
+        registry._refuse_and_join(loaded)
         return registry
 
-    def _join(self, plugin: Plugin, implementation: object) -> None:
+    def _refuse_and_join(self, loaded: list[Loaded]) -> None:
+        refuse_twins(loaded)
+        taken = refuse_taken_kinds(self.plugins)
+        self._drop_parts_without_a_kind()
+        taken += refuse_taken_names(self.plugins)
+        for one in loaded:
+            if one.plugin.joined:
+                self._join(one)
+        self._drop_parts_without_a_kind()  # of plugins that were refused since
+        for plugin in self.plugins:
+            if plugin.joined:
+                self._offers.update({(offer.kind.name, offer.name): offer.cls for offer in plugin.offers})
+            elif not plugin.disabled:
+                level = logging.ERROR if plugin in taken else logging.WARNING
+                _log.log(level, "Plugin %s of %s is not joined: %s", plugin.name, plugin.distribution, plugin.problem)
+
+    def _drop_parts_without_a_kind(self) -> None:
+        defined = {_key(kind) for kind in self.kinds}
+        definers = {_key(kind): plugin.distribution for plugin in self.plugins for kind in plugin.kinds}
+        for plugin in self.plugins:
+            lost = [offer for offer in plugin.offers if _key(offer.kind) not in defined]
+            if lost:
+                plugin.offers = tuple(offer for offer in plugin.offers if _key(offer.kind) in defined)
+                plugin.needs += tuple(Need(offer.name, definers[_key(offer.kind)]) for offer in lost)
+
+    def _join(self, loaded: Loaded) -> None:
+        plugin = loaded.plugin
         name = f"{plugin.name} of {plugin.distribution}"
         if self.manager.has_plugin(name):  # two entry points of one name
             name = f"{name} ({len(self.manager.get_plugins())})"
-        try:
-            self.manager.register(implementation, name=name)
-        except BaseException as error:  # pluggy looks at each attribute of the plugin's module
-            if isinstance(error, KeyboardInterrupt):
-                raise
-            plugin.cause = error
-            plugin.problem = text_of(error)
-            return
-        self._offers.update({(offer.kind, offer.name): offer.cls for offer in plugin.offers})
+        attempt(plugin, lambda: self.manager.register(loaded.implementation, name=name))  # it looks at each attribute
+
+    @property
+    def kinds(self) -> list[Kind]:
+        """The kinds of the core, then those that the joined plugins define."""
+        return [*CORE_KINDS, *(kind for plugin in self.plugins if plugin.joined for kind in plugin.kinds)]
 
     def carrier(self, name: str) -> type[Carrier]:
         """The carrier of that name.
@@ -112,9 +138,30 @@ class Registry:
         assert issubclass(found, CallStore)  # as above
         return found
 
+    def part(self, kind: str, name: str) -> type[Part]:
+        """The part of that name, of a kind that a plugin defines; raises as `carrier`."""
+        if kind not in {one.name for one in self.kinds[len(CORE_KINDS) :]}:
+            known = ", ".join(one.name for one in self.kinds[len(CORE_KINDS) :])
+            raise PluginNotFound(f"No installed plugin defines the kind “{kind}”.", got=f"kinds: {known or 'none'}")
+        found = self._get(kind, name)
+        assert issubclass(found, Part)  # as above
+        return found
+
     def names(self, kind: str) -> list[str]:
-        """The names that are offered, sorted, for `carrier`, `engine`, `sink` or `store`."""
+        """The names that are offered, sorted, for a kind: `carrier`, `engine` and so on."""
         return sorted(name for offered, name in self._offers if offered == kind)
+
+    def compose(self, parts: Mapping[str, object]) -> Engine:
+        """Returns the engine that the installed plugins make of parts.
+
+        Args:
+            parts: the arguments of `Patter.agent` for parts, by their names.
+
+        Raises:
+            ConfigurationError: a part is of another kind, one is missing, or no plugin makes an engine of them.
+        """
+        kinds = {kind: self.names(kind.name) for kind in self.kinds[len(CORE_KINDS) :]}
+        return compose(self.manager.hook.patter_compose_engine, kinds, parts)
 
     def _get(self, kind: str, name: str) -> OfferedClass:
         offered = self._offers.get((kind, name))
@@ -131,3 +178,8 @@ class Registry:
             got=f"{kind}s: {', '.join(self.names(kind)) or 'none'}",
             remedy="Install the plugin that offers it; `patter plugins` lists what is installed.",
         )
+
+
+def _key(kind: Kind) -> tuple[str, int]:
+    """Returns what a kind is told by. Its base is a plugin's class, which may have an `__eq__` and a `__hash__`."""
+    return kind.name, id(kind.base)

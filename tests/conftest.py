@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+from tests.site import Site
 
 _PREFIXES = ("PATTER_", "TWILIO_", "TELNYX_", "ELEVENLABS_")
 
@@ -32,3 +36,11 @@ def _clean_environment() -> Iterator[None]:
             if variable.startswith(_PREFIXES):
                 patch.delenv(variable)
         yield
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    monkeypatch.syspath_prepend(tmp_path)
+    yield Site(tmp_path)
+    for module in [name for name in sys.modules if name.startswith("plugin_")]:
+        del sys.modules[module]

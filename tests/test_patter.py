@@ -47,18 +47,6 @@ def test_a_carrier_or_engine_that_is_none_is_refused() -> None:
         phone().agent(engine="acme")  # type: ignore[arg-type] # the mistake under test
 
 
-@pytest.mark.parametrize("part", ["stt", "llm", "tts"])
-def test_pipeline_mode_without_a_plugin_for_it_says_so(part: str) -> None:
-    parts: dict[str, object] = {part: object()}
-    with pytest.raises(ConfigurationError, match=rf"{part}= need pipeline mode, and no installed plugin .*engine="):
-        phone().agent(**parts)  # type: ignore[arg-type] # strings to objects
-
-
-def test_an_engine_takes_no_parts_of_a_pipeline() -> None:
-    with pytest.raises(ConfigurationError, match=r"takes no stt= or tts="):
-        phone().agent(engine=FakeEngine(), stt=object(), tts=object())
-
-
 def test_an_agent_needs_an_engine() -> None:
     with pytest.raises(ConfigurationError, match="needs an engine"):
         phone().agent(system_prompt="Be brief.")

@@ -5,10 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
-import importlib_metadata
 import pytest
 from packaging.requirements import Requirement
 
@@ -17,6 +15,7 @@ from patter_core.errors import PluginFailed, PluginNotFound
 from patter_core.plugins.metadata import USUAL_REQUIREMENT
 from patter_core.registry import Registry
 from patter_core.testing.fakes import FakeEngine, MemoryCallStore
+from tests.site import Site
 
 ENGINE = """
 from patter_core import hookimpl
@@ -29,42 +28,6 @@ class Engine(FakeEngine):
 def patter_engines():
     return [Engine]
 """
-
-
-class Site:
-    """A site-packages folder to which distributions are added as pip would leave them."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def add(self, name: str, source: str, *, distribution: str = "", requires: str = "") -> None:
-        distribution = distribution or f"patter-{name}"
-        module = f"plugin_{distribution.replace('-', '_')}"
-        (self.path / f"{module}.py").write_text(source)
-        self.add_entry_points(distribution, f"{name} = {module}", requires=requires)
-
-    def add_entry_points(self, distribution: str, *lines: str, requires: str = "") -> None:
-        """Adds a distribution without code."""
-        info = self.path / f"{distribution.replace('-', '_')}-1.2.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n{requires}")
-        (info / "entry_points.txt").write_text("\n".join(["[patter]", *lines, ""]))
-
-    def discover(self) -> Registry:
-        points = [
-            point
-            for dist in importlib_metadata.distributions(path=[str(self.path)])
-            for point in dist.entry_points.select(group="patter")
-        ]
-        return Registry.discover(reversed(points))
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    monkeypatch.syspath_prepend(tmp_path)
-    yield Site(tmp_path)
-    for module in [name for name in sys.modules if name.startswith("plugin_")]:
-        del sys.modules[module]
 
 
 def test_a_sound_plugin_is_joined(site: Site) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from patter_core.agent import Agent, CallOptions, Retry
 from patter_core.aio.tries import Tries
 from patter_core.telephony.outcome import HangUp, Transfer
@@ -16,11 +18,12 @@ class FallbackChain:
 
     Args:
         agent: the first one.
-        options: the call's own, which apply to each agent.
+        options: the call's own, which apply to each agent; but a voice is known to the engine of its vendor only.
     """
 
     def __init__(self, agent: Agent, options: CallOptions) -> None:
         self._options = options
+        self._vendor = agent.engine.name
         self._left: list[tuple[Agent, Tries]] = []
         """The agents that follow."""
         step: Agent | HangUp | Transfer = agent
@@ -35,7 +38,8 @@ class FallbackChain:
     @property
     def agent(self) -> Agent:
         """The present agent, with the call's options applied."""
-        return self._agent.on(self._options)
+        is_same = self._agent.engine.name == self._vendor
+        return self._agent.on(self._options if is_same else msgspec.structs.replace(self._options, voice=""))
 
     def share(self, seconds: float) -> float:
         """Returns the part of `seconds` that the present attempt may use, so that the remaining ones have theirs."""

@@ -55,6 +55,8 @@ class SessionOpener:
             system_prompt=agent.system_prompt,
             first_message=agent.resume_message if is_continued else agent.first_message,
             resumed=is_continued,
+            language=agent.language,
+            voice=agent.voice,
             variables=await variables_of(agent.variables, call.token.options, call.leg, look_up_within),
             playback=self._downlink,
         )

@@ -13,7 +13,8 @@ class Deadlines(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """How long a call may stay in each state, in s."""
 
     route: float = 2.5
-    """For a plugin's `patter_route_call` to decide who takes a call. The caller hears it ring meanwhile."""
+    """For a plugin's `patter_route_call`, or a function that `Patter.serve` was given, to decide who takes a call. The
+    caller hears it ring meanwhile."""
     answer: float = 30.0
     """For the carrier to report that an outbound call was not answered, beyond its ring timeout."""
     media_start: float = 10.0

@@ -18,7 +18,9 @@ from patter_core.errors import ConfigurationError
 
 __all__ = ["KINDS", "new", "write_distribution"]
 
-KINDS = ("carrier", "engine", "sink")
+_TEMPLATES = resources.files("patter_core.cli").joinpath("templates")
+KINDS = tuple(sorted(folder.name for folder in _TEMPLATES.iterdir() if folder.is_dir()))
+"""Those with templates: each has a folder of its name."""
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _SUFFIX = ".template"
@@ -72,7 +74,7 @@ def write_distribution(kind: str, name: str, parent: Path) -> Path:
     if folder.exists():
         raise ConfigurationError(f"{folder} exists already.", remedy="Choose another name, or another --into.")
     names = _Names(name)
-    for path, template in _files(resources.files("patter_core.cli").joinpath("templates", kind)):
+    for path, template in _files(_TEMPLATES.joinpath(kind)):
         target = folder / names.put_into(path.removesuffix(_SUFFIX))
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(names.put_into(template.read_text(encoding="utf-8")), encoding="utf-8")

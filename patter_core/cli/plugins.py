@@ -16,8 +16,24 @@ from patter_core.registry import Offer, Plugin, Registry
 __all__ = ["plugins"]
 
 
+class KindRow(msgspec.Struct, frozen=True):
+    """A kind that a plugin defines, as `--json` prints it."""
+
+    name: str
+    api_version: int
+    conformance: str
+    required: bool
+
+
+class NeedRow(msgspec.Struct, frozen=True):
+    """A part that cannot be used, as `--json` prints it."""
+
+    name: str
+    needs: str
+
+
 class OfferRow(msgspec.Struct, frozen=True):
-    """A carrier, engine, sink or store of a plugin, as `--json` prints it."""
+    """A class that a plugin offers, as `--json` prints it."""
 
     kind: str
     name: str
@@ -33,7 +49,10 @@ class Row(msgspec.Struct, frozen=True):
     version: str
     joined: bool
     disabled: bool
+    kinds: list[KindRow]
+    composes: bool
     offers: list[OfferRow]
+    needs: list[NeedRow]
     problem: str
     cause: str
     """The class of the exception, if there was one."""
@@ -60,7 +79,10 @@ def _row(plugin: Plugin) -> Row:
         version=plugin.version,
         joined=plugin.joined,
         disabled=plugin.disabled,
+        kinds=[KindRow(kind.name, kind.api_version, kind.conformance, kind.required) for kind in plugin.kinds],
+        composes=plugin.composes,
         offers=[_offer(offer) for offer in plugin.offers],
+        needs=[NeedRow(need.name, need.distribution) for need in plugin.needs],
         problem=plugin.problem,
         cause=type(plugin.cause).__name__ if plugin.cause is not None else "",
     )
@@ -71,11 +93,11 @@ def _offer(offer: Offer) -> OfferRow:
     names = sorted(map(str, capabilities)) if isinstance(capabilities, frozenset) else []
     if getattr(offer.cls, "emulator", ""):
         names.append("emulator")
-    return OfferRow(offer.kind, offer.name, offer.cls.api_version, names)
+    return OfferRow(offer.kind.name, offer.name, offer.cls.api_version, names)
 
 
 def _table(rows: list[Row]) -> Table:
-    """Returns a table with a line for each carrier, engine, sink and store."""
+    """Returns a table with a line for each kind, and for each class that is offered."""
     table = Table(box=None, pad_edge=False)
     for column in ("plugin", "offers", "API", "capabilities", "distribution", "state"):
         table.add_column(column, overflow="fold", no_wrap=column in {"plugin", "offers"})
@@ -83,15 +105,26 @@ def _table(rows: list[Row]) -> Table:
         state = Text("joined", "green") if row.joined else _state("not joined:", "red", row.problem)
         if row.disabled:
             state = _state("off:", "yellow", row.problem)
-        offers = [
-            (f"{offer.kind} {offer.name}", str(offer.api_version), ", ".join(offer.capabilities))
-            for offer in row.offers
-        ] or [("-", "", "")]
+        offers = _lines(row) or [("-", "", "")]
         for number, offer in enumerate(offers):
             first = number == 0
             cells = (row.name if first else "", *offer, f"{row.distribution} {row.version}" if first else "")
             table.add_row(*(Text(one_line(cell)) for cell in cells), state if first else "")
     return table
+
+
+def _lines(row: Row) -> list[tuple[str, str, str]]:
+    """Returns what a plugin brings: what it is, the version of its contract, and what there is to know of it."""
+    kinds = [
+        (f"kind {kind.name}", str(kind.api_version), f"checked by {kind.conformance}" if kind.conformance else "")
+        for kind in row.kinds
+    ]
+    composer = [("pipeline mode", "", "")] if row.composes else []
+    offers = [
+        (f"{offer.kind} {offer.name}", str(offer.api_version), ", ".join(offer.capabilities)) for offer in row.offers
+    ]
+    needs = [(f"part {need.name}".rstrip(), "", f"needs {need.needs}") for need in row.needs]
+    return [*kinds, *composer, *offers, *needs]
 
 
 def _state(word: str, style: str, problem: str) -> Text:

@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import inspect
-import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TypeVar
 
+import importlib_metadata
+import msgspec
 import pluggy
 
-from patter_core.carrier import CARRIER_API_VERSION, Carrier
-from patter_core.engine import ENGINE_API_VERSION, Engine
 from patter_core.errors import PatterError
 from patter_core.hookspecs import PROJECT_NAME, HookSpecs
-from patter_core.plugins.metadata import Found, Offer, normal_name, text_of
-from patter_core.sink import SINK_API_VERSION, EventSink
-from patter_core.store import STORE_API_VERSION, CallStore
+from patter_core.kinds import Kind
+from patter_core.plugins.metadata import Found, Need, Offer, Plugin, normal_name, text_of
+from patter_core.plugins.offers import kinds_of, offers_of, parts_of
 
-__all__ = ["load", "new_manager"]
+__all__ = ["Loaded", "add_offers", "attempt", "load", "new_manager", "package_of"]
 
-_KINDS: Mapping[str, tuple[type, int]] = {
-    "carrier": (Carrier, CARRIER_API_VERSION),
-    "engine": (Engine, ENGINE_API_VERSION),
-    "sink": (EventSink, SINK_API_VERSION),
-    "store": (CallStore, STORE_API_VERSION),
-}
-_NAME = re.compile(r"[a-z][a-z0-9-]*")
+T = TypeVar("T")
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """A plugin that could be imported, and whose hooks can be called."""
+
+    plugin: Plugin
+    implementation: object
+    """What has its hooks: a module or an object."""
+    trial: pluggy.PluginManager
+    """Knows this plugin only: pluggy keeps what it refuses half registered."""
+    package: str
+    """The top-level package of its entry point."""
 
 
 def new_manager() -> pluggy.PluginManager:
@@ -34,26 +40,15 @@ def new_manager() -> pluggy.PluginManager:
     return manager
 
 
-def load(found: Found, disabled: Collection[str]) -> object | None:
-    """Returns what implements a plugin's hooks; None if there is a problem, which is recorded with the plugin.
+def package_of(entry_point: importlib_metadata.EntryPoint) -> str:
+    """Returns the top-level package of an entry point; "" if it names none."""
+    return entry_point.value.partition(":")[0].partition(".")[0].strip()
 
-    It is tried in a manager of its own: pluggy keeps what it refuses half registered.
-    """
-    plugin, entry_point = found
-    if plugin.name in disabled or normal_name(plugin.distribution) in {normal_name(name) for name in disabled if name}:
-        plugin.disabled = True
-        plugin.problem = "it is switched off, by PATTER_DISABLE or `disabled`."
-    if plugin.problem or entry_point is None:
-        return None
+
+def attempt(plugin: Plugin, step: Callable[[], T]) -> T | None:
+    """Returns what a step that runs the plugin's code returns; None if it raises, which is recorded with the plugin."""
     try:
-        implementation: object = entry_point.load()
-        if implementation is None:
-            raise PatterError("Its entry point is None.", expected="a module or an object with hooks")  # noqa: TRY301
-        trial = new_manager()
-        trial.register(implementation)
-        trial.check_pending()
-        _check_hooks(trial, implementation)
-        plugin.offers = tuple(_offers(trial))
+        return step()
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise
@@ -61,7 +56,42 @@ def load(found: Found, disabled: Collection[str]) -> object | None:
         plugin.problem = text_of(error)
         plugin.cause = error
         return None
-    return implementation
+
+
+def load(found: Found, disabled: Collection[str]) -> Loaded | None:
+    """Imports a plugin and asks which kinds it defines. Returns None if there is a problem, which is recorded."""
+    plugin, entry_point = found
+    if plugin.name in disabled or normal_name(plugin.distribution) in {normal_name(name) for name in disabled if name}:
+        plugin.disabled = True
+        plugin.problem = "it is switched off, by PATTER_DISABLE or `disabled`."
+    if plugin.problem or entry_point is None:
+        return None
+    return attempt(plugin, lambda: _load(plugin, entry_point))
+
+
+def _load(plugin: Plugin, entry_point: importlib_metadata.EntryPoint) -> Loaded:
+    implementation: object = entry_point.load()
+    if implementation is None:
+        raise PatterError("Its entry point is None.", expected="a module or an object with hooks")
+    trial = new_manager()
+    trial.register(implementation)
+    trial.check_pending()
+    _check_hooks(trial, implementation)
+    package = package_of(entry_point)
+    plugin.kinds = kinds_of(trial, package)
+    plugin.composes = bool(trial.hook.patter_compose_engine.get_hookimpls())
+    return Loaded(plugin, implementation, trial, package)
+
+
+def add_offers(loaded: Loaded, kinds: Sequence[Kind], distributions: Mapping[str, str]) -> None:
+    """Asks a plugin which classes it offers; `kinds` are those of all plugins, since a class may be of any of them."""
+
+    def ask() -> list[Offer | Need]:
+        return [*offers_of(loaded.trial), *parts_of(loaded.trial, loaded.package, kinds, distributions)]
+
+    found = attempt(loaded.plugin, ask) or ()
+    loaded.plugin.offers = tuple(one for one in found if isinstance(one, Offer))
+    loaded.plugin.needs = tuple(one for one in found if isinstance(one, Need))
 
 
 def _check_hooks(trial: pluggy.PluginManager, implementation: object) -> None:
@@ -79,46 +109,3 @@ def _check_hooks(trial: pluggy.PluginManager, implementation: object) -> None:
                     expected="a plain function: it is called at startup, where nothing can be awaited",
                     remedy="Connect where the class that it offers does: when it is opened or started.",
                 )
-
-
-def _offers(trial: pluggy.PluginManager) -> Iterator[Offer]:
-    hooks = {
-        "carrier": trial.hook.patter_carriers,
-        "engine": trial.hook.patter_engines,
-        "sink": trial.hook.patter_sinks,
-        "store": trial.hook.patter_stores,
-    }
-    for kind, hook in hooks.items():
-        for classes in hook():
-            for offered in classes:
-                yield _checked(kind, offered)
-
-
-def _checked(kind: str, offered: object) -> Offer:
-    base, version = _KINDS[kind]
-    if not (
-        isinstance(offered, type)
-        and issubclass(offered, Carrier | Engine | EventSink | CallStore)
-        and issubclass(offered, base)
-    ):
-        raise PatterError(
-            f"The {kind} that it offers is of the wrong class.",
-            expected=f"a subclass of {base.__name__}",
-            got=repr(offered),
-        )
-    name = getattr(offered, "name", None)
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise PatterError(
-            f"{offered.__name__} has no usable name.", expected="lower-case letters, digits, hyphens", got=repr(name)
-        )
-    if inspect.isabstract(offered):
-        missing = ", ".join(sorted(offered.__abstractmethods__))
-        raise PatterError(f"{offered.__name__} is not complete.", expected=f"methods {missing}")
-    if offered.api_version != version:
-        raise PatterError(
-            f"{offered.__name__} was made for another version of the {kind} contract.",
-            expected=str(version),
-            got=str(offered.api_version),
-            remedy="Upgrade the older of the two distributions.",
-        )
-    return Offer(kind, name, offered)

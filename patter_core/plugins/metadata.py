@@ -13,6 +13,7 @@ from patter_core import __version__
 from patter_core.carrier import Carrier
 from patter_core.engine import Engine
 from patter_core.hookspecs import ENTRY_POINT_GROUP
+from patter_core.kinds import Kind, Part
 from patter_core.sink import EventSink
 from patter_core.store import CallStore
 
@@ -20,6 +21,7 @@ __all__ = [
     "CORE",
     "USUAL_REQUIREMENT",
     "Found",
+    "Need",
     "Offer",
     "OfferedClass",
     "Plugin",
@@ -29,7 +31,7 @@ __all__ = [
     "text_of",
 ]
 
-OfferedClass = type[Carrier] | type[Engine] | type[EventSink] | type[CallStore]
+OfferedClass = type[Carrier] | type[Engine] | type[EventSink] | type[CallStore] | type[Part]
 
 CORE = "patter-core"
 USUAL_REQUIREMENT = f"{CORE}<1,>=0.1"
@@ -39,15 +41,23 @@ _ABOUT_CORE = re.compile(r"\s*patter[-_.]+core(?![\w.-])", re.IGNORECASE)
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """A carrier, engine, sink or call store that a plugin offers."""
+    """A class that a plugin offers."""
 
-    kind: str
-    """`carrier`, `engine`, `sink` or `store`."""
+    kind: Kind
     name: str
     cls: OfferedClass
 
 
-class Plugin(msgspec.Struct):
+class Need(msgspec.Struct, frozen=True):
+    """A part that a plugin offers, and that cannot be used for want of another plugin."""
+
+    name: str
+    """Of the part; "" if it could not be imported."""
+    distribution: str
+    """What defines its kind, as `pip` calls it; or another package that its module imports."""
+
+
+class Plugin(msgspec.Struct, eq=False):
     """An installed plugin, joined or not."""
 
     name: str
@@ -55,7 +65,13 @@ class Plugin(msgspec.Struct):
     distribution: str
     """What `pip` calls it; "" for a plugin that was handed over by itself, or whose metadata cannot be read."""
     version: str
+    kinds: tuple[Kind, ...] = ()
+    """Those that it defines."""
+    composes: bool = False
+    """It makes an engine of the parts that an agent is given."""
     offers: tuple[Offer, ...] = ()
+    needs: tuple[Need, ...] = ()
+    """The parts that it offers and that cannot be used. Everything else of it is in use."""
     problem: str = ""
     """Why it is not joined; "" if it is."""
     disabled: bool = False

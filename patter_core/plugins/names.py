@@ -1,4 +1,4 @@
-"""Which plugin has a name that several want, and which one is joined if several are the same module.
+"""Which plugin has what several want, and which one is joined if several are the same module.
 
 A carrier's name decides which code gets that carrier's keys. So it does not depend on the order in which plugins are
 found, or on which of them works: the name belongs to the distribution that is called after it.
@@ -6,41 +6,62 @@ found, or on which of them works: the name belongs to the distribution that is c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
+from patter_core.plugins.loading import Loaded
 from patter_core.plugins.metadata import CORE, Plugin, normal_name
 
-__all__ = ["is_called_after", "refuse_taken_names", "refuse_twins"]
+__all__ = ["is_called_after", "refuse_taken_kinds", "refuse_taken_names", "refuse_twins"]
 
-Loaded = tuple[Plugin, object | None]
-"""A plugin, and what implements its hooks; None if it has a problem."""
+Claim = tuple[str, str]
+"""What only one plugin can have, in words; and the name by which it is decided which one."""
 
 
 def refuse_twins(loaded: Sequence[Loaded]) -> None:
     """Refuses each plugin that is the same module or object as another one."""
     joined: dict[int, Plugin] = {}
-    for plugin, implementation in sorted(loaded, key=lambda pair: -_best_claim(pair[0])):
-        if implementation is None or not plugin.joined:
+    for one in sorted(loaded, key=lambda one: -_best_claim(one.plugin)):
+        plugin = one.plugin
+        if not plugin.joined:
             continue
-        twin = joined.setdefault(id(implementation), plugin)
+        twin = joined.setdefault(id(one.implementation), plugin)
         if twin is not plugin:
             plugin.problem = f"it is the same module as {twin.name} of {_name_of(twin)}, which is joined."
 
 
+def refuse_taken_kinds(plugins: Sequence[Plugin]) -> list[Plugin]:
+    """Refuses each plugin that defines a kind of another one, or composes though another one does. Returns those."""
+    return _refuse_taken(plugins, _claims_to_kinds)
+
+
 def refuse_taken_names(plugins: Sequence[Plugin]) -> list[Plugin]:
     """Refuses each plugin that offers a name of another one. Returns those that were refused."""
-    owners = _owners(plugin for plugin in plugins if plugin.joined)
+    return _refuse_taken(plugins, _claims_to_names)
+
+
+def _claims_to_kinds(plugin: Plugin) -> list[Claim]:
+    kinds = [(f"the kind name “{kind.name}”", kind.name) for kind in plugin.kinds]
+    return [*kinds, ("pipeline mode", "pipeline")] if plugin.composes else kinds
+
+
+def _claims_to_names(plugin: Plugin) -> list[Claim]:
+    return [(f"the {offer.kind.name} name “{offer.name}”", offer.name) for offer in plugin.offers]
+
+
+def _refuse_taken(plugins: Sequence[Plugin], claims: Callable[[Plugin], list[Claim]]) -> list[Plugin]:
+    owners = _owners((plugin for plugin in plugins if plugin.joined), claims)
     refused = []
     for plugin in plugins:
-        for offer in plugin.offers if plugin.joined else ():
-            owner = owners[offer.kind, offer.name]
-            if _claim(owner, offer.name) < _NAMED_AFTER:
-                owner = next((other for other in plugins if _is_broken_namesake(other, offer.name)), owner)
+        for claim in claims(plugin) if plugin.joined else ():
+            what, name = claim
+            owner = owners[claim]
+            if _claim(owner, name) < _NAMED_AFTER:
+                owner = next((other for other in plugins if _is_broken_namesake(other, name)), owner)
             if owner is not plugin:
                 state = "" if owner.joined or owner in refused else ", which is not joined itself"
                 plugin.problem = (
-                    f"the {offer.kind} name “{offer.name}” belongs to {_name_of(owner)}{state}. If you do not know"
-                    f" {_name_of(plugin)}, uninstall it; PATTER_DISABLE={_name_of(owner)} lets it have the name."
+                    f"{what} belongs to {_name_of(owner)}{state}. If you do not know"
+                    f" {_name_of(plugin)}, uninstall it; PATTER_DISABLE={_name_of(owner)} lets it have that."
                 )
                 refused.append(plugin)
                 break
@@ -65,17 +86,18 @@ def _claim(plugin: Plugin, name: str) -> int:
 
 
 def _best_claim(plugin: Plugin) -> int:
-    return max((_claim(plugin, offer.name) for offer in plugin.offers), default=0)
+    claims = [*_claims_to_kinds(plugin), *_claims_to_names(plugin)]
+    return max((_claim(plugin, name) for _, name in claims), default=0)
 
 
-def _owners(plugins: Iterable[Plugin]) -> dict[tuple[str, str], Plugin]:
-    """Returns who has which name: the best claim, and among equals the first in order."""
-    owners: dict[tuple[str, str], Plugin] = {}
+def _owners(plugins: Iterable[Plugin], claims: Callable[[Plugin], list[Claim]]) -> dict[Claim, Plugin]:
+    """Returns who has what: the best claim, and among equals the first in order."""
+    owners: dict[Claim, Plugin] = {}
     for plugin in plugins:
-        for offer in plugin.offers:
-            owner = owners.setdefault((offer.kind, offer.name), plugin)
-            if _claim(plugin, offer.name) > _claim(owner, offer.name):
-                owners[offer.kind, offer.name] = plugin
+        for claim in claims(plugin):
+            owner = owners.setdefault(claim, plugin)
+            if _claim(plugin, claim[1]) > _claim(owner, claim[1]):
+                owners[claim] = plugin
     return owners
 
 

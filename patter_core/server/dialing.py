@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import math
 import uuid
 
 import msgspec
 
-from patter_core.agent import Agent, CallOptions
+from patter_core.agent import Agent, CallOptions, check_options
 from patter_core.aio.foreign import run_foreign
 from patter_core.call.config import HostConfig
 from patter_core.call.handle import OutboundCall
@@ -17,9 +16,8 @@ from patter_core.carrier import Carrier
 from patter_core.errors import CallLimitReached, ConfigurationError
 from patter_core.server.call_table import CallTable
 from patter_core.server.launcher import CallLauncher
-from patter_core.server.tokens import LONGEST_TOKEN, CallTokens
-from patter_core.server.urls import media_url
-from patter_core.telephony.control import Callbacks, Capability, DialRequest
+from patter_core.server.tokens import CallTokens
+from patter_core.telephony.control import Capability, DialRequest
 from patter_core.telephony.e164 import E164_FORM, is_callable
 from patter_core.telephony.leg import Direction, Leg
 
@@ -29,8 +27,6 @@ _log = logging.getLogger("patter.host")
 
 _HANG_UP_TIMEOUT = 5.0
 """Seconds for the carrier to answer."""
-_ROOM_FOR_LATER = 200
-"""Characters that a token may grow by during a call: the carrier's id, lost streams."""
 
 
 def check_dial(to_number: str, from_number: str, *, base: str, ring_timeout: float) -> None:
@@ -89,8 +85,8 @@ class Dialer:
         self, *, agent: Agent, to_number: str, from_number: str, base: str, ring_timeout: float, options: CallOptions
     ) -> OutboundCall:
         """Makes a call; returns once the carrier has taken it. Raises as `Patter.call` does."""
+        check_options(options)
         self._check_capabilities(options)
-        self._check_limits()
         token = CallToken(
             carrier=self._carrier.name,
             call_id=uuid.uuid4().hex,
@@ -101,13 +97,15 @@ class Dialer:
             base=base,
             options=options,
         )
+        self._tokens.check_fits(token)
+        self._check_limits()
         request = DialRequest(
             to_number=to_number,
             from_number=from_number,
             ring_timeout=ring_timeout,
             machine_detection=options.machine_detection,
             await_greeting_end=bool(options.voicemail_message),
-            callbacks=self._callbacks(token),
+            callbacks=self._tokens.callbacks(token),
             command_id=token.call_id,
         )
         early = self._table.dialling[token.call_id] = []
@@ -154,25 +152,3 @@ class Dialer:
             expected=f"fewer than {limits.calls} at once and {limits.calls_per_second:g} a second",
             remedy="The worker is stopping." if self._table.draining else "Try again later.",
         )
-
-    def _callbacks(self, token: CallToken) -> Callbacks:
-        callbacks = self._tokens.callbacks(token)
-        carrier = self._carrier
-        rest = len(media_url(token.base, carrier.name, ""))
-        room = min(LONGEST_TOKEN, carrier.longest_media_url - rest) - _ROOM_FOR_LATER
-        over = len(callbacks.token) - room
-        if over > 0:
-            raise ConfigurationError(
-                f"The options of this call are too long for a URL of {carrier.name}.",
-                expected=f"{math.ceil(over * 3 / 4)} bytes less, in UTF-8",
-                got=_sizes(token.options),
-            )
-        return callbacks
-
-
-def _sizes(options: CallOptions) -> str:
-    """Returns the options that take room, the longest first, with their sizes in bytes."""
-    fields = {"first_message": options.first_message, "voicemail_message": options.voicemail_message}
-    fields |= {f"variables[{name!r}]": str(value) for name, value in options.variables.items()}
-    sizes = sorted(((len(text.encode()), name) for name, text in fields.items() if text), reverse=True)
-    return ", ".join(f"{name} has {size}" for size, name in sizes[:3])

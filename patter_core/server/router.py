@@ -10,17 +10,18 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import msgspec
 
-from patter_core.agent import Agent
+from patter_core.agent import Agent, AgentForCall, CallOptions, check_options
 from patter_core.aio.locks import KeyedLocks
 from patter_core.call.call import Call
 from patter_core.call.config import HostConfig
 from patter_core.call.token import CallToken
-from patter_core.errors import WebhookRefused
+from patter_core.errors import ConfigurationError, WebhookRefused
 from patter_core.events import CallEvent, CallPriced, RecordingChanged
 from patter_core.server.call_table import BoundedDict, CallTable, EndedCall
 from patter_core.server.delivery import Delivery
 from patter_core.server.hang_ups import HangUps
 from patter_core.server.launcher import CallLauncher
+from patter_core.server.routing import RouteAnswer
 from patter_core.server.tokens import CallTokens
 from patter_core.server.urls import base_of
 from patter_core.telephony.control import RecordingStatus, callback_token
@@ -38,7 +39,7 @@ _EVENTS = 10_000
 _CALL_IDS = uuid.UUID("6f1d2c58-6a0e-4b53-9d0b-7f2f8a1f4c11")
 """Namespace for call ids: every worker derives the same id for a call."""
 
-Route = Callable[[Leg], Awaitable[Agent | Reject | Transfer | None]]
+Route = Callable[[Leg], Awaitable[RouteAnswer]]
 
 
 class Router:
@@ -177,19 +178,17 @@ class _RoutedCall:
         self._table.refuse_if_draining()
         if token is None:
             routed = await self._route()
-            if not isinstance(routed, Agent):
+            if not isinstance(routed, CallToken):
                 return routed
-            agent: Agent | None = routed
-            token = self._new_token(routed)
-        else:
-            agent = router.find_agent(token.agent)
+            token = routed
+        agent = router.find_agent(token.agent)
         if agent is None:
             return Reject(reason="busy")
         if router.config.several_workers:
             return router.tokens.accept(msgspec.structs.replace(token, leg_id=leg.call_id))
         return router.launcher.start(token, leg, agent)
 
-    async def _route(self) -> Agent | Reject | Transfer:
+    async def _route(self) -> CallToken | Reject | Transfer:
         """Decides about a new call. Meanwhile the caller may hang up, and the worker be told to stop."""
         router, table, leg = self._router, self._table, self._leg
         if not self._verified_url:
@@ -204,18 +203,38 @@ class _RoutedCall:
             routed = await router.route(leg)
         finally:
             del table.routing[leg.call_id]
-        if routed is None or isinstance(routed, Reject):
-            table.give_back(leg.call_id)
-            return routed or Reject()
         if isinstance(routed, Transfer):
             return routed
-        if router.find_agent(routed.name) is not routed:
-            _log.error("A plugin routed a call to an agent that phone.agent() has not made: %s", routed.name)
-            return Reject()
+        token = self._token_for(AgentForCall(routed) if isinstance(routed, Agent) else routed)
+        if token is None:
+            table.give_back(leg.call_id)
+            return routed if isinstance(routed, Reject) else Reject()
         table.refuse_if_draining()
-        return Reject() if any(progress.is_final for progress in reported) else routed
+        return Reject() if any(progress.is_final for progress in reported) else token
 
-    def _new_token(self, agent: Agent) -> CallToken:
+    def _token_for(self, routed: AgentForCall | Reject | None) -> CallToken | None:
+        """Returns the token of a call for that agent; None if none takes it."""
+        if not isinstance(routed, AgentForCall):
+            return None
+        router, name = self._router, routed.agent.name
+        if router.find_agent(name) is not routed.agent:
+            _log.error(
+                "A call was routed to an agent “%s” that this phone has not made, and is rejected. Make it by "
+                "phone.agent(name=…) when the program starts: other workers find the agent of a call by its name.",
+                name,
+            )
+            return None
+        token = self._new_token(routed.agent, routed.options)
+        try:
+            if routed.options != CallOptions():
+                check_options(routed.options)
+                router.tokens.check_fits(token)
+        except ConfigurationError as error:
+            _log.error("A call that was routed to the agent “%s” is rejected: %s", name, error)
+            return None
+        return token
+
+    def _new_token(self, agent: Agent, options: CallOptions) -> CallToken:
         leg = self._leg
         return CallToken(
             carrier=leg.carrier,
@@ -226,6 +245,7 @@ class _RoutedCall:
             from_number=leg.from_number,
             to_number=leg.to_number,
             base=base_of(self._verified_url),
+            options=options,
         )
 
     async def stream_ended(self) -> Accept | HangUp | Transfer:

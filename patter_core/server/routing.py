@@ -1,24 +1,33 @@
-"""Asks the plugins who takes an incoming call: the hook `patter_route_call`."""
+"""Who takes an incoming call: the hook `patter_route_call` of the plugins, then what `Patter.serve` was given."""
 
 from __future__ import annotations
 
+import functools
 import logging
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 import pluggy
 
-from patter_core.agent import Agent
+from patter_core.agent import Agent, AgentForCall
 from patter_core.aio.functions import call_foreign
 from patter_core.aio.threads import DaemonThreads
+from patter_core.errors import ConfigurationError
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.outcome import Transfer
 from patter_core.webhook import Reject
 
-__all__ = ["RouteHooks"]
+__all__ = ["RouteAnswer", "RouteHooks", "Routes", "Routing"]
 
 _log = logging.getLogger("patter.registry")
 
+RouteAnswer = Agent | AgentForCall | Reject | Transfer | None
+"""How an incoming call is answered. None: nothing is said about it."""
+Routing = Agent | AgentForCall | Mapping[str, RouteAnswer] | Callable[[Leg], RouteAnswer | Awaitable[RouteAnswer]]
+"""What `Patter.serve` takes: an agent for all calls, answers by the called number, or a function of the call."""
+
+_EXPECTED = "an Agent, one with options, a Reject, a Transfer or None"
 _THREADS = 64
-"""For hooks that are plain functions, of all calls."""
+"""For hooks and functions that are no coroutine functions, of all calls."""
 
 
 class RouteHooks:
@@ -32,22 +41,92 @@ class RouteHooks:
     def __init__(self, manager: pluggy.PluginManager, within: float) -> None:
         self._hook = manager.hook.patter_route_call
         self._within = within
-        self._threads: DaemonThreads | None = None
 
-    async def ask(self, leg: Leg) -> Agent | Reject | Transfer | None:
+    async def ask(self, leg: Leg) -> RouteAnswer:
         """Returns the first decision; None if there is none. A plugin that fails or hangs is told and passed over."""
-        if self._threads is None:
-            self._threads = DaemonThreads(_THREADS)
         for implementation in reversed(self._hook.get_hookimpls()):
             name, arguments = implementation.plugin_name, {"leg": leg} if "leg" in implementation.argnames else {}
             try:
-                answer = await call_foreign(implementation.function, self._within, self._threads.run, **arguments)
+                answer = await call_foreign(implementation.function, self._within, _threads().run, **arguments)
             except Exception:  # noqa: BLE001 - the plugin boundary
                 _log.exception("Plugin %s failed to route a call; it is passed over.", name)
                 continue
-            if isinstance(answer, Agent | Reject | Transfer):
+            if isinstance(answer, Agent | AgentForCall | Reject | Transfer):
                 return answer
             if answer is not None:
-                expected, got = "an Agent, a Reject, a Transfer or None", type(answer).__name__
-                _log.error("Plugin %s did not route a call to %s but to %s; it is passed over.", name, expected, got)
+                got = type(answer).__name__
+                _log.error("Plugin %s did not route a call to %s but to %s; it is passed over.", name, _EXPECTED, got)
         return None
+
+
+class Routes:
+    """Decides about incoming calls: the plugins first, then what `Patter.serve` was given.
+
+    Args:
+        routing: what it was given; None rejects what no plugin takes.
+        hooks: of the plugins.
+        within: s that a function may take.
+
+    Raises:
+        ConfigurationError: `routing` is of the wrong kind.
+    """
+
+    def __init__(self, routing: Routing | None, hooks: RouteHooks, within: float) -> None:
+        self._routing = routing
+        self._hooks = hooks
+        self._within = within
+        for answer in self._fixed:
+            if answer is not None and not isinstance(answer, Agent | AgentForCall | Reject | Transfer):
+                raise ConfigurationError(
+                    "A call can not be routed to that.", expected=_EXPECTED, got=type(answer).__name__
+                )
+
+    @property
+    def agents(self) -> Iterator[AgentForCall]:
+        """The agents that are known before any call: those of a function are not."""
+        for answer in self._fixed:
+            if isinstance(answer, Agent | AgentForCall):
+                yield answer if isinstance(answer, AgentForCall) else AgentForCall(answer)
+
+    @property
+    def _fixed(self) -> tuple[RouteAnswer, ...]:
+        routing = self._routing
+        if isinstance(routing, Mapping):
+            return tuple(routing.values())
+        if routing is None or isinstance(routing, Agent | AgentForCall):
+            return (routing,)
+        if callable(routing):
+            return ()
+        raise ConfigurationError(
+            "Calls cannot be routed by that.",
+            expected="an agent, a mapping of numbers to agents, or a function of the call's Leg",
+            got=type(routing).__name__,
+        )
+
+    async def decide(self, leg: Leg) -> RouteAnswer:
+        """Returns how a call is answered; None rejects it."""
+        answer = await self._hooks.ask(leg)
+        routing = self._routing
+        if answer is not None or routing is None:
+            return answer
+        if isinstance(routing, Mapping):
+            return routing.get(leg.to_number)
+        return routing if isinstance(routing, Agent | AgentForCall) else await self._call(routing, leg)
+
+    async def _call(self, function: Callable[[Leg], object], leg: Leg) -> RouteAnswer:
+        """Asks the user's function. There is no other rule behind it: where it fails, the call is rejected."""
+        try:
+            answer = await call_foreign(function, self._within, _threads().run, leg)
+        except Exception:  # noqa: BLE001 - the user's code: its fault is logged and stays here
+            _log.exception("The function that routes calls failed; the call is rejected.")
+            return None
+        if answer is None or isinstance(answer, Agent | AgentForCall | Reject | Transfer):
+            return answer
+        got = type(answer).__name__
+        _log.error("The function did not route a call to %s but to %s; the call is rejected.", _EXPECTED, got)
+        return None
+
+
+@functools.cache
+def _threads() -> DaemonThreads:
+    return DaemonThreads(_THREADS)

@@ -13,13 +13,14 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextvars import ContextVar
 from types import FrameType
 
+import anyio
 import msgspec
 
-__all__ = ["Stoppable", "held_signals", "keep_signals", "own_server", "stop_signals"]
+__all__ = ["Stoppable", "held_signals", "keep_signals", "own_server", "stop_on_signal", "stop_signals"]
 
 _HELD = (signal.SIGINT, signal.SIGTERM)
 _Handler = Callable[[int, FrameType | None], object] | int | None
@@ -38,6 +39,20 @@ def stop_signals() -> list[signal.Signals]:
     """Returns the signals that stop a server of our own: SIGHUP too, unless the process was started to ignore it."""
     hup = [signal.SIGHUP] if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN else []
     return [*_HELD, *hup]
+
+
+async def stop_on_signal(stoppable: Stoppable, signals: AsyncIterator[signal.Signals]) -> None:
+    """Waits for a signal, and stops `stoppable`; at the next one, in a hurry."""
+
+    async def hurry() -> None:
+        async for _ in signals:
+            await stoppable.hurry()
+
+    first = await anext(signals)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(hurry)
+        await stoppable.stop(first)
+        tasks.cancel_scope.cancel()
 
 
 own_server: ContextVar[bool] = ContextVar("own_server", default=False)

@@ -22,6 +22,7 @@ from __future__ import annotations
 import base64
 import enum
 import hashlib
+import math
 import time
 from collections.abc import Callable
 
@@ -29,8 +30,10 @@ import msgspec
 from nacl.exceptions import CryptoError
 from nacl.secret import SecretBox
 
+from patter_core.agent import AgentForCall, CallOptions
 from patter_core.call.token import CallToken
 from patter_core.carrier import Carrier
+from patter_core.errors import ConfigurationError
 from patter_core.server.call_table import BoundedDict
 from patter_core.server.urls import media_url, webhook_root
 from patter_core.telephony.control import Callbacks
@@ -49,6 +52,8 @@ _CLOCK_SKEW = 10.0
 """Seconds by which the clocks of two workers may differ."""
 _NAME = 32
 """Characters at the beginning of a token that name it: its nonce."""
+_ROOM_FOR_LATER = 200
+"""Characters that a token may grow by during a call: the carrier's id, lost streams."""
 
 
 class Purpose(enum.StrEnum):
@@ -123,12 +128,36 @@ class CallTokens:
     ) -> None:
         secret = carrier.token_secret()
         self._carrier = carrier.name
+        self._longest_url = carrier.longest_media_url
         self._streams = TokenMaker(secret, Purpose.STREAM)
         self._callbacks = TokenMaker(secret, Purpose.CALLBACK)
         self._used: BoundedDict[bool] = BoundedDict(_USED_STREAMS)
         self._made: BoundedDict[float] = BoundedDict(_MADE_HERE)
         self._wall = wall
         self._monotonic = monotonic
+
+    def check_fits(self, token: CallToken) -> None:
+        """Checks that the carrier takes URLs with this token, as it is now and as it may become during the call.
+
+        Raises:
+            ConfigurationError: the options of the call are too long; the error names the longest ones.
+        """
+        rest = len(media_url(token.base, token.carrier, ""))
+        room = min(LONGEST_TOKEN, self._longest_url - rest) - _ROOM_FOR_LATER
+        over = len(self._callbacks.mint(msgspec.structs.replace(token, issued_at=self._wall()))) - room
+        if over > 0:
+            raise ConfigurationError(
+                f"The options of this call are too long for a URL of {token.carrier}.",
+                expected=f"{math.ceil(over * 3 / 4)} bytes less, in UTF-8",
+                got=_sizes(token.options),
+            )
+
+    def check_room(self, routed: AgentForCall, base: str) -> None:
+        """Checks that the options of an agent fit into a URL below `base`, before there is a call. See `check_fits`."""
+        options = routed.options
+        if options != CallOptions():
+            name = routed.agent.name
+            self.check_fits(CallToken(carrier=self._carrier, call_id="0" * 32, agent=name, base=base, options=options))
 
     def accept(self, token: CallToken) -> Accept:
         """Lets the call bring one media stream, soon."""
@@ -164,6 +193,14 @@ class CallTokens:
         made = self._made.get(text[:_NAME])
         token = maker.check(text, self._wall(), age=None if made is None else self._monotonic() - made)
         return token if token is not None and token.carrier == self._carrier else None
+
+
+def _sizes(options: CallOptions) -> str:
+    """Returns the options that take room, the longest first, with their sizes in bytes."""
+    fields = {name: text for name, text in msgspec.structs.asdict(options).items() if isinstance(text, str)}
+    fields |= {f"variables[{name!r}]": str(value) for name, value in options.variables.items()}
+    sizes = sorted(((len(text.encode()), name) for name, text in fields.items() if text), reverse=True)
+    return ", ".join(f"{name} has {size}" for size, name in sizes[:3])
 
 
 def _text(data: bytes) -> str:

@@ -73,3 +73,18 @@ def test_the_options_of_the_call_hold_for_each_agent() -> None:
     chain = FallbackChain(FIRST, CallOptions(first_message="Hello, Ann."))
     chain.advance(retry=False, within=60)
     assert chain.agent.first_message == "Hello, Ann."
+
+
+class OtherVendor(FakeEngine):
+    name = "other"
+
+
+def test_a_voice_of_the_call_is_for_engines_of_its_vendor_and_a_language_for_all() -> None:
+    third = Agent(engine=FakeEngine(), name="third", language="fr", voice="v-third")
+    second = Agent(engine=OtherVendor(), name="second", voice="v-second", fallback=third)
+    first = Agent(engine=FakeEngine(), name="first", language="en", voice="v-first", fallback=second)
+    chain = FallbackChain(first, CallOptions(language="it", voice="v-call"))
+    told = [(chain.agent.name, chain.agent.language, chain.agent.voice)]
+    while chain.advance(retry=False, within=60) is not None:
+        told.append((chain.agent.name, chain.agent.language, chain.agent.voice))
+    assert told == [("first", "it", "v-call"), ("second", "it", "v-second"), ("third", "it", "v-call")]

@@ -30,6 +30,12 @@ def test_a_whole_distribution_is_written_under_the_name(kind: str, tmp_path: Pat
                 ast.parse(path.read_text())
 
 
+def test_another_kind_is_refused_with_those_that_have_templates(tmp_path: Path) -> None:
+    result = CliRunner().invoke(new, ["store", "loud-horn", "--into", str(tmp_path)])
+    assert "'store' is not one of 'carrier', 'engine', 'sink'" in result.output
+    assert not list(tmp_path.iterdir())
+
+
 def test_it_requires_the_core_that_wrote_it(tmp_path: Path) -> None:
     project = tomllib.loads((write_distribution("engine", "horn", tmp_path) / "pyproject.toml").read_text())["project"]
     (requirement,) = project["dependencies"]

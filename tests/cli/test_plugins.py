@@ -9,8 +9,9 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from patter_core.cli.plugins import OfferRow, Row, plugins
+from patter_core.cli.plugins import KindRow, NeedRow, OfferRow, Row, plugins
 from patter_core.registry import Registry
+from tests.site import Site
 
 
 def test_the_list_is_json_if_asked() -> None:
@@ -68,3 +69,60 @@ def test_the_error_of_a_broken_plugin_is_text(tmp_path: Path, monkeypatch: pytes
     assert result.exit_code == 1
     assert "[/oops] [bold]x[/]" in result.stdout
     assert "\x1b" not in result.stdout
+
+
+KIND = """
+from patter_core import Kind, Part, hookimpl
+
+class Vocal(Part):
+    api_version = 3
+
+class Alto(Vocal):
+    name = "alto"
+
+@hookimpl
+def patter_kinds():
+    return [Kind("vocal", Vocal, 3, "plugin_patter_choir:check_vocal", required=True)]
+
+@hookimpl
+def patter_parts():
+    return [Alto]
+
+@hookimpl
+def patter_compose_engine(parts):
+    return None
+"""
+NEEDY = """
+from patter_core import Part, hookimpl
+
+@hookimpl
+def patter_parts():
+    from plugin_patter_opera import Singer
+    return [Singer]
+"""
+
+
+def test_kinds_and_parts_are_shown_and_what_is_missing_for_a_part(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    site.add("choir", KIND)
+    site.add("needy", NEEDY)
+    site.add("shy", NEEDY.replace("from plugin_patter_opera import Singer", "from plugin_patter_off import Singer"))
+    site.add("off", "from patter_core import Part\nclass Base(Part): pass\nclass Singer(Base): name = 'shy-one'\n")
+    registry = site.discover()
+    result = CliRunner().invoke(plugins, [], obj=registry)
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert lines[1:] == [
+        "choir kind vocal 3 checked by plugin_patter_choir:check_vocal patter-choir 1.2 joined",
+        "pipeline mode",
+        "vocal alto 3",
+        "needy part needs plugin-patter-opera patter-needy 1.2 joined",
+        "off - patter-off 1.2 joined",
+        "shy part shy-one needs patter-off patter-shy 1.2 joined",
+    ]
+    assert result.exit_code == 0
+    printed = CliRunner().invoke(plugins, ["--json"], obj=registry).stdout
+    choir, needy, _, shy = msgspec.json.decode(printed, type=list[Row])
+    assert choir.kinds == [KindRow("vocal", 3, "plugin_patter_choir:check_vocal", True)]
+    assert choir.offers == [OfferRow("vocal", "alto", 3, [])]
+    assert (choir.composes, needy.composes) == (True, False)
+    assert (needy.needs, shy.needs) == ([NeedRow("", "plugin-patter-opera")], [NeedRow("shy-one", "patter-off")])

@@ -94,7 +94,7 @@ async def test_the_first_that_decides_is_obeyed() -> None:
         (fail, "ValueError: It fails."),
         (leave, "It raised SystemExit."),
         (say_cancelled, "It raised CancelledError, without being cancelled."),
-        (name_it, "did not route a call to an Agent, a Reject, a Transfer or None but to str"),
+        (name_it, "did not route a call to an Agent, one with options, a Reject, a Transfer or None but to str"),
     ],
 )
 async def test_one_that_does_it_wrong_is_told_and_passed_over(

@@ -41,6 +41,47 @@ def test_any_worker_with_the_secret_reads_what_another_wrote() -> None:
     assert maker().check(maker().mint(TOKEN), 1001.0) == TOKEN
 
 
+STORED = msgspec.structs.replace(
+    TOKEN,
+    options=CallOptions(
+        first_message="Hello, Ada.",
+        variables={"name": "Ada", "age": 36, "is_new": True, "due": 1.5},
+        machine_detection=True,
+        voicemail_message="Call us.",
+    ),
+    losses=0.5,
+)
+STORED_TEXTS = {
+    Purpose.STREAM: (
+        "V4tWezTofRl-FSqVWQF98y-xSbCb0l4kCGm90MMMYmzWGONUhWg1rHZPDEpw8ZcBSbjSEOM9OG5ACBHPFSBx6FOgsiccazvwZhjFm_VP"
+        "b6Q6tgkb0c5DoHnO4rHSw_m_jX7147FdLShG8ivjK8T_Xe9zzHyqs70zicMVb3Cdztou2PdmlEO1ljS1pPR9Zr-jdBikVQXwbXwyIQii"
+        "yvX8UqrmzyBtWb2bb0bf7PPcyZ8-itNNLLdr8eTfNS0uVvpSAWGoFJMH-ydkrpIMwDReRcbNST5M0D9Ode6n-YHdup_PKeCvE76ukXic"
+        "xVl3lurYhr2Kz6zHKpF6Bkm_gfnH0DSbCa1D4L5NUquWahB5NT-upR1FKu_UQFG7yN5UkLcpKP0e3cpKakUoHLY"
+    ),
+    Purpose.CALLBACK: (
+        "K9kX2p3U81Hu0W4r4OKSpZLJl2p5pG3k-pLVVoCIWqVlw5b8QxspmVhsMQvNYI6gega1RMOA8ge4G7jK0ticawrs2YunGIujvJ2X8U0V"
+        "MWbCQ79dnrkHUR9tal9OxKeNtvsCKwZ68FrQ-HcIZ7ILBimd38wDVK8sK55qbIWqHR4fvjoFqcByMjJxkd2WC-6GROE-gAcJ_lOyhWG7"
+        "83ewsrYNyXkaPK-_GdFQgD5kCzDcCnd6DL6sNMvj-bcXaKfhY3goBemjUAY51EQmFjRFMW96j2865D6_-t6J8MR6ogrKPvEQfY0URq19"
+        "gsrKKYnHni0H2lHbZ19Hfl0buicvINq6Pnk5Gh6SarH1NmV5viKkJt3_DQkguT07viMsn--eZOXByG2MRaG0G_g"
+    ),
+}
+"""Made by the first version of the format, with the secret `secret`: during a deployment both versions run."""
+
+
+@pytest.mark.parametrize("purpose", list(Purpose))
+def test_a_token_of_the_first_version_is_read(purpose: Purpose) -> None:
+    assert maker(purpose=purpose).check(STORED_TEXTS[purpose], 1001.0) == STORED
+
+
+def test_a_token_of_a_later_version_with_more_fields_and_options_is_read_as_far_as_it_is_known() -> None:
+    fields = msgspec.json.decode(msgspec.json.encode(STORED), type=list[object])
+    options = msgspec.json.decode(msgspec.json.encode(STORED.options), type=dict[str, object])
+    fields[8] = options | {"mood": "friendly"}
+    box = SecretBox(hashlib.blake2b(b"secret", digest_size=32, person=b"patter stream").digest())
+    text = base64.urlsafe_b64encode(box.encrypt(msgspec.json.encode([*fields, "appended"]))).rstrip(b"=").decode()
+    assert maker().check(text, 1001.0) == STORED
+
+
 def test_a_worker_with_another_secret_reads_nothing() -> None:
     assert maker(b"other").check(maker().mint(TOKEN), 1001.0) is None
 

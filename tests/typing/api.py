@@ -19,7 +19,9 @@ from patter_core import (
     Carrier,
     Engine,
     EventSink,
+    Kind,
     Leg,
+    Part,
     Patter,
     Record,
     Registry,
@@ -33,6 +35,7 @@ from patter_core.call.handle import OutboundCall, PhoneCall
 from patter_core.checks import CheckResult
 from patter_core.engine import ConversationSetup, EngineSession
 from patter_core.events import CallEnded, CallEvent, CallMetrics, EngineEvent, TranscriptInput
+from patter_core.kinds import Parts
 from patter_core.testing import check_carrier, check_engine, check_sink, check_store
 from patter_core.testing.emulator import CarrierEmulator, EngineEmulator
 
@@ -57,6 +60,10 @@ async def a_user_calls_and_directs_calls(phone: Patter, agent: Agent) -> None:
     assert_type(await call.transfer("+15550007777"), CallEnded)
     assert_type(phone.calls, list[PhoneCall])
     assert_type(phone.asgi({"+15550001234": agent}), Router)
+    phone.asgi(lambda leg: agent.with_options(variables={"caller": leg.from_number}))
+    phone.asgi({"+15550001234": agent.with_options(first_message="Hello.")})
+    phone.asgi("agent")  # type: ignore[arg-type]
+    agent.with_options(variables={"list": []})  # type: ignore[dict-item]
     await phone.call("+15550009876")  # type: ignore[call-arg]
 
 
@@ -84,7 +91,23 @@ def a_user_looks_into_the_registry() -> None:
     assert_type(registry.carrier("acme"), type[Carrier])
     assert_type(registry.sink("acme"), type[EventSink])
     assert_type(registry.store("acme"), type[CallStore])
+    assert_type(registry.part("vocal", "acme"), type[Part])
     assert_type(registry.names("engine"), list[str])
+    assert_type(registry.kinds, list[Kind])
+
+
+def a_user_makes_an_agent_of_parts(phone: Patter, part: Part) -> None:
+    assert_type(phone.agent(stt=part, llm=part, tts=part, guardrails=[part, str.upper]).engine, Engine)
+    phone.agent(stt=part, llm=part, tts=part, vad=None, vocals=[part, part])
+    phone.agent(stt="acme")  # type: ignore[arg-type]
+    phone.agent(vocal="acme")  # type: ignore[arg-type]
+
+
+def a_plugin_composes() -> None:
+    @hookimpl
+    def patter_compose_engine(parts: Parts) -> Engine | None:
+        assert_type(parts["stt"], Part | tuple[Part | Callable[..., object], ...])
+        return None
 
 
 def a_user_reads_events(record: Record) -> str:

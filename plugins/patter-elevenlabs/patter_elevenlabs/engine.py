@@ -37,12 +37,12 @@ class ElevenLabsConvAI(Engine):
     agent_id: str = ""
     """From ELEVENLABS_AGENT_ID if empty."""
     voice: str = ""
-    """The id of a voice."""
+    """The id of a voice; that of an agent or a call takes precedence."""
     _: dataclasses.KW_ONLY
     base_url: str = ""
     """http(s)://host of a region or an emulator. From ELEVENLABS_BASE_URL if empty, else the global region."""
     language: str = ""
-    """A code of the service, such as `it` or `pt-br`."""
+    """A code of the service, such as `it` or `pt-br`; that of an agent or a call takes precedence."""
     first_message: str = ""
     """The first message of the agent; that of `Patter.agent()` takes precedence."""
     override_prompt: bool = False
@@ -134,8 +134,8 @@ class ElevenLabsConvAI(Engine):
                 "ElevenLabsConvAI(override_prompt=True) sends it as a prompt, if the agent allows this override.",
             )
         return wire.initiation(
-            voice=self.voice,
-            language=self.language,
+            voice=setup.voice or self.voice,
+            language=setup.language or self.language,
             first_message=first_message,
             prompt=setup.system_prompt if self.override_prompt else "",
             variables=variables,

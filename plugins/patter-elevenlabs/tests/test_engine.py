@@ -154,6 +154,17 @@ async def test_what_is_set_is_sent() -> None:
         )
 
 
+async def test_the_voice_and_language_of_the_agent_or_the_call_come_before_those_of_the_engine() -> None:
+    async with ElevenLabsEmulator() as emulator:
+        engine = ElevenLabsConvAI(
+            emulator.api_key, emulator.agent_id, "v1", base_url=emulator.base_url, language="en", first_message="Hi."
+        )
+        given = msgspec.structs.replace(setup(), voice="v2")
+        assert await opened(engine, emulator, given) == wire.initiation(voice="v2", language="en", first_message="Hi.")
+        given = msgspec.structs.replace(setup(), language="it")
+        assert await opened(engine, emulator, given) == wire.initiation(voice="v1", language="it", first_message="Hi.")
+
+
 async def test_the_first_message_of_the_agent_comes_before_that_of_the_engine() -> None:
     async with ElevenLabsEmulator() as emulator:
         engine = ElevenLabsConvAI(

@@ -1,0 +1,113 @@
+"""Makes an engine of the parts that an agent is given: checks them by their kinds, and asks the composing plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import pluggy
+
+from patter_core.aio.foreign import as_exception
+from patter_core.engine import Engine
+from patter_core.errors import ConfigurationError, PatterError
+from patter_core.kinds import Kind, Part, Parts
+from patter_core.observe.secrets import hide_secrets_of
+
+__all__ = ["compose"]
+
+_Several = tuple[Part | Callable[..., object], ...]
+
+
+def compose(hook: pluggy.HookCaller, kinds: Mapping[Kind, Sequence[str]], given: Mapping[str, object]) -> Engine:
+    """Returns the engine that the installed plugin makes of these parts.
+
+    Args:
+        hook: `patter_compose_engine`.
+        kinds: those that plugins define, with the names of the parts that are installed.
+        given: the parts, by the arguments of `Patter.agent`.
+
+    Raises:
+        ConfigurationError: a part is of another kind, one is missing, or no plugin makes an engine of them.
+    """
+    if not hook.get_hookimpls():
+        raise ConfigurationError(
+            f"{_arguments(given)} need pipeline mode, and no installed plugin offers it.",
+            expected="engine=",
+            remedy="Install patter-pipeline, or use an engine; `patter plugins` says what is installed, and joined.",
+        )
+    parts: dict[str, Part | _Several] = {}
+    for argument, value in given.items():
+        kind, several = _kind_of(argument, kinds)
+        if kind.name in parts:
+            raise ConfigurationError(f"{kind.name}= and {argument}= are one kind.", expected="one of the two arguments")
+        parts[kind.name] = _several(value, kind, kinds) if several else _one(value, kind, kinds)
+    for kind, names in kinds.items():
+        if kind.required and not parts.get(kind.name):
+            raise ConfigurationError(
+                f"An agent that is made of parts needs {kind.name}=.",
+                expected=f"an instance of an installed class: {' or '.join(names) or 'there is none'}",
+                got=_arguments(given),
+                remedy="`patter plugins` lists the parts that are installed.",
+            )
+    return _composed(hook, parts)
+
+
+def _arguments(given: Iterable[str]) -> str:
+    return " and ".join(f"{argument}=" for argument in given)
+
+
+def _kind_of(argument: str, kinds: Mapping[Kind, Sequence[str]]) -> tuple[Kind, bool]:
+    """Returns the kind of an argument, and True if it takes several parts of it."""
+    names = {kind.name: kind for kind in kinds}
+    if argument in names:
+        return names[argument], False
+    if argument.endswith("s") and argument[:-1] in names:
+        return names[argument[:-1]], True
+    raise ConfigurationError(
+        f"No installed plugin defines a kind for {argument}=.",
+        expected=", ".join(f"{name}=" for name in names) or "engine=",
+        remedy="`patter plugins` lists kinds and parts.",
+    )
+
+
+def _several(value: object, kind: Kind, kinds: Mapping[Kind, Sequence[str]]) -> _Several:
+    if not isinstance(value, list | tuple):
+        raise ConfigurationError(f"{kind.name}s= takes a list.", got=_described(value, kinds))
+    return tuple(one if callable(one) and not isinstance(one, type | Part) else _one(one, kind, kinds) for one in value)
+
+
+def _one(value: object, kind: Kind, kinds: Mapping[Kind, Sequence[str]]) -> Part:
+    if not (isinstance(value, Part) and isinstance(value, kind.base)):
+        raise ConfigurationError(
+            f"What {kind.name}= was given is not of that kind.",
+            expected=f"an instance of an installed class: {' or '.join(kinds[kind]) or 'there is none'}",
+            got=_described(value, kinds),
+        )
+    hide_secrets_of(value)
+    return value
+
+
+def _described(value: object, kinds: Mapping[Kind, Sequence[str]]) -> str:
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    others = [kind.name for kind in kinds if isinstance(value, kind.base)]
+    return f"{type(value).__name__}, of the kind {others[0]}" if others else type(value).__name__
+
+
+def _composed(hook: pluggy.HookCaller, parts: Parts) -> Engine:
+    composer = hook.get_hookimpls()[-1]  # a program may have registered one, which is asked before the joined one
+    try:
+        engine: object = hook(parts=parts)
+    except BaseException as raised:
+        error = as_exception(raised)
+        if error is raised and isinstance(error, PatterError):
+            raise
+        raise ConfigurationError(
+            f"The plugin {composer.plugin_name} failed to make an engine of these parts.", got=type(raised).__name__
+        ) from error
+    if not isinstance(engine, Engine):
+        raise ConfigurationError(
+            f"The plugin {composer.plugin_name} made no engine of these parts.",
+            expected="an Engine",
+            got="None: it does not know them" if engine is None else type(engine).__name__,
+        )
+    return engine

@@ -1,0 +1,137 @@
+"""The agents of a phone: how they are made, and which may be used."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+
+from patter_core.agent import Agent, Fallback, Retry, Variables
+from patter_core.engine import Engine
+from patter_core.errors import ConfigurationError
+from patter_core.kinds import Part
+from patter_core.observe.secrets import hide_secrets_of
+from patter_core.registry import Registry
+from patter_core.telephony.outcome import HangUp
+
+__all__ = ["Agents"]
+
+_log = logging.getLogger("patter")
+
+
+class Agents:
+    """The agents that one phone has made, by their names: every worker has the same."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._agents: dict[str, Agent] = {}
+
+    def agent(
+        self,
+        *,
+        engine: Engine | None = None,
+        name: str = "",
+        system_prompt: str = "",
+        first_message: str = "",
+        variables: Variables | None = None,
+        language: str = "",
+        voice: str = "",
+        stt: Part | None = None,
+        llm: Part | None = None,
+        tts: Part | None = None,
+        tools: Sequence[object] = (),
+        resume_message: str = "",
+        fallback: Fallback | None = None,
+        **parts: Part | Sequence[Part | Callable[..., object]] | None,
+    ) -> Agent:
+        """Makes an agent. This is the only way: other agents are refused, since no other worker could find them.
+
+        Args:
+            engine: listens and talks. Without one, the plugin of pipeline mode makes one of the parts that are given.
+            name: told in events, and the same on every worker; by default `agent`, `agent-2` and so on.
+            system_prompt: what the engine makes of it stands in the engine's documentation.
+            first_message: what the agent says first.
+            variables: values for placeholders in the agent's prompt; or a function of the call's `Leg` that returns
+                them, within 0.4 of `Deadlines.engine_connect`: it may look the caller up.
+            language: a code such as `it` or `pt-br`; "" for the engine's own.
+            voice: the vendor's id of a voice; "" for the engine's own.
+            stt: writes what the caller says.
+            llm: decides what the agent says.
+            tts: says it.
+            tools: ignored, with a warning: an engine has its own.
+            resume_message: what the agent says first where a conversation continues after it broke off, in place of
+                `first_message`.
+            fallback: what is done with the caller if the engine cannot be reached or is lost: `HangUp`, `Transfer`,
+                `Retry`, or another agent takes over. By default the call is hung up.
+            parts: those of other kinds, by the names that their plugin gives to the kinds, such as `vad=` and
+                `turn_detector=`; several, by the name and an "s", such as `guardrails=[…]`.
+
+        Raises:
+            ConfigurationError: a value is wrong, a part is missing, or the name is taken.
+        """
+        agent = Agent(
+            engine=self._engine_of(engine, {"stt": stt, "llm": llm, "tts": tts, **parts}),
+            name=self._free_name(name),
+            system_prompt=system_prompt,
+            first_message=first_message,
+            resume_message=resume_message,
+            variables=variables if callable(variables) else dict(variables or {}),
+            language=language,
+            voice=voice,
+            fallback=self._checked_fallback(fallback),
+        )
+        return self._add(agent, tools)
+
+    def _add(self, agent: Agent, tools: Sequence[object]) -> Agent:
+        engine = agent.engine
+        hide_secrets_of(engine)
+        if tools:
+            _log.warning("tools= is ignored: an agent on an engine uses the engine's own. %s", engine.tools_hint)
+        self._agents[agent.name] = agent
+        return agent
+
+    def _engine_of(self, engine: object, parts: Mapping[str, object]) -> Engine:
+        """Returns the engine that was given, or the one that is made of the parts."""
+        given = {argument: value for argument, value in parts.items() if not (value is None or _is_empty(value))}
+        for argument, value in given.items():
+            if not (isinstance(value, Part | list | tuple) or callable(value) or argument in {"stt", "llm", "tts"}):
+                raise TypeError(f"agent() got an unexpected keyword argument {argument!r}")
+        if given and engine is not None:
+            raise ConfigurationError(
+                f"An agent on an engine takes no {' or '.join(f'{name}=' for name in given)}.",
+                expected="engine= alone: it listens, thinks and talks",
+                remedy="Leave them out, and set voice and model where the engine's agent is made.",
+            )
+        if given:
+            return self._registry.compose(given)
+        if not isinstance(engine, Engine):
+            raise ConfigurationError(
+                "An agent needs an engine.",
+                expected="engine=, an instance of an engine's class",
+                got=type(engine).__name__,
+            )
+        return engine
+
+    def _free_name(self, name: str) -> str:
+        number = len(self._agents) + 1
+        name = name or ("agent" if number == 1 else f"agent-{number}")
+        if name in self._agents:
+            raise ConfigurationError(f"There is already an agent “{name}”.", remedy="Give each its own name=.")
+        return name
+
+    def _checked_fallback(self, fallback: Fallback | None) -> Fallback:
+        for one in (fallback, fallback.then if isinstance(fallback, Retry) else None):
+            if isinstance(one, Agent):
+                self._check_own(one)
+        return fallback or HangUp()
+
+    def _check_own(self, agent: Agent) -> None:
+        if self._agents.get(agent.name) is not agent:
+            raise ConfigurationError(
+                f"The agent “{agent.name}” was not made by this phone.",
+                expected="an agent of phone.agent(…)",
+                remedy="Workers find the agent of a call by its name, among those that their phone has made.",
+            )
+
+
+def _is_empty(value: object) -> bool:
+    return isinstance(value, list | tuple) and not value

@@ -1,0 +1,1 @@
+"""Bell, a made-up vocal for agents that are made of parts."""
