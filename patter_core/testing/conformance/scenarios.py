@@ -32,7 +32,7 @@ async def _conversation(scene: Scene, number: int) -> None:
     check, format = scene.check, scene.harness.emulator.format
     check.now_here("two calls at once")  # the other one may be further
     said = CALLER_LINES[2 * number].audio(format)[: format.size(600)]
-    live = await scene.live(Pause(0.1), Say(said), PressKey("5"), PressKey("#"), WaitForSilence(0.3), EndCall())
+    live = await scene.live(Pause(0.1), Say(said), PressKey("5"), PressKey("#"), WaitForSilence(0.8), EndCall())
     with check.within(
         SOON, "The keys that the caller pressed do not arrive.", mistake="no MediaDtmf, or not in the order pressed"
     ):
