@@ -37,22 +37,32 @@ class CallOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """In place of the agent's."""
     voice: str = ""
     """In place of the agent's."""
+    engine_options: dict[str, Scalar] = {}
+    """Of `Engine.call_options`, in place of what the engine has."""
 
     def __repr__(self) -> str:
         return "<CallOptions>"
 
 
-def check_options(options: CallOptions) -> None:
-    """Checks what a user has set for one call: it must survive the way to another worker.
+def check_options(options: CallOptions, engine: Engine) -> None:
+    """Checks what a user has set for one call: it must survive the way to another worker, and the engine must take it.
 
     Raises:
-        ConfigurationError: a value is of the wrong kind; the error names the field.
+        ConfigurationError: a value is of the wrong kind, or unknown to the engine; the error names the field.
     """
     for name in ("first_message", "voicemail_message", "language", "voice"):
         _check_value(getattr(options, name), f"`{name}`", str, "a text")
     for name, value in options.variables.items():
         _check_value(name, "a name in `variables`", str, "a text")
         _check_value(value, f"`variables[{name!r}]`", str | int | float, "a text, a number or a boolean")
+    for name, value in options.engine_options.items():
+        kind = engine.call_options.get(name)
+        if kind is None:
+            raise ConfigurationError(
+                f"The engine {engine.name} has no option {name!r} for one call.",
+                expected=", ".join(sorted(engine.call_options)) or "none at all",
+            )
+        _check_value(value, f"`engine_options[{name!r}]`", kind, kind.__name__)
 
 
 def _check_value(value: object, name: str, kind: type | UnionType, expected: str) -> None:
@@ -93,6 +103,12 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     """A code such as `it` or `pt-br`; "" for the engine's own."""
     voice: str = ""
     """The vendor's id of a voice; "" for the engine's own."""
+    engine_options: Mapping[str, Scalar] = {}
+    """What the call sets of `Engine.call_options`: never set by `Patter.agent()`."""
+    idle_after: float = 10.0
+    """Seconds of silence after which the agent says `idle_message`."""
+    idle_message: str = ""
+    """"" for none. Said twice in a row at most; after as much silence again the call is hung up."""
     fallback: HangUp | Transfer | Retry | Agent = HangUp()
     """What is done with the caller if the engine cannot be reached or is lost. Another agent takes over with the
     history of the call; its own fallback follows it."""
@@ -107,6 +123,7 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
         variables: Mapping[str, Scalar] | None = None,
         language: str = "",
         voice: str = "",
+        engine_options: Mapping[str, Scalar] | None = None,
     ) -> AgentForCall:
         """Returns this agent with options for one call: for a route.
 
@@ -117,21 +134,28 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
             variables: for this call, beside the agent's. They win over the agent's.
             language: in place of the agent's. It holds for the agents that follow by a fallback, too.
             voice: in place of the agent's, and of those that follow on an engine of the same vendor.
+            engine_options: options of the engine's own, as its documentation names them (`Engine.call_options`); for
+                engines of the same vendor, too.
 
         Raises:
-            ConfigurationError: a value is of the wrong kind.
+            ConfigurationError: a value is of the wrong kind, or the engine has no such option.
         """
-        if not isinstance(variables, Mapping | None):
-            raise ConfigurationError(
-                "`variables` of one call are no mapping.",
-                expected="a mapping of names to texts, numbers or booleans",
-                got=type(variables).__name__,
-                remedy="A function of the call belongs to the agent: phone.agent(variables=…).",
-            )
+        for name, mapping in (("variables", variables), ("engine_options", engine_options)):
+            if not isinstance(mapping, Mapping | None):
+                raise ConfigurationError(
+                    f"`{name}` of one call are no mapping.",
+                    expected="a mapping of names to texts, numbers or booleans",
+                    got=type(mapping).__name__,
+                    remedy="A function of the call belongs to the agent: phone.agent(variables=…).",
+                )
         options = CallOptions(
-            first_message=first_message, variables=dict(variables or {}), language=language, voice=voice
+            first_message=first_message,
+            variables=dict(variables or {}),
+            language=language,
+            voice=voice,
+            engine_options=dict(engine_options or {}),
         )
-        check_options(options)
+        check_options(options, self.engine)
         return AgentForCall(self, options)
 
     def on(self, options: CallOptions) -> Agent:
@@ -141,6 +165,7 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
             first_message=options.first_message or self.first_message,
             language=options.language or self.language,
             voice=options.voice or self.voice,
+            engine_options=options.engine_options,
         )
 
 

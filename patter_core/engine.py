@@ -118,6 +118,8 @@ class ConversationSetup(msgspec.Struct, frozen=True, kw_only=True):
     """A code such as `it` or `pt-br`; "" for the engine's own."""
     voice: str = ""
     """The vendor's id of a voice; "" for the engine's own."""
+    engine_options: Mapping[str, str | int | float | bool] = {}
+    """What this call sets of `Engine.call_options`, in place of what the engine has."""
     playback: Playback = _NothingPlayed()
     """What becomes of what the session says."""
     variables: Mapping[str, str | int | float | bool] = {}
@@ -142,6 +144,8 @@ class Engine(abc.ABC):
     """What it does, and what it needs."""
     prewarm: ClassVar[bool] = True
     """True if a session may be opened before the caller's audio is here; False where an open session is billed."""
+    call_options: ClassVar[Mapping[str, type[str | int | float | bool]]] = {}
+    """Options of its own that one call may set, and the type of each."""
     tools_hint: ClassVar[str] = ""
     """A sentence for users who give an agent `tools=`: where this engine has its tools; "" if it has none."""
 

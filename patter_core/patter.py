@@ -12,7 +12,7 @@ import anyio
 import msgspec
 from starlette.routing import Router
 
-from patter_core.agent import Agent, Scalar
+from patter_core.agent import Agent, AgentForCall, Scalar
 from patter_core.call.callbacks import Transcript, UserCallbacks
 from patter_core.call.config import HostConfig
 from patter_core.call.handle import OutboundCall, PhoneCall
@@ -137,11 +137,9 @@ class Patter(Agents):
         self,
         to: str,
         *,
-        agent: Agent,
+        agent: Agent | AgentForCall,
         first_message: str = "",
         variables: Mapping[str, Scalar] | None = None,
-        language: str = "",
-        voice: str = "",
         machine_detection: bool = False,
         voicemail_message: str = "",
         ring_timeout: float = 30.0,
@@ -153,11 +151,9 @@ class Patter(Agents):
 
         Args:
             to: the number, in E.164, or a SIP address.
-            agent: talks.
+            agent: talks; `agent.with_options(…)` sets its language, voice and more for this call.
             first_message: what the agent says first in this call, in place of its own.
             variables: for this call, beside the agent's.
-            language: of this call, in place of the agent's.
-            voice: of this call, in place of the agent's.
             machine_detection: have the carrier find out whether a machine answers; `MachineDetected` tells.
             voicemail_message: said to a machine after its beep, by the carrier; then the call is over.
                 Turns machine_detection on.
@@ -171,22 +167,23 @@ class Patter(Agents):
             CarrierRequestFailed: the carrier refused, or could not be reached. A request that may have been taken is
                 not repeated.
         """
-        self._check_own(agent)
+        given = agent if isinstance(agent, AgentForCall) else AgentForCall(agent)
+        self._check_own(given.agent)
         caller = from_number or self._phone_number
         check_dial(to, caller, base=self._base, ring_timeout=ring_timeout)
         if self._host is None:
             raise CallError("No server runs, so the answer to the call could not be heard.", remedy="Run serve().")
         await self._host.ensure_running()
         return await self._host.dialer.dial(
-            agent=agent,
+            agent=given.agent,
             to_number=to,
             from_number=caller,
             base=self._base,
             ring_timeout=ring_timeout,
             options=msgspec.structs.replace(
-                agent.with_options(
-                    first_message=first_message, variables=variables, language=language, voice=voice
-                ).options,
+                given.options,
+                first_message=first_message or given.options.first_message,
+                variables={**given.options.variables, **(variables or {})},
                 machine_detection=machine_detection or bool(voicemail_message),
                 voicemail_message=voicemail_message,
             ),

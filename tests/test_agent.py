@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import ClassVar
 
 import pytest
 
@@ -26,6 +27,17 @@ def test_the_calls_own_options_win() -> None:
 
 class Text(str):
     __slots__ = ()
+
+
+class Optional(FakeEngine):
+    call_options: ClassVar[Mapping[str, type[str | float]]] = {"branch": str, "speed": float}
+
+
+def test_an_engine_without_options_of_its_own_for_one_call_says_so() -> None:
+    with pytest.raises(ConfigurationError, match=r"no option 'branch' for one call.*Expected none at all"):
+        Agent(engine=FakeEngine()).with_options(engine_options={"branch": "b1"})
+    made = Agent(engine=Optional()).with_options(engine_options={"branch": "b1", "speed": 1.5})
+    assert made.options.engine_options == {"branch": "b1", "speed": 1.5}
 
 
 class Size(enum.StrEnum):
@@ -54,6 +66,12 @@ def test_options_for_one_call_leave_the_agent_as_it_is_and_are_a_copy() -> None:
         ({"first_message": 7}, "`first_message` is of the wrong kind.*Got int"),
         ({"voice": 7}, "`voice` is of the wrong kind.*Got int"),
         ({"language": None}, "`language` is of the wrong kind.*Got NoneType"),
+        ({"engine_options": ["branch_id"]}, "`engine_options` of one call are no mapping.*Got list"),
+        ({"engine_options": {"pitch": 1}}, "engine fake has no option 'pitch' for one call.*Expected branch, speed"),
+        (
+            {"engine_options": {"branch": 1}},
+            r"`engine_options\['branch'\]` is of the wrong kind.*Expected str.*Got int",
+        ),
         ({"first_message": "\ud800"}, "`first_message` cannot be written as JSON"),
         ({"variables": lambda leg: {"caller": leg.from_number}}, r"no mapping.*phone\.agent\(variables=…\)"),
         ({"variables": [("name", "Ada")]}, "no mapping.*Got list"),
@@ -68,6 +86,6 @@ def test_options_for_one_call_leave_the_agent_as_it_is_and_are_a_copy() -> None:
 def test_options_that_would_not_survive_the_way_to_another_worker_are_refused_by_name(
     options: dict[str, object], told: str
 ) -> None:
-    with_options: Callable[..., object] = Agent(engine=FakeEngine()).with_options
+    with_options: Callable[..., object] = Agent(engine=Optional()).with_options
     with pytest.raises(ConfigurationError, match=told):
         with_options(**options)

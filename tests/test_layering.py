@@ -70,6 +70,7 @@ CALL = [
     "steady_input",
     "engine_events",
     "session_opener",
+    "idle_prompts",
     "conversation",
     "hangup",
     "ending",

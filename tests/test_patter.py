@@ -11,6 +11,7 @@ import importlib_metadata
 import pytest
 
 from patter_core import Patter, Retry
+from patter_core.engine import EngineCapability
 from patter_core.errors import CallError, ConfigurationError
 from patter_core.registry import Registry
 from patter_core.testing.fakes import FakeCarrier, FakeEngine, MemoryCallStore
@@ -62,6 +63,31 @@ def test_tools_are_ignored_with_a_warning_that_holds_the_engine_s_hint(caplog: p
     patter.agent(engine=Toolmaker(), tools=[print])
     assert "tools= is ignored" in caplog.text
     assert "Give them to the maker." in caplog.text
+
+
+class Talker(FakeEngine):
+    capabilities = frozenset({EngineCapability.SPEECH, EngineCapability.PROMPT})
+
+
+class Speaker(FakeEngine):
+    capabilities = frozenset({EngineCapability.SAY, EngineCapability.PROMPT})
+
+
+@pytest.mark.parametrize("engine", [FakeEngine(), Speaker()])
+def test_an_idle_message_needs_an_engine_that_hears_when_the_caller_speaks_and_says_what_it_is_told(
+    engine: FakeEngine,
+) -> None:
+    patter = phone()
+    with pytest.raises(ConfigurationError, match=r"fake does not do idle messages.*speech, and say or prompt.*Leave"):
+        patter.agent(engine=engine, idle_message="Are you still there?")
+    assert patter.agent(engine=engine).name == "agent"  # the one before was not made
+    assert patter.agent(engine=Talker(), idle_message="Are you still there?").idle_after == 10
+
+
+@pytest.mark.parametrize("after", [0, 0.9, -1, 3601, float("nan"), float("inf")])
+def test_an_idle_time_has_bounds(after: float) -> None:
+    with pytest.raises(ConfigurationError, match="`idle_after` is out of range"):
+        phone().agent(engine=Talker(), idle_message="Are you still there?", idle_after=after)
 
 
 def test_its_repr_shows_no_number() -> None:

@@ -94,6 +94,7 @@ class Call:
         call.meter.announced_at = call.records.accepted_at
         self._media = MediaLeg(call, on_opened=self._media_opened)
         self._conversation = Conversation(call, self._media.uplink, self._media.downlink)
+        self._conversation.idle_prompts.on_no_answer = self._caller_is_silent
         self._ending = Ending(call, self._media)
         self.actions = Actions(call, self._media, self._conversation)
         self.reports = CarrierReports(call, self.actions, is_dialled=ring_timeout is not None)
@@ -195,6 +196,9 @@ class Call:
         if final_action is not None:
             self._final_action = final_action
         self.context.signal(Signal.HANG_UP)
+
+    def _caller_is_silent(self) -> None:
+        self.context.signal(Signal.HANG_UP, "the caller did not answer the agent's idle messages")
 
     def stream_ended(self, token: CallToken | None) -> Accept | HangUp | Transfer:
         """The carrier reports that the media stream is over, which may not be noticed on its socket yet.

@@ -74,6 +74,8 @@ class CallContext:
         """Ends with the call."""
         self.on_move: Callable[[], None] = _nothing
         """Called after each change of state."""
+        self.on_event: Callable[[CallEvent], None] = _ignore
+        """Called with each event of the call, after it was recorded."""
         self.changes = Changes()
         """Notified of each signal, also of one that moves nothing."""
         self.leg_is_over = False
@@ -97,6 +99,7 @@ class CallContext:
     def emit(self, event: CallEvent) -> None:
         """Records an event of the call."""
         self.records.emit(event)
+        self.on_event(event)
 
     def signal(self, signal: Signal, detail: str = "") -> bool:
         """Moves the call as its state table says. True if it is in another state now."""
@@ -129,6 +132,10 @@ class CallContext:
         self.token = msgspec.structs.replace(self.token, leg_id=self.leg.call_id)
         self.accept = self._new_accept(self.token)
         return self.accept
+
+
+def _ignore(_event: CallEvent) -> None:
+    """No event is of interest yet."""
 
 
 def _nothing() -> None:

@@ -13,6 +13,7 @@ from patter_core.call.downlink import Downlink
 from patter_core.call.engine_events import EngineEvents
 from patter_core.call.engine_wall import as_engine_error, close_session
 from patter_core.call.fallback import FallbackChain
+from patter_core.call.idle_prompts import IdlePrompts
 from patter_core.call.session_opener import SessionOpener
 from patter_core.call.state import Signal
 from patter_core.call.turns import TurnHeard
@@ -53,6 +54,7 @@ class Conversation:
         self._call = call
         self._uplink = uplink
         self._downlink = downlink
+        self.idle_prompts = IdlePrompts(call, uplink, downlink)
         self._opener = SessionOpener(call, downlink)
         self._events = EngineEvents(call, uplink, downlink, on_frozen=self._frozen)
         self._agents = FallbackChain(call.agent, call.token.options)
@@ -248,6 +250,7 @@ class Conversation:
                 self._downlink.set_agent(session, session.output_format)
                 self.attach_caller()
                 self._events.begin(self.engine, session)
+                self.idle_prompts.begin(self._agents.agent, session)
             except BaseException as error:  # noqa: BLE001 - the plugin boundary
                 raise as_engine_error(error) from None
             if self._is_continued:
@@ -258,6 +261,7 @@ class Conversation:
         finally:
             self.session = self._talking = None
             self._events.end()
+            self.idle_prompts.end()
             call.meter.engine_ended(call.clock())
             self._uplink.detach_engine()
             self._dropped += _dropped_by(session)

@@ -18,7 +18,8 @@ class FallbackChain:
 
     Args:
         agent: the first one.
-        options: the call's own, which apply to each agent; but a voice is known to the engine of its vendor only.
+        options: the call's own, which apply to each agent; but its voice and `engine_options` are known to the
+            engine of their vendor only.
     """
 
     def __init__(self, agent: Agent, options: CallOptions) -> None:
@@ -38,8 +39,10 @@ class FallbackChain:
     @property
     def agent(self) -> Agent:
         """The present agent, with the call's options applied."""
-        is_same = self._agent.engine.name == self._vendor
-        return self._agent.on(self._options if is_same else msgspec.structs.replace(self._options, voice=""))
+        options = self._options
+        if self._agent.engine.name != self._vendor:
+            options = msgspec.structs.replace(options, voice="", engine_options={})
+        return self._agent.on(options)
 
     def share(self, seconds: float) -> float:
         """Returns the part of `seconds` that the present attempt may use, so that the remaining ones have theirs."""

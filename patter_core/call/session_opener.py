@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from patter_core.agent import Agent
+from patter_core.agent import Agent, Scalar
 from patter_core.aio.foreign import run_behind
 from patter_core.call.context import CallContext
 from patter_core.call.downlink import Downlink
@@ -57,6 +57,7 @@ class SessionOpener:
             resumed=is_continued,
             language=agent.language,
             voice=agent.voice,
+            engine_options=_known(agent.engine, agent.engine_options),
             variables=await variables_of(agent.variables, call.token.options, call.leg, look_up_within),
             playback=self._downlink,
         )
@@ -102,3 +103,8 @@ class SessionOpener:
                 connect_ms=connect_ms,
             )
         )
+
+
+def _known(engine: Engine, options: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """Returns those that the engine has: the call may come from a worker with another version of it."""
+    return {name: value for name, value in options.items() if name in engine.call_options}

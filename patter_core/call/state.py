@@ -277,7 +277,7 @@ class CallState:
         """Since when the carrier's socket has not taken what we send; infinity if it takes it. `Downlink` sets it."""
         self._deadlines = deadlines
         self._ring_timeout = ring_timeout or 0.0
-        self._began = self._entered = self._waits_since = now
+        self._began = self.entered_at = self._waits_since = now  # the present state was entered
         self._before_transfer = State.LIVE
 
     def allows(self, signal: Signal) -> bool:
@@ -309,7 +309,7 @@ class CallState:
             self._waits_since = now
         self.blocked_at = math.inf
         self.state = to
-        self._entered = self.heard_at = now
+        self.entered_at = self.heard_at = now
         return True
 
     def deadline(self) -> float:
@@ -321,17 +321,17 @@ class CallState:
         limits = self._deadlines
         match self.state:
             case State.DIALLING:
-                return self._entered + self._ring_timeout + limits.answer
+                return self.entered_at + self._ring_timeout + limits.answer
             case State.ACCEPTED | State.ENGINE_READY:
                 return self._waits_since + (limits.media_start if self.media_at is None else limits.media_return)
             case State.MEDIA_READY:
-                return self._entered + limits.engine_connect
+                return self.entered_at + limits.engine_connect
             case State.LIVE:
                 return min(self.heard_at, self.blocked_at) + limits.carrier_silence
             case State.TRANSFERRING:
-                return self._entered + limits.last_word + limits.transfer + _TRANSFER_MARGIN
+                return self.entered_at + limits.last_word + limits.transfer + _TRANSFER_MARGIN
             case State.ENDING:
-                return self._entered + limits.last_word
+                return self.entered_at + limits.last_word
             case State.HELD | State.ENDED:
                 return math.inf
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 
 from patter_core.agent import Agent, Fallback, Retry, Variables
-from patter_core.engine import Engine
+from patter_core.engine import Engine, EngineCapability
 from patter_core.errors import ConfigurationError
 from patter_core.kinds import Part
 from patter_core.observe.secrets import hide_secrets_of
@@ -16,6 +16,9 @@ from patter_core.telephony.outcome import HangUp
 __all__ = ["Agents"]
 
 _log = logging.getLogger("patter")
+
+_SPEAKS = frozenset({EngineCapability.SAY, EngineCapability.PROMPT})
+"""An engine with one of them says what it is told."""
 
 
 class Agents:
@@ -40,6 +43,8 @@ class Agents:
         tts: Part | None = None,
         tools: Sequence[object] = (),
         resume_message: str = "",
+        idle_after: float = 10.0,
+        idle_message: str = "",
         fallback: Fallback | None = None,
         **parts: Part | Sequence[Part | Callable[..., object]] | None,
     ) -> Agent:
@@ -50,20 +55,21 @@ class Agents:
             name: told in events, and the same on every worker; by default `agent`, `agent-2` and so on.
             system_prompt: what the engine makes of it stands in the engine's documentation.
             first_message: what the agent says first.
-            variables: values for placeholders in the agent's prompt; or a function of the call's `Leg` that returns
-                them, within 0.4 of `Deadlines.engine_connect`: it may look the caller up.
+            variables: for placeholders in the agent's prompt; or a function of the call's `Leg` that returns them,
+                within 0.4 of `Deadlines.engine_connect`.
             language: a code such as `it` or `pt-br`; "" for the engine's own.
             voice: the vendor's id of a voice; "" for the engine's own.
-            stt: writes what the caller says.
+            stt: a part for pipeline mode, as the next two: writes what the caller says.
             llm: decides what the agent says.
             tts: says it.
             tools: ignored, with a warning: an engine has its own.
-            resume_message: what the agent says first where a conversation continues after it broke off, in place of
-                `first_message`.
+            resume_message: said first, in place of `first_message`, where a conversation continues after it broke off.
+            idle_after: seconds of silence until `idle_message`.
+            idle_message: asks a caller who says nothing, twice; then the call is hung up. It needs an engine with the
+                capabilities SPEECH, and SAY or PROMPT.
             fallback: what is done with the caller if the engine cannot be reached or is lost: `HangUp`, `Transfer`,
                 `Retry`, or another agent takes over. By default the call is hung up.
-            parts: those of other kinds, by the names that their plugin gives to the kinds, such as `vad=` and
-                `turn_detector=`; several, by the name and an "s", such as `guardrails=[…]`.
+            parts: those of other kinds: by the kind's name (`vad=`); several, with an "s" (`guardrails=[…]`).
 
         Raises:
             ConfigurationError: a value is wrong, a part is missing, or the name is taken.
@@ -77,12 +83,15 @@ class Agents:
             variables=variables if callable(variables) else dict(variables or {}),
             language=language,
             voice=voice,
+            idle_after=idle_after,
+            idle_message=idle_message,
             fallback=self._checked_fallback(fallback),
         )
         return self._add(agent, tools)
 
     def _add(self, agent: Agent, tools: Sequence[object]) -> Agent:
         engine = agent.engine
+        _check_idle(agent)
         hide_secrets_of(engine)
         if tools:
             _log.warning("tools= is ignored: an agent on an engine uses the engine's own. %s", engine.tools_hint)
@@ -135,3 +144,18 @@ class Agents:
 
 def _is_empty(value: object) -> bool:
     return isinstance(value, list | tuple) and not value
+
+
+def _check_idle(agent: Agent) -> None:
+    if not agent.idle_message:
+        return
+    engine, after = agent.engine, agent.idle_after
+    if not (EngineCapability.SPEECH in engine.capabilities and _SPEAKS & engine.capabilities):
+        raise ConfigurationError(
+            f"The engine {engine.name} does not do idle messages.",
+            expected="the capabilities speech, and say or prompt",
+            got=", ".join(sorted(engine.capabilities)) or "none",
+            remedy="Leave out idle_message=, and set what the vendor's agent does about silence where it is made.",
+        )
+    if not 1 <= after <= 3600:
+        raise ConfigurationError("`idle_after` is out of range.", expected="1 to 3600 seconds", got=str(after))

@@ -85,7 +85,7 @@ class Dialer:
         self, *, agent: Agent, to_number: str, from_number: str, base: str, ring_timeout: float, options: CallOptions
     ) -> OutboundCall:
         """Makes a call; returns once the carrier has taken it. Raises as `Patter.call` does."""
-        check_options(options)
+        check_options(options, agent.engine)
         self._check_capabilities(options)
         token = CallToken(
             carrier=self._carrier.name,

@@ -227,7 +227,7 @@ class _RoutedCall:
         token = self._new_token(routed.agent, routed.options)
         try:
             if routed.options != CallOptions():
-                check_options(routed.options)
+                check_options(routed.options, routed.agent.engine)
                 router.tokens.check_fits(token)
         except ConfigurationError as error:
             _log.error("A call that was routed to the agent “%s” is rejected: %s", name, error)

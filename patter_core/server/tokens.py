@@ -198,7 +198,8 @@ class CallTokens:
 def _sizes(options: CallOptions) -> str:
     """Returns the options that take room, the longest first, with their sizes in bytes."""
     fields = {name: text for name, text in msgspec.structs.asdict(options).items() if isinstance(text, str)}
-    fields |= {f"variables[{name!r}]": str(value) for name, value in options.variables.items()}
+    for name, mapping in (("variables", options.variables), ("engine_options", options.engine_options)):
+        fields |= {f"{name}[{key!r}]": str(value) for key, value in mapping.items()}
     sizes = sorted(((len(text.encode()), name) for name, text in fields.items() if text), reverse=True)
     return ", ".join(f"{name} has {size}" for size, name in sizes[:3])
 

@@ -83,8 +83,12 @@ def test_a_voice_of_the_call_is_for_engines_of_its_vendor_and_a_language_for_all
     third = Agent(engine=FakeEngine(), name="third", language="fr", voice="v-third")
     second = Agent(engine=OtherVendor(), name="second", voice="v-second", fallback=third)
     first = Agent(engine=FakeEngine(), name="first", language="en", voice="v-first", fallback=second)
-    chain = FallbackChain(first, CallOptions(language="it", voice="v-call"))
-    told = [(chain.agent.name, chain.agent.language, chain.agent.voice)]
+    chain = FallbackChain(first, CallOptions(language="it", voice="v-call", engine_options={"branch": "b1"}))
+    agents = [chain.agent]
     while chain.advance(retry=False, within=60) is not None:
-        told.append((chain.agent.name, chain.agent.language, chain.agent.voice))
-    assert told == [("first", "it", "v-call"), ("second", "it", "v-second"), ("third", "it", "v-call")]
+        agents.append(chain.agent)
+    assert [(agent.name, agent.language, agent.voice, agent.engine_options) for agent in agents] == [
+        ("first", "it", "v-call", {"branch": "b1"}),
+        ("second", "it", "v-second", {}),
+        ("third", "it", "v-call", {"branch": "b1"}),
+    ]

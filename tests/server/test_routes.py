@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import ClassVar
 
 import anyio
@@ -16,11 +16,12 @@ import msgspec
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
-from patter_core import Agent, AgentForCall, Deadlines, Leg, Patter, Registry, Reject, Transfer, hookimpl
+from patter_core import Agent, AgentForCall, CallOptions, Deadlines, Leg, Patter, Registry, Reject, Transfer, hookimpl
 from patter_core.errors import ConfigurationError
 from patter_core.plugins.loading import new_manager
 from patter_core.server.routing import RouteHooks, Routes, Routing
 from patter_core.server.serving import serve_app
+from patter_core.server.tokens import CallTokens
 from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeMessage
 
 pytestmark = pytest.mark.anyio
@@ -33,15 +34,32 @@ class NarrowCarrier(FakeCarrier):
     longest_media_url: ClassVar[int] = 700
 
 
+class Optional(FakeEngine):
+    call_options: ClassVar[Mapping[str, type[str]]] = {"branch": str}
+
+
+class Older(FakeEngine):
+    """The engine of an earlier version, without that option."""
+
+
 class Worker:
     """A phone with one agent, called `one`."""
 
-    def __init__(self, carrier: FakeCarrier | None = None, *, registry: Registry | None = None) -> None:
-        self.engine = FakeEngine()
+    def __init__(
+        self,
+        carrier: FakeCarrier | None = None,
+        *,
+        registry: Registry | None = None,
+        engine: FakeEngine | None = None,
+        webhook_url: str = "",
+    ) -> None:
+        self.engine = engine or Optional()
         self.phone = Patter(
             carrier=carrier or FakeCarrier(),
             registry=registry or Registry(),
             several_workers=True,
+            phone_number="+15550001234",
+            webhook_url=webhook_url,
             deadlines=Deadlines(route=0.3, last_word=0.1, media_return=0.1),
         )
         self.agent = self.phone.agent(
@@ -71,8 +89,11 @@ async def say(media: ClientConnection, event: str, value: str = "") -> None:
     await media.send(msgspec.json.encode(FakeMessage(event, value)).decode())
 
 
-async def test_the_options_of_a_route_reach_a_worker_that_never_saw_the_webhook() -> None:
-    first, second = Worker(), Worker()
+@pytest.mark.parametrize(("engine", "known"), [(Optional(), {"branch": "b1"}), (Older(), {})])
+async def test_the_options_of_a_route_reach_a_worker_that_never_saw_the_webhook(
+    engine: FakeEngine, known: dict[str, str]
+) -> None:
+    first, second = Worker(), Worker(engine=engine)
 
     async def route(leg: Leg) -> AgentForCall:
         await anyio.lowlevel.checkpoint()
@@ -80,6 +101,7 @@ async def test_the_options_of_a_route_reach_a_worker_that_never_saw_the_webhook(
             first_message="Good day, Ada.",
             variables={"name": "Ada", "leg": leg.call_id},
             language="it",
+            engine_options={"branch": "b1"},
         )
 
     with anyio.fail_after(20):
@@ -95,6 +117,7 @@ async def test_the_options_of_a_route_reach_a_worker_that_never_saw_the_webhook(
     assert first.engine.sessions == []
     assert session.setup.first_message == "Good day, Ada."
     assert (session.setup.language, session.setup.voice) == ("it", "v1")
+    assert session.setup.engine_options == known
     # the function ran here; the options of the call win over what it returned
     assert session.setup.variables == {"looked_up": "a secret of the database", "leg": "leg-1", "name": "Ada"}
 
@@ -254,3 +277,33 @@ async def test_what_cannot_route_is_refused_before_any_call() -> None:
             worker.phone.asgi(routing)  # type: ignore[arg-type] # the mistake under test
     with pytest.raises(ConfigurationError, match="not made by this phone"):
         worker.phone.asgi({"+15550001234": Worker().agent.with_options(first_message="Hi.")})
+
+
+async def test_the_options_of_an_outbound_call_are_those_of_the_agent_given_and_of_the_call() -> None:
+    carrier = FakeCarrier()
+    worker = Worker(carrier, webhook_url="https://phone.example")
+    agent = worker.agent.with_options(
+        first_message="Hello.", variables={"a": 1, "b": 2}, language="it", engine_options={"branch": "b1"}
+    )
+    too_long = worker.agent.with_options(engine_options={"branch": "x" * 4_000})
+    async with worker.serving(None):
+        await worker.phone.call("+15550009876", agent=agent, variables={"b": 3}, voicemail_message="Call us.")
+        await worker.phone.call("+15550009876", agent=worker.agent, first_message="Hi.")
+        with pytest.raises(ConfigurationError, match="not made by this phone"):
+            await worker.phone.call("+15550009876", agent=Worker().agent.with_options(language="it"))
+        with pytest.raises(ConfigurationError, match=r"`variables\['a'\]` is not finite"):
+            await worker.phone.call("+15550009876", agent=worker.agent, variables={"a": float("nan")})
+        with pytest.raises(ConfigurationError, match=r"engine_options\['branch'\] has 4000"):
+            await worker.phone.call("+15550009876", agent=too_long)
+    tokens = [CallTokens(carrier).read_callback(request.callbacks.token) for request in carrier.dialled]
+    assert [token and token.options for token in tokens] == [
+        CallOptions(
+            first_message="Hello.",
+            variables={"a": 1, "b": 3},
+            language="it",
+            engine_options={"branch": "b1"},
+            machine_detection=True,
+            voicemail_message="Call us.",
+        ),
+        CallOptions(first_message="Hi."),
+    ]

@@ -29,6 +29,7 @@ from patter_core.audio import ALAW_8000, PCM16_16000, ULAW_8000, AudioChunk
 from patter_core.engine import ENGINE_API_VERSION, Engine, EngineSession
 from patter_core.errors import EngineError
 from patter_core.testing.conformance.check import Check, at_once, beside
+from patter_core.testing.conformance.engine_options import check_call_options
 from patter_core.testing.conformance.fuzz import MALFORMED
 from patter_core.testing.conformance.probe import Probe, opened, setup_for
 from patter_core.testing.emulator import EngineEmulator
@@ -74,6 +75,7 @@ async def _check(check: Check, emulator: EngineEmulator, engine: Engine) -> None
     check.now("redaction of repr")
     check.shows_nothing("repr(engine)", f"{engine!r} {engine!s}")
     await check.check_own_checks(engine.check)
+    check_call_options(check, engine)
     # 2. Formats.
     await _check_formats(check, engine)
     # 3. An open() that is cancelled.

@@ -30,6 +30,10 @@ class Service:
     """http:// or https://, host and port, without a path."""
     use_signed_url: bool = False
     """Fetch a short-lived URL for each conversation, so that the socket itself carries no key."""
+    branch_id: str = ""
+    """Of the agent; "" for its main one."""
+    environment: str = ""
+    """Whose variables the agent uses; "" for production."""
 
     @classmethod
     def resolve(
@@ -62,12 +66,14 @@ class Service:
     @property
     def conversation_url(self) -> str:
         """The ws:// or wss:// URL of a conversation."""
-        return f"ws{self.base_url.removeprefix('http')}{_PATH}?agent_id={quote(self.agent_id, safe='')}"
+        query = _query(agent_id=self.agent_id, environment=self.environment)
+        return f"ws{self.base_url.removeprefix('http')}{_PATH}?{query}"
 
     @property
     def signed_url_url(self) -> str:
         """The URL that returns a signed URL."""
-        return f"{self.base_url}{_PATH}/get-signed-url?agent_id={quote(self.agent_id, safe='')}"
+        query = _query(agent_id=self.agent_id, branch_id=self.branch_id, environment=self.environment)
+        return f"{self.base_url}{_PATH}/get-signed-url?{query}"
 
     @property
     def agent_url(self) -> str:
@@ -78,6 +84,11 @@ class Service:
     def headers(self) -> Mapping[str, str]:
         """The headers that authenticate a request. Secret."""
         return {"xi-api-key": self.api_key}
+
+
+def _query(**parameters: str) -> str:
+    """Returns a query of the parameters that are set."""
+    return "&".join(f"{name}={quote(value, safe='')}" for name, value in parameters.items() if value)
 
 
 def check_variables(variables: Mapping[str, Variable], given: str) -> None:

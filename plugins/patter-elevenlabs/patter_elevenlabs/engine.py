@@ -56,6 +56,11 @@ class ElevenLabsConvAI(Engine):
     """Functions, sync or async, for the client tools of the same names. Sync functions run in threads."""
     client_tool_timeout: float = 10.0
     """Seconds until a tool is abandoned and the agent gets an error; less than the limit in the dashboard."""
+    branch_id: str = ""
+    """A branch of the agent; "" for its main one. A call may set another one."""
+    environment: str = ""
+    """Whose values the agent's environment variables have, such as `staging`; "" for production. A call may set another
+    one."""
     dtmf_as_message: bool = False
     """Send a pressed key as a message of the caller, which the agent answers, instead of as context."""
 
@@ -69,6 +74,7 @@ class ElevenLabsConvAI(Engine):
             EngineCapability.ACTIVITY,
         }
     )
+    call_options: ClassVar[Mapping[str, type[str]]] = {"branch_id": str, "environment": str}
     emulator: ClassVar[str] = "patter_elevenlabs.testing:ElevenLabsEmulator"
     tools_hint: ClassVar[str] = (
         "Add a client tool to the agent in the ElevenLabs dashboard, and pass its function to "
@@ -99,9 +105,10 @@ class ElevenLabsConvAI(Engine):
     async def open(self, setup: ConversationSetup) -> EngineSession:
         from patter_elevenlabs.handshake import open_session  # noqa: PLC0415 - as above
 
+        initiation = self._initiation(setup)
         session = await open_session(
-            self._service,
-            self._initiation(setup),
+            dataclasses.replace(self._service, branch_id=initiation.branch_id, environment=initiation.environment),
+            initiation,
             toolbox=self._toolbox,
             dtmf_as_message=self.dtmf_as_message,
         )
@@ -141,6 +148,8 @@ class ElevenLabsConvAI(Engine):
             variables=variables,
             custom_llm_extra_body=self.custom_llm_extra_body,
             user_id=self.user_id,
+            branch_id=str(setup.engine_options.get("branch_id", "")) or self.branch_id,
+            environment=str(setup.engine_options.get("environment", "")) or self.environment,
         )
 
     def _log_once(self, level: int, text: str) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from patter_core.errors import ConfigurationError
@@ -45,6 +47,14 @@ def test_the_socket_follows_from_the_base_url() -> None:
     assert service().signed_url_url == (
         "https://api.elevenlabs.io/v1/convai/conversation/get-signed-url?agent_id=agent_1"
     )
+
+
+def test_a_branch_and_an_environment_are_in_the_query_where_they_are_set() -> None:
+    chosen = dataclasses.replace(service(), branch_id="b&1", environment="staging")
+    assert chosen.conversation_url.endswith(
+        "?agent_id=agent_1&environment=staging"
+    )  # the branch is in the first message
+    assert chosen.signed_url_url.endswith("?agent_id=agent_1&branch_id=b%261&environment=staging")
 
 
 def test_an_agent_id_cannot_add_to_the_query() -> None:

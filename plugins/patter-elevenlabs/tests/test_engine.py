@@ -165,6 +165,56 @@ async def test_the_voice_and_language_of_the_agent_or_the_call_come_before_those
         assert await opened(engine, emulator, given) == wire.initiation(voice="v1", language="it", first_message="Hi.")
 
 
+BRANCHES = Behaviour(branches=frozenset({"b1", "b2"}), environments=frozenset({"production", "staging"}))
+
+
+@pytest.mark.parametrize("signed", [False, True])
+async def test_a_branch_and_an_environment_are_sent_and_those_of_the_call_come_first(signed: bool) -> None:
+    async with ElevenLabsEmulator(BRANCHES) as emulator:
+        engine = ElevenLabsConvAI(
+            emulator.api_key,
+            emulator.agent_id,
+            base_url=emulator.base_url,
+            branch_id="b1",
+            environment="production",
+            use_signed_url=signed,
+        )
+        assert await opened(engine, emulator, setup()) == wire.initiation(branch_id="b1", environment="production")
+        given = msgspec.structs.replace(setup(), engine_options={"branch_id": "b2", "environment": "staging"})
+        assert await opened(engine, emulator, given) == wire.initiation(branch_id="b2", environment="staging")
+    asked = [(query["branch_id"], query["environment"]) for query in emulator.signed_url_queries]
+    assert asked == ([("b1", "production"), ("b2", "staging")] if signed else [])
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("wrong", [{"branch_id": "b3"}, {"environment": "moon"}])
+async def test_a_branch_or_environment_that_is_not_there_is_refused_and_not_tried_again(
+    wrong: dict[str, str], signed: bool
+) -> None:
+    async with ElevenLabsEmulator(BRANCHES) as emulator:
+        engine = ElevenLabsConvAI(
+            emulator.api_key, emulator.agent_id, base_url=emulator.base_url, use_signed_url=signed
+        )
+
+        async def converse() -> None:
+            session = await engine.open(msgspec.structs.replace(setup(), engine_options=wrong))
+            async for _ in session.events():
+                pass
+
+        with pytest.raises(EngineError) as refused:
+            await converse()
+    assert not refused.value.retry
+    assert emulator.signed_url_queries == []
+
+
+async def test_a_route_may_choose_the_branch_of_a_call() -> None:
+    phone = Patter(carrier=FakeCarrier(), registry=Registry())
+    agent = phone.agent(engine=ElevenLabsConvAI("sk_1", "agent_1"))
+    assert agent.with_options(engine_options={"branch_id": "b1"}).options.engine_options == {"branch_id": "b1"}
+    with pytest.raises(ConfigurationError, match=r"no option 'branch' for one call.*Expected branch_id, environment"):
+        agent.with_options(engine_options={"branch": "b1"})
+
+
 async def test_the_first_message_of_the_agent_comes_before_that_of_the_engine() -> None:
     async with ElevenLabsEmulator() as emulator:
         engine = ElevenLabsConvAI(

@@ -32,6 +32,8 @@ def test_an_initiation_holds_what_is_set_and_nothing_else() -> None:
         variables={"name": "Ada", "visits": 0, "vip": False},
         custom_llm_extra_body={"temperature": 0},
         user_id="u1",
+        branch_id="b1",
+        environment="staging",
     )
     assert json.loads(wire.encode(whole)) == {
         "type": "conversation_initiation_client_data",
@@ -42,6 +44,8 @@ def test_an_initiation_holds_what_is_set_and_nothing_else() -> None:
         "dynamic_variables": {"name": "Ada", "visits": 0, "vip": False},
         "custom_llm_extra_body": {"temperature": 0},
         "user_id": "u1",
+        "branch_id": "b1",
+        "environment": "staging",
     }
 
 

@@ -158,6 +158,8 @@ async def test_the_initiation_must_come_first_and_in_time() -> None:
     [
         '"user_id":""',
         '"user_id":null',
+        '"branch_id":""',
+        '"environment":""',
         '"conversation_config_override":null',
         '"conversation_config_override":{"agent":{"language":""}}',
         '"conversation_config_override":{"agent":{"prompt":{"prompt":null}}}',

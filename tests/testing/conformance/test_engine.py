@@ -208,6 +208,18 @@ MISTAKES = {
         "    async def check(self):\n        return ['The key is valid.']\n\n    async def open(self",
         "check() returns no CheckResult.",
     ),
+    "declares its options for one call as a list": (
+        "engine.py",
+        '    name: ClassVar[str] = "acme"',
+        '    call_options = ["branch"]\n    name: ClassVar[str] = "acme"',
+        "`call_options` is no mapping.|['branch']",
+    ),
+    "declares an option for one call that no user can set": (
+        "engine.py",
+        '    name: ClassVar[str] = "acme"',
+        '    call_options = {"branch": list}\n    name: ClassVar[str] = "acme"',
+        "declares an option that a user cannot set.|'branch': <class 'list'>",
+    ),
     "passes on an error of the network": (
         "engine.py",
         "from patter_core.net.websocket import EngineSocket\n",

@@ -54,6 +54,11 @@ class Behaviour:
     """Sent as `queue_status`, one after another, before the metadata."""
     required_variables: frozenset[str] = frozenset()
     """Dynamic variables of the agent's prompt. A missing one ends the conversation with 1008."""
+    branches: frozenset[str] = frozenset()
+    """The ids of the agent's branches. Another one ends the conversation with 1008, after the metadata, and has no
+    signed URL. How the service refuses it is not documented: unconfirmed."""
+    environments: frozenset[str] = frozenset({"production"})
+    """The environments of the account's variables. Another one is refused as a branch is."""
     initiation_timeout: float = 10.0
     """Seconds until a missing initiation ends the conversation with 1008."""
     chunk_ms: float = 250.0

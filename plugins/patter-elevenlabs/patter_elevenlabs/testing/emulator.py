@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import secrets
+from collections.abc import Mapping
 
 from starlette.applications import Starlette
 from starlette.responses import Response
@@ -74,6 +75,11 @@ class ElevenLabsEmulator(EngineEmulator):
 
     def engine(self) -> ElevenLabsConvAI:
         return ElevenLabsConvAI(api_key=self.api_key, agent_id=self.agent_id, base_url=self.base_url)
+
+    @property
+    def signed_url_queries(self) -> list[Mapping[str, str]]:
+        """The queries of the requests for signed URLs that were answered with one."""
+        return self._rest.queries
 
     async def conversation(self, number: int = 0) -> Conversation:
         """Waits for the conversation of that number, from 0 on."""

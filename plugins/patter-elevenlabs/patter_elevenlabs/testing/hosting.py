@@ -18,6 +18,9 @@ from patter_elevenlabs.testing.conversation import Conversation, ConversationOve
 __all__ = ["host"]
 
 
+_NEVER_EMPTY = ("user_id", "conversation_config_override", "branch_id", "environment")
+
+
 class _ClientAudio(msgspec.Struct):
     user_audio_chunk: str | None = None
 
@@ -42,6 +45,12 @@ async def host(talk: Conversation, socket: WebSocket, behaviour: Behaviour) -> N
         for field in _overrides(talk.initiation):
             if field not in behaviour.allowed_overrides:
                 await talk.close(1008, f"Override for field '{field}' is not allowed by config.")
+        for kind, name, known in (
+            ("branch", talk.initiation.branch_id, behaviour.branches),
+            ("environment", talk.initiation.environment, behaviour.environments),
+        ):
+            if name and name not in known:
+                await talk.close(1008, f"No such {kind}: {name}")
         if missing := sorted(behaviour.required_variables - talk.initiation.dynamic_variables.keys()):
             await talk.close(1008, f"Missing required dynamic variables: {', '.join(missing)}")
         tasks.start_soon(_ping, talk, behaviour)
@@ -111,7 +120,7 @@ async def _ping(talk: Conversation, behaviour: Behaviour) -> None:
 def _problem_of(text: str, initiation: wire.Initiation) -> str:
     """Returns why the service refuses a valid initiation; "" if it does not."""
     top = msgspec.json.decode(text, type=dict[str, object])
-    if any(_is_empty(top.get(name)) for name in ("user_id", "conversation_config_override") if name in top):
+    if any(_is_empty(top.get(name)) for name in _NEVER_EMPTY if name in top):
         return "Fields are left out, never null or empty."
     if reserved := [name for name in initiation.dynamic_variables if name.startswith("system__")]:
         return f"Reserved dynamic variables: {', '.join(reserved)}"

@@ -54,6 +54,8 @@ class RestSide:
     def __init__(self, account: Account) -> None:
         self._account = account
         self._signed: dict[str, _Signed] = {}
+        self.queries: list[Mapping[str, str]] = []
+        """Of the requests for signed URLs that were answered with one."""
 
     def routes(self) -> list[Route]:
         """Returns the routes."""
@@ -88,7 +90,15 @@ class RestSide:
         return checked
 
     async def _sign(self, request: Request) -> Response:
-        account = self._account
+        account, query_given = self._account, dict(request.query_params)
+        behaviour = account.behaviour
+        for kind, name, known in (
+            ("branch", query_given.get("branch_id"), behaviour.branches),
+            ("environment", query_given.get("environment"), behaviour.environments),
+        ):
+            if name is not None and name not in known:
+                return _refusal(404, "document_not_found", f"No such {kind}")
+        self.queries.append(query_given)
         signature = secrets.token_urlsafe()
         with_id = request.query_params.get("include_conversation_id") == "true"
         self._signed[signature] = _Signed(

@@ -67,6 +67,8 @@ class Initiation(_Client, frozen=True, tag="conversation_initiation_client_data"
     dynamic_variables: Mapping[str, Variable] = {}
     custom_llm_extra_body: Mapping[str, object] = {}
     user_id: str = ""
+    branch_id: str = ""
+    environment: str = ""
 
 
 class Pong(_Client, frozen=True, tag="pong"):
@@ -108,6 +110,8 @@ def initiation(
     variables: Mapping[str, Variable] | None = None,
     custom_llm_extra_body: Mapping[str, object] | None = None,
     user_id: str = "",
+    branch_id: str = "",
+    environment: str = "",
 ) -> Initiation:
     """Returns the first message, with nothing that is not set: an override may be refused."""
     agent = None
@@ -119,6 +123,8 @@ def initiation(
         dynamic_variables=variables or {},
         custom_llm_extra_body=custom_llm_extra_body or {},
         user_id=user_id,
+        branch_id=branch_id,
+        environment=environment,
     )
 
 
