@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from patter_core.store import CallStore, Speaker, Utterance
     from patter_core.telephony.control import Capability
     from patter_core.telephony.leg import AnsweredBy, Direction, Leg, Progress
-    from patter_core.telephony.outcome import By, HangUp, Reason, Transfer
+    from patter_core.telephony.outcome import By, ConsultResult, HangUp, Reason, Transfer
     from patter_core.webhook import Accept, CallRouter, Reject, WebhookRequest, WebhookResponse
 
 __all__ = [
@@ -70,6 +70,7 @@ __all__ = [
     "CarrierRequestFailed",
     "CheckResult",
     "ConfigurationError",
+    "ConsultResult",
     "ConversationSetup",
     "Deadlines",
     "Direction",
@@ -167,6 +168,7 @@ _MODULES = {
     "Leg": "telephony.leg",
     "Progress": "telephony.leg",
     "By": "telephony.outcome",
+    "ConsultResult": "telephony.outcome",
     "HangUp": "telephony.outcome",
     "Reason": "telephony.outcome",
     "Transfer": "telephony.outcome",

@@ -154,6 +154,13 @@ class Carrier(abc.ABC):
         """Ends a hold, and brings the call's audio to `accept.media_url` if `hold` ended the media stream."""
         raise self._cannot(Capability.HOLD)
 
+    async def connect(self, leg: Leg, other: Leg) -> None:
+        """Connects a call on hold with another one, which has no media stream: each hears what the other says.
+
+        Both are over when one of the two hangs up. If that fails because `other` is over, `leg` stays on hold.
+        """
+        raise self._cannot(Capability.CONNECT)
+
     async def start_recording(self, leg: Leg, callbacks: Callbacks) -> str:
         """Records both sides at the carrier; returns the recording's id. Its end is reported by webhook."""
         raise self._cannot(Capability.RECORD)

@@ -123,7 +123,7 @@ class Patter(Agents):
             several_workers=store is not None if several_workers is None else several_workers,
         )
         guard()
-        super().__init__(registry or Registry.discover())
+        super().__init__(registry or Registry.discover(), [carrier])
         guard_packages_of(self._registry.manager.get_plugins())
         self._callbacks = UserCallbacks(
             on_call_start=on_call_start, on_call_end=on_call_end, on_transcript=on_transcript, on_event=on_event

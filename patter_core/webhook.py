@@ -132,6 +132,20 @@ class RoutedCall(Protocol):
             WorkerStopping: this worker takes no more calls; answered with `Carrier.stopping_response`.
         """
 
+    @property
+    def briefing(self) -> str:
+        """What who answers this call is told, by the carrier's voice; then the handler reports `briefed`. Usually "".
+
+        Only calls of a warm transfer have one, so carriers without `Capability.CONNECT` need not look. To be looked at
+        in place of `arrived`, which rejects such a call.
+        """
+
+    async def briefed(self) -> None:
+        """Reports that the briefing was heard to its end. Returns at once; `Carrier.connect` or `hang_up` follow soon.
+
+        Idempotent on one worker.
+        """
+
     async def stream_ended(self) -> Accept | HangUp | Transfer:
         """Reports that the media stream is over, or could not be opened, while the call goes on.
 
@@ -148,6 +162,14 @@ class RoutedCall(Protocol):
 
     async def answered_by(self, who: AnsweredBy) -> None:
         """Reports the result of machine detection."""
+
+    async def keys_pressed(self, digits: str) -> None:
+        """Reports keys of the caller, for carriers whose media socket does not bring them (`MediaDtmf`).
+
+        They are 0-9, *, #, A-D, at most 64 at once; others are left out.
+
+        A repeated report is a repeated key: `CallRouter.seen` finds it.
+        """
 
     async def recording_changed(self, status: RecordingStatus) -> None:
         """Reports the state of a recording; also after the call."""

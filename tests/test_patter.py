@@ -10,7 +10,7 @@ import anyio
 import importlib_metadata
 import pytest
 
-from patter_core import Patter, Retry
+from patter_core import Capability, HangUp, Patter, Retry
 from patter_core.engine import EngineCapability
 from patter_core.errors import CallError, ConfigurationError
 from patter_core.registry import Registry
@@ -212,3 +212,14 @@ def test_what_a_plugin_logs_is_masked_whatever_its_logger_is_called(
     Patter(carrier=FakeCarrier(), registry=registry)
     importlib.import_module("acme_carrier").call()
     assert [record.getMessage() for record in caplog.records if record.name == "calls"] == ["from +*********34"]
+
+
+def test_a_text_that_the_carrier_cannot_say_is_told_when_the_agent_is_made(caplog: pytest.LogCaptureFixture) -> None:
+    class Mute(FakeCarrier):
+        capabilities = FakeCarrier.capabilities - {Capability.SAY}
+
+    for carrier, told in ((FakeCarrier(), 0), (Mute(), 2)):
+        patter = Patter(carrier=carrier, registry=Registry())
+        for fallback in (HangUp("Sorry."), Retry(then=HangUp("Sorry.")), HangUp()):
+            patter.agent(engine=FakeEngine(), fallback=fallback)
+        assert sum("is not said" in record.getMessage() for record in caplog.records) == told

@@ -9,6 +9,9 @@ from __future__ import annotations
 import logging
 import re
 
+import anyio
+import msgspec
+
 from patter_core.aio.threads import DaemonThreads
 from patter_core.audio import AudioChunk, AudioFormat
 from patter_core.call.carrier_wall import REQUEST_TIMEOUT, ask_carrier
@@ -29,6 +32,9 @@ _log = logging.getLogger("patter.call")
 
 _VOICEMAIL_TIMEOUT = 10.0
 """Seconds for the carrier to take a message for a machine."""
+_SAY_WITHIN = 5.0
+"""Seconds for the agent to begin with what it was asked to say."""
+_GLANCE = 0.02
 _KEYS = re.compile(r"[0-9*#A-Da-dw]{1,64}")
 
 
@@ -45,7 +51,8 @@ class Actions:
         self._call = call
         self._media = media
         self._conversation = conversation
-        self._recording_id = ""
+        self.is_consulting = False
+        """True while a warm transfer has the caller on hold: it alone ends the hold."""
         self._hold_is_pending = False
         """True while the carrier is asked to hold: if it refuses, the call must go on as it was."""
 
@@ -59,13 +66,21 @@ class Actions:
         session = self._session_that_can(wanted, "say a given text" if exact else "be asked to say something")
         self._media.uplink.tell(session, lambda session: session.say(text))
 
+    async def say_and_wait(self, text: str) -> None:
+        """Has the agent say something, in its own words if need be, and waits until that has begun."""
+        await self._media.downlink.wait_until_heard()
+        self.say(text, exact=False)
+        with anyio.move_on_after(_SAY_WITHIN):
+            while not self._media.downlink.audible and not self._call.is_over:  # noqa: ASYNC110 - nothing tells it
+                await anyio.sleep(_GLANCE)
+
     def send_user_message(self, text: str) -> None:
         """Sends text in the caller's place, which the agent answers."""
         session = self._session_that_can({EngineCapability.USER_MESSAGE}, "take text in the caller's place")
         self._media.uplink.tell(session, lambda session: session.send_user_message(text))
 
     def _session_that_can(self, wanted: set[EngineCapability], what: str) -> EngineSession:
-        self._require_live("spoken on")
+        self.require_live("spoken on")
         engine, session = self._conversation.engine, self._conversation.session
         if not wanted & engine.capabilities:
             raise CallError(
@@ -116,9 +131,9 @@ class Actions:
         """Puts the caller on hold once they have heard what was said. If the carrier refuses, the call goes on."""
         call = self._call
         call.carrier.require(Capability.HOLD)
-        self._require_live("put on hold")
+        self.require_live("put on hold")
         await self._media.downlink.wait_until_heard()
-        self._require_live("put on hold")
+        self.require_live("put on hold")
         call.signal(Signal.HOLD)
         call.was_held = True
         self._conversation.hold()
@@ -171,7 +186,7 @@ class Actions:
         call, downlink = self._call, self._media.downlink
         if not _KEYS.fullmatch(digits):
             raise CallError("Invalid DTMF digits.", expected="1 to 64 of 0-9, *, #, A-D, w (a pause of 0.5 s)")
-        self._require_live("sent keys")
+        self.require_live("sent keys")
         if downlink.send_keys(digits):
             return
         if Capability.SEND_DTMF in call.carrier.capabilities:
@@ -180,21 +195,25 @@ class Actions:
         downlink.play_tones(await DaemonThreads(1).run(_tones, digits, downlink.format))
         await downlink.wait_until_heard()
 
+    async def collect_keys(self, count: int, *, within: float, finish_on: str) -> str:
+        """Returns the keys that the caller presses; they go to the caller of this method alone."""
+        self.require_live("asked for keys")
+        return await self._media.keys.collect(count, within=within, finish_on=finish_on)
+
     # --- recording -------------------------------------------------------------------------------------------------
 
     async def start_recording(self) -> str:
         """Starts a recording at the carrier; returns its id."""
         call = self._call
         call.carrier.require(Capability.RECORD)
-        if self._recording_id:
+        if call.token.recording_id:
             raise CallError("This call is being recorded already.", remedy="Stop that recording first.")
         if call.accept is None:
             raise self._not_now("recorded", expected="one that was answered")
-        self._recording_id = await ask_carrier(
-            call.carrier.start_recording, REQUEST_TIMEOUT, call.leg, call.accept.callbacks
-        )
+        recording_id = await ask_carrier(call.carrier.start_recording, REQUEST_TIMEOUT, call.leg, call.accept.callbacks)
+        self._set_recording(recording_id)
         self._emit_recording("started")
-        return self._recording_id
+        return recording_id
 
     async def pause_recording(self, *, paused: bool) -> None:
         """Pauses the recording, or resumes it."""
@@ -204,16 +223,21 @@ class Actions:
 
     async def stop_recording(self) -> None:
         """Stops the recording. Does nothing if there is none."""
-        if recording_id := self._recording_id:
+        if recording_id := self._call.token.recording_id:
             await ask_carrier(self._call.carrier.stop_recording, REQUEST_TIMEOUT, self._call.leg, recording_id)
-            if self._recording_id == recording_id:  # it was not stopped meanwhile
+            if self._call.token.recording_id == recording_id:  # it was not stopped meanwhile
                 self._emit_recording("stopped")
-                self._recording_id = ""
+                self._set_recording("")
+
+    def _set_recording(self, recording_id: str) -> None:
+        """Keeps the id where the next worker of the call finds it."""
+        self._call.token = msgspec.structs.replace(self._call.token, recording_id=recording_id)
 
     def _the_recording(self) -> str:
-        if not self._recording_id:
+        recording_id = self._call.token.recording_id
+        if not recording_id:
             raise CallError("This call is not being recorded.", remedy="Start a recording with start_recording().")
-        return self._recording_id
+        return recording_id
 
     def _emit_recording(self, status: str) -> None:
         recording = RecordingStatus(recording_id=self._the_recording(), status=status)
@@ -243,13 +267,16 @@ class Actions:
     def _require(self, signal: Signal, what: str, *, expected: str) -> None:
         if self._hold_is_pending:
             raise CallError(f"This call cannot be {what} now: the carrier is being asked to put it on hold.")
+        if self.is_consulting:
+            raise CallError(f"This call cannot be {what} now: a warm transfer goes on.", remedy="Cancel that first.")
         if not self._call.state.allows(signal):
             raise self._not_now(what, expected=expected)
 
     def _is(self, state: State) -> bool:
         return self._call.state.state is state
 
-    def _require_live(self, what: str) -> None:
+    def require_live(self, what: str) -> None:
+        """Raises `CallError` if the call is not live."""
         if not self._is(State.LIVE):
             raise self._not_now(what, expected="one that is live")
 

@@ -13,6 +13,7 @@ from patter_core.agent import Agent
 from patter_core.call.actions import Actions
 from patter_core.call.carrier_wall import carrier_bill
 from patter_core.call.config import HostConfig
+from patter_core.call.consult import Consultation
 from patter_core.call.context import CallContext
 from patter_core.call.conversation import Conversation
 from patter_core.call.ending import Ending
@@ -97,6 +98,7 @@ class Call:
         self._conversation.idle_prompts.on_no_answer = self._caller_is_silent
         self._ending = Ending(call, self._media)
         self.actions = Actions(call, self._media, self._conversation)
+        self.consultation = Consultation(call, self.actions)
         self.reports = CarrierReports(call, self.actions, is_dialled=ring_timeout is not None)
         self._watch = CallWatch(call, self._media, self._conversation, self.reports, may_prewarm=may_prewarm)
         self._final_action: HangUp | Transfer = HangUp()
@@ -221,6 +223,11 @@ class Call:
             return self.final_action
         call.token = following
         return call.renew_accept()
+
+    def keys_pressed(self, digits: str) -> None:
+        """The carrier reports keys by webhook."""
+        for digit in digits:
+            self._media.keys.pressed(digit)
 
     # --- media -----------------------------------------------------------------------------------------------------
 

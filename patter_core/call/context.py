@@ -84,7 +84,8 @@ class CallContext:
         """True while the carrier may play to the caller: if that has ended the stream, it does not ask what is next."""
         self.has_crashed = False
         """True if an error of Patter or a plugin has ended the call."""
-        self._new_accept = new_accept
+        self.new_accept = new_accept
+        """Makes the `Accept` of a token."""
 
     @property
     def call_id(self) -> str:
@@ -130,7 +131,7 @@ class CallContext:
     def renew_accept(self) -> Accept:
         """Returns a new `Accept`: each brings one media stream."""
         self.token = msgspec.structs.replace(self.token, leg_id=self.leg.call_id)
-        self.accept = self._new_accept(self.token)
+        self.accept = self.new_accept(self.token)
         return self.accept
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from patter_core.call.call import Call
+from patter_core.call.consult import WarmTransfer
 from patter_core.events import CallEnded
 from patter_core.telephony.leg import AnsweredBy, Leg, Progress
-from patter_core.telephony.outcome import Transfer
+from patter_core.telephony.outcome import ConsultResult, Transfer
 
 __all__ = ["OutboundCall", "PhoneCall"]
 
@@ -89,9 +90,66 @@ class PhoneCall:
         await self._call.actions.transfer(Transfer(to, say))
         return await self._call.wait()
 
+    async def warm_transfer(
+        self,
+        to: str,
+        brief: str,
+        *,
+        say: str = "",
+        ring_timeout: float = 30.0,
+        hold_audio: str = "",
+        from_number: str = "",
+    ) -> ConsultResult:
+        """Calls a human while the caller waits on hold, tells them what it is about, and connects the two.
+
+        If that comes to nothing, the caller is back with the agent, which is told why (`add_context`). If it is
+        cancelled, too. An error of the carrier (`CarrierRequestFailed`) leads there as well, and is raised.
+
+        Args:
+            to: E.164, or a SIP address.
+            brief: said to the human first, by the carrier's voice: at most 1,000 characters.
+            say: said to the caller before the hold, by the agent.
+            ring_timeout: s for the human to answer, 5 to 600.
+            hold_audio: URL of what the caller hears meanwhile, in a loop; "" for silence.
+            from_number: whom the human sees calling; by default our number in this call.
+
+        Raises:
+            CallError: the carrier cannot dial, hold and connect, the call is not live, or a value is wrong: before
+                anything happens.
+        """
+        return await self._call.consultation.transfer(
+            WarmTransfer(
+                to=to,
+                brief=brief,
+                say=say,
+                ring_timeout=ring_timeout,
+                hold_audio=hold_audio,
+                from_number=from_number,
+            )
+        )
+
     async def send_dtmf(self, digits: str) -> None:
         """Sends keys: 0-9, *, #, A-D, and w for half a second of silence. Returns when they were sent."""
         await self._call.actions.send_dtmf(digits)
+
+    async def collect_keys(
+        self,
+        count: int,
+        *,
+        timeout: float = 30.0,  # noqa: ASYNC109 - what came until then is returned: it is no cancellation
+        finish_on: str = "#",
+    ) -> str:
+        """Returns the keys that the caller presses from now on. Meanwhile the engine gets none.
+
+        Args:
+            count: how many keys end it, at most 64.
+            timeout: s for all of them, at most 300: what came until then is returned, "" if nothing did.
+            finish_on: keys that end it before, each by itself, and are not returned; "" for none.
+
+        Raises:
+            CallError: the call is not live, or it ended meanwhile; keys are being collected already; a value is wrong.
+        """
+        return await self._call.actions.collect_keys(count, within=timeout, finish_on=finish_on)
 
     async def hold(self, audio_url: str = "") -> None:
         """Puts the caller on hold: the carrier plays that audio in a loop, or silence. The conversation waits."""

@@ -106,7 +106,13 @@ async def _end(call: CallContext, final_action: HangUp | Transfer, hang_up_media
         if isinstance(final_action, Transfer):
             await transfer_leg(call, final_action, within=_TIMEOUT)
             return LegEnd.TAKEN
-        if final_action.say:
+        if final_action.say and Capability.SAY not in carrier.capabilities:
+            _log.warning(
+                "Call %s is hung up without the text of its HangUp: the carrier %s cannot say one.",
+                call.call_id,
+                carrier.name,
+            )
+        elif final_action.say:
             await ask_carrier(carrier.say_and_hang_up, _TIMEOUT, leg, final_action.say)
             return LegEnd.TAKEN
     except Exception:  # noqa: BLE001 - the plugin boundary: the leg is hung up instead

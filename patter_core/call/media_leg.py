@@ -14,11 +14,12 @@ from patter_core.audio import AudioChunk
 from patter_core.call.capture import capturing_decode
 from patter_core.call.context import CallContext
 from patter_core.call.downlink import Downlink
+from patter_core.call.keys import Keys
 from patter_core.call.state import Signal, State
 from patter_core.call.uplink import Uplink
 from patter_core.carrier import Carrier
 from patter_core.errors import CallError
-from patter_core.events import DtmfReceived, MediaTrouble
+from patter_core.events import MediaTrouble
 from patter_core.media import (
     MediaCodec,
     MediaDtmf,
@@ -147,6 +148,7 @@ class MediaLeg:
         self._unexplained_at = math.inf
         """When a stream ended without a word about the call, until the carrier was asked or another one came."""
         self.uplink = Uplink(call.meter)
+        self.keys = Keys(call, self.uplink)
         self.downlink = Downlink(call, self._new_codec(), on_fault=self.fault)
 
     @property
@@ -241,8 +243,7 @@ class MediaLeg:
             case MediaMark(name=name):
                 self.downlink.mark_returned(name)
             case MediaDtmf(digit=digit):
-                call.emit(DtmfReceived(digit=digit))
-                self.uplink.send_dtmf(digit)
+                self.keys.pressed(digit)
             case MediaReply(messages=messages):
                 self.downlink.reply(messages)
             case MediaFault(problem=problem):

@@ -9,7 +9,25 @@ from patter_core.aio.tries import Tries
 from patter_core.call.limits import Limits
 from patter_core.telephony.leg import Direction, Leg
 
-__all__ = ["CallToken"]
+__all__ = ["LONGEST_TOKEN", "CallToken", "Consult"]
+
+LONGEST_TOKEN = 3_000
+"""Characters of a sealed token. Carriers take URLs of some 4,000, and ours hold more than the token."""
+
+
+class Consult(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    """Marks the token of a consult leg: who waits to be connected to it, and what its human is told first."""
+
+    join: str
+    """The carrier's id of the caller's leg."""
+    call_id: str
+    """Patter's own id of the caller's call."""
+    direction: Direction = Direction.INBOUND
+    """Of the caller's leg."""
+    brief: str
+
+    def __repr__(self) -> str:
+        return f"<Consult for {self.call_id}>"
 
 
 class CallToken(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
@@ -34,6 +52,10 @@ class CallToken(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """Unix s; set when the token is sealed."""
     losses: float = 0.0
     """How much of `Limits.reconnects` the lost streams have spent: it comes back with the time that streams last."""
+    recording_id: str = ""
+    """The carrier's id of the recording that was going on; "" if there was none."""
+    consult: Consult | None = None
+    """Of a leg that a warm transfer dialled: it belongs to another call, and has no conversation of its own."""
 
     def __repr__(self) -> str:
         return f"<CallToken {self.call_id}>"

@@ -6,11 +6,13 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 
 from patter_core.agent import Agent, Fallback, Retry, Variables
+from patter_core.carrier import Carrier
 from patter_core.engine import Engine, EngineCapability
 from patter_core.errors import ConfigurationError
 from patter_core.kinds import Part
 from patter_core.observe.secrets import hide_secrets_of
 from patter_core.registry import Registry
+from patter_core.telephony.control import Capability
 from patter_core.telephony.outcome import HangUp
 
 __all__ = ["Agents"]
@@ -24,8 +26,9 @@ _SPEAKS = frozenset({EngineCapability.SAY, EngineCapability.PROMPT})
 class Agents:
     """The agents that one phone has made, by their names: every worker has the same."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, carriers: Sequence[Carrier]) -> None:
         self._registry = registry
+        self._carriers = carriers
         self._agents: dict[str, Agent] = {}
 
     def agent(
@@ -131,6 +134,10 @@ class Agents:
         for one in (fallback, fallback.then if isinstance(fallback, Retry) else None):
             if isinstance(one, Agent):
                 self._check_own(one)
+            elif isinstance(one, HangUp) and one.say:
+                for carrier in self._carriers:
+                    if Capability.SAY not in carrier.capabilities:
+                        _log.warning("The text of fallback=HangUp(…) is not said: the carrier %s cannot.", carrier.name)
         return fallback or HangUp()
 
     def _check_own(self, agent: Agent) -> None:

@@ -22,6 +22,7 @@ from patter_core.carrier import Carrier
 from patter_core.events import CallPriced
 from patter_core.observe.logs import guard
 from patter_core.server.call_table import CallTable
+from patter_core.server.consults import Consults
 from patter_core.server.delivery import Delivery
 from patter_core.server.descriptors import REMEDY, raise_limit, room_in
 from patter_core.server.dialing import Dialer
@@ -97,6 +98,7 @@ class CallHost:
             launcher=self._launcher,
             hang_ups=self._hang_ups,
             delivery=self.delivery,
+            consults=Consults(carrier, table=self.table, launcher=self._launcher),
             route=route,
             find_agent=find_agent,
         )

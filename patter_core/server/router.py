@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
@@ -14,10 +15,11 @@ from patter_core.agent import Agent, AgentForCall, CallOptions, check_options
 from patter_core.aio.locks import KeyedLocks
 from patter_core.call.call import Call
 from patter_core.call.config import HostConfig
-from patter_core.call.token import CallToken
+from patter_core.call.token import CallToken, Consult
 from patter_core.errors import ConfigurationError, WebhookRefused
 from patter_core.events import CallEvent, CallPriced, RecordingChanged
 from patter_core.server.call_table import BoundedDict, CallTable, EndedCall
+from patter_core.server.consults import Consults
 from patter_core.server.delivery import Delivery
 from patter_core.server.hang_ups import HangUps
 from patter_core.server.launcher import CallLauncher
@@ -36,6 +38,9 @@ _log = logging.getLogger("patter.host")
 
 _EVENTS = 10_000
 """Ids of carriers' events that are remembered."""
+_NO_KEYS = re.compile(r"[^0-9*#A-Da-d]")
+_MOST_KEYS = 64
+"""Of one webhook."""
 _CALL_IDS = uuid.UUID("6f1d2c58-6a0e-4b53-9d0b-7f2f8a1f4c11")
 """Namespace for call ids: every worker derives the same id for a call."""
 
@@ -52,6 +57,7 @@ class Router:
         launcher: starts calls.
         hang_ups: forgets legs that are over.
         delivery: takes the records of calls that are over.
+        consults: connect the callers of warm transfers.
         route: returns who takes an incoming call; None rejects it.
         find_agent: returns an agent by name; None if this worker has none of that name.
     """
@@ -65,6 +71,7 @@ class Router:
         launcher: CallLauncher,
         hang_ups: HangUps,
         delivery: Delivery,
+        consults: Consults,
         route: Route,
         find_agent: Callable[[str], Agent | None],
     ) -> None:
@@ -74,6 +81,7 @@ class Router:
         self.launcher = launcher
         self.hang_ups = hang_ups
         self.delivery = delivery
+        self.consults = consults
         self.route = route
         self.find_agent = find_agent
         self.arrivals = KeyedLocks()
@@ -121,7 +129,7 @@ class Router:
             call = self.launcher.start(token, token.leg, agent)
             call.context.renew_accept()
         elif token.streams > call.context.token.streams:  # another worker was told that the stream before is over
-            call.context.token = token
+            call.context.token = msgspec.structs.replace(token, recording_id=call.context.token.recording_id)
         self.tokens.use_stream(stream_token)
         return call
 
@@ -155,6 +163,8 @@ class _RoutedCall:
     # --- what the carrier asks -------------------------------------------------------------------------------------
 
     async def arrived(self) -> Accept | Reject | Transfer:
+        if self._consult is not None:  # it has no conversation: the carrier's plugin does not look at `briefing`
+            return Reject()
         call = self._call
         if call is None:
             async with self._router.arrivals.hold(self._leg.call_id):
@@ -168,6 +178,23 @@ class _RoutedCall:
         if accept is None or call.had_media or self._router.tokens.is_used(accept.token):
             return call.context.renew_accept()  # an Accept brings one stream, and that one came
         return accept
+
+    @property
+    def briefing(self) -> str:
+        consult = self._consult
+        return "" if consult is None else consult.brief
+
+    async def briefed(self) -> None:
+        token = self._token
+        if token is None or token.consult is None:
+            return
+        with self._router.seen(f"{self._leg.call_id} briefed") as seen:
+            if not seen:
+                self._router.consults.briefed(self._leg, token)
+
+    @property
+    def _consult(self) -> Consult | None:
+        return None if self._token is None else self._token.consult
 
     async def _start(self) -> Call | Accept | Reject | Transfer:
         """Starts the call if it is taken; an `Accept` leaves the start to the worker that gets the stream."""
@@ -250,6 +277,8 @@ class _RoutedCall:
 
     async def stream_ended(self) -> Accept | HangUp | Transfer:
         call, token = self._call, self._token
+        if self._consult is not None:
+            return HangUp()
         if call is None:
             return self._stream_ended_elsewhere()
         is_earlier = token is not None and token.streams < call.context.token.streams
@@ -277,6 +306,9 @@ class _RoutedCall:
 
     async def progressed(self, progress: Progress) -> None:
         call = self._call
+        if self._token is not None and self._token.consult is not None:
+            self._router.consults.progressed(self._token, progress)
+            return
         if progress.is_final:
             self._router.hang_ups.forget(self._leg)
         if call is not None:
@@ -290,6 +322,11 @@ class _RoutedCall:
         call = self._call
         if call is not None:
             call.reports.note_answered_by(who)
+
+    async def keys_pressed(self, digits: str) -> None:
+        call = self._call
+        if call is not None:
+            call.keys_pressed(_NO_KEYS.sub("", digits)[:_MOST_KEYS])
 
     async def recording_changed(self, status: RecordingStatus) -> None:
         self._emit_once(f"recording {status.recording_id} {status.status}", RecordingChanged(recording=status))

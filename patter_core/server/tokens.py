@@ -31,7 +31,7 @@ from nacl.exceptions import CryptoError
 from nacl.secret import SecretBox
 
 from patter_core.agent import AgentForCall, CallOptions
-from patter_core.call.token import CallToken
+from patter_core.call.token import LONGEST_TOKEN, CallToken
 from patter_core.carrier import Carrier
 from patter_core.errors import ConfigurationError
 from patter_core.server.call_table import BoundedDict
@@ -39,10 +39,7 @@ from patter_core.server.urls import media_url, webhook_root
 from patter_core.telephony.control import Callbacks
 from patter_core.webhook import Accept
 
-__all__ = ["LONGEST_TOKEN", "CallTokens", "Purpose", "TokenMaker"]
-
-LONGEST_TOKEN = 3_000
-"""Characters. Carriers take URLs of some 4,000, and ours hold more than the token."""
+__all__ = ["CallTokens", "Purpose", "TokenMaker"]
 
 _USED_STREAMS = 10_000
 """Stream tokens that are remembered as used."""

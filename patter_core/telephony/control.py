@@ -36,6 +36,8 @@ class Capability(enum.StrEnum):
     """Send keys in the network. Without it the core plays the tones as audio."""
     RECORD = "record"
     HOLD = "hold"
+    CONNECT = "connect"
+    """Tell who answers a consult leg its brief (`RoutedCall.briefing`), and connect two legs: for warm transfers."""
     LOOK_UP = "look_up"
     PRICE = "price"
     """`look_up` gives the price too, some time after the call. Not needed by a carrier that reports it by webhook."""

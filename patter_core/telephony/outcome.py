@@ -9,7 +9,7 @@ import msgspec
 from patter_core.errors import ConfigurationError
 from patter_core.telephony.e164 import E164_FORM, is_callable
 
-__all__ = ["FAILURES", "By", "HangUp", "Reason", "Transfer"]
+__all__ = ["FAILURES", "By", "ConsultResult", "HangUp", "Reason", "Transfer"]
 
 
 class HangUp(msgspec.Struct, frozen=True, tag="hang_up", forbid_unknown_fields=True):
@@ -38,6 +38,22 @@ class Transfer(msgspec.Struct, frozen=True, tag="transfer", forbid_unknown_field
 
     def __repr__(self) -> str:
         return "<Transfer>"
+
+
+class ConsultResult(enum.StrEnum):
+    """What came of a warm transfer: `PhoneCall.warm_transfer`."""
+
+    JOINED = "joined"
+    """Caller and human are connected; the call is over for us."""
+    BUSY = "busy"
+    """The caller is back with the agent, as with the next three."""
+    NO_ANSWER = "no_answer"
+    HUNG_UP = "hung_up"
+    """The human hung up before they were connected."""
+    FAILED = "failed"
+    """The human could not be reached, or the carrier did not connect them."""
+    CALLER_HUNG_UP = "caller_hung_up"
+    """The call ended meanwhile, in whatever way."""
 
 
 class Reason(enum.StrEnum):

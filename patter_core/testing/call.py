@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import math
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 
@@ -31,6 +32,8 @@ class Callee(msgspec.Struct, frozen=True, kw_only=True):
     """Who answers. The greeting of a `MACHINE` ends with a beep."""
     detected_after: float = 0.1
     """Seconds from the answer until machine detection reports it, and from there to the beep."""
+    listens: float = math.inf
+    """Seconds until they hang up, while the vendor speaks to them."""
     talks: float = 0.1
     """Seconds until they hang up, as the far end of a transfer."""
 
@@ -68,6 +71,8 @@ class EmulatedCall(abc.ABC):
         """Audio that the vendor played to them, by URL."""
         self.transferred_to: list[str] = []
         """Numbers and SIP addresses that the call was transferred to."""
+        self.connected_to: list[str] = []
+        """The vendor's ids of calls that it was connected to, each at the moment when both were there."""
         self.digits = ""
         """Keys that the vendor sent in the network."""
         self.recording_commands: list[str] = []

@@ -40,6 +40,7 @@ from patter_core.media import MediaCodec, MediaEvent, MediaOpened
 from patter_core.observe.metrics import CarrierBill
 from patter_core.observe.trace import TraceContext
 from patter_core.store import Speaker, Utterance
+from patter_core.telephony.control import Capability
 from patter_core.telephony.leg import Leg, Progress
 from patter_core.telephony.outcome import HangUp, Transfer
 from patter_core.telephony.prices import CarrierRates
@@ -333,6 +334,21 @@ async def test_a_fallback_says_something_before_it_hangs_up(fallback: HangUp | R
         session.fail(EngineRefused("no"))
     assert scene.carrier.commands == ["say leg-1 Sorry."]
     assert scene.call.final_action == HangUp("Sorry.")
+
+
+async def test_a_carrier_that_says_no_texts_hangs_up_with_one_warning(caplog: pytest.LogCaptureFixture) -> None:
+    class Mute(FakeCarrier):
+        capabilities = FakeCarrier.capabilities - {Capability.SAY}
+
+    scene = Scene(fallback=HangUp("Sorry."), carrier=Mute())
+    async with scene.running():
+        session = await scene.live()
+        session.fail(EngineRefused("no"))
+    assert (scene.carrier.commands, scene.carrier.hung_up) == ([], ["leg-1"])
+    (record,) = [record for record in caplog.records if "HangUp" in record.getMessage()]
+    assert (record.levelname, record.exc_info) == ("WARNING", None)
+    assert "the carrier fake cannot say one" in record.getMessage()
+    assert not [record for record in caplog.records if record.exc_info]
 
 
 async def test_a_fallback_gives_the_call_to_a_number_and_if_that_fails_hangs_up() -> None:

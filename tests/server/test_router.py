@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
 
 import anyio
+import msgspec
 import pytest
 
 from patter_core.agent import Agent, CallOptions
@@ -14,7 +15,7 @@ from patter_core.call.config import HostConfig
 from patter_core.call.handle import OutboundCall
 from patter_core.call.limits import Limits
 from patter_core.call.timeouts import Deadlines
-from patter_core.errors import CallLimitReached, CarrierRequestFailed, ConfigurationError, WorkerStopping
+from patter_core.errors import CallError, CallLimitReached, CarrierRequestFailed, ConfigurationError, WorkerStopping
 from patter_core.events import CallPriced, RecordingChanged
 from patter_core.server.host import CallHost
 from patter_core.telephony.control import DialRequest, RecordingStatus
@@ -269,6 +270,57 @@ async def test_another_worker_may_tell_it_by_the_callback_token_alone() -> None:
             await routed(other, LEG).priced(Cost(Decimal(1)))  # of a call that this worker cannot know
         (record,) = await scene.sink.wait_for("call_priced")
         assert record.call_id == accept.call_id
+
+
+async def test_the_next_worker_of_a_call_stops_the_recording_that_the_one_before_started() -> None:
+    scene = Scene(several_workers=True)
+    async with scene.running() as host:
+        other = scene.new_host()
+        async with other.running():
+            call = host.router.claim((await accepted(host)).media_url.rpartition("/")[2])
+            assert call is not None
+            assert await call.actions.start_recording() == "recording-1"
+            moved = await routed(
+                host, LEG, call.context.accept.callbacks.token if call.context.accept else ""
+            ).stream_ended()
+            assert isinstance(moved, Accept)
+            there = other.router.claim(moved.token)
+            assert there is not None
+            with pytest.raises(CallError, match="already"):
+                await there.actions.start_recording()
+            await there.actions.pause_recording(paused=True)
+            await there.actions.stop_recording()
+            await there.actions.stop_recording()
+            # Back at the first one, whose own knowledge is newer than the token's.
+            call.context.token = msgspec.structs.replace(call.context.token, recording_id="recording-2")
+            again = await routed(other, LEG, moved.callbacks.token).stream_ended()
+            assert isinstance(again, Accept)
+            back = host.router.claim(again.token)
+            assert back is call
+            await call.actions.stop_recording()
+    assert [line for line in scene.carrier.commands if "recording" in line] == [
+        "pause leg-1 recording-1",
+        "stop leg-1 recording-1",
+        "stop leg-1 recording-2",
+    ]
+
+
+async def test_keys_that_a_webhook_reports_reach_the_engine_and_nothing_else_does() -> None:
+    scene = Scene()
+    socket = FakeSocket()
+    async with scene.running() as host, anyio.create_task_group() as tasks:
+        call = host.router.claim((await accepted(host)).token)
+        assert call is not None
+        tasks.start_soon(call.serve_media, socket)
+        socket.say("start", "leg-1")
+        session = await scene.engine.session()
+        await routed(host, LEG).keys_pressed("1x\n*")
+        await routed(host, LEG).keys_pressed("7" * 100)
+        await routed(host, Leg(carrier="fake", call_id="of another worker")).keys_pressed("9")
+        await session.until(lambda: len(session.digits) >= 66)
+        await scene.sink.wait_for("dtmf_received", 66)
+        socket.say("stop")
+    assert session.digits == ["1", "*", *"7" * 64]
 
 
 def seen(host: CallHost, event_id: str) -> bool:

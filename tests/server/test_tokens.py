@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from nacl.secret import SecretBox
 
 from patter_core.agent import CallOptions
-from patter_core.call.token import CallToken
-from patter_core.server.tokens import LONGEST_TOKEN, CallTokens, Purpose, TokenMaker
+from patter_core.call.token import LONGEST_TOKEN, CallToken
+from patter_core.server.tokens import CallTokens, Purpose, TokenMaker
 from patter_core.telephony.leg import Direction, Leg
 from patter_core.testing.fakes import FakeCarrier
 

@@ -17,6 +17,7 @@ from patter_core import (
     AudioFormat,
     CallStore,
     Carrier,
+    ConsultResult,
     Engine,
     EventSink,
     Kind,
@@ -58,6 +59,9 @@ async def a_user_calls_and_directs_calls(phone: Patter, agent: Agent) -> None:
     assert_type(call, OutboundCall)
     assert_type(await call.wait_answered(), bool)
     assert_type(await call.transfer("+15550007777"), CallEnded)
+    assert_type(await call.warm_transfer("+15550007777", "A caller about a bill.", say="One moment."), ConsultResult)
+    assert_type(await call.collect_keys(4, timeout=10, finish_on="#"), str)
+    await call.warm_transfer("+15550007777")  # type: ignore[call-arg]
     assert_type(phone.calls, list[PhoneCall])
     assert_type(phone.asgi({"+15550001234": agent}), Router)
     phone.asgi(lambda leg: agent.with_options(variables={"caller": leg.from_number}))

@@ -24,6 +24,7 @@ _METHODS: dict[Capability, tuple[str, ...]] = {
     Capability.SAY: ("say_and_hang_up",),
     Capability.SEND_DTMF: ("send_dtmf",),
     Capability.HOLD: ("hold", "resume"),
+    Capability.CONNECT: ("connect",),
     Capability.RECORD: ("start_recording", "pause_recording", "stop_recording"),
     Capability.LOOK_UP: ("look_up",),
     Capability.CONFIGURE_NUMBER: ("set_voice_url",),
@@ -119,6 +120,7 @@ def _commands(carrier: Carrier, leg: Leg) -> dict[str, Callable[[], Awaitable[ob
             "hold": lambda: carrier.hold(leg, ""),
             "resume": lambda: carrier.resume(leg, accept),
         },
+        Capability.CONNECT: {"connect": lambda: carrier.connect(leg, leg)},
         Capability.RECORD: {
             "start_recording": lambda: carrier.start_recording(leg, callbacks),
             "pause_recording": lambda: carrier.pause_recording(leg, "1", paused=True),

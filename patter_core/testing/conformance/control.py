@@ -15,6 +15,7 @@ from patter_core.telephony.outcome import Transfer
 from patter_core.testing.conformance.failures import FAILURES
 from patter_core.testing.conformance.outbound import OUTBOUND
 from patter_core.testing.conformance.scene import COLLEAGUE, SOON, LiveCall, Scenario, Scene
+from patter_core.testing.conformance.warm import WARM
 from patter_core.webhook import Reject
 
 __all__ = ["CONTROL"]
@@ -255,6 +256,7 @@ CONTROL = (
     Scenario("a transfer with a text", _transfer_with_text, _TRANSFER),
     Scenario("a transfer that the vendor refuses", _refused_transfer, _TRANSFER),
     Scenario("a hold, and its end", _hold, frozenset({Capability.HOLD})),
+    *WARM,
     Scenario("a recording", _recording, _RECORD),
     Scenario("a recording that ends with the call", _recording_to_the_end, _RECORD),
     Scenario("keys that the app sends", _dtmf),

@@ -156,6 +156,9 @@ class FakeCarrier(Carrier):
     async def resume(self, leg: Leg, accept: Accept) -> None:
         self._take("resume", leg.call_id)
 
+    async def connect(self, leg: Leg, other: Leg) -> None:
+        self._take("connect", leg.call_id, other.call_id)
+
     async def start_recording(self, leg: Leg, callbacks: Callbacks) -> str:
         self._take("record", leg.call_id)
         return "recording-1"

@@ -35,6 +35,7 @@ class FakeRouter:
     Args:
         answer: what `arrived` gives.
         at_stream_end: what `stream_ended` gives.
+        briefing: of every call.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class FakeRouter:
         answer: Accept | Reject | Transfer | None = None,
         *,
         at_stream_end: Accept | HangUp | Transfer | None = None,
+        briefing: str = "",
     ) -> None:
         self.answer = answer or Accept(
             call_id="call-1",
@@ -49,6 +51,7 @@ class FakeRouter:
             callbacks=Callbacks("https://phone.example", "t"),
         )
         self.at_stream_end = at_stream_end or HangUp()
+        self.briefing = briefing
         self.reports: list[Report] = []
         self._seen: set[str] = set()
 
@@ -78,6 +81,13 @@ class _FakeRoutedCall:
         self._report("arrived")
         return self._router.answer
 
+    @property
+    def briefing(self) -> str:
+        return self._router.briefing
+
+    async def briefed(self) -> None:
+        self._report("briefed")
+
     async def stream_ended(self) -> Accept | HangUp | Transfer:
         self._report("stream_ended")
         return self._router.at_stream_end
@@ -87,6 +97,9 @@ class _FakeRoutedCall:
 
     async def answered_by(self, who: AnsweredBy) -> None:
         self._report("answered_by", who)
+
+    async def keys_pressed(self, digits: str) -> None:
+        self._report("keys_pressed", digits)
 
     async def recording_changed(self, status: RecordingStatus) -> None:
         self._report("recording_changed", status)

@@ -122,6 +122,9 @@ class Telnyx(Carrier):
     async def resume(self, leg: Leg, accept: Accept) -> None:
         await self._control.resume(leg, accept)
 
+    async def connect(self, leg: Leg, other: Leg) -> None:
+        await self._control.connect(leg, other)
+
     async def start_recording(self, leg: Leg, callbacks: Callbacks) -> str:
         return await self._control.start_recording(leg)
 

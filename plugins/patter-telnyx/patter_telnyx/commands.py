@@ -11,6 +11,7 @@ import msgspec
 
 __all__ = [
     "Answer",
+    "BridgeCalls",
     "Command",
     "Dial",
     "Hangup",
@@ -137,6 +138,14 @@ class PlaybackStart(Command, frozen=True, kw_only=True):
     action = "playback_start"
     audio_url: str
     loop: str = "infinity"
+
+
+class BridgeCalls(Command, frozen=True, kw_only=True, omit_defaults=True):
+    """Connects the call with another one. Without `park_after_unbridge`, each is hung up when the other one ends."""
+
+    action = "bridge"
+    call_control_id: str
+    """The other call."""
 
 
 class PlaybackStop(Command, frozen=True, kw_only=True, omit_defaults=True):

@@ -177,12 +177,25 @@ class Control:
 
     async def resume(self, leg: Leg, accept: Accept) -> None:
         """Ends a hold: stops the audio, and starts the stream again."""
+        await self._stop_playback(leg)
+        await self.start_stream(leg, accept, accept.media_url)
+
+    async def _stop_playback(self, leg: Leg) -> None:
         try:
             await self.api.command(leg.call_id, commands.PlaybackStop(command_id=new_command_id()))
         except CarrierRequestFailed as error:
             if error.code == CALL_OVER or not 400 <= error.status < 500:
                 raise  # any other refusal means that nothing was being played
-        await self.start_stream(leg, accept, accept.media_url)
+
+    async def brief(self, leg: Leg, text: str, token: str, cause: str) -> None:
+        """Speaks a text to the human of a warm transfer; the event of its end leads to `connect`."""
+        await self._speak(leg, text, ClientState(token=token, dialled=True, briefing=True, streamless=True), cause)
+
+    async def connect(self, leg: Leg, other: Leg) -> None:
+        """Connects a call on hold with another one. Telnyx hangs up each when the other one ends."""
+        await self._stop_playback(leg)
+        command_id = new_command_id(leg.call_id, "bridge", other.call_id)
+        await self.api.command(leg.call_id, commands.BridgeCalls(command_id=command_id, call_control_id=other.call_id))
 
     async def start_recording(self, leg: Leg) -> str:
         """Records both sides, and returns the recording's id. Keeps `client_state`, which knows of a hold."""

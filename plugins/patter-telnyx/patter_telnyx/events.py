@@ -63,6 +63,8 @@ class Payload(msgspec.Struct, frozen=True):
     stream_params: _StreamParams | None = None
     """In `streaming.failed`, with its stream_url."""
     result: str | None = None
+    status: str | None = None
+    """In `call.speak.ended`: `completed`, or why the text was cut short."""
     recording_id: _Id | None = None
     recording_urls: _RecordingUrls | None = None
     total_cost: str | None = None

@@ -34,6 +34,9 @@ from patter_telnyx.signing import verify_webhook
 
 __all__ = ["Webhooks"]
 
+_CUT_SHORT = "call_hangup"
+"""The status of a text during which the call ended."""
+
 _log = logging.getLogger("patter.telnyx")
 
 
@@ -148,6 +151,10 @@ class Webhooks:
             await self._control.transfer(leg, Transfer(state.transfer_to, state.say), received.event_id)
         if not state.dialled:  # an incoming call has its stream since the command `answer`
             return
+        if received.call.briefing:
+            await received.call.progressed(Progress.ANSWERED)
+            await self._control.brief(leg, received.call.briefing, state.token, received.event_id)
+            return
         outcome = await received.call.arrived()
         match outcome:
             case Accept():
@@ -187,6 +194,8 @@ class Webhooks:
             await self._control.transfer(received.leg, Transfer(state.transfer_to), received.event_id)
         elif state.hang_up:
             await self._control.hang_up(received.leg.call_id)
+        elif state.briefing and received.payload.status != _CUT_SHORT:
+            await received.call.briefed()
 
     async def _detected(self, received: _Received) -> None:
         await received.call.answered_by(received.payload.answered_by)

@@ -5,6 +5,7 @@ import logging
 import msgspec
 import pytest
 
+from patter_core.errors import CarrierRequestFailed
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.outcome import Transfer
 from patter_core.testing.api import ApiAnswer, FakeApi, fake_api
@@ -78,3 +79,23 @@ async def test_a_call_that_was_not_answered_is_rejected_instead_of_hung_up() -> 
 async def test_a_recording_has_an_id_that_every_worker_derives() -> None:
     async with fake_api() as api:
         assert await control(api).start_recording(LEG) == recording_id(LEG)
+
+
+async def test_a_call_on_hold_is_bridged_once_its_music_is_over() -> None:
+    async with fake_api() as api:
+        api.answers = [ApiAnswer(status=422, body=b'{"errors":[{"code":"90046"}]}'), ApiAnswer()]  # nothing was played
+        for _ in range(2):
+            await control(api).connect(LEG, Leg(carrier="telnyx", call_id="v3:b"))
+    assert [action for action, _ in commands(api)] == ["playback_stop", "bridge"] * 2
+    first, again = [fields for action, fields in commands(api) if action == "bridge"]
+    assert first == again  # one command id: it is carried out once
+    assert first["call_control_id"] == "v3:b"
+    assert "park_after_unbridge" not in first  # Telnyx then hangs up the one that is left
+
+
+async def test_a_call_that_is_over_is_not_bridged() -> None:
+    async with fake_api() as api:
+        api.answers = [ApiAnswer(status=422, body=b'{"errors":[{"code":"90018"}]}')]
+        with pytest.raises(CarrierRequestFailed):
+            await control(api).connect(LEG, Leg(carrier="telnyx", call_id="v3:b"))
+    assert [action for action, _ in commands(api)] == ["playback_stop"]

@@ -228,3 +228,19 @@ async def test_a_command_for_a_call_that_is_over_ends_it(line: Line) -> None:
 async def test_an_unknown_event_is_acknowledged(line: Line) -> None:
     await line.event("call.bridged", {"call_control_id": {}})
     assert line.reported == []
+
+
+async def test_the_human_of_a_warm_transfer_is_told_the_brief_and_then_the_core_is(line: Line) -> None:
+    line.router.briefing = "It is Ada."
+    await line.event("call.answered", state(t="consult", d=True))
+    (request,) = line.api.requests
+    said = msgspec.json.decode(request.body, type=dict[str, str])
+    assert said["payload"] == "It is Ada."
+    after = {"client_state": said["client_state"]}
+    await line.event("call.speak.ended", {**after, "status": "call_hangup"}, event_id="e-2")
+    assert line.reported == [("progressed", Progress.ANSWERED)]
+    await line.event("call.speak.ended", {**after, "status": "completed"}, event_id="e-3")
+    await line.event("call.hangup", {**after, "hangup_cause": "normal_clearing"}, event_id="e-4")
+    assert line.reported[1:] == [("briefed", None), ("progressed", Progress.COMPLETED)]
+    assert {report.token for report in line.router.reports} == {"consult"}
+    assert line.commands == ["speak"]

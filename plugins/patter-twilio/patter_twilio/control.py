@@ -18,6 +18,8 @@ __all__ = ["Control"]
 
 _HOLD_PAUSES = (3_600,) * 4
 """Silence for a caller on hold, in s: as long as a call may last."""
+_UNTIL_CONNECTED = 20
+"""Seconds: longer than `connect` takes."""
 _STATUS_EVENTS = ("initiated", "ringing", "answered", "completed")
 _RECORDING_EVENTS = ("completed", "absent")
 
@@ -87,6 +89,20 @@ class Control:
     async def resume(self, leg: Leg, accept: Accept) -> None:
         """Ends a hold: Twilio requests the voice webhook again, and is answered with a stream."""
         await self.api.update_call(leg.call_id, _voice_urls(accept.callbacks), action="resume the call")
+
+    def briefing(self, text: str, then: str) -> list[Element]:
+        """Returns the TwiML verbs that tell a human what a warm transfer is about, and then request a URL."""
+        return [*self._say(text), twiml.redirect(then)]
+
+    def before_connecting(self) -> list[Element]:
+        """Returns the TwiML verbs of a human who is connected next: by `connect`, which takes the call from here."""
+        return [twiml.pause(_UNTIL_CONNECTED), twiml.hangup()]
+
+    async def connect(self, leg: Leg, other: Leg) -> None:
+        """Connects two calls in a room of their own. The human first: if they are gone, the caller stays on hold."""
+        room = twiml.conference(f"{leg.call_id}-{other.call_id}")
+        for one in (other, leg):
+            await self._interrupt(one, [room], action="connect the calls")
 
     async def start_recording(self, leg: Leg, callbacks: Callbacks) -> str:
         """Records both sides, and returns the recording's SID."""

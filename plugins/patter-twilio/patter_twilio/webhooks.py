@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import urllib.parse
 from collections.abc import Collection, Mapping, Sequence
+from xml.etree.ElementTree import Element
 
-from patter_core.telephony.control import TOKEN_FIELD, callback_token
-from patter_core.telephony.leg import Direction, Leg
+from patter_core.telephony.control import TOKEN_FIELD, Callbacks, callback_token
+from patter_core.telephony.leg import Direction, Leg, Progress
 from patter_core.telephony.outcome import HangUp, Transfer
 from patter_core.webhook import (
     Accept,
@@ -53,6 +54,7 @@ class Webhooks:
         self._control = control
         self.served: Mapping[str, Webhook] = {
             "voice": Webhook(self._voice, _METHODS),
+            "briefed": Webhook(self._briefed, _METHODS),
             "action": Webhook(self._action, _METHODS),
             "status": Webhook(self._status, _METHODS),
             "machine": Webhook(self._machine, _METHODS),
@@ -81,8 +83,23 @@ class Webhooks:
         if token and failed_url.partition("?")[0].endswith("/action"):
             stream_ended = True
         call = router.call(leg, proof.url, token)
+        if call.briefing:
+            if failed_url.partition("?")[0].endswith("/briefed"):
+                return await self._connect(call)
+            await call.progressed(Progress.ANSWERED)
+            then = _sibling(proof.url, "briefed", token or callback_token(proof.url))
+            return _answer(self._control.briefing(call.briefing, then))
         outcome = await (self._stream_ended(proof, call) if stream_ended else call.arrived())
         return self._response(leg, outcome)
+
+    async def _briefed(self, request: WebhookRequest, router: CallRouter) -> WebhookResponse:
+        """Who was called for a warm transfer has heard what it is about."""
+        proof = self._verify(request, required=ABOUT_A_CALL)
+        return await self._connect(router.call(self._leg(proof), proof.url))
+
+    async def _connect(self, call: RoutedCall) -> WebhookResponse:
+        await call.briefed()
+        return _answer(self._control.before_connecting())
 
     async def _stream_ended(self, proof: Proof, call: RoutedCall) -> Accept | HangUp | Transfer:
         progress = statuses.progress(proof.fields)
@@ -132,8 +149,16 @@ class Webhooks:
         )
 
     def _response(self, leg: Leg, outcome: Accept | Reject | HangUp | Transfer) -> WebhookResponse:
-        document = twiml.document(*self._control.verbs(leg, outcome))
-        return WebhookResponse(body=document, content_type=twiml.CONTENT_TYPE)
+        return _answer(self._control.verbs(leg, outcome))
+
+
+def _answer(verbs: list[Element]) -> WebhookResponse:
+    return WebhookResponse(body=twiml.document(*verbs), content_type=twiml.CONTENT_TYPE)
+
+
+def _sibling(url: str, webhook: str, token: str) -> str:
+    """Returns the URL of another webhook of the same call."""
+    return Callbacks(url.partition("?")[0].rpartition("/")[0], token).url(webhook)
 
 
 def _custom_parameters(proof: Proof) -> dict[str, str]:

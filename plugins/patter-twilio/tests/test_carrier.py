@@ -63,7 +63,7 @@ def test_the_token_secret_is_derived_and_depends_on_the_auth_token_alone() -> No
 def test_its_name_webhooks_and_capabilities() -> None:
     assert isinstance(carrier(), Carrier)
     assert Twilio.name == "twilio"
-    assert set(carrier().webhooks()) == {"voice", "action", "status", "machine", "recording"}
+    assert set(carrier().webhooks()) == {"voice", "action", "briefed", "status", "machine", "recording"}
     assert {Capability.DIAL, Capability.TRANSFER, Capability.HOLD, Capability.RECORD} <= Twilio.capabilities
 
 

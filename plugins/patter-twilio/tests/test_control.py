@@ -66,3 +66,22 @@ async def test_a_reported_price_is_a_cost_although_twilio_writes_it_as_a_debit()
 async def test_a_text_that_is_too_long_for_twilio_is_an_error_and_changes_nothing() -> None:
     with pytest.raises(CarrierRequestFailed, match="too long for Twilio"):
         await control().say_and_hang_up(LEG, "A" * LONGEST_TWIML)
+
+
+async def test_calls_are_connected_in_a_room_that_ends_with_either_the_human_first() -> None:
+    async with fake_api() as api:
+        await control(api.url).connect(LEG, Leg(carrier="twilio", call_id="CA2"))
+    assert [request.path.rpartition("/")[2] for request in api.requests] == ["CA2.json", "CA1.json"]
+    for request in api.requests:
+        document = fromstring(urllib.parse.parse_qs(request.body.decode())["Twiml"][0])
+        ((room,),) = document
+        assert (document[0].tag, room.tag, room.text) == ("Dial", "Conference", "CA1-CA2")
+        assert room.attrib == {"startConferenceOnEnter": "true", "endConferenceOnExit": "true", "beep": "false"}
+
+
+async def test_a_human_who_is_gone_leaves_the_caller_on_hold() -> None:
+    async with fake_api() as api:
+        api.answers = [ApiAnswer(status=400, body=b'{"code":21220}')]
+        with pytest.raises(CarrierRequestFailed):
+            await control(api.url).connect(LEG, Leg(carrier="twilio", call_id="CA2"))
+    assert [request.path.rpartition("/")[2] for request in api.requests] == ["CA2.json"]

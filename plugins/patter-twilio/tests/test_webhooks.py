@@ -118,6 +118,32 @@ async def test_at_the_fallback_url_a_call_continues_from_the_url_that_failed(
     assert (report.what, report.token, report.verified_url) == (what, token, VOICE)
 
 
+OUT = {**FIELDS, "CallStatus": "in-progress", "Direction": "outbound-api"}
+
+
+async def test_the_human_of_a_warm_transfer_is_told_the_brief_and_then_the_core_is() -> None:
+    router = FakeRouter(ACCEPT, briefing="It is Ada, & a bill.")
+    url = f"{VOICE}?call=token"
+    say, redirect = await answered("voice", signed(url, OUT), router)
+    assert (say.tag, say.text) == ("Say", "It is Ada, & a bill.")
+    assert (redirect.tag, redirect.text) == ("Redirect", "https://phone.example/webhooks/twilio/briefed?call=token")
+    pause, hangup = await answered("briefed", signed(redirect.text or "", OUT), router)
+    assert (pause.tag, hangup.tag) == ("Pause", "Hangup")
+    assert [(report.what, report.value, report.token) for report in router.reports] == [
+        ("progressed", Progress.ANSWERED, "token"),
+        ("briefed", None, "token"),
+    ]
+
+
+async def test_a_brief_whose_end_reached_no_worker_is_not_told_again() -> None:
+    router = FakeRouter(ACCEPT, briefing="It is Ada.")
+    failed = "https://phone.example/webhooks/twilio/briefed?call=token"
+    fields = {**OUT, "ErrorCode": "11200", "ErrorUrl": failed}
+    pause, _ = await answered("voice", signed(f"{VOICE}?call=token", fields), router)
+    assert pause.tag == "Pause"
+    assert [report.what for report in router.reports] == ["briefed"]
+
+
 @pytest.mark.parametrize("direction", ["outbound-api", "outbound-dial"])
 async def test_a_call_that_we_made_is_outbound(direction: str) -> None:
     router = FakeRouter(ACCEPT)

@@ -20,7 +20,7 @@ from patter_core.testing.conformance.hang_ups import HANG_UPS
 from patter_core.testing.conformance.harness import Harness
 from patter_core.testing.conformance.scene import play
 from patter_core.testing.emulator import CarrierEmulator
-from patter_core.webhook import CallRouter, Webhook, WebhookRequest, WebhookResponse
+from patter_core.webhook import CallRouter, RoutedCall, Webhook, WebhookRequest, WebhookResponse
 from patter_telnyx import Telnyx
 from patter_telnyx.testing import TelnyxEmulator
 from patter_twilio import Twilio
@@ -34,6 +34,7 @@ Write = Callable[..., Callable[[], CarrierEmulator]]
 
 C = TypeVar("C", bound=Carrier)
 SOUND_TRANSFER = Twilio.transfer
+SOUND_CONNECT = Twilio.connect
 
 
 async def nothing(*_: object, **__: object) -> str:
@@ -73,6 +74,35 @@ def unread(webhooks: Callable[[C], Mapping[str, Webhook]], name: str) -> Callabl
     return lambda carrier: {**webhooks(carrier), name: Webhook(ignore)}
 
 
+async def connect_one(twilio: Twilio, _leg: Leg, other: Leg) -> None:
+    """The human waits in a room to which the caller never comes."""
+    await SOUND_CONNECT(twilio, other, other)
+
+
+class Unbriefed:
+    """A router whose calls have no briefing, for handlers that do not look at it."""
+
+    def __init__(self, router: CallRouter) -> None:
+        self.seen = router.seen
+        self._router = router
+
+    def call(self, leg: Leg, verified_url: str, token: str = "") -> RoutedCall:
+        call = self._router.call(leg, verified_url, token)
+        without = type("Without", (type(call),), {"briefing": ""})
+        call.__class__ = without
+        return call
+
+
+def unbriefed(webhooks: Callable[[C], Mapping[str, Webhook]]) -> Callable[[C], object]:
+    def wrapped(webhook: Webhook) -> Webhook:
+        async def handle(request: WebhookRequest, router: CallRouter) -> WebhookResponse:
+            return await webhook.handler(request, Unbriefed(router))
+
+        return Webhook(handle, webhook.methods)
+
+    return lambda carrier: {name: wrapped(webhook) for name, webhook in webhooks(carrier).items()}
+
+
 # The scenario, the class and its attribute, what stands there instead, and what the check must say of it.
 MISTAKES = [
     ("hanging up a live call", Twilio, "hang_up", nothing, "hang_up() returns, and the call stays up"),
@@ -98,6 +128,12 @@ MISTAKES = [
     ("a transfer that the vendor refuses", Twilio, "transfer", transfer_at_any_rate, "returns as if it had not"),
     ("a hold, and its end", Twilio, "hold", nothing, "does not hear the audio that they should"),
     ("a hold, and its end", Telnyx, "resume", nothing, "does not hear the agent again"),
+    ("a warm transfer", Twilio, "connect", nothing, "does not hear who they were connected with"),
+    ("a warm transfer", Twilio, "connect", connect_one, "does not hear who they were connected with"),
+    ("a warm transfer", Telnyx, "connect", nothing, "does not hear who they were connected with"),
+    ("a warm transfer", Telnyx, "webhooks", unbriefed(Telnyx.webhooks), "What comes of a warm transfer"),
+    ("a warm transfer to who cannot be reached", Twilio, "resume", nothing, "does not hear the agent again"),
+    ("a warm transfer to who hangs up", Telnyx, "resume", nothing, "does not hear the agent again"),
     ("a recording", Twilio, "pause_recording", nothing, "is not what the app asked for"),
     (
         "a recording that ends with the call",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import enum
+import functools
+import math
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -13,10 +15,12 @@ import anyio.abc
 from patter_core.telephony.leg import AnsweredBy, Progress
 from patter_core.testing.call import Callee, EmulatedCall
 from patter_core.testing.caller import Caller
+from patter_core.testing.conference import Conference
 from patter_core.testing.stream import StreamEnd
 from patter_telnyx.testing.media import LegMedia, LegNeeds
 from patter_telnyx.testing.requests import (
     AnswerBody,
+    BridgeBody,
     CommandBody,
     PlaybackBody,
     Refusal,
@@ -60,6 +64,7 @@ class TelnyxCall(EmulatedCall):
         to_number: str,
         callee: Callee | None = None,
         transfer: Callable[[TelnyxCall, str, str], None] | None = None,
+        call_of: Callable[[str], TelnyxCall | None] = lambda _id: None,
         session_id: str = "",
         client_state: str = "",
         machine_detection: str = "disabled",
@@ -83,6 +88,7 @@ class TelnyxCall(EmulatedCall):
         self._needs = needs
         self._callee = callee
         self._place_leg = transfer
+        self._call_of = call_of
         self._machine_detection = machine_detection
         self._mailbox = Mailbox(needs.sender, fallback_url)
         self._finished = anyio.Event()
@@ -96,13 +102,14 @@ class TelnyxCall(EmulatedCall):
             "streaming_start": self._streaming_start,
             "streaming_stop": self._streaming_stop,
             "transfer": self._transfer,
+            "bridge": self._bridge,
             "send_dtmf": self._send_dtmf,
             "speak": self._speak,
             "playback_start": self._playback_start,
             "playback_stop": self._playback_stop,
             "record_start": self._record_start,
-            "record_pause": self._record_pause,
-            "record_resume": self._record_resume,
+            "record_pause": functools.partial(self._record_otherwise, "pause"),
+            "record_resume": functools.partial(self._record_otherwise, "resume"),
             "record_stop": self._record_stop,
         }
 
@@ -226,8 +233,7 @@ class TelnyxCall(EmulatedCall):
         assert isinstance(body, RejectBody)
         self.end({"USER_BUSY": "user_busy"}.get(body.cause, "call_rejected"))
 
-    async def _hangup(self, body: CommandBody) -> None:
-        del body
+    async def _hangup(self, _body: CommandBody) -> None:
         self.end()
 
     async def _streaming_start(self, body: CommandBody) -> None:
@@ -236,8 +242,7 @@ class TelnyxCall(EmulatedCall):
             raise Refusal(422, "90061", "Only one stream per call")
         self._open_stream(body)
 
-    async def _streaming_stop(self, body: CommandBody) -> None:
-        del body
+    async def _streaming_stop(self, _body: CommandBody) -> None:
         self._media.stop()
 
     async def _transfer(self, body: CommandBody) -> None:
@@ -260,6 +265,27 @@ class TelnyxCall(EmulatedCall):
         if leg.was_answered:
             self.end()
 
+    async def _bridge(self, body: CommandBody) -> None:
+        """Both hear each other, and nothing else, until one of the two ends; then the other one does, too."""
+        assert isinstance(body, BridgeBody)
+        other = self._call_of(body.call_control_id)
+        if other is None or other.is_over or not other.was_answered:
+            raise Refusal(422, "90018" if other is not None and other.is_over else "90034", "Cannot be bridged")
+        conference = Conference()
+        for call in (self, other):
+            call.talk(conference)
+
+    def talk(self, conference: Conference) -> None:
+        """Takes part in a conference; ends with it."""
+        self._media.stop()
+        self.tell("call.bridged")
+        self._running.start_soon(self._talk, conference)
+
+    async def _talk(self, conference: Conference) -> None:
+        await self._media.over.wait()
+        await conference.join(self)
+        self.end()
+
     async def _send_dtmf(self, body: CommandBody) -> None:
         assert isinstance(body, SendDtmfBody)
         if set(body.digits) - set("0123456789ABCD*#wW"):
@@ -273,7 +299,10 @@ class TelnyxCall(EmulatedCall):
         self._running.start_soon(self._say, body.payload)
 
     async def _say(self, text: str) -> None:
-        await anyio.sleep(self._needs.speak_seconds)
+        patience = math.inf if self._callee is None else self._callee.listens
+        await anyio.sleep(min(patience, self._needs.speak_seconds))
+        if patience < self._needs.speak_seconds:
+            self.end()
         if not self.is_over:
             self.spoken.append(text)
             self.changes.notify()
@@ -284,27 +313,19 @@ class TelnyxCall(EmulatedCall):
         self.played.append(body.audio_url)
         self.playing = body.audio_url
 
-    async def _playback_stop(self, body: CommandBody) -> None:
-        del body
+    async def _playback_stop(self, _body: CommandBody) -> None:
         if not self.playing:
             raise Refusal(422, "90046", "Nothing is being played")
         self.playing = ""
 
-    async def _record_start(self, body: CommandBody) -> None:
-        del body
+    async def _record_start(self, _body: CommandBody) -> None:
         self._is_recorded = True
         self.recording_commands.append("start")
 
-    async def _record_pause(self, body: CommandBody) -> None:
-        del body
-        self.recording_commands.append("pause")
+    async def _record_otherwise(self, command: str, _body: CommandBody) -> None:
+        self.recording_commands.append(command)
 
-    async def _record_resume(self, body: CommandBody) -> None:
-        del body
-        self.recording_commands.append("resume")
-
-    async def _record_stop(self, body: CommandBody) -> None:
-        del body
+    async def _record_stop(self, _body: CommandBody) -> None:
         self.recording_commands.append("stop")
         if self._is_recorded:
             self._recording_saved()

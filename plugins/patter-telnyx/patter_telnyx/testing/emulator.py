@@ -141,6 +141,7 @@ class TelnyxEmulator(CarrierEmulator):
                 from_number=from_number,
                 to_number=to_number,
                 transfer=self._transfer,
+                call_of=self._calls.get,
                 fallback_url=fallback_url,
             )
         )
@@ -158,6 +159,7 @@ class TelnyxEmulator(CarrierEmulator):
                 to_number=body.to,
                 callee=callee,
                 transfer=self._transfer,
+                call_of=self._calls.get,
                 client_state=body.client_state,
                 machine_detection=body.answering_machine_detection,
             )

@@ -91,6 +91,11 @@ class PlaybackBody(CommandBody, frozen=True, kw_only=True, forbid_unknown_fields
     loop: str = "1"
 
 
+class BridgeBody(CommandBody, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    call_control_id: str
+    park_after_unbridge: Literal["self", ""] = ""
+
+
 class RecordBody(CommandBody, frozen=True, kw_only=True, forbid_unknown_fields=True):
     format: Literal["wav", "mp3"]
     channels: Literal["single", "dual"]
@@ -107,6 +112,7 @@ ACTIONS: dict[str, type[CommandBody]] = {
     "speak": SpeakBody,
     "playback_start": PlaybackBody,
     "playback_stop": CommandBody,
+    "bridge": BridgeBody,
     "record_start": RecordBody,
     "record_pause": CommandBody,
     "record_resume": CommandBody,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import urllib.parse
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ import msgspec
 from patter_core.telephony.leg import Progress
 from patter_core.testing.call import Callee, EmulatedCall
 from patter_core.testing.caller import Caller
+from patter_core.testing.conference import Conference
 from patter_core.testing.stream import Problem, StreamEnd
 from patter_twilio.testing.dialling import OUTCOMES, CallStatus, Dialling, answered_by
 from patter_twilio.testing.stream import StreamSettings, TwilioStream
@@ -25,6 +27,8 @@ __all__ = ["Source", "TwilioCall"]
 _FINAL = frozenset(
     {CallStatus.COMPLETED, CallStatus.BUSY, CallStatus.NO_ANSWER, CallStatus.CANCELED, CallStatus.FAILED}
 )
+SPEAK_SECONDS = 0.1
+"""How long a text takes to be said."""
 _UNANSWERED = frozenset({CallStatus.QUEUED, CallStatus.INITIATED, CallStatus.RINGING})
 
 
@@ -52,6 +56,7 @@ class TwilioCall(EmulatedCall):
         dialling: if the app has the call made, what it asked for; None for a call that comes in.
         twiml: what to do once it is answered, in place of the voice_url's document.
         fallback_url: who tells what to do where that fails.
+        rooms: the conferences of the account, by name.
     """
 
     streams: list[TwilioStream]
@@ -69,6 +74,7 @@ class TwilioCall(EmulatedCall):
         dialling: Dialling | None = None,
         twiml: bytes = b"",
         fallback_url: str = "",
+        rooms: dict[str, Conference] | None = None,
     ) -> None:
         super().__init__(f"CA{secrets.token_hex(16)}", caller, from_number=from_number, to_number=to_number)
         self.voice_url = voice_url
@@ -86,6 +92,7 @@ class TwilioCall(EmulatedCall):
         self.fallback_url = fallback_url
         """Who tells what to do where another URL gave no document."""
         self._sender = sender
+        self._rooms = {} if rooms is None else rooms
         self._life = anyio.CancelScope()
         self._doing = anyio.CancelScope()
         self._redirect: Source | None = None
@@ -213,6 +220,28 @@ class TwilioCall(EmulatedCall):
         """It never will be, unless it was."""
         if self.status in _UNANSWERED:
             self.status = CallStatus.BUSY if reason == "busy" else CallStatus.NO_ANSWER
+
+    async def speak(self, text: str) -> None:
+        """Speaks a text to them, unless they hang up before its end."""
+        patience = math.inf if self.dialling is None else self.dialling.callee.listens
+        await anyio.sleep(min(patience, SPEAK_SECONDS))
+        if patience < SPEAK_SECONDS:
+            self.end()
+            await anyio.sleep_forever()
+        self.spoken.append(text)
+        self.changes.notify()
+
+    async def confer(self, noun: Element) -> None:
+        """Goes to a conference of two. One without `endConferenceOnExit` is left alone there."""
+        room = (noun.text or "").strip()
+        conference = self._rooms.get(room)
+        if conference is None or conference.is_over:
+            conference = self._rooms[room] = Conference()
+        if noun.get("beep") != "false":
+            self.problems.append(Problem(0, "A beep is heard"))
+        await conference.join(self)
+        if noun.get("endConferenceOnExit") != "true":
+            await anyio.sleep_forever()
 
     async def open_stream(self, noun: Element) -> StreamEnd:
         """Opens a stream and lives through it."""

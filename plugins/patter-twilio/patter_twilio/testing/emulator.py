@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from starlette.types import ASGIApp
 
 from patter_core.testing.caller import Caller
+from patter_core.testing.conference import Conference
 from patter_core.testing.emulator import CALLED, CALLER, CarrierEmulator
 from patter_twilio.carrier import Twilio
 from patter_twilio.testing.call import TwilioCall
@@ -35,6 +36,7 @@ class TwilioEmulator(CarrierEmulator):
         self.account_sid = account_sid or f"AC{secrets.token_hex(16)}"
         self.auth_token = auth_token or secrets.token_hex(16)
         self._calls: dict[str, TwilioCall] = {}
+        self._rooms: dict[str, Conference] = {}
         self.api = RestApi(self.account_sid, self.auth_token, self._calls, self._dial, self._spawn)
         """The REST API: its numbers, recordings, and how it fails."""
 
@@ -105,6 +107,7 @@ class TwilioEmulator(CarrierEmulator):
                 caller,
                 sender=self.webhooks,
                 callee_at=self.callee_at,
+                rooms=self._rooms,
                 from_number=from_number,
                 to_number=to_number,
                 parameters=parameters,
@@ -122,6 +125,7 @@ class TwilioEmulator(CarrierEmulator):
                 Caller(callee.steps, self.format),
                 sender=self.webhooks,
                 callee_at=self.callee_at,
+                rooms=self._rooms,
                 from_number=fields["From"],
                 to_number=fields["To"],
                 dialling=read_dialling(form, callee),

@@ -52,6 +52,12 @@ class Line(Protocol):
     def callee_at(self, number: str) -> Callee:
         """Who answers that number."""
 
+    async def speak(self, text: str) -> None:
+        """Speaks a text to them."""
+
+    async def confer(self, noun: Element) -> None:
+        """Goes to a conference and lives through it."""
+
     async def open_stream(self, noun: Element) -> StreamEnd:
         """Opens a stream and lives through it."""
 
@@ -109,8 +115,7 @@ class Performance:
         return Then(url=verb.get("action", ""), method=verb.get("method", "POST"))
 
     async def _say(self, verb: Element) -> Then:
-        self._line.spoken.append(verb.text or "")
-        self._line.changes.notify()
+        await self._line.speak(verb.text or "")
         return _NEXT_VERB
 
     async def _play(self, verb: Element) -> Then:
@@ -124,6 +129,9 @@ class Performance:
         return _NEXT_VERB
 
     async def _dial(self, verb: Element) -> Then:
+        if (room := verb.find("Conference")) is not None:
+            await self._line.confer(room)
+            return Then(url=verb.get("action", ""), method=verb.get("method", "POST"))
         sip = verb.find("Sip")
         number = (verb.text if sip is None else sip.text) or ""
         if not number:
