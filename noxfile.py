@@ -160,16 +160,22 @@ def thirdparty(session: nox.Session) -> None:
             session.run(python, str(ROOT / "tests" / "thirdparty" / "demo_with_sink.py"), name, external=True)
         else:
             session.run(patter, "demo", f"--{kind}", name, external=True)
-    # And of a carrier whose protocol is of another shape, of a kind, and of a part of it.
+    # And of a carrier and an engine whose protocols are of another shape, of a kind, and of a part of it.
     tests = ROOT / "tests" / "thirdparty"
-    for name in ("patter-framed", "patter-bell", "patter-choir"):  # the part first: its kind is missing for a while
+    for name in (
+        "patter-framed",
+        "patter-parley",
+        "patter-bell",
+        "patter-choir",
+    ):  # bell: part before kind
         install(pathlib.Path(shutil.copytree(tests / name, work / name)))
         shutil.rmtree(work / name)
     session.run(
         python, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "pythonpath=",
-        str(tests / "test_framed.py"), str(tests / "test_choir.py"), external=True,
+        *(str(tests / f"test_{name}.py") for name in ("framed", "parley", "choir")), external=True,
     )  # fmt: skip
     session.run(patter, "demo", "--carrier", "framed", external=True)
+    session.run(patter, "demo", "--engine", "parley", external=True)
 
 
 @nox.session

@@ -52,6 +52,8 @@ def check_options(options: CallOptions, engine: Engine) -> None:
     """
     for name in ("first_message", "voicemail_message", "language", "voice"):
         _check_value(getattr(options, name), f"`{name}`", str, "a text")
+    _check_mapping(options.variables, "variables")
+    _check_mapping(options.engine_options, "engine_options")
     for name, value in options.variables.items():
         _check_value(name, "a name in `variables`", str, "a text")
         _check_value(value, f"`variables[{name!r}]`", str | int | float, "a text, a number or a boolean")
@@ -63,6 +65,16 @@ def check_options(options: CallOptions, engine: Engine) -> None:
                 expected=", ".join(sorted(engine.call_options)) or "none at all",
             )
         _check_value(value, f"`engine_options[{name!r}]`", kind, kind.__name__)
+
+
+def _check_mapping(value: object, name: str) -> None:
+    if not isinstance(value, Mapping):
+        raise ConfigurationError(
+            f"`{name}` of one call are no mapping.",
+            expected="a mapping of names to texts, numbers or booleans",
+            got=type(value).__name__,
+            remedy="A function of the call belongs to the agent: phone.agent(variables=…).",
+        )
 
 
 def _check_value(value: object, name: str, kind: type | UnionType, expected: str) -> None:
@@ -140,14 +152,8 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             ConfigurationError: a value is of the wrong kind, or the engine has no such option.
         """
-        for name, mapping in (("variables", variables), ("engine_options", engine_options)):
-            if not isinstance(mapping, Mapping | None):
-                raise ConfigurationError(
-                    f"`{name}` of one call are no mapping.",
-                    expected="a mapping of names to texts, numbers or booleans",
-                    got=type(mapping).__name__,
-                    remedy="A function of the call belongs to the agent: phone.agent(variables=…).",
-                )
+        _check_mapping({} if variables is None else variables, "variables")
+        _check_mapping({} if engine_options is None else engine_options, "engine_options")
         options = CallOptions(
             first_message=first_message,
             variables=dict(variables or {}),

@@ -30,6 +30,7 @@ ENTRY_POINT_GROUP = "patter"
 
 _hookspec = pluggy.HookspecMarker(PROJECT_NAME)
 hookimpl = pluggy.HookimplMarker(PROJECT_NAME)
+"""The decorator of a function that implements a hook."""
 
 
 class HookSpecs:

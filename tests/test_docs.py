@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import pkgutil
 import re
 from pathlib import Path
+from types import ModuleType
 
 import click
 import pytest
@@ -61,6 +64,44 @@ def test_every_hook_has_its_heading() -> None:
     hooks = {name for name in vars(HookSpecs) if name.startswith("patter_")}
     page = (ROOT / "docs" / "plugins.md").read_text()
     assert set(re.findall(r"^### (patter_\w+)$", page, re.MULTILINE)) == hooks
+
+
+def reference_of(name: str) -> object:
+    """What a page shows by `::: name`: a module, or something in one."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError:
+        module, _, public = name.rpartition(".")
+        return getattr(importlib.import_module(module), public)
+
+
+def test_the_reference_has_every_name_that_a_template_imports() -> None:
+    pages = [
+        (ROOT / "docs" / "reference" / f"{page}.md").read_text()
+        for page in ("contracts", "testing", "events", "errors")
+    ]
+    shown = [reference_of(name) for page in pages for name in re.findall(r"^::: (\S+)$", page, re.MULTILINE)]
+    shown += [
+        getattr(module, name)
+        for module in shown
+        if isinstance(module, ModuleType)
+        for name in getattr(module, "__all__", ())
+    ]
+    sources = [path.read_text() for path in (ROOT / "patter_core" / "cli" / "templates").rglob("*.py.template")]
+    imported = {
+        (node.module, alias.name)
+        for source in sources
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("patter_core")
+        for alias in node.names
+    }
+    assert len(imported) > 50
+    missing = [
+        f"{module}.{name}"
+        for module, name in sorted(imported)
+        if not any(getattr(importlib.import_module(module), name) is one for one in shown)
+    ]
+    assert not missing
 
 
 def test_every_variable_of_ours_is_on_the_page_of_the_configuration() -> None:

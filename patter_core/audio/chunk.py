@@ -66,8 +66,11 @@ class AudioFormat(msgspec.Struct, frozen=True, order=True):
 _SILENCE = {Encoding.ULAW: b"\xff", Encoding.ALAW: b"\xd5", Encoding.PCM16: b"\x00\x00"}
 
 ULAW_8000 = AudioFormat(Encoding.ULAW, 8_000)
+"""Telephones of America and Japan."""
 ALAW_8000 = AudioFormat(Encoding.ALAW, 8_000)
+"""Telephones elsewhere."""
 PCM16_16000 = AudioFormat(Encoding.PCM16, 16_000)
+"""Wideband."""
 
 
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"

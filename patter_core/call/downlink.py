@@ -134,7 +134,9 @@ class Downlink:
     def begin_item(self, item: str, turn: str, offset_ms: float) -> None:
         """The audio that follows is that item's, from that offset on. Another turn than its own is complete then."""
         if not self._is_muted:
-            if not self.playback.is_in(turn):
+            if self.playback.is_in(turn):
+                self._play_tail()  # it is of the item before
+            else:
                 self.end_turn()
             self._tell(self.playback.begin_item(item, turn, offset_ms))
 
@@ -142,8 +144,7 @@ class Downlink:
         """The agent's turn is complete: the mark behind it comes back when it was heard."""
         if not self.playback.is_open:
             return
-        if self._converter is not None and (tail := self._converter.flush()) is not None:
-            self._queue.put(tail)
+        self._play_tail()
         if self.playback.end_turn():
             self._queue.mark_here()
 
@@ -167,6 +168,10 @@ class Downlink:
         """Drops what the agent has said and the caller has not heard."""
         self._drop_tail()
         self._queue.clear()
+
+    def _play_tail(self) -> None:
+        if self._converter is not None and (tail := self._converter.flush()) is not None:
+            self._queue.put(tail)
 
     def _drop_tail(self) -> None:
         if self._converter is not None:

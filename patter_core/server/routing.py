@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import TypeGuard
 
 import pluggy
 
-from patter_core.agent import Agent, AgentForCall
+from patter_core.agent import Agent, AgentForCall, CallOptions
+from patter_core.aio.foreign import as_exception
 from patter_core.aio.functions import call_foreign
 from patter_core.aio.threads import DaemonThreads
 from patter_core.errors import ConfigurationError
@@ -22,7 +24,8 @@ _log = logging.getLogger("patter.registry")
 
 RouteAnswer = Agent | AgentForCall | Reject | Transfer | None
 """How an incoming call is answered. None: nothing is said about it."""
-Routing = Agent | AgentForCall | Mapping[str, RouteAnswer] | Callable[[Leg], RouteAnswer | Awaitable[RouteAnswer]]
+_Asked = Mapping[str, RouteAnswer] | Callable[[Leg], RouteAnswer | Awaitable[RouteAnswer]]
+Routing = Agent | AgentForCall | _Asked
 """What `Patter.serve` takes: an agent for all calls, answers by the called number, or a function of the call."""
 
 _EXPECTED = "an Agent, one with options, a Reject, a Transfer or None"
@@ -51,7 +54,7 @@ class RouteHooks:
             except Exception:  # noqa: BLE001 - the plugin boundary
                 _log.exception("Plugin %s failed to route a call; it is passed over.", name)
                 continue
-            if isinstance(answer, Agent | AgentForCall | Reject | Transfer):
+            if answer is not None and _is_answer(answer):
                 return answer
             if answer is not None:
                 got = type(answer).__name__
@@ -76,7 +79,7 @@ class Routes:
         self._hooks = hooks
         self._within = within
         for answer in self._fixed:
-            if answer is not None and not isinstance(answer, Agent | AgentForCall | Reject | Transfer):
+            if not _is_answer(answer):
                 raise ConfigurationError(
                     "A call can not be routed to that.", expected=_EXPECTED, got=type(answer).__name__
                 )
@@ -109,22 +112,32 @@ class Routes:
         routing = self._routing
         if answer is not None or routing is None:
             return answer
-        if isinstance(routing, Mapping):
-            return routing.get(leg.to_number)
-        return routing if isinstance(routing, Agent | AgentForCall) else await self._call(routing, leg)
+        if isinstance(routing, Agent | AgentForCall):
+            return routing
+        return await self._ask(routing, leg)
 
-    async def _call(self, function: Callable[[Leg], object], leg: Leg) -> RouteAnswer:
-        """Asks the user's function. There is no other rule behind it: where it fails, the call is rejected."""
+    async def _ask(self, routing: _Asked, leg: Leg) -> RouteAnswer:
+        """Asks what the user gave. There is no other rule behind it: where it fails, the call is rejected."""
         try:
-            answer = await call_foreign(function, self._within, _threads().run, leg)
-        except Exception:  # noqa: BLE001 - the user's code: its fault is logged and stays here
-            _log.exception("The function that routes calls failed; the call is rejected.")
+            if isinstance(routing, Mapping):  # which may be a class of the user's own
+                answer: object = routing.get(leg.to_number)
+            else:
+                answer = await call_foreign(routing, self._within, _threads().run, leg)
+        except BaseException as error:  # noqa: BLE001 - the user's code: its fault is logged and stays here
+            _log.error("What routes calls failed; the call is rejected.", exc_info=as_exception(error))
             return None
-        if answer is None or isinstance(answer, Agent | AgentForCall | Reject | Transfer):
+        if _is_answer(answer):
             return answer
         got = type(answer).__name__
-        _log.error("The function did not route a call to %s but to %s; the call is rejected.", _EXPECTED, got)
+        _log.error("A call was not routed to %s but to %s; the call is rejected.", _EXPECTED, got)
         return None
+
+
+def _is_answer(value: object) -> TypeGuard[RouteAnswer]:
+    if isinstance(value, AgentForCall):
+        parts: tuple[object, object] = value.agent, value.options  # which nothing has checked
+        return isinstance(parts[0], Agent) and isinstance(parts[1], CallOptions)
+    return value is None or isinstance(value, Agent | Reject | Transfer)
 
 
 @functools.cache

@@ -76,6 +76,12 @@ class EchoAgent:
         self._turn = anyio.CancelScope()
         """The turn that is being spoken, or about to be."""
 
+    async def interrupt(self) -> None:
+        """Stops what the agent says, as the caller's speech does."""
+        self._turn.cancel()
+        if self._voice.speaking:
+            await self._voice.interrupt()
+
     def hear(self, audio: bytes) -> None:
         """Caller audio, in the input format. Never waits."""
         self._pieces.put(audio)
@@ -93,14 +99,9 @@ class EchoAgent:
                 for event in self._hearing.feed(piece):
                     match event:
                         case SpeechStarted():
-                            await self._stop()
+                            await self.interrupt()
                         case SpeechEnded(audio=speech):
                             await self._repeat(speech, tasks)
-
-    async def _stop(self) -> None:
-        self._turn.cancel()
-        if self._voice.speaking:
-            await self._voice.interrupt()
 
     async def _repeat(self, speech: bytes, tasks: anyio.abc.TaskGroup) -> None:
         heard, _ = self._formats

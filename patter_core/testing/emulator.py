@@ -15,11 +15,12 @@ from typing import Self
 import anyio
 import anyio.abc
 import httpx
+import msgspec
 from starlette.types import ASGIApp
 
 from patter_core.audio import ULAW_8000, AudioFormat
 from patter_core.carrier import Carrier
-from patter_core.engine import Engine
+from patter_core.engine import Engine, EngineCapability
 from patter_core.errors import CarrierError, EngineError
 from patter_core.server.serving import serve_app
 from patter_core.testing.call import Callee, EmulatedCall
@@ -27,7 +28,7 @@ from patter_core.testing.caller import Caller
 from patter_core.testing.network import Tunnels
 from patter_core.testing.stream import CallRecording
 
-__all__ = ["CALLED", "CALLER", "CarrierEmulator", "EngineEmulator"]
+__all__ = ["CALLED", "CALLER", "CarrierEmulator", "EngineEmulator", "Told"]
 
 CALLER, CALLED = "+15005550006", "+15005550001"
 """The numbers of an incoming call, if a test names no others."""
@@ -176,12 +177,52 @@ class CarrierEmulator(_Emulator):
         return CarrierError(f"{type(self).__name__} has no `{method}`.", remedy="Define it, to try that capability.")
 
 
+class Told(msgspec.Struct, frozen=True):
+    """What one of an engine's capabilities brought to the service."""
+
+    capability: EngineCapability
+    """`SAY`, `PROMPT`, `USER_MESSAGE`, `ACTIVITY` or `HOLD`."""
+    text: str = ""
+    """What was to be said, or what the user wrote."""
+    on: bool = True
+    """Of `HOLD`."""
+
+
 class EngineEmulator(_Emulator):
-    """Plays an engine's service, with a built-in agent that greets and then repeats what the caller said."""
+    """Plays an engine's service, with a built-in agent that greets and then repeats what the caller said.
+
+    `end`, `fail`, `interrupt` and `inject` make something happen in every conversation that is open; they return once
+    it is sent.
+    """
 
     @abc.abstractmethod
     def engine(self) -> Engine:
         """An engine that is configured for this emulator and for nothing else."""
+
+    @abc.abstractmethod
+    async def end(self) -> None:
+        """Ends the conversations in the way of an agent that has hung up."""
+
+    @abc.abstractmethod
+    async def fail(self) -> None:
+        """Ends the conversations by a failure of the service: its error, or a close code that no agent causes."""
+
+    @abc.abstractmethod
+    async def interrupt(self) -> None:
+        """Interrupts the agents, who are speaking, as if the callers talked over them.
+
+        After that it sends audio of the turns that are void, as a service does whose audio was on its way. A service
+        that never sends such audio has none to send.
+        """
+
+    @property
+    def told(self) -> Sequence[Told]:
+        """What all conversations were told by the capabilities of the engine, in order.
+
+        Raises:
+            EngineError: this emulator does not keep it.
+        """
+        raise EngineError(f"{type(self).__name__} has no `told`.", remedy="Define it, to try the capabilities.")
 
     async def inject(self, message: str | bytes) -> None:
         """Sends this in every conversation that is open, as the service never would: for `check_engine`.

@@ -11,7 +11,10 @@ from patter_core.testing.speech import GREETING
 from patter_elevenlabs import wire
 from patter_elevenlabs.testing import Conversation
 
-__all__ = ["Chatter", "Steady", "Talker", "Torrent", "contexts", "speech"]
+__all__ = ["LEAVES_AFTER", "Chatter", "Steady", "Talker", "Torrent", "contexts", "speech", "uses_tools_and_leaves"]
+
+LEAVES_AFTER = 2.0
+"""Seconds after which an agent that leaves does so."""
 
 
 _TONE = bytes([0x2A]) * ULAW_8000.size(100)
@@ -89,3 +92,13 @@ class Torrent:
 def contexts(talk: Conversation) -> list[str]:
     """What the agent was told beside what it heard."""
     return [message.text for message in talk.messages if isinstance(message, wire.ContextualUpdate)]
+
+
+async def uses_tools_and_leaves(talk: Conversation) -> None:
+    """Says much, calls the tool, and ends the conversation, so that the app hangs up."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(Chatter(), talk)
+        tasks.start_soon(talk.call_tool, "look_up", {"query": "x"})
+        await anyio.sleep(LEAVES_AFTER)
+        tasks.cancel_scope.cancel()
+    await talk.close(1000)

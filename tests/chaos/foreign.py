@@ -21,6 +21,7 @@ from patter_core.telephony.prices import CarrierRates
 from patter_elevenlabs import ElevenLabsConvAI
 from patter_telnyx import Telnyx
 from patter_twilio import Twilio
+from tests.chaos.hostile_plugins import hold_the_loop
 
 __all__ = ["HOWS", "PARTS", "BadSink", "BadStore", "Ways", "bad_carrier", "bad_engine"]
 
@@ -43,6 +44,8 @@ def _misbehave(how: str) -> None:
             raise asyncio.CancelledError
         case "exit":
             sys.exit("the part's own fault")
+        case "block":
+            hold_the_loop()
 
 
 class Ways:

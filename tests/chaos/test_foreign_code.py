@@ -10,8 +10,8 @@ import pytest
 
 from patter_core.call.timeouts import Deadlines
 from patter_core.testing.caller import Caller
-from patter_elevenlabs.testing import Behaviour, Conversation, ElevenLabsEmulator
-from tests.chaos.agents import Chatter
+from patter_elevenlabs.testing import Behaviour, ElevenLabsEmulator
+from tests.chaos.agents import uses_tools_and_leaves
 from tests.chaos.callers import FOREVER
 from tests.chaos.fleet import EMULATORS, AnyCall, AnyCarrier, running_fleet
 from tests.chaos.foreign import PARTS
@@ -26,18 +26,6 @@ CALLS = 8
 """Twice each way."""
 P99_BOUND_MS = 100
 """Eight calls begin and end meanwhile, in the process that measures, too."""
-TALK = 2.0
-"""Seconds that they last, if nothing fails."""
-
-
-async def uses_tools_and_leaves(talk: Conversation) -> None:
-    """Says much, calls the tool, and ends the conversation, so that the app hangs up."""
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(Chatter(), talk)
-        tasks.start_soon(talk.call_tool, "look_up", {"query": "x"})
-        await anyio.sleep(TALK)
-        tasks.cancel_scope.cancel()
-    await talk.close(1000)
 
 
 @pytest.mark.parametrize("emulator", EMULATORS)

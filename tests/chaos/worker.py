@@ -39,6 +39,7 @@ from patter_telnyx import Telnyx
 from patter_twilio import Twilio
 from tests.chaos.callbacks import CALLBACKS, raise_fault
 from tests.chaos.foreign import BadSink, BadStore, Ways, bad_carrier, bad_engine
+from tests.chaos.hostile_plugins import LateSink, late_carrier, late_engine
 from tests.chaos.networks import answer_names
 from tests.chaos.observers import failing_sinks, failing_store, text_sinks
 from tests.chaos.stores import FileStore
@@ -50,6 +51,7 @@ SORRY = "We are sorry."
 WATCHED = "Watched: it"
 COLLEAGUE = "+15550007777"
 OTHER_NUMBER = "+15005550009"
+OTHER_AGENT = "other"
 
 _CARRIERS: dict[str, type[Twilio | Telnyx]] = {"twilio": Twilio, "telnyx": Telnyx}
 
@@ -97,7 +99,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     hostile: str = ""
     """The base URL of another engine's service, for calls to `OTHER_NUMBER`; "" if there is none."""
     bad_part: str = ""
-    """Of `tests.chaos.foreign.PARTS`: the one that fails. A bad engine or tool is that of `OTHER_NUMBER` only."""
+    """Of `tests.chaos.foreign.PARTS`, or of `tests.chaos.hostile_plugins.LATE_WAYS`: the one that fails. A bad engine,
+    codec or tool is that of `OTHER_NUMBER` only."""
     bad_how: str = "any"
     """As there."""
 
@@ -143,6 +146,8 @@ def holdings() -> Holdings:
 def make_sinks(settings: Settings) -> list[EventSink]:
     how = settings.bad_how if settings.bad_part == "sink" else settings.sinks
     sinks: list[EventSink] = [BadSink(how)] if how else []
+    if settings.bad_part == "late sink":
+        sinks.append(LateSink(settings.bad_how, OTHER_AGENT))
     if settings.records:
         sinks.append(JsonLinesSink(Path(settings.records, f"{settings.port}.jsonl")))
     if settings.failing:
@@ -163,6 +168,8 @@ def make_store(settings: Settings) -> CallStore | None:
 def make_phone(settings: Settings) -> tuple[Patter, Agent]:
     kind, bad = _CARRIERS[settings.carrier], settings.bad_part
     carrier = bad_carrier(kind, settings.bad_how) if bad == "carrier" else kind()
+    if bad in {"decode", "encode_audio"}:
+        carrier = late_carrier(kind, bad, settings.bad_how, OTHER_NUMBER)
     ends = Path(settings.ends)
 
     def on_call_end(call: PhoneCall, end: CallEnded) -> None:
@@ -220,7 +227,9 @@ def other_agent(phone: Patter, settings: Settings) -> Agent:
     engine: Engine = ElevenLabsConvAI(agent_id="agent_emulated", base_url=settings.hostile, client_tools=[look_up])
     if settings.bad_part == "engine":
         engine = bad_engine(settings.bad_how, settings.hostile)
-    return phone.agent(engine=engine, name="other", fallback=HangUp())
+    elif settings.bad_part in {"events", "send_audio"}:
+        engine = late_engine(settings.bad_part, settings.bad_how, settings.hostile)
+    return phone.agent(engine=engine, name=OTHER_AGENT, fallback=HangUp())
 
 
 async def work(settings: Settings) -> None:

@@ -170,6 +170,10 @@ async def hang(_leg: Leg) -> Agent:
     raise AssertionError
 
 
+def made_by_hand(_leg: Leg) -> AgentForCall:
+    return AgentForCall("one")  # type: ignore[arg-type] # the mistake under test
+
+
 def name_it(_leg: Leg) -> str:
     return "one"
 
@@ -181,11 +185,12 @@ def name_it(_leg: Leg) -> str:
         (leave, "It raised SystemExit."),
         (say_cancelled, "It raised CancelledError, without being cancelled."),
         (hang, "It took too long."),
-        (name_it, "did not route a call to an Agent, one with options, a Reject, a Transfer or None but to str"),
+        (made_by_hand, "not routed to an Agent, one with options, a Reject, a Transfer or None but to AgentForCall"),
+        (name_it, "not routed to an Agent, one with options, a Reject, a Transfer or None but to str"),
     ],
 )
 async def test_a_function_that_does_it_wrong_is_told_and_its_call_alone_is_rejected(
-    function: Callable[[Leg], Agent], told: str, caplog: pytest.LogCaptureFixture
+    function: Callable[[Leg], object], told: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     worker = Worker()
     wrong = {"leg-1"}
@@ -200,6 +205,26 @@ async def test_a_function_that_does_it_wrong_is_told_and_its_call_alone_is_rejec
             assert "/media/fake/" in await arrive(url, "leg-2")
     assert told in caplog.text
     assert "the call is rejected" in caplog.text
+
+
+async def test_a_mapping_of_the_users_own_that_fails_rejects_its_call(caplog: pytest.LogCaptureFixture) -> None:
+    class Database(dict[str, Agent]):
+        def get(self, key: str, default: object = None) -> Agent:
+            sys.exit(f"{default} {key}")
+
+    async with Worker().serving(Database()) as url:
+        assert "rejected" in await arrive(url)
+        assert "rejected" in await arrive(url, "leg-2")
+    assert caplog.text.count("What routes calls failed") == 2
+    assert "It raised SystemExit." in caplog.text
+
+
+async def test_options_that_were_made_by_hand_are_checked_too(caplog: pytest.LogCaptureFixture) -> None:
+    worker = Worker()
+    options = CallOptions(variables=None)  # type: ignore[arg-type] # the mistake under test
+    async with worker.serving(lambda _leg: AgentForCall(worker.agent, options)) as url:
+        assert "rejected" in await arrive(url)
+    assert "`variables` of one call are no mapping" in caplog.text
 
 
 async def test_a_plain_function_that_blocks_does_not_block_other_calls() -> None:
@@ -287,8 +312,11 @@ async def test_the_options_of_an_outbound_call_are_those_of_the_agent_given_and_
     )
     too_long = worker.agent.with_options(engine_options={"branch": "x" * 4_000})
     async with worker.serving(None):
-        await worker.phone.call("+15550009876", agent=agent, variables={"b": 3}, voicemail_message="Call us.")
-        await worker.phone.call("+15550009876", agent=worker.agent, first_message="Hi.")
+        for call in (
+            await worker.phone.call("+15550009876", agent=agent, variables={"b": 3}, voicemail_message="Call us."),
+            await worker.phone.call("+15550009876", agent=worker.agent, first_message="Hi."),
+        ):
+            await call.hang_up()
         with pytest.raises(ConfigurationError, match="not made by this phone"):
             await worker.phone.call("+15550009876", agent=Worker().agent.with_options(language="it"))
         with pytest.raises(ConfigurationError, match=r"`variables\['a'\]` is not finite"):

@@ -38,7 +38,7 @@ from patter_core.engine import ConversationSetup, EngineSession
 from patter_core.events import CallEnded, CallEvent, CallMetrics, EngineEvent, TranscriptInput
 from patter_core.kinds import Parts
 from patter_core.testing import check_carrier, check_engine, check_sink, check_store
-from patter_core.testing.emulator import CarrierEmulator, EngineEmulator
+from patter_core.testing.emulator import CarrierEmulator, EngineEmulator, Told
 
 
 def a_user_makes_a_phone(carrier: Carrier, engine: Engine) -> None:
@@ -218,6 +218,13 @@ assert_type(patter_engines(), list[type[Engine]])
 @hookimpl
 def patter_stores() -> list[type[CallStore]]:
     return [Notes]
+
+
+async def an_emulator_is_commanded(emulator: EngineEmulator) -> None:
+    assert_type(emulator.told, Sequence[Told])
+    assert_type(await emulator.end(), None)
+    assert_type(await emulator.fail(), None)
+    assert_type(await emulator.interrupt(), None)
 
 
 async def an_author_checks(

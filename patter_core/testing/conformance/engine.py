@@ -8,10 +8,14 @@ The engine is the one that its emulator makes; conversations go over real socket
 4. **Two conversations at once** are not mixed up: both greet, one caller speaks and is answered, and hears all of it.
    Malformed messages that come between are survived. Each turn of the agent has a beginning, audio and an end, each
    once, in this order (`turn_events.py`), and what was said is told once.
-5. **An interruption** is reported, and no audio of what was interrupted follows it.
-6. **More audio than the engine takes** is dropped, counted, and never waited for.
-7. **Closing** ends `events()`, and can be repeated. A closed conversation takes commands without raising.
-8. **A lost engine** is an `EngineError` out of `events()`. An engine that cannot be reached is one out of `open()`.
+5. **An interruption** is reported, once, and no audio of what was interrupted follows it, also none that comes late
+   (`interruptions.py`).
+6. **The capabilities** are true: what is declared is written, and what it is given arrives (`engine_commands.py`).
+7. **More audio than the engine takes** is dropped, counted, and never waited for.
+8. **Closing** ends `events()`, and can be repeated. A closed conversation takes commands without raising.
+9. **Other ends** (`engine_ends.py`): if the agent ends the conversation, `events()` ends after its last words. A
+   failure of the service, and a lost engine, are an `EngineError` out of it. An engine that cannot be reached is one
+   out of `open()`.
 
 No method and no step of an asynchronous one holds the event loop (`pace.py`); but `open()` may load what it needs.
 
@@ -27,21 +31,19 @@ import anyio
 
 from patter_core.audio import ALAW_8000, PCM16_16000, ULAW_8000, AudioChunk
 from patter_core.engine import ENGINE_API_VERSION, Engine, EngineSession
-from patter_core.errors import EngineError
 from patter_core.testing.conformance.check import Check, at_once, beside
+from patter_core.testing.conformance.engine_commands import check_capabilities, commands_of
+from patter_core.testing.conformance.engine_ends import check_ends, check_lost, check_unreachable
 from patter_core.testing.conformance.engine_options import check_call_options
 from patter_core.testing.conformance.fuzz import MALFORMED
-from patter_core.testing.conformance.probe import Probe, opened, setup_for
+from patter_core.testing.conformance.interruptions import check_interruptions
+from patter_core.testing.conformance.probe import QUIET, opened, setup_for
 from patter_core.testing.emulator import EngineEmulator
-from patter_core.testing.speech import CALLER_LINES
 
 __all__ = ["check_engine"]
 
-_ANSWER_WITHIN = 10.0
 _CANCELS = 40
 """At how many moments of its life an open() is cancelled."""
-_QUIET = 0.8
-"""Seconds without a word, after which a turn of the agent is over."""
 _FLOOD_SECONDS = 2_400
 """Of audio at once: more than all sockets between here and the emulator can hold."""
 _MOST_KEPT = 8 * 2**20
@@ -63,8 +65,8 @@ async def check_engine(make_emulator: Callable[[], EngineEmulator], *, patience:
         async with check.leaving_nothing("The engine, or its emulator,"):
             async with make_emulator() as emulator:
                 await _check(check, emulator, emulator.engine())
-            # 8. An engine that is lost, and is not there any more.
-            await _check_unreachable(check, await _check_lost(check, make_emulator))
+            # 9. An engine that is lost, and is not there any more.
+            await check_unreachable(check, await check_lost(check, make_emulator))
 
 
 async def _check(check: Check, emulator: EngineEmulator, engine: Engine) -> None:
@@ -82,12 +84,16 @@ async def _check(check: Check, emulator: EngineEmulator, engine: Engine) -> None
     await _check_open_cancelled(check, engine)
     # 4. Two conversations at once.
     await _check_conversations(check, engine, emulator)
-    # 5. An interruption.
-    await _check_interruption(check, engine)
-    # 6. More audio than the engine takes.
+    # 5. Interruptions.
+    await check_interruptions(check, engine, emulator)
+    # 6. The capabilities.
+    await check_capabilities(check, engine, emulator)
+    # 7. More audio than the engine takes.
     await _check_flood(check, engine)
-    # 7. Closing.
+    # 8. Closing.
     await _check_closing(check, engine)
+    # 9. Ends that are not ours.
+    await check_ends(check, engine, emulator)
 
 
 async def _check_formats(check: Check, engine: Engine) -> None:
@@ -126,7 +132,7 @@ async def _check_conversations(check: Check, engine: Engine, emulator: EngineEmu
         async def converse() -> None:
             check.now("the greeting")
             await probe.greeted()
-            await probe.quiet(_QUIET)
+            await probe.quiet(QUIET)
             probe.turns.require_done()
             # Malformed messages come on both sockets.
             check.now("malformed messages")
@@ -141,7 +147,7 @@ async def _check_conversations(check: Check, engine: Engine, emulator: EngineEmu
                 mistake="an exception of the JSON decoder that is not caught",
             )
             # The caller of one conversation speaks.
-            await _speak_and_hear(check, probe)
+            await probe.speak_and_hear()
 
         async def listen() -> None:
             await other.greeted()
@@ -158,73 +164,6 @@ async def _check_conversations(check: Check, engine: Engine, emulator: EngineEmu
             expected="that only the one in which the caller spoke is answered",
             mistake="state that belongs to the engine instead of the session",
         )
-
-
-async def _speak_and_hear(check: Check, probe: Probe) -> None:
-    check.now("speech")
-    before = len(probe.audio)
-    said = CALLER_LINES[-1].audio(probe.session.input_format)
-    with check.within(
-        _ANSWER_WITHIN,
-        "The agent does not answer speech.",
-        mistake="send_audio() does not reach the engine, or in another format than input_format",
-    ):
-        await probe.speak(said)
-        async with beside() as start:
-            start(lambda: probe.be_silent(_ANSWER_WITHIN))
-            await probe.until(lambda: len(probe.audio) > before)
-    await probe.quiet(_QUIET)
-    probe.turns.require_done()
-    answered = probe.session.output_format.duration_ms(len(probe.audio) - before)
-    spoken = probe.session.input_format.duration_ms(len(said))
-    check.require(
-        answered >= spoken / 2,
-        "The agent, who repeats what it hears, did not hear all of it.",
-        expected=f"about {spoken:.0f} ms of speech",
-        got=f"{answered:.0f} ms",
-        mistake="caller audio that is lost, or sent at another rate than its own",
-    )
-
-
-async def _check_interruption(check: Check, engine: Engine) -> None:
-    """The caller talks over the greeting while its audio still waits to be taken."""
-    check.now("an interruption")
-    greeting = await _whole_greeting(check, engine)
-    async with opened(check, engine) as probe:
-        await probe.be_silent(0.3)
-        await probe.speak(CALLER_LINES[-1].audio(probe.session.input_format))  # events() is not read meanwhile
-
-        async def listen() -> None:
-            with check.within(
-                _ANSWER_WITHIN,
-                "An interruption is never reported.",
-                mistake="the engine's message for it is not read",
-            ):
-                await probe.until(lambda: bool(probe.audio_at_interruption))
-            await probe.quiet(_QUIET)
-
-        await probe.while_listening(listen)
-        cut = probe.audio_at_interruption[0]
-        after, window = bytes(probe.audio[cut:]), probe.session.output_format.size(100)
-        rest = greeting[cut:]
-        check.require(
-            window > len(rest) or rest[:window] not in after,
-            "After an interruption, audio of what was interrupted follows.",
-            expected="none of it: it is void",
-            mistake="an interruption that overtakes audio which is then given all the same",
-            remedy="Drop what waits when the interruption comes, or keep it in order before it.",
-        )
-
-
-async def _whole_greeting(check: Check, engine: Engine) -> bytes:
-    async with opened(check, engine) as probe:
-
-        async def listen() -> None:
-            await probe.greeted()
-            await probe.quiet(_QUIET)
-
-        await probe.while_listening(listen)
-        return bytes(probe.audio)
 
 
 async def _check_flood(check: Check, engine: Engine) -> None:
@@ -288,57 +227,6 @@ async def _check_closing(check: Check, engine: Engine) -> None:
             session.send_audio(AudioChunk(session.input_format.silence * 160, session.input_format))
             session.send_dtmf("5")
             session.add_context("Too late.")
+            for command in commands_of(engine):
+                command.give(session)
             await session.aclose()
-
-
-async def _check_lost(check: Check, make_emulator: Callable[[], EngineEmulator]) -> Engine:
-    """The emulator stops in the middle of a conversation. Returns the engine, which has no service any more."""
-    up, stop, engines = anyio.Event(), anyio.Event(), list[Engine]()
-
-    async def serve() -> None:
-        async with make_emulator() as emulator:
-            engines.append(emulator.engine())
-            check.keep_secret(emulator.secrets)
-            up.set()
-            await stop.wait()
-
-    async def converse() -> None:
-        await up.wait()
-        check.now("an engine that is lost")
-        async with opened(check, engines[0]) as probe:
-
-            async def lose() -> None:
-                await probe.greeted()
-                stop.set()
-                with check.within(15, "The engine is lost, and events() never ends."):
-                    await probe.until(lambda: probe.over)
-
-            await probe.while_listening(lose)
-            check.require(
-                probe.error is not None,
-                "The engine is lost, and events() ends as if the agent had ended the conversation.",
-                expected="EngineLost, or another EngineError",
-                mistake="every end of the socket is taken for a good one",
-            )
-            with check.raises_only(problem="A lost conversation raises.", mistake="a closed socket that is written to"):
-                silence = probe.session.input_format.silence * 160
-                probe.session.send_audio(AudioChunk(silence, probe.session.input_format))
-
-    await at_once(serve, converse)
-    return engines[0]
-
-
-async def _check_unreachable(check: Check, engine: Engine) -> None:
-    await check.check_own_checks(engine.check, " without the service")
-    check.now("an engine that cannot be reached")
-    was_opened = False
-    with (
-        check.within(20, "open() never returns if the engine cannot be reached."),
-        check.raises_only(EngineError, problem="open() raises something else than an EngineError."),
-    ):
-        try:
-            await (await engine.open(setup_for(ULAW_8000))).aclose()
-            was_opened = True
-        except EngineError as error:
-            check.shows_nothing("the text of an error", f"{error!r} {error}")
-    check.require(not was_opened, "open() succeeds where no engine is.", expected="EngineError")

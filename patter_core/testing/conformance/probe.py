@@ -10,7 +10,8 @@ import anyio
 
 from patter_core.aio import Changes
 from patter_core.audio import ULAW_8000, AudioChunk, AudioFormat
-from patter_core.engine import ConversationSetup, Engine, EngineSession
+from patter_core.audio.gate import SpeechGate
+from patter_core.engine import ConversationSetup, Engine, EngineCapability, EngineSession
 from patter_core.errors import ConformanceError, EngineError
 from patter_core.events import EngineEvent
 from patter_core.telephony.leg import Leg
@@ -18,13 +19,17 @@ from patter_core.testing.conformance.check import Check, beside
 from patter_core.testing.conformance.pace import Pace
 from patter_core.testing.conformance.turn_events import TurnEvents
 from patter_core.testing.conformance.watched import WatchedSession
+from patter_core.testing.speech import CALLER_LINES
 
-__all__ = ["Probe", "opened", "setup_for"]
+__all__ = ["ANSWER_WITHIN", "QUIET", "Probe", "opened", "setup_for"]
 
 _FRAME_MS = 20
 _OPEN_WITHIN = 15.0
 _GREETING_WITHIN = 10.0
 _CLOSE_WITHIN = 10.0
+ANSWER_WITHIN = 10.0
+QUIET = 0.8
+"""Seconds without a word, after which a turn of the agent is over."""
 
 
 def setup_for(format: AudioFormat) -> ConversationSetup:
@@ -38,25 +43,30 @@ class Probe:
 
     Args:
         check: the check.
-        session: of the conversation.
+        engine: whose it is.
+        session: of the conversation, as the plugin made it.
         pace: times the session.
     """
 
-    def __init__(self, check: Check, session: EngineSession, pace: Pace) -> None:
-        self.session = session
+    def __init__(self, check: Check, engine: Engine, session: EngineSession, pace: Pace) -> None:
+        self.plugins_session = session
+        self.session: EngineSession = WatchedSession(session, pace)
+        """The same, timed."""
         self.events: list[EngineEvent] = []
         self.audio = bytearray()
-        """All agent audio so far."""
+        """All agent audio so far; of an engine whose output never stops, what is not silent."""
         self.audio_at_interruption: list[int] = []
         """How many bytes of `audio` had come at each interruption."""
         self.over = False
         """True once `events()` has ended."""
         self.error: EngineError | None = None
         """With which it ended."""
-        self.turns = TurnEvents(check)
+        self.turns = TurnEvents(check, EngineCapability.TURNS in engine.capabilities)
         self.pace = pace
         self._check = check
         self._changes = Changes()
+        is_continuous = EngineCapability.CONTINUOUS_OUTPUT in engine.capabilities
+        self._gate = SpeechGate(session.output_format) if is_continuous else None
 
     async def listen(self) -> None:
         """Takes what the engine gives, to the end of `events()`."""
@@ -121,6 +131,32 @@ class Probe:
         format = self.session.input_format
         await self.speak(format.silence * int(format.sample_rate * seconds))
 
+    async def speak_and_hear(self) -> None:
+        """Says a line; the agent, who repeats what it hears, answers with all of it, and is done."""
+        self._check.now("speech")
+        before = len(self.audio)
+        said = CALLER_LINES[-1].audio(self.session.input_format)
+        with self._check.within(
+            ANSWER_WITHIN,
+            "The agent does not answer speech.",
+            mistake="send_audio() does not reach the engine, or in another format than input_format",
+        ):
+            await self.speak(said)
+            async with beside() as start:
+                start(lambda: self.be_silent(ANSWER_WITHIN))
+                await self.until(lambda: len(self.audio) > before)
+        await self.quiet(QUIET)
+        self.turns.require_done()
+        answered = self.session.output_format.duration_ms(len(self.audio) - before)
+        spoken = self.session.input_format.duration_ms(len(said))
+        self._check.require(
+            answered >= spoken / 2,
+            "The agent, who repeats what it hears, did not hear all of it.",
+            expected=f"about {spoken:.0f} ms of speech",
+            got=f"{answered:.0f} ms",
+            mistake="caller audio that is lost, or sent at another rate than its own",
+        )
+
     def _take(self, event: AudioChunk | EngineEvent) -> None:
         check = self._check
         if isinstance(event, AudioChunk):
@@ -130,7 +166,10 @@ class Probe:
                 expected=str(self.session.output_format),
                 got=str(event.format),
             )
-            self.audio += event.data
+            if self._gate is not None:
+                self._gate.push(event)
+            if self._gate is None or not self._gate.silent:
+                self.audio += event.data
         else:
             check.require(
                 isinstance(event, EngineEvent),
@@ -170,7 +209,7 @@ async def opened(check: Check, engine: Engine, format: AudioFormat = ULAW_8000) 
         check.require(isinstance(session.conversation_id, str), "conversation_id is not a str.")
         check.shows_nothing("repr(session)", repr(session))
         pace = Pace(check)
-        yield Probe(check, WatchedSession(session, pace), pace)
+        yield Probe(check, engine, session, pace)
         pace.require_quick()
     except BaseException:
         with contextlib.suppress(ConformanceError):  # the first failure is told

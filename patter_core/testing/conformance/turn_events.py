@@ -20,11 +20,19 @@ _ORDER = "for each turn of the agent: ResponseStart, its audio, then ResponseDon
 
 
 class TurnEvents:
-    """What was told so far in one conversation."""
+    """What was told so far in one conversation.
 
-    def __init__(self, check: Check) -> None:
+    Args:
+        check: the check.
+        has_turns: the engine reports its turns (`EngineCapability.TURNS`). Else nothing tells where one begins.
+    """
+
+    def __init__(self, check: Check, has_turns: bool) -> None:
         self._check = check
+        self._has_turns = has_turns
         self._is_open = False
+        self._is_void = False
+        """The last turn was interrupted, and no other one has begun."""
         self._said = self._heard = ""
         """The last transcripts of the present turns, of the agent and of the caller."""
 
@@ -36,6 +44,11 @@ class TurnEvents:
         """
         match event:
             case AudioChunk():
+                self._require(
+                    not self._is_void,
+                    "After an interruption, late audio of what was interrupted follows.",
+                    "audio that was on its way, and is given without a look at the turn that it belongs to",
+                )
                 self._require(self._is_open, "Agent audio comes before its turn has begun.", "no ResponseStart")
             case ResponseStart():
                 self._require(
@@ -54,11 +67,12 @@ class TurnEvents:
                 self._is_open = False
             case Interruption():
                 self._is_open = False
+                self._is_void = True
             case TranscriptOutput(text=text):
-                self._require(text != self._said, "What the agent says is told twice.", "two messages of one text")
+                self._require_new(text != self._said, "What the agent says is told twice.")
                 self._said = text
             case TranscriptInput(text=text):
-                self._require(text != self._heard, "What the caller says is told twice.", "two messages of one text")
+                self._require_new(text != self._heard, "What the caller says is told twice.")
                 self._heard = text
 
     def require_done(self) -> None:
@@ -75,7 +89,13 @@ class TurnEvents:
 
     def _open(self) -> None:
         self._is_open = True
+        self._is_void = False
         self._said = self._heard = ""
 
     def _require(self, ok: bool, problem: str, mistake: str) -> None:
-        self._check.require(ok, problem, expected=_ORDER, mistake=mistake)
+        self._check.require(ok or not self._has_turns, problem, expected=_ORDER, mistake=mistake)
+
+    def _require_new(self, ok: bool, problem: str) -> None:
+        self._check.require(
+            ok or not self._has_turns, problem, expected="each text once", mistake="two messages of one text"
+        )

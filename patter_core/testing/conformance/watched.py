@@ -184,6 +184,15 @@ class WatchedSession(EngineSession):
     def heard(self, heard: Heard) -> None:
         return self._pace.timed("heard()", self._session.heard, heard)
 
+    def say(self, text: str) -> None:
+        return self._pace.timed("say()", self._session.say, text)
+
+    def send_user_message(self, text: str) -> None:
+        return self._pace.timed("send_user_message()", self._session.send_user_message, text)
+
+    def hold(self, on: bool) -> None:
+        return self._pace.timed("hold()", self._session.hold, on)
+
     def user_activity(self) -> None:
         return self._pace.timed("user_activity()", self._session.user_activity)
 

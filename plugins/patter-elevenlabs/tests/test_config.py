@@ -51,9 +51,7 @@ def test_the_socket_follows_from_the_base_url() -> None:
 
 def test_a_branch_and_an_environment_are_in_the_query_where_they_are_set() -> None:
     chosen = dataclasses.replace(service(), branch_id="b&1", environment="staging")
-    assert chosen.conversation_url.endswith(
-        "?agent_id=agent_1&environment=staging"
-    )  # the branch is in the first message
+    assert chosen.conversation_url.endswith("?agent_id=agent_1&environment=staging")
     assert chosen.signed_url_url.endswith("?agent_id=agent_1&branch_id=b%261&environment=staging")
 
 

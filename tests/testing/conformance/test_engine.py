@@ -8,6 +8,7 @@ import pytest
 
 from patter_core.testing import check_engine
 from patter_core.testing.emulator import EngineEmulator
+from tests.testing.conformance.continuous import FlowEmulator
 from tests.testing.conformance.told import told
 
 pytestmark = pytest.mark.anyio
@@ -32,7 +33,12 @@ MISTAKES = {
         "AudioChunk.from_base64(base64, AudioFormat(self._format.encoding, 11_025))",
         "in another format than output_format",
     ),
-    "reads no audio": ("session.py", "case wire.Audio(", "case wire.Ready(", "The agent does not greet"),
+    "reads no audio": (
+        "session.py",
+        "case wire.Audio(base64=base64):",
+        "case wire.Ready(conversation_id=base64):",
+        "The agent does not greet",
+    ),
     "leaves a cancelled connection open": (
         "engine.py",
         (
@@ -62,26 +68,26 @@ MISTAKES = {
     ),
     "begins no turns": (
         "session.py",
-        "return [ResponseStart(said), TranscriptOutput(said)]",
-        "return [TranscriptOutput(said)]",
+        "return [ResponseStart(said, str(turn)), TranscriptOutput(said, str(turn))]",
+        "return [TranscriptOutput(said, str(turn))]",
         "Agent audio comes before its turn has begun.",
     ),
     "begins a turn twice": (
         "session.py",
-        "return [ResponseStart(said), TranscriptOutput(said)]",
-        "return [ResponseStart(said), ResponseStart(said), TranscriptOutput(said)]",
+        "return [ResponseStart(said, str(turn)), TranscriptOutput(said, str(turn))]",
+        "return 2 * [ResponseStart(said, str(turn))] + [TranscriptOutput(said, str(turn))]",
         "A turn begins before the one before is done.",
     ),
     "ends no turns": (
         "session.py",
-        "return [ResponseDone()]",
+        "return [ResponseDone(str(turn))]",
         "return []",
         "and the turn is not done.",
     ),
     "ends a turn twice": (
         "session.py",
-        "return [ResponseDone()]",
-        "return 2 * [ResponseDone()]",
+        "return [ResponseDone(str(turn))]",
+        "return 2 * [ResponseDone(str(turn))]",
         "A turn is done that is not open.",
     ),
     "tells twice what the caller says": (
@@ -92,8 +98,8 @@ MISTAKES = {
     ),
     "tells twice what the agent says": (
         "session.py",
-        "return [ResponseStart(said), TranscriptOutput(said)]",
-        "return [ResponseStart(said), TranscriptOutput(said), TranscriptOutput(said)]",
+        "return [ResponseStart(said, str(turn)), TranscriptOutput(said, str(turn))]",
+        "return [ResponseStart(said, str(turn))] + 2 * [TranscriptOutput(said, str(turn))]",
         "What the agent says is told twice.",
     ),
     "raises a group": (
@@ -123,7 +129,12 @@ MISTAKES = {
         "        __import__('time').sleep(0.5)",
         "send_dtmf() holds the event loop, and with it every call.",
     ),
-    "hears no interruption": ("session.py", "return [Interruption()]", "return []", "interruption is never reported"),
+    "hears no interruption": (
+        "session.py",
+        "return [Interruption(str(turn))]",
+        "return []",
+        "interruption is never reported",
+    ),
     "goes on after an interruption": (
         "session.py",
         "            for event in self._events_of(text):\n",
@@ -137,6 +148,100 @@ MISTAKES = {
             "            for event in batch:\n"
         ),
         "audio of what was interrupted follows",
+    ),
+    "gives audio that comes late": (
+        "session.py",
+        "case wire.Audio(turn=turn) if turn <= self._void:",
+        "case wire.Audio(turn=turn) if turn < 0:",
+        "late audio of what was interrupted follows",
+    ),
+    "begins a turn for audio that comes late": (
+        "session.py",
+        "return []  # it was on its way",
+        "return [ResponseStart(), AudioChunk(bytes(800), self._format)]  # it was on its way",
+        "late audio of what was interrupted follows",
+    ),
+    "reports an interruption twice": (
+        "session.py",
+        "return [Interruption(str(turn))]",
+        "return 2 * [Interruption(str(turn))]",
+        "An interruption is reported more than once.",
+    ),
+    "is silent after an interruption": (
+        "session.py",
+        "self._void = turn",
+        "self._void = 1_000",
+        "The agent does not answer speech.",
+    ),
+    "declares a capability that it has not": (
+        "session.py",
+        "def say(self",
+        "def says(self",
+        "The capability say is declared, and say() is not written.",
+    ),
+    "has a capability that it does not declare": (
+        "engine.py",
+        ", EngineCapability.SAY",
+        "",
+        "say() takes a text, and PROMPT or SAY is not declared",
+    ),
+    "declares a capability by its name": (
+        "engine.py",
+        "frozenset({EngineCapability.TURNS, EngineCapability.SAY})",
+        'frozenset({"turns", "say"})',
+        "`capabilities` is not a frozenset of EngineCapability.",
+    ),
+    "sends nothing of what is to be said": (
+        "session.py",
+        "self._socket.send(wire.encode(wire.Say(text)))",
+        "pass",
+        "The capability say is declared, and nothing arrives.",
+    ),
+    "cuts what is to be said": (
+        "session.py",
+        "wire.Say(text)",
+        "wire.Say(text.splitlines()[0])",
+        "The capability say is declared, and nothing arrives.",
+    ),
+    "does not say what is to be said": (
+        "session.py",
+        "self._socket.send(wire.encode(wire.Say(text)))",
+        "raise SystemExit(3)",
+        "say() raises.",
+    ),
+    "returns something from say()": (
+        "session.py",
+        "self._socket.send(wire.encode(wire.Say(text)))",
+        "return self._socket",
+        "say() is not synchronous",
+    ),
+    "raises when the agent ends the conversation": (
+        "session.py",
+        "if closed.code == 1000 or self._closed:",
+        "if self._closed:",
+        "The agent ends the conversation, and events() raises.",
+    ),
+    "waits after the agent has ended the conversation": (
+        "session.py",
+        "return  # the agent ended the conversation, or we did",
+        "await __import__('anyio').sleep_forever() if not self._closed else None\n                    return",
+        "The conversation is over, and events() never ends.",
+    ),
+    "loses the last words": (
+        "session.py",
+        "                text = await self._socket.receive()\n",
+        (
+            "                if self._socket._connection.lost:\n"
+            "                    return\n"
+            "                text = await self._socket.receive()\n"
+        ),
+        "What the agent said before it ended the conversation is lost.",
+    ),
+    "takes a failure for the agent's end": (
+        "session.py",
+        "if closed.code == 1000 or self._closed:",
+        "if closed.code in (1000, 1011) or self._closed:",
+        "The service fails, and events() ends as if the agent had ended the conversation.",
     ),
     "keeps everything": (
         "session.py",
@@ -240,6 +345,18 @@ MISTAKES = {
 
 async def test_what_patter_new_writes_is_sound(write: Write) -> None:
     await check_engine(write("engine"))
+
+
+@pytest.mark.slow
+async def test_an_engine_whose_output_never_stops_is_sound() -> None:
+    await check_engine(FlowEmulator)
+
+
+async def test_silence_that_never_stops_is_no_greeting() -> None:
+    await told(
+        lambda patience: check_engine(lambda: FlowEmulator(is_mute=True), patience=patience),
+        "The agent does not greet.",
+    )
 
 
 @pytest.mark.slow

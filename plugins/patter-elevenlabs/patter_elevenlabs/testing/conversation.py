@@ -196,6 +196,14 @@ class Conversation:
             await self.send(wire.Correction(correction))
         self.notify()
 
+    async def send_late_audio(self) -> None:
+        """Sends audio of the turn that was spoken last, as if it had been on its way when that was interrupted."""
+        if self._response is not None:
+            spoken_id, _, _ = self._response
+            late = self.output_format.silence * round(self.output_format.sample_rate * self._chunk_ms / 1000)
+            base64 = binascii.b2a_base64(late, newline=False).decode()
+            await self.send(wire.Audio(wire.AudioEvent(base64=base64, event_id=spoken_id)))
+
     async def ping(self) -> None:
         """Sends a ping."""
         event_id = self.new_id()

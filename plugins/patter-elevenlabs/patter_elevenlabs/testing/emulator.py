@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import secrets
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from starlette.applications import Starlette
 from starlette.responses import Response
@@ -13,8 +13,10 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from patter_core.aio import Changes
+from patter_core.engine import EngineCapability
 from patter_core.server.serving import serve_app
-from patter_core.testing.emulator import EngineEmulator
+from patter_core.testing.emulator import EngineEmulator, Told
+from patter_elevenlabs import wire
 from patter_elevenlabs.engine import ElevenLabsConvAI
 from patter_elevenlabs.formats import audio_format
 from patter_elevenlabs.testing.behaviour import Behaviour
@@ -68,10 +70,36 @@ class ElevenLabsEmulator(EngineEmulator):
     def secrets(self) -> tuple[str, ...]:
         return (self.api_key,)
 
+    @property
+    def told(self) -> Sequence[Told]:
+        told = []
+        for conversation in self.conversations:
+            for message in conversation.messages:
+                match message:
+                    case wire.UserMessage(text=text):
+                        told.append(Told(EngineCapability.USER_MESSAGE, text))
+                    case wire.UserActivity():
+                        told.append(Told(EngineCapability.ACTIVITY))
+        return told
+
+    async def end(self) -> None:
+        await self._in_each(lambda conversation: conversation.close(1000))
+
+    async def fail(self) -> None:
+        await self._in_each(lambda conversation: conversation.close(1011, "Internal error"))
+
+    async def interrupt(self) -> None:
+        await self._in_each(Conversation.interrupt)
+        await self._in_each(Conversation.send_late_audio)
+
     async def inject(self, message: str | bytes) -> None:
+        await self._in_each(lambda conversation: conversation.send(message))
+
+    async def _in_each(self, action: Callable[[Conversation], Awaitable[None]]) -> None:
         for conversation in self.conversations:
             if conversation.close_code is None:
-                await conversation.send(message)
+                with contextlib.suppress(ConversationOver):
+                    await action(conversation)
 
     def engine(self) -> ElevenLabsConvAI:
         return ElevenLabsConvAI(api_key=self.api_key, agent_id=self.agent_id, base_url=self.base_url)
