@@ -123,12 +123,23 @@ class WebhookRefused(CarrierError):
 class CarrierRequestFailed(CarrierError):
     """The carrier's API refused a request or did not answer it.
 
-    `status` is the HTTP status (0 without an answer), `code` the carrier's own error code ("" if it has none).
+    `status` is the HTTP status (0 without an answer), `code` the carrier's own error code ("" if it has none). `taken`
+    is False if the request has certainly not been carried out: it was refused, or never reached the carrier. After a
+    timeout, a broken connection or a fault of the carrier's server (5xx) it is True: a call may have been dialled.
     """
 
     def __init__(
-        self, problem: str, *, status: int = 0, code: str = "", expected: str = "", got: str = "", remedy: str = ""
+        self,
+        problem: str,
+        *,
+        taken: bool = True,
+        status: int = 0,
+        code: str = "",
+        expected: str = "",
+        got: str = "",
+        remedy: str = "",
     ) -> None:
+        self.taken = taken
         self.status = status
         self.code = code
         super().__init__(problem, expected=expected, got=got, remedy=remedy)

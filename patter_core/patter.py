@@ -34,11 +34,11 @@ from patter_core.server.host import CallHost
 from patter_core.server.routing import RouteHooks, Routes, Routing
 from patter_core.server.serving import bind, serve_app
 from patter_core.server.signals import stop_on_signal, stop_signals
+from patter_core.server.trunks import carriers_by_name, numbers_by_carrier, picked
 from patter_core.server.urls import public_base
 from patter_core.sink import EventSink
 from patter_core.store import CallStore
 from patter_core.telephony.control import Capability
-from patter_core.telephony.e164 import E164_FORM, is_e164
 from patter_core.telephony.numbers import voice_path
 
 __all__ = ["DEFAULT_PORT", "Patter"]
@@ -48,15 +48,17 @@ DEFAULT_PORT = 8000
 
 
 class Patter(Agents):
-    """A carrier's number, and the agents that answer it.
+    """A carrier's number, or those of several carriers, and the agents that answer them.
 
         phone = Patter(carrier=carrier, phone_number="+15550001234")
         agent = phone.agent(engine=engine, system_prompt="You are a friendly concierge.")
         asyncio.run(phone.serve(agent))
 
     Args:
-        carrier: brings the calls.
-        phone_number: the number, in E.164 (`+` and digits). Calls to other numbers of the account are taken too.
+        carrier: brings the calls; or several carriers, one of each name. The first one dials, unless `call` names
+            others.
+        phone_number: the number, in E.164 (`+` and digits); with several carriers, the number at each by the carrier's
+            name. Calls to other numbers of the account are taken too.
         webhook_url: the public address of this server. Without it, the address is the one that the carrier's verified
             request was sent to.
         trust_forwarded: read the public address from a proxy's X-Forwarded-Host, -Proto, -Port and -Prefix headers,
@@ -87,8 +89,8 @@ class Patter(Agents):
     def __init__(
         self,
         *,
-        carrier: Carrier,
-        phone_number: str = "",
+        carrier: Carrier | Sequence[Carrier],
+        phone_number: str | Mapping[str, str] = "",
         webhook_url: str = "",
         trust_forwarded: bool = False,
         sinks: Sequence[EventSink] = (),
@@ -103,15 +105,10 @@ class Patter(Agents):
         on_transcript: Callable[[PhoneCall, Transcript], object] | None = None,
         on_event: Callable[[PhoneCall, CallEvent], object] | None = None,
     ) -> None:
-        if not isinstance(carrier, Carrier):
-            raise ConfigurationError(
-                "`carrier` is not a Carrier.", expected="an instance of a carrier's class", got=type(carrier).__name__
-            )
-        if phone_number and not is_e164(phone_number):
-            raise ConfigurationError("`phone_number` is not an E.164 number.", expected=E164_FORM)
-        hide_secrets_of(carrier)
-        self._carrier = carrier
-        self._phone_number = phone_number
+        self._carriers = carriers_by_name(carrier)
+        self._numbers = numbers_by_carrier(phone_number, self._carriers)
+        for one in self._carriers.values():
+            hide_secrets_of(one)
         self._base = public_base(webhook_url)
         self._trust_forwarded = trust_forwarded
         self._sinks = tuple(sinks)
@@ -123,7 +120,7 @@ class Patter(Agents):
             several_workers=store is not None if several_workers is None else several_workers,
         )
         guard()
-        super().__init__(registry or Registry.discover(), [carrier])
+        super().__init__(registry or Registry.discover(), self._carriers)
         guard_packages_of(self._registry.manager.get_plugins())
         self._callbacks = UserCallbacks(
             on_call_start=on_call_start, on_call_end=on_call_end, on_transcript=on_transcript, on_event=on_event
@@ -131,7 +128,7 @@ class Patter(Agents):
         self._host: CallHost | None = None
 
     def __repr__(self) -> str:
-        return f"<Patter on {self._carrier.name}>"
+        return f"<Patter on {', '.join(self._carriers)}>"
 
     async def call(
         self,
@@ -144,6 +141,7 @@ class Patter(Agents):
         voicemail_message: str = "",
         ring_timeout: float = 30.0,
         from_number: str = "",
+        carrier: str | Carrier | Sequence[str | Carrier] = (),
     ) -> OutboundCall:
         """Makes a call. Returns when the carrier has taken it; `wait_answered()` and `wait()` tell how it goes on.
 
@@ -159,25 +157,28 @@ class Patter(Agents):
                 Turns machine_detection on.
             ring_timeout: seconds.
             from_number: the caller's number; by default `phone_number`.
+            carrier: dials, by name or as `Patter` was given it; by default the first. Of a list, each is asked in turn
+                until one takes the call. The next one is asked only if the call has certainly not been made
+                (`CarrierRequestFailed.taken` is False): it was refused, or the carrier was not reached.
 
         Raises:
             ConfigurationError: a value is missing or wrong.
             CallLimitReached: as many calls as allowed are live, or the worker is stopping.
             CallError: the carrier does not support it, or no server runs.
             CarrierRequestFailed: the carrier refused, or could not be reached. A request that may have been taken is
-                not repeated.
+                not repeated. Where several were asked, it is of the last one, with the others in its notes.
         """
         given = agent if isinstance(agent, AgentForCall) else AgentForCall(agent)
         self._check_own(given.agent)
-        caller = from_number or self._phone_number
-        check_dial(to, caller, base=self._base, ring_timeout=ring_timeout)
+        callers = {name: from_number or self._numbers.get(name, "") for name in picked(carrier, self._carriers)}
+        check_dial(to, callers, base=self._base, ring_timeout=ring_timeout)
         if self._host is None:
             raise CallError("No server runs, so the answer to the call could not be heard.", remedy="Run serve().")
         await self._host.ensure_running()
         return await self._host.dialer.dial(
             agent=given.agent,
             to_number=to,
-            from_number=caller,
+            callers=callers,
             base=self._base,
             ring_timeout=ring_timeout,
             options=msgspec.structs.replace(
@@ -236,7 +237,7 @@ class Patter(Agents):
             host: address to listen on; else PATTER_HOST, else 127.0.0.1.
             port: else PATTER_PORT, else 8000. 0 takes any free port.
             listener: a listening socket, in place of `host` and `port`; it is closed at the end.
-            configure_number: have the carrier point `phone_number` here, at `webhook_url`.
+            configure_number: have each carrier point its `phone_number` here, at `webhook_url`.
             on_ready: called with `http://host:port` once calls can come; by default it is printed on standard error.
 
         Raises:
@@ -255,7 +256,8 @@ class Patter(Agents):
             with anyio.open_signal_receiver(*stop_signals()) as signals:
                 async with serve_app(app, listener, max_message=self._config.limits.message) as url:
                     if configure_number:
-                        await self._carrier.set_voice_url(self._phone_number, self._voice_url(self._base))
+                        for name, number in self._numbers.items():
+                            await self._carriers[name].set_voice_url(number, self._voice_url(name, self._base))
                     gc.collect()
                     gc.freeze()  # what has been imported stays: no collection during a call needs to look at it
                     (on_ready or self._print_ready)(url)
@@ -287,7 +289,7 @@ class Patter(Agents):
             self._check_own(one.agent)
 
         host = CallHost(
-            self._carrier,
+            *self._carriers.values(),
             config=self._config,
             route=routes.decide,
             find_agent=self._agents.get,
@@ -295,26 +297,29 @@ class Patter(Agents):
             callbacks=self._callbacks,
         )
         for one in routes.agents:
-            host.router.tokens.check_room(one, self._base)
+            for trunk in host.trunks.values():
+                trunk.tokens.check_room(one, self._base)
         return host
 
     def _app(self, host: CallHost) -> Router:
         return make_app(host, base=self._base, trust_forwarded=self._trust_forwarded)
 
     def _check_configurable(self) -> None:
-        self._carrier.require(Capability.CONFIGURE_NUMBER)
-        for value, name in ((self._phone_number, "phone_number"), (self._base, "webhook_url")):
-            if not value:
+        for name in self._numbers or self._carriers:
+            self._carriers[name].require(Capability.CONFIGURE_NUMBER)
+        for is_set, name in ((bool(self._numbers), "phone_number"), (bool(self._base), "webhook_url")):
+            if not is_set:
                 raise ConfigurationError(f"configure_number needs {name}.", expected=f"Patter(..., {name}=…)")
 
-    def _voice_url(self, base: str) -> str:
-        return base + voice_path(self._carrier.name)
+    def _voice_url(self, carrier: str, base: str) -> str:
+        return base + voice_path(carrier)
 
     def _print_ready(self, url: str) -> None:
-        webhook = self._voice_url(self._base or url) + ("" if self._base else " (as seen from outside)")
+        seen = "" if self._base else " (as seen from outside)"
+        webhooks = [f"{self._voice_url(name, self._base or url)}{seen}" for name in self._carriers]
         with contextlib.suppress(OSError):  # its reader went away
             print(  # noqa: T201 - serve() is a program's main loop, and this is what its user waits for
-                f"Ready for calls at {url}.\nPoint your number's voice webhook at {webhook}.",
+                f"Ready for calls at {url}.\nPoint your number's voice webhook at {' and '.join(webhooks)}.",
                 file=sys.stderr,
                 flush=True,
             )

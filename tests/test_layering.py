@@ -100,6 +100,7 @@ SERVER = [
     "hang_ups",
     "call_table",
     "tokens",
+    "trunks",
     "launcher",
     "consults",
     "routing",

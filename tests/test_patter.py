@@ -14,6 +14,7 @@ from patter_core import Capability, HangUp, Patter, Retry
 from patter_core.engine import EngineCapability
 from patter_core.errors import CallError, ConfigurationError
 from patter_core.registry import Registry
+from patter_core.server.serving import serve_app
 from patter_core.testing.fakes import FakeCarrier, FakeEngine, MemoryCallStore
 
 
@@ -136,6 +137,95 @@ async def test_a_ring_timeout_has_bounds() -> None:
 async def test_a_number_is_configured_only_with_all_that_takes(options: dict[str, str], told: str) -> None:
     with pytest.raises(ConfigurationError, match=told):
         await phone(**options).serve(configure_number=True)
+
+
+# --- several carriers ----------------------------------------------------------------------------------------------
+
+
+class OtherCarrier(FakeCarrier):
+    name = "other"
+
+
+class Unconfigurable(OtherCarrier):
+    capabilities = FakeCarrier.capabilities - {Capability.CONFIGURE_NUMBER}
+
+
+NUMBERS = {"fake": "+15550001111", "other": "+15550002222"}
+
+
+@pytest.mark.anyio
+async def test_a_call_is_dialled_by_the_first_carrier_or_by_the_one_that_is_named() -> None:
+    fake, other = FakeCarrier(), OtherCarrier()
+    patter = Patter(
+        carrier=[fake, other], registry=Registry(), phone_number=NUMBERS, webhook_url="https://phone.example"
+    )
+    assert repr(patter) == "<Patter on fake, other>"
+    agent = patter.agent(engine=FakeEngine())
+    with anyio.fail_after(10):
+        async with serve_app(patter.asgi(agent)):
+            for carrier in ((), "other", other, [other, fake], ["other", "fake"]):
+                call = await patter.call("+15550009876", agent=agent, carrier=carrier)
+                await call.hang_up()
+            other.refusals = 1
+            call = await patter.call("+15550009876", agent=agent, carrier=["other", "fake"], from_number="+15550003333")
+            assert call.leg.carrier == "fake"
+            await call.hang_up()
+    assert [request.from_number for request in fake.dialled] == ["+15550001111", "+15550003333"]
+    assert [request.from_number for request in other.dialled] == ["+15550002222"] * 4 + ["+15550003333"]
+
+
+@pytest.mark.anyio
+async def test_each_carrier_points_its_number_at_its_own_webhook() -> None:
+    fake, other = FakeCarrier(), OtherCarrier()
+    patter = Patter(
+        carrier=[fake, other], registry=Registry(), phone_number=NUMBERS, webhook_url="https://phone.example"
+    )
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            ready = anyio.Event()
+            tasks.start_soon(
+                functools.partial(patter.serve, port=0, configure_number=True, on_ready=lambda _url: ready.set())
+            )
+            await ready.wait()
+            tasks.cancel_scope.cancel()
+    assert fake.commands == ["point +15550001111 https://phone.example/webhooks/fake/voice"]
+    assert other.commands == ["point +15550002222 https://phone.example/webhooks/other/voice"]
+
+
+@pytest.mark.anyio
+async def test_a_carrier_without_a_number_is_not_configured() -> None:
+    def phone_with(**numbers: str) -> Patter:
+        return Patter(
+            carrier=[FakeCarrier(), Unconfigurable()],
+            registry=Registry(),
+            phone_number=numbers,
+            webhook_url="https://phone.example",
+        )
+
+    with anyio.move_on_after(0.5) as scope:
+        await phone_with(fake=NUMBERS["fake"]).serve(
+            port=0, configure_number=True, on_ready=lambda _url: scope.cancel()
+        )
+    with pytest.raises(CallError, match="configure_number"):
+        await phone_with(**NUMBERS).serve(configure_number=True)
+    with pytest.raises(ConfigurationError, match="phone_number"):
+        await Patter(carrier=FakeCarrier(), registry=Registry(), webhook_url="https://phone.example").serve(
+            configure_number=True
+        )
+
+
+@pytest.mark.anyio
+async def test_what_is_printed_names_the_webhook_of_each_carrier(capsys: pytest.CaptureFixture[str]) -> None:
+    patter = Patter(carrier=[FakeCarrier(), OtherCarrier()], registry=Registry(), webhook_url="https://phone.example")
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(functools.partial(patter.serve, port=0))
+            shown = ""
+            while "Point your number" not in shown:
+                await anyio.sleep(0.01)
+                shown += capsys.readouterr().err
+            tasks.cancel_scope.cancel()
+    assert "https://phone.example/webhooks/fake/voice and https://phone.example/webhooks/other/voice." in shown
 
 
 # --- one phone, one server, its own agents -------------------------------------------------------------------------

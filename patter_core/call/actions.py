@@ -142,7 +142,7 @@ class Actions:
         try:
             await ask_carrier(call.carrier.hold, REQUEST_TIMEOUT, call.leg, audio_url)
         except BaseException as error:  # cancelled, too
-            if isinstance(error, CarrierRequestFailed) and 400 <= error.status < 500:  # it was certainly not taken
+            if isinstance(error, CarrierRequestFailed) and not error.taken:
                 call.was_held = False
             if call.state.allows(Signal.RESUME):
                 self._end_hold()

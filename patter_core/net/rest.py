@@ -6,6 +6,8 @@ When a request is sent again:
 * if repeating it is harmless (`repeatable`), also after no answer and after a 5xx: it may have been taken or not;
 * never after any other refusal.
 
+A failure says whether any attempt may have been taken (`CarrierRequestFailed.taken`).
+
 Between attempts there are pauses, which grow and differ (`Tries`), and are as long as the server asks for. If that is
 too long, or the time for all attempts is over, the request has failed.
 """
@@ -31,6 +33,7 @@ __all__ = ["RestApi", "path_segment"]
 T = TypeVar("T")
 
 _LONGEST_CODE = 6
+_REQUEST_TIMEOUT = 408
 
 
 class RestApi(abc.ABC):
@@ -110,6 +113,7 @@ class RestApi(abc.ABC):
         headers = {**self._headers, "content-type": content_type} if content_type else self._headers
         tries = Tries(len(self.answer_timeouts) - 1, longest_pause=self.longest_pause)
         due = self._now() + self.budget
+        taken = False
         for timeout in self.answer_timeouts:
             asked_for = 0.0
             try:
@@ -122,13 +126,15 @@ class RestApi(abc.ABC):
                     answer_timeout=timeout,
                 )
             except (ConnectionError, TimeoutError) as error:
-                failure = self._unreached(error, action)
                 never_left = isinstance(error, ConnectionRefusedError)
+                taken = taken or not never_left
+                failure = self._unreached(error, action, taken=taken)
                 again = (repeatable or never_left) and not isinstance(error, NetworkMisconfigured)
             else:
                 if 200 <= answer.status < 300:
                     return answer.body
-                failure = self._refusal(answer, action)
+                taken = taken or not _is_refused(answer.status)
+                failure = self._refusal(answer, action, taken=taken)
                 asked_for = self.asked_for(answer)
                 again = is_passing(answer.status) and (repeatable or answer.status == TOO_MANY_REQUESTS)
             if not again or asked_for > self.longest_pause:
@@ -162,31 +168,42 @@ class RestApi(abc.ABC):
                 remedy=f"Check {self.base_url_setting}, if one is set.",
             ) from None
 
-    def _unreached(self, error: OSError, action: str) -> CarrierRequestFailed:
+    def _unreached(self, error: OSError, action: str, *, taken: bool) -> CarrierRequestFailed:
         if isinstance(error, NetworkMisconfigured):
             return CarrierRequestFailed(
                 f"Could not {action}: {self.vendor} was not reached. {error.problem}",
+                taken=taken,
                 expected=error.expected,
                 got=error.got,
                 remedy=error.remedy,
             )
         return CarrierRequestFailed(
             f"Could not {action}: {self.vendor} was not reached.",
+            taken=taken,
             got=str(error),
             remedy=f"Check the network, and {self.base_url_setting}, if one is set.",
         )
 
-    def _refusal(self, answer: HttpAnswer, action: str) -> CarrierRequestFailed:
+    def _refusal(self, answer: HttpAnswer, action: str, *, taken: bool) -> CarrierRequestFailed:
         code = self.error_code(answer.body)
         if not (code.isascii() and code.isdigit() and len(code) <= _LONGEST_CODE):  # it is logged: no text from outside
             code = ""
         return CarrierRequestFailed(
             f"Could not {action}: {self.vendor} refused.",
+            taken=taken,
             status=answer.status,
             code=code,
             got=f"HTTP status {answer.status}" + (f", error {code}" if code else ""),
             remedy=self.remedy(code) if code else "",
         )
+
+
+def _is_refused(status: int) -> bool:
+    """True if an answer with that status means that the request was not carried out.
+
+    A server's fault (5xx) leaves it open, and so does a redirect. Gateways answer 408 for servers that were too slow.
+    """
+    return 400 <= status < 500 and status != _REQUEST_TIMEOUT
 
 
 def path_segment(text: str) -> str:

@@ -26,7 +26,7 @@ _SPEAKS = frozenset({EngineCapability.SAY, EngineCapability.PROMPT})
 class Agents:
     """The agents that one phone has made, by their names: every worker has the same."""
 
-    def __init__(self, registry: Registry, carriers: Sequence[Carrier]) -> None:
+    def __init__(self, registry: Registry, carriers: Mapping[str, Carrier]) -> None:
         self._registry = registry
         self._carriers = carriers
         self._agents: dict[str, Agent] = {}
@@ -135,7 +135,7 @@ class Agents:
             if isinstance(one, Agent):
                 self._check_own(one)
             elif isinstance(one, HangUp) and one.say:
-                for carrier in self._carriers:
+                for carrier in self._carriers.values():
                     if Capability.SAY not in carrier.capabilities:
                         _log.warning("The text of fallback=HangUp(…) is not said: the carrier %s cannot.", carrier.name)
         return fallback or HangUp()

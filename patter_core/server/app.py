@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import anyio
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route, Router, WebSocketRoute
+from starlette.routing import BaseRoute, Route, Router, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from patter_core.aio.foreign import as_exception, run_foreign
@@ -68,24 +68,24 @@ def make_app(host: CallHost, *, base: str = "", trust_forwarded: bool = False) -
                 yield
 
     address = Address(base, trust_forwarded)
-    webhooks = host.carrier.webhooks()
-    media = MediaEndpoint(host, address)
-    prefix = f"/{host.carrier.name}"
     return Router(
         routes=[
-            *(
-                Route(
-                    f"/webhooks{prefix}/{name}", _Webhook(host, webhook.handler, address), methods=list(webhook.methods)
-                )
-                for name, webhook in webhooks.items()
-            ),
-            WebSocketRoute(f"/media{prefix}", media),
-            WebSocketRoute(f"/media{prefix}/{{token}}", media),
+            *(route for carrier in host.trunks for route in _carrier_routes(host, carrier, address)),
             Route("/health/live", _live),
             Route("/health/ready", _Ready(host)),
         ],
         lifespan=lifespan,
     )
+
+
+def _carrier_routes(host: CallHost, carrier: str, address: Address) -> Iterator[BaseRoute]:
+    """The webhooks and the media sockets of one carrier."""
+    for name, webhook in host.trunks[carrier].carrier.webhooks().items():
+        handler = _Webhook(host, carrier, webhook.handler, address)
+        yield Route(f"/webhooks/{carrier}/{name}", handler, methods=list(webhook.methods))
+    media = MediaEndpoint(host, carrier, address)
+    yield WebSocketRoute(f"/media/{carrier}", media)
+    yield WebSocketRoute(f"/media/{carrier}/{{token}}", media)
 
 
 async def _live(_request: Request) -> Response:
@@ -108,8 +108,10 @@ class _Ready:
 
 
 class _Webhook:
-    def __init__(self, host: CallHost, handler: WebhookHandler, address: Address) -> None:
+    def __init__(self, host: CallHost, carrier: str, handler: WebhookHandler, address: Address) -> None:
         self._host = host
+        self._carrier = host.trunks[carrier].carrier
+        self._router = host.routers[carrier]
         self._handler = handler
         self._address = address
 
@@ -131,7 +133,7 @@ class _Webhook:
             return Response(status_code=413, headers=_CLOSE)
         asked = webhook_request(request.scope, self._address, body)
         try:
-            answer = await run_foreign(self._handler, _HANDLER_TIMEOUT, asked, self._host.router)
+            answer = await run_foreign(self._handler, _HANDLER_TIMEOUT, asked, self._router)
             response = http_response(answer)
         except WebhookRefused as error:
             _log.warning("A webhook was refused: %s", error)
@@ -146,7 +148,7 @@ class _Webhook:
 
     def _stopping_response(self) -> Response:
         try:
-            return http_response(self._host.carrier.stopping_response(), _ELSEWHERE)
+            return http_response(self._carrier.stopping_response(), _ELSEWHERE)
         except BaseException as error:  # noqa: BLE001 - the plugin boundary
             _log.exception("The carrier's stopping_response() failed.", exc_info=as_exception(error))
             return Response(status_code=503, headers=_ELSEWHERE)

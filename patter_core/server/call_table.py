@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 import msgspec
@@ -23,37 +24,41 @@ from patter_core.telephony.outcome import HangUp, Transfer
 __all__ = ["BoundedDict", "CallTable", "EndedCall"]
 
 _ENDED_CALLS = 10_000
-"""Ended calls that are remembered, each by two ids."""
+"""Ended calls that are remembered."""
 _TAKEN_CALLS = 10_000
 """New calls that are remembered, so that each counts once."""
 _PATIENCE = 1 / 3
 """What part of `Deadlines.media_start` a call has for its audio if there is no room for another one."""
 _AWAITS_AUDIO = frozenset({State.ACCEPTED, State.ENGINE_READY})
 
+K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
+LegKey = tuple[str, str]
+"""As in `Leg.key`."""
 
-class BoundedDict(Generic[T]):
+
+class BoundedDict(Generic[K, T]):
     """A mapping that drops its oldest item beyond its limit."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._items: OrderedDict[str, T] = OrderedDict()
+        self._items: OrderedDict[K, T] = OrderedDict()
 
-    def __contains__(self, key: str) -> bool:
+    def __contains__(self, key: K) -> bool:
         return key in self._items
 
-    def get(self, key: str) -> T | None:
+    def get(self, key: K) -> T | None:
         """Returns the item; None if there is none."""
         return self._items.get(key)
 
-    def put(self, key: str, value: T) -> None:
+    def put(self, key: K, value: T) -> None:
         """Adds an item; the oldest one is dropped if there is no room."""
         self._items[key] = value
         if len(self._items) > self._limit:
             self._items.popitem(last=False)
 
-    def drop(self, key: str) -> None:
+    def drop(self, key: K) -> None:
         """Removes an item, if it is there."""
         self._items.pop(key, None)
 
@@ -89,14 +94,15 @@ class CallTable:
         """How many calls the process has room for; no more are taken, whatever the limit is."""
         self.dialling: dict[str, list[Progress]] = {}
         """What webhooks report of calls for which the carrier's API has not answered yet, by call id."""
-        self.routing: dict[str, list[Progress]] = {}
-        """What webhooks report of new calls while it is decided who takes them, by the carrier's id."""
+        self.routing: dict[LegKey, list[Progress]] = {}
+        """What webhooks report of new calls while it is decided who takes them."""
         self._config = config
         self._calls: dict[str, Call] = {}
-        self._by_leg: dict[str, Call] = {}
-        self._ended: BoundedDict[EndedCall] = BoundedDict(2 * _ENDED_CALLS)
+        self._by_leg: dict[LegKey, Call] = {}
+        self._ended: BoundedDict[str, EndedCall] = BoundedDict(_ENDED_CALLS)
+        self._ended_legs: BoundedDict[LegKey, EndedCall] = BoundedDict(_ENDED_CALLS)
         self._rate = RateLimit(config.limits.calls_per_second, time.monotonic())
-        self._taken: BoundedDict[bool] = BoundedDict(_TAKEN_CALLS)
+        self._taken: BoundedDict[LegKey, bool] = BoundedDict(_TAKEN_CALLS)
         self._removals = Changes()
 
     def __len__(self) -> int:
@@ -117,26 +123,26 @@ class CallTable:
         has_room = live + coming < self._config.limits.calls and len(self._calls) + coming < self.room
         return has_room and not self.draining
 
-    def take_new_call(self, leg_id: str = "") -> bool:
+    def take_new_call(self, leg: Leg | None = None) -> bool:
         """Counts a new call against the limits; False if it exceeds them.
 
         Args:
-            leg_id: the carrier's id, by which a call that arrives again is known: it has been counted. "" without one.
+            leg: the call at its carrier, if it has come to that: one that arrives again has been counted.
         """
         if not self.is_ready and not self._end_silent_call():
             return False
-        if leg_id in self._taken:
+        if leg is not None and leg.key in self._taken:
             return True
         if not self._rate.take(time.monotonic()):
             return False
-        if leg_id:
-            self._taken.put(leg_id, True)
+        if leg is not None:
+            self._taken.put(leg.key, True)
         return True
 
-    def give_back(self, leg_id: str) -> None:
+    def give_back(self, leg: Leg) -> None:
         """The call that was taken last is not routed to any agent, and does not count."""
-        if leg_id in self._taken:
-            self._taken.drop(leg_id)
+        if leg.key in self._taken:
+            self._taken.drop(leg.key)
             self._rate.give_back()
 
     def _end_silent_call(self) -> bool:
@@ -172,15 +178,15 @@ class CallTable:
     def add(self, call: Call) -> None:
         """Adds a call in flight."""
         self._calls[call.call_id] = call
-        self._by_leg[call.leg.call_id] = call
+        self._by_leg[call.leg.key] = call
 
     def remove(self, call: Call) -> None:
         """Removes a call that is over, and remembers it as ended."""
         ended = EndedCall.of(call)
         self._ended.put(call.call_id, ended)
-        self._ended.put(call.leg.call_id, ended)
+        self._ended_legs.put(call.leg.key, ended)
         del self._calls[call.call_id]
-        self._by_leg.pop(call.leg.call_id, None)
+        self._by_leg.pop(call.leg.key, None)
         self._removals.notify()
 
     def end_unknown(self, call_id: str) -> None:
@@ -193,12 +199,12 @@ class CallTable:
 
     def find(self, leg: Leg, token: CallToken | None) -> Call | None:
         """Returns the call in flight, by the carrier's id, else by token."""
-        call = self._by_leg.get(leg.call_id)
+        call = self._by_leg.get(leg.key)
         return self._calls.get(token.call_id) if call is None and token is not None else call
 
     def find_ended(self, leg: Leg, token: CallToken | None) -> EndedCall | None:
         """Returns the ended call, by the carrier's id, else by token."""
-        ended = self._ended.get(leg.call_id)
+        ended = self._ended_legs.get(leg.key)
         return self._ended.get(token.call_id) if ended is None and token is not None else ended
 
     def is_over(self, leg: Leg, token: CallToken | None) -> bool:

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import math
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
 import anyio
 import anyio.abc
@@ -26,12 +26,10 @@ from patter_core.server.consults import Consults
 from patter_core.server.delivery import Delivery
 from patter_core.server.descriptors import REMEDY, raise_limit, room_in
 from patter_core.server.dialing import Dialer
-from patter_core.server.hang_ups import HangUps
 from patter_core.server.launcher import CallLauncher, phone_call
-from patter_core.server.price_lookup import PriceLookup
 from patter_core.server.router import Route, Router
 from patter_core.server.signals import Stoppable, held_signals
-from patter_core.server.tokens import CallTokens
+from patter_core.server.trunks import Trunk
 from patter_core.server.watchdog import LoopWatchdog
 from patter_core.sink import EventSink
 from patter_core.telephony.leg import Leg
@@ -52,7 +50,7 @@ class CallHost:
     """One worker: its parts, and their start and end.
 
     Args:
-        carrier: brings the calls.
+        carriers: bring the calls; each has a name of its own.
         config: the settings of the worker.
         route: returns who takes an incoming call; None rejects it.
         find_agent: returns an agent by the name in a token; None if this worker has none of that name.
@@ -62,8 +60,7 @@ class CallHost:
 
     def __init__(
         self,
-        carrier: Carrier,
-        *,
+        *carriers: Carrier,
         config: HostConfig,
         route: Route,
         find_agent: Callable[[str], Agent | None],
@@ -71,38 +68,39 @@ class CallHost:
         callbacks: UserCallbacks | None = None,
     ) -> None:
         guard()
-        self.carrier = carrier
         self.table = CallTable(config)
         self.delivery = Delivery(sinks, config.redaction)
         self._config = config
         self._history = HistoryWriter(config.store)
         self._callbacks = CallbackRunner(callbacks or UserCallbacks(), timeout=config.limits.callback)
-        tokens = CallTokens(carrier)
-        self._prices = PriceLookup(carrier, self._emit_price, config.limits.price_after)
-        self._hang_ups = HangUps(carrier)
+        price_after = config.limits.price_after
+        self.trunks: Mapping[str, Trunk] = {
+            carrier.name: Trunk(carrier, on_price=self._emit_price, price_after=price_after) for carrier in carriers
+        }
+        """By the carrier's name."""
         self._launcher = CallLauncher(
-            carrier,
+            self.trunks,
             config=config,
             table=self.table,
-            tokens=tokens,
             delivery=self.delivery,
             history=self._history,
             callbacks=self._callbacks,
-            prices=self._prices,
-            hang_ups=self._hang_ups,
         )
-        self.router = Router(
-            config=config,
-            table=self.table,
-            tokens=tokens,
-            launcher=self._launcher,
-            hang_ups=self._hang_ups,
-            delivery=self.delivery,
-            consults=Consults(carrier, table=self.table, launcher=self._launcher),
-            route=route,
-            find_agent=find_agent,
-        )
-        self.dialer = Dialer(carrier, config=config, table=self.table, tokens=tokens, launcher=self._launcher)
+        self.routers: Mapping[str, Router] = {
+            name: Router(
+                trunk=trunk,
+                config=config,
+                table=self.table,
+                launcher=self._launcher,
+                delivery=self.delivery,
+                consults=Consults(trunk.carrier, table=self.table, launcher=self._launcher),
+                route=route,
+                find_agent=find_agent,
+            )
+            for name, trunk in self.trunks.items()
+        }
+        """By the carrier's name."""
+        self.dialer = Dialer(self.trunks, config=config, table=self.table, launcher=self._launcher)
         self._drain_by = math.inf
         """Until when live calls may go on, once the worker stops."""
         self._end_by = math.inf
@@ -134,10 +132,11 @@ class CallHost:
         try:
             async with anyio.create_task_group() as background:
                 background.start_soon(self.delivery.run)
-                background.start_soon(self._prices.run)
                 background.start_soon(self._history.run)
                 background.start_soon(LoopWatchdog(self.table.__len__).run)
-                background.start_soon(self._hang_ups.run)
+                for trunk in self.trunks.values():
+                    background.start_soon(trunk.prices.run)
+                    background.start_soon(trunk.hang_ups.run)
                 async with anyio.create_task_group() as callbacks, anyio.create_task_group() as calls:
                     self._launcher.callbacks, self._launcher.calls = callbacks, calls
                     try:
@@ -151,7 +150,8 @@ class CallHost:
             self._launcher.callbacks = self._launcher.calls = None
             with anyio.CancelScope(shield=True):
                 async with anyio.create_task_group() as last:
-                    last.start_soon(self._hang_ups.drain)
+                    for trunk in self.trunks.values():
+                        last.start_soon(trunk.hang_ups.drain)
                     await self._callbacks.drain()
                     await self.delivery.drain(self._config.limits.flush)
                     await self._history.drain()
@@ -265,4 +265,4 @@ class CallHost:
             up.set()  # also if it could not start: requests wait for it
 
     def _emit_price(self, leg: Leg, cost: Cost) -> None:
-        self.router.emit(leg, None, CallPriced(cost=cost))
+        self.routers[leg.carrier].emit(leg, None, CallPriced(cost=cost))

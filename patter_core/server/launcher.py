@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
 import anyio
 import anyio.abc
@@ -18,12 +19,9 @@ from patter_core.call.hangup import LegEnd
 from patter_core.call.history import HistoryWriter
 from patter_core.call.records import Outlets
 from patter_core.call.token import CallToken
-from patter_core.carrier import Carrier
 from patter_core.server.call_table import CallTable
 from patter_core.server.delivery import Delivery
-from patter_core.server.hang_ups import HangUps
-from patter_core.server.price_lookup import PriceLookup
-from patter_core.server.tokens import CallTokens
+from patter_core.server.trunks import Trunk
 from patter_core.telephony.leg import Direction, Leg
 from patter_core.telephony.outcome import HangUp
 
@@ -41,43 +39,34 @@ class CallLauncher:
     """Makes calls of what the router and the dialer decide.
 
     Args:
-        carrier: whose calls they are.
+        trunks: whose calls they are, by the carrier's name.
         config: the settings of the worker.
         table: gets each call while it is in flight.
-        tokens: make the `Accept` of a call.
         delivery: takes the calls' records.
         history: keeps what is said in the shared store.
         callbacks: runs the user's functions.
-        prices: looks up what a call cost.
-        hang_ups: hangs up again where the carrier did not take it.
     """
 
     def __init__(
         self,
-        carrier: Carrier,
+        trunks: Mapping[str, Trunk],
         *,
         config: HostConfig,
         table: CallTable,
-        tokens: CallTokens,
         delivery: Delivery,
         history: HistoryWriter,
         callbacks: CallbackRunner,
-        prices: PriceLookup,
-        hang_ups: HangUps,
     ) -> None:
         self.calls: anyio.abc.TaskGroup | None = None
         """Where calls run; None while the worker is not running."""
         self.callbacks: anyio.abc.TaskGroup | None = None
         """Where the user's functions run: it outlives the calls."""
-        self._carrier = carrier
+        self._trunks = trunks
         self._config = config
         self._table = table
-        self._tokens = tokens
         self._delivery = delivery
         self._history = history
         self._callbacks = callbacks
-        self._prices = prices
-        self._hang_ups = hang_ups
         self._breakers = EngineBreakers()
         self._scopes: dict[str, anyio.CancelScope] = {}
 
@@ -96,23 +85,24 @@ class CallLauncher:
             ring_timeout: s, for an outbound call that was not answered yet.
         """
         assert self.calls is not None  # the app makes sure that the worker runs before it lets a request in
+        trunk = self._trunks[leg.carrier]
         queue = self._callbacks.new_queue()
         call = Call(
             token,
             leg=leg,
             agent=agent,
-            carrier=self._carrier,
+            carrier=trunk.carrier,
             config=self._config,
             outlets=self._outlets(token.call_id, queue),
             breakers=self._breakers,
-            new_accept=self._tokens.accept,
+            new_accept=trunk.tokens.accept,
             may_prewarm=self._table.may_prewarm,
             ring_timeout=ring_timeout,
         )
         call.context.meter.machine_detection = token.options.machine_detection
         self._table.add(call)
         self._scopes[call.call_id] = scope = anyio.CancelScope()
-        self.calls.start_soon(self._run, call, queue, scope)
+        self.calls.start_soon(self._run, call, trunk, queue, scope)
         return call
 
     def _outlets(self, call_id: str, queue: CallbackQueue | None) -> Outlets:
@@ -124,7 +114,7 @@ class CallLauncher:
             history=self._history,
         )
 
-    async def _run(self, call: Call, queue: CallbackQueue | None, scope: anyio.CancelScope) -> None:
+    async def _run(self, call: Call, trunk: Trunk, queue: CallbackQueue | None, scope: anyio.CancelScope) -> None:
         if queue is not None and self.callbacks is not None:
             self.callbacks.start_soon(self._callbacks.run, queue, phone_call(call))
         try:
@@ -139,8 +129,8 @@ class CallLauncher:
             if queue is not None:
                 queue.close()
             if call.leg_end is LegEnd.FAILED:
-                self._hang_ups.want(call.leg)
+                trunk.hang_ups.want(call.leg)
             if call.reports.was_answered and self._delivery.queues:
-                self._prices.want(call.leg)
+                trunk.prices.want(call.leg)
             del self._scopes[call.call_id]
             self._table.remove(call)

@@ -54,16 +54,18 @@ class _Refused(Exception):
 
 
 class MediaEndpoint:
-    """Accepts the media sockets of the host's carrier, and gives each to its call.
+    """Accepts the media sockets of one carrier, and gives each to its call.
 
     Args:
         host: the calls.
+        carrier: whose sockets they are: its name.
         address: how the public address is found.
     """
 
-    def __init__(self, host: CallHost, address: Address) -> None:
+    def __init__(self, host: CallHost, carrier: str, address: Address) -> None:
         self._host = host
-        self._carrier = host.carrier
+        self._carrier = host.trunks[carrier].carrier
+        self._router = host.routers[carrier]
         self._address = address
         self._unknown: OrderedDict[AsgiSocket, anyio.CancelScope] = OrderedDict()
         """Accepted sockets that have not said whose they are, the oldest first."""
@@ -162,7 +164,7 @@ class MediaEndpoint:
         if identity == MediaIdentity():
             raise _Refused("it does not say whose it is")
         token = identity.token or await self._announced(identity, request)
-        call = self._host.router.claim(token)
+        call = self._router.claim(token)
         if call is None:
             raise _Refused("its stream token is invalid, used, too old, or of a call that is over")
         return call
@@ -177,7 +179,7 @@ class MediaEndpoint:
             _log.error("The carrier %s announces a call on a media socket that it does not authenticate.", carrier.name)
             raise _Refused("nothing proves that the carrier opened it")
         try:
-            answer = await self._host.router.call(leg, request.likely_url).arrived()
+            answer = await self._router.call(leg, request.likely_url).arrived()
         except WorkerStopping:
             raise _Refused("this worker takes no more calls", _GOING) from None
         except WebhookRefused as error:

@@ -16,15 +16,14 @@ from patter_core.aio.locks import KeyedLocks
 from patter_core.call.call import Call
 from patter_core.call.config import HostConfig
 from patter_core.call.token import CallToken, Consult
-from patter_core.errors import ConfigurationError, WebhookRefused
+from patter_core.errors import CallError, ConfigurationError, WebhookRefused
 from patter_core.events import CallEvent, CallPriced, RecordingChanged
 from patter_core.server.call_table import BoundedDict, CallTable, EndedCall
 from patter_core.server.consults import Consults
 from patter_core.server.delivery import Delivery
-from patter_core.server.hang_ups import HangUps
 from patter_core.server.launcher import CallLauncher
 from patter_core.server.routing import RouteAnswer
-from patter_core.server.tokens import CallTokens
+from patter_core.server.trunks import Trunk
 from patter_core.server.urls import base_of
 from patter_core.telephony.control import RecordingStatus, callback_token
 from patter_core.telephony.leg import AnsweredBy, Direction, Leg, Progress
@@ -41,6 +40,8 @@ _EVENTS = 10_000
 _NO_KEYS = re.compile(r"[^0-9*#A-Da-d]")
 _MOST_KEYS = 64
 """Of one webhook."""
+_SHOWN = 40
+"""Characters of a wrong carrier's name in the error."""
 _CALL_IDS = uuid.UUID("6f1d2c58-6a0e-4b53-9d0b-7f2f8a1f4c11")
 """Namespace for call ids: every worker derives the same id for a call."""
 
@@ -48,14 +49,13 @@ Route = Callable[[Leg], Awaitable[RouteAnswer]]
 
 
 class Router:
-    """Implements `CallRouter`, and finds the call of each media socket.
+    """Implements `CallRouter` for one carrier, and finds the call of each of its media sockets.
 
     Args:
+        trunk: the carrier that asks and reports.
         config: the settings of the worker.
         table: the calls of the worker.
-        tokens: reads and makes tokens.
         launcher: starts calls.
-        hang_ups: forgets legs that are over.
         delivery: takes the records of calls that are over.
         consults: connect the callers of warm transfers.
         route: returns who takes an incoming call; None rejects it.
@@ -65,31 +65,35 @@ class Router:
     def __init__(
         self,
         *,
+        trunk: Trunk,
         config: HostConfig,
         table: CallTable,
-        tokens: CallTokens,
         launcher: CallLauncher,
-        hang_ups: HangUps,
         delivery: Delivery,
         consults: Consults,
         route: Route,
         find_agent: Callable[[str], Agent | None],
     ) -> None:
+        self.carrier = trunk.carrier.name
+        self.tokens = trunk.tokens
+        self.hang_ups = trunk.hang_ups
         self.config = config
         self.table = table
-        self.tokens = tokens
         self.launcher = launcher
-        self.hang_ups = hang_ups
         self.delivery = delivery
         self.consults = consults
         self.route = route
         self.find_agent = find_agent
         self.arrivals = KeyedLocks()
         """One for each leg whose arrival is being answered: its webhook may come twice at once."""
-        self._events: BoundedDict[bool] = BoundedDict(_EVENTS)
+        self._events: BoundedDict[str, bool] = BoundedDict(_EVENTS)
 
     def call(self, leg: Leg, verified_url: str, token: str = "") -> RoutedCall:
         """As in `CallRouter`."""
+        if leg.carrier != self.carrier:
+            raise CallError(
+                "A webhook reports a call of another carrier.", expected=self.carrier, got=repr(leg.carrier[:_SHOWN])
+            )
         text = token or callback_token(verified_url)
         return _RoutedCall(self, leg, verified_url, self.tokens.read_callback(text))
 
@@ -223,18 +227,18 @@ class _RoutedCall:
                 "The webhook does not prove at which address this server is reached.",
                 remedy="Set the public address: Patter(webhook_url=…), or PATTER_WEBHOOK_URL.",
             )
-        if not table.take_new_call(leg.call_id):
+        if not table.take_new_call(leg):
             return Reject(reason="busy")
-        reported = table.routing[leg.call_id] = []
+        reported = table.routing[leg.key] = []
         try:
             routed = await router.route(leg)
         finally:
-            del table.routing[leg.call_id]
+            del table.routing[leg.key]
         if isinstance(routed, Transfer):
             return routed
         token = self._token_for(AgentForCall(routed) if isinstance(routed, Agent) else routed)
         if token is None:
-            table.give_back(leg.call_id)
+            table.give_back(leg)
             return routed if isinstance(routed, Reject) else Reject()
         table.refuse_if_draining()
         return Reject() if any(progress.is_final for progress in reported) else token
@@ -313,8 +317,8 @@ class _RoutedCall:
             self._router.hang_ups.forget(self._leg)
         if call is not None:
             call.reports.note_progress(progress)
-        elif self._leg.call_id in self._table.routing:
-            self._table.routing[self._leg.call_id].append(progress)
+        elif self._leg.key in self._table.routing:
+            self._table.routing[self._leg.key].append(progress)
         elif self._token is not None and self._token.call_id in self._table.dialling:
             self._table.dialling[self._token.call_id].append(progress)
 

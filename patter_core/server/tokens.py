@@ -128,8 +128,8 @@ class CallTokens:
         self._longest_url = carrier.longest_media_url
         self._streams = TokenMaker(secret, Purpose.STREAM)
         self._callbacks = TokenMaker(secret, Purpose.CALLBACK)
-        self._used: BoundedDict[bool] = BoundedDict(_USED_STREAMS)
-        self._made: BoundedDict[float] = BoundedDict(_MADE_HERE)
+        self._used: BoundedDict[str, bool] = BoundedDict(_USED_STREAMS)
+        self._made: BoundedDict[str, float] = BoundedDict(_MADE_HERE)
         self._wall = wall
         self._monotonic = monotonic
 

@@ -59,11 +59,17 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
     """The carrier's own id of the call."""
     direction: Direction = Direction.INBOUND
     from_number: str = ""
-    """The caller, as the carrier writes it: E.164, a SIP address, or "anonymous"."""
+    """The caller: E.164, a SIP address without parameters (`sip:user@host`), or "" if it is withheld or neither.
+    Carriers convert what their vendor writes by `patter_core.telephony.e164.address_of`."""
     to_number: str = ""
-    """The called number, as the carrier writes it."""
+    """The called number, as above."""
     parameters: dict[str, str] = {}
     """Custom parameters of the call, by name."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Carrier and id: two carriers may use the same ids."""
+        return self.carrier, self.call_id
 
     def __repr__(self) -> str:
         return f"<Leg {self.carrier} {self.direction.value} {self.call_id}>"

@@ -72,6 +72,7 @@ class AccountNumbers(abc.ABC):
                 return found
         raise CarrierRequestFailed(
             f"The number is not in this {self.vendor} account.",
+            taken=False,
             expected="a number in E.164, such as +15550001234",
             remedy=f"`patter {self.carrier} numbers` lists the numbers of the account.",
         )

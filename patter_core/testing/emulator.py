@@ -67,6 +67,8 @@ class CarrierEmulator(_Emulator):
 
     format: AudioFormat = ULAW_8000
     """Of its telephones."""
+    withheld: str = "anonymous"
+    """What the vendor writes in place of a number that the caller withholds."""
 
     def __init__(self, *, tunnels: Mapping[str, str] | None = None) -> None:
         self.base_url = ""
@@ -76,6 +78,8 @@ class CarrierEmulator(_Emulator):
         """Who answers the calls that the app makes."""
         self.callees: dict[str, Callee] = {}
         """Who answers instead, by number."""
+        self.call_ids: list[str] = []
+        """The ids of the next calls, in the form of the vendor; made up once there are none."""
         self._open = contextlib.AsyncExitStack()
         self._client: httpx.AsyncClient | None = None
         self._tasks: anyio.abc.TaskGroup | None = None
@@ -165,6 +169,10 @@ class CarrierEmulator(_Emulator):
         if self._tasks is None:
             raise self._does_not_run()
         return self._tasks
+
+    def next_call_id(self, made_up: str) -> str:
+        """Returns the id of a new call."""
+        return self.call_ids.pop(0) if self.call_ids else made_up
 
     def callee_at(self, number: str) -> Callee:
         """Who answers that number."""

@@ -9,6 +9,7 @@ from typing import ClassVar
 import anyio
 import msgspec
 import pytest
+from anyio.abc import TaskStatus
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -136,6 +137,73 @@ async def test_attempts_are_limited(server: FakeApi) -> None:
     with pytest.raises(CarrierRequestFailed):
         await request(AcmeApi(server.url))
     assert len(server.requests) == len(AcmeApi.answer_timeouts)
+
+
+# --- whether it was taken ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answers", "repeatable", "taken"),
+    [
+        ([ApiAnswer(status=400)], False, False),
+        ([ApiAnswer(status=401)], True, False),
+        ([ApiAnswer(status=404)], True, False),
+        ([BUSY], False, False),
+        ([BUSY, REFUSED], True, False),
+        ([ApiAnswer(status=408)], False, True),  # a gateway's, whose server was too slow
+        ([ApiAnswer(status=303)], False, True),
+        ([BROKEN], False, True),
+        ([BROKEN], True, True),
+        ([BROKEN, REFUSED], True, True),  # the first one may have been taken, and the second was refused for that
+        ([ApiAnswer(delay=5.0)], False, True),
+        ([ApiAnswer(delay=5.0), REFUSED], True, True),
+        ([ApiAnswer(delay=5.0), BUSY, BUSY], True, True),
+    ],
+)
+async def test_a_failure_says_whether_any_attempt_may_have_been_taken(
+    server: FakeApi, answers: list[ApiAnswer], repeatable: bool, taken: bool
+) -> None:
+    server.answers = list(answers)
+    with pytest.raises(CarrierRequestFailed) as failure:
+        await request(AcmeApi(server.url), repeatable=repeatable)
+    assert failure.value.taken is taken
+
+
+async def test_a_request_that_never_left_was_not_taken() -> None:
+    with bind("127.0.0.1", 0) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with pytest.raises(CarrierRequestFailed) as failure:
+        await request(AcmeApi(url))
+    assert not failure.value.taken
+
+
+async def test_an_attempt_that_never_left_does_not_undo_one_before() -> None:
+    """The carrier goes away between two attempts, the first of which it had."""
+    leave, gone = anyio.Event(), anyio.Event()
+
+    async def serve(*, task_status: TaskStatus[FakeApi]) -> None:
+        async with fake_api() as api:
+            api.answers = [BROKEN]
+            task_status.started(api)
+            await leave.wait()
+        gone.set()
+
+    class Leaving(AcmeApi):
+        async def note(self, seconds: float) -> None:
+            leave.set()
+            await gone.wait()
+
+    async with anyio.create_task_group() as tasks:
+        server: FakeApi = await tasks.start(serve)
+        with pytest.raises(CarrierRequestFailed, match="was not reached") as failure:
+            await request(Leaving(server.url))
+    assert (failure.value.taken, len(server.requests)) == (True, 1)
+
+
+async def test_an_answer_that_cannot_be_read_may_be_of_a_request_that_was_taken() -> None:
+    with pytest.raises(CarrierRequestFailed) as failure:
+        AcmeApi("http://127.0.0.1:1").read(b"{}", Made, action="place the call")
+    assert failure.value.taken
 
 
 # --- pauses --------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from patter_core.server.call_table import BoundedDict
 
 
 def test_the_oldest_goes_first() -> None:
-    memory: BoundedDict[int] = BoundedDict(2)
+    memory: BoundedDict[str, int] = BoundedDict(2)
     for number, key in enumerate("abc"):
         memory.put(key, number)
     assert [memory.get(key) for key in "abc"] == [None, 1, 2]

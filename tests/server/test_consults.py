@@ -93,9 +93,9 @@ class Scene:
     async def live(self) -> AsyncIterator[None]:
         with anyio.fail_after(20):
             async with self.host.running(), self.other.running(), anyio.create_task_group() as self.tasks:
-                accept = await self.host.router.call(LEG, URL).arrived()
+                accept = await self.host.routers["fake"].call(LEG, URL).arrived()
                 assert isinstance(accept, Accept)
-                call = self.host.router.claim(accept.token)
+                call = self.host.routers["fake"].claim(accept.token)
                 assert call is not None
                 self.call = call
                 self.tasks.start_soon(call.serve_media, self.socket)
@@ -129,7 +129,7 @@ class Scene:
 
     def human(self, host: CallHost | None = None) -> RoutedCall:
         """The leg to the human, as the carrier's webhooks bring it to a worker."""
-        return (host or self.host).router.call(HUMAN, URL, self.dialled.callbacks.token)
+        return (host or self.host).routers["fake"].call(HUMAN, URL, self.dialled.callbacks.token)
 
     @property
     def dialled(self) -> DialRequest:
@@ -169,7 +169,7 @@ async def test_any_worker_is_told_whom_to_brief_with_what_and_connects_them() ->
         assert (await scene.call.wait()).reason == "transferred"
     assert scene.carrier.hung_up == []
     assert len(scene.engine.sessions) == 1
-    assert scene.host.router.call(LEG, URL).briefing == ""
+    assert scene.host.routers["fake"].call(LEG, URL).briefing == ""
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])

@@ -92,9 +92,9 @@ async def test_calls_that_do_not_fit_are_told_that_we_are_busy(
     with caplog.at_level(logging.WARNING, "patter.host"):
         async with host.running():
             answers = [
-                await host.router.call(
-                    Leg(carrier="fake", call_id=f"leg-{n}"), "http://a/webhooks/fake/voice"
-                ).arrived()
+                await host.routers["fake"]
+                .call(Leg(carrier="fake", call_id=f"leg-{n}"), "http://a/webhooks/fake/voice")
+                .arrived()
                 for n in range(3)
             ]
             assert not host.table.is_ready

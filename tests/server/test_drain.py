@@ -206,7 +206,7 @@ async def test_a_worker_that_drains_leaves_what_another_lost_to_a_third() -> Non
         await first.arrive("leg-1")
         accept = last_accept(first)
         leg = Leg(carrier="fake", call_id="leg-1")
-        there = second.host.router.call(leg, "http://a/webhooks/fake/voice", accept.callbacks.token)
+        there = second.host.routers["fake"].call(leg, "http://a/webhooks/fake/voice", accept.callbacks.token)
         assert isinstance(await there.stream_ended(), Accept)
         await second.host.drain()
         with pytest.raises(WorkerStopping):
@@ -231,7 +231,7 @@ async def test_the_worker_that_lost_the_media_leaves_the_call_to_the_one_that_wa
         if how == "it breaks off":
             media.transport.abort()
         url = f"{second.client.base_url}/webhooks/fake/voice"
-        answer = await second.host.router.call(leg, url, accept.callbacks.token).stream_ended()
+        answer = await second.host.routers["fake"].call(leg, url, accept.callbacks.token).stream_ended()
         assert isinstance(answer, Accept)
         there = answer.media_url.replace(address(first), address(second))
         async with connect(there, additional_headers=FAKE) as again, anyio.create_task_group() as tasks:

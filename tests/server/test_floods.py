@@ -32,7 +32,7 @@ def routing(scene: Scene, *agents: Agent | Reject | Transfer | None) -> CallHost
     async def route(_leg: Leg) -> Agent | Reject | Transfer | None:
         return next(turns, scene.agent)
 
-    scene.host.router.route = route
+    scene.host.routers["fake"].route = route
     return scene.host
 
 
@@ -67,7 +67,7 @@ async def test_calls_without_audio_make_room_for_callers() -> None:
     scene = Scene(limits=limits, deadlines=Deadlines(media_start=1.5, last_word=0.05))
     async with scene.running() as host:
         live = await accepted(host, leg(0))
-        call = host.router.claim(live.media_url.rsplit("/", 1)[1])
+        call = host.routers["fake"].claim(live.media_url.rsplit("/", 1)[1])
         assert call is not None
         media = FakeSocket()
         async with anyio.create_task_group() as tasks:

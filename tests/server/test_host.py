@@ -48,7 +48,7 @@ async def dial(host: CallHost, agent: Agent) -> None:
         await host.dialer.dial(
             agent=agent,
             to_number="+15550001111",
-            from_number="+15550002222",
+            callers={"fake": "+15550002222"},
             base="https://phone.example",
             ring_timeout=5,
             options=CallOptions(),

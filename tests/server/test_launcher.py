@@ -35,7 +35,7 @@ async def test_a_call_whose_carrier_is_asked_who_answers_is_billed_for_that(aske
             await host.dialer.dial(
                 agent=AGENT,
                 to_number="+15550001111",
-                from_number="+15550002222",
+                callers={"fake": "+15550002222"},
                 base="https://phone.example",
                 ring_timeout=5,
                 options=CallOptions(machine_detection=asked),
@@ -55,7 +55,7 @@ async def test_a_call_whose_leg_cannot_be_ended_ends_no_other_one(caplog: pytest
         async with host.running():
             for number in (1, 2):
                 leg = Leg(carrier="fake", call_id=f"leg-{number}")
-                await host.router.call(leg, "https://phone.example/webhooks/fake/voice").arrived()
+                await host.routers["fake"].call(leg, "https://phone.example/webhooks/fake/voice").arrived()
             first, second = host.table.calls
             first.reports.note_progress(Progress.COMPLETED)
             first.context.leg_is_over = False

@@ -106,7 +106,7 @@ class Door(Scene):
             self.asked.append(leg)
             return answer
 
-        self.host.router.route = route
+        self.host.routers["fake"].route = route
 
     @property
     def bare(self) -> str:

@@ -38,7 +38,7 @@ async def report_end(host: CallHost, accept: Accept) -> Accept:
 @contextlib.asynccontextmanager
 async def streaming(host: CallHost, accept: Accept) -> AsyncIterator[FakeSocket]:
     """The carrier brings the stream of that `Accept`."""
-    call = host.router.claim(accept.media_url.rsplit("/", 1)[1])
+    call = host.routers["fake"].claim(accept.media_url.rsplit("/", 1)[1])
     assert call is not None
     media = FakeSocket()
     async with anyio.create_task_group() as tasks:
@@ -179,7 +179,7 @@ async def test_a_call_that_the_host_ends_before_its_audio_is_here_is_over_when_t
         (call,) = host.table.calls
         call.hang_up(HangUp("Goodbye."))
         await until(lambda: not len(host.table))
-        assert host.router.claim(accept.media_url.rsplit("/", 1)[1]) is None
+        assert host.routers["fake"].claim(accept.media_url.rsplit("/", 1)[1]) is None
         assert await routed(host, LEG, accept.callbacks.token).stream_ended() == HangUp("Goodbye.")
 
 
@@ -227,7 +227,7 @@ async def test_without_a_proved_address_there_is_no_new_call() -> None:
     async with scene.running() as host:
         for _ in range(3):
             with pytest.raises(WebhookRefused, match="webhook_url"):
-                await host.router.call(LEG, "").arrived()
+                await host.routers["fake"].call(LEG, "").arrived()
         first = await accepted(host)
-        again = await host.router.call(LEG, "", first.callbacks.token).arrived()  # the token has the address
+        again = await host.routers["fake"].call(LEG, "", first.callbacks.token).arrived()  # the token has the address
         assert again == first

@@ -82,7 +82,7 @@ class Scene:
         return await self.host.dialer.dial(
             agent=self.agent,
             to_number="+15550001111",
-            from_number="+15550002222",
+            callers={"fake": "+15550002222"},
             base="https://phone.example",
             ring_timeout=5,
             options=options or CallOptions(),
@@ -95,7 +95,7 @@ class Scene:
 
 
 def routed(host: CallHost, leg: Leg, token: str = "") -> RoutedCall:
-    return host.router.call(leg, URL, token)
+    return host.routers["fake"].call(leg, URL, token)
 
 
 async def accepted(host: CallHost, leg: Leg = LEG, token: str = "") -> Accept:
@@ -277,14 +277,14 @@ async def test_the_next_worker_of_a_call_stops_the_recording_that_the_one_before
     async with scene.running() as host:
         other = scene.new_host()
         async with other.running():
-            call = host.router.claim((await accepted(host)).media_url.rpartition("/")[2])
+            call = host.routers["fake"].claim((await accepted(host)).media_url.rpartition("/")[2])
             assert call is not None
             assert await call.actions.start_recording() == "recording-1"
             moved = await routed(
                 host, LEG, call.context.accept.callbacks.token if call.context.accept else ""
             ).stream_ended()
             assert isinstance(moved, Accept)
-            there = other.router.claim(moved.token)
+            there = other.routers["fake"].claim(moved.token)
             assert there is not None
             with pytest.raises(CallError, match="already"):
                 await there.actions.start_recording()
@@ -295,7 +295,7 @@ async def test_the_next_worker_of_a_call_stops_the_recording_that_the_one_before
             call.context.token = msgspec.structs.replace(call.context.token, recording_id="recording-2")
             again = await routed(other, LEG, moved.callbacks.token).stream_ended()
             assert isinstance(again, Accept)
-            back = host.router.claim(again.token)
+            back = host.routers["fake"].claim(again.token)
             assert back is call
             await call.actions.stop_recording()
     assert [line for line in scene.carrier.commands if "recording" in line] == [
@@ -309,7 +309,7 @@ async def test_keys_that_a_webhook_reports_reach_the_engine_and_nothing_else_doe
     scene = Scene()
     socket = FakeSocket()
     async with scene.running() as host, anyio.create_task_group() as tasks:
-        call = host.router.claim((await accepted(host)).token)
+        call = host.routers["fake"].claim((await accepted(host)).token)
         assert call is not None
         tasks.start_soon(call.serve_media, socket)
         socket.say("start", "leg-1")
@@ -324,14 +324,14 @@ async def test_keys_that_a_webhook_reports_reach_the_engine_and_nothing_else_doe
 
 
 def seen(host: CallHost, event_id: str) -> bool:
-    with host.router.seen(event_id) as seen:
+    with host.routers["fake"].seen(event_id) as seen:
         return seen
 
 
 async def test_an_event_is_new_once_and_again_if_its_handling_failed() -> None:
     host = Scene().host
     assert [seen(host, event) for event in ("a", "a", "b")] == [False, True, False]
-    with pytest.raises(LookupError), host.router.seen("c"):
+    with pytest.raises(LookupError), host.routers["fake"].seen("c"):
         raise LookupError
     assert [seen(host, event) for event in ("c", "c", "a")] == [False, True, True]
 
@@ -366,7 +366,7 @@ async def test_a_webhook_that_comes_again_while_its_call_is_routed_is_one_call()
         assert len(results) == 3
         assert results == [results[0]] * 3
         assert isinstance(results[0], Accept)
-        assert len(host.router.arrivals) == 0
+        assert len(host.routers["fake"].arrivals) == 0
 
 
 async def test_while_one_call_is_routed_another_is_taken() -> None:
@@ -420,7 +420,7 @@ async def test_a_call_that_arrives_again_after_its_audio_came_is_accepted_with_a
     async with scene.running() as host:
         first = await accepted(host)
         assert await routed(host, LEG).arrived() == first  # the webhook again, before anything came of it
-        call = host.router.claim(first.media_url.rsplit("/", 1)[1])
+        call = host.routers["fake"].claim(first.media_url.rsplit("/", 1)[1])
         assert call is not None
         media = FakeSocket()
         async with anyio.create_task_group() as tasks:
@@ -437,7 +437,7 @@ async def test_a_call_that_arrives_again_while_its_stream_starts_is_accepted_wit
     scene = Scene(several_workers=True)
     async with scene.running() as host:
         first = await accepted(host)
-        call = host.router.claim(first.media_url.rsplit("/", 1)[1])
+        call = host.routers["fake"].claim(first.media_url.rsplit("/", 1)[1])
         assert call is not None
         again = await accepted(host)
         assert again.media_url.startswith("wss://phone.example/media/fake/")
@@ -452,7 +452,7 @@ async def test_where_workers_share_calls_one_begins_where_its_stream_comes_and_h
         first, second = await accepted(host), await accepted(other)
         assert first.call_id == second.call_id
         assert (len(host.table), len(other.table), scene.sink.records) == (0, 0, [])
-        call = other.router.claim(first.media_url.rsplit("/", 1)[1])
+        call = other.routers["fake"].claim(first.media_url.rsplit("/", 1)[1])
         assert call is not None
         assert call.leg.call_id == "leg-1"
         assert (len(host.table), len(other.table)) == (0, 1)
@@ -478,7 +478,7 @@ async def test_a_stream_that_comes_to_another_worker_although_there_should_be_on
     other = scene.new_host()
     async with scene.running() as host, other.running():
         accept = await accepted(host)
-        call = other.router.claim(accept.media_url.rsplit("/", 1)[1])
+        call = other.routers["fake"].claim(accept.media_url.rsplit("/", 1)[1])
         assert call is not None
         call.hang_up()
     (record,) = (record for record in caplog.records if record.levelname == "ERROR")

@@ -108,7 +108,7 @@ async def test_a_worker_with_a_live_call_is_watched(caplog: pytest.LogCaptureFix
 
     host = CallHost(FakeCarrier(), config=HostConfig(), route=route, find_agent=lambda _name: agent)
     async with host.running():
-        await host.router.call(Leg(carrier="fake", call_id="leg-1"), "https://a/webhooks/fake/voice").arrived()
+        await host.routers["fake"].call(Leg(carrier="fake", call_id="leg-1"), "https://a/webhooks/fake/voice").arrived()
         await anyio.sleep(1.0)  # in which it notices the call
         block_here(0.6)
         await anyio.sleep(0.1)

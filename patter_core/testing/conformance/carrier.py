@@ -17,7 +17,8 @@ The carrier is the one that its emulator makes; calls go over real sockets to th
    buffer. When **the agent ends** the conversation, the call is hung up.
 8. **Control** (`control.py`, `outbound.py`), by `Carrier.capabilities`: routes, calls that the app makes, machine
    detection, voicemail, transfer, hold, recording, keys, look-up, numbers. For every carrier, **failures**
-   (`failures.py`): a media stream, a worker, an engine that is lost.
+   (`failures.py`): a media stream, a worker, an engine that is lost; and **callers** (`numbers.py`) who withhold their
+   number, or have a SIP address. The numbers of all legs are E.164, SIP addresses or empty.
 9. **Commands** (`commands.py`): hanging up a call that is over is a success, and can be cancelled; a vendor that cannot
    be reached is a `CarrierRequestFailed`.
 
@@ -47,6 +48,7 @@ from patter_core.testing.conformance.commands import check_capabilities, check_h
 from patter_core.testing.conformance.control import CONTROL
 from patter_core.testing.conformance.hang_ups import HANG_UPS
 from patter_core.testing.conformance.harness import Harness
+from patter_core.testing.conformance.numbers import NUMBERS, check_numbers
 from patter_core.testing.conformance.pace import Pace
 from patter_core.testing.conformance.scenarios import CONVERSATIONS, ENDINGS
 from patter_core.testing.conformance.scene import play
@@ -113,7 +115,9 @@ async def _check(
         # 6. Forgeries of the first webhook.
         await _check_forgeries(harness)
         # 7. and 8. All that does not depend on each other, side by side.
-        await play(harness, *HANG_UPS, *ENDINGS, *CONTROL)
+        await play(harness, *HANG_UPS, *ENDINGS, *CONTROL, *NUMBERS)
+        for session in harness.engine.sessions:
+            check_numbers(check, session.setup.leg)
         _keep_private(harness)
         # 9. Commands about a call that is over.
         leg = harness.engine.sessions[0].setup.leg

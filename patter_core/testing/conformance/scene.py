@@ -23,7 +23,7 @@ from patter_core.testing.caller import Caller, Pause, Step
 from patter_core.testing.conformance.check import Check, beside
 from patter_core.testing.conformance.harness import Harness, Worker
 from patter_core.testing.conformance.media import check_media
-from patter_core.testing.emulator import CarrierEmulator
+from patter_core.testing.emulator import CALLER, CarrierEmulator
 from patter_core.testing.fakes import FakeSession
 from patter_core.testing.speech import GREETING
 from patter_core.webhook import Reject
@@ -126,7 +126,11 @@ class Scene:
     # --- calls -----------------------------------------------------------------------------------------------------
 
     def place(
-        self, *steps: Step, answer: Agent | Reject | Transfer | None = None, at: Worker | None = None
+        self,
+        *steps: Step,
+        answer: Agent | Reject | Transfer | None = None,
+        at: Worker | None = None,
+        from_number: str = CALLER,
     ) -> EmulatedCall:
         """Places an incoming call, which runs by itself.
 
@@ -134,6 +138,7 @@ class Scene:
             steps: what the caller does; by default they listen.
             answer: how the app routes the call; by default to its agent.
             at: the worker that it comes to; by default the first.
+            from_number: as the vendor writes it.
         """
         harness = self.harness
         caller = Caller(steps or (Pause(3_600.0),), harness.emulator.format)
@@ -143,7 +148,7 @@ class Scene:
                 await call.run()
 
         with self.check.raises_only(problem="The emulator raises while a call is placed."):
-            call = harness.emulator.place((at or harness.worker).voice_url, caller)
+            call = harness.emulator.place((at or harness.worker).voice_url, caller, from_number=from_number)
         if answer is not None:
             harness.routes.answers[call.call_id] = answer
         self._calls.append(call)

@@ -179,7 +179,7 @@ class FakeCarrier(Carrier):
     def _take(self, *command: str) -> None:
         if self.refusals:
             self.refusals -= 1
-            raise CarrierRequestFailed("The fake carrier would not.", status=400)
+            raise CarrierRequestFailed("The fake carrier would not.", taken=False, status=400)
         self.commands.append(" ".join(command))
 
     async def _voice(self, request: WebhookRequest, router: CallRouter) -> WebhookResponse:

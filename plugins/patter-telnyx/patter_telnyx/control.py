@@ -173,7 +173,11 @@ class Control:
         await self.api.command(leg.call_id, commands.StreamingStop(command_id=new_command_id(), client_state=state))
         if audio_url:
             start = commands.PlaybackStart(command_id=new_command_id(), audio_url=audio_url, client_state=state)
-            await self.api.command(leg.call_id, start)
+            try:
+                await self.api.command(leg.call_id, start)
+            except CarrierRequestFailed as error:
+                error.taken = True  # the stream has ended already
+                raise
 
     async def resume(self, leg: Leg, accept: Accept) -> None:
         """Ends a hold: stops the audio, and starts the stream again."""

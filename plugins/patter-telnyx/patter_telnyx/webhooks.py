@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import msgspec
 
 from patter_core.errors import CarrierRequestFailed, WebhookRefused
+from patter_core.telephony.e164 import address_of
 from patter_core.telephony.leg import AnsweredBy, Direction, Leg, Progress
 from patter_core.telephony.outcome import HangUp, Transfer
 from patter_core.webhook import (
@@ -116,8 +117,8 @@ class Webhooks:
             carrier=self._carrier,
             call_id=payload.call_control_id,
             direction=Direction.OUTBOUND if outbound else Direction.INBOUND,
-            from_number=payload.from_ or "",
-            to_number=payload.to or "",
+            from_number=address_of(payload.from_ or ""),
+            to_number=address_of(payload.to or ""),
         )
         return _Received(
             event_id=delivery.event.id,

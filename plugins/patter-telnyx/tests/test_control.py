@@ -17,6 +17,7 @@ from patter_telnyx.rest import TelnyxApi
 pytestmark = pytest.mark.anyio
 
 LEG = Leg(carrier="telnyx", call_id="v3:a")
+REFUSED = ApiAnswer(status=422, body=b'{"errors":[{"code":"10015"}]}')
 NOT_ANSWERED = ApiAnswer(status=422, body=b'{"errors":[{"code":"90034"}]}')
 
 
@@ -50,6 +51,15 @@ async def test_a_hold_without_audio_is_silence() -> None:
     async with fake_api() as api:
         await control(api).hold(LEG, "")
     assert [action for action, _ in commands(api)] == ["streaming_stop"]
+
+
+@pytest.mark.parametrize(("answers", "taken"), [([ApiAnswer(), REFUSED], True), ([REFUSED], False)])
+async def test_a_hold_whose_music_is_refused_has_ended_the_stream(answers: list[ApiAnswer], taken: bool) -> None:
+    async with fake_api() as api:
+        api.answers = answers
+        with pytest.raises(CarrierRequestFailed) as failure:
+            await control(api).hold(LEG, "https://phone.example/music.mp3")
+    assert failure.value.taken is taken
 
 
 async def test_a_text_that_is_too_long_for_telnyx_is_cut_and_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -88,6 +88,23 @@ async def test_an_incoming_call_is_reported_and_answered_with_a_stream(line: Lin
 
 
 @pytest.mark.parametrize(
+    ("written", "held"),
+    [
+        ("anonymous", ""),
+        (None, ""),
+        ("+1-500-555-0006", "+15005550006"),
+        ("sip:ada@sip.Example.com;transport=udp", "sip:ada@sip.example.com"),
+        ("1001", ""),
+    ],
+)
+async def test_a_leg_holds_e164_or_a_sip_address_whatever_telnyx_writes(
+    line: Line, written: str | None, held: str
+) -> None:
+    await line.event("call.initiated", {"from": written, "to": written})
+    assert (line.router.reports[0].leg.from_number, line.router.reports[0].leg.to_number) == (held, held)
+
+
+@pytest.mark.parametrize(
     ("outcome", "command"), [(Reject(reason="busy"), "reject"), (Transfer("+15005550009", "One moment."), "answer")]
 )
 async def test_an_incoming_call_that_is_not_accepted_is_rejected_or_answered_to_be_transferred(

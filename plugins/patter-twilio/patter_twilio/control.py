@@ -141,6 +141,7 @@ class Control:
         if len(document) > LONGEST_TWIML:
             raise CarrierRequestFailed(
                 f"Could not {action}: the text is too long for Twilio.",
+                taken=False,
                 expected=f"at most {LONGEST_TWIML} characters of TwiML",
                 got=str(len(document)),
             )

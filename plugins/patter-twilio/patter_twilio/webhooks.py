@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from xml.etree.ElementTree import Element
 
 from patter_core.telephony.control import TOKEN_FIELD, Callbacks, callback_token
+from patter_core.telephony.e164 import address_of
 from patter_core.telephony.leg import Direction, Leg, Progress
 from patter_core.telephony.outcome import HangUp, Transfer
 from patter_core.webhook import (
@@ -30,6 +31,9 @@ from patter_twilio.signing import Proof, verify_webhook
 __all__ = ["Webhooks"]
 
 _SIP_HEADER = "SipHeader_"
+_CLIENT = "client:"
+"""Of a browser or an app on Twilio's Voice SDK, which has a name and no number."""
+_WHATSAPP = "whatsapp:"
 _LONGEST_PARAMETER = 500
 """Characters: Twilio takes a `<Parameter>` whose name and value together are shorter (TwiML reference, `<Stream>`)."""
 _MOST_PARAMETERS = 20
@@ -143,8 +147,8 @@ class Webhooks:
             carrier=self._carrier,
             call_id=fields["CallSid"],
             direction=Direction.OUTBOUND if fields.get("Direction", "").startswith("outbound") else Direction.INBOUND,
-            from_number=fields.get("From", ""),
-            to_number=fields.get("To", ""),
+            from_number=address_of(fields.get("From", "").removeprefix(_WHATSAPP)),
+            to_number=address_of(fields.get("To", "").removeprefix(_WHATSAPP)),
             parameters=_custom_parameters(proof),
         )
 
@@ -162,7 +166,9 @@ def _sibling(url: str, webhook: str, token: str) -> str:
 
 
 def _custom_parameters(proof: Proof) -> dict[str, str]:
-    """Returns the user's fields of the voice URL's query, and a SIP caller's headers. Twilio's own are capitalized.
+    """Returns the user's fields of the voice URL's query, a SIP caller's headers, and a Voice SDK's caller as `client`.
+
+    Twilio's own fields are capitalized.
 
     A caller can send any header: those too long for a `<Parameter>` are left out, and those beyond its number.
     """
@@ -172,4 +178,6 @@ def _custom_parameters(proof: Proof) -> dict[str, str]:
         (name.removeprefix(_SIP_HEADER), value) for name, value in proof.fields.items() if name.startswith(_SIP_HEADER)
     ]
     fitting = [(name, value) for name, value in [*custom, *headers] if len(name) + len(value) < _LONGEST_PARAMETER]
-    return dict(fitting[:_MOST_PARAMETERS])
+    found = dict(fitting[:_MOST_PARAMETERS])
+    caller = proof.fields.get("From", "")
+    return {**found, "client": caller.removeprefix(_CLIENT)} if caller.startswith(_CLIENT) else found

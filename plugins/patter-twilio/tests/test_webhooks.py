@@ -99,6 +99,34 @@ async def test_a_get_request_is_accepted_like_a_post() -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "held"),
+    [
+        ("+266696687", ""),
+        ("anonymous", ""),
+        ("", ""),
+        ("12345", ""),
+        ("client:ada_lovelace", ""),
+        ("whatsapp:+15005550006", "+15005550006"),
+        ("sip:+15005550006@gateway.example;user=phone", "+15005550006"),
+        ("sip:ada@Office.sip.example:5060;transport=tls", "sip:ada@office.sip.example:5060"),
+    ],
+)
+async def test_a_leg_holds_e164_or_a_sip_address_whatever_twilio_writes(written: str, held: str) -> None:
+    router = FakeRouter(ACCEPT)
+    await answered("voice", signed(fields={**FIELDS, "From": written}), router)
+    assert router.reports[0].leg.from_number == held
+    await answered("voice", signed(fields={**FIELDS, "To": written}), router)
+    assert router.reports[1].leg.to_number == held
+
+
+async def test_a_caller_of_the_voice_sdk_is_told_by_name() -> None:
+    router = FakeRouter(ACCEPT)
+    url = f"{VOICE}?client=eve"
+    await answered("voice", signed(url, fields={**FIELDS, "From": "client:ada"}), router)
+    assert router.reports[0].leg.parameters == {"client": "ada"}
+
+
+@pytest.mark.parametrize(
     ("failed", "what", "token"),
     [
         (ACTION, "stream_ended", "token"),

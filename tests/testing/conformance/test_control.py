@@ -18,6 +18,7 @@ from patter_core.testing.conformance.check import Check
 from patter_core.testing.conformance.control import CONTROL
 from patter_core.testing.conformance.hang_ups import HANG_UPS
 from patter_core.testing.conformance.harness import Harness
+from patter_core.testing.conformance.numbers import NUMBERS
 from patter_core.testing.conformance.scene import play
 from patter_core.testing.emulator import CarrierEmulator
 from patter_core.webhook import CallRouter, RoutedCall, Webhook, WebhookRequest, WebhookResponse
@@ -161,7 +162,7 @@ EMULATORS: dict[type[Carrier], type[CarrierEmulator]] = {Twilio: TwilioEmulator,
 
 async def try_one(emulator: CarrierEmulator, doing: str, patience: float = 1.0) -> None:
     async with emulator, Harness.running(Check("carrier", patience), emulator, emulator.carrier()) as harness:
-        await play(harness, *(scenario for scenario in (*HANG_UPS, *CONTROL) if scenario.doing == doing))
+        await play(harness, *(scenario for scenario in (*HANG_UPS, *CONTROL, *NUMBERS) if scenario.doing == doing))
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: f"{mistake[0]}: {mistake[2]}")

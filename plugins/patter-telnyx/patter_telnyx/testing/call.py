@@ -57,6 +57,7 @@ class TelnyxCall(EmulatedCall):
     def __init__(
         self,
         needs: LegNeeds,
+        call_id: str,
         *,
         webhook_url: str,
         caller: Caller,
@@ -70,8 +71,7 @@ class TelnyxCall(EmulatedCall):
         machine_detection: str = "disabled",
         fallback_url: str = "",
     ) -> None:
-        control_id = f"v3:{base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()}"
-        super().__init__(control_id, caller, from_number=from_number, to_number=to_number)
+        super().__init__(call_id, caller, from_number=from_number, to_number=to_number)
         self.leg_id = str(uuid.uuid4())
         self.session_id = session_id or str(uuid.uuid4())
         self.outgoing = callee is not None

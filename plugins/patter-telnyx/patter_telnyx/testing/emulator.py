@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import functools
 import secrets
+import uuid
 from collections.abc import Mapping
 from typing import Literal
 
@@ -136,6 +137,7 @@ class TelnyxEmulator(CarrierEmulator):
         return self._add(
             TelnyxCall(
                 self.needs,
+                self._new_id(),
                 webhook_url=voice_url,
                 caller=caller,
                 from_number=from_number,
@@ -153,6 +155,7 @@ class TelnyxEmulator(CarrierEmulator):
         call = self._add(
             TelnyxCall(
                 self.needs,
+                self._new_id(),
                 webhook_url=body.webhook_url or self.webhook_url,
                 caller=Caller(callee.steps, self.format),
                 from_number=body.from_,
@@ -172,6 +175,7 @@ class TelnyxEmulator(CarrierEmulator):
         leg = self._add(
             TelnyxCall(
                 self.needs,
+                self._new_id(),
                 webhook_url=call.webhook_url,
                 caller=Caller([], self.format),
                 from_number=call.to_number,
@@ -182,6 +186,9 @@ class TelnyxEmulator(CarrierEmulator):
             )
         )
         self.tasks.start_soon(call.join, leg, callee)
+
+    def _new_id(self) -> str:
+        return self.next_call_id(f"v3:{base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()}")
 
     def _add(self, call: TelnyxCall) -> TelnyxCall:
         self._calls[call.call_id] = call

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import secrets
 import urllib.parse
 from collections.abc import Callable, Mapping
 from xml.etree.ElementTree import Element
@@ -63,6 +62,7 @@ class TwilioCall(EmulatedCall):
 
     def __init__(
         self,
+        call_id: str,
         voice_url: str,
         caller: Caller,
         *,
@@ -76,7 +76,7 @@ class TwilioCall(EmulatedCall):
         fallback_url: str = "",
         rooms: dict[str, Conference] | None = None,
     ) -> None:
-        super().__init__(f"CA{secrets.token_hex(16)}", caller, from_number=from_number, to_number=to_number)
+        super().__init__(call_id, caller, from_number=from_number, to_number=to_number)
         self.voice_url = voice_url
         self.parameters = parameters or {}
         self.callee_at = callee_at

@@ -103,6 +103,7 @@ class TwilioEmulator(CarrierEmulator):
         """
         return self._add(
             TwilioCall(
+                self._new_id(),
                 voice_url,
                 caller,
                 sender=self.webhooks,
@@ -121,6 +122,7 @@ class TwilioEmulator(CarrierEmulator):
         callee = self.callee_at(fields["To"])
         call = self._add(
             TwilioCall(
+                self._new_id(),
                 fields.get("Url", ""),
                 Caller(callee.steps, self.format),
                 sender=self.webhooks,
@@ -135,6 +137,9 @@ class TwilioEmulator(CarrierEmulator):
         )
         self.tasks.start_soon(call.run)
         return call
+
+    def _new_id(self) -> str:
+        return self.next_call_id(f"CA{secrets.token_hex(16)}")
 
     def _spawn(self, task: Task, recording: EmulatedRecording) -> None:
         self.tasks.start_soon(task, recording)

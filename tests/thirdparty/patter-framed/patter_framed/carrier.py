@@ -15,6 +15,7 @@ from patter_core.errors import CarrierRequestFailed, WebhookRefused
 from patter_core.media import MediaCodec
 from patter_core.net.json import UNREADABLE
 from patter_core.net.rest import RestApi, path_segment
+from patter_core.telephony.e164 import address_of
 from patter_core.telephony.leg import Leg
 from patter_core.webhook import Accept, CallRouter, Reject, Webhook, WebhookRequest, WebhookResponse
 from patter_framed.signing import verify
@@ -84,7 +85,12 @@ class Framed(Carrier):
             ring = msgspec.json.decode(request.body, type=Ring)
         except UNREADABLE:
             raise WebhookRefused("The webhook is not as documented.") from None
-        leg = Leg(carrier=self.name, call_id=ring.call_id, from_number=ring.from_number, to_number=ring.to_number)
+        leg = Leg(
+            carrier=self.name,
+            call_id=ring.call_id,
+            from_number=address_of(ring.from_number),
+            to_number=address_of(ring.to_number),
+        )
         outcome = await router.call(leg, request.likely_url).arrived()
         if isinstance(outcome, Accept):
             answer = Answer(socket=outcome.media_url)
