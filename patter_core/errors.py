@@ -19,7 +19,7 @@
             * `SocketClosed`: its socket was closed, with a code and a reason that the engine's plugin understands.
     * `CallError`
         * `IllegalTransition`: the state table has no row for a signal of our own: a fault of Patter.
-        * `CallLimitReached`: no more calls are allowed here now.
+        * `CallLimitReached`: no more calls, or none to that number, are allowed here now.
     * `NetworkMisconfigured`: the environment's proxies or certificates cannot be used, so nothing is reached.
     * `WorkerStopping`: this worker takes no new calls; another one may.
     * `SinkUnavailable`: where a sink writes cannot be reached at the moment.
@@ -226,7 +226,7 @@ class IllegalTransition(CallError):
 
 
 class CallLimitReached(CallError):
-    """As many calls as allowed are live on this worker."""
+    """As many calls as allowed are live on this worker, or were made; or calls to that number are switched off."""
 
 
 class NetworkMisconfigured(PatterError, ConnectionRefusedError):

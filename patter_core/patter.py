@@ -163,7 +163,8 @@ class Patter(Agents):
 
         Raises:
             ConfigurationError: a value is missing or wrong.
-            CallLimitReached: as many calls as allowed are live, or the worker is stopping.
+            CallLimitReached: as many calls as allowed are live, or were made (`Limits`), calls to such numbers are
+                switched off, or the worker is stopping.
             CallError: the carrier does not support it, or no server runs.
             CarrierRequestFailed: the carrier refused, or could not be reached. A request that may have been taken is
                 not repeated. Where several were asked, it is of the last one, with the others in its notes.

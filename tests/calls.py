@@ -13,6 +13,7 @@ import anyio.abc
 from patter_core.agent import Agent, CallOptions, Fallback
 from patter_core.call.call import Call
 from patter_core.call.config import HostConfig
+from patter_core.call.destinations import Destinations
 from patter_core.call.engine_breakers import EngineBreakers
 from patter_core.call.handle import OutboundCall
 from patter_core.call.records import Outlets
@@ -83,6 +84,7 @@ def new_call(
         carrier=carrier or FakeCarrier(),
         config=config or HostConfig(),
         breakers=breakers or EngineBreakers(),
+        destinations=Destinations((config or HostConfig()).limits),
         outlets=outlets or Outlets(put=() if put is None else (put,)),
         new_accept=new_accept,
         may_prewarm=lambda: prewarm,

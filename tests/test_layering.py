@@ -43,6 +43,7 @@ RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 CALL = [
     "timeouts",
     "limits",
+    "destinations",
     "token",
     "state",
     "turns",
@@ -76,6 +77,7 @@ CALL = [
     "hangup",
     "ending",
     "actions",
+    "consult_leg",
     "consult",
     "reports",
     "watch",

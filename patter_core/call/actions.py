@@ -99,6 +99,7 @@ class Actions:
         call = self._call
         call.carrier.require(Capability.TRANSFER)
         self._require(Signal.TRANSFER, "transferred", expected="one that was answered, or is on hold")
+        call.destinations.take(transfer.to)
         call.signal(Signal.TRANSFER)
         try:
             await self._media.downlink.wait_until_heard()

@@ -16,6 +16,7 @@ from patter_core.call.config import HostConfig
 from patter_core.call.consult import Consultation
 from patter_core.call.context import CallContext
 from patter_core.call.conversation import Conversation
+from patter_core.call.destinations import Destinations
 from patter_core.call.ending import Ending
 from patter_core.call.engine_breakers import EngineBreakers
 from patter_core.call.hangup import LegEnd
@@ -57,6 +58,7 @@ class Call:
         config: the settings of the worker.
         outlets: where its records go.
         breakers: of the worker's engines.
+        destinations: where the worker's calls may lead.
         new_accept: makes the `Accept` by which the carrier brings the call's media.
         may_prewarm: returns True if the conversation may start before the caller's audio is here.
         ring_timeout: s, for an outbound call that was not answered yet; None for any other.
@@ -73,6 +75,7 @@ class Call:
         config: HostConfig,
         outlets: Outlets,
         breakers: EngineBreakers,
+        destinations: Destinations,
         new_accept: Callable[[CallToken], Accept],
         may_prewarm: Callable[[], bool] = lambda: False,
         ring_timeout: float | None = None,
@@ -88,6 +91,7 @@ class Call:
             state=CallState(config.deadlines, clock(), ring_timeout=ring_timeout),
             records=Records(token.call_id, outlets, clock),
             breakers=breakers,
+            destinations=destinations,
             new_accept=new_accept,
             clock=clock,
         )

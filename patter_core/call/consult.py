@@ -8,6 +8,7 @@ if it is the same one, else by looking both legs up; it alone gives the caller b
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import uuid
@@ -17,6 +18,7 @@ import msgspec
 
 from patter_core.call.actions import Actions
 from patter_core.call.carrier_wall import REQUEST_TIMEOUT, ask_carrier
+from patter_core.call.consult_leg import ConsultLeg
 from patter_core.call.context import CallContext
 from patter_core.call.state import Signal, State
 from patter_core.call.token import LONGEST_TOKEN, CallToken, Consult
@@ -35,21 +37,15 @@ _LOOK_EVERY = 2.0
 """Seconds between two looks at the legs."""
 _TIMEOUT = 5.0
 """Seconds for the carrier to answer one of them, or to hang up."""
-_LATE = 5.0
-"""Seconds beyond its ring timeout in which a consult leg is reported as unanswered."""
 _JOINING = 30.0
 """Seconds for the legs to be connected."""
+_RESUMES = 2
+"""How often the carrier is asked to end the hold, before the call is hung up."""
 _LONGEST_BRIEF = 1_000
 """Characters."""
-_SECONDS_A_CHARACTER = 0.15
-"""How slowly a text is spoken at most."""
 _NEEDED = (Capability.DIAL, Capability.HOLD, Capability.CONNECT)
 _ROOM_FOR_URL = 200
 """Characters of a callback URL beside its token."""
-_RESULTS = {
-    Progress.BUSY: ConsultResult.BUSY,
-    Progress.NO_ANSWER: ConsultResult.NO_ANSWER,
-}
 _TOLD = {
     ConsultResult.BUSY: "The number to transfer the caller to is busy.",
     ConsultResult.NO_ANSWER: "There was no answer at the number to transfer the caller to.",
@@ -73,42 +69,6 @@ class WarmTransfer(msgspec.Struct, frozen=True, kw_only=True):
         return "<WarmTransfer>"
 
 
-class _Progress:
-    """What is known of one consult leg."""
-
-    def __init__(self, consult_id: str, now: float, request: WarmTransfer) -> None:
-        self.id = consult_id
-        self.leg: Leg | None = None
-        self.result: ConsultResult | None = None
-        self.is_joining = False
-        """True while this worker connects the legs: how that went is then all that counts."""
-        self.was_answered = False
-        self.was_gone = False
-        """True once a look found the human gone and the caller there."""
-        self.is_over = False
-        self.answer_by = now + request.ring_timeout + _LATE
-        self.told_by = math.inf
-        """When the brief must have been heard: who is still there then was connected, by another worker."""
-        self._brief_seconds = _LATE + len(request.brief) * _SECONDS_A_CHARACTER
-
-    def is_open(self) -> bool:
-        """True while it is not known what comes of it, and this worker is not just connecting the legs."""
-        return self.result is None and not self.is_joining
-
-    def answered(self, now: float) -> None:
-        if not self.was_answered:
-            self.was_answered = True
-            self.told_by = now + self._brief_seconds
-
-    def ended(self, progress: Progress) -> None:
-        """The consult leg is over, and was not connected."""
-        self.is_over = True
-        if self.was_answered or progress is Progress.COMPLETED:
-            self.result = ConsultResult.HUNG_UP
-        else:
-            self.result = _RESULTS.get(progress, ConsultResult.FAILED)
-
-
 class Consultation:
     """Carries out the warm transfers of one call, one at a time.
 
@@ -120,7 +80,7 @@ class Consultation:
     def __init__(self, call: CallContext, actions: Actions) -> None:
         self._call = call
         self._actions = actions
-        self._now: _Progress | None = None
+        self._now: ConsultLeg | None = None
         """Of the consult leg that may be connected: one that was given up may not."""
 
     # --- what the carrier reports, here ------------------------------------------------------------------------------
@@ -153,7 +113,7 @@ class Consultation:
             now.result = result
             self._call.changes.notify()
 
-    def _consult(self, consult_id: str) -> _Progress | None:
+    def _consult(self, consult_id: str) -> ConsultLeg | None:
         return self._now if self._now is not None and self._now.id == consult_id else None
 
     # --- the transfer ------------------------------------------------------------------------------------------------
@@ -172,16 +132,19 @@ class Consultation:
         if request.say:
             await self._actions.say_and_wait(request.say)
         await self._actions.hold(request.hold_audio)
-        now = self._now = _Progress(token.call_id, call.clock(), request)
+        ring_timeout = request.ring_timeout
+        now = self._now = ConsultLeg(token.call_id, call.clock(), ring_timeout=ring_timeout, brief=request.brief)
         self._actions.is_consulting = True
         call.emit(TransferStarted(to=request.to))
         try:
-            now.leg = await self._dial(dial, token)
-            now.answer_by = call.clock() + request.ring_timeout + _LATE
+            await self._dial(now, dial, token)
+            now.rings_until = call.clock() + ring_timeout
             result = await self._watch(now)
-        except BaseException as error:  # cancelled, too
-            with anyio.CancelScope(shield=True):
-                await self._end(now, token, ConsultResult.FAILED, detail=str(error) or type(error).__name__)
+        except asyncio.CancelledError:
+            await self._end(now, token, ConsultResult.FAILED, detail="cancelled")
+            raise
+        except Exception as error:
+            await self._end(now, token, ConsultResult.FAILED, detail=str(error))
             raise
         return await self._end(now, token, result)
 
@@ -232,13 +195,22 @@ class Consultation:
             )
         return callbacks
 
-    async def _dial(self, dial: DialRequest, token: CallToken) -> Leg:
+    async def _dial(self, now: ConsultLeg, dial: DialRequest, token: CallToken) -> None:
         """Calls the human. Even if the transfer is cancelled meanwhile, what was dialled is known, and is hung up."""
-        with anyio.CancelScope(shield=True):
-            leg_id = await ask_carrier(self._call.carrier.dial, REQUEST_TIMEOUT, dial)
-        return msgspec.structs.replace(token.leg, call_id=leg_id)
 
-    async def _watch(self, now: _Progress) -> ConsultResult:
+        async def run() -> None:
+            leg_id = await ask_carrier(self._call.carrier.dial, REQUEST_TIMEOUT, dial)
+            now.leg = msgspec.structs.replace(token.leg, call_id=leg_id)
+
+        task = asyncio.get_running_loop().create_task(run())
+        with anyio.CancelScope(shield=True):
+            try:
+                await asyncio.shield(task)
+            except asyncio.CancelledError:  # by asyncio's own means, which no scope holds off
+                await asyncio.wait({task})
+                raise
+
+    async def _watch(self, now: ConsultLeg) -> ConsultResult:
         """Waits until it is known what came of it."""
         call = self._call
         while now.result is None and not call.is_over:
@@ -248,7 +220,7 @@ class Consultation:
                 await self._look(now)
         return now.result or ConsultResult.CALLER_HUNG_UP
 
-    async def _look(self, now: _Progress) -> None:
+    async def _look(self, now: ConsultLeg) -> None:
         """Looks at both legs: webhooks may have gone to another worker, and those on hold have no stream."""
         call = self._call
         human = await self._progress_of(now.leg)
@@ -273,12 +245,12 @@ class Consultation:
         elif not now.was_answered and at >= now.answer_by:
             now.result = ConsultResult.NO_ANSWER
 
-    def _human_is_gone(self, now: _Progress, human: Progress, at: float) -> None:
+    def _human_is_gone(self, now: ConsultLeg, human: Progress, at: float) -> None:
         if now.was_answered or human is Progress.COMPLETED:
             if now.was_gone:  # at the look before, too: else both are just ending, after they have talked
                 now.ended(human)
             now.was_gone = True
-        elif human is not Progress.NO_ANSWER or at >= now.answer_by - _LATE:  # said of a call that rings, too
+        elif human is not Progress.NO_ANSWER or at >= now.rings_until:  # said of a call that rings, too
             now.ended(human)
 
     async def _progress_of(self, leg: Leg | None) -> Progress | None:
@@ -294,8 +266,13 @@ class Consultation:
 
     # --- its end -----------------------------------------------------------------------------------------------------
 
-    async def _end(self, now: _Progress, token: CallToken, result: ConsultResult, detail: str = "") -> ConsultResult:
-        """The caller has gone to the human, or is back with the agent, or is gone."""
+    async def _end(self, now: ConsultLeg, token: CallToken, result: ConsultResult, detail: str = "") -> ConsultResult:
+        """The caller has gone to the human, or is back with the agent, or is gone. Bounded, and not cancelled."""
+        with anyio.CancelScope(shield=True):
+            result = await self._finish(now, token, result, detail)
+        return result  # noqa: RET504 - for type checkers, a scope may leave its block early
+
+    async def _finish(self, now: ConsultLeg, token: CallToken, result: ConsultResult, detail: str) -> ConsultResult:
         call = self._call
         with anyio.move_on_after(_JOINING):  # they are being connected: what came of it counts, whatever came first
             await call.changes.wait_until(lambda: not now.is_joining)
@@ -313,17 +290,28 @@ class Consultation:
         if call.is_over:
             return result if is_joined else ConsultResult.CALLER_HUNG_UP
         self._actions.add_context(_TOLD[result] + _BACK)
-        if call.state.state is State.HELD:
+        return result if await self._is_back() else ConsultResult.CALLER_HUNG_UP
+
+    async def _is_back(self) -> bool:
+        """Ends the hold; True if that was so. A caller who cannot be had back is hung up, not left on hold."""
+        call = self._call
+        for _ in range(_RESUMES):
+            if not self._is_held():
+                break
             try:
                 await self._actions.resume()
-            except Exception:
+            except Exception as error:  # noqa: BLE001 - the plugin boundary: it is asked again
+                _log.warning("Call %s: the carrier did not end the hold: %s", call.call_id, error)
                 progress = await self._progress_of(call.leg)
-                if progress is None or not progress.is_final:
-                    raise
-                call.leg_is_over = True
-                call.signal(Signal.CARRIER_HUNG_UP)
-                return ConsultResult.CALLER_HUNG_UP
-        return result
+                if progress is not None and progress.is_final:
+                    call.leg_is_over = True
+                    call.signal(Signal.CARRIER_HUNG_UP)
+        if self._is_held():
+            call.signal(Signal.CRASHED, "the carrier did not end the hold")
+        return not call.is_over
+
+    def _is_held(self) -> bool:
+        return self._call.state.state is State.HELD
 
     async def _hang_up(self, leg: Leg) -> None:
         try:

@@ -15,6 +15,7 @@ from patter_core.agent import Agent
 from patter_core.aio import Changes
 from patter_core.aio.foreign import as_exception
 from patter_core.call.config import HostConfig
+from patter_core.call.destinations import Destinations
 from patter_core.call.engine_breakers import EngineBreakers
 from patter_core.call.meter import Meter
 from patter_core.call.records import Records
@@ -40,6 +41,7 @@ class CallContext:
         leg: the call at the carrier.
         agent: who talks first, with the call's own options applied.
         breakers: of the worker's engines.
+        destinations: where the worker's calls may lead.
         new_accept: makes the `Accept` by which the carrier brings the call's media.
         clock: monotonic, in s.
     """
@@ -55,6 +57,7 @@ class CallContext:
         state: CallState,
         records: Records,
         breakers: EngineBreakers,
+        destinations: Destinations,
         new_accept: Callable[[CallToken], Accept],
         clock: Callable[[], float],
     ) -> None:
@@ -66,6 +69,7 @@ class CallContext:
         self.state = state
         self.records = records
         self.breakers = breakers
+        self.destinations = destinations
         self.clock = clock
         self.meter = Meter()
         self.accept: Accept | None = None

@@ -86,6 +86,9 @@ class PhoneCall:
         Args:
             to: E.164, or a SIP address.
             say: said to the caller first, by the carrier's voice.
+
+        Raises:
+            CallLimitReached: `Limits` has such numbers switched off, or that many were called within the hour.
         """
         await self._call.actions.transfer(Transfer(to, say))
         return await self._call.wait()

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from patter_core.config import check_no_negatives
+from patter_core.errors import ConfigurationError
 from patter_core.telephony.outcome import HangUp, Transfer
+from patter_core.telephony.premium import PREMIUM_PREFIXES
 
 __all__ = ["MAX_MESSAGE_BYTES", "Limits"]
 
 MAX_MESSAGE_BYTES = 64 * 1024
 """The longest message taken from a carrier: 20 ms of audio are some 300 bytes."""
+_PREFIX = re.compile(r"\+[0-9]{1,15}")
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -20,6 +25,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Concurrent calls; the next one is rejected as busy. A live call that another worker lost is taken beyond it."""
     calls_per_second: float = 50.0
     """New calls, on average; as many may come at once after a quiet time."""
+    outbound_per_minute: int = 60
+    """Calls that are made, by `Patter.call`."""
+    destinations_per_hour: int = 500
+    """Different numbers that are called, or that live calls are transferred to (`PhoneCall.transfer`, and tools)."""
+    refused_prefixes: tuple[str, ...] = PREMIUM_PREFIXES
+    """Beginnings of numbers to which no such call is made. By default the premium ranges of some countries; it is a net
+    with holes: `patter_core.telephony.premium` says which."""
     prewarm: int = 50
     """Conversations that may be open before the caller's audio is here, so that the agent's first word is ready. Where
     there are several workers, none is."""
@@ -49,3 +61,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def __post_init__(self) -> None:
         check_no_negatives(self)
+        for prefix in self.refused_prefixes:
+            if not _PREFIX.fullmatch(prefix):
+                raise ConfigurationError(
+                    "Limits(refused_prefixes=…) has an entry that begins no number.",
+                    expected="a plus sign and digits, such as +1900",
+                )

@@ -123,6 +123,7 @@ class Dialer:
                 options=options,
             )
             attempts.append(self._attempt(token, to_number, ring_timeout))
+        self._launcher.destinations.take_call(to_number)
         self._check_limits()
         failures: list[CarrierRequestFailed] = []
         for attempt in attempts:

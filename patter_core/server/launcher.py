@@ -13,6 +13,7 @@ from patter_core.aio.foreign import as_exception
 from patter_core.call.call import Call
 from patter_core.call.callbacks import CallbackQueue, CallbackRunner
 from patter_core.call.config import HostConfig
+from patter_core.call.destinations import Destinations
 from patter_core.call.engine_breakers import EngineBreakers
 from patter_core.call.handle import OutboundCall, PhoneCall
 from patter_core.call.hangup import LegEnd
@@ -68,6 +69,8 @@ class CallLauncher:
         self._history = history
         self._callbacks = callbacks
         self._breakers = EngineBreakers()
+        self.destinations = Destinations(config.limits)
+        """Where the worker's calls may lead."""
         self._scopes: dict[str, anyio.CancelScope] = {}
 
     def cut(self, call: Call) -> None:
@@ -95,6 +98,7 @@ class CallLauncher:
             config=self._config,
             outlets=self._outlets(token.call_id, queue),
             breakers=self._breakers,
+            destinations=self.destinations,
             new_accept=trunk.tokens.accept,
             may_prewarm=self._table.may_prewarm,
             ring_timeout=ring_timeout,

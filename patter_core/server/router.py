@@ -339,6 +339,8 @@ class _RoutedCall:
         self._emit_once(f"price {cost.amount} {cost.currency}", CallPriced(cost=cost))
 
     def _emit_once(self, what: str, event: CallEvent) -> None:
+        if self._consult is not None:  # it belongs to a call that has a price and recordings of its own
+            return
         with self._router.seen(f"{self._leg.call_id} {what}") as seen:
             if not seen:
                 self._router.emit(self._leg, self._token, event)

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from patter_core import Agent, Patter, PhoneCall
 from patter_core.audio import AudioChunk
-from patter_core.call import consult
+from patter_core.call import consult, consult_leg
 from patter_core.call.consult import WarmTransfer
 from patter_core.errors import CallError, CarrierRequestFailed
 from patter_core.events import CallEnded, TransferDone, TransferStarted
@@ -321,8 +321,8 @@ async def talking_before_two(make: Callable[[], AnyEmulator]) -> AsyncIterator[t
 async def test_another_worker_briefs_the_human_and_connects_them(
     make: type[TwilioEmulator | TelnyxEmulator], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consult, "_SECONDS_A_CHARACTER", 0.0)
-    monkeypatch.setattr(consult, "_LATE", 1.0)
+    monkeypatch.setattr(consult_leg, "_SECONDS_A_CHARACTER", 0.0)
+    monkeypatch.setattr(consult_leg, "_CONNECTING", 1.0)
     async with talking_before_two(make) as (scene, front):
         scene.answers(Pause(0.5), Say(scene.humans_words), Pause(60.0))
         assert await scene.handle.warm_transfer(COLLEAGUE, BRIEF, hold_audio=MUSIC) is ConsultResult.JOINED

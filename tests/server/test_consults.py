@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from decimal import Decimal
 
 import anyio
 import anyio.abc
@@ -11,7 +13,7 @@ import pytest
 
 from patter_core.agent import Agent
 from patter_core.audio import ULAW_8000, AudioChunk
-from patter_core.call import consult
+from patter_core.call import consult, consult_leg
 from patter_core.call.call import Call
 from patter_core.call.config import HostConfig
 from patter_core.call.handle import PhoneCall
@@ -21,9 +23,10 @@ from patter_core.engine import EngineCapability
 from patter_core.errors import CallError, CarrierRequestFailed
 from patter_core.events import TransferDone
 from patter_core.server.host import CallHost
-from patter_core.telephony.control import Capability, DialRequest, LegFacts
+from patter_core.telephony.control import Capability, DialRequest, LegFacts, RecordingStatus
 from patter_core.telephony.leg import Direction, Leg, Progress
 from patter_core.telephony.outcome import ConsultResult, HangUp
+from patter_core.telephony.prices import Cost
 from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeSession, FakeSocket, MemorySink
 from patter_core.webhook import Accept, Reject, RoutedCall
 from tests.polling import until
@@ -161,6 +164,8 @@ async def test_any_worker_is_told_whom_to_brief_with_what_and_connects_them() ->
             assert human.briefing == BRIEF
             assert await human.arrived() == Reject()  # it has no conversation
             assert await human.stream_ended() == HangUp()
+            await human.priced(Cost(Decimal(1)))
+            await human.recording_changed(RecordingStatus(recording_id="R1", status="completed"))
         await scene.answered()
         await scene.human().briefed()
         await scene.human().briefed()
@@ -170,6 +175,8 @@ async def test_any_worker_is_told_whom_to_brief_with_what_and_connects_them() ->
     assert scene.carrier.hung_up == []
     assert len(scene.engine.sessions) == 1
     assert scene.host.routers["fake"].call(LEG, URL).briefing == ""
+    assert {record.call_id for record in scene.sink.records} == {scene.call.call_id}
+    assert not {"call_priced", "recording_changed"} & {record.event.kind for record in scene.sink.records}
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])
@@ -358,6 +365,67 @@ async def test_a_transfer_that_is_cancelled_while_it_dials_hangs_up_what_was_dia
     assert scene.carrier.hung_up.count("out-1") == 1
 
 
+@pytest.mark.parametrize("when", ["dialling", "ringing"])
+async def test_a_cancellation_by_asyncio_itself_hangs_up_what_was_dialled_too(when: str) -> None:
+    scene = Scene()
+    may_dial = anyio.Event()
+
+    async def wait(_request: DialRequest, _call_id: str) -> None:
+        await may_dial.wait()
+
+    scene.carrier.on_dial = wait
+    async with scene.live():
+        task = asyncio.get_running_loop().create_task(scene.handle.warm_transfer(TO, BRIEF))
+        await until(lambda: bool(scene.carrier.dialled))
+        if when == "ringing":
+            may_dial.set()
+        await anyio.wait_all_tasks_blocked()
+        task.cancel()
+        await anyio.wait_all_tasks_blocked()
+        may_dial.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        scene.over.set()
+        await scene.back()
+    assert scene.carrier.hung_up.count("out-1") == 1
+
+
+@pytest.mark.parametrize("refusals", [1, 2])
+async def test_a_caller_whose_hold_the_carrier_does_not_end_is_asked_for_again_and_then_hung_up(refusals: int) -> None:
+    scene = Scene()
+    async with scene.live():
+        await scene.begin()
+        scene.carrier.refusals = refusals
+        await scene.human().progressed(Progress.BUSY)
+        await scene.over.wait()
+        if refusals == 1:
+            await scene.back()
+            assert scene.result is ConsultResult.BUSY
+        else:
+            assert scene.result is ConsultResult.CALLER_HUNG_UP
+            assert (await scene.call.wait()).detail == "the carrier did not end the hold"
+            assert scene.carrier.hung_up == ["leg-1"]
+
+
+async def test_a_cancellation_while_the_caller_comes_back_does_not_leave_them_on_hold() -> None:
+    class Slow(Carrier):
+        may_resume = anyio.Event()
+
+        async def resume(self, leg: Leg, accept: Accept) -> None:
+            await self.may_resume.wait()
+            await super().resume(leg, accept)
+
+    scene = Scene(carrier := Slow())
+    async with scene.live():
+        await scene.begin()
+        await scene.human().progressed(Progress.BUSY)
+        await anyio.wait_all_tasks_blocked()
+        scene.scope.cancel()
+        await anyio.wait_all_tasks_blocked()
+        carrier.may_resume.set()
+        await scene.back()
+
+
 async def test_a_second_one_and_other_actions_wait_for_the_first() -> None:
     scene = Scene()
     async with scene.live():
@@ -394,7 +462,7 @@ async def test_without_looking_up_webhooks_tell_and_a_deadline_ends_it(monkeypat
         capabilities = FakeCarrier.capabilities - {Capability.LOOK_UP}
 
     monkeypatch.setattr(consult, "_LOOK_EVERY", 0.01)
-    monkeypatch.setattr(consult, "_LATE", -29.8)
+    monkeypatch.setattr(consult_leg, "_LATE", -29.8)
     scene = Scene(Blind())
     async with scene.live():
         await scene.begin()

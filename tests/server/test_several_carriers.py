@@ -17,7 +17,7 @@ from patter_core.call.handle import OutboundCall
 from patter_core.call.limits import Limits
 from patter_core.call.timeouts import Deadlines
 from patter_core.carrier import Carrier
-from patter_core.errors import CallError, CarrierRequestFailed, ConfigurationError
+from patter_core.errors import CallError, CallLimitReached, CarrierRequestFailed, ConfigurationError
 from patter_core.events import CallAnnounced, CallEnded, CallPriced, Record
 from patter_core.server.app import make_app
 from patter_core.server.host import CallHost
@@ -58,11 +58,12 @@ def refused(name: str = "other") -> CarrierRequestFailed:
 
 
 class Scene:
-    def __init__(self, *carriers: FakeCarrier, several_workers: bool = False) -> None:
+    def __init__(self, *carriers: FakeCarrier, several_workers: bool = False, limits: Limits | None = None) -> None:
         self.carriers = carriers or (FakeCarrier(), OtherCarrier())
         self.sink = MemorySink()
         self.agent = Agent(engine=FakeEngine())
         self.several_workers = several_workers
+        self.limits = limits or Limits(drain=0.01, price_after=(0.0,))
         self.host = self.new_host()
 
     def new_host(self) -> CallHost:
@@ -72,7 +73,7 @@ class Scene:
         return CallHost(
             *self.carriers,
             config=HostConfig(
-                limits=Limits(drain=0.01, price_after=(0.0,)),
+                limits=self.limits,
                 deadlines=Deadlines(last_word=0.05),
                 several_workers=self.several_workers,
             ),
@@ -328,6 +329,27 @@ async def test_no_other_carrier_is_asked_once_the_worker_stops() -> None:
         with pytest.raises(CarrierRequestFailed):
             await scene.dial("other", "fake")
     assert scene.carriers[0].dialled == []
+
+
+async def test_a_call_counts_once_however_many_carriers_are_asked() -> None:
+    scene = Scene(Unreliable(refused()), FakeCarrier(), limits=Limits(drain=0.01, outbound_per_minute=2))
+    async with scene.running():
+        for _ in range(2):
+            await (await scene.dial("other", "fake")).hang_up()
+        with pytest.raises(CallLimitReached, match="outbound_per_minute"):
+            await scene.dial("other", "fake")
+    assert [len(carrier.dialled) for carrier in scene.carriers] == [2, 2]
+
+
+async def test_calls_and_transfers_of_one_worker_share_their_limits() -> None:
+    scene = Scene(limits=Limits(drain=0.01, destinations_per_hour=1))
+    async with scene.running() as host:
+        await (await scene.dial("fake")).hang_up()
+        await accepted(host, "other")
+        (call,) = (one for one in host.table.calls if not one.is_over)
+        call.context.destinations.take("+15550001111")  # which was called
+        with pytest.raises(CallLimitReached, match="destinations_per_hour"):
+            call.context.destinations.take("+15550009999")
 
 
 async def test_no_carrier_dials_if_one_of_them_could_not() -> None:

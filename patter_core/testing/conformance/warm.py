@@ -33,14 +33,9 @@ async def _connected(scene: Scene) -> None:
         got=f"{0 if human is None else len(human.spoken)} texts to the human, {len(live.call.spoken)} to the caller",
         mistake="the webhook of the answer does not look at RoutedCall.briefing",
     )
-    assert human is not None  # or else it was told
-    for call, words, who in ((live.call, humans, "caller"), (human, callers, "human")):
-        with scene.check.within(
-            SOON,
-            f"The {who} does not hear who they were connected with.",
-            mistake="connect() moves one of the two calls only, or hold music is played on",
-        ):
-            await call.until(lambda call=call, words=words: words in bytes(call.recording.agent))  # type: ignore[misc]
+    assert human is not None  # else it was told above
+    await _hears(scene, "caller", live.call, humans)
+    await _hears(scene, "human", human, callers)
     scene.check.require(end.reason == "transferred", "A warm transfer is reported as something else.", got=end.reason)
     human.end()
     await scene.over(
@@ -48,6 +43,15 @@ async def _connected(scene: Scene) -> None:
         "The human hangs up, and the caller is left on the line.",
         mistake="the vendor keeps the other call when one of the two ends, unless it is told not to",
     )
+
+
+async def _hears(scene: Scene, who: str, call: EmulatedCall, words: bytes) -> None:
+    with scene.check.within(
+        SOON,
+        f"The {who} does not hear who they were connected with.",
+        mistake="connect() moves one of the two calls only, or hold music is played on",
+    ):
+        await call.until(lambda: words in bytes(call.recording.agent))
 
 
 async def _unreachable(scene: Scene) -> None:
