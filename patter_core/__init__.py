@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from patter_core.registry import Registry
     from patter_core.server.serving import serve_app
     from patter_core.sink import EventSink, SinkFigures, SinkStatistics
-    from patter_core.store import CallStore, Speaker, Utterance
+    from patter_core.store import CallStore, HistoryLine
     from patter_core.telephony.control import Capability
     from patter_core.telephony.leg import AnsweredBy, Direction, Leg, Progress
     from patter_core.telephony.outcome import By, ConsultResult, HangUp, Reason, Transfer
@@ -79,6 +79,7 @@ __all__ = [
     "EngineSession",
     "EventSink",
     "HangUp",
+    "HistoryLine",
     "Kind",
     "Leg",
     "Limits",
@@ -99,12 +100,10 @@ __all__ = [
     "SinkRefused",
     "SinkStatistics",
     "SinkUnavailable",
-    "Speaker",
     "StoreRefused",
     "StoreUnavailable",
     "Transcript",
     "Transfer",
-    "Utterance",
     "WebhookRefused",
     "WebhookRequest",
     "WebhookResponse",
@@ -160,8 +159,7 @@ _MODULES = {
     "SinkFigures": "sink",
     "SinkStatistics": "sink",
     "CallStore": "store",
-    "Speaker": "store",
-    "Utterance": "store",
+    "HistoryLine": "store",
     "Capability": "telephony.control",
     "AnsweredBy": "telephony.leg",
     "Direction": "telephony.leg",

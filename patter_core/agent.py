@@ -109,7 +109,8 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     system_prompt: str = ""
     first_message: str = ""
     resume_message: str = ""
-    """What the agent says first where a conversation continues after it broke off; "" for `first_message`."""
+    """What the agent says first where a conversation continues after it broke off; "" for nothing. The greeting is not
+    said twice."""
     variables: Variables = {}
     language: str = ""
     """A code such as `it` or `pt-br`; "" for the engine's own."""

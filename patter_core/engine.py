@@ -54,6 +54,8 @@ class EngineCapability(enum.StrEnum):
     """It takes text in the user's place."""
     ACTIVITY = "activity"
     """It can be told that the user is still there."""
+    HISTORY = "history"
+    """It takes `ConversationSetup.history`. For others the core tells the history by `add_context` after the start."""
     HOLD = "hold"
     """It can be told that the caller is on hold."""
 
@@ -106,7 +108,7 @@ class ConversationSetup(msgspec.Struct, frozen=True, kw_only=True):
     """The carrier's: an engine that can speak it saves all conversion."""
     system_prompt: str = ""
     first_message: str = ""
-    """What to say now; "" where nothing is to be said, as on a resumed call."""
+    """What to say now; "" where nothing is to be said, as on a resumed call without a `resume_message`."""
     resumed: bool = False
     """True if there was a conversation on this call before: what would be said first by itself must not be said."""
     history: tuple[HistoryItem, ...] = ()

@@ -1,18 +1,18 @@
-"""The call store contract: what was said on each call, for the worker that continues it."""
+"""The call store contract: what was said and done on each call, for the worker that continues it."""
 
 from __future__ import annotations
 
 import abc
-import enum
+import contextlib
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 import msgspec
 
 from patter_core.checks import CheckResult
-from patter_core.events import CallEvent, TranscriptCorrection, TranscriptInput, TranscriptOutput
+from patter_core.history import HistoryItem, ToolUsed
 
-__all__ = ["STORE_API_VERSION", "CallStore", "Speaker", "Utterance", "conversation", "utterance_of"]
+__all__ = ["STORE_API_VERSION", "CallStore", "HistoryLine", "decode_lines", "encode_line", "history_of"]
 
 STORE_API_VERSION = 1
 
@@ -22,27 +22,21 @@ LINES_KEPT = 1_000
 """The latest lines of a call that are kept: more than any engine takes as context."""
 
 
-class Speaker(enum.StrEnum):
-    """Who said something."""
+class HistoryLine(msgspec.Struct, frozen=True):
+    """What a store keeps: an item of a call's history, as it became known. Its `repr`, and so a log, shows no text."""
 
-    CALLER = "caller"
-    AGENT = "agent"
-
-
-class Utterance(msgspec.Struct, frozen=True):
-    """A line of a conversation. Its `repr`, and so a log, does not show the text."""
-
-    speaker: Speaker
-    text: str
-    corrects: bool = False
-    """True if it replaces the agent's previous line: only this much of that line was heard."""
+    id: str
+    """Of the item, within the call: a later line with the same id replaces it."""
+    item: HistoryItem
 
     def __repr__(self) -> str:
-        return f"<Utterance of the {self.speaker.value}>"
+        return f"<HistoryLine {self.item!r}>"
 
 
 class CallStore(abc.ABC):
     """Keeps the lines of each call, in order, until some time after the last one, for all workers that share it.
+
+    Lines are only added: what an item becomes later is a line of its own, and `history_of` puts them together.
 
     Both methods may run several times at once, for one call too, and must not block the event loop. The host waits two
     seconds for each, then cancels it; a cancelled or failed `append` is repeated, so a line may be kept twice. Once
@@ -59,7 +53,7 @@ class CallStore(abc.ABC):
     """Its name in the registry: lower-case letters, digits and hyphens."""
 
     @abc.abstractmethod
-    async def append(self, call_id: str, line: Utterance) -> None:
+    async def append(self, call_id: str, line: HistoryLine) -> None:
         """Keeps a line.
 
         Raises:
@@ -68,8 +62,10 @@ class CallStore(abc.ABC):
         """
 
     @abc.abstractmethod
-    async def history(self, call_id: str) -> Sequence[Utterance]:
-        """Returns the lines of a call, in the order of their `append`; none if the call is unknown or has expired.
+    async def history(self, call_id: str) -> Sequence[HistoryLine]:
+        """Returns the lines of a call as they were given, in the order of their `append`.
+
+        There are none if the call is unknown or has expired.
 
         Raises:
             StoreUnavailable, StoreRefused: as in `append`.
@@ -86,27 +82,29 @@ class CallStore(abc.ABC):
         return ()
 
 
-def utterance_of(event: CallEvent) -> Utterance | None:
-    """Returns the line that an event adds to the conversation; None if nothing is said in it."""
-    match event:
-        case TranscriptInput(text=text):
-            return Utterance(Speaker.CALLER, text)
-        case TranscriptOutput(text=text):
-            return Utterance(Speaker.AGENT, text)
-        case TranscriptCorrection(text=text):
-            return Utterance(Speaker.AGENT, text, corrects=True)
-        case _:
-            return None
+def history_of(lines: Iterable[HistoryLine]) -> tuple[HistoryItem, ...]:
+    """Returns the history that lines tell: the last of each id, in the order of their beginning.
+
+    An item without text takes back what was said of it before: nothing of it was heard.
+    """
+    items = {line.id: line.item for line in lines}
+    told = (item for item in items.values() if isinstance(item, ToolUsed) or item.text)
+    return tuple(sorted(told, key=lambda item: item.started_ms))
 
 
-def conversation(lines: Iterable[Utterance]) -> list[Utterance]:
-    """Returns the lines with corrections put in the place of what they correct: what each side heard of the other."""
-    said: list[Utterance] = []
-    for line in lines:
-        if line.corrects:
-            index = next((index for index in range(len(said) - 1, -1, -1) if said[index].speaker is line.speaker), None)
-            if index is not None:
-                said[index] = Utterance(line.speaker, line.text)
-                continue
-        said.append(Utterance(line.speaker, line.text))
-    return said
+def encode_line(line: HistoryLine) -> bytes:
+    """Returns a line as JSON, in the format that each release can read of the one before and after it."""
+    return _encoder.encode(line)
+
+
+def decode_lines(encoded: Iterable[bytes]) -> tuple[HistoryLine, ...]:
+    """Returns lines that `encode_line` wrote; without those that cannot be read, as of a later release."""
+    lines: list[HistoryLine] = []
+    for one in encoded:
+        with contextlib.suppress(msgspec.DecodeError):
+            lines.append(_decoder.decode(one))
+    return tuple(lines)
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(HistoryLine)

@@ -11,6 +11,7 @@ import anyio
 import anyio.abc
 
 from patter_core.agent import Agent, CallOptions, Fallback
+from patter_core.audio import ULAW_8000, AudioChunk
 from patter_core.call.call import Call
 from patter_core.call.config import HostConfig
 from patter_core.call.destinations import Destinations
@@ -22,7 +23,7 @@ from patter_core.call.timeouts import Deadlines
 from patter_core.call.token import CallToken
 from patter_core.carrier import Carrier
 from patter_core.engine import Engine
-from patter_core.events import CallEnded, Event, Record
+from patter_core.events import CallEnded, Event, Record, ResponseDone, ResponseHeard, ResponseStart, TranscriptOutput
 from patter_core.telephony.control import Callbacks
 from patter_core.telephony.leg import Direction, Leg
 from patter_core.telephony.outcome import HangUp
@@ -32,6 +33,7 @@ from tests.polling import until
 
 __all__ = ["CallScene", "OutboundScene", "new_accept", "new_call", "new_token"]
 
+SPEECH = AudioChunk(bytes(range(160)), ULAW_8000)
 E = TypeVar("E", bound=Event)
 
 
@@ -98,6 +100,8 @@ class CallScene:
 
     call: Call
     tasks: anyio.abc.TaskGroup
+    within: float = 10.0
+    """Seconds for all of it."""
 
     def __init__(self, engine: FakeEngine | None = None, carrier: FakeCarrier | None = None) -> None:
         self.records: list[Record] = []
@@ -108,7 +112,7 @@ class CallScene:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """The call runs, without a socket; at the end it must be over by itself."""
-        with anyio.fail_after(10):
+        with anyio.fail_after(self.within):
             async with anyio.create_task_group() as self.tasks:
                 self.tasks.start_soon(self.call.run)
                 yield
@@ -124,6 +128,15 @@ class CallScene:
         session = await self.engine.session()
         await self.until(State.LIVE)
         return session
+
+    async def speak(self, session: FakeSession, text: str) -> None:
+        """The agent says that, and the caller hears it to its end."""
+        heard = len(self.of(ResponseHeard))
+        for event in (ResponseStart(), TranscriptOutput(text=text), SPEECH, ResponseDone()):
+            session.give(event)
+        (mark, *_) = (await self.socket.wait_for("mark", len(self.socket.of("mark")) + 1))[::-1]
+        self.socket.say("mark", mark.value)
+        await until(lambda: len(self.of(ResponseHeard)) > heard)
 
     async def until(self, state: State) -> None:
         await until(lambda: self.call.state is state)

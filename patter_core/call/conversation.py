@@ -9,11 +9,13 @@ import anyio
 from patter_core.aio.foreign import as_exception, run_behind, run_foreign
 from patter_core.audio import AudioChunk, AudioFormat
 from patter_core.call.context import CallContext
+from patter_core.call.continuation import Continuation, Opening
 from patter_core.call.downlink import Downlink
 from patter_core.call.engine_events import EngineEvents
 from patter_core.call.engine_wall import as_engine_error, close_session
 from patter_core.call.fallback import FallbackChain
 from patter_core.call.idle_prompts import IdlePrompts
+from patter_core.call.renewal import Renewal
 from patter_core.call.session_opener import SessionOpener
 from patter_core.call.state import Signal
 from patter_core.call.turns import TurnHeard
@@ -57,10 +59,19 @@ class Conversation:
         self.idle_prompts = IdlePrompts(call, uplink, downlink)
         self._opener = SessionOpener(call, downlink)
         self._events = EngineEvents(call, uplink, downlink, on_frozen=self._frozen)
+        self._continuation = Continuation(call, uplink, downlink)
+        self._events.transcripts.on_late = self._continuation.add
+        self._renewal = Renewal(
+            call,
+            uplink,
+            downlink,
+            opener=self._opener,
+            continuation=self._continuation,
+            agent=lambda: self._agents.agent,
+            on_due=self._hand_over,
+        )
+        self._events.on_event = self._renewal.note
         self._agents = FallbackChain(call.agent, call.token.options)
-        self._history_known = anyio.Event()
-        self._is_continued = False
-        """True if there was a session on this call before, here or on another worker."""
         self._ready_by = 0.0
         """Until when the caller should hear an agent, all attempts together."""
         self._caller_format: AudioFormat | None = None
@@ -115,7 +126,7 @@ class Conversation:
         """Opens the first session. Idempotent. `resumed`: another worker had the call before."""
         if self._scope is None:
             self._scope = anyio.CancelScope()
-            self._is_continued = resumed
+            self._continuation.begin(was_elsewhere=resumed)
             self._call.start(self._run, self._scope)
 
     def stop(self) -> None:
@@ -175,10 +186,6 @@ class Conversation:
     async def _run(self, scope: anyio.CancelScope) -> None:
         call = self._call
         with scope:
-            if self._is_continued:
-                call.start(self._fetch_history)
-            else:
-                self._history_known.set()
             self._ready_by = call.clock() + call.config.deadlines.engine_connect
             while await self._go_on(await self._run_session()):
                 pass
@@ -219,30 +226,41 @@ class Conversation:
         self._ready_at = 0.0
         self._ended_on_hold = False
         try:
-            agent, is_continued = self._agents.agent, self._is_continued
-            has_reserve = self._agents.has_reserve
-            session = await self._opener.open(
-                agent, within=self._patience, is_continued=is_continued, has_reserve=has_reserve
-            )
+            agent, has_reserve = self._agents.agent, self._agents.has_reserve
+            opening = await self._continuation.opening(agent)
+            session = await self._opener.open(agent, opening, within=self._patience, has_reserve=has_reserve)
             self._ready_at = call.clock()
-            with anyio.CancelScope() as self._session_scope:
-                await self._converse(session)
-            fault, self._fault = self._fault, None
-            if fault is not None:
-                raise as_engine_error(fault)
+            failure = await self._talk(session, opening)
+            while (successor := self._renewal.take(is_lost=failure is not None)) is not None:
+                failure = await self._talk(successor.session, successor.opening)
+            if failure is not None:
+                raise failure
         except EngineError as error:
             _log.error("Call %s: the conversation failed: %s", call.call_id, error)
             call.meter.errors += 1
             return error
+        finally:
+            self._renewal.stop()
         return None
+
+    async def _talk(self, session: EngineSession, opening: Opening) -> EngineError | None:
+        """Plays what a session says. Returns why it failed; None if it did not, or another one takes over."""
+        try:
+            with anyio.CancelScope() as self._session_scope:
+                await self._converse(session, opening)
+        except EngineError as error:
+            return error
+        fault, self._fault = self._fault, None
+        return None if fault is None else as_engine_error(fault)
 
     def _patience(self) -> float | None:
         """Returns the share of the time that this attempt has; the last agent has until the state's deadline."""
         return None if self._agents.is_last else self._agents.share(max(0.0, self._ready_by - self._call.clock()))
 
-    async def _converse(self, session: EngineSession) -> None:
+    async def _converse(self, session: EngineSession, opening: Opening) -> None:
         call = self._call
-        call.meter.engine_began(self._ready_at)
+        call.meter.engine_began(call.clock())
+        is_whole = False
         try:
             self.session = session
             call.signal(Signal.ENGINE_READY)
@@ -253,20 +271,25 @@ class Conversation:
                 self.idle_prompts.begin(self._agents.agent, session)
             except BaseException as error:  # noqa: BLE001 - the plugin boundary
                 raise as_engine_error(error) from None
-            if self._is_continued:
-                call.start(self._remind, session)
-            self._is_continued = True
+            self._continuation.began(self.engine, session, opening)
             self._talking = session
             await run_foreign(self._play, None, session)
+            is_whole = True
         finally:
+            if not (is_whole or call.is_over) and self._talking is session:
+                self._downlink.end_turn(is_broken_off=True)
             self.session = self._talking = None
             self._events.end()
             self.idle_prompts.end()
+            self._continuation.ended()
             call.meter.engine_ended(call.clock())
             self._uplink.detach_engine()
             self._dropped += _dropped_by(session)
             self._ready_by = call.clock() + call.config.deadlines.engine_connect
             run_behind(close_session, session)  # one that is slow to close delays neither another nor the end
+
+    def _hand_over(self) -> None:
+        self._session_scope.cancel()
 
     def _frozen(self) -> None:
         within = f"audio within {self._call.config.deadlines.reply:g} s"
@@ -311,25 +334,12 @@ class Conversation:
     def _tell_heard(self, told: TurnHeard) -> None:
         """Tells a session how much of its turn was heard, if it is still the one that talks."""
         session = self.session
+        self._events.transcripts.heard(told)
         if session is not None and told.owner is session:
             try:
                 session.heard(told.heard)
             except BaseException as error:  # noqa: BLE001 - the plugin boundary
                 self._session_failed(as_exception(error))
-
-    # --- history -----------------------------------------------------------------------------------------------------
-
-    async def _fetch_history(self) -> None:
-        """Gets what was said before this worker had the call."""
-        await self._call.records.fetch_history()
-        self._history_known.set()
-
-    async def _remind(self, session: EngineSession) -> None:
-        """Gives an agent that continues a conversation its history."""
-        await self._history_known.wait()
-        text = self._call.records.history.text
-        if text and self.session is session:
-            self._uplink.tell(session, lambda session: session.add_context(text))
 
 
 def _dropped_by(session: EngineSession) -> int:

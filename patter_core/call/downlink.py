@@ -140,12 +140,12 @@ class Downlink:
                 self.end_turn()
             self._tell(self.playback.begin_item(item, turn, offset_ms))
 
-    def end_turn(self) -> None:
-        """The agent's turn is complete: the mark behind it comes back when it was heard."""
+    def end_turn(self, *, is_broken_off: bool = False) -> None:
+        """The agent's turn is complete, or broken off: the mark behind it comes back when it was heard."""
         if not self.playback.is_open:
             return
         self._play_tail()
-        if self.playback.end_turn():
+        if self.playback.end_turn(is_broken_off=is_broken_off):
             self._queue.mark_here()
 
     def interrupt(self) -> bool:

@@ -12,6 +12,7 @@ from patter_core.call.downlink import Downlink
 from patter_core.call.gated_turns import GatedTurns
 from patter_core.call.reply_watch import ReplyWatch
 from patter_core.call.steady_input import SteadyInput
+from patter_core.call.transcripts import Transcripts
 from patter_core.call.uplink import Uplink
 from patter_core.engine import Engine, EngineCapability, EngineSession
 from patter_core.events import (
@@ -22,6 +23,7 @@ from patter_core.events import (
     PausePlayback,
     ResponseDone,
     ResponseStart,
+    SessionExpiring,
     SpeechItem,
     SpeechStarted,
     SpeechStopped,
@@ -50,6 +52,9 @@ class EngineEvents:
         self.play: Callable[[AudioChunk], None] | None = None
         """Takes a chunk of the present session; None: it goes straight to the downlink."""
         self.replies = ReplyWatch(call, downlink.playback, on_frozen)
+        self.transcripts = Transcripts(call, uplink)
+        self.on_event: Callable[[EngineEvent], None] = _ignore
+        """Called with each event before it is taken."""
         self._call = call
         self._uplink = uplink
         self._downlink = downlink
@@ -58,6 +63,7 @@ class EngineEvents:
 
     def begin(self, engine: Engine, session: EngineSession) -> None:
         """Another session talks from here on."""
+        self.transcripts.begin(engine, session)
         if EngineCapability.STEADY_INPUT in engine.capabilities:
             self._steady = SteadyInput(self._uplink, session)
             self._steady.start()
@@ -79,11 +85,14 @@ class EngineEvents:
 
     def take(self, event: EngineEvent) -> None:
         """Takes one event, in the order in which the engine gave it and the audio around it."""
+        self.on_event(event)
         match event:
             case SpeechItem(item=item, turn=turn, offset_ms=offset_ms):
                 self._downlink.begin_item(item, turn, offset_ms)
             case PausePlayback():
                 self._downlink.pause()
+            case SessionExpiring():
+                pass
             case Interruption():
                 self._interrupt(event)
             case ResponseStart() | ResponseDone():
@@ -92,6 +101,7 @@ class EngineEvents:
                 self._note(event)
                 if isinstance(event, CallEvent):
                     self._call.emit(event)
+                    self.transcripts.take(event)
                 else:
                     _log.debug("The engine sent an event that is not one of a call: %s", event.kind)
 
@@ -99,12 +109,18 @@ class EngineEvents:
         self.replies.rest()
         if self._turns is not None:
             self._turns.interrupted()
-        if self._downlink.interrupt():  # otherwise the caller heard nothing that could be interrupted
+        self.transcripts.is_interruption = True
+        try:
+            is_heard = self._downlink.interrupt()
+        finally:
+            self.transcripts.is_interruption = False
+        if is_heard:  # otherwise the caller heard nothing that could be interrupted
             self._call.emit(interruption)
 
     def _report_turn(self, event: ResponseStart | ResponseDone) -> None:
         if isinstance(event, ResponseStart):
             self._downlink.begin_turn(event.turn)
+            self.transcripts.take(event)
         else:
             self._downlink.end_turn()
         self._call.emit(event)
@@ -126,3 +142,7 @@ class EngineEvents:
                 meter.used(event)
             case Error():
                 meter.errors += 1
+
+
+def _ignore(_: EngineEvent) -> None:
+    """Nothing else is done."""

@@ -1,31 +1,30 @@
-"""What was said on a call: for an agent that continues it, and in the shared store for other workers."""
+"""What was said and done on a call: for an agent that continues it, and in the shared store for other workers."""
 
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Iterable, Sequence
 
 import anyio
 import msgspec
 
-from patter_core.aio import DroppingQueue
+from patter_core.aio import Changes, DroppingQueue
 from patter_core.aio.foreign import run_foreign
 from patter_core.aio.tries import Tries
 from patter_core.checks import Level
 from patter_core.errors import StoreRefused, StoreUnavailable
-from patter_core.events import CallEvent
+from patter_core.history import HistoryItem, ToolUsed, history_text
 from patter_core.observe.told import Told
-from patter_core.store import CallStore, Speaker, Utterance, conversation, utterance_of
+from patter_core.store import CallStore, HistoryLine, history_of
 
-__all__ = ["History", "HistoryWriter"]
+__all__ = ["Deposit", "History", "HistoryWriter", "introduced", "supplemented"]
 
 _log = logging.getLogger("patter.store")
 
 _QUEUE_LIMIT = 10_000
-"""Utterances that may wait for a store that cannot be reached; beyond it the oldest are dropped."""
+"""Lines that may wait for a store that cannot be reached; beyond it the oldest are dropped."""
 _QUEUE_TEXT = 10_000_000
-"""Characters of those utterances."""
+"""Characters of those lines."""
 _TIMEOUT = 2.0
 """Seconds for one request to the store."""
 _CHECK_TIMEOUT = 15.0
@@ -33,54 +32,66 @@ _CHECK_TIMEOUT = 15.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0
 """Seconds until a store that cannot be reached is tried again."""
 _LENGTH = 200
-"""Utterances that a call keeps."""
-_CHARACTERS = 8_000
-"""Of the text that an agent gets."""
-_NAMES = {Speaker.CALLER: "User", Speaker.AGENT: "You"}
+"""Items that a call keeps."""
 _INTRODUCTION = (
     "The connection was interrupted for a moment and the same call goes on now. Do not start over. "
-    "This is what was said so far:"
+    "This is what was said and done so far:"
 )
+_SUPPLEMENT = "This was said and done on this call, too, before you took over:"
 
 
 class History:
-    """The latest utterances of one call. Sans-IO."""
+    """The latest items of one call, in the order of their beginning. Sans-IO."""
 
     def __init__(self) -> None:
-        self._utterances: deque[Utterance] = deque(maxlen=_LENGTH)
+        self._lines: dict[str, HistoryLine] = {}
 
-    def note(self, event: CallEvent) -> Utterance | None:
-        """Adds the utterance of an event, and returns it; None for an event that has none."""
-        utterance = utterance_of(event)
-        if utterance is not None:
-            self._utterances.append(utterance)
-        return utterance
+    def put(self, line: HistoryLine) -> None:
+        """Adds an item, or replaces the one with the same id."""
+        self._lines[line.id] = line
+        if len(self._lines) > _LENGTH:
+            oldest = min(self._lines.values(), key=lambda line: line.item.started_ms)
+            del self._lines[oldest.id]
 
-    def precede(self, utterances: Iterable[Utterance]) -> None:
-        """Puts in front what was said before this worker had the call."""
-        self._utterances = deque([*utterances, *self._utterances], maxlen=_LENGTH)
+    def precede(self, lines: Iterable[HistoryLine]) -> None:
+        """Adds what another worker has put; of an item that is here too, what is here holds."""
+        for line in {line.id: line for line in lines}.values():
+            if line.id not in self._lines:
+                self.put(line)
 
     @property
-    def text(self) -> str:
-        """The end of the conversation, in whole utterances, for an agent to read; "" if nothing was said."""
-        kept: list[str] = []
-        room = _CHARACTERS
-        for utterance in reversed(conversation(self._utterances)):
-            line = f"{_NAMES[utterance.speaker]}: {utterance.text}"
-            room -= len(line) + 1
-            if room < 0:
-                break
-            kept.append(line)
-        return "\n".join([_INTRODUCTION, *reversed(kept)]) if kept else ""
+    def items(self) -> tuple[HistoryItem, ...]:
+        """All items."""
+        return history_of(self._lines.values())
+
+
+def introduced(items: Sequence[HistoryItem]) -> str:
+    """Returns the end of a history, in whole items, for an agent that continues it; "" if nothing was said or done."""
+    text = history_text(items)
+    return f"{_INTRODUCTION}\n{text}" if text else ""
+
+
+def supplemented(items: Sequence[HistoryItem]) -> str:
+    """Returns items that became known after an agent was given the history; "" if there are none."""
+    text = history_text(items)
+    return f"{_SUPPLEMENT}\n{text}" if text else ""
 
 
 def _tries() -> Tries:
     return Tries(credit=5, first_pause=_FIRST_PAUSE, longest_pause=_LONGEST_PAUSE)
 
 
-class _Unstored(msgspec.Struct, frozen=True):
-    call_id: str
-    utterance: Utterance
+class Deposit:
+    """A line on its way into the store."""
+
+    __slots__ = ("call_id", "is_lost", "is_stored", "line")
+
+    def __init__(self, call_id: str, line: HistoryLine) -> None:
+        self.call_id = call_id
+        self.line = line
+        self.is_stored = False
+        self.is_lost = False
+        """True if the store will never take it."""
 
 
 class HistoryWriter:
@@ -91,29 +102,45 @@ class HistoryWriter:
 
     def __init__(self, store: CallStore | None) -> None:
         self._store = store
-        self._queue: DroppingQueue[_Unstored] = DroppingQueue(_QUEUE_LIMIT, max_weight=_QUEUE_TEXT)
-        self._next: _Unstored | None = None
+        self._queue: DroppingQueue[Deposit] = DroppingQueue(_QUEUE_LIMIT, max_weight=_QUEUE_TEXT)
+        self._next: Deposit | None = None
         """What is being stored: kept until it is."""
         self._refused = 0
+        self._settled = Changes()
+        """Notified of each line that is stored, or will never be."""
         self._told = Told()
 
     @property
     def dropped(self) -> int:
-        """Utterances that were never stored."""
+        """Lines that were never stored."""
         return self._queue.dropped + self._refused
 
-    def put(self, call_id: str, utterance: Utterance) -> None:
-        """Queues an utterance. Never waits."""
-        if self._store is not None:
-            self._queue.put(_Unstored(call_id, utterance), weight=len(utterance.text))
+    def put(self, call_id: str, line: HistoryLine) -> Deposit | None:
+        """Queues a line. Never waits. Returns what `stored` takes; None without a store."""
+        if self._store is None:
+            return None
+        deposit = Deposit(call_id, line)
+        self._queue.put(deposit, weight=_size(line.item))
+        return deposit
 
-    async def history(self, call_id: str) -> Sequence[Utterance]:
-        """Returns what was said on a call, on any worker; nothing without a store, or if it does not answer in time."""
+    async def stored(self, deposit: Deposit | None, within: float) -> bool:
+        """Waits until a line, and each that was put before it, is in the store. False if it is not after that time.
+
+        Without a store, and for a line that the store will never take, it returns at once.
+        """
+        if deposit is None:
+            return True
+        with anyio.move_on_after(within):
+            await self._settled.wait_until(lambda: deposit.is_stored or deposit.is_lost)
+        return deposit.is_stored
+
+    async def history(self, call_id: str) -> Sequence[HistoryLine]:
+        """Returns the lines of a call, on any worker; nothing without a store, or if it does not answer in time."""
         if self._store is None:
             return ()
         try:
             told = await run_foreign(self._store.history, _TIMEOUT, call_id)
-            return tuple(msgspec.convert(one, Utterance) for one in told)
+            return tuple(msgspec.convert(one, HistoryLine) for one in told)
         except StoreRefused as error:
             _log.error("Call %s: the store did not return the history. %s", call_id, error)
         except Exception:  # noqa: BLE001 - the plugin boundary: the call goes on without
@@ -143,7 +170,7 @@ class HistoryWriter:
                     break
         lost = self.dropped + len(self._queue) + (self._next is not None)
         if lost:
-            _log.error("%d utterances could not be stored.", lost)
+            _log.error("%d lines could not be stored.", lost)
         try:
             await run_foreign(self._store.aclose, _TIMEOUT)
         except Exception:  # noqa: BLE001 - the plugin boundary: its fault is logged and stays here
@@ -161,25 +188,33 @@ class HistoryWriter:
             _log.warning("The store failed in its own checks.", exc_info=True)
 
     async def _store_next(self) -> bool:
-        """Stores one utterance; False if the store cannot be reached, and the utterance is kept."""
+        """Stores one line; False if the store cannot be reached, and the line is kept."""
         assert self._store is not None  # otherwise nothing is queued
-        assert self._next is not None
+        deposit = self._next
+        assert deposit is not None
         try:
-            await run_foreign(self._store.append, _TIMEOUT, self._next.call_id, self._next.utterance)
+            await run_foreign(self._store.append, _TIMEOUT, deposit.call_id, deposit.line)
         except (StoreUnavailable, TimeoutError) as error:
             if self._told.is_new(type(error).__name__, anyio.current_time()):
                 waiting = len(self._queue) + 1
-                _log.warning("The store cannot be reached (%s); %d utterances wait.", type(error).__name__, waiting)
+                _log.warning("The store cannot be reached (%s); %d lines wait.", type(error).__name__, waiting)
             return False
         except StoreRefused as error:
             self._refused += 1
             if self._told.is_new(error.problem, anyio.current_time()):
-                _log.error("The store refuses utterances; they are dropped, and this is told once. %s", error)
-        except Exception as error:  # noqa: BLE001 - the plugin boundary: one utterance is lost, and counted
+                _log.error("The store refuses lines; they are dropped, and this is told once. %s", error)
+        except Exception as error:  # noqa: BLE001 - the plugin boundary: one line is lost, and counted
             self._refused += 1
             if self._told.is_new(type(error).__name__, anyio.current_time()):
-                _log.exception("The store refused an utterance; it is dropped.")
+                _log.exception("The store refused a line; it is dropped.")
         else:
+            deposit.is_stored = True
             self._told.worked()
+        deposit.is_lost = not deposit.is_stored
         self._next = None
+        self._settled.notify()
         return True
+
+
+def _size(item: HistoryItem) -> int:
+    return len(item.arguments) + len(item.result) if isinstance(item, ToolUsed) else len(item.text)

@@ -85,6 +85,8 @@ class Playback:
         """Those that were not heard to their end, the oldest first. Only the last one may be open."""
         self._marks: deque[_Mark] = deque()
         self._epoch = self._number = 0
+        self._was_heard = False
+        """True once something of a turn was heard."""
 
     # --- what is known ---------------------------------------------------------------------------------------------
 
@@ -119,6 +121,11 @@ class Playback:
         return bool(self._turns) and self._turns[-1].is_open
 
     @property
+    def has_spoken(self) -> bool:
+        """True if something of a turn was heard, or will be."""
+        return self._was_heard or any(turn.has_audio(self.accepted) for turn in self._turns)
+
+    @property
     def is_paused(self) -> bool:
         """True if a turn was paused, and neither goes on nor was interrupted."""
         return any(turn.is_paused for turn in self._turns)
@@ -132,7 +139,9 @@ class Playback:
     def begin_turn(self, turn: str) -> list[TurnHeard]:
         """A turn begins; the one before ends, if it has not. Returns what is told of turns that stay paused."""
         self.end_turn()
-        told = [one.told(self._certain, self.sent, interrupted=True) for one in self._turns if one.is_paused]
+        told = [
+            one.told(self._certain, self.sent, self.accepted, interrupted=True) for one in self._turns if one.is_paused
+        ]
         self._turns = deque(one for one in self._turns if not one.is_paused)
         self.quiet = 0
         self._turns.append(Turn(turn, self.owner, self.accepted, self._rate))
@@ -158,8 +167,8 @@ class Playback:
         if self.is_open and self.accepted > start:
             self._turns[-1].pass_over(start, self.accepted)
 
-    def end_turn(self) -> bool:
-        """The turn that is open is complete. Returns True if a mark must follow its audio."""
+    def end_turn(self, *, is_broken_off: bool = False) -> bool:
+        """The turn that is open is complete, or broken off. Returns True if a mark must follow its audio."""
         if not self.is_open:
             return False
         turn = self._turns[-1]
@@ -167,6 +176,7 @@ class Playback:
             self._turns.pop()
             return False
         turn.end(self.accepted)
+        turn.is_broken_off = is_broken_off
         return True
 
     def settle(self, now: float) -> list[TurnHeard]:
@@ -177,7 +187,8 @@ class Playback:
         told: list[TurnHeard] = []
         while self._turns and self._turns[0].ends_at - position < 1:
             turn = self._turns.popleft()
-            told.append(turn.told(turn.ends_at, self.sent))
+            told.append(turn.told(turn.ends_at, self.sent, self.accepted))
+            self._was_heard = True
         return told
 
     # --- audio and marks -------------------------------------------------------------------------------------------
@@ -276,7 +287,8 @@ class Playback:
         """
         heard = round(self.heard(now))
         spoken = [turn for turn in self._turns if turn.has_audio(self.accepted)]
-        told = [turn.told(heard, self.sent, interrupted=not pause, paused=pause) for turn in spoken]
+        told = [turn.told(heard, self.sent, self.accepted, interrupted=not pause, paused=pause) for turn in spoken]
+        self._was_heard = self._was_heard or any(item.heard_ms for one in told for item in one.heard.items)
         self._turns = deque(spoken if pause else ())
         if stays is not None:
             self.accepted = self._turn_from = stays

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable, Sequence
 
 import msgspec
 
-from patter_core.call.history import History, HistoryWriter
+from patter_core.call.history import Deposit, History, HistoryWriter
 from patter_core.events import AudioCaptured, CallEvent, Record
-from patter_core.observe.text import TextBudget
+from patter_core.history import AgentSaid, ToolState, ToolUsed, UserSaid
+from patter_core.observe.text import TextBudget, bounded
 from patter_core.observe.trace import TraceContext
+from patter_core.store import HistoryLine
 
 __all__ = ["Outlets", "RecordMaker", "Records"]
 
@@ -75,10 +78,18 @@ class Records:
     def __init__(self, call_id: str, outlets: Outlets, clock: Callable[[], float]) -> None:
         self.history = History()
         self.accepted_at = clock()
+        self._accepted_ms = time.time() * 1000
         self.maker = RecordMaker(call_id, clock, self.accepted_at)
         self._outlets = outlets
         self._clock = clock
         self._budget = TextBudget()
+        self._prefix = secrets.token_hex(4)
+        """Of the ids of items: those of another worker that has the call are others."""
+        self._items = 0
+        self.tools_running: set[str] = set()
+        """The ids of the tools that run on this worker."""
+        self._last: Deposit | None = None
+        """What was put last."""
 
     @property
     def captures_audio(self) -> bool:
@@ -93,9 +104,6 @@ class Records:
     def emit(self, event: CallEvent) -> None:
         """Records an event, whose texts are shortened if they are very long, or many. Never waits."""
         event = self._budget.bound(event, self._clock())
-        utterance = self.history.note(event)
-        if utterance is not None:
-            self._outlets.history.put(self.maker.call_id, utterance)
         record = self.maker.numbered(event)
         for put in self._outlets.put:
             put(record)
@@ -104,6 +112,45 @@ class Records:
         """Records audio, for the sinks that want it. Never waits."""
         assert self._outlets.put_audio is not None  # nothing is captured otherwise
         self._outlets.put_audio(self.maker.unnumbered(audio))
+
+    def unix_ms(self) -> float:
+        """Returns the time, in Unix ms: on one worker it goes forward with the call's clock."""
+        return self._accepted_ms + (self._clock() - self.accepted_at) * 1000
+
+    def keep(self, item: UserSaid | AgentSaid, item_id: str = "") -> str:
+        """Puts what was said into the history and the store. Returns its id, by which it can be replaced. Never waits.
+
+        Args:
+            item: one without text takes back what it replaces.
+            item_id: of what it replaces; "" for a new item.
+        """
+        if not item_id:
+            self._items += 1
+            item_id = f"{self._prefix}.{self._items}"
+        self._put(HistoryLine(item_id, bounded(item)))
+        return item_id
+
+    def use_tool(self, item: ToolUsed) -> None:
+        """Puts the use of a tool into the history and the store, in place of an earlier one with its id. Never waits.
+
+        It is put before the tool runs: a worker that takes over the call later knows that it may have run.
+        """
+        if item.state is ToolState.RUNNING:
+            self.tools_running.add(item.id)
+        else:
+            self.tools_running.discard(item.id)
+        self._put(HistoryLine(f"tool.{item.id}", item))
+
+    async def stored(self, within: float) -> bool:
+        """Waits until what was put before is in the store. False if it is not after that time, in s, or never will be.
+
+        Without a store it returns at once.
+        """
+        return await self._outlets.history.stored(self._last, within)
+
+    def _put(self, line: HistoryLine) -> None:
+        self.history.put(line)
+        self._last = self._outlets.history.put(self.maker.call_id, line)
 
     async def fetch_history(self) -> None:
         """Puts in front what was said before this worker had the call, as the shared store has it."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from patter_core.agent import Agent, Scalar
 from patter_core.aio.foreign import run_behind
 from patter_core.call.context import CallContext
+from patter_core.call.continuation import Opening
 from patter_core.call.downlink import Downlink
 from patter_core.call.engine_wall import as_engine_error, close_session, open_session
 from patter_core.call.variables import variables_of
@@ -33,15 +34,15 @@ class SessionOpener:
         self._downlink = downlink
 
     async def open(
-        self, agent: Agent, *, within: Callable[[], float | None], is_continued: bool, has_reserve: bool
+        self, agent: Agent, opening: Opening, *, within: Callable[[], float | None], has_reserve: bool
     ) -> EngineSession:
         """Opens a session, and records that.
 
         Args:
             agent: with the call's own options applied.
+            opening: how the session begins.
             within: returns the time that is left, in s; None: until the state's deadline.
             has_reserve: True if another agent follows: then an engine that is down is not tried.
-            is_continued: True if there was a session on this call before, here or on another worker.
 
         Raises:
             EngineError: it failed.
@@ -53,8 +54,9 @@ class SessionOpener:
             leg=call.leg,
             preferred_format=self._downlink.format,
             system_prompt=agent.system_prompt,
-            first_message=agent.resume_message if is_continued else agent.first_message,
-            resumed=is_continued,
+            first_message=opening.first_message,
+            resumed=opening.is_resumed,
+            history=opening.history,
             language=agent.language,
             voice=agent.voice,
             engine_options=_known(agent.engine, agent.engine_options),

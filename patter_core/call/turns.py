@@ -19,6 +19,10 @@ class TurnHeard(msgspec.Struct, frozen=True):
 
     owner: object
     heard: Heard
+    given_ms: tuple[float, ...]
+    """How much audio each of its items has, sent or not."""
+    is_complete: bool
+    """True if the agent had said all of it."""
 
 
 class _Segment(msgspec.Struct):
@@ -47,11 +51,14 @@ class Turn:
         self.ends_at = math.inf
         """Where it ends; infinity while it is open."""
         self.is_paused = False
+        self.is_broken_off = False
+        """True if it ended because its session was lost."""
         self._start = at
         self._rate = rate
         self._segments = [_Segment("", 0.0, at)]
         self._past: dict[str, HeardItem] = {}
         """What was heard of its items before the last pause."""
+        self._past_given: dict[str, float] = {}
 
     @property
     def is_open(self) -> bool:
@@ -85,16 +92,19 @@ class Turn:
         self.ends_at = math.inf
         self._segments = [_Segment("", 0.0, at)]
 
-    def told(self, heard: float, sent: int, *, interrupted: bool = False, paused: bool = False) -> TurnHeard:
+    def told(
+        self, heard: float, sent: int, accepted: int, *, interrupted: bool = False, paused: bool = False
+    ) -> TurnHeard:
         """Returns how much of it was heard, from what was heard and sent of the stream.
 
         Args:
             heard: up to where the caller has heard the stream.
             sent: up to where the carrier has it.
+            accepted: up to where the engine has given it.
             interrupted: the rest of it is void; unless it was heard to its end.
             paused: the rest of it is void, and may follow again.
         """
-        items = dict(self._past)
+        items, given = dict(self._past), dict(self._past_given)
         for segment in self._segments:
             length = max(0.0, min(segment.end, sent) - segment.start)
             played = min(length, max(0.0, heard - segment.start))
@@ -106,9 +116,13 @@ class Turn:
                 heard_ms=heard_ms if played or before is None else before.heard_ms,
                 sent_ms=sent_ms if length or before is None else before.sent_ms,
             )
+            whole = max(0.0, min(segment.end, accepted) - segment.start)
+            given_ms = segment.offset_ms + whole * 1000 / self._rate
+            given[segment.item] = max(given_ms if whole else 0.0, given.get(segment.item, 0.0))
         if paused:
             self.is_paused = True
-            self._past, self._segments = items, []
+            self._past, self._past_given, self._segments = items, given, []
         is_cut = interrupted and heard < self.ends_at
         told = Heard(turn=self.name, items=tuple(items.values()), interrupted=is_cut, paused=paused)
-        return TurnHeard(self.owner, told)
+        is_complete = self.ends_at < math.inf and not self.is_broken_off
+        return TurnHeard(self.owner, told, tuple(given.values()), is_complete)

@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 from patter_core.audio import AudioChunk, AudioFormat
 from patter_core.audio.converter import make_converter
+from patter_core.audio.gate import SpeechGate
 from patter_core.call.meter import Meter
 from patter_core.engine import EngineSession
 
@@ -23,6 +24,7 @@ __all__ = ["Uplink"]
 
 _EARLY_AUDIO_MS = 2_000.0
 """How much caller audio is buffered while no engine is attached: older speech would be answered too late."""
+_RECENT_MS = 1_000.0
 _EARLY_MESSAGES = 100
 """How many keys and pieces of context are."""
 
@@ -49,6 +51,11 @@ class Uplink:
         self._early: deque[AudioChunk | _Message] = deque()
         self._early_ms = 0.0
         self._early_messages = 0
+        self._given: Callable[[AudioChunk], None] = _ignore
+        """Takes a frame while `_recent` is kept."""
+        self._recent: _Recent | None = None
+        """The caller's last audio, for the session that takes over; None while none is about to."""
+        self._caller_format: AudioFormat | None = None
         self._heard_by: EngineSession | None = None
         """The session that the figures below are of."""
         self._bytes_before = 0
@@ -59,6 +66,10 @@ class Uplink:
     def frames_given(self) -> int:
         """How many frames of the caller all sessions together were given."""
         return self._meter.frames_in
+
+    def is_heard_by(self, session: EngineSession) -> bool:
+        """True while that session is given what the caller says."""
+        return self._session is session
 
     def ago_ms(self, at_ms: float) -> float:
         """Returns how long ago the present session was given that position of its audio, which is real time, in ms."""
@@ -90,11 +101,32 @@ class Uplink:
             else:
                 self._early_messages -= 1
                 self.tell(session, early)
+        self._caller_format = caller_format
+        if self._recent is not None:
+            self.keep_recent()
         if self._is_muted:
             self.take = _ignore
 
+    def keep_recent(self) -> None:
+        """Keeps the last second of the caller's audio, from here on, for the session that follows the present one."""
+        if self._caller_format is None or self._session is None:
+            return
+        if self._recent is None or self._recent.gate.format != self._caller_format:
+            self._recent = _Recent(self._caller_format)
+        if self.take in (self._pass, self._convert):
+            self._given, self.take = self.take, self._give_and_keep
+
+    @property
+    def hears_speech(self) -> bool:
+        """True if the caller speaks, while the last second is kept: by loudness."""
+        return self._recent is not None and self._recent.gate.speaking
+
     def detach_engine(self) -> None:
         """The session is over: buffers for the next one."""
+        recent, self._recent = self._recent, None
+        if recent is not None and not self._is_muted:
+            self._early.extend(recent.chunks)
+            self._early_ms += recent.kept_ms
         self._session = None
         self.take = _ignore if self._is_muted else self._buffer
 
@@ -148,6 +180,11 @@ class Uplink:
             self._early_ms -= oldest.duration_ms
             self._meter.frames_early += 1
 
+    def _give_and_keep(self, chunk: AudioChunk) -> None:
+        if self._recent is not None:  # before it may be detached
+            self._recent.push(chunk)
+        self._given(chunk)
+
     def _pass(self, chunk: AudioChunk) -> None:
         meter = self._meter
         meter.frames_in += 1
@@ -165,6 +202,27 @@ class Uplink:
         converted = self._converted(chunk)
         if converted is not None:
             self._pass(converted)
+
+
+class _Recent:
+    """The last second of the caller's audio.
+
+    Args:
+        format: of the audio.
+    """
+
+    def __init__(self, format: AudioFormat) -> None:
+        self.gate = SpeechGate(format)
+        self.chunks: deque[AudioChunk] = deque()
+        self.kept_ms = 0.0
+
+    def push(self, chunk: AudioChunk) -> None:
+        """Adds a frame."""
+        self.gate.push(chunk)
+        self.chunks.append(chunk)
+        self.kept_ms += chunk.duration_ms
+        while self.kept_ms > _RECENT_MS:
+            self.kept_ms -= self.chunks.popleft().duration_ms
 
 
 def _ignore(_: object) -> None:

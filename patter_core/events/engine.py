@@ -92,11 +92,17 @@ class TranscriptOutput(EngineEvent, frozen=True, tag="transcript_output"):
 
 
 class TranscriptCorrection(EngineEvent, frozen=True, tag="transcript_correction"):
-    """What the agent really said, after an interruption: it replaces the `TranscriptOutput` of that turn."""
+    """What the caller heard of what the agent said, where that is less: it replaces the `TranscriptOutput`.
+
+    Engines with `CORRECTS` report it after an interruption. Otherwise the core does, by the audio that was heard.
+    """
 
     text: str
+    """What was heard; "" if nothing was."""
     original: str = ""
     turn: str = ""
+    item: str = ""
+    """As in `TranscriptOutput`."""
 
     @property
     def payload(self) -> str:

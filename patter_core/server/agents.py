@@ -66,7 +66,8 @@ class Agents:
             llm: decides what the agent says.
             tts: says it.
             tools: ignored, with a warning: an engine has its own.
-            resume_message: said first, in place of `first_message`, where a conversation continues after it broke off.
+            resume_message: said first, in place of `first_message`, where a conversation continues after it broke off;
+                "" for nothing.
             idle_after: seconds of silence until `idle_message`.
             idle_message: asks a caller who says nothing, twice; then the call is hung up. It needs an engine with the
                 capabilities SPEECH, and SAY or PROMPT.

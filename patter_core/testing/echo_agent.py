@@ -86,15 +86,17 @@ class EchoAgent:
         """Caller audio, in the input format. Never waits."""
         self._pieces.put(audio)
 
-    async def run(self, greeting: str = "") -> None:
+    async def run(self, greeting: str = "", *, greets: bool = True) -> None:
         """Greets and converses, until cancelled.
 
         Args:
             greeting: text of the greeting; its audio is always the same.
+            greets: False to wait for the caller.
         """
         async with anyio.create_task_group() as tasks:
             self._turn = anyio.CancelScope()
-            tasks.start_soon(self._say, self._turn, greeting or GREETING.text, GREETING.audio(self._formats[1]))
+            if greets:
+                tasks.start_soon(self._say, self._turn, greeting or GREETING.text, GREETING.audio(self._formats[1]))
             async for piece in self._pieces:
                 for event in self._hearing.feed(piece):
                     match event:

@@ -214,7 +214,7 @@ async def test_a_hold_survives_the_end_of_the_conversation_and_the_next_one_begi
     scene = OutboundScene()
     async with scene.running():
         session = await scene.live()
-        session.give(TranscriptOutput(text="One moment."))
+        await scene.speak(session, "One moment.")
         await scene.handle.hold()
         if how == "the agent hangs up":
             session.end()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from decimal import Decimal
 
@@ -36,10 +37,11 @@ from patter_core.events import (
     TranscriptInput,
     TranscriptOutput,
 )
+from patter_core.history import UserSaid
 from patter_core.media import MediaCodec, MediaEvent, MediaOpened
 from patter_core.observe.metrics import CarrierBill
 from patter_core.observe.trace import TraceContext
-from patter_core.store import Speaker, Utterance
+from patter_core.store import HistoryLine, history_of
 from patter_core.telephony.control import Capability
 from patter_core.telephony.leg import Leg, Progress
 from patter_core.telephony.outcome import HangUp, Transfer
@@ -366,7 +368,7 @@ async def test_an_agent_that_is_tried_again_is_told_what_was_said_before_and_gre
     scene = Scene(fallback=Retry(), resume_message="Where were we?")
     async with scene.running():
         first = await scene.live()
-        first.give(TranscriptOutput(text="Good morning."))
+        await scene.speak(first, "Good morning.")
         first.give(TranscriptInput(text="A table for two."))
         first.fail(EngineLost("gone", retry=True))
         second = await scene.session(2)
@@ -450,7 +452,7 @@ async def test_a_conversation_that_is_slow_to_close_holds_up_no_fallback_and_no_
 
 async def test_a_call_from_another_worker_goes_on_with_what_the_store_knows() -> None:
     store = MemoryCallStore()
-    await store.append("call-1", Utterance(Speaker.CALLER, "A table for two."))
+    await store.append("call-1", HistoryLine("1", UserSaid(text="A table for two.", started_ms=1)))
     scene = Scene(streams=1, history=HistoryWriter(store))
     async with scene.running():
         session = await scene.live()
@@ -469,7 +471,10 @@ async def test_what_is_said_is_put_into_the_store() -> None:
         await scene.told("transcript_input")
         scene.socket.say("stop")
     await writer.drain()
-    assert await store.history("call-1") == (Utterance(Speaker.CALLER, "A table for two."),)
+    (item,) = history_of(await store.history("call-1"))
+    assert isinstance(item, UserSaid)
+    assert item.text == "A table for two."
+    assert abs(item.started_ms / 1000 - time.time()) < 60
 
 
 @pytest.mark.parametrize("error", [EngineRefused("No such agent."), EngineLost("The socket is gone.")])

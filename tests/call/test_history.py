@@ -10,48 +10,56 @@ import anyio
 import pytest
 
 from patter_core.call import history
-from patter_core.call.history import History, HistoryWriter
+from patter_core.call.history import History, HistoryWriter, introduced, supplemented
 from patter_core.checks import CheckResult, Level
 from patter_core.errors import StoreRefused, StoreUnavailable
-from patter_core.events import Interruption, TranscriptCorrection, TranscriptInput, TranscriptOutput
-from patter_core.store import CallStore, Speaker, Utterance
+from patter_core.history import AgentSaid, UserSaid
+from patter_core.store import CallStore, HistoryLine
 from patter_core.testing.fakes import MemoryCallStore
 
 pytestmark = pytest.mark.anyio
 
-LINES = [Utterance(Speaker.CALLER, str(number)) for number in range(3)]
+
+def said(text: str, started_ms: float = 0) -> HistoryLine:
+    return HistoryLine(text, UserSaid(text=text, started_ms=started_ms))
+
+
+LINES = [said(str(number)) for number in range(3)]
 
 
 def test_nothing_said_is_nothing_to_tell() -> None:
-    said = History()
-    assert said.note(Interruption()) is None
-    assert said.text == ""
+    assert introduced(History().items) == supplemented([]) == ""
 
 
-def test_lines_are_told_in_order_with_corrections_in_their_place_and_what_came_before_in_front() -> None:
-    said = History()
-    said.note(TranscriptOutput(text="Would you like a table by the"))
-    said.note(TranscriptInput(text="By the window."))
-    said.note(TranscriptCorrection(text="Would you"))
-    said.precede([Utterance(Speaker.CALLER, "A table for two.")])
-    assert said.text.splitlines()[1:] == ["User: A table for two.", "You: Would you", "User: By the window."]
+def test_items_are_told_in_the_order_of_their_beginning_and_what_replaces_one_takes_its_place() -> None:
+    history = History()
+    history.put(HistoryLine("1", AgentSaid(text="Would you like a table by the", started_ms=2)))
+    history.put(said("By the window.", 3))
+    history.put(HistoryLine("1", AgentSaid(text="Would you", started_ms=2, interrupted=True)))
+    history.precede([said("A table for two.", 1), said("By the window.", 0)])
+    assert introduced(history.items).splitlines()[1:] == [
+        "User: A table for two.",
+        "You: Would you [interrupted]",
+        "User: By the window.",
+    ]
 
 
 def test_of_a_long_call_the_end_is_told_in_whole_lines() -> None:
-    said = History()
+    history = History()
     for number in range(1_000):
-        said.note(TranscriptInput(text=f"{number} " + "x" * 100))
-    lines = said.text.splitlines()[1:]
+        history.put(said(f"{number} " + "x" * 100, number))
+    lines = introduced(history.items).splitlines()[1:]
     assert len("\n".join(lines)) <= 8_000
     assert lines[-1].startswith("User: 999 ")
     assert all(len(line) > 100 for line in lines)
 
 
 def test_what_precedes_does_not_push_out_what_is_newer() -> None:
-    said = History()
-    said.note(TranscriptInput(text="new"))
-    said.precede([Utterance(Speaker.CALLER, "old")] * 1_000)
-    assert said.text.splitlines()[-1] == "User: new"
+    history = History()
+    history.put(said("new", 2_000))
+    history.precede([said(f"old {number}", number) for number in range(1_000)])
+    assert introduced(history.items).splitlines()[-1] == "User: new"
+    assert len(history.items) == 200
 
 
 class Shaky(CallStore):
@@ -64,12 +72,12 @@ class Shaky(CallStore):
         self.kept = MemoryCallStore()
         self.closed = False
 
-    async def append(self, call_id: str, line: Utterance) -> None:
+    async def append(self, call_id: str, line: HistoryLine) -> None:
         if self.failures:
             raise self.failures.pop(0)
         await self.kept.append(call_id, line)
 
-    async def history(self, call_id: str) -> Sequence[Utterance]:
+    async def history(self, call_id: str) -> Sequence[HistoryLine]:
         if self.failures:
             raise self.failures.pop(0)
         return await self.kept.history(call_id)
@@ -114,7 +122,7 @@ async def test_a_store_that_hangs_is_closed_all_the_same_and_what_is_lost_is_tol
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Hanging(Shaky):
-        async def append(self, call_id: str, line: Utterance) -> None:
+        async def append(self, call_id: str, line: HistoryLine) -> None:
             await anyio.sleep_forever()
 
     monkeypatch.setattr(history, "_TIMEOUT", 0.01)
@@ -124,7 +132,7 @@ async def test_a_store_that_hangs_is_closed_all_the_same_and_what_is_lost_is_tol
         lines.put("call-1", line)
     await lines.drain()
     assert store.closed
-    assert f"{len(LINES)} utterances could not be stored" in caplog.text
+    assert f"{len(LINES)} lines could not be stored" in caplog.text
 
 
 async def test_what_waits_is_bounded_and_the_oldest_goes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,11 +170,11 @@ class Foreign(MemoryCallStore):
             self.raised.append(where)
             raise self.error
 
-    async def append(self, call_id: str, line: Utterance) -> None:
+    async def append(self, call_id: str, line: HistoryLine) -> None:
         self._meet("append")
         await super().append(call_id, line)
 
-    async def history(self, call_id: str) -> Sequence[Utterance]:
+    async def history(self, call_id: str) -> Sequence[HistoryLine]:
         self._meet("history")
         return await super().history(call_id)
 
@@ -197,7 +205,7 @@ async def test_whatever_comes_out_of_a_store_stays_there(
     assert sorted(store.raised) == ["aclose", "append", "check", "history"]
     assert lines.dropped == 1
     assert caplog.text.count("the store did not return the history") == 1
-    for words in ("refused an utterance", "in its own checks", "failed to close"):
+    for words in ("refused a line", "in its own checks", "failed to close"):
         assert caplog.text.count(words) == 1
 
 
@@ -224,7 +232,7 @@ async def test_what_waits_for_a_store_is_bounded_in_text_too(monkeypatch: pytest
     monkeypatch.setattr(history, "_QUEUE_TEXT", 1_000_000)
     lines = HistoryWriter(MemoryCallStore())
     for number in range(60):
-        lines.put("call-1", Utterance(Speaker.CALLER, f"{number}".ljust(100_000)))
+        lines.put("call-1", said(f"{number}".ljust(100_000)))
     assert lines.dropped == 50
 
 
@@ -233,8 +241,66 @@ async def test_a_history_that_makes_no_sense_is_none(
     told: Any, caplog: pytest.LogCaptureFixture
 ) -> None:  # of a plugin
     class Odd(Shaky):
-        async def history(self, call_id: str) -> Sequence[Utterance]:
-            return told  # type: ignore[no-any-return] # no utterances
+        async def history(self, call_id: str) -> Sequence[HistoryLine]:
+            return told  # type: ignore[no-any-return] # no lines
 
     assert await HistoryWriter(Odd()).history("call-1") == ()
     assert "did not return the history" in caplog.text
+
+
+# --- once a line is in the store -----------------------------------------------------------------------------------
+
+
+async def test_it_is_told_when_a_line_and_those_before_it_are_in_the_store() -> None:
+    store = MemoryCallStore()
+    lines = HistoryWriter(store)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lines.run)
+        for line in LINES[:2]:
+            lines.put("call-1", line)
+        assert await lines.stored(lines.put("call-1", LINES[2]), 5)
+        assert await store.history("call-1") == tuple(LINES)
+        tasks.cancel_scope.cancel()
+
+
+async def test_without_a_store_nothing_is_waited_for() -> None:
+    lines = HistoryWriter(None)
+    with anyio.fail_after(1):
+        assert await lines.stored(lines.put("call-1", LINES[0]), 60)
+
+
+async def test_a_store_that_is_away_is_waited_for_no_longer_than_wished() -> None:
+    lines = HistoryWriter(Shaky(*[StoreUnavailable("away")] * 100))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lines.run)
+        deposit = lines.put("call-1", LINES[0])
+        with anyio.fail_after(2):
+            assert not await lines.stored(deposit, 0.05)
+        tasks.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("error", [StoreRefused("full"), SystemExit(1), ZeroDivisionError("a bug")], ids=repr)
+async def test_a_line_that_the_store_refuses_is_not_waited_for(error: BaseException) -> None:
+    lines = HistoryWriter(Shaky(error))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lines.run)
+        with anyio.fail_after(5):
+            assert not await lines.stored(lines.put("call-1", LINES[0]), 60)
+            assert await lines.stored(lines.put("call-1", LINES[1]), 60)
+        tasks.cancel_scope.cancel()
+
+
+async def test_one_that_waits_and_is_cancelled_leaves_the_others_waiting() -> None:
+    lines = HistoryWriter(MemoryCallStore())
+    deposit = lines.put("call-1", LINES[0])
+    got: list[bool] = []
+
+    async def wait() -> None:
+        got.append(await lines.stored(deposit, 5))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(wait)
+        with anyio.move_on_after(0.01):
+            await lines.stored(deposit, 5)
+        await lines.drain()
+    assert got == [True]

@@ -304,7 +304,10 @@ def test_an_item_without_a_turn_begins_one() -> None:
     player.say(100)
     (told,) = player.playback.cut(player.now)
     assert told == TurnHeard(
-        player, Heard(turn="turn", items=(HeardItem(item="item", heard_ms=0, sent_ms=100),), interrupted=True)
+        player,
+        Heard(turn="turn", items=(HeardItem(item="item", heard_ms=0, sent_ms=100),), interrupted=True),
+        given_ms=(100,),
+        is_complete=False,
     )
 
 

@@ -23,7 +23,9 @@ def turn_of(*items: tuple[str, float, int], at: int = 0) -> Turn:
 
 
 def told(turn: Turn, heard_ms: float, sent_ms: float) -> list[tuple[str, float, float]]:
-    items: tuple[HeardItem, ...] = turn.told(heard_ms * MS, round(sent_ms * MS), interrupted=True).heard.items
+    items: tuple[HeardItem, ...] = turn.told(
+        heard_ms * MS, round(sent_ms * MS), round(sent_ms * MS), interrupted=True
+    ).heard.items
     return [(item.item, item.heard_ms, item.sent_ms) for item in items]
 
 

@@ -14,7 +14,7 @@ from patter_core.carrier import Carrier
 from patter_core.engine import ConversationSetup, Engine, EngineSession
 from patter_core.events import Record
 from patter_core.sink import EventSink
-from patter_core.store import CallStore, Utterance
+from patter_core.store import CallStore, HistoryLine
 from patter_core.telephony.control import LegFacts
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.prices import CarrierRates
@@ -119,11 +119,11 @@ class BadStore(CallStore):
     def __init__(self, how: str) -> None:
         self._ways = Ways(how)
 
-    async def append(self, call_id: str, line: Utterance) -> None:
+    async def append(self, call_id: str, line: HistoryLine) -> None:
         del call_id, line
         await self._ways.next()
 
-    async def history(self, call_id: str) -> Sequence[Utterance]:
+    async def history(self, call_id: str) -> Sequence[HistoryLine]:
         del call_id
         await self._ways.next()
         return ()

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
-
-from patter_core.store import CallStore, Utterance
+from patter_core.store import CallStore, HistoryLine, decode_lines, encode_line
 
 __all__ = ["FileStore"]
 
@@ -18,11 +16,11 @@ class FileStore(CallStore):
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    async def append(self, call_id: str, line: Utterance) -> None:
+    async def append(self, call_id: str, line: HistoryLine) -> None:
         with (self._folder / call_id).open("ab") as file:
-            file.write(msgspec.json.encode(line) + b"\n")
+            file.write(encode_line(line) + b"\n")
 
-    async def history(self, call_id: str) -> Sequence[Utterance]:
+    async def history(self, call_id: str) -> Sequence[HistoryLine]:
         path = self._folder / call_id
         lines = path.read_bytes().splitlines() if path.exists() else []
-        return [msgspec.json.decode(line, type=Utterance) for line in lines]
+        return decode_lines(lines)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import anyio
 import pytest
 
@@ -63,6 +65,18 @@ async def test_it_greets_with_recorded_speech_under_the_text_that_is_given() -> 
             tasks.cancel_scope.cancel()
     assert voice.said == ["agent: Ciao!", "done"]
     assert bytes(voice.audio) == GREETING.audio(ULAW_8000)
+
+
+async def test_one_that_does_not_greet_waits_for_the_caller() -> None:
+    voice = Voice(ULAW_8000)
+    agent = EchoAgent(voice, ULAW_8000, ULAW_8000)
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(functools.partial(agent.run, greets=False))
+            agent.hear(LINE.audio(ULAW_8000) + PAUSE)
+            await voice.until("done")
+            tasks.cancel_scope.cancel()
+    assert f"agent: {GREETING.text}" not in voice.said
 
 
 async def test_a_caller_who_talks_over_it_interrupts_it_and_hears_their_words_again() -> None:

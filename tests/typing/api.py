@@ -20,14 +20,13 @@ from patter_core import (
     ConsultResult,
     Engine,
     EventSink,
+    HistoryLine,
     Kind,
     Leg,
     Part,
     Patter,
     Record,
     Registry,
-    Speaker,
-    Utterance,
     hookimpl,
 )
 from patter_core.agent import Variables
@@ -36,6 +35,7 @@ from patter_core.call.handle import OutboundCall, PhoneCall
 from patter_core.checks import CheckResult
 from patter_core.engine import ConversationSetup, EngineSession
 from patter_core.events import CallEnded, CallEvent, CallMetrics, EngineEvent, TranscriptInput
+from patter_core.history import AgentSaid, ToolUsed, UserSaid
 from patter_core.kinds import Parts
 from patter_core.testing import check_carrier, check_engine, check_sink, check_store
 from patter_core.testing.emulator import CarrierEmulator, EngineEmulator, Told
@@ -189,11 +189,11 @@ class Ledger(EventSink):
 class Notes(CallStore):
     name: ClassVar[str] = "notes"
 
-    async def append(self, call_id: str, line: Utterance) -> None:
-        assert_type(line.speaker, Speaker)
-        assert_type(line.text, str)
+    async def append(self, call_id: str, line: HistoryLine) -> None:
+        assert_type(line.id, str)
+        assert_type(line.item, UserSaid | AgentSaid | ToolUsed)
 
-    async def history(self, call_id: str) -> Sequence[Utterance]:
+    async def history(self, call_id: str) -> Sequence[HistoryLine]:
         return ()
 
 

@@ -12,7 +12,8 @@ import anyio
 
 from patter_core.checks import Level
 from patter_core.errors import StoreUnavailable
-from patter_core.store import STORE_API_VERSION, CallStore, Speaker, Utterance
+from patter_core.history import AgentSaid, ToolState, ToolUsed, UserSaid
+from patter_core.store import STORE_API_VERSION, CallStore, HistoryLine
 from patter_core.testing.conformance.check import SENTINEL, Check, at_once
 from patter_core.testing.conformance.loop import watching_the_loop
 
@@ -25,18 +26,38 @@ _EXPIRED_WITHIN = 5.0
 _WRITERS, _LINES_EACH = 8, 25
 
 _LINES = (
-    Utterance(Speaker.AGENT, "We open at nine and close at five."),
-    Utterance(Speaker.CALLER, "Wait."),
-    Utterance(Speaker.AGENT, "We open at nine", corrects=True),
-    Utterance(Speaker.CALLER, SENTINEL),
-    Utterance(Speaker.AGENT, SENTINEL),
-    Utterance(Speaker.CALLER, ""),
-    Utterance(Speaker.CALLER, " \t\r\n "),
-    Utterance(Speaker.CALLER, "Größe “ü” 漢字 🙂 \u202e\ufeff"),
-    Utterance(Speaker.CALLER, "NUL \x00, quotes ' \" `, \\ %s %(x)s {} $1 ; --"),
-    Utterance(Speaker.CALLER, "null"),
-    Utterance(Speaker.AGENT, "x" * 20_000),
-    Utterance(Speaker.AGENT, "We open at nine", corrects=True),
+    HistoryLine("1", AgentSaid(text="We open at nine and close at five.", started_ms=1_790_000_000_000.0)),
+    HistoryLine("2", UserSaid(text="Wait.", started_ms=1_790_000_000_000.5)),
+    HistoryLine("1", AgentSaid(text="We open at nine", started_ms=1_790_000_000_000.0, interrupted=True)),
+    HistoryLine("tool.a", ToolUsed(id="a", name="book", arguments='{"day": 1}', started_ms=1_790_000_000_001.0)),
+    HistoryLine(
+        "tool.a",
+        ToolUsed(
+            id="a",
+            name="book",
+            arguments='{"day": 1}',
+            started_ms=1_790_000_000_001.0,
+            result="Booked.",
+            state=ToolState.DONE,
+        ),
+    ),
+    *(
+        HistoryLine(f"{number}", UserSaid(text=text, started_ms=1_790_000_000_002.0))
+        for number, text in enumerate(
+            (
+                SENTINEL,
+                "",
+                " \t\r\n ",
+                "Größe “ü” 漢字 🙂 \u202e\ufeff",
+                "NUL \x00, quotes ' \" `, \\ %s %(x)s {} $1 ; --",
+                "null",
+                "x" * 20_000,
+            ),
+            3,
+        )
+    ),
+    HistoryLine("1", AgentSaid(text="", started_ms=1_789_000_000_000.0)),
+    HistoryLine("1", AgentSaid(text="", started_ms=1_789_000_000_000.0)),
 )
 
 
@@ -113,11 +134,11 @@ async def _check_concurrency(check: Check, store: CallStore, other: CallStore) -
 
     async def write(writer: int) -> None:
         for number in range(_LINES_EACH):
-            await _append(check, (store, other)[writer % 2], "at-once", Utterance(Speaker.AGENT, f"{writer} {number}"))
+            await _append(check, (store, other)[writer % 2], "at-once", _said(f"{writer} {number}"))
             await _history(check, store, "at-once")
 
     await at_once(*(functools.partial(write, writer) for writer in range(_WRITERS)))
-    got = [line.text for line in await _history(check, store, "at-once")]
+    got = [line.id for line in await _history(check, store, "at-once")]
     for writer in range(_WRITERS):
         check.require(
             [text for text in got if text.startswith(f"{writer} ")] == [f"{writer} {n}" for n in range(_LINES_EACH)],
@@ -149,7 +170,7 @@ async def _check_cancelling(check: Check, store: CallStore) -> None:
                 await method()
             check.now("a store after a cancelled call")
             await _expect(check, store, "before", kept, f"A cancelled {name} disturbs the next call.")
-    whole = set(await _history(check, store, "cancelled")) <= {_LINES[0]}
+    whole = all(line == _LINES[0] for line in await _history(check, store, "cancelled"))
     check.require(whole, "A line whose append() was cancelled is torn.")
 
 
@@ -215,17 +236,21 @@ async def _check_check(check: Check, store: CallStore, *, reachable: bool) -> No
         check.require(problems, "check() finds no problem, though the server cannot be reached.")
 
 
-async def _append(check: Check, store: CallStore, call_id: str, line: Utterance) -> None:
+def _said(text: str) -> HistoryLine:
+    return HistoryLine(text, UserSaid(text=text, started_ms=0))
+
+
+async def _append(check: Check, store: CallStore, call_id: str, line: HistoryLine) -> None:
     with check.within(_WITHIN, "append() does not return."), check.raises_only(problem="append() raises."):
         await store.append(call_id, line)
 
 
-async def _history(check: Check, store: CallStore, call_id: str) -> Sequence[Utterance]:
+async def _history(check: Check, store: CallStore, call_id: str) -> Sequence[HistoryLine]:
     with check.within(_WITHIN, "history() does not return."), check.raises_only(problem="history() raises."):
         return await store.history(call_id)
 
 
-async def _expect(check: Check, store: CallStore, call_id: str, lines: Sequence[Utterance], problem: str) -> None:
+async def _expect(check: Check, store: CallStore, call_id: str, lines: Sequence[HistoryLine], problem: str) -> None:
     got = tuple(await _history(check, store, call_id))
     if got == tuple(lines):
         return
@@ -234,7 +259,8 @@ async def _expect(check: Check, store: CallStore, call_id: str, lines: Sequence[
         problem,
         expected=f"{len(lines)} lines, in order",
         got=f"{len(got)} lines" if first is None else f"another line {first + 1}: {got[first]!s:.60}",
-        mistake="a key that two calls share; a field of Utterance, or a kind of text, that is not kept as it is",
+        mistake="a key that two calls share; a line that replaces another in the store; a field, or a kind of text, "
+        "that is not kept as it is",
     )
 
 

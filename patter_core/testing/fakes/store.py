@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
-from patter_core.store import DEFAULT_EXPIRY, LINES_KEPT, CallStore, Utterance
+from patter_core.store import DEFAULT_EXPIRY, LINES_KEPT, CallStore, HistoryLine
 
 __all__ = ["MemoryCallStore"]
 
@@ -24,17 +24,17 @@ class MemoryCallStore(CallStore):
     def __init__(self, *, expiry: float = DEFAULT_EXPIRY, clock: Callable[[], float] = time.monotonic) -> None:
         self._expiry = expiry
         self._clock = clock
-        self._calls: dict[str, tuple[float, list[Utterance]]] = {}
+        self._calls: dict[str, tuple[float, list[HistoryLine]]] = {}
         """The time of a call's last line, and its lines; the call that has been quiet for longest is first."""
 
-    async def append(self, call_id: str, line: Utterance) -> None:
+    async def append(self, call_id: str, line: HistoryLine) -> None:
         _, lines = self._calls.pop(call_id, (0.0, []))
         lines.append(line)
         del lines[:-LINES_KEPT]
         self._calls[call_id] = (self._clock(), lines)
         self._expire()
 
-    async def history(self, call_id: str) -> Sequence[Utterance]:
+    async def history(self, call_id: str) -> Sequence[HistoryLine]:
         self._expire()
         return tuple(self._calls.get(call_id, (0.0, []))[1])
 

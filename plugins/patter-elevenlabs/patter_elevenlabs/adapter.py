@@ -130,7 +130,9 @@ class ElevenLabsConvAIAdapter:
         """
         if self._session is not None:
             raise EngineError("The adapter is already connected.", remedy="Close it first, or create a second adapter.")
-        initiation = wire.initiation(voice=self.voice_id, language=self.language, first_message=self.first_message)
+        initiation = wire.initiation(
+            voice=self.voice_id, language=self.language, first_message=self.first_message or None
+        )
         session = await open_session(self._service, initiation, toolbox=self._toolbox)
         agent, wanted = (session.input_format, session.output_format), (self.input_format, self.output_format)
         if hint := conversion_hint(agent, wanted):

@@ -45,6 +45,9 @@ class ElevenLabsConvAI(Engine):
     """A code of the service, such as `it` or `pt-br`; that of an agent or a call takes precedence."""
     first_message: str = ""
     """The first message of the agent; that of `Patter.agent()` takes precedence."""
+    quiet_resume: bool = False
+    """Where a conversation continues a call and has nothing to say first, override the first message with none, so that
+    the one of the dashboard is not said again. It is done without this, too, where the first message was overridden."""
     override_prompt: bool = False
     """Send `system_prompt` as a prompt override instead of as the first message."""
     dynamic_variables: Mapping[str, wire.Variable] = dataclasses.field(default_factory=dict, repr=False)
@@ -83,6 +86,8 @@ class ElevenLabsConvAI(Engine):
 
     _service: Service = dataclasses.field(init=False, repr=False)
     _toolbox: Toolbox = dataclasses.field(init=False, repr=False)
+    _overrode: set[str] = dataclasses.field(init=False, repr=False, default_factory=set)
+    """What a conversation has overridden: its agent allows that."""
     _logged: set[str] = dataclasses.field(init=False, repr=False, default_factory=set)
 
     def __post_init__(self) -> None:
@@ -119,7 +124,7 @@ class ElevenLabsConvAI(Engine):
 
     async def check(self) -> Sequence[CheckResult]:
         sent = {
-            "agent.first_message": self.first_message,
+            "agent.first_message": self.first_message or self.quiet_resume,
             "agent.language": self.language,
             "tts.voice_id": self.voice,
             "agent.prompt.prompt": self.override_prompt,
@@ -132,18 +137,10 @@ class ElevenLabsConvAI(Engine):
             check_variables(variables, "variables=… of an agent or a call")
         except ConfigurationError as error:  # a call is waiting: an engine failure has its fallback
             raise EngineError(error.problem, expected=error.expected, got=error.got) from None
-        first_message = setup.first_message or self.first_message
-        if setup.system_prompt and not (first_message or self.override_prompt):
-            first_message = setup.system_prompt
-            self._log_once(
-                logging.INFO,
-                "The prompt belongs to the agent in the ElevenLabs dashboard, so system_prompt is the first message. "
-                "ElevenLabsConvAI(override_prompt=True) sends it as a prompt, if the agent allows this override.",
-            )
         return wire.initiation(
             voice=setup.voice or self.voice,
             language=setup.language or self.language,
-            first_message=first_message,
+            first_message=self._first_message(setup),
             prompt=setup.system_prompt if self.override_prompt else "",
             variables=variables,
             custom_llm_extra_body=self.custom_llm_extra_body,
@@ -151,6 +148,32 @@ class ElevenLabsConvAI(Engine):
             branch_id=str(setup.engine_options.get("branch_id", "")) or self.branch_id,
             environment=str(setup.engine_options.get("environment", "")) or self.environment,
         )
+
+    def _first_message(self, setup: ConversationSetup) -> str | None:
+        """Returns the first message; "" for none, None for the one of the dashboard."""
+        first_message = setup.first_message or ("" if setup.resumed else self.first_message)
+        prompt_is_said = bool(setup.system_prompt and not (self.first_message or self.override_prompt))
+        if prompt_is_said and not (first_message or setup.resumed):
+            first_message = setup.system_prompt
+            self._log_once(
+                logging.INFO,
+                "The prompt belongs to the agent in the ElevenLabs dashboard, so system_prompt is the first message. "
+                "ElevenLabsConvAI(override_prompt=True) sends it as a prompt, if the agent allows this override.",
+            )
+        if first_message:
+            self._overrode.add("first_message")
+            return first_message
+        if not setup.resumed:
+            return None
+        if self.quiet_resume or self.first_message or prompt_is_said or self._overrode:  # the agent allows it
+            return ""
+        self._log_once(
+            logging.WARNING,
+            "A conversation that continues a call may begin with the first message of the ElevenLabs dashboard. Set "
+            "resume_message=… of the agent, or ElevenLabsConvAI(quiet_resume=True), and allow the override of the "
+            "first message under Security, Overrides.",
+        )
+        return None
 
     def _log_once(self, level: int, text: str) -> None:
         """Logs a hint once, not once a call."""

@@ -22,7 +22,7 @@ FAST = 50.0
 """How many times faster than in life these callers speak: the agent tells time by the audio."""
 
 
-async def opened(emulator: ElevenLabsEmulator, first_message: str = "") -> ConvAISession:
+async def opened(emulator: ElevenLabsEmulator, first_message: str | None = None) -> ConvAISession:
     service = Service(emulator.api_key, emulator.agent_id, emulator.base_url)
     return await open_session(service, wire.initiation(first_message=first_message))
 
@@ -63,6 +63,13 @@ async def test_it_greets_with_recorded_speech(emulator: ElevenLabsEmulator) -> N
     greeting = GREETING.audio(ULAW_8000)
     assert await until_text(session, TranscriptOutput) == GREETING.text
     assert await heard(session, len(greeting)) == greeting
+    await session.aclose()
+
+
+async def test_an_empty_first_message_leaves_out_the_greeting(emulator: ElevenLabsEmulator) -> None:
+    session = await opened(emulator, "")
+    await say(session, LINE.audio(ULAW_8000) + ULAW_8000.silence * 8_000, ULAW_8000)
+    assert await until_text(session, TranscriptOutput) == LINE.text
     await session.aclose()
 
 

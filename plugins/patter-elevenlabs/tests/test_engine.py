@@ -19,13 +19,19 @@ pytestmark = pytest.mark.anyio
 
 
 def setup(
-    *, format: AudioFormat = ULAW_8000, system_prompt: str = "", first_message: str = "", visits: int | None = None
+    *,
+    format: AudioFormat = ULAW_8000,
+    system_prompt: str = "",
+    first_message: str = "",
+    visits: int | None = None,
+    resumed: bool = False,
 ) -> ConversationSetup:
     return ConversationSetup(
         leg=Leg(carrier="test", call_id="c1"),
         preferred_format=format,
         system_prompt=system_prompt,
         first_message=first_message,
+        resumed=resumed,
         variables={} if visits is None else {"visits": visits},
     )
 
@@ -223,6 +229,49 @@ async def test_the_first_message_of_the_agent_comes_before_that_of_the_engine() 
         assert agent_override(await opened(engine, emulator, setup())).first_message == "of the engine"
         sent = await opened(engine, emulator, setup(first_message="of the agent", system_prompt="Be kind."))
         assert agent_override(sent) == wire.AgentOverride(first_message="of the agent")
+
+
+async def test_a_conversation_that_continues_a_call_says_its_resume_message_and_no_greeting() -> None:
+    async with ElevenLabsEmulator() as emulator:
+        engine = ElevenLabsConvAI(
+            emulator.api_key, emulator.agent_id, base_url=emulator.base_url, first_message="of the engine"
+        )
+        sent = await opened(engine, emulator, setup(first_message="Where were we?", resumed=True))
+        assert agent_override(sent).first_message == "Where were we?"
+        sent = await opened(engine, emulator, setup(resumed=True))
+        assert agent_override(sent).first_message == ""
+        assert b'"first_message":""' in emulator.conversations[-1].initiation_json
+
+
+@pytest.mark.parametrize("why", ["the agent's message", "a prompt that is said", "the option"])
+async def test_the_greeting_of_the_dashboard_is_left_out_where_the_override_is_allowed(why: str) -> None:
+    async with ElevenLabsEmulator() as emulator:
+        engine = ElevenLabsConvAI(
+            emulator.api_key, emulator.agent_id, base_url=emulator.base_url, quiet_resume=why == "the option"
+        )
+        prompt = "You are kind." if why == "a prompt that is said" else ""
+        if why == "the agent's message":
+            await opened(engine, emulator, setup(first_message="Hello!"))
+        sent = await opened(engine, emulator, setup(system_prompt=prompt, resumed=True))
+        assert agent_override(sent) == wire.AgentOverride(first_message="")
+
+
+async def test_an_override_that_may_not_be_allowed_is_not_sent_and_the_remedy_is_told_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with ElevenLabsEmulator(Behaviour(allowed_overrides=frozenset())) as emulator:
+        engine = emulator.engine()
+        for _ in range(2):
+            sent = await opened(engine, emulator, setup(resumed=True))
+            assert sent.conversation_config_override is None
+    assert caplog.text.count("quiet_resume=True") == 1
+
+
+async def test_a_prompt_that_is_overridden_leaves_the_greeting_as_it_is() -> None:
+    async with ElevenLabsEmulator() as emulator:
+        engine = ElevenLabsConvAI(emulator.api_key, emulator.agent_id, base_url=emulator.base_url, override_prompt=True)
+        sent = await opened(engine, emulator, setup(system_prompt="Be kind.", resumed=True))
+        assert agent_override(sent) == wire.AgentOverride(prompt=wire.PromptOverride("Be kind."))
 
 
 async def test_a_system_prompt_becomes_the_first_message_and_is_explained_once(

@@ -10,7 +10,7 @@ import msgspec
 
 from patter_core.checks import CheckResult, Level, problem_of
 from patter_core.errors import ConfigurationError, StoreRefused, StoreUnavailable
-from patter_core.store import DEFAULT_EXPIRY, LINES_KEPT, CallStore, Utterance
+from patter_core.store import DEFAULT_EXPIRY, LINES_KEPT, CallStore, HistoryLine, decode_lines, encode_line
 from patter_redis.client import Client, Command
 from patter_redis.failures import Failure
 
@@ -47,19 +47,19 @@ class RedisCallStore(CallStore):
     def __repr__(self) -> str:
         return f"<RedisCallStore {self._client!r}>"
 
-    async def append(self, call_id: str, line: Utterance) -> None:
+    async def append(self, call_id: str, line: HistoryLine) -> None:
         key = self._key(call_id)
         await self._transact(
             key,
-            ("RPUSH", key, msgspec.json.encode(line)),
+            ("RPUSH", key, encode_line(line)),
             ("LTRIM", key, -LINES_KEPT, -1),
             ("PEXPIRE", key, self._expiry_ms),
         )
 
-    async def history(self, call_id: str) -> Sequence[Utterance]:
+    async def history(self, call_id: str) -> Sequence[HistoryLine]:
         key = self._key(call_id)
         (raw,) = await self._transact(key, ("LRANGE", key, 0, -1))
-        return tuple(msgspec.json.decode(line, type=Utterance) for line in msgspec.convert(raw, list[bytes]))
+        return decode_lines(msgspec.convert(raw, list[bytes]))
 
     async def aclose(self) -> None:
         await self._client.aclose()

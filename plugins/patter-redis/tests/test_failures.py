@@ -11,15 +11,16 @@ import pytest
 from patter_core.checks import Level
 from patter_core.errors import SinkRefused, SinkUnavailable, StoreRefused, StoreUnavailable
 from patter_core.events import CallAnnounced, DtmfReceived, Record
+from patter_core.history import UserSaid
 from patter_core.server.sink_queue import SinkQueue
-from patter_core.store import Speaker, Utterance
+from patter_core.store import HistoryLine
 from patter_core.telephony.leg import Leg
 from patter_redis import RedisCallStore, RedisSink
 from patter_redis.client import Client
 
 pytestmark = pytest.mark.anyio
 
-LINE = Utterance(Speaker.CALLER, "My number is secret.")
+LINE = HistoryLine("1", UserSaid(text="My number is secret.", started_ms=0))
 
 
 class Server(Protocol):

@@ -9,10 +9,15 @@ import pytest
 
 from patter_core.checks import Level
 from patter_core.errors import ConfigurationError, StoreUnavailable
-from patter_core.store import LINES_KEPT, Speaker, Utterance
+from patter_core.history import AgentSaid, ToolUsed, UserSaid
+from patter_core.store import LINES_KEPT, HistoryLine
 from patter_redis import RedisCallStore
 
 pytestmark = pytest.mark.anyio
+
+
+def said(text: str) -> HistoryLine:
+    return HistoryLine(text, UserSaid(text=text, started_ms=0))
 
 
 class Server(Protocol):
@@ -26,9 +31,10 @@ class Server(Protocol):
 async def test_a_worker_reads_what_another_wrote(server: Server) -> None:
     one, other = RedisCallStore(server.url), RedisCallStore(server.url)
     lines = (
-        Utterance(Speaker.AGENT, "Hello."),
-        Utterance(Speaker.CALLER, "Größe?"),
-        Utterance(Speaker.AGENT, "Hel", corrects=True),
+        HistoryLine("1", AgentSaid(text="Hello.", started_ms=1.5)),
+        said("Größe?"),
+        HistoryLine("1", AgentSaid(text="Hel", started_ms=1.5, interrupted=True)),
+        HistoryLine("tool.a", ToolUsed(id="a", name="book", arguments="{}", started_ms=2.0)),
     )
     for line in lines:
         await one.append("call", line)
@@ -40,7 +46,7 @@ async def test_a_worker_reads_what_another_wrote(server: Server) -> None:
 
 async def test_a_call_is_forgotten_after_its_time(server: Server) -> None:
     store = RedisCallStore(server.url, expiry=0.2)
-    await store.append("call", Utterance(Speaker.CALLER, "Hi."))
+    await store.append("call", said("Hi."))
     assert len(await store.history("call")) == 1
     with anyio.fail_after(10):
         while await store.history("call"):  # noqa: ASYNC110 - the server does not notify
@@ -59,28 +65,28 @@ async def test_only_the_latest_lines_are_kept(server: Server) -> None:
 
 async def append(store: RedisCallStore, first: int, count: int) -> None:
     for index in range(first, first + count):
-        await store.append("call", Utterance(Speaker.CALLER, f"{index}"))
+        await store.append("call", said(f"{index}"))
 
 
 async def test_a_server_that_was_killed_and_restarted_has_it_all(server: Server) -> None:
     store = RedisCallStore(server.url)
-    await store.append("call", Utterance(Speaker.CALLER, "Before."))
+    await store.append("call", said("Before."))
     server.kill()
     with pytest.raises(StoreUnavailable):
-        await store.append("call", Utterance(Speaker.CALLER, "Meanwhile."))
+        await store.append("call", said("Meanwhile."))
     server.start()
-    await store.append("call", Utterance(Speaker.CALLER, "After."))  # at once, on the old connection
-    assert [line.text for line in await store.history("call")] == ["Before.", "After."]
+    await store.append("call", said("After."))  # at once, on the old connection
+    assert [line.id for line in await store.history("call")] == ["Before.", "After."]
     await store.aclose()
 
 
 async def test_a_restart_in_between_is_not_noticed(server: Server) -> None:
     store = RedisCallStore(server.url)
-    await store.append("call", Utterance(Speaker.CALLER, "Before."))
+    await store.append("call", said("Before."))
     server.kill()
     server.start()
-    await store.append("call", Utterance(Speaker.CALLER, "After."))
-    assert [line.text for line in await store.history("call")] == ["Before.", "After."]
+    await store.append("call", said("After."))
+    assert [line.id for line in await store.history("call")] == ["Before.", "After."]
     await store.aclose()
 
 

@@ -14,7 +14,8 @@ import pytest
 
 from patter_core.checks import CheckResult, Level, problem_of
 from patter_core.errors import StoreUnavailable
-from patter_core.store import CallStore, Utterance
+from patter_core.history import AgentSaid, ToolUsed
+from patter_core.store import CallStore, HistoryLine
 from patter_core.testing import check_store
 from patter_core.testing.fakes import MemoryCallStore
 from tests.testing.conformance.told import told
@@ -22,6 +23,17 @@ from tests.testing.conformance.told import told
 pytestmark = pytest.mark.anyio
 
 KEY = "key-of-the-test"
+
+
+def text_of(line: HistoryLine) -> str:
+    return line.item.result if isinstance(line.item, ToolUsed) else line.item.text
+
+
+def with_text(line: HistoryLine, text: str) -> HistoryLine:
+    item = line.item
+    if isinstance(item, ToolUsed):
+        return HistoryLine(line.id, msgspec.structs.replace(item, result=text))
+    return HistoryLine(line.id, msgspec.structs.replace(item, text=text))
 
 
 class Sound(CallStore):
@@ -36,11 +48,11 @@ class Sound(CallStore):
         self.port = port
         self.key = KEY
 
-    async def append(self, call_id: str, line: Utterance) -> None:
+    async def append(self, call_id: str, line: HistoryLine) -> None:
         await self.reach()
         await self.kept.append(call_id, line)
 
-    async def history(self, call_id: str) -> Sequence[Utterance]:
+    async def history(self, call_id: str) -> Sequence[HistoryLine]:
         await self.reach()
         return await self.kept.history(call_id)
 
@@ -78,47 +90,63 @@ class ShowsItsKey(Sound):
 
 
 class LogsLines(Sound):
-    async def append(self, call_id: str, line: Utterance) -> None:
-        logging.getLogger("store").debug("%s", line.text)
+    async def append(self, call_id: str, line: HistoryLine) -> None:
+        logging.getLogger("store").debug("%s", text_of(line))
         await super().append(call_id, line)
 
 
 class Reverses(Sound):
-    async def history(self, call_id: str) -> Sequence[Utterance]:
+    async def history(self, call_id: str) -> Sequence[HistoryLine]:
         return tuple(reversed(await super().history(call_id)))
 
 
-class ForgetsCorrections(Sound):
-    async def append(self, call_id: str, line: Utterance) -> None:
-        await super().append(call_id, Utterance(line.speaker, line.text))
+class ForgetsInterruptions(Sound):
+    async def append(self, call_id: str, line: HistoryLine) -> None:
+        item = line.item
+        if isinstance(item, AgentSaid):
+            item = AgentSaid(text=item.text, started_ms=item.started_ms)
+        await super().append(call_id, HistoryLine(line.id, item))
+
+
+class ReplacesInTheStore(Sound):
+    """Keeps the last line of each id only: a line of another worker that came between is out of its order."""
+
+    async def history(self, call_id: str) -> Sequence[HistoryLine]:
+        return tuple({line.id: line for line in await super().history(call_id)}.values())
+
+
+class KeepsNoTools(Sound):
+    async def append(self, call_id: str, line: HistoryLine) -> None:
+        if not isinstance(line.item, ToolUsed):
+            await super().append(call_id, line)
 
 
 class Strips(Sound):
-    async def append(self, call_id: str, line: Utterance) -> None:
-        await super().append(call_id, msgspec.structs.replace(line, text=line.text.strip()))
+    async def append(self, call_id: str, line: HistoryLine) -> None:
+        await super().append(call_id, with_text(line, text_of(line).strip()))
 
 
 class KeepsNoNul(Sound):
-    async def append(self, call_id: str, line: Utterance) -> None:
-        await super().append(call_id, msgspec.structs.replace(line, text=line.text.partition("\x00")[0]))
+    async def append(self, call_id: str, line: HistoryLine) -> None:
+        await super().append(call_id, with_text(line, text_of(line).partition("\x00")[0]))
 
 
 class OmitsEmptyLines(Sound):
-    async def append(self, call_id: str, line: Utterance) -> None:
-        if line.text:
+    async def append(self, call_id: str, line: HistoryLine) -> None:
+        if text_of(line):
             await super().append(call_id, line)
 
 
 class ShortKeys(Sound):
-    async def append(self, call_id: str, line: Utterance) -> None:
+    async def append(self, call_id: str, line: HistoryLine) -> None:
         await super().append(call_id[:6], line)
 
-    async def history(self, call_id: str) -> Sequence[Utterance]:
+    async def history(self, call_id: str) -> Sequence[HistoryLine]:
         return await super().history(call_id[:6])
 
 
 class KnowsKnownCallsOnly(Sound):
-    async def history(self, call_id: str) -> Sequence[Utterance]:
+    async def history(self, call_id: str) -> Sequence[HistoryLine]:
         found = await super().history(call_id)
         if not found:
             raise KeyError(call_id)
@@ -133,7 +161,7 @@ class OwnLinesOnly(Sound):
 class WritesBack(Sound):
     """Reads, changes and writes a call, so that lines of others between are lost."""
 
-    async def append(self, call_id: str, line: Utterance) -> None:
+    async def append(self, call_id: str, line: HistoryLine) -> None:
         number = len(await super().history(call_id))
         await anyio.lowlevel.checkpoint()
         if number == len(await super().history(call_id)):
@@ -141,14 +169,14 @@ class WritesBack(Sound):
 
 
 class Blocks(Sound):
-    async def append(self, call_id: str, line: Utterance) -> None:
+    async def append(self, call_id: str, line: HistoryLine) -> None:
         if call_id == "call-10":
             time.sleep(0.4)  # noqa: ASYNC251 - the mistake
         await super().append(call_id, line)
 
 
 class CatchesEverything(Sound):
-    async def append(self, call_id: str, line: Utterance) -> None:
+    async def append(self, call_id: str, line: HistoryLine) -> None:
         await super().append(call_id, line)
         try:
             await anyio.sleep(0.003)
@@ -161,25 +189,25 @@ class LeavesAnswersBehind(Sound):
 
     def __init__(self, kept: MemoryCallStore, port: int | None = None) -> None:
         super().__init__(kept, port)
-        self.answers: list[Sequence[Utterance]] = []
+        self.answers: list[Sequence[HistoryLine]] = []
 
-    async def history(self, call_id: str) -> Sequence[Utterance]:
+    async def history(self, call_id: str) -> Sequence[HistoryLine]:
         self.answers.append(await super().history(call_id))
         await anyio.sleep(0.001)
         return self.answers.pop(0)
 
 
 class TearsLines(Sound):
-    async def append(self, call_id: str, line: Utterance) -> None:
+    async def append(self, call_id: str, line: HistoryLine) -> None:
         if call_id == "cancelled":
-            await super().append(call_id, msgspec.structs.replace(line, text=line.text[:5]))
+            await super().append(call_id, with_text(line, text_of(line)[:5]))
             await anyio.sleep(0.01)
             return
         await super().append(call_id, line)
 
 
 class LeavesATask(Sound):
-    async def append(self, call_id: str, line: Utterance) -> None:
+    async def append(self, call_id: str, line: HistoryLine) -> None:
         await super().append(call_id, line)
         self.task = asyncio.ensure_future(asyncio.sleep(30))
 
@@ -198,12 +226,12 @@ class ExpiresFromTheFirstLine(Sound):
         super().__init__(kept, port)
         self.began: dict[str, float] = {}
 
-    async def history(self, call_id: str) -> Sequence[Utterance]:
+    async def history(self, call_id: str) -> Sequence[HistoryLine]:
         found = await super().history(call_id)
         began = self.began.setdefault(call_id, time.monotonic())
         return found if time.monotonic() - began < 1 or not call_id.startswith("expiring") else ()
 
-    async def append(self, call_id: str, line: Utterance) -> None:
+    async def append(self, call_id: str, line: HistoryLine) -> None:
         self.began.setdefault(call_id, time.monotonic())
         await super().append(call_id, line)
 
@@ -218,7 +246,7 @@ class RaisesItsClientsError(Sound):
 
 
 class IgnoresItsServer(Sound):
-    async def append(self, call_id: str, line: Utterance) -> None:
+    async def append(self, call_id: str, line: HistoryLine) -> None:
         try:
             await super().append(call_id, line)
         except StoreUnavailable:
@@ -226,7 +254,7 @@ class IgnoresItsServer(Sound):
 
 
 class ForgetsWithoutItsServer(Sound):
-    async def history(self, call_id: str) -> Sequence[Utterance]:
+    async def history(self, call_id: str) -> Sequence[HistoryLine]:
         try:
             return await super().history(call_id)
         except StoreUnavailable:
@@ -270,7 +298,9 @@ MISTAKES: list[tuple[type[Sound], str]] = [
     (ShowsItsKey, "in repr(store)"),
     (LogsLines, "in a log line"),
     (Reverses, "A call's lines are not as they were appended."),
-    (ForgetsCorrections, "A call's lines are not as they were appended."),
+    (ForgetsInterruptions, "A call's lines are not as they were appended."),
+    (ReplacesInTheStore, "A call's lines are not as they were appended."),
+    (KeepsNoTools, "A call's lines are not as they were appended."),
     (Strips, "A call's lines are not as they were appended."),
     (KeepsNoNul, "A call's lines are not as they were appended."),
     (OmitsEmptyLines, "A call's lines are not as they were appended."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import anyio
 
@@ -17,7 +18,7 @@ __all__ = ["EchoAgent"]
 class EchoAgent:
     """Greets, repeats what the caller said, and stops when the caller talks over it.
 
-    A first-message override replaces the text of the greeting, not its audio.
+    A first-message override replaces the text of the greeting, not its audio; an empty one leaves it out.
     """
 
     silence_ms: float = 500
@@ -31,9 +32,10 @@ class EchoAgent:
             _Voice(talk), talk.input_format, talk.output_format, silence_ms=self.silence_ms, think_ms=self.think_ms
         )
         override = talk.initiation.conversation_config_override
-        greeting = (override and override.agent and override.agent.first_message) or ""
+        agent_override = override.agent if override else None
+        greeting = agent_override.first_message if agent_override else None
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(agent.run, greeting)
+            tasks.start_soon(functools.partial(agent.run, greeting or "", greets=greeting != ""))
             async for audio in talk.caller_audio():
                 agent.hear(audio)
 

@@ -127,8 +127,10 @@ def _problem_of(text: str, initiation: wire.Initiation) -> str:
     return ""
 
 
-def _is_empty(value: object) -> bool:
-    return value is None or value == "" or (isinstance(value, dict) and any(map(_is_empty, value.values())))
+def _is_empty(value: object, name: str = "") -> bool:
+    if isinstance(value, dict):
+        return any(_is_empty(one, name) for name, one in value.items())
+    return value is None or (value == "" and name != "first_message")  # an empty one is none: the agent waits
 
 
 def _overrides(initiation: wire.Initiation) -> Iterator[str]:
@@ -137,7 +139,7 @@ def _overrides(initiation: wire.Initiation) -> Iterator[str]:
     if config is None:
         return
     if config.agent is not None:
-        if config.agent.first_message:
+        if config.agent.first_message is not None:
             yield "first_message"
         if config.agent.language:
             yield "language"

@@ -40,7 +40,8 @@ class PromptOverride(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class AgentOverride(msgspec.Struct, frozen=True, omit_defaults=True):
-    first_message: str = ""
+    first_message: str | None = None
+    """"" for none: the agent waits for the user."""
     language: str = ""
     prompt: PromptOverride | None = None
 
@@ -105,7 +106,7 @@ def initiation(
     *,
     voice: str = "",
     language: str = "",
-    first_message: str = "",
+    first_message: str | None = None,
     prompt: str = "",
     variables: Mapping[str, Variable] | None = None,
     custom_llm_extra_body: Mapping[str, object] | None = None,
@@ -115,7 +116,7 @@ def initiation(
 ) -> Initiation:
     """Returns the first message, with nothing that is not set: an override may be refused."""
     agent = None
-    if language or first_message or prompt:
+    if language or first_message is not None or prompt:
         agent = AgentOverride(first_message, language, PromptOverride(prompt) if prompt else None)
     tts = TtsOverride(voice) if voice else None
     return Initiation(

@@ -1,0 +1,300 @@
+"""A session that will end is followed by another one in a quiet moment: no greeting, and nothing is lost."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import anyio
+import pytest
+
+from patter_core.agent import Agent, Fallback, Retry
+from patter_core.audio import ULAW_8000, AudioChunk
+from patter_core.call.config import HostConfig
+from patter_core.call.timeouts import Deadlines
+from patter_core.engine import EngineCapability
+from patter_core.errors import EngineLost
+from patter_core.events import (
+    EngineEvent,
+    ResponseDone,
+    ResponseStart,
+    SessionExpiring,
+    SpeechStarted,
+    SpeechStopped,
+    ToolCall,
+    ToolResult,
+    TranscriptInput,
+    TranscriptOutput,
+)
+from patter_core.history import AgentSaid, ToolState, ToolUsed, UserSaid
+from patter_core.telephony.outcome import HangUp
+from patter_core.testing.fakes import FakeEngine, FakeSession
+from tests.calls import CallScene, new_call
+from tests.virtual_time import VIRTUAL
+
+pytestmark = pytest.mark.anyio
+
+QUIET = AudioChunk(ULAW_8000.silence * 160, ULAW_8000)
+LOUD = AudioChunk(bytes([0x80, 0x00]) * 80, ULAW_8000)
+SECOND = AudioChunk(bytes(range(250)) * 32, ULAW_8000)
+
+
+@pytest.fixture
+def anyio_backend() -> object:
+    return VIRTUAL
+
+
+class Knowing(FakeEngine):
+    """Takes the history; it can be down."""
+
+    capabilities: ClassVar[frozenset[EngineCapability]] = FakeEngine.capabilities | {EngineCapability.HISTORY}
+
+    def __init__(self) -> None:
+        super().__init__(before_open=self._fail)
+        self.tries = 0
+        self.is_down = False
+
+    async def _fail(self) -> None:
+        self.tries += 1
+        if self.is_down:
+            raise EngineLost("Out of order.", retry=True)
+
+
+class Scene(CallScene):
+    """A call in the time of its loop, whose agent has greeted and was heard."""
+
+    within = 10_000
+
+    def __init__(self, fallback: Fallback | None = None) -> None:
+        self.knowing = Knowing()
+        super().__init__(self.knowing)
+        self.call = new_call(
+            self.engine,
+            agent=Agent(
+                engine=self.engine,
+                first_message="Good morning.",
+                resume_message="Where were we?",
+                fallback=fallback or HangUp(),
+            ),
+            carrier=self.carrier,
+            put=self.records.append,
+            config=HostConfig(deadlines=Deadlines(carrier_silence=10_000, reply=0)),
+            clock=anyio.current_time,
+        )
+
+    async def greeted(self) -> FakeSession:
+        session = await self.live()
+        await self.speak(session, "Good morning.")
+        return session
+
+    async def gives(self, session: FakeSession, *events: AudioChunk | EngineEvent) -> None:
+        for event in events:
+            session.give(event)
+        await anyio.wait_all_tasks_blocked()
+
+    async def caller(self, frame: AudioChunk, seconds: float) -> None:
+        """Frames of the caller, in the time that they take."""
+        for _ in range(round(seconds * 50)):
+            self.socket.say("audio", frame.base64)
+            await anyio.sleep(0.02)
+
+    def heard_by(self, session: FakeSession) -> list[bytes]:
+        return [chunk.data for chunk in session.received]
+
+    async def hears(self, session: FakeSession) -> bool:
+        """True if that session is the one that hears the caller and is heard."""
+        before = len(session.received)
+        self.socket.say("audio", QUIET.base64)
+        await anyio.wait_all_tasks_blocked()
+        return len(session.received) == before + 1
+
+
+async def test_in_a_quiet_moment_another_session_takes_over_that_knows_everything_and_says_nothing() -> None:
+    scene = Scene()
+    async with scene.running():
+        first = await scene.greeted()
+        await scene.gives(first, SessionExpiring(60))
+        second = await scene.engine.session(1)
+        await anyio.sleep(0.2)
+        assert await scene.hears(second)
+        assert first.closed
+        setup = second.setup
+        assert (setup.first_message, setup.resumed, second.context) == ("", True, [])
+        assert [item.text for item in setup.history if isinstance(item, AgentSaid)] == ["Good morning."]
+        await scene.gives(second, ResponseStart(), SECOND, TranscriptOutput("And now?"), ResponseDone())
+        await scene.socket.wait_for("audio", 2)
+        scene.socket.say("stop")
+    assert scene.end.reason == "caller_hung_up"
+    assert scene.end.metrics.errors == 0
+
+
+@pytest.mark.parametrize(
+    "what", ["the agent speaks", "the caller speaks", "an answer is due", "a tool runs", "ours runs"]
+)
+async def test_it_waits_until_both_are_silent_and_no_tool_runs(what: str) -> None:
+    scene = Scene()
+    records = scene.call.context.records
+    tool = ToolUsed(id="c1", name="book", arguments="{}", started_ms=0.0)
+    begins: dict[str, list[AudioChunk | EngineEvent]] = {
+        "the agent speaks": [ResponseStart(), SECOND],
+        "the caller speaks": [SpeechStarted(0)],
+        "an answer is due": [TranscriptInput("And now?")],
+        "a tool runs": [ToolCall("c1", "book")],
+    }
+    ends: dict[str, list[AudioChunk | EngineEvent]] = {
+        "the agent speaks": [ResponseDone()],
+        "the caller speaks": [SpeechStopped(0)],
+        "a tool runs": [ToolResult("c1", "book")],
+    }
+    async with scene.running():
+        first = await scene.greeted()
+        await scene.gives(first, *begins.get(what, []))
+        if what == "ours runs":
+            records.use_tool(tool)
+        await scene.gives(first, SessionExpiring(60))
+        second = await scene.engine.session(1)
+        await anyio.sleep(4 if what == "an answer is due" else 10)
+        assert await scene.hears(first)
+        assert not second.received
+        await scene.gives(first, *ends.get(what, []))
+        records.use_tool(ToolUsed(id="c1", name="book", arguments="{}", started_ms=0.0, state=ToolState.DONE))
+        if what == "the agent speaks":
+            scene.socket.say("mark", scene.socket.of("mark")[-1].value)
+        await anyio.sleep(5.5)  # no answer came
+        assert await scene.hears(second)
+        scene.socket.say("stop")
+
+
+async def test_two_seconds_before_the_end_it_takes_over_whatever_goes_on() -> None:
+    scene = Scene()
+    async with scene.running():
+        first = await scene.greeted()
+        await scene.gives(first, SpeechStarted(0), SessionExpiring(20))
+        second = await scene.engine.session(1)
+        await anyio.sleep(17.9)
+        assert await scene.hears(first)
+        await anyio.sleep(0.2)
+        assert await scene.hears(second)
+        scene.socket.say("stop")
+
+
+async def test_what_was_said_meanwhile_is_told_to_the_one_that_takes_over() -> None:
+    scene = Scene()
+    async with scene.running():
+        first = await scene.greeted()
+        await scene.gives(first, SpeechStarted(0), SessionExpiring(20))
+        second = await scene.engine.session(1)
+        await scene.gives(first, SpeechStopped(0), TranscriptInput("A table for two."))
+        await anyio.sleep(6)
+        assert await scene.hears(second)
+        (told,) = second.context
+        scene.socket.say("stop")
+    assert told.endswith("\nUser: A table for two.")
+    assert "Good morning" not in told
+    assert not any(isinstance(item, UserSaid) for item in second.setup.history)
+
+
+async def test_of_a_word_that_has_just_begun_nothing_is_lost() -> None:
+    scene = Scene()
+    async with scene.running():
+        first = await scene.greeted()
+        await scene.gives(first, SessionExpiring(20), ToolCall("c1", "book"))
+        second = await scene.engine.session(1)
+        await scene.caller(QUIET, 3)
+        await scene.gives(first, ToolResult("c1", "book"))
+        await scene.caller(LOUD, 2)  # the engine has not noticed it
+        assert not second.received  # but loudness tells
+        await scene.caller(QUIET, 16)
+        both = scene.heard_by(first), scene.heard_by(second)
+        scene.socket.say("stop")
+    count = 21 * 50
+    assert len(both[0]) + len(both[1]) == count + 50  # the last second twice
+    assert both[0][-50:] == both[1][:50]
+    assert [*both[0], *both[1][50:]].count(LOUD.data) == 100
+
+
+async def test_a_successor_that_cannot_be_opened_is_tried_again_and_costs_no_retry() -> None:
+    scene = Scene(fallback=Retry(times=1))
+    async with scene.running():
+        first = await scene.greeted()
+        scene.knowing.is_down = True
+        await scene.gives(first, SessionExpiring(60))
+        await anyio.sleep(20)
+        assert scene.knowing.tries > 3
+        assert await scene.hears(first)
+        scene.knowing.is_down = False
+        await anyio.sleep(6)
+        second = scene.engine.sessions[1]
+        assert await scene.hears(second)
+        second.fail(EngineLost("gone", retry=True))  # the retry is still there
+        third = await scene.engine.session(2)
+        await anyio.sleep(0.2)
+        assert await scene.hears(third)
+        scene.socket.say("stop")
+    assert scene.end.reason == "caller_hung_up"
+
+
+async def test_without_a_successor_the_end_of_the_session_is_a_loss_like_others() -> None:
+    scene = Scene(fallback=Retry(times=1))
+    async with scene.running():
+        first = await scene.greeted()
+        scene.knowing.is_down = True
+        await scene.gives(first, SessionExpiring(10))
+        await anyio.sleep(10)
+        scene.knowing.is_down = False
+        first.fail(EngineLost("The session has expired.", retry=True))
+        second = await scene.engine.session(1)
+        scene.socket.say("stop")
+    assert (second.setup.first_message, second.setup.resumed) == ("Where were we?", True)
+
+
+async def test_a_session_that_is_lost_before_its_time_is_followed_by_the_one_that_is_open() -> None:
+    scene = Scene()  # without a retry
+    async with scene.running():
+        first = await scene.greeted()
+        await scene.gives(first, SpeechStarted(0), SessionExpiring(60))
+        second = await scene.engine.session(1)
+        first.fail(EngineLost("gone", retry=True))
+        await anyio.sleep(0.1)
+        assert await scene.hears(second)
+        scene.socket.say("stop")
+    assert scene.end.reason == "caller_hung_up"
+
+
+async def test_when_the_agent_ends_the_call_meanwhile_it_is_over_and_nothing_stays_open() -> None:
+    scene = Scene()
+    async with scene.running():
+        first = await scene.greeted()
+        await scene.gives(first, SpeechStarted(0), SessionExpiring(60))
+        second = await scene.engine.session(1)
+        first.end()
+    await anyio.wait_all_tasks_blocked()
+    assert scene.end.reason == "agent_hung_up"
+    assert second.closed
+    assert not second.received
+
+
+async def test_a_call_that_ends_meanwhile_leaves_nothing_open() -> None:
+    scene = Scene()
+    async with scene.running():
+        first = await scene.greeted()
+        await scene.gives(first, SpeechStarted(0), SessionExpiring(60))
+        second = await scene.engine.session(1)
+        scene.socket.say("stop")
+    await anyio.wait_all_tasks_blocked()
+    assert first.closed
+    assert second.closed
+
+
+async def test_it_is_renewed_again_and_again_and_said_twice_it_is_renewed_once() -> None:
+    scene = Scene()
+    async with scene.running():
+        session = await scene.greeted()
+        for number in range(1, 6):
+            await scene.gives(session, SessionExpiring(60), SessionExpiring(50))
+            session = await scene.engine.session(number)
+            await anyio.sleep(600)
+            assert await scene.hears(session)
+        assert len(scene.engine.sessions) == 6
+        scene.socket.say("stop")
+    assert all(one.closed for one in scene.engine.sessions)
+    assert scene.end.metrics.errors == 0
