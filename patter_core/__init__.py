@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from patter_core.call.callbacks import Transcript
     from patter_core.call.handle import OutboundCall, PhoneCall
     from patter_core.call.limits import Limits
+    from patter_core.call.ready_tools import collect_keys_tool, hang_up_tool, press_keys_tool, transfer_tool
     from patter_core.call.timeouts import Deadlines
+    from patter_core.call.tool_context import ToolContext
     from patter_core.carrier import Carrier
     from patter_core.checks import CheckResult
     from patter_core.engine import ConversationSetup, Engine, EngineSession
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from patter_core.telephony.control import Capability
     from patter_core.telephony.leg import AnsweredBy, Direction, Leg, Progress
     from patter_core.telephony.outcome import By, ConsultResult, HangUp, Reason, Transfer
+    from patter_core.tools.tool import Tool
     from patter_core.webhook import Accept, CallRouter, Reject, WebhookRequest, WebhookResponse
 
 __all__ = [
@@ -102,13 +105,19 @@ __all__ = [
     "SinkUnavailable",
     "StoreRefused",
     "StoreUnavailable",
+    "Tool",
+    "ToolContext",
     "Transcript",
     "Transfer",
     "WebhookRefused",
     "WebhookRequest",
     "WebhookResponse",
+    "collect_keys_tool",
+    "hang_up_tool",
     "hookimpl",
+    "press_keys_tool",
     "serve_app",
+    "transfer_tool",
 ]
 
 __version__ = "0.1.0"
@@ -127,7 +136,12 @@ _MODULES = {
     "OutboundCall": "call.handle",
     "PhoneCall": "call.handle",
     "Limits": "call.limits",
+    "collect_keys_tool": "call.ready_tools",
+    "hang_up_tool": "call.ready_tools",
+    "press_keys_tool": "call.ready_tools",
+    "transfer_tool": "call.ready_tools",
     "Deadlines": "call.timeouts",
+    "ToolContext": "call.tool_context",
     "Carrier": "carrier",
     "CheckResult": "checks",
     "ConversationSetup": "engine",
@@ -170,6 +184,7 @@ _MODULES = {
     "HangUp": "telephony.outcome",
     "Reason": "telephony.outcome",
     "Transfer": "telephony.outcome",
+    "Tool": "tools.tool",
     "Accept": "webhook",
     "CallRouter": "webhook",
     "Reject": "webhook",

@@ -12,6 +12,7 @@ from patter_core.engine import Engine
 from patter_core.errors import ConfigurationError
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.outcome import HangUp, Transfer
+from patter_core.tools.tool import Tool
 
 __all__ = ["Agent", "AgentForCall", "CallOptions", "Fallback", "Retry", "Scalar", "Variables", "check_options"]
 
@@ -108,6 +109,8 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     """In events and in the call's tokens, so that every worker finds the agent of a call."""
     system_prompt: str = ""
     first_message: str = ""
+    tools: tuple[Tool, ...] = ()
+    """What it may call; for an engine with `TOOLS`."""
     resume_message: str = ""
     """What the agent says first where a conversation continues after it broke off; "" for nothing. The greeting is not
     said twice."""

@@ -15,6 +15,7 @@ from patter_core.events import EngineEvent, ToolResult
 from patter_core.history import HistoryItem
 from patter_core.telephony.leg import Leg
 from patter_core.tools.spec import ToolSpec
+from patter_core.tools.tool import Tool
 
 __all__ = [
     "ENGINE_API_VERSION",
@@ -46,6 +47,9 @@ class EngineCapability(enum.StrEnum):
     """It must be given audio at real-time pace: gaps in the caller's audio are filled with silence."""
     TOOLS = "tools"
     """It calls the tools of `ConversationSetup.tools` by `ToolCall`, and takes each result by `send_tool_result`."""
+    OWN_TOOLS = "own_tools"
+    """It calls the tools of `Engine.own_tools` by `ToolCall`, and takes each result by `send_tool_result`. Its agent is
+    told of them where it is configured."""
     SAY = "say"
     """`say` is spoken word for word."""
     PROMPT = "prompt"
@@ -162,6 +166,11 @@ class Engine(abc.ABC):
             EngineError: it could not be reached in time, or refused; `retry` says whether to try again.
         """
 
+    @property
+    def own_tools(self) -> tuple[Tool, ...]:
+        """The user's functions that this configuration has for its agent (`OWN_TOOLS`). The core runs them."""
+        return ()
+
     async def check(self) -> Sequence[CheckResult]:
         """Checks what this configuration needs, for `patter doctor`: keys, settings at the vendor, reachability.
 
@@ -234,8 +243,8 @@ class EngineSession(abc.ABC):
         raise NotImplementedError("this engine does not declare SAY or PROMPT")
 
     def send_tool_result(self, result: ToolResult) -> None:
-        """Answers a `ToolCall` (`TOOLS`): once for each that was not remote and not cancelled. Never waits."""
-        raise NotImplementedError("this engine does not declare TOOLS")
+        """Answers a `ToolCall` (`TOOLS`, `OWN_TOOLS`), once: not one that is remote or was cancelled. Never waits."""
+        raise NotImplementedError("this engine declares neither TOOLS nor OWN_TOOLS")
 
     def send_user_message(self, text: str) -> None:
         """Sends text in the user's place, which the agent answers (`USER_MESSAGE`). Never waits."""

@@ -16,11 +16,12 @@ from patter_core.call.call import Call
 from patter_core.call.config import HostConfig
 from patter_core.call.destinations import Destinations
 from patter_core.call.engine_breakers import EngineBreakers
-from patter_core.call.handle import OutboundCall
+from patter_core.call.handle import OutboundCall, PhoneCall
 from patter_core.call.records import Outlets
 from patter_core.call.state import State
 from patter_core.call.timeouts import Deadlines
 from patter_core.call.token import CallToken
+from patter_core.call.tool_context import fill_in_tools
 from patter_core.carrier import Carrier
 from patter_core.engine import Engine
 from patter_core.events import CallEnded, Event, Record, ResponseDone, ResponseHeard, ResponseStart, TranscriptOutput
@@ -79,7 +80,7 @@ def new_call(
     """A call that arrived, or, with a ring timeout, that was dialled."""
     direction = Direction.INBOUND if ring_timeout is None else Direction.OUTBOUND
     leg = leg or Leg(carrier="fake", call_id="leg-1", direction=direction)
-    return Call(
+    call = Call(
         new_token(leg, call_id, options=options, streams=streams),
         leg=leg,
         agent=agent or Agent(engine=engine),
@@ -93,6 +94,8 @@ def new_call(
         ring_timeout=ring_timeout,
         clock=clock,
     )
+    fill_in_tools(call, PhoneCall(call) if ring_timeout is None else OutboundCall(call))
+    return call
 
 
 class CallScene:

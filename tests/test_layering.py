@@ -68,6 +68,8 @@ CALL = [
     "downlink",
     "keys",
     "media_leg",
+    "last_word",
+    "tool_uses",
     "derived_turns",
     "gated_turns",
     "reply_watch",
@@ -76,6 +78,7 @@ CALL = [
     "engine_events",
     "continuation",
     "session_opener",
+    "engine_hold",
     "idle_prompts",
     "renewal",
     "conversation",
@@ -88,6 +91,8 @@ CALL = [
     "watch",
     "call",
     "handle",
+    "tool_context",
+    "ready_tools",
     "callbacks",
 ]
 """The modules of the call, from the bottom up: each imports those before it only."""

@@ -94,15 +94,21 @@ class Actions:
 
     # --- transfer --------------------------------------------------------------------------------------------------
 
-    async def transfer(self, transfer: Transfer) -> None:
-        """Transfers the call once the agent's last word was heard. If that fails, the call goes on as it was."""
+    async def transfer(self, transfer: Transfer, *, now: bool = False) -> None:
+        """Transfers the call once the agent's last word was heard. If that fails, the call goes on as it was.
+
+        Args:
+            transfer: where to.
+            now: at once, whatever there is to be heard.
+        """
         call = self._call
         call.carrier.require(Capability.TRANSFER)
         self._require(Signal.TRANSFER, "transferred", expected="one that was answered, or is on hold")
         call.destinations.take(transfer.to)
         call.signal(Signal.TRANSFER)
         try:
-            await self._media.downlink.wait_until_heard()
+            if not now:
+                await self._media.downlink.wait_until_heard()
             if call.is_over:  # the caller has hung up meanwhile
                 return
             await transfer_leg(call, transfer, within=call.config.deadlines.transfer)
@@ -110,6 +116,14 @@ class Actions:
             self._undo_transfer()
             raise
         call.signal(Signal.TRANSFERRED)
+
+    async def transfer_for_agent(self, transfer: Transfer) -> None:
+        """Transfers the call at once. If that fails, the agent is told, and the call goes on as it was."""
+        try:
+            await self.transfer(transfer, now=True)
+        except Exception as error:  # noqa: BLE001 - the plugin boundary
+            _log.warning("Call %s: the transfer that its agent asked for failed: %s", self._call.call_id, error)
+            self.add_context("The transfer failed, and the caller is still on the line with you.")
 
     def _undo_transfer(self) -> None:
         """Returns to the state before the transfer, then catches up with what happened to media and engine since."""
@@ -195,6 +209,11 @@ class Actions:
             return
         downlink.play_tones(await DaemonThreads(1).run(_tones, digits, downlink.format))
         await downlink.wait_until_heard()
+
+    @property
+    def is_collecting_keys(self) -> bool:
+        """True while the caller's keys are collected."""
+        return self._media.keys.are_collected
 
     async def collect_keys(self, count: int, *, within: float, finish_on: str) -> str:
         """Returns the keys that the caller presses; they go to the caller of this method alone."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 
@@ -10,6 +9,7 @@ import anyio
 import msgspec
 
 from patter_core.agent import Agent
+from patter_core.aio.foreign import run_behind
 from patter_core.call.actions import Actions
 from patter_core.call.carrier_wall import carrier_bill
 from patter_core.call.config import HostConfig
@@ -20,11 +20,13 @@ from patter_core.call.destinations import Destinations
 from patter_core.call.ending import Ending
 from patter_core.call.engine_breakers import EngineBreakers
 from patter_core.call.hangup import LegEnd
+from patter_core.call.last_word import LastWord
 from patter_core.call.media_leg import MediaLeg
 from patter_core.call.records import Outlets, Records
 from patter_core.call.reports import CarrierReports
 from patter_core.call.state import CallState, Signal, State
 from patter_core.call.token import CallToken
+from patter_core.call.tool_uses import ToolUses
 from patter_core.call.watch import CallWatch
 from patter_core.carrier import Carrier
 from patter_core.events import (
@@ -98,7 +100,10 @@ class Call:
         call.on_move = self._after_move
         call.meter.announced_at = call.records.accepted_at
         self._media = MediaLeg(call, on_opened=self._media_opened)
-        self._conversation = Conversation(call, self._media.uplink, self._media.downlink)
+        uplink, downlink = self._media.uplink, self._media.downlink
+        self.tools = ToolUses(call, uplink, LastWord(call, downlink))
+        self.tools.last_word.act = self._end_for_agent
+        self._conversation = Conversation(call, uplink, downlink, self.tools)
         self._conversation.idle_prompts.on_no_answer = self._caller_is_silent
         self._ending = Ending(call, self._media)
         self.actions = Actions(call, self._media, self._conversation)
@@ -106,7 +111,7 @@ class Call:
         self.reports = CarrierReports(call, self.actions, is_dialled=ring_timeout is not None)
         self._watch = CallWatch(call, self._media, self._conversation, self.reports, may_prewarm=may_prewarm)
         self._final_action: HangUp | Transfer = HangUp()
-        self._loop = asyncio.get_running_loop()
+        self._last_action = HangUp()
         self._begun = anyio.Event()
         self._done = anyio.Event()
         call.emit(CallAnnounced(leg=leg, agent=agent.name))
@@ -157,6 +162,8 @@ class Call:
         match self.context.state.reason:
             case Reason.HOST_HUNG_UP:
                 return self._final_action
+            case Reason.AGENT_HUNG_UP:
+                return self._last_action
             case Reason.TOO_LONG if self._conversation.minutes_left <= 0:
                 return self.context.config.limits.after_minutes
             case _:
@@ -180,28 +187,30 @@ class Call:
         assert self.ended is not None  # _clean_up() sees to it
         return self.ended
 
-    def run_in_loop(self, function: Callable[..., object], *args: object) -> None:
-        """Runs a function on the call's event loop; safe from any thread, since callbacks may run in one."""
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:  # a plain thread; others may run a loop of their own
-            loop = None
-        if loop is self._loop:
-            function(*args)
-        else:
-            self._loop.call_soon_threadsafe(function, *args)
-
     # --- what the host and the carrier ask -------------------------------------------------------------------------
 
-    def hang_up(self, final_action: HangUp | Transfer | None = None) -> None:
+    def hang_up(self, final_action: HangUp | Transfer | None = None, *, now: bool = False) -> None:
         """Ends the call once the caller has heard what is already on its way. Idempotent.
 
         Args:
             final_action: what is done with the caller then, unless something else ended the call before.
+            now: at once, whatever there is to be heard.
         """
         if final_action is not None:
             self._final_action = final_action
         self.context.signal(Signal.HANG_UP)
+        if now:
+            self.context.signal(Signal.PLAYED_OUT)
+
+    async def _end_for_agent(self, action: HangUp | Transfer) -> None:
+        """Carries out what a tool or the agent asked for, now."""
+        if isinstance(action, Transfer):
+            await self.actions.transfer_for_agent(action)
+            return
+        self._last_action = action
+        if self.state is State.LIVE:
+            self.context.signal(Signal.ENGINE_ENDED)
+        self.hang_up(now=True)
 
     def _caller_is_silent(self) -> None:
         self.context.signal(Signal.HANG_UP, "the caller did not answer the agent's idle messages")
@@ -293,6 +302,7 @@ class Call:
                 call.signal(Signal.CRASHED, "the worker stopped")
             with anyio.CancelScope(shield=True):
                 await self._clean_up()
+            run_behind(self.tools.aclose)
 
     def _after_move(self) -> None:
         match self.state:

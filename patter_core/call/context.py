@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import ParamSpec
 
 import anyio
 import anyio.abc
 import msgspec
 
-from patter_core.agent import Agent
+from patter_core.agent import Agent, Scalar
 from patter_core.aio import Changes
 from patter_core.aio.foreign import as_exception
 from patter_core.call.config import HostConfig
@@ -72,6 +73,8 @@ class CallContext:
         self.destinations = destinations
         self.clock = clock
         self.meter = Meter()
+        self.variables: Mapping[str, Scalar] = {}
+        """Of the agent and the call, as the last session was opened with them."""
         self.accept: Accept | None = None
         """The last answer to the carrier."""
         self.tasks: anyio.abc.TaskGroup = anyio.create_task_group()
@@ -90,6 +93,7 @@ class CallContext:
         """True if an error of Patter or a plugin has ended the call."""
         self.new_accept = new_accept
         """Makes the `Accept` of a token."""
+        self._loop = asyncio.get_running_loop()
 
     @property
     def call_id(self) -> str:
@@ -119,6 +123,17 @@ class CallContext:
     def start(self, function: Callable[P, Awaitable[None]], *args: P.args, **kwargs: P.kwargs) -> None:
         """Starts a task of the call. What it raises ends the call, and nothing else."""
         self.tasks.start_soon(self._run_task, functools.partial(function, *args, **kwargs))
+
+    def run_in_loop(self, function: Callable[..., object], *args: object) -> None:
+        """Runs a function on the call's event loop; safe from any thread, since callbacks may run in one."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # a plain thread; others may run a loop of their own
+            loop = None
+        if loop is self._loop:
+            function(*args)
+        else:
+            self._loop.call_soon_threadsafe(function, *args)
 
     async def _run_task(self, function: Callable[[], Awaitable[None]]) -> None:
         try:

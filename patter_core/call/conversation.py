@@ -12,15 +12,17 @@ from patter_core.call.context import CallContext
 from patter_core.call.continuation import Continuation, Opening
 from patter_core.call.downlink import Downlink
 from patter_core.call.engine_events import EngineEvents
+from patter_core.call.engine_hold import EngineHold
 from patter_core.call.engine_wall import as_engine_error, close_session
 from patter_core.call.fallback import FallbackChain
 from patter_core.call.idle_prompts import IdlePrompts
 from patter_core.call.renewal import Renewal
 from patter_core.call.session_opener import SessionOpener
 from patter_core.call.state import Signal
+from patter_core.call.tool_uses import ToolUses
 from patter_core.call.turns import TurnHeard
 from patter_core.call.uplink import Uplink
-from patter_core.engine import Engine, EngineCapability, EngineSession
+from patter_core.engine import Engine, EngineSession
 from patter_core.errors import EngineError, EngineFrozen
 from patter_core.events import (
     Interruption,
@@ -32,9 +34,6 @@ __all__ = ["Conversation"]
 
 _log = logging.getLogger("patter.call")
 
-_ACTIVITY_EVERY = 10.0
-"""Seconds between two reports to the engine, while the caller is on hold, that they are still there."""
-
 
 class Conversation:
     """Opens sessions and plays what they say. It may start before the caller's audio is here.
@@ -43,9 +42,10 @@ class Conversation:
         call: what the parts of the call share.
         uplink: carries the caller's audio to the session.
         downlink: carries the agent's audio to the caller.
+        tools: runs what the agent calls.
     """
 
-    def __init__(self, call: CallContext, uplink: Uplink, downlink: Downlink) -> None:
+    def __init__(self, call: CallContext, uplink: Uplink, downlink: Downlink, tools: ToolUses) -> None:
         self.session: EngineSession | None = None
         """The present one, while it lasts."""
         self.ended: Signal | None = None
@@ -58,7 +58,8 @@ class Conversation:
         self._downlink = downlink
         self.idle_prompts = IdlePrompts(call, uplink, downlink)
         self._opener = SessionOpener(call, downlink)
-        self._events = EngineEvents(call, uplink, downlink, on_frozen=self._frozen)
+        self._last_word = tools.last_word
+        self._events = EngineEvents(call, uplink, downlink, tools, on_frozen=self._frozen)
         self._continuation = Continuation(call, uplink, downlink)
         self._events.transcripts.on_late = self._continuation.add
         self._renewal = Renewal(
@@ -82,8 +83,7 @@ class Conversation:
         """Whose audio the caller hears: a session that was given up may not notice it at once."""
         self._fault: BaseException | None = None
         """What came out of the session while it was told something."""
-        self._hold: anyio.Event | None = None
-        """Set when the hold is over; None while the caller is not on hold."""
+        self._hold = EngineHold(call, uplink, downlink, lambda: (self.engine, self.session))
         self._ended_on_hold = False
         """True if the present session ended while the caller was on hold."""
         self._was_frozen = False
@@ -147,39 +147,14 @@ class Conversation:
     # --- hold --------------------------------------------------------------------------------------------------------
 
     def hold(self) -> None:
-        """The caller is on hold: neither side hears the other, and the end of a session ends no call.
-
-        The engine is told now and then that the caller is still there.
-        """
-        if self._hold is None:
-            self._hold = anyio.Event()
-            self._events.replies.rest()
-            self._uplink.mute_caller()
-            self._downlink.mute_agent()
-            self._tell_hold(on=True)
-            self._call.start(self._report_activity, self._hold)
+        """The caller is on hold: neither side hears the other, and the end of a session ends no call."""
+        self._events.replies.rest()
+        self._hold.begin()
 
     def resume(self) -> None:
         """The hold is over. If the session ended meanwhile, another one is opened, with what was said before."""
-        if self._hold is not None:
-            self._hold.set()
-            self._hold = None
-            self._uplink.unmute_caller()
-            self._downlink.unmute_agent()
-            self._tell_hold(on=False)
+        if self._hold.end():
             self.attach_caller()
-
-    async def _report_activity(self, hold: anyio.Event) -> None:
-        while not hold.is_set():
-            with anyio.move_on_after(_ACTIVITY_EVERY):
-                await hold.wait()
-                return
-            if self.session is not None:
-                self._uplink.tell(self.session, lambda session: session.user_activity())
-
-    def _tell_hold(self, *, on: bool) -> None:
-        if self.session is not None and EngineCapability.HOLD in self.engine.capabilities:
-            self._uplink.tell(self.session, lambda session: session.hold(on))
 
     # --- sessions ----------------------------------------------------------------------------------------------------
 
@@ -190,16 +165,18 @@ class Conversation:
             while await self._go_on(await self._run_session()):
                 pass
             await self._downlink.was_live.wait()  # until then there is no caller to hang up on
-            if self.ended is not None:
+            if self.ended is not None and not self._last_word.is_awaited:
                 call.signal(self.ended, self._detail)
 
     async def _go_on(self, error: EngineError | None) -> bool:
         """Decides what follows a session that ended so; True if it is another session, which may be opened now."""
         call = self._call
         worked_for = call.clock() - self._ready_at if self._ready_at else 0.0
+        if self._last_word.is_awaited:  # it was the last word; what the agent asked for follows
+            self.ended = Signal.ENGINE_ENDED
+            return False
         if self._ended_on_hold:
-            if self._hold is not None:
-                await self._hold.wait()
+            await self._hold.wait_until_over()
             self._ready_by = call.clock() + call.config.deadlines.engine_connect
             return True
         if isinstance(error, EngineFrozen) and not self._was_frozen:  # the first time costs no retry
@@ -267,7 +244,7 @@ class Conversation:
             try:
                 self._downlink.set_agent(session, session.output_format)
                 self.attach_caller()
-                self._events.begin(self.engine, session)
+                self._events.begin(self._agents.agent, session)
                 self.idle_prompts.begin(self._agents.agent, session)
             except BaseException as error:  # noqa: BLE001 - the plugin boundary
                 raise as_engine_error(error) from None
@@ -296,7 +273,7 @@ class Conversation:
         self._session_failed(EngineFrozen("The engine no longer answers.", retry=True, expected=within))
 
     def _session_failed(self, error: BaseException) -> None:
-        self._ended_on_hold = self._hold is not None
+        self._ended_on_hold = self._hold.is_on
         self._fault = self._fault or error
         self._session_scope.cancel()
 
@@ -329,7 +306,7 @@ class Conversation:
             raise as_engine_error(error) from None
         finally:
             if self._talking is session:
-                self._ended_on_hold = self._hold is not None
+                self._ended_on_hold = self._hold.is_on
 
     def _tell_heard(self, told: TurnHeard) -> None:
         """Tells a session how much of its turn was heard, if it is still the one that talks."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from patter_core.agent import Agent
 from patter_core.audio import AudioChunk
 from patter_core.call.context import CallContext
 from patter_core.call.derived_turns import DerivedTurns
@@ -12,10 +13,12 @@ from patter_core.call.downlink import Downlink
 from patter_core.call.gated_turns import GatedTurns
 from patter_core.call.reply_watch import ReplyWatch
 from patter_core.call.steady_input import SteadyInput
+from patter_core.call.tool_uses import ToolUses
 from patter_core.call.transcripts import Transcripts
 from patter_core.call.uplink import Uplink
-from patter_core.engine import Engine, EngineCapability, EngineSession
+from patter_core.engine import EngineCapability, EngineSession
 from patter_core.events import (
+    ActionRequested,
     CallEvent,
     EngineEvent,
     Error,
@@ -28,6 +31,7 @@ from patter_core.events import (
     SpeechStarted,
     SpeechStopped,
     ToolCall,
+    ToolCallsCancelled,
     ToolResult,
     TranscriptInput,
     Usage,
@@ -45,10 +49,19 @@ class EngineEvents:
         call: what the parts of the call share.
         uplink: carries the caller's audio to the engine.
         downlink: carries the agent's audio to the caller.
+        tools: runs what the agent calls.
         on_frozen: called when the session no longer answers.
     """
 
-    def __init__(self, call: CallContext, uplink: Uplink, downlink: Downlink, *, on_frozen: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        call: CallContext,
+        uplink: Uplink,
+        downlink: Downlink,
+        tools: ToolUses,
+        *,
+        on_frozen: Callable[[], None],
+    ) -> None:
         self.play: Callable[[AudioChunk], None] | None = None
         """Takes a chunk of the present session; None: it goes straight to the downlink."""
         self.replies = ReplyWatch(call, downlink.playback, on_frozen)
@@ -58,11 +71,16 @@ class EngineEvents:
         self._call = call
         self._uplink = uplink
         self._downlink = downlink
+        self._tools = tools
+        tools.on_answered = self._expect_reply
         self._turns: DerivedTurns | GatedTurns | None = None
         self._steady: SteadyInput | None = None
 
-    def begin(self, engine: Engine, session: EngineSession) -> None:
+    def begin(self, agent: Agent, session: EngineSession) -> None:
         """Another session talks from here on."""
+        engine = agent.engine
+        self._tools.begin(agent, session)
+        self._tools.last_word.session_began()
         self.transcripts.begin(engine, session)
         if EngineCapability.STEADY_INPUT in engine.capabilities:
             self._steady = SteadyInput(self._uplink, session)
@@ -77,6 +95,8 @@ class EngineEvents:
     def end(self) -> None:
         """The session is over."""
         self.replies.close()
+        self._tools.end()
+        self._tools.last_word.session_over()
         steady, turns, self._steady, self._turns, self.play = self._steady, self._turns, None, None, None
         if steady is not None:
             steady.stop()
@@ -97,6 +117,13 @@ class EngineEvents:
                 self._interrupt(event)
             case ResponseStart() | ResponseDone():
                 self._report_turn(event)
+            case ToolCall():
+                self.replies.rest()
+                self._tools.take(event)
+            case ToolCallsCancelled(ids=ids):
+                self._tools.cancel(ids)
+            case ActionRequested(action=action):
+                self._tools.last_word.request(action, answer_follows=False)
             case _:
                 self._note(event)
                 if isinstance(event, CallEvent):
@@ -107,6 +134,8 @@ class EngineEvents:
 
     def _interrupt(self, interruption: Interruption) -> None:
         self.replies.rest()
+        self._tools.interrupted()
+        self._tools.last_word.turn_ended()
         if self._turns is not None:
             self._turns.interrupted()
         self.transcripts.is_interruption = True
@@ -120,28 +149,34 @@ class EngineEvents:
     def _report_turn(self, event: ResponseStart | ResponseDone) -> None:
         if isinstance(event, ResponseStart):
             self._downlink.begin_turn(event.turn)
+            self._tools.last_word.turn_began()
             self.transcripts.take(event)
         else:
             self._downlink.end_turn()
+            self._tools.last_word.turn_ended()
         self._call.emit(event)
 
     def _note(self, event: EngineEvent) -> None:
         meter, now = self._call.meter, self._call.clock()
         match event:
-            case SpeechStarted() | ToolCall():
+            case SpeechStarted():
                 self.replies.rest()
             case SpeechStopped(at_ms=at_ms):
                 meter.speech_stopped(now - self._uplink.ago_ms(at_ms) / 1000)
-                self.replies.expect()
+                self._expect_reply()
             case TranscriptInput():
                 meter.user_spoke(now)
-                self.replies.expect()
+                self._expect_reply()
             case ToolResult():
-                self.replies.expect()
+                self._expect_reply()
             case Usage():
                 meter.used(event)
             case Error():
                 meter.errors += 1
+
+    def _expect_reply(self) -> None:
+        if not self._tools.are_running:
+            self.replies.expect()
 
 
 def _ignore(_: EngineEvent) -> None:

@@ -6,12 +6,13 @@ from patter_core.call.call import Call
 from patter_core.call.consult import WarmTransfer
 from patter_core.events import CallEnded
 from patter_core.telephony.leg import AnsweredBy, Leg, Progress
-from patter_core.telephony.outcome import ConsultResult, Transfer
+from patter_core.telephony.outcome import ConsultResult, HangUp, Transfer
+from patter_core.tools.filled_in import FilledIn
 
 __all__ = ["OutboundCall", "PhoneCall"]
 
 
-class PhoneCall:
+class PhoneCall(FilledIn):
     """A live call, inbound or outbound.
 
     An action that does not fit the call's state, or that its carrier does not support, raises `CallError`. An action
@@ -48,9 +49,18 @@ class PhoneCall:
         """Waits for the end; returns why, by whom, and the metrics."""
         return await self._call.wait()
 
-    async def hang_up(self) -> CallEnded:
-        """Ends the call: at once while it rings, else when the caller has heard what is on its way. Idempotent."""
-        self._call.hang_up()
+    async def hang_up(self, *, now: bool = False) -> CallEnded | None:
+        """Ends the call: at once while it rings, else when the caller has heard what is on its way. Idempotent.
+
+        Inside a tool of the call's agent it returns None at once: the agent gets the result of the tool first, and the
+        call ends when the caller has heard what it says to that.
+
+        Args:
+            now: at once, whatever there is to be heard.
+        """
+        if self._call.tools.end_call(HangUp(), now=now):
+            return None
+        self._call.hang_up(now=now)
         return await self._call.wait()
 
     def add_context(self, text: str) -> None:
@@ -58,7 +68,7 @@ class PhoneCall:
 
         Safe from any thread: a callback that is no coroutine function runs in one.
         """
-        self._call.run_in_loop(self._call.actions.add_context, text)
+        self._call.context.run_in_loop(self._call.actions.add_context, text)
 
     async def say(self, text: str, *, exact: bool = True) -> None:
         """Has the agent say something to the caller now, in its own voice.
@@ -80,17 +90,24 @@ class PhoneCall:
         """
         self._call.actions.send_user_message(text)
 
-    async def transfer(self, to: str, *, say: str = "") -> CallEnded:
+    async def transfer(self, to: str, *, say: str = "", now: bool = False) -> CallEnded | None:
         """Transfers the call once the agent's last word was heard; returns the end of the call for us.
+
+        Inside a tool of the call's agent it returns None at once, as `hang_up` does. If the carrier refuses then, the
+        call goes on, and the agent is told.
 
         Args:
             to: E.164, or a SIP address.
             say: said to the caller first, by the carrier's voice.
+            now: at once, whatever there is to be heard.
 
         Raises:
             CallLimitReached: `Limits` has such numbers switched off, or that many were called within the hour.
         """
-        await self._call.actions.transfer(Transfer(to, say))
+        transfer = Transfer(to, say)
+        if self._call.tools.end_call(transfer, now=now):
+            return None
+        await self._call.actions.transfer(transfer, now=now)
         return await self._call.wait()
 
     async def warm_transfer(
@@ -153,6 +170,11 @@ class PhoneCall:
             CallError: the call is not live, or it ended meanwhile; keys are being collected already; a value is wrong.
         """
         return await self._call.actions.collect_keys(count, within=timeout, finish_on=finish_on)
+
+    @property
+    def is_collecting_keys(self) -> bool:
+        """True while `collect_keys` waits for the caller's keys."""
+        return self._call.actions.is_collecting_keys
 
     async def hold(self, audio_url: str = "") -> None:
         """Puts the caller on hold: the carrier plays that audio in a loop, or silence. The conversation waits."""

@@ -31,6 +31,11 @@ class Keys:
         self._uplink = uplink
         self._collector: _Collector | None = None
 
+    @property
+    def are_collected(self) -> bool:
+        """True while they go to the user, and not to the engine."""
+        return self._collector is not None
+
     def pressed(self, digit: str) -> None:
         """The caller pressed a key."""
         self._call.emit(DtmfReceived(digit=digit))

@@ -11,7 +11,7 @@ from patter_core.call.continuation import Opening
 from patter_core.call.downlink import Downlink
 from patter_core.call.engine_wall import as_engine_error, close_session, open_session
 from patter_core.call.variables import variables_of
-from patter_core.engine import ConversationSetup, Engine, EngineSession
+from patter_core.engine import ConversationSetup, Engine, EngineCapability, EngineSession
 from patter_core.errors import EngineError, EngineTimeout
 from patter_core.events import ConversationStarted
 
@@ -50,6 +50,8 @@ class SessionOpener:
         call = self._call
         wished_at = call.clock()
         look_up_within = call.config.deadlines.engine_connect * _LOOK_UP_SHARE
+        call.variables = await variables_of(agent.variables, call.token.options, call.leg, look_up_within)
+        has_tools = EngineCapability.TOOLS in agent.engine.capabilities
         setup = ConversationSetup(
             leg=call.leg,
             preferred_format=self._downlink.format,
@@ -57,10 +59,11 @@ class SessionOpener:
             first_message=opening.first_message,
             resumed=opening.is_resumed,
             history=opening.history,
+            tools=tuple(tool.spec for tool in agent.tools) if has_tools else (),
             language=agent.language,
             voice=agent.voice,
             engine_options=_known(agent.engine, agent.engine_options),
-            variables=await variables_of(agent.variables, call.token.options, call.leg, look_up_within),
+            variables=call.variables,
             playback=self._downlink,
         )
         session = await self._attempt(agent.engine, setup, within(), has_reserve=has_reserve)

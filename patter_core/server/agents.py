@@ -14,6 +14,7 @@ from patter_core.observe.secrets import hide_secrets_of
 from patter_core.registry import Registry
 from patter_core.telephony.control import Capability
 from patter_core.telephony.outcome import HangUp
+from patter_core.tools.tool import Tool, Tools, as_tools
 
 __all__ = ["Agents"]
 
@@ -44,7 +45,7 @@ class Agents:
         stt: Part | None = None,
         llm: Part | None = None,
         tts: Part | None = None,
-        tools: Sequence[object] = (),
+        tools: Tools = (),
         resume_message: str = "",
         idle_after: float = 10.0,
         idle_message: str = "",
@@ -58,28 +59,25 @@ class Agents:
             name: told in events, and the same on every worker; by default `agent`, `agent-2` and so on.
             system_prompt: what the engine makes of it stands in the engine's documentation.
             first_message: what the agent says first.
-            variables: for placeholders in the agent's prompt; or a function of the call's `Leg` that returns them,
-                within 0.4 of `Deadlines.engine_connect`.
+            variables: for placeholders in the agent's prompt; or a function of the call's `Leg` that returns them.
             language: a code such as `it` or `pt-br`; "" for the engine's own.
             voice: the vendor's id of a voice; "" for the engine's own.
             stt: a part for pipeline mode, as the next two: writes what the caller says.
             llm: decides what the agent says.
             tts: says it.
-            tools: ignored, with a warning: an engine has its own.
-            resume_message: said first, in place of `first_message`, where a conversation continues after it broke off;
-                "" for nothing.
+            tools: functions that the agent may call, or made by `Tool.of`; where the engine has its own: ignored, told.
+            resume_message: what the agent says first where a conversation continues after it broke off; "" for nothing.
             idle_after: seconds of silence until `idle_message`.
-            idle_message: asks a caller who says nothing, twice; then the call is hung up. It needs an engine with the
-                capabilities SPEECH, and SAY or PROMPT.
-            fallback: what is done with the caller if the engine cannot be reached or is lost: `HangUp`, `Transfer`,
-                `Retry`, or another agent takes over. By default the call is hung up.
+            idle_message: asks a silent caller, twice; then they are hung up. It needs SPEECH, and SAY or PROMPT.
+            fallback: what follows if the engine is not reached or is lost: `HangUp()`, `Transfer`, `Retry`, another agent.
             parts: those of other kinds: by the kind's name (`vad=`); several, with an "s" (`guardrails=[…]`).
 
         Raises:
             ConfigurationError: a value is wrong, a part is missing, or the name is taken.
         """
+        engine = self._engine_of(engine, {"stt": stt, "llm": llm, "tts": tts, **parts})
         agent = Agent(
-            engine=self._engine_of(engine, {"stt": stt, "llm": llm, "tts": tts, **parts}),
+            engine=engine,
             name=self._free_name(name),
             system_prompt=system_prompt,
             first_message=first_message,
@@ -87,18 +85,16 @@ class Agents:
             variables=variables if callable(variables) else dict(variables or {}),
             language=language,
             voice=voice,
+            tools=_taken_by(engine, tools),
             idle_after=idle_after,
             idle_message=idle_message,
             fallback=self._checked_fallback(fallback),
         )
-        return self._add(agent, tools)
+        return self._add(agent)
 
-    def _add(self, agent: Agent, tools: Sequence[object]) -> Agent:
-        engine = agent.engine
+    def _add(self, agent: Agent) -> Agent:
         _check_idle(agent)
-        hide_secrets_of(engine)
-        if tools:
-            _log.warning("tools= is ignored: an agent on an engine uses the engine's own. %s", engine.tools_hint)
+        hide_secrets_of(agent.engine)
         self._agents[agent.name] = agent
         return agent
 
@@ -148,6 +144,15 @@ class Agents:
                 expected="an agent of phone.agent(…)",
                 remedy="Workers find the agent of a call by its name, among those that their phone has made.",
             )
+
+
+def _taken_by(engine: Engine, tools: Tools) -> tuple[Tool, ...]:
+    """Returns the tools that an engine takes; none, with a warning, if it has its own."""
+    if EngineCapability.TOOLS in engine.capabilities:
+        return as_tools(tools, "agent(tools=…)")
+    if tools:
+        _log.warning("tools= is ignored: an agent on an engine uses the engine's own. %s", engine.tools_hint)
+    return ()
 
 
 def _is_empty(value: object) -> bool:

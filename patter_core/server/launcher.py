@@ -20,6 +20,7 @@ from patter_core.call.hangup import LegEnd
 from patter_core.call.history import HistoryWriter
 from patter_core.call.records import Outlets
 from patter_core.call.token import CallToken
+from patter_core.call.tool_context import fill_in_tools
 from patter_core.server.call_table import CallTable
 from patter_core.server.delivery import Delivery
 from patter_core.server.trunks import Trunk
@@ -103,6 +104,7 @@ class CallLauncher:
             may_prewarm=self._table.may_prewarm,
             ring_timeout=ring_timeout,
         )
+        fill_in_tools(call, phone_call(call))
         call.context.meter.machine_detection = token.options.machine_detection
         self._table.add(call)
         self._scopes[call.call_id] = scope = anyio.CancelScope()

@@ -9,7 +9,7 @@ import pytest
 
 from patter_core.audio import ULAW_8000, AudioChunk
 from patter_core.audio.dtmf import tones
-from patter_core.call import actions, conversation
+from patter_core.call import actions, engine_hold
 from patter_core.call.handle import OutboundCall
 from patter_core.call.state import State
 from patter_core.call.timeouts import Deadlines
@@ -238,7 +238,7 @@ async def test_a_hold_survives_the_end_of_the_conversation_and_the_next_one_begi
 async def test_the_engine_is_told_now_and_then_that_the_caller_on_hold_is_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(conversation, "_ACTIVITY_EVERY", 0.01)
+    monkeypatch.setattr(engine_hold, "_ACTIVITY_EVERY", 0.01)
     scene = OutboundScene()
     async with scene.running():
         session = await scene.live()

@@ -118,7 +118,7 @@ async def test_what_was_heard_to_its_end_is_in_the_history_and_what_was_cut_as_f
 async def test_word_times_say_exactly_what_was_heard() -> None:
     words = tuple(
         Word(text=text, start_ms=at, end_ms=at + 200)
-        for text, at in (("We ", 0), ("open ", 200), ("at ", 500), ("nine.", 1_700))
+        for text, at in (("We ", 0), ("open ", 200), ("at ", 1_500), ("nine.", 1_700))
     )
     scene = Scene()
     async with scene.running():

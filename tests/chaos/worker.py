@@ -26,6 +26,7 @@ from patter_core.call.call import Call
 from patter_core.call.handle import PhoneCall
 from patter_core.call.limits import Limits
 from patter_core.call.timeouts import Deadlines
+from patter_core.call.tool_context import ToolContext
 from patter_core.engine import Engine, EngineSession
 from patter_core.events import CallEnded
 from patter_core.media import MediaCodec
@@ -34,6 +35,7 @@ from patter_core.sinks import JsonLinesSink
 from patter_core.store import CallStore
 from patter_core.telephony.outcome import HangUp, Transfer
 from patter_core.testing.emulator import CALLED
+from patter_core.tools import Tool
 from patter_elevenlabs import ElevenLabsConvAI
 from patter_telnyx import Telnyx
 from patter_twilio import Twilio
@@ -43,8 +45,19 @@ from tests.chaos.hostile_plugins import LateSink, late_carrier, late_engine
 from tests.chaos.networks import answer_names
 from tests.chaos.observers import failing_sinks, failing_store, text_sinks
 from tests.chaos.stores import FileStore
+from tests.polling import until
 
-__all__ = ["COLLEAGUE", "OTHER_NUMBER", "RESUME_MESSAGE", "SORRY", "WATCHED", "Ending", "Holdings", "Settings"]
+__all__ = [
+    "COLLEAGUE",
+    "OTHER_NUMBER",
+    "RESUME_MESSAGE",
+    "SORRY",
+    "WATCHED",
+    "Effect",
+    "Ending",
+    "Holdings",
+    "Settings",
+]
 
 RESUME_MESSAGE = "Where were we?"
 SORRY = "We are sorry."
@@ -82,6 +95,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """True if that is the soft limit only, which a process may raise."""
     ends: str = ""
     """A file to which on_call_end appends a line for each end."""
+    effects: str = ""
+    """A file to which the agent's tool `book` appends an `Effect` each time that it runs; it ends once there is another
+    one, with the suffix `.done`."""
     callbacks: str = ""
     """What the other callbacks do: `raise`, `hang`, `block` a thread, `cancel`, `exit`, leave `threads` behind; "" if
     there are none."""
@@ -125,6 +141,17 @@ class Ending(msgspec.Struct, frozen=True):
     duration_ms: float
     at: float
     """Unix s."""
+
+
+class Effect(msgspec.Struct, frozen=True):
+    """What a tool has done."""
+
+    key: str
+    """The idempotency key of the use."""
+    call_id: str
+    leg_id: str
+    pid: int
+    day: str
 
 
 def holdings() -> Holdings:
@@ -196,9 +223,24 @@ def make_phone(settings: Settings) -> tuple[Patter, Agent]:
         on_event=CALLBACKS.get(settings.callbacks),
         on_call_start=raise_fault if settings.callbacks else None,
     )
-    engine = ElevenLabsConvAI(agent_id="agent_emulated")
+    engine = ElevenLabsConvAI(agent_id="agent_emulated", client_tools=_client_tools(settings))
     agent = phone.agent(engine=engine, resume_message=RESUME_MESSAGE, fallback=_fallback(phone, settings))
     return phone, agent
+
+
+def _client_tools(settings: Settings) -> list[Tool]:
+    effects = Path(settings.effects)
+
+    def append(effect: Effect) -> None:
+        with effects.open("ab") as file:
+            file.write(msgspec.json.encode(effect) + b"\n")
+
+    async def book(day: str, call: PhoneCall, context: ToolContext) -> str:
+        append(Effect(context.id, call.id, call.leg.call_id, os.getpid(), day))
+        await until(effects.with_suffix(".done").exists, within=50.0)
+        return f"{day} is booked for {call.id}."
+
+    return [Tool.of(book, timeout=60.0)] if settings.effects else []
 
 
 def _fallback(phone: Patter, settings: Settings) -> Fallback:

@@ -17,8 +17,9 @@ import pytest
 from patter_core import Agent, Limits, Patter
 from patter_core.errors import CarrierRequestFailed
 from patter_core.events import TranscriptInput
+from patter_core.history import AgentSaid, UserSaid
 from patter_core.server.serving import bind, serve_app
-from patter_core.store import Utterance
+from patter_core.store import HistoryLine
 from patter_core.testing.call import Callee, EmulatedCall
 from patter_core.testing.caller import Caller, Pause
 from patter_core.testing.fakes import FakeEngine, FakeSession, MemoryCallStore
@@ -67,9 +68,10 @@ class KeptLines(MemoryCallStore):
         super().__init__()
         self.kept: list[str] = []
 
-    async def append(self, call_id: str, line: Utterance) -> None:
+    async def append(self, call_id: str, line: HistoryLine) -> None:
         await super().append(call_id, line)
-        self.kept.append(line.text)
+        if isinstance(line.item, UserSaid | AgentSaid):
+            self.kept.append(line.item.text)
 
 
 class Scene:

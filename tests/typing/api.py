@@ -20,6 +20,7 @@ from patter_core import (
     ConsultResult,
     Engine,
     EventSink,
+    HangUp,
     HistoryLine,
     Kind,
     Leg,
@@ -27,7 +28,10 @@ from patter_core import (
     Patter,
     Record,
     Registry,
+    Tool,
+    ToolContext,
     hookimpl,
+    transfer_tool,
 )
 from patter_core.agent import Variables
 from patter_core.audio import ULAW_8000, Encoding
@@ -58,7 +62,7 @@ async def a_user_calls_and_directs_calls(phone: Patter, agent: Agent) -> None:
     call = await phone.call("+15550009876", agent=agent, first_message="Hello.")
     assert_type(call, OutboundCall)
     assert_type(await call.wait_answered(), bool)
-    assert_type(await call.transfer("+15550007777"), CallEnded)
+    assert_type(await call.transfer("+15550007777"), CallEnded | None)
     assert_type(await call.warm_transfer("+15550007777", "A caller about a bill.", say="One moment."), ConsultResult)
     assert_type(await call.collect_keys(4, timeout=10, finish_on="#"), str)
     await call.warm_transfer("+15550007777")  # type: ignore[call-arg]
@@ -69,6 +73,19 @@ async def a_user_calls_and_directs_calls(phone: Patter, agent: Agent) -> None:
     phone.asgi("agent")  # type: ignore[arg-type]
     agent.with_options(variables={"list": []})  # type: ignore[dict-item]
     await phone.call("+15550009876")  # type: ignore[call-arg]
+
+
+def a_user_gives_an_agent_tools(phone: Patter, engine: Engine) -> None:
+    async def book(day: str, call: PhoneCall, context: ToolContext) -> HangUp | str:
+        assert_type(context.call, PhoneCall)
+        assert_type(context.id, str)
+        assert_type(await call.hang_up(now=True), CallEnded | None)
+        return HangUp() if day else "never"
+
+    assert_type(Tool.of(book, timeout=3.0, cancellable=True), Tool)
+    phone.agent(engine=engine, tools=[book, Tool.of(book, name="reserve"), transfer_tool({"sales": "+15550007777"})])
+    phone.agent(engine=engine, tools={"reserve": book})
+    phone.agent(engine=engine, tools=["book"])  # type: ignore[list-item]
 
 
 def a_user_lets_workers_share_what_was_said(carrier: Carrier) -> None:

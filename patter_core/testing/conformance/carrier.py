@@ -25,7 +25,7 @@ The carrier is the one that its emulator makes; calls go over real sockets to th
 After all calls (`media.py`): their media sockets agreed on a subprotocol, if there is one; each message of agent audio
 had the length that the core gave it; no mark came back too early; the emulator's streams noted no `Problem`.
 
-No method and no step of an asynchronous one holds the event loop (`pace.py`): 20 ms are too long, but for the first two
+No method and no step of an asynchronous one holds the event loop (`pace.py`): 40 ms are too long, but for the first two
 times, and 250 ms once.
 
 At no time does a log line, an error or a `repr` show a secret or a phone number, and nothing is left open at the end.

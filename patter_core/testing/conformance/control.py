@@ -62,7 +62,8 @@ async def _transfer_saying(scene: Scene, text: str) -> None:
         scene.check.within(SOON, "transfer() does not return."),
         scene.check.raises_only(problem="transfer() raises."),
     ):
-        end = await live.handle.transfer(COLLEAGUE, say=text)
+        await live.handle.transfer(COLLEAGUE, say=text)
+    end = await live.handle.wait()
     await scene.transferred(live.call, COLLEAGUE, text, mistake="transfer() asks the vendor for something else")
     played = live.call.recording.format.duration_ms(len(live.call.recording.played))
     scene.check.require(

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 _ONCE = 0.25
 """Seconds that a method may never take."""
-_OFTEN = 0.02
+_OFTEN = 0.04
 """Seconds that it may take twice: what is loaded once takes its time."""
 _TIMES = 3
 _SCHEDULED = Path("/proc/thread-self/schedstat")

@@ -9,7 +9,7 @@ from typing import ClassVar
 from patter_core.aio import Changes
 from patter_core.audio import ULAW_8000, AudioChunk, AudioFormat
 from patter_core.engine import ConversationSetup, Engine, EngineCapability, EngineSession, Heard
-from patter_core.events import EngineEvent
+from patter_core.events import EngineEvent, ToolResult
 
 __all__ = ["FakeEngine", "FakeSession"]
 
@@ -29,6 +29,8 @@ class FakeSession(EngineSession):
         """What it was asked to say."""
         self.messages: list[str] = []
         """What was sent in the caller's place."""
+        self.results: list[ToolResult] = []
+        """Of the tools that it called."""
         self.holds: list[bool] = []
         self.activities = 0
         self.closed = False
@@ -75,6 +77,10 @@ class FakeSession(EngineSession):
 
     def send_user_message(self, text: str) -> None:
         self.messages.append(text)
+        self._changes.notify()
+
+    def send_tool_result(self, result: ToolResult) -> None:
+        self.results.append(result)
         self._changes.notify()
 
     def hold(self, on: bool) -> None:

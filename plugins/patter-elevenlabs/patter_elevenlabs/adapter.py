@@ -10,13 +10,15 @@ from typing import Self, TypedDict, Unpack
 from patter_core.audio import AudioChunk
 from patter_core.audio.converter import Converter, make_converter
 from patter_core.errors import EngineError
-from patter_core.events import EngineEvent, Interruption, ResponseDone, ResponseStart
+from patter_core.events import EngineEvent, Interruption, ResponseDone, ResponseStart, ToolCall, ToolResult
+from patter_core.tools.runner import ToolRunner
+from patter_core.tools.tool import Tools, as_tools
+from patter_core.tools.use import ToolUse
 from patter_elevenlabs import wire
 from patter_elevenlabs.config import Service
 from patter_elevenlabs.formats import audio_format, conversion_hint
 from patter_elevenlabs.handshake import open_session
 from patter_elevenlabs.session import ConvAISession
-from patter_elevenlabs.tools import ClientTools, Toolbox
 
 __all__ = ["AdapterOptions", "ElevenLabsConvAIAdapter"]
 
@@ -32,7 +34,7 @@ class AdapterOptions(TypedDict, total=False):
     first_message: str
     use_signed_url: bool
     base_url: str
-    client_tools: ClientTools
+    client_tools: Tools
 
 
 class ElevenLabsConvAIAdapter:
@@ -50,7 +52,8 @@ class ElevenLabsConvAIAdapter:
         first_message: overrides the agent's first message.
         use_signed_url: fetch a short-lived URL for the conversation, so that the socket itself carries no key.
         base_url: http(s)://host of a region or an emulator; from ELEVENLABS_BASE_URL if empty.
-        client_tools: functions, sync or async, for the client tools of the same names.
+        client_tools: functions, sync or async, for the client tools of the same names. There is no call here, so none
+            is filled in, and none ends.
         output_audio_format: of the audio in `receive_events`: `pcm_16000`, `ulaw_8000` or another of the service.
         input_audio_format: of the audio for `send_audio`.
 
@@ -69,14 +72,16 @@ class ElevenLabsConvAIAdapter:
         first_message: str = "",
         use_signed_url: bool = False,
         base_url: str = "",
-        client_tools: ClientTools = (),
+        client_tools: Tools = (),
         output_audio_format: str = "pcm_16000",
         input_audio_format: str = "pcm_16000",
     ) -> None:
         self._service = Service.resolve(
             type(self).__name__, api_key=api_key, agent_id=agent_id, base_url=base_url, use_signed_url=use_signed_url
         )
-        self._toolbox = Toolbox(type(self).__name__, client_tools)
+        tools = as_tools(client_tools, f"{type(self).__name__}(client_tools=…)")
+        self._tools = {tool.spec.name: tool for tool in tools}
+        self._runner: ToolRunner | None = None
         self.agent_id = self._service.agent_id
         self.base_url = self._service.base_url
         self.use_signed_url = use_signed_url
@@ -133,7 +138,7 @@ class ElevenLabsConvAIAdapter:
         initiation = wire.initiation(
             voice=self.voice_id, language=self.language, first_message=self.first_message or None
         )
-        session = await open_session(self._service, initiation, toolbox=self._toolbox)
+        session = await open_session(self._service, initiation)
         agent, wanted = (session.input_format, session.output_format), (self.input_format, self.output_format)
         if hint := conversion_hint(agent, wanted):
             _log.warning(hint)
@@ -173,7 +178,7 @@ class ElevenLabsConvAIAdapter:
         Raises:
             EngineError: not connected; or, while iterating: the conversation failed.
         """
-        events = _with_every_end(self.session.events())
+        events = _with_every_end(self._with_tools(self.session))
         return events if self._outbound is None else _converted(events, self._outbound)
 
     def add_context(self, text: str) -> None:
@@ -199,8 +204,24 @@ class ElevenLabsConvAIAdapter:
     async def close(self) -> None:
         """Ends the conversation. Idempotent."""
         session, self._session = self._session, None
+        runner, self._runner = self._runner, None
         if session is not None:
             await session.aclose()
+        if runner is not None:
+            await runner.aclose()
+
+    async def _with_tools(self, session: ConvAISession) -> AsyncIterator[AudioChunk | EngineEvent]:
+        """Runs what the agent calls, as a call does."""
+
+        def answer(_: ToolUse, result: ToolResult) -> None:
+            session.send_tool_result(result)
+            session.report(result)
+
+        runner = self._runner = ToolRunner(begin=_nothing_to_do, fill_in=lambda _: (), answer=answer)
+        async for event in session.events():
+            yield event
+            if isinstance(event, ToolCall):
+                runner.start(event, self._tools.get(event.name), session)
 
     async def __aenter__(self) -> Self:
         await self.connect()
@@ -243,6 +264,10 @@ async def _converted(
         elif isinstance(event, ResponseDone) and (rest := outbound.flush()) is not None:
             yield rest
         yield event
+
+
+async def _nothing_to_do(_: ToolUse) -> None:
+    """There is no history."""
 
 
 class _Sent:

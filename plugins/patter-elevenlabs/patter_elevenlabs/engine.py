@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from patter_core.checks import CheckResult
 from patter_core.engine import ConversationSetup, Engine, EngineCapability, EngineSession
 from patter_core.errors import ConfigurationError, EngineError
+from patter_core.tools.tool import Tool, Tools, as_tools
 from patter_elevenlabs import wire
 from patter_elevenlabs.checks import run_checks
 from patter_elevenlabs.config import Service, check_variables
 from patter_elevenlabs.formats import conversion_hint
-from patter_elevenlabs.tools import ClientTools, Toolbox
 
 __all__ = ["ElevenLabsConvAI"]
 
@@ -55,10 +56,11 @@ class ElevenLabsConvAI(Engine):
     custom_llm_extra_body: Mapping[str, object] = dataclasses.field(default_factory=dict, repr=False)
     use_signed_url: bool = False
     """Fetch a short-lived URL for each conversation, so that the socket itself carries no key."""
-    client_tools: ClientTools = dataclasses.field(default=(), repr=False)
-    """Functions, sync or async, for the client tools of the same names. Sync functions run in threads."""
+    client_tools: Tools = dataclasses.field(default=(), repr=False)
+    """Functions, sync or async, for the client tools of the same names; or tools made by `Tool.of`."""
     client_tool_timeout: float = 10.0
-    """Seconds until a tool is abandoned and the agent gets an error; less than the limit in the dashboard."""
+    """Seconds until a function is abandoned and the agent gets an error; less than the limit in the dashboard. A `Tool`
+    has its own."""
     branch_id: str = ""
     """A branch of the agent; "" for its main one. A call may set another one."""
     environment: str = ""
@@ -73,6 +75,7 @@ class ElevenLabsConvAI(Engine):
             EngineCapability.TURNS,
             EngineCapability.CORRECTS,
             EngineCapability.STEADY_INPUT,
+            EngineCapability.OWN_TOOLS,
             EngineCapability.USER_MESSAGE,
             EngineCapability.ACTIVITY,
         }
@@ -85,7 +88,7 @@ class ElevenLabsConvAI(Engine):
     )
 
     _service: Service = dataclasses.field(init=False, repr=False)
-    _toolbox: Toolbox = dataclasses.field(init=False, repr=False)
+    _own_tools: tuple[Tool, ...] = dataclasses.field(init=False, repr=False)
     _overrode: set[str] = dataclasses.field(init=False, repr=False, default_factory=set)
     """What a conversation has overridden: its agent allows that."""
     _logged: set[str] = dataclasses.field(init=False, repr=False, default_factory=set)
@@ -105,7 +108,18 @@ class ElevenLabsConvAI(Engine):
         import patter_elevenlabs.handshake  # noqa: F401, PLC0415 - before a call waits, but not to list plugins
 
         object.__setattr__(self, "_service", service)
-        object.__setattr__(self, "_toolbox", Toolbox(owner, self.client_tools, self.client_tool_timeout))
+        if not 0 < self.client_tool_timeout < math.inf:
+            raise ConfigurationError(
+                f"{owner}(client_tool_timeout=…) is out of range.",
+                expected="a positive number of seconds",
+                got=str(self.client_tool_timeout),
+            )
+        tools = as_tools(self.client_tools, f"{owner}(client_tools=…)", timeout=self.client_tool_timeout)
+        object.__setattr__(self, "_own_tools", tools)
+
+    @property
+    def own_tools(self) -> tuple[Tool, ...]:
+        return self._own_tools
 
     async def open(self, setup: ConversationSetup) -> EngineSession:
         from patter_elevenlabs.handshake import open_session  # noqa: PLC0415 - as above
@@ -114,7 +128,6 @@ class ElevenLabsConvAI(Engine):
         session = await open_session(
             dataclasses.replace(self._service, branch_id=initiation.branch_id, environment=initiation.environment),
             initiation,
-            toolbox=self._toolbox,
             dtmf_as_message=self.dtmf_as_message,
         )
         preferred = setup.preferred_format

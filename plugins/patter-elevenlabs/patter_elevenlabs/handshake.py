@@ -12,7 +12,6 @@ from patter_elevenlabs.config import Service
 from patter_elevenlabs.formats import audio_format
 from patter_elevenlabs.rest import signed_url
 from patter_elevenlabs.session import ConvAISession
-from patter_elevenlabs.tools import Toolbox
 
 __all__ = ["METADATA_TIMEOUT", "open_session"]
 
@@ -24,7 +23,6 @@ async def open_session(
     service: Service,
     initiation: wire.Initiation,
     *,
-    toolbox: Toolbox | None = None,
     dtmf_as_message: bool = False,
     metadata_timeout: float = METADATA_TIMEOUT,
 ) -> ConvAISession:
@@ -33,7 +31,6 @@ async def open_session(
     Args:
         service: address and credentials.
         initiation: the first message.
-        toolbox: the functions that the agent may call.
         dtmf_as_message: send a pressed key as a message of the user, which is answered, instead of as context.
         metadata_timeout: in s.
 
@@ -56,7 +53,6 @@ async def open_session(
             conversation_id=metadata.conversation_id,
             input_format=audio_format(metadata.user_input_audio_format),
             output_format=audio_format(metadata.agent_output_audio_format),
-            toolbox=toolbox or Toolbox(),
             dtmf_as_message=dtmf_as_message,
         )
     except ConfigurationError as error:

@@ -10,18 +10,19 @@ from collections.abc import AsyncIterator, Sequence
 from patter_core.audio import AudioChunk, AudioFormat
 from patter_core.engine import EngineSession
 from patter_core.errors import AudioError, EngineError, SocketClosed
-from patter_core.events import EngineEvent, Error, TranscriptInput
+from patter_core.events import EngineEvent, Error, ToolCall, ToolResult, TranscriptInput
 from patter_core.net.websocket import EngineSocket
 from patter_elevenlabs import wire
 from patter_elevenlabs.close_codes import error_for
 from patter_elevenlabs.inbox import Inbox
-from patter_elevenlabs.toolrunner import ToolRunner
-from patter_elevenlabs.tools import Toolbox
 from patter_elevenlabs.turns import Turns
 
 __all__ = ["ConvAISession"]
 
 _log = logging.getLogger("patter.elevenlabs")
+
+_UNANSWERED_LIMIT = 1_000
+"""Tool calls without response that may run: more than the core runs at once."""
 
 
 class ConvAISession(EngineSession):
@@ -39,7 +40,6 @@ class ConvAISession(EngineSession):
         conversation_id: str,
         input_format: AudioFormat,
         output_format: AudioFormat,
-        toolbox: Toolbox,
         dtmf_as_message: bool = False,
     ) -> None:
         self._socket = socket
@@ -50,7 +50,8 @@ class ConvAISession(EngineSession):
         self._dtmf_as_message = dtmf_as_message
         self._turns = Turns()
         self._inbox = Inbox()
-        self._tools = ToolRunner(toolbox, socket.send, self._inbox.put)
+        self._unanswered: dict[str, None] = {}
+        """The ids of tool calls for which the service expects no response."""
         self._loop = asyncio.get_running_loop()
         self._silence_timer: asyncio.TimerHandle | None = None
         self._over = False
@@ -101,6 +102,16 @@ class ConvAISession(EngineSession):
         """Sends text in the user's place. The agent answers it."""
         self._send(wire.UserMessage(text=text))
 
+    def send_tool_result(self, result: ToolResult) -> None:
+        if result.id in self._unanswered:
+            del self._unanswered[result.id]
+        else:
+            self._send(wire.ToolResult(tool_call_id=result.id, result=result.result, is_error=result.failed))
+
+    def report(self, event: EngineEvent) -> None:
+        """Puts an event among those of `events()`: for a program that runs tools itself."""
+        self._inbox.put(event)
+
     def user_activity(self) -> None:
         """Tells the agent that the user is present, so that it does not prompt them."""
         self._send(wire.UserActivity())
@@ -121,7 +132,6 @@ class ConvAISession(EngineSession):
         self._inbox.close()
         self._finish()
         await self._socket.aclose()
-        await self._tools.aclose()
 
     # --- received messages -----------------------------------------------------------------------------------------
 
@@ -179,11 +189,19 @@ class ConvAISession(EngineSession):
                 event_id = number(corrected.event_id)
                 self._emit(self._turns.correction(corrected.text, corrected.original, event_id))
             case wire.ToolCall(event=call):
-                self._tools.start(call)
+                self._on_tool_call(call)
             case wire.Error() as error:
                 self._inbox.put(Error(error.text, error.label))
             case _:  # repeated metadata, or an ignored type
                 pass
+
+    def _on_tool_call(self, call: wire.ToolCallEvent) -> None:
+        if call.expects_response is False:
+            self._unanswered[call.tool_call_id] = None
+            if len(self._unanswered) > _UNANSWERED_LIMIT:
+                del self._unanswered[next(iter(self._unanswered))]
+        parameters = bytes(call.parameters).decode(errors="replace")
+        self._inbox.put(ToolCall(call.tool_call_id, call.tool_name, parameters))
 
     def _on_closed(self, closed: SocketClosed) -> None:
         self._finish(error_for(closed.code, closed.reason))

@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import anyio
 import msgspec
 import pytest
 
 from patter_core import Patter, Registry
-from patter_core.audio import PCM16_16000, ULAW_8000, AudioChunk, AudioFormat
+from patter_core.audio import PCM16_16000, ULAW_8000, AudioFormat
 from patter_core.engine import ConversationSetup, Engine
 from patter_core.errors import ConfigurationError, EngineError
 from patter_core.telephony.leg import Leg
 from patter_core.testing.fakes import FakeCarrier
+from patter_core.tools import Tool
 from patter_elevenlabs import ElevenLabsConvAI, wire
 from patter_elevenlabs.testing import Behaviour, Conversation, ElevenLabsEmulator
 
@@ -83,14 +85,19 @@ def test_invalid_tools_are_refused_when_the_engine_is_created() -> None:
         ElevenLabsConvAI("sk", "agent_1", client_tool_timeout=0)
 
 
-async def test_the_agent_calls_tools_and_gets_keys_as_configured() -> None:
+def test_its_client_tools_are_its_own_tools_under_their_names() -> None:
     def double(number: int) -> int:
         return 2 * number
 
-    results: list[wire.ToolResult] = []
+    own = Tool.of(double, name="own", timeout=60.0)
+    tools: dict[str, Callable[..., object] | Tool] = {"double-it": double, "own": own}
+    engine = ElevenLabsConvAI("sk", "agent_1", client_tools=tools, client_tool_timeout=3.0)
+    assert [(tool.spec.name, tool.timeout) for tool in engine.own_tools] == [("double-it", 3.0), ("own", 60.0)]
+    assert ElevenLabsConvAI("sk", "agent_1").own_tools == ()
 
+
+async def test_the_agent_gets_keys_as_configured() -> None:
     async def agent(talk: Conversation) -> None:
-        results.append(await talk.call_tool("double", {"number": 0}))
         await talk.until(lambda: wire.UserMessage(text="#") in talk.messages)
         await talk.close(1000)
 
@@ -99,16 +106,13 @@ async def test_the_agent_calls_tools_and_gets_keys_as_configured() -> None:
             emulator.api_key,
             emulator.agent_id,
             base_url=emulator.base_url,
-            client_tools=[double],
             dtmf_as_message=True,
         )
         session = await engine.open(setup())
         session.send_dtmf("#")
         with anyio.fail_after(5):
-            kinds = [item.type if isinstance(item, AudioChunk) else item.kind async for item in session.events()]
+            assert not [item async for item in session.events()]
         await session.aclose()
-    assert kinds == ["tool_call", "tool_result"]
-    assert results == [wire.ToolResult(tool_call_id="call_0", result="0", is_error=False)]
 
 
 def test_tools_of_an_agent_are_ignored_with_a_warning_that_says_where_they_go(

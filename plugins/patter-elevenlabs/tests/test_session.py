@@ -29,7 +29,6 @@ from patter_elevenlabs.handshake import open_session
 from patter_elevenlabs.inbox import BYTE_LIMIT
 from patter_elevenlabs.session import ConvAISession
 from patter_elevenlabs.testing import DEFAULT_CLIENT_EVENTS, AgentScript, Behaviour, Conversation, ElevenLabsEmulator
-from patter_elevenlabs.tools import ClientTools, Toolbox
 from patter_elevenlabs.turns import SILENCE, Turns
 
 pytestmark = pytest.mark.anyio
@@ -39,13 +38,11 @@ Item = AudioChunk | EngineEvent
 
 @contextlib.asynccontextmanager
 async def conversing(
-    behaviour: Behaviour, tools: ClientTools = (), *, dtmf_as_message: bool = False
+    behaviour: Behaviour, *, dtmf_as_message: bool = False
 ) -> AsyncIterator[tuple[ConvAISession, Conversation]]:
     async with ElevenLabsEmulator(behaviour) as emulator:
         service = Service(emulator.api_key, emulator.agent_id, emulator.base_url)
-        session = await open_session(
-            service, wire.initiation(), toolbox=Toolbox("Thing", tools), dtmf_as_message=dtmf_as_message
-        )
+        session = await open_session(service, wire.initiation(), dtmf_as_message=dtmf_as_message)
         try:
             with anyio.fail_after(10):
                 yield session, await emulator.conversation()
@@ -267,81 +264,30 @@ async def test_a_consumer_that_stops_costs_bounded_memory_and_the_oldest_audio(
     assert "3 chunks or events" in warning.getMessage()
 
 
-async def test_an_unknown_tool_is_answered() -> None:
+async def test_a_tool_call_is_told_and_its_result_is_sent_where_the_agent_expects_one() -> None:
     async def agent(talk: Conversation) -> None:
-        unanswered = wire.ToolCallEvent(tool_name="log", tool_call_id="t0", expects_response=False)
-        await talk.send(wire.ToolCall(unanswered))
-        await talk.send(wire.ToolCall(wire.ToolCallEvent(tool_name="weather", tool_call_id="t1")))
-        await talk.until(lambda: any(isinstance(message, wire.ToolResult) for message in talk.messages))
+        for name, use, expects in (("log", "t0", False), ("weather", "t1", None), ("weather", "t2", True)):
+            event = wire.ToolCallEvent(tool_name=name, tool_call_id=use, expects_response=expects)
+            await talk.send(wire.ToolCall(event))
+        await talk.until(lambda: len(talk.tool_results) == 2)
         await talk.close(1000)
 
     async with conversing(Behaviour(agent=agent, ping_interval=60)) as (session, talk):
-        events = [item async for item in session.events()]
+        calls = []
+        async for event in session.events():
+            assert isinstance(event, ToolCall)
+            calls.append(event)
+            session.send_tool_result(ToolResult(event.id, event.name, f"result of {event.id}", failed=event.id == "t2"))
         results = [message for message in talk.messages if isinstance(message, wire.ToolResult)]
-    assert [(result.tool_call_id, result.is_error) for result in results] == [("t1", True)]
-    assert "weather" in results[0].result
-    calls = [event for event in events if isinstance(event, ToolCall)]
-    assert calls == [ToolCall("t0", "log"), ToolCall("t1", "weather")]
-    told = [event for event in events if isinstance(event, ToolResult)]
-    assert [(event.id, event.name, event.failed) for event in told] == [("t0", "log", True), ("t1", "weather", True)]
-    assert told[1].result == results[0].result
-
-
-async def test_tools_work_while_audio_flows_both_ways() -> None:
-    begun, go_on = anyio.Event(), anyio.Event()
-    results: list[wire.ToolResult] = []
-
-    async def look_up(name: str) -> str:
-        begun.set()
-        await go_on.wait()
-        return f"{name} is in."
-
-    async def agent(talk: Conversation) -> None:
-        async def ask() -> None:
-            results.append(await talk.call_tool("look_up", {"name": "Ada"}))
-
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(ask)
-            await begun.wait()
-            await talk.send(audio(b"one moment"))
-            await talk.until(lambda: len(talk.heard) == 160)
-            go_on.set()
-        await talk.close(1000)
-
-    async with conversing(Behaviour(agent=agent), [look_up]) as (session, _):
-        items = await until(session.events(), lambda item: isinstance(item, AudioChunk))
-        assert not results
-        session.send_audio(AudioChunk(bytes(160), ULAW_8000))
-        items += [item async for item in session.events()]
-    asked, *said, result, done = told(items)
-    assert asked == ToolCall("call_0", "look_up", '{"name":"Ada"}')
-    assert said == [ResponseStart("", "1"), b"one moment"]
-    assert isinstance(result, ToolResult)
-    assert result == ToolResult("call_0", "look_up", "Ada is in.", duration_ms=result.duration_ms)
-    assert result.duration_ms is not None
-    assert result.duration_ms > 0
-    assert done == ResponseDone("1")
-    assert results == [wire.ToolResult(tool_call_id="call_0", result="Ada is in.", is_error=False)]
-
-
-async def test_a_tool_that_is_at_work_when_the_conversation_ends_may_finish() -> None:
-    begun, finished = anyio.Event(), anyio.Event()
-
-    async def note() -> None:
-        begun.set()
-        await anyio.sleep(0.05)
-        finished.set()
-
-    async def agent(talk: Conversation) -> None:
-        await talk.send(wire.ToolCall(wire.ToolCallEvent(tool_name="note", tool_call_id="t", expects_response=False)))
-        await begun.wait()
-        await talk.close(1000)
-
-    async with conversing(Behaviour(agent=agent), [note]) as (session, talk):
-        assert [item async for item in session.events()] == [ToolCall("t", "note")]  # it ended before the result
-        await session.aclose()
-        assert finished.is_set()
-        assert not talk.tool_results
+    assert calls == [
+        ToolCall("t0", "log"),
+        ToolCall("t1", "weather"),
+        ToolCall("t2", "weather"),
+    ]
+    assert results == [
+        wire.ToolResult(tool_call_id="t1", result="result of t1", is_error=False),
+        wire.ToolResult(tool_call_id="t2", result="result of t2", is_error=True),
+    ]
 
 
 async def test_a_server_that_stops_reading_costs_bounded_memory_and_the_oldest_audio() -> None:

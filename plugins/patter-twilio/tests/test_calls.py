@@ -162,7 +162,8 @@ async def test_what_no_codec_expects_is_survived_counted_and_told_once() -> None
             await stream.send_raw(message)
         told = await scene.told(live.handle, "media_trouble", "not every fault is told", count=len(nonsense))
         await scene.hears(live, "the call does not go on")
-        end = await live.handle.hang_up()
+        await live.handle.hang_up()
+        end = await live.handle.wait()
     assert sorted(event.problem for event in told if isinstance(event, MediaTrouble)) == sorted(nonsense)
     assert end.metrics.faults == 2 * len(nonsense)
 

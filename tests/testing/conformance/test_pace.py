@@ -33,12 +33,12 @@ def test_a_method_that_is_slow_again_and_again_is_told(pace: Pace, hold: Callabl
     told: list[int] = []
     pace.on_slow = lambda: told.append(1)
     for _ in range(2):
-        pace.timed("decode()", hold, 0.03)
+        pace.timed("decode()", hold, 0.05)
     pace.require_quick()
-    pace.timed("decode()", hold, 0.03)
+    pace.timed("decode()", hold, 0.05)
     with pytest.raises(ConformanceError, match=r"decode\(\) holds the event loop"):
         pace.require_quick()
-    pace.timed("decode()", hold, 0.03)
+    pace.timed("decode()", hold, 0.05)
     assert told == [1]
 
 
@@ -51,7 +51,7 @@ def test_a_method_that_is_very_slow_once_is_told(pace: Pace) -> None:
 def test_methods_are_told_apart(pace: Pace) -> None:
     for name in ("one()", "two()", "three()"):
         for _ in range(2):
-            pace.timed(name, time.sleep, 0.03)
+            pace.timed(name, time.sleep, 0.05)
     pace.require_quick()
 
 
@@ -68,7 +68,7 @@ async def test_what_is_awaited_is_no_time_of_the_method(pace: Pace) -> None:
 async def test_what_is_done_between_two_waits_is(pace: Pace) -> None:
     async def work() -> None:
         for _ in range(3):
-            time.sleep(0.03)  # noqa: ASYNC251 - the mistake
+            time.sleep(0.05)  # noqa: ASYNC251 - the mistake
             await anyio.lowlevel.checkpoint()
 
     await pace.stepwise("hang_up()", work())

@@ -6,7 +6,7 @@ import functools
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import anyio
 import msgspec
@@ -15,56 +15,80 @@ import pytest
 from patter_core.aio import Changes
 from patter_core.aio.foreign import run_foreign
 from patter_core.events import ToolCall, ToolResult
-from patter_elevenlabs import toolrunner, wire
-from patter_elevenlabs.toolrunner import CONCURRENCY, RESULT_LIMIT, ToolRunner
-from patter_elevenlabs.tools import Toolbox
+from patter_core.observe.secrets import hide
+from patter_core.telephony.outcome import HangUp, Transfer
+from patter_core.tools import FilledIn, Tool, Tools, as_tools
+from patter_core.tools import runner as runners
+from patter_core.tools.results import RESULT_LIMIT
+from patter_core.tools.runner import ARGUMENTS_LIMIT, CONCURRENCY, ToolRunner
+from patter_core.tools.use import ToolUse, current_use
 
 pytestmark = pytest.mark.anyio
 
 
+@pytest.fixture
+def release() -> Iterator[threading.Event]:
+    """Set at the end of the test at the latest: it releases threads that wait for it."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
 class Line:
-    """The answers to the agent, and the events of its calls."""
+    """The answers to the agent."""
 
-    def __init__(self) -> None:
-        self.results: list[wire.ToolResult] = []
-        self.events: list[ToolCall | ToolResult] = []
+    def __init__(self, *filled_in: FilledIn) -> None:
+        self.results: list[ToolResult] = []
+        self.uses: list[ToolUse] = []
+        """Those that were answered."""
+        self.begun: list[str] = []
+        """The ids of those that were announced before they ran."""
+        self.fault: Exception | None = None
+        """What comes in the way of that."""
+        self._filled_in = filled_in
         self._changes = Changes()
+        self.runner = ToolRunner(begin=self._begin, fill_in=lambda _: self._filled_in, answer=self._answer)
+        self._tools: dict[str, Tool] = {}
 
-    def runner(self, toolbox: Toolbox) -> ToolRunner:
-        return ToolRunner(toolbox, self.send, self.events.append)
+    def offer(self, tools: Tools, limit: float = 5.0) -> Line:
+        self._tools = {tool.spec.name: tool for tool in as_tools(tools, "tools=", timeout=limit)}
+        return self
 
-    def send(self, message: bytes) -> None:
-        self.results.append(msgspec.json.decode(message, type=wire.ToolResult))
+    def call(self, parameters: object = None, *, name: str = "tool", use: str = "t1") -> None:
+        arguments = msgspec.json.encode({} if parameters is None else parameters).decode()
+        self.runner.start(ToolCall(use, name, arguments), self._tools.get(name), self)
+
+    async def _begin(self, use: ToolUse) -> None:
+        await anyio.lowlevel.checkpoint()
+        if self.fault is not None:
+            raise self.fault
+        self.begun.append(use.call.id)
+
+    def _answer(self, use: ToolUse, result: ToolResult) -> None:
+        self.results.append(result)
+        self.uses.append(use)
         self._changes.notify()
 
-    async def until(self, count: int) -> list[wire.ToolResult]:
+    async def until(self, count: int) -> list[ToolResult]:
         with anyio.fail_after(5):
             await self._changes.wait_until(lambda: len(self.results) >= count)
         return self.results
 
 
-def call(parameters: object = None, *, name: str = "tool", expects_response: bool | None = True) -> wire.ToolCallEvent:
-    raw = msgspec.Raw(msgspec.json.encode({} if parameters is None else parameters))
-    return wire.ToolCallEvent(tool_name=name, tool_call_id="t1", parameters=raw, expects_response=expects_response)
-
-
-async def answer(function: Callable[..., object], parameters: object = None, *, limit: float = 5.0) -> wire.ToolResult:
-    line = Line()
-    runner = line.runner(Toolbox("Thing", {"tool": function}, limit))
-    runner.start(call(parameters))
+async def answer(function: Callable[..., object], parameters: object = None, *, limit: float = 5.0) -> ToolResult:
+    line = Line().offer({"tool": function}, limit)
+    line.call(parameters)
     (found,) = await line.until(1)
-    await runner.aclose()
+    await line.runner.aclose()
     assert line.results == [found]
-    asked, result = line.events
-    assert asked == ToolCall("t1", "tool", msgspec.json.encode({} if parameters is None else parameters).decode())
-    assert isinstance(result, ToolResult)
-    assert result == ToolResult("t1", "tool", found.result, failed=found.is_error, duration_ms=result.duration_ms)
+    assert (found.id, found.name, line.begun) == ("t1", "tool", ["t1"])
     return found
 
 
 @pytest.mark.parametrize(("value", "text"), [(0, "0"), ("", ""), (False, "false"), ({"sun": 1}, '{"sun":1}')])
 async def test_a_result_is_the_answer_even_if_it_is_falsy(value: object, text: str) -> None:
-    assert await answer(lambda: value) == wire.ToolResult(tool_call_id="t1", result=text, is_error=False)
+    found = await answer(lambda: value)
+    assert (found.result, found.failed) == (text, False)
 
 
 async def test_an_exception_is_an_error_result_and_its_traceback_is_logged(
@@ -76,7 +100,8 @@ async def test_an_exception_is_an_error_result_and_its_traceback_is_logged(
     def mute() -> None:
         raise KeyError
 
-    assert await answer(full) == wire.ToolResult(tool_call_id="t1", result="No table is free.", is_error=True)
+    found = await answer(full)
+    assert (found.result, found.failed) == ("No table is free.", True)
     assert caplog.records[0].exc_info is not None
     assert (await answer(mute)).result == "KeyError"
 
@@ -185,10 +210,10 @@ async def test_whatever_comes_out_of_a_tool_is_a_failed_result(
     function: Callable[..., object], parameters: object, result: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     found = await answer(function, parameters)
-    assert found.is_error
+    assert found.failed
     assert found.result.startswith(result)
     (logged,) = caplog.records
-    assert logged.message == "The client tool tool failed."
+    assert logged.message == "The tool tool failed."
     assert logged.exc_info is not None
 
 
@@ -219,28 +244,27 @@ async def test_a_flood_of_calls_is_answered_with_one_line_of_each_kind_in_the_lo
     def fails() -> None:
         raise ValueError("No table is free.")
 
-    line = Line()
-    runner = line.runner(Toolbox("Thing", [exits, fails, release.wait], 5.0))
+    line = Line().offer([exits, fails, release.wait], 5.0)
     for count in range(1, 11):
-        runner.start(call(name="exits"))
-        runner.start(call(name="fails"))
+        line.call(name="exits")
+        line.call(name="fails")
         await line.until(2 * count)
     for _ in range(CONCURRENCY + 100):
-        runner.start(call(name="wait"))
-        runner.start(call(name="weather"))
+        line.call(name="wait")
+        line.call(name="weather")
     release.set()
-    await runner.aclose()
-    await runner.aclose()
+    await line.runner.aclose()
+    await line.runner.aclose()
     assert len(line.results) == 20 + 2 * (CONCURRENCY + 100)
     assert [record.message for record in caplog.records[:-1]] == [
-        "The client tool exits failed.",
-        "The client tool fails failed.",
-        "The agent called the client tool 'weather', which is not in client_tools=.",
-        f"The agent called wait while {CONCURRENCY} client tools are running: refused.",
+        "The tool exits failed.",
+        "The tool fails failed.",
+        "The agent called the tool 'weather', which there is not.",
+        f"The agent called wait while {CONCURRENCY} tools are running: refused.",
     ]
     assert caplog.records[-1].message == (
-        "Client tools, further cases: 9 × ForeignFault out of exits, 9 × ValueError out of fails, "
-        f"{CONCURRENCY + 99} × a tool that is not in client_tools=, 99 × refused, as too many are running."
+        "Tools, further cases: 9 × ForeignFault out of exits, 9 × ValueError out of fails, "
+        f"{CONCURRENCY + 99} × a tool that there is not, 99 × refused, as too many are running."
     )
 
 
@@ -249,14 +273,14 @@ async def test_wrong_arguments_are_explained_and_the_function_is_not_called() ->
         raise AssertionError(f"It must not be called, as it was with {days}.")
 
     found = await answer(forecast, {"days": "two"})
-    assert found.is_error
+    assert found.failed
     assert "Expected `int`, got `str` - at `$.days`" in found.result
 
 
 async def test_an_answer_comes_in_time_even_if_the_tool_does_not(release: threading.Event) -> None:
     for stuck in (anyio.sleep_forever, release.wait):
         found = await answer(stuck, limit=0.05)
-        assert found.is_error
+        assert found.failed
         assert "0.05 s" in found.result
     release.set()
 
@@ -273,8 +297,8 @@ async def test_an_answer_comes_in_time_even_if_the_tool_shields_itself(release: 
 async def test_a_tool_that_ignores_cancellation_is_abandoned_and_counts_until_it_ends(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(toolrunner, "CONCURRENCY", 1)
-    monkeypatch.setattr(toolrunner, "CLEANUP", 0.05)
+    monkeypatch.setattr(runners, "CONCURRENCY", 1)
+    monkeypatch.setattr(runners, "CLEANUP", 0.05)
     let_go = asyncio.Event()
 
     async def stubborn() -> None:
@@ -283,19 +307,18 @@ async def test_a_tool_that_ignores_cancellation_is_abandoned_and_counts_until_it
                 await let_go.wait()
         raise ValueError("Too late.")
 
-    line = Line()
-    runner = line.runner(Toolbox("Thing", {"tool": stubborn}, 0.05))
+    line = Line().offer({"tool": stubborn}, 0.05)
     with anyio.fail_after(3):
-        runner.start(call())
+        line.call()
         await line.until(1)
-        runner.start(call())
-        await runner.aclose()
+        line.call()
+        await line.runner.aclose()
         let_go.set()
-        await runner.aclose()
+        await line.runner.aclose()
     late, refused = line.results
     assert "0.05 s" in late.result
     assert "Too many" in refused.result
-    assert "The client tool tool failed after it was abandoned." in caplog.text
+    assert "The tool tool failed after it was abandoned." in caplog.text
 
 
 async def test_a_timeout_inside_a_tool_is_an_error_of_the_tool() -> None:
@@ -310,76 +333,34 @@ async def test_a_tool_that_cancels_itself_is_answered_too() -> None:
     async def give_up() -> None:
         raise asyncio.CancelledError
 
-    assert (await answer(give_up)).is_error
+    assert (await answer(give_up)).failed
 
 
 async def test_an_unknown_tool_is_answered() -> None:
     line = Line()
-    line.runner(Toolbox()).start(call(name="weather"))
-    assert line.results == [
-        wire.ToolResult(tool_call_id="t1", result="There is no client tool weather.", is_error=True)
-    ]
-    asked, result = line.events
-    assert asked == ToolCall("t1", "weather")
-    assert isinstance(result, ToolResult)
-    assert (result.name, result.result, result.failed) == ("weather", "There is no client tool weather.", True)
-
-
-async def test_a_call_that_does_not_say_whether_it_expects_a_response_gets_one() -> None:
-    line = Line()
-    line.runner(Toolbox()).start(call(name="weather", expects_response=None))
-    assert [result.result for result in line.results] == ["There is no client tool weather."]
-
-
-async def test_a_call_that_expects_no_response_runs_and_gets_none() -> None:
-    done = anyio.Event()
-
-    async def note(text: str) -> str:
-        done.set()
-        return text
-
-    line = Line()
-    runner = line.runner(Toolbox("Thing", [note]))
-    runner.start(call({"text": "hello"}, name="note", expects_response=False))
-    runner.start(call({"wrong": 1}, name="note", expects_response=False))
-    runner.start(call(name="nothing", expects_response=False))
-    with anyio.fail_after(5):
-        await done.wait()
-    await runner.aclose()
-    assert not line.results
-    results = [event for event in line.events if isinstance(event, ToolResult)]
-    assert sorted((result.name, result.failed) for result in results) == [
-        ("note", False),
-        ("note", True),
-        ("nothing", True),
-    ]
+    line.call(name="weather")
+    (found,) = line.results
+    assert (found.id, found.name, found.result, found.failed) == ("t1", "weather", "There is no tool weather.", True)
+    assert not line.begun
 
 
 async def test_results_have_the_duration_of_the_call() -> None:
-    line = Line()
-    runner = line.runner(Toolbox("Thing", {"tool": anyio.sleep}, 0.05))
-    runner.start(call({"delay": 0.03}))
-    runner.start(call({"delay": 60}))
+    line = Line().offer({"tool": anyio.sleep}, 0.05)
+    line.call({"delay": 0.03})
+    line.call({"delay": 60})
     await line.until(2)
-    await runner.aclose()
-    quick, late = (event for event in line.events if isinstance(event, ToolResult))
+    await line.runner.aclose()
+    quick, late = line.results
     assert quick.duration_ms is not None
     assert late.duration_ms is not None
     assert 30 <= quick.duration_ms < late.duration_ms
     assert 50 <= late.duration_ms < 5_000
 
 
-async def test_arguments_that_are_not_text_are_reported_with_replacements() -> None:
-    line = Line()
-    broken = wire.ToolCallEvent(tool_name="x", tool_call_id="t1", parameters=msgspec.Raw(b'{"a":"\xff"}'))
-    line.runner(Toolbox()).start(broken)
-    assert line.events[0] == ToolCall("t1", "x", '{"a":"\ufffd"}')
-
-
 async def test_a_result_that_is_too_long_is_an_error() -> None:
-    assert not (await answer(lambda: "x" * RESULT_LIMIT)).is_error
+    assert not (await answer(lambda: "x" * RESULT_LIMIT)).failed
     found = await answer(lambda: "é" * RESULT_LIMIT)
-    assert found.is_error
+    assert found.failed
     assert len(found.result) < 100
 
 
@@ -387,7 +368,7 @@ async def test_a_result_that_json_cannot_carry_does_not_cost_the_answer() -> Non
     assert (await answer(lambda: "half \ud800")).result == "half ?"
     recursive: list[object] = []
     recursive.append(recursive)
-    assert (await answer(lambda: recursive)).is_error
+    assert (await answer(lambda: recursive)).failed
 
 
 async def test_tools_run_side_by_side_up_to_a_bound() -> None:
@@ -402,23 +383,20 @@ async def test_tools_run_side_by_side_up_to_a_bound() -> None:
         await together.wait()
         return "met"
 
-    line = Line()
-    runner = line.runner(Toolbox("Thing", [meet]))
+    line = Line().offer([meet])
     for _ in range(CONCURRENCY + 1):
-        runner.start(call(name="meet"))
-    assert [result.is_error for result in line.results] == [True]
-    assert isinstance(line.events[-1], ToolResult)
-    assert "Too many" in line.events[-1].result
-    await runner.aclose()
+        line.call(name="meet")
+    assert [result.failed for result in line.results] == [True]
+    assert "Too many" in line.results[-1].result
+    await line.runner.aclose()
     assert [result.result for result in line.results[1:]] == ["met"] * CONCURRENCY
 
 
 async def test_threads_that_hang_are_bounded(release: threading.Event) -> None:
-    line = Line()
-    runner = line.runner(Toolbox("Thing", {"tool": release.wait}, 0.01))
+    line = Line().offer({"tool": release.wait}, 0.01)
     for round_ in range(2):
         for _ in range(CONCURRENCY):
-            runner.start(call())
+            line.call()
         await line.until(CONCURRENCY * (round_ + 1))
         await anyio.wait_all_tasks_blocked()
     release.set()
@@ -429,17 +407,20 @@ async def test_threads_that_hang_are_bounded(release: threading.Event) -> None:
 def test_a_thread_that_hangs_does_not_keep_the_process_alive() -> None:
     code = """
 import anyio, threading
-from patter_elevenlabs import wire
-from patter_elevenlabs.toolrunner import ToolRunner
-from patter_elevenlabs.tools import Toolbox
+from patter_core.events import ToolCall
+from patter_core.tools import Tool
+from patter_core.tools.runner import ToolRunner
 
 def hang() -> None:
     threading.Event().wait()
 
+async def begin(use) -> None:
+    pass
+
 async def main() -> None:
     answered = anyio.Event()
-    runner = ToolRunner(Toolbox("Thing", [hang], 0.1), lambda _: answered.set(), lambda _: None)
-    runner.start(wire.ToolCallEvent(tool_name="hang", tool_call_id="t1"))
+    runner = ToolRunner(begin=begin, fill_in=lambda _: (), answer=lambda *_: answered.set())
+    runner.start(ToolCall("t1", "hang"), Tool.of(hang, timeout=0.1), None)
     await answered.wait()
     await runner.aclose()
 
@@ -449,7 +430,7 @@ anyio.run(main)
 
 
 async def test_running_tools_may_finish_after_the_end_within_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(toolrunner, "GRACE", 0.1)
+    monkeypatch.setattr(runners, "GRACE", 0.1)
     finished: list[str] = []
 
     async def write() -> None:
@@ -462,10 +443,132 @@ async def test_running_tools_may_finish_after_the_end_within_a_limit(monkeypatch
         finally:
             finished.append("cancelled")
 
-    runner = Line().runner(Toolbox("Thing", [write, hang]))
-    runner.start(call(name="hang"))
-    runner.start(call(name="write"))
+    line = Line().offer([write, hang])
+    line.call(name="hang")
+    line.call(name="write")
     with anyio.fail_after(5):
-        await runner.aclose()
-        await runner.aclose()
+        await line.runner.aclose()
+        await line.runner.aclose()
     assert finished == ["written", "cancelled"]
+
+
+class Phone(FilledIn):
+    def __init__(self, number: str) -> None:
+        self.number = number
+
+
+class Mobile(Phone):
+    pass
+
+
+async def test_what_is_annotated_as_filled_in_is_filled_in() -> None:
+    def who(question: str, phone: Phone, mobile: Mobile | None = None) -> str:
+        return f"{question} {phone.number} {mobile}"
+
+    def needs_a_mobile(mobile: Mobile) -> str:
+        return mobile.number
+
+    line = Line(Phone("7")).offer([who, needs_a_mobile])
+    line.call({"question": "Who?"}, name="who")
+    (found,) = await line.until(1)
+    assert found.result == "Who? 7 None"
+    line.call({"question": "Who?", "phone": "8"}, name="who")
+    assert "unknown field `phone`" in (await line.until(2))[1].result
+    line.call(name="needs_a_mobile")
+    assert (await line.until(3))[2].result == "This call is no Mobile."
+    await line.runner.aclose()
+
+
+@pytest.mark.parametrize("action", [HangUp(), HangUp("Bye."), Transfer("+15550001111")])
+async def test_a_tool_that_ends_the_call_is_answered_and_the_use_says_how(action: HangUp | Transfer) -> None:
+    line = Line().offer({"tool": lambda: action})
+    line.call()
+    (found,) = await line.until(1)
+    assert not found.failed
+    assert "as soon as the caller has heard" in found.result
+    assert "555" not in found.result
+    assert line.uses[0].action is action
+    await line.runner.aclose()
+
+
+async def test_a_parameter_that_is_filled_in_keeps_its_default_where_there_is_nothing() -> None:
+    own = Mobile("9")
+
+    def which(mobile: Mobile | None = own, other: Mobile | None = None) -> str:
+        return f"{mobile is own} {other}"
+
+    line = Line(Phone("7")).offer([which])
+    line.call(name="which")
+    assert (await line.until(1))[0].result == "True None"
+    await line.runner.aclose()
+
+
+async def test_arguments_that_are_too_long_are_refused_before_they_are_kept() -> None:
+    line = Line().offer({"tool": lambda text: text})
+    line.call({"text": "x" * ARGUMENTS_LIMIT})
+    (found,) = line.results
+    assert (found.result, found.failed) == ("The arguments are longer than 32768 characters.", True)
+    assert not line.begun
+
+
+async def test_a_use_that_cannot_be_announced_is_answered_and_its_tool_does_not_run() -> None:
+    ran: list[str] = []
+    line = Line().offer({"tool": lambda: ran.append("it")})
+    line.fault = OSError("no room")
+    line.call()
+    (found,) = await line.until(1)
+    assert (found.result, found.failed) == ("no room", True)
+    assert not ran
+    await line.runner.aclose()
+
+
+async def test_secrets_in_the_message_of_an_error_are_hidden() -> None:
+    hide("very-secret-word")
+
+    def fails() -> None:
+        raise ValueError("The key very-secret-word is wrong, as is password=hunter22222.")
+
+    found = await answer(fails)
+    assert found.result.startswith("The key [hidden] is wrong")
+    assert "hunter" not in found.result
+
+
+async def test_code_of_a_tool_knows_its_use_also_in_threads_and_tasks() -> None:
+    seen: list[ToolUse | None] = []
+
+    async def in_task() -> None:
+        seen.append(current_use.get())
+        await asyncio.create_task(asyncio.to_thread(lambda: seen.append(current_use.get())))
+
+    line = Line().offer([in_task, lambda_ := Tool.of(lambda: seen.append(current_use.get()), name="in_thread")])
+    assert lambda_.spec.name == "in_thread"
+    line.call(name="in_task", use="1")
+    await line.until(1)
+    line.call(name="in_thread", use="2")
+    await line.until(2)
+    assert seen == [line.uses[0], line.uses[0], line.uses[1]]
+    assert current_use.get() is None
+    await line.runner.aclose()
+
+
+async def test_only_a_tool_that_says_so_is_cancelled_and_answered_at_once() -> None:
+    async def wait() -> str:
+        await anyio.sleep(0.1)
+        return "waited"
+
+    line = Line().offer([Tool.of(wait, name="patient"), Tool.of(wait, name="quick", cancellable=True)])
+    line.call(name="patient", use="1")
+    line.call(name="quick", use="2")
+    line.call(name="quick", use="3")
+    assert len(line.runner.unanswered) == 3
+    line.runner.cancel(line.runner.unanswered[:2])  # before they began
+    await line.until(1)
+    line.runner.cancel(line.runner.unanswered)
+    await line.until(3)
+    assert [(found.id, found.result) for found in line.results] == [
+        ("2", "The tool was cancelled."),
+        ("3", "The tool was cancelled."),
+        ("1", "waited"),
+    ]
+    assert not line.runner.unanswered
+    await line.runner.aclose()

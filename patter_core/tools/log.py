@@ -1,4 +1,4 @@
-"""What the log says of the client tools of one conversation: each kind of line once, and at the end how many more."""
+"""What the log says of the tools of one call: each kind of line once, and at the end how many more."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections import Counter
 
 __all__ = ["ToolLog"]
 
-_log = logging.getLogger("patter.elevenlabs")
+_log = logging.getLogger("patter.tools")
 
 
 class ToolLog:
-    """Logs the first line of each kind, and counts the others: an agent can call tools as fast as its socket goes."""
+    """Logs the first line of each kind, and counts the others: agents can call tools very fast."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -26,14 +26,14 @@ class ToolLog:
         kind = f"{type(error).__name__} out of {tool}"
         if self._is_first(kind):
             when = " after it was abandoned" if late else ""
-            _log.error("The client tool %s failed%s.", tool, when, exc_info=error)
+            _log.error("The tool %s failed%s.", tool, when, exc_info=error)
 
     def close(self) -> None:
         """Logs how many lines were left out. Idempotent."""
         left_out = ", ".join(f"{count - 1} × {kind}" for kind, count in self._counts.items() if count > 1)
         self._counts.clear()
         if left_out:
-            _log.warning("Client tools, further cases: %s.", left_out)
+            _log.warning("Tools, further cases: %s.", left_out)
 
     def _is_first(self, kind: str) -> bool:
         self._counts[kind] += 1
