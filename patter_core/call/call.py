@@ -310,6 +310,7 @@ class Call:
                 self._conversation.stop()
                 self._media.downlink.mark_last_word()
             case State.ENDED:
+                self._media.downlink.cut_off()
                 self.context.tasks.cancel_scope.cancel()
             case _:
                 pass

@@ -24,10 +24,7 @@ from patter_core.call.turns import TurnHeard
 from patter_core.call.uplink import Uplink
 from patter_core.engine import Engine, EngineSession
 from patter_core.errors import EngineError, EngineFrozen
-from patter_core.events import (
-    Interruption,
-    ResponseDone,
-)
+from patter_core.events import Interruption, ResponseDone
 from patter_core.telephony.outcome import HangUp, Transfer
 
 __all__ = ["Conversation"]

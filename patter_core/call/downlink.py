@@ -111,6 +111,11 @@ class Downlink:
         self._is_muted = False
         self._choose()
 
+    def cut_off(self) -> None:
+        """The caller hears nothing more: tells how much of the agent's last turns they have heard."""
+        self._drop_tail()
+        self._queue.void()
+
     def close(self) -> None:
         """The call is over."""
         self._queue.close()

@@ -72,7 +72,7 @@ class EngineEvents:
         self._uplink = uplink
         self._downlink = downlink
         self._tools = tools
-        tools.on_answered = self._expect_reply
+        tools.on_use = self._note_use
         self._turns: DerivedTurns | GatedTurns | None = None
         self._steady: SteadyInput | None = None
 
@@ -105,7 +105,8 @@ class EngineEvents:
 
     def take(self, event: EngineEvent) -> None:
         """Takes one event, in the order in which the engine gave it and the audio around it."""
-        self.on_event(event)
+        if not isinstance(event, ToolCall):  # whose use is told once
+            self.on_event(event)
         match event:
             case SpeechItem(item=item, turn=turn, offset_ms=offset_ms):
                 self._downlink.begin_item(item, turn, offset_ms)
@@ -117,13 +118,8 @@ class EngineEvents:
                 self._interrupt(event)
             case ResponseStart() | ResponseDone():
                 self._report_turn(event)
-            case ToolCall():
-                self.replies.rest()
-                self._tools.take(event)
-            case ToolCallsCancelled(ids=ids):
-                self._tools.cancel(ids)
-            case ActionRequested(action=action):
-                self._tools.last_word.request(action, answer_follows=False)
+            case ToolCall() | ToolCallsCancelled() | ActionRequested():
+                self._take_wish(event)
             case _:
                 self._note(event)
                 if isinstance(event, CallEvent):
@@ -131,6 +127,16 @@ class EngineEvents:
                     self.transcripts.take(event)
                 else:
                     _log.debug("The engine sent an event that is not one of a call: %s", event.kind)
+
+    def _take_wish(self, event: ToolCall | ToolCallsCancelled | ActionRequested) -> None:
+        match event:
+            case ToolCall():
+                self.replies.rest()
+                self._tools.take(event)
+            case ToolCallsCancelled(ids=ids):
+                self._tools.cancel(ids)
+            case ActionRequested(action=action):
+                self._tools.last_word.request(action, answer_follows=False)
 
     def _interrupt(self, interruption: Interruption) -> None:
         self.replies.rest()
@@ -173,6 +179,11 @@ class EngineEvents:
                 meter.used(event)
             case Error():
                 meter.errors += 1
+
+    def _note_use(self, event: ToolCall | ToolResult) -> None:
+        self.on_event(event)
+        if isinstance(event, ToolResult):
+            self._expect_reply()
 
     def _expect_reply(self) -> None:
         if not self._tools.are_running:

@@ -70,12 +70,12 @@ class LastWord:
         """A turn of the agent begins."""
         self._turns += 1
         self._is_open = True
-        self._call.changes.notify()
+        self._notify()
 
     def turn_ended(self) -> None:
         """It is complete, or void."""
         self._is_open = False
-        self._call.changes.notify()
+        self._notify()
 
     def session_began(self) -> None:
         """A session talks."""
@@ -84,9 +84,13 @@ class LastWord:
     def session_over(self) -> None:
         """It says no more."""
         self._has_agent = self._is_open = False
-        self._call.changes.notify()
+        self._notify()
 
     # -----------------------------------------------------------------------------------------------------------------
+
+    def _notify(self) -> None:
+        if self._action is not None:
+            self._call.changes.notify()
 
     def _claim(self, action: HangUp | Transfer) -> bool:
         if self._action is not None:

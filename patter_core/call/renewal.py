@@ -7,6 +7,7 @@ has just begun nothing is lost. What was said since the successor was opened is 
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable
 
 import anyio
@@ -42,6 +43,8 @@ _log = logging.getLogger("patter.call")
 
 _MARGIN = 2.0
 """Seconds before the end of a session at which another one takes over, whatever goes on."""
+_MOST, _WITHIN = 5, 60.0
+"""So many successors in so many seconds: an engine whose sessions end at once is one that fails."""
 _LOOK_EVERY = 0.05
 _ANSWER = 5.0
 """Seconds in which an answer to the caller is awaited."""
@@ -90,6 +93,8 @@ class Renewal:
         self._scope: anyio.CancelScope | None = None
         """Of the present renewal; None while no session is about to end."""
         self._ends_at = 0.0
+        self._taken: deque[float] = deque(maxlen=_MOST)
+        """When the last successors took over."""
         self._successor: Successor | None = None
         self._is_due = False
         self._user_speaks = False
@@ -130,6 +135,7 @@ class Renewal:
         successor = self._successor
         if successor is None or not (self._is_due or is_lost) or self._is_on_hold:
             return None
+        self._taken.append(self._call.clock())
         self._successor = None  # it is not closed with the rest
         self.stop()
         return successor
@@ -145,7 +151,10 @@ class Renewal:
         self._tools.clear()
 
     def _expect(self, seconds: float) -> None:
-        self._ends_at = self._call.clock() + seconds
+        now = self._call.clock()
+        self._ends_at = now + seconds
+        if len(self._taken) == _MOST and now - self._taken[0] < _WITHIN:
+            return
         if self._scope is None:
             self._scope = anyio.CancelScope()
             self._call.start(self._run, self._scope)
@@ -157,8 +166,9 @@ class Renewal:
                 if self._successor is None:
                     return  # the end of the session is a loss like others
                 self._uplink.keep_recent()
-                while not self._is_quiet and self._left > _MARGIN:  # noqa: ASYNC110 - silence does not notify
+                while not self._is_quiet and self._left > _MARGIN:
                     await anyio.sleep(_LOOK_EVERY)
+                    self._uplink.keep_recent()  # again, after a hold
                 if self._is_on_hold:  # another one follows after the hold
                     self._close()
                 self._is_due = self._successor is not None

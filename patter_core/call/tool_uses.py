@@ -58,8 +58,8 @@ class ToolUses:
         self.last_word = last_word
         self.fill_in: Callable[[str], Iterable[FilledIn]] = _nothing_to_fill_in
         """Returns what there is for parameters that the agent does not give; takes the idempotency key."""
-        self.on_answered: Callable[[], None] = _nothing
-        """Called when the present session was given a result: an answer to it is due."""
+        self.on_use: Callable[[ToolCall | ToolResult], None] = _nothing
+        """Called with each use of the present session, and with each result that it was given."""
         self._call = call
         self._uplink = uplink
         self._runner: ToolRunner | None = None
@@ -88,6 +88,7 @@ class ToolUses:
     def take(self, call: ToolCall) -> None:
         """The agent calls a tool."""
         if self._tools is None or call.remote:
+            self.on_use(call)
             self._call.emit(call)
             return
         key = _key(call)
@@ -97,6 +98,7 @@ class ToolUses:
         self._seen[key] = None
         if len(self._seen) > _IDS_KEPT:
             del self._seen[next(iter(self._seen))]
+        self.on_use(call)
         self._call.emit(call)
         if self._runner is None:
             self._runner = ToolRunner(begin=self._keep, fill_in=self._fill_in, answer=self._answer)
@@ -177,7 +179,7 @@ class ToolUses:
         if session is not None and use.session is session:
             if use.is_wanted:
                 self._uplink.tell(session, lambda session: session.send_tool_result(result))
-                self.on_answered()
+                self.on_use(result)
         elif session is not None and use.started_ms and use.is_wanted:  # it knows of the use, and not of its outcome
             self._uplink.add_context(supplemented([_item(use, result)]))
         if use.action is not None and use.is_wanted:
@@ -214,8 +216,8 @@ def _item(use: ToolUse, result: ToolResult | None = None) -> ToolUsed:
     )
 
 
-def _nothing() -> None:
-    """There is none."""
+def _nothing(_: object) -> None:
+    """It is of no interest."""
 
 
 def _nothing_to_fill_in(_: str) -> Iterable[FilledIn]:

@@ -133,6 +133,7 @@ class Uplink:
     def mute_caller(self) -> None:
         """The caller is on hold: drops their audio and keys, those that are buffered too, until `unmute_caller`."""
         self._is_muted = True
+        self._recent = None
         self.take = _ignore
         self._early = deque(early for early in self._early if not isinstance(early, AudioChunk))
         self._early_ms = 0.0

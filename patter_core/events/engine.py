@@ -205,7 +205,11 @@ class ToolCallsCancelled(EngineEvent, frozen=True, tag="tool_calls_cancelled"):
 
 
 class SessionExpiring(EngineEvent, frozen=True, tag="session_expiring"):
-    """The vendor will end the session: another one follows it, with the history. Not told to sinks."""
+    """The vendor will end the session: another one follows it, with the history. Not told to sinks.
+
+    The core opens it at once, beside the present one. It takes over in a moment when neither side speaks, two seconds
+    before the end at the latest.
+    """
 
     seconds: float
     """Until its end."""

@@ -69,7 +69,7 @@ class Agents:
             resume_message: what the agent says first where a conversation continues after it broke off; "" for nothing.
             idle_after: seconds of silence until `idle_message`.
             idle_message: asks a silent caller, twice; then they are hung up. It needs SPEECH, and SAY or PROMPT.
-            fallback: what follows if the engine is not reached or is lost: `HangUp()`, `Transfer`, `Retry`, another agent.
+            fallback: what follows if the engine is not reached or is lost: `HangUp`, `Transfer`, `Retry` or an agent.
             parts: those of other kinds: by the kind's name (`vad=`); several, with an "s" (`guardrails=[…]`).
 
         Raises:

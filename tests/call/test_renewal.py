@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import ClassVar
 
 import anyio
@@ -10,8 +11,9 @@ import pytest
 from patter_core.agent import Agent, Fallback, Retry
 from patter_core.audio import ULAW_8000, AudioChunk
 from patter_core.call.config import HostConfig
+from patter_core.call.handle import PhoneCall
 from patter_core.call.timeouts import Deadlines
-from patter_core.engine import EngineCapability
+from patter_core.engine import ConversationSetup, EngineCapability, EngineSession
 from patter_core.errors import EngineLost
 from patter_core.events import (
     EngineEvent,
@@ -64,8 +66,8 @@ class Scene(CallScene):
 
     within = 10_000
 
-    def __init__(self, fallback: Fallback | None = None) -> None:
-        self.knowing = Knowing()
+    def __init__(self, fallback: Fallback | None = None, *, engine: Knowing | None = None) -> None:
+        self.knowing = engine or Knowing()
         super().__init__(self.knowing)
         self.call = new_call(
             self.engine,
@@ -283,6 +285,111 @@ async def test_a_call_that_ends_meanwhile_leaves_nothing_open() -> None:
     await anyio.wait_all_tasks_blocked()
     assert first.closed
     assert second.closed
+
+
+async def test_on_hold_nothing_takes_over_and_another_session_follows_the_hold() -> None:
+    scene = Scene()
+    scene.call.context.renew_accept()
+    handle = PhoneCall(scene.call)
+    async with scene.running():
+        first = await scene.greeted()
+        await handle.hold()
+        await scene.gives(first, SessionExpiring(60))
+        second = await scene.engine.session(1)
+        await anyio.sleep(59)
+        assert not first.closed
+        assert second.closed
+        first.fail(EngineLost("The session has expired.", retry=True))
+        await anyio.sleep(60)
+        await handle.resume()
+        third = await scene.engine.session(2)
+        await anyio.sleep(0.1)
+        assert await scene.hears(third)
+        scene.socket.say("stop")
+    assert third.setup.first_message == "Where were we?"
+
+
+async def test_a_hold_that_ends_in_time_only_delays_it() -> None:
+    scene = Scene()
+    scene.call.context.renew_accept()
+    handle = PhoneCall(scene.call)
+    async with scene.running():
+        first = await scene.greeted()
+        await scene.gives(first, SpeechStarted(0), SessionExpiring(60))
+        second = await scene.engine.session(1)
+        await handle.hold()
+        await scene.gives(first, SpeechStopped(0))
+        await anyio.sleep(20)
+        assert not second.received
+        await handle.resume()
+        await anyio.sleep(0.2)
+        assert await scene.hears(second)
+        scene.socket.say("stop")
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), BaseException("of its own"), asyncio.CancelledError()], ids=repr)
+async def test_whatever_comes_out_of_the_engine_meanwhile_the_call_goes_on(error: BaseException) -> None:
+    class Wild(Knowing):
+        async def open(self, setup: ConversationSetup) -> EngineSession:
+            if setup.resumed and not self.tries > 2:
+                self.tries += 1
+                raise error
+            return await super().open(setup)
+
+    scene = Scene(engine=Wild())
+    async with scene.running():
+        first = await scene.greeted()
+        await scene.gives(first, SessionExpiring(60))
+        await anyio.sleep(10)
+        assert len(scene.engine.sessions) == 2
+        assert await scene.hears(scene.engine.sessions[1])
+        scene.socket.say("stop")
+
+
+async def test_a_successor_that_hangs_is_given_up_and_another_one_is_opened() -> None:
+    class Hanging(Knowing):
+        async def open(self, setup: ConversationSetup) -> EngineSession:
+            self.tries += 1
+            if self.tries == 2:
+                await anyio.sleep_forever()
+            return await super().open(setup)
+
+    scene = Scene(engine=Hanging())
+    async with scene.running():
+        first = await scene.greeted()
+        await scene.gives(first, SessionExpiring(60))
+        await anyio.sleep(10)
+        assert await scene.hears(scene.engine.sessions[1])
+        scene.socket.say("stop")
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), -1.0, 0.0, float("inf"), 1e300])
+async def test_a_time_that_makes_no_sense_does_no_harm(seconds: float) -> None:
+    scene = Scene()
+    async with scene.running():
+        first = await scene.greeted()
+        await scene.gives(first, SessionExpiring(seconds))
+        await anyio.sleep(1)
+        assert await scene.hears(scene.engine.sessions[-1])
+        assert len(scene.engine.sessions) == (2 if seconds > 0 else 1)
+        scene.socket.say("stop")
+    assert scene.end.reason == "caller_hung_up"
+
+
+async def test_sessions_that_all_end_at_once_do_not_open_one_after_the_other_without_end() -> None:
+    class Fleeting(Knowing):
+        def new_session(self, setup: ConversationSetup) -> FakeSession:
+            session = super().new_session(setup)
+            session.give(SessionExpiring(60))
+            return session
+
+    scene = Scene(engine=Fleeting())
+    async with scene.running():
+        await scene.live()
+        await anyio.sleep(30)
+        assert len(scene.engine.sessions) == 6
+        assert await scene.hears(scene.engine.sessions[-1])
+        scene.socket.say("stop")
 
 
 async def test_it_is_renewed_again_and_again_and_said_twice_it_is_renewed_once() -> None:

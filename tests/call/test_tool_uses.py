@@ -26,6 +26,7 @@ from patter_core.events import (
     Interruption,
     ResponseDone,
     ResponseStart,
+    SessionExpiring,
     SpeechStopped,
     ToolCall,
     ToolCallsCancelled,
@@ -458,6 +459,26 @@ async def test_no_answer_is_due_while_a_tool_runs_and_one_is_due_to_its_result()
         assert scene.now - began == pytest.approx(5.0, abs=0.2)
         assert len(session.results) == 1
         scene.finish()
+
+
+@pytest.mark.parametrize("name", ["slow", "unknown"])
+async def test_a_session_is_renewed_soon_after_its_tools_have_ended(name: str) -> None:
+    async def slow() -> None:
+        await anyio.sleep(3.0)
+
+    scene = Scene([slow], deadlines=Deadlines(carrier_silence=600.0, reply=0))
+    scene.within = 100
+    async with scene.running():
+        session = await scene.live()
+        began = scene.now
+        for _ in range(2):
+            session.give(ToolCall("t1", name))
+        session.give(SessionExpiring(60.0))
+        await until(lambda: session.closed, within=90.0)
+        due = 8.0 if name == "slow" else 5.0  # an answer to the result is awaited for 5 s
+        assert scene.now - began == pytest.approx(due, abs=0.3)
+        scene.finish()
+    assert len(session.results) == 1
 
 
 # --- the end of the call ---------------------------------------------------------------------------------------------

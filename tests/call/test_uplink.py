@@ -126,3 +126,69 @@ def test_a_session_that_raises_is_told_of_once_and_hears_no_more(fault: BaseExce
     uplink.send_dtmf("3")
     uplink.attach_engine(healthy, ULAW_8000)
     assert healthy.noted == ["audio 2", "key 3"]  # the frame that it failed at is gone
+
+
+# --- while another session is about to take over -------------------------------------------------------------------
+
+
+def test_the_last_second_is_given_to_the_next_session_too() -> None:
+    uplink, first, second = Uplink(Meter()), Listener(), Listener()
+    uplink.attach_engine(first, ULAW_8000)
+    uplink.take(frame(0))
+    uplink.keep_recent()
+    uplink.keep_recent()
+    for number in range(1, 101):
+        uplink.take(frame(number))
+    uplink.send_dtmf("5")
+    uplink.detach_engine()
+    uplink.attach_engine(second, ULAW_8000)
+    uplink.take(frame(101))
+    assert first.noted == [*(f"audio {number}" for number in range(101)), "key 5"]
+    assert second.noted == [f"audio {number}" for number in range(51, 102)]
+    uplink.detach_engine()
+    third = Listener()
+    uplink.attach_engine(third, ULAW_8000)
+    assert third.noted == []  # it is over
+
+
+def test_it_is_kept_when_the_callers_audio_comes_back_and_forgotten_on_hold() -> None:
+    for is_held, kept in ((False, ["audio 1", "audio 2"]), (True, ["audio 2"])):
+        uplink, first, second = Uplink(Meter()), Listener(), Listener()
+        uplink.attach_engine(first, ULAW_8000)
+        uplink.keep_recent()
+        uplink.take(frame(1))
+        if is_held:
+            uplink.mute_caller()
+            uplink.take(frame(9))
+            uplink.unmute_caller()
+        uplink.attach_engine(first, ULAW_8000)
+        uplink.keep_recent()
+        uplink.take(frame(2))
+        uplink.detach_engine()
+        uplink.attach_engine(second, ULAW_8000)
+        assert second.noted == kept
+
+
+def test_a_session_that_fails_while_it_is_kept_leaves_it_to_the_next() -> None:
+    faults: list[BaseException] = []
+    uplink, second = Uplink(Meter()), Listener()
+    uplink.on_fault = faults.append
+    uplink.attach_engine(Broken(ZeroDivisionError()), ULAW_8000)
+    uplink.keep_recent()
+    uplink.take(frame(1))
+    uplink.attach_engine(second, ULAW_8000)
+    assert len(faults) == 1
+    assert second.noted == ["audio 1"]
+
+
+def test_speech_is_heard_by_loudness_while_it_is_kept() -> None:
+    uplink = Uplink(Meter())
+    uplink.keep_recent()  # no session hears the caller: there is nothing to keep
+    uplink.attach_engine(Listener(), ULAW_8000)
+    heard = [uplink.hears_speech]
+    uplink.keep_recent()
+    for frames, data in ((10, bytes([0x80, 0x00]) * 80), (50, ULAW_8000.silence * 160)):
+        for _ in range(frames):
+            uplink.take(AudioChunk(data, ULAW_8000))
+        heard.append(uplink.hears_speech)
+    assert heard == [False, True, False]

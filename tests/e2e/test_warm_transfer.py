@@ -120,7 +120,7 @@ def problems(scene: Scene) -> list[str]:
     return [problem.text for call in scene.emulator.calls for problem in getattr(call, "problems", [])]
 
 
-async def check_joined(scene: Scene) -> None:
+async def check_joined(scene: Scene, *, caller_ends: bool = False) -> None:
     """Each hears what the other says, once, whole; the human has heard the brief; when one hangs up both are over."""
     caller, human = scene.caller, scene.human
     assert (caller.connected_to, human.connected_to) == ([human.call_id], [caller.call_id])
@@ -131,7 +131,7 @@ async def check_joined(scene: Scene) -> None:
     await human.until(lambda: scene.callers_words in bytes(heard_by_human))
     assert bytes(heard_by_caller).count(scene.humans_words) == bytes(heard_by_human).count(scene.callers_words) == 1
     assert human.streams == []
-    human.end()
+    (caller if caller_ends else human).end()
     await caller.over.wait()
     await human.over.wait()
     assert problems(scene) == []
@@ -149,7 +149,7 @@ async def test_the_human_hears_the_brief_and_then_both_hear_each_other(
         assert scene.caller.played == [music] * bool(music)
         assert (await scene.handle.wait()).reason == "transferred"
         assert not getattr(scene.caller, "playing", "")
-        await check_joined(scene)
+        await check_joined(scene, caller_ends=bool(music))
     assert [end.reason for end in scene.ends] == ["transferred"]
     told = [record.event for record in scene.sink.records]
     assert [event.to[-2:] for event in told if isinstance(event, TransferStarted)] == [COLLEAGUE[-2:]]

@@ -45,11 +45,13 @@ class Carrier(FakeCarrier):
     def __init__(self) -> None:
         super().__init__()
         self.progress: dict[str, Progress] = {"leg-1": Progress.ANSWERED}
+        self.looks = 0
         self.may_connect = anyio.Event()
         self.may_connect.set()
         self.connecting = anyio.Event()
 
     async def look_up(self, leg: Leg) -> LegFacts:
+        self.looks += 1
         return LegFacts(progress=self.progress.get(leg.call_id, Progress.RINGING))
 
     async def connect(self, leg: Leg, other: Leg) -> None:
@@ -252,6 +254,21 @@ async def test_no_answer_is_believed_once_the_phone_no_longer_rings(monkeypatch:
         await until(lambda: scene.over.is_set() or scene.call.is_over)
         await scene.over.wait()
         assert (scene.result, (await scene.call.wait()).reason) == (ConsultResult.JOINED, "transferred")
+
+
+async def test_a_look_at_the_moment_when_both_hang_up_is_not_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The carrier reports the end of the one leg before that of the other."""
+    monkeypatch.setattr(consult, "_LOOK_EVERY", 0.05)
+    scene = Scene(several_workers=True)
+    async with scene.live():
+        await scene.begin()
+        scene.carrier.progress["out-1"] = Progress.COMPLETED
+        looks = scene.carrier.looks
+        await until(lambda: scene.carrier.looks >= looks + 2)
+        scene.carrier.progress["leg-1"] = Progress.COMPLETED
+        await scene.over.wait()
+        assert (scene.result, (await scene.call.wait()).reason) == (ConsultResult.JOINED, "transferred")
+    assert "resume leg-1" not in scene.carrier.commands
 
 
 async def test_a_caller_who_hangs_up_on_hold_is_noticed_and_the_human_is_hung_up(

@@ -38,6 +38,7 @@ from patter_core.audio import ULAW_8000, Encoding
 from patter_core.call.handle import OutboundCall, PhoneCall
 from patter_core.checks import CheckResult
 from patter_core.engine import ConversationSetup, EngineSession
+from patter_core.errors import CarrierRequestFailed
 from patter_core.events import CallEnded, CallEvent, CallMetrics, EngineEvent, TranscriptInput
 from patter_core.history import AgentSaid, ToolUsed, UserSaid
 from patter_core.kinds import Parts
@@ -56,6 +57,19 @@ def a_user_makes_a_phone(carrier: Carrier, engine: Engine) -> None:
     phone.agent(engine="elevenlabs")  # type: ignore[arg-type]
     phone.agent(engine=engine, variables={"list": []})  # type: ignore[dict-item]
     agent.name = "other"  # type: ignore[misc]
+
+
+async def a_user_has_two_carriers(carrier: Carrier, other: Carrier, engine: Engine) -> None:
+    phone = Patter(carrier=[carrier, other], phone_number={"twilio": "+15550001234", "telnyx": "+15550005678"})
+    agent = phone.agent(engine=engine)
+    try:
+        await phone.call("+15550009876", agent=agent, carrier="twilio")
+        await phone.call("+15550009876", agent=agent, carrier=other)
+        assert_type(await phone.call("+15550009876", agent=agent, carrier=[other, "twilio"]), OutboundCall)
+    except CarrierRequestFailed as error:
+        assert_type(error.taken, bool)
+    Patter(carrier=["twilio"])  # type: ignore[list-item]
+    await phone.call("+15550009876", agent=agent, carrier=[1])  # type: ignore[list-item]
 
 
 async def a_user_calls_and_directs_calls(phone: Patter, agent: Agent) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from patter_core.audio import AudioChunk
 from patter_core.events import (
     EngineEvent,
@@ -11,6 +13,7 @@ from patter_core.events import (
     SpeechItem,
     TranscriptInput,
     TranscriptOutput,
+    Word,
 )
 from patter_core.testing.conformance.check import Check
 
@@ -68,7 +71,8 @@ class TurnEvents:
             case Interruption():
                 self._is_open = False
                 self._is_void = True
-            case TranscriptOutput(text=text):
+            case TranscriptOutput(text=text, words=words):
+                self._check_words(text, words)
                 self._require_new(text != self._said, "What the agent says is told twice.")
                 self._said = text
             case TranscriptInput(text=text):
@@ -85,6 +89,15 @@ class TurnEvents:
             not self._is_open,
             "The agent has said all of its turn, and the turn is not done.",
             "no ResponseDone: then nothing tells when the caller has heard it",
+        )
+
+    def _check_words(self, text: str, words: Sequence[Word]) -> None:
+        times = [time for word in words for time in (word.start_ms, word.end_ms)]
+        self._check.require(
+            not words or ("".join(word.text for word in words) == text and times == sorted(times)),
+            "The words of what the agent says are not its text.",
+            expected="words that are the text together, blanks included, each with its times in the audio, in order",
+            mistake="words without the blanks behind them, or times of each chunk of audio",
         )
 
     def _open(self) -> None:

@@ -102,6 +102,16 @@ MISTAKES = {
         "return [ResponseStart(said, str(turn))] + 2 * [TranscriptOutput(said, str(turn))]",
         "What the agent says is told twice.",
     ),
+    "leaves out the blanks of words": (
+        "session.py",
+        "return [ResponseStart(said), TranscriptOutput(said)]",
+        (
+            'word = __import__("patter_core.events", fromlist=["Word"]).Word\n'
+            "                words = tuple(word(text=one, start_ms=0.0, end_ms=1.0) for one in said.split())\n"
+            "                return [ResponseStart(said), TranscriptOutput(said, words=words)]"
+        ),
+        "The words of what the agent says are not its text.",
+    ),
     "raises a group": (
         "session.py",
         "            for event in self._events_of(text):\n",
