@@ -129,6 +129,7 @@ class Consultation:
             callbacks=self._callbacks(token),
             command_id=token.call_id,
         )
+        call.destinations.take_call(request.to)
         if request.say:
             await self._actions.say_and_wait(request.say)
         await self._actions.hold(request.hold_audio)

@@ -135,7 +135,7 @@ class PhoneCall(FilledIn):
 
         Raises:
             CallError: the carrier cannot dial, hold and connect, the call is not live, or a value is wrong: before
-                anything happens.
+                anything happens. So is `CallLimitReached`, as in `Patter.call`.
         """
         return await self._call.consultation.transfer(
             WarmTransfer(

@@ -20,7 +20,7 @@ from patter_core.call.handle import PhoneCall
 from patter_core.call.limits import Limits
 from patter_core.call.state import State
 from patter_core.engine import EngineCapability
-from patter_core.errors import CallError, CarrierRequestFailed
+from patter_core.errors import CallError, CallLimitReached, CarrierRequestFailed
 from patter_core.events import TransferDone
 from patter_core.server.host import CallHost
 from patter_core.telephony.control import Capability, DialRequest, LegFacts, RecordingStatus
@@ -513,4 +513,13 @@ async def test_an_agent_that_cannot_say_it_is_named_before_anything_happens() ->
     async with scene.live():
         with pytest.raises(CallError, match="the capability prompt or say"):
             await scene.handle.warm_transfer(TO, BRIEF, say="One moment.")
+    assert scene.carrier.commands == []
+
+
+async def test_a_number_of_a_range_that_is_switched_off_is_not_called() -> None:
+    scene = Scene()
+    async with scene.live():
+        with pytest.raises(CallLimitReached, match=r"Numbers that begin with \+1900 are switched off"):
+            await scene.handle.warm_transfer("+19005550000", BRIEF)
+        assert scene.call.state is State.LIVE
     assert scene.carrier.commands == []
