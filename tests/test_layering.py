@@ -59,6 +59,7 @@ CALL = [
     "engine_breakers",
     "context",
     "carrier_wall",
+    "codec_faults",
     "variables",
     "engine_wall",
     "uplink",

@@ -46,7 +46,7 @@ from patter_core.webhook import Accept
 
 __all__ = ["Call"]
 
-_ENGINE_FAILED = frozenset({Reason.ENGINE_FAILED, Reason.ENGINE_SLOW})
+_FAILED = frozenset({Reason.ENGINE_FAILED, Reason.ENGINE_SLOW, Reason.MEDIA_UNUSABLE})
 
 
 class Call:
@@ -156,8 +156,8 @@ class Call:
 
     @property
     def final_action(self) -> HangUp | Transfer:
-        """What is done with the caller at the end: by the agent's fallback if the engine failed, else by the host."""
-        if self.context.state.reason in _ENGINE_FAILED or self.context.has_crashed:
+        """What is done with the caller at the end: by the agent's fallback if something failed, else by the host."""
+        if self.context.state.reason in _FAILED or self.context.has_crashed:
             return self._conversation.final_action
         match self.context.state.reason:
             case Reason.HOST_HUNG_UP:

@@ -13,7 +13,7 @@ from patter_core.call.continuation import Continuation, Opening
 from patter_core.call.downlink import Downlink
 from patter_core.call.engine_events import EngineEvents
 from patter_core.call.engine_hold import EngineHold
-from patter_core.call.engine_wall import as_engine_error, close_session
+from patter_core.call.engine_wall import as_engine_error, close_session, dropped_by
 from patter_core.call.fallback import FallbackChain
 from patter_core.call.idle_prompts import IdlePrompts
 from patter_core.call.renewal import Renewal
@@ -117,7 +117,7 @@ class Conversation:
     @property
     def dropped(self) -> int:
         """Frames of the caller that engines did not take in time."""
-        return self._dropped + (0 if self.session is None else _dropped_by(self.session))
+        return self._dropped + (0 if self.session is None else dropped_by(self.session))
 
     def begin(self, *, resumed: bool) -> None:
         """Opens the first session. Idempotent. `resumed`: another worker had the call before."""
@@ -258,7 +258,7 @@ class Conversation:
             self._continuation.ended()
             call.meter.engine_ended(call.clock())
             self._uplink.detach_engine()
-            self._dropped += _dropped_by(session)
+            self._dropped += dropped_by(session)
             self._ready_by = call.clock() + call.config.deadlines.engine_connect
             run_behind(close_session, session)  # one that is slow to close delays neither another nor the end
 
@@ -314,11 +314,3 @@ class Conversation:
                 session.heard(told.heard)
             except BaseException as error:  # noqa: BLE001 - the plugin boundary
                 self._session_failed(as_exception(error))
-
-
-def _dropped_by(session: EngineSession) -> int:
-    try:
-        return int(session.dropped)
-    except BaseException as error:  # noqa: BLE001 - the plugin boundary
-        as_exception(error)
-        return 0

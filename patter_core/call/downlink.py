@@ -186,9 +186,7 @@ class Downlink:
 
     def send_keys(self, digits: str) -> bool:
         """Has the carrier send keys, by its media socket. False if it does not do that."""
-        messages = self._codec.encode_dtmf(digits)
-        self._queue.write_first(messages)
-        return bool(messages)
+        return self._queue.write_encoded(lambda: self._codec.encode_dtmf(digits))
 
     def play_tones(self, tones: AudioChunk) -> None:
         """Plays the tones of keys at once, in place of what the caller has not heard, and whole.

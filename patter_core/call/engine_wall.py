@@ -9,7 +9,7 @@ from patter_core.aio.foreign import as_exception, run_behind, run_foreign
 from patter_core.engine import ConversationSetup, Engine, EngineSession
 from patter_core.errors import EngineError, EngineLost, EngineTimeout, ForeignHang
 
-__all__ = ["as_engine_error", "close_session", "open_session"]
+__all__ = ["as_engine_error", "close_session", "dropped_by", "open_session"]
 
 _log = logging.getLogger("patter.call")
 
@@ -88,3 +88,12 @@ async def close_session(session: EngineSession) -> None:
         _log.error("The engine's session did not close within %.0f s.", _CLOSE_TIMEOUT, exc_info=hang)
     except Exception:  # noqa: BLE001 - the plugin boundary: the call has no use for it any more
         _log.exception("The engine's session failed to close.")
+
+
+def dropped_by(session: EngineSession) -> int:
+    """Returns how many frames of the caller a session did not take; 0 if it cannot say."""
+    try:
+        return int(session.dropped)
+    except BaseException as error:  # noqa: BLE001 - the plugin boundary
+        as_exception(error)
+        return 0

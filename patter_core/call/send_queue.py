@@ -13,14 +13,15 @@ by one timer. A carrier without limits costs nothing of that: its audio is writt
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Callable, Sequence
 
 import anyio
 
-from patter_core.audio import AudioChunk, AudioFormat
+from patter_core.aio.due_timer import DueTimer
+from patter_core.audio import AudioChunk
 from patter_core.call.capture import capture_agent
+from patter_core.call.codec_faults import CodecFaults
 from patter_core.call.context import CallContext
 from patter_core.call.kept_audio import KeptAudio
 from patter_core.call.media_writer import MediaWriter
@@ -73,27 +74,22 @@ class SendQueue:
         self._call, self._meter, self._clock = call, call.meter, call.clock
         self._codec = codec
         self._encode = codec.encode_audio
+        self._faults = CodecFaults(call, on_fault)
         self._on_change, self._on_told, self._on_fault = on_change, on_told, on_fault
-        self._format = output.format
+        self.format = output.format
+        """What the carrier takes."""
         self._most_sent = output.max_buffered * output.format.byte_rate
         self._most_kept = _LONGEST_WAIT * output.format.byte_rate
         self._kept = KeptAudio(output)
         self._writer = MediaWriter(call, on_wait=self._choose, on_ready=self._pump, on_broken=self.detach)
         self._write_message = self._writer.write
-        self._captures = call.records.captures_audio
-        self._send = self._send_and_capture if self._captures else self._send_plain
+        self._send = self._send_and_capture if call.records.captures_audio else self._send_plain
         self._is_open = self._is_speaking = False
         self._tones_end = 0
         """The position where the last tones end."""
         self._tones_until = -math.inf
         """When they will have been played, once they were sent."""
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_due = math.inf
-
-    @property
-    def format(self) -> AudioFormat:
-        """What the carrier takes."""
-        return self._format
+        self._timer = DueTimer(self._on_time)
 
     @property
     def is_open(self) -> bool:
@@ -128,12 +124,17 @@ class SendQueue:
 
     def close(self) -> None:
         """The call is over."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._timer.cancel()
 
     def write_first(self, messages: Sequence[Message]) -> None:
         """Sends messages ahead of audio."""
         self._writer.write_first(messages)
+
+    def write_encoded(self, encode: Callable[[], Sequence[Message]]) -> bool:
+        """Sends what the codec makes, ahead of audio. False if it makes nothing, or raises."""
+        messages = self._faults.messages(encode)
+        self._writer.write_first(messages)
+        return bool(messages)
 
     # --- audio -----------------------------------------------------------------------------------------------------
 
@@ -169,11 +170,15 @@ class SendQueue:
         playback.accept_silence(chunk.size)
         kept.push(chunk)
         while kept and (piece := kept.pop()) is not None:
-            if self._write_message(self._encode(piece)):
+            self._send_silence(piece, now)
+
+    def _send_silence(self, piece: AudioChunk, now: float) -> None:
+        for message in self._faults.messages(lambda: (self._encode(piece),)):
+            if self._write_message(message):
                 self._meter.frames_out += 1
                 self._meter.bytes_out += piece.size
-                playback.send_silence(piece.size, now)
-                if self._captures:
+                self.playback.send_silence(piece.size, now)
+                if self._call.records.captures_audio:
                     capture_agent(piece, self._call.records.capture)
 
     def clear(self, *, pause: bool = False) -> None:
@@ -181,13 +186,13 @@ class SendQueue:
         plays_tones = self.playback.sent < self._tones_end or self._clock() < self._tones_until
         # Behind tones nothing was sent yet. Before the stream is open, the codec may not know its name.
         if self._is_open and not plays_tones:
-            self._writer.write_first(self._codec.encode_clear())
+            self.write_encoded(self._codec.encode_clear)
         self.void(pause=pause, but_tones=plays_tones)
 
     def hang_up(self) -> None:
         """Ends the call by a message, where the carrier takes one. Before the stream is open it cannot be written."""
         if self._is_open:
-            self._writer.write_first(self._codec.encode_hang_up())
+            self.write_encoded(self._codec.encode_hang_up)
 
     def void(self, *, pause: bool = False, but_tones: bool = False) -> None:
         """Drops all that was not heard, as the carrier has done, too; but not the tones that are being played."""
@@ -216,7 +221,7 @@ class SendQueue:
         if self.playback.has_marks:
             self._mark(self._clock())
         else:  # what it returned was wrong, but it returned something
-            self._writer.write_first(self._codec.encode_mark("probe"))
+            self.write_encoded(lambda: self._codec.encode_mark("probe"))
 
     def settle(self, now: float) -> None:
         """Tells of turns that were heard, and signals PLAYED_OUT if there is nothing more to hear."""
@@ -283,13 +288,21 @@ class SendQueue:
         self._set_timer(now)
 
     def _send_and_capture(self, chunk: AudioChunk, size: int, now: float) -> None:
-        sent = self.playback.sent
+        before = self._meter.frames_out
         self._send_plain(chunk, size, now)
-        if self.playback.sent > sent:  # otherwise the next socket gets it
+        if self._meter.frames_out > before:  # otherwise the next socket gets it, or none
             capture_agent(chunk, self._call.records.capture)
 
     def _send_plain(self, chunk: AudioChunk, size: int, now: float) -> None:
-        if not self._write_message(self._encode(chunk)):
+        try:
+            message = self._encode(chunk)
+        except BaseException as error:  # noqa: BLE001 - the plugin boundary: the caller misses this piece
+            self._faults.failed(error)
+            self._meter.frames_unsent += 1
+            if self.playback.send(size, now):
+                self._mark(now)
+            return
+        if not self._write_message(message):
             if self.playback.accepted > self.playback.sent:  # it is not void with the socket: the next one gets it
                 self._kept.put_back(chunk)
                 self._choose()
@@ -306,10 +319,8 @@ class SendQueue:
     def _mark(self, now: float) -> None:
         playback = self.playback
         if playback.has_marks:
-            messages = self._codec.encode_mark(playback.mark(now))
-            if messages:
-                self._writer.write_first(messages)
-            else:
+            name = playback.mark(now)
+            if not self.write_encoded(lambda: self._codec.encode_mark(name)):
                 playback.reckon_by_clock()
         self._set_timer(now)
 
@@ -320,15 +331,10 @@ class SendQueue:
         due = min(self.playback.overdue_at, self.playback.settles_at)
         if self._kept and self._is_open and self._writer.is_ready:
             due = min(due, max(now + _PACE, self._tones_until))
-        if due == math.inf or (self._timer is not None and self._timer_due <= due):
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer_due = due
-        self._timer = asyncio.get_running_loop().call_later(max(0.0, due - now), self._on_time)
+        self._timer.set(due, now)
 
     def _on_time(self) -> None:
-        self._timer, now = None, self._clock()
+        now = self._clock()
         if self._call.is_over:
             return
         try:

@@ -13,11 +13,20 @@ import pytest
 from patter_core.agent import Agent, Fallback, Retry
 from patter_core.aio.foreign import settle
 from patter_core.audio import ULAW_8000, AudioChunk, AudioFormat
+from patter_core.call.codec_faults import MOST_FAILURES
 from patter_core.call.config import HostConfig
 from patter_core.call.timeouts import Deadlines
 from patter_core.engine import ConversationSetup
-from patter_core.events import EngineEvent, SpeechStopped, TranscriptInput
-from patter_core.media import MediaCodec, MediaEvent, MediaOutput, Message
+from patter_core.events import (
+    EngineEvent,
+    Interruption,
+    MediaTrouble,
+    ResponseDone,
+    ResponseStart,
+    SpeechStopped,
+    TranscriptInput,
+)
+from patter_core.media import MediaCodec, Message
 from patter_core.telephony.control import LegFacts
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.outcome import HangUp
@@ -145,37 +154,63 @@ async def test_a_carrier_whose_prices_cannot_be_worked_out_ends_its_call_once_wi
     assert scene.end.metrics.carrier_bill is None
 
 
-async def test_a_codec_that_raises_ends_its_call_with_the_agents_final_action() -> None:
-    class Broken(MediaCodec):
-        def __init__(self, codec: MediaCodec) -> None:
-            self._codec = codec
+@pytest.mark.parametrize("failures", [9, 10])
+async def test_a_codec_that_raises_ten_times_in_a_row_ends_its_call_with_the_agents_final_action(
+    failures: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = iter(range(failures))
+    scene = Scene(fallback=HangUp("Sorry."))
+    codec = type(scene.carrier.media_codec(scene.call.leg))
+    encode = codec.encode_audio
 
-        @property
-        def output(self) -> MediaOutput:
-            return self._codec.output
+    def encode_audio(self: MediaCodec, chunk: AudioChunk) -> Message:
+        if next(left, None) is None:
+            return encode(self, chunk)
+        raise SystemExit
 
-        def decode(self, message: Message) -> Sequence[MediaEvent]:
-            return self._codec.decode(message)
+    monkeypatch.setattr(codec, "encode_audio", encode_audio)
+    async with scene.running():
+        session = await scene.live()
+        for _ in range(11):
+            session.give(FRAME)
+        if failures < MOST_FAILURES:
+            await scene.socket.wait_for("audio", 2)
+            scene.socket.say("stop")
+    assert [event.problem for event in scene.of(MediaTrouble)] == ["the carrier's plugin failed to write a message"]
+    assert scene.end.metrics.frames_unsent == failures
+    if failures < MOST_FAILURES:
+        assert scene.end.reason == "caller_hung_up"
+        assert scene.carrier.commands == []
+    else:
+        assert scene.end.reason == "media_unusable"
+        assert scene.carrier.commands == ["say leg-1 Sorry."]
 
-        def encode_audio(self, chunk: AudioChunk) -> Message:
-            raise ZeroDivisionError
 
-        def encode_mark(self, name: str) -> Sequence[Message]:
-            return self._codec.encode_mark(name)
+@pytest.mark.parametrize("method", ["encode_mark", "encode_clear", "encode_dtmf"])
+async def test_a_codec_that_cannot_write_something_else_costs_a_fault(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> Sequence[Message]:
+        raise ZeroDivisionError
 
-        def encode_clear(self) -> Sequence[Message]:
-            return self._codec.encode_clear()
-
-    class BrokenCarrier(FakeCarrier):
-        def media_codec(self, leg: Leg) -> MediaCodec:
-            return Broken(super().media_codec(leg))
-
-    scene = Scene(carrier=BrokenCarrier(), fallback=HangUp("Sorry."))
+    scene = Scene()
+    codec = type(scene.carrier.media_codec(scene.call.leg))
+    monkeypatch.setattr(codec, method, fail)
     async with scene.running():
         session = await scene.live()
         session.give(FRAME)
-    assert scene.end.reason == "crashed"
-    assert scene.carrier.commands == ["say leg-1 Sorry."]
+        await scene.socket.wait_for("audio")
+        session.give(Interruption())
+        await scene.told("interruption")
+        await scene.call.actions.send_dtmf("1")
+        session.give(ResponseStart())
+        session.give(FRAME)
+        session.give(ResponseDone())
+        await scene.socket.wait_for("audio", 2)
+        await scene.told("response_done")
+        scene.socket.say("stop")
+    assert [event.problem for event in scene.of(MediaTrouble)] == ["the carrier's plugin failed to write a message"]
+    assert scene.end.reason == "caller_hung_up"
 
 
 @pytest.mark.parametrize(
