@@ -59,7 +59,8 @@ class EngineCapability(enum.StrEnum):
     ACTIVITY = "activity"
     """It can be told that the user is still there."""
     HISTORY = "history"
-    """It takes `ConversationSetup.history`. For others the core tells the history by `add_context` after the start."""
+    """Its service has `ConversationSetup.history` before the agent's first word. For others the core tells the history
+    by `add_context` after the start."""
     HOLD = "hold"
     """It can be told that the caller is on hold."""
 

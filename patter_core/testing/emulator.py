@@ -189,18 +189,23 @@ class Told(msgspec.Struct, frozen=True):
     """What one of an engine's capabilities brought to the service."""
 
     capability: EngineCapability
-    """`SAY`, `PROMPT`, `USER_MESSAGE`, `ACTIVITY` or `HOLD`."""
+    """`SAY`, `PROMPT`, `USER_MESSAGE`, `ACTIVITY`, `HOLD`, `TOOLS`, `OWN_TOOLS` or `HISTORY`."""
     text: str = ""
-    """What was to be said, or what the user wrote."""
+    """What was to be said, what the user wrote, the result of a tool, or what the service had of the history before the
+    agent's first word: all of it, or one item."""
     on: bool = True
     """Of `HOLD`."""
+    id: str = ""
+    """Of `TOOLS` and `OWN_TOOLS`: as in the `ToolCall` that is answered."""
+    failed: bool = False
+    """Of `TOOLS` and `OWN_TOOLS`: the service was told that the tool failed, in whichever way it takes that."""
 
 
 class EngineEmulator(_Emulator):
     """Plays an engine's service, with a built-in agent that greets and then repeats what the caller said.
 
-    `end`, `fail`, `interrupt` and `inject` make something happen in every conversation that is open; they return once
-    it is sent.
+    `end`, `fail`, `interrupt`, `call_tool` and `inject` make something happen in every conversation that is open; they
+    return once it is sent. Where the service can be told what to say first, or to say nothing, its agent obeys.
     """
 
     @abc.abstractmethod
@@ -231,6 +236,16 @@ class EngineEmulator(_Emulator):
             EngineError: this emulator does not keep it.
         """
         raise EngineError(f"{type(self).__name__} has no `told`.", remedy="Define it, to try the capabilities.")
+
+    async def call_tool(self, name: str, arguments: Mapping[str, object]) -> None:
+        """Has the agents call a tool, and does not wait for the result: that is in `told`.
+
+        An agent that is told of its tools as the conversation begins calls only those.
+
+        Raises:
+            EngineError: its agent calls no tools.
+        """
+        raise EngineError(f"{type(self).__name__} has no `call_tool`.", remedy="Define it, to try the tools.")
 
     async def inject(self, message: str | bytes) -> None:
         """Sends this in every conversation that is open, as the service never would: for `check_engine`.

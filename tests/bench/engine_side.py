@@ -16,7 +16,7 @@ from tests.bench.voice import FRAME_MS, Voice
 
 __all__ = ["EngineSide"]
 
-_AHEAD = 5
+_AHEAD = 50
 """Frames that are said at once before an interruption."""
 _PING_EVERY = 100
 """Ticks: 2 s."""
@@ -74,7 +74,7 @@ class EngineSide:
         self.tick = self._tick_worst if profile is Profile.WORST else self._tick_service
 
     def say_ahead(self) -> None:
-        """Say a tenth of a second at once, so that there is something to interrupt: silence is not cleared."""
+        """Say a second at once, so that there is something to interrupt: silence is not cleared."""
         self._say(self._voice.stretch(self._place, _AHEAD), _AHEAD)
 
     def interrupt(self) -> tuple[float, int]:

@@ -20,7 +20,7 @@ def test_the_list_is_json_if_asked() -> None:
     assert {"elevenlabs", "twilio"} <= {row.name for row in rows}
     assert all(row.joined for row in rows)
     (offer,) = next(row.offers for row in rows if row.name == "elevenlabs")
-    capabilities = ["activity", "corrects", "steady_input", "turns", "user_message"]
+    capabilities = ["activity", "corrects", "own_tools", "steady_input", "turns", "user_message"]
     assert offer == OfferRow("engine", "elevenlabs", 1, [*capabilities, "emulator"])
     assert result.exit_code == 0
 

@@ -14,13 +14,16 @@ import anyio
 import pytest
 
 from patter_core.call.limits import Limits
+from patter_core.engine import EngineCapability
 from patter_core.events import ResponseHeard
 from patter_core.patter import Patter
 from patter_core.server.serving import bind, serve_app
 from patter_core.testing import check_engine
 from patter_core.testing.call import EmulatedCall
 from patter_core.testing.caller import Caller, Pause
+from patter_core.testing.emulator import Told
 from patter_core.testing.fakes import MemorySink
+from patter_core.tools.tool import Tools
 from patter_framed.testing import FramedEmulator
 from patter_parley import wire
 from patter_parley.memory import Memory
@@ -74,6 +77,21 @@ class Scene:
     def played_ms(self) -> float:
         return self.call.recording.format.duration_ms(len(self.call.recording.played))
 
+    async def result_of(self, *tools: str, number: int) -> list[Told]:
+        """What the service gets after the agent has called these tools."""
+        results = list[Told]()
+
+        def has_result() -> bool:
+            results[:] = [one for one in self.engine.told if one.capability is EngineCapability.TOOLS]
+            return bool(results)
+
+        with anyio.fail_after(10):
+            await self.engine.changes.wait_until(lambda: bool(self.engine.talks) and self.talk.has_begun)
+            for tool in tools:
+                await self.engine.call_tool(tool, {"number": number})
+            await self.engine.changes.wait_until(has_result)
+        return results
+
     async def remembers(self, asked: int) -> list[float]:
         """How much the model believes to have said, by item, once so many changes were asked for, and no more."""
         memory = self.memory
@@ -87,7 +105,7 @@ class Scene:
 
 
 @contextlib.asynccontextmanager
-async def scene(*, pace: float = AT_ONCE, has_notify: bool = True) -> AsyncIterator[Scene]:
+async def scene(*, pace: float = AT_ONCE, has_notify: bool = True, tools: Tools = ()) -> AsyncIterator[Scene]:
     engine = ParleyEmulator(greeting=[level(value) for value in LEVELS], pace=pace)
     async with FramedEmulator(has_notify=has_notify) as carrier, engine:
         listener = bind("127.0.0.1", 0)
@@ -97,7 +115,7 @@ async def scene(*, pace: float = AT_ONCE, has_notify: bool = True) -> AsyncItera
             carrier=carrier.carrier(), webhook_url=url, phone_number="+15550001234", sinks=[sink],
             limits=Limits(drain=0.1, prewarm=0),
         )  # fmt: skip
-        async with serve_app(phone.asgi(phone.agent(engine=engine.engine())), listener):
+        async with serve_app(phone.asgi(phone.agent(engine=engine.engine(), tools=tools)), listener):
             call = carrier.place(f"{url}/webhooks/framed/voice", Caller([Pause(30)], carrier.format))
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(call.run)
@@ -150,6 +168,20 @@ async def test_what_was_heard_whole_is_left_alone() -> None:
     assert not told.event.interrupted
     assert believed == [ITEM_MS] * 3
     assert live.memory.truncated + live.memory.deleted + live.memory.refused == []
+
+
+async def test_a_tool_of_the_agent_is_run_and_the_model_has_its_result() -> None:
+    def double(number: int) -> int:
+        if number < 0:
+            raise ValueError("It is negative.")
+        return 2 * number
+
+    async with scene(tools=[double]) as live:
+        done = await live.result_of("triple", "double", number=21)  # the model does not know of the first one
+    async with scene(tools=[double]) as live:
+        failed = await live.result_of("double", number=-1)
+    assert [(told.text, told.failed) for told in done] == [("42", False)]
+    assert [told.failed for told in failed] == [True]
 
 
 def test_an_item_is_not_truncated_to_more_than_it_has() -> None:

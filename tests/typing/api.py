@@ -256,6 +256,7 @@ async def an_emulator_is_commanded(emulator: EngineEmulator) -> None:
     assert_type(await emulator.end(), None)
     assert_type(await emulator.fail(), None)
     assert_type(await emulator.interrupt(), None)
+    assert_type(await emulator.call_tool("find_order", {"number": 4711}), None)
 
 
 async def an_author_checks(

@@ -11,9 +11,12 @@ The engine is the one that its emulator makes; conversations go over real socket
 5. **An interruption** is reported, once, and no audio of what was interrupted follows it, also none that comes late
    (`interruptions.py`).
 6. **The capabilities** are true: what is declared is written, and what it is given arrives (`engine_commands.py`).
-7. **More audio than the engine takes** is dropped, counted, and never waited for.
-8. **Closing** ends `events()`, and can be repeated. A closed conversation takes commands without raising.
-9. **Other ends** (`engine_ends.py`): if the agent ends the conversation, `events()` ends after its last words. A
+   A tool that the agent calls is told once, and the service has the result of each call (`engine_tools.py`).
+7. **A call that goes on** is not greeted again, and the history is there before the agent's first word
+   (`engine_resumed.py`).
+8. **More audio than the engine takes** is dropped, counted, and never waited for.
+9. **Closing** ends `events()`, and can be repeated. A closed conversation takes commands without raising.
+10. **Other ends** (`engine_ends.py`): if the agent ends the conversation, `events()` ends after its last words. A
    failure of the service, and a lost engine, are an `EngineError` out of it. An engine that cannot be reached is one
    out of `open()`.
 
@@ -35,6 +38,8 @@ from patter_core.testing.conformance.check import Check, at_once, beside
 from patter_core.testing.conformance.engine_commands import check_capabilities, commands_of
 from patter_core.testing.conformance.engine_ends import check_ends, check_lost, check_unreachable
 from patter_core.testing.conformance.engine_options import check_call_options
+from patter_core.testing.conformance.engine_resumed import check_resumed
+from patter_core.testing.conformance.engine_tools import check_tools
 from patter_core.testing.conformance.fuzz import MALFORMED
 from patter_core.testing.conformance.interruptions import check_interruptions
 from patter_core.testing.conformance.probe import QUIET, opened, setup_for
@@ -65,7 +70,7 @@ async def check_engine(make_emulator: Callable[[], EngineEmulator], *, patience:
         async with check.leaving_nothing("The engine, or its emulator,"):
             async with make_emulator() as emulator:
                 await _check(check, emulator, emulator.engine())
-            # 9. An engine that is lost, and is not there any more.
+            # 10. An engine that is lost, and is not there any more.
             await check_unreachable(check, await check_lost(check, make_emulator))
 
 
@@ -88,18 +93,21 @@ async def _check(check: Check, emulator: EngineEmulator, engine: Engine) -> None
     await check_interruptions(check, engine, emulator)
     # 6. The capabilities.
     await check_capabilities(check, engine, emulator)
-    # 7. More audio than the engine takes.
+    await check_tools(check, engine, emulator)
+    # 7. A call that goes on.
+    await check_resumed(check, engine, emulator)
+    # 8. More audio than the engine takes.
     await _check_flood(check, engine)
-    # 8. Closing.
+    # 9. Closing.
     await _check_closing(check, engine)
-    # 9. Ends that are not ours.
+    # 10. Ends that are not ours.
     await check_ends(check, engine, emulator)
 
 
 async def _check_formats(check: Check, engine: Engine) -> None:
     for preferred in (ULAW_8000, ALAW_8000, PCM16_16000):
         check.now(f"formats, for a carrier of {preferred}")
-        async with opened(check, engine, preferred) as probe:
+        async with opened(check, engine, setup_for(preferred)) as probe:
             session = probe.session
             formats = (session.input_format, session.output_format)
             await probe.while_listening(probe.greeted)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import anyio
 
 from patter_core.engine import Engine, EngineCapability, EngineSession
+from patter_core.events import ToolResult
 from patter_core.testing.conformance.check import Check
 from patter_core.testing.conformance.probe import Probe, opened
 from patter_core.testing.emulator import EngineEmulator, Told
@@ -55,11 +56,13 @@ _COMMANDS = (
         EngineCapability.HOLD, "hold", lambda session: session.hold(False), Told(EngineCapability.HOLD, on=False)
     ),
 )
-_REFUSED = {
-    "say": {EngineCapability.SAY, EngineCapability.PROMPT},
-    "send_user_message": {EngineCapability.USER_MESSAGE},
+_RESULT = ToolResult("call-1", "tool", _TEXT)
+_REFUSED: dict[str, tuple[set[EngineCapability], str | ToolResult, str]] = {
+    "say": ({EngineCapability.SAY, EngineCapability.PROMPT}, _TEXT, "a text"),
+    "send_user_message": ({EngineCapability.USER_MESSAGE}, _TEXT, "a text"),
+    "send_tool_result": ({EngineCapability.TOOLS, EngineCapability.OWN_TOOLS}, _RESULT, "a result"),
 }
-"""Methods that raise where none of these is declared."""
+"""Methods that raise where none of these is declared: what they are given, and what that is called."""
 
 
 def commands_of(engine: Engine) -> list[EngineCommand]:
@@ -86,28 +89,29 @@ async def check_capabilities(check: Check, engine: Engine, emulator: EngineEmula
 
 
 def _check_written(check: Check, engine: Engine, session: EngineSession) -> None:
-    for command in commands_of(engine):
-        name, method = command.capability.name, command.method
+    uses = [(command.capability, command.method) for command in commands_of(engine)]
+    tools = {EngineCapability.TOOLS, EngineCapability.OWN_TOOLS} & engine.capabilities
+    for capability, method in [*uses, *((capability, "send_tool_result") for capability in sorted(tools))]:
         check.require(
             getattr(type(session), method) is not getattr(EngineSession, method),
-            f"The capability {command.capability.value} is declared, and {method}() is not written.",
-            expected=f"a method {method}() of the session, or no EngineCapability.{name} in `capabilities`",
+            f"The capability {capability.value} is declared, and {method}() is not written.",
+            expected=f"a method {method}() of the session, or no EngineCapability.{capability.name} in `capabilities`",
         )
 
 
 def _check_refused(check: Check, engine: Engine, session: EngineSession) -> None:
-    for method, capabilities in _REFUSED.items():
+    for method, (capabilities, given, kind) in _REFUSED.items():
         if capabilities & engine.capabilities:
             continue
         names = " or ".join(sorted(one.name for one in capabilities))
         refused = False
         try:
-            getattr(session, method)(_TEXT)
+            getattr(session, method)(given)
         except NotImplementedError:
             refused = True
         check.require(
             refused,
-            f"{method}() takes a text, and {names} is not declared: no app can use it.",
+            f"{method}() takes {kind}, and {names} is not declared: no app can use it.",
             expected=f"{names} in `capabilities`, or no method {method}()",
         )
 

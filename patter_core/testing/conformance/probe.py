@@ -186,8 +186,13 @@ class Probe:
 
 
 @contextlib.asynccontextmanager
-async def opened(check: Check, engine: Engine, format: AudioFormat = ULAW_8000) -> AsyncIterator[Probe]:
-    """An open conversation, for a carrier of that format; it is closed at the end.
+async def opened(check: Check, engine: Engine, setup: ConversationSetup | None = None) -> AsyncIterator[Probe]:
+    """An open conversation; it is closed at the end.
+
+    Args:
+        check: the check.
+        engine: whose it is.
+        setup: what it is opened with; by default that of a carrier of μ-law, without a word to say.
 
     Raises:
         ConformanceError: it cannot be opened, does not state its formats, or does not close.
@@ -196,7 +201,7 @@ async def opened(check: Check, engine: Engine, format: AudioFormat = ULAW_8000) 
         check.within(_OPEN_WITHIN, "open() does not return.", mistake="a bound in time that is missing"),
         check.raises_only(problem="open() failed on the emulator."),
     ):
-        session = await engine.open(setup_for(format))
+        session = await engine.open(setup or setup_for(ULAW_8000))
     try:
         for name in ("input_format", "output_format"):
             value: object = getattr(session, name)

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from patter_core.audio import AudioChunk, AudioFormat
 from patter_core.carrier import Carrier
 from patter_core.engine import EngineSession, Heard
-from patter_core.events import EngineEvent
+from patter_core.events import EngineEvent, ToolResult
 from patter_core.media import MediaCodec, MediaEvent, MediaOpened, MediaOutput
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.prices import CarrierRates
@@ -186,6 +186,9 @@ class WatchedSession(EngineSession):
 
     def say(self, text: str) -> None:
         return self._pace.timed("say()", self._session.say, text)
+
+    def send_tool_result(self, result: ToolResult) -> None:
+        return self._pace.timed("send_tool_result()", self._session.send_tool_result, result)
 
     def send_user_message(self, text: str) -> None:
         return self._pace.timed("send_user_message()", self._session.send_user_message, text)

@@ -195,6 +195,18 @@ MISTAKES = {
         "",
         "say() takes a text, and PROMPT or SAY is not declared",
     ),
+    "takes results of tools that it does not call": (
+        "session.py",
+        "    def say(self",
+        "    def send_tool_result(self, result):\n        pass\n\n    def say(self",
+        "send_tool_result() takes a result, and OWN_TOOLS or TOOLS is not declared",
+    ),
+    "greets again on a call that goes on": (
+        "engine.py",
+        "not (setup.first_message or setup.resumed)",
+        "not setup.first_message",
+        "The agent greets on a call that goes on.",
+    ),
     "declares a capability by its name": (
         "engine.py",
         "frozenset({EngineCapability.TURNS, EngineCapability.SAY})",

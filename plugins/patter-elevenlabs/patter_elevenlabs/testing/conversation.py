@@ -213,12 +213,17 @@ class Conversation:
 
     async def call_tool(self, name: str, parameters: Mapping[str, object] | None = None) -> wire.ToolResult:
         """Calls a client tool, and waits for its result."""
-        call_id = f"call_{len(self.tool_calls)}"
-        raw = msgspec.Raw(msgspec.json.encode(parameters or {}))
-        event = wire.ToolCallEvent(tool_name=name, tool_call_id=call_id, parameters=raw, event_id=self.new_id())
-        await self.send(wire.ToolCall(event))
+        call_id = await self.send_tool_call(name, parameters or {})
         await self.until(lambda: call_id in self.tool_results)
         return self.tool_results[call_id]
+
+    async def send_tool_call(self, name: str, parameters: Mapping[str, object]) -> str:
+        """Calls a client tool. Returns the id of the call, under which its result will be in `tool_results`."""
+        call_id = f"call_{len(self.tool_calls)}"
+        raw = msgspec.Raw(msgspec.json.encode(parameters))
+        event = wire.ToolCallEvent(tool_name=name, tool_call_id=call_id, parameters=raw, event_id=self.new_id())
+        await self.send(wire.ToolCall(event))
+        return call_id
 
     def stop_reading(self) -> None:
         """Stops reading from the socket, as a service that hangs. One message may still be read."""

@@ -80,6 +80,8 @@ class ElevenLabsEmulator(EngineEmulator):
                         told.append(Told(EngineCapability.USER_MESSAGE, text))
                     case wire.UserActivity():
                         told.append(Told(EngineCapability.ACTIVITY))
+                    case wire.ToolResult(tool_call_id=id, result=text, is_error=failed):
+                        told.append(Told(EngineCapability.OWN_TOOLS, text, id=id, failed=failed))
         return told
 
     async def end(self) -> None:
@@ -92,17 +94,22 @@ class ElevenLabsEmulator(EngineEmulator):
         await self._in_each(Conversation.interrupt)
         await self._in_each(Conversation.send_late_audio)
 
+    async def call_tool(self, name: str, arguments: Mapping[str, object]) -> None:
+        await self._in_each(lambda conversation: conversation.send_tool_call(name, arguments))
+
     async def inject(self, message: str | bytes) -> None:
         await self._in_each(lambda conversation: conversation.send(message))
 
-    async def _in_each(self, action: Callable[[Conversation], Awaitable[None]]) -> None:
+    async def _in_each(self, action: Callable[[Conversation], Awaitable[object]]) -> None:
         for conversation in self.conversations:
             if conversation.close_code is None:
                 with contextlib.suppress(ConversationOver):
                     await action(conversation)
 
     def engine(self) -> ElevenLabsConvAI:
-        return ElevenLabsConvAI(api_key=self.api_key, agent_id=self.agent_id, base_url=self.base_url)
+        return ElevenLabsConvAI(
+            api_key=self.api_key, agent_id=self.agent_id, base_url=self.base_url, client_tools=[repeat]
+        )
 
     @property
     def signed_url_queries(self) -> list[Mapping[str, str]]:
@@ -153,6 +160,11 @@ class ElevenLabsEmulator(EngineEmulator):
             await talk.abandon()
         finally:
             talk.over(1006, "", by="client")
+
+
+def repeat(text: str) -> str:
+    """Returns the text: the client tool of the agent that `engine()` is configured for."""
+    return text
 
 
 async def _send(socket: WebSocket, message: str | bytes) -> None:

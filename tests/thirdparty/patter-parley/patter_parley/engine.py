@@ -12,6 +12,7 @@ from patter_core.engine import ConversationSetup, Engine, EngineCapability, Engi
 from patter_core.errors import EngineError, EngineTimeout
 from patter_core.net.websocket import EngineSocket
 from patter_parley import wire
+from patter_parley.items import items_of
 from patter_parley.session import ParleySession
 
 __all__ = ["Parley"]
@@ -34,7 +35,14 @@ class Parley(Engine):
     name: ClassVar[str] = "parley"
     emulator: ClassVar[str] = "patter_parley.testing:ParleyEmulator"
     capabilities: ClassVar[frozenset[EngineCapability]] = frozenset(
-        {EngineCapability.TURNS, EngineCapability.SPEECH, EngineCapability.PROMPT, EngineCapability.USER_MESSAGE}
+        {
+            EngineCapability.TURNS,
+            EngineCapability.SPEECH,
+            EngineCapability.TOOLS,
+            EngineCapability.PROMPT,
+            EngineCapability.USER_MESSAGE,
+            EngineCapability.HISTORY,
+        }
     )
 
     api_key: str = dataclasses.field(default="", repr=False)
@@ -46,14 +54,18 @@ class Parley(Engine):
         object.__setattr__(self, "url", from_environment(self.url, "PARLEY_URL") or "wss://api.parley.example/realtime")
 
     async def open(self, setup: ConversationSetup) -> EngineSession:
-        """Connects, and asks the agent to begin."""
+        """Connects, tells what was said on this call before, and asks the agent to begin if it has something to say."""
         socket = await EngineSocket.open(self.url, headers={"authorization": f"Bearer {self.api_key}"})
         try:
             name = next((name for name, format in wire.FORMATS.items() if format == setup.preferred_format), "pcm")
-            socket.send(wire.encode(wire.UpdateSession(name, setup.system_prompt)))
+            tools = tuple(wire.Function(tool.name, tool.description, tool.parameters) for tool in setup.tools)
+            socket.send(wire.encode(wire.UpdateSession(name, setup.system_prompt, tools)))
             with anyio.fail_after(_READY_WITHIN):
                 ready = await _ready(socket)
-            socket.send(wire.encode(wire.CreateResponse(setup.first_message)))
+            for item in items_of(setup.history):
+                socket.send(wire.encode(wire.CreateItem(item)))
+            if setup.first_message or not setup.resumed:
+                socket.send(wire.encode(wire.CreateResponse(setup.first_message)))
             return ParleySession(socket, ready.session_id, wire.FORMATS[ready.format])
         except TimeoutError:
             await socket.aclose()

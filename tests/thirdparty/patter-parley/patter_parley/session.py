@@ -16,11 +16,14 @@ from patter_core.events import (
     SpeechItem,
     SpeechStarted,
     SpeechStopped,
+    ToolCall,
+    ToolResult,
     TranscriptInput,
     TranscriptOutput,
 )
 from patter_core.net.websocket import EngineSocket
 from patter_parley import wire
+from patter_parley.items import output_of
 
 __all__ = ["ParleySession"]
 
@@ -42,6 +45,8 @@ class ParleySession(EngineSession):
         """The one that was being made when the caller spoke: its audio is on its way."""
         self._given: dict[str, dict[str, int]] = {}
         """By response and item, how many bytes of it were given to the core, of turns whose end was not heard yet."""
+        self._calls: set[str] = set()
+        """Of tools, whose output is not there yet."""
 
     @property
     def conversation_id(self) -> str:
@@ -66,7 +71,14 @@ class ParleySession(EngineSession):
         self._send(wire.CreateResponse(f"Tell the caller: {text}"))
 
     def send_user_message(self, text: str) -> None:
-        self._send(wire.CreateItem(text))
+        self._send(wire.CreateItem(wire.Message("user", text)))
+
+    def send_tool_result(self, result: ToolResult) -> None:
+        """Sends the output. Once no other one is missing, the agent goes on: not by itself."""
+        self._send(wire.CreateItem(output_of(result)))
+        self._calls.discard(result.id)
+        if not self._calls:
+            self._send(wire.CreateResponse())
 
     def heard(self, heard: Heard) -> None:
         """Cuts the model's memory of a turn that was not heard to its end."""
@@ -106,8 +118,8 @@ class ParleySession(EngineSession):
                 self._response = response
                 self._given[response] = {}
                 return [ResponseStart(turn=response)]
-            case wire.ItemAdded(response_id=response, item_id=item):
-                return self._item(response, item)
+            case wire.ItemAdded() | wire.ItemDone():
+                return self._item(message)
             case wire.Spoken(response_id=response, transcript=text) if response == self._response:
                 return [TranscriptOutput(text, response)]
             case wire.ResponseDone(response_id=response) if response == self._response:
@@ -133,7 +145,12 @@ class ParleySession(EngineSession):
             del given[item]
             self._send(wire.DeleteItem(item))
 
-    def _item(self, response: str, item: str) -> list[AudioChunk | EngineEvent]:
+    def _item(self, message: wire.ItemAdded | wire.ItemDone) -> list[AudioChunk | EngineEvent]:
+        if isinstance(message, wire.ItemDone):
+            call = message.item
+            self._calls.add(call.call_id)
+            return [ToolCall(call.call_id, call.name, call.arguments)]
+        response, item = message.response_id, message.item_id
         if response == self._response:
             self._given[response][item] = 0
             return [SpeechItem(item=item, turn=response)]

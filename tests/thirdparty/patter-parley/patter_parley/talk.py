@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import anyio
+import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from patter_core.audio import AudioChunk
@@ -29,9 +30,12 @@ class Talk(EchoVoice):
         format_name: of its audio.
         first: the items of the first turn; by default what the agent would say.
         pace: speed of sending.
+        tools: the names of those that its agent knows.
     """
 
-    def __init__(self, socket: WebSocket, format_name: str, first: Sequence[bytes], pace: float) -> None:
+    def __init__(
+        self, socket: WebSocket, format_name: str, first: Sequence[bytes], pace: float, tools: Collection[str] = ()
+    ) -> None:
         self.session_id = f"sess_{secrets.token_hex(8)}"
         self.format_name = format_name
         self.is_open = True
@@ -44,6 +48,9 @@ class Talk(EchoVoice):
         self._socket = socket
         self._first = list(first)
         self._pace = pace
+        self.calls: set[str] = set()
+        """The ids of the agent's calls of tools."""
+        self._tools = tools
         self._heard = 0
         self._item = ""
         self._count = 0
@@ -121,6 +128,13 @@ class Talk(EchoVoice):
             await self._send_audio(response, self._format.silence * self._format.sample_rate)
             await self._add_item(response)
             await self._send_audio(response, self._format.silence * self._format.sample_rate)
+
+    async def call_tool(self, name: str, arguments: Mapping[str, object]) -> None:
+        """Calls a tool, if the agent knows it."""
+        if name in self._tools:
+            call = wire.FunctionCall(self._new_id("call"), name, msgspec.json.encode(arguments).decode())
+            self.calls.add(call.call_id)
+            await self.send(wire.ItemDone(self.response, call))
 
     async def user_said(self, text: str) -> None:
         await self.send(wire.SpeechStopped(round(self._format.duration_ms(self._heard))))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import anyio
 import anyio.abc
@@ -78,6 +79,10 @@ class ParleyEmulator(EngineEmulator):
             await talk.agent.interrupt()
             await talk.send_late(response)
 
+    async def call_tool(self, name: str, arguments: Mapping[str, object]) -> None:
+        for talk in self._talking():
+            await talk.call_tool(name, arguments)
+
     async def inject(self, message: str | bytes) -> None:
         for talk in self._talking():
             await talk.send_raw(message)
@@ -93,7 +98,8 @@ class ParleyEmulator(EngineEmulator):
         with contextlib.suppress(WebSocketDisconnect, msgspec.DecodeError):
             first = wire.read_client(await socket.receive_text())
             if isinstance(first, wire.UpdateSession) and first.format in wire.FORMATS:
-                await self._converse(Talk(socket, first.format, self._greeting, self._pace))
+                tools = {tool.name for tool in first.tools}
+                await self._converse(Talk(socket, first.format, self._greeting, self._pace, tools))
 
     async def _converse(self, talk: Talk) -> None:
         await talk.send(wire.Updated(talk.session_id, talk.format_name))
@@ -114,17 +120,48 @@ class ParleyEmulator(EngineEmulator):
             message = wire.read_client(text)
             match message:
                 case wire.Append(audio=audio):
+                    if not talk.has_begun:
+                        talk.has_begun = True
+                        tasks.start_soon(functools.partial(talk.agent.run, greets=False))
                     talk.hear(audio)
-                case wire.CreateResponse() if not talk.has_begun:
+                case wire.CreateResponse(instructions=text) if not talk.has_begun:
                     talk.has_begun = True
-                    tasks.start_soon(talk.agent.run)
-                case wire.CreateResponse(instructions=text):
+                    tasks.start_soon(talk.agent.run, text)
+                case wire.CreateResponse(instructions=text) if text:
                     self._told.append(Told(EngineCapability.PROMPT, text))
-                case wire.CreateItem(text=text):
-                    self._told.append(Told(EngineCapability.USER_MESSAGE, text))
+                case wire.CreateItem(item=item):
+                    await self._take_item(talk, item)
                 case wire.TruncateItem(item_id=item, audio_end_ms=end_ms):
                     await talk.answer(talk.memory.truncate(item, end_ms))
                 case wire.DeleteItem(item_id=item):
                     await talk.answer(talk.memory.delete(item))
         except (msgspec.DecodeError, AudioError):
             await talk.close(1008)
+
+    async def _take_item(self, talk: Talk, item: wire.Message | wire.FunctionCall | wire.CallOutput) -> None:
+        if not talk.has_begun:
+            self._told.append(_earlier(item))
+        elif isinstance(item, wire.CallOutput) and item.call_id not in talk.calls:
+            await talk.answer(f"There is no function call {item.call_id}.")
+        else:
+            self._told.append(_told(item))
+
+
+def _told(item: wire.Message | wire.FunctionCall | wire.CallOutput) -> Told:
+    if not isinstance(item, wire.CallOutput):
+        return Told(EngineCapability.USER_MESSAGE, item.text if isinstance(item, wire.Message) else item.arguments)
+    try:
+        failure = msgspec.json.decode(item.output, type=wire.Failure)
+    except msgspec.DecodeError:
+        return Told(EngineCapability.TOOLS, item.output, id=item.call_id)
+    return Told(EngineCapability.TOOLS, failure.error, id=item.call_id, failed=True)
+
+
+def _earlier(item: wire.Message | wire.FunctionCall | wire.CallOutput) -> Told:
+    match item:
+        case wire.Message(text=text):
+            return Told(EngineCapability.HISTORY, text)
+        case wire.FunctionCall(name=name, arguments=arguments):
+            return Told(EngineCapability.HISTORY, f"{name}({arguments})")
+        case wire.CallOutput():
+            return Told(EngineCapability.HISTORY, _told(item).text)

@@ -11,11 +11,17 @@ __all__ = [
     "FORMATS",
     "Append",
     "AudioDelta",
+    "CallOutput",
     "ClientMessage",
     "CreateItem",
     "CreateResponse",
     "DeleteItem",
+    "Failure",
+    "Function",
+    "FunctionCall",
     "ItemAdded",
+    "ItemDone",
+    "Message",
     "Refused",
     "ResponseCreated",
     "ResponseDone",
@@ -39,11 +45,51 @@ class _Message(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True
     """The base of all messages."""
 
 
+class Function(msgspec.Struct, frozen=True, tag_field="type", tag="function"):
+    """A tool."""
+
+    name: str
+    description: str
+    parameters: dict[str, object]
+    """A JSON Schema."""
+
+
+class Message(_Message, frozen=True, tag="message"):
+    """An item: what one side said."""
+
+    role: str
+    """`user` or `assistant`."""
+    text: str
+
+
+class FunctionCall(_Message, frozen=True, tag="function_call"):
+    """An item: the agent called a tool."""
+
+    call_id: str
+    name: str
+    arguments: str
+    """JSON."""
+
+
+class CallOutput(_Message, frozen=True, tag="function_call_output"):
+    """An item: what came of it. There is no flag for a failure."""
+
+    call_id: str
+    output: str
+
+
+class Failure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The output, as JSON, of a tool that failed."""
+
+    error: str
+
+
 class UpdateSession(_Message, frozen=True, tag="session.update"):
     """The first message."""
 
     format: str
     instructions: str = ""
+    tools: tuple[Function, ...] = ()
 
 
 class Append(_Message, frozen=True, tag="input_audio_buffer.append"):
@@ -53,15 +99,15 @@ class Append(_Message, frozen=True, tag="input_audio_buffer.append"):
 
 
 class CreateResponse(_Message, frozen=True, tag="response.create"):
-    """The agent is to speak. The first one opens the conversation."""
+    """The agent is to speak. Before the first one, or the caller's audio, items are what was said earlier."""
 
     instructions: str = ""
 
 
 class CreateItem(_Message, frozen=True, tag="conversation.item.create"):
-    """A text in the user's place."""
+    """Something that was said or done: a text in the user's place, the output of a function."""
 
-    text: str
+    item: Message | FunctionCall | CallOutput
 
 
 class TruncateItem(_Message, frozen=True, tag="conversation.item.truncate"):
@@ -115,6 +161,13 @@ class ItemAdded(_Message, frozen=True, tag="response.output_item.added"):
     item_id: str
 
 
+class ItemDone(_Message, frozen=True, tag="response.output_item.done"):
+    """The agent calls a tool."""
+
+    response_id: str
+    item: FunctionCall
+
+
 class AudioDelta(_Message, frozen=True, tag="response.output_audio.delta"):
     """Agent audio, base64."""
 
@@ -152,6 +205,7 @@ ServerMessage = (
     | Transcribed
     | ResponseCreated
     | ItemAdded
+    | ItemDone
     | AudioDelta
     | Spoken
     | ResponseDone
