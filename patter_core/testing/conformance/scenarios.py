@@ -16,6 +16,8 @@ from patter_core.testing.speech import CALLER_LINES, GREETING
 __all__ = ["CONVERSATIONS", "ENDINGS"]
 
 _SLACK_MS = 100.0
+_AT_END_MS = 50.0
+"""What is told so shortly before the end of a call is told because it ends."""
 _SIZES = (1, 7, 160, 333, 2_000)
 """Samples in the pieces of the agent's audio: awkward ones."""
 
@@ -117,7 +119,11 @@ def _difference(expected: bytes, got: bytes, format: AudioFormat, *, is_converte
 async def _check_reports(scene: Scene, live: LiveCall, words: bytes) -> None:
     check, end = scene.check, await scene.ended(live.handle)
     check.now("marks")
-    heard = [one for one in scene.events(live.handle, "response_heard") if isinstance(one, ResponseHeard)]
+    (over,) = scene.records(live.handle, "call_ended")
+    told = [
+        one for one in scene.records(live.handle, "response_heard") if over.elapsed_ms - one.elapsed_ms > _AT_END_MS
+    ]
+    heard = [one.event for one in told if isinstance(one.event, ResponseHeard)]
     whole_ms = live.session.output_format.duration_ms(len(words))
     check.require(
         heard and abs(sum(event.heard_ms for event in heard) - whole_ms) <= _SLACK_MS and not heard[-1].interrupted,

@@ -14,7 +14,7 @@ from patter_core.audio import AudioChunk
 from patter_core.call.handle import OutboundCall, PhoneCall
 from patter_core.carrier import Carrier
 from patter_core.errors import ConformanceError
-from patter_core.events import CallEnded, CallEvent
+from patter_core.events import CallEnded, CallEvent, Record
 from patter_core.media import MediaCodec
 from patter_core.telephony.control import Capability
 from patter_core.telephony.outcome import HangUp, Transfer
@@ -231,7 +231,11 @@ class Scene:
 
     def events(self, handle: PhoneCall, kind: str) -> list[CallEvent]:
         """Returns the events of a call that have been told so far, by their tag."""
-        return [record.event for record in self.harness.sink.of(kind) if record.call_id == handle.id]
+        return [record.event for record in self.records(handle, kind)]
+
+    def records(self, handle: PhoneCall, kind: str) -> list[Record]:
+        """Returns the records of those events."""
+        return [record for record in self.harness.sink.of(kind) if record.call_id == handle.id]
 
     async def transferred(self, call: EmulatedCall, to: str, text: str, *, mistake: str) -> None:
         """Waits until the call is transferred to that number, after that text."""

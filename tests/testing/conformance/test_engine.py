@@ -104,11 +104,11 @@ MISTAKES = {
     ),
     "leaves out the blanks of words": (
         "session.py",
-        "return [ResponseStart(said), TranscriptOutput(said)]",
+        "return [ResponseStart(said, str(turn)), TranscriptOutput(said, str(turn))]",
         (
             'word = __import__("patter_core.events", fromlist=["Word"]).Word\n'
             "                words = tuple(word(text=one, start_ms=0.0, end_ms=1.0) for one in said.split())\n"
-            "                return [ResponseStart(said), TranscriptOutput(said, words=words)]"
+            "                return [ResponseStart(said, str(turn)), TranscriptOutput(said, str(turn), words=words)]"
         ),
         "The words of what the agent says are not its text.",
     ),
