@@ -16,7 +16,7 @@ import anyio
 from patter_core.audio import AudioChunk, AudioFormat
 from patter_core.carrier import Carrier
 from patter_core.engine import ConversationSetup, Engine, EngineSession, Heard
-from patter_core.events import CallAnnounced, EngineEvent, Record
+from patter_core.events import CallAnnounced, EngineEvent, Record, ToolResult
 from patter_core.media import MediaCodec, MediaEvent, MediaOutput
 from patter_core.sink import EventSink
 from patter_core.telephony.leg import Leg
@@ -120,6 +120,9 @@ class LateSession(EngineSession):
 
     def heard(self, heard: Heard) -> None:
         self._session.heard(heard)
+
+    def send_tool_result(self, result: ToolResult) -> None:
+        self._session.send_tool_result(result)
 
     async def events(self) -> AsyncIterator[AudioChunk | EngineEvent]:
         async for event in self._session.events():
