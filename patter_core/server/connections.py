@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import itertools
-import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +27,6 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 if TYPE_CHECKING:
     from websockets.frames import Frame
 
-_log = logging.getLogger("patter.server")
 
 __all__ = ["PROVEN", "BoundedConfig", "HttpConnection", "MediaSocket", "note_proof"]
 
