@@ -24,12 +24,14 @@ class Ticker:
     def __init__(self, period: float) -> None:
         self._period = period
         self._functions: WeakKeyDictionary[asyncio.AbstractEventLoop, set[Callable[[], None]]] = WeakKeyDictionary()
+        """Those of each loop that has a timer: after the last one is removed, it runs once more."""
 
     def add(self, function: Callable[[], None]) -> None:
         """Calls the function from here on, after each period. Idempotent."""
         loop = asyncio.get_running_loop()
-        functions = self._functions.setdefault(loop, set())
-        if not functions:
+        functions = self._functions.get(loop)
+        if functions is None:
+            functions = self._functions[loop] = set()
             loop.call_later(self._period, self._tick, loop)
         functions.add(function)
 

@@ -30,7 +30,7 @@ def compose(hook: pluggy.HookCaller, kinds: Mapping[Kind, Sequence[str]], given:
     """
     if not hook.get_hookimpls():
         raise ConfigurationError(
-            f"{_arguments(given)} need pipeline mode, and no installed plugin offers it.",
+            f"No installed plugin offers pipeline mode, for {_arguments(given)}.",
             expected="engine=",
             remedy="Install patter-pipeline, or use an engine; `patter plugins` says what is installed, and joined.",
         )

@@ -49,6 +49,28 @@ async def test_after_the_last_one_was_removed_another_can_be_added() -> None:
     ticker.remove(count)
 
 
+async def test_one_that_is_added_right_after_the_last_was_removed_has_one_timer() -> None:
+    ticker, calls = Ticker(0.05), 0
+
+    def count() -> None:
+        nonlocal calls
+        calls += 1
+
+    began = anyio.current_time()
+    for _ in range(5):
+        ticker.add(count)
+        ticker.remove(count)
+    ticker.add(count)
+    await until(lambda: calls >= 4)
+    assert anyio.current_time() - began >= 3 * 0.05
+    ticker.remove(count)
+    await anyio.sleep(0.15)
+    ticker.add(count)  # the timer has stopped without an error, and begins again
+    before = calls
+    await until(lambda: calls > before)
+    ticker.remove(count)
+
+
 async def test_one_that_raises_is_called_no_more_and_stops_no_other(caplog: pytest.LogCaptureFixture) -> None:
     ticker, calls = Ticker(0.01), 0
 

@@ -154,7 +154,7 @@ def test_an_argument_that_does_not_exist_is_an_error_as_ever(engine: Engine | No
 
 def test_without_a_plugin_that_composes_the_error_names_it() -> None:
     patter = Patter(carrier=FakeCarrier(), registry=Registry())
-    with pytest.raises(ConfigurationError, match=r"stt= and guardrails= need pipeline mode, and no .*patter-pipeline"):
+    with pytest.raises(ConfigurationError, match=r"offers pipeline mode, for stt= and guardrails=.*patter-pipeline"):
         patter.agent(stt=BigEar(), guardrails=[print])
 
 
