@@ -11,10 +11,10 @@ from patter_core.audio import AudioChunk, AudioFormat
 from patter_core.engine import EngineSession
 from patter_core.errors import AudioError, EngineError, SocketClosed
 from patter_core.events import EngineEvent, Error, ToolCall, ToolResult, TranscriptInput
+from patter_core.net.inbox import EngineInbox
 from patter_core.net.websocket import EngineSocket
 from patter_elevenlabs import wire
 from patter_elevenlabs.close_codes import error_for
-from patter_elevenlabs.inbox import Inbox
 from patter_elevenlabs.turns import Turns
 
 __all__ = ["ConvAISession"]
@@ -49,7 +49,7 @@ class ConvAISession(EngineSession):
         self._output_format = output_format
         self._dtmf_as_message = dtmf_as_message
         self._turns = Turns()
-        self._inbox = Inbox()
+        self._inbox: EngineInbox[int | None] = EngineInbox()
         self._unanswered: dict[str, None] = {}
         """The ids of tool calls for which the service expects no response."""
         self._loop = asyncio.get_running_loop()

@@ -23,10 +23,10 @@ from patter_core.events import (
     TranscriptInput,
     TranscriptOutput,
 )
+from patter_core.net.inbox import BYTE_LIMIT
 from patter_elevenlabs import wire
 from patter_elevenlabs.config import Service
 from patter_elevenlabs.handshake import open_session
-from patter_elevenlabs.inbox import BYTE_LIMIT
 from patter_elevenlabs.session import ConvAISession
 from patter_elevenlabs.testing import DEFAULT_CLIENT_EVENTS, AgentScript, Behaviour, Conversation, ElevenLabsEmulator
 from patter_elevenlabs.turns import SILENCE, Turns

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from typing import Generic, TypeVar
 
 import anyio
 import msgspec
@@ -12,46 +13,54 @@ from patter_core.audio import AudioChunk
 from patter_core.errors import EngineError
 from patter_core.events import EngineEvent
 
-__all__ = ["BYTE_LIMIT", "ITEM_LIMIT", "Inbox"]
+__all__ = ["BYTE_LIMIT", "ITEM_LIMIT", "EngineInbox"]
 
 BYTE_LIMIT = 8 * 2**20
-"""Bytes of agent audio, and of the events' texts, that wait for a slow consumer: four minutes at 16 kHz."""
+"""Bytes of agent audio, and of the events' texts, that wait for a slow consumer: three minutes of PCM at 24 kHz."""
 ITEM_LIMIT = 10_000
 """Chunks and events that wait."""
 
 _AUDIO, _EVENT = range(2)
 """Ranks: without room, audio is dropped before events."""
 
+Origin = TypeVar("Origin")
+"""What the service says of where audio comes from: the id of a turn or of an item, or whatever tells what is void."""
 
-class Inbox(AsyncIterator[AudioChunk | EngineEvent]):
-    """A bounded queue of audio and events that is closed once, perhaps with an error.
+
+class EngineInbox(AsyncIterator[AudioChunk | EngineEvent], Generic[Origin]):
+    """A bounded queue of audio and events that is closed once, perhaps with an error: what `events()` may return.
 
     Beyond a limit the oldest audio is dropped, and events only if they alone exceed it. The latest chunk and the latest
     event are kept, however large. Audio that an interruption makes void is removed at once.
+
+    Args:
+        on_taken: called with the origin of audio that the consumer takes, whenever it is another one than before.
     """
 
-    def __init__(self) -> None:
-        self._queue: DroppingQueue[tuple[AudioChunk | EngineEvent, int | None]] = DroppingQueue(
+    def __init__(self, on_taken: Callable[[Origin], None] | None = None) -> None:
+        self._queue: DroppingQueue[tuple[AudioChunk | EngineEvent, Origin | None]] = DroppingQueue(
             ITEM_LIMIT, ranks=2, max_weight=BYTE_LIMIT
         )
         self._error: EngineError | None = None
+        self._on_taken = on_taken
+        self._taken: Origin | None = None
 
     @property
     def dropped(self) -> int:
         """Chunks and events that were dropped because the consumer did not take them."""
         return self._queue.dropped
 
-    def put_audio(self, chunk: AudioChunk, event_id: int | None) -> None:
+    def put_audio(self, chunk: AudioChunk, origin: Origin) -> None:
         """Adds audio. After `close` it does nothing."""
-        self._queue.put((chunk, event_id), _AUDIO, chunk.size)
+        self._queue.put((chunk, origin), _AUDIO, chunk.size)
 
     def put(self, event: EngineEvent) -> None:
         """Adds an event. After `close` it does nothing."""
         self._queue.put((event, None), _EVENT, _text_size(event))
 
-    def discard_audio(self, is_void: Callable[[int | None], bool]) -> None:
-        """Removes the audio whose event id is void. It does not count as dropped."""
-        self._queue.discard(lambda item: type(item[0]) is AudioChunk and is_void(item[1]))
+    def discard_audio(self, is_void: Callable[[Origin], bool]) -> None:
+        """Removes the audio whose origin is void. It does not count as dropped."""
+        self._queue.discard(lambda entry: type(entry[0]) is AudioChunk and is_void(entry[1]))  # type: ignore[arg-type] # audio has one
 
     def close(self, error: EngineError | None = None) -> None:
         """Nothing follows. What waits can still be taken; then iteration ends, or raises `error`. Idempotent."""
@@ -61,11 +70,14 @@ class Inbox(AsyncIterator[AudioChunk | EngineEvent]):
 
     async def __anext__(self) -> AudioChunk | EngineEvent:
         try:
-            item, _ = await self._queue.get()
+            entry, origin = await self._queue.get()
         except anyio.EndOfStream:
             error, self._error = self._error, None
             raise error or StopAsyncIteration from None
-        return item
+        if self._on_taken is not None and origin is not None and origin != self._taken:
+            self._taken = origin
+            self._on_taken(origin)
+        return entry
 
 
 def _text_size(event: EngineEvent) -> int:

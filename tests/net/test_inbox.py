@@ -5,14 +5,14 @@ import pytest
 
 from patter_core.audio import ULAW_8000, AudioChunk
 from patter_core.errors import EngineLost
-from patter_core.events import Interruption, TranscriptInput
-from patter_elevenlabs.inbox import BYTE_LIMIT, ITEM_LIMIT, Inbox
+from patter_core.events import EngineEvent, Interruption, TranscriptInput
+from patter_core.net.inbox import BYTE_LIMIT, ITEM_LIMIT, EngineInbox
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_items_are_taken_in_order_until_the_end() -> None:
-    inbox = Inbox()
+    inbox = EngineInbox[int | None]()
     chunk = AudioChunk(b"\xff", ULAW_8000)
     inbox.put(TranscriptInput("a"))
     inbox.put_audio(chunk, 1)
@@ -23,7 +23,7 @@ async def test_items_are_taken_in_order_until_the_end() -> None:
 
 
 async def test_a_consumer_waits_for_later_items() -> None:
-    inbox, taken = Inbox(), []
+    inbox, taken = EngineInbox[int | None](), list[AudioChunk | EngineEvent]()
 
     async def consume() -> None:
         taken.extend([item async for item in inbox])
@@ -40,7 +40,7 @@ async def test_a_consumer_waits_for_later_items() -> None:
 
 
 async def test_a_consumer_that_is_cancelled_while_it_waits_loses_nothing() -> None:
-    inbox = Inbox()
+    inbox = EngineInbox[int | None]()
     with anyio.move_on_after(0):
         await anext(inbox)
     inbox.put(TranscriptInput("a"))
@@ -48,7 +48,7 @@ async def test_a_consumer_that_is_cancelled_while_it_waits_loses_nothing() -> No
 
 
 async def test_an_error_is_raised_once_after_everything_else() -> None:
-    inbox = Inbox()
+    inbox = EngineInbox[int | None]()
     inbox.put(TranscriptInput("a"))
     inbox.close(EngineLost("Gone."))
     inbox.close()
@@ -60,7 +60,7 @@ async def test_an_error_is_raised_once_after_everything_else() -> None:
 
 
 async def test_void_audio_is_removed_and_does_not_count_as_dropped() -> None:
-    inbox = Inbox()
+    inbox = EngineInbox[int | None]()
     chunks = [AudioChunk(bytes([number]), ULAW_8000) for number in range(4)]
     inbox.put(TranscriptInput("a"))
     for number, chunk in enumerate(chunks[:3]):
@@ -74,7 +74,7 @@ async def test_void_audio_is_removed_and_does_not_count_as_dropped() -> None:
 
 
 async def test_beyond_the_limit_the_oldest_audio_is_dropped_and_counted() -> None:
-    inbox = Inbox()
+    inbox = EngineInbox[int | None]()
     third = bytes(BYTE_LIMIT // 3)
     chunks = [AudioChunk(third, ULAW_8000) for _ in range(5)]
     inbox.put(TranscriptInput("a"))
@@ -86,7 +86,7 @@ async def test_beyond_the_limit_the_oldest_audio_is_dropped_and_counted() -> Non
 
 
 async def test_one_chunk_beyond_the_limit_is_kept() -> None:
-    inbox = Inbox()
+    inbox = EngineInbox[int | None]()
     huge = AudioChunk(bytes(BYTE_LIMIT + 1), ULAW_8000)
     inbox.put(TranscriptInput("a"))
     inbox.put(TranscriptInput("b"))
@@ -97,7 +97,7 @@ async def test_one_chunk_beyond_the_limit_is_kept() -> None:
 
 
 async def test_events_are_bounded_too() -> None:
-    inbox = Inbox()
+    inbox = EngineInbox[int | None]()
     for number in range(ITEM_LIMIT + 10):
         inbox.put(TranscriptInput(str(number)))
     assert inbox.dropped == 10
@@ -105,7 +105,7 @@ async def test_events_are_bounded_too() -> None:
 
 
 async def test_the_oldest_audio_is_dropped_before_any_event() -> None:
-    inbox = Inbox()
+    inbox = EngineInbox[int | None]()
     chunks = [AudioChunk(bytes([number]), ULAW_8000) for number in range(2)]
     inbox.put(TranscriptInput("first"))
     for chunk in chunks:
@@ -120,7 +120,7 @@ async def test_the_oldest_audio_is_dropped_before_any_event() -> None:
 
 
 async def test_long_texts_displace_audio_and_then_each_other() -> None:
-    inbox = Inbox()
+    inbox = EngineInbox[int | None]()
     chunks = [AudioChunk(bytes(10), ULAW_8000) for _ in range(2)]
     texts = [TranscriptInput(letter * (BYTE_LIMIT // 3)) for letter in "abcd"]
     for chunk in chunks:
@@ -135,7 +135,7 @@ async def test_long_texts_displace_audio_and_then_each_other() -> None:
 
 
 async def test_what_was_taken_does_not_count() -> None:
-    inbox = Inbox()
+    inbox = EngineInbox[int | None]()
     text, chunk = TranscriptInput("x" * (BYTE_LIMIT // 2)), AudioChunk(bytes(BYTE_LIMIT // 3), ULAW_8000)
     for _ in range(3):
         inbox.put(text)
@@ -143,3 +143,18 @@ async def test_what_was_taken_does_not_count() -> None:
         inbox.put_audio(chunk, None)
         assert await anext(inbox) == chunk
     assert inbox.dropped == 0
+
+
+async def test_the_origin_of_audio_that_is_taken_is_told_once_in_a_row() -> None:
+    told = list[str]()
+    inbox = EngineInbox(told.append)
+    for origin in ("a", "a", "b", "c", "b"):
+        inbox.put_audio(AudioChunk(b"\xff", ULAW_8000), origin)
+        inbox.put(TranscriptInput(origin))
+    inbox.discard_audio(lambda origin: origin == "c")
+    for _ in range(4):
+        await anext(inbox)
+    assert told == ["a"]  # what waits is not taken
+    inbox.close()
+    assert len([item async for item in inbox]) == 5
+    assert told == ["a", "b"]
