@@ -75,10 +75,13 @@ class EngineEvents:
         tools.on_use = self._note_use
         self._turns: DerivedTurns | GatedTurns | None = None
         self._steady: SteadyInput | None = None
+        self._tells_speech = False
+        """The session tells when the caller falls silent: an answer is due then, and transcripts may be late."""
 
     def begin(self, agent: Agent, session: EngineSession) -> None:
         """Another session talks from here on."""
         engine = agent.engine
+        self._tells_speech = False
         self._tools.begin(agent, session)
         self._tools.last_word.session_began()
         self.transcripts.begin(engine, session)
@@ -105,6 +108,7 @@ class EngineEvents:
 
     def take(self, event: EngineEvent) -> None:
         """Takes one event, in the order in which the engine gave it and the audio around it."""
+        self._tells_speech = self._tells_speech or isinstance(event, SpeechStopped)
         if not isinstance(event, ToolCall):  # whose use is told once
             self.on_event(event)
         match event:
@@ -171,8 +175,9 @@ class EngineEvents:
                 meter.speech_stopped(now - self._uplink.ago_ms(at_ms) / 1000)
                 self._expect_reply()
             case TranscriptInput():
-                meter.user_spoke(now)
-                self._expect_reply()
+                meter.user_spoke(now, is_late=self._tells_speech)
+                if not self._tells_speech:
+                    self._expect_reply()
             case ToolResult():
                 self._expect_reply()
             case Usage():

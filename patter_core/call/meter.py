@@ -82,10 +82,16 @@ class Meter:
             self._recorded += now - self._recording_at
             self._recording_at = None
 
-    def user_spoke(self, now: float) -> None:
-        """The engine reported what the caller said: `reply_ms` counts from here."""
+    def user_spoke(self, now: float, *, is_late: bool = False) -> None:
+        """The engine reported what the caller said: `reply_ms` counts from here.
+
+        Args:
+            now: the time.
+            is_late: the agent may have begun to answer before.
+        """
         self.user_turns += 1
-        self._asked_at = now
+        if not is_late or self._silent_since is not None:
+            self._asked_at = now
 
     def agent_spoke(self, now: float) -> None:
         """The first audio of a turn was sent."""

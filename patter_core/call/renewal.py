@@ -47,7 +47,7 @@ _MOST, _WITHIN = 5, 60.0
 """So many successors in so many seconds: an engine whose sessions end at once is one that fails."""
 _LOOK_EVERY = 0.05
 _ANSWER = 5.0
-"""Seconds in which an answer to the caller is awaited."""
+"""Seconds in which an answer to the caller is awaited, and the transcript of what they said."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0
 """Seconds until a successor that could not be opened is tried again."""
 
@@ -100,6 +100,10 @@ class Renewal:
         self._user_speaks = False
         self._answer_by = 0.0
         """Until when the agent may be about to answer."""
+        self._tells_speech = False
+        """The session tells when the caller falls silent: the transcript may come much later, after the answer."""
+        self._transcript_by = 0.0
+        """Until when it is awaited: the next session would not know of it."""
         self._tools: set[str] = set()
         """Those that the engine runs."""
 
@@ -111,7 +115,13 @@ class Renewal:
             case SpeechStarted() | Interruption():
                 self._user_speaks = isinstance(event, SpeechStarted)
                 self._answer_by = self._call.clock() + _ANSWER
-            case SpeechStopped() | TranscriptInput():
+            case SpeechStopped():
+                self._tells_speech = True
+                self._user_speaks = False
+                self._answer_by = self._transcript_by = self._call.clock() + _ANSWER
+            case TranscriptInput() if self._tells_speech:
+                self._transcript_by = 0.0
+            case TranscriptInput():
                 self._user_speaks = False
                 self._answer_by = self._call.clock() + _ANSWER
             case ResponseStart():
@@ -146,8 +156,8 @@ class Renewal:
         if scope is not None:
             scope.cancel()
         self._close()
-        self._is_due = self._user_speaks = False
-        self._answer_by = 0.0
+        self._is_due = self._user_speaks = self._tells_speech = False
+        self._answer_by = self._transcript_by = 0.0
         self._tools.clear()
 
     def _expect(self, seconds: float) -> None:
@@ -218,7 +228,7 @@ class Renewal:
             or self._tools
             or self._is_on_hold
             or self._call.records.tools_running
-            or self._call.clock() < self._answer_by
+            or self._call.clock() < max(self._answer_by, self._transcript_by)
             or playback.is_open
             or playback.is_paused
             or self._downlink.audible

@@ -56,6 +56,8 @@ class _Turn(msgspec.Struct):
     """How much of it was heard; None before its end."""
     corrects: bool = False
     """True if the engine will say how much was heard."""
+    begun_ms: float = 0.0
+    """When it began, in Unix ms: nothing of it is heard before."""
     started_ms: float | None = None
     """When the caller began to hear it, in Unix ms."""
 
@@ -85,13 +87,13 @@ class Spoken:
         self._corrects = corrects
         self._turns: list[_Turn] = []
 
-    def begin(self, turn: str) -> None:
-        """A turn began."""
+    def begin(self, turn: str, now_ms: float = 0.0) -> None:
+        """A turn began, at that time in Unix ms."""
         waiting = self._find(lambda one: not one.is_begun and self._may_be(one, turn))
         if waiting is None:
-            self._add(_Turn(turn, is_begun=True))
+            self._add(_Turn(turn, is_begun=True, begun_ms=now_ms))
         else:
-            waiting.name, waiting.is_begun = turn, True
+            waiting.name, waiting.is_begun, waiting.begun_ms = turn, True, now_ms
 
     def said(self, event: TranscriptOutput) -> None:
         """The text of a turn, or of an item of it, is known."""
@@ -119,7 +121,7 @@ class Spoken:
             self.begin(heard.turn)
             turn = self._turns[-1]
         if turn.started_ms is None:
-            turn.started_ms = now_ms - sum(item.heard_ms for item in heard.items)
+            turn.started_ms = max(turn.begun_ms, now_ms - sum(item.heard_ms for item in heard.items))
         if heard.paused:
             return
         turn.told = told

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import time
 from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
@@ -148,7 +147,7 @@ class ToolUses:
         use.key = _key(use.call)
         if use.key in known:  # an engine may number the uses of each session from 1 on
             use.key = next(key for number in range(2, len(known) + 3) if (key := f"{use.key}-{number}") not in known)
-        use.started_ms = time.time() * 1000
+        use.started_ms = records.unix_ms()
         records.use_tool(_item(use))
         if not await records.stored(_STORED_WITHIN):
             text = "Call %s: the store did not take the use of a tool in time; another worker will not know of it."

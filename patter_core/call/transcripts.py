@@ -67,7 +67,7 @@ class Transcripts:
             case TranscriptCorrection():
                 present.spoken.corrected(event)
             case ResponseStart(turn=turn):
-                present.spoken.begin(turn)
+                present.spoken.begin(turn, self._call.records.unix_ms())
             case _:
                 pass
 

@@ -312,6 +312,24 @@ async def test_an_answer_a_tool_or_further_speech_is_waited_for_no_longer(
     assert len(scene.of(ConversationStarted)) == 1
 
 
+async def test_a_transcript_that_comes_after_the_answer_asks_for_none() -> None:
+    scene = Scene(deadlines=FROZEN)
+    async with scene.running():
+        session = await scene.live()
+        for event in (SpeechStopped(at_ms=0), ResponseStart(), FRAME, ResponseDone(), TranscriptInput(text="Hello?")):
+            session.give(event)
+        await anyio.sleep(0.5)
+        assert scene.call.state is State.LIVE
+        for event in (SpeechStopped(at_ms=0), TranscriptInput(text="And?"), ResponseStart(), FRAME, ResponseDone()):
+            session.give(event)
+        await scene.socket.wait_for("audio", 2)
+        scene.socket.say("stop")
+    assert len(scene.of(ConversationStarted)) == 1
+    (reply,) = scene.end.metrics.reply_ms  # from the transcript that came before its answer
+    assert reply < 500
+    assert scene.end.metrics.user_turns == 2
+
+
 async def test_an_answer_is_due_after_the_result_of_a_tool() -> None:
     scene = Scene(deadlines=FROZEN)
     async with scene.running():

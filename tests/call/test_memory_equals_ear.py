@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable
 from typing import ClassVar
 
 import anyio
@@ -16,8 +14,8 @@ from patter_core.errors import EngineLost
 from patter_core.events import Interruption, ResponseDone, ResponseStart, SpeechItem, TranscriptCorrection
 from patter_core.events import TranscriptOutput as Said
 from patter_core.history import AgentSaid
-from patter_core.testing.fakes import FakeEngine, FakeSocket
-from patter_core.transport import Message
+from patter_core.testing.fakes import FakeEngine
+from tests.call.ear import Ear
 from tests.calls import CallScene, new_call
 from tests.virtual_time import VIRTUAL
 
@@ -36,40 +34,6 @@ def anyio_backend() -> object:
 
 class Remembering(FakeEngine):
     capabilities: ClassVar[frozenset[EngineCapability]] = FakeEngine.capabilities | {EngineCapability.HISTORY}
-
-
-class Ear(FakeSocket):
-    """The carrier: plays audio in real time, and returns each mark some time after it was reached.
-
-    Args:
-        lag: s.
-        stall: from when on, in s after the first audio, it plays nothing more.
-    """
-
-    def __init__(self, lag: float, stall: float) -> None:
-        super().__init__()
-        self._lag, self._stall = lag, stall
-        self._audio = bytearray()
-        self._began = 0.0
-
-    def send(self, message: Message) -> Awaitable[None] | None:
-        result = super().send(message)
-        loop = asyncio.get_running_loop()
-        sent = self.sent[-1]
-        if sent.event == "audio":
-            if not self._audio:
-                self._began = loop.time()
-            self._audio += AudioChunk.from_base64(sent.value, ULAW_8000).data
-        elif sent.event == "mark":
-            reached = len(self._audio) / ULAW_8000.byte_rate
-            if reached <= self._stall:
-                loop.call_at(self._began + reached + self._lag, self.say, "mark", sent.value)
-        return result
-
-    def played_ms(self, item: str) -> float:
-        """How much of an item was played until now."""
-        seconds = min(asyncio.get_running_loop().time() - self._began, self._stall)
-        return ULAW_8000.duration_ms(bytes(self._audio[: ULAW_8000.size(seconds * 1000)]).count(LEVELS[item]))
 
 
 @pytest.mark.parametrize(
@@ -96,7 +60,7 @@ async def test_an_answer_of_three_items_that_is_interrupted_in_the_second(
             session.give(Said(text, "1", item))
         session.give(ResponseDone("1"))
         await anyio.sleep(4.4)
-        played = ear.played_ms("b")
+        played = ear.played_ms(LEVELS["b"])
         session.give(Interruption("1"))
         await session.until(lambda: bool(session.told))
         (told,) = session.told

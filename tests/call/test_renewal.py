@@ -166,6 +166,38 @@ async def test_it_waits_until_both_are_silent_and_no_tool_runs(what: str) -> Non
         scene.socket.say("stop")
 
 
+async def test_a_transcript_that_comes_after_its_answer_keeps_it_from_nothing() -> None:
+    scene = Scene()
+    async with scene.running():
+        first = await scene.greeted()
+        await scene.gives(first, SpeechStarted(0), SpeechStopped(0), ResponseStart(), SECOND, ResponseDone())
+        await scene.gives(first, TranscriptInput("And now?"), SessionExpiring(60))
+        second = await scene.engine.session(1)
+        scene.socket.say("mark", scene.socket.of("mark")[-1].value)
+        await anyio.sleep(2)
+        assert await scene.hears(second)
+        scene.socket.say("stop")
+
+
+@pytest.mark.parametrize("comes", [True, False])
+async def test_it_waits_for_the_words_of_the_caller_for_a_while_though_they_were_answered(*, comes: bool) -> None:
+    scene = Scene()
+    async with scene.running():
+        first = await scene.greeted()
+        await scene.gives(first, SpeechStarted(0), SpeechStopped(0), ResponseStart(), SECOND, ResponseDone())
+        await scene.gives(first, SessionExpiring(60))
+        second = await scene.engine.session(1)
+        scene.socket.say("mark", scene.socket.of("mark")[-1].value)
+        await anyio.sleep(3)
+        assert await scene.hears(first)
+        if comes:
+            await scene.gives(first, TranscriptInput("And now?"))
+        await anyio.sleep(0.5 if comes else 3)
+        assert await scene.hears(second)
+        assert any("And now?" in text for text in second.context) == comes
+        scene.socket.say("stop")
+
+
 async def test_two_seconds_before_the_end_it_takes_over_whatever_goes_on() -> None:
     scene = Scene()
     async with scene.running():

@@ -55,6 +55,17 @@ def heard(
     )
 
 
+def test_nothing_of_a_turn_was_heard_before_it_began_though_a_mark_comes_early() -> None:
+    told = Told()
+    told.spoken.said(TranscriptOutput(TEXT, "1"))
+    told.spoken.begin("1", NOW - 990)
+    told.spoken.heard(heard("1", ("", 1_000, 1_000)), NOW, is_interruption=False)
+    told.spoken.begin("2", NOW - 5_000)
+    told.spoken.said(TranscriptOutput(TEXT, "2"))
+    told.spoken.heard(heard("2", ("", 1_000, 1_000)), NOW, is_interruption=False)
+    assert [said.started_ms for said in told.lines.values()] == [NOW - 990, NOW - 1_000]
+
+
 def test_a_turn_that_was_heard_to_its_end_is_said_whole_once_both_are_known() -> None:
     for text_first in (True, False):
         told = Told()

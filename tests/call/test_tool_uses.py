@@ -151,6 +151,21 @@ async def ask(question: str, call: PhoneCall, context: ToolContext) -> str:
 # --- a use -----------------------------------------------------------------------------------------------------------
 
 
+async def test_a_use_has_its_place_in_the_history_by_the_clock_of_the_call() -> None:
+    async def look_up() -> str:
+        return "Ada"
+
+    scene = Scene([look_up])
+    async with scene.running():
+        session = await scene.live()
+        await anyio.sleep(5)
+        session.give(ToolCall("c1", "look_up"))
+        await scene.results(session)
+        (used,) = scene.used
+        assert abs(used.started_ms - scene.call.context.records.unix_ms()) < 1_000
+        scene.socket.say("stop")
+
+
 async def test_an_agent_is_told_of_its_tools_and_a_use_is_told_run_with_its_call_kept_and_answered() -> None:
     scene = Scene([ask])
     async with scene.running():
