@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar, TextIO, cast
 
 from patter_core.aio.threads import SerialThread
@@ -112,7 +112,8 @@ def metrics_table(metrics: CallMetrics) -> Table:
         ("answered after", _ms(metrics.answer_ms)),
         ("carrier bills", _bill(metrics.carrier_bill)),
         ("engine connect", _ms(metrics.engine_connect_ms)),
-        ("engine", f"{metrics.engine_ms / 1000:.2f} s; its price is on the vendor's bill"),
+        ("engine", f"{metrics.engine_ms / 1000:.2f} s"),
+        *_engine_bills(metrics),
         ("turns", f"{metrics.turns} of the agent, {metrics.user_turns} of the caller"),
         ("first agent audio", f"{_ms(metrics.first_audio_ms)} after the carrier's stream started"),
         ("speech's end to reply", _latency(metrics.speech_reply)),
@@ -148,6 +149,20 @@ def _bill(bill: CarrierBill | None) -> str:
     if bill is None:
         return "-"
     return f"{bill.minutes} min, about {bill.cost.amount} {bill.cost.currency} ({bill.source}, {bill.as_of})"
+
+
+def _engine_bills(metrics: CallMetrics) -> Iterator[tuple[str, str]]:
+    """Returns a row for each bill. The price of what an engine does not report is on the vendor's bill only."""
+    if not metrics.engine_bills:
+        yield "engine bills", "see the vendor's bill"
+    for bill in metrics.engine_bills:
+        of = " ".join(part for part in (bill.vendor, bill.model) if part)
+        if bill.cost is None:
+            amounts = ", ".join(f"{amount:g} {unit.replace('_', ' ')}" for unit, amount in bill.amounts.items())
+            yield f"{bill.part} bills", f"{of}: of unknown price: {amounts}"
+        else:
+            about = "about " if bill.cost.estimated else ""
+            yield f"{bill.part} bills", f"{of}: {about}{bill.cost.amount:.4f} {bill.cost.currency}"
 
 
 def event_words(event: CallEvent) -> tuple[str, str] | None:

@@ -35,7 +35,7 @@ from patter_core.events import (
     TranscriptOutput,
     TransferDone,
 )
-from patter_core.observe.metrics import CarrierBill, Latency
+from patter_core.observe.metrics import CarrierBill, EngineBill, Latency
 from patter_core.observe.terminal import one_line
 from patter_core.server.sink_queue import SinkQueue
 from patter_core.sinks.console import ConsoleSink, metrics_table, transcript_line
@@ -102,6 +102,20 @@ def test_what_was_not_measured_is_a_dash() -> None:
     Console(file=out, width=100).print(metrics_table(CallMetrics(duration_ms=1500)))
     assert "1.50 s" in out.getvalue()
     assert re.search(r"engine connect +- *\n", out.getvalue())
+
+
+def test_the_figures_hold_what_each_vendor_of_the_engine_bills() -> None:
+    out = io.StringIO()
+    bills = (
+        EngineBill(part="engine", vendor="acme", model="talk-2", cost=Cost(Decimal("0.01234567"))),
+        EngineBill(part="stt", vendor="acme", amounts={"audio_seconds": 12.0}, is_priced=False),
+    )
+    Console(file=out, width=100).print(metrics_table(CallMetrics(engine_bills=bills)))
+    assert re.search(r"engine bills +acme talk-2: about 0\.0123 USD *\n", out.getvalue())
+    assert re.search(r"stt bills +acme: of unknown price: 12 audio seconds *\n", out.getvalue())
+    assert "vendor's bill" not in out.getvalue()
+    Console(file=out, width=100).print(metrics_table(CallMetrics()))
+    assert re.search(r"engine bills +see the vendor's bill *\n", out.getvalue())
 
 
 def test_the_figures_hold_percentiles_and_what_the_carrier_will_bill() -> None:
