@@ -10,7 +10,7 @@ import abc
 import contextlib
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
 import anyio
 import anyio.abc
@@ -208,13 +208,24 @@ class EngineEmulator(_Emulator):
     return once it is sent. Where the service can be told what to say first, or to say nothing, its agent obeys.
     """
 
+    agent_ends: ClassVar[bool] = True
+    """False for a service whose agent has no means to end a conversation: each end that the app does not cause is a
+    failure, and there is no `end`."""
+
     @abc.abstractmethod
     def engine(self) -> Engine:
         """An engine that is configured for this emulator and for nothing else."""
 
-    @abc.abstractmethod
     async def end(self) -> None:
-        """Ends the conversations in the way of an agent that has hung up."""
+        """Ends the conversations in the way of an agent that has hung up.
+
+        Raises:
+            EngineError: its agent has no means to do that (`agent_ends`).
+        """
+        raise EngineError(
+            f"{type(self).__name__} has no `end`.",
+            remedy="Define it; or set `agent_ends = False`, if the service's agent cannot end a conversation.",
+        )
 
     @abc.abstractmethod
     async def fail(self) -> None:

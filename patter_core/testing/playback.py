@@ -13,6 +13,10 @@ __all__ = ["PlaybackBuffer", "Played"]
 _TEN_MINUTES_MS = 600_000
 
 
+_PAUSE_MS = 300.0
+"""Digital silence in the middle of speech."""
+
+
 class Played(msgspec.Struct, frozen=True):
     """What happened in one tick of the clock."""
 
@@ -22,6 +26,11 @@ class Played(msgspec.Struct, frozen=True):
     """Only what was played of the agent; empty if it was silent all the time."""
     marks: tuple[str, ...]
     """The marks that were reached, in order."""
+    audible: bool = False
+    """True if the agent was speaking: not if all of its last `_PAUSE_MS` were digital silence.
+
+    Agents whose audio never stops send such silence between their turns.
+    """
 
 
 class PlaybackBuffer:
@@ -43,6 +52,8 @@ class PlaybackBuffer:
         self._queue = bytearray()
         self._passed = 0
         """Where playback is, in bytes since the start: what was played, and what was cleared."""
+        self._silent_ms = _PAUSE_MS
+        """For how long the audio has been digital silence, or missing."""
         self._marks: deque[tuple[int, str]] = deque()
         """Pending marks, in order: the place that playback has to reach, and the name."""
 
@@ -91,4 +102,6 @@ class PlaybackBuffer:
         while self._marks and self._marks[0][0] <= self._passed:
             marks.append(self._marks.popleft()[1])
         missing = (size - len(audio)) // self.format.sample_width
-        return Played(audio + self.format.silence * missing, audio, tuple(marks))
+        self._silent_ms = 0.0 if audio.strip(self.format.silence) else self._silent_ms + duration_ms
+        audible = bool(audio) and self._silent_ms < _PAUSE_MS
+        return Played(audio + self.format.silence * missing, audio, tuple(marks), audible)

@@ -281,7 +281,7 @@ class CarrierStream(abc.ABC):
         """
         recording = self._line.recording
         played = self._buffer.play(FRAME_MS) if self._filled_at <= deadline + _FRAME_S else self._nothing
-        frame = self._line.caller.next(bool(played.audio))
+        frame = self._line.caller.next(played.audible)
         recording.caller += frame.audio
         recording.agent += played.frame
         recording.played += played.audio

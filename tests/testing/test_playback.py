@@ -29,6 +29,14 @@ def test_what_was_played_of_the_agent_is_told_apart_from_the_silence_around() ->
     assert [len(buffer.play(FRAME_MS).audio) for _ in range(3)] == [160, 40, 0]
 
 
+def test_digital_silence_is_not_speech_unless_it_is_a_pause() -> None:
+    buffer = PlaybackBuffer(ULAW_8000)
+    speech, silence = b"\x10" * 160, b"\xff" * 160
+    buffer.append(silence * 2 + speech + silence * 20 + speech)
+    told = [buffer.play(20).audible for _ in range(26)]
+    assert told == [False] * 2 + [True] * 15 + [False] * 6 + [True] + [False] * 2  # the last ones: nothing is played
+
+
 @pytest.mark.parametrize("format", [ULAW_8000, PCM16_16000])
 def test_silence_is_of_the_format(format: AudioFormat) -> None:
     played = PlaybackBuffer(format).play(FRAME_MS)

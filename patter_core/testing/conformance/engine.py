@@ -16,11 +16,14 @@ The engine is the one that its emulator makes; conversations go over real socket
    (`engine_resumed.py`).
 8. **More audio than the engine takes** is dropped, counted, and never waited for.
 9. **Closing** ends `events()`, and can be repeated. A closed conversation takes commands without raising.
-10. **Other ends** (`engine_ends.py`): if the agent ends the conversation, `events()` ends after its last words. A
+10. **Other ends** (`engine_ends.py`): if the agent ends the conversation, `events()` ends after its last words; if no
+   agent of the service can (`EngineEmulator.agent_ends`), a failure comes after them. A
    failure of the service, and a lost engine, are an `EngineError` out of it. An engine that cannot be reached is one
    out of `open()`.
 
 No method and no step of an asynchronous one holds the event loop (`pace.py`); but `open()` may load what it needs.
+
+An engine that needs steady input gets silence wherever the caller says nothing.
 
 At no time does a log line, an error or a `repr` show a secret or a phone number, and nothing is left open at the end.
 """

@@ -21,37 +21,20 @@ _HEARD = 0.5
 
 
 async def check_ends(check: Check, engine: Engine, emulator: EngineEmulator) -> None:
-    """The agent ends the conversation; then, in another one, the service fails."""
-    async with check.leaving_nothing("A conversation that the agent ended"):
-        check.now("the agent ends the conversation")
-        async with opened(check, engine) as probe:
-            await _ends(check, probe, emulator.end)
-            check.require(
-                probe.error is None,
-                "The agent ends the conversation, and events() raises.",
-                expected="that it ends",
-                got=repr(probe.error),
-                mistake="every end of the socket is taken for a loss",
-            )
-        check.now("the agent's last words")
-        async with opened(check, engine) as probe:
-            await probe.be_silent(_HEARD)
-            await emulator.end()
-            await probe.be_silent(_HEARD)  # events() is not read meanwhile
-
-            async def listen() -> None:
-                with check.within(_END_WITHIN, "The agent ends the conversation, and events() never ends."):
-                    await probe.until(lambda: probe.over)
-
-            await probe.while_listening(listen)
-            check.require(
-                len(probe.audio) > 0,
-                "What the agent said before it ended the conversation is lost.",
-                expected="all that came before the end",
-                got="no audio",
-                mistake="an end that overtakes audio which has not been taken yet",
-                remedy="Let events() give what it holds, and end after it.",
-            )
+    """The agent ends the conversation, if it can; then, in another one, the service fails."""
+    if emulator.agent_ends:
+        async with check.leaving_nothing("A conversation that the agent ended"):
+            check.now("the agent ends the conversation")
+            async with opened(check, engine) as probe:
+                await _ends(check, probe, emulator.end)
+                check.require(
+                    probe.error is None,
+                    "The agent ends the conversation, and events() raises.",
+                    expected="that it ends",
+                    got=repr(probe.error),
+                    mistake="every end of the socket is taken for a loss",
+                )
+    await _check_last_words(check, engine, emulator)
     async with check.leaving_nothing("A conversation that failed"):
         check.now("a failure of the service")
         async with opened(check, engine) as probe:
@@ -62,6 +45,28 @@ async def check_ends(check: Check, engine: Engine, emulator: EngineEmulator) -> 
                 expected="EngineLost, or another EngineError",
                 mistake="an error message, or a close code of the service, that is not looked at",
             )
+
+
+async def _check_last_words(check: Check, engine: Engine, emulator: EngineEmulator) -> None:
+    check.now("the agent's last words")
+    async with opened(check, engine) as probe:
+        await probe.be_silent(_HEARD)
+        await (emulator.end() if emulator.agent_ends else emulator.fail())
+        await probe.be_silent(_HEARD)  # events() is not read meanwhile
+
+        async def listen() -> None:
+            with check.within(_END_WITHIN, "The conversation is over, and events() never ends."):
+                await probe.until(lambda: probe.over)
+
+        await probe.while_listening(listen)
+        check.require(
+            len(probe.audio) > 0,
+            "What the agent said before the conversation ended is lost.",
+            expected="all that came before the end",
+            got="no audio",
+            mistake="an end that overtakes audio which has not been taken yet",
+            remedy="Let events() give what it holds, and end after it.",
+        )
 
 
 async def _ends(check: Check, probe: Probe, end: Callable[[], Awaitable[None]]) -> None:

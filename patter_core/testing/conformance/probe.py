@@ -24,6 +24,8 @@ from patter_core.testing.speech import CALLER_LINES
 __all__ = ["ANSWER_WITHIN", "QUIET", "Probe", "opened", "setup_for"]
 
 _FRAME_MS = 20
+_GAP = 0.1
+"""Seconds without caller audio after which silence is given to an engine that needs steady input."""
 _OPEN_WITHIN = 15.0
 _GREETING_WITHIN = 10.0
 _CLOSE_WITHIN = 10.0
@@ -67,9 +69,27 @@ class Probe:
         self._changes = Changes()
         is_continuous = EngineCapability.CONTINUOUS_OUTPUT in engine.capabilities
         self._gate = SpeechGate(session.output_format) if is_continuous else None
+        self._is_steady = EngineCapability.STEADY_INPUT in engine.capabilities
+        self._given = 0
+        """Frames that the caller said."""
 
     async def listen(self) -> None:
-        """Takes what the engine gives, to the end of `events()`."""
+        """Takes what the engine gives, to the end of `events()`. Gaps in the caller's audio are filled, if need be."""
+        async with beside() as start:
+            if self._is_steady:
+                start(self._fill_gaps)
+            await self._take_all()
+
+    async def _fill_gaps(self) -> None:
+        format = self.session.input_format
+        silence, seen = AudioChunk(format.silence * int(format.sample_rate * _GAP), format), -1
+        while True:
+            if seen == self._given:
+                self.session.send_audio(silence)
+            seen = self._given
+            await anyio.sleep(_GAP)
+
+    async def _take_all(self) -> None:
         with self._check.raises_only(
             EngineError,
             problem="events() raises something else than an EngineError.",
@@ -122,6 +142,7 @@ class Probe:
         due = anyio.current_time()
         for start in range(0, len(audio), size):
             self.session.send_audio(AudioChunk(audio[start : start + size], format))
+            self._given += 1
             self.pace.require_quick()
             due += _FRAME_MS / 1000
             await anyio.sleep_until(due)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from patter_core.errors import EngineError
 from patter_core.testing import check_engine
 from patter_core.testing.emulator import EngineEmulator
 from tests.testing.conformance.continuous import FlowEmulator
@@ -257,7 +258,7 @@ MISTAKES = {
             "                    return\n"
             "                text = await self._socket.receive()\n"
         ),
-        "What the agent said before it ended the conversation is lost.",
+        "What the agent said before the conversation ended is lost.",
     ),
     "takes a failure for the agent's end": (
         "session.py",
@@ -387,3 +388,23 @@ async def test_silence_that_never_stops_is_no_greeting() -> None:
 async def test_one_with_a_mistake_is_told_which(write: Write, file: str, sound: str, broken: str, said: str) -> None:
     emulator = write("engine", file, sound, broken)
     await told(lambda patience: check_engine(emulator, patience=patience), *said.split("|"))
+
+
+def unending(make: Callable[[], EngineEmulator]) -> Callable[[], EngineEmulator]:
+    """The emulator of a service whose agent cannot end a conversation."""
+    emulator: type[EngineEmulator] = type("Unending", (type(make()),), {"agent_ends": False, "end": EngineEmulator.end})
+    return emulator
+
+
+@pytest.mark.slow
+async def test_a_service_whose_agent_cannot_end_a_conversation_is_tried_by_its_failures(write: Write) -> None:
+    await check_engine(unending(write("engine")))
+    file, sound, broken, said = MISTAKES["loses the last words"]
+    lossy = unending(write("engine", file, sound, broken))
+    await told(lambda patience: check_engine(lossy, patience=patience), said)
+
+
+async def test_an_emulator_without_an_end_is_told_what_to_set(write: Write) -> None:
+    emulator = type("Endless", (type(write("engine")()),), {"end": EngineEmulator.end})()
+    with pytest.raises(EngineError, match=r"Endless has no `end`(?s:.*)agent_ends = False"):
+        await emulator.end()
