@@ -26,6 +26,7 @@ TEST_TOOLS = [
     "hatchling",
     "hypothesis",
     "elevenlabs",
+    "openai",
     "pytest-xdist",
     "telnyx",
     "twilio",

@@ -1,0 +1,29 @@
+"""The plugin: what the registry loads from the entry point."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from patter_core.engine import Engine
+from patter_core.hookspecs import hookimpl
+from patter_openai.engine import OpenAIRealtime
+from patter_openai.live.engine import OpenAILive
+
+if TYPE_CHECKING:
+    import click
+
+__all__ = ["patter_commands", "patter_engines"]
+
+
+@hookimpl
+def patter_engines() -> list[type[Engine]]:
+    """Offers the OpenAI Realtime API and GPT-Live."""
+    return [OpenAIRealtime, OpenAILive]
+
+
+@hookimpl
+def patter_commands(cli: click.Group) -> None:
+    """Adds `patter openai`."""
+    from patter_openai.cli import openai  # noqa: PLC0415 - only the command line needs it
+
+    cli.add_command(openai)
