@@ -42,6 +42,7 @@ async def patter_call(
     environment = {
         **os.environ,
         "COLUMNS": "200",
+        "PATTER_ENGINE": "elevenlabs",
         "ELEVENLABS_API_KEY": engine.api_key,
         "ELEVENLABS_AGENT_ID": engine.agent_id,
         "ELEVENLABS_BASE_URL": engine.base_url,

@@ -24,6 +24,7 @@ pytestmark = pytest.mark.anyio
 
 ENVIRONMENT = {
     "PATTER_CARRIER": "twilio",
+    "PATTER_ENGINE": "elevenlabs",
     "TWILIO_ACCOUNT_SID": "ACtest",
     "TWILIO_AUTH_TOKEN": "auth-token-of-the-test",
     "ELEVENLABS_API_KEY": "key-of-the-test",

@@ -35,6 +35,7 @@ async def test_it_answers_a_call_and_stops_on_a_signal(tmp_path: Path) -> None:
             environment = {
                 **os.environ,
                 **twilio.environment,
+                "PATTER_ENGINE": "elevenlabs",
                 "ELEVENLABS_API_KEY": elevenlabs.api_key,
                 "ELEVENLABS_AGENT_ID": elevenlabs.agent_id,
                 "ELEVENLABS_BASE_URL": elevenlabs.base_url,
@@ -74,6 +75,7 @@ async def test_calls_go_on_when_the_reader_of_the_log_and_the_console(tmp_path: 
             environment = {
                 **os.environ,
                 **twilio.environment,
+                "PATTER_ENGINE": "elevenlabs",
                 "ELEVENLABS_API_KEY": elevenlabs.api_key,
                 "ELEVENLABS_AGENT_ID": elevenlabs.agent_id,
                 "ELEVENLABS_BASE_URL": elevenlabs.base_url,
@@ -111,6 +113,7 @@ async def test_it_answers_at_telnyx_s_too_and_doctor_finds_all_in_order(tmp_path
                 **telnyx.environment,
                 "PATTER_CARRIER": "telnyx",
                 "PATTER_PORT": str(port),
+                "PATTER_ENGINE": "elevenlabs",
                 "ELEVENLABS_API_KEY": elevenlabs.api_key,
                 "ELEVENLABS_AGENT_ID": elevenlabs.agent_id,
                 "ELEVENLABS_BASE_URL": elevenlabs.base_url,

@@ -30,6 +30,7 @@ async def run(engine: ElevenLabsEmulator, monkeypatch: pytest.MonkeyPatch, *argu
     monkeypatch.setenv("ELEVENLABS_AGENT_ID", engine.agent_id)
     monkeypatch.setenv("ELEVENLABS_BASE_URL", engine.base_url)
     monkeypatch.setenv("PATTER_CARRIER", "twilio")
+    monkeypatch.setenv("PATTER_ENGINE", "elevenlabs")
     return await anyio.to_thread.run_sync(lambda: CliRunner().invoke(simulate, arguments, obj=Registry.discover()))
 
 

@@ -60,6 +60,7 @@ async def serving(tmp_path: Path, *arguments: str, **more: str) -> AsyncIterator
         environment = {
             **os.environ,
             **twilio.environment,
+            "PATTER_ENGINE": "elevenlabs",
             "ELEVENLABS_API_KEY": engine.api_key,
             "ELEVENLABS_AGENT_ID": engine.agent_id,
             "ELEVENLABS_BASE_URL": engine.base_url,

@@ -39,6 +39,7 @@ async def main() -> None:
         values = {
             **twilio.environment,
             "PATTER_CARRIER": "twilio",
+            "PATTER_ENGINE": "elevenlabs",
             "ELEVENLABS_API_KEY": elevenlabs.api_key,
             "ELEVENLABS_AGENT_ID": elevenlabs.agent_id,
         }

@@ -253,6 +253,7 @@ def patter_stores() -> list[type[CallStore]]:
 
 async def an_emulator_is_commanded(emulator: EngineEmulator) -> None:
     assert_type(emulator.told, Sequence[Told])
+    assert_type(emulator.agent_ends, bool)
     assert_type(await emulator.end(), None)
     assert_type(await emulator.fail(), None)
     assert_type(await emulator.interrupt(), None)

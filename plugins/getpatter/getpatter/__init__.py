@@ -1,4 +1,4 @@
-"""The bundle: Patter with Twilio and Telnyx as carriers and ElevenLabs Conversational AI as an engine.
+"""The bundle: Patter with Twilio and Telnyx as carriers, and engines of ElevenLabs and OpenAI.
 
 It has every name of `patter_core`, too, so that one import serves.
 """
@@ -8,10 +8,11 @@ from __future__ import annotations
 import patter_core
 from patter_core import *  # noqa: F403 - every name that the core lists, and nothing else
 from patter_elevenlabs import ElevenLabsConvAI
+from patter_openai import OpenAILive, OpenAIRealtime
 from patter_telnyx import Telnyx
 from patter_twilio import Twilio
 
-__all__ = ["ElevenLabsConvAI", "Telnyx", "Twilio"]
+__all__ = ["ElevenLabsConvAI", "OpenAILive", "OpenAIRealtime", "Telnyx", "Twilio"]
 __all__ += patter_core.__all__
 
 __version__ = "0.1.0"

@@ -5,9 +5,11 @@ from __future__ import annotations
 import getpatter
 import patter_core
 import patter_elevenlabs
+import patter_openai
 import patter_telnyx
 import patter_twilio
 from getpatter.engines import elevenlabs as elevenlabs_engine
+from getpatter.engines import openai as openai_engine
 from getpatter.providers.elevenlabs_convai import ElevenLabsConvAIAdapter
 
 
@@ -16,10 +18,13 @@ def test_the_names_of_the_quickstart_are_at_the_top() -> None:
     assert getpatter.Telnyx is patter_telnyx.Telnyx
     assert getpatter.Twilio is patter_twilio.Twilio
     assert getpatter.ElevenLabsConvAI is patter_elevenlabs.ElevenLabsConvAI
+    assert getpatter.OpenAIRealtime is patter_openai.OpenAIRealtime
 
 
-def test_the_engine_has_its_short_name() -> None:
+def test_the_engines_have_their_short_names() -> None:
     assert elevenlabs_engine.ConvAI is patter_elevenlabs.ElevenLabsConvAI
+    assert openai_engine.Realtime is patter_openai.OpenAIRealtime
+    assert openai_engine.Live is patter_openai.OpenAILive
 
 
 def test_the_adapter_is_under_providers() -> None:
@@ -33,4 +38,10 @@ def test_every_listed_name_exists() -> None:
 def test_every_name_of_the_core_is_there_too() -> None:
     for name in patter_core.__all__:
         assert getattr(getpatter, name) is getattr(patter_core, name)
-    assert set(getpatter.__all__) - set(patter_core.__all__) == {"ElevenLabsConvAI", "Telnyx", "Twilio"}
+    assert set(getpatter.__all__) - set(patter_core.__all__) == {
+        "ElevenLabsConvAI",
+        "OpenAILive",
+        "OpenAIRealtime",
+        "Telnyx",
+        "Twilio",
+    }
