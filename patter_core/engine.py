@@ -42,7 +42,8 @@ class EngineCapability(enum.StrEnum):
     CORRECTS = "corrects"
     """After an interruption it reports what it really said, by `TranscriptCorrection`."""
     CONTINUOUS_OUTPUT = "continuous_output"
-    """Its audio never stops, silence included, at real-time pace: turns are found by loudness."""
+    """Its audio never stops, silence included, at real-time pace: turns are found by loudness, and a session that gives
+    no audio for `Deadlines.reply` has frozen."""
     STEADY_INPUT = "steady_input"
     """It must be given audio at real-time pace: gaps in the caller's audio are filled with silence."""
     TOOLS = "tools"

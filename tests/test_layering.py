@@ -73,6 +73,7 @@ CALL = [
     "tool_uses",
     "derived_turns",
     "gated_turns",
+    "output_watch",
     "reply_watch",
     "steady_input",
     "transcripts",

@@ -11,6 +11,7 @@ from patter_core.call.context import CallContext
 from patter_core.call.derived_turns import DerivedTurns
 from patter_core.call.downlink import Downlink
 from patter_core.call.gated_turns import GatedTurns
+from patter_core.call.output_watch import OutputWatch
 from patter_core.call.reply_watch import ReplyWatch
 from patter_core.call.steady_input import SteadyInput
 from patter_core.call.tool_uses import ToolUses
@@ -68,12 +69,15 @@ class EngineEvents:
         self.transcripts = Transcripts(call, uplink)
         self.on_event: Callable[[EngineEvent], None] = _ignore
         """Called with each event before it is taken."""
+        self._on_frozen = on_frozen
         self._call = call
         self._uplink = uplink
         self._downlink = downlink
         self._tools = tools
         tools.on_use = self._note_use
         self._turns: DerivedTurns | GatedTurns | None = None
+        self._output: OutputWatch | None = None
+        """Of a session whose audio never stops: such a one may answer nothing."""
         self._steady: SteadyInput | None = None
         self._tells_speech = False
         """The session tells when the caller falls silent: an answer is due then, and transcripts may be late."""
@@ -91,6 +95,8 @@ class EngineEvents:
         if EngineCapability.CONTINUOUS_OUTPUT in engine.capabilities:
             gated = self._turns = GatedTurns(session.output_format, self._downlink, self._report_turn)
             self.play = gated.take
+            self._output = OutputWatch(self._call, lambda: gated.chunks, self._on_frozen)
+            self._output.start()
         elif EngineCapability.TURNS not in engine.capabilities:
             derived = self._turns = DerivedTurns(self._call, self._downlink, self._report_turn)
             self.play = derived.take
@@ -101,6 +107,9 @@ class EngineEvents:
         self._tools.end()
         self._tools.last_word.session_over()
         steady, turns, self._steady, self._turns, self.play = self._steady, self._turns, None, None, None
+        output, self._output = self._output, None
+        if output is not None:
+            output.stop()
         if steady is not None:
             steady.stop()
         if turns is not None:
@@ -191,7 +200,7 @@ class EngineEvents:
             self._expect_reply()
 
     def _expect_reply(self) -> None:
-        if not self._tools.are_running:
+        if self._output is None and not self._tools.are_running:
             self.replies.expect()
 
 

@@ -28,6 +28,8 @@ class GatedTurns:
     def __init__(
         self, format: AudioFormat, downlink: Downlink, report: Callable[[ResponseStart | ResponseDone], None]
     ) -> None:
+        self.chunks = 0
+        """How many the session has given."""
         self._gate = SpeechGate(format)
         self._downlink = downlink
         self._report = report
@@ -37,6 +39,7 @@ class GatedTurns:
     def take(self, chunk: AudioChunk) -> None:
         """Takes one chunk of the agent. Nothing is kept for a caller who is not here."""
         gate, downlink = self._gate, self._downlink
+        self.chunks += 1
         gate.push(chunk)
         if gate.speaking and not self._is_speaking:
             self._is_speaking = True

@@ -26,7 +26,7 @@ class Deadlines(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     caller hears nothing meanwhile."""
     reply: float = 12.0
     """From what the caller said to the agent's first audio or tool: a session that gives neither is opened anew. 0: no
-    limit."""
+    limit. An engine whose audio never stops may answer nothing: one that gives no audio for so long is opened anew."""
     carrier_silence: float = 10.0
     """Without a message from the carrier while the call is live. Frames come every 20 ms; a carrier that sends none
     while the caller is silent is asked for a sign of life at half of that."""

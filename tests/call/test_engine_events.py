@@ -360,6 +360,56 @@ async def test_none_is_due_on_hold_or_where_the_watch_is_off() -> None:
         off.socket.say("stop")
 
 
+async def feed(session: FakeSession, seconds: float) -> None:
+    """The session gives silence, at the pace of real time."""
+    for _ in range(round(seconds / 0.02)):
+        session.give(QUIET)
+        await anyio.sleep(0.02)
+
+
+async def test_an_engine_whose_audio_never_stops_may_choose_to_say_nothing() -> None:
+    scene = Scene(Continuous(), deadlines=FROZEN)
+    async with scene.running():
+        session = await scene.live()
+        session.give(TranscriptInput(text="I am only thinking aloud."))
+        session.give(ToolCall(id="1", name="look_up"))
+        session.give(ToolResult(id="1", name="look_up", result="Ada"))
+        await feed(session, 1.0)
+        assert scene.call.state is State.LIVE
+        scene.socket.say("stop")
+    assert len(scene.of(ConversationStarted)) == 1
+
+
+async def test_it_has_frozen_when_its_audio_stops_whatever_the_caller_has_said() -> None:
+    scene = Scene(Continuous(), deadlines=FROZEN)
+    async with scene.running():
+        session = await scene.live()
+        await feed(session, 0.4)
+        stopped = anyio.current_time()
+        await scene.engine.session(1)
+        assert 0.25 <= anyio.current_time() - stopped < 1.0
+        await scene.until(State.LIVE)  # and this one gives nothing at all
+    assert len(scene.of(ConversationStarted)) == 2
+    assert (scene.end.reason, scene.end.detail.partition(".")[0]) == ("engine_failed", "The engine no longer answers")
+
+
+async def test_on_hold_and_where_the_watch_is_off_its_audio_may_stop() -> None:
+    scene = Scene(Continuous(), deadlines=FROZEN)
+    async with scene.running():
+        await scene.live()
+        await scene.call.actions.hold("")
+        await anyio.sleep(0.8)
+        assert scene.call.state is State.HELD
+        scene.call.hang_up()
+    off = Scene(Continuous(), deadlines=Deadlines(reply=0, last_word=0.2))
+    async with off.running():
+        await off.live()
+        await anyio.sleep(0.5)
+        assert off.call.state is State.LIVE
+        off.socket.say("stop")
+    assert len(scene.of(ConversationStarted)) == len(off.of(ConversationStarted)) == 1
+
+
 # --- what it costs ---------------------------------------------------------------------------------------------------
 
 
