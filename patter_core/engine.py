@@ -11,7 +11,7 @@ import msgspec
 
 from patter_core.audio import AudioChunk, AudioFormat
 from patter_core.checks import CheckResult
-from patter_core.events import EngineEvent, ToolResult
+from patter_core.events import EngineEvent, ToolResult, Usage
 from patter_core.history import HistoryItem
 from patter_core.telephony.leg import Leg
 from patter_core.tools.spec import ToolSpec
@@ -257,6 +257,14 @@ class EngineSession(abc.ABC):
 
     def hold(self, on: bool) -> None:  # noqa: B027 - as above
         """Tells the agent that the caller is on hold, or is back (`HOLD`). Never waits."""
+
+    def unbilled(self) -> Sequence[Usage]:
+        """Returns what was used and is in no `Usage` that was taken from `events()`. Never waits.
+
+        Called once, before `aclose`, when nothing of `events()` is taken any more. What the vendor has not told yet is
+        reckoned, such as the seconds since its last report.
+        """
+        return ()
 
     @abc.abstractmethod
     async def aclose(self) -> None:

@@ -24,7 +24,7 @@ from patter_core.call.turns import TurnHeard
 from patter_core.call.uplink import Uplink
 from patter_core.engine import Engine, EngineSession
 from patter_core.errors import EngineError, EngineFrozen
-from patter_core.events import Interruption, ResponseDone
+from patter_core.events import Interruption, ResponseDone, Usage
 from patter_core.telephony.outcome import HangUp, Transfer
 
 __all__ = ["Conversation"]
@@ -261,6 +261,7 @@ class Conversation:
             self._dropped += dropped_by(session)
             self._ready_by = call.clock() + call.config.deadlines.engine_connect
             run_behind(close_session, session)  # one that is slow to close delays neither another nor the end
+            self._bill_rest(session)  # which is closed later: nothing has run behind yet
 
     def _hand_over(self) -> None:
         self._session_scope.cancel()
@@ -273,6 +274,15 @@ class Conversation:
         self._ended_on_hold = self._hold.is_on
         self._fault = self._fault or error
         self._session_scope.cancel()
+
+    def _bill_rest(self, session: EngineSession) -> None:
+        """Takes what the session has used and not told."""
+        try:
+            for usage in session.unbilled():
+                if isinstance(usage, Usage):
+                    self._events.take(usage)
+        except BaseException as error:  # noqa: BLE001 - the plugin boundary
+            _log.error("The engine's plugin could not tell what was used last.", exc_info=as_exception(error))
 
     # --- what a session says -----------------------------------------------------------------------------------------
 

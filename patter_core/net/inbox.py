@@ -23,6 +23,7 @@ ITEM_LIMIT = 10_000
 _AUDIO, _EVENT = range(2)
 """Ranks: without room, audio is dropped before events."""
 
+Event = TypeVar("Event", bound=EngineEvent)
 Origin = TypeVar("Origin")
 """What the service says of where audio comes from: the id of a turn or of an item, or whatever tells what is void."""
 
@@ -61,6 +62,19 @@ class EngineInbox(AsyncIterator[AudioChunk | EngineEvent], Generic[Origin]):
     def discard_audio(self, is_void: Callable[[Origin], bool]) -> None:
         """Removes the audio whose origin is void. It does not count as dropped."""
         self._queue.discard(lambda entry: type(entry[0]) is AudioChunk and is_void(entry[1]))  # type: ignore[arg-type] # audio has one
+
+    def remove(self, kind: type[Event]) -> list[Event]:
+        """Removes the events of a kind that were not taken, and returns them, the oldest first."""
+        removed: list[Event] = []
+
+        def is_of_kind(entry: tuple[AudioChunk | EngineEvent, Origin | None]) -> bool:
+            if not isinstance(entry[0], kind):
+                return False
+            removed.append(entry[0])
+            return True
+
+        self._queue.discard(is_of_kind)
+        return removed
 
     def close(self, error: EngineError | None = None) -> None:
         """Nothing follows. What waits can still be taken; then iteration ends, or raises `error`. Idempotent."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from typing import ClassVar
 
@@ -15,8 +16,8 @@ from patter_core.call.handle import PhoneCall
 from patter_core.call.limits import Limits
 from patter_core.call.state import State
 from patter_core.call.timeouts import Deadlines
-from patter_core.engine import EngineCapability
-from patter_core.errors import CallError
+from patter_core.engine import ConversationSetup, EngineCapability
+from patter_core.errors import CallError, EngineLost
 from patter_core.events import (
     ConversationStarted,
     Interruption,
@@ -438,6 +439,46 @@ async def test_what_the_engine_uses_is_summed_by_vendor_and_model() -> None:
         EngineBill(part="engine", vendor="acme", model="two", amounts={"seconds": 1}, cost=Cost(Decimal("0.5"))),
         EngineBill(part="engine", vendor="acme", model="new", amounts={"seconds": 4}, is_priced=False),
     )
+
+
+async def test_what_a_session_has_used_and_not_told_is_billed_before_the_end() -> None:
+    scene = Scene(fallback=Retry(times=1))
+    async with scene.running():
+        first = await scene.live()
+        first.give(used(1.5, "0.01"))
+        await scene.told("usage")
+        first.rest = [used(0.5, "0.02"), TranscriptInput(text="not billed")]  # type: ignore[list-item] # a wrong kind
+        first.fail(EngineLost("Gone.", retry=True))
+        second = await scene.engine.session(1)
+        await scene.until(State.LIVE)
+        second.rest = [used(2.0, "0.03")]
+        scene.socket.say("stop")
+    (bill,) = scene.end.metrics.engine_bills
+    assert bill.cost is not None
+    assert (bill.amounts, bill.cost.amount) == ({"seconds": 4.0}, Decimal("0.06"))
+    assert scene.kinds()[-2:] == ["usage", "call_ended"]
+    assert not scene.of(TranscriptInput)
+
+
+@pytest.mark.parametrize("fault", [SystemExit(3), asyncio.CancelledError(), TypeError("no")])
+async def test_a_session_that_cannot_tell_what_it_used_is_closed_all_the_same(
+    fault: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Session(FakeSession):
+        def unbilled(self) -> list[Usage]:
+            raise fault
+
+    class Forgetful(FakeEngine):
+        def new_session(self, setup: ConversationSetup) -> FakeSession:
+            return Session(setup, ULAW_8000, ULAW_8000)
+
+    scene = Scene(Forgetful())
+    async with scene.running():
+        session = await scene.live()
+        session.end()
+    assert scene.end.reason == "agent_hung_up"
+    assert session.closed
+    assert "could not tell what was used last" in caplog.text
 
 
 async def test_a_conversation_has_so_many_minutes_and_a_spoken_end() -> None:

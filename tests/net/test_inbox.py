@@ -47,6 +47,20 @@ async def test_a_consumer_that_is_cancelled_while_it_waits_loses_nothing() -> No
     assert await anext(inbox) == TranscriptInput("a")
 
 
+async def test_events_that_were_not_taken_can_be_removed_by_kind() -> None:
+    inbox = EngineInbox[int]()
+    chunk = AudioChunk(b"\xff", ULAW_8000)
+    inbox.put(TranscriptInput("a"))
+    inbox.put_audio(chunk, 1)
+    inbox.put(Interruption())
+    inbox.put(TranscriptInput("b"))
+    inbox.close()
+    assert inbox.remove(TranscriptInput) == [TranscriptInput("a"), TranscriptInput("b")]
+    assert inbox.remove(TranscriptInput) == []
+    assert inbox.dropped == 0
+    assert [item async for item in inbox] == [chunk, Interruption()]
+
+
 async def test_an_error_is_raised_once_after_everything_else() -> None:
     inbox = EngineInbox[int | None]()
     inbox.put(TranscriptInput("a"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import anyio
 
@@ -13,7 +13,7 @@ from patter_core.audio import ULAW_8000, AudioChunk, AudioFormat
 from patter_core.audio.gate import SpeechGate
 from patter_core.engine import ConversationSetup, Engine, EngineCapability, EngineSession
 from patter_core.errors import ConformanceError, EngineError
-from patter_core.events import EngineEvent
+from patter_core.events import EngineEvent, Usage
 from patter_core.telephony.leg import Leg
 from patter_core.testing.conformance.check import Check, beside
 from patter_core.testing.conformance.pace import Pace
@@ -236,12 +236,32 @@ async def opened(check: Check, engine: Engine, setup: ConversationSetup | None =
         check.shows_nothing("repr(session)", repr(session))
         pace = Pace(check)
         yield Probe(check, engine, session, pace)
+        _check_rest(check, session, pace)
         pace.require_quick()
     except BaseException:
         with contextlib.suppress(ConformanceError):  # the first failure is told
             await _close(check, session)
         raise
     await _close(check, session)
+
+
+def _check_rest(check: Check, session: EngineSession, pace: Pace) -> None:
+    """What a session has used and not told is `Usage`, of amounts that can be added."""
+    with check.raises_only(problem="unbilled() raises."):
+        rest: object = pace.timed("unbilled()", session.unbilled)
+        told = list(rest) if isinstance(rest, Sequence) else [rest]
+    for usage in told:
+        check.require(
+            isinstance(usage, Usage), "unbilled() gives something else than Usage.", expected="Usage", got=repr(usage)
+        )
+        least = min(usage.amounts.values(), default=0.0) if isinstance(usage, Usage) else 0.0
+        check.require(
+            least >= 0,
+            "unbilled() gives a negative amount.",
+            expected="what was used and not told",
+            got=repr(usage),
+            mistake="a running sum of the vendor that is behind what was reckoned",
+        )
 
 
 async def _close(check: Check, session: EngineSession) -> None:

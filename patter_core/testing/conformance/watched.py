@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from patter_core.audio import AudioChunk, AudioFormat
 from patter_core.carrier import Carrier
 from patter_core.engine import EngineSession, Heard
-from patter_core.events import EngineEvent, ToolResult
+from patter_core.events import EngineEvent, ToolResult, Usage
 from patter_core.media import MediaCodec, MediaEvent, MediaOpened, MediaOutput
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.prices import CarrierRates
@@ -198,6 +198,9 @@ class WatchedSession(EngineSession):
 
     def user_activity(self) -> None:
         return self._pace.timed("user_activity()", self._session.user_activity)
+
+    def unbilled(self) -> Sequence[Usage]:
+        return self._pace.timed("unbilled()", self._session.unbilled)
 
     async def aclose(self) -> None:
         await self._pace.stepwise("aclose()", self._session.aclose())

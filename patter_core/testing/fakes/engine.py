@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import ClassVar
 
 from patter_core.aio import Changes
 from patter_core.audio import ULAW_8000, AudioChunk, AudioFormat
 from patter_core.engine import ConversationSetup, Engine, EngineCapability, EngineSession, Heard
-from patter_core.events import EngineEvent, ToolResult
+from patter_core.events import EngineEvent, ToolResult, Usage
 
 __all__ = ["FakeEngine", "FakeSession"]
 
@@ -33,6 +33,8 @@ class FakeSession(EngineSession):
         """Of the tools that it called."""
         self.holds: list[bool] = []
         self.activities = 0
+        self.rest: Sequence[Usage] = ()
+        """What it has used and not told."""
         self.closed = False
         self._input_format = input_format
         self._output_format = output_format
@@ -90,6 +92,9 @@ class FakeSession(EngineSession):
     def user_activity(self) -> None:
         self.activities += 1
         self._changes.notify()
+
+    def unbilled(self) -> Sequence[Usage]:
+        return self.rest
 
     async def events(self) -> AsyncIterator[AudioChunk | EngineEvent]:
         while (event := await self._said.get()) is not None:

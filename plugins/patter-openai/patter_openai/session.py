@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 
 import msgspec
 
 from patter_core.audio import AudioChunk, AudioFormat
 from patter_core.engine import EngineSession, Heard
 from patter_core.errors import EngineError, SocketClosed
-from patter_core.events import EngineEvent, Interruption, SessionExpiring, ToolResult
+from patter_core.events import EngineEvent, Interruption, SessionExpiring, ToolResult, Usage
 from patter_core.net.inbox import EngineInbox
 from patter_core.net.websocket import EngineSocket
 from patter_openai import wire
@@ -130,6 +130,9 @@ class RealtimeSession(EngineSession):
             self._do(self._dialogue.text(note(text)))
         else:
             self.add_context(text)
+
+    def unbilled(self) -> Sequence[Usage]:
+        return self._inbox.remove(Usage)
 
     async def aclose(self) -> None:
         self._inbox.close()

@@ -39,6 +39,7 @@ from patter_openai.formats import PCM16_24000
 from patter_openai.live import session as live_session
 from patter_openai.live import wire
 from patter_openai.live.transcripts import Gathered, Gatherer
+from patter_openai.testing import ConversationOver
 from patter_openai.testing.live import LiveBehaviour, LiveConversation, OpenAILiveEmulator
 from patter_openai.wire import Anomaly
 
@@ -243,6 +244,52 @@ async def test_usage_is_the_difference_to_the_last_report() -> None:
     assert [usage.amounts["seconds"] for usage in got.of(Usage)] == [2.0, 2.0]
     costs = [usage.cost for usage in got.of(Usage)]
     assert all(cost is not None and float(cost.amount) == pytest.approx(0.05 / 30) for cost in costs)
+
+
+async def test_what_was_used_since_the_last_report_is_reckoned_by_the_audio_that_was_given() -> None:
+    async with talking(LiveBehaviour(usage_every=2.0)) as (session, talk, got):
+        await got.hear(seconds=5.0)
+        await got.until(lambda: len(got.of(Usage)) == 2)
+        (rest,) = session.unbilled()
+        assert rest.amounts == {"seconds": 1.0}
+        assert rest.cost is not None
+        assert float(rest.cost.amount) == pytest.approx(0.05 / 60)
+        assert not session.unbilled()
+        await talk.until(lambda: talk.now_ms == 5_000)
+
+
+async def test_nothing_is_reckoned_after_the_service_has_told_all_or_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with talking(LiveBehaviour()) as (session, talk, got):
+        await got.hear(seconds=1.0)
+        await talk.until(lambda: talk.now_ms == 1_000)
+        with monkeypatch.context() as patch, contextlib.suppress(ConversationOver):
+            patch.setattr(LiveConversation, "now_ms", 800)  # the service bills less than it was given
+            await talk.finish("content")
+        await got.until(lambda: got.over)
+        assert [usage.amounts["seconds"] for usage in got.of(Usage)] == [0.8]
+        assert not session.unbilled()
+    async with talking(LiveBehaviour()) as (session, talk, got):
+        await got.hear(seconds=1.0)
+        await talk.until(lambda: talk.now_ms == 1_000)
+        with contextlib.suppress(ConversationOver):
+            await talk.close(1011)
+        await got.until(lambda: got.over)
+        await got.hear(seconds=1.0)  # which no one hears
+        assert [usage.amounts["seconds"] for usage in session.unbilled()] == [1.0]
+
+
+async def test_a_report_that_was_not_taken_is_not_lost() -> None:
+    async with OpenAILiveEmulator(LiveBehaviour(usage_every=1.0)) as emulator:
+        session = await emulator.engine().open(ConversationSetup(leg=LEG, preferred_format=ULAW_8000))
+        talk = await emulator.conversation()
+        with anyio.fail_after(10):
+            await Got(session).hear(seconds=2.5)
+            await talk.until(lambda: sum(b"usage.updated" in sent for sent in talk.sent) == 2)
+            session.add_context("sentinel")
+            await talk.until(lambda: wire.Thinking(content="sentinel") in talk.messages)
+            await anyio.sleep(0.1)
+        assert sum(usage.amounts["seconds"] for usage in session.unbilled()) == 2.5
+        await session.aclose()
 
 
 async def test_it_says_that_it_expires_and_then_ends_with_what_is_billed() -> None:

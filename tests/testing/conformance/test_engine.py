@@ -307,6 +307,29 @@ MISTAKES = {
         "        if self._closed:\n            raise RuntimeError('closed already')\n        self._closed = True\n",
         "aclose() raises.\n  expected: no exception\n  got: RuntimeError: closed already",
     ),
+    "bills nothing in particular": (
+        "session.py",
+        "    async def aclose(self",
+        "    def unbilled(self):\n        return ['some']\n\n    async def aclose(self",
+        "unbilled() gives something else than Usage.|'some'",
+    ),
+    "bills less than nothing": (
+        "session.py",
+        "    async def aclose(self",
+        (
+            "    def unbilled(self):\n"
+            "        usage = __import__('patter_core.events', fromlist=['Usage']).Usage\n"
+            "        return [usage(part='engine', vendor='acme', amounts={'seconds': -1.0})]\n\n"
+            "    async def aclose(self"
+        ),
+        "unbilled() gives a negative amount.",
+    ),
+    "cannot say what was used": (
+        "session.py",
+        "    async def aclose(self",
+        "    def unbilled(self):\n        raise SystemExit(3)\n\n    async def aclose(self",
+        "unbilled() raises.",
+    ),
     "ends the process": (
         "session.py",
         "            for event in self._events_of(text):\n",

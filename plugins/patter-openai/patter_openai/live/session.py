@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 
 from patter_core.audio import AudioChunk, AudioFormat
 from patter_core.engine import EngineSession
@@ -17,6 +17,7 @@ from patter_core.events import (
     ToolResult,
     TranscriptInput,
     TranscriptOutput,
+    Usage,
 )
 from patter_core.net.inbox import EngineInbox
 from patter_core.net.websocket import EngineSocket
@@ -70,6 +71,11 @@ class LiveSession(EngineSession):
         self._quiet: dict[int, asyncio.TimerHandle] = {}
         """The timer of each gatherer's text."""
         self._seconds = 0.0
+        """That were billed."""
+        self._given = 0
+        """Bytes of audio, which is the session's clock."""
+        self._is_settled = False
+        """The service has told all that it bills."""
         self._has_spoken = False
         self._greeting: asyncio.TimerHandle | None = None
         self._last_error: ServiceError | None = None
@@ -100,6 +106,8 @@ class LiveSession(EngineSession):
         return self._decoder.anomalies
 
     def send_audio(self, chunk: AudioChunk) -> None:
+        if not self._over:
+            self._given += chunk.size
         self._socket.send_audio(wire.encode_audio(chunk.base64))
 
     def events(self) -> AsyncIterator[AudioChunk | EngineEvent]:
@@ -121,6 +129,14 @@ class LiveSession(EngineSession):
 
     def send_dtmf(self, digit: str) -> None:
         self.add_context(f"The caller pressed the key {digit} on the phone.")
+
+    def unbilled(self) -> Sequence[Usage]:
+        rest = self._inbox.remove(Usage)
+        reckoned = self._format.duration_ms(self._given) / 1000
+        if not self._is_settled and reckoned > self._seconds:
+            rest.append(live_usage(self._info.model, reckoned - self._seconds))
+            self._seconds = reckoned
+        return rest
 
     async def aclose(self) -> None:
         if not self._over:
@@ -175,6 +191,7 @@ class LiveSession(EngineSession):
             case wire.Usage(usage=usage):
                 self._bill(usage)
             case wire.Closed(reason=reason, usage=usage):
+                self._is_settled = True
                 self._bill(usage)
                 self._finish(_ending(reason))
             case wire.Error(error=error):
