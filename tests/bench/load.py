@@ -1,6 +1,6 @@
 """The load: callers and the conversation server, in one process, so that a frame's two times are of one clock.
 
-Started by the conductor as `python -m tests.bench.load CORE CARRIER`; see `control` and `protocol`.
+Started by the conductor as `python -m tests.bench.load CORE CARRIER ENGINE`; see `control` and `protocol`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from tests.bench.engine_side import EngineSide
 from tests.bench.flow import Direction, Flow
 from tests.bench.lean import LeanSocket, listen
 from tests.bench.pacer import Pacer
+from tests.bench.service import Service
+from tests.bench.services import SERVICES
 from tests.bench.vendor import Vendor
 from tests.bench.vendors import VENDORS
 from tests.bench.voice import Voice
@@ -37,8 +39,9 @@ _commands: msgspec.json.Decoder[protocol.LoadCommand] = msgspec.json.Decoder(pro
 class Load:
     """All calls of a run."""
 
-    def __init__(self, vendor: Vendor) -> None:
+    def __init__(self, vendor: Vendor, service: Service) -> None:
         self._vendor = vendor
+        self._service = service
         self._voice_url = ""
         self._format = ULAW_8000
         self._conversations: asyncio.Queue[EngineSide] = asyncio.Queue()
@@ -54,7 +57,7 @@ class Load:
 
     def accept(self, socket: LeanSocket) -> None:
         """A conversation is opened."""
-        EngineSide(socket, self._format, self._conversations.put_nowait)
+        EngineSide(socket, self._format, self._service.talk(self._format), self._conversations.put_nowait)
 
     async def handle(self, line: bytes) -> msgspec.Struct:
         match _commands.decode(line):
@@ -161,14 +164,14 @@ def _interleaved(callers: list[Callable[[], None]], agents: list[Callable[[], No
     return [tick for pair in zip(callers, agents[half:] + agents[:half], strict=True) for tick in pair]
 
 
-async def main(core: int, carrier: str) -> None:
+async def main(core: int, carrier: str, engine: str) -> None:
     pin(core)
     vendor = VENDORS[carrier]()
-    load = Load(vendor)
+    load = Load(vendor, SERVICES[engine]())
     server, port = await listen(load.accept)
     async with server, vendor.api() as api_url:
         await serve(Ready(f"http://127.0.0.1:{port}", api_url), load.handle)
 
 
 if __name__ == "__main__":
-    uvloop.run(main(int(sys.argv[1]), sys.argv[2]))
+    uvloop.run(main(int(sys.argv[1]), *sys.argv[2:4]))

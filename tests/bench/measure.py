@@ -32,6 +32,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     profile: Profile
     engine_format: str
     carrier: str = "twilio"
+    engine: str = "elevenlabs"
     interruptions: int = 0
 
 
@@ -99,8 +100,10 @@ def run(target: str, plan: Plan) -> Sample:
     here = cores()
     target_core, load_core = (here[0], here[1]) if len(here) > 1 else (-1, -1)
     with (
-        Child("load", str(load_core), plan.carrier) as load,
-        Child("target", target, plan.carrier, load.ready.url, load.ready.api_url, str(target_core)) as under_test,
+        Child("load", str(load_core), plan.carrier, plan.engine) as load,
+        Child(
+            "target", target, plan.carrier, plan.engine, load.ready.url, load.ready.api_url, str(target_core)
+        ) as under_test,
     ):
         voice_url = f"{under_test.ready.url}/webhooks/{plan.carrier}/voice"
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import abc
 import base64
 import json
 
-from starlette.applications import Starlette
+from tests.bench.relay_app import Words
 
-from tests.bench.relay_app import Peers, Words, relay_app
-
-__all__ = ["naive_app"]
+__all__ = ["Decoded"]
 
 
-class _Decoded(Words):
+class Decoded(Words):
+    """The carriers' half. A subclass has a service's."""
+
     def __init__(self) -> None:
         self._named: dict[str, str] = {}
 
@@ -23,21 +24,18 @@ class _Decoded(Words):
             self._named = {"streamSid": message["streamSid"]} if "streamSid" in message else {}
         elif message["event"] == "media":
             audio = base64.b64decode(message["media"]["payload"])
-            return json.dumps({"user_audio_chunk": base64.b64encode(audio).decode()})
+            return json.dumps(self.caller(base64.b64encode(audio).decode()))
         return None
 
-    def from_engine(self, message: bytes) -> tuple[str | None, str | None]:
-        read = json.loads(message)
-        if read["type"] == "audio":
-            audio = base64.b64decode(read["audio_event"]["audio_base_64"])
-            payload = base64.b64encode(audio).decode()
-            return json.dumps({"event": "media", **self._named, "media": {"payload": payload}}), None
-        if read["type"] == "ping":
-            return None, json.dumps({"type": "pong", "event_id": read["ping_event"]["event_id"]})
-        if read["type"] == "interruption":
-            return json.dumps({"event": "clear", **self._named}), None
-        return None, None
+    def media(self, payload: str) -> str:
+        """The agent's audio, as a message to the carrier."""
+        payload = base64.b64encode(base64.b64decode(payload)).decode()
+        return json.dumps({"event": "media", **self._named, "media": {"payload": payload}})
 
+    def clear(self) -> str:
+        """What is not played yet is void, as a message to the carrier."""
+        return json.dumps({"event": "clear", **self._named})
 
-def naive_app(peers: Peers) -> Starlette:
-    return relay_app(peers, _Decoded)
+    @abc.abstractmethod
+    def caller(self, payload: str) -> dict[str, str]:
+        """The caller's audio, as a message to the engine."""

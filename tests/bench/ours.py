@@ -11,8 +11,8 @@ from patter_core.call.limits import Limits
 from patter_core.events import Record
 from patter_core.patter import Patter
 from patter_core.sink import EventSink
-from patter_elevenlabs.engine import ElevenLabsConvAI
 from tests.bench.relay_app import Peers
+from tests.bench.service import Service
 
 __all__ = ["patter_app"]
 
@@ -29,7 +29,8 @@ class Counted(EventSink):
         self.records += len(records)
 
 
-def patter_app(peers: Peers) -> ASGIApp:
+def patter_app(peers: Peers, service: Service) -> ASGIApp:
+    """The app that answers every call with an agent of that service."""
     carrier = peers.vendor.carrier(peers.api_url)
     phone = Patter(carrier=carrier, sinks=[Counted()], limits=Limits(calls=5_000, calls_per_second=5_000))
-    return phone.asgi(phone.agent(engine=ElevenLabsConvAI("bench-key", "agent_bench", base_url=peers.engine_url)))
+    return phone.asgi(phone.agent(engine=service.engine(peers.engine_url)))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import msgspec
-from starlette.applications import Starlette
 
-from tests.bench.relay_app import Peers, Words, relay_app
+from tests.bench.relay_app import Words
 
-__all__ = ["bare_app"]
+__all__ = ["Spliced"]
 
 
 class _Media(msgspec.Struct, gc=False):
@@ -20,47 +21,23 @@ class _FromCarrier(msgspec.Struct, gc=False):
     media: _Media | None = None
 
 
-class _AudioEvent(msgspec.Struct, gc=False):
-    audio_base_64: str
-
-
-class _PingEvent(msgspec.Struct, gc=False):
-    event_id: int
-
-
-class _FromEngine(msgspec.Struct, gc=False):
-    type: str
-    audio_event: _AudioEvent | None = None
-    ping_event: _PingEvent | None = None
-
-
 _from_carrier = msgspec.json.Decoder(_FromCarrier)
-_from_engine = msgspec.json.Decoder(_FromEngine)
 
 
-class _Spliced(Words):
-    _named = ""
+class Spliced(Words):
+    """The carriers' half. A subclass has a service's."""
+
+    before: ClassVar[str]
+    """What stands before the caller's audio in a message to the engine."""
+    after: ClassVar[str]
+    named = ""
+    """The stream's name, as a field of a message to the carrier."""
 
     def from_carrier(self, text: str) -> str | None:
         message = _from_carrier.decode(text)
         if message.media is not None:
-            return f'{{"user_audio_chunk":"{message.media.payload}"}}'
+            return f"{self.before}{message.media.payload}{self.after}"
         if message.event == "start":
             self.started = True
-            self._named = f'"streamSid":"{message.streamSid}",' if message.streamSid else ""
+            self.named = f'"streamSid":"{message.streamSid}",' if message.streamSid else ""
         return None
-
-    def from_engine(self, message: bytes) -> tuple[str | None, str | None]:
-        read = _from_engine.decode(message)
-        if read.audio_event is not None:
-            payload = read.audio_event.audio_base_64
-            return f'{{"event":"media",{self._named}"media":{{"payload":"{payload}"}}}}', None
-        if read.ping_event is not None:
-            return None, f'{{"type":"pong","event_id":{read.ping_event.event_id}}}'
-        if read.type == "interruption":
-            return f'{{{self._named}"event":"clear"}}', None
-        return None, None
-
-
-def bare_app(peers: Peers) -> Starlette:
-    return relay_app(peers, _Spliced)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import abc
 import asyncio
 from collections.abc import Callable
+from typing import ClassVar
 
 import msgspec
 from starlette.applications import Starlette
@@ -23,14 +24,13 @@ from tests.bench.vendor import Vendor
 
 __all__ = ["Peers", "Words", "relay_app"]
 
-INITIATION = '{"type":"conversation_initiation_client_data"}'
-
 
 class Peers(msgspec.Struct, frozen=True, kw_only=True):
     """Whom a target has to do with."""
 
     vendor: Vendor
     engine_url: str
+    """Of the engine's service."""
     api_url: str
     """Of the carrier."""
 
@@ -38,6 +38,10 @@ class Peers(msgspec.Struct, frozen=True, kw_only=True):
 class Words(abc.ABC):
     """One call's messages, from each side's language into the other's."""
 
+    opening: ClassVar[tuple[str, ...]]
+    """What the engine is told first."""
+    answers: ClassVar[int]
+    """How many messages of the engine come before the conversation is open."""
     started = False
     """From the carrier's `start` on."""
 
@@ -50,9 +54,9 @@ class Words(abc.ABC):
         """What to tell the carrier, and what the engine."""
 
 
-def relay_app(peers: Peers, make_words: Callable[[], Words]) -> Starlette:
-    """The app that relays every call to the conversation server."""
-    url = f"ws{peers.engine_url.removeprefix('http')}/v1/convai/conversation?agent_id=agent_bench"
+def relay_app(peers: Peers, path: str, make_words: Callable[[], Words]) -> Starlette:
+    """The app that relays every call to the engine's socket, which is at that path."""
+    url = f"ws{peers.engine_url.removeprefix('http')}{path}"
 
     async def voice(request: Request) -> Response:
         return await peers.vendor.relay(request, f"ws://{request.url.netloc}/media", peers.api_url)
@@ -79,8 +83,10 @@ class _Media:
         while not words.started:
             words.from_carrier((await receive())["text"])
         async with connect(self._url, compression=None, max_size=2**24) as engine:
-            await engine.send(INITIATION)
-            await engine.recv()
+            for message in words.opening:
+                await engine.send(message)
+            for _ in range(words.answers):
+                await engine.recv()
             agent = asyncio.create_task(_pump_agent(words, engine, send))
             try:
                 await _pump_caller(words, receive, engine)

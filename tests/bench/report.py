@@ -11,7 +11,7 @@ from importlib.metadata import version
 import msgspec
 from rich.table import Table
 
-from tests.bench.measure import Sample, median
+from tests.bench.measure import Plan, Sample, median
 
 __all__ = ["Report", "groups", "table"]
 
@@ -55,8 +55,9 @@ def table(samples: Sequence[Sample]) -> Table:
     """A row for each target and plan, of medians."""
     shown = Table(title="What a frame costs", caption="Medians. Latency is added by the target, both directions.")
     shown.add_column("target")
-    for heading in ("calls", "carrier", "profile", "agent", "μs/frame", "× bare", "core", "engine p50", "p99", "max",
-                    "caller p50", "p99", "max", "clear p50", "p99", "KB/call", "lost", "load"):  # fmt: skip
+    for heading in ("calls", "carrier", "engine", "profile", "agent", "μs/frame", "× bare", "core",
+                    "engine p50", "p99", "max", "caller p50", "p99", "max", "clear p50", "p99", "KB/call", "lost",
+                    "load"):  # fmt: skip
         shown.add_column(heading, justify="right")
     for group in groups(samples):
         shown.add_row(*_row(group, samples))
@@ -73,6 +74,7 @@ def _row(group: Sequence[Sample], samples: Sequence[Sample]) -> list[str]:
         first.target,
         str(first.plan.calls),
         first.plan.carrier,
+        first.plan.engine,
         first.plan.profile,
         first.plan.engine_format,
         of(lambda sample: sample.cpu_us_a_frame, ".1f"),
@@ -93,14 +95,9 @@ def _row(group: Sequence[Sample], samples: Sequence[Sample]) -> list[str]:
 
 
 def _ratio(group: Sequence[Sample], samples: Sequence[Sample]) -> str:
-    """To the bare relay with as many calls of the same carrier and profile; "" if it was not measured."""
-    plan = group[0].plan
-    bare = [
-        sample
-        for sample in samples
-        if sample.target == "bare"
-        and (sample.plan.calls, sample.plan.carrier, sample.plan.profile) == (plan.calls, plan.carrier, plan.profile)
-    ]
+    """To the bare relay with as many calls of the same carrier, engine and profile; "" if it was not measured."""
+    alike = _alike(group[0].plan)
+    bare = [sample for sample in samples if sample.target == "bare" and _alike(sample.plan) == alike]
     if not bare:
         return ""
 
@@ -108,3 +105,7 @@ def _ratio(group: Sequence[Sample], samples: Sequence[Sample]) -> str:
         return sample.cpu_us_a_frame
 
     return f"{median(group, cost) / median(bare, cost):.2f}"
+
+
+def _alike(plan: Plan) -> tuple[int, str, str, str]:
+    return plan.calls, plan.carrier, plan.engine, plan.profile

@@ -15,6 +15,7 @@ from tests.bench.measure import Plan, Sample, run
 from tests.bench.plot import svg
 from tests.bench.protocol import Profile
 from tests.bench.report import Report, table
+from tests.bench.services import SERVICES
 from tests.bench.target import TARGETS
 from tests.bench.vendors import VENDORS
 
@@ -40,6 +41,7 @@ console = Console()
     show_default=True,
 )
 @click.option("--carrier", type=click.Choice(list(VENDORS)), default="twilio", show_default=True)
+@click.option("--engine", type=click.Choice(list(SERVICES)), default="elevenlabs", show_default=True)
 @click.option("--engine-format", type=click.Choice(_FORMATS), default="ulaw_8000", show_default=True,
               help="Of the agent; the bare relay and the naive bridge always get ulaw_8000.")  # fmt: skip
 @click.option("--targets", default=",".join(TARGETS), show_default=True, help="Which, and in which order.")
@@ -55,6 +57,7 @@ def main(
     rounds: int,
     profile: str,
     carrier: str,
+    engine: str,
     engine_format: str,
     targets: str,
     interruptions: int,
@@ -68,6 +71,8 @@ def main(
     names = targets.split(",")
     if unknown := sorted(set(names) - set(TARGETS)):
         raise click.BadParameter(f"{', '.join(unknown)}: there are {', '.join(TARGETS)}", param_hint="--targets")
+    if engine_format not in (formats := SERVICES[engine].formats):
+        raise click.BadParameter(f"{engine} speaks {', '.join(formats)} here", param_hint="--engine-format")
     if len(cores()) < 2:
         console.print("[yellow]Load and target share a core here: figures are rough.[/]")
     plan = Plan(
@@ -76,10 +81,11 @@ def main(
         profile=Profile(profile),
         engine_format=engine_format,
         carrier=carrier,
+        engine=engine,
         interruptions=interruptions,
     )
     if quick:
-        samples = _quick(names, carrier)
+        samples = _quick(names, plan)
     elif ramp:
         samples = _ramp(names, plan)
     else:
@@ -96,13 +102,13 @@ def main(
     sys.exit(_exit_code(samples, strict=not quick))
 
 
-def _quick(names: list[str], carrier: str) -> list[Sample]:
+def _quick(names: list[str], plan: Plan) -> list[Sample]:
     """Each target in the worst case; the other profiles and formats for the one that differs in them."""
-    plain = Plan(
-        calls=5, seconds=2.0, profile=Profile.WORST, engine_format=_FORMATS[0], carrier=carrier, interruptions=50
+    plain = msgspec.structs.replace(
+        plan, calls=5, seconds=2.0, profile=Profile.WORST, engine_format=_FORMATS[0], interruptions=50
     )
     samples = [_run(name, plain) for name in names]
-    for profile, format in itertools.product(Profile, _FORMATS):
+    for profile, format in itertools.product(Profile, SERVICES[plan.engine].formats):
         if (profile, format) != (plain.profile, plain.engine_format) and "patter" in names:
             other = msgspec.structs.replace(plain, seconds=6.0, profile=profile, engine_format=format)
             samples.append(_run("patter", other))
@@ -134,7 +140,7 @@ def _run(name: str, plan: Plan) -> Sample:
     own = msgspec.structs.replace(plan, engine_format=format, interruptions=times)
     sample = run(name, own)
     console.print(
-        f"{name:7} {own.calls:4} calls  {own.carrier:7} {own.profile:7} {own.engine_format:9}"
+        f"{name:7} {own.calls:4} calls  {own.carrier:7} {own.engine:15} {own.profile:7} {own.engine_format:9}"
         f"  {sample.cpu_us_a_frame:6.1f} μs a frame  p99 {sample.p99_ms:6.2f} ms"
         f"  {sample.fault_count} faults  generator {sample.generator_cpu:4.0%}",
         highlight=False,

@@ -1,4 +1,7 @@
-"""What is measured, as a process of its own: `python -m tests.bench.target NAME CARRIER ENGINE_URL API_URL CORE`."""
+"""What is measured, as a process of its own.
+
+`python -m tests.bench.target NAME CARRIER ENGINE ENGINE_URL API_URL CORE`
+"""
 
 from __future__ import annotations
 
@@ -16,24 +19,27 @@ from starlette.types import ASGIApp
 
 from patter_core.server.serving import serve_app
 from tests.bench.control import Ready, pin, serve
-from tests.bench.naive import naive_app
 from tests.bench.ours import patter_app
 from tests.bench.protocol import Usage, UsageAsked
-from tests.bench.relay import bare_app
-from tests.bench.relay_app import Peers
+from tests.bench.relay_app import Peers, relay_app
+from tests.bench.service import Service
+from tests.bench.services import SERVICES
 from tests.bench.vendors import VENDORS
 
 __all__ = ["TARGETS"]
 
-TARGETS: dict[str, Callable[[Peers], ASGIApp]] = {"bare": bare_app, "naive": naive_app, "patter": patter_app}
+TARGETS: dict[str, Callable[[Peers, Service], ASGIApp]] = {
+    "bare": lambda peers, service: relay_app(peers, service.path, service.spliced),
+    "naive": lambda peers, service: relay_app(peers, service.path, service.decoded),
+    "patter": patter_app,
+}
 
 _STATM = Path("/proc/self/statm")
 
 
-async def main(name: str, carrier: str, engine_url: str, api_url: str, core: int) -> None:
+async def main(make: Callable[[Peers, Service], ASGIApp], peers: Peers, service: Service, core: int) -> None:
     pin(core)
-    peers = Peers(vendor=VENDORS[carrier](), engine_url=engine_url, api_url=api_url)
-    async with serve_app(TARGETS[name](peers)) as url:
+    async with serve_app(make(peers, service)) as url:
         await serve(Ready(url), _usage)
 
 
@@ -52,5 +58,6 @@ def _rss() -> int:
 
 if __name__ == "__main__":
     _, *what, on_core = sys.argv
-    name, carrier, engine_url, api_url = what
-    uvloop.run(main(name, carrier, engine_url, api_url, int(on_core)))
+    name, carrier, engine, engine_url, api_url = what
+    played = Peers(vendor=VENDORS[carrier](), engine_url=engine_url, api_url=api_url)
+    uvloop.run(main(TARGETS[name], played, SERVICES[engine](), int(on_core)))

@@ -53,9 +53,13 @@ def _bench(*options: str, out: Path) -> dict[str, _Sample]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("carrier", ["twilio", "telnyx"])
-def test_every_frame_crosses_each_target_unaltered_and_an_interruption_clears(carrier: str, tmp_path: Path) -> None:
-    found = _bench("--carrier", carrier, "--interruptions", "20", out=tmp_path)
+@pytest.mark.parametrize(
+    ("carrier", "engine"), [("twilio", "elevenlabs"), ("telnyx", "elevenlabs"), ("twilio", "openai-realtime")]
+)
+def test_every_frame_crosses_each_target_unaltered_and_an_interruption_clears(
+    carrier: str, engine: str, tmp_path: Path
+) -> None:
+    found = _bench("--carrier", carrier, "--engine", engine, "--interruptions", "20", out=tmp_path)
     assert list(found) == ["bare", "naive", "patter"]
     for sample in found.values():
         assert sample.frames > 2 * 2 * 1 * 50 * 0.8  # calls, directions, seconds, frames; less if the machine is busy
@@ -74,8 +78,9 @@ def test_converted_audio_is_all_there_and_sounds_as_it_should(tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_audio_in_bursts_crosses_unaltered(tmp_path: Path) -> None:
-    found = _bench("--targets", "patter", "--profile", "service", "--seconds", "3", out=tmp_path)
+@pytest.mark.parametrize("engine", ["elevenlabs", "openai-realtime"])
+def test_audio_in_bursts_crosses_unaltered(engine: str, tmp_path: Path) -> None:
+    found = _bench("--targets", "patter", "--engine", engine, "--profile", "service", "--seconds", "3", out=tmp_path)
     assert found["patter"].frames > 2 * 3 * 50 * 0.8
     assert found["patter"].fault_count == found["patter"].lost == 0
 

@@ -61,7 +61,10 @@ def measure(workers: int, *, calls: int, seconds: float) -> Shared:
     Raises:
         BenchFailed: it could not be measured.
     """
-    with Child("load", "-1", "twilio") as load, _serving(workers, load.ready.url, load.ready.api_url) as (pids, url):
+    with (
+        Child("load", "-1", "twilio", "elevenlabs") as load,
+        _serving(workers, load.ready.url, load.ready.api_url) as (pids, url),
+    ):
         dial = protocol.Dial(f"{url}/webhooks/twilio/voice", calls, protocol.Profile.WORST, "ulaw_8000")
         load.ask(dial, protocol.Done)
         time.sleep(min(WARM_UP, seconds / 4))
