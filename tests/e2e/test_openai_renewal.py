@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
 
 import anyio
 import msgspec
@@ -17,11 +20,11 @@ from patter_core.server.serving import serve_app
 from patter_core.testing.caller import Caller, Pause, Say, Step, WaitForSilence
 from patter_core.testing.fakes import MemorySink
 from patter_core.testing.speech import CALLER_LINES, GREETING
-from patter_openai import wire
-from patter_openai.prices import response_usage, transcription_usage
-from patter_openai.testing import Behaviour, Conversation, OpenAIRealtimeEmulator
+from patter_openai.testing import Behaviour, OpenAIRealtimeEmulator
 from patter_openai.testing.live import LiveBehaviour, OpenAILiveEmulator
 from patter_twilio.testing import TwilioEmulator
+from tests.e2e.long_call import Outcome
+from tests.e2e.openai_bill import bill_of
 
 pytestmark = pytest.mark.anyio
 
@@ -30,23 +33,7 @@ SESSION_SECONDS = 28.0
 LINE = CALLER_LINES[1]
 LINES = 8
 FRAME = 160
-
-_message: msgspec.json.Decoder[wire.ServerMessage] = msgspec.json.Decoder(wire.ServerMessage)
-
-
-def bill_of(talks: list[Conversation]) -> dict[str, Counter[str]]:
-    """What the service has billed, by part."""
-    billed = {"engine": Counter[str](), "stt": Counter[str]()}
-    for talk in talks:
-        for sent in talk.sent:
-            match _message.decode(sent):
-                case wire.ResponseDone(response=wire.Response(usage=wire.ResponseUsage() as usage)):
-                    billed["engine"].update(response_usage(talk.model, usage).amounts)
-                case wire.TranscriptionCompleted(usage=wire.TranscriptionUsage() as usage):
-                    billed["stt"].update(transcription_usage("gpt-transcribe", usage).amounts)
-                case _:
-                    pass
-    return billed
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
@@ -145,3 +132,44 @@ async def test_a_session_without_turns_is_renewed_in_a_quiet_moment_and_greets_o
     (bill,) = end.metrics.engine_bills
     used = sum(talk.now_ms for talk in talks) / 1000
     assert bill.amounts["seconds"] == pytest.approx(used)
+
+
+@pytest.mark.slow
+def test_seventy_minutes_with_a_loss_every_eight_are_one_conversation() -> None:
+    """Takes a minute: the process has a clock of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.virtual_time", "tests.e2e.long_call"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    call = msgspec.json.decode(done.stdout, type=Outcome)
+    metrics = call.end.metrics
+    assert 69 <= call.minutes <= 72
+    assert call.end.reason == "caller_hung_up"
+    assert call.prompts == [GREETING.text]  # once, whatever was lost
+    assert (call.streams, len(call.given_ms)) == (9, 4)
+    assert metrics.errors == 2  # the connections that were lost; with one retry the call outlives any number of them
+
+    # The session that was not lost was renewed at 58 minutes, two before its end, and knew what was said before.
+    assert 57.9 * 60_000 <= call.given_ms[1] <= 58.5 * 60_000
+    assert call.known[0] == 0
+    assert call.known[1] >= 50
+    assert call.known[2] == call.known[3] == 200  # as much as the core keeps
+
+    # Each line was heard, once, and repeated as a whole; nothing was late, and no reply took longer than others.
+    assert call.heard == [LINE.text] * call.lines
+    assert call.repeated == call.lines
+    assert (metrics.interruptions, metrics.frames_late, metrics.frames_dropped) == (0, 0, 0)
+    assert len(metrics.speech_reply_ms) == call.lines
+    assert max(metrics.speech_reply_ms) - min(metrics.speech_reply_ms) < 300
+    assert sum(call.given_ms) >= call.said_ms - 300
+
+    # The bill is what the service has told, in all sessions together.
+    bills = {bill.part: bill for bill in metrics.engine_bills}
+    assert {part: bill.amounts for part, bill in bills.items()} == {
+        part: pytest.approx(amounts) for part, amounts in call.billed.items()
+    }
+    assert all(bill.cost is not None and bill.cost.amount > 0 for bill in bills.values())
