@@ -39,7 +39,7 @@ Step = EngineEvent | wire.ClientMessage | EngineError
 _USER_ITEMS = 256
 """Turns of the user whose transcripts may still come."""
 _LONGEST_TEXT = 100_000
-"""Letters of an item's text."""
+"""Letters of an item's text, and of a transcript."""
 _SHUT = 64
 """Responses of which no more audio is taken; the service makes one at a time."""
 _BUSY = "conversation_already_has_active_response"
@@ -145,7 +145,7 @@ class Dialogue:
             case wire.TranscriptDelta(delta=text):
                 item.text += text[: _LONGEST_TEXT - len(item.text)]
             case wire.TranscriptDone(transcript=text):
-                item.text = text or item.text
+                item.text = text[:_LONGEST_TEXT] or item.text
 
     def _of_user(self, message: wire.ServerMessage | wire.Ignored) -> list[Step]:
         match message:
@@ -181,7 +181,7 @@ class Dialogue:
         steps: list[Step] = []
         if message.usage is not None:
             steps.append(transcription_usage(self._models[1], message.usage))
-        text = message.transcript.strip()
+        text = message.transcript[:_LONGEST_TEXT].strip()
         if text:
             started = self._speech.pop(message.item_id, None)
             steps.append(TranscriptInput(text, message.item_id, started))
@@ -200,6 +200,8 @@ class Dialogue:
     # --- the end of a response ---------------------------------------------------------------------------------------
 
     def _response_done(self, response: wire.Response) -> list[Step]:
+        if response.id and self._shut.get(response.id) is False:  # it was told before, and is billed once
+            return []
         self.requests.done(response)
         is_void = self._shut.get(response.id, False) or response.reason == "turn_detected"
         self._shut_off(response.id, is_void=False)

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 import anyio
 import msgspec
 
-from patter_core.errors import EngineRefused, EngineTimeout, SocketClosed
+from patter_core.errors import EngineFailed, EngineRefused, EngineTimeout, SocketClosed
 from patter_core.net.websocket import EngineSocket
 from patter_openai import wire
 from patter_openai.config import Service
 from patter_openai.failures import closed, refused, remedied
+from patter_openai.formats import wire_format
 from patter_openai.session import RealtimeSession, SessionOptions
 
 __all__ = ["CONFIGURE_TIMEOUT", "open_session"]
@@ -22,6 +23,24 @@ CONFIGURE_TIMEOUT = 10.0
 _LONGEST = 3_600.0
 """Seconds that a session lives at most, by the vendor's documentation."""
 _UPDATE = "configure"
+
+
+class _Format(msgspec.Struct, frozen=True):
+    type: str = ""
+
+
+class _Side(msgspec.Struct, frozen=True):
+    format: _Format = _Format()
+
+
+class _Audio(msgspec.Struct, frozen=True):
+    """What the service says of a session's audio, as far as it is looked at."""
+
+    input: _Side = _Side()
+    output: _Side = _Side()
+
+
+_audio = msgspec.json.Decoder(_Audio).decode
 
 
 async def open_session(
@@ -46,6 +65,7 @@ async def open_session(
     Raises:
         EngineRefused: the service refused the key, the model or an option.
         EngineTimeout: no connection or no configuration in time.
+        EngineFailed: the service has configured another audio format.
         EngineError: the service cannot be reached, or the connection was lost.
     """
     try:
@@ -56,6 +76,7 @@ async def open_session(
         decoder = wire.Decoder()
         socket.send(wire.encode(wire.SessionUpdate(event_id=_UPDATE, session=config)))
         info = await _configured(socket, decoder, within)
+        _require_format(info, wire_format(options.format))
         options = msgspec.structs.replace(options, lifetime=_lifetime(info))
         session = RealtimeSession(socket, decoder, options, conversation_id=info.id)
     except BaseException:
@@ -85,6 +106,25 @@ async def _configured(socket: EngineSocket, decoder: wire.Decoder, within: float
         ) from None
     except SocketClosed as told:
         raise closed(told.code, told.reason) from None
+
+
+def _require_format(info: wire.SessionInfo, format: wire.WireFormat) -> None:
+    """In another format all audio would be noise. What the service does not say is as it was asked for."""
+    if not isinstance(info.audio, msgspec.Raw):
+        return
+    try:
+        told = _audio(info.audio)
+    except msgspec.DecodeError:
+        return
+    asked = str(format.__struct_config__.tag)
+    for side in (told.input, told.output):
+        if side.format.type not in {"", asked}:
+            raise EngineFailed(
+                "OpenAI configured the session with another audio format than it was asked for.",
+                retry=True,
+                expected=asked,
+                got=side.format.type[:100],
+            )
 
 
 def _lifetime(info: wire.SessionInfo) -> float:

@@ -9,7 +9,7 @@ __all__ = ["GAP_MS", "Gathered", "Gatherer"]
 GAP_MS = 800
 """Quiet between two fragments that ends a text."""
 _LONGEST = 20_000
-"""Letters; a text that is as long is told."""
+"""Letters; a text that is as long is told, and a fragment that is longer is cut."""
 
 
 class Gathered(msgspec.Struct, frozen=True):
@@ -32,6 +32,7 @@ class Gatherer:
         complete = self.take() if self._pieces and self._is_over(start_ms) else None
         if not self._pieces:
             self._start = start_ms
+        fragment = fragment[:_LONGEST]
         self._pieces.append(fragment)
         self._size += len(fragment)
         self._end = max(end_ms, start_ms)

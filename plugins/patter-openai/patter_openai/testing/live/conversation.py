@@ -290,5 +290,7 @@ class LiveBehaviour:
     """How long a session lives."""
     usage_every: float = 15.0
     """Seconds of audio between two reports of what is billed."""
+    refuse_upgrade: int = 0
+    """An HTTP status to refuse the upgrade with; 0 accepts it."""
     mute: int = 0
     """How many texts that are to be said are lost."""

@@ -110,8 +110,11 @@ class OpenAILiveEmulator(EngineEmulator):
         return JSONResponse({"object": "list", "data": data})
 
     async def _converse(self, socket: WebSocket) -> None:
-        if socket.headers.get("authorization") != f"Bearer {self.api_key}":
-            await socket.send_denial_response(refusal(401))
+        status = self.behaviour.refuse_upgrade
+        if not status and socket.headers.get("authorization") != f"Bearer {self.api_key}":
+            status = 401
+        if status:
+            await socket.send_denial_response(refusal(status))
             return
         await socket.accept()
         functions = ConversationSocket(functools.partial(send_to, socket), socket.close)
