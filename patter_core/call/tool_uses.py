@@ -31,6 +31,8 @@ _log = logging.getLogger("patter.call")
 
 _STORED_WITHIN = 1.0
 """Seconds for the shared store to take a use before its tool runs."""
+_ANSWER = "Tell me what came of it."
+"""What a session is asked in the caller's place that has followed the one that used a tool."""
 _LONGEST_ID = 200
 """Characters of an id that is kept as it is."""
 _IDS_KEPT = 1_000
@@ -63,6 +65,8 @@ class ToolUses:
         self._uplink = uplink
         self._runner: ToolRunner | None = None
         self._session: EngineSession | None = None
+        self._takes_texts = False
+        """The present session answers texts in the caller's place."""
         self._tools: Mapping[str, Tool] | None = None
         """Of the present session; None if it only tells of tools that run elsewhere."""
         self._seen: dict[str, None] = {}
@@ -73,6 +77,7 @@ class ToolUses:
         runs_tools = agent.engine.capabilities & {EngineCapability.TOOLS, EngineCapability.OWN_TOOLS}
         self._tools = {tool.spec.name: tool for tool in tools_of(agent)} if runs_tools else None
         self._session = session
+        self._takes_texts = EngineCapability.USER_MESSAGE in agent.engine.capabilities
         self._seen.clear()
 
     def end(self) -> None:
@@ -179,10 +184,22 @@ class ToolUses:
             if use.is_wanted:
                 self._uplink.tell(session, lambda session: session.send_tool_result(result))
                 self.on_use(result)
-        elif session is not None and use.started_ms and use.is_wanted:  # it knows of the use, and not of its outcome
-            self._uplink.add_context(supplemented([_item(use, result)]))
+        elif session is not None and use.started_ms and use.is_wanted:
+            self._tell_successor(session, use, result)
         if use.action is not None and use.is_wanted:
             self.last_word.request(use.action, answer_follows=session is not None and use.session is session)
+
+    def _tell_successor(self, session: EngineSession, use: ToolUse, result: ToolResult) -> None:
+        """The session has followed the one that used the tool: it knows of the use, and not of its outcome.
+
+        The caller waits for an answer. A session that takes texts in their place is asked for it.
+        """
+        text = supplemented([_item(use, result)])
+        if self._takes_texts and use.action is None:
+            self._uplink.tell(session, lambda session: session.send_user_message(f"({text}\n{_ANSWER})"))
+            self.on_use(result)
+        else:
+            self._uplink.add_context(text)
 
     def _check(self, action: HangUp | Transfer) -> None:
         if isinstance(action, Transfer):

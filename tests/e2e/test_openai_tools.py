@@ -8,6 +8,7 @@ import pytest
 from patter_core import Patter, PhoneCall, Transfer
 from patter_core.agent import Agent, AgentForCall, Retry
 from patter_core.audio import ULAW_8000
+from patter_core.engine import EngineCapability
 from patter_core.events import CallEnded, ResponseHeard, ToolCall, ToolResult, TransferStarted
 from patter_core.server.serving import serve_app
 from patter_core.telephony.leg import Leg
@@ -210,3 +211,56 @@ async def test_an_agent_without_turns_has_tools_and_transfers_once_its_answer_wa
     heard = max(number for number, kind in enumerate(kinds) if kind == "response_heard")
     results = [number for number, kind in enumerate(kinds) if kind == "tool_result"]
     assert results[-1] < heard < kinds.index("transfer_started")
+
+
+async def test_a_session_that_ends_in_the_middle_of_a_tool_is_followed_by_one_that_learns_what_came_of_it() -> None:
+    runs: list[str] = []
+    is_replaced = anyio.Event()
+
+    async def look_up(name: str) -> str:
+        """Look a guest up."""
+        runs.append(name)
+        await is_replaced.wait()
+        return "Table twelve."
+
+    async def asks(reply: Reply) -> None:
+        """Greets; has the guest looked up; then says what it is told."""
+        if reply.talk is service.conversations[0] and len(reply.talk.replies) == 2:
+            await reply.call("look_up", '{"name": "Ada"}')
+        else:
+            await Parrot()(reply)
+
+    said = CALLER_LINES[0].audio(ULAW_8000)
+    caller = Caller([WaitForSilence(), Say(said), WaitForSilence(silent=2.0)], ULAW_8000)
+    sink = MemorySink()
+    with anyio.fail_after(60):
+        async with (
+            TwilioEmulator() as carrier,
+            OpenAIRealtimeEmulator(Behaviour(agent=asks, session_seconds=14.0)) as service,
+            anyio.create_task_group() as tasks,
+        ):
+
+            async def replaced() -> None:
+                first = await service.conversation(0)
+                await first.until(lambda: first.close_code is not None)
+                is_replaced.set()
+
+            tasks.start_soon(replaced)
+            phone = Patter(carrier=carrier.carrier(), sinks=[sink])
+            async with serve_app(phone.asgi(phone.agent(engine=service.engine(), tools=[look_up]))) as url:
+                await carrier.call(f"{url}/webhooks/twilio/voice", caller)
+                await sink.wait_for("call_ended")
+
+    first, second, *_ = service.conversations
+    events = [record.event for record in sink.records]
+    (end,) = (event for event in events if isinstance(event, CallEnded))
+    (result,) = (event for event in events if isinstance(event, ToolResult))
+    assert runs == ["Ada"]
+    assert (result.result, result.failed) == ("Table twelve.", False)
+    assert (first.closed_by, end.metrics.errors) == ("client", 0)  # it was renewed in time, in the middle of the tool
+    told = [one.text for one in second.told.all if one.capability is EngineCapability.USER_MESSAGE]
+    (asked,) = (text for text in told if "Tell me what came of it." in text)
+    assert "look_up" in asked
+    assert "Table twelve." in asked
+    assert any("Table twelve." in kept.text for kept in second.items.all if kept.is_agent_audio)  # the caller is told
+    assert not outputs_of(first)
