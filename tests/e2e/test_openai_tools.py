@@ -130,7 +130,10 @@ def language_of(talk: Conversation) -> object:
     return talk.input.transcription.language if isinstance(talk.input.transcription, Transcription) else None
 
 
-async def test_a_session_that_follows_a_loss_has_what_was_said_and_done_and_no_greeting() -> None:
+@pytest.mark.parametrize("emulator", [TwilioEmulator, TelnyxEmulator])
+async def test_a_session_that_follows_a_loss_has_what_was_said_and_done_and_no_greeting(
+    emulator: type[TwilioEmulator | TelnyxEmulator],
+) -> None:
     async def look_up(name: str) -> str:
         """Look somebody up."""
         if name == "Eve":
@@ -157,14 +160,14 @@ async def test_a_session_that_follows_a_loss_has_what_was_said_and_done_and_no_g
     sink = MemorySink()
     with anyio.fail_after(40):
         async with (
-            TwilioEmulator() as carrier,
+            emulator() as carrier,
             OpenAIRealtimeEmulator(Behaviour(agent=losing)) as service,
             anyio.create_task_group() as tasks,
         ):
             phone = Patter(carrier=carrier.carrier(), sinks=[sink])
             agent = phone.agent(engine=service.engine(), tools=[look_up], fallback=Retry())
             async with serve_app(phone.asgi(agent)) as url:
-                await carrier.call(f"{url}/webhooks/twilio/voice", caller)
+                await carrier.call(f"{url}/webhooks/{carrier.carrier().name}/voice", caller)
                 await sink.wait_for("call_ended")
     _, second = service.conversations
     given = [told.text for told in second.told.all]
@@ -173,7 +176,10 @@ async def test_a_session_that_follows_a_loss_has_what_was_said_and_done_and_no_g
     assert not second.replies  # nothing is said twice
 
 
-async def test_an_agent_without_turns_has_tools_and_transfers_once_its_answer_was_heard() -> None:
+@pytest.mark.parametrize("emulator", [TwilioEmulator, TelnyxEmulator])
+async def test_an_agent_without_turns_has_tools_and_transfers_once_its_answer_was_heard(
+    emulator: type[TwilioEmulator | TelnyxEmulator],
+) -> None:
     """GPT-Live: its turns are found in its audio."""
 
     async def find_table(guests: int) -> str:
@@ -194,12 +200,14 @@ async def test_an_agent_without_turns_has_tools_and_transfers_once_its_answer_wa
         await service.call_tool("put_through", {})
 
     with anyio.fail_after(60):
-        async with TwilioEmulator() as carrier, OpenAILiveEmulator() as service, anyio.create_task_group() as tasks:
+        async with emulator() as carrier, OpenAILiveEmulator() as service, anyio.create_task_group() as tasks:
             phone = Patter(carrier=carrier.carrier(), sinks=[sink])
             agent = phone.agent(engine=service.engine(), tools=[find_table, put_through])
             tasks.start_soon(talk_to_tools)
             async with serve_app(phone.asgi(agent)) as url:
-                recording = await carrier.call(f"{url}/webhooks/twilio/voice", Caller([Pause(40.0)], ULAW_8000))
+                recording = await carrier.call(
+                    f"{url}/webhooks/{carrier.carrier().name}/voice", Caller([Pause(40.0)], ULAW_8000)
+                )
                 await sink.wait_for("call_ended")
     (talk,) = service.conversations
     assert carrier.calls[0].transferred_to == [HUMAN]
@@ -213,6 +221,7 @@ async def test_an_agent_without_turns_has_tools_and_transfers_once_its_answer_wa
     assert results[-1] < heard < kinds.index("transfer_started")
 
 
+@pytest.mark.slow
 async def test_a_session_that_ends_in_the_middle_of_a_tool_is_followed_by_one_that_learns_what_came_of_it() -> None:
     runs: list[str] = []
     is_replaced = anyio.Event()
