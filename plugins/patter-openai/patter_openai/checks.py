@@ -19,13 +19,21 @@ __all__ = ["check_listed", "run_checks"]
 _SHUTDOWNS = {
     "gpt-realtime": dt.date(2027, 1, 20),
     "gpt-realtime-mini": dt.date(2027, 1, 20),
+    "whisper-1": dt.date(2027, 2, 26),
+    "gpt-4o-transcribe": dt.date(2027, 2, 26),
+    "gpt-4o-mini-transcribe": dt.date(2027, 2, 26),
+    "gpt-4o-transcribe-diarize": dt.date(2027, 2, 26),
 }
 """Announced by the vendor, as read on 2026-11-25: of the model and of its snapshots."""
 _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
 
 async def run_checks(
-    service: Service, model: str, open_session: Callable[[ConversationSetup], Awaitable[EngineSession]]
+    service: Service,
+    model: str,
+    open_session: Callable[[ConversationSetup], Awaitable[EngineSession]],
+    *,
+    transcription: str = "",
 ) -> list[CheckResult]:
     """Checks the configuration by what a call does: connecting and configuring cost nothing.
 
@@ -33,6 +41,7 @@ async def run_checks(
         service: address and credentials.
         model: of the engine.
         open_session: opens a session of the engine.
+        transcription: the model of transcripts; "" for none.
     """
     leg = Leg(carrier="check", call_id="check", from_number="", to_number="")
     setup = ConversationSetup(leg=leg, preferred_format=ULAW_8000, resumed=True)  # so that nothing is said
@@ -43,7 +52,8 @@ async def run_checks(
     await session.aclose()
     return [
         CheckResult(Level.OK, f"OpenAI accepts the key, and the options for the model {model}."),
-        *_shutdown(model),
+        *_shutdown(model, "model"),
+        *_shutdown(transcription, "transcription"),
     ]
 
 
@@ -77,9 +87,9 @@ async def _other_models(service: Service, model: str) -> list[CheckResult]:
     return [CheckResult(Level.WARNING, f"The key may use these models: {', '.join(models)}.", "Choose one: `model`.")]
 
 
-def _shutdown(model: str) -> list[CheckResult]:
+def _shutdown(model: str, option: str) -> list[CheckResult]:
     end = _SHUTDOWNS.get(_SNAPSHOT.sub("", model))
     if end is None:
         return []
     what = f"OpenAI has announced the end of {model} for {end.isoformat()}."
-    return [CheckResult(Level.WARNING, what, "Choose another model.")]
+    return [CheckResult(Level.WARNING, what, f"Choose another one: `{option}`.")]

@@ -110,7 +110,7 @@ class OpenAIRealtime(Engine):
         )
 
     async def check(self) -> Sequence[CheckResult]:
-        return await run_checks(self._service, self.model, self.open)
+        return await run_checks(self._service, self.model, self.open, transcription=self.transcription)
 
     def _problems(self) -> list[tuple[str, str, str]]:
         """Returns the option, what is expected and what came, of each invalid one."""

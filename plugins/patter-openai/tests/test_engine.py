@@ -153,6 +153,10 @@ async def test_a_model_that_will_be_shut_down_is_a_warning() -> None:
     found, _ = await check(Behaviour(models=("gpt-realtime-2025-08-28",)))
     assert [result.level for result in found] == [Level.OK, Level.WARNING]
     assert "2027-01-20" in found[1].what
+    async with OpenAIRealtimeEmulator() as service:
+        found = list(await dataclasses.replace(service.engine(), transcription="whisper-1").check())
+    assert [result.level for result in found] == [Level.OK, Level.WARNING]
+    assert ("2027-02-26" in found[1].what, "transcription" in found[1].remedy) == (True, True)
 
 
 # --- the command -----------------------------------------------------------------------------------------------------

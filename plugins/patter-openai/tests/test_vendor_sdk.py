@@ -13,8 +13,15 @@ import msgspec
 import pytest
 from openai import AsyncOpenAI, AuthenticationError
 from openai.resources.realtime.realtime import AsyncRealtimeConnection
-from openai.types.realtime import RealtimeClientEvent, RealtimeServerEvent
-from pydantic import TypeAdapter
+from openai.types.live import SessionConfig as LiveSessionConfig
+from openai.types.realtime import (
+    AudioTranscription,
+    RealtimeAudioConfigOutput,
+    RealtimeClientEvent,
+    RealtimeServerEvent,
+    RealtimeSessionCreateRequest,
+)
+from pydantic import BaseModel, TypeAdapter
 
 from patter_core.audio import ULAW_8000, AudioChunk
 from patter_core.engine import ConversationSetup, Heard, HeardItem
@@ -23,9 +30,12 @@ from patter_core.history import AgentSaid, ToolState, ToolUsed, UserSaid
 from patter_core.telephony.leg import Leg
 from patter_core.testing.speech import CALLER_LINES, GREETING
 from patter_core.tools.spec import ToolSpec
-from patter_openai import OpenAIRealtime, wire
+from patter_openai import OpenAILive, OpenAIRealtime, wire
 from patter_openai.formats import PCM16_24000
+from patter_openai.prices import live_usage, response_usage, transcription_usage
 from patter_openai.testing import Behaviour, Conversation, OpenAIRealtimeEmulator, Parrot, Reply
+from patter_openai.testing.configuring import TRANSCRIBERS, VOICES
+from patter_openai.testing.live import LiveBehaviour
 from patter_openai.testing.reply import ResponseFailed
 
 pytestmark = pytest.mark.anyio
@@ -221,3 +231,36 @@ async def test_the_sdk_lists_the_models_and_is_refused_with_another_key() -> Non
 
 def vendor(emulator: OpenAIRealtimeEmulator, key: str = "") -> AsyncOpenAI:
     return AsyncOpenAI(api_key=key or emulator.api_key, base_url=emulator.base_url, max_retries=0)
+
+
+def names_of(model: type[BaseModel], field: str) -> set[str]:
+    """The names that a field of the SDK's types lists, beside any other text."""
+    annotation = model.model_fields[field].annotation
+    listed = {
+        name for part in _parts(annotation) if typing.get_origin(part) is typing.Literal for name in part.__args__
+    }
+    assert listed
+    return listed
+
+
+def _parts(annotation: object) -> list[Any]:
+    return [annotation, *(part for one in typing.get_args(annotation) for part in _parts(one))]
+
+
+def test_models_voices_and_what_has_a_price_are_those_that_the_sdk_names() -> None:
+    realtime, live = OpenAIRealtime("sk-1"), OpenAILive("sk-1")
+    models = names_of(RealtimeSessionCreateRequest, "model")
+    assert {realtime.model, *Behaviour().models} <= models
+    priced = {name for name in models if response_usage(name, wire.ResponseUsage()).cost is not None}
+    assert priced == {name for name in models if name.startswith("gpt-realtime")}
+    assert names_of(RealtimeAudioConfigOutput, "voice") == VOICES
+    transcribers = names_of(AudioTranscription, "model")
+    assert transcribers == TRANSCRIBERS
+    usage = wire.TranscriptionUsage(type="duration", seconds=1.0)
+    unpriced = {name for name in transcribers if transcription_usage(name, usage).cost is None}
+    assert unpriced == {
+        name for name in transcribers if name.startswith(("gpt-4o", "whisper"))
+    }  # they are shut down soon
+    assert names_of(LiveSessionConfig, "model") == {*LiveBehaviour().models}
+    assert live.model in LiveBehaviour().models
+    assert all(live_usage(name, 60.0).cost is not None for name in LiveBehaviour().models)

@@ -12,7 +12,7 @@ from patter_openai import wire
 if TYPE_CHECKING:
     from patter_openai.testing.conversation import Conversation
 
-__all__ = ["DEFAULT_CONFIG", "VOICES", "merged", "problem_of"]
+__all__ = ["DEFAULT_CONFIG", "TRANSCRIBERS", "VOICES", "merged", "problem_of"]
 
 DEFAULT_CONFIG = wire.SessionConfig(
     instructions="You are a helpful assistant.",
@@ -39,7 +39,18 @@ DEFAULT_CONFIG = wire.SessionConfig(
 """Of a session that was not updated."""
 
 VOICES = frozenset({"alloy", "ash", "ballad", "cedar", "coral", "echo", "marin", "sage", "shimmer", "verse"})
-_TRANSCRIBERS = frozenset({"gpt-live-transcribe", "gpt-realtime-whisper", "gpt-transcribe"})
+TRANSCRIBERS = frozenset(
+    {
+        "gpt-4o-mini-transcribe",
+        "gpt-4o-mini-transcribe-2025-12-15",
+        "gpt-4o-transcribe",
+        "gpt-4o-transcribe-diarize",
+        "gpt-live-transcribe",
+        "gpt-realtime-whisper",
+        "gpt-transcribe",
+        "whisper-1",
+    }
+)
 _REASONING = "gpt-realtime-2"
 """How the names of models begin that reason."""
 
@@ -88,7 +99,7 @@ def _of_output(output: wire.OutputConfig, talk: Conversation) -> _Problem | None
 
 def _of_input(config: wire.InputConfig) -> _Problem | None:
     transcription, detection = config.transcription, config.turn_detection
-    if isinstance(transcription, wire.Transcription) and transcription.model not in _TRANSCRIBERS:
+    if isinstance(transcription, wire.Transcription) and transcription.model not in TRANSCRIBERS:
         return _invalid("audio.input.transcription.model", f"There is no model {transcription.model}.")
     if isinstance(detection, wire.ServerVadConfig):
         idle = detection.idle_timeout_ms
