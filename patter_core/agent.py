@@ -8,6 +8,7 @@ from types import UnionType
 
 import msgspec
 
+from patter_core.config import check_fields
 from patter_core.engine import Engine
 from patter_core.errors import ConfigurationError
 from patter_core.telephony.leg import Leg
@@ -100,6 +101,9 @@ class Retry(msgspec.Struct, frozen=True):
     then: HangUp | Transfer | Agent = HangUp()
     """What follows if the retries fail, too."""
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+
 
 class Agent(msgspec.Struct, frozen=True, kw_only=True):
     """An engine, and how it behaves on a call. Made by `Patter.agent()`."""
@@ -128,6 +132,9 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     fallback: HangUp | Transfer | Retry | Agent = HangUp()
     """What is done with the caller if the engine cannot be reached or is lost. Another agent takes over with the
     history of the call; its own fallback follows it."""
+
+    def __post_init__(self) -> None:
+        check_fields(self, "agent")
 
     def __repr__(self) -> str:
         return f"<Agent {self.name} on {self.engine.name}>"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import gc
 import socket
 import sys
@@ -19,7 +20,7 @@ from patter_core.call.handle import OutboundCall, PhoneCall
 from patter_core.call.limits import Limits
 from patter_core.call.timeouts import Deadlines
 from patter_core.carrier import Carrier
-from patter_core.config import from_environment, port_number
+from patter_core.config import check_arguments, flag_from_environment, from_environment, port_number
 from patter_core.errors import CallError, ConfigurationError
 from patter_core.events import CallEnded, CallEvent
 from patter_core.observe.logs import guard, guard_packages_of
@@ -68,8 +69,8 @@ class Patter(Agents):
         redaction: what is masked in events or removed before a sink gets them; by default phone numbers are masked.
         store: where workers share what was said on calls, so that any of them can continue a call of another.
         several_workers: True if other workers take calls for the same numbers: the audio of a call that arrives at one
-            may come to another, so a call starts where its audio comes, and no conversation is opened before. By
-            default it is True if there is a store, which only several workers need.
+            may come to another, so a call starts where its audio comes, and no conversation is opened before. Else
+            PATTER_SEVERAL_WORKERS; else True if there is a store, which only several workers need.
         limits: how much one worker takes on.
         deadlines: how long a call may stay in each state.
         registry: the plugins; by default those that are installed.
@@ -86,6 +87,7 @@ class Patter(Agents):
         ConfigurationError: a value is missing or wrong; the error says which, and what to do.
     """
 
+    @check_arguments
     def __init__(
         self,
         *,
@@ -117,7 +119,7 @@ class Patter(Agents):
             deadlines=deadlines or Deadlines(),
             redaction=redaction or Redaction(),
             store=store,
-            several_workers=store is not None if several_workers is None else several_workers,
+            several_workers=_several(several_workers, store),
         )
         guard()
         super().__init__(registry or Registry.discover(), self._carriers)
@@ -130,6 +132,7 @@ class Patter(Agents):
     def __repr__(self) -> str:
         return f"<Patter on {', '.join(self._carriers)}>"
 
+    @check_arguments
     async def call(
         self,
         to: str,
@@ -191,6 +194,19 @@ class Patter(Agents):
             ),
         )
 
+    def copy(self, *, carrier: Carrier | None = None, more_sinks: Sequence[EventSink] = ()) -> Patter:
+        """Returns a phone with the same agents and settings, to be served beside this one: for tests.
+
+        Args:
+            carrier: in place of its own, whose numbers and public address it then does not have.
+            more_sinks: beside its own.
+        """
+        other = copy.copy(self)
+        vars(other).update(_host=None, _sinks=(*self._sinks, *more_sinks))
+        if carrier is not None:
+            vars(other).update(_carriers=carriers_by_name(carrier), _numbers={}, _base="")
+        return other
+
     @property
     def several_workers(self) -> bool:
         """True if other workers take calls for the same numbers."""
@@ -207,9 +223,9 @@ class Patter(Agents):
         Run its `lifespan_context` in the other app's lifespan, so that calls and sinks get their time at the end.
 
         Args:
-            agent: takes the calls that no plugin routes; or agents by the number that was called: calls to other
-                numbers are rejected; or a function of the call's `Leg` that returns who takes it, within
-                `Deadlines.route`: where it fails, the call is rejected. In place of an agent there may be
+            agent: takes the calls that no plugin routes; by default what `route` was given. Or agents by the number
+                that was called: calls to other numbers are rejected. Or a function of the call's `Leg` that decides,
+                within `Deadlines.route`: where it fails, the call is rejected. In place of an agent there may be
                 `agent.with_options(…)`, a `Reject`, a `Transfer` to another number, or None, which rejects the call.
 
         Raises:
@@ -219,6 +235,7 @@ class Patter(Agents):
         self._host = self._new_host(agent)
         return self._app(self._host)
 
+    @check_arguments
     async def serve(
         self,
         agent: Routing | None = None,
@@ -285,7 +302,7 @@ class Patter(Agents):
                 remedy="Give all agents to one of them, by number: serve({number: agent}); or make a second Patter.",
             )
         within = self._config.deadlines.route
-        routes = Routes(agent, RouteHooks(self._registry.manager, within), within)
+        routes = Routes(self.routing if agent is None else agent, RouteHooks(self._registry.manager, within), within)
         for one in routes.agents:
             self._check_own(one.agent)
 
@@ -324,3 +341,8 @@ class Patter(Agents):
                 file=sys.stderr,
                 flush=True,
             )
+
+
+def _several(given: bool | None, store: CallStore | None) -> bool:
+    several = flag_from_environment("PATTER_SEVERAL_WORKERS") if given is None else given
+    return store is not None if several is None else several

@@ -14,9 +14,11 @@ import pytest
 
 from patter_core.call.state import State
 from patter_core.cli.main import COMMANDS
-from patter_core.cli.settings import address, load, make_carrier, make_engine, make_phone, make_sinks, make_store
 from patter_core.hookspecs import HookSpecs
 from patter_core.registry import Registry
+from patter_core.settings.load import address, load
+from patter_core.settings.phone import make_phone
+from patter_core.settings.plugins import make_carrier, make_engine, make_sinks, make_store
 from patter_core.telephony.outcome import HangUp
 
 ROOT = Path(__file__).parents[1]
@@ -55,7 +57,7 @@ TERMS = """
 
 @pytest.mark.parametrize("block", BLOCKS)
 def test_a_block_runs(block: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable, value in ENVIRONMENT.items():
+    for variable, value in CREDENTIALS.items():
         monkeypatch.setenv(variable, value)
     exec(compile(block, "block", "exec"), {"__name__": "block"})
 
@@ -120,8 +122,11 @@ def test_the_file_of_the_configuration_is_understood(tmp_path: Path, monkeypatch
     for variable, value in ENVIRONMENT.items():
         monkeypatch.setenv(variable, value)
     page = (ROOT / "docs" / "reference" / "configuration.md").read_text()
-    (block,) = re.findall(r"^```toml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    block, several = re.findall(r"^```toml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
     file = tmp_path / "patter.toml"
+    file.write_text(several)
+    assert [carrier.name for carrier in load(file).carriers] == ["twilio", "telnyx"]
+    assert set(load(file).numbers.values()) == set(load(file).agents)
     file.write_text(block)
     settings = load(file)
     assert (settings.carrier.name, settings.engine.name) == ("twilio", "elevenlabs")

@@ -36,7 +36,7 @@ LAYERS = (
     ("registry", "call", "sinks"),
     ("server",),
     ("patter",),
-    ("testing",),
+    ("settings", "testing"),
     ("cli",),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
@@ -99,7 +99,6 @@ CALL = [
 ]
 """The modules of the call, from the bottom up: each imports those before it only."""
 SERVER = [
-    "agents",
     "descriptors",
     "connections",
     "ending",
@@ -118,6 +117,7 @@ SERVER = [
     "launcher",
     "consults",
     "routing",
+    "agents",
     "router",
     "dialing",
     "watchdog",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import importlib
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio
 import importlib_metadata
 import pytest
 
-from patter_core import Capability, HangUp, Patter, Retry
+from patter_core import Capability, HangUp, Limits, Patter, Retry, Transfer
 from patter_core.engine import EngineCapability
 from patter_core.errors import CallError, ConfigurationError
 from patter_core.registry import Registry
@@ -47,6 +48,57 @@ def test_a_carrier_or_engine_that_is_none_is_refused() -> None:
         Patter(carrier="acme")  # type: ignore[arg-type] # the mistake under test
     with pytest.raises(ConfigurationError, match="engine"):
         phone().agent(engine="acme")  # type: ignore[arg-type] # the mistake under test
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"phone_number": 15550001234}, r"phone_number=…\) is of the wrong type\. Expected a text"),
+        ({"webhook_url": None}, r"webhook_url=…\) .* Got None"),
+        ({"sinks": "console"}, r"sinks=…\) .* Expected a list, each an EventSink\. Got str"),
+        ({"sinks": ["console"]}, r"sinks=…\) .* Expected an EventSink\. Got str at sinks\[0\]"),
+        ({"store": "redis"}, r"store=…\) .* Expected a CallStore or None"),
+        ({"redaction": "all"}, r"redaction=…\) .* Expected a Redaction or None"),
+        ({"limits": {"calls": 5}}, r"limits=…\) .* Expected a Limits or None\. Got dict"),
+        ({"on_call_start": "started"}, r"on_call_start=…\) .* Expected a function or None"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_where_it_is_set(options: dict[str, str], told: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"Patter\({told}"):
+        phone(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"fallback": "bye"}, "Expected a HangUp, a Transfer, a Retry or an Agent. Got str"),
+        ({"first_message": 5}, "Expected a text"),
+        ({"system_prompt": None}, "Expected a text. Got None"),
+        ({"variables": ["name"]}, "Expected a mapping of a text to a text, a number or a boolean or a function"),
+        ({"variables": {"name": None}}, r"Got None at variables\['name'\]"),
+        ({"idle_after": "5"}, "Expected a number"),
+        ({"language": 1}, "Expected a text"),
+        ({"name": 1}, "Expected a text"),
+    ],
+)
+def test_an_agents_value_of_another_type_is_refused_where_it_is_set(options: dict[str, str], told: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"agent\({next(iter(options))}=…\) is of the wrong type.*{told}"):
+        phone().agent(engine=FakeEngine(), **options)  # type: ignore[arg-type] # mistakes under test
+
+
+@pytest.mark.parametrize("number", ["15550001234", "call me", "+1 555 000 1234"])
+def test_calls_are_routed_by_numbers_only(number: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"not a number\. Expected a plus sign") as caught:
+        phone().asgi({number: None})
+    assert number not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "values"), [(Transfer, {"to": 5}), (HangUp, {"say": 5}), (Retry, {"times": "2"}), (Limits, {"calls": "5"})]
+)
+def test_what_becomes_of_calls_is_of_the_right_type(make: Callable[..., object], values: dict[str, object]) -> None:
+    with pytest.raises(ConfigurationError, match=r"is of the wrong type"):
+        make(**values)
 
 
 def test_an_agent_needs_an_engine() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from patter_core.config import check_no_negatives
+from patter_core.config import check_fields, check_no_negatives
 
 __all__ = ["Deadlines"]
 
@@ -38,4 +38,5 @@ class Deadlines(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """From the carrier's first audio to the last word."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_no_negatives(self)

@@ -11,11 +11,12 @@ import click
 from rich.console import Console
 
 from patter_core.call.handle import OutboundCall
-from patter_core.cli.options import configuration_options, log_to_stderr
-from patter_core.cli.settings import address, load, make_agent, make_engine, make_phone
+from patter_core.cli.options import app_option, check_app, configuration_options, log_to_stderr
 from patter_core.events import CallEnded
 from patter_core.registry import Registry
 from patter_core.server.serving import bind, serve_app
+from patter_core.settings.load import address, load
+from patter_core.settings.target import caller_of, open_phone
 from patter_core.sinks.console import ConsoleSink, metrics_table
 from patter_core.telephony.outcome import FAILURES
 
@@ -24,10 +25,12 @@ __all__ = ["call"]
 
 @click.command()
 @click.argument("to", metavar="TO")
+@app_option
 @configuration_options
 @click.option(
     "--from", "from_number", default="", metavar="NUMBER", help="The caller's number. Default: the phone_number."
 )
+@click.option("--agent", "name", default="", metavar="NAME", help="The agent that calls. Default: the only one.")
 @click.option("--first-message", default="", metavar="TEXT", help="What the agent says first in this call.")
 @click.option("--voicemail", default="", metavar="TEXT", help="Message for an answering machine, left after its beep.")
 @click.option("--ring", default=30.0, show_default=True, metavar="SECONDS", help="How long to let it ring.")
@@ -41,12 +44,14 @@ def call(
     registry: Registry,
     *,
     to: str,
+    app: str,
     config: Path | None,
     carrier: str,
     engine: str,
     sinks: tuple[str, ...],
     store: str,
     from_number: str,
+    name: str,
     first_message: str,
     voicemail: str,
     ring: float,
@@ -62,13 +67,14 @@ def call(
     Exit code 1 if the call was not answered, or failed.
     """
     log_to_stderr(verbose, registry)
+    check_app(app, config, carrier, engine, sinks, store)
     settings = load(config, carrier=carrier, engine=engine, sinks=sinks, store=store)
     console = Console()
-    phone = make_phone(registry, settings, more_sinks=[ConsoleSink(console)])
-    agent = make_agent(phone, make_engine(registry, settings.engine), settings.agent)
+    phone, routing = open_phone(registry, settings, app, more_sinks=[ConsoleSink(console)])
+    agent = caller_of(phone, routing, name)
 
     async def main() -> tuple[bool, CallEnded]:
-        async with serve_app(phone.asgi(agent), bind(*address(settings, host, port))):
+        async with serve_app(phone.asgi(routing), bind(*address(settings, host, port))):
             placed = await phone.call(
                 to,
                 agent=agent,

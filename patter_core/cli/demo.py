@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import anyio
@@ -11,15 +10,13 @@ from rich.console import Console
 
 from patter_core.audio import AudioFormat
 from patter_core.cli.loopback import carrier_emulator, engine_emulator, place_call, report
-from patter_core.cli.settings import AgentConfig, PluginConfig, make_sinks, make_store
-from patter_core.observe.redaction import Redaction
+from patter_core.patter import Patter
 from patter_core.registry import Registry
-from patter_core.sink import EventSink
+from patter_core.settings.model import PluginConfig
+from patter_core.settings.plugins import make_sinks, make_store
 from patter_core.sinks.console import ConsoleSink
 from patter_core.sinks.memory import MemorySink
-from patter_core.store import CallStore
 from patter_core.testing.caller import Caller, EndCall, Pause, Say, WaitForAgent, WaitForSilence
-from patter_core.testing.emulator import CarrierEmulator, EngineEmulator
 from patter_core.testing.speech import CALLER_LINES
 from patter_core.testing.stream import CallRecording
 
@@ -44,35 +41,22 @@ def demo(registry: Registry, *, carrier: str, engine: str, sinks: tuple[str, ...
     console = Console()
     memory = MemorySink()
     more_sinks = make_sinks(registry, [PluginConfig(name) for name in sinks])
-    recording = anyio.run(
-        _call,
-        registry,
-        carrier_emulator(registry, carrier),
-        engine_emulator(registry, engine),
-        [ConsoleSink(console), memory, *more_sinks],
-        make_store(registry, PluginConfig(store)),
-    )
+    carrier_played, engine_played = carrier_emulator(registry, carrier), engine_emulator(registry, engine)
+    call_store = make_store(registry, PluginConfig(store))
+
+    async def call() -> CallRecording:
+        async with carrier_played, engine_played:
+            phone = Patter(
+                carrier=carrier_played.carrier(),
+                sinks=[ConsoleSink(console), memory, *more_sinks],
+                store=call_store,
+                registry=registry,
+            )
+            agent = phone.agent(engine=engine_played.engine())
+            return await place_call(carrier_played, phone, agent, _caller(carrier_played.format))
+
+    recording = anyio.run(call)
     report(console, memory.records, recording, out)
-
-
-async def _call(
-    registry: Registry,
-    carrier: CarrierEmulator,
-    engine: EngineEmulator,
-    sinks: Sequence[EventSink],
-    store: CallStore | None,
-) -> CallRecording:
-    async with carrier, engine:
-        return await place_call(
-            registry,
-            carrier,
-            engine.engine(),
-            _caller(carrier.format),
-            sinks=sinks,
-            store=store,
-            agent=AgentConfig(),
-            redaction=Redaction(),
-        )
 
 
 def _caller(format: AudioFormat) -> Caller:

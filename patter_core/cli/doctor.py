@@ -21,7 +21,6 @@ from patter_core.aio.foreign import as_exception, run_foreign
 from patter_core.carrier import Carrier
 from patter_core.checks import CheckResult, Level, problem_of
 from patter_core.cli.options import configuration_options, logger_names
-from patter_core.cli.settings import Settings, load, make_carrier, make_engine, make_sinks, make_store
 from patter_core.errors import PatterError
 from patter_core.net.http import send_request
 from patter_core.observe.terminal import one_line
@@ -30,6 +29,9 @@ from patter_core.registry import Registry
 from patter_core.server.descriptors import REMEDY, raise_limit, room_in
 from patter_core.server.serving import serve_app
 from patter_core.server.urls import public_base
+from patter_core.settings.load import load
+from patter_core.settings.model import Settings
+from patter_core.settings.plugins import make_carrier, make_engine, make_sinks, make_store
 from patter_core.sink import EventSink
 from patter_core.store import CallStore
 from patter_core.telephony.leg import Leg

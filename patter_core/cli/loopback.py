@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import anyio
 from rich.console import Console
 from rich.markup import escape
 
-from patter_core.cli.settings import AgentConfig, make_agent
-from patter_core.engine import Engine
 from patter_core.errors import PluginNotFound
 from patter_core.events import CallEnded, Record
-from patter_core.observe.redaction import Redaction
 from patter_core.patter import Patter
 from patter_core.registry import Registry
+from patter_core.server.routing import Routing
 from patter_core.server.serving import serve_app
-from patter_core.sink import EventSink
 from patter_core.sinks.console import metrics_table, transcript_line
-from patter_core.store import CallStore
 from patter_core.telephony.numbers import voice_path
 from patter_core.testing.call import EmulatedCall
 from patter_core.testing.caller import Caller
@@ -53,25 +49,19 @@ def engine_emulator(registry: Registry, name: str) -> EngineEmulator:
     return emulator
 
 
-async def place_call(
-    registry: Registry,
-    emulator: CarrierEmulator,
-    engine: Engine,
-    caller: Caller,
-    *,
-    sinks: Sequence[EventSink],
-    store: CallStore | None,
-    agent: AgentConfig,
-    redaction: Redaction,
-) -> CallRecording:
+async def place_call(emulator: CarrierEmulator, phone: Patter, routing: Routing, caller: Caller) -> CallRecording:
     """Places a call with a running emulator. Returns when the call is over and its sinks have all records.
 
     A call that is not answered within half a minute is hung up.
+
+    Args:
+        emulator: of the phone's carrier.
+        phone: is called.
+        routing: who answers it.
+        caller: what they say.
     """
-    carrier = emulator.carrier()
-    phone = Patter(carrier=carrier, sinks=sinks, store=store, redaction=redaction, registry=registry)
-    async with serve_app(phone.asgi(make_agent(phone, engine, agent))) as url:
-        call = emulator.place(url + voice_path(carrier.name), caller)
+    async with serve_app(phone.asgi(routing)) as url:
+        call = emulator.place(url + voice_path(emulator.carrier().name), caller)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_hang_up_unanswered, call)
             recording = await call.run()

@@ -13,6 +13,7 @@ from types import TracebackType
 import click
 
 from patter_core import __version__
+from patter_core.config import read_dotenv
 from patter_core.errors import PatterError
 from patter_core.observe.logs import guard
 from patter_core.observe.secrets import conceal
@@ -67,6 +68,7 @@ def main() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")  # not every terminal has the letters that callers use
     guard()
     try:
+        read_dotenv()
         registry = Registry.discover()
         group = _group()
         _add_plugin_commands(group, registry)

@@ -9,11 +9,12 @@ from typing import ParamSpec, TypeVar
 
 import click
 
+from patter_core.errors import ConfigurationError
 from patter_core.observe.log_writer import BackgroundHandler
 from patter_core.observe.logs import guard, packages_of
 from patter_core.registry import Registry
 
-__all__ = ["configuration_options", "log_to_stderr", "logger_names"]
+__all__ = ["app_argument", "app_option", "check_app", "configuration_options", "log_to_stderr", "logger_names"]
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -25,10 +26,10 @@ _OPTIONS = (
         help="TOML file. Default: PATTER_CONFIG, or patter.toml if it exists.",
     ),
     click.option(
-        "--carrier", default="", metavar="NAME", help="Default: PATTER_CARRIER, the file, or the only one installed."
+        "--carrier", default="", metavar="NAME", help="Default: PATTER_CARRIER, the file, or the one with credentials."
     ),
     click.option(
-        "--engine", default="", metavar="NAME", help="Default: PATTER_ENGINE, the file, or the only one installed."
+        "--engine", default="", metavar="NAME", help="Default: PATTER_ENGINE, the file, or the one with credentials."
     ),
     click.option(
         "--sink",
@@ -51,6 +52,28 @@ def configuration_options(command: Callable[_P, _R]) -> Callable[_P, _R]:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+def app_argument(command: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Adds the phone of a program, in place of the settings, as an argument of a command."""
+    return click.argument("app", default="", metavar="[MODULE:PHONE]")(command)
+
+
+def app_option(command: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Adds --app, which is the same as an option."""
+    add = click.option(
+        "--app", default="", metavar="MODULE:PHONE", help="The phone of your program, in place of the settings."
+    )
+    return add(command)
+
+
+def check_app(app: str, *others: object) -> None:
+    """Refuses options for settings beside the phone of a program, which has its own."""
+    if app and any(others):
+        raise ConfigurationError(
+            "The phone of a program has its own settings.",
+            expected="MODULE:PHONE without --config, --carrier, --engine, --sink and --store",
+        )
 
 
 def log_to_stderr(verbose: int, registry: Registry) -> None:

@@ -7,16 +7,18 @@ from pathlib import Path
 
 import click
 
-from patter_core.cli.options import configuration_options, log_to_stderr
-from patter_core.cli.settings import address, load, require_shareable
+from patter_core.cli.options import app_argument, check_app, configuration_options, log_to_stderr
 from patter_core.cli.supervisor import run_worker, run_workers
 from patter_core.registry import Registry
 from patter_core.server.serving import bind
+from patter_core.settings.load import address, load
+from patter_core.settings.plugins import require_shareable
 
 __all__ = ["serve"]
 
 
 @click.command()
+@app_argument
 @configuration_options
 @click.option("--host", default="", help="Address to listen on. Default: PATTER_HOST, the file, or 127.0.0.1.")
 @click.option(
@@ -32,6 +34,7 @@ __all__ = ["serve"]
 def serve(
     registry: Registry,
     *,
+    app: str,
     config: Path | None,
     carrier: str,
     engine: str,
@@ -44,15 +47,17 @@ def serve(
 ) -> None:
     """Answer calls until SIGINT, SIGTERM or SIGHUP. A second one ends the live calls at once.
 
-    Carrier, engine, sinks and store are named by options, by the environment, or in a TOML file. Their credentials come
-    from their own environment variables, or from the file.
+    With MODULE:PHONE, such as app:phone, it serves the phone of your program, whose only agent answers, or who its
+    route() says. Otherwise carrier, engine, sinks and store are named by options, by the environment, or in a TOML
+    file. Their credentials come from their own environment variables, or from the file.
     """
+    check_app(app, config, carrier, engine, sinks, store)
     log_to_stderr(verbose, registry)
     settings = load(config, carrier=carrier, engine=engine, sinks=sinks, store=store)
     if workers > 1:
         require_shareable(registry, settings.sinks)
     listener = bind(*address(settings, host, port))
     if workers == 1:
-        run_worker(registry, settings, listener=listener)
-    elif not run_workers(settings, count=workers, listener=listener, verbose=verbose):
+        run_worker(registry, settings, app, listener=listener)
+    elif not run_workers(settings, app, count=workers, listener=listener, verbose=verbose):
         sys.exit(1)

@@ -12,10 +12,11 @@ from rich.console import Console
 from patter_core.audio import AudioFormat
 from patter_core.audio.transcode import transcode
 from patter_core.cli.loopback import carrier_emulator, place_call, report
-from patter_core.cli.options import configuration_options, log_to_stderr
-from patter_core.cli.settings import load, make_engine, make_sinks, make_store
+from patter_core.cli.options import app_option, check_app, configuration_options, log_to_stderr
 from patter_core.errors import ConfigurationError
 from patter_core.registry import Registry
+from patter_core.settings.load import load
+from patter_core.settings.target import open_phone
 from patter_core.sinks.console import ConsoleSink
 from patter_core.sinks.memory import MemorySink
 from patter_core.testing.caller import Caller, EndCall, Say, Step, WaitForSilence
@@ -30,6 +31,7 @@ _LINES = {line.name: line for line in CALLER_LINES}
 
 @click.command()
 @click.argument("says", nargs=-1)
+@app_option
 @configuration_options
 @click.option("--silence", default=1.5, show_default=True, help="Seconds of silence that end the agent's turn.")
 @click.option("--longest", default=120.0, show_default=True, help="Seconds after which the call is cut off.")
@@ -46,6 +48,7 @@ def simulate(
     registry: Registry,
     *,
     says: tuple[str, ...],
+    app: str,
     config: Path | None,
     carrier: str,
     engine: str,
@@ -65,29 +68,21 @@ def simulate(
     system library that they need; `arecord -f S16_LE -r 16000 -d 5 hello.wav` records a file.
     """
     log_to_stderr(verbose, registry)
+    check_app(app, config, engine, sinks, store)
     console = Console()
     settings = load(config, carrier=carrier, engine=engine, sinks=sinks, store=store)
     memory = MemorySink()
     emulator = carrier_emulator(registry, settings.carrier.name)
     caller = _caller(says or ("booking", "goodbye"), emulator.format, silence)
-    own_engine = make_engine(registry, settings.engine)
-    all_sinks = [ConsoleSink(console), memory, *make_sinks(registry, settings.sinks)]
-    call_store = make_store(registry, settings.store)
 
     async def call() -> CallRecording:
         recording = CallRecording(format=emulator.format)
         async with emulator:
+            phone, routing = open_phone(
+                registry, settings, app, carrier=emulator.carrier(), more_sinks=[ConsoleSink(console), memory]
+            )
             with anyio.move_on_after(longest):
-                recording = await place_call(
-                    registry,
-                    emulator,
-                    own_engine,
-                    caller,
-                    sinks=all_sinks,
-                    store=call_store,
-                    agent=settings.agent,
-                    redaction=settings.redaction,
-                )
+                recording = await place_call(emulator, phone, routing, caller)
         return recording
 
     recording = anyio.run(call)

@@ -18,11 +18,13 @@ import anyio.abc
 import msgspec
 
 from patter_core.cli.options import log_to_stderr
-from patter_core.cli.settings import Settings, make_agent, make_engine, make_phone, numbered
 from patter_core.errors import PatterError
 from patter_core.observe.terminal import one_line
 from patter_core.registry import Registry
 from patter_core.server.signals import stop_signals
+from patter_core.settings.model import Settings
+from patter_core.settings.plugins import numbered
+from patter_core.settings.target import open_phone
 
 __all__ = ["WorkerSpec", "run_worker", "run_workers"]
 
@@ -36,6 +38,8 @@ class WorkerSpec(msgspec.Struct, frozen=True):
     """The input of a worker: a line of JSON on its standard input, since other users could read its arguments."""
 
     settings: Settings
+    app: str
+    """The phone of a user's program, which then has its own settings."""
     listener: int
     """File descriptor of the socket that all workers share."""
     verbose: int
@@ -49,6 +53,7 @@ class WorkerSpec(msgspec.Struct, frozen=True):
 def run_worker(
     registry: Registry,
     settings: Settings,
+    app: str,
     *,
     listener: socket.socket,
     announce: bool = True,
@@ -58,22 +63,27 @@ def run_worker(
 
     Args:
         registry: the plugins.
-        settings: the phone and its agent.
+        settings: the phone and its agents.
+        app: the phone of a user's program, in place of that of the settings.
         listener: the socket to listen on.
         announce: print its address on standard error.
         on_ready: called once phone and agent are made.
     """
-    phone = make_phone(registry, settings)
-    agent = make_agent(phone, make_engine(registry, settings.engine), settings.agent)
+    phone, routing = open_phone(registry, settings, app)
     on_ready()
 
     async def main() -> None:
-        await phone.serve(agent, listener=listener, on_ready=None if announce else _print_nothing)
+        await phone.serve(
+            routing,
+            listener=listener,
+            configure_number=announce and settings.configure_number,
+            on_ready=None if announce else _print_nothing,
+        )
 
     anyio.run(main, backend_options={"use_uvloop": importlib.util.find_spec("uvloop") is not None})
 
 
-def run_workers(settings: Settings, *, count: int, listener: socket.socket, verbose: int) -> bool:
+def run_workers(settings: Settings, app: str, *, count: int, listener: socket.socket, verbose: int) -> bool:
     """Keeps `count` workers running until SIGINT, SIGTERM or SIGHUP; then each lets its calls end.
 
     Returns:
@@ -81,6 +91,7 @@ def run_workers(settings: Settings, *, count: int, listener: socket.socket, verb
     """
     spec = WorkerSpec(
         settings=msgspec.structs.replace(settings, several_workers=True),
+        app=app,
         listener=listener.fileno(),
         verbose=verbose,
         announce=False,
@@ -157,6 +168,7 @@ class _Supervisor:
                 stdout=None,
                 stderr=None,
                 pass_fds=(spec.listener, spec.ready_pipe),
+                env={**os.environ, "PATTER_SEVERAL_WORKERS": "1"},  # for the phone of a program
                 start_new_session=True,  # a Ctrl-C goes to the parent, which passes it on
             )
         finally:
@@ -191,6 +203,7 @@ def _main() -> None:
         run_worker(
             registry,
             spec.settings,
+            spec.app,
             listener=socket.socket(fileno=spec.listener),
             announce=spec.announce,
             on_ready=lambda: _report_ready(spec.ready_pipe),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from patter_core.agent import Agent, Fallback, Retry, Variables
 from patter_core.carrier import Carrier
@@ -12,6 +13,7 @@ from patter_core.errors import ConfigurationError
 from patter_core.kinds import Part
 from patter_core.observe.secrets import hide_secrets_of
 from patter_core.registry import Registry
+from patter_core.server.routing import Routing
 from patter_core.telephony.control import Capability
 from patter_core.telephony.outcome import HangUp
 from patter_core.tools.tool import Tool, Tools, as_tools
@@ -20,6 +22,7 @@ __all__ = ["Agents"]
 
 _log = logging.getLogger("patter")
 
+_Routing = TypeVar("_Routing", bound=Routing)
 _SPEAKS = frozenset({EngineCapability.SAY, EngineCapability.PROMPT})
 """An engine with one of them says what it is told."""
 
@@ -31,6 +34,29 @@ class Agents:
         self._registry = registry
         self._carriers = carriers
         self._agents: dict[str, Agent] = {}
+        self._routing: Routing | None = None
+
+    @property
+    def agents(self) -> tuple[Agent, ...]:
+        """Those that were made, in order."""
+        return tuple(self._agents.values())
+
+    @property
+    def routing(self) -> Routing | None:
+        """What `route` was given."""
+        return self._routing
+
+    def route(self, routing: _Routing) -> _Routing:
+        """Sets who answers calls where `serve` and `asgi` are not told; also the decorator of a function that decides.
+
+        Args:
+            routing: as `agent` in `Patter.asgi`.
+
+        Returns:
+            What it was given.
+        """
+        self._routing = routing
+        return routing
 
     def agent(
         self,
@@ -82,7 +108,7 @@ class Agents:
             system_prompt=system_prompt,
             first_message=first_message,
             resume_message=resume_message,
-            variables=variables if callable(variables) else dict(variables or {}),
+            variables=dict(variables or {}) if isinstance(variables, Mapping | None) else variables,
             language=language,
             voice=voice,
             tools=_taken_by(engine, tools),

@@ -14,6 +14,7 @@ from patter_core.aio.foreign import as_exception
 from patter_core.aio.functions import call_foreign
 from patter_core.aio.threads import DaemonThreads
 from patter_core.errors import ConfigurationError
+from patter_core.telephony.e164 import E164_FORM, is_address
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.outcome import Transfer
 from patter_core.webhook import Reject
@@ -78,6 +79,13 @@ class Routes:
         self._routing = routing
         self._hooks = hooks
         self._within = within
+        for number in routing if isinstance(routing, Mapping) else ():
+            if not is_address(number):
+                raise ConfigurationError(
+                    "Calls are routed by something that is not a number.",
+                    expected=f"{E164_FORM}, or a SIP address (sip:…)",
+                    remedy="Numbers begin with a plus sign and the country code.",
+                )
         for answer in self._fixed:
             if not _is_answer(answer):
                 raise ConfigurationError(

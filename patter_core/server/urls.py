@@ -34,6 +34,7 @@ def public_base(webhook_url: str) -> str:
     Raises:
         ConfigurationError: it is not an http(s) address.
     """
+    webhook_url = webhook_url.strip()
     if not webhook_url:
         return ""
     base = webhook_url if "://" in webhook_url else f"https://{webhook_url}"

@@ -11,6 +11,7 @@ import msgspec
 
 from patter_core.aio.threads import SerialThread
 from patter_core.checks import CheckResult, checked
+from patter_core.config import check_arguments
 from patter_core.errors import ConfigurationError
 from patter_core.events import Record
 from patter_core.sink import EventSink
@@ -38,6 +39,7 @@ class JsonLinesSink(EventSink):
     name: ClassVar[str] = "jsonl"
     exclusive = True
 
+    @check_arguments
     def __init__(self, path: str | Path = "events.jsonl", *, max_bytes: int = 50_000_000, keep: int = 5) -> None:
         if max_bytes < 1 or keep < 0:
             raise ConfigurationError(

@@ -13,6 +13,7 @@ import msgspec
 
 from patter_core.aio.threads import SerialThread
 from patter_core.checks import CheckResult, checked
+from patter_core.config import check_arguments
 from patter_core.errors import ConfigurationError
 from patter_core.events import CallAnnounced, CallEnded, CallPriced, Record
 from patter_core.sink import EventSink, SinkStatistics
@@ -69,6 +70,7 @@ class SQLiteSink(EventSink):
 
     name: ClassVar[str] = "sqlite"
 
+    @check_arguments
     def __init__(self, path: str | Path = "patter.db", *, keep: float | None = None) -> None:
         if keep is not None and not keep > 0:
             raise ConfigurationError("SQLiteSink(keep=…) is out of range.", expected="days above 0", got=f"{keep:g}")

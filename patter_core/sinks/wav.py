@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from patter_core.aio.threads import SerialThread
 from patter_core.audio import AudioChunk
 from patter_core.checks import CheckResult, checked
+from patter_core.config import check_arguments
 from patter_core.events import AudioCaptured, CallEnded, CallMoved, Record, ResponseHeard
 from patter_core.sink import EventSink
 from patter_core.storage.files import check_writable, open_private, write_all
@@ -46,6 +47,7 @@ class WavSink(EventSink):
     batch_age: ClassVar[float] = 0.5
     backlog: ClassVar[int] = 100_000
 
+    @check_arguments
     def __init__(self, folder: str | Path = "recordings") -> None:
         self._folder = Path(folder)
         self._paths: dict[str, Path] = {}

@@ -6,6 +6,7 @@ import enum
 
 import msgspec
 
+from patter_core.config import check_fields
 from patter_core.errors import ConfigurationError
 from patter_core.telephony.e164 import E164_FORM, is_callable
 
@@ -16,6 +17,9 @@ class HangUp(msgspec.Struct, frozen=True, tag="hang_up", forbid_unknown_fields=T
     """Hang up, after saying `say` if it is given."""
 
     say: str = ""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 class Transfer(msgspec.Struct, frozen=True, tag="transfer", forbid_unknown_fields=True):
@@ -31,6 +35,7 @@ class Transfer(msgspec.Struct, frozen=True, tag="transfer", forbid_unknown_field
     """Said to the caller first, by the carrier's voice."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not is_callable(self.to):
             raise ConfigurationError(
                 "`to` of a transfer is not an E.164 number.", expected=f"{E164_FORM}, or a SIP address (sip:…)"

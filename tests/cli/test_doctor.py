@@ -100,6 +100,7 @@ async def test_too_few_descriptors_are_a_warning_with_a_remedy(monkeypatch: pyte
 
 async def test_what_stands_in_brackets_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PATTER_CARRIER")
+    monkeypatch.delenv("TWILIO_AUTH_TOKEN")
     assert "[carrier] name in patter.toml" in (await run_doctor()).output
 
 

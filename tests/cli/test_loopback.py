@@ -5,10 +5,8 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from patter_core import Registry
+from patter_core import Patter, Registry
 from patter_core.cli import loopback
-from patter_core.cli.settings import AgentConfig
-from patter_core.observe.redaction import Redaction
 from patter_core.testing.caller import Caller, Pause
 from patter_core.testing.fakes import FakeEngine
 from patter_telnyx import Telnyx
@@ -28,14 +26,7 @@ async def test_a_call_that_is_not_answered_is_hung_up(monkeypatch: pytest.Monkey
     monkeypatch.setattr(loopback, "_LONGEST_RINGING", 0.3)
     with anyio.fail_after(20):
         async with WithoutApi() as emulator:
-            recording = await loopback.place_call(
-                Registry(),
-                emulator,
-                FakeEngine(),
-                Caller([Pause(60)], emulator.format),
-                sinks=[],
-                store=None,
-                agent=AgentConfig(),
-                redaction=Redaction(),
-            )
+            phone = Patter(carrier=emulator.carrier(), registry=Registry())
+            agent = phone.agent(engine=FakeEngine())
+            recording = await loopback.place_call(emulator, phone, agent, Caller([Pause(60)], emulator.format))
     assert not recording.played

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import anyio
@@ -54,7 +54,9 @@ class Scene:
 
 
 @contextlib.asynccontextmanager
-async def serving(tmp_path: Path, *arguments: str, **more: str) -> AsyncIterator[Scene]:
+async def serving(
+    tmp_path: Path, *arguments: str, target: Sequence[str] = ("--carrier", "twilio"), **more: str
+) -> AsyncIterator[Scene]:
     port = free_port()
     async with TwilioEmulator() as twilio, ElevenLabsEmulator() as engine:
         environment = {
@@ -66,7 +68,7 @@ async def serving(tmp_path: Path, *arguments: str, **more: str) -> AsyncIterator
             "ELEVENLABS_BASE_URL": engine.base_url,
             **more,
         }
-        command = [sys.executable, "-c", PATTER, "serve", "--carrier", "twilio", "--port", str(port), *arguments]
+        command = [sys.executable, "-c", PATTER, "serve", *target, "--port", str(port), *arguments]
         async with await anyio.open_process(command, env=environment, cwd=tmp_path) as process:
             yield Scene(process, port, twilio)
 
@@ -93,6 +95,50 @@ async def test_several_answer_a_dead_one_is_replaced_and_a_signal_ends_all(tmp_p
     written = logs_in(tmp_path)
     assert written
     assert written <= {"calls-0.jsonl", "calls-1.jsonl"}
+
+
+PROGRAM = """
+from getpatter import ElevenLabsConvAI, Patter, Twilio
+
+phone = Patter(carrier=Twilio())
+day = phone.agent(engine=ElevenLabsConvAI(), name="day", first_message="Hello!")
+night = phone.agent(engine=ElevenLabsConvAI(), name="night", first_message="Good night!")
+
+@phone.route
+def decide(leg):
+    print("several workers" if phone.several_workers else "one worker", flush=True)
+    return night
+"""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_the_phone_of_a_program_is_served(tmp_path: Path, workers: int) -> None:
+    await anyio.Path(tmp_path, "shop.py").write_text(PROGRAM)
+    with anyio.fail_after(90):
+        async with serving(tmp_path, "--workers", str(workers), target=["shop:phone"]) as scene:
+            await scene.until_said("Point your number's voice webhook at")
+            assert await scene.call()
+            scene.process.send_signal(signal.SIGTERM)
+            assert await scene.process.wait() == 0
+            assert scene.process.stdout is not None
+            said = (await scene.process.stdout.receive()).decode()
+    assert said == ("one worker\n" if workers == 1 else "several workers\n")
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        (["shop:fone"], "The phone: shop has no fone. Did you mean phone?"),
+        (["shop:phone", "--engine", "elevenlabs"], "The phone of a program has its own settings."),
+        (["shop"], "The phone is no path of an object. Expected module:name. Got 'shop'."),
+    ],
+)
+async def test_a_program_that_cannot_be_served_is_told(tmp_path: Path, target: list[str], told: str) -> None:
+    await anyio.Path(tmp_path, "shop.py").write_text(PROGRAM)
+    with anyio.fail_after(60):
+        async with serving(tmp_path, target=target) as scene:
+            await scene.until_said(told)
+            assert await scene.process.wait() == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])

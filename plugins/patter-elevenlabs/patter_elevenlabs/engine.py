@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from patter_core.checks import CheckResult
+from patter_core.config import check_fields
 from patter_core.engine import ConversationSetup, Engine, EngineCapability, EngineSession
 from patter_core.errors import ConfigurationError, EngineError
 from patter_core.tools.tool import Tool, Tools, as_tools
@@ -94,6 +95,7 @@ class ElevenLabsConvAI(Engine):
     _logged: set[str] = dataclasses.field(init=False, repr=False, default_factory=set)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         owner = type(self).__name__
         service = Service.resolve(
             owner,

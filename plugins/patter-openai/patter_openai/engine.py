@@ -9,6 +9,7 @@ from typing import ClassVar
 from msgspec import UNSET
 
 from patter_core.checks import CheckResult
+from patter_core.config import check_fields
 from patter_core.engine import ConversationSetup, Engine, EngineCapability, EngineSession
 from patter_core.errors import ConfigurationError
 from patter_core.tools.spec import ToolSpec
@@ -77,6 +78,7 @@ class OpenAIRealtime(Engine):
     _vad: ServerVad | SemanticVad = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         owner = type(self).__name__
         service = Service.resolve(owner, api_key=self.api_key, base_url=self.base_url)
         object.__setattr__(self, "_vad", turn_detection(self.turn_detection, owner))

@@ -14,9 +14,10 @@ from importlib_metadata import EntryPoint
 
 from patter_core import Registry
 from patter_core.checks import CheckResult, Level
-from patter_core.cli.settings import load, make_engine
 from patter_core.engine import Engine, EngineCapability
 from patter_core.errors import ConfigurationError, EngineRefused
+from patter_core.settings.load import load
+from patter_core.settings.plugins import make_engine
 from patter_openai import OpenAIRealtime, SemanticVad, ServerVad
 from patter_openai.config import Service
 from patter_openai.plugin import patter_commands

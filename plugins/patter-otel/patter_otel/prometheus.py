@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import anyio
 
 from patter_core.aio.threads import SerialThread
+from patter_core.config import check_arguments
 from patter_core.errors import ConfigurationError
 from patter_core.events import Record
 from patter_core.sink import EventSink, SinkStatistics
@@ -31,6 +32,7 @@ class PrometheusSink(EventSink):
 
     name: ClassVar[str] = "prometheus"
 
+    @check_arguments
     def __init__(self, *, host: str = "127.0.0.1", port: int | str = 9464) -> None:
         if not str(port).isdecimal() or int(port) >= 65536:
             raise ConfigurationError("`port` is not a port number.", expected="0 to 65535", got=str(port))

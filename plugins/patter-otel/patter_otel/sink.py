@@ -12,6 +12,7 @@ import anyio
 
 from patter_core.aio.threads import SerialThread
 from patter_core.checks import CheckResult
+from patter_core.config import check_arguments
 from patter_core.errors import ConfigurationError, SinkUnavailable
 from patter_core.events import Record
 from patter_core.sink import EventSink, SinkStatistics
@@ -45,6 +46,7 @@ class OpenTelemetrySink(EventSink):
     write_timeout: ClassVar[float] = 15.0
     """More than an exporter's own, 10 s, which says more."""
 
+    @check_arguments
     def __init__(
         self,
         endpoint: str = "",

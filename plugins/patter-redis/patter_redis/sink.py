@@ -9,6 +9,7 @@ import anyio
 import msgspec
 
 from patter_core.checks import CheckResult, Level, problem_of
+from patter_core.config import check_arguments
 from patter_core.errors import ConfigurationError, SinkRefused, SinkUnavailable
 from patter_core.events import CallAnnounced, CallEnded, CallMoved, Record
 from patter_core.sink import EventSink
@@ -39,6 +40,7 @@ class RedisSink(EventSink):
 
     name: ClassVar[str] = "redis"
 
+    @check_arguments
     def __init__(self, url: str = "", *, prefix: str = "patter", length: int = 10_000, expiry: int = 24 * 3600) -> None:
         if length < 1 or expiry < 1:
             raise ConfigurationError(

@@ -9,6 +9,7 @@ import anyio
 import msgspec
 
 from patter_core.checks import CheckResult, Level, problem_of
+from patter_core.config import check_arguments
 from patter_core.errors import ConfigurationError, StoreRefused, StoreUnavailable
 from patter_core.store import DEFAULT_EXPIRY, LINES_KEPT, CallStore, HistoryLine, decode_lines, encode_line
 from patter_redis.client import Client, Command
@@ -34,6 +35,7 @@ class RedisCallStore(CallStore):
 
     name: ClassVar[str] = "redis"
 
+    @check_arguments
     def __init__(self, url: str = "", *, prefix: str = "patter", expiry: float = DEFAULT_EXPIRY) -> None:
         self._expiry_ms = int(expiry * 1000)
         if self._expiry_ms < 1:

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from patter_core.carrier import Carrier
 from patter_core.checks import CheckResult
+from patter_core.config import check_fields
 from patter_core.media import MediaCodec
 from patter_core.telephony.control import Callbacks, Capability, DialRequest, LegFacts
 from patter_core.telephony.leg import Leg
@@ -69,6 +70,7 @@ class Telnyx(Carrier):
     voice: str = "AWS.Polly.Joanna"
 
     def __post_init__(self) -> None:
+        check_fields(self)
         account = read_account(
             api_key=self.api_key,
             connection_id=self.connection_id,

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from patter_core.carrier import Carrier
 from patter_core.checks import CheckResult
+from patter_core.config import check_fields
 from patter_core.media import MediaCodec
 from patter_core.telephony.control import Callbacks, Capability, DialRequest, LegFacts
 from patter_core.telephony.leg import Leg
@@ -71,6 +72,7 @@ class Twilio(Carrier):
     _account: Account = dataclasses.field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         account = read_account(
             account_sid=self.account_sid,
             auth_token=self.auth_token,

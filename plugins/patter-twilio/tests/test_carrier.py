@@ -6,7 +6,7 @@ import pytest
 
 from patter_core.audio import ULAW_8000
 from patter_core.carrier import Carrier
-from patter_core.errors import WebhookRefused
+from patter_core.errors import ConfigurationError, WebhookRefused
 from patter_core.media import MediaOutput
 from patter_core.telephony.control import Capability
 from patter_core.telephony.leg import Leg
@@ -83,6 +83,12 @@ def test_while_the_worker_stops_twilio_is_to_ask_again() -> None:
 def test_while_a_token_is_rotated_each_is_accepted(token: str) -> None:
     twilio = Twilio(SID, TOKEN, other_auth_tokens=("next", "last"))
     twilio.verify_upgrade(upgrade(signature(token, MEDIA)))
+
+
+def test_one_token_in_place_of_a_list_is_refused() -> None:
+    """Each of its characters would be a key that signatures are accepted with."""
+    with pytest.raises(ConfigurationError, match=r"other_auth_tokens=…\) is of the wrong type\. Expected a list"):
+        Twilio(SID, TOKEN, other_auth_tokens="next-token")  # type: ignore[arg-type] # the mistake
 
 
 def test_each_media_socket_gets_a_codec_of_its_own() -> None:

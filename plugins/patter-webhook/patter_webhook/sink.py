@@ -18,7 +18,7 @@ import msgspec
 from patter_core.aio import Changes
 from patter_core.aio.threads import SerialThread
 from patter_core.checks import CheckResult, checked
-from patter_core.config import required
+from patter_core.config import check_arguments, required
 from patter_core.errors import ConfigurationError, SinkRefused
 from patter_core.events import Record
 from patter_core.net.http import send_request
@@ -71,6 +71,7 @@ class WebhookSink(EventSink):
 
     name: ClassVar[str] = "webhook"
 
+    @check_arguments
     def __init__(
         self,
         url: str = "",

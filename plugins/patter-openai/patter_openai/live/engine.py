@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from msgspec import UNSET
 
 from patter_core.checks import CheckResult
+from patter_core.config import check_fields
 from patter_core.engine import ConversationSetup, Engine, EngineCapability, EngineSession
 from patter_core.errors import ConfigurationError, EngineRefused
 from patter_openai.checks import check_listed
@@ -62,6 +63,7 @@ class OpenAILive(Engine):
     _service: Service = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         owner = type(self).__name__
         service = Service.resolve(owner, api_key=self.api_key, base_url=self.base_url)
         if not self.model:

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import os
 
-import msgspec
-
 from patter_core.errors import ConfigurationError
 
-__all__ = ["base_url", "check_no_negatives", "flag_from_environment", "from_environment", "port_number", "required"]
+__all__ = [
+    "base_url",
+    "flag_from_environment",
+    "from_environment",
+    "names_from_environment",
+    "port_number",
+    "required",
+]
 
 
 def from_environment(value: str, variable: str) -> str:
-    """Returns `value`, or the environment variable's value, or ""."""
-    return value or os.environ.get(variable, "")
+    """Returns `value`, or the environment variable's value, or "".
+
+    Blanks and line ends around it are not part of it: files that were written elsewhere leave them there.
+    """
+    return value.strip() or os.environ.get(variable, "").strip()
+
+
+def names_from_environment(variable: str) -> list[str]:
+    """Returns the names in an environment variable, which are separated by commas."""
+    return [name.strip() for name in from_environment("", variable).split(",") if name.strip()]
 
 
 def flag_from_environment(variable: str) -> bool | None:
@@ -22,7 +35,7 @@ def flag_from_environment(variable: str) -> bool | None:
     Raises:
         ConfigurationError: it is something else.
     """
-    value = os.environ.get(variable, "")
+    value = from_environment("", variable)
     if value not in {"", "0", "1"}:
         raise ConfigurationError(f"{variable} has an unknown value.", expected="0 or 1", got=repr(value))
     return value == "1" if value else None
@@ -52,9 +65,15 @@ def required(value: str, *, parameter: str, variable: str, where: str) -> str:
         where: where the value is found, as the end of a sentence: `in the console's dashboard`.
 
     Raises:
-        ConfigurationError: neither is set.
+        ConfigurationError: neither is set, or it has a character in it that cannot be seen.
     """
     found = from_environment(value, variable)
+    if not "".join(found.splitlines()).isprintable():
+        raise ConfigurationError(
+            f"{parameter} has a character in it that cannot be seen.",
+            expected="letters, digits and other visible characters",
+            remedy="Copy it again, or type it.",
+        )
     if not found:
         raise ConfigurationError(
             f"{parameter} is missing.",
@@ -63,20 +82,6 @@ def required(value: str, *, parameter: str, variable: str, where: str) -> str:
             remedy=f"You find it {where}.",
         )
     return found
-
-
-def check_no_negatives(settings: msgspec.Struct) -> None:
-    """Checks that no number in a struct of settings is negative.
-
-    Raises:
-        ConfigurationError: one is; the error names it.
-    """
-    for name in settings.__struct_fields__:
-        value: object = getattr(settings, name)
-        if isinstance(value, int | float) and not value >= 0:
-            raise ConfigurationError(
-                f"{type(settings).__name__}({name}=…) is negative.", expected="0 or more", got=str(value)
-            )
 
 
 def base_url(value: str, *, parameter: str, variable: str, default: str) -> str:

@@ -7,25 +7,21 @@ from pathlib import Path
 import anyio
 import pytest
 
-from patter_core import Registry
-from patter_core.cli.settings import (
-    AgentConfig,
-    Option,
-    PluginConfig,
-    Settings,
-    address,
-    load,
-    make_agent,
+from patter_core import Agent, Registry
+from patter_core.errors import ConfigurationError, PluginNotFound, SinkRefused
+from patter_core.observe.redaction import Redaction
+from patter_core.settings.agents import make_agents
+from patter_core.settings.load import address, load
+from patter_core.settings.model import AgentConfig, Option, PluginConfig, Settings
+from patter_core.settings.phone import make_phone
+from patter_core.settings.plugins import (
     make_carrier,
     make_engine,
-    make_phone,
     make_sinks,
     make_store,
     numbered,
     require_shareable,
 )
-from patter_core.errors import ConfigurationError, PluginNotFound, SinkRefused
-from patter_core.observe.redaction import Redaction
 from patter_elevenlabs import ElevenLabsConvAI
 from patter_redis import RedisCallStore
 from patter_twilio import Twilio
@@ -64,11 +60,11 @@ def test_a_file_says_all_of_it() -> None:
     settings = load(None)
     registry = Registry.discover()
     phone = make_phone(registry, settings)
-    engine = make_engine(registry, settings.engine)
-    agent = make_agent(phone, engine, settings.agent)
+    agent = make_agents(phone, registry, settings)
+    assert isinstance(agent, Agent)
     assert make_carrier(registry, settings.carrier) == Twilio("ACfile", "file-token")
-    assert isinstance(engine, ElevenLabsConvAI)
-    assert (engine.agent_id, agent.system_prompt, agent.variables) == ("agent_file", "Be brief.", {"name": "Ada"})
+    assert isinstance(agent.engine, ElevenLabsConvAI)
+    assert (agent.engine.agent_id, agent.system_prompt, agent.variables) == ("agent_file", "Be brief.", {"name": "Ada"})
 
 
 def test_options_win_over_the_environment_and_that_over_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,7 +246,7 @@ def test_where_to_listen_is_said_by_an_option_or_the_environment_or_the_file(mon
 
 @pytest.mark.parametrize("option", [{"agent_id": 5}, {"agent_id": True}])
 def test_an_option_of_a_wrong_type_is_an_error_of_ours(option: dict[str, Option]) -> None:
-    with pytest.raises(ConfigurationError, match="does not accept these options"):
+    with pytest.raises(ConfigurationError, match=r"ElevenLabsConvAI\(agent_id=…\) is of the wrong type"):
         make_engine(Registry.discover(), PluginConfig("elevenlabs", {"api_key": "key", **option}))
 
 

@@ -1,0 +1,30 @@
+"""What users set: in code, by variables of the environment, and by `.env` files; with errors that name the place."""
+
+from __future__ import annotations
+
+from patter_core.config.dotenv import read_dotenv
+from patter_core.config.environment import (
+    base_url,
+    flag_from_environment,
+    from_environment,
+    names_from_environment,
+    port_number,
+    required,
+)
+from patter_core.config.numbers import check_no_negatives
+from patter_core.config.suggest import did_you_mean
+from patter_core.config.types import check_arguments, check_fields
+
+__all__ = [
+    "base_url",
+    "check_arguments",
+    "check_fields",
+    "check_no_negatives",
+    "did_you_mean",
+    "flag_from_environment",
+    "from_environment",
+    "names_from_environment",
+    "port_number",
+    "read_dotenv",
+    "required",
+]

@@ -1,0 +1,40 @@
+"""Reads the `.env` file of a folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from patter_core.errors import ConfigurationError
+
+__all__ = ["read_dotenv"]
+
+
+def read_dotenv() -> None:
+    """Puts the variables of `.env`, if the current folder has one, into the environment, where they are not set.
+
+    Nothing in their values is expanded.
+
+    Raises:
+        ConfigurationError: it cannot be read, or a line of it is not understood. The error does not show the line.
+    """
+    path = Path(".env")
+    if not path.is_file():
+        return
+    from dotenv.parser import parse_stream  # noqa: PLC0415 - most folders have none
+
+    try:
+        with path.open(encoding="utf-8-sig") as stream:
+            bindings = list(parse_stream(stream))
+    except OSError as error:
+        raise ConfigurationError(".env cannot be read.", got=error.strerror or type(error).__name__) from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(".env cannot be read.", expected="text in UTF-8") from None
+    for binding in bindings:
+        if binding.error or (binding.key is not None and binding.value is None):
+            raise ConfigurationError(
+                f"Line {binding.original.line} of .env is not understood.",
+                expected="NAME=value, a comment that begins with #, or nothing",
+            )
+        if binding.key is not None and binding.value is not None:
+            os.environ.setdefault(binding.key, binding.value)

@@ -1,0 +1,76 @@
+"""`patter.toml`: unknown settings are told with those that are known, wherever they stand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from patter_core.errors import ConfigurationError
+from patter_core.settings.file import read_file
+from patter_core.settings.model import AgentFallback, PluginConfig, RetryFallback
+from patter_core.telephony.outcome import HangUp
+
+
+def read(folder: Path, text: str) -> object:
+    path = folder / "patter.toml"
+    path.write_text(text, encoding="utf-8")
+    return read_file(path)
+
+
+UNKNOWN = {
+    "at the top": ('weebhook_url = ""', "“weebhook_url”. .*webhook_url.* Did you mean webhook_url"),
+    "in a table": ("[agent]\nfirst_mesage = 'Hi'", "“first_mesage” in agent. .* Did you mean first_message"),
+    "in a list": ("[[sinks]]\nnam = 'jsonl'", r"“nam” in sinks\[0\]. Expected name, options. Did you mean name"),
+    "under a name": ("[agents.sales]\nlanguge = 'it'", r"“languge” in agents\[...\]. .* Did you mean language"),
+    "in a part": ("[agent.parts.stt]\nmodel = 'x'", r"“model” in agent.parts\[...\]. Expected name, options"),
+    "in limits": ("[limits]\ncals = 3", "“cals” in limits. .* Did you mean calls"),
+    "in deadlines": ("[deadlines]\nlongest = 3", "“longest” in deadlines. .* Did you mean longest_call"),
+    "like none": ("[callbacks]\nzzz = ''", "“zzz” in callbacks. Expected on_call_end, on_call_start"),
+    "in a choice": ("[agent]\nfallback = { type = 'retry', time = 2 }", "“time” in agent.fallback. .* mean times"),
+}
+
+
+@pytest.mark.parametrize(("text", "said"), UNKNOWN.values(), ids=UNKNOWN.keys())
+def test_an_unknown_setting_is_told_with_its_place_and_the_known_ones(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"has an unknown setting {said}"):
+        read(tmp_path, text)
+
+
+@pytest.mark.parametrize("text", ["port = 'many'", "[limits]\ncalls = 'many'", "[agent]\ntools = 'app:book'"])
+def test_a_value_of_another_type_is_told_with_its_place(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"has an invalid setting\. Got Expected .* got `str` - at `\$\."):
+        read(tmp_path, text)
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf"])
+def test_files_of_other_systems_are_read(tmp_path: Path, start: bytes, end: bytes) -> None:
+    path = tmp_path / "patter.toml"
+    path.write_bytes(start + b'webhook_url = "https://voice.example.org"' + end + b"[carrier]" + end + b'name = "acme"')
+    settings = read_file(path)
+    assert (settings.webhook_url, settings.carrier.name) == ("https://voice.example.org", "acme")
+
+
+def test_a_file_that_is_not_text_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "patter.toml"
+    path.write_bytes(b"a = '\xff'")
+    with pytest.raises(ConfigurationError, match=r"is not valid TOML\. Expected text in UTF-8"):
+        read_file(path)
+
+
+def test_options_may_be_lists_and_tables(tmp_path: Path) -> None:
+    path = tmp_path / "patter.toml"
+    path.write_text("[carrier]\nname = 'acme'\noptions = { tokens = ['a', 'b'], more = { c = ['d'], e = 1 } }")
+    assert read_file(path).carrier == PluginConfig("acme", {"tokens": ["a", "b"], "more": {"c": ["d"], "e": 1}})
+
+
+def test_a_fallback_may_be_another_agent_or_new_tries(tmp_path: Path) -> None:
+    path = tmp_path / "patter.toml"
+    path.write_text(
+        "[agents.a]\nfallback = { type = 'agent', name = 'b' }\n"
+        "[agents.b]\nfallback = { type = 'retry', times = 2, then = { type = 'hang_up', say = 'Bye.' } }"
+    )
+    agents = read_file(path).agents
+    assert agents["a"].fallback == AgentFallback("b")
+    assert agents["b"].fallback == RetryFallback(2, HangUp("Bye."))

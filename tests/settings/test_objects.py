@@ -1,0 +1,42 @@
+"""Objects of the user's own code, by their paths."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from patter_core.errors import ConfigurationError
+from patter_core.settings.objects import function_at, object_at
+
+
+def test_a_module_in_the_current_folder_is_found(program: Path) -> None:
+    program.write_text("class Shop:\n    bell = 'ding'\n\ndef book():\n    return 1\n")
+    assert object_at("shop:Shop.bell", where="tools") == "ding"
+    assert function_at("shop:book", where="tools")() == 1
+
+
+WRONG = {
+    "no colon": ("shop", r"tools is no path of an object\. Expected module:name\. Got 'shop'"),
+    "no name": ("shop:", "tools is no path"),
+    "no module": ("shopp:book", r"there is no module shopp\. Expected a module in the current folder"),
+    "a file": ("shop.py:book", "there is no module shop.py.* Leave out .py"),
+    "no such name": ("shop:bok", "shop has no bok. Did you mean book"),
+    "no function": ("shop:SIZE", "shop:SIZE is no function. Got int"),
+}
+
+
+@pytest.mark.parametrize(("path", "said"), WRONG.values(), ids=WRONG.keys())
+def test_what_is_not_there_is_told(program: Path, path: str, said: str) -> None:
+    program.write_text("SIZE = 5\n\ndef book():\n    return 1\n")
+    with pytest.raises(ConfigurationError, match=said):
+        function_at(path, where="tools")
+
+
+def test_what_the_module_itself_lacks_or_raises_is_raised_as_it_is(program: Path) -> None:
+    program.write_text("import a_package_that_is_not_installed\n")
+    with pytest.raises(ModuleNotFoundError, match="a_package_that_is_not_installed"):
+        object_at("shop:phone", where="The phone")
+    program.write_text("1 / 0\n# longer than before\n")
+    with pytest.raises(ZeroDivisionError):
+        object_at("shop:phone", where="The phone")

@@ -1,0 +1,85 @@
+"""The phone of a user's program: which it is, and who answers it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from patter_core import Agent, Registry
+from patter_core.errors import ConfigurationError
+from patter_core.settings.model import Settings
+from patter_core.settings.target import caller_of, open_phone
+from patter_core.sinks.memory import MemorySink
+from patter_core.testing.fakes import FakeCarrier
+
+PROGRAM = """
+from patter_core import Patter
+from patter_core.testing.fakes import FakeCarrier, FakeEngine
+
+phone = Patter(carrier=FakeCarrier(), phone_number="+15550001234")
+agent = phone.agent(engine=FakeEngine(), name="day")
+"""
+
+
+def opened(path: str = "shop:phone") -> tuple[object, object]:
+    return open_phone(Registry(), Settings(), path)
+
+
+def test_its_only_agent_answers(program: Path) -> None:
+    program.write_text(PROGRAM)
+    phone, routing = open_phone(Registry(), Settings(), "shop:phone")
+    assert isinstance(routing, Agent)
+    assert routing.name == "day"
+    assert caller_of(phone, routing) is caller_of(phone, routing, "day") is routing
+
+
+@pytest.mark.parametrize(
+    "rule", ["@phone.route\ndef decide(leg):\n    return agent\n", "phone.route({'+15550001234': agent})\n"]
+)
+def test_what_route_was_given_answers(program: Path, rule: str) -> None:
+    program.write_text(PROGRAM + "second = phone.agent(engine=FakeEngine(), name='second')\n" + rule)
+    phone, routing = open_phone(Registry(), Settings(), "shop:phone")
+    assert routing is phone.routing
+    assert not isinstance(routing, Agent)
+    with pytest.raises(ConfigurationError, match=r"which agent makes the call\. Expected --agent with day or second"):
+        caller_of(phone, routing)
+    with pytest.raises(ConfigurationError, match="no agent “third”"):
+        caller_of(phone, routing, "third")
+
+
+def test_a_function_may_make_it(program: Path) -> None:
+    program.write_text(PROGRAM + "def make():\n    return phone\n")
+    assert repr(opened("shop:make")[0]) == repr(opened()[0])
+
+
+def test_it_may_be_called_by_another_carrier_and_have_more_sinks(program: Path) -> None:
+    program.write_text(PROGRAM)
+    phone, routing = open_phone(Registry(), Settings(), "shop:phone", carrier=FakeCarrier(), more_sinks=[MemorySink()])
+    phone.asgi(routing)
+    again, _ = open_phone(Registry(), Settings(), "shop:phone")
+    again.asgi(routing)  # the user's own phone is not the one that was served
+
+
+WRONG = {
+    "no phone": (
+        "shop:agent",
+        r"shop:agent is no phone\. Expected a Patter, or a function that returns one\. Got Agent",
+    ),
+    "a class": ("shop:Patter", "is no phone"),
+    "no such name": ("shop:fone", "shop has no fone. Did you mean phone"),
+}
+
+
+@pytest.mark.parametrize(("path", "said"), WRONG.values(), ids=WRONG.keys())
+def test_what_is_no_phone_is_told(program: Path, path: str, said: str) -> None:
+    program.write_text(PROGRAM)
+    with pytest.raises(ConfigurationError, match=said):
+        opened(path)
+
+
+@pytest.mark.parametrize(("more", "got"), [("phone.agent(engine=FakeEngine())\n", "agents day, agent-2"), ("", "")])
+def test_without_a_rule_several_agents_or_none_are_an_error(program: Path, more: str, got: str) -> None:
+    program.write_text(PROGRAM + more if more else PROGRAM.replace("agent = phone", "agent = lambda: phone"))
+    with pytest.raises(ConfigurationError, match=f"which agent answers the phone.* Got {got or 'no agent'}"):
+        opened()
