@@ -11,7 +11,7 @@ import msgspec
 
 from patter_core.errors import AudioError
 
-__all__ = ["ALAW_8000", "PCM16_16000", "ULAW_8000", "AudioChunk", "AudioFormat", "Encoding"]
+__all__ = ["ALAW_8000", "PCM16_16000", "ULAW_8000", "AudioChunk", "AudioFormat", "Encoding", "silence_of"]
 
 
 class Encoding(enum.StrEnum):
@@ -159,3 +159,8 @@ def _half_a_sample(format: AudioFormat, size: int) -> AudioError:
     return AudioError(
         "Audio that ends in the middle of a sample.", expected=f"whole {format} samples", got=f"{size} bytes"
     )
+
+
+def silence_of(format: AudioFormat, duration_ms: float) -> AudioChunk:
+    """Returns silence that plays for `duration_ms`, rounded down to whole samples."""
+    return AudioChunk(format.silence * (format.size(duration_ms) // format.sample_width), format)

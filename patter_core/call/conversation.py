@@ -67,6 +67,7 @@ class Conversation:
             continuation=self._continuation,
             agent=lambda: self._agents.agent,
             on_due=self._hand_over,
+            on_unused=self._bill_rest,
         )
         self._events.on_event = self._renewal.note
         self._agents = FallbackChain(call.agent, call.token.options)

@@ -1,7 +1,8 @@
 """A session that will end is followed by another one, which is opened beside it: the caller does not notice.
 
 The caller's audio goes to the session that talks, and its last second to the one that takes over, too: of a word that
-has just begun nothing is lost. What was said since the successor was opened is told to it as it takes over.
+has just begun nothing is lost. What was said since the successor was opened is told to it as it takes over. Until then
+it is given silence, if it needs steady input.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import anyio
 import msgspec
 
 from patter_core.agent import Agent
-from patter_core.aio.foreign import run_behind
+from patter_core.aio.foreign import as_exception, run_behind
+from patter_core.audio import silence_of
 from patter_core.call.context import CallContext
 from patter_core.call.continuation import Continuation, Opening
 from patter_core.call.downlink import Downlink
@@ -22,7 +24,7 @@ from patter_core.call.engine_wall import close_session
 from patter_core.call.session_opener import SessionOpener
 from patter_core.call.state import State
 from patter_core.call.uplink import Uplink
-from patter_core.engine import EngineSession
+from patter_core.engine import EngineCapability, EngineSession
 from patter_core.errors import EngineError
 from patter_core.events import (
     EngineEvent,
@@ -70,6 +72,7 @@ class Renewal:
         continuation: knows how one begins.
         agent: returns the present agent.
         on_due: called when the successor should take over; then `take` returns it.
+        on_unused: called with one that is closed without having talked.
     """
 
     def __init__(
@@ -82,6 +85,7 @@ class Renewal:
         continuation: Continuation,
         agent: Callable[[], Agent],
         on_due: Callable[[], None],
+        on_unused: Callable[[EngineSession], None],
     ) -> None:
         self._call = call
         self._uplink = uplink
@@ -90,6 +94,7 @@ class Renewal:
         self._continuation = continuation
         self._agent = agent
         self._on_due = on_due
+        self._on_unused = on_unused
         self._scope: anyio.CancelScope | None = None
         """Of the present renewal; None while no session is about to end."""
         self._ends_at = 0.0
@@ -176,9 +181,11 @@ class Renewal:
                 if self._successor is None:
                     return  # the end of the session is a loss like others
                 self._uplink.keep_recent()
-                while not self._is_quiet and self._left > _MARGIN:
+                fed_until = self._call.clock()
+                while not self._is_quiet and self._left > _MARGIN and self._successor is not None:
                     await anyio.sleep(_LOOK_EVERY)
                     self._uplink.keep_recent()  # again, after a hold
+                    fed_until = self._feed(fed_until)
                 if self._is_on_hold:  # another one follows after the hold
                     self._close()
                 self._is_due = self._successor is not None
@@ -203,6 +210,21 @@ class Renewal:
             else:
                 return
 
+    def _feed(self, until: float) -> float:
+        """Gives the successor silence for the time since it was last given some. Returns until when it has it now."""
+        now, successor = self._call.clock(), self._successor
+        if successor is None or EngineCapability.STEADY_INPUT not in self._agent().engine.capabilities:
+            return now
+        try:
+            silence = silence_of(successor.session.input_format, (now - until) * 1000)
+            successor.session.send_audio(silence)
+        except BaseException as error:  # noqa: BLE001 - the plugin boundary: the session that talks is not concerned
+            _log.warning("Call %s: a session that follows failed.", self._call.call_id, exc_info=as_exception(error))
+            self._close()
+        else:
+            self._uplink.note_silence(successor.session, silence)
+        return now
+
     def _patience(self) -> float:
         return max(0.0, min(self._left, 2 * self._call.config.deadlines.engine_connect))
 
@@ -210,6 +232,7 @@ class Renewal:
         successor, self._successor = self._successor, None
         if successor is not None:
             run_behind(close_session, successor.session)
+            self._on_unused(successor.session)  # which is closed later: nothing has run behind yet
 
     @property
     def _left(self) -> float:

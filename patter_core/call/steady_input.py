@@ -7,7 +7,7 @@ silent caller. A look ten times a second whether any audio passed costs a frame 
 from __future__ import annotations
 
 from patter_core.aio.ticker import Ticker
-from patter_core.audio import AudioChunk
+from patter_core.audio import silence_of
 from patter_core.call.uplink import Uplink
 from patter_core.engine import EngineSession
 
@@ -29,8 +29,7 @@ class SteadyInput:
     """
 
     def __init__(self, uplink: Uplink, session: EngineSession) -> None:
-        format = session.input_format
-        self._silence = AudioChunk(format.silence * (format.size(_PIECE_MS) // format.sample_width), format)
+        self._silence = silence_of(session.input_format, _PIECE_MS)
         self._uplink = uplink
         self._session = session
         self._seen = -1

@@ -59,7 +59,8 @@ class Uplink:
         self._heard_by: EngineSession | None = None
         """The session that the figures below are of."""
         self._bytes_before = 0
-        self._silence_bytes = 0
+        self._silence_bytes: dict[int, int] = {}
+        """How much silence each session was given, by its `id()`: before it is attached, too."""
         self._rate = 1
 
     @property
@@ -73,20 +74,24 @@ class Uplink:
 
     def ago_ms(self, at_ms: float) -> float:
         """Returns how long ago the present session was given that position of its audio, which is real time, in ms."""
-        given = self._meter.bytes_in - self._bytes_before + self._silence_bytes
+        given = self._meter.bytes_in - self._bytes_before + self._silence_bytes.get(id(self._heard_by), 0)
         return max(0.0, given * 1000 / self._rate - at_ms)
 
     def give_silence(self, session: EngineSession, silence: AudioChunk) -> None:
         """Gives a session silence in place of the caller's audio, which has a gap."""
-        if session is self._heard_by:
-            self._silence_bytes += silence.size
+        self.note_silence(session, silence)
         self.tell(session, lambda session: session.send_audio(silence))
+
+    def note_silence(self, session: EngineSession, silence: AudioChunk) -> None:
+        """Silence was given to a session: positions in its audio count it."""
+        self._silence_bytes[id(session)] = self._silence_bytes.get(id(session), 0) + silence.size
 
     def attach_engine(self, session: EngineSession, caller_format: AudioFormat) -> None:
         """Sends what is buffered, then every frame, to that session."""
         if session is not self._heard_by:
             self._heard_by, self._rate = session, session.input_format.byte_rate
-            self._bytes_before, self._silence_bytes = self._meter.bytes_in, 0
+            self._bytes_before = self._meter.bytes_in
+            self._silence_bytes = {id(session): self._silence_bytes.get(id(session), 0)}
         self._session = session
         self._send_audio = session.send_audio
         converter = make_converter(caller_format, session.input_format)

@@ -26,6 +26,7 @@ from patter_core.events import (
     ToolResult,
     TranscriptInput,
     TranscriptOutput,
+    Usage,
 )
 from patter_core.history import AgentSaid, ToolState, ToolUsed, UserSaid
 from patter_core.telephony.outcome import HangUp
@@ -196,6 +197,71 @@ async def test_it_waits_for_the_words_of_the_caller_for_a_while_though_they_were
         assert await scene.hears(second)
         assert any("And now?" in text for text in second.context) == comes
         scene.socket.say("stop")
+
+
+class Steady(Knowing):
+    """Must be fed at real-time pace."""
+
+    capabilities: ClassVar[frozenset[EngineCapability]] = Knowing.capabilities | {EngineCapability.STEADY_INPUT}
+
+
+async def test_one_that_needs_steady_input_gets_silence_until_it_takes_over_and_its_times_count_it() -> None:
+    scene = Scene(engine=Steady())
+    async with scene.running():
+        first = await scene.greeted()
+        await scene.gives(first, SpeechStarted(0), SessionExpiring(120))
+        second = await scene.engine.session(1)
+        waited = -anyio.current_time()
+        await anyio.sleep(100)
+        waited += anyio.current_time()
+        silence = sum(chunk.duration_ms for chunk in second.received)
+        assert waited * 1000 - 200 <= silence <= waited * 1000 + 100
+        assert max(chunk.duration_ms for chunk in second.received) <= 100
+        assert set(b"".join(scene.heard_by(second))) == set(ULAW_8000.silence)
+        await scene.gives(first, SpeechStopped(0))
+        await anyio.sleep(6)
+        assert first.closed
+        given = sum(chunk.duration_ms for chunk in second.received)
+        began = anyio.current_time()
+        await scene.gives(second, TranscriptInput("And now?", started_ms=given - 500))
+        said = next(item for item in scene.call.context.records.history.items if isinstance(item, UserSaid))
+        assert said.started_ms == pytest.approx(scene.call.context.records.unix_ms() - 500, abs=150)
+        assert anyio.current_time() == began
+        scene.socket.say("stop")
+
+
+async def test_one_that_fails_while_it_waits_is_closed_and_disturbs_nothing() -> None:
+    class Broken(FakeSession):
+        def send_audio(self, chunk: AudioChunk) -> None:
+            raise SystemExit(3)
+
+    class SecondIsBroken(Steady):
+        def new_session(self, setup: ConversationSetup) -> FakeSession:
+            return (Broken if self.sessions else FakeSession)(setup, ULAW_8000, ULAW_8000)
+
+    scene = Scene(engine=SecondIsBroken())
+    async with scene.running():
+        first = await scene.greeted()
+        await scene.gives(first, SpeechStarted(0), SessionExpiring(120))
+        second = await scene.engine.session(1)
+        await anyio.sleep(5)
+        assert second.closed
+        assert await scene.hears(first)
+        scene.socket.say("stop")
+    assert scene.end.metrics.errors == 0
+
+
+async def test_what_one_has_used_that_never_talked_is_billed() -> None:
+    scene = Scene()
+    async with scene.running():
+        first = await scene.greeted()
+        await scene.gives(first, SpeechStarted(0), SessionExpiring(120))
+        second = await scene.engine.session(1)
+        second.rest = [Usage(part="engine", vendor="fake", amounts={"seconds": 7.0})]
+        await anyio.sleep(7)
+        scene.socket.say("stop")
+    used = [record.event for record in scene.records if isinstance(record.event, Usage)]
+    assert [usage.amounts for usage in used] == [{"seconds": 7.0}]
 
 
 async def test_two_seconds_before_the_end_it_takes_over_whatever_goes_on() -> None:
