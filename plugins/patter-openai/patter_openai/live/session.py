@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
 
@@ -68,8 +69,10 @@ class LiveSession(EngineSession):
         self._inbox: EngineInbox[None] = EngineInbox()
         self._calls = Calls()
         self._user, self._agent = Gatherer(), Gatherer()
-        self._quiet: dict[int, asyncio.TimerHandle] = {}
-        """The timer of each gatherer's text."""
+        self._spoken_ms = 0.0
+        """Of the agent's audio, which never stops: by it, quiet is measured. A stall of the network is none."""
+        self._user_due = self._agent_due = math.inf
+        """Where in it each gatherer's text is complete, if nothing more of it comes."""
         self._seconds = 0.0
         """That were billed."""
         self._given = 0
@@ -172,18 +175,21 @@ class LiveSession(EngineSession):
             return
         if chunk.size:
             self._inbox.put_audio(chunk, None)
+            self._spoken_ms += chunk.duration_ms
+            if self._spoken_ms >= min(self._user_due, self._agent_due):
+                self._end_texts()
 
     def _on_other(self, message: object) -> None:
         match message:
             case wire.InputTranscript(delta=text, start_ms=start, end_ms=end):
                 self._tell_agent(self._agent.take())  # what it said before is complete
                 self._tell_user(self._user.add(text, start, end))
-                self._wait_for_quiet(0)
+                self._user_due = self._spoken_ms + GAP_MS
             case wire.OutputTranscript(delta=text, start_ms=start, end_ms=end):
                 self._has_spoken = True
                 self._tell_user(self._user.take())
                 self._tell_agent(self._agent.add(text, start, end))
-                self._wait_for_quiet(1)
+                self._agent_due = self._spoken_ms + GAP_MS
             case wire.ResponseEvent(event=event, delegation_id=delegation):
                 self._do(self._calls.take(delegation or "", event))
             case wire.DelegationCreated(delegation=delegation) if delegation.target == "client":
@@ -216,7 +222,7 @@ class LiveSession(EngineSession):
         if self._over:
             return
         self._over = True
-        for timer in (self._expiry, self._greeting, *self._quiet.values()):
+        for timer in (self._expiry, self._greeting):
             if timer is not None:
                 timer.cancel()
         self._tell_user(self._user.take())
@@ -235,19 +241,14 @@ class LiveSession(EngineSession):
         if said is not None:
             self._inbox.put(TranscriptOutput(said.text))
 
-    def _wait_for_quiet(self, side: int) -> None:
+    def _end_texts(self) -> None:
         """A text is complete, too, if nothing follows it."""
-        timer = self._quiet.get(side)
-        if timer is not None:
-            timer.cancel()
-        tell = self._end_of_agent if side else self._end_of_user
-        self._quiet[side] = self._loop.call_later(GAP_MS / 1000, tell)
-
-    def _end_of_user(self) -> None:
-        self._tell_user(self._user.take())
-
-    def _end_of_agent(self) -> None:
-        self._tell_agent(self._agent.take())
+        if self._spoken_ms >= self._user_due:
+            self._user_due = math.inf
+            self._tell_user(self._user.take())
+        if self._spoken_ms >= self._agent_due:
+            self._agent_due = math.inf
+            self._tell_agent(self._agent.take())
 
     def _greet_again(self, text: str) -> None:
         if not self._has_spoken:
