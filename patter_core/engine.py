@@ -64,6 +64,9 @@ class EngineCapability(enum.StrEnum):
     by `add_context` after the start."""
     HOLD = "hold"
     """It can be told that the caller is on hold."""
+    OWN_DEADLINES = "own_deadlines"
+    """It fails by itself if it does not answer in time. What it leaves without an answer was noise to it; for others
+    the core waits `Deadlines.reply`, and then takes the session to be frozen."""
 
 
 class HeardItem(msgspec.Struct, frozen=True, kw_only=True):

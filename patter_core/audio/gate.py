@@ -16,7 +16,7 @@ import msgspec
 from patter_core.audio.chunk import AudioChunk, AudioFormat, Encoding
 from patter_core.errors import AudioError
 
-__all__ = ["SpeechChange", "SpeechGate"]
+__all__ = ["SAMPLES", "SpeechChange", "SpeechGate"]
 
 _WINDOW_MS = 10
 _FULL_SCALE = 32_768
@@ -118,7 +118,7 @@ def _loudness(format: AudioFormat, samples: int, level: float) -> Callable[[byte
     least = samples * level**2
     silence = format.silence * samples
     unpack = struct.Struct(f"<{samples}h").unpack
-    sample_of = _SAMPLES[format.encoding].__getitem__ if format.encoding in _SAMPLES else None
+    sample_of = SAMPLES[format.encoding].__getitem__ if format.encoding in SAMPLES else None
 
     def is_loud(window: bytes) -> bool:
         if window == silence:
@@ -142,7 +142,7 @@ def _alaw(code: int) -> int:
     return level if code & 0x80 else -level
 
 
-_SAMPLES = {
+SAMPLES = {
     Encoding.ULAW: [_ulaw(code) for code in range(256)],
     Encoding.ALAW: [_alaw(code) for code in range(256)],
 }

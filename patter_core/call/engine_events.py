@@ -81,11 +81,17 @@ class EngineEvents:
         self._steady: SteadyInput | None = None
         self._tells_speech = False
         """The session tells when the caller falls silent: an answer is due then, and transcripts may be late."""
+        self._is_watched = True
+        """False if the engine itself knows when it does not answer."""
+        self._done = ""
+        """The turn that was told to be complete last."""
 
     def begin(self, agent: Agent, session: EngineSession) -> None:
         """Another session talks from here on."""
         engine = agent.engine
         self._tells_speech = False
+        self._done = ""
+        self._is_watched = EngineCapability.OWN_DEADLINES not in engine.capabilities
         self._tools.begin(agent, session)
         self._tools.last_word.session_began()
         self.transcripts.begin(engine, session)
@@ -173,6 +179,9 @@ class EngineEvents:
         else:
             self._downlink.end_turn()
             self._tools.last_word.turn_ended()
+            if event.turn and event.turn == self._done:  # it was paused after its end, and has gone on
+                return
+            self._done = event.turn
         self._call.emit(event)
 
     def _note(self, event: EngineEvent) -> None:
@@ -200,7 +209,7 @@ class EngineEvents:
             self._expect_reply()
 
     def _expect_reply(self) -> None:
-        if self._output is None and not self._tools.are_running:
+        if self._output is None and self._is_watched and not self._tools.are_running:
             self.replies.expect()
 
 

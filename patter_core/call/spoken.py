@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 import msgspec
 
-from patter_core.call.heard_text import heard_text
 from patter_core.call.turns import TurnHeard
 from patter_core.events import TranscriptCorrection, TranscriptOutput, Word
+from patter_core.events.heard_text import heard_text
 from patter_core.history import AgentSaid
 
 __all__ = ["Spoken"]

@@ -37,6 +37,7 @@ from patter_core.events.engine import (
     ActionRequested,
     EngineEvent,
     Error,
+    GuardrailActed,
     Interruption,
     PausePlayback,
     ResponseDone,
@@ -51,6 +52,7 @@ from patter_core.events.engine import (
     TranscriptCorrection,
     TranscriptInput,
     TranscriptOutput,
+    TurnTimings,
     Usage,
     Word,
 )
@@ -74,6 +76,7 @@ __all__ = [
     "EngineEvent",
     "Error",
     "Event",
+    "GuardrailActed",
     "Interruption",
     "MachineDetected",
     "MediaPaused",
@@ -99,6 +102,7 @@ __all__ = [
     "TranscriptOutput",
     "TransferDone",
     "TransferStarted",
+    "TurnTimings",
     "Usage",
     "Word",
 ]

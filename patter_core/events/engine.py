@@ -5,6 +5,8 @@ Agent audio is an event too: an `AudioChunk` as it is, with no wrapper, because 
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from patter_core.events.base import Event
@@ -15,6 +17,7 @@ __all__ = [
     "ActionRequested",
     "EngineEvent",
     "Error",
+    "GuardrailActed",
     "Interruption",
     "PausePlayback",
     "ResponseDone",
@@ -29,6 +32,7 @@ __all__ = [
     "TranscriptCorrection",
     "TranscriptInput",
     "TranscriptOutput",
+    "TurnTimings",
     "Usage",
     "Word",
 ]
@@ -144,7 +148,8 @@ class PausePlayback(EngineEvent, frozen=True, tag="pause_playback"):
     """The user may be interrupting: the agent stops, and its turn is left open. Not told to sinks.
 
     The session is told what was heard. Then it either goes on, with a `SpeechItem` from there, or an `Interruption`
-    follows. The core keeps no audio that was sent: what is to be heard again is sent again.
+    follows. The core keeps no audio that was sent: what is to be heard again is sent again, and a turn that was
+    complete is completed again, by another `ResponseDone`.
     """
 
 
@@ -169,6 +174,28 @@ class Usage(EngineEvent, frozen=True, tag="usage", kw_only=True):
     """By the vendor's unit: `seconds`, `characters`, `input_text_tokens` and so on."""
     cost: Cost | None = None
     """By the plugin's dated price list; None for a model that it does not know."""
+
+
+class TurnTimings(EngineEvent, frozen=True, tag="turn_timings", kw_only=True):
+    """Where the time went between the caller's last word and the agent's first, for an engine made of parts."""
+
+    turn: str
+    """As in `ResponseStart`: the turn that answers."""
+    stages_ms: dict[str, float]
+    """From the end of the caller's speech, in ms: `end_of_turn` (the turn was taken to be complete), `first_token` (of
+    the model), `first_text` (given to the voice), `first_audio` (of the voice), `sent` (towards the carrier).
+
+    A stage before the end of speech, such as the first token of a draft, is negative."""
+
+
+class GuardrailActed(EngineEvent, frozen=True, tag="guardrail_acted", kw_only=True):
+    """A guardrail let something not pass as it was, or did not decide. What was said is not in it."""
+
+    guardrail: str
+    """Its name, or that of the function."""
+    side: Literal["agent", "caller"]
+    """Who was judged."""
+    decision: Literal["act", "block", "failed", "late", "replace"]
 
 
 class Error(EngineEvent, frozen=True, tag="error"):

@@ -27,6 +27,7 @@ from patter_core.events.call import (
 )
 from patter_core.events.engine import (
     Error,
+    GuardrailActed,
     Interruption,
     ResponseDone,
     ResponseStart,
@@ -37,6 +38,7 @@ from patter_core.events.engine import (
     TranscriptCorrection,
     TranscriptInput,
     TranscriptOutput,
+    TurnTimings,
     Usage,
 )
 
@@ -55,6 +57,7 @@ CallEvent = (
     | ConversationStarted
     | DtmfReceived
     | Error
+    | GuardrailActed
     | Interruption
     | MachineDetected
     | MediaPaused
@@ -76,6 +79,7 @@ CallEvent = (
     | TranscriptOutput
     | TransferDone
     | TransferStarted
+    | TurnTimings
 )
 
 

@@ -28,13 +28,15 @@ from patter_core.testing.caller import Caller
 from patter_core.testing.network import Tunnels
 from patter_core.testing.stream import CallRecording
 
-__all__ = ["CALLED", "CALLER", "CarrierEmulator", "EngineEmulator", "Told"]
+__all__ = ["CALLED", "CALLER", "CarrierEmulator", "Emulator", "EngineEmulator", "Told"]
 
 CALLER, CALLED = "+15005550006", "+15005550001"
 """The numbers of an incoming call, if a test names no others."""
 
 
-class _Emulator(abc.ABC):
+class Emulator(abc.ABC):
+    """Plays a service on a real port while its context lasts. Kinds that plugins define have emulators of it, too."""
+
     async def __aenter__(self) -> Self:
         await self.start()
         return self
@@ -46,7 +48,7 @@ class _Emulator(abc.ABC):
 
     @property
     def secrets(self) -> Sequence[str]:
-        """The credentials that its carrier or engine is configured with: what no log, error or `repr` may show."""
+        """The credentials that what it plays to is configured with: what no log, error or `repr` may show."""
         return ()
 
     @abc.abstractmethod
@@ -58,7 +60,7 @@ class _Emulator(abc.ABC):
         """Closes it, and every connection that came through it."""
 
 
-class CarrierEmulator(_Emulator):
+class CarrierEmulator(Emulator):
     """Plays a carrier: places calls, and serves the vendor's API, through which the app directs them.
 
     Args:
@@ -201,7 +203,7 @@ class Told(msgspec.Struct, frozen=True):
     """Of `TOOLS` and `OWN_TOOLS`: the service was told that the tool failed, in whichever way it takes that."""
 
 
-class EngineEmulator(_Emulator):
+class EngineEmulator(Emulator):
     """Plays an engine's service, with a built-in agent that greets and then repeats what the caller said.
 
     `end`, `fail`, `interrupt`, `call_tool` and `inject` make something happen in every conversation that is open; they

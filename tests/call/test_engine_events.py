@@ -21,9 +21,11 @@ from patter_core.errors import CallError, EngineLost
 from patter_core.events import (
     ConversationStarted,
     Interruption,
+    PausePlayback,
     ResponseDone,
     ResponseHeard,
     ResponseStart,
+    SpeechItem,
     SpeechStarted,
     SpeechStopped,
     ToolCall,
@@ -35,7 +37,7 @@ from patter_core.observe.metrics import EngineBill
 from patter_core.telephony.outcome import HangUp
 from patter_core.telephony.prices import Cost
 from patter_core.testing.fakes import FakeEngine, FakeSession, FakeSocket
-from tests.calls import CallScene, new_call
+from tests.calls import SPEECH, CallScene, new_call
 from tests.polling import until
 
 pytestmark = pytest.mark.anyio
@@ -409,6 +411,42 @@ async def test_on_hold_and_where_the_watch_is_off_its_audio_may_stop() -> None:
         assert off.call.state is State.LIVE
         off.socket.say("stop")
     assert len(scene.of(ConversationStarted)) == len(off.of(ConversationStarted)) == 1
+
+
+async def test_a_turn_that_is_paused_after_its_end_and_goes_on_is_told_to_be_complete_once() -> None:
+    scene = Scene()
+    async with scene.running():
+        session = await scene.live()
+        for event in (ResponseStart(turn="1"), SpeechItem(item="1", turn="1"), SPEECH, ResponseDone("1")):
+            session.give(event)
+        await scene.told("response_done")
+        session.give(PausePlayback())
+        for again in (SpeechItem(item="1", turn="1", offset_ms=10.0), SPEECH, ResponseDone("1")):
+            session.give(again)
+        marks = len(scene.socket.of("mark"))
+        (*_, mark) = await scene.socket.wait_for("mark", marks + 1)
+        scene.socket.say("mark", mark.value)
+        await scene.told("response_heard")
+        scene.socket.say("stop")
+    assert scene.kinds().count("response_done") == 1
+    assert scene.kinds().count("response_heard") == 1
+
+
+class Watching(FakeEngine):
+    capabilities: ClassVar[frozenset[EngineCapability]] = FakeEngine.capabilities | {EngineCapability.OWN_DEADLINES}
+
+
+async def test_an_engine_that_knows_itself_when_it_does_not_answer_is_not_watched() -> None:
+    scene = Scene(Watching(), deadlines=FROZEN)
+    async with scene.running():
+        session = await scene.live()
+        session.give(SpeechStarted(at_ms=0.0))
+        session.give(SpeechStopped(at_ms=300.0))
+        await scene.told("speech_stopped")
+        await anyio.sleep(0.6)
+        assert scene.call.state is State.LIVE
+        assert len(scene.engine.sessions) == 1
+        scene.socket.say("stop")
 
 
 # --- what it costs ---------------------------------------------------------------------------------------------------

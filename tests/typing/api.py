@@ -39,11 +39,19 @@ from patter_core.call.handle import OutboundCall, PhoneCall
 from patter_core.checks import CheckResult
 from patter_core.engine import ConversationSetup, EngineSession
 from patter_core.errors import CarrierRequestFailed
-from patter_core.events import CallEnded, CallEvent, CallMetrics, EngineEvent, TranscriptInput
+from patter_core.events import (
+    CallEnded,
+    CallEvent,
+    CallMetrics,
+    EngineEvent,
+    GuardrailActed,
+    TranscriptInput,
+    TurnTimings,
+)
 from patter_core.history import AgentSaid, ToolUsed, UserSaid
 from patter_core.kinds import Parts
 from patter_core.testing import check_carrier, check_engine, check_sink, check_store
-from patter_core.testing.emulator import CarrierEmulator, EngineEmulator, Told
+from patter_core.testing.emulator import CarrierEmulator, Emulator, EngineEmulator, Told
 
 
 def a_user_makes_a_phone(carrier: Carrier, engine: Engine) -> None:
@@ -249,6 +257,18 @@ assert_type(patter_engines(), list[type[Engine]])
 @hookimpl
 def patter_stores() -> list[type[CallStore]]:
     return [Notes]
+
+
+def a_user_reads_how_a_turn_went(event: TurnTimings | GuardrailActed) -> None:
+    if isinstance(event, TurnTimings):
+        assert_type(event.stages_ms, dict[str, float])
+    else:
+        assert_type(event.guardrail, str)
+
+
+async def a_service_is_played(emulator: Emulator) -> None:
+    async with emulator as running:
+        assert_type(running.secrets, Sequence[str])
 
 
 async def an_emulator_is_commanded(emulator: EngineEmulator) -> None:

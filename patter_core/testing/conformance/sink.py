@@ -33,6 +33,7 @@ from patter_core.events import (
     ConversationStarted,
     DtmfReceived,
     Error,
+    GuardrailActed,
     Interruption,
     MachineDetected,
     MediaPaused,
@@ -54,6 +55,7 @@ from patter_core.events import (
     TranscriptOutput,
     TransferDone,
     TransferStarted,
+    TurnTimings,
     Usage,
 )
 from patter_core.sink import SINK_API_VERSION, EventSink
@@ -134,6 +136,8 @@ _EVENTS: tuple[CallEvent, ...] = (
     SpeechStarted(at_ms=1_200.0),
     SpeechStopped(at_ms=2_400.0),
     Usage(part="engine", vendor="acme", model="one", amounts={"seconds": 1.5}, cost=Cost(Decimal("0.01"))),
+    TurnTimings(turn="1", stages_ms={"end_of_turn": 300.5, "first_token": -120.0}),
+    GuardrailActed(guardrail="polite", side="agent", decision="replace"),
     Interruption(),
     TranscriptCorrection(text="", original=SENTINEL),
     ResponseHeard(heard_ms=0.0, sent_ms=1e9, interrupted=True),

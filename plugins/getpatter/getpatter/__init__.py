@@ -1,4 +1,4 @@
-"""The bundle: Patter with Twilio and Telnyx as carriers, and engines of ElevenLabs and OpenAI.
+"""The bundle: Patter with Twilio and Telnyx as carriers, engines of ElevenLabs and OpenAI, and pipeline mode.
 
 It has every name of `patter_core`, too, so that one import serves.
 """
@@ -9,10 +9,11 @@ import patter_core
 from patter_core import *  # noqa: F403 - every name that the core lists, and nothing else
 from patter_elevenlabs import ElevenLabsConvAI
 from patter_openai import OpenAILive, OpenAIRealtime
+from patter_pipeline import TurnTaking
 from patter_telnyx import Telnyx
 from patter_twilio import Twilio
 
-__all__ = ["ElevenLabsConvAI", "OpenAILive", "OpenAIRealtime", "Telnyx", "Twilio"]
+__all__ = ["ElevenLabsConvAI", "OpenAILive", "OpenAIRealtime", "Telnyx", "TurnTaking", "Twilio"]
 __all__ += patter_core.__all__
 
 __version__ = "0.1.0"

@@ -6,6 +6,7 @@ import getpatter
 import patter_core
 import patter_elevenlabs
 import patter_openai
+import patter_pipeline
 import patter_telnyx
 import patter_twilio
 from getpatter.engines import elevenlabs as elevenlabs_engine
@@ -19,6 +20,7 @@ def test_the_names_of_the_quickstart_are_at_the_top() -> None:
     assert getpatter.Twilio is patter_twilio.Twilio
     assert getpatter.ElevenLabsConvAI is patter_elevenlabs.ElevenLabsConvAI
     assert getpatter.OpenAIRealtime is patter_openai.OpenAIRealtime
+    assert getpatter.TurnTaking is patter_pipeline.TurnTaking
 
 
 def test_the_engines_have_their_short_names() -> None:
@@ -43,5 +45,6 @@ def test_every_name_of_the_core_is_there_too() -> None:
         "OpenAILive",
         "OpenAIRealtime",
         "Telnyx",
+        "TurnTaking",
         "Twilio",
     }

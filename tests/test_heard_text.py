@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patter_core.call.heard_text import heard_text
 from patter_core.events import Word
+from patter_core.events.heard_text import heard_text
 
 TEXT = "We open at nine and close at five."
 TEXTS = st.text(alphabet=st.sampled_from("ab ,.\n漢é🙂"), max_size=60)

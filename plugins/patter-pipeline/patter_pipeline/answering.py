@@ -1,0 +1,112 @@
+"""The requests of the model: each runs until it is answered, or is no longer wanted."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Sequence
+
+from patter_core.aio.foreign import run_foreign
+from patter_core.errors import EngineError, EngineLost
+from patter_core.events import ToolCall, Usage
+from patter_core.history import HistoryItem
+from patter_core.tools.spec import ToolSpec
+from patter_pipeline.parts import LanguageModel, LlmRequest, TextDelta
+from patter_pipeline.turns import inputs
+from patter_pipeline.work import Work, as_part_error, unsound
+
+__all__ = ["Answers"]
+
+_LONGEST = 200_000
+"""Characters of one answer."""
+_WHAT = "The language model"
+
+
+class Answers:
+    """Asks one model after the other.
+
+    Args:
+        parts: the one that is used, and its reserves.
+        instructions: the agent's system prompt.
+        tools: what the model may call.
+        take: is told what it answers.
+        report: is told what is billed.
+        work: runs the tasks.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[LanguageModel],
+        *,
+        instructions: str,
+        tools: tuple[ToolSpec, ...],
+        take: Callable[[inputs.Input], None],
+        report: Callable[[Usage], None],
+        work: Work,
+    ) -> None:
+        self.error: EngineError | None = None
+        """Why the last request failed."""
+        self._parts = list(parts)
+        self._instructions = instructions
+        self._tools = tools
+        self._take = take
+        self._report = report
+        self._work = work
+        self._requests: dict[int, Callable[[], object]] = {}
+        """What cancels each."""
+
+    def ask(self, n: int, history: tuple[HistoryItem, ...], *, with_tools: bool) -> None:
+        """Asks the model."""
+        tools = self._tools if with_tools else ()
+        request = LlmRequest(instructions=self._instructions, history=history, tools=tools)
+        self._requests[n] = self._work.start(functools.partial(self._ask, n, self._parts[0], request))
+
+    def stop(self, n: int) -> None:
+        """The answer is not wanted any more."""
+        cancel = self._requests.pop(n, None)
+        if cancel is not None:
+            cancel()
+
+    def use_reserve(self) -> None:
+        """Another model takes over; what it is to answer follows."""
+        if len(self._parts) > 1:
+            del self._parts[0]
+        for n in list(self._requests):
+            self.stop(n)
+
+    async def _ask(self, n: int, part: LanguageModel, request: LlmRequest) -> None:
+        try:
+            await run_foreign(self._stream, None, n, part, request)
+        except BaseException as raised:  # noqa: BLE001 - the plugin boundary
+            self.error = as_part_error(raised, _WHAT)
+            self._end(n, inputs.ModelFailed(n))
+        else:
+            self._end(n, inputs.ModelDone(n))
+
+    def _end(self, n: int, told: inputs.Input) -> None:
+        if self._requests.pop(n, None) is not None:
+            self._take(told)
+
+    async def _stream(self, n: int, part: LanguageModel, request: LlmRequest) -> None:
+        length = 0
+        async with contextlib.aclosing(part.stream(request)) as answer:
+            async for event in answer:
+                if isinstance(event, Usage):
+                    self._report(event)
+                elif n not in self._requests:
+                    return
+                else:
+                    length += self._tell(n, event)
+                    if length > _LONGEST:
+                        raise EngineLost(f"{_WHAT} never ends.", retry=True, expected=f"{_LONGEST} characters at most")
+
+    def _tell(self, n: int, event: object) -> int:
+        """Takes an event of an answer. Returns its length."""
+        match event:
+            case TextDelta(text=str(text)):
+                self._take(inputs.ModelText(n, text))
+                return len(text)
+            case ToolCall(id=str(), name=str(), arguments=str(text)):
+                self._take(inputs.ModelCall(n, event))
+                return len(text)
+        raise unsound(_WHAT, event)

@@ -1,0 +1,86 @@
+"""Asks the turn detector, in a thread, about the caller's turn so far."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from collections.abc import Callable, Sequence
+
+from patter_core.aio.foreign import as_exception, run_foreign
+from patter_core.aio.threads import DaemonThreads
+from patter_core.audio import PCM16_16000, AudioChunk
+from patter_core.errors import ForeignHang
+from patter_pipeline.parts import TurnDetector
+from patter_pipeline.turns import inputs
+from patter_pipeline.work import Work
+
+__all__ = ["Detector"]
+
+_log = logging.getLogger("patter.pipeline")
+
+_WITHIN = 1.0
+"""Seconds after which its thread is left behind; its answer is ignored much earlier."""
+_LONGEST_MS = 8_000.0
+_THREADS = 8
+"""That ask at once, of all calls; beyond that it is not asked."""
+
+_threads = DaemonThreads(_THREADS)
+
+
+class Detector:
+    """Asks the detector of one session.
+
+    Args:
+        part: the detector; None if there is none.
+        recent: the last of the caller's audio.
+        take: is told the answer.
+        work: runs the tasks.
+    """
+
+    def __init__(
+        self,
+        part: TurnDetector | None,
+        recent: Sequence[AudioChunk],
+        *,
+        take: Callable[[inputs.Input], None],
+        work: Work,
+    ) -> None:
+        self._part = part
+        self._recent = recent
+        self._take = take
+        self._work = work
+
+    def ask(self, n: int, text: str, lasted_ms: float) -> None:
+        """Asks whether the turn, which has lasted that long, is complete."""
+        if self._part is None or _threads.full:
+            return
+        audio, taken_ms = list[AudioChunk](), 0.0
+        for chunk in reversed(self._recent):
+            if taken_ms >= min(lasted_ms, _LONGEST_MS):
+                break
+            audio.append(chunk)
+            taken_ms += chunk.duration_ms
+        self._work.start(functools.partial(self._ask, self._part, n, text, audio[::-1]))
+
+    async def _ask(self, part: TurnDetector, n: int, text: str, audio: list[AudioChunk]) -> None:
+        try:
+            probability = await run_foreign(_threads.run, _WITHIN, _complete, part, text, audio)
+        except BaseException as raised:  # noqa: BLE001 - the plugin boundary: the end timer decides
+            error = as_exception(raised)
+            if isinstance(error, ForeignHang):
+                _log.warning("The turn detector %s does not answer.", type(part).__name__)
+            else:
+                _log.error("The turn detector %s failed.", type(part).__name__, exc_info=error)
+            return
+        self._take(inputs.Detected(n, probability))
+
+
+def _complete(part: TurnDetector, text: str, audio: list[AudioChunk]) -> float:
+    """Runs in a thread."""
+    from patter_core.audio.transcode import transcode  # noqa: PLC0415 - loads numpy, for calls with a detector only
+
+    data = b"".join(chunk.data for chunk in audio)
+    linear = transcode(data, audio[0].format, PCM16_16000) if audio else b""
+    probability = float(asyncio.run(part.complete(text, AudioChunk(linear, PCM16_16000))))
+    return min(max(probability, 0.0), 1.0)

@@ -1,0 +1,75 @@
+"""Where the caller's speech begins and ends, as bare edges, and what time a place in their audio was."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from patter_core.aio.foreign import as_exception
+from patter_core.audio import AudioChunk, AudioFormat
+from patter_pipeline.parts import VoiceActivity
+from patter_pipeline.turns import inputs
+
+__all__ = ["Ear"]
+
+_log = logging.getLogger("patter.pipeline")
+
+_BEGINS, _ENDS = 0.5, 0.35
+"""Probabilities: what is between the two changes nothing."""
+
+
+class Ear:
+    """Looks at the caller's audio, chunk by chunk.
+
+    Args:
+        part: voice activity.
+        format: of the audio.
+        take: is told of each edge.
+        clock: monotonic, in s.
+    """
+
+    def __init__(
+        self,
+        part: VoiceActivity,
+        format: AudioFormat,
+        *,
+        take: Callable[[inputs.Input], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._format = format
+        self._take = take
+        self._clock = clock
+        self._given = 0
+        self._speaks = False
+        self._probability: Callable[[AudioChunk], float] = _nothing
+        try:
+            self._probability = part.start(format)
+        except BaseException as raised:  # noqa: BLE001 - the plugin boundary
+            self._failed(raised)
+
+    def hear(self, chunk: AudioChunk) -> None:
+        """Takes the next audio. Never waits and never raises."""
+        self._given += chunk.size
+        try:
+            probability = self._probability(chunk)
+            speaks = probability >= (_ENDS if self._speaks else _BEGINS)
+        except BaseException as raised:  # noqa: BLE001 - the plugin boundary
+            self._failed(raised)
+            speaks = False
+        if speaks is not self._speaks:
+            self._speaks = speaks
+            at = self._clock() - chunk.duration_ms / 1000
+            self._take(inputs.SpeechBegan(at) if speaks else inputs.SpeechEnded(at))
+
+    def audio_ms(self, at: float) -> float:
+        """Returns which place of the caller's audio, which comes at real-time pace, was given at that time."""
+        return max(0.0, self._format.duration_ms(self._given) - (self._clock() - at) * 1000)
+
+    def _failed(self, raised: BaseException) -> None:
+        """Without voice activity, words alone tell that the caller speaks."""
+        _log.error("Voice activity failed, and is not asked again in this conversation.", exc_info=as_exception(raised))
+        self._probability = _nothing
+
+
+def _nothing(_: AudioChunk) -> float:
+    return 0.0

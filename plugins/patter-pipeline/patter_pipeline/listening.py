@@ -1,0 +1,262 @@
+"""The caller's audio on its way to speech recognition, and what is recognised.
+
+Audio passes untouched where the service takes the carrier's format and frames. While no session is open, the last
+seconds are kept: they go to the next one, so that a connection that is lost in the middle of a turn loses no word.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from patter_core.aio.foreign import run_behind, run_foreign
+from patter_core.aio.tries import Tries
+from patter_core.audio import AudioChunk, AudioFormat
+from patter_core.audio.converter import make_converter
+from patter_core.audio.framer import Framer
+from patter_core.errors import EngineError, EngineLost
+from patter_core.events import Usage
+from patter_pipeline.parts import (
+    EagerEnd,
+    EndOfTurn,
+    Final,
+    Interim,
+    SpeechToText,
+    SttSession,
+    TurnResumed,
+)
+from patter_pipeline.turns import inputs
+from patter_pipeline.work import Work, as_part_error, close, open_part, unsound
+
+__all__ = ["OPEN_WITHIN", "Listener", "open_stt"]
+
+OPEN_WITHIN = 5.0
+"""Seconds for a session in the middle of a call: the caller waits."""
+_KEPT_MS = 5_000.0
+_KEPT_CHUNKS = 400
+_LONGEST_AGO = 120.0
+"""Seconds: no turn is longer."""
+_FRAME_MS = 20.0
+"""Of carriers: a service that wants longer chunks has them gathered."""
+_WHAT = "Speech recognition"
+
+
+async def open_stt(part: SpeechToText, format: AudioFormat, language: str, within: float) -> SttSession:
+    """Opens a session of speech recognition.
+
+    Raises:
+        EngineError: it could not be had in time.
+    """
+    open_one = functools.partial(part.open, preferred_format=format, language=language)
+    return await open_part(open_one, within, _WHAT)
+
+
+class Listener:
+    """Gives the caller's audio to one session of speech recognition after the other.
+
+    Args:
+        parts: the one that is used, and its reserves.
+        format: of the caller's audio.
+        language: of the call.
+        take: is told what was recognised.
+        report: is told what is billed.
+        work: runs the tasks.
+        clock: monotonic, in s.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[SpeechToText],
+        format: AudioFormat,
+        language: str,
+        *,
+        take: Callable[[inputs.Input], None],
+        report: Callable[[Usage], None],
+        work: Work,
+        clock: Callable[[], float],
+    ) -> None:
+        self.error: EngineError | None = None
+        """Why the last session failed."""
+        self.recent: deque[AudioChunk] = deque(maxlen=_KEPT_CHUNKS)
+        """The last of the caller's audio."""
+        self._parts = list(parts)
+        self._format = format
+        self._language = language
+        self._take = take
+        self._report = report
+        self._work = work
+        self._clock = clock
+        self._session: SttSession | None = None
+        self._began = 0.0
+        self._given = 0
+        """Bytes of the caller's audio that the present session was given."""
+        self._give: Callable[[AudioChunk], object] = _ignore
+        self._dropped = 0
+        self._tries = Tries(2)
+
+    @property
+    def dropped(self) -> int:
+        """How many chunks the services did not take in time."""
+        return self._dropped + self._dropped_now()
+
+    def begin(self, place: int, session: SttSession) -> None:
+        """The first session is open; it is of the part at that place."""
+        del self._parts[:place]
+        self._begin(session)
+
+    def hear(self, chunk: AudioChunk) -> None:
+        """Takes the caller's audio. Never waits and never raises."""
+        self.recent.append(chunk)
+        self._given += chunk.size
+        self._give(chunk)
+
+    def finalize(self) -> None:
+        """The caller stopped speaking."""
+        if self._session is not None:
+            try:
+                self._session.finalize()
+            except BaseException as raised:  # noqa: BLE001 - the plugin boundary
+                self._failed(self._session, as_part_error(raised, _WHAT))
+
+    def use_reserve(self) -> None:
+        """Another part takes over."""
+        if len(self._parts) > 1:
+            del self._parts[0]
+        self._leave()
+        self._tries = Tries(2)
+        self._work.start(self._reopen)
+
+    def close(self) -> list[SttSession]:
+        """Nothing more is heard. Returns the session that is to be closed."""
+        session, self._session, self._give = self._session, None, _ignore
+        return [] if session is None else [session]
+
+    # --- audio -------------------------------------------------------------------------------------------------------
+
+    def _begin(self, session: SttSession) -> None:
+        try:
+            self._give = self._giver(session)
+        except BaseException as raised:  # noqa: BLE001 - the plugin boundary, or a format without a conversion
+            run_behind(close, session)
+            self.error = as_part_error(raised, _WHAT)
+            self._take(inputs.SttFailed())
+            return
+        self._session, self._began, self._given = session, self._clock(), 0
+        self._work.start(functools.partial(self._follow, session))
+
+    def _giver(self, session: SttSession) -> Callable[[AudioChunk], object]:
+        """Returns what gives it a chunk of the caller: by the shortest way."""
+        send = functools.partial(self._send, session)
+        converter = make_converter(self._format, session.input_format)
+        chunk_ms = self._parts[0].chunk_ms
+        framer = Framer(session.input_format, frame_ms=chunk_ms) if chunk_ms > _FRAME_MS else None
+        if converter is None and framer is None:
+            return send
+
+        def give(chunk: AudioChunk) -> None:
+            converted = chunk if converter is None else converter.convert(chunk)
+            if converted is not None:
+                for piece in (converted,) if framer is None else framer.push(converted):
+                    send(piece)
+
+        return give
+
+    def _send(self, session: SttSession, chunk: AudioChunk) -> None:
+        try:
+            session.send_audio(chunk)
+        except BaseException as raised:  # noqa: BLE001 - the plugin boundary
+            self._failed(session, as_part_error(raised, _WHAT))
+
+    def _replay(self) -> None:
+        """Gives a new session what it missed."""
+        kept, kept_ms = list[AudioChunk](), 0.0
+        while self.recent and kept_ms < _KEPT_MS:
+            kept.append(self.recent.pop())
+            kept_ms += kept[-1].duration_ms
+        for chunk in reversed(kept):
+            self.hear(chunk)
+
+    # --- what is recognised ------------------------------------------------------------------------------------------
+
+    async def _follow(self, session: SttSession) -> None:
+        try:
+            await run_foreign(self._read, None, session)
+            error: EngineError = EngineLost(f"{_WHAT} ended by itself.", retry=True)
+        except BaseException as raised:  # noqa: BLE001 - the plugin boundary
+            error = as_part_error(raised, _WHAT)
+        self._failed(session, error)
+
+    async def _read(self, session: SttSession) -> None:
+        async for event in session.events():
+            if self._session is not session:
+                return
+            self._tell(event)
+
+    def _tell(self, event: object) -> None:
+        match event:
+            case Usage():
+                self._report(event)
+            case Interim(text=str(text), started_ms=float() | int() as started):
+                self._take(inputs.SttInterim(text, self._at(started)))
+            case Final(text=str(text), started_ms=float() | int() as started, ended_ms=float() | int() as ended):
+                self._take(inputs.SttFinal(text, self._at(started), self._at(ended)))
+            case EagerEnd(text=str(text)):
+                self._take(inputs.SttEagerEnd(text))
+            case TurnResumed():
+                self._take(inputs.SttResumed())
+            case EndOfTurn(text=str(text), started_ms=float() | int() as started):
+                self._take(inputs.SttEndOfTurn(text, self._at(started)))
+            case _:
+                raise unsound(_WHAT, event)
+
+    def _at(self, audio_ms: float) -> float:
+        """Returns when that place of the session's audio arrived, which was given to it at real-time pace."""
+        now = self._clock()
+        ago = (self._format.duration_ms(self._given) - audio_ms) / 1000
+        return now - min(max(0.0, ago), _LONGEST_AGO)
+
+    # --- sessions ----------------------------------------------------------------------------------------------------
+
+    def _failed(self, session: SttSession, error: EngineError) -> None:
+        if self._session is not session:
+            return
+        self.error = error
+        worked_for = self._clock() - self._began
+        self._leave()
+        pause = self._tries.failed(worked_for=worked_for, within=OPEN_WITHIN) if error.retry else None
+        if pause is None:
+            self._take(inputs.SttFailed())
+        else:
+            self._work.start(self._reopen)
+
+    async def _reopen(self) -> None:
+        """Opens a session of the present part, and gives it what was said meanwhile."""
+        part = self._parts[0]
+        try:
+            session = await open_stt(part, self._format, self._language, OPEN_WITHIN)
+        except EngineError as error:
+            self.error = error
+            self._take(inputs.SttFailed())
+            return
+        self._begin(session)
+        self._replay()
+
+    def _leave(self) -> None:
+        """The present session is given up."""
+        session, self._give = self._session, _ignore
+        if session is not None:
+            self._dropped += self._dropped_now()
+            self._session = None
+            run_behind(close, session)
+
+    def _dropped_now(self) -> int:
+        try:
+            return 0 if self._session is None else int(self._session.dropped)
+        except BaseException as raised:  # noqa: BLE001 - the plugin boundary
+            as_part_error(raised, _WHAT)
+            return 0
+
+
+def _ignore(_: AudioChunk) -> None:
+    """No session is open."""

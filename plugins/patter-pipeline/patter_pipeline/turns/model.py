@@ -1,0 +1,344 @@
+"""The model's side: requests and drafts, their text, their tools, and what guardrails say of it."""
+
+from __future__ import annotations
+
+from patter_core.events import ToolCall
+from patter_pipeline.parts import Act, Block, Pass, Replace
+from patter_pipeline.turns.core import Core
+from patter_pipeline.turns.inputs import AgentJudged, ModelCall, ModelDone, ModelFailed, ModelText, ToolAnswered
+from patter_pipeline.turns.outputs import (
+    Ask,
+    DropDraft,
+    JudgeAgent,
+    PartKind,
+    RunTool,
+    StartDraft,
+    StopModel,
+    TakeDraft,
+)
+from patter_pipeline.turns.records import Line, Request, same_question
+from patter_pipeline.turns.states import Timer
+from patter_pipeline.turns.words import words
+
+__all__ = [
+    "agent_judged",
+    "ask",
+    "check_draft",
+    "draft_now",
+    "drop_draft",
+    "model_called",
+    "model_done",
+    "model_failed",
+    "model_said",
+    "model_stalled",
+    "no_verdict",
+    "overtake_tools",
+    "pause_in_text",
+    "stop_request",
+    "tool_answered",
+    "tool_lost",
+]
+
+_LONGEST_ANSWER = 20_000
+"""Characters: a model that repeats itself must fill neither memory nor bill."""
+_TOOLS_AT_ONCE = 32
+_IDS_KEPT = 1_000
+_NO_RESULT = "No result came in time."
+_REFUSED = "Too many tools are running. Wait for their results."
+
+_MODEL_TIMERS = (Timer.MODEL, Timer.CLAUSE, Timer.JUDGE_AGENT)
+
+
+# --- requests ---------------------------------------------------------------------------------------------------------
+
+
+def ask(core: Core) -> None:
+    """Asks the model to answer what is in the memory. A draft that answers the same is taken."""
+    stop_request(core)
+    history = core.memory.items()
+    tools = core.rounds < core.settings.rounds
+    core.rounds += 1
+    core.tools.news = False
+    draft = core.draft
+    if draft is not None and draft.tools == tools and same_question(draft.history, history):
+        _take(core, draft)
+        return
+    drop_draft(core)
+    request = core.request = Request(core.number(), history, tools=tools)
+    core.put(Ask(request.n, history, tools))
+    core.due(Timer.MODEL, core.now + core.settings.first_token)
+
+
+def stop_request(core: Core) -> None:
+    """The answer is no longer wanted, nor what of it is not with the voice."""
+    request, core.request = core.request, None
+    core.clear(*_MODEL_TIMERS)
+    if request is not None and not request.done:
+        core.put(StopModel(request.n))
+
+
+def draft_now(core: Core, text: str) -> None:
+    """Drafts an answer to the caller's turn with that text, if that makes sense, unless there is one."""
+    turn, settings = core.user, core.settings
+    if turn is None or not words(text) or core.greeting is not None or core.tools.running:
+        return
+    history = core.memory.items(core.memory.user(text, turn.at))
+    if core.draft is not None and same_question(core.draft.history, history):
+        return
+    drop_draft(core)
+    if not settings.draft or core.drafts >= settings.drafts or core.now - turn.at > settings.draft_within:
+        return
+    core.drafts += 1
+    core.draft = Request(core.number(), history, tools=True)
+    core.put(StartDraft(core.draft.n, history, tools=True))
+
+
+def check_draft(core: Core) -> None:
+    """Drops the draft if the caller's turn is no longer what it answers."""
+    turn, draft = core.user, core.draft
+    if turn is not None and draft is not None:
+        history = core.memory.items(core.memory.user(turn.text, turn.at)) if turn.text else core.memory.items()
+        if not same_question(draft.history, history):
+            drop_draft(core)
+
+
+def drop_draft(core: Core) -> None:
+    """Throws the draft away, if there is one."""
+    draft, core.draft = core.draft, None
+    if draft is not None:
+        core.put(DropDraft(draft.n))
+
+
+def _take(core: Core, draft: Request) -> None:
+    core.draft, core.request = None, draft
+    core.put(TakeDraft(draft.n))
+    if not draft.done:
+        core.due(Timer.MODEL, core.now + core.settings.first_token)
+    if draft.judging:
+        core.due(Timer.JUDGE_AGENT, core.now + core.settings.judge_agent)
+    if draft.sentences.is_waiting:
+        core.due(Timer.CLAUSE, core.now + core.settings.clause)
+    held, draft.held = draft.held, []
+    for call in held:
+        _run(core, draft, call)
+
+
+# --- what the model reports -------------------------------------------------------------------------------------------
+
+
+def model_said(core: Core, event: ModelText) -> None:
+    """More text of an answer: its sentences go to the guardrails, or may be spoken."""
+    request = _find(core, event.n)
+    if request is None or request.done:
+        return
+    request.length += len(event.text)
+    _gather(core, request, request.sentences.add(event.text))
+    if request is core.request:
+        core.due(Timer.MODEL, core.now + core.settings.token_gap)
+        if request.sentences.is_waiting:
+            core.due(Timer.CLAUSE, core.now + core.settings.clause)
+    if request.length > _LONGEST_ANSWER:
+        _close(core, request)
+
+
+def pause_in_text(core: Core, _: object) -> None:
+    """No text has come for a moment: the first clause is spoken."""
+    if core.request is not None:
+        _gather(core, core.request, core.request.sentences.clause())
+
+
+def model_called(core: Core, event: ModelCall) -> None:
+    """The model calls a tool: it runs at once, unless this is a draft."""
+    request = _find(core, event.n)
+    if request is None or request.done or not request.tools:
+        return
+    if request is core.request:
+        core.due(Timer.MODEL, core.now + core.settings.token_gap)
+        _run(core, request, event.call)
+    elif len(request.held) < _TOOLS_AT_ONCE and all(call.id != event.call.id for call in request.held):
+        request.held.append(event.call)
+
+
+def model_done(core: Core, event: ModelDone) -> None:
+    """The answer is complete. One without text and without a tool call is a normal end: nothing is said."""
+    request = _find(core, event.n)
+    if request is not None and not request.done:
+        _end_text(core, request)
+
+
+def model_failed(core: Core, event: ModelFailed) -> None:
+    """The answer broke off."""
+    request = _find(core, event.n)
+    if request is None or request.done:
+        return
+    if request is core.draft:
+        core.draft = None  # the model is asked in earnest later
+    else:
+        _ask_reserve(core, request, stalled=False)
+
+
+def model_stalled(core: Core, _: object) -> None:
+    """The model does not begin, or does not go on."""
+    request = core.request
+    if request is not None and not request.done:
+        core.put(StopModel(request.n))
+        _ask_reserve(core, request, stalled=True)
+
+
+def _ask_reserve(core: Core, request: Request, *, stalled: bool) -> None:
+    """Asks the other model. Whole sentences of the first are spoken all the same, and are not said again.
+
+    After a tool call the answer counts as complete: the model is asked anyway, with the result.
+    """
+    request.done = True
+    core.clear(Timer.MODEL, Timer.CLAUSE)
+    if not core.replace(PartKind.LLM, stalled=stalled) or request.called:
+        return
+    kept = [*request.ready, *request.unjudged]
+    said = frozenset(" ".join(words(piece)) for piece in kept)
+    if core.speech is not None and core.speech.request is request:
+        said |= {" ".join(words(piece)) for piece in core.speech.pieces}
+    after = Request(core.number(), core.memory.items(), tools=request.tools)
+    after.ready, after.unjudged, after.judging = request.ready, request.unjudged, request.judging
+    after.said, after.spoke = request.said | said, request.spoke
+    if core.speech is not None and core.speech.request is request:
+        core.speech.request = after
+    core.request = after
+    core.put(Ask(after.n, after.history, after.tools))
+    core.due(Timer.MODEL, core.now + core.settings.first_token)
+
+
+def _find(core: Core, n: int) -> Request | None:
+    return next((one for one in (core.request, core.draft) if one is not None and one.n == n), None)
+
+
+def _end_text(core: Core, request: Request) -> None:
+    request.done = True
+    if request is core.request:
+        core.clear(Timer.MODEL, Timer.CLAUSE)
+    _gather(core, request, request.sentences.end())
+
+
+def _close(core: Core, request: Request) -> None:
+    """No more of it is wanted; what has come is."""
+    core.put(StopModel(request.n))
+    _end_text(core, request)
+
+
+# --- sentences and guardrails -----------------------------------------------------------------------------------------
+
+
+def _gather(core: Core, request: Request, pieces: list[str]) -> None:
+    if pieces and request is core.request:
+        core.clear(Timer.CLAUSE)
+    for piece in pieces:
+        if request.said and " ".join(words(piece)) in request.said:
+            continue
+        (request.unjudged if core.settings.judges_agent else request.ready).append(piece)
+    _judge_next(core, request)
+
+
+def _judge_next(core: Core, request: Request) -> None:
+    if request.unjudged and not request.judging:
+        request.judging = core.number()
+        core.put(JudgeAgent(request.judging, request.unjudged[0]))
+        if request is core.request:
+            core.due(Timer.JUDGE_AGENT, core.now + core.settings.judge_agent)
+
+
+def agent_judged(core: Core, event: AgentJudged) -> None:
+    """The guardrails have judged a sentence: the next one is theirs."""
+    for request in (core.request, core.draft):
+        if request is not None and event.n == request.judging:
+            _apply(core, request, event.verdict)
+            return
+
+
+def no_verdict(core: Core, _: object) -> None:
+    """They did not judge it in time: it is not said, nor what follows it."""
+    if core.request is not None and core.request.judging:
+        _apply(core, core.request, Block())
+
+
+def _apply(core: Core, request: Request, verdict: Pass | Replace | Block | Act) -> None:
+    request.judging = 0
+    sentence = request.unjudged.popleft()
+    if request is core.request:
+        core.clear(Timer.JUDGE_AGENT)
+    match verdict:
+        case Pass():
+            request.ready.append(sentence)
+        case Replace(text=text):
+            blank = sentence[len(sentence.rstrip()) :]
+            request.ready.extend([text.rstrip() + blank] if text.strip() else [])
+        case Block(say=say):
+            _block(core, request, say)
+        case Act(action=action, say=say):
+            if request is core.draft:
+                drop_draft(core)  # its words are not the agent's yet: the model is asked in earnest
+                return
+            _block(core, request, "")
+            core.action = core.action or action
+            core.lines.extend([Line(say, protected=True)] if say.strip() else [])
+    _judge_next(core, request)
+
+
+def _block(core: Core, request: Request, say: str) -> None:
+    if not request.done:
+        core.put(StopModel(request.n))
+        request.done = True
+        if request is core.request:
+            core.clear(Timer.MODEL, Timer.CLAUSE)
+    request.unjudged.clear()
+    request.ready.extend([say] if say.strip() else [])
+
+
+# --- tools ------------------------------------------------------------------------------------------------------------
+
+
+def _run(core: Core, request: Request, call: ToolCall) -> None:
+    if call.id in core.tools.called:
+        return
+    request.called = True
+    core.tools.called[call.id] = None
+    if len(core.tools.called) > _IDS_KEPT:
+        del core.tools.called[next(iter(core.tools.called))]
+    core.answered = True
+    core.memory.use_tool(call, core.now)
+    if len(core.tools.running) >= _TOOLS_AT_ONCE:
+        core.memory.answer_tool(call, _REFUSED, failed=True)
+        core.tools.news = True
+        return
+    core.tools.running[call.id] = call, core.now
+    core.put(RunTool(call))
+    if Timer.TOOL not in core.timers:
+        core.due(Timer.TOOL, core.now + core.settings.tool)
+
+
+def tool_answered(core: Core, event: ToolAnswered) -> None:
+    """A tool has its result. The model is asked once there are all, unless the caller has overtaken the question.
+
+    What was asked for before the caller spoke is told all the same, when there is nothing else to say: a caller who
+    said "hello?" while they waited still wants to know. Only a tool that failed then is not worth a word.
+    """
+    call, _ = core.tools.running.pop(event.id, (None, 0.0))
+    if call is None:
+        return
+    core.memory.answer_tool(call, event.result, failed=event.failed)
+    is_outdated = event.id in core.tools.outdated
+    core.tools.outdated.discard(event.id)
+    core.tools.news = core.tools.news or not (is_outdated and event.failed)
+    core.clear(Timer.TOOL)
+    if core.tools.running:
+        core.due(Timer.TOOL, min(began for _, began in core.tools.running.values()) + core.settings.tool)
+
+
+def tool_lost(core: Core, _: object) -> None:
+    """A tool has no result after all this time: the model is told that."""
+    began = {began: id_ for id_, (_, began) in core.tools.running.items()}
+    tool_answered(core, ToolAnswered(began[min(began)], _NO_RESULT, failed=True))
+
+
+def overtake_tools(core: Core) -> None:
+    """The caller says something else: the running tools are of a question before."""
+    core.tools.outdated.update(core.tools.running)
