@@ -7,13 +7,22 @@ from __future__ import annotations
 
 import patter_core
 from patter_core import *  # noqa: F403 - every name that the core lists, and nothing else
-from patter_elevenlabs import ElevenLabsConvAI
+from patter_elevenlabs import ElevenLabsConvAI, ElevenLabsSTT, ElevenLabsTTS
 from patter_openai import OpenAILive, OpenAIRealtime
 from patter_pipeline import TurnTaking
 from patter_telnyx import Telnyx
 from patter_twilio import Twilio
 
-__all__ = ["ElevenLabsConvAI", "OpenAILive", "OpenAIRealtime", "Telnyx", "TurnTaking", "Twilio"]
+__all__ = [
+    "ElevenLabsConvAI",
+    "ElevenLabsSTT",
+    "ElevenLabsTTS",
+    "OpenAILive",
+    "OpenAIRealtime",
+    "Telnyx",
+    "TurnTaking",
+    "Twilio",
+]
 __all__ += patter_core.__all__
 
 __version__ = "0.1.0"

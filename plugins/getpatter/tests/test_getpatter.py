@@ -19,6 +19,8 @@ def test_the_names_of_the_quickstart_are_at_the_top() -> None:
     assert getpatter.Telnyx is patter_telnyx.Telnyx
     assert getpatter.Twilio is patter_twilio.Twilio
     assert getpatter.ElevenLabsConvAI is patter_elevenlabs.ElevenLabsConvAI
+    assert getpatter.ElevenLabsSTT is patter_elevenlabs.ElevenLabsSTT
+    assert getpatter.ElevenLabsTTS is patter_elevenlabs.ElevenLabsTTS
     assert getpatter.OpenAIRealtime is patter_openai.OpenAIRealtime
     assert getpatter.TurnTaking is patter_pipeline.TurnTaking
 
@@ -42,6 +44,8 @@ def test_every_name_of_the_core_is_there_too() -> None:
         assert getattr(getpatter, name) is getattr(patter_core, name)
     assert set(getpatter.__all__) - set(patter_core.__all__) == {
         "ElevenLabsConvAI",
+        "ElevenLabsSTT",
+        "ElevenLabsTTS",
         "OpenAILive",
         "OpenAIRealtime",
         "Telnyx",

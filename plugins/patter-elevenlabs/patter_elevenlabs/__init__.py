@@ -1,4 +1,4 @@
-"""ElevenLabs Conversational AI as an engine for Patter, and without a call."""
+"""ElevenLabs for Patter: Conversational AI as an engine and without a call; a voice and speech recognition as parts."""
 
 from __future__ import annotations
 
@@ -9,10 +9,17 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from patter_elevenlabs.adapter import ElevenLabsConvAIAdapter
     from patter_elevenlabs.engine import ElevenLabsConvAI
+    from patter_elevenlabs.stt.part import ElevenLabsSTT
+    from patter_elevenlabs.tts.part import ElevenLabsTTS
 
-__all__ = ["ElevenLabsConvAI", "ElevenLabsConvAIAdapter", "__version__"]
+__all__ = ["ElevenLabsConvAI", "ElevenLabsConvAIAdapter", "ElevenLabsSTT", "ElevenLabsTTS", "__version__"]
 
-_MODULES = {"ElevenLabsConvAI": "engine", "ElevenLabsConvAIAdapter": "adapter"}
+_MODULES = {
+    "ElevenLabsConvAI": "engine",
+    "ElevenLabsConvAIAdapter": "adapter",
+    "ElevenLabsSTT": "stt.part",
+    "ElevenLabsTTS": "tts.part",
+}
 
 
 def __getattr__(name: str) -> object:
@@ -21,4 +28,11 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module  # noqa: PLC0415 - as above
 
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    try:
+        module = import_module(f"{__name__}.{_MODULES[name]}")
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "patter_pipeline":
+            raise
+        text = f"{name} is a part of a pipeline: install patter-pipeline, too (patter-elevenlabs[pipeline])."
+        raise ImportError(text, name=error.name) from None
+    return getattr(module, name)

@@ -1,23 +1,58 @@
-"""Address and credentials of the service: the options that the engine and the adapter share, checked."""
+"""Address and credentials of the service: the options that the engine, the adapter and the parts share, checked."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from patter_core.config import from_environment, required
 from patter_core.errors import ConfigurationError
 from patter_elevenlabs.wire import Variable
 
-__all__ = ["DEFAULT_BASE_URL", "Service", "check_variables"]
+__all__ = ["DEFAULT_BASE_URL", "Account", "Service", "check_variables"]
 
 DEFAULT_BASE_URL = "https://api.elevenlabs.io"
 """The global region. The vendor documents these, too: api.us.elevenlabs.io, api.eu.residency.elevenlabs.io,
 api.in.residency.elevenlabs.io, api.sg.residency.elevenlabs.io."""
 
 _PATH = "/v1/convai/conversation"
+
+
+@dataclasses.dataclass(frozen=True)
+class Account:
+    """An account at the service: what needs no agent."""
+
+    api_key: str = dataclasses.field(repr=False)
+    base_url: str
+    """http:// or https://, host and port, without a path."""
+
+    @classmethod
+    def of(cls, owner: str, permission: str, *, api_key: str = "", base_url: str = "") -> Account:
+        """Returns the options, completed from the environment.
+
+        Args:
+            owner: the name of the user's class, for errors.
+            permission: what the key needs.
+            api_key: from ELEVENLABS_API_KEY if empty.
+            base_url: from ELEVENLABS_BASE_URL if empty, else the global region.
+
+        Raises:
+            ConfigurationError: a value is missing or invalid.
+        """
+        api_key = _checked_key(owner, api_key, permission)
+        base_url = from_environment(base_url, "ELEVENLABS_BASE_URL") or DEFAULT_BASE_URL
+        return Account(api_key, _checked(base_url, owner))
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers that authenticate a request. Secret."""
+        return {"xi-api-key": self.api_key}
+
+    def socket_url(self, path: str, query: Sequence[tuple[str, str]]) -> str:
+        """Returns the ws:// or wss:// URL of a path, with a query."""
+        return f"ws{self.base_url.removeprefix('http')}{path}?{urlencode(query, quote_via=quote)}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,16 +79,7 @@ class Service:
         Raises:
             ConfigurationError: a value is missing or invalid.
         """
-        api_key = required(
-            api_key,
-            parameter=f"{owner}(api_key=…)",
-            variable="ELEVENLABS_API_KEY",
-            where="in the ElevenLabs dashboard under Developers, API keys; it needs the permission convai_write",
-        ).strip()
-        if not (api_key.isascii() and api_key.isprintable() and " " not in api_key):
-            raise ConfigurationError(
-                f"{owner}(api_key=…) is not an API key.", expected="printable ASCII characters without spaces"
-            )
+        api_key = _checked_key(owner, api_key, "convai_write")
         agent_id = required(
             agent_id,
             parameter=f"{owner}(agent_id=…)",
@@ -84,6 +110,21 @@ class Service:
     def headers(self) -> Mapping[str, str]:
         """The headers that authenticate a request. Secret."""
         return {"xi-api-key": self.api_key}
+
+
+def _checked_key(owner: str, api_key: str, permission: str) -> str:
+    """Returns the key. Errors do not show it."""
+    api_key = required(
+        api_key,
+        parameter=f"{owner}(api_key=…)",
+        variable="ELEVENLABS_API_KEY",
+        where=f"in the ElevenLabs dashboard under Developers, API keys; it needs the permission {permission}",
+    ).strip()
+    if not (api_key.isascii() and api_key.isprintable() and " " not in api_key):
+        raise ConfigurationError(
+            f"{owner}(api_key=…) is not an API key.", expected="printable ASCII characters without spaces"
+        )
+    return api_key
 
 
 def _query(**parameters: str) -> str:

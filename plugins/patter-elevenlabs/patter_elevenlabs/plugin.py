@@ -11,13 +11,24 @@ from patter_elevenlabs.engine import ElevenLabsConvAI
 if TYPE_CHECKING:
     import click
 
-__all__ = ["patter_commands", "patter_engines"]
+    from patter_core.kinds import Part
+
+__all__ = ["patter_commands", "patter_engines", "patter_parts"]
 
 
 @hookimpl
 def patter_engines() -> list[type[Engine]]:
     """Offers ElevenLabs Conversational AI."""
     return [ElevenLabsConvAI]
+
+
+@hookimpl
+def patter_parts() -> list[type[Part]]:
+    """Offers the voice and the speech recognition, for pipelines."""
+    from patter_elevenlabs.stt.part import ElevenLabsSTT  # noqa: PLC0415 - as above: it may be missing
+    from patter_elevenlabs.tts.part import ElevenLabsTTS  # noqa: PLC0415
+
+    return [ElevenLabsSTT, ElevenLabsTTS]
 
 
 @hookimpl

@@ -1,0 +1,73 @@
+"""An emulated voice, sans-IO: each character is 50 ms of a tone of its own, a blank is silence."""
+
+from __future__ import annotations
+
+import functools
+import math
+import struct
+from collections.abc import Iterator
+
+import msgspec
+
+from patter_core.audio import AudioChunk, AudioFormat, Encoding
+from patter_core.audio.transcode import transcode
+
+__all__ = ["CHARACTER_MS", "Piece", "synthesise"]
+
+CHARACTER_MS = 50
+"""How long a character is."""
+_PER_MESSAGE = 10
+"""Characters in one message: half a second."""
+_SPELLED = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+
+class Timing(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """When characters are said, in ms from the beginning of the piece."""
+
+    chars: list[str]
+    char_start_times_ms: list[int]
+    char_durations_ms: list[int]
+
+
+class Piece(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A message with audio, as the service writes it."""
+
+    audio: str
+    is_final: bool | None = None
+    alignment: Timing | None
+    normalized_alignment: Timing | None
+    context_id: str | None = None
+
+
+def synthesise(text: str, format: AudioFormat, context_id: str | None, *, timings: bool = True) -> Iterator[Piece]:
+    """Yields the audio of a text, half a second at a time, with the times of its characters."""
+    for start in range(0, len(text), _PER_MESSAGE):
+        part = text[start : start + _PER_MESSAGE]
+        yield Piece(
+            audio=AudioChunk(b"".join(_tone(char, format) for char in part), format).base64,
+            alignment=_timing(list(part)) if timings else None,
+            normalized_alignment=_timing([_SPELLED[int(c)] if c in "0123456789" else c for c in part]),
+            context_id=context_id,
+        )
+
+
+def _timing(spoken: list[str]) -> Timing:
+    """Returns the times; what stands for one character of the text shares its 50 ms."""
+    chars, starts, durations = [], [], []
+    for place, text in enumerate(spoken):
+        for index, char in enumerate(text):
+            chars.append(char)
+            starts.append(place * CHARACTER_MS + index * CHARACTER_MS // len(text))
+            durations.append(CHARACTER_MS // len(text))
+    return Timing(chars=chars, char_start_times_ms=starts, char_durations_ms=durations)
+
+
+@functools.lru_cache(maxsize=1_000)
+def _tone(char: str, format: AudioFormat) -> bytes:
+    if char.isspace():
+        return format.silence * (format.size(CHARACTER_MS) // format.sample_width)
+    pitch = 300 + ord(char) % 64 * 20
+    count = format.sample_rate * CHARACTER_MS // 1_000
+    samples = [int(8_000 * math.sin(2 * math.pi * pitch * place / format.sample_rate)) for place in range(count)]
+    linear = AudioFormat(Encoding.PCM16, format.sample_rate)
+    return transcode(struct.pack(f"<{count}h", *samples), linear, format)
