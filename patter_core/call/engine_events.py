@@ -43,6 +43,10 @@ __all__ = ["EngineEvents"]
 _log = logging.getLogger("patter.call")
 
 
+_UNWATCHED = frozenset({EngineCapability.OWN_DEADLINES, EngineCapability.CONTINUOUS_OUTPUT})
+"""An engine with one of them knows itself when it does not answer, or may choose to say nothing."""
+
+
 class EngineEvents:
     """Does what the events of a call's sessions ask for, and what an engine leaves to the core.
 
@@ -82,7 +86,7 @@ class EngineEvents:
         self._tells_speech = False
         """The session tells when the caller falls silent: an answer is due then, and transcripts may be late."""
         self._is_watched = True
-        """False if the engine itself knows when it does not answer."""
+        """An answer is due at all."""
         self._done = ""
         """The turn that was told to be complete last."""
 
@@ -91,7 +95,7 @@ class EngineEvents:
         engine = agent.engine
         self._tells_speech = False
         self._done = ""
-        self._is_watched = EngineCapability.OWN_DEADLINES not in engine.capabilities
+        self._is_watched = not engine.capabilities & _UNWATCHED
         self._tools.begin(agent, session)
         self._tools.last_word.session_began()
         self.transcripts.begin(engine, session)
@@ -209,7 +213,7 @@ class EngineEvents:
             self._expect_reply()
 
     def _expect_reply(self) -> None:
-        if self._output is None and self._is_watched and not self._tools.are_running:
+        if self._is_watched and not self._tools.are_running:
             self.replies.expect()
 
 
