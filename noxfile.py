@@ -26,6 +26,7 @@ TEST_TOOLS = [
     "hatchling",
     "hypothesis",
     "elevenlabs",
+    "deepgram-sdk",
     "openai",
     "pytest-xdist",
     "telnyx",

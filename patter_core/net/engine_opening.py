@@ -23,17 +23,26 @@ from patter_core.net.engine_connection import CLOSE_TIMEOUT, EngineConnection, q
 from patter_core.net.proxies import Proxy, proxy_for
 from patter_core.net.retry_after import is_passing, seconds_asked
 from patter_core.net.tls import tls_context
+from patter_core.observe.terminal import one_line
 
 __all__ = ["open_connection"]
 
 _WRITE_LIMIT = 8 * 1024
 """Bytes in our own buffer from which on the peer counts as slow: 0.7 s of audio."""
+_LONGEST_REASON = 200
+"""Characters that are quoted of why an engine refuses."""
 _REDIRECTS = {300, 301, 302, 303, 307, 308}
 _SUBPROTOCOL = "Sec-WebSocket-Protocol"
 
 
 async def open_connection(
-    url: str, *, headers: Mapping[str, str] | None, subprotocols: Sequence[str], max_size: int, open_timeout: float
+    url: str,
+    *,
+    headers: Mapping[str, str] | None,
+    subprotocols: Sequence[str],
+    max_size: int,
+    open_timeout: float,
+    reason_header: str,
 ) -> EngineConnection:
     """Connects, and watches for signs of life from then on. Arguments and errors are those of `EngineSocket.open`."""
     upgrade = {"additional_headers": headers, "subprotocols": _offered(subprotocols), "max_size": max_size}
@@ -41,7 +50,7 @@ async def open_connection(
         async with asyncio.timeout(open_timeout):
             connection = await _open(url, upgrade)
     except InvalidStatus as error:
-        raise _refused(error.response) from None
+        raise _refused(error.response, reason_header) from None
     except TimeoutError:
         raise EngineTimeout(
             "The engine did not answer.", retry=True, expected=f"a connection within {open_timeout:g} s"
@@ -144,18 +153,24 @@ def _no_connection(error: Exception) -> EngineError:
     )
 
 
-def _refused(response: Response) -> EngineRefused:
+def _refused(response: Response, reason_header: str) -> EngineRefused:
     status = response.status_code
     redirect = status in _REDIRECTS
+    reason = one_line(_header(response, reason_header))[:_LONGEST_REASON] if reason_header else ""
     return EngineRefused(
         "The engine refused the connection.",
         status=status,
         retry=is_passing(status),
-        retry_after=seconds_asked(response.headers.get("Retry-After", ""), time.time()),
+        retry_after=seconds_asked(_header(response, "Retry-After"), time.time()),
         expected="an upgrade, and no redirect: it is not followed, since keys would go with it" if redirect else "",
-        got=f"HTTP status {status}",
+        got=f"HTTP status {status}" + (f" ({reason})" if reason else ""),
         remedy="Set the engine's base URL to the address that it redirects to." if redirect else "",
     )
+
+
+def _header(response: Response, name: str) -> str:
+    """Returns a header; one that comes several times is joined, as HTTP says."""
+    return ", ".join(response.headers.get_all(name))
 
 
 def _prefer_fresh_audio(transport: asyncio.BaseTransport) -> None:

@@ -64,6 +64,7 @@ class EngineSocket:
         max_size: int = 16 * 2**20,
         open_timeout: float = 10.0,
         audio_limit: int = 100,
+        reason_header: str = "",
     ) -> EngineSocket:
         """Connects.
 
@@ -75,6 +76,7 @@ class EngineSocket:
             max_size: of one message from the engine, in bytes; a longer one ends the connection with code 1009.
             open_timeout: for all of it, in s.
             audio_limit: how many messages `send_audio` keeps for a slow peer: at 20 ms each, 100 are 2 s.
+            reason_header: the header in which the engine says why it refuses; the error's `got` quotes it.
 
         Raises:
             EngineRefused: it answered with another status than 101; `status` says which, `retry_after` how long it asks
@@ -83,7 +85,12 @@ class EngineSocket:
             EngineError: it could not be reached, speaks no WebSocket, or selected what was not offered.
         """
         connection = await open_connection(
-            url, headers=headers, subprotocols=subprotocols, max_size=max_size, open_timeout=open_timeout
+            url,
+            headers=headers,
+            subprotocols=subprotocols,
+            max_size=max_size,
+            open_timeout=open_timeout,
+            reason_header=reason_header,
         )
         return cls(connection, audio_limit)
 

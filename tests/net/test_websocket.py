@@ -188,6 +188,26 @@ async def test_a_refusal_tells_the_status_and_not_the_url() -> None:
     assert "secret" not in str(caught.value)
 
 
+async def test_a_refusal_quotes_the_header_that_says_why() -> None:
+    def refuse(connection: ServerConnection, _: Request) -> Response:
+        response = connection.respond(400, "no")
+        response.headers["acme-error"] = "No such model. " + "x" * 500
+        response.headers["acme-error"] = "Twice."
+        response.headers["Retry-After"] = "3"
+        response.headers["Retry-After"] = "4"
+        return response
+
+    async with serve(echo, "127.0.0.1", 0, process_request=refuse) as server:
+        url = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/"
+        with pytest.raises(EngineRefused) as caught:
+            await EngineSocket.open(url, reason_header="Acme-Error")
+        with pytest.raises(EngineRefused) as unasked:
+            await EngineSocket.open(url)
+    assert caught.value.got.startswith("HTTP status 400 (No such model. xxx")
+    assert len(caught.value.got) < 250
+    assert unasked.value.got == "HTTP status 400"
+
+
 async def test_a_peer_that_never_answers_is_a_time_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(EngineTimeout):
         await EngineSocket.open(f"ws://127.0.0.1:{silent.getsockname()[1]}/", open_timeout=0.05)

@@ -1,4 +1,4 @@
-"""The bundle: Patter with Twilio and Telnyx as carriers, engines of ElevenLabs and OpenAI, and pipeline mode.
+"""The bundle: Patter with Twilio and Telnyx, engines of ElevenLabs and OpenAI, and pipeline mode with Deepgram.
 
 It has every name of `patter_core`, too, so that one import serves.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import patter_core
 from patter_core import *  # noqa: F403 - every name that the core lists, and nothing else
+from patter_deepgram import DeepgramSTT, DeepgramTTS
 from patter_elevenlabs import ElevenLabsConvAI, ElevenLabsSTT, ElevenLabsTTS
 from patter_openai import OpenAILive, OpenAIRealtime
 from patter_pipeline import TurnTaking
@@ -14,6 +15,8 @@ from patter_telnyx import Telnyx
 from patter_twilio import Twilio
 
 __all__ = [
+    "DeepgramSTT",
+    "DeepgramTTS",
     "ElevenLabsConvAI",
     "ElevenLabsSTT",
     "ElevenLabsTTS",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpatter
 import patter_core
+import patter_deepgram
 import patter_elevenlabs
 import patter_openai
 import patter_pipeline
@@ -18,6 +19,8 @@ def test_the_names_of_the_quickstart_are_at_the_top() -> None:
     assert getpatter.Patter is patter_core.Patter
     assert getpatter.Telnyx is patter_telnyx.Telnyx
     assert getpatter.Twilio is patter_twilio.Twilio
+    assert getpatter.DeepgramSTT is patter_deepgram.DeepgramSTT
+    assert getpatter.DeepgramTTS is patter_deepgram.DeepgramTTS
     assert getpatter.ElevenLabsConvAI is patter_elevenlabs.ElevenLabsConvAI
     assert getpatter.ElevenLabsSTT is patter_elevenlabs.ElevenLabsSTT
     assert getpatter.ElevenLabsTTS is patter_elevenlabs.ElevenLabsTTS
@@ -43,6 +46,8 @@ def test_every_name_of_the_core_is_there_too() -> None:
     for name in patter_core.__all__:
         assert getattr(getpatter, name) is getattr(patter_core, name)
     assert set(getpatter.__all__) - set(patter_core.__all__) == {
+        "DeepgramSTT",
+        "DeepgramTTS",
         "ElevenLabsConvAI",
         "ElevenLabsSTT",
         "ElevenLabsTTS",
