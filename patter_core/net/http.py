@@ -13,7 +13,7 @@ error, and the caller decides. Connections are kept for a shorter time than serv
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # none of these is loaded with a plugin
 
     from patter_core.net.pool import Connections
 
-__all__ = ["HttpAnswer", "send_request"]
+__all__ = ["HttpAnswer", "HttpStream", "open_stream", "send_request"]
 
 DISCARDED = 65_536
 """Bytes of an unwanted body that are read so that the connection can be kept; a longer one costs the connection."""
@@ -36,6 +36,9 @@ LONGEST_BODY = 8 * 1024 * 1024
 """Bytes of an answer that is read."""
 DISCARD_TIMEOUT = 1.0
 """Seconds that this may take."""
+KEPT_IDLE = 4.0
+"""Seconds that an unused connection is kept. Servers close theirs after 5 (uvicorn, Node) to 75 (nginx), and a request
+that crosses with that fails."""
 
 
 class HttpAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +82,80 @@ async def send_request(
             The text of each is the kind of failure, and names no address.
     """
     connections = await _kept_connections()
+    limits = {"connect": connect_timeout, "read": answer_timeout, "write": answer_timeout}
+    with _plain_errors():
+        async with connections.send(method, url, headers, body, limits, kept_idle=KEPT_IDLE) as answer:
+            content = await (_discard(answer) if discard_body else _read(answer))
+    return HttpAnswer(status=answer.status, headers=_named(answer), body=content)
+
+
+class HttpStream:
+    """An answer whose body is read as it comes. Made by `open_stream`."""
+
+    def __init__(self, answer: httpcore.Response) -> None:
+        self.status = answer.status
+        self.headers: Mapping[str, str] = _named(answer)
+        """By lower-case name."""
+        self._parts = aiter(answer.stream)  # type: ignore[arg-type] # that of an asynchronous pool is asynchronous
+
+    async def read(self) -> bytes:
+        """Returns the next bytes of the body, as many as there are; b"" at its end.
+
+        Cancelling it gives the connection up.
+
+        Raises:
+            ConnectionResetError: the peer hung up before the end.
+            TimeoutError: nothing came in time.
+        """
+        with _plain_errors():
+            async for part in self._parts:
+                if part:
+                    return part
+        return b""
+
+
+@contextlib.asynccontextmanager
+async def open_stream(
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str],
+    body: bytes = b"",
+    connect_timeout: float = 5.0,
+    answer_timeout: float = 10.0,
+    kept_idle: float = KEPT_IDLE,
+) -> AsyncIterator[HttpStream]:
+    """Sends a request once, and gives the answer once its headers are there, whatever its status.
+
+    The connection is kept if the body was read to its end; otherwise it is closed with the context.
+
+    Args:
+        method: as in `send_request`.
+        url: as in `send_request`.
+        headers: as in `send_request`.
+        body: as in `send_request`.
+        connect_timeout: as in `send_request`.
+        answer_timeout: as in `send_request`; for each `HttpStream.read`, too.
+        kept_idle: s that the unused connection is kept. More than the server keeps it is right only where a lost
+            request may be sent again: the server may close it while the request is on its way.
+
+    Raises:
+        ConnectionRefusedError: as in `send_request`.
+        ConnectionResetError: as in `send_request`.
+        TimeoutError: as in `send_request`.
+    """
+    connections = await _kept_connections()
+    limits = {"connect": connect_timeout, "read": answer_timeout, "write": answer_timeout}
+    async with contextlib.AsyncExitStack() as open_:
+        with _plain_errors():
+            sent = connections.send(method, url, headers, body, limits, kept_idle=kept_idle)
+            answer = await open_.enter_async_context(sent)
+        yield HttpStream(answer)
+
+
+@contextlib.contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Raises the library's errors as those of `send_request`."""
     import httpcore  # noqa: PLC0415 - loaded by now, and in a thread: see above
 
     never_left = (
@@ -88,10 +165,8 @@ async def send_request(
         httpcore.UnsupportedProtocol,
     )
     broken = (httpcore.NetworkError, httpcore.ProtocolError, anyio.BrokenResourceError)
-    limits = {"connect": connect_timeout, "read": answer_timeout, "write": answer_timeout}
     try:
-        async with connections.send(method, url, headers, body, limits) as answer:
-            content = await (_discard(answer) if discard_body else _read(answer))
+        yield
     except NetworkMisconfigured:
         raise
     except (*never_left, ValueError) as error:  # ValueError: the URL or a header is none
@@ -100,8 +175,10 @@ async def send_request(
         raise TimeoutError(type(error).__name__) from None
     except broken as error:
         raise ConnectionResetError(type(error).__name__) from None
-    named = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
-    return HttpAnswer(status=answer.status, headers=named, body=content)
+
+
+def _named(answer: httpcore.Response) -> Mapping[str, str]:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
 
 
 async def _read(answer: httpcore.Response) -> bytes:

@@ -23,9 +23,6 @@ from patter_core.net.tls import make_tls_context
 
 __all__ = ["Connections"]
 
-KEPT_IDLE = 4.0
-"""Seconds that an unused connection is kept. Servers close theirs after 5 (uvicorn, Node) to 75 (nginx), and a request
-that crosses with that fails."""
 KEPT = 100
 """Unused connections that are kept."""
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -34,20 +31,27 @@ _UNSAFE_TO_QUOTE = "/?:@!$&'()*+,;=%~[]"
 
 
 class Connections:
-    """The pools of one event loop: one for straight connections, and one for each proxy.
+    """The pools of one event loop: one for straight connections, and one for each proxy, for each time that is kept.
 
     They have no limit of connections, as a peer that stalls must not hold up others, and know no cookies.
     """
 
     def __init__(self) -> None:
         self._tls = make_tls_context()
-        self._pools: dict[Proxy | None, httpcore.AsyncConnectionPool] = {}
+        self._pools: dict[tuple[Proxy | None, float], httpcore.AsyncConnectionPool] = {}
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
     def send(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes, limits: Mapping[str, float]
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        limits: Mapping[str, float],
+        *,
+        kept_idle: float,
     ) -> AbstractAsyncContextManager[httpcore.Response]:
-        """Sends a request once. Redirects are not followed.
+        """Sends a request once. Redirects are not followed. `kept_idle`: s that its connection is kept unused.
 
         Raises:
             NetworkMisconfigured: the environment's proxy cannot be used.
@@ -62,7 +66,7 @@ class Connections:
         if parts.username is not None:
             sent["authorization"] = _basic(parts.username, parts.password or "")
         sent.update((name.lower(), value) for name, value in headers.items())
-        pool = self._pool(proxy_for(url, socks_package="socksio"))
+        pool = self._pool(proxy_for(url, socks_package="socksio"), kept_idle)
         return pool.stream(
             method,
             httpcore.URL(scheme=parts.scheme, host=host, port=parts.port, target=target),
@@ -80,17 +84,17 @@ class Connections:
         for connected in list(self._sockets):
             connected.close()
 
-    def _pool(self, proxy: Proxy | None) -> httpcore.AsyncConnectionPool:
-        if proxy not in self._pools:
-            self._pools[proxy] = httpcore.AsyncConnectionPool(
+    def _pool(self, proxy: Proxy | None, kept_idle: float) -> httpcore.AsyncConnectionPool:
+        if (proxy, kept_idle) not in self._pools:
+            self._pools[proxy, kept_idle] = httpcore.AsyncConnectionPool(
                 ssl_context=self._tls,
                 proxy=_as_library(proxy, self._tls) if proxy else None,
                 max_connections=None,
                 max_keepalive_connections=KEPT,
-                keepalive_expiry=KEPT_IDLE,
+                keepalive_expiry=kept_idle,
                 network_backend=_Network(self._sockets),
             )
-        return self._pools[proxy]
+        return self._pools[proxy, kept_idle]
 
 
 def _authority(host: str, parts: urllib.parse.SplitResult) -> str:

@@ -21,7 +21,7 @@ from typing import Self
 import anyio
 import pytest
 
-from patter_core.net import http, pool
+from patter_core.net import http
 from patter_core.net.http import send_request
 from patter_core.server.serving import bind
 from tests.net.peers import both_loops
@@ -293,8 +293,8 @@ async def test_a_peer_that_went_away_is_not_reached() -> None:
 async def test_a_connection_is_not_kept_for_as_long_as_servers_keep_theirs(
     peer: Peer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert pool.KEPT_IDLE < 5
-    monkeypatch.setattr(pool, "KEPT_IDLE", 0.02)
+    assert http.KEPT_IDLE < 5
+    monkeypatch.setattr(http, "KEPT_IDLE", 0.02)
     await get(peer)
     await anyio.sleep(0.1)
     await get(peer)

@@ -9,7 +9,7 @@ import patter_core
 from patter_core import *  # noqa: F403 - every name that the core lists, and nothing else
 from patter_deepgram import DeepgramSTT, DeepgramTTS
 from patter_elevenlabs import ElevenLabsConvAI, ElevenLabsSTT, ElevenLabsTTS
-from patter_openai import OpenAILive, OpenAIRealtime
+from patter_openai import OpenAILive, OpenAILLM, OpenAIRealtime
 from patter_pipeline import TurnTaking
 from patter_telnyx import Telnyx
 from patter_twilio import Twilio
@@ -20,6 +20,7 @@ __all__ = [
     "ElevenLabsConvAI",
     "ElevenLabsSTT",
     "ElevenLabsTTS",
+    "OpenAILLM",
     "OpenAILive",
     "OpenAIRealtime",
     "Telnyx",

@@ -25,6 +25,7 @@ def test_the_names_of_the_quickstart_are_at_the_top() -> None:
     assert getpatter.ElevenLabsSTT is patter_elevenlabs.ElevenLabsSTT
     assert getpatter.ElevenLabsTTS is patter_elevenlabs.ElevenLabsTTS
     assert getpatter.OpenAIRealtime is patter_openai.OpenAIRealtime
+    assert getpatter.OpenAILLM is patter_openai.OpenAILLM
     assert getpatter.TurnTaking is patter_pipeline.TurnTaking
 
 
@@ -51,6 +52,7 @@ def test_every_name_of_the_core_is_there_too() -> None:
         "ElevenLabsConvAI",
         "ElevenLabsSTT",
         "ElevenLabsTTS",
+        "OpenAILLM",
         "OpenAILive",
         "OpenAIRealtime",
         "Telnyx",

@@ -1,4 +1,4 @@
-"""The OpenAI Realtime API and GPT-Live as engines for Patter."""
+"""The OpenAI Realtime API and GPT-Live as engines for Patter, and chat completions as a language model."""
 
 from __future__ import annotations
 
@@ -7,13 +7,20 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from patter_openai.chat.model import OpenAILLM
     from patter_openai.engine import OpenAIRealtime
     from patter_openai.live.engine import OpenAILive
     from patter_openai.options import SemanticVad, ServerVad
 
-__all__ = ["OpenAILive", "OpenAIRealtime", "SemanticVad", "ServerVad", "__version__"]
+__all__ = ["OpenAILLM", "OpenAILive", "OpenAIRealtime", "SemanticVad", "ServerVad", "__version__"]
 
-_MODULES = {"OpenAILive": "live.engine", "OpenAIRealtime": "engine", "SemanticVad": "options", "ServerVad": "options"}
+_MODULES = {
+    "OpenAILLM": "chat.model",
+    "OpenAILive": "live.engine",
+    "OpenAIRealtime": "engine",
+    "SemanticVad": "options",
+    "ServerVad": "options",
+}
 
 
 def __getattr__(name: str) -> object:

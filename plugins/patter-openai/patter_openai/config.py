@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 from patter_core.config import from_environment, required
 from patter_core.errors import ConfigurationError
 
-__all__ = ["DEFAULT_BASE_URL", "Service"]
+__all__ = ["DEFAULT_BASE_URL", "Service", "checked_base_url", "checked_key"]
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 """As in the vendor's SDKs, it ends with the version."""
@@ -36,13 +36,9 @@ class Service:
             parameter=f"{owner}(api_key=…)",
             variable="OPENAI_API_KEY",
             where="on the OpenAI platform under API keys; it begins with sk-",
-        ).strip()
-        if not (api_key.isascii() and api_key.isprintable() and " " not in api_key):
-            raise ConfigurationError(
-                f"{owner}(api_key=…) is not an API key.", expected="printable ASCII characters without spaces"
-            )
+        )
         base_url = from_environment(base_url, "OPENAI_BASE_URL") or DEFAULT_BASE_URL
-        return cls(api_key, _checked(base_url, owner))
+        return cls(checked_key(api_key, owner), checked_base_url(base_url, owner))
 
     def realtime_url(self, model: str) -> str:
         """Returns the ws:// or wss:// URL of a session with that model."""
@@ -64,8 +60,26 @@ class Service:
         return {"Authorization": f"Bearer {self.api_key}"}
 
 
-def _checked(base_url: str, owner: str) -> str:
-    """Returns the base URL without a trailing slash. Errors do not show it: it may hold secrets."""
+def checked_key(api_key: str, owner: str) -> str:
+    """Returns the key without surrounding blanks. Errors do not show it.
+
+    Raises:
+        ConfigurationError: it cannot be one.
+    """
+    api_key = api_key.strip()
+    if not (api_key.isascii() and api_key.isprintable() and " " not in api_key):
+        raise ConfigurationError(
+            f"{owner}(api_key=…) is not an API key.", expected="printable ASCII characters without spaces"
+        )
+    return api_key
+
+
+def checked_base_url(base_url: str, owner: str) -> str:
+    """Returns the base URL without a trailing slash. Errors do not show it: it may hold secrets.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
     address = base_url.strip().rstrip("/")
     try:
         url = urlsplit(address)

@@ -6,19 +6,28 @@ from typing import TYPE_CHECKING
 
 from patter_core.engine import Engine
 from patter_core.hookspecs import hookimpl
+from patter_core.kinds import Part
 from patter_openai.engine import OpenAIRealtime
 from patter_openai.live.engine import OpenAILive
 
 if TYPE_CHECKING:
     import click
 
-__all__ = ["patter_commands", "patter_engines"]
+__all__ = ["patter_commands", "patter_engines", "patter_parts"]
 
 
 @hookimpl
 def patter_engines() -> list[type[Engine]]:
     """Offers the OpenAI Realtime API and GPT-Live."""
     return [OpenAIRealtime, OpenAILive]
+
+
+@hookimpl
+def patter_parts() -> list[type[Part]]:
+    """Offers chat completions."""
+    from patter_openai.chat.model import OpenAILLM  # noqa: PLC0415 - patter-pipeline need not be installed
+
+    return [OpenAILLM]
 
 
 @hookimpl

@@ -9,12 +9,21 @@ import msgspec
 from patter_core.history import AgentSaid, HistoryItem, ToolState, ToolUsed, UserSaid
 from patter_openai import wire
 
-__all__ = ["history_items", "initial_messages", "instructions", "note", "say_instructions"]
+__all__ = [
+    "UNKNOWN_OUTCOME",
+    "history_items",
+    "initial_messages",
+    "instructions",
+    "newest",
+    "note",
+    "say_instructions",
+]
 
 _HISTORY_LIMIT = 40_000
 """Characters of history, of which the newest items are kept: some ten thousand tokens."""
 _MESSAGES = 128
-_UNKNOWN = "The outcome is unknown: the connection was lost while this ran. Do not call it again."
+UNKNOWN_OUTCOME = "The outcome is unknown: the connection was lost while this ran. Do not call it again."
+"""The result of a tool that has begun, and is not known to have ended."""
 
 
 def instructions(system_prompt: str, language: str) -> str:
@@ -45,14 +54,19 @@ def history_items(history: Sequence[HistoryItem]) -> list[wire.Item]:
 
     The ids of function calls are made here: those of another vendor may not be valid.
     """
-    kept: list[list[wire.Item]] = []
+    return [entry for number, item in newest(history) for entry in _items(item, number)]
+
+
+def newest(history: Sequence[HistoryItem]) -> list[tuple[int, HistoryItem]]:
+    """Returns the newest whole items of the history, with their numbers in it: as many as a model is given."""
+    kept: list[tuple[int, HistoryItem]] = []
     room = _HISTORY_LIMIT
     for number, item in reversed(list(enumerate(history))):
         room -= _size(item)
         if room < 0 and kept:
             break
-        kept.append(_items(item, number))
-    return [item for items in reversed(kept) for item in items]
+        kept.append((number, item))
+    return kept[::-1]
 
 
 def initial_messages(history: Sequence[HistoryItem]) -> tuple[wire.Item, ...]:
@@ -77,7 +91,7 @@ def _items(item: HistoryItem, number: int) -> list[wire.Item]:
             return [wire.message_item("assistant", text)] if text else []
         case ToolUsed():
             call_id = f"call_history_{number}"
-            result = _UNKNOWN if item.state is ToolState.RUNNING else item.result
+            result = UNKNOWN_OUTCOME if item.state is ToolState.RUNNING else item.result
             output = wire.output_item(call_id, result, failed=item.state is ToolState.FAILED)
             return [wire.call_item(call_id, item.name, item.arguments), output]
 

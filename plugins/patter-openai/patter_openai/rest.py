@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
 
 import msgspec
 
 from patter_core.errors import EngineError, EngineRefused, EngineTimeout, NetworkMisconfigured
 from patter_core.net.http import send_request
+from patter_core.net.json import UNREADABLE
 from patter_core.net.retry_after import is_passing, seconds_asked
 from patter_openai.config import Service
 from patter_openai.failures import remedied
 
-__all__ = ["voice_models"]
+__all__ = ["Model", "all_models", "voice_models"]
 
 
 _TALKS = re.compile(r"(gpt-realtime|gpt-live|gpt-4o.*-realtime)(?!.*(transcribe|whisper|translate))")
 
 
-class _Model(msgspec.Struct):
+class Model(msgspec.Struct):
+    """A model that a key may use."""
+
     id: str
+    shutdown_date: object = None
+    """`YYYY-MM-DD` where the vendor has announced its end."""
 
 
 class _Models(msgspec.Struct):
-    data: list[_Model]
+    data: list[Model]
 
 
 async def voice_models(service: Service, *, timeout: float = 10.0) -> list[str]:  # noqa: ASYNC109 - handed on
@@ -35,22 +41,42 @@ async def voice_models(service: Service, *, timeout: float = 10.0) -> list[str]:
         EngineTimeout: no answer in time.
         EngineError: no connection, or an invalid answer.
     """
+    models = await all_models("OpenAI", service.models_url, service.headers, timeout=timeout)
+    return sorted(model.id for model in models if _TALKS.match(model.id))
+
+
+async def all_models(
+    server: str,
+    url: str,
+    headers: Mapping[str, str],
+    *,
+    timeout: float = 10.0,  # noqa: ASYNC109 - handed on
+) -> list[Model]:
+    """Returns the models that a server lists.
+
+    Args:
+        server: its name.
+        url: of the list.
+        headers: that authenticate the request.
+        timeout: s, for each step.
+
+    Raises:
+        EngineError: as `voice_models`.
+    """
     try:
-        answer = await send_request(
-            "GET", service.models_url, headers=service.headers, connect_timeout=timeout, answer_timeout=timeout
-        )
+        answer = await send_request("GET", url, headers=headers, connect_timeout=timeout, answer_timeout=timeout)
     except TimeoutError:
-        raise EngineTimeout("OpenAI did not answer a request for its models in time.", retry=True) from None
+        raise EngineTimeout(f"{server} did not answer a request for its models in time.", retry=True) from None
     except NetworkMisconfigured as error:
         raise EngineError(
-            f"OpenAI cannot be reached. {error.problem}", expected=error.expected, got=error.got, remedy=error.remedy
+            f"{server} cannot be reached. {error.problem}", expected=error.expected, got=error.got, remedy=error.remedy
         ) from None
     except ConnectionError as error:
-        raise EngineError("OpenAI cannot be reached.", retry=True, got=str(error)) from None
+        raise EngineError(f"{server} cannot be reached.", retry=True, got=str(error)) from None
     if answer.status != 200:
         raise remedied(
             EngineRefused(
-                "OpenAI refused to list its models.",
+                f"{server} refused to list its models.",
                 status=answer.status,
                 retry=is_passing(answer.status),
                 retry_after=seconds_asked(answer.headers.get("retry-after", ""), time.time()),
@@ -58,7 +84,6 @@ async def voice_models(service: Service, *, timeout: float = 10.0) -> list[str]:
             )
         )
     try:
-        models = msgspec.json.decode(answer.body, type=_Models)
-    except (msgspec.DecodeError, UnicodeError):
-        raise EngineError("OpenAI answered without its models.", retry=True) from None
-    return sorted(model.id for model in models.data if _TALKS.match(model.id))
+        return msgspec.json.decode(answer.body, type=_Models).data
+    except UNREADABLE:
+        raise EngineError(f"{server} answered without its models.", retry=True) from None
