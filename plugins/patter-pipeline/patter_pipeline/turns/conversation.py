@@ -50,8 +50,8 @@ def greet(core: Core, event: Greet) -> None:
         add_line(core, line)
 
 
-def hello_over(core: Core, _: object) -> None:
-    """The other side waits for the agent."""
+def hello_over(core: Core) -> None:
+    """The other side has said hello, or waits for the agent."""
     line, core.greeting = core.greeting, None
     if line is not None:
         add_line(core, line)

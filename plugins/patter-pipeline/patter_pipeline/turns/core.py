@@ -105,6 +105,8 @@ class Core:
 
     def go(self, state: State) -> None:
         """Goes to a state; the timers of the one before end."""
+        if state is self.state:
+            return
         if state not in {State.USER, State.DOUBT}:
             self.caller_stops(self.now)
         self.state = state

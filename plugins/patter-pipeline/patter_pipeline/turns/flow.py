@@ -35,7 +35,7 @@ def settle(core: Core) -> None:
 
 def _go_on(core: Core) -> None:
     if core.greeting is not None and (Timer.HELLO not in core.timers or not _is_idle(core)):
-        hello_over(core, None)
+        hello_over(core)
     feed(core)
     if core.tools.news and not core.tools.running and core.request is None and core.judged is None:
         ask(core)

@@ -1,8 +1,8 @@
 """The table of turn taking: in which state, on which input or timer, what is done.
 
 The handlers say where it goes from there. In the agent's states (LISTENING, ANSWERING, TOOLS, SPEAKING, ENDING) that
-follows from what there is: a speech that is not heard yet, a request of the model, tools that run, or nothing; see
-`flow.settle`. What has no row is ignored.
+follows from what there is: a greeting that is due, a speech that is not heard yet, a request of the model, tools that
+run, or nothing; see `flow.settle`. What has no row is ignored.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ _ROWS: tuple[tuple[tuple[State, ...], _Trigger, Handler], ...] = (
     # Nothing is said.
     ((LISTENING,),       Timer.SPEECH,              barge_in.spoke),
     ((LISTENING,),       Words,                     barge_in.words_in_silence),
-    ((LISTENING,),       Timer.HELLO,               conversation.hello_over),
     # The caller speaks, and pauses.
     ((USER,),            Timer.QUIET,               caller.quiet),
     ((USER,),            Timer.WORDLESS,            caller.wordless),
@@ -72,7 +71,7 @@ _ROWS: tuple[tuple[tuple[State, ...], _Trigger, Handler], ...] = (
     (ANY,                inputs.Context,            conversation.context),
     (ANY,                inputs.ActRequested,       conversation.act_requested),
     ((ENDING,),          Timer.LAST_WORD,           conversation.last_word_over),
-    # The parts, whoever has the turn: what they report is of a request or a speech, or is ignored.
+    # The parts, in all states: what they report is of a request or a speech, or is ignored.
     (ANY,                inputs.SttFailed,          conversation.stt_failed),
     (ANY,                inputs.ModelText,          model.model_said),
     (ANY,                inputs.ModelCall,          model.model_called),

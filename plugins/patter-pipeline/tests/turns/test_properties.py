@@ -36,7 +36,7 @@ NASTY = st.one_of(TIMES, st.sampled_from([math.nan, math.inf, -math.inf, 1e9, -5
 SELDOM = st.integers(0, 9).map(lambda number: not number)
 IDLE = frozenset({State.LISTENING, State.HELD})
 CALLERS = frozenset({State.USER, State.PAUSED, State.KEYS})
-NOBODY = 99_999
+UNKNOWN = 99_999
 """A number that is never given."""
 
 
@@ -58,7 +58,7 @@ class Conversation(RuleBasedStateMachine):
     def begin(self, settings: Settings) -> None:
         self.turns = Turns(settings)
         self.now = 100.0
-        self.requests, self.speeches, self.questions = [NOBODY], [NOBODY], [NOBODY]
+        self.requests, self.speeches, self.questions = [UNKNOWN], [UNKNOWN], [UNKNOWN]
         self.drafts: set[int] = set()
         self.called: dict[str, set[int]] = {}
         self.run: list[str] = []
@@ -348,17 +348,17 @@ class Conversation(RuleBasedStateMachine):
     def what_belongs_to_nothing_changes_nothing(self) -> None:
         seen = self.seen()
         strays: list[inputs.Input] = [
-            inputs.ModelText(NOBODY, "Text."),
-            inputs.ModelCall(NOBODY, ToolCall("stray", "look_up")),
-            inputs.ModelDone(NOBODY),
-            inputs.ModelFailed(NOBODY),
-            inputs.VoiceAudio(NOBODY, 20),
-            inputs.VoiceDone(NOBODY),
-            inputs.VoiceFailed(NOBODY),
-            inputs.PlayedBack(NOBODY, 100, inputs.Ear.CUT),
-            inputs.AgentJudged(NOBODY, PASS),
-            inputs.CallerJudged(NOBODY, PASS),
-            inputs.Detected(NOBODY, 1.0),
+            inputs.ModelText(UNKNOWN, "Text."),
+            inputs.ModelCall(UNKNOWN, ToolCall("stray", "look_up")),
+            inputs.ModelDone(UNKNOWN),
+            inputs.ModelFailed(UNKNOWN),
+            inputs.VoiceAudio(UNKNOWN, 20),
+            inputs.VoiceDone(UNKNOWN),
+            inputs.VoiceFailed(UNKNOWN),
+            inputs.PlayedBack(UNKNOWN, 100, inputs.Ear.CUT),
+            inputs.AgentJudged(UNKNOWN, PASS),
+            inputs.CallerJudged(UNKNOWN, PASS),
+            inputs.Detected(UNKNOWN, 1.0),
             inputs.ToolAnswered("stray", ""),
         ]
         assert [self.turns.step(stray, self.now) for stray in strays] == [[] for _ in strays]

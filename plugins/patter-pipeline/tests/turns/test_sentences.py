@@ -30,7 +30,7 @@ def pieces_of(*deltas: str) -> list[str]:
         ("Am 10. Mai z.B. um neun Uhr. Gut?", ["Am 10. Mai z.B. um neun Uhr. ", "Gut?"]),
         ("It costs 3.50 at www.example.com. Fine?", ["It costs 3.50 at www.example.com. ", "Fine?"]),
         ("In the year 1990. Then it closed.", ["In the year 1990. ", "Then it closed."]),
-        ('He said "No." Then he left us alone. And', ['He said "No." ', "Then he left us alone. ", "And"]),
+        ('They said "No." Then they left us alone. And', ['They said "No." ', "Then they left us alone. ", "And"]),
         ("First:\n1. eggs and butter\n2. milk", ["First:\n", "1. eggs and butter\n", "2. milk"]),
         ("The U.S. office is open. Yes", ["The U.S. office is open. ", "Yes"]),
         (

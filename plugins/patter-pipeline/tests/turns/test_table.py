@@ -46,6 +46,7 @@ class Talk:
             self.now = max(self.now, due)
             self.give(i.TimePassed())
             out += self.out
+            assert self.turns.deadline() > self.now, "a timer that fires without end"
         self.now = until
         self.out = out
         return [type(one).__name__ for one in out]
@@ -1074,3 +1075,19 @@ def test_answering_a_murmur_before_anything_was_heard_is_ignored() -> None:
     talk.give(i.ModelText(n, "We open at nine. And"))
     assert talk.give(i.SttInterim("ok", talk.now)) == []
     assert talk.give(i.SttInterim("never mind", talk.now))[0] == "Interrupt"
+
+
+def test_answering_words_that_were_not_found_in_the_audio_continue_the_callers_turn() -> None:
+    talk = Talk()
+    talk.turn("I would like")
+    assert talk.give(i.SttInterim("a table", talk.now)) == ["CallerStarted", "CallerStopped", "Finalize", "DropDraft"]
+    talk.wait(2)
+    assert talk.history == ["user: I would like a table"]
+
+
+def test_keys_words_go_on_as_a_turn_of_their_own() -> None:
+    talk = Talk()
+    talk.give(i.Key("7"))
+    assert talk.give(i.SttInterim("that was wrong", talk.now))[:2] == ["CallerSaid", "CallerStarted"]
+    talk.wait(2)
+    assert talk.history == ["user: keys: 7", "user: that was wrong"]
