@@ -31,6 +31,7 @@ TEST_TOOLS = [
     "pytest-xdist",
     "telnyx",
     "twilio",
+    "vonage",
 ]
 OTHER_SERVERS = ["granian", "hypercorn", "wsproto"]
 """Under which a mounted phone is stopped."""

@@ -48,8 +48,9 @@ class Carrier(abc.ABC):
     stream_end_is_call_end: ClassVar[bool] = True
     """True if `MediaStopped` means that the call is over.
 
-    If False, and no webhook asks at the stream's end (`asks_at_stream_end`), the call waits for another stream, and
-    one second later the carrier is asked by `look_up` whether the call is over; without `LOOK_UP` the core hangs up."""
+    If False, and no webhook asks at the stream's end (`asks_at_stream_end`), or one may ask another worker, the call
+    waits for another stream, and one second later the carrier is asked by `look_up` whether the call is over; without
+    `LOOK_UP` the core hangs up."""
     asks_at_stream_end: ClassVar[bool] = False
     """True if the carrier always reports `RoutedCall.stream_ended` when the media stream breaks. The worker that lost
     the media then leaves the call to the worker that is asked. If False, it hangs up."""
@@ -61,6 +62,8 @@ class Carrier(abc.ABC):
     """True if `identify` needs a message of the media socket."""
     authenticates_upgrade: ClassVar[bool] = False
     """True if `verify_upgrade` checks a secret, so that a media socket may announce a call (`MediaIdentity.leg`)."""
+    dtmf_keys: ClassVar[str] = "0123456789*#ABCD"
+    """The keys that `send_dtmf` can send. If one of them is another, the core plays all as tones."""
     longest_media_url: ClassVar[int] = 4_000
     """Characters of the longest URL that the carrier takes for a media socket."""
 
@@ -143,7 +146,7 @@ class Carrier(abc.ABC):
         raise self._cannot(Capability.SAY)
 
     async def send_dtmf(self, leg: Leg, digits: str) -> None:
-        """Sends keys: 0-9, *, #, A-D, and w for half a second of silence. The media stream goes on."""
+        """Sends keys: those of `dtmf_keys`, and w for half a second of silence. The media stream goes on."""
         raise self._cannot(Capability.SEND_DTMF)
 
     async def hold(self, leg: Leg, audio_url: str) -> None:

@@ -204,7 +204,7 @@ class Actions:
         self.require_live("sent keys")
         if downlink.send_keys(digits):
             return
-        if Capability.SEND_DTMF in call.carrier.capabilities:
+        if Capability.SEND_DTMF in call.carrier.capabilities and set(digits.upper()) <= {*call.carrier.dtmf_keys, "W"}:
             await ask_carrier(call.carrier.send_dtmf, REQUEST_TIMEOUT, call.leg, digits)
             return
         downlink.play_tones(await DaemonThreads(1).run(_tones, digits, downlink.format))

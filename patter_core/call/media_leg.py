@@ -220,7 +220,7 @@ class MediaLeg:
                 self._media_lost()
 
     def _media_lost(self) -> None:
-        if self.was_here and _ends_without_a_word(self.call.carrier):
+        if self.was_here and _is_lost_without_a_word(self.call):
             self._unexplained_at = self.call.clock()
         self.downlink.detach_media()
         self.call.signal(Signal.MEDIA_LOST)
@@ -293,6 +293,14 @@ class MediaLeg:
 
 
 def _ends_without_a_word(carrier: Carrier) -> bool:
-    """True if neither the end of a stream nor a webhook after it tells this worker whether the call is over."""
+    """True if neither the end of a stream nor a webhook after it tells whether the call is over."""
     tells = carrier.stream_end_is_call_end or carrier.asks_at_stream_end
     return not tells and Capability.LOOK_UP in carrier.capabilities
+
+
+def _is_lost_without_a_word(call: CallContext) -> bool:
+    """True if this worker may not be told that a call is over, whose media socket is gone: another one may be."""
+    carrier = call.carrier
+    may_be_told_elsewhere = not carrier.stream_end_is_call_end and call.config.several_workers
+    asks = may_be_told_elsewhere and Capability.LOOK_UP in carrier.capabilities
+    return asks or _ends_without_a_word(carrier)

@@ -51,7 +51,7 @@ class RestApi(abc.ABC):
     base_url_setting: ClassVar[str]
     """How a user sets the API's address, for the remedy when it is not reached: `base_url or ACME_BASE_URL`."""
     remedies: ClassVar[Mapping[str, str]] = {}
-    """What to do about an error code, as a sentence."""
+    """What to do about an error code, as a sentence; or about an HTTP status, where a refusal has no code."""
     connect_timeout: ClassVar[float] = 5.0
     answer_timeouts: ClassVar[Sequence[float]] = (10.0,) * 4
     """Seconds that each attempt waits for each step of the answer; as many attempts as there are values."""
@@ -76,6 +76,10 @@ class RestApi(abc.ABC):
     @abc.abstractmethod
     def error_code(self, body: bytes) -> str:
         """Returns the carrier's error code in the body of a refusal, or "". Its text may repeat a phone number."""
+
+    def headers(self) -> Mapping[str, str]:
+        """Returns the headers of one attempt: `headers` as given. A vendor whose requests are signed has others."""
+        return self._headers
 
     def remedy(self, code: str) -> str:
         """Returns what to do about an error code; "" if unknown."""
@@ -110,7 +114,7 @@ class RestApi(abc.ABC):
         """
         from patter_core.aio.tries import Tries  # noqa: PLC0415 - it loads asyncio, and plugins that are not used should not
 
-        headers = {**self._headers, "content-type": content_type} if content_type else self._headers
+        named = {"content-type": content_type} if content_type else {}
         tries = Tries(len(self.answer_timeouts) - 1, longest_pause=self.longest_pause)
         due = self._now() + self.budget
         taken = False
@@ -120,7 +124,7 @@ class RestApi(abc.ABC):
                 answer = await send_request(
                     method,
                     self._root + path,
-                    headers=headers,
+                    headers={**self.headers(), **named},
                     body=body,
                     connect_timeout=self.connect_timeout,
                     answer_timeout=timeout,
@@ -194,7 +198,7 @@ class RestApi(abc.ABC):
             status=answer.status,
             code=code,
             got=f"HTTP status {answer.status}" + (f", error {code}" if code else ""),
-            remedy=self.remedy(code) if code else "",
+            remedy=self.remedy(code) if code else self.remedies.get(str(answer.status), ""),
         )
 
 

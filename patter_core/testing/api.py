@@ -45,7 +45,9 @@ class FakeApi:
         """Where it is, without a slash at its end."""
         self.answers: list[ApiAnswer] = [ApiAnswer()]
         self.requests: list[KeptRequest] = []
-        self.app = Starlette(routes=[Route("/{path:path}", self._answer, methods=["GET", "POST", "PATCH", "DELETE"])])
+        self.app = Starlette(
+            routes=[Route("/{path:path}", self._answer, methods=["GET", "POST", "PUT", "PATCH", "DELETE"])]
+        )
 
     async def _answer(self, request: Request) -> Response:
         query = f"?{request.url.query}" if request.url.query else ""

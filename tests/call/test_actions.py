@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import ClassVar
 
 import anyio
 import pytest
@@ -22,6 +23,7 @@ from patter_core.events import (
     TransferDone,
     TransferStarted,
 )
+from patter_core.telephony.control import Capability
 from patter_core.telephony.leg import AnsweredBy, Direction, Leg, Progress
 from patter_core.telephony.outcome import Transfer
 from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeSocket
@@ -376,6 +378,29 @@ async def test_an_interruption_while_keys_sound_does_not_cut_them() -> None:
         await anyio.wait_all_tasks_blocked()
         assert pressed.value == tones("12", ULAW_8000).base64
         assert "clear" not in [message.event for message in scene.socket.sent]
+        scene.socket.say("stop")
+
+
+class DigitsOnly(FakeCarrier):
+    """A carrier whose API sends digits, and no letters."""
+
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(Capability)
+    dtmf_keys: ClassVar[str] = "0123456789*#"
+
+    async def send_dtmf(self, leg: Leg, digits: str) -> None:
+        self.commands.append(f"send_dtmf {leg.call_id} {digits}")
+
+
+async def test_keys_that_the_carrier_cannot_send_sound_with_those_around_them() -> None:
+    scene = OutboundScene(carrier=DigitsOnly())
+    async with scene.running():
+        await scene.live()
+        await scene.handle.send_dtmf("1w#")
+        assert scene.carrier.commands == ["send_dtmf leg-1 1w#"]
+        scene.tasks.start_soon(scene.handle.send_dtmf, "1a")
+        (pressed,) = await scene.socket.wait_for("audio")
+        assert pressed.value == tones("1a", ULAW_8000).base64
+        assert len(scene.carrier.commands) == 1
         scene.socket.say("stop")
 
 

@@ -87,6 +87,30 @@ async def test_where_the_end_of_a_stream_says_nothing_the_carrier_is_asked_wheth
     assert scene.carrier.hung_up == []  # it is over
 
 
+class Asking(Wordless):
+    """A webhook asks at the end of its stream: it may go to another worker, as may the one that reports the end."""
+
+    asks_at_stream_end = True
+
+
+@pytest.mark.parametrize("several_workers", [True, False])
+@pytest.mark.usefixtures("asks_soon")
+async def test_where_a_webhook_may_tell_another_worker_of_the_end_the_carrier_is_asked_too(
+    several_workers: bool,
+) -> None:
+    scene = OutboundScene(carrier=Asking(), deadlines=Deadlines(media_return=1.0), several_workers=several_workers)
+    scene.carrier.facts = LegFacts(progress=Progress.COMPLETED)
+    async with scene.running():
+        await scene.live()
+        began = anyio.current_time()
+        scene.socket.break_off()
+        await scene.until(State.ENDED)
+        took = anyio.current_time() - began
+    assert scene.end.reason == ("caller_hung_up" if several_workers else "media_lost")
+    assert (took < 0.9) is several_workers
+    assert bool(scene.carrier.commands) is several_workers
+
+
 @pytest.mark.usefixtures("asks_soon")
 async def test_a_call_that_is_live_waits_for_another_stream_after_the_carrier_was_asked_once() -> None:
     scene = OutboundScene(carrier=Wordless(), deadlines=PATIENT)

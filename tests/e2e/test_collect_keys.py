@@ -14,12 +14,15 @@ from patter_core.testing.caller import Caller, Pause, PressKey, Step, WaitForAge
 from patter_core.testing.fakes import FakeEngine, MemorySink
 from patter_telnyx.testing import TelnyxEmulator
 from patter_twilio.testing import TwilioEmulator
+from patter_vonage.testing import VonageEmulator
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.parametrize("make", [TwilioEmulator, TelnyxEmulator])
-async def test_the_keys_after_the_agents_question_are_the_answer(make: type[TwilioEmulator | TelnyxEmulator]) -> None:
+@pytest.mark.parametrize("make", [TwilioEmulator, TelnyxEmulator, VonageEmulator])
+async def test_the_keys_after_the_agents_question_are_the_answer(
+    make: type[TwilioEmulator | TelnyxEmulator | VonageEmulator],
+) -> None:
     engine, sink = FakeEngine(), MemorySink()
     keys: list[Step] = [PressKey(key) for key in "4711#9"]
     steps: tuple[Step, ...] = (PressKey("0"), WaitForAgent(0.1), *keys, Pause(0.3), WaitForAgent(0.1), PressKey("5"))

@@ -29,12 +29,14 @@ from patter_core.testing.speech import CALLER_LINES
 from patter_telnyx.testing import TelnyxEmulator
 from patter_telnyx.testing.rest import Fault
 from patter_twilio.testing import TwilioEmulator
+from patter_vonage.testing import Fault as VonageFault
+from patter_vonage.testing import VonageEmulator
 from tests.polling import until
 
 pytestmark = pytest.mark.anyio
 
-AnyEmulator = TwilioEmulator | TelnyxEmulator
-EMULATORS = [TwilioEmulator, TelnyxEmulator]
+AnyEmulator = TwilioEmulator | TelnyxEmulator | VonageEmulator
+EMULATORS = [TwilioEmulator, TelnyxEmulator, VonageEmulator]
 OURS, COLLEAGUE, BRIEF = "+15550001234", "+15550007777", "Ada Lovelace, about her invoice of May."
 REFUSED = "+15005550001"
 """Twilio refuses calls from it."""
@@ -96,7 +98,8 @@ class Scene:
         """The caller hears the agent again, in the same conversation."""
         played = self.caller.recording.played
         before = len(played)
-        await self.caller.streaming(2)
+        if not isinstance(self.emulator, VonageEmulator):  # where a hold keeps the stream
+            await self.caller.streaming(2)
         self.session.give(AudioChunk(b"\x2a" * 4_000, self.session.output_format))
         await self.caller.until(lambda: len(played) >= before + 3_000)
         assert len(self.engine.sessions) == 1
@@ -139,9 +142,7 @@ async def check_joined(scene: Scene, *, caller_ends: bool = False) -> None:
 
 @pytest.mark.parametrize("make", EMULATORS)
 @pytest.mark.parametrize("music", ["", MUSIC])
-async def test_the_human_hears_the_brief_and_then_both_hear_each_other(
-    make: type[TwilioEmulator | TelnyxEmulator], music: str
-) -> None:
+async def test_the_human_hears_the_brief_and_then_both_hear_each_other(make: type[AnyEmulator], music: str) -> None:
     async with talking(make) as scene:
         scene.answers(Pause(0.5), Say(scene.humans_words), Pause(60.0))
         result = await scene.handle.warm_transfer(COLLEAGUE, BRIEF, hold_audio=music)
@@ -181,7 +182,7 @@ async def check_back(scene: Scene, result: ConsultResult | None, told: str) -> N
     ],
 )
 async def test_a_human_who_cannot_be_reached_leaves_the_caller_with_the_agent(
-    make: type[TwilioEmulator | TelnyxEmulator], outcome: Progress, result: ConsultResult, told: str
+    make: type[AnyEmulator], outcome: Progress, result: ConsultResult, told: str
 ) -> None:
     async with talking(make) as scene:
         scene.answers(outcome=outcome)
@@ -192,7 +193,7 @@ async def test_a_human_who_cannot_be_reached_leaves_the_caller_with_the_agent(
 
 @pytest.mark.parametrize("make", EMULATORS)
 async def test_a_human_who_hangs_up_during_the_brief_leaves_the_caller_with_the_agent(
-    make: type[TwilioEmulator | TelnyxEmulator],
+    make: type[AnyEmulator],
 ) -> None:
     async with talking(make) as scene:
         scene.answers(listens=0.02)
@@ -203,7 +204,7 @@ async def test_a_human_who_hangs_up_during_the_brief_leaves_the_caller_with_the_
 
 @pytest.mark.parametrize("make", EMULATORS)
 async def test_a_carrier_that_does_not_connect_them_leaves_the_caller_with_the_agent(
-    make: type[TwilioEmulator | TelnyxEmulator],
+    make: type[AnyEmulator],
 ) -> None:
     async with talking(make) as scene, anyio.create_task_group() as tasks:
         scene.answers()
@@ -211,7 +212,10 @@ async def test_a_carrier_that_does_not_connect_them_leaves_the_caller_with_the_a
         async def refuse() -> None:
             await scene.sink.wait_for("transfer_started")
             await scene.sink.wait_for("media_paused")
-            scene.caller.refusals = 2 if make is TelnyxEmulator else 1  # the end of the hold music comes first
+            if isinstance(scene.emulator, VonageEmulator):
+                scene.emulator.api.faults.append(VonageFault(status=400, path=scene.caller.call_id))
+            else:
+                scene.caller.refusals = 2 if make is TelnyxEmulator else 1  # the end of the hold music comes first
 
         tasks.start_soon(refuse)
         assert await scene.handle.warm_transfer(COLLEAGUE, BRIEF) is ConsultResult.FAILED
@@ -221,11 +225,13 @@ async def test_a_carrier_that_does_not_connect_them_leaves_the_caller_with_the_a
 
 @pytest.mark.parametrize("make", EMULATORS)
 async def test_a_carrier_that_does_not_dial_leaves_the_caller_with_the_agent(
-    make: type[TwilioEmulator | TelnyxEmulator],
+    make: type[AnyEmulator],
 ) -> None:
     async with talking(make) as scene:
         if isinstance(scene.emulator, TelnyxEmulator):
             scene.emulator.api.faults.append(Fault(action="dial", status=422))
+        if isinstance(scene.emulator, VonageEmulator):
+            scene.emulator.api.faults.append(VonageFault(status=403, path="/v1/calls"))
         with pytest.raises(CarrierRequestFailed):
             await scene.handle.warm_transfer(COLLEAGUE, BRIEF, from_number=REFUSED)
         await check_back(scene, None, "The transfer of the caller failed")
@@ -233,9 +239,7 @@ async def test_a_carrier_that_does_not_dial_leaves_the_caller_with_the_agent(
 
 @pytest.mark.parametrize("make", EMULATORS)
 @pytest.mark.parametrize("when", ["ringing", "briefed"])
-async def test_a_caller_who_hangs_up_meanwhile_ends_the_call_to_the_human(
-    make: type[TwilioEmulator | TelnyxEmulator], when: str
-) -> None:
+async def test_a_caller_who_hangs_up_meanwhile_ends_the_call_to_the_human(make: type[AnyEmulator], when: str) -> None:
     async with talking(make) as scene, anyio.create_task_group() as tasks:
         scene.emulator.callees[COLLEAGUE] = Callee(rings=60.0 if when == "ringing" else 0.05, listens=math.inf)
         results: list[ConsultResult] = []
@@ -255,7 +259,7 @@ async def test_a_caller_who_hangs_up_meanwhile_ends_the_call_to_the_human(
 
 @pytest.mark.parametrize("make", EMULATORS)
 async def test_cancelling_it_gives_the_call_back_and_hangs_up_on_the_human(
-    make: type[TwilioEmulator | TelnyxEmulator],
+    make: type[AnyEmulator],
 ) -> None:
     async with talking(make) as scene:
         scene.emulator.callees[COLLEAGUE] = Callee(rings=60.0)
@@ -319,7 +323,7 @@ async def talking_before_two(make: Callable[[], AnyEmulator]) -> AsyncIterator[t
 
 @pytest.mark.parametrize("make", EMULATORS)
 async def test_another_worker_briefs_the_human_and_connects_them(
-    make: type[TwilioEmulator | TelnyxEmulator], monkeypatch: pytest.MonkeyPatch
+    make: type[AnyEmulator], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(consult_leg, "_SECONDS_A_CHARACTER", 0.0)
     monkeypatch.setattr(consult_leg, "_CONNECTING", 1.0)
@@ -334,7 +338,7 @@ async def test_another_worker_briefs_the_human_and_connects_them(
 @pytest.mark.parametrize("make", EMULATORS)
 @pytest.mark.parametrize("fails", ["busy", "hangs up"])
 async def test_the_callers_worker_takes_them_back_without_hearing_from_the_human(
-    make: type[TwilioEmulator | TelnyxEmulator], fails: str, monkeypatch: pytest.MonkeyPatch
+    make: type[AnyEmulator], fails: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(consult, "_LOOK_EVERY", 0.2)
     async with talking_before_two(make) as (scene, front):

@@ -72,6 +72,30 @@ async def test_a_request_has_the_credentials_and_the_body(server: FakeApi) -> No
     assert (sent.headers["authorization"], sent.headers["content-type"]) == ("Bearer secret", "text/x")
 
 
+async def test_each_attempt_may_have_credentials_of_its_own(server: FakeApi) -> None:
+    class Signing(AcmeApi):
+        signed = 0
+
+        def headers(self) -> Mapping[str, str]:
+            self.signed += 1
+            return {"authorization": f"Bearer {self.signed}"}
+
+    server.answers = [BUSY, DONE]
+    assert await request(Signing(server.url)) == DONE.body
+    assert [sent.headers["authorization"] for sent in server.requests] == ["Bearer 1", "Bearer 2"]
+    assert {sent.headers["content-type"] for sent in server.requests} == {"text/x"}
+
+
+async def test_a_refusal_without_a_code_has_the_remedy_of_its_status(server: FakeApi) -> None:
+    class Codeless(AcmeApi):
+        remedies: ClassVar[Mapping[str, str]] = {"401": "Check the key."}
+
+    server.answers = [ApiAnswer(status=401)]
+    with pytest.raises(CarrierRequestFailed) as failure:
+        await request(Codeless(server.url))
+    assert failure.value.remedy == "Check the key."
+
+
 async def test_fetch_returns_a_struct(server: FakeApi) -> None:
     server.answers = [DONE]
     assert await AcmeApi(server.url).fetch("/calls", Made, action="look", query={"a[b]": "1 2"}) == Made("call-1")

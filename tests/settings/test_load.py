@@ -81,7 +81,7 @@ def test_options_win_over_the_environment_and_that_over_the_file(monkeypatch: py
 def test_without_a_name_the_only_one_is_meant(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TWILIO_ACCOUNT_SID", "ACenv")
     monkeypatch.setenv("TWILIO_AUTH_TOKEN", "token")
-    monkeypatch.setenv("PATTER_DISABLE", "telnyx")
+    monkeypatch.setenv("PATTER_DISABLE", "telnyx,vonage")
     assert make_carrier(Registry.discover(), PluginConfig()) == Twilio("ACenv", "token")
 
 

@@ -177,7 +177,8 @@ async def _recorded(scene: Scene, live: LiveCall, recording_id: str, count: int)
 
 async def _dtmf(scene: Scene) -> None:
     """Keys go out by the media socket or by a command; or else as tones, in place of the agent's words."""
-    carrier, live, keys = scene.harness.carrier, await scene.live(), "12w#A"
+    carrier, live = scene.harness.carrier, await scene.live()
+    keys = "12w#A" if "A" in carrier.dtmf_keys else "12w#"
     by_socket = bool(scene.codec_of(live).encode_dtmf(keys))
     scene.says(live)
     with (
@@ -194,14 +195,39 @@ async def _dtmf(scene: Scene) -> None:
             expected=keys,
             got=live.call.digits or "none",
         )
-    elif live.session.output_format == live.call.recording.format:
-        wanted = tones(keys, live.session.output_format).data
-        scene.check.require(
-            wanted in bytes(live.call.recording.played),
-            "The tones of keys do not reach the other side whole.",
-            expected=f"{len(wanted)} bytes",
-            got=f"{len(live.call.recording.played)} bytes",
-        )
+    else:
+        _check_tones(scene, live, keys)
+
+
+async def _other_dtmf(scene: Scene) -> None:
+    """Keys that the carrier cannot send go out as tones, with those around them."""
+    carrier, live = scene.harness.carrier, await scene.live()
+    if "A" in carrier.dtmf_keys or scene.codec_of(live).encode_dtmf("1A"):
+        return
+    with (
+        scene.check.within(SOON, "send_dtmf() does not return."),
+        scene.check.raises_only(problem="send_dtmf() raises."),
+    ):
+        await live.handle.send_dtmf("1A")
+    scene.check.require(
+        not live.call.digits,
+        "Keys that the carrier cannot send are sent all the same.",
+        got=live.call.digits,
+        mistake="`dtmf_keys` lists other keys than those of send_dtmf()",
+    )
+    _check_tones(scene, live, "1A")
+
+
+def _check_tones(scene: Scene, live: LiveCall, keys: str) -> None:
+    if live.session.output_format != live.call.recording.format:
+        return
+    wanted = tones(keys, live.session.output_format).data
+    scene.check.require(
+        wanted in bytes(live.call.recording.played),
+        "The tones of keys do not reach the other side whole.",
+        expected=f"{len(wanted)} bytes",
+        got=f"{len(live.call.recording.played)} bytes",
+    )
 
 
 async def _looked_up(scene: Scene) -> None:
@@ -261,6 +287,7 @@ CONTROL = (
     Scenario("a recording", _recording, _RECORD),
     Scenario("a recording that ends with the call", _recording_to_the_end, _RECORD),
     Scenario("keys that the app sends", _dtmf),
+    Scenario("keys that the carrier cannot send", _other_dtmf, frozenset({Capability.SEND_DTMF})),
     Scenario("looking a call up", _looked_up, frozenset({Capability.LOOK_UP})),
     Scenario("configuring a number", _number_configured, frozenset({Capability.CONFIGURE_NUMBER})),
     *FAILURES,

@@ -1,4 +1,4 @@
-"""The bundle: Patter with Twilio and Telnyx, engines of ElevenLabs and OpenAI, and pipeline mode with Deepgram.
+"""The bundle: Patter with Twilio, Telnyx and Vonage, engines of ElevenLabs and OpenAI, and pipeline mode with Deepgram.
 
 It has every name of `patter_core`, too, so that one import serves.
 """
@@ -13,6 +13,7 @@ from patter_openai import OpenAILive, OpenAILLM, OpenAIRealtime
 from patter_pipeline import TurnTaking
 from patter_telnyx import Telnyx
 from patter_twilio import Twilio
+from patter_vonage import Vonage
 
 __all__ = [
     "DeepgramSTT",
@@ -26,6 +27,7 @@ __all__ = [
     "Telnyx",
     "TurnTaking",
     "Twilio",
+    "Vonage",
 ]
 __all__ += patter_core.__all__
 

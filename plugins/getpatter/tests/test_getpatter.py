@@ -10,6 +10,7 @@ import patter_openai
 import patter_pipeline
 import patter_telnyx
 import patter_twilio
+import patter_vonage
 from getpatter.engines import elevenlabs as elevenlabs_engine
 from getpatter.engines import openai as openai_engine
 from getpatter.providers.elevenlabs_convai import ElevenLabsConvAIAdapter
@@ -21,6 +22,7 @@ def test_the_names_of_the_quickstart_are_at_the_top() -> None:
     assert getpatter.Twilio is patter_twilio.Twilio
     assert getpatter.DeepgramSTT is patter_deepgram.DeepgramSTT
     assert getpatter.DeepgramTTS is patter_deepgram.DeepgramTTS
+    assert getpatter.Vonage is patter_vonage.Vonage
     assert getpatter.ElevenLabsConvAI is patter_elevenlabs.ElevenLabsConvAI
     assert getpatter.ElevenLabsSTT is patter_elevenlabs.ElevenLabsSTT
     assert getpatter.ElevenLabsTTS is patter_elevenlabs.ElevenLabsTTS
@@ -58,4 +60,5 @@ def test_every_name_of_the_core_is_there_too() -> None:
         "Telnyx",
         "TurnTaking",
         "Twilio",
+        "Vonage",
     }

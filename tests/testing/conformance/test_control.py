@@ -26,6 +26,8 @@ from patter_telnyx import Telnyx
 from patter_telnyx.testing import TelnyxEmulator
 from patter_twilio import Twilio
 from patter_twilio.testing import TwilioEmulator
+from patter_vonage import Vonage
+from patter_vonage.testing import VonageEmulator
 from tests.testing.conformance.told import told
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -144,6 +146,7 @@ MISTAKES = [
         "is never reported",
     ),
     ("keys that the app sends", Telnyx, "send_dtmf", nothing, "does not send the keys"),
+    ("keys that the app sends", Vonage, "dtmf_keys", "0123456789*#ABCD", "send_dtmf() raises"),
     ("looking a call up", Twilio, "look_up", look_up_without_looking, "does not tell how far"),
     ("configuring a number", Twilio, "set_voice_url", nothing, "does not point that number"),
     (
@@ -157,7 +160,11 @@ MISTAKES = [
     ("an engine that is lost", Twilio, "say_and_hang_up", hang_up_without_text, "the text of the fallback"),
     ("an engine that is lost, with a transfer", Twilio, "transfer", transfer_without_text, "as it should be"),
 ]
-EMULATORS: dict[type[Carrier], type[CarrierEmulator]] = {Twilio: TwilioEmulator, Telnyx: TelnyxEmulator}
+EMULATORS: dict[type[Carrier], type[CarrierEmulator]] = {
+    Twilio: TwilioEmulator,
+    Telnyx: TelnyxEmulator,
+    Vonage: VonageEmulator,
+}
 
 
 async def try_one(emulator: CarrierEmulator, doing: str, patience: float = 1.0) -> None:
@@ -203,6 +210,6 @@ async def test_of_several_that_fail_the_first_is_raised_and_notes_the_others(mon
 
 
 def test_every_capability_is_tried() -> None:
-    """`PRICE` and `SEND_DTMF` are tried where a carrier without them is tried in another way."""
+    """`PRICE` is tried where a carrier without it is tried in another way."""
     tried = {capability for scenario in CONTROL for capability in scenario.needs}
-    assert tried | {Capability.PRICE, Capability.SEND_DTMF} == set(Capability)
+    assert tried | {Capability.PRICE} == set(Capability)

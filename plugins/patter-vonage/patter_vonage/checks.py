@@ -1,0 +1,62 @@
+"""Vonage's checks for `patter doctor`: the keys are valid, the webhooks ours and signed, and a number goes there."""
+
+from __future__ import annotations
+
+from patter_core.checks import CheckResult, Level, problem_of
+from patter_core.errors import CarrierError
+from patter_core.telephony.numbers import check_numbers
+from patter_vonage.application import EVENT_PATH, VOICE_PATH, Application, Settings
+from patter_vonage.numbers import VonageNumbers
+from patter_vonage.rest import VonageApi
+
+__all__ = ["check_account", "check_key"]
+
+_REMEDY = "Run `patter vonage webhooks PUBLIC-ADDRESS`."
+
+
+async def check_key(api: VonageApi) -> CheckResult:
+    """Checks that the private key is the application's."""
+    try:
+        await api.check()
+    except CarrierError as error:
+        return problem_of(error)
+    return CheckResult(Level.OK, "Vonage accepts the private key.")
+
+
+async def check_account(numbers: VonageNumbers, application: Application, application_id: str) -> list[CheckResult]:
+    """Checks an account and its application."""
+    try:
+        settings = await application.settings()
+        found = await numbers.fetch()
+    except CarrierError as error:
+        return [problem_of(error)]
+    ours = check_numbers(
+        found,
+        lambda number: number.target == application_id,
+        at="the application",
+        remedy="Run `patter vonage point NUMBER APPLICATION`.",
+    )
+    return [
+        CheckResult(Level.OK, "Vonage accepts the API key, and has the application."),
+        *_check_webhooks(settings),
+        ours,
+    ]
+
+
+def _check_webhooks(settings: Settings) -> list[CheckResult]:
+    results = []
+    if not (_path(settings.answer_url).endswith(VOICE_PATH) and _path(settings.event_url).endswith(EVENT_PATH)):
+        results.append(
+            CheckResult(Level.WARNING, "The application's answer and event URLs do not both point at Patter.", _REMEDY)
+        )
+    elif not settings.is_post:
+        results.append(CheckResult(Level.PROBLEM, "The application's webhooks are not sent with POST.", _REMEDY))
+    if not settings.is_signed:
+        results.append(
+            CheckResult(Level.PROBLEM, "The application's webhooks are not signed, so all are refused.", _REMEDY)
+        )
+    return results
+
+
+def _path(url: str) -> str:
+    return url.partition("?")[0]

@@ -1,0 +1,180 @@
+"""Vonage's configuration: parameters or environment variables, checked when the carrier is made."""
+
+from __future__ import annotations
+
+import urllib.parse
+from pathlib import Path
+from typing import Literal, get_args
+
+import msgspec
+
+from patter_core.config import base_url as read_base_url
+from patter_core.config import from_environment, required
+from patter_core.errors import ConfigurationError
+
+__all__ = [
+    "SAMPLE_RATES",
+    "Account",
+    "Credentials",
+    "SampleRate",
+    "account_url",
+    "api_url",
+    "check_rate",
+    "is_vonage_host",
+    "read_account",
+    "read_application_id",
+    "rest_url",
+]
+
+SampleRate = Literal[8_000, 16_000, 24_000]
+SAMPLE_RATES = get_args(SampleRate)
+
+_APPLICATION = "in Vonage's dashboard, under “Applications”"
+_SETTINGS = "in Vonage's dashboard, under “API settings”"
+_PEM = "-----BEGIN"
+_API, _REST = "https://api.nexmo.com", "https://rest.nexmo.com"
+
+
+class Credentials(msgspec.Struct, frozen=True, kw_only=True):
+    """Key and secret of an account, for its applications and numbers. The `repr` shows neither."""
+
+    api_key: str
+    api_secret: str
+
+    def __repr__(self) -> str:
+        return "<Credentials>"
+
+    @classmethod
+    def read(cls, api_key: str = "", api_secret: str = "") -> Credentials:
+        """Returns them, completed from the environment.
+
+        Raises:
+            ConfigurationError: one is missing.
+        """
+        return cls(
+            api_key=required(api_key, parameter="Vonage(api_key=…)", variable="VONAGE_API_KEY", where=_SETTINGS),
+            api_secret=required(
+                api_secret, parameter="Vonage(api_secret=…)", variable="VONAGE_API_SECRET", where=_SETTINGS
+            ),
+        )
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """The identity, the keys and the API address of an application. Its `repr` shows none of them."""
+
+    application_id: str
+    private_key: str
+    """PEM."""
+    api_key: str
+    api_secret: str
+    """"" if none is known."""
+    signature_secret: str
+    base_url: str
+
+    def __repr__(self) -> str:
+        return "<Account>"
+
+
+def read_account(
+    *,
+    application_id: str = "",
+    private_key: str = "",
+    api_key: str = "",
+    api_secret: str = "",
+    signature_secret: str = "",
+    base_url: str = "",
+) -> Account:
+    """Returns the account, completed from the environment.
+
+    Raises:
+        ConfigurationError: a value is missing or invalid.
+    """
+    return Account(
+        application_id=read_application_id(application_id),
+        private_key=_read_private_key(private_key),
+        api_key=required(api_key, parameter="Vonage(api_key=…)", variable="VONAGE_API_KEY", where=_SETTINGS),
+        api_secret=from_environment(api_secret, "VONAGE_API_SECRET"),
+        signature_secret=required(
+            signature_secret,
+            parameter="Vonage(signature_secret=…)",
+            variable="VONAGE_SIGNATURE_SECRET",
+            where=f"{_SETTINGS}; webhooks could not be verified without it",
+        ),
+        base_url=api_url(base_url),
+    )
+
+
+def read_application_id(application_id: str = "") -> str:
+    """Returns the id of the application.
+
+    Raises:
+        ConfigurationError: it is missing.
+    """
+    return required(
+        application_id,
+        parameter="Vonage(application_id=…)",
+        variable="VONAGE_APPLICATION_ID",
+        where=_APPLICATION,
+    )
+
+
+def _read_private_key(private_key: str) -> str:
+    """Returns the key itself, where a path is given."""
+    found = required(
+        private_key,
+        parameter="Vonage(private_key=…)",
+        variable="VONAGE_PRIVATE_KEY",
+        where="in the file private.key, which Vonage's dashboard gives you for your application",
+    )
+    if _PEM in found:
+        return found
+    try:
+        return Path(found).expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeError, ValueError) as error:
+        raise ConfigurationError(
+            "Vonage(private_key=…) cannot be read.",
+            expected=f"the key itself ({_PEM} PRIVATE KEY-----…), or the path of its file",
+            got=type(error).__name__,
+        ) from None
+
+
+def api_url(base_url: str = "") -> str:
+    """Returns the address of the API.
+
+    Raises:
+        ConfigurationError: it is not an HTTP address.
+    """
+    return read_base_url(base_url, parameter="Vonage(base_url=…)", variable="VONAGE_BASE_URL", default=_API)
+
+
+def is_vonage_host(host: str) -> bool:
+    """True for Vonage's own hosts: no other gets a token of ours."""
+    return f".{host}".endswith((".vonage.com", ".nexmo.com"))
+
+
+def account_url(base_url: str) -> str:
+    """Returns the address of the API for applications: one for all regions at Vonage, that of calls in tests."""
+    return _API if _is_at_vonage(base_url) else base_url
+
+
+def rest_url(base_url: str) -> str:
+    """Returns the address of the API for numbers, as above."""
+    return _REST if _is_at_vonage(base_url) else base_url
+
+
+def _is_at_vonage(base_url: str) -> bool:
+    return is_vonage_host(urllib.parse.urlsplit(base_url).hostname or "")
+
+
+def check_rate(sample_rate: int) -> None:
+    """Checks a sample rate.
+
+    Raises:
+        ConfigurationError: Vonage's media socket does not have it.
+    """
+    if sample_rate not in SAMPLE_RATES:
+        raise ConfigurationError(
+            "Vonage(sample_rate=…) is not one of its values.",
+            expected=" or ".join(map(str, SAMPLE_RATES)),
+            got=repr(sample_rate),
+        )

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from patter_core.errors import ConfigurationError
+from patter_vonage.config import (
+    SAMPLE_RATES,
+    Account,
+    Credentials,
+    account_url,
+    api_url,
+    check_rate,
+    read_account,
+    rest_url,
+)
+
+PEM = "-----BEGIN PRIVATE KEY-----\nabc\n-----END PRIVATE KEY-----\n"
+
+
+def account(**values: str) -> Account:
+    given = {"application_id": "app", "private_key": PEM, "api_key": "key", "signature_secret": "secret", **values}
+    return read_account(**given)
+
+
+def test_values_come_from_the_environment_where_none_are_given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "private.key").write_text(PEM)
+    for name, value in {
+        "APPLICATION_ID": "app",
+        "PRIVATE_KEY": str(tmp_path / "private.key"),
+        "API_KEY": "key",
+        "API_SECRET": "half",
+        "SIGNATURE_SECRET": "secret",
+    }.items():
+        monkeypatch.setenv(f"VONAGE_{name}", value)
+    found = read_account()
+    assert found == account(api_secret="half")
+    assert found.private_key == PEM  # what is in the file
+    assert read_account(application_id="given").application_id == "given"
+    assert Credentials.read() == Credentials(api_key="key", api_secret="half")
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("application_id", ["Vonage(application_id=…)", "VONAGE_APPLICATION_ID", "Applications"]),
+        ("private_key", ["Vonage(private_key=…)", "VONAGE_PRIVATE_KEY", "private.key"]),
+        ("api_key", ["Vonage(api_key=…)", "VONAGE_API_KEY", "API settings"]),
+        ("signature_secret", ["Vonage(signature_secret=…)", "VONAGE_SIGNATURE_SECRET", "could not be verified"]),
+    ],
+)
+def test_a_missing_value_is_an_error_with_a_remedy(name: str, parts: list[str]) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        account(**{name: ""})
+    assert all(part in str(error.value) for part in parts)
+
+
+def test_the_secret_of_the_api_key_is_needed_for_numbers_only() -> None:
+    assert account().api_secret == ""
+    with pytest.raises(ConfigurationError, match="VONAGE_API_SECRET"):
+        Credentials.read("key")
+
+
+@pytest.mark.parametrize("path", ["nowhere/private.key", "/", "x" * 5_000, "a\0b"])
+def test_a_key_file_that_cannot_be_read_is_an_error_that_does_not_show_what_was_given(path: str) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be read") as error:
+        account(private_key=path)
+    assert "nowhere" not in str(error.value)  # it may be a key without its first line
+
+
+def test_the_hosts_are_the_vendors_or_one_for_tests() -> None:
+    assert api_url() == "https://api.nexmo.com"
+    region = "https://api-eu-3.vonage.com"
+    assert (account_url(region), rest_url(region)) == ("https://api.nexmo.com", "https://rest.nexmo.com")
+    local = api_url("http://127.0.0.1:9/")
+    assert {local, account_url(local), rest_url(local)} == {"http://127.0.0.1:9"}
+    stranger = "https://notvonage.com"
+    assert rest_url(stranger) == stranger
+    with pytest.raises(ConfigurationError, match="base_url"):
+        api_url("api.nexmo.com")
+
+
+def test_a_sample_rate_that_the_vendor_does_not_have_is_an_error() -> None:
+    for rate in SAMPLE_RATES:
+        check_rate(rate)
+    with pytest.raises(ConfigurationError, match="sample_rate"):
+        check_rate(48_000)
+
+
+def test_no_secret_is_in_the_repr() -> None:
+    assert repr(account()) == "<Account>"
+    assert repr(Credentials.read("key", "half")) == "<Credentials>"
