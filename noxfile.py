@@ -28,6 +28,7 @@ TEST_TOOLS = [
     "elevenlabs",
     "deepgram-sdk",
     "openai",
+    "plivo",
     "pytest-xdist",
     "telnyx",
     "twilio",

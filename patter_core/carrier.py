@@ -170,7 +170,7 @@ class Carrier(abc.ABC):
 
     async def pause_recording(self, leg: Leg, recording_id: str, *, paused: bool) -> None:
         """Pauses a recording, or resumes it."""
-        raise self._cannot(Capability.RECORD)
+        raise self._cannot(Capability.PAUSE_RECORDING)
 
     async def stop_recording(self, leg: Leg, recording_id: str) -> None:
         """Ends a recording. Succeeds if it was over."""

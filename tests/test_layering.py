@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 LONGEST_MODULE = 350
 LONGEST_FUNCTION = 60
 CORE = ROOT / "patter_core"
-VENDORS = ("twilio", "telnyx", "vonage", "elevenlabs", "openai", "deepgram")
+VENDORS = ("twilio", "telnyx", "vonage", "plivo", "elevenlabs", "openai", "deepgram")
 PACKAGES = sorted(path for path in ROOT.glob("plugins/*/*") if (path / "__init__.py").is_file())
 
 # From the bottom up. A module may import those of its own layer and of the layers below it.

@@ -238,6 +238,7 @@ class Actions:
     async def pause_recording(self, *, paused: bool) -> None:
         """Pauses the recording, or resumes it."""
         carrier, leg = self._call.carrier, self._call.leg
+        carrier.require(Capability.PAUSE_RECORDING)
         await ask_carrier(carrier.pause_recording, REQUEST_TIMEOUT, leg, self._the_recording(), paused=paused)
         self._emit_recording("paused" if paused else "resumed")
 

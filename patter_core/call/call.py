@@ -114,7 +114,7 @@ class Call:
         self._last_action = HangUp()
         self._begun = anyio.Event()
         self._done = anyio.Event()
-        call.emit(CallAnnounced(leg=leg, agent=agent.name))
+        call.emit(CallAnnounced(leg=msgspec.structs.replace(leg, webhooks=""), agent=agent.name))
 
     def __repr__(self) -> str:
         return f"<Call {self.call_id} {self.state.value}>"

@@ -7,6 +7,7 @@ import msgspec
 from patter_core.agent import CallOptions
 from patter_core.aio.tries import Tries
 from patter_core.call.limits import Limits
+from patter_core.telephony.control import webhook_root
 from patter_core.telephony.leg import Direction, Leg
 
 __all__ = ["LONGEST_TOKEN", "CallToken", "Consult"]
@@ -86,4 +87,5 @@ class CallToken(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
             direction=self.direction,
             from_number=self.from_number,
             to_number=self.to_number,
+            webhooks=webhook_root(self.base, self.carrier) if self.base else "",
         )

@@ -50,7 +50,9 @@ class Consults:
             self._launcher.calls.start_soon(self._join, leg, token, token.consult)
 
     async def _join(self, leg: Leg, token: CallToken, consult: Consult) -> None:
-        caller = Leg(carrier=token.carrier, call_id=consult.join, direction=consult.direction)
+        caller = Leg(
+            carrier=token.carrier, call_id=consult.join, direction=consult.direction, webhooks=token.leg.webhooks
+        )
         call = self._table.get(consult.call_id)
         with anyio.CancelScope(shield=True):  # each request has a limit
             if call is not None:

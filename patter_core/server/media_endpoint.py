@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 import anyio
+import msgspec
 from starlette.types import Receive, Scope, Send
 
 from patter_core.aio.foreign import as_exception, run_foreign
@@ -22,6 +23,8 @@ from patter_core.server.asgi_socket import AsgiSocket
 from patter_core.server.host import CallHost
 from patter_core.server.requests import Address, webhook_request
 from patter_core.server.signals import keep_signals
+from patter_core.server.urls import base_of
+from patter_core.telephony.control import webhook_root
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.outcome import Transfer
 from patter_core.transport import Message
@@ -187,6 +190,7 @@ class MediaEndpoint:
         if isinstance(answer, Accept):
             return answer.token
         if isinstance(answer, Transfer):
+            leg = msgspec.structs.replace(leg, webhooks=webhook_root(base_of(request.likely_url), carrier.name))
             try:
                 await run_foreign(carrier.transfer, _TRANSFER_TIMEOUT, leg, answer)
             except Exception:  # noqa: BLE001 - the plugin boundary

@@ -25,7 +25,7 @@ from patter_core.server.launcher import CallLauncher
 from patter_core.server.routing import RouteAnswer
 from patter_core.server.trunks import Trunk
 from patter_core.server.urls import base_of
-from patter_core.telephony.control import RecordingStatus, callback_token
+from patter_core.telephony.control import RecordingStatus, callback_token, webhook_root
 from patter_core.telephony.leg import AnsweredBy, Direction, Leg, Progress
 from patter_core.telephony.outcome import HangUp, Transfer
 from patter_core.telephony.prices import Cost
@@ -95,6 +95,8 @@ class Router:
                 "A webhook reports a call of another carrier.", expected=self.carrier, got=repr(leg.carrier[:_SHOWN])
             )
         text = token or callback_token(verified_url)
+        if verified_url:
+            leg = msgspec.structs.replace(leg, webhooks=webhook_root(base_of(verified_url), self.carrier))
         return _RoutedCall(self, leg, verified_url, self.tokens.read_callback(text))
 
     @contextlib.contextmanager

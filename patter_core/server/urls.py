@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from patter_core.errors import ConfigurationError
 
-__all__ = ["base_of", "candidate_urls", "forwarded_base", "media_url", "public_base", "webhook_root"]
+__all__ = ["base_of", "candidate_urls", "forwarded_base", "media_url", "public_base"]
 
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?")
 _PORT = re.compile(r"[0-9]{1,5}")
@@ -120,11 +120,6 @@ def base_of(verified_url: str) -> str:
     path = verified_url.partition("?")[0]
     scheme, _, rest = path[: max(path.rfind(marker) for marker in _MARKERS)].partition("://")
     return f"{'https' if scheme in {'https', 'wss'} else 'http'}://{rest}"
-
-
-def webhook_root(base: str, carrier: str) -> str:
-    """The public URL that a carrier's webhooks begin with."""
-    return f"{base}/webhooks/{carrier}"
 
 
 def media_url(base: str, carrier: str, token: str) -> str:

@@ -18,6 +18,7 @@ __all__ = [
     "LegFacts",
     "RecordingStatus",
     "callback_token",
+    "webhook_root",
 ]
 
 TOKEN_FIELD = "call"  # noqa: S105 - the name of a field, not a secret
@@ -29,12 +30,17 @@ class Capability(enum.StrEnum):
 
     DIAL = "dial"
     MACHINE_DETECTION = "machine_detection"
+    """Find out whether a machine answers. Without `HUMAN_DETECTION` only a machine is reported, never a human."""
+    HUMAN_DETECTION = "human_detection"
+    """Machine detection reports humans, too."""
     TRANSFER = "transfer"
     SAY = "say"
     """Speak a text with the carrier's own voice: for voicemail, and when the engine is lost."""
     SEND_DTMF = "send_dtmf"
     """Send keys in the network. Without it the core plays the tones as audio."""
     RECORD = "record"
+    PAUSE_RECORDING = "pause_recording"
+    """Pause a recording, and go on with the same one. Without it a recording is stopped, and another one started."""
     HOLD = "hold"
     CONNECT = "connect"
     """Tell who answers a consult leg its brief (`RoutedCall.briefing`), and connect two legs: for warm transfers."""
@@ -62,6 +68,11 @@ class Callbacks(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return "<Callbacks>"
+
+
+def webhook_root(base: str, carrier: str) -> str:
+    """Returns the public URL that a carrier's webhooks begin with."""
+    return f"{base}/webhooks/{carrier}"
 
 
 def callback_token(url: str) -> str:

@@ -65,6 +65,9 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
     """The called number, as above."""
     parameters: dict[str, str] = {}
     """Custom parameters of the call, by name."""
+    webhooks: str = ""
+    """The public URL of the carrier's webhooks, as in `Callbacks.root`, for commands that name a URL of ours. The core
+    sets it on the legs that it gives to a carrier's commands; carriers leave it out."""
 
     @property
     def key(self) -> tuple[str, str]:

@@ -465,6 +465,20 @@ async def test_a_carriers_recording_is_on_the_bill() -> None:
     assert 0.05 <= recorded < 2
 
 
+async def test_a_recording_is_not_paused_where_the_carrier_cannot_pause_one() -> None:
+    class Plain(FakeCarrier):
+        capabilities = FakeCarrier.capabilities - {Capability.PAUSE_RECORDING}
+
+    scene = OutboundScene(carrier=Plain())
+    async with scene.running():
+        await scene.live()
+        await scene.handle.start_recording()
+        with pytest.raises(CallError, match="pause_recording"):
+            await scene.handle.pause_recording()
+        assert not [line for line in scene.carrier.commands if line.startswith("pause")]
+        scene.socket.say("stop")
+
+
 async def test_a_second_recording_is_refused_and_a_second_stop_is_none() -> None:
     scene = OutboundScene()
     async with scene.running():

@@ -9,6 +9,7 @@ from patter_core import Patter
 from patter_core.server.serving import serve_app
 from patter_core.testing.caller import Caller, Pause
 from patter_core.testing.fakes import FakeEngine
+from patter_plivo.testing import PlivoEmulator
 from patter_telnyx.testing import TelnyxEmulator
 from patter_twilio.testing import TwilioEmulator
 from patter_vonage.testing import VonageEmulator
@@ -18,9 +19,9 @@ pytestmark = pytest.mark.anyio
 SALES, SERVICE, NOBODY = "+15550001234", "+15550005678", "+15550000000"
 
 
-@pytest.mark.parametrize("make", [TwilioEmulator, TelnyxEmulator, VonageEmulator])
+@pytest.mark.parametrize("make", [TwilioEmulator, TelnyxEmulator, VonageEmulator, PlivoEmulator])
 async def test_a_mapping_chooses_the_agent_by_the_called_number_and_refuses_the_rest(
-    make: type[TwilioEmulator | TelnyxEmulator | VonageEmulator],
+    make: type[TwilioEmulator | TelnyxEmulator | VonageEmulator | PlivoEmulator],
 ) -> None:
     sales, service = FakeEngine(), FakeEngine()
     with anyio.fail_after(20):

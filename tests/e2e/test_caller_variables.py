@@ -14,9 +14,11 @@ from patter_core.engine import Engine
 from patter_core.server.serving import serve_app
 from patter_core.testing.caller import Caller, Pause
 from patter_elevenlabs.testing import Behaviour, ElevenLabsEmulator
+from patter_plivo.testing import PlivoEmulator
 from patter_telnyx.testing import TelnyxEmulator
 from patter_twilio.testing import TwilioEmulator
 
+AnyEmulator = TwilioEmulator | TelnyxEmulator | PlivoEmulator
 pytestmark = pytest.mark.anyio
 
 DOCS = Path(__file__).parents[2] / "docs" / "how-to"
@@ -34,8 +36,10 @@ def test_the_line_is_the_same_on_both_pages() -> None:
     assert line_of("route.md") == line_of("elevenlabs.md")
 
 
-@pytest.mark.parametrize("make", [TwilioEmulator, TelnyxEmulator])
-async def test_a_prompt_with_the_number_of_the_caller_gets_it(make: type[TwilioEmulator | TelnyxEmulator]) -> None:
+@pytest.mark.parametrize("make", [TwilioEmulator, TelnyxEmulator, PlivoEmulator])
+async def test_a_prompt_with_the_number_of_the_caller_gets_it(
+    make: type[AnyEmulator],
+) -> None:
     as_documented: Callable[[Patter, Engine], Agent] = eval(f"lambda phone, engine: {line_of('elevenlabs.md')}")
     needs_it = Behaviour(required_variables=frozenset({"caller_number"}))
     with anyio.fail_after(20):

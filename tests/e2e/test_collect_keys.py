@@ -12,16 +12,18 @@ from patter_core.events import DtmfReceived
 from patter_core.server.serving import serve_app
 from patter_core.testing.caller import Caller, Pause, PressKey, Step, WaitForAgent
 from patter_core.testing.fakes import FakeEngine, MemorySink
+from patter_plivo.testing import PlivoEmulator
 from patter_telnyx.testing import TelnyxEmulator
 from patter_twilio.testing import TwilioEmulator
 from patter_vonage.testing import VonageEmulator
 
+AnyEmulator = TwilioEmulator | TelnyxEmulator | VonageEmulator | PlivoEmulator
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.parametrize("make", [TwilioEmulator, TelnyxEmulator, VonageEmulator])
+@pytest.mark.parametrize("make", [TwilioEmulator, TelnyxEmulator, VonageEmulator, PlivoEmulator])
 async def test_the_keys_after_the_agents_question_are_the_answer(
-    make: type[TwilioEmulator | TelnyxEmulator | VonageEmulator],
+    make: type[AnyEmulator],
 ) -> None:
     engine, sink = FakeEngine(), MemorySink()
     keys: list[Step] = [PressKey(key) for key in "4711#9"]

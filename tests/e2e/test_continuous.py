@@ -22,6 +22,7 @@ from patter_core.testing.caller import Caller, Pause, Say, WaitForAgent, WaitFor
 from patter_core.testing.fakes import MemorySink
 from patter_core.testing.speech import CALLER_LINES, GREETING
 from patter_openai.testing.live import LiveConversation, OpenAILiveEmulator
+from patter_plivo.testing import PlivoEmulator
 from patter_telnyx.testing import TelnyxEmulator
 from patter_twilio.testing import TwilioEmulator
 from tests.polling import until
@@ -29,9 +30,9 @@ from tests.polling import until
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.parametrize("emulator", [TwilioEmulator, TelnyxEmulator])
+@pytest.mark.parametrize("emulator", [TwilioEmulator, TelnyxEmulator, PlivoEmulator])
 async def test_turns_are_told_once_each_and_the_caller_hears_them(
-    emulator: type[TwilioEmulator | TelnyxEmulator],
+    emulator: type[TwilioEmulator | TelnyxEmulator | PlivoEmulator],
 ) -> None:
     booking, correction, *_ = CALLER_LINES
     caller = Caller(

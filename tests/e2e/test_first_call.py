@@ -21,16 +21,18 @@ from patter_core.testing.fakes import MemorySink
 from patter_core.testing.speech import CALLER_LINES
 from patter_core.testing.stream import CallRecording
 from patter_elevenlabs.testing import Conversation, ElevenLabsEmulator
+from patter_plivo.testing import PlivoCall, PlivoEmulator
 from patter_telnyx.testing import TelnyxCall, TelnyxEmulator
 from patter_twilio.testing import TwilioCall, TwilioEmulator
 
 SILENCE = 0xFF
 FRAME = 160
-EMULATORS: list[type[TwilioEmulator | TelnyxEmulator]] = [TwilioEmulator, TelnyxEmulator]
+AnyEmulator = TwilioEmulator | TelnyxEmulator | PlivoEmulator
+EMULATORS: list[type[AnyEmulator]] = [TwilioEmulator, TelnyxEmulator, PlivoEmulator]
 
 
 class Story(msgspec.Struct):
-    call: TwilioCall | TelnyxCall
+    call: TwilioCall | TelnyxCall | PlivoCall
     conversation: Conversation
     records: list[Record]
     took_ms: float
@@ -46,7 +48,7 @@ def story(request: pytest.FixtureRequest) -> Story:
     return anyio.run(place_call, request.param)
 
 
-async def place_call(emulator: type[TwilioEmulator | TelnyxEmulator]) -> Story:
+async def place_call(emulator: type[AnyEmulator]) -> Story:
     sink = MemorySink()
     with anyio.fail_after(60):
         async with emulator() as carrier, ElevenLabsEmulator() as elevenlabs:

@@ -19,12 +19,14 @@ from patter_core.testing.fakes import MemorySink
 from patter_core.testing.speech import CALLER_LINES
 from patter_openai import wire
 from patter_openai.testing import Behaviour, OpenAIRealtimeEmulator, Reply
+from patter_plivo.testing import PlivoEmulator
 from patter_telnyx.testing import TelnyxEmulator
 from patter_twilio.testing import TwilioEmulator
 from tests.call.ear import Ear
 from tests.calls import CallScene, new_call
 from tests.polling import until
 
+AnyEmulator = TwilioEmulator | TelnyxEmulator | PlivoEmulator
 pytestmark = pytest.mark.anyio
 
 ITEM = 24_000
@@ -48,9 +50,9 @@ async def three_items(reply: Reply) -> None:
             await reply.say(text, bytes([voice]) * ITEM)
 
 
-@pytest.mark.parametrize("emulator", [TwilioEmulator, TelnyxEmulator])
+@pytest.mark.parametrize("emulator", [TwilioEmulator, TelnyxEmulator, PlivoEmulator])
 @pytest.mark.parametrize(("heard_s", "pace"), [(1.0, 0.0), (4.2, 0.0), (1.0, 1.5)])
-async def test_memory_equals_ear(emulator: type[TwilioEmulator | TelnyxEmulator], heard_s: float, pace: float) -> None:
+async def test_memory_equals_ear(emulator: type[AnyEmulator], heard_s: float, pace: float) -> None:
     caller = Caller([WaitForAgent(heard=heard_s), Say(CALLER_LINES[1].audio(ULAW_8000)), Pause(1.0)], ULAW_8000)
     sink = MemorySink()
     service = OpenAIRealtimeEmulator(Behaviour(agent=three_items, pace=pace))

@@ -18,6 +18,7 @@ from patter_core.telephony.numbers import voice_path
 from patter_core.testing.caller import Caller, Pause, WaitForAgent
 from patter_core.testing.emulator import CarrierEmulator
 from patter_elevenlabs.testing import ElevenLabsEmulator
+from patter_plivo.testing import PlivoEmulator
 from patter_telnyx.testing import TelnyxEmulator
 from patter_twilio.testing import TwilioEmulator
 from tests.net.peers import pass_on
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.anyio
 SHORT_CALL = (WaitForAgent(heard=0.2), Pause(0.05))
 
 
-@pytest.mark.parametrize("carrier", [TelnyxEmulator, TwilioEmulator])
+@pytest.mark.parametrize("carrier", [TelnyxEmulator, TwilioEmulator, PlivoEmulator])
 @pytest.mark.parametrize("proxy", ["http://127.0.0.1:9", "socks5://127.0.0.1:9", "no proxy at all"])
 async def test_a_call_on_this_machine_needs_no_proxy(
     proxy: str, carrier: type[CarrierEmulator], monkeypatch: pytest.MonkeyPatch

@@ -19,6 +19,7 @@ from patter_core.testing.speech import CALLER_LINES, GREETING
 from patter_openai.testing import Behaviour, Conversation, OpenAIRealtimeEmulator, Parrot, Reply
 from patter_openai.testing.live import OpenAILiveEmulator
 from patter_openai.wire import Transcription
+from patter_plivo.testing import PlivoEmulator
 from patter_telnyx.testing import TelnyxEmulator
 from patter_twilio.testing import TwilioEmulator
 
@@ -48,9 +49,9 @@ async def agent(reply: Reply) -> None:
             await Parrot()(reply)
 
 
-@pytest.mark.parametrize("emulator", [TwilioEmulator, TelnyxEmulator])
+@pytest.mark.parametrize("emulator", [TwilioEmulator, TelnyxEmulator, PlivoEmulator])
 async def test_parallel_tools_one_with_the_call_and_one_that_transfers_once_the_answer_was_heard(
-    emulator: type[TwilioEmulator | TelnyxEmulator],
+    emulator: type[TwilioEmulator | TelnyxEmulator | PlivoEmulator],
 ) -> None:
     both = anyio.Event()
     asked: list[int] = []
@@ -102,9 +103,9 @@ async def test_parallel_tools_one_with_the_call_and_one_that_transfers_once_the_
     assert end.reason == "transferred"
 
 
-@pytest.mark.parametrize("emulator", [TwilioEmulator, TelnyxEmulator])
+@pytest.mark.parametrize("emulator", [TwilioEmulator, TelnyxEmulator, PlivoEmulator])
 async def test_language_and_voice_are_the_agents_and_those_of_one_call_win(
-    emulator: type[TwilioEmulator | TelnyxEmulator],
+    emulator: type[TwilioEmulator | TelnyxEmulator | PlivoEmulator],
 ) -> None:
     with anyio.fail_after(40):
         async with emulator() as carrier, OpenAIRealtimeEmulator() as service:

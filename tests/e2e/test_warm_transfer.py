@@ -26,6 +26,7 @@ from patter_core.testing.call import Callee, EmulatedCall
 from patter_core.testing.caller import Caller, Pause, Say, Step
 from patter_core.testing.fakes import FakeEngine, FakeSession, MemorySink
 from patter_core.testing.speech import CALLER_LINES
+from patter_plivo.testing import PlivoEmulator
 from patter_telnyx.testing import TelnyxEmulator
 from patter_telnyx.testing.rest import Fault
 from patter_twilio.testing import TwilioEmulator
@@ -35,8 +36,8 @@ from tests.polling import until
 
 pytestmark = pytest.mark.anyio
 
-AnyEmulator = TwilioEmulator | TelnyxEmulator | VonageEmulator
-EMULATORS = [TwilioEmulator, TelnyxEmulator, VonageEmulator]
+AnyEmulator = TwilioEmulator | TelnyxEmulator | VonageEmulator | PlivoEmulator
+EMULATORS = [TwilioEmulator, TelnyxEmulator, VonageEmulator, PlivoEmulator]
 OURS, COLLEAGUE, BRIEF = "+15550001234", "+15550007777", "Ada Lovelace, about her invoice of May."
 REFUSED = "+15005550001"
 """Twilio refuses calls from it."""
@@ -126,6 +127,7 @@ def problems(scene: Scene) -> list[str]:
 async def check_joined(scene: Scene, *, caller_ends: bool = False) -> None:
     """Each hears what the other says, once, whole; the human has heard the brief; when one hangs up both are over."""
     caller, human = scene.caller, scene.human
+    await caller.until(lambda: bool(caller.connected_to))
     assert (caller.connected_to, human.connected_to) == ([human.call_id], [caller.call_id])
     assert human.spoken == [BRIEF]
     assert caller.spoken == []
@@ -230,8 +232,10 @@ async def test_a_carrier_that_does_not_dial_leaves_the_caller_with_the_agent(
     async with talking(make) as scene:
         if isinstance(scene.emulator, TelnyxEmulator):
             scene.emulator.api.faults.append(Fault(action="dial", status=422))
-        if isinstance(scene.emulator, VonageEmulator):
+        elif isinstance(scene.emulator, VonageEmulator):
             scene.emulator.api.faults.append(VonageFault(status=403, path="/v1/calls"))
+        elif isinstance(scene.emulator, PlivoEmulator):
+            scene.emulator.api.foreign_numbers.add(REFUSED)
         with pytest.raises(CarrierRequestFailed):
             await scene.handle.warm_transfer(COLLEAGUE, BRIEF, from_number=REFUSED)
         await check_back(scene, None, "The transfer of the caller failed")
@@ -271,6 +275,7 @@ async def test_cancelling_it_gives_the_call_back_and_hangs_up_on_the_human(
         again = scene.emulator.calls
         assert await scene.handle.warm_transfer(COLLEAGUE, BRIEF) is ConsultResult.JOINED
         (human,) = [call for call in scene.emulator.calls if call not in again]
+        await human.until(lambda: bool(human.connected_to))
         assert human.connected_to == [scene.caller.call_id]
 
 
@@ -309,6 +314,8 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
 async def talking_before_two(make: Callable[[], AnyEmulator]) -> AsyncIterator[tuple[Scene, Front]]:
     with anyio.fail_after(60):
         async with make() as emulator, anyio.create_task_group() as tasks:
+            if isinstance(emulator, PlivoEmulator):
+                emulator.same_ids = True  # a worker that gets no webhook of a call knows the id of its request only
             scene = Scene(emulator, tasks)
             phones = [scene.new_phone(several_workers=True) for _ in range(2)]
             front = Front(*(phone.asgi(agent) for phone, agent in zip(phones, scene.agents, strict=True)))
@@ -349,6 +356,8 @@ async def test_the_callers_worker_takes_them_back_without_hearing_from_the_human
         result = await scene.handle.warm_transfer(COLLEAGUE, BRIEF, ring_timeout=5)
         # Telnyx says of a leg that is over only whether it was ever answered.
         expected = {"busy": {ConsultResult.BUSY, ConsultResult.NO_ANSWER}, "hangs up": {ConsultResult.HUNG_UP}}[fails]
+        if isinstance(scene.emulator, PlivoEmulator):  # it has no record of a call that is just over
+            expected.add(ConsultResult.NO_ANSWER)
         assert result in expected
         assert front.to_second >= 1
         await check_back(scene, result, "")

@@ -49,6 +49,8 @@ class Carrier(FakeCarrier):
         self.may_connect = anyio.Event()
         self.may_connect.set()
         self.connecting = anyio.Event()
+        self.roots: list[str] = []
+        """Of the legs that were connected."""
 
     async def look_up(self, leg: Leg) -> LegFacts:
         self.looks += 1
@@ -57,6 +59,7 @@ class Carrier(FakeCarrier):
     async def connect(self, leg: Leg, other: Leg) -> None:
         self.connecting.set()
         await self.may_connect.wait()
+        self.roots += [leg.webhooks, other.webhooks]
         await super().connect(leg, other)
 
 
@@ -192,6 +195,7 @@ async def test_a_human_is_briefed_and_connected_although_the_worker_drains(elsew
         assert scene.human(host).briefing == BRIEF
         await scene.human(host).briefed()
         await until(lambda: bool(scene.connects))
+    assert scene.carrier.roots == ["https://phone.example/webhooks/fake"] * 2
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from patter_core.call.handle import OutboundCall
 from patter_core.call.limits import Limits
 from patter_core.call.timeouts import Deadlines
 from patter_core.errors import CallError, CallLimitReached, CarrierRequestFailed, ConfigurationError, WorkerStopping
-from patter_core.events import CallPriced, RecordingChanged
+from patter_core.events import CallAnnounced, CallPriced, RecordingChanged
 from patter_core.server.host import CallHost
 from patter_core.telephony.control import DialRequest, RecordingStatus
 from patter_core.telephony.leg import Direction, Leg, Progress
@@ -458,6 +458,20 @@ async def test_where_workers_share_calls_one_begins_where_its_stream_comes_and_h
         assert (len(host.table), len(other.table)) == (0, 1)
         await anyio.wait_all_tasks_blocked()
         assert scene.engine.sessions == []  # nothing is opened ahead
+        call.hang_up()
+
+
+@pytest.mark.parametrize("several_workers", [False, True])
+async def test_every_worker_knows_where_the_webhooks_of_a_leg_are(several_workers: bool) -> None:
+    scene = Scene(several_workers=several_workers)
+    async with scene.running() as host:
+        call = host.routers["fake"].claim((await accepted(host)).token)
+        assert call is not None
+        assert call.leg.webhooks == "https://phone.example/webhooks/fake"
+        await scene.sink.wait_for("call_announced")
+        (announced,) = scene.sink.of("call_announced")
+        assert isinstance(announced.event, CallAnnounced)
+        assert announced.event.leg.webhooks == ""
         call.hang_up()
 
 

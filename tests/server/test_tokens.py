@@ -165,6 +165,7 @@ def test_it_tells_the_leg() -> None:
         direction=Direction.OUTBOUND,
         from_number="+15550001111",
         to_number="+15550002222",
+        webhooks="https://phone.example/webhooks/fake",
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from patter_core.errors import ConfigurationError
-from patter_core.server.urls import base_of, candidate_urls, forwarded_base, media_url, public_base, webhook_root
+from patter_core.server.urls import base_of, candidate_urls, forwarded_base, media_url, public_base
 
 
 def candidates(*, base: str = "", host: str = "example.org", root: str = "", socket: bool = False) -> tuple[str, ...]:
@@ -51,7 +51,6 @@ def test_hosts_that_are_some(host: str) -> None:
 def test_other_urls_stand_next_to_the_verified_one() -> None:
     base = base_of("https://example.org/mnt/webhooks/fake/voice?a=b")
     assert base == "https://example.org/mnt" == base_of("wss://example.org/mnt/media/fake/token")
-    assert webhook_root(base, "fake") == "https://example.org/mnt/webhooks/fake"
     assert media_url(base, "fake", "t.t") == "wss://example.org/mnt/media/fake/t.t"
     assert media_url(base_of("http://[::1]:80/webhooks/fake/voice"), "fake", "t") == "ws://[::1]:80/media/fake/t"
 

@@ -25,13 +25,19 @@ _METHODS: dict[Capability, tuple[str, ...]] = {
     Capability.SEND_DTMF: ("send_dtmf",),
     Capability.HOLD: ("hold", "resume"),
     Capability.CONNECT: ("connect",),
-    Capability.RECORD: ("start_recording", "pause_recording", "stop_recording"),
+    Capability.RECORD: ("start_recording", "stop_recording"),
+    Capability.PAUSE_RECORDING: ("pause_recording",),
     Capability.LOOK_UP: ("look_up",),
     Capability.CONFIGURE_NUMBER: ("set_voice_url",),
 }
 """What implements each capability."""
-_PART_OF = {Capability.MACHINE_DETECTION: Capability.DIAL, Capability.PRICE: Capability.LOOK_UP}
-"""Capabilities that are part of another one's method."""
+_PART_OF = {
+    Capability.MACHINE_DETECTION: Capability.DIAL,
+    Capability.HUMAN_DETECTION: Capability.MACHINE_DETECTION,
+    Capability.PAUSE_RECORDING: Capability.RECORD,
+    Capability.PRICE: Capability.LOOK_UP,
+}
+"""Capabilities that are part of another one."""
 
 
 def check_capabilities(check: Check, carrier: Carrier) -> None:
@@ -123,9 +129,9 @@ def _commands(carrier: Carrier, leg: Leg) -> dict[str, Callable[[], Awaitable[ob
         Capability.CONNECT: {"connect": lambda: carrier.connect(leg, leg)},
         Capability.RECORD: {
             "start_recording": lambda: carrier.start_recording(leg, callbacks),
-            "pause_recording": lambda: carrier.pause_recording(leg, "1", paused=True),
             "stop_recording": lambda: carrier.stop_recording(leg, "1"),
         },
+        Capability.PAUSE_RECORDING: {"pause_recording": lambda: carrier.pause_recording(leg, "1", paused=True)},
         Capability.LOOK_UP: {"look_up": lambda: carrier.look_up(leg)},
         Capability.CONFIGURE_NUMBER: {"set_voice_url": lambda: carrier.set_voice_url(NUMBER, f"{root}/voice")},
     }

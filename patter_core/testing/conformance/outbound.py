@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import anyio
+
 from patter_core.telephony.control import Capability
 from patter_core.telephony.leg import AnsweredBy, Direction, Progress
 from patter_core.testing.call import Callee
@@ -11,6 +13,9 @@ from patter_core.testing.conformance.scene import SOON, LiveCall, Scenario, Scen
 from patter_core.testing.speech import CALLER_LINES
 
 __all__ = ["OUTBOUND"]
+
+_DETECTED_BY = 0.5
+"""Seconds after the answer: an emulated vendor has detected a machine long before."""
 
 
 async def _outbound(scene: Scene) -> None:
@@ -97,6 +102,22 @@ async def _human_detected(scene: Scene) -> None:
     await scene.hears(live, "After machine detection a human does not hear the agent.")
 
 
+async def _human_unannounced(scene: Scene) -> None:
+    """Where only machines are reported, no word about a human comes, and they are not taken for a machine."""
+    if Capability.HUMAN_DETECTION in scene.harness.carrier.capabilities:
+        return
+    handle, call = await scene.dial(Callee(), voicemail_message="Please call back.")
+    live = await scene.joined(call)
+    await anyio.sleep(_DETECTED_BY)
+    scene.check.require(
+        handle.answered_by is None and not call.spoken,
+        "A human is taken for something else.",
+        expected="no word about who answered, and no message; or the capability human_detection",
+        got=f"{handle.answered_by}, {len(call.spoken)} texts",
+    )
+    await scene.hears(live, "During machine detection a human does not hear the agent.")
+
+
 async def _machine_detected(scene: Scene) -> None:
     handle, call = await scene.dial(Callee(answered_by=AnsweredBy.MACHINE), machine_detection=True)
     await _detected(scene, await scene.joined(call))
@@ -140,7 +161,8 @@ OUTBOUND = (
     Scenario("a call that the app makes", _outbound, _DIAL),
     Scenario("a call that is not answered", _unanswered, _DIAL),
     Scenario("a call that is given up while it rings", _given_up, _DIAL),
-    Scenario("machine detection, a human", _human_detected, _DETECT),
+    Scenario("machine detection, a human", _human_detected, _DETECT | {Capability.HUMAN_DETECTION}),
+    Scenario("machine detection, a human who is not announced", _human_unannounced, _DETECT),
     Scenario("machine detection, a machine", _machine_detected, _DETECT),
     Scenario("a message for a machine", _voicemail, _DETECT | {Capability.SAY}),
 )

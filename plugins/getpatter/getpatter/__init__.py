@@ -1,4 +1,4 @@
-"""The bundle: Patter with Twilio, Telnyx and Vonage, engines of ElevenLabs and OpenAI, and pipeline mode with Deepgram.
+"""The bundle: Patter with four carriers, the engines of ElevenLabs and OpenAI, and pipeline mode with Deepgram.
 
 It has every name of `patter_core`, too, so that one import serves.
 """
@@ -11,6 +11,7 @@ from patter_deepgram import DeepgramSTT, DeepgramTTS
 from patter_elevenlabs import ElevenLabsConvAI, ElevenLabsSTT, ElevenLabsTTS
 from patter_openai import OpenAILive, OpenAILLM, OpenAIRealtime
 from patter_pipeline import TurnTaking
+from patter_plivo import Plivo
 from patter_telnyx import Telnyx
 from patter_twilio import Twilio
 from patter_vonage import Vonage
@@ -24,6 +25,7 @@ __all__ = [
     "OpenAILLM",
     "OpenAILive",
     "OpenAIRealtime",
+    "Plivo",
     "Telnyx",
     "TurnTaking",
     "Twilio",

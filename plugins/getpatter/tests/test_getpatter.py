@@ -8,6 +8,7 @@ import patter_deepgram
 import patter_elevenlabs
 import patter_openai
 import patter_pipeline
+import patter_plivo
 import patter_telnyx
 import patter_twilio
 import patter_vonage
@@ -18,6 +19,7 @@ from getpatter.providers.elevenlabs_convai import ElevenLabsConvAIAdapter
 
 def test_the_names_of_the_quickstart_are_at_the_top() -> None:
     assert getpatter.Patter is patter_core.Patter
+    assert getpatter.Plivo is patter_plivo.Plivo
     assert getpatter.Telnyx is patter_telnyx.Telnyx
     assert getpatter.Twilio is patter_twilio.Twilio
     assert getpatter.DeepgramSTT is patter_deepgram.DeepgramSTT
@@ -57,6 +59,7 @@ def test_every_name_of_the_core_is_there_too() -> None:
         "OpenAILLM",
         "OpenAILive",
         "OpenAIRealtime",
+        "Plivo",
         "Telnyx",
         "TurnTaking",
         "Twilio",

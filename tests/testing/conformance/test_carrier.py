@@ -227,6 +227,16 @@ MISTAKES = {
         ),
         "The capability price is declared without look_up",
     ),
+    "declares a part of a part without it": (
+        "carrier.py",
+        '    api_key: str = dataclasses.field(default="", repr=False)',
+        (
+            "    from patter_core.telephony.control import Capability\n"
+            "    capabilities = frozenset({Capability.HUMAN_DETECTION})\n"
+            '    api_key: str = dataclasses.field(default="", repr=False)'
+        ),
+        "The capability human_detection is declared without machine_detection",
+    ),
     "forgets the names of marks": (
         "wire.py",
         'return (_text(Message("mark", name)),)',

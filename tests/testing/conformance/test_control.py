@@ -137,7 +137,15 @@ MISTAKES = [
     ("a warm transfer", Telnyx, "webhooks", unbriefed(Telnyx.webhooks), "What comes of a warm transfer"),
     ("a warm transfer to who cannot be reached", Twilio, "resume", nothing, "does not hear the agent again"),
     ("a warm transfer to who hangs up", Telnyx, "resume", nothing, "does not hear the agent again"),
-    ("a recording", Twilio, "pause_recording", nothing, "is not what the app asked for"),
+    ("a recording", Twilio, "stop_recording", nothing, "is not what the app asked for"),
+    ("a recording that is paused", Twilio, "pause_recording", nothing, "is not what the app asked for"),
+    (
+        "machine detection, a human who is not announced",
+        Twilio,
+        "capabilities",
+        Twilio.capabilities - {Capability.HUMAN_DETECTION},
+        "A human is taken for something else",
+    ),
     (
         "a recording that ends with the call",
         Twilio,

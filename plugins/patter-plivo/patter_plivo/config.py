@@ -1,0 +1,52 @@
+"""Plivo's configuration: parameters or environment variables, checked when the carrier is made."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from patter_core.config import base_url as read_base_url
+from patter_core.config import required
+from patter_core.errors import ConfigurationError
+
+__all__ = ["Account", "read_account"]
+
+_WHERE = "on the overview page of Plivo's console"
+_AUTH_ID = re.compile(r"[MS]A[A-Z0-9]{18}")
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """The identity, the credentials and the API address of an account. Its `repr` shows none of them."""
+
+    auth_id: str
+    auth_token: str
+    base_url: str
+
+    def __repr__(self) -> str:
+        return "<Account>"
+
+
+def read_account(*, auth_id: str = "", auth_token: str = "", base_url: str = "") -> Account:
+    """Returns the account, completed from the environment.
+
+    Raises:
+        ConfigurationError: a value is missing or invalid.
+    """
+    found = required(auth_id, parameter="Plivo(auth_id=…)", variable="PLIVO_AUTH_ID", where=_WHERE)
+    if not _AUTH_ID.fullmatch(found):
+        raise ConfigurationError(
+            "Plivo(auth_id=…) is not the Auth ID of an account.",
+            expected="MA, or SA for a subaccount, and 18 more capitals and digits",
+            got=f"{len(found)} characters that start with {found[:2]!r}",
+            remedy=f"You find it {_WHERE}.",
+        )
+    return Account(
+        auth_id=found,
+        auth_token=required(
+            auth_token, parameter="Plivo(auth_token=…)", variable="PLIVO_AUTH_TOKEN", where=f"{_WHERE}, beside it"
+        ),
+        base_url=read_base_url(
+            base_url, parameter="Plivo(base_url=…)", variable="PLIVO_BASE_URL", default="https://api.plivo.com"
+        ),
+    )
