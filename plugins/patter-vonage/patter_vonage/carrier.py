@@ -68,6 +68,7 @@ class Vonage(Carrier):
         {
             Capability.DIAL,
             Capability.MACHINE_DETECTION,
+            Capability.HUMAN_DETECTION,
             Capability.TRANSFER,
             Capability.SAY,
             Capability.SEND_DTMF,
