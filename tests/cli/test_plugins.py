@@ -19,9 +19,10 @@ def test_the_list_is_json_if_asked() -> None:
     rows = msgspec.json.decode(result.stdout, type=list[Row])
     assert {"elevenlabs", "twilio"} <= {row.name for row in rows}
     assert all(row.joined for row in rows)
-    (offer,) = next(row.offers for row in rows if row.name == "elevenlabs")
+    offer, *parts = next(row.offers for row in rows if row.name == "elevenlabs")
     capabilities = ["activity", "corrects", "own_tools", "steady_input", "turns", "user_message"]
     assert offer == OfferRow("engine", "elevenlabs", 1, [*capabilities, "emulator"])
+    assert [(part.kind, part.name) for part in parts] == [("stt", "elevenlabs"), ("tts", "elevenlabs")]
     assert result.exit_code == 0
 
 

@@ -129,7 +129,7 @@ def _read_private_key(private_key: str) -> str:
     if _PEM in found:
         return found
     try:
-        return Path(found).expanduser().read_text(encoding="utf-8")
+        return Path(found).expanduser().read_text(encoding="utf-8").strip()
     except (OSError, UnicodeError, ValueError) as error:
         raise ConfigurationError(
             "Vonage(private_key=…) cannot be read.",

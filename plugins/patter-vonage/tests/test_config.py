@@ -36,7 +36,7 @@ def test_values_come_from_the_environment_where_none_are_given(monkeypatch: pyte
         monkeypatch.setenv(f"VONAGE_{name}", value)
     found = read_account()
     assert found == account(api_secret="half")
-    assert found.private_key == PEM  # what is in the file
+    assert found.private_key == PEM.strip()  # what is in the file
     assert read_account(application_id="given").application_id == "given"
     assert Credentials.read() == Credentials(api_key="key", api_secret="half")
 
@@ -64,7 +64,7 @@ def test_the_secret_of_the_api_key_is_needed_for_numbers_only() -> None:
 
 @pytest.mark.parametrize("path", ["nowhere/private.key", "/", "x" * 5_000, "a\0b"])
 def test_a_key_file_that_cannot_be_read_is_an_error_that_does_not_show_what_was_given(path: str) -> None:
-    with pytest.raises(ConfigurationError, match="cannot be read") as error:
+    with pytest.raises(ConfigurationError, match="cannot be (read|seen)") as error:
         account(private_key=path)
     assert "nowhere" not in str(error.value)  # it may be a key without its first line
 
