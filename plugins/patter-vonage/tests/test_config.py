@@ -64,7 +64,7 @@ def test_the_secret_of_the_api_key_is_needed_for_numbers_only() -> None:
 
 @pytest.mark.parametrize("path", ["nowhere/private.key", "/", "x" * 5_000, "a\0b"])
 def test_a_key_file_that_cannot_be_read_is_an_error_that_does_not_show_what_was_given(path: str) -> None:
-    with pytest.raises(ConfigurationError, match="cannot be (read|seen)") as error:
+    with pytest.raises(ConfigurationError, match=r"cannot be (read|seen)") as error:
         account(private_key=path)
     assert "nowhere" not in str(error.value)  # it may be a key without its first line
 
