@@ -48,6 +48,8 @@ _MARGIN = 2.0
 _MOST, _WITHIN = 5, 60.0
 """So many successors in so many seconds: an engine whose sessions end at once is one that fails."""
 _LOOK_EVERY = 0.05
+_PIECE = 0.01
+"""Silence is given in multiples of so many seconds, so that none of it is lost by rounding."""
 _ANSWER = 5.0
 """Seconds in which an answer to the caller is awaited, and the transcript of what they said."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0
@@ -212,18 +214,18 @@ class Renewal:
 
     def _feed(self, until: float) -> float:
         """Gives the successor silence for the time since it was last given some. Returns until when it has it now."""
-        now, successor = self._call.clock(), self._successor
+        pieces, successor = int((self._call.clock() - until) / _PIECE), self._successor
         if successor is None or EngineCapability.STEADY_INPUT not in self._agent().engine.capabilities:
-            return now
+            return until
         try:
-            silence = silence_of(successor.session.input_format, (now - until) * 1000)
+            silence = silence_of(successor.session.input_format, pieces * _PIECE * 1000)
             successor.session.send_audio(silence)
         except BaseException as error:  # noqa: BLE001 - the plugin boundary: the session that talks is not concerned
             _log.warning("Call %s: a session that follows failed.", self._call.call_id, exc_info=as_exception(error))
             self._close()
         else:
             self._uplink.note_silence(successor.session, silence)
-        return now
+        return until + pieces * _PIECE
 
     def _patience(self) -> float:
         return max(0.0, min(self._left, 2 * self._call.config.deadlines.engine_connect))

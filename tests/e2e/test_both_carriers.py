@@ -25,11 +25,11 @@ async def test_a_mapping_chooses_the_agent_by_the_called_number_and_refuses_the_
 ) -> None:
     sales, service = FakeEngine(), FakeEngine()
     with anyio.fail_after(20):
-        async with make() as emulator, anyio.create_task_group() as tasks:
+        async with make() as emulator:
             carrier = emulator.carrier()
             phone = Patter(carrier=carrier)
             agents = {SALES: phone.agent(engine=sales), SERVICE: phone.agent(engine=service)}
-            async with serve_app(phone.asgi(agents)) as url:
+            async with serve_app(phone.asgi(agents)) as url, anyio.create_task_group() as tasks:
                 voice_url = f"{url}/webhooks/{carrier.name}/voice"
                 call, other = (
                     emulator.place(voice_url, Caller((Pause(60.0),), emulator.format), to_number=number)

@@ -131,7 +131,7 @@ async def test_a_session_without_turns_is_renewed_in_a_quiet_moment_and_greets_o
     assert known == sorted(set(known))  # each knows more
     (bill,) = end.metrics.engine_bills
     used = sum(talk.now_ms for talk in talks) / 1000
-    assert bill.amounts["seconds"] == pytest.approx(used)
+    assert bill.amounts["seconds"] == pytest.approx(used, abs=0.01)
 
 
 @pytest.mark.slow
