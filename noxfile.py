@@ -36,8 +36,9 @@ TEST_TOOLS = [
 ]
 OTHER_SERVERS = ["granian", "hypercorn", "wsproto"]
 """Under which a mounted phone is stopped."""
-TOGETHER = ["-n", "6"]
-"""Test processes: most tests wait for what happens in real time, so there may be more than processors."""
+TOGETHER = ["-n", "12", "--dist", "worksteal"]
+"""Test processes: most tests wait for what happens in real time, so there may be more than processors. One that has
+nothing left takes over tests of another one."""
 
 
 def install_tree(session: nox.Session, *more: str) -> None:
@@ -134,7 +135,7 @@ def wheels(session: nox.Session) -> None:
         session.chdir(outside / name)
         session.run(
             python, "-P", "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), f"--rootdir={outside / name}",
-            "-p", "no:cacheprovider", *TOGETHER, str(outside / name / "tests"), external=True,
+            "-p", "no:cacheprovider", *TOGETHER, "-n", "6", str(outside / name / "tests"), external=True,
         )  # fmt: skip
         session.chdir(ROOT)
 
