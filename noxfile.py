@@ -36,7 +36,7 @@ TEST_TOOLS = [
 ]
 OTHER_SERVERS = ["granian", "hypercorn", "wsproto"]
 """Under which a mounted phone is stopped."""
-TOGETHER = ["-n", "12", "--dist", "worksteal"]
+TOGETHER = ["-n", "8", "--dist", "worksteal"]
 """Test processes: most tests wait for what happens in real time, so there may be more than processors. One that has
 nothing left takes over tests of another one."""
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from patter_core.audio import AudioFormat
 from patter_core.checks import CheckResult
+from patter_core.config import check_fields
 from patter_core.errors import ConfigurationError, EngineRefused
 from patter_deepgram.checks import check_open
 from patter_deepgram.config import Service
@@ -65,6 +66,7 @@ class DeepgramSTT(SpeechToText):
     _service: Service = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         owner = type(self).__name__
         service = Service.resolve(owner, api_key=self.api_key, base_url=self.base_url)
         for problem, expected, got in self._problems():

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from patter_core.audio import AudioFormat
 from patter_core.checks import CheckResult
+from patter_core.config import check_fields
 from patter_core.errors import ConfigurationError
 from patter_core.observe.terminal import one_line
 from patter_deepgram.checks import check_open
@@ -49,6 +50,7 @@ class DeepgramTTS(TextToSpeech):
     _service: Service = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         owner = type(self).__name__
         service = Service.resolve(owner, api_key=self.api_key, base_url=self.base_url)
         if not self.model:

@@ -15,6 +15,7 @@ from typing import ClassVar
 
 from patter_core.audio import AudioChunk, AudioFormat, Encoding
 from patter_core.audio.gate import SAMPLES
+from patter_core.config import check_fields
 from patter_core.errors import AudioError, ConfigurationError
 from patter_pipeline.parts import VoiceActivity
 
@@ -47,6 +48,7 @@ class WebRtcActivity(VoiceActivity):
     above_noise_db: float = 10.0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.mode not in range(4) or not 0 <= self.above_noise_db <= 40:
             raise ConfigurationError("WebRtcActivity(…) is invalid.", expected="mode of 0 to 3, above_noise_db to 40")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
+from patter_core.config import check_fields
 from patter_core.errors import ConfigurationError
 from patter_core.kinds import Part
 
@@ -43,6 +44,7 @@ class TurnTaking(Part):
     """What the agent says while a tool runs; none for silence."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if field.type == "float" and not (isinstance(value, float | int) and 0 <= value <= _LONGEST):

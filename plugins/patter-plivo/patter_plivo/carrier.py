@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from patter_core.carrier import Carrier
 from patter_core.checks import CheckResult
+from patter_core.config import check_fields
 from patter_core.media import MediaCodec
 from patter_core.telephony.control import Callbacks, Capability, DialRequest, LegFacts
 from patter_core.telephony.leg import Leg
@@ -65,6 +66,7 @@ class Plivo(Carrier):
     base_url: str = ""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_content_type(self.content_type)
         account = read_account(auth_id=self.auth_id, auth_token=self.auth_token, base_url=self.base_url)
         # A frozen dataclass sets its own fields like this.

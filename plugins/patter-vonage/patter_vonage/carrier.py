@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from patter_core.carrier import Carrier
 from patter_core.checks import CheckResult, Level
+from patter_core.config import check_fields
 from patter_core.media import MediaCodec
 from patter_core.telephony.control import Capability, DialRequest, LegFacts
 from patter_core.telephony.leg import Leg
@@ -94,6 +95,7 @@ class Vonage(Carrier):
     base_url: str = ""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         account = read_account(
             application_id=self.application_id,
             private_key=self.private_key,

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 from patter_core.audio import AudioFormat, Encoding
 from patter_core.checks import CheckResult
+from patter_core.config import check_fields
 from patter_core.errors import ConfigurationError
 from patter_elevenlabs.config import Account
 from patter_elevenlabs.formats import FORMATS
@@ -72,6 +73,7 @@ class ElevenLabsSTT(SpeechToText):
     _account: Account = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         owner = type(self).__name__
         account = Account.of(owner, "speech_to_text", api_key=self.api_key, base_url=self.base_url)
         object.__setattr__(self, "_account", account)

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from patter_core.audio import AudioFormat
 from patter_core.checks import CheckResult
-from patter_core.config import from_environment
+from patter_core.config import check_fields, from_environment
 from patter_core.errors import ConfigurationError
 from patter_elevenlabs.config import Account
 from patter_elevenlabs.speech_checks import check_voice
@@ -74,6 +74,7 @@ class ElevenLabsTTS(TextToSpeech):
     _account: Account = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         owner = type(self).__name__
         account = Account.of(owner, "text_to_speech", api_key=self.api_key, base_url=self.base_url)
         object.__setattr__(self, "_account", account)

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import UNSET
 
 from patter_core.checks import CheckResult
+from patter_core.config import check_fields
 from patter_core.errors import ConfigurationError
 from patter_core.history import ToolUsed
 from patter_openai.chat import wire
@@ -68,6 +69,7 @@ class OpenAILLM(LanguageModel):
     _server: Server = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         owner = type(self).__name__
         server = Server.resolve(
             owner, api_key=self.api_key, base_url=self.base_url, extra_headers=dict(self.extra_headers)
