@@ -214,13 +214,14 @@ async def _check_recognition(check: Check, emulator: SttEmulator, part: SpeechTo
                 got=f"{len(one.texts(end))} texts",
             )
         check.now("the audio of two sessions at once")
-        for place, one in enumerate((talk, other)):
+        for one in (talk, other):
             with check.within(
                 REPORT_WITHIN,
                 "The service does not have all audio of a session as it was given.",
                 mistake="audio that is converted, held back, or mixed up with that of another session",
             ):
-                while emulator.heard[before + place] != bytes(one.given):  # noqa: ASYNC110 - nothing tells of it
+                # A cancelled open() may reach the service late, and then has a place of its own among them.
+                while bytes(one.given) not in emulator.heard[before:]:  # noqa: ASYNC110 - nothing tells of it
                     await anyio.sleep(0.01)
         check.require(talk.session.dropped == 0, "Audio at real-time pace is dropped.", got=str(talk.session.dropped))
 
