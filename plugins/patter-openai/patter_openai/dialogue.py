@@ -77,8 +77,8 @@ class Dialogue:
         """The open turn: a response with audio; "" if there is none."""
         self._latest = ""
         """The open turn, or the last one."""
-        self._item = ""
-        """The item whose audio came last."""
+        self._playing: SpokenItem | None = None
+        """The item of the open turn whose audio is passed on without a further look."""
         self._shut: OrderedDict[str, bool] = OrderedDict()
         """Responses whose further audio is dropped: True if they are void, False if they are done."""
         self._speech: OrderedDict[str, float] = OrderedDict()
@@ -89,31 +89,40 @@ class Dialogue:
 
     # --- audio of the agent ------------------------------------------------------------------------------------------
 
-    def audio(self, delta: wire.AudioDelta) -> tuple[Sequence[EngineEvent], AudioChunk | None]:
-        """Takes a piece of audio. Returns the events that precede it, and the audio unless it is void."""
+    def audio(self, delta: wire.AudioDelta) -> tuple[Sequence[EngineEvent], AudioChunk, SpokenItem] | None:
+        """Takes a piece of audio. Returns the events that precede it, the audio and its item; None if it is void."""
         try:
             chunk = AudioChunk.from_base64(delta.delta, self._format)
         except AudioError:
             self._anomalies[wire.Anomaly.BAD_AUDIO] += 1
-            return (), None
+            return None
         if not chunk.size:
-            return (), None
+            return None
+        playing = self._playing
+        if playing is not None and delta.item_id == playing.id and delta.response_id == playing.response:
+            playing.size += chunk.size
+            playing.content_index = delta.content_index
+            return (), chunk, playing
+        return self._begins(delta, chunk)
+
+    def _begins(
+        self, delta: wire.AudioDelta, chunk: AudioChunk
+    ) -> tuple[Sequence[EngineEvent], AudioChunk, SpokenItem] | None:
+        """Takes audio that may be that of another item."""
         response = delta.response_id
         item = self.memory.item(delta.item_id, response)
         item.size += chunk.size
         item.content_index = delta.content_index
         if response in self._shut:
-            return (), None
-        if response == self._turn and delta.item_id == self._item:
-            return (), chunk
+            return None
         before: list[EngineEvent] = []
         if response != self._turn:
             before += [*self._end_turn(), ResponseStart(turn=response)]
             self.requests.active = self.requests.active or response  # which was not announced
             self._turn = self._latest = response
         self.memory.go_on(item)
-        self._item = delta.item_id
-        return [*before, SpeechItem(item=delta.item_id, turn=response)], chunk
+        self._playing = item
+        return [*before, SpeechItem(item=delta.item_id, turn=response)], chunk, item
 
     # --- messages ----------------------------------------------------------------------------------------------------
 
@@ -174,7 +183,7 @@ class Dialogue:
         active = self.requests.active
         if active:
             self._shut_off(active, is_void=True)
-        self._turn = self._item = ""
+        self._turn, self._playing = "", None
         return [Interruption(self._latest), *self.memory.unheard(lambda item: item.response != active)]
 
     def _user_said(self, message: wire.TranscriptionCompleted) -> list[Step]:
@@ -245,7 +254,7 @@ class Dialogue:
         return [Error(error.message, error.label)]
 
     def _end_turn(self, *, interrupted: bool = False) -> list[EngineEvent]:
-        turn, self._turn, self._item = self._turn, "", ""
+        turn, self._turn, self._playing = self._turn, "", None
         if not turn:
             return []
         return [Interruption(turn) if interrupted else ResponseDone(turn)]
@@ -310,6 +319,8 @@ class Dialogue:
 
     def _shut_off(self, response: str, *, is_void: bool) -> None:
         self._shut[response] = is_void
+        if self._playing is not None and self._playing.response == response:
+            self._playing = None
         if len(self._shut) > _SHUT:
             self._shut.popitem(last=False)
 

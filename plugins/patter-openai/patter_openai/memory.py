@@ -25,7 +25,7 @@ CORRECTION = "correction"
 """How the ids of messages begin that correct the service's memory."""
 
 
-class SpokenItem(msgspec.Struct):
+class SpokenItem(msgspec.Struct, eq=False):
     """An item of the agent that has audio."""
 
     id: str
@@ -75,12 +75,6 @@ class Memory:
     def length_ms(self, item: SpokenItem) -> float:
         """Returns how much audio of it came."""
         return self._format.duration_ms(item.size)
-
-    def taken(self, item_id: str) -> None:
-        """The consumer has audio of this item."""
-        item = self._items.get(item_id)
-        if item is not None:
-            item.is_taken = True
 
     def heard(self, items: Sequence[HeardItem]) -> list[wire.ClientMessage]:
         """Returns what corrects the service's memory of a turn whose rest is void."""

@@ -18,6 +18,7 @@ from patter_core.net.websocket import EngineSocket
 from patter_openai import wire
 from patter_openai.dialogue import Dialogue, Step
 from patter_openai.failures import closed
+from patter_openai.memory import SpokenItem
 from patter_openai.prompts import note, say_instructions
 
 __all__ = ["RENEW_BEFORE", "RealtimeSession", "SessionOptions"]
@@ -65,9 +66,7 @@ class RealtimeSession(EngineSession):
             interrupts=options.interrupts,
             anomalies=decoder.anomalies,
         )
-        memory = self._dialogue.memory
-        self._inbox: EngineInbox[tuple[str, str]] = EngineInbox(lambda origin: memory.taken(origin[0]))
-        """The origin of audio is its item and its response."""
+        self._inbox: EngineInbox[SpokenItem] = EngineInbox(_taken)
         self._over = False
         self._low_limits: set[str] = set()
         lead = min(RENEW_BEFORE, options.lifetime / 2)
@@ -109,7 +108,7 @@ class RealtimeSession(EngineSession):
 
     def heard(self, heard: Heard) -> None:
         if heard.interrupted and heard.turn:
-            self._inbox.discard_audio(lambda origin: origin[1] == heard.turn)
+            self._inbox.discard_audio(lambda item: item.response == heard.turn)
         self._do(self._dialogue.heard(heard))
 
     def say(self, text: str) -> None:
@@ -145,11 +144,11 @@ class RealtimeSession(EngineSession):
         try:
             message = self._decoder.decode(text)
             if type(message) is wire.AudioDelta:
-                events, chunk = self._dialogue.audio(message)
-                if events:
-                    self._do(events)
-                if chunk is not None:
-                    self._inbox.put_audio(chunk, (message.item_id, message.response_id))
+                if (audio := self._dialogue.audio(message)) is not None:
+                    events, chunk, item = audio
+                    if events:
+                        self._do(events)
+                    self._inbox.put_audio(chunk, item)
             elif type(message) is wire.RateLimits:
                 self._note_limits(message)
             else:
@@ -219,6 +218,10 @@ class RealtimeSession(EngineSession):
                     most,
                     limit.reset_seconds or 0.0,
                 )
+
+
+def _taken(item: SpokenItem) -> None:
+    item.is_taken = True
 
 
 def _ignore(_: object) -> None:

@@ -63,7 +63,7 @@ def test_a_response_that_talks_over_the_user_is_cancelled_and_said_later() -> No
     assert isinstance(request, wire.ResponseCreate)
     talk.take(wire.SpeechStarted(item_id="u1", audio_start_ms=5))
     assert talk.take(created("r1", request)) == [wire.ResponseCancel(event_id="correction_cancel", response_id="r1")]
-    assert talk.audio(audio("r1", "i1")) == ((), None)
+    assert talk.audio(audio("r1", "i1")) is None
     assert corrections(talk.take(done("r1", "cancelled", "client_cancelled"))) == [("ItemDelete", "i1")]
     _, again = talk.take(wire.SpeechStopped(item_id="u1", audio_end_ms=50))
     assert isinstance(again, wire.ResponseCreate)
@@ -72,18 +72,37 @@ def test_a_response_that_talks_over_the_user_is_cancelled_and_said_later() -> No
 def test_audio_of_a_response_that_is_done_is_dropped() -> None:
     talk = dialogue()
     talk.take(created("r1"))
-    before, chunk = talk.audio(audio("r1", "i1"))
-    assert list(before) == [ResponseStart(turn="r1"), SpeechItem(item="i1", turn="r1")]
-    assert chunk is not None
+    first, second = talk.audio(audio("r1", "i1")), talk.audio(audio("r1", "i1"))
+    assert first is not None
+    assert second is not None
+    assert list(first[0]) == [ResponseStart(turn="r1"), SpeechItem(item="i1", turn="r1")]
+    assert (list(second[0]), second[2]) == ([], first[2])
+    assert first[2].size == first[1].size + second[1].size
     assert talk.take(done("r1")) == [ResponseDone("r1")]
-    assert talk.audio(audio("r1", "i1")) == ((), None)
+    assert talk.audio(audio("r1", "i1")) is None
+
+
+def test_audio_that_follows_a_cancellation_is_dropped_and_counts_as_sent() -> None:
+    talk = dialogue()
+    talk.take(created("r1"))
+    begun = talk.audio(audio("r1", "i1"))
+    assert begun is not None
+    item, sent = begun[2], begun[2].size
+    item.is_taken = True
+    told = (HeardItem(item="i1", heard_ms=1.0, sent_ms=100.0),)
+    cancel, truncate = talk.heard(Heard(turn="r1", items=told, interrupted=True))
+    assert isinstance(cancel, wire.ResponseCancel)
+    assert isinstance(truncate, wire.ItemTruncate)
+    assert talk.audio(audio("r1", "i1")) is None
+    assert item.size == 2 * sent
 
 
 def test_a_turn_that_is_never_done_is_done_when_the_next_begins() -> None:
     talk = dialogue()
     talk.audio(audio("r1", "i1"))
-    before, _ = talk.audio(audio("r2", "i2"))
-    assert list(before) == [ResponseDone("r1"), ResponseStart(turn="r2"), SpeechItem(item="i2", turn="r2")]
+    again = talk.audio(audio("r2", "i2"))
+    assert again is not None
+    assert list(again[0]) == [ResponseDone("r1"), ResponseStart(turn="r2"), SpeechItem(item="i2", turn="r2")]
     assert talk.finish() == [ResponseDone("r2")]
     assert talk.finish() == []
 
@@ -101,7 +120,7 @@ def test_each_interruption_is_told_also_when_all_was_sent() -> None:
     talk = dialogue()
     talk.take(created("r1"))
     talk.audio(audio("r1", "i1"))
-    talk.memory.taken("i1")
+    talk.memory.item("i1", "r1").is_taken = True
     talk.take(done("r1"))
     steps = talk.take(wire.SpeechStarted(item_id="u1", audio_start_ms=900))
     assert steps == [Interruption("r1"), SpeechStarted(900.0)]
@@ -118,7 +137,7 @@ def test_audio_that_waits_when_a_turn_is_void_is_deleted() -> None:
     talk.take(created("r1"))
     for item in ("i1", "i2"):
         talk.audio(audio("r1", item))
-    talk.memory.taken("i1")  # the second still waits
+    talk.memory.item("i1", "r1").is_taken = True  # the second still waits
     talk.take(done("r1"))
     told = (HeardItem(item="i1", heard_ms=100.0, sent_ms=100.0),)
     assert corrections(talk.heard(Heard(turn="r1", items=told, interrupted=True))) == [("ItemDelete", "i2")]
