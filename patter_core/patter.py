@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import gc
 import socket
-import sys
 from collections.abc import Callable, Mapping, Sequence
 
 import anyio
@@ -28,11 +26,13 @@ from patter_core.observe.redaction import Redaction
 from patter_core.observe.secrets import hide_secrets_of
 from patter_core.registry import Registry
 from patter_core.server.agents import Agents
+from patter_core.server.announcing import print_ready
 from patter_core.server.app import make_app
 from patter_core.server.dialing import check_dial
 from patter_core.server.ending import end_despite_threads
 from patter_core.server.host import CallHost
 from patter_core.server.routing import RouteHooks, Routes, Routing
+from patter_core.server.service_manager import notify
 from patter_core.server.serving import bind, serve_app
 from patter_core.server.signals import stop_on_signal, stop_signals
 from patter_core.server.trunks import carriers_by_name, numbers_by_carrier, picked
@@ -243,6 +243,7 @@ class Patter(Agents):
         host: str = "",
         port: int | None = None,
         listener: socket.socket | None = None,
+        shared_listener: bool = False,
         configure_number: bool = False,
         on_ready: Callable[[str], None] | None = None,
     ) -> None:
@@ -255,6 +256,7 @@ class Patter(Agents):
             host: address to listen on; else PATTER_HOST, else 127.0.0.1.
             port: else PATTER_PORT, else 8000. 0 takes any free port.
             listener: a listening socket, in place of `host` and `port`; it is closed at the end.
+            shared_listener: another process goes on accepting from it: at a signal this one accepts no more.
             configure_number: have each carrier point its `phone_number` here, at `webhook_url`.
             on_ready: called with `http://host:port` once calls can come; by default it is printed on standard error.
 
@@ -270,16 +272,21 @@ class Patter(Agents):
         )
         self._host = call_host
         app = self._app(call_host)
+        closing = anyio.Event()
         try:
             with anyio.open_signal_receiver(*stop_signals()) as signals:
-                async with serve_app(app, listener, max_message=self._config.limits.message) as url:
+                async with serve_app(app, listener, max_message=self._config.limits.message, closing=closing) as url:
                     if configure_number:
                         for name, number in self._numbers.items():
                             await self._carriers[name].set_voice_url(number, self._voice_url(name, self._base))
                     gc.collect()
                     gc.freeze()  # what has been imported stays: no collection during a call needs to look at it
-                    (on_ready or self._print_ready)(url)
-                    await stop_on_signal(call_host.stoppable, signals)
+                    if on_ready is None:
+                        print_ready(url, self._base, self._carriers)
+                    else:
+                        on_ready(url)
+                    notify("READY=1")
+                    await stop_on_signal(call_host.stoppable, signals, closing.set if shared_listener else None)
             end_despite_threads()
         finally:
             self._host = None
@@ -331,16 +338,6 @@ class Patter(Agents):
 
     def _voice_url(self, carrier: str, base: str) -> str:
         return base + voice_path(carrier)
-
-    def _print_ready(self, url: str) -> None:
-        seen = "" if self._base else " (as seen from outside)"
-        webhooks = [f"{self._voice_url(name, self._base or url)}{seen}" for name in self._carriers]
-        with contextlib.suppress(OSError):  # its reader went away
-            print(  # noqa: T201 - serve() is a program's main loop, and this is what its user waits for
-                f"Ready for calls at {url}.\nPoint your number's voice webhook at {' and '.join(webhooks)}.",
-                file=sys.stderr,
-                flush=True,
-            )
 
 
 def _several(given: bool | None, store: CallStore | None) -> bool:

@@ -98,9 +98,11 @@ CALL = [
 ]
 """The modules of the call, from the bottom up: each imports those before it only."""
 SERVER = [
+    "announcing",
     "descriptors",
     "connections",
     "ending",
+    "service_manager",
     "signals",
     "serving",
     "urls",

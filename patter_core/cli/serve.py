@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import click
 from patter_core.cli.options import app_argument, check_app, configuration_options, log_to_stderr
 from patter_core.cli.supervisor import run_worker, run_workers
 from patter_core.registry import Registry
+from patter_core.server.service_manager import passed_listener
 from patter_core.server.serving import bind
 from patter_core.settings.load import address, load
 from patter_core.settings.plugins import require_shareable
@@ -50,14 +52,19 @@ def serve(
     With MODULE:PHONE, such as app:phone, it serves the phone of your program, whose only agent answers, or who its
     route() says. Otherwise carrier, engine, sinks and store are named by options, by the environment, or in a TOML
     file. Their credentials come from their own environment variables, or from the file.
+
+    Under systemd, a socket unit's socket is taken in place of host and port, and other instances may share it.
     """
     check_app(app, config, carrier, engine, sinks, store)
     log_to_stderr(verbose, registry)
     settings = load(config, carrier=carrier, engine=engine, sinks=sinks, store=store)
     if workers > 1:
         require_shareable(registry, settings.sinks)
-    listener = bind(*address(settings, host, port))
+    passed = passed_listener()
+    if passed is not None:
+        os.environ.setdefault("PATTER_SEVERAL_WORKERS", "1")  # another instance may be started before this one stops
+    listener, shared = passed or bind(*address(settings, host, port)), passed is not None
     if workers == 1:
-        run_worker(registry, settings, app, listener=listener)
-    elif not run_workers(settings, app, count=workers, listener=listener, verbose=verbose):
+        run_worker(registry, settings, app, listener=listener, shared_listener=shared)
+    elif not run_workers(settings, app, count=workers, listener=listener, shared_listener=shared, verbose=verbose):
         sys.exit(1)

@@ -42,6 +42,8 @@ class WorkerSpec(msgspec.Struct, frozen=True):
     """The phone of a user's program, which then has its own settings."""
     listener: int
     """File descriptor of the socket that all workers share."""
+    shared_listener: bool
+    """True if it is shared with processes that go on when these workers stop."""
     verbose: int
     announce: bool
     """True if it prints its address on standard error."""
@@ -56,6 +58,7 @@ def run_worker(
     app: str,
     *,
     listener: socket.socket,
+    shared_listener: bool = False,
     announce: bool = True,
     on_ready: Callable[[], None] = lambda: None,
 ) -> None:
@@ -66,6 +69,7 @@ def run_worker(
         settings: the phone and its agents.
         app: the phone of a user's program, in place of that of the settings.
         listener: the socket to listen on.
+        shared_listener: as in `Patter.serve`.
         announce: print its address on standard error.
         on_ready: called once phone and agent are made.
     """
@@ -76,6 +80,7 @@ def run_worker(
         await phone.serve(
             routing,
             listener=listener,
+            shared_listener=shared_listener,
             configure_number=announce and settings.configure_number,
             on_ready=None if announce else _print_nothing,
         )
@@ -83,7 +88,9 @@ def run_worker(
     anyio.run(main, backend_options={"use_uvloop": importlib.util.find_spec("uvloop") is not None})
 
 
-def run_workers(settings: Settings, app: str, *, count: int, listener: socket.socket, verbose: int) -> bool:
+def run_workers(
+    settings: Settings, app: str, *, count: int, listener: socket.socket, verbose: int, shared_listener: bool = False
+) -> bool:
     """Keeps `count` workers running until SIGINT, SIGTERM or SIGHUP; then each lets its calls end.
 
     Returns:
@@ -93,6 +100,7 @@ def run_workers(settings: Settings, app: str, *, count: int, listener: socket.so
         settings=msgspec.structs.replace(settings, several_workers=True),
         app=app,
         listener=listener.fileno(),
+        shared_listener=shared_listener,
         verbose=verbose,
         announce=False,
     )
@@ -205,6 +213,7 @@ def _main() -> None:
             spec.settings,
             spec.app,
             listener=socket.socket(fileno=spec.listener),
+            shared_listener=spec.shared_listener,
             announce=spec.announce,
             on_ready=lambda: _report_ready(spec.ready_pipe),
         )

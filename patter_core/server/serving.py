@@ -78,9 +78,16 @@ def bind(host: str, port: int) -> socket.socket:
 
 @contextlib.asynccontextmanager
 async def serve_app(
-    app: ASGIApp, listener: socket.socket | None = None, *, max_message: int = MAX_MESSAGE_BYTES
+    app: ASGIApp,
+    listener: socket.socket | None = None,
+    *,
+    max_message: int = MAX_MESSAGE_BYTES,
+    closing: anyio.Event | None = None,
 ) -> AsyncIterator[str]:
-    """Serves `app` while the context lasts, on `listener` or a free loopback port; gives `http://host:port`."""
+    """Serves `app` while the context lasts, on `listener` or a free loopback port; gives `http://host:port`.
+
+    Once `closing` is set, no more connections are accepted; those that are open go on.
+    """
     listener = listener or bind("127.0.0.1", 0)
     host, port = listener.getsockname()[:2]
     config = BoundedConfig(
@@ -107,15 +114,24 @@ async def serve_app(
         with anyio.CancelScope(shield=True):  # sockets are closed in good order, within a bound
             await server.serve([listener])
 
+    async def stop_listening(closing: anyio.Event) -> None:
+        await closing.wait()
+        for listening in server.servers:
+            listening.close()
+
     with listener:  # which the server leaves open where it could not start
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(serve)
+            if closing is not None:
+                tasks.start_soon(stop_listening, closing)
             try:
                 await server.up.wait()
                 yield f"http://{f'[{host}]' if ':' in host else host}:{port}"
             except Exception as error:  # noqa: BLE001 - passed on as it is, once the server has been stopped in good order
                 fault = error
             finally:
+                if closing is not None:
+                    closing.set()
                 server.stop.set()
     if fault is not None:
         raise fault
