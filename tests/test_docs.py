@@ -16,9 +16,8 @@ from patter_core.call.state import State
 from patter_core.cli.main import COMMANDS
 from patter_core.hookspecs import HookSpecs
 from patter_core.registry import Registry
-from patter_core.settings.load import address, load
-from patter_core.settings.phone import make_phone
-from patter_core.settings.plugins import make_carrier, make_engine, make_sinks, make_store
+from patter_core.settings.load import load
+from patter_core.settings.plugins import make_engine, make_sinks, make_store
 from patter_core.telephony.outcome import HangUp
 
 ROOT = Path(__file__).parents[1]
@@ -152,22 +151,6 @@ def test_every_command_is_on_the_page_of_the_commands() -> None:
         added = group.commands[name]
         assert isinstance(added, click.Group)
         assert all(f"`{command}" in said for command in added.commands), name
-
-
-def test_the_variables_of_the_kubernetes_page_are_enough(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(tmp_path)
-    manifest = (ROOT / "docs" / "how-to" / "kubernetes.yaml").read_text()
-    variables = dict(re.findall(r'\{name: ([A-Z_]+), value: "?([^"}]+)"?\}', manifest))
-    assert len(variables) == manifest.count("value:")
-    (secret,) = re.findall(r"secretRef: .+?# (.+)$", manifest, re.MULTILINE)
-    credentials = {name: CREDENTIALS[name] for name in secret.split(", ")}
-    for name, value in {**variables, **credentials}.items():
-        monkeypatch.setenv(name, value)
-    settings, registry = load(None), Registry.discover()
-    assert make_phone(registry, settings).several_workers
-    assert make_carrier(registry, settings.carrier).name == "twilio"
-    assert make_engine(registry, settings.engine).name == "elevenlabs"
-    assert address(settings) == ("0.0.0.0", 8000)
 
 
 def dotted_names(text: str) -> set[str]:

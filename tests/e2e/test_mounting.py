@@ -7,6 +7,8 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -77,7 +79,20 @@ async def test_a_mounted_phone_takes_a_call(mount: MountIn, path: str, with_life
 # --- behind nginx --------------------------------------------------------------------------------------------------
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-DOCUMENTED = Path(__file__).parents[2] / "docs" / "how-to" / "nginx.conf"
+DOCUMENTED = Path(__file__).parents[2] / "deploy" / "proxies" / "nginx.conf"
+CADDYFILE = DOCUMENTED.with_name("Caddyfile")
+
+
+def wait_for_port(process: subprocess.Popen[bytes], port: int) -> None:
+    """Returns once something listens there."""
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        assert process.poll() is None, process.args
+        time.sleep(0.02)
+    raise TimeoutError(process.args)
 
 
 @contextlib.contextmanager
@@ -101,15 +116,49 @@ def nginx(folder: Path, app_port: int) -> Iterator[int]:
     assert NGINX is not None
     with subprocess.Popen([NGINX, "-p", folder, "-e", log, "-c", config]) as process:
         try:
-            for _ in range(500):
-                with socket.socket() as probe:
-                    if probe.connect_ex(("127.0.0.1", port)) == 0:
-                        break
-                assert process.poll() is None, log.read_text()
-                os.sched_yield()
+            wait_for_port(process, port)
             yield port
         finally:
             process.terminate()
+
+
+CADDY = shutil.which("caddy", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+
+
+@contextlib.contextmanager
+def caddy(folder: Path, app_port: int) -> Iterator[int]:
+    """Caddy with the documented configuration, on a free port of loopback and without TLS."""
+    port = free_port()
+    site = CADDYFILE.read_text()
+    for old, new in (("voice.example.org {", f"http://:{port} {{"), ("127.0.0.1:8000", f"127.0.0.1:{app_port}")):
+        assert old in site
+        site = site.replace(old, new)
+    config = folder / "Caddyfile"
+    config.write_text(f"{{\n\tadmin off\n\tauto_https off\n}}\n{site}")
+    assert CADDY is not None
+    environment = {**os.environ, "HOME": str(folder)}
+    command = [CADDY, "run", "--config", str(config), "--adapter", "caddyfile"]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
+        try:
+            wait_for_port(process, port)
+            yield port
+        finally:
+            process.terminate()
+
+
+@pytest.mark.skipif(CADDY is None, reason="caddy is not installed here: nox -s deploy")
+async def test_behind_caddy_no_header_needs_to_be_believed(tmp_path: Path) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    with anyio.fail_after(30), listener, caddy(tmp_path, listener.getsockname()[1]) as port:
+        tunnels = {"https://voice.example.org": f"http://127.0.0.1:{port}"}
+        async with TwilioEmulator(tunnels=tunnels) as twilio, ElevenLabsEmulator() as elevenlabs:
+            phone = Patter(carrier=twilio.carrier(), registry=Registry())
+            async with serve_app(phone.asgi(phone.agent(engine=elevenlabs.engine())), listener):
+                recording = await twilio.call(
+                    "https://voice.example.org/webhooks/twilio/voice", Caller(SHORT_CALL, ULAW_8000)
+                )
+    assert recording.played
+    assert twilio.calls[0].streams[-1].settings.url.startswith("wss://voice.example.org/media/twilio/")
 
 
 @pytest.mark.skipif(NGINX is None, reason="nginx is not installed here: apt-get install nginx-light")
