@@ -256,9 +256,9 @@ async def test_a_flood_of_calls_is_answered_with_one_line_of_each_kind_in_the_lo
     await line.runner.aclose()
     await line.runner.aclose()
     assert len(line.results) == 20 + 2 * (CONCURRENCY + 100)
-    assert [record.message for record in caplog.records[:-1]] == [
-        "The tool exits failed.",
-        "The tool fails failed.",
+    messages = [record.message for record in caplog.records[:-1]]
+    assert sorted(messages[:2]) == ["The tool exits failed.", "The tool fails failed."]  # each in a task of its own
+    assert messages[2:] == [
         "The agent called the tool 'weather', which there is not.",
         f"The agent called wait while {CONCURRENCY} tools are running: refused.",
     ]
