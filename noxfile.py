@@ -232,10 +232,16 @@ def release(session: nox.Session) -> None:
 @nox.session
 def lowest(session: nox.Session) -> None:
     """Run the tests with the oldest versions of our dependencies that we say are enough."""
-    folders = [".", *(f"plugins/{name}" for name in PLUGINS)]
-    editable = [part for folder in folders for part in ("-e", folder)]
     session.install("uv")
-    session.run("uv", "pip", "install", "-q", "--resolution", "lowest-direct", *editable, *TEST_TOOLS)
+    folder = fresh_folder(session, "lowest")
+    ours, oldest = str(folder / "ours.in"), folder / "oldest.txt"
+    parts = [ROOT, *(ROOT / "plugins" / name for name in PLUGINS)]
+    pathlib.Path(ours).write_text("".join(f"-e {part}\n" for part in parts))
+    compile_them = ("uv", "pip", "compile", "-q", "--resolution", "lowest-direct", "--no-header", "--no-annotate")
+    found = session.run(*compile_them, ours, silent=True)
+    assert isinstance(found, str)
+    oldest.write_text("".join(f"{line}\n" for line in found.splitlines() if "==" in line))
+    session.run("uv", "pip", "install", "-q", "-c", str(oldest), "-r", ours, *TEST_TOOLS)
     session.run("pytest", *TOGETHER, *session.posargs)
 
 
