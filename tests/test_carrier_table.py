@@ -18,7 +18,7 @@ def test_the_stored_table_is_todays() -> None:
 
 def test_it_has_every_carrier_of_this_repository() -> None:
     names = {carrier.name for carrier in installed_carriers()}
-    assert {"plivo", "telnyx", "twilio"} <= names
+    assert {"plivo", "telnyx", "twilio", "vonage"} <= names
     assert names <= {path.name.removeprefix("patter-") for path in (PAGE.parents[2] / "plugins").iterdir()}
 
 

@@ -110,6 +110,8 @@ class CarrierStream(abc.ABC):
         """The marks that went back, in order."""
         self.pieces: list[int] = []
         """The bytes of each message of agent audio, in the recording's format."""
+        self.longest_ms = 0.0
+        """The most agent audio that waited to be played at once."""
         self.clears: list[Clearing] = []
         self.problems: list[Problem] = []
         self.started = anyio.Event()
@@ -205,7 +207,9 @@ class CarrierStream(abc.ABC):
         self.pieces.append(len(audio))
         if not self._buffer.audible:
             self._filled_at = anyio.current_time()
-        return not self._buffer.append(audio)
+        dropped = self._buffer.append(audio)
+        self.longest_ms = max(self.longest_ms, self._buffer.duration_ms)
+        return not dropped
 
     async def mark(self, name: str) -> None:
         """Sets a mark behind what is in the buffer."""

@@ -9,6 +9,7 @@ from typing import ClassVar
 import msgspec
 
 from patter_core.audio import AudioFormat
+from patter_core.media import Message
 from patter_elevenlabs import wire
 from patter_elevenlabs.engine import ElevenLabsConvAI
 from tests.bench.naive import Decoded
@@ -53,15 +54,14 @@ class _Spliced(Spliced):
     answers = 1
     before, after = '{"user_audio_chunk":"', '"}'
 
-    def from_engine(self, message: bytes) -> tuple[str | None, str | None]:
+    def from_engine(self, message: bytes) -> tuple[Message | None, str | None]:
         read = _from_engine.decode(message)
         if read.audio_event is not None:
-            payload = read.audio_event.audio_base_64
-            return f'{{"event":"media",{self.named}"media":{{"payload":"{payload}"}}}}', None
+            return self.carrier.media(read.audio_event.audio_base_64), None
         if read.ping_event is not None:
             return None, f'{{"type":"pong","event_id":{read.ping_event.event_id}}}'
         if read.type == "interruption":
-            return f'{{{self.named}"event":"clear"}}', None
+            return self.carrier.clear(), None
         return None, None
 
 
@@ -72,14 +72,14 @@ class _Decoded(Decoded):
     def caller(self, payload: str) -> dict[str, str]:
         return {"user_audio_chunk": payload}
 
-    def from_engine(self, message: bytes) -> tuple[str | None, str | None]:
+    def from_engine(self, message: bytes) -> tuple[Message | None, str | None]:
         read = json.loads(message)
         if read["type"] == "audio":
             return self.media(read["audio_event"]["audio_base_64"]), None
         if read["type"] == "ping":
             return None, json.dumps({"type": "pong", "event_id": read["ping_event"]["event_id"]})
         if read["type"] == "interruption":
-            return self.clear(), None
+            return self.carrier.clear(), None
         return None, None
 
 

@@ -63,8 +63,12 @@ class EngineSide:
         """Answers to pings."""
         return self._talk.pongs
 
-    def join(self, *, caller: Flow, agent: Flow, voice: Voice, profile: Profile) -> None:
-        """Which call this is; `caller` is what is heard here, `agent` what is said in `voice`."""
+    def join(self, *, caller: Flow, agent: Flow, voice: Voice, profile: Profile, frame_ms: int) -> None:
+        """Which call this is; `caller` is what is heard here, `agent` what is said in `voice`.
+
+        What is said arrives in messages of `frame_ms`; if that is 0, as it is said.
+        """
+        self._arrives_in_frames = frame_ms == FRAME_MS
         self._caller, self._agent, self._voice = caller, agent, voice
         self._place = agent.place
         self._ticks = agent.call * 37  # not all begin their answers, or ping, at once
@@ -100,8 +104,12 @@ class EngineSide:
             self._send(self._talk.answer_ends())
 
     def _say(self, text: str, frames: int) -> None:
+        if self._arrives_in_frames:
+            for place in range(self._place, self._place + frames):
+                self._agent.send(self._voice.frame(place), FRAME_MS)
+        else:
+            self._agent.send(text, frames * FRAME_MS)
         self._place += frames
-        self._agent.send(text, frames * FRAME_MS)
         self._socket.send(self._talk.audio(text))
 
     def _greet(self) -> None:

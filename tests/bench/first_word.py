@@ -18,7 +18,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from patter_core.audio import ULAW_8000
+from patter_core.audio import AudioFormat
 from patter_core.call.limits import Limits
 from patter_core.patter import Patter
 from patter_core.server.serving import serve_app
@@ -47,10 +47,11 @@ class FirstWords(msgspec.Struct, frozen=True):
 class SlowEngine:
     """Conversations that are ready after a while, and speak at once then."""
 
-    def __init__(self, connect: float) -> None:
+    def __init__(self, connect: float, format: AudioFormat) -> None:
         self.open = 0
         self._connect = connect
-        self._word = Voice(ULAW_8000).frame(0)
+        self._format = str(format)
+        self._word = Voice(format).frame(0)
 
     def accept(self, socket: LeanSocket) -> None:
         self.open += 1
@@ -63,7 +64,7 @@ class SlowEngine:
 
     def _speak(self, socket: LeanSocket) -> None:
         event = wire.MetadataEvent(
-            conversation_id="conv_1", agent_output_audio_format="ulaw_8000", user_input_audio_format="ulaw_8000"
+            conversation_id="conv_1", agent_output_audio_format=self._format, user_input_audio_format=self._format
         )
         socket.send(msgspec.json.encode(wire.Metadata(event)))
         word = f'{{"type":"audio","audio_event":{{"audio_base_64":"{self._word}","event_id":1}}}}'
@@ -83,7 +84,7 @@ async def measure(carrier: str, *, calls: int, connect: float, stream_after: flo
         stream_after: seconds from the webhook to the stream.
     """
     vendor = VENDORS[carrier]()
-    engine = SlowEngine(connect)
+    engine = SlowEngine(connect, vendor.format)
     server, port = await listen(engine.accept)
     found: list[Latency] = []
     async with server, vendor.api() as api_url, httpx.AsyncClient(trust_env=False) as client:
@@ -106,13 +107,20 @@ async def _first_word(vendor: Vendor, client: httpx.AsyncClient, voice_url: str,
         if placed.stream.read(message)[0] is Said.AUDIO and not heard.done():
             heard.set_result(time.perf_counter())
 
+    def take_audio(_audio: bytes) -> None:
+        if not heard.done():
+            heard.set_result(time.perf_counter())
+
     placed.socket.on_text = take
+    placed.socket.on_binary = take_audio
     began = time.perf_counter()
     for message in placed.stream.opening():
         placed.socket.send(msgspec.json.encode(message))
     word_at = await asyncio.wait_for(heard, 10)
-    placed.socket.on_text = lambda _message: None
-    placed.socket.send(msgspec.json.encode(placed.stream.stop()))
+    placed.socket.on_text = placed.socket.on_binary = lambda _message: None
+    last = placed.stream.stop()
+    if last is not None:
+        placed.socket.send(msgspec.json.encode(last))
     placed.socket.close()
     await vendor.hung_up(client, voice_url, placed.stream)
     await asyncio.wait_for(placed.socket.closed.wait(), 10)

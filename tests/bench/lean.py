@@ -1,6 +1,6 @@
 """A WebSocket peer with as little between a frame and its handler as can be: the load must not cost what it measures.
 
-Only what this benchmark's two sides need: text messages in one frame, pings answered, the close handshake. Everything
+Only what this benchmark's two sides need: messages in one frame, pings answered, the close handshake. Everything
 that leaves the client is masked with the key 0, which RFC 6455 forbids in the wild (section 5.3: it must not be
 guessed) and which costs the sender nothing; the receiver's work is the same for any key.
 """
@@ -24,16 +24,18 @@ except ImportError:
 
 __all__ = ["LeanSocket", "connect", "listen"]
 
-_TEXT, _CLOSE, _PING = 0x81, 0x88, 0x89
+_TEXT, _BINARY, _CLOSE, _PING = 0x81, 0x82, 0x88, 0x89
 _MASKED = 0x80
 _NO_KEY = bytes(4)
 
 
 class LeanSocket(asyncio.Protocol):
-    """One end, after its handshake. Set `on_text` before the first message; `closed` is set at the end."""
+    """One end, after its handshake. Set `on_text`, and `on_binary` where such messages come, before the first message;
+    `closed` is set at the end."""
 
     def __init__(self, *, client: bool, opened: Callable[[LeanSocket, bytes], None]) -> None:
         self.on_text: Callable[[bytes], None] = _nobody_listens
+        self.on_binary: Callable[[bytes], None] = _nobody_listens
         self.closed = asyncio.Event()
         self.on_closed: Callable[[], None] = _nobody_cares
         self._client = client
@@ -46,6 +48,11 @@ class LeanSocket(asyncio.Protocol):
         """Send a text message, now."""
         assert self._transport is not None
         self._transport.write(self._frame(_TEXT, text))
+
+    def send_binary(self, data: bytes) -> None:
+        """Send a binary message, now."""
+        assert self._transport is not None
+        self._transport.write(self._frame(_BINARY, data))
 
     def close(self) -> None:
         """Begin the close handshake."""
@@ -100,6 +107,8 @@ class LeanSocket(asyncio.Protocol):
     def _take(self, kind: int, payload: bytes) -> None:
         if kind == _TEXT:
             self.on_text(payload)
+        elif kind == _BINARY:
+            self.on_binary(payload)
         elif kind == _PING:
             self.write(self._frame(0x8A, payload))
         elif kind == _CLOSE:

@@ -15,7 +15,6 @@ import httpx
 import msgspec
 import uvloop
 
-from patter_core.audio import ULAW_8000
 from patter_elevenlabs.formats import audio_format
 from tests.bench import protocol
 from tests.bench.carrier_side import CarrierSide
@@ -43,7 +42,7 @@ class Load:
         self._vendor = vendor
         self._service = service
         self._voice_url = ""
-        self._format = ULAW_8000
+        self._format = vendor.format
         self._conversations: asyncio.Queue[EngineSide] = asyncio.Queue()
         self._reset()
 
@@ -77,16 +76,23 @@ class Load:
         self._reset()
         self._voice_url = dial.voice_url
         self._format = audio_format(dial.engine_format)
-        caller_voice, agent_voice = Voice(ULAW_8000), Voice(self._format)
-        converted = self._format != ULAW_8000
+        vendors = self._vendor.format
+        caller_voice, agent_voice = Voice(vendors), Voice(self._format)
+        converted = self._format != vendors
         async with httpx.AsyncClient(trust_env=False) as client:
             for number in range(dial.calls):
                 caller = Flow(self._to_engine, number, heard_as=self._format if converted else None, place=number)
-                agent = Flow(self._to_caller, number, heard_as=ULAW_8000 if converted else None, place=number + 512)
+                agent = Flow(self._to_caller, number, heard_as=vendors if converted else None, place=number + 512)
                 placed = await self._vendor.place(client, dial.voice_url)
-                carrier = CarrierSide(placed, caller=caller, agent=agent, voice=caller_voice)
+                carrier = CarrierSide(placed, caller=caller, agent=agent, voice=caller_voice, format=vendors)
                 engine = await asyncio.wait_for(self._conversations.get(), 10)
-                engine.join(caller=caller, agent=agent, voice=agent_voice, profile=dial.profile)
+                engine.join(
+                    caller=caller,
+                    agent=agent,
+                    voice=agent_voice,
+                    profile=dial.profile,
+                    frame_ms=self._vendor.frame_ms,
+                )
                 self._carriers.append(carrier)
                 self._engines.append(engine)
                 self._flows.append((caller, agent))

@@ -6,6 +6,7 @@ import abc
 import base64
 import json
 
+from patter_core.media import Message
 from tests.bench.relay_app import Words
 
 __all__ = ["Decoded"]
@@ -14,27 +15,15 @@ __all__ = ["Decoded"]
 class Decoded(Words):
     """The carriers' half. A subclass has a service's."""
 
-    def __init__(self) -> None:
-        self._named: dict[str, str] = {}
+    def from_carrier(self, message: Message) -> str | None:
+        payload = self.carrier.audio(message)
+        if payload is None:
+            return None
+        return json.dumps(self.caller(base64.b64encode(base64.b64decode(payload)).decode()))
 
-    def from_carrier(self, text: str) -> str | None:
-        message = json.loads(text)
-        if message["event"] == "start":
-            self.started = True
-            self._named = {"streamSid": message["streamSid"]} if "streamSid" in message else {}
-        elif message["event"] == "media":
-            audio = base64.b64decode(message["media"]["payload"])
-            return json.dumps(self.caller(base64.b64encode(audio).decode()))
-        return None
-
-    def media(self, payload: str) -> str:
+    def media(self, payload: str) -> Message:
         """The agent's audio, as a message to the carrier."""
-        payload = base64.b64encode(base64.b64decode(payload)).decode()
-        return json.dumps({"event": "media", **self._named, "media": {"payload": payload}})
-
-    def clear(self) -> str:
-        """What is not played yet is void, as a message to the carrier."""
-        return json.dumps({"event": "clear", **self._named})
+        return self.carrier.media(base64.b64encode(base64.b64decode(payload)).decode())
 
     @abc.abstractmethod
     def caller(self, payload: str) -> dict[str, str]:

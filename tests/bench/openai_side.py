@@ -9,6 +9,7 @@ from typing import ClassVar
 import msgspec
 
 from patter_core.audio import AudioFormat
+from patter_core.media import Message
 from patter_openai import OpenAIRealtime, wire
 from tests.bench.naive import Decoded
 from tests.bench.relay import Spliced
@@ -47,12 +48,12 @@ class _Spliced(Spliced):
     answers = 2
     before, after = f'{{"type":"{_APPEND}","audio":"', '"}'
 
-    def from_engine(self, message: bytes) -> tuple[str | None, str | None]:
+    def from_engine(self, message: bytes) -> tuple[Message | None, str | None]:
         read = _from_engine.decode(message)
         if read.type == "response.output_audio.delta":
-            return f'{{"event":"media",{self.named}"media":{{"payload":"{read.delta}"}}}}', None
+            return self.carrier.media(read.delta), None
         if read.type == "input_audio_buffer.speech_started":
-            return f'{{{self.named}"event":"clear"}}', None
+            return self.carrier.clear(), None
         return None, None
 
 
@@ -63,12 +64,12 @@ class _Decoded(Decoded):
     def caller(self, payload: str) -> dict[str, str]:
         return {"type": _APPEND, "audio": payload}
 
-    def from_engine(self, message: bytes) -> tuple[str | None, str | None]:
+    def from_engine(self, message: bytes) -> tuple[Message | None, str | None]:
         read = json.loads(message)
         if read["type"] == "response.output_audio.delta":
             return self.media(read["delta"]), None
         if read["type"] == "input_audio_buffer.speech_started":
-            return self.clear(), None
+            return self.carrier.clear(), None
         return None, None
 
 

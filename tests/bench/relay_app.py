@@ -16,10 +16,13 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
+from starlette.types import Message as AsgiMessage
 from starlette.types import Receive, Scope, Send
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from patter_core.media import Message
+from tests.bench.carrier_words import CarrierWords
 from tests.bench.vendor import Vendor
 
 __all__ = ["Peers", "Words", "relay_app"]
@@ -42,15 +45,16 @@ class Words(abc.ABC):
     """What the engine is told first."""
     answers: ClassVar[int]
     """How many messages of the engine come before the conversation is open."""
-    started = False
-    """From the carrier's `start` on."""
+
+    def __init__(self, carrier: CarrierWords) -> None:
+        self.carrier = carrier
 
     @abc.abstractmethod
-    def from_carrier(self, text: str) -> str | None:
+    def from_carrier(self, message: Message) -> str | None:
         """What to tell the engine."""
 
     @abc.abstractmethod
-    def from_engine(self, message: bytes) -> tuple[str | None, str | None]:
+    def from_engine(self, message: bytes) -> tuple[Message | None, str | None]:
         """What to tell the carrier, and what the engine."""
 
 
@@ -80,8 +84,8 @@ class _Media:
         await receive()
         await send({"type": "websocket.accept"})
         words = self._make_words()
-        while not words.started:
-            words.from_carrier((await receive())["text"])
+        while not words.carrier.started:
+            words.from_carrier(_content(await receive()))
         async with connect(self._url, compression=None, max_size=2**24) as engine:
             for message in words.opening:
                 await engine.send(message)
@@ -94,9 +98,16 @@ class _Media:
                 agent.cancel()
 
 
+def _content(message: AsgiMessage) -> Message:
+    """A message of the carrier."""
+    text: str | None = message.get("text")
+    data: Message = message["bytes"] if text is None else text
+    return data
+
+
 async def _pump_caller(words: Words, receive: Receive, engine: ClientConnection) -> None:
     while (message := await receive())["type"] == "websocket.receive":
-        text = words.from_carrier(message["text"])
+        text = words.from_carrier(_content(message))
         if text is not None:
             await engine.send(text)
 
@@ -106,7 +117,9 @@ async def _pump_agent(words: Words, engine: ClientConnection, send: Send) -> Non
         while True:
             to_carrier, to_engine = words.from_engine(await engine.recv(decode=False))
             if to_carrier is not None:
-                await send({"type": "websocket.send", "text": to_carrier})
+                for piece in words.carrier.pieces(to_carrier):
+                    kind = "bytes" if isinstance(piece, bytes) else "text"
+                    await send({"type": "websocket.send", kind: piece})
             if to_engine is not None:
                 await engine.send(to_engine)
     except ConnectionClosed:

@@ -42,8 +42,8 @@ console = Console()
 )
 @click.option("--carrier", type=click.Choice(list(VENDORS)), default="twilio", show_default=True)
 @click.option("--engine", type=click.Choice(list(SERVICES)), default="elevenlabs", show_default=True)
-@click.option("--engine-format", type=click.Choice(_FORMATS), default="ulaw_8000", show_default=True,
-              help="Of the agent; the bare relay and the naive bridge always get ulaw_8000.")  # fmt: skip
+@click.option("--engine-format", type=click.Choice(_FORMATS), show_default="the carrier's",
+              help="Of the agent; the bare relay and the naive bridge always get the carrier's.")  # fmt: skip
 @click.option("--targets", default=",".join(TARGETS), show_default=True, help="Which, and in which order.")
 @click.option("--interruptions", default=300, show_default=True, help="Of the agent, after each run in the worst case.")
 @click.option("--ramp", is_flag=True, help="More and more calls, until p99 of the added latency passes 20 ms.")
@@ -58,7 +58,7 @@ def main(
     profile: str,
     carrier: str,
     engine: str,
-    engine_format: str,
+    engine_format: str | None,
     targets: str,
     interruptions: int,
     ramp: bool,
@@ -71,8 +71,10 @@ def main(
     names = targets.split(",")
     if unknown := sorted(set(names) - set(TARGETS)):
         raise click.BadParameter(f"{', '.join(unknown)}: there are {', '.join(TARGETS)}", param_hint="--targets")
-    if engine_format not in (formats := SERVICES[engine].formats):
-        raise click.BadParameter(f"{engine} speaks {', '.join(formats)} here", param_hint="--engine-format")
+    engine_format = engine_format or str(VENDORS[carrier].format)
+    if engine_format not in (formats := _formats(carrier, engine)):
+        known = ", ".join(formats) or "nothing that can be compared"
+        raise click.BadParameter(f"{engine} speaks {known} with {carrier} here", param_hint="--engine-format")
     if len(cores()) < 2:
         console.print("[yellow]Load and target share a core here: figures are rough.[/]")
     plan = Plan(
@@ -102,13 +104,24 @@ def main(
     sys.exit(_exit_code(samples, strict=not quick))
 
 
+def _formats(carrier: str, engine: str) -> tuple[str, ...]:
+    """What the agent can speak. Converted audio that is cut into frames cannot be told apart by message."""
+    vendor, formats = VENDORS[carrier], SERVICES[engine].formats
+    return tuple(format for format in formats if not vendor.frame_ms or format == str(vendor.format))
+
+
 def _quick(names: list[str], plan: Plan) -> list[Sample]:
     """Each target in the worst case; the other profiles and formats for the one that differs in them."""
     plain = msgspec.structs.replace(
-        plan, calls=5, seconds=2.0, profile=Profile.WORST, engine_format=_FORMATS[0], interruptions=50
+        plan,
+        calls=5,
+        seconds=2.0,
+        profile=Profile.WORST,
+        engine_format=str(VENDORS[plan.carrier].format),
+        interruptions=50,
     )
     samples = [_run(name, plain) for name in names]
-    for profile, format in itertools.product(Profile, SERVICES[plan.engine].formats):
+    for profile, format in itertools.product(Profile, _formats(plan.carrier, plan.engine)):
         if (profile, format) != (plain.profile, plain.engine_format) and "patter" in names:
             other = msgspec.structs.replace(plain, seconds=6.0, profile=profile, engine_format=format)
             samples.append(_run("patter", other))
@@ -135,8 +148,9 @@ def _carried(sample: Sample) -> bool:
 
 def _run(name: str, plan: Plan) -> Sample:
     """One run, the baselines without conversion; interruptions only where each frame can be told from the next."""
-    format = plan.engine_format if name == "patter" else _FORMATS[0]
-    times = plan.interruptions if format == _FORMATS[0] and plan.profile is Profile.WORST else 0
+    carriers = str(VENDORS[plan.carrier].format)
+    format = plan.engine_format if name == "patter" else carriers
+    times = plan.interruptions if format == carriers and plan.profile is Profile.WORST else 0
     own = msgspec.structs.replace(plan, engine_format=format, interruptions=times)
     sample = run(name, own)
     console.print(

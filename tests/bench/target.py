@@ -29,8 +29,8 @@ from tests.bench.vendors import VENDORS
 __all__ = ["TARGETS"]
 
 TARGETS: dict[str, Callable[[Peers, Service], ASGIApp]] = {
-    "bare": lambda peers, service: relay_app(peers, service.path, service.spliced),
-    "naive": lambda peers, service: relay_app(peers, service.path, service.decoded),
+    "bare": lambda peers, service: relay_app(peers, service.path, lambda: service.spliced(peers.vendor.typed())),
+    "naive": lambda peers, service: relay_app(peers, service.path, lambda: service.decoded(peers.vendor.plain())),
     "patter": patter_app,
 }
 

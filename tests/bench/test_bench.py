@@ -54,7 +54,13 @@ def _bench(*options: str, out: Path) -> dict[str, _Sample]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("carrier", "engine"), [("twilio", "elevenlabs"), ("telnyx", "elevenlabs"), ("twilio", "openai-realtime")]
+    ("carrier", "engine"),
+    [
+        ("twilio", "elevenlabs"),
+        ("telnyx", "elevenlabs"),
+        ("vonage", "elevenlabs"),
+        ("plivo", "openai-realtime"),
+    ],
 )
 def test_every_frame_crosses_each_target_unaltered_and_an_interruption_clears(
     carrier: str, engine: str, tmp_path: Path
@@ -78,14 +84,17 @@ def test_converted_audio_is_all_there_and_sounds_as_it_should(tmp_path: Path) ->
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ["elevenlabs", "openai-realtime"])
-def test_audio_in_bursts_crosses_unaltered(engine: str, tmp_path: Path) -> None:
-    found = _bench("--targets", "patter", "--engine", engine, "--profile", "service", "--seconds", "3", out=tmp_path)
+@pytest.mark.parametrize(("carrier", "engine"), [("vonage", "elevenlabs"), ("twilio", "openai-realtime")])
+def test_audio_in_bursts_crosses_unaltered_and_in_frames_where_the_carrier_wants_them(
+    carrier: str, engine: str, tmp_path: Path
+) -> None:
+    who = ("--carrier", carrier, "--engine", engine)
+    found = _bench("--targets", "patter", *who, "--profile", "service", "--seconds", "3", out=tmp_path)
     assert found["patter"].frames > 2 * 3 * 50 * 0.8
     assert found["patter"].fault_count == found["patter"].lost == 0
 
 
-@pytest.mark.parametrize("carrier", ["twilio", "telnyx"])
+@pytest.mark.parametrize("carrier", ["twilio", "telnyx", "vonage", "plivo"])
 def test_the_first_word_waits_for_the_engine_or_for_the_stream_but_not_for_both(carrier: str) -> None:
     words = asyncio.run(measure(carrier, calls=3, connect=0.3, stream_after=0.3))
     assert words.cold.p50 > 300

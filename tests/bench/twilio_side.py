@@ -20,15 +20,13 @@ from patter_twilio.signing import signature
 from patter_twilio.testing import messages
 from patter_twilio.testing.webhooks import WebhookSender
 from tests.bench.lean import connect
-from tests.bench.vendor import CALLED, CALLER, Placed, Said, Stream, Vendor
+from tests.bench.vendor import CALLED, CALLER, NOWHERE, Placed, Said, Stream, Vendor
 from tests.bench.voice import FRAME_MS
 
 __all__ = ["TwilioVendor"]
 
 ACCOUNT_SID = "AC" + 32 * "b"
 AUTH_TOKEN = "bench-token"
-NOWHERE = "http://127.0.0.1:9"
-"""In place of the REST interface: calls here are ended by their callers, so it is not used."""
 
 _from_app = msgspec.json.Decoder(messages.AppMessage)
 

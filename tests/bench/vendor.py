@@ -13,12 +13,16 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from patter_core.audio import ULAW_8000, AudioFormat
 from patter_core.carrier import Carrier
+from tests.bench.carrier_words import CarrierWords, Plain, Typed
 from tests.bench.lean import LeanSocket
 
-__all__ = ["CALLED", "CALLER", "Placed", "Said", "Stream", "Vendor"]
+__all__ = ["CALLED", "CALLER", "NOWHERE", "Placed", "Said", "Stream", "Vendor"]
 
 CALLER, CALLED = "+15550000001", "+15550000002"
+NOWHERE = "http://127.0.0.1:9"
+"""In place of an API that is not used: calls here are ended by their callers."""
 
 
 class Said(enum.Enum):
@@ -32,6 +36,9 @@ class Said(enum.Enum):
 class Stream(abc.ABC):
     """One media stream, in the vendor's words."""
 
+    is_binary: ClassVar[bool] = False
+    """True if audio goes as it is, and not as base64 in JSON."""
+
     @abc.abstractmethod
     def opening(self) -> Sequence[msgspec.Struct]:
         """What is said first."""
@@ -44,9 +51,13 @@ class Stream(abc.ABC):
     def mark(self, name: str) -> msgspec.Struct:
         """What was before that mark has been played, or cleared."""
 
+    def cleared(self) -> msgspec.Struct | None:
+        """What was not played is void. None if the marks are returned then, one by one."""
+        return None
+
     @abc.abstractmethod
-    def stop(self) -> msgspec.Struct:
-        """The stream is over."""
+    def stop(self) -> msgspec.Struct | None:
+        """The stream is over; None if the socket's end says that."""
 
     @abc.abstractmethod
     def read(self, message: bytes) -> tuple[Said, str]:
@@ -68,6 +79,14 @@ class Vendor(abc.ABC):
     """One carrier, played by the load and known to the target."""
 
     name: ClassVar[str]
+    format: ClassVar[AudioFormat] = ULAW_8000
+    """Of the telephones, and of the media sockets."""
+    frame_ms: ClassVar[int] = 0
+    """What each message of the agent's audio holds; 0 for any length."""
+    typed: ClassVar[type[CarrierWords]] = Typed
+    """How the bare relay talks with it."""
+    plain: ClassVar[type[CarrierWords]] = Plain
+    """How the naive bridge does."""
 
     @abc.abstractmethod
     def carrier(self, api_url: str) -> Carrier:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import anyio.abc
 
-from patter_core.audio import ULAW_8000
 from patter_core.testing.caller import Caller, Pause, Step
 from patter_elevenlabs.testing import Conversation, ElevenLabsEmulator
 from tests.chaos.fleet import AnyCall, Fleet
@@ -16,7 +15,6 @@ from tests.polling import until
 __all__ = ["FOREVER", "Callers", "gap_ms", "talking"]
 
 FOREVER: Sequence[Step] = (Pause(600.0),)
-_SILENCE = re.compile(re.escape(ULAW_8000.silence) + b"+")
 
 
 class Callers:
@@ -58,7 +56,10 @@ class Callers:
     async def all_hear_more(self, than: list[int], *, within: float) -> float:
         """Wait until each hears the agent, beyond what they had heard; gives how long that took, in s."""
         return await until(
-            lambda: all(now > before + 800 for now, before in zip(self.heard(), than, strict=True)),
+            lambda: all(
+                now > before + call.recording.format.size(100)
+                for call, now, before in zip(self.calls, self.heard(), than, strict=True)
+            ),
             within=within,
             every=0.02,
         )
@@ -69,8 +70,9 @@ class Callers:
 
 def gap_ms(call: AnyCall, since: int = 0) -> float:
     """The longest time without the agent's voice, from that byte of the recording on. For agents that never pause."""
-    runs = _SILENCE.findall(bytes(memoryview(call.recording.agent)[since:]))
-    return max((len(run) for run in runs), default=0) / 8
+    format = call.recording.format
+    runs = re.findall(b"(?:" + re.escape(format.silence) + b")+", bytes(memoryview(call.recording.agent)[since:]))
+    return format.duration_ms(max((len(run) for run in runs), default=0))
 
 
 def talking(engine: ElevenLabsEmulator) -> list[Conversation]:

@@ -16,18 +16,23 @@ import msgspec
 
 from patter_core.testing.network import free_port
 from patter_elevenlabs.testing import ElevenLabsEmulator
+from patter_plivo.testing import PlivoCall, PlivoEmulator
 from patter_telnyx.testing import TelnyxCall, TelnyxEmulator
 from patter_twilio.testing import TwilioCall, TwilioEmulator
+from patter_vonage.testing import VonageCall, VonageEmulator
 from tests.chaos.balancer import Balancer
 from tests.chaos.worker import Holdings, Settings
 
-__all__ = ["EMULATORS", "AnyCall", "AnyCarrier", "Fleet", "Worker", "running_fleet"]
+__all__ = ["CARRIERS", "EMULATORS", "AnyCall", "AnyCarrier", "Fleet", "Worker", "running_fleet"]
 
 ROOT = Path(__file__).parents[2]
 
-AnyCarrier = TwilioEmulator | TelnyxEmulator
-AnyCall = TwilioCall | TelnyxCall
+AnyCarrier = TwilioEmulator | TelnyxEmulator | VonageEmulator | PlivoEmulator
+AnyCall = TwilioCall | TelnyxCall | VonageCall | PlivoCall
 EMULATORS: list[type[AnyCarrier]] = [TwilioEmulator, TelnyxEmulator]
+"""For scenarios that are about the worker or the engine: of the two ways in which a call begins."""
+CARRIERS: list[type[AnyCarrier]] = [*EMULATORS, VonageEmulator, PlivoEmulator]
+"""For those that are about the carrier's webhooks and sockets."""
 
 
 class Worker:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import functools
+import hashlib
 import json
 import os
+import secrets
 import struct
 import subprocess
 import sys
@@ -21,11 +24,18 @@ import msgspec
 from nacl.signing import SigningKey
 
 from patter_core.call.token import CallToken
+from patter_core.carrier import Carrier
 from patter_core.server.tokens import Purpose, TokenMaker
 from patter_core.telephony.leg import Leg
+from patter_plivo.signing import signed_base
+from patter_plivo.testing import PlivoEmulator
+from patter_plivo.testing.webhooks import signature_headers
 from patter_telnyx.signing import SIGNATURE_HEADER, TIMESTAMP_HEADER, signed_bytes
 from patter_twilio.signing import signature
 from patter_twilio.testing import TwilioEmulator
+from patter_vonage.jwt import sign_hs256
+from patter_vonage.signing import VonageClaims
+from patter_vonage.testing import VonageEmulator
 from tests.chaos.fleet import AnyCarrier
 from tests.polling import until
 
@@ -51,6 +61,10 @@ _NO_MASK = bytes(4)  # a mask of zeros changes nothing
 _ENDLESS = 50_000_000
 """Frames: more than a worker can read in a test."""
 
+_CLOSE = {"Connection": "close"}
+_NO_ACTIONS = b"\r\n\r\n[]"
+"""How Vonage is told that a call is not taken."""
+
 Flood = Callable[[asyncio.Transport], Coroutine[None, None, None]]
 """What is done to a socket; it ends with the connection, at the latest."""
 
@@ -72,6 +86,8 @@ def announcement(carrier: AnyCarrier, url: str, *, forged: bool = False, age: fl
 
     `call_sid` is for Twilio.
     """
+    if isinstance(carrier, VonageEmulator | PlivoEmulator):
+        return _announced(carrier, url, forged=forged, age=age)
     if isinstance(carrier, TwilioEmulator):
         fields = {
             "AccountSid": carrier.account_sid,
@@ -102,9 +118,41 @@ def announcement(carrier: AnyCarrier, url: str, *, forged: bool = False, age: fl
     return _request("POST", url, headers, body)
 
 
+def _announced(carrier: VonageEmulator | PlivoEmulator, url: str, *, forged: bool, age: float) -> str:
+    call_id = str(uuid.uuid4())
+    if isinstance(carrier, VonageEmulator):
+        numbers = {"from": "15550002222", "to": "15550001234"}
+        body = json.dumps({"uuid": call_id, "conversation_uuid": f"CON-{call_id}", "direction": "inbound", **numbers})
+        secret = secrets.token_hex(32) if forged else carrier.signature_secret
+        authorization = {"Authorization": f"Bearer {_vonage_token(carrier, secret, body.encode(), age=age)}"}
+        return _request("POST", url, {"Content-Type": "application/json", **authorization, **_CLOSE}, body.encode())
+    fields = {
+        "CallUUID": call_id,
+        "CallStatus": "ringing",
+        "Direction": "inbound",
+        "Event": "StartApp",
+        "From": "15550002222",
+        "To": "15550001234",
+    }
+    signed = signature_headers("nobody's token" if forged else carrier.auth_token, signed_base(url, fields.items()))
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    return _request("POST", url, {**form, **signed, **_CLOSE}, urllib.parse.urlencode(fields).encode())
+
+
+def _vonage_token(carrier: VonageEmulator, secret: str, body: bytes | None, *, age: float = 0.0) -> str:
+    claims = VonageClaims(
+        iat=int(time.time() - age),
+        jti=str(uuid.uuid4()),
+        payload_hash="" if body is None else hashlib.sha256(body).hexdigest(),
+        api_key=carrier.api_key,
+        application_id=carrier.application_id,
+    )
+    return sign_hs256(secret, claims)
+
+
 def upgrade(carrier: AnyCarrier, port: int, token: str) -> str:
     """The upgrade of a media socket, as the carrier signs it."""
-    path = f"127.0.0.1:{port}/media/{carrier.carrier().name}/{token}"
+    path = f"127.0.0.1:{port}/media/{_made(carrier).name}/{token}"
     headers = {
         "Upgrade": "websocket",
         "Connection": "Upgrade",
@@ -113,16 +161,26 @@ def upgrade(carrier: AnyCarrier, port: int, token: str) -> str:
     }
     if isinstance(carrier, TwilioEmulator):
         headers["X-Twilio-Signature"] = signature(carrier.auth_token, f"wss://{path}")
+    elif isinstance(carrier, VonageEmulator):
+        headers["Authorization"] = f"Bearer {_vonage_token(carrier, carrier.signature_secret, None)}"
+    elif isinstance(carrier, PlivoEmulator):
+        headers |= signature_headers(carrier.auth_token, signed_base(f"http://{path}"))
     return _request("GET", f"http://{path}", headers)
 
 
 def stream_token(carrier: AnyCarrier, leg: Leg, *, purpose: Purpose = Purpose.STREAM, age: float = 0.0) -> str:
     """A token as the app makes them, of that age in s."""
-    maker = TokenMaker(carrier.carrier().token_secret(), purpose)
+    maker = TokenMaker(_made(carrier).token_secret(), purpose)
     token = CallToken(
         carrier=leg.carrier, leg_id=leg.call_id, call_id=uuid.uuid4().hex, agent="agent", issued_at=time.time() - age
     )
     return maker.mint(token)
+
+
+@functools.lru_cache(maxsize=8)
+def _made(carrier: AnyCarrier) -> Carrier:
+    """The plugin for that emulator, once: to read a private key takes a tenth of a second."""
+    return carrier.carrier()
 
 
 class _Order(msgspec.Struct):
@@ -168,7 +226,8 @@ async def _send(port: int, request: bytes) -> str:
                 if status == "101":
                     return status
                 rest = await reader.read()
-                return f"{status} busy" if b"busy" in rest else status
+                is_busy = b"busy" in rest or rest.endswith(_NO_ACTIONS)
+                return f"{status} busy" if is_busy else status
             finally:
                 writer.close()
     except (OSError, TimeoutError) as error:

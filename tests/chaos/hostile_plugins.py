@@ -22,8 +22,6 @@ from patter_core.sink import EventSink
 from patter_core.telephony.leg import Leg
 from patter_core.transport import Message
 from patter_elevenlabs import ElevenLabsConvAI
-from patter_telnyx import Telnyx
-from patter_twilio import Twilio
 
 __all__ = ["BLOCKS", "LATE_WAYS", "LateSink", "hold_the_loop", "late_carrier", "late_engine"]
 
@@ -180,10 +178,10 @@ class LateCodec(MediaCodec):
         return self._codec.encode_clear()
 
 
-def late_carrier(kind: type[Twilio | Telnyx], part: str, how: str, number: str) -> Carrier:
+def late_carrier(kind: type[Carrier], part: str, how: str, number: str) -> Carrier:
     """One whose codecs of that number's calls begin well."""
 
-    class LateCarrier(kind):  # type: ignore[misc,valid-type] # made for either carrier
+    class LateCarrier(kind):  # type: ignore[misc,valid-type] # made for each carrier
         def media_codec(self, leg: Leg) -> MediaCodec:
             codec: MediaCodec = super().media_codec(leg)
             return LateCodec(codec, part, how) if leg.to_number == number else codec

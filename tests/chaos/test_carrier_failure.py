@@ -15,7 +15,7 @@ from patter_core.call.timeouts import Deadlines
 from patter_elevenlabs.testing import Behaviour, ElevenLabsEmulator
 from tests.chaos.agents import Steady, Torrent
 from tests.chaos.callers import Callers, talking
-from tests.chaos.fleet import EMULATORS, AnyCall, AnyCarrier, Fleet, running_fleet
+from tests.chaos.fleet import CARRIERS, EMULATORS, AnyCall, AnyCarrier, Fleet, running_fleet
 from tests.chaos.floods import BINARY, frame, spew
 from tests.chaos.report import bound, note
 from tests.chaos.worker import Ending, Settings
@@ -62,7 +62,7 @@ async def staged(
 
 
 @pytest.mark.quick
-@pytest.mark.parametrize("emulator", EMULATORS)
+@pytest.mark.parametrize("emulator", CARRIERS)
 async def test_a_socket_that_leads_nowhere_is_given_up_at_the_deadline(
     emulator: type[AnyCarrier], tmp_path: Path
 ) -> None:
@@ -94,6 +94,7 @@ async def test_a_socket_that_leads_nowhere_is_given_up_at_the_deadline(
 async def test_a_carrier_that_takes_nothing_is_given_up_and_costs_bounded_memory(
     emulator: type[AnyCarrier], tmp_path: Path
 ) -> None:
+    """With carriers that keep any amount. The others are sent no more than they play, so nothing is in the way."""
     async with staged(emulator, tmp_path, deadlines=Deadlines(carrier_silence=2.0, media_return=1.0)) as scene:
         fleet = scene.fleet
         others = await scene.place(3)
@@ -172,7 +173,7 @@ async def reaches(call: AnyCall, *, streams: int, played: int) -> None:
     await until(lambda: len(call.streams) >= streams and len(call.recording.played) >= played)
 
 
-@pytest.mark.parametrize("emulator", EMULATORS)
+@pytest.mark.parametrize("emulator", CARRIERS)
 async def test_a_flood_on_one_socket_is_passed_over_or_ends_that_socket_and_no_neighbour_hears_of_it(
     emulator: type[AnyCarrier], tmp_path: Path
 ) -> None:

@@ -14,7 +14,7 @@ from patter_elevenlabs.testing import Behaviour, ElevenLabsEmulator
 from patter_twilio.testing import TwilioEmulator
 from tests.chaos.agents import Steady
 from tests.chaos.callers import Callers
-from tests.chaos.fleet import EMULATORS, AnyCarrier, Fleet, Worker, running_fleet
+from tests.chaos.fleet import CARRIERS, AnyCarrier, Fleet, Worker, running_fleet
 from tests.chaos.report import bound, note
 from tests.chaos.worker import Ending, Settings
 from tests.polling import until
@@ -48,7 +48,7 @@ async def refused_there_and_taken_elsewhere(fleet: Fleet, draining: Worker, othe
 
 
 @pytest.mark.quick
-@pytest.mark.parametrize("emulator", EMULATORS)
+@pytest.mark.parametrize("emulator", CARRIERS)
 async def test_a_worker_that_is_told_to_stop_lets_its_calls_finish(emulator: type[AnyCarrier], tmp_path: Path) -> None:
     ends = tmp_path / "ends"
     engine = ElevenLabsEmulator(Behaviour(agent=Steady()))

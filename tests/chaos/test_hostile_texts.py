@@ -17,7 +17,7 @@ from patter_elevenlabs.testing import Behaviour, Conversation, ElevenLabsEmulato
 from patter_telnyx.testing import TelnyxEmulator
 from tests.chaos.agents import speech
 from tests.chaos.callers import FOREVER
-from tests.chaos.fleet import EMULATORS, AnyCarrier, running_fleet
+from tests.chaos.fleet import CARRIERS, AnyCarrier, running_fleet
 from tests.chaos.report import note
 from tests.chaos.worker import Settings
 
@@ -55,7 +55,7 @@ async def patter(*arguments: str) -> tuple[int, str]:
     return done.returncode, (done.stdout + done.stderr).decode()
 
 
-@pytest.mark.parametrize("emulator", EMULATORS)
+@pytest.mark.parametrize("emulator", CARRIERS)
 async def test_a_text_is_shown_and_neither_forges_a_line_nor_reaches_the_terminal(
     emulator: type[AnyCarrier], tmp_path: Path
 ) -> None:

@@ -7,16 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from patter_core.server.tokens import Purpose
 from patter_core.telephony.leg import Leg
 from patter_elevenlabs.testing import Behaviour, ElevenLabsEmulator
 from patter_telnyx.testing import TelnyxEmulator
-from patter_twilio.testing import TwilioEmulator
+from patter_vonage.testing import VonageEmulator
 from tests.chaos.agents import Steady
 from tests.chaos.callers import Callers
-from tests.chaos.fleet import EMULATORS, AnyCall, AnyCarrier, Fleet, running_fleet
+from tests.chaos.fleet import CARRIERS, AnyCall, AnyCarrier, Fleet, running_fleet
 from tests.chaos.floods import announcement, flood, stream_token, upgrade
 from tests.chaos.report import bound, note
 from tests.chaos.worker import Settings
@@ -44,7 +45,7 @@ def used_token(call: AnyCall) -> str:
 def attempts(fleet: Fleet, live: AnyCall, count: int) -> dict[str, list[str]]:
     """Requests that must be refused, by what is wrong with them."""
     carrier, port = fleet.carrier, fleet.workers[0].port
-    url = fleet.url_of(port)
+    url, stranger = fleet.url_of(port), type(carrier)()
 
     def many(make: Callable[[], str]) -> list[str]:
         return [make() for _ in range(count)]
@@ -59,12 +60,11 @@ def attempts(fleet: Fleet, live: AnyCall, count: int) -> dict[str, list[str]]:
         "callback token for a stream token": many(
             lambda: upgrade(carrier, port, stream_token(carrier, leg(fleet), purpose=Purpose.CALLBACK))
         ),
-        "token of another secret": many(lambda: upgrade(carrier, port, stream_token(type(carrier)(), leg(fleet)))),
+        "token of another secret": many(lambda: upgrade(carrier, port, stream_token(stranger, leg(fleet)))),
     }
-    if isinstance(carrier, TelnyxEmulator):
+    if isinstance(carrier, TelnyxEmulator | VonageEmulator):
         tried["replayed webhook"] = many(lambda: announcement(carrier, url, age=1_000))
-    if isinstance(carrier, TwilioEmulator):
-        stranger = TwilioEmulator()
+    if not isinstance(carrier, TelnyxEmulator):
         tried["unsigned upgrade"] = many(lambda: upgrade(stranger, port, stream_token(carrier, leg(fleet))))
     return tried
 
@@ -76,7 +76,7 @@ async def keep_strangers_out(emulator: type[AnyCarrier], folder: Path, *, live: 
         callers = Callers(fleet, live)
         await callers.talk(tasks)
         since, conversations = callers.positions(), len(fleet.engine.conversations)
-        tried = attempts(fleet, callers.calls[0], count)
+        tried = await anyio.to_thread.run_sync(attempts, fleet, callers.calls[0], count)  # a key takes seconds to make
         requests = [request for some in zip(*tried.values(), strict=True) for request in some]
         answers = await flood(worker.port, requests)
         await anyio.sleep(0.3)
@@ -95,17 +95,17 @@ async def keep_strangers_out(emulator: type[AnyCarrier], folder: Path, *, live: 
 
 
 @pytest.mark.quick
-@pytest.mark.parametrize("emulator", EMULATORS)
+@pytest.mark.parametrize("emulator", CARRIERS)
 async def test_no_conversation_is_opened_for_a_stranger(emulator: type[AnyCarrier], tmp_path: Path) -> None:
     await keep_strangers_out(emulator, tmp_path, live=2, count=10)
 
 
-@pytest.mark.parametrize("emulator", EMULATORS)
+@pytest.mark.parametrize("emulator", CARRIERS)
 async def test_no_conversation_is_opened_for_a_crowd_of_strangers(emulator: type[AnyCarrier], tmp_path: Path) -> None:
     await keep_strangers_out(emulator, tmp_path, live=LIVE, count=100)
 
 
-@pytest.mark.parametrize("emulator", EMULATORS)
+@pytest.mark.parametrize("emulator", CARRIERS)
 @pytest.mark.parametrize("limit", ["calls at once", "calls a second"])
 async def test_a_flood_of_new_calls_is_shed_and_the_live_ones_hear_nothing_of_it(
     emulator: type[AnyCarrier], limit: str, tmp_path: Path
@@ -123,7 +123,7 @@ async def test_a_flood_of_new_calls_is_shed_and_the_live_ones_hear_nothing_of_it
         took = anyio.current_time() - began
         await anyio.sleep(0.3)
         gap, lost = callers.longest_gap_ms(since), callers.lost
-        told_busy = answers["200 busy"] if isinstance(fleet.carrier, TwilioEmulator) else rejected(fleet)
+        told_busy = rejected(fleet) if isinstance(fleet.carrier, TelnyxEmulator) else answers["200 busy"]
         tasks.cancel_scope.cancel()
     assert sum(answers.values()) == REQUESTS
     assert set(answers) <= {"200", "200 busy"}

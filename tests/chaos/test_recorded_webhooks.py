@@ -14,7 +14,7 @@ from patter_twilio.signing import signature
 from patter_twilio.testing import TwilioEmulator
 from tests.chaos.agents import Steady
 from tests.chaos.callers import Callers
-from tests.chaos.fleet import EMULATORS, AnyCarrier, Fleet, running_fleet
+from tests.chaos.fleet import CARRIERS, AnyCarrier, Fleet, running_fleet
 from tests.chaos.floods import flood
 from tests.chaos.report import bound, note
 from tests.chaos.worker import Settings
@@ -56,7 +56,7 @@ def is_signed(webhook: str, fleet: Fleet) -> bool:
     return signature(fleet.carrier.auth_token, fleet.voice_url, fields) in head
 
 
-@pytest.mark.parametrize("emulator", EMULATORS)
+@pytest.mark.parametrize("emulator", CARRIERS)
 @pytest.mark.parametrize("to", ["the worker that knows them", "another worker"])
 async def test_webhooks_that_were_recorded_move_no_live_call(
     emulator: type[AnyCarrier], to: str, tmp_path: Path

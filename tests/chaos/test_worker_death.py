@@ -11,7 +11,7 @@ import pytest
 from patter_elevenlabs.testing import Behaviour, Conversation, ElevenLabsEmulator
 from tests.chaos.agents import Talker, contexts
 from tests.chaos.callers import Callers, talking
-from tests.chaos.fleet import EMULATORS, AnyCarrier, Fleet, running_fleet
+from tests.chaos.fleet import CARRIERS, AnyCarrier, Fleet, running_fleet
 from tests.chaos.report import note
 from tests.chaos.worker import RESUME_MESSAGE, Settings
 from tests.polling import until
@@ -76,13 +76,13 @@ async def check_memory(engine: ElevenLabsEmulator, begun: int) -> None:
 
 
 @pytest.mark.quick
-@pytest.mark.parametrize("emulator", EMULATORS)
+@pytest.mark.parametrize("emulator", CARRIERS)
 async def test_a_killed_worker_loses_no_caller(emulator: type[AnyCarrier], tmp_path: Path) -> None:
     worst = await lose_workers(emulator, tmp_path, calls=4, rounds=1)
     note(f"SIGKILL of a worker, 4 calls, {emulator.__name__}", tried=4, lost=0, figure=f"back in {worst:.1f} s")
 
 
-@pytest.mark.parametrize("emulator", EMULATORS)
+@pytest.mark.parametrize("emulator", CARRIERS)
 async def test_twenty_calls_survive_one_killed_worker_after_the_other(
     emulator: type[AnyCarrier], tmp_path: Path
 ) -> None:
@@ -96,11 +96,11 @@ async def test_twenty_calls_survive_one_killed_worker_after_the_other(
 
 
 @pytest.mark.quick
-@pytest.mark.parametrize("emulator", EMULATORS)
+@pytest.mark.parametrize("emulator", CARRIERS)
 async def test_a_worker_that_dies_in_the_middle_of_a_webhook_loses_no_call(
     emulator: type[AnyCarrier], tmp_path: Path
 ) -> None:
-    """The carrier asks again: Telnyx by itself, Twilio at the number's fallback URL."""
+    """The carrier asks again: by itself, or as Twilio does at the number's fallback URL."""
     calls = 6
     engine = ElevenLabsEmulator(Behaviour(agent=Talker()))
     async with running_fleet(emulator, engine, tmp_path) as fleet, anyio.create_task_group() as tasks:

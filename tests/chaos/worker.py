@@ -37,8 +37,10 @@ from patter_core.telephony.outcome import HangUp, Transfer
 from patter_core.testing.emulator import CALLED
 from patter_core.tools import Tool
 from patter_elevenlabs import ElevenLabsConvAI
+from patter_plivo import Plivo
 from patter_telnyx import Telnyx
 from patter_twilio import Twilio
+from patter_vonage import Vonage
 from tests.chaos.callbacks import CALLBACKS, raise_fault
 from tests.chaos.foreign import BadSink, BadStore, Ways, bad_carrier, bad_engine
 from tests.chaos.hostile_plugins import LateSink, late_carrier, late_engine
@@ -66,7 +68,12 @@ COLLEAGUE = "+15550007777"
 OTHER_NUMBER = "+15005550009"
 OTHER_AGENT = "other"
 
-_CARRIERS: dict[str, type[Twilio | Telnyx]] = {"twilio": Twilio, "telnyx": Telnyx}
+_CARRIERS: dict[str, type[Twilio | Telnyx | Vonage | Plivo]] = {
+    "twilio": Twilio,
+    "telnyx": Telnyx,
+    "vonage": Vonage,
+    "plivo": Plivo,
+}
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""The line of the documentation that tells an agent who is calling, run with both carriers' emulators."""
+"""The line of the documentation that tells an agent who is calling, run with each carrier's emulator."""
 
 from __future__ import annotations
 
@@ -14,11 +14,8 @@ from patter_core.engine import Engine
 from patter_core.server.serving import serve_app
 from patter_core.testing.caller import Caller, Pause
 from patter_elevenlabs.testing import Behaviour, ElevenLabsEmulator
-from patter_plivo.testing import PlivoEmulator
-from patter_telnyx.testing import TelnyxEmulator
-from patter_twilio.testing import TwilioEmulator
+from tests.carriers import MakeEmulator, each_carrier
 
-AnyEmulator = TwilioEmulator | TelnyxEmulator | PlivoEmulator
 pytestmark = pytest.mark.anyio
 
 DOCS = Path(__file__).parents[2] / "docs" / "how-to"
@@ -36,19 +33,17 @@ def test_the_line_is_the_same_on_both_pages() -> None:
     assert line_of("route.md") == line_of("elevenlabs.md")
 
 
-@pytest.mark.parametrize("make", [TwilioEmulator, TelnyxEmulator, PlivoEmulator])
-async def test_a_prompt_with_the_number_of_the_caller_gets_it(
-    make: type[AnyEmulator],
-) -> None:
+@each_carrier()
+async def test_a_prompt_with_the_number_of_the_caller_gets_it(emulator: MakeEmulator) -> None:
     as_documented: Callable[[Patter, Engine], Agent] = eval(f"lambda phone, engine: {line_of('elevenlabs.md')}")
     needs_it = Behaviour(required_variables=frozenset({"caller_number"}))
     with anyio.fail_after(20):
-        async with make() as emulator, ElevenLabsEmulator(needs_it) as service, anyio.create_task_group() as tasks:
-            phone = Patter(carrier=emulator.carrier())
+        async with emulator() as carrier, ElevenLabsEmulator(needs_it) as service, anyio.create_task_group() as tasks:
+            phone = Patter(carrier=carrier.carrier())
             agent = as_documented(phone, service.engine())
             async with serve_app(phone.asgi(agent)) as url:
-                voice_url = f"{url}/webhooks/{emulator.carrier().name}/voice"
-                call = emulator.place(voice_url, Caller((Pause(60.0),), emulator.format), from_number=ADA)
+                voice_url = f"{url}/webhooks/{carrier.carrier().name}/voice"
+                call = carrier.place(voice_url, Caller((Pause(60.0),), carrier.format), from_number=ADA)
                 tasks.start_soon(call.run)
                 conversation = await service.conversation()
                 await conversation.until(lambda: bool(conversation.agent_audio))  # it was not refused

@@ -1,4 +1,4 @@
-"""Keys that a caller presses on a telephone are collected, over real sockets, on both carriers."""
+"""Keys that a caller presses on a telephone are collected, over real sockets, with each carrier."""
 
 from __future__ import annotations
 
@@ -12,28 +12,22 @@ from patter_core.events import DtmfReceived
 from patter_core.server.serving import serve_app
 from patter_core.testing.caller import Caller, Pause, PressKey, Step, WaitForAgent
 from patter_core.testing.fakes import FakeEngine, MemorySink
-from patter_plivo.testing import PlivoEmulator
-from patter_telnyx.testing import TelnyxEmulator
-from patter_twilio.testing import TwilioEmulator
-from patter_vonage.testing import VonageEmulator
+from tests.carriers import MakeEmulator, each_carrier
 
-AnyEmulator = TwilioEmulator | TelnyxEmulator | VonageEmulator | PlivoEmulator
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.parametrize("make", [TwilioEmulator, TelnyxEmulator, VonageEmulator, PlivoEmulator])
-async def test_the_keys_after_the_agents_question_are_the_answer(
-    make: type[AnyEmulator],
-) -> None:
+@each_carrier()
+async def test_the_keys_after_the_agents_question_are_the_answer(emulator: MakeEmulator) -> None:
     engine, sink = FakeEngine(), MemorySink()
     keys: list[Step] = [PressKey(key) for key in "4711#9"]
     steps: tuple[Step, ...] = (PressKey("0"), WaitForAgent(0.1), *keys, Pause(0.3), WaitForAgent(0.1), PressKey("5"))
     with anyio.fail_after(20):
-        async with make() as emulator, anyio.create_task_group() as tasks:
-            phone = Patter(carrier=emulator.carrier(), sinks=[sink])
+        async with emulator() as carrier, anyio.create_task_group() as tasks:
+            phone = Patter(carrier=carrier.carrier(), sinks=[sink])
             agent = phone.agent(engine=engine)
             async with serve_app(phone.asgi(agent)) as url:
-                call = emulator.place(f"{url}/webhooks/{emulator.carrier().name}/voice", Caller(steps, emulator.format))
+                call = carrier.place(f"{url}/webhooks/{carrier.carrier().name}/voice", Caller(steps, carrier.format))
                 tasks.start_soon(call.run)
                 session = await engine.session()
                 await session.until(lambda: session.digits == ["0"])

@@ -22,32 +22,30 @@ from patter_core.testing.caller import Caller, Pause, Say, WaitForAgent, WaitFor
 from patter_core.testing.fakes import MemorySink
 from patter_core.testing.speech import CALLER_LINES, GREETING
 from patter_openai.testing.live import LiveConversation, OpenAILiveEmulator
-from patter_plivo.testing import PlivoEmulator
-from patter_telnyx.testing import TelnyxEmulator
 from patter_twilio.testing import TwilioEmulator
+from tests.carriers import MakeEmulator, each_carrier
 from tests.polling import until
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.parametrize("emulator", [TwilioEmulator, TelnyxEmulator, PlivoEmulator])
-async def test_turns_are_told_once_each_and_the_caller_hears_them(
-    emulator: type[TwilioEmulator | TelnyxEmulator | PlivoEmulator],
-) -> None:
+@each_carrier(linear=24_000)
+async def test_turns_are_told_once_each_and_the_caller_hears_them(emulator: MakeEmulator) -> None:
     booking, correction, *_ = CALLER_LINES
-    caller = Caller(
-        [
-            WaitForSilence(),
-            Say(booking.audio(ULAW_8000)),
-            WaitForAgent(heard=1.0),
-            Say(correction.audio(ULAW_8000)),
-            WaitForSilence(silent=1.2),
-        ],
-        ULAW_8000,
-    )
     sink = MemorySink()
     with anyio.fail_after(60):
         async with emulator() as carrier, OpenAILiveEmulator() as service:
+            format = carrier.format
+            caller = Caller(
+                [
+                    WaitForSilence(),
+                    Say(booking.audio(format)),
+                    WaitForAgent(heard=1.0),
+                    Say(correction.audio(format)),
+                    WaitForSilence(silent=1.2),
+                ],
+                format,
+            )
             phone = Patter(carrier=carrier.carrier(), sinks=[sink])
             async with serve_app(phone.asgi(phone.agent(engine=service.engine()))) as url:
                 recording = await carrier.call(f"{url}/webhooks/{carrier.carrier().name}/voice", caller)
@@ -60,10 +58,10 @@ async def test_turns_are_told_once_each_and_the_caller_hears_them(
     assert (said[0], said[-1]) == (GREETING.text, correction.text)
     assert booking.text.startswith(said[1])
     assert said[1] != booking.text  # the agent stopped when the caller spoke
-    assert GREETING.audio(ULAW_8000) in bytes(recording.played)
+    assert GREETING.audio(format) in bytes(recording.played)
     (talk,) = service.conversations
     assert not talk.errors
-    assert len(talk.heard) >= len(recording.caller) - 3 * 160
+    assert len(talk.heard) >= len(recording.caller) - format.size(60)
 
 
 STALL, STALLS = 0.3, 8

@@ -19,18 +19,14 @@ from patter_core.testing.fakes import MemorySink
 from patter_core.testing.speech import CALLER_LINES
 from patter_openai import wire
 from patter_openai.testing import Behaviour, OpenAIRealtimeEmulator, Reply
-from patter_plivo.testing import PlivoEmulator
-from patter_telnyx.testing import TelnyxEmulator
-from patter_twilio.testing import TwilioEmulator
 from tests.call.ear import Ear
 from tests.calls import CallScene, new_call
+from tests.carriers import MakeEmulator, each_carrier
 from tests.polling import until
 
-AnyEmulator = TwilioEmulator | TelnyxEmulator | PlivoEmulator
 pytestmark = pytest.mark.anyio
 
-ITEM = 24_000
-"""Bytes of an item: 3 s."""
+ITEM_MS = 3_000
 VOICES = (0x11, 0x22, 0x33)
 """The only byte in the audio of each item, so that the recording tells them apart."""
 FRAME_MS = 20.0
@@ -47,25 +43,26 @@ async def three_items(reply: Reply) -> None:
     """The first response of the agent; it says nothing more."""
     if len(reply.talk.replies) == 1:
         for voice, text in zip(VOICES, WORDS, strict=True):
-            await reply.say(text, bytes([voice]) * ITEM)
+            await reply.say(text, bytes([voice]) * reply.talk.output_format.size(ITEM_MS))
 
 
-@pytest.mark.parametrize("emulator", [TwilioEmulator, TelnyxEmulator, PlivoEmulator])
+@each_carrier(linear=24_000)
 @pytest.mark.parametrize(("heard_s", "pace"), [(1.0, 0.0), (4.2, 0.0), (1.0, 1.5)])
-async def test_memory_equals_ear(emulator: type[AnyEmulator], heard_s: float, pace: float) -> None:
-    caller = Caller([WaitForAgent(heard=heard_s), Say(CALLER_LINES[1].audio(ULAW_8000)), Pause(1.0)], ULAW_8000)
+async def test_memory_equals_ear(emulator: MakeEmulator, heard_s: float, pace: float) -> None:
     sink = MemorySink()
     service = OpenAIRealtimeEmulator(Behaviour(agent=three_items, pace=pace))
     with anyio.fail_after(40):
         async with emulator() as carrier, service:
+            format = carrier.format
+            caller = Caller([WaitForAgent(heard=heard_s), Say(CALLER_LINES[1].audio(format)), Pause(1.0)], format)
             phone = Patter(carrier=carrier.carrier(), sinks=[sink])
             async with serve_app(phone.asgi(phone.agent(engine=service.engine()))) as url:
                 recording = await carrier.call(f"{url}/webhooks/{carrier.carrier().name}/voice", caller)
                 await sink.wait_for("call_ended")
     talk = service.conversations[0]
     kept = [talk.kept(item) for item in talk.spoken]
-    remembered = [0.0 if item is None else item.ms(ULAW_8000) for item in kept]
-    played = [ULAW_8000.duration_ms(bytes(recording.played).count(voice)) for voice in VOICES[: len(kept)]]
+    remembered = [0.0 if item is None else item.ms(format) for item in kept]
+    played = [format.duration_ms(bytes(recording.played).count(voice)) for voice in VOICES[: len(kept)]]
     assert heard_s * 1_000 < sum(played) < 9_000
     assert remembered == pytest.approx(played, abs=FRAME_MS)
     assert [item is None for item in kept] == [ms == 0 for ms in played]

@@ -16,11 +16,9 @@ from patter_core.audio import ULAW_8000
 from patter_core.server.serving import serve_app
 from patter_core.telephony.numbers import voice_path
 from patter_core.testing.caller import Caller, Pause, WaitForAgent
-from patter_core.testing.emulator import CarrierEmulator
 from patter_elevenlabs.testing import ElevenLabsEmulator
-from patter_plivo.testing import PlivoEmulator
-from patter_telnyx.testing import TelnyxEmulator
 from patter_twilio.testing import TwilioEmulator
+from tests.carriers import MakeEmulator, each_carrier
 from tests.net.peers import pass_on
 
 pytestmark = pytest.mark.anyio
@@ -28,10 +26,10 @@ pytestmark = pytest.mark.anyio
 SHORT_CALL = (WaitForAgent(heard=0.2), Pause(0.05))
 
 
-@pytest.mark.parametrize("carrier", [TelnyxEmulator, TwilioEmulator, PlivoEmulator])
+@each_carrier()
 @pytest.mark.parametrize("proxy", ["http://127.0.0.1:9", "socks5://127.0.0.1:9", "no proxy at all"])
 async def test_a_call_on_this_machine_needs_no_proxy(
-    proxy: str, carrier: type[CarrierEmulator], monkeypatch: pytest.MonkeyPatch
+    proxy: str, emulator: MakeEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "SOCKS_PROXY"):
         monkeypatch.delenv(name.lower(), raising=False)
@@ -39,11 +37,11 @@ async def test_a_call_on_this_machine_needs_no_proxy(
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
     with anyio.fail_after(20):
-        async with carrier() as emulator, ElevenLabsEmulator() as elevenlabs:
-            phone = Patter(carrier=emulator.carrier(), registry=Registry())
+        async with emulator() as carrier, ElevenLabsEmulator() as elevenlabs:
+            phone = Patter(carrier=carrier.carrier(), registry=Registry())
             async with serve_app(phone.asgi(phone.agent(engine=elevenlabs.engine()))) as url:
-                recording = await emulator.call(
-                    url + voice_path(emulator.carrier().name), Caller(SHORT_CALL, emulator.format)
+                recording = await carrier.call(
+                    url + voice_path(carrier.carrier().name), Caller(SHORT_CALL, carrier.format)
                 )
     assert recording.played
 

@@ -19,9 +19,8 @@ from patter_core.testing.speech import CALLER_LINES, GREETING
 from patter_openai.testing import Behaviour, Conversation, OpenAIRealtimeEmulator, Parrot, Reply
 from patter_openai.testing.live import OpenAILiveEmulator
 from patter_openai.wire import Transcription
-from patter_plivo.testing import PlivoEmulator
-from patter_telnyx.testing import TelnyxEmulator
 from patter_twilio.testing import TwilioEmulator
+from tests.carriers import MakeEmulator, each_carrier
 
 pytestmark = pytest.mark.anyio
 
@@ -49,9 +48,9 @@ async def agent(reply: Reply) -> None:
             await Parrot()(reply)
 
 
-@pytest.mark.parametrize("emulator", [TwilioEmulator, TelnyxEmulator, PlivoEmulator])
+@each_carrier(linear=24_000)
 async def test_parallel_tools_one_with_the_call_and_one_that_transfers_once_the_answer_was_heard(
-    emulator: type[TwilioEmulator | TelnyxEmulator | PlivoEmulator],
+    emulator: MakeEmulator,
 ) -> None:
     both = anyio.Event()
     asked: list[int] = []
@@ -71,10 +70,11 @@ async def test_parallel_tools_one_with_the_call_and_one_that_transfers_once_the_
         """Transfer the caller to a human."""
         return Transfer(HUMAN)
 
-    caller = Caller([WaitForSilence(), Say(CALLER_LINES[0].audio(ULAW_8000)), Pause(15.0)], ULAW_8000)
     sink = MemorySink()
     with anyio.fail_after(40):
         async with emulator() as carrier, OpenAIRealtimeEmulator(Behaviour(agent=agent)) as service:
+            said = CALLER_LINES[0].audio(carrier.format)
+            caller = Caller([WaitForSilence(), Say(said), Pause(15.0)], carrier.format)
             phone = Patter(carrier=carrier.carrier(), sinks=[sink])
             ours = phone.agent(engine=service.engine(), tools=[find_table, caller_of, put_through])
             async with serve_app(phone.asgi(ours)) as url:
@@ -103,12 +103,9 @@ async def test_parallel_tools_one_with_the_call_and_one_that_transfers_once_the_
     assert end.reason == "transferred"
 
 
-@pytest.mark.parametrize("emulator", [TwilioEmulator, TelnyxEmulator, PlivoEmulator])
-async def test_language_and_voice_are_the_agents_and_those_of_one_call_win(
-    emulator: type[TwilioEmulator | TelnyxEmulator | PlivoEmulator],
-) -> None:
+async def test_language_and_voice_are_the_agents_and_those_of_one_call_win() -> None:
     with anyio.fail_after(40):
-        async with emulator() as carrier, OpenAIRealtimeEmulator() as service:
+        async with TwilioEmulator() as carrier, OpenAIRealtimeEmulator() as service:
             phone = Patter(carrier=carrier.carrier())
             ours = phone.agent(name="ours", engine=service.engine(), language="it", voice="cedar")
             legs: list[Leg] = []
@@ -119,7 +116,7 @@ async def test_language_and_voice_are_the_agents_and_those_of_one_call_win(
 
             async with serve_app(phone.asgi(route)) as url:
                 for _ in range(2):
-                    caller = Caller([WaitForSilence()], ULAW_8000)
+                    caller = Caller([WaitForSilence()], carrier.format)
                     await carrier.call(f"{url}/webhooks/{carrier.carrier().name}/voice", caller)
     said = [(talk.output.voice, language_of(talk)) for talk in service.conversations]
     assert said == [("cedar", "it"), ("ash", "de")]
@@ -131,10 +128,7 @@ def language_of(talk: Conversation) -> object:
     return talk.input.transcription.language if isinstance(talk.input.transcription, Transcription) else None
 
 
-@pytest.mark.parametrize("emulator", [TwilioEmulator, TelnyxEmulator])
-async def test_a_session_that_follows_a_loss_has_what_was_said_and_done_and_no_greeting(
-    emulator: type[TwilioEmulator | TelnyxEmulator],
-) -> None:
+async def test_a_session_that_follows_a_loss_has_what_was_said_and_done_and_no_greeting() -> None:
     async def look_up(name: str) -> str:
         """Look somebody up."""
         if name == "Eve":
@@ -157,14 +151,15 @@ async def test_a_session_that_follows_a_loss_has_what_was_said_and_done_and_no_g
         await sink.wait_for("response_heard", 2)
         await service.fail()
 
-    caller = Caller([WaitForSilence(), Say(CALLER_LINES[0].audio(ULAW_8000)), WaitForSilence(), Pause(2.0)], ULAW_8000)
     sink = MemorySink()
     with anyio.fail_after(40):
         async with (
-            emulator() as carrier,
+            TwilioEmulator() as carrier,
             OpenAIRealtimeEmulator(Behaviour(agent=losing)) as service,
             anyio.create_task_group() as tasks,
         ):
+            said = CALLER_LINES[0].audio(carrier.format)
+            caller = Caller([WaitForSilence(), Say(said), WaitForSilence(), Pause(2.0)], carrier.format)
             phone = Patter(carrier=carrier.carrier(), sinks=[sink])
             agent = phone.agent(engine=service.engine(), tools=[look_up], fallback=Retry())
             async with serve_app(phone.asgi(agent)) as url:
@@ -177,10 +172,7 @@ async def test_a_session_that_follows_a_loss_has_what_was_said_and_done_and_no_g
     assert not second.replies  # nothing is said twice
 
 
-@pytest.mark.parametrize("emulator", [TwilioEmulator, TelnyxEmulator])
-async def test_an_agent_without_turns_has_tools_and_transfers_once_its_answer_was_heard(
-    emulator: type[TwilioEmulator | TelnyxEmulator],
-) -> None:
+async def test_an_agent_without_turns_has_tools_and_transfers_once_its_answer_was_heard() -> None:
     """GPT-Live: its turns are found in its audio."""
 
     async def find_table(guests: int) -> str:
@@ -201,13 +193,13 @@ async def test_an_agent_without_turns_has_tools_and_transfers_once_its_answer_wa
         await service.call_tool("put_through", {})
 
     with anyio.fail_after(60):
-        async with emulator() as carrier, OpenAILiveEmulator() as service, anyio.create_task_group() as tasks:
+        async with TwilioEmulator() as carrier, OpenAILiveEmulator() as service, anyio.create_task_group() as tasks:
             phone = Patter(carrier=carrier.carrier(), sinks=[sink])
             agent = phone.agent(engine=service.engine(), tools=[find_table, put_through])
             tasks.start_soon(talk_to_tools)
             async with serve_app(phone.asgi(agent)) as url:
                 recording = await carrier.call(
-                    f"{url}/webhooks/{carrier.carrier().name}/voice", Caller([Pause(40.0)], ULAW_8000)
+                    f"{url}/webhooks/{carrier.carrier().name}/voice", Caller([Pause(40.0)], carrier.format)
                 )
                 await sink.wait_for("call_ended")
     (talk,) = service.conversations
@@ -215,7 +207,8 @@ async def test_an_agent_without_turns_has_tools_and_transfers_once_its_answer_wa
     first, second = talk.outputs.values()
     assert first == "A table for 4."
     assert "transferred as soon as" in second
-    assert bytes(recording.played).count(GREETING.audio(ULAW_8000)) == 3  # the greeting, and an answer to each result
+    greeting = GREETING.audio(carrier.format)
+    assert bytes(recording.played).count(greeting) == 3  # the greeting, and an answer to each result
     kinds = [record.event.kind for record in sink.records]
     heard = max(number for number, kind in enumerate(kinds) if kind == "response_heard")
     results = [number for number, kind in enumerate(kinds) if kind == "tool_result"]

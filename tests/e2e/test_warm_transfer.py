@@ -1,11 +1,11 @@
-"""Warm transfer over real sockets, on both carriers: what the caller and the human hear is measured."""
+"""Warm transfer over real sockets, with each carrier: what the caller and the human hear is measured."""
 
 from __future__ import annotations
 
 import contextlib
 import math
 import urllib.parse
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import anyio
 import anyio.abc
@@ -24,6 +24,7 @@ from patter_core.telephony.leg import Progress
 from patter_core.telephony.outcome import ConsultResult
 from patter_core.testing.call import Callee, EmulatedCall
 from patter_core.testing.caller import Caller, Pause, Say, Step
+from patter_core.testing.emulator import CarrierEmulator
 from patter_core.testing.fakes import FakeEngine, FakeSession, MemorySink
 from patter_core.testing.speech import CALLER_LINES
 from patter_plivo.testing import PlivoEmulator
@@ -32,12 +33,11 @@ from patter_telnyx.testing.rest import Fault
 from patter_twilio.testing import TwilioEmulator
 from patter_vonage.testing import Fault as VonageFault
 from patter_vonage.testing import VonageEmulator
+from tests.carriers import MakeEmulator, each_carrier
 from tests.polling import until
 
 pytestmark = pytest.mark.anyio
 
-AnyEmulator = TwilioEmulator | TelnyxEmulator | VonageEmulator | PlivoEmulator
-EMULATORS = [TwilioEmulator, TelnyxEmulator, VonageEmulator, PlivoEmulator]
 OURS, COLLEAGUE, BRIEF = "+15550001234", "+15550007777", "Ada Lovelace, about her invoice of May."
 REFUSED = "+15005550001"
 """Twilio refuses calls from it."""
@@ -47,7 +47,7 @@ MUSIC = "https://music.example/a.mp3"
 class Scene:
     """A caller who talks with an agent, on one worker or, of two, on the first."""
 
-    def __init__(self, emulator: AnyEmulator, tasks: anyio.abc.TaskGroup) -> None:
+    def __init__(self, emulator: CarrierEmulator, tasks: anyio.abc.TaskGroup) -> None:
         self.emulator = emulator
         self.tasks = tasks
         self.engine = FakeEngine()
@@ -107,7 +107,7 @@ class Scene:
 
 
 @contextlib.asynccontextmanager
-async def talking(make: Callable[[], AnyEmulator], *steps: Step) -> AsyncIterator[Scene]:
+async def talking(make: MakeEmulator, *steps: Step) -> AsyncIterator[Scene]:
     with anyio.fail_after(30):
         async with make() as emulator, anyio.create_task_group() as tasks:
             scene = Scene(emulator, tasks)
@@ -142,10 +142,10 @@ async def check_joined(scene: Scene, *, caller_ends: bool = False) -> None:
     assert problems(scene) == []
 
 
-@pytest.mark.parametrize("make", EMULATORS)
+@each_carrier()
 @pytest.mark.parametrize("music", ["", MUSIC])
-async def test_the_human_hears_the_brief_and_then_both_hear_each_other(make: type[AnyEmulator], music: str) -> None:
-    async with talking(make) as scene:
+async def test_the_human_hears_the_brief_and_then_both_hear_each_other(emulator: MakeEmulator, music: str) -> None:
+    async with talking(emulator) as scene:
         scene.answers(Pause(0.5), Say(scene.humans_words), Pause(60.0))
         result = await scene.handle.warm_transfer(COLLEAGUE, BRIEF, hold_audio=music)
         assert result is ConsultResult.JOINED
@@ -174,7 +174,7 @@ async def check_back(scene: Scene, result: ConsultResult | None, told: str) -> N
         assert done[0].detail == result
 
 
-@pytest.mark.parametrize("make", EMULATORS)
+@each_carrier()
 @pytest.mark.parametrize(
     ("outcome", "result", "told"),
     [
@@ -184,31 +184,31 @@ async def check_back(scene: Scene, result: ConsultResult | None, told: str) -> N
     ],
 )
 async def test_a_human_who_cannot_be_reached_leaves_the_caller_with_the_agent(
-    make: type[AnyEmulator], outcome: Progress, result: ConsultResult, told: str
+    emulator: MakeEmulator, outcome: Progress, result: ConsultResult, told: str
 ) -> None:
-    async with talking(make) as scene:
+    async with talking(emulator) as scene:
         scene.answers(outcome=outcome)
         assert await scene.handle.warm_transfer(COLLEAGUE, BRIEF, hold_audio=MUSIC) is result
         await check_back(scene, result, told)
         assert scene.human.spoken == []
 
 
-@pytest.mark.parametrize("make", EMULATORS)
+@each_carrier()
 async def test_a_human_who_hangs_up_during_the_brief_leaves_the_caller_with_the_agent(
-    make: type[AnyEmulator],
+    emulator: MakeEmulator,
 ) -> None:
-    async with talking(make) as scene:
+    async with talking(emulator) as scene:
         scene.answers(listens=0.02)
         assert await scene.handle.warm_transfer(COLLEAGUE, BRIEF) is ConsultResult.HUNG_UP
         await check_back(scene, ConsultResult.HUNG_UP, "Who was called for the transfer hung up")
         assert scene.human.spoken == []
 
 
-@pytest.mark.parametrize("make", EMULATORS)
+@each_carrier()
 async def test_a_carrier_that_does_not_connect_them_leaves_the_caller_with_the_agent(
-    make: type[AnyEmulator],
+    emulator: MakeEmulator,
 ) -> None:
-    async with talking(make) as scene, anyio.create_task_group() as tasks:
+    async with talking(emulator) as scene, anyio.create_task_group() as tasks:
         scene.answers()
 
         async def refuse() -> None:
@@ -217,7 +217,8 @@ async def test_a_carrier_that_does_not_connect_them_leaves_the_caller_with_the_a
             if isinstance(scene.emulator, VonageEmulator):
                 scene.emulator.api.faults.append(VonageFault(status=400, path=scene.caller.call_id))
             else:
-                scene.caller.refusals = 2 if make is TelnyxEmulator else 1  # the end of the hold music comes first
+                is_telnyx = isinstance(scene.emulator, TelnyxEmulator)
+                scene.caller.refusals = 2 if is_telnyx else 1  # the end of the hold music comes first
 
         tasks.start_soon(refuse)
         assert await scene.handle.warm_transfer(COLLEAGUE, BRIEF) is ConsultResult.FAILED
@@ -225,11 +226,11 @@ async def test_a_carrier_that_does_not_connect_them_leaves_the_caller_with_the_a
         assert scene.human.spoken == [BRIEF]
 
 
-@pytest.mark.parametrize("make", EMULATORS)
+@each_carrier()
 async def test_a_carrier_that_does_not_dial_leaves_the_caller_with_the_agent(
-    make: type[AnyEmulator],
+    emulator: MakeEmulator,
 ) -> None:
-    async with talking(make) as scene:
+    async with talking(emulator) as scene:
         if isinstance(scene.emulator, TelnyxEmulator):
             scene.emulator.api.faults.append(Fault(action="dial", status=422))
         elif isinstance(scene.emulator, VonageEmulator):
@@ -241,10 +242,10 @@ async def test_a_carrier_that_does_not_dial_leaves_the_caller_with_the_agent(
         await check_back(scene, None, "The transfer of the caller failed")
 
 
-@pytest.mark.parametrize("make", EMULATORS)
+@each_carrier()
 @pytest.mark.parametrize("when", ["ringing", "briefed"])
-async def test_a_caller_who_hangs_up_meanwhile_ends_the_call_to_the_human(make: type[AnyEmulator], when: str) -> None:
-    async with talking(make) as scene, anyio.create_task_group() as tasks:
+async def test_a_caller_who_hangs_up_meanwhile_ends_the_call_to_the_human(emulator: MakeEmulator, when: str) -> None:
+    async with talking(emulator) as scene, anyio.create_task_group() as tasks:
         scene.emulator.callees[COLLEAGUE] = Callee(rings=60.0 if when == "ringing" else 0.05, listens=math.inf)
         results: list[ConsultResult] = []
 
@@ -261,11 +262,11 @@ async def test_a_caller_who_hangs_up_meanwhile_ends_the_call_to_the_human(make: 
     assert (results, end.reason) == ([ConsultResult.CALLER_HUNG_UP], "caller_hung_up")
 
 
-@pytest.mark.parametrize("make", EMULATORS)
+@each_carrier()
 async def test_cancelling_it_gives_the_call_back_and_hangs_up_on_the_human(
-    make: type[AnyEmulator],
+    emulator: MakeEmulator,
 ) -> None:
-    async with talking(make) as scene:
+    async with talking(emulator) as scene:
         scene.emulator.callees[COLLEAGUE] = Callee(rings=60.0)
         with anyio.move_on_after(0.5) as scope:
             await scene.handle.warm_transfer(COLLEAGUE, BRIEF)
@@ -311,11 +312,9 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
 
 
 @contextlib.asynccontextmanager
-async def talking_before_two(make: Callable[[], AnyEmulator]) -> AsyncIterator[tuple[Scene, Front]]:
+async def talking_before_two(make: MakeEmulator) -> AsyncIterator[tuple[Scene, Front]]:
     with anyio.fail_after(60):
         async with make() as emulator, anyio.create_task_group() as tasks:
-            if isinstance(emulator, PlivoEmulator):
-                emulator.same_ids = True  # a worker that gets no webhook of a call knows the id of its request only
             scene = Scene(emulator, tasks)
             phones = [scene.new_phone(several_workers=True) for _ in range(2)]
             front = Front(*(phone.asgi(agent) for phone, agent in zip(phones, scene.agents, strict=True)))
@@ -328,13 +327,13 @@ async def talking_before_two(make: Callable[[], AnyEmulator]) -> AsyncIterator[t
                     await call.over.wait()
 
 
-@pytest.mark.parametrize("make", EMULATORS)
+@each_carrier()
 async def test_another_worker_briefs_the_human_and_connects_them(
-    make: type[AnyEmulator], monkeypatch: pytest.MonkeyPatch
+    emulator: MakeEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(consult_leg, "_SECONDS_A_CHARACTER", 0.0)
     monkeypatch.setattr(consult_leg, "_CONNECTING", 1.0)
-    async with talking_before_two(make) as (scene, front):
+    async with talking_before_two(emulator) as (scene, front):
         scene.answers(Pause(0.5), Say(scene.humans_words), Pause(60.0))
         assert await scene.handle.warm_transfer(COLLEAGUE, BRIEF, hold_audio=MUSIC) is ConsultResult.JOINED
         assert front.to_second >= 2
@@ -342,13 +341,13 @@ async def test_another_worker_briefs_the_human_and_connects_them(
     assert [end.reason for end in scene.ends] == ["transferred"]
 
 
-@pytest.mark.parametrize("make", EMULATORS)
+@each_carrier()
 @pytest.mark.parametrize("fails", ["busy", "hangs up"])
 async def test_the_callers_worker_takes_them_back_without_hearing_from_the_human(
-    make: type[AnyEmulator], fails: str, monkeypatch: pytest.MonkeyPatch
+    emulator: MakeEmulator, fails: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(consult, "_LOOK_EVERY", 0.2)
-    async with talking_before_two(make) as (scene, front):
+    async with talking_before_two(emulator) as (scene, front):
         if fails == "busy":
             scene.answers(outcome=Progress.BUSY)
         else:
@@ -365,6 +364,7 @@ async def test_the_callers_worker_takes_them_back_without_hearing_from_the_human
 
 async def test_it_is_refused_before_anything_happens() -> None:
     async with talking(TwilioEmulator) as scene:
+        assert isinstance(scene.emulator, TwilioEmulator)
         before = len(scene.emulator.api_requests)
         refused = [
             (WarmTransfer(to="0800", brief=BRIEF), "E.164"),

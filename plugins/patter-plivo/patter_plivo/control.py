@@ -120,7 +120,7 @@ class Control:
 
     async def send_dtmf(self, leg: Leg, digits: str) -> None:
         """Sends keys. `w` and `W` are pauses of different lengths at Plivo."""
-        await self.api.send_digits(self.outbound.uuid_of(leg), digits.upper().replace("W", "w"))
+        await self.api.send_digits(await self._uuid_of(leg), digits.upper().replace("W", "w"))
 
     async def hold(self, leg: Leg, audio_url: str) -> None:
         """Plays audio in a loop, or silence. It ends the stream."""
@@ -129,7 +129,7 @@ class Control:
     async def resume(self, leg: Leg, accept: Accept) -> None:
         """Ends a hold: Plivo requests the voice webhook again, and is answered with a stream."""
         url = accept.callbacks.url("voice")
-        await self.api.transfer(self.outbound.uuid_of(leg), url, action="resume the call")
+        await self.api.transfer(await self._uuid_of(leg), url, action="resume the call")
 
     async def connect(self, leg: Leg, other: Leg) -> None:
         """Connects two calls in a room of their own. The human first: if they are gone, the caller stays on hold."""
@@ -139,19 +139,19 @@ class Control:
 
     async def start_recording(self, leg: Leg, callbacks: Callbacks) -> str:
         """Records both sides, each in a channel of its own, and returns the recording's id."""
-        return await self.api.start_recording(self.outbound.uuid_of(leg), callbacks.url("recording"))
+        return await self.api.start_recording(await self._uuid_of(leg), callbacks.url("recording"))
 
     async def stop_recording(self, leg: Leg) -> None:
         """Ends the recording of a call. Succeeds if it is over."""
-        await self.api.end_recordings(self.outbound.uuid_of(leg))
+        await self.api.end_recordings(await self._uuid_of(leg))
 
     async def look_up(self, leg: Leg) -> LegFacts:
         """Queries the call's status and price. Plivo keeps calls in progress apart from those that are over.
 
-        A call that was queued, or that another worker alone has heard of, may be known to Plivo by another id: it is
-        not taken for one that is over.
+        A call that is not in progress, and that this worker has never heard of, may be queued, or have been over by
+        another id: it is not taken for one that is over.
         """
-        call_uuid = self.outbound.uuid_of(leg)
+        call_uuid = await self._uuid_of(leg)
         live = await self.api.live_call(call_uuid)
         if live is not None:
             self.outbound.learn(leg, call_uuid)
@@ -167,11 +167,33 @@ class Control:
     # --- end -------------------------------------------------------------------------------------------------------
 
     async def hang_up(self, leg: Leg) -> None:
-        """Ends a call, ringing or answered. Succeeds if it is over."""
-        if not await self.api.end_call(self.outbound.uuid_of(leg)) and leg.direction is Direction.OUTBOUND:
-            await self.api.cancel_call(leg.call_id)
+        """Ends a call, queued, ringing or answered. Succeeds if it is over."""
+        if await self.api.end_call(self.outbound.uuid_of(leg)) or leg.direction is Direction.INBOUND:
+            return
+        if not await self.api.cancel_call(leg.call_id):  # it is over; or answered by now; or has an id of its own
+            await self.api.end_call(await self._uuid_of(leg))
+
+    async def _uuid_of(self, leg: Leg) -> str:
+        """Returns the id that Plivo's API takes for a call.
+
+        A worker that has heard nothing of a call that was made knows the id of its request only. There is no query by
+        that id, so the call is found by its numbers, and refused where that could find another one.
+        """
+        if self.outbound.knows(leg) or not leg.to_number:
+            return self.outbound.uuid_of(leg)
+        found = await self.api.live_calls(leg.from_number, leg.to_number)
+        if leg.call_id in found or not found:  # the ids are the same; or it is over, or does not ring yet
+            return leg.call_id
+        if len(found) > 1:
+            raise CarrierRequestFailed(
+                f"Plivo has {len(found)} calls between the numbers of this one, whose id this worker does not know: "
+                "its webhooks went to another worker.",
+                remedy="Command the call on the worker that has it.",
+                taken=False,
+            )
+        return found[0]
 
     async def _instruct(self, leg: Leg, instruction: instructions.Instruction, *, action: str) -> None:
         """Replaces what the call is doing by an instruction. It ends the stream, and nothing behind it is done."""
         url = instructions.instruction_url(leg, instruction, action=action)
-        await self.api.transfer(self.outbound.uuid_of(leg), url, action=action)
+        await self.api.transfer(await self._uuid_of(leg), url, action=action)

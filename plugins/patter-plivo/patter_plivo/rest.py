@@ -81,6 +81,11 @@ class LiveCall(msgspec.Struct, frozen=True):
     call_status: str = ""
 
 
+class _LiveCalls(msgspec.Struct, frozen=True):
+    calls: list[str]
+    """At most 20 of them."""
+
+
 class CallDetails(msgspec.Struct, frozen=True):
     """The detail record of a call that is over."""
 
@@ -174,6 +179,16 @@ class PlivoApi(RestApi):
     async def call_details(self, call_uuid: str) -> CallDetails | None:
         """Returns the record of a call that is over; None as long as there is none."""
         return await self._find(_call(call_uuid), CallDetails, "")
+
+    async def live_calls(self, from_number: str, to_number: str) -> list[str]:
+        """Returns the ids of the calls from one number to another that the account made and that are not over."""
+        query = {
+            "status": "live",
+            "call_direction": "outbound",
+            "from_number": from_number.removeprefix("+"),
+            "to_number": to_number.removeprefix("+"),
+        }
+        return (await self.fetch("/Call/", _LiveCalls, action="look up the call", query=query)).calls
 
     # --- recordings ------------------------------------------------------------------------------------------------
 

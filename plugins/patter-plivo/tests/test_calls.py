@@ -11,22 +11,19 @@ import anyio
 import msgspec
 import pytest
 
-from patter_core import Patter
 from patter_core.audio import AudioChunk
 from patter_core.errors import CarrierRequestFailed, ConfigurationError, EngineLost
 from patter_core.events import CallPriced, Interruption, MediaTrouble, ResponseDone
-from patter_core.server.serving import serve_app
-from patter_core.telephony.leg import AnsweredBy
+from patter_core.telephony.leg import AnsweredBy, Progress
 from patter_core.telephony.outcome import HangUp
 from patter_core.testing import check_carrier
 from patter_core.testing.call import Callee
 from patter_core.testing.caller import Caller, EndCall, Pause
 from patter_core.testing.conformance.scene import staged
-from patter_core.testing.fakes import FakeEngine, FakeSession
+from patter_core.testing.fakes import FakeSession
 from patter_core.webhook import Reject
 from patter_plivo.formats import ContentType
 from patter_plivo.testing import CallStatus, PlivoCall, PlivoEmulator, Refusal, messages
-from patter_plivo.testing.stream import LONGEST_BUFFER_MS
 
 pytestmark = pytest.mark.anyio
 
@@ -87,6 +84,38 @@ async def test_a_call_that_the_app_makes_is_one_call_whether_or_not_it_has_the_i
         await live.call.over.wait()
     assert plivo.calls[0].transferred_to == ["+15550007777"]
     assert (plivo.calls[0].uuid == plivo.calls[0].call_id) is same_ids
+
+
+@pytest.mark.parametrize("rings", [60.0, 0.0])
+async def test_a_worker_that_has_heard_nothing_of_a_call_hangs_it_up_ringing_or_answered(rings: float) -> None:
+    async with staged(plivo := PlivoEmulator()) as scene:
+        handle, call = await scene.dial(Callee(rings=rings))
+        await call.until(lambda: plivo.calls[0].is_answered is not bool(rings))
+        other = plivo.carrier()
+        expected = Progress.RINGING if rings else Progress.ANSWERED
+        assert (await other.look_up(handle.leg)).progress is expected
+        await plivo.carrier().hang_up(handle.leg)
+        await call.over.wait()
+        assert plivo.calls[0].status is (CallStatus.CANCEL if rings else CallStatus.COMPLETED)
+        assert plivo.calls[0].uuid != call.call_id
+        assert (await other.look_up(handle.leg)).progress.is_final
+        await plivo.carrier().hang_up(handle.leg)  # a call that is over
+
+
+async def test_a_worker_that_has_heard_nothing_of_a_call_leaves_two_alone_that_it_could_be() -> None:
+    async with staged(plivo := PlivoEmulator()) as scene:
+        legs = []
+        for _ in range(2):
+            handle, call = await scene.dial(Callee())
+            await scene.joined(call)
+            legs.append(handle.leg)
+        with pytest.raises(CarrierRequestFailed, match="2 calls between the numbers of this one"):
+            await plivo.carrier().hang_up(legs[0])
+        assert not any(call.is_over for call in plivo.calls)
+        await scene.harness.carrier.hang_up(legs[0])  # who has heard of it
+        await plivo.calls[0].over.wait()
+        await plivo.carrier().hang_up(legs[1])  # there is one left that it can be
+        await plivo.calls[1].over.wait()
 
 
 async def test_a_recording_has_a_channel_for_each_side() -> None:
@@ -169,26 +198,6 @@ async def test_a_machine_is_given_the_message_after_its_beep() -> None:
 
 
 # --- media ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.slow
-async def test_an_answer_of_ninety_seconds_loses_nothing_and_never_fills_the_buffer() -> None:
-    engine = FakeEngine()
-    with anyio.fail_after(150):
-        async with PlivoEmulator() as plivo, anyio.create_task_group() as tasks:
-            phone = Patter(carrier=plivo.carrier())
-            async with serve_app(phone.asgi(phone.agent(engine=engine))) as url:
-                call = plivo.place(f"{url}/webhooks/plivo/voice", Caller((Pause(200.0),), plivo.format))
-                tasks.start_soon(call.run)
-                session = await engine.session()
-                audio = speaks(session, 90)
-                session.give(ResponseDone())
-                await call.until(lambda: len(call.recording.played) >= len(audio))
-                call.end()
-    (stream,) = call.streams
-    assert bytes(call.recording.played) == audio
-    assert (stream.problems, call.problems) == ([], [])
-    assert 29_000 <= stream.longest_ms <= 31_500 < LONGEST_BUFFER_MS
 
 
 async def test_an_interruption_clears_plivo_at_once_and_its_pending_marks_are_not_missed() -> None:

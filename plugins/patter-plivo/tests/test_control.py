@@ -24,6 +24,14 @@ CALLBACKS = Callbacks(ROOT, "token")
 ACCEPT = Accept(call_id="1", media_url="wss://phone.example/media/plivo/t", callbacks=CALLBACKS)
 LEG = Leg(carrier="plivo", call_id="c1", webhooks=ROOT)
 OUT = Leg(carrier="plivo", call_id="r1", direction=Direction.OUTBOUND, webhooks=ROOT)
+NUMBERED = Leg(
+    carrier="plivo",
+    call_id="r1",
+    direction=Direction.OUTBOUND,
+    from_number="+15550001234",
+    to_number="+15550009876",
+    webhooks=ROOT,
+)
 GONE = ApiAnswer(status=404)
 
 
@@ -156,6 +164,50 @@ async def test_a_call_that_still_rings_is_hung_up_by_its_request() -> None:
         "/v1/Account/MA1/Call/r1/",
         "/v1/Account/MA1/Request/r1/",
         "/v1/Account/MA1/Call/c1/",
+    ]
+
+
+async def test_a_call_whose_id_is_not_known_is_found_by_its_numbers() -> None:
+    async with fake_api() as api:
+        api.answers = [ApiAnswer(body=b'{"calls":["u1"]}'), ApiAnswer(body=b'{"recording_id":"rec1"}')]
+        await control(api.url).start_recording(NUMBERED, CALLBACKS)
+        search, command = api.requests
+        assert search.path == (
+            "/v1/Account/MA1/Call/?status=live&call_direction=outbound&from_number=15550001234&to_number=15550009876"
+        )
+        assert command.path == "/v1/Account/MA1/Call/u1/Record/"
+
+
+@pytest.mark.parametrize("found", [b'{"calls":["u1","r1"]}', b'{"calls":[]}'])
+async def test_a_call_that_has_the_id_of_its_request_is_commanded_by_that_however_many_are_found(found: bytes) -> None:
+    async with fake_api() as api:
+        api.answers = [ApiAnswer(body=found), ApiAnswer(status=202)]
+        await control(api.url).send_dtmf(NUMBERED, "1")
+        assert api.requests[-1].path == "/v1/Account/MA1/Call/r1/DTMF/"
+
+
+async def test_of_two_calls_between_the_same_numbers_none_is_taken_for_the_one_whose_id_is_not_known() -> None:
+    several = ApiAnswer(body=b'{"calls":["u1","u2"]}')
+    async with fake_api() as api:
+        ours = control(api.url)
+        for answers, command in (([GONE, GONE, several], ours.hang_up), ([several], ours.look_up)):
+            api.answers = answers
+            with pytest.raises(CarrierRequestFailed, match="2 calls between the numbers") as refused:
+                await command(NUMBERED)
+            assert not refused.value.taken
+    assert not [request for request in api.requests if "/u" in request.path]
+
+
+async def test_a_call_that_is_answered_while_it_is_cancelled_is_hung_up() -> None:
+    async with fake_api() as api:
+        api.answers = [GONE, GONE, ApiAnswer(status=204)]
+        ours = control(api.url)
+        ours.outbound.learn(NUMBERED, "u1")
+        await ours.hang_up(NUMBERED)
+    assert [request.path.split("/")[-3:-1] for request in api.requests] == [
+        ["Call", "u1"],
+        ["Request", "r1"],
+        ["Call", "u1"],
     ]
 
 

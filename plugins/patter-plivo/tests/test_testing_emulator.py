@@ -286,6 +286,9 @@ async def test_the_sdk_cancels_a_call_that_rings_by_its_request(monkeypatch: pyt
         (call,) = plivo.calls
         with pytest.raises(ResourceNotFoundError):
             await anyio.to_thread.run_sync(lambda: client.calls.delete(call.uuid))
+        search = client.live_calls.list_ids
+        found = await anyio.to_thread.run_sync(lambda: search("outbound", "15550001234", "15550009876"))
+        assert found.calls == [call.uuid]
         await anyio.to_thread.run_sync(lambda: client.calls.cancel(made.request_uuid))
         await call.over.wait()
     assert call.status is CallStatus.CANCEL

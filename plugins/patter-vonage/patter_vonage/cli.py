@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import urllib.parse
+import uuid
 
 import anyio
 import click
@@ -28,7 +29,31 @@ def _numbers() -> VonageNumbers:
     return VonageNumbers(AccountApi(rest_url(api_url()), Credentials.read()))
 
 
-add_number_commands(vonage, _numbers, target="APPLICATION", target_help="the ID of a Vonage application")
+def _read_target(text: str) -> str:
+    """Returns the id of an application, to which Vonage gives the calls of a number: it takes no URL there.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        raise ConfigurationError(
+            "APPLICATION is not the ID of a Vonage application.",
+            expected="a UUID, such as 78d335fa-323d-0114-9c3d-d6f0d48968cf",
+            got=repr(text),
+            remedy="The dashboard shows it, under “Applications”. Where its calls are announced is set by "
+            "`patter vonage webhooks URL`.",
+        ) from None
+
+
+add_number_commands(
+    vonage,
+    _numbers,
+    target="APPLICATION",
+    target_help="the ID of a Vonage application",
+    read_target=_read_target,
+)
 
 
 @vonage.command("webhooks", help="Announce the calls of an application to Patter at URL, its public address.")

@@ -398,14 +398,3 @@ async def test_the_worker_with_the_media_learns_of_the_end_that_is_told_to_anoth
     assert end.reason == "caller_hung_up"
     assert took < 4
     assert [one.method for one in vonage.api_requests if one.path.endswith(call.call_id)] == ["GET"]
-
-
-@pytest.mark.slow
-async def test_an_answer_that_is_longer_than_what_is_sent_ahead_loses_no_sample(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("patter_core.testing.conformance.scene._LONGEST_SCENARIO", 60.0)
-    async with staged(VonageEmulator(sample_rate=24_000)) as scene:
-        await speak(scene, 24_000, 25)
-        (stream,) = scene.harness.emulator.calls[0].streams
-        assert set(stream.pieces) == {960}

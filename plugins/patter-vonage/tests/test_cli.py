@@ -16,6 +16,7 @@ from patter_vonage.testing import EmulatedNumber, VonageEmulator
 pytestmark = pytest.mark.anyio
 
 NUMBER = "+15005550001"
+APPLICATION = "78d335fa-323d-0114-9c3d-d6f0d48968cf"
 URL = "https://phone.example/webhooks/vonage/voice"
 
 
@@ -43,11 +44,18 @@ async def test_numbers_are_listed_with_where_they_point() -> None:
     assert all(part in result.output for part in (NUMBER, "old"))
 
 
-@pytest.mark.parametrize(("answer", "points_at"), [("y\n", "new"), ("n\n", "old")], ids=["yes", "no"])
+@pytest.mark.parametrize(("answer", "points_at"), [("y\n", APPLICATION), ("n\n", "old")], ids=["yes", "no"])
 async def test_a_number_is_pointed_after_asking(vonage: VonageEmulator, answer: str, points_at: str) -> None:
-    result = await patter("vonage", "point", NUMBER, "new", answer=answer)
+    result = await patter("vonage", "point", NUMBER, APPLICATION, answer=answer)
     assert "points at old now." in result.output
     assert vonage.api.numbers[0].app_id == points_at
+
+
+async def test_a_number_is_pointed_at_no_url_which_vonage_would_not_take(vonage: VonageEmulator) -> None:
+    result = await patter("vonage", "point", NUMBER, "https://phone.example", "--yes")
+    assert isinstance(result.exception, ConfigurationError)
+    assert "patter vonage webhooks" in str(result.exception)
+    assert vonage.api.numbers[0].app_id == "old"
 
 
 async def test_webhooks_are_set_after_asking_with_what_they_were(

@@ -108,6 +108,10 @@ class PlivoCall(EmulatedCall):
         return self.status in _FINAL
 
     @property
+    def direction(self) -> str:
+        return "inbound" if self.dialling is None else "outbound"
+
+    @property
     def is_answered(self) -> bool:
         return self.answered_at is not None
 
@@ -202,7 +206,7 @@ class PlivoCall(EmulatedCall):
         fields = {
             "CallUUID": self.uuid,
             "CallStatus": self.status.value,
-            "Direction": "inbound" if self.dialling is None else "outbound",
+            "Direction": self.direction,
             "From": self.from_number.removeprefix("+"),
             "To": self.to_number.removeprefix("+"),
             "CallerName": self.from_number,
@@ -334,7 +338,7 @@ class PlivoCall(EmulatedCall):
                 "Timestamp": str(int(time.time())),
                 "From": self.from_number.removeprefix("+"),
                 "To": self.to_number.removeprefix("+"),
-                "Direction": "inbound" if self.dialling is None else "outbound",
+                "Direction": self.direction,
             }
             self._reports.start_soon(self.tell_only, status_url, fields)
 

@@ -7,6 +7,7 @@ import re
 import secrets
 import uuid
 from collections.abc import Callable, Coroutine, Mapping
+from typing import Annotated, Literal
 
 import anyio
 import msgspec
@@ -90,6 +91,23 @@ class _RecordBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     callback_method: str = "POST"
 
 
+class _LiveQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The list of calls that are not over. Numbers are compared without their plus."""
+
+    status: Literal["live"]
+    call_direction: str = ""
+    from_number: str = ""
+    to_number: str = ""
+    limit: Annotated[int, msgspec.Meta(ge=1, le=20)] = 20
+    offset: int = 0
+
+    def finds(self, call: PlivoCall) -> bool:
+        numbers = ((self.from_number, call.from_number), (self.to_number, call.to_number))
+        return self.call_direction in {"", call.direction} and all(
+            asked in {"", number.removeprefix("+")} for asked, number in numbers
+        )
+
+
 class RestApi:
     """The API of one account, over the calls of an emulator.
 
@@ -113,6 +131,7 @@ class RestApi:
         self.app = Starlette(
             routes=[
                 self._route(f"{_ROOT}/Call/", "POST", self._create_call),
+                self._route(f"{_ROOT}/Call/", "GET", self._list_calls),
                 self._route(call, "POST", self._transfer),
                 self._route(call, "DELETE", self._hang_up),
                 self._route(call, "GET", self._find_call),
@@ -221,6 +240,12 @@ class RestApi:
             hangup_cause_code=CAUSES.get(call.status, 4000),
             total_amount=str(call.price),
         )
+
+    def _list_calls(self, request: Request, body: bytes) -> Response:
+        """The ids of calls that are not over, and nothing else of them."""
+        asked = msgspec.convert(dict(request.query_params), _LiveQuery, strict=False)
+        live = [call.uuid for call in self._calls.values() if not call.is_over and asked.finds(call)]
+        return answered(200, calls=live[asked.offset :][: asked.limit])
 
     def _send_digits(self, request: Request, body: bytes) -> Response:
         asked = msgspec.json.decode(body, type=_DigitsBody)

@@ -63,8 +63,6 @@ class PlivoStream(CarrierStream):
         self.id = str(uuid.uuid4())
         self.digits = ""
         """Keys that the app sent on the socket."""
-        self.longest_ms = 0.0
-        """The most that waited to be played at once."""
         self._on_degraded = on_degraded
         self._told = 0
         self._sequence = 0
@@ -145,7 +143,6 @@ class PlivoStream(CarrierStream):
         if not self.play(audio):
             self.problem(0, "buffer_overflow")
         waiting = self._buffer.duration_ms
-        self.longest_ms = max(self.longest_ms, waiting)
         reached = sum(waiting >= part * LONGEST_BUFFER_MS for part in _DEGRADED)
         if reached > self._told:
             self._on_degraded()

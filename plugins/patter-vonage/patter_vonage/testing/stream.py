@@ -69,6 +69,11 @@ class StreamSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Tell keys in an older form."""
     tunnels: Tunnels
 
+    @property
+    def url(self) -> str:
+        """As the NCCO has it."""
+        return self.target.uri
+
 
 class VonageStream(CarrierStream):
     """One media stream. Each offence of the app is a `Problem`; a message of a wrong length ends the stream."""

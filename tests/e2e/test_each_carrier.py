@@ -9,30 +9,25 @@ from patter_core import Patter
 from patter_core.server.serving import serve_app
 from patter_core.testing.caller import Caller, Pause
 from patter_core.testing.fakes import FakeEngine
-from patter_plivo.testing import PlivoEmulator
-from patter_telnyx.testing import TelnyxEmulator
-from patter_twilio.testing import TwilioEmulator
-from patter_vonage.testing import VonageEmulator
+from tests.carriers import MakeEmulator, each_carrier
 
 pytestmark = pytest.mark.anyio
 
 SALES, SERVICE, NOBODY = "+15550001234", "+15550005678", "+15550000000"
 
 
-@pytest.mark.parametrize("make", [TwilioEmulator, TelnyxEmulator, VonageEmulator, PlivoEmulator])
-async def test_a_mapping_chooses_the_agent_by_the_called_number_and_refuses_the_rest(
-    make: type[TwilioEmulator | TelnyxEmulator | VonageEmulator | PlivoEmulator],
-) -> None:
+@each_carrier()
+async def test_a_mapping_chooses_the_agent_by_the_called_number_and_refuses_the_rest(emulator: MakeEmulator) -> None:
     sales, service = FakeEngine(), FakeEngine()
     with anyio.fail_after(20):
-        async with make() as emulator:
-            carrier = emulator.carrier()
+        async with emulator() as vendor:
+            carrier = vendor.carrier()
             phone = Patter(carrier=carrier)
             agents = {SALES: phone.agent(engine=sales), SERVICE: phone.agent(engine=service)}
             async with serve_app(phone.asgi(agents)) as url, anyio.create_task_group() as tasks:
                 voice_url = f"{url}/webhooks/{carrier.name}/voice"
                 call, other = (
-                    emulator.place(voice_url, Caller((Pause(60.0),), emulator.format), to_number=number)
+                    vendor.place(voice_url, Caller((Pause(60.0),), vendor.format), to_number=number)
                     for number in (SERVICE, NOBODY)
                 )
                 tasks.start_soon(call.run)
