@@ -160,7 +160,8 @@ def thirdparty(session: nox.Session) -> None:
         session.run(python, "-m", "pip", "install", "-q", "--no-deps", str(wheel), external=True)
         session.run(patter, "plugins", external=True)
 
-    for kind, name in (("carrier", "loud-horn"), ("engine", "echo9"), ("sink", "ledger")):
+    parts = (("stt", "big-ear"), ("llm", "mind9"), ("tts", "larynx"))
+    for kind, name in (("carrier", "loud-horn"), ("engine", "echo9"), ("sink", "ledger"), *parts):
         session.run(patter, "new", kind, name, external=True)
         folder = work / f"patter-{name}"
         install(folder)
@@ -169,7 +170,7 @@ def thirdparty(session: nox.Session) -> None:
         session.run(python, "-m", "mypy", "--strict", str(folder / "tests"), external=True)
         if kind == "sink":
             session.run(python, str(ROOT / "tests" / "thirdparty" / "demo_with_sink.py"), name, external=True)
-        else:
+        elif kind in {"carrier", "engine"}:
             session.run(patter, "demo", f"--{kind}", name, external=True)
     # And of a carrier and an engine whose protocols are of another shape, of a kind, and of a part of it. Only one
     # plugin may compose engines: ours is left out.

@@ -103,10 +103,15 @@ class Playback(Protocol):
     def ahead_ms(self) -> float:
         """How much that is, in ms: more than some 30 s need not be made in advance."""
 
+    @property
+    def is_open(self) -> bool:
+        """True while the caller can hear: the carrier's stream is open. False while it rings, or is lost."""
+
 
 class _NothingPlayed:
     audible = False
     ahead_ms = 0.0
+    is_open = True
 
 
 class ConversationSetup(msgspec.Struct, frozen=True, kw_only=True):
@@ -242,6 +247,9 @@ class EngineSession(abc.ABC):
         more for each `PausePlayback`. At an `Interruption` all turns that were not heard to their end are told, the
         oldest first, before the next event is read.
         """
+
+    def speaking(self, turn: str) -> None:  # noqa: B027 - as above
+        """The first audio of a turn was written to the carrier's socket now; again when it goes on. Never waits."""
 
     def say(self, text: str) -> None:
         """Has the agent say something now: word for word with `SAY`, in its own words with `PROMPT`. Never waits."""

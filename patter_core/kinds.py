@@ -57,6 +57,12 @@ class Kind(msgspec.Struct, frozen=True, eq=False):
     """`module:function` of the check that its plugins run in their tests; "" if there is none."""
     required: bool = False
     """True if no engine can be composed without a part of it."""
+    template: str = ""
+    """`package:folder` of the files from which `patter new` writes a distribution with a class of it; "" for none.
+
+    They are named and written as those of the core, in `patter_core/cli/templates`; KIND_REQUIREMENT in them becomes a
+    requirement of the distribution that defines the kind.
+    """
 
 
 Parts = Mapping[str, Part | tuple[Part | Callable[..., object], ...]]

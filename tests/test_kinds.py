@@ -287,6 +287,14 @@ BROKEN = {
         "The base of the kind “vocal” is of another package",
     ),
     "a version that is none": (kind("[Kind('vocal', Vocal, '3')]"), "api_version: int"),
+    "a template of another package": (
+        kind("[Kind('vocal', Vocal, 3, template='patter_core.cli:templates')]"),
+        "Expected plugin_patter_bad:folder.",
+    ),
+    "a template that is none": (
+        kind("[Kind('vocal', Vocal, 3, template='plugin_patter_bad:../..')]"),
+        "Expected plugin_patter_bad:folder.",
+    ),
     "a check that is none": (kind("[Kind('vocal', Vocal, 3, 'check vocal')]"), "Expected module:function."),
     "a kind twice": (kind("[Kind('vocal', Vocal, 3), Kind('vocal', Singer, 3)]", SINGER), "defines a kind twice"),
     "a base twice": (kind("[Kind('vocal', Vocal, 3), Kind('bass', Vocal, 3)]"), "defines a kind twice"),

@@ -20,7 +20,7 @@ from patter_core.call.renewal import Renewal
 from patter_core.call.session_opener import SessionOpener
 from patter_core.call.state import Signal
 from patter_core.call.tool_uses import ToolUses
-from patter_core.call.turns import TurnHeard
+from patter_core.call.turns import Turn, TurnHeard
 from patter_core.call.uplink import Uplink
 from patter_core.engine import Engine, EngineSession
 from patter_core.errors import EngineError, EngineFrozen
@@ -87,7 +87,7 @@ class Conversation:
         self._was_frozen = False
         """True once a session was given up because it no longer answered."""
         uplink.on_fault = self._session_failed
-        downlink.on_heard = self._tell_heard
+        downlink.on_heard, downlink.on_speaking = self._tell_heard, self._tell_speaking
 
     @property
     def has_begun(self) -> bool:
@@ -315,6 +315,15 @@ class Conversation:
         finally:
             if self._talking is session:
                 self._ended_on_hold = self._hold.is_on
+
+    def _tell_speaking(self, turn: Turn) -> None:
+        """Tells a session that the carrier gets the first audio of its turn, if it is still the one that talks."""
+        session = self.session
+        if session is not None and turn.owner is session:
+            try:
+                session.speaking(turn.name)
+            except BaseException as error:  # noqa: BLE001 - the plugin boundary
+                self._session_failed(as_exception(error))
 
     def _tell_heard(self, told: TurnHeard) -> None:
         """Tells a session how much of its turn was heard, if it is still the one that talks."""

@@ -17,7 +17,7 @@ from patter_core.audio.converter import Converter, make_converter
 from patter_core.call.context import CallContext
 from patter_core.call.playback import Playback
 from patter_core.call.send_queue import SendQueue
-from patter_core.call.turns import TurnHeard
+from patter_core.call.turns import Turn, TurnHeard
 from patter_core.events import ResponseHeard
 from patter_core.media import MediaCodec
 from patter_core.transport import Message, Socket
@@ -36,6 +36,8 @@ class Downlink:
 
     def __init__(self, call: CallContext, codec: MediaCodec, *, on_fault: Callable[[str], None]) -> None:
         self.on_heard: Callable[[TurnHeard], None] = _ignore
+        self.on_speaking: Callable[[Turn], None] = _ignore
+        """Called with a turn as its first audio is written to the carrier's socket."""
         """Called for each turn, once it is known how much of it was heard."""
         self.play: Callable[[AudioChunk], None] = _ignore
         """Takes one chunk of the agent: writes it, keeps it, or drops it."""
@@ -43,7 +45,9 @@ class Downlink:
         self._codec = codec
         self._is_muted = False
         self._converter: Converter | None = None
-        self._queue = SendQueue(call, codec, on_change=self._choose, on_told=self._tell, on_fault=on_fault)
+        self._queue = SendQueue(
+            call, codec, on_change=self._choose, on_speaking=self._speaks, on_told=self._tell, on_fault=on_fault
+        )
         self._choose()
 
     @property
@@ -229,6 +233,12 @@ class Downlink:
         self.mark_last_word()
         with anyio.move_on_after(call.config.deadlines.last_word):
             await call.changes.wait_until(lambda: call.is_over or not self.playback.is_audible(call.clock()))
+
+    def _speaks(self, now: float) -> None:
+        self._call.meter.agent_spoke(now)
+        turn = self.playback.sounding
+        if turn is not None:
+            self.on_speaking(turn)
 
     def _tell(self, told: Sequence[TurnHeard]) -> None:
         for turn in told:

@@ -35,6 +35,7 @@ from patter_core.events import (
     ToolCallsCancelled,
     ToolResult,
     TranscriptInput,
+    TurnTimings,
     Usage,
 )
 
@@ -204,6 +205,8 @@ class EngineEvents:
                 self._expect_reply()
             case Usage():
                 meter.used(event)
+            case TurnTimings():
+                meter.timed(event)
             case Error():
                 meter.errors += 1
 

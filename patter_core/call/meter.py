@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from patter_core.audio import AudioFormat
+from patter_core.events import TurnTimings
 from patter_core.events import Usage as EngineUsage
 from patter_core.observe.metrics import CallMetrics, CarrierBill, EngineBill, Latency
 from patter_core.telephony.leg import Direction
@@ -12,6 +13,8 @@ __all__ = ["Meter"]
 
 _TIMES_KEPT = 1000
 """Of each latency: a call of many hours stays small."""
+_STAGES_KEPT = 20
+"""Names of stages, which a plugin chooses."""
 
 
 class Meter:
@@ -49,6 +52,7 @@ class Meter:
         self._silent_since: float | None = None
         self._speech_replies: list[float] = []
         self._barge_ins: list[float] = []
+        self._stages: dict[str, list[float]] = {}
         self._bills: dict[tuple[str, str, str], EngineBill] = {}
 
     def engine_began(self, now: float) -> None:
@@ -73,6 +77,12 @@ class Meter:
         key = (usage.part, usage.vendor, usage.model)
         bill = EngineBill(part=usage.part, vendor=usage.vendor, model=usage.model)
         self._bills[key] = self._bills.get(key, bill).plus(usage.amounts, usage.cost)
+
+    def timed(self, timings: TurnTimings) -> None:
+        """The engine tells where the time of an answer went."""
+        for stage, ms in timings.stages_ms.items():
+            if stage in self._stages or len(self._stages) < _STAGES_KEPT:
+                _keep(self._stages.setdefault(stage, []), ms)
 
     def recording_changed(self, status: str, now: float) -> None:
         """The carrier's recording was started, resumed, paused or stopped, as `RecordingStatus.status` has it."""
@@ -148,6 +158,7 @@ class Meter:
             reply=Latency.of(self._replies),
             speech_reply_ms=tuple(self._speech_replies),
             speech_reply=Latency.of(self._speech_replies),
+            stages={stage: latency for stage, times in self._stages.items() if (latency := Latency.of(times))},
             barge_in_ms=tuple(self._barge_ins),
             barge_in=Latency.of(self._barge_ins),
             frames_in=self.frames_in,

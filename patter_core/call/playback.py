@@ -130,6 +130,11 @@ class Playback:
         """True if a turn was paused, and neither goes on nor was interrupted."""
         return any(turn.is_paused for turn in self._turns)
 
+    @property
+    def sounding(self) -> Turn | None:
+        """The turn of which the carrier gets audio next; None if it is of no turn."""
+        return next((turn for turn in self._turns if turn.ends_at > self.sent and not turn.is_paused), None)
+
     # --- turns -----------------------------------------------------------------------------------------------------
 
     def is_in(self, turn: str) -> bool:

@@ -52,6 +52,7 @@ class SendQueue:
         call: what the parts of the call share.
         codec: the one of the first media socket; it knows what the carrier takes.
         on_change: called when `put` is another function.
+        on_speaking: called with the time at which the first audio of a turn was written.
         on_told: called for turns, once it is known how much of them was heard.
         on_fault: called with what is wrong, in words of a fixed set.
     """
@@ -62,6 +63,7 @@ class SendQueue:
         codec: MediaCodec,
         *,
         on_change: Callable[[], None],
+        on_speaking: Callable[[float], None],
         on_told: Callable[[Sequence[TurnHeard]], None],
         on_fault: Callable[[str], None],
     ) -> None:
@@ -75,7 +77,8 @@ class SendQueue:
         self._codec = codec
         self._encode = codec.encode_audio
         self._faults = CodecFaults(call, on_fault)
-        self._on_change, self._on_told, self._on_fault = on_change, on_told, on_fault
+        self._on_change, self._on_speaking = on_change, on_speaking
+        self._on_told, self._on_fault = on_told, on_fault
         self.format = output.format
         """What the carrier takes."""
         self._most_sent = output.max_buffered * output.format.byte_rate
@@ -307,12 +310,11 @@ class SendQueue:
                 self._kept.put_back(chunk)
                 self._choose()
             return
-        meter = self._meter
-        meter.frames_out += 1
-        meter.bytes_out += size
+        self._meter.frames_out += 1
+        self._meter.bytes_out += size
         if not self._is_speaking:
             self._is_speaking = True
-            meter.agent_spoke(now)
+            self._on_speaking(now)
         if self.playback.send(size, now):
             self._mark(now)
 

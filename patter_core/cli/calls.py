@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from patter_core.errors import ConfigurationError
-from patter_core.events import CallEnded, MetricsReported, Record
+from patter_core.events import CallEnded, MetricsReported, Record, TurnTimings
 from patter_core.observe.terminal import one_line, shown_json
 from patter_core.sinks.console import event_words, metrics_table, transcript_line
 from patter_core.sinks.sqlite_reader import CallFilter, CallRow, SQLiteReader
@@ -89,10 +89,12 @@ def show(reader: SQLiteReader, *, call_id: str, transcript: bool, metrics: bool,
     elif transcript:
         click.echo("\n".join(_transcript(records)))
     elif metrics:
+        _print_stages(console, records)
         _print_metrics(console, records)
     else:
         _print_timeline(console, records)
         console.print()
+        _print_stages(console, records)
         _print_metrics(console, records)
 
 
@@ -118,6 +120,22 @@ def _print_timeline(console: Console, records: list[Record]) -> None:
             console.print(line.append(text, style=style), soft_wrap=True)
 
 
+def _print_stages(console: Console, records: list[Record]) -> None:
+    """Prints when each stage of an answer was reached, from the end of the caller's speech, where the engine tells."""
+    turns = [(record.elapsed_ms, record.event.stages_ms) for record in records if isinstance(record.event, TurnTimings)]
+    stages = dict.fromkeys(stage for _, times in turns for stage in times)
+    if not stages:
+        return
+    table = Table("answer at", box=None, pad_edge=False)
+    for stage in stages:
+        table.add_column(Text(one_line(stage.replace("_", " "))))
+    for elapsed_ms, times in turns:
+        cells = (f"{times[stage]:.0f} ms" if stage in times else "-" for stage in stages)
+        table.add_row(f"{elapsed_ms / 1000:.2f} s", *cells)
+    console.print(table)
+    console.print()
+
+
 def _print_metrics(console: Console, records: list[Record]) -> None:
     """Prints the latest metrics; the final ones, if the call is over."""
     metrics = [record.event.metrics for record in records if isinstance(record.event, CallEnded | MetricsReported)]
@@ -126,7 +144,7 @@ def _print_metrics(console: Console, records: list[Record]) -> None:
 
 def _table(rows: list[CallRow]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for title in ("id", "began", "", "from", "to", "agent", "lasted", "ended"):
+    for title in ("id", "began", "", "from", "to", "agent", "lasted", "reply", "costs", "ended"):
         table.add_column(title, overflow="fold")  # the last digits of a number tell it from others
     for row in rows:
         began = dt.datetime.fromtimestamp(row.started, dt.UTC).astimezone()
@@ -141,7 +159,15 @@ def _table(rows: list[CallRow]) -> Table:
             row.to_number,
             row.agent,
             lasted,
+            "-" if row.reply_ms is None else f"{row.reply_ms:.0f} ms",
+            _costs(row),
             ended,
         )
         table.add_row(*(Text(one_line(cell)) for cell in cells))
     return table
+
+
+def _costs(row: CallRow) -> str:
+    """Returns what the engine costs, and what the carrier charges, rounded."""
+    amounts = [cost.split(" ") for cost in (*row.engine_cost.split(" + "), row.cost) if cost]
+    return " + ".join(f"{float(amount):.4f} {currency}" for amount, currency in amounts) or "-"

@@ -20,7 +20,7 @@ from patter_core import __version__
 from patter_core.aio.foreign import as_exception, run_foreign
 from patter_core.carrier import Carrier
 from patter_core.checks import CheckResult, Level, problem_of
-from patter_core.cli.options import configuration_options, logger_names
+from patter_core.cli.options import app_argument, check_app, configuration_options, logger_names
 from patter_core.errors import PatterError
 from patter_core.net.http import send_request
 from patter_core.observe.terminal import one_line
@@ -32,6 +32,7 @@ from patter_core.server.urls import public_base
 from patter_core.settings.load import load
 from patter_core.settings.model import Settings
 from patter_core.settings.plugins import make_carrier, make_engine, make_sinks, make_store
+from patter_core.settings.target import phone_at
 from patter_core.sink import EventSink
 from patter_core.store import CallStore
 from patter_core.telephony.leg import Leg
@@ -48,19 +49,29 @@ _Part = TypeVar("_Part")
 
 
 @click.command()
+@app_argument
 @configuration_options
 @click.pass_obj
 def doctor(
-    registry: Registry, *, config: Path | None, carrier: str, engine: str, sinks: tuple[str, ...], store: str
+    registry: Registry,
+    *,
+    app: str,
+    config: Path | None,
+    carrier: str,
+    engine: str,
+    sinks: tuple[str, ...],
+    store: str,
 ) -> None:
     """Check what calls need, and say how to fix what is missing.
 
-    Exit code 1 if there is a problem. Nothing is changed, and no call is made.
+    With MODULE:PHONE, such as app:phone, it checks the phone of your program: its carriers, and the engine or the parts
+    of each agent. Exit code 1 if there is a problem. Nothing is changed, and no call is made.
     """
+    check_app(app, config, carrier, engine, sinks, store)
     console = Console(soft_wrap=True)
     settings = load(config, carrier=carrier, engine=engine, sinks=sinks, store=store)
     with _no_logs(registry):
-        results = anyio.run(_run_checks, registry, settings, console)
+        results = anyio.run(_run_checks, registry, settings, app, console)
     problems = sum(result.level is Level.PROBLEM for result in results)
     console.print(f"\n{problems} problem{'' if problems == 1 else 's'}." if problems else "\nReady for calls.")
     if problems:
@@ -80,9 +91,9 @@ def _no_logs(registry: Registry) -> Iterator[None]:
             log.setLevel(level)
 
 
-async def _run_checks(registry: Registry, settings: Settings, console: Console) -> list[CheckResult]:
+async def _run_checks(registry: Registry, settings: Settings, app: str, console: Console) -> list[CheckResult]:
     results: list[CheckResult] = []
-    async for result in _checks(registry, settings):
+    async for result in _checks(registry, settings, app):
         results.append(result)
         sign, style = _SIGNS[result.level]
         console.print(Text(sign, style).append(f" {one_line(result.what)}", "default"))
@@ -91,14 +102,24 @@ async def _run_checks(registry: Registry, settings: Settings, console: Console) 
     return results
 
 
-async def _checks(registry: Registry, settings: Settings) -> AsyncIterator[CheckResult]:
+async def _checks(registry: Registry, settings: Settings, app: str) -> AsyncIterator[CheckResult]:
     python = ".".join(map(str, sys.version_info[:3]))
     yield CheckResult(Level.OK, f"Patter {__version__} on Python {python}.")
     for result in _check_plugins(registry):
         yield result
     yield _check_descriptors(settings.limits.calls)
-    async for result in _check_carrier(registry, settings):
+    async for result in _check_program(registry, app) if app else _check_settings(registry, settings):
         yield result
+    async for result in _check_public_address(settings):
+        yield result
+
+
+async def _check_settings(registry: Registry, settings: Settings) -> AsyncIterator[CheckResult]:
+    carrier, result = _make("carrier", lambda: make_carrier(registry, settings.carrier))
+    yield result
+    if carrier is not None:
+        async for result in _check_carrier(registry, carrier):
+            yield result
     engine, result = _make("engine", lambda: make_engine(registry, settings.engine))
     yield result
     if engine is not None:
@@ -106,18 +127,30 @@ async def _checks(registry: Registry, settings: Settings) -> AsyncIterator[Check
             yield result
     async for result in _check_sinks_and_store(registry, settings):
         yield result
-    async for result in _check_public_address(settings):
-        yield result
 
 
-async def _check_carrier(registry: Registry, settings: Settings) -> AsyncIterator[CheckResult]:
-    carrier, result = _make("carrier", lambda: make_carrier(registry, settings.carrier))
+async def _check_program(registry: Registry, app: str) -> AsyncIterator[CheckResult]:
+    """Checks the phone of a program. The check of an engine that is made of parts asks each of them."""
+    phone, result = _make("program", lambda: phone_at(app))
     yield result
-    if carrier is not None:
-        yield CheckResult(Level.OK, f"The carrier speaks {carrier.media_codec(_leg(carrier)).output.format}.")
-        yield await _check_unsigned_webhook(registry, carrier)
-        for result in await _own_checks(carrier.name, carrier.check):
+    if phone is None:
+        return
+    for carrier in phone.carriers:
+        async for result in _check_carrier(registry, carrier):
             yield result
+    engines = {id(agent.engine): agent.engine for agent in phone.agents}
+    if not engines:
+        yield CheckResult(Level.WARNING, "The phone has no agent.", "Make one by phone.agent(…), where it is made.")
+    for engine in engines.values():
+        for result in await _own_checks(engine.name, engine.check):
+            yield result
+
+
+async def _check_carrier(registry: Registry, carrier: Carrier) -> AsyncIterator[CheckResult]:
+    yield CheckResult(Level.OK, f"The carrier speaks {carrier.media_codec(_leg(carrier)).output.format}.")
+    yield await _check_unsigned_webhook(registry, carrier)
+    for result in await _own_checks(carrier.name, carrier.check):
+        yield result
 
 
 async def _check_sinks_and_store(registry: Registry, settings: Settings) -> AsyncIterator[CheckResult]:

@@ -15,30 +15,40 @@ import msgspec
 
 from patter_core import __version__
 from patter_core.errors import ConfigurationError
+from patter_core.registry import Registry
 
 __all__ = ["KINDS", "new", "write_distribution"]
 
 _TEMPLATES = resources.files("patter_core.cli").joinpath("templates")
 KINDS = tuple(sorted(folder.name for folder in _TEMPLATES.iterdir() if folder.is_dir()))
-"""Those with templates: each has a folder of its name."""
+"""Those of the core with templates: each has a folder of its name. Plugins bring others: `Kind.template`."""
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _SUFFIX = ".template"
+
+
+class _Source(msgspec.Struct, frozen=True):
+    """Where the files of a kind are."""
+
+    folder: Traversable
+    requirement: str = ""
+    """Of the distribution that defines the kind; "" for the core."""
 
 
 class _Names(msgspec.Struct, frozen=True):
     """The words that replace `acme` in the templates."""
 
     name: str
+    requirement: str
 
     @property
     def words(self) -> dict[str, str]:
         """Returns the replacement of each word of the templates, longest word first."""
         module = self.name.replace("-", "_")
         title = "".join(part.capitalize() for part in self.name.split("-"))
-        major, minor = __version__.split(".")[:2]
         return {
-            "CORE_REQUIREMENT": f"patter-core>={major}.{minor},<{int(major) + 1}",
+            "CORE_REQUIREMENT": _requirement("patter-core", __version__),
+            "KIND_REQUIREMENT": self.requirement,
             "patter_acme": f"patter_{module}",
             "ACME": module.upper(),
             "Acme": title,
@@ -51,17 +61,19 @@ class _Names(msgspec.Struct, frozen=True):
         return re.sub("|".join(words), lambda match: words[match[0]], text)  # in one pass: a name may contain a word
 
 
-def write_distribution(kind: str, name: str, parent: Path) -> Path:
+def write_distribution(kind: str, name: str, parent: Path, registry: Registry | None = None) -> Path:
     """Writes `parent/patter-<name>`: a plugin that builds, installs, passes its tests and works. Returns its folder.
 
     Args:
-        kind: one of `KINDS`.
-        name: of the carrier, engine or sink.
+        kind: one of `KINDS`, or one that a plugin defines with a template.
+        name: of the carrier, engine, sink or part.
         parent: the folder to write into.
+        registry: the plugins; None to find those that are installed, where one of them has the templates.
 
     Raises:
-        ConfigurationError: the name is invalid or taken, or the folder exists.
+        ConfigurationError: the kind has no templates, the name is invalid or taken, or the folder exists.
     """
+    source = _source_of(kind, registry)
     if not _NAME.fullmatch(name) or keyword.iskeyword(name):
         raise ConfigurationError(
             "Invalid plugin name.",
@@ -73,12 +85,44 @@ def write_distribution(kind: str, name: str, parent: Path) -> Path:
     folder = parent / f"patter-{name}"
     if folder.exists():
         raise ConfigurationError(f"{folder} exists already.", remedy="Choose another name, or another --into.")
-    names = _Names(name)
-    for path, template in _files(_TEMPLATES.joinpath(kind)):
+    names = _Names(name, source.requirement)
+    for path, template in _files(source.folder):
         target = folder / names.put_into(path.removesuffix(_SUFFIX))
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(names.put_into(template.read_text(encoding="utf-8")), encoding="utf-8")
     return folder
+
+
+def _source_of(kind: str, registry: Registry | None) -> _Source:
+    if kind in KINDS:
+        return _Source(_TEMPLATES.joinpath(kind))
+    sources = _sources(registry or Registry.discover())
+    if kind not in sources:
+        raise ConfigurationError(
+            "There are no templates of this kind.",
+            expected=", ".join([*KINDS, *sources]),
+            got=repr(kind),
+            remedy="Install the plugin that defines it; `patter plugins` lists the kinds.",
+        )
+    return sources[kind]
+
+
+def _sources(registry: Registry) -> dict[str, _Source]:
+    """Returns the templates that plugins bring, by kind."""
+    sources: dict[str, _Source] = {}
+    for plugin in registry.plugins:
+        for kind in plugin.kinds if plugin.joined else ():
+            package, _, path = kind.template.partition(":")
+            if package:
+                folder = resources.files(package).joinpath(*path.split("/"))
+                sources[kind.name] = _Source(folder, _requirement(plugin.distribution, plugin.version))
+    return sources
+
+
+def _requirement(distribution: str, version: str) -> str:
+    """Returns the requirement of that release, and of those after it that keep the contracts."""
+    release = re.match(r"(\d+)\.(\d+)", version)
+    return distribution if release is None else f"{distribution}>={release[0]},<{int(release[1]) + 1}"
 
 
 def _files(root: Traversable, path: str = "") -> Iterator[tuple[str, Traversable]]:
@@ -91,7 +135,7 @@ def _files(root: Traversable, path: str = "") -> Iterator[tuple[str, Traversable
 
 
 @click.command()
-@click.argument("kind", type=click.Choice(KINDS))
+@click.argument("kind", metavar=f"{{{'|'.join(KINDS)}|…}}")
 @click.argument("name")
 @click.option(
     "--into",
@@ -99,11 +143,16 @@ def _files(root: Traversable, path: str = "") -> Iterator[tuple[str, Traversable
     default=Path(),
     help="Folder to write it into. Default: the current one.",
 )
-def new(kind: str, name: str, into: Path) -> None:
-    """Create a plugin: a distribution that installs, works and passes its tests."""
-    folder = write_distribution(kind, name, into)
+@click.pass_context
+def new(context: click.Context, kind: str, name: str, into: Path) -> None:
+    """Create a plugin: a distribution that installs, works and passes its tests.
+
+    KIND may also be one that an installed plugin defines, such as stt, llm or tts of patter-pipeline.
+    """
+    registry = context.obj if isinstance(context.obj, Registry) else None
+    folder = write_distribution(kind, name, into, registry)
     click.echo(f"{folder} is a complete {kind} plugin. Try it:\n")
     click.echo(f"  pip install -e {folder} pytest\n  patter plugins\n  pytest {folder}")
-    if kind != "sink":  # whose service must be running
+    if kind in {"carrier", "engine"}:  # a sink's service must be running, and a part is one of several
         click.echo(f"  patter demo --{kind} {name}")
     click.echo("\nThen adapt it to your vendor: its README says where.")

@@ -183,7 +183,8 @@ class TurnTimings(EngineEvent, frozen=True, tag="turn_timings", kw_only=True):
     """As in `ResponseStart`: the turn that answers."""
     stages_ms: dict[str, float]
     """From the end of the caller's speech, in ms: `end_of_turn` (the turn was taken to be complete), `first_token` (of
-    the model), `first_text` (given to the voice), `first_audio` (of the voice), `sent` (towards the carrier).
+    the model), `first_text` (given to the voice), `first_audio` (of the voice), `sent` (its first frame was written to
+    the carrier's socket).
 
     A stage before the end of speech, such as the first token of a draft, is negative."""
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Self
 
 import msgspec
 
 from patter_core.telephony.prices import CarrierRates, Cost, Usage
 
-__all__ = ["CallMetrics", "CarrierBill", "EngineBill", "Latency"]
+__all__ = ["CallMetrics", "CarrierBill", "EngineBill", "Latency", "costs_of"]
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +95,17 @@ class EngineBill(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, amounts=totals, cost=cost)
 
 
+def costs_of(bills: Iterable[EngineBill]) -> tuple[Cost, ...]:
+    """Returns what these bills come to, by currency. What has no known price is not in it."""
+    sums: dict[str, Cost] = {}
+    for cost in (bill.cost for bill in bills):
+        if cost is not None:
+            before = sums.get(cost.currency, Cost(Decimal(), cost.currency, estimated=False))
+            is_estimated = before.estimated or cost.estimated
+            sums[cost.currency] = Cost(before.amount + cost.amount, cost.currency, estimated=is_estimated)
+    return tuple(sums.values())
+
+
 class CallMetrics(msgspec.Struct, frozen=True, kw_only=True):
     """The metrics of a call. Times in ms; a time that was not measured is None."""
 
@@ -124,6 +136,8 @@ class CallMetrics(msgspec.Struct, frozen=True, kw_only=True):
     from the network. Empty with engines that do not tell when speech ends (`SpeechStopped`)."""
     speech_reply: Latency | None = None
     """The percentiles of `speech_reply_ms`."""
+    stages: dict[str, Latency] = {}
+    """The percentiles of each stage of `TurnTimings`: from the end of the user's speech; empty with other engines."""
     barge_in_ms: tuple[float, ...] = ()
     """For each interruption: from the engine's report of it until the order to clear was written to the carrier."""
     barge_in: Latency | None = None

@@ -182,7 +182,16 @@ def _checked_kind(kind: object, package: str) -> Kind:
         raise PatterError(
             f"The check of the kind “{name}” has another form.", expected="module:function", got=repr(check)
         )
+    template: object = kind.template
+    if not isinstance(template, str) or (template and not _template_of(package).fullmatch(template)):
+        raise PatterError(
+            f"The template of the kind “{name}” has another form.", expected=f"{package}:folder", got=repr(template)
+        )
     return kind
+
+
+def _template_of(package: str) -> re.Pattern[str]:
+    return re.compile(rf"{re.escape(package)}(\.\w+)*:\w+(/\w+)*")
 
 
 def _listed(hook: Callable[[], Sequence[object]]) -> list[object]:

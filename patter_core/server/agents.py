@@ -37,6 +37,11 @@ class Agents:
         self._routing: Routing | None = None
 
     @property
+    def carriers(self) -> tuple[Carrier, ...]:
+        """Those of the phone, the one that makes calls by default first."""
+        return tuple(self._carriers.values())
+
+    @property
     def agents(self) -> tuple[Agent, ...]:
         """Those that were made, in order."""
         return tuple(self._agents.values())

@@ -16,7 +16,7 @@ from patter_core.settings.objects import object_at
 from patter_core.settings.phone import make_phone
 from patter_core.sink import EventSink
 
-__all__ = ["caller_of", "open_phone"]
+__all__ = ["caller_of", "open_phone", "phone_at"]
 
 
 def open_phone(
@@ -40,7 +40,7 @@ def open_phone(
         ConfigurationError: a setting is wrong, there is no such phone, or it is not said who answers it.
     """
     if app:
-        phone = _phone_at(app).copy(carrier=carrier, more_sinks=more_sinks)
+        phone = phone_at(app).copy(carrier=carrier, more_sinks=more_sinks)
         return phone, _routing_of(phone)
     phone = make_phone(registry, settings, carrier=carrier, more_sinks=more_sinks)
     return phone, make_agents(phone, registry, settings)
@@ -68,7 +68,12 @@ def caller_of(phone: Patter, routing: Routing, name: str = "") -> Agent | AgentF
     )
 
 
-def _phone_at(path: str) -> Patter:
+def phone_at(path: str) -> Patter:
+    """Returns the phone of a program, as `module:phone`, or that which a function returns.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
     found = object_at(path, where="The phone")
     if callable(found) and not isinstance(found, type):
         found = found()

@@ -30,7 +30,7 @@ from patter_core.events import (
     TransferDone,
     TransferStarted,
 )
-from patter_core.observe.metrics import CarrierBill, Latency
+from patter_core.observe.metrics import CarrierBill, Latency, costs_of
 from patter_core.observe.terminal import one_line, write_past_buffer
 from patter_core.sink import EventSink
 
@@ -118,6 +118,7 @@ def metrics_table(metrics: CallMetrics) -> Table:
         ("first agent audio", f"{_ms(metrics.first_audio_ms)} after the carrier's stream started"),
         ("speech's end to reply", _latency(metrics.speech_reply)),
         ("transcript to reply", _latency(metrics.reply)),
+        *((f"speech's end to {stage.replace('_', ' ')}", _latency(took)) for stage, took in metrics.stages.items()),
         ("barge-in to clear", _latency(metrics.barge_in)),
         ("caller audio", f"{metrics.frames_in} frames, {metrics.bytes_in} bytes"),
         ("agent audio", f"{metrics.frames_out} messages, {metrics.bytes_out} bytes"),
@@ -130,7 +131,7 @@ def metrics_table(metrics: CallMetrics) -> Table:
         ("engine errors", str(metrics.errors)),
         ("audio", f"{metrics.carrier_format}, {'untouched' if metrics.passthrough else 'converted'}"),
     ):
-        table.add_row(name, Text(one_line(value)))
+        table.add_row(Text(one_line(name)), Text(one_line(value)))
     return table
 
 
@@ -163,6 +164,16 @@ def _engine_bills(metrics: CallMetrics) -> Iterator[tuple[str, str]]:
         else:
             about = "about " if bill.cost.estimated else ""
             yield f"{bill.part} bills", f"{of}: {about}{bill.cost.amount:.4f} {bill.cost.currency}"
+
+
+def _figures(metrics: CallMetrics) -> Iterator[str]:
+    """Returns what the end of a call says of it: how long replies took, and what the engine costs."""
+    if metrics.speech_reply is not None:
+        yield f"replies after {metrics.speech_reply.p50_ms:.0f} ms (p50)"
+    for cost in costs_of(metrics.engine_bills):
+        parts = [bill.part for bill in metrics.engine_bills if bill.cost and bill.cost.currency == cost.currency]
+        about = "about " if cost.estimated else ""
+        yield f"{about}{cost.amount:.4f} {cost.currency} for {', '.join(dict.fromkeys(parts))}"
 
 
 def event_words(event: CallEvent) -> tuple[str, str] | None:
@@ -215,10 +226,8 @@ def _words(event: CallEvent) -> tuple[str, str] | None:  # noqa: C901, PLR0912 -
             return "red", f"carrier: {problem}"
         case CallMoved():
             return "dim", "goes on at another worker"
-        case CallEnded(reason=reason, by=by, duration_ms=duration, detail=detail):
-            return (
-                "bold",
-                f"ended after {duration / 1000:.2f} s: {reason.replace('_', ' ')} (by the {by}) {detail}".rstrip(),
-            )
+        case CallEnded(reason=reason, by=by, duration_ms=duration, detail=detail, metrics=metrics):
+            what = f"ended after {duration / 1000:.2f} s: {reason.replace('_', ' ')} (by the {by}) {detail}".rstrip()
+            return "bold", "; ".join((what, *_figures(metrics)))
         case _:
             return None

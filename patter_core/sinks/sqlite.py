@@ -15,9 +15,11 @@ from patter_core.aio.threads import SerialThread
 from patter_core.checks import CheckResult, checked
 from patter_core.config import check_arguments
 from patter_core.errors import ConfigurationError
-from patter_core.events import CallAnnounced, CallEnded, CallPriced, Record
+from patter_core.events import CallAnnounced, CallEnded, CallPriced, Record, TurnTimings
+from patter_core.observe.metrics import costs_of
 from patter_core.sink import EventSink, SinkStatistics
 from patter_core.storage.sqlite import Database
+from patter_core.telephony.prices import Cost
 
 __all__ = ["SCHEMA", "SQLiteSink"]
 
@@ -43,11 +45,31 @@ CREATE TABLE IF NOT EXISTS calls (
     reason TEXT NOT NULL DEFAULT '',
     ended_by TEXT NOT NULL DEFAULT '',
     duration_ms REAL NOT NULL DEFAULT 0,
+    reply_ms REAL,
+    engine_cost TEXT NOT NULL DEFAULT '',
     cost TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS calls_by_start ON calls (started);
+CREATE TABLE IF NOT EXISTS stages (
+    call_id TEXT NOT NULL,
+    time REAL NOT NULL,
+    turn TEXT NOT NULL,
+    stage TEXT NOT NULL,
+    ms REAL NOT NULL,
+    PRIMARY KEY (call_id, time, turn, stage)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS bills (
+    call_id TEXT NOT NULL,
+    part TEXT NOT NULL,
+    vendor TEXT NOT NULL,
+    model TEXT NOT NULL,
+    amounts TEXT NOT NULL,
+    cost TEXT NOT NULL,
+    PRIMARY KEY (call_id, part, vendor, model)
+) WITHOUT ROWID;
 """
 
+_TABLES = ("records", "calls", "stages", "bills")
 _DAY = 86_400.0
 _DELETE_EVERY = 3600.0
 """Seconds between two looks for calls that are too old."""
@@ -99,8 +121,8 @@ class SQLiteSink(EventSink):
             calls = database.execute(
                 "SELECT call_id FROM records GROUP BY call_id HAVING MAX(time) < ? LIMIT ?", (before, _AT_ONCE)
             ).fetchall()
-            database.executemany("DELETE FROM records WHERE call_id = ?", calls)
-            database.executemany("DELETE FROM calls WHERE call_id = ?", calls)
+            for table in _TABLES:
+                database.executemany(f"DELETE FROM {table} WHERE call_id = ?", calls)  # noqa: S608 - our own names
         return bool(calls)
 
     def _insert(self, records: list[Record]) -> None:
@@ -129,16 +151,52 @@ def _update_call(database: sqlite3.Connection, record: Record) -> None:
                 " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 (record.call_id, record.time, leg.carrier, leg.direction.value, leg.from_number, leg.to_number, agent),
             )
-        case CallEnded(reason=reason, by=by, duration_ms=duration):
-            database.execute(
-                "INSERT INTO calls (call_id, started, ended, reason, ended_by, duration_ms) VALUES (?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT DO UPDATE SET ended = excluded.ended, reason = excluded.reason,"
-                " ended_by = excluded.ended_by, duration_ms = excluded.duration_ms",
-                (record.call_id, record.time - record.elapsed_ms / 1000, record.time, reason, by, duration),
+        case TurnTimings(turn=turn, stages_ms=stages):
+            database.executemany(
+                "INSERT OR REPLACE INTO stages VALUES (?, ?, ?, ?, ?)",
+                [(record.call_id, record.time, turn, stage, ms) for stage, ms in stages.items()],
             )
+        case CallEnded() as ended:
+            _end_call(database, record, ended)
         case CallPriced(cost=cost):
-            database.execute(
-                "UPDATE calls SET cost = ? WHERE call_id = ?", (f"{cost.amount} {cost.currency}", record.call_id)
-            )
+            database.execute("UPDATE calls SET cost = ? WHERE call_id = ?", (_written(cost), record.call_id))
         case _:
             pass
+
+
+def _end_call(database: sqlite3.Connection, record: Record, ended: CallEnded) -> None:
+    metrics = ended.metrics
+    database.execute(
+        "INSERT INTO calls (call_id, started, ended, reason, ended_by, duration_ms, reply_ms, engine_cost)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET ended = excluded.ended, reason = excluded.reason,"
+        " ended_by = excluded.ended_by, duration_ms = excluded.duration_ms, reply_ms = excluded.reply_ms,"
+        " engine_cost = excluded.engine_cost",
+        (
+            record.call_id,
+            record.time - record.elapsed_ms / 1000,
+            record.time,
+            ended.reason,
+            ended.by,
+            ended.duration_ms,
+            None if metrics.speech_reply is None else metrics.speech_reply.p50_ms,
+            " + ".join(map(_written, costs_of(metrics.engine_bills))),
+        ),
+    )
+    database.executemany(
+        "INSERT OR REPLACE INTO bills VALUES (?, ?, ?, ?, ?, ?)",
+        [
+            (
+                record.call_id,
+                bill.part,
+                bill.vendor,
+                bill.model,
+                msgspec.json.encode(bill.amounts).decode(),
+                "" if bill.cost is None else _written(bill.cost),
+            )
+            for bill in metrics.engine_bills
+        ],
+    )
+
+
+def _written(cost: Cost) -> str:
+    return f"{cost.amount} {cost.currency}"

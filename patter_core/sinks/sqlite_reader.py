@@ -31,6 +31,10 @@ class CallRow(msgspec.Struct, frozen=True):
     reason: str
     ended_by: str
     duration_ms: float
+    reply_ms: float | None
+    """From the end of the caller's speech to the agent's first audio, the median of the call; None if not measured."""
+    engine_cost: str
+    """What the engine and its parts cost by list prices; "" if no price is known."""
     cost: str
     """The carrier's price; "" until it is known."""
 

@@ -519,6 +519,33 @@ async def test_a_session_that_cannot_tell_what_it_used_is_closed_all_the_same(
     assert "could not tell what was used last" in caplog.text
 
 
+async def test_a_session_is_told_when_the_carrier_gets_the_first_audio_of_a_turn() -> None:
+    told: list[str] = []
+
+    class Session(FakeSession):
+        def speaking(self, turn: str) -> None:
+            told.append(turn)
+            if turn == "2":
+                raise SystemExit(3)
+
+    class Listening(FakeEngine):
+        def new_session(self, setup: ConversationSetup) -> FakeSession:
+            return Session(setup, ULAW_8000, ULAW_8000)
+
+    scene = Scene(Listening(), fallback=HangUp("Sorry."))
+    async with scene.running():
+        session = await scene.live()
+        for turn in ("1", "2"):
+            session.give(ResponseStart(turn=turn))
+            assert told == ["1"][: int(turn) - 1]
+            for _ in range(3):
+                session.give(FRAME)
+            session.give(ResponseDone(turn))
+            await until(lambda: bool(scene.of(ResponseHeard)) or "2" in told)
+    assert told == ["1", "2"]
+    assert scene.end.metrics.errors == 1  # what it raised has ended the session, and no more
+
+
 async def test_a_conversation_has_so_many_minutes_and_a_spoken_end() -> None:
     scene = Scene(limits=Limits(engine_minutes=0.3 / 60, after_minutes=HangUp("Time is up.")))
     async with scene.running():

@@ -542,3 +542,35 @@ async def test_whatever_comes_in_whatever_order_the_carrier_gets_only_what_was_n
         await anyio.sleep(1)
     assert [told.turn for told in line.told] == [str(number + 1) for number in range(talk.turns)]
     assert all("did not come back" in fault for fault in line.faults)  # a mark behind a full socket
+
+
+# --- when it reaches the carrier -------------------------------------------------------------------------------------
+
+
+async def test_each_turn_is_told_as_its_first_audio_is_written_and_not_before() -> None:
+    line = Line(PACED)
+    told: list[tuple[str, int]] = []
+    line.downlink.on_speaking = lambda turn: told.append((turn.name, line.call.meter.frames_out))
+    async with line.running(attached=False):
+        line.say(speech(0.4), turn="1", ends=True)
+        line.say(speech(3.0), turn="2", ends=True)
+        line.say(speech(0.1), turn="3", ends=True)
+        assert told == []
+        line.attach(line.ear)
+        assert [name for name, _ in told] == ["1", "2"]
+        await anyio.sleep(10)
+    assert [name for name, _ in told] == ["1", "2", "3"]
+    assert [frames for _, frames in told] == [1, 21, 171]
+
+
+async def test_a_turn_that_was_paused_is_told_again_when_it_goes_on() -> None:
+    line = Line(FRAMES)
+    told: list[str] = []
+    line.downlink.on_speaking = lambda turn: told.append(turn.name)
+    async with line.running():
+        line.say(speech(0.4), turn="1")
+        line.downlink.pause()
+        line.downlink.begin_item("", "1", 0)
+        line.say(speech(0.4))
+        line.downlink.end_turn()
+    assert told == ["1", "1"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import anyio
@@ -19,15 +20,19 @@ from patter_core.events import (
     CallEnded,
     CallEvent,
     CallMetrics,
+    CallPriced,
     MetricsReported,
     Record,
     TranscriptInput,
     TranscriptOutput,
+    TurnTimings,
 )
+from patter_core.observe.metrics import EngineBill, Latency
 from patter_core.observe.terminal import one_line
 from patter_core.sinks import SQLiteSink
 from patter_core.sinks.sqlite_reader import CallRow
 from patter_core.telephony.leg import Leg
+from patter_core.telephony.prices import Cost
 
 ONE, OTHER = "aaaa1111", "aaaa2222"
 
@@ -88,6 +93,39 @@ def test_a_call_is_shown_with_its_story_and_its_final_figures(path: Path) -> Non
     assert "caller: A table, please." in out
     assert "7 of the agent" in out
     assert "1 of the agent" in run(path, "show", OTHER).stdout  # the latest, while it lasts
+
+
+def test_the_stages_of_each_answer_and_the_cost_of_each_part_are_shown(tmp_path: Path) -> None:
+    bills = (
+        EngineBill(part="stt", vendor="acme", model="nova", cost=Cost(Decimal("0.0010"))),
+        EngineBill(part="tts", vendor="other", cost=Cost(Decimal("0.0205"))),
+    )
+    metrics = CallMetrics(speech_reply=Latency.of([640.0]), engine_bills=bills)
+    events: list[CallEvent] = [
+        CallAnnounced(leg=Leg(carrier="fake", call_id="leg"), agent="agent"),
+        TurnTimings(turn="2", stages_ms={"end_of_turn": 612.4, "first_token": -10.0, "sent": 640.0}),
+        TurnTimings(turn="4", stages_ms={"end_of_turn": 700.0, "[b]own": 5.0}),
+        CallEnded(reason="caller_hung_up", by="caller", duration_ms=61_000, metrics=metrics),
+        CallPriced(cost=Cost(Decimal("0.0085"), estimated=False)),
+    ]
+
+    async def write() -> None:
+        sink = SQLiteSink(tmp_path / "patter.db")
+        told = [
+            Record(call_id=ONE, sequence=n, time=n, elapsed_ms=n * 1000, event=event) for n, event in enumerate(events)
+        ]
+        await sink.write(told)
+        await sink.aclose()
+
+    anyio.run(write)
+    path = tmp_path / "patter.db"
+    listed = next(line for line in run(path).stdout.splitlines() if ONE in line)
+    assert "640 ms" in listed
+    assert "0.0215 USD + 0.0085 USD" in listed
+    shown = " ".join(run(path, "show", ONE, "--metrics").stdout.split())
+    assert "answer at end of turn first token sent [b]own 1.00 s 612 ms -10 ms 640 ms - 2.00 s 700 ms - - 5 ms" in shown
+    assert "stt bills acme nova: about 0.0010 USD" in shown
+    assert "tts bills other: about 0.0205 USD" in shown
 
 
 def test_only_the_transcript_or_the_figures_or_every_record(path: Path) -> None:

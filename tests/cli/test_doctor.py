@@ -220,3 +220,55 @@ async def test_plugins_that_are_not_joined_are_warnings(monkeypatch: pytest.Monk
     result = await run_doctor()
     assert "! The plugin twilio of patter-twilio is not joined" in result.output
     assert result.exit_code == 1
+
+
+PROGRAM = """
+from patter_core import Patter
+from patter_core.checks import CheckResult, Level
+from patter_core.testing.fakes import FakeCarrier, FakeEngine
+from patter_pipeline.testing.fakes import FakeLlm, FakeStt, FakeTts
+
+class Stt(FakeStt):
+    async def check(self):
+        return [CheckResult(Level.OK, "The key of the recognition is accepted.")]
+
+class Llm(FakeLlm):
+    async def check(self):
+        return [CheckResult(Level.PROBLEM, "The model does not exist.", "Choose another one.")]
+
+class Tts(FakeTts):
+    async def check(self):
+        raise SystemExit
+
+phone = Patter(carrier=FakeCarrier())
+parts = {"stt": Stt("ws://127.0.0.1:9"), "llm": Llm("ws://127.0.0.1:9"), "tts": FakeTts("ws://127.0.0.1:9")}
+phone.agent(**parts)
+phone.agent(engine=phone.agents[0].engine, name="the same engine")
+
+broken = Patter(carrier=FakeCarrier())
+broken.agent(**{**parts, "tts": Tts("ws://127.0.0.1:9")})
+empty = Patter(carrier=FakeCarrier())
+"""
+
+
+@pytest.mark.parametrize(
+    ("phone", "told"),
+    [
+        ("phone", ["The key of the recognition is accepted.", "The model does not exist.", "Choose another one."]),
+        ("broken", ["pipeline failed in its own checks: "]),
+        ("empty", ["The phone has no agent."]),
+        ("missing", ["The program: "]),
+    ],
+)
+async def test_the_parts_of_the_agents_of_a_program_are_checked(
+    phone: str, told: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "program_of_the_doctor.py").write_text(PROGRAM)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    arguments = [f"program_of_the_doctor:{phone}"]
+    result = await anyio.to_thread.run_sync(
+        lambda: CliRunner().invoke(doctor, arguments, obj=Registry.discover(disabled=["elevenlabs"]))
+    )
+    for text in told:
+        assert result.output.count(text) == 1, result.output
+    assert result.exit_code == (phone in {"phone", "missing"})

@@ -10,12 +10,16 @@ import pytest
 from click.testing import CliRunner
 from packaging.requirements import Requirement
 
+import patter_pipeline
 from patter_core import __version__
 from patter_core.cli.new import KINDS, new, write_distribution
 from patter_core.errors import ConfigurationError
+from patter_core.registry import Registry
+
+PARTS = ("llm", "stt", "tts")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, *PARTS])
 def test_a_whole_distribution_is_written_under_the_name(kind: str, tmp_path: Path) -> None:
     result = CliRunner().invoke(new, [kind, "loud-horn", "--into", str(tmp_path)])
     assert result.exit_code == 0
@@ -31,9 +35,22 @@ def test_a_whole_distribution_is_written_under_the_name(kind: str, tmp_path: Pat
 
 
 def test_another_kind_is_refused_with_those_that_have_templates(tmp_path: Path) -> None:
-    result = CliRunner().invoke(new, ["store", "loud-horn", "--into", str(tmp_path)])
-    assert "'store' is not one of 'carrier', 'engine', 'sink'" in result.output
+    with pytest.raises(ConfigurationError, match=r"Expected carrier, engine, sink, .*stt.* Got 'store'"):
+        write_distribution("store", "loud-horn", tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_kind_of_a_plugin_has_the_plugins_templates(tmp_path: Path) -> None:
+    folder = write_distribution("stt", "loud-horn", tmp_path)
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    core, pipeline = map(Requirement, project["dependencies"])
+    assert (core.name, pipeline.name) == ("patter-core", "patter-pipeline")
+    assert pipeline.specifier.contains(patter_pipeline.__version__, prereleases=True)
+
+
+def test_a_plugin_that_is_switched_off_brings_no_templates(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="no templates of this kind"):
+        write_distribution("stt", "loud-horn", tmp_path, Registry.discover(disabled=["pipeline"]))
 
 
 def test_it_requires_the_core_that_wrote_it(tmp_path: Path) -> None:

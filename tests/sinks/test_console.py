@@ -44,6 +44,16 @@ from patter_core.telephony.prices import Cost
 from tests.polling import until
 
 LEG = Leg(carrier="fake", call_id="leg-1", from_number="+15550001111")
+BILLED = CallMetrics(
+    speech_reply=Latency.of([640.0]),
+    stages={stage: took for stage in ("first_token", "[b]own") if (took := Latency.of([100.0, 200.0]))},
+    engine_bills=(
+        EngineBill(part="stt", vendor="acme", cost=Cost(Decimal("0.001"))),
+        EngineBill(part="tts", vendor="acme", model="a", cost=Cost(Decimal("0.002"), estimated=False)),
+        EngineBill(part="tts", vendor="acme", model="b", cost=Cost(Decimal("0.0005"))),
+        EngineBill(part="llm", vendor="acme", amounts={"input_text_tokens": 12.0}, is_priced=False),
+    ),
+)
 
 
 @pytest.mark.anyio
@@ -58,6 +68,10 @@ LEG = Leg(carrier="fake", call_id="leg-1", from_number="+15550001111")
         (
             CallEnded(reason="caller_hung_up", by="caller", duration_ms=1500, metrics=CallMetrics()),
             "ended after 1.50 s: caller hung up (by the caller)",
+        ),
+        (
+            CallEnded(reason="lost", by="engine", duration_ms=1500, metrics=BILLED),
+            "ended after 1.50 s: lost (by the engine); replies after 640 ms (p50); about 0.0035 USD for stt, tts",
         ),
     ],
 )
@@ -116,6 +130,13 @@ def test_the_figures_hold_what_each_vendor_of_the_engine_bills() -> None:
     assert "vendor's bill" not in out.getvalue()
     Console(file=out, width=100).print(metrics_table(CallMetrics()))
     assert re.search(r"engine bills +see the vendor's bill *\n", out.getvalue())
+
+
+def test_the_figures_hold_the_stages_of_answers() -> None:
+    out = io.StringIO()
+    Console(file=out, width=120).print(metrics_table(BILLED))
+    assert re.search(r"speech's end to first token +100, 200, 200, 200 ms", out.getvalue())
+    assert re.search(r"speech's end to \[b\]own +100, 200, 200, 200 ms", out.getvalue())
 
 
 def test_the_figures_hold_percentiles_and_what_the_carrier_will_bill() -> None:

@@ -24,7 +24,9 @@ from patter_core.events import (
     CallPriced,
     Record,
     TranscriptInput,
+    TurnTimings,
 )
+from patter_core.observe.metrics import EngineBill, Latency
 from patter_core.sinks import SQLiteSink
 from patter_core.sinks.sqlite_reader import CallFilter, SQLiteReader
 from patter_core.storage import sqlite as storage
@@ -58,6 +60,44 @@ async def test_a_call_is_a_row_and_its_records_are_as_they_were(tmp_path: Path) 
     assert (row.call_id, row.started, row.ended, row.agent) == ("call", 101, 103, "agent")
     assert (row.reason, row.ended_by, row.duration_ms, row.cost) == ("caller_hung_up", "caller", 1500, "0.0085 USD")
     assert log.records("call") == records()
+    await sink.aclose()
+
+
+async def test_stages_of_answers_and_bills_have_rows_that_go_with_their_call(tmp_path: Path) -> None:
+    bills = (
+        EngineBill(part="stt", vendor="acme", model="n", amounts={"seconds": 9.5}, cost=Cost(Decimal("0.001"))),
+        EngineBill(part="tts", vendor="acme", amounts={"characters": 300.0}, cost=Cost(Decimal("0.0205"))),
+        EngineBill(part="llm", vendor="acme", amounts={"input_text_tokens": 12.0}, is_priced=False),
+    )
+    metrics = CallMetrics(speech_reply=Latency.of([640.0, 900.0]), engine_bills=bills)
+    story: list[CallEvent] = [
+        TurnTimings(turn="2", stages_ms={"first_token": -10.5, "sent": 640.0}),
+        CallEnded(reason="caller_hung_up", by="caller", duration_ms=1500, metrics=metrics),
+    ]
+    path = tmp_path / "patter.db"
+    sink = SQLiteSink(path, keep=1)
+    now = time.time()
+    for _ in range(2):  # a batch may come again
+        await sink.write(
+            [
+                Record(call_id="call", sequence=number, time=now, elapsed_ms=0, event=event)
+                for number, event in enumerate(story)
+            ]
+        )
+    (row,) = SQLiteReader(path).calls(CallFilter())
+    assert (row.reply_ms, row.engine_cost) == (640.0, "0.0215 USD")
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        stages = database.execute("SELECT turn, stage, ms FROM stages ORDER BY stage").fetchall()
+        assert stages == [("2", "first_token", -10.5), ("2", "sent", 640.0)]
+        found = database.execute("SELECT part, vendor, model, amounts, cost FROM bills ORDER BY part").fetchall()
+        assert found == [
+            ("llm", "acme", "", '{"input_text_tokens":12.0}', ""),
+            ("stt", "acme", "n", '{"seconds":9.5}', "0.001 USD"),
+            ("tts", "acme", "", '{"characters":300.0}', "0.0205 USD"),
+        ]
+        assert sink._delete(now + 1) is True
+        for table in ("records", "calls", "stages", "bills"):
+            assert database.execute(f"SELECT COUNT(*) FROM {table}").fetchone() == (0,)
     await sink.aclose()
 
 

@@ -196,6 +196,9 @@ class WatchedSession(EngineSession):
     def hold(self, on: bool) -> None:
         return self._pace.timed("hold()", self._session.hold, on)
 
+    def speaking(self, turn: str) -> None:
+        return self._pace.timed("speaking()", self._session.speaking, turn)
+
     def user_activity(self) -> None:
         return self._pace.timed("user_activity()", self._session.user_activity)
 

@@ -16,6 +16,7 @@ _ITEM_LIMIT = 10_000
 _BYTE_LIMIT = 8 * 2**20
 
 E = TypeVar("E")
+K = TypeVar("K")
 
 
 class Inbox(AsyncIterator[E], Generic[E]):
@@ -40,6 +41,19 @@ class Inbox(AsyncIterator[E], Generic[E]):
     def discard(self, is_void: Callable[[E], bool]) -> None:
         """Removes what is void. It does not count as dropped."""
         self._queue.discard(is_void)
+
+    def remove(self, kind: type[K]) -> list[K]:
+        """Removes the events of a kind, also after `close`, and returns them, the oldest first."""
+        removed: list[K] = []
+
+        def is_of_kind(event: E) -> bool:
+            if not isinstance(event, kind):
+                return False
+            removed.append(event)
+            return True
+
+        self._queue.discard(is_of_kind)
+        return removed
 
     def close(self, error: EngineError | None = None) -> None:
         """Nothing follows. What waits can still be taken; then iteration ends, or raises `error`. Idempotent."""

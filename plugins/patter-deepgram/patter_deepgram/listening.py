@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import anyio
 
@@ -117,6 +117,10 @@ class ListenSession(SttSession):
 
     def events(self) -> AsyncIterator[SttEvent]:
         return self._inbox
+
+    def unbilled(self) -> Sequence[Usage]:
+        self._tell_usage()
+        return self._inbox.remove(Usage)
 
     async def aclose(self) -> None:
         self._finish()

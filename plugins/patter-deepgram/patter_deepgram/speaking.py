@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 
 from patter_core.audio import AudioChunk, AudioFormat
 from patter_core.errors import EngineError, SocketClosed
@@ -93,6 +93,10 @@ class SpeakSession(TtsSession):
 
     def events(self) -> AsyncIterator[TtsEvent]:
         return self._inbox
+
+    def unbilled(self) -> Sequence[Usage]:
+        self._do(self._utterances.unbilled())
+        return self._inbox.remove(Usage)
 
     async def aclose(self) -> None:
         self._finish()

@@ -41,7 +41,7 @@ class _Utterance(msgspec.Struct):
     sent: int = 0
     """Characters of the text that the service has."""
     billed: int = 0
-    """Characters that were sent, on all connections."""
+    """Characters that were sent, on all connections, and are not told."""
     flushed: int = 0
     """Characters of the text that were followed by a flush."""
     pending: int = 0
@@ -192,6 +192,10 @@ class Utterances:
         self._online = False
         return self._billed(current) if current is not None else []
 
+    def unbilled(self) -> list[Step]:
+        """Returns what was used and not told: it is told once."""
+        return self._billed(self._current) if self._current is not None else []
+
     # --- helpers ---------------------------------------------------------------------------------------------------
 
     def _unfinished(self, utterance: str) -> _Utterance | None:
@@ -240,7 +244,8 @@ class Utterances:
         return [*self._billed(one), UtteranceDone(one.id), *self._go_on()]
 
     def _billed(self, one: _Utterance) -> list[Step]:
-        return [self._bill(one.billed)] if one.billed else []
+        characters, one.billed = one.billed, 0
+        return [self._bill(characters)] if characters else []
 
 
 def pieces(text: str) -> list[str]:

@@ -334,3 +334,12 @@ async def test_linear_audio_stays_as_it_is() -> None:
             await service.until(lambda: len(service.heard) == 640)
         assert dict(service.query)["encoding"] == "linear16"
         await session.aclose()
+
+
+async def test_what_was_heard_since_the_last_report_is_unbilled_once() -> None:
+    async with DeepgramSTTEmulator() as emulator, opened(emulator) as session:
+        for _ in range(75):
+            session.send_audio(FRAME)
+        rest_of_it = session.unbilled()
+        assert [(usage.part, usage.amounts) for usage in rest_of_it] == [("stt", {"seconds": 1.5})]
+        assert not session.unbilled()

@@ -295,3 +295,14 @@ async def test_a_bug_of_ours_ends_one_session_and_is_logged(
         with anyio.fail_after(5), pytest.raises(EngineError, match="This is a bug"):
             await to_the_end(session.events())
     assert "ZeroDivisionError" in caplog.text
+
+
+async def test_what_was_not_told_of_an_utterance_is_unbilled_once() -> None:
+    async with DeepgramTTSEmulator() as emulator, opened(emulator.part()) as session:
+        say(session, "1", TEXT)
+        await until_done(session.events(), "1")
+        assert not session.unbilled()
+        session.speak("2", LONG)
+        rest = session.unbilled()
+        assert [(usage.part, usage.amounts) for usage in rest] == [("tts", {"characters": len(LONG)})]
+        assert not session.unbilled()

@@ -13,6 +13,7 @@ from patter_core.errors import EngineError
 __all__ = ["Inbox"]
 
 E = TypeVar("E")
+K = TypeVar("K")
 
 _ITEMS = 10_000
 _BYTES = 8 * 2**20
@@ -33,6 +34,19 @@ class Inbox(AsyncIterator[E], Generic[E]):
     def discard(self, is_void: Callable[[E], bool]) -> None:
         """Removes events."""
         self._queue.discard(is_void)
+
+    def remove(self, kind: type[K]) -> list[K]:
+        """Removes the events of a kind, also after `close`, and returns them, the oldest first."""
+        removed: list[K] = []
+
+        def is_of_kind(event: E) -> bool:
+            if not isinstance(event, kind):
+                return False
+            removed.append(event)
+            return True
+
+        self._queue.discard(is_of_kind)
+        return removed
 
     def close(self, error: EngineError | None = None) -> None:
         """Nothing follows. What waits can still be taken; then iteration ends, or raises `error`. Idempotent."""

@@ -449,3 +449,15 @@ def test_an_option_that_cannot_be_is_refused_when_it_is_set(options: Mapping[str
 def test_a_segment_that_the_pipeline_ends_is_final_soon() -> None:
     assert ElevenLabsSTT("sk_1").final_p99 == 0.41
     assert not ElevenLabsSTT.ends_turns
+
+
+async def test_audio_since_the_last_report_is_unbilled_once() -> None:
+    async with ElevenLabsSTTEmulator() as service:
+        session = await service.part().open(preferred_format=ULAW_8000, language="")
+        for _ in range(75):
+            session.send_audio(AudioChunk(b"\x7f" * 160, ULAW_8000))
+        rest = session.unbilled()
+        again = session.unbilled()
+        await session.aclose()
+    assert [(usage.part, usage.amounts) for usage in rest] == [("stt", {"seconds": 1.5})]
+    assert not again

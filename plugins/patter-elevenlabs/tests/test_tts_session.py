@@ -13,7 +13,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 from patter_core.audio import ALAW_8000, PCM16_16000, ULAW_8000, AudioFormat
-from patter_core.errors import EngineError, EngineQuotaExceeded, EngineRefused
+from patter_core.errors import EngineError, EngineLost, EngineQuotaExceeded, EngineRefused
 from patter_core.events import Usage
 from patter_core.net.websocket import EngineSocket
 from patter_elevenlabs import ElevenLabsTTS
@@ -108,14 +108,18 @@ def tones(text: str, format: AudioFormat = ULAW_8000) -> bytes:
     return b"".join(base64.b64decode(piece.audio) for piece in synthesise(f" {text} ", format, None))
 
 
-async def direct(url: str, *, keep_alive: float = 60.0) -> VoiceSession:
-    """A session with a short sign of life."""
+async def direct(url: str, *, keep_alive: float = 60.0, refusals: int = 0) -> VoiceSession:
+    """A session with a short sign of life, of which that many further connections fail."""
+    left = [EngineLost("No.", retry=True)] * refusals
 
     async def connect() -> EngineSocket:
+        if left:
+            raise left.pop()
         return await EngineSocket.open(url, headers={"xi-api-key": "emulated-key"})
 
+    first = await EngineSocket.open(url, headers={"xi-api-key": "emulated-key"})
     return VoiceSession(
-        await connect(), connect, ULAW_8000, lambda context_id: wire.Open(context_id=context_id), "m",
+        first, connect, ULAW_8000, lambda context_id: wire.Open(context_id=context_id), "m",
         keep_alive=keep_alive,
     )  # fmt: skip
 
@@ -297,6 +301,35 @@ async def test_a_waiting_utterance_that_is_cancelled_never_reaches_the_service()
         await told.done("a", "c")
         assert emulator.given == ["One. ", "Three. "]
         assert UtteranceDone("b") not in told.events
+
+
+async def test_a_finished_utterance_that_is_cancelled_is_not_generated_to_its_end() -> None:
+    async with ElevenLabsTTSEmulator(pace=2.0) as emulator, heard(await opened(emulator.part())) as told:
+        say(told.session, "a", *LONG.split(" ")[:20])
+        await told.until(lambda: told.spoken("a"))
+        told.session.cancel("a")
+        with anyio.fail_after(5):
+            await emulator.changes.wait_until(lambda: len(emulator.queries) == 2)  # before anything is to be said
+        left = len(emulator.contexts[0].speech)
+        emulator.pace = 50.0
+        say(told.session, "b", "Yes?")
+        await told.done("b")
+        assert told.audio("b") == tones("Yes?")
+        assert len(emulator.contexts[0].speech) == left > 0
+
+
+async def test_a_socket_that_cannot_be_opened_while_nothing_is_to_be_said_is_opened_when_something_is() -> None:
+    async with (
+        ElevenLabsTTSEmulator(pace=2.0) as emulator,
+        heard(await direct(socket_url(emulator), refusals=1)) as told,
+    ):
+        say(told.session, "a", LONG)
+        await told.until(lambda: told.spoken("a"))
+        told.session.cancel("a")
+        await anyio.sleep(0.05)  # it was tried meanwhile
+        emulator.pace = 50.0
+        say(told.session, "b", "Yes?")
+        await told.done("b")
 
 
 @pytest.mark.parametrize("finished", [False, True])
@@ -495,3 +528,15 @@ async def test_usage_is_the_characters_that_the_service_was_given_once() -> None
     assert (first.part, first.vendor, first.model) == ("tts", "elevenlabs", "eleven_flash_v2_5")
     assert first.cost is not None
     assert float(first.cost.amount) == pytest.approx(5 * 0.05 / 1_000)
+
+
+async def test_what_was_not_told_of_an_utterance_is_unbilled_once() -> None:
+    async with ElevenLabsTTSEmulator() as service:
+        session = await service.part().open(preferred_format=ULAW_8000, voice="", language="")
+        session.speak("a", LONG)
+        rest = session.unbilled()
+        again = session.unbilled()
+        await session.aclose()
+    (usage,) = rest
+    assert (usage.part, usage.amounts) == ("tts", {"characters": len(LONG)})
+    assert not again

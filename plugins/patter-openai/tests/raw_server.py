@@ -45,7 +45,8 @@ async def _request(stream: anyio.abc.SocketStream) -> None:
     while b"\r\n\r\n" not in received:
         received += await stream.receive()
     head, _, body = received.partition(b"\r\n\r\n")
-    (length,) = [int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")]
+    fields = dict(line.split(b":", 1) for line in head.lower().split(b"\r\n") if b":" in line)
+    length = int(fields.get(b"content-length", b"0"))
     while len(body) < length:
         body += await stream.receive()
 

@@ -54,6 +54,27 @@ async def read(part: OpenAILLM, request: LlmRequest = REQUEST, into: list[LlmEve
     return "".join(event.text for event in events if isinstance(event, TextDelta))
 
 
+async def test_the_first_request_of_a_prepared_model_has_a_connection_already() -> None:
+    async with OpenAIChatEmulator() as service:
+        part = service.part()
+        await part.prepare()
+        assert await read(part) is not None
+        assert service.connections == service.prepared
+        assert len(service.connections) == 1
+
+
+async def test_a_server_that_is_not_there_or_says_nothing_cannot_be_prepared_for() -> None:
+    with pytest.raises(EngineError):
+        await model("http://127.0.0.1:9/v1").prepare()
+
+    async def nothing(_: anyio.abc.SocketStream) -> None:
+        await anyio.sleep_forever()
+
+    async with raw_server(nothing) as server:
+        with anyio.fail_after(5), pytest.raises(EngineError):
+            await model(server.base_url, connect_timeout=0.2).prepare()
+
+
 def writing(*pieces: bytes, then_stall: bool = False) -> Callable[[anyio.abc.SocketStream], Awaitable[None]]:
     async def write(stream: anyio.abc.SocketStream) -> None:
         for piece in pieces:

@@ -8,7 +8,15 @@ from typing import Literal
 
 import msgspec
 
-from patter_core.events import CallAnnounced, CallEnded, CallMoved, CallPriced, ConversationStarted, Record
+from patter_core.events import (
+    CallAnnounced,
+    CallEnded,
+    CallMoved,
+    CallPriced,
+    ConversationStarted,
+    Record,
+    TurnTimings,
+)
 from patter_core.observe.metrics import CallMetrics
 from patter_core.sink import SinkFigures
 
@@ -18,6 +26,9 @@ BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0
 """Upper bounds of the latencies' buckets, in s: fine where a conversation notices."""
 _DURATIONS = (1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14400.0)
 _CALL = ("agent", "carrier", "direction", "engine")
+_BILL = ("part", "vendor", "model")
+_STAGES = frozenset({"end_of_turn", "first_token", "first_text", "first_audio", "sent"})
+"""Those that are told apart; all others are `other`, so that names cannot fill the memory."""
 _AGENTS_KEPT = 500
 """Names of agents that are told apart; all further ones are `other`, so that names cannot fill the memory."""
 _CALLS_KEPT = 10_000
@@ -46,6 +57,9 @@ INSTRUMENTS = (
     Instrument("histogram", "patter.engine.connect", "s", "From the start of a conversation to a ready engine"),
     Instrument("histogram", "patter.reply", "s", "From the engine's report of the user's words to the agent's audio"),
     Instrument("histogram", "patter.speech_reply", "s", "From the end of the user's speech to the agent's audio"),
+    Instrument(
+        "histogram", "patter.turn.stage", "s", "From the end of the user's speech to each stage", (*_CALL, "stage")
+    ),
     Instrument("histogram", "patter.barge_in", "s", "From the engine's report of a barge-in to the carrier's clear"),
     Instrument("counter", "patter.turns", "{turn}", "Turns, by who spoke", (*_CALL, "by")),
     Instrument("counter", "patter.interruptions", "{interruption}", "Times a caller interrupted the agent"),
@@ -53,6 +67,8 @@ INSTRUMENTS = (
     Instrument("counter", "patter.audio", "By", "Audio that crossed, by direction", (*_CALL, "way")),
     Instrument("counter", "patter.errors", "{error}", "Errors, by who reported them", (*_CALL, "by")),
     Instrument("counter", "patter.engine.time", "s", "Length of the engines' conversations"),
+    Instrument("counter", "patter.engine.used", "1", "What engines and parts bill, by unit", (*_CALL, *_BILL, "of")),
+    Instrument("counter", "patter.engine.cost", "{currency}", "Its cost by list prices", (*_CALL, *_BILL, "currency")),
     Instrument("counter", "patter.carrier.billed", "min", "Minutes that the carrier bills, begun ones whole"),
     Instrument("counter", "patter.carrier.cost", "{currency}", "Cost by list prices", (*_CALL, "currency")),
     Instrument("counter", "patter.carrier.charged", "{currency}", "What the carrier charges", (*_CALL, "currency")),
@@ -94,10 +110,17 @@ class Instruments:
                         self._measure[name](value, {**known, **more})
                 case CallMoved():
                     self._leave(record.call_id)
+                case TurnTimings(stages_ms=stages):
+                    self._take_stages(stages, known)
                 case CallPriced(cost=cost):
                     self._measure["patter.carrier.charged"](float(cost.amount), {**known, "currency": cost.currency})
                 case _:
                     pass
+
+    def _take_stages(self, stages: Mapping[str, float], known: Mapping[str, str]) -> None:
+        for stage, ms in stages.items():
+            named = {**known, "stage": stage if stage in _STAGES else "other"}
+            self._measure["patter.turn.stage"](max(0.0, ms / 1000), named)
 
     def look_at(self, sinks: Iterable[SinkFigures]) -> None:
         """Takes over how the sinks do: what changed since the last time. Another host begins at 0."""
@@ -153,6 +176,11 @@ def _measured(call: CallMetrics) -> Iterator[tuple[str, float, Mapping[str, str]
         yield from ((name, count, {attribute: value}) for value, count in counts.items() if count)
     yield "patter.interruptions", call.interruptions, {}
     yield "patter.engine.time", call.engine_ms / 1000, {}
+    for bill in call.engine_bills:
+        of = {"part": bill.part, "vendor": bill.vendor, "model": bill.model}
+        yield from (("patter.engine.used", amount, {**of, "of": unit}) for unit, amount in bill.amounts.items())
+        if bill.cost is not None:
+            yield "patter.engine.cost", float(bill.cost.amount), {**of, "currency": bill.cost.currency}
     if call.carrier_bill is not None:
         cost = call.carrier_bill.cost
         yield "patter.carrier.billed", call.carrier_bill.minutes, {}

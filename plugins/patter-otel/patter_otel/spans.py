@@ -1,4 +1,4 @@
-"""From records to spans: one for each call, a child for each turn, a grandchild for each use of a tool.
+"""From records to spans: one for each call, a child for each turn, grandchildren for its stages and tools.
 
 A turn begins when the user has said something, or when the agent speaks unasked; it ends when the agent's words have
 been heard, or with whatever comes next. Names and attributes follow the GenAI semantic conventions where they have one
@@ -114,7 +114,7 @@ class _Call:
         )
         _ids.reset(token)
 
-    def feed(self, record: Record) -> None:
+    def feed(self, record: Record) -> None:  # noqa: C901 - a table of cases
         """Starts and ends spans as this record says."""
         now = _nanos(record.time)
         match record.event:
@@ -127,6 +127,8 @@ class _Call:
                 self._said("user", "gen_ai.input.messages", text)
             case events.ResponseStart() if self._turn is trace.INVALID_SPAN:
                 self._begin_turn(now)
+            case events.TurnTimings(stages_ms=stages):
+                self._add_stages(now, stages)
             case events.TranscriptOutput(text=text):
                 self._said("assistant", "gen_ai.output.messages", text)
             case events.ResponseHeard(heard_ms=heard_ms, sent_ms=sent_ms, interrupted=interrupted):
@@ -151,6 +153,26 @@ class _Call:
     def _begin_turn(self, now: int) -> None:
         attributes = {"gen_ai.agent.name": self._agent, **self._engine}
         self._turn = self._child(now, "invoke_agent", self._agent, attributes, self._span)
+
+    def _add_stages(self, now: int, stages: dict[str, float]) -> None:
+        """Adds a span for each stage of the answer, from the stage before it. They are told as the last one is reached.
+
+        A stage that was reached before the end of speech, such as the first token of a draft, took no time of the turn.
+        """
+        if self._turn is trace.INVALID_SPAN or not stages:
+            return
+        self._turn.set_attributes({f"patter.turn.{stage}_ms": ms for stage, ms in stages.items()})
+        speech_ended = now - _nanos(max(stages.values()) / 1000)
+        before = 0.0
+        for stage, ms in sorted(stages.items(), key=lambda item: item[1]):
+            if ms > before:
+                span = self._tracer.start_span(
+                    f"stage {stage}",
+                    context=trace.set_span_in_context(self._turn),
+                    start_time=speech_ended + _nanos(before / 1000),
+                )
+                span.end(speech_ended + _nanos(ms / 1000))
+                before = ms
 
     def _end_turn(self, now: int) -> None:
         self._turn.end(now)

@@ -18,8 +18,9 @@ from patter_core.events import (
     CallPriced,
     ConversationStarted,
     Record,
+    TurnTimings,
 )
-from patter_core.observe.metrics import CarrierBill
+from patter_core.observe.metrics import CarrierBill, EngineBill
 from patter_core.sink import SinkFigures
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.prices import Cost
@@ -107,6 +108,7 @@ def test_names_and_units_are_those_of_the_documentation() -> None:
         "patter.engine.connect": "s",
         "patter.reply": "s",
         "patter.speech_reply": "s",
+        "patter.turn.stage": "s",
         "patter.barge_in": "s",
         "patter.turns": "{turn}",
         "patter.interruptions": "{interruption}",
@@ -114,6 +116,8 @@ def test_names_and_units_are_those_of_the_documentation() -> None:
         "patter.audio": "By",
         "patter.errors": "{error}",
         "patter.engine.time": "s",
+        "patter.engine.used": "1",
+        "patter.engine.cost": "{currency}",
         "patter.carrier.billed": "min",
         "patter.carrier.cost": "{currency}",
         "patter.carrier.charged": "{currency}",
@@ -201,3 +205,21 @@ def test_calls_that_never_end_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> 
     for number in range(5):
         library.instruments.feed(records(ANNOUNCED, call_id=str(number)))
     assert sum(library.of("patter.calls.active")) == 2
+
+
+def test_stages_of_answers_and_what_the_parts_bill() -> None:
+    library = Library()
+    bills = (
+        EngineBill(part="tts", vendor="acme", model="m", amounts={"characters": 300.0}, cost=Cost(Decimal("0.015"))),
+        EngineBill(part="llm", vendor="acme", amounts={"input_text_tokens": 10.0}, is_priced=False),
+    )
+    ended = CallEnded(reason="x", by="caller", duration_ms=1, metrics=CallMetrics(engine_bills=bills))
+    timings = TurnTimings(turn="1", stages_ms={"first_token": -100.0, "sent": 900.0, "made-up": 5.0})
+    library.instruments.feed(records(ANNOUNCED, STARTED, timings, ended))
+    assert library.of("patter.turn.stage", **CALL, stage="sent") == [0.9]
+    assert library.of("patter.turn.stage", **CALL, stage="first_token") == [0]
+    assert library.of("patter.turn.stage", **CALL, stage="other") == [0.005]
+    assert library.of("patter.engine.used", **CALL, part="tts", vendor="acme", of="characters") == [300]
+    assert library.of("patter.engine.used", **CALL, part="llm", of="input_text_tokens") == [10]
+    assert library.of("patter.engine.cost") == [0.015]
+    assert library.of("patter.engine.cost", part="tts", model="m", currency="USD") == [0.015]

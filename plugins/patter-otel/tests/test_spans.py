@@ -30,6 +30,7 @@ from patter_core.events import (
     ToolResult,
     TranscriptInput,
     TranscriptOutput,
+    TurnTimings,
 )
 from patter_core.observe.trace import TraceContext
 from patter_core.telephony.leg import Direction, Leg
@@ -274,3 +275,25 @@ def test_with_a_tracer_that_is_not_the_sdks_a_call_is_in_its_trace_all_the_same(
     turn, call = exporter.get_finished_spans()
     assert (ids(call).trace_id, parent(call)) == (CALL.trace_id, CALL.span_id)
     assert (ids(turn).trace_id, parent(turn)) == (CALL.trace_id, ids(call).span_id)
+
+
+def test_each_stage_of_an_answer_is_a_span_from_the_one_before() -> None:
+    stages = {"end_of_turn": 600.0, "first_token": -100.0, "first_audio": 900.0, "sent": 1_000.0}
+    calls = Calls()
+    spans = calls.spans(
+        records(
+            CallAnnounced(leg=Leg(carrier="fake", call_id="leg-1"), agent="concierge"),
+            TurnTimings(turn="0", stages_ms=stages),  # of no turn that is known
+            TranscriptInput("Hello?"),
+            TurnTimings(turn="1", stages_ms=stages),
+            ResponseHeard(heard_ms=1, sent_ms=1, interrupted=False, turn="1"),
+        )
+    )
+    (turn,) = [span for span in spans if span.name == "invoke_agent concierge"]
+    told = [span for span in spans if span.name.startswith("stage ")]
+    assert [span.name for span in told] == ["stage end_of_turn", "stage first_audio", "stage sent"]
+    assert {parent(span) for span in told} == {ids(turn).span_id}
+    lasted = [((span.start_time or 0) / 1e9 - 1_002, (span.end_time or 0) / 1e9 - 1_002) for span in told]
+    assert lasted == [pytest.approx(pair, abs=1e-3) for pair in ((0, 0.6), (0.6, 0.9), (0.9, 1.0))]
+    assert turn.attributes is not None
+    assert turn.attributes["patter.turn.first_token_ms"] == -100.0

@@ -71,9 +71,9 @@ class Actor:
     def do(self, output: outputs.Output) -> None:
         """Does one thing."""
         match output:
-            case outputs.Speak(n=n, text=text):
+            case outputs.Speak(n=n, text=text, again=again):
                 self.timings.speaks(n, self._clock())
-                self._speeches.said(n, text)
+                self._speeches.said(n, "" if again else text)
                 self._speaker.speak(n, text)
             case outputs.EndSpeech(n=n):
                 self._speaker.finish(n)
@@ -85,7 +85,7 @@ class Actor:
                 self._do_caller(output)
             case outputs.Detect() | outputs.JudgeCaller() | outputs.JudgeAgent():
                 self._do_question(output)
-            case outputs.Act() | outputs.UseReserve() | outputs.Fail():
+            case outputs.Act() | outputs.Renew() | outputs.UseReserve() | outputs.Fail():
                 self._do_end(output)
             case _:
                 self._do_model(output)
@@ -107,8 +107,8 @@ class Actor:
                 self._speeches.corrected(given.n, "")
             self._speeches.forget(given.n)
 
-    def taken(self, n: int) -> None:
-        """The call takes audio of a speech."""
+    def speaking(self, n: int) -> None:
+        """The carrier gets the first audio of a speech."""
         timings = self.timings.sent(n, self._clock())
         if timings is not None:
             self._inbox.put(timings)
@@ -152,10 +152,12 @@ class Actor:
             case outputs.JudgeAgent(n=n, text=text):
                 self._judge.agent(n, text)
 
-    def _do_end(self, output: outputs.Act | outputs.UseReserve | outputs.Fail) -> None:
+    def _do_end(self, output: outputs.Act | outputs.Renew | outputs.UseReserve | outputs.Fail) -> None:
         match output:
             case outputs.Act(action=action):
                 self._inbox.put(ActionRequested(action))
+            case outputs.Renew(since=since):
+                self._listener.renew((self._clock() - since) * 1000)
             case outputs.UseReserve(part=PartKind.STT):
                 self._listener.use_reserve()
             case outputs.UseReserve(part=PartKind.LLM):

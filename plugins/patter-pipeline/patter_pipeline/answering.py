@@ -19,6 +19,8 @@ __all__ = ["Answers"]
 
 _LONGEST = 200_000
 """Characters of one answer."""
+_PREPARE_WITHIN = 10.0
+"""Seconds."""
 _WHAT = "The language model"
 
 
@@ -60,6 +62,16 @@ class Answers:
         tools = self._tools if with_tools else ()
         request = LlmRequest(instructions=self._instructions, history=history, tools=tools)
         self._requests[n] = self._work.start(functools.partial(self._ask, n, self._parts[0], request))
+
+    def prepare(self) -> None:
+        """The conversation begins: the model's service is connected to beside it."""
+        self._work.start(functools.partial(self._prepare, self._parts[0]))
+
+    async def _prepare(self, part: LanguageModel) -> None:
+        try:
+            await run_foreign(part.prepare, _PREPARE_WITHIN)
+        except BaseException as raised:  # noqa: BLE001 - the plugin boundary: a question meets the same failure
+            as_part_error(raised, _WHAT)
 
     def stop(self, n: int) -> None:
         """The answer is not wanted any more."""

@@ -1,4 +1,7 @@
-"""Where the caller's speech begins and ends, as bare edges, and what time a place in their audio was."""
+"""Where the caller's speech begins and ends, as bare edges, and what time a place in their audio was.
+
+The tone of a key sounds like a voice to a detector, and is no speech.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,15 @@ from collections.abc import Callable
 from patter_core.aio.foreign import as_exception
 from patter_core.audio import AudioChunk, AudioFormat
 from patter_pipeline.parts import VoiceActivity
+from patter_pipeline.tones import is_tone
 from patter_pipeline.turns import inputs
 
 __all__ = ["Ear"]
 
 _log = logging.getLogger("patter.pipeline")
 
+_LOOKS = 10
+"""Chunks of a burst of speech that are looked at for a tone: after so many without one it is a voice."""
 _BEGINS, _ENDS = 0.5, 0.35
 """Probabilities: what is between the two changes nothing."""
 
@@ -41,6 +47,8 @@ class Ear:
         self._clock = clock
         self._given = 0
         self._speaks = False
+        self._looks = _LOOKS
+        """How many more chunks are looked at."""
         self._probability: Callable[[AudioChunk], float] = _nothing
         try:
             self._probability = part.start(format)
@@ -56,6 +64,11 @@ class Ear:
         except BaseException as raised:  # noqa: BLE001 - the plugin boundary
             self._failed(raised)
             speaks = False
+        if not speaks:
+            self._looks = _LOOKS
+        elif self._looks:
+            speaks = not is_tone(chunk)
+            self._looks -= speaks
         if speaks is not self._speaks:
             self._speaks = speaks
             at = self._clock() - chunk.duration_ms / 1000

@@ -27,7 +27,7 @@ from patter_pipeline.parts import (
     TurnResumed,
 )
 from patter_pipeline.turns import inputs
-from patter_pipeline.work import Work, as_part_error, close, open_part, unsound
+from patter_pipeline.work import Work, as_part_error, close, open_part, unbilled_by, unsound
 
 __all__ = ["OPEN_WITHIN", "Listener", "open_stt"]
 
@@ -35,6 +35,8 @@ OPEN_WITHIN = 5.0
 """Seconds for a session in the middle of a call: the caller waits."""
 _KEPT_MS = 5_000.0
 _KEPT_CHUNKS = 400
+_BEFORE_MS = 300.0
+"""Of audio before speech: its beginning may have been found late."""
 _LONGEST_AGO = 120.0
 """Seconds: no turn is longer."""
 _FRAME_MS = 20.0
@@ -126,6 +128,19 @@ class Listener:
         self._leave()
         self._tries = Tries(2)
         self._work.start(self._reopen)
+
+    def renew(self, since_ms: float) -> None:
+        """Another session of the present part hears what came in that time; one that is being opened does so anyway."""
+        if self._session is not None:
+            kept_ms = sum(chunk.duration_ms for chunk in self.recent)
+            while self.recent and kept_ms > since_ms + _BEFORE_MS:
+                kept_ms -= self.recent.popleft().duration_ms
+            self._leave()
+            self._work.start(self._reopen)
+
+    def unbilled(self) -> list[Usage]:
+        """Returns what the present session has used and not told."""
+        return [] if self._session is None else unbilled_by(self._session, _WHAT)
 
     def close(self) -> list[SttSession]:
         """Nothing more is heard. Returns the session that is to be closed."""
@@ -247,6 +262,8 @@ class Listener:
         session, self._give = self._session, _ignore
         if session is not None:
             self._dropped += self._dropped_now()
+            for usage in self.unbilled():
+                self._report(usage)
             self._session = None
             run_behind(close, session)
 

@@ -10,7 +10,7 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING
 
 import anyio
@@ -19,7 +19,7 @@ import msgspec
 from patter_core.audio import AudioChunk, AudioFormat
 from patter_core.engine import ConversationSetup, EngineSession, Heard
 from patter_core.errors import EngineError, EngineLost
-from patter_core.events import EngineEvent, ToolResult
+from patter_core.events import EngineEvent, ToolResult, Usage
 from patter_core.history import UserSaid
 from patter_core.net.inbox import EngineInbox
 from patter_core.telephony.leg import Direction
@@ -45,8 +45,6 @@ __all__ = ["Opened", "PipelineSession"]
 
 _log = logging.getLogger("patter.pipeline")
 
-_CARRIER_FRAME_MS = 60.0
-"""Longer pieces are silence in place of the caller's audio, which is not there yet."""
 _PATIENCE_MS = 60_000.0
 """After which a caller no longer waits for an answer."""
 
@@ -75,6 +73,7 @@ class PipelineSession(EngineSession):
         self, pipeline: Pipeline, setup: ConversationSetup, opened: Opened, *, clock: Callable[[], float]
     ) -> None:
         self._format = setup.preferred_format
+        self._playback = setup.playback
         self._output_format = opened.output_format
         self._clock = clock
         self._loop = asyncio.get_running_loop()
@@ -84,7 +83,7 @@ class PipelineSession(EngineSession):
         self._timer: asyncio.TimerHandle | None = None
         self._due = math.inf
         self._over = False
-        self._inbox: EngineInbox[int] = EngineInbox(self._taken)
+        self._inbox: EngineInbox[int] = EngineInbox()
         self._ear = Ear(pipeline.vad, self._format, take=self._take, clock=clock)
         self._make_parts(pipeline, setup)
         epoch_ms = (time.time() - clock()) * 1000
@@ -121,13 +120,15 @@ class PipelineSession(EngineSession):
             work=work,
             clock=clock,
         )
+        answers = Answers(
+            pipeline.llm, instructions=setup.system_prompt, tools=setup.tools, take=take, report=report, work=work
+        )
+        answers.prepare()
         self._actor = Actor(
             self._inbox,
             ear=self._ear,
             listener=self._listener,
-            answers=Answers(
-                pipeline.llm, instructions=setup.system_prompt, tools=setup.tools, take=take, report=report, work=work
-            ),
+            answers=answers,
             speaker=self._speaker,
             speeches=self._speeches,
             judge=Judge(pipeline.guardrails, take=take, report=report, work=work),
@@ -163,7 +164,7 @@ class PipelineSession(EngineSession):
     def send_audio(self, chunk: AudioChunk) -> None:
         if self._over:
             return
-        if self._greeting is not None and chunk.duration_ms < _CARRIER_FRAME_MS:
+        if self._greeting is not None and self._playback.is_open:  # before, it is silence in place of a caller
             self._greet()
         self._ear.hear(chunk)
         self._listener.hear(chunk)
@@ -174,6 +175,10 @@ class PipelineSession(EngineSession):
         heard_ms = max((item.heard_ms for item in heard.items), default=0.0)
         why = inputs.Ear.CUT if heard.interrupted else inputs.Ear.WHOLE
         self._take(inputs.PlayedBack(int(heard.turn), heard_ms, inputs.Ear.PAUSED if heard.paused else why))
+
+    def speaking(self, turn: str) -> None:
+        if turn.isdecimal() and not self._over:
+            self._actor.speaking(int(turn))
 
     def send_tool_result(self, result: ToolResult) -> None:
         self._take(inputs.ToolAnswered(result.id, result.result, result.failed))
@@ -192,6 +197,9 @@ class PipelineSession(EngineSession):
 
     def hold(self, on: bool) -> None:
         self._take(inputs.Hold() if on else inputs.Resume())
+
+    def unbilled(self) -> Sequence[Usage]:
+        return [*self._inbox.remove(Usage), *self._listener.unbilled(), *self._speaker.unbilled()]
 
     async def aclose(self) -> None:
         self._finish()
@@ -233,9 +241,6 @@ class PipelineSession(EngineSession):
         for output in self._turns.step(given, self._clock()):
             actor.do(output)
         actor.noted(given)
-
-    def _taken(self, n: int) -> None:
-        self._actor.taken(n)
 
     def _set_timer(self) -> None:
         due = self._turns.deadline()

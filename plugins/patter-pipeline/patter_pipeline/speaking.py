@@ -19,7 +19,7 @@ from patter_core.errors import EngineError, EngineLost
 from patter_core.events import Usage, Word
 from patter_pipeline.parts import Spoken, TextToSpeech, TtsSession, UtteranceDone
 from patter_pipeline.turns import inputs
-from patter_pipeline.work import Work, as_part_error, close, open_part, unsound
+from patter_pipeline.work import Work, as_part_error, close, open_part, unbilled_by, unsound
 
 __all__ = ["Speaker", "open_tts"]
 
@@ -137,6 +137,10 @@ class Speaker:
         self._tries = Tries(2)
         self._ensure_open()
 
+    def unbilled(self) -> list[Usage]:
+        """Returns what the present session has used and not told."""
+        return [] if self._session is None else unbilled_by(self._session, _WHAT)
+
     def close(self) -> list[TtsSession]:
         """Nothing more is said. Returns the session that is to be closed."""
         session, self._session = self._session, None
@@ -214,8 +218,11 @@ class Speaker:
             self._take(inputs.VoiceFailed(n))
 
     def _leave(self) -> None:
-        session, self._session = self._session, None
+        session = self._session
         if session is not None:
+            for usage in self.unbilled():
+                self._report(usage)
+            self._session = None
             run_behind(close, session)
 
     # --- what it says ------------------------------------------------------------------------------------------------

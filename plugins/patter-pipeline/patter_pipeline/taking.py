@@ -39,7 +39,9 @@ class TurnTaking(Part):
     hello: float = 2.0
     """For the other side to say hello first on an outbound call."""
     draft: bool = True
-    """The model is asked before the caller's turn is certain to be complete: answers come sooner, and cost more."""
+    """The model is asked before the caller's turn is certain to be complete: answers come sooner, and cost more.
+
+    It is not where a guardrail judges what the caller says: the model gets nothing that was not judged."""
     fillers: tuple[str, ...] = ()
     """What the agent says while a tool runs; none for silence."""
 

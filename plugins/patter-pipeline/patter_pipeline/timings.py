@@ -57,7 +57,7 @@ class Timings:
             self._stages.setdefault("first_audio", now)
 
     def sent(self, n: int, now: float) -> TurnTimings | None:
-        """Audio of a speech goes to the carrier. Returns what is told of the turn, once."""
+        """The first audio of a speech was given to the carrier. Returns what is told of the turn, once."""
         if n != self._speech or math.isnan(self._until):
             return None
         stages = {**self._stages, "sent": now}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Protocol, TypeVar
 
 from patter_core.aio.foreign import as_exception, run_behind, run_foreign
 from patter_core.errors import EngineError, EngineLost, EngineTimeout, ForeignHang
+from patter_core.events import Usage
 
-__all__ = ["Closing", "Work", "as_part_error", "close", "open_part", "unsound"]
+__all__ = ["Closing", "Work", "as_part_error", "close", "open_part", "unbilled_by", "unsound"]
 
 _log = logging.getLogger("patter.pipeline")
 
@@ -22,6 +23,12 @@ class Closing(Protocol):
     """What is closed at the end."""
 
     async def aclose(self) -> None: ...
+
+
+class Billing(Protocol):
+    """What may have used something that it has not told."""
+
+    def unbilled(self) -> Sequence[Usage]: ...
 
 
 S = TypeVar("S", bound=Closing)
@@ -122,6 +129,16 @@ async def open_part(open_one: Callable[[], Awaitable[S]], within: float, what: s
             run_behind(close, sessions[0])
         raise as_part_error(raised, what) from None
     return sessions[0]
+
+
+def unbilled_by(session: Billing, what: str) -> list[Usage]:
+    """Returns what the session of a part has used and not told. Never raises."""
+    try:
+        told: Sequence[object] = session.unbilled()
+        return [usage for usage in told if isinstance(usage, Usage)]
+    except BaseException as raised:  # noqa: BLE001 - the plugin boundary
+        _log.error("%s could not tell what was used last.", what, exc_info=as_exception(raised))
+        return []
 
 
 async def close(session: Closing) -> None:

@@ -137,3 +137,23 @@ async def test_one_that_ignores_that_it_is_given_up_keeps_nothing_waiting(work: 
     released.set()
     await anyio.sleep(0.02)
     assert mind.told == [inputs.ModelText(1, "Well")]
+
+
+async def test_the_model_is_prepared_for_beside_the_call_and_what_comes_of_it_is_no_failure(work: Work) -> None:
+    class Slow(LanguageModel):
+        name = "slow"
+        is_asked = anyio.Event()
+
+        async def prepare(self) -> None:
+            self.is_asked.set()
+            raise SystemExit
+
+        async def stream(self, request: LlmRequest) -> AsyncGenerator[LlmEvent]:
+            yield TextDelta("Yes.")
+
+    mind = Mind([Slow()], work)
+    mind.answers.prepare()
+    with anyio.fail_after(5):
+        await Slow.is_asked.wait()
+    await anyio.lowlevel.checkpoint()
+    assert (mind.told, mind.answers.error) == ([], None)

@@ -148,9 +148,15 @@ class UsageOfAnother(FakeSttSession):
             yield Usage(part="tts", vendor="fake", amounts=event.amounts) if isinstance(event, Usage) else event
 
 
+class BillsAgain(FakeSttSession):
+    def unbilled(self) -> list[Usage]:
+        return [Usage(part="stt", vendor="fake", amounts={"seconds": 1.0})]
+
+
 @pytest.mark.parametrize(
     ("emulator", "words"),
     [
+        (stt_of(BillsAgain), "the same again"),
         (SttEmulatorWithKey, r"in repr\(\) of the part"),
         (stt_of(HalfOfTheAudio), "does not have all audio"),
         (stt_of(TextsTwice), "Texts are not what the service recognised"),
@@ -236,9 +242,21 @@ class IdOfTheLatest(FakeTtsSession):
             yield Spoken(self._latest, event.chunk) if isinstance(event, Spoken) else event
 
 
+class BillsBackwards(FakeTtsSession):
+    def unbilled(self) -> list[Usage]:
+        return [Usage(part="tts", vendor="fake", amounts={"characters": -1.0})]
+
+
+class CannotBill(FakeTtsSession):
+    def unbilled(self) -> list[Usage]:
+        raise RuntimeError("closed")
+
+
 @pytest.mark.parametrize(
     ("session", "words"),
     [
+        (BillsBackwards, "negative"),
+        (CannotBill, r"unbilled\(\) raises"),
         (SpeaksOn, "After an utterance was cancelled, more of it comes"),
         (StripsBlanks, "does not have the text as it was given"),
         (NeverDone, "is never done"),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from patter_core.audio import ULAW_8000, AudioChunk, AudioFormat
+from patter_core.audio.dtmf import TONE_MS, tones
 from patter_core.testing.speech import CALLER_LINES
 from patter_pipeline import WebRtcActivity
 from patter_pipeline.hearing import Ear
@@ -43,6 +44,27 @@ def test_edges_of_speech_and_places_in_the_audio() -> None:
     assert last.at == pytest.approx(clock.now - 1.04, abs=0.15)
     assert ear.audio_ms(first.at) == pytest.approx((first.at - 100.0) * 1000, abs=1)
     assert ear.audio_ms(0.0) == 0.0
+
+
+class Voice(VoiceActivity):
+    """Takes everything that is no silence for a voice."""
+
+    name = "voice"
+
+    def start(self, format: AudioFormat) -> Callable[[AudioChunk], float]:
+        return lambda chunk: float(chunk.data != b"\xff" * chunk.size)
+
+
+@pytest.mark.parametrize("key", "0123456789*#ABCD")
+def test_the_tone_of_a_key_is_no_speech(key: str) -> None:
+    told: list[inputs.Input] = []
+    clock = Clock()
+    ear = Ear(Voice(), ULAW_8000, take=told.append, clock=clock)
+    tone = tones(key, ULAW_8000).data[: 8 * TONE_MS]
+    hear(ear, tone * 10, clock)
+    hear(ear, b"\xff" * 1_600 + CALLER_LINES[0].audio(ULAW_8000)[:8_000], clock)
+    assert [type(event) for event in told[:1]] == [inputs.SpeechBegan]
+    assert told[0].at >= 100.0 + 10 * TONE_MS / 1000  # type: ignore[union-attr] # of an edge
 
 
 @pytest.mark.parametrize("place", ["start", "frame", "kind"])

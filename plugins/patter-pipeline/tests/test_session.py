@@ -12,6 +12,7 @@ import anyio
 import pytest
 
 from patter_core.audio import ALAW_8000, PCM16_16000, ULAW_8000, AudioChunk, AudioFormat
+from patter_core.audio.dtmf import TONE_MS, tones
 from patter_core.engine import ConversationSetup, EngineSession, Heard, HeardItem
 from patter_core.errors import EngineError, EngineLost, EngineRefused
 from patter_core.events import (
@@ -24,7 +25,9 @@ from patter_core.events import (
     ToolResult,
     TranscriptInput,
     TranscriptOutput,
+    Usage,
 )
+from patter_core.history import UserSaid
 from patter_core.telephony.leg import Direction, Leg
 from patter_core.testing.conformance.check import Check
 from patter_core.testing.speech import CALLER_LINES
@@ -134,20 +137,46 @@ async def test_speech_is_told_with_its_places_in_the_audio(until: Until) -> None
     assert stopped.at_ms == pytest.approx(1_500, abs=250)
 
 
-async def test_on_a_call_that_we_make_the_other_side_says_hello_first(until: Until) -> None:
+class Stream:
+    """The carrier's stream of a call that is being made."""
+
+    audible = False
+    ahead_ms = 0.0
+    is_open = False
+
+
+@pytest.mark.parametrize("frame_ms", [20, 100])
+async def test_on_a_call_that_we_make_the_other_side_says_hello_first(frame_ms: int, until: Until) -> None:
     services = Services()
+    stream = Stream()
     async with (
         services.running() as pipeline,
-        talking(pipeline, setup(outbound=True, first_message="Hello.")) as line,
+        talking(pipeline, setup(outbound=True, first_message="Hello.", playback=stream)) as line,
     ):
         for _ in range(25):  # the silence of a call that still rings
             line.session.send_audio(AudioChunk(b"\xff" * 800, ULAW_8000))
             await anyio.sleep(0.01)
         assert not line.has(ResponseStart)
+        stream.is_open = True
         began = time.monotonic()
-        await line.speak(b"\xff" * 16_000)
+        for _ in range(2_000 // frame_ms):
+            line.session.send_audio(AudioChunk(b"\xff" * 8 * frame_ms, ULAW_8000))
+            await anyio.sleep(frame_ms / 1_000)
         await until(lambda: line.has(ResponseStart))
         assert time.monotonic() - began > 1.5
+
+
+async def test_keys_whose_tones_are_heard_are_one_entry(until: Until) -> None:
+    services = Services()
+    async with services.running() as pipeline, talking(pipeline, setup()) as line:
+        for key in "47":
+            await line.speak(tones(key, ULAW_8000).data[: 8 * TONE_MS] * 4)
+            line.session.send_dtmf(key)
+            await line.speak(b"\xff" * 1_600)
+        line.session.send_dtmf("#")
+        await until(lambda: len(services.llm.requests) == 1)
+        assert not line.has(SpeechStarted)
+    assert [item.text for item in services.llm.requests[0].history if isinstance(item, UserSaid)] == ["keys: 47"]
 
 
 async def test_an_open_that_is_cancelled_leaves_nothing_open() -> None:
@@ -233,6 +262,46 @@ async def test_a_service_that_goes_away_for_good_ends_the_session_in_an_error(pa
             await until(lambda: line.over)
     assert isinstance(line.error, EngineError)
     assert line.error.retry
+
+
+async def test_what_the_parts_have_not_told_is_unbilled_at_the_end(until: Until) -> None:
+    services = Services()
+    services.tts.pace = 0
+    async with services.running() as pipeline, talking(pipeline, setup(first_message="Hello.")) as line:
+        await line.speak(b"\xff" * 1_600)
+        await until(lambda: services.tts.given == ["Hello."])
+        rest = {usage.part: usage.amounts for usage in line.session.unbilled()}
+        assert rest == {"stt": {"seconds": pytest.approx(0.2)}, "tts": {"characters": 6.0}}
+        assert not line.session.unbilled()
+
+
+@pytest.mark.parametrize("part", ["stt", "tts"])
+async def test_what_a_part_that_failed_has_not_told_is_billed(part: str, until: Until) -> None:
+    services = Services()
+    services.tts.pace = 0
+    async with services.running() as pipeline, talking(pipeline, setup(first_message="Hello.")) as line:
+        await line.speak(b"\xff" * 1_600)
+        await until(lambda: services.tts.given == ["Hello."])
+        await getattr(services, part).fail()
+        await until(lambda: any(isinstance(event, Usage) and event.part == part for event in line.events))
+
+
+async def test_a_part_that_cannot_tell_what_was_used_loses_that_and_no_more() -> None:
+    class Forgetful(FakeStt):
+        async def open(self, *, preferred_format: AudioFormat, language: str) -> SttSession:
+            session = await super().open(preferred_format=preferred_format, language=language)
+            session.unbilled = raises  # type: ignore[method-assign]
+            return session
+
+    def raises() -> list[Usage]:
+        raise SystemExit
+
+    services = Services()
+    async with services.running() as pipeline:
+        bad = Pipeline((Forgetful(services.stt.url),), pipeline.llm, pipeline.tts)
+        async with talking(bad, setup()) as line:
+            await line.speak(b"\xff" * 1_600)
+            assert line.session.unbilled() == []
 
 
 async def test_heard_of_a_turn_that_is_no_number_is_ignored() -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from patter_core.audio import AudioChunk, AudioFormat
 from patter_core.errors import EngineError, SocketClosed
+from patter_core.events import Usage
 from patter_core.net.websocket import EngineSocket
 from patter_elevenlabs import speech_failures
 from patter_elevenlabs.inbox import Inbox
@@ -92,6 +93,11 @@ class ScribeSession(SttSession):
 
     def events(self) -> AsyncIterator[SttEvent]:
         return self._inbox
+
+    def unbilled(self) -> Sequence[Usage]:
+        self._note_lost()
+        self._tell_usage()
+        return self._inbox.remove(Usage)
 
     async def aclose(self) -> None:
         self._stop()

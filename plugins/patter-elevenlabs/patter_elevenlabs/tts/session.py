@@ -5,7 +5,9 @@ service's, a call takes one of the account's concurrent generations, and context
 five, and closes the socket at the sixth.
 
 A finished utterance is flushed and its context closed at once: the service speaks what it has and then tells the end. A
-cancelled one is closed without a flush, and what comes of it all the same is known by its context.
+cancelled one is closed without a flush, and what comes of it all the same is known by its context. One that was
+finished before is closed already, and would be spoken to its end: its socket is left, and another one opened at once,
+since the caller is speaking.
 
 The socket is kept alive. One that is lost while nothing is said is opened again for the next utterance, and so is one
 that turns out to be lost as an utterance begins. A loss in the middle of an utterance ends the session.
@@ -16,11 +18,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from patter_core.aio.foreign import run_behind
 from patter_core.audio import AudioChunk, AudioFormat
 from patter_core.errors import AudioError, EngineError, SocketClosed
+from patter_core.events import Usage
 from patter_core.net.websocket import EngineSocket
 from patter_elevenlabs import speech_failures
 from patter_elevenlabs.inbox import Inbox
@@ -116,12 +119,19 @@ class VoiceSession(TtsSession):
         for found in [one for one in self._utterances if one.name == utterance]:
             self._utterances.remove(found)
             self._tell_usage(found)
-            if found.context:
+            if found.context and found.finished:
+                self._leave()
+                self._open_again()
+            elif found.context:
                 self._closing.add(found.context)
-                if not found.finished:
-                    self._send(wire.CloseContext(context_id=found.context))
+                self._send(wire.CloseContext(context_id=found.context))
         self._inbox.discard(lambda event: isinstance(event, Spoken | UtteranceDone) and event.utterance == utterance)
         self._advance()
+
+    def unbilled(self) -> Sequence[Usage]:
+        for utterance in self._utterances:
+            self._tell_usage(utterance)
+        return self._inbox.remove(Usage)
 
     async def aclose(self) -> None:
         self._stop()
@@ -275,7 +285,9 @@ class VoiceSession(TtsSession):
         try:
             socket = await self._connect()
         except EngineError as error:
-            self._stop(error)
+            self._opener = None
+            if self._utterances or not error.retry:  # else the next utterance tries again
+                self._stop(error)
             return
         if self._over:
             await socket.aclose()

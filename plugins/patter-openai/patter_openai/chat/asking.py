@@ -24,7 +24,7 @@ from patter_openai.chat.prices import answer_usage
 from patter_openai.chat.server import Server
 from patter_pipeline.parts import LlmEvent
 
-__all__ = ["Asking", "Bounds"]
+__all__ = ["Asking", "Bounds", "connect"]
 
 _TRIES = 2
 """After the first."""
@@ -245,6 +245,26 @@ class Asking:
             expected=f"a piece within {bound:g} s",
             remedy=f"A model that has to be loaded, or that thinks, needs more: `{option}`.",
         )
+
+
+async def connect(server: Server, within: float) -> None:
+    """Opens a connection that the first request uses, by a request that costs nothing, whatever its answer.
+
+    Raises:
+        EngineError: the server cannot be reached, or does not answer.
+    """
+    try:
+        async with open_stream(
+            "HEAD",
+            server.models_url,
+            headers=server.headers,
+            connect_timeout=within,
+            answer_timeout=within,
+            kept_idle=_KEPT_IDLE,
+        ) as stream:
+            await _finish(stream)
+    except (ConnectionError, TimeoutError) as error:
+        raise broken_off(server.name, type(error).__name__) from None
 
 
 async def _refusal(stream: HttpStream, due: float) -> bytes:

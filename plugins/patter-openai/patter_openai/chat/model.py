@@ -90,6 +90,11 @@ class OpenAILLM(LanguageModel):
         taken = frozenset(item.id for item in request.history if isinstance(item, ToolUsed))
         return Asking(self._server, self.model, lambda: self._body(request), bounds, taken).events()
 
+    async def prepare(self) -> None:
+        from patter_openai.chat.asking import connect  # noqa: PLC0415 - as above
+
+        await connect(self._server, self.connect_timeout)
+
     async def check(self) -> Sequence[CheckResult]:
         return await run_checks(self._server, self.model)
 

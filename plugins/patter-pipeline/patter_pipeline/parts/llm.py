@@ -24,7 +24,8 @@ class LlmRequest(msgspec.Struct, frozen=True, kw_only=True):
     instructions: str
     """The agent's system prompt."""
     history: tuple[HistoryItem, ...]
-    """What was said and done, in order; what the agent said as far as it was heard. The last item is to be answered.
+    """What was said and done, in order; what the agent said as far as it was heard. The last item is to be answered; it
+    is never the agent's.
 
     It is data: it belongs into the roles of user, assistant and tool, never into the system's.
     """
@@ -52,6 +53,16 @@ class LanguageModel(Part):
     """A language model that answers in a stream."""
 
     api_version: ClassVar[int] = LLM_API_VERSION
+
+    async def prepare(self) -> None:
+        """Opens what the first answer of a call will need, such as a connection, as the call begins.
+
+        It runs beside the call, which does not wait for it; a failure is met again by `stream`, and is of no interest
+        here. It costs nothing: no token is used. Cancelling it leaves nothing open that the next answer does not use.
+
+        Raises:
+            EngineError: the service could not be reached, or did not answer.
+        """
 
     @abc.abstractmethod
     def stream(self, request: LlmRequest) -> AsyncGenerator[LlmEvent]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import ClassVar
 
 import msgspec
@@ -73,6 +73,14 @@ class TtsSession(abc.ABC):
         Raises:
             EngineError: the service ended, or refused to go on; `retry` says whether to try again.
         """
+
+    def unbilled(self) -> Sequence[Usage]:
+        """Returns what was used and is in no `Usage` that was taken from `events()`, and not again. Never waits.
+
+        Called before `aclose`, when nothing of `events()` is taken any more, also of a session that failed. What the
+        service has not told yet is reckoned, such as the characters of an utterance that is cut.
+        """
+        return ()
 
     @abc.abstractmethod
     async def aclose(self) -> None:

@@ -1,12 +1,13 @@
 """`check_llm`: what a language model must do, in the order in which it is tried.
 
 1. **The class** has a usable name and implements this version of the contract. Its `repr` shows no secret.
-2. **An answer** is given as the service gives it, piece by piece; two at once are not mixed up. One without a word, and
+2. **Preparing** is quick, leaves nothing open when it is cancelled, and fails with an `EngineError` at most.
+3. **An answer** is given as the service gives it, piece by piece; two at once are not mixed up. One without a word, and
    without a tool, is a normal end.
-3. **The request** reaches the service whole: instructions, what was said and done, and the tools.
-4. **Calls of tools** are whole, several in one answer, each with an id of its own and its arguments in JSON.
-5. **Giving up** an answer, by `aclose` or by cancelling the task, at any moment, gives up its connection.
-6. **A failure** of the service is an `EngineError`, before the first piece and after it; so is an absent service.
+4. **The request** reaches the service whole: instructions, what was said and done, and the tools.
+5. **Calls of tools** are whole, several in one answer, each with an id of its own and its arguments in JSON.
+6. **Giving up** an answer, by `aclose` or by cancelling the task, at any moment, gives up its connection.
+7. **A failure** of the service is an `EngineError`, before the first piece and after it; so is an absent service.
 
 No log line, error or `repr` shows a secret, and nothing is left open at the end.
 """
@@ -19,6 +20,7 @@ from collections.abc import Callable, Sequence
 
 import anyio
 
+from patter_core.errors import EngineError
 from patter_core.events import ToolCall, Usage
 from patter_core.history import AgentSaid, HistoryItem, ToolState, ToolUsed, UserSaid
 from patter_core.testing.conformance.check import Check, at_once
@@ -77,6 +79,7 @@ async def check_llm(make_emulator: Callable[[], LlmEmulator], *, patience: float
                 check.keep_secret(emulator.secrets)
                 part = emulator.part()
                 await check_class(check, part, LLM_API_VERSION)
+                await _check_prepared(check, part)
                 await _check_answers(check, emulator, part)
                 await _check_request(check, emulator, part)
                 await _check_calls(check, emulator, part)
@@ -84,6 +87,7 @@ async def check_llm(make_emulator: Callable[[], LlmEmulator], *, patience: float
                 await _check_failures(check, emulator, part)
             await check.check_own_checks(part.check, " without the service")
             check.now("a service that cannot be reached")
+            await _prepare(check, part)
             with failing_only(check, "An answer of a service that is not there"):
                 await _read(check, part, request())
 
@@ -114,6 +118,26 @@ async def _read(check: Check, part: LanguageModel, asked: LlmRequest, into: list
                     check_usage(check, event, "llm")
                 events.append(event)
     return "".join(event.text for event in events if isinstance(event, TextDelta))
+
+
+async def _check_prepared(check: Check, part: LanguageModel) -> None:
+    check.now("prepare()")
+    await _prepare(check, part)
+    async with check.leaving_nothing("A cancelled prepare()"):
+        with anyio.move_on_after(0):
+            await part.prepare()
+
+
+async def _prepare(check: Check, part: LanguageModel) -> None:
+    """Prepares in time; an `EngineError` says that the service is not there."""
+    with (
+        check.within(REPORT_WITHIN, "prepare() does not return.", mistake="a bound in time that is missing"),
+        check.raises_only(EngineError, problem="prepare() raises something else than an EngineError."),
+    ):
+        try:
+            await part.prepare()
+        except EngineError as error:
+            check.shows_nothing("the text of an error", f"{error!r} {error}")
 
 
 async def _check_answers(check: Check, emulator: LlmEmulator, part: LanguageModel) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
 import anyio
@@ -28,6 +28,8 @@ class Session(Protocol[E_co]):
     """A session of a part."""
 
     def events(self) -> AsyncIterator[E_co]: ...
+
+    def unbilled(self) -> Sequence[Usage]: ...
 
     async def aclose(self) -> None: ...
 
@@ -111,9 +113,9 @@ class Reader:
 
 @contextlib.asynccontextmanager
 async def opened(
-    check: Check, open_one: Callable[[], Awaitable[S]], read: Callable[[S], Reader], format_name: str
+    check: Check, part: str, open_one: Callable[[], Awaitable[S]], read: Callable[[S], Reader], format_name: str
 ) -> AsyncIterator[tuple[S, Reader]]:
-    """An open session, whose events are read; it is closed at the end."""
+    """An open session of a part of a kind, whose events are read; it tells what was used and is closed at the end."""
     with (
         check.within(OPEN_WITHIN, "open() does not return.", mistake="a bound in time that is missing"),
         check.raises_only(problem="open() failed on the emulator."),
@@ -132,7 +134,24 @@ async def opened(
             await _close(check, session)
         raise
     check.require(getattr(session, format_name) == format, f"{format_name} changes during a session.")
-    await _close(check, session)
+    try:
+        _check_rest(check, session, part)
+    finally:
+        await _close(check, session)
+
+
+def _check_rest(check: Check, session: Session[object], part: str) -> None:
+    """What a session has used and not told is `Usage`, and is told once."""
+    with check.raises_only(problem="unbilled() raises."):
+        rest: object = session.unbilled()
+        again: object = session.unbilled()
+    for usage in rest if isinstance(rest, Sequence) else [rest]:
+        check.require(
+            isinstance(usage, Usage), "unbilled() gives something else than Usage.", expected="Usage", got=repr(usage)
+        )
+        if isinstance(usage, Usage):
+            check_usage(check, usage, part)
+    check.require(not again, "unbilled() gives the same again.", expected="nothing", got=repr(again))
 
 
 async def _close(check: Check, session: Session[object]) -> None:

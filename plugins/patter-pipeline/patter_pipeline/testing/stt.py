@@ -152,7 +152,7 @@ async def _opened(check: Check, part: SpeechToText, format: AudioFormat = ULAW_8
         return Reader(check, session, kinds, lambda event: _take(check, part, talks[0], event))
 
     open_one = functools.partial(part.open, preferred_format=format, language="")
-    async with opened(check, open_one, read, "input_format") as (session, reader):
+    async with opened(check, "stt", open_one, read, "input_format") as (session, reader):
         talks.append(_Talk(check, session, reader))
         yield talks[0]
 

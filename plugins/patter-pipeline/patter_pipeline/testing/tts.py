@@ -162,7 +162,7 @@ async def _opened(check: Check, part: TextToSpeech, format: AudioFormat = ULAW_8
         return Reader(check, session, kinds, lambda event: _take(check, session.output_format, done, event))
 
     open_one = functools.partial(part.open, preferred_format=format, voice="", language="")
-    async with opened(check, open_one, read, "output_format") as (session, reader):
+    async with opened(check, "tts", open_one, read, "output_format") as (session, reader):
         yield _Voice(check, session, reader)
 
 

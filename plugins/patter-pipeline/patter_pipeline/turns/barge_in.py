@@ -14,7 +14,7 @@ from patter_pipeline.turns.caller import merge, open_turn, stopped
 from patter_pipeline.turns.conversation import leave_keys
 from patter_pipeline.turns.core import Core
 from patter_pipeline.turns.outputs import Finalize, Pause, Replay
-from patter_pipeline.turns.recognition import Words, add_words
+from patter_pipeline.turns.recognition import NoWords, Words, add_words
 from patter_pipeline.turns.records import CallerTurn, Speech
 from patter_pipeline.turns.states import State, Timer
 from patter_pipeline.turns.voice import interrupt, watch_speech, withdraw
@@ -22,6 +22,7 @@ from patter_pipeline.turns.words import is_echo, words
 
 __all__ = [
     "barged_in",
+    "doubt_no_words",
     "doubt_over",
     "doubt_quiet",
     "doubt_spoken",
@@ -166,6 +167,13 @@ def doubt_words(core: Core, event: Words) -> None:
         _confirm(core)
         if event.is_turn:  # it is complete already
             add_words(core, Words(event.text, event.at, event.until, is_turn=True))
+
+
+def doubt_no_words(core: Core, _: NoWords) -> None:
+    """There were none: if the caller is silent, the agent goes on."""
+    turn = core.user
+    if turn is not None and turn.hears("") and not core.voicing.is_burst:
+        _go_on(core)
 
 
 def doubt_spoken(core: Core, _: object) -> None:

@@ -10,14 +10,16 @@ from patter_pipeline.turns.core import Core
 from patter_pipeline.turns.dictation import is_dictating
 from patter_pipeline.turns.inputs import Detected, SttEagerEnd, SttResumed
 from patter_pipeline.turns.judging import judge, said
-from patter_pipeline.turns.model import ask, check_draft, draft_now, drop_draft, overtake_tools
+from patter_pipeline.turns.model import ask, check_draft, draft_now, drop_draft
 from patter_pipeline.turns.outputs import (
     Detect,
     Finalize,
     PartKind,
+    Renew,
 )
 from patter_pipeline.turns.records import CallerTurn
 from patter_pipeline.turns.states import State, Timer
+from patter_pipeline.turns.tools import overtake_tools
 from patter_pipeline.turns.voice import withdraw
 from patter_pipeline.turns.words import words
 
@@ -237,6 +239,8 @@ def _forget(core: Core, turn: CallerTurn) -> None:
     core.go(State.LISTENING)
     if turn.spoken >= _CLEAR_SPEECH:
         core.deaf += 1
+        if core.deaf < _DEAF:
+            core.put(Renew(turn.at))
     if core.deaf >= _DEAF:
         core.deaf = 0
         if not core.replace(PartKind.STT, stalled=True):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from patter_pipeline.turns.caller import close_turn
 from patter_pipeline.turns.core import Core
 from patter_pipeline.turns.inputs import ActRequested, Context, Greet, Key, Resume, Say, SttFailed, UserMessage
-from patter_pipeline.turns.model import ask, drop_draft, overtake_tools, stop_request
+from patter_pipeline.turns.model import ask, drop_draft, stop_request
 from patter_pipeline.turns.outputs import Act, CallerSaid, PartKind, Pause
 from patter_pipeline.turns.records import Line
 from patter_pipeline.turns.states import State, Timer
+from patter_pipeline.turns.tools import overtake_tools
 from patter_pipeline.turns.voice import add_line, interrupt, split_answer, withdraw
 
 __all__ = [

@@ -34,6 +34,8 @@ def caller_judged(core: Core, event: CallerJudged) -> None:
     match event.verdict:
         case Pass():
             _accept(core, turn, turn.text, asks=asks)
+        case Replace(text=text) if not text.strip():
+            _refuse(core, turn, "")
         case Replace(text=text):
             turn.is_fixed = True
             _accept(core, turn, text, asks=asks)

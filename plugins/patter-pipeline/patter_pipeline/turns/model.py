@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from patter_core.events import ToolCall
+from patter_core.history import AgentSaid, HistoryItem
 from patter_pipeline.parts import Act, Block, Pass, Replace
 from patter_pipeline.turns.core import Core
-from patter_pipeline.turns.inputs import AgentJudged, ModelCall, ModelDone, ModelFailed, ModelText, ToolAnswered
+from patter_pipeline.turns.inputs import AgentJudged, ModelCall, ModelDone, ModelFailed, ModelText
 from patter_pipeline.turns.outputs import (
     Ask,
     DropDraft,
     JudgeAgent,
     PartKind,
-    RunTool,
     StartDraft,
     StopModel,
     TakeDraft,
 )
 from patter_pipeline.turns.records import Line, Request, same_question
 from patter_pipeline.turns.states import Timer
+from patter_pipeline.turns.tools import TOOLS_AT_ONCE, run_tool
 from patter_pipeline.turns.words import words
 
 __all__ = [
+    "GO_ON",
     "agent_judged",
     "ask",
     "check_draft",
@@ -32,19 +33,13 @@ __all__ = [
     "model_said",
     "model_stalled",
     "no_verdict",
-    "overtake_tools",
     "pause_in_text",
     "stop_request",
-    "tool_answered",
-    "tool_lost",
 ]
 
 _LONGEST_ANSWER = 20_000
 """Characters: a model that repeats itself must fill neither memory nor bill."""
-_TOOLS_AT_ONCE = 32
-_IDS_KEPT = 1_000
-_NO_RESULT = "No result came in time."
-_REFUSED = "Too many tools are running. Wait for their results."
+GO_ON = "[Note for you, which the caller did not say: go on. You have said what is above; do not repeat it.]"
 
 _MODEL_TIMERS = (Timer.MODEL, Timer.CLAUSE, Timer.JUDGE_AGENT)
 
@@ -55,7 +50,7 @@ _MODEL_TIMERS = (Timer.MODEL, Timer.CLAUSE, Timer.JUDGE_AGENT)
 def ask(core: Core) -> None:
     """Asks the model to answer what is in the memory. A draft that answers the same is taken."""
     stop_request(core)
-    history = core.memory.items()
+    history = _question(core)
     tools = core.rounds < core.settings.rounds
     core.rounds += 1
     core.tools.news = False
@@ -69,6 +64,18 @@ def ask(core: Core) -> None:
     core.due(Timer.MODEL, core.now + core.settings.first_token)
 
 
+def _question(core: Core) -> tuple[HistoryItem, ...]:
+    """Returns what the model is to answer. Its last item is of the caller, or of a tool.
+
+    Where the agent has spoken after the tool began, or in an answer that broke off, a note follows: services take an
+    answer at the end for one that they are to continue to the letter, or refuse it.
+    """
+    history = core.memory.items()
+    if history and isinstance(history[-1], AgentSaid):
+        return core.memory.items(core.memory.user(GO_ON, core.now))
+    return history
+
+
 def stop_request(core: Core) -> None:
     """The answer is no longer wanted, nor what of it is not with the voice."""
     request, core.request = core.request, None
@@ -78,7 +85,10 @@ def stop_request(core: Core) -> None:
 
 
 def draft_now(core: Core, text: str) -> None:
-    """Drafts an answer to the caller's turn with that text, if that makes sense, unless there is one."""
+    """Drafts an answer to the caller's turn with that text, if that makes sense, unless there is one.
+
+    What guardrails have not judged is not for the model: where they judge the caller, there are no drafts.
+    """
     turn, settings = core.user, core.settings
     if turn is None or not words(text) or core.greeting is not None or core.tools.running:
         return
@@ -86,7 +96,8 @@ def draft_now(core: Core, text: str) -> None:
     if core.draft is not None and same_question(core.draft.history, history):
         return
     drop_draft(core)
-    if not settings.draft or core.drafts >= settings.drafts or core.now - turn.at > settings.draft_within:
+    is_allowed = settings.draft and not settings.judges_caller
+    if not is_allowed or core.drafts >= settings.drafts or core.now - turn.at > settings.draft_within:
         return
     core.drafts += 1
     core.draft = Request(core.number(), history, tools=True)
@@ -120,7 +131,7 @@ def _take(core: Core, draft: Request) -> None:
         core.due(Timer.CLAUSE, core.now + core.settings.clause)
     held, draft.held = draft.held, []
     for call in held:
-        _run(core, draft, call)
+        run_tool(core, draft, call)
 
 
 # --- what the model reports -------------------------------------------------------------------------------------------
@@ -154,8 +165,8 @@ def model_called(core: Core, event: ModelCall) -> None:
         return
     if request is core.request:
         core.due(Timer.MODEL, core.now + core.settings.token_gap)
-        _run(core, request, event.call)
-    elif len(request.held) < _TOOLS_AT_ONCE and all(call.id != event.call.id for call in request.held):
+        run_tool(core, request, event.call)
+    elif len(request.held) < TOOLS_AT_ONCE and all(call.id != event.call.id for call in request.held):
         request.held.append(event.call)
 
 
@@ -198,7 +209,7 @@ def _ask_reserve(core: Core, request: Request, *, stalled: bool) -> None:
     said = frozenset(" ".join(words(piece)) for piece in kept)
     if core.speech is not None and core.speech.request is request:
         said |= {" ".join(words(piece)) for piece in core.speech.pieces}
-    after = Request(core.number(), core.memory.items(), tools=request.tools)
+    after = Request(core.number(), _question(core), tools=request.tools)
     after.ready, after.unjudged, after.judging = request.ready, request.unjudged, request.judging
     after.said, after.spoke = request.said | said, request.spoke
     if core.speech is not None and core.speech.request is request:
@@ -291,54 +302,3 @@ def _block(core: Core, request: Request, say: str) -> None:
             core.clear(Timer.MODEL, Timer.CLAUSE)
     request.unjudged.clear()
     request.ready.extend([say] if say.strip() else [])
-
-
-# --- tools ------------------------------------------------------------------------------------------------------------
-
-
-def _run(core: Core, request: Request, call: ToolCall) -> None:
-    if call.id in core.tools.called:
-        return
-    request.called = True
-    core.tools.called[call.id] = None
-    if len(core.tools.called) > _IDS_KEPT:
-        del core.tools.called[next(iter(core.tools.called))]
-    core.answered = True
-    core.memory.use_tool(call, core.now)
-    if len(core.tools.running) >= _TOOLS_AT_ONCE:
-        core.memory.answer_tool(call, _REFUSED, failed=True)
-        core.tools.news = True
-        return
-    core.tools.running[call.id] = call, core.now
-    core.put(RunTool(call))
-    if Timer.TOOL not in core.timers:
-        core.due(Timer.TOOL, core.now + core.settings.tool)
-
-
-def tool_answered(core: Core, event: ToolAnswered) -> None:
-    """A tool has its result. The model is asked once there are all, unless the caller has overtaken the question.
-
-    What was asked for before the caller spoke is told all the same, when there is nothing else to say: a caller who
-    said "hello?" while they waited still wants to know. Only a tool that failed then is not worth a word.
-    """
-    call, _ = core.tools.running.pop(event.id, (None, 0.0))
-    if call is None:
-        return
-    core.memory.answer_tool(call, event.result, failed=event.failed)
-    is_outdated = event.id in core.tools.outdated
-    core.tools.outdated.discard(event.id)
-    core.tools.news = core.tools.news or not (is_outdated and event.failed)
-    core.clear(Timer.TOOL)
-    if core.tools.running:
-        core.due(Timer.TOOL, min(began for _, began in core.tools.running.values()) + core.settings.tool)
-
-
-def tool_lost(core: Core, _: object) -> None:
-    """A tool has no result after all this time: the model is told that."""
-    began = {began: id_ for id_, (_, began) in core.tools.running.items()}
-    tool_answered(core, ToolAnswered(began[min(began)], _NO_RESULT, failed=True))
-
-
-def overtake_tools(core: Core) -> None:
-    """The caller says something else: the running tools are of a question before."""
-    core.tools.outdated.update(core.tools.running)

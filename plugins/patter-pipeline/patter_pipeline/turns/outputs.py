@@ -35,6 +35,7 @@ __all__ = [
     "Output",
     "PartKind",
     "Pause",
+    "Renew",
     "Replay",
     "RunTool",
     "Speak",
@@ -174,6 +175,8 @@ class Speak(_Output, frozen=True):
 
     n: int
     text: str
+    again: bool = False
+    """True if it is part of that text already: a reserve says what the voice before it did not."""
 
 
 class EndSpeech(_Output, frozen=True):
@@ -228,6 +231,13 @@ class Act(_Output, frozen=True):
     action: HangUp | Transfer
 
 
+class Renew(_Output, frozen=True):
+    """The recognition found no word in clear speech, and may be stuck: a new session of it is to hear that again."""
+
+    since: float
+    """When that speech began: what is older was recognised."""
+
+
 class UseReserve(_Output, frozen=True):
     """A part failed or stalled: from here on the other part of its kind is used. What it is to do follows."""
 
@@ -264,6 +274,7 @@ Output = (
     | Interrupt
     | AgentHeard
     | Act
+    | Renew
     | UseReserve
     | Fail
 )

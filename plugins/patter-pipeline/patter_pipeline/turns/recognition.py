@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import msgspec
 
-from patter_pipeline.turns.caller import complete_last, end_turn, heard_more
+from patter_pipeline.turns.caller import complete_last, end_turn, final_wait_over, heard_more
 from patter_pipeline.turns.core import Core
 from patter_pipeline.turns.inputs import SttEndOfTurn, SttFinal, SttInterim
+from patter_pipeline.turns.model import check_draft
 from patter_pipeline.turns.records import CallerTurn
-from patter_pipeline.turns.states import State
+from patter_pipeline.turns.states import State, Timer
 from patter_pipeline.turns.words import words
 
-__all__ = ["Words", "add_words", "sort_words"]
+__all__ = ["NoWords", "Words", "add_words", "sort_words", "take_back"]
 
 _EARLIER = 0.3
 """Seconds by which a late text may reach into the next turn."""
@@ -31,10 +32,14 @@ class Words(msgspec.Struct, frozen=True):
         return "<Words>"
 
 
-def sort_words(core: Core, event: SttInterim | SttFinal | SttEndOfTurn) -> Words | None:
+class NoWords(msgspec.Struct, frozen=True):
+    """The recognition takes back what it took for words, and was not final: the sound was no speech."""
+
+
+def sort_words(core: Core, event: SttInterim | SttFinal | SttEndOfTurn) -> Words | NoWords | None:
     """Returns the words, if there are any and they are not of the last turn: those complete it, at their place."""
     if not words(event.text):
-        return None
+        return NoWords() if isinstance(event, SttInterim) else None
     at = core.when(event.at)
     is_turn = isinstance(event, SttEndOfTurn)
     until = core.now
@@ -77,6 +82,21 @@ def add_words(core: Core, event: Words) -> None:
             turn.ended_at = core.now
         core.voicing.forget()
         end_turn(core)
+
+
+def take_back(core: Core, _: NoWords) -> None:
+    """What was no final text of the open turn was not said. A turn without any other is forgotten once it is quiet."""
+    turn = core.user
+    if turn is None or not turn.hears(""):
+        return
+    check_draft(core)
+    if core.state is State.USER:
+        core.clear(Timer.WORDLESS)
+    elif words(turn.text):
+        heard_more(core)
+    elif not core.voicing.is_on:
+        turn.spoken = 0.0  # it is not deaf: it says that this was no speech
+        final_wait_over(core, None)
 
 
 def _put(turn: CallerTurn, event: Words) -> bool:

@@ -8,18 +8,36 @@ run, or nothing; see `flow.settle`. What has no row is ignored.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar
 
-from patter_pipeline.turns import barge_in, caller, conversation, inputs, judging, model, voice
+from patter_pipeline.turns import barge_in, caller, conversation, inputs, judging, model, recognition, tools, voice
 from patter_pipeline.turns.core import Core
-from patter_pipeline.turns.recognition import Words, add_words
+from patter_pipeline.turns.recognition import NoWords, Words
 from patter_pipeline.turns.states import State, Timer
 
 __all__ = ["TABLE", "Handler"]
 
-Handler = Callable[[Core, Any], None]
+Handler = Callable[[Core, object], None]
 """Takes the core, and the input; None for a timer."""
 _Trigger = type[object] | Timer
+_Row = tuple[tuple[State, ...], _Trigger, Handler]
+Given = TypeVar("Given")
+
+
+def _on(states: tuple[State, ...], trigger: type[Given], handler: Callable[[Core, Given], None]) -> _Row:
+    """A row for an input: its handler takes what the trigger says, and nothing else."""
+
+    def handle(core: Core, event: object) -> None:
+        if isinstance(event, trigger):
+            handler(core, event)
+
+    return states, trigger, handle
+
+
+def _at(states: tuple[State, ...], timer: Timer, handler: Callable[[Core, None], None]) -> _Row:
+    """A row for a timer."""
+    return states, timer, lambda core, _: handler(core, None)
+
 
 LISTENING, USER, PAUSED = State.LISTENING, State.USER, State.PAUSED
 ANSWERING, TOOLS, SPEAKING, DOUBT = State.ANSWERING, State.TOOLS, State.SPEAKING, State.DOUBT
@@ -29,68 +47,70 @@ TALKING = (LISTENING, USER, PAUSED, ANSWERING, TOOLS, SPEAKING, DOUBT, KEYS)
 """All but HELD and ENDING."""
 
 # fmt: off
-_ROWS: tuple[tuple[tuple[State, ...], _Trigger, Handler], ...] = (
+_ROWS: tuple[_Row, ...] = (
     # Nothing is said.
-    ((LISTENING,),       Timer.SPEECH,              barge_in.spoke),
-    ((LISTENING,),       Words,                     barge_in.words_in_silence),
+    _at((LISTENING,),       Timer.SPEECH,              barge_in.spoke),
+    _on((LISTENING,),       Words,                     barge_in.words_in_silence),
     # The caller speaks, and pauses.
-    ((USER,),            Timer.QUIET,               caller.quiet),
-    ((USER,),            Timer.WORDLESS,            caller.wordless),
-    ((USER, PAUSED),     Timer.TURN,                caller.too_long),
-    ((USER, PAUSED),     Words,                     add_words),
-    ((USER, PAUSED),     inputs.SttEagerEnd,        caller.eager_end),
-    ((USER, PAUSED),     inputs.SttResumed,         caller.resumed),
-    ((PAUSED,),          Timer.SPEECH,              caller.goes_on),
-    ((PAUSED,),          inputs.Detected,           caller.detected),
-    ((PAUSED,),          Timer.END,                 caller.try_end),
-    ((PAUSED,),          Timer.FINAL,               caller.final_wait_over),
+    _at((USER,),            Timer.QUIET,               caller.quiet),
+    _at((USER,),            Timer.WORDLESS,            caller.wordless),
+    _at((USER, PAUSED),     Timer.TURN,                caller.too_long),
+    _on((USER, PAUSED),     Words,                     recognition.add_words),
+    _on((USER, PAUSED),     NoWords,                   recognition.take_back),
+    _on((USER, PAUSED),     inputs.SttEagerEnd,        caller.eager_end),
+    _on((USER, PAUSED),     inputs.SttResumed,         caller.resumed),
+    _at((PAUSED,),          Timer.SPEECH,              caller.goes_on),
+    _on((PAUSED,),          inputs.Detected,           caller.detected),
+    _at((PAUSED,),          Timer.END,                 caller.try_end),
+    _at((PAUSED,),          Timer.FINAL,               caller.final_wait_over),
     # The model is asked, and tools run.
-    ((ANSWERING,),       Timer.SPEECH,              barge_in.spoke_early),
-    ((ANSWERING,),       Words,                     barge_in.words_in_answer),
-    ((TOOLS,),           Words,                     barge_in.words_in_tools),
-    ((TOOLS,),           Timer.FILLER,              conversation.fill),
+    _at((ANSWERING,),       Timer.SPEECH,              barge_in.spoke_early),
+    _on((ANSWERING,),       Words,                     barge_in.words_in_answer),
+    _on((TOOLS,),           Words,                     barge_in.words_in_tools),
+    _at((TOOLS,),           Timer.FILLER,              conversation.fill),
     # The agent speaks.
-    ((SPEAKING,),        Timer.SPEECH,              barge_in.barged_in),
-    ((SPEAKING,),        Words,                     barge_in.words_in_speech),
+    _at((SPEAKING,),        Timer.SPEECH,              barge_in.barged_in),
+    _on((SPEAKING,),        Words,                     barge_in.words_in_speech),
     # It fell silent, since the caller may be interrupting.
-    ((DOUBT,),           Words,                     barge_in.doubt_words),
-    ((DOUBT,),           Timer.SPEECH,              barge_in.doubt_spoken),
-    ((DOUBT,),           Timer.QUIET,               barge_in.doubt_quiet),
-    ((DOUBT,),           Timer.DOUBT,               barge_in.doubt_over),
+    _on((DOUBT,),           Words,                     barge_in.doubt_words),
+    _on((DOUBT,),           NoWords,                   barge_in.doubt_no_words),
+    _at((DOUBT,),           Timer.SPEECH,              barge_in.doubt_spoken),
+    _at((DOUBT,),           Timer.QUIET,               barge_in.doubt_quiet),
+    _at((DOUBT,),           Timer.DOUBT,               barge_in.doubt_over),
     # The caller presses keys.
-    (TALKING,            inputs.Key,                conversation.key),
-    ((KEYS,),            Timer.KEYS,                conversation.keys_over),
-    ((KEYS,),            Timer.SPEECH,              barge_in.spoke_in_keys),
-    ((KEYS,),            Words,                     barge_in.words_in_keys),
+    _on(TALKING,            inputs.Key,                conversation.key),
+    _at((KEYS,),            Timer.KEYS,                conversation.keys_over),
+    _at((KEYS,),            Timer.SPEECH,              barge_in.spoke_in_keys),
+    _on((KEYS,),            Words,                     barge_in.words_in_keys),
     # The call.
-    ((*TALKING, ENDING), inputs.Hold,               conversation.hold),
-    ((HELD,),            inputs.Resume,             conversation.resume),
-    ((*TALKING, ENDING), inputs.Say,                conversation.say),
-    (TALKING,            inputs.Greet,              conversation.greet),
-    ((*TALKING, HELD),   inputs.UserMessage,        conversation.user_message),
-    (ANY,                inputs.Context,            conversation.context),
-    (ANY,                inputs.ActRequested,       conversation.act_requested),
-    ((ENDING,),          Timer.LAST_WORD,           conversation.last_word_over),
+    _on((*TALKING, ENDING), inputs.Hold,               conversation.hold),
+    _on((HELD,),            inputs.Resume,             conversation.resume),
+    _on((*TALKING, ENDING), inputs.Say,                conversation.say),
+    _on(TALKING,            inputs.Greet,              conversation.greet),
+    _on((*TALKING, HELD),   inputs.UserMessage,        conversation.user_message),
+    _on(ANY,                inputs.Context,            conversation.context),
+    _on(ANY,                inputs.ActRequested,       conversation.act_requested),
+    _at((ENDING,),          Timer.LAST_WORD,           conversation.last_word_over),
     # The parts, in all states: what they report is of a request or a speech, or is ignored.
-    (ANY,                inputs.SttFailed,          conversation.stt_failed),
-    (ANY,                inputs.ModelText,          model.model_said),
-    (ANY,                inputs.ModelCall,          model.model_called),
-    (ANY,                inputs.ModelDone,          model.model_done),
-    (ANY,                inputs.ModelFailed,        model.model_failed),
-    (ANY,                Timer.MODEL,               model.model_stalled),
-    (ANY,                Timer.CLAUSE,              model.pause_in_text),
-    (ANY,                inputs.AgentJudged,        model.agent_judged),
-    (ANY,                Timer.JUDGE_AGENT,         model.no_verdict),
-    (ANY,                inputs.CallerJudged,       judging.caller_judged),
-    (ANY,                Timer.JUDGE_CALLER,        judging.no_caller_verdict),
-    (ANY,                inputs.ToolAnswered,       model.tool_answered),
-    (ANY,                Timer.TOOL,                model.tool_lost),
-    (ANY,                inputs.VoiceAudio,         voice.voice_came),
-    (ANY,                inputs.VoiceDone,          voice.voice_done),
-    (ANY,                inputs.VoiceFailed,        voice.voice_failed),
-    (ANY,                Timer.VOICE,               voice.voice_stalled),
-    (ANY,                inputs.PlayedBack,         voice.played_back),
-    (ANY,                Timer.HEARD,               voice.not_heard),
+    _on(ANY,                inputs.SttFailed,          conversation.stt_failed),
+    _on(ANY,                inputs.ModelText,          model.model_said),
+    _on(ANY,                inputs.ModelCall,          model.model_called),
+    _on(ANY,                inputs.ModelDone,          model.model_done),
+    _on(ANY,                inputs.ModelFailed,        model.model_failed),
+    _at(ANY,                Timer.MODEL,               model.model_stalled),
+    _at(ANY,                Timer.CLAUSE,              model.pause_in_text),
+    _on(ANY,                inputs.AgentJudged,        model.agent_judged),
+    _at(ANY,                Timer.JUDGE_AGENT,         model.no_verdict),
+    _on(ANY,                inputs.CallerJudged,       judging.caller_judged),
+    _at(ANY,                Timer.JUDGE_CALLER,        judging.no_caller_verdict),
+    _on(ANY,                inputs.ToolAnswered,       tools.tool_answered),
+    _at(ANY,                Timer.TOOL,                tools.tool_lost),
+    _on(ANY,                inputs.VoiceAudio,         voice.voice_came),
+    _on(ANY,                inputs.VoiceDone,          voice.voice_done),
+    _on(ANY,                inputs.VoiceFailed,        voice.voice_failed),
+    _at(ANY,                Timer.VOICE,               voice.voice_stalled),
+    _on(ANY,                inputs.PlayedBack,         voice.played_back),
+    _at(ANY,                Timer.HEARD,               voice.not_heard),
 )
 # fmt: on
 

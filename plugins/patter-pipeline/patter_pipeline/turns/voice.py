@@ -153,7 +153,7 @@ def _use_reserve(core: Core, speech: Speech, *, stalled: bool) -> None:
         return
     rest = speech.unspoken()
     if rest.strip():
-        core.put(Speak(speech.n, rest))
+        core.put(Speak(speech.n, rest, again=True))
     elif speech.ended:
         speech.voice_done = True
         watch_speech(core)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from patter_core.events import ToolCall
-from patter_core.history import ToolState, ToolUsed
+from patter_core.history import AgentSaid, ToolState, ToolUsed
 from patter_core.telephony.outcome import HangUp
 from patter_pipeline.parts import PASS, Act, Block, Replace
 from patter_pipeline.turns import Settings, State, Turns, inputs, outputs
@@ -280,11 +280,11 @@ class Conversation(RuleBasedStateMachine):
 
     def note(self, out: outputs.Output) -> None:
         match out:
-            case outputs.Ask(n=n):
+            case outputs.Ask(n=n, history=history) | outputs.StartDraft(n=n, history=history):
+                assert not history or not isinstance(history[-1], AgentSaid), "there is nothing to be answered"
                 self.requests.append(n)
-            case outputs.StartDraft(n=n):
-                self.requests.append(n)
-                self.drafts.add(n)
+                if isinstance(out, outputs.StartDraft):
+                    self.drafts.add(n)
             case outputs.TakeDraft(n=n):
                 self.drafts.discard(n)
             case outputs.JudgeAgent(n=n) | outputs.JudgeCaller(n=n) | outputs.Detect(n=n):
@@ -306,10 +306,8 @@ class Conversation(RuleBasedStateMachine):
             assert not unheard, f"{n} begins while {unheard} can be heard"
             self.speeches.append(n)
         text = self.texts.get(n, "")
-        if self.restated and text.endswith(out.text):
-            self.restated = False
-        else:
-            self.texts[n] = text + out.text
+        assert not out.again or (self.restated and text.endswith(out.text)), "said again, and it was not said"
+        self.texts[n] = text + ("" if out.again else out.text)
 
     def check_heard(self, out: outputs.AgentHeard) -> None:
         self.over.add(out.n)

@@ -67,6 +67,8 @@ class OpenAIChatEmulator(LlmEmulator):
         """Of all answers, in place of that of a whole one."""
         self.connections: list[tuple[str, int]] = []
         """Where each request came from: a kept connection has the same address."""
+        self.prepared: list[tuple[str, int]] = []
+        """Where each client that only connected came from."""
         self.given_up = 0
         """Answers that the client did not wait for."""
         self._asked: list[str] = []
@@ -117,6 +119,8 @@ class OpenAIChatEmulator(LlmEmulator):
     async def _list(self, request: Request) -> Response:
         if not self._is_authorised(request):
             return _refuse(Refusal(status=401, code="invalid_api_key"))
+        if request.method == "HEAD" and request.client is not None:
+            self.prepared.append((request.client.host, request.client.port))
         models = [{"id": name, "object": "model", "created": 1_760_000_000, "owned_by": "x"} for name in self.models]
         return JSONResponse({"object": "list", "data": models})
 

@@ -47,6 +47,8 @@ class FakeSttSession(SttSession):
         self._socket = socket
         self._format = format
         self._sent = 0
+        self._billed = 0.0
+        """Seconds."""
         self._closed = False
 
     @property
@@ -65,7 +67,6 @@ class FakeSttSession(SttSession):
         self._socket.send(b'{"type":"finalize"}')
 
     async def events(self) -> AsyncIterator[SttEvent]:
-        billed = 0.0
         while True:
             try:
                 message = await self._socket.receive()
@@ -78,9 +79,16 @@ class FakeSttSession(SttSession):
                 continue
             yield event
             if isinstance(event, Final | EndOfTurn):
-                seconds = self._format.duration_ms(self._sent) / 1000
-                yield Usage(part="stt", vendor="fake", amounts={"seconds": seconds - billed})
-                billed = seconds
+                for usage in self._rest():
+                    yield usage
+
+    def unbilled(self) -> Sequence[Usage]:
+        return self._rest()
+
+    def _rest(self) -> Sequence[Usage]:
+        seconds = self._format.duration_ms(self._sent) / 1000 - self._billed
+        self._billed += seconds
+        return [Usage(part="stt", vendor="fake", amounts={"seconds": seconds})] if seconds > 0 else []
 
     async def aclose(self) -> None:
         self._closed = True

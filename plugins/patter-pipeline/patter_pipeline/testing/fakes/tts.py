@@ -89,9 +89,16 @@ class FakeTtsSession(TtsSession):
             if told is not None and told.type == "words":
                 words = told
             elif told is not None and told.utterance not in self._void:
-                yield Usage(part="tts", vendor="fake", amounts={"characters": float(self._characters)})
-                self._characters = 0
+                for usage in self._rest():
+                    yield usage
                 yield UtteranceDone(told.utterance)
+
+    def unbilled(self) -> Sequence[Usage]:
+        return self._rest()
+
+    def _rest(self) -> Sequence[Usage]:
+        characters, self._characters = self._characters, 0
+        return [Usage(part="tts", vendor="fake", amounts={"characters": float(characters)})] if characters else []
 
     async def aclose(self) -> None:
         self._closed = True
