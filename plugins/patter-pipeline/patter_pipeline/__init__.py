@@ -9,11 +9,17 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from patter_pipeline.activity import WebRtcActivity
     from patter_pipeline.engine import Pipeline
+    from patter_pipeline.silero import SileroActivity
     from patter_pipeline.taking import TurnTaking
 
-__all__ = ["Pipeline", "TurnTaking", "WebRtcActivity", "__version__"]
+__all__ = ["Pipeline", "SileroActivity", "TurnTaking", "WebRtcActivity", "__version__"]
 
-_MODULES = {"Pipeline": "engine", "TurnTaking": "taking", "WebRtcActivity": "activity"}
+_MODULES = {
+    "Pipeline": "engine",
+    "SileroActivity": "silero",
+    "TurnTaking": "taking",
+    "WebRtcActivity": "activity",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -1,8 +1,8 @@
 """Voice activity that costs nothing to install and next to nothing to run: a gate of two.
 
-A frame is speech if it is 10 dB louder than the noise of this line, and if WebRTC's detector takes it for a voice. That
-detector alone takes most sound of a telephone for one. Loudness is measured first, so silence never reaches it: 20 ms
-of digital silence cost 1 μs, of noise some 8 μs, of speech some 10 μs.
+A frame is speech if it is louder than the noise of this line, and not far below the caller's own voice, and if WebRTC's
+detector takes it for a voice. That detector alone takes most sound of a telephone for one. Loudness is measured first,
+so silence never reaches it: 20 ms of digital silence cost less than 1 μs, of noise and of speech some 5 μs.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from __future__ import annotations
 import dataclasses
 import math
 import struct
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable
 from typing import ClassVar
 
-from patter_core.audio import AudioChunk, AudioFormat, Encoding
-from patter_core.audio.gate import SAMPLES
+from patter_core.audio import AudioChunk, AudioFormat
 from patter_core.config import check_fields
 from patter_core.errors import AudioError, ConfigurationError
+from patter_pipeline.linear import LINEAR
 from patter_pipeline.parts import VoiceActivity
 
 __all__ = ["WebRtcActivity"]
@@ -24,10 +25,21 @@ __all__ = ["WebRtcActivity"]
 _WINDOW_MS = 20
 _RATES = (8_000, 16_000, 32_000, 48_000)
 _FULL_SCALE = 32_768.0
-_LOWEST_DB, _HIGHEST_DB = -65.0, -35.0
-"""Where the noise of a telephone line is looked for."""
-_FALLS, _RISES, _RISES_IN_SPEECH = 0.3, 0.02, 0.004
-"""How fast the noise floor follows a window: by a share downwards, by dB upwards."""
+_LOWEST_DB, _HIGHEST_DB = -65.0, -28.0
+"""Where the noise of a telephone line is looked for, in dB of full scale."""
+_BLOCK, _BLOCKS = 10, 10
+"""Windows, and how often so many, in which the quietest moment is looked for: in 2 s a caller pauses for breath."""
+_SMOOTHING = 0.5
+_MEAN_DB = 2.0
+"""By which noise is louder than its quietest moment, once smoothed."""
+_GOES_ON_DB = 4.0
+"""By which speech that goes on may be quieter than where it begins: words end softly."""
+_BELOW_VOICE_DB = 24.0
+"""By which a caller's voice falls below itself. What is quieter is another person behind them, or noise."""
+_LOUDER, _FADES_DB, _FORGETS_DB = 0.3, 0.02, 0.005
+"""How the level of their voice follows a window: by a share upwards, and downwards by dB in speech and in between."""
+_HOLD, _HELD_AFTER = 4, 6
+"""Windows for which speech is held, since its last sounds are lost in noise; and of speech before it is held."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +57,7 @@ class WebRtcActivity(VoiceActivity):
     name: ClassVar[str] = "webrtc"
 
     mode: int = 2
-    above_noise_db: float = 10.0
+    above_noise_db: float = 6.0
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -78,10 +90,15 @@ class _Line:
         self._samples = format.sample_rate * _WINDOW_MS // 1000
         self._size = format.size(_WINDOW_MS)
         self._silence = format.silence * self._samples
-        self._linear = _LINEAR[format.encoding]
+        self._linear = LINEAR[format.encoding]
         self._unpack = struct.Struct(f"<{self._samples}h").unpack
         self._above = above_noise_db
-        self._noise_db = (_LOWEST_DB + _HIGHEST_DB) / 2
+        self._noise = _Noise()
+        self._voice_db = -100.0
+        self._spoken = 0
+        """Windows of speech, less those between."""
+        self._held = 0
+        """Windows for which it is held."""
         self._rest = b""
         self._last = 0.0
 
@@ -99,44 +116,54 @@ class _Line:
         return self._last
 
     def _window(self, data: bytes) -> float:
+        if self._is_speech(data):
+            self._spoken += 1
+            self._held = _HOLD if self._spoken >= _HELD_AFTER else 0
+            return 1.0
+        if self._held:
+            self._held -= 1
+            return 1.0
+        self._spoken = max(0, self._spoken - 1)
+        return 0.0
+
+    def _is_speech(self, data: bytes) -> bool:
         if data == self._silence:
-            return 0.0
+            self._noise.is_none()
+            return False
         linear = self._linear(data)
         level = math.hypot(*self._unpack(linear)) / math.sqrt(self._samples)
         level_db = 20 * math.log10(level / _FULL_SCALE) if level > 0 else -100.0
-        is_speech = level_db > self._noise_db + self._above and self._is_voice(linear, self._rate)
-        self._follow(level_db, is_speech=is_speech)
-        return 1.0 if is_speech else 0.0
-
-    def _follow(self, level_db: float, *, is_speech: bool) -> None:
-        noise = self._noise_db
-        if level_db < noise:
-            noise += (level_db - noise) * _FALLS
-        else:
-            noise += _RISES_IN_SPEECH if is_speech else _RISES
-        self._noise_db = min(max(noise, _LOWEST_DB), _HIGHEST_DB)
+        least_db = self._noise.follow(level_db) + self._above - (_GOES_ON_DB if self._held else 0.0)
+        if level_db > max(least_db, self._voice_db - _BELOW_VOICE_DB) and self._is_voice(linear, self._rate):
+            louder_db = level_db - self._voice_db
+            self._voice_db += louder_db * _LOUDER if louder_db > 0 else -_FADES_DB
+            return True
+        self._voice_db -= _FORGETS_DB
+        return False
 
 
-def _as_it_is(data: bytes) -> bytes:
-    return data
+class _Noise:
+    """The noise of a line, by its quietest moment in the last 2 s."""
 
+    def __init__(self) -> None:
+        self._blocks: deque[float] = deque(maxlen=_BLOCKS)
+        self._least = math.inf
+        """Of the block that is not complete."""
+        self._windows = 0
+        self._smoothed: float | None = None
 
-def _expander(samples: Sequence[int]) -> Callable[[bytes], bytes]:
-    """Returns what makes linear samples of G.711 codes: two look-ups of all codes at once, without numpy."""
-    written = [sample.to_bytes(2, "little", signed=True) for sample in samples]
-    low, high = bytes(sample[0] for sample in written), bytes(sample[1] for sample in written)
+    def follow(self, level_db: float) -> float:
+        """Takes the level of a window. Returns that of the noise, in dB of full scale."""
+        before = level_db if self._smoothed is None else self._smoothed
+        self._smoothed = before + (level_db - before) * _SMOOTHING
+        self._least = min(self._least, self._smoothed)
+        quietest = min(self._least, min(self._blocks, default=math.inf))
+        self._windows += 1
+        if self._windows == _BLOCK:
+            self._blocks.append(self._least)
+            self._least, self._windows = math.inf, 0
+        return min(max(quietest + _MEAN_DB, _LOWEST_DB), _HIGHEST_DB)
 
-    def expand(data: bytes) -> bytes:
-        linear = bytearray(2 * len(data))
-        linear[0::2] = data.translate(low)
-        linear[1::2] = data.translate(high)
-        return bytes(linear)
-
-    return expand
-
-
-_LINEAR: dict[Encoding, Callable[[bytes], bytes]] = {
-    Encoding.ULAW: _expander(SAMPLES[Encoding.ULAW]),
-    Encoding.ALAW: _expander(SAMPLES[Encoding.ALAW]),
-    Encoding.PCM16: _as_it_is,
-}
+    def is_none(self) -> None:
+        """A window was digital silence: this line has no noise."""
+        self._least = _LOWEST_DB

@@ -20,6 +20,7 @@ from patter_pipeline.parts import (
     TurnDetector,
     VoiceActivity,
 )
+from patter_pipeline.silero import SileroActivity, is_installed
 from patter_pipeline.taking import TURN_TAKING_API_VERSION, TurnTaking
 
 __all__ = ["patter_compose_engine", "patter_kinds", "patter_parts"]
@@ -44,8 +45,8 @@ def patter_kinds() -> list[Kind]:
 
 @hookimpl
 def patter_parts() -> list[type[Part]]:
-    """Offers the default voice activity."""
-    return [WebRtcActivity]
+    """Offers voice activity: the default, and Silero's if its extra is installed."""
+    return [WebRtcActivity, SileroActivity] if is_installed() else [WebRtcActivity]
 
 
 @hookimpl

@@ -306,6 +306,7 @@ def _settings(pipeline: Pipeline, setup: ConversationSetup, opened: Opened) -> S
     return Settings(
         language=setup.language,
         stt_ends_turns=stt.ends_turns,
+        stt_interims=stt.interims,
         final_p99=stt.final_p99,
         has_detector=pipeline.turn_detector is not None,
         judges_caller=judges_caller(pipeline.guardrails),

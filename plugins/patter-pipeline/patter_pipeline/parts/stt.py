@@ -133,6 +133,8 @@ class SpeechToText(Part):
     api_version: ClassVar[int] = STT_API_VERSION
     ends_turns: ClassVar[bool] = False
     """It reports `EndOfTurn`: neither pauses nor a turn detector end the caller's turns. An instance may differ."""
+    interims: ClassVar[bool] = True
+    """It reports `Interim`s while the caller speaks; else mere sound interrupts the agent. An instance may differ."""
     final_p99: ClassVar[float] = 1.0
     """Seconds from the end of speech to its `Final`, which 99 of 100 keep. An instance may differ."""
     chunk_ms: ClassVar[float] = 20.0

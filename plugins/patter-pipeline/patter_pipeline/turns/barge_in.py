@@ -55,7 +55,7 @@ def speech_counts_at(core: Core) -> float:
             return voicing.reaches(settings.start)
         case State.SPEAKING if core.speech is not None:
             return _barges_in_at(core, core.speech)
-        case State.DOUBT if not core.has_interims:
+        case State.DOUBT if core.has_interims is False:
             return voicing.reaches(settings.barge_in_wordless)
     return math.inf
 
@@ -147,7 +147,7 @@ def words_in_speech(core: Core, event: Words) -> None:
     speech = core.speech
     assert speech is not None
     is_early = speech.is_greeting and event.at < speech.first_audio_at + core.settings.greeting
-    if speech.is_protected or (is_early and speech.audio_ms) or is_echo(event.text, speech.text):
+    if speech.is_protected or (is_early and speech.audio_ms) or _is_its_own(event, speech):
         return
     if _is_murmur(core, speech, event.text):
         return
@@ -163,7 +163,7 @@ def doubt_words(core: Core, event: Words) -> None:
     speech = core.speech
     assert speech is not None
     add_words(core, event)
-    if not is_echo(event.text, speech.text) and not _is_murmur(core, speech, _said(core)):
+    if not _is_its_own(event, speech) and not _is_murmur(core, speech, _said(core)):
         _confirm(core)
         if event.is_turn:  # it is complete already
             add_words(core, Words(event.text, event.at, event.until, is_turn=True))
@@ -210,6 +210,13 @@ def take_turn(core: Core) -> None:
 
 def _said(core: Core) -> str:
     return core.user.text if core.user is not None else ""
+
+
+def _is_its_own(event: Words, speech: Speech) -> bool:
+    """True for the agent's own voice. A single word of it may be that, too, as long as more may follow."""
+    own = words(event.text)
+    is_first = event.until is None and len(own) == 1 and own[0] in words(speech.text)
+    return is_first or is_echo(event.text, speech.text)
 
 
 def _is_murmur(core: Core, speech: Speech, text: str) -> bool:

@@ -20,6 +20,7 @@ from patter_pipeline.turns.outputs import (
 from patter_pipeline.turns.records import CallerTurn
 from patter_pipeline.turns.states import State, Timer
 from patter_pipeline.turns.tools import overtake_tools
+from patter_pipeline.turns.unfinished import is_unfinished
 from patter_pipeline.turns.voice import withdraw
 from patter_pipeline.turns.words import words
 
@@ -149,12 +150,13 @@ def arm_end(core: Core) -> None:
 def _end_after(core: Core, turn: CallerTurn) -> float:
     settings = core.settings
     if settings.stt_ends_turns:
-        return settings.stt_end
+        return settings.stt_end if turn.has_words else settings.final_p99  # a noise has no end that it could miss
     if is_dictating(turn.text, settings.language):
         is_unlikely = turn.probability is not None and turn.probability < settings.likely
         return settings.end_dictating_unlikely if is_unlikely else settings.end_dictating
     if turn.probability is None:
-        return settings.end
+        has_more = is_unfinished(turn.text, settings.language)
+        return max(settings.end, settings.end_unfinished) if has_more else settings.end
     return settings.end_likely if turn.probability >= settings.likely else settings.end_unlikely
 
 
@@ -181,6 +183,8 @@ def heard_more(core: Core) -> None:
 
 def eager_end(core: Core, event: SttEagerEnd) -> None:
     """The recognition takes the turn to be complete, probably: an answer is drafted."""
+    if core.user is not None:
+        core.user.has_paused = True
     draft_now(core, event.text)
 
 

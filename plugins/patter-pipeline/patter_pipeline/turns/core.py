@@ -45,8 +45,8 @@ class Core:
         """What the guardrails were asked about, by which number, and whether the model is asked then."""
         self.keys = ""
         self.keys_at = 0.0
-        self.has_interims = False
-        """The recognition tells words before the end of speech."""
+        self.has_interims = None if settings.stt_interims else False
+        """The recognition tells words before the end of speech; None until it has told any."""
         self.deaf = 0
         """Turns in a row of clear speech in which it found no word."""
         self.ignored_until = 0.0

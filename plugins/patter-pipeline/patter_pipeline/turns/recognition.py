@@ -52,6 +52,8 @@ def sort_words(core: Core, event: SttInterim | SttFinal | SttEndOfTurn) -> Words
     if isinstance(event, SttInterim):
         core.has_interims = True
         return Words(event.text, at)
+    if core.has_interims is None and not is_turn:
+        core.has_interims = False
     return Words(event.text, at, until, is_turn)
 
 

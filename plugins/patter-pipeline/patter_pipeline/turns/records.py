@@ -42,6 +42,8 @@ class CallerTurn:
         """It was ended because it was too long."""
         self.is_fixed = False
         """A guardrail has chosen its text: late texts are not for it."""
+        self.has_paused = False
+        """The recognition takes it to be complete, probably."""
         self.detection = 0
         """The number of the question to the detector; 0 for none."""
         self.detect_until = 0.0
@@ -60,6 +62,11 @@ class CallerTurn:
         """What was said, as far as is known."""
         after = self._whole or " ".join([*(text for _, text in sorted(self._finals.items())), self._interim])
         return " ".join(f"{self._before} {after}".split())[:_LONGEST_TEXT]
+
+    @property
+    def has_words(self) -> bool:
+        """True if words are known that were said since it was opened, or opened again."""
+        return self.has_paused or bool(words(" ".join([self._whole, self._interim, *self._finals.values()])))
 
     def hears(self, text: str) -> bool:
         """Takes an interim; False if it is known."""
@@ -97,6 +104,7 @@ class CallerTurn:
     def reopen(self) -> None:
         """It goes on after all."""
         self._before, self._whole, self._interim = self.text, "", ""
+        self.has_paused = False
         self._finals.clear()
         self._until = -math.inf
         self.probability, self.closed_at = None, math.inf

@@ -17,6 +17,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Of the call: chooses the words that are no interruption, and those that are dictated. "" for all languages."""
     stt_ends_turns: bool = False
     """The recognition says when a turn ends: neither pauses nor a detector do."""
+    stt_interims: bool = True
+    """The recognition tells words while the caller speaks: `SpeechToText.interims`."""
     final_p99: float = 1.0
     """From the end of speech to its final text, which 99 of 100 keep: `SpeechToText.final_p99`."""
     has_detector: bool = False
@@ -47,6 +49,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """From the end of speech to the end of the turn, if the detector takes it to be complete."""
     end_unlikely: float = 3.0
     """The same, if it does not."""
+    end_unfinished: float = 1.5
+    """The same, where no detector is asked and the last word is one after which more follows: "because", "um"."""
     end_dictating: float = 1.5
     """The same, after digits or spelling: people pause between groups."""
     end_dictating_unlikely: float = 5.0

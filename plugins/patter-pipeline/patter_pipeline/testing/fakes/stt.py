@@ -134,14 +134,16 @@ class FakeStt(SpeechToText):
     Args:
         url: of the emulator.
         ends_turns: it reports ends of turns, and no final texts.
+        interims: it reports words while the caller speaks.
     """
 
     name: ClassVar[str] = "fake"
     emulator: ClassVar[str] = "patter_pipeline.testing.fakes:FakeSttEmulator"
 
-    def __init__(self, url: str, *, ends_turns: bool = False, final_p99: float = 0.4) -> None:
+    def __init__(self, url: str, *, ends_turns: bool = False, interims: bool = True, final_p99: float = 0.4) -> None:
         self._url = url
         self.ends_turns = ends_turns  # type: ignore[misc] # an instance may differ
+        self.interims = interims  # type: ignore[misc] # as above
         self.final_p99 = final_p99  # type: ignore[misc] # as above
 
     async def open(self, *, preferred_format: AudioFormat, language: str) -> SttSession:
