@@ -63,6 +63,8 @@ class Kind(msgspec.Struct, frozen=True, eq=False):
     They are named and written as those of the core, in `patter_core/cli/templates`; KIND_REQUIREMENT in them becomes a
     requirement of the distribution that defines the kind.
     """
+    brought_by: tuple[str, ...] = ()
+    """Distributions that are known to bring parts of it: what to install where there are none."""
 
 
 Parts = Mapping[str, Part | tuple[Part | Callable[..., object], ...]]

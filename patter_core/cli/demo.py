@@ -9,7 +9,9 @@ import click
 from rich.console import Console
 
 from patter_core.audio import AudioFormat
+from patter_core.cli.demo_parts import EmulatedParts, part_names
 from patter_core.cli.loopback import carrier_emulator, engine_emulator, place_call, report
+from patter_core.errors import ConfigurationError
 from patter_core.patter import Patter
 from patter_core.registry import Registry
 from patter_core.settings.model import PluginConfig
@@ -17,7 +19,8 @@ from patter_core.settings.plugins import make_sinks, make_store
 from patter_core.sinks.console import ConsoleSink
 from patter_core.sinks.memory import MemorySink
 from patter_core.testing.caller import Caller, EndCall, Pause, Say, WaitForAgent, WaitForSilence
-from patter_core.testing.speech import CALLER_LINES
+from patter_core.testing.emulator import EngineEmulator
+from patter_core.testing.speech import CALLER_LINES, WELCOME
 from patter_core.testing.stream import CallRecording
 
 __all__ = ["demo"]
@@ -26,6 +29,8 @@ __all__ = ["demo"]
 @click.command()
 @click.option("--carrier", default="", metavar="NAME", help="Carrier to emulate. Default: the first installed.")
 @click.option("--engine", default="", metavar="NAME", help="Engine to emulate. Default: the first installed.")
+@click.option("--pipeline", is_flag=True, help="In place of an engine, emulate the services of an agent of parts.")
+@click.option("--part", "parts", multiple=True, metavar="KIND=NAME", help="Part of the pipeline, such as stt=NAME.")
 @click.option("--sink", "sinks", multiple=True, metavar="NAME", help="Sink for the call's events; repeatable.")
 @click.option("--store", default="", metavar="NAME", help="Store for what is said on the call.")
 @click.option(
@@ -36,12 +41,24 @@ __all__ = ["demo"]
     help="Folder for the recording and the transcript.",
 )
 @click.pass_obj
-def demo(registry: Registry, *, carrier: str, engine: str, sinks: tuple[str, ...], store: str, out: Path) -> None:
+def demo(
+    registry: Registry,
+    *,
+    carrier: str,
+    engine: str,
+    pipeline: bool,
+    parts: tuple[str, ...],
+    sinks: tuple[str, ...],
+    store: str,
+    out: Path,
+) -> None:
     """Make a demo call on this machine: real audio, emulated vendors, no account."""
     console = Console()
     memory = MemorySink()
     more_sinks = make_sinks(registry, [PluginConfig(name) for name in sinks])
-    carrier_played, engine_played = carrier_emulator(registry, carrier), engine_emulator(registry, engine)
+    carrier_played = carrier_emulator(registry, carrier)
+    engine_played = _agent_emulator(registry, engine, parts, pipeline=pipeline)
+    first_message = WELCOME.text if isinstance(engine_played, EmulatedParts) else ""
     call_store = make_store(registry, PluginConfig(store))
 
     async def call() -> CallRecording:
@@ -52,11 +69,21 @@ def demo(registry: Registry, *, carrier: str, engine: str, sinks: tuple[str, ...
                 store=call_store,
                 registry=registry,
             )
-            agent = phone.agent(engine=engine_played.engine())
+            agent = phone.agent(engine=engine_played.engine(), first_message=first_message)
             return await place_call(carrier_played, phone, agent, _caller(carrier_played.format))
 
     recording = anyio.run(call)
     report(console, memory.records, recording, out)
+
+
+def _agent_emulator(
+    registry: Registry, engine: str, parts: tuple[str, ...], *, pipeline: bool
+) -> EngineEmulator | EmulatedParts:
+    if not (pipeline or parts):
+        return engine_emulator(registry, engine)
+    if engine:
+        raise ConfigurationError("The demo has an engine, or a pipeline.", expected="--engine, or --pipeline")
+    return EmulatedParts(registry, part_names(parts))
 
 
 def _caller(format: AudioFormat) -> Caller:

@@ -12,7 +12,7 @@ from patter_core.errors import ConfigurationError, PatterError
 from patter_core.kinds import Kind, Part, Parts
 from patter_core.observe.secrets import hide_secrets_of
 
-__all__ = ["compose"]
+__all__ = ["compose", "install_hint"]
 
 _Several = tuple[Part | Callable[..., object], ...]
 
@@ -46,9 +46,16 @@ def compose(hook: pluggy.HookCaller, kinds: Mapping[Kind, Sequence[str]], given:
                 f"An agent that is made of parts needs {kind.name}=.",
                 expected=f"an instance of an installed class: {' or '.join(names) or 'there is none'}",
                 got=_arguments(given),
-                remedy="`patter plugins` lists the parts that are installed.",
+                remedy="`patter plugins` lists the parts that are installed." if names else install_hint(kind),
             )
     return _composed(hook, parts)
+
+
+def install_hint(kind: Kind) -> str:
+    """Returns what to do where no part of that kind is installed."""
+    if not kind.brought_by:
+        return f"Install a plugin that brings a part of the kind {kind.name}."
+    return f"Install {' or '.join(kind.brought_by)}."
 
 
 def _arguments(given: Iterable[str]) -> str:

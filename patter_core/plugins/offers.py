@@ -187,6 +187,11 @@ def _checked_kind(kind: object, package: str) -> Kind:
         raise PatterError(
             f"The template of the kind “{name}” has another form.", expected=f"{package}:folder", got=repr(template)
         )
+    brought_by: object = kind.brought_by
+    if not isinstance(brought_by, tuple) or not all(isinstance(one, str) for one in brought_by):
+        raise PatterError(
+            f"The kind “{name}” says wrongly what brings it.", expected="a tuple of names", got=repr(brought_by)
+        )
     return kind
 
 

@@ -22,13 +22,14 @@ from patter_core.audio import ULAW_8000, AudioFormat
 from patter_core.carrier import Carrier
 from patter_core.engine import Engine, EngineCapability
 from patter_core.errors import CarrierError, EngineError
+from patter_core.kinds import Part
 from patter_core.server.serving import serve_app
 from patter_core.testing.call import Callee, EmulatedCall
 from patter_core.testing.caller import Caller
 from patter_core.testing.network import Tunnels
 from patter_core.testing.stream import CallRecording
 
-__all__ = ["CALLED", "CALLER", "CarrierEmulator", "Emulator", "EngineEmulator", "Told"]
+__all__ = ["CALLED", "CALLER", "CarrierEmulator", "Emulator", "EngineEmulator", "PartEmulator", "Told"]
 
 CALLER, CALLED = "+15005550006", "+15005550001"
 """The numbers of an incoming call, if a test names no others."""
@@ -187,6 +188,25 @@ class CarrierEmulator(Emulator):
         return CarrierError(f"{type(self).__name__} has no `{method}`.", remedy="Define it, to try that capability.")
 
 
+class PartEmulator(Emulator):
+    """Plays the service of one part of an engine, of a kind that a plugin defines.
+
+    A part names its emulator in `Part.emulator`.
+    """
+
+    @classmethod
+    def for_demo(cls) -> Self | None:
+        """Returns one that does its part of the demo's call by itself; None if it does only what a test tells it to.
+
+        The caller says some of `CALLER_LINES` of `patter_core.testing.speech`, and the agent answers by `REPLIES`.
+        """
+        return None
+
+    @abc.abstractmethod
+    def part(self) -> Part:
+        """A part that is configured for this emulator and for nothing else."""
+
+
 class Told(msgspec.Struct, frozen=True):
     """What one of an engine's capabilities brought to the service."""
 
@@ -213,6 +233,10 @@ class EngineEmulator(Emulator):
     agent_ends: ClassVar[bool] = True
     """False for a service whose agent has no means to end a conversation: each end that the app does not cause is a
     failure, and there is no `end`."""
+    remembers: ClassVar[bool] = True
+    """False for a service that is asked anew for each answer, with all that was said. Then it has the history with the
+    caller's first question, the results of tools that were called at once with the last of them, and it is not told of
+    a hold: on one, nothing is said and nothing is answered."""
 
     @abc.abstractmethod
     def engine(self) -> Engine:

@@ -11,6 +11,7 @@ from patter_core.call.limits import Limits
 from patter_core.events import Record
 from patter_core.patter import Patter
 from patter_core.sink import EventSink
+from tests.bench.pipeline_services import PipelineService
 from tests.bench.relay_app import Peers
 from tests.bench.service import Service
 
@@ -29,7 +30,7 @@ class Counted(EventSink):
         self.records += len(records)
 
 
-def patter_app(peers: Peers, service: Service) -> ASGIApp:
+def patter_app(peers: Peers, service: Service | PipelineService) -> ASGIApp:
     """The app that answers every call with an agent of that service."""
     carrier = peers.vendor.carrier(peers.api_url)
     phone = Patter(carrier=carrier, sinks=[Counted()], limits=Limits(calls=5_000, calls_per_second=5_000))

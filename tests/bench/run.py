@@ -10,8 +10,11 @@ import click
 import msgspec
 from rich.console import Console
 
+from patter_core.audio import ULAW_8000
 from tests.bench.control import cores
 from tests.bench.measure import Plan, Sample, run
+from tests.bench.pipeline import measure_pipeline, pipeline_table
+from tests.bench.pipeline_services import PipelineService
 from tests.bench.plot import svg
 from tests.bench.protocol import Profile
 from tests.bench.report import Report, table
@@ -41,7 +44,13 @@ console = Console()
     show_default=True,
 )
 @click.option("--carrier", type=click.Choice(list(VENDORS)), default="twilio", show_default=True)
-@click.option("--engine", type=click.Choice(list(SERVICES)), default="elevenlabs", show_default=True)
+@click.option(
+    "--engine",
+    type=click.Choice([*SERVICES, PipelineService.name]),
+    default="elevenlabs",
+    show_default=True,
+    help="For `pipeline`, each of its phases is measured in each round.",
+)
 @click.option("--engine-format", type=click.Choice(_FORMATS), show_default="the carrier's",
               help="Of the agent; the bare relay and the naive bridge always get the carrier's.")  # fmt: skip
 @click.option("--targets", default=",".join(TARGETS), show_default=True, help="Which, and in which order.")
@@ -68,6 +77,11 @@ def main(
 ) -> None:
     """Measure CPU per frame, added latency, memory and barge-in. Fails if any frame is lost, altered or out of order,
     and says so if the load generator was too busy to be believed."""
+    if engine == PipelineService.name:
+        if VENDORS[carrier].format != ULAW_8000:
+            raise click.BadParameter("a pipeline is measured with a carrier of μ-law", param_hint="--carrier")
+        size = (2, 1.0, 1) if quick else (calls, seconds, rounds)
+        sys.exit(_pipeline(*size, carrier, json_file, quick=quick))
     names = targets.split(",")
     if unknown := sorted(set(names) - set(TARGETS)):
         raise click.BadParameter(f"{', '.join(unknown)}: there are {', '.join(TARGETS)}", param_hint="--targets")
@@ -86,12 +100,7 @@ def main(
         engine=engine,
         interruptions=interruptions,
     )
-    if quick:
-        samples = _quick(names, plan)
-    elif ramp:
-        samples = _ramp(names, plan)
-    else:
-        samples = [_run(name, plan) for _, name in itertools.product(range(rounds), names)]
+    samples = _samples(names, plan, rounds=rounds, quick=quick, ramp=ramp)
     console.print(table(samples))
     if json_file is not None:
         json_file.write_bytes(Report.of(samples).json())
@@ -108,6 +117,23 @@ def _formats(carrier: str, engine: str) -> tuple[str, ...]:
     """What the agent can speak. Converted audio that is cut into frames cannot be told apart by message."""
     vendor, formats = VENDORS[carrier], SERVICES[engine].formats
     return tuple(format for format in formats if not vendor.frame_ms or format == str(vendor.format))
+
+
+def _samples(names: list[str], plan: Plan, *, rounds: int, quick: bool, ramp: bool) -> list[Sample]:
+    if quick:
+        return _quick(names, plan)
+    if ramp:
+        return _ramp(names, plan)
+    return [_run(name, plan) for _, name in itertools.product(range(rounds), names)]
+
+
+def _pipeline(calls: int, seconds: float, rounds: int, carrier: str, json_file: Path | None, *, quick: bool) -> int:
+    """Measures a pipeline; returns the exit code: 1 if a frame was lost or a question not answered."""
+    samples = [sample for _ in range(rounds) for sample in measure_pipeline(calls, seconds, carrier, quick=quick)]
+    console.print(pipeline_table(samples))
+    if json_file is not None:
+        json_file.write_bytes(msgspec.json.format(msgspec.json.encode(samples)) + b"\n")
+    return int(any(sample.faults for sample in samples))
 
 
 def _quick(names: list[str], plan: Plan) -> list[Sample]:

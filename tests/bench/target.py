@@ -20,6 +20,7 @@ from starlette.types import ASGIApp
 from patter_core.server.serving import serve_app
 from tests.bench.control import Ready, pin, serve
 from tests.bench.ours import patter_app
+from tests.bench.pipeline_services import PipelineService
 from tests.bench.protocol import Usage, UsageAsked
 from tests.bench.relay_app import Peers, relay_app
 from tests.bench.service import Service
@@ -37,9 +38,9 @@ TARGETS: dict[str, Callable[[Peers, Service], ASGIApp]] = {
 _STATM = Path("/proc/self/statm")
 
 
-async def main(make: Callable[[Peers, Service], ASGIApp], peers: Peers, service: Service, core: int) -> None:
+async def main(app: ASGIApp, core: int) -> None:
     pin(core)
-    async with serve_app(make(peers, service)) as url:
+    async with serve_app(app) as url:
         await serve(Ready(url), _usage)
 
 
@@ -60,4 +61,9 @@ if __name__ == "__main__":
     _, *what, on_core = sys.argv
     name, carrier, engine, engine_url, api_url = what
     played = Peers(vendor=VENDORS[carrier](), engine_url=engine_url, api_url=api_url)
-    uvloop.run(main(TARGETS[name], played, SERVICES[engine](), int(on_core)))
+    app = (
+        patter_app(played, PipelineService())
+        if engine == PipelineService.name
+        else (TARGETS[name](played, SERVICES[engine]()))
+    )
+    uvloop.run(main(app, int(on_core)))

@@ -115,3 +115,26 @@ def test_two_workers_take_the_calls_of_one_port_and_every_frame_crosses() -> Non
     assert shared.fault_count == 0
     assert len(shared.cpu) == 2
     assert sum(shared.cpu) > 0
+
+
+class _Phase(msgspec.Struct):
+    phase: str
+    cpu_a_call: float
+    first_audio_p95_ms: float
+    answers: int
+    faults: int
+
+
+@pytest.mark.slow  # a call asks once in 9 s
+def test_a_pipeline_hears_every_frame_and_answers_every_question(tmp_path: Path) -> None:
+    out = tmp_path / "pipeline.json"
+    command = [sys.executable, "-m", "tests.bench.run", "--engine", "pipeline", "--quick", "--json", str(out)]
+    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    silence, speech, turns = msgspec.json.decode(out.read_bytes(), type=list[_Phase])
+    assert [one.phase for one in (silence, speech, turns)] == ["silence", "speech", "turns"]
+    assert not any(one.faults for one in (silence, speech, turns))
+    assert not silence.answers + speech.answers
+    assert 1 <= turns.answers <= 4
+    assert -50 < turns.first_audio_p95_ms < 1_000
+    assert all(0 < one.cpu_a_call < 1 for one in (silence, speech, turns))

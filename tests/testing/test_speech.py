@@ -10,11 +10,11 @@ import pytest
 from patter_core.audio import ALAW_8000, PCM16_16000, ULAW_8000, AudioFormat, Encoding
 from patter_core.audio.transcode import transcode
 from patter_core.testing import speech
-from patter_core.testing.speech import CALLER_LINES, GREETING, Line, line
+from patter_core.testing.speech import AGENT_LINES, CALLER_LINES, GREETING, REPLIES, Line, line
 from patter_core.testing.wav import read_wav
 
 PCM16_8000 = AudioFormat(Encoding.PCM16, 8_000)
-LINES = [GREETING, *CALLER_LINES]
+LINES = [GREETING, *CALLER_LINES, *AGENT_LINES]
 by_name = pytest.mark.parametrize("spoken", LINES, ids=lambda spoken: spoken.name)
 
 
@@ -25,13 +25,18 @@ def test_a_line_is_found_by_its_name(spoken: Line) -> None:
 
 def test_an_unknown_line_is_an_error() -> None:
     with pytest.raises(KeyError):
-        line("farewell")
+        line("nonsense")
 
 
 def test_the_agent_greets_and_the_caller_speaks() -> None:
-    assert GREETING.speaker == "agent"
+    assert {spoken.speaker for spoken in (GREETING, *AGENT_LINES)} == {"agent"}
     assert [spoken.speaker for spoken in CALLER_LINES] == ["caller"] * 4
     assert len({spoken.text for spoken in LINES}) == len({spoken.name for spoken in LINES}) == len(LINES)
+
+
+def test_each_line_of_the_caller_has_a_reply() -> None:
+    assert list(REPLIES) == list(CALLER_LINES)
+    assert set(REPLIES.values()) < set(AGENT_LINES)
 
 
 @by_name
@@ -45,7 +50,7 @@ def test_its_file_is_telephone_audio(spoken: Line) -> None:
 def test_all_files_together_stay_small() -> None:
     files = [file for file in resources.files(speech).iterdir() if file.name.endswith(".wav")]
     assert len(files) == len(LINES)
-    assert sum(len(file.read_bytes()) for file in files) <= 250_000
+    assert sum(len(file.read_bytes()) for file in files) <= 450_000
 
 
 @by_name

@@ -11,12 +11,15 @@ import anyio
 from patter_core.engine import Engine, EngineCapability, EngineSession
 from patter_core.events import ToolResult
 from patter_core.testing.conformance.check import Check
-from patter_core.testing.conformance.probe import Probe, opened
+from patter_core.testing.conformance.probe import QUIET, Probe, opened
 from patter_core.testing.emulator import EngineEmulator, Told
+from patter_core.testing.speech import CALLER_LINES
 
 __all__ = ["check_capabilities", "commands_of"]
 
 _ARRIVES_WITHIN = 5.0
+_UNANSWERED = 2.0
+"""Seconds in which what was said on hold would be answered."""
 _TEXT = "Say: “it is 3 < 5 \\ & é”,\nplease."
 """What is easily written wrong into JSON, XML or a URL."""
 
@@ -83,7 +86,10 @@ async def check_capabilities(check: Check, engine: Engine, emulator: EngineEmula
         async def give() -> None:
             await probe.greeted()
             for command in commands_of(engine):
-                await _check_arrives(check, command, probe, emulator)
+                if emulator.remembers or command.capability is not EngineCapability.HOLD:
+                    await _check_arrives(check, command, probe, emulator)
+            if not emulator.remembers and EngineCapability.HOLD in engine.capabilities:
+                await _check_hold(check, probe)
 
         await probe.while_listening(give)
 
@@ -136,6 +142,27 @@ async def _check_arrives(check: Check, command: EngineCommand, probe: Probe, emu
         expected="that it goes on",
         got=repr(probe.error),
     )
+
+
+async def _check_hold(check: Check, probe: Probe) -> None:
+    """A service that is asked anew each time knows no hold: what is said on one does not reach the agent."""
+    await probe.quiet(QUIET)
+    check.now("the capability hold")
+    session = probe.session
+    said = CALLER_LINES[-1].audio(session.input_format)
+    with check.raises_only(problem="hold() raises.", mistake="it is declared, and not written to its end"):
+        session.hold(True)
+        before = len(probe.audio)
+        await probe.speak(said)
+        await probe.be_silent(_UNANSWERED)
+        check.require(
+            len(probe.audio) == before,
+            "On hold, the agent answers.",
+            expected="no audio",
+            got=f"{session.output_format.duration_ms(len(probe.audio) - before):.0f} ms",
+        )
+        session.hold(False)
+    await probe.speak_and_hear()
 
 
 def _is(expected: Told, told: Told) -> bool:

@@ -94,6 +94,9 @@ async def _check_history(check: Check, engine: Engine, emulator: EngineEmulator,
 
         async def listen() -> None:
             await probe.greeted()
+            if not emulator.remembers:
+                await probe.quiet(QUIET)
+                await probe.speak_and_hear()
             _require_history(check, emulator, before)
 
         await probe.while_listening(listen)

@@ -82,8 +82,13 @@ async def _check_kind(
             await agent.is_answered(call, f"There is no {_AWKWARD}", failed=True)
             check.now(f"the capability {capability.value}, two calls at once")
             first, second = await agent.calls({"text": "first"}, {"text": "second"})
-            await agent.is_answered(second, "The second result.")
-            await agent.is_answered(first, "The first result.")
+            results = {second.id: "The second result.", first.id: "The first result."}
+            for one in (second, first):
+                agent.gets(one, results[one.id])
+                if emulator.remembers:
+                    await agent.has_result(one, results[one.id])
+            for one in (second, first):
+                await agent.has_result(one, results[one.id])
             (call,) = await agent.calls({"text": "last"})
             check.now(f"the capability {capability.value}, after the end")
             await (emulator.end() if emulator.agent_ends else emulator.fail())
@@ -136,6 +141,10 @@ class _Agent:
     async def is_answered(self, call: ToolCall, result: str, *, failed: bool = False) -> None:
         """Answers a call, and waits until the service has the result."""
         self.gets(call, result, failed=failed)
+        await self.has_result(call, result, failed=failed)
+
+    async def has_result(self, call: ToolCall, result: str, *, failed: bool = False) -> None:
+        """Waits until the service has the result of that call, once."""
         check = self._check
         with check.within(
             _ARRIVES_WITHIN,

@@ -16,6 +16,7 @@ from patter_core.errors import ConformanceError, EngineError
 from patter_core.events import EngineEvent, Usage
 from patter_core.telephony.leg import Leg
 from patter_core.testing.conformance.check import Check, beside
+from patter_core.testing.conformance.earpiece import Earpiece
 from patter_core.testing.conformance.pace import Pace
 from patter_core.testing.conformance.turn_events import TurnEvents
 from patter_core.testing.conformance.watched import WatchedSession
@@ -63,12 +64,14 @@ class Probe:
         """True once `events()` has ended."""
         self.error: EngineError | None = None
         """With which it ended."""
-        self.turns = TurnEvents(check, EngineCapability.TURNS in engine.capabilities)
+        has_turns = EngineCapability.TURNS in engine.capabilities
+        self.turns = TurnEvents(check, has_turns)
         self.pace = pace
         self._check = check
         self._changes = Changes()
         is_continuous = EngineCapability.CONTINUOUS_OUTPUT in engine.capabilities
         self._gate = SpeechGate(session.output_format) if is_continuous else None
+        self._earpiece = Earpiece(self.session.heard) if has_turns else None
         self._is_steady = EngineCapability.STEADY_INPUT in engine.capabilities
         self._given = 0
         """Frames that the caller said."""
@@ -76,6 +79,8 @@ class Probe:
     async def listen(self) -> None:
         """Takes what the engine gives, to the end of `events()`. Gaps in the caller's audio are filled, if need be."""
         async with beside() as start:
+            if self._earpiece is not None:
+                start(functools.partial(self._play, self._earpiece))
             if self._is_steady:
                 start(self._fill_gaps)
             await self._take_all()
@@ -88,6 +93,12 @@ class Probe:
                 self.session.send_audio(silence)
             seen = self._given
             await anyio.sleep(_GAP)
+
+    async def _play(self, earpiece: Earpiece) -> None:
+        """The agent's audio plays in real time."""
+        while True:
+            earpiece.pass_time(anyio.current_time())
+            await anyio.sleep(_FRAME_MS / 1000)
 
     async def _take_all(self) -> None:
         with self._check.raises_only(
@@ -202,6 +213,8 @@ class Probe:
                 self.audio_at_interruption.append(len(self.audio))
             self.events.append(event)
         self.turns.take(event)
+        if self._earpiece is not None:
+            self._earpiece.take(event, anyio.current_time())
         self.pace.require_quick()
         self._changes.notify()
 

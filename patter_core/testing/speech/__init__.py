@@ -1,4 +1,4 @@
-"""Real speech for emulated calls: an agent's greeting, and a caller's lines.
+"""Real speech for emulated calls: an agent's greeting, a caller's lines, and what an agent answers to them.
 
 The files lie beside this module; README.md there tells how they were made.
 """
@@ -14,7 +14,7 @@ from patter_core.audio import AudioFormat
 from patter_core.audio.transcode import transcode
 from patter_core.testing.wav import read_wav
 
-__all__ = ["CALLER_LINES", "GREETING", "Line", "line"]
+__all__ = ["AGENT_LINES", "CALLER_LINES", "GREETING", "REPLIES", "WELCOME", "Line", "line"]
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -45,7 +45,22 @@ CALLER_LINES = (
     Line("goodbye", "Thank you, goodbye.", "caller"),
 )
 
-_LINES = {line.name: line for line in (GREETING, *CALLER_LINES)}
+WELCOME = Line("welcome", "Blue Door, good evening. How can I help you?", "agent")
+"""The first message of an agent that takes bookings."""
+
+AGENT_LINES = (
+    WELCOME,
+    Line("offer", "Certainly, a table for two this evening. At what time would you like to come?", "agent"),
+    Line("three", "Of course, three people. And at what time?", "agent"),
+    Line("booked", "Your table is booked. Is there anything else?", "agent"),
+    Line("farewell", "You are welcome. Goodbye.", "agent"),
+)
+"""What that agent says."""
+
+REPLIES = dict(zip(CALLER_LINES, AGENT_LINES[1:], strict=True))
+"""What it answers to each line of the caller."""
+
+_LINES = {line.name: line for line in (GREETING, *CALLER_LINES, *AGENT_LINES)}
 
 
 def line(name: str) -> Line:

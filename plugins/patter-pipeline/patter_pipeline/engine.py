@@ -25,6 +25,7 @@ class Pipeline(Engine):
     """
 
     name: ClassVar[str] = "pipeline"
+    emulator: ClassVar[str] = "patter_pipeline.testing.engine:PipelineEmulator"
     capabilities: ClassVar[frozenset[EngineCapability]] = frozenset(
         {
             EngineCapability.TURNS,

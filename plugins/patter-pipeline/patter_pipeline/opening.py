@@ -16,6 +16,7 @@ from patter_core.errors import EngineError, EngineLost
 from patter_pipeline.engine import Pipeline
 from patter_pipeline.listening import open_stt
 from patter_pipeline.parts import SttSession, TtsSession
+from patter_pipeline.placeholders import filled
 from patter_pipeline.session import Opened, PipelineSession
 from patter_pipeline.speaking import open_tts
 from patter_pipeline.work import Closing, close
@@ -59,7 +60,7 @@ async def open_session(pipeline: Pipeline, setup: ConversationSetup) -> Pipeline
                 lambda part, within: open_tts(part, format, setup.voice, language, within),
                 tasks,
             )
-        return PipelineSession(pipeline, setup, _both(stt, tts), clock=time.monotonic)
+        return PipelineSession(pipeline, filled(setup), _both(stt, tts), clock=time.monotonic)
     except BaseException:
         for session in (stt.session, tts.session):
             if session is not None:

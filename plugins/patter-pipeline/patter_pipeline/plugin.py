@@ -27,15 +27,41 @@ __all__ = ["patter_compose_engine", "patter_kinds", "patter_parts"]
 
 _CHECKS = "patter_pipeline.testing"
 _FILES = "patter_pipeline:templates"
+_SPEECH = ("patter-deepgram", "patter-elevenlabs")
+_MODELS = ("patter-openai",)
 
 
 @hookimpl
 def patter_kinds() -> list[Kind]:
     """Defines the kinds of the parts of a pipeline."""
     return [
-        Kind("stt", SpeechToText, STT_API_VERSION, f"{_CHECKS}:check_stt", required=True, template=f"{_FILES}/stt"),
-        Kind("llm", LanguageModel, LLM_API_VERSION, f"{_CHECKS}:check_llm", required=True, template=f"{_FILES}/llm"),
-        Kind("tts", TextToSpeech, TTS_API_VERSION, f"{_CHECKS}:check_tts", required=True, template=f"{_FILES}/tts"),
+        Kind(
+            "stt",
+            SpeechToText,
+            STT_API_VERSION,
+            f"{_CHECKS}:check_stt",
+            required=True,
+            template=f"{_FILES}/stt",
+            brought_by=_SPEECH,
+        ),
+        Kind(
+            "llm",
+            LanguageModel,
+            LLM_API_VERSION,
+            f"{_CHECKS}:check_llm",
+            required=True,
+            template=f"{_FILES}/llm",
+            brought_by=_MODELS,
+        ),
+        Kind(
+            "tts",
+            TextToSpeech,
+            TTS_API_VERSION,
+            f"{_CHECKS}:check_tts",
+            required=True,
+            template=f"{_FILES}/tts",
+            brought_by=_SPEECH,
+        ),
         Kind("vad", VoiceActivity, ACTIVITY_API_VERSION, f"{_CHECKS}:check_vad"),
         Kind("turn_detector", TurnDetector, ACTIVITY_API_VERSION, f"{_CHECKS}:check_turn_detector"),
         Kind("guardrail", Guardrail, GUARDRAIL_API_VERSION, f"{_CHECKS}:check_guardrail"),

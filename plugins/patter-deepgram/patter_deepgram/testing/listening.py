@@ -11,7 +11,9 @@ import msgspec
 from starlette.websockets import WebSocket
 
 from patter_core.audio import AudioFormat, Encoding
+from patter_core.testing.speech import Line
 from patter_deepgram.testing.connection import Connection
+from patter_pipeline.testing.known_speech import KnownSpeech
 
 __all__ = ["ENCODINGS", "FluxConnection", "ListenConnection", "NovaConnection"]
 
@@ -113,12 +115,19 @@ class ListenConnection(Connection):
 
 
 class NovaConnection(ListenConnection):
-    """A connection to `/v1/listen`."""
+    """A connection to `/v1/listen`.
 
-    def __init__(self, socket: WebSocket, idle_seconds: float) -> None:
+    Args:
+        socket: as above.
+        idle_seconds: as above.
+        lines: which it recognises.
+    """
+
+    def __init__(self, socket: WebSocket, idle_seconds: float, lines: Sequence[Line] = ()) -> None:
         super().__init__(socket, idle_seconds)
         self.to_finalize: deque[str] = deque()
-        """What a `Finalize` brings, one after the other; it brings nothing if there is none."""
+        """What a `Finalize` brings, one after the other; then the lines that it recognises, and nothing for others."""
+        self._known = KnownSpeech(self.format, lines)
         self.final_until = 0.0
         """Where the last final text ends, in s."""
 
@@ -159,8 +168,9 @@ class NovaConnection(ListenConnection):
                     self.active()
             case "Finalize":
                 self.active()
-                if self.to_finalize:
-                    await self.results(self.to_finalize.popleft(), is_final=True, from_finalize=True)
+                text = self.to_finalize.popleft() if self.to_finalize else self._known.text(self.heard)
+                if text:
+                    await self.results(text, is_final=True, from_finalize=True)
             case "CloseStream":
                 await self._end()
             case _:

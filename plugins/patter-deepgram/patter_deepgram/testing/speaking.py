@@ -1,4 +1,4 @@
-"""One connection of the emulated voice: what it is given, and tones for it."""
+"""One connection of the emulated voice: what it is given, and tones for it, or speech for lines that it knows."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 import re
 import struct
 from collections import deque
+from collections.abc import Sequence
 
 import anyio
 import msgspec
@@ -14,9 +15,11 @@ from starlette.websockets import WebSocket
 
 from patter_core.audio import AudioFormat, Encoding
 from patter_core.audio.transcode import transcode
+from patter_core.testing.speech import Line
 from patter_deepgram.testing.connection import Connection
 from patter_deepgram.testing.listening import ENCODINGS
 from patter_deepgram.wire.speak import Speak
+from patter_pipeline.testing.known_speech import spoken
 
 __all__ = ["MS_A_CHARACTER", "Manner", "SpeakConnection"]
 
@@ -53,14 +56,16 @@ class SpeakConnection(Connection):
     Args:
         socket: which the service has accepted.
         manner: how it behaves.
+        lines: of which it has real speech.
     """
 
-    def __init__(self, socket: WebSocket, manner: Manner) -> None:
+    def __init__(self, socket: WebSocket, manner: Manner, lines: Sequence[Line] = ()) -> None:
         super().__init__(socket)
         query = dict(self.query)
         self.model = query["model"]
         self.format = AudioFormat(ENCODINGS[query["encoding"]], int(query["sample_rate"]))
         self.manner = manner
+        self.lines = lines
         self.utterances: list[str] = []
         """The text of each, in order: a `Clear` or a `Close` ends one, and a `Flush` that is not at a blank."""
         self.spoken = bytearray()
@@ -164,14 +169,20 @@ class SpeakConnection(Connection):
 
     async def _say(self, text: str, epoch: int) -> None:
         self._is_busy = True
-        left = self.format.size(MS_A_CHARACTER * len(text.strip()))
-        while left > 0 and epoch == self._epoch:
-            chunk = _tone(self.format)[: min(left, self._chunk_size)]
-            left -= len(chunk)
+        left = self._sound_of(text)
+        while left and epoch == self._epoch:
+            chunk, left = left[: self._chunk_size], left[self._chunk_size :]
             self.spoken += chunk
             await self.send(chunk)
             await anyio.sleep(self.format.duration_ms(len(chunk)) / 1000 / self.manner.pace)
         self._is_busy = False
+
+    def _sound_of(self, text: str) -> bytes:
+        speech = spoken(text, self.lines, self.format)
+        if speech is not None:
+            return b"".join(speech)
+        size, tone = self.format.size(MS_A_CHARACTER * len(text.strip())), _tone(self.format)
+        return (tone * (size // len(tone) + 1))[:size]
 
     @property
     def _chunk_size(self) -> int:

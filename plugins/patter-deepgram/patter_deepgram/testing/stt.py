@@ -1,12 +1,14 @@
-"""The emulated service of speech recognition, which recognises what a test tells it to."""
+"""The emulated service of speech recognition, which recognises what a test tells it to, or lines that it knows."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Self
 
 from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from patter_core.testing.speech import CALLER_LINES, Line
 from patter_deepgram.stt import DeepgramSTT
 from patter_deepgram.testing.listening import ENCODINGS, FluxConnection, ListenConnection, NovaConnection
 from patter_deepgram.testing.refusals import Parameter, query_problem
@@ -63,6 +65,7 @@ class DeepgramSTTEmulator(Server[ListenConnection], SttEmulator):
         api_key: which it wants.
         idle_seconds: after which a client that sends nothing is cut off.
         refuse: a status with which all upgrades are refused.
+        lines: speech that `/v1/listen` recognises when a client asks for its final text; what a test says comes first.
     """
 
     def __init__(
@@ -73,11 +76,17 @@ class DeepgramSTTEmulator(Server[ListenConnection], SttEmulator):
         api_key: str = "emulated-deepgram-key",
         idle_seconds: float = 10.0,
         refuse: int = 0,
+        lines: Sequence[Line] = (),
     ) -> None:
         super().__init__(api_key=api_key, refuse=refuse)
+        self.lines = tuple(lines)
         self.model = model
         self.endpointing_ms = endpointing_ms
         self.idle_seconds = idle_seconds
+
+    @classmethod
+    def for_demo(cls) -> Self | None:
+        return cls(lines=CALLER_LINES)
 
     def part(self) -> DeepgramSTT:
         return DeepgramSTT(self.api_key, self.model, base_url=self.base_url, endpointing_ms=self.endpointing_ms)
@@ -127,7 +136,10 @@ class DeepgramSTTEmulator(Server[ListenConnection], SttEmulator):
     async def _nova(self, socket: WebSocket) -> None:
         problem = query_problem(socket, _NOVA, _NEEDED) or _contradiction(socket)
         await self.serve(
-            socket, problem, lambda accepted: NovaConnection(accepted, self.idle_seconds), lambda one: one.host()
+            socket,
+            problem,
+            lambda accepted: NovaConnection(accepted, self.idle_seconds, self.lines),
+            lambda one: one.host(),
         )
 
     async def _flux(self, socket: WebSocket) -> None:

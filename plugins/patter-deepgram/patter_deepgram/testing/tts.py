@@ -67,5 +67,5 @@ class DeepgramTTSEmulator(Server[SpeakConnection], TtsEmulator):
         if not problem and query["encoding"] != "linear16" and query["sample_rate"] not in _G711_RATES:
             problem = "The encoding has no such sample rate."
         await self.serve(
-            socket, problem, lambda accepted: SpeakConnection(accepted, self.manner), lambda one: one.host()
+            socket, problem, lambda accepted: SpeakConnection(accepted, self.manner, self.lines), lambda one: one.host()
         )

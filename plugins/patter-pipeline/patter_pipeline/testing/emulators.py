@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import abc
 import enum
-from collections.abc import Sequence
-from typing import Generic, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Generic, Self, TypeVar
 
 import msgspec
 
 from patter_core.errors import EngineError
 from patter_core.events import ToolCall
 from patter_core.kinds import Part
-from patter_core.testing.emulator import Emulator
+from patter_core.testing import emulator
+from patter_core.testing.speech import AGENT_LINES, REPLIES, Line
 from patter_pipeline.parts import LanguageModel, SpeechToText, TextToSpeech
 
 __all__ = ["Answer", "Ending", "LlmEmulator", "PartEmulator", "SttEmulator", "TtsEmulator"]
@@ -24,8 +25,8 @@ __all__ = ["Answer", "Ending", "LlmEmulator", "PartEmulator", "SttEmulator", "Tt
 P = TypeVar("P", bound=Part)
 
 
-class PartEmulator(Emulator, Generic[P]):
-    """Plays the service of one part."""
+class PartEmulator(emulator.PartEmulator, Generic[P]):
+    """Plays the service of one part. Its constructor can be called without arguments."""
 
     @abc.abstractmethod
     def part(self) -> P:
@@ -102,6 +103,15 @@ class SttEmulator(PartEmulator[SpeechToText]):
 class TtsEmulator(PartEmulator[TextToSpeech]):
     """Plays a voice: it speaks every text that it is given, some 50 ms a character, faster than real time."""
 
+    lines: Sequence[Line] = ()
+    """Texts for which it has real speech, if it can play that: in place of tones."""
+
+    @classmethod
+    def for_demo(cls) -> Self | None:
+        made = cls()
+        made.lines = AGENT_LINES
+        return made
+
     @property
     @abc.abstractmethod
     def given(self) -> Sequence[str]:
@@ -147,6 +157,14 @@ class LlmEmulator(PartEmulator[LanguageModel]):
     def __init__(self) -> None:
         self.answers: list[Answer] = []
         """What the next requests get, in order."""
+        self.replies: Mapping[Line, Line] = {}
+        """What a request gets by the line in it that comes last, once there are no `answers`."""
+
+    @classmethod
+    def for_demo(cls) -> Self | None:
+        made = cls()
+        made.replies = REPLIES
+        return made
 
     @property
     @abc.abstractmethod
@@ -163,5 +181,9 @@ class LlmEmulator(PartEmulator[LanguageModel]):
         self.answers.append(Answer(pieces, ending))
 
     def next_answer(self) -> Answer:
-        """Takes the answer of the present request."""
-        return self.answers.pop(0) if self.answers else Answer()
+        """Takes the answer of the present request, the last of `asked`."""
+        if self.answers:
+            return self.answers.pop(0)
+        asked = self.asked[-1] if self.replies else ""
+        said = max(self.replies, key=lambda line: asked.rfind(line.text), default=None)
+        return Answer() if said is None or said.text not in asked else Answer((self.replies[said].text,))

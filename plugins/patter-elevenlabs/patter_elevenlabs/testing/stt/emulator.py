@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from typing import Self
 
 import msgspec
 from starlette.websockets import WebSocket
 
 from patter_core.audio import AudioFormat
 from patter_core.testing.hearing import EndOfTurn, SpeechEnded, recognise
-from patter_core.testing.speech import Line
+from patter_core.testing.speech import CALLER_LINES, Line
 from patter_elevenlabs.stt.part import ElevenLabsSTT
 from patter_elevenlabs.testing.speech import Refused, SpeechService
 from patter_elevenlabs.testing.stt.protocol import OPTIONS
@@ -47,6 +48,10 @@ class ElevenLabsSTTEmulator(SpeechService, SttEmulator):
         self.ready = True
         """False for a service that takes connections, and starts no session."""
         self._sessions: list[Session] = []
+
+    @classmethod
+    def for_demo(cls) -> Self | None:
+        return cls(lines=CALLER_LINES)
 
     def part(self) -> ElevenLabsSTT:
         return ElevenLabsSTT(self.api_key, base_url=self.base_url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import anyio
@@ -11,10 +12,11 @@ from starlette.websockets import WebSocket
 
 from patter_core.aio import Changes
 from patter_core.audio import AudioFormat
+from patter_core.testing.speech import Line
 from patter_elevenlabs.testing.speech import Refused
 from patter_elevenlabs.testing.tts.context import Context
 from patter_elevenlabs.testing.tts.protocol import FORMATS, Message, decode
-from patter_elevenlabs.testing.tts.synthesis import CHARACTER_MS, synthesise
+from patter_elevenlabs.testing.tts.synthesis import CHARACTER_MS, Piece, synthesise
 
 __all__ = ["Connection", "Voice"]
 
@@ -29,6 +31,7 @@ class Voice(Protocol):
     most_contexts: int
     text_timeout: float
     timings: bool
+    lines: Sequence[Line]
     contexts: list[Context]
     changes: Changes
 
@@ -131,7 +134,7 @@ class Connection:
                 continue
             text = context.speech[0] if context.spoke else f" {context.speech[0]}"  # begins with its first text
             context.spoke = True
-            for piece in synthesise(text, self._format, context.context_id, timings=voice.timings):
+            for piece in self._pieces(text, context):
                 await anyio.sleep(CHARACTER_MS * 10 / 1_000 / voice.pace)
                 await voice.send(self._socket, msgspec.json.encode(piece).decode())
                 if context.closing and not context.flushed:  # this was on its way
@@ -141,6 +144,10 @@ class Connection:
         await voice.send(self._socket, msgspec.json.encode(end).decode())
         del self._open[context.context_id]
         voice.changes.notify()
+
+    def _pieces(self, text: str, context: Context) -> Iterator[Piece]:
+        voice = self._voice
+        return synthesise(text, self._format, context.context_id, timings=voice.timings, lines=voice.lines)
 
     async def time_out(self) -> None:
         """Ends the socket once it, or a context that takes text, has had none for too long."""

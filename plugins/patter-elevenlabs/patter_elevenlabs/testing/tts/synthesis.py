@@ -1,16 +1,21 @@
-"""An emulated voice, sans-IO: each character is 50 ms of a tone of its own, a blank is silence."""
+"""An emulated voice, sans-IO: each character is 50 ms of a tone of its own, a blank is silence.
+
+For lines of which it has real speech, each character is its share of that.
+"""
 
 from __future__ import annotations
 
 import functools
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from patter_core.audio import AudioChunk, AudioFormat, Encoding
 from patter_core.audio.transcode import transcode
+from patter_core.testing.speech import Line
+from patter_pipeline.testing.known_speech import spoken
 
 __all__ = ["CHARACTER_MS", "Piece", "synthesise"]
 
@@ -39,26 +44,33 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     context_id: str | None = None
 
 
-def synthesise(text: str, format: AudioFormat, context_id: str | None, *, timings: bool = True) -> Iterator[Piece]:
-    """Yields the audio of a text, half a second at a time, with the times of its characters."""
+def synthesise(
+    text: str, format: AudioFormat, context_id: str | None, *, timings: bool = True, lines: Sequence[Line] = ()
+) -> Iterator[Piece]:
+    """Yields the audio of a text, half a second at a time or so, with the times of its characters."""
+    speech = spoken(text, lines, format)
+    sounds = [_tone(char, format) for char in text] if speech is None else list(speech)
     for start in range(0, len(text), _PER_MESSAGE):
-        part = text[start : start + _PER_MESSAGE]
+        part, sound = text[start : start + _PER_MESSAGE], sounds[start : start + _PER_MESSAGE]
+        lengths = [format.duration_ms(len(one)) for one in sound]
         yield Piece(
-            audio=AudioChunk(b"".join(_tone(char, format) for char in part), format).base64,
-            alignment=_timing(list(part)) if timings else None,
-            normalized_alignment=_timing([_SPELLED[int(c)] if c in "0123456789" else c for c in part]),
+            audio=AudioChunk(b"".join(sound), format).base64,
+            alignment=_timing(list(part), lengths) if timings else None,
+            normalized_alignment=_timing([_SPELLED[int(c)] if c in "0123456789" else c for c in part], lengths),
             context_id=context_id,
         )
 
 
-def _timing(spoken: list[str]) -> Timing:
-    """Returns the times; what stands for one character of the text shares its 50 ms."""
+def _timing(said: list[str], lengths: list[float]) -> Timing:
+    """Returns the times; what stands for one character of the text shares its time."""
     chars, starts, durations = [], [], []
-    for place, text in enumerate(spoken):
+    begins = 0.0
+    for text, length in zip(said, lengths, strict=True):
         for index, char in enumerate(text):
             chars.append(char)
-            starts.append(place * CHARACTER_MS + index * CHARACTER_MS // len(text))
-            durations.append(CHARACTER_MS // len(text))
+            starts.append(int(begins + index * length / len(text)))
+            durations.append(int(length / len(text)))
+        begins += length
     return Timing(chars=chars, char_start_times_ms=starts, char_durations_ms=durations)
 
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 import anyio
 import msgspec
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
@@ -125,7 +125,10 @@ class OpenAIChatEmulator(LlmEmulator):
         return JSONResponse({"object": "list", "data": models})
 
     async def _complete(self, request: Request) -> Response:
-        body = await request.body()
+        try:
+            body = await request.body()
+        except ClientDisconnect:  # a request that was given up before it was whole
+            return Response(status_code=499)
         self._asked.append(body.decode())
         if request.client is not None:
             self.connections.append((request.client.host, request.client.port))

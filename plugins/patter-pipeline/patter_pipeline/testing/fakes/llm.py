@@ -113,12 +113,13 @@ class FakeLlmEmulator(Service, LlmEmulator):
         self._asked.append(await socket.receive_text())
         self.changes.notify()
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._answer, socket)
+            tasks.start_soon(self.answer_at, socket)
             while (await socket.receive())["type"] != "websocket.disconnect":
                 pass
             tasks.cancel_scope.cancel()
 
-    async def _answer(self, socket: WebSocket) -> None:
+    async def answer_at(self, socket: WebSocket) -> None:
+        """Answers the request that came there, the last of `asked`."""
         answer = self.next_answer()
         for piece in answer.pieces:
             await anyio.sleep(self.delay)

@@ -27,6 +27,7 @@ from patter_pipeline.testing.fakes.service import Service, ended
 
 __all__ = ["FakeStt", "FakeSttEmulator", "FakeSttSession"]
 
+_JUST_NOW_MS = 500.0
 _TAKEN = (ULAW_8000, ALAW_8000, PCM16_16000)
 
 
@@ -206,7 +207,31 @@ class FakeSttEmulator(Service, SttEmulator):
                 heard.audio += message["bytes"]
             else:
                 self.finalized += 1
+                await self.finalize(socket, bytes(heard.audio))
             self.changes.notify()
+
+    async def finalize(self, socket: WebSocket, audio: bytes) -> None:
+        """A session asks for the final text of all that was not told; by itself, the service recognises nothing.
+
+        Args:
+            socket: of the session.
+            audio: all of it.
+        """
+
+    async def tell(self, socket: WebSocket, kind: str, text: str) -> None:
+        """Says in one session that this was said just now.
+
+        Args:
+            socket: of the session.
+            kind: `interim` or `final`.
+            text: what was said.
+        """
+        heard = self._by_socket[socket]
+        ended_ms = ULAW_8000.duration_ms(len(heard.audio))
+        started_ms = max(ULAW_8000.duration_ms(heard.told), ended_ms - _JUST_NOW_MS)
+        if kind == "final":
+            heard.told = len(heard.audio)
+        await self.send(socket, msgspec.json.encode(Recognised(kind, text, started_ms, ended_ms)).decode())
 
     async def _tell(self, kind: str, text: str, *, is_last: bool = False) -> None:
         for socket in list(self.sockets):

@@ -1,4 +1,4 @@
-"""A fake voice: each character is 50 ms of a tone."""
+"""A fake voice: each character is 50 ms of a tone, which differs from word to word."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from patter_pipeline.testing.fakes.service import Service, ended
 __all__ = ["CHARACTER_MS", "FakeTts", "FakeTtsEmulator", "FakeTtsSession"]
 
 CHARACTER_MS = 50.0
+_PITCHES = 15
 _FORMATS = {str(format): format for format in (ULAW_8000, ALAW_8000, PCM16_16000)}
 
 
@@ -165,6 +166,17 @@ class FakeTtsEmulator(Service, TtsEmulator):
     def given(self) -> Sequence[str]:
         return [utterance.text for utterance in self._utterances]
 
+    @property
+    def speaking(self) -> Sequence[str]:
+        """The ids of the utterances that were begun and not given up, in the order of their beginning."""
+        return [utterance.name for utterance in self._utterances if utterance.spoken and not utterance.is_void]
+
+    async def say_late(self, utterance: str) -> None:
+        """Says some more of an utterance in all sessions, as a service does whose audio was on its way."""
+        for socket in list(self.sockets):
+            await self.send(socket, msgspec.json.encode(Told("words", utterance)).decode())
+            await self.send(socket, _tone(ULAW_8000, 100.0, 0))
+
     async def converse(self, socket: WebSocket) -> None:
         own: list[_Utterance] = []
         async with anyio.create_task_group() as tasks:
@@ -214,19 +226,23 @@ class FakeTtsEmulator(Service, TtsEmulator):
         await anyio.sleep(duration_ms / 1000 / self.pace)
         if not one.is_void:
             await self.send(socket, msgspec.json.encode(Told("words", one.name, (word,))).decode())
-            await self.send(socket, _tone(one.format, duration_ms))
+            await self.send(socket, _tone(one.format, duration_ms, _pitch(word.text)))
 
 
 def _has_something(own: list[_Utterance]) -> bool:
     return bool(own) and (own[0].is_void or own[0].is_finished or own[0].spoken < len(own[0].text))
 
 
+def _pitch(word: str) -> int:
+    return sum(map(ord, word)) % _PITCHES
+
+
 @functools.cache
-def _tone(format: AudioFormat, duration_ms: float) -> bytes:
-    """Returns a square wave of 400 Hz: the loud codes of each law, or samples of ±8000."""
+def _tone(format: AudioFormat, duration_ms: float, pitch: int) -> bytes:
+    """Returns a square wave of 267 to 500 Hz: the loud codes of each law, or samples of ±8000."""
     from patter_core.audio.transcode import transcode  # noqa: PLC0415 - loads numpy
 
-    half = 20
+    half = 16 + pitch
     samples = int(16_000 * duration_ms / 1000)
     loud, low = (8_000).to_bytes(2, "little", signed=True), (-8_000).to_bytes(2, "little", signed=True)
     wave = (loud * half + low * half) * (samples // (2 * half) + 1)
