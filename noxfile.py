@@ -1,7 +1,7 @@
 """Everything that is done with this repository: `nox -l` lists it.
 
-Our own distributions are always installed together, from their folders or from wheels made of them: a package index
-knows another project under the bundle's name, which must never come in its place.
+Our own distributions are always installed together, from their folders or from wheels made of them, and never from a
+package index, which has another project under the name of the bundle's package.
 """
 
 from __future__ import annotations
@@ -126,8 +126,8 @@ def types(session: nox.Session) -> None:
     install_tree(session, "basedpyright", "mypy", "nox", "types-protobuf", *TEST_TOOLS)
     session.run("mypy", "patter_core", "tests", "docs/examples", "noxfile.py")
     for name in PLUGINS:
-        package = name.replace("-", "_")
-        session.run("mypy", f"plugins/{name}/{package}", f"plugins/{name}/tests")
+        (package,) = (marker.parent for marker in (ROOT / "plugins" / name).glob("*/py.typed"))
+        session.run("mypy", f"plugins/{name}/{package.name}", f"plugins/{name}/tests")
     session.run("basedpyright", "-p", "tests/typing")  # what users write, as the other checker sees it
 
 

@@ -43,6 +43,9 @@ class Carrier(abc.ABC):
     """Lower-case, in URLs and the registry: letters, digits and hyphens."""
     emulator: ClassVar[str] = ""
     """`module:Class` of a `patter_core.testing.emulator.CarrierEmulator`, for tests and the demo; "" if none."""
+    demo_rank: ClassVar[int] = 100
+    """Of several with an emulator, `patter demo` and `patter simulate` play that of the lowest rank; of one
+    rank, the first by name."""
     capabilities: ClassVar[frozenset[Capability]] = frozenset()
     """Which of the optional methods are implemented."""
     stream_end_is_call_end: ClassVar[bool] = True
@@ -196,9 +199,14 @@ class Carrier(abc.ABC):
             got=", ".join(sorted(one.value for one in self.capabilities)) or "none",
         )
 
-    async def check(self) -> Sequence[CheckResult]:
+    async def check(self, base: str = "", number: str = "") -> Sequence[CheckResult]:
         """Checks what this configuration needs, for `patter doctor`: keys, settings at the vendor, reachability.
 
         Never raises for what it finds; costs nothing, and changes nothing at the vendor.
+
+        Args:
+            base: the public address of the server, without a slash at its end, to which calls must lead; "" if it is
+                not configured: then any address with the path of the webhooks will do.
+            number: that must lead there; "" if any number of the account may.
         """
         return ()

@@ -17,7 +17,9 @@ class Level(enum.StrEnum):
 
     OK = "ok"
     WARNING = "warning"
-    """It works, but could be better; or it could not be checked."""
+    """It works, but could be better."""
+    UNKNOWN = "unknown"
+    """It could not be checked: whether calls work is not known."""
     PROBLEM = "problem"
     """Calls will fail."""
 

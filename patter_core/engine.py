@@ -156,6 +156,8 @@ class Engine(abc.ABC):
     """Lower-case, in the registry: letters, digits and hyphens."""
     emulator: ClassVar[str] = ""
     """`module:Class` of a `patter_core.testing.emulator.EngineEmulator`, for tests and the demo; "" if none."""
+    demo_rank: ClassVar[int] = 100
+    """Of several with an emulator, `patter demo` plays that of the lowest rank; of one rank, the first by name."""
     capabilities: ClassVar[frozenset[EngineCapability]] = frozenset()
     """What it does, and what it needs."""
     prewarm: ClassVar[bool] = True
@@ -181,10 +183,21 @@ class Engine(abc.ABC):
         """The user's functions that this configuration has for its agent (`OWN_TOOLS`). The core runs them."""
         return ()
 
-    async def check(self) -> Sequence[CheckResult]:
+    async def check(self, setup: ConversationSetup | None = None) -> Sequence[CheckResult]:
         """Checks what this configuration needs, for `patter doctor`: keys, settings at the vendor, reachability.
 
         Never raises for what it finds; costs nothing, and changes nothing at the vendor.
+
+        Args:
+            setup: what a session of an agent would be opened with, whose settings the vendor must allow; None: only
+                the engine's own configuration is checked.
+        """
+        return ()
+
+    def hints(self, setup: ConversationSetup) -> Sequence[str]:
+        """Returns what may surprise a user about an agent with these settings: sentences, each with the way out.
+
+        They are logged as warnings when the agent is made. By default there are none. Does no input or output.
         """
         return ()
 

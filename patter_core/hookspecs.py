@@ -85,6 +85,13 @@ class HookSpecs:
     def patter_commands(self, cli: click.Group) -> None:
         """Adds commands to `patter`: `cli.add_command(...)`."""
 
+    @_hookspec
+    def patter_variables(self) -> list[str]:  # type: ignore[empty-body]
+        """Returns the names of the environment variables that the plugin reads and that begin with PATTER_.
+
+        A command says of others that nothing reads them, with what may have been meant.
+        """
+
     @_hookspec(firstresult=True)
     def patter_route_call(self, leg: Leg) -> Agent | AgentForCall | Reject | Transfer | None:
         """Returns how an incoming call is answered: by which agent, by a rejection, or by a transfer.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import gc
 import socket
+import sys
 from collections.abc import Callable, Mapping, Sequence
 
 import anyio
@@ -18,19 +20,21 @@ from patter_core.call.handle import OutboundCall, PhoneCall
 from patter_core.call.limits import Limits
 from patter_core.call.timeouts import Deadlines
 from patter_core.carrier import Carrier
-from patter_core.config import check_arguments, flag_from_environment, from_environment, port_number
+from patter_core.config import check_arguments, from_environment, port_number
 from patter_core.errors import CallError, ConfigurationError
 from patter_core.events import CallEnded, CallEvent
+from patter_core.observe.log_setup import tell_calls
 from patter_core.observe.logs import guard, guard_packages_of
 from patter_core.observe.redaction import Redaction
 from patter_core.observe.secrets import hide_secrets_of
 from patter_core.registry import Registry
 from patter_core.server.agents import Agents
-from patter_core.server.announcing import print_ready
 from patter_core.server.app import make_app
 from patter_core.server.dialing import check_dial
 from patter_core.server.ending import end_despite_threads
 from patter_core.server.host import CallHost
+from patter_core.server.phone_parts import PhoneParts, has_several_workers
+from patter_core.server.ready import ready_text
 from patter_core.server.routing import RouteHooks, Routes, Routing
 from patter_core.server.service_manager import notify
 from patter_core.server.serving import bind, serve_app
@@ -119,7 +123,7 @@ class Patter(Agents):
             deadlines=deadlines or Deadlines(),
             redaction=redaction or Redaction(),
             store=store,
-            several_workers=_several(several_workers, store),
+            several_workers=has_several_workers(several_workers, store),
         )
         guard()
         super().__init__(registry or Registry.discover(), self._carriers)
@@ -208,6 +212,18 @@ class Patter(Agents):
         return other
 
     @property
+    def parts(self) -> PhoneParts:
+        """What it was made of."""
+        return PhoneParts(
+            carriers=tuple(self._carriers.values()),
+            numbers=self._numbers,
+            base=self._base,
+            sinks=self._sinks,
+            store=self._config.store,
+            limits=self._config.limits,
+        )
+
+    @property
     def several_workers(self) -> bool:
         """True if other workers take calls for the same numbers."""
         return self._config.several_workers
@@ -266,6 +282,7 @@ class Patter(Agents):
         """
         if configure_number:
             self._check_configurable()
+        tell_calls()
         call_host = self._new_host(agent)
         listener = listener or bind(
             from_environment(host, "PATTER_HOST") or "127.0.0.1", port_number(port, default=DEFAULT_PORT)
@@ -278,13 +295,10 @@ class Patter(Agents):
                 async with serve_app(app, listener, max_message=self._config.limits.message, closing=closing) as url:
                     if configure_number:
                         for name, number in self._numbers.items():
-                            await self._carriers[name].set_voice_url(number, self._voice_url(name, self._base))
+                            await self._carriers[name].set_voice_url(number, self._base + voice_path(name))
                     gc.collect()
                     gc.freeze()  # what has been imported stays: no collection during a call needs to look at it
-                    if on_ready is None:
-                        print_ready(url, self._base, self._carriers)
-                    else:
-                        on_ready(url)
+                    (on_ready or self._print_ready)(url)
                     notify("READY=1")
                     await stop_on_signal(call_host.stoppable, signals, closing.set if shared_listener else None)
             end_despite_threads()
@@ -298,8 +312,6 @@ class Patter(Agents):
         """
         if self._host is not None:
             await self._host.drain()
-
-    # --- the host --------------------------------------------------------------------------------------------------
 
     def _new_host(self, agent: Routing | None) -> CallHost:
         if self._host is not None:
@@ -336,10 +348,7 @@ class Patter(Agents):
             if not is_set:
                 raise ConfigurationError(f"configure_number needs {name}.", expected=f"Patter(..., {name}=…)")
 
-    def _voice_url(self, carrier: str, base: str) -> str:
-        return base + voice_path(carrier)
-
-
-def _several(given: bool | None, store: CallStore | None) -> bool:
-    several = flag_from_environment("PATTER_SEVERAL_WORKERS") if given is None else given
-    return store is not None if several is None else several
+    def _print_ready(self, url: str) -> None:
+        with contextlib.suppress(OSError):  # its reader went away
+            text = ready_text(url, self._base, self._carriers)
+            print(text, file=sys.stderr, flush=True)  # noqa: T201 - serve() is a program's main loop

@@ -9,13 +9,12 @@ classes it offers, which may be of the kinds of another plugin.
 
 from __future__ import annotations
 
+import importlib.metadata
 import logging
 from collections.abc import Iterable, Mapping
 
-import importlib_metadata
-
 from patter_core.carrier import Carrier
-from patter_core.config import from_environment
+from patter_core.config import did_you_mean, from_environment
 from patter_core.engine import Engine
 from patter_core.errors import PluginFailed, PluginNotFound
 from patter_core.kinds import Kind, Part
@@ -48,7 +47,7 @@ class Registry:
     @classmethod
     def discover(
         cls,
-        entry_points: Iterable[importlib_metadata.EntryPoint] | None = None,
+        entry_points: Iterable[importlib.metadata.EntryPoint] | None = None,
         *,
         disabled: Iterable[str] | None = None,
     ) -> Registry:
@@ -176,7 +175,8 @@ class Registry:
         raise PluginNotFound(
             f"No {kind} “{name}” is installed.",
             got=f"{kind}s: {', '.join(self.names(kind)) or 'none'}",
-            remedy="Install the plugin that offers it; `patter plugins` lists what is installed.",
+            remedy=did_you_mean(name, self.names(kind))
+            or "Install the plugin that offers it; `patter plugins` lists what is installed.",
         )
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from pathlib import Path
-
-import importlib_metadata
 
 from patter_core.registry import Registry
 
@@ -30,10 +29,10 @@ class Site:
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n{requires}")
         (info / "entry_points.txt").write_text("\n".join(["[patter]", *lines, ""]))
 
-    def entry_points(self) -> list[importlib_metadata.EntryPoint]:
+    def entry_points(self) -> list[importlib.metadata.EntryPoint]:
         return [
             point
-            for dist in importlib_metadata.distributions(path=[str(self.path)])
+            for dist in importlib.metadata.distributions(path=[str(self.path)])
             for point in dist.entry_points.select(group="patter")
         ]
 

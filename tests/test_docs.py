@@ -21,7 +21,7 @@ from patter_core.settings.plugins import make_engine, make_sinks, make_store
 from patter_core.telephony.outcome import HangUp
 
 ROOT = Path(__file__).parents[1]
-PAGES = [*sorted((ROOT / "docs").glob("**/*.md")), *sorted(ROOT.glob("plugins/getpatter/README.md"))]
+PAGES = [*sorted((ROOT / "docs").glob("**/*.md")), *sorted(ROOT.glob("plugins/patter-all/README.md"))]
 PACKAGES = [ROOT / "patter_core", *sorted(path.parent for path in ROOT.glob("plugins/*/*/__init__.py"))]
 """What is shipped."""
 BLOCKS = [

@@ -98,7 +98,6 @@ CALL = [
 ]
 """The modules of the call, from the bottom up: each imports those before it only."""
 SERVER = [
-    "announcing",
     "descriptors",
     "connections",
     "ending",
@@ -110,6 +109,7 @@ SERVER = [
     "backlog",
     "sink_queue",
     "delivery",
+    "call_lines",
     "price_lookup",
     "hang_ups",
     "call_table",
@@ -119,10 +119,13 @@ SERVER = [
     "consults",
     "routing",
     "agents",
+    "phone_parts",
+    "ready",
     "router",
     "dialing",
     "watchdog",
     "host",
+    "nowhere",
     "requests",
     "asgi_socket",
     "media_endpoint",

@@ -149,7 +149,7 @@ def test_a_wheel_can_be_found_and_read_about(wheel: Wheel) -> None:
 
 
 def test_a_wheel_holds_one_package_and_no_tests(wheel: Wheel) -> None:
-    name = wheel.metadata["Name"].replace("-", "_")
+    name = {"patter-all": "getpatter"}.get(wheel.metadata["Name"], wheel.metadata["Name"].replace("-", "_"))
     assert {path.partition("/")[0] for path in wheel.files} == {name}
     assert not [path for path in wheel.files if path.startswith(f"{name}/tests/")]
 
@@ -196,3 +196,11 @@ def test_hooks_before_a_commit_run_sessions_that_exist() -> None:
     assert {"lint", "types"} <= set(sessions)
     noxfile = (ROOT / "noxfile.py").read_text()
     assert not [name for name in sessions if f"\ndef {name}(session" not in noxfile]
+
+
+def test_nothing_tells_anybody_to_install_another_projects_package() -> None:
+    ours = {str(project(folder)["name"]) for folder in DISTRIBUTIONS}
+    assert "getpatter" not in ours
+    texts = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("plugins/*/README.md")]
+    told = [path for path in [*texts, *ROOT.glob("patter_core/**/*.py")] if "install getpatter" in path.read_text()]
+    assert not told

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.metadata
 from collections.abc import Callable
 from pathlib import Path
 
 import anyio
-import importlib_metadata
 import pytest
 
 from patter_core import Capability, HangUp, Limits, Patter, Retry, Transfer
@@ -350,7 +350,7 @@ def test_what_a_plugin_logs_is_masked_whatever_its_logger_is_called(
         "import logging\n\ndef call():\n    logging.getLogger('calls').warning('from %s', '+15550001234')\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    registry = Registry.discover([importlib_metadata.EntryPoint("acme", "acme_carrier", "patter")])
+    registry = Registry.discover([importlib.metadata.EntryPoint("acme", "acme_carrier", "patter")])
     Patter(carrier=FakeCarrier(), registry=registry)
     importlib.import_module("acme_carrier").call()
     assert [record.getMessage() for record in caplog.records if record.name == "calls"] == ["from +*********34"]

@@ -19,10 +19,11 @@ import asyncio
 import signal
 import traceback
 from collections.abc import Callable, Coroutine
-from typing import Generic, ParamSpec, TypeVar
+from typing import Generic, ParamSpec, TypeVar, cast
 
 import msgspec
 
+from patter_core.aio.allowance import Allowance
 from patter_core.errors import ForeignFault, ForeignHang
 
 __all__ = ["as_exception", "run_behind", "run_foreign", "settle", "stack_of"]
@@ -56,7 +57,10 @@ def as_exception(error: BaseException) -> Exception:
 
 
 async def run_foreign(
-    function: Callable[P, Coroutine[object, object, T]], within: float | None, *args: P.args, **kwargs: P.kwargs
+    function: Callable[P, Coroutine[object, object, T]],
+    within: float | Allowance | None,
+    *args: P.args,
+    **kwargs: P.kwargs,
 ) -> T:
     """Returns what a foreign coroutine function returns; it runs in a task of its own.
 
@@ -64,7 +68,7 @@ async def run_foreign(
 
     Args:
         function: called in its task, with the other arguments.
-        within: s; None for no limit.
+        within: s, or a time that may be paused; None for no limit.
         args: for the function.
         kwargs: for the function.
 
@@ -75,12 +79,17 @@ async def run_foreign(
     """
     task: asyncio.Task[_Outcome[T]] = asyncio.get_running_loop().create_task(_contain(function, *args, **kwargs))
     try:
-        await asyncio.wait({task}, timeout=within)
+        if isinstance(within, Allowance):
+            ends = cast("set[asyncio.Future[object]]", {task, within.spent})
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        else:
+            await asyncio.wait({task}, timeout=within)
     except asyncio.CancelledError:
         _leave_behind(task)
         raise
     if not task.done():
-        hang = ForeignHang("It took too long.", expected=f"an end within {within} s")
+        seconds = within.seconds if isinstance(within, Allowance) else within
+        hang = ForeignHang("It took too long.", expected=f"an end within {seconds} s")
         hang.add_note(f"It was here:\n{stack_of(task)}")
         _leave_behind(task)
         raise hang

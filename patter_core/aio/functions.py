@@ -12,6 +12,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
+from patter_core.aio.allowance import Allowance
 from patter_core.aio.foreign import run_foreign, stack_of
 from patter_core.aio.stacks import stack_of_thread
 from patter_core.errors import ForeignHang
@@ -33,13 +34,18 @@ def is_coroutine_function(function: Callable[..., object]) -> bool:
 
 
 async def call_foreign(
-    function: Callable[..., object], within: float | None, in_thread: RunInThread, /, *args: object, **kwargs: object
+    function: Callable[..., object],
+    within: float | Allowance | None,
+    in_thread: RunInThread,
+    /,
+    *args: object,
+    **kwargs: object,
 ) -> object:
     """Returns what a foreign function returns. An awaitable that a plain function returns is awaited.
 
     Args:
         function: a coroutine function or a plain one.
-        within: s, with the time until a thread is free; None for no limit.
+        within: s, with the time until a thread is free, or a time that may be paused; None for no limit.
         in_thread: runs a plain function, as `DaemonThreads.run`.
         args: for the function.
         kwargs: for the function.

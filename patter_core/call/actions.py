@@ -109,6 +109,8 @@ class Actions:
         try:
             if not now:
                 await self._media.downlink.wait_until_heard()
+            if self._media.was_stopped:  # not by a transfer, for which the carrier was not asked yet
+                call.signal(Signal.CARRIER_HUNG_UP)
             if call.is_over:  # the caller has hung up meanwhile
                 return
             await transfer_leg(call, transfer, within=call.config.deadlines.transfer)

@@ -16,6 +16,7 @@ import anyio.abc
 import msgspec
 
 from patter_core.aio import DroppingQueue
+from patter_core.aio.allowance import Allowance
 from patter_core.aio.foreign import settle
 from patter_core.aio.functions import RunInThread, call_foreign
 from patter_core.aio.threads import DaemonThreads
@@ -74,7 +75,7 @@ class CallbackQueue:
         callbacks: the user's functions.
         in_thread: runs those that are plain functions.
         end_in_thread: the same, for `on_call_end`.
-        timeout: seconds for one callback.
+        timeout: seconds for one callback, without what it waits for the methods of the call.
         limit: how many events may wait; beyond it the oldest are dropped.
     """
 
@@ -160,8 +161,10 @@ class CallbackQueue:
     async def _call(self, name: str, function: Callable[..., object], call: PhoneCall, *args: CallEvent) -> None:
         in_thread = self._end_in_thread if name == "on_call_end" else self._in_thread
         began = anyio.current_time()
+        allowance = Allowance(self._timeout)
         try:
-            await call_foreign(function, self._timeout, in_thread, call, *args)
+            with allowance.of_this_task():
+                await call_foreign(function, allowance, in_thread, call, *args)
         except (ForeignHang, asyncio.CancelledError) as stopped:
             _log.error(
                 "Call %s: %s was cancelled after %.1f s; the call goes on. %s",
@@ -174,6 +177,8 @@ class CallbackQueue:
                 raise
         except Exception:  # noqa: BLE001 - the user's code: its fault is logged and stays here
             _log.exception("Call %s: %s raised; the call goes on.", call.id, name)
+        finally:
+            allowance.close()
 
 
 class CallbackRunner:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from patter_core.aio.allowance import not_counted
 from patter_core.call.call import Call
 from patter_core.call.consult import WarmTransfer
 from patter_core.events import CallEnded
@@ -16,7 +17,8 @@ class PhoneCall(FilledIn):
     """A live call, inbound or outbound.
 
     An action that does not fit the call's state, or that its carrier does not support, raises `CallError`. An action
-    that the carrier refuses raises `CarrierRequestFailed`, and the call goes on as it was.
+    that the carrier refuses raises `CarrierRequestFailed`, and the call goes on as it was. The time that a callback
+    waits in one of these methods does not count against `Limits.callback`.
     """
 
     def __init__(self, call: Call) -> None:
@@ -45,10 +47,12 @@ class PhoneCall(FilledIn):
         """How it ended; None before."""
         return self._call.ended
 
+    @not_counted
     async def wait(self) -> CallEnded:
         """Waits for the end; returns why, by whom, and the metrics."""
         return await self._call.wait()
 
+    @not_counted
     async def hang_up(self, *, now: bool = False) -> CallEnded | None:
         """Ends the call: at once while it rings, else when the caller has heard what is on its way. Idempotent.
 
@@ -90,6 +94,7 @@ class PhoneCall(FilledIn):
         """
         self._call.actions.send_user_message(text)
 
+    @not_counted
     async def transfer(self, to: str, *, say: str = "", now: bool = False) -> CallEnded | None:
         """Transfers the call once the agent's last word was heard; returns the end of the call for us.
 
@@ -110,6 +115,7 @@ class PhoneCall(FilledIn):
         await self._call.actions.transfer(transfer, now=now)
         return await self._call.wait()
 
+    @not_counted
     async def warm_transfer(
         self,
         to: str,
@@ -148,10 +154,12 @@ class PhoneCall(FilledIn):
             )
         )
 
+    @not_counted
     async def send_dtmf(self, digits: str) -> None:
         """Sends keys: 0-9, *, #, A-D, and w for half a second of silence. Returns when they were sent."""
         await self._call.actions.send_dtmf(digits)
 
+    @not_counted
     async def collect_keys(
         self,
         count: int,
@@ -176,10 +184,12 @@ class PhoneCall(FilledIn):
         """True while `collect_keys` waits for the caller's keys."""
         return self._call.actions.is_collecting_keys
 
+    @not_counted
     async def hold(self, audio_url: str = "") -> None:
         """Puts the caller on hold: the carrier plays that audio in a loop, or silence. The conversation waits."""
         await self._call.actions.hold(audio_url)
 
+    @not_counted
     async def resume(self) -> None:
         """Ends the hold: the conversation goes on."""
         await self._call.actions.resume()
@@ -209,6 +219,7 @@ class OutboundCall(PhoneCall):
         """Who answered; None while unknown."""
         return self._call.reports.answered_by
 
+    @not_counted
     async def wait_answered(self) -> bool:
         """Waits until the call is answered. False if it ended without an answer."""
         await self._call.reports.answered.wait()

@@ -57,7 +57,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     price_after: tuple[float, ...] = (30.0, 120.0, 600.0)
     """Seconds after a call's end at which its carrier is asked for the price, until it knows it."""
     callback: float = 10.0
-    """Seconds that a callback of the user may take."""
+    """Seconds that a callback of the user may take, without what it waits in methods of the call."""
 
     def __post_init__(self) -> None:
         check_fields(self)

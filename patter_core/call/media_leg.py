@@ -140,6 +140,8 @@ class MediaLeg:
         self.call = call
         self._on_opened = on_opened
         self._connection: MediaConnection | None = None
+        self.was_stopped = False
+        """True if the carrier said that the last stream is over."""
         self._reported_faults: set[str] = set()
         self._opened_at: float | None = None
         """When the last stream was opened, until its end was counted."""
@@ -257,6 +259,7 @@ class MediaLeg:
                 if _ends_without_a_word(call.carrier):
                     self.drop()
                 else:
+                    self.was_stopped = True
                     call.signal(Signal.MEDIA_STOPPED)
 
     def _opened(self, opened: MediaOpened, connection: MediaConnection) -> None:
@@ -268,6 +271,7 @@ class MediaLeg:
             connection.close()
             return
         connection.is_open = True
+        self.was_stopped = False
         self._unexplained_at = math.inf
         self._opened_at = call.clock()
         call.meter.carrier_format = opened.format

@@ -11,8 +11,9 @@ import click
 from rich.console import Console
 
 from patter_core.call.handle import OutboundCall
-from patter_core.cli.options import app_option, check_app, configuration_options, log_to_stderr
+from patter_core.cli.options import app_option, check_app, configuration_options, log_options, start_log
 from patter_core.events import CallEnded
+from patter_core.observe.log_setup import LogFormat, LogLevel, LogSettings
 from patter_core.registry import Registry
 from patter_core.server.serving import bind, serve_app
 from patter_core.settings.load import address, load
@@ -38,7 +39,7 @@ __all__ = ["call"]
 @click.option(
     "--port", type=click.IntRange(1, 65535), help="Port to listen on. Default: PATTER_PORT, the file, or 8000."
 )
-@click.option("-v", "--verbose", count=True, help="Log what happens; twice for more.")
+@log_options
 @click.pass_obj
 def call(
     registry: Registry,
@@ -58,6 +59,8 @@ def call(
     host: str,
     port: int | None,
     verbose: int,
+    log_level: LogLevel | None,
+    log_format: LogFormat,
 ) -> None:
     """Make a call to TO, a number in E.164 or a SIP address, and follow it. Ctrl-C hangs up.
 
@@ -66,7 +69,7 @@ def call(
 
     Exit code 1 if the call was not answered, or failed.
     """
-    log_to_stderr(verbose, registry)
+    start_log(LogSettings(format=log_format, level=log_level or "", verbose=verbose), registry)
     check_app(app, config, carrier, engine, sinks, store)
     settings = load(config, carrier=carrier, engine=engine, sinks=sinks, store=store)
     console = Console()

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from patter_core.audio import AudioFormat
 from patter_core.cli.demo_parts import EmulatedParts, part_names
-from patter_core.cli.loopback import carrier_emulator, engine_emulator, place_call, report
+from patter_core.cli.loopback import place_call, report, writable_folder
 from patter_core.errors import ConfigurationError
 from patter_core.patter import Patter
 from patter_core.registry import Registry
@@ -20,6 +20,7 @@ from patter_core.sinks.console import ConsoleSink
 from patter_core.sinks.memory import MemorySink
 from patter_core.testing.caller import Caller, EndCall, Pause, Say, WaitForAgent, WaitForSilence
 from patter_core.testing.emulator import EngineEmulator
+from patter_core.testing.finding import carrier_emulator, engine_emulator
 from patter_core.testing.speech import CALLER_LINES, WELCOME
 from patter_core.testing.stream import CallRecording
 
@@ -27,8 +28,13 @@ __all__ = ["demo"]
 
 
 @click.command()
-@click.option("--carrier", default="", metavar="NAME", help="Carrier to emulate. Default: the first installed.")
-@click.option("--engine", default="", metavar="NAME", help="Engine to emulate. Default: the first installed.")
+@click.option(
+    "--carrier",
+    default="",
+    metavar="NAME",
+    help="Carrier to emulate. Default: of the lowest demo_rank.",
+)
+@click.option("--engine", default="", metavar="NAME", help="Engine to emulate. Default: as for the carrier.")
 @click.option("--pipeline", is_flag=True, help="In place of an engine, emulate the services of an agent of parts.")
 @click.option("--part", "parts", multiple=True, metavar="KIND=NAME", help="Part of the pipeline, such as stt=NAME.")
 @click.option("--sink", "sinks", multiple=True, metavar="NAME", help="Sink for the call's events; repeatable.")
@@ -54,6 +60,7 @@ def demo(
 ) -> None:
     """Make a demo call on this machine: real audio, emulated vendors, no account."""
     console = Console()
+    out = writable_folder(out)
     memory = MemorySink()
     more_sinks = make_sinks(registry, [PluginConfig(name) for name in sinks])
     carrier_played = carrier_emulator(registry, carrier)

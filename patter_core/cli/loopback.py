@@ -2,54 +2,44 @@
 
 from __future__ import annotations
 
-import importlib
+import math
 import sys
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import anyio
 from rich.console import Console
 from rich.markup import escape
 
-from patter_core.errors import PluginNotFound
+from patter_core.errors import ConfigurationError
 from patter_core.events import CallEnded, Record
 from patter_core.patter import Patter
-from patter_core.registry import Registry
 from patter_core.server.routing import Routing
 from patter_core.server.serving import serve_app
 from patter_core.sinks.console import metrics_table, transcript_line
 from patter_core.telephony.numbers import voice_path
 from patter_core.testing.call import EmulatedCall
 from patter_core.testing.caller import Caller
-from patter_core.testing.emulator import CarrierEmulator, EngineEmulator
+from patter_core.testing.emulator import CarrierEmulator
 from patter_core.testing.stream import CallRecording
 from patter_core.testing.wav import write_stereo_wav
 
-__all__ = ["carrier_emulator", "engine_emulator", "place_call", "report"]
+__all__ = ["place_call", "report", "writable_folder"]
 
 _LONGEST_RINGING = 30.0
 """Seconds after which a caller gives up."""
 
 
-def carrier_emulator(registry: Registry, name: str) -> CarrierEmulator:
-    """Returns the emulator of that carrier; without a name, of the first carrier that has one.
-
-    Raises:
-        PluginError: there is none.
-    """
-    emulator = _emulator(registry, "carrier", name)
-    assert isinstance(emulator, CarrierEmulator)  # by the contract of Carrier.emulator
-    return emulator
-
-
-def engine_emulator(registry: Registry, name: str) -> EngineEmulator:
-    """Returns the emulator of that engine, as `carrier_emulator`."""
-    emulator = _emulator(registry, "engine", name)
-    assert isinstance(emulator, EngineEmulator)  # by the contract of Engine.emulator
-    return emulator
-
-
-async def place_call(emulator: CarrierEmulator, phone: Patter, routing: Routing, caller: Caller) -> CallRecording:
+async def place_call(
+    emulator: CarrierEmulator,
+    phone: Patter,
+    routing: Routing,
+    caller: Caller,
+    *,
+    longest: float = math.inf,
+    on_placed: Callable[[CallRecording], None] = lambda _recording: None,
+) -> CallRecording:
     """Places a call with a running emulator. Returns when the call is over and its sinks have all records.
 
     A call that is not answered within half a minute is hung up.
@@ -59,14 +49,38 @@ async def place_call(emulator: CarrierEmulator, phone: Patter, routing: Routing,
         phone: is called.
         routing: who answers it.
         caller: what they say.
+        longest: s after which the caller hangs up.
+        on_placed: called with the recording when the call begins: it has what was heard whatever happens then.
     """
     async with serve_app(phone.asgi(routing)) as url:
         call = emulator.place(url + voice_path(emulator.carrier().name), caller)
+        on_placed(call.recording)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_hang_up_unanswered, call)
+            if math.isfinite(longest):
+                tasks.start_soon(_hang_up_after, call, longest)
             recording = await call.run()
             tasks.cancel_scope.cancel()
         return recording
+
+
+def writable_folder(path: Path) -> Path:
+    """Makes a folder, and finds out before the call whether it can be written.
+
+    Raises:
+        ConfigurationError: it cannot.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            return path
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} cannot be written.",
+            expected="a folder for the recording and the transcript",
+            got=error.strerror or type(error).__name__,
+            remedy="Choose another one with --out.",
+        ) from None
 
 
 def report(console: Console, records: Iterable[Record], recording: CallRecording, out: Path) -> None:
@@ -97,12 +111,6 @@ async def _hang_up_unanswered(call: EmulatedCall) -> None:
     call.end()
 
 
-def _emulator(registry: Registry, kind: str, name: str) -> object:
-    for candidate in [name] if name else registry.names(kind):
-        found = registry.carrier(candidate) if kind == "carrier" else registry.engine(candidate)
-        module, _, attribute = found.emulator.partition(":")
-        if module:
-            make: object = getattr(importlib.import_module(module), attribute)
-            assert callable(make)  # a class, by the contract
-            return make()
-    raise PluginNotFound(f"No {kind} with an emulator is installed.", remedy="The README says how to install them.")
+async def _hang_up_after(call: EmulatedCall, seconds: float) -> None:
+    await anyio.sleep(seconds)
+    call.end()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -10,11 +9,19 @@ from typing import ParamSpec, TypeVar
 import click
 
 from patter_core.errors import ConfigurationError
-from patter_core.observe.log_writer import BackgroundHandler
+from patter_core.observe.log_setup import LogSettings, log_to_stderr
 from patter_core.observe.logs import guard, packages_of
 from patter_core.registry import Registry
 
-__all__ = ["app_argument", "app_option", "check_app", "configuration_options", "log_to_stderr", "logger_names"]
+__all__ = [
+    "app_argument",
+    "app_option",
+    "check_app",
+    "configuration_options",
+    "log_options",
+    "logger_names",
+    "start_log",
+]
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -43,6 +50,24 @@ _OPTIONS = (
         default="",
         metavar="NAME",
         help="Store that workers share for what was said on calls. Default: PATTER_STORE, or the file.",
+    ),
+)
+
+
+_LOG_OPTIONS = (
+    click.option("-v", "--verbose", count=True, help="Log what happens on calls; twice for everything."),
+    click.option(
+        "--log-level",
+        type=click.Choice(["debug", "info", "warning", "error"]),
+        envvar="PATTER_LOG_LEVEL",
+        help="Default: PATTER_LOG_LEVEL, or warnings and a line for each call.",
+    ),
+    click.option(
+        "--log-format",
+        type=click.Choice(["text", "json"]),
+        envvar="PATTER_LOG_FORMAT",
+        default="text",
+        help="json: one object a line. Default: PATTER_LOG_FORMAT, or text.",
     ),
 )
 
@@ -76,18 +101,17 @@ def check_app(app: str, *others: object) -> None:
         )
 
 
-def log_to_stderr(verbose: int, registry: Registry) -> None:
-    """Logs warnings; with -v also what happens, and with -vv everything of Patter and its plugins.
+def log_options(command: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Adds -v, --log-level and --log-format to a command."""
+    for option in reversed(_LOG_OPTIONS):
+        command = option(command)
+    return command
 
-    A thread writes them, so that a reader that stalls or goes away stops no call.
-    """
+
+def start_log(settings: LogSettings, registry: Registry) -> None:
+    """Logs to standard error, as the options say."""
     guard()
-    logging.basicConfig(
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING, handlers=[BackgroundHandler()]
-    )
-    if verbose:
-        for name in logger_names(registry):
-            logging.getLogger(name).setLevel(logging.INFO if verbose == 1 else logging.DEBUG)
+    log_to_stderr(settings, logger_names(registry))
 
 
 def logger_names(registry: Registry) -> set[str]:

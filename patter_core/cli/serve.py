@@ -8,8 +8,9 @@ from pathlib import Path
 
 import click
 
-from patter_core.cli.options import app_argument, check_app, configuration_options, log_to_stderr
+from patter_core.cli.options import app_argument, check_app, configuration_options, log_options, start_log
 from patter_core.cli.supervisor import run_worker, run_workers
+from patter_core.observe.log_setup import LogFormat, LogLevel, LogSettings
 from patter_core.registry import Registry
 from patter_core.server.service_manager import passed_listener
 from patter_core.server.serving import bind
@@ -31,7 +32,7 @@ __all__ = ["serve"]
 @click.option(
     "--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes that share the calls."
 )
-@click.option("-v", "--verbose", count=True, help="Log what happens; twice for more.")
+@log_options
 @click.pass_obj
 def serve(
     registry: Registry,
@@ -46,6 +47,8 @@ def serve(
     port: int | None,
     workers: int,
     verbose: int,
+    log_level: LogLevel | None,
+    log_format: LogFormat,
 ) -> None:
     """Answer calls until SIGINT, SIGTERM or SIGHUP. A second one ends the live calls at once.
 
@@ -56,7 +59,8 @@ def serve(
     Under systemd, a socket unit's socket is taken in place of host and port, and other instances may share it.
     """
     check_app(app, config, carrier, engine, sinks, store)
-    log_to_stderr(verbose, registry)
+    logs = LogSettings(format=log_format, level=log_level or "", verbose=verbose)
+    start_log(logs, registry)
     settings = load(config, carrier=carrier, engine=engine, sinks=sinks, store=store)
     if workers > 1:
         require_shareable(registry, settings.sinks)
@@ -65,6 +69,6 @@ def serve(
         os.environ.setdefault("PATTER_SEVERAL_WORKERS", "1")  # another instance may be started before this one stops
     listener, shared = passed or bind(*address(settings, host, port)), passed is not None
     if workers == 1:
-        run_worker(registry, settings, app, listener=listener, shared_listener=shared)
-    elif not run_workers(settings, app, count=workers, listener=listener, shared_listener=shared, verbose=verbose):
+        run_worker(registry, settings, app, listener=listener, shared_listener=shared, logs=logs)
+    elif not run_workers(settings, app, count=workers, listener=listener, shared_listener=shared, logs=logs):
         sys.exit(1)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import anyio
 import click
@@ -11,30 +14,57 @@ from rich.console import Console
 
 from patter_core.audio import AudioFormat
 from patter_core.audio.transcode import transcode
-from patter_core.cli.loopback import carrier_emulator, place_call, report
-from patter_core.cli.options import app_option, check_app, configuration_options, log_to_stderr
-from patter_core.errors import ConfigurationError
+from patter_core.cli.expectations import unmet
+from patter_core.cli.loopback import place_call, report, writable_folder
+from patter_core.cli.options import app_option, check_app, configuration_options, log_options, start_log
+from patter_core.errors import AudioError, ConfigurationError
+from patter_core.observe.log_setup import LogFormat, LogLevel, LogSettings
+from patter_core.observe.terminal import one_line
+from patter_core.patter import Patter
 from patter_core.registry import Registry
+from patter_core.server.routing import Routing
 from patter_core.settings.load import load
+from patter_core.settings.model import Settings
 from patter_core.settings.target import open_phone
 from patter_core.sinks.console import ConsoleSink
 from patter_core.sinks.memory import MemorySink
-from patter_core.testing.caller import Caller, EndCall, Say, Step, WaitForSilence
+from patter_core.testing.caller import Caller, EndCall, Pause, Say, Step, WaitForSilence
+from patter_core.testing.emulator import CarrierEmulator
+from patter_core.testing.finding import carrier_emulator
 from patter_core.testing.speech import CALLER_LINES
 from patter_core.testing.stream import CallRecording
+from patter_core.testing.voice import has_voice, spoken
 from patter_core.testing.wav import read_wav
 
 __all__ = ["simulate"]
 
 _LINES = {line.name: line for line in CALLER_LINES}
+_SECONDS = click.FloatRange(min=0, min_open=True)
+_GREETING_WITHIN = 5.0
+"""Seconds for the agent to begin, where it is not said who does."""
+_ANSWER_WITHIN = 30.0
+"""Seconds for the agent to answer: then the caller goes on."""
+
+Begins = Literal["agent", "caller", "either"]
 
 
 @click.command()
 @click.argument("says", nargs=-1)
 @app_option
 @configuration_options
-@click.option("--silence", default=1.5, show_default=True, help="Seconds of silence that end the agent's turn.")
-@click.option("--longest", default=120.0, show_default=True, help="Seconds after which the call is cut off.")
+@click.option(
+    "--begins",
+    type=click.Choice(["agent", "caller", "either"]),
+    default="either",
+    show_default=True,
+    help="Who speaks first. either: the agent, or the caller after 5 s of silence.",
+)
+@click.option("--silence", type=_SECONDS, default=1.5, show_default=True, help="Seconds that end the agent's turn.")
+@click.option("--longest", type=_SECONDS, default=120.0, show_default=True, help="Seconds until the caller hangs up.")
+@click.option("--expect", "expected", multiple=True, metavar="WORDS", help="Words that the agent must say; repeatable.")
+@click.option(
+    "--expect-tool", "tools", multiple=True, metavar="NAME", help="A tool that the agent must use; repeatable."
+)
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
@@ -42,7 +72,7 @@ _LINES = {line.name: line for line in CALLER_LINES}
     show_default=True,
     help="Folder for the recording and the transcript.",
 )
-@click.option("-v", "--verbose", count=True, help="Log what happens; twice for more.")
+@log_options
 @click.pass_obj
 def simulate(
     registry: Registry,
@@ -54,56 +84,91 @@ def simulate(
     engine: str,
     sinks: tuple[str, ...],
     store: str,
+    begins: Begins,
     silence: float,
     longest: float,
+    expected: tuple[str, ...],
+    tools: tuple[str, ...],
     out: Path,
     verbose: int,
+    log_level: LogLevel | None,
+    log_format: LogFormat,
 ) -> None:
     """Call your own engine with an emulated carrier: hear your agent without a phone.
 
-    SAYS is what the caller says, in order, each after the agent has fallen silent: WAV files (one channel, 16 bits), or
-    lines that come with Patter: booking, correction, time, goodbye. By default booking, then goodbye.
+    SAYS is what the caller says, in order, each after the agent has fallen silent: WAV files of any kind, or lines that
+    come with Patter: booking, correction, time, goodbye; or sentences, where espeak-ng is installed. By default
+    booking, then goodbye.
 
-    The engine is the real one, with your credentials. Microphones are not supported, since no Python package brings the
-    system library that they need; `arecord -f S16_LE -r 16000 -d 5 hello.wav` records a file.
+    The engine is the real one, with your credentials. The recording is kept however the call ends, also after Ctrl-C.
+
+    Exit code 1 if the agent was not heard, or did not do what --expect and --expect-tool say.
+
+    Microphones are not supported; `arecord -f S16_LE -r 16000 -d 5 hello.wav` records a file.
     """
-    log_to_stderr(verbose, registry)
+    start_log(LogSettings(format=log_format, level=log_level or "", verbose=verbose), registry)
     check_app(app, config, engine, sinks, store)
-    console = Console()
+    console, memory, out = Console(), MemorySink(), writable_folder(out)
     settings = load(config, carrier=carrier, engine=engine, sinks=sinks, store=store)
-    memory = MemorySink()
-    emulator = carrier_emulator(registry, settings.carrier.name)
-    caller = _caller(says or ("booking", "goodbye"), emulator.format, silence)
+    emulator, open_called = _prepare(registry, settings, app)
+    caller = _caller(says or ("booking", "goodbye"), emulator.format, silence, begins)
+    recordings = [CallRecording(format=emulator.format)]
 
-    async def call() -> CallRecording:
-        recording = CallRecording(format=emulator.format)
+    async def call() -> None:
         async with emulator:
-            phone, routing = open_phone(
-                registry, settings, app, carrier=emulator.carrier(), more_sinks=[ConsoleSink(console), memory]
-            )
-            with anyio.move_on_after(longest):
-                recording = await place_call(emulator, phone, routing, caller)
-        return recording
+            phone, routing = open_called([ConsoleSink(console), memory])
+            await place_call(emulator, phone, routing, caller, longest=longest, on_placed=recordings.append)
 
-    recording = anyio.run(call)
-    report(console, memory.records, recording, out)
+    try:
+        anyio.run(call)
+    except KeyboardInterrupt:
+        console.print("Interrupted.")
+    report(console, memory.records, recordings[-1], out)
+    for problem in (problems := unmet(memory.records, expected, tools)):
+        console.print(one_line(problem), style="red", markup=False)
+    if problems:
+        sys.exit(1)
 
 
-def _caller(says: Sequence[str], format: AudioFormat, silence: float) -> Caller:
-    steps: list[Step] = [WaitForSilence(silence)]
+def _prepare(
+    registry: Registry, settings: Settings, app: str
+) -> tuple[CarrierEmulator, Callable[[Sequence[ConsoleSink | MemorySink]], tuple[Patter, Routing]]]:
+    """Returns the emulator of the carrier that is named, or that the phone has, and what opens the phone on it."""
+    names = [config.name for config in (settings.carrier, *settings.carriers) if config.name]
+    if not app:
+        emulator = carrier_emulator(registry, names[0] if names else "")
+        return emulator, lambda sinks: open_phone(registry, settings, carrier=emulator.carrier(), more_sinks=sinks)
+    phone, routing = open_phone(registry, settings, app)
+    own = [carrier.name for carrier in phone.parts.carriers if carrier.emulator]
+    played = carrier_emulator(registry, next(iter((*names, *own)), ""))
+    return played, lambda sinks: (phone.copy(carrier=played.carrier(), more_sinks=sinks), routing)
+
+
+def _caller(says: Sequence[str], format: AudioFormat, silence: float, begins: Begins) -> Caller:
+    patience = _GREETING_WITHIN if begins == "either" else math.inf
+    steps: list[Step] = [Pause(0.3) if begins == "caller" else WaitForSilence(silence, patience)]
     for words in says:
-        steps += [Say(_audio(words, format)), WaitForSilence(silence)]
+        steps += [Say(_audio(words, format)), WaitForSilence(silence, _ANSWER_WITHIN)]
     return Caller([*steps, EndCall()], format)
 
 
 def _audio(words: str, format: AudioFormat) -> bytes:
     if words in _LINES:
         return _LINES[words].audio(format)
+    if " " in words and has_voice() and not Path(words).exists():
+        return anyio.run(spoken, words, format)
     try:
-        return transcode(*read_wav(words), format)
+        audio = transcode(*read_wav(words), format)
     except OSError as error:
         raise ConfigurationError(
             f"{words} cannot be read.",
-            expected=f"a WAV file, or one of {', '.join(_LINES)}",
+            expected=f"a WAV file, one of {', '.join(_LINES)}, or a sentence where espeak-ng is installed",
             got=error.strerror or type(error).__name__,
         ) from None
+    except AudioError as error:
+        raise ConfigurationError(
+            f"{words}: {error.problem}", expected=error.expected, got=error.got, remedy=error.remedy
+        ) from None
+    if not audio:
+        raise ConfigurationError(f"{words} holds no audio.", expected="something that the caller says")
+    return audio

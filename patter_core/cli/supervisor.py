@@ -17,10 +17,13 @@ import anyio
 import anyio.abc
 import msgspec
 
-from patter_core.cli.options import log_to_stderr
+from patter_core.cli.options import start_log
 from patter_core.errors import PatterError
+from patter_core.observe.log_setup import CALLS, LogSettings
 from patter_core.observe.terminal import one_line
+from patter_core.patter import Patter
 from patter_core.registry import Registry
+from patter_core.server.ready import ready_text
 from patter_core.server.signals import stop_signals
 from patter_core.settings.model import Settings
 from patter_core.settings.plugins import numbered
@@ -29,6 +32,7 @@ from patter_core.settings.target import open_phone
 __all__ = ["WorkerSpec", "run_worker", "run_workers"]
 
 _log = logging.getLogger("patter.cli")
+_calls = logging.getLogger(CALLS)
 
 _PAUSE = 1.0
 """Seconds until a worker that died is replaced."""
@@ -44,7 +48,7 @@ class WorkerSpec(msgspec.Struct, frozen=True):
     """File descriptor of the socket that all workers share."""
     shared_listener: bool
     """True if it is shared with processes that go on when these workers stop."""
-    verbose: int
+    logs: LogSettings
     announce: bool
     """True if it prints its address on standard error."""
     ready_pipe: int = -1
@@ -59,6 +63,7 @@ def run_worker(
     *,
     listener: socket.socket,
     shared_listener: bool = False,
+    logs: LogSettings,
     announce: bool = True,
     on_ready: Callable[[], None] = lambda: None,
 ) -> None:
@@ -70,6 +75,7 @@ def run_worker(
         app: the phone of a user's program, in place of that of the settings.
         listener: the socket to listen on.
         shared_listener: as in `Patter.serve`.
+        logs: how it logs: in JSON, it logs its address, too.
         announce: print its address on standard error.
         on_ready: called once phone and agent are made.
     """
@@ -82,14 +88,20 @@ def run_worker(
             listener=listener,
             shared_listener=shared_listener,
             configure_number=announce and settings.configure_number,
-            on_ready=None if announce else _print_nothing,
+            on_ready=_announcement(phone, logs) if announce else _print_nothing,
         )
 
     anyio.run(main, backend_options={"use_uvloop": importlib.util.find_spec("uvloop") is not None})
 
 
 def run_workers(
-    settings: Settings, app: str, *, count: int, listener: socket.socket, verbose: int, shared_listener: bool = False
+    settings: Settings,
+    app: str,
+    *,
+    count: int,
+    listener: socket.socket,
+    logs: LogSettings,
+    shared_listener: bool = False,
 ) -> bool:
     """Keeps `count` workers running until SIGINT, SIGTERM or SIGHUP; then each lets its calls end.
 
@@ -101,7 +113,7 @@ def run_workers(
         app=app,
         listener=listener.fileno(),
         shared_listener=shared_listener,
-        verbose=verbose,
+        logs=logs,
         announce=False,
     )
     with listener:
@@ -197,6 +209,15 @@ def _report_ready(pipe: int) -> None:
     os.close(pipe)
 
 
+def _announcement(phone: Patter, logs: LogSettings) -> Callable[[str], None] | None:
+    """Returns what tells the address; None for what `Patter.serve` prints."""
+    if logs.format == "text":
+        return None
+    parts = phone.parts
+    names = [carrier.name for carrier in parts.carriers]
+    return lambda url: _calls.info("%s", ready_text(url, parts.base, names).replace("\n", " "))
+
+
 def _print_nothing(_url: str) -> None:
     pass
 
@@ -207,13 +228,14 @@ def _main() -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         registry = Registry.discover()
-        log_to_stderr(spec.verbose, registry)
+        start_log(spec.logs, registry)
         run_worker(
             registry,
             spec.settings,
             spec.app,
             listener=socket.socket(fileno=spec.listener),
             shared_listener=spec.shared_listener,
+            logs=spec.logs,
             announce=spec.announce,
             on_ready=lambda: _report_ready(spec.ready_pipe),
         )

@@ -14,6 +14,7 @@ from patter_core.config.environment import (
 from patter_core.config.numbers import check_no_negatives
 from patter_core.config.suggest import did_you_mean
 from patter_core.config.types import check_arguments, check_fields
+from patter_core.config.variables import unknown_variables
 
 __all__ = [
     "base_url",
@@ -27,4 +28,5 @@ __all__ = [
     "port_number",
     "read_dotenv",
     "required",
+    "unknown_variables",
 ]

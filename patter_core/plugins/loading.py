@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
-import importlib_metadata
 import msgspec
 import pluggy
 
@@ -40,7 +40,7 @@ def new_manager() -> pluggy.PluginManager:
     return manager
 
 
-def package_of(entry_point: importlib_metadata.EntryPoint) -> str:
+def package_of(entry_point: importlib.metadata.EntryPoint) -> str:
     """Returns the top-level package of an entry point; "" if it names none."""
     return entry_point.value.partition(":")[0].partition(".")[0].strip()
 
@@ -69,7 +69,7 @@ def load(found: Found, disabled: Collection[str]) -> Loaded | None:
     return attempt(plugin, lambda: _load(plugin, entry_point))
 
 
-def _load(plugin: Plugin, entry_point: importlib_metadata.EntryPoint) -> Loaded:
+def _load(plugin: Plugin, entry_point: importlib.metadata.EntryPoint) -> Loaded:
     implementation: object = entry_point.load()
     if implementation is None:
         raise PatterError("Its entry point is None.", expected="a module or an object with hooks")

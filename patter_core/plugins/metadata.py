@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import re
 from collections.abc import Iterable
 from typing import Protocol
 
-import importlib_metadata
 import msgspec
 
 from patter_core import __version__
@@ -84,17 +84,17 @@ class Plugin(msgspec.Struct, eq=False):
         return not self.problem
 
 
-Found = tuple[Plugin, importlib_metadata.EntryPoint | None]
+Found = tuple[Plugin, importlib.metadata.EntryPoint | None]
 """A plugin and its entry point; None where that cannot be read."""
 
 
 def find_plugins() -> list[Found]:
     """Returns the plugins of all distributions. Never raises for one of them."""
     try:
-        return [(describe(point), point) for point in importlib_metadata.entry_points(group=ENTRY_POINT_GROUP)]
+        return [(describe(point), point) for point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP)]
     except Exception:  # noqa: BLE001 - one damaged file, of any distribution, makes this fail for all of them
         found: dict[tuple[str, str], Found] = {}
-    for dist in importlib_metadata.distributions():
+    for dist in importlib.metadata.distributions():
         try:
             points = dist.entry_points.select(group=ENTRY_POINT_GROUP)
         except Exception as error:  # noqa: BLE001 - as above
@@ -108,7 +108,7 @@ def find_plugins() -> list[Found]:
     return list(found.values())
 
 
-def describe(entry_point: importlib_metadata.EntryPoint) -> Plugin:
+def describe(entry_point: importlib.metadata.EntryPoint) -> Plugin:
     """Returns the plugin of an entry point, with a problem if it can be seen already that it cannot be joined."""
     dist = entry_point.dist
     return Plugin(entry_point.name, "", "") if dist is None else _of_distribution(entry_point.name, dist)
@@ -130,7 +130,10 @@ def _of_distribution(name: str, dist: _Distribution) -> Plugin:
     plugin = Plugin(name, "", "")
     try:
         plugin.distribution, plugin.version = str(dist.name or ""), str(dist.version or "")
-        plugin.problem = _core_problem(dist.requires or ())
+        if not (plugin.distribution and plugin.version):  # some versions of Python read what is not there as ""
+            plugin.problem = "its metadata cannot be read: it has no name, or no version."
+        else:
+            plugin.problem = _core_problem(dist.requires or ())
     except Exception as error:  # noqa: BLE001 - a file is missing or damaged
         plugin.problem = f"its metadata cannot be read: {text_of(error)}"
     return plugin

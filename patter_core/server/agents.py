@@ -7,18 +7,21 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from patter_core.agent import Agent, Fallback, Retry, Variables
+from patter_core.aio.foreign import as_exception
+from patter_core.audio import ULAW_8000, AudioFormat
 from patter_core.carrier import Carrier
-from patter_core.engine import Engine, EngineCapability
+from patter_core.engine import ConversationSetup, Engine, EngineCapability
 from patter_core.errors import ConfigurationError
 from patter_core.kinds import Part
 from patter_core.observe.secrets import hide_secrets_of
 from patter_core.registry import Registry
 from patter_core.server.routing import Routing
 from patter_core.telephony.control import Capability
+from patter_core.telephony.leg import Leg
 from patter_core.telephony.outcome import HangUp
 from patter_core.tools.tool import Tool, Tools, as_tools
 
-__all__ = ["Agents"]
+__all__ = ["Agents", "hints_of", "setup_of"]
 
 _log = logging.getLogger("patter")
 
@@ -126,6 +129,7 @@ class Agents:
     def _add(self, agent: Agent) -> Agent:
         _check_idle(agent)
         hide_secrets_of(agent.engine)
+        _log_hints(agent)
         self._agents[agent.name] = agent
         return agent
 
@@ -184,6 +188,41 @@ def _taken_by(engine: Engine, tools: Tools) -> tuple[Tool, ...]:
     if tools:
         _log.warning("tools= is ignored: an agent on an engine uses the engine's own. %s", engine.tools_hint)
     return ()
+
+
+def setup_of(agent: Agent, leg: Leg, format: AudioFormat) -> ConversationSetup:
+    """Returns what the first session of a call is opened with, as far as it is known before the call.
+
+    Args:
+        agent: that would have the call.
+        leg: a call that there is not.
+        format: of the carrier.
+    """
+    variables = agent.variables
+    return ConversationSetup(
+        leg=leg,
+        preferred_format=format,
+        system_prompt=agent.system_prompt,
+        first_message=agent.first_message,
+        tools=tuple(tool.spec for tool in agent.tools),
+        language=agent.language,
+        voice=agent.voice,
+        variables=variables if isinstance(variables, Mapping) else {},
+    )
+
+
+def hints_of(agent: Agent, setup: ConversationSetup) -> list[str]:
+    """Returns what may surprise about an agent, whatever its engine's plugin does."""
+    try:
+        return [str(hint) for hint in agent.engine.hints(setup)]
+    except BaseException as error:  # noqa: BLE001 - the plugin boundary: the agent works without hints
+        _log.error("The engine %s failed to give its hints.", agent.engine.name, exc_info=as_exception(error))
+        return []
+
+
+def _log_hints(agent: Agent) -> None:
+    for hint in hints_of(agent, setup_of(agent, Leg(carrier="", call_id=""), ULAW_8000)):
+        _log.warning("Agent %s: %s", agent.name, hint)
 
 
 def _is_empty(value: object) -> bool:

@@ -22,6 +22,7 @@ from patter_core.errors import WebhookRefused, WorkerStopping
 from patter_core.server.connections import note_proof
 from patter_core.server.host import CallHost
 from patter_core.server.media_endpoint import MediaEndpoint
+from patter_core.server.nowhere import METHODS, Nowhere, came_to
 from patter_core.server.requests import Address, http_response, webhook_request
 from patter_core.server.signals import held_signals
 from patter_core.sink import SinkFigures
@@ -68,9 +69,12 @@ def make_app(host: CallHost, *, base: str = "", trust_forwarded: bool = False) -
                 yield
 
     address = Address(base, trust_forwarded)
+    nowhere = Nowhere({name: trunk.carrier.webhooks() for name, trunk in host.trunks.items()})
     return Router(
         routes=[
             *(route for carrier in host.trunks for route in _carrier_routes(host, carrier, address)),
+            Route("/webhooks/{rest:path}", nowhere, methods=METHODS),
+            Route("/", nowhere, methods=["POST"]),
             Route("/health/live", _live),
             Route("/health/ready", _Ready(host)),
         ],
@@ -136,7 +140,12 @@ class _Webhook:
             answer = await run_foreign(self._handler, _HANDLER_TIMEOUT, asked, self._router)
             response = http_response(answer)
         except WebhookRefused as error:
-            _log.warning("A webhook was refused: %s", error)
+            _log.warning(
+                "A webhook was refused: %s It came to %s, and was taken to be for %s.",
+                error,
+                came_to(request.scope),
+                " or ".join(url.partition("?")[0] for url in asked.candidate_urls) or "no address that can be one",
+            )
             return Response(status_code=403)
         except WorkerStopping:
             return self._stopping_response()

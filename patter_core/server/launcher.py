@@ -21,6 +21,7 @@ from patter_core.call.history import HistoryWriter
 from patter_core.call.records import Outlets
 from patter_core.call.token import CallToken
 from patter_core.call.tool_context import fill_in_tools
+from patter_core.server.call_lines import CallLines
 from patter_core.server.call_table import CallTable
 from patter_core.server.delivery import Delivery
 from patter_core.server.trunks import Trunk
@@ -72,6 +73,7 @@ class CallLauncher:
         self._breakers = EngineBreakers()
         self.destinations = Destinations(config.limits)
         """Where the worker's calls may lead."""
+        self._log = CallLines()
         self._scopes: dict[str, anyio.CancelScope] = {}
 
     def cut(self, call: Call) -> None:
@@ -97,7 +99,7 @@ class CallLauncher:
             agent=agent,
             carrier=trunk.carrier,
             config=self._config,
-            outlets=self._outlets(token.call_id, queue),
+            outlets=self._outlets(token, queue),
             breakers=self._breakers,
             destinations=self.destinations,
             new_accept=trunk.tokens.accept,
@@ -111,10 +113,10 @@ class CallLauncher:
         self.calls.start_soon(self._run, call, trunk, queue, scope)
         return call
 
-    def _outlets(self, call_id: str, queue: CallbackQueue | None) -> Outlets:
-        delivery = self._delivery
+    def _outlets(self, token: CallToken, queue: CallbackQueue | None) -> Outlets:
+        delivery, call_id = self._delivery, token.call_id
         return Outlets(
-            put=(delivery.put,) if queue is None else (delivery.put, queue.put),
+            put=(delivery.put, self._log.of(token), *(() if queue is None else (queue.put,))),
             put_audio=delivery.put_audio if delivery.takes_audio else None,
             recordings=delivery.recordings(call_id),
             history=self._history,

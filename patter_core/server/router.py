@@ -6,7 +6,6 @@ import contextlib
 import logging
 import re
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Iterator
 
 import msgspec
@@ -18,11 +17,13 @@ from patter_core.call.config import HostConfig
 from patter_core.call.token import CallToken, Consult
 from patter_core.errors import CallError, ConfigurationError, WebhookRefused
 from patter_core.events import CallEvent, CallPriced, RecordingChanged
+from patter_core.server.call_lines import turned_away
 from patter_core.server.call_table import BoundedDict, CallTable, EndedCall
 from patter_core.server.consults import Consults
 from patter_core.server.delivery import Delivery
 from patter_core.server.launcher import CallLauncher
 from patter_core.server.routing import RouteAnswer
+from patter_core.server.tokens import new_token
 from patter_core.server.trunks import Trunk
 from patter_core.server.urls import base_of
 from patter_core.telephony.control import RecordingStatus, callback_token, webhook_root
@@ -42,8 +43,6 @@ _MOST_KEYS = 64
 """Of one webhook."""
 _SHOWN = 40
 """Characters of a wrong carrier's name in the error."""
-_CALL_IDS = uuid.UUID("6f1d2c58-6a0e-4b53-9d0b-7f2f8a1f4c11")
-"""Namespace for call ids: every worker derives the same id for a call."""
 
 Route = Callable[[Leg], Awaitable[RouteAnswer]]
 
@@ -216,6 +215,7 @@ class _RoutedCall:
             token = routed
         agent = router.find_agent(token.agent)
         if agent is None:
+            turned_away(leg, "this worker does not have the agent that it is for.")
             return Reject(reason="busy")
         if router.config.several_workers:
             return router.tokens.accept(msgspec.structs.replace(token, leg_id=leg.call_id))
@@ -230,6 +230,7 @@ class _RoutedCall:
                 remedy="Set the public address: Patter(webhook_url=…), or PATTER_WEBHOOK_URL.",
             )
         if not table.take_new_call(leg):
+            turned_away(leg, f"there are {len(table)} calls, and no more are taken (Limits.calls, .calls_per_second).")
             return Reject(reason="busy")
         reported = table.routing[leg.key] = []
         try:
@@ -237,7 +238,12 @@ class _RoutedCall:
         finally:
             del table.routing[leg.key]
         if isinstance(routed, Transfer):
+            turned_away(leg, "its route transfers it.", level=logging.INFO)
             return routed
+        if routed is None:
+            turned_away(leg, "nothing says who answers it: serve() or route() has no agent for the number.")
+        elif isinstance(routed, Reject):
+            turned_away(leg, "its route rejects it.", level=logging.INFO)
         token = self._token_for(AgentForCall(routed) if isinstance(routed, Agent) else routed)
         if token is None:
             table.give_back(leg)
@@ -257,7 +263,7 @@ class _RoutedCall:
                 name,
             )
             return None
-        token = self._new_token(routed.agent, routed.options)
+        token = new_token(self._leg, routed.agent, routed.options, base_of(self._verified_url))
         try:
             if routed.options != CallOptions():
                 check_options(routed.options, routed.agent.engine)
@@ -266,20 +272,6 @@ class _RoutedCall:
             _log.error("A call that was routed to the agent “%s” is rejected: %s", name, error)
             return None
         return token
-
-    def _new_token(self, agent: Agent, options: CallOptions) -> CallToken:
-        leg = self._leg
-        return CallToken(
-            carrier=leg.carrier,
-            leg_id=leg.call_id,
-            call_id=uuid.uuid5(_CALL_IDS, f"{leg.carrier}:{leg.call_id}").hex,
-            agent=agent.name,
-            direction=leg.direction,
-            from_number=leg.from_number,
-            to_number=leg.to_number,
-            base=base_of(self._verified_url),
-            options=options,
-        )
 
     async def stream_ended(self) -> Accept | HangUp | Transfer:
         call, token = self._call, self._token

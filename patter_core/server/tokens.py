@@ -24,22 +24,24 @@ import enum
 import hashlib
 import math
 import time
+import uuid
 from collections.abc import Callable
 
 import msgspec
 from nacl.exceptions import CryptoError
 from nacl.secret import SecretBox
 
-from patter_core.agent import AgentForCall, CallOptions
+from patter_core.agent import Agent, AgentForCall, CallOptions
 from patter_core.call.token import LONGEST_TOKEN, CallToken
 from patter_core.carrier import Carrier
 from patter_core.errors import ConfigurationError
 from patter_core.server.call_table import BoundedDict
 from patter_core.server.urls import media_url
 from patter_core.telephony.control import Callbacks, webhook_root
+from patter_core.telephony.leg import Leg
 from patter_core.webhook import Accept
 
-__all__ = ["CallTokens", "Purpose", "TokenMaker"]
+__all__ = ["CallTokens", "Purpose", "TokenMaker", "new_token"]
 
 _USED_STREAMS = 10_000
 """Stream tokens that are remembered as used."""
@@ -51,6 +53,10 @@ _NAME = 32
 """Characters at the beginning of a token that name it: its nonce."""
 _ROOM_FOR_LATER = 200
 """Characters that a token may grow by during a call: the carrier's id, lost streams."""
+
+
+_CALL_IDS = uuid.UUID("6f1d2c58-6a0e-4b53-9d0b-7f2f8a1f4c11")
+"""Namespace for call ids: every worker derives the same id for a call."""
 
 
 class Purpose(enum.StrEnum):
@@ -210,3 +216,25 @@ def _bytes(text: str) -> bytes:
     if _text(data) != text:  # one token has one spelling, or “used once” could be got round
         raise ValueError(text)
     return data
+
+
+def new_token(leg: Leg, agent: Agent, options: CallOptions, base: str) -> CallToken:
+    """Returns what identifies a call that has arrived.
+
+    Args:
+        leg: the call at its carrier.
+        agent: that takes it.
+        options: of this call.
+        base: the public address.
+    """
+    return CallToken(
+        carrier=leg.carrier,
+        leg_id=leg.call_id,
+        call_id=uuid.uuid5(_CALL_IDS, f"{leg.carrier}:{leg.call_id}").hex,
+        agent=agent.name,
+        direction=leg.direction,
+        from_number=leg.from_number,
+        to_number=leg.to_number,
+        base=base,
+        options=options,
+    )

@@ -11,7 +11,7 @@ import msgspec
 from patter_core.checks import CheckResult, Level
 from patter_core.errors import CarrierRequestFailed
 
-__all__ = ["AccountNumber", "AccountNumbers", "check_numbers", "voice_path"]
+__all__ = ["AccountNumber", "AccountNumbers", "check_numbers", "leads_here", "voice_path"]
 
 
 class AccountNumber(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,22 +85,45 @@ class AccountNumbers(abc.ABC):
 
 
 def check_numbers(
-    numbers: Sequence[AccountNumber], is_ours: Callable[[AccountNumber], bool], *, at: str, remedy: str
+    numbers: Sequence[AccountNumber],
+    is_ours: Callable[[AccountNumber], bool],
+    *,
+    at: str,
+    remedy: str,
+    number: str = "",
 ) -> CheckResult:
-    """Checks whether any number of an account points here, for `patter doctor`.
+    """Checks whether numbers of an account point here, for `patter doctor`.
 
     Args:
         numbers: all of the account.
         is_ours: True if a number points here.
         at: what "here" is, in the result: `Patter`.
         remedy: what to do if none does.
+        number: the one that must (E.164); "" if any may.
     """
     if not numbers:
-        return CheckResult(Level.WARNING, "The account has no phone number.", "Buy a number with voice.")
-    ours = sum(map(is_ours, numbers))
+        return CheckResult(Level.PROBLEM, "The account has no phone number.", "Buy a number with voice.")
+    ours = [found for found in numbers if is_ours(found)]
+    if number and all(found.number != number for found in numbers):
+        what = f"The phone's number is none of the {len(numbers)} numbers of the account."
+        return CheckResult(Level.PROBLEM, what, "Set phone_number (PATTER_PHONE_NUMBER) to one of them.")
+    if number and all(found.number != number for found in ours):
+        return CheckResult(Level.PROBLEM, f"The phone's number does not point at {at}.", remedy)
     if ours:
-        return CheckResult(Level.OK, f"{ours} of {len(numbers)} numbers of the account point at {at}.")
-    return CheckResult(Level.WARNING, f"None of the account's {len(numbers)} numbers points at {at}.", remedy)
+        return CheckResult(Level.OK, f"{len(ours)} of {len(numbers)} numbers of the account point at {at}.")
+    return CheckResult(Level.PROBLEM, f"None of the account's {len(numbers)} numbers points at {at}.", remedy)
+
+
+def leads_here(url: str, path: str, base: str = "") -> bool:
+    """True if a webhook's URL is one of ours.
+
+    Args:
+        url: as the carrier has it. Its query does not count.
+        path: of the webhook, below the public address.
+        base: the public address; "" if it is not configured.
+    """
+    url = url.partition("?")[0]
+    return url == base + path if base else url.endswith(path)
 
 
 def voice_path(carrier: str) -> str:

@@ -7,6 +7,7 @@ gets what the caller sent meanwhile. A step that is done gives way to the next a
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
@@ -52,6 +53,8 @@ class WaitForSilence(msgspec.Struct, frozen=True):
     """
 
     silent: float = 0.6
+    patience: float = math.inf
+    """Seconds after which an answer that has not begun is not waited for."""
 
 
 class PressKey(msgspec.Struct, frozen=True):
@@ -139,8 +142,8 @@ class Caller:
                 yield from itertools.repeat(self._silence, round(seconds * 1000 / self.frame_ms))
             case WaitForAgent(heard):
                 yield from self._silent_until(lambda: self._heard_ms >= max(self.frame_ms, heard * 1000))
-            case WaitForSilence(silent):
-                yield from self._silent_until(lambda: self._answered and self._silent_ms >= silent * 1000)
+            case WaitForSilence(silent, patience):
+                yield from self._wait_for_answer(silent * 1000, patience * 1000)
 
     def _say(self, audio: bytes) -> Iterator[CallerFrame]:
         for start in range(0, len(audio), self._size):
@@ -150,6 +153,12 @@ class Caller:
     def _silent_until(self, over: Callable[[], bool]) -> Iterator[CallerFrame]:
         while not over():
             yield self._silence
+
+    def _wait_for_answer(self, silent_ms: float, patience_ms: float) -> Iterator[CallerFrame]:
+        waited_ms = 0
+        while not (self._silent_ms >= silent_ms if self._answered else waited_ms >= patience_ms):
+            yield self._silence
+            waited_ms += self.frame_ms
 
     def _has_acted(self) -> None:
         # This runs when the next frame is asked for, which may itself hold the start of the answer.

@@ -52,6 +52,11 @@ class Emulator(abc.ABC):
         """The credentials that what it plays to is configured with: what no log, error or `repr` may show."""
         return ()
 
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The environment variables by which what it plays to finds it without arguments, once it runs."""
+        return {}
+
     @abc.abstractmethod
     async def start(self) -> None:
         """Opens the port."""
@@ -97,11 +102,6 @@ class CarrierEmulator(Emulator):
     @abc.abstractmethod
     def carrier(self) -> Carrier:
         """A carrier that is configured for this emulator and for nothing else."""
-
-    @property
-    def environment(self) -> Mapping[str, str]:
-        """The environment variables by which a carrier without arguments finds this emulator."""
-        return {}
 
     @property
     @abc.abstractmethod

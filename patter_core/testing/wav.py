@@ -8,7 +8,7 @@ from typing import IO
 
 from patter_core.audio import AudioFormat, Encoding
 from patter_core.audio.transcode import transcode
-from patter_core.errors import AudioError
+from patter_core.testing.wav_reader import parse_wav
 
 __all__ = ["read_wav", "write_stereo_wav"]
 
@@ -41,23 +41,13 @@ def write_stereo_wav(path: str | Path, left: bytes, right: bytes, format: AudioF
 
 
 def read_wav(source: str | Path | IO[bytes]) -> tuple[bytes, AudioFormat]:
-    """Reads a WAV file's audio, and what format it is in.
+    """Reads a WAV file of any usual kind (`parse_wav`). Returns its audio as PCM16 of one channel, and that format.
 
     Args:
         source: a file's path, or a file open for reading bytes.
 
     Raises:
-        AudioError: it is not a WAV file of one channel with 16 bits a sample.
+        AudioError: it is no WAV file, or of a kind that is not read.
         OSError: the file cannot be read.
     """
-    try:
-        with wave.open(str(source) if isinstance(source, Path) else source, "rb") as file:
-            channels, bits = file.getnchannels(), file.getsampwidth() * 8
-            rate, audio = file.getframerate(), file.readframes(file.getnframes())
-    except (wave.Error, EOFError) as error:
-        raise AudioError("Not a WAV file that can be read.", expected="PCM in a RIFF file", got=f"{error}") from None
-    if (channels, bits) != (1, 16):
-        raise AudioError(
-            "A WAV file of another kind.", expected="1 channel, 16 bits", got=f"{channels} channels, {bits} bits"
-        )
-    return audio, AudioFormat(Encoding.PCM16, rate)
+    return parse_wav(Path(source).read_bytes() if isinstance(source, str | Path) else source.read())

@@ -14,11 +14,14 @@ from starlette.applications import Starlette
 
 from patter_core import Patter, Registry
 from patter_core.checks import CheckResult, Level
-from patter_core.cli.doctor import _check_clock, doctor
+from patter_core.cli.doctor import doctor
+from patter_core.cli.environment_checks import check_clock
 from patter_core.server.serving import serve_app
 from patter_core.testing.fakes import FakeCarrier
 from patter_elevenlabs import ElevenLabsConvAI
+from patter_elevenlabs.testing import Behaviour, ElevenLabsEmulator
 from patter_twilio import Twilio
+from patter_twilio.testing import TwilioEmulator
 
 pytestmark = pytest.mark.anyio
 
@@ -38,15 +41,15 @@ def configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable, value in ENVIRONMENT.items():
         monkeypatch.setenv(variable, value)
 
-    async def nothing(_self: object) -> Sequence[CheckResult]:
+    async def nothing(_self: object, *_arguments: object) -> Sequence[CheckResult]:
         return ()
 
     monkeypatch.setattr(Twilio, "check", nothing)  # what a plugin asks its vendor is the plugin's own test
     monkeypatch.setattr(ElevenLabsConvAI, "check", nothing)
 
 
-async def run_doctor() -> Result:
-    return await anyio.to_thread.run_sync(lambda: CliRunner().invoke(doctor, [], obj=Registry.discover()))
+async def run_doctor(*arguments: str) -> Result:
+    return await anyio.to_thread.run_sync(lambda: CliRunner().invoke(doctor, arguments, obj=Registry.discover()))
 
 
 async def test_what_is_in_order_is_told_without_secrets() -> None:
@@ -79,19 +82,20 @@ async def test_sinks_that_cannot_write_are_problems_with_a_remedy_and_nothing_is
 async def test_whatever_comes_out_of_a_check_the_other_results_still_count(
     error: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def broken(_self: object) -> Sequence[CheckResult]:
+    async def broken(_self: object, *_arguments: object) -> Sequence[CheckResult]:
         raise error
 
     monkeypatch.setattr(Twilio, "check", broken)
     result = await run_doctor()
-    assert result.exit_code == 0
-    assert "twilio failed in its own checks" in result.output
-    assert "Ready for calls." in result.output
+    assert result.exit_code == 2
+    assert "? twilio failed in its own checks" in result.output
+    assert "No problem was found, but 1 thing could not be checked." in result.output
+    assert "Ready" not in result.output
 
 
 async def test_too_few_descriptors_are_a_warning_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "At least 500 calls at once fit into" in (await run_doctor()).output
-    monkeypatch.setattr("patter_core.cli.doctor.raise_limit", lambda: 256)
+    monkeypatch.setattr("patter_core.cli.environment_checks.raise_limit", lambda: 256)
     result = await run_doctor()
     assert result.exit_code == 0
     assert "Only 80 calls at once fit into 256 file descriptors. Limits.calls is 500." in result.output
@@ -117,10 +121,10 @@ async def test_a_key_that_is_missing_is_a_problem_with_a_remedy(monkeypatch: pyt
 async def test_a_plugin_contributes_what_it_knows_and_its_failure_is_no_failure_of_ours(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def expired(_self: object) -> Sequence[CheckResult]:
+    async def expired(_self: object, *_arguments: object) -> Sequence[CheckResult]:
         return (CheckResult(Level.PROBLEM, "The key has expired.", "Make a new one."),)
 
-    async def broken(_self: object) -> Sequence[CheckResult]:
+    async def broken(_self: object, *_arguments: object) -> Sequence[CheckResult]:
         raise KeyError("key-of-the-test")
 
     monkeypatch.setattr(Twilio, "check", expired)
@@ -142,7 +146,7 @@ async def test_a_store_that_is_named_is_checked_too(monkeypatch: pytest.MonkeyPa
     result = await run_doctor()
     assert result.exit_code == 1
     assert "✓ The store: configuration complete." in result.output
-    assert "✗ Redis cannot be reached: ConnectionError." in result.output
+    assert "✗ Redis " in result.output  # it is refused, or on a busy machine does not answer in time
     assert "of-the-test" not in result.output
 
 
@@ -163,11 +167,13 @@ async def test_a_public_address_that_leads_elsewhere_is_a_problem(monkeypatch: p
     assert "Something other than Patter answers at the public address (status 404)." in result.output
 
 
-async def test_a_public_address_that_does_not_answer_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_public_address_that_does_not_answer_leaves_it_open_whether_calls_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("PATTER_WEBHOOK_URL", "http://127.0.0.1:1")
     result = await run_doctor()
-    assert result.exit_code == 0
-    assert "does not answer from here" in result.output
+    assert result.exit_code == 2
+    assert "? The public address does not answer from here" in result.output
 
 
 @pytest.mark.parametrize(
@@ -179,21 +185,21 @@ async def test_a_public_address_that_does_not_answer_is_a_warning(monkeypatch: p
     ],
 )
 def test_a_clock_is_compared_with_what_the_public_address_tells(off: int, level: Level, said: str) -> None:
-    result = _check_clock(formatdate(1_800_000_000 + off, usegmt=True), 1_800_000_000.5)
+    result = check_clock(formatdate(1_800_000_000 + off, usegmt=True), 1_800_000_000.5)
     assert result.level is level
     assert result.what.startswith(said)
 
 
 def test_a_public_address_that_tells_no_time_is_a_warning() -> None:
-    assert _check_clock("", 0.0).level is Level.WARNING
+    assert check_clock("", 0.0).level is Level.WARNING
 
 
 @pytest.mark.parametrize("own", ["exits", "awaits"])
-async def test_a_plugin_whose_own_checks_end_themselves_is_a_warning(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def exits(_self: object) -> Sequence[CheckResult]:
+async def test_a_plugin_whose_own_checks_end_themselves_is_told(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def exits(_self: object, *_arguments: object) -> Sequence[CheckResult]:
         raise SystemExit(7)
 
-    async def awaits(_self: object) -> Sequence[CheckResult]:
+    async def awaits(_self: object, *_arguments: object) -> Sequence[CheckResult]:
         task = asyncio.create_task(anyio.sleep(60))
         task.cancel()
         await task
@@ -201,8 +207,8 @@ async def test_a_plugin_whose_own_checks_end_themselves_is_a_warning(own: str, m
 
     monkeypatch.setattr(Twilio, "check", {"exits": exits, "awaits": awaits}[own])
     result = await run_doctor()
-    assert "! twilio failed in its own checks: ForeignFault." in result.output
-    assert "Ready for calls" in result.output
+    assert "? twilio failed in its own checks: ForeignFault." in result.output
+    assert "Ready" not in result.output
 
 
 async def test_a_carrier_that_cannot_be_made_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,3 +278,71 @@ async def test_the_parts_of_the_agents_of_a_program_are_checked(
     for text in told:
         assert result.output.count(text) == 1, result.output
     assert result.exit_code == (phone in {"phone", "missing"})
+
+
+async def test_what_agents_need_of_their_vendor_is_asked_with_their_settings(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    for variable, value in ENVIRONMENT.items():
+        monkeypatch.setenv(variable, value)
+    (tmp_path / "patter.toml").write_text('[agent]\nsystem_prompt = "You are kind."')
+    async with TwilioEmulator() as twilio, ElevenLabsEmulator(Behaviour(allowed_overrides=frozenset())) as eleven:
+        monkeypatch.setenv("TWILIO_ACCOUNT_SID", twilio.account_sid)
+        monkeypatch.setenv("TWILIO_AUTH_TOKEN", twilio.auth_token)
+        monkeypatch.setenv("TWILIO_BASE_URL", twilio.base_url)
+        monkeypatch.setenv("ELEVENLABS_API_KEY", eleven.api_key)
+        monkeypatch.setenv("ELEVENLABS_AGENT_ID", eleven.agent_id)
+        monkeypatch.setenv("ELEVENLABS_BASE_URL", eleven.base_url)
+        result = await run_doctor()
+    assert "! Agent agent: The caller will hear the system_prompt" in result.output
+    assert "✗ The agent does not allow agent.first_message to be overridden." in result.output
+    assert "✗ The account has no phone number." in result.output
+    assert "2 problems." in result.output
+    assert result.exit_code == 1
+
+
+APP = """
+from patter_core import Patter, Registry
+from patter_core.testing.fakes import FakeCarrier, FakeEngine
+
+class Narrow(FakeEngine):
+    async def check(self, setup=None):
+        from patter_core.checks import CheckResult, Level
+        return [CheckResult(Level.PROBLEM, f"No such voice: {setup.voice}.")] if setup.voice else []
+
+phone = Patter(carrier=FakeCarrier(), registry=Registry())
+one = phone.agent(engine=Narrow(), name="one")
+two = phone.agent(engine=Narrow(), name="two", voice="basso")
+phone.route({"+15550001234": one, "+15550001235": two})
+"""
+
+
+async def test_the_phone_of_a_program_is_checked_with_all_of_its_agents(tmp_path: Path) -> None:
+    (tmp_path / "app_of_doctor.py").write_text(APP)
+    result = await run_doctor("app_of_doctor:phone")
+    assert "✗ Agent two: No such voice: basso." in result.output
+    assert "1 problem." in result.output
+    missing = await run_doctor("app_of_doctor:telephone")
+    assert missing.exit_code == 1
+    assert "✗ The phone: The phone: app_of_doctor has no telephone." in missing.output
+    assert "Did you mean" in missing.output
+
+
+async def test_a_program_that_cannot_be_imported_is_a_problem_with_its_cause(tmp_path: Path) -> None:
+    (tmp_path / "broken_of_doctor.py").write_text("raise KeyError('SHOP_URL')")
+    result = await run_doctor("broken_of_doctor:phone")
+    assert "✗ The phone cannot be made: KeyError: 'SHOP_URL'." in result.output
+
+
+async def test_another_projects_distribution_in_the_environment_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "another project" not in (await run_doctor()).output
+    (Path.cwd() / "getpatter-0.7.0.dist-info").mkdir()
+    (Path.cwd() / "getpatter-0.7.0.dist-info" / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: getpatter\nVersion: 0.7.0\n"
+    )
+    monkeypatch.syspath_prepend(str(Path.cwd()))
+    result = await run_doctor()
+    assert "✗ getpatter 0.7.0 is installed, which is another project" in result.output
+    assert result.exit_code == 1

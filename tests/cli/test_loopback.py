@@ -9,10 +9,21 @@ from patter_core import Patter, Registry
 from patter_core.cli import loopback
 from patter_core.testing.caller import Caller, Pause
 from patter_core.testing.fakes import FakeEngine
+from patter_core.testing.finding import carrier_emulator, engine_emulator
 from patter_telnyx import Telnyx
 from patter_telnyx.testing import TelnyxEmulator
 
 pytestmark = pytest.mark.anyio
+
+
+def test_the_demo_plays_the_lowest_rank_and_not_the_first_of_the_alphabet(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = Registry.discover()
+    assert registry.names("carrier")[0] < "twilio"
+    assert type(carrier_emulator(registry, "")).__name__ == "TwilioEmulator"
+    assert type(engine_emulator(registry, "")).__name__ == "ElevenLabsEmulator"
+    monkeypatch.setattr(Telnyx, "demo_rank", 1)
+    assert isinstance(carrier_emulator(registry, ""), TelnyxEmulator)
+    assert type(carrier_emulator(registry, "vonage")).__name__ == "VonageEmulator"
 
 
 class WithoutApi(TelnyxEmulator):

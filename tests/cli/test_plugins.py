@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from pathlib import Path
 
-import importlib_metadata
 import msgspec
 import pytest
 from click.testing import CliRunner
@@ -42,7 +42,7 @@ def test_nothing_installed_is_told_with_what_to_do() -> None:
 
 
 def test_a_broken_plugin_makes_the_exit_code_1() -> None:
-    point = importlib_metadata.EntryPoint("bad", "nothing_of_that_name", "patter")
+    point = importlib.metadata.EntryPoint("bad", "nothing_of_that_name", "patter")
     result = CliRunner().invoke(plugins, [], obj=Registry.discover([point]))
     assert result.exit_code == 1
     assert "nothing_of_that_name" in result.stdout
@@ -65,7 +65,7 @@ def test_the_error_of_a_broken_plugin_is_text(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "hostile_plugin.py").write_text(r"raise RuntimeError('\x1b[2J\n[/oops] [bold]x[/]')")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("COLUMNS", "400")
-    point = importlib_metadata.EntryPoint("[/bad]", "hostile_plugin", "patter")
+    point = importlib.metadata.EntryPoint("[/bad]", "hostile_plugin", "patter")
     result = CliRunner().invoke(plugins, [], obj=Registry.discover([point]))
     assert result.exit_code == 1
     assert "[/oops] [bold]x[/]" in result.stdout

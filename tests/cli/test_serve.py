@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
+import json
 import os
 import signal
 import sys
@@ -10,7 +12,6 @@ from pathlib import Path
 
 import anyio
 import anyio.to_thread
-import importlib_metadata
 import pytest
 
 from patter_core.audio import ULAW_8000
@@ -20,7 +21,7 @@ from patter_core.registry import Registry
 from patter_core.testing.caller import Caller, Pause, WaitForAgent
 from patter_core.testing.network import free_port
 from patter_elevenlabs.testing import ElevenLabsEmulator
-from patter_telnyx.testing import TelnyxEmulator
+from patter_telnyx.testing import EmulatedNumber, TelnyxEmulator
 from patter_twilio.testing import TwilioEmulator
 
 pytestmark = pytest.mark.anyio
@@ -50,8 +51,12 @@ async def test_it_answers_a_call_and_stops_on_a_signal(tmp_path: Path) -> None:
                 caller = Caller([WaitForAgent(heard=0.3), Pause(0.1)], ULAW_8000)
                 recording = await twilio.call(f"http://127.0.0.1:{port}/webhooks/twilio/voice", caller)
                 process.send_signal(signal.SIGTERM)
+                said += b"".join([part async for part in process.stderr]).decode()
                 assert await process.wait() == 0
     assert recording.played
+    assert "Agent agent: The caller will hear the system_prompt" in said
+    (line,) = [line for line in said.splitlines() if "INFO patter.calls: Call " in line]
+    assert "caller hung up (by the caller); agent agent, " in line
     override = elevenlabs.conversations[0].initiation.conversation_config_override
     assert override is not None
     assert override.agent is not None
@@ -108,6 +113,10 @@ async def test_it_answers_at_telnyx_s_too_and_doctor_finds_all_in_order(tmp_path
     port = free_port()
     with anyio.fail_after(60):
         async with TelnyxEmulator() as telnyx, ElevenLabsEmulator() as elevenlabs:
+            telnyx.api.application.webhook_event_url = "https://voice.example/webhooks/telnyx/voice"
+            telnyx.api.numbers = [
+                EmulatedNumber(id="1", phone_number="+15005550001", connection_id=telnyx.connection_id)
+            ]
             environment = {
                 **os.environ,
                 **telnyx.environment,
@@ -120,7 +129,8 @@ async def test_it_answers_at_telnyx_s_too_and_doctor_finds_all_in_order(tmp_path
             }
             command = [sys.executable, "-c", PATTER]
             found = await anyio.run_process([*command, "doctor"], env=environment, cwd=tmp_path)
-            async with await anyio.open_process([*command, "serve"], env=environment, cwd=tmp_path) as process:
+            serve = [*command, "serve", "--log-format", "json"]
+            async with await anyio.open_process(serve, env=environment, cwd=tmp_path) as process:
                 assert process.stderr is not None
                 said = ""
                 while "Point your number's voice webhook at" not in said:
@@ -128,8 +138,11 @@ async def test_it_answers_at_telnyx_s_too_and_doctor_finds_all_in_order(tmp_path
                 caller = Caller([WaitForAgent(heard=0.3), Pause(0.1)], ULAW_8000)
                 recording = await telnyx.call(f"http://127.0.0.1:{port}/webhooks/telnyx/voice", caller)
                 process.send_signal(signal.SIGTERM)
+                said += b"".join([part async for part in process.stderr]).decode()
                 assert await process.wait() == 0
     assert recording.played
+    lines = [json.loads(line) for line in said.splitlines()]
+    assert len([line for line in lines if line["logger"] == "patter.calls" and line.get("call_id")]) == 1
     assert "Telnyx accepts the key, and has the application." in found.stdout.decode()
     assert "A webhook without the carrier's signature is refused." in found.stdout.decode()
 
@@ -149,6 +162,6 @@ def test_verbosity_is_that_of_every_plugin_whatever_its_loggers_are_called(
 ) -> None:
     (tmp_path / "acme_voice.py").touch()
     monkeypatch.syspath_prepend(str(tmp_path))
-    registry = Registry.discover([importlib_metadata.EntryPoint("acme", "acme_voice", "patter")])
+    registry = Registry.discover([importlib.metadata.EntryPoint("acme", "acme_voice", "patter")])
     assert {"patter", "acme_voice"} <= logger_names(registry)
     assert {"patter_twilio", "patter_elevenlabs"} <= logger_names(Registry.discover())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import wave
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio
@@ -10,11 +11,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from patter_core import Registry
-from patter_core.audio import PCM16_16000
-from patter_core.cli.simulate import simulate
+from patter_core.audio import PCM16_16000, ULAW_8000
+from patter_core.cli.simulate import _prepare, simulate
 from patter_core.errors import ConfigurationError
-from patter_core.testing.speech import CALLER_LINES
-from patter_elevenlabs.testing import ElevenLabsEmulator
+from patter_core.settings.load import load
+from patter_core.testing.speech import CALLER_LINES, GREETING
+from patter_core.testing.stream import CallRecording
+from patter_elevenlabs.testing import Behaviour, Conversation, ElevenLabsEmulator
 
 pytestmark = pytest.mark.anyio
 
@@ -80,9 +83,123 @@ async def test_what_is_no_file_and_no_line_is_told_with_the_lines_that_there_are
     assert "booking" in str(result.exception)
 
 
-async def test_a_call_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    with anyio.fail_after(20):
+async def test_after_the_longest_time_the_caller_hangs_up_and_the_recording_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with anyio.fail_after(40):
         async with ElevenLabsEmulator() as engine:
-            result = await run(engine, monkeypatch, "booking", "--longest", "0.3")
+            result = await run(engine, monkeypatch, "booking", "--longest", "3")
+    assert result.exit_code == 0, result.output
+    assert "caller hung up" in result.output
+    with wave.open("patter-simulation/call.wav", "rb") as heard:
+        assert heard.getnframes() > heard.getframerate()
+
+
+async def test_what_was_heard_before_ctrl_c_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def interrupted(*_arguments: object, on_placed: Callable[[CallRecording], None], **_: float) -> None:
+        on_placed(CallRecording(format=ULAW_8000, caller=bytearray(8_000), agent=bytearray(8_000)))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("patter_core.cli.simulate.place_call", interrupted)
+    async with ElevenLabsEmulator() as engine:
+        result = await run(engine, monkeypatch, "goodbye")
+    assert "Interrupted." in result.output
+    with wave.open("patter-simulation/call.wav", "rb") as heard:
+        assert heard.getnframes() == 8_000
+
+
+async def silent(talk: Conversation) -> None:
+    """An agent that waits for the caller, and says one thing."""
+    loud = 0
+    async for audio in talk.caller_audio():
+        loud += len(audio) - audio.count(ULAW_8000.silence)
+        if loud > 4_000:
+            break
+    await anyio.sleep(1)
+    await talk.say("Good evening.", GREETING.audio(ULAW_8000))
+    await anyio.sleep_forever()
+
+
+@pytest.mark.parametrize("begins", ["caller", "either"])
+async def test_a_caller_may_begin(begins: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("patter_core.cli.simulate._GREETING_WITHIN", 0.4)
+    with anyio.fail_after(60):
+        async with ElevenLabsEmulator(Behaviour(agent=silent)) as engine:
+            arguments = ("goodbye", "--begins", begins, "--silence", "0.5", "--expect", "good EVENING")
+            result = await run(engine, monkeypatch, *arguments)
+    assert result.exit_code == 0, result.output
+
+
+async def test_what_is_expected_and_does_not_happen_is_told_and_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    with anyio.fail_after(60):
+        async with ElevenLabsEmulator() as engine:
+            result = await run(
+                engine, monkeypatch, "goodbye", "--silence", "0.5", "--expect", "Patter", "--expect", "pizza",
+                "--expect-tool", "book",
+            )  # fmt: skip
     assert result.exit_code == 1
-    assert "The call failed" in result.output
+    assert "Expected the agent to say “pizza”." in result.output
+    assert "Expected the agent to use book. It used no tool." in result.output
+    assert "“Patter”" not in result.output
+
+
+async def test_a_folder_that_cannot_be_written_is_told_before_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    await anyio.Path("file").touch()
+    async with ElevenLabsEmulator() as engine:
+        result = await run(engine, monkeypatch, "goodbye", "--out", "file/there")
+        assert not engine.conversations
+    assert isinstance(result.exception, ConfigurationError)
+    assert "file/there cannot be written." in str(result.exception)
+
+
+async def test_files_without_audio_and_of_other_kinds_are_told_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    with wave.open("empty.wav", "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+    await anyio.Path("song.wav").write_bytes(b"ID3")
+    async with ElevenLabsEmulator() as engine:
+        empty, song = [await run(engine, monkeypatch, name) for name in ("empty.wav", "song.wav")]
+    assert "empty.wav holds no audio." in str(empty.exception)
+    assert "song.wav: Not a WAV file that can be read." in str(song.exception)
+
+
+@pytest.mark.parametrize("option", ["--longest", "--silence"])
+async def test_times_below_zero_are_refused(option: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with ElevenLabsEmulator() as engine:
+        result = await run(engine, monkeypatch, option, "-5")
+    assert result.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("file", "options", "expected"),
+    [
+        ('[carrier]\nname = "vonage"', {}, "vonage"),
+        ('[carrier]\nname = "vonage"', {"PATTER_CARRIER": "plivo"}, "plivo"),
+        ('[[carriers]]\nname = "telnyx"\n[[carriers]]\nname = "vonage"', {}, "telnyx"),
+        ("", {}, "twilio"),
+    ],
+)
+def test_the_carrier_is_that_of_the_file_or_the_environment(
+    file: str, options: dict[str, str], expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PATTER_CARRIER", raising=False)
+    for name, value in options.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "patter.toml").write_text(file)
+    emulator, _ = _prepare(Registry.discover(), load(None), "")
+    assert emulator.carrier().name == expected
+
+
+def test_the_phone_of_a_program_is_called_by_its_own_carrier(tmp_path: Path) -> None:
+    (tmp_path / "app_of_simulate.py").write_text(
+        "from patter_core import Patter, Registry\n"
+        "from patter_core.testing.fakes import FakeEngine\n"
+        "from patter_vonage.testing import VonageEmulator\n"
+        "phone = Patter(carrier=VonageEmulator().carrier(), registry=Registry())\n"
+        "agent = phone.agent(engine=FakeEngine())\n"
+    )
+    emulator, open_called = _prepare(Registry.discover(), load(None), "app_of_simulate:phone")
+    phone, routing = open_called([])
+    assert emulator.carrier().name == "vonage"
+    assert phone.agents == (routing,)
+    chosen, _ = _prepare(Registry.discover(), load(None, carrier="telnyx"), "app_of_simulate:phone")
+    assert chosen.carrier().name == "telnyx"

@@ -18,11 +18,12 @@ from patter_core.observe.log_writer import BackgroundHandler
 
 PROGRAM = """
 import asyncio, logging, sys, time
-from patter_core.cli.options import log_to_stderr
+from patter_core.cli.options import start_log
+from patter_core.observe.log_setup import LogSettings
 from patter_core.registry import Registry
 
 async def main():
-    log_to_stderr(0, Registry.discover([]))
+    start_log(LogSettings(), Registry.discover([]))
     longest = 0.0
     for number in range(200):
         began = time.perf_counter()

@@ -5,13 +5,15 @@ from __future__ import annotations
 import abc
 import asyncio
 import dataclasses
+import importlib.metadata
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import ClassVar
 
-import importlib_metadata
 import pytest
 
 from patter_core import Engine, Kind, Part, Patter, hookimpl
+from patter_core.engine import ConversationSetup
 from patter_core.errors import ConfigurationError
 from patter_core.kinds import Parts
 from patter_core.observe.secrets import conceal_secrets
@@ -69,7 +71,7 @@ class Plugin:
         return FakeEngine()
 
 
-class Point(importlib_metadata.EntryPoint):
+class Point(importlib.metadata.EntryPoint):
     """An entry point of a plugin that is an object here."""
 
     plugin: object
@@ -196,3 +198,31 @@ def test_what_is_no_engine_is_refused(engine: object, said: str) -> None:
 
     with pytest.raises(ConfigurationError, match=said):
         phone(Wrong()).agent(stt=BigEar(), llm=CoolHead())
+
+
+class Surprising(FakeEngine):
+    """Has something to say about an agent, or fails to."""
+
+    fault: ClassVar[BaseException | None] = None
+
+    def hints(self, setup: ConversationSetup) -> Sequence[str]:
+        if self.fault is not None:
+            raise self.fault
+        return [f"The prompt {setup.system_prompt!r} is said."] if setup.system_prompt else []
+
+
+def test_what_may_surprise_about_an_agent_is_a_warning_when_it_is_made(caplog: pytest.LogCaptureFixture) -> None:
+    phone = Patter(carrier=FakeCarrier(), registry=Registry())
+    phone.agent(engine=Surprising(), name="one")
+    phone.agent(engine=Surprising(), name="two", system_prompt="Be kind.")
+    assert [record.getMessage() for record in caplog.records] == ["Agent two: The prompt 'Be kind.' is said."]
+
+
+@pytest.mark.parametrize("fault", [ValueError("a bug"), SystemExit(3), asyncio.CancelledError()])
+def test_an_engine_that_fails_to_say_it_makes_an_agent_all_the_same(
+    fault: BaseException, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(Surprising, "fault", fault)
+    phone = Patter(carrier=FakeCarrier(), registry=Registry())
+    assert phone.agent(engine=Surprising(), name="one") in phone.agents
+    assert "The engine fake failed to give its hints." in caplog.text

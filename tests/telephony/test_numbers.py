@@ -8,7 +8,7 @@ import pytest
 
 from patter_core.checks import Level
 from patter_core.errors import CarrierRequestFailed
-from patter_core.telephony.numbers import AccountNumber, AccountNumbers, check_numbers, voice_path
+from patter_core.telephony.numbers import AccountNumber, AccountNumbers, check_numbers, leads_here, voice_path
 
 pytestmark = pytest.mark.anyio
 
@@ -58,8 +58,8 @@ def test_a_number_whose_carrier_has_fallbacks_needs_one(fallback: str | None, en
 @pytest.mark.parametrize(
     ("numbers", "level", "what", "remedy"),
     [
-        ([], Level.WARNING, "The account has no phone number.", True),
-        ([OTHER], Level.WARNING, "None of the account's 1 numbers points at Patter.", True),
+        ([], Level.PROBLEM, "The account has no phone number.", True),
+        ([OTHER], Level.PROBLEM, "None of the account's 1 numbers points at Patter.", True),
         ([OTHER, OURS], Level.OK, "1 of 2 numbers of the account point at Patter.", False),
     ],
 )
@@ -76,3 +76,21 @@ def test_a_number_is_not_in_a_repr() -> None:
 
 def test_the_voice_webhook_has_the_carriers_name() -> None:
     assert voice_path("acme") == "/webhooks/acme/voice"
+
+
+@pytest.mark.parametrize(
+    ("url", "base", "leads"),
+    [
+        ("https://voice.example/webhooks/x/voice?token=1", "https://voice.example", True),
+        ("https://voice.example/shop/webhooks/x/voice", "https://voice.example/shop", True),
+        ("https://voice.example/webhooks/x/voice", "https://voice.example/shop", False),
+        ("https://old.example/webhooks/x/voice", "https://voice.example", False),
+        ("https://old.example/webhooks/x/voice", "", True),
+        ("https://voice.example/", "", False),
+        ("", "", False),
+    ],
+)
+def test_a_webhook_leads_here_by_its_whole_address_if_that_is_configured_else_by_its_path(
+    url: str, base: str, leads: bool
+) -> None:
+    assert leads_here(url, "/webhooks/x/voice", base) is leads

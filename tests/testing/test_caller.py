@@ -98,6 +98,11 @@ def test_an_answer_in_the_very_next_frame_is_not_missed() -> None:
     assert play([Say(SPEECH), WaitForSilence(0.04)], "-A---") == "s..!!"
 
 
+def test_an_answer_that_does_not_begin_is_not_waited_for_beyond_their_patience() -> None:
+    assert play([WaitForSilence(0.04, patience=0.06), Say(SPEECH)], "-------") == "...s!!!"
+    assert play([WaitForSilence(0.04, patience=0.06), Say(SPEECH)], "-AAA---") == ".....s!"
+
+
 def test_a_key_takes_a_frame_of_silence() -> None:
     assert play([PressKey("1"), PressKey("#"), Say(SPEECH)], "----") == "1#s!"
 

@@ -5,11 +5,11 @@ In the default suite their sources are used; the session `thirdparty` installs t
 
 from __future__ import annotations
 
+import importlib.metadata
 import tomllib
 from pathlib import Path
 
 import anyio
-import importlib_metadata
 import pytest
 
 from patter_bell.vocal import Bell
@@ -30,18 +30,18 @@ SOURCES = Path(__file__).parent
 
 def installed(folder: Path, *names: str) -> Registry:
     """The registry where those are installed: as they are, or else with metadata of their sources."""
-    points = []
+    points: list[importlib.metadata.EntryPoint] = []
     for name in names:
         try:
-            distribution = importlib_metadata.distribution(name)
-        except importlib_metadata.PackageNotFoundError:
+            distribution = importlib.metadata.distribution(name)
+        except importlib.metadata.PackageNotFoundError:
             project = tomllib.loads((SOURCES / name / "pyproject.toml").read_text())["project"]
             info = folder / f"{name.replace('-', '_')}-{project['version']}.dist-info"
             info.mkdir()
             (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {project['version']}\n")
             lines = [f"{key} = {value}" for key, value in project["entry-points"]["patter"].items()]
             (info / "entry_points.txt").write_text("\n".join(["[patter]", *lines, ""]))
-            distribution = importlib_metadata.Distribution.at(info)
+            distribution = importlib.metadata.Distribution.at(info)
         points += distribution.entry_points.select(group="patter")
     return Registry.discover(points)
 

@@ -214,7 +214,7 @@ class Acme(Engine):
         assert_type(setup.preferred_format, AudioFormat)
         return AcmeSession()
 
-    async def check(self) -> Sequence[CheckResult]:
+    async def check(self, setup: ConversationSetup | None = None) -> Sequence[CheckResult]:
         return ()
 
 

@@ -25,7 +25,7 @@ async def run_checks(service: Service, overrides: list[str]) -> list[CheckResult
     except EngineRefused as error:
         if error.status == 403:
             remedy = "Give the key the permission convai_read as well, and run the check again."
-            return [CheckResult(Level.WARNING, "The agent was not checked: the key may not read it.", remedy)]
+            return [CheckResult(Level.UNKNOWN, "The agent was not checked: the key may not read it.", remedy)]
         return [problem_of(error)]
     except EngineError as error:
         return [problem_of(error)]

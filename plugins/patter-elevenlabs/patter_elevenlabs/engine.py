@@ -83,6 +83,7 @@ class ElevenLabsConvAI(Engine):
     )
     call_options: ClassVar[Mapping[str, type[str]]] = {"branch_id": str, "environment": str}
     emulator: ClassVar[str] = "patter_elevenlabs.testing:ElevenLabsEmulator"
+    demo_rank: ClassVar[int] = 10
     tools_hint: ClassVar[str] = (
         "Add a client tool to the agent in the ElevenLabs dashboard, and pass its function to "
         "ElevenLabsConvAI(client_tools=[…])."
@@ -137,14 +138,25 @@ class ElevenLabsConvAI(Engine):
             self._log_once(logging.WARNING, hint)
         return session
 
-    async def check(self) -> Sequence[CheckResult]:
+    async def check(self, setup: ConversationSetup | None = None) -> Sequence[CheckResult]:
         sent = {
-            "agent.first_message": self.first_message or self.quiet_resume,
-            "agent.language": self.language,
-            "tts.voice_id": self.voice,
+            "agent.first_message": self.first_message or self.quiet_resume or (setup and self._opening(setup)),
+            "agent.language": (setup and setup.language) or self.language,
+            "tts.voice_id": (setup and setup.voice) or self.voice,
             "agent.prompt.prompt": self.override_prompt,
         }
         return await run_checks(self._service, [path for path, value in sent.items() if value])
+
+    def hints(self, setup: ConversationSetup) -> Sequence[str]:
+        if not self._says_prompt(setup):
+            return ()
+        hint = (
+            "The caller will hear the system_prompt: the prompt of an ElevenLabs agent belongs to its dashboard, so "
+            "system_prompt is said as the first message. If it holds instructions, either write them into the agent's "
+            "prompt in the dashboard and set first_message=…, or send them as a prompt with "
+            "ElevenLabsConvAI(override_prompt=True), if the agent allows this override."
+        )
+        return (hint,)
 
     def _initiation(self, setup: ConversationSetup) -> wire.Initiation:
         variables = {**self.dynamic_variables, **setup.variables}
@@ -166,21 +178,14 @@ class ElevenLabsConvAI(Engine):
 
     def _first_message(self, setup: ConversationSetup) -> str | None:
         """Returns the first message; "" for none, None for the one of the dashboard."""
-        first_message = setup.first_message or ("" if setup.resumed else self.first_message)
-        prompt_is_said = bool(setup.system_prompt and not (self.first_message or self.override_prompt))
-        if prompt_is_said and not (first_message or setup.resumed):
-            first_message = setup.system_prompt
-            self._log_once(
-                logging.INFO,
-                "The prompt belongs to the agent in the ElevenLabs dashboard, so system_prompt is the first message. "
-                "ElevenLabsConvAI(override_prompt=True) sends it as a prompt, if the agent allows this override.",
-            )
+        first_message = self._opening(setup)
         if first_message:
             self._overrode.add("first_message")
             return first_message
         if not setup.resumed:
             return None
-        if self.quiet_resume or self.first_message or prompt_is_said or self._overrode:  # the agent allows it
+        said_prompt = setup.system_prompt and not self.override_prompt
+        if self.quiet_resume or self.first_message or said_prompt or self._overrode:  # the agent allows it
             return ""
         self._log_once(
             logging.WARNING,
@@ -189,6 +194,16 @@ class ElevenLabsConvAI(Engine):
             "first message under Security, Overrides.",
         )
         return None
+
+    def _opening(self, setup: ConversationSetup) -> str:
+        """Returns what is said first, other than the first message of the dashboard."""
+        own = "" if setup.resumed else self.first_message
+        return setup.first_message or own or (setup.system_prompt if self._says_prompt(setup) else "")
+
+    def _says_prompt(self, setup: ConversationSetup) -> bool:
+        """True if the system prompt is the first message."""
+        given = setup.first_message or self.first_message
+        return bool(setup.system_prompt and not (given or self.override_prompt or setup.resumed))
 
     def _log_once(self, level: int, text: str) -> None:
         """Logs a hint once, not once a call."""

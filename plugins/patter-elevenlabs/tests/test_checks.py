@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
+import msgspec
 import pytest
 
+from patter_core.audio import ULAW_8000
 from patter_core.checks import CheckResult, Level
+from patter_core.engine import ConversationSetup
+from patter_core.telephony.leg import Leg
 from patter_elevenlabs import ElevenLabsConvAI
 from patter_elevenlabs.testing import DEFAULT_CLIENT_EVENTS, Behaviour, ElevenLabsEmulator
 
@@ -38,7 +42,24 @@ async def test_an_override_that_is_not_allowed_is_a_problem() -> None:
     assert (found.level, "tts.voice_id" in found.what) == (Level.PROBLEM, True)
 
 
-@pytest.mark.parametrize(("status", "level"), [(401, Level.PROBLEM), (403, Level.WARNING), (500, Level.PROBLEM)])
+@pytest.mark.parametrize(
+    ("given", "path"),
+    [
+        ({"first_message": "Hello."}, "agent.first_message"),
+        ({"system_prompt": "You are kind."}, "agent.first_message"),
+        ({"language": "it"}, "agent.language"),
+        ({"voice": "voice-1"}, "tts.voice_id"),
+    ],
+)
+async def test_what_an_agent_of_the_phone_overrides_must_be_allowed_too(given: dict[str, str], path: str) -> None:
+    setup = ConversationSetup(leg=Leg(carrier="x", call_id="y"), preferred_format=ULAW_8000)
+    async with ElevenLabsEmulator(Behaviour(allowed_overrides=frozenset())) as service:
+        assert len(await service.engine().check(setup)) == 2
+        *_, found = await service.engine().check(msgspec.structs.replace(setup, **given))
+    assert (found.level, path in found.what) == (Level.PROBLEM, True)
+
+
+@pytest.mark.parametrize(("status", "level"), [(401, Level.PROBLEM), (403, Level.UNKNOWN), (500, Level.PROBLEM)])
 async def test_a_refusal_is_reported(status: int, level: Level) -> None:
     (found,) = await check(Behaviour(refuse_rest=status))
     assert found.level is level

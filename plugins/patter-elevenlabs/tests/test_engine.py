@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Callable
 
@@ -278,17 +279,20 @@ async def test_a_prompt_that_is_overridden_leaves_the_greeting_as_it_is() -> Non
         assert agent_override(sent) == wire.AgentOverride(prompt=wire.PromptOverride("Be kind."))
 
 
-async def test_a_system_prompt_becomes_the_first_message_and_is_explained_once(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    caplog.set_level(logging.INFO, "patter.elevenlabs")
+async def test_a_system_prompt_becomes_the_first_message_and_a_hint_names_the_two_ways_out() -> None:
+    said = setup(system_prompt="You are kind.")
     async with ElevenLabsEmulator() as emulator:
         engine = emulator.engine()
-        for _ in range(2):
-            sent = await opened(engine, emulator, setup(system_prompt="You are kind."))
-            assert agent_override(sent) == wire.AgentOverride(first_message="You are kind.")
-    assert [record.message.count("override_prompt") for record in caplog.records] == [1]
-    assert "kind" not in caplog.text
+        sent = await opened(engine, emulator, said)
+        assert agent_override(sent) == wire.AgentOverride(first_message="You are kind.")
+    (hint,) = engine.hints(said)
+    assert hint.startswith("The caller will hear the system_prompt")
+    assert "first_message=…" in hint
+    assert "override_prompt=True" in hint
+    assert "kind" not in hint
+    assert not engine.hints(setup(system_prompt="You are kind.", first_message="Hello."))
+    assert not dataclasses.replace(engine, override_prompt=True).hints(said)
+    assert not dataclasses.replace(engine, first_message="Hello.").hints(said)
 
 
 async def test_override_prompt_sends_a_real_prompt() -> None:

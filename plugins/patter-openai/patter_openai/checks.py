@@ -6,6 +6,8 @@ import datetime as dt
 import re
 from collections.abc import Awaitable, Callable
 
+import msgspec
+
 from patter_core.audio import ULAW_8000
 from patter_core.checks import CheckResult, Level, problem_of
 from patter_core.engine import ConversationSetup, EngineSession
@@ -34,6 +36,7 @@ async def run_checks(
     open_session: Callable[[ConversationSetup], Awaitable[EngineSession]],
     *,
     transcription: str = "",
+    setup: ConversationSetup | None = None,
 ) -> list[CheckResult]:
     """Checks the configuration by what a call does: connecting and configuring cost nothing.
 
@@ -42,11 +45,12 @@ async def run_checks(
         model: of the engine.
         open_session: opens a session of the engine.
         transcription: the model of transcripts; "" for none.
+        setup: of an agent; None for one without settings.
     """
     leg = Leg(carrier="check", call_id="check", from_number="", to_number="")
-    setup = ConversationSetup(leg=leg, preferred_format=ULAW_8000, resumed=True)  # so that nothing is said
+    setup = setup or ConversationSetup(leg=leg, preferred_format=ULAW_8000)
     try:
-        session = await open_session(setup)
+        session = await open_session(msgspec.structs.replace(setup, resumed=True))  # so that nothing is said
     except EngineError as error:
         return [problem_of(error), *await _other_models(service, model)]
     await session.aclose()

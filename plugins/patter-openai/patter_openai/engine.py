@@ -111,8 +111,8 @@ class OpenAIRealtime(Engine):
             first_message=setup.first_message or ("" if setup.resumed else self.first_message),
         )
 
-    async def check(self) -> Sequence[CheckResult]:
-        return await run_checks(self._service, self.model, self.open, transcription=self.transcription)
+    async def check(self, setup: ConversationSetup | None = None) -> Sequence[CheckResult]:
+        return await run_checks(self._service, self.model, self.open, transcription=self.transcription, setup=setup)
 
     def _problems(self) -> list[tuple[str, str, str]]:
         """Returns the option, what is expected and what came, of each invalid one."""

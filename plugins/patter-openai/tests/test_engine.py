@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import anyio.from_thread
 import click
 import pytest
 from click.testing import CliRunner, Result
-from importlib_metadata import EntryPoint
 
 from patter_core import Registry
 from patter_core.checks import CheckResult, Level

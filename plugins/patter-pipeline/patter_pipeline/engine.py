@@ -55,7 +55,7 @@ class Pipeline(Engine):
 
         return await open_session(self, setup)
 
-    async def check(self) -> Sequence[CheckResult]:
+    async def check(self, setup: ConversationSetup | None = None) -> Sequence[CheckResult]:
         return [result for part in self.parts for result in await part.check()]
 
     @property

@@ -126,8 +126,8 @@ class Plivo(Carrier):
     async def set_voice_url(self, number: str, url: str) -> None:
         await PlivoNumbers(self._control.api).ensure(number, url)
 
-    async def check(self) -> Sequence[CheckResult]:
-        return await run_checks(PlivoNumbers(self._control.api))
+    async def check(self, base: str = "", number: str = "") -> Sequence[CheckResult]:
+        return await run_checks(PlivoNumbers(self._control.api), base, number)
 
     # --- parts -----------------------------------------------------------------------------------------------------
 

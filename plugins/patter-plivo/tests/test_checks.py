@@ -16,8 +16,8 @@ pytestmark = pytest.mark.anyio
     ("urls", "level", "what"),
     [
         (["https://voice.example/webhooks/plivo/voice?x=1", ""], Level.OK, "1 of 2 numbers of the account"),
-        (["https://demo.example/x"], Level.WARNING, "None of the account's 1 numbers points"),
-        ([], Level.WARNING, "The account has no phone number."),
+        (["https://demo.example/x"], Level.PROBLEM, "None of the account's 1 numbers points"),
+        ([], Level.PROBLEM, "The account has no phone number."),
     ],
 )
 async def test_the_numbers_that_point_here_are_counted(urls: list[str], level: Level, what: str) -> None:

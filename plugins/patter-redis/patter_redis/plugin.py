@@ -8,7 +8,7 @@ from patter_core.store import CallStore
 from patter_redis.sink import RedisSink
 from patter_redis.store import RedisCallStore
 
-__all__ = ["patter_sinks", "patter_stores"]
+__all__ = ["patter_sinks", "patter_stores", "patter_variables"]
 
 
 @hookimpl
@@ -21,3 +21,9 @@ def patter_sinks() -> list[type[EventSink]]:
 def patter_stores() -> list[type[CallStore]]:
     """Returns the call store."""
     return [RedisCallStore]
+
+
+@hookimpl
+def patter_variables() -> list[str]:
+    """Returns the server's."""
+    return ["PATTER_REDIS_URL"]

@@ -143,8 +143,9 @@ class Telnyx(Carrier):
         await TelnyxNumbers(self._control.api).ensure(number, self.connection_id)
         await self._application.set_webhook_url(url)
 
-    async def check(self) -> Sequence[CheckResult]:
-        return await run_checks(TelnyxNumbers(self._control.api), self._application, self.connection_id)
+    async def check(self, base: str = "", number: str = "") -> Sequence[CheckResult]:
+        numbers = TelnyxNumbers(self._control.api)
+        return await run_checks(numbers, self._application, self.connection_id, base=base, number=number)
 
     # --- parts -----------------------------------------------------------------------------------------------------
 

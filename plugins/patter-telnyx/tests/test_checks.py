@@ -17,8 +17,8 @@ URL = "https://voice.example/webhooks/telnyx/voice?x=1"
     ("pointed", "level", "what"),
     [
         ([True, False], Level.OK, "1 of 2 numbers of the account point at the application."),
-        ([False], Level.WARNING, "None of the account's 1 numbers points at the application."),
-        ([], Level.WARNING, "The account has no phone number."),
+        ([False], Level.PROBLEM, "None of the account's 1 numbers points at the application."),
+        ([], Level.PROBLEM, "The account has no phone number."),
     ],
 )
 async def test_the_numbers_that_point_here_are_counted(pointed: list[bool], level: Level, what: str) -> None:
@@ -35,10 +35,10 @@ async def test_the_numbers_that_point_here_are_counted(pointed: list[bool], leve
     assert (counted.level, counted.what) == (level, what)
 
 
-async def test_an_application_whose_webhook_is_elsewhere_is_a_warning() -> None:
+async def test_an_application_whose_webhook_is_elsewhere_is_a_problem() -> None:
     async with TelnyxEmulator() as telnyx:
         _, elsewhere, _ = await telnyx.carrier().check()
-    assert (elsewhere.level, bool(elsewhere.remedy)) == (Level.WARNING, True)
+    assert (elsewhere.level, bool(elsewhere.remedy)) == (Level.PROBLEM, True)
 
 
 async def test_wrong_credentials_and_no_network_are_problems() -> None:

@@ -53,6 +53,7 @@ class Twilio(Carrier):
 
     name: ClassVar[str] = "twilio"
     emulator: ClassVar[str] = "patter_twilio.testing:TwilioEmulator"
+    demo_rank: ClassVar[int] = 10
     asks_at_stream_end: ClassVar[bool] = True
     capabilities: ClassVar[frozenset[Capability]] = frozenset(Capability) - {Capability.SEND_DTMF}
     # Twilio sends keys only by a redirect to <Play digits>: the stream would end and come back a second later, and the
@@ -149,8 +150,8 @@ class Twilio(Carrier):
     async def set_voice_url(self, number: str, url: str) -> None:
         await TwilioNumbers(self._control.api).ensure(number, url)
 
-    async def check(self) -> Sequence[CheckResult]:
-        return await run_checks(TwilioNumbers(self._control.api))
+    async def check(self, base: str = "", number: str = "") -> Sequence[CheckResult]:
+        return await run_checks(TwilioNumbers(self._control.api), base, number)
 
     # --- parts -----------------------------------------------------------------------------------------------------
 

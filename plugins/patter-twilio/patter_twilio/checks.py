@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from patter_core.checks import CheckResult, Level, problem_of
 from patter_core.errors import CarrierError
-from patter_core.telephony.numbers import AccountNumber, check_numbers, voice_path
+from patter_core.telephony.numbers import check_numbers, leads_here, voice_path
 from patter_twilio.numbers import TwilioNumbers
 
 __all__ = ["run_checks"]
 
 
-async def run_checks(numbers: TwilioNumbers) -> list[CheckResult]:
-    """Checks an account."""
+async def run_checks(numbers: TwilioNumbers, base: str, number: str) -> list[CheckResult]:
+    """Checks an account, as in `Carrier.check`."""
     try:
         found = await numbers.fetch()
     except CarrierError as error:
         return [problem_of(error)]
     return [
         CheckResult(Level.OK, "Twilio accepts the credentials."),
-        check_numbers(found, _is_ours, at="Patter", remedy="Run `patter twilio point NUMBER PUBLIC-ADDRESS`."),
+        check_numbers(
+            found,
+            lambda found: leads_here(found.target, voice_path("twilio"), base),
+            at=base or "Patter",
+            remedy="Run `patter twilio point NUMBER PUBLIC-ADDRESS`.",
+            number=number,
+        ),
     ]
-
-
-def _is_ours(number: AccountNumber) -> bool:
-    return number.target.partition("?")[0].endswith(voice_path("twilio"))

@@ -15,8 +15,8 @@ pytestmark = pytest.mark.anyio
     ("urls", "level", "what"),
     [
         (["https://voice.example/webhooks/twilio/voice?x=1", ""], Level.OK, "1 of 2 numbers of the account"),
-        (["https://demo.twilio.com/x"], Level.WARNING, "None of the account's 1 numbers points"),
-        ([], Level.WARNING, "The account has no phone number."),
+        (["https://demo.twilio.com/x"], Level.PROBLEM, "None of the account's 1 numbers points"),
+        ([], Level.PROBLEM, "The account has no phone number."),
     ],
 )
 async def test_the_numbers_that_point_here_are_counted(urls: list[str], level: Level, what: str) -> None:
@@ -36,3 +36,26 @@ async def test_wrong_credentials_and_no_network_are_problems() -> None:
     (away,) = await stranger.check()
     assert refused.level is away.level is Level.PROBLEM
     assert refused.remedy
+
+
+@pytest.mark.parametrize(
+    ("base", "number", "level", "what"),
+    [
+        ("https://voice.example", "", Level.OK, "1 of 2 numbers of the account point at https://voice.example."),
+        ("https://voice.example", "+15005550000", Level.OK, "1 of 2"),
+        ("https://other.example", "", Level.PROBLEM, "None of the account's 2 numbers points at https://other"),
+        ("", "+15005550001", Level.PROBLEM, "The phone's number does not point at Patter."),
+        ("", "+15005550009", Level.PROBLEM, "The phone's number is none of the 2 numbers of the account."),
+    ],
+)
+async def test_a_number_has_to_lead_to_the_address_that_is_configured(
+    base: str, number: str, level: Level, what: str
+) -> None:
+    async with TwilioEmulator() as twilio:
+        twilio.api.numbers = [
+            EmulatedNumber(phone_number="+15005550000", voice_url="https://voice.example/webhooks/twilio/voice"),
+            EmulatedNumber(phone_number="+15005550001", voice_url="https://demo.twilio.com/x"),
+        ]
+        _, counted = await twilio.carrier().check(base, number)
+    assert (counted.level, counted.what[: len(what)]) == (level, what)
+    assert number[-4:] not in counted.what or not number

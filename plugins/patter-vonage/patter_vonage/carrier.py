@@ -162,12 +162,15 @@ class Vonage(Carrier):
         await self._numbers.ensure(number, self.application_id)
         await self._application.set_webhooks(url)
 
-    async def check(self) -> Sequence[CheckResult]:
+    async def check(self, base: str = "", number: str = "") -> Sequence[CheckResult]:
         results = [await check_key(self._control.api())]
         if self.api_secret:
-            return [*results, *await check_account(self._numbers, self._application, self.application_id)]
+            account = await check_account(
+                self._numbers, self._application, self.application_id, base=base, number=number
+            )
+            return [*results, *account]
         remedy = "Set api_secret (VONAGE_API_SECRET), to have them checked."
-        return [*results, CheckResult(Level.WARNING, "The application and its numbers were not checked.", remedy)]
+        return [*results, CheckResult(Level.UNKNOWN, "The application and its numbers were not checked.", remedy)]
 
     # --- parts -----------------------------------------------------------------------------------------------------
 

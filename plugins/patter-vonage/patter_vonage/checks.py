@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from patter_core.checks import CheckResult, Level, problem_of
 from patter_core.errors import CarrierError
-from patter_core.telephony.numbers import check_numbers
+from patter_core.telephony.numbers import check_numbers, leads_here
 from patter_vonage.application import EVENT_PATH, VOICE_PATH, Application, Settings
 from patter_vonage.numbers import VonageNumbers
 from patter_vonage.rest import VonageApi
@@ -23,8 +23,10 @@ async def check_key(api: VonageApi) -> CheckResult:
     return CheckResult(Level.OK, "Vonage accepts the private key.")
 
 
-async def check_account(numbers: VonageNumbers, application: Application, application_id: str) -> list[CheckResult]:
-    """Checks an account and its application."""
+async def check_account(
+    numbers: VonageNumbers, application: Application, application_id: str, *, base: str, number: str
+) -> list[CheckResult]:
+    """Checks an account and its application, as in `Carrier.check`."""
     try:
         settings = await application.settings()
         found = await numbers.fetch()
@@ -32,23 +34,23 @@ async def check_account(numbers: VonageNumbers, application: Application, applic
         return [problem_of(error)]
     ours = check_numbers(
         found,
-        lambda number: number.target == application_id,
+        lambda found: found.target == application_id,
         at="the application",
         remedy="Run `patter vonage point NUMBER APPLICATION`.",
+        number=number,
     )
     return [
         CheckResult(Level.OK, "Vonage accepts the API key, and has the application."),
-        *_check_webhooks(settings),
+        *_check_webhooks(settings, base),
         ours,
     ]
 
 
-def _check_webhooks(settings: Settings) -> list[CheckResult]:
+def _check_webhooks(settings: Settings, base: str) -> list[CheckResult]:
     results = []
-    if not (_path(settings.answer_url).endswith(VOICE_PATH) and _path(settings.event_url).endswith(EVENT_PATH)):
-        results.append(
-            CheckResult(Level.WARNING, "The application's answer and event URLs do not both point at Patter.", _REMEDY)
-        )
+    if not (leads_here(settings.answer_url, VOICE_PATH, base) and leads_here(settings.event_url, EVENT_PATH, base)):
+        what = f"The application's answer and event URLs do not both point at {base or 'Patter'}."
+        results.append(CheckResult(Level.PROBLEM, what, _REMEDY))
     elif not settings.is_post:
         results.append(CheckResult(Level.PROBLEM, "The application's webhooks are not sent with POST.", _REMEDY))
     if not settings.is_signed:
@@ -56,7 +58,3 @@ def _check_webhooks(settings: Settings) -> list[CheckResult]:
             CheckResult(Level.PROBLEM, "The application's webhooks are not signed, so all are refused.", _REMEDY)
         )
     return results
-
-
-def _path(url: str) -> str:
-    return url.partition("?")[0]

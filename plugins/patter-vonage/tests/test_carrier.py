@@ -100,5 +100,5 @@ def test_each_media_socket_gets_a_codec_of_its_own_in_the_rate_of_choice() -> No
 async def test_without_the_secret_of_the_api_key_the_rest_is_not_checked() -> None:
     vonage = dataclasses.replace(carrier(), api_secret="", base_url="http://127.0.0.1:9")
     away, unchecked = await vonage.check()
-    assert (away.level, unchecked.level) == (Level.PROBLEM, Level.WARNING)
+    assert (away.level, unchecked.level) == (Level.PROBLEM, Level.UNKNOWN)
     assert "VONAGE_API_SECRET" in unchecked.remedy

@@ -19,8 +19,8 @@ URL = "https://voice.example/webhooks/vonage/voice"
     ("linked", "level", "what"),
     [
         ([True, False], Level.OK, "1 of 2 numbers of the account point at the application."),
-        ([False], Level.WARNING, "None of the account's 1 numbers points at the application."),
-        ([], Level.WARNING, "The account has no phone number."),
+        ([False], Level.PROBLEM, "None of the account's 1 numbers points at the application."),
+        ([], Level.PROBLEM, "The account has no phone number."),
     ],
 )
 async def test_the_numbers_that_are_linked_are_counted(linked: list[bool], level: Level, what: str) -> None:
@@ -40,7 +40,7 @@ async def test_the_numbers_that_are_linked_are_counted(linked: list[bool], level
 async def test_webhooks_that_are_elsewhere_or_not_signed_are_told() -> None:
     async with VonageEmulator() as vonage:
         _, _, elsewhere, unsigned, _ = await vonage.carrier().check()
-        assert (elsewhere.level, unsigned.level) == (Level.WARNING, Level.PROBLEM)
+        assert (elsewhere.level, unsigned.level) == (Level.PROBLEM, Level.PROBLEM)
         assert "patter vonage webhooks" in elsewhere.remedy
         vonage.api.application.fields = {
             "name": "x",

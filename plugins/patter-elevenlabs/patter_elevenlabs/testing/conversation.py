@@ -13,6 +13,7 @@ import msgspec
 
 from patter_core.aio import Changes
 from patter_core.audio import AudioFormat
+from patter_core.testing.voice import spoken
 from patter_elevenlabs import wire
 
 __all__ = ["Conversation", "ConversationOver", "ConversationSocket"]
@@ -167,8 +168,15 @@ class Conversation:
         self._playing_until = start + self.output_format.duration_ms(len(audio)) / 1000
         self.notify()
 
-    async def say(self, text: str, audio: bytes) -> None:
-        """Speaks a turn, faster than it plays, until all is sent or `interrupt` stops it."""
+    async def say(self, text: str, audio: bytes | None = None) -> None:
+        """Speaks a turn, faster than it plays, until all is sent or `interrupt` stops it.
+
+        Args:
+            text: what is said.
+            audio: in the output format; None for a voice of this machine (`spoken`).
+        """
+        if audio is None:
+            audio = await spoken(text, self.output_format)
         event_id = self._live_id or self.new_id()
         self._live_id = None
         self._response = (event_id, text, self.output_format.duration_ms(len(audio)))

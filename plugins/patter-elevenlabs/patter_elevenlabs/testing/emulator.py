@@ -106,6 +106,14 @@ class ElevenLabsEmulator(EngineEmulator):
                 with contextlib.suppress(ConversationOver):
                     await action(conversation)
 
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "ELEVENLABS_API_KEY": self.api_key,
+            "ELEVENLABS_AGENT_ID": self.agent_id,
+            "ELEVENLABS_BASE_URL": self.base_url,
+        }
+
     def engine(self) -> ElevenLabsConvAI:
         return ElevenLabsConvAI(
             api_key=self.api_key, agent_id=self.agent_id, base_url=self.base_url, client_tools=[repeat]

@@ -110,5 +110,5 @@ class OpenAILive(Engine):
         )
         return wire.ResponsesConfig(model=self.tools_model, instructions=spoken or UNSET, tools=tools)
 
-    async def check(self) -> Sequence[CheckResult]:
+    async def check(self, setup: ConversationSetup | None = None) -> Sequence[CheckResult]:
         return await check_listed(self._service, self.model)

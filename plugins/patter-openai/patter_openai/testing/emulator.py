@@ -86,6 +86,10 @@ class OpenAIRealtimeEmulator(EngineEmulator):
                 with contextlib.suppress(ConversationOver):
                     await action(conversation)
 
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"OPENAI_API_KEY": self.api_key, "OPENAI_BASE_URL": self.base_url}
+
     def engine(self) -> OpenAIRealtime:
         return OpenAIRealtime(
             api_key=self.api_key,

@@ -28,7 +28,7 @@ class Choir(Engine):
     async def open(self, setup: ConversationSetup) -> EngineSession:
         return _Concert(self.vocals, setup.preferred_format)
 
-    async def check(self) -> Sequence[CheckResult]:
+    async def check(self, setup: ConversationSetup | None = None) -> Sequence[CheckResult]:
         return [result for vocal in self.vocals for result in await vocal.check()]
 
 

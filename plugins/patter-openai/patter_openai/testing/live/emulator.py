@@ -87,6 +87,10 @@ class OpenAILiveEmulator(EngineEmulator):
                 with contextlib.suppress(ConversationOver):
                     await action(conversation)
 
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"OPENAI_API_KEY": self.api_key, "OPENAI_BASE_URL": self.base_url}
+
     def engine(self) -> OpenAILive:
         return OpenAILive(
             api_key=self.api_key,

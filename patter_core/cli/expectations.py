@@ -1,0 +1,32 @@
+"""What a simulated call must have had in it: for continuous integration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from patter_core.events import Record, ToolCall, TranscriptCorrection, TranscriptOutput
+from patter_core.observe.redaction import REDACTED
+
+__all__ = ["unmet"]
+
+
+def unmet(records: Iterable[Record], words: Sequence[str], tools: Sequence[str]) -> list[str]:
+    """Returns a sentence for each expectation that a call did not meet.
+
+    Args:
+        records: of the call.
+        words: that the agent must have said, whatever the case and the blanks.
+        tools: names of those that it must have used.
+    """
+    events = [record.event for record in records]
+    said = [event.text for event in events if isinstance(event, TranscriptOutput | TranscriptCorrection)]
+    used = {event.name for event in events if isinstance(event, ToolCall)}
+    everything = _plain(" ".join(said))
+    hidden = " What was said is redacted here, so nothing can be found in it." if REDACTED in said else ""
+    problems = [f"Expected the agent to say “{one}”.{hidden}" for one in words if _plain(one) not in everything]
+    known = ", ".join(sorted(used)) or "no tool"
+    return problems + [f"Expected the agent to use {tool}. It used {known}." for tool in tools if tool not in used]
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split())

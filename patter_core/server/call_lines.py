@@ -1,0 +1,83 @@
+"""What the log tells of calls: one line for each, one for each that was turned away, and at INFO the story of a call.
+
+The lines hold no phone number but for its last digits, and nothing that was said.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from patter_core.call.token import CallToken
+from patter_core.events import CallEnded, CallMetrics, Record
+from patter_core.observe.log_setup import CALLS
+from patter_core.observe.masking import mask_address
+from patter_core.observe.redaction import Redaction, Redactor
+from patter_core.sinks.console import event_words
+from patter_core.telephony.leg import Leg
+
+__all__ = ["CallLines", "turned_away"]
+
+_calls = logging.getLogger(CALLS)
+_story = logging.getLogger("patter.call")
+
+
+class CallLines:
+    """Writes the calls of a worker into the log."""
+
+    def __init__(self) -> None:
+        self._redactor = Redactor(Redaction(transcripts=True, numbers="all"))
+
+    def of(self, token: CallToken) -> Callable[[Record], None]:
+        """Returns what takes the records of a call. It never waits."""
+
+        def put(record: Record) -> None:
+            event = record.event
+            if _story.isEnabledFor(logging.INFO):
+                words = event_words(self._redactor.apply(record).event)
+                if words is not None:
+                    _story.info("Call %s: %.2f s: %s", record.call_id, record.elapsed_ms / 1000, words[1])
+            if isinstance(event, CallEnded):
+                _tell_end(token, event)
+
+        return put
+
+
+def turned_away(leg: Leg, why: str, *, level: int = logging.WARNING) -> None:
+    """Tells that an incoming call was not taken.
+
+    Args:
+        leg: the call.
+        why: as the end of a sentence.
+        level: a warning, unless the user's own code wanted it.
+    """
+    _calls.log(level, "%s, call %s of %s, was turned away: %s", _who(leg.from_number, leg.to_number), leg.call_id,
+               leg.carrier, why)  # fmt: skip
+
+
+def _tell_end(token: CallToken, ended: CallEnded) -> None:
+    metrics = ended.metrics
+    _calls.info(
+        "Call %s %s, %s: %.1f s, %s (by the %s); agent %s, %d turns of it and %d of the caller, reply %s.%s",
+        token.call_id,
+        _who(token.from_number, token.to_number),
+        token.direction.value,
+        ended.duration_ms / 1000,
+        ended.reason.replace("_", " "),
+        ended.by,
+        token.agent,
+        metrics.turns,
+        metrics.user_turns,
+        _reply(metrics),
+        f" {ended.detail}" if ended.detail else "",
+    )
+
+
+def _who(from_number: str, to_number: str) -> str:
+    return f"from {mask_address(from_number) or 'a withheld number'} to {mask_address(to_number) or 'no number'}"
+
+
+def _reply(metrics: CallMetrics) -> str:
+    """Returns the time that half of the replies took at most, where one was measured."""
+    latency = metrics.speech_reply or metrics.reply
+    return "not measured" if latency is None else f"after {latency.p50_ms:.0f} ms"

@@ -1,0 +1,60 @@
+"""Requests for webhooks that there are not: a number that points at a wrong address is told in the log."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from patter_core.observe.terminal import one_line
+from patter_core.webhook import Webhook
+
+__all__ = ["METHODS", "Nowhere", "came_to"]
+
+METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
+_LONGEST = 200
+"""Characters of an address in the log."""
+
+_log = logging.getLogger("patter.server")
+
+
+class Nowhere:
+    """Answers what came to no webhook: 404, or 405 where only the method is wrong.
+
+    Args:
+        webhooks: of each carrier, by its name, and by the last part of their URL.
+    """
+
+    def __init__(self, webhooks: Mapping[str, Mapping[str, Webhook]]) -> None:
+        self._methods = {
+            f"/webhooks/{carrier}/{name}": webhook.methods
+            for carrier, served in webhooks.items()
+            for name, webhook in served.items()
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        methods = self._methods.get(path)
+        if methods is None:
+            expected = " or ".join(known for known in self._methods if known.endswith("/voice"))
+            _log.warning(
+                "%s came to %s, where no webhook is. Calls come to %s, below the public address: check what the number,"
+                " or its application, points at.", scope["method"], came_to(scope), expected,
+            )  # fmt: skip
+            response = Response(status_code=404)
+        else:
+            allowed = ", ".join(methods)
+            _log.warning(
+                "%s came to %s, which takes %s: set the method of the number's webhook at the carrier.",
+                scope["method"], came_to(scope), allowed,
+            )  # fmt: skip
+            response = Response(status_code=405, headers={"allow": allowed})
+        await response(scope, receive, send)
+
+
+def came_to(scope: Scope) -> str:
+    """Returns the address of a request as it came, without the query, in one line and bounded."""
+    host = next((value for name, value in scope["headers"] if name == b"host"), b"(no host)").decode("latin-1")
+    return one_line(f"{scope.get('scheme', 'http')}://{host}{scope['path']}")[:_LONGEST]

@@ -1,0 +1,101 @@
+"""Reads WAV files of every usual kind, as one channel of PCM16 at their own rate.
+
+Linear samples of 8, 16, 24 and 32 bits, floating point of 32 and 64 bits, A-law and μ-law, with any number of channels,
+also behind the extensible header; files that were cut, or whose sizes were never filled in, as programs write them that
+stream to a pipe. The standard library reads the first kind only, and libsndfile would be a binary library for all who
+install the core: the format is a header of 16 bytes in front of samples that numpy reads.
+
+Source: Microsoft and IBM, "Multimedia Programming Interface and Data Specifications 1.0", and Microsoft's WAVEFORMATEX
+and WAVEFORMATEXTENSIBLE.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from patter_core.audio import AudioFormat, Encoding
+from patter_core.audio.g711 import expand
+from patter_core.errors import AudioError
+
+__all__ = ["parse_wav"]
+
+_PCM, _FLOAT, _ALAW, _ULAW, _EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
+_LAWS = {_ALAW: Encoding.ALAW, _ULAW: Encoding.ULAW}
+_READ = "8, 16, 24 or 32 bits, floating point, A-law or μ-law"
+_REMEDY = "A program such as ffmpeg or sox converts it: ffmpeg -i FILE -ar 16000 -ac 1 new.wav"
+
+
+class _Kind(msgspec.Struct, frozen=True):
+    tag: int
+    channels: int
+    rate: int
+    bits: int
+
+
+def parse_wav(content: bytes) -> tuple[bytes, AudioFormat]:
+    """Returns the audio of a WAV file as PCM16, its channels mixed to one, and its format.
+
+    Raises:
+        AudioError: it is no WAV file, or of a kind that is not read.
+    """
+    if len(content) < 12 or content[:4] not in {b"RIFF", b"RF64"} or content[8:12] != b"WAVE":
+        raise AudioError("Not a WAV file that can be read.", expected="a RIFF file", remedy=_REMEDY)
+    kind: _Kind | None = None
+    for name, chunk in _chunks(content):
+        if name == b"fmt ":
+            kind = _kind(chunk)
+        elif name == b"data" and kind is not None:
+            samples = _samples(chunk, kind)
+            whole = samples[: len(samples) // kind.channels * kind.channels].reshape(-1, kind.channels)
+            mixed = np.clip(np.rint(whole.mean(axis=1)), -32_768, 32_767) if len(whole) else np.zeros(0)
+            return mixed.astype("<i2").tobytes(), AudioFormat(Encoding.PCM16, kind.rate)
+    raise AudioError("Not a WAV file that can be read.", expected="a format, and audio after it", remedy=_REMEDY)
+
+
+def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yields the name and the contents of each chunk; of one whose size goes beyond the file's end, what is there."""
+    at = 12
+    while at + 8 <= len(content):
+        name, size = struct.unpack_from("<4sI", content, at)
+        yield name, content[at + 8 : at + 8 + size]
+        at += 8 + size + size % 2
+
+
+def _kind(chunk: bytes) -> _Kind:
+    if len(chunk) < 16:
+        raise AudioError("Not a WAV file that can be read.", expected="a format of 16 bytes", got=f"{len(chunk)} bytes")
+    tag, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", chunk)
+    if tag == _EXTENSIBLE and len(chunk) >= 26:
+        (tag,) = struct.unpack_from("<H", chunk, 24)
+    widths = {_PCM: {8, 16, 24, 32}, _FLOAT: {32, 64}, _ALAW: {8}, _ULAW: {8}}.get(tag, set())
+    if bits not in widths or not channels:
+        raise AudioError(
+            "A WAV file of another kind.",
+            expected=_READ,
+            got=f"encoding {tag} with {bits} bits and {channels} channels",
+            remedy=_REMEDY,
+        )
+    return _Kind(tag, channels, rate, bits)
+
+
+def _samples(data: bytes, kind: _Kind) -> NDArray[np.float64]:
+    """Returns all samples as they are interleaved, in the range of 16 bits."""
+    width = kind.bits // 8
+    data = data[: len(data) // width * width]
+    if kind.tag in _LAWS:
+        return expand(data, _LAWS[kind.tag]).astype(np.float64)
+    if kind.tag == _FLOAT:
+        values = np.frombuffer(data, f"<f{width}").astype(np.float64)
+        return np.nan_to_num(values, nan=0.0, posinf=1.0, neginf=-1.0).clip(-1.0, 1.0) * 32_767
+    if width == 1:
+        return (np.frombuffer(data, np.uint8).astype(np.float64) - 128) * 256
+    if width == 3:
+        padded = np.zeros((len(data) // 3, 4), np.uint8)
+        padded[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
+        return padded.reshape(-1).view("<i4") / 65_536
+    return np.frombuffer(data, f"<i{width}").astype(np.float64) / (1 if width == 2 else 65_536)

@@ -1,0 +1,120 @@
+"""The log tells of each call in a line, and of each that was not taken, without numbers and without what was said."""
+
+from __future__ import annotations
+
+import logging
+
+import anyio
+import anyio.lowlevel
+import httpx
+import pytest
+
+from patter_core import Patter, Registry
+from patter_core.audio import ULAW_8000
+from patter_core.call.limits import Limits
+from patter_core.server.serving import serve_app
+from patter_core.telephony.leg import Leg
+from patter_core.telephony.outcome import Transfer
+from patter_core.testing.caller import Caller, Pause, Say, WaitForAgent, WaitForSilence
+from patter_core.testing.speech import CALLER_LINES
+from patter_core.webhook import Reject
+from patter_elevenlabs.testing import ElevenLabsEmulator
+from patter_twilio.testing import TwilioEmulator
+
+pytestmark = pytest.mark.anyio
+
+VOICE = "/webhooks/twilio/voice"
+QUIET = Pause(0.3)
+
+
+def lines(caplog: pytest.LogCaptureFixture, logger: str) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name == logger]
+
+
+async def test_a_call_is_one_line_and_at_info_a_story_without_what_was_said(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "patter")
+    async with TwilioEmulator() as twilio, ElevenLabsEmulator() as elevenlabs:
+        phone = Patter(carrier=twilio.carrier(), registry=Registry())
+        agent = phone.agent(engine=elevenlabs.engine(), name="concierge")
+        async with serve_app(phone.asgi(agent)) as url:
+            said = Say(CALLER_LINES[-1].audio(ULAW_8000))
+            caller = Caller([WaitForAgent(heard=0.3), said, WaitForSilence(0.5)], ULAW_8000)
+            await twilio.call(url + VOICE, caller, from_number="+15550001234", to_number="+15550005678")
+            await anyio.lowlevel.checkpoint()
+    (line,) = lines(caplog, "patter.calls")
+    assert "from +*********34 to +*********78, inbound: " in line
+    assert "caller hung up (by the caller); agent concierge, " in line
+    assert "1 of the caller, reply after " in line
+    story = lines(caplog, "patter.call")
+    assert any("elevenlabs is ready after" in one for one in story)
+    assert any("caller: [redacted]" in one for one in story)
+    assert "goodbye" not in caplog.text
+    assert "5550001234" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("answer", "level", "why"),
+    [
+        ("unknown", logging.WARNING, "nothing says who answers it"),
+        (Reject(), logging.INFO, "its route rejects it."),
+        (Transfer("+15550002222"), logging.INFO, "its route transfers it."),
+        ("full", logging.WARNING, "there are 0 calls, and no more are taken (Limits.calls, .calls_per_second)."),
+    ],
+)
+async def test_a_call_that_is_not_taken_is_told_with_the_reason(
+    answer: str | Reject | Transfer, level: int, why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "patter.calls")
+    async with TwilioEmulator() as twilio, ElevenLabsEmulator() as elevenlabs:
+        limits = Limits(calls=0) if answer == "full" else Limits()
+        phone = Patter(carrier=twilio.carrier(), registry=Registry(), limits=limits)
+        agent = phone.agent(engine=elevenlabs.engine())
+
+        async def decide(_leg: Leg) -> Reject | Transfer:
+            assert not isinstance(answer, str)
+            return answer
+
+        routing = {"+15550009999": agent} if answer == "unknown" else agent
+        async with serve_app(phone.asgi(routing if isinstance(answer, str) else decide)) as url:
+            await twilio.call(url + VOICE, Caller([QUIET], ULAW_8000), from_number="+15550001234")
+    (record,) = [record for record in caplog.records if record.name == "patter.calls"]
+    assert record.levelno == level
+    assert "from +*********34 to " in record.getMessage()
+    assert "was turned away: " in record.getMessage()
+    assert why in record.getMessage()
+
+
+async def test_a_webhook_that_is_refused_is_told_with_both_addresses(caplog: pytest.LogCaptureFixture) -> None:
+    async with TwilioEmulator() as twilio, httpx.AsyncClient() as client:
+        phone = Patter(carrier=twilio.carrier(), webhook_url="https://voice.example/base", registry=Registry())
+        async with serve_app(phone.asgi()) as url:
+            answer = await client.post(
+                f"{url}{VOICE}?secret=x", data={"CallSid": "CA1"}, headers={"X-Twilio-Signature": "wrong"}
+            )
+    assert answer.status_code == 403
+    (line,) = lines(caplog, "patter.server")
+    assert "The signature is not Twilio's for this account and address." in line
+    assert f"It came to {url}{VOICE}, and was taken to be for https://voice.example/base{VOICE}." in line
+    assert "secret" not in line
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "told"),
+    [
+        ("POST", "/webhooks/twilio", 404, "Calls come to /webhooks/twilio/voice, below the public address"),
+        ("POST", "/", 404, "Calls come to /webhooks/twilio/voice"),
+        ("POST", "/webhooks/twilio/%1b[2J", 404, "\\x1b[2J"),
+        ("DELETE", "/webhooks/twilio/voice", 405, ": set the method of the number's webhook"),
+    ],
+)
+async def test_what_comes_to_no_webhook_is_told_with_what_was_expected(
+    method: str, path: str, status: int, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with TwilioEmulator() as twilio, httpx.AsyncClient() as client:
+        phone = Patter(carrier=twilio.carrier(), registry=Registry())
+        async with serve_app(phone.asgi()) as url:
+            answer = await client.request(method, url + path)
+    assert answer.status_code == status
+    (line,) = lines(caplog, "patter.server")
+    assert line.startswith(f"{method} came to {url}/")
+    assert told in line
