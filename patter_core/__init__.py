@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from patter_core.agent import Agent, AgentForCall, CallOptions, Retry
+    from patter_core.app import PhoneView, WebApp
+    from patter_core.apps.access import AppAccess
     from patter_core.audio import ALAW_8000, PCM16_16000, ULAW_8000, AudioChunk, AudioFormat
     from patter_core.call.callbacks import Transcript
     from patter_core.call.handle import OutboundCall, PhoneCall
@@ -58,6 +60,7 @@ __all__ = [
     "Agent",
     "AgentForCall",
     "AnsweredBy",
+    "AppAccess",
     "AudioChunk",
     "AudioFormat",
     "By",
@@ -92,6 +95,7 @@ __all__ = [
     "Patter",
     "PatterError",
     "PhoneCall",
+    "PhoneView",
     "Progress",
     "Reason",
     "Record",
@@ -109,6 +113,7 @@ __all__ = [
     "ToolContext",
     "Transcript",
     "Transfer",
+    "WebApp",
     "WebhookRefused",
     "WebhookRequest",
     "WebhookResponse",
@@ -127,6 +132,9 @@ _MODULES = {
     "AgentForCall": "agent",
     "CallOptions": "agent",
     "Retry": "agent",
+    "PhoneView": "app",
+    "WebApp": "app",
+    "AppAccess": "apps.access",
     "ALAW_8000": "audio",
     "PCM16_16000": "audio",
     "ULAW_8000": "audio",

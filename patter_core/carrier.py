@@ -58,6 +58,13 @@ class Carrier(abc.ABC):
     """True if the carrier always reports `RoutedCall.stream_ended` when the media stream breaks. The worker that lost
     the media then leaves the call to the worker that is asked. If False, it hangs up."""
 
+    has_api: ClassVar[bool] = True
+    """False for a carrier of no vendor's, which takes commands on its media socket alone: `encode_hang_up` ends a call,
+    and `hang_up` succeeds without doing anything. It needs no account, so it is never meant unless it is named."""
+    own_page: ClassVar[bool] = False
+    """True if its calls come by an app (`PhoneView.route`), which is served with it: the one of the carrier's name. It
+    has no webhooks, and its media sockets come to the app's listener (`PhoneView.media`): nothing of it is at the
+    public address."""
     subprotocols: ClassVar[tuple[str, ...]] = ()
     """WebSocket subprotocols of the media socket: the first that the carrier offers is agreed on; none if it offers
     none of them."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # the specs name these types; a plugin that implements one ho
     import click
 
     from patter_core.agent import Agent, AgentForCall
+    from patter_core.app import WebApp
     from patter_core.carrier import Carrier
     from patter_core.engine import Engine
     from patter_core.kinds import Kind, Part, Parts
@@ -55,6 +56,10 @@ class HookSpecs:
     @_hookspec
     def patter_stores(self) -> list[type[CallStore]]:  # type: ignore[empty-body]
         """Returns the call stores that the plugin offers."""
+
+    @_hookspec
+    def patter_apps(self) -> list[type[WebApp]]:  # type: ignore[empty-body]
+        """Returns the apps that the plugin offers: pages beside the calls, such as a dashboard."""
 
     @_hookspec
     def patter_kinds(self) -> list[Kind]:  # type: ignore[empty-body]

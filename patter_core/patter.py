@@ -4,47 +4,42 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import gc
+import functools
 import socket
-import sys
 from collections.abc import Callable, Mapping, Sequence
 
-import anyio
-import msgspec
 from starlette.routing import Router
+from starlette.types import ASGIApp, Scope
 
-from patter_core.agent import Agent, AgentForCall, Scalar
+from patter_core.app import WebApp
+from patter_core.apps.access import AppAccess
+from patter_core.apps.phone_apps import PhoneApps
 from patter_core.call.callbacks import Transcript, UserCallbacks
 from patter_core.call.config import HostConfig
-from patter_core.call.handle import OutboundCall, PhoneCall
+from patter_core.call.handle import PhoneCall
 from patter_core.call.limits import Limits
 from patter_core.call.timeouts import Deadlines
 from patter_core.carrier import Carrier
 from patter_core.config import check_arguments, from_environment, port_number
-from patter_core.errors import CallError, ConfigurationError
+from patter_core.errors import ConfigurationError
 from patter_core.events import CallEnded, CallEvent
 from patter_core.observe.log_setup import tell_calls
 from patter_core.observe.logs import guard, guard_packages_of
 from patter_core.observe.redaction import Redaction
 from patter_core.observe.secrets import hide_secrets_of
 from patter_core.registry import Registry
-from patter_core.server.agents import Agents
 from patter_core.server.app import make_app
-from patter_core.server.dialing import check_dial
-from patter_core.server.ending import end_despite_threads
+from patter_core.server.calling import CallingPhone
 from patter_core.server.host import CallHost
 from patter_core.server.phone_parts import PhoneParts, has_several_workers
-from patter_core.server.ready import ready_text
 from patter_core.server.routing import RouteHooks, Routes, Routing
-from patter_core.server.service_manager import notify
-from patter_core.server.serving import bind, serve_app
-from patter_core.server.signals import stop_on_signal, stop_signals
-from patter_core.server.trunks import carriers_by_name, numbers_by_carrier, picked
+from patter_core.server.running import make_host, serve_until_stopped
+from patter_core.server.serving import bind
+from patter_core.server.trunks import carriers_by_name, numbers_by_carrier
 from patter_core.server.urls import public_base
+from patter_core.server.voice_urls import check_configurable, configure_numbers, print_ready
 from patter_core.sink import EventSink
 from patter_core.store import CallStore
-from patter_core.telephony.control import Capability
-from patter_core.telephony.numbers import voice_path
 
 __all__ = ["DEFAULT_PORT", "Patter"]
 
@@ -52,7 +47,7 @@ DEFAULT_PORT = 8000
 """The port of `Patter.serve` where none is set."""
 
 
-class Patter(Agents):
+class Patter(CallingPhone):
     """A carrier's number, or those of several carriers, and the agents that answer them.
 
         phone = Patter(carrier=carrier, phone_number="+15550001234")
@@ -75,6 +70,9 @@ class Patter(Agents):
         several_workers: True if other workers take calls for the same numbers: the audio of a call that arrives at one
             may come to another, so a call starts where its audio comes, and no conversation is opened before. Else
             PATTER_SEVERAL_WORKERS; else True if there is a store, which only several workers need.
+        apps: pages beside the calls, such as a dashboard; `serve` gives them a listener of their own.
+        apps_port: of that listener; else PATTER_APPS_PORT, else 8001. 0 takes any free port.
+        apps_access: who is let in to them: by default a browser on this machine, by a link that `serve` prints.
         limits: how much one worker takes on.
         deadlines: how long a call may stay in each state.
         registry: the plugins; by default those that are installed.
@@ -103,6 +101,9 @@ class Patter(Agents):
         redaction: Redaction | None = None,
         store: CallStore | None = None,
         several_workers: bool | None = None,
+        apps: Sequence[WebApp] = (),
+        apps_port: int | None = None,
+        apps_access: AppAccess | None = None,
         limits: Limits | None = None,
         deadlines: Deadlines | None = None,
         registry: Registry | None = None,
@@ -132,71 +133,11 @@ class Patter(Agents):
             on_call_start=on_call_start, on_call_end=on_call_end, on_transcript=on_transcript, on_event=on_event
         )
         self._host: CallHost | None = None
+        self._apps = PhoneApps(apps, access=apps_access, port=apps_port)
+        self._apps.prepare(self, self._registry, self._config, self._sinks, base=self._base, carriers=self._carriers)
 
     def __repr__(self) -> str:
         return f"<Patter on {', '.join(self._carriers)}>"
-
-    @check_arguments
-    async def call(
-        self,
-        to: str,
-        *,
-        agent: Agent | AgentForCall,
-        first_message: str = "",
-        variables: Mapping[str, Scalar] | None = None,
-        machine_detection: bool = False,
-        voicemail_message: str = "",
-        ring_timeout: float = 30.0,
-        from_number: str = "",
-        carrier: str | Carrier | Sequence[str | Carrier] = (),
-    ) -> OutboundCall:
-        """Makes a call. Returns when the carrier has taken it; `wait_answered()` and `wait()` tell how it goes on.
-
-        It needs a running server (`serve`, or the app of `asgi`), at the `webhook_url` that the phone was made with.
-
-        Args:
-            to: the number, in E.164, or a SIP address.
-            agent: talks; `agent.with_options(…)` sets its language, voice and more for this call.
-            first_message: what the agent says first in this call, in place of its own.
-            variables: for this call, beside the agent's.
-            machine_detection: have the carrier find out whether a machine answers; `MachineDetected` tells.
-            voicemail_message: said to a machine after its beep, by the carrier; then the call is over.
-                Turns machine_detection on.
-            ring_timeout: seconds.
-            from_number: the caller's number; by default `phone_number`.
-            carrier: dials, by name or as `Patter` was given it; by default the first. Of a list, each is asked in turn
-                until one takes the call. The next one is asked only if the call has certainly not been made
-                (`CarrierRequestFailed.taken` is False): it was refused, or the carrier was not reached.
-
-        Raises:
-            ConfigurationError: a value is missing or wrong.
-            CallLimitReached: as many calls as allowed are live, or were made (`Limits`), calls to such numbers are
-                switched off, or the worker is stopping.
-            CallError: the carrier does not support it, or no server runs.
-            CarrierRequestFailed: the carrier refused, or could not be reached. A request that may have been taken is
-                not repeated. Where several were asked, it is of the last one, with the others in its notes.
-        """
-        given = agent if isinstance(agent, AgentForCall) else AgentForCall(agent)
-        self._check_own(given.agent)
-        callers = {name: from_number or self._numbers.get(name, "") for name in picked(carrier, self._carriers)}
-        check_dial(to, callers, base=self._base, ring_timeout=ring_timeout)
-        if self._host is None:
-            raise CallError("No server runs, so the answer to the call could not be heard.", remedy="Run serve().")
-        await self._host.ensure_running()
-        return await self._host.dialer.dial(
-            agent=given.agent,
-            to_number=to,
-            callers=callers,
-            base=self._base,
-            ring_timeout=ring_timeout,
-            options=msgspec.structs.replace(
-                given.options,
-                first_message=first_message or given.options.first_message,
-                variables={**given.options.variables, **(variables or {})},
-                machine_detection=machine_detection or bool(voicemail_message),
-                voicemail_message=voicemail_message,
-            ),
-        )
 
     def copy(self, *, carrier: Carrier | None = None, more_sinks: Sequence[EventSink] = ()) -> Patter:
         """Returns a phone with the same agents and settings, to be served beside this one: for tests.
@@ -207,6 +148,8 @@ class Patter(Agents):
         """
         other = copy.copy(self)
         vars(other).update(_host=None, _sinks=(*self._sinks, *more_sinks))
+        if carrier is not None or more_sinks:
+            vars(other).update(_apps=PhoneApps((), access=None, port=None))  # those of this phone see this one
         if carrier is not None:
             vars(other).update(_carriers=carriers_by_name(carrier), _numbers={}, _base="")
         return other
@@ -249,7 +192,20 @@ class Patter(Agents):
                 one do not fit into a URL.
         """
         self._host = self._new_host(agent)
-        return self._app(self._host)
+        return make_app(self._host, base=self._base, trust_forwarded=self._trust_forwarded)
+
+    def app(self, name: str, authenticate: Callable[[Scope], str]) -> ASGIApp:
+        """Returns one of the phone's apps, to be mounted in a server of your own beside the app of `asgi`, made before.
+
+        Args:
+            name: of the app, such as `dashboard`.
+            authenticate: returns the name of the user that a request's ASGI scope is of; "" for strangers, who get
+                nothing. It is called for each request, and must not block. Your server checks the `Host` header.
+
+        Raises:
+            ConfigurationError: `Patter(apps=…)` has no such app.
+        """
+        return self._apps.mounted(name, authenticate)
 
     @check_arguments
     async def serve(
@@ -262,6 +218,7 @@ class Patter(Agents):
         shared_listener: bool = False,
         configure_number: bool = False,
         on_ready: Callable[[str], None] | None = None,
+        apps_key: bytes | None = b"",
     ) -> None:
         """Answers calls until SIGINT, SIGTERM or SIGHUP; then live calls get their time, and no new ones are taken.
 
@@ -275,33 +232,37 @@ class Patter(Agents):
             shared_listener: another process goes on accepting from it: at a signal this one accepts no more.
             configure_number: have each carrier point its `phone_number` here, at `webhook_url`.
             on_ready: called with `http://host:port` once calls can come; by default it is printed on standard error.
+            apps_key: 32 bytes that sign the apps' cookies, so that a worker that replaces this one takes them; "" makes
+                new ones. None serves no apps: for all workers but one.
 
         Raises:
             ConfigurationError: the address cannot be used, or a value for configure_number is missing, or as in `asgi`.
             CarrierRequestFailed: the carrier refused to configure the number.
         """
         if configure_number:
-            self._check_configurable()
+            check_configurable(self._carriers, self._numbers, self._base)
         tell_calls()
         call_host = self._new_host(agent)
         listener = listener or bind(
             from_environment(host, "PATTER_HOST") or "127.0.0.1", port_number(port, default=DEFAULT_PORT)
         )
         self._host = call_host
-        app = self._app(call_host)
-        closing = anyio.Event()
+
+        async def up(url: str) -> None:
+            if configure_number:
+                await configure_numbers(self._carriers, self._numbers, self._base)
+            (on_ready or functools.partial(print_ready, self._carriers, base=self._base))(url)
+
         try:
-            with anyio.open_signal_receiver(*stop_signals()) as signals:
-                async with serve_app(app, listener, max_message=self._config.limits.message, closing=closing) as url:
-                    if configure_number:
-                        for name, number in self._numbers.items():
-                            await self._carriers[name].set_voice_url(number, self._base + voice_path(name))
-                    gc.collect()
-                    gc.freeze()  # what has been imported stays: no collection during a call needs to look at it
-                    (on_ready or self._print_ready)(url)
-                    notify("READY=1")
-                    await stop_on_signal(call_host.stoppable, signals, closing.set if shared_listener else None)
-            end_despite_threads()
+            await serve_until_stopped(
+                call_host,
+                make_app(call_host, base=self._base, trust_forwarded=self._trust_forwarded),
+                listener,
+                max_message=self._config.limits.message,
+                shared_listener=shared_listener,
+                apps=contextlib.nullcontext() if apps_key is None else self._apps.serving(key=apps_key),
+                on_up=up,
+            )
         finally:
             self._host = None
 
@@ -325,30 +286,14 @@ class Patter(Agents):
         for one in routes.agents:
             self._check_own(one.agent)
 
-        host = CallHost(
-            *self._carriers.values(),
+        host = make_host(
+            routes,
+            carriers=self._carriers,
             config=self._config,
-            route=routes.decide,
             find_agent=self._agents.get,
             sinks=self._sinks,
             callbacks=self._callbacks,
+            base=self._base,
         )
-        for one in routes.agents:
-            for trunk in host.trunks.values():
-                trunk.tokens.check_room(one, self._base)
+        self._apps.attach(host)
         return host
-
-    def _app(self, host: CallHost) -> Router:
-        return make_app(host, base=self._base, trust_forwarded=self._trust_forwarded)
-
-    def _check_configurable(self) -> None:
-        for name in self._numbers or self._carriers:
-            self._carriers[name].require(Capability.CONFIGURE_NUMBER)
-        for is_set, name in ((bool(self._numbers), "phone_number"), (bool(self._base), "webhook_url")):
-            if not is_set:
-                raise ConfigurationError(f"configure_number needs {name}.", expected=f"Patter(..., {name}=…)")
-
-    def _print_ready(self, url: str) -> None:
-        with contextlib.suppress(OSError):  # its reader went away
-            text = ready_text(url, self._base, self._carriers)
-            print(text, file=sys.stderr, flush=True)  # noqa: T201 - serve() is a program's main loop

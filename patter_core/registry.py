@@ -13,6 +13,7 @@ import importlib.metadata
 import logging
 from collections.abc import Iterable, Mapping
 
+from patter_core.app import WebApp
 from patter_core.carrier import Carrier
 from patter_core.config import did_you_mean, from_environment
 from patter_core.engine import Engine
@@ -135,6 +136,12 @@ class Registry:
         """The call store of that name; raises as `carrier`."""
         found = self._get("store", name)
         assert issubclass(found, CallStore)  # as above
+        return found
+
+    def app(self, name: str) -> type[WebApp]:
+        """The app of that name; raises as `carrier`."""
+        found = self._get("app", name)
+        assert issubclass(found, WebApp)  # as above
         return found
 
     def part(self, kind: str, name: str) -> type[Part]:

@@ -10,6 +10,7 @@ import msgspec
 
 from patter_core.checks import CheckResult
 from patter_core.events import Record
+from patter_core.storage.archive import CallArchive
 
 __all__ = ["SINK_API_VERSION", "EventSink", "SinkFigures", "SinkStatistics"]
 
@@ -76,6 +77,10 @@ class EventSink(abc.ABC):
     def recording(self, call_id: str) -> str:
         """Returns where this sink will record the call, for `RecordingStarted`; "" if it does not record."""
         return ""
+
+    def archive(self) -> CallArchive | None:
+        """Returns what reads the calls that this sink has kept, for apps; None if it keeps none that can be read."""
+        return None
 
     async def run(self, statistics: SinkStatistics) -> None:  # noqa: B027 - most sinks only write
         """Background work next to `write`, until cancelled. If it raises, that is told, and it is started again.

@@ -18,7 +18,7 @@ from patter_twilio.testing import TwilioEmulator
 from patter_vonage.config import SampleRate
 from patter_vonage.testing import VonageEmulator
 
-__all__ = ["EMULATORS", "OTHERS", "MakeEmulator", "each_carrier", "emulators"]
+__all__ = ["EMULATORS", "OTHERS", "OWN_PAGES", "MakeEmulator", "each_carrier", "emulators"]
 
 MakeEmulator = Callable[[], CarrierEmulator]
 
@@ -34,9 +34,13 @@ _CORE = "The core's part of a call, in which carriers do not differ: one whose c
 _ENGINE = "The engine's part of a call, in which carriers do not differ."
 _PARTS = "The parts of a pipeline, in which carriers do not differ: μ-law, and one whose calls begin with a command."
 
+OWN_PAGES = frozenset({"browser"})
+"""Carriers whose calls come by a page of their own, which their tests open."""
+
 OTHERS: Mapping[str, str] = {
     "test_continuous": "Stalls of the app are the core's; turns are tried with each carrier.",
     "test_false_interruption": _PARTS,
+    "test_key_transfer": "For a transfer Twilio leaves the stream, and Telnyx does not: the two ways that there are.",
     "test_mounting": _CORE,
     "test_networks": "The proxy that names a wrong scheme needs one carrier that signs the URL of its socket.",
     "test_openai_commands": _ENGINE,

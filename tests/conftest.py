@@ -12,7 +12,7 @@ import pytest
 
 from tests.site import Site
 
-_PREFIXES = ("PATTER_", "TWILIO_", "TELNYX_", "VONAGE_", "PLIVO_", "DEEPGRAM_", "ELEVENLABS_", "OPENAI_")
+_PREFIXES = ("PATTER_", "BROWSER_", "TWILIO_", "TELNYX_", "VONAGE_", "PLIVO_", "DEEPGRAM_", "ELEVENLABS_", "OPENAI_")
 
 
 @pytest.fixture

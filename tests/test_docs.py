@@ -17,7 +17,7 @@ from patter_core.cli.main import COMMANDS
 from patter_core.hookspecs import HookSpecs
 from patter_core.registry import Registry
 from patter_core.settings.load import load
-from patter_core.settings.plugins import make_engine, make_sinks, make_store
+from patter_core.settings.plugins import make_apps, make_engine, make_sinks, make_store
 from patter_core.telephony.outcome import HangUp
 
 ROOT = Path(__file__).parents[1]
@@ -121,11 +121,15 @@ def test_the_file_of_the_configuration_is_understood(tmp_path: Path, monkeypatch
     for variable, value in ENVIRONMENT.items():
         monkeypatch.setenv(variable, value)
     page = (ROOT / "docs" / "reference" / "configuration.md").read_text()
-    block, several = re.findall(r"^```toml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    block, several, pages = re.findall(r"^```toml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
     file = tmp_path / "patter.toml"
     file.write_text(several)
     assert [carrier.name for carrier in load(file).carriers] == ["twilio", "telnyx"]
     assert set(load(file).numbers.values()) == set(load(file).agents)
+    file.write_text(pages)
+    (app,) = make_apps(Registry.discover(), load(file).apps)
+    assert app.name == "dashboard"
+    assert load(file).apps_access.resolved().unmasked == ("ada@example.org",)
     file.write_text(block)
     settings = load(file)
     assert (settings.carrier.name, settings.engine.name) == ("twilio", "elevenlabs")

@@ -15,7 +15,8 @@ from patter_core.errors import ConfigurationError
 from patter_core.events import CallEnded, MetricsReported, Record, TurnTimings
 from patter_core.observe.terminal import one_line, shown_json
 from patter_core.sinks.console import event_words, metrics_table, transcript_line
-from patter_core.sinks.sqlite_reader import CallFilter, CallRow, SQLiteReader
+from patter_core.sinks.sqlite_reader import SQLiteReader
+from patter_core.storage.archive import CallFilter, CallRow
 
 __all__ = ["calls"]
 

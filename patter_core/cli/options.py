@@ -97,7 +97,7 @@ def check_app(app: str, *others: object) -> None:
     if app and any(others):
         raise ConfigurationError(
             "The phone of a program has its own settings.",
-            expected="MODULE:PHONE without --config, --carrier, --engine, --sink and --store",
+            expected="MODULE:PHONE without --config, --carrier, --engine, --sink, --store and --apps",
         )
 
 

@@ -32,6 +32,17 @@ __all__ = ["serve"]
 @click.option(
     "--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes that share the calls."
 )
+@click.option(
+    "--apps",
+    multiple=True,
+    metavar="NAME",
+    help="Pages beside the calls, such as dashboard; repeatable. Default: PATTER_APPS, or the file.",
+)
+@click.option(
+    "--apps-port",
+    type=click.IntRange(0, 65535),
+    help="Port of the apps; 0 for any free one. Default: PATTER_APPS_PORT, the file, or 8001.",
+)
 @log_options
 @click.pass_obj
 def serve(
@@ -46,6 +57,8 @@ def serve(
     host: str,
     port: int | None,
     workers: int,
+    apps: tuple[str, ...],
+    apps_port: int | None,
     verbose: int,
     log_level: LogLevel | None,
     log_format: LogFormat,
@@ -58,10 +71,10 @@ def serve(
 
     Under systemd, a socket unit's socket is taken in place of host and port, and other instances may share it.
     """
-    check_app(app, config, carrier, engine, sinks, store)
+    check_app(app, config, carrier, engine, sinks, store, apps)
     logs = LogSettings(format=log_format, level=log_level or "", verbose=verbose)
     start_log(logs, registry)
-    settings = load(config, carrier=carrier, engine=engine, sinks=sinks, store=store)
+    settings = load(config, carrier=carrier, engine=engine, sinks=sinks, store=store, apps=apps, apps_port=apps_port)
     if workers > 1:
         require_shareable(registry, settings.sinks)
     passed = passed_listener()

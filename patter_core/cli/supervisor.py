@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import logging
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -23,8 +24,8 @@ from patter_core.observe.log_setup import CALLS, LogSettings
 from patter_core.observe.terminal import one_line
 from patter_core.patter import Patter
 from patter_core.registry import Registry
-from patter_core.server.ready import ready_text
 from patter_core.server.signals import stop_signals
+from patter_core.server.voice_urls import ready_text
 from patter_core.settings.model import Settings
 from patter_core.settings.plugins import numbered
 from patter_core.settings.target import open_phone
@@ -51,6 +52,8 @@ class WorkerSpec(msgspec.Struct, frozen=True):
     logs: LogSettings
     announce: bool
     """True if it prints its address on standard error."""
+    apps_key: bytes | None = None
+    """Signs the cookies of the apps, which one worker serves, and the one that replaces it; None for the others."""
     ready_pipe: int = -1
     """File descriptor to which it writes once phone and agent are made. A worker that fails before that would fail
     again, and is not replaced."""
@@ -66,6 +69,7 @@ def run_worker(
     logs: LogSettings,
     announce: bool = True,
     on_ready: Callable[[], None] = lambda: None,
+    apps_key: bytes | None = b"",
 ) -> None:
     """Runs one worker. Returns after a signal, when its calls have ended.
 
@@ -78,6 +82,7 @@ def run_worker(
         logs: how it logs: in JSON, it logs its address, too.
         announce: print its address on standard error.
         on_ready: called once phone and agent are made.
+        apps_key: as in `Patter.serve`.
     """
     phone, routing = open_phone(registry, settings, app)
     on_ready()
@@ -89,6 +94,7 @@ def run_worker(
             shared_listener=shared_listener,
             configure_number=announce and settings.configure_number,
             on_ready=_announcement(phone, logs) if announce else _print_nothing,
+            apps_key=apps_key,
         )
 
     anyio.run(main, backend_options={"use_uvloop": importlib.util.find_spec("uvloop") is not None})
@@ -121,13 +127,14 @@ def run_workers(
 
 
 async def _supervise(spec: WorkerSpec, count: int) -> bool:
-    supervisor = _Supervisor()
+    supervisor, apps_key = _Supervisor(), secrets.token_bytes(32)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(supervisor.stop_on_signal, tasks.cancel_scope)
         async with anyio.create_task_group() as workers:
             for number in range(count):
                 settings = msgspec.structs.replace(spec.settings, sinks=numbered(spec.settings.sinks, number))
-                own = msgspec.structs.replace(spec, announce=number == 0, settings=settings)
+                first = {"announce": True, "apps_key": apps_key} if number == 0 else {}
+                own = msgspec.structs.replace(spec, settings=settings, **first)
                 workers.start_soon(supervisor.keep_running, own)
         tasks.cancel_scope.cancel()
     return not supervisor.failed
@@ -214,8 +221,8 @@ def _announcement(phone: Patter, logs: LogSettings) -> Callable[[str], None] | N
     if logs.format == "text":
         return None
     parts = phone.parts
-    names = [carrier.name for carrier in parts.carriers]
-    return lambda url: _calls.info("%s", ready_text(url, parts.base, names).replace("\n", " "))
+    carriers = {carrier.name: carrier for carrier in parts.carriers}
+    return lambda url: _calls.info("%s", ready_text(carriers, url, parts.base).replace("\n", " "))
 
 
 def _print_nothing(_url: str) -> None:
@@ -238,6 +245,7 @@ def _main() -> None:
             logs=spec.logs,
             announce=spec.announce,
             on_ready=lambda: _report_ready(spec.ready_pipe),
+            apps_key=spec.apps_key,
         )
     except PatterError as error:
         print(f"patter: {one_line(str(error))}", file=sys.stderr)

@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from patter_core import __version__
+from patter_core.app import WebApp
 from patter_core.carrier import Carrier
 from patter_core.engine import Engine
 from patter_core.hookspecs import ENTRY_POINT_GROUP
@@ -31,7 +32,7 @@ __all__ = [
     "text_of",
 ]
 
-OfferedClass = type[Carrier] | type[Engine] | type[EventSink] | type[CallStore] | type[Part]
+OfferedClass = type[Carrier] | type[Engine] | type[EventSink] | type[CallStore] | type[WebApp] | type[Part]
 
 CORE = "patter-core"
 USUAL_REQUIREMENT = f"{CORE}<1,>=0.1"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pluggy
 
+from patter_core.app import APP_API_VERSION, WebApp
 from patter_core.carrier import CARRIER_API_VERSION, Carrier
 from patter_core.engine import ENGINE_API_VERSION, Engine
 from patter_core.errors import PatterError
@@ -24,6 +25,7 @@ CORE_KINDS = (
     Kind("engine", Engine, ENGINE_API_VERSION, "patter_core.testing:check_engine"),
     Kind("sink", EventSink, SINK_API_VERSION, "patter_core.testing:check_sink"),
     Kind("store", CallStore, STORE_API_VERSION, "patter_core.testing:check_store"),
+    Kind("app", WebApp, APP_API_VERSION, "patter_core.testing:check_app"),
 )
 """Each has a hook of its own: `patter_`, its name, and an s."""
 
@@ -124,7 +126,7 @@ def _kind_of(offered: type[Part], kinds: Sequence[Kind]) -> Kind | None:
 def _checked(kind: Kind, offered: object) -> Offer:
     if not (
         isinstance(offered, type)
-        and issubclass(offered, Carrier | Engine | EventSink | CallStore | Part)
+        and issubclass(offered, Carrier | Engine | EventSink | CallStore | WebApp | Part)
         and issubclass(offered, kind.base)
     ):
         raise PatterError(

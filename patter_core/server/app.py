@@ -69,12 +69,14 @@ def make_app(host: CallHost, *, base: str = "", trust_forwarded: bool = False) -
                 yield
 
     address = Address(base, trust_forwarded)
-    nowhere = Nowhere({name: trunk.carrier.webhooks() for name, trunk in host.trunks.items()})
+    carriers = {name: trunk.carrier for name, trunk in host.trunks.items()}
+    nowhere = Nowhere({name: carrier.webhooks() for name, carrier in carriers.items() if not carrier.own_page})
     return Router(
         routes=[
             *(route for carrier in host.trunks for route in _carrier_routes(host, carrier, address)),
             Route("/webhooks/{rest:path}", nowhere, methods=METHODS),
             Route("/", nowhere, methods=["POST"]),
+            Route("/", _absent, methods=["GET"]),
             Route("/health/live", _live),
             Route("/health/ready", _Ready(host)),
         ],
@@ -84,6 +86,8 @@ def make_app(host: CallHost, *, base: str = "", trust_forwarded: bool = False) -
 
 def _carrier_routes(host: CallHost, carrier: str, address: Address) -> Iterator[BaseRoute]:
     """The webhooks and the media sockets of one carrier."""
+    if host.trunks[carrier].carrier.own_page:
+        return
     for name, webhook in host.trunks[carrier].carrier.webhooks().items():
         handler = _Webhook(host, carrier, webhook.handler, address)
         yield Route(f"/webhooks/{carrier}/{name}", handler, methods=list(webhook.methods))
@@ -94,6 +98,10 @@ def _carrier_routes(host: CallHost, carrier: str, address: Address) -> Iterator[
 
 async def _live(_request: Request) -> Response:
     return Response(b"live", media_type="text/plain")
+
+
+async def _absent(_request: Request) -> Response:
+    return Response(status_code=404)
 
 
 class _Ready:

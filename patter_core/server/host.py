@@ -15,6 +15,7 @@ import anyio.abc
 from patter_core.agent import Agent
 from patter_core.call.callbacks import CallbackRunner, UserCallbacks
 from patter_core.call.config import HostConfig
+from patter_core.call.destinations import Destinations
 from patter_core.call.handle import PhoneCall
 from patter_core.call.history import HistoryWriter
 from patter_core.call.state import State
@@ -117,6 +118,11 @@ class CallHost:
     def stoppable(self) -> Stoppable:
         """The worker, as a signal stops it."""
         return Stoppable(self.stop, self.hurry)
+
+    @property
+    def destinations(self) -> Destinations:
+        """Where the worker's calls may lead."""
+        return self._launcher.destinations
 
     @property
     def phone_calls(self) -> list[PhoneCall]:

@@ -138,7 +138,7 @@ class CallLauncher:
                 queue.close()
             if call.leg_end is LegEnd.FAILED:
                 trunk.hang_ups.want(call.leg)
-            if call.reports.was_answered and self._delivery.queues:
+            if call.reports.was_answered and self._delivery.is_wanted:
                 trunk.prices.want(call.leg)
             del self._scopes[call.call_id]
             self._table.remove(call)

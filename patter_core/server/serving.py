@@ -44,6 +44,12 @@ class _Server(uvicorn.Server):
             listener.listen(_BACKLOG)
         self.up.set()
 
+    async def stop_listening(self, closing: anyio.Event) -> None:
+        """Accepts no more connections once that is set."""
+        await closing.wait()
+        for listening in self.servers:
+            listening.close()
+
     async def main_loop(self) -> None:
         seconds = 0
         while not await self.on_tick(seconds * 10):  # which expects ten ticks a second, and acts at each tenth
@@ -76,20 +82,7 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-@contextlib.asynccontextmanager
-async def serve_app(
-    app: ASGIApp,
-    listener: socket.socket | None = None,
-    *,
-    max_message: int = MAX_MESSAGE_BYTES,
-    closing: anyio.Event | None = None,
-) -> AsyncIterator[str]:
-    """Serves `app` while the context lasts, on `listener` or a free loopback port; gives `http://host:port`.
-
-    Once `closing` is set, no more connections are accepted; those that are open go on.
-    """
-    listener = listener or bind("127.0.0.1", 0)
-    host, port = listener.getsockname()[:2]
+def _config(app: ASGIApp, max_message: int, most_connections: int | None) -> BoundedConfig:
     config = BoundedConfig(
         app,
         http=HttpConnection,
@@ -105,8 +98,31 @@ async def serve_app(
         # retry for each: with uvicorn's 2048 these retries are all that the loop does.
         backlog=1,
     )
-    config.most_connections = room_in(raise_limit()).connections
-    server = _Server(config)
+    config.most_connections = most_connections or room_in(raise_limit()).connections
+    return config
+
+
+@contextlib.asynccontextmanager
+async def serve_app(
+    app: ASGIApp,
+    listener: socket.socket | None = None,
+    *,
+    max_message: int = MAX_MESSAGE_BYTES,
+    most_connections: int | None = None,
+    closing: anyio.Event | None = None,
+) -> AsyncIterator[str]:
+    """Serves `app` while the context lasts, on `listener` or a free loopback port; gives `http://host:port`.
+
+    Args:
+        app: the ASGI app.
+        listener: a listening socket; it is closed at the end.
+        max_message: bytes of the longest message of a WebSocket.
+        most_connections: other than WebSockets; by default as many as the process has room for.
+        closing: once it is set, no more connections are accepted; those that are open go on.
+    """
+    listener = listener or bind("127.0.0.1", 0)
+    host, port = listener.getsockname()[:2]
+    server = _Server(_config(app, max_message, most_connections))
     fault: Exception | None = None
 
     async def serve() -> None:
@@ -114,16 +130,11 @@ async def serve_app(
         with anyio.CancelScope(shield=True):  # sockets are closed in good order, within a bound
             await server.serve([listener])
 
-    async def stop_listening(closing: anyio.Event) -> None:
-        await closing.wait()
-        for listening in server.servers:
-            listening.close()
-
     with listener:  # which the server leaves open where it could not start
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(serve)
             if closing is not None:
-                tasks.start_soon(stop_listening, closing)
+                tasks.start_soon(server.stop_listening, closing)
             try:
                 await server.up.wait()
                 yield f"http://{f'[{host}]' if ':' in host else host}:{port}"

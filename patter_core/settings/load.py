@@ -18,7 +18,14 @@ __all__ = ["address", "load"]
 
 
 def load(
-    file: Path | None, *, carrier: str = "", engine: str = "", sinks: Sequence[str] = (), store: str = ""
+    file: Path | None,
+    *,
+    carrier: str = "",
+    engine: str = "",
+    sinks: Sequence[str] = (),
+    store: str = "",
+    apps: Sequence[str] = (),
+    apps_port: int | None = None,
 ) -> Settings:
     """Returns the settings: options win over the environment, and the environment over the file.
 
@@ -28,12 +35,16 @@ def load(
         engine: a name; else PATTER_ENGINE.
         sinks: names; else PATTER_SINKS, separated by commas.
         store: a name; else PATTER_STORE.
+        apps: names; else PATTER_APPS, separated by commas.
+        apps_port: of the apps' listener; `Patter` reads PATTER_APPS_PORT.
 
     Raises:
         ConfigurationError: the file cannot be read, or a setting is unknown or invalid.
     """
     settings = read_file(file)
     named = sinks or names_from_environment("PATTER_SINKS")
+    pages = apps or names_from_environment("PATTER_APPS")
+    port_in_file = None if from_environment("", "PATTER_APPS_PORT") else settings.apps_port
     several = flag_from_environment("PATTER_SEVERAL_WORKERS")
     carrier = from_environment(carrier, "PATTER_CARRIER")
     return msgspec.structs.replace(
@@ -46,6 +57,8 @@ def load(
         agent=_agent(settings),
         sinks=[PluginConfig(name) for name in named] if named else settings.sinks,
         store=_renamed(settings.store, from_environment(store, "PATTER_STORE")),
+        apps=[_among_named(settings.apps, name) for name in pages] if pages else settings.apps,
+        apps_port=port_in_file if apps_port is None else apps_port,
         redaction=_redaction(settings.redaction),
         several_workers=settings.several_workers if several is None else several,
     )
@@ -98,6 +111,11 @@ def _redaction(settings: Redaction) -> Redaction:
 def _among(configs: Sequence[PluginConfig], name: str) -> PluginConfig:
     """Returns the configuration of that name, else the first."""
     return next((config for config in configs if name and config.name == name), configs[0])
+
+
+def _among_named(configs: Sequence[PluginConfig], name: str) -> PluginConfig:
+    """Returns the configuration of that name, with its options in the file; else one without options."""
+    return next((config for config in configs if config.name == name), PluginConfig(name))
 
 
 def _renamed(config: PluginConfig, name: str) -> PluginConfig:

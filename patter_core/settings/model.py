@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from patter_core.apps.access import AppAccess
 from patter_core.call.limits import Limits
 from patter_core.call.timeouts import Deadlines
 from patter_core.observe.redaction import Redaction
@@ -25,7 +26,7 @@ Option = Scalar | list[Scalar] | dict[str, Scalar | list[Scalar]]
 
 
 class PluginConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A carrier, engine, sink, store or part: its name in the registry, and the arguments of its class."""
+    """A carrier, engine, sink, store, app or part: its name in the registry, and the arguments of its class."""
 
     name: str = ""
     options: dict[str, Option] = {}
@@ -101,6 +102,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     callbacks: CallbacksConfig = CallbacksConfig()
     sinks: list[PluginConfig] = []
     store: PluginConfig = PluginConfig()
+    apps: list[PluginConfig] = []
+    """Pages beside the calls, by their names."""
+    apps_port: int | None = None
+    apps_access: AppAccess = AppAccess()
     redaction: Redaction = Redaction()
     limits: Limits = Limits()
     deadlines: Deadlines = Deadlines()

@@ -10,7 +10,7 @@ from patter_core.patter import Patter
 from patter_core.registry import Registry
 from patter_core.settings.model import PluginConfig, Settings
 from patter_core.settings.objects import function_at
-from patter_core.settings.plugins import make_carrier, make_sinks, make_store
+from patter_core.settings.plugins import make_apps, make_carrier, make_sinks, make_store
 from patter_core.sink import EventSink
 
 __all__ = ["make_carriers", "make_phone"]
@@ -42,6 +42,9 @@ def make_phone(
         webhook_url=settings.webhook_url if carrier is None else "",
         sinks=[*make_sinks(registry, settings.sinks), *more_sinks],
         store=make_store(registry, settings.store),
+        apps=make_apps(registry, settings.apps) if carrier is None else [],
+        apps_port=settings.apps_port,
+        apps_access=settings.apps_access,
         redaction=settings.redaction,
         limits=settings.limits,
         deadlines=settings.deadlines,

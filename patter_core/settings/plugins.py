@@ -1,4 +1,4 @@
-"""From names and options to carriers, engines, sinks and stores."""
+"""From names and options to carriers, engines, sinks, stores and apps."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
+from patter_core.app import WebApp
 from patter_core.carrier import Carrier
 from patter_core.config import did_you_mean
 from patter_core.engine import Engine
@@ -20,6 +21,7 @@ from patter_core.sink import EventSink
 from patter_core.store import CallStore
 
 __all__ = [
+    "make_apps",
     "make_carrier",
     "make_engine",
     "make_part",
@@ -29,7 +31,7 @@ __all__ = [
     "require_shareable",
 ]
 
-_Offered = TypeVar("_Offered", Carrier, Engine, EventSink, CallStore, Part)
+_Offered = TypeVar("_Offered", Carrier, Engine, EventSink, CallStore, WebApp, Part)
 _Chosen = TypeVar("_Chosen", Carrier, Engine)
 
 
@@ -51,6 +53,11 @@ def make_part(registry: Registry, kind: str, config: PluginConfig) -> Part:
 def make_sinks(registry: Registry, configs: Sequence[PluginConfig]) -> list[EventSink]:
     """Returns the sinks. A `{worker}` that is left in their options becomes 0: the only worker's number."""
     return [_make(registry.sink(config.name), config.options) for config in numbered(configs, 0)]
+
+
+def make_apps(registry: Registry, configs: Sequence[PluginConfig]) -> list[WebApp]:
+    """Returns the apps."""
+    return [_make(registry.app(config.name), config.options) for config in configs]
 
 
 def make_store(registry: Registry, config: PluginConfig) -> CallStore | None:
@@ -103,8 +110,11 @@ def _choose(registry: Registry, kind: str, find: Callable[[str], type[_Chosen]],
         raise PluginNotFound(f"No {kind} is installed.", remedy="The README says how to install them.")
     complete, missing = {}, []
     for name in names:
+        cls = find(name)
+        if not getattr(cls, "has_api", True):  # it needs no credentials, so that it can be made says nothing
+            continue
         try:
-            complete[name] = _make(find(name), config.options)
+            complete[name] = _make(cls, config.options)
         except ConfigurationError as error:
             missing.append(f"{name}: {error.problem}")
     if len(complete) == 1:

@@ -18,6 +18,8 @@ from patter_core.errors import ConfigurationError
 from patter_core.events import CallAnnounced, CallEnded, CallPriced, Record, TurnTimings
 from patter_core.observe.metrics import costs_of
 from patter_core.sink import EventSink, SinkStatistics
+from patter_core.sinks.sqlite_reader import SQLiteArchive
+from patter_core.storage.archive import CallArchive
 from patter_core.storage.sqlite import Database
 from patter_core.telephony.prices import Cost
 
@@ -33,6 +35,7 @@ CREATE TABLE IF NOT EXISTS records (
     record TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS records_of_call ON records (call_id, time, sequence);
+CREATE INDEX IF NOT EXISTS ends_of_calls ON records (kind, time) WHERE kind IN ('call_ended', 'call_priced');
 CREATE TABLE IF NOT EXISTS calls (
     call_id TEXT PRIMARY KEY,
     started REAL NOT NULL,
@@ -97,6 +100,7 @@ class SQLiteSink(EventSink):
         if keep is not None and not keep > 0:
             raise ConfigurationError("SQLiteSink(keep=…) is out of range.", expected="days above 0", got=f"{keep:g}")
         self._name = Path(path).name
+        self._path = Path(path)
         self._keep = keep
         self._thread = SerialThread()
         self._database = Database(Path(path), SCHEMA)
@@ -108,6 +112,9 @@ class SQLiteSink(EventSink):
         while self._keep is not None:
             more = await self._thread.run(self._delete, time.time() - self._keep * _DAY)
             await anyio.sleep(_BETWEEN if more else _DELETE_EVERY)
+
+    def archive(self) -> CallArchive:
+        return SQLiteArchive(self._path)
 
     async def aclose(self) -> None:
         await self._thread.run(self._database.close)

@@ -3,55 +3,24 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
+from patter_core.aio.threads import DaemonThreads
 from patter_core.errors import ConfigurationError
 from patter_core.events import Record
+from patter_core.storage.archive import CallFilter, CallRow
 
-__all__ = ["CallFilter", "CallRow", "SQLiteReader"]
+__all__ = ["SQLiteArchive", "SQLiteReader"]
 
+_Found = TypeVar("_Found")
 
-class CallRow(msgspec.Struct, frozen=True):
-    """A row of the table `calls`. Its numbers are masked, as sinks get them."""
-
-    call_id: str
-    started: float
-    """Unix s."""
-    carrier: str
-    direction: str
-    from_number: str
-    to_number: str
-    agent: str
-    ended: float | None
-    """Unix s; None while the call lasts, or if its worker died."""
-    reason: str
-    ended_by: str
-    duration_ms: float
-    reply_ms: float | None
-    """From the end of the caller's speech to the agent's first audio, the median of the call; None if not measured."""
-    engine_cost: str
-    """What the engine and its parts cost by list prices; "" if no price is known."""
-    cost: str
-    """The carrier's price; "" until it is known."""
-
-
-class CallFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Conditions that a call must meet; "" and None are none."""
-
-    since: float | None = None
-    """The earliest start, in Unix s."""
-    agent: str = ""
-    carrier: str = ""
-    direction: str = ""
-    reason: str = ""
-    text: str = ""
-    """Part of what was said; case is ignored."""
-    limit: int = 50
-    """The most calls to return."""
+_READERS = 4
+"""How many may read for one archive at a time."""
 
 
 class SQLiteReader:
@@ -69,6 +38,12 @@ class SQLiteReader:
                 expected="a file of SQLiteSink",
                 remedy="Give its path with --db, or in PATTER_DB.",
             )
+
+    @property
+    def is_new(self) -> bool:
+        """True if the file has no tables yet: it is being made."""
+        with self._open() as database:
+            return database.execute("SELECT 1 FROM sqlite_master").fetchone() is None
 
     def calls(self, condition: CallFilter) -> list[CallRow]:
         """Returns the calls that meet the condition, the latest first."""
@@ -93,6 +68,17 @@ class SQLiteReader:
                 "SELECT record FROM records WHERE call_id = ? ORDER BY time, sequence", (call_id,)
             ).fetchall()
         return [record for (raw,) in rows if (record := _read(raw)) is not None]
+
+    def of_kinds(self, kinds: Sequence[str], *, since: float, limit: int) -> list[Record]:
+        """Returns records of all calls by the tags of their events, from `since` (Unix s) on, in order of their time.
+
+        Of more than `limit`, they are the latest.
+        """
+        marks = ", ".join("?" * len(kinds))
+        query = f"SELECT record FROM records WHERE kind IN ({marks}) AND time >= ? ORDER BY time DESC LIMIT ?"  # noqa: S608 - our own text
+        with self._open() as database:
+            rows = database.execute(query, (*kinds, since, limit)).fetchall()
+        return [record for (raw,) in reversed(rows) if (record := _read(raw)) is not None]
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -119,6 +105,14 @@ def _where(condition: CallFilter) -> tuple[str, list[str | float]]:
     if condition.since is not None:
         terms.append("started >= ?")
         values.append(condition.since)
+    if condition.before is not None:
+        terms.append("started < ?")
+        values.append(condition.before)
+    if condition.ended is not None:
+        terms.append("ended IS NOT NULL" if condition.ended else "ended IS NULL")
+    if condition.number:
+        terms.append("(instr(from_number, ?) OR instr(to_number, ?))")
+        values += [condition.number] * 2
     if condition.text:
         terms.append(
             "EXISTS (SELECT 1 FROM records WHERE records.call_id = calls.call_id AND kind LIKE 'transcript%'"
@@ -133,3 +127,32 @@ def _read(raw: str) -> Record | None:
         return msgspec.json.decode(raw, type=Record)
     except msgspec.ValidationError:
         return None
+
+
+class SQLiteArchive:
+    """A `CallArchive` of a file of `SQLiteSink`. A file that does not exist yet holds no calls."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._threads = DaemonThreads(_READERS)
+
+    async def calls(self, condition: CallFilter) -> Sequence[CallRow]:
+        """As in `CallArchive`."""
+        return await self._read(lambda reader: reader.calls(condition))
+
+    async def records(self, call_id: str) -> Sequence[Record]:
+        """As in `CallArchive`."""
+        return await self._read(lambda reader: reader.records(call_id))
+
+    async def of_kinds(self, kinds: Sequence[str], *, since: float, limit: int) -> Sequence[Record]:
+        """As in `CallArchive`."""
+        return await self._read(lambda reader: reader.of_kinds(kinds, since=since, limit=limit))
+
+    async def _read(self, ask: Callable[[SQLiteReader], Sequence[_Found]]) -> Sequence[_Found]:
+        def read() -> Sequence[_Found]:
+            if not self._path.is_file():
+                return ()
+            reader = SQLiteReader(self._path)
+            return () if reader.is_new else ask(reader)
+
+        return await self._threads.run(read)

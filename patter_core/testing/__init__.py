@@ -1,7 +1,7 @@
 """For tests of Patter, its plugins and its users: emulators, emulated callers, real speech, conformance.
 
-`check_carrier`, `check_engine`, `check_sink` and `check_store` try a plugin against the whole of its contract. They are
-plain asynchronous functions and need no test framework:
+`check_app`, `check_carrier`, `check_engine`, `check_sink` and `check_store` try a plugin against the whole of its
+contract. They are plain asynchronous functions and need no test framework:
 
     async def test_it_keeps_the_contract():
         await check_engine(AcmeEmulator)
@@ -13,9 +13,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from patter_core.testing.conformance import check_carrier, check_engine, check_sink, check_store
+    from patter_core.testing.conformance import (
+        check_app,
+        check_carrier,
+        check_engine,
+        check_sink,
+        check_store,
+    )
 
-__all__ = ["check_carrier", "check_engine", "check_sink", "check_store"]
+__all__ = ["check_app", "check_carrier", "check_engine", "check_sink", "check_store"]
 
 
 def __getattr__(name: str) -> object:

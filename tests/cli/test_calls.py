@@ -30,7 +30,7 @@ from patter_core.events import (
 from patter_core.observe.metrics import EngineBill, Latency
 from patter_core.observe.terminal import one_line
 from patter_core.sinks import SQLiteSink
-from patter_core.sinks.sqlite_reader import CallRow
+from patter_core.storage.archive import CallRow
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.prices import Cost
 

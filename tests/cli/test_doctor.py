@@ -65,6 +65,13 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+async def test_a_carrier_with_a_page_of_its_own_has_no_webhook_to_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATTER_CARRIER", "browser")
+    result = await run_doctor()
+    assert result.exit_code == 0, result.output
+    assert "nothing of it is at the public address" in result.output.replace("\n  ", " ")
+
+
 async def test_sinks_that_cannot_write_are_problems_with_a_remedy_and_nothing_is_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     sinks = ("jsonl", "path"), ("sqlite", "path"), ("wav", "folder")
@@ -246,38 +253,28 @@ class Tts(FakeTts):
     async def check(self):
         raise SystemExit
 
-phone = Patter(carrier=FakeCarrier())
 parts = {"stt": Stt("ws://127.0.0.1:9"), "llm": Llm("ws://127.0.0.1:9"), "tts": FakeTts("ws://127.0.0.1:9")}
+phone = Patter(carrier=FakeCarrier())
 phone.agent(**parts)
-phone.agent(engine=phone.agents[0].engine, name="the same engine")
 
 broken = Patter(carrier=FakeCarrier())
 broken.agent(**{**parts, "tts": Tts("ws://127.0.0.1:9")})
-empty = Patter(carrier=FakeCarrier())
 """
 
 
 @pytest.mark.parametrize(
-    ("phone", "told"),
+    ("phone", "told", "code"),
     [
-        ("phone", ["The key of the recognition is accepted.", "The model does not exist.", "Choose another one."]),
-        ("broken", ["pipeline failed in its own checks: "]),
-        ("empty", ["The phone has no agent."]),
-        ("missing", ["The program: "]),
+        ("phone", ["The key of the recognition is accepted.", "The model does not exist.", "Choose another one."], 1),
+        ("broken", ["pipeline failed in its own checks: "], 2),
     ],
 )
-async def test_the_parts_of_the_agents_of_a_program_are_checked(
-    phone: str, told: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "program_of_the_doctor.py").write_text(PROGRAM)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    arguments = [f"program_of_the_doctor:{phone}"]
-    result = await anyio.to_thread.run_sync(
-        lambda: CliRunner().invoke(doctor, arguments, obj=Registry.discover(disabled=["elevenlabs"]))
-    )
+async def test_the_parts_of_an_agent_are_checked(phone: str, told: list[str], code: int, tmp_path: Path) -> None:
+    (tmp_path / f"parts_of_doctor_{phone}.py").write_text(PROGRAM)
+    result = await run_doctor(f"parts_of_doctor_{phone}:{phone}")
     for text in told:
         assert result.output.count(text) == 1, result.output
-    assert result.exit_code == (phone in {"phone", "missing"})
+    assert result.exit_code == code
 
 
 async def test_what_agents_need_of_their_vendor_is_asked_with_their_settings(

@@ -39,8 +39,8 @@ def test_an_error_of_ours_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: p
     code, out, err = run(monkeypatch, capsys, "demo", "--carrier", "nobody")
     assert (code, out) == (1, "")
     assert err == (
-        "patter: No carrier “nobody” is installed. Got carriers: plivo, telnyx, twilio, vonage. Install the plugin "
-        "that offers it; `patter plugins` lists what is installed.\n"
+        "patter: No carrier “nobody” is installed. Got carriers: browser, plivo, telnyx, twilio, vonage. Install the "
+        "plugin that offers it; `patter plugins` lists what is installed.\n"
     )
 
 

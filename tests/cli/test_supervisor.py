@@ -189,3 +189,35 @@ async def test_what_no_worker_can_start_with_is_told_and_ends_all(tmp_path: Path
         async with serving(tmp_path, "--workers", "2", TWILIO_AUTH_TOKEN="") as scene:
             assert await scene.process.wait() == 1
             await scene.until_said("patter: Twilio(auth_token=…) is missing.")
+
+
+async def test_one_worker_serves_the_apps_and_the_one_that_replaces_it_takes_its_cookies(tmp_path: Path) -> None:
+    apps = f"http://127.0.0.1:{(port := free_port())}"
+    arguments = ["--workers", "2", "--sink", "sqlite", "--apps", "dashboard", "--apps-port", str(port)]
+    with anyio.fail_after(90):
+        async with serving(tmp_path, *arguments) as scene, httpx.AsyncClient(headers={"origin": apps}) as browser:
+            await scene.until_said("#token=")
+            await scene.until_said("\n")
+            token = scene.said.partition("#token=")[2].split()[0]
+            assert (await browser.post(f"{apps}/-/session", json={"token": token})).status_code == 204
+            await scene.ready(2)
+            await scene.call()
+            await scene.call()
+
+            async def calls() -> int:
+                with contextlib.suppress(httpx.TransportError):
+                    answer = await browser.get(f"{apps}/dashboard/api/calls")
+                    return len(answer.json().get("calls", ())) if answer.status_code == 200 else -answer.status_code
+                return -1
+
+            while await calls() != 2:  # noqa: ASYNC110 - of both workers, which tell no one
+                await anyio.sleep(0.05)
+            for worker in scene.workers():
+                os.kill(worker, signal.SIGKILL)
+            while (found := await calls()) != 2:
+                assert found in {-1, 0}
+                await anyio.sleep(0.05)
+            await scene.until_said("dashboard): http")
+            assert (await browser.post(f"{apps}/-/session", json={"token": token})).status_code == 403
+            scene.process.send_signal(signal.SIGTERM)
+            assert await scene.process.wait() == 0

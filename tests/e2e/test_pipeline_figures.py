@@ -10,7 +10,8 @@ from patter_core import Patter
 from patter_core.agent import Agent
 from patter_core.events import CallEnded, TurnTimings
 from patter_core.sinks import SQLiteSink
-from patter_core.sinks.sqlite_reader import CallFilter, SQLiteReader
+from patter_core.sinks.sqlite_reader import SQLiteReader
+from patter_core.storage.archive import CallFilter
 from patter_twilio.testing import TwilioEmulator
 from tests.e2e.test_pipeline import Scene, calling
 

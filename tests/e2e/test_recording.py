@@ -17,7 +17,8 @@ from patter_core.audio.g711 import expand
 from patter_core.events import RecordingStarted
 from patter_core.server.serving import serve_app
 from patter_core.sinks import MemorySink, SQLiteSink, WavSink
-from patter_core.sinks.sqlite_reader import CallFilter, SQLiteReader
+from patter_core.sinks.sqlite_reader import SQLiteReader
+from patter_core.storage.archive import CallFilter
 from patter_core.testing.caller import Caller, Say, WaitForAgent, WaitForSilence
 from patter_core.testing.speech import CALLER_LINES
 from patter_elevenlabs.testing import ElevenLabsEmulator

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from patter_browser import Browser
 from patter_core import Registry
 from patter_core.errors import ConfigurationError
 from patter_core.settings.model import Option, PluginConfig
@@ -23,6 +24,12 @@ def test_the_carrier_whose_credentials_are_there_is_meant(monkeypatch: pytest.Mo
     for name, value in TWILIO.items():
         monkeypatch.setenv(name, value)
     assert isinstance(make_carrier(registry(), PluginConfig()), Twilio)
+
+
+def test_a_carrier_that_needs_none_is_meant_only_by_its_name() -> None:
+    with pytest.raises(ConfigurationError, match="none is chosen"):
+        make_carrier(registry(), PluginConfig())
+    assert isinstance(make_carrier(registry(), PluginConfig("browser")), Browser)
 
 
 def test_so_is_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:

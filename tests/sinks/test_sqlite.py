@@ -28,8 +28,9 @@ from patter_core.events import (
 )
 from patter_core.observe.metrics import EngineBill, Latency
 from patter_core.sinks import SQLiteSink
-from patter_core.sinks.sqlite_reader import CallFilter, SQLiteReader
+from patter_core.sinks.sqlite_reader import SQLiteReader
 from patter_core.storage import sqlite as storage
+from patter_core.storage.archive import CallFilter
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.prices import Cost
 from tests.polling import until

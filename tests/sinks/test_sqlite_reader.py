@@ -11,13 +11,16 @@ import pytest
 from patter_core.errors import ConfigurationError
 from patter_core.events import CallAnnounced, CallEnded, CallEvent, CallMetrics, Record, TranscriptInput
 from patter_core.sinks import SQLiteSink
-from patter_core.sinks.sqlite_reader import CallFilter, SQLiteReader
+from patter_core.sinks.sqlite_reader import SQLiteReader
+from patter_core.storage.archive import CallFilter
 from patter_core.telephony.leg import Direction, Leg
 
 
 def call(call_id: str, start: float, *, agent: str, direction: Direction, said: str, reason: str) -> list[Record]:
+    number = "********34" if agent == "two" and direction is Direction.OUTBOUND else ""
+    leg = Leg(carrier="fake", call_id=f"leg-{call_id}", direction=direction, to_number=number)
     events: list[CallEvent] = [
-        CallAnnounced(leg=Leg(carrier="fake", call_id=f"leg-{call_id}", direction=direction), agent=agent),
+        CallAnnounced(leg=leg, agent=agent),
         TranscriptInput(text=said),
         CallEnded(reason=reason, by="caller", duration_ms=10, metrics=CallMetrics()),
     ]
@@ -47,6 +50,11 @@ def reader(tmp_path: Path) -> SQLiteReader:
         (CallFilter(), ["bb1", "aa2", "aa1"]),
         (CallFilter(limit=1), ["bb1"]),
         (CallFilter(since=200), ["bb1", "aa2"]),
+        (CallFilter(before=200), ["aa1"]),
+        (CallFilter(ended=True), ["aa2", "aa1"]),
+        (CallFilter(ended=False), ["bb1"]),
+        (CallFilter(number="34"), ["aa2"]),
+        (CallFilter(number="%"), []),
         (CallFilter(agent="two"), ["bb1", "aa2"]),
         (CallFilter(agent="two", direction="outbound"), ["aa2"]),
         (CallFilter(carrier="none"), []),
@@ -84,3 +92,34 @@ def test_no_file_or_no_database_is_told_with_a_remedy(tmp_path: Path) -> None:
     (tmp_path / "text.db").write_text("no database at all, " * 100)
     with pytest.raises(ConfigurationError, match="cannot be read"):
         SQLiteReader(tmp_path / "text.db").calls(CallFilter())
+
+
+@pytest.mark.anyio
+async def test_an_archive_reads_what_the_sink_has_kept(tmp_path: Path) -> None:
+    sink = SQLiteSink(tmp_path / "patter.db")
+    archive = sink.archive()
+    assert archive is not None
+    assert list(await archive.calls(CallFilter())) == []  # the file does not exist yet
+    (tmp_path / "patter.db").touch()
+    assert list(await archive.calls(CallFilter())) == []  # it is being made
+    records = call("aa1", 100, agent="one", direction=Direction.INBOUND, said="Hello.", reason="x")
+    records += call("aa2", 200, agent="two", direction=Direction.INBOUND, said="Hello.", reason="y")
+    await sink.write(records)
+    assert [row.call_id for row in await archive.calls(CallFilter())] == ["aa2", "aa1"]
+    assert list(await archive.records("aa1")) == records[:3]
+    assert list(await archive.records("zz9")) == []
+    ends = await archive.of_kinds(["call_ended"], since=0, limit=10)
+    assert [record.call_id for record in ends] == ["aa1", "aa2"]
+    assert [record.call_id for record in await archive.of_kinds(["call_ended"], since=0, limit=1)] == ["aa2"]
+    both = await archive.of_kinds(["call_announced", "call_ended"], since=200, limit=10)
+    assert [record.event.kind for record in both] == ["call_announced", "call_ended"]
+    await sink.aclose()
+
+
+@pytest.mark.anyio
+async def test_an_archive_of_another_file_says_so(tmp_path: Path) -> None:
+    (tmp_path / "patter.db").write_bytes(b"no database" * 1_000)
+    archive = SQLiteSink(tmp_path / "patter.db").archive()
+    assert archive is not None
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        await archive.calls(CallFilter())

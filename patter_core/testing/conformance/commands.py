@@ -135,7 +135,9 @@ def _commands(carrier: Carrier, leg: Leg) -> dict[str, Callable[[], Awaitable[ob
         Capability.LOOK_UP: {"look_up": lambda: carrier.look_up(leg)},
         Capability.CONFIGURE_NUMBER: {"set_voice_url": lambda: carrier.set_voice_url(NUMBER, f"{root}/voice")},
     }
-    commands: dict[str, Callable[[], Awaitable[object]]] = {"hang_up": lambda: carrier.hang_up(leg)}
+    commands: dict[str, Callable[[], Awaitable[object]]] = {}
+    if carrier.has_api:
+        commands["hang_up"] = lambda: carrier.hang_up(leg)
     for capability in carrier.capabilities:
         commands |= optional.get(capability, {})
     return commands

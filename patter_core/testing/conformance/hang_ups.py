@@ -9,6 +9,8 @@ __all__ = ["HANG_UPS"]
 
 async def _hung_up(scene: Scene) -> None:
     """By `hang_up` alone: nothing else ends the call, and no webhook asks what to do with it."""
+    if not scene.harness.carrier.has_api:
+        return
     live = await scene.live()
     with (
         scene.check.within(SOON, "hang_up() does not return."),
@@ -24,6 +26,11 @@ async def _hung_up_by_socket(scene: Scene) -> None:
     """By a message on the media socket alone, where the carrier takes one."""
     live = await scene.live()
     if not scene.codec_of(live).encode_hang_up():
+        scene.check.require(
+            scene.harness.carrier.has_api,
+            "The carrier has no API, and its media socket does not end calls.",
+            expected="a message from encode_hang_up(), or `has_api = True` and a hang_up() that ends calls",
+        )
         return
     scene.harness.watched.left_up.add(live.call.call_id)
     with (

@@ -1,4 +1,4 @@
-"""The bundle: Patter with four carriers, the engines of ElevenLabs and OpenAI, and pipeline mode with Deepgram.
+"""The bundle: Patter with carriers, a web page to call from, engines, pipeline mode with Deepgram, and the dashboard.
 
 It has every name of `patter_core`, too, so that one import serves.
 """
@@ -6,7 +6,9 @@ It has every name of `patter_core`, too, so that one import serves.
 from __future__ import annotations
 
 import patter_core
+from patter_browser import Browser
 from patter_core import *  # noqa: F403 - every name that the core lists, and nothing else
+from patter_dashboard import Dashboard
 from patter_deepgram import DeepgramSTT, DeepgramTTS
 from patter_elevenlabs import ElevenLabsConvAI, ElevenLabsSTT, ElevenLabsTTS
 from patter_openai import OpenAILive, OpenAILLM, OpenAIRealtime
@@ -17,6 +19,8 @@ from patter_twilio import Twilio
 from patter_vonage import Vonage
 
 __all__ = [
+    "Browser",
+    "Dashboard",
     "DeepgramSTT",
     "DeepgramTTS",
     "ElevenLabsConvAI",

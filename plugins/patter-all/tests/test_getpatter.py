@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import getpatter
+import patter_browser
 import patter_core
+import patter_dashboard
 import patter_deepgram
 import patter_elevenlabs
 import patter_openai
@@ -19,6 +21,8 @@ from getpatter.providers.elevenlabs_convai import ElevenLabsConvAIAdapter
 
 def test_the_names_of_the_quickstart_are_at_the_top() -> None:
     assert getpatter.Patter is patter_core.Patter
+    assert getpatter.Dashboard is patter_dashboard.Dashboard
+    assert getpatter.Browser is patter_browser.Browser
     assert getpatter.Plivo is patter_plivo.Plivo
     assert getpatter.Telnyx is patter_telnyx.Telnyx
     assert getpatter.Twilio is patter_twilio.Twilio
@@ -51,6 +55,8 @@ def test_every_name_of_the_core_is_there_too() -> None:
     for name in patter_core.__all__:
         assert getattr(getpatter, name) is getattr(patter_core, name)
     assert set(getpatter.__all__) - set(patter_core.__all__) == {
+        "Browser",
+        "Dashboard",
         "DeepgramSTT",
         "DeepgramTTS",
         "ElevenLabsConvAI",

@@ -126,6 +126,7 @@ MISTAKES = [
     ("machine detection, a machine", Twilio, "dial", dial(machine_detection=False), "its result never comes"),
     ("a message for a machine", Twilio, "dial", dial(await_greeting_end=False), "A machine answers, and the call"),
     ("a message for a machine", Twilio, "say_and_hang_up", hang_up_without_text, "is not left the message"),
+    ("hanging up by the media socket", Twilio, "has_api", False, "its media socket does not end calls"),
     ("a transfer", Telnyx, "transfer", nothing, "The call is not transferred."),
     ("a transfer with a text", Twilio, "transfer", transfer_without_text, "not transferred as it should be"),
     ("a transfer that the vendor refuses", Twilio, "transfer", transfer_at_any_rate, "returns as if it had not"),

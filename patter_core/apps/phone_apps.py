@@ -1,0 +1,168 @@
+"""The apps of one phone: their listener, and each of them for a server of the user's own."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+from starlette.types import ASGIApp, Scope
+
+from patter_core.aio.foreign import as_exception
+from patter_core.app import WebApp
+from patter_core.apps.access import DEFAULT_APPS_PORT, AppAccess, is_loopback
+from patter_core.apps.front import Front
+from patter_core.apps.view import View
+from patter_core.call.config import HostConfig
+from patter_core.carrier import Carrier
+from patter_core.config import from_environment
+from patter_core.errors import ConfigurationError
+from patter_core.observe.secrets import hide
+from patter_core.registry import Registry
+from patter_core.server.agents import Agents
+from patter_core.server.host import CallHost
+from patter_core.server.serving import bind, serve_app
+from patter_core.sink import EventSink
+
+__all__ = ["PhoneApps", "apps_port"]
+
+_CONNECTIONS = 256
+"""Of the apps' listener, WebSockets aside: a browser has six."""
+
+
+class PhoneApps:
+    """The apps of a phone.
+
+    Args:
+        apps: one of each name.
+        access: who is let in; by default `AppAccess()`.
+        port: of their listener; else PATTER_APPS_PORT, else 8001. 0 takes any free port.
+
+    Raises:
+        ConfigurationError: two apps have one name.
+    """
+
+    def __init__(self, apps: Sequence[WebApp], *, access: AppAccess | None, port: int | None) -> None:
+        self._apps: dict[str, WebApp] = {}
+        for app in apps:
+            if app.name in self._apps:
+                raise ConfigurationError(f"There are two apps “{app.name}”.", expected="one of each name")
+            self._apps[app.name] = app
+        self._access = access or AppAccess()
+        self._port = port
+        self._view: View | None = None
+
+    def __len__(self) -> int:
+        return len(self._apps)
+
+    def prepare(
+        self,
+        agents: Agents,
+        registry: Registry,
+        config: HostConfig,
+        sinks: Sequence[EventSink],
+        *,
+        base: str,
+        carriers: Mapping[str, Carrier],
+    ) -> None:
+        """Adds the pages of carriers that have one, and gives all apps what they see: see `View`."""
+        installed = registry.names("app")
+        for name, carrier in carriers.items():
+            if carrier.own_page and name in installed and name not in self._apps:
+                self._apps[name] = registry.app(name)()
+        if self._apps:
+            keep_raw = bool(self._access.unmasked)
+            self._view = View(agents, registry=registry, config=config, sinks=sinks, base=base, keep_raw=keep_raw)
+
+    def attach(self, host: CallHost) -> None:
+        """Lets the apps see this worker."""
+        if self._view is not None:
+            self._view.attach(host)
+
+    def mounted(self, name: str, authenticate: Callable[[Scope], str]) -> ASGIApp:
+        """Returns one app as `Patter.app` does.
+
+        Raises:
+            ConfigurationError: the phone has no such app.
+        """
+        if name not in self._apps:
+            raise ConfigurationError(
+                f"This phone has no app “{name}”.",
+                expected=" or ".join(self._apps) or "apps in Patter(apps=[…])",
+            )
+        return Front(
+            {"": self._made(name)},
+            titles=self._titles,
+            access=self._access,
+            key=secrets.token_bytes(32),
+            authenticate=authenticate,
+        )
+
+    @contextlib.asynccontextmanager
+    async def serving(self, *, key: bytes = b"", tell: Callable[[str], None] | None = None) -> AsyncIterator[None]:
+        """Serves the apps while the context lasts, if there are any.
+
+        Args:
+            key: for cookies: another worker with it takes them, too. By default a new one.
+            tell: is given the text with the link; by default it is printed on standard error.
+
+        Raises:
+            ConfigurationError: the address cannot be used, or nothing would check who comes.
+        """
+        if self._view is None:
+            yield
+            return
+        access = self._access.resolved()
+        if access.password:
+            hide(access.password)
+        made = {name: self._made(name) for name in self._apps}
+        listener = bind(access.listen, apps_port(self._port))
+        front = Front(
+            made,
+            titles=self._titles,
+            access=access,
+            key=key or secrets.token_bytes(32),
+            on_link_used=lambda: _tell_link(front, url, "The link was used. The next one", tell),
+        )
+        async with serve_app(front, listener, most_connections=_CONNECTIONS) as url:
+            _tell_link(front, url, f"Apps ({', '.join(self._apps)})", tell)
+            try:
+                yield
+            finally:
+                self._view.close()  # a feed would keep its connection open
+
+    @property
+    def _titles(self) -> Mapping[str, str]:
+        return {name: app.title or name for name, app in self._apps.items()}
+
+    def _made(self, name: str) -> ASGIApp:
+        assert self._view is not None  # there is an app
+        try:
+            return self._apps[name].asgi(self._view)
+        except BaseException as error:  # noqa: BLE001 - the plugin boundary: the app could not be made
+            raise as_exception(error) from None
+
+
+def apps_port(port: int | None) -> int:
+    """Returns `port`, or what PATTER_APPS_PORT holds, or 8001. 0 means any free port.
+
+    Raises:
+        ConfigurationError: it is not a port number.
+    """
+    text = str(port) if port is not None else from_environment("", "PATTER_APPS_PORT") or str(DEFAULT_APPS_PORT)
+    if not (text.isascii() and text.isdecimal() and int(text) < 65536):
+        raise ConfigurationError("The port of the apps is not a port number.", expected="0 to 65535", got=repr(text))
+    return int(text)
+
+
+def _tell_link(front: Front, url: str, what: str, tell: Callable[[str], None] | None) -> None:
+    """Tells where the apps are: on this machine by a link that lets in one browser."""
+    host = url.partition("://")[2].rpartition(":")[0].strip("[]")
+    link = f"{url}/#token={front.links.token}" if is_loopback(host) else url
+    text = f"{what}: {link}"
+    if tell is not None:
+        tell(text)
+        return
+    with contextlib.suppress(OSError):  # its reader went away
+        print(text, file=sys.stderr, flush=True)  # noqa: T201 - the link is for who started the server, and for no log

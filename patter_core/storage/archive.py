@@ -1,0 +1,76 @@
+"""The calls of the past, as a sink has kept them: what is asked, and what is returned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from patter_core.events import Record
+
+__all__ = ["CallArchive", "CallFilter", "CallRow"]
+
+
+class CallRow(msgspec.Struct, frozen=True):
+    """One call. Its numbers are masked, as sinks get them."""
+
+    call_id: str
+    started: float
+    """Unix s."""
+    carrier: str
+    direction: str
+    from_number: str
+    to_number: str
+    agent: str
+    ended: float | None
+    """Unix s; None while the call lasts, or if its worker died."""
+    reason: str
+    ended_by: str
+    duration_ms: float
+    reply_ms: float | None
+    """From the end of the caller's speech to the agent's first audio, the median of the call; None if not measured."""
+    engine_cost: str
+    """What the engine and its parts cost by list prices; "" if no price is known."""
+    cost: str
+    """The carrier's price; "" until it is known."""
+
+
+class CallFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Conditions that a call must meet; "" and None are none."""
+
+    since: float | None = None
+    """The earliest start, in Unix s."""
+    before: float | None = None
+    """Only calls that started earlier, in Unix s: the start of the last call of one page leads to the next page."""
+    agent: str = ""
+    carrier: str = ""
+    direction: str = ""
+    reason: str = ""
+    number: str = ""
+    """Part of the caller's or the called number, as it was kept: masked numbers have two digits left."""
+    text: str = ""
+    """Part of what was said; case is ignored."""
+    ended: bool | None = None
+    """True: only calls whose end is known; False: only others."""
+    limit: int = 50
+    """The most calls to return."""
+
+
+class CallArchive(Protocol):
+    """Reads what a sink has kept, by whichever worker it was written. Safe from several tasks at once.
+
+    Each method raises `ConfigurationError` if what was kept cannot be read.
+    """
+
+    async def calls(self, condition: CallFilter) -> Sequence[CallRow]:
+        """Returns the calls that meet the condition, the latest start first."""
+
+    async def records(self, call_id: str) -> Sequence[Record]:
+        """Returns the records of a call, in order; none if it is unknown."""
+
+    async def of_kinds(self, kinds: Sequence[str], *, since: float, limit: int) -> Sequence[Record]:
+        """Returns records of all calls by the tags of their events, from `since` (Unix s) on.
+
+        They are in order of their time; of more than `limit`, the latest.
+        """

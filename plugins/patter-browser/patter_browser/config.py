@@ -1,0 +1,89 @@
+"""The carrier's configuration: parameters or environment variables, checked when the carrier is made."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from patter_core.config import from_environment, required
+from patter_core.errors import ConfigurationError
+
+__all__ = ["SECRET_VARIABLE", "check_rate", "origin_of", "read_origins", "read_secret"]
+
+SECRET_VARIABLE = "BROWSER_SECRET"  # noqa: S105 - the name of a variable
+SHORTEST_SECRET = 16
+RATES = (16_000, 24_000)
+
+
+def read_secret(secret: str, *, is_needed: bool) -> str:
+    """Returns the secret, or the environment's, or one that is made up for this process.
+
+    Args:
+        secret: what the user gave, or "".
+        is_needed: others know it, so that none can be made up.
+
+    Raises:
+        ConfigurationError: it is missing, or too short.
+    """
+    if is_needed:
+        where = "nowhere: make one, and give it to your web server, too"
+        found = required(secret, parameter="Browser(secret=…)", variable=SECRET_VARIABLE, where=where)
+    else:
+        found = from_environment(secret, SECRET_VARIABLE) or secrets.token_urlsafe(32)
+    if len(found) < SHORTEST_SECRET:
+        raise ConfigurationError(
+            "Browser(secret=…) is too short.",
+            expected=f"at least {SHORTEST_SECRET} characters that cannot be guessed",
+            got=f"{len(found)}",
+            remedy="Make one: python -c 'import secrets; print(secrets.token_urlsafe(32))'.",
+        )
+    return found
+
+
+def read_origins(origins: Iterable[str]) -> tuple[str, ...]:
+    """Returns the origins of web pages as browsers write them.
+
+    Raises:
+        ConfigurationError: one is none.
+    """
+    found = []
+    for origin in origins:
+        written = origin_of(origin)
+        if not written or urlsplit(origin).path.strip("/") or "?" in origin or "#" in origin:
+            raise ConfigurationError(
+                "Browser(origins=…) has an address that is not an origin.",
+                expected="https://host, or https://host:port",
+                got=repr(origin[:100]),
+            )
+        found.append(written)
+    return tuple(found)
+
+
+def origin_of(url: str) -> str:
+    """Returns the origin of a URL, with the scheme of its page; "" if it has none."""
+    try:
+        parts = urlsplit(url.strip())
+        port = parts.port
+    except ValueError:
+        return ""
+    scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
+    if scheme not in {"http", "https"} or not parts.hostname:
+        return ""
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    is_usual = port is None or port == {"http": 80, "https": 443}[scheme]
+    return f"{scheme}://{host}" if is_usual else f"{scheme}://{host}:{port}"
+
+
+def check_rate(rate: int) -> None:
+    """Checks a sample rate.
+
+    Raises:
+        ConfigurationError: the page does not speak it.
+    """
+    if rate not in RATES:
+        raise ConfigurationError(
+            "Browser(sample_rate=…) is not one of the page's.",
+            expected=" or ".join(map(str, RATES)),
+            got=repr(rate),
+        )

@@ -1,0 +1,82 @@
+// Times, amounts and the words for what happened.
+
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const moment = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
+const whole = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const weekday = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short", timeZone: "UTC" });
+
+export const timeOf = (seconds) => clock.format(seconds * 1000);
+export const momentOf = (seconds) => moment.format(seconds * 1000);
+export const wholeTime = (seconds) => whole.format(seconds * 1000);
+export const dayOf = (date) => weekday.format(new Date(`${date}T00:00:00Z`));
+
+export function lengthOf(ms) {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  const minutes = Math.floor(seconds / 60);
+  const rest = String(seconds % 60).padStart(2, "0");
+  if (minutes < 60) return `${minutes}:${rest}`;
+  return `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, "0")}:${rest}`;
+}
+
+export function offsetOf(ms) {
+  const seconds = ms / 1000;
+  const minutes = Math.floor(seconds / 60);
+  return `${minutes}:${(seconds - minutes * 60).toFixed(1).padStart(4, "0")}`;
+}
+
+export function millis(ms) {
+  if (ms === null || ms === undefined) return "–";
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(2)} s`;
+}
+
+export function money(amount, currency) {
+  const value = Number(amount);
+  if (!Number.isFinite(value)) return `${amount} ${currency}`;
+  return `${value.toFixed(value !== 0 && Math.abs(value) < 1 ? 4 : 2)} ${currency}`;
+}
+
+export function costs(byCurrency) {
+  const parts = Object.entries(byCurrency ?? {}).map(([currency, amount]) => money(amount, currency));
+  return parts.join(" + ") || "–";
+}
+
+const REASONS = {
+  caller_hung_up: ["Caller hung up", "plain"],
+  agent_hung_up: ["Agent hung up", "plain"],
+  host_hung_up: ["Ended by us", "plain"],
+  engine_failed: ["Engine failed", "bad"],
+  engine_slow: ["Engine too slow", "bad"],
+  no_media: ["No audio came", "bad"],
+  media_lost: ["Audio was lost", "bad"],
+  media_unusable: ["Audio unusable", "bad"],
+  busy: ["Busy", "warn"],
+  no_answer: ["No answer", "warn"],
+  canceled: ["Cancelled", "warn"],
+  dial_failed: ["Could not be dialled", "bad"],
+  moved: ["Moved", "plain"],
+  transferred: ["Transferred", "good"],
+  voicemail: ["Voicemail", "plain"],
+  too_long: ["Reached its longest time", "warn"],
+  crashed: ["Crashed", "bad"],
+};
+
+export const reasonNames = Object.entries(REASONS).map(([value, [text]]) => ({ value, text }));
+export const reasonOf = (reason) => (Object.hasOwn(REASONS, reason) ? REASONS[reason] : [reason || "No end known", "warn"]);
+
+const REMEDIES = {
+  engine_failed: "See the errors below, and the vendor's status page. A fallback keeps callers from being cut off: Patter.agent(fallback=…).",
+  engine_slow: "The engine's session did not open in time. Check the network, or raise Deadlines.engine_connect.",
+  no_media: "The carrier took the call but did not bring its audio. Check that the public address takes WebSockets: patter doctor.",
+  media_lost: "The carrier's audio broke off and did not come back. Check the proxy or tunnel in front of the server.",
+  media_unusable: "The carrier streams a format that Patter cannot read. Check the number's stream settings.",
+  dial_failed: "The carrier did not connect the call. Check the number, and what the account may call.",
+  too_long: "The call reached Deadlines.longest_call.",
+  crashed: "A fault in Patter or in a plugin ended the call. The server's log has the traceback.",
+};
+
+export const remedyOf = (reason) => (Object.hasOwn(REMEDIES, reason) ? REMEDIES[reason] : "");
+
+// A masked number has two digits left: the rest is told by few dots, however long it was.
+export const numberOf = (number) => number.replace(/\*{3,}/g, "•••• ");
+export const nameOf = (call) => numberOf((call.direction === "outbound" ? call.to_number : call.from_number) || "Withheld");
+export const ours = (call) => numberOf((call.direction === "outbound" ? call.from_number : call.to_number) || "–");

@@ -1,0 +1,264 @@
+"""The dashboard in a real browser: what a visitor sees and does, and what strangers do not.
+
+Each test fails on an error on the page's console and on a violation of its content security policy. With PICTURES, a
+folder, each page is kept there as it looks: light, dark, and on a phone. With AXE_CORE, the script of axe-core, each
+is checked for accessibility. The session `browser` of nox sets both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from patter_core.events import CallAnnounced, CallEnded, CallMetrics, Record, TranscriptCorrection, TranscriptInput
+from patter_core.server.serving import bind, serve_app
+from patter_core.telephony.leg import Leg
+from patter_core.testing.fakes import FakeLiveCall, FakePhone
+
+playwright_api = pytest.importorskip("playwright.async_api", reason="playwright is not installed: nox -s browser")
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+ARGUMENTS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+AXE = os.environ.get("AXE_CORE", "")
+AXE_SCRIPT = Path(AXE).read_text(encoding="utf-8") if AXE else ""
+PICTURES = os.environ.get("PICTURES", "")
+PAGES = {"calls": "#/", "call": "#/call/recorded", "failed": "#/call/failed", "live": "#/call/live-0"}
+PAGES |= {"figures": "#/figures", "system": "#/system"}
+LOOKS = {"light-wide": ("light", 1280), "dark-wide": ("dark", 1280), "light-phone": ("light", 360)}
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (Debian: apt-get install chromium)"),
+]
+
+Serve = Callable[..., AbstractAsyncContextManager[Any]]
+expect = playwright_api.expect
+
+
+class Visit:
+    """One browser with one page, that was let in."""
+
+    def __init__(self, page: Any, served: Any) -> None:
+        self.page = page
+        self.served = served
+        self.faults: list[str] = []
+        page.on("console", lambda message: self._note(message.type, message.text))
+        page.on("pageerror", lambda error: self.faults.append(str(error)))
+        page.on("dialog", lambda dialog: self.faults.append(f"dialog {dialog.message}"))
+
+    def _note(self, kind: str, text: str) -> None:
+        if kind == "error" and not text.startswith("Failed to load resource"):  # tests ask for refusals, too
+            self.faults.append(text)
+
+    async def see(self, path: str) -> None:
+        await self.page.goto(f"{self.served.url}/dashboard/{path}")
+        await expect(self.page.locator("h1")).to_be_visible()
+
+
+@contextlib.asynccontextmanager
+async def browser() -> AsyncIterator[Any]:
+    async with playwright_api.async_playwright() as playwright:
+        started = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        try:
+            yield started
+        finally:
+            await started.close()
+
+
+@contextlib.asynccontextmanager
+async def visit(served: Any, scheme: str = "light", width: int = 1280) -> AsyncIterator[Visit]:
+    async with browser() as started:
+        context = await started.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})
+        made = Visit(await context.new_page(), served)
+        await made.page.goto(served.link)
+        await expect(made.page.locator("#nav")).to_be_visible(timeout=20_000)
+        yield made
+        assert made.faults == []
+
+
+def record(call_id: str, sequence: int, event: Any, trace: str = "00-1-2-01") -> Record:
+    began = time.time() - 5
+    return Record(call_id=call_id, sequence=sequence, time=began, elapsed_ms=sequence * 10, event=event, trace=trace)
+
+
+def announce(phone: FakePhone, call_id: str, number: str) -> None:
+    leg = Leg(carrier="fake", call_id=f"leg-{call_id}", from_number=number)
+    phone.live[call_id] = FakeLiveCall(call_id, leg)
+    phone.put(record(call_id, 1, CallAnnounced(leg=leg, agent="concierge")))
+
+
+END = CallEnded(reason="caller_hung_up", by="caller", duration_ms=5_000, metrics=CallMetrics())
+
+
+async def test_the_link_is_used_once_and_is_gone_from_the_address(serve: Serve, phone: FakePhone) -> None:
+    async with serve(phone) as served:
+        link = served.link
+        async with visit(served) as first:
+            assert "token" not in first.page.url
+            cookies = await first.page.context.cookies()
+            assert [(cookie["httpOnly"], cookie["sameSite"]) for cookie in cookies] == [(True, "Strict")]
+        async with browser() as started:
+            page = await started.new_page()
+            await page.goto(link)
+            await expect(page.locator("#status")).to_contain_text("This link was used")
+            await page.goto(f"{served.url}/dashboard/")
+            await expect(page.locator("#nav")).to_have_count(0)
+
+
+async def test_calls_appear_are_searched_and_paged(serve: Serve, phone: FakePhone) -> None:
+    async with serve(phone) as served, visit(served) as seen:
+        page = seen.page
+        await expect(page.locator(".card.live")).to_have_count(3)
+        announce(phone, "new", "***********55")
+        await expect(page.locator(".card.live")).to_have_count(4)
+        del phone.live["new"]
+        phone.put(record("new", 2, END))
+        await expect(page.locator(".card.live")).to_have_count(3)
+        await expect(page.locator("tbody tr").first).to_contain_text("•••• 55")
+        rows = await page.locator("tbody tr").count()
+        await page.get_by_role("button", name="Older calls").click()
+        await expect(page.locator("tbody tr")).to_have_count(64)
+        assert rows < 64
+        await page.get_by_label("Number", exact=True).fill("77")
+        await expect(page.locator("tbody tr")).to_have_count(1)
+        await page.get_by_role("button", name="Clear").click()
+        await page.get_by_label("End").select_option("engine_failed")
+        await expect(page.locator("tbody tr")).to_have_count(1)
+        await page.locator("tbody a").click()
+        await expect(page.locator("h1")).to_have_text("•••• 77")
+        await expect(page.get_by_text("What to do:")).to_be_visible()
+        assert "Publish the agent first" in await page.locator(".panel.bad").inner_text()
+
+
+async def test_one_call_shows_what_was_heard_and_plays_its_recording(serve: Serve, phone: FakePhone) -> None:
+    async with serve(phone) as served, visit(served) as seen:
+        page = seen.page
+        await seen.see("#/call/recorded")
+        await expect(page.locator("s.unheard")).to_have_text(" for 140 euros, and one on the quiet side for 120.")
+        await expect(page.locator(".span.agent.cut")).to_have_count(1)
+        assert await page.locator(".stage").count() == 10  # two turns of five stages
+        await expect(page.locator(".fact", has_text="Cost")).to_contain_text("0.0335 USD")
+        await page.get_by_role("button", name="Play from 0:12.4").click()
+        await expect(page.locator(".line.now")).to_contain_text("The one with the view")
+        assert await page.evaluate("document.querySelector('audio').currentTime") > 11
+        await page.locator("summary", has_text="Raw events").click()
+        await expect(page.locator("pre")).to_contain_text('"type": "call_announced"')
+
+
+async def test_what_callers_and_agents_say_is_text(serve: Serve, phone: FakePhone) -> None:
+    async with serve(phone) as served, visit(served) as seen:
+        for path in ("#/", "#/call/hostile", "#/figures"):
+            await seen.see(path)
+            await expect(seen.page.get_by_text("<img src=x onerror=").first).to_be_visible()
+            assert await seen.page.locator("main img, main script").count() == 0
+            assert "Patter" in await seen.page.title()
+
+
+async def test_a_live_call_grows_is_informed_transferred_and_ended(serve: Serve, phone: FakePhone) -> None:
+    async with serve(phone) as served, visit(served) as seen:
+        page = seen.page
+        await seen.see("#/call/live-0")
+        await expect(page.locator(".line")).to_have_count(2)
+        phone.put(record("live-0", 90, TranscriptInput(text="Are you still there?")))
+        await expect(page.locator(".line").last).to_contain_text("Are you still there?")
+        phone.put(record("live-0", 91, TranscriptCorrection(text="Good morning", original="", turn="t1")))
+        await expect(page.locator(".line.agent .said")).to_contain_text("Good morning")
+        await page.get_by_label("Tell the agent").fill("They are a regular.")
+        phone.put(record("live-0", 89, TranscriptInput(text="Hello?")))  # what is typed stays while the call goes on
+        await expect(page.locator(".line").last).to_contain_text("Hello?")
+        await page.get_by_role("button", name="Tell", exact=True).click()
+        await expect(page.locator(".actions .notice")).to_have_text("The agent knows.")
+        await page.get_by_label("Transfer to").fill("nowhere")
+        await page.keyboard.press("Enter")
+        await expect(page.locator(".actions .notice.bad")).to_contain_text("E.164")
+        await page.get_by_label("Transfer to").fill("+15550009999")
+        await page.get_by_role("button", name="Transfer", exact=True).click()
+        await expect(page.locator(".actions .notice.good")).to_contain_text("took the transfer")
+        await page.get_by_role("button", name="Hang up").click()
+        await page.get_by_role("button", name="Keep the call").click()
+        assert phone.hung_up == []
+        await page.get_by_role("button", name="Hang up").click()
+        await page.get_by_role("dialog").get_by_role("button", name="Hang up").click()
+        await expect(page.locator(".actions .notice.good")).to_contain_text("ended")
+        del phone.live["live-0"]
+        phone.put(record("live-0", 92, END))
+        await expect(page.locator(".call-head .badge")).to_have_text("Caller hung up")
+        await expect(page.locator(".actions")).to_have_count(0)
+    assert (phone.live.get("live-0"), phone.hung_up) == (None, ["live-0"])
+    assert phone.transferred == [("live-0", "+15550009999")]
+
+
+async def test_the_page_goes_on_when_a_worker_dies_and_another_one_takes_its_place(
+    serve: Serve, phone: FakePhone
+) -> None:
+    """The new worker has the key for cookies, another feed, and calls that the page has not seen."""
+    async with serve(phone) as first:
+        port = int(first.url.rpartition(":")[2])
+        front = first.front
+        stopped, start = asyncio.Event(), asyncio.Event()
+
+        async def replace() -> None:
+            await start.wait()
+            async with serve_app(front, bind("127.0.0.1", port)):
+                await stopped.wait()
+
+        async with visit(first) as seen:
+            await expect(seen.page.locator("#link-state")).to_have_text("Live")
+            first.server.cancel()
+            await expect(seen.page.locator("#link-state")).to_have_text("Reconnecting…")
+            phone.ring = type(phone.ring)()
+            announce(phone, "later", "***********66")
+            replacement = asyncio.create_task(replace())
+            start.set()
+            await expect(seen.page.locator(".card.live")).to_have_count(4, timeout=20_000)
+            await expect(seen.page.locator("#link-state")).to_have_text("Live")
+            announce(phone, "latest", "***********67")
+            await expect(seen.page.locator(".card.live")).to_have_count(5)
+        phone.ring.close()
+        stopped.set()
+        await replacement
+
+
+async def test_everything_is_reached_by_the_keyboard(serve: Serve, phone: FakePhone) -> None:
+    async with serve(phone) as served, visit(served) as seen:
+        page = seen.page
+        await seen.see("#/call/live-0")
+        await page.evaluate("document.activeElement.blur()")
+        reached = set()
+        for _ in range(30):
+            await page.keyboard.press("Tab")
+            reached.add(await page.evaluate("document.activeElement.textContent.trim().slice(0, 20)"))
+        assert {"Skip to the content", "Figures", "← All calls", "Transfer", "Tell", "Hang up"} <= reached
+        await page.get_by_role("button", name="Hang up").focus()
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("dialog")).to_be_visible()
+        await page.keyboard.press("Escape")
+        await expect(page.get_by_role("dialog")).to_have_count(0)
+        assert phone.hung_up == []
+
+
+@pytest.mark.parametrize("look", LOOKS)
+async def test_each_page_fits_its_screen_and_is_accessible(serve: Serve, phone: FakePhone, look: str) -> None:
+    scheme, width = LOOKS[look]
+    async with serve(phone) as served, visit(served, scheme, width) as seen:
+        for name, path in PAGES.items():
+            await seen.see(path)
+            await seen.page.wait_for_load_state("load")
+            assert await seen.page.evaluate("document.documentElement.scrollWidth") <= width, name
+            if PICTURES:
+                await seen.page.wait_for_timeout(500)  # charts and waves are drawn
+                await seen.page.screenshot(path=Path(PICTURES) / f"dashboard-{name}-{look}.png", full_page=True)
+            if AXE:
+                await seen.page.evaluate(AXE_SCRIPT)
+                found = await seen.page.evaluate("axe.run()")
+                told = [(one["id"], [node["html"][:120] for node in one["nodes"]]) for one in found["violations"]]
+                assert told == [], name

@@ -1,0 +1,81 @@
+"""The latest calls in memory: found as in a sink's file, and bounded."""
+
+from __future__ import annotations
+
+import pytest
+
+from patter_core.apps.feed import Kept
+from patter_core.apps.recent import RecentCalls
+from patter_core.events import CallAnnounced, CallEnded, CallEvent, CallMetrics, DtmfReceived, Record, TranscriptInput
+from patter_core.storage.archive import CallFilter
+from patter_core.telephony.leg import Direction, Leg
+
+pytestmark = pytest.mark.anyio
+
+END = CallEnded(reason="caller_hung_up", by="caller", duration_ms=4_000, metrics=CallMetrics())
+
+
+def put(recent: RecentCalls, call_id: str, event: CallEvent, time: float, size: int = 100) -> None:
+    recent.put(Kept(Record(call_id=call_id, sequence=1, time=time, elapsed_ms=0, event=event), None, size))
+
+
+def three_calls() -> RecentCalls:
+    recent = RecentCalls()
+    for number, direction in enumerate((Direction.INBOUND, Direction.OUTBOUND, Direction.INBOUND)):
+        leg = Leg(carrier="acme", call_id=f"leg-{number}", direction=direction, from_number="***********34")
+        put(recent, f"call-{number}", CallAnnounced(leg=leg, agent=f"agent-{number}"), 100.0 + number)
+    put(recent, "call-1", TranscriptInput(text="Where is my Parcel?"), 103.0)
+    put(recent, "call-0", END, 104.0)
+    return recent
+
+
+@pytest.mark.parametrize(
+    ("condition", "found"),
+    [
+        (CallFilter(), ["call-2", "call-1", "call-0"]),
+        (CallFilter(limit=1), ["call-2"]),
+        (CallFilter(since=101.0), ["call-2", "call-1"]),
+        (CallFilter(before=101.0), ["call-0"]),
+        (CallFilter(direction="outbound"), ["call-1"]),
+        (CallFilter(agent="agent-2"), ["call-2"]),
+        (CallFilter(reason="caller_hung_up"), ["call-0"]),
+        (CallFilter(ended=False), ["call-2", "call-1"]),
+        (CallFilter(ended=True), ["call-0"]),
+        (CallFilter(number="34"), ["call-2", "call-1", "call-0"]),
+        (CallFilter(number="35"), []),
+        (CallFilter(text="PARCEL"), ["call-1"]),
+    ],
+)
+async def test_calls_are_found_by_what_is_asked(condition: CallFilter, found: list[str]) -> None:
+    assert [row.call_id for row in await three_calls().calls(condition)] == found
+
+
+async def test_records_are_found_by_call_and_by_kind() -> None:
+    recent = three_calls()
+    assert [record.event.kind for record in await recent.records("call-1")] == ["call_announced", "transcript_input"]
+    assert await recent.records("call-9") == []
+    assert [record.call_id for record in await recent.of_kinds(["call_ended"], since=0, limit=5)] == ["call-0"]
+    assert await recent.of_kinds(["call_ended"], since=105, limit=5) == []
+    latest = await recent.of_kinds(["call_announced"], since=0, limit=2)
+    assert [record.call_id for record in latest] == ["call-1", "call-2"]
+
+
+async def test_without_room_a_call_that_ended_goes_before_one_that_lasts() -> None:
+    recent = RecentCalls(calls=2)
+    put(recent, "live", DtmfReceived(digit="1"), 1)
+    put(recent, "over", END, 2)
+    put(recent, "new", DtmfReceived(digit="1"), 3)
+    assert {row.call_id for row in await recent.calls(CallFilter())} == {"live", "new"}
+
+
+async def test_calls_are_bounded_in_bytes_and_one_call_in_records() -> None:
+    recent = RecentCalls(max_bytes=1_000)
+    for number in range(20):
+        put(recent, f"call-{number}", DtmfReceived(digit="1"), number)
+    assert len(await recent.calls(CallFilter())) == 10
+    recent = RecentCalls()
+    for number in range(6_000):
+        put(recent, "long", DtmfReceived(digit="1"), number)
+    records = await recent.records("long")
+    assert len(records) == 5_000
+    assert [records[0].time, records[-1].time] == [0, 5_999]
