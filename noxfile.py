@@ -317,6 +317,15 @@ def chaos(session: nox.Session) -> None:
 
 
 @nox.session
+def transports(session: nox.Session) -> None:
+    """Run the suites of calls on each transport that a plugin of ours offers: `nox -s transports`."""
+    install_tree(session, *TEST_TOOLS)
+    suites = [f"tests/e2e/test_{name}.py" for name in ("first_call", "both_carriers", "two_carriers", "quickstart")]
+    suites += ["tests/server/test_media_endpoint.py", "tests/server/test_drain.py", "plugins/patter-picows"]
+    session.run("pytest", *TOGETHER, *suites, *session.posargs, env={"PATTER_TRANSPORT": "picows"})
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure what a frame costs, against a bare relay: `nox -s bench -- --calls 50 --seconds 20`."""
     install_tree(session)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # the specs name these types; a plugin that implements one ho
     from patter_core.carrier import Carrier
     from patter_core.engine import Engine
     from patter_core.kinds import Kind, Part, Parts
+    from patter_core.net.transport import Transport
     from patter_core.sink import EventSink
     from patter_core.store import CallStore
     from patter_core.telephony.leg import Leg
@@ -60,6 +61,10 @@ class HookSpecs:
     @_hookspec
     def patter_apps(self) -> list[type[WebApp]]:  # type: ignore[empty-body]
         """Returns the apps that the plugin offers: pages beside the calls, such as a dashboard."""
+
+    @_hookspec
+    def patter_transports(self) -> list[type[Transport]]:  # type: ignore[empty-body]
+        """Returns the transports that the plugin offers."""
 
     @_hookspec
     def patter_kinds(self) -> list[Kind]:  # type: ignore[empty-body]

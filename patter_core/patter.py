@@ -32,6 +32,7 @@ from patter_core.server.app import make_app
 from patter_core.server.calling import CallingPhone
 from patter_core.server.host import CallHost
 from patter_core.server.phone_parts import PhoneParts, has_several_workers
+from patter_core.server.phone_settings import choose_transport, name_of, run_serving
 from patter_core.server.routing import RouteHooks, Routes, Routing
 from patter_core.server.running import make_host, serve_until_stopped
 from patter_core.server.serving import bind
@@ -73,6 +74,7 @@ class Patter(CallingPhone):
         apps: pages beside the calls, such as a dashboard; `serve` gives them a listener of their own.
         apps_port: of that listener; else PATTER_APPS_PORT, else 8001. 0 takes any free port.
         apps_access: who is let in to them: by default a browser on this machine, by a link that `serve` prints.
+        transport: reads and writes WebSocket frames, by name; else PATTER_TRANSPORT, else what is installed.
         limits: how much one worker takes on.
         deadlines: how long a call may stay in each state.
         registry: the plugins; by default those that are installed.
@@ -104,6 +106,7 @@ class Patter(CallingPhone):
         apps: Sequence[WebApp] = (),
         apps_port: int | None = None,
         apps_access: AppAccess | None = None,
+        transport: str = "",
         limits: Limits | None = None,
         deadlines: Deadlines | None = None,
         registry: Registry | None = None,
@@ -119,15 +122,17 @@ class Patter(CallingPhone):
         self._base = public_base(webhook_url)
         self._trust_forwarded = trust_forwarded
         self._sinks = tuple(sinks)
+        registry = Registry.discover() if registry is None else registry
         self._config = HostConfig(
             limits=limits or Limits(),
             deadlines=deadlines or Deadlines(),
             redaction=redaction or Redaction(),
             store=store,
             several_workers=has_several_workers(several_workers, store),
+            transport=choose_transport(registry, transport),
         )
         guard()
-        super().__init__(registry or Registry.discover(), self._carriers)
+        super().__init__(registry, self._carriers)
         guard_packages_of(self._registry.manager.get_plugins())
         self._callbacks = UserCallbacks(
             on_call_start=on_call_start, on_call_end=on_call_end, on_transcript=on_transcript, on_event=on_event
@@ -170,6 +175,11 @@ class Patter(CallingPhone):
     def several_workers(self) -> bool:
         """True if other workers take calls for the same numbers."""
         return self._config.several_workers
+
+    @property
+    def transport(self) -> str:
+        """The name of what reads and writes WebSocket frames."""
+        return name_of(self._config.transport)
 
     @property
     def calls(self) -> list[PhoneCall]:
@@ -265,6 +275,10 @@ class Patter(CallingPhone):
             )
         finally:
             self._host = None
+
+    def run(self, agent: Routing | None = None, *, host: str = "", port: int | None = None) -> None:
+        """Answers calls from a program that has no event loop: on uvloop where it is installed. All as in `serve`."""
+        run_serving(functools.partial(self.serve, agent, host=host, port=port))
 
     async def drain(self) -> None:
         """Takes no new calls, and waits for the live ones as long as `Limits.drain` says; then ends them.

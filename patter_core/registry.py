@@ -19,6 +19,7 @@ from patter_core.config import did_you_mean, from_environment
 from patter_core.engine import Engine
 from patter_core.errors import PluginFailed, PluginNotFound
 from patter_core.kinds import Kind, Part
+from patter_core.net.transport import Transport
 from patter_core.plugins.composing import compose
 from patter_core.plugins.loading import Loaded, add_offers, attempt, load, new_manager, package_of
 from patter_core.plugins.metadata import Need, Offer, OfferedClass, Plugin, describe, find_plugins
@@ -142,6 +143,12 @@ class Registry:
         """The app of that name; raises as `carrier`."""
         found = self._get("app", name)
         assert issubclass(found, WebApp)  # as above
+        return found
+
+    def transport(self, name: str) -> type[Transport]:
+        """The transport of that name; raises as `carrier`."""
+        found = self._get("transport", name)
+        assert issubclass(found, Transport)  # as above
         return found
 
     def part(self, kind: str, name: str) -> type[Part]:

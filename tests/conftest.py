@@ -30,11 +30,16 @@ def _heard_hangup() -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _clean_environment() -> Iterator[None]:
-    """No test may find a setting or an account in the environment that it did not put there."""
+    """No test may find a setting or an account in the environment that it did not put there.
+
+    But for the transport: `PATTER_TRANSPORT=picows pytest tests/e2e` tries calls on it.
+    """
     with pytest.MonkeyPatch.context() as patch:
+        transport = os.environ.get("PATTER_TRANSPORT") or "websockets"
         for variable in list(os.environ):
             if variable.startswith(_PREFIXES):
                 patch.delenv(variable)
+        patch.setenv("PATTER_TRANSPORT", transport)  # an installed one does not decide
         yield
 
 

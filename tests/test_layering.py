@@ -101,11 +101,13 @@ CALL = [
 """The modules of the call, from the bottom up: each imports those before it only."""
 SERVER = [
     "descriptors",
+    "handed_socket",
     "connections",
     "ending",
     "service_manager",
     "signals",
     "serving",
+    "phone_settings",
     "urls",
     "voice_urls",
     "rate_limit",

@@ -24,6 +24,7 @@ from patter_core.call.state import CallState, Signal, State
 from patter_core.call.token import CallToken
 from patter_core.carrier import Carrier
 from patter_core.events import CallEvent, MediaPaused
+from patter_core.net.transport import in_use
 from patter_core.telephony.leg import Leg
 from patter_core.webhook import Accept
 
@@ -136,6 +137,7 @@ class CallContext:
             self._loop.call_soon_threadsafe(function, *args)
 
     async def _run_task(self, function: Callable[[], Awaitable[None]]) -> None:
+        in_use.set(self.config.transport)  # for the sockets that the task opens
         try:
             await function()
         except BaseException as error:  # noqa: BLE001 - the call boundary

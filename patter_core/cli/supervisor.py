@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import logging
 import os
 import secrets
@@ -24,6 +23,7 @@ from patter_core.observe.log_setup import CALLS, LogSettings
 from patter_core.observe.terminal import one_line
 from patter_core.patter import Patter
 from patter_core.registry import Registry
+from patter_core.server.phone_settings import run_serving
 from patter_core.server.signals import stop_signals
 from patter_core.server.voice_urls import ready_text
 from patter_core.settings.model import Settings
@@ -97,7 +97,7 @@ def run_worker(
             apps_key=apps_key,
         )
 
-    anyio.run(main, backend_options={"use_uvloop": importlib.util.find_spec("uvloop") is not None})
+    run_serving(main)
 
 
 def run_workers(

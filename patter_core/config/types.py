@@ -112,7 +112,7 @@ def hints_of(owner: Callable[..., object]) -> Mapping[str, object]:
     parts = reversed(function.__mro__) if isinstance(function, type) else (function,)
     hints: dict[str, object] = {}
     for part in parts:
-        known = vars(sys.modules[part.__module__])
+        known = vars(sys.modules[getattr(part, "__module__", "builtins")])
         for name, hint in inspect.get_annotations(part).items():
             one = types.SimpleNamespace(__annotations__={name: hint})
             with contextlib.suppress(NameError, TypeError, AttributeError):

@@ -13,6 +13,10 @@ _LIKE = 0.7
 
 CORE_VARIABLES = frozenset(
     {
+        "PATTER_APPS",
+        "PATTER_APPS_HOST",
+        "PATTER_APPS_PASSWORD",
+        "PATTER_APPS_PORT",
         "PATTER_CARRIER",
         "PATTER_CONFIG",
         "PATTER_DB",
@@ -31,6 +35,7 @@ CORE_VARIABLES = frozenset(
         "PATTER_STORE",
         "PATTER_SYSTEM_PROMPT",
         "PATTER_TRACEBACK",
+        "PATTER_TRANSPORT",
         "PATTER_WEBHOOK_URL",
     }
 )

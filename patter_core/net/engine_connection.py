@@ -1,114 +1,125 @@
-"""The connection below `EngineSocket`: it delivers whole messages, looks for signs of life, and bounds what it reads.
+"""The connection of the library `websockets` below `EngineSocket`: the reference for other transports.
 
-What comes in small reads is passed on at once. A long read is passed on in pieces, and the event loop has its turn
-between two pieces that hold many frames: of the smallest frames, a read may hold a hundred thousand. What a peer sends
-beyond a `Budget` is read more slowly, and then no more.
+The library opens and closes, and its protocol reads and checks every frame. Frames are written without it: masks are
+cut from a store of random bytes, since the library asks the kernel for four bytes a frame, which costs a good part of
+what the write itself does. What comes in small reads is passed on at once. A long read is passed on in pieces, and the
+event loop has its turn between two pieces that hold many frames.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import math
 import os
 import struct
-from collections import deque
-from collections.abc import Callable
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import OPEN, Event
 
-from patter_core.net.budget import Budget
+from patter_core.net.client_link import COUNTED, COUNTED_SIZE, PIECE, UNREAD_LIMIT, ClientLink
+from patter_core.net.tls import keep_session, shrink_buffer
 
-__all__ = ["CLOSE_TIMEOUT", "UNREAD_LIMIT", "BinaryMessage", "EngineConnection", "quiet"]
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # no compiled wheel for this platform
+    from websockets.utils import apply_mask
 
-quiet = logging.getLogger("patter.websocket")
-"""What the library logs to. At level DEBUG it would log URLs, headers and frames: keys, and what people say."""
-quiet.setLevel(logging.INFO)
+__all__ = ["EngineConnection"]
 
-UNREAD_LIMIT = 16
-"""Messages that wait for `EngineSocket.receive` before the socket is no longer read."""
-CLOSE_TIMEOUT = 0.5
-"""Seconds that the peer has to answer a close frame. It has read it then, or never will; the next engine waits."""
-_LOOK = 0.5
-"""Seconds between two looks for a sign of life; a peer that gave none since the last one is sent a ping."""
-_DEAD_AFTER = 5
-"""Looks without a sign after which the connection is cut: a caller hears nothing all that time."""
-_PIECE = 4096
-"""Bytes that are passed on at once."""
-_COUNTED = 64
-"""Frames after which they are counted against the budget."""
-_COUNTED_SIZE = 256 * 1024
-"""Bytes, likewise: of long reads, as many bytes do not come in short ones."""
+_MASKS = 1024
+"""Bytes of randomness that are fetched at once: masks for 256 frames."""
 
 _pass_on = ClientConnection.data_received
 _TEXT, _BINARY, _CONT = Opcode.TEXT, Opcode.BINARY, Opcode.CONT
-_ping = struct.Struct("!BB").pack(0x89, 0x80)
+_FIN_TEXT, _FIN_BINARY, _MASKED = 0x81, 0x82, 0x80
+_head_short, _head_medium, _head_long = struct.Struct("!BB"), struct.Struct("!BBH"), struct.Struct("!BBQ")
+_ping = _head_short.pack(0x89, _MASKED)
 
 
-def _nothing() -> None:
-    """There is no callback yet."""
-
-
-class BinaryMessage(bytes):
-    """A binary message, as `EngineSocket.receive` returns it. A text message is plain `bytes`, of UTF-8."""
-
-    __slots__ = ()
-
-
-class EngineConnection(ClientConnection):
+class EngineConnection(ClientLink, ClientConnection):
     """The library's connection, which delivers whole messages, and calls back when the peer is slow, or gone."""
 
+    transport: asyncio.Transport
+    loop: asyncio.AbstractEventLoop
+
     def __init__(self, *arguments: Any, **options: Any) -> None:  # those of the library's class
-        super().__init__(*arguments, **options)
-        self.slow = False
-        self.lost = False
-        self.unread: deque[bytes] = deque()
-        self.changed = asyncio.Event()
-        """Something came for `unread`, or the connection is lost."""
-        self.on_text: Callable[[bytes], None] = self._keep
-        self.on_binary: Callable[[bytes], None] = self._keep_binary
-        self.on_writable: Callable[[], None] = _nothing
-        self.on_lost: Callable[[], None] = _nothing
+        ClientConnection.__init__(self, *arguments, **options)
+        ClientLink.__init__(self)
         self._parts: list[bytes] = []
         self._parts_are_binary = False
         self._made = False
-        self._alive = True
-        self._looks = 0
-        self._next_look: asyncio.TimerHandle | None = None
-        self._budget = Budget()
-        self._frames = 0
-        self._size = 0
-        self._warned = False
         self._held = bytearray()
         """Read from the network, and not passed on yet."""
         self._passing_on = False
-        self._pause: asyncio.Handle | None = None
-        """Ends the pause in which nothing is passed on."""
+        self._masks = b""
+        self._mask_at = 0
 
-    def watch(self) -> None:
-        """Cuts the connection if its peer gives no sign of life. Frames are looked for, not timed: there are many."""
-        unread = self._pause is not None or len(self.unread) >= UNREAD_LIMIT  # then it may say what it will
-        if self._alive or unread:
-            self._alive, self._looks = False, 0
+    # --- what goes -------------------------------------------------------------------------------------------------
+
+    @property
+    def agreed(self) -> str:
+        """As in `ClientLink`."""
+        return self.subprotocol or ""
+
+    @property
+    def is_open(self) -> bool:
+        """As in `ClientLink`."""
+        return self.protocol.state is OPEN
+
+    @property
+    def ended_with(self) -> tuple[int, str]:
+        """As in `ClientLink`."""
+        frame = self.protocol.close_rcvd or self.protocol.close_sent
+        return (frame.code, frame.reason) if frame else (1006, "")
+
+    def write(self, message: bytes, binary: bool = False) -> None:
+        """One whole frame, masked, as RFC 6455, section 5.2, draws it."""
+        if self.protocol.state is not OPEN:
+            return
+        at = self._mask_at
+        if at == len(self._masks):
+            self._masks, at = os.urandom(_MASKS), 0
+        self._mask_at = at + 4
+        mask = self._masks[at : at + 4]
+        size = len(message)
+        first = _FIN_BINARY if binary else _FIN_TEXT
+        if size < 126:
+            head = _head_short.pack(first, _MASKED | size)
+        elif size < 65_536:
+            head = _head_medium.pack(first, _MASKED | 126, size)
         else:
-            self._looks += 1
-            if self._looks >= _DEAD_AFTER:
-                self.transport.abort()
-                return
-            if not self.transport.is_closing():
-                self.transport.write(_ping + os.urandom(4))
-        self._next_look = self.loop.call_later(_LOOK, self.watch)
+            head = _head_long.pack(first, _MASKED | 127, size)
+        self.transport.write(head + mask + apply_mask(message, mask))
+
+    def write_ping(self) -> None:
+        """As in `ClientLink`."""
+        self.transport.write(_ping + os.urandom(4))
+
+    def say_goodbye(self, code: int, reason: str) -> None:
+        """As in `ClientLink`."""
+        if self.protocol.state is OPEN:
+            self.protocol.send_close(code, reason)
+            for data in self.protocol.data_to_send():
+                if data:
+                    self.transport.write(data)
+
+    async def shake_goodbye(self, code: int) -> None:
+        """As in `ClientLink`."""
+        await self.close(code)
+
+    def refuse(self, code: int, reason: str) -> None:
+        """As in `ClientLink`."""
+        super().refuse(code, reason)
+        self._held.clear()
 
     # --- what comes ------------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        if len(data) <= _PIECE and not self._held:
+        if len(data) <= PIECE and not self._held:
             _pass_on(self, data)
-            if self._frames >= _COUNTED:
-                self._count()
+            if self.frames >= COUNTED:
+                self.count()
             return
         self._held += data
         self.read_on()
@@ -118,11 +129,11 @@ class EngineConnection(ClientConnection):
     def eof_received(self) -> None:
         while self._held:  # the peer has closed: nothing more comes
             self._pass_on_piece()
-        super().eof_received()
+        ClientConnection.eof_received(self)
 
     def read_on(self) -> None:
-        """Passes on what is held, and then reads the socket again; not during a pause, nor while messages wait."""
-        if self._passing_on or self._pause is not None or self.lost:
+        """As in `ClientLink`."""
+        if self._passing_on or self.pause is not None or self.lost:
             return
         self._passing_on = True
         try:
@@ -130,8 +141,8 @@ class EngineConnection(ClientConnection):
                 if len(self.unread) >= UNREAD_LIMIT:
                     return
                 self._pass_on_piece()
-                if self._frames >= _COUNTED or self._size >= _COUNTED_SIZE:
-                    self._count()
+                if self.frames >= COUNTED or self.size >= COUNTED_SIZE:
+                    self.count()
                     if self._pauses():
                         return
         finally:
@@ -141,42 +152,23 @@ class EngineConnection(ClientConnection):
 
     def _pauses(self) -> bool:
         """True if nothing is passed on now. With no reason but that more is held, the event loop has its turn."""
-        if self._pause is None and self._held and not self.transport.is_closing():
-            self._pause = self.loop.call_soon(self._end_pause)
-        return self._pause is not None
+        if self.pause is None and self._held and not self.transport.is_closing():
+            self.pause = self.loop.call_soon(self.end_pause)
+        return self.pause is not None
 
     def _pass_on_piece(self) -> None:
-        piece = bytes(self._held[:_PIECE])
-        del self._held[:_PIECE]
+        piece = bytes(self._held[:PIECE])
+        del self._held[:PIECE]
         _pass_on(self, piece)
-        self._size += len(piece)
-
-    def _count(self) -> None:
-        pause = self._budget.spend(self._frames, self._size, self.loop.time())
-        self._frames = self._size = 0
-        if not pause or self._pause is not None or self.transport.is_closing():
-            return
-        if pause == math.inf:
-            self._refuse()
-            return
-        if not self._warned:
-            self._warned = True
-            quiet.warning("An engine sends more than a conversation can need. It is read more slowly, then given up.")
-        self.transport.pause_reading()
-        self._pause = self.loop.call_later(pause, self._end_pause)
-
-    def _end_pause(self) -> None:
-        self._pause = None
-        self._alive = True
-        self.read_on()
+        self.size += len(piece)
 
     def process_event(self, event: Event) -> None:
-        self._alive = True
-        self._frames += 1
+        self.alive = True
+        self.frames += 1
         if type(event) is not Frame:
             super().process_event(event)
         elif event.opcode is _TEXT and event.fin:  # between the parts of another message, the protocol has refused it
-            self.on_text(bytes(event.data))
+            self._pass_on_text(bytes(event.data))
         elif event.opcode is _BINARY and event.fin:
             self.on_binary(bytes(event.data))
         elif event.opcode is _TEXT or event.opcode is _BINARY or event.opcode is _CONT:
@@ -191,79 +183,36 @@ class EngineConnection(ClientConnection):
         if frame.fin:
             whole = b"".join(self._parts)
             self._parts.clear()
-            (self.on_binary if self._parts_are_binary else self.on_text)(whole)
+            (self.on_binary if self._parts_are_binary else self._pass_on_text)(whole)
 
-    def _keep(self, message: bytes) -> None:
-        self.unread.append(message)
-        self.changed.set()
-        if len(self.unread) == UNREAD_LIMIT:
-            self.transport.pause_reading()
-
-    def _keep_binary(self, message: bytes) -> None:
-        self._keep(BinaryMessage(message))
-
-    def drop_messages(self) -> None:
-        """Reads on to the close frame, and passes nothing on."""
-        self.on_text = self.on_binary = lambda _message: None
-        self.unread.clear()
-        self.read_on()
+    def _pass_on_text(self, text: bytes) -> None:
+        if not text.isascii():
+            try:
+                text.decode()
+            except UnicodeDecodeError:
+                self.refuse(CloseCode.INVALID_DATA, "a text message is not UTF-8")
+                return
+        self.on_text(text)
 
     # --- the peer is slow, or gone ---------------------------------------------------------------------------------
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self.slow = True
+        self.became_slow()
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self.slow = False
-        self.on_writable()
+        self.became_writable()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        shrink_buffer(transport)
         self._made = True
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self._made:  # TLS through a proxy failed
             return
+        keep_session(self.transport)
         super().connection_lost(exc)
-        for timer in (self._next_look, self._pause):
-            if timer is not None:
-                timer.cancel()
         self._held.clear()
-        self.lost = True
-        self.changed.set()
-        self.on_lost()
-
-    # --- the end ---------------------------------------------------------------------------------------------------
-
-    async def end(self, code: int) -> None:
-        """Closes, within 0.5 s; if the present task is cancelled, at once."""
-        if self.lost:
-            return
-        self.drop_messages()
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            self._send_close(code, "")
-            self.loop.call_soon(self.transport.abort)  # uvloop writes at the end of an iteration
-            return
-        try:
-            async with asyncio.timeout(CLOSE_TIMEOUT):
-                await self.close(code)
-        except TimeoutError:
-            pass
-        finally:
-            self.transport.abort()
-
-    def _refuse(self) -> None:
-        self._send_close(CloseCode.POLICY_VIOLATION, "more than a conversation can need")
-        self._held.clear()
-        self.transport.close()
-        self.loop.call_later(CLOSE_TIMEOUT, self.transport.abort)
-
-    def _send_close(self, code: int, reason: str) -> None:
-        if self.protocol.state is OPEN:
-            self.protocol.send_close(code, reason)
-            for data in self.protocol.data_to_send():
-                if data:
-                    self.transport.write(data)
+        self.became_lost()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
+import ssl
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -11,46 +13,38 @@ from typing import Any, cast
 import msgspec
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidHeader, InvalidStatus, NegotiationError, WebSocketException
-from websockets.headers import validate_subprotocols
+from websockets.headers import build_authorization_basic, build_host, validate_subprotocols
 from websockets.http11 import Response
 from websockets.typing import Subprotocol
-from websockets.uri import parse_uri
+from websockets.uri import WebSocketURI, parse_uri
 
 from patter_core.errors import EngineError, EngineRefused, EngineTimeout, NetworkMisconfigured
+from patter_core.net.client_link import CLOSE_TIMEOUT, WRITE_LIMIT, ClientLink, quiet
 from patter_core.net.connect import connect_tcp
 from patter_core.net.dns import addresses_of
-from patter_core.net.engine_connection import CLOSE_TIMEOUT, EngineConnection, quiet
+from patter_core.net.engine_connection import EngineConnection
 from patter_core.net.proxies import Proxy, proxy_for
 from patter_core.net.retry_after import is_passing, seconds_asked
 from patter_core.net.tls import tls_context
+from patter_core.net.transport import Dial, Transport, UpgradeMismatch, UpgradeRefused, in_use
 from patter_core.observe.terminal import one_line
 
-__all__ = ["open_connection"]
+__all__ = ["Dial", "WebsocketsTransport", "open_connection"]
 
-_WRITE_LIMIT = 8 * 1024
-"""Bytes in our own buffer from which on the peer counts as slow: 0.7 s of audio."""
 _LONGEST_REASON = 200
 """Characters that are quoted of why an engine refuses."""
 _REDIRECTS = {300, 301, 302, 303, 307, 308}
 _SUBPROTOCOL = "Sec-WebSocket-Protocol"
 
 
-async def open_connection(
-    url: str,
-    *,
-    headers: Mapping[str, str] | None,
-    subprotocols: Sequence[str],
-    max_size: int,
-    open_timeout: float,
-    reason_header: str,
-) -> EngineConnection:
+async def open_connection(dial: Dial, open_timeout: float, reason_header: str) -> ClientLink:
     """Connects, and watches for signs of life from then on. Arguments and errors are those of `EngineSocket.open`."""
-    upgrade = {"additional_headers": headers, "subprotocols": _offered(subprotocols), "max_size": max_size}
+    _check_subprotocols(dial.subprotocols)
     try:
         async with asyncio.timeout(open_timeout):
-            connection = await _open(url, upgrade)
-    except InvalidStatus as error:
-        raise _refused(error.response, reason_header) from None
+            connection = await _open(dial)
+    except UpgradeRefused as error:
+        raise _refused(error, reason_header) from None
     except TimeoutError:
         raise EngineTimeout(
             "The engine did not answer.", retry=True, expected=f"a connection within {open_timeout:g} s"
@@ -62,11 +56,26 @@ async def open_connection(
             got=error.got,
             remedy=error.remedy,
         ) from None
-    except (OSError, ValueError, WebSocketException) as error:  # ValueError: no URL, or no header
+    except (OSError, ValueError, UpgradeMismatch, WebSocketException) as error:  # ValueError: no URL, or no header
         raise _no_connection(error) from None
     _prefer_fresh_audio(connection.transport)
     connection.watch()
     return connection
+
+
+class WebsocketsTransport(Transport):
+    """The library `websockets`, which comes with Patter. Media sockets are left to the server, which uses it, too."""
+
+    name = "websockets"
+
+    async def connect(self, dial: Dial, connected: socket.socket, tls: ssl.SSLContext | None) -> ClientLink:
+        """As in `Transport`."""
+        with_tls = {} if tls is None else {"ssl": tls}
+        try:
+            return await _upgrade(dial, proxy=None, sock=connected, **with_tls)
+        except BaseException:
+            connected.close()  # its transport has done so, unless it was not made
+            raise
 
 
 class _Connect(connect):
@@ -76,23 +85,30 @@ class _Connect(connect):
         return exc
 
 
-async def _open(url: str, upgrade: Mapping[str, Any]) -> EngineConnection:
-    """Connects; `upgrade` is what the library is told of headers, subprotocols and sizes."""
-    target = parse_uri(url)
-    tls = {"ssl": await tls_context()} if target.secure else {}
-    proxy = proxy_for(url, socks_package="python_socks")
-    if proxy is not None:
-        to_proxy: dict[str, Any] = {}
-        if proxy.scheme == "https":
-            to_proxy = {"proxy_ssl": await tls_context(), "proxy_server_hostname": proxy.host}
-        answering = msgspec.structs.replace(proxy, host=await _address(proxy))
-        return await _upgrade(url, proxy=answering.url, **upgrade, **tls, **to_proxy)
-    connected = await connect_tcp(target.host, target.port)
-    try:
-        return await _upgrade(url, proxy=None, sock=connected, **upgrade, **tls)
-    except BaseException:
-        connected.close()  # its transport has done so, unless it was not made
-        raise
+async def _open(dial: Dial) -> ClientLink:
+    """Connects. Through a proxy the library does it all, whichever transport is in use."""
+    target = parse_uri(dial.url)
+    tls = await tls_context() if target.secure else None
+    proxy = proxy_for(dial.url, socks_package="python_socks")
+    if proxy is None:
+        transport = in_use.get() or WebsocketsTransport()
+        return await transport.connect(_aimed(dial, target), await connect_tcp(target.host, target.port), tls)
+    options: dict[str, Any] = {} if tls is None else {"ssl": tls}
+    if proxy.scheme == "https":
+        options |= {"proxy_ssl": await tls_context(), "proxy_server_hostname": proxy.host}
+    answering = msgspec.structs.replace(proxy, host=await _address(proxy))
+    return await _upgrade(dial, proxy=answering.url, **options)
+
+
+def _aimed(dial: Dial, target: WebSocketURI) -> Dial:
+    """Returns what is asked, with the parts of its URL."""
+    return msgspec.structs.replace(
+        dial,
+        host=target.host,
+        authority=build_host(target.host, target.port, target.secure),
+        resource=target.resource_name,
+        credentials="" if target.user_info is None else build_authorization_basic(*target.user_info),
+    )
 
 
 async def _address(proxy: Proxy) -> str:
@@ -104,42 +120,54 @@ async def _address(proxy: Proxy) -> str:
         return str(answering.getpeername()[0])
 
 
-async def _upgrade(url: str, **options: Any) -> EngineConnection:
+async def _upgrade(dial: Dial, **options: Any) -> ClientLink:
     """Options are those of the library."""
-    connection = await _Connect(
-        url,
-        create_connection=EngineConnection,
-        logger=quiet,
-        compression=None,  # audio does not shrink
-        open_timeout=None,  # `EngineSocket.open` has one for all of it
-        ping_interval=None,  # `watch` pings, and wants no answer from a peer that talks
-        close_timeout=CLOSE_TIMEOUT,
-        write_limit=_WRITE_LIMIT,
-        **options,
-    )
+    try:
+        connection = await _Connect(
+            dial.url,
+            create_connection=EngineConnection,
+            additional_headers=dial.headers,
+            subprotocols=cast("Sequence[Subprotocol]", dial.subprotocols) or None,
+            max_size=dial.max_size,
+            logger=quiet,
+            compression=None,  # audio does not shrink
+            open_timeout=None,  # `EngineSocket.open` has one for all of it
+            ping_interval=None,  # `watch` pings, and wants no answer from a peer that talks
+            close_timeout=CLOSE_TIMEOUT,
+            write_limit=WRITE_LIMIT,
+            **options,
+        )
+    except InvalidStatus as error:
+        raise UpgradeRefused(error.response.status_code, _joined(error.response)) from None
+    except NegotiationError as error:
+        raise UpgradeMismatch(str(error)) from None
+    except InvalidHeader as error:
+        if error.name == _SUBPROTOCOL:
+            raise UpgradeMismatch(error.name) from None
+        raise
     assert isinstance(connection, EngineConnection)  # what create_connection makes
     return connection
 
 
-def _offered(subprotocols: Sequence[str]) -> Sequence[Subprotocol] | None:
-    """Returns subprotocols as the library wants them.
+def _joined(response: Response) -> Mapping[str, str]:
+    """Returns the headers by lower-case name; one that comes several times is joined, as HTTP says."""
+    headers = response.headers
+    return {name.lower(): ", ".join(headers.get_all(name)) for name in headers}
 
-    Raises:
-        EngineError: one of them is not the name of a subprotocol.
-    """
-    names = cast("Sequence[Subprotocol]", subprotocols)
+
+def _check_subprotocols(names: Sequence[str]) -> None:
+    """Raises an EngineError if one of them is not the name of a subprotocol."""
     try:
-        validate_subprotocols(names)
+        validate_subprotocols(cast("Sequence[Subprotocol]", names))
     except (TypeError, ValueError):  # TypeError: a text in place of a list
         raise EngineError(
             "A subprotocol of the engine's socket has a name that cannot be sent.",
             expected="a list of names, of ASCII letters, digits and !#$%&'*+-.^_`|~",
         ) from None
-    return names or None
 
 
 def _no_connection(error: Exception) -> EngineError:
-    if isinstance(error, NegotiationError) or (isinstance(error, InvalidHeader) and error.name == _SUBPROTOCOL):
+    if isinstance(error, UpgradeMismatch):
         return EngineError(
             "The engine selected a subprotocol or an extension that it was not offered.",
             expected="one of the subprotocols that were offered, or none; no extension",
@@ -153,28 +181,24 @@ def _no_connection(error: Exception) -> EngineError:
     )
 
 
-def _refused(response: Response, reason_header: str) -> EngineRefused:
-    status = response.status_code
+def _refused(answer: UpgradeRefused, reason_header: str) -> EngineRefused:
+    status = answer.status
     redirect = status in _REDIRECTS
-    reason = one_line(_header(response, reason_header))[:_LONGEST_REASON] if reason_header else ""
+    reason = one_line(answer.headers.get(reason_header.lower(), ""))[:_LONGEST_REASON] if reason_header else ""
     return EngineRefused(
         "The engine refused the connection.",
         status=status,
         retry=is_passing(status),
-        retry_after=seconds_asked(_header(response, "Retry-After"), time.time()),
+        retry_after=seconds_asked(answer.headers.get("retry-after", ""), time.time()),
         expected="an upgrade, and no redirect: it is not followed, since keys would go with it" if redirect else "",
         got=f"HTTP status {status}" + (f" ({reason})" if reason else ""),
         remedy="Set the engine's base URL to the address that it redirects to." if redirect else "",
     )
 
 
-def _header(response: Response, name: str) -> str:
-    """Returns a header; one that comes several times is joined, as HTTP says."""
-    return ", ".join(response.headers.get_all(name))
-
-
 def _prefer_fresh_audio(transport: asyncio.BaseTransport) -> None:
     """Keeps the kernel from holding seconds of unsent audio: what waits should wait where it can be dropped."""
     peer = transport.get_extra_info("socket")
     if peer is not None and hasattr(socket, "TCP_NOTSENT_LOWAT"):
-        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _WRITE_LIMIT)
+        with contextlib.suppress(OSError, ValueError):  # the engine has hung up; ValueError is of uvloop's socket
+            peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, WRITE_LIMIT)

@@ -1,57 +1,39 @@
 """A WebSocket client for engines: sending never waits, and messages are delivered without a queue.
 
-The `websockets` library opens, keeps alive and closes, and its protocol reads and checks every frame. Two things are
-ours, because a carrier's frames cannot wait for an engine, and because they come fifty times a second:
+A transport opens the connection, and reads and writes frames: the library `websockets`, or a plugin. The rest is here
+and in `ClientLink`, since a carrier's frames cannot wait for an engine, and come fifty times a second:
 
-* **Sending.** `ClientConnection.send` awaits a slow peer. `send_audio` writes at once if the peer keeps up, else it
-  keeps the newest audio and drops the oldest. Masks are cut from a store of random bytes; the library asks the kernel
-  for four bytes a frame, which costs a good part of what the write itself does.
-* **Receiving.** `deliver` hands a message to a callback as soon as the protocol has read it: no queue and no task stand
-  between. Until then `receive` gives what came.
+* **Sending.** `send_audio` writes at once if the peer keeps up, else it keeps the newest audio and drops the oldest.
+* **Receiving.** `deliver` hands a message to a callback as soon as the transport has read it: no queue and no task
+  stand between. Until then `receive` gives what came.
 
-Text messages are UTF-8 in `bytes` both ways, since JSON is read from bytes and written as bytes: they are never decoded
-to `str`. So a type cannot tell text from binary. To `deliver` an engine with binary audio gives a callback of its own
-for it, and a message that is received is a `BinaryMessage`.
+Text messages are UTF-8 in `bytes` both ways, since JSON is read from bytes and written as bytes. So a type cannot tell
+text from binary. To `deliver` an engine with binary audio gives a callback of its own for it, and a message that is
+received is a `BinaryMessage`.
 """
 
 from __future__ import annotations
 
-import os
-import struct
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
-from websockets.protocol import OPEN
-
 from patter_core.errors import SocketClosed
-from patter_core.net.engine_connection import UNREAD_LIMIT, BinaryMessage, EngineConnection
-from patter_core.net.engine_opening import open_connection
-
-try:
-    from websockets.speedups import apply_mask
-except ImportError:  # no compiled wheel for this platform
-    from websockets.utils import apply_mask
+from patter_core.net.client_link import UNREAD_LIMIT, BinaryMessage, ClientLink
+from patter_core.net.engine_opening import Dial, open_connection
 
 __all__ = ["BinaryMessage", "EngineSocket"]
 
 _CONTROL_LIMIT = 512 * 1024
 """Bytes in our own buffer from which on a peer that reads nothing, yet makes us answer, is given up."""
-_MASKS = 1024
-"""Bytes of randomness that are fetched at once: masks for 256 frames."""
-
-_FIN_TEXT, _FIN_BINARY, _MASKED = 0x81, 0x82, 0x80
-_head_short, _head_medium, _head_long = struct.Struct("!BB"), struct.Struct("!BBH"), struct.Struct("!BBQ")
 
 
 class EngineSocket:
     """A WebSocket connection to an engine: text and binary messages, both ways. Made by `open`."""
 
-    def __init__(self, connection: EngineConnection, audio_limit: int) -> None:
+    def __init__(self, connection: ClientLink, audio_limit: int) -> None:
         self._connection = connection
-        self._queued: deque[tuple[bytes, int]] = deque(maxlen=audio_limit)
+        self._queued: deque[tuple[bytes, bool]] = deque(maxlen=audio_limit)
         self._dropped = 0
-        self._masks = b""
-        self._mask_at = 0
         connection.on_writable = self._flush
 
     @classmethod
@@ -84,20 +66,13 @@ class EngineSocket:
             EngineTimeout: it did not answer in time.
             EngineError: it could not be reached, speaks no WebSocket, or selected what was not offered.
         """
-        connection = await open_connection(
-            url,
-            headers=headers,
-            subprotocols=subprotocols,
-            max_size=max_size,
-            open_timeout=open_timeout,
-            reason_header=reason_header,
-        )
-        return cls(connection, audio_limit)
+        dial = Dial(url=url, headers=headers or {}, subprotocols=subprotocols, max_size=max_size)
+        return cls(await open_connection(dial, open_timeout, reason_header), audio_limit)
 
     @property
     def subprotocol(self) -> str:
         """The one that the engine selected; "" if it selected none."""
-        return self._connection.subprotocol or ""
+        return self._connection.agreed
 
     @property
     def dropped(self) -> int:
@@ -112,9 +87,7 @@ class EngineSocket:
         A peer that lets half a MiB of such messages pile up is cut off.
         """
         connection = self._connection
-        if connection.protocol.state is not OPEN:
-            return
-        self._write(message, _FIN_BINARY if binary else _FIN_TEXT)
+        connection.write(message, binary)
         if connection.slow and connection.transport.get_write_buffer_size() > _CONTROL_LIMIT:
             connection.transport.abort()
 
@@ -124,38 +97,18 @@ class EngineSocket:
         Text (UTF-8), or binary; in one order, whichever they are.
         """
         connection = self._connection
-        if connection.protocol.state is not OPEN:
-            return
-        if connection.slow:
+        if connection.slow and connection.is_open:
             queued = self._queued
             if len(queued) == queued.maxlen:
                 self._dropped += 1
-            queued.append((message, _FIN_BINARY if binary else _FIN_TEXT))
-        elif binary:
-            self._write(message, _FIN_BINARY)
+            queued.append((message, binary))
         else:
-            self._write(message)
-
-    def _write(self, message: bytes, first: int = _FIN_TEXT) -> None:
-        """One whole frame, masked, as RFC 6455, section 5.2, draws it; `first` is its first byte."""
-        at = self._mask_at
-        if at == len(self._masks):
-            self._masks, at = os.urandom(_MASKS), 0
-        self._mask_at = at + 4
-        mask = self._masks[at : at + 4]
-        size = len(message)
-        if size < 126:
-            head = _head_short.pack(first, _MASKED | size)
-        elif size < 65_536:
-            head = _head_medium.pack(first, _MASKED | 126, size)
-        else:
-            head = _head_long.pack(first, _MASKED | 127, size)
-        self._connection.transport.write(head + mask + apply_mask(message, mask))
+            connection.write(message, binary)
 
     def _flush(self) -> None:
         queued = self._queued
-        while queued and not self._connection.slow and self._connection.protocol.state is OPEN:
-            self._write(*queued.popleft())
+        while queued and not self._connection.slow and self._connection.is_open:
+            self._connection.write(*queued.popleft())
 
     # --- receiving -------------------------------------------------------------------------------------------------
 
@@ -215,5 +168,4 @@ class EngineSocket:
         await self._connection.end(code)
 
     def _closed(self) -> SocketClosed:
-        frame = self._connection.protocol.close_rcvd or self._connection.protocol.close_sent
-        return SocketClosed(frame.code if frame else 1006, frame.reason if frame else "")
+        return SocketClosed(*self._connection.ended_with)

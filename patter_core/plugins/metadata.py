@@ -15,6 +15,7 @@ from patter_core.carrier import Carrier
 from patter_core.engine import Engine
 from patter_core.hookspecs import ENTRY_POINT_GROUP
 from patter_core.kinds import Kind, Part
+from patter_core.net.transport import Transport
 from patter_core.sink import EventSink
 from patter_core.store import CallStore
 
@@ -32,7 +33,9 @@ __all__ = [
     "text_of",
 ]
 
-OfferedClass = type[Carrier] | type[Engine] | type[EventSink] | type[CallStore] | type[WebApp] | type[Part]
+OfferedClass = (
+    type[Carrier] | type[Engine] | type[EventSink] | type[CallStore] | type[WebApp] | type[Transport] | type[Part]
+)
 
 CORE = "patter-core"
 USUAL_REQUIREMENT = f"{CORE}<1,>=0.1"

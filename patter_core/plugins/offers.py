@@ -14,6 +14,7 @@ from patter_core.carrier import CARRIER_API_VERSION, Carrier
 from patter_core.engine import ENGINE_API_VERSION, Engine
 from patter_core.errors import PatterError
 from patter_core.kinds import Kind, Part
+from patter_core.net.transport import TRANSPORT_API_VERSION, Transport
 from patter_core.plugins.metadata import Need, Offer, normal_name
 from patter_core.sink import SINK_API_VERSION, EventSink
 from patter_core.store import STORE_API_VERSION, CallStore
@@ -26,6 +27,7 @@ CORE_KINDS = (
     Kind("sink", EventSink, SINK_API_VERSION, "patter_core.testing:check_sink"),
     Kind("store", CallStore, STORE_API_VERSION, "patter_core.testing:check_store"),
     Kind("app", WebApp, APP_API_VERSION, "patter_core.testing:check_app"),
+    Kind("transport", Transport, TRANSPORT_API_VERSION, "patter_core.testing:check_transport"),
 )
 """Each has a hook of its own: `patter_`, its name, and an s."""
 
@@ -126,7 +128,7 @@ def _kind_of(offered: type[Part], kinds: Sequence[Kind]) -> Kind | None:
 def _checked(kind: Kind, offered: object) -> Offer:
     if not (
         isinstance(offered, type)
-        and issubclass(offered, Carrier | Engine | EventSink | CallStore | WebApp | Part)
+        and issubclass(offered, Carrier | Engine | EventSink | CallStore | WebApp | Transport | Part)
         and issubclass(offered, kind.base)
     ):
         raise PatterError(

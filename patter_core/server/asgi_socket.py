@@ -11,12 +11,14 @@ from starlette.types import Message as AsgiMessage
 from starlette.types import Receive, Send
 
 from patter_core.aio.eager import start_now
+from patter_core.aio.foreign import as_exception
 from patter_core.transport import Message, SocketHandler
 
 __all__ = ["AsgiSocket"]
 
 _CLOSE_TIMEOUT = 1.0
 """Seconds for the peer to take the close frame."""
+_FAULT = 1011
 
 
 class AsgiSocket:
@@ -95,6 +97,10 @@ class AsgiSocket:
                     if message["type"] == "websocket.disconnect":
                         return
                     handler.message(_content(message))
+        except BaseException as error:  # noqa: BLE001 - the handler's fault ends this connection and no other
+            fault = as_exception(error)
+            self._close = (_FAULT, "")
+            raise fault from None
         finally:  # the server may have cancelled us: then the connection is gone
             try:
                 handler.closed()

@@ -16,7 +16,7 @@ import asyncio
 import functools
 import itertools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import h11
 import uvicorn
@@ -24,8 +24,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from patter_core.net.transport import Ended, ServedSocket, SocketLimits, Transport
+from patter_core.server.handed_socket import TAKE_OVER
+from patter_core.transport import SocketHandler
+
 if TYPE_CHECKING:
     from websockets.frames import Frame
+    from websockets.http11 import Request
 
 
 __all__ = ["PROVEN", "BoundedConfig", "HttpConnection", "MediaSocket", "note_proof"]
@@ -176,6 +181,10 @@ class HttpConnection(H11Protocol):
             min(here, key=lambda one: one._rank).transport.abort()  # noqa: SLF001 - its own class
 
 
+def _nothing() -> None:
+    """There is nothing to do."""
+
+
 async def _provable(app: ASGIApp, prove: Callable[[], None], scope: Scope, receive: Receive, send: Send) -> None:
     scope["extensions"] = {PROVEN: prove}
     await app(scope, receive, send)
@@ -194,6 +203,53 @@ class MediaSocket(WebSocketsSansIOProtocol):
         super().__init__(*args, **options)
         self._held = bytearray()
         """Read from the network, and not passed on yet."""
+        self._handed: ServedSocket | None = None
+
+    # --- a transport takes it over ---------------------------------------------------------------------------------
+
+    def handle_connect(self, event: Request) -> None:
+        """Offers the app to have a transport take the socket over."""
+        super().handle_connect(event)
+        if not self.handshake_complete:
+            extensions: dict[str, object] = cast("dict[str, object]", self.scope["extensions"])
+            extensions[TAKE_OVER] = self._take_over
+
+    def _take_over(
+        self, transport: Transport, subprotocol: str, handler: SocketHandler, ended: Ended
+    ) -> ServedSocket | None:
+        """As `TakeOver` says."""
+        if self.disconnected or self.transport.is_closing():
+            raise ConnectionError("the connection is gone")
+        if not self.queue.empty() or self.conn.reader.buffer:  # the peer did not wait for the answer
+            return None
+        self._handed = transport.accept(
+            self.transport,
+            self.request.headers["Sec-WebSocket-Key"],
+            subprotocol=subprotocol,
+            limits=SocketLimits(
+                max_size=self.config.ws_max_size,
+                control_frames=_CONTROL_FRAMES,
+                unread=_UNREAD_BYTES,
+                ping_every=self.config.ws_ping_interval or 0,
+                ping_within=self.config.ws_ping_timeout or 0,
+            ),
+            handler=handler,
+            ended=ended,
+            lost=lambda: self.connection_lost(None),
+        )
+        if self._handed is not None:
+            self.handshake_complete = True
+            self.close_timer = self.loop.call_later(0, _nothing)  # uvicorn leaves the closing to it
+        return self._handed
+
+    def shutdown(self) -> None:
+        """The server stops."""
+        if self._handed is None:
+            super().shutdown()
+        else:
+            self._handed.go_away()
+
+    # --- it is the server's ----------------------------------------------------------------------------------------
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Ends what waited for it."""

@@ -72,6 +72,8 @@ class CallHost:
         self.table = CallTable(config)
         self.delivery = Delivery(sinks, config.redaction)
         self._config = config
+        self.transport = config.transport
+        """Takes media sockets over, where the server offers it; None leaves them to the server."""
         self._history = HistoryWriter(config.store)
         self._callbacks = CallbackRunner(callbacks or UserCallbacks(), timeout=config.limits.callback)
         price_after = config.limits.price_after

@@ -20,6 +20,7 @@ from patter_core.aio.foreign import as_exception, run_foreign
 from patter_core.call.call import Call
 from patter_core.errors import CallError, WebhookRefused, WorkerStopping
 from patter_core.server.asgi_socket import AsgiSocket
+from patter_core.server.handed_socket import TAKE_OVER, HandedSocket
 from patter_core.server.host import CallHost
 from patter_core.server.requests import Address, webhook_request
 from patter_core.server.signals import keep_signals
@@ -48,6 +49,9 @@ _POLICY, _TOO_LONG, _GOING = 1008, 1009, 1001
 """Close codes."""
 
 
+_MediaSocket = AsgiSocket | HandedSocket
+
+
 class _Refused(Exception):
     """A socket is closed: nothing tells whose it is, or the call is not taken."""
 
@@ -70,7 +74,7 @@ class MediaEndpoint:
         self._carrier = host.trunks[carrier].carrier
         self._router = host.routers[carrier]
         self._address = address
-        self._unknown: OrderedDict[AsgiSocket, anyio.CancelScope] = OrderedDict()
+        self._unknown: OrderedDict[_MediaSocket, anyio.CancelScope] = OrderedDict()
         """Accepted sockets that have not said whose they are, the oldest first."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -79,16 +83,17 @@ class MediaEndpoint:
         await receive()  # websocket.connect
         request = webhook_request(scope, self._address, b"")
         subprotocol = self._agreed(scope.get("subprotocols", ()))
-        socket = AsgiSocket(receive, send, subprotocol=subprotocol)
-        accept = {"type": "websocket.accept", "subprotocol": subprotocol or None}
+        socket: _MediaSocket = AsgiSocket(receive, send, subprotocol=subprotocol)
         try:
             self._verify(request)
             if self._carrier.media_hello:
-                await send(accept)
+                socket = await self._accept(socket, scope, send)
                 call = await self._hear_whose(socket, request)
             else:
                 call = await self._claim(self._identify(request, None), request)
-                await send(accept)
+                socket = await self._accept(socket, scope, send)
+        except OSError:
+            return  # the connection is gone
         except _Refused as refusal:
             _log.warning("A media socket was refused: %s.", refusal)
             await socket.shut(refusal.code)  # before the accept, this is a 403
@@ -98,6 +103,17 @@ class MediaEndpoint:
             await call.serve_media(socket)
         except CallError:  # the call ended between the claim and here
             await socket.shut()
+
+    async def _accept(self, socket: _MediaSocket, scope: Scope, send: Send) -> _MediaSocket:
+        """Accepts a socket: the phone's transport does, where the server offers that; else the server."""
+        transport, subprotocol = self._host.transport, socket.subprotocol
+        take_over = scope.get("extensions", {}).get(TAKE_OVER)
+        if take_over is not None and transport is not None:
+            handed = HandedSocket.accept(take_over, transport, subprotocol)
+            if handed is not None:
+                return handed
+        await send({"type": "websocket.accept", "subprotocol": subprotocol or None})
+        return socket
 
     def _agreed(self, offered: Sequence[str]) -> str:
         """Returns the first that the carrier speaks, of those that were offered; "" if there is none."""
@@ -114,7 +130,7 @@ class MediaEndpoint:
 
     # --- whose it is -----------------------------------------------------------------------------------------------
 
-    async def _hear_whose(self, socket: AsgiSocket, request: WebhookRequest) -> Call:
+    async def _hear_whose(self, socket: _MediaSocket, request: WebhookRequest) -> Call:
         """Reads an accepted socket until it says whose it is. The message that does is read again by the codec."""
         with anyio.CancelScope() as scope:
             self._unknown[socket] = scope
@@ -132,7 +148,7 @@ class MediaEndpoint:
         socket.put_back(hello)
         return await self._claim(identity, request)
 
-    async def _read_identity(self, socket: AsgiSocket, request: WebhookRequest) -> tuple[MediaIdentity, Message]:
+    async def _read_identity(self, socket: _MediaSocket, request: WebhookRequest) -> tuple[MediaIdentity, Message]:
         for _ in range(_MOST_MESSAGES):
             message = await socket.first()
             if message is None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import socket
+import threading
 from collections.abc import AsyncIterator, Iterator
 
 import anyio
@@ -20,6 +22,10 @@ __all__ = ["bind", "serve_app"]
 
 _BACKLOG = 1024
 """Connections that the system keeps until they are accepted."""
+
+
+_serving = threading.local()
+"""`count`: how many servers run on the event loop of this thread."""
 
 
 class _Server(uvicorn.Server):
@@ -82,6 +88,28 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
+@contextlib.contextmanager
+def _known_to_anyio() -> Iterator[None]:
+    """Has anyio know its event loop in callbacks of protocols, too, in which there is no task.
+
+    It asks sniffio, where that is installed, and sniffio asks for the task. A transport calls the call's handler from
+    such callbacks.
+    """
+    if importlib.util.find_spec("sniffio") is None:
+        yield
+        return
+    import sniffio  # noqa: PLC0415 - anyio does without it
+
+    _serving.count = getattr(_serving, "count", 0) + 1
+    sniffio.thread_local.name = "asyncio"
+    try:
+        yield
+    finally:
+        _serving.count -= 1
+        if not _serving.count:
+            sniffio.thread_local.name = None
+
+
 def _config(app: ASGIApp, max_message: int, most_connections: int | None) -> BoundedConfig:
     config = BoundedConfig(
         app,
@@ -130,7 +158,7 @@ async def serve_app(
         with anyio.CancelScope(shield=True):  # sockets are closed in good order, within a bound
             await server.serve([listener])
 
-    with listener:  # which the server leaves open where it could not start
+    with listener, _known_to_anyio():  # the server leaves the listener open where it could not start
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(serve)
             if closing is not None:

@@ -60,6 +60,7 @@ def load(
         apps=[_among_named(settings.apps, name) for name in pages] if pages else settings.apps,
         apps_port=port_in_file if apps_port is None else apps_port,
         redaction=_redaction(settings.redaction),
+        transport=from_environment("", "PATTER_TRANSPORT") or settings.transport,
         several_workers=settings.several_workers if several is None else several,
     )
 

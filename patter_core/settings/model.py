@@ -112,6 +112,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     trust_forwarded: bool = False
     several_workers: bool | None = None
     """True if other workers, here or elsewhere, take calls for the same numbers. None leaves it to `Patter`."""
+    transport: str = ""
+    """Reads and writes WebSocket frames: the name of an installed plugin, or `websockets`."""
     configure_number: bool = False
     """Have the carrier point the number here, as in `Patter.serve`."""
 

@@ -50,6 +50,7 @@ def make_phone(
         deadlines=settings.deadlines,
         trust_forwarded=settings.trust_forwarded,
         several_workers=settings.several_workers,
+        transport=settings.transport,
         registry=registry,
         on_call_start=_callback(callbacks.on_call_start),
         on_call_end=_callback(callbacks.on_call_end),

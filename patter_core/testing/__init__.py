@@ -1,7 +1,7 @@
 """For tests of Patter, its plugins and its users: emulators, emulated callers, real speech, conformance.
 
-`check_app`, `check_carrier`, `check_engine`, `check_sink` and `check_store` try a plugin against the whole of its
-contract. They are plain asynchronous functions and need no test framework:
+`check_app`, `check_carrier`, `check_engine`, `check_sink`, `check_store` and `check_transport` try a plugin against the
+whole of its contract. They are plain asynchronous functions and need no test framework:
 
     async def test_it_keeps_the_contract():
         await check_engine(AcmeEmulator)
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
         check_engine,
         check_sink,
         check_store,
+        check_transport,
     )
 
-__all__ = ["check_app", "check_carrier", "check_engine", "check_sink", "check_store"]
+__all__ = ["check_app", "check_carrier", "check_engine", "check_sink", "check_store", "check_transport"]
 
 
 def __getattr__(name: str) -> object:

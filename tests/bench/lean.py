@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import ssl
 import struct
 from collections.abc import Callable, Mapping
 from typing import cast
@@ -166,7 +167,9 @@ async def connect(url: str, headers: Mapping[str, str]) -> LeanSocket:
     return socket
 
 
-async def listen(accepted: Callable[[LeanSocket], None]) -> tuple[asyncio.Server, int]:
+async def listen(
+    accepted: Callable[[LeanSocket], None], tls: ssl.SSLContext | None = None
+) -> tuple[asyncio.Server, int]:
     """Accept sockets on a free loopback port."""
 
     def opened(socket: LeanSocket, head: bytes) -> None:
@@ -179,5 +182,7 @@ async def listen(accepted: Callable[[LeanSocket], None]) -> tuple[asyncio.Server
         )
 
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: LeanSocket(client=False, opened=opened), "127.0.0.1", 0, backlog=1024)
+    server = await loop.create_server(
+        lambda: LeanSocket(client=False, opened=opened), "127.0.0.1", 0, backlog=1024, ssl=tls
+    )
     return server, server.sockets[0].getsockname()[1]

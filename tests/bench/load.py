@@ -1,6 +1,6 @@
 """The load: callers and the conversation server, in one process, so that a frame's two times are of one clock.
 
-Started by the conductor as `python -m tests.bench.load CORE CARRIER ENGINE`; see `control` and `protocol`.
+Started by the conductor as `python -m tests.bench.load CORE CARRIER ENGINE [PEM]`; see `control` and `protocol`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import uvloop
 from patter_elevenlabs.formats import audio_format
 from tests.bench import protocol
 from tests.bench.carrier_side import CarrierSide
+from tests.bench.certificates import server_context
 from tests.bench.control import Ready, pin, serve
 from tests.bench.engine_side import EngineSide
 from tests.bench.flow import Direction, Flow
@@ -170,14 +171,15 @@ def _interleaved(callers: list[Callable[[], None]], agents: list[Callable[[], No
     return [tick for pair in zip(callers, agents[half:] + agents[:half], strict=True) for tick in pair]
 
 
-async def main(core: int, carrier: str, engine: str) -> None:
+async def main(core: int, carrier: str, engine: str, pem: str = "") -> None:
     pin(core)
     vendor = VENDORS[carrier]()
     load = Load(vendor, SERVICES[engine]())
-    server, port = await listen(load.accept)
+    tls = server_context(pem)
+    server, port = await listen(load.accept, tls)
     async with server, vendor.api() as api_url:
-        await serve(Ready(f"http://127.0.0.1:{port}", api_url), load.handle)
+        await serve(Ready(f"http{'s' if tls else ''}://127.0.0.1:{port}", api_url), load.handle)
 
 
 if __name__ == "__main__":
-    uvloop.run(main(int(sys.argv[1]), *sys.argv[2:4]))
+    uvloop.run(main(int(sys.argv[1]), *sys.argv[2:]))

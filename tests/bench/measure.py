@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import statistics
 import time
@@ -10,6 +11,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from tests.bench import protocol
+from tests.bench.certificates import trusted_certificate
 from tests.bench.control import BenchFailed, Child, cores
 from tests.bench.protocol import Profile
 
@@ -34,6 +36,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     carrier: str = "twilio"
     engine: str = "elevenlabs"
     interruptions: int = 0
+    tls: bool = True
+    """To the engine, as in production."""
 
 
 class Latency(msgspec.Struct, frozen=True):
@@ -100,7 +104,8 @@ def run(target: str, plan: Plan) -> Sample:
     here = cores()
     target_core, load_core = (here[0], here[1]) if len(here) > 1 else (-1, -1)
     with (
-        Child("load", str(load_core), plan.carrier, plan.engine) as load,
+        trusted_certificate() if plan.tls else contextlib.nullcontext("") as pem,
+        Child("load", str(load_core), plan.carrier, plan.engine, pem) as load,
         Child(
             "target", target, plan.carrier, plan.engine, load.ready.url, load.ready.api_url, str(target_core)
         ) as under_test,

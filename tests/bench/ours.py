@@ -30,8 +30,9 @@ class Counted(EventSink):
         self.records += len(records)
 
 
-def patter_app(peers: Peers, service: Service | PipelineService) -> ASGIApp:
+def patter_app(peers: Peers, service: Service | PipelineService, *, transport: str = "websockets") -> ASGIApp:
     """The app that answers every call with an agent of that service."""
     carrier = peers.vendor.carrier(peers.api_url)
-    phone = Patter(carrier=carrier, sinks=[Counted()], limits=Limits(calls=5_000, calls_per_second=5_000))
+    limits = Limits(calls=5_000, calls_per_second=5_000)
+    phone = Patter(carrier=carrier, sinks=[Counted()], limits=limits, transport=transport)
     return phone.asgi(phone.agent(engine=service.engine(peers.engine_url)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import abc
 import asyncio
+import ssl
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -22,6 +23,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from patter_core.media import Message
+from patter_core.net.tls import make_tls_context
 from tests.bench.carrier_words import CarrierWords
 from tests.bench.vendor import Vendor
 
@@ -60,6 +62,7 @@ class Words(abc.ABC):
 
 def relay_app(peers: Peers, path: str, make_words: Callable[[], Words]) -> Starlette:
     """The app that relays every call to the engine's socket, which is at that path."""
+    tls = make_tls_context() if peers.engine_url.startswith("https") else None
     url = f"ws{peers.engine_url.removeprefix('http')}{path}"
 
     async def voice(request: Request) -> Response:
@@ -68,7 +71,7 @@ def relay_app(peers: Peers, path: str, make_words: Callable[[], Words]) -> Starl
     return Starlette(
         routes=[
             Route(f"/webhooks/{peers.vendor.name}/voice", voice, methods=["POST"]),
-            WebSocketRoute("/media", _Media(url, make_words)),
+            WebSocketRoute("/media", _Media(url, tls, make_words)),
         ]
     )
 
@@ -76,8 +79,9 @@ def relay_app(peers: Peers, path: str, make_words: Callable[[], Words]) -> Starl
 class _Media:
     """A bare ASGI endpoint: Starlette would wrap a function."""
 
-    def __init__(self, url: str, make_words: Callable[[], Words]) -> None:
+    def __init__(self, url: str, tls: ssl.SSLContext | None, make_words: Callable[[], Words]) -> None:
         self._url = url
+        self._tls = tls
         self._make_words = make_words
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,7 +90,7 @@ class _Media:
         words = self._make_words()
         while not words.carrier.started:
             words.from_carrier(_content(await receive()))
-        async with connect(self._url, compression=None, max_size=2**24) as engine:
+        async with connect(self._url, ssl=self._tls, compression=None, max_size=2**24) as engine:
             for message in words.opening:
                 await engine.send(message)
             for _ in range(words.answers):

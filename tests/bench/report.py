@@ -15,7 +15,7 @@ from tests.bench.measure import Plan, Sample, median
 
 __all__ = ["Report", "groups", "table"]
 
-_LIBRARIES = ("msgspec", "starlette", "uvicorn", "uvloop", "websockets")
+_LIBRARIES = ("msgspec", "picows", "starlette", "uvicorn", "uvloop", "websockets")
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,5 +107,5 @@ def _ratio(group: Sequence[Sample], samples: Sequence[Sample]) -> str:
     return f"{median(group, cost) / median(bare, cost):.2f}"
 
 
-def _alike(plan: Plan) -> tuple[int, str, str, str]:
-    return plan.calls, plan.carrier, plan.engine, plan.profile
+def _alike(plan: Plan) -> tuple[int, str, str, str, bool]:
+    return plan.calls, plan.carrier, plan.engine, plan.profile, plan.tls

@@ -19,7 +19,7 @@ from tests.bench.plot import svg
 from tests.bench.protocol import Profile
 from tests.bench.report import Report, table
 from tests.bench.services import SERVICES
-from tests.bench.target import TARGETS
+from tests.bench.target import BASELINES, DEFAULT_TARGETS, TARGETS
 from tests.bench.vendors import VENDORS
 
 RAMP = (10, 50, 100, 150, 200, 250, 300, 350, 400, 500, 600, 800)
@@ -53,8 +53,10 @@ console = Console()
 )
 @click.option("--engine-format", type=click.Choice(_FORMATS), show_default="the carrier's",
               help="Of the agent; the bare relay and the naive bridge always get the carrier's.")  # fmt: skip
-@click.option("--targets", default=",".join(TARGETS), show_default=True, help="Which, and in which order.")
+@click.option("--targets", default=",".join(DEFAULT_TARGETS), show_default=True,
+              help=f"Which, and in which order: {', '.join(TARGETS)}.")  # fmt: skip
 @click.option("--interruptions", default=300, show_default=True, help="Of the agent, after each run in the worst case.")
+@click.option("--plain", is_flag=True, help="Without TLS to the engine.")
 @click.option("--ramp", is_flag=True, help="More and more calls, until p99 of the added latency passes 20 ms.")
 @click.option("--quick", is_flag=True, help="About a minute; only whether every frame crosses as it should.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures there.")
@@ -70,6 +72,7 @@ def main(
     engine_format: str | None,
     targets: str,
     interruptions: int,
+    plain: bool,
     ramp: bool,
     quick: bool,
     json_file: Path | None,
@@ -99,6 +102,7 @@ def main(
         carrier=carrier,
         engine=engine,
         interruptions=interruptions,
+        tls=not plain,
     )
     samples = _samples(names, plan, rounds=rounds, quick=quick, ramp=ramp)
     console.print(table(samples))
@@ -175,12 +179,13 @@ def _carried(sample: Sample) -> bool:
 def _run(name: str, plan: Plan) -> Sample:
     """One run, the baselines without conversion; interruptions only where each frame can be told from the next."""
     carriers = str(VENDORS[plan.carrier].format)
-    format = plan.engine_format if name == "patter" else carriers
+    format = plan.engine_format if name not in BASELINES else carriers
     times = plan.interruptions if format == carriers and plan.profile is Profile.WORST else 0
     own = msgspec.structs.replace(plan, engine_format=format, interruptions=times)
     sample = run(name, own)
     console.print(
-        f"{name:7} {own.calls:4} calls  {own.carrier:7} {own.engine:15} {own.profile:7} {own.engine_format:9}"
+        f"{name:11} {own.calls:4} calls  {own.carrier:7} {own.engine:15} {own.profile:7} {own.engine_format:9}"
+        f" {'TLS' if own.tls else 'plain':5}"
         f"  {sample.cpu_us_a_frame:6.1f} μs a frame  p99 {sample.p99_ms:6.2f} ms"
         f"  {sample.fault_count} faults  generator {sample.generator_cpu:4.0%}",
         highlight=False,

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import gc
 import os
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 import msgspec
@@ -27,20 +29,42 @@ from tests.bench.service import Service
 from tests.bench.services import SERVICES
 from tests.bench.vendors import VENDORS
 
-__all__ = ["TARGETS"]
+__all__ = ["BASELINES", "DEFAULT_TARGETS", "TARGETS"]
 
-TARGETS: dict[str, Callable[[Peers, Service], ASGIApp]] = {
-    "bare": lambda peers, service: relay_app(peers, service.path, lambda: service.spliced(peers.vendor.typed())),
-    "naive": lambda peers, service: relay_app(peers, service.path, lambda: service.decoded(peers.vendor.plain())),
-    "patter": patter_app,
+
+class Target(msgspec.Struct, frozen=True):
+    """What is measured, and the event loop that it runs on."""
+
+    make: Callable[[Peers, Service], ASGIApp]
+    run: Callable[[Coroutine[object, object, None]], object] = uvloop.run
+
+
+def _bare(peers: Peers, service: Service) -> ASGIApp:
+    return relay_app(peers, service.path, lambda: service.spliced(peers.vendor.typed()))
+
+
+def _naive(peers: Peers, service: Service) -> ASGIApp:
+    return relay_app(peers, service.path, lambda: service.decoded(peers.vendor.plain()))
+
+
+TARGETS: dict[str, Target] = {
+    "bare": Target(_bare),
+    "naive": Target(_naive),
+    "patter": Target(patter_app),
+    "page": Target(patter_app, asyncio.run),  # `asyncio.run(phone.serve(agent))`, as the pages have it
+    "picows": Target(functools.partial(patter_app, transport="picows")),
+    "page-picows": Target(functools.partial(patter_app, transport="picows"), asyncio.run),
 }
+DEFAULT_TARGETS = ("bare", "naive", "patter", "page")
+BASELINES = ("bare", "naive")
+"""Which cannot convert audio."""
 
 _STATM = Path("/proc/self/statm")
 
 
-async def main(app: ASGIApp, core: int) -> None:
+async def main(make: Callable[[], ASGIApp], core: int) -> None:
     pin(core)
-    async with serve_app(app) as url:
+    async with serve_app(make()) as url:
         await serve(Ready(url), _usage)
 
 
@@ -61,9 +85,9 @@ if __name__ == "__main__":
     _, *what, on_core = sys.argv
     name, carrier, engine, engine_url, api_url = what
     played = Peers(vendor=VENDORS[carrier](), engine_url=engine_url, api_url=api_url)
-    app = (
-        patter_app(played, PipelineService())
-        if engine == PipelineService.name
-        else (TARGETS[name](played, SERVICES[engine]()))
-    )
-    uvloop.run(main(app, int(on_core)))
+    target = TARGETS[name]
+    if engine == PipelineService.name:
+        make = functools.partial(patter_app, played, PipelineService())
+    else:
+        make = functools.partial(target.make, played, SERVICES[engine]())
+    target.run(main(make, int(on_core)))

@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
 from patter_core.errors import SocketClosed
-from patter_core.net import engine_connection
+from patter_core.net import client_link
 from patter_core.net.budget import Budget
 from patter_core.net.websocket import EngineSocket
 from tests.net.peers import both_loops
@@ -56,7 +56,7 @@ def peer(handler: Callable[[ServerConnection], None]) -> Iterator[str]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_connection, "Budget", functools.partial(Budget, patience=PATIENCE))
+    monkeypatch.setattr(client_link, "Budget", functools.partial(Budget, patience=PATIENCE))
 
 
 async def longest_lag(until: anyio.Event) -> float:
@@ -116,7 +116,7 @@ async def test_a_flood_is_slowed_then_closed_and_holds_up_no_neighbour(
 async def test_what_is_read_in_pieces_and_with_pauses_arrives_whole_and_in_order(
     length: int, monkeypatch: pytest.MonkeyPatch, *, delivered: bool
 ) -> None:
-    monkeypatch.setattr(engine_connection, "Budget", functools.partial(Budget, messages=2000, size=4e7, burst=0.1))
+    monkeypatch.setattr(client_link, "Budget", functools.partial(Budget, messages=2000, size=4e7, burst=0.1))
     sent = [f"{index} ".encode() + b"x" * length for index in range(1000)]
     got: list[bytes] = []
     over = anyio.Event()

@@ -15,6 +15,7 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from patter_core.errors import EngineError, EngineRefused, EngineTimeout, SocketClosed
+from patter_core.net.engine_connection import EngineConnection
 from patter_core.net.websocket import BinaryMessage, EngineSocket
 from tests.polling import until
 
@@ -250,9 +251,11 @@ async def test_a_mask_is_never_used_twice_in_a_row_and_the_store_is_filled_again
     async with peer(echo) as url:
         engine = await EngineSocket.open(url)
         masks = set()
+        connection = engine._connection
+        assert isinstance(connection, EngineConnection)
         for _ in range(3000):  # the store holds 256
             engine.send(b"")
-            masks.add(engine._masks[engine._mask_at - 4 : engine._mask_at])
+            masks.add(connection._masks[connection._mask_at - 4 : connection._mask_at])
         assert len(masks) > 2990
         with anyio.fail_after(10):
             assert [await engine.receive() for _ in range(3000)] == [b""] * 3000
@@ -298,7 +301,9 @@ async def test_who_listens_after_the_end_is_told_the_end() -> None:
     async with peer(close) as url:
         engine = await EngineSocket.open(url)
         with anyio.fail_after(5):
-            await engine._connection.wait_closed()
+            while not engine._connection.lost:
+                engine._connection.changed.clear()
+                await engine._connection.changed.wait()
             engine.deliver(got.append, ends.append)
             await until(lambda: bool(ends))
         assert got == [b"last"]
@@ -345,7 +350,7 @@ async def test_messages_that_nobody_takes_are_left_in_the_network() -> None:
 
 
 async def test_a_peer_that_gives_no_sign_of_life_is_cut_off_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("patter_core.net.engine_connection._LOOK", 0.02)
+    monkeypatch.setattr("patter_core.net.client_link._LOOK", 0.02)
 
     async def dead(connection: ServerConnection) -> None:
         connection.transport.pause_reading()
@@ -360,7 +365,7 @@ async def test_a_peer_that_gives_no_sign_of_life_is_cut_off_soon(monkeypatch: py
 
 
 async def test_a_quiet_peer_that_answers_pings_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("patter_core.net.engine_connection._LOOK", 0.05)
+    monkeypatch.setattr("patter_core.net.client_link._LOOK", 0.05)
 
     async def quiet(connection: ServerConnection) -> None:
         await anyio.sleep(1)

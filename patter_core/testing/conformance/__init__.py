@@ -7,5 +7,6 @@ from patter_core.testing.conformance.carrier import check_carrier
 from patter_core.testing.conformance.engine import check_engine
 from patter_core.testing.conformance.sink import check_sink
 from patter_core.testing.conformance.store import check_store
+from patter_core.testing.conformance.transport import check_transport
 
-__all__ = ["check_app", "check_carrier", "check_engine", "check_sink", "check_store"]
+__all__ = ["check_app", "check_carrier", "check_engine", "check_sink", "check_store", "check_transport"]
