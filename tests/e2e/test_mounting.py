@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -122,7 +123,16 @@ def nginx(folder: Path, app_port: int) -> Iterator[int]:
             process.terminate()
 
 
+def has_what_the_file_asks_for(caddy: str) -> bool:
+    """True from version 2.7 on."""
+    version = subprocess.run([caddy, "version"], capture_output=True, text=True, check=False).stdout
+    found = re.match(r"v?(\d+)\.(\d+)", version)
+    return found is not None and (int(found[1]), int(found[2])) >= (2, 7)
+
+
 CADDY = shutil.which("caddy", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+if CADDY is not None and not has_what_the_file_asks_for(CADDY):
+    CADDY = None
 
 
 @contextlib.contextmanager

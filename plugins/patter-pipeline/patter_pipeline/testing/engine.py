@@ -46,10 +46,10 @@ class _Greeting(Pipeline):
 
 
 class _Ears(FakeSttEmulator):
-    """Recognises lines by itself, when it is asked for the final text."""
+    """Recognises lines by itself, when it is asked for the final text: no words are told while the caller speaks."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(interims=False)
         self._known: dict[WebSocket, KnownSpeech] = {}
 
     async def finalize(self, socket: WebSocket, audio: bytes) -> None:

@@ -164,18 +164,20 @@ class FakeSttEmulator(Service, SttEmulator):
 
     Args:
         ends_turns: of its part.
+        interims: as above.
     """
 
-    def __init__(self, *, ends_turns: bool = False) -> None:
+    def __init__(self, *, ends_turns: bool = False, interims: bool = True) -> None:
         super().__init__()
         self.finalized = 0
         """How often a session asked for its final text."""
         self._ends_turns = ends_turns
+        self._interims = interims
         self._heard: list[_Heard] = []
         self._by_socket: dict[WebSocket, _Heard] = {}
 
     def part(self) -> FakeStt:
-        return FakeStt(self.url, ends_turns=self._ends_turns)
+        return FakeStt(self.url, ends_turns=self._ends_turns, interims=self._interims)
 
     @property
     def heard(self) -> Sequence[bytes]:
