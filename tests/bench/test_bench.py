@@ -66,7 +66,7 @@ def test_every_frame_crosses_each_target_unaltered_and_an_interruption_clears(
     carrier: str, engine: str, tmp_path: Path
 ) -> None:
     found = _bench("--carrier", carrier, "--engine", engine, "--interruptions", "20", out=tmp_path)
-    assert list(found) == ["bare", "naive", "patter"]
+    assert list(found) == ["bare", "naive", "patter", "page"]
     for sample in found.values():
         assert sample.frames > 2 * 2 * 1 * 50 * 0.8  # calls, directions, seconds, frames; less if the machine is busy
         assert sample.fault_count == sample.lost == 0

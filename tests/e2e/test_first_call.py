@@ -27,6 +27,8 @@ from tests.carriers import EMULATORS
 from tests.e2e.first_call_engines import ElevenLabsServices, PipelineServices, Services
 
 FRAME_MS = 20
+SILENT = 1.5
+"""Seconds after which the agent has said all: a busy machine is late with what follows."""
 FILLER_MS = 100
 """Of the silence that the engine is given while there is no audio of the caller."""
 
@@ -79,13 +81,13 @@ async def place_call(emulator: type[CarrierEmulator], engine: MakeServices) -> S
             booking, correction, *_, goodbye = (line.audio(carrier.format) for line in CALLER_LINES)
             caller = Caller(
                 [
-                    WaitForSilence(),
+                    WaitForSilence(SILENT),
                     Say(booking),
                     WaitForAgent(heard=1.0),
                     Say(correction),
-                    WaitForSilence(),
+                    WaitForSilence(SILENT),
                     Say(goodbye),
-                    WaitForSilence(),
+                    WaitForSilence(SILENT),
                 ],
                 carrier.format,
             )

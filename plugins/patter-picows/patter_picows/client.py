@@ -9,7 +9,7 @@ from picows import WSError, WSFrame, WSListener, WSTransport
 from picows.picows import WSCloseHandshake
 
 from patter_core.aio.foreign import as_exception
-from patter_core.net.client_link import CLOSE_TIMEOUT, COUNTED, ClientLink
+from patter_core.net.client_link import CLOSE_TIMEOUT, COUNTED, COUNTED_SIZE, ClientLink
 from patter_picows.frames import (
     BINARY,
     CLOSE,
@@ -112,6 +112,7 @@ class PicowsLink(ClientLink, WSListener):
         """A frame came."""
         self.alive = True
         self.frames += 1
+        self.size += frame.payload_size
         try:
             kind = frame.msg_type
             check_bits(frame)
@@ -126,7 +127,7 @@ class PicowsLink(ClientLink, WSListener):
             self.refuse(error.code, error.reason)
         except BaseException as error:  # noqa: BLE001 - the callbacks' fault ends this connection and no other
             self._fail(as_exception(error))
-        if not frame.last_in_buffer or self.frames >= COUNTED:
+        if not frame.last_in_buffer or self.frames >= COUNTED or self.size >= COUNTED_SIZE:
             self._bound(frame)
 
     def _take_text(self, text: bytes) -> None:
@@ -160,8 +161,7 @@ class PicowsLink(ClientLink, WSListener):
         self.loop.call_later(CLOSE_TIMEOUT, self.transport.abort)
 
     def _bound(self, frame: WSFrame) -> None:
-        if self.frames >= COUNTED:
-            self.size += frame.payload_size * self.frames  # not each is measured: those of a flood are alike
+        if self.frames >= COUNTED or self.size >= COUNTED_SIZE:
             self.count()
         if frame.last_in_buffer:
             return
