@@ -320,7 +320,7 @@ def chaos(session: nox.Session) -> None:
 def transports(session: nox.Session) -> None:
     """Run the suites of calls on each transport that a plugin of ours offers: `nox -s transports`."""
     install_tree(session, *TEST_TOOLS)
-    suites = [f"tests/e2e/test_{name}.py" for name in ("first_call", "both_carriers", "two_carriers", "quickstart")]
+    suites = [f"tests/e2e/test_{name}.py" for name in ("first_call", "each_carrier", "two_carriers", "quickstart")]
     suites += ["tests/server/test_media_endpoint.py", "tests/server/test_drain.py", "plugins/patter-picows"]
     session.run("pytest", *TOGETHER, *suites, *session.posargs, env={"PATTER_TRANSPORT": "picows"})
 
