@@ -233,9 +233,11 @@ class Load:
         return Figures()
 
     async def _run(self, run: Run) -> Figures:
+        # One after the other, as callers do: else all of them have their turns and drafts at the same moment.
         for call in self._calls:
             call.begin(run.phase)
-        await asyncio.sleep(run.warm_up)
+            await asyncio.sleep(run.warm_up / 2 / len(self._calls))
+        await asyncio.sleep(run.warm_up / 2)
         for call in self._calls:
             call.forget()
         began, began_cpu = time.perf_counter(), time.process_time()
