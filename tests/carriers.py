@@ -53,6 +53,7 @@ OTHERS: Mapping[str, str] = {
     "test_pipeline_deepgram": _PARTS,
     "test_pipeline_elevenlabs": _PARTS,
     "test_pipeline_figures": _PARTS,
+    "test_pipeline_worker_lost": "The two ways in which a carrier comes back after its socket is gone.",
     "test_quickstart": "The README's program, as it stands there.",
     "test_recording": _CORE,
     "test_renewal": _CORE,

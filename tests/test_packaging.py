@@ -154,7 +154,7 @@ def test_a_wheel_holds_one_package_and_no_tests(wheel: Wheel) -> None:
     assert not [path for path in wheel.files if path.startswith(f"{name}/tests/")]
 
 
-@pytest.mark.parametrize("kind", [*KINDS, "llm", "stt", "tts"])
+@pytest.mark.parametrize("kind", [*KINDS, "llm", "stt", "tts", "vad", "turn_detector", "guardrail"])
 def test_a_plugin_that_was_generated_is_described_in_the_same_way(kind: str, tmp_path: Path) -> None:
     folder = write_distribution(kind, "loud-horn", tmp_path)
     (folder / "LICENSE").write_text("Of the author's choice.")

@@ -147,7 +147,7 @@ def _files(root: Traversable, path: str = "") -> Iterator[tuple[str, Traversable
 def new(context: click.Context, kind: str, name: str, into: Path) -> None:
     """Create a plugin: a distribution that installs, works and passes its tests.
 
-    KIND may also be one that an installed plugin defines, such as stt, llm or tts of patter-pipeline.
+    KIND may also be one that an installed plugin defines, such as stt, llm, tts or vad of patter-pipeline.
     """
     registry = context.obj if isinstance(context.obj, Registry) else None
     folder = write_distribution(kind, name, into, registry)

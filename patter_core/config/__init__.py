@@ -5,6 +5,7 @@ from __future__ import annotations
 from patter_core.config.dotenv import read_dotenv
 from patter_core.config.environment import (
     base_url,
+    checked_key,
     flag_from_environment,
     from_environment,
     names_from_environment,
@@ -21,6 +22,7 @@ __all__ = [
     "check_arguments",
     "check_fields",
     "check_no_negatives",
+    "checked_key",
     "did_you_mean",
     "flag_from_environment",
     "from_environment",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from urllib.parse import urlsplit
 
 from patter_core.errors import ConfigurationError
 
 __all__ = [
     "base_url",
+    "checked_key",
     "flag_from_environment",
     "from_environment",
     "names_from_environment",
@@ -84,23 +86,53 @@ def required(value: str, *, parameter: str, variable: str, where: str) -> str:
     return found
 
 
-def base_url(value: str, *, parameter: str, variable: str, default: str) -> str:
-    """Returns the address of an API: `value`, or what the environment variable holds, or the default.
+def checked_key(key: str, *, parameter: str) -> str:
+    """Returns a key, without blanks around it. Errors do not show it.
 
-    It has no slash at its end.
+    Args:
+        key: what was found, or "".
+        parameter: as in `required`.
+
+    Raises:
+        ConfigurationError: no key has such characters: they cannot be in a header.
+    """
+    key = key.strip()
+    if not (key.isascii() and key.isprintable() and " " not in key):
+        raise ConfigurationError(
+            f"{parameter} is not an API key.", expected="printable ASCII characters without spaces"
+        )
+    return key
+
+
+def base_url(value: str, *, parameter: str, variable: str, default: str, path: bool = True) -> str:
+    """Returns the address of a service: `value`, or what the environment variable holds, or the default.
+
+    It has no slash at its end. Errors do not show it: it may hold secrets.
 
     Args:
         value: what the user gave, or "".
         parameter: as in `required`.
         variable: the environment variable.
         default: the vendor's own address.
+        path: it may have one.
 
     Raises:
-        ConfigurationError: it is not an HTTP address.
+        ConfigurationError: it is none, or has a query or a user's name in it.
     """
-    url = from_environment(value, variable) or default
-    if not url.startswith(("https://", "http://")):
+    address = (from_environment(value, variable) or default).rstrip("/")
+    try:
+        url = urlsplit(address)
+        valid = url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
+    except ValueError:  # unbalanced brackets, an invalid port
+        valid = False
+    else:
+        whole = f"{url.scheme}://{url.netloc}{url.path if path else ''}"
+        valid = valid and address == whole and "@" not in url.netloc
+    if not valid:
+        expected = "http(s)://host/path, without a query" if path else "http(s)://host, with nothing after it"
         raise ConfigurationError(
-            f"{parameter} is not an HTTP address.", expected="https://host, without a path", got=repr(url)
+            f"{parameter} is not the address of a service.",
+            expected=f"{expected}, as in {default}",
+            remedy=f"It is also read from the environment variable {variable}.",
         )
-    return url.rstrip("/")
+    return address

@@ -17,16 +17,19 @@ from patter_core.errors import ConfigurationError
 from patter_core.registry import Registry
 
 PARTS = ("llm", "stt", "tts")
+WITHOUT_SERVICE = ("guardrail", "turn_detector", "vad")
+"""Parts that need no emulator."""
 
 
-@pytest.mark.parametrize("kind", [*KINDS, *PARTS])
+@pytest.mark.parametrize("kind", [*KINDS, *PARTS, *WITHOUT_SERVICE])
 def test_a_whole_distribution_is_written_under_the_name(kind: str, tmp_path: Path) -> None:
     result = CliRunner().invoke(new, [kind, "loud-horn", "--into", str(tmp_path)])
     assert result.exit_code == 0
     folder = tmp_path / "patter-loud-horn"
     files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert {"README.md", "pyproject.toml", "patter_loud_horn/plugin.py", f"patter_loud_horn/{kind}.py"} <= files
-    assert {"patter_loud_horn/py.typed", "patter_loud_horn/testing.py", f"tests/test_{kind}.py"} <= files
+    assert {"patter_loud_horn/py.typed", f"tests/test_{kind}.py"} <= files
+    assert ("patter_loud_horn/testing.py" in files) is (kind not in WITHOUT_SERVICE)
     for path in folder.rglob("*"):
         if path.is_file():
             assert "acme" not in path.read_text().lower()

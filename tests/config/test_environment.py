@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from patter_core.config import base_url, flag_from_environment, from_environment, names_from_environment, required
+from patter_core.config import (
+    base_url,
+    checked_key,
+    flag_from_environment,
+    from_environment,
+    names_from_environment,
+    required,
+)
 from patter_core.errors import ConfigurationError
 
 
@@ -76,5 +83,37 @@ def test_the_address_of_an_api_is_the_parameter_the_variable_or_the_default(monk
     monkeypatch.setenv("ACME_URL", "http://127.0.0.1:9/")
     assert url("") == "http://127.0.0.1:9"
     assert url("https://given.example/") == "https://given.example"
-    with pytest.raises(ConfigurationError, match="Acme"):
-        url("api.acme.example")
+    assert url("https://given.example/v1/") == "https://given.example/v1"
+
+
+@pytest.mark.parametrize("path", [True, False])
+@pytest.mark.parametrize(
+    "given",
+    [
+        "api.acme.example",
+        "ftp://acme.example",
+        "https://",
+        "https://a:0",
+        "https://[a",
+        "https://a/?key=s3cret",
+        "https://me:s3cret@a",
+        "https://a/#s3cret",
+    ],
+)
+def test_what_is_no_address_is_refused_and_not_shown(given: str, *, path: bool) -> None:
+    with pytest.raises(ConfigurationError, match=r"Acme.*is not the address(.|\n)*ACME_URL") as error:
+        base_url(given, parameter="Acme(base_url=…)", variable="ACME_URL", default="https://acme.example", path=path)
+    assert "s3cret" not in str(error.value)
+
+
+def test_an_address_has_a_path_only_where_it_may() -> None:
+    with pytest.raises(ConfigurationError, match="nothing after it"):
+        base_url("https://a/v1", parameter="Acme(base_url=…)", variable="ACME_URL", default="https://a", path=False)
+
+
+@pytest.mark.parametrize("key", ["two words", "schlüssel", "tab\there"])
+def test_what_cannot_be_a_key_is_refused_and_not_shown(key: str) -> None:
+    with pytest.raises(ConfigurationError, match="is not an API key") as error:
+        checked_key(key, parameter="Acme(api_key=…)")
+    assert key not in str(error.value)
+    assert checked_key(" key\n", parameter="Acme(api_key=…)") == "key"

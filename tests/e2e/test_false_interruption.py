@@ -22,7 +22,7 @@ from patter_core.testing.stream import CarrierStream
 from patter_elevenlabs.testing.tts import ElevenLabsTTSEmulator
 from patter_telnyx.testing import TelnyxEmulator
 from patter_twilio.testing import TwilioEmulator
-from tests.e2e.test_pipeline import LINE, Scene, calling
+from tests.e2e.pipeline_scene import LINE, Scene, calling
 from tests.polling import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]  # three answers of five seconds

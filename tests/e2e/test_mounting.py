@@ -30,6 +30,7 @@ from patter_core.testing.fakes import MemorySink
 from patter_core.testing.network import free_port
 from patter_elevenlabs.testing import ElevenLabsEmulator
 from patter_twilio.testing import TwilioEmulator
+from tests.e2e.first_call_engines import PipelineServices
 
 pytestmark = pytest.mark.anyio
 
@@ -75,6 +76,18 @@ async def test_a_mounted_phone_takes_a_call(mount: MountIn, path: str, with_life
     assert recording.played
     stream = twilio.calls[0].streams[-1]
     assert f"{path}/media/twilio/" in stream.settings.url
+
+
+async def test_a_mounted_phone_takes_a_call_for_an_agent_of_parts() -> None:
+    services, sink = PipelineServices(ULAW_8000), MemorySink()
+    with anyio.fail_after(20):
+        async with TwilioEmulator() as twilio, services:
+            phone = Patter(carrier=twilio.carrier(), sinks=[sink])
+            app = in_fastapi(phone.asgi(services.agent(phone)), "/phone", with_lifespan=False)
+            async with serve_app(app) as url:
+                recording = await twilio.call(f"{url}/phone/webhooks/twilio/voice", Caller(SHORT_CALL, ULAW_8000))
+                await sink.wait_for("call_ended")
+    assert services.said[0].startswith(bytes(recording.played)[:1_600])
 
 
 # --- behind nginx --------------------------------------------------------------------------------------------------

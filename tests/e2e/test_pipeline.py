@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 import anyio
 import pytest
 
 from patter_core import Patter
 from patter_core.agent import Agent, Retry
-from patter_core.audio import ULAW_8000
 from patter_core.call.timeouts import Deadlines
 from patter_core.events import (
     CallEnded,
     ConversationStarted,
-    Event,
     GuardrailActed,
     Interruption,
     ResponseHeard,
@@ -31,124 +26,18 @@ from patter_core.events import (
     Usage,
 )
 from patter_core.history import AgentSaid, HistoryItem, ToolUsed, UserSaid
-from patter_core.server.serving import serve_app
 from patter_core.telephony.outcome import HangUp
-from patter_core.testing.call import EmulatedCall
-from patter_core.testing.caller import Caller, CallerFrame, Pause
-from patter_core.testing.fakes import FakeEngine, MemorySink
-from patter_core.testing.speech import CALLER_LINES
+from patter_core.testing.fakes import FakeEngine
 from patter_pipeline import TurnTaking
 from patter_pipeline.parts import PASS, Act, Guardrail, Verdict
 from patter_pipeline.testing import Ending
 from patter_pipeline.testing.fakes import FakeLlmEmulator, FakeSttEmulator, FakeTtsEmulator
 from patter_telnyx.testing import TelnyxEmulator
 from patter_twilio.testing import TwilioEmulator
+from tests.e2e.pipeline_scene import LINE, LONG, Scene, calling, talker
 from tests.polling import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
-
-LINE = CALLER_LINES[0].audio(ULAW_8000)
-FRAME = 160
-E = TypeVar("E", bound=Event)
-
-
-class Person(Caller):
-    """A caller who does what the test says, when it says it."""
-
-    def __init__(self) -> None:
-        super().__init__((Pause(3_600),), ULAW_8000)
-        self.frames: deque[CallerFrame] = deque()
-
-    def next(self, agent_audible: bool) -> CallerFrame:
-        return self.frames.popleft() if self.frames else super().next(agent_audible)
-
-    def say(self, audio: bytes) -> None:
-        """Says that from now on."""
-        for at in range(0, len(audio) - FRAME + 1, FRAME):
-            self.frames.append(CallerFrame(audio[at : at + FRAME]))
-
-    def press(self, digits: str) -> None:
-        """Presses keys."""
-        self.frames.extend(CallerFrame(b"\xff" * FRAME, digit) for digit in digits)
-
-    def hang_up(self) -> None:
-        """Leaves."""
-        self.frames.append(CallerFrame(b"\xff" * FRAME, "", hang_up=True))
-
-
-class Scene:
-    """One call, and the services behind it. It is over when the context is."""
-
-    call: EmulatedCall
-    agent: Agent
-
-    def __init__(self, carrier: TwilioEmulator | TelnyxEmulator) -> None:
-        self.carrier = carrier
-        self.stt, self.llm, self.tts = FakeSttEmulator(), FakeLlmEmulator(), FakeTtsEmulator()
-        self.sink = MemorySink()
-        self.person = Person()
-
-    async def say(self, text: str, *, speech: float = 1.0) -> None:
-        """The caller speaks for a while; then that is recognised."""
-        interims = text.split(" ", 1)[0]
-        self.person.say(LINE[: int(speech * 8_000)])
-        await anyio.sleep(speech / 2)
-        await self.stt.interim(interims)
-        await until(lambda: not self.person.frames)
-        await self.stt.final(text)
-
-    def of(self, kind: type[E]) -> list[E]:
-        """The events of that kind."""
-        return [record.event for record in self.sink.records if isinstance(record.event, kind)]
-
-    async def told(self, kind: type[E], count: int = 1) -> E:
-        """Waits for an event; returns the last."""
-        await until(lambda: len(self.of(kind)) >= count)
-        return self.of(kind)[-1]
-
-    async def hears(self, text: str) -> None:
-        """Waits until the caller has heard a turn that says this."""
-
-        def is_heard() -> bool:
-            turns = {said.turn for said in self.of(TranscriptOutput) if said.text == text}
-            return any(heard.turn in turns and not heard.interrupted for heard in self.of(ResponseHeard))
-
-        await until(is_heard)
-
-    @property
-    def history(self) -> tuple[HistoryItem, ...]:
-        """What the model was told last."""
-        return self.llm.requests[-1].history
-
-    @property
-    def problems(self) -> list[object]:
-        """What the carrier complained of."""
-        return [problem for stream in self.call.streams for problem in stream.problems]
-
-
-@contextlib.asynccontextmanager
-async def calling(
-    scene: Scene, make_agent: Callable[[Patter], Agent], *, deadlines: Deadlines | None = None
-) -> AsyncIterator[None]:
-    """The call, from its first ring until the caller hangs up."""
-    async with (
-        scene.carrier as carrier,
-        scene.stt,
-        scene.llm,
-        scene.tts,
-        anyio.create_task_group() as tasks,
-    ):
-        phone = Patter(carrier=carrier.carrier(), sinks=[scene.sink], deadlines=deadlines)
-        scene.agent = make_agent(phone)
-        async with serve_app(phone.asgi(scene.agent)) as url:
-            name = next(iter(phone._carriers))
-            scene.call = carrier.place(f"{url}/webhooks/{name}/voice", scene.person)
-            tasks.start_soon(scene.call.run)
-            with anyio.fail_after(60):
-                await scene.told(ConversationStarted)
-                yield
-                scene.person.hang_up()
-                await scene.told(CallEnded)
 
 
 @pytest.fixture(params=[TwilioEmulator, TelnyxEmulator], ids=["twilio", "telnyx"])
@@ -158,6 +47,7 @@ def scene(request: pytest.FixtureRequest) -> Scene:
 
 @pytest.fixture
 def one() -> Scene:
+    """With one carrier, for what the parts do among themselves: all that the carrier sees of it are audio and marks."""
     return Scene(TwilioEmulator())
 
 
@@ -199,19 +89,6 @@ async def test_a_greeting_a_question_and_an_answer(scene: Scene) -> None:
     assert not scene.problems
     # All of the caller's audio reached the recognition as it was.
     assert LINE[:8_000] in scene.stt.heard[0]
-
-
-def talker(scene: Scene, **options: object) -> Callable[[Patter], Agent]:
-    """An agent of the scene's parts that greets."""
-
-    def make(phone: Patter) -> Agent:
-        parts = {"stt": scene.stt.part(), "llm": scene.llm.part(), "tts": scene.tts.part()}
-        return phone.agent(**{**parts, "first_message": "Hello there.", **options})  # type: ignore[arg-type]
-
-    return make
-
-
-LONG = "We are open from seven in the morning until eleven at night. On Sundays we open at noon. Please come soon."
 
 
 async def test_a_caller_who_interrupts_is_heard_and_the_model_knows_what_they_heard(scene: Scene) -> None:
@@ -302,22 +179,22 @@ async def test_guardrails_replace_what_the_agent_says_and_end_the_call(one: Scen
     assert "No way." not in "".join(one.tts.given)
 
 
-async def test_a_guardrail_ends_the_call_after_a_last_sentence(one: Scene) -> None:
+async def test_a_guardrail_ends_the_call_after_a_last_sentence(scene: Scene) -> None:
     class Lawyers(Guardrail):
         name = "lawyers"
 
         async def caller_said(self, text: str) -> Verdict:
             return Act(action=HangUp(), say="Please write to us.") if "sue" in text else PASS
 
-    async with calling(one, talker(one, guardrails=[Lawyers()])):
-        await one.hears("Hello there.")
-        asked = len(one.llm.asked)
-        await one.say("I will sue you.")
-        end = await one.told(CallEnded)
-    assert "Please write to us." in [output.text for output in one.of(TranscriptOutput)]
+    async with calling(scene, talker(scene, guardrails=[Lawyers()])):
+        await scene.hears("Hello there.")
+        asked = len(scene.llm.asked)
+        await scene.say("I will sue you.")
+        end = await scene.told(CallEnded)
+    assert "Please write to us." in [output.text for output in scene.of(TranscriptOutput)]
     assert end.reason == "agent_hung_up"
-    assert [acted.side for acted in one.of(GuardrailActed)] == ["caller"]
-    assert len(one.llm.asked) <= asked + 1  # a draft
+    assert [acted.side for acted in scene.of(GuardrailActed)] == ["caller"]
+    assert len(scene.llm.asked) <= asked + 1  # a draft
 
 
 async def test_recognition_that_ends_turns_decides_alone(one: Scene) -> None:
@@ -390,34 +267,34 @@ async def test_a_voice_that_fails_in_a_speech_is_followed_by_its_reserve_which_s
     assert len(one.of(ConversationStarted)) == 1
 
 
-async def test_speech_recognition_that_is_lost_is_opened_anew_without_a_word_lost(one: Scene) -> None:
-    async with calling(one, talker(one)):
-        await one.hears("Hello there.")
-        await one.stt.fail()
-        await until(lambda: len(one.stt.heard) == 2)
-        one.llm.answer("Certainly.")
-        await one.say("A table for two.")
-        await one.hears("Certainly.")
-    assert len(one.of(ConversationStarted)) == 1
-    assert LINE[:8_000] in one.stt.heard[1]
+async def test_speech_recognition_that_is_lost_is_opened_anew_without_a_word_lost(scene: Scene) -> None:
+    async with calling(scene, talker(scene)):
+        await scene.hears("Hello there.")
+        await scene.stt.fail()
+        await until(lambda: len(scene.stt.heard) == 2)
+        scene.llm.answer("Certainly.")
+        await scene.say("A table for two.")
+        await scene.hears("Certainly.")
+    assert len(scene.of(ConversationStarted)) == 1
+    assert LINE[:8_000] in scene.stt.heard[1]
 
 
-async def test_without_a_reserve_the_fallback_of_the_agent_takes_over_with_the_history(one: Scene) -> None:
-    async with calling(one, talker(one, fallback=Retry(times=1), resume_message="Where were we?")):
-        await one.hears("Hello there.")
-        one.llm.answer("For how many?")
-        await one.say("A table, please.")
-        await one.hears("For how many?")
+async def test_without_a_reserve_the_fallback_of_the_agent_takes_over_with_the_history(scene: Scene) -> None:
+    async with calling(scene, talker(scene, fallback=Retry(times=1), resume_message="Where were we?")):
+        await scene.hears("Hello there.")
+        scene.llm.answer("For how many?")
+        await scene.say("A table, please.")
+        await scene.hears("For how many?")
         for _ in range(2):  # a draft may fail, too
-            one.llm.answer(ending=Ending.FAILURE)
-        await one.say("For two.")
-        await one.hears("Where were we?")
-        one.llm.answers.clear()
-        one.llm.answer("Booked.")
-        await one.say("Is it booked?")
-        await one.hears("Booked.")
-        known = [text for _, text in kinds(one.history)]
-    assert len(one.of(ConversationStarted)) == 2
+            scene.llm.answer(ending=Ending.FAILURE)
+        await scene.say("For two.")
+        await scene.hears("Where were we?")
+        scene.llm.answers.clear()
+        scene.llm.answer("Booked.")
+        await scene.say("Is it booked?")
+        await scene.hears("Booked.")
+        known = [text for _, text in kinds(scene.history)]
+    assert len(scene.of(ConversationStarted)) == 2
     assert known == [
         "Hello there.",
         "A table, please.",
@@ -466,26 +343,26 @@ async def test_a_service_that_is_not_there_leads_to_the_fallback(one: Scene, par
         await reserve.session()
 
 
-async def test_on_hold_nothing_is_said_and_nothing_is_answered(one: Scene) -> None:
+async def test_on_hold_nothing_is_said_and_nothing_is_answered(scene: Scene) -> None:
     phones: list[Patter] = []
 
     def make(phone: Patter) -> Agent:
         phones.append(phone)
-        return talker(one)(phone)
+        return talker(scene)(phone)
 
-    async with calling(one, make):
-        await one.hears("Hello there.")
+    async with calling(scene, make):
+        await scene.hears("Hello there.")
         (call,) = phones[0].calls
         await call.hold()
-        spoken = len(one.tts.given)
-        await one.stt.interim("Are")
-        await one.stt.final("Are you there?")
+        spoken = len(scene.tts.given)
+        await scene.stt.interim("Are")
+        await scene.stt.final("Are you there?")
         await anyio.sleep(2.0)
-        assert len(one.tts.given) == spoken
+        assert len(scene.tts.given) == spoken
         await call.resume()
-        one.llm.answer("Here I am.")
-        await one.say("Hello?")
-        await one.hears("Here I am.")
+        scene.llm.answer("Here I am.")
+        await scene.say("Hello?")
+        await scene.hears("Here I am.")
 
 
 async def test_what_the_user_has_said_is_said_word_for_word(one: Scene) -> None:

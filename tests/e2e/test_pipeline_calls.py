@@ -9,24 +9,34 @@ from patter_core import AgentForCall, Patter, Transfer
 from patter_core.agent import Agent
 from patter_core.audio import ULAW_8000
 from patter_core.call.handle import PhoneCall
-from patter_core.events import CallEnded, ResponseHeard, ToolCall, ToolResult, TranscriptInput, TransferStarted
-from patter_core.history import ToolUsed
+from patter_core.events import (
+    CallEnded,
+    ConversationStarted,
+    ResponseHeard,
+    ToolCall,
+    ToolResult,
+    TranscriptInput,
+    TransferStarted,
+)
+from patter_core.history import AgentSaid, ToolUsed, UserSaid
 from patter_core.server.serving import bind, serve_app
-from patter_core.telephony.leg import Leg
+from patter_core.telephony.leg import Leg, Progress
+from patter_core.telephony.outcome import ConsultResult
 from patter_core.testing.call import Callee
 from patter_core.testing.caller import Caller, Pause, Say, Step, WaitForAgent
 from patter_core.testing.emulator import CALLER
 from patter_core.testing.fakes import MemorySink
 from patter_elevenlabs.testing.tts import ElevenLabsTTSEmulator
 from patter_pipeline.testing.fakes import FakeLlmEmulator, FakeSttEmulator, FakeTtsEmulator
+from patter_pipeline.testing.fakes.service import Service
 from patter_telnyx.testing import TelnyxEmulator
 from patter_twilio.testing import TwilioEmulator
-from tests.e2e.test_pipeline import LINE, Scene, calling, talker
+from tests.e2e.pipeline_scene import LINE, Scene, calling, talker
 from tests.polling import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
-HUMAN = "+15550007777"
+HUMAN, OURS = "+15550007777", "+15550001234"
 CARRIERS = pytest.mark.parametrize("carrier", [TwilioEmulator, TelnyxEmulator], ids=["twilio", "telnyx"])
 AnyCarrier = type[TwilioEmulator | TelnyxEmulator]
 
@@ -143,3 +153,94 @@ async def test_one_who_is_called_is_greeted_after_their_hello_or_when_they_say_n
     assert not llm.asked
     events = [record.event for record in sink.records]
     assert [event.text for event in events if isinstance(event, TranscriptInput)] == ["Hello?"] * says_hello
+
+
+@CARRIERS
+async def test_collected_keys_are_the_users_and_others_are_a_turn(carrier: AnyCarrier) -> None:
+    scene = Scene(carrier())
+    async with calling(scene, talker(scene)), anyio.create_task_group() as tasks:
+        await scene.hears("Hello there.")
+        collected = list[str]()
+
+        async def collect() -> None:
+            collected.append(await scene.handle.collect_keys(4))
+
+        tasks.start_soon(collect)
+        await until(lambda: scene.handle.is_collecting_keys)
+        scene.person.press("4711")
+        await until(lambda: bool(collected))
+        assert not scene.llm.asked
+        scene.llm.answer("Thank you.")
+        scene.person.press("5#")
+        await scene.hears("Thank you.")
+    assert collected == ["4711"]
+    (said,) = [item.text for item in scene.history if isinstance(item, UserSaid)]
+    assert "5" in said
+    assert "4711" not in said
+
+
+async def test_a_caller_who_says_nothing_is_asked_and_answered_once_they_speak() -> None:
+    scene = Scene(TwilioEmulator())
+    async with calling(scene, talker(scene, idle_after=1.0, idle_message="Are you there?")):
+        await scene.hears("Are you there?")
+        scene.llm.answer("Certainly, for two people and for a whole evening.")
+        await scene.say("A table, please.")
+        await scene.hears("Certainly, for two people and for a whole evening.")
+    assert [type(item) for item in scene.history] == [AgentSaid, AgentSaid, UserSaid]
+    (end,) = scene.of(CallEnded)
+    assert end.reason == "caller_hung_up"
+
+
+@CARRIERS
+async def test_a_caller_is_joined_to_a_human_who_heard_the_brief(carrier: AnyCarrier) -> None:
+    scene = Scene(carrier())
+    scene.carrier.callees[HUMAN] = Callee(steps=[Pause(0.5), Say(LINE[:8_000]), Pause(60.0)])
+    async with calling(scene, talker(scene)):
+        await scene.hears("Hello there.")
+        assert await scene.handle.warm_transfer(HUMAN, "About a table.", from_number=OURS) is ConsultResult.JOINED
+        await until(lambda: LINE[:8_000] in bytes(scene.call.recording.agent))
+        (human,) = [call for call in scene.carrier.calls if call.to_number == HUMAN]
+        assert human.spoken == ["About a table."]
+        human.end()
+        await scene.call.over.wait()
+    (end,) = scene.of(CallEnded)
+    assert end.reason == "transferred"
+    assert not scene.llm.asked
+
+
+@CARRIERS
+async def test_a_caller_is_back_with_the_same_agent_which_knows_why(carrier: AnyCarrier) -> None:
+    scene = Scene(carrier())
+    scene.carrier.callees[HUMAN] = Callee(outcome=Progress.BUSY)
+    async with calling(scene, talker(scene)):
+        await scene.hears("Hello there.")
+        assert await scene.handle.warm_transfer(HUMAN, "About a table.", from_number=OURS) is ConsultResult.BUSY
+        scene.llm.answer("They are busy.")
+        await anyio.sleep(0.5)  # the caller hears that somebody is there again
+        await scene.say("Hello?")
+        await scene.hears("They are busy.")
+        known = " ".join(item.text for item in scene.history if not isinstance(item, ToolUsed))
+    assert "The number to transfer the caller to is busy" in known
+    assert len(scene.of(ConversationStarted)) == 1
+
+
+@CARRIERS
+async def test_connections_that_services_close_at_their_limits_are_opened_anew_within_the_call(
+    carrier: AnyCarrier,
+) -> None:
+    """One after the other, and both at once, as those that were opened with the call are."""
+    scene = Scene(carrier())
+    async with calling(scene, talker(scene)):
+        await scene.hears("Hello there.")
+        both: list[Service] = [scene.tts, scene.stt]
+        for number, closing in enumerate((both[:1], both), 1):
+            for service in closing:
+                for socket in list(service.sockets):
+                    await socket.close()  # with 1000: no failure
+            await until(lambda: bool(scene.stt.sockets and scene.tts.sockets))
+            scene.llm.answer(f"Certainly, {number}.")
+            await scene.say(f"A table, {number}.")
+            await scene.hears(f"Certainly, {number}.")
+    assert len(scene.of(ConversationStarted)) == 1
+    assert len(scene.stt.heard) == 2
+    assert [item.text for item in scene.history if isinstance(item, UserSaid)] == ["A table, 1.", "A table, 2."]

@@ -15,7 +15,7 @@ from patter_openai.testing.chat import OLLAMA, OPENAI, Manners, OpenAIChatEmulat
 from patter_pipeline.testing import Ending
 from patter_telnyx.testing import TelnyxEmulator
 from patter_twilio.testing import TwilioEmulator
-from tests.e2e.test_pipeline import Scene, calling
+from tests.e2e.pipeline_scene import Scene, calling
 from tests.polling import until
 
 pytestmark = pytest.mark.anyio

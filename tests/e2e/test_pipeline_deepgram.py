@@ -15,7 +15,7 @@ from patter_core.history import AgentSaid
 from patter_deepgram.testing import DeepgramSTTEmulator, DeepgramTTSEmulator
 from patter_telnyx.testing import TelnyxEmulator
 from patter_twilio.testing import TwilioEmulator
-from tests.e2e.test_pipeline import LINE, LONG, Scene, calling
+from tests.e2e.pipeline_scene import LINE, LONG, Scene, calling
 from tests.polling import until
 
 pytestmark = pytest.mark.anyio

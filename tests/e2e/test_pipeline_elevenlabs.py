@@ -31,7 +31,7 @@ from patter_elevenlabs.testing.tts import ElevenLabsTTSEmulator
 from patter_elevenlabs.testing.tts.synthesis import synthesise
 from patter_pipeline.testing.fakes import FakeLlmEmulator
 from patter_twilio.testing import TwilioEmulator
-from tests.e2e.test_pipeline import Person
+from tests.e2e.pipeline_scene import Person
 from tests.polling import until
 
 pytestmark = pytest.mark.anyio

@@ -13,7 +13,7 @@ from patter_core.sinks import SQLiteSink
 from patter_core.sinks.sqlite_reader import SQLiteReader
 from patter_core.storage.archive import CallFilter
 from patter_twilio.testing import TwilioEmulator
-from tests.e2e.test_pipeline import Scene, calling
+from tests.e2e.pipeline_scene import Scene, calling
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 

@@ -21,8 +21,8 @@ from patter_core.sinks.sqlite_reader import SQLiteReader
 from patter_core.storage.archive import CallFilter
 from patter_core.testing.caller import Caller, Say, WaitForAgent, WaitForSilence
 from patter_core.testing.speech import CALLER_LINES
-from patter_elevenlabs.testing import ElevenLabsEmulator
 from patter_twilio.testing import TwilioEmulator
+from tests.e2e.first_call_engines import ElevenLabsServices, PipelineServices
 
 pytestmark = pytest.mark.anyio
 
@@ -41,13 +41,17 @@ def likeness(one: NDArray[np.float64], other: NDArray[np.float64], late: int) ->
     return float(np.corrcoef(early[0][:length], early[1][:length])[0, 1])
 
 
-async def test_the_recording_is_what_both_heard_with_the_agent_cut_where_it_was_talked_over(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", [ElevenLabsServices, pytest.param(PipelineServices, marks=pytest.mark.slow)])
+async def test_the_recording_is_what_both_heard_with_the_agent_cut_where_it_was_talked_over(
+    engine: type[ElevenLabsServices | PipelineServices], tmp_path: Path
+) -> None:
     memory = MemorySink()
+    services = engine(ULAW_8000)
     sinks = [WavSink(tmp_path), SQLiteSink(tmp_path / "patter.db"), memory]
     with anyio.fail_after(60):
-        async with TwilioEmulator() as twilio, ElevenLabsEmulator() as elevenlabs:
+        async with TwilioEmulator() as twilio, services:
             phone = Patter(carrier=twilio.carrier(), sinks=sinks)
-            agent = phone.agent(engine=elevenlabs.engine())
+            agent = services.agent(phone)
             booking, correction = (line.audio(ULAW_8000) for line in CALLER_LINES[:2])
             caller = Caller(
                 [WaitForSilence(), Say(booking), WaitForAgent(heard=1.0), Say(correction), WaitForSilence()], ULAW_8000

@@ -4,9 +4,9 @@ import anyio
 import pytest
 
 from patter_core.audio import ULAW_8000, AudioChunk
-from patter_core.errors import EngineLost
+from patter_core.errors import EngineError, EngineLost
 from patter_core.events import EngineEvent, Interruption, TranscriptInput
-from patter_core.net.inbox import BYTE_LIMIT, ITEM_LIMIT, EngineInbox
+from patter_core.net.inbox import BYTE_LIMIT, ITEM_LIMIT, EngineInbox, Inbox
 
 pytestmark = pytest.mark.anyio
 
@@ -172,3 +172,58 @@ async def test_the_origin_of_audio_that_is_taken_is_told_once_in_a_row() -> None
     inbox.close()
     assert len([item async for item in inbox]) == 5
     assert told == ["a", "b"]
+
+
+# --- of a part ---
+
+
+async def test_of_a_part_what_waits_is_taken_before_the_error() -> None:
+    inbox: Inbox[str] = Inbox()
+    inbox.put("first")
+    inbox.close(EngineError("lost"))
+    inbox.close()
+    inbox.put("late")
+    assert await anext(inbox) == "first"
+    with pytest.raises(EngineError, match="lost"):
+        await anext(inbox)
+    with pytest.raises(StopAsyncIteration):
+        await anext(inbox)
+
+
+async def test_of_a_part_the_oldest_that_may_be_dropped_goes_first() -> None:
+    inbox: Inbox[int] = Inbox()
+    inbox.put(-1)
+    for number in range(20_000):
+        inbox.put(number, droppable=True)
+    inbox.close()
+    left = [number async for number in inbox]
+    assert left[0] == -1
+    assert left[-1] == 19_999
+    assert len(left) == 10_000
+    assert inbox.dropped == 10_001
+
+
+async def test_of_a_part_large_events_are_bounded_by_their_size() -> None:
+    inbox: Inbox[bytes] = Inbox()
+    for _ in range(100):
+        inbox.put(b"audio", size=2**20, droppable=True)
+    assert inbox.dropped == 92
+
+
+async def test_of_a_part_what_is_void_is_removed_and_not_counted() -> None:
+    inbox: Inbox[int] = Inbox()
+    for number in range(4):
+        inbox.put(number)
+    inbox.discard(lambda number: number % 2 == 0)
+    inbox.close()
+    assert [number async for number in inbox] == [1, 3]
+    assert inbox.dropped == 0
+
+
+async def test_of_a_part_the_events_of_a_kind_can_be_taken_after_the_end() -> None:
+    inbox: Inbox[int | str] = Inbox()
+    for event in (1, "two", 3):
+        inbox.put(event)
+    inbox.close()
+    assert inbox.remove(int) == [1, 3]
+    assert [event async for event in inbox] == ["two"]

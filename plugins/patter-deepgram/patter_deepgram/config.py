@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Self
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
-from patter_core.config import from_environment, required
-from patter_core.errors import ConfigurationError
+from patter_core.config import base_url as read_base_url
+from patter_core.config import checked_key, required
 
 __all__ = ["DEFAULT_BASE_URL", "Parameters", "Service"]
 
@@ -33,18 +33,13 @@ class Service:
         Raises:
             ConfigurationError: a value is missing or invalid.
         """
-        api_key = required(
-            api_key,
-            parameter=f"{owner}(api_key=…)",
-            variable="DEEPGRAM_API_KEY",
-            where="in the Deepgram console under API Keys",
-        ).strip()
-        if not (api_key.isascii() and api_key.isprintable() and " " not in api_key):
-            raise ConfigurationError(
-                f"{owner}(api_key=…) is not an API key.", expected="printable ASCII characters without spaces"
-            )
-        base_url = from_environment(base_url, "DEEPGRAM_BASE_URL") or DEFAULT_BASE_URL
-        return cls(api_key, _checked(base_url, owner))
+        parameter = f"{owner}(api_key=…)"
+        where = "in the Deepgram console under API Keys"
+        api_key = required(api_key, parameter=parameter, variable="DEEPGRAM_API_KEY", where=where)
+        address = read_base_url(
+            base_url, parameter=f"{owner}(base_url=…)", variable="DEEPGRAM_BASE_URL", default=DEFAULT_BASE_URL
+        )
+        return cls(checked_key(api_key, parameter=parameter), address)
 
     def url(self, path: str, parameters: Parameters) -> str:
         """Returns the ws:// or wss:// URL of a socket."""
@@ -54,22 +49,3 @@ class Service:
     def headers(self) -> Mapping[str, str]:
         """The headers that authenticate a request. Secret."""
         return {"Authorization": f"Token {self.api_key}"}
-
-
-def _checked(base_url: str, owner: str) -> str:
-    """Returns the base URL without a trailing slash. Errors do not show it: it may hold secrets."""
-    address = base_url.strip().rstrip("/")
-    try:
-        url = urlsplit(address)
-        valid = url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
-    except ValueError:  # unbalanced brackets, an invalid port
-        valid = False
-    else:
-        valid = valid and address == f"{url.scheme}://{url.netloc}{url.path}" and "@" not in url.netloc
-    if not valid:
-        raise ConfigurationError(
-            f"{owner}(base_url=…) is not the address of a service.",
-            expected="http(s)://host, without a query, as in https://api.deepgram.com",
-            remedy="It is also read from the environment variable DEEPGRAM_BASE_URL.",
-        )
-    return address

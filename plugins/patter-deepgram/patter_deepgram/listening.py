@@ -11,11 +11,11 @@ import anyio
 from patter_core.audio import AudioChunk, AudioFormat
 from patter_core.errors import EngineError, EngineTimeout, SocketClosed
 from patter_core.events import Usage
+from patter_core.net.inbox import Inbox
 from patter_core.net.websocket import EngineSocket
 from patter_deepgram.clock import AudioClock
 from patter_deepgram.failures import closed
 from patter_deepgram.flux import Flux
-from patter_deepgram.inbox import Inbox
 from patter_deepgram.recogniser import Recogniser
 from patter_deepgram.wire.decoding import describe
 from patter_deepgram.wire.nova import CLOSE_STREAM

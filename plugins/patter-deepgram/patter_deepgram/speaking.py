@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from patter_core.audio import AudioChunk, AudioFormat
 from patter_core.errors import EngineError, SocketClosed
 from patter_core.events import Usage
+from patter_core.net.inbox import Inbox
 from patter_core.net.websocket import EngineSocket
 from patter_core.observe.terminal import one_line
 from patter_deepgram.failures import Told, closed
-from patter_deepgram.inbox import Inbox
 from patter_deepgram.utterances import Step, Utterances
 from patter_deepgram.wire import speak as wire
 from patter_deepgram.wire.decoding import Decoder, describe

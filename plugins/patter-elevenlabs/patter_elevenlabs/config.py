@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Self
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
-from patter_core.config import from_environment, required
+from patter_core.config import base_url as read_base_url
+from patter_core.config import checked_key, required
 from patter_core.errors import ConfigurationError
 from patter_elevenlabs.wire import Variable
 
@@ -42,8 +43,7 @@ class Account:
             ConfigurationError: a value is missing or invalid.
         """
         api_key = _checked_key(owner, api_key, permission)
-        base_url = from_environment(base_url, "ELEVENLABS_BASE_URL") or DEFAULT_BASE_URL
-        return Account(api_key, _checked(base_url, owner))
+        return Account(api_key, _read_url(owner, base_url))
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -86,8 +86,7 @@ class Service:
             variable="ELEVENLABS_AGENT_ID",
             where="in the ElevenLabs dashboard on the agent's page; it begins with agent_",
         ).strip()
-        base_url = from_environment(base_url, "ELEVENLABS_BASE_URL") or DEFAULT_BASE_URL
-        return cls(api_key, agent_id, _checked(base_url, owner), use_signed_url)
+        return cls(api_key, agent_id, _read_url(owner, base_url), use_signed_url)
 
     @property
     def conversation_url(self) -> str:
@@ -114,17 +113,10 @@ class Service:
 
 def _checked_key(owner: str, api_key: str, permission: str) -> str:
     """Returns the key. Errors do not show it."""
-    api_key = required(
-        api_key,
-        parameter=f"{owner}(api_key=…)",
-        variable="ELEVENLABS_API_KEY",
-        where=f"in the ElevenLabs dashboard under Developers, API keys; it needs the permission {permission}",
-    ).strip()
-    if not (api_key.isascii() and api_key.isprintable() and " " not in api_key):
-        raise ConfigurationError(
-            f"{owner}(api_key=…) is not an API key.", expected="printable ASCII characters without spaces"
-        )
-    return api_key
+    parameter = f"{owner}(api_key=…)"
+    where = f"in the ElevenLabs dashboard under Developers, API keys; it needs the permission {permission}"
+    found = required(api_key, parameter=parameter, variable="ELEVENLABS_API_KEY", where=where)
+    return checked_key(found, parameter=parameter)
 
 
 def _query(**parameters: str) -> str:
@@ -147,20 +139,11 @@ def check_variables(variables: Mapping[str, Variable], given: str) -> None:
             )
 
 
-def _checked(base_url: str, owner: str) -> str:
-    """Returns the base URL without a trailing slash. Errors do not show it: it may hold secrets."""
-    address = base_url.strip().rstrip("/")
-    try:
-        url = urlsplit(address)
-        valid = url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
-    except ValueError:  # unbalanced brackets, an invalid port
-        valid = False
-    else:
-        valid = valid and address == f"{url.scheme}://{url.netloc}" and "@" not in url.netloc
-    if not valid:
-        raise ConfigurationError(
-            f"{owner}(base_url=…) is not the address of a service.",
-            expected="http(s)://host or http(s)://host:port, with nothing after it, as in https://api.elevenlabs.io",
-            remedy="It is also read from the environment variable ELEVENLABS_BASE_URL.",
-        )
-    return address
+def _read_url(owner: str, base_url: str) -> str:
+    return read_base_url(
+        base_url,
+        parameter=f"{owner}(base_url=…)",
+        variable="ELEVENLABS_BASE_URL",
+        default=DEFAULT_BASE_URL,
+        path=False,
+    )

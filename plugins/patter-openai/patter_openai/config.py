@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from typing import Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-from patter_core.config import from_environment, required
-from patter_core.errors import ConfigurationError
+from patter_core.config import base_url as read_base_url
+from patter_core.config import checked_key, required
 
-__all__ = ["DEFAULT_BASE_URL", "Service", "checked_base_url", "checked_key"]
+__all__ = ["DEFAULT_BASE_URL", "Service", "read_key", "read_url"]
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 """As in the vendor's SDKs, it ends with the version."""
@@ -31,14 +31,7 @@ class Service:
         Raises:
             ConfigurationError: a value is missing or invalid.
         """
-        api_key = required(
-            api_key,
-            parameter=f"{owner}(api_key=…)",
-            variable="OPENAI_API_KEY",
-            where="on the OpenAI platform under API keys; it begins with sk-",
-        )
-        base_url = from_environment(base_url, "OPENAI_BASE_URL") or DEFAULT_BASE_URL
-        return cls(checked_key(api_key, owner), checked_base_url(base_url, owner))
+        return cls(read_key(owner, api_key), read_url(owner, base_url))
 
     def realtime_url(self, model: str) -> str:
         """Returns the ws:// or wss:// URL of a session with that model."""
@@ -60,38 +53,25 @@ class Service:
         return {"Authorization": f"Bearer {self.api_key}"}
 
 
-def checked_key(api_key: str, owner: str) -> str:
-    """Returns the key without surrounding blanks. Errors do not show it.
+def read_key(owner: str, api_key: str) -> str:
+    """Returns the key, which may be in the environment.
 
     Raises:
-        ConfigurationError: it cannot be one.
+        ConfigurationError: there is none, or it cannot be one.
     """
-    api_key = api_key.strip()
-    if not (api_key.isascii() and api_key.isprintable() and " " not in api_key):
-        raise ConfigurationError(
-            f"{owner}(api_key=…) is not an API key.", expected="printable ASCII characters without spaces"
-        )
-    return api_key
+    parameter = f"{owner}(api_key=…)"
+    where = "on the OpenAI platform under API keys; it begins with sk-"
+    return checked_key(
+        required(api_key, parameter=parameter, variable="OPENAI_API_KEY", where=where), parameter=parameter
+    )
 
 
-def checked_base_url(base_url: str, owner: str) -> str:
-    """Returns the base URL without a trailing slash. Errors do not show it: it may hold secrets.
+def read_url(owner: str, base_url: str) -> str:
+    """Returns the address, which may be in the environment, without a trailing slash.
 
     Raises:
         ConfigurationError: it is none.
     """
-    address = base_url.strip().rstrip("/")
-    try:
-        url = urlsplit(address)
-        valid = url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
-    except ValueError:  # unbalanced brackets, an invalid port
-        valid = False
-    else:
-        valid = valid and address == f"{url.scheme}://{url.netloc}{url.path}" and "@" not in url.netloc
-    if not valid:
-        raise ConfigurationError(
-            f"{owner}(base_url=…) is not the address of a service.",
-            expected="http(s)://host/path, without a query, as in https://api.openai.com/v1",
-            remedy="It is also read from the environment variable OPENAI_BASE_URL.",
-        )
-    return address
+    return read_base_url(
+        base_url, parameter=f"{owner}(base_url=…)", variable="OPENAI_BASE_URL", default=DEFAULT_BASE_URL
+    )

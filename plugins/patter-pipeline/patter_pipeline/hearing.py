@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from patter_core.aio.foreign import as_exception
 from patter_core.audio import AudioChunk, AudioFormat
+from patter_pipeline.audio_clock import AudioClock
 from patter_pipeline.parts import VoiceActivity
 from patter_pipeline.tones import is_tone
 from patter_pipeline.turns import inputs
@@ -31,7 +32,7 @@ class Ear:
         part: voice activity.
         format: of the audio.
         take: is told of each edge.
-        clock: monotonic, in s.
+        times: when each place in the audio was said.
     """
 
     def __init__(
@@ -40,11 +41,11 @@ class Ear:
         format: AudioFormat,
         *,
         take: Callable[[inputs.Input], None],
-        clock: Callable[[], float],
+        times: AudioClock,
     ) -> None:
         self._format = format
         self._take = take
-        self._clock = clock
+        self._times = times
         self._given = 0
         self._speaks = False
         self._looks = _LOOKS
@@ -58,6 +59,7 @@ class Ear:
     def hear(self, chunk: AudioChunk) -> None:
         """Takes the next audio. Never waits and never raises."""
         self._given += chunk.size
+        self._times.give(chunk.size)
         try:
             probability = self._probability(chunk)
             speaks = probability >= (_ENDS if self._speaks else _BEGINS)
@@ -71,12 +73,12 @@ class Ear:
             self._looks -= speaks
         if speaks is not self._speaks:
             self._speaks = speaks
-            at = self._clock() - chunk.duration_ms / 1000
+            at = self._times.at(chunk.duration_ms)
             self._take(inputs.SpeechBegan(at) if speaks else inputs.SpeechEnded(at))
 
     def audio_ms(self, at: float) -> float:
-        """Returns which place of the caller's audio, which comes at real-time pace, was given at that time."""
-        return max(0.0, self._format.duration_ms(self._given) - (self._clock() - at) * 1000)
+        """Returns which place of the caller's audio was said at that time."""
+        return self._format.duration_ms(self._given) - self._times.ago_ms(at)
 
     def _failed(self, raised: BaseException) -> None:
         """Without voice activity, words alone tell that the caller speaks."""

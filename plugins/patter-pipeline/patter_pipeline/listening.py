@@ -17,6 +17,7 @@ from patter_core.audio.converter import make_converter
 from patter_core.audio.framer import Framer
 from patter_core.errors import EngineError, EngineLost
 from patter_core.events import Usage
+from patter_pipeline.audio_clock import AudioClock
 from patter_pipeline.parts import (
     EagerEnd,
     EndOfTurn,
@@ -37,8 +38,8 @@ _KEPT_MS = 5_000.0
 _KEPT_CHUNKS = 400
 _BEFORE_MS = 300.0
 """Of audio before speech: its beginning may have been found late."""
-_LONGEST_AGO = 120.0
-"""Seconds: no turn is longer."""
+_LONGEST_AGO_MS = 120_000.0
+"""No turn is longer."""
 _FRAME_MS = 20.0
 """Of carriers: a service that wants longer chunks has them gathered."""
 _WHAT = "Speech recognition"
@@ -64,6 +65,7 @@ class Listener:
         take: is told what was recognised.
         report: is told what is billed.
         work: runs the tasks.
+        times: when each place in the caller's audio was said.
         clock: monotonic, in s.
     """
 
@@ -76,6 +78,7 @@ class Listener:
         take: Callable[[inputs.Input], None],
         report: Callable[[Usage], None],
         work: Work,
+        times: AudioClock,
         clock: Callable[[], float],
     ) -> None:
         self.error: EngineError | None = None
@@ -88,6 +91,7 @@ class Listener:
         self._take = take
         self._report = report
         self._work = work
+        self._times = times
         self._clock = clock
         self._session: SttSession | None = None
         self._began = 0.0
@@ -226,10 +230,9 @@ class Listener:
                 raise unsound(_WHAT, event)
 
     def _at(self, audio_ms: float) -> float:
-        """Returns when that place of the session's audio arrived, which was given to it at real-time pace."""
-        now = self._clock()
-        ago = (self._format.duration_ms(self._given) - audio_ms) / 1000
-        return now - min(max(0.0, ago), _LONGEST_AGO)
+        """Returns when that place of the session's audio was said."""
+        ago_ms = max(0.0, self._format.duration_ms(self._given) - audio_ms)
+        return self._times.at(min(ago_ms, _LONGEST_AGO_MS))
 
     # --- sessions ----------------------------------------------------------------------------------------------------
 

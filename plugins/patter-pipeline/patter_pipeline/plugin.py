@@ -62,9 +62,21 @@ def patter_kinds() -> list[Kind]:
             template=f"{_FILES}/tts",
             brought_by=_SPEECH,
         ),
-        Kind("vad", VoiceActivity, ACTIVITY_API_VERSION, f"{_CHECKS}:check_vad"),
-        Kind("turn_detector", TurnDetector, ACTIVITY_API_VERSION, f"{_CHECKS}:check_turn_detector"),
-        Kind("guardrail", Guardrail, GUARDRAIL_API_VERSION, f"{_CHECKS}:check_guardrail"),
+        Kind("vad", VoiceActivity, ACTIVITY_API_VERSION, f"{_CHECKS}:check_vad", template=f"{_FILES}/vad"),
+        Kind(
+            "turn_detector",
+            TurnDetector,
+            ACTIVITY_API_VERSION,
+            f"{_CHECKS}:check_turn_detector",
+            template=f"{_FILES}/turn_detector",
+        ),
+        Kind(
+            "guardrail",
+            Guardrail,
+            GUARDRAIL_API_VERSION,
+            f"{_CHECKS}:check_guardrail",
+            template=f"{_FILES}/guardrail",
+        ),
         Kind("turn_taking", TurnTaking, TURN_TAKING_API_VERSION),
     ]
 

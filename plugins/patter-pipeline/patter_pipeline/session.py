@@ -25,6 +25,7 @@ from patter_core.net.inbox import EngineInbox
 from patter_core.telephony.leg import Direction
 from patter_pipeline.acting import Actor
 from patter_pipeline.answering import Answers
+from patter_pipeline.audio_clock import AudioClock
 from patter_pipeline.detecting import Detector
 from patter_pipeline.heard import Speeches
 from patter_pipeline.hearing import Ear
@@ -84,7 +85,8 @@ class PipelineSession(EngineSession):
         self._due = math.inf
         self._over = False
         self._inbox: EngineInbox[int] = EngineInbox()
-        self._ear = Ear(pipeline.vad, self._format, take=self._take, clock=clock)
+        self._times = AudioClock(self._format, clock)
+        self._ear = Ear(pipeline.vad, self._format, take=self._take, times=self._times)
         self._make_parts(pipeline, setup)
         epoch_ms = (time.time() - clock()) * 1000
         question = _unanswered(setup, epoch_ms + clock() * 1000)
@@ -107,7 +109,14 @@ class PipelineSession(EngineSession):
         take, clock, work, report = self._take, self._clock, self._work, self._inbox.put
         self._speeches = Speeches(self._inbox, self._output_format)
         self._listener = Listener(
-            pipeline.stt, self._format, setup.language, take=take, report=report, work=work, clock=clock
+            pipeline.stt,
+            self._format,
+            setup.language,
+            take=take,
+            report=report,
+            work=work,
+            times=self._times,
+            clock=clock,
         )
         self._speaker = Speaker(
             pipeline.tts,

@@ -20,6 +20,7 @@ from patter_pipeline.parts import (
     Block,
     Final,
     Guardrail,
+    Interim,
     LlmEvent,
     LlmRequest,
     Replace,
@@ -56,9 +57,9 @@ from patter_pipeline.testing.fakes.tts import FakeTtsSession
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.parametrize("ends_turns", [False, True])
-async def test_sound_speech_recognition_keeps_its_contract(ends_turns: bool) -> None:
-    await check_stt(lambda: FakeSttEmulator(ends_turns=ends_turns))
+@pytest.mark.parametrize("declares", [{"ends_turns": True}, {"interims": True}, {"interims": False}])
+async def test_sound_speech_recognition_keeps_its_contract(declares: dict[str, bool]) -> None:
+    await check_stt(lambda: FakeSttEmulator(**declares))
 
 
 async def test_a_sound_voice_keeps_its_contract() -> None:
@@ -98,6 +99,18 @@ def stt_of(session: type[FakeSttSession]) -> Callable[[], FakeSttEmulator]:
             return Broken(self.url)
 
     return BrokenEmulator
+
+
+class NoInterims(FakeSttSession):
+    async def events(self) -> AsyncIterator[SttEvent]:
+        async for event in super().events():
+            if not isinstance(event, Interim):
+                yield event
+
+
+class DeclaresNoInterims(FakeSttEmulator):
+    def part(self) -> FakeStt:
+        return FakeStt(self.url, interims=False)
 
 
 class HalfOfTheAudio(FakeSttSession):
@@ -159,6 +172,8 @@ class BillsAgain(FakeSttSession):
         (stt_of(BillsAgain), "the same again"),
         (SttEmulatorWithKey, r"in repr\(\) of the part"),
         (stt_of(HalfOfTheAudio), "does not have all audio"),
+        (stt_of(NoInterims), "An interim text is not told"),
+        (DeclaresNoInterims, "told by a part that declares none"),
         (stt_of(TextsTwice), "Texts are not what the service recognised"),
         (stt_of(Seconds), "lies outside of the audio"),
         (stt_of(EndsWithoutError), "ends as if the session had been closed"),
@@ -169,7 +184,7 @@ class BillsAgain(FakeSttSession):
 )
 async def test_a_mistake_in_speech_recognition(emulator: Callable[[], FakeSttEmulator], words: str) -> None:
     with pytest.raises(ConformanceError, match=words):
-        await check_stt(emulator)
+        await check_stt(emulator, patience=0.3)  # what never comes is not waited for for long
     KeepsAll.kept.clear()
 
 

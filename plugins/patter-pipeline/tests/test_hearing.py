@@ -10,6 +10,7 @@ from patter_core.audio import ULAW_8000, AudioChunk, AudioFormat
 from patter_core.audio.dtmf import TONE_MS, tones
 from patter_core.testing.speech import CALLER_LINES
 from patter_pipeline import WebRtcActivity
+from patter_pipeline.audio_clock import AudioClock
 from patter_pipeline.hearing import Ear
 from patter_pipeline.parts import VoiceActivity
 from patter_pipeline.turns import inputs
@@ -33,7 +34,7 @@ def hear(ear: Ear, audio: bytes, clock: Clock) -> None:
 def test_edges_of_speech_and_places_in_the_audio() -> None:
     told: list[inputs.Input] = []
     clock = Clock()
-    ear = Ear(WebRtcActivity(), ULAW_8000, take=told.append, clock=clock)
+    ear = Ear(WebRtcActivity(), ULAW_8000, take=told.append, times=AudioClock(ULAW_8000, clock))
     hear(ear, b"\xff" * 8_000, clock)
     hear(ear, CALLER_LINES[0].audio(ULAW_8000), clock)
     hear(ear, b"\xff" * 8_000, clock)
@@ -59,7 +60,7 @@ class Voice(VoiceActivity):
 def test_the_tone_of_a_key_is_no_speech(key: str) -> None:
     told: list[inputs.Input] = []
     clock = Clock()
-    ear = Ear(Voice(), ULAW_8000, take=told.append, clock=clock)
+    ear = Ear(Voice(), ULAW_8000, take=told.append, times=AudioClock(ULAW_8000, clock))
     tone = tones(key, ULAW_8000).data[: 8 * TONE_MS]
     hear(ear, tone * 10, clock)
     hear(ear, b"\xff" * 1_600 + CALLER_LINES[0].audio(ULAW_8000)[:8_000], clock)
@@ -86,6 +87,6 @@ def test_activity_that_fails_is_not_asked_again(place: str) -> None:
 
     told: list[inputs.Input] = []
     clock = Clock()
-    hear(Ear(Broken(), ULAW_8000, take=told.append, clock=clock), b"\x00" * 1_600, clock)
+    hear(Ear(Broken(), ULAW_8000, take=told.append, times=AudioClock(ULAW_8000, clock)), b"\x00" * 1_600, clock)
     assert not told
     assert Broken.asked <= 1

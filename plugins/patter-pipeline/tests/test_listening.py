@@ -12,6 +12,7 @@ import pytest
 from patter_core.audio import PCM16_16000, ULAW_8000, AudioChunk, AudioFormat
 from patter_core.errors import EngineRefused
 from patter_core.events import Usage
+from patter_pipeline.audio_clock import AudioClock
 from patter_pipeline.listening import Listener, open_stt
 from patter_pipeline.parts import Final, SpeechToText, SttEvent, SttSession
 from patter_pipeline.testing.fakes import FakeStt, FakeSttEmulator
@@ -35,6 +36,7 @@ class Ears:
         self.told: list[inputs.Input] = []
         self.billed: list[Usage] = []
         self.parts = parts
+        self.times = AudioClock(ULAW_8000, time.monotonic)
         self.listener = Listener(
             parts,
             ULAW_8000,
@@ -42,6 +44,7 @@ class Ears:
             take=self.told.append,
             report=self.billed.append,
             work=work,
+            times=self.times,
             clock=time.monotonic,
         )
 
@@ -53,11 +56,12 @@ class Ears:
             await session.aclose()
 
 
-async def test_audio_passes_and_texts_have_the_times_at_which_their_audio_arrived(work: Work, until: Until) -> None:
+async def test_audio_passes_and_texts_have_the_times_at_which_they_were_said(work: Work, until: Until) -> None:
     async with FakeSttEmulator() as service:
         ears = Ears([service.part()], work)
         await ears.begin()
         for chunk in frames(0, 50):
+            ears.times.give(chunk.size)
             ears.listener.hear(chunk)
         await until(lambda: len(service.heard[0]) == 50 * FRAME)
         await service.interim("I would")

@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Sequence
 from patter_core.audio import AudioChunk, AudioFormat
 from patter_core.errors import EngineError, SocketClosed
 from patter_core.events import Usage
+from patter_core.net.inbox import Inbox
 from patter_core.net.websocket import EngineSocket
 from patter_elevenlabs import speech_failures
-from patter_elevenlabs.inbox import Inbox
 from patter_elevenlabs.prices import stt_usage
 from patter_elevenlabs.stt import wire
 from patter_elevenlabs.stt.transcript import Transcript

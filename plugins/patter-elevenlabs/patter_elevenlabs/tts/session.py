@@ -24,9 +24,9 @@ from patter_core.aio.foreign import run_behind
 from patter_core.audio import AudioChunk, AudioFormat
 from patter_core.errors import AudioError, EngineError, SocketClosed
 from patter_core.events import Usage
+from patter_core.net.inbox import Inbox
 from patter_core.net.websocket import EngineSocket
 from patter_elevenlabs import speech_failures
-from patter_elevenlabs.inbox import Inbox
 from patter_elevenlabs.prices import tts_usage
 from patter_elevenlabs.tts import wire
 from patter_elevenlabs.tts.utterance import Utterance
@@ -237,7 +237,7 @@ class VoiceSession(TtsSession):
             head.answered = True
             head.audio_ms += chunk.duration_ms
             words, head.unsaid = tuple(head.unsaid), []
-            self._inbox.put(Spoken(head.name, chunk, words), chunk.size)
+            self._inbox.put(Spoken(head.name, chunk, words), size=chunk.size, droppable=True)
 
     def _on_final(self, head: Utterance) -> None:
         head.answered = True

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Self
 from urllib.parse import urlsplit
 
-from patter_core.config import from_environment, required
+from patter_core.config import checked_key
 from patter_core.errors import ConfigurationError
-from patter_openai.config import DEFAULT_BASE_URL, checked_base_url, checked_key
+from patter_openai.config import read_key, read_url
 
 __all__ = ["Server"]
 
@@ -42,15 +42,12 @@ class Server:
         Raises:
             ConfigurationError: a value is missing or invalid.
         """
-        address = checked_base_url(base_url or from_environment("", "OPENAI_BASE_URL") or DEFAULT_BASE_URL, owner)
+        address = read_url(owner, base_url)
         if not base_url or _is_vendor(address):
-            api_key = required(
-                api_key,
-                parameter=f"{owner}(api_key=…)",
-                variable="OPENAI_API_KEY",
-                where="on the OpenAI platform under API keys; it begins with sk-",
-            )
-        return cls(checked_key(api_key, owner), address, _checked(extra_headers, owner))
+            key = read_key(owner, api_key)
+        else:
+            key = checked_key(api_key, parameter=f"{owner}(api_key=…)")
+        return cls(key, address, _checked(extra_headers, owner))
 
     @property
     def name(self) -> str:

@@ -30,8 +30,8 @@ __all__ = ["PipelineEmulator"]
 _ASKED = "Could you please do that now?"
 """What the caller says when the agent is to call a tool."""
 _INTERRUPTION = "No, wait a moment please."
-_PROTECTED = 1.5
-"""Seconds in which a greeting is not interrupted by words, and some more."""
+_PROTECTED = 2.0
+"""Seconds: in the first of a greeting no words interrupt it, those just told began 0.5 s ago, and some more."""
 _NO_MORE = 0.5
 """Seconds after which no session of a part is opened anew."""
 

@@ -5,7 +5,8 @@
 3. **A cancelled `open()`**, at any moment, leaves nothing open.
 4. **Two sessions at once** are not mixed up: the service has all audio of each, and what it recognises is told once, in
    order, with times in the audio. Malformed messages that come between are survived.
-5. **Ends of turns** are told, where the part declares them (`ends_turns`).
+5. **Ends of turns, and interim texts,** are told where the part declares them (`ends_turns`, `interims`), and nowhere
+   else.
 6. **More audio than the service takes** is dropped, counted, and never waited for.
 7. **Closing** ends `events()`, and can be repeated. A closed session takes audio without raising.
 8. **A failure** of the service, and a lost one, are an `EngineError` out of `events()`. A service that cannot be
@@ -167,6 +168,12 @@ def _take(check: Check, part: SpeechToText, talk: _Talk, event: object) -> None:
                 expected="ends_turns = True, or no such event",
                 got=type(event).__name__,
             )
+        case Interim() if not part.interims:
+            raise check.failed(
+                "An interim text is told by a part that declares none.",
+                expected="interims = True, or no Interim",
+                mistake="a service that tells them, and a class variable that was forgotten",
+            )
         case Interim(started_ms=started) | EndOfTurn(started_ms=started):
             _check_times(check, talk, (0.0, started))
         case Final(started_ms=started, ended_ms=ended, words=words):
@@ -194,7 +201,12 @@ async def _check_recognition(check: Check, emulator: SttEmulator, part: SpeechTo
         await other.speak(CALLER_LINES[1].audio(other.format)[: other.format.size(300)])
         await emulator.interim(_SAID[:12])
         mistake = "messages of the service that are not read"
-        await talk.reader.until(lambda: talk.texts(Interim) == [_SAID[:12]], "An interim text is not told.", mistake)
+        if part.interims:
+            await talk.reader.until(
+                lambda: talk.texts(Interim) == [_SAID[:12]],
+                "An interim text is not told by a part that declares them (`interims`).",
+                mistake,
+            )
         check.now("malformed messages")
         for message in MALFORMED:
             await emulator.inject(message)

@@ -44,8 +44,6 @@ __all__ = [
     "wordless",
 ]
 
-_FINAL_TOLERANCE = 0.3
-"""Seconds by which a recognition and our own detection may differ about the end of speech."""
 _CLEAR_SPEECH = 1.0
 """Seconds of speech in which a recognition that works finds a word."""
 _DEAF = 3
@@ -82,8 +80,10 @@ def merge(core: Core) -> None:
     turn, last = core.user, core.last
     if turn is None or last is None or core.answered or last.is_full or last.is_fixed:
         return
-    text = turn.text
+    text, ended_at = turn.text, last.ended_at
     last.reopen()
+    if not turn.by_words and not words(text):
+        _note_sound(core, last, ended_at)
     last.hears(text)
     last.ended_at, last.by_words = turn.ended_at, turn.by_words
     core.memory.put_user(last.n, "", last.at)
@@ -109,8 +109,9 @@ def stopped(core: Core, at: float) -> None:
             turn.detection = core.number()
             turn.detect_until = core.now + core.settings.detector_wait
             core.put(Detect(turn.detection, turn.text, turn.at))
-    if turn.has_final(turn.ended_at - _FINAL_TOLERANCE):
+    if turn.is_known:
         draft_now(core, turn.text)
+        try_end(core)
 
 
 def quiet(core: Core, _: object) -> None:
@@ -123,7 +124,18 @@ def quiet(core: Core, _: object) -> None:
 def goes_on(core: Core, _: object) -> None:
     """They speak again: the same turn goes on. A draft stays until they have said something else."""
     core.go(State.USER)
+    if core.user is not None:
+        _note_sound(core, core.user, core.user.ended_at)
     core.caller_starts(min(core.voicing.began_at, core.now))
+
+
+def _note_sound(core: Core, turn: CallerTurn, ended_at: float) -> None:
+    """There is sound after what was said: a word, or a cough. Where words are told as they come, that shows soon."""
+    if not core.has_interims or core.settings.stt_ends_turns:
+        return
+    if turn.said_until is None:
+        turn.said_until, turn.sound_at = ended_at, core.voicing.began_at
+    core.due(Timer.WORDLESS, _ends_at(core, turn, sound_goes_on=True))
 
 
 def detected(core: Core, event: Detected) -> None:
@@ -140,11 +152,22 @@ def arm_end(core: Core) -> None:
     core.clear(Timer.END, Timer.FINAL)
     if turn is None or core.state is not State.PAUSED or core.voicing.is_on:
         return
-    end = turn.ended_at + _end_after(core, turn)
+    end = _ends_at(core, turn)
     if core.now < end:
         core.due(Timer.END, end)
     else:
         core.due(Timer.FINAL, max(end, turn.ended_at + core.settings.final_p99))
+
+
+def _ends_at(core: Core, turn: CallerTurn, *, sound_goes_on: bool = False) -> float:
+    """Returns when the end timer is over. A cough does not start it anew, but gives time to tell a word of it."""
+    after = _end_after(core, turn)
+    if turn.said_until is None:
+        return turn.ended_at + after
+    told_at = turn.sound_at + core.settings.wordless_after
+    if not sound_goes_on:
+        told_at = min(told_at, turn.ended_at + core.settings.end_wordless)
+    return max(turn.said_until + after, told_at)
 
 
 def _end_after(core: Core, turn: CallerTurn) -> float:
@@ -170,13 +193,13 @@ def heard_more(core: Core) -> None:
         return
     core.deaf = 0
     check_draft(core)
-    if core.state is State.USER and core.has_interims:
+    if core.state is State.USER and core.has_interims and turn.said_until is None:
         core.due(Timer.WORDLESS, core.now + core.settings.wordless)
     if core.state is not State.PAUSED:
         return
     if turn.by_words:
         turn.ended_at = core.now
-    if turn.has_final(turn.ended_at - _FINAL_TOLERANCE):
+    if turn.is_known:
         draft_now(core, turn.text)
         try_end(core)
 
@@ -203,8 +226,7 @@ def try_end(core: Core, _: object = None) -> None:
     turn = core.user
     if turn is None or core.state is not State.PAUSED or core.voicing.is_on:
         return
-    is_over = core.now >= turn.ended_at + _end_after(core, turn)
-    if is_over and turn.has_final(turn.ended_at - _FINAL_TOLERANCE):
+    if core.now >= _ends_at(core, turn) and turn.is_known:
         end_turn(core)
 
 
@@ -221,7 +243,11 @@ def final_wait_over(core: Core, _: object) -> None:
 def wordless(core: Core, _: object) -> None:
     """There is sound, and no words have come for long: it is noise, and the turn was over before it."""
     turn = core.user
-    if turn is not None and words(turn.text):
+    if turn is None or not words(turn.text):
+        return
+    if turn.said_until is not None and not turn.is_known:
+        core.due(Timer.WORDLESS, core.now + core.settings.wordless)
+    else:
         core.voicing.forget()
         core.caller_stops(core.now)
         end_turn(core)

@@ -14,6 +14,8 @@ from patter_pipeline.turns.words import words
 
 __all__ = ["CallerTurn", "Line", "Request", "Speech", "ToolRuns", "same_question"]
 
+_TOLERANCE = 0.3
+"""Seconds by which a recognition and our own detection may differ about the end of speech."""
 _MOST_FINALS = 500
 _LONGEST_TEXT = 8_000
 """Characters of a turn: a service that repeats itself must not fill memory."""
@@ -32,6 +34,10 @@ class CallerTurn:
         self.at = at
         self.ended_at = at
         """When speech ended last."""
+        self.said_until: float | None = None
+        """When speech ended before a sound in which no word was found yet; None if there was none."""
+        self.sound_at = at
+        """When that sound began."""
         self.closed_at = math.inf
         """When the turn was taken to be complete."""
         self.spoken = 0.0
@@ -71,12 +77,16 @@ class CallerTurn:
     def hears(self, text: str) -> bool:
         """Takes an interim; False if it is known."""
         before, self._interim = self._interim, text[:_LONGEST_TEXT]
+        if words(text):
+            self.said_until = None
         return self._interim != before
 
     def add(self, text: str, at: float, until: float) -> bool:
         """Takes a final; False if it is known."""
         self._interim = ""
         self._until = max(self._until, until)
+        if self.said_until is not None and until > self.said_until + _TOLERANCE:
+            self.said_until = None
         if (at, text) in self._seen or self._whole or self.is_fixed or len(self._seen) >= _MOST_FINALS:
             return False
         self._seen.add((at, text))
@@ -96,17 +106,19 @@ class CallerTurn:
         """True if it had that final before."""
         return (at, text) in self._seen
 
-    def has_final(self, since: float) -> bool:
-        """True if all that was recognised is final, up to that time."""
-        has_text = bool(self._whole or self._finals)
-        return has_text and not self._interim and self._until >= since
+    @property
+    def is_known(self) -> bool:
+        """True if all that was said is known, and final."""
+        ended_at = self.ended_at if self.said_until is None else self.said_until
+        has_text = bool(self._whole or self._finals or (self._before and self.said_until is not None))
+        return has_text and not self._interim and self._until >= ended_at - _TOLERANCE
 
     def reopen(self) -> None:
         """It goes on after all."""
         self._before, self._whole, self._interim = self.text, "", ""
         self.has_paused = False
         self._finals.clear()
-        self._until = -math.inf
+        self._until = self.ended_at
         self.probability, self.closed_at = None, math.inf
 
 

@@ -51,6 +51,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The same, if it does not."""
     end_unfinished: float = 1.5
     """The same, where no detector is asked and the last word is one after which more follows: "because", "um"."""
+    end_wordless: float = 0.4
+    """From the end of a sound after the caller's words to the end of the turn, if no word of it was told: a cough."""
     end_dictating: float = 1.5
     """The same, after digits or spelling: people pause between groups."""
     end_dictating_unlikely: float = 5.0
@@ -59,6 +61,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The same, where the recognition ends turns: beyond the cap of those services, which then have missed it."""
     wordless: float = 3.0
     """Of sound without a new word before it is taken to be noise, and the turn to be over."""
+    wordless_after: float = 1.0
+    """The same, of sound that began after words that were complete: a first word would have been told."""
     longest_turn: float = 60.0
     """A radio in the background must fill neither memory nor bill."""
     hello: float = 2.0

@@ -13,6 +13,12 @@ ALPHABET = st.text(st.sampled_from("ab1. ,!?;:\n\"')。，…É-M"), max_size=80
 PIECES = st.lists(ALPHABET, max_size=12)
 
 
+WORDS = st.sampled_from(
+    ["ok", "No", "pets", "Dr", "z.B.", "p.m.", "No.", "3", "10.", "3.50", "Mai", "der", "…", "..."]
+) | (st.sampled_from(["!", "?", "。", "2…3", "a.b@c.d", "https://a.b/c.d", "etc."]))
+TEXTS = st.lists(st.tuples(WORDS, st.sampled_from([" ", "\n", "", "  "])), max_size=20)
+
+
 def pieces_of(*deltas: str) -> list[str]:
     sentences = Sentences()
     return [piece for delta in deltas for piece in sentences.add(delta)] + sentences.end()
@@ -26,7 +32,7 @@ def pieces_of(*deltas: str) -> list[str]:
         ("Of course I can, it is easy. Done", ["Of course I can, ", "it is easy. Done"]),
         ("Sure, no problem. Bye", ["Sure, no problem. ", "Bye"]),
         ("Ask Dr. Smith or Mr. J. Brown about it. Ok?", ["Ask Dr. Smith or Mr. J. Brown about it. ", "Ok?"]),
-        ("Chiami il dott. Rossi alle 10. Va bene?", ["Chiami il dott. Rossi alle 10. Va bene?"]),
+        ("Chiami il dott. Rossi alle 10. Va bene?", ["Chiami il dott. Rossi alle 10. ", "Va bene?"]),
         ("Am 10. Mai z.B. um neun Uhr. Gut?", ["Am 10. Mai z.B. um neun Uhr. ", "Gut?"]),
         ("It costs 3.50 at www.example.com. Fine?", ["It costs 3.50 at www.example.com. ", "Fine?"]),
         ("In the year 1990. Then it closed.", ["In the year 1990. ", "Then it closed."]),
@@ -38,6 +44,18 @@ def pieces_of(*deltas: str) -> list[str]:
             ["我们九点开门。", "你想预订一张晚上的桌子吗？", "好的"],
         ),
         ("我们每天九点开门，六点关门。", ["我们每天九点开门，", "六点关门。"]),
+        ("It is 2. No pets in here, please. Fine", ["It is 2. ", "No pets in here, please. ", "Fine"]),
+        ("There are rules…2. No pets in the house. Ok", ["There are rules…", "2. No pets in the house. ", "Ok"]),
+        ("Well… let me see. Yes", ["Well… let me see. ", "Yes"]),
+        ("Wait... What did you say to them? Ok", ["Wait... ", "What did you say to them? ", "Ok"]),
+        ("Wait...what?! No way, that is not right. Ok", ["Wait...what?! ", "No way, that is not right. ", "Ok"]),
+        (
+            "See https://a.example/b.c?d=e. Or ask me at a.b@c.example. Ok",
+            ["See https://a.example/b.c?d=e. ", "Or ask me at a.b@c.example. ", "Ok"],
+        ),
+        ("今日は元気ですか？！はい、とても元気です。では", ["今日は元気ですか？！", "はい、とても元気です。", "では"]),
+        ("我们九点开门……你呢？", ["我们九点开门……", "你呢？"]),
+        ("हम नौ बजे खुलते हैं। क्या आप एक मेज़ चाहते हैं? हाँ", ["हम नौ बजे खुलते हैं। ", "क्या आप एक मेज़ चाहते हैं? ", "हाँ"]),
         ("  \n ", []),
         ("", []),
     ],
@@ -83,6 +101,13 @@ def test_the_pieces_joined_are_the_text(deltas: list[str]) -> None:
 @given(PIECES)
 def test_the_cuts_do_not_depend_on_how_it_was_streamed(deltas: list[str]) -> None:
     assert pieces_of(*deltas) == pieces_of("".join(deltas)) == pieces_of(*"".join(deltas))
+
+
+@given(TEXTS)
+def test_nor_where_a_sentence_may_go_on(words: list[tuple[str, str]]) -> None:
+    text = "".join(word + blank for word, blank in words)
+    assert pieces_of(text) == pieces_of(*text)
+    assert "".join(pieces_of(text)).strip() == text.strip()
 
 
 @given(PIECES, st.sets(st.integers(0, 12)))

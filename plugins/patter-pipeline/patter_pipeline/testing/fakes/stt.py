@@ -184,7 +184,8 @@ class FakeSttEmulator(Service, SttEmulator):
         return [bytes(heard.audio) for heard in self._heard]
 
     async def interim(self, text: str) -> None:
-        await self._tell("interim", text)
+        if self._interims:
+            await self._tell("interim", text)
 
     async def final(self, text: str) -> None:
         await self._tell("final", text, is_last=True)
