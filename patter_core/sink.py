@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 import msgspec
@@ -12,7 +12,15 @@ from patter_core.checks import CheckResult
 from patter_core.events import Record
 from patter_core.storage.archive import CallArchive
 
-__all__ = ["SINK_API_VERSION", "EventSink", "SinkFigures", "SinkStatistics"]
+__all__ = [
+    "LAG_BOUNDS",
+    "SINK_API_VERSION",
+    "EventSink",
+    "LoopLag",
+    "SinkFigures",
+    "WorkerFigures",
+    "WorkerStatistics",
+]
 
 SINK_API_VERSION = 1
 
@@ -37,8 +45,36 @@ class SinkFigures(msgspec.Struct, frozen=True, kw_only=True):
     """The breaker is open: the sink failed several times in a row, and is tried at long intervals only."""
 
 
-SinkStatistics = Callable[[], Sequence[SinkFigures]]
-"""Returns the current figures of all sinks of the host."""
+LAG_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+"""Upper bounds of the buckets of `LoopLag`, in s; one more holds what is longer."""
+
+
+class LoopLag(msgspec.Struct, frozen=True):
+    """How late the event loop ran what was due, while calls were live: by buckets, since the worker started."""
+
+    counts: tuple[int, ...] = (0,) * (len(LAG_BOUNDS) + 1)
+    seconds: tuple[float, ...] = (0.0,) * (len(LAG_BOUNDS) + 1)
+    """What each bucket comes to."""
+
+
+class WorkerFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """The state of the worker, for the sinks that make metrics of it. Counts only grow while the worker runs."""
+
+    sinks: tuple[SinkFigures, ...] = ()
+    calls_limit: int = 0
+    """The most calls that are taken at once."""
+    turned_away: Mapping[str, int] = {}
+    """Incoming calls that were not taken, by reason."""
+    webhooks_refused: Mapping[str, int] = {}
+    """Requests that were no good webhook, by reason."""
+    dropped: Mapping[str, int] = {}
+    """What was dropped for want of room or time, by the queue: `callbacks`, events for callbacks of the user; `store`,
+    lines for the call store. What sinks lack is in `sinks`."""
+    loop_lag: LoopLag = LoopLag()
+
+
+WorkerStatistics = Callable[[], WorkerFigures]
+"""Returns the current figures of the worker. For its event loop."""
 
 
 class EventSink(abc.ABC):
@@ -54,7 +90,7 @@ class EventSink(abc.ABC):
     name: ClassVar[str]
     """Its name in the registry: lower-case letters, digits and hyphens."""
     exclusive: bool = False
-    """True if only one process can have it with these options, as a port, or a file that it renames."""
+    """True if only one process can have it with these options, as a file that it renames."""
     takes_audio: ClassVar[bool] = False
     """True if it also takes the calls' audio: an `AudioCaptured` for each frame, in both directions."""
     backlog: ClassVar[int] = 10_000
@@ -82,7 +118,7 @@ class EventSink(abc.ABC):
         """Returns what reads the calls that this sink has kept, for apps; None if it keeps none that can be read."""
         return None
 
-    async def run(self, statistics: SinkStatistics) -> None:  # noqa: B027 - most sinks only write
+    async def run(self, statistics: WorkerStatistics) -> None:  # noqa: B027 - most sinks only write
         """Background work next to `write`, until cancelled. If it raises, that is told, and it is started again.
 
         Raises:

@@ -100,6 +100,7 @@ CALL = [
 ]
 """The modules of the call, from the bottom up: each imports those before it only."""
 SERVER = [
+    "counts",
     "descriptors",
     "handed_socket",
     "connections",

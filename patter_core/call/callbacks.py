@@ -190,6 +190,8 @@ class CallbackRunner:
 
     def __init__(self, callbacks: UserCallbacks, *, timeout: float) -> None:
         self._callbacks = callbacks
+        self.dropped = 0
+        """Events of all calls that no callback was called with."""
         self._timeout = timeout
         self._threads: tuple[DaemonThreads, DaemonThreads] | None = None
         self._active: dict[CallbackQueue, PhoneCall] = {}
@@ -208,6 +210,7 @@ class CallbackRunner:
         self._active[queue] = call
         await queue.run(call)
         del self._active[queue]
+        self.dropped += queue.dropped
 
     async def drain(self) -> None:
         """Runs what is left of the calls whose `run` was cancelled, because the worker stops.

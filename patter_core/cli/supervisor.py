@@ -10,14 +10,16 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import anyio
 import anyio.abc
 import msgspec
 
 from patter_core.cli.options import start_log
+from patter_core.config import workers_folder
 from patter_core.errors import PatterError
 from patter_core.observe.log_setup import CALLS, LogSettings
 from patter_core.observe.terminal import one_line
@@ -54,6 +56,8 @@ class WorkerSpec(msgspec.Struct, frozen=True):
     """True if it prints its address on standard error."""
     apps_key: bytes | None = None
     """Signs the cookies of the apps, which one worker serves, and the one that replaces it; None for the others."""
+    folder: str = ""
+    """The folder of all workers, for what they keep together; "" if none could be made."""
     ready_pipe: int = -1
     """File descriptor to which it writes once phone and agent are made. A worker that fails before that would fail
     again, and is not replaced."""
@@ -122,8 +126,24 @@ def run_workers(
         logs=logs,
         announce=False,
     )
-    with listener:
-        return anyio.run(_supervise, spec, count)
+    with listener, _shared_folder() as folder:
+        return anyio.run(_supervise, msgspec.structs.replace(spec, folder=folder), count)
+
+
+@contextlib.contextmanager
+def _shared_folder() -> Iterator[str]:
+    """The folder of the workers: the one that the environment names, or one that lasts as long as they do."""
+    given = workers_folder()
+    if given is not None:
+        yield str(given.absolute())
+        return
+    with contextlib.ExitStack() as kept:
+        folder = ""
+        try:
+            folder = kept.enter_context(tempfile.TemporaryDirectory(prefix="patter-", ignore_cleanup_errors=True))
+        except OSError as error:
+            _log.warning("The workers share no folder, so each has metrics of its own: %s", error)
+        yield folder
 
 
 async def _supervise(spec: WorkerSpec, count: int) -> bool:
@@ -195,7 +215,8 @@ class _Supervisor:
                 stdout=None,
                 stderr=None,
                 pass_fds=(spec.listener, spec.ready_pipe),
-                env={**os.environ, "PATTER_SEVERAL_WORKERS": "1"},  # for the phone of a program
+                # For the phone of a program, too.
+                env={**os.environ, "PATTER_SEVERAL_WORKERS": "1", "PATTER_WORKERS_FOLDER": spec.folder},
                 start_new_session=True,  # a Ctrl-C goes to the parent, which passes it on
             )
         finally:

@@ -11,6 +11,7 @@ from patter_core.config.environment import (
     names_from_environment,
     port_number,
     required,
+    workers_folder,
 )
 from patter_core.config.numbers import check_no_negatives
 from patter_core.config.suggest import did_you_mean
@@ -31,4 +32,5 @@ __all__ = [
     "read_dotenv",
     "required",
     "unknown_variables",
+    "workers_folder",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from patter_core.errors import ConfigurationError
@@ -15,6 +16,7 @@ __all__ = [
     "names_from_environment",
     "port_number",
     "required",
+    "workers_folder",
 ]
 
 
@@ -41,6 +43,12 @@ def flag_from_environment(variable: str) -> bool | None:
     if value not in {"", "0", "1"}:
         raise ConfigurationError(f"{variable} has an unknown value.", expected="0 or 1", got=repr(value))
     return value == "1" if value else None
+
+
+def workers_folder() -> Path | None:
+    """Returns the folder that all workers of one service share, for what they keep together; None if there is none."""
+    folder = from_environment("", "PATTER_WORKERS_FOLDER")
+    return Path(folder) if folder else None
 
 
 def port_number(port: int | None, *, default: int) -> int:

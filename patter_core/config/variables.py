@@ -37,6 +37,7 @@ CORE_VARIABLES = frozenset(
         "PATTER_TRACEBACK",
         "PATTER_TRANSPORT",
         "PATTER_WEBHOOK_URL",
+        "PATTER_WORKERS_FOLDER",
     }
 )
 """Those that the core reads. Plugins name theirs by the hook `patter_variables`."""

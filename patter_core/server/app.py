@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 
 import anyio
 import msgspec
@@ -20,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 from patter_core.aio.foreign import as_exception, run_foreign
 from patter_core.errors import WebhookRefused, WorkerStopping
 from patter_core.server.connections import note_proof
+from patter_core.server.counts import Unfit
 from patter_core.server.host import CallHost
 from patter_core.server.media_endpoint import MediaEndpoint
 from patter_core.server.nowhere import METHODS, Nowhere, came_to
@@ -70,7 +71,8 @@ def make_app(host: CallHost, *, base: str = "", trust_forwarded: bool = False) -
 
     address = Address(base, trust_forwarded)
     carriers = {name: trunk.carrier for name, trunk in host.trunks.items()}
-    nowhere = Nowhere({name: carrier.webhooks() for name, carrier in carriers.items() if not carrier.own_page})
+    webhooks = {name: carrier.webhooks() for name, carrier in carriers.items() if not carrier.own_page}
+    nowhere = Nowhere(webhooks, host.counts)
     return Router(
         routes=[
             *(route for carrier in host.trunks for route in _carrier_routes(host, carrier, address)),
@@ -138,11 +140,11 @@ class _Webhook:
             with anyio.fail_after(_BODY_TIMEOUT):
                 body = await _read_body(request)
         except TimeoutError:
-            return Response(status_code=408, headers=_CLOSE)
+            return self._unfit(Unfit.TOO_SLOW, 408, _CLOSE)
         except ClientDisconnect:
             return None
         if body is None:
-            return Response(status_code=413, headers=_CLOSE)
+            return self._unfit(Unfit.TOO_LONG, 413, _CLOSE)
         asked = webhook_request(request.scope, self._address, body)
         try:
             answer = await run_foreign(self._handler, _HANDLER_TIMEOUT, asked, self._router)
@@ -154,14 +156,18 @@ class _Webhook:
                 came_to(request.scope),
                 " or ".join(url.partition("?")[0] for url in asked.candidate_urls) or "no address that can be one",
             )
-            return Response(status_code=403)
+            return self._unfit(Unfit.REFUSED, 403)
         except WorkerStopping:
             return self._stopping_response()
         except Exception:  # noqa: BLE001 - the plugin boundary; 500 makes the carrier try again, or its fallback
             _log.exception("The carrier's webhook handler failed.")
-            return Response(status_code=500)
+            return self._unfit(Unfit.FAILED, 500)
         note_proof(request.scope)
         return response
+
+    def _unfit(self, reason: Unfit, status: int, headers: Mapping[str, str] | None = None) -> Response:
+        self._host.counts.webhooks_refused[reason] += 1
+        return Response(status_code=status, headers=headers)
 
     def _stopping_response(self) -> Response:
         try:

@@ -13,6 +13,7 @@ from patter_core.events import CallEnded, CallMetrics, Record
 from patter_core.observe.log_setup import CALLS
 from patter_core.observe.masking import mask_address
 from patter_core.observe.redaction import Redaction, Redactor
+from patter_core.server.counts import TurnedAway
 from patter_core.sinks.console import event_words
 from patter_core.telephony.leg import Leg
 
@@ -20,6 +21,17 @@ __all__ = ["CallLines", "turned_away"]
 
 _calls = logging.getLogger(CALLS)
 _story = logging.getLogger("patter.call")
+
+_WHY = {
+    TurnedAway.FULL: "there are {live} calls, and no more are taken (Limits.calls, .calls_per_second).",
+    TurnedAway.NOT_ROUTED: "nothing says who answers it: serve() or route() has no agent for the number.",
+    TurnedAway.MISROUTED: "it was routed to what cannot take it.",
+    TurnedAway.NO_AGENT: "this worker does not have the agent that it is for.",
+    TurnedAway.REJECTED: "its route rejects it.",
+    TurnedAway.TRANSFERRED: "its route transfers it.",
+}
+_WANTED = frozenset({TurnedAway.REJECTED, TurnedAway.TRANSFERRED})
+"""By the user's own code: no reason for a warning."""
 
 
 class CallLines:
@@ -43,16 +55,22 @@ class CallLines:
         return put
 
 
-def turned_away(leg: Leg, why: str, *, level: int = logging.WARNING) -> None:
+def turned_away(leg: Leg, reason: TurnedAway, *, live: int) -> None:
     """Tells that an incoming call was not taken.
 
     Args:
         leg: the call.
-        why: as the end of a sentence.
-        level: a warning, unless the user's own code wanted it.
+        reason: why.
+        live: how many calls are in flight.
     """
-    _calls.log(level, "%s, call %s of %s, was turned away: %s", _who(leg.from_number, leg.to_number), leg.call_id,
-               leg.carrier, why)  # fmt: skip
+    _calls.log(
+        logging.INFO if reason in _WANTED else logging.WARNING,
+        "%s, call %s of %s, was turned away: %s",
+        _who(leg.from_number, leg.to_number),
+        leg.call_id,
+        leg.carrier,
+        _WHY[reason].format(live=live),
+    )
 
 
 def _tell_end(token: CallToken, ended: CallEnded) -> None:

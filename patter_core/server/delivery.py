@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import anyio
+import msgspec
 
 from patter_core.events import Record
 from patter_core.observe.redaction import Redaction, Redactor
 from patter_core.server.backlog import bytes_of
 from patter_core.server.sink_queue import LEAVE_TIME, SinkQueue
-from patter_core.sink import EventSink, SinkFigures
+from patter_core.sink import EventSink, SinkFigures, WorkerFigures, WorkerStatistics
 
 __all__ = ["Delivery"]
 
@@ -65,13 +66,21 @@ class Delivery:
         """Returns the counters of each sink."""
         return [queue.figures() for queue in self.queues]
 
-    async def run(self) -> None:
-        """Serves all sinks until cancelled, and first tells what their own checks find."""
+    async def run(self, worker: WorkerStatistics = WorkerFigures) -> None:
+        """Serves all sinks until cancelled, and first tells what their own checks find.
+
+        Args:
+            worker: returns the figures of the worker; those of the sinks are added to them.
+        """
+
+        def statistics() -> WorkerFigures:
+            return msgspec.structs.replace(worker(), sinks=tuple(self.figures()))
+
         async with anyio.create_task_group() as tasks:
             for queue in self.queues:
                 tasks.start_soon(queue.check)
                 tasks.start_soon(queue.run)
-                tasks.start_soon(queue.run_sink, self.figures)
+                tasks.start_soon(queue.run_sink, statistics)
 
     async def drain(self, within: float = 5.0) -> None:
         """Writes what waits, to all sinks at once, and closes them.

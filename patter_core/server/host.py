@@ -24,6 +24,7 @@ from patter_core.events import CallPriced
 from patter_core.observe.logs import guard
 from patter_core.server.call_table import CallTable
 from patter_core.server.consults import Consults
+from patter_core.server.counts import Counts
 from patter_core.server.delivery import Delivery
 from patter_core.server.descriptors import REMEDY, raise_limit, room_in
 from patter_core.server.dialing import Dialer
@@ -32,7 +33,7 @@ from patter_core.server.router import Route, Router
 from patter_core.server.signals import Stoppable, held_signals
 from patter_core.server.trunks import Trunk
 from patter_core.server.watchdog import LoopWatchdog
-from patter_core.sink import EventSink
+from patter_core.sink import EventSink, WorkerFigures
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.prices import Cost
 
@@ -70,6 +71,7 @@ class CallHost:
     ) -> None:
         guard()
         self.table = CallTable(config)
+        self.counts = Counts()
         self.delivery = Delivery(sinks, config.redaction)
         self._config = config
         self.transport = config.transport
@@ -97,12 +99,14 @@ class CallHost:
                 launcher=self._launcher,
                 delivery=self.delivery,
                 consults=Consults(trunk.carrier, table=self.table, launcher=self._launcher),
+                counts=self.counts,
                 route=route,
                 find_agent=find_agent,
             )
             for name, trunk in self.trunks.items()
         }
         """By the carrier's name."""
+        self._watchdog = LoopWatchdog(self.table.__len__)
         self.dialer = Dialer(self.trunks, config=config, table=self.table, launcher=self._launcher)
         self._drain_by = math.inf
         """Until when live calls may go on, once the worker stops."""
@@ -139,9 +143,9 @@ class CallHost:
         self._make_room()
         try:
             async with anyio.create_task_group() as background:
-                background.start_soon(self.delivery.run)
+                background.start_soon(self.delivery.run, self._figures)
                 background.start_soon(self._history.run)
-                background.start_soon(LoopWatchdog(self.table.__len__).run)
+                background.start_soon(self._watchdog.run)
                 for trunk in self.trunks.values():
                     background.start_soon(trunk.prices.run)
                     background.start_soon(trunk.hang_ups.run)
@@ -271,6 +275,15 @@ class CallHost:
                     await anyio.sleep_forever()
         finally:
             up.set()  # also if it could not start: requests wait for it
+
+    def _figures(self) -> WorkerFigures:
+        return WorkerFigures(
+            calls_limit=min(self._config.limits.calls, self.table.room),
+            turned_away=self.counts.turned_away.copy(),
+            webhooks_refused=self.counts.webhooks_refused.copy(),
+            dropped={"callbacks": self._callbacks.dropped, "store": self._history.dropped},
+            loop_lag=self._watchdog.lag,
+        )
 
     def _emit_price(self, leg: Leg, cost: Cost) -> None:
         self.routers[leg.carrier].emit(leg, None, CallPriced(cost=cost))

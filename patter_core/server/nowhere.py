@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from patter_core.observe.terminal import one_line
+from patter_core.server.counts import Counts, Unfit
 from patter_core.webhook import Webhook
 
 __all__ = ["METHODS", "Nowhere", "came_to"]
@@ -25,9 +26,11 @@ class Nowhere:
 
     Args:
         webhooks: of each carrier, by its name, and by the last part of their URL.
+        counts: what the worker counts.
     """
 
-    def __init__(self, webhooks: Mapping[str, Mapping[str, Webhook]]) -> None:
+    def __init__(self, webhooks: Mapping[str, Mapping[str, Webhook]], counts: Counts) -> None:
+        self._counts = counts
         self._methods = {
             f"/webhooks/{carrier}/{name}": webhook.methods
             for carrier, served in webhooks.items()
@@ -35,6 +38,7 @@ class Nowhere:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._counts.webhooks_refused[Unfit.NOWHERE] += 1
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         methods = self._methods.get(path)
         if methods is None:

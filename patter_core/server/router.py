@@ -20,6 +20,7 @@ from patter_core.events import CallEvent, CallPriced, RecordingChanged
 from patter_core.server.call_lines import turned_away
 from patter_core.server.call_table import BoundedDict, CallTable, EndedCall
 from patter_core.server.consults import Consults
+from patter_core.server.counts import Counts, TurnedAway
 from patter_core.server.delivery import Delivery
 from patter_core.server.launcher import CallLauncher
 from patter_core.server.routing import RouteAnswer
@@ -57,6 +58,7 @@ class Router:
         launcher: starts calls.
         delivery: takes the records of calls that are over.
         consults: connect the callers of warm transfers.
+        counts: what the worker counts.
         route: returns who takes an incoming call; None rejects it.
         find_agent: returns an agent by name; None if this worker has none of that name.
     """
@@ -70,6 +72,7 @@ class Router:
         launcher: CallLauncher,
         delivery: Delivery,
         consults: Consults,
+        counts: Counts,
         route: Route,
         find_agent: Callable[[str], Agent | None],
     ) -> None:
@@ -81,6 +84,7 @@ class Router:
         self.launcher = launcher
         self.delivery = delivery
         self.consults = consults
+        self.counts = counts
         self.route = route
         self.find_agent = find_agent
         self.arrivals = KeyedLocks()
@@ -215,7 +219,7 @@ class _RoutedCall:
             token = routed
         agent = router.find_agent(token.agent)
         if agent is None:
-            turned_away(leg, "this worker does not have the agent that it is for.")
+            self._turn_away(TurnedAway.NO_AGENT)
             return Reject(reason="busy")
         if router.config.several_workers:
             return router.tokens.accept(msgspec.structs.replace(token, leg_id=leg.call_id))
@@ -230,7 +234,7 @@ class _RoutedCall:
                 remedy="Set the public address: Patter(webhook_url=…), or PATTER_WEBHOOK_URL.",
             )
         if not table.take_new_call(leg):
-            turned_away(leg, f"there are {len(table)} calls, and no more are taken (Limits.calls, .calls_per_second).")
+            self._turn_away(TurnedAway.FULL)
             return Reject(reason="busy")
         reported = table.routing[leg.key] = []
         try:
@@ -238,23 +242,26 @@ class _RoutedCall:
         finally:
             del table.routing[leg.key]
         if isinstance(routed, Transfer):
-            turned_away(leg, "its route transfers it.", level=logging.INFO)
+            self._turn_away(TurnedAway.TRANSFERRED)
             return routed
-        if routed is None:
-            turned_away(leg, "nothing says who answers it: serve() or route() has no agent for the number.")
-        elif isinstance(routed, Reject):
-            turned_away(leg, "its route rejects it.", level=logging.INFO)
+        if routed is None or isinstance(routed, Reject):
+            self._turn_away(TurnedAway.NOT_ROUTED if routed is None else TurnedAway.REJECTED)
+            table.give_back(leg)
+            return routed or Reject()
         token = self._token_for(AgentForCall(routed) if isinstance(routed, Agent) else routed)
         if token is None:
+            self._turn_away(TurnedAway.MISROUTED)
             table.give_back(leg)
-            return routed if isinstance(routed, Reject) else Reject()
+            return Reject()
         table.refuse_if_draining()
         return Reject() if any(progress.is_final for progress in reported) else token
 
-    def _token_for(self, routed: AgentForCall | Reject | None) -> CallToken | None:
-        """Returns the token of a call for that agent; None if none takes it."""
-        if not isinstance(routed, AgentForCall):
-            return None
+    def _turn_away(self, reason: TurnedAway) -> None:
+        self._router.counts.turned_away[reason] += 1
+        turned_away(self._leg, reason, live=len(self._table))
+
+    def _token_for(self, routed: AgentForCall) -> CallToken | None:
+        """Returns the token of a call for that agent; None, which the log explains, if it cannot take it."""
         router, name = self._router, routed.agent.name
         if router.find_agent(name) is not routed.agent:
             _log.error(

@@ -19,7 +19,7 @@ from patter_core.errors import ConfigurationError, ForeignHang, SinkRefused, Sin
 from patter_core.events import CallEnded, Record
 from patter_core.observe.told import Told
 from patter_core.server.backlog import Backlog, bytes_of
-from patter_core.sink import EventSink, SinkFigures, SinkStatistics
+from patter_core.sink import EventSink, SinkFigures, WorkerStatistics
 from patter_core.storage.files import is_lasting
 
 __all__ = ["BREAKER_FAILURES", "LEAVE_TIME", "SinkQueue"]
@@ -131,7 +131,7 @@ class SinkQueue:
             if not await self._write_batch():
                 await anyio.sleep(self._pause())
 
-    async def run_sink(self, statistics: SinkStatistics) -> None:
+    async def run_sink(self, statistics: WorkerStatistics) -> None:
         """Runs the sink's own background work; if it fails, again after a pause."""
         first, longest = self._pauses
         tries = Tries(BREAKER_FAILURES, first_pause=first, longest_pause=longest)

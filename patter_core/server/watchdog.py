@@ -1,15 +1,20 @@
-"""Tells in the log when the event loop was blocked: all live calls are silent meanwhile, and nothing else shows why."""
+"""Tells in the log when the event loop was blocked: all live calls are silent meanwhile, and nothing else shows why.
+
+It also measures how late the loop runs what is due.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
+from bisect import bisect_left
 from collections.abc import Callable
 
 import anyio
 
 from patter_core.aio.stacks import stack_of_thread
+from patter_core.sink import LAG_BOUNDS, LoopLag
 
 __all__ = ["LoopWatchdog"]
 
@@ -40,6 +45,12 @@ class LoopWatchdog:
         self._clock = clock
         self._report_at = -_REPORT_EVERY
         self._untold: list[float] = []
+        self._counts, self._seconds = list(LoopLag().counts), list(LoopLag().seconds)
+
+    @property
+    def lag(self) -> LoopLag:
+        """How late the loop was."""
+        return LoopLag(tuple(self._counts), tuple(self._seconds))
 
     async def run(self) -> None:
         """Watches until it is cancelled."""
@@ -55,10 +66,16 @@ class LoopWatchdog:
                 observer.beat(began)
                 await anyio.sleep(_BEAT)
                 took = self._clock() - began
+                self._measure(max(0.0, took - _BEAT))
                 if took >= _BLOCKED:
                     self._report(took, observer.place_since(began))
         finally:
             observer.stop()
+
+    def _measure(self, late: float) -> None:
+        bucket = bisect_left(LAG_BOUNDS, late)
+        self._counts[bucket] += 1
+        self._seconds[bucket] += late
 
     def _report(self, seconds: float, place: str) -> None:
         if self._clock() < self._report_at:

@@ -81,7 +81,7 @@ def require_shareable(registry: Registry, configs: Sequence[PluginConfig]) -> No
             raise ConfigurationError(
                 f"The sink {config.name} cannot be shared by several workers.",
                 expected="an option with {worker}, which becomes the worker's number",
-                remedy=f'For example in {DEFAULT_FILE}: path = "events-{{worker}}.jsonl", or port = "946{{worker}}".',
+                remedy=f'For example in {DEFAULT_FILE}: path = "events-{{worker}}.jsonl".',
             )
 
 

@@ -17,7 +17,7 @@ from patter_core.config import check_arguments
 from patter_core.errors import ConfigurationError
 from patter_core.events import CallAnnounced, CallEnded, CallPriced, Record, TurnTimings
 from patter_core.observe.metrics import costs_of
-from patter_core.sink import EventSink, SinkStatistics
+from patter_core.sink import EventSink, WorkerStatistics
 from patter_core.sinks.sqlite_reader import SQLiteArchive
 from patter_core.storage.archive import CallArchive
 from patter_core.storage.sqlite import Database
@@ -108,7 +108,7 @@ class SQLiteSink(EventSink):
     async def write(self, records: Sequence[Record]) -> None:
         await self._thread.run(self._insert, list(records))
 
-    async def run(self, statistics: SinkStatistics) -> None:
+    async def run(self, statistics: WorkerStatistics) -> None:
         while self._keep is not None:
             more = await self._thread.run(self._delete, time.time() - self._keep * _DAY)
             await anyio.sleep(_BETWEEN if more else _DELETE_EVERY)

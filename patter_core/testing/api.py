@@ -50,11 +50,11 @@ class FakeApi:
         )
 
     async def _answer(self, request: Request) -> Response:
-        query = f"?{request.url.query}" if request.url.query else ""
+        query = request.scope["query_string"].decode()
         self.requests.append(
             KeptRequest(
                 method=request.method,
-                path=request.scope["raw_path"].decode() + query,
+                path=request.scope["raw_path"].decode() + (f"?{query}" if query else ""),
                 headers=dict(request.headers),
                 body=await request.body(),
             )

@@ -401,3 +401,15 @@ async def test_one_that_was_cancelled_may_clean_up_before_the_worker_stops() -> 
 
 def test_without_functions_there_is_no_queue() -> None:
     assert CallbackRunner(UserCallbacks(), timeout=1).new_queue() is None
+
+
+async def test_what_no_callback_was_called_with_is_counted_over_all_calls() -> None:
+    runner = CallbackRunner(UserCallbacks(on_transcript=lambda _call, _said: None), timeout=5.0)
+    for _ in range(2):
+        queue = runner.new_queue()
+        assert queue is not None
+        events: list[CallEvent] = [*[HELLO] * 1_003, END]
+        for event in events:
+            queue.put(record(event))
+        await runner.run(queue, handle())
+    assert runner.dropped == 6

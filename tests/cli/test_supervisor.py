@@ -48,6 +48,9 @@ class Scene:
             await until(lambda: len(self.workers()) >= count, within=90, every=0.05)
             assert (await client.get(f"{self.url}/health/ready")).status_code == 200
 
+    async def without(self, worker: int) -> None:
+        await until(lambda: worker not in self.workers(), within=30, every=0.02)
+
     async def call(self) -> bytes:
         caller = Caller([WaitForAgent(heard=0.2), Pause(0.05)], ULAW_8000)
         return bytes((await self.twilio.call(f"{self.url}/webhooks/twilio/voice", caller)).played)

@@ -17,12 +17,13 @@ from patter_core.call.timeouts import Deadlines
 from patter_core.registry import Registry
 from patter_core.settings.load import address, load
 from patter_core.settings.phone import make_phone
-from patter_core.settings.plugins import make_carrier, make_engine, make_sinks
+from patter_core.settings.plugins import make_apps, make_carrier, make_engine, make_sinks, require_shareable
 
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "deploy" / "docker"
 CHART = ROOT / "deploy" / "helm" / "patter"
 HADOLINT = shutil.which("hadolint", path=f"{Path(sys.executable).parent}:/usr/local/bin")
+CHECK_JSONSCHEMA = shutil.which("check-jsonschema", path=str(Path(sys.executable).parent))
 HELM = shutil.which("helm")
 KUBERNETES_VALIDATE = shutil.which("kubernetes-validate", path=str(Path(sys.executable).parent))
 CREDENTIALS = {
@@ -69,6 +70,34 @@ def test_what_the_image_is_built_from_is_let_through(folder: str, tmp_path: Path
 def test_it_stops_later_than_live_calls_may_take() -> None:
     (seconds,) = re.findall(r"stop_grace_period: (\d+)s", (DOCKER / "compose.yaml").read_text())
     assert int(seconds) >= longest_stop(Limits(), Deadlines())
+
+
+@pytest.mark.skipif(CHECK_JSONSCHEMA is None, reason="check-jsonschema is not installed here: nox -s deploy")
+def test_compose_would_take_the_file() -> None:
+    assert CHECK_JSONSCHEMA is not None
+    run(CHECK_JSONSCHEMA, "--builtin-schema", "vendor.compose-spec", str(DOCKER / "compose.yaml"))
+
+
+def test_the_variables_and_the_file_of_compose_are_enough(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    compose = (DOCKER / "compose.yaml").read_text()
+    (toml,) = re.findall(r"  patter:\n    content: \|\n((?:      .*\n|\n)+)", compose)
+    file = tmp_path / "patter.toml"
+    file.write_text("\n".join(line.removeprefix("      ") for line in toml.splitlines()))
+    variables = dict(re.findall(r"^      (PATTER_\w+): (\S+)", compose, re.MULTILINE))
+    for name, value in {
+        **variables,
+        **CREDENTIALS,
+        "PATTER_CONFIG": str(file),
+        "PATTER_APPS_PASSWORD": "x" * 12,
+    }.items():
+        monkeypatch.setenv(name, value)
+    settings, registry = load(None), Registry.discover()
+    phone = make_phone(registry, settings)
+    assert [app.name for app in make_apps(registry, settings.apps)] == ["dashboard"]
+    assert [sink.name for sink in phone.parts.sinks] == ["sqlite", "prometheus"]
+    assert phone.parts.store is not None
+    require_shareable(registry, settings.sinks)
+    assert settings.apps_access.resolved().listen == "0.0.0.0"
 
 
 # --- the chart -----------------------------------------------------------------------------------------------------

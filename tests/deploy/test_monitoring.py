@@ -7,20 +7,28 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from patter_core.server.counts import TurnedAway, Unfit
 from patter_core.telephony.outcome import Reason
 from patter_otel.exposition import Exposition
 from patter_otel.instruments import INSTRUMENTS
 
 ROOT = Path(__file__).parents[2]
 DASHBOARD = ROOT / "deploy" / "grafana" / "patter.json"
+HPA = ROOT / "deploy" / "helm" / "patter" / "templates" / "hpa.yaml"
 ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yaml"
 RUNBOOK = ROOT / "docs" / "how-to" / "alerts.md"
 PROMTOOL = shutil.which("promtool")
+REASONS: dict[str, type[StrEnum]] = {
+    "patter_calls_total": Reason,
+    "patter_calls_turned_away_total": TurnedAway,
+    "patter_webhooks_refused_total": Unfit,
+}
 OF_PROMETHEUS = {"job", "instance", "le"}
 """Labels that Prometheus adds."""
 
@@ -68,8 +76,14 @@ def test_what_is_asked_for_exists(expression: str) -> None:
         assert set(re.findall(r"(\w+)=", selectors)) <= known[name] | OF_PROMETHEUS
     labels = {label for group in re.findall(r"by \(([^)]*)\)", expression) for label in group.split(", ")}
     assert labels <= OF_PROMETHEUS.union(*(known[name] for name, _ in named))
-    for reasons in re.findall(r'reason=~"([^"]*)"', expression):
-        assert set(reasons.split("|")) <= set(Reason)
+    for name, reasons in re.findall(r'(patter_\w+)\{[^}]*reason=~"([^"]*)"', expression):
+        assert set(reasons.split("|")) <= set(REASONS[name])
+
+
+def test_pods_are_scaled_by_a_level_that_each_has_from_its_start() -> None:
+    (name,) = re.findall(r"metric:\n +name: (\w+)", HPA.read_text())
+    assert f"# TYPE {name} gauge\n" in (page := Exposition().page())
+    assert f"\n{name} 0.0\n" in page
 
 
 def test_each_alert_has_its_runbook() -> None:

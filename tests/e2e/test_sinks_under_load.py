@@ -15,7 +15,7 @@ from patter_core.call.config import HostConfig
 from patter_core.call.records import Outlets
 from patter_core.events import CallEnded, Record
 from patter_core.server.delivery import Delivery
-from patter_core.sink import EventSink, SinkStatistics
+from patter_core.sink import EventSink, WorkerStatistics
 from patter_core.sinks import MemorySink
 from patter_core.telephony.leg import Leg
 from patter_core.testing.fakes import FakeEngine, FakeSocket
@@ -40,7 +40,7 @@ class Hanging(EventSink):
 class Raising(EventSink):
     name = "raising"
 
-    async def run(self, statistics: SinkStatistics) -> None:
+    async def run(self, statistics: WorkerStatistics) -> None:
         raise ValueError("another bug")
 
     async def write(self, records: Sequence[Record]) -> None:

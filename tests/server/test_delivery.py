@@ -23,7 +23,7 @@ from patter_core.events import (
 from patter_core.observe.redaction import REDACTED, Redaction
 from patter_core.server.delivery import Delivery
 from patter_core.server.sink_queue import BREAKER_FAILURES, SinkQueue
-from patter_core.sink import EventSink, SinkStatistics
+from patter_core.sink import EventSink, WorkerFigures, WorkerStatistics
 from patter_core.sinks import MemorySink
 from patter_core.telephony.leg import Leg
 from tests.polling import until
@@ -304,16 +304,16 @@ async def test_what_a_sink_does_beside_its_writing_is_started_again_if_it_fails(
     class Busy(MemorySink):
         starts = 0
 
-        async def run(self, statistics: SinkStatistics) -> None:
+        async def run(self, statistics: WorkerStatistics) -> None:
             self.starts += 1
             if self.starts < 3:
                 raise ValueError("a bug")
-            assert [figures.sink for figures in statistics()] == ["memory"]
+            assert [figures.sink for figures in statistics().sinks] == ["memory"]
             again.set()
 
     again = anyio.Event()
     sink = Busy()
     queue = SinkQueue(sink, longest_pause=0.001)
     with anyio.fail_after(5):
-        await queue.run_sink(lambda: [queue.figures()])
+        await queue.run_sink(lambda: WorkerFigures(sinks=(queue.figures(),)))
     assert again.is_set()

@@ -20,7 +20,7 @@ from patter_core.observe import told
 from patter_core.observe.told import Told
 from patter_core.server.delivery import Delivery
 from patter_core.server.sink_queue import SinkQueue
-from patter_core.sink import EventSink, SinkStatistics
+from patter_core.sink import EventSink, WorkerFigures, WorkerStatistics
 from patter_core.sinks import JsonLinesSink, MemorySink
 from tests.polling import until
 
@@ -79,7 +79,7 @@ class Faulty(MemorySink):
         await self._meet("write")
         await super().write(records)
 
-    async def run(self, statistics: SinkStatistics) -> None:
+    async def run(self, statistics: WorkerStatistics) -> None:
         self.runs += 1
         await self._meet("run")
         await anyio.sleep_forever()
@@ -129,7 +129,7 @@ async def test_background_work_that_always_fails_is_started_with_pauses_that_gro
     began = anyio.current_time()
     with anyio.move_on_after(20):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(queue.run_sink, list)
+            tasks.start_soon(queue.run_sink, WorkerFigures)
             await until(lambda: sink.runs == 6)
             tasks.cancel_scope.cancel()
     assert anyio.current_time() - began > 0.2

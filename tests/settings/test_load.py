@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from patter_core import Agent, Registry
-from patter_core.errors import ConfigurationError, PluginNotFound, SinkRefused
+from patter_core.errors import ConfigurationError, PluginNotFound
 from patter_core.observe.redaction import Redaction
 from patter_core.settings.agents import make_agents
 from patter_core.settings.load import address, load
@@ -182,15 +182,6 @@ def test_each_worker_has_files_of_its_own_where_their_names_hold_its_number() ->
     assert [config.options for config in numbered(sinks, 3)] == [{"path": "calls-3.jsonl", "max_bytes": 5}, {}]
 
 
-def test_each_worker_has_a_port_of_its_own_where_the_file_puts_its_number_there() -> None:
-    Path("patter.toml").write_text(
-        '[[sinks]]\nname = "prometheus"\noptions = { host = "192.0.2.1", port = "946{worker}" }'  # of another machine
-    )
-    (sink,) = make_sinks(Registry.discover(), numbered(load(None).sinks, 3))
-    with pytest.raises(SinkRefused, match=r"192\.0\.2\.1:9463: Cannot assign"):
-        anyio.run(sink.run, list)
-
-
 def test_the_only_worker_has_the_number_0(tmp_path: Path) -> None:
     async def write() -> None:
         path = tmp_path / "folder-{worker}" / "calls.jsonl"
@@ -260,10 +251,7 @@ def test_a_limit_below_nothing_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("sinks", "shareable"),
     [
-        ('[[sinks]]\nname = "prometheus"\n', False),
-        ('[[sinks]]\nname = "prometheus"\noptions = { port = 9464 }\n', False),
-        ('[[sinks]]\nname = "prometheus"\noptions = { port = "946{worker}" }\n', True),
-        ('[[sinks]]\nname = "prometheus"\noptions = { port = 0 }\n', True),
+        ('[[sinks]]\nname = "prometheus"\n', True),
         ('[[sinks]]\nname = "jsonl"\noptions = { path = "calls.jsonl" }\n', False),
         ('[[sinks]]\nname = "jsonl"\noptions = { path = "calls-{worker}.jsonl" }\n', True),
         ('[[sinks]]\nname = "sqlite"\n[[sinks]]\nname = "console"\n[[sinks]]\nname = "wav"\n', True),

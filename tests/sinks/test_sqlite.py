@@ -27,6 +27,7 @@ from patter_core.events import (
     TurnTimings,
 )
 from patter_core.observe.metrics import EngineBill, Latency
+from patter_core.sink import WorkerFigures
 from patter_core.sinks import SQLiteSink
 from patter_core.sinks.sqlite_reader import SQLiteReader
 from patter_core.storage import sqlite as storage
@@ -165,7 +166,7 @@ async def test_calls_are_kept_for_so_many_days_after_their_last_record(tmp_path:
     reader = SQLiteReader(path)
     with anyio.fail_after(20):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(keeping.run, list)
+            tasks.start_soon(keeping.run, WorkerFigures)
             await until(lambda: len(reader.calls(CallFilter(limit=1000))) == 2)
             tasks.cancel_scope.cancel()
     assert {row.call_id for row in reader.calls(CallFilter())} == {"long", "late"}

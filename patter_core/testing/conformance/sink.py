@@ -58,7 +58,7 @@ from patter_core.events import (
     TurnTimings,
     Usage,
 )
-from patter_core.sink import SINK_API_VERSION, EventSink
+from patter_core.sink import SINK_API_VERSION, EventSink, WorkerFigures
 from patter_core.telephony.control import RecordingStatus
 from patter_core.telephony.leg import AnsweredBy, Leg, Progress
 from patter_core.telephony.prices import Cost
@@ -103,7 +103,7 @@ async def check_sink(
 
             async def run() -> None:
                 with check.raises_only(problem="run() raises, though its destination takes everything."):
-                    await sink.run(list)
+                    await sink.run(WorkerFigures)
 
             # 2. Its own check.
             await _check_check(check, sink)

@@ -6,7 +6,7 @@ import contextlib
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from patter_core.errors import EngineError, EngineFailed, EngineLost, EngineQuotaExceeded
@@ -49,6 +49,7 @@ STOP = chunk(finish="stop")
 
 
 @pytest.mark.parametrize("manners", ALL, ids=lambda manners: manners.name)
+@settings(deadline=None)  # a busy machine is slow, not the test
 @given(
     words=st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=9), max_size=4),
     arguments=st.lists(st.dictionaries(st.text(max_size=5), st.text(max_size=9), max_size=2), max_size=3),
@@ -252,6 +253,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)  # a busy machine is slow, not the test
 @given(st.lists(JSON, max_size=5))
 def test_whatever_a_server_sends_is_told_or_is_an_error_of_ours(sent: list[object]) -> None:
     answer = Answer("x")

@@ -18,7 +18,7 @@ from patter_core.events import (
     TurnTimings,
 )
 from patter_core.observe.metrics import CallMetrics
-from patter_core.sink import SinkFigures
+from patter_core.sink import LAG_BOUNDS, LoopLag, WorkerFigures
 
 __all__ = ["BOUNDS", "INSTRUMENTS", "Instrument", "Instruments", "Measure"]
 
@@ -32,6 +32,8 @@ _STAGES = frozenset({"end_of_turn", "first_token", "first_text", "first_audio", 
 _AGENTS_KEPT = 500
 """Names of agents that are told apart; all further ones are `other`, so that names cannot fill the memory."""
 _CALLS_KEPT = 10_000
+_Series = tuple[str, tuple[tuple[str, str], ...]]
+"""The name of an instrument, and attributes."""
 
 
 class Instrument(msgspec.Struct, frozen=True):
@@ -51,6 +53,12 @@ Measure = Callable[[float, Mapping[str, str]], None]
 INSTRUMENTS = (
     Instrument("counter", "patter.calls", "{call}", "Calls that ended", (*_CALL, "reason")),
     Instrument("up_down_counter", "patter.calls.active", "{call}", "Calls in progress", ()),
+    Instrument("up_down_counter", "patter.calls.limit", "{call}", "The most calls that are taken at once", ()),
+    Instrument("counter", "patter.calls.turned_away", "{call}", "Incoming calls that were not taken", ("reason",)),
+    Instrument("up_down_counter", "patter.workers", "{worker}", "Workers that run", ()),
+    Instrument("counter", "patter.webhooks.refused", "{request}", "Requests that were no good webhook", ("reason",)),
+    Instrument("histogram", "patter.loop.lag", "s", "How late the event loop ran what was due", (), LAG_BOUNDS),
+    Instrument("counter", "patter.queue.dropped", "{item}", "What found no room or no time, by queue", ("queue",)),
     Instrument("histogram", "patter.call.duration", "s", "Length of calls", _CALL, _DURATIONS),
     Instrument("histogram", "patter.call.answer", "s", "From the announcement to the answer"),
     Instrument("histogram", "patter.call.first_audio", "s", "From the carrier's media to the first agent audio"),
@@ -74,8 +82,9 @@ INSTRUMENTS = (
     Instrument("counter", "patter.carrier.charged", "{currency}", "What the carrier charges", (*_CALL, "currency")),
     Instrument("counter", "patter.sink.records", "{record}", "Records for sinks, by fate", ("sink", "fate")),
     Instrument("up_down_counter", "patter.sink.waiting", "{record}", "Records that wait for a sink", ("sink",)),
-    Instrument("up_down_counter", "patter.sink.open", "1", "1 while the sink's breaker is open", ("sink",)),
+    Instrument("up_down_counter", "patter.sink.open", "1", "Workers where the sink's breaker is open", ("sink",)),
 )
+_LEVELS = frozenset(instrument.name for instrument in INSTRUMENTS if instrument.kind == "up_down_counter")
 
 
 class Instruments:
@@ -87,7 +96,8 @@ class Instruments:
         """The attributes of calls in progress, and for a while of those that ended."""
         self._live: set[str] = set()
         self._agents: set[str] = set()
-        self._seen = Counter[tuple[str, str, str]]()
+        self._seen = Counter[_Series]()
+        self._lag = LoopLag()
 
     def feed(self, records: Iterable[Record]) -> None:
         """Counts what happened. A call's end counts once, however often it comes; every other record must come once."""
@@ -122,19 +132,36 @@ class Instruments:
             named = {**known, "stage": stage if stage in _STAGES else "other"}
             self._measure["patter.turn.stage"](max(0.0, ms / 1000), named)
 
-    def look_at(self, sinks: Iterable[SinkFigures]) -> None:
-        """Takes over how the sinks do: what changed since the last time. Another host begins at 0."""
-        now = Counter[tuple[str, str, str]]()
-        for figures in sinks:
-            now["patter.sink.records", figures.sink, "written"] += figures.written
-            now["patter.sink.records", figures.sink, "dropped"] += figures.dropped
-            now["patter.sink.waiting", figures.sink, ""] += figures.waiting
-            now["patter.sink.open", figures.sink, ""] += figures.open
-        for series, value in now.items():
-            (name, sink, fate), change = series, value - self._seen[series]
-            attributes = {"sink": sink, "fate": fate} if fate else {"sink": sink}
-            self._measure[name](max(0, change) if fate else change, attributes)
+    def look_at(self, worker: WorkerFigures) -> None:
+        """Takes over how the worker does: what changed since the last time. Another host begins at 0."""
+        now = Counter[_Series]()
+        now["patter.calls.limit", ()] = worker.calls_limit
+        now["patter.workers", ()] = 1
+        for name, attribute, by in (
+            ("patter.calls.turned_away", "reason", worker.turned_away),
+            ("patter.webhooks.refused", "reason", worker.webhooks_refused),
+            ("patter.queue.dropped", "queue", worker.dropped),
+        ):
+            now.update({(name, ((attribute, key),)): count for key, count in by.items()})
+        for figures in worker.sinks:
+            of = ("sink", figures.sink)
+            now["patter.sink.records", (of, ("fate", "written"))] += figures.written
+            now["patter.sink.records", (of, ("fate", "dropped"))] += figures.dropped
+            now["patter.sink.waiting", (of,)] += figures.waiting
+            now["patter.sink.open", (of,)] += figures.open
+        for (name, attributes), value in now.items():
+            change = value - self._seen[name, attributes]
+            self._measure[name](change if name in _LEVELS else max(0, change), dict(attributes))
         self._seen = now
+        self._take_lag(worker.loop_lag)
+
+    def _take_lag(self, lag: LoopLag) -> None:
+        """Records as many measurements in each bucket as came since, each of their mean. Another host begins at 0."""
+        before, self._lag = self._lag, lag
+        for bucket, count in enumerate(lag.counts):
+            new = count - before.counts[bucket]
+            for _ in range(new):
+                self._measure["patter.loop.lag"]((lag.seconds[bucket] - before.seconds[bucket]) / new, {})
 
     def _bounded(self, agent: str) -> str:
         if len(self._agents) < _AGENTS_KEPT:
@@ -166,10 +193,11 @@ def _measured(call: CallMetrics) -> Iterator[tuple[str, float, Mapping[str, str]
         ("patter.barge_in", call.barge_in_ms),
     ):
         yield from ((name, time / 1000, {}) for time in times if time is not None)
-    frames = {"in": call.frames_in, "out": call.frames_out, "dropped": call.frames_dropped}
+    lost = {"dropped": call.frames_dropped, "unsent": call.frames_unsent}
+    frames = {"in": call.frames_in, "out": call.frames_out, "early": call.frames_early, "late": call.frames_late}
     for name, attribute, counts in (
         ("patter.turns", "by", {"agent": call.turns, "user": call.user_turns}),
-        ("patter.frames", "fate", {**frames, "early": call.frames_early, "late": call.frames_late}),
+        ("patter.frames", "fate", {**frames, **lost}),
         ("patter.audio", "way", {"in": call.bytes_in, "out": call.bytes_out}),
         ("patter.errors", "by", {"engine": call.errors, "carrier": call.faults}),
     ):

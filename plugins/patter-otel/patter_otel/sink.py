@@ -15,7 +15,7 @@ from patter_core.checks import CheckResult
 from patter_core.config import check_arguments
 from patter_core.errors import ConfigurationError, SinkUnavailable
 from patter_core.events import Record
-from patter_core.sink import EventSink, SinkStatistics
+from patter_core.sink import EventSink, WorkerFigures, WorkerStatistics
 
 if TYPE_CHECKING:  # loaded in a thread, when the host starts
     from patter_otel.telemetry import Telemetry
@@ -68,13 +68,13 @@ class OpenTelemetrySink(EventSink):
         self._configuration = (endpoint.rstrip("/"), headers or {}, service, content)
         self._thread = SerialThread()
         self._telemetry: Telemetry | None = None
-        self._statistics: SinkStatistics = list
+        self._statistics: WorkerStatistics = WorkerFigures
 
     async def write(self, records: Sequence[Record]) -> None:
         if records:
             await self._thread.run(lambda: self._load().write(records))
 
-    async def run(self, statistics: SinkStatistics) -> None:
+    async def run(self, statistics: WorkerStatistics) -> None:
         self._statistics = statistics
         await self._thread.run(self._load)
         while True:

@@ -6,7 +6,7 @@ import importlib.metadata
 import logging
 import os
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from opentelemetry import metrics, trace
@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace.export import SpanExporter
 from patter_core.checks import CheckResult, Level
 from patter_core.errors import PatterError
 from patter_core.events import Record
-from patter_core.sink import SinkFigures
+from patter_core.sink import WorkerFigures
 from patter_otel.instruments import Instrument, Instruments, Measure
 from patter_otel.otlp import Answers, SpanExport
 from patter_otel.spans import SCOPE, SpanBuilder
@@ -76,9 +76,9 @@ class Telemetry:
         for export in self._span_exports:
             export()
 
-    def collect(self, sinks: Iterable[SinkFigures]) -> None:
-        """Takes over how the sinks do, and exports metrics. What is not taken goes next time: metrics only grow."""
-        self._instruments.look_at(sinks)
+    def collect(self, worker: WorkerFigures) -> None:
+        """Takes over how the worker does, and exports metrics. What is not taken goes next time: metrics only grow."""
+        self._instruments.look_at(worker)
         for answers in self._probes:
             if answers.rejected:
                 self._rejected.add(answers.rejected, {"signal": answers.signal})
@@ -86,9 +86,9 @@ class Telemetry:
         for export in self._metric_exports:
             export()
 
-    def close(self, sinks: Iterable[SinkFigures]) -> None:
+    def close(self, worker: WorkerFigures) -> None:
         """Exports what is left, and shuts down what is ours. The process's providers are the process's to shut down."""
-        self.collect(sinks)
+        self.collect(worker)
         for close in self._closes:
             close()
 

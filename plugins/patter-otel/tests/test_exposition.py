@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from patter_core.events import CallAnnounced, CallEnded, CallEvent, CallMetrics, Record
-from patter_core.sink import SinkFigures
+from patter_core.sink import SinkFigures, WorkerFigures
 from patter_core.telephony.leg import Leg
 from patter_otel.exposition import Exposition
 from patter_otel.instruments import BOUNDS
@@ -16,18 +15,14 @@ from patter_otel.instruments import BOUNDS
 NASTY = 'a "quoted" \\ name\nof two lines'
 
 
-def page(exposition: Exposition) -> str:
-    return generate_latest(exposition).decode()
-
-
 def exposed(*events: CallEvent, figures: SinkFigures | None = None) -> dict[str, list[Sample]]:
     exposition = Exposition()
-    exposition.statistics = lambda: [figures] if figures else []
+    exposition.instruments.look_at(WorkerFigures(sinks=(figures,) if figures else ()))
     exposition.instruments.feed(
         Record(call_id="call", sequence=number, time=0, elapsed_ms=0, event=event)
         for number, event in enumerate(events)
     )
-    return {family.name: family.samples for family in text_string_to_metric_families(page(exposition))}
+    return {family.name: family.samples for family in text_string_to_metric_families(exposition.page())}
 
 
 def announced(agent: str) -> CallAnnounced:
@@ -79,11 +74,3 @@ def test_gauges_are_what_they_are_now() -> None:
     assert [sample.value for sample in found["patter_calls_active"]] == [1]
     assert [(sample.labels, sample.value) for sample in found["patter_sink_waiting"]] == [({"sink": "redis"}, 4)]
     assert [sample.value for sample in found["patter_sink_open"]] == [1]
-
-
-def test_each_scrape_looks_at_the_sinks_as_they_are_then() -> None:
-    written = iter([5, 8])
-    exposition = Exposition()
-    exposition.statistics = lambda: [SinkFigures(sink="redis", written=next(written))]
-    assert 'patter_sink_records_total{fate="written",sink="redis"} 5.0' in page(exposition)
-    assert 'patter_sink_records_total{fate="written",sink="redis"} 8.0' in page(exposition)

@@ -21,7 +21,7 @@ from patter_core.events import (
     TurnTimings,
 )
 from patter_core.observe.metrics import CarrierBill, EngineBill
-from patter_core.sink import SinkFigures
+from patter_core.sink import LoopLag, SinkFigures, WorkerFigures
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.prices import Cost
 from patter_otel import instruments as module
@@ -102,6 +102,12 @@ def test_names_and_units_are_those_of_the_documentation() -> None:
     assert {instrument.name: instrument.unit for instrument in INSTRUMENTS} == {
         "patter.calls": "{call}",
         "patter.calls.active": "{call}",
+        "patter.calls.limit": "{call}",
+        "patter.calls.turned_away": "{call}",
+        "patter.workers": "{worker}",
+        "patter.webhooks.refused": "{request}",
+        "patter.loop.lag": "s",
+        "patter.queue.dropped": "{item}",
         "patter.call.duration": "s",
         "patter.call.answer": "s",
         "patter.call.first_audio": "s",
@@ -161,8 +167,10 @@ def test_a_call_that_comes_to_the_worker_again_counts_again() -> None:
 
 def test_how_the_sinks_do_is_counted_by_what_came_since() -> None:
     library = Library()
-    library.instruments.look_at([SinkFigures(sink="redis", waiting=3, written=7, dropped=2, open=True)])
-    library.instruments.look_at([SinkFigures(sink="redis", waiting=0, written=9, dropped=2)])
+    library.instruments.look_at(
+        WorkerFigures(sinks=(SinkFigures(sink="redis", waiting=3, written=7, dropped=2, open=True),))
+    )
+    library.instruments.look_at(WorkerFigures(sinks=(SinkFigures(sink="redis", waiting=0, written=9, dropped=2),)))
     assert library.of("patter.sink.records", sink="redis", fate="written") == [7, 2]
     assert library.of("patter.sink.records", sink="redis", fate="dropped") == [2, 0]
     assert library.of("patter.sink.waiting", sink="redis") == [3, -3]
@@ -172,7 +180,9 @@ def test_how_the_sinks_do_is_counted_by_what_came_since() -> None:
 def test_sinks_of_one_name_count_together() -> None:
     library = Library()
     for written in (5, 8):
-        library.instruments.look_at([SinkFigures(sink="otel", written=written), SinkFigures(sink="otel", waiting=1)])
+        library.instruments.look_at(
+            WorkerFigures(sinks=(SinkFigures(sink="otel", written=written), SinkFigures(sink="otel", waiting=1)))
+        )
     assert library.of("patter.sink.records", sink="otel", fate="written") == [5, 3]
     assert library.of("patter.sink.waiting", sink="otel") == [1, 0]
 
@@ -180,8 +190,36 @@ def test_sinks_of_one_name_count_together() -> None:
 def test_a_host_that_starts_again_takes_nothing_back() -> None:
     library = Library()
     for written in (5, 0, 2):
-        library.instruments.look_at([SinkFigures(sink="redis", written=written)])
+        library.instruments.look_at(WorkerFigures(sinks=(SinkFigures(sink="redis", written=written),)))
     assert library.of("patter.sink.records", sink="redis", fate="written") == [5, 0, 2]
+
+
+def test_what_the_worker_counts_beside_calls_is_told_from_its_first_zero_on() -> None:
+    library = Library()
+    for full in (0, 2):
+        library.instruments.look_at(
+            WorkerFigures(
+                calls_limit=9, turned_away={"full": full}, webhooks_refused={"refused": 3}, dropped={"store": 1}
+            )
+        )
+    assert library.of("patter.calls.turned_away", reason="full") == [0, 2]
+    assert library.of("patter.webhooks.refused", reason="refused") == [3, 0]
+    assert library.of("patter.queue.dropped", queue="store") == [1, 0]
+    assert library.of("patter.calls.limit") == [9, 0]
+
+
+def test_the_lag_of_the_loop_is_as_many_measurements_as_there_were() -> None:
+    library = Library()
+    counts, seconds = [0] * len(LoopLag().counts), [0.0] * len(LoopLag().counts)
+    counts[0], seconds[0], counts[6], seconds[6] = 2, 0.004, 1, 0.4
+    library.instruments.look_at(WorkerFigures(loop_lag=LoopLag(tuple(counts), tuple(seconds))))
+    assert library.of("patter.loop.lag") == [0.002, 0.002, 0.4]
+    counts[6], seconds[6] = 2, 0.8
+    library.instruments.look_at(WorkerFigures(loop_lag=LoopLag(tuple(counts), tuple(seconds))))
+    assert library.of("patter.loop.lag")[3:] == [0.4]
+    library.instruments.look_at(WorkerFigures())  # another host
+    library.instruments.look_at(WorkerFigures(loop_lag=LoopLag(tuple(counts), tuple(seconds))))
+    assert len(library.of("patter.loop.lag")) == 8
 
 
 def test_names_of_agents_cannot_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import count
 
 import anyio
 import httpx
@@ -16,10 +17,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from patter_core.errors import ConfigurationError, SinkRefused
 from patter_core.events import CallAnnounced, CallEnded, CallEvent, CallMetrics, Record
 from patter_core.server.sink_queue import SinkQueue
-from patter_core.sink import SinkFigures
+from patter_core.sink import SinkFigures, WorkerFigures
 from patter_core.telephony.leg import Leg
 from patter_core.testing.network import free_port
 from patter_otel import PrometheusSink
+from patter_otel import prometheus as module
 
 pytestmark = pytest.mark.anyio
 
@@ -45,7 +47,7 @@ async def scrape(client: httpx.AsyncClient, url: str) -> httpx.Response:
 async def running(sink: PrometheusSink, *figures: SinkFigures) -> AsyncIterator[httpx.AsyncClient]:
     with anyio.fail_after(20):
         async with anyio.create_task_group() as tasks, httpx.AsyncClient() as client:
-            tasks.start_soon(sink.run, lambda: figures)
+            tasks.start_soon(sink.run, lambda: WorkerFigures(sinks=figures))
             yield client
             tasks.cancel_scope.cancel()
 
@@ -95,7 +97,7 @@ async def test_a_port_that_is_taken_is_told_once_with_the_remedy_and_had_when_it
         port: int = taken.getsockname()[1]
         queue = SinkQueue(PrometheusSink(port=port), longest_pause=0.01)
         async with anyio.create_task_group() as tasks, httpx.AsyncClient() as client:
-            tasks.start_soon(queue.run_sink, list)
+            tasks.start_soon(queue.run_sink, WorkerFigures)
             await anyio.sleep(0.2)
             taken.close()
             assert (await scrape(client, f"http://127.0.0.1:{port}/metrics")).status_code == 200
@@ -103,23 +105,35 @@ async def test_a_port_that_is_taken_is_told_once_with_the_remedy_and_had_when_it
         await queue.close()
     assert queue.failures > 1
     (told,) = [entry.getMessage() for entry in caplog.records if entry.name == "patter.sinks"]
-    assert f"127.0.0.1:{port}: Address already in use. Choose a free port; with several workers" in told
+    assert f"127.0.0.1:{port}: Address already in use. Choose a free port." in told
+
+
+async def test_what_the_worker_says_is_looked_at_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LOOK_EVERY", 0.01)
+    sink, written = PrometheusSink(port=0), count()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(sink.run, lambda: WorkerFigures(sinks=(SinkFigures(sink="redis", written=next(written)),)))
+        with anyio.fail_after(20):
+            while True:
+                await anyio.sleep(0.001)
+                if 'patter_sink_records_total{fate="written",sink="redis"} 8.0' in sink.page():
+                    break
+        tasks.cancel_scope.cancel()
 
 
 async def test_an_address_of_another_machine_is_refused() -> None:
     with pytest.raises(SinkRefused, match=r"192\.0\.2\.1:9464: Cannot assign"):
-        await PrometheusSink(host="192.0.2.1", port=9464).run(list)
+        await PrometheusSink(host="192.0.2.1", port=9464).run(WorkerFigures)
 
 
 async def test_a_page_of_ones_own_needs_no_port() -> None:
     sink = PrometheusSink(port=0)
     await sink.write(RECORDS)
-    await sink.run(list)  # returns at once
     assert "patter_calls_total" in sink.page()
 
 
-@pytest.mark.parametrize("port", [70_000, -1, "946{worker}", "", "http"])
-def test_what_is_not_a_port_number_is_refused(port: int | str) -> None:
+@pytest.mark.parametrize("port", [70_000, -1])
+def test_what_is_not_a_port_number_is_refused(port: int) -> None:
     with pytest.raises(ConfigurationError, match="not a port number"):
         PrometheusSink(port=port)
 
@@ -128,9 +142,10 @@ def test_a_process_ends_while_it_is_scraped() -> None:
     program = f"""
 import asyncio, socket
 from patter_otel import PrometheusSink
+from patter_core.sink import WorkerFigures
 
 async def main():
-    running = asyncio.create_task(PrometheusSink(port={(port := free_port())}).run(list))
+    running = asyncio.create_task(PrometheusSink(port={(port := free_port())}).run(WorkerFigures))
     while True:
         try:
             scraper = socket.create_connection(("127.0.0.1", {port}))

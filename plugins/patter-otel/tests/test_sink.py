@@ -21,7 +21,7 @@ from patter_core.observe.trace import TraceContext
 from patter_core.server.delivery import Delivery
 from patter_core.server.serving import serve_app
 from patter_core.server.sink_queue import SinkQueue
-from patter_core.sink import SinkFigures
+from patter_core.sink import SinkFigures, WorkerFigures
 from patter_core.telephony.leg import Leg
 from patter_otel import OpenTelemetrySink
 
@@ -97,7 +97,7 @@ async def test_metrics_come_at_intervals_with_how_the_sinks_do(collector: Collec
     with anyio.fail_after(20):
         async with anyio.create_task_group() as tasks:
             sink = OpenTelemetrySink(collector.url, interval=0.02)
-            tasks.start_soon(sink.run, lambda: [SinkFigures(sink="redis", dropped=7)])
+            tasks.start_soon(sink.run, lambda: WorkerFigures(sinks=(SinkFigures(sink="redis", dropped=7),)))
             await sink.write(records()[:2])
             while collector.values("patter.calls.active") != [1]:  # noqa: ASYNC110 - the collector tells nobody
                 await anyio.sleep(0.01)
@@ -181,6 +181,7 @@ async def test_the_sdk_and_certificates_are_loaded_in_a_thread(collector: Collec
     program = f"""
 import asyncio, ssl, sys, threading
 
+from patter_core.sink import WorkerFigures
 from patter_otel import OpenTelemetrySink, PrometheusSink
 
 heavy, loaded = ("opentelemetry", "requests", "prometheus_client", "google.protobuf"), set()
@@ -201,7 +202,7 @@ sys.meta_path.insert(0, Watch())
 
 async def main():
     for sink in (OpenTelemetrySink({secure!r}), PrometheusSink(port=0)):
-        running = asyncio.create_task(sink.run(list))
+        running = asyncio.create_task(sink.run(WorkerFigures))
         await asyncio.wait([running], timeout=1)
         running.cancel()
         await sink.check()
@@ -246,7 +247,7 @@ async def test_the_interval_is_that_of_the_environment(collector: Collector, mon
     sink = OpenTelemetrySink(collector.url)
     with anyio.fail_after(20):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(sink.run, lambda: [SinkFigures(sink="redis")])
+            tasks.start_soon(sink.run, lambda: WorkerFigures(sinks=(SinkFigures(sink="redis"),)))
             while len(collector.requests) < 3:  # noqa: ASYNC110 - the collector tells nobody
                 await anyio.sleep(0.01)
             tasks.cancel_scope.cancel()

@@ -34,7 +34,7 @@ from patter_core.checks import Level
 from patter_core.errors import SinkRefused, SinkUnavailable
 from patter_core.events import CallAnnounced, CallEnded, CallEvent, CallMetrics, Record, TranscriptInput
 from patter_core.observe.trace import TraceContext
-from patter_core.sink import SinkFigures
+from patter_core.sink import SinkFigures, WorkerFigures
 from patter_core.telephony.leg import Leg
 from patter_otel import otlp
 from patter_otel.instruments import BOUNDS
@@ -119,7 +119,7 @@ def test_metrics_arrive_cumulative_with_our_buckets(collector: Collector) -> Non
     sent = telemetry(collector.url)
     for call_id in ("a" * 32, "b" * 32):
         sent.write(story(call_id))
-        sent.collect([SinkFigures(sink="redis", written=7, waiting=2)])
+        sent.collect(WorkerFigures(sinks=(SinkFigures(sink="redis", written=7, waiting=2),)))
     assert collector.values("patter.calls", reason="crashed", agent="concierge", carrier="fake") == [2]
     assert collector.metrics["patter.calls"].sum.is_monotonic
     temporality = collector.metrics["patter.calls"].sum.aggregation_temporality
@@ -144,11 +144,11 @@ def test_a_process_is_an_instance_of_its_service(collector: Collector) -> None:
 def test_what_is_closed_sends_no_more(collector: Collector) -> None:
     sent = telemetry(collector.url)
     sent.write(story())
-    sent.close([])
+    sent.close(WorkerFigures())
     assert paths(collector) == ["/v1/traces", "/v1/metrics"]
     with pytest.raises(SinkRefused, match="does not export traces"):
         sent.write(story("b" * 32))
-    sent.collect([SinkFigures(sink="redis")])
+    sent.collect(WorkerFigures(sinks=(SinkFigures(sink="redis"),)))
     assert len(collector.requests) == 2
 
 
@@ -164,7 +164,7 @@ def test_the_users_providers_are_used_and_left_to_them_at_the_end(monkeypatch: p
     monkeypatch.setattr(metrics, "get_meter_provider", lambda: meters)
     sent = telemetry()
     sent.write(story())
-    sent.close([])
+    sent.close(WorkerFigures())
     assert [span.name for span in exporter.get_finished_spans()] == ["invoke_agent concierge", "call inbound"]
     assert exporter.get_finished_spans()[0].resource.attributes["service.name"] == "mine"
     data = reader.get_metrics_data()
@@ -188,7 +188,7 @@ def test_the_users_sampler_is_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_METRICS_EXPORTER", "none")
     sent = telemetry()
     sent.write(story())
-    sent.close([])
+    sent.close(WorkerFigures())
     assert exporter.get_finished_spans() == ()
     provider.shutdown()
 
@@ -231,7 +231,7 @@ def test_endpoint_headers_and_compression_are_those_of_the_environment(
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")
     sent = telemetry()
     sent.write(story())
-    sent.close([])
+    sent.close(WorkerFigures())
     assert paths(collector) == ["/v1/traces", "/v1/metrics"]
     for _, headers in collector.requests:
         assert (headers["api-key"], headers["x"], headers["content-encoding"]) == ("a key", "1", "gzip")
@@ -246,7 +246,7 @@ def test_each_signal_may_have_an_endpoint_and_headers_of_its_own(
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", f"{collector.url}/elsewhere/metrics")
     sent = telemetry()
     sent.write(story())
-    sent.close([])
+    sent.close(WorkerFigures())
     assert paths(collector) == ["/api/public/otel/traces", "/elsewhere/metrics"]
     assert collector.requests[0][1]["authorization"] == "Basic abc"
     assert "authorization" not in collector.requests[1][1]
@@ -267,7 +267,7 @@ def test_the_resource_is_that_of_the_environment(collector: Collector, monkeypat
     monkeypatch.setenv("OTEL_SERVICE_NAME", "phones")
     sent = telemetry(collector.url)
     sent.write(story())
-    sent.close([])
+    sent.close(WorkerFigures())
     for name, value in (
         ("deployment.environment.name", "staging"),
         ("service.name", "phones"),
@@ -300,7 +300,7 @@ def test_what_is_switched_off_is_off(
     monkeypatch.setenv(variable, value)
     sent = telemetry(collector.url)
     sent.write(story())
-    sent.close([])
+    sent.close(WorkerFigures())
     assert paths(collector) == taken
 
 
@@ -328,7 +328,7 @@ def test_a_protocol_that_is_not_installed_is_told(
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "semaphore")
     sent = telemetry()
     sent.write(story())
-    sent.close([])
+    sent.close(WorkerFigures())
     assert paths(collector) == ["/v1/metrics"]
     assert "No traces are exported: there is no exporter 'otlp_proto_semaphore'." in caplog.text
 
@@ -344,7 +344,7 @@ def test_a_busy_collector_gets_the_same_spans_later_and_once(collector: Collecto
         sent.write(batch)
     sent.write(batch)
     sent.write([batch[-1]])  # a refused end comes again by itself
-    sent.collect([])
+    sent.collect(WorkerFigures())
     assert paths(collector) == ["/v1/traces", "/v1/traces", "/v1/metrics"]
     assert len(collector.spans) == 2
     assert collector.values("patter.calls") == [1]
@@ -431,7 +431,7 @@ def test_a_back_end_for_traces_only_is_told_once_and_left_alone(
     sent = telemetry(collector.url)
     for number in range(5):
         sent.write(story(str(number)))
-        sent.collect([])
+        sent.collect(WorkerFigures())
     assert len(collector.spans) == 10
     assert paths(collector).count("/v1/metrics") == 1
     (said,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
@@ -441,7 +441,7 @@ def test_a_back_end_for_traces_only_is_told_once_and_left_alone(
     )
     del collector.always["metrics"]
     monkeypatch.setattr(otlp, "LEFT_ALONE", 0.0)  # an hour later
-    sent.collect([])
+    sent.collect(WorkerFigures())
     assert [record.getMessage() for record in caplog.records][-1] == "All metrics are taken again."
     assert collector.values("patter.calls") == [5]  # what was not taken then is in it now
 
@@ -452,7 +452,7 @@ def test_metrics_of_a_collector_that_is_away_are_told_once(
     collector.stop()
     sent = telemetry(collector.url)
     for _ in range(3):
-        sent.collect([SinkFigures(sink="redis")])
+        sent.collect(WorkerFigures(sinks=(SinkFigures(sink="redis"),)))
     assert [record.levelname for record in caplog.records if record.levelno >= logging.WARNING] == ["WARNING"]
 
 
@@ -464,13 +464,13 @@ def test_what_is_taken_in_part_is_counted_and_told_once(collector: Collector, ca
         collector.partly("traces", ExportTraceServiceResponse(partial_success=spans))
         sent.write(story(str(number)))
     collector.partly("metrics", ExportMetricsServiceResponse(partial_success=points))
-    sent.collect([])
+    sent.collect(WorkerFigures())
     said = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert said == [
         "Not all traces are taken: 2 rejected: 'too long\\x1b'. This is told once.",
         "Not all metrics are taken: 3 rejected: ''. This is told once.",
     ]
-    sent.collect([])
+    sent.collect(WorkerFigures())
     assert collector.values("patter.otel.rejected", signal="traces") == [4]
     assert collector.values("patter.otel.rejected", signal="metrics") == [3]
 

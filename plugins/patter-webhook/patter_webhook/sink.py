@@ -23,7 +23,7 @@ from patter_core.errors import ConfigurationError, SinkRefused
 from patter_core.events import Record
 from patter_core.net.http import send_request
 from patter_core.observe.told import Told
-from patter_core.sink import EventSink, SinkStatistics
+from patter_core.sink import EventSink, WorkerStatistics
 from patter_webhook.outbox import Message, Outbox
 from patter_webhook.retry import Outcome, next_due, outcome_of
 from patter_webhook.signing import Secret, headers
@@ -115,7 +115,7 @@ class WebhookSink(EventSink):
         self._writes += 1
         self._changes.notify()
 
-    async def run(self, statistics: SinkStatistics) -> None:
+    async def run(self, statistics: WorkerStatistics) -> None:
         while not self._gone:
             writes = self._writes
             if await self._deliver_due():

@@ -20,7 +20,7 @@ from patter_core.checks import Level
 from patter_core.errors import ConfigurationError, SinkRefused, SinkUnavailable
 from patter_core.events import CallEnded, CallMetrics, DtmfReceived, Record, TranscriptInput
 from patter_core.server.serving import bind, serve_app
-from patter_core.sink import SinkFigures
+from patter_core.sink import WorkerFigures
 from patter_webhook import Secret, WebhookSink, verify
 from patter_webhook import sink as sink_module
 from patter_webhook.outbox import Outbox
@@ -37,10 +37,6 @@ def records(count: int) -> list[Record]:
         Record(call_id="call", sequence=number, time=1.5, elapsed_ms=20, event=DtmfReceived(digit="7"), trace=TRACE)
         for number in range(1, count + 1)
     ]
-
-
-def no_figures() -> list[SinkFigures]:
-    return []
 
 
 class Receiver:
@@ -107,7 +103,7 @@ async def test_each_event_arrives_signed_with_its_id_as_key(scene: Scene) -> Non
     with anyio.fail_after(20):
         async with scene.receiving(), anyio.create_task_group() as tasks:
             sink = scene.sink()
-            tasks.start_soon(sink.run, no_figures)
+            tasks.start_soon(sink.run, WorkerFigures)
             await sink.write(records(20))
             await scene.receiver.wait_for(20)
             tasks.cancel_scope.cancel()
@@ -132,7 +128,7 @@ async def test_a_receiver_that_fails_gets_every_event_eventually(scene: Scene) -
     with anyio.fail_after(20):
         async with scene.receiving(), anyio.create_task_group() as tasks:
             sink = scene.sink()
-            tasks.start_soon(sink.run, no_figures)
+            tasks.start_soon(sink.run, WorkerFigures)
             await sink.write(records(10))
             await scene.receiver.wait_for(10)
             tasks.cancel_scope.cancel()
@@ -149,7 +145,7 @@ async def test_an_attempt_that_stalls_is_abandoned_and_retried(
         async with scene.receiving():
             async with anyio.create_task_group() as tasks:
                 sink = scene.sink()
-                tasks.start_soon(sink.run, no_figures)
+                tasks.start_soon(sink.run, WorkerFigures)
                 await sink.write(records(4))
                 await scene.receiver.wait_for(4)
                 tasks.cancel_scope.cancel()
@@ -163,13 +159,13 @@ async def test_a_receiver_that_was_down_gets_everything_even_after_a_restart_of_
             pass  # so there is a port, and no receiver
         sink = scene.sink()
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(sink.run, no_figures)
+            tasks.start_soon(sink.run, WorkerFigures)
             await sink.write(records(5))
             tasks.cancel_scope.cancel()  # the worker stops
         await sink.aclose()
         async with scene.receiving(), anyio.create_task_group() as tasks:
             again = scene.sink()
-            tasks.start_soon(again.run, no_figures)
+            tasks.start_soon(again.run, WorkerFigures)
             await scene.receiver.wait_for(5)
             tasks.cancel_scope.cancel()
         await again.aclose()
@@ -193,7 +189,7 @@ async def test_a_receiver_that_is_gone_for_good_gets_nothing_more(
         async with scene.receiving():
             sink = scene.sink()
             await sink.write(records(1))
-            await sink.run(no_figures)  # it ends by itself
+            await sink.run(WorkerFigures)  # it ends by itself
             with pytest.raises(SinkRefused, match="410"):  # so that they are counted as dropped
                 await sink.write(records(2))
             await sink.aclose()
@@ -250,7 +246,7 @@ async def test_a_receiver_that_is_down_is_told_once_and_not_with_each_event(
             sink = scene.sink()
             await sink.write(records(20))
             with anyio.move_on_after(0.5):
-                await sink.run(no_figures)
+                await sink.run(WorkerFigures)
             await sink.aclose()
     assert len(scene.receiver.attempts) >= 20
     assert caplog.text.count("was not delivered") == 1
