@@ -206,8 +206,8 @@ def thirdparty(session: nox.Session) -> None:
         session.run("patter", "plugins")
 
     parts = (("stt", "big-ear"), ("llm", "mind9"), ("tts", "larynx"))
-    others = (("vad", "gate7"), ("turn_detector", "full-stop"), ("guardrail", "censor"))
-    for kind, name in (("carrier", "loud-horn"), ("engine", "echo9"), ("sink", "ledger"), *parts, *others):
+    parts += (("vad", "gate7"), ("turn_detector", "full-stop"), ("guardrail", "censor"))
+    for kind, name in (("carrier", "loud-horn"), ("engine", "echo9"), ("sink", "ledger"), ("app", "board"), *parts):
         session.run("patter", "new", kind, name)
         folder = work / f"patter-{name}"
         install(folder)

@@ -280,6 +280,8 @@ class WebApp(abc.ABC):
     """In URLs and the registry: lower-case letters, digits and hyphens."""
     title: ClassVar[str] = ""
     """For people; by default the name."""
+    in_dev: ClassVar[bool] = False
+    """True if `patter dev` serves it where it is installed, without being asked. It then takes no arguments."""
 
     @abc.abstractmethod
     def asgi(self, phone: PhoneView) -> ASGIApp:

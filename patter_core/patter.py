@@ -8,6 +8,7 @@ import functools
 import socket
 from collections.abc import Callable, Mapping, Sequence
 
+import msgspec
 from starlette.routing import Router
 from starlette.types import ASGIApp, Scope
 
@@ -34,7 +35,7 @@ from patter_core.server.host import CallHost
 from patter_core.server.phone_parts import PhoneParts, has_several_workers
 from patter_core.server.phone_settings import choose_transport, name_of, run_serving
 from patter_core.server.routing import RouteHooks, Routes, Routing
-from patter_core.server.running import make_host, serve_until_stopped
+from patter_core.server.running import make_host, refuse_while_imported, serve_until_stopped
 from patter_core.server.serving import bind
 from patter_core.server.trunks import carriers_by_name, numbers_by_carrier
 from patter_core.server.urls import public_base
@@ -139,24 +140,46 @@ class Patter(CallingPhone):
         )
         self._host: CallHost | None = None
         self._apps = PhoneApps(apps, access=apps_access, port=apps_port)
-        self._apps.prepare(self, self._registry, self._config, self._sinks, base=self._base, carriers=self._carriers)
+        self._prepare_apps()
 
     def __repr__(self) -> str:
         return f"<Patter on {', '.join(self._carriers)}>"
 
-    def copy(self, *, carrier: Carrier | None = None, more_sinks: Sequence[EventSink] = ()) -> Patter:
-        """Returns a phone with the same agents and settings, to be served beside this one: for tests.
+    def copy(
+        self,
+        *,
+        carrier: Carrier | None = None,
+        more_carriers: Sequence[Carrier] = (),
+        more_sinks: Sequence[EventSink] = (),
+        more_apps: Sequence[WebApp] = (),
+        local_apps_port: int | None = None,
+        limits: Limits | None = None,
+    ) -> Patter:
+        """Returns a phone with the same agents and settings, to be served beside this one: for tests and `patter dev`.
 
         Args:
-            carrier: in place of its own, whose numbers and public address it then does not have.
+            carrier: in place of its own, whose numbers, public address and apps it then does not have.
+            more_carriers: beside its own.
             more_sinks: beside its own.
+            more_apps: beside its own.
+            local_apps_port: serve the apps at this port, on this machine only, whatever is set.
+            limits: in place of its own.
         """
         other = copy.copy(self)
-        vars(other).update(_host=None, _sinks=(*self._sinks, *more_sinks))
-        if carrier is not None or more_sinks:
-            vars(other).update(_apps=PhoneApps((), access=None, port=None))  # those of this phone see this one
-        if carrier is not None:
-            vars(other).update(_carriers=carriers_by_name(carrier), _numbers={}, _base="")
+        apps = self._apps.copy(more_apps, local_port=local_apps_port)
+        vars(other).update(
+            _host=None,
+            _config=msgspec.structs.replace(self._config, limits=limits) if limits else self._config,
+            _sinks=(*self._sinks, *more_sinks),
+            _carriers=carriers_by_name(carrier or [*self._carriers.values(), *more_carriers]),
+            _numbers=self._numbers if carrier is None else {},
+            _base=self._base if carrier is None else "",
+            _apps=apps if carrier is None else PhoneApps((), access=None, port=None),
+        )
+        for one in more_carriers:
+            hide_secrets_of(one)
+        if carrier is None:
+            Patter._prepare_apps(other)
         return other
 
     @property
@@ -169,6 +192,7 @@ class Patter(CallingPhone):
             sinks=self._sinks,
             store=self._config.store,
             limits=self._config.limits,
+            apps=self._apps.all,
         )
 
     @property
@@ -229,6 +253,7 @@ class Patter(CallingPhone):
         configure_number: bool = False,
         on_ready: Callable[[str], None] | None = None,
         apps_key: bytes | None = b"",
+        on_link: Callable[[str], None] | None = None,
     ) -> None:
         """Answers calls until SIGINT, SIGTERM or SIGHUP; then live calls get their time, and no new ones are taken.
 
@@ -244,11 +269,13 @@ class Patter(CallingPhone):
             on_ready: called with `http://host:port` once calls can come; by default it is printed on standard error.
             apps_key: 32 bytes that sign the apps' cookies, so that a worker that replaces this one takes them; "" makes
                 new ones. None serves no apps: for all workers but one.
+            on_link: called with each link that lets a browser in to the apps; by default it is printed, as above.
 
         Raises:
             ConfigurationError: the address cannot be used, or a value for configure_number is missing, or as in `asgi`.
             CarrierRequestFailed: the carrier refused to configure the number.
         """
+        refuse_while_imported()
         if configure_number:
             check_configurable(self._carriers, self._numbers, self._base)
         tell_calls()
@@ -270,7 +297,7 @@ class Patter(CallingPhone):
                 listener,
                 max_message=self._config.limits.message,
                 shared_listener=shared_listener,
-                apps=contextlib.nullcontext() if apps_key is None else self._apps.serving(key=apps_key),
+                apps=contextlib.nullcontext() if apps_key is None else self._apps.serving(key=apps_key, tell=on_link),
                 on_up=up,
             )
         finally:
@@ -287,6 +314,9 @@ class Patter(CallingPhone):
         """
         if self._host is not None:
             await self._host.drain()
+
+    def _prepare_apps(self) -> None:
+        self._apps.prepare(self, self._registry, self._config, self._sinks, base=self._base, carriers=self._carriers)
 
     def _new_host(self, agent: Routing | None) -> CallHost:
         if self._host is not None:

@@ -7,6 +7,7 @@ import secrets
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
+import msgspec
 from starlette.types import ASGIApp, Scope
 
 from patter_core.aio.foreign import as_exception
@@ -44,17 +45,33 @@ class PhoneApps:
     """
 
     def __init__(self, apps: Sequence[WebApp], *, access: AppAccess | None, port: int | None) -> None:
-        self._apps: dict[str, WebApp] = {}
+        self._given: dict[str, WebApp] = {}
         for app in apps:
-            if app.name in self._apps:
+            if app.name in self._given:
                 raise ConfigurationError(f"There are two apps “{app.name}”.", expected="one of each name")
-            self._apps[app.name] = app
+            self._given[app.name] = app
+        self._apps = dict(self._given)
+        """Those, and the pages of carriers."""
         self._access = access or AppAccess()
         self._port = port
         self._view: View | None = None
 
-    def __len__(self) -> int:
-        return len(self._apps)
+    @property
+    def all(self) -> tuple[WebApp, ...]:
+        """Those that were given, then the pages of carriers."""
+        return tuple(self._apps.values())
+
+    def copy(self, more: Sequence[WebApp], *, local_port: int | None) -> PhoneApps:
+        """Returns these apps for another phone, which is to `prepare` them.
+
+        Args:
+            more: beside these.
+            local_port: of their listener, then on this machine only; None for what is set.
+        """
+        access, port = self._access, self._port
+        if local_port is not None:
+            access, port = msgspec.structs.replace(access, listen="127.0.0.1"), local_port
+        return PhoneApps([*self._given.values(), *more], access=access, port=port)
 
     def prepare(
         self,
@@ -105,7 +122,7 @@ class PhoneApps:
 
         Args:
             key: for cookies: another worker with it takes them, too. By default a new one.
-            tell: is given the text with the link; by default it is printed on standard error.
+            tell: is given the link, and the next one once it was used; by default it is printed on standard error.
 
         Raises:
             ConfigurationError: the address cannot be used, or nothing would check who comes.
@@ -130,7 +147,7 @@ class PhoneApps:
             try:
                 yield
             finally:
-                self._view.close()  # a feed would keep its connection open
+                self._view.close()  # a server that is cancelled has no drain
 
     @property
     def _titles(self) -> Mapping[str, str]:
@@ -157,12 +174,11 @@ def apps_port(port: int | None) -> int:
 
 
 def _tell_link(front: Front, url: str, what: str, tell: Callable[[str], None] | None) -> None:
-    """Tells where the apps are: on this machine by a link that lets in one browser."""
+    """Tells where the apps are: on this machine by a link that lets one browser in."""
     host = url.partition("://")[2].rpartition(":")[0].strip("[]")
     link = f"{url}/#token={front.links.token}" if is_loopback(host) else url
-    text = f"{what}: {link}"
     if tell is not None:
-        tell(text)
+        tell(link)
         return
     with contextlib.suppress(OSError):  # its reader went away
-        print(text, file=sys.stderr, flush=True)  # noqa: T201 - the link is for who started the server, and for no log
+        print(f"{what}: {link}", file=sys.stderr, flush=True)  # noqa: T201 - the link is for who started the server, and for no log

@@ -82,12 +82,18 @@ class View:
     def attach(self, host: CallHost) -> None:
         """Sees this worker from now on."""
         self._host = host
-        self._feed.open()
         host.delivery.tap = self._take
+        host.on_taking_calls = self._open_or_close
 
     def close(self) -> None:
-        """Ends the feeds: the worker stops."""
+        """Ends the feeds: the worker stops, and servers wait for the connections of those who read them."""
         self._feed.close()
+
+    def _open_or_close(self, takes_calls: bool) -> None:
+        if takes_calls:
+            self._feed.open()
+        else:
+            self.close()
 
     def _take(self, record: Record, redacted: Record, size: int) -> None:
         kept = Kept(redacted, None if self._raw is None else self._raw.apply(record), size)

@@ -29,6 +29,7 @@ COMMANDS = {
     "call": "Make a call to TO, a number in E.164 or a SIP address, and follow it. Ctrl-C hangs up.",
     "calls": "List the calls in a file of the SQLite sink, the latest first; `show` prints one.",
     "demo": "Make a demo call on this machine: real audio, emulated vendors, no account.",
+    "dev": "Talk to your agent in the browser, while you write it.",
     "doctor": "Check what calls need, and say how to fix what is missing.",
     "new": "Create a plugin: a distribution that installs, works and passes its tests.",
     "plugins": "List the installed plugins. Exit code 1 if one of them could not be joined.",

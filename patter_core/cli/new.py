@@ -155,4 +155,6 @@ def new(context: click.Context, kind: str, name: str, into: Path) -> None:
     click.echo(f"  pip install -e {folder} pytest\n  patter plugins\n  pytest {folder}")
     if kind in {"carrier", "engine"}:  # a sink's service must be running, and a part is one of several
         click.echo(f"  patter demo --{kind} {name}")
+    elif kind == "app":
+        click.echo(f"  patter serve --apps {name}")
     click.echo("\nThen adapt it to your vendor: its README says where.")

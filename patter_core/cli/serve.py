@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from patter_core.cli.options import app_argument, check_app, configuration_options, log_options, start_log
-from patter_core.cli.supervisor import run_worker, run_workers
+from patter_core.cli.supervisor import run_workers
+from patter_core.cli.worker import run_worker
 from patter_core.observe.log_setup import LogFormat, LogLevel, LogSettings
 from patter_core.registry import Registry
 from patter_core.server.service_manager import passed_listener

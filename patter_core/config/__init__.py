@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from patter_core.config.dotenv import read_dotenv
+from patter_core.config.dotenv import read_dotenv, variables_of_dotenv
 from patter_core.config.environment import (
     base_url,
     checked_key,
@@ -13,6 +13,7 @@ from patter_core.config.environment import (
     required,
     workers_folder,
 )
+from patter_core.config.made_up import environment_of_workers, made_up_secret
 from patter_core.config.numbers import check_no_negatives
 from patter_core.config.suggest import did_you_mean
 from patter_core.config.types import check_arguments, check_fields
@@ -25,12 +26,15 @@ __all__ = [
     "check_no_negatives",
     "checked_key",
     "did_you_mean",
+    "environment_of_workers",
     "flag_from_environment",
     "from_environment",
+    "made_up_secret",
     "names_from_environment",
     "port_number",
     "read_dotenv",
     "required",
     "unknown_variables",
+    "variables_of_dotenv",
     "workers_folder",
 ]

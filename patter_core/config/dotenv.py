@@ -7,7 +7,7 @@ from pathlib import Path
 
 from patter_core.errors import ConfigurationError
 
-__all__ = ["read_dotenv"]
+__all__ = ["read_dotenv", "variables_of_dotenv"]
 
 
 def read_dotenv() -> None:
@@ -18,9 +18,15 @@ def read_dotenv() -> None:
     Raises:
         ConfigurationError: it cannot be read, or a line of it is not understood. The error does not show the line.
     """
+    for name, value in variables_of_dotenv().items():
+        os.environ.setdefault(name, value)
+
+
+def variables_of_dotenv() -> dict[str, str]:
+    """Returns the variables of `.env`; raises as `read_dotenv`."""
     path = Path(".env")
     if not path.is_file():
-        return
+        return {}
     from dotenv.parser import parse_stream  # noqa: PLC0415 - most folders have none
 
     try:
@@ -30,6 +36,7 @@ def read_dotenv() -> None:
         raise ConfigurationError(".env cannot be read.", got=error.strerror or type(error).__name__) from None
     except UnicodeDecodeError:
         raise ConfigurationError(".env cannot be read.", expected="text in UTF-8") from None
+    found: dict[str, str] = {}
     for binding in bindings:
         if binding.error or (binding.key is not None and binding.value is None):
             raise ConfigurationError(
@@ -37,4 +44,5 @@ def read_dotenv() -> None:
                 expected="NAME=value, a comment that begins with #, or nothing",
             )
         if binding.key is not None and binding.value is not None:
-            os.environ.setdefault(binding.key, binding.value)
+            found.setdefault(binding.key, binding.value)
+    return found

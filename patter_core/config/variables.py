@@ -38,6 +38,7 @@ CORE_VARIABLES = frozenset(
         "PATTER_TRANSPORT",
         "PATTER_WEBHOOK_URL",
         "PATTER_WORKERS_FOLDER",
+        "PATTER_WORKERS_SECRET",
     }
 )
 """Those that the core reads. Plugins name theirs by the hook `patter_variables`."""

@@ -119,6 +119,8 @@ class CallHost:
         self._unmanaged: asyncio.Task[None] | None = None
         self._up = anyio.Event()
         """Set once the unmanaged worker runs, or could not start."""
+        self.on_taking_calls: Callable[[bool], None] = lambda _takes_calls: None
+        """Told True when the worker starts, and False once it is drained: what looks at it holds up no server then."""
 
     @property
     def stoppable(self) -> Stoppable:
@@ -139,6 +141,7 @@ class CallHost:
     async def running(self) -> AsyncIterator[None]:
         """Takes calls while the context lasts; at its end live calls and sinks get their time."""
         self.table.draining = False
+        self.on_taking_calls(True)
         self._drain_by = self._end_by = self._cut_by = math.inf
         self._make_room()
         try:
@@ -219,6 +222,7 @@ class CallHost:
         if self._cut_by < math.inf:
             with anyio.move_on_at(self._cut_by):
                 await self.table.wait_until_empty()
+        self.on_taking_calls(False)
 
     async def hurry(self) -> None:
         """Ends a drain at once: live calls are cut, and hung up at their carrier."""

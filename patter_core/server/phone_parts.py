@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from patter_core.app import WebApp
 from patter_core.call.limits import Limits
 from patter_core.carrier import Carrier
 from patter_core.config import flag_from_environment
@@ -26,6 +27,7 @@ class PhoneParts(msgspec.Struct, frozen=True, kw_only=True):
     sinks: tuple[EventSink, ...]
     store: CallStore | None
     limits: Limits
+    apps: tuple[WebApp, ...]
 
     def __repr__(self) -> str:
         return f"<PhoneParts on {', '.join(carrier.name for carrier in self.carriers)}>"

@@ -10,8 +10,9 @@ from typing import Any
 
 from patter_core.config import did_you_mean
 from patter_core.errors import ConfigurationError
+from patter_core.server.running import imported
 
-__all__ = ["function_at", "object_at"]
+__all__ = ["folder_of", "function_at", "object_at"]
 
 
 def object_at(path: str, *, where: str) -> object:
@@ -20,7 +21,7 @@ def object_at(path: str, *, where: str) -> object:
     What the module raises when it is imported is raised as it is: its traceback says where.
 
     Args:
-        path: `module:name`, where the name may have dots.
+        path: `module:name`, or `file.py:name`; the name may have dots.
         where: the setting, for errors.
 
     Raises:
@@ -48,18 +49,39 @@ def function_at(path: str, *, where: str) -> Callable[..., Any]:
     return found
 
 
+def folder_of(path: str) -> Path | None:
+    """Returns the folder in which the modules of an object's file are found; None for `module:name`."""
+    name = path.partition(":")[0]
+    return _place_of(Path(name))[0] if name.endswith(".py") else None
+
+
+def _place_of(file: Path) -> tuple[Path, str]:
+    """Returns the folder from which a file is imported, and its name from there: packages are imported as a whole."""
+    folder, names = file.resolve().parent, [file.stem]
+    while (folder / "__init__.py").exists() and folder.parent != folder:
+        names.insert(0, folder.name)
+        folder = folder.parent
+    return folder, ".".join(names)
+
+
 def _module(name: str, where: str) -> object:
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
+    folder = Path.cwd()
+    if name.endswith(".py"):
+        if not Path(name).is_file():
+            raise ConfigurationError(f"{where}: there is no file {name}.", expected="a Python file, or module:name")
+        folder, name = _place_of(Path(name))
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    token = imported.set(name)
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is None or not (name == error.name or name.startswith(f"{error.name}.")):
             raise  # the module is there, and imports something that is not
-        remedy = "Leave out .py, and write dots for slashes." if name.endswith(".py") or "/" in name else ""
         raise ConfigurationError(
             f"{where}: there is no module {name}.",
             expected="a module in the current folder, or an installed one",
-            remedy=remedy,
+            remedy="Write dots for slashes." if "/" in name else "",
         ) from None
+    finally:
+        imported.reset(token)

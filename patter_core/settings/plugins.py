@@ -29,6 +29,7 @@ __all__ = [
     "make_store",
     "numbered",
     "require_shareable",
+    "usable",
 ]
 
 _Offered = TypeVar("_Offered", Carrier, Engine, EventSink, CallStore, WebApp, Part)
@@ -108,15 +109,7 @@ def _choose(registry: Registry, kind: str, find: Callable[[str], type[_Chosen]],
         return _make(find(names[0]), config.options)
     if not names:
         raise PluginNotFound(f"No {kind} is installed.", remedy="The README says how to install them.")
-    complete, missing = {}, []
-    for name in names:
-        cls = find(name)
-        if not getattr(cls, "has_api", True):  # it needs no credentials, so that it can be made says nothing
-            continue
-        try:
-            complete[name] = _make(cls, config.options)
-        except ConfigurationError as error:
-            missing.append(f"{name}: {error.problem}")
+    complete, missing = usable(registry, kind, find, config.options)
     if len(complete) == 1:
         return next(iter(complete.values()))
     raise ConfigurationError(
@@ -125,6 +118,23 @@ def _choose(registry: Registry, kind: str, find: Callable[[str], type[_Chosen]],
         got=f"credentials of {' and '.join(complete)}" if complete else "; ".join(missing).rstrip("."),
         remedy=f"Use --{kind} NAME, PATTER_{kind.upper()}, or [{kind}] name in {DEFAULT_FILE}.",
     )
+
+
+def usable(
+    registry: Registry, kind: str, find: Callable[[str], type[_Chosen]], options: Mapping[str, Option] | None = None
+) -> tuple[dict[str, _Chosen], list[str]]:
+    """Returns the installed ones whose credentials are there, and what the others lack."""
+    complete: dict[str, _Chosen] = {}
+    missing: list[str] = []
+    for name in registry.names(kind):
+        cls = find(name)
+        if not getattr(cls, "has_api", True):  # it needs no credentials, so that it can be made says nothing
+            continue
+        try:
+            complete[name] = _make(cls, options or {})
+        except ConfigurationError as error:
+            missing.append(f"{name}: {error.problem}")
+    return complete, missing
 
 
 def _names(registry: Registry, kind: str) -> str:

@@ -69,12 +69,12 @@ def caller_of(phone: Patter, routing: Routing, name: str = "") -> Agent | AgentF
 
 
 def phone_at(path: str) -> Patter:
-    """Returns the phone of a program, as `module:phone`, or that which a function returns.
+    """Returns the phone of a program, as `module:phone` or as a file, or that which a function returns.
 
     Raises:
         ConfigurationError: there is none.
     """
-    found = object_at(path, where="The phone")
+    found = object_at(f"{path}:phone" if path.endswith(".py") else path, where="The phone")
     if callable(found) and not isinstance(found, type):
         found = found()
     if not isinstance(found, Patter):

@@ -321,6 +321,20 @@ async def test_an_app_is_mounted_in_a_server_of_the_users_own() -> None:
         phone.app("dashboard", lambda _scope: "ada")
 
 
+async def test_a_feed_of_a_mounted_phone_ends_once_it_is_drained() -> None:
+    tool = Tool()
+    phone = Patter(carrier=FakeCarrier(), registry=Registry(), apps=[tool])
+    calls = phone.asgi(phone.agent(engine=FakeEngine()))
+    phone.app("tool", lambda _scope: "ada")
+    async with calls.lifespan_context(Starlette()):
+        with anyio.move_on_after(0.05) as waiting:
+            assert [item async for item in tool.views[0].feed()] == []
+        assert waiting.cancelled_caught
+        await phone.drain()
+        with anyio.fail_after(5):
+            assert [item async for item in tool.views[0].feed()] == []
+
+
 async def test_before_a_server_runs_an_app_sees_nothing() -> None:
     tool = Tool()
     phone = Patter(carrier=FakeCarrier(), registry=Registry(), apps=[tool])

@@ -17,7 +17,7 @@ from patter_core.errors import ConfigurationError
 from patter_core.registry import Registry
 
 PARTS = ("llm", "stt", "tts")
-WITHOUT_SERVICE = ("guardrail", "turn_detector", "vad")
+WITHOUT_SERVICE = ("app", "guardrail", "turn_detector", "vad")
 """Parts that need no emulator."""
 
 
@@ -38,7 +38,7 @@ def test_a_whole_distribution_is_written_under_the_name(kind: str, tmp_path: Pat
 
 
 def test_another_kind_is_refused_with_those_that_have_templates(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"Expected carrier, engine, sink, .*stt.* Got 'store'"):
+    with pytest.raises(ConfigurationError, match=r"Expected app, carrier, engine, sink, .*stt.* Got 'store'"):
         write_distribution("store", "loud-horn", tmp_path)
     assert not list(tmp_path.iterdir())
 

@@ -20,7 +20,7 @@ WRONG = {
     "no colon": ("shop", r"tools is no path of an object\. Expected module:name\. Got 'shop'"),
     "no name": ("shop:", "tools is no path"),
     "no module": ("shopp:book", r"there is no module shopp\. Expected a module in the current folder"),
-    "a file": ("shop.py:book", "there is no module shop.py.* Leave out .py"),
+    "a file": ("other.py:book", "there is no file other.py"),
     "no such name": ("shop:bok", "shop has no bok. Did you mean book"),
     "no function": ("shop:SIZE", "shop:SIZE is no function. Got int"),
 }

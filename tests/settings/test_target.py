@@ -83,3 +83,25 @@ def test_without_a_rule_several_agents_or_none_are_an_error(program: Path, more:
     program.write_text(PROGRAM + more if more else PROGRAM.replace("agent = phone", "agent = lambda: phone"))
     with pytest.raises(ConfigurationError, match=f"which agent answers the phone.* Got {got or 'no agent'}"):
         opened()
+
+
+def test_it_may_be_named_by_its_file(program: Path) -> None:
+    program.write_text(PROGRAM)
+    for path in (str(program), f"{program}:phone", program.name):
+        assert repr(opened(path)[0]) == repr(opened()[0])
+
+
+def test_a_file_is_imported_with_the_package_that_it_is_in(program: Path) -> None:
+    package = program.parent / "market"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "stall.py").write_text(PROGRAM)
+    (package / "main.py").write_text("from market.stall import phone\n")
+    assert repr(opened("market/main.py")[0]) == repr(opened("market.stall:phone")[0])
+
+
+@pytest.mark.parametrize("line", ["asyncio.run(phone.serve(agent))", "phone.run(agent)"])
+def test_one_that_serves_when_it_is_imported_is_refused(program: Path, line: str) -> None:
+    program.write_text(f"import asyncio\n{PROGRAM}{line}\n")
+    with pytest.raises(ConfigurationError, match=r"shop serves its phone when it is imported.*__main__"):
+        opened()

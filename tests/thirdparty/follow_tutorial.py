@@ -1,7 +1,7 @@
 """Do what the tutorial says, as a new user would, and see what it shows: emulators play the vendors.
 
 Each block of console lines is commands, after `$ `, with what they print below: in this order, other lines between,
-`…` for anything. A command that goes on (`patter serve`) gets a call once it has said all that is shown, then SIGINT.
+`…` for anything. A command that goes on gets SIGINT once it has said all that is shown; `patter serve` a call before.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ COMMANDS = re.compile(r"^\$ (.*)\n((?:(?!\$ ).+\n)*)", re.MULTILINE)
 
 
 async def main() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as probe, socket.create_server(("127.0.0.1", 0)) as other:
+        port, apps_port = probe.getsockname()[1], other.getsockname()[1]
     async with TwilioEmulator() as twilio, ElevenLabsEmulator() as elevenlabs:
         twilio.api.numbers = [EmulatedNumber(phone_number="+15005550001", voice_url="https://demo.twilio.com/welcome")]
         environment = {
@@ -36,6 +36,7 @@ async def main() -> None:
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "COLUMNS": "200",
             "PATTER_PORT": str(port),
+            "PATTER_APPS_PORT": str(apps_port),
         }
         values = {
             **twilio.environment,
@@ -72,6 +73,8 @@ async def follow(
             caller = Caller([WaitForAgent(heard=0.3), Pause(0.1)], ULAW_8000)
             recording = await twilio.call(f"http://127.0.0.1:{port}/webhooks/twilio/voice", caller)
             assert recording.played
+            process.send_signal(signal.SIGINT)
+        elif command == "patter dev":
             process.send_signal(signal.SIGINT)
         else:
             await read(process, ["nothing more is shown than the page has room for"])

@@ -38,7 +38,7 @@ class Browser(Carrier):
 
     Args:
         secret: seals the tokens of calls, and signs the requests of your own web server; by default BROWSER_SECRET, or
-            one that is made up for this process. Several workers, and one that replaces another, need it in common.
+            one that is made up. Workers that are not started by one command need it in common.
         sample_rate: of the audio, both ways, in Hz: 16000 or 24000.
         public: pages of your own may call. Needs a secret that you have set.
         origins: of such pages, for example `https://www.example.org`. A page from the server's own address needs none.

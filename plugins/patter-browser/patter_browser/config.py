@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from patter_core.config import from_environment, required
+from patter_core.config import from_environment, made_up_secret, required
 from patter_core.errors import ConfigurationError
 
 __all__ = ["SECRET_VARIABLE", "check_rate", "origin_of", "read_origins", "read_secret"]
@@ -17,7 +16,7 @@ RATES = (16_000, 24_000)
 
 
 def read_secret(secret: str, *, is_needed: bool) -> str:
-    """Returns the secret, or the environment's, or one that is made up for this process.
+    """Returns the secret, or the environment's, or one that is made up for the workers of this command.
 
     Args:
         secret: what the user gave, or "".
@@ -30,7 +29,7 @@ def read_secret(secret: str, *, is_needed: bool) -> str:
         where = "nowhere: make one, and give it to your web server, too"
         found = required(secret, parameter="Browser(secret=…)", variable=SECRET_VARIABLE, where=where)
     else:
-        found = from_environment(secret, SECRET_VARIABLE) or secrets.token_urlsafe(32)
+        found = from_environment(secret, SECRET_VARIABLE) or made_up_secret("browser")
     if len(found) < SHORTEST_SECRET:
         raise ConfigurationError(
             "Browser(secret=…) is too short.",

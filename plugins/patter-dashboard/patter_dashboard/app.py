@@ -26,6 +26,7 @@ class Dashboard(WebApp):
 
     name: ClassVar[str] = "dashboard"
     title: ClassVar[str] = "Dashboard"
+    in_dev: ClassVar[bool] = True
 
     @check_arguments
     def __init__(self, *, actions: bool = True, recordings: bool = True) -> None:

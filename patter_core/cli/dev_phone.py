@@ -1,0 +1,110 @@
+"""The phone that `patter dev` serves: the user's own, with what is installed to talk to it and to look at it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+
+import msgspec
+
+from patter_core.app import WebApp
+from patter_core.carrier import Carrier
+from patter_core.errors import PluginNotFound
+from patter_core.patter import Patter
+from patter_core.registry import Registry
+from patter_core.server.routing import Routing
+from patter_core.settings.model import PluginConfig, Settings
+from patter_core.settings.phone import make_phone
+from patter_core.settings.plugins import usable
+from patter_core.settings.target import open_phone
+from patter_core.sinks.console import ConsoleSink
+from patter_core.testing.finding import engine_emulator
+
+__all__ = ["DRAIN", "DevPhone", "opened"]
+
+DRAIN = 5.0
+"""Seconds that live calls have to end where their program is changed or stopped."""
+_NO_PAGE = "No page to talk from is installed: pip install patter-browser."
+_NO_LOOK = "No dashboard is installed: pip install patter-dashboard."
+_ECHO = "There is no agent of yours here: the echo agent answers, and says what you say."
+
+
+class DevPhone(msgspec.Struct, frozen=True):
+    """What is served, and what its user is told of it."""
+
+    phone: Patter
+    routing: Routing
+    notes: tuple[str, ...]
+
+
+@contextlib.asynccontextmanager
+async def opened(registry: Registry, settings: Settings, app: str, *, apps_port: int) -> AsyncIterator[DevPhone]:
+    """Makes the phone; what it needs runs while the context lasts.
+
+    It is the phone of a program or of the settings. Where neither names an engine and no credentials of one are there,
+    the agent is that of an emulator.
+
+    Args:
+        registry: the plugins.
+        settings: of a phone, unless it is that of a program.
+        app: the phone of a program, or "".
+        apps_port: where its apps are, on this machine only.
+
+    Raises:
+        PatterError: it cannot be made.
+    """
+    pages = _page_carriers(registry)
+    async with contextlib.AsyncExitStack() as stack:
+        if app:
+            phone, routing = open_phone(registry, settings, app)
+            echoes = False
+        else:
+            settings, echoes = _with_carrier(registry, settings, pages), _echoes(registry, settings)
+            if echoes:
+                emulator = await stack.enter_async_context(engine_emulator(registry, ""))
+                phone = make_phone(registry, settings)
+                routing = phone.agent(engine=emulator.engine())
+            else:
+                phone, routing = open_phone(registry, settings)
+        looks = [cls for cls in map(registry.app, registry.names("app")) if cls.in_dev]
+        notes = {_ECHO: echoes, _NO_PAGE: not pages, _NO_LOOK: not looks}
+        phone = _with_apps(phone.copy(local_apps_port=apps_port), pages, looks)
+        yield DevPhone(phone, routing, tuple(note for note, is_so in notes.items() if is_so))
+
+
+def _with_apps(phone: Patter, pages: Sequence[type[Carrier]], looks: Sequence[type[WebApp]]) -> Patter:
+    parts = phone.parts
+    carriers, apps = {one.name for one in parts.carriers}, {one.name for one in parts.apps}
+    has_console = any(sink.name == ConsoleSink.name for sink in parts.sinks)
+    return phone.copy(
+        more_carriers=[cls() for cls in pages if cls.name not in carriers],
+        more_sinks=[] if has_console else [ConsoleSink()],
+        more_apps=[cls() for cls in looks if cls.name not in apps],
+        limits=msgspec.structs.replace(parts.limits, drain=min(parts.limits.drain, DRAIN), linger=0.0),
+    )
+
+
+def _page_carriers(registry: Registry) -> list[type[Carrier]]:
+    """Returns the installed carriers that have a page, and need no account."""
+    found = map(registry.carrier, registry.names("carrier"))
+    return [cls for cls in found if cls.own_page and not cls.has_api]
+
+
+def _with_carrier(registry: Registry, settings: Settings, pages: Sequence[type[Carrier]]) -> Settings:
+    """Returns the settings with a page as their carrier, where they name none and there are credentials of none."""
+    if settings.carriers or settings.carrier != PluginConfig() or usable(registry, "carrier", registry.carrier)[0]:
+        return settings
+    if not pages:
+        raise PluginNotFound(
+            "No carrier is named, and no page to talk from is installed.", remedy="pip install patter-browser."
+        )
+    return msgspec.structs.replace(settings, carrier=PluginConfig(pages[0].name))
+
+
+def _echoes(registry: Registry, settings: Settings) -> bool:
+    """True if nothing says which agent answers."""
+    if settings.engine != PluginConfig() or settings.agents:
+        return False
+    if settings.agent.parts or settings.agent.engine != PluginConfig():
+        return False
+    return not usable(registry, "engine", registry.engine)[0]

@@ -1,0 +1,162 @@
+"""The process that serves one version of a program under `patter dev`."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import socket
+import sys
+import threading
+import traceback
+import webbrowser
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio.to_thread
+
+from patter_core.cli.dev_phone import DevPhone, opened
+from patter_core.cli.options import start_log
+from patter_core.cli.worker import ProcessSpec, end_with_parent, read_spec, report_ready
+from patter_core.config import read_dotenv
+from patter_core.errors import PatterError
+from patter_core.observe.log_setup import LogSettings
+from patter_core.observe.secrets import conceal
+from patter_core.observe.terminal import one_line
+from patter_core.registry import Registry
+from patter_core.server.phone_settings import run_serving
+from patter_core.server.voice_urls import ready_text
+from patter_core.settings.load import load
+
+__all__ = ["DevSpec"]
+
+
+class DevSpec(ProcessSpec, frozen=True, kw_only=True):
+    """The input of the process."""
+
+    app: str
+    config: str
+    carrier: str
+    engine: str
+    sinks: tuple[str, ...]
+    store: str
+    apps_port: int
+    apps_key: bytes
+    logs: LogSettings
+    is_first: bool = True
+    """Nothing was served before: it tells where it is."""
+    opens_page: bool = False
+
+
+async def _serve(registry: Registry, spec: DevSpec) -> None:
+    settings = load(
+        Path(spec.config) if spec.config else None,
+        carrier=spec.carrier,
+        engine=spec.engine,
+        sinks=spec.sinks,
+        store=spec.store,
+    )
+    async with opened(registry, settings, spec.app, apps_port=spec.apps_port) as dev:
+        report_ready(spec.ready_pipe)
+        if not await anyio.to_thread.run_sync(sys.stdin.buffer.read, 1, abandon_on_cancel=True):
+            return  # the parent has ended
+        end_with_parent()
+        await dev.phone.serve(
+            dev.routing,
+            listener=socket.socket(fileno=spec.listener),
+            shared_listener=True,
+            apps_key=spec.apps_key,
+            on_ready=functools.partial(_tell_ready, dev, spec),
+            on_link=_teller(dev, spec),
+        )
+
+
+def _tell_ready(dev: DevPhone, spec: DevSpec, url: str) -> None:
+    if not spec.is_first:
+        _tell("Reloaded: calls from now on get the new version.")
+        return
+    parts = dev.phone.parts
+    carriers = {carrier.name: carrier for carrier in parts.carriers}
+    for line in (*dev.notes, ready_text(carriers, url, parts.base), "Ctrl-C ends it."):
+        _tell(line)
+
+
+def _teller(dev: DevPhone, spec: DevSpec) -> Callable[[str], None]:
+    """Returns what tells the links of the apps: with the first one, where each app is."""
+    parts = dev.phone.parts
+    pages = [one.name for one in parts.carriers if one.own_page]
+    apps = sorted(parts.apps, key=lambda app: app.name not in pages)
+    is_first = spec.is_first
+
+    def tell(link: str) -> None:
+        nonlocal is_first
+        root, _, token = link.partition("/#")
+        entry = f"{root}/{apps[0].name}/#{token}" if token else f"{root}/{apps[0].name}/"
+        if not is_first:
+            _tell(f"For another browser, once: {entry}")
+            return
+        is_first = False
+        _tell(f"{'Talk to the agent' if apps[0].name in pages else apps[0].title or apps[0].name}: {entry}")
+        for app in apps[1:]:
+            _tell(f"{app.title or app.name}: {root}/{app.name}/ (in the same browser)")
+        if spec.opens_page and _has_display():
+            threading.Thread(target=_open, args=(entry,), daemon=True).start()  # some browsers only return at their end
+
+    return tell
+
+
+def _has_display() -> bool:
+    """True if a browser has a window of its own: one in a terminal would write over what is told here."""
+    if sys.platform in {"darwin", "win32"}:
+        return True
+    return any(os.environ.get(name) for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY"))
+
+
+def _open(url: str) -> None:
+    with contextlib.suppress(webbrowser.Error, OSError):  # the link was printed
+        webbrowser.open(url)
+
+
+def _tell(text: str) -> None:
+    with contextlib.suppress(OSError):  # its reader went away
+        print(text, file=sys.stderr, flush=True)
+
+
+def _plain(error: BaseException) -> str:
+    """Returns what is wrong with the user's program: the file, the line, and what was raised."""
+    kind, text = type(error).__name__, str(error)
+    if isinstance(error, SyntaxError):
+        return f"{_relative(error.filename or '')}, line {error.lineno}: {kind}: {error.msg}"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_own(frame.filename)]
+    place = f"{_relative(frames[-1].filename)}, line {frames[-1].lineno}: " if frames else ""
+    return f"{place}{kind}: {text}" if text else f"{place}{kind}"
+
+
+def _is_own(file: str) -> bool:
+    path = Path(file)
+    return path.is_relative_to(Path.cwd()) and "site-packages" not in path.parts
+
+
+def _relative(file: str) -> str:
+    return os.path.relpath(file) if _is_own(file) else file
+
+
+def _main() -> None:
+    spec = read_spec(DevSpec)
+    try:
+        read_dotenv()
+        registry = Registry.discover()
+        start_log(spec.logs, registry)
+        run_serving(functools.partial(_serve, registry, spec))
+    except PatterError as error:
+        _tell(f"patter: {one_line(str(error))}")
+        sys.exit(1)
+    except BaseException as error:  # whatever the user's program raises when it is imported
+        if os.environ.get("PATTER_TRACEBACK"):
+            raise
+        _tell(f"patter: {one_line(conceal(_plain(error)))}")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    _main()

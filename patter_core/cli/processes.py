@@ -1,0 +1,52 @@
+"""Starts the processes that serve calls, as their parent."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+
+import anyio
+import anyio.abc
+import msgspec
+
+from patter_core.cli.worker import ProcessSpec
+
+__all__ = ["start_process"]
+
+
+async def start_process(
+    module: str, spec: ProcessSpec, environment: Mapping[str, str]
+) -> tuple[anyio.abc.Process, int]:
+    """Starts a process that serves. Returns it, and a pipe: a byte comes from it once the process is ready.
+
+    Its standard input stays open: it ends when that is closed.
+
+    Args:
+        module: what it runs.
+        spec: its input, in which `ready_pipe` is set.
+        environment: of the process.
+    """
+    read_end, write_end = os.pipe()
+    try:
+        process = await anyio.open_process(
+            [sys.executable, "-m", module],
+            stdin=subprocess.PIPE,
+            stdout=None,
+            stderr=None,
+            pass_fds=(spec.listener, write_end),
+            env=environment,
+            start_new_session=True,  # a Ctrl-C goes to the parent, which passes it on
+        )
+    except BaseException:
+        os.close(read_end)
+        raise
+    finally:
+        os.close(write_end)  # the process has a copy
+    assert process.stdin is not None
+    line = msgspec.json.encode(msgspec.structs.replace(spec, ready_pipe=write_end)) + b"\n"
+    with contextlib.suppress(anyio.BrokenResourceError):  # it ended before it could read
+        await process.stdin.send(line)
+    return process, read_end

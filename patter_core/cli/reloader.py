@@ -1,0 +1,183 @@
+"""Serves a program, and its next version once its files have changed: the parent of the processes that do so.
+
+A new version is loaded beside the one that serves. If that fails, nothing changes; else the old one ends, and only
+then the new one serves, on the same socket: connections wait in it meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Mapping, Sequence
+
+import anyio
+import anyio.abc
+import anyio.to_thread
+import click
+import msgspec
+
+from patter_core.cli.dev_worker import DevSpec
+from patter_core.cli.processes import start_process
+from patter_core.cli.watched_files import Snapshot, WatchedFiles, changed_between
+from patter_core.observe.terminal import one_line
+from patter_core.server.signals import stop_signals
+
+__all__ = ["run_reloading"]
+
+_EVERY = 0.4
+"""Seconds between two looks at the files."""
+_SETTLED = 0.2
+"""Seconds without a further change: editors write a file in steps, and several files one after the other."""
+_END_WITHIN = 30.0
+"""Seconds for a process to end, with its calls: then it is killed."""
+_SHOWN = 3
+"""Names of changed files."""
+
+
+async def run_reloading(spec: DevSpec, watched: WatchedFiles, environment: Mapping[str, str]) -> None:
+    """Serves until SIGINT, SIGTERM or SIGHUP; then live calls get their time. A second one ends them at once.
+
+    Args:
+        spec: what is served.
+        watched: its files.
+        environment: of the processes that serve.
+    """
+    reloader = _Reloader(spec, watched, environment)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(reloader.stop_on_signal)
+        await reloader.run()
+        tasks.cancel_scope.cancel()
+
+
+class _Version:
+    """A process that has loaded the program."""
+
+    def __init__(self, process: anyio.abc.Process) -> None:
+        self.process = process
+        self.serves = False
+
+    async def serve(self) -> None:
+        """Has it take calls."""
+        self.serves = True
+        assert self.process.stdin is not None
+        with contextlib.suppress(anyio.BrokenResourceError):  # it has died since
+            await self.process.stdin.send(b"1")
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Stops it; in a hurry, if it was told before."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(number if self.serves else signal.SIGKILL)  # its user's code may catch others
+
+    async def end(self) -> None:
+        """Stops it, and waits for its end."""
+        self.stop()
+        with anyio.move_on_after(_END_WITHIN):
+            await self.process.wait()
+        with anyio.CancelScope(shield=True):
+            await self.process.aclose()  # which kills it, if it is still there
+
+
+class _Reloader:
+    def __init__(self, spec: DevSpec, watched: WatchedFiles, environment: Mapping[str, str]) -> None:
+        self._spec = spec
+        self._watched = watched
+        self._environment = environment
+        self._serving: _Version | None = None
+        self._loading: _Version | None = None
+        self._stopping = anyio.Event()
+
+    async def run(self) -> None:
+        """Serves one version after the other, until `stop_on_signal` has seen a signal."""
+        try:
+            while not self._stopping.is_set():
+                seen = await self._look()
+                await self._renew()
+                await self._change_or_stop(seen)
+            if self._serving is not None:
+                await self._serving.process.wait()
+        finally:
+            for version in self._versions:
+                with anyio.CancelScope(shield=True):
+                    await version.process.aclose()
+
+    async def stop_on_signal(self) -> None:
+        """Passes each signal on, and kills at the third."""
+        count = 0
+        with anyio.open_signal_receiver(*stop_signals()) as signals:
+            async for number in signals:
+                count += 1
+                self._stopping.set()
+                for version in self._versions:
+                    version.stop(number if count < 3 else signal.SIGKILL)
+
+    @property
+    def _versions(self) -> list[_Version]:
+        return [version for version in (self._serving, self._loading) if version is not None]
+
+    async def _renew(self) -> None:
+        """Loads the program as it is now, and has that version serve in place of the one before."""
+        new = await self._load()
+        if self._stopping.is_set():
+            return
+        if new is None:
+            what = "The version from before goes on." if self._serving else "Nothing is served."
+            _tell(f"{what} Save a change to try again.")
+            return
+        if self._serving is not None:
+            await self._serving.end()
+        self._serving, self._loading = new, None
+        if not self._stopping.is_set():
+            await new.serve()
+            self._spec = msgspec.structs.replace(self._spec, is_first=False)
+        else:
+            new.stop()
+
+    async def _load(self) -> _Version | None:
+        """Starts a process. Returns it once it has loaded the program; None if it has failed."""
+        process, pipe = await start_process("patter_core.cli.dev_worker", self._spec, self._environment)
+        self._loading = _Version(process)
+        try:
+            await anyio.wait_readable(pipe)
+            is_ready = bool(os.read(pipe, 1))
+        finally:
+            os.close(pipe)
+        if is_ready:
+            return self._loading
+        await process.aclose()
+        self._loading = None
+        return None
+
+    async def _change_or_stop(self, seen: Snapshot) -> None:
+        """Waits until files are not as they were seen, or a signal has come."""
+        while not await self._stops_within(_EVERY):
+            if self._serving is not None and self._serving.process.returncode is not None:
+                await self._serving.end()
+                _tell(f"The server has ended ({self._serving.process.returncode}). Save a change to start it again.")
+                self._serving = None
+            now = await self._look()
+            if now == seen:
+                continue
+            while not await self._stops_within(_SETTLED) and (later := await self._look()) != now:
+                now = later
+            if changed := changed_between(seen, now):
+                _tell_changed(changed)
+                return
+
+    async def _stops_within(self, seconds: float) -> bool:
+        with anyio.move_on_after(seconds):
+            await self._stopping.wait()
+        return self._stopping.is_set()
+
+    async def _look(self) -> Snapshot:
+        return await anyio.to_thread.run_sync(self._watched.snapshot, abandon_on_cancel=True)  # a disk may be slow
+
+
+def _tell_changed(paths: Sequence[str]) -> None:
+    names = [one_line(os.path.relpath(path)) for path in paths[:_SHOWN]]
+    _tell(f"Changed: {', '.join(names)}{', …' if len(paths) > _SHOWN else ''}")
+
+
+def _tell(text: str) -> None:
+    with contextlib.suppress(OSError):  # its reader went away
+        click.echo(text, err=True)

@@ -1,0 +1,160 @@
+"""A worker of `patter serve`: the process that answers calls. `supervisor.py` starts several of them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+
+from patter_core.cli.options import start_log
+from patter_core.errors import PatterError
+from patter_core.observe.log_setup import CALLS, LogSettings
+from patter_core.observe.terminal import one_line
+from patter_core.patter import Patter
+from patter_core.registry import Registry
+from patter_core.server.phone_settings import run_serving
+from patter_core.server.voice_urls import ready_text
+from patter_core.settings.model import Settings
+from patter_core.settings.target import open_phone
+
+__all__ = ["ProcessSpec", "WorkerSpec", "end_with_parent", "read_spec", "report_ready", "run_worker"]
+
+_calls = logging.getLogger(CALLS)
+
+
+class ProcessSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """The input of a process that serves: a line of JSON on its standard input.
+
+    Other users could read its arguments.
+    """
+
+    listener: int
+    """File descriptor of the socket to listen on."""
+    ready_pipe: int = -1
+    """File descriptor to which it writes once phone and agent are made. One that fails before that would fail again."""
+
+
+_Spec = TypeVar("_Spec", bound=ProcessSpec)
+
+
+class WorkerSpec(ProcessSpec, frozen=True, kw_only=True):
+    """The input of a worker."""
+
+    settings: Settings
+    app: str
+    """The phone of a user's program, which then has its own settings."""
+    shared_listener: bool
+    """True if the socket is shared with processes that go on when these workers stop."""
+    logs: LogSettings
+    announce: bool
+    """True if it prints its address on standard error."""
+    apps_key: bytes | None = None
+    """Signs the cookies of the apps, which one worker serves, and the one that replaces it; None for the others."""
+
+
+def run_worker(
+    registry: Registry,
+    settings: Settings,
+    app: str,
+    *,
+    listener: socket.socket,
+    shared_listener: bool = False,
+    logs: LogSettings,
+    announce: bool = True,
+    on_ready: Callable[[], None] = lambda: None,
+    apps_key: bytes | None = b"",
+) -> None:
+    """Runs one worker. Returns after a signal, when its calls have ended.
+
+    Args:
+        registry: the plugins.
+        settings: the phone and its agents.
+        app: the phone of a user's program, in place of that of the settings.
+        listener: the socket to listen on.
+        shared_listener: as in `Patter.serve`.
+        logs: how it logs: in JSON, it logs its address, too.
+        announce: print its address on standard error.
+        on_ready: called once phone and agent are made.
+        apps_key: as in `Patter.serve`.
+    """
+    phone, routing = open_phone(registry, settings, app)
+    on_ready()
+
+    async def main() -> None:
+        await phone.serve(
+            routing,
+            listener=listener,
+            shared_listener=shared_listener,
+            configure_number=announce and settings.configure_number,
+            on_ready=_announcement(phone, logs) if announce else _print_nothing,
+            apps_key=apps_key,
+        )
+
+    run_serving(main)
+
+
+def read_spec(kind: type[_Spec]) -> _Spec:
+    """Reads the input of this process."""
+    return msgspec.json.decode(sys.stdin.buffer.readline(), type=kind)
+
+
+def report_ready(pipe: int) -> None:
+    """Tells the parent that phone and agent are made."""
+    os.write(pipe, b"1")
+    os.close(pipe)
+
+
+def end_with_parent() -> None:
+    """Stops this process when its parent ends, which closes the standard input."""
+    threading.Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _wait_for_parent() -> None:
+    os.read(sys.stdin.fileno(), 1)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _announcement(phone: Patter, logs: LogSettings) -> Callable[[str], None] | None:
+    """Returns what tells the address; None for what `Patter.serve` prints."""
+    if logs.format == "text":
+        return None
+    parts = phone.parts
+    carriers = {carrier.name: carrier for carrier in parts.carriers}
+    return lambda url: _calls.info("%s", ready_text(carriers, url, parts.base).replace("\n", " "))
+
+
+def _print_nothing(_url: str) -> None:
+    pass
+
+
+def _main() -> None:
+    spec = read_spec(WorkerSpec)
+    end_with_parent()
+    try:
+        registry = Registry.discover()
+        start_log(spec.logs, registry)
+        run_worker(
+            registry,
+            spec.settings,
+            spec.app,
+            listener=socket.socket(fileno=spec.listener),
+            shared_listener=spec.shared_listener,
+            logs=spec.logs,
+            announce=spec.announce,
+            on_ready=lambda: report_ready(spec.ready_pipe),
+            apps_key=spec.apps_key,
+        )
+    except PatterError as error:
+        print(f"patter: {one_line(str(error))}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    _main()

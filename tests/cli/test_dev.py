@@ -1,0 +1,143 @@
+"""`patter dev`, as a process: an agent to talk to without an account, and the next version once a file has changed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+import anyio.abc
+import httpx
+import msgspec
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Origin, Subprotocol
+
+from tests.polling import until
+
+pytestmark = pytest.mark.anyio
+
+PATTER = "from patter_core.cli import main; main()"
+PROGRAM = """
+from patter_core import Patter
+from patter_core.testing.fakes import FakeCarrier, FakeEngine
+
+phone = Patter(carrier=FakeCarrier())
+agent = phone.agent(engine=FakeEngine(), name="{name}")
+"""
+
+
+class Scene:
+    """A running `patter dev`, and a browser."""
+
+    def __init__(self, process: anyio.abc.Process) -> None:
+        self.process = process
+        self.said = ""
+        self.browser = httpx.AsyncClient()
+        self.pages = ""
+
+    async def until_said(self, text: str) -> None:
+        assert self.process.stderr is not None
+        while text not in self.said:
+            self.said += (await self.process.stderr.receive()).decode()
+
+    async def enter(self) -> str:
+        """Opens the printed link; returns its token."""
+        await self.until_said("Ctrl-C ends it.")
+        found = re.search(r"Talk to the agent: (http://127\.0\.0\.1:\d+)/browser/#token=(\S+)", self.said)
+        assert found is not None, self.said
+        self.pages = found[1]
+        self.browser.headers["origin"] = self.pages
+        assert (await self.browser.post(f"{self.pages}/-/session", json={"token": found[2]})).status_code == 204
+        return found[2]
+
+    @contextlib.asynccontextmanager
+    async def call(self) -> AsyncIterator[ClientConnection]:
+        """A call from the page."""
+        answer = (await self.browser.post(f"{self.pages}/browser/call", json={})).json()
+        cookie = "; ".join(f"{name}={value}" for name, value in self.browser.cookies.items())
+        async with connect(
+            answer["media_url"],
+            origin=Origin(self.pages),
+            subprotocols=[Subprotocol("patter-phone-1")],
+            additional_headers={"cookie": cookie},
+            proxy=None,
+        ) as media:
+            hello = {"type": "hello", "call_id": answer["call_id"], "rate": answer["rate"]}
+            await media.send(msgspec.json.encode(hello).decode())
+            yield media
+
+
+@contextlib.asynccontextmanager
+async def developing(folder: Path, *arguments: str, **variables: str) -> AsyncIterator[Scene]:
+    command = [sys.executable, "-c", PATTER, "dev", *arguments, "--port", "0", "--apps-port", "0"]
+    environment = {name: value for name, value in os.environ.items() if not name.endswith(("_KEY", "_TOKEN"))}
+    with anyio.fail_after(90):
+        async with await anyio.open_process(command, env={**environment, **variables}, cwd=folder) as process:
+            scene = Scene(process)
+            async with scene.browser:
+                yield scene
+
+
+async def test_without_anything_the_echo_agent_is_heard_in_the_page(tmp_path: Path) -> None:
+    opener = tmp_path / "open"
+    opener.write_text('#!/bin/sh\nprintf %s "$1" > opened\n')
+    opener.chmod(0o755)
+    async with developing(tmp_path, BROWSER=str(opener)) as scene:
+        token = await scene.enter()
+        assert "the echo agent answers" in scene.said
+        async with scene.call() as media:
+            while not isinstance(await media.recv(), bytes):
+                pass
+            await scene.until_said("agent:  Hello, this is Patter.")
+        await scene.until_said("ended after")
+        assert (await scene.browser.get(f"{scene.pages}/dashboard/api/calls")).json()["calls"]
+        opened = tmp_path / "opened"
+        await until(lambda: opened.exists() and opened.read_text() == f"{scene.pages}/browser/#token={token}")
+        carriers = re.search(r"Ready for calls at (\S+)\.\n", scene.said)
+        assert carriers is not None
+        for path in ("/browser/", "/dashboard/", "/-/session", "/webhooks/browser/voice", "/browser/call"):
+            assert (await scene.browser.get(f"{carriers[1]}{path}")).status_code == 404
+        scene.process.send_signal(signal.SIGTERM)
+        assert await scene.process.wait() == 0
+
+
+@pytest.mark.slow
+async def test_a_changed_file_takes_over_and_a_broken_one_is_told(tmp_path: Path) -> None:
+    program = tmp_path / "app.py"
+    program.write_text("phone = nothing\n")
+    async with developing(tmp_path, "app.py", "--no-open") as scene:
+        await scene.until_said("patter: app.py, line 1: NameError: name 'nothing' is not defined\nNothing is served.")
+        program.write_text(PROGRAM.format(name="day"))
+        await scene.enter()
+        async with scene.call() as media:
+            await scene.until_said("day answers")
+            program.write_text("phone = (\n")
+            await scene.until_said("patter: app.py, line 1: SyntaxError: '(' was never closed\nThe version from before")
+            await media.ping()
+            program.write_text(PROGRAM.format(name="night"))
+            await media.wait_closed()  # it had some seconds to end
+        await scene.until_said("Reloaded")
+        async with scene.call():  # the browser is still let in
+            await scene.until_said("night answers")
+            scene.process.send_signal(signal.SIGINT)
+            assert await scene.process.wait() == 0
+
+
+@pytest.mark.slow
+async def test_a_variable_of_the_dotenv_file_is_read_anew(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("NAME_OF_AGENT=day\n")
+    (tmp_path / "app.py").write_text("import os\n" + PROGRAM.replace('"{name}"', 'os.environ["NAME_OF_AGENT"]'))
+    async with developing(tmp_path, "app:phone", "--no-open") as scene:
+        await scene.enter()
+        (tmp_path / ".env").write_text("NAME_OF_AGENT=night\n")
+        await scene.until_said("Reloaded")
+        async with scene.call():
+            await scene.until_said("night answers")
+        scene.process.send_signal(signal.SIGTERM)
+        assert await scene.process.wait() == 0
