@@ -73,7 +73,7 @@ class CallSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FeedItem(msgspec.Struct, frozen=True):
-    """A record, as it happened on this worker."""
+    """A record, as it happened."""
 
     position: str
     """Where it is in the feed: what `PhoneView.feed` goes on from."""
@@ -196,7 +196,9 @@ class PhoneView(Protocol):
     def feed(self, after: str = "", *, unmasked: bool = False) -> AsyncIterator[FeedItem]:
         """Yields records of all calls of this worker, as they happen, until the worker stops.
 
-        The worker keeps a bounded number of them. A reader that is too slow loses the oldest and is told so.
+        With a `SharedArchive`, those of other workers come, too: about a second after they were written into it, and
+        redacted. The worker keeps a bounded number of records. A reader that is too slow loses the oldest and is told
+        so. Seldom, one comes twice, with the same id.
 
         Args:
             after: the position of the last item that was read; by default, it begins with what happens next.

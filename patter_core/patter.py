@@ -37,6 +37,7 @@ from patter_core.server.phone_settings import choose_transport, name_of, run_ser
 from patter_core.server.routing import RouteHooks, Routes, Routing
 from patter_core.server.running import make_host, refuse_while_imported, serve_until_stopped
 from patter_core.server.serving import bind
+from patter_core.server.ties import WorkerTies
 from patter_core.server.trunks import carriers_by_name, numbers_by_carrier
 from patter_core.server.urls import public_base
 from patter_core.server.voice_urls import check_configurable, configure_numbers, print_ready
@@ -254,6 +255,7 @@ class Patter(CallingPhone):
         on_ready: Callable[[str], None] | None = None,
         apps_key: bytes | None = b"",
         on_link: Callable[[str], None] | None = None,
+        ties: WorkerTies | None = None,
     ) -> None:
         """Answers calls until SIGINT, SIGTERM or SIGHUP; then live calls get their time, and no new ones are taken.
 
@@ -270,6 +272,7 @@ class Patter(CallingPhone):
             apps_key: 32 bytes that sign the apps' cookies, so that a worker that replaces this one takes them; "" makes
                 new ones. None serves no apps: for all workers but one.
             on_link: called with each link that lets a browser in to the apps; by default it is printed, as above.
+            ties: to other processes of this server.
 
         Raises:
             ConfigurationError: the address cannot be used, or a value for configure_number is missing, or as in `asgi`.
@@ -279,6 +282,7 @@ class Patter(CallingPhone):
         if configure_number:
             check_configurable(self._carriers, self._numbers, self._base)
         tell_calls()
+        ties, nothing = ties or WorkerTies(), contextlib.nullcontext()
         call_host = self._new_host(agent)
         listener = listener or bind(
             from_environment(host, "PATTER_HOST") or "127.0.0.1", port_number(port, default=DEFAULT_PORT)
@@ -293,11 +297,14 @@ class Patter(CallingPhone):
         try:
             await serve_until_stopped(
                 call_host,
-                make_app(call_host, base=self._base, trust_forwarded=self._trust_forwarded),
+                make_app(call_host, base=self._base, trust_forwarded=self._trust_forwarded, board=ties.board),
                 listener,
                 max_message=self._config.limits.message,
                 shared_listener=shared_listener,
-                apps=contextlib.nullcontext() if apps_key is None else self._apps.serving(key=apps_key, tell=on_link),
+                beside=(
+                    nothing if apps_key is None else self._apps.serving(key=apps_key, tell=on_link),
+                    ties.serving(call_host),
+                ),
                 on_up=up,
             )
         finally:

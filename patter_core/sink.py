@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import ClassVar
 
 import msgspec
@@ -116,6 +116,20 @@ class EventSink(abc.ABC):
 
     def archive(self) -> CallArchive | None:
         """Returns what reads the calls that this sink has kept, for apps; None if it keeps none that can be read."""
+        return None
+
+    async def erase(self, call_ids: Collection[str]) -> Sequence[str] | None:
+        """Erases what it keeps of these calls, recordings included, so that no file of it holds a byte of them.
+
+        For `patter calls delete`, in another process than the server's, which may write meanwhile.
+
+        Returns:
+            What was erased, in words such as `3 calls in patter.db`; None if this sink cannot erase: then a person is
+            told to see to it where the records went.
+
+        Raises:
+            SinkRefused, SinkUnavailable, OSError: as in `write`; what was not erased is at the next try.
+        """
         return None
 
     async def run(self, statistics: WorkerStatistics) -> None:  # noqa: B027 - most sinks only write

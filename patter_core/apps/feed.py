@@ -36,6 +36,8 @@ class Kept(msgspec.Struct, frozen=True):
 class Feed:
     """Keeps the latest records. Putting one never waits; a reader that is too slow loses the oldest, and is told.
 
+    A record that is there already is not added again: the worker's own come back from an archive that it shares.
+
     Args:
         limit: records.
         max_bytes: of them all.
@@ -45,7 +47,10 @@ class Feed:
         self._limit = limit
         self._max_bytes = max_bytes
         self._kept: deque[Kept] = deque()
+        self._ids: set[str] = set()
         self._bytes = 0
+        self.readers = 0
+        """How many read now."""
         self._first = 1
         """The number of the oldest record that is kept."""
         self._epoch = secrets.token_hex(4)
@@ -64,10 +69,15 @@ class Feed:
 
     def put(self, kept: Kept) -> None:
         """Adds a record."""
+        if kept.redacted.id in self._ids:
+            return
+        self._ids.add(kept.redacted.id)
         self._kept.append(kept)
         self._bytes += kept.size
         while len(self._kept) > self._limit or (self._bytes > self._max_bytes and len(self._kept) > 1):
-            self._bytes -= self._kept.popleft().size
+            oldest = self._kept.popleft()
+            self._ids.discard(oldest.redacted.id)
+            self._bytes -= oldest.size
             self._first += 1
         self._changes.notify()
 
@@ -83,16 +93,20 @@ class Feed:
     async def read(self, after: str = "", *, unmasked: bool = False) -> AsyncIterator[FeedItem]:
         """As `PhoneView.feed`."""
         number, lost = self._start(after)
-        while True:
-            await self._changes.wait_until(lambda number=number: self._closed or number < self._next)  # type: ignore[misc] # the default binds it
-            if number >= self._next:
-                return
-            if number < self._first:
-                lost += self._first - number
-                number = self._first
-            record = self._kept[number - self._first].shown(unmasked=unmasked)
-            yield FeedItem(self._position(number), record, lost)
-            number, lost = number + 1, 0
+        self.readers += 1
+        try:
+            while True:
+                await self._changes.wait_until(lambda number=number: self._closed or number < self._next)  # type: ignore[misc] # the default binds it
+                if number >= self._next:
+                    return
+                if number < self._first:
+                    lost += self._first - number
+                    number = self._first
+                record = self._kept[number - self._first].shown(unmasked=unmasked)
+                yield FeedItem(self._position(number), record, lost)
+                number, lost = number + 1, 0
+        finally:
+            self.readers -= 1
 
     def _start(self, after: str) -> tuple[int, int]:
         """Returns the number of the first record for a reader, and what it has lost before."""

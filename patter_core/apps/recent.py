@@ -77,7 +77,7 @@ class RecentCalls:
     async def calls(self, condition: CallFilter) -> Sequence[CallRow]:
         """As in `CallArchive`."""
         found = [call.row for call in self._calls.values() if _meets(call, condition)]
-        return sorted(found, key=lambda row: -row.started)[: condition.limit]
+        return sorted(found, key=lambda row: (row.started, row.call_id), reverse=True)[: condition.limit]
 
     async def records(self, call_id: str) -> Sequence[Record]:
         """As in `CallArchive`."""
@@ -149,8 +149,9 @@ def _meets(call: _Recent, condition: CallFilter) -> bool:
     return (
         same
         and (condition.since is None or row.started >= condition.since)
-        and (condition.before is None or row.started < condition.before)
+        and (condition.before is None or (row.started, row.call_id) < (condition.before, condition.before_id))
         and (condition.ended is None or (row.ended is not None) == condition.ended)
+        and (condition.active_since is None or call.kept[-1].redacted.time >= condition.active_since)
         and (condition.number in row.from_number or condition.number in row.to_number)
         and (not condition.text or _has_said(call, condition.text.casefold()))
     )

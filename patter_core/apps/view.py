@@ -10,6 +10,7 @@ import msgspec
 from starlette.types import ASGIApp
 
 from patter_core.app import CallSummary, FeedItem, LiveCall, PhoneHealth, PluginLine
+from patter_core.apps.elsewhere import Elsewhere
 from patter_core.apps.feed import Feed, Kept
 from patter_core.apps.recent import RecentCalls
 from patter_core.call.call import Call
@@ -27,7 +28,7 @@ from patter_core.server.launcher import phone_call
 from patter_core.server.media_endpoint import MediaEndpoint
 from patter_core.server.requests import Address
 from patter_core.sink import EventSink
-from patter_core.storage.archive import CallArchive, CallFilter, CallRow
+from patter_core.storage.archive import CallArchive, CallFilter, CallRow, SharedArchive
 from patter_core.store import CallStore
 from patter_core.telephony.control import Capability, webhook_root
 from patter_core.telephony.leg import Leg
@@ -38,7 +39,9 @@ from patter_core.webhook import Accept, CallRouter, Reject
 __all__ = ["View"]
 
 _LONGEST_CALL = 24 * 3600.0
-"""Seconds after which a call without an end counts as lost: its worker died."""
+"""Seconds after which a call without an end counts as lost."""
+_SILENT_REPORTS = 4
+"""So many reports of metrics that do not come mean that a call's worker died, and that no other one has the call."""
 _SHOWN_AT_ONCE = 1_000
 """Live calls of other workers."""
 _END_WITHIN = 5.0
@@ -75,6 +78,9 @@ class View:
         self._raw = Redactor(Redaction(numbers="none")) if keep_raw else None
         self._feed = Feed()
         self._recent = RecentCalls()
+        self._elsewhere: Elsewhere | None = None
+        if config.several_workers and isinstance(self._archive, SharedArchive):
+            self._elsewhere = Elsewhere(self._archive, self._feed)
         self._host: CallHost | None = None
 
     # --- the worker ------------------------------------------------------------------------------------------------
@@ -82,8 +88,10 @@ class View:
     def attach(self, host: CallHost) -> None:
         """Sees this worker from now on."""
         self._host = host
-        host.delivery.tap = self._take
+        host.delivery.taps.append(self._take)
         host.on_taking_calls = self._open_or_close
+        if self._elsewhere is not None:
+            host.beside = self._elsewhere.run
 
     def close(self) -> None:
         """Ends the feeds: the worker stops, and servers wait for the connections of those who read them."""
@@ -148,6 +156,8 @@ class View:
 
     @property
     def position(self) -> str:
+        if self._elsewhere is not None:
+            self._elsewhere.expect_reader()
         return self._feed.position
 
     def health(self) -> PhoneHealth:
@@ -166,8 +176,10 @@ class View:
         if self._archive is None or not self._config.several_workers:
             return here
         known = {call.call_id for call in here}
-        since = time.time() - _LONGEST_CALL
-        rows = await self._archive.calls(CallFilter(ended=False, since=since, limit=_SHOWN_AT_ONCE))
+        now, silent = time.time(), _SILENT_REPORTS * self._config.report_every
+        rows = await self._archive.calls(
+            CallFilter(ended=False, since=now - _LONGEST_CALL, active_since=now - silent, limit=_SHOWN_AT_ONCE)
+        )
         return [*here, *(_elsewhere(row) for row in rows if row.call_id not in known)]
 
     def _summary(self, call: Call, unmasked: bool) -> CallSummary:

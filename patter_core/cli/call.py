@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import anyio
 import click
 from rich.console import Console
 
-from patter_core.call.handle import OutboundCall
+from patter_core.cli.beside import connect, running_workers
 from patter_core.cli.options import app_option, check_app, configuration_options, log_options, start_log
-from patter_core.events import CallEnded
+from patter_core.errors import CallError, ConfigurationError
+from patter_core.events import CallEnded, Record
 from patter_core.observe.log_setup import LogFormat, LogLevel, LogSettings
+from patter_core.patter import Patter
 from patter_core.registry import Registry
+from patter_core.server.control_messages import Order
+from patter_core.server.routing import Routing
 from patter_core.server.serving import bind, serve_app
 from patter_core.settings.load import address, load
 from patter_core.settings.target import caller_of, open_phone
@@ -64,48 +69,110 @@ def call(
 ) -> None:
     """Make a call to TO, a number in E.164 or a SIP address, and follow it. Ctrl-C hangs up.
 
-    When the call is answered, the carrier sends a webhook to the public address (PATTER_WEBHOOK_URL). During the call
-    that address must lead to this command, which listens on the port that `patter serve` uses otherwise.
+    Where `patter serve` runs in this folder, on the same port and as the same user, it makes the call: with its own
+    settings and agents, within its limits, and with its sinks. A second Ctrl-C leaves the call to it.
+
+    Otherwise this command serves the call itself. When the call is answered, the carrier sends a webhook to the public
+    address (PATTER_WEBHOOK_URL). During the call that address must lead to this command, which listens on the port that
+    `patter serve` uses otherwise.
 
     Exit code 1 if the call was not answered, or failed.
     """
     start_log(LogSettings(format=log_format, level=log_level or "", verbose=verbose), registry)
     check_app(app, config, carrier, engine, sinks, store)
     settings = load(config, carrier=carrier, engine=engine, sinks=sinks, store=store)
+    place = address(settings, host, port)
+    order = Order(
+        to=to,
+        agent=name,
+        first_message=first_message,
+        voicemail_message=voicemail,
+        ring_timeout=ring,
+        from_number=from_number,
+        carrier=carrier,
+    )
     console = Console()
-    phone, routing = open_phone(registry, settings, app, more_sinks=[ConsoleSink(console)])
-    agent = caller_of(phone, routing, name)
-
-    async def main() -> tuple[bool, CallEnded]:
-        async with serve_app(phone.asgi(routing), bind(*address(settings, host, port))):
-            placed = await phone.call(
-                to,
-                agent=agent,
-                first_message=first_message,
-                voicemail_message=voicemail,
-                ring_timeout=ring,
-                from_number=from_number,
-            )
-            return await _follow(placed)
-
-    answered, ended = anyio.run(main)
+    outcome = None
+    if workers := running_workers(place[1]):
+        outcome = anyio.run(_by_server, workers, order, console, bool(engine or sinks or store))
+    if outcome is None:
+        phone, routing = open_phone(registry, settings, app, more_sinks=[ConsoleSink(console)])
+        outcome = anyio.run(_by_itself, phone, routing, order, place, console)
+    answered, ended = outcome
     console.print()
     console.print(metrics_table(ended.metrics))
     if not answered or ended.reason in FAILURES:
         sys.exit(1)
 
 
-async def _follow(placed: OutboundCall) -> tuple[bool, CallEnded]:
-    """Waits for the call's end, and hangs up on a signal. Returns whether the call was answered, and its end."""
-
-    async def hang_up_on_signal() -> None:
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            async for _ in signals:
-                await placed.hang_up()
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(hang_up_on_signal)
-        ended = await placed.wait()
-        answered = await placed.wait_answered()
-        tasks.cancel_scope.cancel()
+async def _by_itself(
+    phone: Patter, routing: Routing, order: Order, place: tuple[str, int], console: Console
+) -> tuple[bool, CallEnded]:
+    """Serves the call. Returns whether it was answered, and its end."""
+    agent = caller_of(phone, routing, order.agent)
+    async with serve_app(phone.asgi(routing), bind(*place)):
+        placed = await phone.call(
+            order.to,
+            agent=agent,
+            first_message=order.first_message,
+            voicemail_message=order.voicemail_message,
+            ring_timeout=order.ring_timeout,
+            from_number=order.from_number,
+        )
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_hang_up_on_signal, placed.hang_up, console)
+            ended = await placed.wait()
+            answered = await placed.wait_answered()
+            tasks.cancel_scope.cancel()
     return answered, ended
+
+
+async def _by_server(
+    workers: list[Path], order: Order, console: Console, with_settings: bool
+) -> tuple[bool, CallEnded] | None:
+    """Has the server that runs make the call. Returns whether it was answered, and its end; None if none runs."""
+    async with connect(workers) as call:
+        if call is None:
+            return None
+        if with_settings:
+            raise ConfigurationError(
+                "A server runs here, and makes the call with its own settings.",
+                expected="`patter call` without --engine, --sink and --store",
+                remedy="Or give another --port, with a public address that leads there.",
+            )
+        console.print("The server that runs here makes the call.", style="dim")
+        await call.place(order)
+        printed = ConsoleSink(console)
+
+        async def tell(record: Record) -> None:
+            await printed.write([record])
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_hang_up_on_signal, call.hang_up, console, tasks.cancel_scope)
+            await call.follow(tell)
+            tasks.cancel_scope.cancel()
+        if call.ended is not None:
+            return call.answered, call.ended
+        if call.is_lost:
+            raise CallError(
+                "The server went away during the call.",
+                remedy="The call ends with its worker, unless another one takes it over: see the server's log.",
+            )
+        raise CallError("The call goes on at the server.", remedy="`patter calls` tells how it ends.")
+
+
+async def _hang_up_on_signal(
+    hang_up: Callable[[], Awaitable[object]], console: Console, follows: anyio.CancelScope | None = None
+) -> None:
+    """Hangs up on a signal. A second one ends `follows`, where the call can go on without this command."""
+    count = 0
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            count += 1
+            if follows is None:
+                console.print("Hanging up.")
+            elif count == 1:
+                console.print("Hanging up. Ctrl-C again leaves the call to the server.")
+            else:
+                follows.cancel()
+            await hang_up()

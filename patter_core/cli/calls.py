@@ -11,12 +11,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from patter_core.errors import ConfigurationError
+from patter_core.cli.calls_delete import delete
+from patter_core.cli.calls_found import calls_table, complete_id
 from patter_core.events import CallEnded, MetricsReported, Record, TurnTimings
 from patter_core.observe.terminal import one_line, shown_json
 from patter_core.sinks.console import event_words, metrics_table, transcript_line
 from patter_core.sinks.sqlite_reader import SQLiteReader
-from patter_core.storage.archive import CallFilter, CallRow
+from patter_core.storage.archive import CallFilter
 
 __all__ = ["calls"]
 
@@ -53,12 +54,11 @@ def calls(
     limit: int,
     as_json: bool,
 ) -> None:
-    """List the calls in a file of the SQLite sink, the latest first; `show` prints one."""
-    reader = SQLiteReader(db)
-    context.obj = reader
+    """List the calls in a file of the SQLite sink, the latest first; `show` prints one, `delete` erases them."""
+    context.obj = db
     if context.invoked_subcommand is not None:
         return
-    rows = reader.calls(
+    rows = SQLiteReader(db).calls(
         CallFilter(
             since=None if since is None else since.timestamp(),
             agent=agent,
@@ -72,7 +72,7 @@ def calls(
     if as_json:
         click.echo(shown_json(msgspec.json.encode(rows)))
     else:
-        Console().print(_table(rows) if rows else "No such call.")
+        Console().print(calls_table(rows) if rows else "No such call.")
 
 
 @calls.command()
@@ -81,9 +81,10 @@ def calls(
 @click.option("--metrics", is_flag=True, help="Print only the metrics.")
 @click.option("--json", "as_json", is_flag=True, help="Print each record as a line of JSON.")
 @click.pass_obj
-def show(reader: SQLiteReader, *, call_id: str, transcript: bool, metrics: bool, as_json: bool) -> None:
+def show(db: Path, *, call_id: str, transcript: bool, metrics: bool, as_json: bool) -> None:
     """Print what happened on a call. The beginning of its ID is enough if no other call's begins with it."""
-    records = reader.records(_complete_id(reader, call_id))
+    reader = SQLiteReader(db)
+    records = reader.records(complete_id(reader, call_id))
     console = Console()
     if as_json:
         click.echo(shown_json(msgspec.json.Encoder().encode_lines(records)), nl=False)
@@ -97,15 +98,6 @@ def show(reader: SQLiteReader, *, call_id: str, transcript: bool, metrics: bool,
         console.print()
         _print_stages(console, records)
         _print_metrics(console, records)
-
-
-def _complete_id(reader: SQLiteReader, prefix: str) -> str:
-    ids = reader.find(prefix)
-    if not ids:
-        raise ConfigurationError("No call has this ID.", got=prefix, remedy="`patter calls` lists the IDs.")
-    if len(ids) > 1:
-        raise ConfigurationError("Several IDs begin with this.", got=prefix, remedy="Give more of the ID.")
-    return ids[0]
 
 
 def _transcript(records: list[Record]) -> list[str]:
@@ -143,32 +135,4 @@ def _print_metrics(console: Console, records: list[Record]) -> None:
     console.print(metrics_table(metrics[-1]) if metrics else "No metrics yet.")
 
 
-def _table(rows: list[CallRow]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for title in ("id", "began", "", "from", "to", "agent", "lasted", "reply", "costs", "ended"):
-        table.add_column(title, overflow="fold")  # the last digits of a number tell it from others
-    for row in rows:
-        began = dt.datetime.fromtimestamp(row.started, dt.UTC).astimezone()
-        lasted = f"{row.duration_ms / 1000:.0f} s" if row.ended is not None else "-"
-        ended = f"{row.reason} (by the {row.ended_by})" if row.ended is not None else "not yet"
-        arrow = "in" if row.direction == "inbound" else "out"
-        cells = (
-            row.call_id[:8],
-            f"{began:%Y-%m-%d %H:%M:%S}",
-            arrow,
-            row.from_number,
-            row.to_number,
-            row.agent,
-            lasted,
-            "-" if row.reply_ms is None else f"{row.reply_ms:.0f} ms",
-            _costs(row),
-            ended,
-        )
-        table.add_row(*(Text(one_line(cell)) for cell in cells))
-    return table
-
-
-def _costs(row: CallRow) -> str:
-    """Returns what the engine costs, and what the carrier charges, rounded."""
-    amounts = [cost.split(" ") for cost in (*row.engine_cost.split(" + "), row.cost) if cost]
-    return " + ".join(f"{float(amount):.4f} {currency}" for amount, currency in amounts) or "-"
+calls.add_command(delete)

@@ -27,7 +27,7 @@ _log = logging.getLogger("patter.cli")
 
 COMMANDS = {
     "call": "Make a call to TO, a number in E.164 or a SIP address, and follow it. Ctrl-C hangs up.",
-    "calls": "List the calls in a file of the SQLite sink, the latest first; `show` prints one.",
+    "calls": "List the calls in a file of the SQLite sink, the latest first; `show` prints one, `delete` erases them.",
     "demo": "Make a demo call on this machine: real audio, emulated vendors, no account.",
     "dev": "Talk to your agent in the browser, while you write it.",
     "doctor": "Check what calls need, and say how to fix what is missing.",

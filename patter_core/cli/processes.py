@@ -6,7 +6,7 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import anyio
 import anyio.abc
@@ -18,7 +18,7 @@ __all__ = ["start_process"]
 
 
 async def start_process(
-    module: str, spec: ProcessSpec, environment: Mapping[str, str]
+    module: str, spec: ProcessSpec, environment: Mapping[str, str], *, descriptors: Sequence[int] = ()
 ) -> tuple[anyio.abc.Process, int]:
     """Starts a process that serves. Returns it, and a pipe: a byte comes from it once the process is ready.
 
@@ -28,6 +28,7 @@ async def start_process(
         module: what it runs.
         spec: its input, in which `ready_pipe` is set.
         environment: of the process.
+        descriptors: file descriptors that it has, too.
     """
     read_end, write_end = os.pipe()
     try:
@@ -36,7 +37,7 @@ async def start_process(
             stdin=subprocess.PIPE,
             stdout=None,
             stderr=None,
-            pass_fds=(spec.listener, write_end),
+            pass_fds=(spec.listener, write_end, *descriptors),
             env=environment,
             start_new_session=True,  # a Ctrl-C goes to the parent, which passes it on
         )

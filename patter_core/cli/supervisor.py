@@ -18,6 +18,7 @@ from patter_core.cli.processes import start_process
 from patter_core.cli.worker import WorkerSpec
 from patter_core.config import environment_of_workers, workers_folder
 from patter_core.observe.log_setup import LogSettings
+from patter_core.server.board import new_board
 from patter_core.server.signals import stop_signals
 from patter_core.settings.model import Settings
 from patter_core.settings.plugins import numbered
@@ -51,9 +52,13 @@ def run_workers(
         shared_listener=shared_listener,
         logs=logs,
         announce=False,
+        board=new_board(count),
     )
-    with listener, _shared_folder() as folder:
-        return anyio.run(_supervise, spec, count, folder)
+    try:
+        with listener, _shared_folder() as folder:
+            return anyio.run(_supervise, spec, count, folder)
+    finally:
+        os.close(spec.board)
 
 
 @contextlib.contextmanager
@@ -80,7 +85,7 @@ async def _supervise(spec: WorkerSpec, count: int, folder: str) -> bool:
             for number in range(count):
                 settings = msgspec.structs.replace(spec.settings, sinks=numbered(spec.settings.sinks, number))
                 first = {"announce": True, "apps_key": apps_key} if number == 0 else {}
-                own = msgspec.structs.replace(spec, settings=settings, **first)
+                own = msgspec.structs.replace(spec, settings=settings, number=number, **first)
                 workers.start_soon(supervisor.keep_running, own)
         tasks.cancel_scope.cancel()
     return not supervisor.failed
@@ -124,7 +129,9 @@ class _Supervisor:
 
     async def _run(self, spec: WorkerSpec) -> tuple[int, bool]:
         """Runs one worker to its end. Returns its exit code, and whether it was ready before."""
-        process, pipe = await start_process("patter_core.cli.worker", spec, self._environment)
+        process, pipe = await start_process(
+            "patter_core.cli.worker", spec, self._environment, descriptors=(spec.board,)
+        )
         try:
             async with process:
                 self._processes.add(process)

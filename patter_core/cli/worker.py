@@ -13,16 +13,21 @@ from typing import TypeVar
 
 import msgspec
 
+from patter_core.call.handle import OutboundCall
 from patter_core.cli.options import start_log
 from patter_core.errors import PatterError
 from patter_core.observe.log_setup import CALLS, LogSettings
 from patter_core.observe.terminal import one_line
 from patter_core.patter import Patter
 from patter_core.registry import Registry
+from patter_core.server.board import WorkerBoard
+from patter_core.server.control import ControlSocket
+from patter_core.server.control_messages import Order, control_path
 from patter_core.server.phone_settings import run_serving
+from patter_core.server.ties import WorkerTies
 from patter_core.server.voice_urls import ready_text
 from patter_core.settings.model import Settings
-from patter_core.settings.target import open_phone
+from patter_core.settings.target import caller_of, open_phone
 
 __all__ = ["ProcessSpec", "WorkerSpec", "end_with_parent", "read_spec", "report_ready", "run_worker"]
 
@@ -57,6 +62,10 @@ class WorkerSpec(ProcessSpec, frozen=True, kw_only=True):
     """True if it prints its address on standard error."""
     apps_key: bytes | None = None
     """Signs the cookies of the apps, which one worker serves, and the one that replaces it; None for the others."""
+    number: int = 0
+    """Of the worker."""
+    board: int
+    """File descriptor of the workers' board."""
 
 
 def run_worker(
@@ -70,6 +79,8 @@ def run_worker(
     announce: bool = True,
     on_ready: Callable[[], None] = lambda: None,
     apps_key: bytes | None = b"",
+    number: int = 0,
+    board: WorkerBoard | None = None,
 ) -> None:
     """Runs one worker. Returns after a signal, when its calls have ended.
 
@@ -83,9 +94,23 @@ def run_worker(
         announce: print its address on standard error.
         on_ready: called once phone and agent are made.
         apps_key: as in `Patter.serve`.
+        number: of the worker.
+        board: of all workers.
     """
     phone, routing = open_phone(registry, settings, app)
+    path = control_path(listener.getsockname()[1], number)
     on_ready()
+
+    async def place(order: Order) -> OutboundCall:
+        return await phone.call(
+            order.to,
+            agent=caller_of(phone, routing, order.agent),
+            first_message=order.first_message,
+            voicemail_message=order.voicemail_message,
+            ring_timeout=order.ring_timeout,
+            from_number=order.from_number,
+            carrier=order.carrier or (),
+        )
 
     async def main() -> None:
         await phone.serve(
@@ -95,6 +120,7 @@ def run_worker(
             configure_number=announce and settings.configure_number,
             on_ready=_announcement(phone, logs) if announce else _print_nothing,
             apps_key=apps_key,
+            ties=WorkerTies(control=None if path is None else ControlSocket(path, place), board=board),
         )
 
     run_serving(main)
@@ -150,6 +176,8 @@ def _main() -> None:
             announce=spec.announce,
             on_ready=lambda: report_ready(spec.ready_pipe),
             apps_key=spec.apps_key,
+            number=spec.number,
+            board=WorkerBoard(spec.board, spec.number),
         )
     except PatterError as error:
         print(f"patter: {one_line(str(error))}", file=sys.stderr)

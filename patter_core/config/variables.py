@@ -19,6 +19,7 @@ CORE_VARIABLES = frozenset(
         "PATTER_APPS_PORT",
         "PATTER_CARRIER",
         "PATTER_CONFIG",
+        "PATTER_CONTROL",
         "PATTER_DB",
         "PATTER_DISABLE",
         "PATTER_ENGINE",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 
 import anyio
@@ -19,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from patter_core.aio.foreign import as_exception, run_foreign
 from patter_core.errors import WebhookRefused, WorkerStopping
+from patter_core.server.board import WorkerBoard
 from patter_core.server.connections import note_proof
 from patter_core.server.counts import Unfit
 from patter_core.server.host import CallHost
@@ -54,13 +56,16 @@ class Health(msgspec.Struct, frozen=True):
     sinks: list[SinkFigures]
 
 
-def make_app(host: CallHost, *, base: str = "", trust_forwarded: bool = False) -> Router:
+def make_app(
+    host: CallHost, *, base: str = "", trust_forwarded: bool = False, board: WorkerBoard | None = None
+) -> Router:
     """The app over a host.
 
     Args:
         host: the calls.
         base: the public address that the user configured, or "".
         trust_forwarded: believe the X-Forwarded-* headers; without meaning if there is a base.
+        board: of all workers of this server; by default it is the only one.
     """
 
     @contextlib.asynccontextmanager
@@ -79,6 +84,7 @@ def make_app(host: CallHost, *, base: str = "", trust_forwarded: bool = False) -
             Route("/webhooks/{rest:path}", nowhere, methods=METHODS),
             Route("/", nowhere, methods=["POST"]),
             Route("/", _absent, methods=["GET"]),
+            Route("/health", _OfAllWorkers(host, board or WorkerBoard())),
             Route("/health/live", _live),
             Route("/health/ready", _Ready(host)),
         ],
@@ -104,6 +110,21 @@ async def _live(_request: Request) -> Response:
 
 async def _absent(_request: Request) -> Response:
     return Response(status_code=404)
+
+
+class _OfAllWorkers:
+    def __init__(self, host: CallHost, board: WorkerBoard) -> None:
+        self._host = host
+        self._board = board
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        now = time.monotonic()
+        self._board.write(self._host.table, now)
+        health = self._board.health(now)
+        response = Response(
+            msgspec.json.encode(health), status_code=200 if health.ready else 503, media_type="application/json"
+        )
+        await response(scope, receive, send)
 
 
 class _Ready:

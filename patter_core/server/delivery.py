@@ -31,23 +31,23 @@ class Delivery:
         self.queues = tuple(SinkQueue(sink, name=name) for sink, name in zip(sinks, _names(sinks), strict=True))
         self.takes_audio = any(sink.takes_audio for sink in sinks)
         """True if a sink wants audio."""
-        self.tap: Callable[[Record, Record, int], None] | None = None
-        """Also gets each record, as it is and redacted, with its size. Must not wait."""
+        self.taps: list[Callable[[Record, Record, int], None]] = []
+        """Each also gets every record, as it is and redacted, with its size. Must not wait."""
         self._redactor = Redactor(redaction or Redaction())
         self._audio_queues = tuple(queue for queue in self.queues if queue.sink.takes_audio)
 
     @property
     def is_wanted(self) -> bool:
         """True if a record goes anywhere."""
-        return bool(self.queues) or self.tap is not None
+        return bool(self.queues or self.taps)
 
     def put(self, record: Record) -> None:
         """Queues a record for every sink. Never waits."""
         if self.is_wanted:
             redacted = self._redactor.apply(record)
             size = bytes_of(redacted)
-            if self.tap is not None:
-                self.tap(record, redacted, size)
+            for tap in self.taps:
+                tap(record, redacted, size)
             for queue in self.queues:
                 queue.put(redacted, size)
 

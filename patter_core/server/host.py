@@ -7,7 +7,7 @@ import contextlib
 import logging
 import math
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 
 import anyio
 import anyio.abc
@@ -108,6 +108,8 @@ class CallHost:
         """By the carrier's name."""
         self._watchdog = LoopWatchdog(self.table.__len__)
         self.dialer = Dialer(self.trunks, config=config, table=self.table, launcher=self._launcher)
+        self.beside: Callable[[], Coroutine[object, object, None]] = anyio.sleep_forever
+        """Runs as long as the worker does."""
         self._drain_by = math.inf
         """Until when live calls may go on, once the worker stops."""
         self._end_by = math.inf
@@ -148,6 +150,7 @@ class CallHost:
             async with anyio.create_task_group() as background:
                 background.start_soon(self.delivery.run, self._figures)
                 background.start_soon(self._history.run)
+                background.start_soon(self.beside)
                 background.start_soon(self._watchdog.run)
                 for trunk in self.trunks.values():
                     background.start_soon(trunk.prices.run)

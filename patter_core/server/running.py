@@ -89,7 +89,7 @@ async def serve_until_stopped(
     *,
     max_message: int,
     shared_listener: bool,
-    apps: contextlib.AbstractAsyncContextManager[None],
+    beside: Sequence[contextlib.AbstractAsyncContextManager[None]],
     on_up: Callable[[str], Awaitable[None]],
 ) -> None:
     """Serves until a signal; then live calls get their time.
@@ -100,12 +100,15 @@ async def serve_until_stopped(
         listener: a listening socket.
         max_message: bytes of a media socket's longest message.
         shared_listener: another process goes on accepting from it: at a signal this one accepts no more.
-        apps: the listener of the phone's apps, open meanwhile.
+        beside: other listeners, open meanwhile.
         on_up: called with `http://host:port` when it listens. It points numbers here, and tells.
     """
     closing = anyio.Event()
     with anyio.open_signal_receiver(*stop_signals()) as signals:
-        async with serve_app(app, listener, max_message=max_message, closing=closing) as url, apps:
+        async with contextlib.AsyncExitStack() as stack:
+            url = await stack.enter_async_context(serve_app(app, listener, max_message=max_message, closing=closing))
+            for one in beside:
+                await stack.enter_async_context(one)
             gc.collect()
             gc.freeze()  # what has been imported stays: no collection during a call needs to look at it
             await on_up(url)

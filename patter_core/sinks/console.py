@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar, TextIO, cast
 
 from patter_core.aio.threads import SerialThread
@@ -68,6 +68,9 @@ class ConsoleSink(EventSink):
         if self._rendered is None or self._rendered[0] is not records[0]:  # else it is repeated
             self._rendered = records[0], "".join(map(self._line, records))
         await self._thread.run(self._print, records[0])
+
+    async def erase(self, call_ids: Collection[str]) -> Sequence[str] | None:
+        return ()  # nothing is kept
 
     def _print(self, first: Record) -> None:
         if self._rendered is None or self._rendered[0] is not first:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,7 +17,7 @@ from patter_core.config import check_arguments
 from patter_core.errors import ConfigurationError
 from patter_core.events import Record
 from patter_core.sink import EventSink
-from patter_core.storage.files import check_writable, file_error, identity, open_private, write_all
+from patter_core.storage.files import check_writable, file_error, identity, locked, open_private, write_all
 
 __all__ = ["JsonLinesSink"]
 
@@ -62,6 +64,12 @@ class JsonLinesSink(EventSink):
         except OSError as error:
             raise file_error(error, self._path) from error
 
+    async def erase(self, call_ids: Collection[str]) -> Sequence[str] | None:
+        try:
+            return await self._thread.run(self._erase, frozenset(call_ids))
+        except OSError as error:
+            raise file_error(error, self._path) from error
+
     async def aclose(self) -> None:
         await self._thread.run(self._close)
 
@@ -69,17 +77,45 @@ class JsonLinesSink(EventSink):
         return await checked(self._thread.run(check_writable, self._path), f"{self._path.name} can be written.")
 
     def _append(self, lines: bytes) -> None:
-        file = self._opened()
-        if self._size and self._size + len(lines) > self._max_bytes:
-            self._close()
-            self._rotate()
-            file = self._opened()
+        with self._held() as file:
+            if not self._size or self._size + len(lines) <= self._max_bytes:
+                self._write(file, lines)
+                return
+            self._rotate()  # within the lock: no process erases meanwhile
+        with self._held() as file:
+            self._write(file, lines)
+
+    def _write(self, file: int, lines: bytes) -> None:
         try:
             write_all(file, lines)
         except OSError:  # a full disk: remove what was written, since the batch is repeated
             os.ftruncate(file, self._size)
             raise
         self._size += len(lines)
+
+    @contextlib.contextmanager
+    def _held(self) -> Iterator[int]:
+        """Holds the file at our path: it is not replaced meanwhile by a process that erases calls."""
+        while True:
+            file = self._opened()
+            with locked(file):
+                if self._identity == identity(self._path):
+                    yield file
+                    return
+
+    def _erase(self, call_ids: frozenset[str]) -> list[str]:
+        """Writes each file again without the lines of these calls."""
+        if not self._path.exists():
+            return []
+        erased = []
+        with self._held():
+            files = [self._path, *map(self._numbered, range(1, self._keep + 1))]
+            for path in files:
+                lines = _without(path, call_ids) if path.exists() else 0
+                if lines:
+                    erased.append(f"{lines} {'line' if lines == 1 else 'lines'} in {path.name}")
+        self._close()
+        return erased
 
     def _opened(self) -> int:
         if self._file is None or self._identity != identity(self._path):  # else it was moved, perhaps by logrotate
@@ -106,3 +142,42 @@ class JsonLinesSink(EventSink):
 
     def _numbered(self, number: int) -> Path:
         return self._path.with_name(f"{self._path.name}.{number}")
+
+
+class _Line(msgspec.Struct):
+    call_id: str = ""
+
+
+_decoder = msgspec.json.Decoder(_Line)
+
+
+def _without(path: Path, call_ids: frozenset[str]) -> int:
+    """Writes a file again without the lines of these calls, if it has any. Returns how many it had."""
+    coming = path.with_name(f"{path.name}.erasing")
+    count = 0
+    file = open_private(coming, os.O_TRUNC)
+    try:
+        with path.open("rb") as lines:
+            for line in lines:
+                if _call_of(line) in call_ids:
+                    count += 1
+                else:
+                    write_all(file, line)
+        os.fsync(file)
+        if count:
+            coming.replace(path)
+    finally:
+        os.close(file)
+        coming.unlink(missing_ok=True)
+    return count
+
+
+def _call_of(line: bytes) -> str:
+    try:
+        return _decoder.decode(line).call_id
+    except msgspec.MsgspecError:  # torn by a crash: the id is at its beginning
+        found = _TORN.match(line)
+        return found[1].decode() if found else ""
+
+
+_TORN = re.compile(rb'.{0,120}?"call_id":"([^"]{1,100})"')

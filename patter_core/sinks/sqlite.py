@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -27,13 +27,14 @@ __all__ = ["SCHEMA", "SQLiteSink"]
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
-    id TEXT PRIMARY KEY,
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
     call_id TEXT NOT NULL,
     time REAL NOT NULL,
     sequence INTEGER NOT NULL,
     kind TEXT NOT NULL,
     record TEXT NOT NULL
-) WITHOUT ROWID;
+);
 CREATE INDEX IF NOT EXISTS records_of_call ON records (call_id, time, sequence);
 CREATE INDEX IF NOT EXISTS ends_of_calls ON records (kind, time) WHERE kind IN ('call_ended', 'call_priced');
 CREATE TABLE IF NOT EXISTS calls (
@@ -52,7 +53,9 @@ CREATE TABLE IF NOT EXISTS calls (
     engine_cost TEXT NOT NULL DEFAULT '',
     cost TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS calls_by_start ON calls (started);
+CREATE INDEX IF NOT EXISTS calls_found ON calls
+    (started, call_id, agent, carrier, direction, reason, ended, from_number, to_number);
+CREATE INDEX IF NOT EXISTS calls_open ON calls (started, call_id) WHERE ended IS NULL;
 CREATE TABLE IF NOT EXISTS stages (
     call_id TEXT NOT NULL,
     time REAL NOT NULL,
@@ -73,6 +76,11 @@ CREATE TABLE IF NOT EXISTS bills (
 """
 
 _TABLES = ("records", "calls", "stages", "bills")
+_OLD_CALLS = """
+SELECT call_id FROM calls
+WHERE started < ? AND (SELECT COALESCE(MAX(time), 0) FROM records WHERE records.call_id = calls.call_id) < ?
+ORDER BY started LIMIT ?
+"""
 _DAY = 86_400.0
 _DELETE_EVERY = 3600.0
 """Seconds between two looks for calls that are too old."""
@@ -116,6 +124,10 @@ class SQLiteSink(EventSink):
     def archive(self) -> CallArchive:
         return SQLiteArchive(self._path)
 
+    async def erase(self, call_ids: Collection[str]) -> Sequence[str] | None:
+        erased = await self._thread.run(self._erase, list(call_ids))
+        return [f"{erased} {'call' if erased == 1 else 'calls'} in {self._name}"] if erased else []
+
     async def aclose(self) -> None:
         await self._thread.run(self._database.close)
 
@@ -125,18 +137,27 @@ class SQLiteSink(EventSink):
     def _delete(self, before: float) -> bool:
         """Deletes some calls whose last record is older. Returns False if there are no more."""
         with self._database.transaction() as database:
-            calls = database.execute(
-                "SELECT call_id FROM records GROUP BY call_id HAVING MAX(time) < ? LIMIT ?", (before, _AT_ONCE)
-            ).fetchall()
-            for table in _TABLES:
-                database.executemany(f"DELETE FROM {table} WHERE call_id = ?", calls)  # noqa: S608 - our own names
+            calls = database.execute(_OLD_CALLS, (before, before, _AT_ONCE)).fetchall()
+            _delete_calls(database, calls)
         return bool(calls)
+
+    def _erase(self, call_ids: list[str]) -> int:
+        """Erases calls. Returns how many were there."""
+        if not self._path.exists():
+            return 0
+        erased = 0
+        for start in range(0, len(call_ids), _AT_ONCE):
+            with self._database.transaction() as database:
+                erased += _delete_calls(database, [(call_id,) for call_id in call_ids[start : start + _AT_ONCE]])
+        self._database.purge()
+        return erased
 
     def _insert(self, records: list[Record]) -> None:
         with self._database.transaction() as database:
             for record in records:
                 database.execute(
-                    "INSERT OR IGNORE INTO records VALUES (?, ?, ?, ?, ?, ?)",
+                    "INSERT OR IGNORE INTO records (id, call_id, time, sequence, kind, record)"
+                    " VALUES (?, ?, ?, ?, ?, ?)",
                     (
                         record.id,
                         record.call_id,
@@ -147,6 +168,15 @@ class SQLiteSink(EventSink):
                     ),
                 )
                 _update_call(database, record)
+
+
+def _delete_calls(database: sqlite3.Connection, calls: Sequence[tuple[str]]) -> int:
+    """Deletes all rows of these calls. Returns how many calls there were."""
+    found = 0
+    for table in _TABLES:
+        rows = database.executemany(f"DELETE FROM {table} WHERE call_id = ?", calls).rowcount  # noqa: S608 - our own names
+        found = rows if table == "calls" else found
+    return found
 
 
 def _update_call(database: sqlite3.Connection, record: Record) -> None:

@@ -13,12 +13,14 @@ import msgspec
 from patter_core.aio.threads import DaemonThreads
 from patter_core.errors import ConfigurationError
 from patter_core.events import Record
-from patter_core.storage.archive import CallFilter, CallRow
+from patter_core.observe.masking import mask_address
+from patter_core.storage.archive import CallFilter, CallRow, Latest
 
-__all__ = ["SQLiteArchive", "SQLiteReader"]
+__all__ = ["SQLiteArchive", "SQLiteReader", "list_query"]
 
 _Found = TypeVar("_Found")
 
+_FIELDS = ", ".join(CallRow.__struct_fields__)
 _READERS = 4
 """How many may read for one archive at a time."""
 
@@ -47,11 +49,31 @@ class SQLiteReader:
 
     def calls(self, condition: CallFilter) -> list[CallRow]:
         """Returns the calls that meet the condition, the latest first."""
-        where, values = _where(condition)
-        fields = ", ".join(CallRow.__struct_fields__)
-        query = f"SELECT {fields} FROM calls WHERE {where} ORDER BY started DESC LIMIT ?"  # noqa: S608 - our own text
+        query, values = list_query(condition)
         with self._open() as database:
-            return [CallRow(*row) for row in database.execute(query, (*values, condition.limit))]
+            return [CallRow(*row) for row in database.execute(query, values)]
+
+    def of_number(self, number: str) -> list[CallRow]:
+        """Returns the calls from and to that number, or to one that was kept as the same masked one."""
+        numbers = (number, mask_address(number))
+        where = "from_number IN (?, ?) OR to_number IN (?, ?)"
+        found = f"SELECT call_id FROM calls WHERE {where}"  # noqa: S608 - our own text
+        query = f"SELECT {_FIELDS} FROM calls WHERE call_id IN ({found}) ORDER BY started DESC"  # noqa: S608 - as above
+        with self._open() as database:
+            return [CallRow(*row) for row in database.execute(query, (*numbers, *numbers))]
+
+    def row(self, call_id: str) -> CallRow | None:
+        """Returns one call; None if there is none with that id."""
+        query = f"SELECT {_FIELDS} FROM calls WHERE call_id = ?"  # noqa: S608 - our own text
+        with self._open() as database:
+            row = database.execute(query, (call_id,)).fetchone()
+        return None if row is None else CallRow(*row)
+
+    def last_event(self, call_id: str) -> float:
+        """Returns when the latest record of a call was made, in Unix s; 0 if there is none."""
+        with self._open() as database:
+            (latest,) = database.execute("SELECT MAX(time) FROM records WHERE call_id = ?", (call_id,)).fetchone()
+        return float(latest or 0.0)
 
     def find(self, prefix: str) -> list[str]:
         """Returns the ids of calls that begin with the prefix, ten at most."""
@@ -80,6 +102,19 @@ class SQLiteReader:
             rows = database.execute(query, (*kinds, since, limit)).fetchall()
         return [record for (raw,) in reversed(rows) if (record := _read(raw)) is not None]
 
+    def latest(self, after: str, *, limit: int) -> Latest:
+        """Returns the records behind a position: as `SharedArchive.latest`."""
+        with self._open() as database:
+            ((last,),) = database.execute("SELECT coalesce(max(position), 0) FROM records").fetchall()
+            first = min(int(after), last + 1) if after else last
+            if first > last:  # it is another file than before: all of it is new
+                first = 0
+            rows = database.execute(
+                "SELECT position, record FROM records WHERE position > ? ORDER BY position LIMIT ?", (first, limit)
+            ).fetchall()
+        records = [record for (_, raw) in rows if (record := _read(raw)) is not None]
+        return Latest(str(rows[-1][0] if rows else first), records)
+
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         database = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0)
@@ -94,6 +129,17 @@ class SQLiteReader:
             database.close()
 
 
+def list_query(condition: CallFilter) -> tuple[str, list[str | float]]:
+    """Returns the text of a query for calls, and its values.
+
+    The calls are found in an index that has all fields of conditions, and only those that are shown are read.
+    """
+    where, values = _where(condition)
+    found = f"SELECT call_id FROM calls WHERE {where} ORDER BY started DESC, call_id DESC LIMIT ?"  # noqa: S608 - our own text
+    query = f"SELECT {_FIELDS} FROM calls WHERE call_id IN ({found}) ORDER BY started DESC, call_id DESC"  # noqa: S608 - as above
+    return query, [*values, condition.limit]
+
+
 def _where(condition: CallFilter) -> tuple[str, list[str | float]]:
     """Returns the text of a WHERE clause, and its values."""
     terms, values = ["1"], list[str | float]()
@@ -106,10 +152,13 @@ def _where(condition: CallFilter) -> tuple[str, list[str | float]]:
         terms.append("started >= ?")
         values.append(condition.since)
     if condition.before is not None:
-        terms.append("started < ?")
-        values.append(condition.before)
+        terms.append("(started, call_id) < (?, ?)")
+        values += [condition.before, condition.before_id]
     if condition.ended is not None:
         terms.append("ended IS NOT NULL" if condition.ended else "ended IS NULL")
+    if condition.active_since is not None:
+        terms.append("EXISTS (SELECT 1 FROM records WHERE records.call_id = calls.call_id AND time >= ?)")
+        values.append(condition.active_since)
     if condition.number:
         terms.append("(instr(from_number, ?) OR instr(to_number, ?))")
         values += [condition.number] * 2
@@ -130,7 +179,7 @@ def _read(raw: str) -> Record | None:
 
 
 class SQLiteArchive:
-    """A `CallArchive` of a file of `SQLiteSink`. A file that does not exist yet holds no calls."""
+    """A `SharedArchive` of a file of `SQLiteSink`. A file that does not exist yet holds no calls."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -138,21 +187,25 @@ class SQLiteArchive:
 
     async def calls(self, condition: CallFilter) -> Sequence[CallRow]:
         """As in `CallArchive`."""
-        return await self._read(lambda reader: reader.calls(condition))
+        return await self._read(lambda reader: reader.calls(condition), ())
 
     async def records(self, call_id: str) -> Sequence[Record]:
         """As in `CallArchive`."""
-        return await self._read(lambda reader: reader.records(call_id))
+        return await self._read(lambda reader: reader.records(call_id), ())
 
     async def of_kinds(self, kinds: Sequence[str], *, since: float, limit: int) -> Sequence[Record]:
         """As in `CallArchive`."""
-        return await self._read(lambda reader: reader.of_kinds(kinds, since=since, limit=limit))
+        return await self._read(lambda reader: reader.of_kinds(kinds, since=since, limit=limit), ())
 
-    async def _read(self, ask: Callable[[SQLiteReader], Sequence[_Found]]) -> Sequence[_Found]:
-        def read() -> Sequence[_Found]:
+    async def latest(self, after: str, *, limit: int) -> Latest:
+        """As in `SharedArchive`."""
+        return await self._read(lambda reader: reader.latest(after, limit=limit), Latest("0"))
+
+    async def _read(self, ask: Callable[[SQLiteReader], _Found], nothing: _Found) -> _Found:
+        def read() -> _Found:
             if not self._path.is_file():
-                return ()
+                return nothing
             reader = SQLiteReader(self._path)
-            return () if reader.is_new else ask(reader)
+            return nothing if reader.is_new else ask(reader)
 
         return await self._threads.run(read)

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import re
 import struct
-from collections.abc import Sequence
+import time
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from patter_core.aio.threads import SerialThread
+import anyio
+
+from patter_core.aio.threads import DaemonThreads, SerialThread
 from patter_core.audio import AudioChunk
 from patter_core.checks import CheckResult, checked
 from patter_core.config import check_arguments
+from patter_core.errors import ConfigurationError
 from patter_core.events import AudioCaptured, CallEnded, CallMoved, Record, ResponseHeard
-from patter_core.sink import EventSink
-from patter_core.storage.files import check_writable, open_private, write_all
+from patter_core.sink import EventSink, WorkerStatistics
+from patter_core.storage.files import check_writable, file_error, open_private, write_all
 
 if TYPE_CHECKING:  # imports numpy, which only a worker that records needs
     from patter_core.sinks.stereo_mix import StereoMix
@@ -25,6 +31,11 @@ __all__ = ["WavSink"]
 _log = logging.getLogger("patter.sinks")
 
 _HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
+_NAME = re.compile(r"([0-9a-f]{32})(?:-[0-9]+)?\.wav")
+"""Of a recording: the id of its call, and a number if another worker had the call before."""
+_DAY = 86_400.0
+_DELETE_EVERY = 3600.0
+"""Seconds between two looks for recordings that are too old."""
 _LARGEST = 0xFFFF_FFFF - _HEADER.size
 """The most bytes of audio in a RIFF file: 37 hours at 8 kHz, in stereo."""
 
@@ -39,6 +50,11 @@ class WavSink(EventSink):
 
     Args:
         folder: the folder; created if it is missing.
+        keep: days for which a recording is kept after it was written last; None keeps all. Only files that have the
+            name of a recording are deleted.
+
+    Raises:
+        ConfigurationError: `keep` is not above 0.
     """
 
     name: ClassVar[str] = "wav"
@@ -48,12 +64,17 @@ class WavSink(EventSink):
     backlog: ClassVar[int] = 100_000
 
     @check_arguments
-    def __init__(self, folder: str | Path = "recordings") -> None:
+    def __init__(self, folder: str | Path = "recordings", *, keep: float | None = None) -> None:
+        if keep is not None and not keep > 0:
+            raise ConfigurationError("WavSink(keep=…) is out of range.", expected="days above 0", got=f"{keep:g}")
         self._folder = Path(folder)
+        self._keep = keep
         self._paths: dict[str, Path] = {}
         self._files: dict[str, _Recording] = {}
         self._begun: Record | None = None
         self._thread = SerialThread()
+        self._old = DaemonThreads(1)
+        """Deletes: the other one writes the audio of live calls meanwhile."""
 
     def recording(self, call_id: str) -> str:
         path = self._paths.get(call_id)
@@ -68,6 +89,17 @@ class WavSink(EventSink):
 
     async def write(self, records: Sequence[Record]) -> None:
         await self._thread.run(self._record, list(records))
+
+    async def run(self, statistics: WorkerStatistics) -> None:
+        while self._keep is not None:
+            await self._old.run(self._delete_before, time.time() - self._keep * _DAY)
+            await anyio.sleep(_DELETE_EVERY)
+
+    async def erase(self, call_ids: Collection[str]) -> Sequence[str] | None:
+        try:
+            return await self._old.run(self._erase, frozenset(call_ids))
+        except OSError as error:
+            raise file_error(error, self._folder) from error
 
     async def aclose(self) -> None:
         await self._thread.run(self._close)
@@ -103,6 +135,21 @@ class WavSink(EventSink):
         for recording in touched.values():
             recording.flush()
             self.lost += recording.take_lost()
+
+    def _delete_before(self, before: float) -> None:
+        for path in self._folder.glob("*.wav"):
+            with contextlib.suppress(OSError):  # it is gone, or may not be deleted
+                if _NAME.fullmatch(path.name) and path.stat().st_mtime < before:
+                    path.unlink()
+
+    def _erase(self, call_ids: frozenset[str]) -> list[str]:
+        erased = []
+        for path in sorted(self._folder.glob("*.wav")):
+            name = _NAME.fullmatch(path.name)
+            if name and name[1] in call_ids:
+                path.unlink(missing_ok=True)
+                erased.append(f"the recording {path}")
+        return erased
 
     def _open(self, record: Record, first: AudioCaptured) -> _Recording:
         from patter_core.sinks.stereo_mix import StereoMix  # noqa: PLC0415 - imports numpy

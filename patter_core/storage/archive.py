@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
 from patter_core.events import Record
 
-__all__ = ["CallArchive", "CallFilter", "CallRow"]
+__all__ = ["CallArchive", "CallFilter", "CallRow", "Latest", "SharedArchive"]
 
 
 class CallRow(msgspec.Struct, frozen=True):
@@ -43,6 +43,9 @@ class CallFilter(msgspec.Struct, frozen=True, kw_only=True):
     """The earliest start, in Unix s."""
     before: float | None = None
     """Only calls that started earlier, in Unix s: the start of the last call of one page leads to the next page."""
+    before_id: str = ""
+    """With `before`: of those that started at that time, only the calls whose ids come before this one in the alphabet:
+    the id of the last call of one page."""
     agent: str = ""
     carrier: str = ""
     direction: str = ""
@@ -53,6 +56,8 @@ class CallFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Part of what was said; case is ignored."""
     ended: bool | None = None
     """True: only calls whose end is known; False: only others."""
+    active_since: float | None = None
+    """Only calls with a record of that time or later, in Unix s."""
     limit: int = 50
     """The most calls to return."""
 
@@ -64,7 +69,7 @@ class CallArchive(Protocol):
     """
 
     async def calls(self, condition: CallFilter) -> Sequence[CallRow]:
-        """Returns the calls that meet the condition, the latest start first."""
+        """Returns the calls that meet the condition, the latest start first; of one start, the last id first."""
 
     async def records(self, call_id: str) -> Sequence[Record]:
         """Returns the records of a call, in order; none if it is unknown."""
@@ -73,4 +78,23 @@ class CallArchive(Protocol):
         """Returns records of all calls by the tags of their events, from `since` (Unix s) on.
 
         They are in order of their time; of more than `limit`, the latest.
+        """
+
+
+class Latest(msgspec.Struct, frozen=True):
+    """What was kept since a position."""
+
+    position: str
+    """Behind the last of the records."""
+    records: Sequence[Record] = ()
+
+
+@runtime_checkable
+class SharedArchive(CallArchive, Protocol):
+    """One that several workers write into, and that knows in which order."""
+
+    async def latest(self, after: str, *, limit: int) -> Latest:
+        """Returns the records that were kept behind a position, by whichever worker, the earliest first.
+
+        With "", none, and the position behind all that there are.
         """

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from patter_core.errors import SinkRefused, SinkUnavailable
 
-__all__ = ["check_writable", "file_error", "identity", "is_lasting", "open_private", "write_all"]
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["check_writable", "file_error", "identity", "is_lasting", "locked", "open_private", "write_all"]
 
 _BINARY: int = getattr(os, "O_BINARY", 0)
 """Without it, Windows changes line ends."""
@@ -83,6 +90,18 @@ def open_private(path: Path, flags: int) -> int:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     return os.open(path, os.O_WRONLY | os.O_CREAT | _BINARY | flags, 0o600)
+
+
+@contextlib.contextmanager
+def locked(file: int) -> Iterator[None]:
+    """Keeps other processes that lock the same file waiting. Blocking; without effect where the system has no locks."""
+    if fcntl is not None:
+        fcntl.flock(file, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_UN)
 
 
 def write_all(file: int, data: bytes) -> None:

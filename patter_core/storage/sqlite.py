@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ __all__ = ["BUSY_TIMEOUT", "Database", "check_database", "open_database"]
 
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for another process that writes the file: less than a sink's time for a batch."""
+_PAUSE = 0.05
 _PASSING = frozenset(
     {
         sqlite3.SQLITE_BUSY,
@@ -45,6 +47,7 @@ def open_database(path: Path, schema: str, *, durable: bool = False) -> sqlite3.
     database = sqlite3.connect(path, timeout=BUSY_TIMEOUT, check_same_thread=False)
     try:
         database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
         database.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         database.executescript(schema)
     except BaseException:
@@ -85,6 +88,32 @@ class Database:
             with self._connection as connection:
                 yield connection
         except (sqlite3.Error, OSError) as error:
+            self.close()
+            raise _sorted(error, self._path) from error
+
+    def purge(self) -> None:
+        """Writes the file again, so that neither it nor its log has a byte of what was deleted.
+
+        To overwrite what is deleted is not enough: pages that were split have copies of rows. Meanwhile no
+        other process can write.
+
+        Raises:
+            SinkUnavailable, SinkRefused: as `transaction`, or others read all the time.
+        """
+        with self.transaction():
+            pass  # opens the file
+        assert self._connection is not None
+        try:
+            self._connection.execute("VACUUM")
+            until = time.monotonic() + BUSY_TIMEOUT
+            while self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+                if time.monotonic() > until:
+                    raise SinkUnavailable(
+                        f"{self._path.name}: what was deleted is still in its log, which is in use.",
+                        remedy=f"The next deletion removes it, or `sqlite3 {self._path.name} VACUUM`.",
+                    )
+                time.sleep(_PAUSE)
+        except sqlite3.Error as error:
             self.close()
             raise _sorted(error, self._path) from error
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import anyio
 import pytest
 
@@ -11,9 +13,14 @@ from patter_core.events import DtmfReceived, Record
 pytestmark = pytest.mark.anyio
 
 
+numbers = itertools.count(1)
+
+
 def kept(digit: str, size: int = 1) -> Kept:
+    number = next(numbers)
+
     def record(shown: str) -> Record:
-        return Record(call_id="call", sequence=1, time=0, elapsed_ms=0, event=DtmfReceived(digit=shown))
+        return Record(call_id="call", sequence=number, time=0, elapsed_ms=0, event=DtmfReceived(digit=shown))
 
     return Kept(record("*"), record(digit), size)
 
@@ -65,6 +72,17 @@ async def test_a_slow_reader_loses_the_oldest_and_is_told() -> None:
     assert await digits(feed, start) == [("3", 2), ("4", 0), ("5", 0)]
 
 
+async def test_a_record_that_comes_again_is_not_added() -> None:
+    feed = Feed(limit=2)
+    start = feed.position
+    one, two, three = (kept(digit) for digit in "123")
+    for again in (one, two, one, two, three, three):
+        feed.put(again)
+    feed.put(one)  # it is forgotten by now
+    feed.close()
+    assert await digits(feed, start) == [("3", 2), ("1", 0)]
+
+
 async def test_records_are_bounded_in_bytes_too() -> None:
     feed = Feed(max_bytes=100)
     start = feed.position
@@ -95,6 +113,7 @@ async def test_a_reader_that_is_cancelled_leaves_nothing_behind() -> None:
     with anyio.move_on_after(0.01):
         async for _ in feed.read():
             pass
+    assert feed.readers == 0
     feed.put(kept("1"))
     feed.close()
     assert await digits(feed, "") == []

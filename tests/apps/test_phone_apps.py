@@ -24,7 +24,7 @@ from patter_core import Limits, Patter
 from patter_core.app import FeedItem, PhoneView, WebApp, base_url_of
 from patter_core.apps.access import AppAccess
 from patter_core.errors import CallError, CallLimitReached, ConfigurationError, ForeignFault
-from patter_core.events import CallAnnounced
+from patter_core.events import CallAnnounced, TranscriptInput
 from patter_core.registry import Registry
 from patter_core.server.serving import serve_app
 from patter_core.sink import EventSink
@@ -239,7 +239,15 @@ async def test_a_call_of_another_worker_is_ended_and_transferred_at_its_carrier(
                 await anyio.sleep(0.01)
         (call_id,) = found
         assert second.view.call(call_id) is None
+        before = second.view.position
         assert (await second.view.records(call_id))[0].event.kind == "call_announced"
+        session = await first.engine.session()
+        session.give(TranscriptInput(text="Is anybody there?"))
+        with anyio.fail_after(10):
+            async for item in second.view.feed(before):  # also the call's first records, which it has not seen
+                if isinstance(item.record.event, TranscriptInput):
+                    break
+        assert item.record.call_id == call_id
         with pytest.raises(CallLimitReached):
             await second.view.transfer(call_id, "+19005551234")
         await second.view.transfer(call_id, "+15550009999")

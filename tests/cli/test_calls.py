@@ -205,3 +205,8 @@ def test_a_terminal_without_the_letters_of_a_caller_shows_their_codes(
     if "--json" in arguments:
         event = msgspec.json.decode(result.stdout.splitlines()[1], type=Record).event
         assert event == TranscriptInput(text="你好 😀 é")
+
+
+def test_help_needs_no_file(tmp_path: Path) -> None:
+    for command in ("show", "delete"):
+        assert "Usage" in run(tmp_path / "missing.db", command, "--help").stdout

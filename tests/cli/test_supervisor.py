@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -51,6 +52,16 @@ class Scene:
     async def without(self, worker: int) -> None:
         await until(lambda: worker not in self.workers(), within=30, every=0.02)
 
+    async def health(self, **expected: int) -> None:
+        """Waits until `/health`, of any worker that answers, tells this of both."""
+        expected |= {"ready": True, "workers": 2, "draining": 0}
+        async with httpx.AsyncClient(timeout=0.5) as client:
+            while True:
+                with contextlib.suppress(httpx.TimeoutException):  # the one that is stopped
+                    if (await client.get(f"{self.url}/health")).json() == expected:
+                        return
+                await anyio.sleep(0.2)
+
     async def call(self) -> bytes:
         caller = Caller([WaitForAgent(heard=0.2), Pause(0.05)], ULAW_8000)
         return bytes((await self.twilio.call(f"{self.url}/webhooks/twilio/voice", caller)).played)
@@ -86,10 +97,14 @@ async def test_several_answer_a_dead_one_is_replaced_and_a_signal_ends_all(tmp_p
             await scene.ready(2)
             for _ in range(4):
                 assert await scene.call()
+            await scene.health(alive=2, taking_calls=2, calls=0)
             victim = scene.workers()[0]
+            os.kill(victim, signal.SIGSTOP)  # its event loop is blocked
+            await scene.health(alive=1, taking_calls=1, calls=0)
             os.kill(victim, signal.SIGKILL)
             await scene.until_said("is replaced")
             await scene.ready(2)
+            await scene.health(alive=2, taking_calls=2, calls=0)
             assert victim not in scene.workers()
             assert await scene.call()
             scene.process.send_signal(signal.SIGTERM)
@@ -194,22 +209,94 @@ async def test_what_no_worker_can_start_with_is_told_and_ends_all(tmp_path: Path
             await scene.until_said("patter: Twilio(auth_token=…) is missing.")
 
 
+@contextlib.asynccontextmanager
+async def dashboard_of(scene: Scene, apps: str) -> AsyncIterator[httpx.AsyncClient]:
+    await scene.until_said("#token=")
+    await scene.until_said("\n")
+    token = scene.said.partition("#token=")[2].split()[0]
+    async with httpx.AsyncClient(headers={"origin": apps}, base_url=f"{apps}/dashboard/api/") as browser:
+        assert (await browser.post(f"{apps}/-/session", json={"token": token})).status_code == 204
+        yield browser
+
+
+def worker_at(scene: Scene, port: int) -> int:
+    """The one that listens at a port."""
+    listening = [line.split() for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]]
+    (inode,) = (line[9] for line in listening if line[1].endswith(f":{port:04X}") and line[3] == "0A")
+
+    def has_it(pid: int) -> bool:
+        return any(str(file.readlink()) == f"socket:[{inode}]" for file in Path(f"/proc/{pid}/fd").iterdir())
+
+    (found,) = filter(has_it, scene.workers())
+    return found
+
+
+async def kinds_told(browser: httpx.AsyncClient, call_id: str, after: str, until_kind: str) -> list[str]:
+    """The kinds of the call's records that the feed tells, up to one."""
+    kinds = list[str]()
+    async with browser.stream("GET", "feed", params={"call": call_id, "after": after}) as answer:
+        async for line in answer.aiter_lines():
+            if line.startswith("data: {"):
+                kinds.append(json.loads(line.removeprefix("data: "))["event"]["type"])
+                if kinds[-1] == until_kind:
+                    break
+    return kinds
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="needs Linux: who listens is read from /proc")
+async def test_the_dashboard_follows_the_calls_of_every_worker_and_of_one_that_is_killed(tmp_path: Path) -> None:
+    apps = f"http://127.0.0.1:{(port := free_port())}"
+    arguments = ["--workers", "2", "--sink", "sqlite", "--apps", "dashboard", "--apps-port", str(port)]
+    with anyio.fail_after(90):
+        async with (
+            serving(tmp_path, *arguments) as scene,
+            dashboard_of(scene, apps) as browser,
+            anyio.create_task_group() as tasks,
+        ):
+            await scene.ready(2)
+
+            async def live() -> dict[str, bool]:
+                """Whether each live call is at the worker with the dashboard."""
+                calls = (await browser.get("live")).json()["calls"]
+                return {call["call_id"]: call["here"] for call in calls}
+
+            start = (await browser.get("live")).json()["position"]
+            while set((found := await live()).values()) != {True, False}:  # which worker takes one is by chance
+                caller = scene.twilio.place(f"{scene.url}/webhooks/twilio/voice", Caller([Pause(600)], ULAW_8000))
+                tasks.start_soon(caller.run)
+                await until(lambda caller=caller: bool(caller.recording.played))  # type: ignore[misc] # the default binds it
+                while len(await live()) == len(found):  # noqa: ASYNC110 - it is told by the file
+                    await anyio.sleep(0.05)
+            there = next(call_id for call_id, is_here in found.items() if not is_here)
+            before = (await browser.get(f"calls/{there}")).json()
+            assert (before["is_live"], before["is_here"]) == (True, False)
+            assert (await kinds_told(browser, there, start, "media_started"))[0] == "call_announced"
+            with_dashboard = worker_at(scene, port)
+            (other,) = set(scene.workers()) - {with_dashboard}
+            os.kill(other, signal.SIGKILL)
+            assert await kinds_told(browser, there, before["position"], "media_started")  # at either worker
+            assert set(await live()) == set(found)
+            os.kill(with_dashboard, signal.SIGKILL)
+            await scene.until_said("dashboard): http")
+            tasks.cancel_scope.cancel()
+            scene.process.send_signal(signal.SIGTERM)
+            assert await scene.process.wait() == 0
+
+
 async def test_one_worker_serves_the_apps_and_the_one_that_replaces_it_takes_its_cookies(tmp_path: Path) -> None:
     apps = f"http://127.0.0.1:{(port := free_port())}"
     arguments = ["--workers", "2", "--sink", "sqlite", "--apps", "dashboard", "--apps-port", str(port)]
     with anyio.fail_after(90):
-        async with serving(tmp_path, *arguments) as scene, httpx.AsyncClient(headers={"origin": apps}) as browser:
-            await scene.until_said("#token=")
-            await scene.until_said("\n")
+        async with serving(tmp_path, *arguments) as scene, dashboard_of(scene, apps) as browser:
             token = scene.said.partition("#token=")[2].split()[0]
-            assert (await browser.post(f"{apps}/-/session", json={"token": token})).status_code == 204
             await scene.ready(2)
             await scene.call()
             await scene.call()
 
             async def calls() -> int:
                 with contextlib.suppress(httpx.TransportError):
-                    answer = await browser.get(f"{apps}/dashboard/api/calls")
+                    answer = await browser.get("calls")
                     return len(answer.json().get("calls", ())) if answer.status_code == 200 else -answer.status_code
                 return -1
 

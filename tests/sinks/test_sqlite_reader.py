@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from pathlib import Path
 
@@ -11,8 +12,10 @@ import pytest
 from patter_core.errors import ConfigurationError
 from patter_core.events import CallAnnounced, CallEnded, CallEvent, CallMetrics, Record, TranscriptInput
 from patter_core.sinks import SQLiteSink
-from patter_core.sinks.sqlite_reader import SQLiteReader
-from patter_core.storage.archive import CallFilter
+from patter_core.sinks.sqlite import SCHEMA
+from patter_core.sinks.sqlite_reader import SQLiteReader, list_query
+from patter_core.storage.archive import CallFilter, Latest
+from patter_core.storage.sqlite import open_database
 from patter_core.telephony.leg import Direction, Leg
 
 
@@ -53,6 +56,7 @@ def reader(tmp_path: Path) -> SQLiteReader:
         (CallFilter(before=200), ["aa1"]),
         (CallFilter(ended=True), ["aa2", "aa1"]),
         (CallFilter(ended=False), ["bb1"]),
+        (CallFilter(active_since=202), ["bb1", "aa2"]),
         (CallFilter(number="34"), ["aa2"]),
         (CallFilter(number="%"), []),
         (CallFilter(agent="two"), ["bb1", "aa2"]),
@@ -81,9 +85,32 @@ def test_a_record_of_a_later_version_is_passed_over(reader: SQLiteReader, tmp_pa
     database = sqlite3.connect(tmp_path / "patter.db")
     raw = '{"call_id": "aa1", "sequence": 9, "time": 0, "elapsed_ms": 0, "event": {"type": "call_sung"}}'
     with database:
-        database.execute("INSERT INTO records VALUES ('x', 'aa1', 999, 9, 'call_sung', ?)", (raw,))
+        columns = "id, call_id, time, sequence, kind, record"
+        database.execute(f"INSERT INTO records ({columns}) VALUES ('x', 'aa1', 999, 9, 'call_sung', ?)", (raw,))
     database.close()
     assert [record.sequence for record in reader.records("aa1")] == [0, 1, 2]
+
+
+def test_what_is_new_is_read_once_in_the_order_in_which_it_was_written(reader: SQLiteReader, tmp_path: Path) -> None:
+    path = tmp_path / "patter.db"
+    late = call("cc1", 50, agent="one", direction=Direction.INBOUND, said="Hi.", reason="x")
+
+    async def write(records: list[Record]) -> None:
+        sink = SQLiteSink(path)
+        await sink.write(records)
+        await sink.aclose()
+
+    before = reader.latest("", limit=10)
+    assert not before.records
+    anyio.run(write, [*late, *late, *call("aa1", 100, agent="", direction=Direction.INBOUND, said="", reason="")])
+    first = reader.latest(before.position, limit=2)
+    rest = reader.latest(first.position, limit=2)
+    assert [*first.records, *rest.records] == late
+    assert reader.latest(rest.position, limit=2) == Latest(rest.position, [])
+    for name in tmp_path.iterdir():
+        name.unlink()
+    anyio.run(write, late[:1])  # another file in its place
+    assert reader.latest(rest.position, limit=9).records == late[:1]
 
 
 def test_no_file_or_no_database_is_told_with_a_remedy(tmp_path: Path) -> None:
@@ -123,3 +150,46 @@ async def test_an_archive_of_another_file_says_so(tmp_path: Path) -> None:
     assert archive is not None
     with pytest.raises(ConfigurationError, match="cannot be read"):
         await archive.calls(CallFilter())
+
+
+def test_pages_go_on_within_calls_of_one_start(tmp_path: Path) -> None:
+    async def write() -> None:
+        sink = SQLiteSink(tmp_path / "same.db")
+        for number in range(7):
+            await sink.write(
+                call(f"c{number}", 100, agent="one", direction=Direction.INBOUND, said="Hello.", reason="x")
+            )
+        await sink.aclose()
+
+    anyio.run(write)
+    reader, found, page = SQLiteReader(tmp_path / "same.db"), list[str](), CallFilter(limit=3)
+    while rows := reader.calls(page):
+        found += [row.call_id for row in rows]
+        page = CallFilter(limit=3, before=rows[-1].started, before_id=rows[-1].call_id)
+    assert found == [f"c{number}" for number in reversed(range(7))]
+
+
+def test_a_list_of_many_calls_reads_an_index_and_not_the_calls(tmp_path: Path) -> None:
+    with contextlib.closing(open_database(tmp_path / "many.db", SCHEMA)) as database:
+        with database:
+            database.executemany(
+                "INSERT INTO calls (call_id, started, agent, from_number, ended) VALUES (?, ?, ?, ?, 1)",
+                ((f"{number:032x}", number, "rare" if number == 7 else "usual", "+1") for number in range(20_000)),
+            )
+        reader, plans = SQLiteReader(tmp_path / "many.db"), dict[str, list[str]]()
+        for condition in (
+            CallFilter(agent="rare", reason="", number="1", carrier="", direction=""),
+            CallFilter(before=15_000, before_id="f" * 32, since=10),
+            CallFilter(ended=False),
+        ):
+            query, values = list_query(condition)
+            plan = [str(row[3]) for row in database.execute(f"EXPLAIN QUERY PLAN {query}", values)]
+            plans[plan[2]] = plan
+            assert plan[0] == "SEARCH calls USING PRIMARY KEY (call_id=?)"
+        assert list(plans) == [
+            "SCAN calls USING COVERING INDEX calls_found",
+            "SEARCH calls USING COVERING INDEX calls_found (started>? AND (started,call_id)<(?,?))",
+            "SCAN calls USING INDEX calls_open",
+        ]
+    assert [row.started for row in reader.calls(CallFilter(agent="rare"))] == [7]
+    assert [row.started for row in reader.calls(CallFilter(limit=2))] == [19_999, 19_998]

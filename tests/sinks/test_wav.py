@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import resource
 import stat
+import time
 import tracemalloc
 import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import anyio
 import pytest
 
 from patter_core.audio import ULAW_8000, AudioChunk
 from patter_core.checks import Level
+from patter_core.errors import ConfigurationError
 from patter_core.events import AudioCaptured, CallEnded, CallEvent, CallMetrics, Record, ResponseHeard
 from patter_core.server.sink_queue import SinkQueue
+from patter_core.sink import WorkerFigures
 from patter_core.sinks.wav import WavSink
+from tests.polling import until
 
 pytestmark = pytest.mark.anyio
 
@@ -169,3 +175,20 @@ async def test_a_folder_that_cannot_be_written_is_found_by_its_check(tmp_path: P
         sink = WavSink(folder)
         assert [result.level for result in await sink.check()] == [level]
         await sink.aclose()
+
+
+async def test_recordings_are_kept_for_so_many_days_and_other_files_for_ever(tmp_path: Path) -> None:
+    old, young, other = tmp_path / f"{'a' * 32}-2.wav", tmp_path / f"{'b' * 32}.wav", tmp_path / "hold-music.wav"
+    for path, days in ((old, 8), (young, 6), (other, 8)):
+        path.touch()
+        os.utime(path, (time.time() - days * 86_400,) * 2)
+    sink = WavSink(tmp_path, keep=7)
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(sink.run, WorkerFigures)
+            await until(lambda: not old.exists())
+            tasks.cancel_scope.cancel()
+    assert young.exists()
+    assert other.exists()
+    with pytest.raises(ConfigurationError, match="keep"):
+        WavSink(tmp_path, keep=0)

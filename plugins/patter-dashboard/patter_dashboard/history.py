@@ -85,6 +85,7 @@ class History:
         condition = CallFilter(
             since=number_in(request, "since", None, least=0, most=_LATEST),
             before=number_in(request, "before", None, least=0, most=_LATEST),
+            before_id=text("before_id"),
             limit=limit + 1,
             agent=text("agent"),
             carrier=text("carrier"),

@@ -42,7 +42,7 @@ class Live:
 
     @with_errors
     async def calls(self, request: Request) -> Response:
-        """The live calls, of other workers too where they share an archive; and where the feed is."""
+        """The live calls, also those of other workers that share an archive; and where the feed is."""
         position = self._phone.position
         calls = await self._phone.calls(unmasked=visitor_of(request.scope).unmasked)
         return json_answer({"position": position, "calls": calls})

@@ -9,6 +9,7 @@ import { latencies, timeline } from "./plots.js";
 import { Story, wordsOf } from "./story.js";
 
 const EVENTS_SHOWN = 500; // a call of hours has thousands
+const CHANGES = new Set(["call_ended", "call_moved", "media_started"]); // what can be done with the call, and where it is
 
 export async function callPage(main, id, signal) {
   const call = await get(`calls/${encodeURIComponent(id)}`, signal);
@@ -89,8 +90,7 @@ export async function callPage(main, id, signal) {
     }, wait);
   };
   const ticking = setInterval(() => call.is_live && drawClock(head, story), 1000);
-  const looking = setInterval(() => call.is_live && !call.is_here && soon(0), 2000); // of another worker: by no feed
-  signal.addEventListener("abort", () => [clearTimeout(timer), clearInterval(ticking), clearInterval(looking)]);
+  signal.addEventListener("abort", () => [clearTimeout(timer), clearInterval(ticking)]);
   let drawing = null;
   follow({
     call: id,
@@ -99,7 +99,7 @@ export async function callPage(main, id, signal) {
     onLost: () => soon(0),
     onItem: (record) => {
       if (!story.add(record)) return;
-      if (record.event.type === "call_ended") soon(500);
+      if (CHANGES.has(record.event.type)) soon(500);
       drawing ??= setTimeout(() => {
         drawing = null;
         if (!signal.aborted) draw();

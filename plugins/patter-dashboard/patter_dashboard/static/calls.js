@@ -40,7 +40,7 @@ export async function callsPage(main, signal) {
   }
 
   async function more() {
-    const page = await get(`calls?${filters.query({ before: shown.at(-1).started })}`, signal);
+    const page = await get(`calls?${filters.query({ before: shown.at(-1).started, before_id: shown.at(-1).call_id })}`, signal);
     shown = shown.concat(page.calls);
     hasMore = page.has_more;
     const position = scrollY;
@@ -70,8 +70,7 @@ export async function callsPage(main, signal) {
     }, REFRESH);
   };
   const ticking = setInterval(() => tick(live), 1000);
-  const looking = setInterval(soon, 5000); // calls of other workers come by no feed
-  signal.addEventListener("abort", () => [clearTimeout(timer), clearInterval(ticking), clearInterval(looking)]);
+  signal.addEventListener("abort", () => [clearTimeout(timer), clearInterval(ticking)]);
   const TOLD = new Set(["call_announced", "call_answered", "call_progressed", "call_ended", "call_moved", "media_started"]);
   follow({ after: position, signal, onItem: (item) => TOLD.has(item.kind) && soon(), onLost: soon });
 }

@@ -1,0 +1,184 @@
+"""`patter calls delete`: erases calls from what the sinks of this machine keep."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import anyio
+import click
+from rich.console import Console
+
+from patter_core.cli.calls_found import calls_table, complete_id
+from patter_core.cli.options import app_option, check_app
+from patter_core.errors import ConfigurationError, PatterError
+from patter_core.events import RecordingChanged, RecordingStarted
+from patter_core.observe.terminal import one_line
+from patter_core.registry import Registry
+from patter_core.settings.load import load
+from patter_core.settings.model import PluginConfig
+from patter_core.settings.plugins import make_sinks, numbered
+from patter_core.settings.target import phone_at
+from patter_core.sink import EventSink
+from patter_core.sinks.sqlite import SQLiteSink
+from patter_core.sinks.sqlite_reader import SQLiteReader
+from patter_core.sinks.wav import WavSink
+from patter_core.storage.archive import CallFilter, CallRow
+
+__all__ = ["delete"]
+
+_AGE = re.compile(r"([0-9]{1,6})([hdw])")
+_UNITS = {"h": 3600.0, "d": 86_400.0, "w": 7 * 86_400.0}
+_LOST_AFTER = 3600.0
+"""Seconds without an event after which a call without an end is over: its worker died."""
+_MOST_WORKERS = 64
+_SHOWN = 20
+_ALL = 1_000_000_000
+
+
+@click.command()
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.option("--number", default="", metavar="NUMBER", help="Calls from or to this number, in E.164.")
+@click.option("--older-than", "age", default="", metavar="AGE", help="Calls that began before: 12h, 30d, 8w.")
+@app_option
+@click.option(
+    "--config",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="TOML file with the sinks. Default: PATTER_CONFIG, or patter.toml if it exists.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Say what would be erased, and erase nothing.")
+@click.pass_context
+def delete(
+    context: click.Context,
+    *,
+    ids: tuple[str, ...],
+    number: str,
+    age: str,
+    app: str,
+    config: Path | None,
+    yes: bool,
+    dry_run: bool,
+) -> None:
+    """Erase calls by ID, by number or by age: rows, transcripts, recordings and lines of the sinks on this machine.
+
+    With --number and --older-than, only calls that meet both. Calls are found in the file of --db, and erased there, in
+    the files of the sinks that the settings (or the phone of a program) name, and where the calls were recorded. A call
+    that is live is left. What sinks have sent elsewhere, and recordings at a carrier, are named and stay.
+    """
+    db: Path = context.obj
+    check_app(app, config)
+    reader = SQLiteReader(db)
+    console, now = Console(), time.time()
+    found = _found(reader, ids, number, _seconds(age), now)
+    live = [row for row in found if _is_live(reader, row, now)]
+    rows = [row for row in found if row not in live]
+    if live:
+        console.print(f"Live, and left: {', '.join(row.call_id[:8] for row in live)}.")
+    if not rows:
+        console.print("No such call.")
+        return
+    console.print(calls_table(rows[:_SHOWN]))
+    if len(rows) > _SHOWN:
+        console.print(f"and {len(rows) - _SHOWN} more.")
+    if number and any(number not in {row.from_number, row.to_number} for row in rows):
+        console.print("Numbers were kept masked: calls of other numbers that end alike are among these.")
+    if dry_run:
+        console.print(f"Would erase {_counted(rows)}. Nothing was erased.")
+        return
+    if not yes:
+        click.confirm(f"Erase {_counted(rows)}, for ever?", abort=True)
+    registry = context.find_root().obj
+    sinks = _sinks(registry if isinstance(registry, Registry) else Registry.discover(), app, config)
+    folders, elsewhere = _recordings(reader, rows)
+    everywhere = [*sinks, *(WavSink(folder) for folder in folders), SQLiteSink(db)]
+    everywhere.sort(key=lambda sink: isinstance(sink, SQLiteSink))  # by which calls are found: last
+    anyio.run(_erase, everywhere, [row.call_id for row in rows], console)
+    for text in elsewhere:
+        console.print(f"Not erased: {one_line(text)}.", markup=False)
+
+
+def _found(reader: SQLiteReader, ids: Sequence[str], number: str, age: float | None, now: float) -> list[CallRow]:
+    if bool(ids) == bool(number or age is not None):
+        raise ConfigurationError(
+            "It is not said which calls to erase.", expected="IDs, or one or both of --number and --older-than"
+        )
+    if ids:
+        complete = dict.fromkeys(complete_id(reader, one) for one in ids)
+        return [row for one in complete if (row := reader.row(one)) is not None]
+    before = None if age is None else now - age
+    if number:
+        return [row for row in reader.of_number(number) if before is None or row.started < before]
+    return reader.calls(CallFilter(before=before, limit=_ALL))
+
+
+def _seconds(age: str) -> float | None:
+    if not age:
+        return None
+    parts = _AGE.fullmatch(age)
+    if parts is None:
+        raise ConfigurationError("--older-than is no age.", expected="such as 12h, 30d or 8w", got=age)
+    return int(parts[1]) * _UNITS[parts[2]]
+
+
+def _is_live(reader: SQLiteReader, row: CallRow, now: float) -> bool:
+    return row.ended is None and reader.last_event(row.call_id) > now - _LOST_AFTER
+
+
+def _counted(rows: Sequence[CallRow]) -> str:
+    return "1 call" if len(rows) == 1 else f"{len(rows)} calls"
+
+
+def _sinks(registry: Registry, app: str, config: Path | None) -> list[EventSink]:
+    """Returns the sinks of the phone; those of which each worker has one, of all workers."""
+    if app:
+        return list(phone_at(app).parts.sinks)
+    sinks: list[EventSink] = []
+    for one in load(config).sinks:
+        sinks += make_sinks(registry, _of_all_workers(one))
+    return sinks
+
+
+def _of_all_workers(config: PluginConfig) -> list[PluginConfig]:
+    numbers = [numbered([config], number)[0] for number in range(_MOST_WORKERS)]
+    return [one for place, one in enumerate(numbers) if one not in numbers[:place]]
+
+
+def _recordings(reader: SQLiteReader, rows: Sequence[CallRow]) -> tuple[list[Path], list[str]]:
+    """Returns the folders in which these calls were recorded, and what of them is elsewhere."""
+    folders, elsewhere = dict[Path, None](), dict[str, None]()
+    for row in rows:
+        for record in reader.records(row.call_id):
+            match record.event:
+                case RecordingStarted(location=location) if Path(location).name.startswith(row.call_id):
+                    folders[Path(location).parent] = None
+                case RecordingStarted(by=by, location=location):
+                    elsewhere[f"the recording of {by} at {location}"] = None
+                case RecordingChanged(recording=recording):
+                    elsewhere[f"the recording {recording.recording_id} at {row.carrier}"] = None
+                case _:
+                    pass
+    return list(folders), list(elsewhere)
+
+
+async def _erase(sinks: Sequence[EventSink], call_ids: Sequence[str], console: Console) -> None:
+    """Erases the calls from all sinks. What fails is told last, and stays to be tried again."""
+    kept_elsewhere, failures = dict[str, None](), list[str]()
+    for sink in sinks:
+        try:
+            erased = await sink.erase(call_ids)
+        except (PatterError, OSError) as error:
+            failures.append(f"{sink.name}: {error}")
+            break  # the calls are still where they are found
+        finally:
+            await sink.aclose()
+        for text in erased or ():
+            console.print(f"Erased: {one_line(text)}.", markup=False, soft_wrap=True)
+        if erased is None:
+            kept_elsewhere[sink.name] = None
+    if kept_elsewhere:
+        console.print(f"Not erased: what the sinks {', '.join(kept_elsewhere)} have sent. Erase it there.")
+    if failures:
+        raise ConfigurationError("Not everything was erased.", got="; ".join(failures), remedy="Try again.")
