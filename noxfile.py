@@ -341,8 +341,12 @@ def transports(session: nox.Session) -> None:
     """Run the suites of calls on each transport that a plugin of ours offers: `nox -s transports`."""
     install_tree(session, *TEST_TOOLS)
     suites = [f"tests/e2e/test_{name}.py" for name in ("first_call", "each_carrier", "two_carriers", "quickstart")]
-    suites += ["tests/server/test_media_endpoint.py", "tests/server/test_drain.py", "plugins/patter-picows"]
-    session.run("pytest", *TOGETHER, *suites, *session.posargs, env={"PATTER_TRANSPORT": "picows"})
+    suites += [f"tests/server/test_{name}.py" for name in ("media_endpoint", "drain", "floods", "stop")]
+    suites += ["plugins/patter-picows"]
+    picows = {"PATTER_TRANSPORT": "picows"}
+    session.run("pytest", *TOGETHER, *suites, *session.posargs, env=picows)
+    hostile = [f"tests/chaos/test_hostile_{name}.py" for name in ("carrier", "engine")]  # floods, and who reads nothing
+    session.run("pytest", "-m", "chaos", *hostile, *session.posargs, env=picows)
 
 
 @nox.session

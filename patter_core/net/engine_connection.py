@@ -2,8 +2,8 @@
 
 The library opens and closes, and its protocol reads and checks every frame. Frames are written without it: masks are
 cut from a store of random bytes, since the library asks the kernel for four bytes a frame, which costs a good part of
-what the write itself does. What comes in small reads is passed on at once. A long read is passed on in pieces, and the
-event loop has its turn between two pieces that hold many frames.
+what the write itself does. A read that is one whole message needs no parser. What comes in small reads is passed on at
+once. A long read is passed on in pieces, and the event loop has its turn between two pieces that hold many frames.
 """
 
 from __future__ import annotations
@@ -18,12 +18,8 @@ from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import OPEN, Event
 
 from patter_core.net.client_link import COUNTED, COUNTED_SIZE, PIECE, UNREAD_LIMIT, ClientLink
+from patter_core.net.frames import Boundary, apply_mask, lone
 from patter_core.net.tls import keep_session, shrink_buffer
-
-try:
-    from websockets.speedups import apply_mask
-except ImportError:  # no compiled wheel for this platform
-    from websockets.utils import apply_mask
 
 __all__ = ["EngineConnection"]
 
@@ -38,17 +34,24 @@ _ping = _head_short.pack(0x89, _MASKED)
 
 
 class EngineConnection(ClientLink, ClientConnection):
-    """The library's connection, which delivers whole messages, and calls back when the peer is slow, or gone."""
+    """The library's connection, which delivers whole messages, and calls back when the peer is slow, or gone.
+
+    Args:
+        arguments: those of the library's class; so are `options`.
+        most: bytes of one message of the peer.
+    """
 
     transport: asyncio.Transport
     loop: asyncio.AbstractEventLoop
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:  # those of the library's class
+    def __init__(self, *arguments: Any, most: int, **options: Any) -> None:
         ClientConnection.__init__(self, *arguments, **options)
         ClientLink.__init__(self)
         self._parts: list[bytes] = []
         self._parts_are_binary = False
         self._made = False
+        self._boundary = Boundary()
+        self._most = most
         self._held = bytearray()
         """Read from the network, and not passed on yet."""
         self._passing_on = False
@@ -117,7 +120,13 @@ class EngineConnection(ClientLink, ClientConnection):
 
     def data_received(self, data: bytes) -> None:
         if len(data) <= PIECE and not self._held:
-            _pass_on(self, data)
+            message = lone(data, self._most) if self._boundary.here and self.protocol.state is OPEN else None
+            if message is None:
+                self._read(data)
+            else:
+                self.alive = True
+                self.frames += 1
+                (self._pass_on_text if data[0] == _FIN_TEXT else self.on_binary)(message)
             if self.frames >= COUNTED:
                 self.count()
             return
@@ -125,6 +134,11 @@ class EngineConnection(ClientLink, ClientConnection):
         self.read_on()
         if self._held:
             self.transport.pause_reading()
+
+    def _read(self, data: bytes) -> None:
+        """Has the library read it."""
+        self._boundary.pass_over(data)
+        _pass_on(self, data)
 
     def eof_received(self) -> None:
         while self._held:  # the peer has closed: nothing more comes
@@ -159,7 +173,7 @@ class EngineConnection(ClientLink, ClientConnection):
     def _pass_on_piece(self) -> None:
         piece = bytes(self._held[:PIECE])
         del self._held[:PIECE]
-        _pass_on(self, piece)
+        self._read(piece)
         self.size += len(piece)
 
     def process_event(self, event: Event) -> None:

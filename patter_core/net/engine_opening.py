@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import socket
 import ssl
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -25,9 +26,19 @@ from patter_core.net.dns import addresses_of
 from patter_core.net.engine_connection import EngineConnection
 from patter_core.net.proxies import Proxy, proxy_for
 from patter_core.net.retry_after import is_passing, seconds_asked
+from patter_core.net.served_connection import ServedConnection
 from patter_core.net.tls import tls_context
-from patter_core.net.transport import Dial, Transport, UpgradeMismatch, UpgradeRefused, in_use
+from patter_core.net.transport import (
+    Dial,
+    Ended,
+    SocketLimits,
+    Transport,
+    UpgradeMismatch,
+    UpgradeRefused,
+    in_use,
+)
 from patter_core.observe.terminal import one_line
+from patter_core.transport import SocketHandler
 
 __all__ = ["Dial", "WebsocketsTransport", "open_connection"]
 
@@ -64,7 +75,7 @@ async def open_connection(dial: Dial, open_timeout: float, reason_header: str) -
 
 
 class WebsocketsTransport(Transport):
-    """The library `websockets`, which comes with Patter. Media sockets are left to the server, which uses it, too."""
+    """The library `websockets`, which comes with Patter."""
 
     name = "websockets"
 
@@ -76,6 +87,22 @@ class WebsocketsTransport(Transport):
         except BaseException:
             connected.close()  # its transport has done so, unless it was not made
             raise
+
+    def accept(
+        self,
+        stream: asyncio.Transport,
+        key: str,
+        *,
+        subprotocol: str,
+        limits: SocketLimits,
+        handler: SocketHandler,
+        ended: Ended,
+        lost: Callable[[], None],
+    ) -> ServedConnection:
+        """As in `Transport`."""
+        return ServedConnection(
+            stream, key, subprotocol=subprotocol, limits=limits, handler=handler, ended=ended, lost=lost
+        )
 
 
 class _Connect(connect):
@@ -125,7 +152,7 @@ async def _upgrade(dial: Dial, **options: Any) -> ClientLink:
     try:
         connection = await _Connect(
             dial.url,
-            create_connection=EngineConnection,
+            create_connection=functools.partial(EngineConnection, most=dial.max_size),  # type: ignore[arg-type] # it calls it
             additional_headers=dial.headers,
             subprotocols=cast("Sequence[Subprotocol]", dial.subprotocols) or None,
             max_size=dial.max_size,

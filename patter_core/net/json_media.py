@@ -27,19 +27,21 @@ from typing import Generic, TypeVar, get_args
 
 import msgspec
 
-from patter_core.audio import AudioFormat
+from patter_core.audio import AudioChunk, AudioFormat
+from patter_core.errors import AudioError
 from patter_core.media import (
     MediaCodec,
     MediaDtmf,
     MediaEvent,
     MediaFault,
     MediaOpened,
+    MediaOutput,
     MediaStopped,
     MediaUnusable,
 )
 from patter_core.net.json import UNREADABLE
 
-__all__ = ["KEYS", "Faults", "JsonMediaCodec", "JsonMessages"]
+__all__ = ["KEYS", "BinaryAudioCodec", "Faults", "JsonMediaCodec", "JsonMessages"]
 
 M = TypeVar("M")
 
@@ -60,6 +62,7 @@ class Faults:
     NOT_BASE64 = (MediaFault("audio that is not base64"),)
     LATE = (MediaFault("audio repeated or late"),)
     UNKNOWN_KEY = (MediaFault("unknown key"),)
+    HALF_A_SAMPLE = (MediaFault("audio that is not whole samples"),)
 
 
 class JsonMessages(Generic[M]):
@@ -146,3 +149,31 @@ class JsonMediaCodec(MediaCodec, Generic[M]):
     def key(self, digit: str) -> Sequence[MediaEvent]:
         """Returns the event of a key."""
         return (MediaDtmf(digit),) if digit in KEYS else Faults.UNKNOWN_KEY
+
+
+class BinaryAudioCodec(JsonMediaCodec[M]):
+    """One media socket whose audio is binary messages, with nothing around it; all else is JSON text."""
+
+    __slots__ = ("_output",)
+
+    def __init__(self, messages: JsonMessages[M], output: MediaOutput) -> None:
+        super().__init__(messages)
+        self._output = output
+
+    @property
+    def output(self) -> MediaOutput:
+        return self._output
+
+    def decode(self, message: str | bytes) -> Sequence[MediaEvent]:
+        if isinstance(message, str):
+            return super().decode(message)
+        format = self._format
+        if format is None:
+            return self.misplaced()
+        try:
+            return (AudioChunk(message, format),) if message else Faults.HALF_A_SAMPLE
+        except AudioError:
+            return Faults.HALF_A_SAMPLE
+
+    def encode_audio(self, chunk: AudioChunk) -> bytes:
+        return chunk.data

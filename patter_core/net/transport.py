@@ -129,6 +129,7 @@ class Transport(abc.ABC):
             ValueError: the answer is no WebSocket's.
         """
 
+    @abc.abstractmethod
     def accept(
         self,
         stream: asyncio.Transport,
@@ -139,7 +140,7 @@ class Transport(abc.ABC):
         handler: SocketHandler,
         ended: Ended,
         lost: Callable[[], None],
-    ) -> ServedSocket | None:
+    ) -> ServedSocket:
         """Takes a media socket over: answers the upgrade with status 101, and reads and writes frames from then on.
 
         The handler's methods are called as `SocketHandler` says, `opened` before this returns. What it raises closes
@@ -153,11 +154,7 @@ class Transport(abc.ABC):
             handler: gets the messages.
             ended: called once, after `SocketHandler.closed`; the closing handshake may take longer.
             lost: called once the connection is gone.
-
-        Returns:
-            None if this transport leaves media sockets to the server; so it is without an override.
         """
-        return None
 
 
 in_use: ContextVar[Transport | None] = ContextVar("transport", default=None)

@@ -237,9 +237,8 @@ class MediaSocket(WebSocketsSansIOProtocol):
             ended=ended,
             lost=lambda: self.connection_lost(None),
         )
-        if self._handed is not None:
-            self.handshake_complete = True
-            self.close_timer = self.loop.call_later(0, _nothing)  # uvicorn leaves the closing to it
+        self.handshake_complete = True
+        self.close_timer = self.loop.call_later(0, _nothing)  # uvicorn leaves the closing to it
         return self._handed
 
     def shutdown(self) -> None:

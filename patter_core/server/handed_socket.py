@@ -19,7 +19,7 @@ _FAULT = 1011
 TakeOver = Callable[[Transport, str, SocketHandler, Ended], ServedSocket | None]
 """Has a transport accept the socket with a subprotocol, "" for none, and give its messages to a handler.
 
-None if the server has to accept it: the transport does not, or the peer has not waited for the answer.
+None if the server has to accept it: the peer has not waited for the answer.
 
 Raises OSError if the connection is gone.
 """

@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 from patter_core.aio.foreign import as_exception, run_foreign
 from patter_core.call.call import Call
 from patter_core.errors import CallError, WebhookRefused, WorkerStopping
+from patter_core.net.engine_opening import WebsocketsTransport
 from patter_core.server.asgi_socket import AsgiSocket
 from patter_core.server.handed_socket import TAKE_OVER, HandedSocket
 from patter_core.server.host import CallHost
@@ -106,9 +107,9 @@ class MediaEndpoint:
 
     async def _accept(self, socket: _MediaSocket, scope: Scope, send: Send) -> _MediaSocket:
         """Accepts a socket: the phone's transport does, where the server offers that; else the server."""
-        transport, subprotocol = self._host.transport, socket.subprotocol
+        transport, subprotocol = self._host.transport or WebsocketsTransport(), socket.subprotocol
         take_over = scope.get("extensions", {}).get(TAKE_OVER)
-        if take_over is not None and transport is not None:
+        if take_over is not None:
             handed = HandedSocket.accept(take_over, transport, subprotocol)
             if handed is not None:
                 return handed

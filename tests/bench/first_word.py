@@ -15,7 +15,6 @@ import click
 import httpx
 import msgspec
 import uvloop
-from rich.console import Console
 from rich.table import Table
 
 from patter_core.audio import AudioFormat
@@ -26,6 +25,7 @@ from patter_elevenlabs import wire
 from patter_elevenlabs.engine import ElevenLabsConvAI
 from tests.bench.lean import LeanSocket, listen
 from tests.bench.measure import Latency
+from tests.bench.report import wide_console
 from tests.bench.vendor import Said, Vendor
 from tests.bench.vendors import VENDORS
 from tests.bench.voice import Voice
@@ -139,7 +139,7 @@ def main(*, calls: int, carrier: str, connect: float, stream_after: float, json_
     table = Table("the agent's first audio after the stream's start", "p50", "p99", "max")
     for name, latency in (("asked when the stream starts", words.cold), ("asked at the webhook", words.prewarmed)):
         table.add_row(name, *(f"{value:.1f} ms" for value in (latency.p50, latency.p99, latency.most)))
-    Console().print(table)
+    wide_console().print(table)
     if json_file is not None:
         json_file.write_bytes(msgspec.json.encode(words))
 

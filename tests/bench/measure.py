@@ -116,12 +116,12 @@ def run(target: str, plan: Plan) -> Sample:
             command = protocol.Dial(voice_url, calls, plan.profile, plan.engine_format)
             return load.ask(command, protocol.Done).seconds
 
-        def usage(*, collect: bool = False) -> protocol.Usage:
-            return under_test.ask(protocol.UsageAsked(collect), protocol.Usage)
+        def usage() -> protocol.Usage:
+            return under_test.ask(protocol.UsageAsked(), protocol.Usage)
 
         dial(min(FIRST_CALLS, plan.calls))
         load.ask(protocol.HangUp(settle=0.2), protocol.Tally)
-        before = usage(collect=True)
+        before = under_test.memory_kb
         dialled = dial(plan.calls)
         time.sleep(min(WARM_UP, plan.seconds / 4))
         load.ask(protocol.Begin(), protocol.Done)
@@ -131,7 +131,7 @@ def run(target: str, plan: Plan) -> Sample:
         measured = load.ask(protocol.End(), protocol.Measured)
         interruption = protocol.Interrupt(plan.interruptions)
         clears = load.ask(interruption, protocol.BargedIn).clear_ms if plan.interruptions else []
-        after = usage(collect=True)
+        after = under_test.memory_kb
         tally = load.ask(protocol.HangUp(settle=SETTLE), protocol.Tally)
     if not measured.frames:
         raise BenchFailed(f"{target}: no audio arrived.")
@@ -148,7 +148,7 @@ def run(target: str, plan: Plan) -> Sample:
         barge_in=Latency.of(clears) if clears else None,
         lost=tally.sent - tally.arrived - tally.void,
         void=tally.void,
-        memory_kb_a_call=(after.rss_bytes - before.rss_bytes) / plan.calls / 1024,
+        memory_kb_a_call=(after - before) / plan.calls,
         generator_cpu=measured.own_cpu,
         generator_late_p99_ms=Latency.of(measured.late_ms).p99,
         dial_ms_a_call=dialled / plan.calls * 1000,

@@ -59,10 +59,10 @@ def measure_pipeline(calls: int, seconds: float, carrier: str, *, quick: bool = 
         Child("pipeline_load", str(load_core), carrier) as load,
         Child("target", "patter", carrier, "pipeline", load.ready.url, load.ready.api_url, str(target_core)) as target,
     ):
-        before = target.ask(protocol.UsageAsked(collect=True), protocol.Usage)
+        before = target.memory_kb
         load.ask(Dial(f"{target.ready.url}/webhooks/{carrier}/voice", calls), Figures)
-        after = target.ask(protocol.UsageAsked(collect=True), protocol.Usage)
-        kb_a_call = (after.rss_bytes - before.rss_bytes) / 1024 / calls
+        after = target.memory_kb
+        kb_a_call = (after - before) / calls
         blank = PipelineSample(phase=Phase.SILENCE, calls=calls, carrier=carrier, memory_kb_a_call=kb_a_call)
         samples = [
             _phase(load, target, msgspec.structs.replace(blank, phase=phase), _time(phase, seconds, quick=quick))

@@ -113,9 +113,6 @@ class Tally(msgspec.Struct, frozen=True):
 class UsageAsked(msgspec.Struct, frozen=True):
     """Asks a target what it has used."""
 
-    collect: bool = False
-    """Collect garbage first: for figures of memory, not of time."""
-
 
 class Usage(msgspec.Struct, frozen=True):
     """What a target has used, by its own account."""
@@ -124,5 +121,3 @@ class Usage(msgspec.Struct, frozen=True):
     system_s: float
     """The kernel's part of it: mostly the sockets."""
     wall_s: float
-    rss_bytes: int
-    """0 where the system does not tell."""

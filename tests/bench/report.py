@@ -9,11 +9,15 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
 import msgspec
+from rich.console import Console
 from rich.table import Table
 
 from tests.bench.measure import Plan, Sample, median
 
-__all__ = ["Report", "groups", "table"]
+__all__ = ["Report", "groups", "table", "wide_console"]
+
+_WIDTH = 200
+"""Characters of a line where the output is no terminal: the widest table has 170."""
 
 _LIBRARIES = ("msgspec", "picows", "starlette", "uvicorn", "uvloop", "websockets")
 
@@ -41,6 +45,14 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     def json(self) -> bytes:
         return msgspec.json.format(msgspec.json.encode(self)) + b"\n"
+
+
+def wide_console() -> Console:
+    """Returns where tables are printed: as wide as the terminal, and wide enough for a table where there is none."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = _WIDTH
+    return console
 
 
 def groups(samples: Sequence[Sample]) -> list[list[Sample]]:

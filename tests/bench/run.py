@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 import msgspec
-from rich.console import Console
 
 from patter_core.audio import ULAW_8000
 from tests.bench.control import cores
@@ -17,7 +16,7 @@ from tests.bench.pipeline import measure_pipeline, pipeline_table
 from tests.bench.pipeline_services import PipelineService
 from tests.bench.plot import svg
 from tests.bench.protocol import Profile
-from tests.bench.report import Report, table
+from tests.bench.report import Report, table, wide_console
 from tests.bench.services import SERVICES
 from tests.bench.target import BASELINES, DEFAULT_TARGETS, TARGETS
 from tests.bench.vendors import VENDORS
@@ -30,7 +29,7 @@ TOO_LATE_MS = 20.0
 """p99 of the added latency at which a core is full."""
 _FORMATS = ("ulaw_8000", "pcm_16000")
 
-console = Console()
+console = wide_console()
 
 
 @click.command()

@@ -7,13 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import gc
-import os
 import resource
 import sys
 import time
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 
 import msgspec
 import uvloop
@@ -59,8 +56,6 @@ DEFAULT_TARGETS = ("bare", "naive", "patter", "page")
 BASELINES = ("bare", "naive")
 """Which cannot convert audio."""
 
-_STATM = Path("/proc/self/statm")
-
 
 async def main(make: Callable[[], ASGIApp], core: int) -> None:
     pin(core)
@@ -69,16 +64,9 @@ async def main(make: Callable[[], ASGIApp], core: int) -> None:
 
 
 async def _usage(line: bytes) -> Usage:
-    if msgspec.json.decode(line, type=UsageAsked).collect:
-        gc.collect()
+    msgspec.json.decode(line, type=UsageAsked)
     system_s = resource.getrusage(resource.RUSAGE_SELF).ru_stime
-    return Usage(cpu_s=time.process_time(), system_s=system_s, wall_s=time.perf_counter(), rss_bytes=_rss())
-
-
-def _rss() -> int:
-    if not _STATM.exists():
-        return 0
-    return int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return Usage(cpu_s=time.process_time(), system_s=system_s, wall_s=time.perf_counter())
 
 
 if __name__ == "__main__":

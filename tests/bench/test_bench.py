@@ -47,6 +47,7 @@ def _bench(*options: str, out: Path) -> dict[str, _Sample]:
         timeout=120,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "KB/call" in done.stdout  # the table has its whole width where there is no terminal
     assert (out / "bench.svg").read_text().startswith("<svg")
     report = msgspec.json.decode((out / "bench.json").read_bytes(), type=_Report)
     return {sample.target: sample for sample in report.samples}

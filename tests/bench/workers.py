@@ -18,12 +18,12 @@ from pathlib import Path
 
 import click
 import msgspec
-from rich.console import Console
 from rich.table import Table
 
 from tests.bench import protocol
 from tests.bench.control import BenchFailed, Child
 from tests.bench.measure import SETTLE, WARM_UP, Latency
+from tests.bench.report import wide_console
 from tests.bench.twilio_side import ACCOUNT_SID, AUTH_TOKEN
 
 __all__ = ["Shared", "measure"]
@@ -129,7 +129,7 @@ def main(*, calls: int, seconds: float, workers: str) -> None:
         each = " + ".join(f"{share:.2f}" for share in found.cpu)
         figures = (f"{sum(found.cpu):.2f}", f"{found.cpu_us_a_frame:.1f}", f"{found.p99_ms:.1f} ms")
         table.add_row(str(count), each, *figures, str(found.fault_count))
-    Console().print(table)
+    wide_console().print(table)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from patter_core import Patter, Registry
+from patter_core import Patter
 from patter_core.audio import ULAW_8000
 from patter_core.call.handle import PhoneCall
 from patter_core.call.limits import Limits
@@ -58,7 +58,6 @@ class Menu:
             played = carrier.carrier()
             phone = Patter(
                 carrier=played,
-                registry=Registry(),
                 limits=Limits(callback=1.0),
                 on_event=self.on_event,
                 on_call_end=self.on_call_end,

@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from websockets.asyncio.client import connect
 
-from patter_core import Limits, Patter, Registry
+from patter_core import Limits, Patter
 from patter_core.server.serving import serve_app
 from patter_core.sinks.jsonl import JsonLinesSink
 from patter_core.sinks.memory import MemorySink
@@ -33,7 +33,6 @@ class Scene:
         self.carrier = FakeCarrier()
         phone = Patter(
             carrier=self.carrier,
-            registry=Registry(),
             sinks=[self.sink, JsonLinesSink(folder / "calls.jsonl"), SQLiteSink(folder / "calls.db")],
             store=MemoryCallStore(),
             several_workers=False,

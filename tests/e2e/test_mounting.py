@@ -21,7 +21,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Router
 from starlette.types import ASGIApp
 
-from patter_core import Patter, Registry
+from patter_core import Patter
 from patter_core.audio import ULAW_8000
 from patter_core.call.limits import Limits
 from patter_core.server.serving import serve_app
@@ -68,7 +68,7 @@ async def test_a_mounted_phone_takes_a_call(mount: MountIn, path: str, with_life
     sink = MemorySink()
     with anyio.fail_after(20):
         async with TwilioEmulator() as twilio, ElevenLabsEmulator() as elevenlabs:
-            phone = Patter(carrier=twilio.carrier(), sinks=[sink], registry=Registry())
+            phone = Patter(carrier=twilio.carrier(), sinks=[sink])
             app = phone.asgi(phone.agent(engine=elevenlabs.engine()))
             async with serve_app(mount(app, path, with_lifespan=with_lifespan)) as url:
                 recording = await twilio.call(f"{url}{path}/webhooks/twilio/voice", Caller(SHORT_CALL, ULAW_8000))
@@ -175,7 +175,7 @@ async def test_behind_caddy_no_header_needs_to_be_believed(tmp_path: Path) -> No
     with anyio.fail_after(30), listener, caddy(tmp_path, listener.getsockname()[1]) as port:
         tunnels = {"https://voice.example.org": f"http://127.0.0.1:{port}"}
         async with TwilioEmulator(tunnels=tunnels) as twilio, ElevenLabsEmulator() as elevenlabs:
-            phone = Patter(carrier=twilio.carrier(), registry=Registry())
+            phone = Patter(carrier=twilio.carrier())
             async with serve_app(phone.asgi(phone.agent(engine=elevenlabs.engine())), listener):
                 recording = await twilio.call(
                     "https://voice.example.org/webhooks/twilio/voice", Caller(SHORT_CALL, ULAW_8000)
@@ -190,7 +190,7 @@ async def test_behind_nginx_that_takes_a_prefix_away_the_forwarded_address_is_ri
     with anyio.fail_after(20), listener, nginx(tmp_path, listener.getsockname()[1]) as port:
         tunnels = {"https://voice.example.org": f"http://127.0.0.1:{port}"}
         async with TwilioEmulator(tunnels=tunnels) as twilio, ElevenLabsEmulator() as elevenlabs:
-            phone = Patter(carrier=twilio.carrier(), registry=Registry(), trust_forwarded=True)
+            phone = Patter(carrier=twilio.carrier(), trust_forwarded=True)
             async with serve_app(phone.asgi(phone.agent(engine=elevenlabs.engine())), listener):
                 recording = await twilio.call(
                     "https://voice.example.org/phone/webhooks/twilio/voice", Caller(SHORT_CALL, ULAW_8000)
@@ -203,9 +203,7 @@ async def test_what_is_forwarded_is_not_believed_unless_it_is_asked_for() -> Non
     with anyio.fail_after(20):
         async with TwilioEmulator() as twilio, ElevenLabsEmulator() as elevenlabs:
             for trusted in (False, True):
-                phone = Patter(
-                    carrier=twilio.carrier(), registry=Registry(), trust_forwarded=trusted, limits=Limits(drain=0.05)
-                )
+                phone = Patter(carrier=twilio.carrier(), trust_forwarded=trusted, limits=Limits(drain=0.05))
                 async with serve_app(phone.asgi(phone.agent(engine=elevenlabs.engine()))) as url:
                     forged = {"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "https"}
                     fields = {

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 import anyio
 import pytest
 
-from patter_core import Patter, Registry
+from patter_core import Patter
 from patter_core.audio import ULAW_8000
 from patter_core.server.serving import serve_app
 from patter_core.telephony.numbers import voice_path
@@ -38,7 +38,7 @@ async def test_a_call_on_this_machine_needs_no_proxy(
     monkeypatch.delenv("no_proxy", raising=False)
     with anyio.fail_after(20):
         async with emulator() as carrier, ElevenLabsEmulator() as elevenlabs:
-            phone = Patter(carrier=carrier.carrier(), registry=Registry())
+            phone = Patter(carrier=carrier.carrier())
             async with serve_app(phone.asgi(phone.agent(engine=elevenlabs.engine()))) as url:
                 recording = await carrier.call(
                     url + voice_path(carrier.carrier().name), Caller(SHORT_CALL, carrier.format)
@@ -78,7 +78,7 @@ async def test_behind_a_proxy_that_names_the_sockets_own_scheme_a_call_has_audio
         async with prefix_remover(listener.getsockname()[1]) as proxy:
             tunnels = {"https://voice.example.org": proxy}
             async with TwilioEmulator(tunnels=tunnels) as twilio, ElevenLabsEmulator() as elevenlabs:
-                phone = Patter(carrier=twilio.carrier(), registry=Registry(), trust_forwarded=True)
+                phone = Patter(carrier=twilio.carrier(), trust_forwarded=True)
                 async with serve_app(phone.asgi(phone.agent(engine=elevenlabs.engine())), listener):
                     recording = await twilio.call(
                         "https://voice.example.org/phone/webhooks/twilio/voice", Caller(SHORT_CALL, ULAW_8000)

@@ -15,7 +15,7 @@ from patter_core import Patter
 from patter_core.agent import Retry
 from patter_core.audio import ULAW_8000
 from patter_core.engine import EngineCapability
-from patter_core.events import CallEnded, ConversationStarted, TranscriptInput, TranscriptOutput, Usage
+from patter_core.events import CallEnded, ConversationStarted, TranscriptInput, TranscriptOutput
 from patter_core.server.serving import serve_app
 from patter_core.testing.caller import Caller, Pause, Say, Step, WaitForSilence
 from patter_core.testing.fakes import MemorySink
@@ -24,7 +24,7 @@ from patter_openai.testing import Behaviour, OpenAIRealtimeEmulator
 from patter_openai.testing.live import LiveBehaviour, OpenAILiveEmulator
 from patter_twilio.testing import TwilioEmulator
 from tests.e2e.long_call import Outcome
-from tests.e2e.openai_bill import bill_of
+from tests.e2e.openai_bill import check_bill
 
 pytestmark = pytest.mark.anyio
 
@@ -88,16 +88,7 @@ async def test_a_long_call_is_renewed_with_its_history_survives_a_loss_and_is_bi
         assert set(known[1:]) <= {LINE.text, "Where were we?"}
     assert [len(talk.told.all) for talk in talks] == sorted(len(talk.told.all) for talk in talks)
 
-    # The bill.
-    billed = bill_of(talks)
-    bills = {bill.part: bill for bill in end.metrics.engine_bills}
-    for part, amounts in billed.items():
-        assert bills[part].amounts == pytest.approx(dict(amounts))
-        costs = [event.cost for event in events if isinstance(event, Usage) and event.part == part]
-        cost = bills[part].cost
-        assert cost is not None
-        assert all(costs)
-        assert cost.amount == sum(one.amount for one in costs if one is not None) > 0
+    check_bill(events, end, talks)
     replies = end.metrics.speech_reply_ms
     assert len(replies) == LINES
     assert max(replies) - min(replies) < 300

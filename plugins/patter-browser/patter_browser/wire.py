@@ -27,11 +27,10 @@ from typing import Literal
 
 import msgspec
 
-from patter_core.audio import AudioChunk, AudioFormat, Encoding
-from patter_core.errors import AudioError
-from patter_core.media import MediaEvent, MediaFault, MediaMark, MediaOpened, MediaOutput, MediaUnusable, Message
+from patter_core.audio import AudioFormat, Encoding
+from patter_core.media import MediaEvent, MediaMark, MediaOpened, MediaOutput, MediaUnusable
 from patter_core.net.json import json_string
-from patter_core.net.json_media import JsonMediaCodec, JsonMessages
+from patter_core.net.json_media import BinaryAudioCodec, JsonMessages
 
 __all__ = ["LONGEST_MS", "MAX_BUFFERED", "SUBPROTOCOL", "BrowserMediaCodec", "SampleRate"]
 
@@ -70,38 +69,21 @@ class _HangUp(_Message, frozen=True, gc=False, tag="hangup"):
 _AnyMessage = _Hello | _Mark | _Key | _HangUp
 _MESSAGES: JsonMessages[_AnyMessage] = JsonMessages(msgspec.json.Decoder(_AnyMessage), longest=LONGEST_MESSAGE)
 
-_HALF_A_SAMPLE = (MediaFault("audio that is not whole samples"),)
 _OTHER_RATE = MediaUnusable("stream at another rate than the one that the page was told")
 
 
-class BrowserMediaCodec(JsonMediaCodec[_AnyMessage]):
+class BrowserMediaCodec(BinaryAudioCodec[_AnyMessage]):
     """One media socket.
 
     Args:
         sample_rate: of both directions, in Hz.
     """
 
-    __slots__ = ("_output",)
+    __slots__ = ()
 
     def __init__(self, sample_rate: int) -> None:
-        super().__init__(_MESSAGES)
         format = AudioFormat(Encoding.PCM16, sample_rate)
-        self._output = MediaOutput(format=format, longest_ms=LONGEST_MS, max_buffered=MAX_BUFFERED)
-
-    @property
-    def output(self) -> MediaOutput:
-        return self._output
-
-    def decode(self, message: Message) -> Sequence[MediaEvent]:
-        if isinstance(message, str):
-            return super().decode(message)
-        format = self._format
-        if format is None:
-            return self.misplaced()
-        try:
-            return (AudioChunk(message, format),) if message else _HALF_A_SAMPLE
-        except AudioError:
-            return _HALF_A_SAMPLE
+        super().__init__(_MESSAGES, MediaOutput(format=format, longest_ms=LONGEST_MS, max_buffered=MAX_BUFFERED))
 
     def take(self, message: _AnyMessage) -> Sequence[MediaEvent]:
         if isinstance(message, _Hello):
@@ -121,9 +103,6 @@ class BrowserMediaCodec(JsonMediaCodec[_AnyMessage]):
         if message.rate != format.sample_rate:
             return self.open_stream("", _OTHER_RATE)
         return self.open_stream("", MediaOpened(call_id=message.call_id, format=format))
-
-    def encode_audio(self, chunk: AudioChunk) -> bytes:
-        return chunk.data
 
     def encode_mark(self, name: str) -> Sequence[str]:
         return (f'{{"type":"mark","name":{json_string(name)}}}',)

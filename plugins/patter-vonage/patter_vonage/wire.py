@@ -13,20 +13,17 @@ from typing import Annotated
 
 import msgspec
 
-from patter_core.audio import AudioChunk, AudioFormat, Encoding
-from patter_core.errors import AudioError
+from patter_core.audio import AudioFormat, Encoding
 from patter_core.media import (
     MediaDtmf,
     MediaEvent,
-    MediaFault,
     MediaMark,
     MediaOpened,
     MediaOutput,
     MediaUnusable,
-    Message,
 )
 from patter_core.net.json import json_string
-from patter_core.net.json_media import KEYS, Faults, JsonMediaCodec, JsonMessages
+from patter_core.net.json_media import KEYS, BinaryAudioCodec, Faults, JsonMessages
 
 __all__ = ["FRAME_MS", "MAX_BUFFERED", "SocketHeaders", "VonageMediaCodec", "content_type"]
 
@@ -98,7 +95,6 @@ _AnyMessage = _Notify | _Dtmf | _Cleared | _Connected
 _DECODER: msgspec.json.Decoder[_AnyMessage] = msgspec.json.Decoder(_AnyMessage)
 _MESSAGES = JsonMessages(_DECODER, longest=LONGEST_MESSAGE)
 
-_HALF_A_SAMPLE = (MediaFault("audio that is not whole samples"),)
 _OTHER_FORMAT = MediaUnusable("stream in another format than the one that was asked for")
 _OTHER_CALL = MediaUnusable("stream of another call")
 
@@ -106,7 +102,7 @@ _OTHER_CALL = MediaUnusable("stream of another call")
 # --- the codec -----------------------------------------------------------------------------------------------------
 
 
-class VonageMediaCodec(JsonMediaCodec[_AnyMessage]):
+class VonageMediaCodec(BinaryAudioCodec[_AnyMessage]):
     """One media socket.
 
     Args:
@@ -114,32 +110,15 @@ class VonageMediaCodec(JsonMediaCodec[_AnyMessage]):
         sample_rate: what the stream was requested with; of both directions.
     """
 
-    __slots__ = ("_call_id", "_content_type", "_output")
+    __slots__ = ("_call_id", "_content_type")
 
     def __init__(self, call_id: str, sample_rate: int) -> None:
-        super().__init__(_MESSAGES)
+        format = AudioFormat(Encoding.PCM16, sample_rate)
+        super().__init__(_MESSAGES, MediaOutput(format=format, frame_ms=FRAME_MS, max_buffered=MAX_BUFFERED))
         self._call_id = call_id
         self._content_type = content_type(sample_rate)
-        self._output = MediaOutput(
-            format=AudioFormat(Encoding.PCM16, sample_rate), frame_ms=FRAME_MS, max_buffered=MAX_BUFFERED
-        )
-
-    @property
-    def output(self) -> MediaOutput:
-        return self._output
 
     # --- from Vonage -----------------------------------------------------------------------------------------------
-
-    def decode(self, message: Message) -> Sequence[MediaEvent]:
-        if isinstance(message, str):
-            return super().decode(message)
-        format = self._format
-        if format is None:
-            return self.misplaced()
-        try:
-            return (AudioChunk(message, format),) if message else _HALF_A_SAMPLE
-        except AudioError:
-            return _HALF_A_SAMPLE
 
     def take(self, message: _AnyMessage) -> Sequence[MediaEvent]:
         if isinstance(message, _Connected):
@@ -166,9 +145,6 @@ class VonageMediaCodec(JsonMediaCodec[_AnyMessage]):
         )
 
     # --- to Vonage -------------------------------------------------------------------------------------------------
-
-    def encode_audio(self, chunk: AudioChunk) -> bytes:
-        return chunk.data
 
     def encode_mark(self, name: str) -> Sequence[str]:
         return (f'{{"action":"notify","payload":{{"name":{json_string(name)}}}}}',)
