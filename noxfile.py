@@ -133,13 +133,11 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def browser(session: nox.Session) -> None:
-    """Use the pages in a real Chromium, audit them, and take their pictures: into the folder given after `--`."""
+    """Use the pages in a real Chromium, and audit them."""
     install_tree(session, *TEST_TOOLS, "playwright")
     ensure_chromium(session)
-    pictures = session.posargs[0] if session.posargs else str(fresh_folder(session, "pictures"))
-    env = {**axe_core(session), "PICTURES": pictures}
-    session.run("pytest", "-n", "2", "tests/browser", "plugins/patter-dashboard/tests/test_browser.py", env=env)
-    session.run("python", "-m", "tests.browser.shots", pictures)
+    pages = ["tests/browser", "plugins/patter-dashboard/tests/test_browser.py"]
+    session.run("pytest", *TOGETHER, "-n", "2", *pages, *session.posargs, env=axe_core(session))
 
 
 @nox.session
@@ -206,8 +204,8 @@ def thirdparty(session: nox.Session) -> None:
         session.run("patter", "plugins")
 
     parts = (("stt", "big-ear"), ("llm", "mind9"), ("tts", "larynx"))
-    parts += (("vad", "gate7"), ("turn_detector", "full-stop"), ("guardrail", "censor"))
-    for kind, name in (("carrier", "loud-horn"), ("engine", "echo9"), ("sink", "ledger"), ("app", "board"), *parts):
+    more = (("vad", "gate7"), ("turn_detector", "full-stop"), ("guardrail", "censor"), ("app", "board"))
+    for kind, name in (("carrier", "loud-horn"), ("engine", "echo9"), ("sink", "ledger"), *parts, *more):
         session.run("patter", "new", kind, name)
         folder = work / f"patter-{name}"
         install(folder)
@@ -231,7 +229,7 @@ def thirdparty(session: nox.Session) -> None:
         install(pathlib.Path(shutil.copytree(tests / name, work / name)))
         shutil.rmtree(work / name)
     session.run(
-        "python", "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "pythonpath=", *TOGETHER,
+        "python", "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "pythonpath=", "-n", "3",
         *(str(tests / f"test_{name}.py") for name in ("framed", "parley", "choir")),
     )  # fmt: skip
     session.run("patter", "demo", "--carrier", "framed")

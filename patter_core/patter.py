@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import functools
 import socket
@@ -253,8 +252,6 @@ class Patter(CallingPhone):
         shared_listener: bool = False,
         configure_number: bool = False,
         on_ready: Callable[[str], None] | None = None,
-        apps_key: bytes | None = b"",
-        on_link: Callable[[str], None] | None = None,
         ties: WorkerTies | None = None,
     ) -> None:
         """Answers calls until SIGINT, SIGTERM or SIGHUP; then live calls get their time, and no new ones are taken.
@@ -269,10 +266,7 @@ class Patter(CallingPhone):
             shared_listener: another process goes on accepting from it: at a signal this one accepts no more.
             configure_number: have each carrier point its `phone_number` here, at `webhook_url`.
             on_ready: called with `http://host:port` once calls can come; by default it is printed on standard error.
-            apps_key: 32 bytes that sign the apps' cookies, so that a worker that replaces this one takes them; "" makes
-                new ones. None serves no apps: for all workers but one.
-            on_link: called with each link that lets a browser in to the apps; by default it is printed, as above.
-            ties: to other processes of this server.
+            ties: to other processes of this server, and what its apps need of them.
 
         Raises:
             ConfigurationError: the address cannot be used, or a value for configure_number is missing, or as in `asgi`.
@@ -282,7 +276,7 @@ class Patter(CallingPhone):
         if configure_number:
             check_configurable(self._carriers, self._numbers, self._base)
         tell_calls()
-        ties, nothing = ties or WorkerTies(), contextlib.nullcontext()
+        ties = ties or WorkerTies()
         call_host = self._new_host(agent)
         listener = listener or bind(
             from_environment(host, "PATTER_HOST") or "127.0.0.1", port_number(port, default=DEFAULT_PORT)
@@ -301,10 +295,7 @@ class Patter(CallingPhone):
                 listener,
                 max_message=self._config.limits.message,
                 shared_listener=shared_listener,
-                beside=(
-                    nothing if apps_key is None else self._apps.serving(key=apps_key, tell=on_link),
-                    ties.serving(call_host),
-                ),
+                beside=(self._apps.serving(key=ties.apps_key, tell=ties.on_link), ties.serving(call_host)),
                 on_up=up,
             )
         finally:

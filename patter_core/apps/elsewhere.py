@@ -1,7 +1,6 @@
 """What happens at other workers, for the feed of this one: read from the archive that all of them write into.
 
-Only while somebody looks is more read than the place where the archive is: a worker whose pages nobody has open decodes
-no record twice.
+While no page is open, only the place where the archive ends is read: no record is decoded for nothing.
 """
 
 from __future__ import annotations

@@ -117,17 +117,20 @@ class PhoneApps:
         )
 
     @contextlib.asynccontextmanager
-    async def serving(self, *, key: bytes = b"", tell: Callable[[str], None] | None = None) -> AsyncIterator[None]:
+    async def serving(
+        self, *, key: bytes | None = b"", tell: Callable[[str], None] | None = None
+    ) -> AsyncIterator[None]:
         """Serves the apps while the context lasts, if there are any.
 
         Args:
-            key: for cookies: another worker with it takes them, too. By default a new one.
+            key: for cookies: another worker with it takes them, too. By default a new one. None serves none: another
+                worker does.
             tell: is given the link, and the next one once it was used; by default it is printed on standard error.
 
         Raises:
             ConfigurationError: the address cannot be used, or nothing would check who comes.
         """
-        if self._view is None:
+        if self._view is None or key is None:
             yield
             return
         access = self._access.resolved()

@@ -25,6 +25,7 @@ from patter_core.observe.secrets import conceal
 from patter_core.observe.terminal import one_line
 from patter_core.registry import Registry
 from patter_core.server.phone_settings import run_serving
+from patter_core.server.ties import WorkerTies
 from patter_core.server.voice_urls import ready_text
 from patter_core.settings.load import load
 
@@ -65,9 +66,8 @@ async def _serve(registry: Registry, spec: DevSpec) -> None:
             dev.routing,
             listener=socket.socket(fileno=spec.listener),
             shared_listener=True,
-            apps_key=spec.apps_key,
             on_ready=functools.partial(_tell_ready, dev, spec),
-            on_link=_teller(dev, spec),
+            ties=WorkerTies(apps_key=spec.apps_key, on_link=_teller(dev, spec)),
         )
 
 

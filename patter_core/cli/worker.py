@@ -78,9 +78,8 @@ def run_worker(
     logs: LogSettings,
     announce: bool = True,
     on_ready: Callable[[], None] = lambda: None,
-    apps_key: bytes | None = b"",
     number: int = 0,
-    board: WorkerBoard | None = None,
+    ties: WorkerTies | None = None,
 ) -> None:
     """Runs one worker. Returns after a signal, when its calls have ended.
 
@@ -93,9 +92,8 @@ def run_worker(
         logs: how it logs: in JSON, it logs its address, too.
         announce: print its address on standard error.
         on_ready: called once phone and agent are made.
-        apps_key: as in `Patter.serve`.
         number: of the worker.
-        board: of all workers.
+        ties: to other processes; those to commands that ask it for calls are made here.
     """
     phone, routing = open_phone(registry, settings, app)
     path = control_path(listener.getsockname()[1], number)
@@ -119,8 +117,9 @@ def run_worker(
             shared_listener=shared_listener,
             configure_number=announce and settings.configure_number,
             on_ready=_announcement(phone, logs) if announce else _print_nothing,
-            apps_key=apps_key,
-            ties=WorkerTies(control=None if path is None else ControlSocket(path, place), board=board),
+            ties=msgspec.structs.replace(
+                ties or WorkerTies(), control=None if path is None else ControlSocket(path, place)
+            ),
         )
 
     run_serving(main)
@@ -175,9 +174,8 @@ def _main() -> None:
             logs=spec.logs,
             announce=spec.announce,
             on_ready=lambda: report_ready(spec.ready_pipe),
-            apps_key=spec.apps_key,
             number=spec.number,
-            board=WorkerBoard(spec.board, spec.number),
+            ties=WorkerTies(apps_key=spec.apps_key, board=WorkerBoard(spec.board, spec.number)),
         )
     except PatterError as error:
         print(f"patter: {one_line(str(error))}", file=sys.stderr)

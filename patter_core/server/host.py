@@ -92,18 +92,7 @@ class CallHost:
             callbacks=self._callbacks,
         )
         self.routers: Mapping[str, Router] = {
-            name: Router(
-                trunk=trunk,
-                config=config,
-                table=self.table,
-                launcher=self._launcher,
-                delivery=self.delivery,
-                consults=Consults(trunk.carrier, table=self.table, launcher=self._launcher),
-                counts=self.counts,
-                route=route,
-                find_agent=find_agent,
-            )
-            for name, trunk in self.trunks.items()
+            name: self._router(trunk, route, find_agent) for name, trunk in self.trunks.items()
         }
         """By the carrier's name."""
         self._watchdog = LoopWatchdog(self.table.__len__)
@@ -123,6 +112,19 @@ class CallHost:
         """Set once the unmanaged worker runs, or could not start."""
         self.on_taking_calls: Callable[[bool], None] = lambda _takes_calls: None
         """Told True when the worker starts, and False once it is drained: what looks at it holds up no server then."""
+
+    def _router(self, trunk: Trunk, route: Route, find_agent: Callable[[str], Agent | None]) -> Router:
+        return Router(
+            trunk=trunk,
+            config=self._config,
+            table=self.table,
+            launcher=self._launcher,
+            delivery=self.delivery,
+            consults=Consults(trunk.carrier, table=self.table, launcher=self._launcher),
+            counts=self.counts,
+            route=route,
+            find_agent=find_agent,
+        )
 
     @property
     def stoppable(self) -> Stoppable:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
@@ -21,6 +21,11 @@ class WorkerTies(msgspec.Struct, frozen=True, kw_only=True):
     """Takes orders of `patter call`."""
     board: WorkerBoard | None = None
     """What the workers of the server tell each other, where there are several."""
+    apps_key: bytes | None = b""
+    """32 bytes that sign the apps' cookies, so that a worker that replaces this one takes them; "" makes new ones. None
+    serves no apps: for all workers but one."""
+    on_link: Callable[[str], None] | None = None
+    """Called with each link that lets a browser in to the apps; by default it is printed."""
 
     @contextlib.asynccontextmanager
     async def serving(self, host: CallHost) -> AsyncIterator[None]:

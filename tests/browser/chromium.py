@@ -6,25 +6,25 @@ import contextlib
 import functools
 import os
 import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Literal
 
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
-__all__ = ["CHROMIUM", "FAKE_MICROPHONE", "Scheme", "Watched", "axe_problems", "chromium", "needs_chromium"]
+__all__ = ["CHROMIUM", "Scheme", "Watched", "axe_problems", "chromium", "needs_chromium"]
 
 Scheme = Literal["light", "dark"]
 """Of colours."""
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or ""
 AXE = os.environ.get("AXE_CORE", "")
 """The file axe.min.js of axe-core, which the session `browser` of nox brings; without it, pages are not audited."""
-FAKE_MICROPHONE = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
-"""A microphone that plays a file or beeps, and that each page is allowed to use."""
 
 needs_chromium = pytest.mark.skipif(not CHROMIUM, reason="there is no chromium; nox -s browser installs it")
 
+FAKE_MICROPHONE = "--use-fake-device-for-media-stream"
+"""One that plays a file, or beeps."""
 _ALWAYS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking")
 _RUN_AXE = """
     async () => (await axe.run(document, {resultTypes: ['violations']})).violations.map(
@@ -43,6 +43,16 @@ class Watched:
         self.browser = browser
         self.complaints: list[str] = []
         """Errors and warnings of the console, and exceptions."""
+        self._contexts: list[BrowserContext] = []
+
+    @contextlib.asynccontextmanager
+    async def closing(self) -> AsyncIterator[Watched]:
+        """Closes the pages at the end, and leaves the browser open."""
+        try:
+            yield self
+        finally:
+            for context in self._contexts:
+                await context.close()
 
     async def page(
         self,
@@ -53,6 +63,7 @@ class Watched:
         size: tuple[int, int] = (1100, 760),
         context: BrowserContext | None = None,
         reduced_motion: bool = False,
+        microphone: bool = True,
     ) -> Page:
         """Opens a page.
 
@@ -63,13 +74,16 @@ class Watched:
             size: of the window, in px.
             context: with the cookies and the storage of other pages; by default a new one.
             reduced_motion: the person at it wants no motion.
+            microphone: the person allows it.
         """
         if context is None:
             context = await self.browser.new_context(
                 color_scheme=scheme,
                 viewport={"width": size[0], "height": size[1]},
                 reduced_motion="reduce" if reduced_motion else "no-preference",
+                permissions=["microphone"] if microphone else [],
             )
+            self._contexts.append(context)
         page = await context.new_page()
         if script:
             await page.add_init_script(script)
@@ -84,16 +98,16 @@ class Watched:
 
 
 @contextlib.asynccontextmanager
-async def chromium(flags: Sequence[str] = FAKE_MICROPHONE, *, microphone: Path | None = None) -> AsyncIterator[Watched]:
+async def chromium(*flags: str, microphone: Path | None = None) -> AsyncIterator[Watched]:
     """A Chromium, for as long as the context lasts.
 
     Args:
         flags: more of them.
-        microphone: what the fake microphone plays, again and again: a WAV file of 16 bits.
+        microphone: what its microphone plays, again and again: a WAV file of 16 bits. By default there is none.
     """
-    file = () if microphone is None else (f"--use-file-for-fake-audio-capture={microphone}",)
+    device = () if microphone is None else (FAKE_MICROPHONE, f"--use-file-for-fake-audio-capture={microphone}")
     async with async_playwright() as driver:
-        browser = await driver.chromium.launch(executable_path=CHROMIUM, args=[*_ALWAYS, *flags, *file])
+        browser = await driver.chromium.launch(executable_path=CHROMIUM, args=[*_ALWAYS, *device, *flags])
         try:
             yield Watched(browser)
         finally:

@@ -100,9 +100,11 @@ class BrowserPhone:
         self.engine = engine
         self.sink = sink
 
-    async def open(self, chromium: Watched, *, script: str = "", context: BrowserContext | None = None) -> Page:
+    async def open(
+        self, chromium: Watched, *, script: str = "", context: BrowserContext | None = None, microphone: bool = True
+    ) -> Page:
         """Opens the page, and listens to it: see `Watched.page`."""
-        return await chromium.page(self.url, script=LISTEN + script, context=context)
+        return await chromium.page(self.url, script=LISTEN + script, context=context, microphone=microphone)
 
     async def call(self, page: Page, number: int = 0) -> FakeSession:
         """Calls from the page; returns the engine's session of the call, of that number."""

@@ -6,9 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-pytest.importorskip("playwright.async_api", reason="nox -s browser installs it")
-
 from playwright.async_api import expect
 
 from patter_browser import Browser

@@ -14,13 +14,9 @@ import numpy as np
 import pytest
 from anyio.abc import Process
 from anyio.streams.text import TextReceiveStream
-
-pytest.importorskip("playwright.async_api", reason="nox -s browser installs it")
-
 from playwright.async_api import Page, expect
 
-from patter_core.audio import AudioChunk, AudioFormat, Encoding
-from patter_core.audio.transcode import transcode
+from patter_core.audio import AudioChunk
 from patter_core.engine import Heard
 from patter_core.events import (
     CallEnded,
@@ -32,8 +28,9 @@ from patter_core.events import (
 )
 from patter_core.testing.fakes import FakeSession
 from patter_core.testing.network import free_port
-from patter_core.testing.speech import CALLER_LINES, GREETING
-from tests.browser.chromium import FAKE_MICROPHONE, Watched, axe_problems, chromium, needs_chromium
+from patter_core.testing.speech import GREETING
+from tests.browser.chromium import Watched, axe_problems, chromium, needs_chromium
+from tests.browser.fixtures import SPEECH
 from tests.browser.phone import (
     FORMAT,
     RATE,
@@ -42,8 +39,6 @@ from tests.browser.phone import (
     Samples,
     heard_in_page,
     samples_of,
-    serving,
-    write_wav,
 )
 from tests.polling import until
 
@@ -52,8 +47,6 @@ SECRET, KEY = "a secret that several workers share", bytes(range(32)).hex()
 pytestmark = [pytest.mark.anyio, needs_chromium]
 
 ROOT = Path(__file__).parents[2]
-FILE_RATE = 48_000
-SPEECH = CALLER_LINES[0].audio(FORMAT)[: FORMAT.size(1_500)]
 _SLOW_MICROPHONE = """
 const ask = MediaDevices.prototype.getUserMedia;
 MediaDevices.prototype.getUserMedia = async function (...what) {
@@ -64,26 +57,6 @@ MediaDevices.prototype.getUserMedia = async function (...what) {
 };
 """
 CALL, HANG_UP = "Call", "Hang up"
-
-
-@pytest.fixture
-async def phone() -> AsyncIterator[BrowserPhone]:
-    async with serving() as phone:
-        yield phone
-
-
-@pytest.fixture
-def microphone(tmp_path: Path) -> Path:
-    """A file of speech and half a second of silence, which the fake microphone repeats."""
-    audio = transcode(SPEECH, FORMAT, AudioFormat(Encoding.PCM16, FILE_RATE))
-    return write_wav(tmp_path / "microphone.wav", audio + bytes(FILE_RATE), FILE_RATE)
-
-
-@pytest.fixture
-async def browser(microphone: Path) -> AsyncIterator[Watched]:
-    async with chromium(microphone=microphone) as watched:
-        yield watched
-        assert not watched.complaints
 
 
 def say(session: FakeSession, audio: bytes) -> None:
@@ -266,19 +239,22 @@ async def test_a_second_tab_does_not_call_at_the_same_time(phone: BrowserPhone, 
 # --- what goes wrong -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("flags", "said"),
-    [(FAKE_MICROPHONE[:1], "The microphone was not allowed."), ((), "There is no microphone.")],
-    ids=["denied", "none"],
-)
-async def test_a_microphone_that_cannot_be_had_is_told(phone: BrowserPhone, flags: tuple[str, ...], said: str) -> None:
-    async with chromium(flags) as browser:
+async def test_a_microphone_that_is_denied_is_told(phone: BrowserPhone, browser: Watched) -> None:
+    page = await phone.open(browser, microphone=False)
+    await press(page, CALL)
+    await expect(page.get_by_role("alert")).to_contain_text("The microphone was not allowed.")
+    await expect(page.get_by_role("button", name=CALL, exact=True)).to_be_enabled()
+    assert not await axe_problems(page)
+    assert not phone.engine.sessions
+
+
+async def test_a_machine_without_a_microphone_is_told(phone: BrowserPhone) -> None:
+    async with chromium() as browser:
         page = await phone.open(browser)
         await press(page, CALL)
-        await expect(page.get_by_role("alert")).to_contain_text(said)
+        await expect(page.get_by_role("alert")).to_contain_text("There is no microphone.")
         await expect(page.get_by_role("button", name=CALL, exact=True)).to_be_enabled()
         assert not browser.complaints
-        assert not await axe_problems(page)
     assert not phone.engine.sessions
 
 
@@ -292,11 +268,11 @@ async def test_a_call_that_is_given_up_while_the_microphone_is_asked_for(phone: 
     await phone.call(page)  # and the next one is taken
 
 
-async def test_a_page_that_others_could_listen_to_is_told(phone: BrowserPhone) -> None:
-    async with chromium((*FAKE_MICROPHONE, "--host-resolver-rules=MAP phone.test 127.0.0.1")) as browser:
-        page = await browser.page(phone.url.replace("127.0.0.1", "phone.test"))
-        await expect(page.get_by_role("alert")).to_contain_text("this address is not")
-        await expect(page.get_by_role("button", name=CALL, exact=True)).to_be_disabled()
+async def test_a_page_that_others_could_listen_to_is_told(phone: BrowserPhone, browser: Watched) -> None:
+    page = await browser.page(phone.url.replace("127.0.0.1", "phone.test"))
+    await expect(page.get_by_role("alert")).to_contain_text("this address is not")
+    await expect(page.get_by_role("button", name=CALL, exact=True)).to_be_disabled()
+    browser.complaints.clear()  # the browser says so, too
 
 
 async def test_the_call_goes_on_after_the_network_was_gone(phone: BrowserPhone, browser: Watched) -> None:

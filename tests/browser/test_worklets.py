@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-
-pytest.importorskip("playwright.async_api", reason="nox -s browser installs it")
-
 from playwright.async_api import Page
 
-from tests.browser.chromium import chromium, needs_chromium
-from tests.browser.phone import serving
+from tests.browser.chromium import Watched, needs_chromium
+from tests.browser.phone import BrowserPhone
 
 pytestmark = [pytest.mark.anyio, needs_chromium]
 
@@ -67,10 +63,8 @@ async ({ pieces, marks, clearAt }) => {
 
 
 @pytest.fixture
-async def page() -> AsyncIterator[Page]:
-    async with serving() as phone, chromium() as browser:
-        yield await browser.page(phone.url)
-        assert not browser.complaints
+async def page(phone: BrowserPhone, browser: Watched) -> Page:
+    return await browser.page(phone.url)
 
 
 async def recorded(page: Page, rate: int, wire: int, tone: float, level: float = 0.5) -> npt.NDArray[np.float64]:

@@ -9,6 +9,7 @@ import anyio
 from patter_browser import Browser
 from patter_core import CallEnded, Patter, PhoneCall
 from patter_core.engine import ConversationSetup, EngineSession
+from patter_core.server.ties import WorkerTies
 from patter_core.testing.fakes import FakeEngine
 from tests.browser.phone import FORMAT
 
@@ -28,7 +29,7 @@ def _ended(_call: PhoneCall, end: CallEnded) -> None:
 async def _serve(port: int, secret: str, key: bytes) -> None:
     phone = Patter(carrier=Browser(secret), apps_port=port, on_call_end=_ended)
     agent = phone.agent(engine=Engine(input_format=FORMAT, output_format=FORMAT))
-    await phone.serve(agent, port=0, apps_key=key)
+    await phone.serve(agent, port=0, ties=WorkerTies(apps_key=key))
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ NOT_RUN = {
     r"patter demo --pipeline": "tests/cli/test_demo.py runs it",
     r"LEDGER=.* patter serve --sink ledger": "tests/test_plugin_page.py installs this sink, and writes with it",
     r"PATTER_TRANSPORT=\w+ .*": "the session transports runs the tests with it",
+    r"PATTER_WORKERS_FOLDER=.*": "the tests of patter-otel have several workers with one folder",
     r"OTEL_.* patter serve --sink otel": "the tests of patter-otel have a collector",
     r"(docker|kubectl|helm) .*": "it needs a daemon or a cluster; tests/deploy lints, renders and validates the files",
     r"(systemctl|cp|install|python3 -m venv) .*": "it needs root and systemd; tests/deploy verifies the units",

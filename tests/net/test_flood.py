@@ -103,7 +103,7 @@ async def test_a_flood_is_slowed_then_closed_and_holds_up_no_neighbour(
         await opened.aclose()
     assert closed.code == 1008
     assert took >= PATIENCE
-    assert lag < 0.5  # it was seconds
+    assert lag < 1.5  # beside busy processes; it was many seconds
     assert messages < 3 * 2000 + 200 * took
     warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warnings) == 1

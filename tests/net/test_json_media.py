@@ -189,4 +189,4 @@ def test_no_message_raises_and_every_fault_is_of_the_fixed_set(messages: list[st
 
 
 def test_the_faults_differ() -> None:
-    assert len(_FAULTS) == 10
+    assert len(_FAULTS) == 11

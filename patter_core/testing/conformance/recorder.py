@@ -6,6 +6,8 @@ import httpx
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from patter_core.server.handed_socket import TAKE_OVER
+
 __all__ = ["RecordedRequest", "Recorder"]
 
 _OF_TRANSPORT = frozenset({"host", "connection", "content-length", "transfer-encoding", "accept-encoding"})
@@ -81,6 +83,8 @@ class Recorder:
         self.upgrades.append(upgrade)
         messages: list[str | bytes] = []
         self.media.append(messages)
+        extensions = {name: value for name, value in scope.get("extensions", {}).items() if name != TAKE_OVER}
+        scope = {**scope, "extensions": extensions}  # a transport that takes the socket over would pass this by
 
         async def keeping_receive() -> Message:
             message = await receive()

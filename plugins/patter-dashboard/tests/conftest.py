@@ -62,8 +62,9 @@ Timed = list[tuple[float, CallEvent]]
 """Events with their time, in ms since the call arrived."""
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def anyio_backend() -> str:
+    """All tests share an event loop: the browser's."""
     return "asyncio"
 
 
