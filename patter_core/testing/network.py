@@ -65,7 +65,7 @@ class Tunnels:
 def free_port() -> int:
     """Returns a port of 127.0.0.1 that nothing listens on, for a server that must know its port before it starts.
 
-    It is none that the system gives to whoever asks for any port, and to the near end of connections: those can be
+    It is none that the system gives where any port is asked for, and to the near end of connections: those can be
     taken again at once, by a process beside this one.
 
     Raises:
