@@ -245,6 +245,15 @@ def test_links_between_pages_lead_somewhere() -> None:
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
+def test_pictures_are_there_and_small() -> None:
+    """`nox -s pictures` takes them."""
+    pages = [ROOT / "README.md", *PAGES]
+    shown = [(page, name) for page in pages for name in re.findall(r"!\[[^]]+\]\(([^)]+\.png)\)", page.read_text())]
+    assert shown
+    for page, name in shown:
+        assert (page.parent / name).stat().st_size <= 150_000, f"{page.name} shows {name}"
+
+
 def test_the_glossary_is_sorted_and_has_each_term_once() -> None:
     terms = [term.casefold() for term, _, _ in GLOSSARY]
     assert terms == sorted(set(terms))

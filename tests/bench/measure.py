@@ -95,8 +95,15 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
         return self.generator_cpu <= GENERATOR_LIMIT
 
 
-def run(target: str, plan: Plan) -> Sample:
+def run(
+    target: str, plan: Plan, *, beside: Callable[[str], contextlib.AbstractContextManager[None]] | None = None
+) -> Sample:
     """Measure one target once, in processes that live for this only.
+
+    Args:
+        target: its name.
+        plan: what is asked of the run.
+        beside: what else happens while it is measured; it is given the target's address.
 
     Raises:
         BenchFailed: it could not be measured at all.
@@ -123,12 +130,13 @@ def run(target: str, plan: Plan) -> Sample:
         load.ask(protocol.HangUp(settle=0.2), protocol.Tally)
         before = under_test.memory_kb
         dialled = dial(plan.calls)
-        time.sleep(min(WARM_UP, plan.seconds / 4))
-        load.ask(protocol.Begin(), protocol.Done)
-        began = usage()
-        time.sleep(plan.seconds)
-        ended = usage()
-        measured = load.ask(protocol.End(), protocol.Measured)
+        with contextlib.nullcontext() if beside is None else beside(under_test.ready.url):
+            time.sleep(min(WARM_UP, plan.seconds / 4))
+            load.ask(protocol.Begin(), protocol.Done)
+            began = usage()
+            time.sleep(plan.seconds)
+            ended = usage()
+            measured = load.ask(protocol.End(), protocol.Measured)
         interruption = protocol.Interrupt(plan.interruptions)
         clears = load.ask(interruption, protocol.BargedIn).clear_ms if plan.interruptions else []
         after = under_test.memory_kb

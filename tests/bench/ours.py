@@ -15,7 +15,9 @@ from tests.bench.pipeline_services import PipelineService
 from tests.bench.relay_app import Peers
 from tests.bench.service import Service
 
-__all__ = ["patter_app"]
+__all__ = ["LIMITS", "patter_app"]
+
+LIMITS = Limits(calls=5_000, calls_per_second=5_000)
 
 
 class Counted(EventSink):
@@ -33,6 +35,5 @@ class Counted(EventSink):
 def patter_app(peers: Peers, service: Service | PipelineService, *, transport: str = "websockets") -> ASGIApp:
     """The app that answers every call with an agent of that service."""
     carrier = peers.vendor.carrier(peers.api_url)
-    limits = Limits(calls=5_000, calls_per_second=5_000)
-    phone = Patter(carrier=carrier, sinks=[Counted()], limits=limits, transport=transport)
+    phone = Patter(carrier=carrier, sinks=[Counted()], limits=LIMITS, transport=transport)
     return phone.asgi(phone.agent(engine=service.engine(peers.engine_url)))

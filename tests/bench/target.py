@@ -25,6 +25,7 @@ from tests.bench.relay_app import Peers, relay_app
 from tests.bench.service import Service
 from tests.bench.services import SERVICES
 from tests.bench.vendors import VENDORS
+from tests.bench.watched import watched_app
 
 __all__ = ["BASELINES", "DEFAULT_TARGETS", "TARGETS"]
 
@@ -48,6 +49,7 @@ TARGETS: dict[str, Target] = {
     "bare": Target(_bare),
     "naive": Target(_naive),
     "patter": Target(patter_app),
+    "watched": Target(watched_app),
     "page": Target(patter_app, asyncio.run),  # `asyncio.run(phone.serve(agent))`, as the pages have it
     "picows": Target(functools.partial(patter_app, transport="picows")),
     "page-picows": Target(functools.partial(patter_app, transport="picows"), asyncio.run),

@@ -1,4 +1,4 @@
-"""One Chromium for all tests of a process: to start one takes longer than most tests."""
+"""One Chromium for the tests of a module: to start one takes longer than most tests."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _FILE = AudioFormat(Encoding.PCM16, 48_000)
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
-    """All tests share an event loop: the browser's."""
+    """The tests of a module share an event loop: the browser's."""
     return "asyncio"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
     """Its microphone repeats speech and half a second of silence; phone.test is this machine."""
     audio = transcode(SPEECH, FORMAT, _FILE) + _FILE.silence * (_FILE.sample_rate // 2)

@@ -64,7 +64,7 @@ Timed = list[tuple[float, CallEvent]]
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
-    """All tests share an event loop: the browser's."""
+    """The tests in a browser share an event loop: the browser's."""
     return "asyncio"
 
 

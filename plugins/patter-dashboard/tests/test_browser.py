@@ -66,7 +66,7 @@ class Visit:
         await expect(self.page.locator("h1")).to_be_visible()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def browser() -> AsyncIterator[Any]:
     """One for all tests: to start one takes longer than most of them."""
     async with playwright_api.async_playwright() as playwright:

@@ -8,7 +8,7 @@ const REFRESH = 700; // ms between two looks at the live calls, however much hap
 
 export async function callsPage(main, signal) {
   const live = h("section", { "aria-labelledby": "live-title" });
-  const list = h("div", { "aria-live": "off" });
+  const list = h("div", { class: "calls", "aria-live": "off" });
   const filters = filterForm(() => reload());
   show(
     main,
