@@ -9,8 +9,10 @@ from __future__ import annotations
 import io
 import os
 import pathlib
+import re
 import shutil
 import tarfile
+import tomllib
 import zipfile
 
 import nox
@@ -29,6 +31,7 @@ TEST_TOOLS = [
     "pytest",
     "hatchling",
     "hypothesis",
+    "numpy",
     "elevenlabs",
     "deepgram-sdk",
     "openai",
@@ -71,9 +74,10 @@ def build_wheel(session: nox.Session, source: pathlib.Path, dist: pathlib.Path) 
         session.run("python", "-m", "hatchling", "build", "-t", "wheel", "-d", str(dist), silent=True)
 
 
-def install_wheels(session: nox.Session, *more: str) -> None:
-    """Install what the session `wheelhouse` has built, and nothing of the tree."""
-    built = [str(wheel) for wheel in sorted(wheelhouse_folder(session).glob("*.whl"))]
+def install_wheels(session: nox.Session, *more: str, only: frozenset[str] | None = None) -> None:
+    """Install what the session `wheelhouse` has built, all or only these, and nothing of the tree."""
+    found = sorted(wheelhouse_folder(session).glob("*.whl"))
+    built = [str(wheel) for wheel in found if only is None or wheel.name.split("-")[0].replace("_", "-") in only]
     session.install("-c", CONSTRAINTS, *built, *more)
 
 
@@ -230,12 +234,7 @@ def thirdparty(session: nox.Session) -> None:
     # plugin may compose engines: ours is left out.
     session.env["PATTER_DISABLE"] = "pipeline"
     tests = ROOT / "tests" / "thirdparty"
-    for name in (
-        "patter-framed",
-        "patter-parley",
-        "patter-bell",
-        "patter-choir",
-    ):  # bell: part before kind
+    for name in ("patter-framed", "patter-parley", "patter-bell", "patter-choir"):  # bell: part before kind
         install(pathlib.Path(shutil.copytree(tests / name, work / name)))
         shutil.rmtree(work / name)
     session.run(
@@ -253,6 +252,15 @@ def tutorial(session: nox.Session) -> None:
     session.chdir(fresh_folder(session, "work"))
     page = ROOT / "docs" / "tutorial" / "first-call.md"
     session.run("python", str(ROOT / "tests" / "thirdparty" / "follow_tutorial.py"), str(page))
+
+
+@nox.session(requires=["wheelhouse"])
+def bundle(session: nox.Session) -> None:
+    """Install the bundle into an empty environment, as a user does, and weigh it."""
+    project = tomllib.loads((ROOT / "plugins" / "patter-all" / "pyproject.toml").read_text())["project"]
+    parts = {re.split("[<>=]", requirement)[0] for requirement in project["dependencies"]}
+    install_wheels(session, only=frozenset({"patter-all", *parts}))
+    session.run("python", str(ROOT / "tests" / "thirdparty" / "weigh.py"))
 
 
 @nox.session

@@ -1,4 +1,4 @@
-"""Audio formats and chunks. Conversion is in `g711` and `transcode`, which load numpy."""
+"""Audio formats and chunks. Conversion is in `g711` and `transcode`."""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
-"""Chooses how audio gets from one format to another. The only place that loads numpy for a call, and only if needed."""
+"""Chooses how audio gets from one format to another."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
 from patter_core.audio.chunk import AudioChunk, AudioFormat
+from patter_core.audio.transcode import Transcoder
 
 __all__ = ["Converter", "make_converter"]
 
@@ -27,6 +28,4 @@ def make_converter(source: AudioFormat, target: AudioFormat) -> Converter | None
     """
     if source == target:
         return None
-    from patter_core.audio.transcode import Transcoder  # noqa: PLC0415 - loads numpy, which most calls do without
-
     return Transcoder(source, target)

@@ -6,11 +6,11 @@ and pauses of 40 ms; networks and echo cancellers eat some of that, so these are
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+import math
+import struct
 
 from patter_core.audio.chunk import AudioChunk, AudioFormat, Encoding
-from patter_core.audio.g711 import compress
+from patter_core.audio.g711 import encode
 from patter_core.errors import AudioError
 
 __all__ = ["PAUSE_MS", "TONE_MS", "tones"]
@@ -33,17 +33,15 @@ def tones(digits: str, format: AudioFormat) -> AudioChunk:
     Raises:
         AudioError: a key that no telephone has.
     """
-    samples = np.concatenate([np.zeros(0, np.int16), *(_key(digit.upper(), format.sample_rate) for digit in digits)])
-    if format.encoding is Encoding.PCM16:
-        return AudioChunk(samples.astype("<i2").tobytes(), format)
-    return AudioChunk(compress(samples, format.encoding), format)
+    pcm = b"".join(_key(digit.upper(), format.sample_rate) for digit in digits)
+    return AudioChunk(pcm if format.encoding is Encoding.PCM16 else encode(pcm, format.encoding), format)
 
 
-def _key(digit: str, rate: int) -> NDArray[np.int16]:
+def _key(digit: str, rate: int) -> bytes:
     if digit == "W":
-        return np.zeros(_WAIT_MS * rate // 1000, np.int16)
+        return bytes(2 * (_WAIT_MS * rate // 1000))
     if digit not in _KEYS:
         raise AudioError("A key that no telephone has.", expected="0-9, *, #, A-D or w")
-    time = np.arange(TONE_MS * rate // 1000) / rate
-    row, column = (np.sin(2 * np.pi * frequency * time) for frequency in _KEYS[digit])
-    return np.concatenate([(_LEVEL * (row + column)).astype(np.int16), np.zeros(PAUSE_MS * rate // 1000, np.int16)])
+    row, column = (2 * math.pi * frequency / rate for frequency in _KEYS[digit])
+    tone = [int(_LEVEL * (math.sin(row * at) + math.sin(column * at))) for at in range(TONE_MS * rate // 1000)]
+    return struct.pack(f"<{len(tone)}h", *tone) + bytes(2 * (PAUSE_MS * rate // 1000))

@@ -1,7 +1,7 @@
 """From one audio format to another, chunk by chunk, as they come.
 
 Between G.711 and PCM16 at one rate this is a look-up; where rates differ, a `Resampler` stands in the middle. Both
-directions of a call between ulaw_8000 and pcm_16000 cost about 20 μs for each pair of 20 ms frames.
+directions of a call between ulaw_8000 and pcm_16000 cost about 75 μs for each pair of 20 ms frames.
 """
 
 from __future__ import annotations
@@ -9,11 +9,8 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 
-import numpy as np
-from numpy.typing import NDArray
-
 from patter_core.audio.chunk import AudioChunk, AudioFormat, Encoding
-from patter_core.audio.g711 import alaw_to_ulaw, compress, decode, encode, expand, ulaw_to_alaw
+from patter_core.audio.g711 import alaw_to_ulaw, decode, encode, ulaw_to_alaw
 from patter_core.audio.resample import Resampler
 from patter_core.errors import AudioError
 
@@ -27,7 +24,7 @@ class Transcoder:
         AudioError: no conversion between these two sample rates.
     """
 
-    __slots__ = ("_recode", "_resampler", "source", "target")
+    __slots__ = ("_from_linear", "_recode", "_resampler", "_to_linear", "source", "target")
 
     def __init__(self, source: AudioFormat, target: AudioFormat) -> None:
         self.source = source
@@ -36,6 +33,8 @@ class Transcoder:
         if source.sample_rate != target.sample_rate:
             self._resampler = Resampler(source.sample_rate, target.sample_rate)
         self._recode = _recoder(source.encoding, target.encoding)
+        self._to_linear = _recoder(source.encoding, Encoding.PCM16)
+        self._from_linear = _recoder(Encoding.PCM16, target.encoding)
 
     def convert(self, chunk: AudioChunk) -> AudioChunk | None:
         """Converts the next chunk; None if the filter holds all of it back.
@@ -49,14 +48,13 @@ class Transcoder:
             )
         if self._resampler is None:
             return self._chunk(self._recode(chunk.data))
-        samples = self._resampler.process(_samples(chunk.data, self.source.encoding))
-        return self._chunk(_bytes(samples, self.target.encoding))
+        return self._chunk(self._from_linear(self._resampler.process(self._to_linear(chunk.data))))
 
     def flush(self) -> AudioChunk | None:
         """Returns the end of the stream, None if nothing was held back; then it is ready for another stream."""
         if self._resampler is None:
             return None
-        return self._chunk(_bytes(self._resampler.flush(), self.target.encoding))
+        return self._chunk(self._from_linear(self._resampler.flush()))
 
     def _chunk(self, data: bytes) -> AudioChunk | None:
         return AudioChunk(data, self.target) if data else None
@@ -73,18 +71,6 @@ def transcode(data: bytes, source: AudioFormat, target: AudioFormat) -> bytes:
         return data
     between = Transcoder(source, target)
     return b"".join(piece.data for piece in (between.convert(chunk), between.flush()) if piece is not None)
-
-
-def _samples(data: bytes, encoding: Encoding) -> NDArray[np.int16]:
-    if encoding is Encoding.PCM16:
-        return np.frombuffer(data, "<i2").astype(np.int16, copy=False)
-    return expand(data, encoding)
-
-
-def _bytes(samples: NDArray[np.int16], encoding: Encoding) -> bytes:
-    if encoding is Encoding.PCM16:
-        return samples.astype("<i2", copy=False).tobytes()
-    return compress(samples, encoding)
 
 
 def _recoder(source: Encoding, target: Encoding) -> Callable[[bytes], bytes]:

@@ -13,7 +13,7 @@ import anyio
 import msgspec
 
 from patter_core.aio.threads import DaemonThreads
-from patter_core.audio import AudioChunk, AudioFormat
+from patter_core.audio.dtmf import tones
 from patter_core.call.carrier_wall import REQUEST_TIMEOUT, ask_carrier
 from patter_core.call.context import CallContext
 from patter_core.call.conversation import Conversation
@@ -209,7 +209,7 @@ class Actions:
         if Capability.SEND_DTMF in call.carrier.capabilities and set(digits.upper()) <= {*call.carrier.dtmf_keys, "W"}:
             await ask_carrier(call.carrier.send_dtmf, REQUEST_TIMEOUT, call.leg, digits)
             return
-        downlink.play_tones(await DaemonThreads(1).run(_tones, digits, downlink.format))
+        downlink.play_tones(await DaemonThreads(1).run(tones, digits, downlink.format))
         await downlink.wait_until_heard()
 
     @property
@@ -306,9 +306,3 @@ class Actions:
     def _not_now(self, what: str, *, expected: str) -> CallError:
         state = self._call.state.state.value
         return CallError(f"This call cannot be {what}.", expected=expected, got=f"one in the state “{state}”")
-
-
-def _tones(digits: str, format: AudioFormat) -> AudioChunk:
-    from patter_core.audio.dtmf import tones  # noqa: PLC0415 - loads numpy, which most calls do without
-
-    return tones(digits, format)

@@ -40,7 +40,7 @@ COMMANDS = {
 
 
 class _Commands(click.Group):
-    """A group that imports Patter's own commands when they are run, so that `--help` does not import numpy."""
+    """A group that imports Patter's own commands when they are run, so that `--help` imports little."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*COMMANDS, *super().list_commands(ctx)})

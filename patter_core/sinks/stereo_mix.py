@@ -10,9 +10,6 @@ from __future__ import annotations
 
 from collections import deque
 
-import numpy as np
-from numpy.typing import NDArray
-
 from patter_core.audio import AudioChunk, AudioFormat, Encoding
 from patter_core.audio.transcode import Transcoder
 
@@ -29,8 +26,6 @@ _MOST_PIECES = 30_000
 _BLOCK = 10.0
 """Seconds that are read at once."""
 
-_Samples = NDArray[np.int16]
-
 
 class StereoMix:
     """The audio of one call, as stereo PCM16: caller left, agent right.
@@ -45,9 +40,10 @@ class StereoMix:
         self._start_ms = start_ms
         self._read = 0
         """Samples that were read, of each side."""
-        self._caller: deque[_Samples] = deque()
+        self._caller: deque[bytes | int] = deque()
+        """PCM16, or how many samples of silence."""
         self._caller_end = 0
-        self._agent: deque[tuple[int, _Samples]] = deque()
+        self._agent: deque[tuple[int, bytes]] = deque()
         self._agent_end = 0
         self._window_start_ms = start_ms
         self._least_lag = 0
@@ -56,15 +52,17 @@ class StereoMix:
 
     def add_caller(self, chunk: AudioChunk, at_ms: float) -> None:
         """Adds audio of the caller, heard at that time."""
-        samples = self._linear(chunk)
-        lag = self._position(at_ms) - self._caller_end - len(samples)
+        pcm = self._linear(chunk)
+        lag = self._position(at_ms) - self._caller_end - len(pcm) // 2
         self._least_lag = min(self._least_lag, lag)
         if at_ms - self._window_start_ms >= _LAG_WINDOW_MS:
             if self._least_lag > _LAG * self.format.sample_rate:
-                self._append(np.broadcast_to(np.int16(0), self._least_lag))  # which takes no memory
+                self._caller.append(self._least_lag)
+                self._caller_end += self._least_lag
             self._window_start_ms = at_ms
-            self._least_lag = self._position(at_ms) - self._caller_end - len(samples)
-        self._append(samples)
+            self._least_lag = self._position(at_ms) - self._caller_end - len(pcm) // 2
+        self._caller.append(pcm)
+        self._caller_end += len(pcm) // 2
 
     def add_agent(self, chunk: AudioChunk, at_ms: float) -> bool:
         """Adds audio of the agent, sent at that time: it plays once earlier audio has been played.
@@ -76,16 +74,16 @@ class StereoMix:
         if start + length - self._read > _AHEAD * self.format.sample_rate or len(self._agent) >= _MOST_PIECES:
             self._agent_end = start + length
             return False
-        samples = self._linear(chunk)
-        if len(samples):
-            self._agent.append((start, samples))
-        self._agent_end = start + len(samples)
+        pcm = self._linear(chunk)
+        if pcm:
+            self._agent.append((start, pcm))
+        self._agent_end = start + len(pcm) // 2
         return True
 
     def cut(self, at_ms: float) -> None:
         """Drops the agent's audio from that time on: the caller interrupted it."""
         end = max(self._position(at_ms), self._read)
-        self._agent = deque((start, samples[: end - start]) for start, samples in self._agent if start < end)
+        self._agent = deque((start, pcm[: 2 * (end - start)]) for start, pcm in self._agent if start < end)
         self._agent_end = min(self._agent_end, end)
         for transcoder in self._transcoders.values():
             transcoder.flush()  # audio that a filter holds is dropped, too
@@ -101,41 +99,48 @@ class StereoMix:
         """Returns the rest at the call's end, ten seconds at a time; the agent is heard until then."""
         return self._read_to(max(self._caller_end, min(self._agent_end, self._position(at_ms))))
 
-    def _append(self, samples: _Samples) -> None:
-        self._caller.append(samples)
-        self._caller_end += len(samples)
-
     def _read_to(self, end: int) -> bytes:
         end = min(end, self._read + round(_BLOCK * self.format.sample_rate))
-        mix = np.zeros((end - self._read, 2), np.int16)
-        filled = 0
-        while self._caller and filled < len(mix):
-            samples = self._caller.popleft()
-            now = samples[: len(mix) - filled]
-            mix[filled : filled + len(now), 0] = now
-            filled += len(now)
-            if len(now) < len(samples):
-                self._caller.appendleft(samples[len(now) :])
+        size = 2 * (end - self._read)
+        caller, agent = self._read_caller(size), bytearray(size)
         while self._agent and self._agent[0][0] < end:
-            start, samples = self._agent.popleft()
-            past = samples[: end - start]
-            mix[start - self._read : start - self._read + len(past), 1] = past
-            if len(past) < len(samples):
-                self._agent.appendleft((end, samples[len(past) :]))
+            start, pcm = self._agent.popleft()
+            past = pcm[: 2 * (end - start)]
+            place = 2 * (start - self._read)
+            agent[place : place + len(past)] = past
+            if len(past) < len(pcm):
+                self._agent.appendleft((end, pcm[len(past) :]))
                 break
         self._read = end
-        return mix.astype("<i2", copy=False).tobytes()
+        stereo = bytearray(2 * size)
+        for at, half in enumerate((caller[0::2], caller[1::2], agent[0::2], agent[1::2])):
+            stereo[at::4] = half
+        return bytes(stereo)
 
-    def _linear(self, chunk: AudioChunk) -> _Samples:
+    def _read_caller(self, size: int) -> bytes:
+        """So many bytes, or what there is and silence after it."""
+        read = bytearray()
+        while self._caller and len(read) < size:
+            piece, room = self._caller.popleft(), size - len(read)
+            if isinstance(piece, int):
+                now = min(piece, room // 2)
+                read += bytes(2 * now)
+                if now < piece:
+                    self._caller.appendleft(piece - now)
+            else:
+                read += piece[:room]
+                if room < len(piece):
+                    self._caller.appendleft(piece[room:])
+        return bytes(read.ljust(size, b"\0"))
+
+    def _linear(self, chunk: AudioChunk) -> bytes:
         if chunk.format == self.format:
-            data = chunk.data
-        else:
-            transcoder = self._transcoders.get(chunk.format)
-            if transcoder is None:
-                transcoder = self._transcoders[chunk.format] = Transcoder(chunk.format, self.format)
-            converted = transcoder.convert(chunk)
-            data = b"" if converted is None else converted.data
-        return np.frombuffer(data, "<i2").astype(np.int16, copy=False)
+            return chunk.data
+        transcoder = self._transcoders.get(chunk.format)
+        if transcoder is None:
+            transcoder = self._transcoders[chunk.format] = Transcoder(chunk.format, self.format)
+        converted = transcoder.convert(chunk)
+        return b"" if converted is None else converted.data
 
     def _position(self, at_ms: float) -> int:
         return max(0, round((at_ms - self._start_ms) * self.format.sample_rate / 1000))

@@ -10,7 +10,7 @@ import struct
 import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import anyio
 
@@ -21,10 +21,8 @@ from patter_core.config import check_arguments
 from patter_core.errors import ConfigurationError
 from patter_core.events import AudioCaptured, CallEnded, CallMoved, Record, ResponseHeard
 from patter_core.sink import EventSink, WorkerStatistics
+from patter_core.sinks.stereo_mix import StereoMix
 from patter_core.storage.files import check_writable, file_error, open_private, write_all
-
-if TYPE_CHECKING:  # imports numpy, which only a worker that records needs
-    from patter_core.sinks.stereo_mix import StereoMix
 
 __all__ = ["WavSink"]
 
@@ -152,8 +150,6 @@ class WavSink(EventSink):
         return erased
 
     def _open(self, record: Record, first: AudioCaptured) -> _Recording:
-        from patter_core.sinks.stereo_mix import StereoMix  # noqa: PLC0415 - imports numpy
-
         return _Recording(Path(self.recording(record.call_id)), StereoMix(first.format, record.elapsed_ms))
 
     def _close(self) -> None:

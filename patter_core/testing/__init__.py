@@ -26,7 +26,7 @@ __all__ = ["check_app", "check_carrier", "check_engine", "check_sink", "check_st
 
 
 def __getattr__(name: str) -> object:
-    """Loads the checks, which need a server and numpy, for those who check."""
+    """Loads the checks, which need a server, for those who check."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module("patter_core.testing.conformance"), name)

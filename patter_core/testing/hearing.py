@@ -6,12 +6,13 @@ Both look at nothing but loudness, which is enough for speech that is known and 
 from __future__ import annotations
 
 import functools
+import itertools
+import math
+import struct
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from patter_core.audio import AudioFormat, Encoding
 from patter_core.audio.transcode import transcode
@@ -74,7 +75,8 @@ class EndOfTurn:
         whole = len(audio) - len(audio) % self._frame_size
         for start in range(0, whole, self._frame_size):
             frame = audio[start : start + self._frame_size]
-            loud = _rms(_linear(frame, self.format)) >= self._threshold
+            samples = _linear(frame, self.format)
+            loud = _rms(samples, len(samples)) >= self._threshold
             event = self._in_turn(frame, loud=loud) if self._turn else self._between_turns(frame, loud=loud)
             if event is not None:
                 events.append(event)
@@ -104,6 +106,10 @@ class EndOfTurn:
 
 _TELEPHONE = AudioFormat(Encoding.PCM16, 8_000)
 _HOP_MS = 10
+_STEPS = 16
+"""Of the envelope, to one of its square root: full scale, 181, has 12 bits."""
+_DIGIT = 5
+"""Bytes: a sum of products of two of these has fewer than 40 bits."""
 _SLACK = 20
 """How far a line may lie from its place, in hops: 200 ms either way."""
 _ALIKE = 0.85
@@ -127,35 +133,54 @@ def recognise(audio: bytes, format: AudioFormat, lines: Iterable[Line]) -> str |
     return best.text if best is not None and likeness[best] >= _ALIKE else None
 
 
-def _likeness(heard: NDArray[np.float64], known: NDArray[np.float64]) -> float:
+def _likeness(heard: Sequence[int], known: Sequence[int]) -> float:
     """The correlation coefficient of two envelopes, -1 to 1, where they fit best."""
     size = max(len(heard), len(known)) + 2 * _SLACK
-    place = (size - len(known)) // 2
-    surrounded = np.pad(known, (place, size - len(known) - place))
-    spread = surrounded.std() * float(np.pad(heard, (0, size - len(heard))).std())
+    spread = _deviation(heard, size) * _deviation(known, size)
     if not spread:
         return 0.0
-    products = np.correlate(surrounded, heard, "valid") / size
-    return float((products.max() - surrounded.mean() * heard.sum() / size) / spread)
+    mean = sum(known) / size
+    return (_best_fit(heard, known, size) / size - mean * sum(heard) / size) / spread
+
+
+def _deviation(values: Sequence[int], size: int) -> float:
+    """The standard deviation, with as many zeros as make it that long."""
+    return math.sqrt(max(0.0, sum(value * value for value in values) / size - (sum(values) / size) ** 2))
+
+
+def _best_fit(heard: Sequence[int], known: Sequence[int], size: int) -> int:
+    """The largest sum of products of the two, `known` in the middle of `size` and `heard` anywhere within it.
+
+    As digits of two large integers, one of them backwards: the digits of their product are these sums.
+    """
+    place = (size - len(known)) // 2
+    product = (_integer(known) << (8 * _DIGIT * place)) * _integer(heard[::-1])
+    digits = product.to_bytes(_DIGIT * (size + len(heard)), "little")[_DIGIT * (len(heard) - 1) : _DIGIT * size]
+    return max(int.from_bytes(digits[at : at + _DIGIT], "little") for at in range(0, len(digits), _DIGIT))
+
+
+def _integer(digits: Sequence[int]) -> int:
+    return int.from_bytes(b"".join(digit.to_bytes(_DIGIT, "little") for digit in digits), "little")
 
 
 @functools.cache
-def _envelope_of(line: Line) -> NDArray[np.float64]:
+def _envelope_of(line: Line) -> Sequence[int]:
     return _envelope(line.audio(_TELEPHONE), _TELEPHONE)
 
 
-def _envelope(audio: bytes, format: AudioFormat) -> NDArray[np.float64]:
+def _envelope(audio: bytes, format: AudioFormat) -> Sequence[int]:
     """The RMS of 20 ms every 10 ms, in the telephone's band; its square root, so that not only loud vowels count."""
     samples = _linear(transcode(audio, format, _TELEPHONE), _TELEPHONE)
     hop = _TELEPHONE.size(_HOP_MS) // _TELEPHONE.sample_width
-    power = (np.pad(samples, (hop, hop + -len(samples) % hop)).reshape(-1, hop) ** 2).mean(axis=1)
-    envelope: NDArray[np.float64] = ((power[:-1] + power[1:]) / 2) ** 0.25
-    return envelope
+    power = [0.0, *(_rms(samples[at : at + hop], hop) ** 2 for at in range(0, len(samples), hop)), 0.0]
+    return [round(_STEPS * ((one + two) / 2) ** 0.25) for one, two in itertools.pairwise(power)]
 
 
-def _linear(audio: bytes, format: AudioFormat) -> NDArray[np.float64]:
-    return np.frombuffer(transcode(audio, format, AudioFormat(Encoding.PCM16, format.sample_rate)), "<i2").astype(float)
+def _linear(audio: bytes, format: AudioFormat) -> Sequence[int]:
+    pcm = transcode(audio, format, AudioFormat(Encoding.PCM16, format.sample_rate))
+    return struct.unpack(f"<{len(pcm) // 2}h", pcm)
 
 
-def _rms(samples: NDArray[np.float64]) -> float:
-    return float(np.sqrt(np.mean(samples**2)))
+def _rms(samples: Sequence[int], count: int) -> float:
+    """Of so many samples; those that are missing are silent."""
+    return math.hypot(*samples) / math.sqrt(count)

@@ -3,7 +3,7 @@
 Linear samples of 8, 16, 24 and 32 bits, floating point of 32 and 64 bits, A-law and μ-law, with any number of channels,
 also behind the extensible header; files that were cut, or whose sizes were never filled in, as programs write them that
 stream to a pipe. The standard library reads the first kind only, and libsndfile would be a binary library for all who
-install the core: the format is a header of 16 bytes in front of samples that numpy reads.
+install the core: the format is a header of 16 bytes in front of the samples.
 
 Source: Microsoft and IBM, "Multimedia Programming Interface and Data Specifications 1.0", and Microsoft's WAVEFORMATEX
 and WAVEFORMATEXTENSIBLE.
@@ -11,15 +11,14 @@ and WAVEFORMATEXTENSIBLE.
 
 from __future__ import annotations
 
+import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from patter_core.audio import AudioFormat, Encoding
-from patter_core.audio.g711 import expand
+from patter_core.audio.g711 import SAMPLES
 from patter_core.errors import AudioError
 
 __all__ = ["parse_wav"]
@@ -51,9 +50,11 @@ def parse_wav(content: bytes) -> tuple[bytes, AudioFormat]:
             kind = _kind(chunk)
         elif name == b"data" and kind is not None:
             samples = _samples(chunk, kind)
-            whole = samples[: len(samples) // kind.channels * kind.channels].reshape(-1, kind.channels)
-            mixed = np.clip(np.rint(whole.mean(axis=1)), -32_768, 32_767) if len(whole) else np.zeros(0)
-            return mixed.astype("<i2").tobytes(), AudioFormat(Encoding.PCM16, kind.rate)
+            whole = len(samples) // kind.channels * kind.channels
+            channels = [samples[channel : whole : kind.channels] for channel in range(kind.channels)]
+            mixed = (round(sum(frame) / kind.channels) for frame in zip(*channels, strict=True))
+            clipped = [min(max(sample, -32_768), 32_767) for sample in mixed]
+            return struct.pack(f"<{len(clipped)}h", *clipped), AudioFormat(Encoding.PCM16, kind.rate)
     raise AudioError("Not a WAV file that can be read.", expected="a format, and audio after it", remedy=_REMEDY)
 
 
@@ -83,19 +84,23 @@ def _kind(chunk: bytes) -> _Kind:
     return _Kind(tag, channels, rate, bits)
 
 
-def _samples(data: bytes, kind: _Kind) -> NDArray[np.float64]:
+def _samples(data: bytes, kind: _Kind) -> Sequence[float]:
     """Returns all samples as they are interleaved, in the range of 16 bits."""
     width = kind.bits // 8
-    data = data[: len(data) // width * width]
+    count = len(data) // width
+    data = data[: count * width]
     if kind.tag in _LAWS:
-        return expand(data, _LAWS[kind.tag]).astype(np.float64)
+        return [SAMPLES[_LAWS[kind.tag]][code] for code in data]
     if kind.tag == _FLOAT:
-        values = np.frombuffer(data, f"<f{width}").astype(np.float64)
-        return np.nan_to_num(values, nan=0.0, posinf=1.0, neginf=-1.0).clip(-1.0, 1.0) * 32_767
+        values = struct.unpack(f"<{count}{'f' if width == 4 else 'd'}", data)
+        return [0.0 if math.isnan(value) else min(max(value, -1.0), 1.0) * 32_767 for value in values]
     if width == 1:
-        return (np.frombuffer(data, np.uint8).astype(np.float64) - 128) * 256
-    if width == 3:
-        padded = np.zeros((len(data) // 3, 4), np.uint8)
-        padded[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
-        return padded.reshape(-1).view("<i4") / 65_536
-    return np.frombuffer(data, f"<i{width}").astype(np.float64) / (1 if width == 2 else 65_536)
+        return [(value - 128) * 256 for value in data]
+    if width == 2:
+        return struct.unpack(f"<{count}h", data)
+    if width == 3:  # as the upper three bytes of four
+        padded = bytearray(4 * count)
+        for place in range(3):
+            padded[place + 1 :: 4] = data[place::3]
+        data = bytes(padded)
+    return [value / 65_536 for value in struct.unpack(f"<{count}i", data)]

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from patter_core.audio import ALAW_8000, PCM16_16000, ULAW_8000, AudioFormat, Encoding
 from patter_core.audio.dtmf import PAUSE_MS, TONE_MS, tones
-from patter_core.audio.g711 import expand
 from patter_core.errors import AudioError
+from tests.pcm import expand
 
 ROWS, COLUMNS = (697, 770, 852, 941), (1209, 1336, 1477, 1633)
 KEYS = ("123A", "456B", "789C", "*0#D")

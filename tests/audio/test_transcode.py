@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from patter_core.audio import ALAW_8000, PCM16_16000, ULAW_8000, AudioChunk, AudioFormat, Encoding
 from patter_core.audio.converter import make_converter
-from patter_core.audio.g711 import compress, expand
 from patter_core.audio.transcode import Transcoder, transcode
 from patter_core.errors import AudioError
+from tests.pcm import compress, expand
 
 FORMATS = [
     *(AudioFormat(Encoding.PCM16, rate) for rate in (8_000, 16_000, 22_050, 24_000, 44_100, 48_000)),

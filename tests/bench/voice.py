@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patter_core.audio import PCM16_16000, ULAW_8000, AudioFormat
-from patter_core.audio.g711 import expand
 from patter_core.audio.transcode import transcode
+from tests.pcm import expand
 
 __all__ = ["FRAME_MS", "Fidelity", "Voice", "fidelity"]
 

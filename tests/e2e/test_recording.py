@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from patter_core import Patter
 from patter_core.audio import ULAW_8000, Encoding
-from patter_core.audio.g711 import expand
 from patter_core.events import RecordingStarted
 from patter_core.server.serving import serve_app
 from patter_core.sinks import MemorySink, SQLiteSink, WavSink
@@ -23,6 +22,7 @@ from patter_core.testing.caller import Caller, Say, WaitForAgent, WaitForSilence
 from patter_core.testing.speech import CALLER_LINES
 from patter_twilio.testing import TwilioEmulator
 from tests.e2e.first_call_engines import ElevenLabsServices, PipelineServices
+from tests.pcm import expand
 
 pytestmark = pytest.mark.anyio
 

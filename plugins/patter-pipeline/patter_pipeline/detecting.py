@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from patter_core.aio.foreign import as_exception, run_foreign
 from patter_core.aio.threads import DaemonThreads
 from patter_core.audio import PCM16_16000, AudioChunk
+from patter_core.audio.transcode import transcode
 from patter_core.errors import ForeignHang
 from patter_pipeline.parts import TurnDetector
 from patter_pipeline.turns import inputs
@@ -78,8 +79,6 @@ class Detector:
 
 def _complete(part: TurnDetector, text: str, audio: list[AudioChunk]) -> float:
     """Runs in a thread."""
-    from patter_core.audio.transcode import transcode  # noqa: PLC0415 - loads numpy, for calls with a detector only
-
     data = b"".join(chunk.data for chunk in audio)
     linear = transcode(data, audio[0].format, PCM16_16000) if audio else b""
     probability = float(asyncio.run(part.complete(text, AudioChunk(linear, PCM16_16000))))

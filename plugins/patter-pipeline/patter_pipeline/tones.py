@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from operator import mul
 
 from patter_core.audio import AudioChunk, Encoding
-from patter_core.audio.gate import SAMPLES
+from patter_core.audio.g711 import SAMPLES
 
 __all__ = ["is_tone"]
 

@@ -12,6 +12,7 @@ import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from patter_core.audio import ALAW_8000, PCM16_16000, ULAW_8000, AudioChunk, AudioFormat
+from patter_core.audio.transcode import transcode
 from patter_core.errors import AudioError, SocketClosed
 from patter_core.events import Usage, Word
 from patter_core.net.websocket import BinaryMessage, EngineSocket
@@ -240,8 +241,6 @@ def _pitch(word: str) -> int:
 @functools.cache
 def _tone(format: AudioFormat, duration_ms: float, pitch: int) -> bytes:
     """Returns a square wave of 267 to 500 Hz: the loud codes of each law, or samples of ±8000."""
-    from patter_core.audio.transcode import transcode  # noqa: PLC0415 - loads numpy
-
     half = 16 + pitch
     samples = int(16_000 * duration_ms / 1000)
     loud, low = (8_000).to_bytes(2, "little", signed=True), (-8_000).to_bytes(2, "little", signed=True)
