@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 import enum
+import functools
 from collections.abc import Iterator
 from typing import final
 
@@ -163,6 +164,7 @@ def _half_a_sample(format: AudioFormat, size: int) -> AudioError:
     )
 
 
+@functools.lru_cache(maxsize=16)  # calls share it, and its base64
 def silence_of(format: AudioFormat, duration_ms: float) -> AudioChunk:
     """Returns silence that plays for `duration_ms`, rounded down to whole samples."""
     return AudioChunk(format.silence * (format.size(duration_ms) // format.sample_width), format)

@@ -9,6 +9,7 @@ import anyio
 import msgspec
 
 from patter_core.agent import Agent
+from patter_core.aio.event import Event
 from patter_core.aio.foreign import run_behind
 from patter_core.call.actions import Actions
 from patter_core.call.carrier_wall import carrier_bill
@@ -112,8 +113,7 @@ class Call:
         self._watch = CallWatch(call, self._media, self._conversation, self.reports, may_prewarm=may_prewarm)
         self._final_action: HangUp | Transfer = HangUp()
         self._last_action = HangUp()
-        self._begun = anyio.Event()
-        self._done = anyio.Event()
+        self._begun, self._done = Event(), Event()
         call.emit(CallAnnounced(leg=msgspec.structs.replace(leg, webhooks=""), agent=agent.name))
 
     def __repr__(self) -> str:

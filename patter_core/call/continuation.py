@@ -10,6 +10,7 @@ import anyio
 import msgspec
 
 from patter_core.agent import Agent
+from patter_core.aio.event import Event
 from patter_core.call.context import CallContext
 from patter_core.call.downlink import Downlink
 from patter_core.call.history import introduced, supplemented
@@ -45,7 +46,7 @@ class Continuation:
         self._uplink = uplink
         self._downlink = downlink
         self._was_elsewhere = False
-        self._known = anyio.Event()
+        self._known = Event()
         """Set once it is known what was said before this worker had the call."""
         self._known_by = 0.0
         self._session: EngineSession | None = None

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 import anyio
 
+from patter_core.aio.event import Event
 from patter_core.audio import AudioChunk, AudioFormat
 from patter_core.audio.converter import Converter, make_converter
 from patter_core.call.context import CallContext
@@ -66,7 +67,7 @@ class Downlink:
         return self._queue.is_open
 
     @property
-    def was_live(self) -> anyio.Event:
+    def was_live(self) -> Event:
         """An event that is set when a stream was open, and what the agent said until then was sent."""
         return self._queue.was_live
 

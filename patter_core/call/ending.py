@@ -6,6 +6,7 @@ import logging
 
 import anyio
 
+from patter_core.aio.event import Event
 from patter_core.aio.foreign import as_exception
 from patter_core.call.context import CallContext
 from patter_core.call.hangup import LegEnd, end_leg, may_be_on_another_worker, must_end_leg
@@ -47,7 +48,7 @@ class Ending:
         that does not answer leaves no caller in silence.
         """
         async with anyio.create_task_group() as tasks:
-            done = anyio.Event()
+            done = Event()
             tasks.start_soon(self._end_leg_if_due, final_action, done)
             with anyio.move_on_after(_LEG_END_GRACE):
                 await done.wait()
@@ -58,7 +59,7 @@ class Ending:
         self.leg_end = await end_leg(self._call, final_action, self._media.downlink.hang_up)
         return self.leg_end
 
-    async def _end_leg_if_due(self, final_action: HangUp | Transfer, done: anyio.Event) -> None:
+    async def _end_leg_if_due(self, final_action: HangUp | Transfer, done: Event) -> None:
         try:
             if must_end_leg(self._call):
                 await self.end_leg(final_action)

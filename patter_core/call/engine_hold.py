@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import anyio
 
+from patter_core.aio.event import Event
 from patter_core.call.context import CallContext
 from patter_core.call.downlink import Downlink
 from patter_core.call.uplink import Uplink
@@ -38,7 +39,7 @@ class EngineHold:
         self._uplink = uplink
         self._downlink = downlink
         self._talking = talking
-        self._over: anyio.Event | None = None
+        self._over: Event | None = None
         """Set when the hold is over; None while the caller is not on hold."""
 
     @property
@@ -49,7 +50,7 @@ class EngineHold:
     def begin(self) -> None:
         """The caller is on hold. Idempotent."""
         if self._over is None:
-            self._over = anyio.Event()
+            self._over = Event()
             self._uplink.mute_caller()
             self._downlink.mute_agent()
             self._tell(on=True)
@@ -71,7 +72,7 @@ class EngineHold:
         if self._over is not None:
             await self._over.wait()
 
-    async def _report_activity(self, over: anyio.Event) -> None:
+    async def _report_activity(self, over: Event) -> None:
         while not over.is_set():
             with anyio.move_on_after(_ACTIVITY_EVERY):
                 await over.wait()

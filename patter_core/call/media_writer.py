@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
 from patter_core.call.context import CallContext
@@ -40,7 +39,7 @@ class MediaWriter:
         self._on_ready = on_ready
         self._on_broken = on_broken
         self._socket: Socket | None = None
-        self._urgent: deque[Message] = deque()
+        self._urgent: list[Message] = []
 
     def attach(self, socket: Socket) -> None:
         """Writes to that socket from here on."""
@@ -95,7 +94,7 @@ class MediaWriter:
         self.is_ready = True
         self._call.state.blocked_at = math.inf
         while self._urgent and self.is_ready:
-            self.write(self._urgent.popleft())
+            self.write(self._urgent.pop(0))
         if self.is_ready:
             self._on_ready()
 

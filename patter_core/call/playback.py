@@ -23,7 +23,6 @@ word.
 from __future__ import annotations
 
 import math
-from collections import deque
 
 import msgspec
 
@@ -81,9 +80,9 @@ class Playback:
         self._marked = 0
         self._turn_from = 0
         """What was sent before the present turn."""
-        self._turns: deque[Turn] = deque()
+        self._turns: list[Turn] = []
         """Those that were not heard to their end, the oldest first. Only the last one may be open."""
-        self._marks: deque[_Mark] = deque()
+        self._marks: list[_Mark] = []
         self._epoch = self._number = 0
         self._was_heard = False
         """True once something of a turn was heard."""
@@ -147,7 +146,7 @@ class Playback:
         told = [
             one.told(self._certain, self.sent, self.accepted, interrupted=True) for one in self._turns if one.is_paused
         ]
-        self._turns = deque(one for one in self._turns if not one.is_paused)
+        self._turns = [one for one in self._turns if not one.is_paused]
         self.quiet = 0
         self._turns.append(Turn(turn, self.owner, self.accepted, self._rate))
         self._turn_from = self.sent
@@ -191,7 +190,7 @@ class Playback:
             self._certain = self.sent
         told: list[TurnHeard] = []
         while self._turns and self._turns[0].ends_at - position < 1:
-            turn = self._turns.popleft()
+            turn = self._turns.pop(0)
             told.append(turn.told(turn.ends_at, self.sent, self.accepted))
             self._was_heard = True
         return told
@@ -236,7 +235,7 @@ class Playback:
         mark = next((mark for mark in self._marks if mark.name == name), None)
         if mark is None:
             return True
-        while self._marks.popleft() is not mark:
+        while self._marks.pop(0) is not mark:
             pass
         if now < mark.due - _EARLY:
             self.reckon_by_clock()
@@ -294,7 +293,7 @@ class Playback:
         spoken = [turn for turn in self._turns if turn.has_audio(self.accepted)]
         told = [turn.told(heard, self.sent, self.accepted, interrupted=not pause, paused=pause) for turn in spoken]
         self._was_heard = self._was_heard or any(item.heard_ms for one in told for item in one.heard.items)
-        self._turns = deque(spoken if pause else ())
+        self._turns = spoken if pause else []
         if stays is not None:
             self.accepted = self._turn_from = stays
             return told

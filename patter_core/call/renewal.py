@@ -8,7 +8,6 @@ it is given silence, if it needs steady input.
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Callable
 
 import anyio
@@ -100,7 +99,7 @@ class Renewal:
         self._scope: anyio.CancelScope | None = None
         """Of the present renewal; None while no session is about to end."""
         self._ends_at = 0.0
-        self._taken: deque[float] = deque(maxlen=_MOST)
+        self._taken: list[float] = []
         """When the last successors took over."""
         self._successor: Successor | None = None
         self._is_due = False
@@ -153,6 +152,7 @@ class Renewal:
         if successor is None or not (self._is_due or is_lost) or self._is_on_hold:
             return None
         self._taken.append(self._call.clock())
+        del self._taken[:-_MOST]
         self._successor = None  # it is not closed with the rest
         self.stop()
         return successor

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 
-import anyio
-
+from patter_core.aio.event import Event
 from patter_core.call.actions import Actions
 from patter_core.call.carrier_wall import ask_carrier
 from patter_core.call.context import CallContext
@@ -53,7 +52,7 @@ class CarrierReports:
         self.progress = Progress.DIALLING if is_dialled else Progress.RINGING
         self.answered_by: AnsweredBy | None = None
         self.was_answered = False
-        self.answered = anyio.Event()
+        self.answered = Event()
         """Set once the call was answered, or is over."""
         self._call = call
         self._actions = actions

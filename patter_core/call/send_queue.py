@@ -16,9 +16,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-import anyio
-
 from patter_core.aio.due_timer import DueTimer
+from patter_core.aio.event import Event
 from patter_core.audio import AudioChunk
 from patter_core.call.capture import capture_agent
 from patter_core.call.codec_faults import CodecFaults
@@ -71,7 +70,7 @@ class SendQueue:
         self.playback = Playback(output.format)
         self.put: Callable[[AudioChunk], None] = self._keep_and_pump
         """Takes a chunk, in the carrier's format."""
-        self.was_live = anyio.Event()
+        self.was_live = Event()
         """Set once a stream was open, and what was kept until then was sent."""
         self._call, self._meter, self._clock = call, call.meter, call.clock
         self._codec = codec

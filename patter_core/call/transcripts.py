@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections import deque
 from collections.abc import Callable
 
 import msgspec
@@ -44,7 +43,7 @@ class Transcripts:
         """Called with what was heard of a session before the present one."""
         self._call = call
         self._uplink = uplink
-        self._sessions: deque[_Session] = deque(maxlen=_SESSIONS)
+        self._sessions: list[_Session] = []
 
     def begin(self, engine: Engine, session: EngineSession) -> None:
         """Another session talks from here on."""
@@ -55,6 +54,7 @@ class Transcripts:
             corrects=EngineCapability.CORRECTS in engine.capabilities,
         )
         self._sessions.append(_Session(session, spoken))
+        del self._sessions[:-_SESSIONS]
 
     def take(self, event: CallEvent) -> None:
         """Takes an event of the present session."""

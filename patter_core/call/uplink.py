@@ -48,7 +48,7 @@ class Uplink:
         self._is_muted = False
         self._send_audio: Callable[[AudioChunk], None] = _ignore
         self._converted: Callable[[AudioChunk], AudioChunk | None] = _nothing
-        self._early: deque[AudioChunk | _Message] = deque()
+        self._early: list[AudioChunk | _Message] = []
         self._early_ms = 0.0
         self._early_messages = 0
         self._given: Callable[[AudioChunk], None] = _ignore
@@ -99,7 +99,7 @@ class Uplink:
             self._converted = converter.convert
         self.take = take = self._pass if converter is None else self._convert
         while self._early and self._session is session:  # until it fails
-            early = self._early.popleft()
+            early = self._early.pop(0)
             if isinstance(early, AudioChunk):
                 self._early_ms -= early.duration_ms
                 take(early)
@@ -140,7 +140,7 @@ class Uplink:
         self._is_muted = True
         self._recent = None
         self.take = _ignore
-        self._early = deque(early for early in self._early if not isinstance(early, AudioChunk))
+        self._early = [early for early in self._early if not isinstance(early, AudioChunk)]
         self._early_ms = 0.0
 
     def unmute_caller(self) -> None:

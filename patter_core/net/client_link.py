@@ -10,9 +10,9 @@ import abc
 import asyncio
 import logging
 import math
-from collections import deque
 from collections.abc import Callable
 
+from patter_core.aio.event import Event
 from patter_core.net.budget import Budget
 
 __all__ = ["CLOSE_TIMEOUT", "PIECE", "UNREAD_LIMIT", "WRITE_LIMIT", "BinaryMessage", "ClientLink", "quiet"]
@@ -66,8 +66,8 @@ class ClientLink(abc.ABC):
         self.slow = False
         """What is written now would wait for the peer."""
         self.lost = False
-        self.unread: deque[bytes] = deque()
-        self.changed = asyncio.Event()
+        self.unread: list[bytes] = []
+        self.changed = Event()
         """Something came for `unread`, or the connection is lost."""
         self.on_text: Callable[[bytes], None] = self._keep
         self.on_binary: Callable[[bytes], None] = self._keep_binary

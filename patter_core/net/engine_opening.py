@@ -173,6 +173,7 @@ async def _upgrade(dial: Dial, **options: Any) -> ClientLink:
             raise UpgradeMismatch(error.name) from None
         raise
     assert isinstance(connection, EngineConnection)  # what create_connection makes
+    connection.request = None  # its headers hold keys, and would stay as long as the connection
     return connection
 
 

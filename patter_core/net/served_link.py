@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import abc
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Generator
 
+from patter_core.aio.event import Event
 from patter_core.aio.foreign import as_exception
 from patter_core.net.transport import Ended, SocketLimits
 from patter_core.transport import Message, SocketHandler
@@ -61,9 +61,9 @@ class ServedLink(abc.ABC):
         self._ended: Ended | None = ended
         self._lost = lost
         self._slow = False
-        self._writable = asyncio.Event()
+        self._writable = Event()
         self._paused = False
-        self._kept: deque[Message] = deque()
+        self._kept: list[Message] = []
         """What was read already when the handler paused: no more than one read brings."""
         self._second = 0.0
         self._control_frames = 0
@@ -222,7 +222,7 @@ class ServedLink(abc.ABC):
         """Passes on what was kept, and reads the socket again, unless the handler has paused once more."""
         try:
             while self._kept and self.is_open and not self._paused:
-                self._handler.message(self._kept.popleft())
+                self._handler.message(self._kept.pop(0))
         except BaseException as error:  # noqa: BLE001 - the handler's fault ends this connection and no other
             self.failed(error)
         if not self._paused and self.is_open:
@@ -271,7 +271,7 @@ class ServedLink(abc.ABC):
     def _tell(self, ended: Ended, error: BaseException | None) -> None:
         try:
             while self._kept and error is None:  # the peer has closed, after these
-                self._handler.message(self._kept.popleft())
+                self._handler.message(self._kept.pop(0))
         except BaseException as fault:  # noqa: BLE001 - as above
             error = as_exception(fault)
         try:

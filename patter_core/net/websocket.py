@@ -14,7 +14,6 @@ received is a `BinaryMessage`.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 from patter_core.errors import SocketClosed
@@ -32,7 +31,8 @@ class EngineSocket:
 
     def __init__(self, connection: ClientLink, audio_limit: int) -> None:
         self._connection = connection
-        self._queued: deque[tuple[bytes, bool]] = deque(maxlen=audio_limit)
+        self._queued: list[tuple[bytes, bool]] = []
+        self._audio_limit = audio_limit
         self._dropped = 0
         connection.on_writable = self._flush
 
@@ -99,16 +99,17 @@ class EngineSocket:
         connection = self._connection
         if connection.slow and connection.is_open:
             queued = self._queued
-            if len(queued) == queued.maxlen:
-                self._dropped += 1
             queued.append((message, binary))
+            if len(queued) > self._audio_limit:
+                del queued[0]
+                self._dropped += 1
         else:
             connection.write(message, binary)
 
     def _flush(self) -> None:
         queued = self._queued
         while queued and not self._connection.slow and self._connection.is_open:
-            self._connection.write(*queued.popleft())
+            self._connection.write(*queued.pop(0))
 
     # --- receiving -------------------------------------------------------------------------------------------------
 
@@ -133,7 +134,7 @@ class EngineSocket:
         connection.on_binary = on_binary or on_message
         connection.on_lost = lambda: on_closed(self._closed())
         while connection.unread:
-            message = connection.unread.popleft()
+            message = connection.unread.pop(0)
             if type(message) is BinaryMessage:
                 connection.on_binary(message)
             else:
@@ -157,7 +158,7 @@ class EngineSocket:
                 raise self._closed()
             connection.changed.clear()
             await connection.changed.wait()
-        message = connection.unread.popleft()
+        message = connection.unread.pop(0)
         if len(connection.unread) == UNREAD_LIMIT - 1:
             connection.read_on()
         return message

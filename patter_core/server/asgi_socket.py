@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Awaitable, Generator
 
@@ -11,6 +10,7 @@ from starlette.types import Message as AsgiMessage
 from starlette.types import Receive, Send
 
 from patter_core.aio.eager import start_now
+from patter_core.aio.event import Event
 from patter_core.aio.foreign import as_exception
 from patter_core.transport import Message, SocketHandler
 
@@ -34,7 +34,7 @@ class AsgiSocket:
         self.subprotocol = subprotocol
         self._receive = receive
         self._send = send
-        self._may_read = asyncio.Event()
+        self._may_read = Event()
         self._may_read.set()
         self._scope = anyio.CancelScope()
         self._close: tuple[int, str] = (1000, "")

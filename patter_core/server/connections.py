@@ -190,6 +190,16 @@ async def _provable(app: ASGIApp, prove: Callable[[], None], scope: Scope, recei
     await app(scope, receive, send)
 
 
+class _NotRead(asyncio.Queue[Any]):
+    """Takes the messages of a socket that the app does not read, and keeps none."""
+
+    def put_nowait(self, item: Any) -> None:
+        """Drops it."""
+
+
+_NOT_READ = _NotRead()
+
+
 class MediaSocket(WebSocketsSansIOProtocol):
     """A media socket. It costs a call nothing but a comparison for each read."""
 
@@ -239,6 +249,10 @@ class MediaSocket(WebSocketsSansIOProtocol):
         )
         self.handshake_complete = True
         self.close_timer = self.loop.call_later(0, _nothing)  # uvicorn leaves the closing to it
+        # The request's task lasts as long as the call, and needs none of these.
+        self.queue = _NOT_READ
+        self.scope["headers"] = []
+        del self.conn, self.request, self.response
         return self._handed
 
     def shutdown(self) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
 from collections.abc import Callable
 
+from patter_core.aio.event import Event
 from patter_core.net.transport import Ended, ServedSocket, Transport
 from patter_core.transport import Message, Socket, SocketHandler
 
@@ -35,10 +34,10 @@ class HandedSocket:
     _socket: ServedSocket
 
     def __init__(self) -> None:
-        self._waiting: deque[Message] = deque()
-        self._changed = asyncio.Event()
+        self._waiting: list[Message] = []
+        self._changed = Event()
         """A message waits, or none will come."""
-        self._ended = asyncio.Event()
+        self._ended = Event()
         self._error: BaseException | None = None
 
     @classmethod
@@ -89,11 +88,11 @@ class HandedSocket:
             self._changed.clear()
             self._socket.resume_reading()
             await self._changed.wait()
-        return self._waiting.popleft()
+        return self._waiting.pop(0)
 
     def put_back(self, message: Message) -> None:
         """Has `serve` begin with this message."""
-        self._waiting.appendleft(message)
+        self._waiting.insert(0, message)
 
     async def shut(self, code: int = 1000) -> None:
         """Closes a connection that is not served."""
@@ -108,7 +107,7 @@ class HandedSocket:
         try:
             handler.opened(self._socket)
             while self._waiting:
-                handler.message(self._waiting.popleft())
+                handler.message(self._waiting.pop(0))
         except BaseException:
             self._socket.close(_FAULT)
             await self._ended.wait()

@@ -80,6 +80,18 @@ class MediaEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One socket, as an ASGI application."""
+        opened = await self._open(scope, receive, send)
+        if opened is None:
+            return
+        call, socket = opened
+        keep_signals()
+        try:
+            await call.serve_media(socket)
+        except CallError:  # the call ended between the claim and here
+            await socket.shut()
+
+    async def _open(self, scope: Scope, receive: Receive, send: Send) -> tuple[Call, _MediaSocket] | None:
+        """Accepts a socket and finds its call, or refuses it. The request is forgotten with that."""
         await self._host.ensure_running()
         await receive()  # websocket.connect
         request = webhook_request(scope, self._address, b"")
@@ -94,16 +106,12 @@ class MediaEndpoint:
                 call = await self._claim(self._identify(request, None), request)
                 socket = await self._accept(socket, scope, send)
         except OSError:
-            return  # the connection is gone
+            return None  # the connection is gone
         except _Refused as refusal:
             _log.warning("A media socket was refused: %s.", refusal)
             await socket.shut(refusal.code)  # before the accept, this is a 403
-            return
-        keep_signals()
-        try:
-            await call.serve_media(socket)
-        except CallError:  # the call ended between the claim and here
-            await socket.shut()
+            return None
+        return call, socket
 
     async def _accept(self, socket: _MediaSocket, scope: Scope, send: Send) -> _MediaSocket:
         """Accepts a socket: the phone's transport does, where the server offers that; else the server."""

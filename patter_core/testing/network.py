@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import socket
 import urllib.parse
 from collections.abc import Mapping, Sequence
@@ -14,6 +16,8 @@ __all__ = ["Route", "Tunnels", "free_port", "open_socket"]
 
 _CONNECT_TIMEOUT = 5.0
 
+_PORTS = range(16_384, 32_768)
+"""Below those that Linux (from 32768) and macOS (from 49152) give out."""
 _HTTP = {"ws": "http", "wss": "https"}
 _SOCKET = {"http": "ws", "https": "wss"}
 
@@ -59,10 +63,18 @@ class Tunnels:
 
 
 def free_port() -> int:
-    """Returns a port of 127.0.0.1 that nothing listens on, for a server that must know its port before it starts."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    return port
+    """Returns a port of 127.0.0.1 that nothing listens on, for a server that must know its port before it starts.
+
+    It is none of those that the system gives to who asks for any port, and to the near end of connections: those can be
+    taken again at once, by a process beside this one.
+
+    Raises:
+        OSError: it finds none.
+    """
+    for port in random.sample(_PORTS, 100):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise OSError(f"None of 100 ports of 127.0.0.1 tried was free, of {_PORTS.start} to {_PORTS.stop - 1}.")
 
 
 async def open_socket(

@@ -51,7 +51,10 @@ def heard(end: FarEnd) -> list[ResponseHeard]:
 
 
 async def talk(seconds: float, interrupted_at: float, max_buffered: float, speed: float) -> None:
-    """One answer that is heard whole, then one that is interrupted."""
+    """One answer that is heard whole, then one that is interrupted.
+
+    Where a busy machine keeps a mark for too long, a timer tells what was heard. Timers are not as fast as the clock.
+    """
     output = MediaOutput(format=ULAW_8000, frame_ms=20, max_buffered=max_buffered)
     keeps = max_buffered * SPARE + STALL * speed
     async with far_end(output, keeps=keeps, speed=speed) as (end, session):
@@ -60,7 +63,7 @@ async def talk(seconds: float, interrupted_at: float, max_buffered: float, speed
         await until(lambda: len(end.played) == len(said), within=seconds / speed + 60)
         assert end.close_reason == ""
         assert bytes(end.played) == said
-        await until(lambda: bool(heard(end)), within=seconds + 60)  # timers are not as fast as the call's clock
+        await until(lambda: bool(heard(end)), within=seconds + 60)
 
         answer(session, b"\x01" * len(said), ULAW_8000, longest=8_000, turn="cut")
         await until(lambda: end.played.count(1, len(said)) >= 8_000 * interrupted_at, within=seconds / speed + 60)
@@ -68,7 +71,7 @@ async def talk(seconds: float, interrupted_at: float, max_buffered: float, speed
         await until(lambda: bool(end.cleared))
         received = len(end.received)
         answer(session, b"\x02" * 1_600, ULAW_8000, longest=1_600, turn="new")
-        await until(lambda: len(heard(end)) == 3)
+        await until(lambda: len(heard(end)) == 3, within=seconds + 60)
         assert end.received[received:] == b"\x02" * 1_600
         assert end.most_buffered <= keeps
         told = [(one.turn, one.interrupted) for one in heard(end)]

@@ -24,6 +24,7 @@ import pytest
 from patter_core.net import http
 from patter_core.net.http import send_request
 from patter_core.server.serving import bind
+from patter_core.testing.network import free_port
 from tests.net.peers import both_loops
 
 _Socket = socket.socket | tuple[bytes, socket.socket]
@@ -181,10 +182,11 @@ async def test_a_redirect_is_an_answer(peer: Peer) -> None:
 
 @pytest.mark.anyio
 async def test_a_peer_that_does_not_answer_is_told_from_one_that_is_not_there() -> None:
-    with bind("127.0.0.1", 0) as listener:
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        with anyio.fail_after(10), pytest.raises(TimeoutError):  # connected by the kernel, accepted by nobody
-            await send_request("GET", url, headers={}, answer_timeout=0.05)
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/"
+    with bind("127.0.0.1", port), anyio.fail_after(10), pytest.raises(TimeoutError):
+        # It is connected by the kernel, and accepted by nobody.
+        await send_request("GET", url, headers={}, answer_timeout=0.05)
     with anyio.fail_after(10), pytest.raises(ConnectionRefusedError) as failure:
         await send_request("GET", url, headers={})
     assert url not in str(failure.value)
@@ -283,7 +285,7 @@ async def test_a_peer_that_was_started_anew_is_reached() -> None:
 
 @pytest.mark.anyio
 async def test_a_peer_that_went_away_is_not_reached() -> None:
-    with Peer() as peer:
+    with Peer(free_port()) as peer:
         await get(peer)
     with pytest.raises(ConnectionRefusedError):
         await get(peer)

@@ -20,6 +20,7 @@ from patter_core.net import dns
 from patter_core.net.http import send_request
 from patter_core.net.tls import make_tls_context, tls_context
 from patter_core.net.websocket import EngineSocket
+from patter_core.testing.network import free_port
 from tests.net.peers import Names, black_hole, both_loops, http_proxy
 from tests.polling import until
 
@@ -73,8 +74,7 @@ async def test_an_address_that_leads_nowhere_costs_a_quarter_of_a_second(names: 
 
 @both_loops
 async def test_a_name_without_an_address_that_answers_is_not_reached(names: Names) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        port = gone.getsockname()[1]
+    port = free_port()
     names.addresses["gone.test"] = ["127.0.0.1", "127.0.0.1"]
     for host in ("unknown.test", "gone.test", "not..a.name", "x" * 70 + ".test"):
         with pytest.raises(EngineError) as caught:

@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from patter_core.errors import ConfigurationError
 from patter_core.server.serving import bind, serve_app
+from patter_core.testing.network import free_port
 
 pytestmark = pytest.mark.anyio
 
@@ -32,14 +33,15 @@ def refused(url: str) -> bool:
 
 
 async def test_it_answers_inside_and_is_gone_outside() -> None:
-    async with serve_app(APP) as url, httpx.AsyncClient() as client:
+    listener = bind("127.0.0.1", free_port())
+    async with serve_app(APP, listener) as url, httpx.AsyncClient() as client:
         assert (await client.get(url)).text == "hello"
     assert refused(url)
 
 
 async def test_when_it_is_cancelled_nothing_stays_open() -> None:
     before = asyncio.all_tasks()
-    listener = bind("127.0.0.1", 0)
+    listener = bind("127.0.0.1", free_port())
     with anyio.move_on_after(0.2) as scope:
         async with serve_app(APP, listener) as url, httpx.AsyncClient() as client:
             await client.get(url)

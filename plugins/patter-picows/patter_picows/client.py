@@ -8,6 +8,7 @@ import contextlib
 from picows import WSError, WSFrame, WSListener, WSTransport
 from picows.picows import WSCloseHandshake
 
+from patter_core.aio.event import Event
 from patter_core.aio.foreign import as_exception
 from patter_core.net.client_link import CLOSE_TIMEOUT, COUNTED, COUNTED_SIZE, ClientLink
 from patter_picows.frames import (
@@ -49,7 +50,7 @@ class PicowsLink(ClientLink, WSListener):
         self._ended_with: tuple[int, str] | None = None
         self._open = True
         self._in_long_reads = 0
-        self._gone = asyncio.Event()
+        self._gone = Event()
         self._waiter: asyncio.Task[None] | None = None
 
     def agree(self, subprotocol: str) -> None:
