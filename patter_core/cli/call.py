@@ -9,13 +9,13 @@ from pathlib import Path
 
 import anyio
 import click
-from rich.console import Console
 
 from patter_core.cli.beside import connect, running_workers
 from patter_core.cli.options import app_option, check_app, configuration_options, log_options, start_log
 from patter_core.errors import CallError, ConfigurationError
 from patter_core.events import CallEnded, Record
 from patter_core.observe.log_setup import LogFormat, LogLevel, LogSettings
+from patter_core.observe.printing import Printer, Span
 from patter_core.patter import Patter
 from patter_core.registry import Registry
 from patter_core.server.control_messages import Order
@@ -91,7 +91,7 @@ def call(
         from_number=from_number,
         carrier=carrier,
     )
-    console = Console()
+    console = Printer()
     outcome = None
     if workers := running_workers(place[1]):
         outcome = anyio.run(_by_server, workers, order, console, bool(engine or sinks or store))
@@ -100,13 +100,13 @@ def call(
         outcome = anyio.run(_by_itself, phone, routing, order, place, console)
     answered, ended = outcome
     console.print()
-    console.print(metrics_table(ended.metrics))
+    console.table(metrics_table(ended.metrics))
     if not answered or ended.reason in FAILURES:
         sys.exit(1)
 
 
 async def _by_itself(
-    phone: Patter, routing: Routing, order: Order, place: tuple[str, int], console: Console
+    phone: Patter, routing: Routing, order: Order, place: tuple[str, int], console: Printer
 ) -> tuple[bool, CallEnded]:
     """Serves the call. Returns whether it was answered, and its end."""
     agent = caller_of(phone, routing, order.agent)
@@ -128,7 +128,7 @@ async def _by_itself(
 
 
 async def _by_server(
-    workers: list[Path], order: Order, console: Console, with_settings: bool
+    workers: list[Path], order: Order, console: Printer, with_settings: bool
 ) -> tuple[bool, CallEnded] | None:
     """Has the server that runs make the call. Returns whether it was answered, and its end; None if none runs."""
     async with connect(workers) as call:
@@ -140,7 +140,7 @@ async def _by_server(
                 expected="`patter call` without --engine, --sink and --store",
                 remedy="Or give another --port, with a public address that leads there.",
             )
-        console.print("The server that runs here makes the call.", style="dim")
+        console.print(Span("The server that runs here makes the call.", "dim"))
         await call.place(order)
         printed = ConsoleSink(console)
 
@@ -162,7 +162,7 @@ async def _by_server(
 
 
 async def _hang_up_on_signal(
-    hang_up: Callable[[], Awaitable[object]], console: Console, follows: anyio.CancelScope | None = None
+    hang_up: Callable[[], Awaitable[object]], console: Printer, follows: anyio.CancelScope | None = None
 ) -> None:
     """Hangs up on a signal. A second one ends `follows`, where the call can go on without this command."""
     count = 0

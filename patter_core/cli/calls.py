@@ -7,14 +7,12 @@ from pathlib import Path
 
 import click
 import msgspec
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from patter_core.cli.calls_delete import delete
 from patter_core.cli.calls_found import calls_table, complete_id
 from patter_core.events import CallEnded, MetricsReported, Record, TurnTimings
-from patter_core.observe.terminal import one_line, shown_json
+from patter_core.observe.printing import Printer, Span, Table
+from patter_core.observe.terminal import shown_json
 from patter_core.sinks.console import event_words, metrics_table, transcript_line
 from patter_core.sinks.sqlite_reader import SQLiteReader
 from patter_core.storage.archive import CallFilter
@@ -71,8 +69,10 @@ def calls(
     )
     if as_json:
         click.echo(shown_json(msgspec.json.encode(rows)))
+    elif not rows:
+        click.echo("No such call.")
     else:
-        Console().print(calls_table(rows) if rows else "No such call.")
+        Printer().table(calls_table(rows))
 
 
 @calls.command()
@@ -85,7 +85,7 @@ def show(db: Path, *, call_id: str, transcript: bool, metrics: bool, as_json: bo
     """Print what happened on a call. The beginning of its ID is enough if no other call's begins with it."""
     reader = SQLiteReader(db)
     records = reader.records(complete_id(reader, call_id))
-    console = Console()
+    console = Printer()
     if as_json:
         click.echo(shown_json(msgspec.json.Encoder().encode_lines(records)), nl=False)
     elif transcript:
@@ -104,35 +104,35 @@ def _transcript(records: list[Record]) -> list[str]:
     return [line for record in records if (line := transcript_line(record.event)) is not None]
 
 
-def _print_timeline(console: Console, records: list[Record]) -> None:
+def _print_timeline(console: Printer, records: list[Record]) -> None:
     for record in records:
         description = event_words(record.event)
         if description is not None:
             style, text = description
-            line = Text(f"{record.elapsed_ms / 1000:7.2f} s  ", style="dim")
-            console.print(line.append(text, style=style), soft_wrap=True)
+            console.print(Span(f"{record.elapsed_ms / 1000:7.2f} s  ", "dim"), Span(text, style))
 
 
-def _print_stages(console: Console, records: list[Record]) -> None:
+def _print_stages(console: Printer, records: list[Record]) -> None:
     """Prints when each stage of an answer was reached, from the end of the caller's speech, where the engine tells."""
     turns = [(record.elapsed_ms, record.event.stages_ms) for record in records if isinstance(record.event, TurnTimings)]
     stages = dict.fromkeys(stage for _, times in turns for stage in times)
     if not stages:
         return
-    table = Table("answer at", box=None, pad_edge=False)
-    for stage in stages:
-        table.add_column(Text(one_line(stage.replace("_", " "))))
-    for elapsed_ms, times in turns:
-        cells = (f"{times[stage]:.0f} ms" if stage in times else "-" for stage in stages)
-        table.add_row(f"{elapsed_ms / 1000:.2f} s", *cells)
-    console.print(table)
+    rows = [
+        (f"{elapsed_ms / 1000:.2f} s", *(f"{times[stage]:.0f} ms" if stage in times else "-" for stage in stages))
+        for elapsed_ms, times in turns
+    ]
+    console.table(Table(("answer at", *(stage.replace("_", " ") for stage in stages)), rows))
     console.print()
 
 
-def _print_metrics(console: Console, records: list[Record]) -> None:
+def _print_metrics(console: Printer, records: list[Record]) -> None:
     """Prints the latest metrics; the final ones, if the call is over."""
     metrics = [record.event.metrics for record in records if isinstance(record.event, CallEnded | MetricsReported)]
-    console.print(metrics_table(metrics[-1]) if metrics else "No metrics yet.")
+    if metrics:
+        console.table(metrics_table(metrics[-1]))
+    else:
+        console.print("No metrics yet.")
 
 
 calls.add_command(delete)

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import anyio
 import click
-from rich.console import Console
 
 from patter_core.cli.calls_found import calls_table, complete_id
 from patter_core.cli.options import app_option, check_app
 from patter_core.errors import ConfigurationError, PatterError
 from patter_core.events import RecordingChanged, RecordingStarted
-from patter_core.observe.terminal import one_line
+from patter_core.observe.printing import Printer
 from patter_core.registry import Registry
 from patter_core.settings.load import load
 from patter_core.settings.model import PluginConfig
@@ -71,7 +70,7 @@ def delete(
     db: Path = context.obj
     check_app(app, config)
     reader = SQLiteReader(db)
-    console, now = Console(), time.time()
+    console, now = Printer(), time.time()
     found = _found(reader, ids, number, _seconds(age), now)
     live = [row for row in found if _is_live(reader, row, now)]
     rows = [row for row in found if row not in live]
@@ -80,7 +79,7 @@ def delete(
     if not rows:
         console.print("No such call.")
         return
-    console.print(calls_table(rows[:_SHOWN]))
+    console.table(calls_table(rows[:_SHOWN]))
     if len(rows) > _SHOWN:
         console.print(f"and {len(rows) - _SHOWN} more.")
     if number and any(number not in {row.from_number, row.to_number} for row in rows):
@@ -97,7 +96,7 @@ def delete(
     everywhere.sort(key=lambda sink: isinstance(sink, SQLiteSink))  # by which calls are found: last
     anyio.run(_erase, everywhere, [row.call_id for row in rows], console)
     for text in elsewhere:
-        console.print(f"Not erased: {one_line(text)}.", markup=False)
+        console.print(f"Not erased: {text}.")
 
 
 def _found(reader: SQLiteReader, ids: Sequence[str], number: str, age: float | None, now: float) -> list[CallRow]:
@@ -163,7 +162,7 @@ def _recordings(reader: SQLiteReader, rows: Sequence[CallRow]) -> tuple[list[Pat
     return list(folders), list(elsewhere)
 
 
-async def _erase(sinks: Sequence[EventSink], call_ids: Sequence[str], console: Console) -> None:
+async def _erase(sinks: Sequence[EventSink], call_ids: Sequence[str], console: Printer) -> None:
     """Erases the calls from all sinks. What fails is told last, and stays to be tried again."""
     kept_elsewhere, failures = dict[str, None](), list[str]()
     for sink in sinks:
@@ -175,7 +174,7 @@ async def _erase(sinks: Sequence[EventSink], call_ids: Sequence[str], console: C
         finally:
             await sink.aclose()
         for text in erased or ():
-            console.print(f"Erased: {one_line(text)}.", markup=False, soft_wrap=True)
+            console.print(f"Erased: {text}.")
         if erased is None:
             kept_elsewhere[sink.name] = None
     if kept_elsewhere:

@@ -5,11 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 
-from rich.table import Table
-from rich.text import Text
-
 from patter_core.errors import ConfigurationError
-from patter_core.observe.terminal import one_line
+from patter_core.observe.printing import Table
 from patter_core.sinks.sqlite_reader import SQLiteReader
 from patter_core.storage.archive import CallRow
 
@@ -32,28 +29,24 @@ def complete_id(reader: SQLiteReader, prefix: str) -> str:
 
 def calls_table(rows: Sequence[CallRow]) -> Table:
     """Returns a table with a line for each call."""
-    table = Table(box=None, pad_edge=False)
-    for title in ("id", "began", "", "from", "to", "agent", "lasted", "reply", "costs", "ended"):
-        table.add_column(title, overflow="fold")  # the last digits of a number tell it from others
-    for row in rows:
-        began = dt.datetime.fromtimestamp(row.started, dt.UTC).astimezone()
-        lasted = f"{row.duration_ms / 1000:.0f} s" if row.ended is not None else "-"
-        ended = f"{row.reason} (by the {row.ended_by})" if row.ended is not None else "not yet"
-        arrow = "in" if row.direction == "inbound" else "out"
-        cells = (
-            row.call_id[:8],
-            f"{began:%Y-%m-%d %H:%M:%S}",
-            arrow,
-            row.from_number,
-            row.to_number,
-            row.agent,
-            lasted,
-            "-" if row.reply_ms is None else f"{row.reply_ms:.0f} ms",
-            _costs(row),
-            ended,
-        )
-        table.add_row(*(Text(one_line(cell)) for cell in cells))
-    return table
+    titles = ("id", "began", "", "from", "to", "agent", "lasted", "reply", "costs", "ended")
+    return Table(titles, [_cells(row) for row in rows])
+
+
+def _cells(row: CallRow) -> tuple[str, ...]:
+    began = dt.datetime.fromtimestamp(row.started, dt.UTC).astimezone()
+    return (
+        row.call_id[:8],
+        f"{began:%Y-%m-%d %H:%M:%S}",
+        "in" if row.direction == "inbound" else "out",
+        row.from_number,
+        row.to_number,
+        row.agent,
+        f"{row.duration_ms / 1000:.0f} s" if row.ended is not None else "-",
+        "-" if row.reply_ms is None else f"{row.reply_ms:.0f} ms",
+        _costs(row),
+        f"{row.reason} (by the {row.ended_by})" if row.ended is not None else "not yet",
+    )
 
 
 def _costs(row: CallRow) -> str:

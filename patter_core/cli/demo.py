@@ -6,12 +6,12 @@ from pathlib import Path
 
 import anyio
 import click
-from rich.console import Console
 
 from patter_core.audio import AudioFormat
 from patter_core.cli.demo_parts import EmulatedParts, part_names
 from patter_core.cli.loopback import place_call, report, writable_folder
 from patter_core.errors import ConfigurationError
+from patter_core.observe.printing import Printer
 from patter_core.patter import Patter
 from patter_core.registry import Registry
 from patter_core.settings.model import PluginConfig
@@ -59,7 +59,7 @@ def demo(
     out: Path,
 ) -> None:
     """Make a demo call on this machine: real audio, emulated vendors, no account."""
-    console = Console()
+    console = Printer()
     out = writable_folder(out)
     memory = MemorySink()
     more_sinks = make_sinks(registry, [PluginConfig(name) for name in sinks])

@@ -13,8 +13,6 @@ from typing import TypeVar
 import anyio
 import click
 import msgspec
-from rich.console import Console
-from rich.text import Text
 
 from patter_core import __version__
 from patter_core.agent import Agent
@@ -26,8 +24,8 @@ from patter_core.cli.environment_checks import check_descriptors, check_foreign,
 from patter_core.cli.options import app_argument, check_app, configuration_options, logger_names
 from patter_core.errors import PatterError
 from patter_core.net.http import send_request
+from patter_core.observe.printing import Printer, Span, Style
 from patter_core.observe.secrets import conceal
-from patter_core.observe.terminal import one_line
 from patter_core.patter import Patter
 from patter_core.registry import Registry
 from patter_core.server.agents import hints_of, setup_of
@@ -48,7 +46,7 @@ from patter_core.testing.fakes import FakeCarrier
 __all__ = ["doctor"]
 
 _CHECK_TIMEOUT = 30.0
-_SIGNS = {
+_SIGNS: dict[Level, tuple[str, Style]] = {
     Level.OK: ("✓", "green"),
     Level.WARNING: ("!", "yellow"),
     Level.UNKNOWN: ("?", "yellow"),
@@ -72,19 +70,22 @@ def doctor(
     Exit code 0 if calls will work, 1 if there is a problem, 2 if something could not be checked. Nothing is changed,
     and no call is made.
     """
-    console = Console(soft_wrap=True)
+    console = Printer()
     check_app(app, config, carrier, engine, sinks, store)
     settings = load(config, carrier=carrier, engine=engine, sinks=sinks, store=store)
     with _no_logs(registry):
         results = anyio.run(_run_checks, registry, settings, app, console)
     problems, unknown = (sum(result.level is level for result in results) for level in (Level.PROBLEM, Level.UNKNOWN))
     if problems:
-        console.print(f"\n{problems} problem{'' if problems == 1 else 's'}.")
+        console.print()
+        console.print(f"{problems} problem{'' if problems == 1 else 's'}.")
         sys.exit(1)
     if unknown:
-        console.print(f"\nNo problem was found, but {unknown} thing{'' if unknown == 1 else 's'} could not be checked.")
+        console.print()
+        console.print(f"No problem was found, but {unknown} thing{'' if unknown == 1 else 's'} could not be checked.")
         sys.exit(2)
-    console.print("\nReady for calls.")
+    console.print()
+    console.print("Ready for calls.")
 
 
 @contextlib.contextmanager
@@ -100,14 +101,14 @@ def _no_logs(registry: Registry) -> Iterator[None]:
             log.setLevel(level)
 
 
-async def _run_checks(registry: Registry, settings: Settings, app: str, console: Console) -> list[CheckResult]:
+async def _run_checks(registry: Registry, settings: Settings, app: str, console: Printer) -> list[CheckResult]:
     results: list[CheckResult] = []
     async for result in _checks(registry, settings, app):
         results.append(result)
         sign, style = _SIGNS[result.level]
-        console.print(Text(sign, style).append(f" {one_line(result.what)}", "default"))
+        console.print(Span(sign, style), f" {result.what}")
         if result.remedy:
-            console.print(Text(f"  {one_line(result.remedy)}", "dim"))
+            console.print(Span(f"  {result.remedy}", "dim"))
     return results
 
 

@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import anyio
-from rich.console import Console
-from rich.markup import escape
 
 from patter_core.errors import ConfigurationError
 from patter_core.events import CallEnded, Record
+from patter_core.observe.printing import Printer, Span
 from patter_core.patter import Patter
 from patter_core.server.routing import Routing
 from patter_core.server.serving import serve_app
@@ -83,7 +82,7 @@ def writable_folder(path: Path) -> Path:
         ) from None
 
 
-def report(console: Console, records: Iterable[Record], recording: CallRecording, out: Path) -> None:
+def report(console: Printer, records: Iterable[Record], recording: CallRecording, out: Path) -> None:
     """Writes the recording, the transcript and the metrics to `out`. Exits with code 1 if the agent was not heard."""
     out.mkdir(parents=True, exist_ok=True)
     write_stereo_wav(out / "call.wav", bytes(recording.caller), bytes(recording.agent), recording.format)
@@ -92,16 +91,15 @@ def report(console: Console, records: Iterable[Record], recording: CallRecording
     (out / "transcript.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     ended = next((record.event for record in kept if isinstance(record.event, CallEnded)), None)
     if ended is None or not recording.played:
-        console.print("[red]The call failed.[/] The lines above show how far it came.")
+        console.print(Span("The call failed.", "red"), " The lines above show how far it came.")
         sys.exit(1)
     table = metrics_table(ended.metrics)
     with (out / "metrics.txt").open("w", encoding="utf-8") as file:
-        Console(file=file, width=100).print(table)
+        Printer(file).table(table)
     console.print()
-    console.print(table)
-    console.print(
-        f"\n[bold]{escape(str(out))}[/] holds call.wav (caller left, agent right), transcript.txt and metrics.txt"
-    )
+    console.table(table)
+    console.print()
+    console.print(Span(str(out), "bold"), " holds call.wav (caller left, agent right), transcript.txt and metrics.txt")
 
 
 async def _hang_up_unanswered(call: EmulatedCall) -> None:

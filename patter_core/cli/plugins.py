@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 import click
 import msgspec
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from patter_core.observe.terminal import one_line, shown_json
+from patter_core.observe.printing import Printer, Span, Table
+from patter_core.observe.terminal import shown_json
 from patter_core.registry import Offer, Plugin, Registry
 
 __all__ = ["plugins"]
@@ -66,8 +65,10 @@ def plugins(registry: Registry, *, as_json: bool) -> None:
     rows = [_row(plugin) for plugin in registry.plugins]
     if as_json:
         click.echo(shown_json(msgspec.json.encode(rows)))
+    elif not rows:
+        click.echo("No plugin is installed. The README says how to install them.")
     else:
-        Console().print(_table(rows) if rows else "No plugin is installed. The README says how to install them.")
+        Printer().table(_table(rows))
     if not all(row.joined or row.disabled for row in rows):
         sys.exit(1)
 
@@ -98,19 +99,17 @@ def _offer(offer: Offer) -> OfferRow:
 
 def _table(rows: list[Row]) -> Table:
     """Returns a table with a line for each kind, and for each class that is offered."""
-    table = Table(box=None, pad_edge=False)
-    for column in ("plugin", "offers", "API", "capabilities", "distribution", "state"):
-        table.add_column(column, overflow="fold", no_wrap=column in {"plugin", "offers"})
+    cells = list[Sequence[str | Span]]()
     for row in rows:
-        state = Text("joined", "green") if row.joined else _state("not joined:", "red", row.problem)
+        state = Span("joined", "green") if row.joined else Span(f"not joined: {row.problem}", "red")
         if row.disabled:
-            state = _state("off:", "yellow", row.problem)
+            state = Span(f"off: {row.problem}", "yellow")
         offers = _lines(row) or [("-", "", "")]
         for number, offer in enumerate(offers):
             first = number == 0
-            cells = (row.name if first else "", *offer, f"{row.distribution} {row.version}" if first else "")
-            table.add_row(*(Text(one_line(cell)) for cell in cells), state if first else "")
-    return table
+            made = f"{row.distribution} {row.version}"
+            cells.append((row.name, *offer, made, state) if first else ("", *offer, "", ""))
+    return Table(("plugin", "offers", "API", "capabilities", "distribution", "state"), cells)
 
 
 def _lines(row: Row) -> list[tuple[str, str, str]]:
@@ -125,7 +124,3 @@ def _lines(row: Row) -> list[tuple[str, str, str]]:
     ]
     needs = [(f"part {need.name}".rstrip(), "", f"needs {need.needs}") for need in row.needs]
     return [*kinds, *composer, *offers, *needs]
-
-
-def _state(word: str, style: str, problem: str) -> Text:
-    return Text(word, style).append(f" {one_line(problem)}", "default")

@@ -10,7 +10,6 @@ from typing import Literal
 
 import anyio
 import click
-from rich.console import Console
 
 from patter_core.audio import AudioFormat
 from patter_core.audio.transcode import transcode
@@ -19,7 +18,7 @@ from patter_core.cli.loopback import place_call, report, writable_folder
 from patter_core.cli.options import app_option, check_app, configuration_options, log_options, start_log
 from patter_core.errors import AudioError, ConfigurationError
 from patter_core.observe.log_setup import LogFormat, LogLevel, LogSettings
-from patter_core.observe.terminal import one_line
+from patter_core.observe.printing import Printer, Span
 from patter_core.patter import Patter
 from patter_core.registry import Registry
 from patter_core.server.routing import Routing
@@ -108,7 +107,7 @@ def simulate(
     """
     start_log(LogSettings(format=log_format, level=log_level or "", verbose=verbose), registry)
     check_app(app, config, engine, sinks, store)
-    console, memory, out = Console(), MemorySink(), writable_folder(out)
+    console, memory, out = Printer(), MemorySink(), writable_folder(out)
     settings = load(config, carrier=carrier, engine=engine, sinks=sinks, store=store)
     emulator, open_called = _prepare(registry, settings, app)
     caller = _caller(says or ("booking", "goodbye"), emulator.format, silence, begins)
@@ -125,7 +124,7 @@ def simulate(
         console.print("Interrupted.")
     report(console, memory.records, recordings[-1], out)
     for problem in (problems := unmet(memory.records, expected, tools)):
-        console.print(one_line(problem), style="red", markup=False)
+        console.print(Span(problem, "red"))
     if problems:
         sys.exit(1)
 

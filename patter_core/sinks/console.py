@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterator, Sequence
-from typing import TYPE_CHECKING, ClassVar, TextIO, cast
+from typing import ClassVar
 
 from patter_core.aio.threads import SerialThread
 from patter_core.events import (
@@ -31,12 +32,9 @@ from patter_core.events import (
     TransferStarted,
 )
 from patter_core.observe.metrics import CarrierBill, Latency, costs_of
+from patter_core.observe.printing import Printer, Span, Style, Table
 from patter_core.observe.terminal import one_line, write_past_buffer
 from patter_core.sink import EventSink
-
-if TYPE_CHECKING:  # every command and every server imports this module, and few of them print
-    from rich.console import Console
-    from rich.table import Table
 
 __all__ = ["ConsoleSink", "event_words", "metrics_table", "transcript_line"]
 
@@ -47,16 +45,14 @@ class ConsoleSink(EventSink):
     A thread prints, so that a reader of the terminal or pipe that stalls, or goes away, costs this sink's records only.
 
     Args:
-        console: by default standard error.
+        printer: by default to standard error.
     """
 
     name: ClassVar[str] = "console"
     batch_age: ClassVar[float] = 0.0
 
-    def __init__(self, console: Console | None = None) -> None:
-        from rich.console import Console  # noqa: PLC0415 - see above
-
-        self._console = console or Console(stderr=True)
+    def __init__(self, printer: Printer | None = None) -> None:
+        self._printer = printer or Printer(sys.stderr)
         self._live: set[str] = set()
         self._rendered: tuple[Record, str] | None = None
         """The first record of the present batch, and what is to be printed of the batch."""
@@ -76,13 +72,11 @@ class ConsoleSink(EventSink):
         if self._rendered is None or self._rendered[0] is not first:
             return
         _, text = self._rendered
-        write_past_buffer(cast("TextIO", self._console.file), text)
+        write_past_buffer(self._printer.file, text)
         self._rendered = first, ""  # a batch is repeated after a time-out, while an abandoned thread still prints it
 
     def _line(self, record: Record) -> str:
         """Returns the line of a record as the terminal gets it; "" for a record without one."""
-        from rich.text import Text  # noqa: PLC0415 - as above
-
         self._live.add(record.call_id)
         call_id = f"{record.call_id[:6]}  " if len(self._live) > 1 else ""
         if isinstance(record.event, CallEnded | CallMoved):
@@ -91,10 +85,7 @@ class ConsoleSink(EventSink):
         if description is None:
             return ""
         style, text = description
-        line = Text(f"{call_id}{record.elapsed_ms / 1000:7.2f} s  ", style="dim")
-        with self._console.capture() as capture:
-            self._console.print(line.append(text, style=style), soft_wrap=True)
-        return capture.get()
+        return self._printer.line(Span(f"{call_id}{record.elapsed_ms / 1000:7.2f} s  ", "dim"), Span(text, style))
 
 
 def transcript_line(event: CallEvent) -> str | None:
@@ -106,11 +97,7 @@ def transcript_line(event: CallEvent) -> str | None:
 
 def metrics_table(metrics: CallMetrics) -> Table:
     """Returns a table of a call's metrics."""
-    from rich.table import Table  # noqa: PLC0415 - as above
-    from rich.text import Text  # noqa: PLC0415 - as above
-
-    table = Table("", "", show_header=False, box=None, pad_edge=False)
-    for name, value in (
+    rows = (
         ("duration", f"{metrics.duration_ms / 1000:.2f} s"),
         ("answered after", _ms(metrics.answer_ms)),
         ("carrier bills", _bill(metrics.carrier_bill)),
@@ -133,9 +120,8 @@ def metrics_table(metrics: CallMetrics) -> Table:
         ),
         ("engine errors", str(metrics.errors)),
         ("audio", f"{metrics.carrier_format}, {'untouched' if metrics.passthrough else 'converted'}"),
-    ):
-        table.add_row(Text(one_line(name)), Text(one_line(value)))
-    return table
+    )
+    return Table((), rows)
 
 
 def _ms(value: float | None) -> str:
@@ -179,7 +165,7 @@ def _figures(metrics: CallMetrics) -> Iterator[str]:
         yield f"{about}{cost.amount:.4f} {cost.currency} for {', '.join(dict.fromkeys(parts))}"
 
 
-def event_words(event: CallEvent) -> tuple[str, str] | None:
+def event_words(event: CallEvent) -> tuple[Style, str] | None:
     """Returns a style and a description of an event, in one line; None for the events that are not worth one."""
     description = _words(event)
     if description is None:
@@ -188,7 +174,7 @@ def event_words(event: CallEvent) -> tuple[str, str] | None:
     return style, one_line(text)
 
 
-def _words(event: CallEvent) -> tuple[str, str] | None:  # noqa: C901, PLR0912 - a table of cases
+def _words(event: CallEvent) -> tuple[Style, str] | None:  # noqa: C901, PLR0912 - a table of cases
     match event:
         case CallAnnounced(leg=leg, agent=agent):
             return "bold", f"{leg.carrier} rings, {leg.direction.value}; {agent} answers"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import anyio
 import click
 
+from patter_core.observe.printing import Printer, Table
 from patter_core.observe.terminal import one_line
 from patter_core.telephony.numbers import AccountNumber, AccountNumbers
 
@@ -48,10 +49,6 @@ def add_number_commands(
 
 
 def _show(numbers: Sequence[AccountNumber]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - `patter --help` loads this module
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
     columns = {
         "number": [number.number for number in numbers],
         "name": [number.name for number in numbers],
@@ -59,10 +56,7 @@ def _show(numbers: Sequence[AccountNumber]) -> None:
         "points at": [_target(number) for number in numbers],
     }
     shown = {title: cells for title, cells in columns.items() if any(cells)}
-    table = Table(*shown)
-    for row in zip(*shown.values(), strict=True):
-        table.add_row(*(Text(one_line(cell)) for cell in row))
-    Console().print(table)
+    Printer().table(Table(list(shown), list(zip(*shown.values(), strict=True))))
 
 
 def _point(account: AccountNumbers, number: str, target: str, *, ask: bool) -> None:

@@ -15,17 +15,16 @@ import click
 import httpx
 import msgspec
 import uvloop
-from rich.table import Table
 
 from patter_core.audio import AudioFormat
 from patter_core.call.limits import Limits
+from patter_core.observe.printing import Printer, Table
 from patter_core.patter import Patter
 from patter_core.server.serving import serve_app
 from patter_elevenlabs import wire
 from patter_elevenlabs.engine import ElevenLabsConvAI
 from tests.bench.lean import LeanSocket, listen
 from tests.bench.measure import Latency
-from tests.bench.report import wide_console
 from tests.bench.vendor import Said, Vendor
 from tests.bench.vendors import VENDORS
 from tests.bench.voice import Voice
@@ -136,10 +135,11 @@ async def _first_word(vendor: Vendor, client: httpx.AsyncClient, voice_url: str,
 def main(*, calls: int, carrier: str, connect: float, stream_after: float, json_file: Path | None) -> None:
     """Measure how long a caller waits for the agent's first word."""
     words = uvloop.run(measure(carrier, calls=calls, connect=connect, stream_after=stream_after))
-    table = Table("the agent's first audio after the stream's start", "p50", "p99", "max")
-    for name, latency in (("asked when the stream starts", words.cold), ("asked at the webhook", words.prewarmed)):
-        table.add_row(name, *(f"{value:.1f} ms" for value in (latency.p50, latency.p99, latency.most)))
-    wide_console().print(table)
+    rows = [
+        (name, *(f"{value:.1f} ms" for value in (latency.p50, latency.p99, latency.most)))
+        for name, latency in (("asked when the stream starts", words.cold), ("asked at the webhook", words.prewarmed))
+    ]
+    Printer().table(Table(("the agent's first audio after the stream's start", "p50", "p99", "max"), rows))
     if json_file is not None:
         json_file.write_bytes(msgspec.json.encode(words))
 

@@ -10,8 +10,8 @@ import math
 from collections.abc import Sequence
 
 import msgspec
-from rich.table import Table
 
+from patter_core.observe.printing import Table
 from tests.bench import protocol
 from tests.bench.control import Child, cores
 from tests.bench.pipeline_load import Dial, Figures, HangUp, Phase, Run
@@ -104,15 +104,24 @@ def _rank(values: Sequence[float], share: float) -> float:
 
 
 def pipeline_table(samples: Sequence[PipelineSample]) -> Table:
-    """A row for each phase."""
-    shown = Table(title="What a pipeline costs", caption="In ms; first audio is counted from the end of the turn.")
-    for heading in ("phase", "calls", "carrier", "core/call", "to STT p99", "audio p50", "p95", "answers", "late",
-                    "faults", "KB/call", "load"):  # fmt: skip
-        shown.add_column(heading, justify="right")
-    for one in samples:
-        shown.add_row(
-            one.phase, str(one.calls), one.carrier, f"{one.cpu_a_call:.2%}", f"{one.to_stt_p99_ms:.2f}",
-            f"{one.first_audio_p50_ms:.1f}", f"{one.first_audio_p95_ms:.1f}", str(one.answers), str(one.late),
-            str(one.faults), f"{one.memory_kb_a_call:.0f}", f"{one.generator_cpu:.0%}",
-        )  # fmt: skip
-    return shown
+    """A row for each phase, in ms; first audio is counted from the end of the turn."""
+    titles = ("phase", "calls", "carrier", "core/call", "to STT p99", "audio p50", "p95", "answers", "late",
+              "faults", "KB/call", "load")  # fmt: skip
+    rows = [
+        (
+            one.phase,
+            str(one.calls),
+            one.carrier,
+            f"{one.cpu_a_call:.2%}",
+            f"{one.to_stt_p99_ms:.2f}",
+            f"{one.first_audio_p50_ms:.1f}",
+            f"{one.first_audio_p95_ms:.1f}",
+            str(one.answers),
+            str(one.late),
+            str(one.faults),
+            f"{one.memory_kb_a_call:.0f}",
+            f"{one.generator_cpu:.0%}",
+        )
+        for one in samples
+    ]
+    return Table(titles, rows)

@@ -9,15 +9,12 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
 import msgspec
-from rich.console import Console
-from rich.table import Table
 
+from patter_core.observe.printing import Table
 from tests.bench.measure import Plan, Sample, median
 
-__all__ = ["Report", "groups", "table", "wide_console"]
+__all__ = ["Report", "groups", "table"]
 
-_WIDTH = 200
-"""Characters of a line where the output is no terminal: the widest table has 170."""
 
 _LIBRARIES = ("msgspec", "picows", "starlette", "uvicorn", "uvloop", "websockets")
 
@@ -47,14 +44,6 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.json.format(msgspec.json.encode(self)) + b"\n"
 
 
-def wide_console() -> Console:
-    """Returns where tables are printed: as wide as the terminal, and wide enough for a table where there is none."""
-    console = Console()
-    if not console.is_terminal:
-        console.width = _WIDTH
-    return console
-
-
 def groups(samples: Sequence[Sample]) -> list[list[Sample]]:
     """The runs of one target with one plan, together, in the order of their first."""
     found: dict[tuple[str, bytes], list[Sample]] = {}
@@ -64,16 +53,11 @@ def groups(samples: Sequence[Sample]) -> list[list[Sample]]:
 
 
 def table(samples: Sequence[Sample]) -> Table:
-    """A row for each target and plan, of medians."""
-    shown = Table(title="What a frame costs", caption="Medians. Latency is added by the target, both directions.")
-    shown.add_column("target")
-    for heading in ("calls", "carrier", "engine", "profile", "agent", "μs/frame", "× bare", "core",
-                    "engine p50", "p99", "max", "caller p50", "p99", "max", "clear p50", "p99", "KB/call", "lost",
-                    "load"):  # fmt: skip
-        shown.add_column(heading, justify="right")
-    for group in groups(samples):
-        shown.add_row(*_row(group, samples))
-    return shown
+    """A row for each target and plan, of medians. Latency is added by the target, both directions."""
+    titles = ("target", "calls", "carrier", "engine", "profile", "agent", "μs/frame", "× bare", "core",
+              "engine p50", "p99", "max", "caller p50", "p99", "max", "clear p50", "p99", "KB/call", "lost",
+              "load")  # fmt: skip
+    return Table(titles, [_row(group, samples) for group in groups(samples)])
 
 
 def _row(group: Sequence[Sample], samples: Sequence[Sample]) -> list[str]:

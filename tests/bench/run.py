@@ -10,13 +10,14 @@ import click
 import msgspec
 
 from patter_core.audio import ULAW_8000
+from patter_core.observe.printing import Printer, Span
 from tests.bench.control import cores
 from tests.bench.measure import Plan, Sample, run
 from tests.bench.pipeline import measure_pipeline, pipeline_table
 from tests.bench.pipeline_services import PipelineService
 from tests.bench.plot import svg
 from tests.bench.protocol import Profile
-from tests.bench.report import Report, table, wide_console
+from tests.bench.report import Report, table
 from tests.bench.services import SERVICES
 from tests.bench.target import BASELINES, DEFAULT_TARGETS, TARGETS
 from tests.bench.vendors import VENDORS
@@ -29,7 +30,7 @@ TOO_LATE_MS = 20.0
 """p99 of the added latency at which a core is full."""
 _FORMATS = ("ulaw_8000", "pcm_16000")
 
-console = wide_console()
+console = Printer()
 
 
 @click.command()
@@ -92,7 +93,7 @@ def main(
         known = ", ".join(formats) or "nothing that can be compared"
         raise click.BadParameter(f"{engine} speaks {known} with {carrier} here", param_hint="--engine-format")
     if len(cores()) < 2:
-        console.print("[yellow]Load and target share a core here: figures are rough.[/]")
+        console.print(Span("Load and target share a core here: figures are rough.", "yellow"))
     plan = Plan(
         calls=calls,
         seconds=seconds,
@@ -104,7 +105,7 @@ def main(
         tls=not plain,
     )
     samples = _samples(names, plan, rounds=rounds, quick=quick, ramp=ramp)
-    console.print(table(samples))
+    console.table(table(samples))
     if json_file is not None:
         json_file.write_bytes(Report.of(samples).json())
     if plot_file is not None:
@@ -133,7 +134,7 @@ def _samples(names: list[str], plan: Plan, *, rounds: int, quick: bool, ramp: bo
 def _pipeline(calls: int, seconds: float, rounds: int, carrier: str, json_file: Path | None, *, quick: bool) -> int:
     """Measures a pipeline; returns the exit code: 1 if a frame was lost or a question not answered."""
     samples = [sample for _ in range(rounds) for sample in measure_pipeline(calls, seconds, carrier, quick=quick)]
-    console.print(pipeline_table(samples))
+    console.table(pipeline_table(samples))
     if json_file is not None:
         json_file.write_bytes(msgspec.json.format(msgspec.json.encode(samples)) + b"\n")
     return int(any(sample.faults for sample in samples))
@@ -187,7 +188,6 @@ def _run(name: str, plan: Plan) -> Sample:
         f" {'TLS' if own.tls else 'plain':5}"
         f"  {sample.cpu_us_a_frame:6.1f} μs a frame  p99 {sample.p99_ms:6.2f} ms"
         f"  {sample.fault_count} faults  generator {sample.generator_cpu:4.0%}",
-        highlight=False,
     )
     return sample
 
@@ -196,12 +196,14 @@ def _exit_code(samples: list[Sample], *, strict: bool) -> int:
     """0 if all is well, 1 if audio was wrong, 2 if the load generator was too busy."""
     faulty = [sample for sample in samples if sample.fault_count or sample.lost]
     for sample in faulty:
-        console.print(f"[red]{sample.target}: {sample.fault_count} faults, {sample.lost} lost.[/]")
+        console.print(Span(f"{sample.target}: {sample.fault_count} faults, {sample.lost} lost.", "red"))
         for fault in sample.faults[:5]:
-            console.print(f"  {fault}", highlight=False)
+            console.print(f"  {fault}")
     busy = [sample for sample in samples if not sample.valid]
     for sample in busy:
-        console.print(f"[yellow]{sample.target} with {sample.plan.calls} calls: the load generator was too busy.[/]")
+        console.print(
+            Span(f"{sample.target} with {sample.plan.calls} calls: the load generator was too busy.", "yellow")
+        )
     return 1 if faulty else 2 if busy and strict else 0
 
 

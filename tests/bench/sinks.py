@@ -18,11 +18,11 @@ from typing import TextIO
 
 import anyio
 import msgspec
-from rich.console import Console
 
 from patter_core.audio import ULAW_8000, AudioChunk
 from patter_core.call.records import Outlets
 from patter_core.events import Record, ResponseDone, ResponseStart, TranscriptInput, TranscriptOutput
+from patter_core.observe.printing import Printer
 from patter_core.server.delivery import Delivery
 from patter_core.sink import EventSink
 from patter_core.sinks import ConsoleSink, JsonLinesSink, MemorySink, SQLiteSink, WavSink
@@ -108,7 +108,7 @@ def candidates(folder: Path, nowhere: TextIO) -> dict[str, Callable[[], list[Eve
         "memory": lambda: [MemorySink()],
         "jsonl": lambda: [JsonLinesSink(folder / "events.jsonl")],
         "sqlite": lambda: [SQLiteSink(folder / "patter.db")],
-        "console": lambda: [ConsoleSink(Console(file=nowhere))],
+        "console": lambda: [ConsoleSink(Printer(nowhere))],
         "wav": lambda: [WavSink(folder / "wav")],
         "stuck": lambda: [Stuck()],
         "jsonl + sqlite + stuck": lambda: [

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import httpx
 import msgspec
-from nacl.signing import SigningKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -29,7 +29,7 @@ from tests.bench.voice import FRAME_MS
 
 __all__ = ["TelnyxVendor"]
 
-KEY = SigningKey(32 * b"b")
+KEY = Ed25519PrivateKey.from_private_bytes(32 * b"b")
 CONNECTION_ID = "1"
 
 _from_app = msgspec.json.Decoder(messages.AppMessage)
@@ -56,7 +56,7 @@ class TelnyxVendor(Vendor):
         self._streams: dict[str, asyncio.Future[StreamBody]] = {}
 
     def carrier(self, api_url: str) -> Telnyx:
-        public_key = base64.b64encode(bytes(KEY.verify_key)).decode()
+        public_key = base64.b64encode(KEY.public_key().public_bytes_raw()).decode()
         return Telnyx("KEYbench", CONNECTION_ID, public_key, base_url=api_url)
 
     async def relay(self, request: Request, media_url: str, api_url: str) -> Response:

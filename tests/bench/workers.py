@@ -18,12 +18,11 @@ from pathlib import Path
 
 import click
 import msgspec
-from rich.table import Table
 
+from patter_core.observe.printing import Printer, Table
 from tests.bench import protocol
 from tests.bench.control import BenchFailed, Child
 from tests.bench.measure import SETTLE, WARM_UP, Latency
-from tests.bench.report import wide_console
 from tests.bench.twilio_side import ACCOUNT_SID, AUTH_TOKEN
 
 __all__ = ["Shared", "measure"]
@@ -123,13 +122,14 @@ def _cpu(pid: int) -> float:
 @click.option("--workers", default="1,2", show_default=True, help="How many, in turn.")
 def main(*, calls: int, seconds: float, workers: str) -> None:
     """Measure how calls and their cost fall to several workers."""
-    table = Table("workers", "cores used, each", "all together", "μs a frame", "p99 of the added latency", "faults")
+    titles = ("workers", "cores used, each", "all together", "μs a frame", "p99 of the added latency", "faults")
+    rows = []
     for count in map(int, workers.split(",")):
         found = measure(count, calls=calls, seconds=seconds)
         each = " + ".join(f"{share:.2f}" for share in found.cpu)
         figures = (f"{sum(found.cpu):.2f}", f"{found.cpu_us_a_frame:.1f}", f"{found.p99_ms:.1f} ms")
-        table.add_row(str(count), each, *figures, str(found.fault_count))
-    wide_console().print(table)
+        rows.append((str(count), each, *figures, str(found.fault_count)))
+    Printer().table(Table(titles, rows))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import anyio
 import msgspec
-from nacl.signing import SigningKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from patter_core.call.token import CallToken
 from patter_core.carrier import Carrier
@@ -108,10 +108,10 @@ def announcement(carrier: AnyCarrier, url: str, *, forged: bool = False, age: fl
     event = {"event_type": "call.initiated", "id": str(uuid.uuid4()), "payload": payload}
     body = json.dumps({"data": event, "meta": {"attempt": 1, "delivered_to": url}}).encode()
     stamp = str(int(time.time() - age))
-    key = SigningKey.generate() if forged else carrier._key
+    key = Ed25519PrivateKey.generate() if forged else carrier._key
     headers = {
         "Content-Type": "application/json",
-        SIGNATURE_HEADER: base64.b64encode(key.sign(signed_bytes(stamp, body)).signature).decode(),
+        SIGNATURE_HEADER: base64.b64encode(key.sign(signed_bytes(stamp, body))).decode(),
         TIMESTAMP_HEADER: stamp,
         "Connection": "close",
     }

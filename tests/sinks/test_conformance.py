@@ -9,9 +9,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from rich.console import Console
 
 from patter_core.events import AudioCaptured, CallEvent, Record
+from patter_core.observe.printing import Printer
 from patter_core.sinks import ConsoleSink, JsonLinesSink, MemorySink, SQLiteSink, WavSink
 from patter_core.sinks.sqlite_reader import SQLiteReader
 from patter_core.testing import check_sink
@@ -58,7 +58,7 @@ async def test_sqlite(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "make",
-    [lambda _: ConsoleSink(Console(file=io.StringIO())), WavSink],
+    [lambda _: ConsoleSink(Printer(io.StringIO())), WavSink],
     ids=["console", "wav"],
 )
 async def test_those_that_keep_no_records(make: Callable[[Path], ConsoleSink | WavSink], tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ from decimal import Decimal
 import anyio
 import anyio.to_thread
 import pytest
-from rich.console import Console
 
 from patter_core.audio import ULAW_8000
 from patter_core.events import (
@@ -36,6 +35,7 @@ from patter_core.events import (
     TransferDone,
 )
 from patter_core.observe.metrics import CarrierBill, EngineBill, Latency
+from patter_core.observe.printing import Printer
 from patter_core.observe.terminal import one_line
 from patter_core.server.sink_queue import SinkQueue
 from patter_core.sinks.console import ConsoleSink, metrics_table, transcript_line
@@ -77,7 +77,7 @@ BILLED = CallMetrics(
 )
 async def test_an_event_is_a_line_with_its_time(event: CallEvent, line: str) -> None:
     out = io.StringIO()
-    await ConsoleSink(Console(file=out, width=40)).write(
+    await ConsoleSink(Printer(out, width=40)).write(
         [Record(call_id="c", sequence=1, time=0, elapsed_ms=1234, event=event)]
     )
     assert out.getvalue() == f"   1.23 s  {line}\n"
@@ -86,7 +86,7 @@ async def test_an_event_is_a_line_with_its_time(event: CallEvent, line: str) -> 
 @pytest.mark.anyio
 async def test_while_several_calls_go_on_each_line_says_which() -> None:
     out = io.StringIO()
-    sink = ConsoleSink(Console(file=out))
+    sink = ConsoleSink(Printer(out))
     end = CallEnded(reason="caller_hung_up", by="caller", duration_ms=0, metrics=CallMetrics())
     for call_id, event in (("aaaaaaaa", Interruption()), ("bbbbbbbb", Interruption()), ("aaaaaaaa", end)):
         await sink.write([Record(call_id=call_id, sequence=1, time=0, elapsed_ms=0, event=event)])
@@ -98,9 +98,7 @@ async def test_while_several_calls_go_on_each_line_says_which() -> None:
 @pytest.mark.anyio
 async def test_what_nobody_would_miss_is_left_out() -> None:
     out = io.StringIO()
-    await ConsoleSink(Console(file=out)).write(
-        [Record(call_id="c", sequence=1, time=0, elapsed_ms=0, event=ResponseDone())]
-    )
+    await ConsoleSink(Printer(out)).write([Record(call_id="c", sequence=1, time=0, elapsed_ms=0, event=ResponseDone())])
     assert out.getvalue() == ""
 
 
@@ -113,7 +111,7 @@ def test_a_transcript_holds_what_was_said_and_nothing_else() -> None:
 
 def test_what_was_not_measured_is_a_dash() -> None:
     out = io.StringIO()
-    Console(file=out, width=100).print(metrics_table(CallMetrics(duration_ms=1500)))
+    Printer(out, width=120).table(metrics_table(CallMetrics(duration_ms=1500)))
     assert "1.50 s" in out.getvalue()
     assert re.search(r"engine connect +- *\n", out.getvalue())
 
@@ -124,17 +122,17 @@ def test_the_figures_hold_what_each_vendor_of_the_engine_bills() -> None:
         EngineBill(part="engine", vendor="acme", model="talk-2", cost=Cost(Decimal("0.01234567"))),
         EngineBill(part="stt", vendor="acme", amounts={"audio_seconds": 12.0}, is_priced=False),
     )
-    Console(file=out, width=100).print(metrics_table(CallMetrics(engine_bills=bills)))
+    Printer(out, width=120).table(metrics_table(CallMetrics(engine_bills=bills)))
     assert re.search(r"engine bills +acme talk-2: about 0\.0123 USD *\n", out.getvalue())
     assert re.search(r"stt bills +acme: of unknown price: 12 audio seconds *\n", out.getvalue())
     assert "vendor's bill" not in out.getvalue()
-    Console(file=out, width=100).print(metrics_table(CallMetrics()))
+    Printer(out, width=120).table(metrics_table(CallMetrics()))
     assert re.search(r"engine bills +see the vendor's bill *\n", out.getvalue())
 
 
 def test_the_figures_hold_the_stages_of_answers() -> None:
     out = io.StringIO()
-    Console(file=out, width=120).print(metrics_table(BILLED))
+    Printer(out, width=120).table(metrics_table(BILLED))
     assert re.search(r"speech's end to first token +100, 200, 200, 200 ms", out.getvalue())
     assert re.search(r"speech's end to \[b\]own +100, 200, 200, 200 ms", out.getvalue())
 
@@ -145,7 +143,7 @@ def test_the_figures_hold_percentiles_and_what_the_carrier_will_bill() -> None:
         minutes=2, cost=Cost(Decimal("0.0250")), as_of=dt.date(2026, 10, 1), source="the carrier's price list"
     )
     metrics = CallMetrics(reply=Latency.of([100.0, 200.0]), carrier_bill=bill)
-    Console(file=out, width=120).print(metrics_table(metrics))
+    Printer(out, width=120).table(metrics_table(metrics))
     assert re.search(r"transcript to reply +100, 200, 200, 200 ms \(p50, p90, p95, p99 of 2\)", out.getvalue())
     assert re.search(r"speech's end to reply +-", out.getvalue())
     assert "2 min, about 0.0250 USD (the carrier's price list, 2026-10-01)" in out.getvalue()
@@ -174,18 +172,19 @@ HOSTILE = "\x1b[2J\x1b]0;title\x07 [link=https://evil.example]x[/link] [/oops]\r
 )
 async def test_no_text_of_others_is_more_than_text_in_its_line(event: CallEvent) -> None:
     out = io.StringIO()
-    console = Console(file=out, width=40, force_terminal=True, color_system=None)
-    await ConsoleSink(console).write([Record(call_id="c", sequence=1, time=0, elapsed_ms=0, event=event)])
+    printer = Printer(out, width=40, styled=True)
+    await ConsoleSink(printer).write([Record(call_id="c", sequence=1, time=0, elapsed_ms=0, event=event)])
     assert out.getvalue().count("\n") == 1
     assert "[link=https://evil.example]x[/link]" in out.getvalue()
-    assert one_line(out.getvalue()[:-1]) == re.sub("\x1b\\[[0-9;]*m", "", out.getvalue()[:-1])
+    plain = re.sub("\x1b\\[[0-9;]*m", "", out.getvalue()[:-1])
+    assert one_line(plain) == plain
     line = transcript_line(event)
     assert line is None or one_line(line) == line
 
 
 def test_metrics_are_text() -> None:
     out = io.StringIO()
-    Console(file=out, width=200).print(metrics_table(CallMetrics(carrier_format=HOSTILE)))
+    Printer(out, width=120).table(metrics_table(CallMetrics(carrier_format=HOSTILE)))
     assert "[/oops]" in out.getvalue()
     assert "\x1b" not in out.getvalue()
 
@@ -199,7 +198,7 @@ def said(number: int) -> Record:
 async def test_a_reader_that_stalls_gets_each_line_once_and_holds_up_nothing() -> None:
     read, write = os.pipe()
     with os.fdopen(write, "w") as file, os.fdopen(read) as reader:
-        sink = ConsoleSink(Console(file=file))
+        sink = ConsoleSink(Printer(file))
         queue = SinkQueue(sink, write_timeout=0.2, first_pause=0.01, longest_pause=0.05)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(queue.run)
@@ -219,7 +218,7 @@ async def test_a_reader_that_goes_away_costs_the_sinks_records_only() -> None:
     read, write = os.pipe()
     os.close(read)
     with os.fdopen(write, "w") as file:
-        sink = ConsoleSink(Console(file=file))
+        sink = ConsoleSink(Printer(file))
         with pytest.raises(BrokenPipeError):
             await sink.write([said(1)])
         with pytest.raises(BrokenPipeError):

@@ -4,7 +4,7 @@ import base64
 import dataclasses
 
 import pytest
-from nacl.signing import SigningKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from patter_core.audio import ULAW_8000
 from patter_core.carrier import Carrier
@@ -14,7 +14,9 @@ from patter_core.telephony.leg import Leg
 from patter_core.webhook import WebhookRequest
 from patter_telnyx import Telnyx
 
-PUBLIC_KEY = base64.b64encode(bytes(SigningKey(b"\x07" * 32).verify_key)).decode()
+PUBLIC_KEY = base64.b64encode(
+    Ed25519PrivateKey.from_private_bytes(b"\x07" * 32).public_key().public_bytes_raw()
+).decode()
 
 
 def carrier() -> Telnyx:

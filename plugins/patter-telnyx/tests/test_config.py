@@ -3,12 +3,14 @@ from __future__ import annotations
 import base64
 
 import pytest
-from nacl.signing import SigningKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from patter_core.errors import ConfigurationError
 from patter_telnyx.config import CHOICES, Account, check_choice, read_account, read_api_url
 
-PUBLIC_KEY = base64.b64encode(bytes(SigningKey(b"\x07" * 32).verify_key)).decode()
+PUBLIC_KEY = base64.b64encode(
+    Ed25519PrivateKey.from_private_bytes(b"\x07" * 32).public_key().public_bytes_raw()
+).decode()
 
 
 def account(*, api_key: str = "KEYsecret", connection_id: str = "17", public_key: str = PUBLIC_KEY) -> Account:

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import msgspec
 import pytest
-from nacl.signing import SigningKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from patter_core.errors import CarrierRequestFailed, WebhookRefused
 from patter_core.telephony.control import Callbacks
@@ -26,8 +26,8 @@ from patter_telnyx.signing import SIGNATURE_HEADER, TIMESTAMP_HEADER, signed_byt
 
 pytestmark = pytest.mark.anyio
 
-KEY = SigningKey(b"\x07" * 32)
-PUBLIC_KEY = base64.b64encode(bytes(KEY.verify_key)).decode()
+KEY = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
+PUBLIC_KEY = base64.b64encode(KEY.public_key().public_bytes_raw()).decode()
 URL = "https://phone.example/webhooks/telnyx/voice"
 ACCEPT = Accept(
     call_id="1",
@@ -47,11 +47,16 @@ class Line:
         self.carrier = Telnyx("KEY", "17", PUBLIC_KEY, base_url=api.url)
 
     async def event(
-        self, event_type: str, payload: Mapping[str, object] = {}, *, event_id: str = "e-1", key: SigningKey = KEY
+        self,
+        event_type: str,
+        payload: Mapping[str, object] = {},
+        *,
+        event_id: str = "e-1",
+        key: Ed25519PrivateKey = KEY,
     ) -> None:
         event = {"event_type": event_type, "id": event_id, "payload": {**CALL, **payload}}
         body, timestamp = msgspec.json.encode({"data": event}), str(int(time.time()))
-        signature = base64.b64encode(key.sign(signed_bytes(timestamp, body)).signature).decode()
+        signature = base64.b64encode(key.sign(signed_bytes(timestamp, body))).decode()
         headers = {SIGNATURE_HEADER: signature, TIMESTAMP_HEADER: timestamp}
         request = WebhookRequest(method="POST", candidate_urls=(URL,), headers=headers, body=body, is_configured=True)
         response = await self.carrier.webhooks()["voice"].handler(request, self.router)
@@ -218,7 +223,7 @@ async def test_a_price_that_is_not_an_amount_is_logged(line: Line, caplog: pytes
 
 async def test_an_unverified_webhook_never_reaches_the_router(line: Line) -> None:
     with pytest.raises(WebhookRefused):
-        await line.event("call.initiated", key=SigningKey(b"\x08" * 32))
+        await line.event("call.initiated", key=Ed25519PrivateKey.from_private_bytes(b"\x08" * 32))
     assert line.reported == []
 
 

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Literal
 
-from nacl.signing import SigningKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from starlette.types import ASGIApp
 
 from patter_core.testing.caller import Caller
@@ -49,7 +49,7 @@ class TelnyxEmulator(CarrierEmulator):
         self.connection_id = str(secrets.randbelow(10**19))
         self.webhook_url = ""
         """Where the application's webhooks go; `place` sets it, if it is empty."""
-        self._key = SigningKey.generate()
+        self._key = Ed25519PrivateKey.generate()
         self._leg_codec = leg_codec
         self._announces = announces
         self._disorder = disorder
@@ -67,7 +67,7 @@ class TelnyxEmulator(CarrierEmulator):
     @property
     def public_key(self) -> str:
         """As the portal shows it."""
-        return base64.b64encode(bytes(self._key.verify_key)).decode()
+        return base64.b64encode(self._key.public_key().public_bytes_raw()).decode()
 
     def carrier(self) -> Telnyx:
         return Telnyx(self.api_key, self.connection_id, self.public_key, base_url=self.base_url)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import anyio
 import httpx
 import msgspec
-from nacl.signing import SigningKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from patter_core.aio import Changes
 from patter_core.testing import http
@@ -58,7 +58,7 @@ class Exchange(http.Exchange, frozen=True, kw_only=True):
 class WebhookSender(http.WebhookSender):
     """Sends events for one account. Tests set its attributes to have it misbehave."""
 
-    def __init__(self, client: httpx.AsyncClient, key: SigningKey, tunnels: Tunnels) -> None:
+    def __init__(self, client: httpx.AsyncClient, key: Ed25519PrivateKey, tunnels: Tunnels) -> None:
         super().__init__(client, tunnels)
         self.twice = False
         """Deliver each event a second time, nearly at once."""
@@ -120,7 +120,7 @@ class WebhookSender(http.WebhookSender):
             event_id: as above.
         """
         timestamp = str(int(time.time()))
-        signature = self._key.sign(signed_bytes(timestamp, body)).signature
+        signature = self._key.sign(signed_bytes(timestamp, body))
         sent = {
             "Content-Type": "application/json",
             "User-Agent": "telnyx-webhooks",
