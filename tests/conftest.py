@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.site import Site
+from tests.transports import TRANSPORT
 
 _PREFIXES = ("PATTER_", "BROWSER_", "TWILIO_", "TELNYX_", "VONAGE_", "PLIVO_", "DEEPGRAM_", "ELEVENLABS_", "OPENAI_")
 
@@ -30,16 +31,12 @@ def _heard_hangup() -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _clean_environment() -> Iterator[None]:
-    """No test may find a setting or an account in the environment that it did not put there.
-
-    But for the transport: `PATTER_TRANSPORT=picows pytest tests/e2e` tries calls on it.
-    """
+    """No test may find a setting or an account in the environment that it did not put there, but for the transport."""
     with pytest.MonkeyPatch.context() as patch:
-        transport = os.environ.get("PATTER_TRANSPORT") or "websockets"
         for variable in list(os.environ):
             if variable.startswith(_PREFIXES):
                 patch.delenv(variable)
-        patch.setenv("PATTER_TRANSPORT", transport)  # an installed one does not decide
+        patch.setenv("PATTER_TRANSPORT", TRANSPORT)
         yield
 
 

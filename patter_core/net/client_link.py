@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from patter_core.aio.event import Event
 from patter_core.net.budget import Budget
+from patter_core.net.tls import keep_session
 
 __all__ = ["CLOSE_TIMEOUT", "PIECE", "UNREAD_LIMIT", "WRITE_LIMIT", "BinaryMessage", "ClientLink", "quiet"]
 
@@ -197,6 +198,7 @@ class ClientLink(abc.ABC):
         for timer in (self._next_look, self.pause):
             if timer is not None:
                 timer.cancel()
+        keep_session(self.transport)
         self.lost = True
         self.changed.set()
         self.on_lost()

@@ -19,7 +19,7 @@ from websockets.protocol import OPEN, Event
 
 from patter_core.net.client_link import COUNTED, COUNTED_SIZE, PIECE, UNREAD_LIMIT, ClientLink
 from patter_core.net.frames import Boundary, apply_mask, lone
-from patter_core.net.tls import keep_session, shrink_buffer
+from patter_core.net.tls import shrink_buffer
 
 __all__ = ["EngineConnection"]
 
@@ -226,7 +226,6 @@ class EngineConnection(ClientLink, ClientConnection):
     def connection_lost(self, exc: Exception | None) -> None:
         if not self._made:  # TLS through a proxy failed
             return
-        keep_session(self.transport)
         super().connection_lost(exc)
         self._held.clear()
         self.became_lost()

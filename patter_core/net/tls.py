@@ -97,8 +97,10 @@ def keep_session(stream: asyncio.BaseTransport) -> None:
     With TLS 1.3 a session comes after the handshake, with what is read then.
     """
     connection = stream.get_extra_info("ssl_object")
-    context = getattr(connection, "context", None)
-    if not isinstance(context, _Resuming) or not isinstance(connection.server_hostname, str):
+    if not isinstance(connection, ssl.SSLObject) or not isinstance(connection.server_hostname, str):
+        return  # a transport's library may have a TLS of its own
+    context = connection.context
+    if not isinstance(context, _Resuming):
         return
     sessions: dict[str, ssl.SSLSession] = vars(context).setdefault("sessions", {})
     if connection.session is not None:

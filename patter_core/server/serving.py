@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib.util
 import socket
@@ -49,6 +50,13 @@ class _Server(uvicorn.Server):
         for listener in sockets or ():
             listener.listen(_BACKLOG)
         self.up.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stops in good order, and leaves no connection open: a peer that reads nothing would keep it."""
+        await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)  # in which they are lost
 
     async def stop_listening(self, closing: anyio.Event) -> None:
         """Accepts no more connections once that is set."""

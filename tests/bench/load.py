@@ -74,14 +74,15 @@ class Load:
 
     async def _dial(self, dial: protocol.Dial) -> protocol.Done:
         began = time.perf_counter()
-        self._reset()
+        if not dial.beside:
+            self._reset()
         self._voice_url = dial.voice_url
         self._format = audio_format(dial.engine_format)
         vendors = self._vendor.format
         caller_voice, agent_voice = Voice(vendors), Voice(self._format)
         converted = self._format != vendors
         async with httpx.AsyncClient(trust_env=False) as client:
-            for number in range(dial.calls):
+            for number in range(len(self._flows), len(self._flows) + dial.calls):
                 caller = Flow(self._to_engine, number, heard_as=self._format if converted else None, place=number)
                 agent = Flow(self._to_caller, number, heard_as=vendors if converted else None, place=number + 512)
                 placed = await self._vendor.place(client, dial.voice_url)
@@ -97,6 +98,8 @@ class Load:
                 self._carriers.append(carrier)
                 self._engines.append(engine)
                 self._flows.append((caller, agent))
+        if self._pacer is not None:
+            self._pacer.stop()
         self._pacer = Pacer(_interleaved([c.tick for c in self._carriers], [e.tick for e in self._engines]))
         self._pacer.start()
         return protocol.Done(time.perf_counter() - began)

@@ -45,6 +45,8 @@ class Dial(Command, frozen=True):
     profile: Profile
     engine_format: str
     """`ulaw_8000` or `pcm_16000`: what the conversation server says that the agent speaks and hears."""
+    beside: bool = False
+    """True if those that were placed before go on, and talk meanwhile."""
 
 
 class Begin(Command, frozen=True):

@@ -23,7 +23,7 @@ from tests.bench.target import BASELINES, DEFAULT_TARGETS, TARGETS
 from tests.bench.vendors import VENDORS
 
 RAMP = (10, 50, 100, 150, 200, 250, 300, 350, 400, 500, 600, 800)
-RAMP_SECONDS = 5.0
+SECONDS, RAMP_SECONDS = 10.0, 5.0
 RAMP_TRIES = 3
 """Of a step, before it counts as too much: a neighbour on the machine is no limit of the target."""
 TOO_LATE_MS = 20.0
@@ -35,7 +35,8 @@ console = Printer()
 
 @click.command()
 @click.option("--calls", default=100, show_default=True, help="At once.")
-@click.option("--seconds", default=10.0, show_default=True, help="That are measured, after the warm-up.")
+@click.option("--seconds", type=float, show_default=f"{SECONDS:g}; of each step of --ramp {RAMP_SECONDS:g}",
+              help="That are measured, after the warm-up.")  # fmt: skip
 @click.option("--rounds", default=3, show_default=True, help="Of all targets in turn; figures are medians.")
 @click.option(
     "--profile",
@@ -58,13 +59,14 @@ console = Printer()
 @click.option("--interruptions", default=300, show_default=True, help="Of the agent, after each run in the worst case.")
 @click.option("--plain", is_flag=True, help="Without TLS to the engine.")
 @click.option("--ramp", is_flag=True, help="More and more calls, until p99 of the added latency passes 20 ms.")
+@click.option("--steps", default=",".join(map(str, RAMP)), show_default=True, help="Of --ramp: calls at once.")
 @click.option("--quick", is_flag=True, help="About a minute; only whether every frame crosses as it should.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures there.")
 @click.option("--plot", "plot_file", type=click.Path(dir_okay=False, path_type=Path), help="Write an SVG there.")
 def main(
     *,
     calls: int,
-    seconds: float,
+    seconds: float | None,
     rounds: int,
     profile: str,
     carrier: str,
@@ -74,12 +76,14 @@ def main(
     interruptions: int,
     plain: bool,
     ramp: bool,
+    steps: str,
     quick: bool,
     json_file: Path | None,
     plot_file: Path | None,
 ) -> None:
     """Measure CPU per frame, added latency, memory and barge-in. Fails if any frame is lost, altered or out of order,
     and says so if the load generator was too busy to be believed."""
+    seconds = seconds or (RAMP_SECONDS if ramp else SECONDS)
     if engine == PipelineService.name:
         if VENDORS[carrier].format != ULAW_8000:
             raise click.BadParameter("a pipeline is measured with a carrier of μ-law", param_hint="--carrier")
@@ -104,7 +108,8 @@ def main(
         interruptions=interruptions,
         tls=not plain,
     )
-    samples = _samples(names, plan, rounds=rounds, quick=quick, ramp=ramp)
+    ramps = tuple(map(int, steps.split(","))) if ramp else ()
+    samples = _samples(names, plan, rounds=rounds, quick=quick, ramp=ramps)
     console.table(table(samples))
     if json_file is not None:
         json_file.write_bytes(Report.of(samples).json())
@@ -123,11 +128,11 @@ def _formats(carrier: str, engine: str) -> tuple[str, ...]:
     return tuple(format for format in formats if not vendor.frame_ms or format == str(vendor.format))
 
 
-def _samples(names: list[str], plan: Plan, *, rounds: int, quick: bool, ramp: bool) -> list[Sample]:
+def _samples(names: list[str], plan: Plan, *, rounds: int, quick: bool, ramp: tuple[int, ...]) -> list[Sample]:
     if quick:
         return _quick(names, plan)
     if ramp:
-        return _ramp(names, plan)
+        return _ramp(names, plan, ramp)
     return [_run(name, plan) for _, name in itertools.product(range(rounds), names)]
 
 
@@ -158,12 +163,12 @@ def _quick(names: list[str], plan: Plan) -> list[Sample]:
     return samples
 
 
-def _ramp(names: list[str], plan: Plan) -> list[Sample]:
+def _ramp(names: list[str], plan: Plan, steps: tuple[int, ...]) -> list[Sample]:
     """The steps that each target could carry: beyond them audio may rightly be shed."""
     samples: list[Sample] = []
     for name in names:
-        for calls in RAMP:
-            step = msgspec.structs.replace(plan, calls=calls, seconds=RAMP_SECONDS, interruptions=0)
+        for calls in steps:
+            step = msgspec.structs.replace(plan, calls=calls, interruptions=0)
             tries = (_run(name, step) for _ in range(RAMP_TRIES))
             sample = next((sample for sample in tries if _carried(sample)), None)
             if sample is None:

@@ -10,8 +10,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.bench import workers
+from tests.bench import starts, workers
 from tests.bench.first_word import measure
+from tests.proxies import NGINX
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,8 +22,13 @@ class _Latency(msgspec.Struct):
     p99: float
 
 
+class _Plan(msgspec.Struct):
+    calls: int
+
+
 class _Sample(msgspec.Struct):
     target: str
+    plan: _Plan
     frames: int
     lost: int
     fault_count: int
@@ -112,10 +118,26 @@ def test_what_sinks_cost_is_measured_for_each_of_them() -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="this system does not tell what a process has used")
 def test_two_workers_take_the_calls_of_one_port_and_every_frame_crosses() -> None:
-    shared = workers.measure(2, calls=12, seconds=2)
+    shared = workers.measure(2, calls=12, seconds=2, behind_nginx=NGINX is not None)
     assert shared.fault_count == 0
     assert len(shared.cpu) == 2
     assert sum(shared.cpu) > 0
+    assert (shared.proxy_cpu > 0) == (NGINX is not None)
+
+
+def test_the_start_of_a_call_does_not_hold_up_the_loop() -> None:
+    found = starts.measure("websockets", live=4, calls=4)
+    assert found.fault_count == 0
+    assert (
+        0 < found.others.ms < 20
+    )  # ms of CPU; with nothing beside them it is 2, and a TLS context of its own costs 40
+
+
+@pytest.mark.slow
+def test_the_ramp_takes_each_step_that_a_core_carries(tmp_path: Path) -> None:
+    found = _bench("--ramp", "--steps", "2,4", "--targets", "patter", out=tmp_path)
+    assert found["patter"].plan.calls == 4  # the last one
+    assert found["patter"].fault_count == 0
 
 
 class _Phase(msgspec.Struct):

@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import re
-import shutil
 import socket
-import subprocess
-import sys
-import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Protocol
 
@@ -27,10 +21,10 @@ from patter_core.call.limits import Limits
 from patter_core.server.serving import serve_app
 from patter_core.testing.caller import Caller, Pause, WaitForAgent
 from patter_core.testing.fakes import MemorySink
-from patter_core.testing.network import free_port
 from patter_elevenlabs.testing import ElevenLabsEmulator
 from patter_twilio.testing import TwilioEmulator
 from tests.e2e.first_call_engines import PipelineServices
+from tests.proxies import CADDY, NGINX, caddy, nginx
 
 pytestmark = pytest.mark.anyio
 
@@ -90,83 +84,7 @@ async def test_a_mounted_phone_takes_a_call_for_an_agent_of_parts() -> None:
     assert services.said[0].startswith(bytes(recording.played)[:1_600])
 
 
-# --- behind nginx --------------------------------------------------------------------------------------------------
-
-NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-DOCUMENTED = Path(__file__).parents[2] / "deploy" / "proxies" / "nginx.conf"
-CADDYFILE = DOCUMENTED.with_name("Caddyfile")
-
-
-def wait_for_port(process: subprocess.Popen[bytes], port: int) -> None:
-    """Returns once something listens there."""
-    until = time.monotonic() + 10
-    while time.monotonic() < until:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        assert process.poll() is None, process.args
-        time.sleep(0.02)
-    raise TimeoutError(process.args)
-
-
-@contextlib.contextmanager
-def nginx(folder: Path, app_port: int) -> Iterator[int]:
-    """nginx with the documented configuration, on a free port of loopback and without TLS."""
-    port = free_port()
-    site = DOCUMENTED.read_text()
-    for old, new in (
-        ("listen 443 ssl;", f"listen 127.0.0.1:{port};"),
-        ("$scheme", "https"),  # TLS ends here in the documentation, and nowhere in this test
-        ("127.0.0.1:8000", f"127.0.0.1:{app_port}"),
-    ):
-        assert old in site
-        site = site.replace(old, new)
-    site = "\n".join(line for line in site.splitlines() if "ssl_certificate" not in line)
-    log = folder / "error.log"
-    main = f"daemon off; pid {folder}/pid; error_log {log};\nevents {{}}\nhttp {{ access_log off;\n"
-    temporary = "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy"))
-    config = folder / "nginx.conf"
-    config.write_text(main + temporary + site + "}\n")
-    assert NGINX is not None
-    with subprocess.Popen([NGINX, "-p", folder, "-e", log, "-c", config]) as process:
-        try:
-            wait_for_port(process, port)
-            yield port
-        finally:
-            process.terminate()
-
-
-def has_what_the_file_asks_for(caddy: str) -> bool:
-    """True from version 2.7 on."""
-    version = subprocess.run([caddy, "version"], capture_output=True, text=True, check=False).stdout
-    found = re.match(r"v?(\d+)\.(\d+)", version)
-    return found is not None and (int(found[1]), int(found[2])) >= (2, 7)
-
-
-CADDY = shutil.which("caddy", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-if CADDY is not None and not has_what_the_file_asks_for(CADDY):
-    CADDY = None
-
-
-@contextlib.contextmanager
-def caddy(folder: Path, app_port: int) -> Iterator[int]:
-    """Caddy with the documented configuration, on a free port of loopback and without TLS."""
-    port = free_port()
-    site = CADDYFILE.read_text()
-    for old, new in (("voice.example.org {", f"http://:{port} {{"), ("127.0.0.1:8000", f"127.0.0.1:{app_port}")):
-        assert old in site
-        site = site.replace(old, new)
-    config = folder / "Caddyfile"
-    config.write_text(f"{{\n\tadmin off\n\tauto_https off\n}}\n{site}")
-    assert CADDY is not None
-    environment = {**os.environ, "HOME": str(folder)}
-    command = [CADDY, "run", "--config", str(config), "--adapter", "caddyfile"]
-    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
-        try:
-            wait_for_port(process, port)
-            yield port
-        finally:
-            process.terminate()
+# --- behind a real proxy ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.skipif(CADDY is None, reason="caddy is not installed here: nox -s deploy")
@@ -187,7 +105,7 @@ async def test_behind_caddy_no_header_needs_to_be_believed(tmp_path: Path) -> No
 @pytest.mark.skipif(NGINX is None, reason="nginx is not installed here: apt-get install nginx-light")
 async def test_behind_nginx_that_takes_a_prefix_away_the_forwarded_address_is_right(tmp_path: Path) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
-    with anyio.fail_after(20), listener, nginx(tmp_path, listener.getsockname()[1]) as port:
+    with anyio.fail_after(20), listener, nginx(tmp_path, listener.getsockname()[1]) as (port, _):
         tunnels = {"https://voice.example.org": f"http://127.0.0.1:{port}"}
         async with TwilioEmulator(tunnels=tunnels) as twilio, ElevenLabsEmulator() as elevenlabs:
             phone = Patter(carrier=twilio.carrier(), trust_forwarded=True)

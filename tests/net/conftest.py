@@ -5,11 +5,16 @@ from __future__ import annotations
 import ssl
 import subprocess
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 
 import pytest
 
+from patter_core.net import engine_opening
+from patter_core.net.transport import Transport
+from patter_core.registry import Registry
 from tests.net.peers import Names
+from tests.transports import TRANSPORT
 
 
 @pytest.fixture(autouse=True)
@@ -42,3 +47,11 @@ def certificate(tmp_path: Path) -> Callable[[], tuple[ssl.SSLContext, str]]:
         return context, both
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def _transport(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Engines' sockets of these tests are on the transport that the environment names, as those of calls are."""
+    if TRANSPORT != "websockets":
+        transport: Transport | None = Registry.discover().transport(TRANSPORT)()
+        monkeypatch.setattr(engine_opening, "in_use", ContextVar("transport", default=transport))

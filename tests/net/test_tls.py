@@ -12,6 +12,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from patter_core.errors import EngineError
 from patter_core.net.websocket import EngineSocket
 from tests.net.peers import both_loops
+from tests.transports import of_websockets
 
 pytestmark = pytest.mark.anyio
 
@@ -23,6 +24,7 @@ async def talk(connection: ServerConnection) -> None:
     await connection.wait_closed()
 
 
+@of_websockets
 @both_loops
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 async def test_a_second_connection_to_a_host_resumes_the_session(
@@ -59,6 +61,7 @@ async def test_a_session_is_of_one_host_and_another_name_is_verified(
             await EngineSocket.open(f"wss://localhost:{port}/")  # of which the certificate says nothing
 
 
+@of_websockets
 async def test_a_connection_on_asyncios_loop_holds_no_large_buffer(
     certificate: Certificate, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,6 +18,7 @@ from patter_core.errors import EngineError, EngineRefused, EngineTimeout, Socket
 from patter_core.net.engine_connection import EngineConnection
 from patter_core.net.websocket import BinaryMessage, EngineSocket
 from tests.polling import until
+from tests.transports import of_websockets
 
 pytestmark = pytest.mark.anyio
 
@@ -247,6 +248,7 @@ async def test_a_frame_of_any_length_arrives_whole(size: int) -> None:
         await engine.aclose()
 
 
+@of_websockets
 async def test_a_mask_is_never_used_twice_in_a_row_and_the_store_is_filled_again() -> None:
     async with peer(echo) as url:
         engine = await EngineSocket.open(url)

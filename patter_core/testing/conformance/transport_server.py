@@ -110,6 +110,7 @@ async def check_server(check: Check, transport: Transport) -> None:
         await _wrong(check, transport, code, frames)
     await _ends(check, transport)
     await _slow_peer(check, transport)
+    await _stop(check, transport)
     await _pauses(check, transport)
     await _floods(check, transport)
     await _faults(check, transport)
@@ -230,6 +231,21 @@ async def _slow_peer(check: Check, transport: Transport) -> None:
         ):
             await waits
             raise check.failed("A message is taken for a carrier that is gone.")
+
+
+async def _stop(check: Check, transport: Transport) -> None:
+    check.now("a server that stops beside a carrier that does not read")
+    app = _App(transport, _nothing)
+    async with serve_app(app) as url:
+        peer = await dialled(url)
+        await asyncio.sleep(0.05)
+        while app.handlers[0].open_socket.send("x" * 1000) is None:
+            pass
+    with check.within(_WITHIN, "The connection stays open though the server is gone."):
+        frame = await peer.until(CLOSE)  # what the system had taken is there yet
+    check.require(frame is None, "What was not sent is sent though the server is gone.")
+    check.require(app.handlers[0].calls == ["opened", "closed"], "The handler is not told the end once.")
+    peer.close()
 
 
 async def _pauses(check: Check, transport: Transport) -> None:
