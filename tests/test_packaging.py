@@ -146,6 +146,8 @@ def test_a_wheel_can_be_found_and_read_about(wheel: Wheel) -> None:
     assert "Topic :: Communications :: Telephony" in wheel.classifiers
     assert wheel.metadata["Summary"]
     assert wheel.metadata["Description-Content-Type"] == "text/markdown"
+    links = re.findall(r"\]\(([^)]+)\)", str(wheel.metadata.get_payload()))
+    assert all(link.startswith("https://") for link in links)  # its readers have no files beside it
 
 
 def test_a_wheel_holds_one_package_and_no_tests(wheel: Wheel) -> None:

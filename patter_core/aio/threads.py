@@ -20,6 +20,7 @@ import anyio.lowlevel
 import msgspec
 
 from patter_core.aio.foreign import as_exception
+from patter_core.aio.kept_threads import in_kept_thread
 from patter_core.aio.stacks import stack_of_thread
 from patter_core.errors import SinkUnavailable
 
@@ -161,6 +162,13 @@ class SerialThread:
             self._busy.release()
 
 
+def _outcome_of(function: Callable[[], T]) -> _Outcome[T]:
+    try:
+        return _Outcome(value=function())
+    except BaseException as error:  # noqa: BLE001 - raised in the caller, as an Exception
+        return _Outcome(error=error)
+
+
 async def _run_in_thread(function: Callable[[], T], place: _Place) -> T:
     try:
         await anyio.lowlevel.checkpoint_if_cancelled()  # or the work would be done, and its result lost
@@ -176,18 +184,13 @@ async def _run_in_thread(function: Callable[[], T], place: _Place) -> T:
             done.set_result(outcome)
 
     def work() -> None:
-        outcome: _Outcome[T] = _Outcome()
-        try:
-            outcome.value = function()
-        except BaseException as error:  # noqa: BLE001 - raised in the caller, as an Exception
-            outcome.error = error
+        outcome: _Outcome[T] = _Outcome() if done.cancelled() else _outcome_of(function)  # a caller may have gone
         place.end()
         with contextlib.suppress(RuntimeError):  # the loop is closed: there is no caller any more
             loop.call_soon_threadsafe(finish, outcome)
 
-    thread = threading.Thread(target=contextvars.copy_context().run, args=(work,), daemon=True)
     try:
-        thread.start()
+        ident = in_kept_thread(functools.partial(contextvars.copy_context().run, work))
     except BaseException:  # the system has no more threads
         place.give_back()
         raise
@@ -195,7 +198,7 @@ async def _run_in_thread(function: Callable[[], T], place: _Place) -> T:
         outcome = await done
     except asyncio.CancelledError as cancelled:
         place.leave()
-        stack = stack_of_thread(thread.ident or 0)
+        stack = stack_of_thread(ident)
         if stack:
             cancelled.add_note(f"In its thread:\n{stack}")
         raise

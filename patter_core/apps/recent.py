@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
+import anyio.lowlevel
 import msgspec
 
 from patter_core.apps.feed import Kept
@@ -23,6 +24,8 @@ __all__ = ["RecentCalls"]
 
 _CALLS = 500
 _MAX_BYTES = 32_000_000
+_AT_ONCE = 16
+"""Calls that are looked at before the event loop goes on."""
 _OF_A_CALL = 5_000
 """Records that are kept of one call; of more, the first are dropped, but for the announcement."""
 
@@ -74,9 +77,16 @@ class RecentCalls:
         call = self._calls.get(call_id)
         return [] if call is None else [kept.shown(unmasked=unmasked) for kept in call.kept]
 
+    async def _each(self) -> AsyncIterator[_Recent]:
+        """Yields all calls; between every few of them, the event loop goes on."""
+        for number, call in enumerate(list(self._calls.values()), 1):
+            yield call
+            if number % _AT_ONCE == 0:
+                await anyio.lowlevel.checkpoint()
+
     async def calls(self, condition: CallFilter) -> Sequence[CallRow]:
         """As in `CallArchive`."""
-        found = [call.row for call in self._calls.values() if _meets(call, condition)]
+        found = [call.row async for call in self._each() if _meets(call, condition)]
         return sorted(found, key=lambda row: (row.started, row.call_id), reverse=True)[: condition.limit]
 
     async def records(self, call_id: str) -> Sequence[Record]:
@@ -88,7 +98,7 @@ class RecentCalls:
         wanted = frozenset(kinds)
         found = [
             kept.redacted
-            for call in self._calls.values()
+            async for call in self._each()
             for kept in call.kept
             if kept.redacted.event.kind in wanted and kept.redacted.time >= since
         ]

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
+from patter_core.aio.pieces import in_pieces
 from patter_core.aio.threads import DaemonThreads
 from patter_core.errors import ConfigurationError
 from patter_core.events import Record
@@ -51,7 +52,7 @@ class SQLiteReader:
         """Returns the calls that meet the condition, the latest first."""
         query, values = list_query(condition)
         with self._open() as database:
-            return [CallRow(*row) for row in database.execute(query, values)]
+            return [CallRow(*row) for row in in_pieces(database.execute(query, values))]
 
     def of_number(self, number: str) -> list[CallRow]:
         """Returns the calls from and to that number, or to one that was kept as the same masked one."""
@@ -89,7 +90,7 @@ class SQLiteReader:
             rows = database.execute(
                 "SELECT record FROM records WHERE call_id = ? ORDER BY time, sequence", (call_id,)
             ).fetchall()
-        return [record for (raw,) in rows if (record := _read(raw)) is not None]
+        return [record for (raw,) in in_pieces(rows) if (record := _read(raw)) is not None]
 
     def of_kinds(self, kinds: Sequence[str], *, since: float, limit: int) -> list[Record]:
         """Returns records of all calls by the tags of their events, from `since` (Unix s) on, in order of their time.
@@ -100,7 +101,7 @@ class SQLiteReader:
         query = f"SELECT record FROM records WHERE kind IN ({marks}) AND time >= ? ORDER BY time DESC LIMIT ?"  # noqa: S608 - our own text
         with self._open() as database:
             rows = database.execute(query, (*kinds, since, limit)).fetchall()
-        return [record for (raw,) in reversed(rows) if (record := _read(raw)) is not None]
+        return [record for (raw,) in in_pieces(reversed(rows)) if (record := _read(raw)) is not None]
 
     def latest(self, after: str, *, limit: int) -> Latest:
         """Returns the records behind a position: as `SharedArchive.latest`."""

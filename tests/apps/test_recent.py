@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import anyio
+import anyio.lowlevel
 import pytest
 
 from patter_core.apps.feed import Kept
@@ -79,3 +81,22 @@ async def test_calls_are_bounded_in_bytes_and_one_call_in_records() -> None:
     records = await recent.records("long")
     assert len(records) == 5_000
     assert [records[0].time, records[-1].time] == [0, 5_999]
+
+
+async def test_a_search_lets_others_run_between_calls_and_new_calls_come_meanwhile() -> None:
+    recent, turns = RecentCalls(), list[int]()
+    for number in range(160):
+        put(recent, f"call-{number}", TranscriptInput(text="A table for two."), time=number)
+
+    async def others() -> None:
+        while True:
+            put(recent, f"new-{len(turns)}", TranscriptInput(text="Hello."), time=1_000)
+            turns.append(1)
+            await anyio.lowlevel.checkpoint()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(others)
+        found = await recent.calls(CallFilter(text="table", limit=500))
+        tasks.cancel_scope.cancel()
+    assert len(found) == 160
+    assert len(turns) >= 9

@@ -9,9 +9,10 @@ import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, Response, async_playwright
 
 __all__ = ["CHROMIUM", "Scheme", "Watched", "axe_problems", "chromium", "needs_chromium"]
 
@@ -42,7 +43,10 @@ class Watched:
     def __init__(self, browser: Browser) -> None:
         self.browser = browser
         self.complaints: list[str] = []
-        """Errors and warnings of the console, and exceptions."""
+        """Errors and warnings of the console, exceptions, requests to another host than the page's, and pages without
+        a strict policy for their content."""
+        self.asked: list[str] = []
+        """The addresses of all requests."""
         self._contexts: list[BrowserContext] = []
 
     @contextlib.asynccontextmanager
@@ -89,8 +93,22 @@ class Watched:
             await page.add_init_script(script)
         page.on("console", lambda message: self._complain(message.type, message.text))
         page.on("pageerror", lambda error: self._complain("error", str(error)))
+        page.on("request", lambda request: self._asked(url, request.url))
+        page.on("websocket", lambda socket: self._asked(url, socket.url))
+        page.on("response", self._answered)
         await page.goto(url)
         return page
+
+    def _asked(self, page: str, url: str) -> None:
+        self.asked.append(url)
+        asked = urlsplit(url)
+        if asked.scheme in {"http", "https", "ws", "wss"} and asked.netloc != urlsplit(page).netloc:
+            self.complaints.append(f"The page asks another host: {url}")
+
+    def _answered(self, answer: Response) -> None:
+        policy = answer.headers.get("content-security-policy", "")
+        if answer.request.is_navigation_request() and ("default-src 'none'" not in policy or "unsafe" in policy):
+            self.complaints.append(f"A page has no strict policy: {answer.url}: {policy!r}")
 
     def _complain(self, kind: str, text: str) -> None:
         if kind in {"error", "warning"}:

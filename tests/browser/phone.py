@@ -154,10 +154,10 @@ def samples_of(chunks: list[AudioChunk]) -> Samples:
     return np.frombuffer(b"".join(chunk.data for chunk in chunks), np.int16).astype(np.float64) / 32768
 
 
-def write_wav(path: Path, audio: bytes, rate: int) -> Path:
+def write_wav(path: Path, audio: bytes, rate: int, channels: int = 1) -> Path:
     """Writes audio of 16 bits as a file, and returns its path."""
     with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
+        file.setnchannels(channels)
         file.setsampwidth(2)
         file.setframerate(rate)
         file.writeframes(audio)

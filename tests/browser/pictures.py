@@ -34,6 +34,8 @@ from tests.browser.scenery import restaurant
 __all__ = ["take_pictures"]
 
 _FILE_RATE = 48_000
+_FADES = 400
+"""ms, after which a button has its new colour."""
 
 
 class View(msgspec.Struct, frozen=True):
@@ -56,6 +58,7 @@ SHOWN = {
     "browser-phone": "phone-live-light",
     "dashboard": "dashboard-calls-light-top",
     "dashboard-call": "dashboard-call-light-top",
+    "dashboard-figures": "dashboard-figures-light-top",
 }
 """What the documentation shows, and which picture it is."""
 _SAID = (
@@ -119,6 +122,7 @@ async def _call(phone: BrowserPhone, browser: Watched, view: View, number: int, 
     denied = await browser.page(phone.url, scheme=view.scheme, size=view.size, microphone=False)
     await denied.get_by_role("button", name="Call", exact=True).click()
     await expect(denied.get_by_role("alert")).to_be_visible()
+    await denied.wait_for_timeout(_FADES)
     await _picture(denied, folder, view, "phone-denied")
     await denied.context.close()
     page = await browser.page(phone.url, scheme=view.scheme, size=view.size)
@@ -135,11 +139,12 @@ async def _call(phone: BrowserPhone, browser: Watched, view: View, number: int, 
     await page.get_by_role("button", name="Keys").click()
     await page.get_by_text("Sound", exact=True).click()
     await page.get_by_role("button", name="Mute").click()
-    await page.wait_for_timeout(300)
+    await page.wait_for_timeout(_FADES)
     await _picture(page, folder, view, "phone-sound")
     session.end()
     await expect(page.locator("#status")).to_have_text("Call ended")
     await page.get_by_text("Sound", exact=True).click()
+    await page.wait_for_timeout(_FADES)
     await _picture(page, folder, view, "phone-over")
     await page.context.close()
 

@@ -56,6 +56,11 @@ MediaDevices.prototype.getUserMedia = async function (...what) {
   return stream;
 };
 """
+_KEEP_LEVELS = """
+window.levels = { 'your-level': [], 'agent-level': [] };
+const keep = (changes) => changes.forEach(({ target }) => levels[target.id]?.push(target.ariaValueNow));
+new MutationObserver(keep).observe(document.body, { subtree: true, attributeFilter: ['aria-valuenow'] });
+"""
 CALL, HANG_UP = "Call", "Hang up"
 
 
@@ -183,6 +188,23 @@ async def test_the_transcript_shows_what_is_said_as_text(phone: BrowserPhone, br
     await expect(lines.nth(2)).to_have_class("agent cut")
     assert await page.locator("#lines img, #lines b").count() == 0
     assert not await axe_problems(page)
+
+
+async def test_meters_move_with_each_side_and_are_still_without(phone: BrowserPhone, browser: Watched) -> None:
+    page = await phone.open(browser, script=RAW_MICROPHONE)
+    yours, agents = page.locator("#your-level"), page.locator("#agent-level")
+    session = await phone.call(page)
+    await page.evaluate(_KEEP_LEVELS)
+    await expect(yours).to_have_attribute("aria-valuenow", re.compile(r"^[5-9]\d$"))  # the file says something
+    await expect(yours).to_have_attribute("aria-valuenow", "0")  # and pauses
+    assert set(await page.evaluate("levels['agent-level']")) == {"0"}
+    await press(page, "Mute")
+    await page.evaluate("levels['your-level'].length = 0")
+    tone = 16_384 * np.sin(np.arange(RATE) * 2 * np.pi * 400 / RATE)
+    say(session, tone.astype(np.int16).tobytes())
+    await expect(agents).to_have_attribute("aria-valuenow", re.compile("^8[56]$"))  # 9 dB of 60 below full scale
+    await expect(agents).to_have_attribute("aria-valuenow", "0")
+    assert set(await page.evaluate("levels['your-level']")) == {"0"}  # though the file has gone on for a second
 
 
 async def test_keys_reach_the_agent(phone: BrowserPhone, browser: Watched) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 
 import msgspec
@@ -100,7 +100,7 @@ class _Group:
 
 
 def figures_of(
-    rows: Sequence[CallRow], ends: Iterable[Record], *, since: float, until: float, offset: float, complete: bool = True
+    rows: Iterable[CallRow], ends: Iterable[Record], *, since: float, until: float, offset: float, complete: bool = True
 ) -> Figures:
     """Returns the figures.
 
@@ -125,7 +125,7 @@ def figures_of(
     return Figures(
         days=[group.day(_date(number)) for number, group in days.items()],
         numbers=lines[:_NUMBERS],
-        reasons=dict(Counter(row.reason for row in rows if row.reason).most_common()),
+        reasons=dict(Counter(row.reason for row in total.rows if row.reason).most_common()),
         total=total.day(_date(_day(until, offset))),
         complete=complete,
     )

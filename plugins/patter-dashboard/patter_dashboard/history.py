@@ -8,6 +8,8 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from patter_core.aio.pieces import in_pieces
+from patter_core.aio.threads import DaemonThreads
 from patter_core.app import PhoneHealth, PhoneView, PluginLine, visitor_of
 from patter_core.events import CallEnded, Record
 from patter_core.storage.archive import CallArchive, CallFilter, CallRow
@@ -21,6 +23,8 @@ _PAGE = 50
 _MOST_AT_ONCE = 200
 _MOST_COUNTED = 20_000
 """Calls of which figures are made."""
+_AT_ONCE = 1
+"""Figures that are counted at a time: of many calls that takes a while."""
 _DAY = 86_400.0
 _LATEST = 1e11
 _LONGEST_TEXT = 200
@@ -68,6 +72,7 @@ class History:
         self._phone = phone
         self._recordings = recordings
         self._actions = actions
+        self._threads = DaemonThreads(_AT_ONCE)
 
     @property
     def _archive(self) -> CallArchive:
@@ -139,9 +144,11 @@ class History:
         rows: list[CallRow] = list(await self._archive.calls(CallFilter(since=since, limit=_MOST_COUNTED + 1)))
         ends = await self._archive.of_kinds([_END], since=since, limit=_MOST_COUNTED)
         complete = len(rows) <= _MOST_COUNTED
-        return json_answer(
-            figures_of(rows[:_MOST_COUNTED], ends, since=since, until=now, offset=offset, complete=complete)
+        counted, told = in_pieces(rows[:_MOST_COUNTED]), in_pieces(ends)
+        figures = await self._threads.run(
+            figures_of, counted, told, since=since, until=now, offset=offset, complete=complete
         )
+        return json_answer(figures)
 
     @with_errors
     async def system(self, request: Request) -> Response:

@@ -43,7 +43,7 @@ export function actionsFor(id, isHere) {
     "section", { class: "panel actions", "aria-label": "Actions" },
     line("Transfer to", "to", { type: "text", inputmode: "tel", placeholder: "+15550001234 or sip:…", autocomplete: "off" }, "Transfer", (to) => post(`${path}/transfer`, { to }), "The carrier took the transfer."),
     isHere
-      ? line("Tell the agent", "context", { type: "text", placeholder: "What the agent is to know; they do not read it out", autocomplete: "off" }, "Tell", (text) => post(`${path}/context`, { text }), "The agent knows.")
+      ? line("Tell the agent", "context", { type: "text", placeholder: "What the agent should know", autocomplete: "off" }, "Tell", (text) => post(`${path}/context`, { text }), "The agent knows.")
       : h("p", { class: "soft" }, "Another worker has this call: its agent can be told nothing from here."),
     hangUp, sure, said,
   );

@@ -24,12 +24,13 @@ export function player(callId, number, signal, onTime) {
     const colours = getComputedStyle(canvas);
     const played = (audio.currentTime / peaks.seconds) * width;
     const count = peaks.caller.length;
+    const loudest = Math.max(0.05, ...peaks.caller, ...peaks.agent); // calls are often soft
     for (const [values, middle, name] of [[peaks.caller, HEIGHT * 0.25, "--caller"], [peaks.agent, HEIGHT * 0.75, "--agent"]]) {
       pen.fillStyle = colours.getPropertyValue(name);
       for (let x = 0; x < width; x += 2) {
         const from = Math.floor((x / width) * count);
         const to = Math.max(from + 1, Math.floor(((x + 2) / width) * count));
-        const tall = Math.max(0.5, Math.max(...values.slice(from, to)) * HEIGHT * 0.24);
+        const tall = Math.max(0.5, (Math.max(...values.slice(from, to)) / loudest) * HEIGHT * 0.24);
         pen.globalAlpha = x <= played ? 1 : 0.45;
         pen.fillRect(x, middle - tall, 1.5, tall * 2);
       }

@@ -4,7 +4,7 @@ import { badge, h, notice, show, table } from "./dom.js";
 import { follow, get } from "./api.js";
 import { actionsFor } from "./actions.js";
 import { player } from "./audio.js";
-import { lengthOf, millis, money, nameOf, offsetOf, ours, reasonOf, remedyOf, timeOf, wholeTime } from "./format.js";
+import { lengthOf, money, nameOf, offsetOf, ours, reasonOf, remedyOf, timeOf, wholeTime } from "./format.js";
 import { latencies, timeline } from "./plots.js";
 import { Story, wordsOf } from "./story.js";
 
@@ -49,6 +49,7 @@ export async function callPage(main, id, signal) {
   }
 
   function draw() {
+    story.isLive = call.is_live;
     drawHead(head, story, call);
     drawFacts(facts, story);
     drawFaults(faults, story);
@@ -135,23 +136,7 @@ function drawClock(place, story) {
 }
 
 function drawFacts(place, story) {
-  const metrics = story.metrics;
-  const fact = (name, value) => h("div", { class: "fact" }, h("dt", {}, name), h("dd", {}, value));
-  const reply = metrics?.speech_reply ?? metrics?.reply;
-  show(
-    place,
-    h(
-      "dl", {},
-      fact("Length", story.ended ? lengthOf(story.ended.duration_ms) : "–"),
-      fact("Answered after", millis(metrics?.answer_ms)),
-      fact("First audio", millis(metrics?.first_audio_ms)),
-      fact("Reply, median", millis(reply?.p50_ms)),
-      fact("Reply, slowest", millis(reply?.longest_ms)),
-      fact("Turns", String(metrics?.turns ?? 0)),
-      fact("Interruptions", String(metrics?.interruptions ?? 0)),
-      fact("Cost", story.total),
-    ),
-  );
+  show(place, h("dl", {}, story.facts.map(([name, value]) => h("div", { class: "fact" }, h("dt", {}, name), h("dd", {}, value)))));
 }
 
 function drawFaults(place, story) {
@@ -207,8 +192,9 @@ function drawWaits(place, story) {
 }
 
 function drawBills(place, story) {
-  const rows = story.bills.map((bill) => h("tr", {}, h("td", {}, bill.what), h("td", { class: "soft" }, bill.of), h("td", { class: "number" }, bill.cost ? `${money(bill.cost.amount, bill.cost.currency)}${bill.cost.estimated ? " (estimate)" : ""}` : "no price known")));
-  show(place, h("h2", { id: "bills-title" }, "Costs"), rows.length ? table("Costs", ["What", "How much", { text: "Cost", number: true }], rows, { hidden: true }) : h("p", { class: "empty" }, "Nothing was billed, or no prices are known."));
+  const price = ({ cost }) => (cost ? [money(cost.amount, cost.currency), cost.estimated && h("span", { class: "detail" }, "estimate")] : "no price known");
+  const rows = story.bills.map((bill) => h("tr", {}, h("td", {}, bill.what, h("span", { class: "detail" }, bill.of)), h("td", { class: "number" }, price(bill))));
+  show(place, h("h2", { id: "bills-title" }, "Costs"), rows.length ? table("Costs", ["What", { text: "Cost", number: true }], rows, { hidden: true }) : h("p", { class: "empty" }, "Nothing was billed, or no prices are known."));
 }
 
 function drawEvents(place, story) {

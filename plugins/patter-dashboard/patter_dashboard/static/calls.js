@@ -2,7 +2,7 @@
 
 import { badge, h, notice, show, table } from "./dom.js";
 import { follow, get } from "./api.js";
-import { lengthOf, momentOf, nameOf, ours, reasonNames, reasonOf, wholeTime } from "./format.js";
+import { lengthOf, momentOf, nameOf, ours, reasonNames, reasonOf, sumOf, wholeTime } from "./format.js";
 
 const REFRESH = 700; // ms between two looks at the live calls, however much happens
 
@@ -123,14 +123,14 @@ function callTable(calls) {
       h("td", {}, call.carrier || "–"),
       h("td", { class: "number" }, call.ended ? lengthOf(call.duration_ms) : "–"),
       h("td", {}, badge(text, tone)),
-      h("td", { class: "number" }, call.cost || "–"),
+      h("td", { class: "number" }, sumOf(call.engine_cost, call.cost)),
     );
   });
   return table("Past calls, the latest first", heads, rows, { hidden: true });
 }
 
 function filterForm(changed) {
-  const field = (label, control) => h("label", { class: "field" }, h("span", {}, label), control);
+  const field = (label, control, width = "") => h("label", { class: `field ${width}` }, h("span", {}, label), control);
   const options = (all, items) => [h("option", { value: "" }, all), items.map((item) => h("option", { value: item.value ?? item }, item.text ?? item))];
   const text = h("input", { type: "search", name: "text", placeholder: "Words that were said", maxlength: 200 });
   const number = h("input", { type: "search", name: "number", placeholder: "Part of it", maxlength: 40, inputmode: "tel" });
@@ -142,7 +142,7 @@ function filterForm(changed) {
   const controls = [text, number, since, agent, carrier, direction, reason];
   const form = h(
     "form", { class: "filters", role: "search", "aria-label": "Past calls" },
-    field("Transcript", text), field("Number", number), field("Since", since), field("Agent", agent),
+    field("Transcript", text, "wide"), field("Number", number), field("Since", since), field("Agent", agent),
     field("Carrier", carrier), field("Direction", direction), field("End", reason),
     h("button", { type: "reset", class: "quiet-button" }, "Clear"),
   );

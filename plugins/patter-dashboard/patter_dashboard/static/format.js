@@ -40,6 +40,16 @@ export function costs(byCurrency) {
   return parts.join(" + ") || "–";
 }
 
+// The sum of texts such as "0.01 USD + 0.02 EUR".
+export function sumOf(...texts) {
+  const sums = {};
+  for (const part of texts.flatMap((text) => text.split(" + ")).filter(Boolean)) {
+    const [amount, currency] = part.split(" ");
+    sums[currency] = (sums[currency] ?? 0) + Number(amount);
+  }
+  return costs(sums);
+}
+
 const REASONS = {
   caller_hung_up: ["Caller hung up", "plain"],
   agent_hung_up: ["Agent hung up", "plain"],
@@ -77,6 +87,6 @@ const REMEDIES = {
 export const remedyOf = (reason) => (Object.hasOwn(REMEDIES, reason) ? REMEDIES[reason] : "");
 
 // A masked number has two digits left: the rest is told by few dots, however long it was.
-export const numberOf = (number) => number.replace(/\*{3,}/g, "•••• ");
+export const numberOf = (number) => number.replace(/\*{3,}/g, "••••\u00a0");
 export const nameOf = (call) => numberOf((call.direction === "outbound" ? call.to_number : call.from_number) || "Withheld");
 export const ours = (call) => numberOf((call.direction === "outbound" ? call.from_number : call.to_number) || "–");

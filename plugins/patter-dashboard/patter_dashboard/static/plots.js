@@ -3,17 +3,20 @@
 import { h, svg, table } from "./dom.js";
 import { lengthOf, millis } from "./format.js";
 
-const WIDTH = 900;
 const NARROW = 460; // of a plot in a column
+const LABEL = 84; // of a day's name
+// Of a plot as wide as the page: drawn in about the pixels that it has, so that its text can be read on a phone.
+const wide = () => (matchMedia("(max-width: 40rem)").matches ? 360 : 900);
 
 const title = (text) => svg("title", {}, text);
 
 // When each side spoke, and what happened meanwhile.
 export function timeline(story) {
   const length = story.length;
-  const x = (ms) => 70 + (ms / length) * (WIDTH - 80);
+  const width = wide();
+  const x = (ms) => 70 + (ms / length) * (width - 80);
   const lanes = { caller: 14, agent: 48 };
-  const step = tickStep(length);
+  const step = tickStep(length, (width - 80) / 48);
   const ticks = [];
   for (let at = 0; at <= length; at += step) {
     ticks.push(svg("line", { class: "grid", x1: x(at), x2: x(at), y1: 8, y2: 104 }), svg("text", { class: "axis", x: x(at), y: 120, "text-anchor": "middle" }, lengthOf(at)));
@@ -28,7 +31,7 @@ export function timeline(story) {
     svg("g", { class: `mark ${mark.kind}` }, svg("line", { x1: x(mark.at), x2: x(mark.at), y1: 8, y2: 84 }), svg("circle", { cx: x(mark.at), cy: 90, r: 5 }), title(`${mark.text}: ${lengthOf(mark.at)}`)),
   );
   return svg(
-    "svg", { class: "plot wide", viewBox: `0 0 ${WIDTH} 128`, role: "img", "aria-label": "When caller and agent spoke" },
+    "svg", { class: "plot wide", viewBox: `0 0 ${width} 128`, role: "img", "aria-label": "When caller and agent spoke" },
     ticks,
     svg("text", { class: "lane", x: 0, y: 31 }, "Caller"),
     svg("text", { class: "lane", x: 0, y: 65 }, "Agent"),
@@ -36,9 +39,9 @@ export function timeline(story) {
   );
 }
 
-function tickStep(length) {
+function tickStep(length, most) {
   const steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600].map((seconds) => seconds * 1000);
-  return steps.find((step) => length / step <= 8) ?? 7_200_000;
+  return steps.find((step) => length / step <= Math.min(8, most)) ?? 7_200_000;
 }
 
 // How long the caller waited for each answer, and for what.
@@ -77,9 +80,12 @@ const words = (name) => name.replaceAll("_", " ");
 export function days(label, items, format = String) {
   const most = Math.max(1e-9, ...items.map((item) => item.value ?? 0));
   const height = 150;
-  const slot = (WIDTH - 20) / items.length;
+  const all = wide();
+  const slot = (all - 20) / items.length;
   const width = Math.min(64, Math.max(1, slot * 0.7));
-  const every = Math.ceil(items.length / 10);
+  const every = Math.ceil(LABEL / slot);
+  const texts = items.map((item) => (item.value > 0 ? format(item.value) : ""));
+  const fits = Math.max(...texts.map((text) => text.length)) * 7 < slot;
   const bars = items.map((item, index) => {
     const tall = ((item.value ?? 0) / most) * (height - 48);
     const left = 10 + slot * index + (slot - width) / 2;
@@ -87,9 +93,9 @@ export function days(label, items, format = String) {
     return [
       svg("rect", { class: "day", x: left, width, y: height - 26 - tall, height: tall, rx: 3 }, title(`${item.name}: ${format(item.value)}`)),
       lower > 0 && svg("rect", { class: "day failed", x: left, width, y: height - 26 - lower, height: lower, rx: 3 }, title(`${item.name}: ${item.part} failed`)),
-      items.length <= 14 && item.value > 0 && svg("text", { class: "axis", x: left + width / 2, y: height - 32 - tall, "text-anchor": "middle" }, format(item.value)),
+      fits && texts[index] && svg("text", { class: "axis", x: left + width / 2, y: height - 32 - tall, "text-anchor": "middle" }, texts[index]),
       index % every === 0 && svg("text", { class: "axis", x: left + width / 2, y: height - 8, "text-anchor": "middle" }, item.name),
     ];
   });
-  return svg("svg", { class: "plot wide", viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": label }, svg("line", { class: "grid", x1: 10, x2: WIDTH - 10, y1: height - 26, y2: height - 26 }), bars);
+  return svg("svg", { class: "plot wide", viewBox: `0 0 ${all} ${height}`, role: "img", "aria-label": label }, svg("line", { class: "grid", x1: 10, x2: all - 10, y1: height - 26, y2: height - 26 }), bars);
 }

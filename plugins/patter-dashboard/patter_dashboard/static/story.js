@@ -6,6 +6,7 @@ export class Story {
   constructor() {
     this.records = [];
     this.seen = new Set();
+    this.isLive = false;
   }
 
   add(record) {
@@ -46,15 +47,23 @@ export class Story {
   }
 
   get length() {
-    return this.records.reduce((longest, record) => Math.max(longest, record.elapsed_ms), 1);
+    const now = this.isLive ? Date.now() - this.started * 1000 : 1;
+    return this.records.reduce((longest, record) => Math.max(longest, record.elapsed_ms), now);
   }
 
-  // What both sides said, in order; of the agent, what was heard and what was not.
+  // What both sides said, from when they began to say it; of the agent, what was heard and what was not.
   get transcript() {
     const lines = [];
+    const speeches = [];
+    let latest = null; // what the caller says now, or said last, as long as no line tells it
     for (const { event, elapsed_ms: at } of this.records) {
-      if (event.type === "transcript_input") {
-        lines.push({ who: "caller", at, text: event.text, unheard: "" });
+      if (event.type === "speech_started") {
+        latest = { at, at_ms: event.at_ms };
+        speeches.push(latest);
+      } else if (event.type === "transcript_input") {
+        const speech = typeof event.started_ms === "number" ? speeches.findLast((one) => one.at_ms <= event.started_ms) : latest;
+        lines.push({ who: "caller", at: speech?.at ?? at, text: event.text, unheard: "" });
+        latest = null;
       } else if (event.type === "transcript_output") {
         lines.push({ who: "agent", at, text: event.text, unheard: "", turn: event.turn, item: event.item });
       } else if (event.type === "transcript_correction") {
@@ -87,6 +96,7 @@ export class Story {
         agents.delete(event.turn);
       }
     }
+    if (this.isLive && caller !== null) spans.push({ who: "caller", from: caller, to: this.length });
     for (const from of agents.values()) spans.push({ who: "agent", from, to: this.length });
     return spans;
   }
@@ -117,6 +127,24 @@ export class Story {
     const spoken = metrics?.speech_reply_ms ?? [];
     const values = spoken.length ? spoken : (metrics?.reply_ms ?? []);
     return values.map((ms) => ({ total: ms, parts: [{ name: "reply", ms }] }));
+  }
+
+  // Its figures, as [name, value]: of a live call, those that its events tell by now.
+  get facts() {
+    const metrics = this.metrics;
+    const reply = metrics?.speech_reply ?? metrics?.reply;
+    const waits = this.turns.map((turn) => turn.total).sort((a, b) => a - b);
+    const facts = [
+      ["Length", this.ended ? lengthOf(this.ended.duration_ms) : ""],
+      ["Answered after", millis(metrics?.answer_ms ?? this.last("call_answered")?.answer_ms)],
+      ["First audio", millis(metrics?.first_audio_ms)],
+      ["Reply, median", millis(reply?.p50_ms ?? waits[Math.floor(waits.length / 2)])],
+      ["Reply, slowest", millis(reply?.longest_ms ?? waits.at(-1))],
+      ["Turns", String(metrics?.turns ?? this.all("response_start").length)],
+      ["Interruptions", String(metrics?.interruptions ?? this.all("interruption").length)],
+      ["Cost", this.total],
+    ];
+    return facts.filter(([, value]) => value && value !== "–");
   }
 
   get faults() {
