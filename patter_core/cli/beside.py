@@ -33,6 +33,8 @@ __all__ = ["CallBeside", "connect", "running_workers"]
 
 _ANSWER_WITHIN = 10.0
 """Seconds for a worker to say that it is there."""
+_PLACED_WITHIN = 60.0
+"""Seconds for a worker to say whether the carrier has taken the call."""
 _GONE_FOR = 40.0
 """Seconds without an event after the worker that had the call is gone: a live call reports its metrics every 30."""
 _LONGEST_ANSWER = 16 * 1024 * 1024
@@ -50,8 +52,7 @@ class _Worker:
     async def watch(self) -> None:
         """Has it keep what happens, and learns how it is."""
         await self.say(Watch())
-        with anyio.fail_after(_ANSWER_WITHIN):
-            answer = await self.hear()
+        answer = await self.hear()
         if isinstance(answer, Watching):
             self.calls, self.takes_calls = answer.calls, answer.takes_calls
         elif isinstance(answer, Failed):
@@ -62,7 +63,18 @@ class _Worker:
         await self._writer.drain()
 
     async def hear(self) -> Answer:
-        return _decoder.decode(await self._reader.readuntil())
+        """Returns what it says next.
+
+        Raises:
+            CallError: that is not understood.
+        """
+        try:
+            return _decoder.decode(await self._reader.readuntil())
+        except (msgspec.MsgspecError, asyncio.LimitOverrunError):
+            raise CallError(
+                "`patter call` does not understand what the server that runs here says.",
+                remedy="It may be of another version of Patter: start it again.",
+            ) from None
 
     def close(self) -> None:
         self._writer.close()
@@ -82,7 +94,10 @@ def running_workers(port: int) -> list[Path]:
     """
     paths = control_paths(port)
     for path in paths:
-        owner = path.stat().st_uid
+        try:
+            owner = path.stat().st_uid
+        except FileNotFoundError:  # its worker has ended since: there will be no answer
+            continue
         if os.geteuid() not in {owner, 0}:
             raise ConfigurationError(
                 f"{path.name} belongs to another user, who runs the server of this folder.",
@@ -92,8 +107,17 @@ def running_workers(port: int) -> list[Path]:
 
 
 @contextlib.asynccontextmanager
-async def connect(paths: list[Path]) -> AsyncIterator[CallBeside | None]:
-    """Gives the server's side of a call that may be made; None if no worker listens at these sockets."""
+async def connect(paths: list[Path], *, within: float = _ANSWER_WITHIN) -> AsyncIterator[CallBeside | None]:
+    """Gives the server's side of a call that may be made; None if no worker listens at these sockets.
+
+    Args:
+        paths: the sockets.
+        within: seconds for each worker to answer.
+
+    Raises:
+        CallError: one listens, and none gives an answer that is understood.
+    """
+    is_silent = False
     workers: list[_Worker] = []
     try:
         for path in paths:
@@ -101,10 +125,18 @@ async def connect(paths: list[Path]) -> AsyncIterator[CallBeside | None]:
                 workers.append(_Worker(*await asyncio.open_unix_connection(path, limit=_LONGEST_ANSWER)))
         for worker in list(workers):
             try:
-                await worker.watch()
-            except (*_GONE, TimeoutError):
+                with anyio.move_on_after(within) as waiting:
+                    await worker.watch()
+            except _GONE:
+                is_gone = True
+            else:
+                is_gone = waiting.cancelled_caught
+                is_silent = is_silent or is_gone
+            if is_gone:
                 workers.remove(worker)
                 worker.close()
+        if is_silent and not workers:
+            raise CallError("The server that runs here does not answer.", remedy="Look at its log, or start it again.")
         yield CallBeside(workers) if workers else None
     finally:
         for worker in workers:
@@ -139,8 +171,9 @@ class CallBeside:
         failed: Failed | None = None
         for worker in sorted(self._workers, key=lambda one: (not one.takes_calls, one.calls)):
             try:
-                await worker.say(order)
-                answer = await worker.hear()
+                with anyio.fail_after(_PLACED_WITHIN):
+                    await worker.say(order)
+                    answer = await worker.hear()
             except _GONE:
                 raise CallError(
                     "The server went away while it made the call.",
@@ -210,10 +243,10 @@ async def _pass_on(worker: _Worker, send: MemoryObjectSendStream[_Told]) -> None
                 answer = await worker.hear()
                 if isinstance(answer, Happened):
                     await send.send(_Told(worker, answer))
-        except _GONE:
+        except (*_GONE, CallError):
             await send.send(_Told(worker, None))
 
 
 _GONE = (OSError, asyncio.IncompleteReadError)
-"""What it means that the other end is not there."""
+"""What it means that the other end is not there. A `TimeoutError` is an `OSError`."""
 _decoder: msgspec.json.Decoder[Answer] = msgspec.json.Decoder(Answer)

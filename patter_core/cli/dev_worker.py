@@ -49,7 +49,7 @@ class DevSpec(ProcessSpec, frozen=True, kw_only=True):
     opens_page: bool = False
 
 
-async def _serve(registry: Registry, spec: DevSpec) -> None:
+async def _serve(registry: Registry, spec: DevSpec, started: threading.Event) -> None:
     settings = load(
         Path(spec.config) if spec.config else None,
         carrier=spec.carrier,
@@ -59,9 +59,7 @@ async def _serve(registry: Registry, spec: DevSpec) -> None:
     )
     async with opened(registry, settings, spec.app, apps_port=spec.apps_port) as dev:
         report_ready(spec.ready_pipe)
-        if not await anyio.to_thread.run_sync(sys.stdin.buffer.read, 1, abandon_on_cancel=True):
-            return  # the parent has ended
-        end_with_parent()
+        await anyio.to_thread.run_sync(started.wait, abandon_on_cancel=True)
         await dev.phone.serve(
             dev.routing,
             listener=socket.socket(fileno=spec.listener),
@@ -134,7 +132,10 @@ def _plain(error: BaseException) -> str:
 
 def _is_own(file: str) -> bool:
     path = Path(file)
-    return path.is_relative_to(Path.cwd()) and "site-packages" not in path.parts
+    try:
+        return path.is_relative_to(Path.cwd()) and "site-packages" not in path.parts
+    except FileNotFoundError:  # the folder was removed
+        return False
 
 
 def _relative(file: str) -> str:
@@ -143,11 +144,13 @@ def _relative(file: str) -> str:
 
 def _main() -> None:
     spec = read_spec(DevSpec)
+    started = threading.Event()
+    end_with_parent(started)
     try:
         read_dotenv()
         registry = Registry.discover()
         start_log(spec.logs, registry)
-        run_serving(functools.partial(_serve, registry, spec))
+        run_serving(functools.partial(_serve, registry, spec, started))
     except PatterError as error:
         _tell(f"patter: {one_line(str(error))}")
         sys.exit(1)

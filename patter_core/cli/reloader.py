@@ -31,6 +31,8 @@ _SETTLED = 0.2
 """Seconds without a further change: editors write a file in steps, and several files one after the other."""
 _END_WITHIN = 30.0
 """Seconds for a process to end, with its calls: then it is killed."""
+_LOADED_WITHIN = 5.0
+"""Seconds after which it is told that a program is still being loaded, and a change has it loaded anew."""
 _SHOWN = 3
 """Names of changed files."""
 
@@ -66,16 +68,24 @@ class _Version:
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Stops it; in a hurry, if it was told before."""
-        with contextlib.suppress(ProcessLookupError):
-            self.process.send_signal(number if self.serves else signal.SIGKILL)  # its user's code may catch others
+        if self.process.returncode is None:
+            number = number if self.serves else signal.SIGKILL  # its user's code may catch others
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.process.pid, number)  # `send_signal` would take its exit code away from asyncio
 
     async def end(self) -> None:
         """Stops it, and waits for its end."""
         self.stop()
-        with anyio.move_on_after(_END_WITHIN):
-            await self.process.wait()
+        await self.ended()
+
+    async def ended(self) -> None:
+        """Waits for its end, and kills it when that takes too long."""
         with anyio.CancelScope(shield=True):
-            await self.process.aclose()  # which kills it, if it is still there
+            with anyio.move_on_after(_END_WITHIN) as waiting:
+                await self.process.wait()
+            if waiting.cancelled_caught:
+                self.stop(signal.SIGKILL)
+            await self.process.aclose()
 
 
 class _Reloader:
@@ -92,14 +102,13 @@ class _Reloader:
         try:
             while not self._stopping.is_set():
                 seen = await self._look()
-                await self._renew()
+                await self._renew(seen)
                 await self._change_or_stop(seen)
             if self._serving is not None:
-                await self._serving.process.wait()
+                await self._serving.ended()
         finally:
             for version in self._versions:
-                with anyio.CancelScope(shield=True):
-                    await version.process.aclose()
+                await version.end()
 
     async def stop_on_signal(self) -> None:
         """Passes each signal on, and kills at the third."""
@@ -115,9 +124,9 @@ class _Reloader:
     def _versions(self) -> list[_Version]:
         return [version for version in (self._serving, self._loading) if version is not None]
 
-    async def _renew(self) -> None:
+    async def _renew(self, seen: Snapshot) -> None:
         """Loads the program as it is now, and has that version serve in place of the one before."""
-        new = await self._load()
+        new = await self._load(seen)
         if self._stopping.is_set():
             return
         if new is None:
@@ -133,20 +142,36 @@ class _Reloader:
         else:
             new.stop()
 
-    async def _load(self) -> _Version | None:
-        """Starts a process. Returns it once it has loaded the program; None if it has failed."""
+    async def _load(self, seen: Snapshot) -> _Version | None:
+        """Starts a process. Returns it once it has loaded the program; None if it has failed, or takes too long."""
         process, pipe = await start_process("patter_core.cli.dev_worker", self._spec, self._environment)
-        self._loading = _Version(process)
+        new = self._loading = _Version(process)
+        is_ready = False
         try:
-            await anyio.wait_readable(pipe)
-            is_ready = bool(os.read(pipe, 1))
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._give_up_loading, new, seen, tasks.cancel_scope)
+                await anyio.wait_readable(pipe)
+                is_ready = bool(os.read(pipe, 1))
+                tasks.cancel_scope.cancel()
         finally:
             os.close(pipe)
         if is_ready:
-            return self._loading
-        await process.aclose()
+            return new
+        await new.end()
         self._loading = None
         return None
+
+    async def _give_up_loading(self, new: _Version, seen: Snapshot, loading: anyio.CancelScope) -> None:
+        """Gives it up once it has ended, even if its children have the pipe, or once it hangs and was changed."""
+        with anyio.move_on_after(_LOADED_WITHIN):
+            await new.process.wait()
+        if new.process.returncode is None:
+            _tell("The program is still being loaded. Save a change to load it anew.")
+            while new.process.returncode is None:
+                await anyio.sleep(_EVERY)
+                if await self._look() != seen:
+                    break
+        loading.cancel()
 
     async def _change_or_stop(self, seen: Snapshot) -> None:
         """Waits until files are not as they were seen, or a signal has come."""
@@ -174,8 +199,15 @@ class _Reloader:
 
 
 def _tell_changed(paths: Sequence[str]) -> None:
-    names = [one_line(os.path.relpath(path)) for path in paths[:_SHOWN]]
+    names = [one_line(_relative(path)) for path in paths[:_SHOWN]]
     _tell(f"Changed: {', '.join(names)}{', …' if len(paths) > _SHOWN else ''}")
+
+
+def _relative(path: str) -> str:
+    try:
+        return os.path.relpath(path)
+    except FileNotFoundError:  # the folder was removed
+        return path
 
 
 def _tell(text: str) -> None:

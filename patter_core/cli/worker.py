@@ -136,13 +136,25 @@ def report_ready(pipe: int) -> None:
     os.close(pipe)
 
 
-def end_with_parent() -> None:
-    """Stops this process when its parent ends, which closes the standard input."""
-    threading.Thread(target=_wait_for_parent, daemon=True).start()
+def end_with_parent(started: threading.Event | None = None) -> None:
+    """Stops this process when its parent ends, which closes the standard input. Others read nothing from it any more.
+
+    Args:
+        started: set when the parent sends a byte. Until then there is nothing to be ended in order, and code of the
+            user's, which is being imported, may hold up other signals than SIGKILL.
+    """
+    parent, nothing = os.dup(sys.stdin.fileno()), os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, sys.stdin.fileno())
+    os.close(nothing)
+    threading.Thread(target=_wait_for_parent, args=(parent, started), daemon=True).start()
 
 
-def _wait_for_parent() -> None:
-    os.read(sys.stdin.fileno(), 1)
+def _wait_for_parent(parent: int, started: threading.Event | None) -> None:
+    if started is not None:
+        if not os.read(parent, 1):
+            os.kill(os.getpid(), signal.SIGKILL)
+        started.set()
+    os.read(parent, 1)
     os.kill(os.getpid(), signal.SIGTERM)
 
 

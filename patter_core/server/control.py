@@ -43,6 +43,8 @@ __all__ = ["ControlSocket"]
 _log = logging.getLogger("patter.server")
 
 _MOST_CLIENTS = 32
+_FLUSHED_WITHIN = 1.0
+"""Seconds for a client that is left to read what it was sent."""
 _KEPT = 2_000
 """Records that wait for one client."""
 _PEER = struct.Struct("3i")
@@ -57,11 +59,13 @@ class ControlSocket:
     Args:
         path: of the socket. What a worker before has left there is replaced.
         place: makes a call.
+        question_within: seconds for a client to ask its first question: one that does not takes the place of others.
     """
 
-    def __init__(self, path: Path, place: Place) -> None:
+    def __init__(self, path: Path, place: Place, *, question_within: float = 10.0) -> None:
         self._path = path
         self._place = place
+        self._question_within = question_within
         self._clients = 0
 
     @contextlib.asynccontextmanager
@@ -99,25 +103,34 @@ class ControlSocket:
             if _is_of_our_user(writer) and self._clients < _MOST_CLIENTS:
                 self._clients += 1
                 try:
-                    await _Client(reader, writer, host, self._place).serve()
+                    await _Client(reader, writer, host, self._place, self._question_within).serve()
                 finally:
                     self._clients -= 1
         except Exception:  # noqa: BLE001 - one client's fault ends its connection, and nothing else
             _log.exception("A control connection failed.")
         finally:
             writer.close()
+            with anyio.move_on_after(_FLUSHED_WITHIN, shield=True), contextlib.suppress(OSError):
+                await writer.wait_closed()
+            writer.transport.abort()
 
 
 class _Client:
     """One connection."""
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: CallHost, place: Place
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        host: CallHost,
+        place: Place,
+        question_within: float,
     ) -> None:
         self._reader = reader
         self._writer = writer
         self._host = host
         self._place = place
+        self._question_within = question_within
         self._followed = ""
         """The id of the call; "" before it is known."""
         self._kept: deque[Record] = deque()
@@ -131,7 +144,7 @@ class _Client:
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._write_records)
-                with contextlib.suppress(asyncio.IncompleteReadError, OSError):
+                with contextlib.suppress(asyncio.IncompleteReadError, OSError):  # or TimeoutError, which is an OSError
                     await self._read()
                 tasks.cancel_scope.cancel()
         finally:
@@ -139,9 +152,12 @@ class _Client:
                 taps.remove(self._take)
 
     async def _read(self) -> None:
+        within: float | None = self._question_within
         while True:
             try:
-                question = _decoder.decode(await self._reader.readuntil())
+                with anyio.fail_after(within):
+                    line = await self._reader.readuntil()
+                within, question = None, _decoder.decode(line)
             except (msgspec.MsgspecError, asyncio.LimitOverrunError):
                 await self._send(Failed("The server does not understand this: it may be of another version of Patter."))
                 return

@@ -105,12 +105,13 @@ class JsonLinesSink(EventSink):
 
     def _erase(self, call_ids: frozenset[str]) -> list[str]:
         """Writes each file again without the lines of these calls."""
-        if not self._path.exists():
+        files = [self._path, *map(self._numbered, range(1, self._keep + 1))]
+        if not any(path.exists() or _coming(path).exists() for path in files):
             return []
         erased = []
         with self._held():
-            files = [self._path, *map(self._numbered, range(1, self._keep + 1))]
             for path in files:
+                _coming(path).unlink(missing_ok=True)  # of a process that was killed at this
                 lines = _without(path, call_ids) if path.exists() else 0
                 if lines:
                     erased.append(f"{lines} {'line' if lines == 1 else 'lines'} in {path.name}")
@@ -153,7 +154,7 @@ _decoder = msgspec.json.Decoder(_Line)
 
 def _without(path: Path, call_ids: frozenset[str]) -> int:
     """Writes a file again without the lines of these calls, if it has any. Returns how many it had."""
-    coming = path.with_name(f"{path.name}.erasing")
+    coming = _coming(path)
     count = 0
     file = open_private(coming, os.O_TRUNC)
     try:
@@ -170,6 +171,11 @@ def _without(path: Path, call_ids: frozenset[str]) -> int:
         os.close(file)
         coming.unlink(missing_ok=True)
     return count
+
+
+def _coming(path: Path) -> Path:
+    """Returns where it is written again."""
+    return path.with_name(f"{path.name}.erasing")
 
 
 def _call_of(line: bytes) -> str:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import click
 import msgspec
-from rich.table import Table
 
+from patter_core.observe.printing import Printer, Table
 from tests.bench import protocol
 from tests.bench.certificates import trusted_certificate
 from tests.bench.control import Child
 from tests.bench.measure import SETTLE, Latency
-from tests.bench.report import wide_console
 from tests.bench.steps import Longest, LongestAsked
 
 __all__ = ["Starts", "measure"]
@@ -69,13 +68,14 @@ def measure(transport: str, *, live: int, calls: int) -> Starts:
 @click.option("--transports", default="websockets,picows", show_default=True)
 def main(*, live: int, calls: int, transports: str) -> None:
     """Measure for how long a call's start holds up the event loop."""
-    table = Table("transport", "first call", "the others", "added latency p50", "p99", "max", "faults", "longest")
+    titles = ("transport", "first call", "the others", "added latency p50", "p99", "max", "faults", "longest")
+    rows = list[tuple[str, ...]]()
     for transport in transports.split(","):
         found = measure(transport, live=live, calls=calls)
         steps = (f"{found.first.ms:.1f} ms", f"{found.others.ms:.1f} ms")
         added = (f"{found.added.p50:.2f} ms", f"{found.added.p99:.2f} ms", f"{found.added.most:.1f} ms")
-        table.add_row(transport, *steps, *added, str(found.fault_count), found.others.what[:60])
-    wide_console().print(table)
+        rows.append((transport, *steps, *added, str(found.fault_count), found.others.what[:60]))
+    Printer().table(Table(titles, rows))
 
 
 if __name__ == "__main__":

@@ -199,6 +199,15 @@ def test_what_is_elsewhere_is_named_and_masked_numbers_are_told(monkeypatch: pyt
     assert left() == []
 
 
+def test_what_killed_processes_have_left_is_erased_too(folder: Path) -> None:
+    write(story(NUMBER, began=100))
+    lines = folder / "events-0.jsonl"
+    lines.rename(folder / "events-0.jsonl.1")  # and no new file yet
+    (folder / "events-0.jsonl.2.erasing").write_bytes((folder / "events-0.jsonl.1").read_bytes())
+    assert run("--number", NUMBER, "--yes").exit_code == 0
+    assert places_of(NUMBER, folder) == []
+
+
 def test_a_file_that_cannot_be_erased_keeps_the_call_where_it_is_found(folder: Path) -> None:
     one = story(NUMBER, began=100)
     write(one)

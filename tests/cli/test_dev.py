@@ -31,6 +31,14 @@ phone = Patter(carrier=FakeCarrier())
 agent = phone.agent(engine=FakeEngine(), name="{name}")
 """
 
+HANGS = """
+import os, signal, time
+
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+open("pid", "w").write(str(os.getpid()))
+time.sleep(1_000)
+"""
+
 
 class Scene:
     """A running `patter dev`, and a browser."""
@@ -139,5 +147,39 @@ async def test_a_variable_of_the_dotenv_file_is_read_anew(tmp_path: Path) -> Non
         await scene.until_said("Reloaded")
         async with scene.call():
             await scene.until_said("night answers")
+        scene.process.send_signal(signal.SIGTERM)
+        assert await scene.process.wait() == 0
+
+
+@pytest.mark.slow
+async def test_a_program_that_hangs_is_loaded_anew_once_it_is_changed_and_ends_with_its_parent(tmp_path: Path) -> None:
+    program = tmp_path / "app.py"
+    program.write_text(HANGS)
+    async with developing(tmp_path, "app.py", "--no-open") as scene:
+        await scene.until_said("The program is still being loaded. Save a change to load it anew.")
+        first = int((tmp_path / "pid").read_text())
+        program.write_text("input()\n")
+        await scene.until_said("patter: app.py, line 1: EOFError")
+        await until(lambda: not Path(f"/proc/{first}").exists())
+        program.write_text(HANGS)
+        await until(lambda: (tmp_path / "pid").read_text() not in {"", str(first)})
+        last = int((tmp_path / "pid").read_text())
+        scene.process.kill()
+        await until(lambda: not Path(f"/proc/{last}").exists())
+
+
+@pytest.mark.slow
+async def test_the_folder_may_vanish(tmp_path: Path) -> None:
+    folder = tmp_path / "of a user\n"
+    folder.mkdir()
+    program = folder / "app.py"
+    program.write_text(PROGRAM.format(name="day"))
+    async with developing(folder, "app.py", "--no-open") as scene:
+        await scene.enter()
+        program.unlink()
+        folder.rmdir()
+        await scene.until_said("The version from before goes on.")
+        async with scene.call():
+            await scene.until_said("day answers")
         scene.process.send_signal(signal.SIGTERM)
         assert await scene.process.wait() == 0

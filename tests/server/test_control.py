@@ -71,8 +71,8 @@ class Scene:
     async def place(self, _order: Order) -> OutboundCall:
         raise self.fault
 
-    def serving(self) -> contextlib.AbstractAsyncContextManager[None]:
-        return ControlSocket(self.path, self.place).serving(self.host)
+    def serving(self, *, question_within: float = 10.0) -> contextlib.AbstractAsyncContextManager[None]:
+        return ControlSocket(self.path, self.place, question_within=question_within).serving(self.host)
 
     def put(self, call: str) -> None:
         self.host.delivery.put(self.records[call].numbered(CallAnswered(answer_ms=1.0)))
@@ -155,6 +155,41 @@ async def test_what_is_no_question_ends_its_connection_alone(scene: Scene, line:
             with pytest.raises((asyncio.IncompleteReadError, OSError)):
                 await client.hear()
         assert isinstance(await other.ask(Watch()), Watching)
+
+
+async def test_clients_that_ask_nothing_keep_no_others_away(scene: Scene) -> None:
+    async with scene.serving(question_within=0.3), contextlib.AsyncExitStack() as idle:
+        for _ in range(100):
+            client = await idle.enter_async_context(scene.client())
+            client.writer.write(b'{"type": ')
+        answer: Answer | None = None
+        while answer is None:
+            async with scene.client() as late:
+                with contextlib.suppress(asyncio.IncompleteReadError, OSError):
+                    answer = await late.ask(Watch())
+        assert isinstance(answer, Watching)
+        async with scene.client() as patient:
+            assert isinstance(await patient.ask(Watch()), Watching)
+            await anyio.sleep(0.4)
+            assert isinstance(await patient.ask(Watch()), Watching)
+
+
+async def test_a_client_that_goes_without_reading_keeps_no_descriptor(scene: Scene) -> None:
+    def count() -> int:
+        return sum(1 for _ in Path("/dev/fd").iterdir())
+
+    async with scene.serving():
+        before = count()
+        async with scene.client() as client:
+            await client.ask(Watch())
+            await client.say(Follow("ours"))
+            for _ in range(5):
+                for _ in range(2_000):
+                    scene.put("ours")
+                await anyio.sleep(0.02)
+            client.writer.write_eof()
+            while count() > before + 1:  # noqa: ASYNC110 - the server's end is not ours to look at
+                await anyio.sleep(0.02)
 
 
 async def test_a_client_that_does_not_read_costs_a_bounded_queue_and_is_told(scene: Scene) -> None:

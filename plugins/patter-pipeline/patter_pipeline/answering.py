@@ -18,7 +18,7 @@ from patter_pipeline.work import Work, as_part_error, unsound
 __all__ = ["Answers"]
 
 _LONGEST = 200_000
-"""Characters of one answer."""
+"""Characters of one answer, where each event counts as one at least."""
 _PREPARE_WITHIN = 10.0
 """Seconds."""
 _WHAT = "The language model"
@@ -103,22 +103,28 @@ class Answers:
         length = 0
         async with contextlib.aclosing(part.stream(request)) as answer:
             async for event in answer:
+                length += max(1, _length(event))
+                if length > _LONGEST:
+                    raise EngineLost(f"{_WHAT} never ends.", retry=True, expected=f"{_LONGEST} characters at most")
                 if isinstance(event, Usage):
                     self._report(event)
                 elif n not in self._requests:
                     return
                 else:
-                    length += self._tell(n, event)
-                    if length > _LONGEST:
-                        raise EngineLost(f"{_WHAT} never ends.", retry=True, expected=f"{_LONGEST} characters at most")
+                    self._tell(n, event)
 
-    def _tell(self, n: int, event: object) -> int:
-        """Takes an event of an answer. Returns its length."""
+    def _tell(self, n: int, event: object) -> None:
         match event:
             case TextDelta(text=str(text)):
                 self._take(inputs.ModelText(n, text))
-                return len(text)
-            case ToolCall(id=str(), name=str(), arguments=str(text)):
+            case ToolCall(id=str(), name=str(), arguments=str()):
                 self._take(inputs.ModelCall(n, event))
-                return len(text)
-        raise unsound(_WHAT, event)
+            case _:
+                raise unsound(_WHAT, event)
+
+
+def _length(event: object) -> int:
+    match event:
+        case TextDelta(text=str(text)) | ToolCall(arguments=str(text)):
+            return len(text)
+    return 0

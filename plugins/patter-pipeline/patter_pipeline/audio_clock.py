@@ -51,15 +51,15 @@ class AudioClock:
         if began < self._began or began > self._began + _LATEST:
             self._began = began
 
-    def at(self, ago_ms: float) -> float:
-        """Returns when that was said which is so far before the newest audio, in ms."""
-        return min(self._clock(), self._newest() - ago_ms / 1000)
-
-    def ago_ms(self, at: float) -> float:
-        """Returns how far before the newest audio that is which was said at that time, in ms."""
-        return min(self._given / self._rate, max(0.0, self._newest() - at)) * 1000
-
-    def _newest(self) -> float:
+    def newest(self) -> float:
         """Returns when the newest audio was said. It is now if none comes: a service hears silence then."""
         now, newest = self._clock(), self._began + self._given / self._rate
         return newest if newest > now - _LATEST else now
+
+    def at(self, ago_ms: float) -> float:
+        """Returns when that was said which is so far before the newest audio, in ms."""
+        return min(self._clock(), self.newest() - ago_ms / 1000)
+
+    def ago_ms(self, at: float) -> float:
+        """Returns how far before the newest audio that is which was said at that time, in ms."""
+        return min(self._given / self._rate, max(0.0, self.newest() - at)) * 1000

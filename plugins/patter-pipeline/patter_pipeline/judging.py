@@ -12,6 +12,7 @@ from patter_core.aio.functions import call_foreign
 from patter_core.aio.threads import DaemonThreads
 from patter_core.errors import ConfigurationError, ForeignHang
 from patter_core.events import GuardrailActed
+from patter_core.telephony.outcome import HangUp, Transfer
 from patter_pipeline.parts import PASS, Act, Block, Guardrail, Pass, Replace, Verdict
 from patter_pipeline.turns import inputs
 from patter_pipeline.work import Work
@@ -146,10 +147,10 @@ def _verdict(answer: object) -> Verdict:
             return PASS
         case str():
             return Replace(answer)
-        case Pass() | Replace() | Block() | Act():
+        case Pass() | Replace(text=str()) | Block(say=str()) | Act(action=HangUp() | Transfer(), say=str()):
             return answer
     raise ConfigurationError(
         "A guardrail returned no verdict.",
-        expected="PASS, Replace, Block, Act, a text, or None",
+        expected="PASS, Replace, Block or Act, with fields of their types, a text, or None",
         got=type(answer).__name__,
     )

@@ -40,6 +40,8 @@ _BEFORE_MS = 300.0
 """Of audio before speech: its beginning may have been found late."""
 _LONGEST_AGO_MS = 120_000.0
 """No turn is longer."""
+_LONGEST = 8_000
+"""Characters of a text: it is looked at, word by word, each time that one comes."""
 _FRAME_MS = 20.0
 """Of carriers: a service that wants longer chunks has them gathered."""
 _WHAT = "Speech recognition"
@@ -100,6 +102,8 @@ class Listener:
         self._give: Callable[[AudioChunk], object] = _ignore
         self._dropped = 0
         self._tries = Tries(2)
+        self._stop_opening: Callable[[], object] | None = None
+        """Gives up the session that is being opened."""
 
     @property
     def dropped(self) -> int:
@@ -131,7 +135,7 @@ class Listener:
             del self._parts[0]
         self._leave()
         self._tries = Tries(2)
-        self._work.start(self._reopen)
+        self._open()
 
     def renew(self, since_ms: float) -> None:
         """Another session of the present part hears what came in that time; one that is being opened does so anyway."""
@@ -140,7 +144,7 @@ class Listener:
             while self.recent and kept_ms > since_ms + _BEFORE_MS:
                 kept_ms -= self.recent.popleft().duration_ms
             self._leave()
-            self._work.start(self._reopen)
+            self._open()
 
     def unbilled(self) -> list[Usage]:
         """Returns what the present session has used and not told."""
@@ -217,15 +221,15 @@ class Listener:
             case Usage():
                 self._report(event)
             case Interim(text=str(text), started_ms=float() | int() as started):
-                self._take(inputs.SttInterim(text, self._at(started)))
+                self._take(inputs.SttInterim(text[:_LONGEST], self._at(started)))
             case Final(text=str(text), started_ms=float() | int() as started, ended_ms=float() | int() as ended):
-                self._take(inputs.SttFinal(text, self._at(started), self._at(ended)))
+                self._take(inputs.SttFinal(text[:_LONGEST], self._at(started), self._at(ended)))
             case EagerEnd(text=str(text)):
-                self._take(inputs.SttEagerEnd(text))
+                self._take(inputs.SttEagerEnd(text[:_LONGEST]))
             case TurnResumed():
                 self._take(inputs.SttResumed())
             case EndOfTurn(text=str(text), started_ms=float() | int() as started):
-                self._take(inputs.SttEndOfTurn(text, self._at(started)))
+                self._take(inputs.SttEndOfTurn(text[:_LONGEST], self._at(started)))
             case _:
                 raise unsound(_WHAT, event)
 
@@ -246,23 +250,30 @@ class Listener:
         if pause is None:
             self._take(inputs.SttFailed())
         else:
-            self._work.start(self._reopen)
+            self._open()
+
+    def _open(self) -> None:
+        self._stop_opening = self._work.start(self._reopen)
 
     async def _reopen(self) -> None:
         """Opens a session of the present part, and gives it what was said meanwhile."""
-        part = self._parts[0]
         try:
-            session = await open_stt(part, self._format, self._language, OPEN_WITHIN)
+            session = await open_stt(self._parts[0], self._format, self._language, OPEN_WITHIN)
         except EngineError as error:
+            self._stop_opening = None
             self.error = error
             self._take(inputs.SttFailed())
-            return
-        self._begin(session)
-        self._replay()
+        else:
+            self._stop_opening = None
+            self._begin(session)
+            self._replay()
 
     def _leave(self) -> None:
-        """The present session is given up."""
+        """The present session is given up, or the one that is being opened."""
         session, self._give = self._session, _ignore
+        if self._stop_opening is not None:
+            self._stop_opening()
+            self._stop_opening = None
         if session is not None:
             self._dropped += self._dropped_now()
             for usage in self.unbilled():

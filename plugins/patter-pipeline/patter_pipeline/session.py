@@ -247,7 +247,7 @@ class PipelineSession(EngineSession):
     def _step(self, given: inputs.Input) -> None:
         actor = self._actor
         actor.note(given)
-        for output in self._turns.step(given, self._clock()):
+        for output in self._turns.step(given, self._clock(), heard_until=self._times.newest()):
             actor.do(output)
         actor.noted(given)
 

@@ -7,6 +7,7 @@ anew, and has what was to be said again; one that is lost in the middle of a spe
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -25,8 +26,10 @@ __all__ = ["Speaker", "open_tts"]
 
 _OPEN_WITHIN = 3.0
 """Seconds for a session in the middle of a call: the caller waits for the answer."""
-_LONGEST_MS = 600_000.0
-"""Of one speech: all of it is kept until it was heard."""
+_LONGEST_MS = 10_000.0
+"""Of one speech, beside what its text takes: a voice that is stuck may give silence without end."""
+_CHARACTER_MS = 500.0
+"""That a character takes at most: a figure of a number that is spelled."""
 _WHAT = "The voice"
 
 
@@ -93,7 +96,8 @@ class Speaker:
         self._work = work
         self._clock = clock
         self._session: TtsSession | None = None
-        self._is_opening = False
+        self._stop_opening: Callable[[], object] | None = None
+        """Gives up the session that is being opened."""
         self._began = 0.0
         self._generation = 0
         """Counts the sessions: ids of utterances are used once."""
@@ -169,24 +173,18 @@ class Speaker:
                 self._do(functools.partial(_finish, utterance=speech.utterance))
 
     def _ensure_open(self) -> None:
-        if self._session is None and not self._is_opening:
-            self._is_opening = True
-            self._work.start(self._reopen)
+        if self._session is None and self._stop_opening is None:
+            self._stop_opening = self._work.start(self._reopen)
 
     async def _reopen(self) -> None:
-        part = self._parts[0]
         try:
-            session = await open_tts(part, self._format, self._voice, self._language, _OPEN_WITHIN)
+            session = await open_tts(self._parts[0], self._format, self._voice, self._language, _OPEN_WITHIN)
         except EngineError as error:
-            self._is_opening = False
+            self._stop_opening = None
             self._give_up(error)
-            return
-        self._is_opening = False
-        if part is self._parts[0]:
+        else:
+            self._stop_opening = None
             self._begin(session)
-        else:  # a reserve has taken over meanwhile
-            run_behind(close, session)
-            self._ensure_open()
 
     async def _follow(self, session: TtsSession) -> None:
         try:
@@ -218,7 +216,11 @@ class Speaker:
             self._take(inputs.VoiceFailed(n))
 
     def _leave(self) -> None:
+        """The present session is given up, or the one that is being opened."""
         session = self._session
+        if self._stop_opening is not None:
+            self._stop_opening()
+            self._stop_opening = None
         if session is not None:
             for usage in self.unbilled():
                 self._report(usage)
@@ -238,7 +240,7 @@ class Speaker:
             case Usage():
                 self._report(event)
             case Spoken(utterance=utterance, chunk=AudioChunk() as chunk, words=words) if (
-                chunk.format == session.output_format and all(isinstance(word, Word) for word in words)
+                chunk.format == session.output_format and all(_is_sound(word) for word in words)
             ):
                 self._hear_audio(session, self._of(utterance), chunk, words)
             case UtteranceDone(utterance=utterance):
@@ -249,13 +251,14 @@ class Speaker:
     def _hear_audio(
         self, session: TtsSession, speech: _Speech | None, chunk: AudioChunk, words: Sequence[Word]
     ) -> None:
-        if speech is None:
+        if speech is None or not chunk.size:
             return
         if not speech.audio_ms:
             speech.converter = make_converter(session.output_format, self._format)
         speech.audio_ms += chunk.duration_ms
-        if speech.audio_ms > _LONGEST_MS:
-            raise EngineLost(f"{_WHAT} never ends.", retry=True, expected=f"{_LONGEST_MS / 60_000:g} min at most")
+        longest_ms = _LONGEST_MS + len(speech.text) * _CHARACTER_MS
+        if speech.audio_ms > longest_ms:
+            raise EngineLost(f"{_WHAT} never ends.", retry=True, expected=f"{longest_ms / 1000:g} s at most")
         converted = chunk if speech.converter is None else speech.converter.convert(chunk)
         if converted is not None:
             self._give(speech, converted, words)
@@ -275,6 +278,13 @@ class Speaker:
 
     def _of(self, utterance: str) -> _Speech | None:
         return next((speech for speech in self._speeches.values() if speech.utterance == utterance), None)
+
+
+def _is_sound(word: object) -> bool:
+    match word:
+        case Word(text=str(), start_ms=float() | int() as start, end_ms=float() | int() as end):
+            return math.isfinite(start) and math.isfinite(end)
+    return False
 
 
 def _tell(session: TtsSession, *, utterance: str, text: str) -> None:

@@ -86,7 +86,9 @@ async def test_a_model_that_fails_is_followed_by_its_reserve(work: Work, until: 
     assert len(reserve.asked) == 1
 
 
-@pytest.mark.parametrize("mischief", ["kind", "field", "endless", "no stream", SystemExit(), KeyError("x")], ids=repr)
+@pytest.mark.parametrize(
+    "mischief", ["kind", "field", "endless", "nothing", "no stream", SystemExit(), KeyError("x")], ids=repr
+)
 async def test_whatever_comes_out_of_a_plugin_is_a_failure_of_the_answer(
     mischief: object, work: Work, until: Until
 ) -> None:
@@ -103,6 +105,8 @@ async def test_whatever_comes_out_of_a_plugin_is_a_failure_of_the_answer(
             while mischief == "endless":
                 yield TextDelta("word " * 1_000)
                 await anyio.lowlevel.checkpoint()
+            while mischief == "nothing":
+                yield TextDelta("")
 
     class NoStream(LanguageModel):
         name = "no-stream"

@@ -27,16 +27,18 @@ class Line:
         self.edges: list[inputs.SpeechBegan | inputs.SpeechEnded] = []
         self.ended_at = 0.0
         self._turns = Turns(Settings(draft=False))
-        self._ear = Ear(WebRtcActivity(), ULAW_8000, take=self._take, times=AudioClock(ULAW_8000, lambda: self.now))
+        self._times = AudioClock(ULAW_8000, lambda: self.now)
+        self._ear = Ear(WebRtcActivity(), ULAW_8000, take=self._take, times=self._times)
 
     def _take(self, event: inputs.Input) -> None:
         if isinstance(event, inputs.SpeechBegan | inputs.SpeechEnded):
             self.edges.append(event)
-        self._did(self._turns.step(event, self.now))
+        self._step(event)
         if isinstance(event, inputs.SpeechEnded):
-            self._did(self._turns.step(inputs.SttFinal("A table, please.", event.at - 1, event.at), self.now))
+            self._step(inputs.SttFinal("A table, please.", event.at - 1, event.at))
 
-    def _did(self, out: list[Output]) -> None:
+    def _step(self, event: inputs.Input) -> None:
+        out: list[Output] = self._turns.step(event, self.now, heard_until=self._times.newest())
         if any(isinstance(one, Ask) for one in out):
             self.ended_at = self.now
 
@@ -44,7 +46,7 @@ class Line:
         """A frame comes at that time."""
         while self._turns.deadline() <= at:
             self.now = max(self.now, self._turns.deadline())
-            self._did(self._turns.step(inputs.TimePassed(), self.now))
+            self._step(inputs.TimePassed())
         self.now = at
         self._ear.hear(AudioChunk(frame, ULAW_8000))
 
@@ -80,6 +82,12 @@ def test_frames_in_one_go_do_not_either() -> None:
     line = call({END - 3: 0.25})  # the last of what was said, and the silence after it
     assert line.edges[-1].at == pytest.approx(EVEN.edges[-1].at, abs=0.03)
     assert line.ended_at == pytest.approx(EVEN.ended_at, abs=0.05)
+
+
+def test_the_turn_waits_for_silence_that_is_held_up_on_its_way() -> None:
+    line = call({END + 10: 0.45})  # what is heard up to 0.2 s after the end comes in time, and then nothing for long
+    assert line.ended_at > EVEN.edges[-1].at + 0.64
+    assert line.ended_at == pytest.approx(EVEN.ended_at, abs=0.1)
 
 
 def test_audio_that_is_lost_shifts_what_follows_for_a_moment_only() -> None:

@@ -43,6 +43,18 @@ def numbers(sentence: str) -> int:
     return len(sentence)
 
 
+def nothing_to_say(_: str) -> Verdict:
+    return Block(None)  # type: ignore[arg-type] # the mischief
+
+
+def no_text(_: str) -> Verdict:
+    return Replace(7)  # type: ignore[arg-type] # as above
+
+
+def no_action(_: str) -> Verdict:
+    return Act(action="hang up")  # type: ignore[arg-type] # as above
+
+
 async def hangs(_: str) -> Verdict:
     await anyio.sleep_forever()
     return PASS
@@ -97,7 +109,15 @@ async def test_they_are_asked_in_order_and_what_did_not_pass_is_told(work: Work,
 
 @pytest.mark.parametrize(
     ("rule", "verdict"),
-    [(raises, "failed"), (numbers, "failed"), (hangs, "late"), (blocks, "late")],
+    [
+        (raises, "failed"),
+        (numbers, "failed"),
+        (nothing_to_say, "failed"),
+        (no_text, "failed"),
+        (no_action, "failed"),
+        (hangs, "late"),
+        (blocks, "late"),
+    ],
 )
 async def test_a_sentence_that_was_not_judged_is_not_said(rule: Rule, verdict: str, work: Work, until: Until) -> None:
     bench = Bench([rule, polite], work, until)

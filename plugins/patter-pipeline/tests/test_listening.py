@@ -213,3 +213,41 @@ async def test_one_that_never_closes_keeps_nothing_waiting(work: Work) -> None:
     began = time.monotonic()
     ears.listener.use_reserve()
     assert time.monotonic() - began < 1
+
+
+async def test_a_reserve_that_takes_over_while_the_first_is_being_opened_is_the_only_one(
+    work: Work, until: Until
+) -> None:
+    class Slow(FakeStt):
+        async def open(self, *, preferred_format: AudioFormat, language: str) -> SttSession:
+            if is_slow:
+                opening.set()
+                await anyio.sleep(0.2)
+            return await super().open(preferred_format=preferred_format, language=language)
+
+    opening, is_slow = anyio.Event(), False
+    async with FakeSttEmulator() as service, FakeSttEmulator() as reserve:
+        ears = Ears([Slow(service.url), reserve.part()], work)
+        await ears.begin()
+        is_slow = True
+        await service.fail()
+        await opening.wait()
+        ears.listener.use_reserve()
+        await until(lambda: len(reserve.heard) == 1)
+        await anyio.sleep(0.4)
+        ears.listener.hear(frames(1, 1)[0])
+        await until(lambda: len(reserve.heard[0]) == FRAME)
+        await ears.close()
+    assert len(service.heard) == 1
+
+
+async def test_a_text_without_end_is_cut(work: Work, until: Until) -> None:
+    async with FakeSttEmulator() as service:
+        ears = Ears([service.part()], work)
+        await ears.begin()
+        await service.final("word " * 100_000)
+        await until(lambda: bool(ears.told))
+        await ears.close()
+    (told,) = ears.told
+    assert isinstance(told, inputs.SttFinal)
+    assert len(told.text) == 8_000

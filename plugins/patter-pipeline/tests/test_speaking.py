@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
@@ -189,11 +190,14 @@ class _Hostile(TtsSession):
                 yield Spoken(self.utterance, AudioChunk(b"\x00" * 160, PCM16_16000))
             case "words":
                 yield Spoken(self.utterance, AudioChunk(b"\x00" * 160, ULAW_8000), ("word",))  # type: ignore[arg-type]
+            case "word times":
+                word = Word(text="Hello.", start_ms=0.0, end_ms=math.nan)
+                yield Spoken(self.utterance, AudioChunk(b"\x00" * 160, ULAW_8000), (word,))
             case "kind":
                 yield UtteranceDone  # type: ignore[misc] # the mischief
             case "endless":
-                while True:
-                    yield Spoken(self.utterance, AudioChunk(b"\x00" * 480_000, ULAW_8000))
+                for _ in range(20):  # seconds
+                    yield Spoken(self.utterance, AudioChunk(b"\xff" * 8_000, ULAW_8000))
             case "end":
                 return
         await anyio.sleep_forever()
@@ -203,7 +207,9 @@ class _Hostile(TtsSession):
 
 
 @pytest.mark.parametrize(
-    "mischief", ["speak", "finish", "format", "words", "kind", "endless", "end", SystemExit(), KeyError("x")], ids=repr
+    "mischief",
+    ["speak", "finish", "format", "words", "word times", "kind", "endless", "end", SystemExit(), KeyError("x")],
+    ids=repr,
 )
 async def test_whatever_comes_out_of_a_plugin_is_a_failure_of_the_speech(
     mischief: object, work: Work, until: Until
@@ -223,3 +229,54 @@ async def test_whatever_comes_out_of_a_plugin_is_a_failure_of_the_speech(
     mouth.say(1, "Hello.")
     await until(lambda: mouth.ends == [inputs.VoiceFailed(1)])
     mouth.speaker.cancel(1)
+
+
+async def test_a_reserve_that_takes_over_while_the_first_is_being_opened_is_not_failed_by_it(
+    work: Work, until: Until
+) -> None:
+    class Lost(TextToSpeech):
+        name = "lost"
+        count = 0
+
+        async def open(self, *, preferred_format: AudioFormat, voice: str, language: str) -> TtsSession:
+            self.count += 1
+            if self.count > 1:
+                opening.set()
+                await anyio.sleep(0.2)
+                raise EngineRefused("No.")
+            return _Hostile("end")
+
+    opening = anyio.Event()
+    async with FakeTtsEmulator() as reserve:
+        mouth = Mouth([Lost(), reserve.part()], work)
+        await mouth.begin()
+        mouth.say(1, "Hello.")
+        await until(lambda: mouth.ends == [inputs.VoiceFailed(1)])
+        mouth.speaker.speak(1, "Hello.")
+        await opening.wait()
+        mouth.speaker.use_reserve()
+        mouth.say(1, "Hello, all of you, once again.")
+        await until(lambda: len(mouth.ends) == 2)
+        await mouth.close()
+    assert mouth.ends[-1] == inputs.VoiceDone(1)
+
+
+async def test_audio_without_a_sample_is_no_sound(work: Work, until: Until) -> None:
+    class Part(TextToSpeech):
+        name = "mute"
+
+        async def open(self, *, preferred_format: AudioFormat, voice: str, language: str) -> TtsSession:
+            return Mute("end")
+
+    class Mute(_Hostile):
+        async def events(self) -> AsyncIterator[TtsEvent]:
+            await self.spoken.wait()
+            yield Spoken(self.utterance, AudioChunk(b"", ULAW_8000))
+            yield UtteranceDone(self.utterance)
+            await anyio.sleep_forever()
+
+    mouth = Mouth([Part()], work)
+    await mouth.begin()
+    mouth.say(1, "…")
+    await until(lambda: bool(mouth.told))
+    assert (mouth.told, mouth.audio) == ([inputs.VoiceDone(1)], {})

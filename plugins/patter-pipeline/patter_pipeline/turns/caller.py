@@ -46,6 +46,8 @@ __all__ = [
 
 _CLEAR_SPEECH = 1.0
 """Seconds of speech in which a recognition that works finds a word."""
+_LOOK_AGAIN = 0.02
+"""Seconds, while audio is held up."""
 _DEAF = 3
 """Turns in a row in which it found none: it is stuck."""
 
@@ -147,14 +149,17 @@ def detected(core: Core, event: Detected) -> None:
 
 
 def arm_end(core: Core) -> None:
-    """Sets the timers of the end of the turn; none runs while there is speech, which may be a word or a click."""
+    """Sets the timers of the end of the turn; none runs while there is speech, which may be a word or a click.
+
+    Where the audio of that silence is held up, the turn waits for it: the caller may have gone on in it.
+    """
     turn = core.user
     core.clear(Timer.END, Timer.FINAL)
     if turn is None or core.state is not State.PAUSED or core.voicing.is_on:
         return
     end = _ends_at(core, turn)
-    if core.now < end:
-        core.due(Timer.END, end)
+    if core.heard_until < end:
+        core.due(Timer.END, end if core.now < end else core.now + _LOOK_AGAIN)
     else:
         core.due(Timer.FINAL, max(end, turn.ended_at + core.settings.final_p99))
 
@@ -226,7 +231,7 @@ def try_end(core: Core, _: object = None) -> None:
     turn = core.user
     if turn is None or core.state is not State.PAUSED or core.voicing.is_on:
         return
-    if core.now >= _ends_at(core, turn) and turn.is_known:
+    if core.heard_until >= _ends_at(core, turn) and turn.is_known:
         end_turn(core)
 
 

@@ -28,6 +28,8 @@ class Core:
         self.settings = settings
         self.memory = memory
         self.now = 0.0
+        self.heard_until = 0.0
+        """Up to when the caller was heard: before now, if their audio is held up on its way."""
         self.state = State.LISTENING
         self.out: list[Output] = []
         self.timers: dict[Timer, float] = {}
@@ -69,14 +71,13 @@ class Core:
         """The caller heard something, or a tool was run, since their last turn: what they say is a new turn."""
         self.action: HangUp | Transfer | None = None
         self.tools = ToolRuns()
+        self._number = 0
         # since the caller's last turn
-        self.rounds = 0
-        self.drafts = 0
+        self.rounds = self.drafts = 0
         self.filled = 0
         """Fillers that were said."""
         self.switched: set[PartKind] = set()
         """The kinds of which the reserve was taken."""
-        self._number = 0
 
     def number(self) -> int:
         """Returns the next number."""

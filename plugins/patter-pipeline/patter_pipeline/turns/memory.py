@@ -44,9 +44,17 @@ class Memory:
         for item in history:
             self._put(f"before {self._order}", (item.started_ms - epoch_ms) / 1000, item)
 
-    def items(self, *more: HistoryItem) -> tuple[HistoryItem, ...]:
-        """Returns all that is to be told, in order, and after it what is given."""
-        return (*(entry.item for entry in self._entries if entry.item is not None), *more)
+    def items(self) -> tuple[HistoryItem, ...]:
+        """Returns all that is to be told, in order."""
+        return tuple(entry.item for entry in self._entries if entry.item is not None)
+
+    def items_with(self, n: int, text: str, at: float) -> tuple[HistoryItem, ...]:
+        """Returns the same as if the caller's turn with that number had this text, at its place."""
+        key = f"user {n}"
+        entries = [entry for entry in self._entries if entry.key != key]
+        if text:
+            insort(entries, _Entry(at, self._order + 1, key, self.user(text, at)))
+        return tuple(entry.item for entry in entries if entry.item is not None)
 
     def user(self, text: str, at: float) -> UserSaid:
         """Returns an item for a turn of the caller that began then."""

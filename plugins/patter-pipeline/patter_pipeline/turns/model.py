@@ -50,7 +50,7 @@ _MODEL_TIMERS = (Timer.MODEL, Timer.CLAUSE, Timer.JUDGE_AGENT)
 def ask(core: Core) -> None:
     """Asks the model to answer what is in the memory. A draft that answers the same is taken."""
     stop_request(core)
-    history = _question(core)
+    history = _question(core, core.memory.items())
     tools = core.rounds < core.settings.rounds
     core.rounds += 1
     core.tools.news = False
@@ -64,15 +64,14 @@ def ask(core: Core) -> None:
     core.due(Timer.MODEL, core.now + core.settings.first_token)
 
 
-def _question(core: Core) -> tuple[HistoryItem, ...]:
-    """Returns what the model is to answer. Its last item is of the caller, or of a tool.
+def _question(core: Core, history: tuple[HistoryItem, ...]) -> tuple[HistoryItem, ...]:
+    """Returns what the model is to answer, with that history. Its last item is of the caller, or of a tool.
 
     Where the agent has spoken after the tool began, or in an answer that broke off, a note follows: services take an
     answer at the end for one that they are to continue to the letter, or refuse it.
     """
-    history = core.memory.items()
     if history and isinstance(history[-1], AgentSaid):
-        return core.memory.items(core.memory.user(GO_ON, core.now))
+        return (*history, core.memory.user(GO_ON, core.now))
     return history
 
 
@@ -92,7 +91,7 @@ def draft_now(core: Core, text: str) -> None:
     turn, settings = core.user, core.settings
     if turn is None or not words(text) or core.greeting is not None or core.tools.running:
         return
-    history = core.memory.items(core.memory.user(text, turn.at))
+    history = _question(core, core.memory.items_with(turn.n, text, turn.at))
     if core.draft is not None and same_question(core.draft.history, history):
         return
     drop_draft(core)
@@ -107,10 +106,10 @@ def draft_now(core: Core, text: str) -> None:
 def check_draft(core: Core) -> None:
     """Drops the draft if the caller's turn is no longer what it answers."""
     turn, draft = core.user, core.draft
-    if turn is not None and draft is not None:
-        history = core.memory.items(core.memory.user(turn.text, turn.at)) if turn.text else core.memory.items()
-        if not same_question(draft.history, history):
-            drop_draft(core)
+    if turn is None or draft is None:
+        return
+    if not same_question(draft.history, _question(core, core.memory.items_with(turn.n, turn.text, turn.at))):
+        drop_draft(core)
 
 
 def drop_draft(core: Core) -> None:
@@ -142,13 +141,14 @@ def model_said(core: Core, event: ModelText) -> None:
     request = _find(core, event.n)
     if request is None or request.done:
         return
-    request.length += len(event.text)
-    _gather(core, request, request.sentences.add(event.text))
-    if request is core.request:
+    text = event.text[: _LONGEST_ANSWER - request.length]
+    request.length += len(text)
+    _gather(core, request, request.sentences.add(text))
+    if request is core.request and text:
         core.due(Timer.MODEL, core.now + core.settings.token_gap)
         if request.sentences.is_waiting:
             core.due(Timer.CLAUSE, core.now + core.settings.clause)
-    if request.length > _LONGEST_ANSWER:
+    if request.length >= _LONGEST_ANSWER:
         _close(core, request)
 
 
@@ -159,14 +159,17 @@ def pause_in_text(core: Core, _: object) -> None:
 
 
 def model_called(core: Core, event: ModelCall) -> None:
-    """The model calls a tool: it runs at once, unless this is a draft."""
+    """The model calls a tool: it runs at once, unless this is a draft. One that calls without end has called enough."""
     request = _find(core, event.n)
     if request is None or request.done or not request.tools:
         return
-    if request is core.request:
+    request.calls += 1
+    if request.calls > TOOLS_AT_ONCE:
+        _close(core, request)
+    elif request is core.request:
         core.due(Timer.MODEL, core.now + core.settings.token_gap)
         run_tool(core, request, event.call)
-    elif len(request.held) < TOOLS_AT_ONCE and all(call.id != event.call.id for call in request.held):
+    elif all(call.id != event.call.id for call in request.held):
         request.held.append(event.call)
 
 
@@ -209,7 +212,7 @@ def _ask_reserve(core: Core, request: Request, *, stalled: bool) -> None:
     said = frozenset(" ".join(words(piece)) for piece in kept)
     if core.speech is not None and core.speech.request is request:
         said |= {" ".join(words(piece)) for piece in core.speech.pieces}
-    after = Request(core.number(), _question(core), tools=request.tools)
+    after = Request(core.number(), _question(core, core.memory.items()), tools=request.tools)
     after.ready, after.unjudged, after.judging = request.ready, request.unjudged, request.judging
     after.said, after.spoke = request.said | said, request.spoke
     if core.speech is not None and core.speech.request is request:

@@ -143,6 +143,8 @@ class Request:
         """The number of the question to the guardrails; 0 for none."""
         self.held: list[ToolCall] = []
         """What a draft has called: it runs when the draft is taken."""
+        self.calls = 0
+        """How many tools it has called, each time counted."""
         self.called = False
         """It has had a tool run."""
         self.done = False
@@ -264,12 +266,11 @@ class ToolRuns:
 
 
 def same_question(one: Sequence[HistoryItem], other: Sequence[HistoryItem]) -> bool:
-    """True if two histories ask for the same answer: they differ at most in the form of the caller's last words."""
-    if len(one) != len(other) or one[:-1] != other[:-1]:
-        return False
-    if not one:
-        return True
-    last, other_last = one[-1], other[-1]
-    if isinstance(last, UserSaid) and isinstance(other_last, UserSaid):
-        return words(last.text) == words(other_last.text)
-    return last == other_last
+    """True if two histories ask for the same answer: they differ at most in the form of the caller's words."""
+    return len(one) == len(other) and all(map(_is_same, one, other))
+
+
+def _is_same(one: HistoryItem, other: HistoryItem) -> bool:
+    if isinstance(one, UserSaid) and isinstance(other, UserSaid):
+        return one.text == other.text or words(one.text) == words(other.text)
+    return one == other

@@ -28,6 +28,8 @@ _SHORT = 20
 """Characters up to which a later sentence is joined with the next: a voice sounds better with more."""
 _LONGEST = 300
 """Characters of a piece without an end: services have limits, and a caller cannot wait."""
+_MOST_MARKS = 50
+"""Marks that belong to the one before: each piece of text looks at them anew, and a model may repeat one for ever."""
 
 
 class Sentences:
@@ -114,7 +116,8 @@ class Sentences:
 
 def _after_marks(text: str, start: int) -> int:
     """Returns where the marks end that belong to the one before: "?!", "...", a quotation mark."""
-    while start < len(text) and text[start] in _FOLLOWERS:
+    end = min(len(text), start + _MOST_MARKS)
+    while start < end and text[start] in _FOLLOWERS:
         start += 1
     return start
 

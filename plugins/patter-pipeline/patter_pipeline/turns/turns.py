@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from patter_core.history import HistoryItem
@@ -19,6 +20,8 @@ __all__ = ["Turns"]
 
 _LATE_EDGE = 2.0
 """Seconds by which an edge of speech may come late."""
+_AT_ONCE = 0.1
+"""Seconds of audio that may be on its way without counting as held up: some carriers send several frames in one go."""
 _MOST_TIMERS = 100
 """That fire in one step: each moves on, so there are a few at most."""
 
@@ -51,15 +54,17 @@ class Turns:
         """Returns when `step` must be called at the latest, with `TimePassed`; infinity for never."""
         return min(self._core.timers.values(), default=float("inf"))
 
-    def step(self, event: Input, now: float) -> list[Output]:
+    def step(self, event: Input, now: float, *, heard_until: float = math.inf) -> list[Output]:
         """Takes an input; returns what is to be done.
 
         Args:
             event: what happened.
             now: the clock, in s; never less than before.
+            heard_until: up to when the caller was heard: what they said since is still on its way.
         """
         core = self._core
         core.now = max(core.now, now)
+        core.heard_until = core.now if heard_until > core.now - _AT_ONCE else heard_until
         core.out = []
         self._fire()
         self._take(event)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,6 +89,15 @@ def test_text_without_an_end_is_cut_at_a_blank() -> None:
     assert all(len(piece) <= 300 for piece in pieces)
     assert all(piece.endswith(" ") for piece in pieces)
     assert len(pieces_of("a" * 1_000)) == 4
+
+
+def test_marks_without_end_take_no_more_time_than_words() -> None:
+    def spent(text: str) -> float:
+        began = time.process_time()
+        pieces_of(*text)
+        return time.process_time() - began
+
+    assert spent("." * 6_000) < 10 * spent("word " * 1_200) + 0.1
 
 
 @given(PIECES)

@@ -1016,6 +1016,42 @@ def test_context_is_known_to_the_next_request() -> None:
     assert "They are a member." in talk.history[0]
 
 
+def test_context_in_a_turn_does_not_have_the_model_asked_twice() -> None:
+    talk = Talk()
+    talk.caller_begins(0.3)
+    talk.give(i.Context("They are a member."))
+    talk.wait(0.2)
+    talk.give(i.SpeechEnded(talk.now))
+    talk.wait(0.2)
+    talk.give(i.SttInterim("When do you open", talk.now - 0.7))
+    talk.give(i.SttFinal("When do you open?", talk.now - 0.7, talk.now - 0.2))
+    talk.wait(0.5)
+    assert [name for name in talk.names() if name in {"Ask", "StartDraft", "TakeDraft"}] == ["StartDraft", "TakeDraft"]
+    draft = talk.last(outputs.StartDraft)
+    assert isinstance(draft, outputs.StartDraft)
+    assert draft.history == talk.turns.history
+    assert "They are a member." in line(draft.history[1])
+
+
+def test_a_model_that_calls_tools_without_end_has_called_enough_and_fills_no_history() -> None:
+    talk = Talk()
+    talk.turn()
+    for number in range(1_000):
+        talk.give(i.ModelCall(talk.request(), ToolCall(f"call {number}", "look_up")))
+    assert talk.names().count("RunTool") == 32
+    assert talk.names().count("StopModel") == 1
+    assert (talk.history[0], len(talk.history)) == ("user: When do you open?", 33)
+
+
+def test_a_model_that_gives_no_text_has_stalled() -> None:
+    talk = Talk(reserves=ALL_RESERVES)
+    talk.turn()
+    for _ in range(6):
+        talk.give(i.ModelText(talk.request(), ""))
+        talk.wait(1)
+    assert "UseReserve" in talk.names()
+
+
 def test_an_act_waits_for_the_last_word_and_no_turn_is_answered() -> None:
     talk = Talk()
     n = talk.speaking()
