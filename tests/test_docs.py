@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import importlib
+import os
 import pkgutil
 import re
 import textwrap
 from pathlib import Path
 from types import ModuleType
+from unittest.mock import patch
 
 import click
 import pytest
@@ -79,12 +81,21 @@ TERMS = """
 
 
 @pytest.mark.parametrize("block", BLOCKS)
-def test_a_block_runs(block: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable, value in CREDENTIALS.items():
-        monkeypatch.setenv(variable, value)
-    if "Vonage" in block:
-        monkeypatch.setenv("VONAGE_PRIVATE_KEY", new_key()[0])
-    exec(compile(block, "block", "exec"), {"__name__": "block"})
+def test_a_block_runs(block: str) -> None:
+    run_block(block)
+
+
+def run_block(block: str) -> None:
+    """Runs a block with the vendors' credentials. What it leaves in the environment is taken out again."""
+    key = {"VONAGE_PRIVATE_KEY": new_key()[0]} if "Vonage" in block else {}
+    with patch.dict(os.environ, {**CREDENTIALS, **key}):
+        exec(compile(block, "block", "exec"), {"__name__": "block"})
+
+
+def test_what_a_block_sets_is_gone_after_it() -> None:
+    before = dict(os.environ)
+    run_block("import os\nos.environ.update(PLIVO_AUTH_ID='x', PATTER_PORT='9')\nos.environ.pop('PATH')")
+    assert dict(os.environ) == before
 
 
 FOR_AUTHORS = {"docs/plugins.md", "docs/how-to/write-a-part.md", "docs/how-to/test-your-agent.md"}

@@ -33,6 +33,14 @@ NUMBER, OTHER_NUMBER, OFFICE = "+15550001234", "+15550005678", "+15550007777"
 TIMEOUT = 60
 
 
+def test_examples_import_from_packages_and_not_from_modules_inside_them() -> None:
+    sources = [path.read_text() for path in EXAMPLES.glob("*.py")]
+    assert sources
+    assert not [
+        name for source in sources for name in re.findall(r"^from (patter_\w+\.\w+\.\S+)", source, re.MULTILINE)
+    ]
+
+
 class Program:
     """An example that runs."""
 

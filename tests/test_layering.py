@@ -263,3 +263,7 @@ def test_a_function_fits_a_screen(package: Path) -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and (node.end_lineno or 0) - node.lineno >= LONGEST_FUNCTION
     ]
+
+
+def test_the_sessions_of_nox_are_no_longer_than_a_module() -> None:
+    assert len((ROOT / "noxfile.py").read_text().splitlines()) <= LONGEST_MODULE

@@ -9,7 +9,6 @@ import sys
 
 from getpatter import ElevenLabsConvAI, Patter, Twilio
 from patter_core import serve_app
-from patter_core.server.serving import bind
 
 
 async def main(number: str) -> int:
@@ -19,8 +18,7 @@ async def main(number: str) -> int:
         webhook_url=os.environ["PATTER_WEBHOOK_URL"],  # leads to the port below
     )
     agent = phone.agent(engine=ElevenLabsConvAI())
-    listener = bind("127.0.0.1", int(os.environ.get("PATTER_PORT", "8000")))
-    async with serve_app(phone.asgi(agent), listener):
+    async with serve_app(phone.asgi(agent), port=int(os.environ.get("PATTER_PORT", "8000"))):
         call = await phone.call(
             number,
             agent=agent,

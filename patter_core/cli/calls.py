@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 import msgspec
 
-from patter_core.cli.calls_delete import delete
 from patter_core.cli.calls_found import calls_table, complete_id
+from patter_core.cli.lazy_group import LazyGroup
+from patter_core.errors import ConfigurationError
 from patter_core.events import CallEnded, MetricsReported, Record, TurnTimings
 from patter_core.observe.printing import Printer, Span, Table
 from patter_core.observe.terminal import shown_json
@@ -20,7 +21,11 @@ from patter_core.storage.archive import CallFilter
 __all__ = ["calls"]
 
 
-@click.group(invoke_without_command=True)
+COMMANDS = {"delete": "Erase calls by ID, by number or by age from what the sinks on this machine keep."}
+"""The text in `--help` of each command that is a module of its own: `calls_<name>` beside this one."""
+
+
+@click.group(cls=LazyGroup, modules="patter_core.cli.calls_", texts=COMMANDS, invoke_without_command=True)
 @click.option(
     "--db",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -58,7 +63,7 @@ def calls(
         return
     rows = SQLiteReader(db).calls(
         CallFilter(
-            since=None if since is None else since.timestamp(),
+            since=None if since is None else _unix(since),
             agent=agent,
             carrier=carrier,
             direction=direction or "",
@@ -100,6 +105,13 @@ def show(db: Path, *, call_id: str, transcript: bool, metrics: bool, as_json: bo
         _print_metrics(console, records)
 
 
+def _unix(since: dt.datetime) -> float:
+    try:
+        return since.timestamp()
+    except (OverflowError, ValueError):  # the first or the last day of the calendar, in some time zones
+        raise ConfigurationError("--since is out of range.", got=f"{since}") from None
+
+
 def _transcript(records: list[Record]) -> list[str]:
     return [line for record in records if (line := transcript_line(record.event)) is not None]
 
@@ -133,6 +145,3 @@ def _print_metrics(console: Printer, records: list[Record]) -> None:
         console.table(metrics_table(metrics[-1]))
     else:
         console.print("No metrics yet.")
-
-
-calls.add_command(delete)

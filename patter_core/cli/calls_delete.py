@@ -61,11 +61,12 @@ def delete(
     yes: bool,
     dry_run: bool,
 ) -> None:
-    """Erase calls by ID, by number or by age: rows, transcripts, recordings and lines of the sinks on this machine.
+    """Erase calls by ID, by number or by age from what the sinks on this machine keep.
 
-    With --number and --older-than, only calls that meet both. Calls are found in the file of --db, and erased there, in
-    the files of the sinks that the settings (or the phone of a program) name, and where the calls were recorded. A call
-    that is live is left. What sinks have sent elsewhere, and recordings at a carrier, are named and stay.
+    Rows, transcripts, recordings and lines go. With --number and --older-than, only calls that meet both. Calls are
+    found in the file of --db, and erased there, in the files of the sinks that the settings (or the phone of a
+    program) name, and where the calls were recorded. A call that is live is left. What sinks have sent elsewhere,
+    and recordings at a carrier, are named and stay.
     """
     db: Path = context.obj
     check_app(app, config)

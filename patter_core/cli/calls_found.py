@@ -34,10 +34,9 @@ def calls_table(rows: Sequence[CallRow]) -> Table:
 
 
 def _cells(row: CallRow) -> tuple[str, ...]:
-    began = dt.datetime.fromtimestamp(row.started, dt.UTC).astimezone()
     return (
         row.call_id[:8],
-        f"{began:%Y-%m-%d %H:%M:%S}",
+        _began(row.started),
         "in" if row.direction == "inbound" else "out",
         row.from_number,
         row.to_number,
@@ -47,6 +46,14 @@ def _cells(row: CallRow) -> tuple[str, ...]:
         _costs(row),
         f"{row.reason} (by the {row.ended_by})" if row.ended is not None else "not yet",
     )
+
+
+def _began(started: float) -> str:
+    """Returns a stored time in local time. The file may be damaged: what is no time is told as it is."""
+    try:
+        return f"{dt.datetime.fromtimestamp(started, dt.UTC).astimezone():%Y-%m-%d %H:%M:%S}"
+    except (OverflowError, OSError, TypeError, ValueError):
+        return f"no time: {started}"
 
 
 def _costs(row: CallRow) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import logging
 import os
@@ -13,6 +12,7 @@ from types import TracebackType
 import click
 
 from patter_core import __version__
+from patter_core.cli.lazy_group import LazyGroup
 from patter_core.config import did_you_mean, names_from_environment, read_dotenv, unknown_variables
 from patter_core.errors import PatterError
 from patter_core.observe.logs import guard
@@ -36,31 +36,7 @@ COMMANDS = {
     "serve": "Answer calls until SIGINT, SIGTERM or SIGHUP. A second one ends the live calls at once.",
     "simulate": "Call your own engine with an emulated carrier: hear your agent without a phone.",
 }
-"""The text of each command in `--help`. Its module, `patter_core.cli.<name>`, is imported when the command is run."""
-
-
-class _Commands(click.Group):
-    """A group that imports Patter's own commands when they are run, so that `--help` imports little."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*COMMANDS, *super().list_commands(ctx)})
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS or cmd_name in self.commands:
-            return super().get_command(ctx, cmd_name)
-        command: object = getattr(importlib.import_module(f"patter_core.cli.{cmd_name}"), cmd_name)
-        assert isinstance(command, click.Command)  # each of these modules has one
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        width = max(map(len, self.list_commands(ctx)))
-        rows = []
-        for name in self.list_commands(ctx):
-            added = self.commands.get(name)
-            text = COMMANDS[name] if added is None else added.get_short_help_str(formatter.width - width - 6)
-            rows.append((name, text))
-        with formatter.section("Commands"):
-            formatter.write_dl(rows)
+"""The text of each command in `--help`. Its module is `patter_core.cli.<name>`."""
 
 
 def main() -> None:
@@ -89,9 +65,11 @@ def _print_traceback(kind: type[BaseException], error: BaseException, trace: Tra
     click.echo(indented(conceal("".join(lines).rstrip("\n"))), err=True)
 
 
-def _group() -> _Commands:
-    group = _Commands(
+def _group() -> click.Group:
+    group = LazyGroup(
         "patter",
+        modules="patter_core.cli.",
+        texts=COMMANDS,
         help="Give a voice agent a phone number.",
         context_settings={"help_option_names": ["-h", "--help"]},
         epilog=(

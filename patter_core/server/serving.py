@@ -143,20 +143,22 @@ async def serve_app(
     app: ASGIApp,
     listener: socket.socket | None = None,
     *,
+    port: int = 0,
     max_message: int = MAX_MESSAGE_BYTES,
     most_connections: int | None = None,
     closing: anyio.Event | None = None,
 ) -> AsyncIterator[str]:
-    """Serves `app` while the context lasts, on `listener` or a free loopback port; gives `http://host:port`.
+    """Serves `app` while the context lasts, on `listener` or a loopback port; gives `http://host:port`.
 
     Args:
         app: the ASGI app.
         listener: a listening socket; it is closed at the end.
+        port: of the loopback interface, without a listener; 0 takes a free one.
         max_message: bytes of the longest message of a WebSocket.
         most_connections: other than WebSockets; by default as many as the process has room for.
         closing: once it is set, no more connections are accepted; those that are open go on.
     """
-    listener = listener or bind("127.0.0.1", 0)
+    listener = listener or bind("127.0.0.1", port)
     host, port = listener.getsockname()[:2]
     server = _Server(_config(app, max_message, most_connections))
     fault: Exception | None = None

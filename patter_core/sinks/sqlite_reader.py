@@ -85,7 +85,7 @@ class SQLiteReader:
             return [str(call_id) for (call_id,) in rows]
 
     def records(self, call_id: str) -> list[Record]:
-        """Returns the records of a call, in order. Events that this version does not know are left out."""
+        """Returns the records of a call, in order. Those that this version cannot read are left out."""
         with self._open() as database:
             rows = database.execute(
                 "SELECT record FROM records WHERE call_id = ? ORDER BY time, sequence", (call_id,)
@@ -175,7 +175,7 @@ def _where(condition: CallFilter) -> tuple[str, list[str | float]]:
 def _read(raw: str) -> Record | None:
     try:
         return msgspec.json.decode(raw, type=Record)
-    except msgspec.ValidationError:
+    except msgspec.DecodeError:  # of another version, or damaged
         return None
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 import subprocess
 import sys
+import time
 from decimal import Decimal
 from pathlib import Path
 
@@ -80,6 +83,32 @@ def test_it_is_filtered(path: Path) -> None:
     assert OTHER not in run(path, "--reason", "caller_hung_up").stdout
     assert "No such call." in run(path, "--since", "2020-01-01").stdout
     assert ONE in run(path, "--text", "TABLE", "--direction", "inbound", "--carrier", "fake").stdout
+
+
+@pytest.mark.parametrize("started", [1e300, float("inf"), -1e12, "yesterday"])
+def test_a_call_whose_time_is_none_is_listed_beside_the_others(path: Path, started: float | str) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE calls SET started = ? WHERE call_id = ?", (started, ONE))
+        database.execute(
+            "UPDATE records SET record = replace(record, '\"time\":1', '\"time\":NaN') WHERE call_id = ?", (ONE,)
+        )
+    result = run(path)
+    assert result.exception is None
+    one, other = (next(line for line in result.stdout.splitlines() if call_id in line) for call_id in (ONE, OTHER))
+    assert f"no time: {started}" in one
+    assert "1970-01-01" in other
+    assert "caller: A table, please." in run(path, "show", ONE).stdout  # without the record that cannot be read
+
+
+def test_a_day_before_the_first_is_an_error_of_usage(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        error = run(path, "--since", "0001-01-01").exception
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert "--since is out of range" in str(error)
 
 
 def test_the_list_is_json_if_asked(path: Path) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 import click
 import pytest
 
+from patter_core.cli.calls import COMMANDS as COMMANDS_OF_CALLS
+from patter_core.cli.calls import calls
 from patter_core.cli.main import COMMANDS, main
 from patter_core.errors import PluginNotFound
 
@@ -56,6 +58,13 @@ def test_help_says_of_each_command_what_the_command_says_itself(name: str) -> No
     command = getattr(importlib.import_module(f"patter_core.cli.{name}"), name)
     assert isinstance(command, click.Command)
     assert (command.help or "").split("\n")[0] == COMMANDS[name]
+
+
+@pytest.mark.parametrize("name", COMMANDS_OF_CALLS)
+def test_help_says_of_each_command_of_calls_what_the_command_says_itself(name: str) -> None:
+    command = calls.get_command(click.Context(calls), name)
+    assert command is not None
+    assert (command.help or "").split("\n")[0] == COMMANDS_OF_CALLS[name]
 
 
 def test_a_plugin_can_be_left_out(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -145,11 +154,13 @@ def test_help_is_quick() -> None:
     assert min(times) <= 0.6  # of computing, with all plugins, on a machine that is busy with other tests
 
 
-def test_help_loads_no_numpy_no_server_and_no_http_client() -> None:
+@pytest.mark.parametrize("command", [[], ["calls"]], ids=["patter", "calls"])
+def test_help_loads_no_numpy_no_server_and_no_sockets(command: list[str]) -> None:
+    """Neither what another command needs nor a compiled transport. `ssl` comes with asyncio, which plugins import."""
     code = (
-        "import sys, contextlib\nfrom patter_core.cli import main\nsys.argv = ['patter', '--help']\n"
+        f"import sys, contextlib\nfrom patter_core.cli import main\nsys.argv = ['patter', *{command}, '--help']\n"
         "with contextlib.suppress(SystemExit): main()\n"
         "print(*sorted({name.split('.')[0] for name in sys.modules}), file=sys.stderr)"
     )
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stderr.split()
-    assert not {"httpx", "numpy", "starlette", "uvicorn", "cryptography"} & set(loaded)
+    assert not {"httpx", "numpy", "starlette", "uvicorn", "cryptography", "picows", "aiofastnet"} & set(loaded)

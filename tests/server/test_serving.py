@@ -33,8 +33,9 @@ def refused(url: str) -> bool:
 
 
 async def test_it_answers_inside_and_is_gone_outside() -> None:
-    listener = bind("127.0.0.1", free_port())
-    async with serve_app(APP, listener) as url, httpx.AsyncClient() as client:
+    port = free_port()
+    async with serve_app(APP, port=port) as url, httpx.AsyncClient() as client:
+        assert url == f"http://127.0.0.1:{port}"
         assert (await client.get(url)).text == "hello"
     assert refused(url)
 

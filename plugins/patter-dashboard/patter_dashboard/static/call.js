@@ -4,7 +4,7 @@ import { badge, h, notice, show, table } from "./dom.js";
 import { follow, get } from "./api.js";
 import { actionsFor } from "./actions.js";
 import { player } from "./audio.js";
-import { lengthOf, money, nameOf, offsetOf, ours, reasonOf, remedyOf, timeOf, wholeTime } from "./format.js";
+import { isoTime, lengthOf, millis, money, nameOf, offsetOf, ours, reasonOf, remedyOf, timeOf, wholeTime } from "./format.js";
 import { latencies, timeline } from "./plots.js";
 import { Story, wordsOf } from "./story.js";
 
@@ -125,7 +125,7 @@ function drawHead(place, story, call) {
     h("h1", {}, leg ? nameOf(leg) : "Call"),
     badge(text, tone),
     h("time", { class: "timer", id: "clock" }, ""),
-    h("p", { class: "soft" }, leg ? `${leg.direction === "outbound" ? "Called from" : "Called"} ${ours(leg)} by ${leg.carrier} · agent ${announced.agent} · ` : "", h("time", { datetime: new Date(story.started * 1000).toISOString() }, wholeTime(story.started))),
+    h("p", { class: "soft" }, leg ? `${leg.direction === "outbound" ? "Called from" : "Called"} ${ours(leg)} by ${leg.carrier} · agent ${announced.agent} · ` : "", h("time", { datetime: isoTime(story.started) }, wholeTime(story.started))),
   );
   if (call.is_live) drawClock(place, story);
 }

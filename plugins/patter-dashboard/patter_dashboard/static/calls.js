@@ -2,7 +2,7 @@
 
 import { badge, h, notice, show, table } from "./dom.js";
 import { follow, get } from "./api.js";
-import { lengthOf, momentOf, nameOf, ours, reasonNames, reasonOf, sumOf, wholeTime } from "./format.js";
+import { isoTime, lengthOf, momentOf, nameOf, ours, reasonNames, reasonOf, sumOf, wholeTime } from "./format.js";
 
 const REFRESH = 700; // ms between two looks at the live calls, however much happens
 
@@ -116,7 +116,7 @@ function callTable(calls) {
     const [text, tone] = reasonOf(call.reason);
     return h(
       "tr", {},
-      h("td", {}, h("a", { href: `#/call/${encodeURIComponent(call.call_id)}` }, h("time", { datetime: new Date(call.started * 1000).toISOString(), title: wholeTime(call.started) }, momentOf(call.started)))),
+      h("td", {}, h("a", { href: `#/call/${encodeURIComponent(call.call_id)}` }, h("time", { datetime: isoTime(call.started), title: wholeTime(call.started) }, momentOf(call.started)))),
       h("td", {}, h("span", { class: "direction", "aria-hidden": "true" }, call.direction === "outbound" ? "↗ " : "↙ "), h("span", { class: "quiet" }, call.direction === "outbound" ? "called: " : "from: "), nameOf(call)),
       h("td", {}, ours(call)),
       h("td", {}, call.agent || "–"),

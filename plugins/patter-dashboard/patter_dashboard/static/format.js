@@ -5,9 +5,14 @@ const moment = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeri
 const whole = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 const weekday = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short", timeZone: "UTC" });
 
-export const timeOf = (seconds) => clock.format(seconds * 1000);
-export const momentOf = (seconds) => moment.format(seconds * 1000);
-export const wholeTime = (seconds) => whole.format(seconds * 1000);
+// A stored time may be none: the formatters and toISOString throw what the pages cannot show.
+const isTime = (seconds) => Number.isFinite(new Date(seconds * 1000).getTime());
+const shown = (format) => (seconds) => (isTime(seconds) ? format.format(seconds * 1000) : `no time: ${seconds}`);
+
+export const timeOf = shown(clock);
+export const momentOf = shown(moment);
+export const wholeTime = shown(whole);
+export const isoTime = (seconds) => (isTime(seconds) ? new Date(seconds * 1000).toISOString() : "");
 export const dayOf = (date) => weekday.format(new Date(`${date}T00:00:00Z`));
 
 export function lengthOf(ms) {

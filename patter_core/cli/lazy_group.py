@@ -1,0 +1,47 @@
+"""A group of commands of which `--help` imports none: each is a module, imported when the command is run."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+__all__ = ["LazyGroup"]
+
+
+class LazyGroup(click.Group):
+    """A group with commands that it only knows by name, beside those that were added to it.
+
+    Args:
+        modules: the beginning of the modules' names: the command `name` is the attribute `name` of `<modules><name>`.
+        texts: by the command's name, the first line of its help.
+    """
+
+    def __init__(self, *arguments: Any, modules: str, texts: Mapping[str, str], **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._modules, self._texts = modules, texts
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Returns the names of all, sorted."""
+        return sorted({*self._texts, *super().list_commands(ctx)})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Returns the command of that name; its module is imported now."""
+        if cmd_name not in self._texts or cmd_name in self.commands:
+            return super().get_command(ctx, cmd_name)
+        command: object = getattr(importlib.import_module(f"{self._modules}{cmd_name}"), cmd_name)
+        assert isinstance(command, click.Command)  # each of these modules has one
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the commands' names and texts into the help."""
+        width = max(map(len, self.list_commands(ctx)))
+        rows = []
+        for name in self.list_commands(ctx):
+            added = self.commands.get(name)
+            text = self._texts[name] if added is None else added.get_short_help_str(formatter.width - width - 6)
+            rows.append((name, text))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
