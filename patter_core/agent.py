@@ -15,9 +15,22 @@ from patter_core.telephony.leg import Leg
 from patter_core.telephony.outcome import HangUp, Transfer
 from patter_core.tools.tool import Tool
 
-__all__ = ["Agent", "AgentForCall", "CallOptions", "Fallback", "Retry", "Scalar", "Variables", "check_options"]
+__all__ = [
+    "LONGEST_NOTICE",
+    "Agent",
+    "AgentForCall",
+    "CallOptions",
+    "Fallback",
+    "Retry",
+    "Scalar",
+    "Variables",
+    "check_notice",
+    "check_options",
+]
 
 
+LONGEST_NOTICE = 1_500
+"""Bytes in UTF-8: a text that each carrier says whole, in any script."""
 Scalar = str | int | float | bool
 """The value of a variable."""
 Variables = Mapping[str, Scalar] | Callable[[Leg], Mapping[str, Scalar] | Awaitable[Mapping[str, Scalar]]]
@@ -44,6 +57,22 @@ class CallOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     def __repr__(self) -> str:
         return "<CallOptions>"
+
+
+def check_notice(notice: str) -> None:
+    """Checks a text that is said at the start of calls.
+
+    Raises:
+        ConfigurationError: it is too long, or there is nothing in it to be said.
+    """
+    _check_value(notice, "`notice`", str, "a text")
+    size = len(notice.encode())
+    if size > LONGEST_NOTICE:
+        raise ConfigurationError(
+            "`notice` is too long.", expected=f"at most {LONGEST_NOTICE} bytes, in UTF-8", got=str(size)
+        )
+    if notice and not any(character.isalnum() for character in notice):
+        raise ConfigurationError("`notice` has nothing to be said.", expected='words; or "" for no notice')
 
 
 def check_options(options: CallOptions, engine: Engine) -> None:
@@ -113,6 +142,8 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     """In events and in the call's tokens, so that every worker finds the agent of a call."""
     system_prompt: str = ""
     first_message: str = ""
+    notice: str = ""
+    """What the caller of a call that this agent begins hears before anything else; "" for nothing."""
     tools: tuple[Tool, ...] = ()
     """What it may call; for an engine with `TOOLS`."""
     resume_message: str = ""
@@ -135,6 +166,7 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         check_fields(self, "agent")
+        check_notice(self.notice)
 
     def __repr__(self) -> str:
         return f"<Agent {self.name} on {self.engine.name}>"

@@ -66,6 +66,8 @@ class Patter(CallingPhone):
         trust_forwarded: read the public address from a proxy's X-Forwarded-Host, -Proto, -Port and -Prefix headers,
             or from its Forwarded header. Needed where the proxy changes `Host` or the path; safe only where every
             request comes through the proxy.
+        notice: what callers hear at the start of a call, before the agent and before any recording, such as "This call
+            is recorded."; agents may have their own.
         sinks: where events go.
         redaction: what is masked in events or removed before a sink gets them; by default phone numbers are masked.
         store: where workers share what was said on calls, so that any of them can continue a call of another.
@@ -100,6 +102,7 @@ class Patter(CallingPhone):
         phone_number: str | Mapping[str, str] = "",
         webhook_url: str = "",
         trust_forwarded: bool = False,
+        notice: str = "",
         sinks: Sequence[EventSink] = (),
         redaction: Redaction | None = None,
         store: CallStore | None = None,
@@ -133,7 +136,7 @@ class Patter(CallingPhone):
             transport=choose_transport(registry, transport),
         )
         guard()
-        super().__init__(registry, self._carriers)
+        super().__init__(registry, self._carriers, notice)
         guard_packages_of(self._registry.manager.get_plugins())
         self._callbacks = UserCallbacks(
             on_call_start=on_call_start, on_call_end=on_call_end, on_transcript=on_transcript, on_event=on_event

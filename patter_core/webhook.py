@@ -85,6 +85,9 @@ class Accept(msgspec.Struct, frozen=True, kw_only=True):
     """ws:// or wss://; holds the stream token in its path, so it is a secret and not part of `repr`."""
     callbacks: Callbacks
     """Where the carrier reaches us about this call from now on."""
+    notice: str = ""
+    """What the carrier's own voice says before it brings the audio, for carriers with `Capability.NOTICE`. Usually "";
+    always, where the call had its audio before."""
 
     def __repr__(self) -> str:
         return f"<Accept {self.call_id}>"

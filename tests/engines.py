@@ -23,6 +23,7 @@ WITHOUT_PARTS: Mapping[str, str] = {
     "test_long_answer": "How much audio waits at a carrier, of an engine that has all of it at once.",
     "test_memory": "How an engine is told what was heard: `test_pipeline` has it for the model's history.",
     "test_networks": "Proxies in front of the phone, which see no engine.",
+    "test_notice": "What carriers say, before an engine is asked; `tests/call/test_notice.py` has the agent.",
     "test_openai_commands": _VENDOR,
     "test_openai_renewal": _VENDOR,
     "test_openai_tools": _VENDOR,

@@ -58,6 +58,7 @@ CALL = [
     "config",
     "records",
     "engine_breakers",
+    "notice",
     "context",
     "carrier_wall",
     "codec_faults",

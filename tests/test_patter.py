@@ -60,6 +60,7 @@ def test_a_carrier_or_engine_that_is_none_is_refused() -> None:
         ({"store": "redis"}, r"store=…\) .* Expected a CallStore or None"),
         ({"redaction": "all"}, r"redaction=…\) .* Expected a Redaction or None"),
         ({"limits": {"calls": 5}}, r"limits=…\) .* Expected a Limits or None\. Got dict"),
+        ({"notice": ["Recorded."]}, r"notice=…\) .* Expected a text"),
         ({"on_call_start": "started"}, r"on_call_start=…\) .* Expected a function or None"),
     ],
 )
@@ -78,6 +79,7 @@ def test_a_value_of_another_type_is_refused_where_it_is_set(options: dict[str, s
         ({"variables": {"name": None}}, r"Got None at variables\['name'\]"),
         ({"idle_after": "5"}, "Expected a number"),
         ({"language": 1}, "Expected a text"),
+        ({"notice": 5}, "Expected a text"),
         ({"name": 1}, "Expected a text"),
     ],
 )

@@ -232,6 +232,9 @@ class Actions:
             raise CallError("This call is being recorded already.", remedy="Stop that recording first.")
         if call.accept is None:
             raise self._not_now("recorded", expected="one that was answered")
+        await call.changes.wait_until(lambda: call.records.may_record or call.is_over)
+        if call.is_over:
+            raise self._not_now("recorded", expected="one that goes on after its notice")
         recording_id = await ask_carrier(call.carrier.start_recording, REQUEST_TIMEOUT, call.leg, call.accept.callbacks)
         self._set_recording(recording_id)
         self._emit_recording("started")

@@ -23,6 +23,7 @@ from patter_core.call.engine_breakers import EngineBreakers
 from patter_core.call.hangup import LegEnd
 from patter_core.call.last_word import LastWord
 from patter_core.call.media_leg import MediaLeg
+from patter_core.call.notice import patient
 from patter_core.call.records import Outlets, Records
 from patter_core.call.reports import CarrierReports
 from patter_core.call.state import CallState, Signal, State
@@ -37,7 +38,6 @@ from patter_core.events import (
     CallMoved,
     MediaStarted,
     MetricsReported,
-    RecordingStarted,
 )
 from patter_core.media import MediaOpened
 from patter_core.telephony.leg import Leg
@@ -91,7 +91,7 @@ class Call:
             agent=agent.on(token.options),
             carrier=carrier,
             config=config,
-            state=CallState(config.deadlines, clock(), ring_timeout=ring_timeout),
+            state=CallState(patient(config.deadlines, agent, carrier), clock(), ring_timeout=ring_timeout),
             records=Records(token.call_id, outlets, clock),
             breakers=breakers,
             destinations=destinations,
@@ -273,8 +273,7 @@ class Call:
         call.meter.media_at = call.state.media_at
         call.emit(MediaStarted(format=opened.format))
         if is_first:
-            for name, location in call.records.recordings:
-                call.emit(RecordingStarted(by=name, location=location))
+            call.notice.media_opened()
             call.start(self._report_metrics)
         self._conversation.begin(resumed=call.token.streams > 0)
         self._conversation.attach_caller(opened.format)

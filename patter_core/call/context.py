@@ -19,6 +19,7 @@ from patter_core.call.config import HostConfig
 from patter_core.call.destinations import Destinations
 from patter_core.call.engine_breakers import EngineBreakers
 from patter_core.call.meter import Meter
+from patter_core.call.notice import Notice
 from patter_core.call.records import Records
 from patter_core.call.state import CallState, Signal, State
 from patter_core.call.token import CallToken
@@ -86,6 +87,9 @@ class CallContext:
         """Called with each event of the call, after it was recorded."""
         self.changes = Changes()
         """Notified of each signal, also of one that moves nothing."""
+        self.notice = Notice(
+            agent, carrier, records=records, emit=self.emit, changes=self.changes, is_new=not token.streams
+        )
         self.leg_is_over = False
         """True once the carrier has reported the end of its leg."""
         self.was_held = False
@@ -151,7 +155,8 @@ class CallContext:
 
     def renew_accept(self) -> Accept:
         """Returns a new `Accept`: each brings one media stream."""
-        self.token = msgspec.structs.replace(self.token, leg_id=self.leg.call_id)
+        streams = self.token.streams if self.state.media_at is None else max(1, self.token.streams)
+        self.token = msgspec.structs.replace(self.token, leg_id=self.leg.call_id, streams=streams)
         self.accept = self.new_accept(self.token)
         return self.accept
 

@@ -28,6 +28,8 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     """How a session begins."""
 
     first_message: str
+    has_notice: bool = False
+    """True if `first_message` begins with the call's notice."""
     is_resumed: bool = False
     history: tuple[HistoryItem, ...] = ()
 
@@ -81,13 +83,21 @@ class Continuation:
             or self._call.meter.user_turns
             or self._downlink.playback.has_spoken
         )
-        if not is_resumed:
-            return Opening(first_message=agent.first_message)
-        first_message = "" if is_renewal else agent.resume_message
-        return Opening(first_message=first_message, is_resumed=True, history=items)
+        if is_renewal:
+            return Opening(first_message="", is_resumed=True, history=items)
+        notice = self._call.notice.by_agent
+        own = agent.resume_message if is_resumed else agent.first_message
+        return Opening(
+            first_message=f"{notice} {own}".strip() if notice else own,
+            has_notice=bool(notice),
+            is_resumed=is_resumed,
+            history=items if is_resumed else (),
+        )
 
     def began(self, engine: Engine, session: EngineSession, opening: Opening) -> None:
         """A session that was opened so talks from here on. It is told what it does not know yet."""
+        if opening.has_notice:
+            self._call.notice.awaited_from(session)
         self._session = None
         known = opening.history if EngineCapability.HISTORY in engine.capabilities else ()
         if self._known.is_set():

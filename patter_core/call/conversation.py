@@ -329,6 +329,7 @@ class Conversation:
         """Tells a session how much of its turn was heard, if it is still the one that talks."""
         session = self.session
         self._events.transcripts.heard(told)
+        self._call.notice.turn_heard(told)
         if session is not None and told.owner is session:
             try:
                 session.heard(told.heard)

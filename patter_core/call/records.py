@@ -77,6 +77,8 @@ class Records:
 
     def __init__(self, call_id: str, outlets: Outlets, clock: Callable[[], float]) -> None:
         self.history = History()
+        self.may_record = True
+        """False until the caller has heard the notice."""
         self.accepted_at = clock()
         self._accepted_ms = time.time() * 1000
         self.maker = RecordMaker(call_id, clock, self.accepted_at)
@@ -109,9 +111,10 @@ class Records:
             put(record)
 
     def capture(self, audio: AudioCaptured) -> None:
-        """Records audio, for the sinks that want it. Never waits."""
+        """Records audio, for the sinks that want it, if the call may be recorded yet. Never waits."""
         assert self._outlets.put_audio is not None  # nothing is captured otherwise
-        self._outlets.put_audio(self.maker.unnumbered(audio))
+        if self.may_record:
+            self._outlets.put_audio(self.maker.unnumbered(audio))
 
     def unix_ms(self) -> float:
         """Returns the time, in Unix ms: on one worker it goes forward with the call's clock."""

@@ -18,7 +18,7 @@ class Deadlines(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     answer: float = 30.0
     """For the carrier to report that an outbound call was not answered, beyond its ring timeout."""
     media_start: float = 10.0
-    """From the arrival of the call to the carrier's audio."""
+    """From the arrival of the call to the carrier's audio, beside the time that the carrier takes for a notice."""
     media_return: float = 8.0
     """From the loss of the carrier's audio to its return."""
     engine_connect: float = 2.5

@@ -48,7 +48,7 @@ class CallToken(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """The public address by which the carrier reaches us."""
     options: CallOptions = CallOptions()
     streams: int = 0
-    """How many media streams were lost before."""
+    """How many media streams were before, lost or left for a hold."""
     issued_at: float = 0.0
     """Unix s; set when the token is sealed."""
     losses: float = 0.0
@@ -57,6 +57,8 @@ class CallToken(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """The carrier's id of the recording that was going on; "" if there was none."""
     consult: Consult | None = None
     """Of a leg that a warm transfer dialled: it belongs to another call, and has no conversation of its own."""
+    speech: float = 0.0
+    """Seconds that the carrier may take for a notice before it brings the stream."""
 
     def __repr__(self) -> str:
         return f"<CallToken {self.call_id}>"

@@ -46,7 +46,8 @@ class CallWatch:
         """Acts on what is due, until the call is over."""
         call, conversation = self._call, self._conversation
         while not call.is_over:
-            if call.state.state is State.ACCEPTED and conversation.may_prewarm and self._may_prewarm():
+            prewarms = conversation.may_prewarm and not call.notice.by_carrier  # its agent would not be heard for long
+            if call.state.state is State.ACCEPTED and prewarms and self._may_prewarm():
                 conversation.begin(resumed=call.token.streams > 0)
             due = min(call.state.deadline(), self._media.probe_at, self._media.look_up_at) - call.clock()
             with anyio.move_on_after(min(due, 60 * self._minutes_left)):
@@ -59,7 +60,8 @@ class CallWatch:
 
     async def _act(self) -> None:
         call = self._call
-        if self._may_be_on_another_worker and call.clock() >= call.state.deadline():
+        asks = self._may_be_on_another_worker or call.notice.by_carrier  # during which a caller may hang up, untold
+        if asks and call.clock() >= call.state.deadline():
             await self._reports.look_up()
         overdue = call.state.overdue(call.clock())
         if overdue is None:

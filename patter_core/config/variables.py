@@ -27,6 +27,7 @@ CORE_VARIABLES = frozenset(
         "PATTER_HOST",
         "PATTER_LOG_FORMAT",
         "PATTER_LOG_LEVEL",
+        "PATTER_NOTICE",
         "PATTER_PHONE_NUMBER",
         "PATTER_PORT",
         "PATTER_REDACT_NUMBERS",

@@ -24,6 +24,7 @@ __all__ = [
     "MediaStarted",
     "MediaTrouble",
     "MetricsReported",
+    "NoticePlayed",
     "RecordingChanged",
     "RecordingStarted",
     "ResponseHeard",
@@ -123,6 +124,16 @@ class TransferDone(Event, frozen=True, tag="transfer_done"):
     to: str
     ok: bool = True
     detail: str = ""
+
+
+class NoticePlayed(Event, frozen=True, tag="notice_played"):
+    """The caller has heard the notice at the call's start: what is recorded of the call begins after it."""
+
+    text: str
+    by: str
+    """Whose voice: `carrier`, before the caller's audio came; or `agent`, at the beginning of its first turn."""
+    interrupted: bool = False
+    """The caller talked over it, or the engine was lost: it was not heard whole, and nothing is recorded yet."""
 
 
 class RecordingStarted(Event, frozen=True, tag="recording_started"):

@@ -19,6 +19,7 @@ from patter_core.events.call import (
     MediaStarted,
     MediaTrouble,
     MetricsReported,
+    NoticePlayed,
     RecordingChanged,
     RecordingStarted,
     ResponseHeard,
@@ -64,6 +65,7 @@ CallEvent = (
     | MediaStarted
     | MediaTrouble
     | MetricsReported
+    | NoticePlayed
     | RecordingChanged
     | RecordingStarted
     | ResponseDone

@@ -32,8 +32,8 @@ CORE_KINDS = (
 """Each has a hook of its own: `patter_`, its name, and an s."""
 
 TAKEN = frozenset(
-    {"engine", "fallback", "first_message", "idle_after", "idle_message", "language", "name", "parts", "resume_message"}
-    | {"system_prompt", "tools", "variables", "voice"}
+    {"engine", "fallback", "first_message", "idle_after", "idle_message", "language", "name", "notice", "parts"}
+    | {"resume_message", "system_prompt", "tools", "variables", "voice"}
 )
 """The arguments of `Patter.agent` that are not for parts: no kind is called so."""
 

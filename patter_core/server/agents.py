@@ -6,7 +6,9 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from patter_core.agent import Agent, Fallback, Retry, Variables
+import msgspec
+
+from patter_core.agent import Agent, Fallback, Retry, Variables, check_notice
 from patter_core.aio.foreign import as_exception
 from patter_core.audio import ULAW_8000, AudioFormat
 from patter_core.carrier import Carrier
@@ -33,7 +35,9 @@ _SPEAKS = frozenset({EngineCapability.SAY, EngineCapability.PROMPT})
 class Agents:
     """The agents that one phone has made, by their names: every worker has the same."""
 
-    def __init__(self, registry: Registry, carriers: Mapping[str, Carrier]) -> None:
+    def __init__(self, registry: Registry, carriers: Mapping[str, Carrier], notice: str = "") -> None:
+        check_notice(notice)
+        self._notice = notice
         self._registry = registry
         self._carriers = carriers
         self._agents: dict[str, Agent] = {}
@@ -73,6 +77,7 @@ class Agents:
         name: str = "",
         system_prompt: str = "",
         first_message: str = "",
+        notice: str | None = None,
         variables: Variables | None = None,
         language: str = "",
         voice: str = "",
@@ -93,6 +98,7 @@ class Agents:
             name: told in events, and the same on every worker; by default `agent`, `agent-2` and so on.
             system_prompt: what the engine makes of it stands in the engine's documentation.
             first_message: what the agent says first.
+            notice: what the caller hears before that, and before any recording; None for the phone's own, "" for none.
             variables: for placeholders in the agent's prompt; or a function of the call's `Leg` that returns them.
             language: a code such as `it` or `pt-br`; "" for the engine's own.
             voice: the vendor's id of a voice; "" for the engine's own.
@@ -109,25 +115,27 @@ class Agents:
         Raises:
             ConfigurationError: a value is wrong, a part is missing, or the name is taken.
         """
-        engine = self._engine_of(engine, {"stt": stt, "llm": llm, "tts": tts, **parts})
         agent = Agent(
-            engine=engine,
+            engine=self._engine_of(engine, {"stt": stt, "llm": llm, "tts": tts, **parts}),
             name=self._free_name(name),
             system_prompt=system_prompt,
             first_message=first_message,
+            notice=self._notice if notice is None else notice,
             resume_message=resume_message,
             variables=dict(variables or {}) if isinstance(variables, Mapping | None) else variables,
             language=language,
             voice=voice,
-            tools=_taken_by(engine, tools),
             idle_after=idle_after,
             idle_message=idle_message,
             fallback=self._checked_fallback(fallback),
         )
-        return self._add(agent)
+        return self._add(agent, tools)
 
-    def _add(self, agent: Agent) -> Agent:
+    def _add(self, agent: Agent, tools: Tools) -> Agent:
+        agent = msgspec.structs.replace(agent, tools=_taken_by(agent.engine, tools))
         _check_idle(agent)
+        for carrier in self._carriers.values():
+            _check_spoken(agent, carrier)
         hide_secrets_of(agent.engine)
         _log_hints(agent)
         self._agents[agent.name] = agent
@@ -227,6 +235,19 @@ def _log_hints(agent: Agent) -> None:
 
 def _is_empty(value: object) -> bool:
     return isinstance(value, list | tuple) and not value
+
+
+def _check_spoken(agent: Agent, carrier: Carrier) -> None:
+    """Checks that the agent's notice is heard on calls of a carrier."""
+    engine = agent.engine
+    is_spoken = Capability.NOTICE in carrier.capabilities or EngineCapability.SAY in engine.capabilities
+    if agent.notice and not is_spoken:
+        raise ConfigurationError(
+            f"Nobody can say the notice on calls of the carrier {carrier.name}.",
+            expected="a carrier with the capability notice, or an engine with the capability say",
+            got=f"the engine {engine.name}, with {', '.join(sorted(engine.capabilities)) or 'none'}",
+            remedy=f'Give agent “{agent.name}” such an engine, or notice="", or serve that carrier by another phone.',
+        )
 
 
 def _check_idle(agent: Agent) -> None:

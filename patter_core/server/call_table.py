@@ -13,6 +13,7 @@ from patter_core.aio import Changes
 from patter_core.call.call import Call
 from patter_core.call.config import HostConfig
 from patter_core.call.hangup import LegEnd
+from patter_core.call.notice import longest_speech
 from patter_core.call.records import RecordMaker
 from patter_core.call.state import Signal, State
 from patter_core.call.token import CallToken
@@ -28,7 +29,7 @@ _ENDED_CALLS = 10_000
 _TAKEN_CALLS = 10_000
 """New calls that are remembered, so that each counts once."""
 _PATIENCE = 1 / 3
-"""What part of `Deadlines.media_start` a call has for its audio if there is no room for another one."""
+"""What part of `Deadlines.media_start` a call has for its audio, after its notice, if there is no room for another."""
 _AWAITS_AUDIO = frozenset({State.ACCEPTED, State.ENGINE_READY})
 
 K = TypeVar("K", bound=Hashable)
@@ -157,7 +158,9 @@ class CallTable:
         for call in self._calls.values():
             if call.state in _AWAITS_AUDIO and not call.had_media and call.leg.direction is Direction.INBOUND:
                 waited = call.context.clock() - call.context.records.accepted_at
-                return waited > patience and call.context.signal(Signal.DEADLINE)
+                speech = longest_speech(call.context.notice.by_carrier)
+                if waited > patience + speech and call.context.signal(Signal.DEADLINE):
+                    return True
         return False
 
     def refuse_if_draining(self) -> None:

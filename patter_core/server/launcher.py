@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Mapping
 
@@ -18,6 +19,7 @@ from patter_core.call.engine_breakers import EngineBreakers
 from patter_core.call.handle import OutboundCall, PhoneCall
 from patter_core.call.hangup import LegEnd
 from patter_core.call.history import HistoryWriter
+from patter_core.call.notice import carrier_notice
 from patter_core.call.records import Outlets
 from patter_core.call.token import CallToken
 from patter_core.call.tool_context import fill_in_tools
@@ -102,7 +104,7 @@ class CallLauncher:
             outlets=self._outlets(token, queue),
             breakers=self._breakers,
             destinations=self.destinations,
-            new_accept=trunk.tokens.accept,
+            new_accept=functools.partial(trunk.tokens.accept, notice=carrier_notice(agent, trunk.carrier)),
             may_prewarm=self._table.may_prewarm,
             ring_timeout=ring_timeout,
         )

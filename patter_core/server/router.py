@@ -14,6 +14,7 @@ from patter_core.agent import Agent, AgentForCall, CallOptions, check_options
 from patter_core.aio.locks import KeyedLocks
 from patter_core.call.call import Call
 from patter_core.call.config import HostConfig
+from patter_core.call.notice import carrier_notice
 from patter_core.call.token import CallToken, Consult
 from patter_core.errors import CallError, ConfigurationError, WebhookRefused
 from patter_core.events import CallEvent, CallPriced, RecordingChanged
@@ -76,7 +77,7 @@ class Router:
         route: Route,
         find_agent: Callable[[str], Agent | None],
     ) -> None:
-        self.carrier = trunk.carrier.name
+        self.carrier = trunk.carrier
         self.tokens = trunk.tokens
         self.hang_ups = trunk.hang_ups
         self.config = config
@@ -93,13 +94,14 @@ class Router:
 
     def call(self, leg: Leg, verified_url: str, token: str = "") -> RoutedCall:
         """As in `CallRouter`."""
-        if leg.carrier != self.carrier:
+        name = self.carrier.name
+        if leg.carrier != name:
             raise CallError(
-                "A webhook reports a call of another carrier.", expected=self.carrier, got=repr(leg.carrier[:_SHOWN])
+                "A webhook reports a call of another carrier.", expected=name, got=repr(leg.carrier[:_SHOWN])
             )
         text = token or callback_token(verified_url)
         if verified_url:
-            leg = msgspec.structs.replace(leg, webhooks=webhook_root(base_of(verified_url), self.carrier))
+            leg = msgspec.structs.replace(leg, webhooks=webhook_root(base_of(verified_url), name))
         return _RoutedCall(self, leg, verified_url, self.tokens.read_callback(text))
 
     @contextlib.contextmanager
@@ -222,7 +224,8 @@ class _RoutedCall:
             self._turn_away(TurnedAway.NO_AGENT)
             return Reject(reason="busy")
         if router.config.several_workers:
-            return router.tokens.accept(msgspec.structs.replace(token, leg_id=leg.call_id))
+            token = msgspec.structs.replace(token, leg_id=leg.call_id)
+            return router.tokens.accept(token, notice=carrier_notice(agent, router.carrier))
         return router.launcher.start(token, leg, agent)
 
     async def _route(self) -> CallToken | Reject | Transfer:

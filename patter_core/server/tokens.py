@@ -34,6 +34,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from patter_core.agent import Agent, AgentForCall, CallOptions
+from patter_core.call.notice import longest_speech
 from patter_core.call.token import LONGEST_TOKEN, CallToken
 from patter_core.carrier import Carrier
 from patter_core.errors import ConfigurationError
@@ -73,7 +74,7 @@ class Purpose(enum.StrEnum):
 
 
 _LIFETIME = {Purpose.STREAM: 60.0, Purpose.CALLBACK: 6 * 3600.0}
-"""Seconds: a stream follows its webhook within a few; a call lasts hours at most."""
+"""Seconds: a stream follows its webhook, and what the carrier says first, within a few; a call lasts hours at most."""
 
 
 class TokenMaker:
@@ -108,7 +109,7 @@ class TokenMaker:
         except (ValueError, InvalidTag):  # another spelling; not ours, or not whole; ours, but of another version
             return None
         age = now - token.issued_at if age is None else age
-        return token if -_CLOCK_SKEW <= age <= self._lifetime else None
+        return token if -_CLOCK_SKEW <= age <= self._lifetime + token.speech else None
 
 
 def _key(secret: bytes, purpose: Purpose) -> bytes:
@@ -169,10 +170,17 @@ class CallTokens:
             name = routed.agent.name
             self.check_fits(CallToken(carrier=self._carrier, call_id="0" * 32, agent=name, base=base, options=options))
 
-    def accept(self, token: CallToken) -> Accept:
-        """Lets the call bring one media stream, soon."""
+    def accept(self, token: CallToken, *, notice: str = "") -> Accept:
+        """Lets the call bring one media stream, soon.
+
+        Args:
+            token: of the call.
+            notice: what the carrier says before the first stream of the call.
+        """
+        notice = "" if token.streams else notice
+        token = msgspec.structs.replace(token, speech=longest_speech(notice))
         url = media_url(token.base, token.carrier, self._mint(self._streams, token))
-        return Accept(call_id=token.call_id, media_url=url, callbacks=self.callbacks(token))
+        return Accept(call_id=token.call_id, media_url=url, callbacks=self.callbacks(token), notice=notice)
 
     def callbacks(self, token: CallToken) -> Callbacks:
         """Returns where the carrier reports about the call."""

@@ -80,6 +80,7 @@ class _Agents:
             engine=self._engine_of(config),
             system_prompt=config.system_prompt,
             first_message=config.first_message,
+            notice=config.notice,
             variables=function_at(variables, where="variables") if isinstance(variables, str) else variables,
             language=config.language,
             voice=config.voice,

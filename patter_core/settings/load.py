@@ -51,6 +51,7 @@ def load(
         settings,
         phone_number=from_environment("", "PATTER_PHONE_NUMBER") or settings.phone_number,
         webhook_url=from_environment("", "PATTER_WEBHOOK_URL") or settings.webhook_url,
+        notice=from_environment("", "PATTER_NOTICE") or settings.notice,
         carrier=_renamed(_among([settings.carrier, *settings.carriers], carrier), carrier),
         carriers=[] if carrier else settings.carriers,
         engine=_renamed(settings.engine, from_environment(engine, "PATTER_ENGINE")),

@@ -60,6 +60,8 @@ class AgentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tools: list[str] = []
     """Functions or tools, each as `module:name`."""
     resume_message: str = ""
+    notice: str | None = None
+    """None for the phone's own."""
     idle_after: float = 10.0
     idle_message: str = ""
     fallback: HangUp | Transfer | RetryFallback | AgentFallback = HangUp()
@@ -87,6 +89,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     phone_number: str | dict[str, str] = ""
     """With several carriers, by the carrier's name."""
     webhook_url: str = ""
+    notice: str = ""
+    """What callers hear at the start of a call; agents may have their own."""
     host: str = ""
     port: int | None = None
     carrier: PluginConfig = PluginConfig()

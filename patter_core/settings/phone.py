@@ -40,6 +40,7 @@ def make_phone(
         carrier=make_carriers(registry, settings) if carrier is None else carrier,
         phone_number=settings.phone_number if carrier is None else "",
         webhook_url=settings.webhook_url if carrier is None else "",
+        notice=settings.notice,
         sinks=[*make_sinks(registry, settings.sinks), *more_sinks],
         store=make_store(registry, settings.store),
         apps=make_apps(registry, settings.apps) if carrier is None else [],

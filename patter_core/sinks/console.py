@@ -20,6 +20,7 @@ from patter_core.events import (
     Interruption,
     MediaStarted,
     MediaTrouble,
+    NoticePlayed,
     Record,
     RecordingStarted,
     ResponseHeard,
@@ -203,6 +204,8 @@ def _words(event: CallEvent) -> tuple[Style, str] | None:  # noqa: C901, PLR0912
             return "bold", f"the caller is transferred to {to}"
         case TransferDone(to=to, ok=ok, detail=detail):
             return ("bold", f"transferred to {to}") if ok else ("red", f"no transfer to {to}: {detail}")
+        case NoticePlayed(by=by, interrupted=interrupted):
+            return "dim", f"the notice was {'interrupted' if interrupted else 'heard'}, in the voice of the {by}"
         case RecordingStarted(location=location):
             return "dim", f"recorded in {location}"
         case CallPriced(cost=cost):

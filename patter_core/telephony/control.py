@@ -36,6 +36,8 @@ class Capability(enum.StrEnum):
     TRANSFER = "transfer"
     SAY = "say"
     """Speak a text with the carrier's own voice: for voicemail, and when the engine is lost."""
+    NOTICE = "notice"
+    """Say `Accept.notice` to the caller, to its end, before bringing their audio. Without it the agent says it."""
     SEND_DTMF = "send_dtmf"
     """Send keys in the network. Without it the core plays the tones as audio."""
     RECORD = "record"

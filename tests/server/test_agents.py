@@ -13,12 +13,13 @@ from typing import ClassVar
 import pytest
 
 from patter_core import Engine, Kind, Part, Patter, hookimpl
-from patter_core.engine import ConversationSetup
+from patter_core.engine import ConversationSetup, EngineCapability
 from patter_core.errors import ConfigurationError
 from patter_core.kinds import Parts
 from patter_core.observe.secrets import conceal_secrets
 from patter_core.plugins.offers import TAKEN
 from patter_core.registry import Registry
+from patter_core.telephony.control import Capability
 from patter_core.testing.fakes import FakeCarrier, FakeEngine
 
 
@@ -226,3 +227,42 @@ def test_an_engine_that_fails_to_say_it_makes_an_agent_all_the_same(
     phone = Patter(carrier=FakeCarrier(), registry=Registry())
     assert phone.agent(engine=Surprising(), name="one") in phone.agents
     assert "The engine fake failed to give its hints." in caplog.text
+
+
+class Mute(FakeCarrier):
+    name = "mute"
+    capabilities = FakeCarrier.capabilities - {Capability.NOTICE}
+
+
+class Reader(FakeEngine):
+    capabilities = frozenset({EngineCapability.SAY})
+
+
+def test_an_agents_own_notice_wins_over_the_phones_and_an_empty_one_is_none() -> None:
+    phone = Patter(carrier=FakeCarrier(), registry=Registry(), notice="Recorded.")
+    made = [phone.agent(engine=FakeEngine(), notice=notice) for notice in (None, "Kept.", "")]
+    assert [agent.notice for agent in made] == ["Recorded.", "Kept.", ""]
+
+
+def test_a_notice_that_neither_carrier_nor_engine_says_is_refused_with_the_way_out() -> None:
+    phone = Patter(carrier=[FakeCarrier(), Mute()], registry=Registry(), notice="Recorded.")
+    with pytest.raises(ConfigurationError, match=r"carrier mute\. Expected .* capability say\. .* notice=\"\""):
+        phone.agent(engine=FakeEngine())
+    assert phone.agent(engine=Reader()).notice == "Recorded."
+    assert phone.agent(engine=FakeEngine(), notice="").notice == ""
+
+
+@pytest.mark.parametrize(
+    ("notice", "told"),
+    [
+        ("a" * 10_000, "too long. Expected at most 1500 bytes.* Got 10000"),
+        ("録" * 501, "Got 1503"),
+        (" …\n\x00 ", "nothing to be said"),
+        ("a\ud800", "cannot be written as JSON"),
+    ],
+)
+def test_a_notice_is_a_text_that_each_carrier_says_whole(notice: str, told: str) -> None:
+    with pytest.raises(ConfigurationError, match=told):
+        Patter(carrier=FakeCarrier(), registry=Registry(), notice=notice)
+    with pytest.raises(ConfigurationError, match=told):
+        Patter(carrier=FakeCarrier(), registry=Registry()).agent(engine=FakeEngine(), notice=notice)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import anyio
+import msgspec
 import pytest
 
 from patter_core.agent import Agent
@@ -84,3 +85,16 @@ async def test_calls_without_audio_make_room_for_callers() -> None:
             assert end.event.reason == "no_media"
             assert {one.leg.call_id for one in host.table.calls if not one.is_over} == {"leg-0", "leg-2", "leg-3"}
             media.break_off()
+
+
+async def test_a_caller_who_hears_a_notice_is_no_call_without_audio() -> None:
+    scene = Scene(limits=Limits(calls=2, drain=0.01), deadlines=Deadlines(media_start=0.1, last_word=0.05))
+    plain = scene.agent
+    async with scene.running() as host:
+        scene.route = scene.agent = msgspec.structs.replace(plain, notice="This call is recorded.")
+        assert (await accepted(host, leg(1))).notice == "This call is recorded."
+        scene.route = scene.agent = plain
+        assert (await accepted(host, leg(2))).notice == ""
+        await anyio.sleep(0.06)
+        await accepted(host, leg(3))
+        assert {one.leg.call_id for one in host.table.calls if not one.is_over} == {"leg-1", "leg-3"}

@@ -270,3 +270,19 @@ def test_another_workers_tokens_are_as_old_as_the_wall_clock_says() -> None:
     assert clocks.tokens().read_stream(stream) is None
     clocks.pass_(2.0, set_by=120.0)
     assert clocks.tokens().read_stream(stream) is not None
+
+
+def test_a_stream_may_come_as_late_as_its_notice_takes() -> None:
+    now = [1000.0]
+    tokens = CallTokens(FakeCarrier(), wall=lambda: now[0], monotonic=lambda: now[0])
+    first = msgspec.structs.replace(TOKEN, streams=0)
+    plain, speaking = tokens.accept(first), tokens.accept(first, notice="a" * 400)
+    assert (plain.notice, speaking.notice) == ("", "a" * 400)
+    now[0] += 160.0
+    assert tokens.read_stream(plain.token) is None
+    read = tokens.read_stream(speaking.token)
+    assert read is not None
+    assert tokens.accept(read).notice == ""
+    now[0] += 20.0
+    assert tokens.read_stream(speaking.token) is None
+    assert tokens.accept(TOKEN, notice="Again.").notice == ""  # it had a stream before

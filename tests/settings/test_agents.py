@@ -44,7 +44,7 @@ def test_one_agent_has_all_that_an_agent_may_have(program: Path) -> None:
     phone, agent = agents_of(
         program.parent,
         "[agent]\ntools = ['shop:book', 'shop:late']\nvariables = 'shop:caller'\nlanguage = 'it'\nvoice = 'marin'\n"
-        "idle_after = 5\nidle_message = 'Hello?'\nfallback = { type = 'retry', times = 2 }\n",
+        "idle_after = 5\nidle_message = 'Hello?'\nnotice = 'Kept.'\nfallback = { type = 'retry', times = 2 }\n",
     )
     assert isinstance(agent, Agent)
     assert phone.agents == (agent,)
@@ -52,6 +52,7 @@ def test_one_agent_has_all_that_an_agent_may_have(program: Path) -> None:
     assert callable(agent.variables)
     assert (agent.language, agent.voice, agent.idle_after, agent.idle_message) == ("it", "marin", 5.0, "Hello?")
     assert agent.fallback == Retry(times=2, then=HangUp())
+    assert agent.notice == "Kept."
 
 
 def test_agents_answer_by_number_and_follow_each_other(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from patter_twilio import Twilio
 
 FILE = """
 phone_number = "+15005550001"
+notice = "This call is recorded."
 
 [carrier]
 name = "twilio"
@@ -63,6 +64,7 @@ def test_a_file_says_all_of_it() -> None:
     agent = make_agents(phone, registry, settings)
     assert isinstance(agent, Agent)
     assert make_carrier(registry, settings.carrier) == Twilio("ACfile", "file-token")
+    assert agent.notice == "This call is recorded."
     assert isinstance(agent.engine, ElevenLabsConvAI)
     assert (agent.engine.agent_id, agent.system_prompt, agent.variables) == ("agent_file", "Be brief.", {"name": "Ada"})
 
@@ -72,10 +74,12 @@ def test_options_win_over_the_environment_and_that_over_the_file(monkeypatch: py
     monkeypatch.setenv("PATTER_ENGINE", "of-the-environment")
     monkeypatch.setenv("PATTER_SYSTEM_PROMPT", "Be long.")
     monkeypatch.setenv("PATTER_SINKS", "one, two")
+    monkeypatch.setenv("PATTER_NOTICE", "It is recorded.")
     settings = load(None, carrier="of-an-option")
     assert (settings.carrier, settings.engine) == (PluginConfig("of-an-option"), PluginConfig("of-the-environment"))
     assert settings.agent == AgentConfig("Be long.", "", {"name": "Ada"})
     assert settings.sinks == [PluginConfig("one"), PluginConfig("two")]
+    assert settings.notice == "It is recorded."
 
 
 def test_without_a_name_the_only_one_is_meant(monkeypatch: pytest.MonkeyPatch) -> None:

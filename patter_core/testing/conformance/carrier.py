@@ -15,10 +15,11 @@ The carrier is the one that its emulator makes; calls go over real sockets to th
 6. **Forged webhooks**, made of a real one, are refused.
 7. **Live calls** are hung up by each way that the carrier has (`hang_ups.py`). **Interruptions** clear the vendor's
    buffer. When **the agent ends** the conversation, the call is hung up.
-8. **Control** (`control.py`, `outbound.py`, `warm.py`), by `Carrier.capabilities`: routes, calls that the app makes,
-   machine detection, voicemail, transfer, hold, warm transfer, recording, keys, look-up, numbers. For every carrier,
-   **failures** (`failures.py`): a media stream, a worker, an engine that is lost; and **callers** (`numbers.py`) who
-   withhold their number, or have a SIP address. The numbers of all legs are E.164, SIP addresses or empty.
+8. **Control** (`control.py`, `notices.py`, `outbound.py`, `warm.py`), by `Carrier.capabilities`: routes, notices, calls
+   that the app makes, machine detection, voicemail, transfer, hold, warm transfer, recording, keys, look-up, numbers.
+   For every carrier, **failures** (`failures.py`): a media stream, a worker, an engine that is lost; and **callers**
+   (`numbers.py`) who withhold their number, or have a SIP address. The numbers of all legs are E.164, SIP addresses or
+   empty.
 9. **Commands** (`commands.py`): hanging up a call that is over is a success, and can be cancelled; a vendor that cannot
    be reached is a `CarrierRequestFailed`.
 

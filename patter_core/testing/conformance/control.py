@@ -13,6 +13,7 @@ from patter_core.telephony.control import Capability
 from patter_core.telephony.leg import Progress
 from patter_core.telephony.outcome import Transfer
 from patter_core.testing.conformance.failures import FAILURES
+from patter_core.testing.conformance.notices import NOTICES
 from patter_core.testing.conformance.outbound import OUTBOUND
 from patter_core.testing.conformance.scene import COLLEAGUE, SOON, LiveCall, Scenario, Scene
 from patter_core.testing.conformance.warm import WARM
@@ -287,6 +288,7 @@ _TRANSFER, _RECORD = frozenset({Capability.TRANSFER}), frozenset({Capability.REC
 CONTROL = (
     Scenario("a route that rejects the call", _rejected),
     Scenario("a route that transfers the call", _routed_elsewhere, _TRANSFER),
+    *NOTICES,
     *OUTBOUND,
     Scenario("a transfer", _transfer, _TRANSFER),
     Scenario("a transfer with a text", _transfer_with_text, _TRANSFER),

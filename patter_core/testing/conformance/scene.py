@@ -163,6 +163,7 @@ class Scene:
         self,
         callee: Callee,
         *,
+        agent: Agent | None = None,
         first_message: str = "",
         machine_detection: bool = False,
         voicemail_message: str = "",
@@ -176,7 +177,7 @@ class Scene:
         ):
             handle = await harness.worker.phone.call(
                 self.number,
-                agent=harness.worker.agent,
+                agent=agent or harness.worker.agent,
                 first_message=first_message,
                 machine_detection=machine_detection,
                 voicemail_message=voicemail_message,
@@ -279,9 +280,9 @@ class Scene:
         """Returns the plugin's codec of the call's media socket."""
         return self.harness.watched.codecs[live.call.call_id][-1].codec
 
-    def agent(self, fallback: HangUp | Transfer) -> Agent:
-        """Returns an agent with that fallback."""
-        return self.harness.worker.phone.agent(engine=self.harness.engine, fallback=fallback)
+    def agent(self, fallback: HangUp | Transfer | None = None, *, notice: str = "") -> Agent:
+        """Returns an agent with that fallback, or that notice."""
+        return self.harness.worker.phone.agent(engine=self.harness.engine, fallback=fallback, notice=notice)
 
     async def _told(self, handle: PhoneCall, kind: str, count: int = 1) -> list[CallEvent]:
         sink = self.harness.sink

@@ -40,6 +40,7 @@ from patter_core.events import (
     MediaStarted,
     MediaTrouble,
     MetricsReported,
+    NoticePlayed,
     Record,
     RecordingChanged,
     RecordingStarted,
@@ -128,6 +129,7 @@ _LEG = Leg(carrier="conformance", call_id="leg-1", from_number="+15005550006", t
 _EVENTS: tuple[CallEvent, ...] = (
     CallAnnounced(leg=_LEG, agent="agent"),
     MediaStarted(format=ULAW_8000),
+    NoticePlayed(text="This call is recorded.", by="carrier"),
     ConversationStarted(
         engine="conformance", conversation_id="", input_format=ULAW_8000, output_format=ULAW_8000, connect_ms=1.5
     ),

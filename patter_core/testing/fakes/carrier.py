@@ -187,6 +187,8 @@ class FakeCarrier(Carrier):
         leg = Leg(carrier=self.name, call_id=request.body.decode())
         answer = await router.call(leg, request.candidate_urls[-1]).arrived()
         if isinstance(answer, Accept):
+            if answer.notice:
+                self.commands.append(f"notice {leg.call_id} {answer.notice}")
             return WebhookResponse(body=answer.media_url.encode())
         return WebhookResponse(status=503, body=(answer.reason if isinstance(answer, Reject) else "busy").encode())
 

@@ -43,14 +43,14 @@ class Control:
     def elements(self, leg: Leg, outcome: Accept | Reject | HangUp | Transfer) -> list[Element]:
         """Returns the XML elements of an outcome."""
         match outcome:
-            case Accept(media_url=media_url, callbacks=callbacks):
+            case Accept(media_url=media_url, callbacks=callbacks, notice=notice):
                 stream = plivoxml.stream(
                     media_url,
                     content_type=self.content_type,
                     status_url=callbacks.url("stream"),
                     parameters=leg.parameters,
                 )
-                return [stream, plivoxml.redirect(callbacks.url("action"))]
+                return [*self._speak(notice), stream, plivoxml.redirect(callbacks.url("action"))]
             case Reject(reason=reason):
                 if leg.direction is Direction.OUTBOUND:  # it was answered and can no longer be rejected
                     return [plivoxml.hangup()]

@@ -4,6 +4,7 @@ import json
 from decimal import Decimal
 from xml.etree.ElementTree import Element
 
+import msgspec
 import pytest
 
 from patter_core.errors import CarrierRequestFailed
@@ -46,6 +47,9 @@ def shapes(elements: list[Element]) -> list[tuple[str, str | None]]:
 async def test_a_call_that_is_taken_gets_its_stream_and_asks_again_when_that_is_over() -> None:
     stream, redirect = control().elements(LEG, ACCEPT)
     assert (stream.text, redirect.text) == (ACCEPT.media_url, f"{ROOT}/action?call=token")
+    notice, *same = control().elements(LEG, msgspec.structs.replace(ACCEPT, notice="Recorded."))
+    assert (notice.tag, notice.text, notice.get("voice")) == ("Speak", "Recorded.", "Polly.Amy")
+    assert [element.tag for element in same] == ["Stream", "Redirect"]
     assert (stream.get("keepCallAlive"), stream.get("bidirectional")) == ("true", "true")
     assert stream.get("statusCallbackUrl") == f"{ROOT}/stream?call=token"
 

@@ -34,9 +34,11 @@ class ClientState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """The `stream_mark` of its latest stream."""
     leg_of: str = msgspec.field(name="l", default="")
     """This leg is the far end of a transfer of that call: only its end concerns us."""
-
     briefing: bool = msgspec.field(name="b", default=False)
     """When the current step is done, the human of a warm transfer knows what it is about."""
+
+    notice: bool = msgspec.field(name="n", default=False)
+    """When the current step is done, the notice was said, and the stream is due."""
 
     def __repr__(self) -> str:
         return "<ClientState>"

@@ -11,7 +11,7 @@ import msgspec
 from patter_core.errors import CarrierRequestFailed
 from patter_core.net.rest import path_segment
 from patter_core.telephony.control import DialRequest, LegFacts
-from patter_core.telephony.leg import Leg, Progress
+from patter_core.telephony.leg import Direction, Leg, Progress
 from patter_core.telephony.outcome import Transfer
 from patter_core.webhook import Accept
 from patter_telnyx import commands
@@ -56,7 +56,16 @@ class Control:
     # --- start -----------------------------------------------------------------------------------------------------
 
     async def answer(self, leg: Leg, accept: Accept) -> None:
-        """Answers an incoming call, with its audio. Idempotent, on all workers."""
+        """Answers an incoming call, with its audio; a notice is said first. Idempotent, on all workers."""
+        if accept.notice:
+            state = ClientState(token=accept.callbacks.token, notice=True, streamless=True)
+            answer = commands.Answer(
+                command_id=new_command_id(leg.call_id, "answer"),
+                webhook_url=accept.callbacks.url("voice"),
+                client_state=state.encode(),
+            )
+            await self.api.command(leg.call_id, answer)
+            return
         await self.api.command(
             leg.call_id,
             commands.Answer(
@@ -70,6 +79,12 @@ class Control:
                 stream_bidirectional_target_legs=self.target_legs,
             ),
         )
+
+    async def say_notice(self, leg: Leg, accept: Accept, cause: str) -> None:
+        """Says the notice of an answered call; the event of its end leads to the stream."""
+        dialled = leg.direction is Direction.OUTBOUND
+        state = ClientState(token=accept.callbacks.token, dialled=dialled, notice=True, streamless=True)
+        await self._speak(leg, accept.notice, state, cause)
 
     async def answer_to_transfer(self, leg: Leg, transfer: Transfer) -> None:
         """Answers an incoming call that is then transferred: before, it cannot be."""
@@ -182,7 +197,7 @@ class Control:
     async def resume(self, leg: Leg, accept: Accept) -> None:
         """Ends a hold: stops the audio, and starts the stream again."""
         await self._stop_playback(leg)
-        await self.start_stream(leg, accept, accept.media_url)
+        await self.start_stream(leg, accept, "resume", accept.media_url)
 
     async def _stop_playback(self, leg: Leg) -> None:
         try:

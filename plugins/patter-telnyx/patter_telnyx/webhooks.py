@@ -35,8 +35,8 @@ from patter_telnyx.signing import verify_webhook
 
 __all__ = ["Webhooks"]
 
-_CUT_SHORT = "call_hangup"
-"""The status of a text during which the call ended."""
+_CUT_SHORT, _WHOLE = "call_hangup", "completed"
+"""The status of a text during which the call ended, and of one that was said to its end."""
 
 _log = logging.getLogger("patter.telnyx")
 
@@ -150,14 +150,21 @@ class Webhooks:
         leg, state = received.leg, received.state
         if state.transfer_to:
             await self._control.transfer(leg, Transfer(state.transfer_to, state.say), received.event_id)
-        if not state.dialled:  # an incoming call has its stream since the command `answer`
+        if not (state.dialled or state.notice):  # an incoming call has its stream since the command `answer`
             return
         if received.call.briefing:
             await received.call.progressed(Progress.ANSWERED)
             await self._control.brief(leg, received.call.briefing, state.token, received.event_id)
             return
+        await self._begin(received, says_notice=True)
+
+    async def _begin(self, received: _Received, *, says_notice: bool) -> None:
+        """Starts the stream of an answered call; what the caller hears before it leads back here."""
+        leg = received.leg
         outcome = await received.call.arrived()
         match outcome:
+            case Accept() if outcome.notice and says_notice:
+                await self._control.say_notice(leg, outcome, received.event_id)
             case Accept():
                 await self._control.start_stream(leg, outcome)
             case Transfer():
@@ -197,6 +204,8 @@ class Webhooks:
             await self._control.hang_up(received.leg.call_id)
         elif state.briefing and received.payload.status != _CUT_SHORT:
             await received.call.briefed()
+        elif state.notice and received.payload.status != _CUT_SHORT:
+            await self._begin(received, says_notice=received.payload.status != _WHOLE)
 
     async def _detected(self, received: _Received) -> None:
         await received.call.answered_by(received.payload.answered_by)

@@ -266,3 +266,38 @@ async def test_the_human_of_a_warm_transfer_is_told_the_brief_and_then_the_core_
     assert line.reported[1:] == [("briefed", None), ("progressed", Progress.COMPLETED)]
     assert {report.token for report in line.router.reports} == {"consult"}
     assert line.commands == ["speak"]
+
+
+async def test_the_stream_of_an_incoming_call_begins_once_its_notice_was_said_whole(line: Line) -> None:
+    line.router.answer = msgspec.structs.replace(ACCEPT, notice="It is recorded.")
+    await line.event("call.initiated")
+    states: list[dict[str, object]] = []
+    for number, (event_type, status) in enumerate(
+        [("call.answered", ""), ("call.speak.ended", "cancelled_amd"), ("call.speak.ended", "completed")], start=2
+    ):
+        asked = msgspec.json.decode(line.api.requests[-1].body, type=dict[str, object])
+        states.append({"client_state": asked["client_state"], "status": status})
+        await line.event(event_type, states[-1], event_id=f"e-{number}")
+    assert line.commands == ["answer", "speak", "speak", "streaming_start"]
+    said = [msgspec.json.decode(request.body, type=dict[str, object]) for request in line.api.requests]
+    assert "stream_url" not in said[0]
+    assert [one["payload"] for one in said[1:3]] == ["It is recorded."] * 2
+    assert said[1]["command_id"] != said[2]["command_id"]
+    assert said[3]["stream_url"] == ACCEPT.media_url
+
+
+async def test_a_caller_who_hangs_up_during_the_notice_gets_no_stream(line: Line) -> None:
+    line.router.answer = msgspec.structs.replace(ACCEPT, notice="It is recorded.")
+    await line.event("call.speak.ended", {**state(t="token", n=True), "status": "call_hangup"})
+    assert (line.commands, line.reported) == ([], [])
+
+
+async def test_a_stream_that_is_lost_after_a_hold_is_asked_for_by_a_command_of_its_own(line: Line) -> None:
+    leg = Leg(carrier="telnyx", call_id="v3:a")
+    await line.carrier.resume(leg, ACCEPT)
+    mark = msgspec.json.decode(base64.b64decode(msgspec.json.decode(line.api.requests[-1].body)["client_state"]))["u"]
+    line.router.at_stream_end = ACCEPT
+    await line.event("streaming.failed", {**state(t="token", u=mark), "stream_url": ACCEPT.media_url})
+    assert line.commands[1:] == ["streaming_start", "streaming_start"]
+    first, second = (msgspec.json.decode(request.body)["command_id"] for request in line.api.requests[1:])
+    assert first != second  # Telnyx carries out one of the same id once

@@ -35,9 +35,10 @@ class Control:
     def verbs(self, leg: Leg, outcome: Accept | Reject | HangUp | Transfer) -> list[Element]:
         """Returns the TwiML verbs of an outcome."""
         match outcome:
-            case Accept(media_url=media_url, callbacks=callbacks):
+            case Accept(media_url=media_url, callbacks=callbacks, notice=notice):
                 parameters = {**leg.parameters, "from": leg.from_number, "to": leg.to_number}
-                return [twiml.connect_stream(media_url, action=callbacks.url("action"), parameters=parameters)]
+                stream = twiml.connect_stream(media_url, action=callbacks.url("action"), parameters=parameters)
+                return [*self._say(notice), stream]
             case Reject(reason=reason):
                 if leg.direction is Direction.OUTBOUND:  # it was answered and can no longer be rejected
                     return [twiml.hangup()]

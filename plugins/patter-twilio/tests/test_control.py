@@ -85,3 +85,10 @@ async def test_a_human_who_is_gone_leaves_the_caller_on_hold() -> None:
         with pytest.raises(CarrierRequestFailed):
             await control(api.url).connect(LEG, Leg(carrier="twilio", call_id="CA2"))
     assert [request.path.rpartition("/")[2] for request in api.requests] == ["CA2.json"]
+
+
+def test_a_notice_is_said_before_the_stream() -> None:
+    callbacks = Callbacks("https://phone.example", "t")
+    accept = Accept(call_id="1", media_url="wss://phone.example/m", callbacks=callbacks, notice="<1 & 2>")
+    say, connect = control("https://api.twilio.com").verbs(LEG, accept)
+    assert (say.text, say.get("voice"), connect.tag) == ("<1 & 2>", "alice", "Connect")

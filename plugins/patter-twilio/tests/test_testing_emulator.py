@@ -130,11 +130,19 @@ async def test_verbs_are_followed_in_order_and_a_redirect_leads_elsewhere() -> N
 
 
 @pytest.mark.parametrize(
-    ("document", "code"), [("hello", 12100), ("<Answer/>", 12100), ("<Response><Connect/></Response>", 12200)]
+    ("document", "code"),
+    [
+        ("hello", 12100),
+        ("<Answer/>", 12100),
+        ("<Response><Connect/></Response>", 12200),
+        ("<Response><Say pitch='2'/></Response>", 12200),
+        (f"<Response><Say>{'é' * 800}</Say></Response>", 13521),
+    ],
 )
 async def test_what_is_no_twiml_is_a_problem(document: str, code: int) -> None:
     call = await called({"/voice": document})
     assert [problem.code for problem in call.problems] == [code]
+    assert not any(call.spoken)
     assert call.is_over
 
 

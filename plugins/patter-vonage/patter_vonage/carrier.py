@@ -72,6 +72,7 @@ class Vonage(Carrier):
             Capability.HUMAN_DETECTION,
             Capability.TRANSFER,
             Capability.SAY,
+            Capability.NOTICE,
             Capability.SEND_DTMF,
             Capability.HOLD,
             Capability.CONNECT,

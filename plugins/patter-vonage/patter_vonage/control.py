@@ -78,7 +78,8 @@ class Control:
         """Returns the actions of an outcome. After the last one the call ends; without any it is rejected."""
         match outcome:
             case Accept():
-                return [*self._recording(outcome, is_first=is_first), self._stream(leg, outcome)]
+                recording = self._recording(outcome, is_first=is_first)
+                return [*self._say(outcome.notice), *recording, self._stream(leg, outcome)]
             case Reject():
                 return []
             case Transfer(to=to, say=text):

@@ -14,6 +14,7 @@ from patter_core.telephony.leg import Direction, Leg, Progress
 from patter_core.telephony.outcome import HangUp, Transfer
 from patter_core.testing.api import ApiAnswer, FakeApi, fake_api
 from patter_core.webhook import Accept, Reject
+from patter_vonage import ncco
 from patter_vonage.control import REGION, Control, Voice
 from patter_vonage.jwt import read_private_key
 from patter_vonage.testing.keys import new_key
@@ -215,3 +216,11 @@ async def test_hold_music_that_cannot_be_stopped_does_not_hold_up_an_answer() ->
         await control(api.url).stop_hold_music(LEG)
         assert anyio.current_time() - began < 2.5
         assert len(api.requests) == 2
+
+
+def test_a_notice_is_said_before_the_recording_begins_and_the_stream() -> None:
+    accept = msgspec.structs.replace(ACCEPT, notice="Recorded & kept.")
+    talk, record, connect = control(record=True).actions(LEG, accept, is_first=True)
+    assert talk == ncco.Talk(text="Recorded & kept.", language="en-GB", style=1)
+    assert isinstance(record, ncco.Record)
+    assert isinstance(connect, ncco.Connect)

@@ -25,6 +25,7 @@ from patter_core.webhook import CallRouter, RoutedCall, Webhook, WebhookRequest,
 from patter_telnyx import Telnyx
 from patter_telnyx.testing import TelnyxEmulator
 from patter_twilio import Twilio
+from patter_twilio.control import Control as TwilioControl
 from patter_twilio.testing import TwilioEmulator
 from patter_vonage import Vonage
 from patter_vonage.testing import VonageEmulator
@@ -216,6 +217,15 @@ async def test_of_several_that_fail_the_first_is_raised_and_notes_the_others(mon
             await play(harness, *tried)
     (note,) = caught.value.__notes__
     assert "configuring a number" in note
+
+
+async def test_one_that_leaves_out_the_notice_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TwilioControl, "_say", lambda _control, _text: [])
+    await told(
+        lambda patience: try_one(TwilioEmulator(), "a notice at the call's start", patience),
+        "is not what the caller hears first",
+        patience=0.4,
+    )
 
 
 def test_every_capability_is_tried() -> None:

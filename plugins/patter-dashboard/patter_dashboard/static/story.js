@@ -180,6 +180,7 @@ const WORDS = {
   machine_detected: (event) => `Answered by ${event.answered_by.replaceAll("_", " ")}`,
   recording_changed: (event) => `The carrier's recording: ${event.recording.status}`,
   recording_started: (event) => `The sink ${event.by} records`,
+  notice_played: (event) => `The notice was ${event.interrupted ? "talked over" : "heard"}, from the ${event.by}`,
   media_started: (event) => `Audio is here: ${event.format.encoding} at ${event.format.sample_rate} Hz`,
   media_paused: (event) => (event.held ? "On hold" : "The carrier's audio broke off"),
   media_trouble: (event) => `Audio: ${event.problem}`,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.parse
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 from xml.etree.ElementTree import Element, ParseError, fromstring
@@ -29,6 +30,9 @@ class Then(msgspec.Struct, frozen=True):
     method: str = "POST"
 
 
+_OF_SAY = frozenset({"voice", "language", "loop"})
+_LONGEST_SAY = 4_500
+"""Characters, URL-encoded: a longer text is not said (page "Error 13521")."""
 _NEXT_VERB = Then()
 _OVER = Then(over=True)
 
@@ -115,7 +119,13 @@ class Performance:
         return Then(url=verb.get("action", ""), method=verb.get("method", "POST"))
 
     async def _say(self, verb: Element) -> Then:
-        await self._line.speak(verb.text or "")
+        text = verb.text or ""
+        if verb.attrib.keys() - _OF_SAY:
+            self._problem(f"<Say> with {', '.join(sorted(verb.attrib.keys() - _OF_SAY))}")
+        if len(urllib.parse.quote(text)) > _LONGEST_SAY:
+            self._line.problems.append(Problem(13521, "<Say> element character limits exceeded"))
+            return _NEXT_VERB
+        await self._line.speak(text)
         return _NEXT_VERB
 
     async def _play(self, verb: Element) -> Then:
