@@ -27,7 +27,7 @@ _WHAT = {
     "record": "Record a call.",
     "hold": "Put a call on hold.",
     "look_up": "Tell how far a call has come.",
-    "configure_number": "Point a number here: `serve(configure_number=True)`.",
+    "configure_number": "Point a number here, and put it back: `serve(configure_number=True)`, `patter dev --tunnel`.",
 }
 """Of the capabilities that their class says nothing about."""
 

@@ -21,6 +21,7 @@ from patter_core.errors import CallError
 from patter_core.media import MediaCodec
 from patter_core.telephony.control import Callbacks, Capability, DialRequest, LegFacts
 from patter_core.telephony.leg import Leg
+from patter_core.telephony.numbers import VoiceTarget
 from patter_core.telephony.outcome import Transfer
 from patter_core.telephony.prices import CarrierRates
 from patter_core.transport import Message
@@ -192,6 +193,14 @@ class Carrier(abc.ABC):
 
     async def set_voice_url(self, number: str, url: str) -> None:
         """Points a number of the account at `url`, for `serve(configure_number=True)`."""
+        raise self._cannot(Capability.CONFIGURE_NUMBER)
+
+    async def voice_target(self, number: str) -> VoiceTarget:
+        """Returns where a number of the account points: everything that `set_voice_url` may change."""
+        raise self._cannot(Capability.CONFIGURE_NUMBER)
+
+    async def put_back(self, number: str, target: VoiceTarget) -> None:
+        """Points a number where it pointed when `voice_target` returned that: what `set_voice_url` did is undone."""
         raise self._cannot(Capability.CONFIGURE_NUMBER)
 
     def require(self, capability: Capability) -> None:

@@ -156,6 +156,7 @@ class Patter(CallingPhone):
         more_sinks: Sequence[EventSink] = (),
         more_apps: Sequence[WebApp] = (),
         local_apps_port: int | None = None,
+        webhook_url: str = "",
         limits: Limits | None = None,
     ) -> Patter:
         """Returns a phone with the same agents and settings, to be served beside this one: for tests and `patter dev`.
@@ -166,6 +167,7 @@ class Patter(CallingPhone):
             more_sinks: beside its own.
             more_apps: beside its own.
             local_apps_port: serve the apps at this port, on this machine only, whatever is set.
+            webhook_url: in place of its own public address.
             limits: in place of its own.
         """
         other = copy.copy(self)
@@ -176,7 +178,7 @@ class Patter(CallingPhone):
             _sinks=(*self._sinks, *more_sinks),
             _carriers=carriers_by_name(carrier or [*self._carriers.values(), *more_carriers]),
             _numbers=self._numbers if carrier is None else {},
-            _base=self._base if carrier is None else "",
+            _base=public_base(webhook_url) or (self._base if carrier is None else ""),
             _apps=apps if carrier is None else PhoneApps((), access=None, port=None),
         )
         for one in more_carriers:

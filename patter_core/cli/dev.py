@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
 from pathlib import Path
 
 import anyio
 import click
 
 from patter_core.apps.phone_apps import apps_port as port_of_apps
+from patter_core.cli.dev_tunnel import own_terminal, run_tunnelled
 from patter_core.cli.dev_worker import DevSpec
 from patter_core.cli.options import check_app, configuration_options, log_options, start_log
 from patter_core.cli.reloader import run_reloading
+from patter_core.cli.tunnel_worker import TunnelSpec
+from patter_core.cli.tunnels import PROGRAMS, find_program
 from patter_core.cli.watched_files import WatchedFiles
 from patter_core.config import environment_of_workers, from_environment, port_number, variables_of_dotenv
 from patter_core.observe.log_setup import LogFormat, LogLevel, LogSettings
@@ -35,6 +39,9 @@ _HERE = "127.0.0.1"
     "--apps-port", type=click.IntRange(0, 65535), help="Port of the pages. Default: PATTER_APPS_PORT, or 8001."
 )
 @click.option("--open/--no-open", "opens_page", default=True, help="Open the page to talk from. Default: open it.")
+@click.option("--tunnel", is_flag=True, help="Have a public address, by cloudflared or ngrok.")
+@click.option("--tunnel-program", type=click.Choice(PROGRAMS), help="Which of them. Default: the first installed.")
+@click.option("--yes", is_flag=True, help="With a tunnel: point the phone's numbers there without asking.")
 @log_options
 @click.pass_obj
 def dev(
@@ -49,6 +56,9 @@ def dev(
     port: int | None,
     apps_port: int | None,
     opens_page: bool,
+    tunnel: bool,
+    tunnel_program: str | None,
+    yes: bool,
     verbose: int,
     log_level: LogLevel | None,
     log_format: LogFormat,
@@ -61,11 +71,15 @@ def dev(
 
     When a Python file, patter.toml or .env changes, the new version is loaded, and takes over once the live calls of
     the old one are over, which have 5 s. If it cannot be loaded, the old one goes on.
+
+    With --tunnel, carriers reach it: cloudflared or ngrok gives it a public address for that time. You are asked
+    whether to point the phone's numbers there, and they are put back at the end.
     """
     check_app(app, config, carrier, engine, sinks, store)
     level = log_level or ("" if verbose else "warning")  # the calls are printed anyway
     logs = LogSettings(format=log_format, level=level, verbose=verbose)
     start_log(logs, registry)
+    program = find_program(tunnel_program or "") if tunnel or tunnel_program else None
     with bind(_HERE, port_number(port, default=DEFAULT_PORT)) as listener:
         spec = DevSpec(
             listener=listener.fileno(),
@@ -80,7 +94,13 @@ def dev(
             logs=logs,
             opens_page=opens_page,
         )
-        anyio.run(run_reloading, spec, _watched(app, config), _environment())
+        if program is None:
+            anyio.run(run_reloading, spec, _watched(app, config), _environment())
+            return
+        held = TunnelSpec(
+            listener=spec.listener, serving=spec, program=program, terminal=-1 if yes else own_terminal(), agrees=yes
+        )
+        sys.exit(anyio.run(run_tunnelled, held, _watched(app, config), _environment()))
 
 
 def _free_port(port: int) -> int:

@@ -12,15 +12,16 @@ from patter_core.carrier import Carrier
 from patter_core.errors import PluginNotFound
 from patter_core.patter import Patter
 from patter_core.registry import Registry
+from patter_core.server.phone_parts import PhoneParts
 from patter_core.server.routing import Routing
 from patter_core.settings.model import PluginConfig, Settings
 from patter_core.settings.phone import make_phone
 from patter_core.settings.plugins import usable
-from patter_core.settings.target import open_phone
+from patter_core.settings.target import open_phone, phone_at
 from patter_core.sinks.console import ConsoleSink
 from patter_core.testing.finding import engine_emulator
 
-__all__ = ["DRAIN", "DevPhone", "opened"]
+__all__ = ["DRAIN", "DevPhone", "opened", "parts_of"]
 
 DRAIN = 5.0
 """Seconds that live calls have to end where their program is changed or stopped."""
@@ -38,7 +39,9 @@ class DevPhone(msgspec.Struct, frozen=True):
 
 
 @contextlib.asynccontextmanager
-async def opened(registry: Registry, settings: Settings, app: str, *, apps_port: int) -> AsyncIterator[DevPhone]:
+async def opened(
+    registry: Registry, settings: Settings, app: str, *, apps_port: int, public_url: str = ""
+) -> AsyncIterator[DevPhone]:
     """Makes the phone; what it needs runs while the context lasts.
 
     It is the phone of a program or of the settings. Where neither names an engine and no credentials of one are there,
@@ -49,6 +52,7 @@ async def opened(registry: Registry, settings: Settings, app: str, *, apps_port:
         settings: of a phone, unless it is that of a program.
         app: the phone of a program, or "".
         apps_port: where its apps are, on this machine only.
+        public_url: in place of its own public address.
 
     Raises:
         PatterError: it cannot be made.
@@ -68,8 +72,18 @@ async def opened(registry: Registry, settings: Settings, app: str, *, apps_port:
                 phone, routing = open_phone(registry, settings)
         looks = [cls for cls in map(registry.app, registry.names("app")) if cls.in_dev]
         notes = {_ECHO: echoes, _NO_PAGE: not pages, _NO_LOOK: not looks}
-        phone = _with_apps(phone.copy(local_apps_port=apps_port), pages, looks)
+        phone = _with_apps(phone.copy(local_apps_port=apps_port, webhook_url=public_url), pages, looks)
         yield DevPhone(phone, routing, tuple(note for note, is_so in notes.items() if is_so))
+
+
+def parts_of(registry: Registry, settings: Settings, app: str) -> PhoneParts:
+    """Returns what that phone is made of, without what `patter dev` adds.
+
+    Raises:
+        PatterError: it cannot be made.
+    """
+    phone = phone_at(app) if app else make_phone(registry, _with_carrier(registry, settings, _page_carriers(registry)))
+    return phone.parts
 
 
 def _with_apps(phone: Patter, pages: Sequence[type[Carrier]], looks: Sequence[type[WebApp]]) -> Patter:

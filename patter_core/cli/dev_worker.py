@@ -43,6 +43,8 @@ class DevSpec(ProcessSpec, frozen=True, kw_only=True):
     store: str
     apps_port: int
     apps_key: bytes
+    public_url: str = ""
+    """In place of the phone's own public address."""
     logs: LogSettings
     is_first: bool = True
     """Nothing was served before: it tells where it is."""
@@ -57,7 +59,7 @@ async def _serve(registry: Registry, spec: DevSpec, started: threading.Event) ->
         sinks=spec.sinks,
         store=spec.store,
     )
-    async with opened(registry, settings, spec.app, apps_port=spec.apps_port) as dev:
+    async with opened(registry, settings, spec.app, apps_port=spec.apps_port, public_url=spec.public_url) as dev:
         report_ready(spec.ready_pipe)
         await anyio.to_thread.run_sync(started.wait, abandon_on_cancel=True)
         await dev.phone.serve(

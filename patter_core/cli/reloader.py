@@ -23,7 +23,7 @@ from patter_core.cli.watched_files import Snapshot, WatchedFiles, changed_betwee
 from patter_core.observe.terminal import one_line
 from patter_core.server.signals import stop_signals
 
-__all__ = ["run_reloading"]
+__all__ = ["Reloader", "run_reloading"]
 
 _EVERY = 0.4
 """Seconds between two looks at the files."""
@@ -45,7 +45,7 @@ async def run_reloading(spec: DevSpec, watched: WatchedFiles, environment: Mappi
         watched: its files.
         environment: of the processes that serve.
     """
-    reloader = _Reloader(spec, watched, environment)
+    reloader = Reloader(spec, watched, environment)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(reloader.stop_on_signal)
         await reloader.run()
@@ -88,19 +88,24 @@ class _Version:
             await self.process.aclose()
 
 
-class _Reloader:
+class Reloader:
+    """As `run_reloading`, for who runs something beside it."""
+
     def __init__(self, spec: DevSpec, watched: WatchedFiles, environment: Mapping[str, str]) -> None:
         self._spec = spec
         self._watched = watched
         self._environment = environment
         self._serving: _Version | None = None
         self._loading: _Version | None = None
-        self._stopping = anyio.Event()
+        self.stopping = anyio.Event()
+        """A signal has come, or `stop` was called."""
+        self.served = anyio.Event()
+        """A version was loaded, and takes calls."""
 
     async def run(self) -> None:
         """Serves one version after the other, until `stop_on_signal` has seen a signal."""
         try:
-            while not self._stopping.is_set():
+            while not self.stopping.is_set():
                 seen = await self._look()
                 await self._renew(seen)
                 await self._change_or_stop(seen)
@@ -116,9 +121,19 @@ class _Reloader:
         with anyio.open_signal_receiver(*stop_signals()) as signals:
             async for number in signals:
                 count += 1
-                self._stopping.set()
+                self.stopping.set()
                 for version in self._versions:
                     version.stop(number if count < 3 else signal.SIGKILL)
+
+    def set_public_url(self, url: str) -> None:
+        """Sets the public address, before it runs."""
+        self._spec = msgspec.structs.replace(self._spec, public_url=url)
+
+    def stop(self) -> None:
+        """Stops it, as a signal does."""
+        self.stopping.set()
+        for version in self._versions:
+            version.stop()
 
     @property
     def _versions(self) -> list[_Version]:
@@ -127,7 +142,7 @@ class _Reloader:
     async def _renew(self, seen: Snapshot) -> None:
         """Loads the program as it is now, and has that version serve in place of the one before."""
         new = await self._load(seen)
-        if self._stopping.is_set():
+        if self.stopping.is_set():
             return
         if new is None:
             what = "The version from before goes on." if self._serving else "Nothing is served."
@@ -136,8 +151,9 @@ class _Reloader:
         if self._serving is not None:
             await self._serving.end()
         self._serving, self._loading = new, None
-        if not self._stopping.is_set():
+        if not self.stopping.is_set():
             await new.serve()
+            self.served.set()
             self._spec = msgspec.structs.replace(self._spec, is_first=False)
         else:
             new.stop()
@@ -191,8 +207,8 @@ class _Reloader:
 
     async def _stops_within(self, seconds: float) -> bool:
         with anyio.move_on_after(seconds):
-            await self._stopping.wait()
-        return self._stopping.is_set()
+            await self.stopping.wait()
+        return self.stopping.is_set()
 
     async def _look(self) -> Snapshot:
         return await anyio.to_thread.run_sync(self._watched.snapshot, abandon_on_cancel=True)  # a disk may be slow

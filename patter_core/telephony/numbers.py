@@ -11,7 +11,7 @@ import msgspec
 from patter_core.checks import CheckResult, Level
 from patter_core.errors import CarrierRequestFailed
 
-__all__ = ["AccountNumber", "AccountNumbers", "check_numbers", "leads_here", "voice_path"]
+__all__ = ["AccountNumber", "AccountNumbers", "VoiceTarget", "check_numbers", "leads_here", "voice_path"]
 
 
 class AccountNumber(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +37,23 @@ class AccountNumber(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"<AccountNumber {self.id}>"
+
+
+class VoiceTarget(msgspec.Struct, frozen=True, kw_only=True):
+    """What a number's incoming calls go to, with everything that is needed to put it back.
+
+    Two are equal if nothing of that was changed in between. Its `repr` does not show it.
+    """
+
+    shown: str
+    """For the number's owner: a URL, or the name of what it belongs to; "" if its calls go nowhere."""
+    shared: str = ""
+    """Which other numbers are pointed with it, as in "all numbers of the application “main”"; "" if none."""
+    settings: dict[str, str]
+    """What the plugin puts back. Only the plugin reads it."""
+
+    def __repr__(self) -> str:
+        return "<VoiceTarget>"
 
 
 class AccountNumbers(abc.ABC):
@@ -70,7 +87,11 @@ class AccountNumbers(abc.ABC):
         for found in await self.fetch(number):
             if found.number == number:
                 return found
-        raise CarrierRequestFailed(
+        raise self.lacks_number()
+
+    def lacks_number(self) -> CarrierRequestFailed:
+        """Returns the error for a number that the account does not have."""
+        return CarrierRequestFailed(
             f"The number is not in this {self.vendor} account.",
             taken=False,
             expected="a number in E.164, such as +15550001234",

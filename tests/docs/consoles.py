@@ -28,7 +28,7 @@ NOT_RUN = {
     r"export .*": "of a page that is not followed: it sets what the next line needs",
     r"nox .*": "a session runs by itself; that it exists is tested",
     r"pre-commit install": "it changes the clone",
-    r"patter dev.*": "tests/cli/test_dev.py runs it",
+    r"patter dev.*": "tests/cli/test_dev.py and tests/cli/test_dev_tunnel.py run it",
     r"patter plugins": "tests/cli/test_plugins.py and the sessions thirdparty and tutorial run it",
     r"patter new .* acme": "the session thirdparty runs it for every kind, with other names",
     r"pytest patter-acme": "as above",

@@ -28,7 +28,7 @@ _METHODS: dict[Capability, tuple[str, ...]] = {
     Capability.RECORD: ("start_recording", "stop_recording"),
     Capability.PAUSE_RECORDING: ("pause_recording",),
     Capability.LOOK_UP: ("look_up",),
-    Capability.CONFIGURE_NUMBER: ("set_voice_url",),
+    Capability.CONFIGURE_NUMBER: ("set_voice_url", "voice_target", "put_back"),
 }
 """What implements each capability."""
 _PART_OF = {
@@ -133,7 +133,10 @@ def _commands(carrier: Carrier, leg: Leg) -> dict[str, Callable[[], Awaitable[ob
         },
         Capability.PAUSE_RECORDING: {"pause_recording": lambda: carrier.pause_recording(leg, "1", paused=True)},
         Capability.LOOK_UP: {"look_up": lambda: carrier.look_up(leg)},
-        Capability.CONFIGURE_NUMBER: {"set_voice_url": lambda: carrier.set_voice_url(NUMBER, f"{root}/voice")},
+        Capability.CONFIGURE_NUMBER: {
+            "set_voice_url": lambda: carrier.set_voice_url(NUMBER, f"{root}/voice"),
+            "voice_target": lambda: carrier.voice_target(NUMBER),
+        },
     }
     commands: dict[str, Callable[[], Awaitable[object]]] = {}
     if carrier.has_api:

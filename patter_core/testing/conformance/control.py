@@ -5,12 +5,14 @@ from __future__ import annotations
 from decimal import Decimal
 
 import anyio
+import msgspec
 
 from patter_core.audio.dtmf import tones
 from patter_core.errors import CarrierRequestFailed
 from patter_core.events import RecordingChanged
 from patter_core.telephony.control import Capability
 from patter_core.telephony.leg import Progress
+from patter_core.telephony.numbers import VoiceTarget
 from patter_core.telephony.outcome import Transfer
 from patter_core.testing.conformance.failures import FAILURES
 from patter_core.testing.conformance.notices import NOTICES
@@ -283,6 +285,38 @@ async def _number_configured(scene: Scene) -> None:
     )
 
 
+async def _number_put_back(scene: Scene) -> None:
+    emulator, carrier, url = scene.harness.emulator, scene.harness.carrier, scene.harness.worker.voice_url
+    emulator.add_number(scene.number)
+    for before in ("", f"{url}?before"):
+        with (
+            scene.check.within(SOON, "voice_target() or put_back() does not return."),
+            scene.check.raises_only(problem="voice_target() or put_back() raises."),
+        ):
+            if before:
+                await carrier.set_voice_url(scene.number, before)
+            found = await carrier.voice_target(scene.number)
+            await carrier.set_voice_url(scene.number, url)
+            pointed, kept = await carrier.voice_target(scene.number), _stored(found)
+            await carrier.put_back(scene.number, kept)
+            after = await carrier.voice_target(scene.number)
+        scene.check.require(
+            found == kept != pointed, "voice_target() does not tell a number that is pointed elsewhere from before."
+        )
+        scene.check.require(
+            found == after and emulator.voice_url(scene.number) == before,
+            "put_back() does not point a number where it pointed.",
+            expected=before or "nothing",
+            got=emulator.voice_url(scene.number) or "nothing",
+            mistake="`settings` lacks something that set_voice_url() writes",
+        )
+
+
+def _stored(target: VoiceTarget) -> VoiceTarget:
+    """As it comes back from a file."""
+    return msgspec.json.decode(msgspec.json.encode(target), type=VoiceTarget)
+
+
 _TRANSFER, _RECORD = frozenset({Capability.TRANSFER}), frozenset({Capability.RECORD})
 
 CONTROL = (
@@ -302,5 +336,6 @@ CONTROL = (
     Scenario("keys that the carrier cannot send", _other_dtmf, frozenset({Capability.SEND_DTMF})),
     Scenario("looking a call up", _looked_up, frozenset({Capability.LOOK_UP})),
     Scenario("configuring a number", _number_configured, frozenset({Capability.CONFIGURE_NUMBER})),
+    Scenario("putting a number back", _number_put_back, frozenset({Capability.CONFIGURE_NUMBER})),
     *FAILURES,
 )

@@ -26,6 +26,7 @@ from patter_core.media import (
 )
 from patter_core.telephony.control import Callbacks, Capability, DialRequest, LegFacts
 from patter_core.telephony.leg import Leg, Progress
+from patter_core.telephony.numbers import VoiceTarget
 from patter_core.telephony.outcome import Transfer
 from patter_core.transport import Message, SocketHandler
 from patter_core.webhook import (
@@ -110,6 +111,8 @@ class FakeCarrier(Carrier):
         self.dialled: list[DialRequest] = []
         """The calls it was asked for; their ids are `out-1` and so on."""
         self.commands: list[str] = []
+        self.pointed: dict[str, str] = {}
+        """Where each number points."""
         """The other commands it took, each as a line."""
         self.refusals = 0
         """How many of the next commands it refuses, hang-ups aside."""
@@ -175,6 +178,15 @@ class FakeCarrier(Carrier):
 
     async def set_voice_url(self, number: str, url: str) -> None:
         self._take("point", number, url)
+        self.pointed[number] = url
+
+    async def voice_target(self, number: str) -> VoiceTarget:
+        url = self.pointed.get(number, "")
+        return VoiceTarget(shown=url, settings={"url": url})
+
+    async def put_back(self, number: str, target: VoiceTarget) -> None:
+        self._take("put back", number)
+        self.pointed[number] = target.settings["url"]
 
     def _take(self, *command: str) -> None:
         if self.refusals:

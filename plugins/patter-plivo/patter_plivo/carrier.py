@@ -14,6 +14,7 @@ from patter_core.config import check_fields
 from patter_core.media import MediaCodec
 from patter_core.telephony.control import Callbacks, Capability, DialRequest, LegFacts
 from patter_core.telephony.leg import Leg
+from patter_core.telephony.numbers import VoiceTarget
 from patter_core.telephony.outcome import Transfer
 from patter_core.webhook import Accept, Webhook, WebhookRequest
 from patter_plivo import signing
@@ -125,6 +126,12 @@ class Plivo(Carrier):
 
     async def set_voice_url(self, number: str, url: str) -> None:
         await PlivoNumbers(self._control.api).ensure(number, url)
+
+    async def voice_target(self, number: str) -> VoiceTarget:
+        return await PlivoNumbers(self._control.api).voice_target(number)
+
+    async def put_back(self, number: str, target: VoiceTarget) -> None:
+        await PlivoNumbers(self._control.api).put_back(number, target)
 
     async def check(self, base: str = "", number: str = "") -> Sequence[CheckResult]:
         return await run_checks(PlivoNumbers(self._control.api), base, number)

@@ -15,7 +15,7 @@ import msgspec
 
 from patter_core.errors import CarrierRequestFailed, ConfigurationError
 from patter_core.net.rest import path_segment
-from patter_core.telephony.numbers import AccountNumber, AccountNumbers, voice_path
+from patter_core.telephony.numbers import AccountNumber, AccountNumbers, VoiceTarget, voice_path
 from patter_plivo.rest import PlivoApi, is_gone
 
 __all__ = ["PlivoNumbers", "read_answer_url"]
@@ -23,6 +23,7 @@ __all__ = ["PlivoNumbers", "read_answer_url"]
 PAGE_SIZE = 20
 """The most that Plivo gives at once."""
 MOST_PAGES = 500
+_APP_ID = "app_id"
 
 
 class _Number(msgspec.Struct, frozen=True):
@@ -30,6 +31,10 @@ class _Number(msgspec.Struct, frozen=True):
     alias: str | None = None
     application: str | None = None
     """The path of its application at the API."""
+
+    @property
+    def app_id(self) -> str:
+        return (self.application or "").rstrip("/").rpartition("/")[2]
 
     def __repr__(self) -> str:
         return "<_Number>"
@@ -41,6 +46,10 @@ class _Application(msgspec.Struct, frozen=True):
     answer_url: str | None = None
     fallback_answer_url: str | None = None
     hangup_url: str | None = None
+
+    @property
+    def is_made_here(self) -> bool:
+        return self.app_name == _name_for(self.answer_url or "")
 
 
 class _Meta(msgspec.Struct, frozen=True):
@@ -99,13 +108,36 @@ class PlivoNumbers(AccountNumbers):
             if (one.answer_url, one.fallback_answer_url, one.hangup_url) == (target, target, hangup_url)
         ]
         app_id = fitting[0] if fitting else await self._create(target, hangup_url)
+        await self._assign(number, app_id)
+
+    async def voice_target(self, number: str) -> VoiceTarget:
+        """As in the contract of carriers."""
+        found = await self.find(number)
+        app_id = (await self._number(number))[0].app_id
+        return VoiceTarget(shown=found.target or app_id, settings={_APP_ID: app_id})
+
+    async def put_back(self, number: str, target: VoiceTarget) -> None:
+        """As in the contract of carriers. The application that was made to point the number is deleted."""
+        found = await self.find(number)
+        app_id = (await self._number(number))[0].app_id
+        if app_id != target.settings[_APP_ID]:
+            await self._assign(found, target.settings[_APP_ID])
+            await self._tidy(app_id)
+
+    async def _assign(self, number: AccountNumber, app_id: str) -> None:
         path = f"/Number/{path_segment(number.id)}/"
         await self._api.post(path, _Assignment(app_id), action="point the number")
 
+    async def _tidy(self, app_id: str) -> None:
+        """Deletes an application that was made here, if no number belongs to it."""
+        is_ours = any(one.app_id == app_id and one.is_made_here for one in await self._applications())
+        if is_ours and all(one.app_id != app_id for one in await self._numbers()):
+            await self._api.delete_application(app_id)
+
     async def _create(self, target: str, hangup_url: str) -> str:
-        name = f"Patter-{hashlib.sha256(target.encode()).hexdigest()[:12]}"  # names are unique in an account
         action = "make an application"
-        body = await self._api.post("/Application/", _NewApplication(name, target, target, hangup_url), action=action)
+        made = _NewApplication(_name_for(target), target, target, hangup_url)
+        body = await self._api.post("/Application/", made, action=action)
         return self._api.read(body, _Created, action=action).app_id
 
     async def _number(self, number: str) -> list[_Number]:
@@ -139,17 +171,21 @@ class PlivoNumbers(AccountNumbers):
 
 
 def _account_number(number: _Number, applications: dict[str, _Application]) -> AccountNumber:
-    app_id = (number.application or "").rstrip("/").rpartition("/")[2]
-    application = applications.get(app_id, _Application(app_id))
+    application = applications.get(number.app_id, _Application(number.app_id))
     written = number.number if number.number.startswith("+") else f"+{number.number}"
     return AccountNumber(
         id=number.number,
         number=written,
         name=number.alias or "",
-        target=application.answer_url or app_id,
+        target=application.answer_url or number.app_id,
         target_name=application.app_name,
         fallback=application.fallback_answer_url or "",
     )
+
+
+def _name_for(answer_url: str) -> str:
+    """Returns the name of an application that is made here. Names are unique in an account."""
+    return f"Patter-{hashlib.sha256(answer_url.encode()).hexdigest()[:12]}"
 
 
 def _hangup_url(answer_url: str) -> str:

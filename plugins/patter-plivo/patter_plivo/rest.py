@@ -202,6 +202,12 @@ class PlivoApi(RestApi):
         """Stops the recordings of a call. Succeeds if there are none."""
         await self._delete(f"{_call(call_uuid)}Record/", action="stop the recording")
 
+    # --- applications ----------------------------------------------------------------------------------------------
+
+    async def delete_application(self, app_id: str) -> None:
+        """Deletes an application, and none of its endpoints. Succeeds if there is none."""
+        await self._delete(f"/Application/{path_segment(app_id)}/?cascade=false", action="delete the application")
+
     # --- shared ----------------------------------------------------------------------------------------------------
 
     async def _delete(self, path: str, *, action: str) -> bool:

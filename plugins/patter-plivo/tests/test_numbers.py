@@ -99,3 +99,36 @@ def test_a_public_address_is_completed_with_the_path_of_the_voice_webhook(text: 
 def test_what_is_not_a_public_address_is_an_error(text: str) -> None:
     with pytest.raises(ConfigurationError, match="URL is not a public address"):
         read_answer_url(text)
+
+
+async def test_a_number_is_put_back_and_the_application_that_was_made_for_it_is_gone_with_its_last_number(
+    plivo: PlivoEmulator,
+) -> None:
+    account = plivo.api.account
+    account.applications = [EmulatedApplication(app_name="theirs", answer_url="https://other.example", app_id="7")]
+    account.numbers[0].app_id = "7"
+    carrier = plivo.carrier()
+    targets = {number: await carrier.voice_target(number) for number in NUMBERS[:2]}
+    assert [target.shown for target in targets.values()] == ["https://other.example", ""]
+    for number in targets:
+        await carrier.set_voice_url(number, URL)
+    for number, target in targets.items():
+        assert len(account.applications) == 2
+        await carrier.put_back(number, target)
+        assert await carrier.voice_target(number) == target
+    assert [one.app_name for one in account.applications] == ["theirs"]
+
+
+async def test_an_application_of_somebody_elses_is_not_deleted(plivo: PlivoEmulator) -> None:
+    theirs = EmulatedApplication(
+        app_name="theirs",
+        answer_url=URL,
+        fallback_answer_url=URL,
+        hangup_url="https://phone.example/webhooks/plivo/status",
+    )
+    plivo.api.account.applications = [theirs]
+    target = await plivo.carrier().voice_target(NUMBERS[0])
+    await plivo.carrier().set_voice_url(NUMBERS[0], URL)
+    await plivo.carrier().put_back(NUMBERS[0], target)
+    assert plivo.voice_url(NUMBERS[0]) == ""
+    assert plivo.api.account.applications == [theirs]

@@ -7,10 +7,10 @@ import msgspec
 from patter_core.net.rest import path_segment
 from patter_telnyx.rest import TelnyxApi
 
-__all__ = ["Application"]
+__all__ = ["Application", "ApplicationSettings"]
 
 
-class _Application(msgspec.Struct, frozen=True):
+class ApplicationSettings(msgspec.Struct, frozen=True):
     """The fields that a change must name."""
 
     application_name: str
@@ -18,7 +18,7 @@ class _Application(msgspec.Struct, frozen=True):
 
 
 class _Answer(msgspec.Struct, frozen=True):
-    data: _Application
+    data: ApplicationSettings
 
 
 class Application:
@@ -30,14 +30,15 @@ class Application:
 
     async def webhook_url(self) -> str:
         """Returns the URL that events are sent to."""
-        return (await self._fetch()).webhook_event_url
+        return (await self.settings()).webhook_event_url
+
+    async def settings(self) -> ApplicationSettings:
+        """Returns what is set."""
+        return (await self._api.fetch(self._path, _Answer, action="look up the application")).data
 
     async def set_webhook_url(self, url: str) -> None:
         """Has events sent to a URL; sends no change if they are."""
-        current = await self._fetch()
+        current = await self.settings()
         if current.webhook_event_url != url:
-            changed = _Application(current.application_name, url)
+            changed = ApplicationSettings(current.application_name, url)
             await self._api.change(self._path, changed, action="set the application's webhook URL")
-
-    async def _fetch(self) -> _Application:
-        return (await self._api.fetch(self._path, _Answer, action="look up the application")).data

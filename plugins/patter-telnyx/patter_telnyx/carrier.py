@@ -14,6 +14,7 @@ from patter_core.config import check_fields
 from patter_core.media import MediaCodec
 from patter_core.telephony.control import Callbacks, Capability, DialRequest, LegFacts
 from patter_core.telephony.leg import Leg
+from patter_core.telephony.numbers import VoiceTarget
 from patter_core.telephony.outcome import Transfer
 from patter_core.telephony.prices import CarrierRates
 from patter_core.webhook import Accept, Webhook, WebhookRequest
@@ -22,6 +23,7 @@ from patter_telnyx.checks import run_checks
 from patter_telnyx.config import CHOICES, CodecName, MachineDetection, TargetLegs, check_choice, read_account
 from patter_telnyx.control import Control
 from patter_telnyx.formats import ByteOrder, Codec
+from patter_telnyx.number_target import NumberTarget
 from patter_telnyx.numbers import TelnyxNumbers
 from patter_telnyx.prices import PREMIUM_RATES, RATES
 from patter_telnyx.rest import TelnyxApi
@@ -143,6 +145,12 @@ class Telnyx(Carrier):
         await TelnyxNumbers(self._control.api).ensure(number, self.connection_id)
         await self._application.set_webhook_url(url)
 
+    async def voice_target(self, number: str) -> VoiceTarget:
+        return await self._number_target.read(number)
+
+    async def put_back(self, number: str, target: VoiceTarget) -> None:
+        await self._number_target.put_back(number, target)
+
     async def check(self, base: str = "", number: str = "") -> Sequence[CheckResult]:
         numbers = TelnyxNumbers(self._control.api)
         return await run_checks(numbers, self._application, self.connection_id, base=base, number=number)
@@ -159,6 +167,10 @@ class Telnyx(Carrier):
             voice=self.voice,
             premium_detection=self.machine_detection == "premium",
         )
+
+    @property
+    def _number_target(self) -> NumberTarget:
+        return NumberTarget(TelnyxNumbers(self._control.api), self._application, self.connection_id)
 
     @functools.cached_property
     def _webhooks(self) -> Webhooks:

@@ -42,3 +42,15 @@ async def test_a_number_of_another_account_is_an_error(telnyx: TelnyxEmulator) -
     with pytest.raises(CarrierRequestFailed, match="patter telnyx numbers") as failure:
         await telnyx.carrier().set_voice_url("+15005559999", URL)
     assert "+1500" not in str(failure.value)
+
+
+async def test_a_number_is_put_back_to_its_application_and_ours_to_its_url(telnyx: TelnyxEmulator) -> None:
+    telnyx.api.numbers[0].connection_id, telnyx.api.application.webhook_event_url = "7", "https://old.example"
+    carrier = telnyx.carrier()
+    target = await carrier.voice_target(NUMBERS[0])
+    assert (target.shown, target.shared) == ("7", "all numbers of the application “patter”")
+    await carrier.set_voice_url(NUMBERS[0], URL)
+    assert (await carrier.voice_target(NUMBERS[0])).shown == URL
+    await carrier.put_back(NUMBERS[0], target)
+    assert telnyx.api.numbers[0].connection_id == "7"
+    assert telnyx.api.application.webhook_event_url == "https://old.example"

@@ -9,7 +9,7 @@ import msgspec
 
 from patter_core.errors import ConfigurationError
 from patter_core.net.rest import path_segment
-from patter_core.telephony.numbers import AccountNumber, AccountNumbers, voice_path
+from patter_core.telephony.numbers import AccountNumber, AccountNumbers, VoiceTarget, voice_path
 from patter_twilio.rest import TwilioApi
 
 __all__ = ["TwilioNumbers", "read_voice_url"]
@@ -24,7 +24,9 @@ class _Number(msgspec.Struct, frozen=True):
     phone_number: str
     friendly_name: str = ""
     voice_url: str | None = None
+    voice_method: str | None = None
     voice_fallback_url: str | None = None
+    voice_fallback_method: str | None = None
     voice_application_sid: str | None = None
     """A TwiML application, which takes precedence over the URL."""
 
@@ -51,32 +53,57 @@ class TwilioNumbers(AccountNumbers):
         self._api = api
 
     async def fetch(self, number: str = "") -> list[AccountNumber]:
-        query = {"PageSize": str(PAGE_SIZE), **({"PhoneNumber": number} if number else {})}
-        path = f"{_PATH}.json?{urllib.parse.urlencode(query)}"
-        found: list[AccountNumber] = []
-        for _ in range(MOST_PAGES):
-            page = await self._api.fetch(path, _Page, action="list the numbers")
-            found += [
-                AccountNumber(
-                    id=one.sid,
-                    number=one.phone_number,
-                    name=one.friendly_name,
-                    target=one.target,
-                    fallback=one.voice_fallback_url or "",
-                )
-                for one in page.incoming_phone_numbers
-            ]
-            following = page.next_page_uri or ""
-            path = following.removeprefix(self._api.account_path)
-            if path == following:  # the last page, or one elsewhere, where the credentials must not go
-                break
-        return found
+        return [
+            AccountNumber(
+                id=one.sid,
+                number=one.phone_number,
+                name=one.friendly_name,
+                target=one.target,
+                fallback=one.voice_fallback_url or "",
+            )
+            for one in await self._fetch(number)
+        ]
 
     async def point(self, number: AccountNumber, target: str) -> None:
         form = [("VoiceUrl", target), ("VoiceMethod", "POST"), ("VoiceApplicationSid", "")]
         if number.fallback in {"", number.target}:  # a request that failed is asked again: perhaps of another worker
             form += [("VoiceFallbackUrl", target), ("VoiceFallbackMethod", "POST")]
+        await self._change(number, form)
+
+    async def voice_target(self, number: str) -> VoiceTarget:
+        """As in the contract of carriers."""
+        one = next((one for one in await self._fetch(number) if one.phone_number == number), None)
+        if one is None:
+            raise self.lacks_number()
+        settings = {
+            "VoiceUrl": one.voice_url,
+            "VoiceMethod": one.voice_method,
+            "VoiceFallbackUrl": one.voice_fallback_url,
+            "VoiceFallbackMethod": one.voice_fallback_method,
+            "VoiceApplicationSid": one.voice_application_sid,
+        }
+        known = {name: value or "" for name, value in settings.items() if value or not name.endswith("Method")}
+        return VoiceTarget(shown=one.target, settings=known)
+
+    async def put_back(self, number: str, target: VoiceTarget) -> None:
+        """As in the contract of carriers."""
+        await self._change(await self.find(number), list(target.settings.items()))
+
+    async def _change(self, number: AccountNumber, form: list[tuple[str, str]]) -> None:
         await self._api.post(f"{_PATH}/{path_segment(number.id)}.json", form, action="point the number")
+
+    async def _fetch(self, number: str) -> list[_Number]:
+        query = {"PageSize": str(PAGE_SIZE), **({"PhoneNumber": number} if number else {})}
+        path = f"{_PATH}.json?{urllib.parse.urlencode(query)}"
+        found: list[_Number] = []
+        for _ in range(MOST_PAGES):
+            page = await self._api.fetch(path, _Page, action="list the numbers")
+            found += page.incoming_phone_numbers
+            following = page.next_page_uri or ""
+            path = following.removeprefix(self._api.account_path)
+            if path == following:  # the last page, or one elsewhere, where the credentials must not go
+                break
+        return found
 
 
 def read_voice_url(text: str) -> str:

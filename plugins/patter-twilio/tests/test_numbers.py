@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 
 from patter_core.errors import CarrierRequestFailed, ConfigurationError
@@ -82,9 +83,25 @@ async def test_an_application_takes_precedence_over_the_url_and_is_removed(twili
     assert (emulated.voice_url, emulated.voice_application_sid) == (URL, "")
 
 
+async def test_a_number_is_put_back_with_each_url_and_method(twilio: TwilioEmulator) -> None:
+    emulated = twilio.api.numbers[0]
+    emulated.voice_url = emulated.voice_fallback_url = "https://old.example"
+    emulated.voice_method = emulated.voice_fallback_method = "GET"
+    emulated.voice_application_sid = "AP1"
+    before, carrier = msgspec.structs.asdict(emulated), twilio.carrier()
+    target = await carrier.voice_target(NUMBERS[0])
+    await carrier.set_voice_url(NUMBERS[0], URL)
+    await carrier.put_back(NUMBERS[0], target)
+    assert msgspec.structs.asdict(emulated) == before
+    assert target.shown == "AP1"
+    assert "AP1" not in repr(target)
+
+
 async def test_a_number_of_another_account_is_an_error(twilio: TwilioEmulator) -> None:
     with pytest.raises(CarrierRequestFailed, match="patter twilio numbers") as failure:
         await twilio.carrier().set_voice_url("+15005559999", URL)
+    with pytest.raises(CarrierRequestFailed, match="patter twilio numbers"):
+        await twilio.carrier().voice_target("+15005559999")
     assert "+1500" not in str(failure.value)
 
 

@@ -68,6 +68,22 @@ class Application:
             changed = _changed(fields, answer_url)
             await self._api.change(self._path, msgspec.json.encode(changed), action="set the application's webhooks")
 
+    async def voice(self) -> str:
+        """Returns all that is set for voice, as JSON with its fields in order: for `put_voice`."""
+        return _sorted(_inner(_inner(await self._read(), "capabilities"), "voice"))
+
+    async def put_voice(self, voice: str) -> None:
+        """Sets that again; sends no change if nothing of it was changed."""
+        fields = await self._read()
+        capabilities = _inner(fields, "capabilities")
+        if _sorted(_inner(capabilities, "voice")) != voice:
+            capabilities["voice"] = msgspec.Raw(voice.encode())
+            kept = {name: value for name, value in fields.items() if name not in _READ_ONLY}
+            changed = {**kept, "capabilities": _raw(capabilities)}
+            await self._api.change(
+                self._path, msgspec.json.encode(changed), action="put back the application's webhooks"
+            )
+
     async def _read(self) -> _Fields:
         return await self._api.fetch(self._path, _Fields, action="look up the application")
 
@@ -123,6 +139,11 @@ def _read(raw: msgspec.Raw | None, shape: type[T]) -> T | None:
         raise CarrierRequestFailed(
             "Could not read the application: the answer of Vonage is not as documented.", taken=False
         ) from None
+
+
+def _sorted(fields: _Fields) -> str:
+    plain: object = msgspec.json.decode(msgspec.json.encode(fields))
+    return msgspec.json.encode(plain, order="sorted").decode()
 
 
 def _raw(value: object) -> msgspec.Raw:

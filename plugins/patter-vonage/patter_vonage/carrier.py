@@ -15,6 +15,7 @@ from patter_core.config import check_fields
 from patter_core.media import MediaCodec
 from patter_core.telephony.control import Capability, DialRequest, LegFacts
 from patter_core.telephony.leg import Leg
+from patter_core.telephony.numbers import VoiceTarget
 from patter_core.telephony.outcome import Transfer
 from patter_core.telephony.prices import CarrierRates
 from patter_core.webhook import Accept, Webhook, WebhookRequest
@@ -23,6 +24,7 @@ from patter_vonage.checks import check_account, check_key
 from patter_vonage.config import Credentials, SampleRate, account_url, check_rate, read_account, rest_url
 from patter_vonage.control import Control, Voice
 from patter_vonage.jwt import read_private_key
+from patter_vonage.number_target import NumberTarget
 from patter_vonage.numbers import VonageNumbers
 from patter_vonage.prices import RATES
 from patter_vonage.rest import AccountApi
@@ -163,6 +165,12 @@ class Vonage(Carrier):
         await self._numbers.ensure(number, self.application_id)
         await self._application.set_webhooks(url)
 
+    async def voice_target(self, number: str) -> VoiceTarget:
+        return await self._number_target.read(number)
+
+    async def put_back(self, number: str, target: VoiceTarget) -> None:
+        await self._number_target.put_back(number, target)
+
     async def check(self, base: str = "", number: str = "") -> Sequence[CheckResult]:
         results = [await check_key(self._control.api())]
         if self.api_secret:
@@ -174,6 +182,10 @@ class Vonage(Carrier):
         return [*results, CheckResult(Level.UNKNOWN, "The application and its numbers were not checked.", remedy)]
 
     # --- parts -----------------------------------------------------------------------------------------------------
+
+    @property
+    def _number_target(self) -> NumberTarget:
+        return NumberTarget(self._numbers, self._application, self.application_id)
 
     @functools.cached_property
     def _key(self) -> RSAPrivateKey:

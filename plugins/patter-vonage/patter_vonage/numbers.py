@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import msgspec
@@ -25,6 +26,10 @@ class _Number(msgspec.Struct, frozen=True):
     app_id: str = ""
     voice_callback_type: str = msgspec.field(name="voiceCallbackType", default="")
     voice_callback_value: str = msgspec.field(name="voiceCallbackValue", default="")
+
+    @property
+    def number(self) -> str:
+        return address_of(self.msisdn, has_plus=False) or self.msisdn
 
     @property
     def target(self) -> str:
@@ -53,30 +58,43 @@ class VonageNumbers(AccountNumbers):
         self._api = api
 
     async def fetch(self, number: str = "") -> list[AccountNumber]:
-        found: list[AccountNumber] = []
+        return [
+            AccountNumber(
+                id=f"{one.country}:{one.msisdn}",
+                number=one.number,
+                target=one.target,
+            )
+            for one in await self._fetch(number)
+        ]
+
+    async def point(self, number: AccountNumber, target: str) -> None:
+        # A callback of the type app ends a forwarding to a number or a SIP address.
+        await self.put_link(number, {"app_id": target, "voiceCallbackType": "app", "voiceCallbackValue": target})
+
+    async def link(self, number: str) -> dict[str, str]:
+        """Returns what a number's calls go to, in the fields of the API."""
+        for one in await self._fetch(number):
+            return {
+                "app_id": one.app_id,
+                "voiceCallbackType": one.voice_callback_type,
+                "voiceCallbackValue": one.voice_callback_value,
+            }
+        raise self.lacks_number()
+
+    async def put_link(self, number: AccountNumber, link: Mapping[str, str]) -> None:
+        """Sets those fields."""
+        country, _, msisdn = number.id.partition(":")
+        await self._api.post_form(
+            "/number/update", {"country": country, "msisdn": msisdn, **link}, action="point the number"
+        )
+
+    async def _fetch(self, number: str) -> list[_Number]:
+        found: list[_Number] = []
         wanted = {"pattern": plain_number(number), "search_pattern": "0"} if number else {}
         for index in range(1, MOST_PAGES + 1):
             query = {"size": str(PAGE_SIZE), "index": str(index), **wanted}
             page = await self._api.fetch("/account/numbers", _Page, action="list the numbers", query=query)
-            found += [
-                AccountNumber(
-                    id=f"{one.country}:{one.msisdn}",
-                    number=address_of(one.msisdn, has_plus=False) or one.msisdn,
-                    target=one.target,
-                )
-                for one in page.numbers
-            ]
+            found += page.numbers
             if not page.numbers or len(found) >= page.count:
                 break
         return [one for one in found if number in {"", one.number}]
-
-    async def point(self, number: AccountNumber, target: str) -> None:
-        country, _, msisdn = number.id.partition(":")
-        form = {
-            "country": country,
-            "msisdn": msisdn,
-            "app_id": target,
-            "voiceCallbackType": "app",  # ends a forwarding to a number or a SIP address
-            "voiceCallbackValue": target,
-        }
-        await self._api.post_form("/number/update", form, action="point the number")

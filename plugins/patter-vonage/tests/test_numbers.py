@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import copy
 from collections.abc import AsyncIterator
+from typing import Any
 
+import msgspec
 import pytest
 
 from patter_core.errors import CarrierRequestFailed
@@ -69,3 +72,22 @@ async def test_a_number_that_begins_with_the_digits_of_another_is_another(vonage
         await vonage.carrier().set_voice_url(NUMBERS[0], URL)
     assert "+1500" not in str(failure.value)
     assert vonage.api.numbers[0].app_id == ""
+
+
+async def test_a_number_is_put_back_with_its_forwarding_and_all_that_the_application_had(
+    vonage: VonageEmulator,
+) -> None:
+    number = vonage.api.numbers[0]
+    number.voice_callback_type, number.voice_callback_value = "tel", "15005550000"
+    fields: Any = vonage.api.application.fields
+    fields["capabilities"]["voice"]["webhooks"] = {
+        "answer_url": {"address": "https://old.example", "http_method": "GET"}
+    }
+    before = copy.deepcopy((msgspec.structs.asdict(number), fields))
+    carrier = vonage.carrier()
+    target = await carrier.voice_target(NUMBERS[0])
+    assert (target.shown, target.shared) == ("15005550000", "all numbers of the application “My application”")
+    await carrier.set_voice_url(NUMBERS[0], URL)
+    assert await carrier.voice_target(NUMBERS[0]) != target
+    await carrier.put_back(NUMBERS[0], target)
+    assert (msgspec.structs.asdict(number), vonage.api.application.fields) == before

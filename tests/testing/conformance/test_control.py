@@ -13,6 +13,7 @@ from patter_core.carrier import Carrier
 from patter_core.errors import CarrierRequestFailed, ConformanceError
 from patter_core.telephony.control import Callbacks, Capability, DialRequest, LegFacts
 from patter_core.telephony.leg import Leg, Progress
+from patter_core.telephony.numbers import VoiceTarget
 from patter_core.telephony.outcome import Transfer
 from patter_core.testing.conformance.check import Check
 from patter_core.testing.conformance.control import CONTROL
@@ -107,6 +108,10 @@ def unbriefed(webhooks: Callable[[C], Mapping[str, Webhook]]) -> Callable[[C], o
     return lambda carrier: {name: wrapped(webhook) for name, webhook in webhooks(carrier).items()}
 
 
+async def same_target(*_: object) -> VoiceTarget:
+    return VoiceTarget(shown="", settings={})
+
+
 # The scenario, the class and its attribute, what stands there instead, and what the check must say of it.
 MISTAKES = [
     ("hanging up a live call", Twilio, "hang_up", nothing, "hang_up() returns, and the call stays up"),
@@ -159,6 +164,8 @@ MISTAKES = [
     ("keys that the app sends", Vonage, "dtmf_keys", "0123456789*#ABCD", "send_dtmf() raises"),
     ("looking a call up", Twilio, "look_up", look_up_without_looking, "does not tell how far"),
     ("configuring a number", Twilio, "set_voice_url", nothing, "does not point that number"),
+    ("putting a number back", Twilio, "put_back", nothing, "does not point a number where it pointed"),
+    ("putting a number back", Twilio, "voice_target", same_target, "does not tell a number that is pointed elsewhere"),
     (
         "a media stream that is lost and comes back",
         Twilio,

@@ -90,7 +90,7 @@ class EmulatedAccount:
 
     def change_number(self, request: Request, body: bytes) -> Response:
         change = msgspec.json.decode(body, type=_Change)
-        if change.app_id not in {one.app_id for one in self.applications}:
+        if change.app_id and change.app_id not in {one.app_id for one in self.applications}:
             return error(400, "app_id is not valid")
         for number in self.numbers:
             if number.number == request.path_params["number"]:
@@ -116,6 +116,18 @@ class EmulatedAccount:
         )
         self.applications.append(application)
         return answered(201, message="created", app_id=application.app_id)
+
+    def delete_application(self, request: Request, body: bytes) -> Response:
+        """Without `cascade=false`, Plivo deletes the endpoints of it, too."""
+        if request.query_params.get("cascade") != "false":
+            return error(400, "endpoints would be deleted")
+        app_id = request.path_params["app_id"]
+        if app_id not in {one.app_id for one in self.applications}:
+            return error(404, "not found")
+        self.applications = [one for one in self.applications if one.app_id != app_id]
+        for number in self.numbers:
+            number.app_id = "" if number.app_id == app_id else number.app_id
+        return Response(status_code=204)
 
     def _shown(self, number: EmulatedNumber) -> dict[str, object]:
         path = f"{self._path}/Application/{number.app_id}/" if number.app_id else None

@@ -144,6 +144,7 @@ class RestApi:
                 self._route(f"{_ROOT}/Number/{{number}}/", "POST", self.account.change_number),
                 self._route(f"{_ROOT}/Application/", "GET", self.account.list_applications),
                 self._route(f"{_ROOT}/Application/", "POST", self.account.create_application),
+                self._route(f"{_ROOT}/Application/{{app_id}}/", "DELETE", self.account.delete_application),
             ]
         )
         self._auth_id = auth_id
