@@ -243,7 +243,7 @@ def _check_spoken(agent: Agent, carrier: Carrier) -> None:
     is_spoken = Capability.NOTICE in carrier.capabilities or EngineCapability.SAY in engine.capabilities
     if agent.notice and not is_spoken:
         raise ConfigurationError(
-            f"Nobody can say the notice on calls of the carrier {carrier.name}.",
+            f"The notice cannot be said on calls of the carrier {carrier.name}.",
             expected="a carrier with the capability notice, or an engine with the capability say",
             got=f"the engine {engine.name}, with {', '.join(sorted(engine.capabilities)) or 'none'}",
             remedy=f'Give agent “{agent.name}” such an engine, or notice="", or serve that carrier by another phone.',

@@ -47,7 +47,7 @@ class _Clock:
             if ms > self.longest.ms:
                 self.longest = Longest(ms, repr(handle)[:200])
 
-        asyncio.Handle._run = timed  # type: ignore[method-assign]
+        asyncio.Handle._run = timed  # type: ignore[method-assign, assignment]
 
     async def tell(self, line: bytes) -> Longest:
         msgspec.json.decode(line, type=LongestAsked)
