@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from patter_core.audio import AudioFormat
 from patter_core.audio.transcode import transcode
 from patter_core.cli.expectations import unmet
 from patter_core.cli.loopback import place_call, report, writable_folder
+from patter_core.cli.microphone import LiveCaller, open_microphone
 from patter_core.cli.options import app_option, check_app, configuration_options, log_options, start_log
 from patter_core.errors import AudioError, ConfigurationError
 from patter_core.observe.log_setup import LogFormat, LogLevel, LogSettings
@@ -44,6 +46,9 @@ _GREETING_WITHIN = 5.0
 _ANSWER_WITHIN = 30.0
 """Seconds for the agent to answer: then the caller goes on."""
 
+_LONGEST, _LONGEST_TALK = 120.0, 3600.0
+"""Seconds of a call, if --longest says nothing: of a script, and of a person."""
+
 Begins = Literal["agent", "caller", "either"]
 
 
@@ -59,7 +64,13 @@ Begins = Literal["agent", "caller", "either"]
     help="Who speaks first. either: the agent, or the caller after 5 s of silence.",
 )
 @click.option("--silence", type=_SECONDS, default=1.5, show_default=True, help="Seconds that end the agent's turn.")
-@click.option("--longest", type=_SECONDS, default=120.0, show_default=True, help="Seconds until the caller hangs up.")
+@click.option(
+    "--longest",
+    type=_SECONDS,
+    default=None,
+    help="Seconds until the caller hangs up.  [default: 120, with --microphone 3600]",
+)
+@click.option("--microphone", is_flag=True, help="Speak yourself, and listen: Ctrl-C hangs up.")
 @click.option("--expect", "expected", multiple=True, metavar="WORDS", help="Words that the agent must say; repeatable.")
 @click.option(
     "--expect-tool", "tools", multiple=True, metavar="NAME", help="A tool that the agent must use; repeatable."
@@ -85,7 +96,8 @@ def simulate(
     store: str,
     begins: Begins,
     silence: float,
-    longest: float,
+    longest: float | None,
+    microphone: bool,
     expected: tuple[str, ...],
     tools: tuple[str, ...],
     out: Path,
@@ -103,29 +115,33 @@ def simulate(
 
     Exit code 1 if the agent was not heard, or did not do what --expect and --expect-tool say.
 
-    Microphones are not supported; `arecord -f S16_LE -r 16000 -d 5 hello.wav` records a file.
+    With --microphone you are the caller, in place of SAYS. Wear headphones: the agent would hear itself.
     """
     start_log(LogSettings(format=log_format, level=log_level or "", verbose=verbose), registry)
     check_app(app, config, engine, sinks, store)
     console, memory, out = Printer(), MemorySink(), writable_folder(out)
     settings = load(config, carrier=carrier, engine=engine, sinks=sinks, store=store)
     emulator, open_called = _prepare(registry, settings, app)
-    caller = _caller(says or ("booking", "goodbye"), emulator.format, silence, begins)
+    opened = _opened(says, emulator.format, silence, begins, microphone=microphone)
+    longest = longest or (_LONGEST_TALK if microphone else _LONGEST)
     recordings = [CallRecording(format=emulator.format)]
 
-    async def call() -> None:
+    async def call(caller: Caller) -> None:
         async with emulator:
             phone, routing = open_called([ConsoleSink(console), memory])
             await place_call(emulator, phone, routing, caller, longest=longest, on_placed=recordings.append)
 
-    try:
-        anyio.run(call)
-    except KeyboardInterrupt:
-        console.print("Interrupted.")
-    report(console, memory.records, recordings[-1], out)
-    for problem in (problems := unmet(memory.records, expected, tools)):
+    with opened as caller:
+        try:
+            anyio.run(call, caller)
+        except KeyboardInterrupt:
+            console.print("Interrupted.")
+    faults = caller.faults if isinstance(caller, LiveCaller) else []
+    problems = unmet(memory.records, expected, tools)
+    for problem in (*faults, *problems):
         console.print(Span(problem, "red"))
-    if problems:
+    report(console, memory.records, recordings[-1], out)
+    if problems or (isinstance(caller, LiveCaller) and caller.has_failed):
         sys.exit(1)
 
 
@@ -141,6 +157,17 @@ def _prepare(
     own = [carrier.name for carrier in phone.parts.carriers if carrier.emulator]
     played = carrier_emulator(registry, next(iter((*names, *own)), ""))
     return played, lambda sinks: (phone.copy(carrier=played.carrier(), more_sinks=sinks), routing)
+
+
+def _opened(
+    says: tuple[str, ...], format: AudioFormat, silence: float, begins: Begins, *, microphone: bool
+) -> contextlib.AbstractContextManager[Caller]:
+    """Returns the caller: a person for as long as the devices are open, or one who follows a script."""
+    if not microphone:
+        return contextlib.nullcontext(_caller(says or ("booking", "goodbye"), format, silence, begins))
+    if says:
+        raise click.UsageError("With --microphone you are the caller: leave SAYS out.")
+    return open_microphone(format)
 
 
 def _caller(says: Sequence[str], format: AudioFormat, silence: float, begins: Begins) -> Caller:

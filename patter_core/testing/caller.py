@@ -122,6 +122,9 @@ class Caller:
             self._silent_ms += self.frame_ms
         return next(self._frames)
 
+    def hear(self, audio: bytes) -> None:
+        """Takes what was played to them in a frame of time: a script does not listen to the words."""
+
     def _perform(self, steps: Sequence[Step]) -> Iterator[CallerFrame]:
         """The script as an endless row of frames; each is made when its time has come."""
         for step in steps:

@@ -286,6 +286,7 @@ class CarrierStream(abc.ABC):
         recording = self._line.recording
         played = self._buffer.play(FRAME_MS) if self._filled_at <= deadline + _FRAME_S else self._nothing
         frame = self._line.caller.next(played.audible)
+        self._line.caller.hear(played.frame)
         recording.caller += frame.audio
         recording.agent += played.frame
         recording.played += played.audio
