@@ -49,11 +49,8 @@ def _cells(row: CallRow) -> tuple[str, ...]:
 
 
 def _began(started: float) -> str:
-    """Returns a stored time in local time. The file may be damaged: what is no time is told as it is."""
-    try:
-        return f"{dt.datetime.fromtimestamp(started, dt.UTC).astimezone():%Y-%m-%d %H:%M:%S}"
-    except (OverflowError, OSError, TypeError, ValueError):
-        return f"no time: {started}"
+    """Returns a start in local time; "-" if it is unknown."""
+    return f"{dt.datetime.fromtimestamp(started, dt.UTC).astimezone():%Y-%m-%d %H:%M:%S}" if started else "-"
 
 
 def _costs(row: CallRow) -> str:

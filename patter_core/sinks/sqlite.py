@@ -1,4 +1,4 @@
-"""Calls in an SQLite file: every record as it is, and a row for each call, to search by."""
+"""Calls in an SQLite file: every record as it is, and rows for each call, to search by."""
 
 from __future__ import annotations
 
@@ -15,7 +15,16 @@ from patter_core.aio.threads import SerialThread
 from patter_core.checks import CheckResult, checked
 from patter_core.config import check_arguments
 from patter_core.errors import ConfigurationError
-from patter_core.events import CallAnnounced, CallEnded, CallPriced, Record, TurnTimings
+from patter_core.events import (
+    CallAnnounced,
+    CallEnded,
+    CallPriced,
+    Record,
+    TranscriptCorrection,
+    TranscriptInput,
+    TranscriptOutput,
+    TurnTimings,
+)
 from patter_core.observe.metrics import costs_of
 from patter_core.sink import EventSink, WorkerStatistics
 from patter_core.sinks.sqlite_reader import SQLiteArchive
@@ -56,6 +65,10 @@ CREATE TABLE IF NOT EXISTS calls (
 CREATE INDEX IF NOT EXISTS calls_found ON calls
     (started, call_id, agent, carrier, direction, reason, ended, from_number, to_number);
 CREATE INDEX IF NOT EXISTS calls_open ON calls (started, call_id) WHERE ended IS NULL;
+CREATE TABLE IF NOT EXISTS said (
+    call_id TEXT PRIMARY KEY,
+    text TEXT NOT NULL
+);
 CREATE TABLE IF NOT EXISTS stages (
     call_id TEXT NOT NULL,
     time REAL NOT NULL,
@@ -75,7 +88,7 @@ CREATE TABLE IF NOT EXISTS bills (
 ) WITHOUT ROWID;
 """
 
-_TABLES = ("records", "calls", "stages", "bills")
+_TABLES = ("records", "calls", "said", "stages", "bills")
 _OLD_CALLS = """
 SELECT call_id FROM calls
 WHERE started < ? AND (SELECT COALESCE(MAX(time), 0) FROM records WHERE records.call_id = calls.call_id) < ?
@@ -155,7 +168,7 @@ class SQLiteSink(EventSink):
     def _insert(self, records: list[Record]) -> None:
         with self._database.transaction() as database:
             for record in records:
-                database.execute(
+                added = database.execute(
                     "INSERT OR IGNORE INTO records (id, call_id, time, sequence, kind, record)"
                     " VALUES (?, ?, ?, ?, ?, ?)",
                     (
@@ -167,7 +180,8 @@ class SQLiteSink(EventSink):
                         msgspec.json.encode(record).decode(),
                     ),
                 )
-                _update_call(database, record)
+                if added.rowcount:  # else it has come again
+                    _update_call(database, record)
 
 
 def _delete_calls(database: sqlite3.Connection, calls: Sequence[tuple[str]]) -> int:
@@ -180,13 +194,18 @@ def _delete_calls(database: sqlite3.Connection, calls: Sequence[tuple[str]]) -> 
 
 
 def _update_call(database: sqlite3.Connection, record: Record) -> None:
-    """Updates the call's row."""
+    """Updates the rows of the call by a record that is new."""
     match record.event:
         case CallAnnounced(leg=leg, agent=agent):
             database.execute(
                 "INSERT INTO calls (call_id, started, carrier, direction, from_number, to_number, agent)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 (record.call_id, record.time, leg.carrier, leg.direction.value, leg.from_number, leg.to_number, agent),
+            )
+        case TranscriptInput(text=text) | TranscriptOutput(text=text) | TranscriptCorrection(text=text):
+            database.execute(
+                "INSERT INTO said VALUES (?, ?) ON CONFLICT DO UPDATE SET text = text || char(10) || excluded.text",
+                (record.call_id, text.casefold()),
             )
         case TurnTimings(turn=turn, stages_ms=stages):
             database.executemany(

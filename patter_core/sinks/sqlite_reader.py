@@ -22,6 +22,7 @@ __all__ = ["SQLiteArchive", "SQLiteReader", "list_query"]
 _Found = TypeVar("_Found")
 
 _FIELDS = ", ".join(CallRow.__struct_fields__)
+_UNKNOWN = msgspec.structs.asdict(CallRow("", 0.0, "", "", "", "", "", None, "", "", 0.0, None, "", ""))
 _READERS = 4
 """How many may read for one archive at a time."""
 
@@ -52,7 +53,7 @@ class SQLiteReader:
         """Returns the calls that meet the condition, the latest first."""
         query, values = list_query(condition)
         with self._open() as database:
-            return [CallRow(*row) for row in in_pieces(database.execute(query, values))]
+            return [_call(row) for row in in_pieces(database.execute(query, values))]
 
     def of_number(self, number: str) -> list[CallRow]:
         """Returns the calls from and to that number, or to one that was kept as the same masked one."""
@@ -61,14 +62,14 @@ class SQLiteReader:
         found = f"SELECT call_id FROM calls WHERE {where}"  # noqa: S608 - our own text
         query = f"SELECT {_FIELDS} FROM calls WHERE call_id IN ({found}) ORDER BY started DESC"  # noqa: S608 - as above
         with self._open() as database:
-            return [CallRow(*row) for row in database.execute(query, (*numbers, *numbers))]
+            return [_call(row) for row in database.execute(query, (*numbers, *numbers))]
 
     def row(self, call_id: str) -> CallRow | None:
         """Returns one call; None if there is none with that id."""
         query = f"SELECT {_FIELDS} FROM calls WHERE call_id = ?"  # noqa: S608 - our own text
         with self._open() as database:
             row = database.execute(query, (call_id,)).fetchone()
-        return None if row is None else CallRow(*row)
+        return None if row is None else _call(row)
 
     def last_event(self, call_id: str) -> float:
         """Returns when the latest record of a call was made, in Unix s; 0 if there is none."""
@@ -119,7 +120,6 @@ class SQLiteReader:
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         database = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0)
-        database.create_function("casefold", 1, str.casefold, deterministic=True)
         try:
             yield database
         except sqlite3.DatabaseError as error:
@@ -164,12 +164,26 @@ def _where(condition: CallFilter) -> tuple[str, list[str | float]]:
         terms.append("(instr(from_number, ?) OR instr(to_number, ?))")
         values += [condition.number] * 2
     if condition.text:
-        terms.append(
-            "EXISTS (SELECT 1 FROM records WHERE records.call_id = calls.call_id AND kind LIKE 'transcript%'"
-            " AND instr(casefold(json_extract(record, '$.event.text')), ?))"
-        )
+        terms.append("EXISTS (SELECT 1 FROM said WHERE said.call_id = calls.call_id AND instr(text, ?))")
         values.append(condition.text.casefold())
     return " AND ".join(terms), values
+
+
+def _call(row: Sequence[object]) -> CallRow:
+    """Returns a call by its row. A field that is damaged, so that it is none of its kind, is as one that is unknown."""
+    fields = dict(zip(CallRow.__struct_fields__, row, strict=True))
+    try:
+        return msgspec.convert(fields, CallRow)
+    except msgspec.ValidationError:
+        return msgspec.convert({name: _sound(name, value) for name, value in fields.items()}, CallRow)
+
+
+def _sound(name: str, value: object) -> object:
+    try:
+        msgspec.convert({**_UNKNOWN, name: value}, CallRow)
+    except msgspec.ValidationError:
+        return _UNKNOWN[name]
+    return value
 
 
 def _read(raw: str) -> Record | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Annotated, Protocol, runtime_checkable
 
 import msgspec
 
@@ -12,27 +12,33 @@ from patter_core.events import Record
 __all__ = ["CallArchive", "CallFilter", "CallRow", "Latest", "SharedArchive"]
 
 
+_Time = Annotated[float, msgspec.Meta(ge=0, lt=100_000_000_000)]
+_Ms = Annotated[float, msgspec.Meta(gt=-100_000_000_000, lt=100_000_000_000)]
+_AMOUNT = r"[0-9]{1,12}(\.[0-9]{1,40})?(E(-[0-9]{1,2}|\+[0-9]))? \S{1,8}"
+_Amounts = Annotated[str, msgspec.Meta(pattern=rf"^({_AMOUNT}( \+ {_AMOUNT})*)?$", max_length=1000)]
+
+
 class CallRow(msgspec.Struct, frozen=True):
     """One call. Its numbers are masked, as sinks get them."""
 
     call_id: str
-    started: float
-    """Unix s."""
+    started: _Time
+    """Unix s; 0 if it is unknown."""
     carrier: str
     direction: str
     from_number: str
     to_number: str
     agent: str
-    ended: float | None
+    ended: _Time | None
     """Unix s; None while the call lasts, or if its worker died."""
     reason: str
     ended_by: str
-    duration_ms: float
-    reply_ms: float | None
+    duration_ms: _Ms
+    reply_ms: _Ms | None
     """From the end of the caller's speech to the agent's first audio, the median of the call; None if not measured."""
-    engine_cost: str
+    engine_cost: _Amounts
     """What the engine and its parts cost by list prices; "" if no price is known."""
-    cost: str
+    cost: _Amounts
     """The carrier's price; "" until it is known."""
 
 

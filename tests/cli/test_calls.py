@@ -85,17 +85,20 @@ def test_it_is_filtered(path: Path) -> None:
     assert ONE in run(path, "--text", "TABLE", "--direction", "inbound", "--carrier", "fake").stdout
 
 
-@pytest.mark.parametrize("started", [1e300, float("inf"), -1e12, "yesterday"])
-def test_a_call_whose_time_is_none_is_listed_beside_the_others(path: Path, started: float | str) -> None:
+@pytest.mark.parametrize("damaged", [1e300, float("inf"), -1e12, "yesterday"])
+def test_a_call_whose_row_is_damaged_is_listed_beside_the_others(path: Path, damaged: float | str) -> None:
     with contextlib.closing(sqlite3.connect(path)) as database, database:
-        database.execute("UPDATE calls SET started = ? WHERE call_id = ?", (started, ONE))
+        database.execute(
+            "UPDATE calls SET started = ?1, duration_ms = ?1, reply_ms = ?1, cost = ?1 WHERE call_id = ?2",
+            (damaged, ONE),
+        )
         database.execute(
             "UPDATE records SET record = replace(record, '\"time\":1', '\"time\":NaN') WHERE call_id = ?", (ONE,)
         )
     result = run(path)
     assert result.exception is None
     one, other = (next(line for line in result.stdout.splitlines() if call_id in line) for call_id in (ONE, OTHER))
-    assert f"no time: {started}" in one
+    assert one.split() == f"{ONE} - in +*******11 +*******22 concierge 0 s - - caller_hung_up (by the caller)".split()
     assert "1970-01-01" in other
     assert "caller: A table, please." in run(path, "show", ONE).stdout  # without the record that cannot be read
 

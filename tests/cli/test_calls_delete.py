@@ -46,6 +46,7 @@ def story(number: str, *, began: float, ended: bool = True, more: Sequence[CallE
         CallAnnounced(leg=Leg(carrier="fake", call_id=f"leg-{call_id}", from_number=number), agent="agent"),
         RecordingStarted(by="wav", location=f"recordings/{call_id}.wav"),
         TranscriptInput(text=f"My number is {number}."),
+        TranscriptInput(text=f"I said {number}."),
         MetricsReported(metrics=CallMetrics()),
         *more,
     ]

@@ -23,7 +23,9 @@ from patter_core.events import (
     CallMetrics,
     CallPriced,
     Record,
+    TranscriptCorrection,
     TranscriptInput,
+    TranscriptOutput,
     TurnTimings,
 )
 from patter_core.observe.metrics import EngineBill, Latency
@@ -65,7 +67,7 @@ async def test_a_call_is_a_row_and_its_records_are_as_they_were(tmp_path: Path) 
     await sink.aclose()
 
 
-async def test_stages_of_answers_and_bills_have_rows_that_go_with_their_call(tmp_path: Path) -> None:
+async def test_what_was_said_stages_of_answers_and_bills_have_rows_that_go_with_their_call(tmp_path: Path) -> None:
     bills = (
         EngineBill(part="stt", vendor="acme", model="n", amounts={"seconds": 9.5}, cost=Cost(Decimal("0.001"))),
         EngineBill(part="tts", vendor="acme", amounts={"characters": 300.0}, cost=Cost(Decimal("0.0205"))),
@@ -74,6 +76,9 @@ async def test_stages_of_answers_and_bills_have_rows_that_go_with_their_call(tmp
     metrics = CallMetrics(speech_reply=Latency.of([640.0, 900.0]), engine_bills=bills)
     story: list[CallEvent] = [
         TurnTimings(turn="2", stages_ms={"first_token": -10.5, "sent": 640.0}),
+        TranscriptInput(text="STRASSE"),
+        TranscriptOutput(text="Straße?"),
+        TranscriptCorrection(text="Stra", original="Straße?"),
         CallEnded(reason="caller_hung_up", by="caller", duration_ms=1500, metrics=metrics),
     ]
     path = tmp_path / "patter.db"
@@ -91,6 +96,8 @@ async def test_stages_of_answers_and_bills_have_rows_that_go_with_their_call(tmp
     with contextlib.closing(sqlite3.connect(path)) as database:
         stages = database.execute("SELECT turn, stage, ms FROM stages ORDER BY stage").fetchall()
         assert stages == [("2", "first_token", -10.5), ("2", "sent", 640.0)]
+        said = database.execute("SELECT call_id, text FROM said").fetchall()
+        assert said == [("call", "strasse\nstrasse?\nstra")]
         found = database.execute("SELECT part, vendor, model, amounts, cost FROM bills ORDER BY part").fetchall()
         assert found == [
             ("llm", "acme", "", '{"input_text_tokens":12.0}', ""),
@@ -98,7 +105,7 @@ async def test_stages_of_answers_and_bills_have_rows_that_go_with_their_call(tmp
             ("tts", "acme", "", '{"characters":300.0}', "0.0205 USD"),
         ]
         assert sink._delete(now + 1) is True
-        for table in ("records", "calls", "stages", "bills"):
+        for table in ("records", "calls", "said", "stages", "bills"):
             assert database.execute(f"SELECT COUNT(*) FROM {table}").fetchone() == (0,)
     await sink.aclose()
 

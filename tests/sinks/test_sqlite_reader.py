@@ -7,6 +7,7 @@ import sqlite3
 from pathlib import Path
 
 import anyio
+import msgspec
 import pytest
 
 from patter_core.errors import ConfigurationError
@@ -70,6 +71,42 @@ def reader(tmp_path: Path) -> SQLiteReader:
 )
 def test_calls_are_found_the_latest_first(reader: SQLiteReader, which: CallFilter, ids: list[str]) -> None:
     assert [row.call_id for row in reader.calls(which)] == ids
+
+
+@pytest.mark.parametrize(
+    ("field", "damaged", "unknown"),
+    [
+        ("started", "yesterday", 0.0),
+        ("started", 1e300, 0.0),
+        ("ended", -1, None),
+        ("duration_ms", 1e300, 0.0),
+        ("reply_ms", "soon", None),
+        ("agent", b"\0\1", ""),
+        ("cost", "much", ""),
+        ("cost", f"{'9' * 300} USD", ""),
+        ("engine_cost", "1 USD + 2", ""),
+    ],
+)
+def test_a_field_that_is_damaged_is_unknown_and_the_others_are_as_they_were(
+    reader: SQLiteReader, tmp_path: Path, field: str, damaged: object, unknown: object
+) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "patter.db")) as database:
+        with database:
+            database.execute("UPDATE calls SET engine_cost = '1E-7 USD + 0.5 EUR', cost = '0.0085 USD'")
+        whole = reader.row("aa1")
+        with database:
+            database.execute(f"UPDATE calls SET {field} = ? WHERE call_id = 'aa1'", (damaged,))
+    assert whole is not None
+    assert (whole.engine_cost, whole.cost) == ("1E-7 USD + 0.5 EUR", "0.0085 USD")
+    assert reader.row("aa1") == msgspec.structs.replace(whole, **{field: unknown})
+    assert len(reader.calls(CallFilter())) == 3
+
+
+def test_a_file_without_the_words_of_calls_says_what_it_has_not(reader: SQLiteReader, tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "patter.db")) as database:
+        database.execute("DROP TABLE said")
+    with pytest.raises(ConfigurationError, match="cannot be read: no such table: said"):
+        reader.calls(CallFilter(text="table"))
 
 
 def test_the_start_of_an_id_finds_all_that_begin_so(reader: SQLiteReader) -> None:
@@ -177,10 +214,12 @@ def test_a_list_of_many_calls_reads_an_index_and_not_the_calls(tmp_path: Path) -
                 ((f"{number:032x}", number, "rare" if number == 7 else "usual", "+1") for number in range(20_000)),
             )
         reader, plans = SQLiteReader(tmp_path / "many.db"), dict[str, list[str]]()
+        plan = list[str]()
         for condition in (
             CallFilter(agent="rare", reason="", number="1", carrier="", direction=""),
             CallFilter(before=15_000, before_id="f" * 32, since=10),
             CallFilter(ended=False),
+            CallFilter(text="Hello", agent="rare"),
         ):
             query, values = list_query(condition)
             plan = [str(row[3]) for row in database.execute(f"EXPLAIN QUERY PLAN {query}", values)]
@@ -191,5 +230,6 @@ def test_a_list_of_many_calls_reads_an_index_and_not_the_calls(tmp_path: Path) -
             "SEARCH calls USING COVERING INDEX calls_found (started>? AND (started,call_id)<(?,?))",
             "SCAN calls USING INDEX calls_open",
         ]
+        assert "SEARCH said USING INDEX sqlite_autoindex_said_1 (call_id=?)" in plan  # of the last, by what was said
     assert [row.started for row in reader.calls(CallFilter(agent="rare"))] == [7]
     assert [row.started for row in reader.calls(CallFilter(limit=2))] == [19_999, 19_998]

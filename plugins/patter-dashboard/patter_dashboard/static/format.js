@@ -5,8 +5,8 @@ const moment = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeri
 const whole = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 const weekday = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short", timeZone: "UTC" });
 
-// A stored time may be none: the formatters and toISOString throw what the pages cannot show.
-const isTime = (seconds) => Number.isFinite(new Date(seconds * 1000).getTime());
+// A stored time may be none, which is 0: the formatters and toISOString throw what the pages cannot show.
+const isTime = (seconds) => seconds > 0 && Number.isFinite(new Date(seconds * 1000).getTime());
 const shown = (format) => (seconds) => (isTime(seconds) ? format.format(seconds * 1000) : `no time: ${seconds}`);
 
 export const timeOf = shown(clock);
