@@ -65,8 +65,8 @@ class Tunnels:
 def free_port() -> int:
     """Returns a port of 127.0.0.1 that nothing listens on, for a server that must know its port before it starts.
 
-    It is none of those that the system gives to who asks for any port, and to the near end of connections: those can be
-    taken again at once, by a process beside this one.
+    The port is outside the range from which the system takes ports for port 0 and for outgoing connections: one of
+    those could be taken by another process at once.
 
     Raises:
         OSError: it finds none.

@@ -55,7 +55,11 @@ async def test_a_plugin_that_turns_hostile_harms_its_own_call_only(part: str, ho
         ElevenLabsEmulator(Behaviour(agent=uses_tools_and_leaves)) as other,
     ):
         settings = Settings(
-            hostile=other.base_url, ends=str(ends), bad_part=part, bad_how=how, deadlines=Deadlines(media_return=1.0)
+            hostile=other.base_url,
+            ends=str(ends),
+            bad_part=part,
+            bad_how=how,
+            deadlines=Deadlines(media_return=1.0, last_word=1.0),
         )
         worker = await fleet.start(settings)
         async with neighbours(fleet, worker) as others, harmed(others, worker) as harm:

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import ModuleType, SimpleNamespace
 from typing import cast
 
@@ -162,7 +162,15 @@ def test_a_device_that_calls_no_more_ends_the_call() -> None:
     assert caller.has_failed
 
 
-@pytest.mark.usefixtures("library")
+@pytest.fixture
+def interrupts() -> Iterator[None]:
+    """SIGINT is handled as in a new process."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("library", "interrupts")
 def test_ctrl_c_hangs_up_and_a_second_one_interrupts() -> None:
     with open_microphone(ULAW_8000) as caller:
         assert isinstance(caller, Caller)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from typing import cast
 
 from starlette.types import Receive, Scope, Send
 
@@ -233,14 +234,24 @@ async def _slow_peer(check: Check, transport: Transport) -> None:
             raise check.failed("A message is taken for a carrier that is gone.")
 
 
+async def _sent(socket: Socket) -> None:
+    waits = socket.send("x" * 1000)
+    if waits is not None:
+        await waits
+
+
 async def _stop(check: Check, transport: Transport) -> None:
     check.now("a server that stops beside a carrier that does not read")
     app = _App(transport, _nothing)
     async with serve_app(app) as url:
         peer = await dialled(url)
         await asyncio.sleep(0.05)
-        while app.handlers[0].open_socket.send("x" * 1000) is None:
-            pass
+        connection = cast("asyncio.Transport", peer.writer.transport)
+        connection.pause_reading()
+        with contextlib.suppress(TimeoutError):  # the system takes some megabytes, then nothing more
+            while True:
+                await asyncio.wait_for(_sent(app.handlers[0].open_socket), 0.5)
+    connection.resume_reading()
     with check.within(_WITHIN, "The connection stays open though the server is gone."):
         frame = await peer.until(CLOSE)  # what the system had taken is there yet
     check.require(frame is None, "What was not sent is sent though the server is gone.")

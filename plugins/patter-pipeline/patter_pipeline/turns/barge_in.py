@@ -248,7 +248,7 @@ def _go_on(core: Core) -> None:
     core.put(Replay(speech.n, from_ms))
     core.user = None
     core.ignored_until = core.now
-    core.voicing.forget()
+    core.voicing.forget(core.now)
     core.go(State.SPEAKING)
     watch_speech(core)
     if not speech.voice_done and Timer.VOICE not in core.timers:

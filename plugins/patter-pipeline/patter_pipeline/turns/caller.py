@@ -73,6 +73,7 @@ def open_turn(core: Core, at: float, *, by_words: bool = False) -> CallerTurn:
     core.due(Timer.TURN, core.now + core.settings.longest_turn)
     if by_words and not core.voicing.is_burst:
         core.user.by_words = True
+        core.user.said_until = None  # they have said more: the words come next
         stopped(core, core.now)
     return core.user
 
@@ -253,7 +254,7 @@ def wordless(core: Core, _: object) -> None:
     if turn.said_until is not None and not turn.is_known:
         core.due(Timer.WORDLESS, core.now + core.settings.wordless)
     else:
-        core.voicing.forget()
+        core.voicing.forget(core.now)
         core.caller_stops(core.now)
         end_turn(core)
 
@@ -265,7 +266,7 @@ def too_long(core: Core, _: object) -> None:
     turn.is_full = True
     core.caller_stops(core.now)
     turn.ended_at = core.now
-    core.voicing.forget()
+    core.voicing.forget(core.now)
     final_wait_over(core, None)
 
 

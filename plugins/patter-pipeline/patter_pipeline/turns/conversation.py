@@ -98,7 +98,7 @@ def context(core: Core, event: Context) -> None:
 
 def key(core: Core, event: Key) -> None:
     """A key is pressed: it interrupts, and ends what the caller was saying."""
-    core.voicing.forget()  # its tone is no speech
+    core.voicing.forget(core.now)  # its tone is no speech
     if core.state is not State.KEYS:
         _begin_keys(core)
     if event.digit == "#":
@@ -165,7 +165,7 @@ def hold(core: Core, _: object) -> None:
 
 def resume(core: Core, event: Resume) -> None:
     """They are back: they are told so, or are listened to."""
-    core.voicing.forget()
+    core.voicing.forget(core.now)
     core.go(State.LISTENING)
     add_line(core, Line(event.text))
 
@@ -202,7 +202,7 @@ def begin_ending(core: Core) -> None:
     split_answer(core)
     close_turn(core)
     core.greeting = None
-    core.voicing.forget()
+    core.voicing.forget(core.now)
     core.go(State.ENDING)
     core.due(Timer.LAST_WORD, core.now + core.settings.last_word)
 

@@ -82,7 +82,7 @@ def add_words(core: Core, event: Words) -> None:
         if core.state is State.USER:
             core.caller_stops(core.now)
             turn.ended_at = core.now
-        core.voicing.forget()
+        core.voicing.forget(core.now)
         end_turn(core)
 
 

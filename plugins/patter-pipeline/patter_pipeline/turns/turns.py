@@ -98,7 +98,7 @@ class Turns:
             del core.timers[timer]
             self._handle(timer, None)
             if timer is Timer.QUIET and not core.voicing.is_on:
-                core.voicing.forget()
+                core.voicing.forget(core.now)
             self._settle()
 
     def _handle(self, trigger: type[object] | Timer, event: object) -> None:

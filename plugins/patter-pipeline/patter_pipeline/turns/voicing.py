@@ -22,6 +22,8 @@ class Voicing:
         """When the speech began that goes on; infinity in a gap."""
         self._spoken = 0.0
         """Seconds of speech in the burst, before that."""
+        self._forgotten_at = -math.inf
+        """When speech that went on was forgotten last."""
 
     @property
     def is_on(self) -> bool:
@@ -34,8 +36,8 @@ class Voicing:
         return self.began_at < math.inf
 
     def begin(self, at: float) -> None:
-        """Speech begins. Idempotent."""
-        if not self.is_on:
+        """Speech begins. Idempotent: speech that was forgotten while it went on does not begin once more."""
+        if not self.is_on and at >= self._forgotten_at:
             self._since = max(at, self.ended_at)
             self.began_at = min(self.began_at, self._since)
 
@@ -58,7 +60,9 @@ class Voicing:
         """Returns when the burst will be over, after that much silence; infinity while there is speech, or no burst."""
         return self.ended_at + seconds if self.is_burst and not self.is_on else math.inf
 
-    def forget(self) -> None:
+    def forget(self, now: float) -> None:
         """The burst is over, or of no interest. Speech that goes on is the next one from its next edge."""
+        if self.is_on:
+            self._forgotten_at = now
         self.began_at = self._since = math.inf
         self._spoken = 0.0

@@ -114,3 +114,22 @@ def test_a_turn_with_words_still_waits_for_its_end() -> None:
     turns.step(inputs.SpeechEnded(11.0), 11.0)
     passed(turns, 15.0)
     assert turns.state is State.PAUSED
+
+
+def test_words_that_only_recognition_finds_after_it_are_not_lost() -> None:
+    turns = question()
+    turns.step(inputs.SpeechBegan(11.4), 11.4)  # and never ends
+    assert asked(passed(turns, 12.45))
+    out = turns.step(inputs.SttInterim("No wait", 13.0), 13.1)
+    assert not asked(out)
+    assert turns.step(inputs.SttInterim("No wait", 13.0), 13.1) == []
+    assert asked(passed(turns, 20.0))
+    assert [item.text for item in turns.history if hasattr(item, "text")][-1] == "When do you open? No wait"
+
+
+def test_a_noise_that_was_forgotten_while_it_went_on_does_not_begin_again() -> None:
+    turns = question()
+    turns.step(inputs.SpeechBegan(11.4), 11.4)
+    passed(turns, 12.45)
+    assert turns.step(inputs.SpeechBegan(11.4), 12.5) == []
+    assert passed(turns, 13.0) == []

@@ -35,13 +35,23 @@ def test_what_was_reached_is_in_the_past() -> None:
 def test_speech_that_goes_on_after_it_was_forgotten_counts_from_its_next_edge() -> None:
     voicing = Voicing()
     voicing.begin(1.0)
-    voicing.forget()
+    voicing.forget(1.2)
+    voicing.begin(1.0)  # the same edge, told again
     assert not voicing.is_on
     assert not voicing.is_burst
     voicing.end(1.5)
     assert voicing.quiet_at(0.2) == math.inf
     voicing.begin(2.0)
     assert voicing.reaches(0.2) == 2.2
+
+
+def test_what_was_forgotten_in_a_gap_is_no_part_of_what_is_told_late() -> None:
+    voicing = Voicing()
+    voicing.begin(1.0)
+    voicing.end(1.1)
+    voicing.forget(1.4)
+    voicing.begin(1.3)
+    assert voicing.reaches(0.2) == 1.5
 
 
 def seen(voicing: Voicing) -> tuple[object, ...]:
