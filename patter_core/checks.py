@@ -33,6 +33,9 @@ class CheckResult(msgspec.Struct, frozen=True):
     remedy: str = ""
     """What to do about it, as a sentence."""
 
+    def __str__(self) -> str:
+        return " ".join(filter(None, (self.what, self.remedy)))
+
 
 def problem_of(error: PatterError) -> CheckResult:
     """Returns one of Patter's errors as the result of a check."""

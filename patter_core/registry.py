@@ -20,7 +20,7 @@ from patter_core.engine import Engine
 from patter_core.errors import PluginFailed, PluginNotFound
 from patter_core.kinds import Kind, Part
 from patter_core.net.transport import Transport
-from patter_core.plugins.composing import compose
+from patter_core.plugins.composing import IN_CODE, Spelling, compose
 from patter_core.plugins.loading import Loaded, add_offers, attempt, load, new_manager, package_of
 from patter_core.plugins.metadata import Need, Offer, OfferedClass, Plugin, describe, find_plugins
 from patter_core.plugins.names import is_called_after, refuse_taken_kinds, refuse_taken_names, refuse_twins
@@ -164,17 +164,18 @@ class Registry:
         """The names that are offered, sorted, for a kind: `carrier`, `engine` and so on."""
         return sorted(name for offered, name in self._offers if offered == kind)
 
-    def compose(self, parts: Mapping[str, object]) -> Engine:
+    def compose(self, parts: Mapping[str, object], spelling: Spelling = IN_CODE) -> Engine:
         """Returns the engine that the installed plugins make of parts.
 
         Args:
             parts: the arguments of `Patter.agent` for parts, by their names.
+            spelling: how they were written, for errors.
 
         Raises:
             ConfigurationError: a part is of another kind, one is missing, or no plugin makes an engine of them.
         """
         kinds = {kind: self.names(kind.name) for kind in self.kinds[len(CORE_KINDS) :]}
-        return compose(self.manager.hook.patter_compose_engine, kinds, parts)
+        return compose(self.manager.hook.patter_compose_engine, kinds, parts, spelling)
 
     def _get(self, kind: str, name: str) -> OfferedClass:
         offered = self._offers.get((kind, name))

@@ -124,8 +124,8 @@ class EventSink(abc.ABC):
         For `patter calls delete`, in another process than the server's, which may write meanwhile.
 
         Returns:
-            What was erased, in words such as `3 calls in patter.db`; None if this sink cannot erase: then a person is
-            told to see to it where the records went.
+            What was erased, in words such as `3 calls in patter.db`; nothing for a sink that keeps nothing of a single
+            call; None if this sink cannot erase: then a person is told to see to it where the records went.
 
         Raises:
             SinkRefused, SinkUnavailable, OSError: as in `write`; what was not erased is at the next try.

@@ -28,6 +28,8 @@ from patter_core.sink import EventSink
 
 __all__ = ["PhoneApps", "apps_port"]
 
+_PLACE = "PATTER_APPS_HOST and PATTER_APPS_PORT"
+"""What sets the address of the apps' listener, in commands and in programs."""
 _CONNECTIONS = 256
 """Of the apps' listener, WebSockets aside: a browser has six."""
 
@@ -137,7 +139,7 @@ class PhoneApps:
         if access.password:
             hide(access.password)
         made = {name: self._made(name) for name in self._apps}
-        listener = bind(access.listen, apps_port(self._port))
+        listener = bind(access.listen, apps_port(self._port), options=_PLACE)
         front = Front(
             made,
             titles=self._titles,

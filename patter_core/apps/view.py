@@ -193,7 +193,7 @@ class View:
             from_number=mask(leg.from_number),
             to_number=mask(leg.to_number),
             agent=context.token.agent,
-            started=time.time() - (context.clock() - context.records.accepted_at),
+            started=time.time() - (context.clock() - context.records.began_at),
             status=call.reports.progress.value,
             here=True,
         )

@@ -92,7 +92,7 @@ class Call:
             carrier=carrier,
             config=config,
             state=CallState(patient(config.deadlines, agent, carrier), clock(), ring_timeout=ring_timeout),
-            records=Records(token.call_id, outlets, clock),
+            records=Records(token.call_id, outlets, clock, before=token.lasted(time.time())),
             breakers=breakers,
             destinations=destinations,
             new_accept=new_accept,
@@ -114,7 +114,8 @@ class Call:
         self._final_action: HangUp | Transfer = HangUp()
         self._last_action = HangUp()
         self._begun, self._done = Event(), Event()
-        call.emit(CallAnnounced(leg=msgspec.structs.replace(leg, webhooks=""), agent=agent.name))
+        announced = msgspec.structs.replace(leg, webhooks="")
+        call.emit(CallAnnounced(leg=announced, agent=agent.name, resumed=bool(token.began)))
 
     def __repr__(self) -> str:
         return f"<Call {self.call_id} {self.state.value}>"
@@ -270,7 +271,7 @@ class Call:
         conversation = self._conversation
         if self.state is State.LIVE and conversation.session is None and conversation.ended is None:  # as after a hold
             call.signal(Signal.ENGINE_RETRIED)
-        call.meter.media_at = call.state.media_at
+        call.note_media()
         call.emit(MediaStarted(format=opened.format))
         if is_first:
             call.notice.media_opened()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import ParamSpec
 
@@ -74,7 +75,7 @@ class CallContext:
         self.breakers = breakers
         self.destinations = destinations
         self.clock = clock
-        self.meter = Meter()
+        self.meter = Meter(records.began_at if token.began else None)
         self.variables: Mapping[str, Scalar] = {}
         """Of the agent and the call, as the last session was opened with them."""
         self.accept: Accept | None = None
@@ -152,6 +153,12 @@ class CallContext:
         _log.error("Call %s crashed.", self.call_id, exc_info=as_exception(error))
         self.has_crashed = True
         self.signal(Signal.CRASHED, "a fault inside Patter or a plugin; the log has its traceback")
+
+    def note_media(self) -> None:
+        """The call has media: the first one is what its duration counts from, also at workers that take it over."""
+        self.meter.media_at = self.state.media_at
+        if not self.token.began:
+            self.token = msgspec.structs.replace(self.token, began=time.time())
 
     def renew_accept(self) -> Accept:
         """Returns a new `Accept`: each brings one media stream."""

@@ -189,13 +189,17 @@ class EngineEvents:
             self._done = event.turn
         self._call.emit(event)
 
+    def _newest_at(self, now: float) -> float:
+        """Returns when the session was given the newest audio: positions in its audio count from there."""
+        return now if self._uplink.is_in_gap else self._call.state.heard_at
+
     def _note(self, event: EngineEvent) -> None:
         meter, now = self._call.meter, self._call.clock()
         match event:
             case SpeechStarted():
                 self.replies.rest()
             case SpeechStopped(at_ms=at_ms):
-                meter.speech_stopped(now - self._uplink.ago_ms(at_ms) / 1000)
+                meter.speech_stopped(self._newest_at(now) - self._uplink.ago_ms(at_ms) / 1000)
                 self._expect_reply()
             case TranscriptInput():
                 meter.user_spoke(now, is_late=self._tells_speech)

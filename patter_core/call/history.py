@@ -183,7 +183,7 @@ class HistoryWriter:
             for result in await run_foreign(self._store.check, _CHECK_TIMEOUT):
                 if result.level is not Level.OK and self._told.is_new(result.what, anyio.current_time()):
                     level = logging.ERROR if result.level is Level.PROBLEM else logging.WARNING
-                    _log.log(level, "The store: %s %s", result.what, result.remedy)
+                    _log.log(level, "The store: %s", result)
         except Exception:  # noqa: BLE001 - the plugin boundary: its fault is logged and stays here
             _log.warning("The store failed in its own checks.", exc_info=True)
 
@@ -196,8 +196,8 @@ class HistoryWriter:
             await run_foreign(self._store.append, _TIMEOUT, deposit.call_id, deposit.line)
         except (StoreUnavailable, TimeoutError) as error:
             if self._told.is_new(type(error).__name__, anyio.current_time()):
-                waiting = len(self._queue) + 1
-                _log.warning("The store cannot be reached (%s); %d lines wait.", type(error).__name__, waiting)
+                why = str(error) or type(error).__name__
+                _log.warning("The store cannot be reached, and %d lines wait. %s", len(self._queue) + 1, why)
             return False
         except StoreRefused as error:
             self._refused += 1

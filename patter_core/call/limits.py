@@ -6,7 +6,7 @@ import re
 
 import msgspec
 
-from patter_core.config import check_fields, check_no_negatives
+from patter_core.config import check_fields, check_ranges
 from patter_core.errors import ConfigurationError
 from patter_core.telephony.outcome import HangUp, Transfer
 from patter_core.telephony.premium import PREMIUM_PREFIXES
@@ -61,7 +61,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def __post_init__(self) -> None:
         check_fields(self)
-        check_no_negatives(self)
+        check_ranges(self, above_zero=("calls", "calls_per_second", "message", "engine_minutes", "callback"))
         for prefix in self.refused_prefixes:
             if not _PREFIX.fullmatch(prefix):
                 raise ConfigurationError(

@@ -18,9 +18,14 @@ _STAGES_KEPT = 20
 
 
 class Meter:
-    """The counters of one call; `metrics()` returns them as a struct. Times are of a monotonic clock, in s."""
+    """The counters of one call; `metrics()` returns them as a struct. Times are of a monotonic clock, in s.
 
-    def __init__(self) -> None:
+    Args:
+        began_at: when the call's media first came, if that was at another worker.
+    """
+
+    def __init__(self, began_at: float | None = None) -> None:
+        self._began_at = began_at
         self.announced_at: float | None = None
         self.answered_at: float | None = None
         self.media_at: float | None = None
@@ -122,8 +127,9 @@ class Meter:
 
     def usage(self, now: float, direction: Direction) -> Usage:
         """Returns what the carrier bills so far."""
+        answered_at = self.answered_at if self._began_at is None else self._began_at
         connected, streamed, recording = (
-            (_since(start, now) or 0.0) / 1000 for start in (self.answered_at, self.media_at, self._recording_at)
+            (_since(start, now) or 0.0) / 1000 for start in (answered_at, self._first_media_at, self._recording_at)
         )
         return Usage(
             direction=direction,
@@ -132,6 +138,10 @@ class Meter:
             recorded=self._recorded + recording,
             machine_detection=self.machine_detection,
         )
+
+    @property
+    def _first_media_at(self) -> float | None:
+        return self.media_at if self._began_at is None else self._began_at
 
     def metrics(
         self,
@@ -145,7 +155,7 @@ class Meter:
         """Returns the metrics so far."""
         carrier, engine_in, engine_out = self.carrier_format, self.engine_input_format, self.engine_output_format
         return CallMetrics(
-            duration_ms=_since(self.media_at, now) or 0.0,
+            duration_ms=_since(self._first_media_at, now) or 0.0,
             answer_ms=None if self.answered_at is None else _since(self.announced_at, self.answered_at),
             first_audio_ms=None if self.first_audio_at is None else _since(self.media_at, self.first_audio_at),
             engine_connect_ms=self.engine_connect_ms,

@@ -35,12 +35,12 @@ class RecordMaker:
     Args:
         call_id: Patter's own id.
         clock: monotonic, in s.
-        accepted_at: when the call began, on that clock; None if unknown.
+        began_at: when the call began, on that clock; None if unknown.
     """
 
-    def __init__(self, call_id: str, clock: Callable[[], float], accepted_at: float | None = None) -> None:
+    def __init__(self, call_id: str, clock: Callable[[], float], began_at: float | None = None) -> None:
         self.call_id = call_id
-        self.accepted_at = accepted_at
+        self.began_at = began_at
         self._clock = clock
         self._sequence = 0
         self.trace = TraceContext.of_call(call_id)
@@ -60,7 +60,7 @@ class RecordMaker:
             call_id=self.call_id,
             sequence=sequence,
             time=time.time(),
-            elapsed_ms=0.0 if self.accepted_at is None else (self._clock() - self.accepted_at) * 1000,
+            elapsed_ms=0.0 if self.began_at is None else (self._clock() - self.began_at) * 1000,
             event=event,
             trace=self._traceparent,
         )
@@ -73,15 +73,19 @@ class Records:
         call_id: Patter's own id.
         outlets: where they go.
         clock: monotonic, in s.
+        before: for how many s other workers had the call.
     """
 
-    def __init__(self, call_id: str, outlets: Outlets, clock: Callable[[], float]) -> None:
+    def __init__(self, call_id: str, outlets: Outlets, clock: Callable[[], float], *, before: float = 0.0) -> None:
         self.history = History()
         self.may_record = True
         """False until the caller has heard the notice."""
         self.accepted_at = clock()
+        """When this worker took the call."""
+        self.began_at = self.accepted_at - before
+        """When the call began, here or at another worker: its records count from there."""
         self._accepted_ms = time.time() * 1000
-        self.maker = RecordMaker(call_id, clock, self.accepted_at)
+        self.maker = RecordMaker(call_id, clock, self.began_at)
         self._outlets = outlets
         self._clock = clock
         self._budget = TextBudget()

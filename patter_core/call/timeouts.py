@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from patter_core.config import check_fields, check_no_negatives
+from patter_core.config import check_fields, check_ranges
 
 __all__ = ["Deadlines"]
 
@@ -39,4 +39,7 @@ class Deadlines(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     def __post_init__(self) -> None:
         check_fields(self)
-        check_no_negatives(self)
+        check_ranges(
+            self,
+            above_zero=("route", "media_start", "engine_connect", "carrier_silence", "transfer", "longest_call"),
+        )

@@ -59,6 +59,8 @@ class CallToken(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """Of a leg that a warm transfer dialled: it belongs to another call, and has no conversation of its own."""
     speech: float = 0.0
     """Seconds that the carrier may take for a notice before it brings the stream."""
+    began: float = 0.0
+    """Unix s: when the call's first media came; after a loss of it at an unknown time, when it was asked for."""
 
     def __repr__(self) -> str:
         return f"<CallToken {self.call_id}>"
@@ -73,7 +75,16 @@ class CallToken(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
         tries = Tries(limits.reconnects, spent=self.losses)
         if tries.failed(worked_for=lasted) is None:  # the carrier asks now: there is no pause
             return None
-        return msgspec.structs.replace(self, streams=self.streams + 1, losses=tries.spent)
+        began = self.began or self.issued_at
+        return msgspec.structs.replace(self, streams=self.streams + 1, losses=tries.spent, began=began)
+
+    def lasted(self, now: float) -> float:
+        """Returns for how many s the call has had media, here or on other workers; 0 if it had none.
+
+        Args:
+            now: the wall clock, Unix s. That of another worker may be ahead.
+        """
+        return max(0.0, now - self.began) if self.began else 0.0
 
     @property
     def is_new(self) -> bool:

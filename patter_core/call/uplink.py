@@ -62,23 +62,31 @@ class Uplink:
         self._silence_bytes: dict[int, int] = {}
         """How much silence each session was given, by its `id()`: before it is attached, too."""
         self._rate = 1
+        self._gap_after = -1
+        """The number of frames that had been given when silence took their place."""
 
     @property
     def frames_given(self) -> int:
         """How many frames of the caller all sessions together were given."""
         return self._meter.frames_in
 
+    @property
+    def is_in_gap(self) -> bool:
+        """True while silence is given in place of the caller's audio."""
+        return self._gap_after == self._meter.frames_in
+
     def is_heard_by(self, session: EngineSession) -> bool:
         """True while that session is given what the caller says."""
         return self._session is session
 
     def ago_ms(self, at_ms: float) -> float:
-        """Returns how long ago the present session was given that position of its audio, which is real time, in ms."""
+        """Returns how far that position is before the newest audio that the present session was given, in ms."""
         given = self._meter.bytes_in - self._bytes_before + self._silence_bytes.get(id(self._heard_by), 0)
         return max(0.0, given * 1000 / self._rate - at_ms)
 
     def give_silence(self, session: EngineSession, silence: AudioChunk) -> None:
         """Gives a session silence in place of the caller's audio, which has a gap."""
+        self._gap_after = self._meter.frames_in
         self.note_silence(session, silence)
         self.tell(session, lambda session: session.send_audio(silence))
 

@@ -26,10 +26,12 @@ from patter_core.server.control_messages import (
     Question,
     Watch,
     Watching,
+    control_is_named,
+    control_path,
     control_paths,
 )
 
-__all__ = ["CallBeside", "connect", "running_workers"]
+__all__ = ["CallBeside", "connect", "running_workers", "why_no_server"]
 
 _ANSWER_WITHIN = 10.0
 """Seconds for a worker to say that it is there."""
@@ -104,6 +106,16 @@ def running_workers(port: int) -> list[Path]:
                 remedy="Run `patter call` as that user.",
             )
     return paths
+
+
+def why_no_server(port: int) -> str:
+    """Returns where a server on that port was looked for, and not found."""
+    path = control_path(port)
+    if path is None:
+        return "PATTER_CONTROL is `off`, so no server was asked."
+    if control_is_named():
+        return f"PATTER_CONTROL names {path.absolute()}, where no server listens."
+    return f"No server listens at the control socket {path.absolute()}."
 
 
 @contextlib.asynccontextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 import click
 
-from patter_core.cli.beside import connect, running_workers
+from patter_core.cli.beside import connect, running_workers, why_no_server
 from patter_core.cli.options import app_option, check_app, configuration_options, log_options, start_log
 from patter_core.errors import CallError, ConfigurationError
 from patter_core.events import CallEnded, Record
@@ -18,7 +18,8 @@ from patter_core.observe.log_setup import LogFormat, LogLevel, LogSettings
 from patter_core.observe.printing import Printer, Span
 from patter_core.patter import Patter
 from patter_core.registry import Registry
-from patter_core.server.control_messages import Order
+from patter_core.server.control_messages import Order, control_is_named
+from patter_core.server.dialing import check_target
 from patter_core.server.routing import Routing
 from patter_core.server.serving import bind, serve_app
 from patter_core.settings.load import address, load
@@ -80,6 +81,7 @@ def call(
     """
     start_log(LogSettings(format=log_format, level=log_level or "", verbose=verbose), registry)
     check_app(app, config, carrier, engine, sinks, store)
+    check_target(to, ring)
     settings = load(config, carrier=carrier, engine=engine, sinks=sinks, store=store)
     place = address(settings, host, port)
     order = Order(
@@ -96,6 +98,8 @@ def call(
     if workers := running_workers(place[1]):
         outcome = anyio.run(_by_server, workers, order, console, bool(engine or sinks or store))
     if outcome is None:
+        if control_is_named():
+            console.print(Span(f"{why_no_server(place[1])} This command serves the call itself.", "dim"))
         phone, routing = open_phone(registry, settings, app, more_sinks=[ConsoleSink(console)])
         outcome = anyio.run(_by_itself, phone, routing, order, place, console)
     answered, ended = outcome
@@ -110,7 +114,11 @@ async def _by_itself(
 ) -> tuple[bool, CallEnded]:
     """Serves the call. Returns whether it was answered, and its end."""
     agent = caller_of(phone, routing, order.agent)
-    async with serve_app(phone.asgi(routing), bind(*place)):
+    in_use = (
+        f"A server seems to run there. {why_no_server(place[1])} Run `patter call` in that server's folder, set"
+        " PATTER_CONTROL to its control socket, or choose another --port"
+    )
+    async with serve_app(phone.asgi(routing), bind(*place, options="--host and --port", if_in_use=in_use)):
         placed = await phone.call(
             order.to,
             agent=agent,

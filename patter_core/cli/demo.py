@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import anyio
 import click
 
 from patter_core.audio import AudioFormat
 from patter_core.cli.demo_parts import EmulatedParts, part_names
-from patter_core.cli.loopback import place_call, report, writable_folder
+from patter_core.cli.loopback import place_call, report, run_call, writable_folder
 from patter_core.errors import ConfigurationError
 from patter_core.observe.printing import Printer
 from patter_core.patter import Patter
@@ -32,9 +31,9 @@ __all__ = ["demo"]
     "--carrier",
     default="",
     metavar="NAME",
-    help="Carrier to emulate. Default: of the lowest demo_rank.",
+    help="Carrier to emulate. Default: an installed one.",
 )
-@click.option("--engine", default="", metavar="NAME", help="Engine to emulate. Default: as for the carrier.")
+@click.option("--engine", default="", metavar="NAME", help="Engine to emulate. Default: an installed one.")
 @click.option("--pipeline", is_flag=True, help="In place of an engine, emulate the services of an agent of parts.")
 @click.option("--part", "parts", multiple=True, metavar="KIND=NAME", help="Part of the pipeline, such as stt=NAME.")
 @click.option("--sink", "sinks", multiple=True, metavar="NAME", help="Sink for the call's events; repeatable.")
@@ -62,13 +61,15 @@ def demo(
     console = Printer()
     out = writable_folder(out)
     memory = MemorySink()
-    more_sinks = make_sinks(registry, [PluginConfig(name) for name in sinks])
+    more_sinks = make_sinks(registry, [PluginConfig(name) for name in sinks if name != ConsoleSink.name])
     carrier_played = carrier_emulator(registry, carrier)
     engine_played = _agent_emulator(registry, engine, parts, pipeline=pipeline)
     first_message = WELCOME.text if isinstance(engine_played, EmulatedParts) else ""
     call_store = make_store(registry, PluginConfig(store))
 
-    async def call() -> CallRecording:
+    recordings = [CallRecording(format=carrier_played.format)]
+
+    async def call() -> None:
         async with carrier_played, engine_played:
             phone = Patter(
                 carrier=carrier_played.carrier(),
@@ -77,10 +78,11 @@ def demo(
                 registry=registry,
             )
             agent = phone.agent(engine=engine_played.engine(), first_message=first_message)
-            return await place_call(carrier_played, phone, agent, _caller(carrier_played.format))
+            caller = _caller(carrier_played.format)
+            await place_call(carrier_played, phone, agent, caller, on_placed=recordings.append)
 
-    recording = anyio.run(call)
-    report(console, memory.records, recording, out)
+    complete = run_call(call)
+    report(console, memory.records, recordings[-1], out, complete=complete)
 
 
 def _agent_emulator(

@@ -80,7 +80,7 @@ def dev(
     logs = LogSettings(format=log_format, level=level, verbose=verbose)
     start_log(logs, registry)
     program = find_program(tunnel_program or "") if tunnel or tunnel_program else None
-    with bind(_HERE, port_number(port, default=DEFAULT_PORT)) as listener:
+    with bind(_HERE, port_number(port, default=DEFAULT_PORT), options="--port") as listener:
         spec = DevSpec(
             listener=listener.fileno(),
             app=app,
@@ -105,7 +105,7 @@ def dev(
 
 def _free_port(port: int) -> int:
     """Returns a port that every version can listen on; 0 becomes a free one."""
-    with bind(_HERE, port) as listener:
+    with bind(_HERE, port, options="--apps-port") as listener:
         found: int = listener.getsockname()[1]
     return found
 

@@ -183,9 +183,12 @@ async def _check_parts(registry: Registry, parts: PhoneParts, agents: Sequence[A
         for result in await _own_checks(agent.engine.name, functools.partial(agent.engine.check, setup)):
             what = result.what if len(agents) == 1 else f"Agent {agent.name}: {result.what}"
             yield msgspec.structs.replace(result, what=what)
-    for part in (*parts.sinks, *((parts.store,) if parts.store else ())):
+    written: list[tuple[str, EventSink | CallStore]] = [("Sink", sink) for sink in parts.sinks]
+    if parts.store:
+        written.append(("Store", parts.store))
+    for kind, part in written:
         for result in await _own_checks(part.name, part.check):
-            yield result
+            yield msgspec.structs.replace(result, what=f"{kind} {part.name}: {result.what}")
         await _close(part)
 
 

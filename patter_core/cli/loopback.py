@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 import anyio
 
 from patter_core.errors import ConfigurationError
-from patter_core.events import CallEnded, Record
-from patter_core.observe.printing import Printer, Span
+from patter_core.events import CallEnded, CallEvent, Record
+from patter_core.observe.printing import Printer, Span, Table
 from patter_core.patter import Patter
 from patter_core.server.routing import Routing
 from patter_core.server.serving import serve_app
@@ -24,10 +24,12 @@ from patter_core.testing.emulator import CarrierEmulator
 from patter_core.testing.stream import CallRecording
 from patter_core.testing.wav import write_stereo_wav
 
-__all__ = ["place_call", "report", "writable_folder"]
+__all__ = ["place_call", "report", "run_call", "writable_folder"]
 
 _LONGEST_RINGING = 30.0
 """Seconds after which a caller gives up."""
+_INTERRUPTED = 130
+"""Exit code, as shells have it for SIGINT."""
 
 
 async def place_call(
@@ -82,24 +84,60 @@ def writable_folder(path: Path) -> Path:
         ) from None
 
 
-def report(console: Printer, records: Iterable[Record], recording: CallRecording, out: Path) -> None:
-    """Writes the recording, the transcript and the metrics to `out`. Exits with code 1 if the agent was not heard."""
+def run_call(call: Callable[[], Awaitable[None]]) -> bool:
+    """Runs a call to its end. False if Ctrl-C has interrupted it."""
+    try:
+        anyio.run(call)
+    except KeyboardInterrupt:
+        return False
+    return True
+
+
+def report(
+    console: Printer, records: Iterable[Record], recording: CallRecording, out: Path, *, complete: bool = True
+) -> None:
+    """Writes the recording, the transcript and the metrics to `out`, as far as there are any, and tells where they are.
+
+    Exits with code 1 if the agent was not heard, or 130 if the call was interrupted.
+
+    Args:
+        console: is told.
+        records: of the call.
+        recording: what both sides heard.
+        out: the folder.
+        complete: False if the call was interrupted.
+    """
+    events = [record.event for record in records]
+    ended = next((event for event in events if isinstance(event, CallEnded)), None)
+    metrics = None if ended is None else metrics_table(ended.metrics)
+    failed = ended is None or not recording.played
+    if metrics is not None and not failed:
+        console.print()
+        console.table(metrics)
+        console.print()
+    if not complete:
+        console.print("Interrupted.")
+    elif failed:
+        console.print(Span("The call failed.", "red"), " The lines above show how far it came.")
+    if events or recording.caller or recording.agent:
+        _keep(events, metrics, recording, out)
+        others = "transcript.txt" if metrics is None else "transcript.txt and metrics.txt"
+        comma = "," if metrics is not None else " and"
+        console.print(Span(str(out), "bold"), f" holds call.wav (caller left, agent right){comma} {others}")
+    if failed or not complete:
+        sys.exit(1 if complete else _INTERRUPTED)
+
+
+def _keep(events: Iterable[CallEvent], metrics: Table | None, recording: CallRecording, out: Path) -> None:
+    """Writes the files, in place of those of an earlier call."""
     out.mkdir(parents=True, exist_ok=True)
     write_stereo_wav(out / "call.wav", bytes(recording.caller), bytes(recording.agent), recording.format)
-    kept = list(records)
-    lines = [line for record in kept if (line := transcript_line(record.event))]
+    lines = [line for event in events if (line := transcript_line(event))]
     (out / "transcript.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    ended = next((record.event for record in kept if isinstance(record.event, CallEnded)), None)
-    if ended is None or not recording.played:
-        console.print(Span("The call failed.", "red"), " The lines above show how far it came.")
-        sys.exit(1)
-    table = metrics_table(ended.metrics)
-    with (out / "metrics.txt").open("w", encoding="utf-8") as file:
-        Printer(file).table(table)
-    console.print()
-    console.table(table)
-    console.print()
-    console.print(Span(str(out), "bold"), " holds call.wav (caller left, agent right), transcript.txt and metrics.txt")
+    (out / "metrics.txt").unlink(missing_ok=True)
+    if metrics is not None:
+        with (out / "metrics.txt").open("w", encoding="utf-8") as file:
+            Printer(file).table(metrics)
 
 
 async def _hang_up_unanswered(call: EmulatedCall) -> None:

@@ -6,18 +6,15 @@ import io
 import logging
 import os
 import sys
-import traceback
-from types import TracebackType
 
 import click
 
 from patter_core import __version__
 from patter_core.cli.lazy_group import LazyGroup
+from patter_core.cli.told import start_json_log, tell, tell_uncaught
 from patter_core.config import did_you_mean, names_from_environment, read_dotenv, unknown_variables
 from patter_core.errors import PatterError
 from patter_core.observe.logs import guard
-from patter_core.observe.secrets import conceal
-from patter_core.observe.terminal import indented, one_line
 from patter_core.plugins.metadata import normal_name
 from patter_core.registry import Registry
 
@@ -41,12 +38,13 @@ COMMANDS = {
 
 def main() -> None:
     """Runs `patter`. A `PatterError` is printed without a traceback, with exit code 1."""
-    sys.excepthook = _print_traceback
+    tell_uncaught()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # not every terminal has the letters that callers use
     guard()
     try:
         read_dotenv()
+        start_json_log(sys.argv[1:])
         registry = Registry.discover()
         _tell_unknown_variables(registry)
         group = _group()
@@ -55,14 +53,8 @@ def main() -> None:
     except PatterError as error:
         if os.environ.get("PATTER_TRACEBACK"):
             raise
-        click.echo(f"patter: {one_line(str(error))}", err=True)
+        tell(str(error))
         sys.exit(1)
-
-
-def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Prints a traceback as the interpreter does, without the secrets and control characters that it may hold."""
-    lines = traceback.format_exception(kind, error, trace)
-    click.echo(indented(conceal("".join(lines).rstrip("\n"))), err=True)
 
 
 def _group() -> click.Group:
@@ -97,7 +89,7 @@ def _tell_unknown_variables(registry: Registry) -> None:
         f"PATTER_DISABLE names {name}, which is not installed. {did_you_mean(name, names)}" for name in unknown
     ]
     for told in (*unknown_variables(os.environ, of_plugins), *not_there):
-        click.echo(f"patter: {one_line(told).rstrip()}", err=True)
+        tell(told.rstrip(), logging.WARNING)
 
 
 def _add_plugin_commands(group: click.Group, registry: Registry) -> None:

@@ -59,8 +59,9 @@ class Row(msgspec.Struct, frozen=True):
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("-v", "--verbose", is_flag=True, help="Print what each part can, and its API version, too.")
 @click.pass_obj
-def plugins(registry: Registry, *, as_json: bool) -> None:
+def plugins(registry: Registry, *, as_json: bool, verbose: bool) -> None:
     """List the installed plugins. Exit code 1 if one of them could not be joined."""
     rows = [_row(plugin) for plugin in registry.plugins]
     if as_json:
@@ -68,7 +69,7 @@ def plugins(registry: Registry, *, as_json: bool) -> None:
     elif not rows:
         click.echo("No plugin is installed. The README says how to install them.")
     else:
-        Printer().table(_table(rows))
+        Printer().table(_details(rows) if verbose else _table(rows))
     if not all(row.joined or row.disabled for row in rows):
         sys.exit(1)
 
@@ -98,21 +99,31 @@ def _offer(offer: Offer) -> OfferRow:
 
 
 def _table(rows: list[Row]) -> Table:
-    """Returns a table with a line for each kind, and for each class that is offered."""
+    """Returns a table with a line for each plugin, and for each thing that it brings beyond the first."""
     cells = list[Sequence[str | Span]]()
     for row in rows:
         state = Span("joined", "green") if row.joined else Span(f"not joined: {row.problem}", "red")
         if row.disabled:
             state = Span(f"off: {row.problem}", "yellow")
-        offers = _lines(row) or [("-", "", "")]
-        for number, offer in enumerate(offers):
-            first = number == 0
-            made = f"{row.distribution} {row.version}"
-            cells.append((row.name, *offer, made, state) if first else ("", *offer, "", ""))
-    return Table(("plugin", "offers", "API", "capabilities", "distribution", "state"), cells)
+        made = f"{row.distribution} {row.version}"
+        first, *others = [what for what, _, _ in _brought(row)] or ["-"]
+        cells.append((row.name, first, made, state))
+        cells += [("", other, "", "") for other in others]
+        cells += [("", what, "", Span(known, "yellow")) for what, _, known in _missing(row)]
+    return Table(("plugin", "offers", "distribution", "state"), cells)
 
 
-def _lines(row: Row) -> list[tuple[str, str, str]]:
+def _details(rows: list[Row]) -> Table:
+    """Returns a table of what there is to know of each thing that plugins bring."""
+    cells = [
+        (row.name if number == 0 else "", *line)
+        for row in rows
+        for number, line in enumerate([*_brought(row), *_missing(row)] or [("-", "", row.problem)])
+    ]
+    return Table(("plugin", "offers", "API", "capabilities"), cells)
+
+
+def _brought(row: Row) -> list[tuple[str, str, str]]:
     """Returns what a plugin brings: what it is, the version of its contract, and what there is to know of it."""
     kinds = [
         (f"kind {kind.name}", str(kind.api_version), f"checked by {kind.conformance}" if kind.conformance else "")
@@ -122,5 +133,9 @@ def _lines(row: Row) -> list[tuple[str, str, str]]:
     offers = [
         (f"{offer.kind} {offer.name}", str(offer.api_version), ", ".join(offer.capabilities)) for offer in row.offers
     ]
-    needs = [(f"part {need.name}".rstrip(), "", f"needs {need.needs}") for need in row.needs]
-    return [*kinds, *composer, *offers, *needs]
+    return [*kinds, *composer, *offers]
+
+
+def _missing(row: Row) -> list[tuple[str, str, str]]:
+    """Returns, in the same form, the parts that cannot be used, each with what it needs."""
+    return [(f"part {need.name}".rstrip(), "", f"needs {need.needs}") for need in row.needs]

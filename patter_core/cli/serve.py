@@ -81,7 +81,7 @@ def serve(
     passed = passed_listener()
     if passed is not None:
         os.environ.setdefault("PATTER_SEVERAL_WORKERS", "1")  # another instance may be started before this one stops
-    listener, shared = passed or bind(*address(settings, host, port)), passed is not None
+    listener, shared = passed or bind(*address(settings, host, port), options="--host and --port"), passed is not None
     if workers == 1:
         run_worker(registry, settings, app, listener=listener, shared_listener=shared, logs=logs)
     elif not run_workers(settings, app, count=workers, listener=listener, shared_listener=shared, logs=logs):

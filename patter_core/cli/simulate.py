@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import sys
 from collections.abc import Callable, Sequence
@@ -11,11 +12,12 @@ from typing import Literal
 
 import anyio
 import click
+import msgspec
 
 from patter_core.audio import AudioFormat
 from patter_core.audio.transcode import transcode
 from patter_core.cli.expectations import unmet
-from patter_core.cli.loopback import place_call, report, writable_folder
+from patter_core.cli.loopback import place_call, report, run_call, writable_folder
 from patter_core.cli.microphone import LiveCaller, open_microphone
 from patter_core.cli.options import app_option, check_app, configuration_options, log_options, start_log
 from patter_core.errors import AudioError, ConfigurationError
@@ -113,14 +115,16 @@ def simulate(
 
     The engine is the real one, with your credentials. The recording is kept however the call ends, also after Ctrl-C.
 
-    Exit code 1 if the agent was not heard, or did not do what --expect and --expect-tool say.
+    Exit code 1 if the agent was not heard, or did not do what --expect and --expect-tool say; 130 after Ctrl-C.
 
     With --microphone you are the caller, in place of SAYS. Wear headphones: the agent would hear itself.
     """
-    start_log(LogSettings(format=log_format, level=log_level or "", verbose=verbose), registry)
+    start_log(LogSettings(format=log_format, level=log_level or "", verbose=verbose, calls=False), registry)
     check_app(app, config, engine, sinks, store)
     console, memory, out = Printer(), MemorySink(), writable_folder(out)
     settings = load(config, carrier=carrier, engine=engine, sinks=sinks, store=store)
+    others = [sink for sink in settings.sinks if sink.name != ConsoleSink.name]  # the timeline is printed once
+    settings = msgspec.structs.replace(settings, sinks=others)
     emulator, open_called = _prepare(registry, settings, app)
     opened = _opened(says, emulator.format, silence, begins, microphone=microphone)
     longest = longest or (_LONGEST_TALK if microphone else _LONGEST)
@@ -132,15 +136,12 @@ def simulate(
             await place_call(emulator, phone, routing, caller, longest=longest, on_placed=recordings.append)
 
     with opened as caller:
-        try:
-            anyio.run(call, caller)
-        except KeyboardInterrupt:
-            console.print("Interrupted.")
+        complete = run_call(functools.partial(call, caller))
     faults = caller.faults if isinstance(caller, LiveCaller) else []
-    problems = unmet(memory.records, expected, tools)
+    problems = unmet(memory.records, expected, tools) if complete else []
     for problem in (*faults, *problems):
         console.print(Span(problem, "red"))
-    report(console, memory.records, recordings[-1], out)
+    report(console, memory.records, recordings[-1], out, complete=complete)
     if problems or (isinstance(caller, LiveCaller) and caller.has_failed):
         sys.exit(1)
 

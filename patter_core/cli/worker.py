@@ -15,14 +15,15 @@ import msgspec
 
 from patter_core.call.handle import OutboundCall
 from patter_core.cli.options import start_log
+from patter_core.cli.told import link_teller, tell, tell_uncaught
 from patter_core.errors import PatterError
-from patter_core.observe.log_setup import CALLS, LogSettings
-from patter_core.observe.terminal import one_line
+from patter_core.observe.log_setup import CALLS, LogSettings, log_to_stderr
+from patter_core.observe.logs import guard
 from patter_core.patter import Patter
 from patter_core.registry import Registry
 from patter_core.server.board import WorkerBoard
 from patter_core.server.control import ControlSocket
-from patter_core.server.control_messages import Order, control_path
+from patter_core.server.control_messages import Order, control_is_named, control_path
 from patter_core.server.phone_settings import run_serving
 from patter_core.server.ties import WorkerTies
 from patter_core.server.voice_urls import ready_text
@@ -96,8 +97,6 @@ def run_worker(
         ties: to other processes; those to commands that ask it for calls are made here.
     """
     phone, routing = open_phone(registry, settings, app)
-    path = control_path(listener.getsockname()[1], number)
-    on_ready()
 
     async def place(order: Order) -> OutboundCall:
         return await phone.call(
@@ -110,6 +109,10 @@ def run_worker(
             carrier=order.carrier or (),
         )
 
+    path = control_path(listener.getsockname()[1], number)
+    control = None if path is None else ControlSocket(path, place, is_named=control_is_named())
+    on_ready()
+
     async def main() -> None:
         await phone.serve(
             routing,
@@ -117,9 +120,7 @@ def run_worker(
             shared_listener=shared_listener,
             configure_number=announce and settings.configure_number,
             on_ready=_announcement(phone, logs) if announce else _print_nothing,
-            ties=msgspec.structs.replace(
-                ties or WorkerTies(), control=None if path is None else ControlSocket(path, place)
-            ),
+            ties=msgspec.structs.replace(ties or WorkerTies(), control=control, on_link=link_teller(logs)),
         )
 
     run_serving(main)
@@ -174,6 +175,9 @@ def _print_nothing(_url: str) -> None:
 def _main() -> None:
     spec = read_spec(WorkerSpec)
     end_with_parent()
+    tell_uncaught()
+    guard()
+    log_to_stderr(spec.logs, ())
     try:
         registry = Registry.discover()
         start_log(spec.logs, registry)
@@ -190,7 +194,7 @@ def _main() -> None:
             ties=WorkerTies(apps_key=spec.apps_key, board=WorkerBoard(spec.board, spec.number)),
         )
     except PatterError as error:
-        print(f"patter: {one_line(str(error))}", file=sys.stderr)
+        tell(str(error))
         sys.exit(1)
 
 

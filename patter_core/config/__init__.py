@@ -14,7 +14,7 @@ from patter_core.config.environment import (
     workers_folder,
 )
 from patter_core.config.made_up import environment_of_workers, made_up_secret
-from patter_core.config.numbers import check_no_negatives
+from patter_core.config.numbers import check_ranges
 from patter_core.config.suggest import did_you_mean
 from patter_core.config.types import check_arguments, check_fields
 from patter_core.config.variables import unknown_variables
@@ -23,7 +23,7 @@ __all__ = [
     "base_url",
     "check_arguments",
     "check_fields",
-    "check_no_negatives",
+    "check_ranges",
     "checked_key",
     "did_you_mean",
     "environment_of_workers",

@@ -39,6 +39,8 @@ class CallAnnounced(Event, frozen=True, tag="call_announced"):
     leg: Leg
     agent: str
     """The agent's name."""
+    resumed: bool = False
+    """True if the call was at another worker before, which is gone: this one goes on with it."""
 
 
 class CallAnswered(Event, frozen=True, tag="call_answered"):

@@ -24,6 +24,7 @@ from patter_core.net.client_link import CLOSE_TIMEOUT, WRITE_LIMIT, ClientLink, 
 from patter_core.net.connect import connect_tcp
 from patter_core.net.dns import addresses_of
 from patter_core.net.engine_connection import EngineConnection
+from patter_core.net.peer_name import peer_name
 from patter_core.net.proxies import Proxy, proxy_for
 from patter_core.net.retry_after import is_passing, seconds_asked
 from patter_core.net.served_connection import ServedConnection
@@ -48,9 +49,10 @@ _REDIRECTS = {300, 301, 302, 303, 307, 308}
 _SUBPROTOCOL = "Sec-WebSocket-Protocol"
 
 
-async def open_connection(dial: Dial, open_timeout: float, reason_header: str) -> ClientLink:
+async def open_connection(dial: Dial, vendor: str, open_timeout: float, reason_header: str) -> ClientLink:
     """Connects, and watches for signs of life from then on. Arguments and errors are those of `EngineSocket.open`."""
     _check_subprotocols(dial.subprotocols)
+    peer = peer_name(vendor, dial.url)
     try:
         async with asyncio.timeout(open_timeout):
             connection = await _open(dial)
@@ -58,17 +60,17 @@ async def open_connection(dial: Dial, open_timeout: float, reason_header: str) -
         raise _refused(error, reason_header) from None
     except TimeoutError:
         raise EngineTimeout(
-            "The engine did not answer.", retry=True, expected=f"a connection within {open_timeout:g} s"
+            f"{peer} did not answer.", retry=True, expected=f"a connection within {open_timeout:g} s"
         ) from None
     except NetworkMisconfigured as error:
         raise EngineError(
-            f"The engine cannot be reached. {error.problem}",
+            f"{peer} cannot be reached. {error.problem}",
             expected=error.expected,
             got=error.got,
             remedy=error.remedy,
         ) from None
     except (OSError, ValueError, UpgradeMismatch, WebSocketException) as error:  # ValueError: no URL, or no header
-        raise _no_connection(error) from None
+        raise _no_connection(error, peer) from None
     _prefer_fresh_audio(connection.transport)
     connection.watch()
     return connection
@@ -194,7 +196,7 @@ def _check_subprotocols(names: Sequence[str]) -> None:
         ) from None
 
 
-def _no_connection(error: Exception) -> EngineError:
+def _no_connection(error: Exception, peer: str) -> EngineError:
     if isinstance(error, UpgradeMismatch):
         return EngineError(
             "The engine selected a subprotocol or an extension that it was not offered.",
@@ -202,10 +204,10 @@ def _no_connection(error: Exception) -> EngineError:
             remedy="Check the engine's base URL: it may be that of another service.",
         )
     return EngineError(
-        "The engine cannot be reached.",
+        f"{peer} cannot be reached.",
         retry=True,
         got=type(error).__name__,
-        remedy="Check the network, and the engine's base URL if one is set.",
+        remedy="Check the network, and the base URL if one is set.",
     )
 
 

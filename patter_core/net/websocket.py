@@ -41,6 +41,7 @@ class EngineSocket:
         cls,
         url: str,
         *,
+        vendor: str = "The engine",
         headers: Mapping[str, str] | None = None,
         subprotocols: Sequence[str] = (),
         max_size: int = 16 * 2**20,
@@ -51,7 +52,8 @@ class EngineSocket:
         """Connects.
 
         Args:
-            url: ws:// or wss://. It may hold secrets, so no error shows it.
+            url: ws:// or wss://. It may hold secrets, so errors show its host alone.
+            vendor: whose service it is, for errors.
             headers: sent with the upgrade; may hold secrets too.
             subprotocols: offered to the engine, the preferred one first; may hold secrets too, since some engines take
                 a key there. The engine selects one of them or none; `subprotocol` tells which.
@@ -67,7 +69,7 @@ class EngineSocket:
             EngineError: it could not be reached, speaks no WebSocket, or selected what was not offered.
         """
         dial = Dial(url=url, headers=headers or {}, subprotocols=subprotocols, max_size=max_size)
-        return cls(await open_connection(dial, open_timeout, reason_header), audio_limit)
+        return cls(await open_connection(dial, vendor, open_timeout, reason_header), audio_limit)
 
     @property
     def subprotocol(self) -> str:

@@ -9,7 +9,7 @@ import msgspec
 
 from patter_core.observe.terminal import shown_json
 
-__all__ = ["JsonFormatter"]
+__all__ = ["JsonFormatter", "LogLine", "now", "written"]
 
 _NAMES_A_CALL = ("Call %s: ", "Call %s ")
 """How the messages of a call begin, whose first argument is its id."""
@@ -36,6 +36,8 @@ class LogLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     call_id: str = ""
     """Patter's own id, where the record is about a call."""
     error: LogError | None = None
+    link: str = ""
+    """Lets one browser in to the apps. On a terminal only."""
 
 
 class JsonFormatter(logging.Formatter):
@@ -43,14 +45,14 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line = LogLine(
-            time=dt.datetime.fromtimestamp(record.created, dt.UTC).isoformat(timespec="microseconds"),
+            time=_time(dt.datetime.fromtimestamp(record.created, dt.UTC)),
             level=record.levelname.lower(),
             logger=record.name,
             message=record.getMessage(),
             call_id=_call_id(record),
             error=self._error(record),
         )
-        return shown_json(msgspec.json.encode(line)).decode()
+        return written(line)
 
     def _error(self, record: logging.LogRecord) -> LogError | None:
         if record.exc_info is None or record.exc_info[0] is None:
@@ -58,6 +60,20 @@ class JsonFormatter(logging.Formatter):
         # The guard of our loggers has written the traceback already, without secrets.
         stack = record.exc_text or self.formatException(record.exc_info)
         return LogError(type=record.exc_info[0].__name__, stack=stack)
+
+
+def written(line: LogLine) -> str:
+    """Returns a line as it is written, without its end."""
+    return shown_json(msgspec.json.encode(line)).decode()
+
+
+def now() -> str:
+    """Returns the time of a line that is written now."""
+    return _time(dt.datetime.now(dt.UTC))
+
+
+def _time(moment: dt.datetime) -> str:
+    return moment.isoformat(timespec="microseconds")
 
 
 def _call_id(record: logging.LogRecord) -> str:

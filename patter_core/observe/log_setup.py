@@ -29,6 +29,8 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Of Patter and its plugins; "" for one line for each call, and warnings."""
     verbose: int = 0
     """How often -v was given: `info`, then `debug`; where no level is set."""
+    calls: bool = True
+    """Whether each call is told in one line, where no level is set."""
 
 
 def log_to_stderr(settings: LogSettings, names: Iterable[str], file: TextIO | None = None) -> None:
@@ -44,11 +46,12 @@ def log_to_stderr(settings: LogSettings, names: Iterable[str], file: TextIO | No
     handler = BackgroundHandler(file)
     text = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
     handler.setFormatter(JsonFormatter() if settings.format == "json" else text)
+    logging.captureWarnings(settings.format == "json")  # which Python prints as text otherwise
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     level = settings.level or ("", "info", "debug")[min(settings.verbose, 2)]
     for name in names if level else ():
         logging.getLogger(name).setLevel(level.upper())
-    logging.getLogger(CALLS).setLevel(level.upper() if level else logging.INFO)
+    logging.getLogger(CALLS).setLevel(level.upper() if level else logging.INFO if settings.calls else logging.WARNING)
 
 
 def tell_calls() -> None:

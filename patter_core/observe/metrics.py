@@ -107,7 +107,11 @@ def costs_of(bills: Iterable[EngineBill]) -> tuple[Cost, ...]:
 
 
 class CallMetrics(msgspec.Struct, frozen=True, kw_only=True):
-    """The metrics of a call. Times in ms; a time that was not measured is None."""
+    """The metrics of a call. Times in ms; a time that was not measured is None.
+
+    Of a call that a worker took over from one that is gone, `duration_ms` and `carrier_bill` are of the whole call, as
+    far as is known. All else is of the worker that tells it.
+    """
 
     duration_ms: float = 0.0
     """From the start of the carrier's media to the end."""

@@ -5,7 +5,6 @@ Also: how a thread writes to a terminal or pipe.
 
 from __future__ import annotations
 
-import codecs
 import os
 import re
 import time
@@ -19,8 +18,6 @@ surrogate pairs, which cannot be encoded."""
 _CONTROL_IN_JSON = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f]")
 _CONTROL_IN_LINES = re.compile(f"(?!\n){_CONTROL.pattern}")
 _LINE_START = re.compile(r"\n(?!  |\n)")
-_escape = codecs.getencoder("unicode_escape")
-"""Found here, since Python imports a codec at its first use, which fails once the current folder is gone."""
 _PAUSE = 0.02
 """Seconds until a descriptor that takes nothing now is tried again."""
 
@@ -68,4 +65,4 @@ def write_past_buffer(file: TextIO, text: str) -> None:
 
 
 def _escaped(match: re.Match[str]) -> str:
-    return _escape(match[0])[0].decode()
+    return match[0].encode("unicode_escape").decode()

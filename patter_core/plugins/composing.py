@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+import msgspec
 import pluggy
 
 from patter_core.aio.foreign import as_exception
@@ -12,40 +13,72 @@ from patter_core.errors import ConfigurationError, PatterError
 from patter_core.kinds import Kind, Part, Parts
 from patter_core.observe.secrets import hide_secrets_of
 
-__all__ = ["compose", "install_hint"]
+__all__ = ["IN_CODE", "IN_TOML", "Spelling", "compose", "install_hint"]
 
 _Several = tuple[Part | Callable[..., object], ...]
 
 
-def compose(hook: pluggy.HookCaller, kinds: Mapping[Kind, Sequence[str]], given: Mapping[str, object]) -> Engine:
+class Spelling(msgspec.Struct, frozen=True):
+    """How parts are written where they are configured, for errors."""
+
+    argument: str
+    """With the name of a kind in place of {}."""
+    part: str
+    """With the name of an installed part in place of {}."""
+    parts: str
+    """What comes before one or several of these."""
+    engine: str
+
+    def arguments(self, names: Iterable[str], join: str = " and ") -> str:
+        """Returns the arguments of these names."""
+        return join.join(self.argument.format(name) for name in names)
+
+    def installed(self, names: Sequence[str]) -> str:
+        """Returns what is expected of an argument, of which parts with these names are installed."""
+        return self.parts + (" or ".join(self.part.format(name) for name in names) or "there is none")
+
+
+IN_CODE = Spelling(argument="{}=", part="{}", parts="an instance of an installed class: ", engine="engine=")
+"""As arguments of `Patter.agent`."""
+IN_TOML = Spelling(
+    argument="parts.{}", part='{{name = "{}"}}', parts="the table of an installed part: ", engine="engine"
+)
+"""As keys of `[agent]` in `patter.toml`."""
+
+
+def compose(
+    hook: pluggy.HookCaller, kinds: Mapping[Kind, Sequence[str]], given: Mapping[str, object], spelling: Spelling
+) -> Engine:
     """Returns the engine that the installed plugin makes of these parts.
 
     Args:
         hook: `patter_compose_engine`.
         kinds: those that plugins define, with the names of the parts that are installed.
         given: the parts, by the arguments of `Patter.agent`.
+        spelling: how they were written.
 
     Raises:
         ConfigurationError: a part is of another kind, one is missing, or no plugin makes an engine of them.
     """
     if not hook.get_hookimpls():
         raise ConfigurationError(
-            f"No installed plugin offers pipeline mode, for {_arguments(given)}.",
-            expected="engine=",
+            f"No installed plugin offers pipeline mode, for {spelling.arguments(given)}.",
+            expected=spelling.engine,
             remedy="Install patter-pipeline, or use an engine; `patter plugins` says what is installed, and joined.",
         )
     parts: dict[str, Part | _Several] = {}
     for argument, value in given.items():
-        kind, several = _kind_of(argument, kinds)
+        kind, several = _kind_of(argument, kinds, spelling)
         if kind.name in parts:
-            raise ConfigurationError(f"{kind.name}= and {argument}= are one kind.", expected="one of the two arguments")
-        parts[kind.name] = _several(value, kind, kinds) if several else _one(value, kind, kinds)
+            both = spelling.arguments((kind.name, argument))
+            raise ConfigurationError(f"{both} are one kind.", expected="one of the two")
+        parts[kind.name] = _several(value, kind, kinds, spelling) if several else _one(value, kind, kinds, spelling)
     for kind, names in kinds.items():
         if kind.required and not parts.get(kind.name):
             raise ConfigurationError(
-                f"An agent that is made of parts needs {kind.name}=.",
-                expected=f"an instance of an installed class: {' or '.join(names) or 'there is none'}",
-                got=_arguments(given),
+                f"An agent that is made of parts needs {spelling.argument.format(kind.name)}.",
+                expected=spelling.installed(names),
+                got=spelling.arguments(given),
                 remedy="`patter plugins` lists the parts that are installed." if names else install_hint(kind),
             )
     return _composed(hook, parts)
@@ -58,11 +91,7 @@ def install_hint(kind: Kind) -> str:
     return f"Install {' or '.join(kind.brought_by)}."
 
 
-def _arguments(given: Iterable[str]) -> str:
-    return " and ".join(f"{argument}=" for argument in given)
-
-
-def _kind_of(argument: str, kinds: Mapping[Kind, Sequence[str]]) -> tuple[Kind, bool]:
+def _kind_of(argument: str, kinds: Mapping[Kind, Sequence[str]], spelling: Spelling) -> tuple[Kind, bool]:
     """Returns the kind of an argument, and True if it takes several parts of it."""
     names = {kind.name: kind for kind in kinds}
     if argument in names:
@@ -70,23 +99,27 @@ def _kind_of(argument: str, kinds: Mapping[Kind, Sequence[str]]) -> tuple[Kind, 
     if argument.endswith("s") and argument[:-1] in names:
         return names[argument[:-1]], True
     raise ConfigurationError(
-        f"No installed plugin defines a kind for {argument}=.",
-        expected=", ".join(f"{name}=" for name in names) or "engine=",
+        f"No installed plugin defines a kind for {spelling.argument.format(argument)}.",
+        expected=spelling.arguments(names, ", ") or spelling.engine,
         remedy="`patter plugins` lists kinds and parts.",
     )
 
 
-def _several(value: object, kind: Kind, kinds: Mapping[Kind, Sequence[str]]) -> _Several:
+def _several(value: object, kind: Kind, kinds: Mapping[Kind, Sequence[str]], spelling: Spelling) -> _Several:
     if not isinstance(value, list | tuple):
-        raise ConfigurationError(f"{kind.name}s= takes a list.", got=_described(value, kinds))
-    return tuple(one if callable(one) and not isinstance(one, type | Part) else _one(one, kind, kinds) for one in value)
+        raise ConfigurationError(
+            f"{spelling.argument.format(kind.name + 's')} takes a list.", got=_described(value, kinds)
+        )
+    return tuple(
+        one if callable(one) and not isinstance(one, type | Part) else _one(one, kind, kinds, spelling) for one in value
+    )
 
 
-def _one(value: object, kind: Kind, kinds: Mapping[Kind, Sequence[str]]) -> Part:
+def _one(value: object, kind: Kind, kinds: Mapping[Kind, Sequence[str]], spelling: Spelling) -> Part:
     if not (isinstance(value, Part) and isinstance(value, kind.base)):
         raise ConfigurationError(
-            f"What {kind.name}= was given is not of that kind.",
-            expected=f"an instance of an installed class: {' or '.join(kinds[kind]) or 'there is none'}",
+            f"What {spelling.argument.format(kind.name)} was given is not of that kind.",
+            expected=spelling.installed(kinds[kind]),
             got=_described(value, kinds),
         )
     hide_secrets_of(value)

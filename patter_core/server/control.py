@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import socket
+import stat
 import struct
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -20,7 +22,7 @@ import msgspec
 
 from patter_core.aio import Changes
 from patter_core.call.handle import OutboundCall
-from patter_core.errors import CallLimitReached, PatterError
+from patter_core.errors import CallLimitReached, ConfigurationError, PatterError
 from patter_core.events import Record
 from patter_core.server.control_messages import (
     LONGEST_ORDER,
@@ -59,11 +61,22 @@ class ControlSocket:
     Args:
         path: of the socket. What a worker before has left there is replaced.
         place: makes a call.
+        is_named: the user has set the path, and is warned where there can be no socket.
         question_within: seconds for a client to ask its first question: one that does not takes the place of others.
+
+    Raises:
+        ConfigurationError: something else than a socket is at the path.
     """
 
-    def __init__(self, path: Path, place: Place, *, question_within: float = 10.0) -> None:
+    def __init__(self, path: Path, place: Place, *, is_named: bool = False, question_within: float = 10.0) -> None:
+        if _is_taken(path):
+            raise ConfigurationError(
+                f"{path} is not a control socket, and is left as it is.",
+                expected="a path where nothing is, or the socket of a worker before",
+                remedy="Set PATTER_CONTROL to another path, or to `off` for no control socket.",
+            )
         self._path = path
+        self._told_at = logging.WARNING if is_named else logging.INFO
         self._place = place
         self._question_within = question_within
         self._clients = 0
@@ -74,7 +87,13 @@ class ControlSocket:
         try:
             listener = _listen(self._path)
         except OSError as error:  # a read-only folder, one without sockets, a long path
-            _log.info("There is no control socket at %s; `patter call` cannot ask this server: %s", self._path, error)
+            _log.log(
+                self._told_at,
+                "There is no control socket at %s, so `patter call` cannot ask this server: %s."
+                " Set PATTER_CONTROL to a path in a folder that can be written, or to `off`.",
+                self._path,
+                error.strerror or error,
+            )
             yield
             return
         own, fault = identity(self._path), None
@@ -94,7 +113,8 @@ class ControlSocket:
                     clients.cancel_scope.cancel()
         finally:
             if identity(self._path) == own:  # else a worker that follows this one has its own there
-                self._path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # the folder can no longer be written
+                    _remove_socket(self._path)
         if fault is not None:
             raise fault
 
@@ -219,21 +239,43 @@ class _Client:
 
 
 def _listen(path: Path) -> socket.socket:
-    """Returns a listening socket at that path, in place of what is there."""
+    """Returns a listening socket at that path, in place of one that is there.
+
+    Raises:
+        OSError: there can be none. What is at the path is as it was.
+    """
     coming = path.with_name(f"{path.name}.{os.getpid()}")
     listener = socket.socket(socket.AF_UNIX)
     before = os.umask(0o177)  # from the first moment, only our user may open it
     try:
+        _remove_socket(coming)  # of a process that was killed at this
         listener.bind(str(coming))
         listener.listen()
+        if _is_taken(path):
+            raise FileExistsError(errno.EEXIST, "Something else is there")
         coming.replace(path)
     except OSError:
         listener.close()
-        coming.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            _remove_socket(coming)
         raise
     finally:
         os.umask(before)
     return listener
+
+
+def _is_taken(path: Path) -> bool:
+    """True if something is there that is not a socket, such as a file, or a link to whatever."""
+    try:
+        return not stat.S_ISSOCK(path.lstat().st_mode)
+    except OSError:  # nothing is there, or it cannot be looked at, and so not be replaced either
+        return False
+
+
+def _remove_socket(path: Path) -> None:
+    """Removes a socket. Anything else at the path is left alone."""
+    if not _is_taken(path):
+        path.unlink(missing_ok=True)
 
 
 def _is_of_our_user(writer: asyncio.StreamWriter) -> bool:

@@ -24,6 +24,7 @@ __all__ = [
     "Question",
     "Watch",
     "Watching",
+    "control_is_named",
     "control_path",
     "control_paths",
 ]
@@ -98,6 +99,11 @@ class Happened(msgspec.Struct, frozen=True, tag="happened"):
 
 
 Answer = Watching | Placed | Failed | Happened
+
+
+def control_is_named() -> bool:
+    """True if the user has set where the control socket is."""
+    return from_environment("", "PATTER_CONTROL") not in {"", _OFF}
 
 
 def control_path(port: int, worker: int = 0) -> Path | None:

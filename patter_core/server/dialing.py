@@ -22,7 +22,7 @@ from patter_core.telephony.control import Capability, DialRequest
 from patter_core.telephony.e164 import E164_FORM, address_of, is_callable
 from patter_core.telephony.leg import Direction, Leg
 
-__all__ = ["Dialer", "check_dial"]
+__all__ = ["Dialer", "check_dial", "check_target"]
 
 _log = logging.getLogger("patter.host")
 
@@ -55,6 +55,19 @@ def check_dial(to_number: str, callers: Mapping[str, str], *, base: str, ring_ti
                 f"An outbound call over {name} needs a caller's number.",
                 expected="Patter(..., phone_number=…) or call(..., from_number=…); for commands PATTER_PHONE_NUMBER",
             )
+    check_target(to_number, ring_timeout)
+
+
+def check_target(to_number: str, ring_timeout: float) -> None:
+    """Checks what can be checked of a call before anything else is known.
+
+    Args:
+        to_number: E.164, or a SIP address.
+        ring_timeout: s.
+
+    Raises:
+        ConfigurationError: a value is wrong.
+    """
     if not is_callable(to_number):
         raise ConfigurationError("`to` is not an E.164 number.", expected=f"{E164_FORM}, or a SIP address (sip:…)")
     if not 5 <= ring_timeout <= 600:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -36,17 +36,14 @@ class Nowhere:
             for carrier, served in webhooks.items()
             for name, webhook in served.items()
         }
+        self._where = _where(self._methods, webhooks)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._counts.webhooks_refused[Unfit.NOWHERE] += 1
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         methods = self._methods.get(path)
         if methods is None:
-            expected = " or ".join(known for known in self._methods if known.endswith("/voice"))
-            _log.warning(
-                "%s came to %s, where no webhook is. Calls come to %s, below the public address: check what the number,"
-                " or its application, points at.", scope["method"], came_to(scope), expected,
-            )  # fmt: skip
+            _log.warning("%s came to %s, where no webhook is. %s", scope["method"], came_to(scope), self._where)
             response = Response(status_code=404)
         else:
             allowed = ", ".join(methods)
@@ -56,6 +53,17 @@ class Nowhere:
             )  # fmt: skip
             response = Response(status_code=405, headers={"allow": allowed})
         await response(scope, receive, send)
+
+
+def _where(paths: Iterable[str], carriers: Iterable[str]) -> str:
+    """Returns, for the log, where calls come to, if any carrier brings them by a webhook."""
+    expected = " or ".join(path for path in paths if path.endswith("/voice"))
+    if expected:
+        return (
+            f"Calls come to {expected}, below the public address: check what the number, or its application, points at."
+        )
+    of = ", ".join(carriers) or "none"
+    return f"This server takes no calls by webhook (carriers: {of}): choose the number's carrier, as by PATTER_CARRIER."
 
 
 def came_to(scope: Scope) -> str:

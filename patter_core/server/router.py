@@ -183,11 +183,11 @@ class _RoutedCall:
             if not isinstance(started, Call):
                 return started
             call = started
-        if self._leg.direction is Direction.OUTBOUND:
+        if is_answer := self._leg.direction is Direction.OUTBOUND:
             call.reports.note_progress(Progress.ANSWERED)
         accept = call.context.accept
-        if accept is None or call.had_media or self._router.tokens.is_used(accept.token):
-            return call.context.renew_accept()  # an Accept brings one stream, and that one came
+        if accept is None or call.had_media or self._router.tokens.is_used(accept.token) or is_answer:
+            return call.context.renew_accept()  # an Accept brings one stream: it came, or is as old as the ringing
         return accept
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import importlib.util
 import socket
 import threading
@@ -73,8 +74,14 @@ class _Server(uvicorn.Server):
                 self.should_exit = True
 
 
-def bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int, *, options: str = "host= and port=", if_in_use: str = "") -> socket.socket:
     """A listening TCP socket; port 0 takes a free one.
+
+    Args:
+        host: the address.
+        port: of it.
+        options: by which the user chooses them.
+        if_in_use: what to do where something listens there, other than to choose another port or to stop that.
 
     Raises:
         ConfigurationError: the address cannot be had.
@@ -89,9 +96,11 @@ def bind(host: str, port: int) -> socket.socket:
         listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
+        remedy = f"Choose another with {options}"
+        if error.errno == errno.EADDRINUSE:
+            remedy = if_in_use or f"{remedy}, or stop what is using it"
         raise ConfigurationError(
-            f"Cannot listen on {host} port {port}: {error.strerror or error}.",
-            remedy="Choose another with host= and port=, or stop what is using it.",
+            f"Cannot listen on {host} port {port}: {error.strerror or error}.", remedy=f"{remedy}."
         ) from None
     return listener
 

@@ -158,7 +158,7 @@ class SinkQueue:
             for result in await run_foreign(self.sink.check, _CHECK_TIMEOUT):
                 level = logging.ERROR if result.level is Level.PROBLEM else logging.WARNING
                 if result.level is not Level.OK and self._told.is_new(result.what, anyio.current_time()):
-                    _log.log(level, "Sink %s: %s %s", self.name, result.what, result.remedy)
+                    _log.log(level, "Sink %s: %s", self.name, result)
         except Exception:  # noqa: BLE001 - the plugin boundary: a sink's fault is logged and stays here
             _log.warning("Sink %s failed in its own checks.", self.name, exc_info=True)
 

@@ -10,6 +10,7 @@ from patter_core.engine import Engine
 from patter_core.errors import ConfigurationError
 from patter_core.kinds import Part
 from patter_core.patter import Patter
+from patter_core.plugins.composing import IN_TOML
 from patter_core.registry import Registry
 from patter_core.server.routing import Routing
 from patter_core.settings.model import AgentConfig, AgentFallback, PluginConfig, RetryFallback, Settings
@@ -97,7 +98,8 @@ class _Agents:
             return make_engine(self._registry, config.engine if own else self._engine)
         if own:
             raise ConfigurationError("An agent has an engine, and parts.", expected="one of the two")
-        return self._registry.compose({name: self._parts(name, value) for name, value in config.parts.items()})
+        parts = {name: self._parts(name, value) for name, value in config.parts.items()}
+        return self._registry.compose(parts, IN_TOML)
 
     def _parts(self, argument: str, value: PluginConfig | list[PluginConfig | str] | str) -> object:
         """Returns the part or parts of one argument of `Patter.agent`."""

@@ -177,6 +177,8 @@ def event_words(event: CallEvent) -> tuple[Style, str] | None:
 
 def _words(event: CallEvent) -> tuple[Style, str] | None:  # noqa: C901, PLR0912 - a table of cases
     match event:
+        case CallAnnounced(leg=leg, agent=agent, resumed=True):
+            return "bold", f"the {leg.carrier} call goes on at this worker, {leg.direction.value}; {agent} answers"
         case CallAnnounced(leg=leg, agent=agent):
             return "bold", f"{leg.carrier} rings, {leg.direction.value}; {agent} answers"
         case MediaStarted(format=format):

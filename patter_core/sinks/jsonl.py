@@ -74,7 +74,7 @@ class JsonLinesSink(EventSink):
         await self._thread.run(self._close)
 
     async def check(self) -> Sequence[CheckResult]:
-        return await checked(self._thread.run(check_writable, self._path), f"{self._path.name} can be written.")
+        return await checked(self._thread.run(check_writable, self._path), f"{self._path} can be written.")
 
     def _append(self, lines: bytes) -> None:
         with self._held() as file:
@@ -114,7 +114,7 @@ class JsonLinesSink(EventSink):
                 _coming(path).unlink(missing_ok=True)  # of a process that was killed at this
                 lines = _without(path, call_ids) if path.exists() else 0
                 if lines:
-                    erased.append(f"{lines} {'line' if lines == 1 else 'lines'} in {path.name}")
+                    erased.append(f"{lines} {'line' if lines == 1 else 'lines'} in {path}")
         self._close()
         return erased
 
@@ -132,6 +132,8 @@ class JsonLinesSink(EventSink):
             self._file = None
 
     def _rotate(self) -> None:
+        if not self._path.is_file():  # a pipe or a device is not ours to rename
+            return
         if not self._keep:
             self._path.unlink(missing_ok=True)
             return

@@ -120,7 +120,6 @@ class SQLiteSink(EventSink):
     def __init__(self, path: str | Path = "patter.db", *, keep: float | None = None) -> None:
         if keep is not None and not keep > 0:
             raise ConfigurationError("SQLiteSink(keep=…) is out of range.", expected="days above 0", got=f"{keep:g}")
-        self._name = Path(path).name
         self._path = Path(path)
         self._keep = keep
         self._thread = SerialThread()
@@ -139,13 +138,13 @@ class SQLiteSink(EventSink):
 
     async def erase(self, call_ids: Collection[str]) -> Sequence[str] | None:
         erased = await self._thread.run(self._erase, list(call_ids))
-        return [f"{erased} {'call' if erased == 1 else 'calls'} in {self._name}"] if erased else []
+        return [f"{erased} {'call' if erased == 1 else 'calls'} in {self._path}"] if erased else []
 
     async def aclose(self) -> None:
         await self._thread.run(self._database.close)
 
     async def check(self) -> Sequence[CheckResult]:
-        return await checked(self._thread.run(self._database.check), f"{self._name} can be written.")
+        return await checked(self._thread.run(self._database.check), f"{self._path} can be written.")
 
     def _delete(self, before: float) -> bool:
         """Deletes some calls whose last record is older. Returns False if there are no more."""

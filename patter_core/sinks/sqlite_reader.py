@@ -16,6 +16,7 @@ from patter_core.errors import ConfigurationError
 from patter_core.events import Record
 from patter_core.observe.masking import mask_address
 from patter_core.storage.archive import CallFilter, CallRow, Latest
+from patter_core.storage.sqlite import is_of_another_file, passes
 
 __all__ = ["SQLiteArchive", "SQLiteReader", "list_query"]
 
@@ -38,7 +39,7 @@ class SQLiteReader:
         self._path = Path(path)
         if not self._path.is_file():
             raise ConfigurationError(
-                f"{self._path.name} does not exist.",
+                f"{self._path} does not exist.",
                 expected="a file of SQLiteSink",
                 remedy="Give its path with --db, or in PATTER_DB.",
             )
@@ -123,11 +124,21 @@ class SQLiteReader:
         try:
             yield database
         except sqlite3.DatabaseError as error:
-            raise ConfigurationError(
-                f"{self._path.name} cannot be read: {error}.", expected="a file of SQLiteSink"
-            ) from error
+            raise self._unreadable(error) from error
         finally:
             database.close()
+
+    def _unreadable(self, error: sqlite3.DatabaseError) -> ConfigurationError:
+        if not passes(error):
+            return ConfigurationError(f"{self._path} cannot be read: {error}.", expected="a file of SQLiteSink")
+        if is_of_another_file(error, self._path):
+            return ConfigurationError(
+                f"{self._path} was deleted or replaced while it was in use.",
+                remedy="It is made anew with the next record that is written.",
+            )
+        return ConfigurationError(
+            f"{self._path} cannot be read now: {error}.", remedy="Try again. If it stays so, check the disk."
+        )
 
 
 def list_query(condition: CallFilter) -> tuple[str, list[str | float]]:

@@ -103,8 +103,8 @@ class WavSink(EventSink):
         await self._thread.run(self._close)
 
     async def check(self) -> Sequence[CheckResult]:
-        place = self._folder / "recording.wav"
-        return await checked(self._thread.run(check_writable, place), "The recordings' folder can be written.")
+        check = self._thread.run(check_writable, self._folder, folder=True)
+        return await checked(check, f"{self._folder} can be written.")
 
     def _record(self, records: list[Record]) -> None:
         if not records or self._begun is records[0]:
@@ -180,7 +180,7 @@ class _Recording:
         elif not self.mix.add_agent(chunk, at_ms):
             self.lost += 1
             if not self._ahead:
-                _log.warning("The recording %s leaves out audio far ahead of what the caller hears.", self._path.name)
+                _log.warning("The recording %s leaves out audio far ahead of what the caller hears.", self._path)
             self._ahead = True
             return
         self._unwritten += 1
@@ -210,7 +210,7 @@ class _Recording:
         offset = _HEADER.size + self._size
         if self._size + len(audio) > _LARGEST:
             if not self._full:
-                _log.error("The recording %s ends here: a WAV file holds no more.", self._path.name)
+                _log.error("The recording %s ends here: a WAV file holds no more.", self._path)
             self._full = self._gap = True
             return
         self._size += len(audio)  # also if it fails: what follows stays at its place, after a hole
@@ -221,11 +221,11 @@ class _Recording:
             self._write(0, self._header())
         except OSError as error:
             if not self._failing:
-                _log.error("The recording %s has a gap from here on: %s", self._path.name, error.strerror)
+                _log.error("The recording %s has a gap from here on: %s", self._path, error.strerror)
             self._failing = self._gap = True
             return
         if self._failing:
-            _log.warning("The recording %s goes on.", self._path.name)
+            _log.warning("The recording %s goes on.", self._path)
         self._failing = False
 
     def _count(self) -> None:

@@ -43,39 +43,58 @@ def is_lasting(error: BaseException) -> bool:
 
 
 def file_error(error: OSError, path: Path) -> SinkRefused | SinkUnavailable:
-    """Returns the error of a sink for a file that cannot be written; the caller raises it."""
-    problem = f"{path.name} cannot be written: {error.strerror or type(error).__name__}."
+    """Returns the error of a sink for a file, or a folder, that cannot be written; the caller raises it."""
+    problem = f"{path} cannot be written: {error.strerror or type(error).__name__}."
     if is_lasting(error):
-        return SinkRefused(problem, remedy="Check the path and who may write there.")
+        return SinkRefused(problem, remedy=_remedy(error, path))
     return SinkUnavailable(problem, remedy="Check the disk.")
 
 
-def check_writable(path: Path) -> None:
-    """Checks that the file could be opened for writing. Writes nothing, and makes no folder.
+def check_writable(path: Path, *, folder: bool = False) -> None:
+    """Checks that the file could be opened for writing, or that files could be made in the folder. Makes nothing.
+
+    Args:
+        path: the file or folder, which need not be there.
+        folder: it is a folder.
 
     Raises:
         SinkRefused: it could not.
     """
-    for place in (path, *path.parents):
-        try:
-            found = place.exists()
-        except OSError as error:  # a folder that must not be searched, or a name that is too long
-            raise SinkRefused(
-                f"{path.name} cannot be written: {error.strerror}.", remedy="Check the path and who may write there."
-            ) from error
-        if found:
-            break
-    if place == path and not path.is_file():
-        raise SinkRefused(f"{path.name} cannot be written: it is not a file.", remedy="Choose another path.")
+    try:
+        place = _nearest(path)
+    except OSError as error:  # a folder that must not be searched, or a name that is too long
+        raise SinkRefused(f"{path} cannot be written: {error.strerror}.", remedy=_remedy(error, path)) from error
+    if place == path and not (path.is_dir() if folder else path.is_file()):
+        raise SinkRefused(
+            f"{path} cannot be written: it is not a {'folder' if folder else 'file'}.", remedy="Choose another path."
+        )
     if place != path and not place.is_dir():
-        raise SinkRefused(
-            f"{path.name} cannot be written: {place.name} is not a folder.", remedy="Choose another path."
-        )
+        raise SinkRefused(f"{path} cannot be written: {place} is not a folder.", remedy="Choose another path.")
     if not os.access(place, os.W_OK):
-        raise SinkRefused(
-            f"{path.name} cannot be written: {os.strerror(errno.EACCES)}.",
-            remedy="Check the path and who may write there.",
-        )
+        denied = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        raise SinkRefused(f"{path} cannot be written: {denied.strerror}.", remedy=_remedy(denied, path))
+
+
+def _nearest(path: Path) -> Path:
+    """Returns the path, or the folder above it, that is there.
+
+    Raises:
+        OSError: one of them cannot be looked at.
+    """
+    return next((place for place in (path, *path.parents) if place.exists()), path)
+
+
+def _remedy(error: OSError, path: Path) -> str:
+    """Returns what to do about an error that lasts. It names the file or folder in which this user may not write."""
+    if error.errno not in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        return "Choose another path."
+    place = path
+    for place in (path, *path.parents):
+        with contextlib.suppress(OSError):  # of a folder that must not be searched, what is in it is not seen
+            if place.exists():
+                break
+    what = "folder" if place.is_dir() else "file"
+    return f"Let the user of this process write in the {what} {place.absolute()}, or choose another path."
 
 
 def open_private(path: Path, flags: int) -> int:

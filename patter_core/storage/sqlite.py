@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -11,7 +12,9 @@ from pathlib import Path
 from patter_core.errors import SinkRefused, SinkUnavailable
 from patter_core.storage.files import check_writable, file_error, identity
 
-__all__ = ["BUSY_TIMEOUT", "Database", "check_database", "open_database"]
+__all__ = ["BUSY_TIMEOUT", "Database", "check_database", "is_of_another_file", "open_database", "passes"]
+
+_log = logging.getLogger("patter.sinks")
 
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for another process that writes the file: less than a sink's time for a batch."""
@@ -29,6 +32,12 @@ _PASSING = frozenset(
     }
 )
 """Results that pass. All others last: it is no database, it has another schema, it is damaged, it is read-only."""
+_WAS_AWAY = "was deleted, moved or replaced while it was in use"
+
+
+def passes(error: sqlite3.Error) -> bool:
+    """True for an error that may be gone at the next try."""
+    return _code(error) & 0xFF in _PASSING
 
 
 def open_database(path: Path, schema: str, *, durable: bool = False) -> sqlite3.Connection:
@@ -56,6 +65,11 @@ def open_database(path: Path, schema: str, *, durable: bool = False) -> sqlite3.
     return database
 
 
+def is_of_another_file(error: sqlite3.Error, path: Path) -> bool:
+    """True for an error of reading a file that is gone, or that its log is not of: it was deleted or replaced."""
+    return not path.exists() or _code(error) == sqlite3.SQLITE_IOERR_SHORT_READ
+
+
 class Database:
     """An SQLite file of a sink, which is opened when it is first used. Blocking, and for one thread at a time.
 
@@ -71,6 +85,7 @@ class Database:
         self._durable = durable
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
+        """The one that was opened last."""
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -81,14 +96,17 @@ class Database:
             SinkRefused: it is no database, has another schema, and what else lasts.
         """
         try:
-            if self._connection is None or self._file != identity(self._path):  # else it was moved or deleted
+            if self._connection is None or self._is_away():
                 self.close()
-                self._connection = open_database(self._path, self._schema, durable=self._durable)
-                self._file = identity(self._path)
+                self._connection = self._opened()
             with self._connection as connection:
                 yield connection
         except (sqlite3.Error, OSError) as error:
             self.close()
+            if isinstance(error, sqlite3.Error) and passes(error) and self._is_away():
+                raise SinkUnavailable(  # its log is still in use by another process
+                    f"{self._path} {_WAS_AWAY}: {error}.", remedy="It is made anew once no process uses the old one."
+                ) from error
             raise _sorted(error, self._path) from error
 
     def purge(self) -> None:
@@ -109,8 +127,8 @@ class Database:
             while self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
                 if time.monotonic() > until:
                     raise SinkUnavailable(
-                        f"{self._path.name}: what was deleted is still in its log, which is in use.",
-                        remedy=f"The next deletion removes it, or `sqlite3 {self._path.name} VACUUM`.",
+                        f"{self._path}: what was deleted is still in its log, which is in use.",
+                        remedy=f"The next deletion removes it, or `sqlite3 {self._path} VACUUM`.",
                     )
                 time.sleep(_PAUSE)
         except sqlite3.Error as error:
@@ -120,6 +138,18 @@ class Database:
     def check(self) -> None:
         """As `check_database`."""
         check_database(self._path, self._schema)
+
+    def _is_away(self) -> bool:
+        """True if the file that was opened last is at its path no more: it was deleted, moved or replaced."""
+        return self._file is not None and self._file != identity(self._path)
+
+    def _opened(self) -> sqlite3.Connection:
+        was_away = self._is_away()
+        connection = open_database(self._path, self._schema, durable=self._durable)
+        self._file = identity(self._path)
+        if was_away:
+            _log.warning("%s %s: what it held is missing from the one that is there now.", self._path, _WAS_AWAY)
+        return connection
 
     def close(self) -> None:
         """Closes the file. Idempotent."""
@@ -132,11 +162,11 @@ def _sorted(error: sqlite3.Error | OSError, path: Path) -> SinkRefused | SinkUna
     """Returns the error of a sink for a database that cannot be written."""
     if isinstance(error, OSError):
         return file_error(error, path)
-    problem = f"{path.name} cannot be written: {error}."
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)  # the module's own errors have none
+    problem = f"{path} cannot be written: {error}."
+    code = _code(error)
     if code == sqlite3.SQLITE_READONLY_DBMOVED:  # it is opened again
         return SinkUnavailable(problem)
-    if code & 0xFF not in _PASSING:
+    if not passes(error):
         return SinkRefused(problem, remedy="Give another path, or move the file away.")
     if code & 0xFF == sqlite3.SQLITE_CANTOPEN:
         try:
@@ -144,6 +174,12 @@ def _sorted(error: sqlite3.Error | OSError, path: Path) -> SinkRefused | SinkUna
         except SinkRefused as refused:
             return refused
     return SinkUnavailable(problem, remedy="Check the disk.")
+
+
+def _code(error: sqlite3.Error) -> int:
+    """Returns the extended code of its result."""
+    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)  # the module's own errors have none
+    return code
 
 
 def check_database(path: Path, schema: str) -> None:
@@ -164,7 +200,7 @@ def check_database(path: Path, schema: str) -> None:
             columns = _columns(found, table)
             if columns and not _columns(wanted, table) <= columns:
                 raise SinkRefused(
-                    f"{path.name} cannot be written: its table “{table}” is another one.", remedy="Give another path."
+                    f"{path} cannot be written: its table “{table}” is another one.", remedy="Give another path."
                 )
     except sqlite3.Error as error:
         raise _sorted(error, path) from error

@@ -40,7 +40,7 @@ def add_number_commands(
         else:
             click.echo("This account has no numbers.")
 
-    @group.command("point", help=f"Point NUMBER's incoming calls at {target}: {target_help}.")
+    @group.command("point", help=f"Point NUMBER's incoming calls at {target}.\n\n{target} is {target_help}.")
     @click.argument("number")
     @click.argument("to", metavar=target)
     @click.option("--yes", is_flag=True, help="Do not ask.")

@@ -42,4 +42,9 @@ def _emulator(registry: Registry, kind: str, name: str) -> object:
             make: object = getattr(importlib.import_module(module), attribute)
             assert callable(make)  # a class, by the contract
             return make()
-    raise PluginNotFound(f"No {kind} with an emulator is installed.", remedy="The README says how to install them.")
+    off = ", ".join(plugin.name for plugin in registry.plugins if plugin.disabled)
+    raise PluginNotFound(
+        f"No {kind} with an emulator is installed" + (" and switched on." if off else "."),
+        got=f"switched off by PATTER_DISABLE: {off}" if off else "",
+        remedy="Take one out of PATTER_DISABLE." if off else "The README says how to install them.",
+    )

@@ -42,8 +42,15 @@ def parse_wav(content: bytes) -> tuple[bytes, AudioFormat]:
     Raises:
         AudioError: it is no WAV file, or of a kind that is not read.
     """
+    try:
+        return _parsed(content)
+    except AudioError as error:
+        raise AudioError(error.problem, expected=error.expected, got=error.got, remedy=_REMEDY) from None
+
+
+def _parsed(content: bytes) -> tuple[bytes, AudioFormat]:
     if len(content) < 12 or content[:4] not in {b"RIFF", b"RF64"} or content[8:12] != b"WAVE":
-        raise AudioError("Not a WAV file that can be read.", expected="a RIFF file", remedy=_REMEDY)
+        raise AudioError("Not a WAV file that can be read.", expected="a RIFF file")
     kind: _Kind | None = None
     for name, chunk in _chunks(content):
         if name == b"fmt ":
@@ -55,7 +62,7 @@ def parse_wav(content: bytes) -> tuple[bytes, AudioFormat]:
             mixed = (round(sum(frame) / kind.channels) for frame in zip(*channels, strict=True))
             clipped = [min(max(sample, -32_768), 32_767) for sample in mixed]
             return struct.pack(f"<{len(clipped)}h", *clipped), AudioFormat(Encoding.PCM16, kind.rate)
-    raise AudioError("Not a WAV file that can be read.", expected="a format, and audio after it", remedy=_REMEDY)
+    raise AudioError("Not a WAV file that can be read.", expected="a format, and audio after it")
 
 
 def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -79,7 +86,6 @@ def _kind(chunk: bytes) -> _Kind:
             "A WAV file of another kind.",
             expected=_READ,
             got=f"encoding {tag} with {bits} bits and {channels} channels",
-            remedy=_REMEDY,
         )
     return _Kind(tag, channels, rate, bits)
 

@@ -269,6 +269,22 @@ async def test_speech_is_timed_in_the_audio_that_the_session_was_given() -> None
     assert 400 <= reply < 2_000
 
 
+async def test_a_reply_counts_from_when_the_caller_was_heard_and_not_from_the_engines_report() -> None:
+    scene = Scene()
+    async with scene.running():
+        session = await scene.live()
+        for _ in range(10):
+            scene.socket.say("audio", FRAME.base64)  # 200 ms
+        await session.until(lambda: len(session.received) == 10)
+        await anyio.sleep(0.06)  # between two frames
+        session.give(SpeechStopped(at_ms=200))
+        session.give(FRAME)
+        await scene.socket.wait_for("audio")
+        scene.socket.say("stop")
+    (reply,) = scene.end.metrics.speech_reply_ms
+    assert 60 <= reply < 1_000
+
+
 @pytest.mark.parametrize("said", [TranscriptInput(text="Hello?"), SpeechStopped(at_ms=0)], ids=lambda said: said.kind)
 async def test_a_session_that_answers_nothing_is_opened_anew_once_without_a_retry(
     said: TranscriptInput | SpeechStopped,

@@ -11,8 +11,11 @@ from pathlib import Path
 
 import anyio
 import pytest
+from _pytest.capture import CaptureResult
 
 from patter_core.audio import ULAW_8000
+from patter_core.cli.main import main
+from patter_core.server.serving import bind
 from patter_core.telephony.leg import Progress
 from patter_core.testing.call import Callee
 from patter_core.testing.caller import EndCall, Pause, Say, WaitForAgent, WaitForSilence
@@ -125,3 +128,52 @@ async def test_without_a_public_address_it_says_what_to_do(tmp_path: Path) -> No
         result = await patter_call(without, engine, tmp_path, "--carrier", "twilio")
     assert result.code == 1
     assert result.output.startswith("patter: Outbound calls need the public address of this server.")
+
+
+def run_call(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
+) -> CaptureResult[str]:
+    environment = {
+        "PATTER_CARRIER": "twilio",
+        "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
+        "TWILIO_AUTH_TOKEN": "0" * 32,
+        "PATTER_ENGINE": "elevenlabs",
+        "ELEVENLABS_API_KEY": "key",
+        "ELEVENLABS_AGENT_ID": "agent",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.argv", ["patter", "call", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 1
+    return capsys.readouterr()
+
+
+def test_a_server_that_runs_in_another_folder_is_told_with_the_ways_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PATTER_CONTROL", raising=False)
+    with bind("127.0.0.1", 0) as server:
+        port = str(server.getsockname()[1])
+        out, err = run_call(monkeypatch, capsys, TO, "--port", port)
+        assert not out
+        assert f"A server seems to run there. No server listens at the control socket {tmp_path}/.patter-{port}" in err
+        assert err.endswith("set PATTER_CONTROL to its control socket, or choose another --port.\n")
+        monkeypatch.setenv("PATTER_CONTROL", "there.sock")
+        out, err = run_call(monkeypatch, capsys, TO, "--port", port)
+        nothing = f"PATTER_CONTROL names {tmp_path}/there.sock, where no server listens. "
+        assert out == f"{nothing}This command serves the call itself.\n"
+        assert nothing in err
+        monkeypatch.setenv("PATTER_CONTROL", "off")
+        assert (
+            "PATTER_CONTROL is `off`, so no server was asked." in run_call(monkeypatch, capsys, TO, "--port", port).err
+        )
+
+
+def test_the_number_is_checked_before_all_else(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATTER_PORT", "no port")
+    assert run_call(monkeypatch, capsys, "abc")[1].startswith("patter: `to` is not an E.164 number.")

@@ -188,7 +188,7 @@ def test_calls_are_found_by_age_and_number_together() -> None:
 
 @pytest.mark.usefixtures("folder")
 def test_what_is_elsewhere_is_named_and_masked_numbers_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATTER_SINKS", "console,webhook")
+    monkeypatch.setenv("PATTER_SINKS", "console,prometheus,webhook")
     monkeypatch.setenv("PATTER_WEBHOOK_SINK_URL", "http://127.0.0.1:9/records")
     monkeypatch.setenv("PATTER_WEBHOOK_SINK_SECRET", "whsec_" + "QUFB" * 8)
     at_carrier = RecordingChanged(recording=RecordingStatus(recording_id="RE1", status="completed"))

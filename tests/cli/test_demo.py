@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import wave
@@ -27,6 +28,7 @@ CALLS = {
     "twilio": ("--pipeline",),
     "telnyx": ("--part", "stt=elevenlabs", "--part", "tts=elevenlabs"),
     "vonage": ("--part", "tts=elevenlabs"),
+    "browser": ("--pipeline",),
     "plivo": ("--pipeline", "--part", "stt=elevenlabs"),
 }
 """What each carrier's call is made with: each part that has an emulator is in two of them."""
@@ -54,7 +56,7 @@ def spoken(path: Path, side: int, lines: Sequence[Line]) -> list[str]:
     return [text for text in heard if text]
 
 
-@pytest.mark.slow  # four calls of 20 s at the same time: they take as long as what is said
+@pytest.mark.slow  # five calls of 20 s at the same time: they take as long as what is said
 async def test_a_call_with_parts_is_recognised_answered_and_heard_on_each_carrier(tmp_path: Path) -> None:
     outputs: dict[str, str] = {}
     with anyio.fail_after(90):
@@ -82,6 +84,37 @@ async def test_a_call_with_parts_is_recognised_answered_and_heard_on_each_carrie
         assert spoken(recording, 0, CALLER_LINES) == [BOOKING.text, CORRECTION.text, GOODBYE.text]
         whole = [WELCOME.text, REPLIES[CORRECTION].text, REPLIES[GOODBYE].text]
         assert spoken(recording, 1, AGENT_LINES) == whole, carrier
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT")
+async def test_what_there_is_at_ctrl_c_is_kept_and_each_line_is_printed_once(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from patter_core.cli.main import main; main()", "demo", "--sink", "console"]
+    out = tmp_path / "out"
+    with anyio.fail_after(30):
+        async with await anyio.open_process([*command, "--out", str(out)], stderr=subprocess.STDOUT) as process:
+            assert process.stdout is not None
+            told = ""
+            async for piece in process.stdout:
+                told += piece.decode()
+                if "agent:  Hello" in told:
+                    break
+            await anyio.sleep(0.3)  # a bit of the welcome
+            process.send_signal(signal.SIGINT)
+            async for piece in process.stdout:
+                told += piece.decode()
+    assert process.returncode == 130, told
+    assert told.count("rings, inbound") == 1
+    assert "Aborted" not in told
+    assert f"Interrupted.\n{out} holds call.wav (caller left, agent right), transcript.txt and metrics.txt\n" in told
+    assert {path.name for path in out.iterdir()} == {"call.wav", "transcript.txt", "metrics.txt"}
+    with wave.open(str(out / "call.wav"), "rb") as file:
+        assert 0 < file.getnframes() < 4 * file.getframerate()
+
+
+def test_plugins_that_are_switched_off_are_named() -> None:
+    error = run(registry=Registry.discover(disabled=["browser", "plivo", "telnyx", "twilio", "vonage"]))
+    assert isinstance(error, PluginNotFound)
+    assert "switched off by PATTER_DISABLE: browser, plivo, telnyx, twilio, vonage." in str(error)
 
 
 def run(*arguments: str, registry: Registry | None = None) -> BaseException | None:

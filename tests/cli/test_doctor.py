@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from email.utils import formatdate
 from pathlib import Path
@@ -143,6 +144,16 @@ async def test_a_plugin_contributes_what_it_knows_and_its_failure_is_no_failure_
     assert "key-of-the-test" not in result.output
 
 
+async def test_a_sink_and_a_store_of_one_name_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATTER_STORE", "redis")
+    monkeypatch.setenv("PATTER_SINKS", "redis")
+    monkeypatch.setenv("PATTER_REDIS_URL", "redis://:password-of-the-test@127.0.0.1:1/0")
+    output = (await run_doctor()).output.replace("\n  ", " ")
+    for kind in ("Sink", "Store"):
+        assert re.search(rf"✗ {kind} redis: Redis at 127\.0\.0\.1:1/0 .+\. .*Check that it runs, the URL", output)
+    assert "of-the-test" not in output
+
+
 async def test_a_store_that_is_named_is_checked_too(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "store" not in (await run_doctor()).output
     monkeypatch.setenv("PATTER_STORE", "redis")
@@ -153,7 +164,7 @@ async def test_a_store_that_is_named_is_checked_too(monkeypatch: pytest.MonkeyPa
     result = await run_doctor()
     assert result.exit_code == 1
     assert "✓ The store: configuration complete." in result.output
-    assert "✗ Redis " in result.output  # it is refused, or on a busy machine does not answer in time
+    assert "✗ Store redis: Redis " in result.output  # it is refused, or on a busy machine does not answer in time
     assert "of-the-test" not in result.output
 
 

@@ -14,8 +14,9 @@ import pytest
 
 from patter_core.cli.calls import COMMANDS as COMMANDS_OF_CALLS
 from patter_core.cli.calls import calls
-from patter_core.cli.main import COMMANDS, main
+from patter_core.cli.main import COMMANDS, _add_plugin_commands, _group, main
 from patter_core.errors import PluginNotFound
+from patter_core.registry import Registry
 
 
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -65,6 +66,23 @@ def test_help_says_of_each_command_of_calls_what_the_command_says_itself(name: s
     command = calls.get_command(click.Context(calls), name)
     assert command is not None
     assert (command.help or "").split("\n")[0] == COMMANDS_OF_CALLS[name]
+
+
+def groups(context: click.Context, group: click.Group) -> Iterator[str]:
+    """Yields the help of a group, and of those in it, at the width of a terminal."""
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from groups(click.Context(command, parent=context, info_name=name), command)
+    yield group.get_help(context)
+
+
+def test_no_text_of_a_command_is_cut_at_80_columns() -> None:
+    group = _group()
+    _add_plugin_commands(group, Registry.discover())
+    lines = [line for text in groups(click.Context(group, terminal_width=80), group) for line in text.splitlines()]
+    assert any(line.startswith("  point ") for line in lines)
+    assert [line for line in lines if line.endswith("...") and "Usage:" not in line] == []
 
 
 def test_a_plugin_can_be_left_out(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

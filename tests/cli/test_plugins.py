@@ -36,6 +36,14 @@ def test_the_table_has_a_line_for_each_thing_that_is_offered(monkeypatch: pytest
     assert not any("…" in line for line in lines)
 
 
+def test_the_table_fits_a_terminal_and_says_what_parts_can_if_asked() -> None:
+    registry = Registry.discover()
+    short, long = [CliRunner().invoke(plugins, given, obj=registry).stdout.splitlines() for given in ([], ["-v"])]
+    assert max(map(len, short)) <= 80  # into a pipe, where nothing is folded
+    assert not any("own_tools" in line for line in short)
+    assert any("engine elevenlabs" in line and "own_tools" in line for line in long)
+
+
 def test_nothing_installed_is_told_with_what_to_do() -> None:
     result = CliRunner().invoke(plugins, [], obj=Registry.discover([]))
     assert "The README says how to install them" in result.stdout
@@ -113,13 +121,17 @@ def test_kinds_and_parts_are_shown_and_what_is_missing_for_a_part(site: Site, mo
     result = CliRunner().invoke(plugins, [], obj=registry)
     lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
     assert lines[1:] == [
-        "choir kind vocal 3 checked by plugin_patter_choir:check_vocal patter-choir 1.2 joined",
+        "choir kind vocal patter-choir 1.2 joined",
         "pipeline mode",
-        "vocal alto 3",
-        "needy part needs plugin-patter-opera patter-needy 1.2 joined",
+        "vocal alto",
+        "needy - patter-needy 1.2 joined",
+        "part needs plugin-patter-opera",
         "off - patter-off 1.2 joined",
-        "shy part shy-one needs patter-off patter-shy 1.2 joined",
+        "shy - patter-shy 1.2 joined",
+        "part shy-one needs patter-off",
     ]
+    details = CliRunner().invoke(plugins, ["-v"], obj=registry).stdout
+    assert "choir kind vocal 3 checked by plugin_patter_choir:check_vocal" in " ".join(details.split())
     assert result.exit_code == 0
     printed = CliRunner().invoke(plugins, ["--json"], obj=registry).stdout
     choir, needy, _, shy = msgspec.json.decode(printed, type=list[Row])

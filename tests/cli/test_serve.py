@@ -16,8 +16,13 @@ import pytest
 
 from patter_core.audio import ULAW_8000
 from patter_core.cli.options import logger_names
+from patter_core.cli.worker import run_worker
+from patter_core.errors import ConfigurationError
 from patter_core.net.http import send_request
+from patter_core.observe.log_setup import LogSettings
 from patter_core.registry import Registry
+from patter_core.server.serving import bind
+from patter_core.settings.load import load
 from patter_core.testing.caller import Caller, Pause, WaitForAgent
 from patter_core.testing.network import free_port
 from patter_elevenlabs.testing import ElevenLabsEmulator
@@ -120,7 +125,10 @@ async def test_it_answers_at_telnyx_s_too_and_doctor_finds_all_in_order(tmp_path
             environment = {
                 **os.environ,
                 **telnyx.environment,
+                "PATTER_APPS": "dashboard",
+                "PATTER_APPS_PORT": str(free_port()),
                 "PATTER_CARRIER": "telnyx",
+                "PATTER_CARIER": "a hint",
                 "PATTER_PORT": str(port),
                 "PATTER_ENGINE": "elevenlabs",
                 "ELEVENLABS_API_KEY": elevenlabs.api_key,
@@ -142,6 +150,10 @@ async def test_it_answers_at_telnyx_s_too_and_doctor_finds_all_in_order(tmp_path
                 assert await process.wait() == 0
     assert recording.played
     lines = [json.loads(line) for line in said.splitlines()]
+    told = [line["message"] for line in lines]
+    assert any("PATTER_CARIER" in one for one in told)
+    assert any(one.startswith("Apps: http://127.0.0.1:") for one in told)
+    assert "token" not in said
     assert len([line for line in lines if line["logger"] == "patter.calls" and line.get("call_id")]) == 1
     assert "Telnyx accepts the key, and has the application." in found.stdout.decode()
     assert "A webhook without the carrier's signature is refused." in found.stdout.decode()
@@ -155,6 +167,29 @@ async def test_without_credentials_it_says_so_in_one_line(tmp_path: Path) -> Non
     assert result.returncode == 1
     assert result.stderr.decode().startswith("patter: Twilio(account_sid=…) is missing.")
     assert b"Traceback" not in result.stderr
+
+
+def test_a_file_where_the_control_socket_would_be_is_left_and_told_before_the_worker_is_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "keep.txt"
+    file.write_text("hello")
+    environment = {"PATTER_CONTROL": file, "TWILIO_ACCOUNT_SID": "AC" + "0" * 32, "TWILIO_AUTH_TOKEN": "0" * 32}
+    for name, value in {**environment, "ELEVENLABS_API_KEY": "key", "ELEVENLABS_AGENT_ID": "agent"}.items():
+        monkeypatch.setenv(name, str(value))
+    settings = load(None, carrier="twilio", engine="elevenlabs")
+    ready: list[bool] = []
+    with bind("127.0.0.1", 0) as listener, pytest.raises(ConfigurationError, match="is not a control socket"):
+        run_worker(
+            Registry.discover(),
+            settings,
+            "",
+            listener=listener,
+            logs=LogSettings(),
+            on_ready=lambda: ready.append(True),
+        )
+    assert not ready  # else its supervisor would start it again and again
+    assert file.read_text() == "hello"
 
 
 def test_verbosity_is_that_of_every_plugin_whatever_its_loggers_are_called(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import wave
 from collections.abc import Callable
 from pathlib import Path
@@ -71,7 +72,7 @@ async def test_a_store_gets_what_is_said_and_one_that_is_away_costs_the_call_not
         async with ElevenLabsEmulator() as engine:
             result = await run(engine, monkeypatch, "goodbye", "--silence", "0.6", "--store", "redis")
     assert result.exit_code == 0, result.output
-    assert "The store cannot be reached (StoreUnavailable)" in caplog.text
+    assert re.search(r"The store cannot be reached, and \d+ lines wait\. Redis at 127\.0\.0\.1:1/0", caplog.text)
 
 
 async def test_what_is_no_file_and_no_line_is_told_with_the_lines_that_there_are(
@@ -88,8 +89,9 @@ async def test_after_the_longest_time_the_caller_hangs_up_and_the_recording_is_k
 ) -> None:
     with anyio.fail_after(40):
         async with ElevenLabsEmulator() as engine:
-            result = await run(engine, monkeypatch, "booking", "--longest", "3")
+            result = await run(engine, monkeypatch, "booking", "--longest", "3", "--sink", "console")
     assert result.exit_code == 0, result.output
+    assert result.output.count("rings, inbound") == 1
     assert "caller hung up" in result.output
     with wave.open("patter-simulation/call.wav", "rb") as heard:
         assert heard.getnframes() > heard.getframerate()
@@ -101,9 +103,15 @@ async def test_what_was_heard_before_ctrl_c_is_kept(monkeypatch: pytest.MonkeyPa
         raise KeyboardInterrupt
 
     monkeypatch.setattr("patter_core.cli.simulate.place_call", interrupted)
+    await anyio.Path("patter-simulation").mkdir()
+    await anyio.Path("patter-simulation/metrics.txt").touch()
     async with ElevenLabsEmulator() as engine:
-        result = await run(engine, monkeypatch, "goodbye")
-    assert "Interrupted." in result.output
+        result = await run(engine, monkeypatch, "goodbye", "--expect", "Patter")
+    assert "Expected" not in result.output
+    assert "Interrupted.\npatter-simulation holds call.wav (caller left, agent right) and" in result.output
+    assert "failed" not in result.output
+    assert result.exit_code == 130
+    assert not await anyio.Path("patter-simulation/metrics.txt").exists()  # of an earlier call
     with wave.open("patter-simulation/call.wav", "rb") as heard:
         assert heard.getnframes() == 8_000
 

@@ -13,7 +13,9 @@ import pytest
 from patter_core.call.limits import Limits
 from patter_core.call.timeouts import Deadlines
 
-UNITS = Path(__file__).parents[2] / "deploy" / "systemd"
+ROOT = Path(__file__).parents[2]
+UNITS = ROOT / "deploy" / "systemd"
+PAGE = ROOT / "docs" / "how-to" / "systemd.md"
 ANALYZE = shutil.which("systemd-analyze")
 
 
@@ -40,3 +42,21 @@ def test_live_calls_are_not_cut() -> None:
     (seconds,) = re.findall(r"TimeoutStopSec=(\d+)", (UNITS / "patter@.service").read_text())
     limits, deadlines = Limits(), Deadlines()
     assert int(seconds) >= limits.drain + deadlines.last_word + limits.linger + limits.flush + 5
+
+
+def test_the_user_of_the_service_may_read_the_configuration_but_not_the_credentials() -> None:
+    service = (UNITS / "patter@.service").read_text()
+    assert "DynamicUser=yes" in service  # which owns no file of /etc
+    assert "EnvironmentFile=/etc/patter/environment\n" in service
+    assert "Environment=PATTER_CONFIG=/etc/patter/patter.toml\n" in service
+    installed = re.findall(r"install -m (\d+) (.+) /etc/patter/", PAGE.read_text())
+    modes = {name: int(mode, 8) for mode, names in installed for name in names.split()}
+    assert modes["environment"] & 0o077 == 0
+    assert modes["patter.toml"] & 0o004
+
+
+def test_relative_paths_of_sinks_are_in_the_one_folder_that_may_be_written() -> None:
+    service = (UNITS / "patter@.service").read_text()
+    assert "ProtectSystem=strict" in service
+    (state,) = re.findall(r"StateDirectory=(.+)", service)
+    assert f"WorkingDirectory=/var/lib/{state}\n" in service

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import stat
 import time
@@ -19,7 +20,7 @@ import pytest
 from patter_core.call.config import HostConfig
 from patter_core.call.handle import OutboundCall
 from patter_core.call.records import RecordMaker
-from patter_core.errors import CallLimitReached
+from patter_core.errors import CallLimitReached, ConfigurationError
 from patter_core.events import CallAnswered
 from patter_core.server import control
 from patter_core.server.app import make_app
@@ -227,6 +228,43 @@ async def test_without_a_socket_calls_are_taken_and_an_error_beside_is_passed_on
     with pytest.raises(KeyError):
         async with scene.serving():
             raise KeyError
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "link"])
+async def test_what_is_no_socket_is_refused_and_left_alone(kind: str, scene: Scene) -> None:
+    if kind == "file":
+        scene.path.write_text("hello")
+    elif kind == "folder":
+        scene.path.mkdir()
+    else:
+        scene.path.symlink_to(scene.path.parent)
+    with pytest.raises(ConfigurationError, match=r"control\.sock is not a control socket, .* Set PATTER_CONTROL to"):
+        scene.serving()
+    assert {"file": scene.path.is_file, "folder": scene.path.is_dir, "link": scene.path.is_symlink}[kind]()
+
+
+@pytest.mark.parametrize("suffix", ["", f".{os.getpid()}"])
+async def test_a_file_that_comes_before_the_socket_is_left_alone_and_told(
+    suffix: str, scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    serving = ControlSocket(scene.path, scene.place, is_named=True).serving(scene.host)
+    other = scene.path.with_name(scene.path.name + suffix)
+    other.write_text("hello")
+    async with serving:
+        pass
+    assert other.read_text() == "hello"
+    assert list(scene.path.parent.iterdir()) == [other]
+    (told,) = caplog.records
+    assert told.levelno == logging.WARNING
+    assert f"There is no control socket at {scene.path}" in told.getMessage()
+
+
+async def test_a_file_that_took_the_place_of_the_socket_stays(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control, "identity", lambda _path: (1, 1))  # numbers of files are used again
+    async with scene.serving():
+        scene.path.unlink()
+        scene.path.write_text("hello")
+    assert scene.path.read_text() == "hello"
 
 
 def test_it_is_found_by_the_folder_and_the_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,6 +76,17 @@ async def test_connections_send_at_once_what_they_are_given() -> None:
     assert delays == [1]
 
 
-def test_an_address_that_is_taken_is_told() -> None:
-    with bind("127.0.0.1", 0) as listener, pytest.raises(ConfigurationError, match="in use"):
-        bind("127.0.0.1", listener.getsockname()[1])
+def test_an_address_that_is_taken_is_told_with_the_ways_out() -> None:
+    with bind("127.0.0.1", 0) as listener:
+        port = listener.getsockname()[1]
+        with pytest.raises(
+            ConfigurationError, match=r"in use\. Choose another with --port, or stop what is using it\.$"
+        ):
+            bind("127.0.0.1", port, options="--port")
+        with pytest.raises(ConfigurationError, match=r"in use\. Ask it\.$"):
+            bind("127.0.0.1", port, if_in_use="Ask it")
+
+
+def test_of_an_address_that_is_no_one_s_it_is_not_said_that_it_is_in_use() -> None:
+    with pytest.raises(ConfigurationError, match=r"Choose another with host= and port=\.$"):
+        bind("192.0.2.1", 0)

@@ -326,6 +326,7 @@ async def test_what_a_sinks_own_check_finds_is_told_when_the_worker_starts(caplo
             return [
                 CheckResult(Level.OK, "All is well."),
                 CheckResult(Level.WARNING, "The disk is slow.", "Buy another."),
+                CheckResult(Level.UNKNOWN, "Nobody knows."),
                 CheckResult(Level.PROBLEM, "It wants no keys.", "Send none."),
             ]
 
@@ -336,12 +337,13 @@ async def test_what_a_sinks_own_check_finds_is_told_when_the_worker_starts(caplo
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(delivery.run)
-            await until(lambda: len(caplog.records) == 2)
+            await until(lambda: len(caplog.records) == 3)
             delivery.put(record(1))
             await until(lambda: delivery.figures()[0].dropped == 1)
             tasks.cancel_scope.cancel()
     assert [(entry.levelname, entry.getMessage()) for entry in caplog.records] == [
         ("WARNING", "Sink memory: The disk is slow. Buy another."),
+        ("WARNING", "Sink memory: Nobody knows."),
         ("ERROR", "Sink memory: It wants no keys. Send none."),  # and not again with the first record
     ]
 

@@ -89,6 +89,14 @@ WRONG = {
         "[agent]\nparts = {stt = 'shop:ear'}\nengine = {name = 'openai-live'}\n",
         "an engine, and parts",
     ),
+    "a part is missing, in the words of the file": (
+        "[agent]\nparts = {stt = {name = 'deepgram', options = {api_key = 'key'}}}\n",
+        r'needs parts\.llm\. Expected the table of an installed part: \{name = "openai"\}\. Got parts\.stt\.',
+    ),
+    "a list where one part is": (
+        "[agent]\nparts = {stt = [{name = 'deepgram', options = {api_key = 'key'}}]}\n",
+        r"What parts\.stt was given .* Got list",
+    ),
     "a tool that is not there": ("[agent]\ntools = ['nowhere:book']\n", "tools: there is no module nowhere"),
 }
 

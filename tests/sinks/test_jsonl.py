@@ -47,6 +47,17 @@ async def test_nobody_else_can_read_it(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+async def test_a_device_is_written_to_and_never_renamed(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.symlink_to("/dev/null")
+    sink = JsonLinesSink(path, max_bytes=1)
+    for sequence in (1, 2, 3):
+        await sink.write([record(sequence)])
+    await sink.aclose()
+    assert files(tmp_path) == 1
+    assert path.is_symlink()
+
+
 async def test_a_full_file_makes_room_and_the_oldest_goes(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     sink = JsonLinesSink(path, max_bytes=2 * len(msgspec.json.encode(record(1))) + 2, keep=2)

@@ -10,14 +10,15 @@ import anyio
 import msgspec
 import pytest
 
-from patter_core.errors import ConfigurationError
+from patter_core.errors import ConfigurationError, SinkUnavailable
 from patter_core.events import CallAnnounced, CallEnded, CallEvent, CallMetrics, Record, TranscriptInput
 from patter_core.sinks import SQLiteSink
 from patter_core.sinks.sqlite import SCHEMA
 from patter_core.sinks.sqlite_reader import SQLiteReader, list_query
 from patter_core.storage.archive import CallFilter, Latest
-from patter_core.storage.sqlite import open_database
+from patter_core.storage.sqlite import Database, open_database
 from patter_core.telephony.leg import Direction, Leg
+from tests.held_database import held
 
 
 def call(call_id: str, start: float, *, agent: str, direction: Direction, said: str, reason: str) -> list[Record]:
@@ -107,6 +108,21 @@ def test_a_file_without_the_words_of_calls_says_what_it_has_not(reader: SQLiteRe
         database.execute("DROP TABLE said")
     with pytest.raises(ConfigurationError, match="cannot be read: no such table: said"):
         reader.calls(CallFilter(text="table"))
+
+
+def test_a_file_that_was_deleted_under_a_server_is_told_as_that(tmp_path: Path) -> None:
+    path = tmp_path / "patter.db"
+    server = Database(path, SCHEMA)
+    with server.transaction() as database:
+        database.execute("INSERT INTO said VALUES ('call', 'words')")
+    with held(path):
+        path.unlink()
+        with pytest.raises(SinkUnavailable), server.transaction():
+            pass
+        with pytest.raises(ConfigurationError) as caught:
+            SQLiteReader(path).calls(CallFilter())
+    assert caught.value.problem == f"{path} was deleted or replaced while it was in use."
+    server.close()
 
 
 def test_the_start_of_an_id_finds_all_that_begin_so(reader: SQLiteReader) -> None:

@@ -39,7 +39,7 @@ def test_what_a_person_must_change_lasts(code: int) -> None:
     assert is_lasting(error)
     refused = file_error(error, Path("/secret/calls.jsonl"))
     assert isinstance(refused, SinkRefused)
-    assert str(refused).startswith(f"calls.jsonl cannot be written: {os.strerror(code)}.")
+    assert str(refused).startswith(f"/secret/calls.jsonl cannot be written: {os.strerror(code)}.")
     assert refused.remedy
 
 
@@ -70,5 +70,19 @@ def test_a_file_that_could_not_be_made_is_refused(tmp_path: Path, monkeypatch: p
         with pytest.raises(SinkRefused, match="cannot be written"):
             check_writable(path)
     monkeypatch.setattr(os, "access", lambda *_args, **_kwargs: False)  # the tests may run as root, who may all
-    with pytest.raises(SinkRefused, match="Permission denied"):
-        check_writable(tmp_path / "new")
+    monkeypatch.chdir(tmp_path)
+    for path, folder in (Path("data/calls.db"), False), (Path("data/recordings"), True):
+        with pytest.raises(SinkRefused) as caught:
+            check_writable(path, folder=folder)
+        assert caught.value.problem == f"{path} cannot be written: Permission denied."  # as it was configured
+        assert f"write in the folder {tmp_path}," in caught.value.remedy  # in which `data` would be made
+    with pytest.raises(SinkRefused, match=f"write in the file {tmp_path / 'file'},"):
+        check_writable(Path("file"))
+
+
+def test_a_folder_that_is_there_or_could_be_made_is_writable_and_a_file_is_none(tmp_path: Path) -> None:
+    check_writable(tmp_path, folder=True)
+    check_writable(tmp_path / "deep" / "er", folder=True)
+    (tmp_path / "file").touch()
+    with pytest.raises(SinkRefused, match="file cannot be written: it is not a folder"):
+        check_writable(tmp_path / "file", folder=True)

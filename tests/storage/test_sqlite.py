@@ -13,6 +13,7 @@ import pytest
 from patter_core.errors import SinkRefused, SinkUnavailable
 from patter_core.storage import sqlite
 from patter_core.storage.sqlite import Database, check_database, open_database
+from tests.held_database import held
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS things (name TEXT)"
 
@@ -115,6 +116,31 @@ def test_a_full_disk_passes(tmp_path: Path) -> None:
     with database.transaction() as connection:  # opened again
         connection.execute("INSERT INTO things VALUES (?)", ("x" * 100_000,))
     database.close()
+
+
+def test_a_file_that_was_deleted_while_another_process_uses_it_is_told_and_opened_once_it_can_be(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "things.db"
+    database = Database(path, SCHEMA)
+    with database.transaction() as connection:
+        connection.execute("INSERT INTO things VALUES ('one')")
+    with held(path):
+        path.unlink()
+        for _ in range(2):
+            with pytest.raises(SinkUnavailable) as caught, database.transaction():
+                pass
+            assert caught.value.problem.startswith(f"{path} was deleted, moved or replaced while it was in use: disk")
+            assert "the disk." not in caught.value.remedy
+    assert not caplog.records
+    path.with_name("things.db-shm").unlink()  # as the last process that closes it, or a restart, would
+    path.with_name("things.db-wal").unlink()
+    write(path)
+    with database.transaction() as connection:
+        assert connection.execute("SELECT name FROM things").fetchall() == [("one",)]
+    database.close()
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert told.startswith(f"{path} was deleted, moved or replaced while it was in use: what it held is missing")
 
 
 def test_a_file_that_was_moved_away_is_opened_again(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ async def open_socket(
     try:
         return await EngineSocket.open(
             service.url(path, parameters),
+            vendor="Deepgram",
             headers=service.headers,
             max_size=_MAX_SIZE,
             open_timeout=within,

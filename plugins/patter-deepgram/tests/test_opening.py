@@ -42,8 +42,8 @@ async def test_a_service_that_says_nothing_is_a_time_out_and_none_is_unreachable
     async with DeepgramSTTEmulator() as emulator:
         service = Service(emulator.api_key, emulator.base_url)
         emulator.stall()
-        with pytest.raises(EngineTimeout):
+        with pytest.raises(EngineTimeout, match=r"Deepgram at 127\.0\.0\.1 did not answer"):
             await open_socket(service, "/v1/listen", QUERY, within=0.1)
-    with pytest.raises(EngineError) as caught:
+    with pytest.raises(EngineError, match=r"Deepgram at 127\.0\.0\.1 cannot be reached") as caught:
         await open_socket(service, "/v1/listen", QUERY)
     assert caught.value.retry

@@ -40,9 +40,9 @@ async def open_session(
         EngineError: the service cannot be reached, or the connection was lost.
     """
     if service.use_signed_url:
-        socket = await EngineSocket.open(await signed_url(service))
+        socket = await EngineSocket.open(await signed_url(service), vendor="ElevenLabs")
     else:
-        socket = await EngineSocket.open(service.conversation_url, headers=service.headers)
+        socket = await EngineSocket.open(service.conversation_url, vendor="ElevenLabs", headers=service.headers)
     try:
         decoder = wire.Decoder()
         socket.send(wire.encode(initiation))

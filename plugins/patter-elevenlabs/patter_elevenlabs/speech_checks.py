@@ -10,6 +10,7 @@ import msgspec
 from patter_core.checks import CheckResult, Level
 from patter_core.errors import NetworkMisconfigured
 from patter_core.net.http import HttpAnswer, send_request
+from patter_core.net.peer_name import peer_name
 from patter_elevenlabs.config import Account
 
 __all__ = ["check_key", "check_voice"]
@@ -60,6 +61,7 @@ def _refused(answer: HttpAnswer) -> CheckResult:
 
 
 async def _get(account: Account, path: str) -> HttpAnswer | CheckResult:
+    peer = peer_name("ElevenLabs", account.base_url)
     try:
         return await send_request(
             "GET",
@@ -69,13 +71,11 @@ async def _get(account: Account, path: str) -> HttpAnswer | CheckResult:
             answer_timeout=_TIMEOUT,
         )
     except TimeoutError:
-        return CheckResult(Level.PROBLEM, "ElevenLabs did not answer in time.")
+        return CheckResult(Level.PROBLEM, f"{peer} did not answer in time.")
     except NetworkMisconfigured as error:
-        return CheckResult(Level.PROBLEM, f"ElevenLabs cannot be reached. {error.problem}", error.remedy)
+        return CheckResult(Level.PROBLEM, f"{peer} cannot be reached. {error.problem}", error.remedy)
     except ConnectionError:
-        return CheckResult(
-            Level.PROBLEM, "ElevenLabs cannot be reached.", "Check the network, and base_url if it is set."
-        )
+        return CheckResult(Level.PROBLEM, f"{peer} cannot be reached.", "Check the network, and base_url if it is set.")
 
 
 def _status(answer: HttpAnswer) -> str:

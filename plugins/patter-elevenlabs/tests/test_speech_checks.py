@@ -57,4 +57,4 @@ async def test_a_service_that_fails_or_is_not_there_is_a_problem() -> None:
         ElevenLabsSTT("key", base_url="http://127.0.0.1:9"),
     ):
         (found,) = await part.check()
-        assert (found.level, "cannot be reached" in found.what) == (Level.PROBLEM, True)
+        assert (found.level, "ElevenLabs at 127.0.0.1 cannot be reached" in found.what) == (Level.PROBLEM, True)

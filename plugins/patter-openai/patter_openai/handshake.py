@@ -69,7 +69,7 @@ async def open_session(
         EngineError: the service cannot be reached, or the connection was lost.
     """
     try:
-        socket = await EngineSocket.open(service.realtime_url(options.model), headers=service.headers)
+        socket = await EngineSocket.open(service.realtime_url(options.model), vendor="OpenAI", headers=service.headers)
     except EngineRefused as error:
         raise remedied(error) from None
     try:

@@ -11,6 +11,7 @@ import msgspec
 from patter_core.errors import EngineError, EngineRefused, EngineTimeout, NetworkMisconfigured
 from patter_core.net.http import send_request
 from patter_core.net.json import UNREADABLE
+from patter_core.net.peer_name import peer_name
 from patter_core.net.retry_after import is_passing, seconds_asked
 from patter_openai.config import Service
 from patter_openai.failures import remedied
@@ -63,16 +64,17 @@ async def all_models(
     Raises:
         EngineError: as `voice_models`.
     """
+    peer = peer_name(server, url)
     try:
         answer = await send_request("GET", url, headers=headers, connect_timeout=timeout, answer_timeout=timeout)
     except TimeoutError:
-        raise EngineTimeout(f"{server} did not answer a request for its models in time.", retry=True) from None
+        raise EngineTimeout(f"{peer} did not answer a request for its models in time.", retry=True) from None
     except NetworkMisconfigured as error:
         raise EngineError(
-            f"{server} cannot be reached. {error.problem}", expected=error.expected, got=error.got, remedy=error.remedy
+            f"{peer} cannot be reached. {error.problem}", expected=error.expected, got=error.got, remedy=error.remedy
         ) from None
     except ConnectionError as error:
-        raise EngineError(f"{server} cannot be reached.", retry=True, got=str(error)) from None
+        raise EngineError(f"{peer} cannot be reached.", retry=True, got=str(error)) from None
     if answer.status != 200:
         raise remedied(
             EngineRefused(

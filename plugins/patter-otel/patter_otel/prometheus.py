@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import anyio
@@ -67,6 +67,9 @@ class PrometheusSink(EventSink):
         finally:
             with anyio.move_on_after(1, shield=True):
                 await self._thread.run(exposition.stop)
+
+    async def erase(self, call_ids: Collection[str]) -> Sequence[str] | None:
+        return ()  # figures are of no single call
 
     async def aclose(self) -> None:
         if self._folder and self._exposition is not None:

@@ -23,7 +23,6 @@ from patter_pipeline.parts import VoiceActivity
 __all__ = ["WebRtcActivity"]
 
 _WINDOW_MS = 20
-_RATES = (8_000, 16_000, 32_000, 48_000)
 _FULL_SCALE = 32_768.0
 _LOWEST_DB, _HIGHEST_DB = -65.0, -28.0
 """Where the noise of a telephone line is looked for, in dB of full scale."""
@@ -55,6 +54,7 @@ class WebRtcActivity(VoiceActivity):
     """
 
     name: ClassVar[str] = "webrtc"
+    sample_rates: ClassVar[tuple[int, ...]] = (8_000, 16_000, 32_000, 48_000)
 
     mode: int = 2
     above_noise_db: float = 6.0
@@ -79,10 +79,10 @@ class _Line:
     def __init__(self, format: AudioFormat, mode: int, above_noise_db: float) -> None:
         from webrtcvad import Vad  # type: ignore[import-untyped] # noqa: PLC0415 - compiled, without types, for calls only
 
-        if format.sample_rate not in _RATES:
+        if format.sample_rate not in WebRtcActivity.sample_rates:
             raise AudioError(
                 "Voice activity does not take this sample rate.",
-                expected=" or ".join(map(str, _RATES)),
+                expected=" or ".join(map(str, WebRtcActivity.sample_rates)),
                 got=f"{format}",
             )
         self._is_voice = Vad(mode).is_speech

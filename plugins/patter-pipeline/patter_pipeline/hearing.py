@@ -1,6 +1,8 @@
 """Where the caller's speech begins and ends, as bare edges, and what time a place in their audio was.
 
-The tone of a key sounds like a voice to a detector, and is no speech.
+The tone of a key sounds like a voice to a detector, and is no speech. Voice activity is given the caller's audio as it
+came, or converted where it does not take the sample rate. If it fails, loudness takes its place to the end of the
+conversation: a caller on a quiet line is still heard, and words decide what was noise.
 """
 
 from __future__ import annotations
@@ -10,6 +12,9 @@ from collections.abc import Callable
 
 from patter_core.aio.foreign import as_exception
 from patter_core.audio import AudioChunk, AudioFormat
+from patter_core.audio.converter import Converter, make_converter
+from patter_core.audio.gate import SpeechGate
+from patter_core.errors import PatterError
 from patter_pipeline.audio_clock import AudioClock
 from patter_pipeline.parts import VoiceActivity
 from patter_pipeline.tones import is_tone
@@ -23,6 +28,8 @@ _LOOKS = 10
 """Chunks of a burst of speech that are looked at for a tone: after so many without one it is a voice."""
 _BEGINS, _ENDS = 0.5, 0.35
 """Probabilities: what is between the two changes nothing."""
+_LOUD_MS, _QUIET_MS = 40.0, 100.0
+"""Of sound before it is speech, and of silence before it has ended, where loudness alone tells."""
 
 
 class Ear:
@@ -50,9 +57,13 @@ class Ear:
         self._speaks = False
         self._looks = _LOOKS
         """How many more chunks are looked at."""
+        self._converter: Converter | None = None
+        """Makes what the part takes; None if that is the caller's format."""
         self._probability: Callable[[AudioChunk], float] = _nothing
         try:
-            self._probability = part.start(format)
+            taken = part.input_format(format)
+            self._converter = make_converter(format, taken)
+            self._probability = part.start(taken)
         except BaseException as raised:  # noqa: BLE001 - the plugin boundary
             self._failed(raised)
 
@@ -60,8 +71,11 @@ class Ear:
         """Takes the next audio. Never waits and never raises."""
         self._given += chunk.size
         self._times.give(chunk.size)
+        taken = chunk if self._converter is None else self._converter.convert(chunk)
+        if taken is None:  # the filter holds it back
+            return
         try:
-            probability = self._probability(chunk)
+            probability = self._probability(taken)
             speaks = probability >= (_ENDS if self._speaks else _BEGINS)
         except BaseException as raised:  # noqa: BLE001 - the plugin boundary
             self._failed(raised)
@@ -69,7 +83,7 @@ class Ear:
         if not speaks:
             self._looks = _LOOKS
         elif self._looks:
-            speaks = not is_tone(chunk)
+            speaks = not is_tone(taken)
             self._looks -= speaks
         if speaks is not self._speaks:
             self._speaks = speaks
@@ -81,9 +95,20 @@ class Ear:
         return self._format.duration_ms(self._given) - self._times.ago_ms(at)
 
     def _failed(self, raised: BaseException) -> None:
-        """Without voice activity, words alone tell that the caller speaks."""
-        _log.error("Voice activity failed, and is not asked again in this conversation.", exc_info=as_exception(raised))
-        self._probability = _nothing
+        """Loudness takes its place. An error of ours says all in one line; of another the traceback is needed."""
+        error = as_exception(raised)
+        if isinstance(error, PatterError):
+            _log.warning("Loudness takes the place of voice activity in this conversation: %s", error)
+        else:
+            _log.error("Voice activity failed: loudness takes its place in this conversation.", exc_info=error)
+        self._converter = None
+        gate = SpeechGate(self._format, begin_ms=_LOUD_MS, end_ms=_QUIET_MS)
+
+        def loudness(chunk: AudioChunk) -> float:
+            gate.push(chunk)
+            return float(gate.speaking)
+
+        self._probability = loudness
 
 
 def _nothing(_: AudioChunk) -> float:

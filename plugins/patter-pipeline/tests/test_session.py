@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import time
 import tracemalloc
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -14,7 +15,7 @@ import pytest
 from patter_core.audio import ALAW_8000, PCM16_16000, ULAW_8000, AudioChunk, AudioFormat
 from patter_core.audio.dtmf import TONE_MS, tones
 from patter_core.engine import ConversationSetup, EngineSession, Heard, HeardItem
-from patter_core.errors import EngineError, EngineLost, EngineRefused
+from patter_core.errors import AudioError, EngineError, EngineLost, EngineRefused
 from patter_core.events import (
     EngineEvent,
     Interruption,
@@ -32,7 +33,16 @@ from patter_core.telephony.leg import Direction, Leg
 from patter_core.testing.conformance.check import Check
 from patter_core.testing.speech import CALLER_LINES
 from patter_pipeline import Pipeline
-from patter_pipeline.parts import LanguageModel, LlmEvent, LlmRequest, SttSession, TextDelta, TextToSpeech, TtsSession
+from patter_pipeline.parts import (
+    LanguageModel,
+    LlmEvent,
+    LlmRequest,
+    SttSession,
+    TextDelta,
+    TextToSpeech,
+    TtsSession,
+    VoiceActivity,
+)
 from patter_pipeline.testing.fakes import FakeLlmEmulator, FakeStt, FakeSttEmulator, FakeTtsEmulator
 
 pytestmark = pytest.mark.anyio
@@ -135,6 +145,30 @@ async def test_speech_is_told_with_its_places_in_the_audio(until: Until) -> None
     stopped = next(event for event in line.events if isinstance(event, SpeechStopped))
     assert started.at_ms == pytest.approx(540, abs=150)
     assert stopped.at_ms == pytest.approx(1_500, abs=250)
+
+
+class Broken(VoiceActivity):
+    """Fails at once."""
+
+    name = "broken"
+
+    def start(self, format: AudioFormat) -> Callable[[AudioChunk], float]:
+        raise AudioError("No such rate.")
+
+
+@pytest.mark.parametrize("ends_turns", [True, False])
+async def test_a_caller_is_answered_where_voice_activity_fails(ends_turns: bool, until: Until) -> None:
+    services = Services()
+    services.stt = FakeSttEmulator(ends_turns=ends_turns, interims=False)
+    async with services.running() as pipeline, talking(dataclasses.replace(pipeline, vad=Broken()), setup()) as line:
+        await line.speak(CALLER_LINES[0].audio(ULAW_8000)[:8_000] + b"\xff" * 3_200)
+        if ends_turns:
+            await services.stt.end_turn("A table for two.")
+        else:
+            await until(lambda: services.stt.finalized > 0)  # without that, it tells nothing
+            await services.stt.final("A table for two.")
+        await until(lambda: line.has(TranscriptInput))
+        await until(lambda: bool(services.llm.requests))
 
 
 class Stream:

@@ -14,6 +14,8 @@ from patter_core.testing.speech import CALLER_LINES
 from patter_pipeline.tones import is_tone
 
 PCM16_8000 = AudioFormat(Encoding.PCM16, 8_000)
+PCM16_22050 = AudioFormat(Encoding.PCM16, 22_050)
+PCM16_24000 = AudioFormat(Encoding.PCM16, 24_000)
 
 
 def frames(audio: bytes, format: AudioFormat, ms: float = 20) -> list[AudioChunk]:
@@ -30,7 +32,7 @@ def sines(*parts: tuple[float, float]) -> bytes:
     return b"".join(sample.to_bytes(2, "little", signed=True) for sample in samples)
 
 
-@pytest.mark.parametrize("format", [ULAW_8000, ALAW_8000, PCM16_8000, PCM16_16000], ids=str)
+@pytest.mark.parametrize("format", [ULAW_8000, ALAW_8000, PCM16_8000, PCM16_16000, PCM16_22050, PCM16_24000], ids=str)
 @pytest.mark.parametrize("key", "0123456789*#ABCD")
 def test_each_key_in_each_format(key: str, format: AudioFormat) -> None:
     assert all(map(is_tone, frames(tones(key, format).data[: format.size(TONE_MS)], format)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 import msgspec
 
@@ -24,6 +24,7 @@ __all__ = ["Client", "Command"]
 
 Command = Sequence[str | bytes | int]
 
+_PORT = 6379
 _CONNECT_TIMEOUT = 3.0
 _TIMEOUT = 5.0
 """Seconds for a reply: less than a sink's time for a batch."""
@@ -47,10 +48,12 @@ class Client:
     def __init__(self, url: str, *, parameter: str, failure: Failure | None = None) -> None:
         self._failure = failure or Failure()
         self._url = required(url, parameter=parameter, variable="PATTER_REDIS_URL", where="in the server's settings")
-        parts = urlsplit(self._url)
-        if parts.scheme not in {"redis", "rediss", "unix"}:
+        try:
+            scheme, self.place = urlsplit(self._url).scheme, _place_of(self._url)
+        except ValueError:  # its text has the URL
+            scheme = self.place = ""
+        if scheme not in {"redis", "rediss", "unix"}:
             raise ConfigurationError("Invalid Redis URL.", expected="redis://…, rediss://… or unix://…")
-        self._host = parts.hostname or ""
         self._nodes: dict[str, Redis] = {}
         """Clients by URL: of the one that was given, and of those that it redirected to."""
         self._entry = self._url
@@ -58,7 +61,7 @@ class Client:
         self._slots: dict[int, str] = {}
 
     def __repr__(self) -> str:
-        return f"<Client of {self._host or 'a socket'}>"
+        return f"<Client of {self.place}>"
 
     async def transact(self, key: str, *commands: Command) -> list[object]:
         """Runs all commands, or none. Returns their replies.
@@ -83,7 +86,7 @@ class Client:
             except MovedError as error:
                 self._slots[slot] = self._url_of(error.host or urlsplit(node).hostname or "", error.port)
             except (RedisError, OSError) as error:
-                found = self._sorted(error)
+                found = self._sorted(error, node)
                 if isinstance(found, SinkUnavailable | StoreUnavailable):
                     self._forget(node)
                 raise found from error
@@ -129,7 +132,7 @@ class Client:
         others = [url for url in (self._url, *self._nodes) if url != node]
         self._entry = others[0] if others and node == self._entry else self._entry
 
-    def _sorted(self, error: RedisError | OSError) -> Exception:
+    def _sorted(self, error: RedisError | OSError, node: str) -> Exception:
         from redis import exceptions  # noqa: PLC0415 - see above
 
         code: str = getattr(error, "status_code", None) or ""
@@ -138,8 +141,27 @@ class Client:
         elif isinstance(error, exceptions.AuthenticationError):
             code = code or "NOAUTH"
         elif isinstance(error, exceptions.ConnectionError | exceptions.TimeoutError | OSError):
-            return self._failure.unreachable(type(error).__name__)
+            cause = error.__cause__ or error.__context__  # the client's own error says less
+            return self._failure.unreachable(
+                _place_of(node), type(cause if isinstance(cause, OSError) else error).__name__
+            )
         text = text_of(str(error))
         if not code:  # the client knows no class for it, and leaves it in the text
             code, _, text = text.partition(" ")
         return self._failure.answer(code, text)
+
+
+def _place_of(url: str) -> str:
+    """Returns where a server is, and its database; of the URL's rest nothing is shown.
+
+    Raises:
+        ValueError: the URL is none.
+    """
+    parts = urlsplit(url)
+    database = dict(parse_qsl(parts.query)).get("db", "") or parts.path.strip("/")
+    database = database if database.isdecimal() else "0"  # else it may be a part of a password
+    if parts.scheme == "unix":
+        return f"{parts.path} ({database})"
+    host = parts.hostname or "localhost"
+    host = f"[{host}]" if ":" in host else host
+    return f"{host}:{parts.port or _PORT}/{database}"

@@ -56,9 +56,11 @@ class Failure:
             return self._unavailable(problem)
         return self._refused(problem, remedy=_REMEDIES.get(code, "Look at the server and its version."))
 
-    def unreachable(self, why: str) -> SinkUnavailable | StoreUnavailable:
+    def unreachable(self, place: str, why: str) -> SinkUnavailable | StoreUnavailable:
         """Returns the error for a server that did not answer."""
-        return self._unavailable(f"Redis cannot be reached: {why}.")
+        return self._unavailable(
+            f"Redis at {place} cannot be reached: {why}.", remedy="Check that it runs, the URL, and the way there."
+        )
 
 
 def text_of(text: str) -> str:

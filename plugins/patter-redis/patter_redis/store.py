@@ -80,7 +80,11 @@ class RedisCallStore(CallStore):
                 return await self._client.transact(key, *commands)
             except StoreUnavailable:
                 return await self._client.transact(key, *commands)
-        raise StoreUnavailable("Redis does not answer.", expected=f"an answer within {_TIMEOUT:g} s")
+        raise StoreUnavailable(
+            f"Redis at {self._client.place} does not answer.",
+            expected=f"an answer within {_TIMEOUT:g} s",
+            remedy="Check that it runs, the URL, and the way there.",
+        )
 
     def _key(self, call_id: str) -> str:
         return f"{self._prefix}:said:{call_id}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import Protocol
 
 import pytest
@@ -49,4 +50,25 @@ def test_a_url_is_needed_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> Non
         Client("https://user:hidden@example.org", parameter="url=")
     assert "hidden" not in str(caught.value)
     monkeypatch.setenv("PATTER_REDIS_URL", "redis://:hidden@example.org/1")
-    assert repr(Client("", parameter="url=")) == "<Client of example.org>"
+    assert repr(Client("", parameter="url=")) == "<Client of example.org:6379/1>"
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("redis://example.org", "example.org:6379/0"),
+        ("rediss://user:hidden@[::1]:7000/3?db=4", "[::1]:7000/4"),
+        ("redis://:12/hidden@example.org", "localhost:12/0"),  # a password that should have been quoted
+        ("unix://user:hidden@/run/redis.sock?db=2", "/run/redis.sock (2)"),
+    ],
+)
+def test_its_place_is_all_that_is_shown_of_a_url(url: str, place: str) -> None:
+    assert Client(url, parameter="url=").place == place
+
+
+@pytest.mark.parametrize("url", ["redis://:hidden/1@example.org", "redis://hidden[/0", "redis://hidden\u2100@host"])
+def test_what_is_no_url_is_refused_and_not_shown(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="Invalid Redis URL") as caught:
+        Client(url, parameter="url=")
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "hidden" not in shown

@@ -120,9 +120,11 @@ async def test_records_beyond_the_limit_are_counted_while_the_server_is_down_and
 
 
 async def test_a_server_that_is_down_is_unavailable() -> None:
-    sink = RedisSink("redis://127.0.0.1:9/0")
-    with pytest.raises(SinkUnavailable):
+    sink = RedisSink("redis://:hidden@127.0.0.1:9/0")
+    with pytest.raises(SinkUnavailable) as caught:
         await sink.write([record(1)])
+    assert caught.value.problem == "Redis at 127.0.0.1:9/0 cannot be reached: ConnectionRefusedError."
+    assert caught.value.remedy
     await sink.aclose()
 
 
@@ -133,4 +135,4 @@ def test_limits_below_1_are_refused(length: int, expiry: int) -> None:
 
 
 def test_a_password_is_not_shown() -> None:
-    assert repr(RedisSink("redis://:hidden@127.0.0.1/0")) == "<RedisSink <Client of 127.0.0.1>>"
+    assert repr(RedisSink("redis://:hidden@127.0.0.1/0")) == "<RedisSink <Client of 127.0.0.1:6379/0>>"

@@ -100,5 +100,8 @@ async def test_its_check_reports_whether_the_server_answers(server: Server) -> N
     assert [(result.level, result.what) for result in await store.check()] == [(Level.OK, "Redis answers.")]
     server.kill()
     (result,) = await store.check()
-    assert (result.level, result.what) == (Level.PROBLEM, "Redis cannot be reached: ConnectionError.")
+    assert (result.level, result.what) == (
+        Level.PROBLEM,
+        f"Redis at {server.url.removeprefix('redis://')} cannot be reached: ConnectionRefusedError.",
+    )
     await store.aclose()

@@ -56,7 +56,7 @@ add_number_commands(
 )
 
 
-@vonage.command("webhooks", help="Announce the calls of an application to Patter at URL, its public address.")
+@vonage.command("webhooks", help="Announce an application's calls to URL.\n\nURL is Patter's public address.")
 @click.argument("url")
 @click.option("--application", default="", metavar="ID", help="Default: VONAGE_APPLICATION_ID.")
 @click.option("--yes", is_flag=True, help="Do not ask.")

@@ -36,7 +36,7 @@ async def open_session(
         EngineError: it could not be reached in time, or refused.
     """
     try:
-        socket = await EngineSocket.open(url, headers=account.headers)
+        socket = await EngineSocket.open(url, vendor="ElevenLabs", headers=account.headers)
     except EngineRefused as error:
         raise speech_failures.refused_upgrade(error) from None
     try:

@@ -42,6 +42,6 @@ async def open_voice(
 
 async def _connect(account: Account, url: str, within: float) -> EngineSocket:
     try:
-        return await EngineSocket.open(url, headers=account.headers, open_timeout=within)
+        return await EngineSocket.open(url, vendor="ElevenLabs", headers=account.headers, open_timeout=within)
     except EngineRefused as error:
         raise refused_upgrade(error) from None

@@ -36,7 +36,7 @@ async def open_session(
         EngineError: the service cannot be reached, or the connection was lost.
     """
     try:
-        socket = await EngineSocket.open(service.live_url, headers=service.headers)
+        socket = await EngineSocket.open(service.live_url, vendor="OpenAI", headers=service.headers)
     except EngineRefused as error:
         raise remedied(error) from None
     try:

@@ -9,11 +9,10 @@ from collections.abc import Callable
 
 import anyio
 
-from patter_core.audio import PCM16_16000, AudioChunk, AudioFormat
+from patter_core.audio import ALAW_8000, PCM16_16000, ULAW_8000, AudioChunk, AudioFormat, Encoding
 from patter_core.testing.conformance.check import Check
 from patter_core.testing.speech import CALLER_LINES
 from patter_pipeline.parts import ACTIVITY_API_VERSION, TurnDetector, VoiceActivity
-from patter_pipeline.testing.sessions import FORMATS
 from patter_pipeline.testing.steps import check_class
 
 __all__ = ["check_turn_detector", "check_vad"]
@@ -22,10 +21,18 @@ _FRAME_MS = 20.0
 _CHUNK_WITHIN = 0.0005
 _ANSWER_WITHIN = 0.15
 _SPEECH = CALLER_LINES[0]
+_CARRIERS = (
+    ULAW_8000,
+    ALAW_8000,
+    PCM16_16000,
+    *(AudioFormat(Encoding.PCM16, rate) for rate in (8_000, 22_050, 24_000, 44_100, 48_000)),
+)
 
 
 async def check_vad(make: Callable[[], VoiceActivity], *, patience: float = 1.0) -> None:
-    """Tries voice activity: it tells speech from silence in each format of carriers, for several calls, in time.
+    """Tries voice activity: it tells speech from silence in each format that it is given, for several calls, in time.
+
+    These are the formats of carriers where it takes their sample rates, else what they are converted to.
 
     Args:
         make: makes the part.
@@ -38,8 +45,21 @@ async def check_vad(make: Callable[[], VoiceActivity], *, patience: float = 1.0)
     with check.raises_only_failures(), check.watching_logs():
         part = make()
         await check_class(check, part, ACTIVITY_API_VERSION)
-        for format in FORMATS:
+        for format in _given(check, part):
             _check_speech(check, part, format)
+
+
+def _given(check: Check, part: VoiceActivity) -> list[AudioFormat]:
+    """Returns the formats that it is given in calls of all carriers."""
+    check.now("its sample_rates")
+    rates: object = part.sample_rates
+    check.require(
+        isinstance(rates, tuple) and all(isinstance(rate, int) and 4_000 <= rate <= 192_000 for rate in rates),
+        "sample_rates is not a tuple of sample rates.",
+        expected="whole numbers of 4000 to 192000; none for any rate",
+        got=repr(rates),
+    )
+    return sorted({part.input_format(format) for format in _CARRIERS})
 
 
 def _check_speech(check: Check, part: VoiceActivity, format: AudioFormat) -> None:
