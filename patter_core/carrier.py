@@ -44,6 +44,9 @@ class Carrier(abc.ABC):
     """Lower-case, in URLs and the registry: letters, digits and hyphens."""
     emulator: ClassVar[str] = ""
     """`module:Class` of a `patter_core.testing.emulator.CarrierEmulator`, for tests and the demo; "" if none."""
+    credentials: ClassVar[tuple[str, ...]] = ()
+    """The environment variables without which it cannot be made, unless they are given as parameters: what `patter
+    doctor` tells of where no carrier is named."""
     demo_rank: ClassVar[int] = 100
     """Of several with an emulator, `patter demo` and `patter simulate` play that of the lowest rank; of one
     rank, the first by name."""

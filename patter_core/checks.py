@@ -32,6 +32,8 @@ class CheckResult(msgspec.Struct, frozen=True):
     """What was found, as a sentence."""
     remedy: str = ""
     """What to do about it, as a sentence."""
+    details: tuple[str, ...] = ()
+    """Sentences that are told on a line each."""
 
     def __str__(self) -> str:
         return " ".join(filter(None, (self.what, self.remedy)))
@@ -40,7 +42,7 @@ class CheckResult(msgspec.Struct, frozen=True):
 def problem_of(error: PatterError) -> CheckResult:
     """Returns one of Patter's errors as the result of a check."""
     remedy = " ".join(part for part in (error.expected and f"Expected {error.expected}.", error.remedy) if part)
-    return CheckResult(Level.PROBLEM, error.problem, remedy)
+    return CheckResult(Level.PROBLEM, error.problem, remedy, tuple(error.details))
 
 
 async def checked(check: Awaitable[object], ok: str) -> Sequence[CheckResult]:

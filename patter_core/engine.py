@@ -156,6 +156,9 @@ class Engine(abc.ABC):
     """Lower-case, in the registry: letters, digits and hyphens."""
     emulator: ClassVar[str] = ""
     """`module:Class` of a `patter_core.testing.emulator.EngineEmulator`, for tests and the demo; "" if none."""
+    credentials: ClassVar[tuple[str, ...]] = ()
+    """The environment variables without which it cannot be made, unless they are given as parameters: what `patter
+    doctor` tells of where no engine is named."""
     demo_rank: ClassVar[int] = 100
     """Of several with an emulator, `patter demo` plays that of the lowest rank; of one rank, the first by name."""
     capabilities: ClassVar[frozenset[EngineCapability]] = frozenset()

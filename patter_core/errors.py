@@ -2,6 +2,7 @@
 
 * `PatterError`
     * `ConfigurationError`: an option is missing or wrong; found before any call is taken.
+        * `SettingMissing`: neither the parameter nor the environment variable is set.
     * `PluginError`
         * `PluginNotFound`: no installed distribution offers a carrier, engine, sink or store of that name.
         * `PluginFailed`: one does, but it could not be joined; `__cause__` says why.
@@ -35,6 +36,8 @@ An error says what was expected, what came, and what to do about it. No error ho
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 __all__ = [
     "AudioError",
     "CallError",
@@ -58,6 +61,7 @@ __all__ = [
     "PluginError",
     "PluginFailed",
     "PluginNotFound",
+    "SettingMissing",
     "SinkRefused",
     "SinkUnavailable",
     "SocketClosed",
@@ -74,6 +78,9 @@ class PatterError(Exception):
     `problem` is one sentence; `expected`, `got` and `remedy` are added to it where they are known.
     """
 
+    details: Sequence[str] = ()
+    """Sentences that are told on a line each, after the others."""
+
     def __init__(self, problem: str, *, expected: str = "", got: str = "", remedy: str = "") -> None:
         self.problem = problem
         self.expected = expected
@@ -82,6 +89,11 @@ class PatterError(Exception):
         super().__init__(problem, expected, got, remedy)
 
     def __str__(self) -> str:
+        return "\n  ".join(self.lines)
+
+    @property
+    def lines(self) -> Sequence[str]:
+        """What it says: all of it in one line, and each of the details."""
         parts = [self.problem]
         if self.expected:
             parts.append(f"Expected {self.expected}.")
@@ -89,11 +101,30 @@ class PatterError(Exception):
             parts.append(f"Got {self.got}.")
         if self.remedy:
             parts.append(self.remedy)
-        return " ".join(parts)
+        return [" ".join(parts), *self.details]
 
 
 class ConfigurationError(PatterError):
     """An option is missing or wrong. Raised when the object that holds it is made, before any call."""
+
+    def __init__(
+        self, problem: str, *, expected: str = "", got: str = "", remedy: str = "", details: Sequence[str] = ()
+    ) -> None:
+        self.details = details
+        super().__init__(problem, expected=expected, got=got, remedy=remedy)
+
+
+class SettingMissing(ConfigurationError):
+    """A value is neither given nor in the environment.
+
+    `variable` is the environment variable, and `where` the end of a sentence that says where the value is found.
+    """
+
+    def __init__(self, problem: str, *, variable: str, where: str, remedy: str) -> None:
+        self.variable = variable
+        self.where = where
+        expected = f"the parameter, or the environment variable {variable}"
+        super().__init__(problem, expected=expected, got="neither", remedy=remedy)
 
 
 class PluginError(PatterError):

@@ -30,6 +30,18 @@ from patter_core.store import CallStore
 
 __all__ = ["Offer", "Plugin", "Registry"]
 
+_BROUGHT_BY = {
+    ("store", "redis"): "patter-redis",
+    ("sink", "redis"): "patter-redis",
+    ("sink", "otel"): "patter-otel",
+    ("sink", "prometheus"): "patter-otel",
+    ("sink", "webhook"): "patter-webhook",
+    ("app", "dashboard"): "patter-dashboard",
+    ("carrier", "browser"): "patter-browser",
+    ("transport", "picows"): "patter-picows",
+}
+"""Distributions of this repository that bring what belongs to no vendor."""
+
 _log = logging.getLogger("patter.registry")
 
 
@@ -191,8 +203,13 @@ class Registry:
             f"No {kind} “{name}” is installed.",
             got=f"{kind}s: {', '.join(self.names(kind)) or 'none'}",
             remedy=did_you_mean(name, self.names(kind))
-            or "Install the plugin that offers it; `patter plugins` lists what is installed.",
+            or f"{_installing(kind, name)}; `patter plugins` lists what is installed.",
         )
+
+
+def _installing(kind: str, name: str) -> str:
+    distribution = _BROUGHT_BY.get((kind, name))
+    return f"pip install {distribution} brings it" if distribution else "Install the plugin that offers it"
 
 
 def _key(kind: Kind) -> tuple[str, int]:

@@ -8,8 +8,8 @@ from pathlib import Path
 from tests.engines import WITHOUT_PARTS
 
 SCENARIOS = Path(__file__).parent / "e2e"
-PARTS = {"PipelineServices", "Scene", "FakeLlmEmulator", "OpenAIChatEmulator", "OpenAILLM"}
-"""What a scenario with parts names: the services of one, or a model's."""
+PARTS = {"PipelineServices", "Scene", "FakeLlmEmulator", "OpenAIChatEmulator", "OpenAILLM", "SpeechToText"}
+"""What a scenario with parts names: the services of one, a model's, or a part."""
 
 
 def runs_with_parts(module: Path) -> bool:

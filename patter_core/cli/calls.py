@@ -13,14 +13,17 @@ from patter_core.cli.lazy_group import LazyGroup
 from patter_core.errors import ConfigurationError
 from patter_core.events import CallEnded, MetricsReported, Record, TurnTimings
 from patter_core.observe.printing import Printer, Span, Table
-from patter_core.observe.terminal import shown_json
+from patter_core.observe.terminal import one_line, shown_json
 from patter_core.sinks.console import event_words, metrics_table, transcript_line
 from patter_core.sinks.sqlite_reader import SQLiteReader
 from patter_core.storage.archive import CallFilter
+from patter_core.telephony.outcome import Reason
 
 __all__ = ["calls"]
 
 
+_RECENT = 1000
+"""Calls of which the agents and carriers are named where none fits."""
 COMMANDS = {"delete": "Erase calls by ID, by number or by age from what the sinks on this machine keep."}
 """The text in `--help` of each command that is a module of its own: `calls_<name>` beside this one."""
 
@@ -39,7 +42,12 @@ COMMANDS = {"delete": "Erase calls by ID, by number or by age from what the sink
 @click.option("--agent", default="", metavar="NAME", help="Only calls of this agent.")
 @click.option("--carrier", default="", metavar="NAME", help="Only calls of this carrier.")
 @click.option("--direction", type=click.Choice(["inbound", "outbound"]), help="Only calls in this direction.")
-@click.option("--reason", default="", metavar="REASON", help="Only calls that ended for this reason: caller_hung_up, …")
+@click.option(
+    "--reason",
+    type=click.Choice([reason.value for reason in Reason]),
+    metavar="REASON",
+    help="Only calls that ended so: caller_hung_up, …",
+)
 @click.option("--text", default="", metavar="WORDS", help="Only calls with this in a transcript.")
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Only the latest calls.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -52,7 +60,7 @@ def calls(
     agent: str,
     carrier: str,
     direction: str | None,
-    reason: str,
+    reason: str | None,
     text: str,
     limit: int,
     as_json: bool,
@@ -61,21 +69,21 @@ def calls(
     context.obj = db
     if context.invoked_subcommand is not None:
         return
-    rows = SQLiteReader(db).calls(
-        CallFilter(
-            since=None if since is None else _unix(since),
-            agent=agent,
-            carrier=carrier,
-            direction=direction or "",
-            reason=reason,
-            text=text,
-            limit=limit,
-        )
+    reader = SQLiteReader(db)
+    wanted = CallFilter(
+        since=None if since is None else _unix(since),
+        agent=agent,
+        carrier=carrier,
+        direction=direction or "",
+        reason=reason or "",
+        text=text,
+        limit=limit,
     )
+    rows = [] if reader.is_new else reader.calls(wanted)
     if as_json:
         click.echo(shown_json(msgspec.json.encode(rows)))
     elif not rows:
-        click.echo("No such call.")
+        click.echo(one_line(_why_none(reader, db, agent=agent, carrier=carrier)))
     else:
         Printer().table(calls_table(rows))
 
@@ -103,6 +111,18 @@ def show(db: Path, *, call_id: str, transcript: bool, metrics: bool, as_json: bo
         console.print()
         _print_stages(console, records)
         _print_metrics(console, records)
+
+
+def _why_none(reader: SQLiteReader, db: Path, **wanted: str) -> str:
+    """Returns why nothing is listed: there are no calls, or none of that agent or carrier, or no option fits."""
+    kept = [] if reader.is_new else reader.calls(CallFilter(limit=_RECENT))
+    if not kept:
+        return f"There are no calls in {db} yet."
+    for option, value in wanted.items():
+        names = sorted({str(getattr(row, option)) for row in kept} - {""})
+        if value and value not in names:
+            return f"No call has the {option} “{value}”. The latest have {', '.join(names) or 'none'}."
+    return "No call fits these options."
 
 
 def _unix(since: dt.datetime) -> float:

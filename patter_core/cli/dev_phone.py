@@ -14,9 +14,9 @@ from patter_core.patter import Patter
 from patter_core.registry import Registry
 from patter_core.server.phone_parts import PhoneParts
 from patter_core.server.routing import Routing
-from patter_core.settings.model import PluginConfig, Settings
+from patter_core.settings.choosing import find_all, missing_lines
+from patter_core.settings.model import AgentConfig, PluginConfig, Settings
 from patter_core.settings.phone import make_phone
-from patter_core.settings.plugins import usable
 from patter_core.settings.target import open_phone, phone_at
 from patter_core.sinks.console import ConsoleSink
 from patter_core.testing.finding import engine_emulator
@@ -28,6 +28,7 @@ DRAIN = 5.0
 _NO_PAGE = "No page to talk from is installed: pip install patter-browser."
 _NO_LOOK = "No dashboard is installed: pip install patter-dashboard."
 _ECHO = "There is no agent of yours here: the echo agent answers, and says what you say."
+_ECHO_MEANWHILE = "The echo agent answers in place of your agent, whose engine lacks its credentials:"
 
 
 class DevPhone(msgspec.Struct, frozen=True):
@@ -61,9 +62,9 @@ async def opened(
     async with contextlib.AsyncExitStack() as stack:
         if app:
             phone, routing = open_phone(registry, settings, app)
-            echoes = False
+            echoes = ""
         else:
-            settings, echoes = _with_carrier(registry, settings, pages), _echoes(registry, settings)
+            settings, echoes = _with_carrier(registry, settings, pages), _why_it_echoes(registry, settings)
             if echoes:
                 emulator = await stack.enter_async_context(engine_emulator(registry, ""))
                 phone = make_phone(registry, settings)
@@ -71,7 +72,7 @@ async def opened(
             else:
                 phone, routing = open_phone(registry, settings)
         looks = [cls for cls in map(registry.app, registry.names("app")) if cls.in_dev]
-        notes = {_ECHO: echoes, _NO_PAGE: not pages, _NO_LOOK: not looks}
+        notes = {echoes: bool(echoes), _NO_PAGE: not pages, _NO_LOOK: not looks}
         phone = _with_apps(phone.copy(local_apps_port=apps_port, webhook_url=public_url), pages, looks)
         yield DevPhone(phone, routing, tuple(note for note, is_so in notes.items() if is_so))
 
@@ -106,7 +107,7 @@ def _page_carriers(registry: Registry) -> list[type[Carrier]]:
 
 def _with_carrier(registry: Registry, settings: Settings, pages: Sequence[type[Carrier]]) -> Settings:
     """Returns the settings with a page as their carrier, where they name none and there are credentials of none."""
-    if settings.carriers or settings.carrier != PluginConfig() or usable(registry, "carrier", registry.carrier)[0]:
+    if settings.carriers or settings.carrier != PluginConfig() or _is_there(registry):
         return settings
     if not pages:
         raise PluginNotFound(
@@ -115,10 +116,21 @@ def _with_carrier(registry: Registry, settings: Settings, pages: Sequence[type[C
     return msgspec.structs.replace(settings, carrier=PluginConfig(pages[0].name))
 
 
-def _echoes(registry: Registry, settings: Settings) -> bool:
-    """True if nothing says which agent answers."""
+def _is_there(registry: Registry) -> bool:
+    """True if there are credentials of a carrier."""
+    return any(one.made is not None for one in find_all(registry, "carrier", registry.carrier))
+
+
+def _why_it_echoes(registry: Registry, settings: Settings) -> str:
+    """Returns why the echo agent answers: nothing says which other agent does; "" if something does."""
     if settings.engine != PluginConfig() or settings.agents:
-        return False
+        return ""
     if settings.agent.parts or settings.agent.engine != PluginConfig():
-        return False
-    return not usable(registry, "engine", registry.engine)[0]
+        return ""
+    engines = find_all(registry, "engine", registry.engine)
+    if any(one.made is not None for one in engines):
+        return ""
+    meant = [one for one in engines if one.is_meant]
+    if not meant and settings.agent == AgentConfig():
+        return _ECHO
+    return "\n  ".join([_ECHO_MEANWHILE, *missing_lines(meant or engines)])

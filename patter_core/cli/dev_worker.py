@@ -22,7 +22,7 @@ from patter_core.config import read_dotenv
 from patter_core.errors import PatterError
 from patter_core.observe.log_setup import LogSettings
 from patter_core.observe.secrets import conceal
-from patter_core.observe.terminal import one_line
+from patter_core.observe.terminal import lines_of, one_line
 from patter_core.registry import Registry
 from patter_core.server.phone_settings import run_serving
 from patter_core.server.ties import WorkerTies
@@ -154,7 +154,7 @@ def _main() -> None:
         start_log(spec.logs, registry)
         run_serving(functools.partial(_serve, registry, spec, started))
     except PatterError as error:
-        _tell(f"patter: {one_line(str(error))}")
+        _tell(f"patter: {lines_of(error)}")
         sys.exit(1)
     except BaseException as error:  # whatever the user's program raises when it is imported
         if os.environ.get("PATTER_TRACEBACK"):

@@ -65,7 +65,7 @@ def doctor(
 ) -> None:
     """Check what calls need, and say how to fix what is missing.
 
-    With MODULE:PHONE, such as app:phone, it checks the phone of your program and all of its agents.
+    With FILE.py or MODULE:PHONE, such as app:phone, it checks the phone of your program and all of its agents.
 
     Exit code 0 if calls will work, 1 if there is a problem, 2 if something could not be checked. Nothing is changed,
     and no call is made.
@@ -109,6 +109,8 @@ async def _run_checks(registry: Registry, settings: Settings, app: str, console:
         console.print(Span(sign, style), f" {result.what}")
         if result.remedy:
             console.print(Span(f"  {result.remedy}", "dim"))
+        for detail in result.details:
+            console.print(Span(f"  {detail}", "dim"))
     return results
 
 
@@ -198,7 +200,7 @@ def _make(what: str, make: Callable[[], _Part]) -> tuple[_Part | None, CheckResu
         made = make()
     except PatterError as error:
         problem = problem_of(error)
-        return None, CheckResult(problem.level, f"The {what}: {problem.what}", problem.remedy)
+        return None, msgspec.structs.replace(problem, what=f"The {what}: {problem.what}")
     except BaseException as raised:  # noqa: BLE001 - the plugin boundary: the other results still count
         failure = as_exception(raised)
         said = f"{type(failure).__name__}: {conceal(str(failure))}" if what == "phone" else type(failure).__name__

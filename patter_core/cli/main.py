@@ -53,7 +53,7 @@ def main() -> None:
     except PatterError as error:
         if os.environ.get("PATTER_TRACEBACK"):
             raise
-        tell(str(error))
+        tell(error)
         sys.exit(1)
 
 

@@ -96,10 +96,17 @@ def write_distribution(kind: str, name: str, parent: Path, registry: Registry | 
 def _source_of(kind: str, registry: Registry | None) -> _Source:
     if kind in KINDS:
         return _Source(_TEMPLATES.joinpath(kind))
-    sources = _sources(registry or Registry.discover())
+    registry = registry or Registry.discover()
+    sources = _sources(registry)
+    if kind in {known.name for known in registry.kinds} - sources.keys():
+        raise ConfigurationError(
+            f"There is no template of a {kind}.",
+            expected=", ".join([*KINDS, *sources]),
+            remedy="The page “Write a plugin” (docs/plugins.md) says what a plugin with one consists of.",
+        )
     if kind not in sources:
         raise ConfigurationError(
-            "There are no templates of this kind.",
+            "No installed plugin defines this kind.",
             expected=", ".join([*KINDS, *sources]),
             got=repr(kind),
             remedy="Install the plugin that defines it; `patter plugins` lists the kinds.",
@@ -147,7 +154,8 @@ def _files(root: Traversable, path: str = "") -> Iterator[tuple[str, Traversable
 def new(context: click.Context, kind: str, name: str, into: Path) -> None:
     """Create a plugin: a distribution that installs, works and passes its tests.
 
-    KIND may also be one that an installed plugin defines, such as stt, llm, tts or vad of patter-pipeline.
+    KIND is app, carrier, engine or sink, or one that an installed plugin defines, such as stt, llm, tts or vad of
+    patter-pipeline.
     """
     registry = context.obj if isinstance(context.obj, Registry) else None
     folder = write_distribution(kind, name, into, registry)

@@ -81,13 +81,13 @@ def configuration_options(command: Callable[_P, _R]) -> Callable[_P, _R]:
 
 def app_argument(command: Callable[_P, _R]) -> Callable[_P, _R]:
     """Adds the phone of a program, in place of the settings, as an argument of a command."""
-    return click.argument("app", default="", metavar="[MODULE:PHONE]")(command)
+    return click.argument("app", default="", metavar="[FILE.py|MODULE:PHONE]")(command)
 
 
 def app_option(command: Callable[_P, _R]) -> Callable[_P, _R]:
     """Adds --app, which is the same as an option."""
     add = click.option(
-        "--app", default="", metavar="MODULE:PHONE", help="The phone of your program, in place of the settings."
+        "--app", default="", metavar="FILE.py|MODULE:PHONE", help="The phone of your program, in place of the settings."
     )
     return add(command)
 
@@ -97,7 +97,7 @@ def check_app(app: str, *others: object) -> None:
     if app and any(others):
         raise ConfigurationError(
             "The phone of a program has its own settings.",
-            expected="MODULE:PHONE without --config, --carrier, --engine, --sink, --store and --apps",
+            expected="FILE.py or MODULE:PHONE without --config, --carrier, --engine, --sink, --store and --apps",
         )
 
 

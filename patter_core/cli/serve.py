@@ -66,9 +66,9 @@ def serve(
 ) -> None:
     """Answer calls until SIGINT, SIGTERM or SIGHUP. A second one ends the live calls at once.
 
-    With MODULE:PHONE, such as app:phone, it serves the phone of your program, whose only agent answers, or who its
-    route() says. Otherwise carrier, engine, sinks and store are named by options, by the environment, or in a TOML
-    file. Their credentials come from their own environment variables, or from the file.
+    With FILE.py or MODULE:PHONE, such as app:phone, it serves the phone of your program, whose only agent answers, or
+    who its route() says. Otherwise carrier, engine, sinks and store are named by options, by the environment, or in a
+    TOML file. Their credentials come from their own environment variables, or from the file.
 
     Under systemd, a socket unit's socket is taken in place of host and port, and other instances may share it.
     """

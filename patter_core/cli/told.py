@@ -12,10 +12,11 @@ import traceback
 from collections.abc import Callable, Sequence
 from types import TracebackType
 
+from patter_core.errors import PatterError
 from patter_core.observe.log_json import JsonFormatter, LogLine, now, written
 from patter_core.observe.log_setup import CALLS, LogSettings, log_to_stderr
 from patter_core.observe.secrets import conceal
-from patter_core.observe.terminal import indented, one_line
+from patter_core.observe.terminal import indented, lines_of, one_line
 
 __all__ = ["link_teller", "start_json_log", "tell", "tell_uncaught"]
 
@@ -41,12 +42,12 @@ def start_json_log(arguments: Sequence[str]) -> None:
         log_to_stderr(LogSettings(format="json"), ())
 
 
-def tell(text: str, level: int = logging.ERROR) -> None:
-    """Tells the user of the command a sentence."""
+def tell(told: str | PatterError, level: int = logging.ERROR) -> None:
+    """Tells the user of the command a sentence, or an error, whose details have lines of their own as text."""
     if _is_json():
-        _log.log(level, "%s", text)
+        _log.log(level, "%s", told)
     else:
-        _print(f"patter: {one_line(text)}")
+        _print(f"patter: {lines_of(told) if isinstance(told, PatterError) else one_line(told)}")
 
 
 def tell_uncaught() -> None:

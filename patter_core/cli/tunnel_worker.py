@@ -25,7 +25,7 @@ from patter_core.config import read_dotenv
 from patter_core.errors import PatterError
 from patter_core.net.http import send_request
 from patter_core.observe.secrets import conceal, hide
-from patter_core.observe.terminal import one_line
+from patter_core.observe.terminal import lines_of, one_line
 from patter_core.registry import Registry
 from patter_core.server.phone_parts import PhoneParts
 from patter_core.settings.load import load
@@ -198,7 +198,7 @@ def _main() -> None:
         start_log(spec.serving.logs, registry)
         status = anyio.run(_Holder(registry, spec).run)
     except PatterError as error:
-        _tell(f"patter: {one_line(str(error))}")
+        _tell(f"patter: {lines_of(error)}")
     os._exit(status)  # a thread of the user's program may not end
 
 

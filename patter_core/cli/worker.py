@@ -194,7 +194,7 @@ def _main() -> None:
             ties=WorkerTies(apps_key=spec.apps_key, board=WorkerBoard(spec.board, spec.number)),
         )
     except PatterError as error:
-        tell(str(error))
+        tell(error)
         sys.exit(1)
 
 

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from patter_core.errors import ConfigurationError
+from patter_core.config.variables import CORE_VARIABLES
+from patter_core.errors import ConfigurationError, SettingMissing
 
 __all__ = [
     "base_url",
     "checked_key",
     "flag_from_environment",
     "from_environment",
+    "misspelt",
     "names_from_environment",
     "port_number",
     "required",
     "workers_folder",
 ]
+
+_LIKE = 0.9
+"""How alike two names of variables must be, without their underscores."""
 
 
 def from_environment(value: str, variable: str) -> str:
@@ -85,13 +91,28 @@ def required(value: str, *, parameter: str, variable: str, where: str) -> str:
             remedy="Copy it again, or type it.",
         )
     if not found:
-        raise ConfigurationError(
+        near = misspelt(variable)
+        raise SettingMissing(
             f"{parameter} is missing.",
-            expected=f"the parameter, or the environment variable {variable}",
-            got="neither",
-            remedy=f"You find it {where}.",
+            variable=variable,
+            where=where,
+            remedy=f"{near} is set. Did you mean {variable}?" if near else f"You find it {where}.",
         )
     return found
+
+
+def misspelt(variable: str) -> str:
+    """Returns the name of a variable that is set and of which only the spelling differs from this one; "" if none.
+
+    Those that Patter itself reads are not meant.
+    """
+    names = {_bare(name): name for name in os.environ if name not in CORE_VARIABLES and name != variable}
+    near = difflib.get_close_matches(_bare(variable), names, n=1, cutoff=_LIKE)
+    return names[near[0]] if near else ""
+
+
+def _bare(variable: str) -> str:
+    return variable.replace("_", "").upper()
 
 
 def checked_key(key: str, *, parameter: str) -> str:

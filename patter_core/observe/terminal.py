@@ -5,12 +5,15 @@ Also: how a thread writes to a terminal or pipe.
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 import time
 from typing import TextIO
 
-__all__ = ["indented", "one_line", "shown_json", "write_past_buffer"]
+from patter_core.errors import PatterError
+
+__all__ = ["indented", "lines_of", "one_line", "shown_json", "write_past_buffer"]
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ud800-\udfff]")
 """Control characters, line and paragraph separators, the marks that reverse the order of letters, and halves of
@@ -18,6 +21,8 @@ surrogate pairs, which cannot be encoded."""
 _CONTROL_IN_JSON = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f]")
 _CONTROL_IN_LINES = re.compile(f"(?!\n){_CONTROL.pattern}")
 _LINE_START = re.compile(r"\n(?!  |\n)")
+_escape = codecs.getencoder("unicode_escape")
+"""Found here, since Python imports a codec at its first use, which fails once the current folder is gone."""
 _PAUSE = 0.02
 """Seconds until a descriptor that takes nothing now is tried again."""
 
@@ -25,6 +30,11 @@ _PAUSE = 0.02
 def one_line(text: str) -> str:
     """Returns a text in one line, with its control characters written as escapes."""
     return _CONTROL.sub(_escaped, text)
+
+
+def lines_of(error: PatterError) -> str:
+    """Returns what an error says, with each of its details on a line of its own."""
+    return "\n  ".join(map(one_line, error.lines))
 
 
 def indented(text: str) -> str:
@@ -65,4 +75,4 @@ def write_past_buffer(file: TextIO, text: str) -> None:
 
 
 def _escaped(match: re.Match[str]) -> str:
-    return match[0].encode("unicode_escape").decode()
+    return _escape(match[0])[0].decode()

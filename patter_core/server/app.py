@@ -76,7 +76,7 @@ def make_app(
 
     address = Address(base, trust_forwarded)
     carriers = {name: trunk.carrier for name, trunk in host.trunks.items()}
-    webhooks = {name: carrier.webhooks() for name, carrier in carriers.items() if not carrier.own_page}
+    webhooks = {name: {} if carrier.own_page else carrier.webhooks() for name, carrier in carriers.items()}
     nowhere = Nowhere(webhooks, host.counts)
     return Router(
         routes=[

@@ -25,7 +25,7 @@ class Nowhere:
     """Answers what came to no webhook: 404, or 405 where only the method is wrong.
 
     Args:
-        webhooks: of each carrier, by its name, and by the last part of their URL.
+        webhooks: of each carrier, by its name, and by the last part of their URL; none of one with a page of its own.
         counts: what the worker counts.
     """
 

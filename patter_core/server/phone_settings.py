@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from patter_core.aio.foreign import as_exception
-from patter_core.config import from_environment
-from patter_core.errors import ConfigurationError
+from patter_core.config import did_you_mean, from_environment
+from patter_core.errors import ConfigurationError, PluginNotFound
 from patter_core.net.transport import Transport
 from patter_core.registry import Registry
 
@@ -43,7 +43,12 @@ def choose_transport(registry: Registry, name: str = "") -> Transport | None:
     wanted = wanted or (installed[0] if installed else BUILT_IN)
     if wanted == BUILT_IN:
         return None
-    made = registry.transport(wanted)
+    try:
+        made = registry.transport(wanted)
+    except PluginNotFound as error:
+        error.got = f"transports: {', '.join([*installed, BUILT_IN])}"
+        error.remedy = did_you_mean(wanted, [*installed, BUILT_IN]) or error.remedy
+        raise
     try:
         return made()
     except BaseException as error:

@@ -17,7 +17,7 @@ from patter_core.telephony.e164 import E164_FORM, is_e164
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.prices import Cost
 
-__all__ = ["Trunk", "carriers_by_name", "numbers_by_carrier", "picked"]
+__all__ = ["Trunk", "carriers_by_name", "check_number", "numbers_by_carrier", "picked"]
 
 
 class Trunk:
@@ -100,9 +100,20 @@ def numbers_by_carrier(numbers: str | Mapping[str, str], carriers: Mapping[str, 
             raise ConfigurationError(
                 f"`phone_number` names the carrier “{name}”, which this phone has not.", expected=" or ".join(carriers)
             )
-        if not is_e164(number):
-            raise ConfigurationError("`phone_number` is not an E.164 number.", expected=E164_FORM)
+        check_number(number)
     return dict(numbers)
+
+
+def check_number(number: str) -> None:
+    """Checks a phone's number. The error has the form of what came, and not the number.
+
+    Raises:
+        ConfigurationError: it is not E.164.
+    """
+    if not is_e164(number):
+        digits = sum(character.isdigit() for character in number)
+        got = f"{'a' if number.startswith('+') else 'no'} plus sign, and {len(number)} characters with {digits} digits"
+        raise ConfigurationError("`phone_number` is not an E.164 number.", expected=E164_FORM, got=got)
 
 
 def picked(wanted: str | Carrier | Sequence[str | Carrier], carriers: Mapping[str, Carrier]) -> Sequence[str]:

@@ -41,7 +41,8 @@ def public_base(webhook_url: str) -> str:
     parts = urlsplit(base)
     if parts.scheme not in {"http", "https"} or not _HOST.fullmatch(parts.netloc) or parts.query or parts.fragment:
         raise ConfigurationError(
-            "`webhook_url` is not a public address.", expected="https://host, with a path prefix if there is one"
+            "`webhook_url` is not a public address.",
+            expected="https://host or the host alone, with a path prefix if there is one; http:// in tests",
         )
     if any(marker in f"{parts.path}/" for marker in _MARKERS):
         raise ConfigurationError(

@@ -49,7 +49,8 @@ def ready_text(carriers: Mapping[str, Carrier], url: str, base: str) -> str:
     seen = "" if base else " (as seen from outside)"
     webhooks = [f"{(base or url) + voice_path(name)}{seen}" for name, one in carriers.items() if not one.own_page]
     point = f"\nPoint your number's voice webhook at {' and '.join(webhooks)}." if webhooks else ""
-    return f"Ready for calls at {url}.{point}"
+    plain = f"\n{base} is not https: carriers of telephone calls do not reach it." if base.startswith("http:") else ""
+    return f"Ready for calls at {url}.{point}{plain}"
 
 
 def print_ready(carriers: Mapping[str, Carrier], url: str, base: str) -> None:

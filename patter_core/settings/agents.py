@@ -75,17 +75,19 @@ class _Agents:
         return agents[name]
 
     def _made(self, name: str, config: AgentConfig) -> Agent:
-        variables = config.variables
+        variables, table = config.variables, f"[agents.{name}]" if name else "[agent]"
         return self._phone.agent(
             name=name,
             engine=self._engine_of(config),
             system_prompt=config.system_prompt,
             first_message=config.first_message,
             notice=config.notice,
-            variables=function_at(variables, where="variables") if isinstance(variables, str) else variables,
+            variables=function_at(variables, where=f"variables in {table}")
+            if isinstance(variables, str)
+            else variables,
             language=config.language,
             voice=config.voice,
-            tools=[_tool_at(tool) for tool in config.tools],
+            tools=[_tool_at(tool, f"tools in {table}") for tool in config.tools],
             resume_message=config.resume_message,
             idle_after=config.idle_after,
             idle_message=config.idle_message,
@@ -123,9 +125,9 @@ class _Agents:
         return self.make(config.name)
 
 
-def _tool_at(path: str) -> Tool | Callable[..., object]:
-    found = object_at(path, where="tools")
-    return found if isinstance(found, Tool) else function_at(path, where="tools")
+def _tool_at(path: str, where: str) -> Tool | Callable[..., object]:
+    found = object_at(path, where=where)
+    return found if isinstance(found, Tool) else function_at(path, where=where)
 
 
 def _unknown(where: str, name: str, agents: Mapping[str, object]) -> ConfigurationError:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -11,7 +12,10 @@ from patter_core.config import flag_from_environment, from_environment, names_fr
 from patter_core.errors import ConfigurationError
 from patter_core.observe.redaction import NumberMasking, Redaction
 from patter_core.patter import DEFAULT_PORT
-from patter_core.settings.file import read_file
+from patter_core.server.trunks import check_number
+from patter_core.server.urls import public_base
+from patter_core.settings.file import path_of, read_file
+from patter_core.settings.invalid import located
 from patter_core.settings.model import AgentConfig, PluginConfig, Settings
 
 __all__ = ["address", "load"]
@@ -42,6 +46,7 @@ def load(
         ConfigurationError: the file cannot be read, or a setting is unknown or invalid.
     """
     settings = read_file(file)
+    _check_values(settings, path_of(file))
     named = sinks or names_from_environment("PATTER_SINKS")
     pages = apps or names_from_environment("PATTER_APPS")
     port_in_file = None if from_environment("", "PATTER_APPS_PORT") else settings.apps_port
@@ -80,6 +85,29 @@ def address(settings: Settings, host: str = "", port: int | None = None) -> tupl
         from_environment(host, "PATTER_HOST") or settings.host or "127.0.0.1",
         port_number(port, default=DEFAULT_PORT),
     )
+
+
+def _check_values(settings: Settings, path: Path) -> None:
+    """Checks values that have a form of their own, where it is known whether the environment or the file has them."""
+    number = from_environment("", "PATTER_PHONE_NUMBER") or settings.phone_number
+    for one in number.values() if isinstance(number, dict) else [number] if number else []:
+        with _told("PATTER_PHONE_NUMBER", "phone_number", path):
+            check_number(one)
+    with _told("PATTER_WEBHOOK_URL", "webhook_url", path):
+        public_base(from_environment("", "PATTER_WEBHOOK_URL") or settings.webhook_url)
+    for key, port in (("port", settings.port), ("apps_port", settings.apps_port)):
+        with _told("", key, path):
+            port_number(0 if port is None else port, default=0)
+
+
+@contextlib.contextmanager
+def _told(variable: str, key: str, path: Path) -> Iterator[None]:
+    """Lets errors say which variable or key has the value."""
+    try:
+        yield
+    except ConfigurationError as error:
+        from_variable = variable and from_environment("", variable)
+        raise located(error, f"It is set by {variable if from_variable else f'{key} in {path}'}.") from None
 
 
 def _agent(settings: Settings) -> AgentConfig:

@@ -22,19 +22,23 @@ def object_at(path: str, *, where: str) -> object:
 
     Args:
         path: `module:name`, or `file.py:name`; the name may have dots.
-        where: the setting, for errors.
+        where: the setting, for errors; "" for what the command was given.
 
     Raises:
         ConfigurationError: the path has another form, or there is no such module or name.
     """
     module_name, colon, name = path.partition(":")
     if not (colon and name and module_name):
-        raise ConfigurationError(f"{where} is no path of an object.", expected="module:name", got=repr(path))
+        raise ConfigurationError(
+            f"{_after(where)}“{path}” names no object.",
+            expected="module:name" if where else "FILE.py or MODULE:NAME",
+            remedy=_file_like(path),
+        )
     found: object = _module(module_name, where)
     for part in name.split("."):
         if not hasattr(found, part):
             raise ConfigurationError(
-                f"{where}: {module_name} has no {name}.",
+                f"{_after(where)}“{module_name}” has no “{name}”.",
                 remedy=did_you_mean(part, [known for known in dir(found) if not known.startswith("_")]),
             )
         found = getattr(found, part)
@@ -45,8 +49,18 @@ def function_at(path: str, *, where: str) -> Callable[..., Any]:
     """Returns the function of that name, or what else can be called; raises as `object_at`."""
     found = object_at(path, where=where)
     if not callable(found):
-        raise ConfigurationError(f"{where}: {path} is no function.", got=type(found).__name__)
+        raise ConfigurationError(f"{_after(where)}“{path}” is no function.", got=type(found).__name__)
     return found
+
+
+def _after(where: str) -> str:
+    return f"{where}: " if where else ""
+
+
+def _file_like(path: str) -> str:
+    """Returns the file in the current folder that may have been meant, as a question; "" if there is none."""
+    near = did_you_mean(path.partition(":")[0].removesuffix(".py"), [one.stem for one in Path().glob("*.py")])
+    return near.replace("?", ".py?")
 
 
 def folder_of(path: str) -> Path | None:
@@ -68,7 +82,11 @@ def _module(name: str, where: str) -> object:
     folder = Path.cwd()
     if name.endswith(".py"):
         if not Path(name).is_file():
-            raise ConfigurationError(f"{where}: there is no file {name}.", expected="a Python file, or module:name")
+            raise ConfigurationError(
+                f"{_after(where)}“{name}” is no file.",
+                expected="a Python file, or module:name",
+                remedy=_file_like(name),
+            )
         folder, name = _place_of(Path(name))
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
@@ -79,9 +97,9 @@ def _module(name: str, where: str) -> object:
         if error.name is None or not (name == error.name or name.startswith(f"{error.name}.")):
             raise  # the module is there, and imports something that is not
         raise ConfigurationError(
-            f"{where}: there is no module {name}.",
+            f"{_after(where)}“{name}” is no module.",
             expected="a module in the current folder, or an installed one",
-            remedy="Write dots for slashes." if "/" in name else "",
+            remedy="Write dots for slashes." if "/" in name else _file_like(name),
         ) from None
     finally:
         imported.reset(token)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import msgspec
 
 from patter_core.app import WebApp
 from patter_core.carrier import Carrier
-from patter_core.config import did_you_mean
+from patter_core.config import from_environment
 from patter_core.engine import Engine
-from patter_core.errors import ConfigurationError, PluginNotFound
+from patter_core.errors import ConfigurationError, PluginError
 from patter_core.kinds import Part
 from patter_core.registry import Registry
+from patter_core.settings.choosing import choose
 from patter_core.settings.file import DEFAULT_FILE
-from patter_core.settings.model import Option, PluginConfig
+from patter_core.settings.invalid import located
+from patter_core.settings.making import make
+from patter_core.settings.model import PluginConfig
 from patter_core.sink import EventSink
 from patter_core.store import CallStore
 
@@ -29,42 +31,40 @@ __all__ = [
     "make_store",
     "numbered",
     "require_shareable",
-    "usable",
 ]
 
-_Offered = TypeVar("_Offered", Carrier, Engine, EventSink, CallStore, WebApp, Part)
-_Chosen = TypeVar("_Chosen", Carrier, Engine)
+_Class = TypeVar("_Class", EventSink, CallStore, WebApp)
 
 
 def make_carrier(registry: Registry, config: PluginConfig) -> Carrier:
     """Returns the carrier; without a name, the only one whose credentials are there."""
-    return _choose(registry, "carrier", registry.carrier, config)
+    return choose(registry, "carrier", registry.carrier, config)
 
 
 def make_engine(registry: Registry, config: PluginConfig) -> Engine:
     """Returns the engine; without a name, the only one whose credentials are there."""
-    return _choose(registry, "engine", registry.engine, config)
+    return choose(registry, "engine", registry.engine, config)
 
 
 def make_part(registry: Registry, kind: str, config: PluginConfig) -> Part:
     """Returns a part of a kind that a plugin defines."""
-    return _make(registry.part(kind, config.name), config.options)
+    return make(registry.part(kind, config.name), config.options)
 
 
 def make_sinks(registry: Registry, configs: Sequence[PluginConfig]) -> list[EventSink]:
     """Returns the sinks. A `{worker}` that is left in their options becomes 0: the only worker's number."""
-    return [_make(registry.sink(config.name), config.options) for config in numbered(configs, 0)]
+    return [make(_found(registry.sink, "sink", config.name), config.options) for config in numbered(configs, 0)]
 
 
 def make_apps(registry: Registry, configs: Sequence[PluginConfig]) -> list[WebApp]:
     """Returns the apps."""
-    return [_make(registry.app(config.name), config.options) for config in configs]
+    return [make(_found(registry.app, "app", config.name), config.options) for config in configs]
 
 
 def make_store(registry: Registry, config: PluginConfig) -> CallStore | None:
     """Returns the call store; without a name, None."""
     if config.name:
-        return _make(registry.store(config.name), config.options)
+        return make(_found(registry.store, "store", config.name), config.options)
     if config.options:
         raise ConfigurationError("[store] has options, but no name.", expected=_names(registry, "store"))
     return None
@@ -78,7 +78,7 @@ def require_shareable(registry: Registry, configs: Sequence[PluginConfig]) -> No
     """
     for config in configs:
         own = any("{worker}" in value for value in config.options.values() if isinstance(value, str))
-        if not own and _make(registry.sink(config.name), config.options).exclusive:
+        if not own and make(registry.sink(config.name), config.options).exclusive:
             raise ConfigurationError(
                 f"The sink {config.name} cannot be shared by several workers.",
                 expected="an option with {worker}, which becomes the worker's number",
@@ -100,59 +100,15 @@ def numbered(configs: Sequence[PluginConfig], number: int) -> list[PluginConfig]
     ]
 
 
-def _choose(registry: Registry, kind: str, find: Callable[[str], type[_Chosen]], config: PluginConfig) -> _Chosen:
-    """Returns what the configuration names; without a name, the only installed one that needs nothing more."""
-    if config.name:
-        return _make(find(config.name), config.options)
-    names = registry.names(kind)
-    if len(names) == 1:
-        return _make(find(names[0]), config.options)
-    if not names:
-        raise PluginNotFound(f"No {kind} is installed.", remedy="The README says how to install them.")
-    complete, missing = usable(registry, kind, find, config.options)
-    if len(complete) == 1:
-        return next(iter(complete.values()))
-    raise ConfigurationError(
-        f"Several {kind}s are installed, and none is chosen.",
-        expected=f"one that is chosen, or credentials of one: {_names(registry, kind)}",
-        got=f"credentials of {' and '.join(complete)}" if complete else "; ".join(missing).rstrip("."),
-        remedy=f"Use --{kind} NAME, PATTER_{kind.upper()}, or [{kind}] name in {DEFAULT_FILE}.",
-    )
-
-
-def usable(
-    registry: Registry, kind: str, find: Callable[[str], type[_Chosen]], options: Mapping[str, Option] | None = None
-) -> tuple[dict[str, _Chosen], list[str]]:
-    """Returns the installed ones whose credentials are there, and what the others lack."""
-    complete: dict[str, _Chosen] = {}
-    missing: list[str] = []
-    for name in registry.names(kind):
-        cls = find(name)
-        if not getattr(cls, "has_api", True):  # it needs no credentials, so that it can be made says nothing
-            continue
-        try:
-            complete[name] = _make(cls, options or {})
-        except ConfigurationError as error:
-            missing.append(f"{name}: {error.problem}")
-    return complete, missing
+def _found(find: Callable[[str], type[_Class]], kind: str, name: str) -> type[_Class]:
+    """Returns the class of that name; errors say where names of its kind are set."""
+    variable, table = ("PATTER_STORE", "[store]") if kind == "store" else (f"PATTER_{kind.upper()}S", f"[[{kind}s]]")
+    place = variable if from_environment("", variable) else f"{table} in {DEFAULT_FILE}"
+    try:
+        return find(name)
+    except PluginError as error:
+        raise located(error, f"It is named by {place}, or by an option of the command.") from error.__cause__
 
 
 def _names(registry: Registry, kind: str) -> str:
     return " or ".join(registry.names(kind)) or f"a {kind}, of which none is installed"
-
-
-def _make(cls: type[_Offered], options: Mapping[str, Option]) -> _Offered:
-    known = [name for name in inspect.signature(cls).parameters if not name.startswith("_")]
-    for option in options:
-        if option not in known:
-            raise ConfigurationError(
-                f"{cls.__name__} has no option “{option}”.",
-                expected=", ".join(known) or "no options",
-                remedy=did_you_mean(option, known),
-            )
-    try:
-        return cls(**options)
-    except (TypeError, ValueError, AttributeError) as error:  # what a constructor makes of a wrong type
-        raise ConfigurationError(
-            f"{cls.__name__} does not accept these options.", got=str(error), remedy="Check their types."
-        ) from error

@@ -74,7 +74,7 @@ def phone_at(path: str) -> Patter:
     Raises:
         ConfigurationError: there is none.
     """
-    found = object_at(f"{path}:phone" if path.endswith(".py") else path, where="The phone")
+    found = object_at(f"{path}:phone" if path.endswith(".py") else path, where="")
     if callable(found) and not isinstance(found, type):
         found = found()
     if not isinstance(found, Patter):

@@ -23,6 +23,14 @@ def test_times_run_from_the_start_of_the_carriers_media() -> None:
     assert (metrics.heard_ms, metrics.frames_dropped) == (1, 2)
 
 
+def test_the_duration_of_a_call_that_was_taken_over_is_of_the_whole_call() -> None:
+    whole, tail = Meter(began_at=40.0), Meter()
+    for meter in (whole, tail):
+        meter.media_at = 100.0
+    assert whole.metrics(130.0, heard_ms=0, frames_dropped=0).duration_ms == 90_000
+    assert tail.metrics(130.0, heard_ms=0, frames_dropped=0).duration_ms == 30_000
+
+
 def test_a_reply_is_timed_once_for_each_time_the_user_spoke() -> None:
     meter = Meter()
     meter.agent_spoke(1.0)  # the greeting answers nobody

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from patter_core.call.limits import Limits
 from patter_core.telephony.leg import Leg
 from tests.calls import new_token
@@ -42,3 +44,13 @@ def test_each_loss_is_counted_and_remembered_by_the_next_worker() -> None:
 
 def test_without_reconnects_the_first_loss_is_the_last() -> None:
     assert TOKEN.after_loss(Limits(reconnects=0), lasted=3600) is None
+
+
+def test_a_lost_stream_leaves_behind_when_the_call_began() -> None:
+    told = msgspec.structs.replace(TOKEN, began=1_000.0, issued_at=1_030.0).after_loss(LIMITS, lasted=20)
+    assert told is not None
+    assert (told.began, told.lasted(1_060.0), told.lasted(990.0)) == (1_000.0, 60.0, 0.0)
+    killed = msgspec.structs.replace(TOKEN, issued_at=1_030.0).after_loss(LIMITS, lasted=20)
+    assert killed is not None
+    assert killed.began == 1_030.0
+    assert TOKEN.lasted(1_060.0) == 0.0

@@ -80,9 +80,22 @@ def test_the_list_has_a_line_for_each_call(path: Path) -> None:
 
 def test_it_is_filtered(path: Path) -> None:
     assert ONE not in run(path, "--agent", "agent").stdout
-    assert OTHER not in run(path, "--reason", "caller_hung_up").stdout
-    assert "No such call." in run(path, "--since", "2020-01-01").stdout
+    hung_up = run(path, "--reason", "caller_hung_up").stdout
+    assert ONE in hung_up
+    assert OTHER not in hung_up
     assert ONE in run(path, "--text", "TABLE", "--direction", "inbound", "--carrier", "fake").stdout
+
+
+def test_it_is_told_why_nothing_is_listed(path: Path, tmp_path: Path) -> None:
+    assert run(path, "--since", "2020-01-01").stdout == "No call fits these options.\n"
+    assert "No call has the agent “agnt”. The latest have agent, concierge." in run(path, "--agent", "agnt").stdout
+    assert "No call has the carrier “acme”. The latest have fake." in run(path, "--carrier", "acme").stdout
+    assert run(path, "--reason", "hung_up").exit_code == 2
+    empty = tmp_path / "empty.db"
+    empty.touch()
+    assert run(empty).stdout == f"There are no calls in {empty} yet.\n"
+    missing = tmp_path / "nodir" / "x.db"
+    assert str(missing) in str(run(missing).exception)
 
 
 @pytest.mark.parametrize("damaged", [1e300, float("inf"), -1e12, "yesterday"])

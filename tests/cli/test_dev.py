@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -18,6 +19,9 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
+from patter_core import Registry
+from patter_core.cli.dev_phone import opened
+from patter_core.settings.load import load
 from tests.polling import until
 
 pytestmark = pytest.mark.anyio
@@ -88,8 +92,13 @@ async def developing(folder: Path, *arguments: str, **variables: str) -> AsyncIt
     with anyio.fail_after(90):
         async with await anyio.open_process(command, env={**environment, **variables}, cwd=folder) as process:
             scene = Scene(process)
-            async with scene.browser:
-                yield scene
+            try:
+                async with scene.browser:
+                    yield scene
+            except BaseException:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                raise
 
 
 async def test_without_anything_the_echo_agent_is_heard_in_the_page(tmp_path: Path) -> None:
@@ -113,6 +122,27 @@ async def test_without_anything_the_echo_agent_is_heard_in_the_page(tmp_path: Pa
             assert (await scene.browser.get(f"{carriers[1]}{path}")).status_code == 404
         scene.process.send_signal(signal.SIGTERM)
         assert await scene.process.wait() == 0
+
+
+LACKING = {
+    "an agent": ("[agent]\nfirst_message = 'Hi'\n", {}, "  openai-realtime: OPENAI_API_KEY is missing"),
+    "half of the credentials": ("", {"ELEVENLABS_API_KEY": "key"}, "is set; ELEVENLABS_AGENT_ID is missing"),
+    "neither": ("", {}, "There is no agent of yours here"),
+}
+
+
+@pytest.mark.parametrize(("text", "variables", "said"), LACKING.values(), ids=LACKING.keys())
+async def test_why_the_echo_agent_answers_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, variables: dict[str, str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("PATTER_ENGINE", "OPENAI_API_KEY", "ELEVENLABS_API_KEY", "ELEVENLABS_AGENT_ID"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    Path("patter.toml").write_text(text)  # noqa: ASYNC240 - a few bytes
+    async with opened(Registry.discover(), load(None), "", apps_port=0) as dev:
+        assert said in dev.notes[0]
 
 
 @pytest.mark.slow
@@ -176,8 +206,7 @@ async def test_the_folder_may_vanish(tmp_path: Path) -> None:
     program.write_text(PROGRAM.format(name="day"))
     async with developing(folder, "app.py", "--no-open") as scene:
         await scene.enter()
-        program.unlink()
-        folder.rmdir()
+        shutil.rmtree(folder)  # with what Python has compiled
         await scene.until_said("The version from before goes on.")
         async with scene.call():
             await scene.until_said("day answers")

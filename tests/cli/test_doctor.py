@@ -112,8 +112,21 @@ async def test_too_few_descriptors_are_a_warning_with_a_remedy(monkeypatch: pyte
 
 async def test_what_stands_in_brackets_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PATTER_CARRIER")
+    monkeypatch.delenv("TWILIO_ACCOUNT_SID")
     monkeypatch.delenv("TWILIO_AUTH_TOKEN")
     assert "[carrier] name in patter.toml" in (await run_doctor()).output
+
+
+async def test_without_credentials_the_variables_are_told_and_where_their_values_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for variable in ("PATTER_CARRIER", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"):
+        monkeypatch.delenv(variable)
+    lines = (await run_doctor()).output.splitlines()
+    (twilio,) = [line for line in lines if line.startswith("  twilio: ")]
+    assert twilio.startswith(
+        "  twilio: TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN are missing. You find the first on the "
+    )
 
 
 @pytest.mark.parametrize("variable", ["TWILIO_AUTH_TOKEN", "ELEVENLABS_API_KEY", "ELEVENLABS_AGENT_ID"])
@@ -334,7 +347,7 @@ async def test_the_phone_of_a_program_is_checked_with_all_of_its_agents(tmp_path
     assert "1 problem." in result.output
     missing = await run_doctor("app_of_doctor:telephone")
     assert missing.exit_code == 1
-    assert "✗ The phone: The phone: app_of_doctor has no telephone." in missing.output
+    assert "✗ The phone: “app_of_doctor” has no “telephone”." in missing.output
     assert "Did you mean" in missing.output
 
 

@@ -37,9 +37,16 @@ def test_a_whole_distribution_is_written_under_the_name(kind: str, tmp_path: Pat
                 ast.parse(path.read_text())
 
 
-def test_another_kind_is_refused_with_those_that_have_templates(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"Expected app, carrier, engine, sink, .*stt.* Got 'store'"):
-        write_distribution("store", "loud-horn", tmp_path)
+OTHERS = {
+    "of the core": ("store", r"no template of a store\. Expected app, carrier, engine, sink, .*stt.*docs/plugins\.md"),
+    "of nobody": ("stoer", r"No installed plugin defines this kind\. Expected app, .* Got 'stoer'"),
+}
+
+
+@pytest.mark.parametrize(("kind", "said"), OTHERS.values(), ids=OTHERS.keys())
+def test_another_kind_is_refused_with_those_that_have_templates(tmp_path: Path, kind: str, said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        write_distribution(kind, "loud-horn", tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -52,7 +59,7 @@ def test_a_kind_of_a_plugin_has_the_plugins_templates(tmp_path: Path) -> None:
 
 
 def test_a_plugin_that_is_switched_off_brings_no_templates(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="no templates of this kind"):
+    with pytest.raises(ConfigurationError, match="No installed plugin defines this kind"):
         write_distribution("stt", "loud-horn", tmp_path, Registry.discover(disabled=["pipeline"]))
 
 

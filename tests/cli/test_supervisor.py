@@ -146,9 +146,9 @@ async def test_the_phone_of_a_program_is_served(tmp_path: Path, workers: int) ->
 @pytest.mark.parametrize(
     ("target", "told"),
     [
-        (["shop:fone"], "The phone: shop has no fone. Did you mean phone?"),
+        (["shop:fone"], "patter: “shop” has no “fone”. Did you mean phone?"),
         (["shop:phone", "--engine", "elevenlabs"], "The phone of a program has its own settings."),
-        (["shop"], "The phone is no path of an object. Expected module:name. Got 'shop'."),
+        (["shop"], "patter: “shop” names no object. Expected FILE.py or MODULE:NAME. Did you mean shop.py?"),
     ],
 )
 async def test_a_program_that_cannot_be_served_is_told(tmp_path: Path, target: list[str], told: str) -> None:

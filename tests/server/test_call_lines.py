@@ -9,6 +9,7 @@ import anyio.lowlevel
 import httpx
 import pytest
 
+from patter_browser import Browser
 from patter_core import Patter, Registry
 from patter_core.audio import ULAW_8000
 from patter_core.call.limits import Limits
@@ -119,3 +120,13 @@ async def test_what_comes_to_no_webhook_is_told_with_what_was_expected(
     (line,) = lines(caplog, "patter.server")
     assert line.startswith(f"{method} came to {url}/")
     assert told in line
+
+
+async def test_where_no_carrier_has_webhooks_their_names_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    phone = Patter(carrier=Browser(), registry=Registry())
+    async with serve_app(phone.asgi()) as url, httpx.AsyncClient() as client:
+        assert (await client.post(f"{url}/webhooks/twilio/voice")).status_code == 404
+    (line,) = lines(caplog, "patter.server")
+    assert line.endswith(
+        "This server takes no calls by webhook (carriers: browser): choose the number's carrier, as by PATTER_CARRIER."
+    )

@@ -11,7 +11,10 @@ import sys
 import anyio
 import pytest
 
+from patter_core import Registry
 from patter_core.audio import ULAW_8000
+from patter_core.errors import PluginNotFound
+from patter_core.server.phone_settings import choose_transport
 from patter_core.testing.caller import Caller, Pause
 from patter_elevenlabs.testing import ElevenLabsEmulator
 from patter_twilio.testing import TwilioEmulator
@@ -39,6 +42,11 @@ phone = Patter(carrier=Twilio(), sinks=[Told()])
 phone.run(phone.agent(engine=ElevenLabsConvAI()), port=0)
 print("it has returned", flush=True)
 """
+
+
+def test_an_unknown_transport_is_told_with_the_one_that_comes_with_patter() -> None:
+    with pytest.raises(PluginNotFound, match=r"Got transports: .*websockets\. Did you mean websockets\?"):
+        choose_transport(Registry.discover(), "websocket")
 
 
 @pytest.mark.slow

@@ -97,7 +97,7 @@ WRONG = {
         "[agent]\nparts = {stt = [{name = 'deepgram', options = {api_key = 'key'}}]}\n",
         r"What parts\.stt was given .* Got list",
     ),
-    "a tool that is not there": ("[agent]\ntools = ['nowhere:book']\n", "tools: there is no module nowhere"),
+    "a tool that is not there": ("[agent]\ntools = ['nowhere:book']\n", r"tools in \[agent\]: “nowhere” is no module"),
 }
 
 

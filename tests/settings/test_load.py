@@ -111,6 +111,39 @@ def test_a_file_that_is_not_understood_is_told_and_not_repeated(text: str, said:
     assert "secret" not in str(caught.value)
 
 
+PLACES = {
+    "a number": ("phone_number = '01234'", {}, r"no plus sign, and 5 characters.*set by phone_number in patter\.toml"),
+    "a number of a carrier": ("phone_number = { twilio = '+1' }", {}, r"set by phone_number in patter\.toml"),
+    "in the environment": ("", {"PATTER_PHONE_NUMBER": "01234"}, "set by PATTER_PHONE_NUMBER"),
+    "an address": ("webhook_url = 'ftp://x'", {}, r"the host alone.*set by webhook_url in patter\.toml"),
+    "an address there": ("", {"PATTER_WEBHOOK_URL": "ftp://x"}, "set by PATTER_WEBHOOK_URL"),
+    "a port": ("port = 70000", {}, r"not a port number.*set by port in patter\.toml"),
+    "a port of apps": ("apps_port = -1", {}, r"not a port number.*set by apps_port in patter\.toml"),
+}
+
+
+@pytest.mark.parametrize(("text", "environment", "said"), PLACES.values(), ids=PLACES.keys())
+def test_an_invalid_value_is_told_with_the_key_or_the_variable(
+    monkeypatch: pytest.MonkeyPatch, text: str, environment: dict[str, str], said: str
+) -> None:
+    Path("patter.toml").write_text(text)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match=f"(?s){said}") as caught:
+        load(None)
+    assert "01234" not in str(caught.value)
+
+
+def test_a_name_that_is_not_installed_is_told_with_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(PluginNotFound, match=r"(?s)“json”.*Did you mean jsonl.*\[\[sinks\]\] in patter\.toml"):
+        make_sinks(Registry.discover(), [PluginConfig("json")])
+    monkeypatch.setenv("PATTER_SINKS", "json")
+    with pytest.raises(PluginNotFound, match=r"(?s)named by PATTER_SINKS"):
+        make_sinks(Registry.discover(), [PluginConfig("json")])
+    with pytest.raises(PluginNotFound, match="pip install patter-redis"):
+        make_store(Registry(), PluginConfig("redis"))
+
+
 def test_a_file_that_is_asked_for_must_be_there() -> None:
     with pytest.raises(ConfigurationError, match="cannot be read"):
         load(Path("nowhere.toml"))

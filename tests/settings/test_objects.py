@@ -17,12 +17,13 @@ def test_a_module_in_the_current_folder_is_found(program: Path) -> None:
 
 
 WRONG = {
-    "no colon": ("shop", r"tools is no path of an object\. Expected module:name\. Got 'shop'"),
-    "no name": ("shop:", "tools is no path"),
-    "no module": ("shopp:book", r"there is no module shopp\. Expected a module in the current folder"),
-    "a file": ("other.py:book", "there is no file other.py"),
-    "no such name": ("shop:bok", "shop has no bok. Did you mean book"),
-    "no function": ("shop:SIZE", "shop:SIZE is no function. Got int"),
+    "no colon": ("shop", r"tools: “shop” names no object\. Expected module:name\. Did you mean shop\.py\?"),
+    "no name": ("shop:", "tools: “shop:” names no object"),
+    "no module": ("shopp:book", r"“shopp” is no module\. Expected a module in the current folder.* mean shop\.py\?"),
+    "a module like none": ("hotel:book", r"“hotel” is no module\. Expected .* an installed one\.$"),
+    "a file": ("shp.py:book", r"“shp\.py” is no file\. .* Did you mean shop\.py\?"),
+    "no such name": ("shop:bok", r"“shop” has no “bok”\. Did you mean book"),
+    "no function": ("shop:SIZE", r"“shop:SIZE” is no function\. Got int"),
 }
 
 

@@ -67,7 +67,7 @@ WRONG = {
         r"shop:agent is no phone\. Expected a Patter, or a function that returns one\. Got Agent",
     ),
     "a class": ("shop:Patter", "is no phone"),
-    "no such name": ("shop:fone", "shop has no fone. Did you mean phone"),
+    "no such name": ("shop:fone", r"^“shop” has no “fone”\. Did you mean phone"),
 }
 
 

@@ -152,6 +152,16 @@ def test_what_is_not_read_is_told_with_a_way_out(content: bytes) -> None:
         read_wav(io.BytesIO(content))
 
 
+@pytest.mark.parametrize(
+    "content",
+    [riff(1, 16, b"xx").replace(struct.pack("<I", 8_000), struct.pack("<I", 1_000)), riff(1, 16, b"xx")[:30]],
+    ids=["1 kHz", "cut"],
+)
+def test_a_wrong_rate_and_a_cut_header_have_the_same_way_out(content: bytes) -> None:
+    with pytest.raises(AudioError, match="ffmpeg -i"):
+        read_wav(io.BytesIO(content))
+
+
 @given(st.binary(max_size=200))
 def test_whatever_stands_behind_the_header_raises_nothing_else(rest: bytes) -> None:
     with contextlib.suppress(AudioError):

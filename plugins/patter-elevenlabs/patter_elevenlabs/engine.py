@@ -71,6 +71,7 @@ class ElevenLabsConvAI(Engine):
     """Send a pressed key as a message of the caller, which the agent answers, instead of as context."""
 
     name: ClassVar[str] = "elevenlabs"
+    credentials: ClassVar[tuple[str, ...]] = ("ELEVENLABS_API_KEY", "ELEVENLABS_AGENT_ID")
     capabilities: ClassVar[frozenset[EngineCapability]] = frozenset(
         {
             EngineCapability.TURNS,

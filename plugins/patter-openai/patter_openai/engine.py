@@ -61,6 +61,7 @@ class OpenAIRealtime(Engine):
     """The agent answers a pressed key, instead of getting it as context."""
 
     name: ClassVar[str] = "openai-realtime"
+    credentials: ClassVar[tuple[str, ...]] = ("OPENAI_API_KEY",)
     capabilities: ClassVar[frozenset[EngineCapability]] = frozenset(
         {
             EngineCapability.TURNS,

@@ -48,6 +48,7 @@ class Plivo(Carrier):
     """
 
     name: ClassVar[str] = "plivo"
+    credentials: ClassVar[tuple[str, ...]] = ("PLIVO_AUTH_ID", "PLIVO_AUTH_TOKEN")
     emulator: ClassVar[str] = "patter_plivo.testing:PlivoEmulator"
     asks_at_stream_end: ClassVar[bool] = True
     stream_end_is_call_end: ClassVar[bool] = False

@@ -55,6 +55,7 @@ class Telnyx(Carrier):
     """
 
     name: ClassVar[str] = "telnyx"
+    credentials: ClassVar[tuple[str, ...]] = ("TELNYX_API_KEY", "TELNYX_CONNECTION_ID", "TELNYX_PUBLIC_KEY")
     emulator: ClassVar[str] = "patter_telnyx.testing:TelnyxEmulator"
     capabilities: ClassVar[frozenset[Capability]] = frozenset(Capability) - {Capability.PRICE}
     stream_end_is_call_end: ClassVar[bool] = False

@@ -53,6 +53,7 @@ class Twilio(Carrier):
     """
 
     name: ClassVar[str] = "twilio"
+    credentials: ClassVar[tuple[str, ...]] = ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN")
     emulator: ClassVar[str] = "patter_twilio.testing:TwilioEmulator"
     demo_rank: ClassVar[int] = 10
     asks_at_stream_end: ClassVar[bool] = True

@@ -61,6 +61,12 @@ class Vonage(Carrier):
     """
 
     name: ClassVar[str] = "vonage"
+    credentials: ClassVar[tuple[str, ...]] = (
+        "VONAGE_APPLICATION_ID",
+        "VONAGE_PRIVATE_KEY",
+        "VONAGE_API_KEY",
+        "VONAGE_SIGNATURE_SECRET",
+    )
     emulator: ClassVar[str] = "patter_vonage.testing:VonageEmulator"
     stream_end_is_call_end: ClassVar[bool] = False
     asks_at_stream_end: ClassVar[bool] = True

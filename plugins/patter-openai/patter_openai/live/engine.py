@@ -48,6 +48,7 @@ class OpenAILive(Engine):
     """The model of the Responses API that calls the agent's tools; needed only for an agent with tools."""
 
     name: ClassVar[str] = "openai-live"
+    credentials: ClassVar[tuple[str, ...]] = ("OPENAI_API_KEY",)
     capabilities: ClassVar[frozenset[EngineCapability]] = frozenset(
         {
             EngineCapability.CONTINUOUS_OUTPUT,

@@ -1,0 +1,117 @@
+"""What is wrong in `patter.toml`, in the words of its users: the place, what is expected there, and what came."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from patter_core.config import did_you_mean
+from patter_core.errors import ConfigurationError, PatterError
+from patter_core.settings.model import Settings
+
+__all__ = ["invalid", "located"]
+
+_PLACE = re.compile(r"(?P<said>.*?)(?: - at `\$\.?(?P<place>.*)`)?", re.DOTALL)
+_UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>.*?)`", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(?P<field>.*?)`")
+_TYPES = re.compile(r"Expected `(?P<expected>.*?)`, got `(?P<got>.*?)`")
+_VALUE = re.compile(r"Invalid (?:enum )?value (?P<got>.*)", re.DOTALL)
+_STEP = re.compile(r"(?P<field>\w+)|\[[^\]]*\]")
+_WORDS = {
+    "str": "a text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "object": "a table",
+    "array": "a list",
+    "date": "a date",
+    "datetime": "a date and time",
+    "time": "a time",
+}
+"""Of TOML's types, by msgspec's names. A value that may be absent is `null`, too, which TOML has not."""
+
+_Error = TypeVar("_Error", bound=PatterError)
+
+
+def located(error: _Error, where: str) -> _Error:
+    """Returns the error with a sentence that says where the value is set."""
+    error.details = [*error.details, where]
+    return error
+
+
+def invalid(path: Path, message: str) -> ConfigurationError:
+    """Returns the error for one of msgspec's."""
+    found = _PLACE.fullmatch(message)
+    said, place = (found["said"], found["place"] or "") if found else (message, "")
+    here = f" in {place}" if place else ""
+    if unknown := _UNKNOWN.fullmatch(said):
+        known = sorted({name for struct in _structs_at(place) for name in struct.__struct_fields__})
+        return ConfigurationError(
+            f"{path} has an unknown setting “{unknown['field']}”{here}.",
+            expected=", ".join(known),
+            remedy=did_you_mean(unknown["field"], known),
+        )
+    if missing := _MISSING.fullmatch(said):
+        field = missing["field"]
+        values = _values_at(f"{place}.{field}")
+        return ConfigurationError(f"{path} lacks the setting “{field}”{here}.", expected=_or(values))
+    if types := _TYPES.fullmatch(said):
+        expected = [_WORDS.get(word, word) for word in types["expected"].split(" | ") if word != "null"]
+        if "a number" in expected:
+            expected = [word for word in expected if word != "a whole number"]
+        values = _values_at(place)
+        got = _WORDS.get(types["got"], types["got"])
+        return ConfigurationError(
+            f"{path} has a value of the wrong type at {place}.", expected=_or(values or expected), got=got
+        )
+    value = _VALUE.fullmatch(said)
+    values = _values_at(place)
+    return ConfigurationError(
+        f"{path} has an invalid value{f' at {place}' if place else ''}.",
+        expected=_or(values),
+        got=value["got"] if value else said.rstrip("."),
+        remedy=did_you_mean(value["got"].strip("'"), [one.strip('"') for one in values]) if value else "",
+    )
+
+
+def _or(words: Sequence[str]) -> str:
+    *first, last = words or [""]
+    return f"{', '.join(first)} or {last}" if first else last
+
+
+def _values_at(place: str) -> list[str]:
+    """Returns the values that may stand at a place, as they are written; none if they are not a few that are known."""
+    literals = [one for one in _types_at(place) if isinstance(one, msgspec.inspect.LiteralType)]
+    return sorted(f'"{value}"' for literal in literals for value in literal.values)
+
+
+def _structs_at(place: str) -> Iterator[type[msgspec.Struct]]:
+    """Yields the structs that may stand at a place in the file, such as `agents[...].fallback`."""
+    yield from (one.cls for one in _types_at(place) if isinstance(one, msgspec.inspect.StructType))
+
+
+def _types_at(place: str) -> list[msgspec.inspect.Type]:
+    here = [msgspec.inspect.type_info(Settings)]
+    for step in _STEP.finditer(place):
+        here = [part for one in here for part in _below(one, step["field"])]
+    return here
+
+
+def _below(kind: msgspec.inspect.Type, field: str | None) -> Iterator[msgspec.inspect.Type]:
+    match kind:
+        case msgspec.inspect.StructType(tag_field=tag_field, tag=tag) if field is not None and field == tag_field:
+            below: list[msgspec.inspect.Type] = [msgspec.inspect.LiteralType((tag,))]
+        case msgspec.inspect.StructType(fields=fields):
+            below = [one.type for one in fields if one.encode_name == field]
+        case msgspec.inspect.DictType(value_type=value):
+            below = [value]
+        case msgspec.inspect.ListType(item_type=item) | msgspec.inspect.VarTupleType(item_type=item):
+            below = [item]
+        case _:
+            below = []
+    for one in below:
+        yield from one.types if isinstance(one, msgspec.inspect.UnionType) else (one,)
