@@ -108,7 +108,7 @@ class Actions:
         call.signal(Signal.TRANSFER)
         try:
             if not now:
-                await self._media.downlink.wait_until_heard()
+                await self._media.downlink.wait_until_heard(is_void=lambda: self._media.was_stopped)
             if self._media.was_stopped:  # not by a transfer, for which the carrier was not asked yet
                 call.signal(Signal.CARRIER_HUNG_UP)
             if call.is_over:  # the caller has hung up meanwhile

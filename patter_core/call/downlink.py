@@ -228,12 +228,20 @@ class Downlink:
         else:
             self._queue.settle(now)
 
-    async def wait_until_heard(self) -> None:
-        """Waits until the caller has heard what was said so far, or cannot any more; at most `Deadlines.last_word`."""
+    async def wait_until_heard(self, *, is_void: Callable[[], bool] = lambda: False) -> None:
+        """Waits until the caller has heard what was said so far, or cannot any more; at most `Deadlines.last_word`.
+
+        Args:
+            is_void: tells that nothing will be heard, though audio is kept for another stream.
+        """
         call = self._call
         self.mark_last_word()
+
+        def is_heard() -> bool:
+            return call.is_over or is_void() or not self.playback.is_audible(call.clock())
+
         with anyio.move_on_after(call.config.deadlines.last_word):
-            await call.changes.wait_until(lambda: call.is_over or not self.playback.is_audible(call.clock()))
+            await call.changes.wait_until(is_heard)
 
     def _speaks(self, now: float) -> None:
         self._call.meter.agent_spoke(now)

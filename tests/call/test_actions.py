@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from patter_core.audio import ULAW_8000, AudioChunk
@@ -264,6 +265,25 @@ async def test_a_caller_who_hangs_up_during_the_last_word_is_not_transferred() -
             tasks.start_soon(scene.handle.transfer, "+15550001111")
             await scene.until(State.TRANSFERRING)
             scene.call.reports.note_progress(Progress.COMPLETED)
+    assert scene.end.reason == "caller_hung_up"
+    assert scene.carrier.commands == []
+
+
+async def test_nor_one_who_hangs_up_while_the_agent_is_still_talking() -> None:
+    scene = OutboundScene(deadlines=Deadlines(last_word=60))
+    async with scene.running():
+        session = await scene.live()
+        session.give(FRAME)
+        await scene.socket.wait_for("audio")
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(scene.handle.transfer, "+15550001111")
+                await scene.until(State.TRANSFERRING)
+                scene.socket.say("stop")
+                scene.socket.break_off()
+                for _ in range(50):
+                    session.give(FRAME)  # which is kept for another stream
+                    await anyio.lowlevel.checkpoint()
     assert scene.end.reason == "caller_hung_up"
     assert scene.carrier.commands == []
 

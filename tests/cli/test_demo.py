@@ -86,9 +86,17 @@ async def test_a_call_with_parts_is_recognised_answered_and_heard_on_each_carrie
         assert spoken(recording, 1, AGENT_LINES) == whole, carrier
 
 
+PATTER = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which is ignored if it is where the tests were started
+from patter_core.cli.main import main
+main()
+"""
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT")
 async def test_what_there_is_at_ctrl_c_is_kept_and_each_line_is_printed_once(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", "from patter_core.cli.main import main; main()", "demo", "--sink", "console"]
+    command = [sys.executable, "-c", PATTER, "demo", "--sink", "console"]
     out = tmp_path / "out"
     with anyio.fail_after(30):
         async with await anyio.open_process([*command, "--out", str(out)], stderr=subprocess.STDOUT) as process:

@@ -243,7 +243,7 @@ async def test_what_is_no_socket_is_refused_and_left_alone(kind: str, scene: Sce
     assert {"file": scene.path.is_file, "folder": scene.path.is_dir, "link": scene.path.is_symlink}[kind]()
 
 
-@pytest.mark.parametrize("suffix", ["", f".{os.getpid()}"])
+@pytest.mark.parametrize("suffix", ["", f".{os.getpid()}"], ids=["of the socket", "of one that is coming"])
 async def test_a_file_that_comes_before_the_socket_is_left_alone_and_told(
     suffix: str, scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:

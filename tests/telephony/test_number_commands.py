@@ -85,4 +85,5 @@ def test_an_unknown_number_and_a_wrong_target_are_errors(number: str, target: st
 def test_help_names_the_target() -> None:
     help_text = acme(AcmeNumbers(), "point", "--help").output
     assert "NUMBER APP" in help_text
-    assert "Point NUMBER's incoming calls at APP: an application." in help_text
+    assert "Point NUMBER's incoming calls at APP." in help_text
+    assert "APP is an application." in help_text

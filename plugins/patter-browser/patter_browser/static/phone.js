@@ -306,7 +306,7 @@ navigator.mediaDevices?.addEventListener("devicechange", listDevices);
 setInterval(tick, 500);
 try {
   requireSecureContext();
+  $("call").disabled = false; // before, a press would be lost
 } catch (error) {
   showProblem(error);
-  $("call").disabled = true;
 }
