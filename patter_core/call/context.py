@@ -75,7 +75,10 @@ class CallContext:
         self.breakers = breakers
         self.destinations = destinations
         self.clock = clock
-        self.meter = Meter(records.began_at if token.began else None)
+        state.before = records.accepted_at - records.began_at
+        self.was_elsewhere = bool(token.began)
+        """True if the call had its media at another worker before."""
+        self.meter = Meter(records.began_at if self.was_elsewhere else None)
         self.variables: Mapping[str, Scalar] = {}
         """Of the agent and the call, as the last session was opened with them."""
         self.accept: Accept | None = None

@@ -106,9 +106,10 @@ class Conversation:
 
     @property
     def minutes_left(self) -> float:
-        """How many minutes of conversation are left to the call."""
+        """How many minutes of conversation are left to the call. What it lasted on other workers counts whole."""
         call = self._call
-        return call.config.limits.engine_minutes - call.meter.engine_ms(call.clock()) / 60_000
+        used = call.meter.engine_ms(call.clock()) / 1000 + call.records.accepted_at - call.records.began_at
+        return call.config.limits.engine_minutes - used / 60
 
     @property
     def final_action(self) -> HangUp | Transfer:

@@ -43,6 +43,8 @@ _COUNTED = 64
 """Messages after which they are counted against the socket's budget."""
 _ASK_AFTER = 1.0
 """Seconds for the carrier's webhook to say why a stream ended, before the carrier is asked."""
+_ASK_ON_HOLD = 30.0
+"""Seconds between two such questions during a hold: a carrier may tell by no webhook that an incoming call is over."""
 _MOST_FAILURES = 10
 """Messages of a socket at which its codec may raise."""
 
@@ -148,6 +150,7 @@ class MediaLeg:
         self._probed_after = -math.inf
         """The last sign of life before the last probe."""
         self._unexplained_at = math.inf
+        self._asked_at = -math.inf
         """When a stream ended without a word about the call, until the carrier was asked or another one came."""
         self.uplink = Uplink(call.meter)
         self.keys = Keys(call, self.uplink)
@@ -191,14 +194,16 @@ class MediaLeg:
     @property
     def look_up_at(self) -> float:
         """When the carrier is asked whether the call is over: its stream ended, which does not say so."""
+        if self.call.state.state is State.HELD:
+            return max(self.call.state.entered_at, self._asked_at) + _ASK_ON_HOLD
         waits = self.call.state.state in {State.ACCEPTED, State.ENGINE_READY}
         return self._unexplained_at + _ASK_AFTER if waits else math.inf
 
     def look_up_if_due(self) -> bool:
-        """True once for each stream that ended without a word, when it is time to ask the carrier."""
+        """True when it is time to ask: once for each stream that ended without a word, and again and again on hold."""
         is_due = self.call.clock() >= self.look_up_at
         if is_due:
-            self._unexplained_at = math.inf
+            self._unexplained_at, self._asked_at = math.inf, self.call.clock()
         return is_due
 
     def give_up(self) -> None:

@@ -127,9 +127,9 @@ class Meter:
 
     def usage(self, now: float, direction: Direction) -> Usage:
         """Returns what the carrier bills so far."""
-        answered_at = self.answered_at if self._began_at is None else self._began_at
         connected, streamed, recording = (
-            (_since(start, now) or 0.0) / 1000 for start in (answered_at, self._first_media_at, self._recording_at)
+            (_since(start, now) or 0.0) / 1000
+            for start in (self._first_of(self.answered_at), self._first_of(self.media_at), self._recording_at)
         )
         return Usage(
             direction=direction,
@@ -139,9 +139,9 @@ class Meter:
             machine_detection=self.machine_detection,
         )
 
-    @property
-    def _first_media_at(self) -> float | None:
-        return self.media_at if self._began_at is None else self._began_at
+    def _first_of(self, here: float | None) -> float | None:
+        """Returns when something happened for the first time, if it did at this worker at `here`."""
+        return here if self._began_at is None else self._began_at
 
     def metrics(
         self,
@@ -154,9 +154,10 @@ class Meter:
     ) -> CallMetrics:
         """Returns the metrics so far."""
         carrier, engine_in, engine_out = self.carrier_format, self.engine_input_format, self.engine_output_format
+        answered_here = self.answered_at if self._began_at is None else None
         return CallMetrics(
-            duration_ms=_since(self._first_media_at, now) or 0.0,
-            answer_ms=None if self.answered_at is None else _since(self.announced_at, self.answered_at),
+            duration_ms=_since(self._first_of(self.media_at), now) or 0.0,
+            answer_ms=None if answered_here is None else _since(self.announced_at, answered_here),
             first_audio_ms=None if self.first_audio_at is None else _since(self.media_at, self.first_audio_at),
             engine_connect_ms=self.engine_connect_ms,
             carrier_bill=carrier_bill,

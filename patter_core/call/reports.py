@@ -74,17 +74,19 @@ class CarrierReports:
             self._call.signal(signal)
 
     def note_answer(self) -> None:
-        """The call was answered. Idempotent."""
+        """The call was answered. Idempotent; another worker that had the call before has told it."""
         if self.answered.is_set():
             return
         call = self._call
         self.was_answered = True
         self.answered.set()
-        if call.leg.direction is Direction.OUTBOUND:
+        call.meter.answered_at = now = call.clock()
+        is_news = not call.was_elsewhere
+        if is_news and call.leg.direction is Direction.OUTBOUND:
             self._progressed(Progress.ANSWERED)
         self.progress = Progress.ANSWERED
-        call.meter.answered_at = now = call.clock()
-        call.emit(CallAnswered(answer_ms=(now - call.records.accepted_at) * 1000))
+        if is_news:
+            call.emit(CallAnswered(answer_ms=(now - call.records.accepted_at) * 1000))
 
     def note_answered_by(self, who: AnsweredBy) -> None:
         """The carrier reports who answered. A machine that takes a message gets the one that this call has for it."""

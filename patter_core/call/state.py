@@ -271,12 +271,12 @@ class CallState:
         self.detail = ""
         self.media_at: float | None = None
         """When the carrier's media first came."""
+        self.before = 0.0  # s for which the call had media at other workers
         self.heard_at = now
         """When the carrier's socket last gave something; `MediaLeg` sets it."""
         self.blocked_at = math.inf
         """Since when the carrier's socket has not taken what we send; infinity if it takes it. `Downlink` sets it."""
-        self._deadlines = deadlines
-        self._ring_timeout = ring_timeout or 0.0
+        self._deadlines, self._ring_timeout = deadlines, ring_timeout or 0.0
         self._began = self.entered_at = self._waits_since = now  # the present state was entered
         self._before_transfer = State.LIVE
 
@@ -314,8 +314,7 @@ class CallState:
 
     def deadline(self) -> float:
         """Returns when the time is up, on the clock of `now`; infinity once ended."""
-        due = self._state_deadline()
-        return due if self.state in _OVER else min(due, self._longest())
+        return min(self._state_deadline(), math.inf if self.state in _OVER else self._longest())
 
     def _state_deadline(self) -> float:
         limits = self._deadlines
@@ -339,12 +338,13 @@ class CallState:
         """Returns the signal that is due because the state's time is up; None if it is not."""
         if now < self.deadline():
             return None
-        if self.state not in _OVER and now >= self._longest():
+        if now >= self._longest() and self.state not in _OVER:
             return Signal.TOO_LONG
         if self.state is State.LIVE:  # a socket that gives or takes nothing is lost; the carrier may open another
             return Signal.MEDIA_LOST
-        waits_again = self.state in _WAITS_FOR_MEDIA and self.media_at is not None
-        return Signal.MEDIA_TIMEOUT if waits_again else Signal.DEADLINE
+        waits = self.state in _WAITS_FOR_MEDIA
+        return Signal.MEDIA_TIMEOUT if waits and self.media_at is not None else Signal.DEADLINE
 
     def _longest(self) -> float:
-        return (self._began if self.media_at is None else self.media_at) + self._deadlines.longest_call
+        began = self._began if self.before or self.media_at is None else self.media_at
+        return began - self.before + self._deadlines.longest_call

@@ -55,7 +55,7 @@ _OPTIONS = (
 
 
 _LOG_OPTIONS = (
-    click.option("-v", "--verbose", count=True, help="Log what happens on calls; twice for everything."),
+    click.option("-v", "--verbose", count=True, help="Log what happens on calls; twice also for tries that failed."),
     click.option(
         "--log-level",
         type=click.Choice(["debug", "info", "warning", "error"]),

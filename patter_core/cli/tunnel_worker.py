@@ -81,6 +81,7 @@ class _Holder:
         base = ""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._cancel_when_over, tasks.cancel_scope)
+            _tell(f"Waiting for the public address, by {tunnel.name} …")
             base = await tunnel.up()
             tasks.cancel_scope.cancel()
         if self._over.is_set():
@@ -97,6 +98,8 @@ class _Holder:
                 tasks.start_soon(self._cancel_when_over, tasks.cancel_scope)
                 tasks.start_soon(self._cancel_after, tunnel, tasks.cancel_scope)
                 await self._is_served.wait()
+                if self._spec.agrees or self._spec.terminal >= 0:
+                    _tell("Waiting until the public address answers, to point numbers there …")
                 await _until_it_answers(base)
                 parts = self._parts()
                 if parts is not None:

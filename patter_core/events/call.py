@@ -44,7 +44,7 @@ class CallAnnounced(Event, frozen=True, tag="call_announced"):
 
 
 class CallAnswered(Event, frozen=True, tag="call_answered"):
-    """The call was answered: by us if we were called, by the callee if we called."""
+    """The call was answered: by us if we were called, by the callee if we called. Told once, by the first worker."""
 
     answer_ms: float
     """Since the call arrived."""

@@ -86,7 +86,7 @@ def choose(registry: Registry, kind: str, find: Callable[[str], type[_Chosen]], 
     raise ConfigurationError(
         f"No {kind} is named, and the credentials of none are complete.",
         expected=f"the variables of one of them, in the environment or in .env; or a name: {_list(names, 'or')}",
-        remedy=f"`patter doctor` checks them. {by_name}",
+        remedy=by_name,
         details=missing_lines(found),
     )
 

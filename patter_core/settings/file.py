@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -25,14 +27,17 @@ def read_file(file: Path | None) -> Settings:
     path = path_of(file)
     if not _requested(file) and not path.exists():
         return Settings()
+    tables: dict[str, object] = {}
     try:
-        return msgspec.toml.decode(path.read_bytes().decode("utf-8-sig"), type=Settings)
+        tables = msgspec.toml.decode(path.read_bytes().decode("utf-8-sig"), type=dict[str, object])
+        return msgspec.convert(tables, Settings)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read.", got=error.strerror or type(error).__name__) from None
     except msgspec.ValidationError as error:
         raise invalid(path, str(error)) from None
     except ConfigurationError as error:  # of a value that only its own class checks
-        raise located(error, f"It is set in {path}.") from None
+        place = ".".join(_wrong_keys(tables, lambda part: part))
+        raise located(error, f"It is set in {path}{place and f', at {place}'}.") from None
     except RecursionError:
         raise ConfigurationError(f"{path} is not valid TOML.", got="brackets nested too deep") from None
     except UnicodeDecodeError:
@@ -48,6 +53,31 @@ def path_of(file: Path | None) -> Path:
 
 def _requested(file: Path | None) -> str:
     return str(file) if file is not None else from_environment("", "PATTER_CONFIG")
+
+
+def _wrong_keys(table: Mapping[str, object], whole: Callable[[dict[str, object]], dict[str, object]]) -> list[str]:
+    """Returns the keys that lead to a value which its own class refuses, as deep as it does so by itself.
+
+    Args:
+        table: where to look.
+        whole: returns the file's contents of which a part of this table is all there is.
+    """
+    for key, value in table.items():
+        try:
+            msgspec.convert(whole({key: value}), Settings)
+        except ConfigurationError:
+            if not isinstance(value, dict):
+                return [key]
+            return [key, *_wrong_keys(value, functools.partial(_in_table, whole, key))]
+        except msgspec.ValidationError:  # the rest of the table is needed
+            continue
+    return []
+
+
+def _in_table(
+    whole: Callable[[dict[str, object]], dict[str, object]], key: str, part: dict[str, object]
+) -> dict[str, object]:
+    return whole({key: part})
 
 
 def _end_of(text: str) -> str:

@@ -15,7 +15,6 @@ from patter_core.errors import ConfigurationError, PluginError
 from patter_core.kinds import Part
 from patter_core.registry import Registry
 from patter_core.settings.choosing import choose
-from patter_core.settings.file import DEFAULT_FILE
 from patter_core.settings.invalid import located
 from patter_core.settings.making import make
 from patter_core.settings.model import PluginConfig
@@ -82,7 +81,7 @@ def require_shareable(registry: Registry, configs: Sequence[PluginConfig]) -> No
             raise ConfigurationError(
                 f"The sink {config.name} cannot be shared by several workers.",
                 expected="an option with {worker}, which becomes the worker's number",
-                remedy=f'For example in {DEFAULT_FILE}: path = "events-{{worker}}.jsonl".',
+                remedy='For example: path = "events-{worker}.jsonl".',
             )
 
 
@@ -103,7 +102,7 @@ def numbered(configs: Sequence[PluginConfig], number: int) -> list[PluginConfig]
 def _found(find: Callable[[str], type[_Class]], kind: str, name: str) -> type[_Class]:
     """Returns the class of that name; errors say where names of its kind are set."""
     variable, table = ("PATTER_STORE", "[store]") if kind == "store" else (f"PATTER_{kind.upper()}S", f"[[{kind}s]]")
-    place = variable if from_environment("", variable) else f"{table} in {DEFAULT_FILE}"
+    place = variable if from_environment("", variable) else f"{table} in the TOML file"
     try:
         return find(name)
     except PluginError as error:

@@ -190,7 +190,7 @@ def _words(event: CallEvent) -> tuple[Style, str] | None:  # noqa: C901, PLR0912
         case TranscriptOutput(text=text):
             return "green", f"agent:  {text}"
         case TranscriptCorrection(text=text):
-            return "green", f"agent, as far as heard: {text}"
+            return "green", f"agent, as far as heard: {text or 'nothing'}"
         case Interruption():
             return "yellow", "the caller interrupts the agent: its audio is cleared"
         case ResponseHeard(heard_ms=heard, sent_ms=sent, interrupted=interrupted):

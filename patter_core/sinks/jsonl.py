@@ -17,7 +17,7 @@ from patter_core.config import check_arguments
 from patter_core.errors import ConfigurationError
 from patter_core.events import Record
 from patter_core.sink import EventSink
-from patter_core.storage.files import check_writable, file_error, identity, locked, open_private, write_all
+from patter_core.storage.files import check_writable, file_error, identity, keep_owner, locked, open_private, write_all
 
 __all__ = ["JsonLinesSink"]
 
@@ -105,7 +105,8 @@ class JsonLinesSink(EventSink):
 
     def _erase(self, call_ids: frozenset[str]) -> list[str]:
         """Writes each file again without the lines of these calls."""
-        files = [self._path, *map(self._numbered, range(1, self._keep + 1))]
+        own = self._real()
+        files = [own, *(_numbered(own, number) for number in range(1, self._keep + 1))]
         if not any(path.exists() or _coming(path).exists() for path in files):
             return []
         erased = []
@@ -132,19 +133,25 @@ class JsonLinesSink(EventSink):
             self._file = None
 
     def _rotate(self) -> None:
-        if not self._path.is_file():  # a pipe or a device is not ours to rename
+        own = self._real()
+        if not own.is_file():  # a pipe or a device is not ours to rename
             return
         if not self._keep:
-            self._path.unlink(missing_ok=True)
+            own.unlink(missing_ok=True)
             return
         for number in range(self._keep - 1, 0, -1):
-            older = self._numbered(number)
+            older = _numbered(own, number)
             if older.exists():
-                older.replace(self._numbered(number + 1))
-        self._path.replace(self._numbered(1))
+                older.replace(_numbered(own, number + 1))
+        own.replace(_numbered(own, 1))
 
-    def _numbered(self, number: int) -> Path:
-        return self._path.with_name(f"{self._path.name}.{number}")
+    def _real(self) -> Path:
+        """Returns where the file is: a link to it stays as it is."""
+        return self._path.resolve() if self._path.is_symlink() and self._path.is_file() else self._path
+
+
+def _numbered(path: Path, number: int) -> Path:
+    return path.with_name(f"{path.name}.{number}")
 
 
 class _Line(msgspec.Struct):
@@ -155,12 +162,16 @@ _decoder = msgspec.json.Decoder(_Line)
 
 
 def _without(path: Path, call_ids: frozenset[str]) -> int:
-    """Writes a file again without the lines of these calls, if it has any. Returns how many it had."""
+    """Writes a file again without the lines of these calls, if it has any. Returns how many it had.
+
+    It has the owner and the permissions of before: it may be erased by another user than the one who writes it.
+    """
     coming = _coming(path)
     count = 0
     file = open_private(coming, os.O_TRUNC)
     try:
         with path.open("rb") as lines:
+            keep_owner(file, lines.fileno())
             for line in lines:
                 if _call_of(line) in call_ids:
                     count += 1

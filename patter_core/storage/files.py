@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,16 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["check_writable", "file_error", "identity", "is_lasting", "locked", "open_private", "write_all"]
+__all__ = [
+    "check_writable",
+    "file_error",
+    "identity",
+    "is_lasting",
+    "keep_owner",
+    "locked",
+    "open_private",
+    "write_all",
+]
 
 _BINARY: int = getattr(os, "O_BINARY", 0)
 """Without it, Windows changes line ends."""
@@ -109,6 +119,19 @@ def open_private(path: Path, flags: int) -> int:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     return os.open(path, os.O_WRONLY | os.O_CREAT | _BINARY | flags, 0o600)
+
+
+def keep_owner(file: int, of: int) -> None:
+    """Gives an open file the owner, the group and the permissions of another one. Without effect on Windows.
+
+    Raises:
+        OSError: this user may not.
+    """
+    if fcntl is not None:
+        was, now = os.fstat(of), os.fstat(file)
+        if (was.st_uid, was.st_gid) != (now.st_uid, now.st_gid):
+            os.fchown(file, was.st_uid, was.st_gid)
+        os.fchmod(file, stat.S_IMODE(was.st_mode))
 
 
 @contextlib.contextmanager

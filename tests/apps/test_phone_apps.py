@@ -375,6 +375,7 @@ def test_two_apps_of_one_name_and_a_wrong_port_are_refused(monkeypatch: pytest.M
         Patter(carrier=FakeCarrier(), registry=Registry(), apps=[Tool(), Tool()])
     with pytest.raises(ConfigurationError, match="Expected a list"):
         Patter(carrier=FakeCarrier(), registry=Registry(), apps="dashboard")  # type: ignore[arg-type] # the mistake
+    monkeypatch.setenv("PATTER_PORT", "0")
     monkeypatch.setenv("PATTER_APPS_PORT", "http")
     phone = Patter(carrier=FakeCarrier(), registry=Registry(), apps=[Tool()])
     with pytest.raises(BaseException) as caught:  # noqa: PT011 - a group, or the error itself

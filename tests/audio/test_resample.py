@@ -72,22 +72,24 @@ def test_nothing_is_added_to_a_tone(source: int, target: int) -> None:
         assert rest <= -64, f"{rest:.1f} dB beside {frequency:.0f} Hz"
 
 
-@pytest.mark.parametrize(("source", "target"), [(source, target) for source, target in PAIRS if source > target])
-def test_what_the_lower_rate_cannot_hold_is_gone(source: int, target: int) -> None:
-    for frequency in np.linspace(0.5 * target, 0.499 * source, 25):
+@pytest.mark.parametrize(
+    ("source", "target"), [(source, target) for source, target in PAIRS if 0.499 * source > 0.575 * target]
+)
+def test_nothing_is_folded_back_into_the_pass_band(source: int, target: int) -> None:
+    for frequency in np.linspace(0.575 * target, 0.499 * source, 25):
         _, rest = level_and_rest(whole(tone(frequency, source), source, target), 0.0, target)
         assert rest <= -64, f"{rest:.1f} dB left of {frequency:.0f} Hz"
 
 
 @pytest.mark.parametrize(("source", "target"), FROM_TELEPHONE + TO_TELEPHONE)
-def test_less_than_4_ms_stay_inside(source: int, target: int) -> None:
+def test_less_than_2_ms_stay_inside(source: int, target: int) -> None:
     resampler = Resampler(source, target)
     frame = tone(1_000, source, 0.02)
     given = 0
     for count in range(1, 101):
         given += len(resampler.process(to_bytes(frame))) // 2
-        assert 0 <= count * len(frame) / source - given / target <= 0.004
-    assert resampler.delay / source <= 0.004
+        assert 0 <= count * len(frame) / source - given / target <= 0.002
+    assert resampler.delay / source <= 0.002
 
 
 @pytest.mark.parametrize(("source", "target"), PAIRS)

@@ -97,10 +97,10 @@ def test_nothing_in_gives_nothing_out() -> None:
 
 def test_audio_shorter_than_the_filter_comes_with_the_flush() -> None:
     between = Transcoder(ULAW_8000, PCM16_16000)
-    assert between.convert(AudioChunk(bytes(20), ULAW_8000)) is None
+    assert between.convert(AudioChunk(bytes(10), ULAW_8000)) is None
     rest = between.flush()
     assert rest is not None
-    assert rest.duration_ms == 2.5
+    assert rest.duration_ms == 1.25
 
 
 def test_without_a_filter_nothing_is_held_back() -> None:

@@ -57,6 +57,7 @@ class Child:
         self._process = subprocess.Popen(
             [sys.executable, "-m", f"tests.bench.{module}", *arguments],
             cwd=ROOT,
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": ""},  # what a compiler leaves would hide the memory of calls
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )

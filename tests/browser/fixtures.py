@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import Browser
+from playwright.async_api import Browser, expect
 
 from patter_core.audio import AudioFormat, Encoding
 from patter_core.audio.transcode import transcode
@@ -15,6 +15,7 @@ from tests.browser.phone import FORMAT, BrowserPhone, serving, write_wav
 
 SPEECH = CALLER_LINES[0].audio(FORMAT)[: FORMAT.size(1_500)]
 _FILE = AudioFormat(Encoding.PCM16, 48_000)
+expect.set_options(timeout=20_000)  # ms: the machine may be busy
 
 
 @pytest.fixture(scope="session")

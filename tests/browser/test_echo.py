@@ -35,7 +35,7 @@ async def test_who_talks_over_the_greeting_is_heard_and_answered(tmp_path: Path)
             await page.get_by_role("button", name="Call", exact=True).click()
             lines = page.locator("#lines li")
             repeated = [f"You{BOOKING.text}", f"Agent{BOOKING.text}"]
-            await expect(lines.filter(has_text=BOOKING.text)).to_have_text(repeated, timeout=15_000)
+            await expect(lines.filter(has_text=BOOKING.text)).to_have_text(repeated)
             await page.wait_for_timeout(1_000)
             await expect(lines.first).to_have_class("agent cut")  # the greeting
             audible = np.flatnonzero(np.abs(await heard_in_page(page)) > 0.01) / RATE

@@ -69,7 +69,7 @@ def say(session: FakeSession, audio: bytes) -> None:
 
 
 async def status(page: Page, text: str) -> None:
-    await expect(page.locator("#status")).to_have_text(text, timeout=10_000)
+    await expect(page.locator("#status")).to_have_text(text)
 
 
 async def press(page: Page, name: str) -> None:

@@ -8,14 +8,17 @@ import anyio
 import pytest
 
 from patter_core.audio import ULAW_8000, AudioChunk
+from patter_core.call import media_leg
 from patter_core.call.state import State
 from patter_core.call.timeouts import Deadlines
 from patter_core.errors import CarrierRequestFailed, EngineLost
-from patter_core.telephony.leg import Leg
+from patter_core.telephony.control import LegFacts
+from patter_core.telephony.leg import Leg, Progress
 from patter_core.telephony.outcome import Transfer
 from patter_core.testing.fakes import FakeCarrier, FakeSocket
 from patter_core.webhook import Accept
 from tests.calls import OutboundScene
+from tests.polling import until
 
 pytestmark = pytest.mark.anyio
 
@@ -58,6 +61,22 @@ async def test_a_hold_that_was_taken_and_whose_answer_was_lost_ends_in_a_hang_up
         scene.socket.break_off()  # the hold has ended the stream, and no other one comes
     assert scene.end.reason == "media_lost"
     assert carrier.hung_up == ["leg-1"]
+
+
+async def test_a_caller_who_hangs_up_on_hold_is_noticed_though_no_webhook_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(media_leg, "_ASK_ON_HOLD", 0.05)
+    scene = scene_on(FakeCarrier())
+    scene.carrier.facts = LegFacts(progress=Progress.ANSWERED)
+    async with scene.running():
+        await scene.live()
+        await scene.handle.hold()
+        scene.socket.break_off()
+        await until(lambda: scene.carrier.commands.count("look up leg-1") > 1)
+        assert scene.call.state is State.HELD
+        scene.carrier.facts = LegFacts(progress=Progress.COMPLETED)
+    assert (scene.end.reason, scene.carrier.hung_up) == ("caller_hung_up", [])
 
 
 async def test_a_resume_that_takes_too_long_leaves_the_caller_on_hold() -> None:

@@ -295,6 +295,16 @@ def test_the_longest_call_ends_with_its_last_word_played() -> None:
     assert call.state is State.ENDED
 
 
+def test_what_a_call_lasted_elsewhere_counts() -> None:
+    call = CallState(DEADLINES, now=0)
+    call.before = 40
+    call.signal(Signal.MEDIA_STARTED, 20)
+    call.signal(Signal.ENGINE_READY, 20)
+    call.heard_at = 60
+    assert call.overdue(59.9) is None
+    assert call.overdue(60) is Signal.TOO_LONG
+
+
 def test_media_that_were_there_are_waited_for_less_long_and_missed_for_another_reason() -> None:
     call = CallState(Deadlines(media_start=30, media_return=8), now=0)
     call.signal(Signal.MEDIA_STARTED, 1)

@@ -86,6 +86,9 @@ async def test_calls_come_all_the_time_and_none_is_lost(tmp_path: Path, workers:
             }
             old = await start(listener, workers, tmp_path, environment)
             async with anyio.create_task_group() as calls:
+                held = twilio.place(url, Caller([Pause(100)], ULAW_8000))  # it keeps the old instance alive
+                calls.start_soon(held.run)
+                await held.streaming()
                 for _ in range(8):  # the last ones are live when the old instance is told to stop
                     calls.start_soon(call)
                     await anyio.sleep(0.1)
@@ -96,6 +99,7 @@ async def test_calls_come_all_the_time_and_none_is_lost(tmp_path: Path, workers:
                     await anyio.sleep(0.1)
                 assert [await ready(host) for _ in range(20)] == [200] * 20  # never the one that drains
                 assert old.returncode is None
+                held.end()
             assert await old.wait() == 0
             calls_after = len(answered)
             await call()
@@ -104,4 +108,4 @@ async def test_calls_come_all_the_time_and_none_is_lost(tmp_path: Path, workers:
     assert refused == []
     assert calls_after == 20
     assert all(answered)
-    assert len(elevenlabs.conversations) == 21
+    assert len(elevenlabs.conversations) == 22

@@ -161,9 +161,8 @@ async def test_it_answers_at_telnyx_s_too_and_doctor_finds_all_in_order(tmp_path
 
 async def test_without_credentials_it_says_so_in_one_line(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TWILIO")}
-    result = await anyio.run_process(
-        [sys.executable, "-c", PATTER, "serve", "--carrier", "twilio"], env=environment, cwd=tmp_path, check=False
-    )
+    command = [sys.executable, "-c", PATTER, "serve", "--carrier", "twilio", "--port", "0"]
+    result = await anyio.run_process(command, env=environment, cwd=tmp_path, check=False)
     assert result.returncode == 1
     assert result.stderr.decode().startswith("patter: Twilio(account_sid=…) is missing.")
     assert b"Traceback" not in result.stderr

@@ -72,6 +72,8 @@ def unconfigure(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (LogSettings(), ["call", "warned"]),
         (LogSettings(level="warning"), ["warned"]),
+        (LogSettings(calls=False), ["warned"]),
+        (LogSettings(calls=False, verbose=1), ["call", "warned", "told"]),
         (LogSettings(verbose=1), ["call", "warned", "told"]),
         (LogSettings(verbose=2), ["call", "warned", "told", "detail"]),
         (LogSettings(level="error", verbose=2), []),

@@ -168,11 +168,10 @@ async def test_clients_that_ask_nothing_keep_no_others_away(scene: Scene) -> Non
             async with scene.client() as late:
                 with contextlib.suppress(asyncio.IncompleteReadError, OSError):
                     answer = await late.ask(Watch())
+                if answer is not None:  # one that has asked may take its time
+                    await anyio.sleep(0.4)
+                    assert isinstance(await late.ask(Watch()), Watching)
         assert isinstance(answer, Watching)
-        async with scene.client() as patient:
-            assert isinstance(await patient.ask(Watch()), Watching)
-            await anyio.sleep(0.4)
-            assert isinstance(await patient.ask(Watch()), Watching)
 
 
 async def test_a_client_that_goes_without_reading_keeps_no_descriptor(scene: Scene) -> None:

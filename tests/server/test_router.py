@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
 
@@ -16,11 +17,11 @@ from patter_core.call.handle import OutboundCall
 from patter_core.call.limits import Limits
 from patter_core.call.timeouts import Deadlines
 from patter_core.errors import CallError, CallLimitReached, CarrierRequestFailed, ConfigurationError, WorkerStopping
-from patter_core.events import CallAnnounced, CallPriced, RecordingChanged
+from patter_core.events import CallAnnounced, CallEnded, CallPriced, RecordingChanged
 from patter_core.server.host import CallHost
 from patter_core.telephony.control import DialRequest, RecordingStatus
 from patter_core.telephony.leg import Direction, Leg, Progress
-from patter_core.telephony.outcome import HangUp, Transfer
+from patter_core.telephony.outcome import HangUp, Reason, Transfer
 from patter_core.telephony.prices import Cost
 from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeSocket, MemorySink
 from patter_core.webhook import Accept, Reject, RoutedCall
@@ -303,6 +304,41 @@ async def test_the_next_worker_of_a_call_stops_the_recording_that_the_one_before
         "stop leg-1 recording-1",
         "stop leg-1 recording-2",
     ]
+
+
+@pytest.mark.parametrize(
+    ("limits", "deadlines"),
+    [(Limits(engine_minutes=50), Deadlines()), (Limits(), Deadlines(longest_call=3000))],
+    ids=["minutes of conversation", "the whole call"],
+)
+async def test_a_call_that_another_worker_takes_over_was_answered_and_has_lasted(
+    limits: Limits, deadlines: Deadlines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = Scene(several_workers=True, limits=limits, deadlines=deadlines)
+    other = scene.new_host()
+    async with scene.running() as host, other.running(), anyio.create_task_group() as tasks:
+
+        async def stream(host: CallHost, accept: Accept, number: int) -> None:
+            call, socket = host.routers["fake"].claim(accept.token), FakeSocket()
+            assert call is not None
+            tasks.start_soon(call.serve_media, socket)
+            socket.say("start", "leg-1")
+            await scene.sink.wait_for("media_started", number)
+
+        first = await accepted(host)
+        await stream(host, first, 1)
+        an_hour_later = time.time() + 3600
+        monkeypatch.setattr(time, "time", lambda: an_hour_later)
+        moved = await routed(other, LEG, first.callbacks.token).stream_ended()
+        assert isinstance(moved, Accept)
+        await stream(other, moved, 2)
+        (ended,) = await scene.sink.wait_for("call_ended")
+        for call in host.table.calls:
+            call.hang_up()
+    assert isinstance(ended.event, CallEnded)
+    assert ended.event.reason is Reason.TOO_LONG
+    assert ended.event.metrics.duration_ms > 3_600_000
+    assert len(scene.sink.of("call_answered")) == 1
 
 
 async def test_keys_that_a_webhook_reports_reach_the_engine_and_nothing_else_does() -> None:

@@ -40,7 +40,7 @@ def block_here(seconds: float) -> None:
 async def test_a_block_is_told_with_its_length_and_its_place(caplog: pytest.LogCaptureFixture) -> None:
     async with watching(live=3):
         block_here(0.6)
-    (record,) = caplog.records
+    (record,) = (record for record in caplog.records if "block_here" in record.message)
     assert record.levelname == "WARNING"
     assert "with 3 calls live" in record.message
     assert "in block_here" in record.message

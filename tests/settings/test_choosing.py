@@ -64,7 +64,7 @@ def test_without_credentials_each_one_is_told_with_its_variables() -> None:
     with pytest.raises(ConfigurationError) as caught:
         make_engine(registry(), PluginConfig())
     first, elevenlabs, *others = str(caught.value).splitlines()
-    assert "`patter doctor`" in first
+    assert "Use --engine NAME, PATTER_ENGINE," in first
     assert elevenlabs.startswith("  elevenlabs: ELEVENLABS_API_KEY and ELEVENLABS_AGENT_ID are missing. You find the")
     assert [line.partition(".")[0] for line in others] == [
         "  openai-live: OPENAI_API_KEY is missing",

@@ -61,7 +61,12 @@ INVALID = {
     ),
     "no choice": ("[agent]\nfallback = { say = 'x' }", 'lacks the setting “type” in agent.fallback. Expected "agent",'),
     "a part of a choice": ("[agent]\nfallback = { type = 'transfer' }", "lacks the setting “to” in agent.fallback."),
-    "by its class": ("[agent]\nfallback = { type = 'transfer', to = '5' }", "patter.toml."),
+    "by its class": ("[agent]\nfallback = { type = 'transfer', to = '5' }", "patter.toml, at agent.fallback."),
+    "by its class, deep": (
+        "[agents.night.fallback]\ntype = 'retry'\nthen = { type = 'transfer', to = '5' }",
+        "patter.toml, at agents.night.fallback.",
+    ),
+    "out of a range": ("[limits]\ncalls = -1", "patter.toml, at limits.calls."),
 }
 
 

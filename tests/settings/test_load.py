@@ -135,7 +135,7 @@ def test_an_invalid_value_is_told_with_the_key_or_the_variable(
 
 
 def test_a_name_that_is_not_installed_is_told_with_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(PluginNotFound, match=r"(?s)“json”.*Did you mean jsonl.*\[\[sinks\]\] in patter\.toml"):
+    with pytest.raises(PluginNotFound, match=r"(?s)“json”.*Did you mean jsonl.*\[\[sinks\]\] in the TOML file"):
         make_sinks(Registry.discover(), [PluginConfig("json")])
     monkeypatch.setenv("PATTER_SINKS", "json")
     with pytest.raises(PluginNotFound, match=r"(?s)named by PATTER_SINKS"):

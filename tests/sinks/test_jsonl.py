@@ -142,3 +142,36 @@ async def test_a_file_that_is_moved_away_is_made_anew(tmp_path: Path) -> None:
     await sink.write([record(2)])
     await sink.aclose()
     assert read(path) == [record(2)]
+
+
+async def test_a_link_stays_a_link_when_its_file_is_full_and_when_calls_are_erased(tmp_path: Path) -> None:
+    link, path = tmp_path / "events.jsonl", tmp_path / "elsewhere" / "real.jsonl"
+    path.parent.mkdir()
+    path.touch()
+    link.symlink_to(path)
+    sink = JsonLinesSink(link, max_bytes=1)
+    for sequence in (1, 2):
+        await sink.write([record(sequence)])
+    await sink.aclose()
+    assert (link.is_symlink(), files(tmp_path)) == (True, 2)
+    assert [[got.sequence for got in read(file)] for file in (path, Path(f"{path}.1"))] == [[2], [1]]
+    assert await JsonLinesSink(link).erase(["call"]) == [f"1 line in {path}", f"1 line in {path}.1"]
+    assert (link.is_symlink(), path.read_bytes(), files(path.parent)) == (True, b"", 2)
+
+
+async def test_a_file_of_which_calls_are_erased_keeps_its_permissions(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    await JsonLinesSink(path).write([record(1)])
+    path.chmod(0o640)
+    await JsonLinesSink(path).erase(["call"])
+    assert (stat.S_IMODE(path.stat().st_mode), path.read_bytes()) == (0o640, b"")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away")
+async def test_and_its_owner(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    await JsonLinesSink(path).write([record(1)])
+    os.chown(path, 65_534, 65_533)
+    await JsonLinesSink(path).erase(["call"])
+    found = path.stat()
+    assert (found.st_uid, found.st_gid, found.st_size) == (65_534, 65_533, 0)

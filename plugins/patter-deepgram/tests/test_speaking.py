@@ -268,7 +268,7 @@ async def test_a_hostile_service_is_survived() -> None:
             await connection.send(json.dumps({"type": kind, "code": "FLUSH", "sequence_id": "x"}))
         await connection.send(b"stale")
         await connection.recv()
-        for _ in range(200):
+        for _ in range(60):
             await connection.send(b"\x00" * 2**18)
             await connection.send("{")
         await connection.send('{"type":"Error","code":"DATA-0001","description":"enough"}')
@@ -278,7 +278,7 @@ async def test_a_hostile_service_is_survived() -> None:
         await anyio.sleep(0.1)
         say(session, "1", TEXT)
         taken: list[TtsEvent] = []
-        with anyio.fail_after(20), pytest.raises(EngineError):
+        with anyio.fail_after(60), pytest.raises(EngineError):
             await to_the_end(session.events(), taken)
         assert any(isinstance(event, Spoken) for event in taken)
 
