@@ -12,6 +12,7 @@ from patter_core.config.environment import (
     names_from_environment,
     port_number,
     required,
+    secrets_of,
     workers_folder,
 )
 from patter_core.config.made_up import environment_of_workers, made_up_secret
@@ -36,6 +37,7 @@ __all__ = [
     "port_number",
     "read_dotenv",
     "required",
+    "secrets_of",
     "unknown_variables",
     "variables_of_dotenv",
     "workers_folder",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ __all__ = [
     "names_from_environment",
     "port_number",
     "required",
+    "secrets_of",
     "workers_folder",
 ]
 
@@ -84,12 +86,7 @@ def required(value: str, *, parameter: str, variable: str, where: str) -> str:
         ConfigurationError: neither is set, or it has a character in it that cannot be seen.
     """
     found = from_environment(value, variable)
-    if not "".join(found.splitlines()).isprintable():
-        raise ConfigurationError(
-            f"{parameter} has a character in it that cannot be seen.",
-            expected="letters, digits and other visible characters",
-            remedy="Copy it again, or type it.",
-        )
+    _check_visible(found, parameter)
     if not found:
         near = misspelt(variable)
         raise SettingMissing(
@@ -99,6 +96,40 @@ def required(value: str, *, parameter: str, variable: str, where: str) -> str:
             remedy=f"{near} is set. Did you mean {variable}?" if near else f"You find it {where}.",
         )
     return found
+
+
+def secrets_of(values: Iterable[str], *, parameter: str, variable: str) -> tuple[str, ...]:
+    """Returns secrets of which each is accepted: `values`, or what the environment variable holds, separated by commas.
+
+    Blanks and line ends around each are not part of it.
+
+    Args:
+        values: what the user gave.
+        parameter: as in `required`.
+        variable: the environment variable.
+
+    Raises:
+        ConfigurationError: one is empty, so that everybody knows it, or has a character in it that cannot be seen.
+            The error shows none.
+    """
+    found = tuple(value.strip() for value in values) or tuple(names_from_environment(variable))
+    for place, secret in enumerate(found):
+        if not secret:
+            raise ConfigurationError(
+                f"{parameter} has an empty text at [{place}].",
+                expected="a list of secrets, of which none is empty; or an empty list",
+            )
+        _check_visible(secret, parameter)
+    return found
+
+
+def _check_visible(secret: str, parameter: str) -> None:
+    if not "".join(secret.splitlines()).isprintable():
+        raise ConfigurationError(
+            f"{parameter} has a character in it that cannot be seen.",
+            expected="letters, digits and other visible characters",
+            remedy="Copy it again, or type it.",
+        )
 
 
 def misspelt(variable: str) -> str:

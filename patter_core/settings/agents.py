@@ -78,7 +78,7 @@ class _Agents:
         variables, table = config.variables, f"[agents.{name}]" if name else "[agent]"
         return self._phone.agent(
             name=name,
-            engine=self._engine_of(config),
+            engine=self._engine_of(config, table),
             system_prompt=config.system_prompt,
             first_message=config.first_message,
             notice=config.notice,
@@ -94,23 +94,25 @@ class _Agents:
             fallback=self._fallback(config.fallback),
         )
 
-    def _engine_of(self, config: AgentConfig) -> Engine:
+    def _engine_of(self, config: AgentConfig, table: str) -> Engine:
         own = config.engine != PluginConfig()
-        if not config.parts:
-            return make_engine(self._registry, config.engine if own else self._engine)
-        if own:
+        if own and config.parts:
             raise ConfigurationError("An agent has an engine, and parts.", expected="one of the two")
-        parts = {name: self._parts(name, value) for name, value in config.parts.items()}
+        if own:
+            return make_engine(self._registry, config.engine, table)
+        if not config.parts:
+            return make_engine(self._registry, self._engine)
+        parts = {name: self._parts(name, value, f"parts.{name} in {table}") for name, value in config.parts.items()}
         return self._registry.compose(parts, IN_TOML)
 
-    def _parts(self, argument: str, value: PluginConfig | list[PluginConfig | str] | str) -> object:
+    def _parts(self, argument: str, value: PluginConfig | list[PluginConfig | str] | str, place: str) -> object:
         """Returns the part or parts of one argument of `Patter.agent`."""
         if isinstance(value, list):
-            return [self._parts(argument, one) for one in value]
+            return [self._parts(argument, one, place) for one in value]
         if isinstance(value, str):
-            return object_at(value, where=f"[parts] {argument}")
+            return object_at(value, where=place)
         kinds = {kind.name for kind in self._registry.kinds if issubclass(kind.base, Part)}
-        return make_part(self._registry, argument if argument in kinds else argument.removesuffix("s"), value)
+        return make_part(self._registry, argument if argument in kinds else argument.removesuffix("s"), value, place)
 
     def _fallback(self, config: HangUp | Transfer | RetryFallback | AgentFallback) -> Fallback:
         if isinstance(config, RetryFallback):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,11 +10,11 @@ from typing import TypeVar
 
 import msgspec
 
-from patter_core.config import did_you_mean
-from patter_core.errors import ConfigurationError, PatterError
-from patter_core.settings.model import Settings
+from patter_core.config import did_you_mean, from_environment
+from patter_core.errors import ConfigurationError, PatterError, PluginError
+from patter_core.settings.model import PluginConfig, Settings
 
-__all__ = ["invalid", "located"]
+__all__ = ["invalid", "located", "named_by"]
 
 _PLACE = re.compile(r"(?P<said>.*?)(?: - at `\$\.?(?P<place>.*)`)?", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>.*?)`", re.DOTALL)
@@ -41,6 +42,26 @@ def located(error: _Error, where: str) -> _Error:
     """Returns the error with a sentence that says where the value is set."""
     error.details = [*error.details, where]
     return error
+
+
+@contextlib.contextmanager
+def named_by(config: PluginConfig, table: str, variable: str = "") -> Iterator[None]:
+    """Lets errors of what a configuration names say what names it.
+
+    Args:
+        config: may be empty, and then names nothing.
+        table: of the file, such as `[[sinks]]`; or a place in one.
+        variable: names it, too, if it is set, as an option of the command does. Options stand in the file alone.
+    """
+    try:
+        yield
+    except (ConfigurationError, PluginError) as error:
+        if config.name and variable and not config.options:
+            place = variable if from_environment("", variable) else f"{table} in the TOML file"
+            located(error, f"It is named by {place}, or by an option of the command.")
+        elif config.name or config.options:
+            located(error, f"{'It is named by' if config.name else 'Its options are set in'} {table} in the TOML file.")
+        raise
 
 
 def invalid(path: Path, message: str) -> ConfigurationError:

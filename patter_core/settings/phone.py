@@ -64,7 +64,9 @@ def make_carriers(registry: Registry, settings: Settings) -> list[Carrier]:
     """Returns the carriers; raises as `make_phone`."""
     if settings.carriers and settings.carrier != PluginConfig():
         raise ConfigurationError("There is [carrier], and [[carriers]].", expected="one of the two")
-    return [make_carrier(registry, config) for config in settings.carriers or [settings.carrier]]
+    if settings.carriers:
+        return [make_carrier(registry, config, "[[carriers]]") for config in settings.carriers]
+    return [make_carrier(registry, settings.carrier)]
 
 
 def _callback(path: str) -> Callable[..., object] | None:

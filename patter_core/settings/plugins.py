@@ -9,13 +9,12 @@ import msgspec
 
 from patter_core.app import WebApp
 from patter_core.carrier import Carrier
-from patter_core.config import from_environment
 from patter_core.engine import Engine
-from patter_core.errors import ConfigurationError, PluginError
+from patter_core.errors import ConfigurationError
 from patter_core.kinds import Part
 from patter_core.registry import Registry
 from patter_core.settings.choosing import choose
-from patter_core.settings.invalid import located
+from patter_core.settings.invalid import named_by
 from patter_core.settings.making import make
 from patter_core.settings.model import PluginConfig
 from patter_core.sink import EventSink
@@ -32,38 +31,47 @@ __all__ = [
     "require_shareable",
 ]
 
-_Class = TypeVar("_Class", EventSink, CallStore, WebApp)
+_Made = TypeVar("_Made", EventSink, CallStore, WebApp)
 
 
-def make_carrier(registry: Registry, config: PluginConfig) -> Carrier:
-    """Returns the carrier; without a name, the only one whose credentials are there."""
-    return choose(registry, "carrier", registry.carrier, config)
+def make_carrier(registry: Registry, config: PluginConfig, table: str = "[carrier]") -> Carrier:
+    """Returns the carrier of a table of the file; without a name, the only one whose credentials are there."""
+    with named_by(config, table, "PATTER_CARRIER"):
+        return choose(registry, "carrier", registry.carrier, config)
 
 
-def make_engine(registry: Registry, config: PluginConfig) -> Engine:
-    """Returns the engine; without a name, the only one whose credentials are there."""
-    return choose(registry, "engine", registry.engine, config)
+def make_engine(registry: Registry, config: PluginConfig, table: str = "") -> Engine:
+    """Returns the engine; without a name, the only one whose credentials are there.
+
+    Args:
+        registry: the plugins.
+        config: of the engine.
+        table: of an agent, if the engine is its own.
+    """
+    with named_by(config, f"engine in {table}") if table else named_by(config, "[engine]", "PATTER_ENGINE"):
+        return choose(registry, "engine", registry.engine, config)
 
 
-def make_part(registry: Registry, kind: str, config: PluginConfig) -> Part:
-    """Returns a part of a kind that a plugin defines."""
-    return make(registry.part(kind, config.name), config.options)
+def make_part(registry: Registry, kind: str, config: PluginConfig, place: str) -> Part:
+    """Returns a part of a kind that a plugin defines, which is named at that place in the file."""
+    with named_by(config, place):
+        return make(registry.part(kind, config.name), config.options)
 
 
 def make_sinks(registry: Registry, configs: Sequence[PluginConfig]) -> list[EventSink]:
     """Returns the sinks. A `{worker}` that is left in their options becomes 0: the only worker's number."""
-    return [make(_found(registry.sink, "sink", config.name), config.options) for config in numbered(configs, 0)]
+    return [_made(registry.sink, "sink", config) for config in numbered(configs, 0)]
 
 
 def make_apps(registry: Registry, configs: Sequence[PluginConfig]) -> list[WebApp]:
     """Returns the apps."""
-    return [make(_found(registry.app, "app", config.name), config.options) for config in configs]
+    return [_made(registry.app, "app", config) for config in configs]
 
 
 def make_store(registry: Registry, config: PluginConfig) -> CallStore | None:
     """Returns the call store; without a name, None."""
     if config.name:
-        return make(_found(registry.store, "store", config.name), config.options)
+        return _made(registry.store, "store", config)
     if config.options:
         raise ConfigurationError("[store] has options, but no name.", expected=_names(registry, "store"))
     return None
@@ -77,7 +85,7 @@ def require_shareable(registry: Registry, configs: Sequence[PluginConfig]) -> No
     """
     for config in configs:
         own = any("{worker}" in value for value in config.options.values() if isinstance(value, str))
-        if not own and make(registry.sink(config.name), config.options).exclusive:
+        if not own and _made(registry.sink, "sink", config).exclusive:
             raise ConfigurationError(
                 f"The sink {config.name} cannot be shared by several workers.",
                 expected="an option with {worker}, which becomes the worker's number",
@@ -99,14 +107,10 @@ def numbered(configs: Sequence[PluginConfig], number: int) -> list[PluginConfig]
     ]
 
 
-def _found(find: Callable[[str], type[_Class]], kind: str, name: str) -> type[_Class]:
-    """Returns the class of that name; errors say where names of its kind are set."""
+def _made(find: Callable[[str], type[_Made]], kind: str, config: PluginConfig) -> _Made:
     variable, table = ("PATTER_STORE", "[store]") if kind == "store" else (f"PATTER_{kind.upper()}S", f"[[{kind}s]]")
-    place = variable if from_environment("", variable) else f"{table} in the TOML file"
-    try:
-        return find(name)
-    except PluginError as error:
-        raise located(error, f"It is named by {place}, or by an option of the command.") from error.__cause__
+    with named_by(config, table, variable):
+        return make(find(config.name), config.options)
 
 
 def _names(registry: Registry, kind: str) -> str:

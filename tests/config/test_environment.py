@@ -11,6 +11,7 @@ from patter_core.config import (
     from_environment,
     names_from_environment,
     required,
+    secrets_of,
 )
 from patter_core.errors import ConfigurationError
 
@@ -50,6 +51,34 @@ def test_a_credential_with_a_character_that_cannot_be_seen_is_refused_and_not_sh
 def test_a_key_of_several_lines_is_taken_whole() -> None:
     key = "-----BEGIN KEY-----\nabc\n-----END KEY-----"
     assert required(f"{key}\n", parameter="Acme(key=…)", variable="ACME_KEY", where="there") == key
+
+
+@pytest.mark.parametrize("around", ["{}", " {} ", "{}\r", "{}\r\n", "\t{}", "{}\n"])
+def test_secrets_are_read_as_one_is_and_those_that_are_given_win(monkeypatch: pytest.MonkeyPatch, around: str) -> None:
+    def read(*given: str) -> tuple[str, ...]:
+        return secrets_of(given, parameter="Acme(keys=…)", variable="ACME_KEYS")
+
+    monkeypatch.delenv("ACME_KEYS", raising=False)
+    assert read() == ()
+    assert read(around.format("next"), around.format("last")) == ("next", "last")
+    monkeypatch.setenv("ACME_KEYS", around.format("from,, outside ,"))
+    assert read() == ("from", "outside")
+    assert read("given") == ("given",)
+
+
+@pytest.mark.parametrize("value", ["", " ", "\r\n"])
+def test_an_empty_secret_in_a_list_is_refused(value: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"^Acme\(keys=…\) has an empty text at \[1\]\. Expected a list"):
+        secrets_of(["k3y", value], parameter="Acme(keys=…)", variable="ACME_KEYS")
+
+
+def test_a_secret_in_a_list_with_a_character_that_cannot_be_seen_is_refused_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ACME_KEYS", "k3y,k3\u200by")
+    with pytest.raises(ConfigurationError, match=r"Acme\(keys=…\) has a character in it that cannot be seen") as caught:
+        secrets_of([], parameter="Acme(keys=…)", variable="ACME_KEYS")
+    assert "k3" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("value", "flag"), [(None, None), ("", None), ("0", False), ("1", True)])

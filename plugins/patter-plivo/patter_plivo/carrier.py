@@ -19,7 +19,7 @@ from patter_core.telephony.outcome import Transfer
 from patter_core.webhook import Accept, Webhook, WebhookRequest
 from patter_plivo import signing
 from patter_plivo.checks import run_checks
-from patter_plivo.config import read_account
+from patter_plivo.config import read_account, read_other_tokens
 from patter_plivo.control import Control
 from patter_plivo.formats import ContentType, audio_format, check_content_type
 from patter_plivo.numbers import PlivoNumbers
@@ -37,7 +37,8 @@ class Plivo(Carrier):
     Args:
         auth_id: `MA…`, or `SA…` of a subaccount, from the console; by default PLIVO_AUTH_ID.
         auth_token: from the console; by default PLIVO_AUTH_TOKEN. Verifies signatures, and authenticates requests.
-        other_auth_tokens: accepted in signatures, too: the next or the previous token, while it is being rotated.
+        other_auth_tokens: accepted in signatures, too: the next or the previous token, while it is being rotated;
+            by default PLIVO_OTHER_AUTH_TOKENS.
         content_type: of the audio, both ways: `audio/x-mulaw;rate=8000`, or `audio/x-l16;rate=` 8000, 16000 or 24000.
         voice: speaks the texts that Plivo says, as in `<Speak voice>`; by default Plivo's own default.
         language: of those texts, as in `<Speak language>`.
@@ -74,7 +75,7 @@ class Plivo(Carrier):
         # A frozen dataclass sets its own fields like this.
         for name in account.__struct_fields__:
             object.__setattr__(self, name, getattr(account, name))
-        object.__setattr__(self, "other_auth_tokens", tuple(self.other_auth_tokens))
+        object.__setattr__(self, "other_auth_tokens", read_other_tokens(self.other_auth_tokens))
 
     def token_secret(self) -> bytes:
         return hmac.digest(self.auth_token.encode(), b"patter: stream tokens", "sha256")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import msgspec
 
 from patter_core.config import base_url as read_base_url
-from patter_core.config import required
+from patter_core.config import required, secrets_of
 from patter_core.errors import ConfigurationError
 
-__all__ = ["Account", "read_account"]
+__all__ = ["Account", "read_account", "read_other_tokens"]
 
 _WHERE = "on the overview page of Plivo's console"
 _AUTH_ID = re.compile(r"[MS]A[A-Z0-9]{18}")
@@ -50,3 +51,12 @@ def read_account(*, auth_id: str = "", auth_token: str = "", base_url: str = "")
             base_url, parameter="Plivo(base_url=…)", variable="PLIVO_BASE_URL", default="https://api.plivo.com"
         ),
     )
+
+
+def read_other_tokens(tokens: Iterable[str] = ()) -> tuple[str, ...]:
+    """Returns the auth tokens that are accepted in signatures, too.
+
+    Raises:
+        ConfigurationError: one is empty or invalid.
+    """
+    return secrets_of(tokens, parameter="Plivo(other_auth_tokens=…)", variable="PLIVO_OTHER_AUTH_TOKENS")

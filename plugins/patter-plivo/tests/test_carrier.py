@@ -58,6 +58,16 @@ def test_an_upgrade_is_taken_with_any_of_the_tokens_and_refused_without() -> Non
         plivo.verify_upgrade(upgrade("stranger"))
 
 
+def test_other_auth_tokens_are_read_as_the_auth_token_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLIVO_OTHER_AUTH_TOKENS", "next-token, last-token\n")
+    assert carrier().other_auth_tokens == ("next-token", "last-token")
+    given = Plivo(AUTH_ID, TOKEN, other_auth_tokens=(" given\r\n",))
+    assert given.other_auth_tokens == ("given",)
+    given.verify_upgrade(upgrade("given"))
+    with pytest.raises(ConfigurationError, match=r"Plivo\(other_auth_tokens=…\) has an empty text at \[0\]"):
+        Plivo(AUTH_ID, TOKEN, other_auth_tokens=("",))  # everybody could sign
+
+
 @pytest.mark.parametrize(
     ("content_type", "format"),
     [("audio/x-mulaw;rate=8000", ULAW_8000), ("audio/x-l16;rate=24000", AudioFormat(Encoding.PCM16, 24_000))],

@@ -20,7 +20,7 @@ from patter_core.telephony.prices import CarrierRates
 from patter_core.webhook import Accept, Webhook, WebhookRequest, WebhookResponse
 from patter_twilio import signing, twiml
 from patter_twilio.checks import run_checks
-from patter_twilio.config import Account, read_account
+from patter_twilio.config import Account, read_account, read_other_tokens
 from patter_twilio.control import Control
 from patter_twilio.numbers import TwilioNumbers
 from patter_twilio.prices import RATES
@@ -41,7 +41,8 @@ class Twilio(Carrier):
             without api_key.
         api_key: `SK…`, for requests; by default TWILIO_API_KEY.
         api_secret: of the api_key; by default TWILIO_API_SECRET.
-        other_auth_tokens: accepted in signatures, too: the next or the previous token, while it is being rotated.
+        other_auth_tokens: accepted in signatures, too: the next or the previous token, while it is being rotated;
+            by default TWILIO_OTHER_AUTH_TOKENS.
         region: where calls are processed, such as `ie1`; by default TWILIO_REGION. A region has its own credentials.
         edge: where requests enter Twilio's network, such as `dublin`; by default TWILIO_EDGE.
         voice: speaks the texts that Twilio says, as in `<Say voice>`; by default Twilio's own default.
@@ -89,7 +90,7 @@ class Twilio(Carrier):
         for name in account.__struct_fields__:
             object.__setattr__(self, name, getattr(account, name))
         object.__setattr__(self, "_account", account)
-        object.__setattr__(self, "other_auth_tokens", tuple(self.other_auth_tokens))
+        object.__setattr__(self, "other_auth_tokens", read_other_tokens(self.other_auth_tokens))
 
     @property
     def rates(self) -> CarrierRates:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from patter_core.config import base_url as read_base_url
-from patter_core.config import from_environment, required
+from patter_core.config import from_environment, required, secrets_of
 from patter_core.errors import ConfigurationError
 
-__all__ = ["Account", "api_url", "read_account"]
+__all__ = ["Account", "api_url", "read_account", "read_other_tokens"]
 
 _WHERE = "on the start page of Twilio's console, under “Account Info”"
 _NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789-"
@@ -70,6 +72,15 @@ def read_account(
         edge=edge,
         base_url=api_url(base_url, region=region, edge=edge),
     )
+
+
+def read_other_tokens(tokens: Iterable[str] = ()) -> tuple[str, ...]:
+    """Returns the auth tokens that are accepted in signatures, too.
+
+    Raises:
+        ConfigurationError: one is empty or invalid.
+    """
+    return secrets_of(tokens, parameter="Twilio(other_auth_tokens=…)", variable="TWILIO_OTHER_AUTH_TOKENS")
 
 
 def _read_api_key(api_key: str, api_secret: str) -> tuple[str, str]:

@@ -46,6 +46,16 @@ def test_a_carrier_is_frozen_and_shows_no_secret() -> None:
     assert not [secret for secret in (TOKEN, "key-secret", "next-token") if secret in repr(twilio)]
 
 
+def test_other_auth_tokens_are_read_as_the_auth_token_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TWILIO_OTHER_AUTH_TOKENS", "next-token, last-token\n")
+    assert carrier().other_auth_tokens == ("next-token", "last-token")
+    given = Twilio(SID, TOKEN, other_auth_tokens=(" given\r\n",))
+    assert given.other_auth_tokens == ("given",)
+    given.verify_upgrade(upgrade(signature("given", MEDIA)))
+    with pytest.raises(ConfigurationError, match=r"Twilio\(other_auth_tokens=…\) has an empty text at \[0\]"):
+        Twilio(SID, TOKEN, other_auth_tokens=("",))  # everybody could sign
+
+
 def test_carriers_of_one_configuration_are_equal() -> None:
     assert carrier() == carrier()
     assert hash(carrier()) == hash(carrier())

@@ -21,7 +21,15 @@ from patter_core.telephony.prices import CarrierRates
 from patter_core.webhook import Accept, Webhook, WebhookRequest
 from patter_vonage.application import Application
 from patter_vonage.checks import check_account, check_key
-from patter_vonage.config import Credentials, SampleRate, account_url, check_rate, read_account, rest_url
+from patter_vonage.config import (
+    Credentials,
+    SampleRate,
+    account_url,
+    check_rate,
+    read_account,
+    read_other_secrets,
+    rest_url,
+)
 from patter_vonage.control import Control, Voice
 from patter_vonage.jwt import read_private_key
 from patter_vonage.number_target import NumberTarget
@@ -48,7 +56,8 @@ class Vonage(Carrier):
         api_key: of the account; by default VONAGE_API_KEY.
         signature_secret: of the account, verifies webhooks and media sockets; by default VONAGE_SIGNATURE_SECRET.
         api_secret: of the account; by default VONAGE_API_SECRET. Only numbers and the application's settings need it.
-        other_signature_secrets: accepted, too: the next or the previous one, while it is being rotated.
+        other_signature_secrets: accepted, too: the next or the previous one, while it is being rotated;
+            by default VONAGE_OTHER_SIGNATURE_SECRETS.
         sample_rate: of the audio, both ways, in Hz: 8000, 16000 or 24000.
         record: has Vonage record each call from its answer on, both sides, as WAV.
         language: of the texts that Vonage says, such as `en-GB`.
@@ -117,7 +126,7 @@ class Vonage(Carrier):
         # A frozen dataclass sets its own fields like this.
         for name in account.__struct_fields__:
             object.__setattr__(self, name, getattr(account, name))
-        object.__setattr__(self, "other_signature_secrets", tuple(self.other_signature_secrets))
+        object.__setattr__(self, "other_signature_secrets", read_other_secrets(self.other_signature_secrets))
         _ = self._key  # it is read now, so that a wrong one is found now
 
     @property

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import urllib.parse
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, get_args
 
 import msgspec
 
 from patter_core.config import base_url as read_base_url
-from patter_core.config import from_environment, required
+from patter_core.config import from_environment, required, secrets_of
 from patter_core.errors import ConfigurationError
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "is_vonage_host",
     "read_account",
     "read_application_id",
+    "read_other_secrets",
     "rest_url",
 ]
 
@@ -102,6 +104,15 @@ def read_account(
         ),
         base_url=api_url(base_url),
     )
+
+
+def read_other_secrets(secrets: Iterable[str] = ()) -> tuple[str, ...]:
+    """Returns the signature secrets that are accepted, too.
+
+    Raises:
+        ConfigurationError: one is empty or invalid.
+    """
+    return secrets_of(secrets, parameter="Vonage(other_signature_secrets=…)", variable="VONAGE_OTHER_SIGNATURE_SECRETS")
 
 
 def read_application_id(application_id: str = "") -> str:

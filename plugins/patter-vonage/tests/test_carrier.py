@@ -88,6 +88,15 @@ def test_an_upgrade_is_verified_by_the_vendors_token(secret: str) -> None:
             vonage.verify_upgrade(refused)
 
 
+def test_other_signature_secrets_are_read_as_the_signature_secret_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VONAGE_OTHER_SIGNATURE_SECRETS", "the next secret, the last secret\n")
+    assert carrier().other_signature_secrets == ("the next secret", "the last secret")
+    given = dataclasses.replace(carrier(), other_signature_secrets=(" given\r\n",))
+    assert given.other_signature_secrets == ("given",)
+    with pytest.raises(ConfigurationError, match=r"Vonage\(other_signature_secrets=…\) has an empty text at \[0\]"):
+        dataclasses.replace(carrier(), other_signature_secrets=("",))  # everybody could sign
+
+
 def test_each_media_socket_gets_a_codec_of_its_own_in_the_rate_of_choice() -> None:
     leg = Leg(carrier="vonage", call_id="a")
     first, second = (carrier().media_codec(leg) for _ in range(2))

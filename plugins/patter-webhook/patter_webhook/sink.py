@@ -18,7 +18,7 @@ import msgspec
 from patter_core.aio import Changes
 from patter_core.aio.threads import SerialThread
 from patter_core.checks import CheckResult, checked
-from patter_core.config import check_arguments, required
+from patter_core.config import check_arguments, required, secrets_of
 from patter_core.errors import ConfigurationError, SinkRefused
 from patter_core.events import Record
 from patter_core.net.http import send_request
@@ -59,7 +59,8 @@ class WebhookSink(EventSink):
 
     Args:
         url: of the receiver: https, or http on loopback. From PATTER_WEBHOOK_SINK_URL if empty.
-        secret: `whsec_…`; several while it is being replaced. From PATTER_WEBHOOK_SINK_SECRET if empty.
+        secret: `whsec_…`; several while it is being replaced. From PATTER_WEBHOOK_SINK_SECRET if empty, where
+            commas separate several.
         events: the kinds that are sent, such as `{"call_ended"}`; all, if None.
         outbox: the SQLite file.
         limit: how many events the outbox may hold.
@@ -85,13 +86,10 @@ class WebhookSink(EventSink):
         where = "in the receiver's settings"
         self._url = required(url, parameter="WebhookSink(url=…)", variable="PATTER_WEBHOOK_SINK_URL", where=where)
         self._host = _checked_host(self._url)
-        texts = [secret] if isinstance(secret, str) else secret
-        self._secrets = [
-            Secret(
-                required(text, parameter="WebhookSink(secret=…)", variable="PATTER_WEBHOOK_SINK_SECRET", where=where)
-            )
-            for text in texts or [""]
-        ]
+        given = secret if not isinstance(secret, str) else [secret] if secret.strip() else []
+        asked = {"parameter": "WebhookSink(secret=…)", "variable": "PATTER_WEBHOOK_SINK_SECRET"}
+        texts = secrets_of(given, **asked)
+        self._secrets = [Secret(text) for text in texts or [required("", where=where, **asked)]]
         self._events = None if events is None else frozenset(events)
         self._delay_scale = delay_scale
         self._outbox = Outbox(Path(outbox), limit)

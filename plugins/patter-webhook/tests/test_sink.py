@@ -233,7 +233,13 @@ def test_what_is_missing_is_named_and_the_environment_is_read(monkeypatch: pytes
         WebhookSink("https://example.org/")
     monkeypatch.setenv("PATTER_WEBHOOK_SINK_URL", "https://example.org/hook?token=hidden")
     monkeypatch.setenv("PATTER_WEBHOOK_SINK_SECRET", SECRET)
-    shown = repr(WebhookSink())
+    with pytest.raises(ConfigurationError, match=r"WebhookSink\(secret=…\) has an empty text at \[1\]"):
+        WebhookSink(secret=[SECRET, ""])
+    monkeypatch.setenv("PATTER_WEBHOOK_SINK_SECRET", f"{SECRET}, nonsense")
+    with pytest.raises(ConfigurationError, match="Invalid webhook secret"):  # each is read
+        WebhookSink()
+    monkeypatch.setenv("PATTER_WEBHOOK_SINK_SECRET", f"{SECRET}, {SECRET}")
+    shown = repr(WebhookSink(secret=" "))
     assert shown == "<WebhookSink to example.org>"
 
 
