@@ -10,6 +10,7 @@ import msgspec
 
 from patter_core.cli.calls_found import calls_table, complete_id
 from patter_core.cli.lazy_group import LazyGroup
+from patter_core.cli.options import EnvironmentOption
 from patter_core.errors import ConfigurationError
 from patter_core.events import CallEnded, MetricsReported, Record, TurnTimings
 from patter_core.observe.printing import Printer, Span, Table
@@ -31,6 +32,7 @@ COMMANDS = {"delete": "Erase calls by ID, by number or by age from what the sink
 @click.group(cls=LazyGroup, modules="patter_core.cli.calls_", texts=COMMANDS, invoke_without_command=True)
 @click.option(
     "--db",
+    cls=EnvironmentOption,
     type=click.Path(dir_okay=False, path_type=Path),
     default=Path("patter.db"),
     envvar="PATTER_DB",

@@ -25,9 +25,11 @@ from patter_core.sinks.sqlite import SQLiteSink
 from patter_core.sinks.sqlite_reader import SQLiteReader
 from patter_core.sinks.wav import WavSink
 from patter_core.storage.archive import CallFilter, CallRow
+from patter_core.telephony.e164 import E164_FORM, address_of
 
 __all__ = ["delete"]
 
+_WHOLE_ID = re.compile(r"[0-9a-f]{32}")
 _AGE = re.compile(r"([0-9]{1,6})([hdw])")
 _UNITS = {"h": 3600.0, "d": 86_400.0, "w": 7 * 86_400.0}
 _LOST_AFTER = 3600.0
@@ -39,8 +41,8 @@ _ALL = 1_000_000_000
 
 @click.command()
 @click.argument("ids", nargs=-1, metavar="[ID]...")
-@click.option("--number", default="", metavar="NUMBER", help="Calls from or to this number, in E.164.")
-@click.option("--older-than", "age", default="", metavar="AGE", help="Calls that began before: 12h, 30d, 8w.")
+@click.option("--number", metavar="NUMBER", help="Calls from or to this number, in E.164.")
+@click.option("--older-than", "age", metavar="AGE", help="Calls that began before: 12h, 30d, 8w.")
 @app_option
 @click.option(
     "--config",
@@ -54,8 +56,8 @@ def delete(
     context: click.Context,
     *,
     ids: tuple[str, ...],
-    number: str,
-    age: str,
+    number: str | None,
+    age: str | None,
     app: str,
     config: Path | None,
     yes: bool,
@@ -65,57 +67,84 @@ def delete(
 
     Rows, transcripts, recordings and lines go. With --number and --older-than, only calls that meet both. Calls are
     found in the file of --db, and erased there, in the files of the sinks that the settings (or the phone of a
-    program) name, and where the calls were recorded. A call that is live is left. What sinks have sent elsewhere,
-    and recordings at a carrier, are named and stay.
+    program) name, and where the calls were recorded; what sinks keep of a call that is not in that file any more, by
+    its whole ID. A call that is live is left. What sinks have sent elsewhere, and recordings at a carrier, are named
+    and stay.
     """
     db: Path = context.obj
     check_app(app, config)
     reader = SQLiteReader(db)
     console, now = Printer(), time.time()
-    found = _found(reader, ids, number, _seconds(age), now)
+    address = None if number is None else _address(number)
+    found, without_row = _found(reader, ids, address, _seconds(age), now)
     live = [row for row in found if _is_live(reader, row, now)]
     rows = [row for row in found if row not in live]
     if live:
         console.print(f"Live, and left: {', '.join(row.call_id[:8] for row in live)}.")
-    if not rows:
-        console.print("No such call.")
+    call_ids = [*(row.call_id for row in rows), *without_row]
+    if not call_ids:
+        if not live:
+            console.print("No such call.")
         return
-    console.table(calls_table(rows[:_SHOWN]))
-    if len(rows) > _SHOWN:
-        console.print(f"and {len(rows) - _SHOWN} more.")
-    if number and any(number not in {row.from_number, row.to_number} for row in rows):
-        console.print("Numbers were kept masked: calls of other numbers that end alike are among these.")
+    _show(console, rows, address)
+    if without_row:
+        console.print(f"Not in {db}, but perhaps in what else the sinks keep: {', '.join(without_row)}.")
+    counted = _counted(len(call_ids))
     if dry_run:
-        console.print(f"Would erase {_counted(rows)}. Nothing was erased.")
+        console.print(f"Would erase {counted}. Nothing was erased.")
         return
     if not yes:
-        click.confirm(f"Erase {_counted(rows)}, for ever?", abort=True)
+        click.confirm(f"Erase {counted}, for ever?", abort=True)
     registry = context.find_root().obj
     sinks = _sinks(registry if isinstance(registry, Registry) else Registry.discover(), app, config)
     folders, elsewhere = _recordings(reader, rows)
     everywhere = [*sinks, *(WavSink(folder) for folder in folders), SQLiteSink(db)]
     everywhere.sort(key=lambda sink: isinstance(sink, SQLiteSink))  # by which calls are found: last
-    anyio.run(_erase, everywhere, [row.call_id for row in rows], console)
+    anyio.run(_erase, everywhere, call_ids, console)
     for text in elsewhere:
         console.print(f"Not erased: {text}.")
 
 
-def _found(reader: SQLiteReader, ids: Sequence[str], number: str, age: float | None, now: float) -> list[CallRow]:
-    if bool(ids) == bool(number or age is not None):
-        raise ConfigurationError(
-            "It is not said which calls to erase.", expected="IDs, or one or both of --number and --older-than"
-        )
+def _show(console: Printer, rows: Sequence[CallRow], number: str | None) -> None:
+    if rows:
+        console.table(calls_table(rows[:_SHOWN]))
+    if len(rows) > _SHOWN:
+        console.print(f"and {len(rows) - _SHOWN} more.")
+    if number and any(number not in {row.from_number, row.to_number} for row in rows):
+        console.print("Numbers were kept masked: calls of other numbers that end alike are among these.")
+
+
+def _found(
+    reader: SQLiteReader, ids: Sequence[str], number: str | None, age: float | None, now: float
+) -> tuple[list[CallRow], list[str]]:
+    """Returns the calls, and the whole ids that were given but are no call's in the file."""
+    said = number is not None or age is not None
+    ways = "IDs, or one or both of --number and --older-than"
+    if ids and said:
+        raise ConfigurationError("IDs exclude --number and --older-than.", expected=ways)
+    if not ids and not said:
+        raise ConfigurationError("It is not said which calls to erase.", expected=ways)
     if ids:
-        complete = dict.fromkeys(complete_id(reader, one) for one in ids)
-        return [row for one in complete if (row := reader.row(one)) is not None]
+        whole = {one: reader.row(one) for one in map(str.lower, ids) if _WHOLE_ID.fullmatch(one)}
+        begun = dict.fromkeys(complete_id(reader, one) for one in ids if one.lower() not in whole)
+        found = {**whole, **{one: reader.row(one) for one in begun}}
+        return [row for row in found.values() if row is not None], [one for one, row in whole.items() if row is None]
     before = None if age is None else now - age
-    if number:
-        return [row for row in reader.of_number(number) if before is None or row.started < before]
-    return reader.calls(CallFilter(before=before, limit=_ALL))
+    if number is not None:
+        return [row for row in reader.of_number(number) if before is None or row.started < before], []
+    return reader.calls(CallFilter(before=before, limit=_ALL)), []
 
 
-def _seconds(age: str) -> float | None:
-    if not age:
+def _address(number: str) -> str:
+    """Returns the number as rows have it, without separators."""
+    address = address_of(number)
+    if not address:
+        raise ConfigurationError("--number is not an E.164 number.", expected=f"{E164_FORM}, or a SIP address (sip:…)")
+    return address
+
+
+def _seconds(age: str | None) -> float | None:
+    if age is None:
         return None
     parts = _AGE.fullmatch(age)
     if parts is None:
@@ -127,8 +156,8 @@ def _is_live(reader: SQLiteReader, row: CallRow, now: float) -> bool:
     return row.ended is None and reader.last_event(row.call_id) > now - _LOST_AFTER
 
 
-def _counted(rows: Sequence[CallRow]) -> str:
-    return "1 call" if len(rows) == 1 else f"{len(rows)} calls"
+def _counted(calls: int) -> str:
+    return "1 call" if calls == 1 else f"{calls} calls"
 
 
 def _sinks(registry: Registry, app: str, config: Path | None) -> list[EventSink]:
@@ -165,7 +194,7 @@ def _recordings(reader: SQLiteReader, rows: Sequence[CallRow]) -> tuple[list[Pat
 
 async def _erase(sinks: Sequence[EventSink], call_ids: Sequence[str], console: Printer) -> None:
     """Erases the calls from all sinks. What fails is told last, and stays to be tried again."""
-    kept_elsewhere, failures = dict[str, None](), list[str]()
+    kept_elsewhere, failures, found = dict[str, None](), list[str](), False
     for sink in sinks:
         try:
             erased = await sink.erase(call_ids)
@@ -176,8 +205,11 @@ async def _erase(sinks: Sequence[EventSink], call_ids: Sequence[str], console: P
             await sink.aclose()
         for text in erased or ():
             console.print(f"Erased: {text}.")
+            found = True
         if erased is None:
             kept_elsewhere[sink.name] = None
+    if not found and not failures:
+        console.print("Nothing was erased: no sink on this machine keeps anything of that.")
     if kept_elsewhere:
         console.print(f"Not erased: what the sinks {', '.join(kept_elsewhere)} have sent. Erase it there.")
     if failures:

@@ -12,16 +12,20 @@ from patter_core.storage.archive import CallRow
 
 __all__ = ["calls_table", "complete_id"]
 
+_LISTED = "`patter calls` lists the IDs."
+
 
 def complete_id(reader: SQLiteReader, prefix: str) -> str:
     """Returns the id of a call by its beginning.
 
     Raises:
-        ConfigurationError: no call has it, or several begin so.
+        ConfigurationError: it is empty, no call has it, or several begin so.
     """
+    if not prefix.strip():  # the beginning of every ID
+        raise ConfigurationError("The ID is empty.", expected="an ID, or its beginning", remedy=_LISTED)
     ids = reader.find(prefix)
     if not ids:
-        raise ConfigurationError("No call has this ID.", got=prefix, remedy="`patter calls` lists the IDs.")
+        raise ConfigurationError("No call has this ID.", got=prefix, remedy=_LISTED)
     if len(ids) > 1:
         raise ConfigurationError("Several IDs begin with this.", got=prefix, remedy="Give more of the ID.")
     return ids[0]

@@ -8,7 +8,6 @@ import os
 import socket
 import sys
 import threading
-import traceback
 import webbrowser
 from collections.abc import Callable
 from pathlib import Path
@@ -21,13 +20,13 @@ from patter_core.cli.worker import ProcessSpec, end_with_parent, read_spec, repo
 from patter_core.config import read_dotenv
 from patter_core.errors import PatterError
 from patter_core.observe.log_setup import LogSettings
-from patter_core.observe.secrets import conceal
 from patter_core.observe.terminal import lines_of, one_line
 from patter_core.registry import Registry
 from patter_core.server.phone_settings import run_serving
 from patter_core.server.ties import WorkerTies
 from patter_core.server.voice_urls import ready_text
 from patter_core.settings.load import load
+from patter_core.settings.user_code import told_fault
 
 __all__ = ["DevSpec"]
 
@@ -122,28 +121,6 @@ def _tell(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
-def _plain(error: BaseException) -> str:
-    """Returns what is wrong with the user's program: the file, the line, and what was raised."""
-    kind, text = type(error).__name__, str(error)
-    if isinstance(error, SyntaxError):
-        return f"{_relative(error.filename or '')}, line {error.lineno}: {kind}: {error.msg}"
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_own(frame.filename)]
-    place = f"{_relative(frames[-1].filename)}, line {frames[-1].lineno}: " if frames else ""
-    return f"{place}{kind}: {text}" if text else f"{place}{kind}"
-
-
-def _is_own(file: str) -> bool:
-    path = Path(file)
-    try:
-        return path.is_relative_to(Path.cwd()) and "site-packages" not in path.parts
-    except FileNotFoundError:  # the folder was removed
-        return False
-
-
-def _relative(file: str) -> str:
-    return os.path.relpath(file) if _is_own(file) else file
-
-
 def _main() -> None:
     spec = read_spec(DevSpec)
     started = threading.Event()
@@ -153,13 +130,10 @@ def _main() -> None:
         registry = Registry.discover()
         start_log(spec.logs, registry)
         run_serving(functools.partial(_serve, registry, spec, started))
-    except PatterError as error:
-        _tell(f"patter: {lines_of(error)}")
-        sys.exit(1)
-    except BaseException as error:  # whatever the user's program raises when it is imported
+    except BaseException as error:  # also SystemExit of the user's program, when it is imported
         if os.environ.get("PATTER_TRACEBACK"):
             raise
-        _tell(f"patter: {one_line(conceal(_plain(error)))}")
+        _tell(f"patter: {lines_of(error) if isinstance(error, PatterError) else one_line(told_fault(error))}")
         sys.exit(1)
 
 

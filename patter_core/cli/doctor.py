@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
+import os
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
@@ -199,6 +200,8 @@ def _make(what: str, make: Callable[[], _Part]) -> tuple[_Part | None, CheckResu
     try:
         made = make()
     except PatterError as error:
+        if os.environ.get("PATTER_TRACEBACK"):
+            sys.excepthook(type(error), error, error.__traceback__)
         problem = problem_of(error)
         return None, msgspec.structs.replace(problem, what=f"The {what}: {problem.what}")
     except BaseException as raised:  # noqa: BLE001 - the plugin boundary: the other results still count

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from patter_core.config import did_you_mean
+
 __all__ = ["LazyGroup"]
 
 
@@ -34,6 +36,17 @@ class LazyGroup(click.Group):
         command: object = getattr(importlib.import_module(f"{self._modules}{cmd_name}"), cmd_name)
         assert isinstance(command, click.Command)  # each of these modules has one
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Returns the command that the arguments begin with. An error says which may have been meant."""
+        name = args[0]
+        if not ctx.resilient_parsing and not name.startswith("-") and self.get_command(ctx, name) is None:
+            known = self.list_commands(ctx)
+            near, names = did_you_mean(name, known), ", ".join(known)
+            ctx.fail(f"No such command '{name}'. {near or f'There are {names}.'}")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes the commands' names and texts into the help."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from patter_core.errors import ConfigurationError
 from patter_core.observe.log_setup import LogSettings, log_to_stderr
@@ -14,6 +15,7 @@ from patter_core.observe.logs import guard, packages_of
 from patter_core.registry import Registry
 
 __all__ = [
+    "EnvironmentOption",
     "app_argument",
     "app_option",
     "check_app",
@@ -22,6 +24,18 @@ __all__ = [
     "logger_names",
     "start_log",
 ]
+
+
+class EnvironmentOption(click.Option):
+    """An option with a variable, of which an error names what was set."""
+
+    def get_error_hint(self, ctx: click.Context | None) -> str:
+        """Returns the name of the variable, if the value comes from it, else the option's."""
+        source = None if ctx is None or self.name is None else ctx.get_parameter_source(self.name)
+        if source is ParameterSource.ENVIRONMENT and isinstance(self.envvar, str):
+            return f"the environment variable {self.envvar}"
+        return super().get_error_hint(ctx)
+
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -58,12 +72,14 @@ _LOG_OPTIONS = (
     click.option("-v", "--verbose", count=True, help="Log what happens on calls; twice also for tries that failed."),
     click.option(
         "--log-level",
+        cls=EnvironmentOption,
         type=click.Choice(["debug", "info", "warning", "error"]),
         envvar="PATTER_LOG_LEVEL",
         help="Default: PATTER_LOG_LEVEL, or warnings and a line for each call.",
     ),
     click.option(
         "--log-format",
+        cls=EnvironmentOption,
         type=click.Choice(["text", "json"]),
         envvar="PATTER_LOG_FORMAT",
         default="text",

@@ -33,7 +33,7 @@ async def start_process(
     read_end, write_end = os.pipe()
     try:
         process = await anyio.open_process(
-            [sys.executable, "-m", module],
+            [sys.executable, "-P", "-m", module],  # -P: files of the current folder replace no modules of Python
             stdin=subprocess.PIPE,
             stdout=None,
             stderr=None,

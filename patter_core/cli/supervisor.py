@@ -6,6 +6,8 @@ import contextlib
 import logging
 import os
 import secrets
+import select
+import signal
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -19,6 +21,7 @@ from patter_core.cli.worker import WorkerSpec
 from patter_core.config import environment_of_workers, workers_folder
 from patter_core.observe.log_setup import LogSettings
 from patter_core.server.board import new_board
+from patter_core.server.service_manager import notify
 from patter_core.server.signals import stop_signals
 from patter_core.settings.model import Settings
 from patter_core.settings.plugins import numbered
@@ -85,7 +88,8 @@ async def _supervise(spec: WorkerSpec, count: int, folder: str) -> bool:
             for number in range(count):
                 settings = msgspec.structs.replace(spec.settings, sinks=numbered(spec.settings.sinks, number))
                 first = {"announce": True, "apps_key": apps_key} if number == 0 else {}
-                own = msgspec.structs.replace(spec, settings=settings, number=number, **first)
+                logs = msgspec.structs.replace(spec.logs, worker=number)
+                own = msgspec.structs.replace(spec, settings=settings, logs=logs, number=number, **first)
                 workers.start_soon(supervisor.keep_running, own)
         tasks.cancel_scope.cancel()
     return not supervisor.failed
@@ -97,7 +101,8 @@ class _Supervisor:
     def __init__(self, folder: str) -> None:
         self.failed = False
         """True if a worker could not be started."""
-        self._processes: set[anyio.abc.Process] = set()
+        self._processes: dict[anyio.abc.Process, int] = {}
+        """With their pipes."""
         self._stopping = anyio.Event()
         self._environment = environment_of_workers(
             {**os.environ, "PATTER_SEVERAL_WORKERS": "1", "PATTER_WORKERS_FOLDER": folder}  # for any phone
@@ -113,7 +118,10 @@ class _Supervisor:
                 self.failed = True
                 self._stop()
                 break
-            _log.warning("A worker died (%s) and is replaced.", code)
+            if code:
+                _log.warning("A worker died (%s) and is replaced.", code)
+            else:
+                _log.warning("A worker stopped, and is replaced.")
             with anyio.move_on_after(_PAUSE):
                 await self._stopping.wait()
 
@@ -121,11 +129,11 @@ class _Supervisor:
         """Stops all workers on the first signal, in a hurry on the second, and kills them on the third."""
         count = 0
         with anyio.open_signal_receiver(*stop_signals()) as signals:
-            async for _ in signals:
+            async for number in signals:
                 count += 1
                 if count > 2:
                     scope.cancel()
-                self._stop()
+                self._stop(number)
 
     async def _run(self, spec: WorkerSpec) -> tuple[int, bool]:
         """Runs one worker to its end. Returns its exit code, and whether it was ready before."""
@@ -134,16 +142,23 @@ class _Supervisor:
         )
         try:
             async with process:
-                self._processes.add(process)
+                self._processes[process] = pipe
                 try:
                     code = await process.wait()
                 finally:
-                    self._processes.discard(process)
+                    del self._processes[process]
             return code, bool(os.read(pipe, 1))
         finally:
             os.close(pipe)
 
-    def _stop(self) -> None:
+    def _stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Passes a signal on to the workers; to one that is still starting, SIGTERM, which ends it in silence."""
+        if not self._stopping.is_set():
+            notify("STOPPING=1")  # workers say when they are ready, and not that they stop: one may be replaced
         self._stopping.set()
-        for process in self._processes:
-            process.terminate()
+        for process, pipe in self._processes.items():
+            process.send_signal(number if _is_ready(pipe) else signal.SIGTERM)
+
+
+def _is_ready(pipe: int) -> bool:
+    return bool(select.select([pipe], [], [], 0)[0])

@@ -173,6 +173,7 @@ def _print_nothing(_url: str) -> None:
 
 
 def _main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until it serves, it ends as with SIGTERM, without a traceback
     spec = read_spec(WorkerSpec)
     end_with_parent()
     tell_uncaught()
@@ -191,9 +192,11 @@ def _main() -> None:
             announce=spec.announce,
             on_ready=lambda: report_ready(spec.ready_pipe),
             number=spec.number,
-            ties=WorkerTies(apps_key=spec.apps_key, board=WorkerBoard(spec.board, spec.number)),
+            ties=WorkerTies(apps_key=spec.apps_key, board=WorkerBoard(spec.board, spec.number), is_service=False),
         )
     except PatterError as error:
+        if os.environ.get("PATTER_TRACEBACK"):
+            raise
         tell(error)
         sys.exit(1)
 

@@ -17,7 +17,7 @@ from patter_core.config.environment import (
 )
 from patter_core.config.made_up import environment_of_workers, made_up_secret
 from patter_core.config.numbers import check_ranges
-from patter_core.config.suggest import did_you_mean
+from patter_core.config.suggest import did_you_mean, quoted
 from patter_core.config.types import check_arguments, check_fields
 from patter_core.config.variables import unknown_variables
 
@@ -35,6 +35,7 @@ __all__ = [
     "misspelt",
     "names_from_environment",
     "port_number",
+    "quoted",
     "read_dotenv",
     "required",
     "secrets_of",

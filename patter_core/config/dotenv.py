@@ -44,5 +44,5 @@ def variables_of_dotenv() -> dict[str, str]:
                 expected="NAME=value, a comment that begins with #, or nothing",
             )
         if binding.key is not None and binding.value is not None:
-            found.setdefault(binding.key, binding.value)
+            found[binding.key] = binding.value  # the last one of a name, as in a shell
     return found

@@ -33,6 +33,8 @@ class LogLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """debug, info, warning, error or critical."""
     logger: str
     message: str
+    worker: int | None = None
+    """Its number, where several workers of one server write."""
     call_id: str = ""
     """Patter's own id, where the record is about a call."""
     error: LogError | None = None
@@ -41,7 +43,15 @@ class LogLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class JsonFormatter(logging.Formatter):
-    """Writes each record as one line of JSON, a `LogLine`. Fields without a value are left out."""
+    """Writes each record as one line of JSON, a `LogLine`. Fields without a value are left out.
+
+    Args:
+        worker: the number of this process, if it is one of several workers.
+    """
+
+    def __init__(self, worker: int | None = None) -> None:
+        super().__init__()
+        self._worker = worker
 
     def format(self, record: logging.LogRecord) -> str:
         line = LogLine(
@@ -49,6 +59,7 @@ class JsonFormatter(logging.Formatter):
             level=record.levelname.lower(),
             logger=record.name,
             message=record.getMessage(),
+            worker=self._worker,
             call_id=_call_id(record),
             error=self._error(record),
         )

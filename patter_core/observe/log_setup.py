@@ -31,6 +31,8 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How often -v was given: `info`, then `debug`; where no level is set."""
     calls: bool = True
     """Whether each call is told in one line, where no level is set."""
+    worker: int | None = None
+    """The number of this process, if it is one of several workers: each line has it."""
 
 
 def log_to_stderr(settings: LogSettings, names: Iterable[str], file: TextIO | None = None) -> None:
@@ -44,8 +46,9 @@ def log_to_stderr(settings: LogSettings, names: Iterable[str], file: TextIO | No
         file: in place of standard error.
     """
     handler = BackgroundHandler(file)
-    text = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
-    handler.setFormatter(JsonFormatter() if settings.format == "json" else text)
+    worker = "" if settings.worker is None else f" (worker {settings.worker})"
+    text = logging.Formatter(f"%(asctime)s %(levelname)s %(name)s{worker}: %(message)s")
+    handler.setFormatter(JsonFormatter(settings.worker) if settings.format == "json" else text)
     logging.captureWarnings(settings.format == "json")  # which Python prints as text otherwise
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     level = settings.level or ("", "info", "debug")[min(settings.verbose, 2)]

@@ -205,6 +205,12 @@ class CallHost:
                 count,
                 self._config.limits.drain,
             )
+        elif linger:
+            _log.warning(
+                "Stopping on %s: no call is live; carriers are answered for %g s more.",
+                signal.Signals(signal_number).name,
+                linger,
+            )
         await self.drain()
         with self._waiting(anyio.current_time() + linger):
             await anyio.sleep_forever()

@@ -89,6 +89,7 @@ async def serve_until_stopped(
     *,
     max_message: int,
     shared_listener: bool,
+    is_service: bool,
     beside: Sequence[contextlib.AbstractAsyncContextManager[None]],
     on_up: Callable[[str], Awaitable[None]],
 ) -> None:
@@ -100,10 +101,18 @@ async def serve_until_stopped(
         listener: a listening socket.
         max_message: bytes of a media socket's longest message.
         shared_listener: another process goes on accepting from it: at a signal this one accepts no more.
+        is_service: the service manager is told that the service stops when this process does.
         beside: other listeners, open meanwhile.
         on_up: called with `http://host:port` when it listens. It points numbers here, and tells.
     """
     closing = anyio.Event()
+
+    def on_first_signal() -> None:
+        if is_service:
+            notify("STOPPING=1")
+        if shared_listener:
+            closing.set()
+
     with anyio.open_signal_receiver(*stop_signals()) as signals:
         async with contextlib.AsyncExitStack() as stack:
             url = await stack.enter_async_context(serve_app(app, listener, max_message=max_message, closing=closing))
@@ -113,5 +122,5 @@ async def serve_until_stopped(
             gc.freeze()  # what has been imported stays: no collection during a call needs to look at it
             await on_up(url)
             notify("READY=1")
-            await stop_on_signal(host.stoppable, signals, closing.set if shared_listener else None)
+            await stop_on_signal(host.stoppable, signals, on_first_signal)
     end_despite_threads()

@@ -20,8 +20,6 @@ from types import FrameType
 import anyio
 import msgspec
 
-from patter_core.server.service_manager import notify
-
 __all__ = ["Stoppable", "held_signals", "keep_signals", "own_server", "stop_on_signal", "stop_signals"]
 
 _HELD = (signal.SIGINT, signal.SIGTERM)
@@ -44,7 +42,7 @@ def stop_signals() -> list[signal.Signals]:
 
 
 async def stop_on_signal(
-    stoppable: Stoppable, signals: AsyncIterator[signal.Signals], on_first: Callable[[], None] | None = None
+    stoppable: Stoppable, signals: AsyncIterator[signal.Signals], on_first: Callable[[], None]
 ) -> None:
     """Waits for a signal, and stops `stoppable`; at the next one, in a hurry. `on_first` is called before."""
 
@@ -53,9 +51,7 @@ async def stop_on_signal(
             await stoppable.hurry()
 
     first = await anext(signals)
-    notify("STOPPING=1")
-    if on_first is not None:
-        on_first()
+    on_first()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(hurry)
         await stoppable.stop(first)

@@ -211,12 +211,12 @@ class SinkQueue:
         try:
             await self._writing.run(self._write, self._write_timeout, batch)
         except ForeignHang:
-            return self._has_failed(f"took longer than {self._write_timeout:g} s")
+            return self._has_failed(f"It took longer than {self._write_timeout:g} s.")
         except Exception as error:  # noqa: BLE001 - the plugin boundary: a sink's fault is logged and stays here
             if isinstance(error, SinkRefused) or is_lasting(error):
                 return self._refused(batch, error)
             if isinstance(error, SinkUnavailable | OSError):
-                return self._has_failed(f"failed: {str(error).rstrip('.') or type(error).__name__}")
+                return self._has_failed(f"{str(error).rstrip('.') or type(error).__name__}.")
             return self._broke(batch, error)
         return True
 
@@ -238,14 +238,15 @@ class SinkQueue:
         self._failed_in_a_row = 0
         self._told.worked()
 
-    def _has_failed(self, what: str) -> bool:
+    def _has_failed(self, why: str) -> bool:
+        """Tells why, in whole sentences, at the first failure of its kind and when the breaker opens. Returns False."""
         self.failures += 1
         self._failed_in_a_row += 1
-        if self._failed_in_a_row == 1 and self._told.is_new(what, anyio.current_time()):
-            _log.warning("Sink %s %s. It is tried again.", self.name, what)
+        if self._failed_in_a_row == 1 and self._told.is_new(why, anyio.current_time()):
+            _log.warning("Sink %s failed: %s It is tried again.", self.name, why)
         elif self._failed_in_a_row == BREAKER_FAILURES:
             times, pause = BREAKER_FAILURES, self._pauses[1]
-            _log.error("Sink %s %s, %d times in a row. It is tried every %g s.", self.name, what, times, pause)
+            _log.error("Sink %s failed %d times in a row: %s It is tried every %g s.", self.name, times, why, pause)
         return False
 
     def _refused(self, batch: list[Record], error: Exception) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from patter_core.agent import Agent, Fallback, Retry
-from patter_core.config import did_you_mean
+from patter_core.config import did_you_mean, quoted
 from patter_core.engine import Engine
 from patter_core.errors import ConfigurationError
 from patter_core.kinds import Part
@@ -38,7 +38,7 @@ def make_agents(phone: Patter, registry: Registry, settings: Settings) -> Routin
         raise ConfigurationError(
             "There are several agents, and it is not said which of them answers.",
             expected='[numbers], with lines such as "+15550001234" = "NAME"',
-            got=f"agents {', '.join(agents.made)}",
+            got=f"agents {quoted(agents.made, ', ')}",
         )
     return next(iter(agents.made.values()))
 
@@ -61,7 +61,7 @@ class _Agents:
         if name in self.made:
             return self.made[name]
         if name in self._making:
-            raise ConfigurationError("The fallbacks of agents go round in a circle.", got=" -> ".join(self._making))
+            raise ConfigurationError("The fallbacks of agents go round in a circle.", got=quoted(self._making, " -> "))
         self._making.append(name)
         self.made[name] = self._made(name, self._configs[name])
         self._making.pop()
@@ -135,7 +135,7 @@ def _tool_at(path: str, where: str) -> Tool | Callable[..., object]:
 def _unknown(where: str, name: str, agents: Mapping[str, object]) -> ConfigurationError:
     return ConfigurationError(
         f"{where} names an agent that there is not.",
-        expected=" or ".join(agent for agent in agents if agent) or "agents, each written as [agents.NAME]",
-        got=name,
+        expected=quoted(filter(None, agents), " or ") or "agents, each written as [agents.NAME]",
+        got=f"“{name}”",
         remedy=did_you_mean(name, agents),
     )

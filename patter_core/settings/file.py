@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from patter_core.settings.model import Settings
 __all__ = ["DEFAULT_FILE", "path_of", "read_file"]
 
 DEFAULT_FILE = "patter.toml"
+_QUOTED = re.compile(r"'[^']{2,}'")
+"""More than one character that tomllib quotes."""
 
 
 def read_file(file: Path | None) -> Settings:
@@ -34,16 +37,16 @@ def read_file(file: Path | None) -> Settings:
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read.", got=error.strerror or type(error).__name__) from None
     except msgspec.ValidationError as error:
-        raise invalid(path, str(error)) from None
+        raise invalid(path, str(error), _wrong_keys(tables, lambda part: part, error)) from None
     except ConfigurationError as error:  # of a value that only its own class checks
-        place = ".".join(_wrong_keys(tables, lambda part: part))
+        place = ".".join(_wrong_keys(tables, lambda part: part, error))
         raise located(error, f"It is set in {path}{place and f', at {place}'}.") from None
     except RecursionError:
         raise ConfigurationError(f"{path} is not valid TOML.", got="brackets nested too deep") from None
     except UnicodeDecodeError:
         raise ConfigurationError(f"{path} is not valid TOML.", expected="text in UTF-8") from None
     except ValueError as error:  # of tomllib, whose text may quote the line, and so a secret
-        raise ConfigurationError(f"{path} is not valid TOML.", got=f"an error {_end_of(str(error))}") from None
+        raise ConfigurationError(f"{path} is not valid TOML.", got=_cause(str(error))) from None
 
 
 def path_of(file: Path | None) -> Path:
@@ -55,22 +58,24 @@ def _requested(file: Path | None) -> str:
     return str(file) if file is not None else from_environment("", "PATTER_CONFIG")
 
 
-def _wrong_keys(table: Mapping[str, object], whole: Callable[[dict[str, object]], dict[str, object]]) -> list[str]:
-    """Returns the keys that lead to a value which its own class refuses, as deep as it does so by itself.
+def _wrong_keys(
+    table: Mapping[str, object], whole: Callable[[dict[str, object]], dict[str, object]], fault: Exception
+) -> list[str]:
+    """Returns the keys that lead to what is wrong, as deep as a part of the file is wrong in the same way by itself.
 
     Args:
         table: where to look.
         whole: returns the file's contents of which a part of this table is all there is.
+        fault: what is wrong with the whole file.
     """
     for key, value in table.items():
         try:
             msgspec.convert(whole({key: value}), Settings)
-        except ConfigurationError:
-            if not isinstance(value, dict):
-                return [key]
-            return [key, *_wrong_keys(value, functools.partial(_in_table, whole, key))]
-        except msgspec.ValidationError:  # the rest of the table is needed
-            continue
+        except (ConfigurationError, msgspec.ValidationError) as error:
+            if str(error) != str(fault):  # the rest of the table is needed
+                continue
+            deeper = functools.partial(_in_table, whole, key)
+            return [key, *(_wrong_keys(value, deeper, fault) if isinstance(value, dict) else ())]
     return []
 
 
@@ -80,7 +85,8 @@ def _in_table(
     return whole({key: part})
 
 
-def _end_of(text: str) -> str:
-    """Returns the end of tomllib's message: `at line 3, column 8`."""
-    _, _, place = text.rpartition("(")
-    return place.rstrip(")") or "at an unknown line"
+def _cause(text: str) -> str:
+    """Returns tomllib's message, without what it may quote of the line: `unclosed array, at line 3, column 8`."""
+    said, _, place = text.rpartition(" (")
+    what = "an error" if _QUOTED.search(said) else f"{said[:1].lower()}{said[1:]}"
+    return f"{what}, {place.rstrip(')')}" if said else "an error"

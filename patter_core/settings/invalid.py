@@ -64,17 +64,24 @@ def named_by(config: PluginConfig, table: str, variable: str = "") -> Iterator[N
         raise
 
 
-def invalid(path: Path, message: str) -> ConfigurationError:
-    """Returns the error for one of msgspec's."""
+def invalid(path: Path, message: str, keys: Sequence[str] = ()) -> ConfigurationError:
+    """Returns the error for one of msgspec's.
+
+    Args:
+        path: of the file.
+        message: the error.
+        keys: that lead to the place: msgspec does not tell those of tables with free names.
+    """
     found = _PLACE.fullmatch(message)
     said, place = (found["said"], found["place"] or "") if found else (message, "")
-    here = f" in {place}" if place else ""
+    shown = _with_keys(place, keys)
+    here = f" in {shown}" if place else ""
     if unknown := _UNKNOWN.fullmatch(said):
         known = sorted({name for struct in _structs_at(place) for name in struct.__struct_fields__})
         return ConfigurationError(
             f"{path} has an unknown setting “{unknown['field']}”{here}.",
             expected=", ".join(known),
-            remedy=did_you_mean(unknown["field"], known),
+            remedy=_at_the_top(place, unknown["field"]) or did_you_mean(unknown["field"], known),
         )
     if missing := _MISSING.fullmatch(said):
         field = missing["field"]
@@ -87,16 +94,49 @@ def invalid(path: Path, message: str) -> ConfigurationError:
         values = _values_at(place)
         got = _WORDS.get(types["got"], types["got"])
         return ConfigurationError(
-            f"{path} has a value of the wrong type at {place}.", expected=_or(values or expected), got=got
+            f"{path} has a value of the wrong type at {shown}.",
+            expected=_or(values or expected),
+            got=got,
+            remedy=_other_brackets(place, shown, types["got"]),
         )
     value = _VALUE.fullmatch(said)
     values = _values_at(place)
     return ConfigurationError(
-        f"{path} has an invalid value{f' at {place}' if place else ''}.",
+        f"{path} has an invalid value{f' at {shown}' if place else ''}.",
         expected=_or(values),
         got=value["got"] if value else said.rstrip("."),
         remedy=did_you_mean(value["got"].strip("'"), [one.strip('"') for one in values]) if value else "",
     )
+
+
+def _at_the_top(place: str, field: str) -> str:
+    """Returns where a setting of the phone stands that was found in a table; "" if it is none."""
+    if place and field in Settings.__struct_fields__:
+        return f"“{field}” is a setting of the phone: write it before the first table."
+    return ""
+
+
+def _other_brackets(place: str, shown: str, got: str) -> str:
+    """Returns how the head of a table is written there, if a list of tables was taken for a table, or the reverse."""
+    if "[" in shown:  # the names of tables in between are not known
+        return ""
+    kinds = _types_at(place)
+    if got == "array" and any(isinstance(one, msgspec.inspect.StructType) for one in kinds):
+        return f"Write [{shown}]."
+    lists = [one for one in kinds if isinstance(one, msgspec.inspect.ListType)]
+    if got == "object" and any(isinstance(one.item_type, msgspec.inspect.StructType) for one in lists):
+        return f"Write [[{shown}]]."
+    return ""
+
+
+def _with_keys(place: str, keys: Sequence[str]) -> str:
+    """Returns the place with the keys of tables with free names, where they are known."""
+    shown = ""
+    for number, step in enumerate(_STEP.finditer(place)):
+        is_key = step[0] == "[...]" and number < len(keys)
+        field = keys[number] if is_key else step["field"]
+        shown += step[0] if field is None else f"{'.' if shown else ''}{field}"
+    return shown
 
 
 def _or(words: Sequence[str]) -> str:

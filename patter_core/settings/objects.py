@@ -11,6 +11,7 @@ from typing import Any
 from patter_core.config import did_you_mean
 from patter_core.errors import ConfigurationError
 from patter_core.server.running import imported
+from patter_core.settings.user_code import from_user_code
 
 __all__ = ["folder_of", "function_at", "object_at"]
 
@@ -18,14 +19,12 @@ __all__ = ["folder_of", "function_at", "object_at"]
 def object_at(path: str, *, where: str) -> object:
     """Returns the object of that name. Modules in the current folder are found, as Python does for a script there.
 
-    What the module raises when it is imported is raised as it is: its traceback says where.
-
     Args:
         path: `module:name`, or `file.py:name`; the name may have dots.
         where: the setting, for errors; "" for what the command was given.
 
     Raises:
-        ConfigurationError: the path has another form, or there is no such module or name.
+        ConfigurationError: the path has another form, there is no such module or name, or importing it raised.
     """
     module_name, colon, name = path.partition(":")
     if not (colon and name and module_name):
@@ -92,6 +91,14 @@ def _module(name: str, where: str) -> object:
         sys.path.insert(0, str(folder))
     token = imported.set(name)
     try:
+        with from_user_code(folder):
+            return _imported(name, where)
+    finally:
+        imported.reset(token)
+
+
+def _imported(name: str, where: str) -> object:
+    try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is None or not (name == error.name or name.startswith(f"{error.name}.")):
@@ -101,5 +108,3 @@ def _module(name: str, where: str) -> object:
             expected="a module in the current folder, or an installed one",
             remedy="Write dots for slashes." if "/" in name else _file_like(name),
         ) from None
-    finally:
-        imported.reset(token)

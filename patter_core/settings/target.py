@@ -6,14 +6,16 @@ from collections.abc import Sequence
 
 from patter_core.agent import Agent, AgentForCall
 from patter_core.carrier import Carrier
+from patter_core.config import quoted
 from patter_core.errors import ConfigurationError
 from patter_core.patter import Patter
 from patter_core.registry import Registry
 from patter_core.server.routing import Routing
 from patter_core.settings.agents import make_agents
 from patter_core.settings.model import Settings
-from patter_core.settings.objects import object_at
+from patter_core.settings.objects import folder_of, object_at
 from patter_core.settings.phone import make_phone
+from patter_core.settings.user_code import from_user_code
 from patter_core.sink import EventSink
 
 __all__ = ["caller_of", "open_phone", "phone_at"]
@@ -64,7 +66,7 @@ def caller_of(phone: Patter, routing: Routing, name: str = "") -> Agent | AgentF
         return routing
     raise ConfigurationError(
         f"There is no agent “{name}”." if name else "It is not said which agent makes the call.",
-        expected=f"--agent with {' or '.join(named)}" if named else "an agent of the phone",
+        expected=f"--agent with {quoted(named, ' or ')}" if named else "an agent of the phone",
     )
 
 
@@ -72,11 +74,12 @@ def phone_at(path: str) -> Patter:
     """Returns the phone of a program, as `module:phone` or as a file, or that which a function returns.
 
     Raises:
-        ConfigurationError: there is none.
+        ConfigurationError: there is none, or the program raised.
     """
     found = object_at(f"{path}:phone" if path.endswith(".py") else path, where="")
     if callable(found) and not isinstance(found, type):
-        found = found()
+        with from_user_code(folder_of(path)):
+            found = found()
     if not isinstance(found, Patter):
         raise ConfigurationError(
             f"{path} is no phone.", expected="a Patter, or a function that returns one", got=type(found).__name__
@@ -93,5 +96,5 @@ def _routing_of(phone: Patter) -> Routing:
     raise ConfigurationError(
         "It is not said which agent answers the phone.",
         expected="one agent, or phone.route(…) with the agents by number or a function of the call's Leg",
-        got=f"agents {', '.join(agent.name for agent in phone.agents)}" if phone.agents else "no agent",
+        got=f"agents {quoted((agent.name for agent in phone.agents), ', ')}" if phone.agents else "no agent",
     )

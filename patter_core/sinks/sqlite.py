@@ -108,7 +108,8 @@ class SQLiteSink(EventSink):
     Args:
         path: the file; by default `patter.db` in the current folder. Several workers may share one.
         keep: days for which a call is kept after its last record; None keeps all. The room of deleted calls is used
-            again, so that the file does not grow; it does not shrink either.
+            again, so that the file does not grow; it does not shrink either. What other sinks keep of
+            them stays.
 
     Raises:
         ConfigurationError: `keep` is not above 0.

@@ -168,6 +168,7 @@ class _Recording:
         self._path = path
         self._size = 0
         self._file: int | None = None
+        self._has_header = False
         self._unwritten = 0
         self._failing = self._ahead = self._full = False
         self._gap = False
@@ -220,13 +221,22 @@ class _Recording:
             self._write(offset, audio)
             self._write(0, self._header())
         except OSError as error:
+            if not self._has_header:
+                self._remove()  # no player opens it
             if not self._failing:
                 _log.error("The recording %s has a gap from here on: %s", self._path, error.strerror)
             self._failing = self._gap = True
             return
         if self._failing:
             _log.warning("The recording %s goes on.", self._path)
-        self._failing = False
+        self._failing, self._has_header = False, True
+
+    def _remove(self) -> None:
+        """Removes a file that has no header; the next write makes it again."""
+        if self._file is not None:
+            self.close()
+            with contextlib.suppress(OSError):
+                self._path.unlink()
 
     def _count(self) -> None:
         """Counts what was not written as lost."""

@@ -81,8 +81,13 @@ def check_writable(path: Path, *, folder: bool = False) -> None:
     if place != path and not place.is_dir():
         raise SinkRefused(f"{path} cannot be written: {place} is not a folder.", remedy="Choose another path.")
     if not os.access(place, os.W_OK):
-        denied = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        raise SinkRefused(f"{path} cannot be written: {denied.strerror}.", remedy=_remedy(denied, path))
+        code = errno.EROFS if _is_read_only(place) else errno.EACCES
+        raise file_error(OSError(code, os.strerror(code)), path)
+
+
+def _is_read_only(place: Path) -> bool:
+    """True if its file system is mounted read-only, which `os.access` does not tell from a lack of permissions."""
+    return hasattr(os, "statvfs") and bool(os.statvfs(place).f_flag & os.ST_RDONLY)
 
 
 def _nearest(path: Path) -> Path:
@@ -96,7 +101,9 @@ def _nearest(path: Path) -> Path:
 
 def _remedy(error: OSError, path: Path) -> str:
     """Returns what to do about an error that lasts. It names the file or folder in which this user may not write."""
-    if error.errno not in {errno.EACCES, errno.EPERM, errno.EROFS}:
+    if error.errno == errno.EROFS:
+        return "Mount its file system to be written, or choose another path."
+    if error.errno not in {errno.EACCES, errno.EPERM}:
         return "Choose another path."
     place = path
     for place in (path, *path.parents):

@@ -19,6 +19,10 @@ _log = logging.getLogger("patter.sinks")
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for another process that writes the file: less than a sink's time for a batch."""
 _PAUSE = 0.05
+_APPLICATION = int.from_bytes(b"Patr", "big")
+"""SQLite's `application_id` of our files, and their `user_version`: one more with each schema that older ones cannot
+write."""
+_VERSION = 1
 _PASSING = frozenset(
     {
         sqlite3.SQLITE_BUSY,
@@ -49,15 +53,22 @@ def open_database(path: Path, schema: str, *, durable: bool = False) -> sqlite3.
         path: the file.
         schema: statements that create what is missing.
         durable: a transaction that has returned survives a crash of the machine, too, and not only of the process.
+
+    Raises:
+        SinkRefused: it is the file of another program, of a newer version, or of another schema. It stays as it is.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         path.touch(0o600)  # it may hold what people said
     database = sqlite3.connect(path, timeout=BUSY_TIMEOUT, check_same_thread=False)
     try:
+        is_marked = _check_ours(database, path, schema)
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
         database.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        if not is_marked:  # before there is a table: a file that is half made is ours
+            database.execute(f"PRAGMA application_id = {_APPLICATION}")
+            database.execute(f"PRAGMA user_version = {_VERSION}")
         database.executescript(schema)
     except BaseException:
         database.close()
@@ -192,23 +203,49 @@ def check_database(path: Path, schema: str) -> None:
     check_writable(path)
     if not path.exists():
         return
-    wanted = sqlite3.connect(":memory:")
     found = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT)
     try:
-        wanted.executescript(schema)
-        for (table,) in wanted.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-            columns = _columns(found, table)
-            if columns and not _columns(wanted, table) <= columns:
-                raise SinkRefused(
-                    f"{path} cannot be written: its table “{table}” is another one.", remedy="Give another path."
-                )
+        _check_ours(found, path, schema)
     except sqlite3.Error as error:
         raise _sorted(error, path) from error
     finally:
-        wanted.close()
         found.close()
+
+
+def _check_ours(database: sqlite3.Connection, path: Path, schema: str) -> bool:
+    """Returns whether the file has our mark. It may lack it if it is empty, or has the tables of the schema alone.
+
+    Raises:
+        SinkRefused: it is the file of another program, of a newer version, or of another schema.
+    """
+    with contextlib.closing(sqlite3.connect(":memory:")) as empty:
+        empty.executescript(schema)
+        wanted = {table: _columns(empty, table) for table in _tables(empty)}
+    database.execute("BEGIN")  # all that is read is of one moment: another process may be making the file
+    try:
+        (application,) = database.execute("PRAGMA application_id").fetchone()
+        (version,) = database.execute("PRAGMA user_version").fetchone()
+        found = {table: _columns(database, table) for table in _tables(database)}
+    finally:
+        database.rollback()
+    other = [table for table, columns in wanted.items() if table in found and not columns <= found[table]]
+    if application != _APPLICATION and (application or version or found.keys() not in (set(), wanted.keys())):
+        problem, remedy = "it is the database of another program", "Give another path."
+    elif version > _VERSION:
+        problem, remedy = "a newer version of Patter made it", "Install that version, or give another path."
+    elif other:
+        problem, remedy = f"its table “{other[0]}” is another one", "Give another path."
+    else:
+        return (application, version) == (_APPLICATION, _VERSION)
+    raise SinkRefused(f"{path} cannot be written: {problem}.", remedy=remedy)
+
+
+def _tables(database: sqlite3.Connection) -> list[str]:
+    """Returns the names of all tables but SQLite's own."""
+    rows = database.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND substr(name, 1, 7) != 'sqlite_'")
+    return [str(name) for (name,) in rows.fetchall()]
 
 
 def _columns(database: sqlite3.Connection, table: str) -> set[str]:
     """Returns the names of a table's columns; none if there is no such table."""
-    return {str(row[1]) for row in database.execute(f"PRAGMA table_info({table})")}
+    return {str(name) for (name,) in database.execute("SELECT name FROM pragma_table_info(?)", (table,))}

@@ -29,6 +29,8 @@ from patter_core.events import (
     ToolResult,
     TranscriptInput,
 )
+from patter_core.telephony.control import LegFacts
+from patter_core.telephony.leg import Progress
 from patter_core.testing.fakes import FakeCarrier, FakeEngine, FakeSession
 from tests.calls import CallScene, new_call
 from tests.virtual_time import VIRTUAL
@@ -214,6 +216,7 @@ async def test_a_tool_that_the_vendor_runs_and_tells_no_result_of_stops_nothing(
 
 async def test_it_stands_still_on_hold_and_in_a_transfer_and_begins_anew_afterwards() -> None:
     scene = Scene()
+    scene.carrier.facts = LegFacts(progress=Progress.ANSWERED)
     handle = PhoneCall(scene.call)
     async with scene.running():
         session = await scene.live()

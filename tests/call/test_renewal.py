@@ -29,6 +29,8 @@ from patter_core.events import (
     Usage,
 )
 from patter_core.history import AgentSaid, ToolState, ToolUsed, UserSaid
+from patter_core.telephony.control import LegFacts
+from patter_core.telephony.leg import Progress
 from patter_core.telephony.outcome import HangUp
 from patter_core.testing.fakes import FakeEngine, FakeSession
 from tests.calls import CallScene, new_call
@@ -388,6 +390,7 @@ async def test_a_call_that_ends_meanwhile_leaves_nothing_open() -> None:
 
 async def test_on_hold_nothing_takes_over_and_another_session_follows_the_hold() -> None:
     scene = Scene()
+    scene.carrier.facts = LegFacts(progress=Progress.ANSWERED)
     scene.call.context.renew_accept()
     handle = PhoneCall(scene.call)
     async with scene.running():

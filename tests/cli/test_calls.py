@@ -182,11 +182,22 @@ def test_only_the_transcript_or_the_figures_or_every_record(path: Path) -> None:
     assert [msgspec.json.decode(line, type=Record).sequence for line in lines] == [1, 2, 3, 4, 5]
 
 
-@pytest.mark.parametrize(("call_id", "told"), [("aaaa", "Give more of the ID"), ("zzz", "No call has this ID")])
+@pytest.mark.parametrize(
+    ("call_id", "told"),
+    [("aaaa", "Give more of the ID"), ("zzz", "No call has this ID"), ("", "The ID is empty."), (" ", "is empty.")],
+)
 def test_an_id_must_be_one_calls(path: Path, call_id: str, told: str) -> None:
     error = run(path, "show", call_id).exception
     assert isinstance(error, ConfigurationError)
     assert told in str(error)
+
+
+@pytest.mark.parametrize("command", [("show", ""), ("delete", "", "--yes")])
+def test_an_empty_id_is_not_the_only_calls(path: Path, command: tuple[str, ...]) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        database.execute("DELETE FROM calls WHERE call_id = ?", (OTHER,))
+    assert "The ID is empty." in str(run(path, *command).exception)
+    assert ONE in run(path, "--json").stdout
 
 
 def test_the_file_can_be_named_in_the_environment(path: Path) -> None:

@@ -174,7 +174,7 @@ def test_a_live_call_is_left_and_one_whose_worker_died_is_not(folder: Path) -> N
     assert "1 call in patter.db" in result.output
     assert places_of(live[0].call_id, folder)
     assert not places_of(dead[0].call_id, folder)
-    assert "No such call." in run(live[0].call_id, "--yes").output
+    assert run(live[0].call_id, "--yes").output == f"Live, and left: {live[0].call_id[:8]}.\n"
 
 
 @pytest.mark.usefixtures("folder")
@@ -220,8 +220,52 @@ def test_a_file_that_cannot_be_erased_keeps_the_call_where_it_is_found(folder: P
 
 
 @pytest.mark.usefixtures("folder")
-@pytest.mark.parametrize("arguments", [(), ("ab", "--number", NUMBER), ("--older-than", "soon")])
-def test_what_is_not_said_clearly_erases_nothing(arguments: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ((), "It is not said which calls to erase."),
+        (("ab", "--number", NUMBER), "IDs exclude --number and --older-than."),
+        (("--older-than", "soon"), "--older-than is no age."),
+        (("--older-than", "", "--number", NUMBER), "--older-than is no age."),
+        (("--number", "hello"), "--number is not an E.164 number."),
+        (("--number", NUMBER[1:]), "--number is not an E.164 number."),
+        (("--number", "", "--older-than", "1d"), "--number is not an E.164 number."),
+    ],
+)
+def test_what_is_not_said_clearly_erases_nothing(arguments: tuple[str, ...], problem: str) -> None:
     write(story(NUMBER, began=100))
-    assert isinstance(run(*arguments, "--yes").exception, ConfigurationError)
+    error = run(*arguments, "--yes").exception
+    assert isinstance(error, ConfigurationError)
+    assert error.problem == problem
     assert left() == [NUMBER]
+
+
+@pytest.mark.usefixtures("folder")
+def test_separators_in_a_number_do_not_count() -> None:
+    write(story(NUMBER, began=100), story(OTHER, began=100))
+    assert "Would erase 1 call." in run("--number", "+1 (555) 000-4711", "--dry-run").output
+    assert run("--number", "+1 555 000 4712", "--dry-run").output == "No such call.\n"
+
+
+def test_what_is_kept_of_a_call_that_has_no_row_any_more_is_erased_by_its_whole_id(folder: Path) -> None:
+    old, kept = story(NUMBER, began=100), story(OTHER, began=100)
+    write(old, kept)
+
+    async def expire() -> None:
+        sink = SQLiteSink()
+        await sink.erase([old[0].call_id])  # as its `keep` does
+        await sink.aclose()
+
+    anyio.run(expire)
+    call_id = old[0].call_id
+    (folder / "patter.toml").write_text(f'{TOML}\n[[sinks]]\nname = "wav"\n')
+    assert isinstance(run(call_id[:8], "--yes").exception, ConfigurationError)
+    assert f"Not in patter.db, but perhaps in what else the sinks keep: {call_id}." in run(call_id, "--dry-run").output
+    result = run(call_id, kept[0].call_id[:8], "--yes")
+    assert result.exit_code == 0, result.output
+    assert f"Erased: the recording recordings/{call_id}.wav." in result.output
+    assert places_of(NUMBER, folder) == places_of(call_id, folder) == []
+    assert left() == []
+    assert run(call_id, "--yes").output.endswith(
+        "Nothing was erased: no sink on this machine keeps anything of that.\n"
+    )

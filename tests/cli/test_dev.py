@@ -150,13 +150,15 @@ async def test_a_changed_file_takes_over_and_a_broken_one_is_told(tmp_path: Path
     program = tmp_path / "app.py"
     program.write_text("phone = nothing\n")
     async with developing(tmp_path, "app.py", "--no-open") as scene:
-        await scene.until_said("patter: app.py, line 1: NameError: name 'nothing' is not defined\nNothing is served.")
+        await scene.until_said("patter: app.py, line 1: NameError: name 'nothing' is not defined. ")
+        await scene.until_said("Nothing is served.")
         program.write_text(PROGRAM.format(name="day"))
         await scene.enter()
         async with scene.call() as media:
             await scene.until_said("day answers")
             program.write_text("phone = (\n")
-            await scene.until_said("patter: app.py, line 1: SyntaxError: '(' was never closed\nThe version from before")
+            await scene.until_said("patter: app.py, line 1: SyntaxError: '(' was never closed. ")
+            await scene.until_said("The version from before")
             await media.ping()
             program.write_text(PROGRAM.format(name="night"))
             await media.wait_closed()  # it had some seconds to end

@@ -354,7 +354,16 @@ async def test_the_phone_of_a_program_is_checked_with_all_of_its_agents(tmp_path
 async def test_a_program_that_cannot_be_imported_is_a_problem_with_its_cause(tmp_path: Path) -> None:
     (tmp_path / "broken_of_doctor.py").write_text("raise KeyError('SHOP_URL')")
     result = await run_doctor("broken_of_doctor:phone")
-    assert "✗ The phone cannot be made: KeyError: 'SHOP_URL'." in result.output
+    assert re.search(r"✗ The phone: \S*broken_of_doctor.py, line 1: KeyError: 'SHOP_URL'\.", result.output)
+    assert "PATTER_TRACEBACK=1 prints the traceback." in result.output
+
+
+async def test_the_traceback_of_a_program_is_printed_if_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "shown_of_doctor.py").write_text("raise KeyError('SHOP_URL')")
+    monkeypatch.setenv("PATTER_TRACEBACK", "1")
+    result = await run_doctor("shown_of_doctor:phone")
+    assert "Traceback" in result.output
+    assert "✗ The phone: " in result.output
 
 
 async def test_another_projects_distribution_in_the_environment_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:

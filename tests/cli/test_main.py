@@ -155,6 +155,37 @@ def test_an_unknown_option_is_an_error_of_usage(
     assert "--colour" in err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["serv"], "No such command 'serv'. Did you mean serve?"),
+        (["calls", "delte"], "No such command 'delte'. Did you mean delete?"),
+        (["calls", "list"], "No such command 'list'. There are delete, show."),
+        (["serve", "--colour"], "No such option"),
+    ],
+)
+def test_the_command_that_may_have_been_meant_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], told: str
+) -> None:
+    code, _, err = run(monkeypatch, capsys, *arguments)
+    assert code == 2
+    assert told in err
+    assert err.count("There are") == told.count("There are")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [([], "the environment variable PATTER_LOG_LEVEL: 'loud'"), (["--log-level", "quiet"], "'--log-level': 'quiet'")],
+)
+def test_of_a_value_from_the_environment_the_variable_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], named: str
+) -> None:
+    monkeypatch.setenv("PATTER_LOG_LEVEL", "loud")
+    code, _, err = run(monkeypatch, capsys, "serve", *arguments)
+    assert code == 2
+    assert f"Invalid value for {named} is not one of" in err
+
+
 def test_there_are_colours_on_a_terminal_only(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -159,6 +159,21 @@ async def test_it_answers_at_telnyx_s_too_and_doctor_finds_all_in_order(tmp_path
     assert "A webhook without the carrier's signature is refused." in found.stdout.decode()
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("asked", ["", "1"])
+async def test_what_a_program_raises_is_told_in_one_line_or_with_its_traceback(
+    tmp_path: Path, workers: str, asked: str
+) -> None:
+    (tmp_path / "app.py").write_text("import not_installed\n")
+    command = [sys.executable, "-c", PATTER, "serve", "app.py", "--port", "0", "--workers", workers]
+    environment = {**os.environ, "PATTER_TRACEBACK": asked}
+    result = await anyio.run_process(command, env=environment, cwd=tmp_path, check=False)
+    told = "patter: app.py, line 1: ModuleNotFoundError: No module named 'not_installed'."
+    assert result.returncode == 1
+    assert (b"Traceback" in result.stderr) is bool(asked)
+    assert asked or f"{told} PATTER_TRACEBACK=1 prints the traceback." in result.stderr.decode()
+
+
 async def test_without_credentials_it_says_so_in_one_line(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TWILIO")}
     command = [sys.executable, "-c", PATTER, "serve", "--carrier", "twilio", "--port", "0"]

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -82,7 +83,7 @@ async def serving(
             "ELEVENLABS_BASE_URL": engine.base_url,
             **more,
         }
-        command = [sys.executable, "-c", PATTER, "serve", *target, "--port", str(port), *arguments]
+        command = [sys.executable, "-P", "-c", PATTER, "serve", *target, "--port", str(port), *arguments]
         async with await anyio.open_process(command, env=environment, cwd=tmp_path) as process:
             yield Scene(process, port, twilio)
 
@@ -110,6 +111,7 @@ async def test_several_answer_a_dead_one_is_replaced_and_a_signal_ends_all(tmp_p
             scene.process.send_signal(signal.SIGTERM)
             assert await scene.process.wait() == 0
     assert scene.said.count("Ready for calls") == 1
+    assert "INFO patter.calls (worker " in scene.said
     written = logs_in(tmp_path)
     assert written
     assert written <= {"calls-0.jsonl", "calls-1.jsonl"}
@@ -131,7 +133,9 @@ def decide(leg):
 
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_the_phone_of_a_program_is_served(tmp_path: Path, workers: int) -> None:
+    """From the current folder, whose files are no modules of Python's before that."""
     await anyio.Path(tmp_path, "shop.py").write_text(PROGRAM)
+    await anyio.Path(tmp_path, "calendar.py").write_text("raise SystemExit('not the calendar of Python')")
     with anyio.fail_after(90):
         async with serving(tmp_path, "--workers", str(workers), target=["shop:phone"]) as scene:
             await scene.until_said("Point your number's voice webhook at")
@@ -159,7 +163,7 @@ async def test_a_program_that_cannot_be_served_is_told(tmp_path: Path, target: l
             assert await scene.process.wait() == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
 async def test_a_second_signal_is_passed_on_and_ends_the_calls_of_all(number: signal.Signals, tmp_path: Path) -> None:
     with anyio.fail_after(90):
         async with serving(tmp_path, "--workers", "2") as scene, anyio.create_task_group() as tasks:
@@ -179,8 +183,37 @@ async def test_a_second_signal_is_passed_on_and_ends_the_calls_of_all(number: si
             scene.process.send_signal(number)
             assert await scene.process.wait() == 0
             assert anyio.current_time() - began < 15  # while a drain takes 30 s
+            await scene.until_said(f"Stopping on {number.name}: ")
             for caller in callers:
                 await caller.over.wait()
+
+
+async def test_the_service_manager_is_told_of_the_stop_of_all_workers_and_not_of_one(tmp_path: Path) -> None:
+    await anyio.Path(tmp_path, "patter.toml").write_text("[limits]\nlinger = 0\n")
+    path = str(tmp_path / "notify")
+
+    def told(manager: socket.socket) -> list[bytes]:
+        found = list[bytes]()
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                found.append(manager.recv(100))
+        return found
+
+    with anyio.fail_after(90), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(path)
+        manager.setblocking(False)
+        async with serving(tmp_path, "--workers", "2", NOTIFY_SOCKET=path) as scene:
+            await scene.until_said("Point your number's voice webhook at")
+            await scene.ready(2)
+            await scene.health(alive=2, taking_calls=2, calls=0)
+            os.kill(scene.workers()[0], signal.SIGTERM)
+            await scene.until_said("A worker stopped, and is replaced.")
+            await scene.ready(2)
+            await scene.health(alive=2, taking_calls=2, calls=0)
+            assert set(told(manager)) == {b"READY=1"}
+            scene.process.send_signal(signal.SIGTERM)
+            assert await scene.process.wait() == 0
+            assert told(manager)[-1:] == [b"STOPPING=1"]
 
 
 def logs_in(folder: Path) -> set[str]:

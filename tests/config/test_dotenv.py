@@ -40,6 +40,12 @@ def test_the_environment_wins(folder: Path) -> None:
     assert os.environ["ACME_KEY"] == "from outside"
 
 
+def test_the_last_line_of_a_name_wins(folder: Path) -> None:
+    (folder / ".env").write_text("ACME_KEY=first\nACME_OTHER=x\nACME_KEY=last\n")
+    read_dotenv()
+    assert os.environ["ACME_KEY"] == "last"
+
+
 @pytest.mark.parametrize("line", ["secret", "'secret", 'ACME_KEY="secret', "= secret"])
 def test_a_line_that_is_not_understood_is_told_by_its_number_and_not_shown(folder: Path, line: str) -> None:
     (folder / ".env").write_text(f"# one\n{line}\n")

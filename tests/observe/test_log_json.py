@@ -7,6 +7,7 @@ import json
 import logging
 import sys
 
+import msgspec
 import pytest
 
 from patter_core.observe.log_json import JsonFormatter
@@ -102,6 +103,18 @@ def test_in_json_every_line_is_an_object(monkeypatch: pytest.MonkeyPatch) -> Non
     logging.getLogger("library").warning("of another")
     logging.getLogger().handlers[0].flush()
     assert [json.loads(line)["message"] for line in file.getvalue().splitlines()] == ["call", "of another"]
+
+
+def test_the_lines_of_one_of_several_workers_have_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = io.StringIO()
+    for log_format in ("json", "text"):
+        unconfigure(monkeypatch)
+        log_to_stderr(msgspec.convert({"format": log_format, "worker": 0}, LogSettings), ["patter"], file)
+        logging.getLogger(CALLS).info("call")
+        logging.getLogger().handlers[0].flush()
+    as_json, as_text = file.getvalue().splitlines()
+    assert json.loads(as_json)["worker"] == 0
+    assert as_text.endswith(" INFO patter.calls (worker 0): call")
 
 
 def test_a_program_that_configures_no_logging_gets_the_lines_of_calls_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -165,7 +165,8 @@ async def test_a_sink_that_hangs_holds_up_no_other_and_its_batch_is_kept(caplog:
             await until(lambda: slow.open)
             tasks.cancel_scope.cancel()
     assert (slow.waiting, slow.dropped) == (1, 0)
-    assert "hanging took longer than 0.01 s" in caplog.text
+    assert "Sink hanging failed: It took longer than 0.01 s. It is tried again." in caplog.text
+    assert "Sink hanging failed 5 times in a row: It took longer than 0.01 s. It is tried every 30 s." in caplog.text
 
 
 async def test_a_sink_that_refuses_is_reported_and_counted(caplog: pytest.LogCaptureFixture) -> None:
@@ -194,8 +195,18 @@ class Away(MemorySink):
         await super().write(records)
 
 
-@pytest.mark.parametrize("error", [SinkUnavailable("Away."), ConnectionRefusedError("no")])
-async def test_what_cannot_be_written_now_is_written_later_and_nothing_is_lost(error: Exception) -> None:
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (SinkUnavailable("Away."), "Away."),
+        (SinkUnavailable("The disk is full.", remedy="Check the disk."), "The disk is full. Check the disk."),
+        (ConnectionRefusedError("no"), "no."),
+        (ConnectionResetError(), "ConnectionResetError."),
+    ],
+)
+async def test_what_cannot_be_written_now_is_written_later_and_nothing_is_lost(
+    error: Exception, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
     sink = Away(BREAKER_FAILURES + 2, error)
     queue = SinkQueue(sink, first_pause=0.001, longest_pause=0.01)
     with anyio.fail_after(5):
@@ -209,6 +220,11 @@ async def test_what_cannot_be_written_now_is_written_later_and_nothing_is_lost(e
     assert [got.sequence for got in sink.records] == [1, 2]
     figures = queue.figures()
     assert (figures.written, figures.dropped, figures.failures, figures.open) == (2, 0, BREAKER_FAILURES + 2, False)
+    assert [got.getMessage() for got in caplog.records if got.name == "patter.sinks"] == [
+        f"Sink memory failed: {told} It is tried again.",
+        f"Sink memory failed 5 times in a row: {told} It is tried every 0.01 s.",
+        "Sink memory works again.",
+    ]
 
 
 async def test_with_an_open_breaker_the_sink_is_left_alone() -> None:

@@ -81,12 +81,16 @@ async def test_it_goes_on_answering_for_a_while_after_the_last_call() -> None:
 
 
 @pytest.mark.parametrize(("number", "least", "most"), [(signal.SIGTERM, 0.5, 3.0), (signal.SIGINT, 0.0, 0.4)])
-async def test_without_calls_only_a_console_does_not_wait(number: signal.Signals, least: float, most: float) -> None:
+async def test_without_calls_only_a_console_does_not_wait(
+    number: signal.Signals, least: float, most: float, caplog: pytest.LogCaptureFixture
+) -> None:
     worker = Worker(FakeCarrier(), limits=Limits(linger=0.5))
     async with worker.serving():
         began = anyio.current_time()
         await worker.host.stop(number)
         assert least <= anyio.current_time() - began <= most
+    waits = ["Stopping on SIGTERM: no call is live; carriers are answered for 0.5 s more."]
+    assert caplog.messages == (waits if least else [])
 
 
 # --- in a hurry ------------------------------------------------------------------------------------------------------

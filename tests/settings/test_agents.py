@@ -69,11 +69,11 @@ def test_agents_answer_by_number_and_follow_each_other(tmp_path: Path) -> None:
 
 
 WRONG = {
-    "who answers": ("[agents.a]\n[agents.b]\n", r"which of them answers\. Expected \[numbers\].* Got agents a, b"),
-    "a number's agent": ("[agents.sales]\n[numbers]\n'+15550001234' = 'sale'\n", "Got sale. Did you mean sales"),
+    "who answers": ("[agents.a]\n[agents.b]\n", r"which of them answers\. Expected \[numbers\].* Got agents “a”, “b”"),
+    "a number's agent": ("[agents.sales]\n[numbers]\n'+15550001234' = 'sale'\n", "Got “sale”. Did you mean sales"),
     "a fallback's agent": (
         "[agents.a]\nfallback = {type = 'agent', name = 'c'}\n",
-        "A fallback names an agent.* Got c",
+        "A fallback names an agent.* Got “c”",
     ),
     "the only one's": ("[agent]\nfallback = {type = 'agent', name = 'c'}\n", r"each written as \[agents.NAME\]"),
     "a circle": (
@@ -83,7 +83,7 @@ WRONG = {
         [agents.b]
         fallback = {type = 'retry', then = {type = 'agent', name = 'a'}}
         """,
-        "go round in a circle. Got a -> b",
+        "go round in a circle. Got “a” -> “b”",
     ),
     "engine and parts": (
         "[agent]\nparts = {stt = 'shop:ear'}\nengine = {name = 'openai-live'}\n",

@@ -23,8 +23,8 @@ UNKNOWN = {
     "at the top": ('weebhook_url = ""', "“weebhook_url”. .*webhook_url.* Did you mean webhook_url"),
     "in a table": ("[agent]\nfirst_mesage = 'Hi'", "“first_mesage” in agent. .* Did you mean first_message"),
     "in a list": ("[[sinks]]\nnam = 'jsonl'", r"“nam” in sinks\[0\]. Expected name, options. Did you mean name"),
-    "under a name": ("[agents.sales]\nlanguge = 'it'", r"“languge” in agents\[...\]. .* Did you mean language"),
-    "in a part": ("[agent.parts.stt]\nmodel = 'x'", r"“model” in agent.parts\[...\]. Expected name, options"),
+    "under a name": ("[agents.sales]\nlanguge = 'it'", r"“languge” in agents.sales. .* Did you mean language"),
+    "in a part": ("[agent.parts.stt]\nmodel = 'x'", r"“model” in agent.parts.stt. Expected name, options"),
     "in limits": ("[limits]\ncals = 3", "“cals” in limits. .* Did you mean calls"),
     "in deadlines": ("[deadlines]\nlongest = 3", "“longest” in deadlines. .* Did you mean longest_call"),
     "like none": ("[callbacks]\nzzz = ''", "“zzz” in callbacks. Expected on_call_end, on_call_start"),
@@ -39,12 +39,24 @@ def test_an_unknown_setting_is_told_with_its_place_and_the_known_ones(tmp_path: 
 
 
 INVALID = {
+    "a table for a list": ("[carriers]\nname = 'acme'", "carriers. Expected a list. Got a table. Write [[carriers]]."),
+    "sinks, too": ("[sinks]\nname = 'acme'", "type at sinks. Expected a list. Got a table. Write [[sinks]]."),
+    "a list for a table": ("[[carrier]]\nname = 'acme'", "carrier. Expected a table. Got a list. Write [carrier]."),
+    "a table for a list of texts": ("[agent.tools]\na = 'b'", "type at agent.tools. Expected a list. Got a table."),
+    "a list under a name": (
+        "[[agents.a.engine]]\nname = 'x'",
+        "agents.a.engine. Expected a table. Got a list. Write [agents.a.engine].",
+    ),
+    "of the phone, in a table": (
+        "[engine]\nname = 'acme'\napps = ['dashboard']",
+        "unknown setting “apps” in engine. Expected name, options. “apps” is a setting of the phone:",
+    ),
     "at the top": ("phone_number = 5", "type at phone_number. Expected a text or a table. Got a whole number."),
     "what may be absent": ("port = 'many'", "type at port. Expected a whole number. Got a text."),
     "in a table": ("[agent]\ntools = 'app:book'", "type at agent.tools. Expected a list. Got a text."),
     "under a name": (
         "[agents.a]\nlanguage = true",
-        "type at agents[...].language. Expected a text. Got true or false.",
+        "type at agents.a.language. Expected a text. Got true or false.",
     ),
     "in a list": (
         "[limits]\nrefused_prefixes = [1]",
@@ -66,6 +78,9 @@ INVALID = {
         "[agents.night.fallback]\ntype = 'retry'\nthen = { type = 'transfer', to = '5' }",
         "patter.toml, at agents.night.fallback.",
     ),
+    "in a table with free names": ("[agent.variables]\na = 'x'\nb = [1]", "wrong type at agent.variables.b."),
+    "deep in such tables": ("[agents.night.parts]\nvoice = { end = 1 }", "“end” in agents.night.parts.voice."),
+    "in a list in one": ("[[sinks]]\nname = 'a'\noptions = { x = [[1]] }", "at sinks[0].options[...][0]."),
     "out of a range": ("[limits]\ncalls = -1", "patter.toml, at limits.calls."),
 }
 
@@ -76,6 +91,7 @@ def test_an_invalid_value_is_told_with_its_place_and_what_is_expected(tmp_path: 
         read(tmp_path, text)
     assert said in str(caught.value)
     assert "patter.toml" in str(caught.value)
+    assert "[..." not in str(caught.value).partition("Write")[2]
     assert not re.search(r"`|object|\barray\b|\$\.", str(caught.value).replace("`to`", ""))
 
 
@@ -93,6 +109,21 @@ def test_a_file_that_is_not_text_is_told(tmp_path: Path) -> None:
     path.write_bytes(b"a = '\xff'")
     with pytest.raises(ConfigurationError, match=r"is not valid TOML\. Expected text in UTF-8"):
         read_file(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "got"),
+    [
+        ("[carrier", "expected ']' at the end of a table declaration, at end of document"),
+        ("a = 1\n5ecret", "expected '=' after a key in a key/value pair, at end of document"),
+        ("a = { secret = 1, secret = 2 }", "an error, at line 1, column 29"),
+    ],
+)
+def test_text_that_is_no_toml_is_told_with_the_cause_and_the_line(tmp_path: Path, text: str, got: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read(tmp_path, text)
+    assert str(caught.value).endswith(f"is not valid TOML. Got {got}.")
+    assert "ecret" not in str(caught.value)
 
 
 def test_options_may_be_lists_and_tables(tmp_path: Path) -> None:

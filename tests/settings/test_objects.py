@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from pathlib import Path
 
 import pytest
 
 from patter_core.errors import ConfigurationError
 from patter_core.settings.objects import function_at, object_at
+from patter_core.settings.target import phone_at
 
 
 def test_a_module_in_the_current_folder_is_found(program: Path) -> None:
@@ -34,10 +37,53 @@ def test_what_is_not_there_is_told(program: Path, path: str, said: str) -> None:
         function_at(path, where="tools")
 
 
-def test_what_the_module_itself_lacks_or_raises_is_raised_as_it_is(program: Path) -> None:
-    program.write_text("import a_package_that_is_not_installed\n")
-    with pytest.raises(ModuleNotFoundError, match="a_package_that_is_not_installed"):
-        object_at("shop:phone", where="The phone")
-    program.write_text("1 / 0\n# longer than before\n")
-    with pytest.raises(ZeroDivisionError):
-        object_at("shop:phone", where="The phone")
+RAISED = {
+    "a missing module": (
+        "import not_installed\n",
+        "shop.py, line 1: ModuleNotFoundError: No module named 'not_installed'.",
+    ),
+    "an error": ("SIZE = 0\n1 / SIZE\n", "shop.py, line 2: ZeroDivisionError: division by zero."),
+    "syntax": ("SIZE = (\n", "shop.py, line 1: SyntaxError: '(' was never closed."),
+    "a file that cannot be opened": (
+        "open('nothing.txt')\n",
+        "shop.py, line 1: FileNotFoundError: [Errno 2] No such file",
+    ),
+}
+TRACEBACK = "PATTER_TRACEBACK=1 prints the traceback."
+
+
+@pytest.mark.parametrize(("text", "said"), RAISED.values(), ids=RAISED.keys())
+@pytest.mark.parametrize("name", ["shop", "shop.py"])
+def test_what_a_program_raises_is_one_line_with_its_place(program: Path, name: str, text: str, said: str) -> None:
+    program.write_text(text)
+    with pytest.raises(ConfigurationError) as caught:
+        object_at(f"{name}:phone", where="")
+    assert str(caught.value).startswith(said)
+    assert str(caught.value).endswith(TRACEBACK)
+    assert caught.value.__cause__ is not None
+
+
+@pytest.mark.usefixtures("program")
+def test_the_place_is_told_of_a_program_in_another_folder_too(tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "shop.py"
+    elsewhere.write_text("def phone():\n    1 / 0\n")
+    with pytest.raises(ConfigurationError, match=f"^{re.escape(str(elsewhere))}, line 2: ZeroDivisionError"):
+        phone_at(str(elsewhere))
+
+
+def test_without_the_bundle_its_distribution_and_the_modules_of_the_parts_are_told(
+    program: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program.write_text("from getpatter import Patter\n")
+    monkeypatch.setitem(sys.modules, "getpatter", None)
+    with pytest.raises(ConfigurationError) as caught:
+        object_at("shop:phone", where="")
+    assert "`pip install patter-all` brings it" in str(caught.value)
+    assert "from patter_core and from the vendors' own modules" in str(caught.value)
+    assert "install getpatter" not in str(caught.value)
+
+
+def test_an_error_of_patter_in_a_program_is_raised_as_it_is(program: Path) -> None:
+    program.write_text("from patter_core.errors import ConfigurationError\nraise ConfigurationError('No number.')\n")
+    with pytest.raises(ConfigurationError, match=r"^No number\.$"):
+        object_at("shop:phone", where="")

@@ -42,7 +42,7 @@ def test_what_route_was_given_answers(program: Path, rule: str) -> None:
     phone, routing = open_phone(Registry(), Settings(), "shop:phone")
     assert routing is phone.routing
     assert not isinstance(routing, Agent)
-    with pytest.raises(ConfigurationError, match=r"which agent makes the call\. Expected --agent with day or second"):
+    with pytest.raises(ConfigurationError, match=r"agent makes the call\. Expected --agent with “day” or “second”"):
         caller_of(phone, routing)
     with pytest.raises(ConfigurationError, match="no agent “third”"):
         caller_of(phone, routing, "third")
@@ -78,7 +78,7 @@ def test_what_is_no_phone_is_told(program: Path, path: str, said: str) -> None:
         opened(path)
 
 
-@pytest.mark.parametrize(("more", "got"), [("phone.agent(engine=FakeEngine())\n", "agents day, agent-2"), ("", "")])
+@pytest.mark.parametrize(("more", "got"), [("phone.agent(engine=FakeEngine())\n", "agents “day”, “agent-2”"), ("", "")])
 def test_without_a_rule_several_agents_or_none_are_an_error(program: Path, more: str, got: str) -> None:
     program.write_text(PROGRAM + more if more else PROGRAM.replace("agent = phone", "agent = lambda: phone"))
     with pytest.raises(ConfigurationError, match=f"which agent answers the phone.* Got {got or 'no agent'}"):

@@ -152,7 +152,7 @@ async def test_a_file_of_another_program_is_refused_and_its_check_says_so(tmp_pa
     sink = SQLiteSink(tmp_path / "patter.db")
     (result,) = await sink.check()
     assert (result.level, bool(result.remedy)) == (Level.PROBLEM, True)
-    with pytest.raises(SinkRefused, match="no such column"):
+    with pytest.raises(SinkRefused, match="it is the database of another program"):
         await sink.write(records())
     await sink.aclose()
 

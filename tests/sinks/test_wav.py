@@ -135,6 +135,28 @@ async def test_what_a_full_disk_does_not_take_is_silent_and_told_and_the_recordi
     ]
 
 
+def files(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
+async def test_a_disk_that_is_full_from_the_start_has_no_file_until_there_is_room(tmp_path: Path) -> None:
+    sink = WavSink(tmp_path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for room in (0, 100):  # for nothing, or for a header and not the audio
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+        try:
+            await sink.write(frames("caller", 0, 5, "full") + frames("caller", room, 5))
+            await sink.write([end(100, "full")])
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert files(tmp_path) == []
+    await sink.write([*frames("caller", 200, 5), end(300)])
+    left, _ = play(tmp_path / "call.wav")
+    assert left[-800:] == [-32124] * 800
+    assert not any(left[:-800])
+    assert sink.lost == 20
+
+
 @contextlib.contextmanager
 def traced() -> Iterator[Callable[[], int]]:
     """Gives a function that returns the most memory that was allocated at once, in bytes."""

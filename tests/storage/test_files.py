@@ -80,6 +80,18 @@ def test_a_file_that_could_not_be_made_is_refused(tmp_path: Path, monkeypatch: p
         check_writable(Path("file"))
 
 
+def test_a_file_system_that_is_mounted_read_only_is_told_as_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounted = os.statvfs(tmp_path)
+    read_only = os.statvfs_result((*mounted[:8], mounted.f_flag | os.ST_RDONLY, mounted.f_namemax))
+    monkeypatch.setattr(os, "access", lambda *_args, **_kwargs: False)
+    monkeypatch.setattr(os, "statvfs", lambda *_args: read_only)
+    for folder in (False, True):
+        with pytest.raises(SinkRefused, match=r"new cannot be written: Read-only file system\. Mount its file system"):
+            check_writable(tmp_path / "new", folder=folder)
+
+
 def test_a_folder_that_is_there_or_could_be_made_is_writable_and_a_file_is_none(tmp_path: Path) -> None:
     check_writable(tmp_path, folder=True)
     check_writable(tmp_path / "deep" / "er", folder=True)

@@ -57,6 +57,24 @@ def foreign(path: Path) -> Path:
     return path
 
 
+def of_another_program(path: Path, *statements: str) -> Path:
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(";".join(["CREATE TABLE foo (name TEXT)", *statements]))
+    return path
+
+
+def with_a_version(path: Path) -> Path:
+    return of_another_program(path, "PRAGMA user_version = 99")
+
+
+def with_a_mark(path: Path) -> Path:
+    return of_another_program(path, "DROP TABLE foo", SCHEMA, "PRAGMA application_id = 7")
+
+
+def with_one_table_of_ours(path: Path) -> Path:
+    return of_another_program(path, SCHEMA)
+
+
 def no_database(path: Path) -> Path:
     path.write_bytes(b"This is a letter, and no database. " * 100)
     return path
@@ -72,12 +90,24 @@ def below_a_file(path: Path) -> Path:
     return path / "things.db"
 
 
-@pytest.mark.parametrize("make", [foreign, no_database, folder, below_a_file])
+@pytest.mark.parametrize(
+    "make",
+    [
+        foreign,
+        of_another_program,
+        with_a_version,
+        with_a_mark,
+        with_one_table_of_ours,
+        no_database,
+        folder,
+        below_a_file,
+    ],
+)
 def test_a_path_that_leads_to_something_else_is_refused_beforehand_and_at_the_first_write(
     tmp_path: Path, make: Callable[[Path], Path]
 ) -> None:
     path = make(tmp_path / "things.db")
-    before = sorted(tmp_path.iterdir())
+    before, was = sorted(tmp_path.iterdir()), path.read_bytes() if path.is_file() else b""
     with pytest.raises(SinkRefused, match=r"things.db cannot be written") as caught:
         check_database(path, SCHEMA)
     assert caught.value.remedy
@@ -85,6 +115,35 @@ def test_a_path_that_leads_to_something_else_is_refused_beforehand_and_at_the_fi
     with pytest.raises(SinkRefused, match=r"things.db cannot be written") as caught:
         write(path)
     assert caught.value.remedy
+    assert (path.read_bytes() if path.is_file() else b"") == was
+
+
+def test_a_file_is_marked_as_ours_and_one_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "things.db"
+    write(path)
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA application_id").fetchone() == (0x50617472,)
+        assert database.execute("PRAGMA user_version").fetchone() == (1,)
+        database.execute("CREATE TABLE more (name TEXT)")  # by the owner of a file that is ours
+    write(path)
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA user_version = 2")
+    for use in (write, lambda path: check_database(path, SCHEMA)):
+        with pytest.raises(SinkRefused, match=r"a newer version of Patter made it\. Install that version"):
+            use(path)
+
+
+@pytest.mark.parametrize("statements", ["", SCHEMA])
+def test_a_file_without_a_mark_that_is_empty_or_has_our_tables_alone_becomes_ours(
+    tmp_path: Path, statements: str
+) -> None:
+    path = tmp_path / "things.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(statements)
+    check_database(path, SCHEMA)
+    write(path)
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA application_id").fetchone() == (0x50617472,)
 
 
 def test_a_file_of_the_same_schema_or_none_is_found_sound_and_nothing_is_made(tmp_path: Path) -> None:
