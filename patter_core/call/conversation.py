@@ -108,7 +108,7 @@ class Conversation:
     def minutes_left(self) -> float:
         """How many minutes of conversation are left to the call. What it lasted on other workers counts whole."""
         call = self._call
-        used = call.meter.engine_ms(call.clock()) / 1000 + call.records.accepted_at - call.records.began_at
+        used = call.meter.engine_ms(call.clock()) / 1000 + call.state.before
         return call.config.limits.engine_minutes - used / 60
 
     @property

@@ -17,6 +17,8 @@ from patter_core.settings.model import Settings
 __all__ = ["DEFAULT_FILE", "path_of", "read_file"]
 
 DEFAULT_FILE = "patter.toml"
+_DEEPEST = 10
+"""No setting is in more tables than that."""
 _QUOTED = re.compile(r"'[^']{2,}'")
 """More than one character that tomllib quotes."""
 
@@ -59,7 +61,10 @@ def _requested(file: Path | None) -> str:
 
 
 def _wrong_keys(
-    table: Mapping[str, object], whole: Callable[[dict[str, object]], dict[str, object]], fault: Exception
+    table: Mapping[str, object],
+    whole: Callable[[dict[str, object]], dict[str, object]],
+    fault: Exception,
+    depth: int = _DEEPEST,
 ) -> list[str]:
     """Returns the keys that lead to what is wrong, as deep as a part of the file is wrong in the same way by itself.
 
@@ -67,6 +72,7 @@ def _wrong_keys(
         table: where to look.
         whole: returns the file's contents of which a part of this table is all there is.
         fault: what is wrong with the whole file.
+        depth: how many tables below this one are looked into.
     """
     for key, value in table.items():
         try:
@@ -75,7 +81,8 @@ def _wrong_keys(
             if str(error) != str(fault):  # the rest of the table is needed
                 continue
             deeper = functools.partial(_in_table, whole, key)
-            return [key, *(_wrong_keys(value, deeper, fault) if isinstance(value, dict) else ())]
+            below = _wrong_keys(value, deeper, fault, depth - 1) if depth and isinstance(value, dict) else []
+            return [key, *below]
     return []
 
 

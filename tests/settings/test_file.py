@@ -95,6 +95,11 @@ def test_an_invalid_value_is_told_with_its_place_and_what_is_expected(tmp_path: 
     assert not re.search(r"`|object|\barray\b|\$\.", str(caught.value).replace("`to`", ""))
 
 
+def test_tables_in_thousands_of_tables_are_told_as_others(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"wrong type at agent\.variables\.a\. "):
+        read(tmp_path, f"[agent.variables.{'.'.join('a' * 3_000)}]\nb = 1")
+
+
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"])
 @pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf"])
 def test_files_of_other_systems_are_read(tmp_path: Path, start: bytes, end: bytes) -> None:
