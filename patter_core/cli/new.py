@@ -38,6 +38,7 @@ class _Source(msgspec.Struct, frozen=True):
 class _Names(msgspec.Struct, frozen=True):
     """The words that replace `acme` in the templates."""
 
+    kind: str
     name: str
     requirement: str
 
@@ -45,7 +46,8 @@ class _Names(msgspec.Struct, frozen=True):
     def words(self) -> dict[str, str]:
         """Returns the replacement of each word of the templates, longest word first."""
         module = self.name.replace("-", "_")
-        title = "".join(part.capitalize() for part in self.name.split("-"))
+        own = self.name.removesuffix(f"-{self.kind.replace('_', '-')}")  # the templates put the kind behind it
+        title = "".join(part.capitalize() for part in own.split("-"))
         return {
             "CORE_REQUIREMENT": _requirement("patter-core", __version__),
             "KIND_REQUIREMENT": self.requirement,
@@ -74,18 +76,20 @@ def write_distribution(kind: str, name: str, parent: Path, registry: Registry | 
         ConfigurationError: the kind has no templates, the name is invalid or taken, or the folder exists.
     """
     source = _source_of(kind, registry)
-    if not _NAME.fullmatch(name) or keyword.iskeyword(name):
+    if not _NAME.fullmatch(name):
         raise ConfigurationError(
             "Invalid plugin name.",
             expected="lower-case letters and digits, separated by single hyphens, beginning with a letter",
             got=repr(name),
         )
+    if keyword.iskeyword(name):
+        raise ConfigurationError(f"“{name}” is a word of Python.", remedy="Choose another name.")
     if find_spec(f"patter_{name.replace('-', '_')}") is not None:
         raise ConfigurationError(f"patter-{name} is installed already.", remedy="Choose another name.")
     folder = parent / f"patter-{name}"
     if folder.exists():
         raise ConfigurationError(f"{folder} exists already.", remedy="Choose another name, or another --into.")
-    names = _Names(name, source.requirement)
+    names = _Names(kind, name, source.requirement)
     for path, template in _files(source.folder):
         target = folder / names.put_into(path.removesuffix(_SUFFIX))
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -154,15 +158,17 @@ def _files(root: Traversable, path: str = "") -> Iterator[tuple[str, Traversable
 def new(context: click.Context, kind: str, name: str, into: Path) -> None:
     """Create a plugin: a distribution that installs, works and passes its tests.
 
-    KIND is app, carrier, engine or sink, or one that an installed plugin defines, such as stt, llm, tts or vad of
-    patter-pipeline.
+    KIND is app, carrier, engine or sink, or one that an installed plugin defines: stt, llm, tts, vad, turn_detector or
+    guardrail of patter-pipeline.
     """
     registry = context.obj if isinstance(context.obj, Registry) else None
     folder = write_distribution(kind, name, into, registry)
     click.echo(f"{folder} is a complete {kind} plugin. Try it:\n")
     click.echo(f"  pip install -e {folder} pytest\n  patter plugins\n  pytest {folder}")
-    if kind in {"carrier", "engine"}:  # a sink's service must be running, and a part is one of several
+    if kind in {"carrier", "engine"}:  # a sink's service must be running
         click.echo(f"  patter demo --{kind} {name}")
     elif kind == "app":
         click.echo(f"  patter serve --apps {name}")
-    click.echo("\nThen adapt it to your vendor: its README says where.")
+    elif kind in {"stt", "llm", "tts"}:
+        click.echo(f"  patter demo --pipeline --part {kind}={name}")
+    click.echo("\nThen adapt it: its README says where.")
