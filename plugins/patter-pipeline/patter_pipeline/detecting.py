@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from patter_core.aio.foreign import as_exception, run_foreign
 from patter_core.aio.threads import DaemonThreads
@@ -13,6 +13,7 @@ from patter_core.audio import PCM16_16000, AudioChunk
 from patter_core.audio.transcode import transcode
 from patter_core.errors import ForeignHang
 from patter_pipeline.parts import TurnDetector
+from patter_pipeline.recent import Recent
 from patter_pipeline.turns import inputs
 from patter_pipeline.work import Work
 
@@ -22,7 +23,6 @@ _log = logging.getLogger("patter.pipeline")
 
 _WITHIN = 1.0
 """Seconds after which its thread is left behind; its answer is ignored much earlier."""
-_LONGEST_MS = 8_000.0
 _THREADS = 8
 """That ask at once, of all calls; beyond that it is not asked."""
 
@@ -42,7 +42,7 @@ class Detector:
     def __init__(
         self,
         part: TurnDetector | None,
-        recent: Sequence[AudioChunk],
+        recent: Recent,
         *,
         take: Callable[[inputs.Input], None],
         work: Work,
@@ -56,15 +56,10 @@ class Detector:
         """Asks whether the turn, which has lasted that long, is complete."""
         if self._part is None or _threads.full:
             return
-        audio, taken_ms = list[AudioChunk](), 0.0
-        for chunk in reversed(self._recent):
-            if taken_ms >= min(lasted_ms, _LONGEST_MS):
-                break
-            audio.append(chunk)
-            taken_ms += chunk.duration_ms
-        self._work.start(functools.partial(self._ask, self._part, n, text, audio[::-1]))
+        audio = AudioChunk(self._recent.last(lasted_ms), self._recent.format)
+        self._work.start(functools.partial(self._ask, self._part, n, text, audio))
 
-    async def _ask(self, part: TurnDetector, n: int, text: str, audio: list[AudioChunk]) -> None:
+    async def _ask(self, part: TurnDetector, n: int, text: str, audio: AudioChunk) -> None:
         try:
             probability = await run_foreign(_threads.run, _WITHIN, _complete, part, text, audio)
         except BaseException as raised:  # noqa: BLE001 - the plugin boundary: the end timer decides
@@ -77,9 +72,8 @@ class Detector:
         self._take(inputs.Detected(n, probability))
 
 
-def _complete(part: TurnDetector, text: str, audio: list[AudioChunk]) -> float:
+def _complete(part: TurnDetector, text: str, audio: AudioChunk) -> float:
     """Runs in a thread."""
-    data = b"".join(chunk.data for chunk in audio)
-    linear = transcode(data, audio[0].format, PCM16_16000) if audio else b""
+    linear = transcode(audio.data, audio.format, PCM16_16000)
     probability = float(asyncio.run(part.complete(text, AudioChunk(linear, PCM16_16000))))
     return min(max(probability, 0.0), 1.0)

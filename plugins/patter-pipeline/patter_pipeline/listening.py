@@ -7,7 +7,6 @@ seconds are kept: they go to the next one, so that a connection that is lost in 
 from __future__ import annotations
 
 import functools
-from collections import deque
 from collections.abc import Callable, Sequence
 
 from patter_core.aio.foreign import run_behind, run_foreign
@@ -27,6 +26,7 @@ from patter_pipeline.parts import (
     SttSession,
     TurnResumed,
 )
+from patter_pipeline.recent import Recent
 from patter_pipeline.turns import inputs
 from patter_pipeline.work import Work, as_part_error, close, open_part, unbilled_by, unsound
 
@@ -35,7 +35,6 @@ __all__ = ["OPEN_WITHIN", "Listener", "open_stt"]
 OPEN_WITHIN = 5.0
 """Seconds for a session in the middle of a call: the caller waits."""
 _KEPT_MS = 5_000.0
-_KEPT_CHUNKS = 400
 _BEFORE_MS = 300.0
 """Of audio before speech: its beginning may have been found late."""
 _LONGEST_AGO_MS = 120_000.0
@@ -85,7 +84,7 @@ class Listener:
     ) -> None:
         self.error: EngineError | None = None
         """Why the last session failed."""
-        self.recent: deque[AudioChunk] = deque(maxlen=_KEPT_CHUNKS)
+        self.recent = Recent(format)
         """The last of the caller's audio."""
         self._parts = list(parts)
         self._format = format
@@ -117,9 +116,8 @@ class Listener:
 
     def hear(self, chunk: AudioChunk) -> None:
         """Takes the caller's audio. Never waits and never raises."""
-        self.recent.append(chunk)
-        self._given += chunk.size
-        self._give(chunk)
+        self.recent.keep(chunk)
+        self._pass(chunk)
 
     def finalize(self) -> None:
         """The caller stopped speaking."""
@@ -140,9 +138,7 @@ class Listener:
     def renew(self, since_ms: float) -> None:
         """Another session of the present part hears what came in that time; one that is being opened does so anyway."""
         if self._session is not None:
-            kept_ms = sum(chunk.duration_ms for chunk in self.recent)
-            while self.recent and kept_ms > since_ms + _BEFORE_MS:
-                kept_ms -= self.recent.popleft().duration_ms
+            self.recent.forget_before(since_ms + _BEFORE_MS)
             self._leave()
             self._open()
 
@@ -185,6 +181,10 @@ class Listener:
 
         return give
 
+    def _pass(self, chunk: AudioChunk) -> None:
+        self._given += chunk.size
+        self._give(chunk)
+
     def _send(self, session: SttSession, chunk: AudioChunk) -> None:
         try:
             session.send_audio(chunk)
@@ -193,12 +193,8 @@ class Listener:
 
     def _replay(self) -> None:
         """Gives a new session what it missed."""
-        kept, kept_ms = list[AudioChunk](), 0.0
-        while self.recent and kept_ms < _KEPT_MS:
-            kept.append(self.recent.pop())
-            kept_ms += kept[-1].duration_ms
-        for chunk in reversed(kept):
-            self.hear(chunk)
+        for chunk in self.recent.chunks(_KEPT_MS):
+            self._pass(chunk)
 
     # --- what is recognised ------------------------------------------------------------------------------------------
 

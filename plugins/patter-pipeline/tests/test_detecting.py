@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -14,6 +13,7 @@ import pytest
 from patter_core.audio import PCM16_16000, ULAW_8000, AudioChunk
 from patter_pipeline.detecting import Detector
 from patter_pipeline.parts import TurnDetector
+from patter_pipeline.recent import Recent
 from patter_pipeline.turns import inputs
 from patter_pipeline.work import Work
 
@@ -36,8 +36,10 @@ class Asked(TurnDetector):
         return self.answer
 
 
-def recent(seconds: float) -> deque[AudioChunk]:
-    return deque([AudioChunk(b"\xff" * 160, ULAW_8000)] * int(seconds * 50))
+def recent(seconds: float) -> Recent:
+    kept = Recent(ULAW_8000)
+    kept.keep(AudioChunk(b"\xff" * ULAW_8000.size(seconds * 1000), ULAW_8000))
+    return kept
 
 
 async def test_it_is_asked_about_the_turn_alone(work: Work, until: Until) -> None:
