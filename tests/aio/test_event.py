@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
+import tracemalloc
 
 import anyio
 import pytest
@@ -51,6 +53,33 @@ async def test_one_that_is_cancelled_leaves_the_others_waiting() -> None:
         with anyio.move_on_after(0.01):
             await event.wait()
         event.set()
+
+
+async def test_one_that_is_cancelled_in_the_moment_of_setting_is_not_in_the_way() -> None:
+    event = Event()
+    async with anyio.create_task_group() as tasks:
+        cancelled = asyncio.ensure_future(event.wait())
+        tasks.start_soon(event.wait)
+        await anyio.wait_all_tasks_blocked()
+        cancelled.cancel()
+        event.set()
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled
+
+
+async def test_it_holds_no_queue_while_one_waits() -> None:
+    events = [Event() for _ in range(100)]
+    tracemalloc.start()
+    try:
+        waiting = [event.wait() for event in events]
+        for one in waiting:
+            one.send(None)
+        held = tracemalloc.get_traced_memory()[0] / len(events)
+    finally:
+        tracemalloc.stop()
+    for one in waiting:
+        one.close()
+    assert held <= 600
 
 
 def test_it_is_small_as_long_as_nobody_waits() -> None:
