@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from patter_core.audio import AudioFormat
 from patter_core.events import TurnTimings
 from patter_core.events import Usage as EngineUsage
@@ -17,48 +19,44 @@ _STAGES_KEPT = 20
 """Names of stages, which a plugin chooses."""
 
 
-class Meter:
-    """The counters of one call; `metrics()` returns them as a struct. Times are of a monotonic clock, in s.
+class Meter(msgspec.Struct, eq=False):
+    """The counters of one call; `metrics()` returns them as a struct. Times are of a monotonic clock, in s."""
 
-    Args:
-        began_at: when the call's media first came, if that was at another worker.
-    """
-
-    def __init__(self, began_at: float | None = None) -> None:
-        self._began_at = began_at
-        self.announced_at: float | None = None
-        self.answered_at: float | None = None
-        self.media_at: float | None = None
-        self.first_audio_at: float | None = None
-        self.engine_connect_ms: float | None = None
-        self.machine_detection = False
-        """True if the carrier was asked who answers."""
-        self._recorded = 0.0
-        self._recording_at: float | None = None
-        self._engine_at: float | None = None
-        self._engine_ms = 0.0
-        self.turns = 0
-        self.user_turns = 0
-        self.frames_in = 0
-        self.frames_out = 0
-        self.bytes_in = 0
-        self.bytes_out = 0
-        self.frames_early = 0
-        self.frames_unsent = 0
-        self.messages_early = 0
-        self.faults = 0
-        self.errors = 0
-        self.interruptions = 0
-        self.carrier_format: AudioFormat | None = None
-        self.engine_input_format: AudioFormat | None = None
-        self.engine_output_format: AudioFormat | None = None
-        self._asked_at: float | None = None
-        self._replies: list[float] = []
-        self._silent_since: float | None = None
-        self._speech_replies: list[float] = []
-        self._barge_ins: list[float] = []
-        self._stages: dict[str, list[float]] = {}
-        self._bills: dict[tuple[str, str, str], EngineBill] = {}
+    began_at: float | None = None
+    """When the call's media first came, if that was at another worker."""
+    announced_at: float | None = None
+    answered_at: float | None = None
+    media_at: float | None = None
+    first_audio_at: float | None = None
+    engine_connect_ms: float | None = None
+    machine_detection: bool = False
+    """True if the carrier was asked who answers."""
+    _recorded: float = 0.0
+    _recording_at: float | None = None
+    _engine_at: float | None = None
+    _engine_ms: float = 0.0
+    turns: int = 0
+    user_turns: int = 0
+    frames_in: int = 0
+    frames_out: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    frames_early: int = 0
+    frames_unsent: int = 0
+    messages_early: int = 0
+    faults: int = 0
+    errors: int = 0
+    interruptions: int = 0
+    carrier_format: AudioFormat | None = None
+    engine_input_format: AudioFormat | None = None
+    engine_output_format: AudioFormat | None = None
+    _asked_at: float | None = None
+    _replies: list[float] = []
+    _silent_since: float | None = None
+    _speech_replies: list[float] = []
+    _barge_ins: list[float] = []
+    _stages: dict[str, list[float]] = {}
+    _bills: dict[tuple[str, str, str], EngineBill] = {}
 
     def engine_began(self, now: float) -> None:
         """A session was opened."""
@@ -141,7 +139,7 @@ class Meter:
 
     def _first_of(self, here: float | None) -> float | None:
         """Returns when something happened for the first time, if it did at this worker at `here`."""
-        return here if self._began_at is None else self._began_at
+        return here if self.began_at is None else self.began_at
 
     def metrics(
         self,
@@ -154,7 +152,7 @@ class Meter:
     ) -> CallMetrics:
         """Returns the metrics so far."""
         carrier, engine_in, engine_out = self.carrier_format, self.engine_input_format, self.engine_output_format
-        answered_here = self.answered_at if self._began_at is None else None
+        answered_here = self.answered_at if self.began_at is None else None
         return CallMetrics(
             duration_ms=_since(self._first_of(self.media_at), now) or 0.0,
             answer_ms=None if answered_here is None else _since(self.announced_at, answered_here),
