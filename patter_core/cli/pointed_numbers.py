@@ -110,8 +110,8 @@ class PointedNumbers:
             self._tell(f"{number} is left as it is: there is no terminal to ask at. `--yes` points it there.")
             return
         others = f", and with it {one_line(now.shared)}," if now.shared else ""
-        back = f" At the end it is pointed at {_shown(pointed.before)} again." if was_killed else ""
-        if not await self._ask(f"Point {number}{others} from {_shown(now)} to {url} for now?{back}"):
+        back = f" Then it is pointed at {_shown(pointed.before)} again." if was_killed else ""
+        if not await self._ask(f"{number}{others} points at {_shown(now)}. Point it at {url} until this ends?{back}"):
             if was_killed and await self._ask(f"Point it at {_shown(pointed.before)}, as before the last tunnel?"):
                 await self._put_back(pointed)
                 self._forget(pointed)

@@ -70,7 +70,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
 async def test_a_number_is_pointed_with_consent_and_put_back_with_every_field(scene: Scene) -> None:
     numbers = scene.numbers()
     await numbers.point(BASE)
-    assert scene.asked == [f"Point {NUMBER} from AP1 to {URL} for now?"]
+    assert scene.asked == [f"{NUMBER} points at AP1. Point it at {URL} until this ends?"]
     assert scene.twilio.voice_url(NUMBER) == URL
     assert not scene.number.voice_application_sid
     assert stat.S_IMODE(scene.file.stat().st_mode) == 0o600
@@ -117,7 +117,7 @@ async def test_what_a_killed_process_left_is_put_back_by_the_next_one(scene: Sce
     await scene.numbers().point(BASE)
     again = scene.numbers()
     await again.point("https://other.example")
-    assert scene.asked[-1].endswith("/webhooks/twilio/voice for now? At the end it is pointed at AP1 again.")
+    assert scene.asked[-1].endswith("/webhooks/twilio/voice until this ends? Then it is pointed at AP1 again.")
     await again.put_back()
     assert scene.is_as_before
 
@@ -213,7 +213,7 @@ async def test_other_numbers_that_go_with_it_are_named_in_the_question(scene: Sc
         await numbers.put_back()
         assert telnyx.api.application.webhook_event_url == OLD
     (asked,) = scene.asked
-    assert asked.startswith(f"Point {NUMBER}, and with it all numbers of the application “patter”, from nothing to ")
+    assert asked.startswith(f"{NUMBER}, and with it all numbers of the application “patter”, points at nothing. Point ")
 
 
 async def test_a_phone_without_a_number_is_told_what_to_set(scene: Scene) -> None:
