@@ -111,13 +111,13 @@ class FakeCarrier(Carrier):
         self.dialled: list[DialRequest] = []
         """The calls it was asked for; their ids are `out-1` and so on."""
         self.commands: list[str] = []
+        """The other commands it took, each as a line."""
         self.pointed: dict[str, str] = {}
         """Where each number points."""
-        """The other commands it took, each as a line."""
         self.refusals = 0
         """How many of the next commands it refuses, hang-ups aside."""
         self.facts = LegFacts(progress=Progress.COMPLETED)
-        """What it says when it is asked about a call."""
+        """What it says when it is asked about a call. One on hold is asked about every 30 s: set `ANSWERED` for those."""
         self.on_dial: Callable[[DialRequest, str], Awaitable[None]] | None = None
         """Called within `dial`: what webhooks say may come first."""
         self._output = output or MediaOutput(format=ULAW_8000)
