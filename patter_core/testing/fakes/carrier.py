@@ -117,7 +117,7 @@ class FakeCarrier(Carrier):
         self.refusals = 0
         """How many of the next commands it refuses, hang-ups aside."""
         self.facts = LegFacts(progress=Progress.COMPLETED)
-        """What it says when it is asked about a call. One on hold is asked about every 30 s: set `ANSWERED` for those."""
+        """What it says of a call. One on hold is asked about every 30 s: `Progress.ANSWERED` lets it go on."""
         self.on_dial: Callable[[DialRequest, str], Awaitable[None]] | None = None
         """Called within `dial`: what webhooks say may come first."""
         self._output = output or MediaOutput(format=ULAW_8000)
