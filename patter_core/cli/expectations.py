@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from patter_core.errors import ConfigurationError
 from patter_core.events import Record, ToolCall, TranscriptCorrection, TranscriptOutput
 from patter_core.observe.redaction import REDACTED
 
-__all__ = ["unmet"]
+__all__ = ["check_expectations", "unmet"]
+
+
+def check_expectations(words: Sequence[str], tools: Sequence[str]) -> None:
+    """Refuses an expectation of nothing, which each call would meet.
+
+    Raises:
+        ConfigurationError: one is empty.
+    """
+    options = (("--expect", words, "words that the agent must say"), ("--expect-tool", tools, "a tool's name"))
+    for option, given, expected in options:
+        if not all(one.strip() for one in given):
+            raise ConfigurationError(f"{option} is empty.", expected=expected)
 
 
 def unmet(records: Iterable[Record], words: Sequence[str], tools: Sequence[str]) -> list[str]:

@@ -15,8 +15,7 @@ import click
 import msgspec
 
 from patter_core.audio import AudioFormat
-from patter_core.audio.transcode import transcode
-from patter_core.cli.expectations import unmet
+from patter_core.cli.expectations import check_expectations, unmet
 from patter_core.cli.loopback import place_call, report, run_call, writable_folder
 from patter_core.cli.microphone import LiveCaller, open_microphone
 from patter_core.cli.options import app_option, check_app, configuration_options, log_options, start_log
@@ -37,7 +36,7 @@ from patter_core.testing.finding import carrier_emulator
 from patter_core.testing.speech import CALLER_LINES
 from patter_core.testing.stream import CallRecording
 from patter_core.testing.voice import has_voice, spoken
-from patter_core.testing.wav import read_wav
+from patter_core.testing.wav import read_wav_as
 
 __all__ = ["simulate"]
 
@@ -121,6 +120,7 @@ def simulate(
     """
     start_log(LogSettings(format=log_format, level=log_level or "", verbose=verbose, calls=False), registry)
     check_app(app, config, engine, sinks, store)
+    check_expectations(expected, tools)
     console, memory, out = Printer(), MemorySink(), writable_folder(out)
     settings = load(config, carrier=carrier, engine=engine, sinks=sinks, store=store)
     others = [sink for sink in settings.sinks if sink.name != ConsoleSink.name]  # the timeline is printed once
@@ -185,7 +185,7 @@ def _audio(words: str, format: AudioFormat) -> bytes:
     if " " in words and has_voice() and not Path(words).exists():
         return anyio.run(spoken, words, format)
     try:
-        audio = transcode(*read_wav(words), format)
+        audio = read_wav_as(words, format)
     except OSError as error:
         raise ConfigurationError(
             f"{words} cannot be read.",

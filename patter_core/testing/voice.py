@@ -9,9 +9,8 @@ import subprocess
 import anyio.to_thread
 
 from patter_core.audio import AudioFormat
-from patter_core.audio.transcode import transcode
 from patter_core.testing.speech import CALLER_LINES, GREETING
-from patter_core.testing.wav import read_wav
+from patter_core.testing.wav import read_wav_as
 
 __all__ = ["has_voice", "spoken"]
 
@@ -43,7 +42,7 @@ async def spoken(text: str, format: AudioFormat) -> bytes:
     if program is not None and text.strip():
         wav = await anyio.to_thread.run_sync(_speak, program, text, abandon_on_cancel=True)
         if wav:
-            return transcode(*read_wav(io.BytesIO(wav)), format)
+            return read_wav_as(io.BytesIO(wav), format)
     speech = GREETING.audio(format)
     size = format.size(max(len(text), 5) * _MS_A_CHARACTER)
     return (speech * (size // len(speech) + 1))[:size]

@@ -8,9 +8,12 @@ from typing import IO
 
 from patter_core.audio import AudioFormat, Encoding
 from patter_core.audio.transcode import transcode
-from patter_core.testing.wav_reader import parse_wav
+from patter_core.errors import AudioError
+from patter_core.testing.wav_reader import REMEDY, parse_wav
 
-__all__ = ["read_wav", "write_stereo_wav"]
+__all__ = ["read_wav", "read_wav_as", "write_stereo_wav"]
+
+_RATES = "a usual rate: 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000 or 96000 Hz"
 
 
 def write_stereo_wav(path: str | Path, left: bytes, right: bytes, format: AudioFormat) -> None:
@@ -51,3 +54,23 @@ def read_wav(source: str | Path | IO[bytes]) -> tuple[bytes, AudioFormat]:
         OSError: the file cannot be read.
     """
     return parse_wav(Path(source).read_bytes() if isinstance(source, str | Path) else source.read())
+
+
+def read_wav_as(source: str | Path | IO[bytes], format: AudioFormat) -> bytes:
+    """Reads a WAV file of any usual kind and rate. Returns its audio in another format.
+
+    Args:
+        source: a file's path, or a file open for reading bytes.
+        format: of the audio that is returned.
+
+    Raises:
+        AudioError: it is no WAV file, of a kind that is not read, or of a sample rate that is not converted.
+        OSError: the file cannot be read.
+    """
+    audio, own = read_wav(source)
+    try:
+        return transcode(audio, own, format)
+    except AudioError:  # whole samples were read: it is the rate
+        raise AudioError(
+            "A WAV file of an unusual sample rate.", expected=_RATES, got=f"{own.sample_rate} Hz", remedy=REMEDY
+        ) from None

@@ -21,12 +21,13 @@ from patter_core.audio import AudioFormat, Encoding
 from patter_core.audio.g711 import SAMPLES
 from patter_core.errors import AudioError
 
-__all__ = ["parse_wav"]
+__all__ = ["REMEDY", "parse_wav"]
 
 _PCM, _FLOAT, _ALAW, _ULAW, _EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
 _LAWS = {_ALAW: Encoding.ALAW, _ULAW: Encoding.ULAW}
 _READ = "8, 16, 24 or 32 bits, floating point, A-law or μ-law"
-_REMEDY = "A program such as ffmpeg or sox converts it: ffmpeg -i FILE -ar 16000 -ac 1 new.wav"
+REMEDY = "A program such as ffmpeg or sox converts it: ffmpeg -i FILE -ar 16000 -ac 1 new.wav"
+"""What to do about a file that is not taken."""
 
 
 class _Kind(msgspec.Struct, frozen=True):
@@ -45,7 +46,7 @@ def parse_wav(content: bytes) -> tuple[bytes, AudioFormat]:
     try:
         return _parsed(content)
     except AudioError as error:
-        raise AudioError(error.problem, expected=error.expected, got=error.got, remedy=_REMEDY) from None
+        raise AudioError(error.problem, expected=error.expected, got=error.got, remedy=REMEDY) from None
 
 
 def _parsed(content: bytes) -> tuple[bytes, AudioFormat]:

@@ -170,6 +170,29 @@ async def test_files_without_audio_and_of_other_kinds_are_told_by_name(monkeypat
     assert "song.wav: Not a WAV file that can be read." in str(song.exception)
 
 
+async def test_a_file_of_an_odd_rate_is_told_by_name_with_a_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    with wave.open("odd.wav", "wb") as file:
+        file.setparams((1, 2, 7_919, 0, "NONE", ""))
+        file.writeframes(bytes(2_000))
+    async with ElevenLabsEmulator() as engine:
+        result = await run(engine, monkeypatch, "odd.wav")
+    assert isinstance(result.exception, ConfigurationError)
+    assert "odd.wav: A WAV file of an unusual sample rate. Expected a usual rate: 8000, " in str(result.exception)
+    assert "ffmpeg -i FILE -ar 16000 -ac 1 new.wav" in str(result.exception)
+
+
+@pytest.mark.parametrize("option", ["--expect", "--expect-tool"])
+@pytest.mark.parametrize("nothing", ["", " "])
+async def test_an_empty_expectation_is_refused_before_the_call(
+    option: str, nothing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with ElevenLabsEmulator() as engine:
+        result = await run(engine, monkeypatch, "goodbye", option, "Patter", option, nothing)
+        assert not engine.conversations
+    assert isinstance(result.exception, ConfigurationError)
+    assert str(result.exception).startswith(f"{option} is empty. Expected ")
+
+
 @pytest.mark.parametrize("option", ["--longest", "--silence"])
 async def test_times_below_zero_are_refused(option: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with ElevenLabsEmulator() as engine:

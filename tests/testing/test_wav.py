@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from patter_core.audio import ALAW_8000, PCM16_16000, ULAW_8000, AudioFormat, Encoding
 from patter_core.audio.g711 import decode, encode
 from patter_core.errors import AudioError
-from patter_core.testing.wav import read_wav, write_stereo_wav
+from patter_core.testing.wav import read_wav, read_wav_as, write_stereo_wav
 
 
 def channels(path: Path) -> tuple[int, bytes, bytes]:
@@ -160,6 +160,19 @@ def test_what_is_not_read_is_told_with_a_way_out(content: bytes) -> None:
 def test_a_wrong_rate_and_a_cut_header_have_the_same_way_out(content: bytes) -> None:
     with pytest.raises(AudioError, match="ffmpeg -i"):
         read_wav(io.BytesIO(content))
+
+
+def test_a_rate_that_is_not_converted_is_told_with_those_that_are_and_a_way_out(tmp_path: Path) -> None:
+    path = write(tmp_path / "odd.wav", rate=7_919, audio=bytes(200))
+    with pytest.raises(AudioError, match=r"(?s)8000, .*48000 or 96000 Hz\. Got 7919 Hz.*ffmpeg -i FILE -ar 16000"):
+        read_wav_as(path, ULAW_8000)
+
+
+@pytest.mark.parametrize("target", [ULAW_8000, PCM16_16000, AudioFormat(Encoding.PCM16, 24_000)], ids=str)
+@pytest.mark.parametrize("rate", [8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000])
+def test_the_usual_rates_become_each_of_a_call(tmp_path: Path, rate: int, target: AudioFormat) -> None:
+    path = write(tmp_path / "usual.wav", rate=rate, audio=bytes(2 * rate // 5))
+    assert len(read_wav_as(path, target)) == target.size(200)
 
 
 @given(st.binary(max_size=200))

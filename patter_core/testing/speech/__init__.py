@@ -11,8 +11,7 @@ from importlib import resources
 import msgspec
 
 from patter_core.audio import AudioFormat
-from patter_core.audio.transcode import transcode
-from patter_core.testing.wav import read_wav
+from patter_core.testing.wav import read_wav_as
 
 __all__ = ["AGENT_LINES", "CALLER_LINES", "GREETING", "REPLIES", "WELCOME", "Line", "line"]
 
@@ -33,7 +32,7 @@ class Line(msgspec.Struct, frozen=True):
 @functools.cache
 def _audio(name: str, format: AudioFormat) -> bytes:
     with resources.files(__name__).joinpath(f"{name}.wav").open("rb") as file:
-        return transcode(*read_wav(file), format)
+        return read_wav_as(file, format)
 
 
 GREETING = Line("greeting", "Hello, this is Patter. Say something, and I will say it back to you.", "agent")
