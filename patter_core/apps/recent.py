@@ -18,7 +18,7 @@ from patter_core.events import (
     TranscriptOutput,
 )
 from patter_core.observe.metrics import costs_of
-from patter_core.storage.archive import CallFilter, CallRow
+from patter_core.storage.archive import CallFilter, CallRow, amounts_of
 
 __all__ = ["RecentCalls"]
 
@@ -143,10 +143,11 @@ def _updated(row: CallRow, record: Record) -> CallRow:
                 ended_by=by,
                 duration_ms=duration,
                 reply_ms=None if metrics.speech_reply is None else metrics.speech_reply.p50_ms,
-                engine_cost=" + ".join(f"{cost.amount} {cost.currency}" for cost in costs_of(metrics.engine_bills)),
+                engine_cost=amounts_of(costs_of(metrics.engine_bills)),
+                estimated_cost="" if metrics.carrier_bill is None else amounts_of([metrics.carrier_bill.cost]),
             )
         case CallPriced(cost=cost):
-            return msgspec.structs.replace(row, cost=f"{cost.amount} {cost.currency}")
+            return msgspec.structs.replace(row, cost=amounts_of([cost]))
         case _:
             return row
 

@@ -9,6 +9,7 @@ from patter_core.errors import ConfigurationError
 from patter_core.observe.printing import Table
 from patter_core.sinks.sqlite_reader import SQLiteReader
 from patter_core.storage.archive import CallRow
+from patter_core.telephony.prices import cost_text
 
 __all__ = ["calls_table", "complete_id"]
 
@@ -47,7 +48,7 @@ def _cells(row: CallRow) -> tuple[str, ...]:
         row.agent,
         f"{row.duration_ms / 1000:.0f} s" if row.ended is not None else "-",
         "-" if row.reply_ms is None else f"{row.reply_ms:.0f} ms",
-        _costs(row),
+        " + ".join(map(cost_text, row.costs)) or "-",
         f"{row.reason} (by the {row.ended_by})" if row.ended is not None else "not yet",
     )
 
@@ -55,9 +56,3 @@ def _cells(row: CallRow) -> tuple[str, ...]:
 def _began(started: float) -> str:
     """Returns a start in local time; "-" if it is unknown."""
     return f"{dt.datetime.fromtimestamp(started, dt.UTC).astimezone():%Y-%m-%d %H:%M:%S}" if started else "-"
-
-
-def _costs(row: CallRow) -> str:
-    """Returns what the engine costs, and what the carrier charges, rounded."""
-    amounts = [cost.split(" ") for cost in (*row.engine_cost.split(" + "), row.cost) if cost]
-    return " + ".join(f"{float(amount):.4f} {currency}" for amount, currency in amounts) or "-"

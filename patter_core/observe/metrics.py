@@ -5,12 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 from typing import Self
 
 import msgspec
 
-from patter_core.telephony.prices import CarrierRates, Cost, Usage
+from patter_core.telephony.prices import CarrierRates, Cost, Usage, sum_costs
 
 __all__ = ["CallMetrics", "CarrierBill", "EngineBill", "Latency", "costs_of"]
 
@@ -97,13 +96,7 @@ class EngineBill(msgspec.Struct, frozen=True, kw_only=True):
 
 def costs_of(bills: Iterable[EngineBill]) -> tuple[Cost, ...]:
     """Returns what these bills come to, by currency. What has no known price is not in it."""
-    sums: dict[str, Cost] = {}
-    for cost in (bill.cost for bill in bills):
-        if cost is not None:
-            before = sums.get(cost.currency, Cost(Decimal(), cost.currency, estimated=False))
-            is_estimated = before.estimated or cost.estimated
-            sums[cost.currency] = Cost(before.amount + cost.amount, cost.currency, estimated=is_estimated)
-    return tuple(sums.values())
+    return sum_costs(bill.cost for bill in bills if bill.cost is not None)
 
 
 class CallMetrics(msgspec.Struct, frozen=True, kw_only=True):

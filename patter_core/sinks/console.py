@@ -36,6 +36,7 @@ from patter_core.observe.metrics import CarrierBill, Latency, costs_of
 from patter_core.observe.printing import Printer, Span, Style, Table
 from patter_core.observe.terminal import one_line, write_past_buffer
 from patter_core.sink import EventSink
+from patter_core.telephony.prices import cost_text
 
 __all__ = ["ConsoleSink", "event_words", "metrics_table", "transcript_line"]
 
@@ -139,7 +140,7 @@ def _latency(latency: Latency | None) -> str:
 def _bill(bill: CarrierBill | None) -> str:
     if bill is None:
         return "-"
-    return f"{bill.minutes} min, about {bill.cost.amount} {bill.cost.currency} ({bill.source}, {bill.as_of})"
+    return f"{bill.minutes} min, {cost_text(bill.cost)} ({bill.source}, {bill.as_of})"
 
 
 def _engine_bills(metrics: CallMetrics) -> Iterator[tuple[str, str]]:
@@ -152,8 +153,7 @@ def _engine_bills(metrics: CallMetrics) -> Iterator[tuple[str, str]]:
             amounts = ", ".join(f"{amount:g} {unit.replace('_', ' ')}" for unit, amount in bill.amounts.items())
             yield f"{bill.part} bills", f"{of}: of unknown price: {amounts}"
         else:
-            about = "about " if bill.cost.estimated else ""
-            yield f"{bill.part} bills", f"{of}: {about}{bill.cost.amount:.4f} {bill.cost.currency}"
+            yield f"{bill.part} bills", f"{of}: {cost_text(bill.cost)}"
 
 
 def _figures(metrics: CallMetrics) -> Iterator[str]:
@@ -162,8 +162,7 @@ def _figures(metrics: CallMetrics) -> Iterator[str]:
         yield f"replies after {metrics.speech_reply.p50_ms:.0f} ms (p50)"
     for cost in costs_of(metrics.engine_bills):
         parts = [bill.part for bill in metrics.engine_bills if bill.cost and bill.cost.currency == cost.currency]
-        about = "about " if cost.estimated else ""
-        yield f"{about}{cost.amount:.4f} {cost.currency} for {', '.join(dict.fromkeys(parts))}"
+        yield f"{cost_text(cost)} for {', '.join(dict.fromkeys(parts))}"
 
 
 def event_words(event: CallEvent) -> tuple[Style, str] | None:

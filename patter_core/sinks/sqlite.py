@@ -28,9 +28,8 @@ from patter_core.events import (
 from patter_core.observe.metrics import costs_of
 from patter_core.sink import EventSink, WorkerStatistics
 from patter_core.sinks.sqlite_reader import SQLiteArchive
-from patter_core.storage.archive import CallArchive
+from patter_core.storage.archive import CallArchive, amounts_of
 from patter_core.storage.sqlite import Database
-from patter_core.telephony.prices import Cost
 
 __all__ = ["SCHEMA", "SQLiteSink"]
 
@@ -215,7 +214,7 @@ def _update_call(database: sqlite3.Connection, record: Record) -> None:
         case CallEnded() as ended:
             _end_call(database, record, ended)
         case CallPriced(cost=cost):
-            database.execute("UPDATE calls SET cost = ? WHERE call_id = ?", (_written(cost), record.call_id))
+            database.execute("UPDATE calls SET cost = ? WHERE call_id = ?", (amounts_of([cost]), record.call_id))
         case _:
             pass
 
@@ -235,7 +234,7 @@ def _end_call(database: sqlite3.Connection, record: Record, ended: CallEnded) ->
             ended.by,
             ended.duration_ms,
             None if metrics.speech_reply is None else metrics.speech_reply.p50_ms,
-            " + ".join(map(_written, costs_of(metrics.engine_bills))),
+            amounts_of(costs_of(metrics.engine_bills)),
         ),
     )
     database.executemany(
@@ -247,12 +246,13 @@ def _end_call(database: sqlite3.Connection, record: Record, ended: CallEnded) ->
                 bill.vendor,
                 bill.model,
                 msgspec.json.encode(bill.amounts).decode(),
-                "" if bill.cost is None else _written(bill.cost),
+                "" if bill.cost is None else amounts_of([bill.cost]),
             )
             for bill in metrics.engine_bills
         ],
     )
-
-
-def _written(cost: Cost) -> str:
-    return f"{cost.amount} {cost.currency}"
+    if (bill := metrics.carrier_bill) is not None:
+        database.execute(
+            "INSERT OR REPLACE INTO bills SELECT call_id, 'carrier', carrier, '', ?, ? FROM calls WHERE call_id = ?",
+            (msgspec.json.encode({"minutes": bill.minutes}).decode(), amounts_of([bill.cost]), record.call_id),
+        )

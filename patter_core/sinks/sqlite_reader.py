@@ -22,7 +22,10 @@ __all__ = ["SQLiteArchive", "SQLiteReader", "list_query"]
 
 _Found = TypeVar("_Found")
 
-_FIELDS = ", ".join(CallRow.__struct_fields__)
+_ESTIMATE = "(SELECT cost FROM bills WHERE bills.call_id = calls.call_id AND part = 'carrier')"
+_FIELDS = ", ".join(
+    f"coalesce({_ESTIMATE}, '')" if name == "estimated_cost" else name for name in CallRow.__struct_fields__
+)
 _UNKNOWN = msgspec.structs.asdict(CallRow("", 0.0, "", "", "", "", "", None, "", "", 0.0, None, "", ""))
 _READERS = 4
 """How many may read for one archive at a time."""

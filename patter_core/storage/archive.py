@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from typing import Annotated, Protocol, runtime_checkable
 
 import msgspec
 
 from patter_core.events import Record
+from patter_core.telephony.prices import Cost, sum_costs
 
-__all__ = ["CallArchive", "CallFilter", "CallRow", "Latest", "SharedArchive"]
+__all__ = ["CallArchive", "CallFilter", "CallRow", "Latest", "SharedArchive", "amounts_of"]
 
 
 _Time = Annotated[float, msgspec.Meta(ge=0, lt=100_000_000_000)]
@@ -40,6 +42,23 @@ class CallRow(msgspec.Struct, frozen=True):
     """What the engine and its parts cost by list prices; "" if no price is known."""
     cost: _Amounts
     """The carrier's price; "" until it is known."""
+    estimated_cost: _Amounts = ""
+    """What the carrier bills by its list prices; "" if it has none, or the call was not answered."""
+
+    @property
+    def costs(self) -> tuple[Cost, ...]:
+        """What the call costs, by currency: the carrier's part by its list prices until its own price is known."""
+        carriers = (self.cost, False) if self.cost else (self.estimated_cost, True)
+        return sum_costs(
+            Cost(Decimal(amount), currency, estimated)
+            for text, estimated in ((self.engine_cost, True), carriers)
+            for amount, currency in (part.split(" ") for part in text.split(" + ") if part)
+        )
+
+
+def amounts_of(costs: Iterable[Cost]) -> str:
+    """Returns costs as a `CallRow` has them."""
+    return " + ".join(f"{cost.amount} {cost.currency}" for cost in costs)
 
 
 class CallFilter(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 
 import msgspec
 
 from patter_core.telephony.leg import Direction
 
-__all__ = ["CarrierRates", "Cost", "Usage", "reported_cost"]
+__all__ = ["CarrierRates", "Cost", "Usage", "cost_text", "reported_cost", "sum_costs"]
 
 
 class Cost(msgspec.Struct, frozen=True):
@@ -24,6 +25,21 @@ class Cost(msgspec.Struct, frozen=True):
     """ISO 4217."""
     estimated: bool = True
     """From a price list; False if the carrier itself named the amount."""
+
+
+def cost_text(cost: Cost) -> str:
+    """Returns a cost in words; an estimate begins with "about"."""
+    return f"{'about ' if cost.estimated else ''}{cost.amount:.4f} {cost.currency}"
+
+
+def sum_costs(costs: Iterable[Cost]) -> tuple[Cost, ...]:
+    """Returns what costs come to, by currency. A sum with an estimate in it is one."""
+    sums: dict[str, Cost] = {}
+    for cost in costs:
+        before = sums.get(cost.currency, Cost(Decimal(), cost.currency, estimated=False))
+        is_estimated = before.estimated or cost.estimated
+        sums[cost.currency] = Cost(before.amount + cost.amount, cost.currency, estimated=is_estimated)
+    return tuple(sums.values())
 
 
 def reported_cost(amount: str | None, currency: str | None) -> Cost | None:

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from decimal import Decimal
+
 import anyio
 import anyio.lowlevel
+import msgspec
 import pytest
 
 from patter_core.apps.feed import Kept
 from patter_core.apps.recent import RecentCalls
-from patter_core.events import CallAnnounced, CallEnded, CallEvent, CallMetrics, DtmfReceived, Record, TranscriptInput
+from patter_core.events import (
+    CallAnnounced,
+    CallEnded,
+    CallEvent,
+    CallMetrics,
+    CallPriced,
+    DtmfReceived,
+    Record,
+    TranscriptInput,
+)
+from patter_core.observe.metrics import CarrierBill
 from patter_core.storage.archive import CallFilter
 from patter_core.telephony.leg import Direction, Leg
+from patter_core.telephony.prices import Cost
 
 pytestmark = pytest.mark.anyio
 
@@ -60,6 +75,18 @@ async def test_records_are_found_by_call_and_by_kind() -> None:
     assert await recent.of_kinds(["call_ended"], since=105, limit=5) == []
     latest = await recent.of_kinds(["call_announced"], since=0, limit=2)
     assert [record.call_id for record in latest] == ["call-1", "call-2"]
+
+
+async def test_a_call_costs_an_estimate_until_the_carrier_names_its_price() -> None:
+    recent, bill = three_calls(), CarrierBill(minutes=1, cost=Cost(Decimal("0.01")), as_of=dt.date.min, source="a list")
+    end = msgspec.structs.replace(END, metrics=CallMetrics(carrier_bill=bill))
+    put(recent, "call-1", end, 105.0)
+    (row,) = await recent.calls(CallFilter(direction="outbound"))
+    assert row.costs == (Cost(Decimal("0.01")),)
+    price = Cost(Decimal("0.02"), estimated=False)
+    put(recent, "call-1", CallPriced(cost=price), 106.0)
+    (row,) = await recent.calls(CallFilter(direction="outbound"))
+    assert row.costs == (price,)
 
 
 async def test_without_room_a_call_that_ended_goes_before_one_that_lasts() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import os
 import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -30,7 +32,7 @@ from patter_core.events import (
     TranscriptOutput,
     TurnTimings,
 )
-from patter_core.observe.metrics import EngineBill, Latency
+from patter_core.observe.metrics import CarrierBill, EngineBill, Latency
 from patter_core.observe.terminal import one_line
 from patter_core.sinks import SQLiteSink
 from patter_core.storage.archive import CallRow
@@ -140,6 +142,41 @@ def test_a_call_is_shown_with_its_story_and_its_final_figures(path: Path) -> Non
     assert "1 of the agent" in run(path, "show", OTHER).stdout  # the latest, while it lasts
 
 
+@pytest.mark.parametrize(
+    ("engine", "priced", "listed"),
+    [
+        ((), None, "about 0.0170 USD"),
+        ((), Cost(Decimal("0.0125"), estimated=False), "0.0125 USD"),
+        ((Cost(Decimal("0.03")),), None, "about 0.0470 USD"),
+        ((Cost(Decimal("0.03")),), Cost(Decimal("0.0125"), "EUR", estimated=False), "about 0.0300 USD + 0.0125 EUR"),
+    ],
+)
+def test_a_cost_that_the_carrier_has_not_named_yet_is_told_as_an_estimate(
+    tmp_path: Path, engine: tuple[Cost, ...], priced: Cost | None, listed: str
+) -> None:
+    bill = CarrierBill(minutes=2, cost=Cost(Decimal("0.017")), as_of=dt.date(2026, 10, 1), source="a list")
+    bills = tuple(EngineBill(part="engine", vendor="acme", cost=cost) for cost in engine)
+    metrics = CallMetrics(carrier_bill=bill, engine_bills=bills)
+    events: list[CallEvent] = [
+        CallAnnounced(leg=Leg(carrier="fake", call_id="leg"), agent="agent"),
+        CallEnded(reason="caller_hung_up", by="caller", duration_ms=61_000, metrics=metrics),
+        *([] if priced is None else [CallPriced(cost=priced)]),
+    ]
+    anyio.run(keep, tmp_path / "patter.db", events)
+    (line,) = (line for line in run(tmp_path / "patter.db").stdout.splitlines() if ONE in line)
+    assert line.split(" s ")[1].split("caller_hung_up")[0].split() == ["-", *listed.split()]
+    assert "carrier bills" in (shown := run(tmp_path / "patter.db", "show", ONE).stdout)
+    assert "2 min, about 0.0170 USD (a list, 2026-10-01)" in shown
+
+
+async def keep(path: Path, events: Sequence[CallEvent]) -> None:
+    sink = SQLiteSink(path)
+    await sink.write(
+        [Record(call_id=ONE, sequence=n, time=n, elapsed_ms=n * 1000, event=event) for n, event in enumerate(events)]
+    )
+    await sink.aclose()
+
+
 def test_the_stages_of_each_answer_and_the_cost_of_each_part_are_shown(tmp_path: Path) -> None:
     bills = (
         EngineBill(part="stt", vendor="acme", model="nova", cost=Cost(Decimal("0.0010"))),
@@ -153,20 +190,11 @@ def test_the_stages_of_each_answer_and_the_cost_of_each_part_are_shown(tmp_path:
         CallEnded(reason="caller_hung_up", by="caller", duration_ms=61_000, metrics=metrics),
         CallPriced(cost=Cost(Decimal("0.0085"), estimated=False)),
     ]
-
-    async def write() -> None:
-        sink = SQLiteSink(tmp_path / "patter.db")
-        told = [
-            Record(call_id=ONE, sequence=n, time=n, elapsed_ms=n * 1000, event=event) for n, event in enumerate(events)
-        ]
-        await sink.write(told)
-        await sink.aclose()
-
-    anyio.run(write)
     path = tmp_path / "patter.db"
+    anyio.run(keep, path, events)
     listed = next(line for line in run(path).stdout.splitlines() if ONE in line)
     assert "640 ms" in listed
-    assert "0.0215 USD + 0.0085 USD" in listed
+    assert " about 0.0300 USD " in listed
     shown = " ".join(run(path, "show", ONE, "--metrics").stdout.split())
     assert "answer at end of turn first token sent [b]own 1.00 s 612 ms -10 ms 640 ms - 2.00 s 700 ms - - 5 ms" in shown
     assert "stt bills acme nova: about 0.0010 USD" in shown

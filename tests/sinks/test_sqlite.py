@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import math
 import sqlite3
 import stat
@@ -28,7 +29,7 @@ from patter_core.events import (
     TranscriptOutput,
     TurnTimings,
 )
-from patter_core.observe.metrics import EngineBill, Latency
+from patter_core.observe.metrics import CarrierBill, EngineBill, Latency
 from patter_core.sink import WorkerFigures
 from patter_core.sinks import SQLiteSink
 from patter_core.sinks.sqlite_reader import SQLiteReader
@@ -73,8 +74,10 @@ async def test_what_was_said_stages_of_answers_and_bills_have_rows_that_go_with_
         EngineBill(part="tts", vendor="acme", amounts={"characters": 300.0}, cost=Cost(Decimal("0.0205"))),
         EngineBill(part="llm", vendor="acme", amounts={"input_text_tokens": 12.0}, is_priced=False),
     )
-    metrics = CallMetrics(speech_reply=Latency.of([640.0, 900.0]), engine_bills=bills)
+    carriers = CarrierBill(minutes=2, cost=Cost(Decimal("0.017")), as_of=dt.date(2026, 10, 1), source="a list")
+    metrics = CallMetrics(speech_reply=Latency.of([640.0, 900.0]), engine_bills=bills, carrier_bill=carriers)
     story: list[CallEvent] = [
+        CallAnnounced(leg=Leg(carrier="fake", call_id="leg-1"), agent="agent"),
         TurnTimings(turn="2", stages_ms={"first_token": -10.5, "sent": 640.0}),
         TranscriptInput(text="STRASSE"),
         TranscriptOutput(text="Straße?"),
@@ -92,7 +95,7 @@ async def test_what_was_said_stages_of_answers_and_bills_have_rows_that_go_with_
             ]
         )
     (row,) = SQLiteReader(path).calls(CallFilter())
-    assert (row.reply_ms, row.engine_cost) == (640.0, "0.0215 USD")
+    assert (row.reply_ms, row.engine_cost, row.estimated_cost) == (640.0, "0.0215 USD", "0.017 USD")
     with contextlib.closing(sqlite3.connect(path)) as database:
         stages = database.execute("SELECT turn, stage, ms FROM stages ORDER BY stage").fetchall()
         assert stages == [("2", "first_token", -10.5), ("2", "sent", 640.0)]
@@ -100,6 +103,7 @@ async def test_what_was_said_stages_of_answers_and_bills_have_rows_that_go_with_
         assert said == [("call", "strasse\nstrasse?\nstra")]
         found = database.execute("SELECT part, vendor, model, amounts, cost FROM bills ORDER BY part").fetchall()
         assert found == [
+            ("carrier", "fake", "", '{"minutes":2}', "0.017 USD"),
             ("llm", "acme", "", '{"input_text_tokens":12.0}', ""),
             ("stt", "acme", "n", '{"seconds":9.5}', "0.001 USD"),
             ("tts", "acme", "", '{"characters":300.0}', "0.0205 USD"),

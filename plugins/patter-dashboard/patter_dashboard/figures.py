@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Iterable
-from decimal import Decimal, InvalidOperation
 
 import msgspec
 
@@ -13,6 +12,7 @@ from patter_core.events import CallEnded, Record
 from patter_core.observe.metrics import CallMetrics, Latency
 from patter_core.storage.archive import CallRow
 from patter_core.telephony.outcome import FAILURES
+from patter_core.telephony.prices import Cost, sum_costs
 
 __all__ = ["Day", "Figures", "NumberLine", "figures_of"]
 
@@ -34,7 +34,7 @@ class Day(msgspec.Struct, kw_only=True):
     """How long calls rang."""
     reply: Latency | None = None
     """From the end of the caller's speech to the agent's first audio; else from the report of what they said."""
-    costs: dict[str, Decimal] = {}
+    costs: tuple[Cost, ...] = ()
     """By currency: of carrier and engine, the carrier's own price where it is known."""
 
 
@@ -45,7 +45,7 @@ class NumberLine(msgspec.Struct, kw_only=True):
     calls: int = 0
     failed: int = 0
     minutes: float = 0.0
-    costs: dict[str, Decimal] = {}
+    costs: tuple[Cost, ...] = ()
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,14 +65,11 @@ class _Group:
     def __init__(self) -> None:
         self.rows: list[CallRow] = []
         self.metrics: list[CallMetrics] = []
-        self.costs: Counter[str] = Counter()
 
     def add(self, row: CallRow, metrics: CallMetrics | None) -> None:
         self.rows.append(row)
         if metrics is not None:
             self.metrics.append(metrics)
-        for currency, amount in _costs(row, metrics):
-            self.costs[currency] += amount  # type: ignore[assignment] # a Counter sums decimals as it does integers
 
     def day(self, date: dt.date) -> Day:
         return Day(
@@ -83,12 +80,17 @@ class _Group:
             minutes=self.minutes,
             answer=Latency.of(one.answer_ms for one in self.metrics if one.answer_ms is not None),
             reply=Latency.of(ms for one in self.metrics for ms in one.speech_reply_ms or one.reply_ms),
-            costs={currency: Decimal(amount) for currency, amount in self.costs.items()},
+            costs=self.costs,
         )
 
     def line(self, number: str) -> NumberLine:
-        costs = {currency: Decimal(amount) for currency, amount in self.costs.items()}
-        return NumberLine(number=number, calls=len(self.rows), failed=self.failed, minutes=self.minutes, costs=costs)
+        return NumberLine(
+            number=number, calls=len(self.rows), failed=self.failed, minutes=self.minutes, costs=self.costs
+        )
+
+    @property
+    def costs(self) -> tuple[Cost, ...]:
+        return sum_costs(cost for row in self.rows for cost in row.costs)
 
     @property
     def failed(self) -> int:
@@ -129,28 +131,6 @@ def figures_of(
         total=total.day(_date(_day(until, offset))),
         complete=complete,
     )
-
-
-def _costs(row: CallRow, metrics: CallMetrics | None) -> Iterable[tuple[str, Decimal]]:
-    """Yields what a call costs, by currency."""
-    carriers = _amount(row.cost)
-    if carriers is not None:
-        yield carriers
-    if metrics is None:
-        return
-    if carriers is None and metrics.carrier_bill is not None:
-        yield metrics.carrier_bill.cost.currency, metrics.carrier_bill.cost.amount
-    for bill in metrics.engine_bills:
-        if bill.cost is not None:
-            yield bill.cost.currency, bill.cost.amount
-
-
-def _amount(text: str) -> tuple[str, Decimal] | None:
-    amount, _, currency = text.partition(" ")
-    try:
-        return (currency, Decimal(amount)) if currency else None
-    except InvalidOperation:
-        return None
 
 
 def _day(time: float, offset: float) -> int:

@@ -138,6 +138,7 @@ async def test_calls_appear_are_searched_and_paged(serve: Serve, phone: FakePhon
         assert rows < 64
         await page.get_by_label("Number", exact=True).fill("77")
         await expect(page.locator("tbody tr")).to_have_count(1)
+        await expect(page.locator("tbody tr td").last).to_have_text("about 0.0325 USD")
         await page.get_by_role("button", name="Clear").click()
         await page.get_by_label("End").select_option("engine_failed")
         await expect(page.locator("tbody tr")).to_have_count(1)
@@ -156,7 +157,9 @@ async def test_one_call_shows_what_was_heard_and_plays_its_recording(
         await expect(page.locator("s.unheard")).to_have_text(" for 140 euros, and one on the quiet side for 120.")
         await expect(page.locator(".span.agent.cut")).to_have_count(1)
         assert await page.locator(".stage").count() == 10  # two turns of five stages
-        await expect(page.locator(".fact", has_text="Cost")).to_contain_text("0.0335 USD")
+        await expect(page.locator(".fact", has_text="Cost")).to_contain_text("about 0.0335 USD")
+        costs = page.locator("section", has=page.locator("#bills-title")).locator("td.number")
+        await expect(costs).to_have_text(["0.0095 USD", "about 0.0240 USD"])
         await page.get_by_role("button", name="Play from 0:10.1").click()
         await expect(page.locator(".line.now")).to_contain_text("The one with the view")
         assert await page.evaluate("document.querySelector('audio').currentTime") < 10.5

@@ -192,7 +192,7 @@ function drawWaits(place, story) {
 }
 
 function drawBills(place, story) {
-  const price = ({ cost }) => (cost ? [money(cost.amount, cost.currency), cost.estimated && h("span", { class: "detail" }, "estimate")] : "no price known");
+  const price = ({ cost }) => (cost ? money(cost) : "no price known");
   const rows = story.bills.map((bill) => h("tr", {}, h("td", {}, bill.what, h("span", { class: "detail" }, bill.of)), h("td", { class: "number" }, price(bill))));
   show(place, h("h2", { id: "bills-title" }, "Costs"), rows.length ? table("Costs", ["What", { text: "Cost", number: true }], rows, { hidden: true }) : h("p", { class: "empty" }, "Nothing was billed, or no prices are known."));
 }

@@ -2,7 +2,7 @@
 
 import { badge, h, notice, show, table } from "./dom.js";
 import { follow, get } from "./api.js";
-import { isoTime, lengthOf, momentOf, nameOf, ours, reasonNames, reasonOf, sumOf, wholeTime } from "./format.js";
+import { costsOf, isoTime, lengthOf, momentOf, nameOf, ours, reasonNames, reasonOf, wholeTime } from "./format.js";
 
 const REFRESH = 700; // ms between two looks at the live calls, however much happens
 
@@ -123,7 +123,7 @@ function callTable(calls) {
       h("td", {}, call.carrier || "–"),
       h("td", { class: "number" }, call.ended ? lengthOf(call.duration_ms) : "–"),
       h("td", {}, badge(text, tone)),
-      h("td", { class: "number" }, sumOf(call.engine_cost, call.cost)),
+      h("td", { class: "number" }, costsOf(call)),
     );
   });
   return table("Past calls, the latest first", heads, rows, { hidden: true });

@@ -34,25 +34,29 @@ export function millis(ms) {
   return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(2)} s`;
 }
 
-export function money(amount, currency) {
+export function money({ amount, currency, estimated }) {
   const value = Number(amount);
   if (!Number.isFinite(value)) return `${amount} ${currency}`;
-  return `${value.toFixed(value !== 0 && Math.abs(value) < 1 ? 4 : 2)} ${currency}`;
+  return `${estimated ? "about " : ""}${value.toFixed(value !== 0 && Math.abs(value) < 1 ? 4 : 2)} ${currency}`;
 }
 
-export function costs(byCurrency) {
-  const parts = Object.entries(byCurrency ?? {}).map(([currency, amount]) => money(amount, currency));
-  return parts.join(" + ") || "–";
-}
-
-// The sum of texts such as "0.01 USD + 0.02 EUR".
-export function sumOf(...texts) {
-  const sums = {};
-  for (const part of texts.flatMap((text) => text.split(" + ")).filter(Boolean)) {
-    const [amount, currency] = part.split(" ");
-    sums[currency] = (sums[currency] ?? 0) + Number(amount);
+// What costs come to, by currency: with an estimate among them, about so much.
+export function costs(all) {
+  const sums = new Map();
+  for (const { amount, currency, estimated } of all ?? []) {
+    const before = sums.get(currency);
+    sums.set(currency, { amount: (before?.amount ?? 0) + Number(amount), currency, estimated: (before?.estimated ?? false) || estimated });
   }
-  return costs(sums);
+  return [...sums.values()].map(money).join(" + ") || "–";
+}
+
+// The costs of a call of the archive, whose texts are such as "0.01 USD + 0.02 EUR".
+export function costsOf(call) {
+  const read = (text, estimated) => text.split(" + ").filter(Boolean).map((part) => {
+    const [amount, currency] = part.split(" ");
+    return { amount, currency, estimated };
+  });
+  return costs([...read(call.engine_cost, true), ...(call.cost ? read(call.cost, false) : read(call.estimated_cost, true))]);
 }
 
 const REASONS = {

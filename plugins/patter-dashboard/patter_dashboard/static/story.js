@@ -165,11 +165,7 @@ export class Story {
   }
 
   get total() {
-    const sums = {};
-    for (const { cost } of this.bills) {
-      if (cost) sums[cost.currency] = (sums[cost.currency] ?? 0) + Number(cost.amount);
-    }
-    return costs(sums);
+    return costs(this.bills.map(({ cost }) => cost).filter(Boolean));
   }
 }
 
@@ -205,7 +201,7 @@ const WORDS = {
   metrics_reported: () => "Metrics",
   error: (event) => `Error: ${event.message}${event.code ? ` (${event.code})` : ""}`,
   call_moved: () => "Another worker has the call",
-  call_priced: (event) => `The carrier charges ${money(event.cost.amount, event.cost.currency)}`,
+  call_priced: (event) => `The carrier charges ${money(event.cost)}`,
   call_ended: (event) => `The call ended: ${event.reason.replaceAll("_", " ")}, by ${event.by}${event.detail ? `. ${event.detail}` : ""}`,
 };
 
