@@ -59,7 +59,7 @@ def demo(
 ) -> None:
     """Make a demo call on this machine: real audio, emulated vendors, no account."""
     console = Printer()
-    out = writable_folder(out)
+    out = click.get_current_context().with_resource(writable_folder(out))
     memory = MemorySink()
     more_sinks = make_sinks(registry, [PluginConfig(name) for name in sinks if name != ConsoleSink.name])
     carrier_played = carrier_emulator(registry, carrier)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
 
 import anyio
@@ -65,23 +66,34 @@ async def place_call(
         return recording
 
 
-def writable_folder(path: Path) -> Path:
+@contextlib.contextmanager
+def writable_folder(path: Path) -> Iterator[Path]:
     """Makes a folder, and finds out before the call whether it can be written.
+
+    At the end, what it has made and what holds nothing by then is removed, the folders around it as well.
 
     Raises:
         ConfigurationError: it cannot.
     """
+    made: list[Path] = []
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            return path
-    except OSError as error:
-        raise ConfigurationError(
-            f"{path} cannot be written.",
-            expected="a folder for the recording and the transcript",
-            got=error.strerror or type(error).__name__,
-            remedy="Choose another one with --out.",
-        ) from None
+        try:
+            made += [folder for folder in (path, *path.parents) if not folder.exists()]
+            path.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=path):
+                pass
+        except OSError as error:
+            raise ConfigurationError(
+                f"{path} cannot be written.",
+                expected="a folder for the recording and the transcript",
+                got=error.strerror or type(error).__name__,
+                remedy="Choose another one with --out.",
+            ) from None
+        yield path
+    finally:
+        with contextlib.suppress(OSError):  # one holds something, and so do those around it
+            for folder in made:
+                folder.rmdir()
 
 
 def run_call(call: Callable[[], Awaitable[None]]) -> bool:

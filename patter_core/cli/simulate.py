@@ -121,7 +121,8 @@ def simulate(
     start_log(LogSettings(format=log_format, level=log_level or "", verbose=verbose, calls=False), registry)
     check_app(app, config, engine, sinks, store)
     check_expectations(expected, tools)
-    console, memory, out = Printer(), MemorySink(), writable_folder(out)
+    console, memory = Printer(), MemorySink()
+    out = click.get_current_context().with_resource(writable_folder(out))
     settings = load(config, carrier=carrier, engine=engine, sinks=sinks, store=store)
     others = [sink for sink in settings.sinks if sink.name != ConsoleSink.name]  # the timeline is printed once
     settings = msgspec.structs.replace(settings, sinks=others)

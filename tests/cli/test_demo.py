@@ -140,11 +140,12 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_what_cannot_be_played_is_told(case: str) -> None:
+def test_what_cannot_be_played_is_told_and_leaves_no_folder(case: str, tmp_path: Path) -> None:
     arguments, message = WRONG[case]
-    error = run(*arguments)
+    error = run(*arguments, "--out", str(tmp_path / "calls" / "demo"))
     assert isinstance(error, ConfigurationError)
     assert message in str(error)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_part_that_is_not_installed_is_told() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import anyio
 import pytest
 
@@ -24,6 +26,17 @@ def test_the_demo_plays_the_lowest_rank_and_not_the_first_of_the_alphabet(monkey
     monkeypatch.setattr(Telnyx, "demo_rank", 1)
     assert isinstance(carrier_emulator(registry, ""), TelnyxEmulator)
     assert type(carrier_emulator(registry, "vonage")).__name__ == "VonageEmulator"
+
+
+def test_of_the_folders_that_it_makes_those_are_left_that_hold_something(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    for folder in (tmp_path / "mine", tmp_path / "a" / "b" / "c"):
+        with loopback.writable_folder(folder) as made:
+            assert made.is_dir()
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+    with loopback.writable_folder(tmp_path / "a" / "b" / "c"):
+        (tmp_path / "a" / "call.wav").touch()
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["call.wav"]
 
 
 class WithoutApi(TelnyxEmulator):

@@ -82,6 +82,7 @@ async def test_what_is_no_file_and_no_line_is_told_with_the_lines_that_there_are
         result = await run(engine, monkeypatch, "nowhere.wav")
     assert isinstance(result.exception, ConfigurationError)
     assert "booking" in str(result.exception)
+    assert not await anyio.Path("patter-simulation").exists()
 
 
 async def test_after_the_longest_time_the_caller_hangs_up_and_the_recording_is_kept(
