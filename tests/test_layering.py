@@ -23,7 +23,7 @@ PACKAGES = sorted(path for path in ROOT.glob("plugins/*/*") if (path / "__init__
 
 # From the bottom up. A module may import those of its own layer and of the layers below it.
 LAYERS = (
-    ("aio", "errors", "observe.printing", "observe.terminal", "storage"),
+    ("aio", "errors", "lazy", "observe.printing", "observe.terminal", "storage"),
     ("audio", "checks", "config", "transport"),
     ("telephony",),
     ("observe",),

@@ -52,7 +52,7 @@ print(registry.engine("elevenlabs").__name__)
 try:
     from patter_elevenlabs import ElevenLabsTTS
 except ImportError as error:
-    print("[pipeline]" in str(error))
+    print("pip install patter-pipeline" in str(error))
 """
 
 

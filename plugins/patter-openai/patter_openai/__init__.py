@@ -27,6 +27,6 @@ def __getattr__(name: str) -> object:
     """Loads a class on first use: the version alone does not need a WebSocket client."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415 - as above
+    from patter_core.lazy import load_lazily  # noqa: PLC0415 - as above
 
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    return load_lazily(__name__, _MODULES[name], name)
