@@ -14,6 +14,7 @@ import click
 import msgspec
 
 from patter_core import __version__
+from patter_core.config import did_you_mean
 from patter_core.errors import ConfigurationError
 from patter_core.registry import Registry
 
@@ -70,11 +71,12 @@ def write_distribution(kind: str, name: str, parent: Path, registry: Registry | 
         kind: one of `KINDS`, or one that a plugin defines with a template.
         name: of the carrier, engine, sink or part.
         parent: the folder to write into.
-        registry: the plugins; None to find those that are installed, where one of them has the templates.
+        registry: the plugins; None to find those that are installed.
 
     Raises:
         ConfigurationError: the kind has no templates, the name is invalid or taken, or the folder exists.
     """
+    registry = registry or Registry.discover()
     source = _source_of(kind, registry)
     if not _NAME.fullmatch(name):
         raise ConfigurationError(
@@ -84,6 +86,12 @@ def write_distribution(kind: str, name: str, parent: Path, registry: Registry | 
         )
     if keyword.iskeyword(name):
         raise ConfigurationError(f"“{name}” is a word of Python.", remedy="Choose another name.")
+    for plugin in registry.plugins:
+        if any((offer.kind.name, offer.name) == (kind, name) for offer in plugin.offers):
+            raise ConfigurationError(
+                f"The {kind} name “{name}” belongs to {plugin.distribution or plugin.name}.",
+                remedy="Choose another name: only one of the two would be joined.",
+            )
     if find_spec(f"patter_{name.replace('-', '_')}") is not None:
         raise ConfigurationError(f"patter-{name} is installed already.", remedy="Choose another name.")
     folder = parent / f"patter-{name}"
@@ -97,10 +105,9 @@ def write_distribution(kind: str, name: str, parent: Path, registry: Registry | 
     return folder
 
 
-def _source_of(kind: str, registry: Registry | None) -> _Source:
+def _source_of(kind: str, registry: Registry) -> _Source:
     if kind in KINDS:
         return _Source(_TEMPLATES.joinpath(kind))
-    registry = registry or Registry.discover()
     sources = _sources(registry)
     if kind in {known.name for known in registry.kinds} - sources.keys():
         raise ConfigurationError(
@@ -113,7 +120,8 @@ def _source_of(kind: str, registry: Registry | None) -> _Source:
             "No installed plugin defines this kind.",
             expected=", ".join([*KINDS, *sources]),
             got=repr(kind),
-            remedy="Install the plugin that defines it; `patter plugins` lists the kinds.",
+            remedy=did_you_mean(kind, [*KINDS, *sources])
+            or "Install the plugin that defines it; `patter plugins` lists the kinds.",
         )
     return sources[kind]
 
@@ -165,10 +173,8 @@ def new(context: click.Context, kind: str, name: str, into: Path) -> None:
     folder = write_distribution(kind, name, into, registry)
     click.echo(f"{folder} is a complete {kind} plugin. Try it:\n")
     click.echo(f"  pip install -e {folder} pytest\n  patter plugins\n  pytest {folder}")
-    if kind in {"carrier", "engine"}:  # a sink's service must be running
+    if kind in {"carrier", "engine"}:  # a sink's service must be running, and the demo knows no emulator of the part
         click.echo(f"  patter demo --{kind} {name}")
     elif kind == "app":
         click.echo(f"  patter serve --apps {name}")
-    elif kind in {"stt", "llm", "tts"}:
-        click.echo(f"  patter demo --pipeline --part {kind}={name}")
     click.echo("\nThen adapt it: its README says where.")

@@ -37,8 +37,24 @@ def test_a_whole_distribution_is_written_under_the_name(kind: str, tmp_path: Pat
                 ast.parse(path.read_text())
 
 
+HINTS = {
+    "carrier": "patter demo --carrier horn",
+    "engine": "patter demo --engine horn",
+    "app": "patter serve --apps horn",
+}
+
+
+@pytest.mark.parametrize("kind", [*KINDS, *PARTS, *WITHOUT_SERVICE])
+def test_only_what_the_demo_can_do_is_told_to_be_tried(kind: str, tmp_path: Path) -> None:
+    said = CliRunner().invoke(new, [kind, "horn", "--into", str(tmp_path)]).output
+    assert [line.strip() for line in said.splitlines() if line.startswith(("  patter demo", "  patter serve"))] == (
+        [HINTS[kind]] if kind in HINTS else []
+    )
+
+
 OTHERS = {
     "of the core": ("store", r"no template of a store\. Expected app, carrier, engine, sink, .*stt.*docs/plugins\.md"),
+    "misspelt": ("carier", r"No installed plugin defines this kind\. .* Got 'carier'\. Did you mean carrier\?"),
     "of nobody": ("stoer", r"No installed plugin defines this kind\. Expected app, .* Got 'stoer'"),
 }
 
@@ -71,11 +87,44 @@ def test_it_requires_the_core_that_wrote_it(tmp_path: Path) -> None:
     assert project["entry-points"] == {"patter": {"horn": "patter_horn.plugin"}}
 
 
-@pytest.mark.parametrize("name", ["Horn", "horn--two", "-horn", "horn_two", "1horn", "", "class", "a b"])
+@pytest.mark.parametrize("name", ["Horn", "horn--two", "-horn", "horn_two", "1horn", "", "a b"])
 def test_a_name_that_cannot_be_one_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="Invalid plugin name"):
         write_distribution("engine", name, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+TAKEN = {
+    "word of Python": ("engine", "class", "“class” is a word of Python"),
+    "installed distribution": ("engine", "twilio", "patter-twilio is installed already"),
+    "carrier": ("carrier", "twilio", "The carrier name “twilio” belongs to patter-twilio"),
+    "sink of the core": ("sink", "console", "The sink name “console” belongs to patter-core"),
+    "sink of another distribution": ("sink", "prometheus", "The sink name “prometheus” belongs to patter-otel"),
+    "part": ("tts", "elevenlabs", "The tts name “elevenlabs” belongs to patter-elevenlabs"),
+    "part of the pipeline": ("vad", "silero", "The vad name “silero” belongs to patter-pipeline"),
+}
+
+
+@pytest.mark.parametrize(("kind", "name", "said"), TAKEN.values(), ids=TAKEN.keys())
+def test_a_name_that_is_taken_is_refused_with_its_owner(kind: str, name: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=rf"{said}\. Choose another name"):
+        write_distribution(kind, name, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_name_of_another_kind_is_free(tmp_path: Path) -> None:
+    assert write_distribution("engine", "console", tmp_path).is_dir()
+
+
+ENDINGS = {"stt": "HornSTT", "turn_detector": "HornTurnDetector", "guardrail": "HornGuardrail", "vad": "HornActivity"}
+
+
+@pytest.mark.parametrize(("kind", "cls"), ENDINGS.items())
+def test_a_kind_at_the_end_of_the_name_is_once_in_the_class(kind: str, cls: str, tmp_path: Path) -> None:
+    name = f"horn-{kind.replace('_', '-')}"
+    folder = write_distribution(kind, name, tmp_path)
+    module = f"patter_{name.replace('-', '_')}"
+    assert f"class {cls}(" in (folder / module / f"{kind}.py").read_text()
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
