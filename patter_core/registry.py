@@ -20,7 +20,7 @@ from patter_core.engine import Engine
 from patter_core.errors import PluginFailed, PluginNotFound
 from patter_core.kinds import Kind, Part
 from patter_core.net.transport import Transport
-from patter_core.plugins.composing import IN_CODE, Spelling, compose
+from patter_core.plugins.composing import IN_CODE, WITHOUT_KINDS, Spelling, compose
 from patter_core.plugins.loading import Loaded, add_offers, attempt, load, new_manager, package_of
 from patter_core.plugins.metadata import Need, Offer, OfferedClass, Plugin, describe, find_plugins
 from patter_core.plugins.names import is_called_after, refuse_taken_kinds, refuse_taken_names, refuse_twins
@@ -79,7 +79,7 @@ class Registry:
         registry.plugins = [plugin for plugin, _ in found]
         distributions = {package_of(point): plugin.distribution for plugin, point in found if point is not None}
         loaded = [one for one in [load(pair, off) for pair in found] if one is not None]
-        kinds = registry.kinds[len(CORE_KINDS) :]
+        kinds = registry.part_kinds
         for one in loaded:
             add_offers(one, kinds, distributions)
         registry._refuse_and_join(loaded)
@@ -121,6 +121,11 @@ class Registry:
     def kinds(self) -> list[Kind]:
         """The kinds of the core, then those that the joined plugins define."""
         return [*CORE_KINDS, *(kind for plugin in self.plugins if plugin.joined for kind in plugin.kinds)]
+
+    @property
+    def part_kinds(self) -> list[Kind]:
+        """Those that the joined plugins define, for parts."""
+        return self.kinds[len(CORE_KINDS) :]
 
     def carrier(self, name: str) -> type[Carrier]:
         """The carrier of that name.
@@ -165,9 +170,13 @@ class Registry:
 
     def part(self, kind: str, name: str) -> type[Part]:
         """The part of that name, of a kind that a plugin defines; raises as `carrier`."""
-        if kind not in {one.name for one in self.kinds[len(CORE_KINDS) :]}:
-            known = ", ".join(one.name for one in self.kinds[len(CORE_KINDS) :])
-            raise PluginNotFound(f"No installed plugin defines the kind “{kind}”.", got=f"kinds: {known or 'none'}")
+        known = [one.name for one in self.part_kinds]
+        if kind not in known:
+            raise PluginNotFound(
+                f"No installed plugin defines the kind “{kind}”.",
+                got=f"kinds: {', '.join(known) or 'none'}",
+                remedy=did_you_mean(kind, known) if known else f"{WITHOUT_KINDS}.",
+            )
         found = self._get(kind, name)
         assert issubclass(found, Part)  # as above
         return found
@@ -186,7 +195,7 @@ class Registry:
         Raises:
             ConfigurationError: a part is of another kind, one is missing, or no plugin makes an engine of them.
         """
-        kinds = {kind: self.names(kind.name) for kind in self.kinds[len(CORE_KINDS) :]}
+        kinds = {kind: self.names(kind.name) for kind in self.part_kinds}
         return compose(self.manager.hook.patter_compose_engine, kinds, parts, spelling)
 
     def _get(self, kind: str, name: str) -> OfferedClass:

@@ -73,6 +73,13 @@ def test_a_part_is_of_the_kind_of_its_base_whatever_the_order_of_the_plugins(sit
     for kind_name in ("colour", "engine"):
         with pytest.raises(PluginNotFound, match=f"No installed plugin defines the kind “{kind_name}”.*kinds: vocal"):
             registry.part(kind_name, "alto")
+    with pytest.raises(PluginNotFound, match=r"Did you mean vocal\?"):
+        registry.part("vcoal", "alto")
+
+
+def test_where_no_plugin_defines_kinds_the_error_says_what_does() -> None:
+    with pytest.raises(PluginNotFound, match=r"the kind “stt”\. Got kinds: none\. .*pip install patter-pipeline\."):
+        Registry().part("stt", "deepgram")
 
 
 @pytest.mark.parametrize("kind", CORE_KINDS, ids=lambda kind: kind.name)

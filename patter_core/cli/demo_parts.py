@@ -6,10 +6,11 @@ import contextlib
 import importlib
 from collections.abc import Mapping, Sequence
 
+from patter_core.config import did_you_mean
 from patter_core.engine import Engine
 from patter_core.errors import ConfigurationError, PluginNotFound
 from patter_core.kinds import Kind, Part
-from patter_core.plugins.composing import install_hint
+from patter_core.plugins.composing import WITHOUT_KINDS, install_hint
 from patter_core.registry import Registry
 from patter_core.testing.emulator import Emulator, PartEmulator
 
@@ -33,13 +34,14 @@ class EmulatedParts(Emulator):
         if not kinds:
             raise PluginNotFound(
                 "No installed plugin makes an engine of parts.",
-                remedy="Install patter-pipeline; `patter plugins` says what is installed, and joined.",
+                remedy=f"{WITHOUT_KINDS}; `patter plugins` says what is installed, and joined.",
             )
         if unknown := sorted(set(names) - {kind.name for kind in kinds}):
             raise ConfigurationError(
                 "The demo has no part of that kind.",
                 expected=" or ".join(kind.name for kind in kinds),
                 got=", ".join(unknown),
+                remedy=did_you_mean(unknown[0], [kind.name for kind in kinds]),
             )
         self._registry = registry
         self._emulators = {kind.name: _emulator(registry, kind, names.get(kind.name, "")) for kind in kinds}

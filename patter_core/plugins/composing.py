@@ -8,12 +8,16 @@ import msgspec
 import pluggy
 
 from patter_core.aio.foreign import as_exception
+from patter_core.config import did_you_mean
 from patter_core.engine import Engine
 from patter_core.errors import ConfigurationError, PatterError
 from patter_core.kinds import Kind, Part, Parts
 from patter_core.observe.secrets import hide_secrets_of
 
-__all__ = ["IN_CODE", "IN_TOML", "Spelling", "compose", "install_hint"]
+__all__ = ["IN_CODE", "IN_TOML", "WITHOUT_KINDS", "Spelling", "compose", "install_hint"]
+
+WITHOUT_KINDS = "Parts need a plugin of pipeline mode: pip install patter-pipeline"
+"""What is told where no plugin defines kinds of parts, or composes engines of them."""
 
 _Several = tuple[Part | Callable[..., object], ...]
 
@@ -64,7 +68,7 @@ def compose(
         raise ConfigurationError(
             f"No installed plugin offers pipeline mode, for {spelling.arguments(given)}.",
             expected=spelling.engine,
-            remedy="Install patter-pipeline, or use an engine; `patter plugins` says what is installed, and joined.",
+            remedy=f"{WITHOUT_KINDS}, or use an engine; `patter plugins` says what is installed, and joined.",
         )
     parts: dict[str, Part | _Several] = {}
     for argument, value in given.items():
@@ -101,7 +105,7 @@ def _kind_of(argument: str, kinds: Mapping[Kind, Sequence[str]], spelling: Spell
     raise ConfigurationError(
         f"No installed plugin defines a kind for {spelling.argument.format(argument)}.",
         expected=spelling.arguments(names, ", ") or spelling.engine,
-        remedy="`patter plugins` lists kinds and parts.",
+        remedy=did_you_mean(argument, names) or "`patter plugins` lists kinds and parts.",
     )
 
 

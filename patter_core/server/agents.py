@@ -12,10 +12,13 @@ from patter_core.agent import Agent, Fallback, Retry, Variables, check_notice
 from patter_core.aio.foreign import as_exception
 from patter_core.audio import ULAW_8000, AudioFormat
 from patter_core.carrier import Carrier
+from patter_core.config import did_you_mean
 from patter_core.engine import ConversationSetup, Engine, EngineCapability
 from patter_core.errors import ConfigurationError
 from patter_core.kinds import Part
 from patter_core.observe.secrets import hide_secrets_of
+from patter_core.plugins.composing import WITHOUT_KINDS
+from patter_core.plugins.offers import TAKEN
 from patter_core.registry import Registry
 from patter_core.server.routing import Routing
 from patter_core.telephony.control import Capability
@@ -144,9 +147,12 @@ class Agents:
     def _engine_of(self, engine: object, parts: Mapping[str, object]) -> Engine:
         """Returns the engine that was given, or the one that is made of the parts."""
         given = {argument: value for argument, value in parts.items() if not (value is None or _is_empty(value))}
+        kinds = [kind.name for kind in self._registry.part_kinds]
+        known = {"stt", "llm", "tts", *kinds, *(f"{kind}s" for kind in kinds)}
         for argument, value in given.items():
-            if not (isinstance(value, Part | list | tuple) or callable(value) or argument in {"stt", "llm", "tts"}):
-                raise TypeError(f"agent() got an unexpected keyword argument {argument!r}")
+            if not (isinstance(value, Part | list | tuple) or callable(value) or argument in known):
+                hint = did_you_mean(argument, sorted(known | TAKEN - {"parts"})) or _about_parts(kinds)
+                raise TypeError(f"agent() got an unexpected keyword argument {argument!r}. {hint}")
         if given and engine is not None:
             raise ConfigurationError(
                 f"An agent on an engine takes no {' or '.join(f'{name}=' for name in given)}.",
@@ -231,6 +237,10 @@ def hints_of(agent: Agent, setup: ConversationSetup) -> list[str]:
 def _log_hints(agent: Agent) -> None:
     for hint in hints_of(agent, setup_of(agent, Leg(carrier="", call_id=""), ULAW_8000)):
         _log.warning("Agent %s: %s", agent.name, hint)
+
+
+def _about_parts(kinds: Sequence[str]) -> str:
+    return f"Parts are arguments by their kinds: {'=, '.join(kinds)}=." if kinds else f"{WITHOUT_KINDS}."
 
 
 def _is_empty(value: object) -> bool:

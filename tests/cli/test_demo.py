@@ -159,7 +159,7 @@ def test_a_part_that_is_not_installed_is_told() -> None:
     [
         ("openai", "No llm with an emulator for the demo is installed. Got llm: none. Install patter-openai."),
         ("deepgram,elevenlabs", "Install patter-deepgram or patter-elevenlabs."),
-        ("pipeline", "Install patter-pipeline"),
+        ("pipeline", "pip install patter-pipeline"),
     ],
 )
 def test_a_plugin_that_is_missing_is_named(disabled: str, message: str) -> None:

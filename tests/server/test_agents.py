@@ -7,6 +7,7 @@ import asyncio
 import dataclasses
 import importlib.metadata
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
@@ -126,6 +127,7 @@ ARGUMENTS: dict[str, tuple[dict[str, object], str]] = {
     "a part of another kind": ({**BOTH, "stt": CoolHead()}, "stt= .* class: big. Got CoolHead, of the kind llm"),
     "a class": ({**BOTH, "stt": BigEar}, "Got the class BigEar"),
     "no part": ({**BOTH, "stt": "big"}, "stt= .* Got str"),
+    "no part of a kind that plugins define": ({**BOTH, "guardrail": "strict"}, "guardrail= .* Got str"),
     "a function that is one": ({**BOTH, "stt": print}, "stt= .* Got builtin_function_or_method"),
     "a list where one is": ({**BOTH, "stt": [BigEar()]}, "stt= .* Got list"),
     "one where a list is": ({**BOTH, "guardrails": Watchman()}, "guardrails= takes a list. Got Watchman"),
@@ -133,6 +135,7 @@ ARGUMENTS: dict[str, tuple[dict[str, object], str]] = {
     "a class in a list": ({**BOTH, "guardrails": [Watchman]}, "Got the class Watchman"),
     "one kind twice": ({**BOTH, "stts": [BigEar()]}, "one kind"),
     "a kind that is not installed": ({**BOTH, "nose": BigEar()}, "a kind for nose=.* Expected stt=, llm=, guardrail="),
+    "a misspelt kind": ({**BOTH, "guardrial": BigEar()}, "a kind for guardrial=.* Did you mean guardrail?"),
     "a known kind that is not installed": ({**BOTH, "tts": BigEar()}, "a kind for tts="),
     "an engine, too": (
         {"engine": FakeEngine(), "stt": BigEar(), "guardrails": [print]},
@@ -149,15 +152,33 @@ def test_wrong_parts_are_refused_before_the_plugin_is_asked(arguments: dict[str,
     assert plugin.asked == []
 
 
+UNKNOWN = {
+    "system_promt": "Did you mean system_prompt?",
+    "lmm": "Did you mean llm?",
+    "guardrail_s": "Did you mean guardrails?",
+    "parts": "Parts are arguments by their kinds: stt=, llm=, guardrail=.",
+}
+
+
 @pytest.mark.parametrize("engine", [FakeEngine(), None])
-def test_an_argument_that_does_not_exist_is_an_error_as_ever(engine: Engine | None) -> None:
-    with pytest.raises(TypeError, match="unexpected keyword argument 'system_promt'"):
-        phone(Plugin()).agent(engine=engine, system_promt="Be brief.")  # type: ignore[arg-type] # the mistake
+@pytest.mark.parametrize(("argument", "meant"), UNKNOWN.items())
+def test_an_argument_that_does_not_exist_is_an_error_as_ever(engine: Engine | None, argument: str, meant: str) -> None:
+    said = re.escape(f"unexpected keyword argument {argument!r}. {meant}")
+    with pytest.raises(TypeError, match=said):
+        phone(Plugin()).agent(engine=engine, **{argument: {"sst": 1}})  # type: ignore[arg-type] # the mistake
+
+
+def test_where_no_kinds_are_an_unknown_argument_is_told_what_brings_them() -> None:
+    patter = Patter(carrier=FakeCarrier(), registry=Registry())
+    with pytest.raises(TypeError, match=r"unexpected keyword argument 'vad'.*pip install patter-pipeline"):
+        patter.agent(vad="silero")  # type: ignore[arg-type] # the mistake
 
 
 def test_without_a_plugin_that_composes_the_error_names_it() -> None:
     patter = Patter(carrier=FakeCarrier(), registry=Registry())
-    with pytest.raises(ConfigurationError, match=r"offers pipeline mode, for stt= and guardrails=.*patter-pipeline"):
+    with pytest.raises(
+        ConfigurationError, match=r"pipeline mode, for stt= and guardrails=.*pip install patter-pipeline"
+    ):
         patter.agent(stt=BigEar(), guardrails=[print])
 
 
