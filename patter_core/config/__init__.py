@@ -15,6 +15,7 @@ from patter_core.config.environment import (
     secrets_of,
     workers_folder,
 )
+from patter_core.config.forms import check_form
 from patter_core.config.made_up import environment_of_workers, made_up_secret
 from patter_core.config.numbers import check_ranges
 from patter_core.config.suggest import did_you_mean, quoted
@@ -25,6 +26,7 @@ __all__ = [
     "base_url",
     "check_arguments",
     "check_fields",
+    "check_form",
     "check_ranges",
     "checked_key",
     "did_you_mean",

@@ -22,14 +22,14 @@ from patter_core.testing.fakes import FakeCarrier
 from patter_elevenlabs import ElevenLabsConvAI
 from patter_elevenlabs.testing import Behaviour, ElevenLabsEmulator
 from patter_twilio import Twilio
-from patter_twilio.testing import TwilioEmulator
+from patter_twilio.testing import ACCOUNT_SID, TwilioEmulator
 
 pytestmark = pytest.mark.anyio
 
 ENVIRONMENT = {
     "PATTER_CARRIER": "twilio",
     "PATTER_ENGINE": "elevenlabs",
-    "TWILIO_ACCOUNT_SID": "ACtest",
+    "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
     "TWILIO_AUTH_TOKEN": "auth-token-of-the-test",
     "ELEVENLABS_API_KEY": "key-of-the-test",
     "ELEVENLABS_AGENT_ID": "agent_test",

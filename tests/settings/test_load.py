@@ -25,6 +25,7 @@ from patter_core.settings.plugins import (
 from patter_elevenlabs import ElevenLabsConvAI
 from patter_redis import RedisCallStore
 from patter_twilio import Twilio
+from patter_twilio.testing import ACCOUNT_SID
 
 FILE = """
 phone_number = "+15005550001"
@@ -32,7 +33,7 @@ notice = "This call is recorded."
 
 [carrier]
 name = "twilio"
-options = { account_sid = "ACfile", auth_token = "file-token" }
+options = { account_sid = "ACffffffffffffffffffffffffffffffff", auth_token = "file-token" }
 
 [engine]
 name = "elevenlabs"
@@ -63,7 +64,7 @@ def test_a_file_says_all_of_it() -> None:
     phone = make_phone(registry, settings)
     agent = make_agents(phone, registry, settings)
     assert isinstance(agent, Agent)
-    assert make_carrier(registry, settings.carrier) == Twilio("ACfile", "file-token")
+    assert make_carrier(registry, settings.carrier) == Twilio("AC" + 32 * "f", "file-token")
     assert agent.notice == "This call is recorded."
     assert isinstance(agent.engine, ElevenLabsConvAI)
     assert (agent.engine.agent_id, agent.system_prompt, agent.variables) == ("agent_file", "Be brief.", {"name": "Ada"})
@@ -83,10 +84,10 @@ def test_options_win_over_the_environment_and_that_over_the_file(monkeypatch: py
 
 
 def test_without_a_name_the_only_one_is_meant(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TWILIO_ACCOUNT_SID", "ACenv")
+    monkeypatch.setenv("TWILIO_ACCOUNT_SID", ACCOUNT_SID)
     monkeypatch.setenv("TWILIO_AUTH_TOKEN", "token")
     monkeypatch.setenv("PATTER_DISABLE", "telnyx,vonage")
-    assert make_carrier(Registry.discover(), PluginConfig()) == Twilio("ACenv", "token")
+    assert make_carrier(Registry.discover(), PluginConfig()) == Twilio(ACCOUNT_SID, "token")
 
 
 def test_without_any_it_says_what_to_install() -> None:

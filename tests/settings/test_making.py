@@ -14,7 +14,7 @@ TWILIO = {"TWILIO_ACCOUNT_SID": "AC" + 32 * "0", "TWILIO_AUTH_TOKEN": 32 * "0"}
 
 WRONG: dict[str, tuple[dict[str, Option], str]] = {
     "one text for a list": ({"other_auth_tokens": "next"}, r"other_auth_tokens=…\) is of the wrong type"),
-    "an unknown one": ({"acount_sid": "AC1"}, "no option “acount_sid”.*Did you mean account_sid"),
+    "an unknown one": ({"acount_sid": "AC"}, "no option “acount_sid”.*Did you mean account_sid"),
     "a number for a text": ({"region": 5}, r"region=…\) is of the wrong type. Expected a text. Got int"),
 }
 

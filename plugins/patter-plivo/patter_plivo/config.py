@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 import msgspec
 
 from patter_core.config import base_url as read_base_url
-from patter_core.config import required, secrets_of
-from patter_core.errors import ConfigurationError
+from patter_core.config import check_form, required, secrets_of
 
 __all__ = ["Account", "read_account", "read_other_tokens"]
 
 _WHERE = "on the overview page of Plivo's console"
-_AUTH_ID = re.compile(r"[MS]A[A-Z0-9]{18}")
+_AUTH_ID = "[MS]A[A-Z0-9]{18}"
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,13 +33,14 @@ def read_account(*, auth_id: str = "", auth_token: str = "", base_url: str = "")
         ConfigurationError: a value is missing or invalid.
     """
     found = required(auth_id, parameter="Plivo(auth_id=…)", variable="PLIVO_AUTH_ID", where=_WHERE)
-    if not _AUTH_ID.fullmatch(found):
-        raise ConfigurationError(
-            "Plivo(auth_id=…) is not the Auth ID of an account.",
-            expected="MA, or SA for a subaccount, and 18 more capitals and digits",
-            got=f"{len(found)} characters that start with {found[:2]!r}",
-            remedy=f"You find it {_WHERE}.",
-        )
+    check_form(
+        found,
+        _AUTH_ID,
+        parameter="Plivo(auth_id=…)",
+        what="the Auth ID of an account",
+        expected="MA, or SA for a subaccount, and 18 more capitals and digits",
+        where=_WHERE,
+    )
     return Account(
         auth_id=found,
         auth_token=required(

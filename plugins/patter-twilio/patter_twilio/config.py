@@ -7,12 +7,23 @@ from collections.abc import Iterable
 import msgspec
 
 from patter_core.config import base_url as read_base_url
-from patter_core.config import from_environment, required, secrets_of
+from patter_core.config import check_form, from_environment, required, secrets_of
 from patter_core.errors import ConfigurationError
 
 __all__ = ["Account", "api_url", "read_account", "read_other_tokens"]
 
 _WHERE = "on the start page of Twilio's console, under “Account Info”"
+_KEYS = "in Twilio's console, under “API keys & tokens”"
+_DIGITS = "[0-9a-fA-F]{32}"
+_KINDS = {
+    f"AC{_DIGITS}": "the SID of an account (AC…)",
+    f"SK{_DIGITS}": "the SID of an API key (SK…)",
+    f"PN{_DIGITS}": "the SID of a phone number (PN…)",
+    f"[A-Z]{{2}}{_DIGITS}": "the SID of something else",
+    _DIGITS: "hexadecimal digits alone, which is what an auth token looks like",
+    "(AC|SK).*": "AC or SK, but not 32 hexadecimal digits after it",
+}
+"""What a value may be by its form: a SID is two letters and 32 hexadecimal digits (Twilio's page "What is a SID")."""
 _NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789-"
 
 
@@ -52,13 +63,7 @@ def read_account(
         ConfigurationError: a value is missing or invalid.
     """
     sid = required(account_sid, parameter="Twilio(account_sid=…)", variable="TWILIO_ACCOUNT_SID", where=_WHERE)
-    if not sid.startswith("AC"):
-        raise ConfigurationError(
-            "Twilio(account_sid=…) is not the SID of an account.",
-            expected="AC and 32 more characters",
-            got=f"a value that starts with {sid[:2]!r}",
-            remedy=f"You find it {_WHERE}.",
-        )
+    _check_sid(sid, "AC", parameter="Twilio(account_sid=…)", what="the SID of an account", where=_WHERE)
     token = required(auth_token, parameter="Twilio(auth_token=…)", variable="TWILIO_AUTH_TOKEN", where=_WHERE)
     key, secret = _read_api_key(api_key, api_secret)
     region = from_environment(region, "TWILIO_REGION")
@@ -90,15 +95,23 @@ def _read_api_key(api_key: str, api_secret: str) -> tuple[str, str]:
             raise ConfigurationError(
                 f"Twilio({name}=…) is missing.",
                 expected=f"both halves: the parameter, or the environment variable TWILIO_{name.upper()}",
-                remedy="You find API keys in Twilio's console under “API keys & tokens”; a secret is shown only once.",
+                remedy=f"You find API keys {_KEYS}; a secret is shown only once.",
             )
-    if key and not key.startswith("SK"):
-        raise ConfigurationError(
-            "Twilio(api_key=…) is not the SID of an API key.",
-            expected="SK and 32 more characters",
-            got=f"a value that starts with {key[:2]!r}",
-        )
+    if key:
+        _check_sid(key, "SK", parameter="Twilio(api_key=…)", what="the SID of an API key", where=_KEYS)
     return key, secret
+
+
+def _check_sid(sid: str, prefix: str, *, parameter: str, what: str, where: str) -> None:
+    check_form(
+        sid,
+        prefix + _DIGITS,
+        parameter=parameter,
+        what=what,
+        expected=f"{prefix} and 32 hexadecimal digits",
+        where=where,
+        others=_KINDS,
+    )
 
 
 def api_url(base_url: str, *, region: str, edge: str) -> str:

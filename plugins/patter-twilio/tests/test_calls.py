@@ -16,7 +16,7 @@ from patter_core.telephony.outcome import HangUp, Transfer
 from patter_core.testing.caller import Caller, EndCall, Pause
 from patter_core.testing.conformance.scene import Scene, staged
 from patter_core.webhook import Reject
-from patter_twilio.testing import CallStatus, EmulatedNumber, Refusal, TwilioCall, TwilioEmulator, messages
+from patter_twilio.testing import ACCOUNT_SID, CallStatus, EmulatedNumber, Refusal, TwilioCall, TwilioEmulator, messages
 
 pytestmark = pytest.mark.anyio
 
@@ -148,7 +148,7 @@ async def test_what_no_codec_expects_is_survived_counted_and_told_once() -> None
         live = await scene.live()
         stream = twilio.calls[0].streams[0]
         audio = messages.MediaBody(chunk="1", timestamp="5", payload="/w==")
-        other = messages.StartBody(account_sid="AC1", stream_sid="MZ2", call_sid="CA2")
+        other = messages.StartBody(account_sid=ACCOUNT_SID, stream_sid="MZ2", call_sid="CA2")
         nonsense: Mapping[str, str | bytes] = {
             "binary message": b"\xff" * 160,
             "malformed JSON": "{",

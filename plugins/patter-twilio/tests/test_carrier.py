@@ -13,8 +13,9 @@ from patter_core.telephony.leg import Leg
 from patter_core.webhook import WebhookRequest
 from patter_twilio import Twilio
 from patter_twilio.signing import signature
+from patter_twilio.testing import ACCOUNT_SID
 
-SID, TOKEN = "AC" + "0" * 32, "auth-token"
+SID, TOKEN = ACCOUNT_SID, "auth-token"
 MEDIA = "wss://phone.example/media/twilio/stream-token"
 
 
@@ -27,11 +28,11 @@ def upgrade(presented: str) -> WebhookRequest:
 
 
 def test_values_come_from_the_environment_where_none_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TWILIO_ACCOUNT_SID", "ACfromenv")
+    monkeypatch.setenv("TWILIO_ACCOUNT_SID", SID)
     monkeypatch.setenv("TWILIO_AUTH_TOKEN", "fromenv")
     monkeypatch.setenv("TWILIO_BASE_URL", "http://127.0.0.1:9/")
     twilio = Twilio()
-    assert (twilio.account_sid, twilio.auth_token, twilio.base_url) == ("ACfromenv", "fromenv", "http://127.0.0.1:9")
+    assert (twilio.account_sid, twilio.auth_token, twilio.base_url) == (SID, "fromenv", "http://127.0.0.1:9")
 
 
 def test_the_api_is_twilios_own_by_default() -> None:
@@ -40,7 +41,7 @@ def test_the_api_is_twilios_own_by_default() -> None:
 
 
 def test_a_carrier_is_frozen_and_shows_no_secret() -> None:
-    twilio = Twilio(SID, TOKEN, api_key="SK1", api_secret="key-secret", other_auth_tokens=("next-token",))
+    twilio = Twilio(SID, TOKEN, api_key="SK" + 32 * "1", api_secret="key-secret", other_auth_tokens=("next-token",))
     with pytest.raises(dataclasses.FrozenInstanceError):
         twilio.auth_token = "other"  # type: ignore[misc] # that is the point
     assert not [secret for secret in (TOKEN, "key-secret", "next-token") if secret in repr(twilio)]

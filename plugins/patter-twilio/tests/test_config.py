@@ -5,8 +5,10 @@ from twilio.rest import Client
 
 from patter_core.errors import ConfigurationError
 from patter_twilio.config import Account, api_url, read_account
+from patter_twilio.testing import ACCOUNT_SID
 
-SID, TOKEN = "AC" + "0" * 32, "auth-token"
+SID, KEY, TOKEN = ACCOUNT_SID, "SK" + 32 * "1", "auth-token"
+DIGITS = "0123456789abcdefABCDEF0123456789"
 
 
 def account(*, sid: str = SID, token: str = TOKEN, key: str = "", secret: str = "") -> Account:
@@ -15,11 +17,11 @@ def account(*, sid: str = SID, token: str = TOKEN, key: str = "", secret: str = 
 
 def test_values_come_from_the_environment_where_none_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ACCOUNT_SID", "AUTH_TOKEN", "API_KEY", "API_SECRET", "REGION", "EDGE"):
-        monkeypatch.setenv(f"TWILIO_{name}", {"ACCOUNT_SID": "ACenv", "API_KEY": "SKenv"}.get(name, name.lower()))
+        monkeypatch.setenv(f"TWILIO_{name}", {"ACCOUNT_SID": SID, "API_KEY": KEY}.get(name, name.lower()))
     found = read_account()
-    assert (found.account_sid, found.auth_token, found.credentials) == ("ACenv", "auth_token", ("SKenv", "api_secret"))
+    assert (found.account_sid, found.auth_token, found.credentials) == (SID, "auth_token", (KEY, "api_secret"))
     assert (found.region, found.edge) == ("region", "edge")
-    assert read_account(account_sid="ACgiven").account_sid == "ACgiven"
+    assert read_account(account_sid=f"AC{DIGITS}").account_sid == f"AC{DIGITS}"
 
 
 @pytest.mark.parametrize(
@@ -27,7 +29,6 @@ def test_values_come_from_the_environment_where_none_are_given(monkeypatch: pyte
     [
         ("", TOKEN, ["Twilio(account_sid=…)", "TWILIO_ACCOUNT_SID", "console"]),
         (SID, "", ["Twilio(auth_token=…)", "TWILIO_AUTH_TOKEN", "console"]),
-        ("SK123", TOKEN, ["Twilio(account_sid=…)", "AC and 32 more characters", "'SK'"]),
     ],
 )
 def test_a_missing_or_wrong_value_is_an_error_with_a_remedy(sid: str, token: str, parts: list[str]) -> None:
@@ -36,12 +37,44 @@ def test_a_missing_or_wrong_value_is_an_error_with_a_remedy(sid: str, token: str
     assert all(part in str(error.value) for part in parts)
 
 
+WRONG = {
+    "auth token": (
+        DIGITS,
+        "32 characters: hexadecimal digits alone, which is what an auth token looks like",
+    ),
+    "phone number": (f"PN{DIGITS}", "34 characters: the SID of a phone number (PN…)"),
+    "call": (f"CA{DIGITS}", "34 characters: the SID of something else"),
+    "API key cut": (f"SK{DIGITS[:-1]}", "33 characters: AC or SK, but not 32 hexadecimal digits after it"),
+    "placeholder": (f"AC{32 * 'x'}", "34 characters: AC or SK, but not 32 hexadecimal digits after it"),
+    "two lines": (f"AC{DIGITS[:-1]}\n{DIGITS}", "66 characters"),
+    "secret": ("s3cret-of-a-key", "15 characters"),
+}
+
+
+@pytest.mark.parametrize(("value", "got"), WRONG.values(), ids=WRONG.keys())
+def test_what_is_no_sid_is_told_by_its_kind_and_never_shown(value: str, got: str) -> None:
+    for parameter, prefix in (("account_sid", "AC"), ("api_key", "SK")):
+        with pytest.raises(ConfigurationError) as error:
+            read_account(**{"account_sid": SID, "auth_token": TOKEN, "api_secret": "s", parameter: value})
+        said = str(error.value)
+        assert f"Twilio({parameter}=…) is not the SID of" in said
+        assert (error.value.expected, error.value.got) == (f"{prefix} and 32 hexadecimal digits", got)
+        assert "Twilio's console" in error.value.remedy
+        assert value not in said
+
+
+def test_the_sids_of_an_account_and_of_an_api_key_are_told_apart() -> None:
+    with pytest.raises(ConfigurationError, match=r"Got 34 characters: the SID of an API key \(SK…\)"):
+        account(sid=KEY)
+    with pytest.raises(ConfigurationError, match=r"Got 34 characters: the SID of an account \(AC…\)"):
+        account(key=SID, secret="s")
+
+
 @pytest.mark.parametrize(
     ("key", "secret", "parts"),
     [
-        ("SK1", "", ["Twilio(api_secret=…)", "TWILIO_API_SECRET"]),
+        (KEY, "", ["Twilio(api_secret=…)", "TWILIO_API_SECRET"]),
         ("", "s", ["Twilio(api_key=…)", "TWILIO_API_KEY"]),
-        ("AC1", "s", ["SK and 32 more characters"]),
     ],
 )
 def test_an_api_key_needs_both_halves(key: str, secret: str, parts: list[str]) -> None:
@@ -52,14 +85,14 @@ def test_an_api_key_needs_both_halves(key: str, secret: str, parts: list[str]) -
 
 def test_requests_use_the_api_key_if_there_is_one() -> None:
     assert account().credentials == (SID, TOKEN)
-    assert account(key="SK1", secret="s").credentials == ("SK1", "s")
+    assert account(key=KEY, secret="s").credentials == (KEY, "s")
 
 
 @pytest.mark.parametrize(
     ("region", "edge"), [("", ""), ("ie1", "dublin"), ("au1", ""), ("", "sydney"), ("us1", "ashburn")]
 )
 def test_region_and_edge_lead_to_the_address_of_twilios_own_library(region: str, edge: str) -> None:
-    url = Client("AC1", "token", region=region or None, edge=edge or None).get_hostname("https://api.twilio.com")
+    url = Client(SID, "token", region=region or None, edge=edge or None).get_hostname("https://api.twilio.com")
     assert api_url("", region=region, edge=edge) == url
 
 

@@ -15,6 +15,7 @@ from patter_core.testing.api import ApiAnswer, fake_api
 from patter_core.webhook import Accept
 from patter_twilio.control import Control
 from patter_twilio.rest import LONGEST_TWIML, TwilioApi
+from patter_twilio.testing import ACCOUNT_SID
 
 pytestmark = pytest.mark.anyio
 
@@ -22,7 +23,7 @@ LEG = Leg(carrier="twilio", call_id="CA1")
 
 
 def control(url: str = "http://127.0.0.1:9") -> Control:
-    return Control(TwilioApi(url, "AC1", ("AC1", "secret")), voice="alice", language="")
+    return Control(TwilioApi(url, ACCOUNT_SID, (ACCOUNT_SID, "secret")), voice="alice", language="")
 
 
 async def test_a_transfer_interrupts_the_call_with_a_text_in_the_configured_voice() -> None:

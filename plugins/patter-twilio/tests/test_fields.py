@@ -13,9 +13,10 @@ from patter_core.errors import WebhookRefused
 from patter_core.webhook import WebhookRequest
 from patter_twilio.fields import ABOUT_A_CALL, check_fields
 from patter_twilio.signing import Proof, signature, verify_webhook
+from patter_twilio.testing import ACCOUNT_SID
 
 TOKEN, URL = "12345", "https://phone.example/webhooks/twilio/voice"
-ACCOUNT, CALL = "AC" + "0" * 32, "CA00112233445566778899aabbccddeeff"
+ACCOUNT, CALL = ACCOUNT_SID, "CA00112233445566778899aabbccddeeff"
 FORM = {
     "AccountSid": ACCOUNT,
     "ApiVersion": "2010-04-01",

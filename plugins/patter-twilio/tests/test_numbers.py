@@ -9,7 +9,7 @@ from patter_core.errors import CarrierRequestFailed, ConfigurationError
 from patter_core.testing.api import ApiAnswer, fake_api
 from patter_twilio.numbers import TwilioNumbers, read_voice_url
 from patter_twilio.rest import TwilioApi
-from patter_twilio.testing import EmulatedNumber, TwilioEmulator
+from patter_twilio.testing import ACCOUNT_SID, EmulatedNumber, TwilioEmulator
 
 pytestmark = pytest.mark.anyio
 
@@ -30,21 +30,21 @@ def numbers_of(twilio: TwilioEmulator) -> TwilioNumbers:
 
 async def test_all_pages_of_numbers_are_listed() -> None:
     first = b'{"incoming_phone_numbers":[{"sid":"PN1","phone_number":"+15005550001"}],"next_page_uri":"%s"}'
-    path = b"/2010-04-01/Accounts/AC1/IncomingPhoneNumbers.json?Page=1"
+    path = f"/2010-04-01/Accounts/{ACCOUNT_SID}/IncomingPhoneNumbers.json?Page=1"
     last = b'{"incoming_phone_numbers":[{"sid":"PN2","phone_number":"+15005550002"}],"next_page_uri":null}'
     async with fake_api() as api:
-        api.answers = [ApiAnswer(body=first % path), ApiAnswer(body=last)]
-        found = await TwilioNumbers(TwilioApi(api.url, "AC1", ("AC1", "secret"))).fetch()
+        api.answers = [ApiAnswer(body=first % path.encode()), ApiAnswer(body=last)]
+        found = await TwilioNumbers(TwilioApi(api.url, ACCOUNT_SID, (ACCOUNT_SID, "secret"))).fetch()
     assert [number.number for number in found] == ["+15005550001", "+15005550002"]
-    assert [request.path for request in api.requests][1] == path.decode()
+    assert [request.path for request in api.requests][1] == path
     assert "+1500" not in repr(found)
 
 
-@pytest.mark.parametrize("elsewhere", [b"@evil.example/x", b"/2010-04-01/Accounts/AC2/x", b"https://evil.example/"])
+@pytest.mark.parametrize("elsewhere", [b"@evil.example/x", b"/2010-04-01/Accounts/ACother/x", b"https://evil.example/"])
 async def test_a_next_page_elsewhere_is_not_requested(elsewhere: bytes) -> None:
     async with fake_api() as api:
         api.answers = [ApiAnswer(body=b'{"incoming_phone_numbers":[],"next_page_uri":"%s"}' % elsewhere)]
-        assert await TwilioNumbers(TwilioApi(api.url, "AC1", ("AC1", "secret"))).fetch() == []
+        assert await TwilioNumbers(TwilioApi(api.url, ACCOUNT_SID, (ACCOUNT_SID, "secret"))).fetch() == []
     assert len(api.requests) == 1
 
 

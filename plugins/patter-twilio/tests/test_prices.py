@@ -5,10 +5,11 @@ from decimal import Decimal
 from patter_core.telephony.prices import Usage
 from patter_twilio import Twilio
 from patter_twilio.prices import RATES
+from patter_twilio.testing import ACCOUNT_SID
 
 
 def test_the_price_list_is_the_carriers_dated_and_has_a_source() -> None:
-    assert Twilio("AC" + "0" * 32, "token").rates is RATES
+    assert Twilio(ACCOUNT_SID, "token").rates is RATES
     assert RATES.as_of.year >= 2026
     assert "Pricing" in RATES.source
 

@@ -10,6 +10,7 @@ import pytest
 from patter_core.errors import CarrierRequestFailed
 from patter_core.testing.api import ApiAnswer, FakeApi, fake_api
 from patter_twilio.rest import TwilioApi
+from patter_twilio.testing import ACCOUNT_SID
 
 pytestmark = pytest.mark.anyio
 
@@ -17,7 +18,7 @@ CREATED = ApiAnswer(body=b'{"sid":"CA1","status":"queued"}')
 RECORDED = ApiAnswer(body=b'{"sid":"RE1"}')
 BUSY = ApiAnswer(status=429, body=b'{"code":20429}')
 BROKEN = ApiAnswer(status=503)
-ROOT = "/2010-04-01/Accounts/AC1"
+ROOT = f"/2010-04-01/Accounts/{ACCOUNT_SID}"
 
 
 @pytest.fixture
@@ -31,13 +32,13 @@ async def no_wait(seconds: float) -> None:
 
 
 def client(api: FakeApi) -> TwilioApi:
-    return TwilioApi(api.url, "AC1", ("AC1", "secret"), sleep=no_wait)
+    return TwilioApi(api.url, ACCOUNT_SID, (ACCOUNT_SID, "secret"), sleep=no_wait)
 
 
 async def test_a_request_is_sent_as_documented(api: FakeApi) -> None:
     await client(api).end_call("CA1")
     (request,) = api.requests
-    credentials = "Basic " + base64.b64encode(b"AC1:secret").decode()
+    credentials = "Basic " + base64.b64encode(f"{ACCOUNT_SID}:secret".encode()).decode()
     assert (request.method, request.path, request.body) == ("POST", f"{ROOT}/Calls/CA1.json", b"Status=completed")
     assert (request.headers["authorization"], request.headers["content-type"]) == (
         credentials,

@@ -24,7 +24,9 @@ from patter_core.telephony.leg import Leg, Progress
 from patter_core.testing.call import Callee
 from patter_core.testing.caller import Caller, EndCall, Pause
 from patter_twilio import Twilio
-from patter_twilio.testing import CallStatus, Refusal, StreamEnd, TwilioCall, TwilioEmulator
+from patter_twilio.numbers import TwilioNumbers
+from patter_twilio.rest import TwilioApi
+from patter_twilio.testing import ACCOUNT_SID, CallStatus, Refusal, StreamEnd, TwilioCall, TwilioEmulator
 from patter_twilio.wire import TwilioMediaCodec
 
 pytestmark = pytest.mark.anyio
@@ -299,16 +301,20 @@ async def test_the_api_knows_its_account_and_its_keys() -> None:
     async with TwilioEmulator() as twilio:
         strangers = [
             Twilio(twilio.account_sid, "wrong", base_url=twilio.base_url),
-            Twilio("ACother", twilio.auth_token, base_url=twilio.base_url),
+            Twilio(ACCOUNT_SID, twilio.auth_token, base_url=twilio.base_url),
         ]
         for stranger in strangers:
             with pytest.raises(CarrierRequestFailed) as failure:
                 await stranger.hang_up(leg)
             assert (failure.value.status, failure.value.code) == (401, "20003")
-        twilio.api.keys = {"SK1": "secret"}
-        by_key = dataclasses.replace(twilio.carrier(), api_key="SK1", api_secret="secret")
+        key = "SK" + 32 * "1"
+        twilio.api.keys = {key: "secret", ACCOUNT_SID: "other"}
+        by_key = dataclasses.replace(twilio.carrier(), api_key=key, api_secret="secret")
         await by_key.hang_up(leg)
-        assert (twilio.api_requests[-1].user, twilio.api_requests[-1].status) == ("SK1", 404)
+        assert (twilio.api_requests[-1].user, twilio.api_requests[-1].status) == (key, 404)
+        with pytest.raises(CarrierRequestFailed) as failure:  # the resources of another account are not there
+            await TwilioNumbers(TwilioApi(twilio.base_url, ACCOUNT_SID, (ACCOUNT_SID, "other"))).fetch()
+        assert failure.value.status == 404
 
 
 @pytest.mark.parametrize(

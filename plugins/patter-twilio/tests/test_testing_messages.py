@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from patter_core.audio import ULAW_8000, AudioChunk
 from patter_core.media import MediaDtmf, MediaMark, MediaOpened, MediaStopped
 from patter_core.testing.stream import Problem
-from patter_twilio.testing import messages
+from patter_twilio.testing import ACCOUNT_SID, messages
 from patter_twilio.testing.messages import read_app_message
 from patter_twilio.wire import TwilioMediaCodec
 
 SID = "MZ1"
-BODY = messages.StartBody(account_sid="AC1", stream_sid=SID, call_sid="CA1", custom_parameters={"a": "b"})
+BODY = messages.StartBody(account_sid=ACCOUNT_SID, stream_sid=SID, call_sid="CA1", custom_parameters={"a": "b"})
 START = messages.Start(sequence_number="1", stream_sid=SID, start=BODY)
 
 
@@ -36,7 +36,7 @@ def test_start_is_written_as_documented() -> None:
         "sequenceNumber": "1",
         "streamSid": SID,
         "start": {
-            "accountSid": "AC1",
+            "accountSid": ACCOUNT_SID,
             "streamSid": SID,
             "callSid": "CA1",
             "tracks": ["inbound"],
@@ -49,7 +49,7 @@ def test_start_is_written_as_documented() -> None:
 def test_the_codec_reads_all_that_the_emulator_says() -> None:
     codec = TwilioMediaCodec()
     audio = messages.MediaBody(chunk="1", timestamp="0", payload="/w==")
-    stop = messages.StopBody(account_sid="AC1", call_sid="CA1")
+    stop = messages.StopBody(account_sid=ACCOUNT_SID, call_sid="CA1")
     number: messages.Numbering = {"sequence_number": "2", "stream_sid": SID}
     said = [
         messages.Connected(),

@@ -15,10 +15,11 @@ from patter_core.testing.fakes import FakeRouter, Report
 from patter_core.webhook import Accept, Reject, WebhookRequest
 from patter_twilio import Twilio
 from patter_twilio.signing import signature
+from patter_twilio.testing import ACCOUNT_SID
 
 pytestmark = pytest.mark.anyio
 
-SID, TOKEN = "AC" + "0" * 32, "auth-token"
+SID, TOKEN = ACCOUNT_SID, "auth-token"
 CALL, RECORDING = "CA" + "1" * 32, "RE" + "2" * 32
 VOICE = "https://phone.example/webhooks/twilio/voice"
 ACTION = "https://phone.example/webhooks/twilio/action?call=token"

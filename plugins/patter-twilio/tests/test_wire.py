@@ -20,6 +20,7 @@ from patter_core.media import (
     MediaUnusable,
 )
 from patter_core.net.json_media import Faults
+from patter_twilio.testing import ACCOUNT_SID
 from patter_twilio.wire import LATE_CHUNKS, LONGEST_MESSAGE, TwilioMediaCodec
 
 SID = "MZ18ad3ab5a668481ce02b83e7395059f0"
@@ -28,7 +29,7 @@ AUDIO = bytes(range(160))
 
 def start(sid: str = SID, **body: object) -> str:
     fields = {
-        "accountSid": "AC1",
+        "accountSid": ACCOUNT_SID,
         "streamSid": sid,
         "callSid": "CA1",
         "tracks": ["inbound"],

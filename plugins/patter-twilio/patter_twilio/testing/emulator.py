@@ -17,7 +17,10 @@ from patter_twilio.testing.dialling import read_dialling
 from patter_twilio.testing.rest import ApiRequest, EmulatedNumber, EmulatedRecording, RestApi, Task
 from patter_twilio.testing.webhooks import WebhookSender
 
-__all__ = ["TwilioEmulator"]
+__all__ = ["ACCOUNT_SID", "TwilioEmulator"]
+
+ACCOUNT_SID = "AC" + 32 * "0"
+"""Of no account: for what needs one without an emulator."""
 
 
 class TwilioEmulator(CarrierEmulator):

@@ -1,0 +1,35 @@
+"""Identifiers of a documented form: another value is refused, told by its kind, and not shown."""
+
+from __future__ import annotations
+
+import pytest
+
+from patter_core.config import check_form
+from patter_core.errors import ConfigurationError
+
+OTHERS = {"[0-9]+": "a number", "7.*": "the first form counts"}
+
+
+def check(value: str) -> None:
+    check_form(
+        value,
+        "a[0-9]{2}",
+        parameter="Acme(id=…)",
+        what="the id",
+        expected="a and two digits",
+        where="here",
+        others=OTHERS,
+    )
+
+
+def test_one_of_the_form_is_accepted() -> None:
+    check("a12")
+
+
+@pytest.mark.parametrize(
+    ("value", "got"), [("7531", "4 characters: a number"), ("a12\n", "4 characters"), ("secret", "6 characters")]
+)
+def test_another_is_told_by_its_kind_and_not_shown(value: str, got: str) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        check(value)
+    assert str(error.value) == f"Acme(id=…) is not the id. Expected a and two digits. Got {got}. You find it here."
