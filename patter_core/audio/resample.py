@@ -29,7 +29,7 @@ import msgspec
 
 from patter_core.errors import AudioError
 
-__all__ = ["Resampler"]
+__all__ = ["Resampler", "is_convertible"]
 
 _PASS = 0.425
 """Where the pass band ends, as a part of the lower rate: for the telephone at 3400 Hz, as its band (ITU-T G.712)."""
@@ -79,10 +79,15 @@ class _Plan(msgspec.Struct, frozen=True):
 
 
 @functools.cache
+def is_convertible(source_rate: int, target_rate: int) -> bool:
+    """True if there is a conversion between these two sample rates."""
+    return max(source_rate, target_rate) // math.gcd(source_rate, target_rate) <= _MAX_PERIOD
+
+
 def _plan(source_rate: int, target_rate: int) -> _Plan:
     common = math.gcd(source_rate, target_rate)
     up, down = target_rate // common, source_rate // common
-    if max(up, down) > _MAX_PERIOD:
+    if not is_convertible(source_rate, target_rate):
         raise AudioError(
             "No conversion between these sample rates.",
             expected=f"two rates in a ratio of whole numbers up to {_MAX_PERIOD}",

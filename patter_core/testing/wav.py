@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import IO
 
 from patter_core.audio import AudioFormat, Encoding
+from patter_core.audio.resample import is_convertible
 from patter_core.audio.transcode import transcode
 from patter_core.errors import AudioError
 from patter_core.testing.wav_reader import REMEDY, parse_wav
 
 __all__ = ["read_wav", "read_wav_as", "write_stereo_wav"]
 
+_STEPS = (1, 25, 50, 100, 200)
+"""Hz. A file of 7919 Hz is taken for one of 7925: 0.3 % at most, a twentieth of a semitone."""
 _RATES = "a usual rate: 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000 or 96000 Hz"
 
 
@@ -57,20 +60,25 @@ def read_wav(source: str | Path | IO[bytes]) -> tuple[bytes, AudioFormat]:
 
 
 def read_wav_as(source: str | Path | IO[bytes], format: AudioFormat) -> bytes:
-    """Reads a WAV file of any usual kind and rate. Returns its audio in another format.
+    """Reads a WAV file of any usual kind. Returns its audio in another format.
 
     Args:
         source: a file's path, or a file open for reading bytes.
         format: of the audio that is returned.
 
     Raises:
-        AudioError: it is no WAV file, of a kind that is not read, or of a sample rate that is not converted.
+        AudioError: it is no WAV file, of a kind that is not read, or of a sample rate without a conversion.
         OSError: the file cannot be read.
     """
     audio, own = read_wav(source)
-    try:
-        return transcode(audio, own, format)
-    except AudioError:  # whole samples were read: it is the rate
-        raise AudioError(
-            "A WAV file of an unusual sample rate.", expected=_RATES, got=f"{own.sample_rate} Hz", remedy=REMEDY
-        ) from None
+    near = AudioFormat(own.encoding, _converted_rate(own.sample_rate, format.sample_rate))
+    return transcode(audio, near, format)
+
+
+def _converted_rate(rate: int, target: int) -> int:
+    """Returns the rate nearest to it that is converted into the other: what the ear does not tell apart from it."""
+    for step in _STEPS:
+        near = round(rate / step) * step
+        if is_convertible(near, target):
+            return near
+    raise AudioError("A WAV file of an unusual sample rate.", expected=_RATES, got=f"{rate} Hz", remedy=REMEDY)

@@ -162,10 +162,20 @@ def test_a_wrong_rate_and_a_cut_header_have_the_same_way_out(content: bytes) -> 
         read_wav(io.BytesIO(content))
 
 
-def test_a_rate_that_is_not_converted_is_told_with_those_that_are_and_a_way_out(tmp_path: Path) -> None:
-    path = write(tmp_path / "odd.wav", rate=7_919, audio=bytes(200))
-    with pytest.raises(AudioError, match=r"(?s)8000, .*48000 or 96000 Hz\. Got 7919 Hz.*ffmpeg -i FILE -ar 16000"):
-        read_wav_as(path, ULAW_8000)
+@pytest.mark.parametrize("rate", [4_000, 7_919, 11_127, 44_056, 192_000])
+def test_any_other_rate_is_taken_for_one_that_is_converted(tmp_path: Path, rate: int) -> None:
+    tone = np.sin(np.arange(rate) * 2 * np.pi * 440 / rate) * 8_000
+    path = write(tmp_path / "odd.wav", rate=rate, audio=tone.astype("<i2").tobytes())
+    heard = np.frombuffer(read_wav_as(path, PCM16_16000), "<i2")
+    assert len(heard) == pytest.approx(16_000, rel=0.004)
+    loudest = np.argmax(np.abs(np.fft.rfft(heard * np.hanning(len(heard))))) * 16_000 / len(heard)
+    assert loudest == pytest.approx(440, rel=0.004)
+
+
+def test_a_rate_without_a_conversion_is_told_with_those_that_have_one_and_a_way_out(tmp_path: Path) -> None:
+    path = write(tmp_path / "odd.wav", rate=189_999, audio=bytes(200))
+    with pytest.raises(AudioError, match=r"(?s)8000, .*48000 or 96000 Hz\. Got 189999 Hz.*ffmpeg -i FILE -ar 16000"):
+        read_wav_as(path, AudioFormat(Encoding.PCM16, 44_100))
 
 
 @pytest.mark.parametrize("target", [ULAW_8000, PCM16_16000, AudioFormat(Encoding.PCM16, 24_000)], ids=str)
