@@ -16,6 +16,7 @@ import anyio.to_thread
 
 from patter_core.cli.dev_phone import DevPhone, opened
 from patter_core.cli.options import start_log
+from patter_core.cli.told import INTERRUPTED
 from patter_core.cli.worker import ProcessSpec, end_with_parent, read_spec, report_ready
 from patter_core.config import read_dotenv
 from patter_core.errors import PatterError
@@ -130,6 +131,8 @@ def _main() -> None:
         registry = Registry.discover()
         start_log(spec.logs, registry)
         run_serving(functools.partial(_serve, registry, spec, started))
+    except KeyboardInterrupt:  # a second one, when it has served
+        sys.exit(INTERRUPTED)
     except BaseException as error:  # also SystemExit of the user's program, when it is imported
         if os.environ.get("PATTER_TRACEBACK"):
             raise

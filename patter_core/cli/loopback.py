@@ -11,6 +11,7 @@ from pathlib import Path
 
 import anyio
 
+from patter_core.cli.told import INTERRUPTED
 from patter_core.errors import ConfigurationError
 from patter_core.events import CallEnded, CallEvent, Record
 from patter_core.observe.printing import Printer, Span, Table
@@ -29,8 +30,6 @@ __all__ = ["place_call", "report", "run_call", "writable_folder"]
 
 _LONGEST_RINGING = 30.0
 """Seconds after which a caller gives up."""
-_INTERRUPTED = 130
-"""Exit code, as shells have it for SIGINT."""
 
 
 async def place_call(
@@ -137,7 +136,7 @@ def report(
         comma = "," if metrics is not None else " and"
         console.print(Span(str(out), "bold"), f" holds call.wav (caller left, agent right){comma} {others}")
     if failed or not complete:
-        sys.exit(1 if complete else _INTERRUPTED)
+        sys.exit(1 if complete else INTERRUPTED)
 
 
 def _keep(events: Iterable[CallEvent], metrics: Table | None, recording: CallRecording, out: Path) -> None:

@@ -11,7 +11,7 @@ import click
 
 from patter_core import __version__
 from patter_core.cli.lazy_group import LazyGroup
-from patter_core.cli.told import start_json_log, tell, tell_uncaught
+from patter_core.cli.told import INTERRUPTED, start_json_log, tell, tell_uncaught
 from patter_core.config import did_you_mean, names_from_environment, read_dotenv, unknown_variables
 from patter_core.errors import PatterError
 from patter_core.observe.logs import guard
@@ -36,6 +36,16 @@ COMMANDS = {
 """The text of each command in `--help`. Its module is `patter_core.cli.<name>`."""
 
 
+class _Commands(LazyGroup):
+    """All commands. An interrupt that a command does not handle ends it in silence, and not with click's "Aborted!"."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            sys.exit(INTERRUPTED)
+
+
 def main() -> None:
     """Runs `patter`. A `PatterError` is printed without a traceback, with exit code 1."""
     tell_uncaught()
@@ -55,10 +65,12 @@ def main() -> None:
             raise
         tell(error)
         sys.exit(1)
+    except KeyboardInterrupt:  # while plugins were loaded
+        sys.exit(INTERRUPTED)
 
 
 def _group() -> click.Group:
-    group = LazyGroup(
+    group = _Commands(
         "patter",
         modules="patter_core.cli.",
         texts=COMMANDS,

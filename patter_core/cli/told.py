@@ -18,12 +18,15 @@ from patter_core.observe.log_setup import CALLS, LogSettings, log_to_stderr
 from patter_core.observe.secrets import conceal
 from patter_core.observe.terminal import indented, lines_of, one_line
 
-__all__ = ["link_teller", "start_json_log", "tell", "tell_uncaught"]
+__all__ = ["INTERRUPTED", "link_teller", "start_json_log", "tell", "tell_uncaught"]
 
 _log = logging.getLogger("patter.cli")
 _calls = logging.getLogger(CALLS)
 
 _OPTION = "--log-format"
+
+INTERRUPTED = 130
+"""Exit code of a command that Ctrl-C has ended, as shells have it for SIGINT."""
 
 
 def start_json_log(arguments: Sequence[str]) -> None:

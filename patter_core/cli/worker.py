@@ -15,7 +15,7 @@ import msgspec
 
 from patter_core.call.handle import OutboundCall
 from patter_core.cli.options import start_log
-from patter_core.cli.told import link_teller, tell, tell_uncaught
+from patter_core.cli.told import INTERRUPTED, link_teller, tell, tell_uncaught
 from patter_core.errors import PatterError
 from patter_core.observe.log_setup import CALLS, LogSettings, log_to_stderr
 from patter_core.observe.logs import guard
@@ -199,6 +199,8 @@ def _main() -> None:
             raise
         tell(error)
         sys.exit(1)
+    except KeyboardInterrupt:  # a second one, when it has served
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

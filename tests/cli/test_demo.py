@@ -119,6 +119,27 @@ async def test_what_there_is_at_ctrl_c_is_kept_and_each_line_is_printed_once(tmp
         assert 0 < file.getnframes() < 4 * file.getframerate()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT")
+async def test_a_second_ctrl_c_ends_it_in_silence(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", PATTER, "demo", "--out", str(tmp_path / "out")]
+    with anyio.fail_after(30):
+        async with await anyio.open_process(command, stderr=subprocess.STDOUT) as process:
+            assert process.stdout is not None
+            told = ""
+            async for piece in process.stdout:
+                told += piece.decode()
+                if "agent:  Hello" in told:
+                    break
+            for _ in range(2):
+                process.send_signal(signal.SIGINT)
+                await anyio.sleep(0.02)
+            async for piece in process.stdout:
+                told += piece.decode()
+    assert process.returncode == 130, told
+    assert "Aborted" not in told
+    assert "Traceback" not in told
+
+
 def test_plugins_that_are_switched_off_are_named() -> None:
     error = run(registry=Registry.discover(disabled=["browser", "plivo", "telnyx", "twilio", "vonage"]))
     assert isinstance(error, PluginNotFound)

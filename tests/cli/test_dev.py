@@ -20,6 +20,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
 from patter_core import Registry
+from patter_core.cli import dev_worker
 from patter_core.cli.dev_phone import opened
 from patter_core.settings.load import load
 from tests.polling import until
@@ -143,6 +144,21 @@ async def test_why_the_echo_agent_answers_is_told(
     Path("patter.toml").write_text(text)  # noqa: ASYNC240 - a few bytes
     async with opened(Registry.discover(), load(None), "", apps_port=0) as dev:
         assert said in dev.notes[0]
+
+
+def test_an_interrupt_after_it_has_served_is_told_by_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    for name in ("read_spec", "end_with_parent"):
+        monkeypatch.setattr(dev_worker, name, lambda _argument: None)
+    monkeypatch.setattr(dev_worker, "read_dotenv", interrupt)
+    with pytest.raises(SystemExit) as caught:
+        dev_worker._main()
+    assert caught.value.code == 130
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ import pytest
 from patter_core.cli.calls import COMMANDS as COMMANDS_OF_CALLS
 from patter_core.cli.calls import calls
 from patter_core.cli.main import COMMANDS, _add_plugin_commands, _group, main
+from patter_core.cli.plugins import plugins
 from patter_core.errors import PluginNotFound
 from patter_core.registry import Registry
 
@@ -45,6 +46,17 @@ def test_an_error_of_ours_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: p
         "patter: No carrier “nobody” is installed. Got carriers: browser, plivo, telnyx, twilio, vonage. Install the "
         "plugin that offers it; `patter plugins` lists what is installed.\n"
     )
+
+
+@pytest.mark.parametrize(("place", "name"), [(Registry, "discover"), (plugins, "callback")])
+def test_an_interrupt_that_no_command_handles_ends_it_in_silence(
+    place: object, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_arguments: object, **_options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(place, name, interrupt)
+    assert run(monkeypatch, capsys, "plugins") == (130, "", "")
 
 
 def test_a_traceback_is_shown_if_asked(monkeypatch: pytest.MonkeyPatch) -> None:
