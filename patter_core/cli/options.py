@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -15,6 +16,7 @@ from patter_core.observe.logs import guard, packages_of
 from patter_core.registry import Registry
 
 __all__ = [
+    "DateOption",
     "EnvironmentOption",
     "app_argument",
     "app_option",
@@ -35,6 +37,28 @@ class EnvironmentOption(click.Option):
         if source is ParameterSource.ENVIRONMENT and isinstance(self.envvar, str):
             return f"the environment variable {self.envvar}"
         return super().get_error_hint(ctx)
+
+
+class DateOption(click.ParamType):
+    """A day, or a moment of it, in local time."""
+
+    name = "date"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """Returns how it is written; without `ctx` in older versions of click."""
+        return "YYYY-MM-DD"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> dt.datetime:
+        """Reads it.
+
+        Raises:
+            click.BadParameter: it is written otherwise, or no day of the calendar.
+        """
+        try:
+            return click.DateTime().convert(value, param, ctx)
+        except click.BadParameter:
+            form = "YYYY-MM-DD, such as 2026-01-31, or YYYY-MM-DD HH:MM:SS"
+            self.fail(f"“{value}” is no date. Expected {form}.", param, ctx)
 
 
 _P = ParamSpec("_P")

@@ -129,6 +129,15 @@ def test_a_day_before_the_first_is_an_error_of_usage(path: Path, monkeypatch: py
     assert "--since is out of range" in str(error)
 
 
+@pytest.mark.parametrize("wrong", ["yesterday", "31.01.2026", "2026-02-30", ""])
+def test_what_is_no_date_is_told_with_the_form_of_one(path: Path, wrong: str) -> None:
+    result = run(path, "--since", wrong)
+    assert result.exit_code == 2
+    assert f"“{wrong}” is no date. Expected YYYY-MM-DD, such as 2026-01-31, or YYYY-MM-DD HH:MM:SS." in result.stderr
+    assert "%" not in result.stderr + run(path, "--help").stdout
+    assert run(path, "--since", "2026-01-31 12:30:00").exit_code == 0
+
+
 def test_the_list_is_json_if_asked(path: Path) -> None:
     rows = msgspec.json.decode(run(path, "--json", "--limit", "1").stdout, type=list[CallRow])
     assert len(rows) == 1
