@@ -1,4 +1,4 @@
-"""A group of commands of which `--help` imports none: each is a module, imported when the command is run."""
+"""Groups of commands: one of which `--help` imports none, and one that says which command may have been meant."""
 
 from __future__ import annotations
 
@@ -10,11 +10,38 @@ import click
 
 from patter_core.config import did_you_mean
 
-__all__ = ["LazyGroup"]
+__all__ = ["LazyGroup", "suggesting"]
 
 
-class LazyGroup(click.Group):
+class _SuggestingGroup(click.Group):
+    """A group that says of an unknown command which may have been meant."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Returns the command that the arguments begin with. An error says which may have been meant."""
+        name = args[0]
+        if not ctx.resilient_parsing and not name.startswith("-") and self.get_command(ctx, name) is None:
+            known = self.list_commands(ctx)
+            all_of_them = f"There {'is' if len(known) == 1 else 'are'} {', '.join(known)}."
+            ctx.fail(f"No such command '{name}'. {did_you_mean(name, known) or all_of_them}")
+        return super().resolve_command(ctx, args)
+
+
+def suggesting(command: click.Command) -> click.Command:
+    """Returns a command; in place of a plain group, the same one that says which command may have been meant."""
+    if type(command) is not click.Group:
+        return command
+    group = _SuggestingGroup(command.name)
+    commands = {name: suggesting(one) for name, one in command.commands.items()}
+    vars(group).update({**vars(command), "commands": commands})
+    return group
+
+
+class LazyGroup(_SuggestingGroup):
     """A group with commands that it only knows by name, beside those that were added to it.
+
+    Each is a module, which is imported when the command is run.
 
     Args:
         modules: the beginning of the modules' names: the command `name` is the attribute `name` of `<modules><name>`.
@@ -36,17 +63,6 @@ class LazyGroup(click.Group):
         command: object = getattr(importlib.import_module(f"{self._modules}{cmd_name}"), cmd_name)
         assert isinstance(command, click.Command)  # each of these modules has one
         return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Returns the command that the arguments begin with. An error says which may have been meant."""
-        name = args[0]
-        if not ctx.resilient_parsing and not name.startswith("-") and self.get_command(ctx, name) is None:
-            known = self.list_commands(ctx)
-            near, names = did_you_mean(name, known), ", ".join(known)
-            ctx.fail(f"No such command '{name}'. {near or f'There are {names}.'}")
-        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes the commands' names and texts into the help."""

@@ -10,7 +10,7 @@ import sys
 import click
 
 from patter_core import __version__
-from patter_core.cli.lazy_group import LazyGroup
+from patter_core.cli.lazy_group import LazyGroup, suggesting
 from patter_core.cli.told import INTERRUPTED, start_json_log, tell, tell_uncaught
 from patter_core.config import did_you_mean, names_from_environment, read_dotenv, unknown_variables
 from patter_core.errors import PatterError
@@ -118,3 +118,4 @@ def _add_plugin_commands(group: click.Group, registry: Registry) -> None:
                 _log.error("Plugin %s may not replace the command %s.", implementation.plugin_name, name)
                 del group.commands[name]
         group.commands.update(before)
+    group.commands = {name: suggesting(command) for name, command in group.commands.items()}

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from patter_core.cli.calls import COMMANDS as COMMANDS_OF_CALLS
 from patter_core.cli.calls import calls
+from patter_core.cli.lazy_group import suggesting
 from patter_core.cli.main import COMMANDS, _add_plugin_commands, _group, main
 from patter_core.cli.plugins import plugins
 from patter_core.errors import PluginNotFound
@@ -97,6 +99,25 @@ def test_no_text_of_a_command_is_cut_at_80_columns() -> None:
     assert [line for line in lines if line.endswith("...") and "Usage:" not in line] == []
 
 
+def test_each_group_of_a_plugin_says_what_may_have_been_meant_and_is_as_it_was() -> None:
+    @click.group(help="Numbers.", epilog="More.")
+    def numbers() -> None: ...
+
+    @numbers.group()
+    def lists() -> None: ...
+
+    @lists.command()
+    def show() -> None: ...
+
+    group = suggesting(numbers)
+    assert isinstance(group, click.Group)
+    assert (group.name, group.help, group.epilog, group.callback) == ("numbers", "Numbers.", "More.", numbers.callback)
+    result = CliRunner().invoke(group, ["lists", "shw"])
+    assert "Did you mean show?" in result.stderr
+    assert CliRunner().invoke(group, ["lists", "show"]).exit_code == 0
+    assert suggesting(show) is show
+
+
 def test_a_plugin_can_be_left_out(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("PATTER_DISABLE", "twilio")
     code, out, err = run(monkeypatch, capsys, "demo", "--carrier", "twilio")
@@ -173,6 +194,9 @@ def test_an_unknown_option_is_an_error_of_usage(
         (["serv"], "No such command 'serv'. Did you mean serve?"),
         (["calls", "delte"], "No such command 'delte'. Did you mean delete?"),
         (["calls", "list"], "No such command 'list'. There are delete, show."),
+        (["twilio", "numbrs"], "No such command 'numbrs'. Did you mean numbers?"),
+        (["elevenlabs", "agnt"], "No such command 'agnt'. Did you mean agent?"),
+        (["elevenlabs", "zzz"], "No such command 'zzz'. There is agent."),
         (["serve", "--colour"], "No such option"),
     ],
 )
