@@ -11,10 +11,11 @@ from typing import TypeVar
 import msgspec
 
 from patter_core.config import did_you_mean, from_environment
+from patter_core.config.variables import CORE_VARIABLES
 from patter_core.errors import ConfigurationError, PatterError, PluginError
 from patter_core.settings.model import PluginConfig, Settings
 
-__all__ = ["invalid", "located", "named_by"]
+__all__ = ["IN_TABLES", "invalid", "located", "named_by"]
 
 _PLACE = re.compile(r"(?P<said>.*?)(?: - at `\$\.?(?P<place>.*)`)?", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>.*?)`", re.DOTALL)
@@ -34,6 +35,17 @@ _WORDS = {
     "time": "a time",
 }
 """Of TOML's types, by msgspec's names. A value that may be absent is `null`, too, which TOML has not."""
+
+IN_TABLES = {
+    "PATTER_APPS_HOST": "listen in [apps_access]",
+    "PATTER_APPS_PASSWORD": "password in [apps_access]",
+    "PATTER_FIRST_MESSAGE": "first_message in [agent]",
+    "PATTER_REDACT_NUMBERS": "numbers in [redaction]",
+    "PATTER_REDACT_TRANSCRIPTS": "transcripts in [redaction]",
+    "PATTER_SYSTEM_PROMPT": "system_prompt in [agent]",
+}
+"""What a variable sets that is no setting at the top of the file, under its own name."""
+_CREDENTIAL = re.compile(r"(^|_)(token|secret|key|password|sid)$", re.IGNORECASE)
 
 _Error = TypeVar("_Error", bound=PatterError)
 
@@ -81,7 +93,7 @@ def invalid(path: Path, message: str, keys: Sequence[str] = ()) -> Configuration
         return ConfigurationError(
             f"{path} has an unknown setting “{unknown['field']}”{here}.",
             expected=", ".join(known),
-            remedy=_at_the_top(place, unknown["field"]) or did_you_mean(unknown["field"], known),
+            remedy=_elsewhere(place, unknown["field"]) or did_you_mean(unknown["field"], known),
         )
     if missing := _MISSING.fullmatch(said):
         field = missing["field"]
@@ -109,10 +121,18 @@ def invalid(path: Path, message: str, keys: Sequence[str] = ()) -> Configuration
     )
 
 
-def _at_the_top(place: str, field: str) -> str:
-    """Returns where a setting of the phone stands that was found in a table; "" if it is none."""
+def _elsewhere(place: str, field: str) -> str:
+    """Returns where that is set which is no setting at the place; "" if it is not known."""
     if place and field in Settings.__struct_fields__:
         return f"“{field}” is a setting of the phone: write it before the first table."
+    variable = f"PATTER_{field.upper().removeprefix('PATTER_')}"
+    if variable in CORE_VARIABLES and not place:
+        setting = variable.removeprefix("PATTER_").lower()
+        table = IN_TABLES.get(variable, "")
+        if table or setting not in Settings.__struct_fields__:
+            return f"It is set by the environment variable {variable}{f', or by {table}' if table else ' alone'}."
+    if _CREDENTIAL.search(field):
+        return "Credentials are environment variables of their vendor's names, which `patter doctor` tells, or options."
     return ""
 
 

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from patter_core.config.variables import CORE_VARIABLES
 from patter_core.errors import ConfigurationError
 from patter_core.settings.file import read_file
-from patter_core.settings.model import AgentFallback, PluginConfig, RetryFallback
+from patter_core.settings.invalid import IN_TABLES
+from patter_core.settings.model import AgentFallback, PluginConfig, RetryFallback, Settings
 from patter_core.telephony.outcome import HangUp
 
 
@@ -19,6 +21,19 @@ def read(folder: Path, text: str) -> object:
     return read_file(path)
 
 
+ALONE = {
+    "CONFIG",
+    "CONTROL",
+    "DB",
+    "DISABLE",
+    "LOG_FORMAT",
+    "LOG_LEVEL",
+    "TRACEBACK",
+    "WORKERS_FOLDER",
+    "WORKERS_SECRET",
+}
+"""What the environment sets, and the file does not."""
+
 UNKNOWN = {
     "at the top": ('weebhook_url = ""', "“weebhook_url”. .*webhook_url.* Did you mean webhook_url"),
     "in a table": ("[agent]\nfirst_mesage = 'Hi'", "“first_mesage” in agent. .* Did you mean first_message"),
@@ -27,6 +42,12 @@ UNKNOWN = {
     "in a part": ("[agent.parts.stt]\nmodel = 'x'", r"“model” in agent.parts.stt. Expected name, options"),
     "in limits": ("[limits]\ncals = 3", "“cals” in limits. .* Did you mean calls"),
     "in deadlines": ("[deadlines]\nlongest = 3", "“longest” in deadlines. .* Did you mean longest_call"),
+    "set in a table": ('system_prompt = "x"', r"SYSTEM_PROMPT, or by system_prompt in \[agent\]\."),
+    "a password": ("apps_password = 'x'", r"PATTER_APPS_PASSWORD, or by password in \[apps_access\]\."),
+    "set by a variable alone": ("log_level = 'debug'", r"by the environment variable PATTER_LOG_LEVEL alone\."),
+    "named as its variable": ("PATTER_WORKERS_SECRET = 'x'", r"environment variable PATTER_WORKERS_SECRET alone\."),
+    "a credential": ("acme_auth_token = 'x'", r"Credentials are environment variables .*`patter doctor`"),
+    "a credential in a table": ("[engine]\napi_key = 'x'", r"“api_key” in engine\. Expected .* Credentials are"),
     "like none": ("[callbacks]\nzzz = ''", "“zzz” in callbacks. Expected on_call_end, on_call_start"),
     "in a choice": ("[agent]\nfallback = { type = 'retry', time = 2 }", "“time” in agent.fallback. .* mean times"),
 }
@@ -34,8 +55,18 @@ UNKNOWN = {
 
 @pytest.mark.parametrize(("text", "said"), UNKNOWN.values(), ids=UNKNOWN.keys())
 def test_an_unknown_setting_is_told_with_its_place_and_the_known_ones(tmp_path: Path, text: str, said: str) -> None:
-    with pytest.raises(ConfigurationError, match=f"has an unknown setting {said}"):
+    with pytest.raises(ConfigurationError, match=f"has an unknown setting .*{said}"):
         read(tmp_path, text)
+
+
+def test_each_variable_that_is_no_setting_at_the_top_is_one_in_a_table_or_none_at_all() -> None:
+    for variable, place in IN_TABLES.items():
+        setting, table = re.fullmatch(r"(\w+) in \[(\w+)\]", place).groups()  # type: ignore[union-attr] # it matches
+        assert hasattr(getattr(Settings(), table), setting)
+        assert variable in CORE_VARIABLES
+        assert not hasattr(Settings(), variable.removeprefix("PATTER_").lower())
+    alone = {name for name in CORE_VARIABLES - IN_TABLES.keys() if not hasattr(Settings(), name[7:].lower())}
+    assert alone == {f"PATTER_{name}" for name in ALONE}
 
 
 INVALID = {
