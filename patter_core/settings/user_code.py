@@ -25,12 +25,18 @@ def from_user_code(folder: Path | None = None) -> Iterator[None]:
         folder: of the program, beside the current one.
 
     Raises:
-        ConfigurationError: it raised that, its `__cause__`. A `PatterError` is raised as it is.
+        ConfigurationError: it raised that, its `__cause__`, or ended itself. A `PatterError` is raised as it is.
     """
     try:
         yield
     except PatterError:
         raise
+    except SystemExit as error:  # nothing may end a command without a word
+        raise ConfigurationError(
+            f"The program ended itself while it was loaded, with exit code {_exit_code(error)}:"
+            f" {told_fault(error, folder)}.",
+            remedy='What it does as a script belongs below `if __name__ == "__main__":`.',
+        ) from error
     except Exception as error:
         raise ConfigurationError(
             f"{told_fault(error, folder)}.", remedy=f"{_remedy(error)}PATTER_TRACEBACK=1 prints the traceback."
@@ -46,6 +52,11 @@ def told_fault(error: BaseException, folder: Path | None = None) -> str:
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_in(folders, frame.filename)]
     place = f"{_relative(frames[-1].filename)}, line {frames[-1].lineno}: " if frames else ""
     return conceal(f"{place}{kind}: {text.rstrip('.')}" if text else f"{place}{kind}")
+
+
+def _exit_code(error: SystemExit) -> int:
+    """Returns what the process would end with: `sys.exit` takes a text, too."""
+    return int(error.code) if isinstance(error.code, int) else int(error.code is not None)
 
 
 def _remedy(error: Exception) -> str:

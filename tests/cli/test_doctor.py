@@ -358,6 +358,14 @@ async def test_a_program_that_cannot_be_imported_is_a_problem_with_its_cause(tmp
     assert "PATTER_TRACEBACK=1 prints the traceback." in result.output
 
 
+async def test_a_program_that_ends_itself_is_a_problem_and_the_rest_is_checked(tmp_path: Path) -> None:
+    (tmp_path / "ended_of_doctor.py").write_text("raise SystemExit(0)")
+    result = await run_doctor("ended_of_doctor:phone")
+    assert result.exit_code == 1
+    assert re.search(r"✗ The phone: The program ended itself while it was loaded, with exit code 0: ", result.output)
+    assert "1 problem." in result.output
+
+
 async def test_the_traceback_of_a_program_is_printed_if_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "shown_of_doctor.py").write_text("raise KeyError('SHOP_URL')")
     monkeypatch.setenv("PATTER_TRACEBACK", "1")

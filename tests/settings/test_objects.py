@@ -63,6 +63,25 @@ def test_what_a_program_raises_is_one_line_with_its_place(program: Path, name: s
     assert caught.value.__cause__ is not None
 
 
+ENDED = {
+    "a code": ("import sys\nsys.exit(3)", "exit code 3: shop.py, line 2: SystemExit: 3."),
+    "none": ("import sys\nsys.exit()", "exit code 0: shop.py, line 2: SystemExit."),
+    "true": ("raise SystemExit(True)", "exit code 1: shop.py, line 1: SystemExit: True."),
+    "a text": ("raise SystemExit('No key.')", "exit code 1: shop.py, line 1: SystemExit: No key."),
+}
+
+
+@pytest.mark.parametrize(("text", "said"), ENDED.values(), ids=ENDED.keys())
+def test_a_program_that_ends_itself_is_told_with_its_code(program: Path, text: str, said: str) -> None:
+    program.write_text(text)
+    with pytest.raises(ConfigurationError) as caught:
+        object_at("shop:phone", where="")
+    assert str(caught.value) == (
+        f"The program ended itself while it was loaded, with {said}"
+        ' What it does as a script belongs below `if __name__ == "__main__":`.'
+    )
+
+
 @pytest.mark.usefixtures("program")
 def test_the_place_is_told_of_a_program_in_another_folder_too(tmp_path_factory: pytest.TempPathFactory) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "shop.py"

@@ -53,6 +53,14 @@ def test_a_function_may_make_it(program: Path) -> None:
     assert repr(opened("shop:make")[0]) == repr(opened()[0])
 
 
+def test_a_function_that_ends_the_program_makes_none(program: Path) -> None:
+    program.write_text("def make():\n    raise SystemExit(0)\n")
+    with pytest.raises(
+        ConfigurationError, match=r"ended itself while it was loaded, with exit code 0: .*shop.py, line 2"
+    ):
+        opened("shop:make")
+
+
 def test_it_may_be_called_by_another_carrier_and_have_more_sinks(program: Path) -> None:
     program.write_text(PROGRAM)
     phone, routing = open_phone(Registry(), Settings(), "shop:phone", carrier=FakeCarrier(), more_sinks=[MemorySink()])
