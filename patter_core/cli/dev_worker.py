@@ -67,7 +67,7 @@ async def _serve(registry: Registry, spec: DevSpec, started: threading.Event) ->
             listener=socket.socket(fileno=spec.listener),
             shared_listener=True,
             on_ready=functools.partial(_tell_ready, dev, spec),
-            ties=WorkerTies(apps_key=spec.apps_key, on_link=_teller(dev, spec)),
+            ties=WorkerTies(apps_key=spec.apps_key, is_service=False, on_link=_teller(dev, spec)),
         )
 
 

@@ -21,6 +21,7 @@ from patter_core.cli.dev_worker import DevSpec
 from patter_core.cli.processes import start_process
 from patter_core.cli.watched_files import Snapshot, WatchedFiles, changed_between
 from patter_core.observe.terminal import one_line
+from patter_core.server.service_manager import notify
 from patter_core.server.signals import stop_signals
 
 __all__ = ["Reloader", "run_reloading"]
@@ -121,19 +122,19 @@ class Reloader:
         with anyio.open_signal_receiver(*stop_signals()) as signals:
             async for number in signals:
                 count += 1
-                self.stopping.set()
-                for version in self._versions:
-                    version.stop(number if count < 3 else signal.SIGKILL)
+                self.stop(number if count < 3 else signal.SIGKILL)
 
     def set_public_url(self, url: str) -> None:
         """Sets the public address, before it runs."""
         self._spec = msgspec.structs.replace(self._spec, public_url=url)
 
-    def stop(self) -> None:
-        """Stops it, as a signal does."""
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Stops it, as that signal does."""
+        if not self.stopping.is_set():
+            notify("STOPPING=1")  # a version says when it is ready, and not that it stops: another one follows
         self.stopping.set()
         for version in self._versions:
-            version.stop()
+            version.stop(number)
 
     @property
     def _versions(self) -> list[_Version]:

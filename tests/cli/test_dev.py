@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -183,6 +184,26 @@ async def test_a_changed_file_takes_over_and_a_broken_one_is_told(tmp_path: Path
             await scene.until_said("night answers")
             scene.process.send_signal(signal.SIGINT)
             assert await scene.process.wait() == 0
+
+
+@pytest.mark.slow
+async def test_the_service_manager_is_told_of_the_stop_of_the_command_and_not_of_a_version(tmp_path: Path) -> None:
+    program = tmp_path / "app.py"
+    program.write_text(PROGRAM.format(name="one"))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.setblocking(False)
+        async with developing(tmp_path, "--no-open", "app.py", NOTIFY_SOCKET=str(tmp_path / "notify")) as scene:
+            await scene.until_said("Ctrl-C ends it.")
+            program.write_text(PROGRAM.format(name="another"))
+            for _ in range(2):
+                await anyio.wait_readable(manager)
+                assert manager.recv(100) == b"READY=1"
+            scene.process.send_signal(signal.SIGTERM)
+            assert await scene.process.wait() == 0
+        assert manager.recv(100) == b"STOPPING=1"
+        with pytest.raises(BlockingIOError):
+            manager.recv(100)
 
 
 @pytest.mark.slow
