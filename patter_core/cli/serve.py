@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -11,12 +12,16 @@ import click
 from patter_core.cli.options import app_argument, check_app, configuration_options, log_options, start_log
 from patter_core.cli.supervisor import run_workers
 from patter_core.cli.worker import run_worker
+from patter_core.errors import ConfigurationError, PatterError
 from patter_core.observe.log_setup import LogFormat, LogLevel, LogSettings
 from patter_core.registry import Registry
 from patter_core.server.service_manager import passed_listener
 from patter_core.server.serving import bind
+from patter_core.settings.invalid import located
 from patter_core.settings.load import address, load
+from patter_core.settings.model import Settings
 from patter_core.settings.plugins import require_shareable
+from patter_core.settings.target import open_phone
 
 __all__ = ["serve"]
 
@@ -81,8 +86,20 @@ def serve(
     passed = passed_listener()
     if passed is not None:
         os.environ.setdefault("PATTER_SEVERAL_WORKERS", "1")  # another instance may be started before this one stops
-    listener, shared = passed or bind(*address(settings, host, port), options="--host and --port"), passed is not None
+    listener, shared = passed or _listener(registry, settings, app, host, port), passed is not None
     if workers == 1:
         run_worker(registry, settings, app, listener=listener, shared_listener=shared, logs=logs)
     elif not run_workers(settings, app, count=workers, listener=listener, shared_listener=shared, logs=logs):
         sys.exit(1)
+
+
+def _listener(registry: Registry, settings: Settings, app: str, host: str, port: int | None) -> socket.socket:
+    """Returns the socket to listen on. Where there can be none, what else is wrong is told with that."""
+    try:
+        return bind(*address(settings, host, port), options="--host and --port")
+    except ConfigurationError as unheard:
+        try:
+            open_phone(registry, settings, app)
+        except PatterError as error:
+            raise located(error, str(unheard)) from None
+        raise

@@ -183,6 +183,26 @@ async def test_without_credentials_it_says_so_in_one_line(tmp_path: Path) -> Non
     assert b"Traceback" not in result.stderr
 
 
+BESIDE_THE_PORT = {
+    "credentials": ("", "TWILIO_ACCOUNT_SID"),
+    "a program": ("app.py", "app.py, line 1: KeyError: 'SHOP_URL'."),
+}
+
+
+@pytest.mark.parametrize(("app", "said"), BESIDE_THE_PORT.values(), ids=BESIDE_THE_PORT.keys())
+async def test_a_port_that_is_taken_is_told_after_what_else_is_wrong(tmp_path: Path, app: str, said: str) -> None:
+    (tmp_path / "app.py").write_text("raise KeyError('SHOP_URL')\n")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TWILIO")}
+    named = [app] if app else ["--carrier", "twilio", "--engine", "elevenlabs"]
+    with bind("127.0.0.1", 0) as taken:
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-c", PATTER, "serve", "--port", port, *named]
+        result = await anyio.run_process(command, env=environment, cwd=tmp_path, check=False)
+    first, *others = result.stderr.decode().splitlines()
+    assert said in first
+    assert others[-1].startswith(f"  Cannot listen on 127.0.0.1 port {port}: ")
+
+
 def test_a_file_where_the_control_socket_would_be_is_left_and_told_before_the_worker_is_ready(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
