@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import msgspec
 
 from patter_core.config import base_url as read_base_url
-from patter_core.config import from_environment, required, secrets_of
+from patter_core.config import check_form, from_environment, required, secrets_of
 from patter_core.errors import ConfigurationError
 
 __all__ = [
@@ -34,6 +34,8 @@ SAMPLE_RATES = get_args(SampleRate)
 _APPLICATION = "in Vonage's dashboard, under “Applications”"
 _SETTINGS = "in Vonage's dashboard, under “API settings”"
 _PEM = "-----BEGIN"
+_UUID = "-".join(f"[0-9a-fA-F]{{{digits}}}" for digits in (8, 4, 4, 4, 12))
+_KINDS = {"[0-9a-f]{8}": "hexadecimal digits, which is what an API key looks like", f"(?s){_PEM}.*": "a key in PEM"}
 _API, _REST = "https://api.nexmo.com", "https://rest.nexmo.com"
 
 
@@ -119,14 +121,20 @@ def read_application_id(application_id: str = "") -> str:
     """Returns the id of the application.
 
     Raises:
-        ConfigurationError: it is missing.
+        ConfigurationError: it is missing, or no UUID (Vonage's page "Managing Applications").
     """
-    return required(
-        application_id,
-        parameter="Vonage(application_id=…)",
-        variable="VONAGE_APPLICATION_ID",
+    parameter = "Vonage(application_id=…)"
+    found = required(application_id, parameter=parameter, variable="VONAGE_APPLICATION_ID", where=_APPLICATION)
+    check_form(
+        found,
+        _UUID,
+        parameter=parameter,
+        what="the ID of an application",
+        expected="a UUID: 32 hexadecimal digits with four hyphens between them",
         where=_APPLICATION,
+        others=_KINDS,
     )
+    return found
 
 
 def _read_private_key(private_key: str) -> str:

@@ -18,15 +18,16 @@ from patter_vonage.testing.keys import new_key
 
 KEY, _ = new_key()
 SECRET = "a signature secret of 32 or more"
+APPLICATION = "78d335fa-323d-0114-9c3d-d6f0d48968cf"
 
 
 def carrier() -> Vonage:
-    return Vonage("application", KEY, "key", SECRET, api_secret="half")
+    return Vonage(APPLICATION, KEY, "key", SECRET, api_secret="half")
 
 
 def test_values_come_from_the_environment_where_none_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
-        "APPLICATION_ID": "app",
+        "APPLICATION_ID": APPLICATION,
         "PRIVATE_KEY": KEY.replace("\n", "\\n"),
         "API_KEY": "key",
         "SIGNATURE_SECRET": SECRET,
@@ -34,7 +35,7 @@ def test_values_come_from_the_environment_where_none_are_given(monkeypatch: pyte
     }.items():
         monkeypatch.setenv(f"VONAGE_{name}", value)
     vonage = Vonage()
-    assert (vonage.application_id, vonage.api_key, vonage.base_url) == ("app", "key", "http://127.0.0.1:9")
+    assert (vonage.application_id, vonage.api_key, vonage.base_url) == (APPLICATION, "key", "http://127.0.0.1:9")
 
 
 def test_a_wrong_value_is_found_when_the_carrier_is_made() -> None:
@@ -61,7 +62,7 @@ def test_carriers_of_one_configuration_are_equal() -> None:
 def test_the_token_secret_is_derived_and_depends_on_the_signature_secret_alone() -> None:
     secret = carrier().token_secret()
     assert len(secret) == 32
-    assert secret == dataclasses.replace(carrier(), application_id="other").token_secret()
+    assert secret == dataclasses.replace(carrier(), application_id=APPLICATION.replace("7", "0")).token_secret()
     assert secret != dataclasses.replace(carrier(), signature_secret="other").token_secret()
 
 
@@ -77,7 +78,7 @@ def test_its_name_webhooks_and_capabilities() -> None:
 @pytest.mark.parametrize("secret", [SECRET, "the signature secret that was before"])
 def test_an_upgrade_is_verified_by_the_vendors_token(secret: str) -> None:
     vonage = dataclasses.replace(carrier(), other_signature_secrets=("the signature secret that was before",))
-    token = sign_hs256(secret, VonageClaims(iat=time.time(), jti="1", api_key="key", application_id="application"))
+    token = sign_hs256(secret, VonageClaims(iat=time.time(), jti="1", api_key="key", application_id=APPLICATION))
     upgrade = WebhookRequest(method="GET", candidate_urls=(), headers={"authorization": f"Bearer {token}"})
     vonage.verify_upgrade(upgrade)
     for refused in (

@@ -16,18 +16,25 @@ from patter_vonage.config import (
     rest_url,
 )
 
+APPLICATION, OTHER = "78d335fa-323d-0114-9c3d-d6f0d48968cf", "AAAAAAAA-bbbb-cccc-dddd-0123456789ab"
 PEM = "-----BEGIN PRIVATE KEY-----\nabc\n-----END PRIVATE KEY-----\n"
 
 
 def account(**values: str) -> Account:
-    given = {"application_id": "app", "private_key": PEM, "api_key": "key", "signature_secret": "secret", **values}
+    given = {
+        "application_id": APPLICATION,
+        "private_key": PEM,
+        "api_key": "key",
+        "signature_secret": "secret",
+        **values,
+    }
     return read_account(**given)
 
 
 def test_values_come_from_the_environment_where_none_are_given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "private.key").write_text(PEM)
     for name, value in {
-        "APPLICATION_ID": "app",
+        "APPLICATION_ID": APPLICATION,
         "PRIVATE_KEY": str(tmp_path / "private.key"),
         "API_KEY": "key",
         "API_SECRET": "half",
@@ -37,7 +44,7 @@ def test_values_come_from_the_environment_where_none_are_given(monkeypatch: pyte
     found = read_account()
     assert found == account(api_secret="half")
     assert found.private_key == PEM.strip()  # what is in the file
-    assert read_account(application_id="given").application_id == "given"
+    assert read_account(application_id=OTHER).application_id == OTHER
     assert Credentials.read() == Credentials(api_key="key", api_secret="half")
 
 
@@ -54,6 +61,23 @@ def test_a_missing_value_is_an_error_with_a_remedy(name: str, parts: list[str]) 
     with pytest.raises(ConfigurationError) as error:
         account(**{name: ""})
     assert all(part in str(error.value) for part in parts)
+
+
+@pytest.mark.parametrize(
+    ("value", "got"),
+    [
+        ("a1b2c3d4", "8 characters: hexadecimal digits, which is what an API key looks like"),
+        (PEM, "57 characters: a key in PEM"),
+        (APPLICATION[:-1], "35 characters"),
+        (APPLICATION.replace("-", ""), "32 characters"),
+        ("a secret", "8 characters"),
+    ],
+)
+def test_what_is_no_applications_id_is_told_by_its_kind_and_never_shown(value: str, got: str) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        account(application_id=value)
+    assert error.value.got == got
+    assert value.strip() not in str(error.value)
 
 
 def test_the_secret_of_the_api_key_is_needed_for_numbers_only() -> None:

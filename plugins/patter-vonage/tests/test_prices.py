@@ -13,7 +13,7 @@ def euros(amount: str) -> Cost:
 
 
 def test_the_price_list_is_the_carriers_dated_and_has_a_source() -> None:
-    vonage = Vonage("application", new_key()[0], "key", "a signature secret")
+    vonage = Vonage("78d335fa-323d-0114-9c3d-d6f0d48968cf", new_key()[0], "key", "a signature secret")
     assert vonage.rates is RATES
     assert RATES.as_of.year >= 2026
     assert "list prices" in RATES.source

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.anyio
 
 KEY, _ = new_key()
 SECRET = "a signature secret of 32 or more"
+APPLICATION = "78d335fa-323d-0114-9c3d-d6f0d48968cf"
 ROOT = "https://phone.example/webhooks/vonage"
 MEDIA = "wss://phone.example/media/vonage/stream-token"
 CALLBACKS = Callbacks(ROOT, "token")
@@ -34,7 +35,7 @@ HEADERS = {"patter_leg": "leg-1", "patter_number": "15005550001"}
 
 
 def carrier() -> Vonage:
-    return Vonage("application", KEY, "key", SECRET, base_url="http://127.0.0.1:9")
+    return Vonage(APPLICATION, KEY, "key", SECRET, base_url="http://127.0.0.1:9")
 
 
 def signed(webhook: str, fields: Mapping[str, object], *, token: str = "", jti: str = "") -> WebhookRequest:
@@ -44,7 +45,7 @@ def signed(webhook: str, fields: Mapping[str, object], *, token: str = "", jti: 
         jti=jti or str(uuid.uuid4()),
         payload_hash=hashlib.sha256(body).hexdigest(),
         api_key="key",
-        application_id="application",
+        application_id=APPLICATION,
     )
     url = f"{ROOT}/{webhook}" + (f"?call={token}" if token else "")
     return WebhookRequest(
