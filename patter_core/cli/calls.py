@@ -12,7 +12,7 @@ from patter_core.cli.calls_found import calls_table, complete_id
 from patter_core.cli.lazy_group import LazyGroup
 from patter_core.cli.options import DateOption, EnvironmentOption
 from patter_core.errors import ConfigurationError
-from patter_core.events import CallEnded, MetricsReported, Record, TurnTimings
+from patter_core.events import CallEnded, CallPriced, MetricsReported, Record, TurnTimings
 from patter_core.observe.printing import Printer, Span, Table
 from patter_core.observe.terminal import one_line, shown_json
 from patter_core.sinks.console import event_words, metrics_table, transcript_line
@@ -163,7 +163,8 @@ def _print_stages(console: Printer, records: list[Record]) -> None:
 def _print_metrics(console: Printer, records: list[Record]) -> None:
     """Prints the latest metrics; the final ones, if the call is over."""
     metrics = [record.event.metrics for record in records if isinstance(record.event, CallEnded | MetricsReported)]
+    prices = [record.event.cost for record in records if isinstance(record.event, CallPriced)]
     if metrics:
-        console.table(metrics_table(metrics[-1]))
+        console.table(metrics_table(metrics[-1], prices[-1] if prices else None))
     else:
         console.print("No metrics yet.")

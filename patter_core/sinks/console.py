@@ -36,7 +36,7 @@ from patter_core.observe.metrics import CarrierBill, Latency, costs_of
 from patter_core.observe.printing import Printer, Span, Style, Table
 from patter_core.observe.terminal import one_line, write_past_buffer
 from patter_core.sink import EventSink
-from patter_core.telephony.prices import cost_text
+from patter_core.telephony.prices import Cost, cost_text
 
 __all__ = ["ConsoleSink", "event_words", "metrics_table", "transcript_line"]
 
@@ -97,12 +97,17 @@ def transcript_line(event: CallEvent) -> str | None:
     return None if description is None else description[1]
 
 
-def metrics_table(metrics: CallMetrics) -> Table:
-    """Returns a table of a call's metrics."""
+def metrics_table(metrics: CallMetrics, price: Cost | None = None) -> Table:
+    """Returns a table of a call's metrics.
+
+    Args:
+        metrics: of the call.
+        price: the carrier's own, once it is known; it takes the place of the estimate.
+    """
     rows = (
         ("duration", f"{metrics.duration_ms / 1000:.2f} s"),
         ("answered after", _ms(metrics.answer_ms)),
-        ("carrier bills", _bill(metrics.carrier_bill)),
+        ("carrier bills", _bill(metrics.carrier_bill, price)),
         ("engine connect", _ms(metrics.engine_connect_ms)),
         ("engine", f"{metrics.engine_ms / 1000:.2f} s"),
         *_engine_bills(metrics),
@@ -137,7 +142,9 @@ def _latency(latency: Latency | None) -> str:
     return f"{', '.join(f'{time:.0f}' for time in times)} ms (p50, p90, p95, p99 of {latency.count})"
 
 
-def _bill(bill: CarrierBill | None) -> str:
+def _bill(bill: CarrierBill | None, price: Cost | None) -> str:
+    if price is not None:
+        return f"{cost_text(price)}, as it charges"
     if bill is None:
         return "-"
     return f"{bill.minutes} min, {cost_text(bill.cost)} ({bill.source}, {bill.as_of})"
