@@ -10,7 +10,7 @@ import msgspec
 
 from patter_core.cli.calls_found import calls_table, complete_id
 from patter_core.cli.lazy_group import LazyGroup
-from patter_core.cli.options import DateOption, EnvironmentOption
+from patter_core.cli.options import DateType, EnvironmentOption
 from patter_core.errors import ConfigurationError
 from patter_core.events import CallEnded, CallPriced, MetricsReported, Record, TurnTimings
 from patter_core.observe.printing import Printer, Span, Table
@@ -40,7 +40,7 @@ COMMANDS = {"delete": "Erase calls by ID, by number or by age from what the sink
     show_envvar=True,
     help="File of the SQLite sink.",
 )
-@click.option("--since", type=DateOption(), help="Only calls that began then or later, in local time.")
+@click.option("--since", type=DateType(), help="Only calls that began then or later, in local time.")
 @click.option("--agent", default="", metavar="NAME", help="Only calls of this agent.")
 @click.option("--carrier", default="", metavar="NAME", help="Only calls of this carrier.")
 @click.option("--direction", type=click.Choice(["inbound", "outbound"]), help="Only calls in this direction.")

@@ -16,7 +16,7 @@ from patter_core.observe.logs import guard, packages_of
 from patter_core.registry import Registry
 
 __all__ = [
-    "DateOption",
+    "DateType",
     "EnvironmentOption",
     "app_argument",
     "app_option",
@@ -39,10 +39,8 @@ class EnvironmentOption(click.Option):
         return super().get_error_hint(ctx)
 
 
-class DateOption(click.ParamType):
+class DateType(click.DateTime):
     """A day, or a moment of it, in local time."""
-
-    name = "date"
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
         """Returns how it is written; without `ctx` in older versions of click."""
@@ -55,7 +53,7 @@ class DateOption(click.ParamType):
             click.BadParameter: it is written otherwise, or no day of the calendar.
         """
         try:
-            return click.DateTime().convert(value, param, ctx)
+            return super().convert(value, param, ctx)
         except click.BadParameter:
             form = "YYYY-MM-DD, such as 2026-01-31, or YYYY-MM-DD HH:MM:SS"
             self.fail(f"“{value}” is no date. Expected {form}.", param, ctx)
