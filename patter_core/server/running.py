@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
@@ -12,6 +11,7 @@ import anyio
 from starlette.types import ASGIApp
 
 from patter_core.agent import Agent
+from patter_core.aio.garbage import collect_rarely
 from patter_core.call.callbacks import UserCallbacks
 from patter_core.call.config import HostConfig
 from patter_core.carrier import Carrier
@@ -118,8 +118,7 @@ async def serve_until_stopped(
             url = await stack.enter_async_context(serve_app(app, listener, max_message=max_message, closing=closing))
             for one in beside:
                 await stack.enter_async_context(one)
-            gc.collect()
-            gc.freeze()  # what has been imported stays: no collection during a call needs to look at it
+            collect_rarely()
             await on_up(url)
             notify("READY=1")
             await stop_on_signal(host.stoppable, signals, on_first_signal)

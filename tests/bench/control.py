@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import subprocess
 import sys
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 import msgspec
+
+from patter_core.aio.garbage import collect_rarely
 
 __all__ = ["BenchFailed", "Child", "Ready", "cores", "pin", "resident_kb", "serve"]
 
@@ -109,10 +110,9 @@ class Child:
 async def serve(ready: Ready, handle: Callable[[bytes], Awaitable[msgspec.Struct]]) -> None:
     """The child's end: say that it is ready, and answer commands until there are no more.
 
-    As `Patter.serve` does, it has no collection of garbage look at what was imported, which takes 50 ms.
+    As `Patter.serve` does, it collects garbage rarely.
     """
-    gc.collect()
-    gc.freeze()
+    collect_rarely()
     reader = asyncio.StreamReader()
     pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer

@@ -27,8 +27,9 @@ KNOWN_BYTES = 6_000
 carrier's plugin its latest 2,000 answers, so that a webhook that is repeated is answered alike."""
 POOLED = AT_ONCE
 """Connections that the HTTP client may keep for its next requests: as many as there were at once."""
-SLACK = 12 * 2**20
-"""What allocators keep. A call that leaks costs some 66 KB: of 2,000 that would be 130 MiB."""
+SLACK = 40 * 2**20
+"""What allocators keep, and garbage until Python looks for it, which is rare where calls are served. A call that leaks
+costs some 66 KB: of 2,000 that would be 130 MiB."""
 
 
 # --- how agents behave -----------------------------------------------------------------------------------------------
