@@ -93,6 +93,7 @@ CALL = [
     "consult",
     "reports",
     "watch",
+    "metric_reports",
     "call",
     "handle",
     "tool_context",

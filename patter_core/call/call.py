@@ -23,6 +23,7 @@ from patter_core.call.engine_breakers import EngineBreakers
 from patter_core.call.hangup import LegEnd
 from patter_core.call.last_word import LastWord
 from patter_core.call.media_leg import MediaLeg
+from patter_core.call.metric_reports import MetricReports
 from patter_core.call.notice import patient
 from patter_core.call.records import Outlets, Records
 from patter_core.call.reports import CarrierReports
@@ -37,7 +38,6 @@ from patter_core.events import (
     CallMetrics,
     CallMoved,
     MediaStarted,
-    MetricsReported,
 )
 from patter_core.media import MediaOpened
 from patter_core.telephony.leg import Leg
@@ -114,6 +114,7 @@ class Call:
         self._final_action: HangUp | Transfer = HangUp()
         self._last_action = HangUp()
         self._begun, self._done = Event(), Event()
+        self._metric_reports = MetricReports(call, self.metrics)
         announced = msgspec.structs.replace(leg, webhooks="")
         call.emit(CallAnnounced(leg=announced, agent=agent.name, resumed=call.was_elsewhere))
 
@@ -275,15 +276,10 @@ class Call:
         call.emit(MediaStarted(format=opened.format))
         if is_first:
             call.notice.media_opened()
-            call.start(self._report_metrics)
+            self._metric_reports.begin()
         self._conversation.begin(resumed=call.token.streams > 0)
         self._conversation.attach_caller(opened.format)
         self._media.play()
-
-    async def _report_metrics(self) -> None:
-        while True:
-            await anyio.sleep(self.context.config.report_every)
-            self.context.emit(MetricsReported(metrics=self.metrics()))
 
     # --- life ------------------------------------------------------------------------------------------------------
 
@@ -298,6 +294,7 @@ class Call:
             call.crash(error)
         finally:
             self._begun.set()  # it may have been cancelled before
+            self._metric_reports.end()
             if not self.is_over:  # cancelled: the worker stops
                 call.signal(Signal.CRASHED, "the worker stopped")
             with anyio.CancelScope(shield=True):

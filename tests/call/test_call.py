@@ -691,6 +691,9 @@ async def test_the_figures_are_told_while_the_call_lasts_too() -> None:
         scene.records.clear()
         await scene.told("metrics_reported")
         scene.socket.say("stop")
+    told = len(scene.records)
+    await anyio.sleep(0.05)
+    assert len(scene.records) == told
     live = next(record.event for record in scene.records if isinstance(record.event, MetricsReported)).metrics
     assert (live.turns, live.user_turns, live.interruptions, live.errors) == (1, 1, 1, 1)
     assert live.reply is not None
