@@ -78,12 +78,12 @@ class _Plan(msgspec.Struct, frozen=True):
     phases: tuple[_Phase, ...]
 
 
-@functools.cache
 def is_convertible(source_rate: int, target_rate: int) -> bool:
     """True if there is a conversion between these two sample rates."""
     return max(source_rate, target_rate) // math.gcd(source_rate, target_rate) <= _MAX_PERIOD
 
 
+@functools.cache
 def _plan(source_rate: int, target_rate: int) -> _Plan:
     common = math.gcd(source_rate, target_rate)
     up, down = target_rate // common, source_rate // common

@@ -20,21 +20,26 @@ class _SuggestingGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Returns the command that the arguments begin with. An error says which may have been meant."""
-        name = args[0]
-        if not ctx.resilient_parsing and not name.startswith("-") and self.get_command(ctx, name) is None:
-            known = self.list_commands(ctx)
-            all_of_them = f"There {'is' if len(known) == 1 else 'are'} {', '.join(known)}."
-            ctx.fail(f"No such command '{name}'. {did_you_mean(name, known) or all_of_them}")
-        return super().resolve_command(ctx, args)
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError:
+            if args[0].startswith("-"):
+                raise
+        known = [
+            name for name in self.list_commands(ctx) if name not in self.commands or not self.commands[name].hidden
+        ]
+        all_of_them = f"There {'is' if len(known) == 1 else 'are'} {', '.join(known) or 'none'}."
+        return ctx.fail(f"No such command '{args[0]}'. {did_you_mean(args[0], known) or all_of_them}")
 
 
 def suggesting(command: click.Command) -> click.Command:
     """Returns a command; in place of a plain group, the same one that says which command may have been meant."""
     if type(command) is not click.Group:
         return command
+    for name, one in command.commands.items():
+        command.commands[name] = suggesting(one)
     group = _SuggestingGroup(command.name)
-    commands = {name: suggesting(one) for name, one in command.commands.items()}
-    vars(group).update({**vars(command), "commands": commands})
+    vars(group).update(vars(command))
     return group
 
 

@@ -47,7 +47,8 @@ class _Names(msgspec.Struct, frozen=True):
     def words(self) -> dict[str, str]:
         """Returns the replacement of each word of the templates, longest word first."""
         module = self.name.replace("-", "_")
-        own = self.name.removesuffix(f"-{self.kind.replace('_', '-')}")  # the templates put the kind behind it
+        is_part = bool(self.requirement)
+        own = self.name.removesuffix(f"-{self.kind.replace('_', '-')}") if is_part else self.name  # it stands behind it
         title = "".join(part.capitalize() for part in own.split("-"))
         return {
             "CORE_REQUIREMENT": _requirement("patter-core", __version__),

@@ -9,6 +9,8 @@ from patter_core.errors import ConfigurationError
 
 __all__ = ["check_form"]
 
+_AROUND = {"(?s)[\"'“].*": "they begin with a quotation mark", "(?s)[{<].*": "they begin with a bracket"}
+
 
 def check_form(
     value: str,
@@ -39,7 +41,8 @@ def check_form(
     """
     if re.fullmatch(form, value):
         return
-    kind = next((f": {kind}" for other, kind in (others or {}).items() if re.fullmatch(other, value)), "")
+    kinds = {**(others or {}), **_AROUND}
+    kind = next((f": {kind}" for other, kind in kinds.items() if re.fullmatch(other, value)), "")
     raise ConfigurationError(
         f"{parameter} is not {what}.",
         expected=expected,

@@ -60,7 +60,7 @@ class _Guard(logging.Filter):
         except Exception:  # noqa: BLE001 - a log call that is wrong in itself: logging would print it as it is
             said = f"{record.msg} {record.args!r}"
             record.msg, record.args = said, None
-        if record.name == "uvicorn.error" and "\nKeyboardInterrupt" in said:
+        if record.name == "uvicorn.error" and "KeyboardInterrupt" in said.splitlines()[1:]:
             return False  # the traceback of a task that a second Ctrl-C has ended
         if left_out:
             said = f"{said} ({left_out} more like this were left out.)"

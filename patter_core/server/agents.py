@@ -240,7 +240,9 @@ def _log_hints(agent: Agent) -> None:
 
 
 def _about_parts(kinds: Sequence[str]) -> str:
-    return f"Parts are arguments by their kinds: {'=, '.join(kinds)}=." if kinds else f"{WITHOUT_KINDS}."
+    if kinds:
+        return f"Parts are arguments by their kinds: {'=, '.join(kinds)}=."
+    return f"Its arguments are {', '.join(sorted(TAKEN))}. {WITHOUT_KINDS}."
 
 
 def _is_empty(value: object) -> bool:

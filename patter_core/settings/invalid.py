@@ -93,7 +93,9 @@ def invalid(path: Path, message: str, keys: Sequence[str] = ()) -> Configuration
         return ConfigurationError(
             f"{path} has an unknown setting “{unknown['field']}”{here}.",
             expected=", ".join(known),
-            remedy=_elsewhere(place, unknown["field"]) or did_you_mean(unknown["field"], known),
+            remedy=(place and did_you_mean(unknown["field"], known))
+            or _elsewhere(place, unknown["field"])
+            or did_you_mean(unknown["field"], known),
         )
     if missing := _MISSING.fullmatch(said):
         field = missing["field"]
@@ -130,7 +132,7 @@ def _elsewhere(place: str, field: str) -> str:
         setting = variable.removeprefix("PATTER_").lower()
         table = IN_TABLES.get(variable, "")
         if table or setting not in Settings.__struct_fields__:
-            return f"It is set by the environment variable {variable}{f', or by {table}' if table else ' alone'}."
+            return f"It is set by the environment variable {variable}{f', or by {table}' if table else ''}."
     if _CREDENTIAL.search(field):
         return "Credentials are environment variables of their vendor's names, which `patter doctor` tells, or options."
     return ""

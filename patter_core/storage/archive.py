@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Annotated, Protocol, runtime_checkable
@@ -16,8 +17,8 @@ __all__ = ["CallArchive", "CallFilter", "CallRow", "Latest", "SharedArchive", "a
 
 _Time = Annotated[float, msgspec.Meta(ge=0, lt=100_000_000_000)]
 _Ms = Annotated[float, msgspec.Meta(gt=-100_000_000_000, lt=100_000_000_000)]
-_AMOUNT = r"[0-9]{1,12}(\.[0-9]{1,40})?(E(-[0-9]{1,2}|\+[0-9]))? \S{1,8}"
-_Amounts = Annotated[str, msgspec.Meta(pattern=rf"^({_AMOUNT}( \+ {_AMOUNT})*)?$", max_length=1000)]
+_AMOUNT = r"[0-9]{1,12}(?:\.[0-9]{1,40})?(?:E(?:-[0-9]{1,2}|\+[0-9]))? [^\s+]{1,8}"
+_Amounts = Annotated[str, msgspec.Meta(pattern=rf"^({_AMOUNT}( \+ {_AMOUNT})*)?\Z", max_length=1000)]
 
 
 class CallRow(msgspec.Struct, frozen=True):
@@ -47,12 +48,15 @@ class CallRow(msgspec.Struct, frozen=True):
 
     @property
     def costs(self) -> tuple[Cost, ...]:
-        """What the call costs, by currency: the carrier's part by its list prices until its own price is known."""
+        """What the call costs, by currency: the carrier's part by its list prices until its own price is known.
+
+        What is no amount, such as that of a plugin with a currency of two words, is left out.
+        """
         carriers = (self.cost, False) if self.cost else (self.estimated_cost, True)
         return sum_costs(
             Cost(Decimal(amount), currency, estimated)
             for text, estimated in ((self.engine_cost, True), carriers)
-            for amount, currency in (part.split(" ") for part in text.split(" + ") if part)
+            for amount, currency in (part.split(" ") for part in text.split(" + ") if re.fullmatch(_AMOUNT, part))
         )
 
 

@@ -15,7 +15,7 @@ from patter_core.testing.wav_reader import REMEDY, parse_wav
 __all__ = ["read_wav", "read_wav_as", "write_stereo_wav"]
 
 _STEPS = (1, 25, 50, 100, 200)
-"""Hz. A file of 7919 Hz is taken for one of 7925: 0.3 % at most, a twentieth of a semitone."""
+"""Hz. A file of 7919 Hz is taken for one of 7925. Towards 8 to 24 kHz 0.3 % at most, a twentieth of a semitone."""
 _RATES = "a usual rate: 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000 or 96000 Hz"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -164,3 +165,14 @@ def test_noise_in_the_telephone_band_comes_out_as_if_sampled_at_the_other_rate(s
 def test_rates_without_a_handy_ratio_are_refused() -> None:
     with pytest.raises(AudioError, match="8000 and 7999 Hz"):
         Resampler(8_000, 7_999)
+
+
+def test_resamplers_of_the_same_rates_share_their_plan() -> None:
+    Resampler(22_050, 8_000)
+    tracemalloc.start()
+    try:
+        held = [Resampler(22_050, 8_000) for _ in range(10)]
+        each = tracemalloc.get_traced_memory()[0] / len(held)
+    finally:
+        tracemalloc.stop()
+    assert each < 50_000  # a plan of these rates takes 750 KB

@@ -118,6 +118,23 @@ def test_each_group_of_a_plugin_says_what_may_have_been_meant_and_is_as_it_was()
     assert suggesting(show) is show
 
 
+def test_such_a_group_finds_commands_as_it_did_and_names_no_hidden_ones() -> None:
+    @click.group(context_settings={"token_normalize_func": str.lower})
+    def numbers() -> None: ...
+
+    group = suggesting(numbers)
+
+    @numbers.command()
+    def show() -> None: ...
+
+    @numbers.command(hidden=True)
+    def secret() -> None: ...
+
+    assert CliRunner().invoke(group, ["SHOW"]).exit_code == 0
+    assert "No such command 'list'. There is show." in CliRunner().invoke(group, ["list"]).stderr
+    assert "No such option" in CliRunner().invoke(group, ["--lst"]).stderr
+
+
 def test_a_plugin_can_be_left_out(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("PATTER_DISABLE", "twilio")
     code, out, err = run(monkeypatch, capsys, "demo", "--carrier", "twilio")

@@ -116,7 +116,14 @@ def test_a_name_of_another_kind_is_free(tmp_path: Path) -> None:
     assert write_distribution("engine", "console", tmp_path).is_dir()
 
 
-ENDINGS = {"stt": "HornSTT", "turn_detector": "HornTurnDetector", "guardrail": "HornGuardrail", "vad": "HornActivity"}
+ENDINGS = {
+    "carrier": "HornCarrier",
+    "engine": "HornEngine",
+    "stt": "HornSTT",
+    "turn_detector": "HornTurnDetector",
+    "guardrail": "HornGuardrail",
+    "vad": "HornActivity",
+}
 
 
 @pytest.mark.parametrize(("kind", "cls"), ENDINGS.items())

@@ -27,7 +27,13 @@ def test_one_of_the_form_is_accepted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "got"), [("7531", "4 characters: a number"), ("a12\n", "4 characters"), ("secret", "6 characters")]
+    ("value", "got"),
+    [
+        ("7531", "4 characters: a number"),
+        ("a12\n", "4 characters"),
+        ("secret", "6 characters"),
+        ('"a12"', "5 characters: they begin with a quotation mark"),
+    ],
 )
 def test_another_is_told_by_its_kind_and_not_shown(value: str, got: str) -> None:
     with pytest.raises(ConfigurationError) as error:

@@ -44,10 +44,11 @@ UNKNOWN = {
     "in deadlines": ("[deadlines]\nlongest = 3", "“longest” in deadlines. .* Did you mean longest_call"),
     "set in a table": ('system_prompt = "x"', r"SYSTEM_PROMPT, or by system_prompt in \[agent\]\."),
     "a password": ("apps_password = 'x'", r"PATTER_APPS_PASSWORD, or by password in \[apps_access\]\."),
-    "set by a variable alone": ("log_level = 'debug'", r"by the environment variable PATTER_LOG_LEVEL alone\."),
-    "named as its variable": ("PATTER_WORKERS_SECRET = 'x'", r"environment variable PATTER_WORKERS_SECRET alone\."),
+    "set by a variable alone": ("log_level = 'debug'", r"by the environment variable PATTER_LOG_LEVEL\."),
+    "named as its variable": ("PATTER_WORKERS_SECRET = 'x'", r"environment variable PATTER_WORKERS_SECRET\."),
     "a credential": ("acme_auth_token = 'x'", r"Credentials are environment variables .*`patter doctor`"),
     "a credential in a table": ("[engine]\napi_key = 'x'", r"“api_key” in engine\. Expected .* Credentials are"),
+    "like one in a table": ("[apps_access]\napp_password = 'x'", r"in apps_access\. .* Did you mean password"),
     "like none": ("[callbacks]\nzzz = ''", "“zzz” in callbacks. Expected on_call_end, on_call_start"),
     "in a choice": ("[agent]\nfallback = { type = 'retry', time = 2 }", "“time” in agent.fallback. .* mean times"),
 }

@@ -65,9 +65,11 @@ class _Group:
     def __init__(self) -> None:
         self.rows: list[CallRow] = []
         self.metrics: list[CallMetrics] = []
+        self._costs: list[Cost] = []
 
-    def add(self, row: CallRow, metrics: CallMetrics | None) -> None:
+    def add(self, row: CallRow, costs: Iterable[Cost], metrics: CallMetrics | None) -> None:
         self.rows.append(row)
+        self._costs.extend(costs)
         if metrics is not None:
             self.metrics.append(metrics)
 
@@ -90,7 +92,7 @@ class _Group:
 
     @property
     def costs(self) -> tuple[Cost, ...]:
-        return sum_costs(cost for row in self.rows for cost in row.costs)
+        return sum_costs(self._costs)
 
     @property
     def failed(self) -> int:
@@ -120,9 +122,9 @@ def figures_of(
     total = _Group()
     for row in rows:
         ours = row.from_number if row.direction == "outbound" else row.to_number
-        day = days.get(_day(row.started, offset))
+        day, costs = days.get(_day(row.started, offset)), row.costs
         for group in (total, numbers.setdefault(ours, _Group()), *(() if day is None else (day,))):
-            group.add(row, metrics.get(row.call_id))
+            group.add(row, costs, metrics.get(row.call_id))
     lines = sorted((group.line(number) for number, group in numbers.items()), key=lambda line: -line.calls)
     return Figures(
         days=[group.day(_date(number)) for number, group in days.items()],

@@ -21,6 +21,7 @@ _KINDS = {
     f"PN{_DIGITS}": "the SID of a phone number (PN…)",
     f"[A-Z]{{2}}{_DIGITS}": "the SID of something else",
     _DIGITS: "hexadecimal digits alone, which is what an auth token looks like",
+    f"(ac|sk){_DIGITS}": "a SID in lower case: its two letters are capitals",
     "(AC|SK).*": "AC or SK, but not 32 hexadecimal digits after it",
 }
 """What a value may be by its form: a SID is two letters and 32 hexadecimal digits (Twilio's page "What is a SID")."""

@@ -134,7 +134,7 @@ def read_application_id(application_id: str = "") -> str:
         where=_APPLICATION,
         others=_KINDS,
     )
-    return found
+    return found.lower()  # as it stands in Vonage's tokens
 
 
 def _read_private_key(private_key: str) -> str:

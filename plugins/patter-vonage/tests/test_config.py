@@ -44,7 +44,7 @@ def test_values_come_from_the_environment_where_none_are_given(monkeypatch: pyte
     found = read_account()
     assert found == account(api_secret="half")
     assert found.private_key == PEM.strip()  # what is in the file
-    assert read_account(application_id=OTHER).application_id == OTHER
+    assert read_account(application_id=OTHER).application_id == OTHER.lower()  # as tokens have it
     assert Credentials.read() == Credentials(api_key="key", api_secret="half")
 
 
