@@ -25,7 +25,7 @@ class Level(enum.StrEnum):
 
 
 class CheckResult(msgspec.Struct, frozen=True):
-    """The result of one check. It holds no secret and no phone number."""
+    """The result of one check. It holds no secret."""
 
     level: Level
     what: str
@@ -41,7 +41,8 @@ class CheckResult(msgspec.Struct, frozen=True):
 
 def problem_of(error: PatterError) -> CheckResult:
     """Returns one of Patter's errors as the result of a check."""
-    remedy = " ".join(part for part in (error.expected and f"Expected {error.expected}.", error.remedy) if part)
+    found = (error.expected and f"Expected {error.expected}.", error.got and f"Got {error.got}.", error.remedy)
+    remedy = " ".join(filter(None, found))
     return CheckResult(Level.PROBLEM, error.problem, remedy, tuple(error.details))
 
 

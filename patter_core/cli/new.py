@@ -122,7 +122,7 @@ def _source_of(kind: str, registry: Registry) -> _Source:
             expected=", ".join([*KINDS, *sources]),
             got=repr(kind),
             remedy=did_you_mean(kind, [*KINDS, *sources])
-            or "Install the plugin that defines it; `patter plugins` lists the kinds.",
+            or "Kinds of parts come with patter-pipeline; `patter plugins` lists those that are installed.",
         )
     return sources[kind]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 __all__ = ["did_you_mean", "quoted"]
@@ -10,7 +11,11 @@ __all__ = ["did_you_mean", "quoted"]
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Returns "Did you mean …?" for the known word that is most like this one; "" if none is."""
-    near = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
+    names = list(known)
+    near = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.6)
+    if not near:  # a word of a longer name
+        words = {part: name for name in names for part in re.split("[_-]", name) if part != name and len(part) > 3}
+        near = [words[part] for part in difflib.get_close_matches(word.lower(), words, n=1, cutoff=0.75)]
     return f"Did you mean {near[0]}?" if near else ""
 
 

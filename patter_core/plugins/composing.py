@@ -121,10 +121,14 @@ def _several(value: object, kind: Kind, kinds: Mapping[Kind, Sequence[str]], spe
 
 def _one(value: object, kind: Kind, kinds: Mapping[Kind, Sequence[str]], spelling: Spelling) -> Part:
     if not (isinstance(value, Part) and isinstance(value, kind.base)):
+        names = kinds[kind]
         raise ConfigurationError(
             f"What {spelling.argument.format(kind.name)} was given is not of that kind.",
-            expected=spelling.installed(kinds[kind]),
+            expected=spelling.installed(names) if names else f"an instance of a class of {kind.base.__name__}",
             got=_described(value, kinds),
+            remedy=f"Several, and functions, are {spelling.argument.format(kind.name + 's')}."
+            if isinstance(value, list | tuple) or callable(value)
+            else "",
         )
     hide_secrets_of(value)
     return value

@@ -148,10 +148,14 @@ class Agents:
         """Returns the engine that was given, or the one that is made of the parts."""
         given = {argument: value for argument, value in parts.items() if not (value is None or _is_empty(value))}
         kinds = [kind.name for kind in self._registry.part_kinds]
-        known = {"stt", "llm", "tts", *kinds, *(f"{kind}s" for kind in kinds)}
+        known = {"stt", "llm", "tts", *kinds}
+        several = {f"{kind}s" for kind in kinds}
+        are_unknown = not kinds and any(isinstance(value, Part) for value in given.values())
         for argument, value in given.items():
-            if not (isinstance(value, Part | list | tuple) or callable(value) or argument in known):
-                hint = did_you_mean(argument, sorted(known | TAKEN - {"parts"})) or _about_parts(kinds)
+            if not (isinstance(value, Part) or argument in known | several or are_unknown):
+                names = TAKEN - {"parts"} | known
+                hint = did_you_mean(argument, sorted(names)) or did_you_mean(argument, sorted(several))
+                hint = hint or _about_arguments(kinds)
                 raise TypeError(f"agent() got an unexpected keyword argument {argument!r}. {hint}")
         if given and engine is not None:
             raise ConfigurationError(
@@ -239,10 +243,9 @@ def _log_hints(agent: Agent) -> None:
         _log.warning("Agent %s: %s", agent.name, hint)
 
 
-def _about_parts(kinds: Sequence[str]) -> str:
-    if kinds:
-        return f"Parts are arguments by their kinds: {'=, '.join(kinds)}=."
-    return f"Its arguments are {', '.join(sorted(TAKEN))}. {WITHOUT_KINDS}."
+def _about_arguments(kinds: Sequence[str]) -> str:
+    own = f"Its arguments are {', '.join(sorted(TAKEN - {'parts'}))}"
+    return f"{own}, and of parts {', '.join(kinds)}." if kinds else f"{own}. {WITHOUT_KINDS}."
 
 
 def _is_empty(value: object) -> bool:

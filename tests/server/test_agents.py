@@ -155,8 +155,10 @@ def test_wrong_parts_are_refused_before_the_plugin_is_asked(arguments: dict[str,
 UNKNOWN = {
     "system_promt": "Did you mean system_prompt?",
     "lmm": "Did you mean llm?",
-    "guardrail_s": "Did you mean guardrails?",
-    "parts": "Parts are arguments by their kinds: stt=, llm=, guardrail=.",
+    "guardrail_s": "Did you mean guardrail?",
+    "promt": "Did you mean system_prompt?",
+    "tool": "Did you mean tools?",
+    "parts": "Its arguments are engine, fallback, first_message, ",
 }
 
 
