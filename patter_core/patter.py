@@ -198,6 +198,8 @@ class Patter(CallingPhone):
             store=self._config.store,
             limits=self._config.limits,
             apps=self._apps.all,
+            redaction=self._config.redaction,
+            notice=self._notice,
         )
 
     @property

@@ -12,6 +12,7 @@ import click
 
 from patter_core.cli.beside import connect, running_workers, why_no_server
 from patter_core.cli.options import app_option, check_app, configuration_options, log_options, start_log
+from patter_core.cli.told_settings import tell_unread
 from patter_core.errors import CallError, ConfigurationError
 from patter_core.events import CallEnded, Record
 from patter_core.observe.log_setup import LogFormat, LogLevel, LogSettings
@@ -23,6 +24,7 @@ from patter_core.server.dialing import check_target
 from patter_core.server.routing import Routing
 from patter_core.server.serving import bind, serve_app
 from patter_core.settings.load import address, load
+from patter_core.settings.model import Settings
 from patter_core.settings.target import caller_of, open_phone
 from patter_core.sinks.console import ConsoleSink, metrics_table
 from patter_core.telephony.outcome import FAILURES
@@ -100,13 +102,20 @@ def call(
     if outcome is None:
         if control_is_named():
             console.print(Span(f"{why_no_server(place[1])} This command serves the call itself.", "dim"))
-        phone, routing = open_phone(registry, settings, app, more_sinks=[ConsoleSink(console)])
+        phone, routing = _opened(registry, settings, app, console)
         outcome = anyio.run(_by_itself, phone, routing, order, place, console)
     answered, ended = outcome
     console.print()
     console.table(metrics_table(ended.metrics))
     if not answered or ended.reason in FAILURES:
         sys.exit(1)
+
+
+def _opened(registry: Registry, settings: Settings, app: str, console: Printer) -> tuple[Patter, Routing]:
+    """Returns the phone of this command, and who answers it."""
+    phone, routing = open_phone(registry, settings, app, more_sinks=[ConsoleSink(console)])
+    tell_unread(settings, app, phone)
+    return phone, routing
 
 
 async def _by_itself(

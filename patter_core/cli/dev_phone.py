@@ -18,6 +18,7 @@ from patter_core.settings.choosing import find_all, missing_lines
 from patter_core.settings.model import AgentConfig, PluginConfig, Settings
 from patter_core.settings.phone import make_phone
 from patter_core.settings.target import open_phone, phone_at
+from patter_core.settings.unread import unread
 from patter_core.sinks.console import ConsoleSink
 from patter_core.testing.finding import engine_emulator
 
@@ -62,8 +63,9 @@ async def opened(
     async with contextlib.AsyncExitStack() as stack:
         if app:
             phone, routing = open_phone(registry, settings, app)
-            echoes = ""
+            echoes, passed_over = "", tuple(unread(settings, phone))
         else:
+            passed_over = ()
             settings, echoes = _with_carrier(registry, settings, pages), _why_it_echoes(registry, settings)
             if echoes:
                 emulator = await stack.enter_async_context(engine_emulator(registry, ""))
@@ -74,7 +76,7 @@ async def opened(
         looks = [cls for cls in map(registry.app, registry.names("app")) if cls.in_dev]
         notes = {echoes: bool(echoes), _NO_PAGE: not pages, _NO_LOOK: not looks}
         phone = _with_apps(phone.copy(local_apps_port=apps_port, webhook_url=public_url), pages, looks)
-        yield DevPhone(phone, routing, tuple(note for note, is_so in notes.items() if is_so))
+        yield DevPhone(phone, routing, (*passed_over, *(note for note, is_so in notes.items() if is_so)))
 
 
 def parts_of(registry: Registry, settings: Settings, app: str) -> PhoneParts:

@@ -38,6 +38,7 @@ from patter_core.settings.model import Settings
 from patter_core.settings.phone import make_carriers
 from patter_core.settings.plugins import make_sinks, make_store
 from patter_core.settings.target import open_phone
+from patter_core.settings.unread import unread
 from patter_core.sink import EventSink
 from patter_core.store import CallStore
 from patter_core.telephony.leg import Leg
@@ -125,6 +126,8 @@ async def _checks(registry: Registry, settings: Settings, app: str) -> AsyncIter
         yield result
         if made is None:
             return
+        for sentence in unread(settings, made):
+            yield CheckResult(Level.WARNING, sentence)
         parts = made.parts
         agents: Sequence[Agent] = made.agents
     else:

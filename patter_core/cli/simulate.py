@@ -19,6 +19,7 @@ from patter_core.cli.expectations import check_expectations, unmet
 from patter_core.cli.loopback import place_call, report, run_call, writable_folder
 from patter_core.cli.microphone import LiveCaller, open_microphone
 from patter_core.cli.options import app_option, check_app, configuration_options, log_options, start_log
+from patter_core.cli.told_settings import tell_unread
 from patter_core.errors import AudioError, ConfigurationError
 from patter_core.observe.log_setup import LogFormat, LogLevel, LogSettings
 from patter_core.observe.printing import Printer, Span
@@ -26,7 +27,7 @@ from patter_core.patter import Patter
 from patter_core.registry import Registry
 from patter_core.server.routing import Routing
 from patter_core.settings.load import load
-from patter_core.settings.model import Settings
+from patter_core.settings.model import PluginConfig, Settings
 from patter_core.settings.target import open_phone
 from patter_core.sinks.console import ConsoleSink
 from patter_core.sinks.memory import MemorySink
@@ -156,6 +157,7 @@ def _prepare(
         emulator = carrier_emulator(registry, names[0] if names else "")
         return emulator, lambda sinks: open_phone(registry, settings, carrier=emulator.carrier(), more_sinks=sinks)
     phone, routing = open_phone(registry, settings, app)
+    tell_unread(msgspec.structs.replace(settings, carrier=PluginConfig(), carriers=[]), app, phone)
     own = [carrier.name for carrier in phone.parts.carriers if carrier.emulator]
     played = carrier_emulator(registry, next(iter((*names, *own)), ""))
     return played, lambda sinks: (phone.copy(carrier=played.carrier(), more_sinks=sinks), routing)

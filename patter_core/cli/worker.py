@@ -16,6 +16,7 @@ import msgspec
 from patter_core.call.handle import OutboundCall
 from patter_core.cli.options import start_log
 from patter_core.cli.told import INTERRUPTED, link_teller, tell, tell_uncaught
+from patter_core.cli.told_settings import tell_unread
 from patter_core.errors import PatterError
 from patter_core.observe.log_setup import CALLS, LogSettings, log_to_stderr
 from patter_core.observe.logs import guard
@@ -97,6 +98,8 @@ def run_worker(
         ties: to other processes; those to commands that ask it for calls are made here.
     """
     phone, routing = open_phone(registry, settings, app)
+    if announce:
+        tell_unread(settings, app, phone)
 
     async def place(order: Order) -> OutboundCall:
         return await phone.call(

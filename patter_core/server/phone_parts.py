@@ -10,6 +10,7 @@ from patter_core.app import WebApp
 from patter_core.call.limits import Limits
 from patter_core.carrier import Carrier
 from patter_core.config import flag_from_environment
+from patter_core.observe.redaction import Redaction
 from patter_core.sink import EventSink
 from patter_core.store import CallStore
 
@@ -28,6 +29,9 @@ class PhoneParts(msgspec.Struct, frozen=True, kw_only=True):
     store: CallStore | None
     limits: Limits
     apps: tuple[WebApp, ...]
+    redaction: Redaction
+    notice: str
+    """Of agents that have none of their own."""
 
     def __repr__(self) -> str:
         return f"<PhoneParts on {', '.join(carrier.name for carrier in self.carriers)}>"

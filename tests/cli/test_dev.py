@@ -147,6 +147,17 @@ async def test_why_the_echo_agent_answers_is_told(
         assert said in dev.notes[0]
 
 
+async def test_settings_that_the_phone_of_a_program_does_not_read_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setenv("PATTER_REDACT_TRANSCRIPTS", "1")
+    Path("app_of_dev.py").write_text(PROGRAM.format(name="one"))  # noqa: ASYNC240 - a few bytes
+    async with opened(Registry.discover(), load(None), "app_of_dev:phone", apps_port=0) as dev:
+        assert dev.notes[0].startswith("PATTER_REDACT_TRANSCRIPTS is set, but the phone of a program has its own")
+
+
 def test_an_interrupt_after_it_has_served_is_told_by_no_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -340,11 +340,15 @@ phone.route({"+15550001234": one, "+15550001235": two})
 """
 
 
-async def test_the_phone_of_a_program_is_checked_with_all_of_its_agents(tmp_path: Path) -> None:
+async def test_the_phone_of_a_program_is_checked_with_all_of_its_agents(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "app_of_doctor.py").write_text(APP)
+    monkeypatch.setenv("PATTER_REDACT_TRANSCRIPTS", "1")
     result = await run_doctor("app_of_doctor:phone")
     assert "✗ Agent two: No such voice: basso." in result.output
     assert "1 problem." in result.output
+    assert "! PATTER_REDACT_TRANSCRIPTS is set, but the phone of a program has its own settings" in result.output
     missing = await run_doctor("app_of_doctor:telephone")
     assert missing.exit_code == 1
     assert "✗ The phone: “app_of_doctor” has no “telephone”." in missing.output

@@ -223,7 +223,9 @@ def test_the_carrier_is_that_of_the_file_or_the_environment(
     assert emulator.carrier().name == expected
 
 
-def test_the_phone_of_a_program_is_called_by_its_own_carrier(tmp_path: Path) -> None:
+def test_the_phone_of_a_program_is_called_by_its_own_carrier(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "app_of_simulate.py").write_text(
         "from patter_core import Patter, Registry\n"
         "from patter_core.testing.fakes import FakeEngine\n"
@@ -235,5 +237,10 @@ def test_the_phone_of_a_program_is_called_by_its_own_carrier(tmp_path: Path) -> 
     phone, routing = open_called([])
     assert emulator.carrier().name == "vonage"
     assert phone.agents == (routing,)
-    chosen, _ = _prepare(Registry.discover(), load(None, carrier="telnyx"), "app_of_simulate:phone")
+    monkeypatch.setenv("PATTER_CARRIER", "telnyx")
+    monkeypatch.setenv("PATTER_NOTICE", "Hi.")
+    chosen, _ = _prepare(Registry.discover(), load(None), "app_of_simulate:phone")
     assert chosen.carrier().name == "telnyx"
+    told = capsys.readouterr().err
+    assert "PATTER_NOTICE is set, but the phone of a program has its own settings" in told
+    assert "PATTER_CARRIER" not in told  # this command reads it

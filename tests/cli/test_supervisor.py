@@ -137,13 +137,14 @@ async def test_the_phone_of_a_program_is_served(tmp_path: Path, workers: int) ->
     await anyio.Path(tmp_path, "shop.py").write_text(PROGRAM)
     await anyio.Path(tmp_path, "calendar.py").write_text("raise SystemExit('not the calendar of Python')")
     with anyio.fail_after(90):
-        async with serving(tmp_path, "--workers", str(workers), target=["shop:phone"]) as scene:
+        async with serving(tmp_path, "--workers", str(workers), target=["shop:phone"], PATTER_NOTICE="Hi.") as scene:
             await scene.until_said("Point your number's voice webhook at")
             assert await scene.call()
             scene.process.send_signal(signal.SIGTERM)
             assert await scene.process.wait() == 0
             assert scene.process.stdout is not None
             said = (await scene.process.stdout.receive()).decode()
+    assert scene.said.count("PATTER_NOTICE is set, but the phone of a program has its own settings") == 1
     assert said == ("one worker\n" if workers == 1 else "several workers\n")
 
 
