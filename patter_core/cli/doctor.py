@@ -137,8 +137,13 @@ async def _checks(registry: Registry, settings: Settings, app: str) -> AsyncIter
     yield check_descriptors(parts.limits.calls)
     async for result in _check_parts(registry, parts, agents):
         yield result
-    async for result in check_public_address(parts.base):
+    async for result in check_public_address(parts.base, _public_setting(app)):
         yield result
+
+
+def _public_setting(app: str) -> str:
+    """Returns what sets the public address of a phone."""
+    return "webhook_url= of Patter(…) in the program" if app else "PATTER_WEBHOOK_URL"
 
 
 def _from_settings(registry: Registry, settings: Settings) -> tuple[PhoneParts, Sequence[Agent], Sequence[CheckResult]]:

@@ -53,13 +53,18 @@ def check_foreign() -> Iterator[CheckResult]:
     )
 
 
-async def check_public_address(base: str) -> AsyncIterator[CheckResult]:
-    """Asks the public address whether Patter is there; "" if there is none. Compares the clocks."""
+async def check_public_address(base: str, setting: str) -> AsyncIterator[CheckResult]:
+    """Asks the public address whether Patter is there; "" if there is none. Compares the clocks.
+
+    Args:
+        base: the address.
+        setting: what sets it.
+    """
     if not base:
         yield CheckResult(
             Level.WARNING,
             "No public address is set, so neither it nor the clock could be checked.",
-            "Incoming calls work without one; for outgoing calls set PATTER_WEBHOOK_URL.",
+            f"Incoming calls work without one; for outgoing calls set {setting}.",
         )
         return
     if base.startswith("http:"):

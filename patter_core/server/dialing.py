@@ -45,7 +45,7 @@ def check_dial(to_number: str, callers: Mapping[str, str], *, base: str, ring_ti
     if not base:
         raise ConfigurationError(
             "Outbound calls need the public address of this server.",
-            expected="Patter(..., webhook_url=…), or PATTER_WEBHOOK_URL for the commands",
+            expected="Patter(..., webhook_url=…); for commands without a program PATTER_WEBHOOK_URL",
             got="none",
             remedy="The carrier asks there what to do when the call is answered.",
         )
@@ -53,7 +53,10 @@ def check_dial(to_number: str, callers: Mapping[str, str], *, base: str, ring_ti
         if not number:
             raise ConfigurationError(
                 f"An outbound call over {name} needs a caller's number.",
-                expected="Patter(..., phone_number=…) or call(..., from_number=…); for commands PATTER_PHONE_NUMBER",
+                expected=(
+                    "Patter(..., phone_number=…) or call(..., from_number=…); for commands without a program"
+                    " PATTER_PHONE_NUMBER"
+                ),
             )
     check_target(to_number, ring_timeout)
 

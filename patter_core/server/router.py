@@ -234,7 +234,7 @@ class _RoutedCall:
         if not self._verified_url:
             raise WebhookRefused(
                 "The webhook does not prove at which address this server is reached.",
-                remedy="Set the public address: Patter(webhook_url=…), or PATTER_WEBHOOK_URL.",
+                remedy="Set it: Patter(webhook_url=…); for commands without a program PATTER_WEBHOOK_URL.",
             )
         if not table.take_new_call(leg):
             self._turn_away(TurnedAway.FULL)

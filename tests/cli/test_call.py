@@ -130,6 +130,20 @@ async def test_without_a_public_address_it_says_what_to_do(tmp_path: Path) -> No
     assert result.output.startswith("patter: Outbound calls need the public address of this server.")
 
 
+async def test_without_a_public_address_of_its_own_a_program_is_told_which_parameter_sets_it(tmp_path: Path) -> None:
+    await anyio.Path(tmp_path, "shop.py").write_text(
+        "from patter_core import Patter\n"
+        "from patter_core.testing.fakes import FakeCarrier, FakeEngine\n"
+        'phone = Patter(carrier=FakeCarrier(), phone_number="+15550001234")\n'
+        "agent = phone.agent(engine=FakeEngine())\n"
+    )
+    async with ElevenLabsEmulator() as engine:
+        result = await patter_call({"PATTER_ENGINE": ""}, engine, tmp_path, "--app", "shop.py")
+    warning, error = result.output.splitlines()[:2]
+    assert warning.startswith("patter: PATTER_WEBHOOK_URL is set, but the phone of a program has its own settings: ")
+    assert "Expected Patter(..., webhook_url=…); for commands without a program PATTER_WEBHOOK_URL." in error
+
+
 def run_call(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
 ) -> CaptureResult[str]:

@@ -60,6 +60,7 @@ async def test_what_is_in_order_is_told_without_secrets() -> None:
     assert "A webhook without the carrier's signature is refused." in result.output
     assert "ulaw_8000" in result.output
     assert "of-the-test" not in result.output
+    assert "for outgoing calls set PATTER_WEBHOOK_URL." in result.output
 
 
 def names(folder: Path) -> list[str]:
@@ -348,6 +349,7 @@ async def test_the_phone_of_a_program_is_checked_with_all_of_its_agents(
     result = await run_doctor("app_of_doctor:phone")
     assert "✗ Agent two: No such voice: basso." in result.output
     assert "1 problem." in result.output
+    assert "for outgoing calls set webhook_url= of Patter(…) in the program." in result.output
     assert "! PATTER_REDACT_TRANSCRIPTS is set, but the phone of a program has its own settings" in result.output
     missing = await run_doctor("app_of_doctor:telephone")
     assert missing.exit_code == 1

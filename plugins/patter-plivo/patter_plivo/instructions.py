@@ -87,7 +87,7 @@ def instruction_url(leg: Leg, instruction: Instruction, *, action: str) -> str:
         raise CarrierRequestFailed(
             f"Could not {action}: Plivo takes instructions from a URL of ours, and none is known for this call.",
             taken=False,
-            remedy="Set the public address: Patter(webhook_url=…), or PATTER_WEBHOOK_URL.",
+            remedy="Set the public address: Patter(webhook_url=…); for commands without a program PATTER_WEBHOOK_URL.",
         )
     sealed = base64.urlsafe_b64encode(msgspec.json.encode(instruction)).decode().rstrip("=")
     url = f"{leg.webhooks}/{WEBHOOK}?{_FIELD}={sealed}"
