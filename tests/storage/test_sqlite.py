@@ -154,6 +154,20 @@ def test_a_file_of_the_same_schema_or_none_is_found_sound_and_nothing_is_made(tm
     check_database(path, SCHEMA)
 
 
+@pytest.mark.parametrize("page", [1, 2], ids=["where its tables are listed", "inside a table"])
+def test_a_file_that_is_damaged_is_refused_by_the_check_as_by_a_write(tmp_path: Path, page: int) -> None:
+    path = tmp_path / "things.db"
+    write(path)
+    whole, end = path.read_bytes(), page * 4096
+    start = 100 if page == 1 else 4096  # the file's own header is sound
+    path.write_bytes(whole[:start] + b"Z" * (end - start) + whole[end:])
+    with pytest.raises(SinkRefused, match=r"cannot be written: database disk image is malformed\.") as checked:
+        check_database(path, SCHEMA)
+    with pytest.raises(SinkRefused) as written:
+        write(path)
+    assert str(checked.value) == str(written.value)
+
+
 def test_a_lock_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT", 0.01)
     path = tmp_path / "things.db"
