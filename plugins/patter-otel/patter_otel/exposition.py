@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -84,14 +86,16 @@ class Exposition(Collector):
         """
         if self._server is not None or not (self._turn is None or self._turn.taken()):
             return
-        try:
+        with _refusing(host, port):
             self._server = start_http_server(port, host, self._registry)[0]
-        except OSError as error:
-            raise SinkRefused(
-                "PrometheusSink cannot listen.",
-                got=f"{host}:{port}: {error.strerror}",
-                remedy="Choose a free port. Workers share one where they have a folder: PATTER_WORKERS_FOLDER.",
-            ) from error
+
+    def check(self, host: str, port: int) -> None:
+        """Checks that it could listen, unless it does. Raises as `listen`."""
+        if self._server is None:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            with _refusing(host, port), socket.socket(family) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((host, port))
 
     def stop(self) -> None:
         """Leaves it to another worker to listen."""
@@ -119,6 +123,18 @@ class Exposition(Collector):
                 add(key, {0: value})
 
         return measure
+
+
+@contextlib.contextmanager
+def _refusing(host: str, port: int) -> Iterator[None]:
+    """Turns an error of listening into the sink's."""
+    try:
+        yield
+    except OSError as error:
+        raise SinkRefused(
+            f"PrometheusSink cannot listen on {host}:{port}: {error.strerror}.",
+            remedy="Choose a free port. Workers share one where they have a folder: PATTER_WORKERS_FOLDER.",
+        ) from error
 
 
 def _family(instrument: Instrument, found: _Found) -> Metric:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, ClassVar
 import anyio
 
 from patter_core.aio.threads import SerialThread
+from patter_core.checks import CheckResult, Level, checked
 from patter_core.config import check_arguments, workers_folder
 from patter_core.errors import ConfigurationError
 from patter_core.events import Record
+from patter_core.net.http import send_request
 from patter_core.sink import EventSink, WorkerStatistics
 
 if TYPE_CHECKING:  # loaded in a thread, when the host starts
@@ -19,6 +21,8 @@ if TYPE_CHECKING:  # loaded in a thread, when the host starts
 
 __all__ = ["PrometheusSink"]
 
+_ANSWER = 2.0
+"""Seconds for what has the port to answer a check."""
 _LOOK_EVERY = 1.0
 """Seconds between two looks at the worker, and at whether it is this one's turn to serve the page."""
 
@@ -76,6 +80,18 @@ class PrometheusSink(EventSink):
             exposition, self._exposition = self._exposition, None
             await self._thread.run(exposition.close)
 
+    async def check(self) -> Sequence[CheckResult]:
+        """Tries to listen, unless workers share the port or a server that runs has it."""
+        url = f"http://{f'[{self._host}]' if ':' in self._host else self._host}:{self._port}/metrics"
+        if not self._port:
+            return [CheckResult(Level.OK, "Its port is 0, so it serves nothing itself.")]
+        if self._folder:
+            return [CheckResult(Level.OK, f"{url} is served by one of the workers that share {self._folder.parent}.")]
+        found = await checked(self._thread.run(self._try_to_listen), f"{url} can be served.")
+        if found[0].level is not Level.OK and await _is_ours(url):
+            return [CheckResult(Level.OK, f"{url} is served already, by Patter.")]
+        return found
+
     def page(self) -> str:
         """The metrics in Prometheus' text format, version 0.0.4, as they are now."""
         return self._load().page()
@@ -85,6 +101,9 @@ class PrometheusSink(EventSink):
             self._begun = records[0]
             self._load().instruments.feed(records)
 
+    def _try_to_listen(self) -> None:
+        self._load().check(self._host, self._port)
+
     def _load(self) -> Exposition:
         with self._loading:
             if self._exposition is None:
@@ -92,3 +111,12 @@ class PrometheusSink(EventSink):
 
                 self._exposition = Exposition(self._folder, self._port)
             return self._exposition
+
+
+async def _is_ours(url: str) -> bool:
+    """True if such a page is at that address: a server that runs has the port."""
+    try:
+        answer = await send_request("GET", url, headers={}, connect_timeout=_ANSWER, answer_timeout=_ANSWER)
+    except OSError:
+        return False
+    return answer.status == 200 and b"# HELP patter_" in answer.body

@@ -14,6 +14,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from patter_core.checks import CheckResult, Level
 from patter_core.errors import ConfigurationError, SinkRefused
 from patter_core.events import CallAnnounced, CallEnded, CallEvent, CallMetrics, Record
 from patter_core.server.sink_queue import SinkQueue
@@ -88,6 +89,29 @@ async def test_one_that_says_nothing_or_nonsense_or_leaves_keeps_no_other_out() 
                 await babbling.send(b"\x00\xff\r\n\r\n")
                 assert b"400" in await babbling.receive()
             assert (await client.get(f"http://127.0.0.1:{port}/metrics")).status_code == 200
+
+
+async def test_the_check_tells_whether_the_port_can_be_had_or_is_a_running_server_s(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    port = free_port()
+    sink = PrometheusSink(port=port)
+    url = f"http://127.0.0.1:{port}/metrics"
+    assert await sink.check() == (CheckResult(Level.OK, f"{url} can be served."),)
+    with socket.create_server(("127.0.0.1", port)) as other:  # which says nothing
+        with monkeypatch.context() as patched:
+            patched.setattr(module, "_ANSWER", 0.05)
+            (taken,) = await sink.check()
+        other.close()
+    assert taken.level is Level.PROBLEM
+    assert taken.what == f"PrometheusSink cannot listen on 127.0.0.1:{port}: Address already in use."
+    async with running(sink) as client:
+        await scrape(client, url)
+        assert await sink.check() == (CheckResult(Level.OK, f"{url} can be served."),)
+        assert await PrometheusSink(port=port).check() == [
+            CheckResult(Level.OK, f"{url} is served already, by Patter.")
+        ]
+    assert [result.level for result in await PrometheusSink(port=0).check()] == [Level.OK]
 
 
 async def test_a_port_that_is_taken_is_told_once_with_the_remedy_and_had_when_it_is_free(
