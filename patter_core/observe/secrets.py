@@ -23,9 +23,13 @@ _QUERY = re.compile(
     re.IGNORECASE,
 )
 _USER_OF_URL = re.compile(r"(://[^/\s:@\"'<>]{0,64}:)[^/\s@\"'<>]{1,256}(?=@)")
+_SENTENCE = r"(?-i:(?!Basic|Bearer|Token)[A-Z][a-z]{1,20} [A-Za-z_]{1,40}(?![\w-]))"
+"""Keys, tokens and signatures have no spaces: what begins so explains the code of an error, such as `invalid_api_key`."""
+_IS = r"(?:[\"']?\s{0,4}[:=]\s{0,4}|[\"']\s{0,4},\s{0,4})"
 _FIELD = re.compile(
-    r"((?:authorization|cookie|(?:signature|api[-_]?key|auth[-_]?token|secret|password)[\w-]{0,40})"
-    r"(?:[\"']?\s{0,4}[:=]\s{0,4}|[\"']\s{0,4},\s{0,4})(?:b?[\"'])?)([^\s\"',;][^\"'\r\n,;]*)",
+    rf"((?:(?:authorization|cookie|(?:secret|password)[\w-]{{0,40}}){_IS}"
+    rf"|(?:signature|api[-_]?key|auth[-_]?token)[\w-]{{0,40}}{_IS}(?!{_SENTENCE}))"
+    r"(?:b?[\"'])?)([^\s\"',;][^\"'\r\n,;]*)",
     re.IGNORECASE,
 )
 _SHORTEST_SECRET = 8

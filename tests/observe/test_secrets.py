@@ -38,6 +38,14 @@ def _nothing_hidden() -> Iterator[None]:
         ("< X-Acme-Signature: RSOYDt4T1cUTdK1PDd93/VVr8B8=", "< X-Acme-Signature: [hidden]"),
         ("Authorization: Bearer abc def", "Authorization: [hidden]"),
         ("[(b'authorization', b'Basic QUM6eA==')]", "[(b'authorization', b'[hidden]')]"),
+        ("api_key: sk-0123456789", "api_key: [hidden]"),
+        ('{"xi-api-key": "Sk0123456789"}', '{"xi-api-key": "[hidden]"}'),
+        ("ACME_API_KEY=Abcdefgh", "ACME_API_KEY=[hidden]"),
+        ("acme_api_key: Bearer abcdefgh", "acme_api_key: [hidden]"),
+        ("acme_api_key: Key sk-abc", "acme_api_key: [hidden]"),
+        ("apiKey=0123 and more", "apiKey=[hidden]"),
+        ("AUTH_TOKEN=abcdefgh", "AUTH_TOKEN=[hidden]"),
+        ("db_password: Correct horse battery", "db_password: [hidden]"),
     ],
 )  # fmt: skip
 def test_numbers_are_masked_and_secrets_hidden(text: str, shown: str) -> None:
@@ -54,6 +62,9 @@ def test_numbers_are_masked_and_secrets_hidden(text: str, shown: str) -> None:
         "connected to 192.168.100.200 port 8000 in 0.123456789 s",
         "The engine was not ready in time. Expected a conversation within 2.5 s.",
         "Process 123456 took 10000 ms",
+        "Got invalid_api_key: The API key is not valid. Check ACME_API_KEY, and its permissions.",
+        "missing_api_key: Check ACME_API_KEY, and that it is of this region.",
+        "auth_token_expired: Make a new one, or wait.",
     ],
 )
 def test_what_is_neither_stays_as_it_is(text: str) -> None:
