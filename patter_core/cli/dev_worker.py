@@ -16,9 +16,8 @@ import anyio.to_thread
 
 from patter_core.cli.dev_phone import DevPhone, opened
 from patter_core.cli.options import start_log
-from patter_core.cli.told import INTERRUPTED
+from patter_core.cli.told import INTERRUPTED, read_environment
 from patter_core.cli.worker import ProcessSpec, end_with_parent, read_spec, report_ready
-from patter_core.config import read_dotenv
 from patter_core.errors import PatterError
 from patter_core.observe.log_setup import LogSettings
 from patter_core.observe.terminal import lines_of, one_line
@@ -127,7 +126,7 @@ def _main() -> None:
     started = threading.Event()
     end_with_parent(started)
     try:
-        read_dotenv()
+        read_environment()
         registry = Registry.discover()
         start_log(spec.logs, registry)
         run_serving(functools.partial(_serve, registry, spec, started))

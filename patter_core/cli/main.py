@@ -11,8 +11,8 @@ import click
 
 from patter_core import __version__
 from patter_core.cli.lazy_group import LazyGroup, suggesting
-from patter_core.cli.told import INTERRUPTED, start_json_log, tell, tell_uncaught
-from patter_core.config import did_you_mean, names_from_environment, read_dotenv, unknown_variables
+from patter_core.cli.told import INTERRUPTED, read_environment, start_json_log, tell, tell_uncaught
+from patter_core.config import did_you_mean, names_from_environment, unknown_variables
 from patter_core.errors import PatterError
 from patter_core.observe.logs import guard
 from patter_core.plugins.metadata import normal_name
@@ -53,7 +53,7 @@ def main() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")  # not every terminal has the letters that callers use
     guard()
     try:
-        read_dotenv()
+        read_environment()
         start_json_log(sys.argv[1:])
         registry = Registry.discover()
         _tell_unknown_variables(registry)

@@ -12,13 +12,14 @@ import traceback
 from collections.abc import Callable, Sequence
 from types import TracebackType
 
+from patter_core.config import read_dotenv
 from patter_core.errors import PatterError
 from patter_core.observe.log_json import JsonFormatter, LogLine, now, written
 from patter_core.observe.log_setup import CALLS, LogSettings, log_to_stderr
-from patter_core.observe.secrets import conceal
+from patter_core.observe.secrets import conceal, hide_credentials
 from patter_core.observe.terminal import indented, lines_of, one_line
 
-__all__ = ["INTERRUPTED", "link_teller", "start_json_log", "tell", "tell_uncaught"]
+__all__ = ["INTERRUPTED", "link_teller", "read_environment", "start_json_log", "tell", "tell_uncaught"]
 
 _log = logging.getLogger("patter.cli")
 _calls = logging.getLogger(CALLS)
@@ -27,6 +28,17 @@ _OPTION = "--log-format"
 
 INTERRUPTED = 130
 """Exit code of a command that Ctrl-C has ended, as shells have it for SIGINT."""
+
+
+def read_environment() -> None:
+    """Reads `.env`, and hides the credentials of the environment in all that is told from here on.
+
+    Raises:
+        ConfigurationError: as `read_dotenv`.
+    """
+    hide_credentials(os.environ)
+    read_dotenv()
+    hide_credentials(os.environ)
 
 
 def start_json_log(arguments: Sequence[str]) -> None:

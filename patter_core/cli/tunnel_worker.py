@@ -19,12 +19,12 @@ from patter_core.cli.dev_phone import parts_of
 from patter_core.cli.dev_worker import DevSpec
 from patter_core.cli.options import start_log
 from patter_core.cli.pointed_numbers import PointedNumbers
+from patter_core.cli.told import read_environment
 from patter_core.cli.tunnels import Tunnel, TunnelProgram, open_tunnel
 from patter_core.cli.worker import ProcessSpec, read_spec
-from patter_core.config import read_dotenv
 from patter_core.errors import PatterError
 from patter_core.net.http import send_request
-from patter_core.observe.secrets import conceal, hide
+from patter_core.observe.secrets import conceal
 from patter_core.observe.terminal import lines_of, one_line
 from patter_core.registry import Registry
 from patter_core.server.phone_parts import PhoneParts
@@ -37,7 +37,6 @@ except ImportError:  # Windows
 
 __all__ = ["TunnelSpec"]
 
-_TOKENS = ("NGROK_AUTHTOKEN", "NGROK_API_KEY", "TUNNEL_TOKEN")
 """Variables of the programs that may be in their logs."""
 _ANSWERS_WITHIN = 20.0
 """Seconds until the public address answers: its name may be new."""
@@ -194,9 +193,7 @@ def _main() -> None:
     spec = read_spec(TunnelSpec)
     status = 1
     try:
-        read_dotenv()
-        for name in _TOKENS:
-            hide(os.environ.get(name, ""))
+        read_environment()
         registry = Registry.discover()
         start_log(spec.serving.logs, registry)
         status = anyio.run(_Holder(registry, spec).run)

@@ -20,6 +20,7 @@ from patter_core.cli.told_settings import tell_unread
 from patter_core.errors import PatterError
 from patter_core.observe.log_setup import CALLS, LogSettings, log_to_stderr
 from patter_core.observe.logs import guard
+from patter_core.observe.secrets import hide_credentials
 from patter_core.patter import Patter
 from patter_core.registry import Registry
 from patter_core.server.board import WorkerBoard
@@ -180,6 +181,7 @@ def _main() -> None:
     spec = read_spec(WorkerSpec)
     end_with_parent()
     tell_uncaught()
+    hide_credentials(os.environ)
     guard()
     log_to_stderr(spec.logs, ())
     try:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Mapping
 
 from patter_core.observe.masking import HIDDEN, mask_numbers, mask_sip_users
 
-__all__ = ["conceal", "conceal_fields", "conceal_secrets", "hide", "hide_secrets_of"]
+__all__ = ["conceal", "conceal_fields", "conceal_secrets", "hide", "hide_credentials", "hide_secrets_of"]
 
 _PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z0-9 ]{0,32}PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]{0,32}PRIVATE KEY-----|\Z)", re.DOTALL
@@ -24,7 +25,7 @@ _QUERY = re.compile(
 )
 _USER_OF_URL = re.compile(r"(://[^/\s:@\"'<>]{0,64}:)[^/\s@\"'<>]{1,256}(?=@)")
 _SENTENCE = r"(?-i:(?!Basic|Bearer|Token)[A-Z][a-z]{1,20} [A-Za-z_]{1,40}(?![\w-]))"
-"""Keys, tokens and signatures have no spaces: what begins so explains the code of an error, such as `invalid_api_key`."""
+"""Keys, tokens and signatures have no spaces: what begins so explains an error's code, such as `invalid_api_key`."""
 _IS = r"(?:[\"']?\s{0,4}[:=]\s{0,4}|[\"']\s{0,4},\s{0,4})"
 _FIELD = re.compile(
     rf"((?:(?:authorization|cookie|(?:secret|password)[\w-]{{0,40}}){_IS}"
@@ -32,6 +33,7 @@ _FIELD = re.compile(
     r"(?:b?[\"'])?)([^\s\"',;][^\"'\r\n,;]*)",
     re.IGNORECASE,
 )
+_CREDENTIAL = re.compile(r".*(?:_|AUTH|API)(?:TOKENS?|SECRETS?|(?<!PUBLIC_)KEYS?|PASSWORD)", re.IGNORECASE | re.DOTALL)
 _SHORTEST_SECRET = 8
 
 _secrets: dict[str, None] = {}
@@ -44,6 +46,14 @@ def hide(secret: str) -> None:
         _secrets[secret] = None
         if len(_secrets) > _SECRETS_KEPT:
             del _secrets[next(iter(_secrets))]
+
+
+def hide_credentials(environment: Mapping[str, str]) -> None:
+    """Hides the values of the variables whose names say that they are credentials. Some hold several, with commas."""
+    for name, value in environment.items():
+        if _CREDENTIAL.fullmatch(name):
+            for secret in (value, *value.split(",")):
+                hide(secret.strip())
 
 
 def hide_secrets_of(thing: object) -> None:

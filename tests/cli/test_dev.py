@@ -166,7 +166,7 @@ def test_an_interrupt_after_it_has_served_is_told_by_no_traceback(
 
     for name in ("read_spec", "end_with_parent"):
         monkeypatch.setattr(dev_worker, name, lambda _argument: None)
-    monkeypatch.setattr(dev_worker, "read_dotenv", interrupt)
+    monkeypatch.setattr(dev_worker, "read_environment", interrupt)
     with pytest.raises(SystemExit) as caught:
         dev_worker._main()
     assert caught.value.code == 130

@@ -50,6 +50,20 @@ def test_an_error_of_ours_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: p
     )
 
 
+def test_a_credential_is_hidden_in_the_error_of_a_program_that_has_not_used_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("app.py").write_text("import os\nraise RuntimeError(os.environ['ACME_AUTH_TOKEN'], os.environ['ACME_KEY'])")
+    Path(".env").write_text("ACME_KEY=the-key-of-main\n")
+    monkeypatch.setenv("ACME_AUTH_TOKEN", "the-token-of-main")
+    monkeypatch.setenv("ACME_KEY", "")
+    monkeypatch.delenv("ACME_KEY")
+    _, _, err = run(monkeypatch, capsys, "simulate", "--app", "app.py")
+    assert "RuntimeError: ('[hidden]', '[hidden]')" in err
+    assert "-of-main" not in err
+
+
 @pytest.mark.parametrize(("place", "name"), [(Registry, "discover"), (plugins, "callback")])
 def test_an_interrupt_that_no_command_handles_ends_it_in_silence(
     place: object, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from patter_core.observe import secrets
-from patter_core.observe.secrets import conceal, conceal_secrets, hide, hide_secrets_of
+from patter_core.observe.secrets import conceal, conceal_secrets, hide, hide_credentials, hide_secrets_of
 
 TOKEN = "dGhpcyBpcyBhIHRva2VuIHRoYXQgaXMgbG9uZyBlbm91Z2g"
 KEY = "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKC\nAQEA\n-----END RSA PRIVATE KEY-----"
@@ -85,6 +85,27 @@ def test_what_a_configuration_keeps_out_of_its_repr_is_hidden_wherever_it_stands
     hide_secrets_of(Configuration("the-name-of-it", PluginConfig("the-key-of-it"), ("first-token", "second-token")))
     shown = conceal("the-name-of-it the-key-of-it first-token second-token")
     assert shown == "the-name-of-it [hidden] [hidden] [hidden]"
+
+
+def test_credentials_of_the_environment_are_known_by_the_names_of_their_variables() -> None:
+    environment = {
+        "ACME_AUTH_TOKEN": " the-first-one ",
+        "ACME_AUTHTOKEN": "the-second-one",
+        "ACME_OTHER_TOKENS": "the-third-one, the-fourth-one",
+        "acme_api_key": "the-fifth-one",
+        "ACME_SECRETS": "the-sixth-one",
+        "APPS_PASSWORD": "the-seventh-one",
+        "ACME_PUBLIC_KEY": "the-public-one",
+        "ACME_ACCOUNT": "the-account",
+        "MONKEY": "the-animal",
+        "ACME_SHORT_KEY": "seven77",
+    }
+    hide_credentials(environment)
+    shown = [conceal_secrets(value) for value in environment.values()]
+    assert shown[:3] == [" [hidden] ", "[hidden]", "[hidden]"]
+    assert shown[3:6] == ["[hidden]"] * 3
+    assert shown[6:] == ["the-public-one", "the-account", "the-animal", "seven77"]
+    assert conceal_secrets("the-fourth-one") == "[hidden]"
 
 
 def test_a_short_text_hides_nothing_and_what_is_hidden_is_bounded() -> None:
