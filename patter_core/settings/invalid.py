@@ -45,6 +45,8 @@ IN_TABLES = {
     "PATTER_SYSTEM_PROMPT": "system_prompt in [agent]",
 }
 """What a variable sets that is no setting at the top of the file, under its own name."""
+_OPTIONS = {"workers": "It is the option --workers of `patter serve`."}
+"""What is set by an option of a command alone, under the option's name."""
 _CREDENTIAL = re.compile(r"(^|_)(token|secret|key|password|sid)$", re.IGNORECASE)
 
 _Error = TypeVar("_Error", bound=PatterError)
@@ -127,15 +129,30 @@ def _elsewhere(place: str, field: str) -> str:
     """Returns where that is set which is no setting at the place; "" if it is not known."""
     if place and field in Settings.__struct_fields__:
         return f"“{field}” is a setting of the phone: write it before the first table."
-    variable = f"PATTER_{field.upper().removeprefix('PATTER_')}"
-    if variable in CORE_VARIABLES and not place:
-        setting = variable.removeprefix("PATTER_").lower()
+    setting = field.lower().removeprefix("patter_")
+    variable = f"PATTER_{setting.upper()}"
+    if not place and setting in Settings.__struct_fields__:
+        return f"Write {setting}."
+    if not place and variable in CORE_VARIABLES:
         table = IN_TABLES.get(variable, "")
-        if table or setting not in Settings.__struct_fields__:
-            return f"It is set by the environment variable {variable}{f', or by {table}' if table else ''}."
+        return f"It is set by the environment variable {variable}{f', or by {table}' if table else ''}."
+    if not place and setting in _OPTIONS:
+        return _OPTIONS[setting]
+    if tables := _tables_with(field):
+        return f"It is a setting of {_or(tables)}."
     if _CREDENTIAL.search(field):
-        return "Credentials are environment variables of their vendor's names, which `patter doctor` tells, or options."
+        return "A vendor's credential is an environment variable, which `patter doctor` names, or an option."
     return ""
+
+
+def _tables_with(field: str) -> list[str]:
+    """Returns the tables that have such a setting, each as its head is written."""
+    return [
+        f"[{one}]"
+        for one in Settings.__struct_fields__
+        for struct in _structs_at(one)
+        if field in struct.__struct_fields__
+    ]
 
 
 def _other_brackets(place: str, shown: str, got: str) -> str:
