@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from patter_core.cli.calls_found import calls_table, complete_id
+from patter_core.cli.calls_found import calls_table, complete_id, file_option, no_calls, reader_of
 from patter_core.cli.lazy_group import LazyGroup
 from patter_core.cli.options import DateType, EnvironmentOption
 from patter_core.errors import ConfigurationError
@@ -92,13 +92,14 @@ def calls(
 
 @calls.command()
 @click.argument("call_id", metavar="ID")
+@file_option
 @click.option("--transcript", is_flag=True, help="Print only what was said.")
 @click.option("--metrics", is_flag=True, help="Print only the metrics.")
 @click.option("--json", "as_json", is_flag=True, help="Print each record as a line of JSON.")
 @click.pass_obj
 def show(db: Path, *, call_id: str, transcript: bool, metrics: bool, as_json: bool) -> None:
     """Print what happened on a call. The beginning of its ID is enough if no other call's begins with it."""
-    reader = SQLiteReader(db)
+    reader = reader_of(db)
     records = reader.records(complete_id(reader, call_id))
     console = Printer()
     if as_json:
@@ -119,7 +120,7 @@ def _why_none(reader: SQLiteReader, db: Path, **wanted: str) -> str:
     """Returns why nothing is listed: there are no calls, or none of that agent or carrier, or no option fits."""
     kept = [] if reader.is_new else reader.calls(CallFilter(limit=_RECENT))
     if not kept:
-        return f"There are no calls in {db} yet."
+        return no_calls(db)
     for option, value in wanted.items():
         names = sorted({str(getattr(row, option)) for row in kept} - {""})
         if value and value not in names:

@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 import click
 
-from patter_core.cli.calls_found import calls_table, complete_id
+from patter_core.cli.calls_found import calls_table, complete_id, file_option, reader_of
 from patter_core.cli.options import app_option, check_app
 from patter_core.errors import ConfigurationError, PatterError
 from patter_core.events import RecordingChanged, RecordingStarted
@@ -41,6 +41,7 @@ _ALL = 1_000_000_000
 
 @click.command()
 @click.argument("ids", nargs=-1, metavar="[ID]...")
+@file_option
 @click.option("--number", metavar="NUMBER", help="Calls from or to this number, in E.164.")
 @click.option("--older-than", "age", metavar="AGE", help="Calls that began before: 12h, 30d, 8w.")
 @app_option
@@ -73,7 +74,7 @@ def delete(
     """
     db: Path = context.obj
     check_app(app, config)
-    reader = SQLiteReader(db)
+    reader = reader_of(db)
     console, now = Printer(), time.time()
     address = None if number is None else _address(number)
     found, without_row = _found(reader, ids, address, _seconds(age), now)

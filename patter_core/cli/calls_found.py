@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from pathlib import Path
+
+import click
 
 from patter_core.errors import ConfigurationError
 from patter_core.observe.printing import Table
@@ -11,9 +14,40 @@ from patter_core.sinks.sqlite_reader import SQLiteReader
 from patter_core.storage.archive import CallRow
 from patter_core.telephony.prices import cost_text
 
-__all__ = ["calls_table", "complete_id"]
+__all__ = ["calls_table", "complete_id", "file_option", "no_calls", "reader_of"]
 
 _LISTED = "`patter calls` lists the IDs."
+
+
+def _take_file(context: click.Context, _parameter: click.Parameter, db: Path | None) -> None:
+    context.obj = context.obj if db is None else db
+
+
+file_option = click.option(
+    "--db",
+    type=click.Path(dir_okay=False, path_type=Path),
+    expose_value=False,
+    callback=_take_file,
+    help="File of the SQLite sink. Default: that of `patter calls`.",
+)
+"""For the commands below `patter calls`, whose `context.obj` is the file."""
+
+
+def no_calls(db: Path) -> str:
+    """Returns what is told of a file without calls."""
+    return f"There are no calls in {db} yet."
+
+
+def reader_of(db: Path) -> SQLiteReader:
+    """Returns a reader of the file.
+
+    Raises:
+        ConfigurationError: it does not exist, is none of the sink, or has no calls yet.
+    """
+    reader = SQLiteReader(db)
+    if reader.is_new:
+        raise ConfigurationError(no_calls(db))
+    return reader
 
 
 def complete_id(reader: SQLiteReader, prefix: str) -> str:

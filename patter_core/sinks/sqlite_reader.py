@@ -16,7 +16,7 @@ from patter_core.errors import ConfigurationError
 from patter_core.events import Record
 from patter_core.observe.masking import mask_address
 from patter_core.storage.archive import CallFilter, CallRow, Latest
-from patter_core.storage.sqlite import is_of_another_file, passes
+from patter_core.storage.sqlite import OF_ANOTHER_PROGRAM, is_of_another_file, is_of_another_program, passes
 
 __all__ = ["SQLiteArchive", "SQLiteReader", "list_query"]
 
@@ -127,13 +127,14 @@ class SQLiteReader:
         try:
             yield database
         except sqlite3.DatabaseError as error:
-            raise self._unreadable(error) from error
+            raise self._unreadable(error, database) from error
         finally:
             database.close()
 
-    def _unreadable(self, error: sqlite3.DatabaseError) -> ConfigurationError:
+    def _unreadable(self, error: sqlite3.DatabaseError, database: sqlite3.Connection) -> ConfigurationError:
         if not passes(error):
-            return ConfigurationError(f"{self._path} cannot be read: {error}.", expected="a file of SQLiteSink")
+            problem = OF_ANOTHER_PROGRAM if is_of_another_program(database) else error
+            return ConfigurationError(f"{self._path} cannot be read: {problem}.", expected="a file of SQLiteSink")
         if is_of_another_file(error, self._path):
             return ConfigurationError(
                 f"{self._path} was deleted or replaced while it was in use.",

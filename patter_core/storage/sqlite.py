@@ -12,13 +12,23 @@ from pathlib import Path
 from patter_core.errors import SinkRefused, SinkUnavailable
 from patter_core.storage.files import check_writable, file_error, identity
 
-__all__ = ["BUSY_TIMEOUT", "Database", "check_database", "is_of_another_file", "open_database", "passes"]
+__all__ = [
+    "BUSY_TIMEOUT",
+    "OF_ANOTHER_PROGRAM",
+    "Database",
+    "check_database",
+    "is_of_another_file",
+    "is_of_another_program",
+    "open_database",
+    "passes",
+]
 
 _log = logging.getLogger("patter.sinks")
 
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for another process that writes the file: less than a sink's time for a batch."""
 _PAUSE = 0.05
+OF_ANOTHER_PROGRAM = "it is the database of another program"
 _APPLICATION = int.from_bytes(b"Patr", "big")
 """SQLite's `application_id` of our files, and their `user_version`: one more with each schema that older ones cannot
 write."""
@@ -81,6 +91,15 @@ def open_database(path: Path, schema: str, *, durable: bool = False) -> sqlite3.
 def is_of_another_file(error: sqlite3.Error, path: Path) -> bool:
     """True for an error of reading a file that is gone, or that its log is not of: it was deleted or replaced."""
     return not path.exists() or _code(error) == sqlite3.SQLITE_IOERR_SHORT_READ
+
+
+def is_of_another_program(database: sqlite3.Connection) -> bool:
+    """True for a database that has tables, and not our mark. Files of a time before the mark can be read, too."""
+    try:
+        (application,) = database.execute("PRAGMA application_id").fetchone()
+        return int(application) != _APPLICATION and bool(_tables(database))
+    except sqlite3.DatabaseError:  # it is no database at all
+        return False
 
 
 class Database:
@@ -243,7 +262,7 @@ def _check_ours(database: sqlite3.Connection, path: Path, schema: str) -> bool:
         database.rollback()
     other = [table for table, columns in wanted.items() if table in found and not columns <= found[table]]
     if application != _APPLICATION and (application or version or found.keys() not in (set(), wanted.keys())):
-        problem, remedy = "it is the database of another program", "Give another path."
+        problem, remedy = OF_ANOTHER_PROGRAM, "Give another path."
     elif version > _VERSION:
         problem, remedy = "a newer version of Patter made it", "Install that version, or give another path."
     elif other:

@@ -245,6 +245,32 @@ def test_the_file_can_be_named_in_the_environment(path: Path) -> None:
     assert len(msgspec.json.decode(result.stdout, type=list[CallRow])) == 2
 
 
+def test_the_file_can_be_named_behind_the_commands_below(path: Path, tmp_path: Path) -> None:
+    shown = CliRunner().invoke(calls, ["show", ONE, "--db", str(path), "--transcript"])
+    assert shown.stdout.startswith("caller: A table")
+    missing = str(tmp_path / "missing.db")  # the file of the group is not meant then
+    assert run(Path(missing), "show", ONE, "--db", str(path), "--transcript").stdout == shown.stdout
+    assert "Would erase 1 call." in run(Path(missing), "delete", ONE, "--db", str(path), "--dry-run").stdout
+
+
+@pytest.mark.parametrize("command", [("show", ONE), ("delete", ONE), ("delete", "a" * 32)])
+def test_a_file_without_tables_has_no_calls_yet(command: tuple[str, ...], tmp_path: Path) -> None:
+    path = tmp_path / "new.db"
+    path.touch()
+    said = f"There are no calls in {path} yet."
+    assert run(path).stdout.replace("\n", " ").strip() == said
+    assert str(run(path, *command).exception) == said
+
+
+@pytest.mark.parametrize("command", [(), ("show", ONE), ("delete", ONE)])
+def test_the_database_of_another_program_is_told_as_that(command: tuple[str, ...], tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    with contextlib.closing(sqlite3.connect(path)) as other, other:
+        other.execute("CREATE TABLE notes (text)")
+    error = str(run(path, *command).exception)
+    assert error.startswith(f"{path} cannot be read: it is the database of another program.")
+
+
 HOSTILE = "\x1b[2J\x1b]0;title\x07 [/oops] [link=https://evil.example]x[/link]\nagent:  I agree.\x9b31m"
 
 
