@@ -109,10 +109,10 @@ def secrets_of(values: Iterable[str], *, parameter: str, variable: str) -> tuple
         variable: the environment variable.
 
     Raises:
-        ConfigurationError: one is empty, so that everybody knows it, or has a character in it that cannot be seen.
-            The error shows none.
+        ConfigurationError: one is empty, so that everybody knows it, or has a character in it that cannot be seen; or
+            the variable has commas alone, or is set under a misspelt name. The error shows none.
     """
-    found = tuple(value.strip() for value in values) or tuple(names_from_environment(variable))
+    found = tuple(value.strip() for value in values) or _secrets_in(variable)
     for place, secret in enumerate(found):
         if not secret:
             raise ConfigurationError(
@@ -120,6 +120,18 @@ def secrets_of(values: Iterable[str], *, parameter: str, variable: str) -> tuple
                 expected="a list of secrets, of which none is empty; or an empty list",
             )
         _check_visible(secret, parameter)
+    return found
+
+
+def _secrets_in(variable: str) -> tuple[str, ...]:
+    found = tuple(names_from_environment(variable))
+    if not found and from_environment("", variable):
+        raise ConfigurationError(
+            f"{variable} has no secret in it.", expected="secrets that commas separate, or nothing", got="commas alone"
+        )
+    near = "" if found else misspelt(variable, f"{variable.partition('_')[0]}_")
+    if near:
+        raise ConfigurationError(f"{near} is set, which is not read by anything.", remedy=f"Did you mean {variable}?")
     return found
 
 
@@ -132,12 +144,17 @@ def _check_visible(secret: str, parameter: str) -> None:
         )
 
 
-def misspelt(variable: str) -> str:
+def misspelt(variable: str, prefix: str = "") -> str:
     """Returns the name of a variable that is set and of which only the spelling differs from this one; "" if none.
 
     Those that Patter itself reads are not meant.
+
+    Args:
+        variable: the one that is read.
+        prefix: with which the other begins, too, where one without it may be another program's.
     """
-    names = {_bare(name): name for name in os.environ if name not in CORE_VARIABLES and name != variable}
+    others = (name for name in os.environ if name not in CORE_VARIABLES and name != variable)
+    names = {_bare(name): name for name in others if name.startswith(prefix)}
     near = difflib.get_close_matches(_bare(variable), names, n=1, cutoff=_LIKE)
     return names[near[0]] if near else ""
 
