@@ -23,6 +23,7 @@ from patter_core.aio.foreign import as_exception
 from patter_core.aio.kept_threads import in_kept_thread
 from patter_core.aio.stacks import stack_of_thread
 from patter_core.errors import SinkUnavailable
+from patter_core.observe.terminal import counted
 
 __all__ = ["LEFT_LIMIT", "DaemonThreads", "SerialThread", "left_behind"]
 
@@ -71,7 +72,11 @@ class _Place:
         if not full:
             self.give_back()
             if count in _TELL_AT:
-                _log.warning("%d threads were left behind, and still hang.", count)
+                _log.warning(
+                    "%s left behind, and still %s.",
+                    counted(count, "thread was", "threads were"),
+                    "hangs" if count == 1 else "hang",
+                )
             elif count == LEFT_LIMIT:
                 _log.error("%d threads were left behind, and still hang. A further one keeps its place.", count)
 

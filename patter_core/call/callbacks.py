@@ -32,6 +32,7 @@ from patter_core.events import (
     TranscriptInput,
     TranscriptOutput,
 )
+from patter_core.observe.terminal import counted
 
 __all__ = ["CallbackQueue", "CallbackRunner", "Transcript", "UserCallbacks"]
 
@@ -130,7 +131,11 @@ class CallbackQueue:
         self._grace = None
         self._queue.clear()
         if self.dropped:
-            _log.error("Call %s: callbacks were too slow; they were not called for %d events.", call.id, self.dropped)
+            _log.error(
+                "Call %s: callbacks were too slow; they were not called for %s.",
+                call.id,
+                counted(self.dropped, "event"),
+            )
         end, self._end = self._end, None
         if end is not None and self._callbacks.on_call_end is not None:
             await self._call("on_call_end", self._callbacks.on_call_end, call, end)

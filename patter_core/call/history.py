@@ -14,6 +14,7 @@ from patter_core.aio.tries import Tries
 from patter_core.checks import Level
 from patter_core.errors import StoreRefused, StoreUnavailable
 from patter_core.history import HistoryItem, ToolUsed, history_text
+from patter_core.observe.terminal import counted
 from patter_core.observe.told import Told
 from patter_core.store import CallStore, HistoryLine, history_of
 
@@ -170,7 +171,7 @@ class HistoryWriter:
                     break
         lost = self.dropped + len(self._queue) + (self._next is not None)
         if lost:
-            _log.error("%d lines could not be stored.", lost)
+            _log.error("%s could not be stored.", counted(lost, "line"))
         try:
             await run_foreign(self._store.aclose, _TIMEOUT)
         except Exception:  # noqa: BLE001 - the plugin boundary: its fault is logged and stays here
@@ -197,7 +198,11 @@ class HistoryWriter:
         except (StoreUnavailable, TimeoutError) as error:
             if self._told.is_new(type(error).__name__, anyio.current_time()):
                 why = str(error) or type(error).__name__
-                _log.warning("The store cannot be reached, and %d lines wait. %s", len(self._queue) + 1, why)
+                _log.warning(
+                    "The store cannot be reached, and %s. %s",
+                    counted(len(self._queue) + 1, "line waits", "lines wait"),
+                    why,
+                )
             return False
         except StoreRefused as error:
             self._refused += 1

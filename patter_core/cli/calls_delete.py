@@ -15,6 +15,7 @@ from patter_core.cli.options import app_option, check_app
 from patter_core.errors import ConfigurationError, PatterError
 from patter_core.events import RecordingChanged, RecordingStarted
 from patter_core.observe.printing import Printer
+from patter_core.observe.terminal import counted
 from patter_core.registry import Registry
 from patter_core.settings.load import load
 from patter_core.settings.model import PluginConfig
@@ -90,12 +91,12 @@ def delete(
     _show(console, rows, address)
     if without_row:
         console.print(f"Not in {db}, but perhaps in what else the sinks keep: {', '.join(without_row)}.")
-    counted = _counted(len(call_ids))
+    erased = counted(len(call_ids), "call")
     if dry_run:
-        console.print(f"Would erase {counted}. Nothing was erased.")
+        console.print(f"Would erase {erased}. Nothing was erased.")
         return
     if not yes:
-        click.confirm(f"Erase {counted}, for ever?", abort=True)
+        click.confirm(f"Erase {erased}, for ever?", abort=True)
     registry = context.find_root().obj
     sinks = _sinks(registry if isinstance(registry, Registry) else Registry.discover(), app, config)
     folders, elsewhere = _recordings(reader, rows)
@@ -155,10 +156,6 @@ def _seconds(age: str | None) -> float | None:
 
 def _is_live(reader: SQLiteReader, row: CallRow, now: float) -> bool:
     return row.ended is None and reader.last_event(row.call_id) > now - _LOST_AFTER
-
-
-def _counted(calls: int) -> str:
-    return "1 call" if calls == 1 else f"{calls} calls"
 
 
 def _sinks(registry: Registry, app: str, config: Path | None) -> list[EventSink]:

@@ -27,6 +27,7 @@ from patter_core.errors import PatterError
 from patter_core.net.http import send_request
 from patter_core.observe.printing import Printer, Span, Style
 from patter_core.observe.secrets import conceal
+from patter_core.observe.terminal import counted
 from patter_core.patter import Patter
 from patter_core.registry import Registry
 from patter_core.server.agents import hints_of, setup_of
@@ -80,11 +81,11 @@ def doctor(
     problems, unknown = (sum(result.level is level for result in results) for level in (Level.PROBLEM, Level.UNKNOWN))
     if problems:
         console.print()
-        console.print(f"{problems} problem{'' if problems == 1 else 's'}.")
+        console.print(f"{counted(problems, 'problem')}.")
         sys.exit(1)
     if unknown:
         console.print()
-        console.print(f"No problem was found, but {unknown} thing{'' if unknown == 1 else 's'} could not be checked.")
+        console.print(f"No problem was found, but {counted(unknown, 'thing')} could not be checked.")
         sys.exit(2)
     console.print()
     console.print("Ready for calls.")

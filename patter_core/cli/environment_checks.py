@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 
 from patter_core.checks import CheckResult, Level
 from patter_core.net.http import send_request
+from patter_core.observe.terminal import counted
 from patter_core.registry import Registry
 from patter_core.server.descriptors import REMEDY, raise_limit, room_in
 
@@ -28,7 +29,7 @@ def check_plugins(registry: Registry) -> list[CheckResult]:
         CheckResult(Level.WARNING, f"The plugin {plugin.name} of {plugin.distribution} is not joined: {plugin.problem}")
         for plugin in registry.plugins
         if not plugin.joined
-    ] or [CheckResult(Level.OK, f"{len(registry.plugins)} plugins are joined.")]
+    ] or [CheckResult(Level.OK, f"{counted(len(registry.plugins), 'plugin is', 'plugins are')} joined.")]
 
 
 def check_descriptors(calls: int) -> CheckResult:

@@ -10,7 +10,7 @@ import time
 from collections import deque
 from typing import TextIO
 
-from patter_core.observe.terminal import write_past_buffer
+from patter_core.observe.terminal import counted, write_past_buffer
 
 __all__ = ["BackgroundHandler"]
 
@@ -94,5 +94,13 @@ class BackgroundHandler(logging.Handler):
 
 
 def _drop_record(count: int) -> logging.LogRecord:
-    text = "%d lines of this log were dropped: they were not read in time."
-    return logging.LogRecord("patter.log", logging.WARNING, __file__, 0, text, (count,), None)
+    text = "%s not read in time."
+    return logging.LogRecord(
+        "patter.log",
+        logging.WARNING,
+        __file__,
+        0,
+        text,
+        (counted(count, "line of this log was dropped: it was", "lines of this log were dropped: they were"),),
+        None,
+    )

@@ -21,7 +21,7 @@ from types import ModuleType
 from patter_core.observe.log_limit import MessageLimit
 from patter_core.observe.log_writer import BackgroundHandler
 from patter_core.observe.secrets import conceal
-from patter_core.observe.terminal import indented
+from patter_core.observe.terminal import counted, indented
 from patter_core.observe.text import LONGEST_TEXT, shortened
 
 __all__ = ["guard", "guard_packages_of", "packages_of"]
@@ -63,7 +63,7 @@ class _Guard(logging.Filter):
         if record.name == "uvicorn.error" and "KeyboardInterrupt" in said.splitlines()[1:]:
             return False  # the traceback of a task that a second Ctrl-C has ended
         if left_out:
-            said = f"{said} ({left_out} more like this were left out.)"
+            said = f"{said} ({counted(left_out, 'more like this was', 'more like this were')} left out.)"
             record.msg, record.args = said, None
         if _fit(said) != said:
             self._rewrite(record, said)
@@ -104,7 +104,12 @@ class _Guard(logging.Filter):
             self._waiting.discard(kind)
             left_out = self.limit.take(kind)
         if left_out:
-            logging.getLogger(name).log(level, "%d more messages like this were left out: %s", left_out, text)
+            logging.getLogger(name).log(
+                level,
+                "%s left out: %s",
+                counted(left_out, "more message like this was", "more messages like this were"),
+                text,
+            )
 
     @staticmethod
     def _rewrite(record: logging.LogRecord, said: str) -> None:

@@ -13,7 +13,7 @@ from typing import TextIO
 
 from patter_core.errors import PatterError
 
-__all__ = ["indented", "lines_of", "one_line", "shown_json", "write_past_buffer"]
+__all__ = ["counted", "indented", "lines_of", "one_line", "shown_json", "write_past_buffer"]
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ud800-\udfff]")
 """Control characters, line and paragraph separators, the marks that reverse the order of letters, and halves of
@@ -25,6 +25,17 @@ _escape = codecs.getencoder("unicode_escape")
 """Found here, since Python imports a codec at its first use, which fails once the current folder is gone."""
 _PAUSE = 0.02
 """Seconds until a descriptor that takes nothing now is tried again."""
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """Returns a count with what is counted: `1 call`, `2 calls`.
+
+    Args:
+        count: how many.
+        one: of one. It may go on with a verb.
+        many: of several; "" where they have one more "s" at the end.
+    """
+    return f"{count} {one if count == 1 else many or f'{one}s'}"
 
 
 def one_line(text: str) -> str:

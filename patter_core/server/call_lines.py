@@ -13,6 +13,7 @@ from patter_core.events import CallEnded, CallMetrics, Record
 from patter_core.observe.log_setup import CALLS
 from patter_core.observe.masking import mask_address
 from patter_core.observe.redaction import Redaction, Redactor
+from patter_core.observe.terminal import counted
 from patter_core.server.counts import TurnedAway
 from patter_core.sinks.console import event_words
 from patter_core.telephony.leg import Leg
@@ -23,7 +24,7 @@ _calls = logging.getLogger(CALLS)
 _story = logging.getLogger("patter.call")
 
 _WHY = {
-    TurnedAway.FULL: "there are {live} calls, and no more are taken (Limits.calls, .calls_per_second).",
+    TurnedAway.FULL: "with {calls} live, no more are taken (Limits.calls, .calls_per_second).",
     TurnedAway.NOT_ROUTED: "nothing says who answers it: serve() or route() has no agent for the number.",
     TurnedAway.MISROUTED: "it was routed to what cannot take it.",
     TurnedAway.NO_AGENT: "this worker does not have the agent that it is for.",
@@ -69,14 +70,14 @@ def turned_away(leg: Leg, reason: TurnedAway, *, live: int) -> None:
         _who(leg.from_number, leg.to_number),
         leg.call_id,
         leg.carrier,
-        _WHY[reason].format(live=live),
+        _WHY[reason].format(calls=counted(live, "call")),
     )
 
 
 def _tell_end(token: CallToken, ended: CallEnded) -> None:
     metrics = ended.metrics
     _calls.info(
-        "Call %s %s, %s: %.1f s, %s (by the %s); agent %s, %d turns of it and %d of the caller, reply %s.%s",
+        "Call %s %s, %s: %.1f s, %s (by the %s); agent %s, %s of it and %d of the caller, reply %s.%s",
         token.call_id,
         _who(token.from_number, token.to_number),
         token.direction.value,
@@ -84,7 +85,7 @@ def _tell_end(token: CallToken, ended: CallEnded) -> None:
         ended.reason.replace("_", " "),
         ended.by,
         token.agent,
-        metrics.turns,
+        counted(metrics.turns, "turn"),
         metrics.user_turns,
         _reply(metrics),
         f" {ended.detail}" if ended.detail else "",

@@ -13,6 +13,7 @@ import anyio.abc
 from patter_core.aio.foreign import run_foreign
 from patter_core.aio.tries import Tries
 from patter_core.carrier import Carrier
+from patter_core.observe.terminal import counted
 from patter_core.telephony.control import Capability
 from patter_core.telephony.leg import Leg
 
@@ -93,7 +94,9 @@ class HangUps:
             if leg.call_id not in self._waiting:
                 return
         self.forget(leg)
-        _log.error("%r is given up: the carrier has not taken its hang-up in %d tries.", leg, self._tries)
+        _log.error(
+            "%r is given up: the carrier has not taken its hang-up in %s.", leg, counted(self._tries, "try", "tries")
+        )
 
     async def _try(self, leg: Leg) -> None:
         async with self._requests:

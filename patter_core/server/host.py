@@ -22,6 +22,7 @@ from patter_core.call.state import State
 from patter_core.carrier import Carrier
 from patter_core.events import CallPriced
 from patter_core.observe.logs import guard
+from patter_core.observe.terminal import counted
 from patter_core.server.call_table import CallTable
 from patter_core.server.consults import Consults
 from patter_core.server.counts import Counts
@@ -181,8 +182,8 @@ class CallHost:
         self.table.room = room.calls
         if room.calls < calls:
             _log.warning(
-                "Only %d calls at once are taken, not %d (Limits.calls): the process may have %d file descriptors. %s",
-                room.calls,
+                "Only %s taken, not %d (Limits.calls): the process may have %d file descriptors. %s",
+                counted(room.calls, "call at once is", "calls at once are"),
                 calls,
                 room.descriptors,
                 REMEDY,
@@ -200,9 +201,9 @@ class CallHost:
             linger = 0.0
         if count:
             _log.warning(
-                "Stopping on %s: %d live calls have %g s to finish. A second signal ends them at once.",
+                "Stopping on %s: %s %g s to finish. A second signal ends calls at once.",
                 signal.Signals(signal_number).name,
-                count,
+                counted(count, "live call has", "live calls have"),
                 self._config.limits.drain,
             )
         elif linger:
@@ -240,7 +241,7 @@ class CallHost:
         if self._cut_by < math.inf:
             return
         if len(self.table):
-            _log.warning("Stopping at once: %d live calls are hung up.", len(self.table))
+            _log.warning("Stopping at once: %s hung up.", counted(len(self.table), "live call is", "live calls are"))
         self.table.draining = True
         self._cut_by = anyio.current_time() + _CUT_MARGIN
         for scope in self._waits:

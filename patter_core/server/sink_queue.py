@@ -17,6 +17,7 @@ from patter_core.aio.tries import Tries
 from patter_core.checks import Level
 from patter_core.errors import ConfigurationError, ForeignHang, SinkRefused, SinkUnavailable
 from patter_core.events import CallEnded, Record
+from patter_core.observe.terminal import counted
 from patter_core.observe.told import Told
 from patter_core.server.backlog import Backlog, bytes_of
 from patter_core.sink import EventSink, SinkFigures, WorkerStatistics
@@ -189,7 +190,7 @@ class SinkQueue:
     def give_up(self) -> None:
         """Counts what still waits as lost, because there is no more time."""
         if self.waiting:
-            _log.error("Sink %s did not take %d records in time; they are dropped.", self.name, self.waiting)
+            _log.error("Sink %s did not take %s in time; they are dropped.", self.name, counted(self.waiting, "record"))
             self._lose([*self._batch, *itertools.chain.from_iterable(self._again)])
             self._batch = []
             self._again.clear()
@@ -278,7 +279,9 @@ class SinkQueue:
         self.failures += 1
         self._failed_in_a_row += 1
         if self._told.is_new(_kind(error), anyio.current_time()):
-            _log.error("Sink %s failed with %d records; it may lose them.", self.name, len(batch), exc_info=error)
+            _log.error(
+                "Sink %s failed with %s; it may lose them.", self.name, counted(len(batch), "record"), exc_info=error
+            )
         calls = _by_call(batch)
         if len(calls) > 1 and not self.open:
             self._again.extend(calls)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 import anyio
 
 from patter_core.aio.stacks import stack_of_thread
+from patter_core.observe.terminal import counted
 from patter_core.sink import LAG_BOUNDS, LoopLag
 
 __all__ = ["LoopWatchdog"]
@@ -83,11 +84,12 @@ class LoopWatchdog:
             return
         more = ""
         if self._untold:
-            more = f" It was {len(self._untold)} more times since the last report, for up to {max(self._untold):.2f} s."
+            times = counted(len(self._untold), "more time")
+            more = f" It was {times} since the last report, for up to {max(self._untold):.2f} s."
         _log.warning(
-            "The event loop was blocked for %.2f s, with %d calls live: nothing was heard on them meanwhile.%s %s",
+            "The event loop was blocked for %.2f s, with %s live: nothing was heard meanwhile.%s %s",
             seconds,
-            self._live_calls(),
+            counted(self._live_calls(), "call"),
             more,
             f"It was here:\n{place}"
             if place

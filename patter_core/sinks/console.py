@@ -34,7 +34,7 @@ from patter_core.events import (
 )
 from patter_core.observe.metrics import CarrierBill, Latency, costs_of
 from patter_core.observe.printing import Printer, Span, Style, Table
-from patter_core.observe.terminal import one_line, write_past_buffer
+from patter_core.observe.terminal import counted, one_line, write_past_buffer
 from patter_core.sink import EventSink
 from patter_core.telephony.prices import Cost, cost_text
 
@@ -117,8 +117,8 @@ def metrics_table(metrics: CallMetrics, price: Cost | None = None) -> Table:
         ("transcript to reply", _latency(metrics.reply)),
         *((f"speech's end to {stage.replace('_', ' ')}", _latency(took)) for stage, took in metrics.stages.items()),
         ("barge-in to clear", _latency(metrics.barge_in)),
-        ("caller audio", f"{metrics.frames_in} frames, {metrics.bytes_in} bytes"),
-        ("agent audio", f"{metrics.frames_out} messages, {metrics.bytes_out} bytes"),
+        ("caller audio", f"{counted(metrics.frames_in, 'frame')}, {counted(metrics.bytes_in, 'byte')}"),
+        ("agent audio", f"{counted(metrics.frames_out, 'message')}, {counted(metrics.bytes_out, 'byte')}"),
         ("heard by the caller", f"{metrics.heard_ms / 1000:.2f} s"),
         ("interruptions", str(metrics.interruptions)),
         (

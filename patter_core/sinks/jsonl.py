@@ -16,6 +16,7 @@ from patter_core.checks import CheckResult, checked
 from patter_core.config import check_arguments
 from patter_core.errors import ConfigurationError
 from patter_core.events import Record
+from patter_core.observe.terminal import counted
 from patter_core.sink import EventSink
 from patter_core.storage.files import check_writable, file_error, identity, keep_owner, locked, open_private, write_all
 
@@ -115,7 +116,7 @@ class JsonLinesSink(EventSink):
                 _coming(path).unlink(missing_ok=True)  # of a process that was killed at this
                 lines = _without(path, call_ids) if path.exists() else 0
                 if lines:
-                    erased.append(f"{lines} {'line' if lines == 1 else 'lines'} in {path}")
+                    erased.append(f"{counted(lines, 'line')} in {path}")
         self._close()
         return erased
 

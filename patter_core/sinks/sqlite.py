@@ -26,6 +26,7 @@ from patter_core.events import (
     TurnTimings,
 )
 from patter_core.observe.metrics import costs_of
+from patter_core.observe.terminal import counted
 from patter_core.sink import EventSink, WorkerStatistics
 from patter_core.sinks.sqlite_reader import SQLiteArchive
 from patter_core.storage.archive import CallArchive, amounts_of
@@ -138,7 +139,7 @@ class SQLiteSink(EventSink):
 
     async def erase(self, call_ids: Collection[str]) -> Sequence[str] | None:
         erased = await self._thread.run(self._erase, list(call_ids))
-        return [f"{erased} {'call' if erased == 1 else 'calls'} in {self._path}"] if erased else []
+        return [f"{counted(erased, 'call')} in {self._path}"] if erased else []
 
     async def aclose(self) -> None:
         await self._thread.run(self._database.close)

@@ -10,6 +10,7 @@ import msgspec
 
 from patter_core.checks import CheckResult, Level
 from patter_core.errors import CarrierRequestFailed
+from patter_core.observe.terminal import counted
 
 __all__ = ["AccountNumber", "AccountNumbers", "VoiceTarget", "check_numbers", "leads_here", "voice_path"]
 
@@ -125,14 +126,15 @@ def check_numbers(
     if not numbers:
         return CheckResult(Level.PROBLEM, "The account has no phone number.", "Buy a number with voice.")
     ours = [found for found in numbers if is_ours(found)]
+    account, verb = f"{counted(len(numbers), 'number')} of the account", "points" if len(ours) == 1 else "point"
     if number and all(found.number != number for found in numbers):
-        what = f"The phone's number is none of the {len(numbers)} numbers of the account."
+        what = f"The phone's number is none of the {account}."
         return CheckResult(Level.PROBLEM, what, "Set phone_number (PATTER_PHONE_NUMBER) to one of them.")
     if number and all(found.number != number for found in ours):
         return CheckResult(Level.PROBLEM, f"The phone's number does not point at {at}.", remedy)
     if ours:
-        return CheckResult(Level.OK, f"{len(ours)} of {len(numbers)} numbers of the account point at {at}.")
-    return CheckResult(Level.PROBLEM, f"None of the account's {len(numbers)} numbers points at {at}.", remedy)
+        return CheckResult(Level.OK, f"{len(ours)} of {account} {verb} at {at}.")
+    return CheckResult(Level.PROBLEM, f"None of the account's numbers points at {at}.", remedy)
 
 
 def leads_here(url: str, path: str, base: str = "") -> bool:

@@ -99,7 +99,7 @@ async def test_calls_that_ring_while_the_only_worker_stops_are_taken_by_the_next
         before = Callers(fleet, live)
         await before.talk(tasks)
         old.send(signal.SIGTERM)
-        await until(lambda: "live calls have" in old.said or not live)
+        await until(lambda: "s to finish" in old.said or not live)
         await anyio.sleep(0.2)
         ringing = Callers(fleet, 4, fallback=False)
         ringing.start(tasks)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patter_core.observe.terminal import indented, one_line, shown_json, write_past_buffer
+from patter_core.observe.terminal import counted, indented, one_line, shown_json, write_past_buffer
 
 HOSTILE = "a\x1b[2J\x1b]0;title\x07\r\n\tb\x9b31m\u2028\u202ec\u2066\u200f\u061c\ud800\x00\x7f"
 
@@ -88,3 +88,17 @@ module.main()
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert result.returncode == 1
     assert "RuntimeError: \\x1b\n  ERROR [hidden]" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("count", "words", "said"),
+    [
+        (0, ("call",), "0 calls"),
+        (1, ("call",), "1 call"),
+        (2, ("call",), "2 calls"),
+        (1, ("try", "tries"), "1 try"),
+        (3, ("try", "tries"), "3 tries"),
+    ],
+)
+def test_of_one_thing_the_singular_is_said(count: int, words: tuple[str, ...], said: str) -> None:
+    assert counted(count, *words) == said

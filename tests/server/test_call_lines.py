@@ -59,7 +59,7 @@ async def test_a_call_is_one_line_and_at_info_a_story_without_what_was_said(capl
         ("unknown", logging.WARNING, "nothing says who answers it"),
         (Reject(), logging.INFO, "its route rejects it."),
         (Transfer("+15550002222"), logging.INFO, "its route transfers it."),
-        ("full", logging.WARNING, " calls, and no more are taken (Limits.calls, .calls_per_second)."),
+        ("full", logging.WARNING, " live, no more are taken (Limits.calls, .calls_per_second)."),
     ],
 )
 async def test_a_call_that_is_not_taken_is_told_with_the_reason(

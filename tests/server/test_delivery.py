@@ -106,7 +106,7 @@ async def test_two_sinks_of_one_class_have_names_of_their_own_in_figures_recordi
     ]
     await delivery.drain(within=0.05)
     assert "Sink wav-3 failed to close." in caplog.text
-    assert "Sink hanging did not take 1 records" in caplog.text
+    assert "Sink hanging did not take 1 record in time" in caplog.text
 
 
 async def test_what_waits_at_the_end_is_handed_over() -> None:

@@ -59,8 +59,8 @@ def test_a_number_whose_carrier_has_fallbacks_needs_one(fallback: str | None, en
     ("numbers", "level", "what", "remedy"),
     [
         ([], Level.PROBLEM, "The account has no phone number.", True),
-        ([OTHER], Level.PROBLEM, "None of the account's 1 numbers points at Patter.", True),
-        ([OTHER, OURS], Level.OK, "1 of 2 numbers of the account point at Patter.", False),
+        ([OTHER], Level.PROBLEM, "None of the account's numbers points at Patter.", True),
+        ([OTHER, OURS], Level.OK, "1 of 2 numbers of the account points at Patter.", False),
     ],
 )
 def test_doctor_counts_the_numbers_that_point_here(

@@ -13,6 +13,7 @@ from patter_core.errors import AudioError, EngineError, SocketClosed
 from patter_core.events import EngineEvent, Error, ToolCall, ToolResult, TranscriptInput
 from patter_core.net.inbox import EngineInbox
 from patter_core.net.websocket import EngineSocket
+from patter_core.observe.terminal import counted
 from patter_elevenlabs import wire
 from patter_elevenlabs.close_codes import error_for
 from patter_elevenlabs.turns import Turns
@@ -219,9 +220,9 @@ class ConvAISession(EngineSession):
             _log.warning("Conversation %s: anomalies: %s.", self._conversation_id, wire.describe(self.anomalies))
         if self.output_dropped:
             _log.warning(
-                "Conversation %s: %d chunks or events of the agent were dropped, because they were not taken in time.",
+                "Conversation %s: the agent's output was not taken in time, and %s dropped.",
                 self._conversation_id,
-                self.output_dropped,
+                counted(self.output_dropped, "chunk or event was", "chunks or events were"),
             )
 
     # --- helpers ---------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from patter_core.errors import EngineError, SocketClosed
 from patter_core.events import EngineEvent, Interruption, SessionExpiring, ToolResult, Usage
 from patter_core.net.inbox import EngineInbox
 from patter_core.net.websocket import EngineSocket
+from patter_core.observe.terminal import counted
 from patter_openai import wire
 from patter_openai.dialogue import Dialogue, Step
 from patter_openai.failures import closed
@@ -190,9 +191,9 @@ class RealtimeSession(EngineSession):
             _log.warning("Session %s: anomalies: %s.", self._conversation_id, wire.describe(self.anomalies))
         if self.output_dropped:
             _log.warning(
-                "Session %s: %d chunks or events of the agent were dropped, because they were not taken in time.",
+                "Session %s: the agent's output was not taken in time, and %s dropped.",
                 self._conversation_id,
-                self.output_dropped,
+                counted(self.output_dropped, "chunk or event was", "chunks or events were"),
             )
 
     # --- helpers ---------------------------------------------------------------------------------------------------

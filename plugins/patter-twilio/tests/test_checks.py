@@ -15,7 +15,7 @@ pytestmark = pytest.mark.anyio
     ("urls", "level", "what"),
     [
         (["https://voice.example/webhooks/twilio/voice?x=1", ""], Level.OK, "1 of 2 numbers of the account"),
-        (["https://demo.twilio.com/x"], Level.PROBLEM, "None of the account's 1 numbers points"),
+        (["https://demo.twilio.com/x"], Level.PROBLEM, "None of the account's numbers points"),
         ([], Level.PROBLEM, "The account has no phone number."),
     ],
 )
@@ -41,9 +41,9 @@ async def test_wrong_credentials_and_no_network_are_problems() -> None:
 @pytest.mark.parametrize(
     ("base", "number", "level", "what"),
     [
-        ("https://voice.example", "", Level.OK, "1 of 2 numbers of the account point at https://voice.example."),
+        ("https://voice.example", "", Level.OK, "1 of 2 numbers of the account points at https://voice.example."),
         ("https://voice.example", "+15005550000", Level.OK, "1 of 2"),
-        ("https://other.example", "", Level.PROBLEM, "None of the account's 2 numbers points at https://other"),
+        ("https://other.example", "", Level.PROBLEM, "None of the account's numbers points at https://other"),
         ("", "+15005550001", Level.PROBLEM, "The phone's number does not point at Patter."),
         ("", "+15005550009", Level.PROBLEM, "The phone's number is none of the 2 numbers of the account."),
     ],

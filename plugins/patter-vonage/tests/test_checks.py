@@ -18,8 +18,8 @@ URL = "https://voice.example/webhooks/vonage/voice"
 @pytest.mark.parametrize(
     ("linked", "level", "what"),
     [
-        ([True, False], Level.OK, "1 of 2 numbers of the account point at the application."),
-        ([False], Level.PROBLEM, "None of the account's 1 numbers points at the application."),
+        ([True, False], Level.OK, "1 of 2 numbers of the account points at the application."),
+        ([False], Level.PROBLEM, "None of the account's numbers points at the application."),
         ([], Level.PROBLEM, "The account has no phone number."),
     ],
 )

@@ -11,6 +11,7 @@ from patter_core.errors import EngineError, SocketClosed
 from patter_core.events import Usage
 from patter_core.net.inbox import Inbox
 from patter_core.net.websocket import EngineSocket
+from patter_core.observe.terminal import counted
 from patter_elevenlabs import speech_failures
 from patter_elevenlabs.prices import stt_usage
 from patter_elevenlabs.stt import wire
@@ -174,7 +175,7 @@ class ScribeSession(SttSession):
         self._tell_usage()
         self._inbox.close(error)
         if self._anomalies:
-            _log.warning("ElevenLabs' speech to text sent %d messages that cannot be used.", self._anomalies)
+            _log.warning("ElevenLabs' speech to text sent %s that cannot be used.", counted(self._anomalies, "message"))
 
 
 def _ignore(_: object) -> None:

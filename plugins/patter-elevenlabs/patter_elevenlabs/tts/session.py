@@ -26,6 +26,7 @@ from patter_core.errors import AudioError, EngineError, SocketClosed
 from patter_core.events import Usage
 from patter_core.net.inbox import Inbox
 from patter_core.net.websocket import EngineSocket
+from patter_core.observe.terminal import counted
 from patter_elevenlabs import speech_failures
 from patter_elevenlabs.prices import tts_usage
 from patter_elevenlabs.tts import wire
@@ -312,7 +313,7 @@ class VoiceSession(TtsSession):
         self._utterances.clear()
         self._inbox.close(error)
         if self._anomalies:
-            _log.warning("ElevenLabs' text to speech sent %d messages that cannot be used.", self._anomalies)
+            _log.warning("ElevenLabs' text to speech sent %s that cannot be used.", counted(self._anomalies, "message"))
 
 
 def _ignore(_: object) -> None:
