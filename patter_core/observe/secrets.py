@@ -24,7 +24,7 @@ _QUERY = re.compile(
     re.IGNORECASE,
 )
 _USER_OF_URL = re.compile(r"(://[^/\s:@\"'<>]{0,64}:)[^/\s@\"'<>]{1,256}(?=@)")
-_SENTENCE = r"(?-i:(?!Basic|Bearer|Token)[A-Z][a-z]{1,20} [A-Za-z_]{1,40}(?![\w-]))"
+_SENTENCE = r"(?-i:(?!Basic|Bearer|Token)[A-Z][a-z]{1,20}\.? [A-Za-z_]{1,40}(?![\w-]))"
 """Keys, tokens and signatures have no spaces: what begins so explains an error's code, such as `invalid_api_key`."""
 _IS = r"(?:[\"']?\s{0,4}[:=]\s{0,4}|[\"']\s{0,4},\s{0,4})"
 _FIELD = re.compile(

@@ -64,6 +64,7 @@ def test_numbers_are_masked_and_secrets_hidden(text: str, shown: str) -> None:
         "Process 123456 took 10000 ms",
         "Got invalid_api_key: The API key is not valid. Check ACME_API_KEY, and its permissions.",
         "missing_api_key: Check ACME_API_KEY, and that it is of this region.",
+        "Got invalid_api_key: Unauthorized. Check ACME_API_KEY, and its permissions.",
         "auth_token_expired: Make a new one, or wait.",
     ],
 )

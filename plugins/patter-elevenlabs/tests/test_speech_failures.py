@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from patter_core.errors import EngineError, EngineFailed, EngineLost, EngineQuotaExceeded, EngineRefused
+from patter_core.observe.secrets import conceal
 from patter_elevenlabs import speech_failures
 
 
@@ -48,6 +49,12 @@ def test_a_close_is_known_by_its_reason_and_then_its_code(
     error = speech_failures.closed(code, reason)
     assert (type(error), error.retry) == (kind, retry)
     assert f"code {code}" in error.got
+
+
+def test_what_to_do_about_a_wrong_key_is_told_where_secrets_are_hidden() -> None:
+    said = str(speech_failures.named("invalid_api_key", "Invalid API key", 1008))
+    assert "Check ELEVENLABS_API_KEY, its permissions" in said
+    assert conceal(said) == said
 
 
 def test_what_the_service_says_is_quoted_within_bounds() -> None:
