@@ -12,6 +12,7 @@ import click
 
 from patter_core.cli.calls_found import calls_table, complete_id, file_option, reader_of
 from patter_core.cli.options import app_option, check_app
+from patter_core.config import MOST_WORKERS
 from patter_core.errors import ConfigurationError, PatterError
 from patter_core.events import RecordingChanged, RecordingStarted
 from patter_core.observe.printing import Printer
@@ -35,7 +36,6 @@ _AGE = re.compile(r"([0-9]{1,6})([hdw])")
 _UNITS = {"h": 3600.0, "d": 86_400.0, "w": 7 * 86_400.0}
 _LOST_AFTER = 3600.0
 """Seconds without an event after which a call without an end is over: its worker died."""
-_MOST_WORKERS = 64
 _SHOWN = 20
 _ALL = 1_000_000_000
 
@@ -169,7 +169,7 @@ def _sinks(registry: Registry, app: str, config: Path | None) -> list[EventSink]
 
 
 def _of_all_workers(config: PluginConfig) -> list[PluginConfig]:
-    numbers = [numbered([config], number)[0] for number in range(_MOST_WORKERS)]
+    numbers = [numbered([config], number)[0] for number in range(MOST_WORKERS)]
     return [one for place, one in enumerate(numbers) if one not in numbers[:place]]
 
 

@@ -12,6 +12,7 @@ import click
 from patter_core.cli.options import app_argument, check_app, configuration_options, log_options, start_log
 from patter_core.cli.supervisor import run_workers
 from patter_core.cli.worker import run_worker
+from patter_core.config import MOST_WORKERS
 from patter_core.errors import ConfigurationError, PatterError
 from patter_core.observe.log_setup import LogFormat, LogLevel, LogSettings
 from patter_core.registry import Registry
@@ -36,7 +37,11 @@ __all__ = ["serve"]
     help="Port to listen on; 0 for any free one. Default: PATTER_PORT, the file, or 8000.",
 )
 @click.option(
-    "--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes that share the calls."
+    "--workers",
+    type=click.IntRange(1, MOST_WORKERS),
+    default=1,
+    show_default=True,
+    help="Processes that share the calls.",
 )
 @click.option(
     "--apps",

@@ -24,7 +24,6 @@ from patter_core.server.board import new_board
 from patter_core.server.service_manager import notify
 from patter_core.server.signals import stop_signals
 from patter_core.settings.model import Settings
-from patter_core.settings.plugins import numbered
 
 __all__ = ["run_workers"]
 
@@ -86,10 +85,9 @@ async def _supervise(spec: WorkerSpec, count: int, folder: str) -> bool:
         tasks.start_soon(supervisor.stop_on_signal, tasks.cancel_scope)
         async with anyio.create_task_group() as workers:
             for number in range(count):
-                settings = msgspec.structs.replace(spec.settings, sinks=numbered(spec.settings.sinks, number))
                 first = {"announce": True, "apps_key": apps_key} if number == 0 else {}
                 logs = msgspec.structs.replace(spec.logs, worker=number)
-                own = msgspec.structs.replace(spec, settings=settings, logs=logs, number=number, **first)
+                own = msgspec.structs.replace(spec, logs=logs, number=number, **first)
                 workers.start_soon(supervisor.keep_running, own)
         tasks.cancel_scope.cancel()
     return not supervisor.failed
@@ -138,7 +136,10 @@ class _Supervisor:
     async def _run(self, spec: WorkerSpec) -> tuple[int, bool]:
         """Runs one worker to its end. Returns its exit code, and whether it was ready before."""
         process, pipe = await start_process(
-            "patter_core.cli.worker", spec, self._environment, descriptors=(spec.board,)
+            "patter_core.cli.worker",
+            spec,
+            {**self._environment, "PATTER_WORKER": str(spec.number)},
+            descriptors=(spec.board,),
         )
         try:
             async with process:

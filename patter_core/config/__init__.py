@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from patter_core.config.dotenv import read_dotenv, variables_of_dotenv
 from patter_core.config.environment import (
+    MOST_WORKERS,
     base_url,
     checked_key,
     flag_from_environment,
@@ -13,6 +14,7 @@ from patter_core.config.environment import (
     port_number,
     required,
     secrets_of,
+    worker_number,
     workers_folder,
 )
 from patter_core.config.forms import check_form
@@ -23,6 +25,7 @@ from patter_core.config.types import check_arguments, check_fields
 from patter_core.config.variables import unknown_variables
 
 __all__ = [
+    "MOST_WORKERS",
     "base_url",
     "check_arguments",
     "check_fields",
@@ -43,5 +46,6 @@ __all__ = [
     "secrets_of",
     "unknown_variables",
     "variables_of_dotenv",
+    "worker_number",
     "workers_folder",
 ]

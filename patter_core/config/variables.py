@@ -39,6 +39,7 @@ CORE_VARIABLES = frozenset(
         "PATTER_TRACEBACK",
         "PATTER_TRANSPORT",
         "PATTER_WEBHOOK_URL",
+        "PATTER_WORKER",
         "PATTER_WORKERS_FOLDER",
         "PATTER_WORKERS_SECRET",
     }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 import msgspec
 
 from patter_core.app import WebApp
 from patter_core.carrier import Carrier
+from patter_core.config import worker_number
 from patter_core.engine import Engine
 from patter_core.errors import ConfigurationError
 from patter_core.kinds import Part
@@ -29,6 +30,7 @@ __all__ = [
     "make_store",
     "numbered",
     "require_shareable",
+    "require_unshared",
 ]
 
 _Made = TypeVar("_Made", EventSink, CallStore, WebApp)
@@ -59,8 +61,8 @@ def make_part(registry: Registry, kind: str, config: PluginConfig, place: str) -
 
 
 def make_sinks(registry: Registry, configs: Sequence[PluginConfig]) -> list[EventSink]:
-    """Returns the sinks. A `{worker}` that is left in their options becomes 0: the only worker's number."""
-    return [_made(registry.sink, "sink", config) for config in numbered(configs, 0)]
+    """Returns the sinks. `{worker}` in their options becomes the number of this worker."""
+    return [_made(registry.sink, "sink", config) for config in numbered(configs, worker_number())]
 
 
 def make_apps(registry: Registry, configs: Sequence[PluginConfig]) -> list[WebApp]:
@@ -84,10 +86,16 @@ def require_shareable(registry: Registry, configs: Sequence[PluginConfig]) -> No
         ConfigurationError: one of them needs an option that differs with the worker.
     """
     for config in configs:
-        own = any("{worker}" in value for value in config.options.values() if isinstance(value, str))
-        if not own and _made(registry.sink, "sink", config).exclusive:
+        if not any("{worker}" in value for value in config.options.values() if isinstance(value, str)):
+            require_unshared([_made(registry.sink, "sink", config)])
+
+
+def require_unshared(sinks: Iterable[EventSink]) -> None:
+    """Checks that several workers can have these sinks, which a program may have made; raises as above."""
+    for sink in sinks:
+        if sink.exclusive:
             raise ConfigurationError(
-                f"The sink {config.name} cannot be shared by several workers.",
+                f"The sink {sink.name} cannot be shared by several workers.",
                 expected="an option with {worker}, which becomes the worker's number",
                 remedy='For example: path = "events-{worker}.jsonl".',
             )

@@ -13,7 +13,7 @@ import msgspec
 
 from patter_core.aio.threads import SerialThread
 from patter_core.checks import CheckResult, checked
-from patter_core.config import check_arguments
+from patter_core.config import MOST_WORKERS, check_arguments, worker_number
 from patter_core.errors import ConfigurationError
 from patter_core.events import Record
 from patter_core.observe.terminal import counted
@@ -22,16 +22,19 @@ from patter_core.storage.files import check_writable, file_error, identity, keep
 
 __all__ = ["JsonLinesSink"]
 
+_WORKER = "{worker}"
+
 
 class JsonLinesSink(EventSink):
     """Appends each record as a line of JSON, as `docs/reference/events.md` describes it.
 
     A full file is renamed to `….1`, that one to `….2` and so on; the oldest is deleted. A batch goes into one file, so
     that lines stay whole. After a crash the last line may be torn; a reader should skip it. Each worker needs a file of
-    its own.
+    its own, with its number in the path: `events-{worker}.jsonl`.
 
     Args:
-        path: the file. Its folder is created if it is missing.
+        path: the file. Its folder is created if it is missing. `{worker}` becomes the number of the worker, which is 0
+            for the only one.
         max_bytes: the size at which the file is renamed.
         keep: the number of old files to keep.
 
@@ -40,7 +43,6 @@ class JsonLinesSink(EventSink):
     """
 
     name: ClassVar[str] = "jsonl"
-    exclusive = True
 
     @check_arguments
     def __init__(self, path: str | Path = "events.jsonl", *, max_bytes: int = 50_000_000, keep: int = 5) -> None:
@@ -50,7 +52,9 @@ class JsonLinesSink(EventSink):
                 expected="max_bytes from 1, keep from 0",
                 got=f"{max_bytes}, {keep}",
             )
-        self._path = Path(path)
+        self.exclusive = _WORKER not in str(path)
+        self._pattern = str(path)
+        self._path = self._of_worker(worker_number())
         self._max_bytes = max_bytes
         self._keep = keep
         self._file: int | None = None
@@ -67,7 +71,7 @@ class JsonLinesSink(EventSink):
 
     async def erase(self, call_ids: Collection[str]) -> Sequence[str] | None:
         try:
-            return await self._thread.run(self._erase, frozenset(call_ids))
+            return await self._thread.run(self._erase_all, frozenset(call_ids))
         except OSError as error:
             raise file_error(error, self._path) from error
 
@@ -76,6 +80,9 @@ class JsonLinesSink(EventSink):
 
     async def check(self) -> Sequence[CheckResult]:
         return await checked(self._thread.run(check_writable, self._path), f"{self._path} can be written.")
+
+    def _of_worker(self, number: int) -> Path:
+        return Path(self._pattern.replace(_WORKER, str(number)))
 
     def _append(self, lines: bytes) -> None:
         with self._held() as file:
@@ -103,6 +110,17 @@ class JsonLinesSink(EventSink):
                 if self._identity == identity(self._path):
                     yield file
                     return
+
+    def _erase_all(self, call_ids: frozenset[str]) -> list[str]:
+        """Erases the calls from the files of all workers."""
+        own, erased = self._path, list[str]()
+        try:
+            for path in dict.fromkeys(map(self._of_worker, range(MOST_WORKERS))):
+                self._path = path
+                erased += self._erase(call_ids)
+        finally:
+            self._path = own
+        return erased
 
     def _erase(self, call_ids: frozenset[str]) -> list[str]:
         """Writes each file again without the lines of these calls."""

@@ -148,6 +148,16 @@ async def test_the_phone_of_a_program_is_served(tmp_path: Path, workers: int) ->
     assert said == ("one worker\n" if workers == 1 else "several workers\n")
 
 
+async def test_a_file_that_the_workers_of_a_program_would_share_is_refused(tmp_path: Path) -> None:
+    shared = PROGRAM.replace("Twilio())", "Twilio(), sinks=[JsonLinesSink()])")
+    await anyio.Path(tmp_path, "shop.py").write_text(f"from patter_core.sinks import JsonLinesSink{shared}")
+    with anyio.fail_after(90):
+        async with serving(tmp_path, "--workers", "2", target=["shop:phone"]) as scene:
+            await scene.until_said("patter: The sink jsonl cannot be shared by several workers.")
+            assert await scene.process.wait() == 1
+    assert not logs_in(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("target", "told"),
     [

@@ -175,3 +175,30 @@ async def test_and_its_owner(tmp_path: Path) -> None:
     await JsonLinesSink(path).erase(["call"])
     found = path.stat()
     assert (found.st_uid, found.st_gid, found.st_size) == (65_534, 65_533, 0)
+
+
+async def test_each_worker_has_a_file_with_its_number_and_calls_are_erased_from_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pattern = tmp_path / "events-{worker}.jsonl"
+    for number in ("", "1"):
+        monkeypatch.setenv("PATTER_WORKER", number)
+        sink = JsonLinesSink(pattern)
+        assert not sink.exclusive
+        (result,) = await sink.check()
+        assert f"events-{number or 0}.jsonl can be written." in result.what
+        await sink.write([record(1)])
+        await sink.aclose()
+    assert files(tmp_path) == 2
+    sink = JsonLinesSink(pattern)
+    assert await sink.erase(["call"]) == [f"1 line in {tmp_path}/events-{number}.jsonl" for number in (0, 1)]
+    await sink.write([record(2)])
+    await sink.aclose()
+    assert [read(tmp_path / f"events-{number}.jsonl") for number in (0, 1)] == [[], [record(2)]]
+    assert JsonLinesSink(tmp_path / "events.jsonl").exclusive
+
+
+async def test_a_number_of_a_worker_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATTER_WORKER", "one")
+    with pytest.raises(ConfigurationError, match="PATTER_WORKER is not a number"):
+        JsonLinesSink("events-{worker}.jsonl")
