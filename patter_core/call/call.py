@@ -191,16 +191,17 @@ class Call:
 
     # --- what the host and the carrier ask -------------------------------------------------------------------------
 
-    def hang_up(self, final_action: HangUp | Transfer | None = None, *, now: bool = False) -> None:
+    def hang_up(self, final_action: HangUp | Transfer | None = None, *, now: bool = False, detail: str = "") -> None:
         """Ends the call once the caller has heard what is already on its way. Idempotent.
 
         Args:
             final_action: what is done with the caller then, unless something else ended the call before.
             now: at once, whatever there is to be heard.
+            detail: why, for those who read of the call's end.
         """
         if final_action is not None:
             self._final_action = final_action
-        self.context.signal(Signal.HANG_UP)
+        self.context.signal(Signal.HANG_UP, detail)
         if now:
             self.context.signal(Signal.PLAYED_OUT)
 

@@ -24,7 +24,7 @@ from patter_core.call.turns import Turn, TurnHeard
 from patter_core.call.uplink import Uplink
 from patter_core.engine import Engine, EngineSession
 from patter_core.errors import EngineError, EngineFrozen
-from patter_core.events import Interruption, ResponseDone, Usage
+from patter_core.events import Error, Interruption, ResponseDone, Usage
 from patter_core.telephony.outcome import HangUp, Transfer
 
 __all__ = ["Conversation"]
@@ -180,7 +180,7 @@ class Conversation:
             return True
         if isinstance(error, EngineFrozen) and not self._was_frozen:  # the first time costs no retry
             self._was_frozen = True
-            call.signal(Signal.ENGINE_RETRIED, str(error))
+            self._open_again(error)
             return True
         if error is None:
             self.ended = Signal.ENGINE_ENDED
@@ -192,9 +192,14 @@ class Conversation:
         if pause is None:
             self.ended, self._detail = Signal.ENGINE_FAILED, str(error)
             return False
-        call.signal(Signal.ENGINE_RETRIED, str(error))
+        self._open_again(error)
         await anyio.sleep(pause)
         return True
+
+    def _open_again(self, error: EngineError) -> None:
+        """Another session follows the one that failed: the call's records tell why."""
+        self._call.emit(Error(message=str(error)))
+        self._call.signal(Signal.ENGINE_RETRIED, str(error))
 
     async def _run_session(self) -> EngineError | None:
         """Opens a session and plays what it says. Returns why it failed; None if the agent ended the conversation."""

@@ -200,7 +200,9 @@ class GuardrailActed(EngineEvent, frozen=True, tag="guardrail_acted", kw_only=Tr
 
 
 class Error(EngineEvent, frozen=True, tag="error"):
-    """The engine reports an error. The conversation goes on unless its end follows."""
+    """The engine reports an error, or its session failed and another one follows. The conversation goes on unless its end
+    follows.
+    """
 
     message: str
     code: str = ""

@@ -227,7 +227,7 @@ class CallHost:
         with self._waiting(self._drain_by):
             await self.table.wait_until_empty()
         for call in self.table.calls:
-            call.hang_up(limits.after_drain)
+            call.hang_up(limits.after_drain, detail="the server stopped")
         self._end_by = min(self._end_by, anyio.current_time() + self._config.deadlines.last_word + _END_MARGIN)
         with self._waiting(self._end_by):
             await self.table.wait_until_empty()

@@ -18,6 +18,7 @@ from patter_core.events import (
     DtmfReceived,
     Error,
     Interruption,
+    MediaPaused,
     MediaStarted,
     MediaTrouble,
     NoticePlayed,
@@ -189,6 +190,8 @@ def _words(event: CallEvent) -> tuple[Style, str] | None:  # noqa: C901, PLR0912
             return "bold", f"{leg.carrier} rings, {leg.direction.value}; {agent} answers"
         case MediaStarted(format=format):
             return "", f"the caller's audio starts ({format})"
+        case MediaPaused(held=held):
+            return "dim", "the caller is put on hold" if held else "the caller's audio broke off"
         case ConversationStarted(engine=engine, connect_ms=connect_ms, output_format=format):
             return "", f"{engine} is ready after {connect_ms:.0f} ms ({format})"
         case TranscriptInput(text=text):
@@ -227,7 +230,8 @@ def _words(event: CallEvent) -> tuple[Style, str] | None:  # noqa: C901, PLR0912
         case CallMoved():
             return "dim", "goes on at another worker"
         case CallEnded(reason=reason, by=by, duration_ms=duration, detail=detail, metrics=metrics):
-            what = f"ended after {duration / 1000:.2f} s: {reason.replace('_', ' ')} (by the {by}) {detail}".rstrip()
-            return "bold", "; ".join((what, *_figures(metrics)))
+            what = f"ended after {duration / 1000:.2f} s: {reason.replace('_', ' ')} (by the {by})"
+            why = detail.rstrip().removesuffix(".")
+            return "bold", "; ".join((f"{what}: {why}" if why else what, *_figures(metrics)))
         case _:
             return None

@@ -20,6 +20,7 @@ from patter_core.engine import ConversationSetup, EngineCapability
 from patter_core.errors import CallError, EngineLost
 from patter_core.events import (
     ConversationStarted,
+    Error,
     Interruption,
     PausePlayback,
     ResponseDone,
@@ -297,6 +298,8 @@ async def test_a_session_that_answers_nothing_is_opened_anew_once_without_a_retr
         await scene.until(State.LIVE)
         second.give(said)  # and this one does not answer either
     assert len(scene.of(ConversationStarted)) == 2
+    (why,) = scene.of(Error)  # of the second one, the end of the call tells why it failed
+    assert why.message.startswith("The engine no longer answers.")
     assert session.closed
     assert (scene.end.reason, scene.end.detail.partition(".")[0]) == ("engine_failed", "The engine no longer answers")
 

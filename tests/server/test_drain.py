@@ -195,7 +195,8 @@ async def test_at_the_deadline_a_live_call_is_heard_out_and_then_ended_as_the_li
         assert len(worker.host.table) == 1  # the deadline is over, the sentence is not
         assert worker.carrier.commands == []
         await say(media, "mark", mark.value)
-        assert (await worker.ended()).reason == "host_hung_up"
+        end = await worker.ended()
+        assert (end.reason, end.detail) == ("host_hung_up", "the server stopped")
     assert worker.carrier.commands[0].startswith(command)
 
 

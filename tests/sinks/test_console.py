@@ -21,6 +21,7 @@ from patter_core.events import (
     DtmfReceived,
     Error,
     Interruption,
+    MediaPaused,
     MediaStarted,
     MediaTrouble,
     Record,
@@ -62,12 +63,24 @@ BILLED = CallMetrics(
     [
         (CallAnnounced(leg=LEG, agent="agent"), "fake rings, inbound; agent answers"),
         (MediaStarted(format=ULAW_8000), "the caller's audio starts (ulaw_8000)"),
+        (MediaPaused(held=True), "the caller is put on hold"),
+        (MediaPaused(), "the caller's audio broke off"),
         (TranscriptInput(text="[bold]Hi.[/]"), "caller: [bold]Hi.[/]"),
         (Interruption(), "the caller interrupts the agent: its audio is cleared"),
         (ResponseHeard(heard_ms=500, sent_ms=2000, interrupted=True), "heard 0.50 of 2.00 s"),
         (
             CallEnded(reason="caller_hung_up", by="caller", duration_ms=1500, metrics=CallMetrics()),
             "ended after 1.50 s: caller hung up (by the caller)",
+        ),
+        (
+            CallEnded(
+                reason="lost", by="engine", duration_ms=1500, metrics=CallMetrics(errors=1), detail="It is gone. Look."
+            ),
+            "ended after 1.50 s: lost (by the engine): It is gone. Look",
+        ),
+        (
+            CallEnded(reason="lost", by="engine", duration_ms=1500, metrics=BILLED, detail="Gone."),
+            "ended after 1.50 s: lost (by the engine): Gone; replies after 640 ms (p50); about 0.0035 USD for stt, tts",
         ),
         (
             CallEnded(reason="lost", by="engine", duration_ms=1500, metrics=BILLED),
