@@ -200,9 +200,7 @@ class GuardrailActed(EngineEvent, frozen=True, tag="guardrail_acted", kw_only=Tr
 
 
 class Error(EngineEvent, frozen=True, tag="error"):
-    """The engine reports an error, or its session failed and another one follows. The conversation goes on unless its end
-    follows.
-    """
+    """An error of the engine, also if another session follows. The conversation goes on unless its end follows."""
 
     message: str
     code: str = ""
