@@ -120,9 +120,10 @@ def check_numbers(
         numbers: all of the account.
         is_ours: True if a number points here.
         at: what "here" is, in the result: `Patter`.
-        remedy: what to do if none does.
+        remedy: what to do if none does. NUMBER in it becomes the phone's, if that is known.
         number: the one that must (E.164); "" if any may.
     """
+    remedy = remedy.replace("NUMBER", number) if number else remedy
     if not numbers:
         return CheckResult(Level.PROBLEM, "The account has no phone number.", "Buy a number with voice.")
     ours = [found for found in numbers if is_ours(found)]

@@ -70,6 +70,11 @@ def test_doctor_counts_the_numbers_that_point_here(
     assert (result.level, result.what, bool(result.remedy)) == (level, what, remedy)
 
 
+@pytest.mark.parametrize(("number", "remedy"), [("", "point NUMBER x"), (OTHER.number, f"point {OTHER.number} x")])
+def test_the_remedy_names_the_phones_number(number: str, remedy: str) -> None:
+    assert check_numbers([OTHER], lambda _: False, at="Patter", remedy="point NUMBER x", number=number).remedy == remedy
+
+
 def test_a_number_is_not_in_a_repr() -> None:
     assert repr(OURS) == "<AccountNumber 1>"
 

@@ -22,7 +22,7 @@ async def run_checks(numbers: PlivoNumbers, base: str, number: str) -> list[Chec
             found,
             lambda found: leads_here(found.target, voice_path("plivo"), base),
             at=base or "Patter",
-            remedy="Run `patter plivo point NUMBER PUBLIC-ADDRESS`.",
+            remedy=f"Run `patter plivo point NUMBER {base or 'PUBLIC-ADDRESS'}`.",
             number=number,
         ),
     ]

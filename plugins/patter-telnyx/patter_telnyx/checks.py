@@ -29,7 +29,7 @@ async def run_checks(
         found,
         lambda found: found.target == connection_id,
         at="the application",
-        remedy="Run `patter telnyx point NUMBER CONNECTION`.",
+        remedy=f"Run `patter telnyx point NUMBER {connection_id}`.",
         number=number,
     )
     return [*results, numbers_result]

@@ -22,7 +22,7 @@ async def run_checks(numbers: TwilioNumbers, base: str, number: str) -> list[Che
             found,
             lambda found: leads_here(found.target, voice_path("twilio"), base),
             at=base or "Patter",
-            remedy="Run `patter twilio point NUMBER PUBLIC-ADDRESS`.",
+            remedy=f"Run `patter twilio point NUMBER {base or 'PUBLIC-ADDRESS'}`.",
             number=number,
         ),
     ]

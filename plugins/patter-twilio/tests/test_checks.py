@@ -59,3 +59,17 @@ async def test_a_number_has_to_lead_to_the_address_that_is_configured(
         _, counted = await twilio.carrier().check(base, number)
     assert (counted.level, counted.what[: len(what)]) == (level, what)
     assert number[-4:] not in counted.what or not number
+
+
+@pytest.mark.parametrize(
+    ("base", "number", "command"),
+    [
+        ("", "", "patter twilio point NUMBER PUBLIC-ADDRESS"),
+        ("https://other.example", "+15005550000", "patter twilio point +15005550000 https://other.example"),
+    ],
+)
+async def test_the_command_that_points_it_has_what_is_known(base: str, number: str, command: str) -> None:
+    async with TwilioEmulator() as twilio:
+        twilio.api.numbers = [EmulatedNumber(phone_number="+15005550000", voice_url="https://demo.twilio.com/x")]
+        _, counted = await twilio.carrier().check(base, number)
+    assert counted.remedy == f"Run `{command}`."

@@ -11,8 +11,6 @@ from patter_vonage.rest import VonageApi
 
 __all__ = ["check_account", "check_key"]
 
-_REMEDY = "Run `patter vonage webhooks PUBLIC-ADDRESS`."
-
 
 async def check_key(api: VonageApi) -> CheckResult:
     """Checks that the private key is the application's."""
@@ -36,7 +34,7 @@ async def check_account(
         found,
         lambda found: found.target == application_id,
         at="the application",
-        remedy="Run `patter vonage point NUMBER APPLICATION`.",
+        remedy=f"Run `patter vonage point NUMBER {application_id}`.",
         number=number,
     )
     return [
@@ -47,14 +45,14 @@ async def check_account(
 
 
 def _check_webhooks(settings: Settings, base: str) -> list[CheckResult]:
-    results = []
+    results, remedy = [], f"Run `patter vonage webhooks {base or 'PUBLIC-ADDRESS'}`."
     if not (leads_here(settings.answer_url, VOICE_PATH, base) and leads_here(settings.event_url, EVENT_PATH, base)):
         what = f"The application's answer and event URLs do not both point at {base or 'Patter'}."
-        results.append(CheckResult(Level.PROBLEM, what, _REMEDY))
+        results.append(CheckResult(Level.PROBLEM, what, remedy))
     elif not settings.is_post:
-        results.append(CheckResult(Level.PROBLEM, "The application's webhooks are not sent with POST.", _REMEDY))
+        results.append(CheckResult(Level.PROBLEM, "The application's webhooks are not sent with POST.", remedy))
     if not settings.is_signed:
         results.append(
-            CheckResult(Level.PROBLEM, "The application's webhooks are not signed, so all are refused.", _REMEDY)
+            CheckResult(Level.PROBLEM, "The application's webhooks are not signed, so all are refused.", remedy)
         )
     return results
