@@ -116,10 +116,8 @@ class _Supervisor:
                 self.failed = True
                 self._stop()
                 break
-            if code:
-                _log.warning("A worker died (%s) and is replaced.", code)
-            else:
-                _log.warning("A worker stopped, and is replaced.")
+            _log.warning("Worker %d %s and is replaced.", spec.number, _how(code), extra={"worker": spec.number})
+            spec = msgspec.structs.replace(spec, announce=False)  # the server's address was told
             with anyio.move_on_after(_PAUSE):
                 await self._stopping.wait()
 
@@ -159,6 +157,16 @@ class _Supervisor:
         self._stopping.set()
         for process, pipe in self._processes.items():
             process.send_signal(number if _is_ready(pipe) else signal.SIGTERM)
+
+
+def _how(code: int) -> str:
+    """Returns how a process ended, by its exit code: what a signal killed has the signal's number below 0."""
+    if code >= 0:
+        return f"died (exit code {code})" if code else "stopped"
+    try:
+        return f"died (killed by {signal.Signals(-code).name})"
+    except ValueError:  # a real-time signal
+        return f"died (killed by signal {-code})"
 
 
 def _is_ready(pipe: int) -> bool:

@@ -125,7 +125,7 @@ def run_worker(
             routing,
             listener=listener,
             shared_listener=shared_listener,
-            configure_number=announce and settings.configure_number,
+            configure_number=number == 0 and settings.configure_number,
             on_ready=_announcement(phone, logs) if announce else _print_nothing,
             ties=msgspec.structs.replace(ties or WorkerTies(), control=control, on_link=link_teller(logs)),
         )

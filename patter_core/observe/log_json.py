@@ -46,7 +46,8 @@ class JsonFormatter(logging.Formatter):
     """Writes each record as one line of JSON, a `LogLine`. Fields without a value are left out.
 
     Args:
-        worker: the number of this process, if it is one of several workers.
+        worker: the number of this process, if it is one of several workers. A record about another one has its number
+            as `worker`.
     """
 
     def __init__(self, worker: int | None = None) -> None:
@@ -59,7 +60,7 @@ class JsonFormatter(logging.Formatter):
             level=record.levelname.lower(),
             logger=record.name,
             message=record.getMessage(),
-            worker=self._worker,
+            worker=getattr(record, "worker", self._worker),
             call_id=_call_id(record),
             error=self._error(record),
         )

@@ -146,7 +146,7 @@ class SinkQueue:
                 pause = tries.failed(worked_for=worked_for if worked_for >= _WORKED else 0.0)
                 if isinstance(error, SinkRefused) or is_lasting(error):
                     pause = longest
-                    self._tell_refusal(error, f"its background work is started again every {longest:g} s")
+                    self._tell_refusal(error, f"it is tried again every {longest:g} s")
                 elif self._told.is_new(f"run: {_kind(error)}", anyio.current_time()):
                     _log.exception("Sink %s failed in its background work; it is started again.", self.name)
                 await anyio.sleep(longest if pause is None else pause)

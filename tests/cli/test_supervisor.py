@@ -36,6 +36,12 @@ class Scene:
         self.twilio = twilio
         self.said = ""
 
+    async def rest(self) -> None:
+        """Reads what it says until its end."""
+        assert self.process.stderr is not None
+        async for said in self.process.stderr:
+            self.said += said.decode()
+
     async def until_said(self, text: str) -> None:
         assert self.process.stderr is not None
         while text not in self.said:
@@ -103,13 +109,14 @@ async def test_several_answer_a_dead_one_is_replaced_and_a_signal_ends_all(tmp_p
             os.kill(victim, signal.SIGSTOP)  # its event loop is blocked
             await scene.health(alive=1, taking_calls=1, calls=0)
             os.kill(victim, signal.SIGKILL)
-            await scene.until_said("is replaced")
+            await scene.until_said("Worker 0 died (killed by SIGKILL) and is replaced.")
             await scene.ready(2)
             await scene.health(alive=2, taking_calls=2, calls=0)
             assert victim not in scene.workers()
             assert await scene.call()
             scene.process.send_signal(signal.SIGTERM)
             assert await scene.process.wait() == 0
+            await scene.rest()
     assert scene.said.count("Ready for calls") == 1
     assert "INFO patter.calls (worker " in scene.said
     written = logs_in(tmp_path)
@@ -218,7 +225,7 @@ async def test_the_service_manager_is_told_of_the_stop_of_all_workers_and_not_of
             await scene.ready(2)
             await scene.health(alive=2, taking_calls=2, calls=0)
             os.kill(scene.workers()[0], signal.SIGTERM)
-            await scene.until_said("A worker stopped, and is replaced.")
+            await scene.until_said("Worker 0 stopped and is replaced.")
             await scene.ready(2)
             await scene.health(alive=2, taking_calls=2, calls=0)
             assert set(told(manager)) == {b"READY=1"}

@@ -117,6 +117,15 @@ def test_the_lines_of_one_of_several_workers_have_its_number(monkeypatch: pytest
     assert as_text.endswith(" INFO patter.calls (worker 0): call")
 
 
+def test_a_line_of_the_parent_about_a_worker_has_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = io.StringIO()
+    unconfigure(monkeypatch)
+    log_to_stderr(LogSettings(format="json"), ["patter"], file)
+    logging.getLogger("patter.cli").warning("It died.", extra={"worker": 1})
+    logging.getLogger().handlers[0].flush()
+    assert json.loads(file.getvalue())["worker"] == 1
+
+
 def test_a_program_that_configures_no_logging_gets_the_lines_of_calls_once(monkeypatch: pytest.MonkeyPatch) -> None:
     unconfigure(monkeypatch)
     tell_calls()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 from bisect import bisect_left
 from collections import defaultdict
@@ -86,14 +87,14 @@ class Exposition(Collector):
         """
         if self._server is not None or not (self._turn is None or self._turn.taken()):
             return
-        with _refusing(host, port):
+        with _refusing(host, port, has_folder=self._turn is not None):
             self._server = start_http_server(port, host, self._registry)[0]
 
     def check(self, host: str, port: int) -> None:
         """Checks that it could listen, unless it does. Raises as `listen`."""
         if self._server is None:
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
-            with _refusing(host, port), socket.socket(family) as probe:
+            with _refusing(host, port, has_folder=self._turn is not None), socket.socket(family) as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind((host, port))
 
@@ -126,15 +127,17 @@ class Exposition(Collector):
 
 
 @contextlib.contextmanager
-def _refusing(host: str, port: int) -> Iterator[None]:
+def _refusing(host: str, port: int, *, has_folder: bool) -> Iterator[None]:
     """Turns an error of listening into the sink's."""
     try:
         yield
     except OSError as error:
-        raise SinkRefused(
-            f"PrometheusSink cannot listen on {host}:{port}: {error.strerror}.",
-            remedy="Choose a free port. Workers share one where they have a folder: PATTER_WORKERS_FOLDER.",
-        ) from error
+        remedy = "Choose a free port."
+        if not has_folder:
+            remedy += " Workers share one where they have a folder: PATTER_WORKERS_FOLDER."
+        elif error.errno == errno.EADDRINUSE:
+            remedy = f"Another program has it. {remedy}"
+        raise SinkRefused(f"PrometheusSink cannot listen on {host}:{port}: {error.strerror}.", remedy=remedy) from error
 
 
 def _family(instrument: Instrument, found: _Found) -> Metric:

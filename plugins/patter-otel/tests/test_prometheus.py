@@ -130,6 +130,7 @@ async def test_a_port_that_is_taken_is_told_once_with_the_remedy_and_had_when_it
     assert queue.failures > 1
     (told,) = [entry.getMessage() for entry in caplog.records if entry.name == "patter.sinks"]
     assert f"127.0.0.1:{port}: Address already in use. Choose a free port." in told
+    assert told.endswith("This is told once; it is tried again every 0.01 s.")
 
 
 async def test_what_the_worker_says_is_looked_at_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:

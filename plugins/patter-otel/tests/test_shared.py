@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -216,3 +217,12 @@ async def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("PATTER_WORKERS_FOLDER", str(tmp_path / "file" / "folder"))
     with pytest.raises(SinkRefused, match=r"folder of the workers.*Not a directory.*PATTER_WORKERS_FOLDER"):
         await PrometheusSink(port=0).run(WorkerFigures)
+
+
+async def test_a_port_that_another_program_has_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATTER_WORKERS_FOLDER", str(tmp_path))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port: int = taken.getsockname()[1]
+        told = f"{port}: Address already in use. Another program has it. Choose a free port.$"
+        with pytest.raises(SinkRefused, match=told):
+            await PrometheusSink(port=port).run(WorkerFigures)
