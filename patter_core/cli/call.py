@@ -175,13 +175,13 @@ async def _by_server(
                 "The server went away during the call.",
                 remedy="The call ends with its worker, unless another one takes it over: see the server's log.",
             )
-        raise CallError("The call goes on at the server.", remedy="`patter calls` tells how it ends.")
+        raise CallError("The server was asked to hang up.", remedy="`patter calls` tells how the call ends.")
 
 
 async def _hang_up_on_signal(
     hang_up: Callable[[], Awaitable[object]], console: Printer, follows: anyio.CancelScope | None = None
 ) -> None:
-    """Hangs up on a signal. A second one ends `follows`, where the call can go on without this command."""
+    """Hangs up on a signal. A second one ends `follows`, where another process hangs up without this command."""
     count = 0
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async for _ in signals:
@@ -189,7 +189,7 @@ async def _hang_up_on_signal(
             if follows is None:
                 console.print("Hanging up.")
             elif count == 1:
-                console.print("Hanging up. Ctrl-C again leaves the call to the server.")
+                console.print("Hanging up. Ctrl-C again leaves that to the server.")
             else:
                 follows.cancel()
             await hang_up()

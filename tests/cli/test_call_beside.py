@@ -21,6 +21,7 @@ from patter_core.testing.network import free_port
 from patter_core.testing.speech import CALLER_LINES
 from patter_elevenlabs.testing import ElevenLabsEmulator
 from patter_twilio.testing import TwilioEmulator
+from tests.polling import until
 
 pytestmark = pytest.mark.anyio
 
@@ -123,9 +124,18 @@ async def test_ctrl_c_hangs_up_and_a_server_that_goes_away_is_told(scene: Scene)
             call.send_signal(signal.SIGINT)
             said = await read(call)
             assert await call.wait() == 0
-        assert "Hanging up. Ctrl-C again leaves the call to the server." in said
+        assert "Hanging up. Ctrl-C again leaves that to the server." in said
         assert "host hung up" in said
         assert scene.twilio.calls[0].status == "completed"
+        async with scene.patter("call", TO) as call:
+            await read(call, until="is ready after")
+            call.send_signal(signal.SIGINT)
+            await read(call, until="Hanging up.")
+            call.send_signal(signal.SIGINT)
+            said = await read(call)
+            await call.wait()
+        assert "goes on" not in said
+        await until(lambda: scene.twilio.calls[1].status == "completed")
         async with scene.patter("call", TO) as call:
             await read(call, until="is ready after")
             server.kill()
