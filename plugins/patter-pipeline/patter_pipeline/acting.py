@@ -20,8 +20,6 @@ from patter_pipeline.turns.outputs import PartKind
 
 __all__ = ["Actor"]
 
-_NAMES = {PartKind.STT: "Speech recognition", PartKind.LLM: "The language model", PartKind.TTS: "The voice"}
-
 
 class Actor:
     """What acts in one session.
@@ -182,11 +180,12 @@ class Actor:
                 self._inbox.put(call)
 
     def _failure(self, part: PartKind, *, stalled: bool) -> EngineError:
-        found = {
-            PartKind.STT: self._listener.error,
-            PartKind.LLM: self._answers.error,
-            PartKind.TTS: self._speaker.error,
-        }[part]
+        parts: dict[PartKind, Listener | Answers | Speaker] = {
+            PartKind.STT: self._listener,
+            PartKind.LLM: self._answers,
+            PartKind.TTS: self._speaker,
+        }
+        failed = parts[part]
         if stalled:
-            return EngineFrozen(f"{_NAMES[part]} no longer answers.", retry=True)
-        return found or EngineLost(f"{_NAMES[part]} failed.", retry=True)
+            return EngineFrozen(f"{failed.what} no longer answers.", retry=True)
+        return failed.error or EngineLost(f"{failed.what} failed.", retry=True)

@@ -13,7 +13,7 @@ from patter_core.history import HistoryItem
 from patter_core.tools.spec import ToolSpec
 from patter_pipeline.parts import LanguageModel, LlmRequest, TextDelta
 from patter_pipeline.turns import inputs
-from patter_pipeline.work import Work, as_part_error, unsound
+from patter_pipeline.work import Work, as_part_error, named, unsound
 
 __all__ = ["Answers"]
 
@@ -57,6 +57,11 @@ class Answers:
         self._requests: dict[int, Callable[[], object]] = {}
         """What cancels each."""
 
+    @property
+    def what(self) -> str:
+        """The present part, as errors tell it."""
+        return named(_WHAT, self._parts[0])
+
     def ask(self, n: int, history: tuple[HistoryItem, ...], *, with_tools: bool) -> None:
         """Asks the model."""
         tools = self._tools if with_tools else ()
@@ -71,7 +76,7 @@ class Answers:
         try:
             await run_foreign(part.prepare, _PREPARE_WITHIN)
         except BaseException as raised:  # noqa: BLE001 - the plugin boundary: a question meets the same failure
-            as_part_error(raised, _WHAT)
+            as_part_error(raised, named(_WHAT, part))
 
     def stop(self, n: int) -> None:
         """The answer is not wanted any more."""
@@ -90,7 +95,7 @@ class Answers:
         try:
             await run_foreign(self._stream, None, n, part, request)
         except BaseException as raised:  # noqa: BLE001 - the plugin boundary
-            self.error = as_part_error(raised, _WHAT)
+            self.error = as_part_error(raised, named(_WHAT, part))
             self._end(n, inputs.ModelFailed(n))
         else:
             self._end(n, inputs.ModelDone(n))
@@ -105,7 +110,7 @@ class Answers:
             async for event in answer:
                 length += max(1, _length(event))
                 if length > _LONGEST:
-                    raise EngineLost(f"{_WHAT} never ends.", retry=True, expected=f"{_LONGEST} characters at most")
+                    raise EngineLost(f"{self.what} never ends.", retry=True, expected=f"{_LONGEST} characters at most")
                 if isinstance(event, Usage):
                     self._report(event)
                 elif n not in self._requests:
@@ -120,7 +125,7 @@ class Answers:
             case ToolCall(id=str(), name=str(), arguments=str()):
                 self._take(inputs.ModelCall(n, event))
             case _:
-                raise unsound(_WHAT, event)
+                raise unsound(self.what, event)
 
 
 def _length(event: object) -> int:

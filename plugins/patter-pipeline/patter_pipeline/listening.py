@@ -28,7 +28,7 @@ from patter_pipeline.parts import (
 )
 from patter_pipeline.recent import Recent
 from patter_pipeline.turns import inputs
-from patter_pipeline.work import Work, as_part_error, close, open_part, unbilled_by, unsound
+from patter_pipeline.work import Work, as_part_error, close, named, open_part, unbilled_by, unsound
 
 __all__ = ["OPEN_WITHIN", "Listener", "open_stt"]
 
@@ -53,7 +53,7 @@ async def open_stt(part: SpeechToText, format: AudioFormat, language: str, withi
         EngineError: it could not be had in time.
     """
     open_one = functools.partial(part.open, preferred_format=format, language=language)
-    return await open_part(open_one, within, _WHAT)
+    return await open_part(open_one, within, named(_WHAT, part))
 
 
 class Listener:
@@ -105,6 +105,11 @@ class Listener:
         """Gives up the session that is being opened."""
 
     @property
+    def what(self) -> str:
+        """The present part, as errors tell it."""
+        return named(_WHAT, self._parts[0])
+
+    @property
     def dropped(self) -> int:
         """How many chunks the services did not take in time."""
         return self._dropped + self._dropped_now()
@@ -125,7 +130,7 @@ class Listener:
             try:
                 self._session.finalize()
             except BaseException as raised:  # noqa: BLE001 - the plugin boundary
-                self._failed(self._session, as_part_error(raised, _WHAT))
+                self._failed(self._session, as_part_error(raised, self.what))
 
     def use_reserve(self) -> None:
         """Another part takes over."""
@@ -144,7 +149,7 @@ class Listener:
 
     def unbilled(self) -> list[Usage]:
         """Returns what the present session has used and not told."""
-        return [] if self._session is None else unbilled_by(self._session, _WHAT)
+        return [] if self._session is None else unbilled_by(self._session, self.what)
 
     def close(self) -> list[SttSession]:
         """Nothing more is heard. Returns the session that is to be closed."""
@@ -158,7 +163,7 @@ class Listener:
             self._give = self._giver(session)
         except BaseException as raised:  # noqa: BLE001 - the plugin boundary, or a format without a conversion
             run_behind(close, session)
-            self.error = as_part_error(raised, _WHAT)
+            self.error = as_part_error(raised, self.what)
             self._take(inputs.SttFailed())
             return
         self._session, self._began, self._given = session, self._clock(), 0
@@ -189,7 +194,7 @@ class Listener:
         try:
             session.send_audio(chunk)
         except BaseException as raised:  # noqa: BLE001 - the plugin boundary
-            self._failed(session, as_part_error(raised, _WHAT))
+            self._failed(session, as_part_error(raised, self.what))
 
     def _replay(self) -> None:
         """Gives a new session what it missed."""
@@ -201,9 +206,9 @@ class Listener:
     async def _follow(self, session: SttSession) -> None:
         try:
             await run_foreign(self._read, None, session)
-            error: EngineError = EngineLost(f"{_WHAT} ended by itself.", retry=True)
+            error: EngineError = EngineLost(f"{self.what} ended by itself.", retry=True)
         except BaseException as raised:  # noqa: BLE001 - the plugin boundary
-            error = as_part_error(raised, _WHAT)
+            error = as_part_error(raised, self.what)
         self._failed(session, error)
 
     async def _read(self, session: SttSession) -> None:
@@ -227,7 +232,7 @@ class Listener:
             case EndOfTurn(text=str(text), started_ms=float() | int() as started):
                 self._take(inputs.SttEndOfTurn(text[:_LONGEST], self._at(started)))
             case _:
-                raise unsound(_WHAT, event)
+                raise unsound(self.what, event)
 
     def _at(self, audio_ms: float) -> float:
         """Returns when that place of the session's audio was said."""
@@ -281,7 +286,7 @@ class Listener:
         try:
             return 0 if self._session is None else int(self._session.dropped)
         except BaseException as raised:  # noqa: BLE001 - the plugin boundary
-            as_part_error(raised, _WHAT)
+            as_part_error(raised, self.what)
             return 0
 
 

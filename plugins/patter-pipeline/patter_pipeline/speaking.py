@@ -20,7 +20,7 @@ from patter_core.errors import EngineError, EngineLost
 from patter_core.events import Usage, Word
 from patter_pipeline.parts import Spoken, TextToSpeech, TtsSession, UtteranceDone
 from patter_pipeline.turns import inputs
-from patter_pipeline.work import Work, as_part_error, close, open_part, unbilled_by, unsound
+from patter_pipeline.work import Work, as_part_error, close, named, open_part, unbilled_by, unsound
 
 __all__ = ["Speaker", "open_tts"]
 
@@ -40,7 +40,7 @@ async def open_tts(part: TextToSpeech, format: AudioFormat, voice: str, language
         EngineError: it could not be had in time.
     """
     open_one = functools.partial(part.open, preferred_format=format, voice=voice, language=language)
-    return await open_part(open_one, within, _WHAT)
+    return await open_part(open_one, within, named(_WHAT, part))
 
 
 class _Speech(msgspec.Struct):
@@ -105,6 +105,11 @@ class Speaker:
         """Those that the voice has not said to the end."""
         self._tries = Tries(2)
 
+    @property
+    def what(self) -> str:
+        """The present part, as errors tell it."""
+        return named(_WHAT, self._parts[0])
+
     def begin(self, place: int, session: TtsSession) -> None:
         """The first session is open; it is of the part at that place."""
         del self._parts[:place]
@@ -143,7 +148,7 @@ class Speaker:
 
     def unbilled(self) -> list[Usage]:
         """Returns what the present session has used and not told."""
-        return [] if self._session is None else unbilled_by(self._session, _WHAT)
+        return [] if self._session is None else unbilled_by(self._session, self.what)
 
     def close(self) -> list[TtsSession]:
         """Nothing more is said. Returns the session that is to be closed."""
@@ -160,7 +165,7 @@ class Speaker:
             try:
                 command(session)
             except BaseException as raised:  # noqa: BLE001 - the plugin boundary
-                self._failed(session, as_part_error(raised, _WHAT))
+                self._failed(session, as_part_error(raised, self.what))
 
     def _begin(self, session: TtsSession) -> None:
         self._session, self._began = session, self._clock()
@@ -189,9 +194,9 @@ class Speaker:
     async def _follow(self, session: TtsSession) -> None:
         try:
             await run_foreign(self._read, None, session)
-            error: EngineError = EngineLost(f"{_WHAT} ended by itself.", retry=True)
+            error: EngineError = EngineLost(f"{self.what} ended by itself.", retry=True)
         except BaseException as raised:  # noqa: BLE001 - the plugin boundary
-            error = as_part_error(raised, _WHAT)
+            error = as_part_error(raised, self.what)
         self._failed(session, error)
 
     def _failed(self, session: TtsSession, error: EngineError) -> None:
@@ -246,7 +251,7 @@ class Speaker:
             case UtteranceDone(utterance=utterance):
                 self._hear_end(self._of(utterance))
             case _:
-                raise unsound(_WHAT, event)
+                raise unsound(self.what, event)
 
     def _hear_audio(
         self, session: TtsSession, speech: _Speech | None, chunk: AudioChunk, words: Sequence[Word]
@@ -258,7 +263,7 @@ class Speaker:
         speech.audio_ms += chunk.duration_ms
         longest_ms = _LONGEST_MS + len(speech.text) * _CHARACTER_MS
         if speech.audio_ms > longest_ms:
-            raise EngineLost(f"{_WHAT} never ends.", retry=True, expected=f"{longest_ms / 1000:g} s at most")
+            raise EngineLost(f"{self.what} never ends.", retry=True, expected=f"{longest_ms / 1000:g} s at most")
         converted = chunk if speech.converter is None else speech.converter.convert(chunk)
         if converted is not None:
             self._give(speech, converted, words)

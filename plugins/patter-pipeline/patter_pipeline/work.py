@@ -75,6 +75,11 @@ def _nothing() -> None:
     """There is nothing to cancel."""
 
 
+def named(what: str, part: object) -> str:
+    """Returns what a part is, with its name, as errors tell it."""
+    return f"{what} ({getattr(part, 'name', type(part).__name__)})"
+
+
 def as_part_error(raised: BaseException, what: str) -> EngineError:
     """Returns what came out of a part as an `EngineError`; a fault of its plugin is logged with its traceback.
 

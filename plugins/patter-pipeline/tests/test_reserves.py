@@ -149,6 +149,8 @@ async def test_without_a_reserve_a_model_that_does_not_answer_ends_the_session(e
     assert talk.error is not None
     assert talk.error.retry
     assert isinstance(talk.error, EngineFrozen) is (ending is Ending.STALL)
+    if ending is Ending.STALL:
+        assert talk.error.problem == "The language model (fake) no longer answers."
 
 
 # --- the voice --------------------------------------------------------------------------------------------------------
