@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
 
 import msgspec
 
@@ -40,11 +41,10 @@ class DevPhone(msgspec.Struct, frozen=True):
     notes: tuple[str, ...]
 
 
-@contextlib.asynccontextmanager
-async def opened(
+def opened(
     registry: Registry, settings: Settings, app: str, *, apps_port: int, public_url: str = ""
-) -> AsyncIterator[DevPhone]:
-    """Makes the phone; what it needs runs while the context lasts.
+) -> AbstractAsyncContextManager[DevPhone]:
+    """Makes the phone now: outside of an event loop, as the user's code may run one. What it needs runs in the context.
 
     It is the phone of a program or of the settings. Where neither names an engine and no credentials of one are there,
     the agent is that of an emulator.
@@ -60,23 +60,32 @@ async def opened(
         PatterError: it cannot be made.
     """
     pages = _page_carriers(registry)
-    async with contextlib.AsyncExitStack() as stack:
-        if app:
-            phone, routing = open_phone(registry, settings, app)
-            echoes, passed_over = "", tuple(unread(settings, phone))
-        else:
-            passed_over = ()
-            settings, echoes = _with_carrier(registry, settings, pages), _why_it_echoes(registry, settings)
-            if echoes:
-                emulator = await stack.enter_async_context(engine_emulator(registry, ""))
-                phone = make_phone(registry, settings)
-                routing = phone.agent(engine=emulator.engine())
-            else:
-                phone, routing = open_phone(registry, settings)
-        looks = [cls for cls in map(registry.app, registry.names("app")) if cls.in_dev]
-        notes = {echoes: bool(echoes), _NO_PAGE: not pages, _NO_LOOK: not looks}
-        phone = _with_apps(phone.copy(local_apps_port=apps_port, webhook_url=public_url), pages, looks)
-        yield DevPhone(phone, routing, (*passed_over, *(note for note, is_so in notes.items() if is_so)))
+    echoes, made, passed_over = "", None, list[str]()
+    if not app:
+        settings, echoes = _with_carrier(registry, settings, pages), _why_it_echoes(registry, settings)
+    if not echoes:
+        made = open_phone(registry, settings, app)
+    if app and made is not None:
+        passed_over.extend(unread(settings, made[0]))
+    looks = [cls for cls in map(registry.app, registry.names("app")) if cls.in_dev]
+    notes = {echoes: bool(echoes), _NO_PAGE: not pages, _NO_LOOK: not looks}
+    told = (*passed_over, *(note for note, is_so in notes.items() if is_so))
+
+    @contextlib.asynccontextmanager
+    async def opening() -> AsyncIterator[DevPhone]:
+        async with contextlib.AsyncExitStack() as stack:
+            phone, routing = made or await _echoing(registry, settings, stack)
+            phone = _with_apps(phone.copy(local_apps_port=apps_port, webhook_url=public_url), pages, looks)
+            yield DevPhone(phone, routing, told)
+
+    return opening()
+
+
+async def _echoing(registry: Registry, settings: Settings, stack: contextlib.AsyncExitStack) -> tuple[Patter, Routing]:
+    """Returns the phone of the settings, with the agent of an emulator."""
+    emulator = await stack.enter_async_context(engine_emulator(registry, ""))
+    phone = make_phone(registry, settings)
+    return phone, phone.agent(engine=emulator.engine())
 
 
 def parts_of(registry: Registry, settings: Settings, app: str) -> PhoneParts:

@@ -10,6 +10,7 @@ import sys
 import threading
 import webbrowser
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import anyio.to_thread
@@ -50,7 +51,7 @@ class DevSpec(ProcessSpec, frozen=True, kw_only=True):
     opens_page: bool = False
 
 
-async def _serve(registry: Registry, spec: DevSpec, started: threading.Event) -> None:
+def _opened(registry: Registry, spec: DevSpec) -> AbstractAsyncContextManager[DevPhone]:
     settings = load(
         Path(spec.config) if spec.config else None,
         carrier=spec.carrier,
@@ -58,7 +59,11 @@ async def _serve(registry: Registry, spec: DevSpec, started: threading.Event) ->
         sinks=spec.sinks,
         store=spec.store,
     )
-    async with opened(registry, settings, spec.app, apps_port=spec.apps_port, public_url=spec.public_url) as dev:
+    return opened(registry, settings, spec.app, apps_port=spec.apps_port, public_url=spec.public_url)
+
+
+async def _serve(opening: AbstractAsyncContextManager[DevPhone], spec: DevSpec, started: threading.Event) -> None:
+    async with opening as dev:
         report_ready(spec.ready_pipe)
         await anyio.to_thread.run_sync(started.wait, abandon_on_cancel=True)
         await dev.phone.serve(
@@ -129,7 +134,7 @@ def _main() -> None:
         read_environment()
         registry = Registry.discover()
         start_log(spec.logs, registry)
-        run_serving(functools.partial(_serve, registry, spec, started))
+        run_serving(functools.partial(_serve, _opened(registry, spec), spec, started))
     except KeyboardInterrupt:  # a second one, when it has served
         sys.exit(INTERRUPTED)
     except BaseException as error:  # also SystemExit of the user's program, when it is imported

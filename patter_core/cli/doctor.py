@@ -57,6 +57,8 @@ _SIGNS: dict[Level, tuple[str, Style]] = {
 }
 
 _Part = TypeVar("_Part")
+_Found = tuple[PhoneParts | None, Sequence[Agent], Sequence[CheckResult]]
+"""The parts of a phone, unless it could not be made; its agents; and what trying has shown."""
 
 
 @click.command()
@@ -77,7 +79,8 @@ def doctor(
     check_app(app, config, carrier, engine, sinks, store)
     settings = load(config, carrier=carrier, engine=engine, sinks=sinks, store=store)
     with _no_logs(registry):
-        results = anyio.run(_run_checks, registry, settings, app, console)
+        found = _found(registry, settings, app)  # outside of an event loop: the user's code may run its own
+        results = anyio.run(_run_checks, registry, found, app, console)
     problems, unknown = (sum(result.level is level for result in results) for level in (Level.PROBLEM, Level.UNKNOWN))
     if problems:
         console.print()
@@ -104,9 +107,9 @@ def _no_logs(registry: Registry) -> Iterator[None]:
             log.setLevel(level)
 
 
-async def _run_checks(registry: Registry, settings: Settings, app: str, console: Printer) -> list[CheckResult]:
+async def _run_checks(registry: Registry, found: _Found, app: str, console: Printer) -> list[CheckResult]:
     results: list[CheckResult] = []
-    async for result in _checks(registry, settings, app):
+    async for result in _checks(registry, found, app):
         results.append(result)
         sign, style = _SIGNS[result.level]
         console.print(Span(sign, style), f" {result.what}")
@@ -117,24 +120,14 @@ async def _run_checks(registry: Registry, settings: Settings, app: str, console:
     return results
 
 
-async def _checks(registry: Registry, settings: Settings, app: str) -> AsyncIterator[CheckResult]:
+async def _checks(registry: Registry, found: _Found, app: str) -> AsyncIterator[CheckResult]:
     python = ".".join(map(str, sys.version_info[:3]))
     yield CheckResult(Level.OK, f"Patter {__version__} on Python {python}.")
-    for result in (*check_plugins(registry), *check_foreign()):
+    parts, agents, results = found
+    for result in (*check_plugins(registry), *check_foreign(), *results):
         yield result
-    if app:
-        made, result = _make("phone", lambda: open_phone(registry, settings, app)[0])
-        yield result
-        if made is None:
-            return
-        for sentence in unread(settings, made):
-            yield CheckResult(Level.WARNING, sentence)
-        parts = made.parts
-        agents: Sequence[Agent] = made.agents
-    else:
-        parts, agents, results = _from_settings(registry, settings)
-        for result in results:
-            yield result
+    if parts is None:
+        return
     yield check_descriptors(parts.limits.calls)
     async for result in _check_parts(registry, parts, agents):
         yield result
@@ -147,7 +140,18 @@ def _public_setting(app: str) -> str:
     return "webhook_url= of Patter(…) in the program" if app else "PATTER_WEBHOOK_URL"
 
 
-def _from_settings(registry: Registry, settings: Settings) -> tuple[PhoneParts, Sequence[Agent], Sequence[CheckResult]]:
+def _found(registry: Registry, settings: Settings, app: str) -> _Found:
+    """Makes the phone of a program, or the parts of that of the settings."""
+    if not app:
+        return _from_settings(registry, settings)
+    made, result = _make("phone", lambda: open_phone(registry, settings, app)[0])
+    if made is None:
+        return None, (), [result]
+    passed_over = [CheckResult(Level.WARNING, sentence) for sentence in unread(settings, made)]
+    return made.parts, made.agents, [result, *passed_over]
+
+
+def _from_settings(registry: Registry, settings: Settings) -> _Found:
     """Makes each part of the phone by itself, so that all that is missing is told at once."""
     carriers, carrier_result = _make("carrier", lambda: make_carriers(registry, settings))
     sinks, sinks_result = _make("sinks", lambda: make_sinks(registry, settings.sinks))

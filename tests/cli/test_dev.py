@@ -23,6 +23,7 @@ from websockets.typing import Origin, Subprotocol
 from patter_core import Registry
 from patter_core.cli import dev_worker
 from patter_core.cli.dev_phone import opened
+from patter_core.observe.log_setup import LogSettings
 from patter_core.settings.load import load
 from tests.polling import until
 
@@ -156,6 +157,32 @@ async def test_settings_that_the_phone_of_a_program_does_not_read_are_told(
     Path("app_of_dev.py").write_text(PROGRAM.format(name="one"))  # noqa: ASYNC240 - a few bytes
     async with opened(Registry.discover(), load(None), "app_of_dev:phone", apps_port=0) as dev:
         assert dev.notes[0].startswith("PATTER_REDACT_TRANSCRIPTS is set, but the phone of a program has its own")
+
+
+@pytest.mark.parametrize("app", ["serving_in_dev.py", "serving_in_dev:phone"])
+def test_a_program_that_serves_when_it_is_imported_is_told_so_outside_of_a_loop(
+    app: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = PROGRAM.format(name="one")
+    Path("serving_in_dev.py").write_text(f"import asyncio\n{text}asyncio.run(phone.serve(agent))\n")
+    spec = dev_worker.DevSpec(
+        listener=-1,
+        app=app,
+        config="",
+        carrier="",
+        engine="",
+        sinks=(),
+        store="",
+        apps_port=0,
+        apps_key=b"",
+        logs=LogSettings(),
+    )
+    for name, value in (("read_spec", spec), ("end_with_parent", None), ("start_log", None), ("read_environment", None)):
+        monkeypatch.setattr(dev_worker, name, lambda *_arguments, value=value: value)
+    with pytest.raises(SystemExit):
+        dev_worker._main()
+    assert "patter: serving_in_dev serves its phone when it is imported." in capsys.readouterr().err
 
 
 def test_an_interrupt_after_it_has_served_is_told_by_no_traceback(

@@ -372,6 +372,14 @@ async def test_a_program_that_ends_itself_is_a_problem_and_the_rest_is_checked(t
     assert "1 problem." in result.output
 
 
+@pytest.mark.filterwarnings("error")
+async def test_a_program_that_serves_when_it_is_imported_is_told_so(tmp_path: Path) -> None:
+    (tmp_path / "serving_of_doctor.py").write_text(f"import asyncio\n{APP}asyncio.run(phone.serve(one))\n")
+    result = await run_doctor("serving_of_doctor:phone")
+    assert "✗ The phone: serving_of_doctor serves its phone when it is imported." in result.output
+    assert 'below: if __name__ == "__main__":' in result.output
+
+
 async def test_the_traceback_of_a_program_is_printed_if_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "shown_of_doctor.py").write_text("raise KeyError('SHOP_URL')")
     monkeypatch.setenv("PATTER_TRACEBACK", "1")

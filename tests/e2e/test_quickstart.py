@@ -15,6 +15,7 @@ import anyio.abc
 import pytest
 
 from patter_core.audio import ULAW_8000
+from patter_core.settings.target import phone_at
 from patter_core.testing.caller import Caller, Pause, WaitForAgent
 from patter_core.testing.network import free_port
 from patter_elevenlabs.testing import ElevenLabsEmulator
@@ -61,6 +62,15 @@ async def call(twilio: TwilioEmulator, port: int) -> bytes:
     caller = Caller([WaitForAgent(heard=0.5), Pause(0.1)], ULAW_8000)
     recording = await twilio.call(f"http://127.0.0.1:{port}/webhooks/twilio/voice", caller)
     return bytes(recording.played)
+
+
+def test_the_commands_find_its_phone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = {**TwilioEmulator().environment, "ELEVENLABS_API_KEY": "key-of-the-test"}
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    program = tmp_path / "program_of_readme.py"
+    program.write_text(quickstart())
+    assert len(phone_at(str(program)).agents) == 1
 
 
 async def test_the_quickstart_answers_a_call_without_a_webhook_url_and_stops_on_a_signal() -> None:
