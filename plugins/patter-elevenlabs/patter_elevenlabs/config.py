@@ -8,7 +8,7 @@ from typing import Self
 from urllib.parse import quote, urlencode
 
 from patter_core.config import base_url as read_base_url
-from patter_core.config import checked_key, required
+from patter_core.config import check_form, checked_key, required
 from patter_core.errors import ConfigurationError
 from patter_elevenlabs.wire import Variable
 
@@ -80,13 +80,7 @@ class Service:
             ConfigurationError: a value is missing or invalid.
         """
         api_key = _checked_key(owner, api_key, "convai_write")
-        agent_id = required(
-            agent_id,
-            parameter=f"{owner}(agent_id=…)",
-            variable="ELEVENLABS_AGENT_ID",
-            where="in the ElevenLabs dashboard on the agent's page; it begins with agent_",
-        ).strip()
-        return cls(api_key, agent_id, _read_url(owner, base_url), use_signed_url)
+        return cls(api_key, _checked_agent_id(owner, agent_id), _read_url(owner, base_url), use_signed_url)
 
     @property
     def conversation_url(self) -> str:
@@ -116,7 +110,33 @@ def _checked_key(owner: str, api_key: str, permission: str) -> str:
     parameter = f"{owner}(api_key=…)"
     where = f"in the ElevenLabs dashboard under Developers, API keys; it needs the permission {permission}"
     found = required(api_key, parameter=parameter, variable="ELEVENLABS_API_KEY", where=where)
-    return checked_key(found, parameter=parameter)
+    key = checked_key(found, parameter=parameter)
+    check_form(
+        key,
+        "(?!agent_).*",
+        parameter=parameter,
+        what="an API key",
+        expected="a key, which begins with sk_",
+        where=where,
+        others={"agent_.*": "they look like an agent's ID"},
+    )
+    return key
+
+
+def _checked_agent_id(owner: str, agent_id: str) -> str:
+    """Returns the agent's ID. Errors do not show it: it may be the key."""
+    parameter, where = f"{owner}(agent_id=…)", "in the ElevenLabs dashboard on the agent's page; it begins with agent_"
+    found = required(agent_id, parameter=parameter, variable="ELEVENLABS_AGENT_ID", where=where).strip()
+    check_form(
+        found,
+        "(?s)(?!sk_).*",
+        parameter=parameter,
+        what="an agent's ID",
+        expected="an ID, which begins with agent_",
+        where=where,
+        others={"(?s)sk_.*": "they look like an API key"},
+    )
+    return found
 
 
 def _query(**parameters: str) -> str:

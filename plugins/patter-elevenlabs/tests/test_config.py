@@ -35,6 +35,19 @@ def test_a_key_that_cannot_be_sent_is_refused_without_being_shown() -> None:
         assert "cret" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("key", "agent", "said"),
+    [
+        ("sk_secret", "sk_secret", r"agent_id=….*is not an agent's ID.*9 characters: they look like an API key"),
+        ("agent_secret", "agent_secret", r"api_key=….*is not an API key.*12 characters: they look like an agent's ID"),
+    ],
+)
+def test_key_and_agent_exchanged_are_told_and_not_shown(key: str, agent: str, said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said) as error:
+        Service.resolve("Thing", api_key=key, agent_id=agent)
+    assert "secret" not in str(error.value)
+
+
 def test_the_key_is_not_in_the_repr() -> None:
     assert "sk_secret" not in repr(service())
     assert service().headers == {"xi-api-key": "sk_secret"}

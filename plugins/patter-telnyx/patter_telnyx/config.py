@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import msgspec
 
 from patter_core.config import base_url as read_base_url
-from patter_core.config import from_environment, required
+from patter_core.config import check_form, from_environment, required
 from patter_core.errors import ConfigurationError
 from patter_telnyx.formats import ByteOrder
 from patter_telnyx.signing import WHERE as PUBLIC_KEY_WHERE
@@ -57,12 +57,7 @@ def read_account(*, api_key: str = "", connection_id: str = "", public_key: str 
     """
     return Account(
         api_key=read_api_key(api_key),
-        connection_id=required(
-            connection_id,
-            parameter="Telnyx(connection_id=…)",
-            variable="TELNYX_CONNECTION_ID",
-            where="in Telnyx's portal, under “Voice”, “Programmable Voice”: the ID of your application",
-        ),
+        connection_id=_read_connection_id(connection_id),
         public_key=_read_public_key(public_key),
         base_url=read_api_url(base_url),
     )
@@ -91,6 +86,23 @@ def read_api_url(base_url: str = "") -> str:
     return read_base_url(
         base_url, parameter="Telnyx(base_url=…)", variable="TELNYX_BASE_URL", default="https://api.telnyx.com"
     )
+
+
+def _read_connection_id(connection_id: str) -> str:
+    """Returns the ID of the application. Errors do not show it: it may be a key."""
+    parameter = "Telnyx(connection_id=…)"
+    where = "in Telnyx's portal, under “Voice”, “Programmable Voice”: the ID of your application"
+    found = required(connection_id, parameter=parameter, variable="TELNYX_CONNECTION_ID", where=where)
+    check_form(
+        found,
+        r"(?s)(?!KEY|\+).*",
+        parameter=parameter,
+        what="the ID of an application",
+        expected="its digits",
+        where=where,
+        others={"(?s)KEY.*": "they look like an API key", r"(?s)\+.*": "they look like a number"},
+    )
+    return found
 
 
 def _read_public_key(public_key: str) -> str:

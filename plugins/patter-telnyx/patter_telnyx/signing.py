@@ -47,8 +47,23 @@ def verify_key(public_key: str) -> Ed25519PublicKey:
         return Ed25519PublicKey.from_public_bytes(base64.b64decode(public_key, validate=True))
     except (ValueError, binascii.Error):
         raise ConfigurationError(
-            "Telnyx(public_key=…) is not a public key.", expected="32 bytes in base64", remedy=WHERE
+            "Telnyx(public_key=…) is not a public key.",
+            expected="32 bytes in base64",
+            got=_kind_of(public_key),
+            remedy=WHERE,
         ) from None
+
+
+def _kind_of(value: str) -> str:
+    """Returns what was given in place of a public key, without showing it."""
+    if value.startswith("KEY"):
+        return "an API key"
+    if value.startswith("-----BEGIN"):
+        return "a key in PEM"
+    try:
+        return f"{len(base64.b64decode(value, validate=True))} bytes"
+    except ValueError:
+        return f"{len(value)} characters that are not base64"
 
 
 def signed_bytes(timestamp: str, body: bytes) -> bytes:

@@ -42,6 +42,24 @@ def test_a_missing_or_wrong_value_is_an_error_with_a_remedy(values: tuple[str, s
     assert all(part in str(error.value) for part in parts)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "got"),
+    [
+        ("connection_id", "KEY01secret", "11 characters: they look like an API key"),
+        ("connection_id", "+15550001234", "12 characters: they look like a number"),
+        ("public_key", "KEY01secret", "an API key"),
+        ("public_key", base64.b64encode(b"secret").decode(), "6 bytes"),
+        ("public_key", "-----BEGIN PUBLIC KEY-----\nsecret", "a key in PEM"),
+        ("public_key", "a secret", "8 characters that are not base64"),
+    ],
+)
+def test_what_is_another_value_is_told_by_its_kind_and_never_shown(name: str, value: str, got: str) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        account(**{name: value})
+    assert error.value.got == got
+    assert value not in str(error.value)
+
+
 def test_a_base_url_takes_precedence_and_must_be_an_http_address() -> None:
     assert read_api_url() == "https://api.telnyx.com"
     assert read_api_url("http://127.0.0.1:9/") == "http://127.0.0.1:9"

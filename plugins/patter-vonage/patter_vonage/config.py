@@ -56,7 +56,7 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
             ConfigurationError: one is missing.
         """
         return cls(
-            api_key=required(api_key, parameter="Vonage(api_key=…)", variable="VONAGE_API_KEY", where=_SETTINGS),
+            api_key=_read_api_key(api_key),
             api_secret=required(
                 api_secret, parameter="Vonage(api_secret=…)", variable="VONAGE_API_SECRET", where=_SETTINGS
             ),
@@ -96,7 +96,7 @@ def read_account(
     return Account(
         application_id=read_application_id(application_id),
         private_key=_read_private_key(private_key),
-        api_key=required(api_key, parameter="Vonage(api_key=…)", variable="VONAGE_API_KEY", where=_SETTINGS),
+        api_key=_read_api_key(api_key),
         api_secret=from_environment(api_secret, "VONAGE_API_SECRET"),
         signature_secret=required(
             signature_secret,
@@ -135,6 +135,21 @@ def read_application_id(application_id: str = "") -> str:
         others=_KINDS,
     )
     return found.lower()  # as it stands in Vonage's tokens
+
+
+def _read_api_key(api_key: str) -> str:
+    parameter = "Vonage(api_key=…)"
+    found = required(api_key, parameter=parameter, variable="VONAGE_API_KEY", where=_SETTINGS)
+    check_form(
+        found,
+        f"(?s)(?!{_UUID}$).*",
+        parameter=parameter,
+        what="an API key",
+        expected="the account's key",
+        where=_SETTINGS,
+        others={_UUID: "a UUID, which is what an application's ID looks like"},
+    )
+    return found
 
 
 def _read_private_key(private_key: str) -> str:

@@ -80,6 +80,14 @@ def test_what_is_no_applications_id_is_told_by_its_kind_and_never_shown(value: s
     assert value.strip() not in str(error.value)
 
 
+def test_an_applications_id_is_no_api_key_and_never_shown() -> None:
+    for read in (lambda: account(api_key=APPLICATION), lambda: Credentials.read(APPLICATION, "half")):
+        with pytest.raises(ConfigurationError, match=r"Vonage\(api_key=…\) is not an API key") as error:
+            read()
+        assert error.value.got == "36 characters: a UUID, which is what an application's ID looks like"
+        assert APPLICATION not in str(error.value)
+
+
 def test_the_secret_of_the_api_key_is_needed_for_numbers_only() -> None:
     assert account().api_secret == ""
     with pytest.raises(ConfigurationError, match="VONAGE_API_SECRET"):
