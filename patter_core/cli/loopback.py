@@ -40,6 +40,7 @@ async def place_call(
     *,
     longest: float = math.inf,
     on_placed: Callable[[CallRecording], None] = lambda _recording: None,
+    on_late: Callable[[], None] = lambda: None,
 ) -> CallRecording:
     """Places a call with a running emulator. Returns when the call is over and its sinks have all records.
 
@@ -52,6 +53,7 @@ async def place_call(
         caller: what they say.
         longest: s after which the caller hangs up.
         on_placed: called with the recording when the call begins: it has what was heard whatever happens then.
+        on_late: called when the caller hangs up after `longest`.
     """
     async with serve_app(phone.asgi(routing)) as url:
         call = emulator.place(url + voice_path(emulator.carrier().name), caller)
@@ -59,7 +61,7 @@ async def place_call(
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_hang_up_unanswered, call)
             if math.isfinite(longest):
-                tasks.start_soon(_hang_up_after, call, longest)
+                tasks.start_soon(_hang_up_after, call, longest, on_late)
             recording = await call.run()
             tasks.cancel_scope.cancel()
         return recording
@@ -158,6 +160,7 @@ async def _hang_up_unanswered(call: EmulatedCall) -> None:
     call.end()
 
 
-async def _hang_up_after(call: EmulatedCall, seconds: float) -> None:
+async def _hang_up_after(call: EmulatedCall, seconds: float, on_late: Callable[[], None]) -> None:
     await anyio.sleep(seconds)
+    on_late()
     call.end()

@@ -19,6 +19,7 @@ from patter_core.cli.expectations import check_expectations, unmet
 from patter_core.cli.loopback import place_call, report, run_call, writable_folder
 from patter_core.cli.microphone import LiveCaller, open_microphone
 from patter_core.cli.options import app_option, check_app, configuration_options, log_options, start_log
+from patter_core.cli.told import tell
 from patter_core.cli.told_settings import tell_unread
 from patter_core.errors import AudioError, ConfigurationError
 from patter_core.observe.log_setup import LogFormat, LogLevel, LogSettings
@@ -42,6 +43,8 @@ from patter_core.testing.wav import read_wav_as
 __all__ = ["simulate"]
 
 _LINES = {line.name: line for line in CALLER_LINES}
+_SAYS = ("booking", "goodbye")
+"""What the caller says, unless SAYS says it."""
 _SECONDS = click.FloatRange(min=0, min_open=True)
 _GREETING_WITHIN = 5.0
 """Seconds for the agent to begin, where it is not said who does."""
@@ -115,7 +118,8 @@ def simulate(
 
     The engine is the real one, with your credentials. The recording is kept however the call ends, also after Ctrl-C.
 
-    Exit code 1 if the agent was not heard, or did not do what --expect and --expect-tool say; 130 after Ctrl-C.
+    Exit code 1 if the agent was not heard, did not do what --expect and --expect-tool say, or --longest was over before
+    the caller had said all; 130 after Ctrl-C.
 
     With --microphone you are the caller, in place of SAYS. Wear headphones: the agent would hear itself.
     """
@@ -128,14 +132,17 @@ def simulate(
     others = [sink for sink in settings.sinks if sink.name != ConsoleSink.name]  # the timeline is printed once
     settings = msgspec.structs.replace(settings, sinks=others)
     emulator, open_called = _prepare(registry, settings, app)
+    says = says or (() if microphone else _SAYS)
     opened = _opened(says, emulator.format, silence, begins, microphone=microphone)
     longest = longest or (_LONGEST_TALK if microphone else _LONGEST)
-    recordings = [CallRecording(format=emulator.format)]
+    recordings, late = [CallRecording(format=emulator.format)], anyio.Event()
 
     async def call(caller: Caller) -> None:
         async with emulator:
             phone, routing = open_called([ConsoleSink(console), memory])
-            await place_call(emulator, phone, routing, caller, longest=longest, on_placed=recordings.append)
+            await place_call(
+                emulator, phone, routing, caller, longest=longest, on_placed=recordings.append, on_late=late.set
+            )
 
     with opened as caller:
         complete = run_call(functools.partial(call, caller))
@@ -143,8 +150,11 @@ def simulate(
     problems = unmet(memory.records, expected, tools) if complete else []
     for problem in (*faults, *problems):
         console.print(Span(problem, "red"))
+    unsaid = says[len(says) - caller.unsaid :] if late.is_set() else ()
+    if unsaid:
+        tell(f"The caller hung up after {longest:g} s (--longest), and did not get to say: {', '.join(unsaid)}.")
     report(console, memory.records, recordings[-1], out, complete=complete)
-    if problems or (isinstance(caller, LiveCaller) and caller.has_failed):
+    if problems or unsaid or (isinstance(caller, LiveCaller) and caller.has_failed):
         sys.exit(1)
 
 
@@ -168,7 +178,7 @@ def _opened(
 ) -> contextlib.AbstractContextManager[Caller]:
     """Returns the caller: a person for as long as the devices are open, or one who follows a script."""
     if not microphone:
-        return contextlib.nullcontext(_caller(says or ("booking", "goodbye"), format, silence, begins))
+        return contextlib.nullcontext(_caller(says, format, silence, begins))
     if says:
         raise click.UsageError("With --microphone you are the caller: leave SAYS out.")
     return open_microphone(format)

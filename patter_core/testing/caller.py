@@ -97,6 +97,8 @@ class Caller:
         self.frame_ms = frame_ms
         self.has_call = False
         """True once they were given to a call: a script is performed once."""
+        self.unsaid = sum(isinstance(step, Say) for step in steps)
+        """How many of the `Say` were not said to their end."""
         self._size = format.size(frame_ms)
         self._silence = CallerFrame(format.silence * (self._size // format.sample_width))
         self._heard_ms = 0
@@ -137,6 +139,7 @@ class Caller:
         match step:
             case Say(audio):
                 yield from self._say(audio)
+                self.unsaid -= 1
                 self._has_acted()
             case PressKey(digit):
                 yield CallerFrame(self._silence.audio, digits=digit)

@@ -90,8 +90,10 @@ async def test_after_the_longest_time_the_caller_hangs_up_and_the_recording_is_k
 ) -> None:
     with anyio.fail_after(40):
         async with ElevenLabsEmulator() as engine:
-            result = await run(engine, monkeypatch, "booking", "--longest", "3", "--sink", "console")
-    assert result.exit_code == 0, result.output
+            result = await run(engine, monkeypatch, "booking", "goodbye", "--longest", "3", "--sink", "console")
+    assert result.exit_code == 1
+    assert "patter: The caller hung up after 3 s (--longest), and did not get to say: " in result.output
+    assert "goodbye.\n" in result.output
     assert result.output.count("rings, inbound") == 1
     assert "caller hung up" in result.output
     with wave.open("patter-simulation/call.wav", "rb") as heard:

@@ -59,6 +59,11 @@ def test_the_last_frame_is_filled_with_silence() -> None:
     assert caller.next(agent_audible=False).hang_up
 
 
+def test_what_was_not_said_to_its_end_is_counted() -> None:
+    caller = Caller([Say(bytes(320)), Pause(0.02), Say(bytes(160))], ULAW_8000)
+    assert [(caller.next(False), caller.unsaid)[1] for _ in range(5)] == [2, 2, 1, 1, 0]
+
+
 def test_nothing_to_say_takes_no_time() -> None:
     assert play([Say(b""), Say(SPEECH)], "--") == "s!"
 
