@@ -42,6 +42,9 @@ class EnvironmentOption(click.Option):
 class DateType(click.DateTime):
     """A day, or a moment of it, in local time."""
 
+    def __init__(self) -> None:
+        super().__init__([*click.DateTime().formats, "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"])
+
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
         """Returns how it is written; without `ctx` in older versions of click."""
         return "YYYY-MM-DD"
@@ -55,7 +58,7 @@ class DateType(click.DateTime):
         try:
             return super().convert(value, param, ctx)
         except click.BadParameter:
-            form = "YYYY-MM-DD, such as 2026-01-31, or YYYY-MM-DD HH:MM:SS"
+            form = "YYYY-MM-DD, such as 2026-01-31, or YYYY-MM-DD HH:MM"
             self.fail(f"“{value}” is no date. Expected {form}.", param, ctx)
 
 
