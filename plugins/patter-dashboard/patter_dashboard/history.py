@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import msgspec
 from starlette.requests import Request
@@ -105,8 +106,8 @@ class History:
                 "calls": rows[:limit],
                 "has_more": len(rows) > limit,
                 "lasting": self._phone.archive is not None,
-                "carriers": self._phone.carriers,
-                "agents": self._phone.agents,
+                "carriers": _with_those_of(rows, self._phone.carriers, "carrier"),
+                "agents": _with_those_of(rows, self._phone.agents, "agent"),
             }
         )
 
@@ -170,3 +171,9 @@ class History:
 
 
 _END = str(CallEnded.__struct_config__.tag)
+
+
+def _with_those_of(rows: Sequence[CallRow], names: Sequence[str], field: str) -> list[str]:
+    """Returns the phone's names, and those that only calls have: of a carrier or an agent that it had once."""
+    found: set[str] = {getattr(row, field) for row in rows}
+    return [*names, *sorted(found - {"", *names})]

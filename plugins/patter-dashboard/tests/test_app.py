@@ -67,6 +67,15 @@ async def test_calls_are_filtered(serve: Serve, phone: FakePhone, query: dict[st
         assert {call["call_id"] for call in answer["calls"]} == found
 
 
+async def test_what_calls_had_once_can_be_asked_for(serve: Serve, phone: FakePhone) -> None:
+    phone.carriers, phone.agents = ("twilio", "telnyx"), ("sales",)
+    async with client(serve, phone) as session:
+        answer = (await session.get("api/calls")).json()
+    assert answer["carriers"] == ["twilio", "telnyx", "fake"]
+    assert answer["agents"][0] == "sales"
+    assert answer["agents"][2:] == ["concierge"]
+
+
 @pytest.mark.parametrize("query", ["limit=0", "limit=many", "since=-1", "before=1e300", "limit=nan"])
 async def test_a_query_out_of_range_is_refused_in_words(serve: Serve, phone: FakePhone, query: str) -> None:
     async with client(serve, phone) as session:

@@ -41,6 +41,7 @@ export async function callsPage(main, signal) {
 
   async function more() {
     const page = await get(`calls?${filters.query({ before: shown.at(-1).started, before_id: shown.at(-1).call_id })}`, signal);
+    filters.fill(page);
     shown = shown.concat(page.calls);
     hasMore = page.has_more;
     const position = scrollY;
@@ -168,7 +169,8 @@ function filterForm(changed) {
     },
     fill: (page) => {
       for (const [select, names] of [[agent, page.agents], [carrier, page.carriers]]) {
-        if (select.options.length === 1) select.append(...names.map((name) => h("option", { value: name }, name)));
+        const there = new Set([...select.options].map((option) => option.value));
+        select.append(...names.filter((name) => !there.has(name)).map((name) => h("option", { value: name }, name)));
       }
     },
   };
