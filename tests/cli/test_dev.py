@@ -178,7 +178,12 @@ def test_a_program_that_serves_when_it_is_imported_is_told_so_outside_of_a_loop(
         apps_key=b"",
         logs=LogSettings(),
     )
-    for name, value in (("read_spec", spec), ("end_with_parent", None), ("start_log", None), ("read_environment", None)):
+    for name, value in (
+        ("read_spec", spec),
+        ("end_with_parent", None),
+        ("start_log", None),
+        ("read_environment", None),
+    ):
         monkeypatch.setattr(dev_worker, name, lambda *_arguments, value=value: value)
     with pytest.raises(SystemExit):
         dev_worker._main()
