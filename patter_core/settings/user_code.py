@@ -39,7 +39,7 @@ def from_user_code(folder: Path | None = None) -> Iterator[None]:
         ) from error
     except Exception as error:
         raise ConfigurationError(
-            f"{told_fault(error, folder)}.", remedy=f"{_remedy(error)}PATTER_TRACEBACK=1 prints the traceback."
+            _sentence(told_fault(error, folder)), remedy=f"{_remedy(error)}PATTER_TRACEBACK=1 prints the traceback."
         ) from error
 
 
@@ -52,6 +52,10 @@ def told_fault(error: BaseException, folder: Path | None = None) -> str:
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_in(folders, frame.filename)]
     place = f"{_relative(frames[-1].filename)}, line {frames[-1].lineno}: " if frames else ""
     return conceal(f"{place}{kind}: {text.rstrip('.')}" if text else f"{place}{kind}")
+
+
+def _sentence(told: str) -> str:
+    return told if told.endswith("?") else f"{told}."
 
 
 def _exit_code(error: SystemExit) -> int:

@@ -113,3 +113,9 @@ def test_one_that_serves_when_it_is_imported_is_refused(program: Path, line: str
     program.write_text(f"import asyncio\n{PROGRAM}{line}\n")
     with pytest.raises(ConfigurationError, match=r"shop serves its phone when it is imported.*__main__"):
         opened()
+
+
+def test_a_question_is_told_as_it_stands(program: Path) -> None:
+    program.write_text("raise TypeError('Unknown: first_mesage. Did you mean first_message?')")
+    with pytest.raises(ConfigurationError, match=r"TypeError: Unknown: .*\bfirst_message\? PATTER_TRACEBACK=1"):
+        opened()
