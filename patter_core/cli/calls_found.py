@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
@@ -16,6 +17,8 @@ from patter_core.telephony.prices import cost_text
 
 __all__ = ["calls_table", "complete_id", "file_option", "no_calls", "reader_of"]
 
+_Command = TypeVar("_Command", bound=Callable[..., object])
+
 _LISTED = "`patter calls` lists the IDs."
 
 
@@ -23,14 +26,15 @@ def _take_file(context: click.Context, _parameter: click.Parameter, db: Path | N
     context.obj = context.obj if db is None else db
 
 
-file_option = click.option(
-    "--db",
-    type=click.Path(dir_okay=False, path_type=Path),
-    expose_value=False,
-    callback=_take_file,
-    help="File of the SQLite sink. Default: that of `patter calls`.",
-)
-"""For the commands below `patter calls`, whose `context.obj` is the file."""
+def file_option(command: _Command) -> _Command:
+    """Adds `--db` to a command below `patter calls`, whose `context.obj` is the file."""
+    return click.option(
+        "--db",
+        type=click.Path(dir_okay=False, path_type=Path),
+        expose_value=False,
+        callback=_take_file,
+        help="File of the SQLite sink. Default: that of `patter calls`.",
+    )(command)
 
 
 def no_calls(db: Path) -> str:

@@ -21,6 +21,7 @@ from patter_core.cli.microphone import LiveCaller, open_microphone
 from patter_core.cli.options import app_option, check_app, configuration_options, log_options, start_log
 from patter_core.cli.told import tell
 from patter_core.cli.told_settings import tell_unread
+from patter_core.config import did_you_mean
 from patter_core.errors import AudioError, ConfigurationError
 from patter_core.observe.log_setup import LogFormat, LogLevel, LogSettings
 from patter_core.observe.printing import Printer, Span
@@ -43,6 +44,7 @@ from patter_core.testing.wav import read_wav_as
 __all__ = ["simulate"]
 
 _LINES = {line.name: line for line in CALLER_LINES}
+_SAID = f"a WAV file, one of {', '.join(_LINES)}, or a sentence where espeak-ng is installed"
 _SAYS = ("booking", "goodbye")
 """What the caller says, unless SAYS says it."""
 _SECONDS = click.FloatRange(min=0, min_open=True)
@@ -193,6 +195,8 @@ def _caller(says: Sequence[str], format: AudioFormat, silence: float, begins: Be
 
 
 def _audio(words: str, format: AudioFormat) -> bytes:
+    if not words.strip():
+        raise ConfigurationError("The words that the caller says are empty.", expected=_SAID)
     if words in _LINES:
         return _LINES[words].audio(format)
     if " " in words and has_voice() and not Path(words).exists():
@@ -202,8 +206,9 @@ def _audio(words: str, format: AudioFormat) -> bytes:
     except OSError as error:
         raise ConfigurationError(
             f"{words} cannot be read.",
-            expected=f"a WAV file, one of {', '.join(_LINES)}, or a sentence where espeak-ng is installed",
+            expected=_SAID,
             got=error.strerror or type(error).__name__,
+            remedy=did_you_mean(words, _LINES),
         ) from None
     except AudioError as error:
         raise ConfigurationError(

@@ -82,7 +82,22 @@ async def test_what_is_no_file_and_no_line_is_told_with_the_lines_that_there_are
         result = await run(engine, monkeypatch, "nowhere.wav")
     assert isinstance(result.exception, ConfigurationError)
     assert "booking" in str(result.exception)
+    assert "Did you mean" not in str(result.exception)
     assert not await anyio.Path("patter-simulation").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("bokking", "^bokking cannot be read.*Did you mean booking\\?$"),
+        (" ", "^The words .* are empty"),
+    ],
+)
+async def test_a_misspelt_line_and_no_words_are_told(words: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with ElevenLabsEmulator() as engine:
+        result = await run(engine, monkeypatch, "goodbye", words)
+    assert isinstance(result.exception, ConfigurationError)
+    assert re.search(told, str(result.exception))
 
 
 async def test_after_the_longest_time_the_caller_hangs_up_and_the_recording_is_kept(

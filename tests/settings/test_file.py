@@ -29,6 +29,7 @@ ALONE = {
     "LOG_FORMAT",
     "LOG_LEVEL",
     "TRACEBACK",
+    "WORKER",
     "WORKERS_FOLDER",
     "WORKERS_SECRET",
 }
