@@ -12,6 +12,7 @@ import click
 
 from patter_core.cli.beside import connect, running_workers, why_no_server
 from patter_core.cli.options import app_option, check_app, configuration_options, log_options, start_log
+from patter_core.cli.ranges import WholeRange
 from patter_core.cli.told_settings import tell_unread
 from patter_core.errors import CallError, ConfigurationError
 from patter_core.events import CallEnded, Record
@@ -44,9 +45,7 @@ __all__ = ["call"]
 @click.option("--voicemail", default="", metavar="TEXT", help="Message for an answering machine, left after its beep.")
 @click.option("--ring", default=30.0, show_default=True, metavar="SECONDS", help="How long to let it ring.")
 @click.option("--host", default="", help="Address to listen on. Default: PATTER_HOST, the file, or 127.0.0.1.")
-@click.option(
-    "--port", type=click.IntRange(1, 65535), help="Port to listen on. Default: PATTER_PORT, the file, or 8000."
-)
+@click.option("--port", type=WholeRange(1, 65535), help="Port to listen on. Default: PATTER_PORT, the file, or 8000.")
 @log_options
 @click.pass_obj
 def call(

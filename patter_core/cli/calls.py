@@ -11,6 +11,7 @@ import msgspec
 from patter_core.cli.calls_found import calls_table, complete_id, file_option, no_calls, reader_of
 from patter_core.cli.lazy_group import LazyGroup
 from patter_core.cli.options import DateType, EnvironmentOption
+from patter_core.cli.ranges import WholeRange
 from patter_core.errors import ConfigurationError
 from patter_core.events import CallEnded, CallPriced, MetricsReported, Record, TurnTimings
 from patter_core.observe.printing import Printer, Span, Table
@@ -51,7 +52,7 @@ COMMANDS = {"delete": "Erase calls by ID, by number or by age from what the sink
     help="Only calls that ended so: caller_hung_up, …",
 )
 @click.option("--text", default="", metavar="WORDS", help="Only calls with this in a transcript.")
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Only the latest calls.")
+@click.option("--limit", type=WholeRange(1), default=50, show_default=True, help="Only the latest calls.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def calls(

@@ -14,6 +14,7 @@ from patter_core.apps.phone_apps import apps_port as port_of_apps
 from patter_core.cli.dev_tunnel import own_terminal, run_tunnelled
 from patter_core.cli.dev_worker import DevSpec
 from patter_core.cli.options import check_app, configuration_options, log_options, start_log
+from patter_core.cli.ranges import WholeRange
 from patter_core.cli.reloader import run_reloading
 from patter_core.cli.tunnel_worker import TunnelSpec
 from patter_core.cli.tunnels import PROGRAMS, find_program
@@ -34,10 +35,8 @@ _HERE = "127.0.0.1"
 @click.command()
 @click.argument("app", default="", metavar="[FILE.py|MODULE:PHONE]")
 @configuration_options
-@click.option("--port", type=click.IntRange(0, 65535), help="Port of carriers' calls. Default: PATTER_PORT, or 8000.")
-@click.option(
-    "--apps-port", type=click.IntRange(0, 65535), help="Port of the pages. Default: PATTER_APPS_PORT, or 8001."
-)
+@click.option("--port", type=WholeRange(0, 65535), help="Port of carriers' calls. Default: PATTER_PORT, or 8000.")
+@click.option("--apps-port", type=WholeRange(0, 65535), help="Port of the pages. Default: PATTER_APPS_PORT, or 8001.")
 @click.option("--open/--no-open", "opens_page", default=True, help="Open the page to talk from. Default: open it.")
 @click.option("--tunnel", is_flag=True, help="Have a public address, by cloudflared or ngrok.")
 @click.option("--tunnel-program", type=click.Choice(PROGRAMS), help="Which of them. Default: the first installed.")

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from patter_core.cli.options import app_argument, check_app, configuration_options, log_options, start_log
+from patter_core.cli.ranges import WholeRange
 from patter_core.cli.supervisor import run_workers
 from patter_core.cli.worker import run_worker
 from patter_core.config import MOST_WORKERS
@@ -33,12 +34,12 @@ __all__ = ["serve"]
 @click.option("--host", default="", help="Address to listen on. Default: PATTER_HOST, the file, or 127.0.0.1.")
 @click.option(
     "--port",
-    type=click.IntRange(0, 65535),
+    type=WholeRange(0, 65535),
     help="Port to listen on; 0 for any free one. Default: PATTER_PORT, the file, or 8000.",
 )
 @click.option(
     "--workers",
-    type=click.IntRange(1, MOST_WORKERS),
+    type=WholeRange(1, MOST_WORKERS),
     default=1,
     show_default=True,
     help="Processes that share the calls.",
@@ -51,7 +52,7 @@ __all__ = ["serve"]
 )
 @click.option(
     "--apps-port",
-    type=click.IntRange(0, 65535),
+    type=WholeRange(0, 65535),
     help="Port of the apps; 0 for any free one. Default: PATTER_APPS_PORT, the file, or 8001.",
 )
 @log_options

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import math
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -19,6 +20,7 @@ from patter_core.cli.expectations import check_expectations, unmet
 from patter_core.cli.loopback import place_call, report, run_call, writable_folder
 from patter_core.cli.microphone import LiveCaller, open_microphone
 from patter_core.cli.options import app_option, check_app, configuration_options, log_options, start_log
+from patter_core.cli.ranges import AboveZero
 from patter_core.cli.told import tell
 from patter_core.cli.told_settings import tell_unread
 from patter_core.config import did_you_mean
@@ -47,7 +49,7 @@ _LINES = {line.name: line for line in CALLER_LINES}
 _SAID = f"a WAV file, one of {', '.join(_LINES)}, or a sentence where espeak-ng is installed"
 _SAYS = ("booking", "goodbye")
 """What the caller says, unless SAYS says it."""
-_SECONDS = click.FloatRange(min=0, min_open=True)
+_SECONDS = AboveZero()
 _GREETING_WITHIN = 5.0
 """Seconds for the agent to begin, where it is not said who does."""
 _ANSWER_WITHIN = 30.0
@@ -120,8 +122,8 @@ def simulate(
 
     The engine is the real one, with your credentials. The recording is kept however the call ends, also after Ctrl-C.
 
-    Exit code 1 if the agent was not heard, did not do what --expect and --expect-tool say, or --longest was over before
-    the caller had said all; 130 after Ctrl-C.
+    Exit code 1 if the agent was not heard, an --expect or --expect-tool was not met, or --longest cut what the caller
+    says; 130 after Ctrl-C.
 
     With --microphone you are the caller, in place of SAYS. Wear headphones: the agent would hear itself.
     """
@@ -131,33 +133,34 @@ def simulate(
     console, memory = Printer(), MemorySink()
     out = click.get_current_context().with_resource(writable_folder(out))
     settings = load(config, carrier=carrier, engine=engine, sinks=sinks, store=store)
-    others = [sink for sink in settings.sinks if sink.name != ConsoleSink.name]  # the timeline is printed once
-    settings = msgspec.structs.replace(settings, sinks=others)
     emulator, open_called = _prepare(registry, settings, app)
     says = says or (() if microphone else _SAYS)
     opened = _opened(says, emulator.format, silence, begins, microphone=microphone)
     longest = longest or (_LONGEST_TALK if microphone else _LONGEST)
-    recordings, late = [CallRecording(format=emulator.format)], anyio.Event()
+    recordings, late = [CallRecording(format=emulator.format)], threading.Event()
 
     async def call(caller: Caller) -> None:
         async with emulator:
             phone, routing = open_called([ConsoleSink(console), memory])
-            await place_call(
-                emulator, phone, routing, caller, longest=longest, on_placed=recordings.append, on_late=late.set
-            )
+            noting = functools.partial(place_call, on_placed=recordings.append, on_late=late.set)
+            await noting(emulator, phone, routing, caller, longest=longest)
 
     with opened as caller:
         complete = run_call(functools.partial(call, caller))
-    faults = caller.faults if isinstance(caller, LiveCaller) else []
-    problems = unmet(memory.records, expected, tools) if complete else []
-    for problem in (*faults, *problems):
-        console.print(Span(problem, "red"))
     unsaid = says[len(says) - caller.unsaid :] if late.is_set() else ()
-    if unsaid:
-        tell(f"The caller hung up after {longest:g} s (--longest), and did not get to say: {', '.join(unsaid)}.")
+    has_failed = _tell_failures(console, caller, unmet(memory.records, expected, tools) if complete else [], unsaid)
     report(console, memory.records, recordings[-1], out, complete=complete)
-    if problems or unsaid or (isinstance(caller, LiveCaller) and caller.has_failed):
+    if has_failed:
         sys.exit(1)
+
+
+def _tell_failures(console: Printer, caller: Caller, problems: Sequence[str], unsaid: Sequence[str]) -> bool:
+    """Tells what went wrong, and what the caller did not get to say. True if the command fails for it."""
+    for problem in (*(caller.faults if isinstance(caller, LiveCaller) else ()), *problems):
+        console.print(Span(problem, "red"))
+    if unsaid:
+        tell(f"The time of --longest was over before the caller had said: {', '.join(unsaid)}.")
+    return bool(problems or unsaid or (isinstance(caller, LiveCaller) and caller.has_failed))
 
 
 def _prepare(
@@ -165,6 +168,8 @@ def _prepare(
 ) -> tuple[CarrierEmulator, Callable[[Sequence[ConsoleSink | MemorySink]], tuple[Patter, Routing]]]:
     """Returns the emulator of the carrier that is named, or that the phone has, and what opens the phone on it."""
     names = [config.name for config in (settings.carrier, *settings.carriers) if config.name]
+    others = [sink for sink in settings.sinks if sink.name != ConsoleSink.name]  # the timeline is printed once
+    settings = msgspec.structs.replace(settings, sinks=others)
     if not app:
         emulator = carrier_emulator(registry, names[0] if names else "")
         return emulator, lambda sinks: open_phone(registry, settings, carrier=emulator.carrier(), more_sinks=sinks)

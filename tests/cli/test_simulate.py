@@ -107,7 +107,7 @@ async def test_after_the_longest_time_the_caller_hangs_up_and_the_recording_is_k
         async with ElevenLabsEmulator() as engine:
             result = await run(engine, monkeypatch, "booking", "goodbye", "--longest", "3", "--sink", "console")
     assert result.exit_code == 1
-    assert "patter: The caller hung up after 3 s (--longest), and did not get to say: " in result.output
+    assert "patter: The time of --longest was over before the caller had said: " in result.output
     assert "goodbye.\n" in result.output
     assert result.output.count("rings, inbound") == 1
     assert "caller hung up" in result.output
@@ -214,10 +214,12 @@ async def test_an_empty_expectation_is_refused_before_the_call(
 
 
 @pytest.mark.parametrize("option", ["--longest", "--silence"])
-async def test_times_below_zero_are_refused(option: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("wrong", ["-5", "0", "long"])
+async def test_times_below_zero_are_refused(option: str, wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with ElevenLabsEmulator() as engine:
-        result = await run(engine, monkeypatch, option, "-5")
+        result = await run(engine, monkeypatch, option, wrong)
     assert result.exit_code == 2
+    assert f"“{wrong}” is no number above 0." in result.output
 
 
 @pytest.mark.parametrize(
