@@ -49,11 +49,15 @@ def hide(secret: str) -> None:
 
 
 def hide_credentials(environment: Mapping[str, str]) -> None:
-    """Hides the values of the variables whose names say that they are credentials. Some hold several, with commas."""
+    """Hides the values of the variables whose names say that they are credentials. Some hold several, with commas.
+
+    A word of small letters is none: `CACHE_KEY=recordings` would hide it in all that is logged and kept.
+    """
     for name, value in environment.items():
         if _CREDENTIAL.fullmatch(name):
             for secret in (value, *value.split(",")):
-                hide(secret.strip())
+                if not (secret.strip().isalpha() and secret.islower()):
+                    hide(secret.strip())
 
 
 def hide_secrets_of(thing: object) -> None:

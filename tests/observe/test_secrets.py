@@ -109,6 +109,11 @@ def test_credentials_of_the_environment_are_known_by_the_names_of_their_variable
     assert conceal_secrets("the-fourth-one") == "[hidden]"
 
 
+def test_a_plain_word_of_the_environment_is_no_secret() -> None:
+    hide_credentials({"CACHE_KEY": "recordings", "OTHER_KEYS": "production,aB3dE6gH9"})
+    assert conceal_secrets("recordings in production: aB3dE6gH9") == "recordings in production: [hidden]"
+
+
 def test_a_short_text_hides_nothing_and_what_is_hidden_is_bounded() -> None:
     hide("abc")
     assert conceal("abc") == "abc"
