@@ -82,6 +82,8 @@ class Conversation:
         self._fault: BaseException | None = None
         """What came out of the session while it was told something."""
         self._hold = EngineHold(call, uplink, downlink, lambda: (self.engine, self.session))
+        self._errors = 0
+        """Of the call, before the present session."""
         self._ended_on_hold = False
         """True if the present session ended while the caller was on hold."""
         self._was_frozen = False
@@ -197,8 +199,9 @@ class Conversation:
         return True
 
     def _open_again(self, error: EngineError) -> None:
-        """Another session follows the one that failed: the call's records tell why."""
-        self._call.emit(Error(message=str(error)))
+        """Another session follows the one that failed: the call's records tell why, unless its engine has."""
+        if self._call.meter.errors == self._errors + 1:
+            self._call.emit(Error(message=str(error)))
         self._call.signal(Signal.ENGINE_RETRIED, str(error))
 
     async def _run_session(self) -> EngineError | None:
@@ -206,6 +209,7 @@ class Conversation:
         call = self._call
         self._ready_at = 0.0
         self._ended_on_hold = False
+        self._errors = call.meter.errors
         try:
             agent, has_reserve = self._agents.agent, self._agents.has_reserve
             opening = await self._continuation.opening(agent)

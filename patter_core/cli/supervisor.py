@@ -117,7 +117,6 @@ class _Supervisor:
                 self._stop()
                 break
             _log.warning("Worker %d %s and is replaced.", spec.number, _how(code), extra={"worker": spec.number})
-            spec = msgspec.structs.replace(spec, announce=False)  # the server's address was told
             with anyio.move_on_after(_PAUSE):
                 await self._stopping.wait()
 

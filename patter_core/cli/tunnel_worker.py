@@ -37,7 +37,6 @@ except ImportError:  # Windows
 
 __all__ = ["TunnelSpec"]
 
-"""Variables of the programs that may be in their logs."""
 _ANSWERS_WITHIN = 20.0
 """Seconds until the public address answers: its name may be new."""
 _TRY_EVERY = 0.5

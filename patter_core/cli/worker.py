@@ -30,7 +30,6 @@ from patter_core.server.phone_settings import run_serving
 from patter_core.server.ties import WorkerTies
 from patter_core.server.voice_urls import ready_text
 from patter_core.settings.model import Settings
-from patter_core.settings.plugins import require_unshared
 from patter_core.settings.target import caller_of, open_phone
 
 __all__ = ["ProcessSpec", "WorkerSpec", "end_with_parent", "read_spec", "report_ready", "run_worker"]
@@ -102,8 +101,6 @@ def run_worker(
     phone, routing = open_phone(registry, settings, app)
     if announce:
         tell_unread(settings, app, phone)
-    if app and ties is not None and ties.board is not None:  # those of the settings were looked at by the parent
-        require_unshared(phone.parts.sinks)
 
     async def place(order: Order) -> OutboundCall:
         return await phone.call(

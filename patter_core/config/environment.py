@@ -171,7 +171,7 @@ def misspelt(variable: str, prefix: str = "") -> str:
         prefix: with which the other begins, too, where one without it may be another program's.
     """
     others = (name for name in os.environ if name not in CORE_VARIABLES and name != variable)
-    names = {_bare(name): name for name in others if name.startswith(prefix)}
+    names = {_bare(name): name for name in others if name.startswith(prefix) and os.environ[name].strip()}
     near = difflib.get_close_matches(_bare(variable), names, n=1, cutoff=_LIKE)
     return names[near[0]] if near else ""
 

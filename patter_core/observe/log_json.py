@@ -60,11 +60,16 @@ class JsonFormatter(logging.Formatter):
             level=record.levelname.lower(),
             logger=record.name,
             message=record.getMessage(),
-            worker=getattr(record, "worker", self._worker),
+            worker=self._worker_of(record),
             call_id=_call_id(record),
             error=self._error(record),
         )
         return written(line)
+
+    def _worker_of(self, record: logging.LogRecord) -> int | None:
+        """Returns the worker that a message of ours is about, else the one that logs."""
+        worker: object = getattr(record, "worker", None)
+        return worker if record.name.startswith("patter.") and isinstance(worker, int) else self._worker
 
     def _error(self, record: logging.LogRecord) -> LogError | None:
         if record.exc_info is None or record.exc_info[0] is None:

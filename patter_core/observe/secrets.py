@@ -24,16 +24,20 @@ _QUERY = re.compile(
     re.IGNORECASE,
 )
 _USER_OF_URL = re.compile(r"(://[^/\s:@\"'<>]{0,64}:)[^/\s@\"'<>]{1,256}(?=@)")
-_SENTENCE = r"(?-i:(?!Basic|Bearer|Token)[A-Z][a-z]{1,20}\.? [A-Za-z_]{1,40}(?![\w-]))"
-"""Keys, tokens and signatures have no spaces: what begins so explains an error's code, such as `invalid_api_key`."""
+_SENTENCE = r"(?-i:(?!Basic|Bearer|Token)[A-Z][a-z]{1,20}\.? [A-Za-z_]{1,40}(?![\w-]))(?![^\r\n]{0,300}\d)"
+"""What explains an error's code, such as `invalid_api_key`: keys have no spaces, and most have digits."""
+_KEY = r"(?:signature|api[-_]?key|auth[-_]?token)"
+_STATE = r"_(?:expired|invalid|missing|required|revoked)"
 _IS = r"(?:[\"']?\s{0,4}[:=]\s{0,4}|[\"']\s{0,4},\s{0,4})"
 _FIELD = re.compile(
     rf"((?:(?:authorization|cookie|(?:secret|password)[\w-]{{0,40}}){_IS}"
-    rf"|(?:signature|api[-_]?key|auth[-_]?token)[\w-]{{0,40}}{_IS}(?!{_SENTENCE}))"
+    rf"|(?<!invalid_)(?<!missing_){_KEY}(?!{_STATE})[\w-]{{0,40}}{_IS}"
+    rf"|(?:(?:(?<=invalid_)|(?<=missing_)){_KEY}|{_KEY}{_STATE})[\w-]{{0,40}}{_IS}(?!{_SENTENCE}))"
     r"(?:b?[\"'])?)([^\s\"',;][^\"'\r\n,;]*)",
     re.IGNORECASE,
 )
 _CREDENTIAL = re.compile(r".*(?:_|AUTH|API)(?:TOKENS?|SECRETS?|(?<!PUBLIC_)KEYS?|PASSWORD)", re.IGNORECASE | re.DOTALL)
+_NAME = re.compile(r"[a-z]+([_.][a-z]+)*")
 _SHORTEST_SECRET = 8
 
 _secrets: dict[str, None] = {}
@@ -51,13 +55,19 @@ def hide(secret: str) -> None:
 def hide_credentials(environment: Mapping[str, str]) -> None:
     """Hides the values of the variables whose names say that they are credentials. Some hold several, with commas.
 
-    A word of small letters is none: `CACHE_KEY=recordings` would hide it in all that is logged and kept.
+    Paths, numbers, and names of small letters under `…_KEY` are none: `CACHE_KEY=recordings` would hide that word in
+    all that is logged and kept.
     """
     for name, value in environment.items():
         if _CREDENTIAL.fullmatch(name):
-            for secret in (value, *value.split(",")):
-                if not (secret.strip().isalpha() and secret.islower()):
+            for secret in (value, *(value.split(",") if name.upper().endswith("S") else ())):
+                if not _is_plain(name, secret.strip()):
                     hide(secret.strip())
+
+
+def _is_plain(name: str, value: str) -> bool:
+    is_name = name.upper().endswith(("KEY", "KEYS")) and _NAME.fullmatch(value) is not None
+    return is_name or value.isdecimal() or value.startswith(("/", "./", "../", "~/"))
 
 
 def hide_secrets_of(thing: object) -> None:

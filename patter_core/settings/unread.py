@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
+from patter_core.agent import Agent
 from patter_core.config import from_environment
 from patter_core.patter import Patter
 from patter_core.server.urls import public_base
 from patter_core.settings.file import path_of, read_file
-from patter_core.settings.model import PluginConfig, Settings
+from patter_core.settings.model import AgentConfig, PluginConfig, Settings
 
 __all__ = ["SETTINGS", "unread"]
 
@@ -31,6 +32,15 @@ def _all_of(names: Callable[[Settings], Iterable[PluginConfig]], parts: Callable
 
     def holds(settings: Settings, phone: Patter) -> bool:
         return {one.name for one in names(settings) if one.name} <= {getattr(part, "name", "") for part in parts(phone)}
+
+    return holds
+
+
+def _of_an_agent(text: Callable[[Agent | AgentConfig], str]) -> _Holds:
+    """Returns what tells whether an agent of the phone has that text; so it is before one was made, as for a call."""
+
+    def holds(settings: Settings, phone: Patter) -> bool:
+        return not phone.agents or text(settings.agent).strip() in {text(agent).strip() for agent in phone.agents}
 
     return holds
 
@@ -58,7 +68,7 @@ SETTINGS: dict[str, _Setting] = {
     "PATTER_FIRST_MESSAGE": _Setting(
         "agent",
         "phone.agent(first_message=…)",
-        lambda of, phone: any(of.agent.first_message == agent.first_message for agent in phone.agents),
+        _of_an_agent(lambda agent: agent.first_message),
     ),
     "PATTER_NOTICE": _Setting("notice", "Patter(notice=…)", lambda of, phone: of.notice == phone.parts.notice),
     "PATTER_PHONE_NUMBER": _Setting("phone_number", "Patter(phone_number=…)", _has_numbers),
@@ -75,7 +85,7 @@ SETTINGS: dict[str, _Setting] = {
     "PATTER_SYSTEM_PROMPT": _Setting(
         "agent",
         "phone.agent(system_prompt=…)",
-        lambda of, phone: any(of.agent.system_prompt == agent.system_prompt for agent in phone.agents),
+        _of_an_agent(lambda agent: agent.system_prompt),
     ),
     "PATTER_WEBHOOK_URL": _Setting(
         "webhook_url", "Patter(webhook_url=…)", lambda of, phone: public_base(of.webhook_url) == phone.parts.base

@@ -43,6 +43,7 @@ class JsonLinesSink(EventSink):
     """
 
     name: ClassVar[str] = "jsonl"
+    exclusive = True
 
     @check_arguments
     def __init__(self, path: str | Path = "events.jsonl", *, max_bytes: int = 50_000_000, keep: int = 5) -> None:
@@ -52,9 +53,11 @@ class JsonLinesSink(EventSink):
                 expected="max_bytes from 1, keep from 0",
                 got=f"{max_bytes}, {keep}",
             )
-        self.exclusive = _WORKER not in str(path)
         self._pattern = str(path)
-        self._path = self._of_worker(worker_number())
+        self._path = Path(path)
+        self.exclusive = type(self).exclusive and _WORKER not in self._pattern
+        if _WORKER in self._pattern:
+            self._path = self._of_worker(worker_number())
         self._max_bytes = max_bytes
         self._keep = keep
         self._file: int | None = None
@@ -70,10 +73,7 @@ class JsonLinesSink(EventSink):
             raise file_error(error, self._path) from error
 
     async def erase(self, call_ids: Collection[str]) -> Sequence[str] | None:
-        try:
-            return await self._thread.run(self._erase_all, frozenset(call_ids))
-        except OSError as error:
-            raise file_error(error, self._path) from error
+        return await self._thread.run(self._erase_all, frozenset(call_ids))
 
     async def aclose(self) -> None:
         await self._thread.run(self._close)
@@ -113,13 +113,16 @@ class JsonLinesSink(EventSink):
 
     def _erase_all(self, call_ids: frozenset[str]) -> list[str]:
         """Erases the calls from the files of all workers."""
-        own, erased = self._path, list[str]()
-        try:
-            for path in dict.fromkeys(map(self._of_worker, range(MOST_WORKERS))):
-                self._path = path
+        own, erased, failed = self._path, list[str](), list[BaseException]()
+        for path in dict.fromkeys([*map(self._of_worker, range(MOST_WORKERS)), own]):
+            self._path = path
+            try:
                 erased += self._erase(call_ids)
-        finally:
-            self._path = own
+            except OSError as error:  # the files of the others are erased all the same
+                failed.append(file_error(error, path))
+        self._path = own
+        if failed:
+            raise failed[0]
         return erased
 
     def _erase(self, call_ids: frozenset[str]) -> list[str]:

@@ -36,12 +36,6 @@ class Scene:
         self.twilio = twilio
         self.said = ""
 
-    async def rest(self) -> None:
-        """Reads what it says until its end."""
-        assert self.process.stderr is not None
-        async for said in self.process.stderr:
-            self.said += said.decode()
-
     async def until_said(self, text: str) -> None:
         assert self.process.stderr is not None
         while text not in self.said:
@@ -116,8 +110,6 @@ async def test_several_answer_a_dead_one_is_replaced_and_a_signal_ends_all(tmp_p
             assert await scene.call()
             scene.process.send_signal(signal.SIGTERM)
             assert await scene.process.wait() == 0
-            await scene.rest()
-    assert scene.said.count("Ready for calls") == 1
     assert "INFO patter.calls (worker " in scene.said
     written = logs_in(tmp_path)
     assert written
@@ -153,16 +145,6 @@ async def test_the_phone_of_a_program_is_served(tmp_path: Path, workers: int) ->
             said = (await scene.process.stdout.receive()).decode()
     assert scene.said.count("PATTER_NOTICE is set, but the phone of a program has its own settings") == 1
     assert said == ("one worker\n" if workers == 1 else "several workers\n")
-
-
-async def test_a_file_that_the_workers_of_a_program_would_share_is_refused(tmp_path: Path) -> None:
-    shared = PROGRAM.replace("Twilio())", "Twilio(), sinks=[JsonLinesSink()])")
-    await anyio.Path(tmp_path, "shop.py").write_text(f"from patter_core.sinks import JsonLinesSink{shared}")
-    with anyio.fail_after(90):
-        async with serving(tmp_path, "--workers", "2", target=["shop:phone"]) as scene:
-            await scene.until_said("patter: The sink jsonl cannot be shared by several workers.")
-            assert await scene.process.wait() == 1
-    assert not logs_in(tmp_path)
 
 
 @pytest.mark.parametrize(

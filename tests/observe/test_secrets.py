@@ -8,7 +8,14 @@ from collections.abc import Iterator
 import pytest
 
 from patter_core.observe import secrets
-from patter_core.observe.secrets import conceal, conceal_secrets, hide, hide_credentials, hide_secrets_of
+from patter_core.observe.secrets import (
+    conceal,
+    conceal_fields,
+    conceal_secrets,
+    hide,
+    hide_credentials,
+    hide_secrets_of,
+)
 
 TOKEN = "dGhpcyBpcyBhIHRva2VuIHRoYXQgaXMgbG9uZyBlbm91Z2g"
 KEY = "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKC\nAQEA\n-----END RSA PRIVATE KEY-----"
@@ -21,6 +28,18 @@ def _nothing_hidden() -> Iterator[None]:
     yield
     secrets._secrets.clear()
     secrets._secrets.update(kept)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "invalid_api_key: Invalid API key 3fd8a7c99",
+        "auth_token: Key abcdefghijklmnopq",
+        "api_key=Correct horse battery",
+    ],
+)
+def test_no_sentence_shows_a_key(text: str) -> None:
+    assert conceal_fields(text) in {f"{text[:end]}[hidden]" for end in range(len(text))}
 
 
 @pytest.mark.parametrize(
@@ -109,9 +128,18 @@ def test_credentials_of_the_environment_are_known_by_the_names_of_their_variable
     assert conceal_secrets("the-fourth-one") == "[hidden]"
 
 
-def test_a_plain_word_of_the_environment_is_no_secret() -> None:
-    hide_credentials({"CACHE_KEY": "recordings", "OTHER_KEYS": "production,aB3dE6gH9"})
-    assert conceal_secrets("recordings in production: aB3dE6gH9") == "recordings in production: [hidden]"
+def test_a_plain_word_a_path_and_a_number_of_the_environment_are_no_secrets() -> None:
+    hide_credentials(
+        {
+            "CACHE_KEY": "recordings",
+            "OTHER_KEYS": "production,aB3dE6gH9",
+            "ACME_PRIVATE_KEY": "./private.key",
+            "MAX_TOKENS": "16000000",
+            "DB_PASSWORD": "correcthorse",
+        }
+    )
+    text = "recordings in production: aB3dE6gH9, ./private.key, 16000000, correcthorse"
+    assert conceal_secrets(text) == "recordings in production: [hidden], ./private.key, 16000000, [hidden]"
 
 
 def test_a_short_text_hides_nothing_and_what_is_hidden_is_bounded() -> None:

@@ -202,3 +202,37 @@ async def test_a_number_of_a_worker_that_is_none_is_told(monkeypatch: pytest.Mon
     monkeypatch.setenv("PATTER_WORKER", "one")
     with pytest.raises(ConfigurationError, match="PATTER_WORKER is not a number"):
         JsonLinesSink("events-{worker}.jsonl")
+
+
+async def test_a_file_that_cannot_be_erased_is_named_and_the_others_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (0, 3):
+        monkeypatch.setenv("PATTER_WORKER", str(number))
+        sink = JsonLinesSink(tmp_path / "events-{worker}.jsonl")
+        await sink.write([record(1)])
+        await sink.aclose()
+    (tmp_path / "events-2.jsonl").mkdir()
+    sink = JsonLinesSink(tmp_path / "events-{worker}.jsonl")
+    with pytest.raises((SinkRefused, SinkUnavailable), match=r"events-2\.jsonl"):
+        await sink.erase({"call"})
+    await sink.aclose()
+    assert [read(tmp_path / f"events-{number}.jsonl") for number in (0, 3)] == [[], []]
+
+
+async def test_a_path_without_a_worker_in_it_asks_for_no_number(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATTER_WORKER", "w1")
+    assert JsonLinesSink(tmp_path / "events.jsonl").exclusive
+
+
+async def test_the_file_of_a_worker_beyond_those_of_a_command_is_erased(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATTER_WORKER", "100")
+    sink = JsonLinesSink(tmp_path / "events-{worker}.jsonl")
+    await sink.write([record(1)])
+    assert await sink.erase({"call"})
+    await sink.aclose()
+    assert read(tmp_path / "events-100.jsonl") == []
