@@ -1,4 +1,4 @@
-"""Tells the figures of a call while it lasts: by a timer, which takes a tenth of a task's memory."""
+"""Tells the figures of a call while it lasts: by a timer, which holds less memory than a task."""
 
 from __future__ import annotations
 

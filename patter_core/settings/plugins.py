@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -30,7 +30,6 @@ __all__ = [
     "make_store",
     "numbered",
     "require_shareable",
-    "require_unshared",
 ]
 
 _Made = TypeVar("_Made", EventSink, CallStore, WebApp)
@@ -87,18 +86,13 @@ def require_shareable(registry: Registry, configs: Sequence[PluginConfig]) -> No
     """
     for config in configs:
         if not any("{worker}" in value for value in config.options.values() if isinstance(value, str)):
-            require_unshared([_made(registry.sink, "sink", config)])
-
-
-def require_unshared(sinks: Iterable[EventSink]) -> None:
-    """Checks that several workers can have these sinks, which a program may have made; raises as above."""
-    for sink in sinks:
-        if sink.exclusive:
-            raise ConfigurationError(
-                f"The sink {sink.name} cannot be shared by several workers.",
-                expected="an option with {worker}, which becomes the worker's number",
-                remedy='For example: path = "events-{worker}.jsonl".',
-            )
+            sink = _made(registry.sink, "sink", config)
+            if sink.exclusive:
+                raise ConfigurationError(
+                    f"The sink {sink.name} cannot be shared by several workers.",
+                    expected="an option with {worker}, which becomes the worker's number",
+                    remedy='For example: path = "events-{worker}.jsonl".',
+                )
 
 
 def numbered(configs: Sequence[PluginConfig], number: int) -> list[PluginConfig]:
