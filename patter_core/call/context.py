@@ -94,6 +94,8 @@ class CallContext:
         self.notice = Notice(
             agent, carrier, records=records, emit=self.emit, changes=self.changes, is_new=not token.streams
         )
+        self.streams_here = 0
+        """How many streams the call has had, up to the last that came to this worker; 0 if none came here."""
         self.leg_is_over = False
         """True once the carrier has reported the end of its leg."""
         self.was_held = False

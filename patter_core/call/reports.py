@@ -100,7 +100,8 @@ class CarrierReports:
             call.start(self._actions.leave_voicemail, message)
 
     def note_end(self, reason: Reason) -> None:
-        """The call is over."""
+        """The call is over. One that another worker has was answered, also if that was not told here."""
+        self.was_answered = self.was_answered or reason is Reason.MOVED
         final = Progress.COMPLETED if self.was_answered else Progress.CANCELED
         self.progress = _PROGRESS_OF.get(reason, final)
         self.answered.set()

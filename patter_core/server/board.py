@@ -1,8 +1,14 @@
-"""What the workers of one server tell each other of how they are: a line for each in memory that they share."""
+"""What the workers of one server tell each other in memory that they share: how they are, and which streams they have.
+
+Each worker writes its own part, and reads all. A carrier brings the audio of a call to any worker: the one that dialled
+the call, or had it before, learns here within a second that another one has it, and ends it as moved. Between machines,
+and for what is not read in time, the carrier is asked (`CarrierReports.look_up`).
+"""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import mmap
 import os
 import struct
@@ -13,14 +19,21 @@ from collections.abc import AsyncIterator
 import anyio
 import msgspec
 
+from patter_core.call.state import Signal
 from patter_core.server.call_table import CallTable
 
 __all__ = ["HostHealth", "WorkerBoard", "new_board"]
 
 _LINE = struct.Struct("<dIBB6x")
 """When it was written, calls, takes calls, drains."""
+_STREAM = struct.Struct("<16sI")
+"""A digest of the call's id, and how many streams the call had before this one, plus one: 0 is no stream."""
+_STREAMS = 256
+"""The latest streams of each worker that are kept: more than come in the time between two looks."""
+_PART = _LINE.size + _STREAMS * _STREAM.size
+"""Bytes of one worker: its line, then its streams."""
 _EVERY = 1.0
-"""Seconds between two lines of a worker."""
+"""Seconds between two lines of a worker, and two looks at the streams of others."""
 _FRESH = 5.0
 """Seconds after which a worker that writes no line does not answer: it has died, or its event loop is blocked."""
 
@@ -47,7 +60,7 @@ def new_board(workers: int) -> int:
     else:
         with tempfile.TemporaryFile() as kept:
             file = os.dup(kept.fileno())
-    os.ftruncate(file, workers * _LINE.size)
+    os.ftruncate(file, workers * _PART)
     return file
 
 
@@ -60,9 +73,11 @@ class WorkerBoard:
     """
 
     def __init__(self, file: int = -1, number: int = 0) -> None:
-        size = _LINE.size if file < 0 else os.fstat(file).st_size
+        size = _PART if file < 0 else os.fstat(file).st_size
         self._memory = mmap.mmap(file, size)  # -1: of this process alone
-        self._place = number * _LINE.size
+        self._parts = range(0, size, _PART)
+        self._place = number * _PART
+        self._next = 0  # of our streams: where the next one is written
         if file >= 0:
             os.close(file)
 
@@ -70,6 +85,7 @@ class WorkerBoard:
     async def serving(self, table: CallTable) -> AsyncIterator[None]:
         """Tells how this worker is, as long as the context lasts."""
         fault: Exception | None = None
+        table.on_stream = self.note_stream
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._tell, table)
             try:
@@ -85,6 +101,7 @@ class WorkerBoard:
     async def _tell(self, table: CallTable) -> None:
         while True:
             self.write(table, time.monotonic())
+            self.look(table)
             await anyio.sleep(_EVERY)
 
     def write(self, table: CallTable, now: float) -> None:
@@ -93,7 +110,7 @@ class WorkerBoard:
 
     def health(self, now: float) -> HostHealth:
         """Returns how all workers are."""
-        lines = list(_LINE.iter_unpack(self._memory[:]))
+        lines = [_LINE.unpack_from(self._memory, part) for part in self._parts]
         alive = [line for line in lines if line[0] and now - line[0] < _FRESH]
         taking = sum(takes for _, _, takes, _ in alive)
         return HostHealth(
@@ -104,3 +121,42 @@ class WorkerBoard:
             draining=sum(drains for _, _, _, drains in alive),
             calls=sum(calls for _, calls, _, _ in alive),
         )
+
+    # --- streams ---------------------------------------------------------------------------------------------------
+
+    def note_stream(self, call_id: str, streams: int) -> None:
+        """A stream of a call came to this worker.
+
+        Args:
+            call_id: Patter's own.
+            streams: how many the call had before.
+        """
+        place = self._place + _LINE.size + self._next * _STREAM.size
+        _STREAM.pack_into(self._memory, place, _digest(call_id), streams + 1)
+        self._next = (self._next + 1) % _STREAMS
+
+    def look(self, table: CallTable) -> None:
+        """Ends each call of this worker of which a later stream came to another one."""
+        waiting = table.without_audio
+        if not waiting:
+            return
+        elsewhere = self._streams_elsewhere()
+        for call in waiting:
+            if elsewhere.get(_digest(call.call_id), 0) > call.context.streams_here:
+                call.context.signal(Signal.MOVED)
+
+    def _streams_elsewhere(self) -> dict[bytes, int]:
+        """Returns how many streams each call has had, up to the last that came to another worker.
+
+        One that is half written has the digest of no call, or an earlier count: the next look reads it again.
+        """
+        found: dict[bytes, int] = {}
+        for part in self._parts:
+            if part != self._place:
+                for digest, count in _STREAM.iter_unpack(self._memory[part + _LINE.size : part + _PART]):
+                    found[digest] = max(count, found.get(digest, 0))
+        return found
+
+
+def _digest(call_id: str) -> bytes:
+    return hashlib.blake2b(call_id.encode(), digest_size=16).digest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 import msgspec
@@ -31,6 +31,7 @@ _TAKEN_CALLS = 10_000
 _PATIENCE = 1 / 3
 """What part of `Deadlines.media_start` a call has for its audio, after its notice, if there is no room for another."""
 _AWAITS_AUDIO = frozenset({State.ACCEPTED, State.ENGINE_READY})
+_WITHOUT_AUDIO = _AWAITS_AUDIO | {State.DIALLING, State.HELD}
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
@@ -97,6 +98,8 @@ class CallTable:
         """What webhooks report of calls for which the carrier's API has not answered yet, by call id."""
         self.routing: dict[LegKey, list[Progress]] = {}
         """What webhooks report of new calls while it is decided who takes them."""
+        self.on_stream: Callable[[str, int], None] = lambda _call_id, _streams: None
+        """Told the call of each stream that came to this worker, and how many streams it had before."""
         self._config = config
         self._calls: dict[str, Call] = {}
         self._by_leg: dict[LegKey, Call] = {}
@@ -113,6 +116,21 @@ class CallTable:
     def calls(self) -> list[Call]:
         """The calls in flight."""
         return list(self._calls.values())
+
+    @property
+    def without_audio(self) -> list[Call]:
+        """The calls in flight whose audio is not here: it may have come to another worker."""
+        return [call for call in self._calls.values() if call.state in _WITHOUT_AUDIO]
+
+    @property
+    def unheard(self) -> list[Call]:
+        """Those of which no audio ever was here."""
+        return [call for call in self.without_audio if not call.had_media]
+
+    def stream_came(self, call: Call, streams: int) -> None:
+        """A stream of a call came to this worker; `streams` is how many it had before."""
+        call.context.streams_here = streams + 1
+        self.on_stream(call.call_id, streams)
 
     # --- limits ----------------------------------------------------------------------------------------------------
 

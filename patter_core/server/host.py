@@ -42,6 +42,8 @@ __all__ = ["CallHost"]
 
 _log = logging.getLogger("patter.host")
 
+_ASKED_WITHIN = 5.0
+"""Seconds for the carriers to say, at the end of a drain, which calls are live elsewhere."""
 _END_MARGIN = 2.0
 """Seconds for a call to end at its carrier, after its last word."""
 _CUT_MARGIN = 6.0
@@ -226,6 +228,7 @@ class CallHost:
         self._drain_by = min(self._drain_by, anyio.current_time() + limits.drain)
         with self._waiting(self._drain_by):
             await self.table.wait_until_empty()
+        await self._find_moved()
         for call in self.table.calls:
             call.hang_up(limits.after_drain, detail="the server stopped")
         self._end_by = min(self._end_by, anyio.current_time() + self._config.deadlines.last_word + _END_MARGIN)
@@ -235,6 +238,15 @@ class CallHost:
             with anyio.move_on_at(self._cut_by):
                 await self.table.wait_until_empty()
         self.on_taking_calls(False)
+
+    async def _find_moved(self) -> None:
+        """Ends the calls that another worker has, so that they are not hung up from here: their carrier is asked."""
+        if not self._config.several_workers:
+            return
+        with self._waiting(anyio.current_time() + _ASKED_WITHIN):
+            async with anyio.create_task_group() as asking:
+                for call in self.table.unheard:
+                    asking.start_soon(call.reports.look_up)
 
     async def hurry(self) -> None:
         """Ends a drain at once: live calls are cut, and hung up at their carrier."""

@@ -28,7 +28,7 @@ from patter_core.server.call_table import CallTable
 from patter_core.server.delivery import Delivery
 from patter_core.server.trunks import Trunk
 from patter_core.telephony.leg import Direction, Leg
-from patter_core.telephony.outcome import HangUp
+from patter_core.telephony.outcome import HangUp, Reason
 
 __all__ = ["CallLauncher", "phone_call"]
 
@@ -140,7 +140,7 @@ class CallLauncher:
                 queue.close()
             if call.leg_end is LegEnd.FAILED:
                 trunk.hang_ups.want(call.leg)
-            if call.reports.was_answered and self._delivery.is_wanted:
+            if call.reports.was_answered and call.context.state.reason is not Reason.MOVED and self._delivery.is_wanted:
                 trunk.prices.want(call.leg)
             del self._scopes[call.call_id]
             self._table.remove(call)

@@ -142,6 +142,7 @@ class Router:
         elif token.streams > call.context.token.streams:  # another worker was told that the stream before is over
             call.context.token = msgspec.structs.replace(token, recording_id=call.context.token.recording_id)
         self.tokens.use_stream(stream_token)
+        self.table.stream_came(call, token.streams)
         return call
 
     def emit(self, leg: Leg, token: CallToken | None, event: CallEvent) -> None:
@@ -176,8 +177,7 @@ class _RoutedCall:
     async def arrived(self) -> Accept | Reject | Transfer:
         if self._consult is not None:  # it has no conversation: the carrier's plugin does not look at `briefing`
             return Reject()
-        call = self._call
-        if call is None:
+        if (call := self._call) is None:
             async with self._router.arrivals.hold(self._leg.call_id):
                 started = self._call or await self._start()
             if not isinstance(started, Call):

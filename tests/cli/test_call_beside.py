@@ -11,9 +11,12 @@ from pathlib import Path
 
 import anyio
 import anyio.abc
+import httpx
+import msgspec
 import pytest
 
 from patter_core.audio import ULAW_8000
+from patter_core.events import Record
 from patter_core.telephony.leg import Progress
 from patter_core.testing.call import Callee
 from patter_core.testing.caller import EndCall, Pause, Say, WaitForAgent, WaitForSilence
@@ -29,6 +32,7 @@ PATTER = "from patter_core.cli import main; main()"
 TO = "+15550009876"
 TALK = (WaitForAgent(heard=0.3), WaitForSilence(0.3), Say(CALLER_LINES[0].audio(ULAW_8000)), Pause(0.1), EndCall())
 WAIT = (Pause(60),)
+JSON_LINES = '[[sinks]]\nname = "jsonl"\noptions = { path = "events-{worker}.jsonl" }\n'
 
 
 class Scene:
@@ -111,6 +115,36 @@ async def test_a_worker_makes_the_call_and_it_is_followed_to_whichever_has_it(sc
         assert TO not in said
         async with scene.patter("calls", "--direction", "outbound", "--json") as calls:
             assert '"reason":"caller_hung_up"' in await read(calls)
+
+
+@pytest.mark.slow
+async def test_calls_whose_audio_comes_to_other_workers_count_once_and_end_once(scene: Scene) -> None:
+    scene.twilio.callees[TO] = Callee(steps=WAIT)
+    (scene.folder / "patter.toml").write_text(
+        '[[sinks]]\nname = "jsonl"\noptions = { path = "events-{worker}.jsonl" }\n'
+    )
+    async with scene.server(workers=2) as server, httpx.AsyncClient() as client:
+        for _ in range(6):
+            async with scene.patter("call", TO) as call:
+                await read(call, until="is ready after")  # the call goes on without the command
+
+        async def live() -> int:
+            return int((await client.get(f"http://127.0.0.1:{scene.port}/health")).json()["calls"])
+
+        await anyio.sleep(2.5)  # a worker tells the others each second
+        while await live() != 6:  # noqa: ASYNC110 - of both workers, which tell no one
+            await anyio.sleep(0.2)
+        server.send_signal(signal.SIGINT)
+        await anyio.sleep(0.5)  # two at once would be one
+        server.send_signal(signal.SIGINT)
+        await server.wait()
+    lines = [line for path in scene.folder.glob("events-*.jsonl") for line in path.read_bytes().splitlines()]
+    records = [msgspec.json.decode(line, type=Record) for line in lines]
+    ended = [record.call_id for record in records if record.event.kind == "call_ended"]
+    assert len(ended) == len(set(ended)) == 6
+    dialled = [record.call_id for record in records if record.event.kind == "call_announced"]
+    moved = [record.call_id for record in records if record.event.kind == "call_moved"]
+    assert sorted(moved) == sorted(one for one in set(dialled) if dialled.count(one) == 2)
 
 
 async def test_ctrl_c_hangs_up_and_a_server_that_goes_away_is_told(scene: Scene) -> None:

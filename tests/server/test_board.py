@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import AsyncIterator
 
+import anyio
 import pytest
 
 from patter_core.call.config import HostConfig
+from patter_core.call.limits import Limits
 from patter_core.server.board import HostHealth, WorkerBoard, new_board
 from patter_core.server.call_table import CallTable
+from patter_core.server.host import CallHost
+from patter_core.webhook import Accept
+from tests.polling import until
+from tests.server.test_router import LEG, Scene, accepted, outbound, routed
 
 pytestmark = pytest.mark.anyio
 
@@ -38,3 +46,86 @@ def test_a_worker_that_is_alone_is_the_whole_server() -> None:
     board = WorkerBoard()
     board.write(CallTable(HostConfig()), 1.0)
     assert board.health(2.0) == HostHealth(ready=True, workers=1, alive=1, taking_calls=1, draining=0, calls=0)
+
+
+class Pair:
+    """Two workers of one server, `here` and `there`, without the clock of their boards: a test lets them look."""
+
+    def __init__(self, scene: Scene, here: CallHost, there: CallHost) -> None:
+        self.scene, self.here, self.there = scene, here, there
+        file = new_board(2)
+        self.boards = [WorkerBoard(os.dup(file), number) for number in range(2)]
+        os.close(file)
+        here.table.on_stream, there.table.on_stream = self.boards[0].note_stream, self.boards[1].note_stream
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def running(cls) -> AsyncIterator[Pair]:
+        """Both run, and share their carrier."""
+        scene = Scene(several_workers=True, limits=Limits(drain=0.01, reconnects=5))
+        async with scene.running() as here:
+            there = scene.new_host()
+            async with there.running():
+                yield cls(scene, here, there)
+
+    def look(self) -> None:
+        self.boards[0].look(self.here.table)
+        self.boards[1].look(self.there.table)
+
+
+def stream_comes(host: CallHost, accept: Accept) -> None:
+    assert host.routers["fake"].claim(accept.token) is not None
+
+
+async def test_a_dialled_call_whose_audio_comes_to_another_worker_is_over_where_it_was_dialled() -> None:
+    async with Pair.running() as pair:
+        dialled = await pair.scene.dial()
+        other = await pair.scene.dial()
+        pair.look()
+        assert len(pair.here.table) == 2
+        token = pair.scene.carrier.dialled[0].callbacks.token
+        stream_comes(pair.there, await accepted(pair.there, outbound(), token))
+        pair.look()
+        with anyio.fail_after(5):
+            ended = await dialled.wait()
+        assert (ended.reason, await dialled.wait_answered()) == ("moved", True)
+        assert [call.call_id for call in pair.here.table.calls] == [other.id]
+        assert [call.call_id for call in pair.there.table.calls] == [dialled.id]
+        pair.look()
+        assert len(pair.there.table) == 1
+        moved = await pair.scene.sink.wait_for("call_moved")
+        assert [record.call_id for record in moved] == [dialled.id]
+        assert pair.scene.carrier.hung_up == []
+
+
+async def test_a_call_goes_with_its_latest_stream_and_may_come_back() -> None:
+    async with Pair.running() as pair:
+        accept = await accepted(pair.here)
+        stream_comes(pair.here, accept)
+        for asked, holder, before in (
+            (pair.there, pair.there, pair.here),
+            (pair.there, pair.here, pair.there),
+            (pair.here, pair.there, pair.here),
+        ):
+            following = await routed(asked, LEG, accept.callbacks.token).stream_ended()
+            assert isinstance(following, Accept)
+            accept = following
+            stream_comes(holder, accept)
+            pair.look()
+            await until(lambda before=before: len(before.table) == 0)  # type: ignore[misc]
+            assert len(holder.table) == 1
+        assert len(await pair.scene.sink.wait_for("call_moved", 3)) == 3
+
+
+async def test_only_the_latest_streams_are_kept_and_one_that_is_half_written_is_of_no_call() -> None:
+    async with Pair.running() as pair:
+        dialled = await pair.scene.dial()
+        pair.boards[1].note_stream(dialled.id, 0)
+        for number in range(256):
+            pair.boards[1].note_stream(f"call-{number}", 0)
+        pair.look()
+        assert len(pair.here.table) == 1
+        pair.boards[1].note_stream(dialled.id, 0)
+        pair.look()
+        with anyio.fail_after(5):
+            assert (await dialled.wait()).reason == "moved"

@@ -18,6 +18,7 @@ from patter_core.testing.fakes import FakeCarrier
 from patter_core.webhook import WebhookResponse
 from tests.polling import until
 from tests.server.test_drain import FRAME, Comeback, Worker, heard, say
+from tests.server.test_router import Scene
 
 pytestmark = pytest.mark.anyio
 
@@ -160,3 +161,16 @@ async def test_a_call_whose_audio_is_lost_while_the_only_worker_stops_is_hung_up
         media.transport.abort()
         assert (await worker.ended()).reason == "media_lost"
         await until(lambda: worker.carrier.hung_up == ["leg-1"])
+
+
+@pytest.mark.parametrize(("progress", "hung_up"), [(Progress.ANSWERED, []), (Progress.RINGING, ["out-1"])])
+async def test_a_dialled_call_that_another_worker_has_is_not_hung_up_at_the_end_of_a_drain(
+    progress: Progress, hung_up: list[str]
+) -> None:
+    scene = Scene(several_workers=True)
+    scene.carrier.facts = LegFacts(progress=progress)
+    async with scene.running() as host:
+        handle = await scene.dial()
+        await host.drain()
+        assert (await handle.wait()).reason == ("moved" if progress is Progress.ANSWERED else "host_hung_up")
+    assert scene.carrier.hung_up == hung_up
