@@ -33,6 +33,7 @@ _PROGRESS_OF = {
     Reason.NO_ANSWER: Progress.NO_ANSWER,
     Reason.CANCELED: Progress.CANCELED,
     Reason.DIAL_FAILED: Progress.FAILED,
+    Reason.MOVED: Progress.ANSWERED,
 }
 _TAKEN = {Progress.ANSWERED, Progress.COMPLETED}
 _LIVE = {Progress.ANSWERED}

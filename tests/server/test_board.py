@@ -14,6 +14,7 @@ from patter_core.call.limits import Limits
 from patter_core.server.board import HostHealth, WorkerBoard, new_board
 from patter_core.server.call_table import CallTable
 from patter_core.server.host import CallHost
+from patter_core.telephony.leg import Progress
 from patter_core.webhook import Accept
 from tests.polling import until
 from tests.server.test_router import LEG, Scene, accepted, outbound, routed
@@ -88,7 +89,7 @@ async def test_a_dialled_call_whose_audio_comes_to_another_worker_is_over_where_
         pair.look()
         with anyio.fail_after(5):
             ended = await dialled.wait()
-        assert (ended.reason, await dialled.wait_answered()) == ("moved", True)
+        assert (ended.reason, dialled.status, await dialled.wait_answered()) == ("moved", Progress.ANSWERED, True)
         assert [call.call_id for call in pair.here.table.calls] == [other.id]
         assert [call.call_id for call in pair.there.table.calls] == [dialled.id]
         pair.look()
@@ -96,6 +97,8 @@ async def test_a_dialled_call_whose_audio_comes_to_another_worker_is_over_where_
         moved = await pair.scene.sink.wait_for("call_moved")
         assert [record.call_id for record in moved] == [dialled.id]
         assert pair.scene.carrier.hung_up == []
+        assert await dialled.hang_up() == ended
+        assert pair.scene.carrier.hung_up == [dialled.leg.call_id]
 
 
 async def test_a_call_goes_with_its_latest_stream_and_may_come_back() -> None:
