@@ -47,8 +47,6 @@ from patter_core.webhook import Accept
 
 __all__ = ["Call"]
 
-_FAILED = frozenset({Reason.ENGINE_FAILED, Reason.ENGINE_SLOW, Reason.MEDIA_UNUSABLE})
-
 
 class Call:
     """One call. Made when the carrier reports it, or has taken our request to dial; `run` lasts until it is over.
@@ -159,7 +157,7 @@ class Call:
     @property
     def final_action(self) -> HangUp | Transfer:
         """What is done with the caller at the end: by the agent's fallback if something failed, else by the host."""
-        if self.context.state.reason in _FAILED or self.context.has_crashed:
+        if self.context.has_failed:
             return self._conversation.final_action
         match self.context.state.reason:
             case Reason.HOST_HUNG_UP:

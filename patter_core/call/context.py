@@ -28,6 +28,7 @@ from patter_core.carrier import Carrier
 from patter_core.events import CallEvent, MediaPaused
 from patter_core.net.transport import in_use
 from patter_core.telephony.leg import Leg
+from patter_core.telephony.outcome import Reason
 from patter_core.webhook import Accept
 
 __all__ = ["CallContext"]
@@ -35,6 +36,8 @@ __all__ = ["CallContext"]
 P = ParamSpec("P")
 
 _log = logging.getLogger("patter.call")
+
+_FAILED = frozenset({Reason.ENGINE_FAILED, Reason.ENGINE_SLOW, Reason.MEDIA_UNUSABLE})
 
 
 class CallContext:
@@ -115,6 +118,11 @@ class CallContext:
     def is_over(self) -> bool:
         """True once the call is over, except for the clean-up."""
         return self.state.state is State.ENDED
+
+    @property
+    def has_failed(self) -> bool:
+        """True if something has failed the caller: the agent's fallback follows."""
+        return self.state.reason in _FAILED or self.has_crashed
 
     def emit(self, event: CallEvent) -> None:
         """Records an event of the call."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from patter_core.aio.foreign import as_exception
 from patter_core.call.carrier_wall import ask_carrier
 from patter_core.call.context import CallContext
-from patter_core.events import TransferDone, TransferStarted
+from patter_core.events import FallbackUsed, TransferDone, TransferStarted
 from patter_core.telephony.control import Capability
 from patter_core.telephony.leg import Direction, Progress
 from patter_core.telephony.outcome import HangUp, Reason, Transfer
@@ -102,21 +102,13 @@ async def _let_alone(call: CallContext) -> LegEnd | None:
 
 async def _end(call: CallContext, final_action: HangUp | Transfer, hang_up_media: Callable[[], None]) -> LegEnd:
     carrier, leg = call.carrier, call.leg
-    try:
-        if isinstance(final_action, Transfer):
-            await transfer_leg(call, final_action, within=_TIMEOUT)
+    if isinstance(final_action, Transfer) or final_action.say:
+        problem = await _carry_out(call, final_action)
+        if call.has_failed:
+            to = final_action.to if isinstance(final_action, Transfer) else ""
+            call.emit(FallbackUsed(say=final_action.say, to=to, ok=problem is None, detail=problem or ""))
+        if problem is None:
             return LegEnd.TAKEN
-        if final_action.say and Capability.SAY not in carrier.capabilities:
-            _log.warning(
-                "Call %s is hung up without the text of its HangUp: the carrier %s cannot say one.",
-                call.call_id,
-                carrier.name,
-            )
-        elif final_action.say:
-            await ask_carrier(carrier.say_and_hang_up, _TIMEOUT, leg, final_action.say)
-            return LegEnd.TAKEN
-    except Exception:  # noqa: BLE001 - the plugin boundary: the leg is hung up instead
-        _log.exception("Call %s: the carrier did not carry out the final action; it is hung up.", call.call_id)
     try:
         hang_up_media()
     except BaseException as error:  # noqa: BLE001 - the plugin boundary
@@ -127,6 +119,27 @@ async def _end(call: CallContext, final_action: HangUp | Transfer, hang_up_media
         _log.exception("Call %s: the carrier did not take the hang-up; it is asked again.", call.call_id)
         return LegEnd.FAILED
     return LegEnd.TAKEN
+
+
+async def _carry_out(call: CallContext, final_action: HangUp | Transfer) -> str | None:
+    """Has the carrier say a text and hang up, or transfer. Returns why it did not; None if it took it."""
+    carrier, leg = call.carrier, call.leg
+    try:
+        if isinstance(final_action, Transfer):
+            await transfer_leg(call, final_action, within=_TIMEOUT)
+        elif Capability.SAY in carrier.capabilities:
+            await ask_carrier(carrier.say_and_hang_up, _TIMEOUT, leg, final_action.say)
+        else:
+            _log.warning(
+                "Call %s is hung up without the text of its HangUp: the carrier %s cannot say one.",
+                call.call_id,
+                carrier.name,
+            )
+            return f"the carrier {carrier.name} cannot say a text"
+    except Exception as error:  # noqa: BLE001 - the plugin boundary: the leg is hung up instead
+        _log.exception("Call %s: the carrier did not carry out the final action; it is hung up.", call.call_id)
+        return str(error) or type(error).__name__
+    return None
 
 
 async def transfer_leg(call: CallContext, transfer: Transfer, *, within: float) -> None:

@@ -19,6 +19,7 @@ __all__ = [
     "CallProgressed",
     "ConversationStarted",
     "DtmfReceived",
+    "FallbackUsed",
     "MachineDetected",
     "MediaPaused",
     "MediaStarted",
@@ -126,6 +127,19 @@ class TransferDone(Event, frozen=True, tag="transfer_done"):
     to: str
     ok: bool = True
     detail: str = ""
+
+
+class FallbackUsed(Event, frozen=True, tag="fallback_used"):
+    """No agent is left that could talk, and the `fallback` says a text or transfers: the carrier was told so."""
+
+    say: str = ""
+    """What the caller hears, in the carrier's voice."""
+    to: str = ""
+    """Of a transfer: the number or SIP address; masked before a sink gets it."""
+    ok: bool = True
+    """False if the carrier did not take it: the caller was hung up on instead."""
+    detail: str = ""
+    """Why it did not."""
 
 
 class NoticePlayed(Event, frozen=True, tag="notice_played"):

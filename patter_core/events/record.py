@@ -14,6 +14,7 @@ from patter_core.events.call import (
     CallProgressed,
     ConversationStarted,
     DtmfReceived,
+    FallbackUsed,
     MachineDetected,
     MediaPaused,
     MediaStarted,
@@ -58,6 +59,7 @@ CallEvent = (
     | ConversationStarted
     | DtmfReceived
     | Error
+    | FallbackUsed
     | GuardrailActed
     | Interruption
     | MachineDetected

@@ -15,6 +15,7 @@ from patter_core.events import (
     CallEvent,
     DtmfReceived,
     Error,
+    FallbackUsed,
     MediaTrouble,
     Record,
     ResponseStart,
@@ -48,16 +49,19 @@ _SAID: Mapping[type[CallEvent], frozenset[str]] = {
     ToolCall: frozenset({"arguments"}),
     ToolResult: frozenset({"result"}),
     DtmfReceived: frozenset({"digit"}),
+    FallbackUsed: frozenset({"say"}),
 }
 _SENTENCES: Mapping[type[CallEvent], frozenset[str]] = {
     Error: frozenset({"message", "code"}),
     MediaTrouble: frozenset({"problem"}),
     CallEnded: frozenset({"detail"}),
     TransferDone: frozenset({"detail"}),
+    FallbackUsed: frozenset({"detail"}),
 }
 _NUMBERS: Mapping[type[CallEvent], frozenset[str]] = {
     TransferStarted: frozenset({"to"}),
     TransferDone: frozenset({"to"}),
+    FallbackUsed: frozenset({"to"}),
 }
 _NONE: frozenset[str] = frozenset()
 

@@ -17,6 +17,7 @@ from patter_core.events import (
     ConversationStarted,
     DtmfReceived,
     Error,
+    FallbackUsed,
     Interruption,
     MediaPaused,
     MediaStarted,
@@ -215,6 +216,8 @@ def _words(event: CallEvent) -> tuple[Style, str] | None:  # noqa: C901, PLR0912
             return "bold", f"the caller is transferred to {to}"
         case TransferDone(to=to, ok=ok, detail=detail):
             return ("bold", f"transferred to {to}") if ok else ("red", f"no transfer to {to}: {detail}")
+        case FallbackUsed():
+            return _fallback(event)
         case NoticePlayed(by=by, interrupted=interrupted):
             return "dim", f"the notice was {'interrupted' if interrupted else 'heard'}, in the voice of the {by}"
         case RecordingStarted(location=location):
@@ -235,3 +238,15 @@ def _words(event: CallEvent) -> tuple[Style, str] | None:  # noqa: C901, PLR0912
             return "bold", "; ".join((f"{what}: {why}" if why else what, *_figures(metrics)))
         case _:
             return None
+
+
+def _fallback(event: FallbackUsed) -> tuple[Style, str]:
+    if not event.ok:
+        return "red", f"fallback failed, the caller is hung up on: {event.detail.rstrip().removesuffix('.')}"
+    if not event.to:
+        done = f"the carrier says “{event.say}” and hangs up"
+    elif event.say:
+        done = f"the carrier says “{event.say}” and transfers the caller to {event.to}"
+    else:
+        done = f"the caller is transferred to {event.to}"
+    return "bold", f"fallback: {done}"

@@ -25,6 +25,7 @@ from patter_core.errors import CallError, EngineLost, EngineRefused
 from patter_core.events import (
     AudioCaptured,
     Error,
+    FallbackUsed,
     Interruption,
     MediaTrouble,
     MetricsReported,
@@ -336,6 +337,8 @@ async def test_a_fallback_says_something_before_it_hangs_up(fallback: HangUp | R
         session.fail(EngineRefused("no"))
     assert scene.carrier.commands == ["say leg-1 Sorry."]
     assert scene.call.final_action == HangUp("Sorry.")
+    assert scene.of(FallbackUsed) == [FallbackUsed(say="Sorry.")]
+    assert scene.kinds()[-2:] == ["fallback_used", "call_ended"]
 
 
 async def test_a_carrier_that_says_no_texts_hangs_up_with_one_warning(caplog: pytest.LogCaptureFixture) -> None:
@@ -347,6 +350,7 @@ async def test_a_carrier_that_says_no_texts_hangs_up_with_one_warning(caplog: py
         session = await scene.live()
         session.fail(EngineRefused("no"))
     assert (scene.carrier.commands, scene.carrier.hung_up) == ([], ["leg-1"])
+    assert scene.of(FallbackUsed) == [FallbackUsed(say="Sorry.", ok=False, detail="the carrier fake cannot say a text")]
     (record,) = [record for record in caplog.records if "HangUp" in record.getMessage()]
     assert (record.levelname, record.exc_info) == ("WARNING", None)
     assert "the carrier fake cannot say one" in record.getMessage()
@@ -362,6 +366,20 @@ async def test_a_fallback_gives_the_call_to_a_number_and_if_that_fails_hangs_up(
             session.fail(EngineRefused("no"))
         assert scene.carrier.commands == ["transfer leg-1 +15550003333 "][refusals:]
         assert scene.carrier.hung_up == ["leg-1"] * refusals
+        (used,) = scene.of(FallbackUsed)
+        assert (used.to, used.ok, bool(used.detail)) == ("+15550003333", not refusals, bool(refusals))
+
+
+async def test_a_plain_hang_up_and_a_text_of_the_host_are_no_fallback() -> None:
+    for fails in (True, False):
+        scene = Scene()
+        async with scene.running():
+            session = await scene.live()
+            if fails:
+                session.fail(EngineRefused("no"))
+            else:
+                scene.call.hang_up(HangUp("Good bye."))
+        assert scene.of(FallbackUsed) == []
 
 
 async def test_an_agent_that_is_tried_again_is_told_what_was_said_before_and_greets_in_its_own_way() -> None:

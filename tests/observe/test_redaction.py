@@ -17,6 +17,7 @@ from patter_core.events import (
     CallMetrics,
     DtmfReceived,
     Error,
+    FallbackUsed,
     Interruption,
     MediaTrouble,
     Record,
@@ -87,6 +88,7 @@ def result(redactor: Redactor, text: str) -> str:
         ToolResult(id="1", name="look_up", result=NUMBER),
         TransferStarted(to=NUMBER),
         TransferDone(to=NUMBER, ok=False, detail=f"{NUMBER} is busy"),
+        FallbackUsed(say=f"Call {NUMBER}.", to=NUMBER, ok=False, detail=NUMBER),
         CallEnded(reason="x", by="host", duration_ms=0, metrics=CallMetrics(), detail=NUMBER),
     ],
     ids=lambda event: event.kind,
@@ -106,6 +108,7 @@ def test_a_number_is_masked_wherever_it_stands(event: CallEvent) -> None:
         ResponseStart(text="My heart, too."),
         ToolCall(id="1", name="diagnose", arguments='"heart"'),
         ToolResult(id="1", name="diagnose", result="heart"),
+        FallbackUsed(say="Your heart must wait."),
     ],
     ids=lambda event: event.kind,
 )

@@ -20,6 +20,7 @@ from patter_core.events import (
     CallMetrics,
     DtmfReceived,
     Error,
+    FallbackUsed,
     Interruption,
     MediaPaused,
     MediaStarted,
@@ -66,6 +67,16 @@ BILLED = CallMetrics(
         (MediaPaused(held=True), "the caller is put on hold"),
         (MediaPaused(), "the caller's audio broke off"),
         (TranscriptInput(text="[bold]Hi.[/]"), "caller: [bold]Hi.[/]"),
+        (FallbackUsed(say="Sorry."), "fallback: the carrier says “Sorry.” and hangs up"),
+        (FallbackUsed(to="********11"), "fallback: the caller is transferred to ********11"),
+        (
+            FallbackUsed(say="Wait.", to="********11"),
+            "fallback: the carrier says “Wait.” and transfers the caller to ********11",
+        ),
+        (
+            FallbackUsed(say="Sorry.", ok=False, detail="no credit."),
+            "fallback failed, the caller is hung up on: no credit",
+        ),
         (Interruption(), "the caller interrupts the agent: its audio is cleared"),
         (ResponseHeard(heard_ms=500, sent_ms=2000, interrupted=True), "heard 0.50 of 2.00 s"),
         (

@@ -195,6 +195,7 @@ const WORDS = {
   tool_result: (event) => `Tool ${event.name} ${event.failed ? "failed" : "returned"}: ${event.result}`,
   transfer_started: (event) => `Transfer to ${event.to}`,
   transfer_done: (event) => `The carrier ${event.ok ? "took" : "refused"} the transfer${event.detail ? `: ${event.detail}` : ""}`,
+  fallback_used: (event) => (event.ok ? `Fallback: ${[event.say && `the carrier says “${event.say}”`, event.to ? `transfer to ${event.to}` : "hang up"].filter(Boolean).join(", then ")}` : `The fallback failed: ${event.detail}`),
   guardrail_acted: (event) => `Guardrail ${event.guardrail}: ${event.decision} (${event.side})`,
   turn_timings: (event) => `First audio after ${millis(event.stages_ms.first_audio)}`,
   usage: (event) => `${event.vendor} ${event.model} reports what it bills`,
@@ -205,7 +206,7 @@ const WORDS = {
   call_ended: (event) => `The call ended: ${event.reason.replaceAll("_", " ")}, by ${event.by}${event.detail ? `. ${event.detail}` : ""}`,
 };
 
-const LOUD = new Set(["error", "media_trouble", "interruption", "call_ended"]);
+const LOUD = new Set(["error", "fallback_used", "media_trouble", "interruption", "call_ended"]);
 
 export function wordsOf(event) {
   const words = Object.hasOwn(WORDS, event.type) ? WORDS[event.type] : null;
