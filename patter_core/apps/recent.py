@@ -17,7 +17,7 @@ from patter_core.events import (
     TranscriptInput,
     TranscriptOutput,
 )
-from patter_core.observe.metrics import costs_of
+from patter_core.observe.metrics import costs_of, unpriced_of
 from patter_core.storage.archive import CallFilter, CallRow, amounts_of
 
 __all__ = ["RecentCalls"]
@@ -144,6 +144,7 @@ def _updated(row: CallRow, record: Record) -> CallRow:
                 duration_ms=duration,
                 reply_ms=None if metrics.speech_reply is None else metrics.speech_reply.p50_ms,
                 engine_cost=amounts_of(costs_of(metrics.engine_bills)),
+                unpriced=unpriced_of(metrics.engine_bills),
                 estimated_cost="" if metrics.carrier_bill is None else amounts_of([metrics.carrier_bill.cost]),
             )
         case CallPriced(cost=cost):

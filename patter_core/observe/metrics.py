@@ -11,7 +11,7 @@ import msgspec
 
 from patter_core.telephony.prices import CarrierRates, Cost, Usage, sum_costs
 
-__all__ = ["CallMetrics", "CarrierBill", "EngineBill", "Latency", "costs_of"]
+__all__ = ["CallMetrics", "CarrierBill", "EngineBill", "Latency", "costs_of", "unpriced_of"]
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +97,11 @@ class EngineBill(msgspec.Struct, frozen=True, kw_only=True):
 def costs_of(bills: Iterable[EngineBill]) -> tuple[Cost, ...]:
     """Returns what these bills come to, by currency. What has no known price is not in it."""
     return sum_costs(bill.cost for bill in bills if bill.cost is not None)
+
+
+def unpriced_of(bills: Iterable[EngineBill]) -> str:
+    """Returns the vendors and parts whose price is not known, such as `acme llm, acme tts`; "" if all are known."""
+    return ", ".join(dict.fromkeys(f"{bill.vendor} {bill.part}" for bill in bills if bill.cost is None))
 
 
 class CallMetrics(msgspec.Struct, frozen=True, kw_only=True):

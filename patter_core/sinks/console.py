@@ -34,11 +34,11 @@ from patter_core.events import (
     TransferDone,
     TransferStarted,
 )
-from patter_core.observe.metrics import CarrierBill, Latency, costs_of
+from patter_core.observe.metrics import CarrierBill, Latency, costs_of, unpriced_of
 from patter_core.observe.printing import Printer, Span, Style, Table
 from patter_core.observe.terminal import counted, one_line, write_past_buffer
 from patter_core.sink import EventSink
-from patter_core.telephony.prices import Cost, cost_text
+from patter_core.telephony.prices import Cost, cost_text, costs_text
 
 __all__ = ["ConsoleSink", "event_words", "metrics_table", "transcript_line"]
 
@@ -169,9 +169,11 @@ def _figures(metrics: CallMetrics) -> Iterator[str]:
     """Returns what the end of a call says of it: how long replies took, and what the engine costs."""
     if metrics.speech_reply is not None:
         yield f"replies after {metrics.speech_reply.p50_ms:.0f} ms (p50)"
-    for cost in costs_of(metrics.engine_bills):
-        parts = [bill.part for bill in metrics.engine_bills if bill.cost and bill.cost.currency == cost.currency]
-        yield f"{cost_text(cost)} for {', '.join(dict.fromkeys(parts))}"
+    bills = metrics.engine_bills
+    parts = ", ".join(dict.fromkeys(bill.part for bill in bills if bill.cost is not None))
+    costs = costs_text(costs_of(bills), unpriced_of(bills), of=parts)
+    if costs:
+        yield costs
 
 
 def event_words(event: CallEvent) -> tuple[Style, str] | None:

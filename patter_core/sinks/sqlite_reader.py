@@ -23,9 +23,12 @@ __all__ = ["SQLiteArchive", "SQLiteReader", "list_query"]
 _Found = TypeVar("_Found")
 
 _ESTIMATE = "(SELECT cost FROM bills WHERE bills.call_id = calls.call_id AND part = 'carrier')"
-_FIELDS = ", ".join(
-    f"coalesce({_ESTIMATE}, '')" if name == "estimated_cost" else name for name in CallRow.__struct_fields__
+_UNPRICED = (
+    "(SELECT group_concat(part, ', ') FROM (SELECT DISTINCT vendor || ' ' || part AS part FROM bills"
+    " WHERE bills.call_id = calls.call_id AND cost = '' ORDER BY 1))"
 )
+_COMPUTED = {"estimated_cost": f"coalesce({_ESTIMATE}, '')", "unpriced": f"coalesce({_UNPRICED}, '')"}
+_FIELDS = ", ".join(_COMPUTED.get(name, name) for name in CallRow.__struct_fields__)
 _UNKNOWN = msgspec.structs.asdict(CallRow("", 0.0, "", "", "", "", "", None, "", "", 0.0, None, "", ""))
 _READERS = 4
 """How many may read for one archive at a time."""

@@ -45,6 +45,8 @@ class CallRow(msgspec.Struct, frozen=True):
     """The carrier's price; "" until it is known."""
     estimated_cost: _Amounts = ""
     """What the carrier bills by its list prices; "" if it has none, or the call was not answered."""
+    unpriced: str = ""
+    """What is not in `engine_cost`, as its price is not known: vendors and parts, such as `acme llm, acme tts`."""
 
     @property
     def costs(self) -> tuple[Cost, ...]:

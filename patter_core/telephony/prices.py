@@ -14,7 +14,7 @@ import msgspec
 
 from patter_core.telephony.leg import Direction
 
-__all__ = ["CarrierRates", "Cost", "Usage", "cost_text", "reported_cost", "sum_costs"]
+__all__ = ["CarrierRates", "Cost", "Usage", "cost_text", "costs_text", "reported_cost", "sum_costs"]
 
 
 class Cost(msgspec.Struct, frozen=True):
@@ -30,6 +30,23 @@ class Cost(msgspec.Struct, frozen=True):
 def cost_text(cost: Cost) -> str:
     """Returns a cost in words; an estimate begins with "about"."""
     return f"{'about ' if cost.estimated else ''}{cost.amount:.4f} {cost.currency}"
+
+
+def costs_text(costs: Iterable[Cost], unpriced: str = "", *, of: str = "") -> str:
+    """Returns a sum in words, by currency; "" for nothing. With parts of unknown price it is "at least" so much.
+
+    Args:
+        costs: one for each currency, as `sum_costs` returns them.
+        unpriced: the parts that are not in it, as their price is not known, such as `acme llm`; "" for none.
+        of: the parts that are in it, where they are to be named.
+    """
+    if unpriced:
+        costs = [Cost(cost.amount, cost.currency, estimated=False) for cost in costs]
+    text = " + ".join(map(cost_text, costs))
+    if text and of:
+        text = f"{text} for {of}"
+    missing = f"{unpriced}: no price known"
+    return text if not unpriced else f"at least {text} ({missing})" if text else missing
 
 
 def sum_costs(costs: Iterable[Cost]) -> tuple[Cost, ...]:

@@ -22,7 +22,7 @@ from patter_core.events import (
     Record,
     TranscriptInput,
 )
-from patter_core.observe.metrics import CarrierBill
+from patter_core.observe.metrics import CarrierBill, EngineBill
 from patter_core.storage.archive import CallFilter
 from patter_core.telephony.leg import Direction, Leg
 from patter_core.telephony.prices import Cost
@@ -79,10 +79,11 @@ async def test_records_are_found_by_call_and_by_kind() -> None:
 
 async def test_a_call_costs_an_estimate_until_the_carrier_names_its_price() -> None:
     recent, bill = three_calls(), CarrierBill(minutes=1, cost=Cost(Decimal("0.01")), as_of=dt.date.min, source="a list")
-    end = msgspec.structs.replace(END, metrics=CallMetrics(carrier_bill=bill))
+    llm = EngineBill(part="llm", vendor="acme", is_priced=False)
+    end = msgspec.structs.replace(END, metrics=CallMetrics(carrier_bill=bill, engine_bills=(llm, llm)))
     put(recent, "call-1", end, 105.0)
     (row,) = await recent.calls(CallFilter(direction="outbound"))
-    assert row.costs == (Cost(Decimal("0.01")),)
+    assert (row.costs, row.unpriced) == ((Cost(Decimal("0.01")),), "acme llm")
     price = Cost(Decimal("0.02"), estimated=False)
     put(recent, "call-1", CallPriced(cost=price), 106.0)
     (row,) = await recent.calls(CallFilter(direction="outbound"))

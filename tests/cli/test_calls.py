@@ -159,13 +159,14 @@ def test_a_call_is_shown_with_its_story_and_its_final_figures(path: Path) -> Non
         ((), Cost(Decimal("0.0125"), estimated=False), "0.0125 USD"),
         ((Cost(Decimal("0.03")),), None, "about 0.0470 USD"),
         ((Cost(Decimal("0.03")),), Cost(Decimal("0.0125"), "EUR", estimated=False), "about 0.0300 USD + 0.0125 EUR"),
+        ((Cost(Decimal("0.03")), None), None, "at least 0.0470 USD (acme engine: no price known)"),
     ],
 )
 def test_a_cost_that_the_carrier_has_not_named_yet_is_told_as_an_estimate(
-    tmp_path: Path, engine: tuple[Cost, ...], priced: Cost | None, listed: str
+    tmp_path: Path, engine: tuple[Cost | None, ...], priced: Cost | None, listed: str
 ) -> None:
     bill = CarrierBill(minutes=2, cost=Cost(Decimal("0.017")), as_of=dt.date(2026, 10, 1), source="a list")
-    bills = tuple(EngineBill(part="engine", vendor="acme", cost=cost) for cost in engine)
+    bills = tuple(EngineBill(part="engine", vendor="acme", model=f"{n}", cost=cost) for n, cost in enumerate(engine))
     metrics = CallMetrics(carrier_bill=bill, engine_bills=bills)
     events: list[CallEvent] = [
         CallAnnounced(leg=Leg(carrier="fake", call_id="leg"), agent="agent"),

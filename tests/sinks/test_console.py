@@ -91,11 +91,17 @@ BILLED = CallMetrics(
         ),
         (
             CallEnded(reason="lost", by="engine", duration_ms=1500, metrics=BILLED, detail="Gone."),
-            "ended after 1.50 s: lost (by the engine): Gone; replies after 640 ms (p50); about 0.0035 USD for stt, tts",
+            (
+                "ended after 1.50 s: lost (by the engine): Gone; replies after 640 ms (p50);"
+                " at least 0.0035 USD for stt, tts (acme llm: no price known)"
+            ),
         ),
         (
             CallEnded(reason="lost", by="engine", duration_ms=1500, metrics=BILLED),
-            "ended after 1.50 s: lost (by the engine); replies after 640 ms (p50); about 0.0035 USD for stt, tts",
+            (
+                "ended after 1.50 s: lost (by the engine); replies after 640 ms (p50);"
+                " at least 0.0035 USD for stt, tts (acme llm: no price known)"
+            ),
         ),
     ],
 )

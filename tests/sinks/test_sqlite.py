@@ -96,6 +96,7 @@ async def test_what_was_said_stages_of_answers_and_bills_have_rows_that_go_with_
         )
     (row,) = SQLiteReader(path).calls(CallFilter())
     assert (row.reply_ms, row.engine_cost, row.estimated_cost) == (640.0, "0.0215 USD", "0.017 USD")
+    assert row.unpriced == "acme llm"
     with contextlib.closing(sqlite3.connect(path)) as database:
         stages = database.execute("SELECT turn, stage, ms FROM stages ORDER BY stage").fetchall()
         assert stages == [("2", "first_token", -10.5), ("2", "sent", 640.0)]

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from patter_core.telephony.leg import Direction
-from patter_core.telephony.prices import CarrierRates, Cost, Usage, reported_cost
+from patter_core.telephony.prices import CarrierRates, Cost, Usage, costs_text, reported_cost
 
 RATES = CarrierRates(
     inbound=Decimal("0.01"),
@@ -57,3 +57,11 @@ def test_a_reported_amount_is_a_cost(amount: str, currency: str | None, cost: Co
 @pytest.mark.parametrize("amount", [None, "", "free", "NaN", "-1", "Infinity"])
 def test_what_is_not_an_amount_is_no_cost(amount: str | None) -> None:
     assert reported_cost(amount, "USD") is None
+
+
+def test_a_sum_without_a_part_of_unknown_price_says_so() -> None:
+    costs = (Cost(Decimal("0.02")), Cost(Decimal("0.01"), "EUR", estimated=False))
+    assert costs_text(costs) == "about 0.0200 USD + 0.0100 EUR"
+    assert costs_text(costs, "acme llm") == "at least 0.0200 USD + 0.0100 EUR (acme llm: no price known)"
+    assert costs_text((), "acme llm, acme tts") == "acme llm, acme tts: no price known"
+    assert costs_text((), of="stt") == ""

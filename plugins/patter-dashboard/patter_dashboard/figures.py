@@ -36,6 +36,8 @@ class Day(msgspec.Struct, kw_only=True):
     """From the end of the caller's speech to the agent's first audio; else from the report of what they said."""
     costs: tuple[Cost, ...] = ()
     """By currency: of carrier and engine, the carrier's own price where it is known."""
+    unpriced: str = ""
+    """What is not in them: as in `CallRow`."""
 
 
 class NumberLine(msgspec.Struct, kw_only=True):
@@ -46,6 +48,8 @@ class NumberLine(msgspec.Struct, kw_only=True):
     failed: int = 0
     minutes: float = 0.0
     costs: tuple[Cost, ...] = ()
+    unpriced: str = ""
+    """What is not in them: as in `CallRow`."""
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,10 +70,12 @@ class _Group:
         self.rows: list[CallRow] = []
         self.metrics: list[CallMetrics] = []
         self._costs: list[Cost] = []
+        self._unpriced: dict[str, None] = {}
 
     def add(self, row: CallRow, costs: Iterable[Cost], metrics: CallMetrics | None) -> None:
         self.rows.append(row)
         self._costs.extend(costs)
+        self._unpriced.update(dict.fromkeys(part for part in row.unpriced.split(", ") if part))
         if metrics is not None:
             self.metrics.append(metrics)
 
@@ -83,16 +89,26 @@ class _Group:
             answer=Latency.of(one.answer_ms for one in self.metrics if one.answer_ms is not None),
             reply=Latency.of(ms for one in self.metrics for ms in one.speech_reply_ms or one.reply_ms),
             costs=self.costs,
+            unpriced=self.unpriced,
         )
 
     def line(self, number: str) -> NumberLine:
         return NumberLine(
-            number=number, calls=len(self.rows), failed=self.failed, minutes=self.minutes, costs=self.costs
+            number=number,
+            calls=len(self.rows),
+            failed=self.failed,
+            minutes=self.minutes,
+            costs=self.costs,
+            unpriced=self.unpriced,
         )
 
     @property
     def costs(self) -> tuple[Cost, ...]:
         return sum_costs(self._costs)
+
+    @property
+    def unpriced(self) -> str:
+        return ", ".join(self._unpriced)
 
     @property
     def failed(self) -> int:

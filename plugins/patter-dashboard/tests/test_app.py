@@ -13,15 +13,18 @@ from typing import Any
 
 import anyio
 import httpx
+import msgspec
 import pytest
 
 from patter_core.apps.access import AppAccess
 from patter_core.errors import CarrierRequestFailed, ConfigurationError
 from patter_core.events import CallAnnounced, DtmfReceived, Record, RecordingStarted
 from patter_core.observe.redaction import Redaction
+from patter_core.storage.archive import CallRow
 from patter_core.telephony.leg import Leg
 from patter_core.testing.fakes import FakePhone
 from patter_dashboard import Dashboard
+from patter_dashboard.figures import figures_of
 from patter_dashboard.recordings import peaks_of
 
 pytestmark = pytest.mark.anyio
@@ -146,6 +149,15 @@ async def test_figures_count_by_day_number_and_reason(serve: Serve, phone: FakeP
         assert (cost["currency"], cost["estimated"]) == ("USD", True)
         assert figures["numbers"][0]["calls"] > figures["numbers"][1]["calls"]
         assert (await session.get("api/figures?days=1000")).status_code == 400
+
+
+def test_figures_name_the_parts_that_are_not_in_a_sum() -> None:
+    row = CallRow("1", 10.0, "fake", "inbound", "", "+1", "agent", None, "", "", 0.0, None, "0.01 USD", "")
+    unpriced = ("", "acme llm", "acme llm, acme tts")
+    rows = [msgspec.structs.replace(row, unpriced=parts) for parts in unpriced]
+    figures = figures_of(rows, [], since=0.0, until=20.0, offset=0.0)
+    (day,), (number,) = figures.days, figures.numbers
+    assert figures.total.unpriced == day.unpriced == number.unpriced == "acme llm, acme tts"
 
 
 async def test_the_system_page_tells_how_the_worker_is(serve: Serve, phone: FakePhone) -> None:

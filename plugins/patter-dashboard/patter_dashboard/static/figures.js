@@ -29,17 +29,17 @@ function drawFigures(place, figures) {
   show(
     place,
     figures.complete ? null : notice("There are more calls than are counted here: these are the latest.", "warn"),
-    h("section", { class: "facts", "aria-label": "In all" }, h("dl", {}, fact("Calls", String(total.calls)), fact("Minutes", total.minutes.toFixed(1)), fact("Failed", share), fact("Answered after, median", millis(total.answer?.p50_ms)), fact("Reply, median", millis(total.reply?.p50_ms)), fact("Reply, 95 of 100", millis(total.reply?.p95_ms)), fact("Cost", costs(total.costs)))),
+    h("section", { class: "facts", "aria-label": "In all" }, h("dl", {}, fact("Calls", String(total.calls)), fact("Minutes", total.minutes.toFixed(1)), fact("Failed", share), fact("Answered after, median", millis(total.answer?.p50_ms)), fact("Reply, median", millis(total.reply?.p50_ms)), fact("Reply, 95 of 100", millis(total.reply?.p95_ms)), fact("Cost", costs(total.costs, total.unpriced)))),
     panel("Calls a day", dayPlot("Calls a day, and those that failed", items((day) => day.calls, (day) => day.failed)), h("p", { class: "legend-line" }, h("span", { class: "dot day" }), "All ", h("span", { class: "dot failed" }), "Failed")),
     panel("Median reply a day", dayPlot("Median time to the agent's reply, by day", items(latency), millis)),
     h(
       "div", { class: "columns" },
-      panel("By number", table("By number", ["Number", { text: "Calls", number: true }, { text: "Failed", number: true }, { text: "Minutes", number: true }, { text: "Cost", number: true }], numbers.map((line) => h("tr", {}, h("td", {}, numberOf(line.number || "–")), h("td", { class: "number" }, String(line.calls)), h("td", { class: "number" }, String(line.failed)), h("td", { class: "number" }, line.minutes.toFixed(1)), h("td", { class: "number" }, costs(line.costs)))), { hidden: true })),
+      panel("By number", table("By number", ["Number", { text: "Calls", number: true }, { text: "Failed", number: true }, { text: "Minutes", number: true }, { text: "Cost", number: true }], numbers.map((line) => h("tr", {}, h("td", {}, numberOf(line.number || "–")), h("td", { class: "number" }, String(line.calls)), h("td", { class: "number" }, String(line.failed)), h("td", { class: "number" }, line.minutes.toFixed(1)), h("td", { class: "number" }, costs(line.costs, line.unpriced)))), { hidden: true })),
       panel("How calls ended", table("How calls ended", ["End", { text: "Calls", number: true }], Object.entries(reasons).map(([reason, count]) => h("tr", {}, h("td", {}, badge(...reasonOf(reason))), h("td", { class: "number" }, String(count)))), { hidden: true })),
     ),
     h(
       "details", { class: "panel" }, h("summary", {}, "Each day as a table"),
-      table("Each day", ["Day", { text: "Calls", number: true }, { text: "Outbound", number: true }, { text: "Failed", number: true }, { text: "Minutes", number: true }, { text: "Answered after", number: true }, { text: "Reply", number: true }, { text: "Cost", number: true }], days.map((day) => h("tr", {}, h("td", {}, dayOf(day.date)), [day.calls, day.outbound, day.failed, day.minutes.toFixed(1), millis(day.answer?.p50_ms), millis(day.reply?.p50_ms), costs(day.costs)].map((value) => h("td", { class: "number" }, String(value))))), { hidden: true }),
+      table("Each day", ["Day", { text: "Calls", number: true }, { text: "Outbound", number: true }, { text: "Failed", number: true }, { text: "Minutes", number: true }, { text: "Answered after", number: true }, { text: "Reply", number: true }, { text: "Cost", number: true }], days.map((day) => h("tr", {}, h("td", {}, dayOf(day.date)), [day.calls, day.outbound, day.failed, day.minutes.toFixed(1), millis(day.answer?.p50_ms), millis(day.reply?.p50_ms), costs(day.costs, day.unpriced)].map((value) => h("td", { class: "number" }, String(value))))), { hidden: true }),
     ),
   );
 }

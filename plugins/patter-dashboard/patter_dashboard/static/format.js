@@ -40,14 +40,17 @@ export function money({ amount, currency, estimated }) {
   return `${estimated ? "about " : ""}${value.toFixed(value !== 0 && Math.abs(value) < 1 ? 4 : 2)} ${currency}`;
 }
 
-// What costs come to, by currency: with an estimate among them, about so much.
-export function costs(all) {
+// What costs come to, by currency: with an estimate among them, about so much. With parts of unknown price, such as
+// "acme llm", it is at least so much.
+export function costs(all, unpriced = "") {
   const sums = new Map();
   for (const { amount, currency, estimated } of all ?? []) {
     const before = sums.get(currency);
     sums.set(currency, { amount: (before?.amount ?? 0) + Number(amount), currency, estimated: (before?.estimated ?? false) || estimated });
   }
-  return [...sums.values()].map(money).join(" + ") || "–";
+  const text = [...sums.values()].map((sum) => money(unpriced ? { ...sum, estimated: false } : sum)).join(" + ");
+  if (!unpriced) return text || "–";
+  return text ? `at least ${text} (${unpriced}: no price known)` : `${unpriced}: no price known`;
 }
 
 // The costs of a call of the archive, whose texts are such as "0.01 USD + 0.02 EUR".
@@ -56,7 +59,7 @@ export function costsOf(call) {
     const [amount, currency] = part.split(" ");
     return { amount, currency, estimated };
   });
-  return costs([...read(call.engine_cost, true), ...(call.cost ? read(call.cost, false) : read(call.estimated_cost, true))]);
+  return costs([...read(call.engine_cost, true), ...(call.cost ? read(call.cost, false) : read(call.estimated_cost, true))], call.unpriced);
 }
 
 const REASONS = {

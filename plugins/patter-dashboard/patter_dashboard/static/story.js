@@ -159,13 +159,14 @@ export class Story {
     else if (metrics?.carrier_bill) lines.push({ what: "Carrier", of: `${metrics.carrier_bill.minutes} min, list prices of ${metrics.carrier_bill.as_of}`, cost: metrics.carrier_bill.cost });
     for (const bill of metrics?.engine_bills ?? []) {
       const amounts = Object.entries(bill.amounts).map(([unit, amount]) => `${Math.round(amount * 10) / 10} ${unit.replaceAll("_", " ")}`);
-      lines.push({ what: `${bill.part} · ${bill.vendor}${bill.model ? ` ${bill.model}` : ""}`, of: amounts.join(", "), cost: bill.cost });
+      lines.push({ what: `${bill.part} · ${bill.vendor}${bill.model ? ` ${bill.model}` : ""}`, of: amounts.join(", "), cost: bill.cost, part: `${bill.vendor} ${bill.part}` });
     }
     return lines;
   }
 
   get total() {
-    return costs(this.bills.map(({ cost }) => cost).filter(Boolean));
+    const unpriced = new Set(this.bills.filter(({ cost }) => !cost).map(({ part }) => part));
+    return costs(this.bills.map(({ cost }) => cost).filter(Boolean), [...unpriced].join(", "));
   }
 }
 
