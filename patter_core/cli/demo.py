@@ -77,6 +77,8 @@ def demo(
                 store=call_store,
                 registry=registry,
             )
+            if isinstance(engine_played, EngineEmulator):
+                engine_played.prefer(carrier_played.format)
             agent = phone.agent(engine=engine_played.engine(), first_message=first_message)
             caller = _caller(carrier_played.format)
             await place_call(carrier_played, phone, agent, caller, on_placed=recordings.append)

@@ -21,7 +21,7 @@ from patter_core.settings.phone import make_phone
 from patter_core.settings.target import open_phone, phone_at
 from patter_core.settings.unread import unread
 from patter_core.sinks.console import ConsoleSink
-from patter_core.testing.finding import engine_emulator
+from patter_core.testing.finding import carrier_emulator, engine_emulator
 
 __all__ = ["DRAIN", "DevPhone", "opened", "parts_of"]
 
@@ -74,16 +74,20 @@ def opened(
     @contextlib.asynccontextmanager
     async def opening() -> AsyncIterator[DevPhone]:
         async with contextlib.AsyncExitStack() as stack:
-            phone, routing = made or await _echoing(registry, settings, stack)
+            phone, routing = made or await _echoing(registry, settings, pages, stack)
             phone = _with_apps(phone.copy(local_apps_port=apps_port, webhook_url=public_url), pages, looks)
             yield DevPhone(phone, routing, told)
 
     return opening()
 
 
-async def _echoing(registry: Registry, settings: Settings, stack: contextlib.AsyncExitStack) -> tuple[Patter, Routing]:
-    """Returns the phone of the settings, with the agent of an emulator."""
+async def _echoing(
+    registry: Registry, settings: Settings, pages: Sequence[type[Carrier]], stack: contextlib.AsyncExitStack
+) -> tuple[Patter, Routing]:
+    """Returns the phone of the settings, with the agent of an emulator, which speaks the format of a page."""
     emulator = await stack.enter_async_context(engine_emulator(registry, ""))
+    for page in pages[:1]:
+        emulator.prefer(carrier_emulator(registry, page.name).format)
     phone = make_phone(registry, settings)
     return phone, phone.agent(engine=emulator.engine())
 

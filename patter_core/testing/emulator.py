@@ -242,6 +242,12 @@ class EngineEmulator(Emulator):
     def engine(self) -> Engine:
         """An engine that is configured for this emulator and for nothing else."""
 
+    def prefer(self, format: AudioFormat) -> None:
+        """Has the agents of conversations that follow hear and speak that format.
+
+        It is for a service whose account has a format, and not the engine; one that lacks this format ignores it.
+        """
+
     async def end(self) -> None:
         """Ends the conversations in the way of an agent that has hung up.
 

@@ -14,10 +14,16 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from patter_core import Registry
+from patter_core import Patter, Registry
+from patter_core.agent import Agent
 from patter_core.audio import AudioFormat, Encoding
+from patter_core.cli import demo as demo_module
 from patter_core.cli.demo import demo
+from patter_core.engine import ConversationSetup
 from patter_core.errors import ConfigurationError, PluginNotFound
+from patter_core.telephony.leg import Leg
+from patter_core.testing.caller import Caller
+from patter_core.testing.emulator import CarrierEmulator
 from patter_core.testing.hearing import EndOfTurn, SpeechEnded, recognise
 from patter_core.testing.speech import AGENT_LINES, CALLER_LINES, REPLIES, WELCOME, Line
 
@@ -84,6 +90,26 @@ async def test_a_call_with_parts_is_recognised_answered_and_heard_on_each_carrie
         assert spoken(recording, 0, CALLER_LINES) == [BOOKING.text, CORRECTION.text, GOODBYE.text]
         whole = [WELCOME.text, REPLIES[CORRECTION].text, REPLIES[GOODBYE].text]
         assert spoken(recording, 1, AGENT_LINES) == whole, carrier
+
+
+@pytest.mark.parametrize("carrier", CALLS)
+def test_the_agent_of_an_emulated_account_speaks_the_format_of_the_carrier(
+    carrier: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """There is no account whose settings the reader could change."""
+    opened: list[object] = []
+
+    async def place(emulator: CarrierEmulator, _phone: Patter, agent: Agent, _caller: Caller, **_: object) -> None:
+        leg = Leg(carrier=carrier, call_id="leg-1")
+        session = await agent.engine.open(ConversationSetup(leg=leg, preferred_format=emulator.format))
+        opened.append(session)
+        await session.aclose()
+
+    monkeypatch.setattr(demo_module, "place_call", place)
+    arguments = ["--carrier", carrier, "--engine", "elevenlabs", "--out", str(tmp_path)]
+    CliRunner().invoke(demo, arguments, obj=Registry.discover())
+    assert len(opened) == 1
+    assert "audio is converted" not in caplog.text
 
 
 PATTER = """

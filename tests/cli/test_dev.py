@@ -116,6 +116,7 @@ async def test_without_anything_the_echo_agent_is_heard_in_the_page(tmp_path: Pa
                 pass
             await scene.until_said("agent:  Hello, this is Patter.")
         await scene.until_said("ended after")
+        assert "audio is converted" not in scene.said
         assert (await scene.browser.get(f"{scene.pages}/dashboard/api/calls")).json()["calls"]
         opened = tmp_path / "opened"
         await until(lambda: opened.exists() and opened.read_text() == f"{scene.pages}/browser/#token={token}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -13,12 +14,13 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from patter_core.aio import Changes
+from patter_core.audio import AudioFormat
 from patter_core.engine import EngineCapability
 from patter_core.server.serving import serve_app
 from patter_core.testing.emulator import EngineEmulator, Told
 from patter_elevenlabs import wire
 from patter_elevenlabs.engine import ElevenLabsConvAI
-from patter_elevenlabs.formats import audio_format
+from patter_elevenlabs.formats import FORMATS, audio_format
 from patter_elevenlabs.testing.behaviour import Behaviour
 from patter_elevenlabs.testing.conversation import Conversation, ConversationOver, ConversationSocket
 from patter_elevenlabs.testing.hosting import host
@@ -118,6 +120,10 @@ class ElevenLabsEmulator(EngineEmulator):
         return ElevenLabsConvAI(
             api_key=self.api_key, agent_id=self.agent_id, base_url=self.base_url, client_tools=[repeat]
         )
+
+    def prefer(self, format: AudioFormat) -> None:
+        if (name := str(format)) in FORMATS:
+            self.behaviour = dataclasses.replace(self.behaviour, input_format=name, output_format=name)
 
     @property
     def signed_url_queries(self) -> list[Mapping[str, str]]:
