@@ -16,7 +16,13 @@ from patter_core.errors import ConfigurationError
 from patter_core.events import Record
 from patter_core.observe.masking import mask_address
 from patter_core.storage.archive import CallFilter, CallRow, Latest
-from patter_core.storage.sqlite import OF_ANOTHER_PROGRAM, is_of_another_file, is_of_another_program, passes
+from patter_core.storage.sqlite import (
+    OF_ANOTHER_PROGRAM,
+    OR_OF_ANOTHER_VERSION,
+    is_of_another_file,
+    is_of_another_program,
+    passes,
+)
 
 __all__ = ["SQLiteArchive", "SQLiteReader", "list_query"]
 
@@ -136,8 +142,15 @@ class SQLiteReader:
 
     def _unreadable(self, error: sqlite3.DatabaseError, database: sqlite3.Connection) -> ConfigurationError:
         if not passes(error):
-            problem = OF_ANOTHER_PROGRAM if is_of_another_program(database) else error
-            return ConfigurationError(f"{self._path} cannot be read: {problem}.", expected="a file of SQLiteSink")
+            problem = f"{error}"
+            if is_of_another_program(database):
+                has_our_names = problem.startswith("no such column")
+                problem = f"{OR_OF_ANOTHER_VERSION}: {problem}" if has_our_names else OF_ANOTHER_PROGRAM
+            return ConfigurationError(
+                f"{self._path} cannot be read: {problem}.",
+                expected="a file of SQLiteSink",
+                remedy="Give its path with --db, or in PATTER_DB.",
+            )
         if is_of_another_file(error, self._path):
             return ConfigurationError(
                 f"{self._path} was deleted or replaced while it was in use.",

@@ -15,6 +15,7 @@ from patter_core.storage.files import check_writable, file_error, identity
 __all__ = [
     "BUSY_TIMEOUT",
     "OF_ANOTHER_PROGRAM",
+    "OR_OF_ANOTHER_VERSION",
     "Database",
     "check_database",
     "is_of_another_file",
@@ -29,6 +30,8 @@ BUSY_TIMEOUT = 5.0
 """Seconds to wait for another process that writes the file: less than a sink's time for a batch."""
 _PAUSE = 0.05
 OF_ANOTHER_PROGRAM = "it is the database of another program"
+OR_OF_ANOTHER_VERSION = f"{OF_ANOTHER_PROGRAM}, or of another version of Patter"
+_OTHER_FILE = "Move the file away, so that a new one is made, or give another path."
 _APPLICATION = int.from_bytes(b"Patr", "big")
 """SQLite's `application_id` of our files, and their `user_version`: one more with each schema that older ones cannot
 write."""
@@ -260,13 +263,20 @@ def _check_ours(database: sqlite3.Connection, path: Path, schema: str) -> bool:
         found = {table: _columns(database, table) for table in _tables(database)}
     finally:
         database.rollback()
-    other = [table for table, columns in wanted.items() if table in found and not columns <= found[table]]
-    if application != _APPLICATION and (application or version or found.keys() not in (set(), wanted.keys())):
+    lacking = (
+        f"its table “{table}” has no column “{column}”"
+        for table, columns in wanted.items()
+        for column in columns
+        if table in found and column not in found[table]
+    )
+    lacks = next(lacking, "")
+    is_marked, remedy = application == _APPLICATION, _OTHER_FILE
+    if not is_marked and (application or version or not (lacks or found.keys() in (set(), wanted.keys()))):
         problem, remedy = OF_ANOTHER_PROGRAM, "Give another path."
     elif version > _VERSION:
         problem, remedy = "a newer version of Patter made it", "Install that version, or give another path."
-    elif other:
-        problem, remedy = f"its table “{other[0]}” is another one", "Give another path."
+    elif lacks:
+        problem = lacks if is_marked else f"{OR_OF_ANOTHER_VERSION}: {lacks}"
     else:
         return (application, version) == (_APPLICATION, _VERSION)
     raise SinkRefused(f"{path} cannot be written: {problem}.", remedy=remedy)
@@ -278,6 +288,6 @@ def _tables(database: sqlite3.Connection) -> list[str]:
     return [str(name) for (name,) in rows.fetchall()]
 
 
-def _columns(database: sqlite3.Connection, table: str) -> set[str]:
+def _columns(database: sqlite3.Connection, table: str) -> list[str]:
     """Returns the names of a table's columns; none if there is no such table."""
-    return {str(name) for (name,) in database.execute("SELECT name FROM pragma_table_info(?)", (table,))}
+    return [str(name) for (name,) in database.execute("SELECT name FROM pragma_table_info(?)", (table,))]

@@ -265,12 +265,26 @@ def test_a_file_without_tables_has_no_calls_yet(command: tuple[str, ...], tmp_pa
 
 
 @pytest.mark.parametrize("command", [(), ("show", ONE), ("delete", ONE)])
-def test_the_database_of_another_program_is_told_as_that(command: tuple[str, ...], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("schema", "problem"),
+    [
+        ("CREATE TABLE notes (text)", ""),
+        (
+            "CREATE TABLE calls (id); CREATE TABLE records (id); CREATE TABLE bills (call_id)",
+            ", or of another version of Patter: no such column: ",
+        ),
+    ],
+)
+def test_the_database_of_another_program_is_told_as_that(
+    command: tuple[str, ...], schema: str, problem: str, tmp_path: Path
+) -> None:
     path = tmp_path / "other.db"
-    with contextlib.closing(sqlite3.connect(path)) as other, other:
-        other.execute("CREATE TABLE notes (text)")
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        other.executescript(schema)
     error = str(run(path, *command).exception)
-    assert error.startswith(f"{path} cannot be read: it is the database of another program.")
+    said, _, remedy = error.partition(". Expected a file of SQLiteSink. ")
+    assert said.startswith(f"{path} cannot be read: it is the database of another program{problem}")
+    assert remedy == "Give its path with --db, or in PATTER_DB."
 
 
 HOSTILE = "\x1b[2J\x1b]0;title\x07 [/oops] [link=https://evil.example]x[/link]\nagent:  I agree.\x9b31m"

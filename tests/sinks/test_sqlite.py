@@ -151,14 +151,36 @@ async def test_a_file_that_somebody_holds_is_unavailable_and_later_nothing_is_mi
     assert {row.call_id for row in SQLiteReader(tmp_path / "patter.db").calls(CallFilter())} == {"one", "two"}
 
 
-async def test_a_file_of_another_program_is_refused_and_its_check_says_so(tmp_path: Path) -> None:
-    with contextlib.closing(sqlite3.connect(tmp_path / "patter.db")) as other:
-        other.execute("CREATE TABLE calls (number TEXT)")
-    sink = SQLiteSink(tmp_path / "patter.db")
+OTHER_PROGRAM = "it is the database of another program"
+
+
+@pytest.mark.parametrize(
+    ("schema", "problem"),
+    [
+        ("CREATE TABLE notes (text)", OTHER_PROGRAM),
+        (
+            "CREATE TABLE calls (number TEXT)",
+            f"{OTHER_PROGRAM}, or of another version of Patter: its table “calls” has no column “call_id”",
+        ),
+        (
+            f"CREATE TABLE said (call_id); PRAGMA application_id = {int.from_bytes(b'Patr', 'big')}",
+            "its table “said” has no column “text”",
+        ),
+    ],
+)
+async def test_a_file_that_is_not_ours_or_of_other_columns_is_refused_and_its_check_says_why(
+    tmp_path: Path, schema: str, problem: str
+) -> None:
+    path = tmp_path / "patter.db"
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        other.executescript(schema)
+    sink = SQLiteSink(path)
     (result,) = await sink.check()
-    assert (result.level, bool(result.remedy)) == (Level.PROBLEM, True)
-    with pytest.raises(SinkRefused, match="it is the database of another program"):
+    assert (result.level, "ive another path" in result.remedy) == (Level.PROBLEM, True)
+    with pytest.raises(SinkRefused) as caught:
         await sink.write(records())
+    assert caught.value.problem == f"{path} cannot be written: {problem}."
+    assert result.what == caught.value.problem
     await sink.aclose()
 
 
