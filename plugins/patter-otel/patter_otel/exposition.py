@@ -93,10 +93,8 @@ class Exposition(Collector):
     def check(self, host: str, port: int) -> None:
         """Checks that it could listen, unless it does. Raises as `listen`."""
         if self._server is None:
-            family = socket.AF_INET6 if ":" in host else socket.AF_INET
-            with _refusing(host, port, has_folder=self._turn is not None), socket.socket(family) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind((host, port))
+            with _refusing(host, port, has_folder=self._turn is not None):
+                _bind(host, port)
 
     def stop(self) -> None:
         """Leaves it to another worker to listen."""
@@ -126,18 +124,30 @@ class Exposition(Collector):
         return measure
 
 
+def _bind(host: str, port: int) -> None:
+    """Binds a socket as `start_http_server` does, which takes the first address of a name, and closes it."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, *_, address = found[0]
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((address[0], port))
+
+
 @contextlib.contextmanager
 def _refusing(host: str, port: int, *, has_folder: bool) -> Iterator[None]:
     """Turns an error of listening into the sink's."""
     try:
         yield
-    except OSError as error:
-        remedy = "Choose a free port."
-        if not has_folder:
+    except (OSError, UnicodeError) as error:
+        reason, remedy = (error.strerror, "Choose a free port.") if isinstance(error, OSError) else ("no host name", "")
+        if not isinstance(error, OSError) or isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            remedy = "Take an address or a name of this machine as `host`."
+        elif not has_folder:
             remedy += " Workers share one where they have a folder: PATTER_WORKERS_FOLDER."
         elif error.errno == errno.EADDRINUSE:
             remedy = f"Another program has it. {remedy}"
-        raise SinkRefused(f"PrometheusSink cannot listen on {host}:{port}: {error.strerror}.", remedy=remedy) from error
+        where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        raise SinkRefused(f"PrometheusSink cannot listen on {where}: {reason}.", remedy=remedy) from error
 
 
 def _family(instrument: Instrument, found: _Found) -> Metric:

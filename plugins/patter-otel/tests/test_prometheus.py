@@ -5,9 +5,10 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import count
+from typing import Any
 
 import anyio
 import httpx
@@ -23,6 +24,7 @@ from patter_core.telephony.leg import Leg
 from patter_core.testing.network import free_port
 from patter_otel import PrometheusSink
 from patter_otel import prometheus as module
+from patter_otel.exposition import Exposition
 
 pytestmark = pytest.mark.anyio
 
@@ -89,6 +91,33 @@ async def test_one_that_says_nothing_or_nonsense_or_leaves_keeps_no_other_out() 
                 await babbling.send(b"\x00\xff\r\n\r\n")
                 assert b"400" in await babbling.receive()
             assert (await client.get(f"http://127.0.0.1:{port}/metrics")).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "here", "nowhere", "192.0.2.1", f"{'a' * 64}.example"])
+def test_the_check_says_of_a_host_what_listening_on_it_says(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def resolve(name: str, port: int, **_: object) -> list[Any]:
+        if name == "here":  # as a name that has an IPv6 address alone
+            return [(socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", port))]
+        if name == "nowhere":
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return [*resolved(name, port, type=socket.SOCK_STREAM)]
+
+    resolved = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    exposition = Exposition()
+    said = [_refusal(ask, host) for ask in (exposition.check, exposition.listen)]
+    exposition.stop()
+    assert said[0] == said[1]
+    if host not in {"127.0.0.1", "::1", "here"}:
+        assert said[0].endswith("Take an address or a name of this machine as `host`.")
+
+
+def _refusal(ask: Callable[[str, int], None], host: str) -> str:
+    try:
+        ask(host, 0)
+    except SinkRefused as refused:
+        return str(refused)
+    return ""
 
 
 async def test_the_check_tells_whether_the_port_can_be_had_or_is_a_running_server_s(
