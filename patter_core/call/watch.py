@@ -69,7 +69,24 @@ class CallWatch:
         elif overdue is Signal.MEDIA_LOST:
             self._media.give_up()
         else:
-            call.signal(overdue)
+            call.signal(overdue, self._why(overdue))
+
+    def _why(self, overdue: Signal) -> str:
+        """Returns what has not happened in time, for those who read of the call's end."""
+        state = self._call.state
+        if overdue is Signal.TOO_LONG:
+            return "the call has lasted for Deadlines.longest_call"
+        match state.state:
+            case State.DIALLING:
+                return "the carrier did not report in time what became of the call (Deadlines.answer)"
+            case State.MEDIA_READY:
+                return "the engine was not ready in time (Deadlines.engine_connect)"
+            case State.ACCEPTED | State.ENGINE_READY if state.media_at is None:
+                return "the carrier did not bring the caller's audio in time (Deadlines.media_start)"
+            case State.ACCEPTED | State.ENGINE_READY:
+                return "the caller's audio did not come back in time (Deadlines.media_return)"
+            case _:
+                return ""
 
     @property
     def _minutes_left(self) -> float:

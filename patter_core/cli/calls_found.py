@@ -13,6 +13,7 @@ from patter_core.errors import ConfigurationError
 from patter_core.observe.printing import Table
 from patter_core.sinks.sqlite_reader import SQLiteReader
 from patter_core.storage.archive import CallRow
+from patter_core.telephony.outcome import end_words
 from patter_core.telephony.prices import costs_text
 
 __all__ = ["calls_table", "complete_id", "file_option", "no_calls", "reader_of"]
@@ -87,7 +88,7 @@ def _cells(row: CallRow) -> tuple[str, ...]:
         f"{row.duration_ms / 1000:.0f} s" if row.ended is not None else "-",
         "-" if row.reply_ms is None else f"{row.reply_ms:.0f} ms",
         costs_text(row.costs, row.unpriced) or "-",
-        f"{row.reason} (by the {row.ended_by})" if row.ended is not None else "not yet",
+        end_words(row.reason, row.ended_by) if row.ended is not None else "not yet",
     )
 
 

@@ -17,6 +17,7 @@ from patter_core.observe.terminal import counted
 from patter_core.server.counts import TurnedAway
 from patter_core.sinks.console import event_words
 from patter_core.telephony.leg import Leg
+from patter_core.telephony.outcome import end_words
 
 __all__ = ["CallLines", "turned_away"]
 
@@ -77,13 +78,12 @@ def turned_away(leg: Leg, reason: TurnedAway, *, live: int) -> None:
 def _tell_end(token: CallToken, ended: CallEnded) -> None:
     metrics = ended.metrics
     _calls.info(
-        "Call %s %s, %s: %.1f s, %s (by the %s); agent %s, %s of it and %d of the caller, reply %s.%s",
+        "Call %s %s, %s: %.1f s, %s; agent %s, %s of it and %d of the caller, reply %s.%s",
         token.call_id,
         _who(token.from_number, token.to_number),
         token.direction.value,
         ended.duration_ms / 1000,
-        ended.reason.replace("_", " "),
-        ended.by,
+        end_words(ended.reason, ended.by).replace("_", " "),
         token.agent,
         counted(metrics.turns, "turn"),
         metrics.user_turns,

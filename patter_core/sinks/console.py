@@ -14,11 +14,13 @@ from patter_core.events import (
     CallMetrics,
     CallMoved,
     CallPriced,
+    CallProgressed,
     ConversationStarted,
     DtmfReceived,
     Error,
     FallbackUsed,
     Interruption,
+    MachineDetected,
     MediaPaused,
     MediaStarted,
     MediaTrouble,
@@ -38,9 +40,20 @@ from patter_core.observe.metrics import CarrierBill, Latency, costs_of, unpriced
 from patter_core.observe.printing import Printer, Span, Style, Table
 from patter_core.observe.terminal import counted, one_line, write_past_buffer
 from patter_core.sink import EventSink
+from patter_core.telephony.leg import AnsweredBy, Direction, Progress
+from patter_core.telephony.outcome import end_words
 from patter_core.telephony.prices import Cost, cost_text, costs_text
 
 __all__ = ["ConsoleSink", "event_words", "metrics_table", "transcript_line"]
+
+
+_ANSWERED_BY = {
+    AnsweredBy.HUMAN: "a human answered",
+    AnsweredBy.MACHINE: "a machine answered",
+    AnsweredBy.MACHINE_READY: "a machine answered, and takes a message now",
+    AnsweredBy.FAX: "a fax machine answered",
+    AnsweredBy.UNKNOWN: "the carrier does not know who answered",
+}
 
 
 class ConsoleSink(EventSink):
@@ -187,10 +200,8 @@ def event_words(event: CallEvent) -> tuple[Style, str] | None:
 
 def _words(event: CallEvent) -> tuple[Style, str] | None:  # noqa: C901, PLR0912 - a table of cases
     match event:
-        case CallAnnounced(leg=leg, agent=agent, resumed=True):
-            return "bold", f"the {leg.carrier} call goes on at this worker, {leg.direction.value}; {agent} answers"
-        case CallAnnounced(leg=leg, agent=agent):
-            return "bold", f"{leg.carrier} rings, {leg.direction.value}; {agent} answers"
+        case CallAnnounced() | CallProgressed() | MachineDetected():
+            return _beginning(event)
         case MediaStarted(format=format):
             return "", f"the caller's audio starts ({format})"
         case MediaPaused(held=held):
@@ -234,10 +245,8 @@ def _words(event: CallEvent) -> tuple[Style, str] | None:  # noqa: C901, PLR0912
             return "red", f"carrier: {problem}"
         case CallMoved():
             return "dim", "goes on at another worker"
-        case CallEnded(reason=reason, by=by, duration_ms=duration, detail=detail, metrics=metrics):
-            what = f"ended after {duration / 1000:.2f} s: {reason.replace('_', ' ')} (by the {by})"
-            why = detail.rstrip().removesuffix(".")
-            return "bold", "; ".join((f"{what}: {why}" if why else what, *_figures(metrics)))
+        case CallEnded():
+            return "bold", _end(event)
         case _:
             return None
 
@@ -252,3 +261,24 @@ def _fallback(event: FallbackUsed) -> tuple[Style, str]:
     else:
         done = f"the caller is transferred to {event.to}"
     return "bold", f"fallback: {done}"
+
+
+def _beginning(event: CallAnnounced | CallProgressed | MachineDetected) -> tuple[Style, str]:
+    match event:
+        case CallAnnounced(leg=leg, agent=agent, resumed=True):
+            return "bold", f"the {leg.carrier} call goes on at this worker, {leg.direction.value}; {agent} answers"
+        case CallAnnounced(leg=leg, agent=agent) if leg.direction is Direction.OUTBOUND:
+            return "bold", f"{leg.carrier} dials, outbound; {agent} talks"
+        case CallAnnounced(leg=leg, agent=agent):
+            return "bold", f"{leg.carrier} rings, {leg.direction.value}; {agent} answers"
+        case CallProgressed(progress=progress):
+            return "dim", "the called phone rings" if progress is Progress.RINGING else f"the call is {progress.value}"
+        case MachineDetected(answered_by=who):
+            return "dim", _ANSWERED_BY[who]
+
+
+def _end(event: CallEnded) -> str:
+    when = f"ended after {event.duration_ms / 1000:.2f} s" if event.duration_ms else "ended without audio"
+    what = f"{when}: {end_words(event.reason, event.by).replace('_', ' ')}"
+    why = event.detail.rstrip().removesuffix(".")
+    return "; ".join((f"{what}: {why}" if why else what, *_figures(event.metrics)))

@@ -10,7 +10,7 @@ from patter_core.config import check_fields
 from patter_core.errors import ConfigurationError
 from patter_core.telephony.e164 import E164_FORM, is_callable
 
-__all__ = ["FAILURES", "By", "ConsultResult", "HangUp", "Reason", "Transfer"]
+__all__ = ["FAILURES", "By", "ConsultResult", "HangUp", "Reason", "Transfer", "end_words"]
 
 
 class HangUp(msgspec.Struct, frozen=True, tag="hang_up", forbid_unknown_fields=True):
@@ -104,3 +104,11 @@ class By(enum.StrEnum):
     ENGINE = "engine"
     CARRIER = "carrier"
     HOST = "host"
+
+
+_UNANSWERED = frozenset({Reason.BUSY, Reason.NO_ANSWER, Reason.CANCELED, Reason.DIAL_FAILED})
+
+
+def end_words(reason: str, by: str) -> str:
+    """Returns why a call ended and who ended it; without the latter for one that was not answered."""
+    return reason if reason in _UNANSWERED else f"{reason} (by the {by})"

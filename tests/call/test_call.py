@@ -284,6 +284,7 @@ async def test_a_socket_that_breaks_off_for_good_ends_the_call_at_the_carrier_to
         session = await scene.live()
         scene.socket.break_off()
     assert (scene.end.reason, scene.end.by) == ("media_lost", "carrier")
+    assert "Deadlines.media_return" in scene.end.detail
     assert scene.carrier.hung_up == ["leg-1"]
     assert session.closed
 
@@ -441,6 +442,7 @@ async def test_an_engine_that_does_not_get_ready_leaves_time_for_what_comes_afte
             await scene.until(State.ENDED)
     assert anyio.current_time() - began < 1
     assert scene.end.reason == reason
+    assert ("Deadlines.engine_connect" in scene.end.detail) is not reserve
     assert scene.carrier.commands == ([] if reserve else ["say leg-1 Sorry."])
 
 
@@ -590,6 +592,7 @@ async def test_a_stream_that_never_comes_ends_the_call() -> None:
     with anyio.fail_after(10):
         await scene.call.run()
     assert (scene.end.reason, scene.end.by) == ("no_media", "carrier")
+    assert "Deadlines.media_start" in scene.end.detail
     assert scene.carrier.hung_up == ["leg-1"]
 
 

@@ -36,7 +36,7 @@ from patter_core.observe.metrics import CarrierBill, EngineBill, Latency
 from patter_core.observe.terminal import one_line
 from patter_core.sinks import SQLiteSink
 from patter_core.storage.archive import CallRow
-from patter_core.telephony.leg import Leg
+from patter_core.telephony.leg import Direction, Leg
 from patter_core.telephony.prices import Cost
 
 ONE, OTHER = "aaaa1111", "aaaa2222"
@@ -181,6 +181,15 @@ def test_a_cost_that_the_carrier_has_not_named_yet_is_told_as_an_estimate(
     estimate = "2 min, about 0.0170 USD (a list, 2026-10-01)"
     price = f"{priced.amount} {priced.currency}, as it charges" if priced else estimate
     assert bills_line.removeprefix("carrier bills").strip() == price
+
+
+def test_a_call_that_was_not_answered_was_ended_by_no_side(tmp_path: Path) -> None:
+    ended = CallEnded(reason="no_answer", by="caller", duration_ms=0, metrics=CallMetrics())
+    announced = CallAnnounced(leg=Leg(carrier="fake", call_id="leg", direction=Direction.OUTBOUND), agent="agent")
+    events: list[CallEvent] = [announced, ended]
+    anyio.run(keep, tmp_path / "patter.db", events)
+    (line,) = (line for line in run(tmp_path / "patter.db").stdout.splitlines() if ONE in line)
+    assert line.endswith("no_answer")
 
 
 async def keep(path: Path, events: Sequence[CallEvent]) -> None:

@@ -10,6 +10,7 @@ from decimal import Decimal
 
 import anyio
 import anyio.to_thread
+import msgspec
 import pytest
 
 from patter_core.audio import ULAW_8000
@@ -18,10 +19,12 @@ from patter_core.events import (
     CallEnded,
     CallEvent,
     CallMetrics,
+    CallProgressed,
     DtmfReceived,
     Error,
     FallbackUsed,
     Interruption,
+    MachineDetected,
     MediaPaused,
     MediaStarted,
     MediaTrouble,
@@ -41,7 +44,7 @@ from patter_core.observe.printing import Printer
 from patter_core.observe.terminal import one_line
 from patter_core.server.sink_queue import SinkQueue
 from patter_core.sinks.console import ConsoleSink, metrics_table, transcript_line
-from patter_core.telephony.leg import Leg
+from patter_core.telephony.leg import AnsweredBy, Direction, Leg, Progress
 from patter_core.telephony.prices import Cost
 from tests.polling import until
 
@@ -63,6 +66,21 @@ BILLED = CallMetrics(
     ("event", "line"),
     [
         (CallAnnounced(leg=LEG, agent="agent"), "fake rings, inbound; agent answers"),
+        (
+            CallAnnounced(leg=msgspec.structs.replace(LEG, direction=Direction.OUTBOUND), agent="agent"),
+            "fake dials, outbound; agent talks",
+        ),
+        (CallProgressed(progress=Progress.RINGING), "the called phone rings"),
+        (CallProgressed(progress=Progress.ANSWERED), "the call is answered"),
+        (MachineDetected(answered_by=AnsweredBy.MACHINE_READY), "a machine answered, and takes a message now"),
+        (
+            CallEnded(reason="no_answer", by="caller", duration_ms=0, metrics=CallMetrics()),
+            "ended without audio: no answer",
+        ),
+        (
+            CallEnded(reason="host_hung_up", by="host", duration_ms=0, metrics=CallMetrics()),
+            "ended without audio: host hung up (by the host)",
+        ),
         (MediaStarted(format=ULAW_8000), "the caller's audio starts (ulaw_8000)"),
         (MediaPaused(held=True), "the caller is put on hold"),
         (MediaPaused(), "the caller's audio broke off"),

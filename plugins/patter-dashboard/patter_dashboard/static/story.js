@@ -170,6 +170,8 @@ export class Story {
   }
 }
 
+const UNANSWERED = new Set(["busy", "no_answer", "canceled", "dial_failed"]);
+
 const WORDS = {
   call_announced: (event) => `The call ${event.leg.direction === "outbound" ? "was dialled" : "arrived"} at ${event.leg.carrier}, for the agent ${event.agent}`,
   call_answered: (event) => `Answered after ${millis(event.answer_ms)}`,
@@ -204,7 +206,7 @@ const WORDS = {
   error: (event) => `Error: ${event.message}${event.code ? ` (${event.code})` : ""}`,
   call_moved: () => "Another worker has the call",
   call_priced: (event) => `The carrier charges ${money(event.cost)}`,
-  call_ended: (event) => `The call ended: ${event.reason.replaceAll("_", " ")}, by ${event.by}${event.detail ? `. ${event.detail}` : ""}`,
+  call_ended: (event) => `The call ended: ${event.reason.replaceAll("_", " ")}${UNANSWERED.has(event.reason) ? "" : `, by ${event.by}`}${event.detail ? `. ${event.detail}` : ""}`,
 };
 
 const LOUD = new Set(["error", "fallback_used", "media_trouble", "interruption", "call_ended"]);
