@@ -8,7 +8,7 @@ from types import UnionType
 
 import msgspec
 
-from patter_core.config import check_fields
+from patter_core.config import ConfiguredStruct, check_fields
 from patter_core.engine import Engine
 from patter_core.errors import ConfigurationError
 from patter_core.telephony.leg import Leg
@@ -119,7 +119,7 @@ def _check_value(value: object, name: str, kind: type | UnionType, expected: str
         raise ConfigurationError(f"{name} cannot be written as JSON.", got=type(error).__name__) from None
 
 
-class Retry(msgspec.Struct, frozen=True):
+class Retry(ConfiguredStruct, frozen=True):
     """Start a new conversation with the same agent in place of one that failed, while the caller waits.
 
     The new one gets the history of the call. An agent that was refused for good is not tried again.

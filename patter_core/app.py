@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 import msgspec
 
 from patter_core.carrier import Carrier
+from patter_core.config import Configured
 from patter_core.events import CallEnded, Record
 from patter_core.observe.redaction import Redaction
 from patter_core.sink import SinkFigures
@@ -267,7 +268,7 @@ class PhoneView(Protocol):
         """
 
 
-class WebApp(abc.ABC):
+class WebApp(Configured, abc.ABC):
     """Pages. The class is the spec; an instance holds the user's frozen configuration.
 
     It is served at `/<name>/` of the apps' listener. Its pages may load nothing from other hosts and run no inline

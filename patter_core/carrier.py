@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from patter_core.checks import CheckResult
+from patter_core.config import Configured
 from patter_core.errors import CallError
 from patter_core.media import MediaCodec
 from patter_core.telephony.control import Callbacks, Capability, DialRequest, LegFacts
@@ -32,7 +33,7 @@ __all__ = ["CARRIER_API_VERSION", "Carrier"]
 CARRIER_API_VERSION = 1
 
 
-class Carrier(abc.ABC):
+class Carrier(Configured, abc.ABC):
     """One vendor that brings calls. The class is the spec; an instance holds the user's frozen configuration.
 
     Constructing it with missing or wrong values raises `ConfigurationError`; its `repr` shows no secret.

@@ -11,6 +11,7 @@ import msgspec
 
 from patter_core.audio import AudioChunk, AudioFormat
 from patter_core.checks import CheckResult
+from patter_core.config import Configured
 from patter_core.events import EngineEvent, ToolResult, Usage
 from patter_core.history import HistoryItem
 from patter_core.telephony.leg import Leg
@@ -144,7 +145,7 @@ class ConversationSetup(msgspec.Struct, frozen=True, kw_only=True):
         return f"<ConversationSetup {self.leg!r} {self.preferred_format}>"
 
 
-class Engine(abc.ABC):
+class Engine(Configured, abc.ABC):
     """One vendor that listens and talks. The class is the spec; an instance holds the user's frozen configuration.
 
     Constructing it with missing or wrong values raises `ConfigurationError`; its `repr` shows no secret.

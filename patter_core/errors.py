@@ -2,6 +2,7 @@
 
 * `PatterError`
     * `ConfigurationError`: an option is missing or wrong; found before any call is taken.
+        * `UnknownOption`: a class or a function has no option of that name; also a `TypeError`.
         * `SettingMissing`: neither the parameter nor the environment variable is set.
     * `PluginError`
         * `PluginNotFound`: no installed distribution offers a carrier, engine, sink or store of that name.
@@ -67,6 +68,7 @@ __all__ = [
     "SocketClosed",
     "StoreRefused",
     "StoreUnavailable",
+    "UnknownOption",
     "WebhookRefused",
     "WorkerStopping",
 ]
@@ -112,6 +114,10 @@ class ConfigurationError(PatterError):
     ) -> None:
         self.details = details
         super().__init__(problem, expected=expected, got=got, remedy=remedy)
+
+
+class UnknownOption(ConfigurationError, TypeError):
+    """A class or a function has no option of that name. It is a `TypeError`, as Python's own error for this is."""
 
 
 class SettingMissing(ConfigurationError):

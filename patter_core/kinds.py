@@ -12,11 +12,12 @@ from typing import ClassVar
 import msgspec
 
 from patter_core.checks import CheckResult
+from patter_core.config import Configured
 
 __all__ = ["Kind", "Part", "Parts"]
 
 
-class Part(abc.ABC):
+class Part(Configured, abc.ABC):
     """The base of the classes of all kinds that plugins define, such as speech to text.
 
     A kind has a base class of its own below this one, which says what its parts do. The class is the spec; an instance

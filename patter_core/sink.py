@@ -9,6 +9,7 @@ from typing import ClassVar
 import msgspec
 
 from patter_core.checks import CheckResult
+from patter_core.config import Configured
 from patter_core.events import Record
 from patter_core.storage.archive import CallArchive
 
@@ -77,7 +78,7 @@ WorkerStatistics = Callable[[], WorkerFigures]
 """Returns the current figures of the worker. For its event loop."""
 
 
-class EventSink(abc.ABC):
+class EventSink(Configured, abc.ABC):
     """Gets the records of every call, in batches, from a bounded queue and in a task of its own.
 
     A sink that is slow, hangs or raises loses records, which is counted, and disturbs nothing else. The least important
@@ -132,7 +133,7 @@ class EventSink(abc.ABC):
         """
         return None
 
-    async def run(self, statistics: WorkerStatistics) -> None:  # noqa: B027 - most sinks only write
+    async def run(self, statistics: WorkerStatistics) -> None:
         """Background work next to `write`, until cancelled. If it raises, that is told, and it is started again.
 
         Raises:
@@ -153,7 +154,7 @@ class EventSink(abc.ABC):
                 what fails again is dropped.
         """
 
-    async def aclose(self) -> None:  # noqa: B027 - a sink that holds nothing has nothing to free
+    async def aclose(self) -> None:
         """Writes what the sink still holds, and frees it. Called once, after the last batch, with at least a second."""
 
     async def check(self) -> Sequence[CheckResult]:

@@ -10,6 +10,7 @@ from typing import ClassVar
 import msgspec
 
 from patter_core.checks import CheckResult
+from patter_core.config import Configured
 from patter_core.history import HistoryItem, ToolUsed
 
 __all__ = ["STORE_API_VERSION", "CallStore", "HistoryLine", "decode_lines", "encode_line", "history_of"]
@@ -33,7 +34,7 @@ class HistoryLine(msgspec.Struct, frozen=True):
         return f"<HistoryLine {self.item!r}>"
 
 
-class CallStore(abc.ABC):
+class CallStore(Configured, abc.ABC):
     """Keeps the lines of each call, in order, until some time after the last one, for all workers that share it.
 
     Lines are only added: what an item becomes later is a line of its own, and `history_of` puts them together.
@@ -71,7 +72,7 @@ class CallStore(abc.ABC):
             StoreUnavailable, StoreRefused: as in `append`.
         """
 
-    async def aclose(self) -> None:  # noqa: B027 - a store that holds nothing has nothing to free
+    async def aclose(self) -> None:
         """Frees what the store holds. Idempotent."""
 
     async def check(self) -> Sequence[CheckResult]:

@@ -7,7 +7,7 @@ import re
 
 import msgspec
 
-from patter_core.config import check_fields, from_environment
+from patter_core.config import ConfiguredStruct, check_fields, from_environment
 from patter_core.errors import ConfigurationError
 
 __all__ = ["DEFAULT_APPS_PORT", "AppAccess", "is_loopback"]
@@ -20,7 +20,7 @@ _HEADER = re.compile(r"[A-Za-z0-9-]+")
 _SHORTEST_PASSWORD = 12
 
 
-class AppAccess(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class AppAccess(ConfiguredStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who is let in to the apps. By default, who opens the link that the start of the server prints, on this machine.
 
     Raises:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 
-import msgspec
-
-from patter_core.config import check_fields, check_ranges
+from patter_core.config import ConfiguredStruct, check_fields, check_ranges
 from patter_core.errors import ConfigurationError
 from patter_core.telephony.outcome import HangUp, Transfer
 from patter_core.telephony.premium import PREMIUM_PREFIXES
@@ -18,7 +16,7 @@ MAX_MESSAGE_BYTES = 64 * 1024
 _PREFIX = re.compile(r"\+[0-9]{1,15}")
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Limits(ConfiguredStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How much one worker takes on. None of it depends on a peer's address."""
 
     calls: int = 500

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import msgspec
-
-from patter_core.config import check_fields, check_ranges
+from patter_core.config import ConfiguredStruct, check_fields, check_ranges
 
 __all__ = ["Deadlines"]
 
 
-class Deadlines(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Deadlines(ConfiguredStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long a call may stay in each state, in s."""
 
     route: float = 2.5

@@ -20,16 +20,20 @@ from patter_core.config.environment import (
 from patter_core.config.forms import check_form
 from patter_core.config.made_up import environment_of_workers, made_up_secret
 from patter_core.config.numbers import check_ranges
+from patter_core.config.options import Configured, ConfiguredStruct, check_names
 from patter_core.config.suggest import did_you_mean, quoted
 from patter_core.config.types import check_arguments, check_fields
 from patter_core.config.variables import unknown_variables
 
 __all__ = [
     "MOST_WORKERS",
+    "Configured",
+    "ConfiguredStruct",
     "base_url",
     "check_arguments",
     "check_fields",
     "check_form",
+    "check_names",
     "check_ranges",
     "checked_key",
     "did_you_mean",

@@ -14,7 +14,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     names = list(known)
     near = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.6)
     if not near:  # a word of a longer name
-        words = {part: name for name in names for part in re.split("[_-]", name) if part != name and len(part) > 3}
+        parts = [(part, name) for name in names for part in re.split("[_-]", name) if part != name]
+        words = {part: name for part, name in parts if len(part) > 3 or part == word.lower()}
         near = [words[part] for part in difflib.get_close_matches(word.lower(), words, n=1, cutoff=0.75)]
     return f"Did you mean {near[0]}?" if near else ""
 

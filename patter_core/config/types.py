@@ -18,6 +18,7 @@ from typing import ParamSpec, TypeVar
 
 import msgspec
 
+from patter_core.config.options import check_names
 from patter_core.errors import ConfigurationError
 
 __all__ = ["check_arguments", "check_fields", "check_value", "hints_of"]
@@ -43,7 +44,7 @@ def check_arguments(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
     What cannot be checked, such as the signature of a function, is let through.
 
-    The decorated function raises `ConfigurationError` for an argument of another type.
+    The decorated function raises `ConfigurationError` for an argument of another type, or of a name that it has not.
     """
     signature = inspect.signature(function)
     owner = function.__qualname__.removesuffix(".__init__").rpartition(".")[2]
@@ -54,6 +55,7 @@ def check_arguments(function: Callable[_P, _R]) -> Callable[_P, _R]:
         try:
             bound = signature.bind(*args, **kwargs)
         except TypeError:
+            check_names(owner, kwargs, signature)
             return function(*args, **kwargs)  # says it better
         for name, value in _arguments(signature, bound):
             if name in hints:

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 import msgspec
 
+from patter_core.config import ConfiguredStruct
 from patter_core.errors import ConfigurationError
 from patter_core.events import (
     CallAnnounced,
@@ -71,7 +72,7 @@ _CALLS_KNOWN = 10_000
 """Calls whose numbers are remembered: more than are live, in case that an end is missing."""
 
 
-class Redaction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Redaction(ConfiguredStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What sinks must not see.
 
     Raises:

@@ -14,7 +14,7 @@ from patter_core.audio import ULAW_8000, AudioFormat
 from patter_core.carrier import Carrier
 from patter_core.config import did_you_mean
 from patter_core.engine import ConversationSetup, Engine, EngineCapability
-from patter_core.errors import ConfigurationError
+from patter_core.errors import ConfigurationError, UnknownOption
 from patter_core.kinds import Part
 from patter_core.observe.secrets import hide_secrets_of
 from patter_core.plugins.composing import WITHOUT_KINDS
@@ -156,7 +156,7 @@ class Agents:
                 names = TAKEN - {"parts"} | known
                 hint = did_you_mean(argument, sorted(names)) or did_you_mean(argument, sorted(several))
                 hint = hint or _about_arguments(kinds)
-                raise TypeError(f"agent() got an unexpected keyword argument {argument!r}. {hint}")
+                raise UnknownOption(f"agent() got an unexpected keyword argument {argument!r}.", remedy=hint)
         if given and engine is not None:
             raise ConfigurationError(
                 f"An agent on an engine takes no {' or '.join(f'{name}=' for name in given)}.",

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from patter_core.app import WebApp
 from patter_core.carrier import Carrier
-from patter_core.config import did_you_mean
+from patter_core.config import check_names
 from patter_core.engine import Engine
 from patter_core.errors import ConfigurationError
 from patter_core.kinds import Part
@@ -23,14 +23,7 @@ _Offered = TypeVar("_Offered", Carrier, Engine, EventSink, CallStore, WebApp, Pa
 
 def make(cls: type[_Offered], options: Mapping[str, Option]) -> _Offered:
     """Returns an instance of a plugin's class with options; raises `ConfigurationError` for a wrong one."""
-    known = [name for name in inspect.signature(cls).parameters if not name.startswith("_")]
-    for option in options:
-        if option not in known:
-            raise ConfigurationError(
-                f"{cls.__name__} has no option “{option}”.",
-                expected=", ".join(known) or "no options",
-                remedy=did_you_mean(option, known),
-            )
+    check_names(cls.__name__, options, inspect.signature(cls))
     try:
         return cls(**options)
     except (TypeError, ValueError, AttributeError) as error:  # what a constructor makes of a wrong type

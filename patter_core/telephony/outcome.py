@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import enum
 
-import msgspec
-
-from patter_core.config import check_fields
+from patter_core.config import ConfiguredStruct, check_fields
 from patter_core.errors import ConfigurationError
 from patter_core.telephony.e164 import E164_FORM, is_callable
 
 __all__ = ["FAILURES", "By", "ConsultResult", "HangUp", "Reason", "Transfer", "end_words"]
 
 
-class HangUp(msgspec.Struct, frozen=True, tag="hang_up", forbid_unknown_fields=True):
+class HangUp(ConfiguredStruct, frozen=True, tag="hang_up", forbid_unknown_fields=True):
     """Hang up, after saying `say` if it is given."""
 
     say: str = ""
@@ -22,7 +20,7 @@ class HangUp(msgspec.Struct, frozen=True, tag="hang_up", forbid_unknown_fields=T
         check_fields(self)
 
 
-class Transfer(msgspec.Struct, frozen=True, tag="transfer", forbid_unknown_fields=True):
+class Transfer(ConfiguredStruct, frozen=True, tag="transfer", forbid_unknown_fields=True):
     """Transfer the call to another number; the call is then over for us.
 
     Raises:

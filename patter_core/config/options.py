@@ -1,0 +1,86 @@
+"""The names of options that users set in code, checked where an object is made."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+
+from patter_core.config.suggest import did_you_mean
+from patter_core.errors import UnknownOption
+
+__all__ = ["Configured", "ConfiguredStruct", "check_names"]
+
+
+def check_names(owner: str, given: Iterable[str], signature: inspect.Signature) -> None:
+    """Checks that a class or a function has options of these names.
+
+    Args:
+        owner: its name, for the error.
+        given: names of arguments.
+        signature: of the class or function.
+
+    Raises:
+        UnknownOption: it has no option of one of the names.
+    """
+    parameters = signature.parameters.values()
+    if any(one.kind is one.VAR_KEYWORD for one in parameters):
+        return
+    accepted = [one.name for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
+    known = [name for name in accepted if not name.startswith("_")]
+    for name in given:
+        if name not in accepted:
+            raise UnknownOption(
+                f"{owner} has no option “{name}”.",
+                expected=", ".join(known) or "no options",
+                remedy=did_you_mean(name, known),
+            )
+
+
+class _SignatureOfInit:
+    """What `inspect.signature` and `help` show of a class whose `__new__` takes anything: what its `__init__` takes."""
+
+    def __get__(self, instance: object, cls: Any) -> inspect.Signature:
+        if instance is not None or cls.__new__ is not Configured.__new__:
+            raise AttributeError("__signature__")
+        if cls.__init__ is object.__init__:
+            return inspect.Signature()
+        first, *others = inspect.signature(cls.__init__).parameters.values()
+        return inspect.Signature(others if first.kind is not first.VAR_POSITIONAL else [first, *others])
+
+
+class Configured:
+    """The base of contracts whose classes take the user's options as arguments: it tells the misspelt ones.
+
+    It looks at names only, before `__init__`, and at nothing afterwards. Type checkers see what `__init__` takes.
+    """
+
+    if not TYPE_CHECKING:
+        __signature__ = _SignatureOfInit()
+
+        def __new__(cls, *args: object, **kwargs: object) -> Self:
+            """Returns a new instance; raises `UnknownOption` for an argument that the class does not take."""
+            if kwargs:
+                check_names(cls.__name__, kwargs, inspect.signature(cls))
+            if args and cls.__init__ is object.__init__:
+                raise TypeError(f"{cls.__name__}() takes no arguments")
+            new = super().__new__
+            return new(cls) if new is object.__new__ else new(cls, *args, **kwargs)
+
+
+if TYPE_CHECKING:
+    ConfiguredStruct = msgspec.Struct
+else:
+
+    class _Meta(type(msgspec.Struct)):
+        """A struct's `__new__` is never called, but what its class inherits from here is."""
+
+        def __call__(cls, *args: object, **kwargs: object) -> object:
+            """Returns a new instance; raises `UnknownOption` as `Configured` does."""
+            check_names(cls.__name__, kwargs, inspect.signature(cls))
+            return super().__call__(*args, **kwargs)
+
+    class ConfiguredStruct(msgspec.Struct, metaclass=_Meta):
+        """As `Configured`, for structs that users make."""

@@ -1,0 +1,103 @@
+"""Options of names that a class does not have are told with those that it has, wherever an object is made."""
+
+from __future__ import annotations
+
+import abc
+import copy
+import dataclasses
+import inspect
+from typing import Any, Self
+
+import pytest
+
+from patter_core import ConfigurationError, Deadlines, Limits, Patter, Transfer
+from patter_core.config import Configured
+from patter_core.errors import UnknownOption
+from patter_core.testing.fakes.carrier import FakeCarrier
+from patter_core.testing.fakes.engine import FakeEngine
+
+
+class Contract(Configured, abc.ABC):
+    @abc.abstractmethod
+    def act(self) -> None: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Acme(Contract):
+    api_key: str = ""
+    _hidden: str = ""
+
+    def act(self) -> None: ...
+
+
+class Plain(Configured):
+    """It takes nothing."""
+
+
+class Open(Configured):
+    def __init__(self, **options: object) -> None:
+        self.options = options
+
+
+class Base:
+    def __new__(cls, **kwargs: object) -> Self:
+        made = super().__new__(cls)
+        made.seen = kwargs
+        return made
+
+    seen: dict[str, object]
+
+
+class Joined(Configured, Base):
+    def __init__(self, *, size: int) -> None:
+        self.size = size
+
+
+UNKNOWN: dict[str, tuple[Any, str, str]] = {
+    "a plugin's class": (Acme, "key", "Acme has no option “key”. Expected api_key. Did you mean api_key?"),
+    "a class that takes nothing": (Plain, "x", "Plain has no option “x”. Expected no options."),
+    "a phone": (Patter, "carier", "Did you mean carrier?"),
+    "limits": (Limits, "cals", "Did you mean calls?"),
+    "deadlines": (Deadlines, "ruote", "Did you mean route?"),
+    "a transfer": (Transfer, "too", "Did you mean to?"),
+}
+
+
+@pytest.mark.parametrize(("cls", "name", "said"), UNKNOWN.values(), ids=UNKNOWN.keys())
+def test_an_unknown_option_is_told_with_those_that_are_known(cls: Any, name: str, said: str) -> None:
+    with pytest.raises(UnknownOption) as caught:
+        cls(**{name: "secret"})
+    assert said in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert isinstance(caught.value, TypeError)
+    assert isinstance(caught.value, ConfigurationError)
+
+
+def test_the_fakes_and_agents_tell_it_too() -> None:
+    with pytest.raises(UnknownOption, match="FakeCarrier has no option “nam”"):
+        FakeCarrier(nam="x")  # type: ignore[call-arg] # the mistake
+    with pytest.raises(UnknownOption, match="Did you mean system_prompt"):
+        Patter(carrier=FakeCarrier()).agent(engine=FakeEngine(), system_promt="x")  # type: ignore[arg-type] # as above
+
+
+def test_the_signature_is_that_of_init() -> None:
+    assert list(inspect.signature(Acme).parameters) == ["api_key", "_hidden"]
+    assert list(inspect.signature(Plain).parameters) == []
+    assert list(inspect.signature(Open).parameters) == ["options"]
+    assert next(iter(inspect.signature(Limits).parameters)) == "calls"
+    with pytest.raises(TypeError):
+        inspect.signature(Plain())  # type: ignore[arg-type] # an instance cannot be called
+
+
+def test_what_python_can_do_with_a_class_it_still_can() -> None:
+    acme = Acme("key", _hidden="yes")
+    assert copy.copy(acme) == copy.deepcopy(acme) == dataclasses.replace(acme) == acme
+    assert Open(anything=1).options == {"anything": 1}
+    joined = Joined(size=3)
+    assert (joined.size, joined.seen) == (3, {"size": 3})
+    with pytest.raises(TypeError, match="abstract"):
+        Contract()  # type: ignore[abstract] # the mistake
+    with pytest.raises(TypeError, match="takes no arguments"):
+        Plain(1)  # type: ignore[call-arg] # the mistake
+    with pytest.raises(TypeError, match="positional argument"):
+        Acme("a", "b", "c")  # type: ignore[call-arg] # the mistake
