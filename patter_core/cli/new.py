@@ -24,6 +24,8 @@ _TEMPLATES = resources.files("patter_core.cli").joinpath("templates")
 KINDS = tuple(sorted(folder.name for folder in _TEMPLATES.iterdir() if folder.is_dir()))
 """Those of the core with templates: each has a folder of its name. Plugins bring others: `Kind.template`."""
 
+_OURS = frozenset(_TEMPLATES.joinpath("taken.txt").read_text(encoding="utf-8").split())
+"""What stands behind `patter-` in the names of Patter's own distributions, installed or not."""
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _SUFFIX = ".template"
 
@@ -70,7 +72,7 @@ def write_distribution(kind: str, name: str, parent: Path, registry: Registry | 
 
     Args:
         kind: one of `KINDS`, or one that a plugin defines with a template.
-        name: of the carrier, engine, sink or part.
+        name: of the carrier, engine, sink or part; `patter-` before it is left out.
         parent: the folder to write into.
         registry: the plugins; None to find those that are installed.
 
@@ -79,6 +81,7 @@ def write_distribution(kind: str, name: str, parent: Path, registry: Registry | 
     """
     registry = registry or Registry.discover()
     source = _source_of(kind, registry)
+    name = name.removeprefix("patter-")
     if not _NAME.fullmatch(name):
         raise ConfigurationError(
             "Invalid plugin name.",
@@ -95,6 +98,8 @@ def write_distribution(kind: str, name: str, parent: Path, registry: Registry | 
             )
     if find_spec(f"patter_{name.replace('-', '_')}") is not None:
         raise ConfigurationError(f"patter-{name} is installed already.", remedy="Choose another name.")
+    if name in _OURS:
+        raise ConfigurationError(f"patter-{name} is a distribution of Patter's own.", remedy="Choose another name.")
     folder = parent / f"patter-{name}"
     if folder.exists():
         raise ConfigurationError(f"{folder} exists already.", remedy="Choose another name, or another --into.")
@@ -172,6 +177,7 @@ def new(context: click.Context, kind: str, name: str, into: Path) -> None:
     """
     registry = context.obj if isinstance(context.obj, Registry) else None
     folder = write_distribution(kind, name, into, registry)
+    name = folder.name.removeprefix("patter-")
     click.echo(f"{folder} is a complete {kind} plugin. Try it:\n")
     click.echo(f"  pip install -e {folder} pytest\n  patter plugins\n  pytest {folder}")
     if kind in {"carrier", "engine"}:  # a sink's service must be running, and the demo knows no emulator of the part

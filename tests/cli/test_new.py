@@ -12,10 +12,12 @@ from packaging.requirements import Requirement
 
 import patter_pipeline
 from patter_core import __version__
+from patter_core.cli.new import _OURS as OURS
 from patter_core.cli.new import KINDS, new, write_distribution
 from patter_core.errors import ConfigurationError
 from patter_core.registry import Registry
 
+ROOT = Path(__file__).parents[2]
 PARTS = ("llm", "stt", "tts")
 WITHOUT_SERVICE = ("app", "guardrail", "turn_detector", "vad")
 """Parts that need no emulator."""
@@ -110,6 +112,28 @@ def test_a_name_that_is_taken_is_refused_with_its_owner(kind: str, name: str, sa
     with pytest.raises(ConfigurationError, match=rf"{said}\. Choose another name"):
         write_distribution(kind, name, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_names_of_our_own_distributions_are_known() -> None:
+    plugins = {path.name for path in (ROOT / "plugins").iterdir() if (path / "pyproject.toml").is_file()}
+    assert {f"patter-{name}" for name in OURS} == plugins | {"patter-core"}
+
+
+@pytest.mark.parametrize("name", ["deepgram", "patter-deepgram", "all"])
+def test_a_name_of_ours_is_refused_where_it_is_not_installed(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("patter_core.cli.new.find_spec", lambda _: None)
+    said = rf"patter-{name.removeprefix('patter-')} is a distribution of Patter's own\. Choose another name"
+    with pytest.raises(ConfigurationError, match=said):
+        write_distribution("carrier", name, tmp_path, Registry())
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_name_of_the_distribution_is_as_good_as_that_of_the_plugin(tmp_path: Path) -> None:
+    result = CliRunner().invoke(new, ["carrier", "patter-horn", "--into", str(tmp_path)])
+    assert [path.name for path in tmp_path.iterdir()] == ["patter-horn"]
+    assert "patter demo --carrier horn\n" in result.output
 
 
 def test_a_name_of_another_kind_is_free(tmp_path: Path) -> None:
