@@ -17,7 +17,7 @@ from patter_core.config.environment import (
     worker_number,
     workers_folder,
 )
-from patter_core.config.forms import check_form
+from patter_core.config.forms import KEY_OF_ANOTHER_SERVICE, check_form
 from patter_core.config.made_up import environment_of_workers, made_up_secret
 from patter_core.config.numbers import check_ranges
 from patter_core.config.options import Configured, ConfiguredStruct, check_names
@@ -26,6 +26,7 @@ from patter_core.config.types import check_arguments, check_fields
 from patter_core.config.variables import unknown_variables
 
 __all__ = [
+    "KEY_OF_ANOTHER_SERVICE",
     "MOST_WORKERS",
     "Configured",
     "ConfiguredStruct",

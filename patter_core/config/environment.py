@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from patter_core.config.forms import check_no_other_kind
 from patter_core.config.variables import CORE_VARIABLES
 from patter_core.errors import ConfigurationError, SettingMissing
 
@@ -180,21 +181,22 @@ def _bare(variable: str) -> str:
     return variable.replace("_", "").upper()
 
 
-def checked_key(key: str, *, parameter: str) -> str:
+def checked_key(key: str, *, parameter: str, what: str = "an API key", others: Mapping[str, str] | None = None) -> str:
     """Returns a key, without blanks around it. Errors do not show it.
 
     Args:
         key: what was found, or "".
         parameter: as in `required`.
+        what: what it is: `an auth token`.
+        others: as in `check_no_other_kind`.
 
     Raises:
-        ConfigurationError: no key has such characters: they cannot be in a header.
+        ConfigurationError: no key has such characters: they cannot be in a header; or it is surely something else.
     """
     key = key.strip()
     if not (key.isascii() and key.isprintable() and " " not in key):
-        raise ConfigurationError(
-            f"{parameter} is not an API key.", expected="printable ASCII characters without spaces"
-        )
+        raise ConfigurationError(f"{parameter} is not {what}.", expected="printable ASCII characters without spaces")
+    check_no_other_kind(key, parameter=parameter, what=what, others=others)
     return key
 
 

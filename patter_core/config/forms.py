@@ -7,9 +7,18 @@ from collections.abc import Mapping
 
 from patter_core.errors import ConfigurationError
 
-__all__ = ["check_form"]
+__all__ = ["KEY_OF_ANOTHER_SERVICE", "check_form", "check_no_other_kind"]
 
 _AROUND = {"(?s)[\"'“].*": "they begin with a quotation mark", "(?s)[{<].*": "they begin with a bracket"}
+_NO_KEYS = {
+    **_AROUND,
+    "(AC|SK)[0-9a-fA-F]{32}": "the ID of an account or of a key (AC…, SK…)",
+    "(?s)-----BEGIN .*": "a key in PEM",
+    "(?i)https?://.*": "an address",
+    "(?s)[A-Z]+_[A-Z_]+=.+": "a line of a file `.env`, with the name of a variable",
+}
+KEY_OF_ANOTHER_SERVICE = {"sk[-_].*": "they begin with sk, as keys of other services do"}
+"""For `others`, where no key begins like this."""
 
 
 def check_form(
@@ -41,11 +50,35 @@ def check_form(
     """
     if re.fullmatch(form, value):
         return
-    kinds = {**(others or {}), **_AROUND}
-    kind = next((f": {kind}" for other, kind in kinds.items() if re.fullmatch(other, value)), "")
+    kind = _kind_of(value, {**(others or {}), **_AROUND})
     raise ConfigurationError(
         f"{parameter} is not {what}.",
         expected=expected,
-        got=f"{len(value)} characters{kind}",
+        got=f"{len(value)} characters{kind and ': '}{kind}",
         remedy=f"You find it {where}.",
     )
+
+
+def check_no_other_kind(key: str, *, parameter: str, what: str, others: Mapping[str, str] | None = None) -> None:
+    """Checks that a key or a token, whose own form is not known, is not surely something else. Errors do not show it.
+
+    Args:
+        key: what was found.
+        parameter: as in `required`.
+        what: what it should be: `an API key`.
+        others: as in `check_form`, beside quoted values, addresses, lines of a file and the like.
+
+    Raises:
+        ConfigurationError: it is something else.
+    """
+    kind = _kind_of(key, {**(others or {}), **_NO_KEYS})
+    if kind:
+        raise ConfigurationError(
+            f"{parameter} is not {what}.",
+            expected="the value alone, as its vendor shows it",
+            got=f"{len(key)} characters: {kind}",
+        )
+
+
+def _kind_of(value: str, kinds: Mapping[str, str]) -> str:
+    return next((kind for form, kind in kinds.items() if re.fullmatch(form, value)), "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from patter_core.config import (
+    KEY_OF_ANOTHER_SERVICE,
     base_url,
     checked_key,
     flag_from_environment,
@@ -173,3 +174,26 @@ def test_what_cannot_be_a_key_is_refused_and_not_shown(key: str) -> None:
         checked_key(key, parameter="Acme(api_key=…)")
     assert key not in str(error.value)
     assert checked_key(" key\n", parameter="Acme(api_key=…)") == "key"
+
+
+SURELY_NO_KEYS = {
+    "in quotation marks": ("'0123456789'", "12 characters: they begin with a quotation mark"),
+    "a placeholder": ("<your-key>", "10 characters: they begin with a bracket"),
+    "an ID": ("SK" + 32 * "0", "34 characters: the ID of an account or of a key (AC…, SK…)"),
+    "a line of a file": ("ACME_KEY=0123", "13 characters: a line of a file `.env`, with the name of a variable"),
+    "an address": ("https://acme.example/keys", "25 characters: an address"),
+    "of others": ("sk-0123", "7 characters: they begin with sk, as keys of other services do"),
+}
+
+
+@pytest.mark.parametrize(("key", "got"), SURELY_NO_KEYS.values(), ids=SURELY_NO_KEYS.keys())
+def test_what_is_surely_no_key_is_told_by_its_kind_and_not_shown(key: str, got: str) -> None:
+    with pytest.raises(ConfigurationError, match="is not a token") as error:
+        checked_key(key, parameter="Acme(token=…)", what="a token", others=KEY_OF_ANOTHER_SERVICE)
+    assert error.value.got == got
+    assert key not in str(error.value)
+
+
+@pytest.mark.parametrize("key", ["", "sk-0123", "0123456789abcdef" * 2, "auth-token", "ab_CD=="])
+def test_what_may_be_a_key_is_one(key: str) -> None:
+    assert checked_key(key, parameter="Acme(token=…)") == key

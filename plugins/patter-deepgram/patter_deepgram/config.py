@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Self
 from urllib.parse import urlencode
 
+from patter_core.config import KEY_OF_ANOTHER_SERVICE, checked_key, required
 from patter_core.config import base_url as read_base_url
-from patter_core.config import checked_key, required
 
 __all__ = ["DEFAULT_BASE_URL", "Parameters", "Service"]
 
@@ -39,7 +39,7 @@ class Service:
         address = read_base_url(
             base_url, parameter=f"{owner}(base_url=…)", variable="DEEPGRAM_BASE_URL", default=DEFAULT_BASE_URL
         )
-        return cls(checked_key(api_key, parameter=parameter), address)
+        return cls(checked_key(api_key, parameter=parameter, others=KEY_OF_ANOTHER_SERVICE), address)
 
     def url(self, path: str, parameters: Parameters) -> str:
         """Returns the ws:// or wss:// URL of a socket."""

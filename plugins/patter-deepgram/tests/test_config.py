@@ -43,3 +43,10 @@ def test_an_address_that_is_none_is_refused_without_showing_it(url: str) -> None
     with pytest.raises(ConfigurationError) as caught:
         Service.resolve("DeepgramTTS", api_key="key", base_url=url)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["sk-0123", "sk_0123", '"0123"', "SK" + 32 * "0"])
+def test_what_is_surely_another_value_is_not_taken_as_the_key_and_not_shown(value: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"is not an (API key|auth token)") as error:
+        Service.resolve("DeepgramSTT", api_key=value)
+    assert value not in str(error.value)

@@ -110,7 +110,7 @@ def _checked_key(owner: str, api_key: str, permission: str) -> str:
     parameter = f"{owner}(api_key=…)"
     where = f"in the ElevenLabs dashboard under Developers, API keys; it needs the permission {permission}"
     found = required(api_key, parameter=parameter, variable="ELEVENLABS_API_KEY", where=where)
-    key = checked_key(found, parameter=parameter)
+    key = checked_key(found, parameter=parameter, others={"sk-.*": "they begin with sk-, and not with sk_"})
     check_form(
         key,
         "(?!agent_).*",

@@ -48,6 +48,12 @@ def test_key_and_agent_exchanged_are_told_and_not_shown(key: str, agent: str, sa
     assert "secret" not in str(error.value)
 
 
+def test_a_key_of_another_service_is_told_and_not_shown() -> None:
+    with pytest.raises(ConfigurationError, match=r"is not an API key\. .*begin with sk-, and not with sk_") as error:
+        Service.resolve("Thing", api_key="sk-proj-secret", agent_id="agent_1")
+    assert "secret" not in str(error.value)
+
+
 def test_the_key_is_not_in_the_repr() -> None:
     assert "sk_secret" not in repr(service())
     assert service().headers == {"xi-api-key": "sk_secret"}

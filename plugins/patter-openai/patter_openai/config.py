@@ -61,9 +61,8 @@ def read_key(owner: str, api_key: str) -> str:
     """
     parameter = f"{owner}(api_key=…)"
     where = "on the OpenAI platform under API keys; it begins with sk-"
-    return checked_key(
-        required(api_key, parameter=parameter, variable="OPENAI_API_KEY", where=where), parameter=parameter
-    )
+    found = required(api_key, parameter=parameter, variable="OPENAI_API_KEY", where=where)
+    return checked_key(found, parameter=parameter, others={"sk_[0-9a-f]{48}": "they begin with sk_, and not with sk-"})
 
 
 def read_url(owner: str, base_url: str) -> str:

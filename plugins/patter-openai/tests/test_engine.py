@@ -190,3 +190,9 @@ def test_a_refusal_is_told_with_its_remedy(emulator: OpenAIRealtimeEmulator) -> 
     with pytest.raises(EngineRefused, match="Billing") as caught:
         run("models")
     assert caught.value.retry
+
+
+def test_a_key_of_another_service_is_told_and_not_shown() -> None:
+    with pytest.raises(ConfigurationError, match=r"is not an API key\. .*begin with sk_, and not with sk-") as error:
+        Service.resolve("X", api_key="sk_" + 48 * "0")
+    assert 48 * "0" not in str(error.value)

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import msgspec
 
+from patter_core.config import KEY_OF_ANOTHER_SERVICE, check_form, checked_key, required, secrets_of
 from patter_core.config import base_url as read_base_url
-from patter_core.config import check_form, required, secrets_of
 
 __all__ = ["Account", "read_account", "read_other_tokens"]
 
@@ -43,8 +43,12 @@ def read_account(*, auth_id: str = "", auth_token: str = "", base_url: str = "")
     )
     return Account(
         auth_id=found,
-        auth_token=required(
-            auth_token, parameter="Plivo(auth_token=…)", variable="PLIVO_AUTH_TOKEN", where=f"{_WHERE}, beside it"
+        auth_token=_checked_token(
+            required(
+                auth_token, parameter="Plivo(auth_token=…)", variable="PLIVO_AUTH_TOKEN", where=f"{_WHERE}, beside it"
+            ),
+            parameter="Plivo(auth_token=…)",
+            what="an auth token",
         ),
         base_url=read_base_url(
             base_url, parameter="Plivo(base_url=…)", variable="PLIVO_BASE_URL", default="https://api.plivo.com"
@@ -58,4 +62,11 @@ def read_other_tokens(tokens: Iterable[str] = ()) -> tuple[str, ...]:
     Raises:
         ConfigurationError: one is empty or invalid.
     """
-    return secrets_of(tokens, parameter="Plivo(other_auth_tokens=…)", variable="PLIVO_OTHER_AUTH_TOKENS")
+    parameter = "Plivo(other_auth_tokens=…)"
+    found = secrets_of(tokens, parameter=parameter, variable="PLIVO_OTHER_AUTH_TOKENS")
+    return tuple(_checked_token(token, parameter=parameter, what="a list of auth tokens") for token in found)
+
+
+def _checked_token(token: str, *, parameter: str, what: str) -> str:
+    others = {_AUTH_ID: "an Auth ID", **KEY_OF_ANOTHER_SERVICE}
+    return checked_key(token, parameter=parameter, what=what, others=others)

@@ -43,3 +43,10 @@ def test_a_missing_value_is_an_error_that_says_where_to_find_it(given: str, miss
 def test_a_base_url_is_an_http_address() -> None:
     with pytest.raises(ConfigurationError, match="base_url"):
         read_account(auth_id=AUTH_ID, auth_token="secret", base_url="api.plivo.com")
+
+
+@pytest.mark.parametrize("value", ["sk-0123", "sk_0123", '"0123"', "SK" + 32 * "0", "MA" + 18 * "0"])
+def test_what_is_surely_another_value_is_not_taken_as_the_key_and_not_shown(value: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"is not an (API key|auth token)") as error:
+        read_account(auth_id=AUTH_ID, auth_token=value)
+    assert value not in str(error.value)

@@ -6,8 +6,8 @@ from typing import Literal, get_args
 
 import msgspec
 
+from patter_core.config import KEY_OF_ANOTHER_SERVICE, check_form, checked_key, from_environment, required
 from patter_core.config import base_url as read_base_url
-from patter_core.config import check_form, from_environment, required
 from patter_core.errors import ConfigurationError
 from patter_telnyx.formats import ByteOrder
 from patter_telnyx.signing import WHERE as PUBLIC_KEY_WHERE
@@ -67,14 +67,12 @@ def read_api_key(api_key: str = "") -> str:
     """Returns the API key.
 
     Raises:
-        ConfigurationError: it is missing.
+        ConfigurationError: it is missing, or surely something else.
     """
-    return required(
-        api_key,
-        parameter="Telnyx(api_key=…)",
-        variable="TELNYX_API_KEY",
-        where="in Telnyx's portal, under “API Keys”",
-    )
+    parameter = "Telnyx(api_key=…)"
+    where = "in Telnyx's portal, under “API Keys”"
+    found = required(api_key, parameter=parameter, variable="TELNYX_API_KEY", where=where)
+    return checked_key(found, parameter=parameter, others=KEY_OF_ANOTHER_SERVICE)
 
 
 def read_api_url(base_url: str = "") -> str:

@@ -6,7 +6,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from patter_core.errors import ConfigurationError
-from patter_telnyx.config import CHOICES, Account, check_choice, read_account, read_api_url
+from patter_telnyx.config import CHOICES, Account, check_choice, read_account, read_api_key, read_api_url
 
 PUBLIC_KEY = base64.b64encode(
     Ed25519PrivateKey.from_private_bytes(b"\x07" * 32).public_key().public_bytes_raw()
@@ -78,3 +78,10 @@ def test_a_value_that_is_not_one_of_its_choices_is_an_error_that_names_them(para
 
 def test_no_secret_is_in_the_repr() -> None:
     assert repr(account()) == "<Account>"
+
+
+@pytest.mark.parametrize("value", ["sk-0123", "sk_0123", '"0123"', "SK" + 32 * "0"])
+def test_what_is_surely_another_value_is_not_taken_as_the_key_and_not_shown(value: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"is not an (API key|auth token)") as error:
+        read_api_key(value)
+    assert value not in str(error.value)

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import msgspec
 
+from patter_core.config import KEY_OF_ANOTHER_SERVICE, check_form, checked_key, from_environment, required, secrets_of
 from patter_core.config import base_url as read_base_url
-from patter_core.config import check_form, from_environment, required, secrets_of
 from patter_core.errors import ConfigurationError
 
 __all__ = ["Account", "api_url", "read_account", "read_other_tokens"]
@@ -66,6 +66,7 @@ def read_account(
     sid = required(account_sid, parameter="Twilio(account_sid=…)", variable="TWILIO_ACCOUNT_SID", where=_WHERE)
     _check_sid(sid, "AC", parameter="Twilio(account_sid=…)", what="the SID of an account", where=_WHERE)
     token = required(auth_token, parameter="Twilio(auth_token=…)", variable="TWILIO_AUTH_TOKEN", where=_WHERE)
+    token = _checked_token(token, parameter="Twilio(auth_token=…)", what="an auth token")
     key, secret = _read_api_key(api_key, api_secret)
     region = from_environment(region, "TWILIO_REGION")
     edge = from_environment(edge, "TWILIO_EDGE")
@@ -86,7 +87,15 @@ def read_other_tokens(tokens: Iterable[str] = ()) -> tuple[str, ...]:
     Raises:
         ConfigurationError: one is empty or invalid.
     """
-    return secrets_of(tokens, parameter="Twilio(other_auth_tokens=…)", variable="TWILIO_OTHER_AUTH_TOKENS")
+    parameter = "Twilio(other_auth_tokens=…)"
+    found = secrets_of(tokens, parameter=parameter, variable="TWILIO_OTHER_AUTH_TOKENS")
+    return tuple(_checked_token(token, parameter=parameter, what="a list of auth tokens") for token in found)
+
+
+def _checked_token(token: str, *, parameter: str, what: str) -> str:
+    """Returns it. Only what is surely something else is refused: Twilio documents no form of tokens and secrets."""
+    sids = {form: kind for form, kind in _KINDS.items() if form.endswith(_DIGITS) and form != _DIGITS}
+    return checked_key(token, parameter=parameter, what=what, others={**sids, **KEY_OF_ANOTHER_SERVICE})
 
 
 def _read_api_key(api_key: str, api_secret: str) -> tuple[str, str]:
@@ -100,7 +109,7 @@ def _read_api_key(api_key: str, api_secret: str) -> tuple[str, str]:
             )
     if key:
         _check_sid(key, "SK", parameter="Twilio(api_key=…)", what="the SID of an API key", where=_KEYS)
-    return key, secret
+    return key, _checked_token(secret, parameter="Twilio(api_secret=…)", what="the secret of an API key")
 
 
 def _check_sid(sid: str, prefix: str, *, parameter: str, what: str, where: str) -> None:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from twilio.rest import Client
 
 from patter_core.errors import ConfigurationError
-from patter_twilio.config import Account, api_url, read_account
+from patter_twilio import Twilio
+from patter_twilio.config import Account, api_url, read_account, read_other_tokens
 from patter_twilio.testing import ACCOUNT_SID
 
 SID, KEY, TOKEN = ACCOUNT_SID, "SK" + 32 * "1", "auth-token"
@@ -110,3 +113,32 @@ def test_a_base_url_takes_precedence_and_must_be_an_http_address() -> None:
 
 def test_no_secret_is_in_the_repr() -> None:
     assert repr(account()) == "<Account>"
+
+
+NO_TOKENS = {
+    "account": (f"AC{DIGITS}", "the SID of an account (AC…)"),
+    "API key": (f"SK{DIGITS}", "the SID of an API key (SK…)"),
+    "phone number": (f"PN{DIGITS}", "the SID of a phone number (PN…)"),
+    "SID in lower case": (f"ac{DIGITS}", "a SID in lower case: its two letters are capitals"),
+    "quoted": (f"“{DIGITS}”", ""),
+    "quoted plainly": (f'"{DIGITS}"', "they begin with a quotation mark"),
+    "two words": (f"{DIGITS} {DIGITS}", ""),
+    "key of another service": ("sk-proj-0123", "they begin with sk, as keys of other services do"),
+}
+
+
+@pytest.mark.parametrize("parameter", ["auth_token", "api_secret", "other_auth_tokens"])
+@pytest.mark.parametrize(("value", "kind"), NO_TOKENS.values(), ids=NO_TOKENS.keys())
+def test_what_is_surely_no_token_is_told_by_its_kind_and_never_shown(parameter: str, value: str, kind: str) -> None:
+    given: dict[str, Any] = {"auth_token": TOKEN, "api_key": KEY, "api_secret": "s"}
+    with pytest.raises(ConfigurationError) as error:
+        Twilio(SID, **{**given, parameter: (TOKEN, value) if parameter == "other_auth_tokens" else value})
+    assert f"Twilio({parameter}=…) is not " in str(error.value)
+    assert kind in error.value.got
+    assert value not in str(error.value)
+
+
+@pytest.mark.parametrize("token", [DIGITS, TOKEN, DIGITS.lower(), "A1" * 16])
+def test_a_token_of_another_form_may_be_one(token: str) -> None:
+    assert account(token=f" {token}\n", key=KEY, secret=token).auth_token == token
+    assert read_other_tokens([token]) == (token,)
