@@ -7,7 +7,7 @@ import re
 
 import msgspec
 
-from patter_core.config import ConfiguredStruct, check_fields, from_environment
+from patter_core.config import ConfiguredStruct, check_fields, check_length, from_environment
 from patter_core.errors import ConfigurationError
 
 __all__ = ["DEFAULT_APPS_PORT", "AppAccess", "is_loopback"]
@@ -54,10 +54,8 @@ class AppAccess(ConfiguredStruct, frozen=True, kw_only=True, forbid_unknown_fiel
                     expected="a name as it stands in the browser, without https:// and path",
                     got=repr(host),
                 )
-        if self.password and len(self.password) < _SHORTEST_PASSWORD:
-            raise ConfigurationError(
-                "AppAccess(password=…) is too short.", expected=f"{_SHORTEST_PASSWORD} characters at least"
-            )
+        if self.password:
+            check_length(self.password, parameter="AppAccess(password=…)", shortest=_SHORTEST_PASSWORD)
         if self.trusted_header and not _HEADER.fullmatch(self.trusted_header):
             raise ConfigurationError("AppAccess(trusted_header=…) is not the name of a header.")
         if not self.session > 0:

@@ -18,7 +18,7 @@ from patter_core.config.environment import (
     workers_folder,
 )
 from patter_core.config.forms import KEY_OF_ANOTHER_SERVICE, check_form
-from patter_core.config.made_up import environment_of_workers, made_up_secret
+from patter_core.config.made_up import check_length, environment_of_workers, made_up_secret
 from patter_core.config.numbers import check_ranges
 from patter_core.config.options import Configured, ConfiguredStruct, check_names
 from patter_core.config.suggest import did_you_mean, quoted
@@ -34,6 +34,7 @@ __all__ = [
     "check_arguments",
     "check_fields",
     "check_form",
+    "check_length",
     "check_names",
     "check_ranges",
     "checked_key",

@@ -1,4 +1,7 @@
-"""Secrets that are made up where none are set, and the same in all processes that one command starts."""
+"""Secrets that users make: how long they must be; and those that are made up where none are set.
+
+What is made up is the same in all processes that one command starts.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,32 @@ import os
 import secrets
 from collections.abc import Mapping
 
-from patter_core.config.environment import from_environment
+from patter_core.errors import ConfigurationError
 
-__all__ = ["environment_of_workers", "made_up_secret"]
+__all__ = ["check_length", "environment_of_workers", "made_up_secret"]
 
 _VARIABLE = "PATTER_WORKERS_SECRET"
+_SHORTEST = 16
+
+
+def check_length(secret: str, *, parameter: str, shortest: int = _SHORTEST) -> None:
+    """Checks the length of a secret that a user makes. Not for those of a vendor's.
+
+    Args:
+        secret: what was found; the error does not show it.
+        parameter: as in `required`.
+        shortest: of characters.
+
+    Raises:
+        ConfigurationError: it is too short, so that it could be found by trying.
+    """
+    if len(secret) < shortest:
+        raise ConfigurationError(
+            f"{parameter} is too short.",
+            expected=f"at least {shortest} characters that cannot be guessed",
+            got=f"{len(secret)}",
+            remedy="Make one: python -c 'import secrets; print(secrets.token_urlsafe(32))'.",
+        )
 
 
 def made_up_secret(purpose: str) -> str:
@@ -21,8 +45,11 @@ def made_up_secret(purpose: str) -> str:
 
     Args:
         purpose: what it is for: each purpose has a secret of its own.
+
+    Raises:
+        ConfigurationError: PATTER_WORKERS_SECRET is too short.
     """
-    common = from_environment("", _VARIABLE)
+    common = _common_secret(os.environ)
     return hmac.digest(common.encode(), purpose.encode(), "sha256").hex() if common else secrets.token_urlsafe(32)
 
 
@@ -31,5 +58,16 @@ def environment_of_workers(environment: Mapping[str, str] | None = None) -> dict
 
     Args:
         environment: in place of that of this process.
+
+    Raises:
+        ConfigurationError: PATTER_WORKERS_SECRET is too short.
     """
-    return {_VARIABLE: secrets.token_urlsafe(32), **(os.environ if environment is None else environment)}
+    environment = os.environ if environment is None else environment
+    return {**environment, _VARIABLE: _common_secret(environment) or secrets.token_urlsafe(32)}
+
+
+def _common_secret(environment: Mapping[str, str]) -> str:
+    found = environment.get(_VARIABLE, "").strip()
+    if found:
+        check_length(found, parameter=_VARIABLE)
+    return found

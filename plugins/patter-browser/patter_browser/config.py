@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from patter_core.config import from_environment, made_up_secret, required
+from patter_core.config import check_length, from_environment, made_up_secret, required
 from patter_core.errors import ConfigurationError
 
 __all__ = ["SECRET_VARIABLE", "check_rate", "origin_of", "read_origins", "read_secret"]
 
 SECRET_VARIABLE = "BROWSER_SECRET"  # noqa: S105 - the name of a variable
-SHORTEST_SECRET = 16
 RATES = (16_000, 24_000)
 
 
@@ -30,13 +29,7 @@ def read_secret(secret: str, *, is_needed: bool) -> str:
         found = required(secret, parameter="Browser(secret=…)", variable=SECRET_VARIABLE, where=where)
     else:
         found = from_environment(secret, SECRET_VARIABLE) or made_up_secret("browser")
-    if len(found) < SHORTEST_SECRET:
-        raise ConfigurationError(
-            "Browser(secret=…) is too short.",
-            expected=f"at least {SHORTEST_SECRET} characters that cannot be guessed",
-            got=f"{len(found)}",
-            remedy="Make one: python -c 'import secrets; print(secrets.token_urlsafe(32))'.",
-        )
+    check_length(found, parameter="Browser(secret=…)")
     return found
 
 
