@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import urllib.parse
 from collections.abc import Iterable
 from pathlib import Path
@@ -36,6 +37,8 @@ _SETTINGS = "in Vonage's dashboard, under “API settings”"
 _PEM = "-----BEGIN"
 _UUID = "-".join(f"[0-9a-fA-F]{{{digits}}}" for digits in (8, 4, 4, 4, 12))
 _KINDS = {"[0-9a-f]{8}": "hexadecimal digits, which is what an API key looks like", f"(?s){_PEM}.*": "a key in PEM"}
+_LONGEST_PATH = 255
+"""Of those that errors show."""
 _API, _REST = "https://api.nexmo.com", "https://rest.nexmo.com"
 
 
@@ -165,11 +168,22 @@ def _read_private_key(private_key: str) -> str:
     try:
         return Path(found).expanduser().read_text(encoding="utf-8").strip()
     except (OSError, UnicodeError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else "it is not a text in UTF-8"
         raise ConfigurationError(
             "Vonage(private_key=…) cannot be read.",
             expected=f"the key itself ({_PEM} PRIVATE KEY-----…), or the path of its file",
-            got=type(error).__name__,
+            got=_shown(found, why),
+            remedy="A path that does not begin with / begins at the current folder." if _is_shown(found) else "",
         ) from None
+
+
+def _is_shown(given: str) -> bool:
+    """True for a path; False for what may be a key without its first line: long, and of the letters of base64 alone."""
+    return len(given) <= _LONGEST_PATH and not re.fullmatch(r"[A-Za-z0-9+/=\s]{40,}", given)
+
+
+def _shown(given: str, why: str) -> str:
+    return f"the path {given}: {why}" if _is_shown(given) else f"{len(given)} characters, which are neither"
 
 
 def api_url(base_url: str = "") -> str:

@@ -94,11 +94,32 @@ def test_the_secret_of_the_api_key_is_needed_for_numbers_only() -> None:
         Credentials.read("key")
 
 
-@pytest.mark.parametrize("path", ["nowhere/private.key", "/", "x" * 5_000, "a\0b"])
-def test_a_key_file_that_cannot_be_read_is_an_error_that_does_not_show_what_was_given(path: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"cannot be (read|seen)") as error:
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [("nowhere/private.key", "No such file or directory"), ("/", "Is a directory"), ("/etc", "Is a directory")],
+)
+def test_a_key_file_that_cannot_be_read_is_told_with_its_path_and_the_cause(path: str, why: str) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be read") as error:
         account(private_key=path)
-    assert "nowhere" not in str(error.value)  # it may be a key without its first line
+    assert error.value.got == f"the path {path}: {why}"
+    assert "or the path of its file" in error.value.expected
+
+
+def test_a_file_that_is_no_text_is_told_so(tmp_path: Path) -> None:
+    file = tmp_path / "private.der"
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigurationError, match="cannot be read") as error:
+        account(private_key=str(file))
+    assert error.value.got == f"the path {file}: it is not a text in UTF-8"
+
+
+@pytest.mark.parametrize(
+    "key", ["x" * 5_000, "MIIEvgIBADANBgkqhkiG9w0BAQEFAASCBKgwggSkAgEAAoIBAQ/+", "a\0b", "MII\n" * 20]
+)
+def test_what_may_be_a_key_without_its_first_line_is_not_shown(key: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"cannot be (read|seen)") as error:
+        account(private_key=key)
+    assert key not in str(error.value)
 
 
 def test_the_hosts_are_the_vendors_or_one_for_tests() -> None:
