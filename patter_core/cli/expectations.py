@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 from patter_core.errors import ConfigurationError
@@ -9,6 +10,9 @@ from patter_core.events import Record, ToolCall, TranscriptCorrection, Transcrip
 from patter_core.observe.redaction import REDACTED
 
 __all__ = ["check_expectations", "unmet"]
+
+_APOSTROPHES = str.maketrans("", "", "'’`")
+"""Within a word: no blank is in their place."""
 
 
 def check_expectations(words: Sequence[str], tools: Sequence[str]) -> None:
@@ -19,7 +23,7 @@ def check_expectations(words: Sequence[str], tools: Sequence[str]) -> None:
     """
     options = (("--expect", words, "words that the agent must say"), ("--expect-tool", tools, "a tool's name"))
     for option, given, expected in options:
-        if not all(one.strip() for one in given):
+        if not all(_plain(one) for one in given):
             raise ConfigurationError(f"{option} is empty.", expected=expected)
 
 
@@ -28,7 +32,7 @@ def unmet(records: Iterable[Record], words: Sequence[str], tools: Sequence[str])
 
     Args:
         records: of the call.
-        words: that the agent must have said, whatever the case and the blanks.
+        words: that the agent must have said, whatever the case, the blanks and the punctuation.
         tools: names of those that it must have used.
     """
     events = [record.event for record in records]
@@ -42,4 +46,7 @@ def unmet(records: Iterable[Record], words: Sequence[str], tools: Sequence[str])
 
 
 def _plain(text: str) -> str:
-    return " ".join(text.casefold().split())
+    """Returns a text without what is not heard: punctuation, capitals and how many blanks there are."""
+    letters = unicodedata.normalize("NFKC", text.casefold()).translate(_APOSTROPHES)
+    heard = "".join(" " if unicodedata.category(letter).startswith("P") else letter for letter in letters)
+    return " ".join(heard.split())

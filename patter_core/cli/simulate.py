@@ -80,7 +80,13 @@ Begins = Literal["agent", "caller", "either"]
     help="Seconds until the caller hangs up.  [default: 120, with --microphone 3600]",
 )
 @click.option("--microphone", is_flag=True, help="Speak yourself, and listen: Ctrl-C hangs up.")
-@click.option("--expect", "expected", multiple=True, metavar="WORDS", help="Words that the agent must say; repeatable.")
+@click.option(
+    "--expect",
+    "expected",
+    multiple=True,
+    metavar="WORDS",
+    help="Words that the agent must say, whatever the case and punctuation; repeatable.",
+)
 @click.option(
     "--expect-tool", "tools", multiple=True, metavar="NAME", help="A tool that the agent must use; repeatable."
 )
