@@ -229,8 +229,13 @@ class CallHost:
         with self._waiting(self._drain_by):
             await self.table.wait_until_empty()
         await self._find_moved()
+        if len(self.table) and self._cut_by == math.inf:
+            left = counted(len(self.table), "live call is", "live calls are")
+            _log.warning("The %g s of Limits.drain are over: %s ended as Limits.after_drain says.", limits.drain, left)
         for call in self.table.calls:
-            call.hang_up(limits.after_drain, detail="the server stopped")
+            call.hang_up(
+                limits.after_drain, detail=f"The server stopped: the {limits.drain:g} s of Limits.drain were over."
+            )
         self._end_by = min(self._end_by, anyio.current_time() + self._config.deadlines.last_word + _END_MARGIN)
         with self._waiting(self._end_by):
             await self.table.wait_until_empty()

@@ -183,7 +183,7 @@ async def test_while_it_drains_new_calls_go_elsewhere_and_live_ones_go_on_to_the
     [(HangUp("We have to stop."), "say leg-1 We have to stop."), (Transfer("+15550001111"), "transfer leg-1")],
 )
 async def test_at_the_deadline_a_live_call_is_heard_out_and_then_ended_as_the_limits_say(
-    final_action: HangUp | Transfer, command: str
+    final_action: HangUp | Transfer, command: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     worker = Worker(FakeCarrier(), limits=Limits(drain=0.1, after_drain=final_action))
     async with worker.serving(), worker.call("leg-1") as (media, session), anyio.create_task_group() as tasks:
@@ -196,7 +196,9 @@ async def test_at_the_deadline_a_live_call_is_heard_out_and_then_ended_as_the_li
         assert worker.carrier.commands == []
         await say(media, "mark", mark.value)
         end = await worker.ended()
-        assert (end.reason, end.detail) == ("host_hung_up", "the server stopped")
+        assert (end.reason, end.by) == ("host_hung_up", "host")
+        assert end.detail == "The server stopped: the 0.1 s of Limits.drain were over."
+    assert "The 0.1 s of Limits.drain are over: 1 live call is ended as Limits.after_drain says." in caplog.messages
     assert worker.carrier.commands[0].startswith(command)
 
 

@@ -105,7 +105,8 @@ async def test_a_second_signal_hangs_up_and_tells_the_end() -> None:
         await until(lambda: not worker.host.table.is_ready)
         began = anyio.current_time()
         await worker.host.hurry()
-        assert (await worker.ended()).reason == "host_hung_up"
+        end = await worker.ended()
+        assert (end.reason, end.detail) == ("host_hung_up", "The server stopped at once.")
         assert worker.carrier.hung_up == ["leg-1"]
     assert anyio.current_time() - began < 5
 
