@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import secrets
 import select
 import signal
 import socket
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 import anyio
 import anyio.abc
 import msgspec
 
 from patter_core.cli.processes import start_process
+from patter_core.cli.shared_folder import shared_folder
 from patter_core.cli.worker import WorkerSpec
-from patter_core.config import environment_of_workers, workers_folder
+from patter_core.config import environment_of_workers
 from patter_core.observe.log_setup import LogSettings
 from patter_core.server.board import new_board
 from patter_core.server.service_manager import notify
@@ -57,30 +56,14 @@ def run_workers(
         board=new_board(count),
     )
     try:
-        with listener, _shared_folder() as folder:
-            return anyio.run(_supervise, spec, count, folder)
+        with listener, shared_folder() as (folder, locks):
+            return anyio.run(_supervise, spec, count, folder, locks)
     finally:
         os.close(spec.board)
 
 
-@contextlib.contextmanager
-def _shared_folder() -> Iterator[str]:
-    """The folder of the workers: the one that the environment names, or one that lasts as long as they do."""
-    given = workers_folder()
-    if given is not None:
-        yield str(given.absolute())
-        return
-    with contextlib.ExitStack() as kept:
-        folder = ""
-        try:
-            folder = kept.enter_context(tempfile.TemporaryDirectory(prefix="patter-", ignore_cleanup_errors=True))
-        except OSError as error:
-            _log.warning("The workers share no folder, so each has metrics of its own: %s", error)
-        yield folder
-
-
-async def _supervise(spec: WorkerSpec, count: int, folder: str) -> bool:
-    supervisor, apps_key = _Supervisor(folder), secrets.token_bytes(32)
+async def _supervise(spec: WorkerSpec, count: int, folder: str, locks: Sequence[int]) -> bool:
+    supervisor, apps_key = _Supervisor(folder, locks), secrets.token_bytes(32)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(supervisor.stop_on_signal, tasks.cancel_scope)
         async with anyio.create_task_group() as workers:
@@ -94,9 +77,10 @@ async def _supervise(spec: WorkerSpec, count: int, folder: str) -> bool:
 
 
 class _Supervisor:
-    """The worker processes, which have that folder together."""
+    """The worker processes, which have that folder together, and the descriptors that keep it."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, locks: Sequence[int]) -> None:
+        self._locks = locks
         self.failed = False
         """True if a worker could not be started."""
         self._processes: dict[anyio.abc.Process, int] = {}
@@ -136,7 +120,7 @@ class _Supervisor:
             "patter_core.cli.worker",
             spec,
             {**self._environment, "PATTER_WORKER": str(spec.number)},
-            descriptors=(spec.board,),
+            descriptors=(spec.board, *self._locks),
         )
         try:
             async with process:

@@ -34,7 +34,7 @@ from patter_core.settings.target import caller_of, open_phone
 
 __all__ = ["ProcessSpec", "WorkerSpec", "end_with_parent", "read_spec", "report_ready", "run_worker"]
 
-_calls = logging.getLogger(CALLS)
+_calls, _log = logging.getLogger(CALLS), logging.getLogger("patter.cli")
 
 
 class ProcessSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,6 +160,7 @@ def _wait_for_parent(parent: int, started: threading.Event | None) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         started.set()
     os.read(parent, 1)
+    _log.warning("The process that started this one is gone, so this one stops.")
     os.kill(os.getpid(), signal.SIGTERM)
 
 

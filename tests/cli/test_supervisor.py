@@ -220,14 +220,26 @@ def logs_in(folder: Path) -> set[str]:
     return {path.name for path in folder.glob("*.jsonl")}
 
 
-async def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
-    with anyio.fail_after(60):
-        async with serving(tmp_path, "--workers", "2") as scene:
+async def test_workers_end_with_a_parent_that_is_killed_and_the_next_one_removes_what_is_left(tmp_path: Path) -> None:
+    def folders() -> set[Path]:
+        return set(tmp_path.glob("patter-workers-*"))
+
+    with anyio.fail_after(90):
+        await anyio.Path(tmp_path, "patter.toml").write_text("[limits]\nlinger = 0\n")
+        async with serving(tmp_path, "--workers", "2", TMPDIR=str(tmp_path)) as scene:
             await scene.until_said("Point your number's voice webhook at")
             await scene.ready(2)
-            left = scene.workers()
+            left, (folder,) = scene.workers(), folders()
             scene.process.kill()
+            await scene.until_said("The process that started this one is gone, so this one stops.")
             await until(lambda: not any(map(is_running, left)), within=60, every=0.05)
+        assert folders() == {folder}
+        async with serving(tmp_path, "--workers", "2", TMPDIR=str(tmp_path)) as scene:
+            await scene.until_said("Point your number's voice webhook at")
+            assert len(folders() - {folder}) == len(folders()) == 1
+            scene.process.send_signal(signal.SIGTERM)
+            assert await scene.process.wait() == 0
+        assert not folders()
 
 
 def is_running(pid: int) -> bool:
