@@ -31,10 +31,11 @@ from patter_core.registry import Registry
 from patter_core.server.app import make_app
 from patter_core.server.calling import CallingPhone
 from patter_core.server.host import CallHost
+from patter_core.server.importing import refuse_while_imported
 from patter_core.server.phone_parts import PhoneParts, has_several_workers
 from patter_core.server.phone_settings import choose_transport, name_of, run_serving
 from patter_core.server.routing import RouteHooks, Routes, Routing
-from patter_core.server.running import make_host, refuse_while_imported, serve_until_stopped
+from patter_core.server.running import make_host, serve_until_stopped
 from patter_core.server.serving import bind
 from patter_core.server.ties import WorkerTies
 from patter_core.server.trunks import carriers_by_name, numbers_by_carrier

@@ -102,6 +102,7 @@ CALL = [
 ]
 """The modules of the call, from the bottom up: each imports those before it only."""
 SERVER = [
+    "importing",
     "counts",
     "descriptors",
     "handed_socket",

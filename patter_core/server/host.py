@@ -29,6 +29,7 @@ from patter_core.server.counts import Counts
 from patter_core.server.delivery import Delivery
 from patter_core.server.descriptors import REMEDY, raise_limit, room_in
 from patter_core.server.dialing import Dialer
+from patter_core.server.importing import refuse_while_imported
 from patter_core.server.launcher import CallLauncher, phone_call
 from patter_core.server.router import Route, Router
 from patter_core.server.signals import Stoppable, held_signals
@@ -146,7 +147,12 @@ class CallHost:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Takes calls while the context lasts; at its end live calls and sinks get their time."""
+        """Takes calls while the context lasts; at its end live calls and sinks get their time.
+
+        Raises:
+            ConfigurationError: a program is being imported.
+        """
+        refuse_while_imported()
         self.table.draining = False
         self.on_taking_calls(True)
         self._drain_by = self._end_by = self._cut_by = math.inf
@@ -295,6 +301,7 @@ class CallHost:
         """
         if self._launcher.calls is not None or self.table.draining:
             return
+        refuse_while_imported()
         if self._unmanaged is None or self._unmanaged.done():
             self._up = anyio.Event()
             self._unmanaged = asyncio.get_running_loop().create_task(self._run_unmanaged(self._up))

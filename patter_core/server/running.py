@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextvars import ContextVar
 
 import anyio
 from starlette.types import ASGIApp
@@ -15,7 +14,6 @@ from patter_core.aio.garbage import collect_rarely
 from patter_core.call.callbacks import UserCallbacks
 from patter_core.call.config import HostConfig
 from patter_core.carrier import Carrier
-from patter_core.errors import ConfigurationError
 from patter_core.server.ending import end_despite_threads
 from patter_core.server.host import CallHost
 from patter_core.server.routing import Routes
@@ -24,24 +22,7 @@ from patter_core.server.serving import serve_app
 from patter_core.server.signals import stop_on_signal, stop_signals
 from patter_core.sink import EventSink
 
-__all__ = ["imported", "make_host", "refuse_while_imported", "serve_until_stopped"]
-
-imported: ContextVar[str] = ContextVar("imported", default="")
-"""The module of a user's program that is being imported, to find its phone in it."""
-
-
-def refuse_while_imported() -> None:
-    """Checks that no program is being imported: what serves there would never let the import end.
-
-    Raises:
-        ConfigurationError: one is.
-    """
-    if imported.get():
-        raise ConfigurationError(
-            f"{imported.get()} serves its phone when it is imported.",
-            expected="a module with the phone and its agents, which the command then serves",
-            remedy='Put the line that serves below: if __name__ == "__main__":',
-        )
+__all__ = ["make_host", "serve_until_stopped"]
 
 
 def make_host(

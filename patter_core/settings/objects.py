@@ -10,7 +10,7 @@ from typing import Any
 
 from patter_core.config import did_you_mean
 from patter_core.errors import ConfigurationError
-from patter_core.server.running import imported
+from patter_core.server.importing import importing
 from patter_core.settings.user_code import from_user_code
 
 __all__ = ["folder_of", "function_at", "object_at"]
@@ -89,12 +89,8 @@ def _module(name: str, where: str) -> object:
         folder, name = _place_of(Path(name))
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
-    token = imported.set(name)
-    try:
-        with from_user_code(folder):
-            return _imported(name, where)
-    finally:
-        imported.reset(token)
+    with importing(name), from_user_code(folder):
+        return _imported(name, where)
 
 
 def _imported(name: str, where: str) -> object:

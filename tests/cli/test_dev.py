@@ -191,6 +191,19 @@ def test_a_program_that_serves_when_it_is_imported_is_told_so_outside_of_a_loop(
     assert "patter: serving_in_dev serves its phone when it is imported." in capsys.readouterr().err
 
 
+async def test_a_program_that_has_uvicorn_serve_it_when_it_is_imported_is_told_so(tmp_path: Path) -> None:
+    text = PROGRAM.format(name="one")
+    (tmp_path / "app.py").write_text(f"import uvicorn\n{text}uvicorn.run(phone.asgi(), port=0)\n")
+    async with developing(tmp_path, "app.py") as scene:
+        await scene.until_said("Nothing is served. Save a change to try again.")
+        assert "patter: app serves its phone when it is imported." in scene.said
+        assert 'below: if __name__ == "__main__":' in scene.said
+        (tmp_path / "app.py").write_text(text)
+        await scene.enter()
+        scene.process.send_signal(signal.SIGINT)
+        assert await scene.process.wait() == 0
+
+
 def test_an_interrupt_after_it_has_served_is_told_by_no_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sys
 from collections.abc import Sequence
 from email.utils import formatdate
 from pathlib import Path
@@ -378,6 +379,16 @@ async def test_a_program_that_serves_when_it_is_imported_is_told_so(tmp_path: Pa
     result = await run_doctor("serving_of_doctor:phone")
     assert "✗ The phone: serving_of_doctor serves its phone when it is imported." in result.output
     assert 'below: if __name__ == "__main__":' in result.output
+
+
+async def test_a_program_that_has_uvicorn_serve_it_when_it_is_imported_is_told_so(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(f"import uvicorn\n{APP}uvicorn.run(phone.asgi(), port=0)\n")
+    command = [sys.executable, "-c", "from patter_core.cli import main; main()", "doctor", "app:phone"]
+    with anyio.fail_after(60):
+        done = await anyio.run_process(command, cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    assert "✗ The phone: app serves its phone when it is imported." in done.stdout.decode()
+    assert 'below: if __name__ == "__main__":' in done.stdout.decode()
 
 
 async def test_the_traceback_of_a_program_is_printed_if_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,6 +115,44 @@ def test_one_that_serves_when_it_is_imported_is_refused(program: Path, line: str
         opened()
 
 
+SERVED = {
+    "its lifespan": """
+import uvicorn
+
+uvicorn.run(phone.asgi(), port=0, log_config=None)
+""",
+    "the lifespan of another app": """
+import uvicorn
+from starlette.applications import Starlette
+
+app = phone.asgi()
+uvicorn.run(Starlette(lifespan=lambda _app: app.lifespan_context(app)), port=0, log_config=None)
+""",
+    "a webhook": """
+import asyncio, httpx
+
+async def ask():
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(phone.asgi()), base_url="http://x") as client:
+        await client.post("/webhooks/fake/voice")
+
+asyncio.run(ask())
+""",
+    "a media socket": """
+import asyncio
+
+scope = {"type": "websocket", "path": "/media/fake", "headers": [], "query_string": b""}
+asyncio.run(phone.asgi()(scope, None, None))
+""",
+}
+
+
+@pytest.mark.parametrize("lines", SERVED.values(), ids=SERVED.keys())
+def test_one_that_is_served_by_another_server_when_it_is_imported_is_refused(program: Path, lines: str) -> None:
+    program.write_text(PROGRAM + lines)
+    with pytest.raises(ConfigurationError, match=r"shop serves its phone when it is imported.*__main__"):
+        opened()
+
+
 def test_a_question_is_told_as_it_stands(program: Path) -> None:
     program.write_text("raise TypeError('Unknown: first_mesage. Did you mean first_message?')")
     with pytest.raises(ConfigurationError, match=r"TypeError: Unknown: .*\bfirst_message\? PATTER_TRACEBACK=1"):
