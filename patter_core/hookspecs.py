@@ -97,9 +97,10 @@ class HookSpecs:
 
     @_hookspec
     def patter_variables(self) -> list[str]:  # type: ignore[empty-body]
-        """Returns the names of the environment variables that the plugin reads and that begin with PATTER_.
+        """Returns the names of the environment variables that the plugin reads.
 
-        A command says of others that nothing reads them, with what may have been meant.
+        A command says of others that begin with PATTER_ that nothing reads them, with what may have been meant. So it
+        does of one where a letter or two differ, and which begins as one of these does up to the first underscore.
         """
 
     @_hookspec(firstresult=True)

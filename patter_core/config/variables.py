@@ -1,4 +1,4 @@
-"""The environment variables that begin with PATTER_: which there are, and what a user may have meant by another one."""
+"""The environment variables that are read: which there are, and what a user may have meant by another one."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ __all__ = ["CORE_VARIABLES", "unknown_variables"]
 _PREFIX = "PATTER_"
 _LIKE = 0.7
 """How alike two names must be, without the prefix that all of them have."""
+_NEARLY = 0.9
+"""How alike a name that begins as a vendor's must be: other programs read more of those."""
+_LETTERS = 2
+"""How many letters more or less it may have."""
 
 CORE_VARIABLES = frozenset(
     {
@@ -50,14 +54,27 @@ CORE_VARIABLES = frozenset(
 def unknown_variables(environment: Iterable[str], of_plugins: Collection[str] = ()) -> Iterator[str]:
     """Yields a sentence for each variable that begins with PATTER_ and that nothing reads.
 
+    So it does for one that is nearly spelled as one of a vendor, unless that is set, too.
+
     Args:
-        environment: the names of all variables.
+        environment: the names of all variables that are set.
         of_plugins: those that plugins read.
     """
+    environment = set(environment)
     known = {name.removeprefix(_PREFIX): name for name in {*CORE_VARIABLES, *of_plugins}}
-    for name in sorted(environment):
-        short = name.removeprefix(_PREFIX)
-        if name.startswith(_PREFIX) and short not in known:
-            near = difflib.get_close_matches(short, known, n=1, cutoff=_LIKE)
+    for name in sorted(environment - {*known.values()}):
+        if name.startswith(_PREFIX):
+            near = difflib.get_close_matches(name.removeprefix(_PREFIX), known, n=1, cutoff=_LIKE)
             hint = f"Did you mean {known[near[0]]}?" if near else "The configuration page lists those that there are."
             yield f"The environment variable {name} is not read by anything. {hint}"
+    missing = {name for name in of_plugins if not name.startswith(_PREFIX)} - environment
+    for name in sorted(environment - {*of_plugins}):
+        if meant := _nearly(name, missing):
+            yield f"The environment variable {name} is not read by Patter. Did you mean {meant}?"
+
+
+def _nearly(name: str, known: Iterable[str]) -> str:
+    """Returns the one with the same prefix that this is nearly; "" if there is none."""
+    prefix = f"{name.partition('_')[0]}_"
+    like = [one for one in known if one.startswith(prefix) and abs(len(one) - len(name)) <= _LETTERS]
+    return next(iter(difflib.get_close_matches(name, like, n=1, cutoff=_NEARLY)), "")

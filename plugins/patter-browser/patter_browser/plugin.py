@@ -8,7 +8,7 @@ from patter_core.app import WebApp
 from patter_core.carrier import Carrier
 from patter_core.hookspecs import hookimpl
 
-__all__ = ["patter_apps", "patter_carriers"]
+__all__ = ["patter_apps", "patter_carriers", "patter_variables"]
 
 
 @hookimpl
@@ -21,3 +21,9 @@ def patter_carriers() -> list[type[Carrier]]:
 def patter_apps() -> list[type[WebApp]]:
     """Returns the app that serves the page."""
     return [BrowserPhone]
+
+
+@hookimpl
+def patter_variables() -> list[str]:
+    """Returns that of the secret."""
+    return ["BROWSER_SECRET"]

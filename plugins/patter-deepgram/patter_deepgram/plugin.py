@@ -5,7 +5,7 @@ from __future__ import annotations
 from patter_core.hookspecs import hookimpl
 from patter_core.kinds import Part
 
-__all__ = ["patter_parts"]
+__all__ = ["patter_parts", "patter_variables"]
 
 
 @hookimpl
@@ -15,3 +15,9 @@ def patter_parts() -> list[type[Part]]:
     from patter_deepgram.tts import DeepgramTTS  # noqa: PLC0415 - as above
 
     return [DeepgramSTT, DeepgramTTS]
+
+
+@hookimpl
+def patter_variables() -> list[str]:
+    """Returns those of the account, and of where the service is."""
+    return ["DEEPGRAM_API_KEY", "DEEPGRAM_BASE_URL"]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from patter_core.kinds import Part
 
-__all__ = ["patter_commands", "patter_engines", "patter_parts"]
+__all__ = ["patter_commands", "patter_engines", "patter_parts", "patter_variables"]
 
 
 @hookimpl
@@ -37,3 +37,9 @@ def patter_commands(cli: click.Group) -> None:
     from patter_elevenlabs.cli import elevenlabs  # noqa: PLC0415 - only the command line needs it
 
     cli.add_command(elevenlabs)
+
+
+@hookimpl
+def patter_variables() -> list[str]:
+    """Returns those of the account, and of where the service is."""
+    return ["ELEVENLABS_AGENT_ID", "ELEVENLABS_API_KEY", "ELEVENLABS_BASE_URL", "ELEVENLABS_VOICE_ID"]

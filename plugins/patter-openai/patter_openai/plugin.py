@@ -13,7 +13,7 @@ from patter_openai.live.engine import OpenAILive
 if TYPE_CHECKING:
     import click
 
-__all__ = ["patter_commands", "patter_engines", "patter_parts"]
+__all__ = ["patter_commands", "patter_engines", "patter_parts", "patter_variables"]
 
 
 @hookimpl
@@ -36,3 +36,9 @@ def patter_commands(cli: click.Group) -> None:
     from patter_openai.cli import openai  # noqa: PLC0415 - only the command line needs it
 
     cli.add_command(openai)
+
+
+@hookimpl
+def patter_variables() -> list[str]:
+    """Returns those of the account, and of where the service is."""
+    return ["OPENAI_API_KEY", "OPENAI_BASE_URL"]

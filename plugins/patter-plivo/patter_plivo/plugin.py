@@ -11,7 +11,7 @@ from patter_plivo.carrier import Plivo
 if TYPE_CHECKING:
     import click
 
-__all__ = ["patter_carriers", "patter_commands"]
+__all__ = ["patter_carriers", "patter_commands", "patter_variables"]
 
 
 @hookimpl
@@ -26,3 +26,9 @@ def patter_commands(cli: click.Group) -> None:
     from patter_plivo.cli import plivo  # noqa: PLC0415 - only the command line needs click
 
     cli.add_command(plivo)
+
+
+@hookimpl
+def patter_variables() -> list[str]:
+    """Returns those of the account, and of where the service is."""
+    return ["PLIVO_AUTH_ID", "PLIVO_AUTH_TOKEN", "PLIVO_BASE_URL", "PLIVO_OTHER_AUTH_TOKENS"]

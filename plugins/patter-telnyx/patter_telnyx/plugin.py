@@ -11,7 +11,7 @@ from patter_telnyx.carrier import Telnyx
 if TYPE_CHECKING:
     import click
 
-__all__ = ["patter_carriers", "patter_commands"]
+__all__ = ["patter_carriers", "patter_commands", "patter_variables"]
 
 
 @hookimpl
@@ -26,3 +26,9 @@ def patter_commands(cli: click.Group) -> None:
     from patter_telnyx.cli import telnyx  # noqa: PLC0415 - only the command line needs click
 
     cli.add_command(telnyx)
+
+
+@hookimpl
+def patter_variables() -> list[str]:
+    """Returns those of the account, and of where the service is."""
+    return ["TELNYX_API_KEY", "TELNYX_BASE_URL", "TELNYX_CONNECTION_ID", "TELNYX_PUBLIC_KEY"]

@@ -11,7 +11,7 @@ from patter_twilio.carrier import Twilio
 if TYPE_CHECKING:
     import click
 
-__all__ = ["patter_carriers", "patter_commands"]
+__all__ = ["patter_carriers", "patter_commands", "patter_variables"]
 
 
 @hookimpl
@@ -26,3 +26,18 @@ def patter_commands(cli: click.Group) -> None:
     from patter_twilio.cli import twilio  # noqa: PLC0415 - only the command line needs click
 
     cli.add_command(twilio)
+
+
+@hookimpl
+def patter_variables() -> list[str]:
+    """Returns those of the account, and of where the service is."""
+    return [
+        "TWILIO_ACCOUNT_SID",
+        "TWILIO_API_KEY",
+        "TWILIO_API_SECRET",
+        "TWILIO_AUTH_TOKEN",
+        "TWILIO_BASE_URL",
+        "TWILIO_EDGE",
+        "TWILIO_OTHER_AUTH_TOKENS",
+        "TWILIO_REGION",
+    ]
