@@ -1,19 +1,24 @@
 """The process that holds a tunnel under `patter dev --tunnel`, and the numbers that are pointed at it.
 
-It ends with its parent, however that ends: then it puts the numbers back and ends the program.
+It ends with its parent, however that ends: then it puts the numbers back and ends the program. The user's program is
+imported in the main thread, as Python does it, and the event loop runs in another one: it goes on meanwhile.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import socket
 import sys
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 
 from patter_core.cli.dev_phone import parts_of
 from patter_core.cli.dev_worker import DevSpec
@@ -57,9 +62,33 @@ class TunnelSpec(ProcessSpec, frozen=True, kw_only=True):
     """Each question is answered by yes."""
 
 
+class _Program:
+    """The phone of the program, made in the main thread when it is asked for."""
+
+    def __init__(self, make: Callable[[], PhoneParts | None]) -> None:
+        self._make = make
+        self._parts: PhoneParts | None = None
+        self._is_wanted = threading.Event()
+        self._is_made = threading.Event()
+
+    async def parts(self) -> PhoneParts | None:
+        """Returns what it is made of; None if it cannot be made."""
+        self._is_wanted.set()
+        await anyio.to_thread.run_sync(self._is_made.wait, abandon_on_cancel=True)
+        return self._parts
+
+    def make_when_wanted(self) -> None:
+        """Makes it, once it is asked for."""
+        self._is_wanted.wait()
+        self._parts = self._make()
+        self._is_made.set()
+
+
 class _Holder:
-    def __init__(self, registry: Registry, spec: TunnelSpec) -> None:
-        self._registry = registry
+    def __init__(self, program: _Program, signals: int, spec: TunnelSpec) -> None:
+        self._program = program
+        self._signals = signals
+        """File descriptor from which a byte comes with each signal: the event loop is not in the main thread."""
         self._spec = spec
         self._is_served = anyio.Event()
         self._over = anyio.Event()
@@ -99,7 +128,7 @@ class _Holder:
                 if self._spec.agrees or self._spec.terminal >= 0:
                     _tell("Waiting until the public address answers, to point numbers there …")
                 await _until_it_answers(base)
-                parts = self._parts()
+                parts = await self._program.parts()
                 if parts is not None:
                     numbers = self._numbers(parts)
                     await numbers.point(base)
@@ -115,19 +144,6 @@ class _Holder:
     def _numbers(self, parts: PhoneParts) -> PointedNumbers:
         ask = _agree if self._spec.agrees else self._ask if self._spec.terminal >= 0 else None
         return PointedNumbers(parts.carriers, parts.numbers, ask=ask, tell=_tell)
-
-    def _parts(self) -> PhoneParts | None:
-        """Returns those of the phone that is served; None if it cannot be made any more."""
-        spec = self._spec.serving
-        try:
-            config = Path(spec.config) if spec.config else None
-            settings = load(config, carrier=spec.carrier, engine=spec.engine, sinks=spec.sinks, store=spec.store)
-            return parts_of(self._registry, settings, spec.app)
-        except BaseException as error:  # whatever the user's program raises when it is imported
-            if isinstance(error, KeyboardInterrupt):
-                raise
-            _tell(f"patter: No number was pointed: {one_line(conceal(f'{type(error).__name__}: {error}'))}")
-            return None
 
     async def _ask(self, question: str) -> bool:
         terminal = self._spec.terminal
@@ -152,9 +168,8 @@ class _Holder:
             self._is_served.set()
 
     async def _follow_signals(self) -> None:
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
-            async for _ in signals:
-                self._over.set()
+        await anyio.wait_readable(self._signals)
+        self._over.set()
 
     async def _cancel_when_over(self, scope: anyio.CancelScope) -> None:
         await self._over.wait()
@@ -188,17 +203,47 @@ def _tell(text: str, end: str = "\n") -> None:
         print(text, end=end, file=sys.stderr, flush=True)
 
 
+def _parts(registry: Registry, spec: DevSpec) -> PhoneParts | None:
+    """Returns those of the phone that is served; None if it cannot be made any more."""
+    try:
+        config = Path(spec.config) if spec.config else None
+        settings = load(config, carrier=spec.carrier, engine=spec.engine, sinks=spec.sinks, store=spec.store)
+        return parts_of(registry, settings, spec.app)
+    except BaseException as error:  # noqa: BLE001 - whatever the user's program raises when it is imported
+        _tell(f"patter: No number was pointed: {one_line(conceal(f'{type(error).__name__}: {error}'))}")
+        return None
+
+
+def _hold(holder: _Holder) -> None:
+    """Holds the tunnel in a thread, and ends the process."""
+    status = 1
+    try:
+        status = anyio.run(holder.run)
+    except PatterError as error:
+        _tell(f"patter: {lines_of(error)}")
+    except BaseException:  # noqa: BLE001 - the main thread may be in the program of the user
+        sys.excepthook(*sys.exc_info())
+    finally:
+        os._exit(status)
+
+
 def _main() -> None:
     spec = read_spec(TunnelSpec)
-    status = 1
     try:
         read_environment()
         registry = Registry.discover()
         start_log(spec.serving.logs, registry)
-        status = anyio.run(_Holder(registry, spec).run)
     except PatterError as error:
         _tell(f"patter: {lines_of(error)}")
-    os._exit(status)  # a thread of the user's program may not end
+        sys.exit(1)
+    program = _Program(functools.partial(_parts, registry, spec.serving))
+    signals, told = os.pipe()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda _number, _frame: os.write(told, b"1"))
+    holding = threading.Thread(target=_hold, args=(_Holder(program, signals, spec),))
+    holding.start()
+    program.make_when_wanted()
+    holding.join()
 
 
 if __name__ == "__main__":

@@ -32,6 +32,23 @@ NUMBER = "+15005550001"
 OLD = "https://old.example/voice"
 
 
+PROGRAM = f"""
+import asyncio, pathlib, signal, time
+from patter_core import Patter
+from patter_core.testing.fakes import FakeEngine
+from patter_twilio import Twilio
+
+phone = Patter(carrier=Twilio(), phone_number="{NUMBER}")
+agent = phone.agent(engine=FakeEngine())
+"""
+HANGS_LATER = """
+if pathlib.Path("seen").exists():
+    pathlib.Path("hangs").touch()
+    time.sleep(1_000)
+pathlib.Path("seen").touch()
+"""
+
+
 class Scene:
     """A running command, at a terminal if it has one."""
 
@@ -142,6 +159,27 @@ async def test_a_tunnel_that_ends_ends_the_command_and_a_changed_number_is_left_
         assert "patter: ngrok is gone (it has ended, with status -15)." in scene.said
         assert f"{NUMBER} was changed meanwhile" in scene.said
         assert twilio.voice_url(NUMBER) == "https://colleague.example"
+
+
+@pytest.mark.parametrize("lines", ["asyncio.run(asyncio.sleep(0))", "signal.signal(signal.SIGUSR1, print)"])
+async def test_a_program_is_imported_in_the_main_thread_outside_of_the_loop(tmp_path: Path, lines: str) -> None:
+    (tmp_path / "app.py").write_text(PROGRAM + lines)
+    async with TwilioEmulator() as twilio:
+        twilio.add_number(NUMBER)
+        async with tunnelled(tmp_path, twilio.environment, "--yes", "app.py") as scene:
+            await scene.until_said(f"{NUMBER} points here now")
+            scene.process.send_signal(signal.SIGINT)
+            assert await scene.ended() == 0
+
+
+async def test_ctrl_c_ends_it_while_the_program_hangs_at_its_import_for_the_numbers(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(PROGRAM + HANGS_LATER)
+    async with TwilioEmulator() as twilio, tunnelled(tmp_path, twilio.environment, "--yes", "app.py") as scene:
+        await scene.until_said("Waiting until the public address answers")
+        await until((tmp_path / "hangs").exists)
+        scene.process.send_signal(signal.SIGINT)
+        with anyio.fail_after(20):
+            assert await scene.ended() == 0
 
 
 async def test_one_that_gives_no_address_ends_the_command_before_anything_is_served(tmp_path: Path) -> None:
