@@ -16,7 +16,7 @@ from typing import Protocol
 
 import click
 
-from patter_core.cli.main import COMMANDS
+from patter_core.cli.commands import COMMANDS
 
 SCRIPT = "javascripts/mermaid.min.js"
 

@@ -16,7 +16,7 @@ import click
 import pytest
 
 from patter_core.call.state import State
-from patter_core.cli.main import COMMANDS
+from patter_core.cli.commands import COMMANDS
 from patter_core.hookspecs import HookSpecs
 from patter_core.registry import Registry
 from patter_core.settings.load import load

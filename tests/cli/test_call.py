@@ -14,7 +14,7 @@ import pytest
 from _pytest.capture import CaptureResult
 
 from patter_core.audio import ULAW_8000
-from patter_core.cli.main import main
+from patter_core.cli.commands import main
 from patter_core.server.serving import bind
 from patter_core.telephony.leg import Progress
 from patter_core.testing.call import Callee

@@ -42,7 +42,7 @@ CALLS = {
 
 async def place(carrier: str, arguments: tuple[str, ...], folder: Path, outputs: dict[str, str]) -> None:
     """Runs the command to its end."""
-    command = [sys.executable, "-c", "from patter_core.cli.main import main; main()"]
+    command = [sys.executable, "-c", "from patter_core.cli.commands import main; main()"]
     ran = await anyio.run_process(
         [*command, "demo", "--carrier", carrier, *arguments, "--out", str(folder / carrier)],
         check=False,
@@ -115,7 +115,7 @@ def test_the_agent_of_an_emulated_account_speaks_the_format_of_the_carrier(
 PATTER = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which is ignored if it is where the tests were started
-from patter_core.cli.main import main
+from patter_core.cli.commands import main
 main()
 """
 

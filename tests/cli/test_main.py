@@ -15,8 +15,8 @@ from click.testing import CliRunner
 
 from patter_core.cli.calls import COMMANDS as COMMANDS_OF_CALLS
 from patter_core.cli.calls import calls
+from patter_core.cli.commands import COMMANDS, _add_plugin_commands, _group, main
 from patter_core.cli.lazy_group import suggesting
-from patter_core.cli.main import COMMANDS, _add_plugin_commands, _group, main
 from patter_core.cli.plugins import plugins
 from patter_core.errors import PluginNotFound
 from patter_core.registry import Registry
@@ -257,6 +257,24 @@ def test_there_are_colours_on_a_terminal_only(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert "\x1b[" not in run(monkeypatch, capsys, "plugins")[1]
+
+
+@pytest.mark.parametrize("module", ["patter_core.cli.commands", "click", "patter_core.registry", "patter_twilio"])
+def test_an_interrupt_while_it_is_loading_ends_it_in_silence(module: str) -> None:
+    code = f"""
+import os, signal, sys
+
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == "{module}":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupt())
+from patter_core.cli import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code, "plugins"], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 def test_help_is_quick() -> None:

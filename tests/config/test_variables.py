@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from patter_core import Registry
-from patter_core.cli.main import main
+from patter_core.cli.commands import main
 from patter_core.config.variables import CORE_VARIABLES, unknown_variables
 
 ROOT = Path(__file__).parents[2]

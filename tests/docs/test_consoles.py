@@ -22,7 +22,7 @@ import pytest
 
 from patter_core import Registry
 from patter_core.audio import ULAW_8000
-from patter_core.cli.main import COMMANDS
+from patter_core.cli.commands import COMMANDS
 from patter_core.events import CallAnnounced, CallEnded, CallEvent, CallMetrics, Record, TranscriptInput
 from patter_core.sinks import SQLiteSink
 from patter_core.telephony.leg import Leg

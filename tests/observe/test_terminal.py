@@ -81,7 +81,7 @@ def fail():
     hide("the-key-of-it")
     raise RuntimeError(chr(27) + chr(10) + "ERROR the-key-of-it")
 
-module = importlib.import_module("patter_core.cli.main")
+module = importlib.import_module("patter_core.cli.commands")
 module.Registry.discover = fail
 module.main()
 """
