@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ import msgspec
 
 from patter_core.cli.worker import ProcessSpec
 
-__all__ = ["start_process"]
+__all__ = ["how_ended", "start_process"]
 
 
 async def start_process(
@@ -51,3 +52,13 @@ async def start_process(
     with contextlib.suppress(anyio.BrokenResourceError):  # it ended before it could read
         await process.stdin.send(line)
     return process, read_end
+
+
+def how_ended(code: int) -> str:
+    """Returns how a process ended, by its exit code: what a signal killed has the signal's number below 0."""
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"killed by {signal.Signals(-code).name}"
+    except ValueError:  # a real-time signal
+        return f"killed by signal {-code}"

@@ -7,6 +7,7 @@ then the new one serves, on the same socket: connections wait in it meanwhile.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 from collections.abc import Mapping, Sequence
@@ -17,8 +18,8 @@ import anyio.to_thread
 import click
 import msgspec
 
-from patter_core.cli.dev_worker import DevSpec
-from patter_core.cli.processes import start_process
+from patter_core.cli.dev_worker import READY, TOLD, DevSpec
+from patter_core.cli.processes import how_ended, start_process
 from patter_core.cli.watched_files import Snapshot, WatchedFiles, changed_between
 from patter_core.observe.terminal import one_line
 from patter_core.server.service_manager import notify
@@ -33,7 +34,9 @@ _SETTLED = 0.2
 _END_WITHIN = 30.0
 """Seconds for a process to end, with its calls: then it is killed."""
 _LOADED_WITHIN = 5.0
-"""Seconds after which it is told that a program is still being loaded, and a change has it loaded anew."""
+"""Seconds after which it is told that a program is still being loaded."""
+_GONE_WITHIN = 1.0
+"""Seconds from the end of the pipe of a process to its own."""
 _SHOWN = 3
 """Names of changed files."""
 
@@ -59,6 +62,8 @@ class _Version:
     def __init__(self, process: anyio.abc.Process) -> None:
         self.process = process
         self.serves = False
+        self.is_outdated = False
+        """A change was saved before it was loaded."""
 
     async def serve(self) -> None:
         """Has it take calls."""
@@ -73,6 +78,17 @@ class _Version:
             number = number if self.serves else signal.SIGKILL  # its user's code may catch others
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.process.pid, number)  # `send_signal` would take its exit code away from asyncio
+
+    @property
+    def code(self) -> int:
+        """Its exit code, once it has ended."""
+        return self.process.returncode or 0
+
+    async def has_ended_within(self, seconds: float) -> bool:
+        """Waits so long for its end. Returns whether it has come."""
+        with anyio.move_on_after(seconds):
+            await self.process.wait()
+        return self.process.returncode is not None
 
     async def end(self) -> None:
         """Stops it, and waits for its end."""
@@ -143,11 +159,7 @@ class Reloader:
     async def _renew(self, seen: Snapshot) -> None:
         """Loads the program as it is now, and has that version serve in place of the one before."""
         new = await self._load(seen)
-        if self.stopping.is_set():
-            return
-        if new is None:
-            what = "The version from before goes on." if self._serving else "Nothing is served."
-            _tell(f"{what} Save a change to try again.")
+        if new is None or self.stopping.is_set():
             return
         if self._serving is not None:
             await self._serving.end()
@@ -160,34 +172,40 @@ class Reloader:
             new.stop()
 
     async def _load(self, seen: Snapshot) -> _Version | None:
-        """Starts a process. Returns it once it has loaded the program; None if it has failed, or takes too long."""
+        """Starts a process. Returns it once it has loaded the program; None if it has failed, or files were changed."""
         process, pipe = await start_process("patter_core.cli.dev_worker", self._spec, self._environment)
         new = self._loading = _Version(process)
-        is_ready = False
+        os.set_blocking(pipe, False)
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._give_up_loading, new, seen, tasks.cancel_scope)
                 await anyio.wait_readable(pipe)
-                is_ready = bool(os.read(pipe, 1))
                 tasks.cancel_scope.cancel()
+            said = _said(pipe)
         finally:
             os.close(pipe)
-        if is_ready:
+        if said == READY:
             return new
+        has_ended = not new.is_outdated and await new.has_ended_within(_GONE_WITHIN)
         await new.end()
         self._loading = None
+        if not new.is_outdated and not self.stopping.is_set():
+            if has_ended and said != TOLD:
+                _tell(f"The program ended itself while it was loaded ({how_ended(new.code)}).")
+            what = "The version from before goes on." if self._serving else "Nothing is served."
+            _tell(f"{what} Save a change to try again.")
         return None
 
     async def _give_up_loading(self, new: _Version, seen: Snapshot, loading: anyio.CancelScope) -> None:
-        """Gives it up once it has ended, even if its children have the pipe, or once it hangs and was changed."""
-        with anyio.move_on_after(_LOADED_WITHIN):
-            await new.process.wait()
-        if new.process.returncode is None:
-            _tell("The program is still being loaded. Save a change to load it anew.")
-            while new.process.returncode is None:
-                await anyio.sleep(_EVERY)
-                if await self._look() != seen:
-                    break
+        """Gives it up once it has ended, even if its children have the pipe, or once files were changed."""
+        told_at = anyio.current_time() + _LOADED_WITHIN
+        while not await new.has_ended_within(_EVERY):
+            if await self._look() != seen:
+                new.is_outdated = True
+                break
+            if anyio.current_time() >= told_at:
+                _tell("The program is still being loaded. Save a change to load it anew.")
+                told_at = math.inf
         loading.cancel()
 
     async def _change_or_stop(self, seen: Snapshot) -> None:
@@ -195,7 +213,8 @@ class Reloader:
         while not await self._stops_within(_EVERY):
             if self._serving is not None and self._serving.process.returncode is not None:
                 await self._serving.end()
-                _tell(f"The server has ended ({self._serving.process.returncode}). Save a change to start it again.")
+                how = how_ended(self._serving.code)
+                _tell(f"The program has ended by itself ({how}). Save a change to start it again.")
                 self._serving = None
             now = await self._look()
             if now == seen:
@@ -213,6 +232,14 @@ class Reloader:
 
     async def _look(self) -> Snapshot:
         return await anyio.to_thread.run_sync(self._watched.snapshot, abandon_on_cancel=True)  # a disk may be slow
+
+
+def _said(pipe: int) -> bytes:
+    """Returns what a process has said of itself; nothing if it has ended without a word, or goes on."""
+    try:
+        return os.read(pipe, 1)
+    except BlockingIOError:
+        return b""
 
 
 def _tell_changed(paths: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ import anyio
 import anyio.abc
 import msgspec
 
-from patter_core.cli.processes import start_process
+from patter_core.cli.processes import how_ended, start_process
 from patter_core.cli.shared_folder import shared_folder
 from patter_core.cli.worker import WorkerSpec
 from patter_core.config import environment_of_workers
@@ -100,7 +100,8 @@ class _Supervisor:
                 self.failed = True
                 self._stop()
                 break
-            _log.warning("Worker %d %s and is replaced.", spec.number, _how(code), extra={"worker": spec.number})
+            how = f"died ({how_ended(code)})" if code else "stopped"
+            _log.warning("Worker %d %s and is replaced.", spec.number, how, extra={"worker": spec.number})
             with anyio.move_on_after(_PAUSE):
                 await self._stopping.wait()
 
@@ -140,16 +141,6 @@ class _Supervisor:
         self._stopping.set()
         for process, pipe in self._processes.items():
             process.send_signal(number if _is_ready(pipe) else signal.SIGTERM)
-
-
-def _how(code: int) -> str:
-    """Returns how a process ended, by its exit code: what a signal killed has the signal's number below 0."""
-    if code >= 0:
-        return f"died (exit code {code})" if code else "stopped"
-    try:
-        return f"died (killed by {signal.Signals(-code).name})"
-    except ValueError:  # a real-time signal
-        return f"died (killed by signal {-code})"
 
 
 def _is_ready(pipe: int) -> bool:

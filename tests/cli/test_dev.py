@@ -294,6 +294,52 @@ async def test_a_program_that_hangs_is_loaded_anew_once_it_is_changed_and_ends_w
         await until(lambda: not Path(f"/proc/{last}").exists())
 
 
+ENDS = {
+    "a code": ("import os; os._exit(3)", "exit code 3"),
+    "that of an error": ("import os; os._exit(1)", "exit code 1"),
+    "a signal": ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "killed by SIGSEGV"),
+}
+
+
+@pytest.mark.parametrize(("text", "how"), ENDS.values(), ids=ENDS.keys())
+async def test_a_program_that_ends_the_process_at_its_import_is_told(tmp_path: Path, text: str, how: str) -> None:
+    (tmp_path / "app.py").write_text(text)
+    async with developing(tmp_path, "app.py", "--no-open") as scene:
+        await scene.until_said(f"The program ended itself while it was loaded ({how}).\nNothing is served. ")
+        (tmp_path / "app.py").write_text("phone = nothing\n")
+        await scene.until_said("NameError")
+        await scene.until_said("Nothing is served.")
+        assert scene.said.count("ended itself") == 1
+        scene.process.send_signal(signal.SIGINT)
+        assert await scene.process.wait() == 0
+
+
+async def test_one_that_hangs_is_killed_at_once_where_a_change_is_saved(tmp_path: Path) -> None:
+    program = tmp_path / "app.py"
+    program.write_text(HANGS)
+    async with developing(tmp_path, "app.py", "--no-open") as scene:
+        await until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text() != "")
+        first = int((tmp_path / "pid").read_text())
+        program.write_text(PROGRAM.format(name="day"))
+        await scene.until_said("Ctrl-C ends it.")
+        await until(lambda: not Path(f"/proc/{first}").exists())
+        assert "still being loaded" not in scene.said
+        assert "Nothing is served" not in scene.said
+        scene.process.send_signal(signal.SIGINT)
+        assert await scene.process.wait() == 0
+
+
+async def test_a_program_that_ends_the_process_while_it_serves_is_told(tmp_path: Path) -> None:
+    program = tmp_path / "app.py"
+    program.write_text(PROGRAM.format(name="day") + "open('pid', 'w').write(str(__import__('os').getpid()))\n")
+    async with developing(tmp_path, "app.py", "--no-open") as scene:
+        await scene.until_said("Ctrl-C ends it.")
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+        await scene.until_said("The program has ended by itself (killed by SIGKILL). Save a change to start it again.")
+        scene.process.send_signal(signal.SIGINT)
+        assert await scene.process.wait() == 0
+
+
 @pytest.mark.slow
 async def test_the_folder_may_vanish(tmp_path: Path) -> None:
     folder = tmp_path / "of a user\n"
