@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from patter_core.config.dotenv import read_dotenv, variables_of_dotenv
 from patter_core.config.environment import (
-    MOST_WORKERS,
     base_url,
     checked_key,
     flag_from_environment,
@@ -14,7 +13,6 @@ from patter_core.config.environment import (
     port_number,
     required,
     secrets_of,
-    worker_number,
     workers_folder,
 )
 from patter_core.config.forms import KEY_OF_ANOTHER_SERVICE, check_form
@@ -24,6 +22,7 @@ from patter_core.config.options import Configured, ConfiguredStruct, check_names
 from patter_core.config.suggest import did_you_mean, quoted
 from patter_core.config.types import check_arguments, check_fields
 from patter_core.config.variables import unknown_variables
+from patter_core.config.workers import MOST_WORKERS, names_worker, of_all_workers, of_worker, worker_number
 
 __all__ = [
     "KEY_OF_ANOTHER_SERVICE",
@@ -45,6 +44,9 @@ __all__ = [
     "made_up_secret",
     "misspelt",
     "names_from_environment",
+    "names_worker",
+    "of_all_workers",
+    "of_worker",
     "port_number",
     "quoted",
     "read_dotenv",

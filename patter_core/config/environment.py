@@ -13,7 +13,6 @@ from patter_core.config.variables import CORE_VARIABLES
 from patter_core.errors import ConfigurationError, SettingMissing
 
 __all__ = [
-    "MOST_WORKERS",
     "base_url",
     "checked_key",
     "flag_from_environment",
@@ -23,12 +22,8 @@ __all__ = [
     "port_number",
     "required",
     "secrets_of",
-    "worker_number",
     "workers_folder",
 ]
-
-MOST_WORKERS = 64
-"""Of one server, numbered from 0."""
 
 _LIKE = 0.9
 """How alike two names of variables must be, without their underscores."""
@@ -63,18 +58,6 @@ def workers_folder() -> Path | None:
     """Returns the folder that all workers of one service share, for what they keep together; None if there is none."""
     folder = from_environment("", "PATTER_WORKERS_FOLDER")
     return Path(folder) if folder else None
-
-
-def worker_number() -> int:
-    """Returns the number of this worker, which `patter serve --workers` gives; 0 for the only one.
-
-    Raises:
-        ConfigurationError: PATTER_WORKER is not a number.
-    """
-    value = from_environment("", "PATTER_WORKER") or "0"
-    if not (value.isascii() and value.isdecimal()):
-        raise ConfigurationError("PATTER_WORKER is not a number.", expected="0 or more", got=repr(value))
-    return int(value)
 
 
 def port_number(port: int | None, *, default: int) -> int:

@@ -9,7 +9,7 @@ import msgspec
 
 from patter_core.app import WebApp
 from patter_core.carrier import Carrier
-from patter_core.config import worker_number
+from patter_core.config import names_worker, of_worker, worker_number
 from patter_core.engine import Engine
 from patter_core.errors import ConfigurationError
 from patter_core.kinds import Part
@@ -85,7 +85,7 @@ def require_shareable(registry: Registry, configs: Sequence[PluginConfig]) -> No
         ConfigurationError: one of them needs an option that differs with the worker.
     """
     for config in configs:
-        if not any("{worker}" in value for value in config.options.values() if isinstance(value, str)):
+        if not any(map(names_worker, config.options.values())):
             sink = _made(registry.sink, "sink", config)
             if sink.exclusive:
                 raise ConfigurationError(
@@ -101,7 +101,7 @@ def numbered(configs: Sequence[PluginConfig], number: int) -> list[PluginConfig]
         msgspec.structs.replace(
             config,
             options={
-                name: value.replace("{worker}", str(number)) if isinstance(value, str) else value
+                name: of_worker(value, number) if isinstance(value, str) else value
                 for name, value in config.options.items()
             },
         )

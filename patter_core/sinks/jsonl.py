@@ -13,7 +13,7 @@ import msgspec
 
 from patter_core.aio.threads import SerialThread
 from patter_core.checks import CheckResult, checked
-from patter_core.config import MOST_WORKERS, check_arguments, worker_number
+from patter_core.config import check_arguments, names_worker, of_all_workers, of_worker
 from patter_core.errors import ConfigurationError
 from patter_core.events import Record
 from patter_core.observe.terminal import counted
@@ -21,8 +21,6 @@ from patter_core.sink import EventSink
 from patter_core.storage.files import check_writable, file_error, identity, keep_owner, locked, open_private, write_all
 
 __all__ = ["JsonLinesSink"]
-
-_WORKER = "{worker}"
 
 
 class JsonLinesSink(EventSink):
@@ -54,10 +52,8 @@ class JsonLinesSink(EventSink):
                 got=f"{max_bytes}, {keep}",
             )
         self._pattern = str(path)
-        self._path = Path(path)
-        self.exclusive = type(self).exclusive and _WORKER not in self._pattern
-        if _WORKER in self._pattern:
-            self._path = self._of_worker(worker_number())
+        self._path = Path(of_worker(self._pattern))
+        self.exclusive = type(self).exclusive and not names_worker(self._pattern)
         self._max_bytes = max_bytes
         self._keep = keep
         self._file: int | None = None
@@ -80,9 +76,6 @@ class JsonLinesSink(EventSink):
 
     async def check(self) -> Sequence[CheckResult]:
         return await checked(self._thread.run(check_writable, self._path), f"{self._path} can be written.")
-
-    def _of_worker(self, number: int) -> Path:
-        return Path(self._pattern.replace(_WORKER, str(number)))
 
     def _append(self, lines: bytes) -> None:
         with self._held() as file:
@@ -114,7 +107,7 @@ class JsonLinesSink(EventSink):
     def _erase_all(self, call_ids: frozenset[str]) -> list[str]:
         """Erases the calls from the files of all workers."""
         own, erased, failed = self._path, list[str](), list[BaseException]()
-        for path in dict.fromkeys([*map(self._of_worker, range(MOST_WORKERS)), own]):
+        for path in dict.fromkeys([*map(Path, of_all_workers(self._pattern)), own]):
             self._path = path
             try:
                 erased += self._erase(call_ids)
