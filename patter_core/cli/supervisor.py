@@ -30,6 +30,8 @@ _log = logging.getLogger("patter.cli")
 
 _PAUSE = 1.0
 """Seconds until a worker that died is replaced."""
+_TOLD = 1
+"""The exit code of a worker that has told why it cannot start."""
 
 
 def run_workers(
@@ -97,6 +99,8 @@ class _Supervisor:
             if self._stopping.is_set():
                 break
             if not was_ready:
+                if code != _TOLD:
+                    _log.error("The program ended itself while worker %d loaded it (%s).", spec.number, how_ended(code))
                 self.failed = True
                 self._stop()
                 break

@@ -252,6 +252,16 @@ async def test_what_no_worker_can_start_with_is_told_and_ends_all(tmp_path: Path
         async with serving(tmp_path, "--workers", "2", TWILIO_AUTH_TOKEN="") as scene:
             assert await scene.process.wait() == 1
             await scene.until_said("patter: Twilio(auth_token=…) is missing.")
+            assert "ended itself" not in scene.said
+
+
+async def test_a_program_that_ends_its_process_while_it_is_loaded_is_told(tmp_path: Path) -> None:
+    await anyio.Path(tmp_path, "shop.py").write_text("import os\n\nos._exit(3)\n")
+    with anyio.fail_after(60):
+        async with serving(tmp_path, "--workers", "2", target=["shop:phone"]) as scene:
+            assert await scene.process.wait() == 1
+            await scene.until_said("ended itself while worker")
+            await scene.until_said("(exit code 3)")
 
 
 @contextlib.asynccontextmanager
