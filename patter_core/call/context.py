@@ -175,7 +175,9 @@ class CallContext:
 
     def renew_accept(self) -> Accept:
         """Returns a new `Accept`: each brings one media stream."""
-        streams = self.token.streams if self.state.media_at is None else max(1, self.token.streams)
+        streams = self.token.streams
+        if self.state.media_at is not None:
+            streams = max(1, streams, self.streams_here)
         self.token = msgspec.structs.replace(self.token, leg_id=self.leg.call_id, streams=streams)
         self.accept = self.new_accept(self.token)
         return self.accept

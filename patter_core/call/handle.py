@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from patter_core.aio.allowance import not_counted
 from patter_core.call.call import Call
-from patter_core.call.carrier_wall import REQUEST_TIMEOUT, ask_carrier
 from patter_core.call.consult import WarmTransfer
 from patter_core.events import CallEnded
 from patter_core.telephony.leg import AnsweredBy, Leg, Progress
-from patter_core.telephony.outcome import ConsultResult, HangUp, Reason, Transfer
+from patter_core.telephony.outcome import ConsultResult, HangUp, Transfer
 from patter_core.tools.filled_in import FilledIn
 
 __all__ = ["OutboundCall", "PhoneCall"]
@@ -61,15 +60,12 @@ class PhoneCall(FilledIn):
         call ends when the caller has heard what it says to that.
 
         Args:
-            now: at once, whatever there is to be heard. A call that another worker has is always hung up at once.
+            now: at once, whatever there is to be heard.
         """
         if self._call.tools.end_call(HangUp(), now=now):
             return None
         self._call.hang_up(now=now)
-        ended = await self._call.wait()
-        if ended.reason == Reason.MOVED:
-            await ask_carrier(self._call.context.carrier.hang_up, REQUEST_TIMEOUT, self.leg)
-        return ended
+        return await self._call.wait()
 
     def add_context(self, text: str) -> None:
         """Tells the agent something without making it speak, now or as soon as there is a conversation.

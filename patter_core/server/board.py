@@ -14,6 +14,7 @@ import os
 import struct
 import tempfile
 import time
+import zlib
 from collections.abc import AsyncIterator
 
 import anyio
@@ -26,10 +27,10 @@ __all__ = ["HostHealth", "WorkerBoard", "new_board"]
 
 _LINE = struct.Struct("<dIBB6x")
 """When it was written, calls, takes calls, drains."""
-_STREAM = struct.Struct("<16sI")
-"""A digest of the call's id, and how many streams the call had before this one, plus one: 0 is no stream."""
-_STREAMS = 256
-"""The latest streams of each worker that are kept: more than come in the time between two looks."""
+_STREAM = struct.Struct("<16sII")
+"""A digest of the call's id, how many streams the call has had with this one, and the checksum of both."""
+_STREAMS = 1024
+"""The latest streams of each worker that are kept: one that takes all calls of another one has 500 by default."""
 _PART = _LINE.size + _STREAMS * _STREAM.size
 """Bytes of one worker: its line, then its streams."""
 _EVERY = 1.0
@@ -131,32 +132,30 @@ class WorkerBoard:
             call_id: Patter's own.
             streams: how many the call had before.
         """
+        digest, count = _digest(call_id), streams + 1
         place = self._place + _LINE.size + self._next * _STREAM.size
-        _STREAM.pack_into(self._memory, place, _digest(call_id), streams + 1)
+        _STREAM.pack_into(self._memory, place, digest, count, _checksum(digest, count))
         self._next = (self._next + 1) % _STREAMS
 
     def look(self, table: CallTable) -> None:
         """Ends each call of this worker of which a later stream came to another one."""
-        waiting = table.without_audio
+        waiting = {_digest(call.call_id): call for call in table.without_audio}
         if not waiting:
             return
-        elsewhere = self._streams_elsewhere()
-        for call in waiting:
-            if elsewhere.get(_digest(call.call_id), 0) > call.context.streams_here:
-                call.context.signal(Signal.MOVED)
-
-    def _streams_elsewhere(self) -> dict[bytes, int]:
-        """Returns how many streams each call has had, up to the last that came to another worker.
-
-        One that is half written has the digest of no call, or an earlier count: the next look reads it again.
-        """
-        found: dict[bytes, int] = {}
         for part in self._parts:
-            if part != self._place:
-                for digest, count in _STREAM.iter_unpack(self._memory[part + _LINE.size : part + _PART]):
-                    found[digest] = max(count, found.get(digest, 0))
-        return found
+            if part == self._place:
+                continue
+            for digest, count, checksum in _STREAM.iter_unpack(self._memory[part + _LINE.size : part + _PART]):
+                call = waiting.get(digest)
+                if call is None or count <= call.context.streams_here:
+                    continue
+                if checksum == _checksum(digest, count):  # else it is being written: the next look reads it again
+                    call.context.signal(Signal.MOVED)
 
 
 def _digest(call_id: str) -> bytes:
     return hashlib.blake2b(call_id.encode(), digest_size=16).digest()
+
+
+def _checksum(digest: bytes, count: int) -> int:
+    return zlib.crc32(digest, count)

@@ -123,13 +123,15 @@ class CallTable:
         return [call for call in self._calls.values() if call.state in _WITHOUT_AUDIO]
 
     @property
-    def unheard(self) -> list[Call]:
-        """Those of which no audio ever was here."""
-        return [call for call in self.without_audio if not call.had_media]
+    def unanswered(self) -> list[Call]:
+        """The dialled calls of which this worker does not know an answer: another one may know, and have the call."""
+        return [call for call in self._calls.values() if call.state is State.DIALLING]
 
     def stream_came(self, call: Call, streams: int) -> None:
         """A stream of a call came to this worker; `streams` is how many it had before."""
-        call.context.streams_here = streams + 1
+        if call.is_over:  # its socket is refused, and says nothing of where the call is
+            return
+        call.context.streams_here = max(call.context.streams_here, streams + 1)
         self.on_stream(call.call_id, streams)
 
     # --- limits ----------------------------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ __all__ = ["CallHost"]
 _log = logging.getLogger("patter.host")
 
 _ASKED_WITHIN = 5.0
-"""Seconds for the carriers to say, at the end of a drain, which calls are live elsewhere."""
+"""Seconds before the end of a drain, in which carriers are asked which calls are live elsewhere."""
 _END_MARGIN = 2.0
 """Seconds for a call to end at its carrier, after its last word."""
 _CUT_MARGIN = 6.0
@@ -232,9 +232,11 @@ class CallHost:
         limits = self._config.limits
         self.table.draining = True
         self._drain_by = min(self._drain_by, anyio.current_time() + limits.drain)
-        with self._waiting(self._drain_by):
+        with self._waiting(self._drain_by - _ASKED_WITHIN):
             await self.table.wait_until_empty()
-        await self._find_moved()
+        with self._waiting(self._drain_by):
+            await self._find_moved()
+            await self.table.wait_until_empty()
         if len(self.table) and self._cut_by == math.inf:
             left = counted(len(self.table), "live call is", "live calls are")
             _log.warning("The %g s of Limits.drain are over: %s ended as Limits.after_drain says.", limits.drain, left)
@@ -251,12 +253,13 @@ class CallHost:
         self.on_taking_calls(False)
 
     async def _find_moved(self) -> None:
-        """Ends the calls that another worker has, so that they are not hung up from here: their carrier is asked."""
-        if not self._config.several_workers:
-            return
-        with self._waiting(anyio.current_time() + _ASKED_WITHIN):
+        """Ends the dialled calls that were answered at another worker, so that they are not hung up from here.
+
+        Between machines only the carrier knows of it.
+        """
+        if self._config.several_workers:
             async with anyio.create_task_group() as asking:
-                for call in self.table.unheard:
+                for call in self.table.unanswered:
                     asking.start_soon(call.reports.look_up)
 
     async def hurry(self) -> None:

@@ -120,9 +120,7 @@ async def test_a_worker_makes_the_call_and_it_is_followed_to_whichever_has_it(sc
 @pytest.mark.slow
 async def test_calls_whose_audio_comes_to_other_workers_count_once_and_end_once(scene: Scene) -> None:
     scene.twilio.callees[TO] = Callee(steps=WAIT)
-    (scene.folder / "patter.toml").write_text(
-        '[[sinks]]\nname = "jsonl"\noptions = { path = "events-{worker}.jsonl" }\n'
-    )
+    (scene.folder / "patter.toml").write_text(JSON_LINES)
     async with scene.server(workers=2) as server, httpx.AsyncClient() as client:
         for _ in range(6):
             async with scene.patter("call", TO) as call:

@@ -18,7 +18,7 @@ from patter_core.testing.fakes import FakeCarrier
 from patter_core.webhook import WebhookResponse
 from tests.polling import until
 from tests.server.test_drain import FRAME, Comeback, Worker, heard, say
-from tests.server.test_router import Scene
+from tests.server.test_router import Scene, accepted, outbound
 
 pytestmark = pytest.mark.anyio
 
@@ -165,13 +165,38 @@ async def test_a_call_whose_audio_is_lost_while_the_only_worker_stops_is_hung_up
 
 
 @pytest.mark.parametrize(("progress", "hung_up"), [(Progress.ANSWERED, []), (Progress.RINGING, ["out-1"])])
-async def test_a_dialled_call_that_another_worker_has_is_not_hung_up_at_the_end_of_a_drain(
+async def test_a_call_that_was_answered_at_another_worker_is_not_hung_up_at_the_end_of_a_drain(
     progress: Progress, hung_up: list[str]
 ) -> None:
-    scene = Scene(several_workers=True)
+    scene = Scene(several_workers=True, limits=Limits(drain=0.5))
     scene.carrier.facts = LegFacts(progress=progress)
     async with scene.running() as host:
         handle = await scene.dial()
         await host.drain()
         assert (await handle.wait()).reason == ("moved" if progress is Progress.ANSWERED else "host_hung_up")
     assert scene.carrier.hung_up == hung_up
+
+
+async def test_one_that_was_answered_here_is_ended_with_the_drain() -> None:
+    scene = Scene(several_workers=True)
+    scene.carrier.facts = LegFacts(progress=Progress.ANSWERED)
+    async with scene.running() as host:
+        handle = await scene.dial()
+        await accepted(host, outbound(), scene.token)
+        await host.drain()
+        assert (await handle.wait()).reason == "host_hung_up"
+    assert scene.carrier.hung_up == ["out-1"]
+
+
+async def test_a_carrier_that_does_not_answer_does_not_lengthen_a_drain() -> None:
+    class Silent(FakeCarrier):
+        async def look_up(self, leg: Leg) -> LegFacts:
+            await anyio.sleep_forever()
+            raise AssertionError
+
+    scene = Scene(several_workers=True, limits=Limits(drain=0.1), carrier=Silent())
+    async with scene.running() as host:
+        await scene.dial()
+        began = anyio.current_time()
+        await host.drain()
+        assert anyio.current_time() - began < 3
