@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from patter_core.registry import Registry
     from patter_core.server.serving import serve_app
     from patter_core.sink import EventSink, SinkFigures, WorkerFigures, WorkerStatistics
-    from patter_core.store import CallStore, HistoryLine
+    from patter_core.store import CallStore, HistoryLine, Lease
     from patter_core.telephony.control import Capability
     from patter_core.telephony.leg import AnsweredBy, Direction, Leg, Progress
     from patter_core.telephony.outcome import By, ConsultResult, HangUp, Reason, Transfer
@@ -87,6 +87,7 @@ __all__ = [
     "HangUp",
     "HistoryLine",
     "Kind",
+    "Lease",
     "Leg",
     "Limits",
     "MediaCodec",
@@ -184,6 +185,7 @@ _MODULES = {
     "WorkerStatistics": "sink",
     "CallStore": "store",
     "HistoryLine": "store",
+    "Lease": "store",
     "Capability": "telephony.control",
     "AnsweredBy": "telephony.leg",
     "Direction": "telephony.leg",

@@ -13,7 +13,7 @@ from patter_core.checks import CheckResult
 from patter_core.config import Configured
 from patter_core.history import HistoryItem, ToolUsed
 
-__all__ = ["STORE_API_VERSION", "CallStore", "HistoryLine", "decode_lines", "encode_line", "history_of"]
+__all__ = ["STORE_API_VERSION", "CallStore", "HistoryLine", "Lease", "decode_lines", "encode_line", "history_of"]
 
 STORE_API_VERSION = 1
 
@@ -34,12 +34,29 @@ class HistoryLine(msgspec.Struct, frozen=True):
         return f"<HistoryLine {self.item!r}>"
 
 
+class Lease(msgspec.Struct, frozen=True):
+    """Says that a worker has a call which no carrier would bring to another one, until its time is up.
+
+    Its `repr`, and so a log, does not show the token.
+    """
+
+    call_id: str
+    token: str = ""
+    """What another worker needs to take the call over: up to 3,000 letters, digits, `-` and `_`. A secret, and another
+    one for each lease."""
+
+    def __repr__(self) -> str:
+        return f"<Lease of {self.call_id}>"
+
+
 class CallStore(Configured, abc.ABC):
     """Keeps the lines of each call, in order, until some time after the last one, for all workers that share it.
 
     Lines are only added: what an item becomes later is a line of its own, and `history_of` puts them together.
 
-    Both methods may run several times at once, for one call too, and must not block the event loop. The host waits two
+    A store may also keep leases (`leases`): with them a caller on hold is not left there when their worker dies.
+
+    All methods may run several times at once, for one call too, and must not block the event loop. The host waits two
     seconds for each, then cancels it; a cancelled or failed `append` is repeated, so a line may be kept twice. Once
     `append` has returned, the line is kept, as far as the store's server loses nothing. A store keeps the latest
     `LINES_KEPT` lines of a call, and may drop older ones.
@@ -52,6 +69,8 @@ class CallStore(Configured, abc.ABC):
     """The version of this contract that the class was written for."""
     name: ClassVar[str]
     """Its name in the registry: lower-case letters, digits and hyphens."""
+    leases: ClassVar[bool] = False
+    """True if `keep_lease`, `release_lease` and `take_leases` are implemented."""
 
     @abc.abstractmethod
     async def append(self, call_id: str, line: HistoryLine) -> None:
@@ -71,6 +90,34 @@ class CallStore(Configured, abc.ABC):
         Raises:
             StoreUnavailable, StoreRefused: as in `append`.
         """
+
+    # --- leases: optional; they raise as `append` does. The store's server says whether time is up: clocks differ -----
+
+    async def keep_lease(self, lease: Lease, seconds: float) -> bool:
+        """Keeps a lease until so many seconds from now, in place of any other one of the call.
+
+        The worker repeats it in good time. What was released or taken is over: it is never kept again, also if this
+        comes late. A lease that the store has lost is kept anew.
+
+        Returns:
+            False if it was released or taken, within the last hour.
+        """
+        return True
+
+    async def release_lease(self, lease: Lease) -> None:
+        """Ends a lease; the call's own, whichever that is, if its token is "". Idempotent.
+
+        Another lease of the call stays. The lease counts as released even if it never was kept: `keep_lease` may come
+        late.
+        """
+
+    async def take_leases(self, seconds: float) -> Sequence[Lease]:
+        """Returns leases whose time is up. Each goes to one of those who ask at once.
+
+        It goes to another one after so many seconds if it was not released until then, and no other one was kept in its
+        place: who took it may have died, too, or the answer was lost.
+        """
+        return ()
 
     async def aclose(self) -> None:
         """Frees what the store holds. Idempotent."""

@@ -23,6 +23,7 @@ from patter_core import (
     HangUp,
     HistoryLine,
     Kind,
+    Lease,
     Leg,
     Part,
     Patter,
@@ -234,6 +235,21 @@ class Notes(CallStore):
 
     async def history(self, call_id: str) -> Sequence[HistoryLine]:
         return ()
+
+
+class NotesWithLeases(Notes):
+    leases: ClassVar[bool] = True
+
+    async def keep_lease(self, lease: Lease, seconds: float) -> bool:
+        assert_type(lease.call_id, str)
+        assert_type(lease.token, str)
+        return True
+
+    async def release_lease(self, lease: Lease) -> None:
+        assert_type(await super().keep_lease(lease, 20.0), bool)
+
+    async def take_leases(self, seconds: float) -> Sequence[Lease]:
+        return (Lease("5f0c"),)
 
 
 class Incomplete(Engine):

@@ -15,6 +15,7 @@ from patter_core.errors import StoreUnavailable
 from patter_core.history import AgentSaid, ToolState, ToolUsed, UserSaid
 from patter_core.store import STORE_API_VERSION, CallStore, HistoryLine
 from patter_core.testing.conformance.check import SENTINEL, Check, at_once
+from patter_core.testing.conformance.leases import check_leases, lease_methods
 from patter_core.testing.conformance.loop import watching_the_loop
 
 __all__ = ["check_store"]
@@ -93,6 +94,7 @@ async def check_store(
             async with watching_the_loop(check, "append() or history()"):
                 await _check_lines(check, store, other)
                 await _check_concurrency(check, store, other)
+                await check_leases(check, store, other)
             await _check_cancelling(check, store)
             await _check_check(check, store, reachable=True)
             for one in (store, other):
@@ -156,6 +158,7 @@ async def _check_cancelling(check: Check, store: CallStore) -> None:
     methods: dict[str, Callable[[], Awaitable[object]]] = {
         "append()": functools.partial(store.append, "cancelled", _LINES[0]),
         "history()": functools.partial(store.history, "cancelled"),
+        **(lease_methods(store) if store.leases else {}),
     }
     for delay in (0.0, 0.0002, 0.001, 0.005):
         for name, method in methods.items():
@@ -216,6 +219,10 @@ async def _check_unreachable(check: Check, make_unreachable: Callable[[int], Cal
             await _expect_unavailable(check, functools.partial(store.append, "call", _LINES[3]))
             check.now(f"history() of a server that {peer_does} connections")
             await _expect_unavailable(check, functools.partial(store.history, "call"))
+            if store.leases:
+                for name, method in lease_methods(store).items():
+                    check.now(f"{name} of a server that {peer_does} connections")
+                    await _expect_unavailable(check, method)
             await _check_check(check, store, reachable=False)
             await _close(check, store)
 

@@ -15,7 +15,7 @@ import pytest
 from patter_core.checks import CheckResult, Level, problem_of
 from patter_core.errors import StoreUnavailable
 from patter_core.history import AgentSaid, ToolUsed
-from patter_core.store import CallStore, HistoryLine
+from patter_core.store import CallStore, HistoryLine, Lease
 from patter_core.testing import check_store
 from patter_core.testing.fakes import MemoryCallStore
 from tests.testing.conformance.told import told
@@ -40,6 +40,7 @@ class Sound(CallStore):
     """Keeps its lines in a store that others share; with a port, its server has to answer there first."""
 
     name = "sound"
+    leases = True
     longest = 0
     """Seconds until a call expires, whatever was asked for; 0 for what was asked for."""
 
@@ -55,6 +56,18 @@ class Sound(CallStore):
     async def history(self, call_id: str) -> Sequence[HistoryLine]:
         await self.reach()
         return await self.kept.history(call_id)
+
+    async def keep_lease(self, lease: Lease, seconds: float) -> bool:
+        await self.reach()
+        return await self.kept.keep_lease(lease, seconds)
+
+    async def release_lease(self, lease: Lease) -> None:
+        await self.reach()
+        await self.kept.release_lease(lease)
+
+    async def take_leases(self, seconds: float) -> Sequence[Lease]:
+        await self.reach()
+        return await self.kept.take_leases(seconds)
 
     async def check(self) -> Sequence[CheckResult]:
         try:
@@ -292,6 +305,102 @@ class FindsAFault(Sound):
         return (CheckResult(Level.PROBLEM, "Nothing is well."),)
 
 
+class KeepsNoLeases(Sound):
+    async def keep_lease(self, lease: Lease, seconds: float) -> bool:
+        return True
+
+
+class SaysNothing(Sound):
+    async def keep_lease(self, lease: Lease, seconds: float) -> bool:
+        await super().keep_lease(lease, seconds)
+        return None  # type: ignore[return-value] # the mistake
+
+
+class KeepsAnyLease(Sound):
+    """Does not remember what was released or taken."""
+
+    async def keep_lease(self, lease: Lease, seconds: float) -> bool:
+        self.kept._over.discard(lease)
+        return await super().keep_lease(lease, seconds)
+
+
+class KeepsWhatIsUnknown(Sound):
+    """Does not remember a lease that is released before it comes."""
+
+    async def release_lease(self, lease: Lease) -> None:
+        if lease.call_id in self.kept._leases:
+            await super().release_lease(lease)
+
+
+class CountsFromTheFirst(Sound):
+    async def keep_lease(self, lease: Lease, seconds: float) -> bool:
+        until, kept = self.kept._leases.get(lease.call_id, (0.0, None))
+        is_kept = await super().keep_lease(lease, seconds)
+        if kept == lease:
+            self.kept._leases[lease.call_id] = (until, lease)
+        return is_kept
+
+
+class IgnoresTheSeconds(Sound):
+    async def keep_lease(self, lease: Lease, seconds: float) -> bool:
+        return await super().keep_lease(lease, 0.0)
+
+
+class ReleasesByCall(Sound):
+    async def release_lease(self, lease: Lease) -> None:
+        await super().release_lease(lease)
+        await super().release_lease(Lease(lease.call_id))
+
+
+class ReleasesByTokenOnly(Sound):
+    async def release_lease(self, lease: Lease) -> None:
+        if lease.token:
+            await super().release_lease(lease)
+
+
+class RemovesWhatIsTaken(Sound):
+    async def take_leases(self, seconds: float) -> Sequence[Lease]:
+        taken = await super().take_leases(seconds)
+        for lease in taken:
+            await super().release_lease(lease)
+        return taken
+
+
+class GivesItToEverybody(Sound):
+    async def take_leases(self, seconds: float) -> Sequence[Lease]:
+        return await super().take_leases(0.0)
+
+
+class ReadsThenRemoves(Sound):
+    async def take_leases(self, seconds: float) -> Sequence[Lease]:
+        before = dict(self.kept._leases)
+        taken = await super().take_leases(seconds)
+        if len(taken) > 1:
+            self.kept._leases.update(before)
+            await anyio.lowlevel.checkpoint()
+            await super().take_leases(seconds)
+        return taken
+
+
+class CutsTokens(Sound):
+    async def keep_lease(self, lease: Lease, seconds: float) -> bool:
+        return await super().keep_lease(Lease(lease.call_id, lease.token[:255]), seconds)
+
+
+class LogsTokens(Sound):
+    async def keep_lease(self, lease: Lease, seconds: float) -> bool:
+        logging.getLogger("store").debug("%s", lease.token)
+        return await super().keep_lease(lease, seconds)
+
+
+class LosesLeasesWithoutItsServer(Sound):
+    async def take_leases(self, seconds: float) -> Sequence[Lease]:
+        try:
+            return await super().take_leases(seconds)
+        except StoreUnavailable:
+            return ()
+
+
 MISTAKES: list[tuple[type[Sound], str]] = [
     (NoName, "no usable name"),
     (OtherVersion, "another version of the contract"),
@@ -324,6 +433,20 @@ MISTAKES: list[tuple[type[Sound], str]] = [
     (RaisesInItsCheck, "check() raises."),
     (FindsNoFault, "check() finds no problem, though the server cannot be reached."),
     (FindsAFault, "check() finds a problem where there is none."),
+    (KeepsNoLeases, "A lease that was released is kept again."),
+    (SaysNothing, "A lease that was not taken is not kept."),
+    (KeepsAnyLease, "A lease that was released is kept again."),
+    (KeepsWhatIsUnknown, "A lease that was released is kept again."),
+    (CountsFromTheFirst, "A lease is taken though it was renewed."),
+    (IgnoresTheSeconds, "A lease is taken before its time is up."),
+    (ReleasesByCall, "A lease is released by the token of another one of its call."),
+    (ReleasesByTokenOnly, "A lease that was released without its token is kept again."),
+    (RemovesWhatIsTaken, "A lease that was taken and not released does not come again."),
+    (GivesItToEverybody, "A lease that was taken is taken again before its time."),
+    (ReadsThenRemoves, "Leases that are taken at once go to two, or to none."),
+    (CutsTokens, "A lease whose time is up is not given, or not as it was."),
+    (LogsTokens, "in a log line"),
+    (LosesLeasesWithoutItsServer, "[store: take_leases() of a server that refuses connections] A server that is away"),
 ]
 
 
@@ -340,6 +463,16 @@ async def check(cls: type[Sound], patience: float = 1.0) -> None:
 
 async def test_a_sound_store_keeps_the_contract() -> None:
     await check(Sound)
+
+
+async def test_a_store_without_leases_can_be_checked_too() -> None:
+    class WithoutLeases(Sound):
+        leases = False
+
+        async def take_leases(self, seconds: float) -> Sequence[Lease]:
+            raise NotImplementedError
+
+    await check(WithoutLeases)
 
 
 async def test_a_store_without_a_server_or_a_settable_expiry_can_be_checked_too() -> None:
