@@ -11,9 +11,18 @@ import msgspec
 from patter_core.checks import CheckResult, Level, problem_of
 from patter_core.config import check_arguments
 from patter_core.errors import ConfigurationError, StoreRefused, StoreUnavailable
-from patter_core.store import DEFAULT_EXPIRY, LINES_KEPT, CallStore, HistoryLine, decode_lines, encode_line
+from patter_core.store import (
+    DEFAULT_EXPIRY,
+    LINES_KEPT,
+    CallStore,
+    HistoryLine,
+    Lease,
+    decode_lines,
+    encode_line,
+)
 from patter_redis.client import Client, Command
 from patter_redis.failures import Failure
+from patter_redis.leases import KEEP, RELEASE, TAKE
 
 __all__ = ["RedisCallStore"]
 
@@ -23,6 +32,8 @@ _TIMEOUT = 2.0
 
 class RedisCallStore(CallStore):
     """Keeps the lines of each call in the list `<prefix>:said:<call id>`, the latest thousand.
+
+    Leases are in `{<prefix>:leases}:until`, `:token` and `:over`: scripts change them, on one node of a cluster.
 
     Args:
         url: of the server, or of any node of a cluster; from PATTER_REDIS_URL if empty.
@@ -34,6 +45,7 @@ class RedisCallStore(CallStore):
     """
 
     name: ClassVar[str] = "redis"
+    leases: ClassVar[bool] = True
 
     @check_arguments
     def __init__(self, url: str = "", *, prefix: str = "patter", expiry: float = DEFAULT_EXPIRY) -> None:
@@ -62,6 +74,22 @@ class RedisCallStore(CallStore):
         key = self._key(call_id)
         (raw,) = await self._transact(key, ("LRANGE", key, 0, -1))
         return decode_lines(msgspec.convert(raw, list[bytes]))
+
+    async def keep_lease(self, lease: Lease, seconds: float) -> bool:
+        return bool(await self._change_leases(KEEP, lease.call_id, lease.token, int(seconds * 1000)))
+
+    async def release_lease(self, lease: Lease) -> None:
+        await self._change_leases(RELEASE, lease.call_id, lease.token)
+
+    async def take_leases(self, seconds: float) -> Sequence[Lease]:
+        taken = await self._change_leases(TAKE, int(seconds * 1000))
+        pairs = msgspec.convert(taken, list[tuple[bytes, bytes]])
+        return [Lease(call_id.decode(), token.decode()) for call_id, token in pairs]
+
+    async def _change_leases(self, script: str, *arguments: str | int) -> object:
+        keys = [f"{{{self._prefix}:leases}}:{name}" for name in ("until", "token", "over")]
+        (reply,) = await self._transact(keys[0], ("EVAL", script, len(keys), *keys, *arguments))
+        return reply
 
     async def aclose(self) -> None:
         await self._client.aclose()

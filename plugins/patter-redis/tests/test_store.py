@@ -6,12 +6,14 @@ from typing import Protocol
 
 import anyio
 import pytest
+from redis.crc import key_slot
 
 from patter_core.checks import Level
 from patter_core.errors import ConfigurationError, StoreUnavailable
 from patter_core.history import AgentSaid, ToolUsed, UserSaid
-from patter_core.store import LINES_KEPT, HistoryLine
+from patter_core.store import LINES_KEPT, HistoryLine, Lease
 from patter_redis import RedisCallStore
+from patter_redis.client import Client
 
 pytestmark = pytest.mark.anyio
 
@@ -104,4 +106,46 @@ async def test_its_check_reports_whether_the_server_answers(server: Server) -> N
         Level.PROBLEM,
         f"Redis at {server.url.removeprefix('redis://')} cannot be reached: ConnectionRefusedError.",
     )
+    await store.aclose()
+
+
+async def test_a_lease_outlives_a_crash_of_the_server_and_one_that_was_taken_stays_taken(server: Server) -> None:
+    one, other = RedisCallStore(server.url), RedisCallStore(server.url)
+    taken, kept = Lease("call-1", "token-1"), Lease("call-2", "token-2")
+    assert await one.keep_lease(taken, 0)
+    assert await one.keep_lease(kept, 600)
+    assert await other.take_leases(600) == [taken]
+    server.kill()
+    server.start()
+    assert await one.take_leases(600) == []
+    assert [await one.keep_lease(lease, 600) for lease in (taken, kept)] == [False, True]
+    await one.aclose()
+    await other.aclose()
+
+
+async def test_a_server_that_has_lost_a_lease_keeps_it_anew(server: Server) -> None:
+    """Its worker lives: it must not take that for another worker's."""
+    store, client = RedisCallStore(server.url), Client(server.url, parameter="url=")
+    lease = Lease("call", "token")
+    assert await store.keep_lease(lease, 600)
+    await client.transact("", ("FLUSHALL",))
+    await client.aclose()
+    assert await store.keep_lease(lease, 0)
+    assert await store.take_leases(600) == [lease]
+    await store.aclose()
+
+
+async def test_leases_are_on_one_node_of_a_cluster_and_all_that_is_kept_of_them_expires(server: Server) -> None:
+    store, client = RedisCallStore(server.url), Client(server.url, parameter="url=")
+    await store.keep_lease(Lease("call-1", "token-1"), 600)
+    await store.release_lease(Lease("call-2", "token-2"))
+    (keys,) = await client.transact("", ("KEYS", "*"))
+    assert isinstance(keys, list)
+    assert len({key_slot(key) for key in keys}) == 1
+    assert sorted(keys) == [b"{patter:leases}:%s" % name for name in (b"over", b"token", b"until")]
+    for key in keys:
+        (expires,) = await client.transact(key.decode(), ("PTTL", key))
+        assert isinstance(expires, int)
+        assert 3_000_000 < expires <= 86_400_000
+    await client.aclose()
     await store.aclose()
