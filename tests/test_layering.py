@@ -125,6 +125,7 @@ SERVER = [
     "board",
     "tokens",
     "trunks",
+    "held_calls",
     "launcher",
     "consults",
     "routing",

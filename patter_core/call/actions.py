@@ -52,7 +52,7 @@ class Actions:
         self._media = media
         self._conversation = conversation
         self.is_consulting = False
-        """True while a warm transfer has the caller on hold: it alone ends the hold."""
+        """True while a warm transfer puts, or has, the caller on hold: it alone ends the hold."""
         self._hold_is_pending = False
         """True while the carrier is asked to hold: if it refuses, the call must go on as it was."""
 

@@ -132,10 +132,9 @@ class Consultation:
         call.destinations.take_call(request.to)
         if request.say:
             await self._actions.say_and_wait(request.say)
-        await self._actions.hold(request.hold_audio)
+        await self._hold(request)
         ring_timeout = request.ring_timeout
         now = self._now = ConsultLeg(token.call_id, call.clock(), ring_timeout=ring_timeout, brief=request.brief)
-        self._actions.is_consulting = True
         call.emit(TransferStarted(to=request.to))
         try:
             await self._dial(now, dial, token)
@@ -149,13 +148,22 @@ class Consultation:
             raise
         return await self._end(now, token, result)
 
+    async def _hold(self, request: WarmTransfer) -> None:
+        """Puts the caller on hold for the transfer: from the first, no other worker may end the hold."""
+        self._refuse_second()  # the agent may have spoken meanwhile
+        self._actions.is_consulting = True
+        try:
+            await self._actions.hold(request.hold_audio)
+        except BaseException:  # cancelled, too
+            self._actions.is_consulting = False
+            raise
+
     def _check(self, request: WarmTransfer) -> CallToken:
         """Returns the token of the consult leg. Raises `CallError` before anything happens."""
         call = self._call
         for capability in (*_NEEDED, *((Capability.LOOK_UP,) if call.config.several_workers else ())):
             call.carrier.require(capability)
-        if self._now is not None:
-            raise CallError("This call is being transferred already.", remedy="Wait for the end of that transfer.")
+        self._refuse_second()
         self._actions.require_live("transferred to a human")
         if not is_callable(request.to):
             raise CallError("`to` is not an E.164 number.", expected=f"{E164_FORM}, or a SIP address (sip:…)")
@@ -186,6 +194,10 @@ class Consultation:
                 join=leg.call_id, call_id=call.call_id, direction=leg.direction, brief=request.brief.strip()
             ),
         )
+
+    def _refuse_second(self) -> None:
+        if self._actions.is_consulting:
+            raise CallError("This call is being transferred already.", remedy="Wait for the end of that transfer.")
 
     def _callbacks(self, token: CallToken) -> Callbacks:
         callbacks = self._call.new_accept(token).callbacks

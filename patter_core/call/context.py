@@ -90,6 +90,8 @@ class CallContext:
         """Ends with the call."""
         self.on_move: Callable[[], None] = _nothing
         """Called after each change of state."""
+        self.on_state: Callable[[], None] = _nothing
+        """Called after each change of state, before `on_move`: for the worker, beside the call's own parts."""
         self.on_event: Callable[[CallEvent], None] = _ignore
         """Called with each event of the call, after it was recorded."""
         self.changes = Changes()
@@ -136,6 +138,7 @@ class CallContext:
             return False
         if signal is Signal.MEDIA_LOST and self.state.state is not State.ENDED:
             self.emit(MediaPaused())
+        self.on_state()
         self.on_move()
         return True
 

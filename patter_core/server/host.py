@@ -29,6 +29,7 @@ from patter_core.server.counts import Counts
 from patter_core.server.delivery import Delivery
 from patter_core.server.descriptors import REMEDY, raise_limit, room_in
 from patter_core.server.dialing import Dialer
+from patter_core.server.held_calls import HeldCalls
 from patter_core.server.importing import refuse_while_imported
 from patter_core.server.launcher import CallLauncher, phone_call
 from patter_core.server.router import Route, Router
@@ -87,6 +88,7 @@ class CallHost:
             carrier.name: Trunk(carrier, on_price=self._emit_price, price_after=price_after) for carrier in carriers
         }
         """By the carrier's name."""
+        self._held = HeldCalls(config, trunks=self.trunks, table=self.table, find_agent=find_agent)
         self._launcher = CallLauncher(
             self.trunks,
             config=config,
@@ -94,6 +96,7 @@ class CallHost:
             delivery=self.delivery,
             history=self._history,
             callbacks=self._callbacks,
+            held=self._held,
         )
         self.routers: Mapping[str, Router] = {
             name: self._router(trunk, route, find_agent) for name, trunk in self.trunks.items()
@@ -161,6 +164,7 @@ class CallHost:
             async with anyio.create_task_group() as background:
                 background.start_soon(self.delivery.run, self._figures)
                 background.start_soon(self._history.run)
+                background.start_soon(self._held.run)
                 background.start_soon(self.beside)
                 background.start_soon(self._watchdog.run)
                 for trunk in self.trunks.values():
@@ -183,6 +187,7 @@ class CallHost:
                         last.start_soon(trunk.hang_ups.drain)
                     await self._callbacks.drain()
                     await self.delivery.drain(self._config.limits.flush)
+                    await self._held.drain()
                     await self._history.drain()
 
     def _make_room(self) -> None:

@@ -26,6 +26,7 @@ from patter_core.call.tool_context import fill_in_tools
 from patter_core.server.call_lines import CallLines
 from patter_core.server.call_table import CallTable
 from patter_core.server.delivery import Delivery
+from patter_core.server.held_calls import HeldCalls
 from patter_core.server.trunks import Trunk
 from patter_core.telephony.leg import Direction, Leg
 from patter_core.telephony.outcome import HangUp, Reason
@@ -50,6 +51,7 @@ class CallLauncher:
         delivery: takes the calls' records.
         history: keeps what is said in the shared store.
         callbacks: runs the user's functions.
+        held: keeps leases of calls on hold.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class CallLauncher:
         delivery: Delivery,
         history: HistoryWriter,
         callbacks: CallbackRunner,
+        held: HeldCalls,
     ) -> None:
         self.calls: anyio.abc.TaskGroup | None = None
         """Where calls run; None while the worker is not running."""
@@ -72,6 +75,7 @@ class CallLauncher:
         self._delivery = delivery
         self._history = history
         self._callbacks = callbacks
+        self._held = held
         self._breakers = EngineBreakers()
         self.destinations = Destinations(config.limits)
         """Where the worker's calls may lead."""
@@ -110,6 +114,7 @@ class CallLauncher:
         )
         fill_in_tools(call, phone_call(call))
         call.context.meter.machine_detection = token.options.machine_detection
+        self._held.watch(call)
         self._table.add(call)
         self._scopes[call.call_id] = scope = anyio.CancelScope()
         self.calls.start_soon(self._run, call, trunk, queue, scope)
