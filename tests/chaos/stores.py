@@ -1,17 +1,28 @@
-"""A call store that several processes share: one file a call."""
+"""A call store that several processes share: one file a call, and one for the leases."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import fcntl
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from patter_core.store import CallStore, HistoryLine, decode_lines, encode_line
+import msgspec
+
+from patter_core.store import CallStore, HistoryLine, Lease, decode_lines, encode_line
 
 __all__ = ["FileStore"]
 
 
+class _Leases(msgspec.Struct):
+    until: dict[str, tuple[float, Lease]] = {}
+    over: list[Lease] = []
+
+
 class FileStore(CallStore):
     name = "file"
+    leases = True
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -24,3 +35,41 @@ class FileStore(CallStore):
         path = self._folder / call_id
         lines = path.read_bytes().splitlines() if path.exists() else []
         return decode_lines(lines)
+
+    async def keep_lease(self, lease: Lease, seconds: float) -> bool:
+        with self._changed() as kept:
+            if lease in kept.over:
+                return False
+            kept.until[lease.call_id] = (time.time() + seconds, lease)
+            return True
+
+    async def release_lease(self, lease: Lease) -> None:
+        with self._changed() as kept:
+            _, present = kept.until.get(lease.call_id, (0.0, lease))
+            kept.over.append(lease if lease.token else present)
+            if lease in {present, Lease(lease.call_id)}:
+                kept.until.pop(lease.call_id, None)
+
+    async def take_leases(self, seconds: float) -> Sequence[Lease]:
+        with self._changed() as kept:
+            taken = [lease for until, lease in kept.until.values() if until <= time.time()]
+            kept.over += taken
+            kept.until.update((lease.call_id, (time.time() + seconds, lease)) for lease in taken)
+            return taken
+
+    @property
+    def held(self) -> int:
+        """How many leases there are."""
+        with self._changed() as kept:
+            return len(kept.until)
+
+    @contextlib.contextmanager
+    def _changed(self) -> Iterator[_Leases]:
+        with (self._folder / "leases").open("a+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # a process that is killed gives it back
+            file.seek(0)
+            kept = msgspec.json.decode(file.read() or b"{}", type=_Leases)
+            yield kept
+            file.seek(0)
+            file.truncate()
+            file.write(msgspec.json.encode(kept))

@@ -1,4 +1,5 @@
 """A worker, to be run in a process of its own and harmed. SIGUSR1 has it tell what it holds, as a line of JSON.
+SIGUSR2 has it put its callers on hold, and end the holds that last.
 
 It is configured by the environment: the carrier's and the engine's own variables, and `Settings` in CHAOS_SETTINGS.
 """
@@ -22,6 +23,7 @@ import msgspec
 
 from patter_core import Agent, Patter
 from patter_core.agent import Fallback, Retry
+from patter_core.aio.foreign import run_behind
 from patter_core.call.call import Call
 from patter_core.call.handle import PhoneCall
 from patter_core.call.limits import Limits
@@ -30,6 +32,7 @@ from patter_core.call.tool_context import ToolContext
 from patter_core.engine import Engine, EngineSession
 from patter_core.events import CallEnded
 from patter_core.media import MediaCodec
+from patter_core.server import held_calls
 from patter_core.sink import EventSink
 from patter_core.sinks import JsonLinesSink
 from patter_core.store import CallStore
@@ -83,6 +86,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 0
     store: str = ""
     """A folder."""
+    lease: float = held_calls.LEASE
     several_workers: bool = False
     """True if there are other workers."""
     calls: int = 500
@@ -285,7 +289,14 @@ async def work(settings: Settings) -> None:
     phone, agent = make_phone(settings)
     agents = agent if not settings.hostile else {CALLED: agent, OTHER_NUMBER: other_agent(phone, settings)}
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, tell_holdings)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR2, hold_or_resume, phone, set())
     await phone.serve(agents, port=settings.port, on_ready=lambda _url: tell("ready"))
+
+
+def hold_or_resume(phone: Patter, held: set[str]) -> None:
+    for call in phone.calls:
+        run_behind(call.resume if call.id in held else call.hold)
+        held ^= {call.id}
 
 
 def tell_holdings() -> None:
@@ -311,6 +322,7 @@ def main() -> None:
     if "CHAOS_WATCH" in os.environ:
         sys.addaudithook(watch)
     settings = msgspec.json.decode(os.environ["CHAOS_SETTINGS"], type=Settings)
+    held_calls.LEASE = settings.lease
     logging.basicConfig(level=settings.log, stream=sys.stderr)
     if settings.log == "DEBUG":  # against what serve() sets, as a user could
         for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "asyncio"):
