@@ -16,7 +16,7 @@ ROWS = [
     pytest.param(tests, id=behaviour)
     for behaviour, tests in re.findall(r"^\| ([^|]+) \| (`\S+::[^|]+) \|$", PAGE, re.MULTILINE)
 ]
-BEHAVIOURS = 32
+BEHAVIOURS = 33
 
 
 def test_no_behaviour_is_left_out() -> None:
