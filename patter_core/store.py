@@ -100,15 +100,16 @@ class CallStore(Configured, abc.ABC):
         comes late. A lease that the store has lost is kept anew.
 
         Returns:
-            False if it was released or taken, within the last hour.
+            False if it was released by its token, or taken, within the last hour.
         """
         return True
 
     async def release_lease(self, lease: Lease) -> None:
-        """Ends a lease; the call's own, whichever that is, if its token is "". Idempotent.
+        """Ends a lease. Idempotent.
 
-        Another lease of the call stays. The lease counts as released even if it never was kept: `keep_lease` may come
-        late.
+        Another lease of the call stays. This one counts as released even if it never was kept: `keep_lease` may come
+        late. With the token "" it is the call's own lease, whichever that is, and it may be kept again: the request may
+        come late, too, when the call has another one.
         """
 
     async def take_leases(self, seconds: float) -> Sequence[Lease]:

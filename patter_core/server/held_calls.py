@@ -12,7 +12,7 @@ What may go wrong, and why no caller is cut off:
   the call ends here as one that has moved. If it has ended the hold meanwhile, both workers had the carrier bring the
   stream: the later one has it, and the other one finds out by looking the call up.
 * **A release or a renewal is late.** Each hold has a token of its own, and one that was released or taken is never kept
-  again.
+  again. A release for a claim, which knows no token, may hit a lease of a later hold: the next renewal mends that.
 * **The store is away for longer than the lease.** No lease can be taken from it then. When it is back, all leases are
   overdue, of the living and of the dead. The living renew theirs, and repeat their releases, as soon as it answers,
   within a period and the time of one request. So who has seen it fail takes none until it has answered for two periods.
@@ -131,6 +131,7 @@ class HeldCalls:
             self._owe(lease)
             hold.cancel()
         if call.state is State.HELD and not call.actions.is_consulting and self._tasks is not None:
+            self._owed.pop(Lease(call.call_id), None)  # it would release the one that follows
             token = msgspec.structs.replace(call.context.token, leg_id=call.leg.call_id)
             self._renewals[call.call_id] = lease, hold = self._lease(token), anyio.CancelScope()
             self._tasks.start_soon(self._keep, call, lease, hold)
@@ -145,7 +146,7 @@ class HeldCalls:
             while await self._ask(True, self._store.keep_lease, lease, self._seconds) is not False:  # noqa: ASYNC110 - it is what it renews
                 await anyio.sleep(self._period)
             if not hold.cancel_called:
-                _log.warning("Call %s: this worker was slow, and another one takes the caller off hold.", call.call_id)
+                _log.warning("Call %s: another worker takes the caller off hold: this one was slow.", call.call_id)
                 call.context.signal(Signal.MOVED)
                 self._owed.pop(lease, None)  # it is the other worker's
                 return

@@ -46,7 +46,7 @@ class FileStore(CallStore):
     async def release_lease(self, lease: Lease) -> None:
         with self._changed() as kept:
             _, present = kept.until.get(lease.call_id, (0.0, lease))
-            kept.over.append(lease if lease.token else present)
+            kept.over += [lease] if lease.token else []
             if lease in {present, Lease(lease.call_id)}:
                 kept.until.pop(lease.call_id, None)
 

@@ -353,6 +353,23 @@ async def test_a_lease_that_a_dead_worker_left_behind_ends_with_the_call_at_anot
         assert (call.state, len(scene.carrier.resumed)) == (State.LIVE, 1)
 
 
+async def test_a_release_for_a_claim_that_is_late_costs_a_later_hold_nothing() -> None:
+    scene = Scene()
+    async with scene.live():
+        await scene.hold()
+        scene.one.store.is_cut = True
+        accept = await scene.brought_back()
+        scene.other.store.is_cut = True
+        call = await scene.other.stream(accept)
+        await PhoneCall(call).hold()
+        await anyio.sleep(LEASE)
+        scene.other.store.is_cut = False
+        await until(lambda: bool(scene.leases), within=LEASE)
+        await scene.kept.release_lease(Lease(call.call_id))  # and one was on its way
+        await anyio.sleep(3 * LEASE)
+        assert (call.state, len(scene.leases), len(scene.carrier.resumed)) == (State.HELD, 1, 1)
+
+
 async def test_a_call_that_is_over_is_let_alone() -> None:
     scene = Scene()
     async with scene.live():
@@ -450,6 +467,29 @@ async def test_a_worker_that_drains_takes_nothing_and_leaves_no_lease() -> None:
         scene.one.store.is_cut = False
         await scene.one.held.drain()
         assert [lease.call_id for lease in scene.leases] == ["another"]
+
+
+async def test_a_worker_that_stops_releases_what_it_owes_before_the_store_is_closed() -> None:
+    class Closing(Link):
+        is_closed = False
+
+        async def release_lease(self, lease: Lease) -> None:
+            assert not self.is_closed
+            await super().release_lease(lease)
+
+        async def aclose(self) -> None:
+            self.is_closed = True
+
+    async def route(_leg: Leg) -> None:
+        return None
+
+    store, lease = Closing(MemoryCallStore(clock=anyio.current_time)), Lease("call-1", "token")
+    config = HostConfig(limits=Limits(drain=0.01), several_workers=True, store=store)
+    host = CallHost(Carrier(), config=config, route=route, find_agent=lambda _name: None)
+    async with host.running():
+        await store.keep_lease(lease, LEASE)
+        host._held._owe(lease)
+    assert (store.kept._leases, store.is_closed) == ({}, True)
 
 
 @pytest.mark.parametrize("lacks", ["leases", "other workers"])

@@ -51,7 +51,8 @@ class MemoryCallStore(CallStore):
 
     async def release_lease(self, lease: Lease) -> None:
         _, kept = self._leases.get(lease.call_id, (0.0, lease))
-        self._over.add(lease if lease.token else kept)
+        if lease.token:
+            self._over.add(lease)
         if lease in {kept, Lease(lease.call_id)}:
             self._leases.pop(lease.call_id, None)
 

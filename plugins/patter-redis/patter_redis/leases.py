@@ -32,7 +32,7 @@ return 1
 RELEASE = f"""{_COMMON}
 local call, token = ARGV[1], ARGV[2]
 local kept = redis.call('HGET', token_of, call)
-if token ~= '' then is_over(token) elseif kept then is_over(kept) end
+if token ~= '' then is_over(token) end
 if token == '' or token == kept then
   redis.call('ZREM', until_, call)
   redis.call('HDEL', token_of, call)

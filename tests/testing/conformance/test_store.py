@@ -358,6 +358,12 @@ class ReleasesByTokenOnly(Sound):
             await super().release_lease(lease)
 
 
+class ReleasesForGood(Sound):
+    async def release_lease(self, lease: Lease) -> None:
+        _, kept = self.kept._leases.get(lease.call_id, (0.0, lease))
+        await super().release_lease(lease if lease.token else kept)
+
+
 class RemovesWhatIsTaken(Sound):
     async def take_leases(self, seconds: float) -> Sequence[Lease]:
         taken = await super().take_leases(seconds)
@@ -440,7 +446,8 @@ MISTAKES: list[tuple[type[Sound], str]] = [
     (CountsFromTheFirst, "A lease is taken though it was renewed."),
     (IgnoresTheSeconds, "A lease is taken before its time is up."),
     (ReleasesByCall, "A lease is released by the token of another one of its call."),
-    (ReleasesByTokenOnly, "A lease that was released without its token is kept again."),
+    (ReleasesByTokenOnly, "A lease that was released without its token is taken."),
+    (ReleasesForGood, "A lease that was not taken is not kept."),
     (RemovesWhatIsTaken, "A lease that was taken and not released does not come again."),
     (GivesItToEverybody, "A lease that was taken is taken again before its time."),
     (ReadsThenRemoves, "Leases that are taken at once go to two, or to none."),
