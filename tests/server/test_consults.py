@@ -428,6 +428,30 @@ async def test_a_caller_whose_hold_the_carrier_does_not_end_is_asked_for_again_a
             assert scene.carrier.hung_up == ["leg-1"]
 
 
+async def test_a_hold_for_a_transfer_is_the_transfers_from_the_first_and_not_once_the_carrier_refuses_it() -> None:
+    class SlowToHold(Carrier):
+        may_hold = anyio.Event()
+
+        async def hold(self, leg: Leg, audio_url: str) -> None:
+            await self.may_hold.wait()
+            await super().hold(leg, audio_url)
+
+    carrier = SlowToHold()
+    scene = Scene(carrier)
+    async with scene.live():
+        carrier.refusals = 1
+        await scene.begin(dials=False)
+        await until(lambda: scene.call.state is State.HELD)
+        assert scene.call.actions.is_consulting
+        with pytest.raises(CallError, match="being transferred already"):
+            await scene.handle.warm_transfer(TO, BRIEF)
+        assert scene.call.actions.is_consulting
+        carrier.may_hold.set()
+        await scene.over.wait()
+        assert isinstance(scene.error, CarrierRequestFailed)
+        assert (scene.call.actions.is_consulting, scene.call.state) == (False, State.LIVE)
+
+
 async def test_a_cancellation_while_the_caller_comes_back_does_not_leave_them_on_hold() -> None:
     class Slow(Carrier):
         may_resume = anyio.Event()
