@@ -143,7 +143,9 @@ class HeldCalls:
         """Keeps a lease as long as the hold lasts. Its end waits for no request: the release is sent at once."""
         assert self._store is not None
         with hold:
-            while await self._ask(True, self._store.keep_lease, lease, self._seconds) is not False:  # noqa: ASYNC110 - it is what it renews
+            while True:
+                if await self._ask(True, self._store.keep_lease, lease, self._seconds) is False:
+                    break
                 await anyio.sleep(self._period)
             if not hold.cancel_called:
                 _log.warning("Call %s: another worker takes the caller off hold: this one was slow.", call.call_id)
@@ -184,12 +186,15 @@ class HeldCalls:
         if self._answers_since + 2 * self._period > anyio.current_time():
             await self._ask((), store.history, _NO_CALL)
         elif not self._table.draining:
+            begin_by = anyio.current_time() + self._period
             for lease in await self._ask([], take):
-                tasks.start_soon(self._bring_back, lease)
+                tasks.start_soon(self._bring_back, lease, begin_by)
 
-    async def _bring_back(self, lease: Lease) -> None:
-        """Has the carrier bring a call again whose worker is dead. Never raises."""
+    async def _bring_back(self, lease: Lease, begin_by: float) -> None:
+        """Has the carrier bring a call again whose worker is dead, unless it is too late. Never raises."""
         async with self._requests:
+            if anyio.current_time() > begin_by:  # many wait, and the carrier is slow: another worker gets the lease
+                return
             try:
                 await self._bring(lease)
             except Exception:  # noqa: BLE001 - the plugin boundary: the lease comes again

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from typing import ParamSpec, TypeVar
 
@@ -292,7 +293,7 @@ async def test_a_worker_that_stood_still_goes_on_with_its_own_hold() -> None:
         (before,) = scene.leases
         scene.kept._leases[scene.call.call_id] = (0.0, before)  # it takes it before it renews it
         for lease in await scene.kept.take_leases(LEASE):
-            await scene.one.held._bring_back(lease)
+            await scene.one.held._bring_back(lease, math.inf)
         await until(lambda: bool(scene.leases) and scene.leases != [before])
         await anyio.sleep(5 * LEASE)
         assert (scene.call.state, scene.carrier.resumed) == (State.HELD, [])
@@ -378,6 +379,22 @@ async def test_a_call_that_is_over_is_let_alone() -> None:
         scene.carrier.facts = LegFacts(progress=Progress.COMPLETED)
         await until(lambda: not scene.leases, within=SOON, every=0.5)
         assert (scene.carrier.resumed, len(scene.other.trunk.hang_ups)) == ([], 0)
+
+
+async def test_a_lease_that_had_to_wait_is_left_to_the_next_worker() -> None:
+    """Its time is up again soon: two workers would have the carrier bring the call."""
+    scene = Scene()
+    async with scene.live():
+        await scene.hold()
+        (lease,) = scene.leases
+        scene.one.store.is_cut = True
+        scene.other.held._requests = requests = anyio.Semaphore(1)
+        async with requests:
+            await until(lambda: lease in scene.kept._over, within=SOON, every=0.5)
+            await anyio.sleep(LEASE / 2)
+        await anyio.sleep(1)
+        assert scene.carrier.resumed == []
+        await scene.brought_back()
 
 
 async def test_a_carrier_that_is_away_is_asked_again() -> None:
