@@ -27,18 +27,32 @@ def importing(module: str) -> Iterator[None]:
     """Has what would serve in the block refused.
 
     Raises:
-        ConfigurationError: it was, and the block has ended with an error: servers end the process, or raise their own.
+        ConfigurationError: it was, and the block has ended by that: servers end the process, or raise their own error.
     """
     one = _Import(module)
     token = _going_on.set(one)
     try:
         yield
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if one.refused is None or one.refused is error:
             raise
-        raise one.refused from error
+        if isinstance(error, SystemExit) or one.refused in _with_causes(error):
+            raise one.refused from error
+        raise
     finally:
         _going_on.reset(token)
+
+
+def _with_causes(error: BaseException) -> list[BaseException]:
+    """Returns an error, what led to it, and what those of them that are groups consist of."""
+    found: list[BaseException] = []
+    more: list[BaseException | None] = [error]
+    while more:
+        one = more.pop()
+        if one is not None and one not in found:
+            found.append(one)
+            more += [one.__cause__, one.__context__, *getattr(one, "exceptions", ())]
+    return found
 
 
 def refuse_while_imported() -> None:

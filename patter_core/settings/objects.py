@@ -89,7 +89,7 @@ def _module(name: str, where: str) -> object:
         folder, name = _place_of(Path(name))
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
-    with importing(name), from_user_code(folder):
+    with from_user_code(folder), importing(name):
         return _imported(name, where)
 
 

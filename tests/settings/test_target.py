@@ -153,6 +153,30 @@ def test_one_that_is_served_by_another_server_when_it_is_imported_is_refused(pro
         opened()
 
 
+CAUGHT = {
+    "raised from it": (
+        "try:\n    {}\nexcept Exception as error:\n    raise KeyError('x') from error\n",
+        "serves its phone",
+    ),
+    "raised while it was handled": ("try:\n    {}\nexcept Exception:\n    1 / 0\n", "serves its phone"),
+    "in a group": (
+        "try:\n    {}\nexcept Exception as error:\n    group = ExceptionGroup('several', [error])\nraise group\n",
+        "serves its phone",
+    ),
+    "another one later": ("try:\n    {}\nexcept Exception:\n    pass\n1 / 0\n", "shop.py, line 11: ZeroDivisionError"),
+    "an exit": ("try:\n    {}\nexcept Exception:\n    pass\nraise SystemExit(3)\n", "serves its phone"),
+}
+
+
+@pytest.mark.parametrize(("lines", "told"), CAUGHT.values(), ids=CAUGHT.keys())
+def test_of_one_that_catches_the_refusal_only_what_comes_of_it_is_told_as_that(
+    program: Path, lines: str, told: str
+) -> None:
+    program.write_text(PROGRAM + lines.format("phone.run(agent)"))
+    with pytest.raises(ConfigurationError, match=told):
+        opened()
+
+
 def test_a_question_is_told_as_it_stands(program: Path) -> None:
     program.write_text("raise TypeError('Unknown: first_mesage. Did you mean first_message?')")
     with pytest.raises(ConfigurationError, match=r"TypeError: Unknown: .*\bfirst_message\? PATTER_TRACEBACK=1"):
