@@ -17,6 +17,8 @@ class _Import:
     def __init__(self, module: str) -> None:
         self.module = module
         self.refused: ConfigurationError | None = None
+        self.is_over = False
+        """Contexts that were copied meanwhile, as those of tasks are, have it still."""
 
 
 _going_on: ContextVar[_Import | None] = ContextVar("_going_on", default=None)
@@ -40,6 +42,7 @@ def importing(module: str) -> Iterator[None]:
             raise one.refused from error
         raise
     finally:
+        one.is_over = True
         _going_on.reset(token)
 
 
@@ -62,7 +65,7 @@ def refuse_while_imported() -> None:
         ConfigurationError: one is.
     """
     one = _going_on.get()
-    if one is not None:
+    if one is not None and not one.is_over:
         one.refused = ConfigurationError(
             f"{one.module} serves its phone when it is imported.",
             expected="a module with the phone and its agents, which the command then serves",

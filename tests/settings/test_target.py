@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from patter_core import Agent, Registry
 from patter_core.errors import ConfigurationError
+from patter_core.server.importing import refuse_while_imported
 from patter_core.settings.model import Settings
 from patter_core.settings.target import caller_of, open_phone
 from patter_core.sinks.memory import MemorySink
@@ -175,6 +177,12 @@ def test_of_one_that_catches_the_refusal_only_what_comes_of_it_is_told_as_that(
     program.write_text(PROGRAM + lines.format("phone.run(agent)"))
     with pytest.raises(ConfigurationError, match=told):
         opened()
+
+
+def test_what_began_at_the_import_may_serve_after_it(program: Path) -> None:
+    program.write_text(f"import contextvars\n{PROGRAM}context = contextvars.copy_context()\n")
+    opened()
+    sys.modules["shop"].context.run(refuse_while_imported)
 
 
 def test_a_question_is_told_as_it_stands(program: Path) -> None:
