@@ -74,10 +74,13 @@ class _Version:
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Stops it; in a hurry, if it was told before."""
-        if self.process.returncode is None:
-            number = number if self.serves else signal.SIGKILL  # its user's code may catch others
-            with contextlib.suppress(ProcessLookupError):
+        if self.process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            if self.serves:
                 os.kill(self.process.pid, number)  # `send_signal` would take its exit code away from asyncio
+            else:
+                os.killpg(self.process.pid, signal.SIGKILL)  # its user's code may catch others, and have children
 
     @property
     def code(self) -> int:
