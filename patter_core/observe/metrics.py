@@ -100,8 +100,8 @@ def costs_of(bills: Iterable[EngineBill]) -> tuple[Cost, ...]:
 
 
 def unpriced_of(bills: Iterable[EngineBill]) -> str:
-    """Returns the vendors and parts whose price is not known, such as `acme llm, acme tts`; "" if all are known."""
-    return ", ".join(dict.fromkeys(f"{bill.vendor} {bill.part}" for bill in bills if bill.cost is None))
+    """Returns the vendors and parts whose price is not known, sorted: `acme llm, acme tts`; "" if all are known."""
+    return ", ".join(sorted({f"{bill.vendor} {bill.part}" for bill in bills if bill.cost is None}))
 
 
 class CallMetrics(msgspec.Struct, frozen=True, kw_only=True):

@@ -28,8 +28,9 @@ class Cost(msgspec.Struct, frozen=True):
 
 
 def cost_text(cost: Cost) -> str:
-    """Returns a cost in words; an estimate begins with "about"."""
-    return f"{'about ' if cost.estimated else ''}{cost.amount:.4f} {cost.currency}"
+    """Returns a cost in words, below 1 with four decimals; an estimate begins with "about"."""
+    decimals = 4 if 0 < cost.amount < 1 else 2
+    return f"{'about ' if cost.estimated else ''}{cost.amount:.{decimals}f} {cost.currency}"
 
 
 def costs_text(costs: Iterable[Cost], unpriced: str = "", *, of: str = "") -> str:

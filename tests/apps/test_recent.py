@@ -79,11 +79,11 @@ async def test_records_are_found_by_call_and_by_kind() -> None:
 
 async def test_a_call_costs_an_estimate_until_the_carrier_names_its_price() -> None:
     recent, bill = three_calls(), CarrierBill(minutes=1, cost=Cost(Decimal("0.01")), as_of=dt.date.min, source="a list")
-    llm = EngineBill(part="llm", vendor="acme", is_priced=False)
-    end = msgspec.structs.replace(END, metrics=CallMetrics(carrier_bill=bill, engine_bills=(llm, llm)))
+    llm, stt = (EngineBill(part=part, vendor="acme", is_priced=False) for part in ("llm", "stt"))
+    end = msgspec.structs.replace(END, metrics=CallMetrics(carrier_bill=bill, engine_bills=(stt, llm, llm)))
     put(recent, "call-1", end, 105.0)
     (row,) = await recent.calls(CallFilter(direction="outbound"))
-    assert (row.costs, row.unpriced) == ((Cost(Decimal("0.01")),), "acme llm")
+    assert (row.costs, row.unpriced) == ((Cost(Decimal("0.01")),), "acme llm, acme stt")
     price = Cost(Decimal("0.02"), estimated=False)
     put(recent, "call-1", CallPriced(cost=price), 106.0)
     (row,) = await recent.calls(CallFilter(direction="outbound"))

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from patter_core.telephony.leg import Direction
-from patter_core.telephony.prices import CarrierRates, Cost, Usage, costs_text, reported_cost
+from patter_core.telephony.prices import CarrierRates, Cost, Usage, cost_text, costs_text, reported_cost
 
 RATES = CarrierRates(
     inbound=Decimal("0.01"),
@@ -57,6 +57,21 @@ def test_a_reported_amount_is_a_cost(amount: str, currency: str | None, cost: Co
 @pytest.mark.parametrize("amount", [None, "", "free", "NaN", "-1", "Infinity"])
 def test_what_is_not_an_amount_is_no_cost(amount: str | None) -> None:
     assert reported_cost(amount, "USD") is None
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        ("0", "0.00"),
+        ("0.00004", "0.0000"),
+        ("0.0125", "0.0125"),
+        ("1", "1.00"),
+        ("1.5986", "1.60"),
+        ("1234", "1234.00"),
+    ],
+)
+def test_an_amount_has_four_decimals_below_one(amount: str, text: str) -> None:
+    assert cost_text(Cost(Decimal(amount), estimated=False)) == f"{text} USD"
 
 
 def test_a_sum_without_a_part_of_unknown_price_says_so() -> None:

@@ -70,12 +70,12 @@ class _Group:
         self.rows: list[CallRow] = []
         self.metrics: list[CallMetrics] = []
         self._costs: list[Cost] = []
-        self._unpriced: dict[str, None] = {}
+        self._unpriced: set[str] = set()
 
     def add(self, row: CallRow, costs: Iterable[Cost], metrics: CallMetrics | None) -> None:
         self.rows.append(row)
         self._costs.extend(costs)
-        self._unpriced.update(dict.fromkeys(part for part in row.unpriced.split(", ") if part))
+        self._unpriced.update(part for part in row.unpriced.split(", ") if part)
         if metrics is not None:
             self.metrics.append(metrics)
 
@@ -108,7 +108,7 @@ class _Group:
 
     @property
     def unpriced(self) -> str:
-        return ", ".join(self._unpriced)
+        return ", ".join(sorted(self._unpriced))
 
     @property
     def failed(self) -> int:

@@ -13,14 +13,17 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from patter_core.events import CallAnnounced, CallEnded, CallMetrics, Record, TranscriptCorrection, TranscriptInput
 from patter_core.server.serving import bind, serve_app
 from patter_core.telephony.leg import Leg
+from patter_core.telephony.prices import Cost, costs_text
 from patter_core.testing.fakes import FakeLiveCall, FakePhone
 
 playwright_api = pytest.importorskip("playwright.async_api", reason="playwright is not installed: nox -s browser")
@@ -167,6 +170,20 @@ async def test_one_call_shows_what_was_heard_and_plays_its_recording(
         assert await page.evaluate("document.querySelector('audio').currentTime") < 10.5
         await page.locator("summary", has_text="Raw events").click()
         await expect(page.locator("pre")).to_contain_text('"type": "call_announced"')
+
+
+async def test_costs_are_told_as_the_commands_tell_them(serve: Serve, phone: FakePhone, visit: Enter) -> None:
+    amounts = ("0", "0.00004", "0.0125", "0.9999", "1", "1.5986", "1234")
+    sums = [
+        ((Cost(Decimal(amount), "USD", is_estimated), Cost(Decimal("0.01"), "EUR")), unpriced)
+        for amount in amounts
+        for is_estimated in (True, False)
+        for unpriced in ("", "acme llm")
+    ]
+    script = "(sums) => import('./static/format.js').then(({ costs }) => sums.map((one) => costs(...one)))"
+    async with serve(phone) as served, visit(served) as seen:
+        told = await seen.page.evaluate(script, msgspec.to_builtins(sums))
+    assert told == [costs_text(*one) for one in sums]
 
 
 async def test_what_callers_and_agents_say_is_text(serve: Serve, phone: FakePhone, visit: Enter) -> None:

@@ -34,10 +34,11 @@ export function millis(ms) {
   return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(2)} s`;
 }
 
+// Below 1 with four decimals, as the commands show it.
 export function money({ amount, currency, estimated }) {
   const value = Number(amount);
   if (!Number.isFinite(value)) return `${amount} ${currency}`;
-  return `${estimated ? "about " : ""}${value.toFixed(value !== 0 && Math.abs(value) < 1 ? 4 : 2)} ${currency}`;
+  return `${estimated ? "about " : ""}${value.toFixed(value > 0 && value < 1 ? 4 : 2)} ${currency}`;
 }
 
 // What costs come to, by currency: with an estimate among them, about so much. With parts of unknown price, such as

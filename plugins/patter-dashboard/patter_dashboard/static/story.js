@@ -166,7 +166,7 @@ export class Story {
 
   get total() {
     const unpriced = new Set(this.bills.filter(({ cost }) => !cost).map(({ part }) => part));
-    return costs(this.bills.map(({ cost }) => cost).filter(Boolean), [...unpriced].join(", "));
+    return costs(this.bills.map(({ cost }) => cost).filter(Boolean), [...unpriced].sort().join(", "));
   }
 }
 
