@@ -115,7 +115,7 @@ class Conversation:
 
     @property
     def final_action(self) -> HangUp | Transfer:
-        """What is done with the caller when every agent has failed."""
+        """What is done with the caller when the call has failed."""
         return self._agents.final_action
 
     @property

@@ -103,10 +103,11 @@ async def _let_alone(call: CallContext) -> LegEnd | None:
 async def _end(call: CallContext, final_action: HangUp | Transfer, hang_up_media: Callable[[], None]) -> LegEnd:
     carrier, leg = call.carrier, call.leg
     if isinstance(final_action, Transfer) or final_action.say:
+        if call.has_failed and isinstance(final_action, Transfer):
+            call.emit(FallbackUsed(say=final_action.say, to=final_action.to))
         problem = await _carry_out(call, final_action)
-        if call.has_failed:
-            to = final_action.to if isinstance(final_action, Transfer) else ""
-            call.emit(FallbackUsed(say=final_action.say, to=to, ok=problem is None, detail=problem or ""))
+        if call.has_failed and isinstance(final_action, HangUp):
+            call.emit(FallbackUsed(say=final_action.say, ok=problem is None, detail=problem or ""))
         if problem is None:
             return LegEnd.TAKEN
     try:

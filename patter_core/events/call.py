@@ -130,14 +130,18 @@ class TransferDone(Event, frozen=True, tag="transfer_done"):
 
 
 class FallbackUsed(Event, frozen=True, tag="fallback_used"):
-    """No agent is left that could talk, and the `fallback` says a text or transfers: the carrier was told so."""
+    """The call failed, for the reason that its end names, and the agent's `fallback` says a text or transfers.
+
+    Of a text it tells how the carrier took it. Of a transfer it comes before `transfer_started`, and `transfer_done`
+    tells that.
+    """
 
     say: str = ""
-    """What the caller hears, in the carrier's voice."""
+    """What the caller is to hear, in the carrier's voice."""
     to: str = ""
     """Of a transfer: the number or SIP address; masked before a sink gets it."""
     ok: bool = True
-    """False if the carrier did not take it: the caller was hung up on instead."""
+    """False if the carrier did not say the text: the caller was hung up on without it. Not set by a transfer."""
     detail: str = ""
     """Why it did not."""
 

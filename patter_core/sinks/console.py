@@ -254,13 +254,9 @@ def _words(event: CallEvent) -> tuple[Style, str] | None:  # noqa: C901, PLR0912
 def _fallback(event: FallbackUsed) -> tuple[Style, str]:
     if not event.ok:
         return "red", f"fallback failed, the caller is hung up on: {event.detail.rstrip().removesuffix('.')}"
-    if not event.to:
-        done = f"the carrier says “{event.say}” and hangs up"
-    elif event.say:
-        done = f"the carrier says “{event.say}” and transfers the caller to {event.to}"
-    else:
-        done = f"the caller is transferred to {event.to}"
-    return "bold", f"fallback: {done}"
+    done = [f"says “{event.say}”"] if event.say else []
+    done.append("transfers the caller" if event.to else "hangs up")  # to where, is told by the transfer's own lines
+    return "bold", f"fallback: the carrier {' and '.join(done)}"
 
 
 def _beginning(event: CallAnnounced | CallProgressed | MachineDetected) -> tuple[Style, str]:

@@ -86,10 +86,10 @@ BILLED = CallMetrics(
         (MediaPaused(), "the caller's audio broke off"),
         (TranscriptInput(text="[bold]Hi.[/]"), "caller: [bold]Hi.[/]"),
         (FallbackUsed(say="Sorry."), "fallback: the carrier says “Sorry.” and hangs up"),
-        (FallbackUsed(to="********11"), "fallback: the caller is transferred to ********11"),
+        (FallbackUsed(to="********11"), "fallback: the carrier transfers the caller"),
         (
             FallbackUsed(say="Wait.", to="********11"),
-            "fallback: the carrier says “Wait.” and transfers the caller to ********11",
+            "fallback: the carrier says “Wait.” and transfers the caller",
         ),
         (
             FallbackUsed(say="Sorry.", ok=False, detail="no credit."),
