@@ -30,6 +30,7 @@ _TAKEN_CALLS = 10_000
 """New calls that are remembered, so that each counts once."""
 _PATIENCE = 1 / 3
 """What part of `Deadlines.media_start` a call has for its audio, after its notice, if there is no room for another."""
+_GAVE_WAY = "the carrier had not brought the caller's audio, and another call needed the room"
 _AWAITS_AUDIO = frozenset({State.ACCEPTED, State.ENGINE_READY})
 _WITHOUT_AUDIO = _AWAITS_AUDIO | {State.DIALLING, State.HELD}
 
@@ -179,7 +180,7 @@ class CallTable:
             if call.state in _AWAITS_AUDIO and not call.had_media and call.leg.direction is Direction.INBOUND:
                 waited = call.context.clock() - call.context.records.accepted_at
                 speech = longest_speech(call.context.notice.by_carrier)
-                if waited > patience + speech and call.context.signal(Signal.DEADLINE):
+                if waited > patience + speech and call.context.signal(Signal.DEADLINE, _GAVE_WAY):
                     return True
         return False
 

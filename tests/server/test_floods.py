@@ -82,7 +82,10 @@ async def test_calls_without_audio_make_room_for_callers() -> None:
             assert isinstance(await routed(host, leg(3)).arrived(), Accept)
             (end,) = await scene.sink.wait_for("call_ended")
             assert isinstance(end.event, CallEnded)
-            assert end.event.reason == "no_media"
+            assert (end.event.reason, end.event.detail) == (
+                "no_media",
+                "the carrier had not brought the caller's audio, and another call needed the room",
+            )
             assert {one.leg.call_id for one in host.table.calls if not one.is_over} == {"leg-0", "leg-2", "leg-3"}
             media.break_off()
 
