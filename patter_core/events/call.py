@@ -141,7 +141,7 @@ class FallbackUsed(Event, frozen=True, tag="fallback_used"):
     to: str = ""
     """Of a transfer: the number or SIP address; masked before a sink gets it."""
     ok: bool = True
-    """False if the carrier did not say the text: the caller was hung up on without it. Not set by a transfer."""
+    """False if the carrier did not say the text: the caller was hung up on. Of a transfer, see `transfer_done`."""
     detail: str = ""
     """Why it did not."""
 
