@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import os
 import urllib.parse
 from collections.abc import Iterable
 from pathlib import Path
@@ -167,23 +167,31 @@ def _read_private_key(private_key: str) -> str:
         return found
     try:
         return Path(found).expanduser().read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else "it is not a text in UTF-8"
+    except (OSError, ValueError, RuntimeError) as error:  # the last for a ~ of nobody
         raise ConfigurationError(
             "Vonage(private_key=…) cannot be read.",
             expected=f"the key itself ({_PEM} PRIVATE KEY-----…), or the path of its file",
-            got=_shown(found, why),
-            remedy="A path that does not begin with / begins at the current folder." if _is_shown(found) else "",
+            got=f"{_shown(found)}: {_why(error)}",
+            remedy="A path that does not begin with / begins at the current folder.",
         ) from None
 
 
-def _is_shown(given: str) -> bool:
-    """True for a path; False for what may be a key without its first line: long, and of the letters of base64 alone."""
-    return len(given) <= _LONGEST_PATH and not re.fullmatch(r"[A-Za-z0-9+/=\s]{40,}", given)
+def _is_path(given: str) -> bool:
+    """True for what clearly is a path, which errors show. Anything else may be a secret, or a key in another form."""
+    if len(given) > _LONGEST_PATH or " " in given or not given.isprintable():
+        return False
+    path = Path(given)
+    return path.suffix in {".key", ".pem"} or (path.parent.name != "" and os.access(path.parent, os.F_OK))
 
 
-def _shown(given: str, why: str) -> str:
-    return f"the path {given}: {why}" if _is_shown(given) else f"{len(given)} characters, which are neither"
+def _shown(given: str) -> str:
+    return f"the path {given}" if _is_path(given) else f"{len(given)} characters; as a path"
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not a text in UTF-8"
+    return (error.strerror if isinstance(error, OSError) else "") or str(error)
 
 
 def api_url(base_url: str = "") -> str:

@@ -96,7 +96,11 @@ def test_the_secret_of_the_api_key_is_needed_for_numbers_only() -> None:
 
 @pytest.mark.parametrize(
     ("path", "why"),
-    [("nowhere/private.key", "No such file or directory"), ("/", "Is a directory"), ("/etc", "Is a directory")],
+    [
+        ("nowhere/private.key", "No such file or directory"),
+        ("/usr/lib", "Is a directory"),
+        ("~nobody-at-all/own.pem", "Could not determine home directory."),
+    ],
 )
 def test_a_key_file_that_cannot_be_read_is_told_with_its_path_and_the_cause(path: str, why: str) -> None:
     with pytest.raises(ConfigurationError, match="cannot be read") as error:
@@ -113,13 +117,28 @@ def test_a_file_that_is_no_text_is_told_so(tmp_path: Path) -> None:
     assert error.value.got == f"the path {file}: it is not a text in UTF-8"
 
 
-@pytest.mark.parametrize(
-    "key", ["x" * 5_000, "MIIEvgIBADANBgkqhkiG9w0BAQEFAASCBKgwggSkAgEAAoIBAQ/+", "a\0b", "MII\n" * 20]
-)
-def test_what_may_be_a_key_without_its_first_line_is_not_shown(key: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"cannot be (read|seen)") as error:
-        account(private_key=key)
-    assert key not in str(error.value)
+SECRETS = {
+    "long": "x" * 5_000,
+    "a body": "MIIEvgIBADANBgkqhkiG9w0BAQEFAASCBKgwggSkAgEAAoIBAQ/+",
+    "lines": "MII\n" * 20,
+    "a body with line ends as letters": r"MHcCAQEEIB1/aQ\nAwEHoUQDQgAE/x+\nkw==",
+    "in quotes": '"MIIEvgIBADANBgkqhkiG9w0BAQEFAASC/BKgwggSkAgEAAoIBAQ"',
+    "without its first letters": "BEGIN PRIVATE KEY-----MC4CAQAwBQYDK2VwBCIEIA",
+    "a body in base64url": "MC4CAQAwBQYDK2VwBCIEIA-_kZ0",
+    "an API secret": "aBcDeFgHiJkLmN0p",
+    "a signature secret": "Zk3$v@8-" * 7,
+    "one with a slash": "/Zk3$v@8",
+    "one with two": "//Zk3$v@8",
+    "one with a tilde": "~Zk3$v@8",
+}
+
+
+@pytest.mark.parametrize("secret", SECRETS.values(), ids=SECRETS.keys())
+def test_what_is_not_clearly_a_path_is_not_shown(secret: str) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be read") as error:
+        account(private_key=secret)
+    assert secret.strip()[2:] not in str(error.value)
+    assert error.value.got.startswith(f"{len(secret.strip())} characters; as a path: ")
 
 
 def test_the_hosts_are_the_vendors_or_one_for_tests() -> None:
