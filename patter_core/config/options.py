@@ -39,31 +39,38 @@ def check_names(owner: str, given: Iterable[str], signature: inspect.Signature) 
             )
 
 
+def _signature_of_init(cls: Any, *, follow_wrapped: bool) -> inspect.Signature:
+    """Returns what `__init__` takes after the instance: what it shows, or what it takes itself where it is wrapped."""
+    if cls.__init__ is object.__init__:
+        return inspect.Signature()
+    signature = inspect.signature(cls.__init__, follow_wrapped=follow_wrapped)
+    first, *others = signature.parameters.values()
+    return inspect.Signature(others if first.kind is not first.VAR_POSITIONAL else [first, *others])
+
+
 class _SignatureOfInit:
     """What `inspect.signature` and `help` show of a class whose `__new__` takes anything: what its `__init__` takes."""
 
     def __get__(self, instance: object, cls: Any) -> inspect.Signature:
         if instance is not None or cls.__new__ is not Configured.__new__:
             raise AttributeError("__signature__")
-        if cls.__init__ is object.__init__:
-            return inspect.Signature()
-        first, *others = inspect.signature(cls.__init__).parameters.values()
-        return inspect.Signature(others if first.kind is not first.VAR_POSITIONAL else [first, *others])
+        return _signature_of_init(cls, follow_wrapped=True)
 
 
 class Configured:
     """The base of contracts whose classes take the user's options as arguments: it tells the misspelt ones.
 
-    It looks at names only, before `__init__`, and at nothing afterwards. Type checkers see what `__init__` takes.
+    It looks at names only, before `__init__`, and at nothing afterwards. Type checkers see what `__init__` takes. What
+    has a `__new__` of its own, or takes any name, is left alone.
     """
 
     if not TYPE_CHECKING:
         __signature__ = _SignatureOfInit()
 
-        def __new__(cls, *args: object, **kwargs: object) -> Self:
+        def __new__(cls, /, *args: object, **kwargs: object) -> Self:
             """Returns a new instance; raises `UnknownOption` for an argument that the class does not take."""
-            if kwargs:
-                check_names(cls.__name__, kwargs, inspect.signature(cls))
+            if kwargs and cls.__new__ is Configured.__new__:
+                check_names(cls.__name__, kwargs, _signature_of_init(cls, follow_wrapped=False))
             if args and cls.__init__ is object.__init__:
                 raise TypeError(f"{cls.__name__}() takes no arguments")
             new = super().__new__
@@ -77,9 +84,10 @@ else:
     class _Meta(type(msgspec.Struct)):
         """A struct's `__new__` is never called, but what its class inherits from here is."""
 
-        def __call__(cls, *args: object, **kwargs: object) -> object:
+        def __call__(cls, /, *args: object, **kwargs: object) -> object:
             """Returns a new instance; raises `UnknownOption` as `Configured` does."""
-            check_names(cls.__name__, kwargs, inspect.signature(cls))
+            if any(name not in cls.__struct_fields__ for name in kwargs):  # a signature takes 20 µs
+                check_names(cls.__name__, kwargs, inspect.signature(cls))
             return super().__call__(*args, **kwargs)
 
     class ConfiguredStruct(msgspec.Struct, metaclass=_Meta):

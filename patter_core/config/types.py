@@ -55,7 +55,7 @@ def check_arguments(function: Callable[_P, _R]) -> Callable[_P, _R]:
         try:
             bound = signature.bind(*args, **kwargs)
         except TypeError:
-            check_names(owner, kwargs, signature)
+            check_names(owner, kwargs, _taken_by(function))
             return function(*args, **kwargs)  # says it better
         for name, value in _arguments(signature, bound):
             if name in hints:
@@ -63,6 +63,12 @@ def check_arguments(function: Callable[_P, _R]) -> Callable[_P, _R]:
         return function(*args, **kwargs)
 
     return call
+
+
+def _taken_by(function: Callable[..., object]) -> inspect.Signature:
+    """Returns what a function takes itself, also where it wraps another; without the instance of a method."""
+    signature = inspect.signature(function, follow_wrapped=False)
+    return signature.replace(parameters=[one for one in signature.parameters.values() if one.name != "self"])
 
 
 def check_fields(instance: object, owner: str = "") -> None:

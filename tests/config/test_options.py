@@ -5,13 +5,15 @@ from __future__ import annotations
 import abc
 import copy
 import dataclasses
+import functools
 import inspect
+from collections.abc import Callable
 from typing import Any, Self
 
 import pytest
 
 from patter_core import ConfigurationError, Deadlines, Limits, Patter, Transfer
-from patter_core.config import Configured
+from patter_core.config import Configured, ConfiguredStruct, check_arguments, options
 from patter_core.errors import UnknownOption
 from patter_core.testing.fakes.carrier import FakeCarrier
 from patter_core.testing.fakes.engine import FakeEngine
@@ -53,9 +55,55 @@ class Joined(Configured, Base):
         self.size = size
 
 
+def renames(init: Callable[..., None]) -> Callable[..., None]:
+    """Takes an option by its old name, too."""
+
+    @functools.wraps(init)
+    def call(self: object, *args: object, **kwargs: object) -> None:
+        if "key" in kwargs:
+            kwargs["api_key"] = kwargs.pop("key")
+        init(self, *args, **kwargs)
+
+    return call
+
+
+class Renamed(Configured):
+    @renames
+    def __init__(self, *, api_key: str) -> None:
+        self.api_key = api_key
+
+
+class RenamedAndChecked(Configured):
+    @check_arguments
+    @renames
+    def __init__(self, *, api_key: str) -> None:
+        self.api_key = api_key
+
+
+class Checked(Configured):
+    @check_arguments
+    def __init__(self, *, api_key: str) -> None:
+        self.api_key = api_key
+
+
+class Named(Configured):
+    def __init__(this, /, *, cls: str, self: str) -> None:  # noqa: N805 - the names of options
+        this.both = cls + self
+
+
+class NamedStruct(ConfiguredStruct):
+    cls: str
+
+
+class OwnNew(Configured):
+    def __new__(cls, size: int) -> Self:
+        return super().__new__(cls, size=size)  # type: ignore[call-arg] # which type checkers do not know
+
+
 UNKNOWN: dict[str, tuple[Any, str, str]] = {
     "a plugin's class": (Acme, "key", "Acme has no option “key”. Expected api_key. Did you mean api_key?"),
     "a class that takes nothing": (Plain, "x", "Plain has no option “x”. Expected no options."),
+    "a checked class": (Checked, "key", "Checked has no option “key”. Expected api_key."),
     "a phone": (Patter, "carier", "Did you mean carrier?"),
     "limits": (Limits, "cals", "Did you mean calls?"),
     "deadlines": (Deadlines, "ruote", "Did you mean route?"),
@@ -84,6 +132,8 @@ def test_the_signature_is_that_of_init() -> None:
     assert list(inspect.signature(Acme).parameters) == ["api_key", "_hidden"]
     assert list(inspect.signature(Plain).parameters) == []
     assert list(inspect.signature(Open).parameters) == ["options"]
+    for cls in (Renamed, RenamedAndChecked, Checked):
+        assert list(inspect.signature(cls).parameters) == ["api_key"]
     assert next(iter(inspect.signature(Limits).parameters)) == "calls"
     with pytest.raises(TypeError):
         inspect.signature(Plain())  # type: ignore[arg-type] # an instance cannot be called
@@ -101,3 +151,22 @@ def test_what_python_can_do_with_a_class_it_still_can() -> None:
         Plain(1)  # type: ignore[call-arg] # the mistake
     with pytest.raises(TypeError, match="positional argument"):
         Acme("a", "b", "c")  # type: ignore[call-arg] # the mistake
+
+
+@pytest.mark.parametrize("cls", [Renamed, RenamedAndChecked])
+def test_an_option_that_a_decorator_renames_is_taken(cls: Any) -> None:
+    assert cls(key="x").api_key == cls(api_key="x").api_key == "x"
+
+
+def test_options_may_have_the_names_of_first_parameters() -> None:
+    assert Named(cls="a", self="b").both == "ab"
+    assert NamedStruct(cls="a").cls == "a"
+
+
+def test_a_class_with_a_new_of_its_own_is_left_alone() -> None:
+    assert isinstance(OwnNew(size=1), OwnNew)
+
+
+def test_the_signature_of_a_struct_is_not_made_where_all_names_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(options, "check_names", None)
+    assert NamedStruct("a") == NamedStruct(cls="a")
