@@ -18,7 +18,7 @@ from patter_core.config.environment import (
 from patter_core.config.forms import KEY_OF_ANOTHER_SERVICE, check_form
 from patter_core.config.made_up import check_length, environment_of_workers, made_up_secret
 from patter_core.config.numbers import check_ranges
-from patter_core.config.options import Configured, ConfiguredStruct, check_names
+from patter_core.config.options import Configured, ConfiguredStruct, check_names, unknown_option
 from patter_core.config.suggest import did_you_mean, quoted
 from patter_core.config.types import check_arguments, check_fields
 from patter_core.config.variables import unknown_variables
@@ -52,6 +52,7 @@ __all__ = [
     "read_dotenv",
     "required",
     "secrets_of",
+    "unknown_option",
     "unknown_variables",
     "variables_of_dotenv",
     "worker_number",

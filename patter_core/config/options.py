@@ -11,7 +11,7 @@ import msgspec
 from patter_core.config.suggest import did_you_mean
 from patter_core.errors import UnknownOption
 
-__all__ = ["Configured", "ConfiguredStruct", "check_names"]
+__all__ = ["Configured", "ConfiguredStruct", "check_names", "unknown_option"]
 
 
 def check_names(owner: str, given: Iterable[str], signature: inspect.Signature) -> None:
@@ -25,18 +25,27 @@ def check_names(owner: str, given: Iterable[str], signature: inspect.Signature) 
     Raises:
         UnknownOption: it has no option of one of the names.
     """
-    parameters = signature.parameters.values()
-    if any(one.kind is one.VAR_KEYWORD for one in parameters):
+    if any(one.kind is one.VAR_KEYWORD for one in signature.parameters.values()):
         return
-    accepted = [one.name for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
-    known = [name for name in accepted if not name.startswith("_")]
+    accepted = _accepted(signature)
     for name in given:
         if name not in accepted:
-            raise UnknownOption(
-                f"{owner} has no option “{name}”.",
-                expected=", ".join(known) or "no options",
-                remedy=did_you_mean(name, known),
-            )
+            raise unknown_option(owner, name, signature)
+
+
+def unknown_option(owner: str, name: str, signature: inspect.Signature) -> UnknownOption:
+    """Returns the error of an option that there is not. It names the known ones without a `_` in front."""
+    known = [one for one in _accepted(signature) if not one.startswith("_")]
+    return UnknownOption(
+        f"{owner} has no option “{name}”.",
+        expected=", ".join(known) or "no options",
+        remedy=did_you_mean(name, known),
+    )
+
+
+def _accepted(signature: inspect.Signature) -> list[str]:
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return [one.name for one in signature.parameters.values() if one.kind in kinds]
 
 
 def _signature_of_init(cls: Any, *, follow_wrapped: bool) -> inspect.Signature:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from patter_core.errors import ConfigurationError
+from patter_core.errors import ConfigurationError, UnknownOption
 from patter_core.settings.making import make
 from patter_core.settings.model import Option
+from patter_core.sinks.jsonl import JsonLinesSink
+from patter_core.sinks.memory import MemorySink
 from patter_twilio import Twilio
 
 TWILIO = {"TWILIO_ACCOUNT_SID": "AC" + 32 * "0", "TWILIO_AUTH_TOKEN": 32 * "0"}
+
+
+class Clocked(MemorySink):
+    def __init__(self, size: int = 1, _clock: str = "", **options: int) -> None:
+        super().__init__()
 
 
 WRONG: dict[str, tuple[dict[str, Option], str]] = {
@@ -33,3 +40,14 @@ def test_a_list_is_taken_where_one_is_meant(monkeypatch: pytest.MonkeyPatch) -> 
     carrier = make(Twilio, {"other_auth_tokens": ["next", "last"]})
     assert isinstance(carrier, Twilio)
     assert carrier.other_auth_tokens == ("next", "last")
+
+
+@pytest.mark.parametrize("name", ["_clock", "_other"])
+def test_an_option_for_code_only_is_refused(name: str) -> None:
+    with pytest.raises(UnknownOption, match=f"Clocked has no option “{name}”. Expected size."):
+        make(Clocked, {name: "x"})
+
+
+def test_what_checks_its_arguments_itself_tells_the_name() -> None:
+    with pytest.raises(UnknownOption, match=r"JsonLinesSink has no option “pth”.*Did you mean path"):
+        make(JsonLinesSink, {"pth": "x"})

@@ -167,7 +167,7 @@ def _read_private_key(private_key: str) -> str:
         return found
     try:
         return Path(found).expanduser().read_text(encoding="utf-8").strip()
-    except (OSError, ValueError, RuntimeError) as error:  # the last for a ~ of nobody
+    except (OSError, ValueError, RuntimeError) as error:  # the last of a ~ without its user
         raise ConfigurationError(
             "Vonage(private_key=…) cannot be read.",
             expected=f"the key itself ({_PEM} PRIVATE KEY-----…), or the path of its file",
