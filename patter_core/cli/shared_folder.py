@@ -31,7 +31,7 @@ def shared_folder() -> Iterator[tuple[str, Sequence[int]]]:
     """The folder, and the descriptors that keep it: each worker must have them, too.
 
     It is the one that the environment names; or one that lasts as long as the server. Of a server that was killed, it
-    is removed at the next start of another, once the last worker is gone.
+    is removed at the next start of another, once the last worker is gone: if it could be locked.
     """
     given = workers_folder()
     if given is not None:
@@ -42,10 +42,16 @@ def shared_folder() -> Iterator[tuple[str, Sequence[int]]]:
         folder, locks = "", list[int]()
         try:
             folder = kept.enter_context(tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True))
-            locks.append(_lock(Path(folder)))
-            kept.callback(os.close, locks[0])
         except OSError as error:
             _log.warning("The workers share no folder, so each has metrics of its own: %s", error)
+        try:
+            if folder:
+                locks.append(_lock(Path(folder)))
+                kept.callback(os.close, locks[0])
+        except OSError as error:
+            _log.warning(
+                "The workers' folder %s cannot be locked, and stays if this server is killed: %s", folder, error
+            )
         yield folder, locks
 
 

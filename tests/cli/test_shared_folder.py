@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
 import subprocess
 import sys
 import tempfile
@@ -80,3 +83,31 @@ def test_the_folder_that_the_environment_names_is_kept(tmp_path: Path, monkeypat
     with shared_folder() as (folder, locks):
         assert (folder, locks) == (str(tmp_path), ())
     assert tmp_path.is_dir()
+
+
+def test_a_folder_that_cannot_be_locked_is_shared_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with shared_folder() as (folder, locks):
+        assert Path(folder).is_dir()
+        assert not locks
+        (told,) = caplog.messages
+        assert told.startswith(f"The workers' folder {folder} cannot be locked, and stays if this server is killed: ")
+        start()  # another server leaves it
+        assert Path(folder).is_dir()
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_a_folder_workers_are_told_to_have_none(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(tempfile, "mkdtemp", refuse)
+    with shared_folder() as (folder, locks):
+        assert (folder, list(locks)) == ("", [])
+    assert len(caplog.messages) == 1
+    assert caplog.messages[0].startswith("The workers share no folder, so each has metrics of its own: ")
+
+
+def refuse(*_arguments: object, **_options: object) -> None:
+    raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
