@@ -18,7 +18,7 @@ import anyio.to_thread
 from patter_core.cli.dev_phone import DevPhone, opened
 from patter_core.cli.options import start_log
 from patter_core.cli.told import INTERRUPTED, read_environment
-from patter_core.cli.worker import ProcessSpec, end_with_parent, read_spec
+from patter_core.cli.worker import READY, TOLD, ProcessSpec, end_with_parent, read_spec, report
 from patter_core.errors import PatterError
 from patter_core.observe.log_setup import LogSettings
 from patter_core.observe.terminal import lines_of, one_line
@@ -29,12 +29,7 @@ from patter_core.server.voice_urls import ready_text
 from patter_core.settings.load import load
 from patter_core.settings.user_code import told_fault
 
-__all__ = ["READY", "TOLD", "DevSpec"]
-
-READY = b"1"
-"""Comes from `ready_pipe` once the program is loaded."""
-TOLD = b"0"
-"""Comes in place of it once it was told why the program cannot be loaded."""
+__all__ = ["DevSpec"]
 
 
 class DevSpec(ProcessSpec, frozen=True, kw_only=True):
@@ -69,7 +64,7 @@ def _opened(registry: Registry, spec: DevSpec) -> AbstractAsyncContextManager[De
 
 async def _serve(opening: AbstractAsyncContextManager[DevPhone], spec: DevSpec, started: threading.Event) -> None:
     async with opening as dev:
-        _report(READY, spec)
+        report(READY, spec)
         await anyio.to_thread.run_sync(started.wait, abandon_on_cancel=True)
         await dev.phone.serve(
             dev.routing,
@@ -126,11 +121,6 @@ def _open(url: str) -> None:
         webbrowser.open(url)
 
 
-def _report(what: bytes, spec: DevSpec) -> None:
-    with contextlib.suppress(OSError):  # the parent has gone, or reads no more once it is ready
-        os.write(spec.ready_pipe, what)
-
-
 def _tell(text: str) -> None:
     with contextlib.suppress(OSError):  # its reader went away
         print(text, file=sys.stderr, flush=True)
@@ -149,10 +139,10 @@ def _main() -> None:
         sys.exit(INTERRUPTED)
     except BaseException as error:  # also SystemExit of the user's program, when it is imported
         if os.environ.get("PATTER_TRACEBACK"):
-            _report(TOLD, spec)
+            report(TOLD, spec)
             raise
         _tell(f"patter: {lines_of(error) if isinstance(error, PatterError) else one_line(told_fault(error))}")
-        _report(TOLD, spec)
+        report(TOLD, spec)
         sys.exit(1)
 
 

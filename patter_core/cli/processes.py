@@ -15,13 +15,13 @@ import msgspec
 
 from patter_core.cli.worker import ProcessSpec
 
-__all__ = ["how_ended", "start_process"]
+__all__ = ["how_ended", "start_process", "what_said"]
 
 
 async def start_process(
     module: str, spec: ProcessSpec, environment: Mapping[str, str], *, descriptors: Sequence[int] = ()
 ) -> tuple[anyio.abc.Process, int]:
-    """Starts a process that serves. Returns it, and a pipe: a byte comes from it once the process is ready.
+    """Starts a process that serves. Returns it, and the pipe that `what_said` reads.
 
     Its standard input stays open: it ends when that is closed.
 
@@ -32,6 +32,7 @@ async def start_process(
         descriptors: file descriptors that it has, too.
     """
     read_end, write_end = os.pipe()
+    os.set_blocking(read_end, False)
     try:
         process = await anyio.open_process(
             [sys.executable, "-P", "-m", module],  # -P: files of the current folder replace no modules of Python
@@ -52,6 +53,14 @@ async def start_process(
     with contextlib.suppress(anyio.BrokenResourceError):  # it ended before it could read
         await process.stdin.send(line)
     return process, read_end
+
+
+def what_said(pipe: int) -> bytes:
+    """Returns `READY`, `TOLD`, or nothing: the process has ended without a word, or goes on. Its children may go on."""
+    try:
+        return os.read(pipe, 1)
+    except BlockingIOError:
+        return b""
 
 
 def how_ended(code: int) -> str:

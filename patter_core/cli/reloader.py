@@ -18,9 +18,10 @@ import anyio.to_thread
 import click
 import msgspec
 
-from patter_core.cli.dev_worker import READY, TOLD, DevSpec
-from patter_core.cli.processes import how_ended, start_process
+from patter_core.cli.dev_worker import DevSpec
+from patter_core.cli.processes import how_ended, start_process, what_said
 from patter_core.cli.watched_files import Snapshot, WatchedFiles, changed_between
+from patter_core.cli.worker import READY, TOLD
 from patter_core.observe.terminal import one_line
 from patter_core.server.service_manager import notify
 from patter_core.server.signals import stop_signals
@@ -178,13 +179,12 @@ class Reloader:
         """Starts a process. Returns it once it has loaded the program; None if it has failed, or files were changed."""
         process, pipe = await start_process("patter_core.cli.dev_worker", self._spec, self._environment)
         new = self._loading = _Version(process)
-        os.set_blocking(pipe, False)
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._give_up_loading, new, seen, tasks.cancel_scope)
                 await anyio.wait_readable(pipe)
                 tasks.cancel_scope.cancel()
-            said = _said(pipe)
+            said = what_said(pipe)
         finally:
             os.close(pipe)
         if said == READY:
@@ -194,7 +194,7 @@ class Reloader:
         self._loading = None
         if not new.is_outdated and not self.stopping.is_set():
             if has_ended and said != TOLD:
-                _tell(f"The program ended itself while it was loaded ({how_ended(new.code)}).")
+                _tell(f"The process ended while it loaded the program ({how_ended(new.code)}).")
             what = "The version from before goes on." if self._serving else "Nothing is served."
             _tell(f"{what} Save a change to try again.")
         return None
@@ -235,14 +235,6 @@ class Reloader:
 
     async def _look(self) -> Snapshot:
         return await anyio.to_thread.run_sync(self._watched.snapshot, abandon_on_cancel=True)  # a disk may be slow
-
-
-def _said(pipe: int) -> bytes:
-    """Returns what a process has said of itself; nothing if it has ended without a word, or goes on."""
-    try:
-        return os.read(pipe, 1)
-    except BlockingIOError:
-        return b""
 
 
 def _tell_changed(paths: Sequence[str]) -> None:

@@ -14,9 +14,9 @@ import anyio
 import anyio.abc
 import msgspec
 
-from patter_core.cli.processes import how_ended, start_process
+from patter_core.cli.processes import how_ended, start_process, what_said
 from patter_core.cli.shared_folder import shared_folder
-from patter_core.cli.worker import WorkerSpec
+from patter_core.cli.worker import READY, TOLD, WorkerSpec
 from patter_core.config import environment_of_workers
 from patter_core.observe.log_setup import LogSettings
 from patter_core.server.board import new_board
@@ -30,8 +30,6 @@ _log = logging.getLogger("patter.cli")
 
 _PAUSE = 1.0
 """Seconds until a worker that died is replaced."""
-_TOLD = 1
-"""The exit code of a worker that has told why it cannot start."""
 
 
 def run_workers(
@@ -95,12 +93,12 @@ class _Supervisor:
     async def keep_running(self, spec: WorkerSpec) -> None:
         """Runs one worker, and another in its place when it dies."""
         while not self._stopping.is_set():
-            code, was_ready = await self._run(spec)
+            code, said = await self._run(spec)
             if self._stopping.is_set():
                 break
-            if not was_ready:
-                if code != _TOLD:
-                    _log.error("The program ended itself while worker %d loaded it (%s).", spec.number, how_ended(code))
+            if said != READY:
+                if said != TOLD:
+                    _log.error("Worker %d ended while it loaded the program (%s).", spec.number, how_ended(code))
                 self.failed = True
                 self._stop()
                 break
@@ -119,8 +117,8 @@ class _Supervisor:
                     scope.cancel()
                 self._stop(number)
 
-    async def _run(self, spec: WorkerSpec) -> tuple[int, bool]:
-        """Runs one worker to its end. Returns its exit code, and whether it was ready before."""
+    async def _run(self, spec: WorkerSpec) -> tuple[int, bytes]:
+        """Runs one worker to its end. Returns its exit code, and what it has said."""
         process, pipe = await start_process(
             "patter_core.cli.worker",
             spec,
@@ -134,7 +132,7 @@ class _Supervisor:
                     code = await process.wait()
                 finally:
                     del self._processes[process]
-            return code, bool(os.read(pipe, 1))
+            return code, what_said(pipe)
         finally:
             os.close(pipe)
 

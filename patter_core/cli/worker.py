@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -32,9 +33,14 @@ from patter_core.server.voice_urls import ready_text
 from patter_core.settings.model import Settings
 from patter_core.settings.target import caller_of, open_phone
 
-__all__ = ["ProcessSpec", "WorkerSpec", "end_with_parent", "read_spec", "report_ready", "run_worker"]
+__all__ = ["READY", "TOLD", "ProcessSpec", "WorkerSpec", "end_with_parent", "read_spec", "report", "run_worker"]
 
 _calls, _log = logging.getLogger(CALLS), logging.getLogger("patter.cli")
+
+READY = b"1"
+"""Comes from `ready_pipe` once phone and agent are made."""
+TOLD = b"0"
+"""Comes in place of it once it was told why they cannot be made."""
 
 
 class ProcessSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +52,7 @@ class ProcessSpec(msgspec.Struct, frozen=True, kw_only=True):
     listener: int
     """File descriptor of the socket to listen on."""
     ready_pipe: int = -1
-    """File descriptor to which it writes once phone and agent are made. One that fails before that would fail again."""
+    """File descriptor to which it writes `READY` or `TOLD`. One that fails before it is ready would fail again."""
 
 
 _Spec = TypeVar("_Spec", bound=ProcessSpec)
@@ -135,10 +141,10 @@ def read_spec(kind: type[_Spec]) -> _Spec:
     return msgspec.json.decode(sys.stdin.buffer.readline(), type=kind)
 
 
-def report_ready(pipe: int) -> None:
-    """Tells the parent that phone and agent are made."""
-    os.write(pipe, b"1")
-    os.close(pipe)
+def report(what: bytes, spec: ProcessSpec) -> None:
+    """Tells the parent `READY` or `TOLD`. Only the first of them counts."""
+    with contextlib.suppress(OSError):  # the parent has gone, or reads no more
+        os.write(spec.ready_pipe, what)
 
 
 def end_with_parent(started: threading.Event | None = None) -> None:
@@ -196,17 +202,19 @@ def _main() -> None:
             shared_listener=spec.shared_listener,
             logs=spec.logs,
             announce=spec.announce,
-            on_ready=lambda: report_ready(spec.ready_pipe),
+            on_ready=lambda: report(READY, spec),
             number=spec.number,
             ties=WorkerTies(apps_key=spec.apps_key, board=WorkerBoard(spec.board, spec.number), is_service=False),
         )
-    except PatterError as error:
-        if os.environ.get("PATTER_TRACEBACK"):
-            raise
-        tell(error)
-        sys.exit(1)
     except KeyboardInterrupt:  # a second one, when it has served
         sys.exit(INTERRUPTED)
+    except Exception as error:
+        if not isinstance(error, PatterError) or os.environ.get("PATTER_TRACEBACK"):
+            report(TOLD, spec)
+            raise
+        tell(error)
+        report(TOLD, spec)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -305,11 +305,11 @@ ENDS = {
 async def test_a_program_that_ends_the_process_at_its_import_is_told(tmp_path: Path, text: str, how: str) -> None:
     (tmp_path / "app.py").write_text(text)
     async with developing(tmp_path, "app.py", "--no-open") as scene:
-        await scene.until_said(f"The program ended itself while it was loaded ({how}).\nNothing is served. ")
+        await scene.until_said(f"The process ended while it loaded the program ({how}).\nNothing is served. ")
         (tmp_path / "app.py").write_text("phone = nothing\n")
         await scene.until_said("NameError")
         await scene.until_said("Nothing is served.")
-        assert scene.said.count("ended itself") == 1
+        assert scene.said.count("The process ended") == 1
         scene.process.send_signal(signal.SIGINT)
         assert await scene.process.wait() == 0
 

@@ -252,16 +252,47 @@ async def test_what_no_worker_can_start_with_is_told_and_ends_all(tmp_path: Path
         async with serving(tmp_path, "--workers", "2", TWILIO_AUTH_TOKEN="") as scene:
             assert await scene.process.wait() == 1
             await scene.until_said("patter: Twilio(auth_token=…) is missing.")
-            assert "ended itself" not in scene.said
+            assert "ended while it loaded" not in scene.said
 
 
-async def test_a_program_that_ends_its_process_while_it_is_loaded_is_told(tmp_path: Path) -> None:
-    await anyio.Path(tmp_path, "shop.py").write_text("import os\n\nos._exit(3)\n")
+WITH_CHILD = """
+import os, time
+if os.fork():
+    os._exit(1)
+while os.path.exists("shop.py"):
+    time.sleep(0.05)
+"""
+ENDS = {
+    "a code": ("import os; os._exit(3)", "exit code 3"),
+    "that of an error": ("import os; os._exit(1)", "exit code 1"),
+    "killed": ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "killed by SIGKILL"),
+    "with a child": (
+        "import os, time\nif os.fork(): os._exit(1)\nwhile os.path.exists('shop.py'): time.sleep(0.05)",
+        "exit code 1",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "how"), ENDS.values(), ids=ENDS.keys())
+async def test_a_program_that_ends_its_process_while_it_is_loaded_is_told(tmp_path: Path, text: str, how: str) -> None:
+    program = tmp_path / "shop.py"
+    program.write_text(text)
+    try:
+        with anyio.fail_after(60):
+            async with serving(tmp_path, "--workers", "2", target=["shop:phone"]) as scene:
+                await scene.until_said(f" ended while it loaded the program ({how}).")
+                assert await scene.process.wait() == 1
+    finally:
+        program.unlink()  # ends its child
+
+
+async def test_an_error_of_the_worker_itself_is_told_once(tmp_path: Path) -> None:
+    await anyio.Path(tmp_path, "shop.py").write_text("raise RuntimeError('the shop is closed')\n")
     with anyio.fail_after(60):
-        async with serving(tmp_path, "--workers", "2", target=["shop:phone"]) as scene:
+        async with serving(tmp_path, "--workers", "2", target=["shop:phone"], PATTER_TRACEBACK="1") as scene:
             assert await scene.process.wait() == 1
-            await scene.until_said("ended itself while worker")
-            await scene.until_said("(exit code 3)")
+            await scene.until_said("the shop is closed")
+            assert "ended while it loaded" not in scene.said
 
 
 @contextlib.asynccontextmanager
