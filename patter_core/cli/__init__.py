@@ -10,7 +10,7 @@ _INTERRUPTED = 130  # as in `told`, which is not loaded yet
 
 
 def main() -> None:
-    """Runs `patter`. Ctrl-C ends it without a traceback, from its first moment."""
+    """Runs `patter`. Ctrl-C ends it without a traceback, also while the commands are loaded."""
     try:
         from patter_core.cli.commands import main as command  # noqa: PLC0415 - this takes the moment
 

@@ -19,7 +19,7 @@ _SHORTEST = 16
 
 
 def check_length(secret: str, *, parameter: str, shortest: int = _SHORTEST) -> None:
-    """Checks the length of a secret that a user makes. Not for those of a vendor's.
+    """Checks the length of a secret that a user makes. Not of one that a vendor makes.
 
     Args:
         secret: what was found; the error does not show it.

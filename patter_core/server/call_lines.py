@@ -76,7 +76,7 @@ def turned_away(leg: Leg, reason: TurnedAway, *, live: int) -> None:
 
 
 def _tell_end(token: CallToken, ended: CallEnded) -> None:
-    metrics = ended.metrics
+    metrics, why = ended.metrics, ended.detail.rstrip().removesuffix(".")
     _calls.info(
         "Call %s %s, %s: %.1f s, %s; agent %s, %s of it and %d of the caller, reply %s.%s",
         token.call_id,
@@ -88,7 +88,7 @@ def _tell_end(token: CallToken, ended: CallEnded) -> None:
         counted(metrics.turns, "turn"),
         metrics.user_turns,
         _reply(metrics),
-        f" {ended.detail}" if ended.detail else "",
+        f" Why it ended: {why}." if why else "",
     )
 
 

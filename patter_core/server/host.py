@@ -247,7 +247,7 @@ class CallHost:
             _log.warning("The %g s of Limits.drain are over: %s ended as Limits.after_drain says.", limits.drain, left)
         for call in self.table.calls:
             call.hang_up(
-                limits.after_drain, detail=f"The server stopped: the {limits.drain:g} s of Limits.drain were over."
+                limits.after_drain, detail=f"the server stopped: the {limits.drain:g} s of Limits.drain were over"
             )
         self._end_by = min(self._end_by, anyio.current_time() + self._config.deadlines.last_word + _END_MARGIN)
         with self._waiting(self._end_by):

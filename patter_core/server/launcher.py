@@ -84,7 +84,7 @@ class CallLauncher:
 
     def cut(self, call: Call) -> None:
         """Ends a call at once: it is hung up at its carrier, whatever there is still to hear."""
-        call.hang_up(HangUp(), detail="The server stopped at once.")
+        call.hang_up(HangUp(), detail="the server stopped at once")
         self._scopes[call.call_id].cancel()
 
     def start(self, token: CallToken, leg: Leg, agent: Agent, *, ring_timeout: float | None = None) -> Call:

@@ -13,6 +13,9 @@ from patter_browser import Browser
 from patter_core import Patter, Registry
 from patter_core.audio import ULAW_8000
 from patter_core.call.limits import Limits
+from patter_core.call.token import CallToken
+from patter_core.events import CallEnded, CallMetrics, Record
+from patter_core.server.call_lines import CallLines
 from patter_core.server.serving import serve_app
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.outcome import Transfer
@@ -51,6 +54,23 @@ async def test_a_call_is_one_line_and_at_info_a_story_without_what_was_said(capl
     assert any("caller: [redacted]" in one for one in story)
     assert "goodbye" not in caplog.text
     assert "5550001234" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("detail", "told"),
+    [
+        ("the server stopped at once", "reply not measured. Why it ended: the server stopped at once."),
+        ("It is gone. Look.\n", "reply not measured. Why it ended: It is gone. Look."),
+        ("", "reply not measured."),
+    ],
+)
+def test_the_line_says_why_a_call_ended_in_a_sentence(detail: str, told: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "patter.calls")
+    token = CallToken(carrier="fake", call_id="a1", agent="concierge")
+    ended = CallEnded(reason="host_hung_up", by="host", duration_ms=0, metrics=CallMetrics(), detail=detail)
+    CallLines().of(token)(Record(call_id="a1", sequence=1, time=0, elapsed_ms=0, event=ended))
+    (line,) = caplog.messages
+    assert line.endswith(told)
 
 
 @pytest.mark.parametrize(

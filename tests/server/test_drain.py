@@ -197,7 +197,7 @@ async def test_at_the_deadline_a_live_call_is_heard_out_and_then_ended_as_the_li
         await say(media, "mark", mark.value)
         end = await worker.ended()
         assert (end.reason, end.by) == ("host_hung_up", "host")
-        assert end.detail == "The server stopped: the 0.1 s of Limits.drain were over."
+        assert end.detail == "the server stopped: the 0.1 s of Limits.drain were over"
     assert "The 0.1 s of Limits.drain are over: 1 live call is ended as Limits.after_drain says." in caplog.messages
     assert worker.carrier.commands[0].startswith(command)
 

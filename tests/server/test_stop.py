@@ -106,7 +106,7 @@ async def test_a_second_signal_hangs_up_and_tells_the_end() -> None:
         began = anyio.current_time()
         await worker.host.hurry()
         end = await worker.ended()
-        assert (end.reason, end.detail) == ("host_hung_up", "The server stopped at once.")
+        assert (end.reason, end.detail) == ("host_hung_up", "the server stopped at once")
         assert worker.carrier.hung_up == ["leg-1"]
     assert anyio.current_time() - began < 5
 

@@ -66,6 +66,8 @@ def test_other_auth_tokens_are_read_as_the_auth_token_is(monkeypatch: pytest.Mon
     given.verify_upgrade(upgrade("given"))
     with pytest.raises(ConfigurationError, match=r"Plivo\(other_auth_tokens=…\) has an empty text at \[0\]"):
         Plivo(AUTH_ID, TOKEN, other_auth_tokens=("",))  # everybody could sign
+    with pytest.raises(ConfigurationError, match=r"Plivo\(other_auth_tokens=…\)\[1\] is not an auth token\."):
+        Plivo(AUTH_ID, TOKEN, other_auth_tokens=("next", "sk-proj-0123"))
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,10 @@ def read_other_tokens(tokens: Iterable[str] = ()) -> tuple[str, ...]:
     """
     parameter = "Twilio(other_auth_tokens=…)"
     found = secrets_of(tokens, parameter=parameter, variable="TWILIO_OTHER_AUTH_TOKENS")
-    return tuple(_checked_token(token, parameter=parameter, what="a list of auth tokens") for token in found)
+    return tuple(
+        _checked_token(token, parameter=f"{parameter}[{place}]", what="an auth token")
+        for place, token in enumerate(found)
+    )
 
 
 def _checked_token(token: str, *, parameter: str, what: str) -> str:

@@ -127,13 +127,20 @@ NO_TOKENS = {
 }
 
 
-@pytest.mark.parametrize("parameter", ["auth_token", "api_secret", "other_auth_tokens"])
+IS_NOT = {
+    "auth_token": "Twilio(auth_token=…) is not an auth token.",
+    "api_secret": "Twilio(api_secret=…) is not the secret of an API key.",
+    "other_auth_tokens": "Twilio(other_auth_tokens=…)[1] is not an auth token.",
+}
+
+
+@pytest.mark.parametrize("parameter", IS_NOT)
 @pytest.mark.parametrize(("value", "kind"), NO_TOKENS.values(), ids=NO_TOKENS.keys())
 def test_what_is_surely_no_token_is_told_by_its_kind_and_never_shown(parameter: str, value: str, kind: str) -> None:
     given: dict[str, Any] = {"auth_token": TOKEN, "api_key": KEY, "api_secret": "s"}
     with pytest.raises(ConfigurationError) as error:
         Twilio(SID, **{**given, parameter: (TOKEN, value) if parameter == "other_auth_tokens" else value})
-    assert f"Twilio({parameter}=…) is not " in str(error.value)
+    assert IS_NOT[parameter] in str(error.value)
     assert kind in error.value.got
     assert value not in str(error.value)
 
