@@ -128,6 +128,7 @@ SERVER = [
     "held_calls",
     "launcher",
     "consults",
+    "machines",
     "routing",
     "agents",
     "phone_parts",

@@ -63,6 +63,7 @@ class Call:
         new_accept: makes the `Accept` by which the carrier brings the call's media.
         may_prewarm: returns True if the conversation may start before the caller's audio is here.
         ring_timeout: s, for an outbound call that was not answered yet; None for any other.
+        was_announced: True if another worker has told of the call before.
         clock: monotonic, in s.
     """
 
@@ -80,6 +81,7 @@ class Call:
         new_accept: Callable[[CallToken], Accept],
         may_prewarm: Callable[[], bool] = lambda: False,
         ring_timeout: float | None = None,
+        was_announced: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.ended: CallEnded | None = None
@@ -90,14 +92,14 @@ class Call:
             carrier=carrier,
             config=config,
             state=CallState(patient(config.deadlines, agent, carrier), clock(), ring_timeout=ring_timeout),
-            records=Records(token.call_id, outlets, clock, before=token.lasted(time.time())),
+            records=Records(token.call_id, outlets, clock, before=token.age(time.time())),
             breakers=breakers,
             destinations=destinations,
             new_accept=new_accept,
             clock=clock,
         )
         call.on_move = self._after_move
-        call.meter.announced_at = call.records.accepted_at
+        call.meter.announced_at = call.records.began_at
         self._media = MediaLeg(call, on_opened=self._media_opened)
         uplink, downlink = self._media.uplink, self._media.downlink
         self.tools = ToolUses(call, uplink, LastWord(call, downlink))
@@ -114,7 +116,7 @@ class Call:
         self._begun, self._done = Event(), Event()
         self._metric_reports = MetricReports(call, self.metrics)
         announced = msgspec.structs.replace(leg, webhooks="")
-        call.emit(CallAnnounced(leg=announced, agent=agent.name, resumed=call.was_elsewhere))
+        call.emit(CallAnnounced(leg=announced, agent=agent.name, resumed=was_announced or call.was_elsewhere))
 
     def __repr__(self) -> str:
         return f"<Call {self.call_id} {self.state.value}>"
@@ -263,7 +265,7 @@ class Call:
     def _media_opened(self, opened: MediaOpened) -> None:
         call = self.context
         is_first = not self.had_media
-        self.reports.note_answer()
+        self.reports.note_answer(is_here=True)
         if self.state is State.HELD:  # the carrier has ended the hold
             self._conversation.resume()
         call.was_held = False

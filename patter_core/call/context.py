@@ -27,7 +27,7 @@ from patter_core.call.token import CallToken
 from patter_core.carrier import Carrier
 from patter_core.events import CallEvent, MediaPaused
 from patter_core.net.transport import in_use
-from patter_core.telephony.leg import Leg
+from patter_core.telephony.leg import Direction, Leg
 from patter_core.telephony.outcome import Reason
 from patter_core.webhook import Accept
 
@@ -37,6 +37,7 @@ P = ParamSpec("P")
 
 _log = logging.getLogger("patter.call")
 
+_ENDS_OF_LEG = frozenset({Signal.CARRIER_HUNG_UP, Signal.MEDIA_STOPPED})
 _FAILED = frozenset({Reason.ENGINE_FAILED, Reason.ENGINE_SLOW, Reason.MEDIA_UNUSABLE})
 
 
@@ -52,6 +53,9 @@ class CallContext:
         new_accept: makes the `Accept` by which the carrier brings the call's media.
         clock: monotonic, in s.
     """
+
+    message_elsewhere = False
+    """True if another worker has the carrier leave the message for an answering machine."""
 
     def __init__(
         self,
@@ -78,10 +82,10 @@ class CallContext:
         self.breakers = breakers
         self.destinations = destinations
         self.clock = clock
-        state.before = records.accepted_at - records.began_at
+        state.before = token.lasted(time.time())
         self.was_elsewhere = bool(token.began)
         """True if the call had its media at another worker before."""
-        self.meter = Meter(records.began_at if self.was_elsewhere else None)
+        self.meter = Meter(records.accepted_at - state.before if self.was_elsewhere else None)
         self.variables: Mapping[str, Scalar] = {}
         """Of the agent and the call, as the last session was opened with them."""
         self.accept: Accept | None = None
@@ -92,6 +96,8 @@ class CallContext:
         """Called after each change of state."""
         self.on_state: Callable[[], None] = _nothing
         """Called after each change of state, before `on_move`: for the worker, beside the call's own parts."""
+        self.look_elsewhere: Callable[[], None] = _nothing
+        """Finds out, without waiting, what other workers of this server have done with the call."""
         self.on_event: Callable[[CallEvent], None] = _ignore
         """Called with each event of the call, after it was recorded."""
         self.changes = Changes()
@@ -134,6 +140,8 @@ class CallContext:
     def signal(self, signal: Signal, detail: str = "") -> bool:
         """Moves the call as its state table says. True if it is in another state now."""
         self.changes.notify()
+        if signal in _ENDS_OF_LEG and self.leg.direction is Direction.OUTBOUND:
+            self._look_before_end()
         if not self.state.signal(signal, self.clock(), detail=detail):
             return False
         if signal is Signal.MEDIA_LOST and self.state.state is not State.ENDED:
@@ -141,6 +149,16 @@ class CallContext:
         self.on_state()
         self.on_move()
         return True
+
+    def _look_before_end(self) -> None:
+        """The carrier has ended the leg or its stream: another worker, which it asked or told before, may know why."""
+        self.look_elsewhere()
+        if not self.message_elsewhere:
+            return
+        self.signal(Signal.ANSWERED)  # by the machine, if this worker was not told
+        if self.state.allows(Signal.TRANSFER):
+            self.signal(Signal.TRANSFER)
+            self.signal(Signal.VOICEMAIL)
 
     def start(self, function: Callable[P, Awaitable[None]], *args: P.args, **kwargs: P.kwargs) -> None:
         """Starts a task of the call. What it raises ends the call, and nothing else."""

@@ -55,6 +55,8 @@ class CarrierReports:
         self.was_answered = False
         self.answered = Event()
         """Set once the call was answered, or is over."""
+        self._untold: float | None = None
+        """When the call was answered, as long as no event has told it."""
         self._call = call
         self._actions = actions
 
@@ -74,20 +76,28 @@ class CarrierReports:
         if signal is not None:
             self._call.signal(signal)
 
-    def note_answer(self) -> None:
-        """The call was answered. Idempotent; another worker that had the call before has told it."""
-        if self.answered.is_set():
-            return
+    def note_answer(self, *, is_here: bool = False) -> None:
+        """The call was answered. Idempotent; another worker that had the call before has told it.
+
+        Args:
+            is_here: its media are here. Where they may come to another worker, that one tells it.
+        """
         call = self._call
-        self.was_answered = True
-        self.answered.set()
-        call.meter.answered_at = now = call.clock()
-        is_news = not call.was_elsewhere
-        if is_news and call.leg.direction is Direction.OUTBOUND:
+        if not self.answered.is_set():
+            self.was_answered = True
+            self.answered.set()
+            call.meter.answered_at = self._untold = call.clock()
+            self.progress = Progress.ANSWERED
+        if is_here or call.leg.direction is Direction.INBOUND or not call.config.several_workers:
+            self._tell_answer()
+
+    def _tell_answer(self) -> None:
+        call, answered_at, self._untold = self._call, self._untold, None
+        if answered_at is None or call.was_elsewhere:
+            return
+        if call.leg.direction is Direction.OUTBOUND:
             self._progressed(Progress.ANSWERED)
-        self.progress = Progress.ANSWERED
-        if is_news:
-            call.emit(CallAnswered(answer_ms=(now - call.records.accepted_at) * 1000))
+        call.emit(CallAnswered(answer_ms=(answered_at - call.records.began_at) * 1000))
 
     def note_answered_by(self, who: AnsweredBy) -> None:
         """The carrier reports who answered. A machine that takes a message gets the one that this call has for it."""
@@ -102,7 +112,10 @@ class CarrierReports:
 
     def note_end(self, reason: Reason) -> None:
         """The call is over. One that another worker has was answered, also if that was not told here."""
-        self.was_answered = self.was_answered or reason is Reason.MOVED
+        if reason is Reason.MOVED:
+            self.was_answered = True
+        else:
+            self._tell_answer()
         final = Progress.COMPLETED if self.was_answered else Progress.CANCELED
         self.progress = _PROGRESS_OF.get(reason, final)
         self.answered.set()
@@ -118,6 +131,11 @@ class CarrierReports:
             call.signal(Signal.MOVED)
         else:
             self.note_progress(progress)
+
+    async def look_for_answer(self) -> None:
+        """Asks the carrier whether a dialled call was answered, at another worker: then it is over here."""
+        if await self._ask() in _TAKEN:
+            self._call.signal(Signal.MOVED)
 
     async def look_up_end(self) -> None:
         """Asks the carrier whether the call is over: its stream ended, and its webhook may have gone elsewhere."""

@@ -61,6 +61,8 @@ class CallToken(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """Seconds that the carrier may take for a notice before it brings the stream."""
     began: float = 0.0
     """Unix s: when the call's first media came; after a loss of it at an unknown time, when it was asked for."""
+    dialled: float = 0.0
+    """Unix s: when an outbound call was dialled."""
 
     def __repr__(self) -> str:
         return f"<CallToken {self.call_id}>"
@@ -85,6 +87,15 @@ class CallToken(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
             now: the wall clock, Unix s. That of another worker may be ahead.
         """
         return max(0.0, now - self.began) if self.began else 0.0
+
+    def age(self, now: float) -> float:
+        """Returns for how many s other workers have had the call, ringing or with media; 0 on the one that dialled it.
+
+        Args:
+            now: as for `lasted`.
+        """
+        since = 0.0 if self.is_new else self.dialled or self.began
+        return max(0.0, now - since) if since else 0.0
 
     @property
     def is_new(self) -> bool:

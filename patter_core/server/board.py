@@ -1,13 +1,16 @@
-"""What the workers of one server tell each other in memory that they share: how they are, and which streams they have.
+"""What the workers of one server tell each other in memory that they share: how they are, and what they do with calls.
 
 Each worker writes its own part, and reads all. A carrier brings the audio of a call to any worker: the one that dialled
-the call, or had it before, learns here within a second that another one has it, and ends it as moved. Between machines,
-and for what is not read in time, the carrier is asked (`CarrierReports.look_up`).
+the call, or had it before, learns here within a second that another one has it, and ends it as moved. It also learns of
+the message for an answering machine that another worker has the carrier leave. It looks, too, before it tells an end
+that the carrier reports. Between machines, and for what is not read in time, the carrier is asked
+(`CarrierReports.look_up`).
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import mmap
 import os
@@ -15,26 +18,28 @@ import struct
 import tempfile
 import time
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import anyio
 import msgspec
 
 from patter_core.call.state import Signal
-from patter_core.server.call_table import CallTable
+from patter_core.server.call_table import WITHOUT_AUDIO, CallTable
 
 __all__ = ["HostHealth", "WorkerBoard", "new_board"]
 
 _LINE = struct.Struct("<dIBB6x")
 """When it was written, calls, takes calls, drains."""
-_STREAM = struct.Struct("<16sII")
-"""A digest of the call's id, how many streams the call has had with this one, and the checksum of both."""
-_STREAMS = 1024
-"""The latest streams of each worker that are kept: one that takes all calls of another one has 500 by default."""
-_PART = _LINE.size + _STREAMS * _STREAM.size
-"""Bytes of one worker: its line, then its streams."""
+_NOTE = struct.Struct("<16sII")
+"""A digest of the call's id, how many streams it has had with this one, or `_MESSAGE`, and the checksum of both."""
+_NOTES = 1024
+"""The latest notes of each worker that are kept: one that takes all calls of another one has 500 streams by default."""
+_MESSAGE = 2**32 - 1
+"""This worker has the carrier leave a message for an answering machine."""
+_PART = _LINE.size + _NOTES * _NOTE.size
+"""Bytes of one worker: its line, then its notes."""
 _EVERY = 1.0
-"""Seconds between two lines of a worker, and two looks at the streams of others."""
+"""Seconds between two lines of a worker, and two looks at the notes of others."""
 _FRESH = 5.0
 """Seconds after which a worker that writes no line does not answer: it has died, or its event loop is blocked."""
 
@@ -78,7 +83,7 @@ class WorkerBoard:
         self._memory = mmap.mmap(file, size)  # -1: of this process alone
         self._parts = range(0, size, _PART)
         self._place = number * _PART
-        self._next = 0  # of our streams: where the next one is written
+        self._next = 0  # of our notes
         if file >= 0:
             os.close(file)
 
@@ -86,7 +91,8 @@ class WorkerBoard:
     async def serving(self, table: CallTable) -> AsyncIterator[None]:
         """Tells how this worker is, as long as the context lasts."""
         fault: Exception | None = None
-        table.on_stream = self.note_stream
+        table.on_stream, table.on_message = self.note_stream, self.note_message
+        table.on_look = functools.partial(self.look, table)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._tell, table)
             try:
@@ -123,7 +129,7 @@ class WorkerBoard:
             calls=sum(calls for _, calls, _, _ in alive),
         )
 
-    # --- streams ---------------------------------------------------------------------------------------------------
+    # --- calls -----------------------------------------------------------------------------------------------------
 
     def note_stream(self, call_id: str, streams: int) -> None:
         """A stream of a call came to this worker.
@@ -132,24 +138,40 @@ class WorkerBoard:
             call_id: Patter's own.
             streams: how many the call had before.
         """
-        digest, count = _digest(call_id), streams + 1
-        place = self._place + _LINE.size + self._next * _STREAM.size
-        _STREAM.pack_into(self._memory, place, digest, count, _checksum(digest, count))
-        self._next = (self._next + 1) % _STREAMS
+        self._note(call_id, streams + 1)
+
+    def note_message(self, call_id: str) -> Callable[[], None]:
+        """This worker has the carrier leave a message on a call. Returns what takes that back."""
+        return self._note(call_id, _MESSAGE)
+
+    def _note(self, call_id: str, count: int) -> Callable[[], None]:
+        digest = _digest(call_id)
+        place = self._place + _LINE.size + self._next * _NOTE.size
+        self._next = (self._next + 1) % _NOTES
+        note = _NOTE.pack(digest, count, _checksum(digest, count))
+        self._memory[place : place + _NOTE.size] = note
+
+        def take_back() -> None:
+            if self._memory[place : place + _NOTE.size] == note:
+                self._memory[place : place + _NOTE.size] = bytes(_NOTE.size)
+
+        return take_back
 
     def look(self, table: CallTable) -> None:
-        """Ends each call of this worker of which a later stream came to another one."""
-        waiting = {_digest(call.call_id): call for call in table.without_audio}
-        if not waiting:
+        """Reads what other workers do with calls of this one. One of which a later stream is elsewhere ends."""
+        watched = {_digest(call.call_id): call for call in table.watched}
+        if not watched:
             return
         for part in self._parts:
             if part == self._place:
                 continue
-            for digest, count, checksum in _STREAM.iter_unpack(self._memory[part + _LINE.size : part + _PART]):
-                call = waiting.get(digest)
-                if call is None or count <= call.context.streams_here:
+            for digest, count, checksum in _NOTE.iter_unpack(self._memory[part + _LINE.size : part + _PART]):
+                call = watched.get(digest)
+                if call is None or checksum != _checksum(digest, count):  # half written: the next look reads it again
                     continue
-                if checksum == _checksum(digest, count):  # else it is being written: the next look reads it again
+                if count == _MESSAGE:
+                    call.context.message_elsewhere = True
+                elif call.state in WITHOUT_AUDIO and count > call.context.streams_here:
                     call.context.signal(Signal.MOVED)
 
 

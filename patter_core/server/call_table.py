@@ -22,7 +22,7 @@ from patter_core.server.rate_limit import RateLimit
 from patter_core.telephony.leg import Direction, Leg, Progress
 from patter_core.telephony.outcome import HangUp, Transfer
 
-__all__ = ["BoundedDict", "CallTable", "EndedCall"]
+__all__ = ["WITHOUT_AUDIO", "BoundedDict", "CallTable", "EndedCall"]
 
 _ENDED_CALLS = 10_000
 """Ended calls that are remembered."""
@@ -32,7 +32,7 @@ _PATIENCE = 1 / 3
 """What part of `Deadlines.media_start` a call has for its audio, after its notice, if there is no room for another."""
 _GAVE_WAY = "the carrier had not brought the caller's audio, and another call needed the room"
 _AWAITS_AUDIO = frozenset({State.ACCEPTED, State.ENGINE_READY})
-_WITHOUT_AUDIO = _AWAITS_AUDIO | {State.DIALLING, State.HELD}
+WITHOUT_AUDIO = _AWAITS_AUDIO | {State.DIALLING, State.HELD}
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
@@ -101,6 +101,10 @@ class CallTable:
         """What webhooks report of new calls while it is decided who takes them."""
         self.on_stream: Callable[[str, int], None] = lambda _call_id, _streams: None
         """Told the call of each stream that came to this worker, and how many streams it had before."""
+        self.on_message: Callable[[str], Callable[[], None]] = lambda _call_id: lambda: None
+        """Told the call on which this worker has a message left, for another one; returns what takes that back."""
+        self.on_look: Callable[[], None] = lambda: None
+        """Called to find out what other workers of this server have done with calls of this one."""
         self._config = config
         self._calls: dict[str, Call] = {}
         self._by_leg: dict[LegKey, Call] = {}
@@ -119,14 +123,22 @@ class CallTable:
         return list(self._calls.values())
 
     @property
-    def without_audio(self) -> list[Call]:
-        """The calls in flight whose audio is not here: it may have come to another worker."""
-        return [call for call in self._calls.values() if call.state in _WITHOUT_AUDIO]
+    def watched(self) -> list[Call]:
+        """The calls in flight that another worker may have, or on which it may have a message left."""
+        return [
+            call
+            for call in self._calls.values()
+            if call.state in WITHOUT_AUDIO or call.context.token.options.voicemail_message
+        ]
 
     @property
     def unanswered(self) -> list[Call]:
         """The dialled calls of which this worker does not know an answer: another one may know, and have the call."""
         return [call for call in self._calls.values() if call.state is State.DIALLING]
+
+    def look(self) -> None:
+        """Finds out what other workers of this server have done with calls of this one. Never waits."""
+        self.on_look()
 
     def stream_came(self, call: Call, streams: int) -> None:
         """A stream of a call came to this worker; `streams` is how many it had before."""

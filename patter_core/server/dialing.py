@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 import uuid
 from collections.abc import Mapping
 
@@ -137,6 +138,7 @@ class Dialer:
                 to_number=address_of(to_number),
                 base=base,
                 options=options,
+                dialled=time.time(),
             )
             attempts.append(self._attempt(token, to_number, ring_timeout))
         self._launcher.destinations.take_call(to_number)

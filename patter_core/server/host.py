@@ -32,6 +32,7 @@ from patter_core.server.dialing import Dialer
 from patter_core.server.held_calls import HeldCalls
 from patter_core.server.importing import refuse_while_imported
 from patter_core.server.launcher import CallLauncher, phone_call
+from patter_core.server.machines import Machines
 from patter_core.server.router import Route, Router
 from patter_core.server.signals import Stoppable, held_signals
 from patter_core.server.trunks import Trunk
@@ -128,6 +129,7 @@ class CallHost:
             launcher=self._launcher,
             delivery=self.delivery,
             consults=Consults(trunk.carrier, table=self.table, launcher=self._launcher),
+            machines=Machines(trunk, table=self.table, launcher=self._launcher),
             counts=self.counts,
             route=route,
             find_agent=find_agent,
@@ -265,7 +267,7 @@ class CallHost:
         if self._config.several_workers:
             async with anyio.create_task_group() as asking:
                 for call in self.table.unanswered:
-                    asking.start_soon(call.reports.look_up)
+                    asking.start_soon(call.reports.look_for_answer)
 
     async def hurry(self) -> None:
         """Ends a drain at once: live calls are cut, and hung up at their carrier."""

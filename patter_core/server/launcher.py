@@ -99,6 +99,9 @@ class CallLauncher:
         assert self.calls is not None  # the app makes sure that the worker runs before it lets a request in
         trunk = self._trunks[leg.carrier]
         queue = self._callbacks.new_queue()
+        is_dialled_elsewhere = leg.direction is Direction.OUTBOUND and not (
+            token.is_new or token.call_id in self._table.dialling
+        )
         call = Call(
             token,
             leg=leg,
@@ -111,7 +114,9 @@ class CallLauncher:
             new_accept=functools.partial(trunk.tokens.accept, notice=carrier_notice(agent, trunk.carrier)),
             may_prewarm=self._table.may_prewarm,
             ring_timeout=ring_timeout,
+            was_announced=is_dialled_elsewhere,
         )
+        call.context.look_elsewhere = self._table.look
         fill_in_tools(call, phone_call(call))
         call.context.meter.machine_detection = token.options.machine_detection
         self._held.watch(call)

@@ -10,22 +10,22 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import msgspec
 
-from patter_core.agent import Agent, AgentForCall, CallOptions, check_options
+from patter_core.agent import Agent, AgentForCall
 from patter_core.aio.locks import KeyedLocks
 from patter_core.call.call import Call
 from patter_core.call.config import HostConfig
 from patter_core.call.notice import carrier_notice
 from patter_core.call.token import CallToken, Consult
-from patter_core.errors import CallError, ConfigurationError, WebhookRefused
-from patter_core.events import CallEvent, CallPriced, RecordingChanged
+from patter_core.errors import CallError, WebhookRefused
+from patter_core.events import CallEvent, CallPriced, MachineDetected, RecordingChanged
 from patter_core.server.call_lines import turned_away
 from patter_core.server.call_table import BoundedDict, CallTable, EndedCall
 from patter_core.server.consults import Consults
 from patter_core.server.counts import Counts, TurnedAway
 from patter_core.server.delivery import Delivery
 from patter_core.server.launcher import CallLauncher
+from patter_core.server.machines import Machines
 from patter_core.server.routing import RouteAnswer
-from patter_core.server.tokens import new_token
 from patter_core.server.trunks import Trunk
 from patter_core.server.urls import base_of
 from patter_core.telephony.control import RecordingStatus, callback_token, webhook_root
@@ -59,6 +59,7 @@ class Router:
         launcher: starts calls.
         delivery: takes the records of calls that are over.
         consults: connect the callers of warm transfers.
+        machines: leave messages on calls that this worker has not.
         counts: what the worker counts.
         route: returns who takes an incoming call; None rejects it.
         find_agent: returns an agent by name; None if this worker has none of that name.
@@ -73,6 +74,7 @@ class Router:
         launcher: CallLauncher,
         delivery: Delivery,
         consults: Consults,
+        machines: Machines,
         counts: Counts,
         route: Route,
         find_agent: Callable[[str], Agent | None],
@@ -85,6 +87,7 @@ class Router:
         self.launcher = launcher
         self.delivery = delivery
         self.consults = consults
+        self.machines = machines
         self.counts = counts
         self.route = route
         self.find_agent = find_agent
@@ -144,6 +147,17 @@ class Router:
         self.tokens.use_stream(stream_token)
         self.table.stream_came(call, token.streams)
         return call
+
+    def token_for(self, leg: Leg, routed: AgentForCall, url: str) -> CallToken | None:
+        """Returns the token of a call for that agent; None, which the log explains, if it cannot take it."""
+        if self.find_agent(routed.agent.name) is routed.agent:
+            return self.tokens.routed(leg, routed, base_of(url))
+        _log.error(
+            "A call was routed to an agent “%s” that this phone has not made, and is rejected. Make it by "
+            "phone.agent(name=…) when the program starts: other workers find the agent of a call by its name.",
+            routed.agent.name,
+        )
+        return None
 
     def emit(self, leg: Leg, token: CallToken | None, event: CallEvent) -> None:
         """Records an event of a call that may be over, here or on another worker."""
@@ -251,7 +265,7 @@ class _RoutedCall:
             self._turn_away(TurnedAway.NOT_ROUTED if routed is None else TurnedAway.REJECTED)
             table.give_back(leg)
             return routed or Reject()
-        token = self._token_for(AgentForCall(routed) if isinstance(routed, Agent) else routed)
+        token = router.token_for(leg, AgentForCall(routed) if isinstance(routed, Agent) else routed, self._verified_url)
         if token is None:
             self._turn_away(TurnedAway.MISROUTED)
             table.give_back(leg)
@@ -262,26 +276,6 @@ class _RoutedCall:
     def _turn_away(self, reason: TurnedAway) -> None:
         self._router.counts.turned_away[reason] += 1
         turned_away(self._leg, reason, live=len(self._table))
-
-    def _token_for(self, routed: AgentForCall) -> CallToken | None:
-        """Returns the token of a call for that agent; None, which the log explains, if it cannot take it."""
-        router, name = self._router, routed.agent.name
-        if router.find_agent(name) is not routed.agent:
-            _log.error(
-                "A call was routed to an agent “%s” that this phone has not made, and is rejected. Make it by "
-                "phone.agent(name=…) when the program starts: other workers find the agent of a call by its name.",
-                name,
-            )
-            return None
-        token = new_token(self._leg, routed.agent, routed.options, base_of(self._verified_url))
-        try:
-            if routed.options != CallOptions():
-                check_options(routed.options, routed.agent.engine)
-                router.tokens.check_fits(token)
-        except ConfigurationError as error:
-            _log.error("A call that was routed to the agent “%s” is rejected: %s", name, error)
-            return None
-        return token
 
     async def stream_ended(self) -> Accept | HangUp | Transfer:
         call, token = self._call, self._token
@@ -327,9 +321,14 @@ class _RoutedCall:
             self._table.dialling[self._token.call_id].append(progress)
 
     async def answered_by(self, who: AnsweredBy) -> None:
-        call = self._call
+        call, token = self._call, self._token
         if call is not None:
             call.reports.note_answered_by(who)
+        elif token is not None and self._consult is None and not self._table.is_over(self._leg, token):
+            with self._router.seen(f"{self._leg.call_id} {who}") as seen:
+                if not seen:
+                    self._router.emit(self._leg, token, MachineDetected(answered_by=who))
+                    self._router.machines.detected(self._leg, token, who)
 
     async def keys_pressed(self, digits: str) -> None:
         call = self._call

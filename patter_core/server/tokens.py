@@ -23,6 +23,7 @@ from __future__ import annotations
 import base64
 import enum
 import hashlib
+import logging
 import math
 import secrets
 import time
@@ -33,7 +34,7 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from patter_core.agent import Agent, AgentForCall, CallOptions
+from patter_core.agent import Agent, AgentForCall, CallOptions, check_options
 from patter_core.call.notice import longest_speech
 from patter_core.call.token import LONGEST_TOKEN, CallToken
 from patter_core.carrier import Carrier
@@ -45,6 +46,8 @@ from patter_core.telephony.leg import Leg
 from patter_core.webhook import Accept
 
 __all__ = ["CallTokens", "Purpose", "TokenMaker", "new_token"]
+
+_log = logging.getLogger("patter.host")
 
 _USED_STREAMS = 10_000
 """Stream tokens that are remembered as used."""
@@ -169,6 +172,24 @@ class CallTokens:
         if options != CallOptions():
             name = routed.agent.name
             self.check_fits(CallToken(carrier=self._carrier, call_id="0" * 32, agent=name, base=base, options=options))
+
+    def routed(self, leg: Leg, routed: AgentForCall, base: str) -> CallToken | None:
+        """Returns the token of a call that has arrived; None, which the log explains, if it has wrong options.
+
+        Args:
+            leg: the call at its carrier.
+            routed: who takes it.
+            base: the public address.
+        """
+        token = new_token(leg, routed.agent, routed.options, base)
+        try:
+            if routed.options != CallOptions():
+                check_options(routed.options, routed.agent.engine)
+                self.check_fits(token)
+        except ConfigurationError as error:
+            _log.error("A call that was routed to the agent “%s” is rejected: %s", routed.agent.name, error)
+            return None
+        return token
 
     def accept(self, token: CallToken, *, notice: str = "") -> Accept:
         """Lets the call bring one media stream, soon.

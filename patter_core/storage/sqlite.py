@@ -84,7 +84,8 @@ def open_database(path: Path, schema: str, *, durable: bool = False) -> sqlite3.
         if not is_marked:  # before there is a table: a file that is half made is ours
             database.execute(f"PRAGMA application_id = {_APPLICATION}")
             database.execute(f"PRAGMA user_version = {_VERSION}")
-        database.executescript(schema)
+        is_new = not _tables(database)
+        database.executescript(f"BEGIN IMMEDIATE; {schema}; COMMIT;" if is_new else schema)  # readers see all or none
     except BaseException:
         database.close()
         raise

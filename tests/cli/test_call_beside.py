@@ -17,7 +17,7 @@ import pytest
 
 from patter_core.audio import ULAW_8000
 from patter_core.events import Record
-from patter_core.telephony.leg import Progress
+from patter_core.telephony.leg import AnsweredBy, Progress
 from patter_core.testing.call import Callee
 from patter_core.testing.caller import EndCall, Pause, Say, WaitForAgent, WaitForSilence
 from patter_core.testing.network import free_port
@@ -143,6 +143,19 @@ async def test_calls_whose_audio_comes_to_other_workers_count_once_and_end_once(
     dialled = [record.call_id for record in records if record.event.kind == "call_announced"]
     moved = [record.call_id for record in records if record.event.kind == "call_moved"]
     assert sorted(moved) == sorted(one for one in set(dialled) if dialled.count(one) == 2)
+
+
+@pytest.mark.slow
+async def test_a_message_is_left_whichever_worker_the_machine_is_reported_to(scene: Scene) -> None:
+    async with scene.server(workers=2):
+        for number in range(6):
+            after = 1.0 if number % 2 else 0.1  # its stream may not be here yet
+            scene.twilio.callees[TO] = Callee(answered_by=AnsweredBy.MACHINE, detected_after=after, steps=WAIT)
+            said = await scene.call("--voicemail", "Please call back.")
+            assert "voicemail (by the host)" in said
+            assert "caller hung up" not in said
+        await until(lambda: all(call.spoken for call in scene.twilio.calls))
+    assert [call.spoken for call in scene.twilio.calls] == [["Please call back."]] * 6
 
 
 async def test_ctrl_c_hangs_up_and_a_server_that_goes_away_is_told(scene: Scene) -> None:

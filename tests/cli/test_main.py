@@ -264,6 +264,8 @@ def test_an_interrupt_while_it_is_loading_ends_it_in_silence(module: str) -> Non
     code = f"""
 import os, signal, sys
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent may have it ignored
+
 class Interrupt:
     def find_spec(self, name, path=None, target=None):
         if name == "{module}":

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import mmap
 import os
+import time
 from collections.abc import AsyncIterator
 
 import anyio
@@ -14,10 +16,12 @@ import pytest
 from patter_core.call.config import HostConfig
 from patter_core.call.limits import Limits
 from patter_core.call.state import Signal
+from patter_core.events import CallAnnounced, CallAnswered
 from patter_core.server.board import HostHealth, WorkerBoard, new_board
 from patter_core.server.call_table import CallTable
 from patter_core.server.host import CallHost
 from patter_core.telephony.leg import Progress
+from patter_core.testing.fakes import FakeCarrier
 from patter_core.webhook import Accept
 from tests.polling import until
 from tests.server.test_replays import streaming
@@ -62,13 +66,15 @@ class Pair:
         self.boards = [WorkerBoard(os.dup(file), number) for number in range(2)]
         self.memory = mmap.mmap(file, 0)
         os.close(file)
-        here.table.on_stream, there.table.on_stream = self.boards[0].note_stream, self.boards[1].note_stream
+        for board, host in zip(self.boards, (here, there), strict=True):
+            host.table.on_stream, host.table.on_message = board.note_stream, board.note_message
+            host.table.on_look = functools.partial(board.look, host.table)
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def running(cls) -> AsyncIterator[Pair]:
+    async def running(cls, carrier: FakeCarrier | None = None) -> AsyncIterator[Pair]:
         """Both run, and share their carrier."""
-        scene = Scene(several_workers=True, limits=Limits(drain=0.01, reconnects=5))
+        scene = Scene(several_workers=True, limits=Limits(drain=0.01, reconnects=5), carrier=carrier)
         async with scene.running() as here:
             there = scene.new_host()
             async with there.running():
@@ -104,6 +110,40 @@ async def test_a_dialled_call_whose_audio_comes_to_another_worker_is_over_where_
         assert pair.scene.carrier.hung_up == []
         assert await dialled.hang_up() == ended  # as of any call that is over: it may be meant for this worker alone
         assert pair.scene.carrier.hung_up == []
+
+
+async def test_the_end_of_a_short_call_is_told_by_the_worker_that_had_its_audio() -> None:
+    """The carrier reports it to the one that dialled, before that one has looked by itself."""
+    async with Pair.running() as pair:
+        dialled = await pair.scene.dial()
+        token = pair.scene.token
+        async with streaming(pair.there, await accepted(pair.there, outbound(), token), "out-1") as media:
+            await routed(pair.here, outbound(), token).progressed(Progress.COMPLETED)
+            assert (await dialled.wait()).reason == "moved"
+            media.say("stop")
+            await pair.scene.sink.wait_for("call_ended")
+        kinds = [record.event.kind for record in pair.scene.sink.records]
+        assert (kinds.count("call_ended"), kinds.count("call_moved")) == (1, 1)
+
+
+async def test_an_answer_is_told_once_and_counts_from_when_it_was_dialled(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Pair.running() as pair:
+        now = time.time()
+        monkeypatch.setattr(time, "time", lambda: now - 12)
+        await pair.scene.dial()
+        monkeypatch.undo()
+        token = pair.scene.token
+        await routed(pair.here, outbound(), token).progressed(Progress.ANSWERED)
+        async with streaming(pair.there, await accepted(pair.there, outbound(), token), "out-1"):
+            pair.look()
+            (answered,) = await pair.scene.sink.wait_for("call_answered")
+        assert isinstance(answered.event, CallAnswered)
+        assert answered.event.answer_ms == pytest.approx(12_000, abs=2_000)
+        assert answered.elapsed_ms >= 12_000
+        dialled, taken = await pair.scene.sink.wait_for("call_announced", 2)
+        assert isinstance(dialled.event, CallAnnounced)
+        assert isinstance(taken.event, CallAnnounced)
+        assert (dialled.event.resumed, taken.event.resumed) == (False, True)
 
 
 async def test_a_call_goes_with_its_latest_stream_and_may_come_back() -> None:

@@ -36,14 +36,14 @@ async def report_end(host: CallHost, accept: Accept) -> Accept:
 
 
 @contextlib.asynccontextmanager
-async def streaming(host: CallHost, accept: Accept) -> AsyncIterator[FakeSocket]:
+async def streaming(host: CallHost, accept: Accept, leg: str = "leg-1") -> AsyncIterator[FakeSocket]:
     """The carrier brings the stream of that `Accept`."""
     call = host.routers["fake"].claim(accept.media_url.rsplit("/", 1)[1])
     assert call is not None
     media = FakeSocket()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(call.serve_media, media)
-        media.say("start", "leg-1")
+        media.say("start", leg)
         await anyio.wait_all_tasks_blocked()
         yield media
         media.break_off()

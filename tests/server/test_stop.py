@@ -164,7 +164,9 @@ async def test_a_call_whose_audio_is_lost_while_the_only_worker_stops_is_hung_up
         await until(lambda: worker.carrier.hung_up == ["leg-1"])
 
 
-@pytest.mark.parametrize(("progress", "hung_up"), [(Progress.ANSWERED, []), (Progress.RINGING, ["out-1"])])
+@pytest.mark.parametrize(
+    ("progress", "hung_up"), [(Progress.ANSWERED, []), (Progress.RINGING, ["out-1"]), (Progress.NO_ANSWER, ["out-1"])]
+)
 async def test_a_call_that_was_answered_at_another_worker_is_not_hung_up_at_the_end_of_a_drain(
     progress: Progress, hung_up: list[str]
 ) -> None:

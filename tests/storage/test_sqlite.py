@@ -25,6 +25,14 @@ def test_a_new_file_and_its_folder_are_created_for_the_owner_alone(tmp_path: Pat
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_the_tables_of_a_new_file_are_made_at_once_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "kept.db"
+    with pytest.raises(sqlite3.OperationalError):
+        open_database(path, "CREATE TABLE calls (id); CREATE TABLE bills (")
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT name FROM sqlite_master").fetchall() == []
+
+
 def test_what_is_there_stays_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "things.db"
     with closing(open_database(path, SCHEMA)) as database, database:

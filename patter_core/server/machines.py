@@ -1,0 +1,54 @@
+"""Answering machines on calls that another worker has: a carrier may report them to any worker."""
+
+from __future__ import annotations
+
+import logging
+
+import anyio
+
+from patter_core.call.carrier_wall import ask_carrier
+from patter_core.call.token import CallToken
+from patter_core.server.call_table import CallTable
+from patter_core.server.launcher import CallLauncher
+from patter_core.server.trunks import Trunk
+from patter_core.telephony.leg import AnsweredBy, Leg
+
+__all__ = ["Machines"]
+
+_log = logging.getLogger("patter.host")
+
+_TIMEOUT = 10.0
+"""Seconds for the carrier to take the message."""
+
+
+class Machines:
+    """Leaves the message of a call, which its token has. The worker with the audio sees its stream end.
+
+    Workers of the same server are told before, so that the call's end is told as that of a message.
+
+    Args:
+        trunk: whose calls they are.
+        table: the calls of the worker, which has none of these.
+        launcher: runs what takes time.
+    """
+
+    def __init__(self, trunk: Trunk, *, table: CallTable, launcher: CallLauncher) -> None:
+        self._trunk = trunk
+        self._table = table
+        self._launcher = launcher
+
+    def detected(self, leg: Leg, token: CallToken, who: AnsweredBy) -> None:
+        """The carrier has found out who answered. A machine that takes a message gets the one of the call."""
+        message = token.options.voicemail_message
+        if who is AnsweredBy.MACHINE_READY and message and self._launcher.calls is not None:
+            self._launcher.calls.start_soon(self._leave, leg, token.call_id, message)
+
+    async def _leave(self, leg: Leg, call_id: str, message: str) -> None:
+        take_back = self._table.on_message(call_id)
+        with anyio.CancelScope(shield=True):  # the request has a limit
+            try:
+                await ask_carrier(self._trunk.carrier.say_and_hang_up, _TIMEOUT, leg, message)
+            except Exception:  # noqa: BLE001 - the plugin boundary: the call is hung up instead
+                take_back()
+                _log.exception("Call %s: the carrier refused to leave the message; it is hung up.", call_id)
+                self._trunk.hang_ups.want(leg)

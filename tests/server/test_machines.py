@@ -1,0 +1,79 @@
+"""An answering machine that is reported to a worker which has not the call: the message is left all the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from patter_core.agent import CallOptions
+from patter_core.errors import CarrierRequestFailed
+from patter_core.telephony.leg import AnsweredBy, Leg, Progress
+from patter_core.testing.fakes import FakeCarrier
+from tests.polling import until
+from tests.server.test_board import Pair, stream_comes
+from tests.server.test_replays import streaming
+from tests.server.test_router import accepted, outbound, routed
+
+pytestmark = pytest.mark.anyio
+
+MESSAGE = CallOptions(machine_detection=True, voicemail_message="Please call back.")
+SPOKEN = "say out-1 Please call back."
+
+
+class Refusing(FakeCarrier):
+    async def say_and_hang_up(self, leg: Leg, text: str) -> None:
+        raise CarrierRequestFailed("The carrier refuses.")
+
+
+async def test_the_message_is_left_once_and_the_worker_with_the_audio_tells_that() -> None:
+    async with Pair.running() as pair:
+        dialled = await pair.scene.dial(MESSAGE)
+        token = pair.scene.token
+        async with streaming(pair.there, await accepted(pair.there, outbound(), token), "out-1") as media:
+            pair.look()
+            assert (await dialled.wait()).reason == "moved"
+            for _ in range(2):  # a webhook may come twice
+                await routed(pair.here, outbound(), token).answered_by(AnsweredBy.MACHINE_READY)
+            await until(lambda: SPOKEN in pair.scene.carrier.commands)
+            media.say("stop")
+            (record,) = await pair.scene.sink.wait_for("call_ended")
+        assert pair.scene.carrier.commands.count(SPOKEN) == 1
+        (detected,) = await pair.scene.sink.wait_for("machine_detected")
+        assert detected.call_id == record.call_id == dialled.id
+        assert record.event.reason == "voicemail"  # type: ignore[union-attr]
+        assert pair.scene.carrier.hung_up == []
+
+
+async def test_one_that_takes_no_message_yet_and_a_human_get_none() -> None:
+    async with Pair.running() as pair:
+        await pair.scene.dial(MESSAGE)
+        token = pair.scene.token
+        stream_comes(pair.there, await accepted(pair.there, outbound(), token))
+        pair.look()
+        await until(lambda: len(pair.here.table) == 0)
+        for who in (AnsweredBy.MACHINE, AnsweredBy.HUMAN):
+            await routed(pair.here, outbound(), token).answered_by(who)
+        assert len(await pair.scene.sink.wait_for("machine_detected", 2)) == 2
+        assert pair.scene.carrier.commands == ["dial out-1"]
+
+
+async def test_a_call_whose_message_is_refused_is_hung_up_and_told_as_such() -> None:
+    async with Pair.running(Refusing()) as pair:
+        dialled = await pair.scene.dial(MESSAGE)
+        token = pair.scene.token
+        async with streaming(pair.there, await accepted(pair.there, outbound(), token), "out-1") as media:
+            pair.look()
+            await dialled.wait()
+            await routed(pair.here, outbound(), token).answered_by(AnsweredBy.MACHINE_READY)
+            await until(lambda: pair.scene.carrier.hung_up == ["out-1"])
+            media.say("stop")
+            (record,) = await pair.scene.sink.wait_for("call_ended")
+        assert record.event.reason == "caller_hung_up"  # type: ignore[union-attr]
+
+
+async def test_one_that_is_reported_before_there_is_a_stream_gets_its_message_too() -> None:
+    async with Pair.running() as pair:
+        dialled = await pair.scene.dial(MESSAGE)
+        await routed(pair.there, outbound(), pair.scene.token).answered_by(AnsweredBy.MACHINE_READY)
+        await until(lambda: SPOKEN in pair.scene.carrier.commands)
+        await routed(pair.here, outbound(), pair.scene.token).progressed(Progress.COMPLETED)
+        assert (await dialled.wait()).reason == "voicemail"
