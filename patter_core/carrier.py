@@ -105,6 +105,13 @@ class Carrier(Configured, abc.ABC):
         """
         return WebhookResponse(status=503)
 
+    async def settle(self) -> None:
+        """Returns once the carrier has requested what commands have told it to request here. By default there is none.
+
+        For a carrier whose API takes a URL in place of a document. Awaited, for 3 s, when no call is live any more and
+        before the server is closed, so that the last call gets its last words.
+        """
+
     @abc.abstractmethod
     def verify_upgrade(self, request: WebhookRequest) -> None:
         """Checks the upgrade of a media socket, in addition to its stream token.

@@ -140,6 +140,7 @@ async def _by_itself(
             ended = await placed.wait()
             answered = await placed.wait_answered()
             tasks.cancel_scope.cancel()
+        await phone.drain()  # the server stays open for what the carrier requests for the call's last words
     return answered, ended
 
 

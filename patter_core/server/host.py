@@ -177,7 +177,7 @@ class CallHost:
                     try:
                         yield
                         self._cut_lost_calls()
-                        await self.drain()
+                        await self._end_calls()  # the server is closed: nothing can be requested any more
                     finally:
                         calls.cancel_scope.cancel()
                 background.cancel_scope.cancel()
@@ -227,15 +227,26 @@ class CallHost:
                 signal.Signals(signal_number).name,
                 linger,
             )
-        await self.drain()
+        await self._end_calls()
         with self._waiting(anyio.current_time() + linger):
             await anyio.sleep_forever()
+        await self._settle()
 
     async def drain(self) -> None:
         """Takes no new calls, and waits for the live ones as long as `Limits.drain` says; then ends them.
 
         A second drain has the time that the first one has left.
         """
+        await self._end_calls()
+        await self._settle()
+
+    async def _settle(self) -> None:
+        with self._waiting(math.inf):
+            async with anyio.create_task_group() as tasks:
+                for trunk in self.trunks.values():
+                    tasks.start_soon(trunk.settle)
+
+    async def _end_calls(self) -> None:
         limits = self._config.limits
         self.table.draining = True
         self._drain_by = min(self._drain_by, anyio.current_time() + limits.drain)

@@ -6,8 +6,10 @@ and one that does not answer holds up no call of the other.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 
+from patter_core.aio.foreign import run_foreign
 from patter_core.carrier import Carrier
 from patter_core.errors import ConfigurationError
 from patter_core.server.hang_ups import HangUps
@@ -18,6 +20,11 @@ from patter_core.telephony.leg import Leg
 from patter_core.telephony.prices import Cost
 
 __all__ = ["Trunk", "carriers_by_name", "check_number", "numbers_by_carrier", "picked"]
+
+_log = logging.getLogger("patter.host")
+
+_SETTLES_WITHIN = 3.0
+"""Seconds for a carrier to request what it was told to."""
 
 
 class Trunk:
@@ -36,6 +43,13 @@ class Trunk:
         self.tokens = CallTokens(carrier)
         self.hang_ups = HangUps(carrier)
         self.prices = PriceLookup(carrier, on_price, price_after)
+
+    async def settle(self) -> None:
+        """Waits for what the carrier requests here after its last calls. The server must still be open."""
+        try:
+            await run_foreign(self.carrier.settle, _SETTLES_WITHIN)
+        except Exception:  # noqa: BLE001 - the plugin boundary
+            _log.exception("%s was not waited for at the end of the worker.", self.carrier.name)
 
     def __repr__(self) -> str:
         return f"<Trunk {self.carrier.name}>"

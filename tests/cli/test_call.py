@@ -16,11 +16,12 @@ from _pytest.capture import CaptureResult
 from patter_core.audio import ULAW_8000
 from patter_core.cli.commands import main
 from patter_core.server.serving import bind
-from patter_core.telephony.leg import Progress
+from patter_core.telephony.leg import AnsweredBy, Progress
 from patter_core.testing.call import Callee
 from patter_core.testing.caller import EndCall, Pause, Say, WaitForAgent, WaitForSilence
 from patter_core.testing.speech import CALLER_LINES
 from patter_elevenlabs.testing import ElevenLabsEmulator
+from patter_plivo.testing import PlivoEmulator
 from patter_telnyx.testing import TelnyxEmulator
 from patter_twilio.testing import TwilioEmulator
 
@@ -100,6 +101,17 @@ async def test_somebody_answers_at_telnyx_s(tmp_path: Path) -> None:
             result = await patter_call(telnyx.environment, engine, tmp_path, "--carrier", "telnyx")
     assert result.code == 0, result.output
     assert "caller hung up" in result.output
+
+
+async def test_a_message_for_a_machine_is_left_also_where_the_carrier_asks_for_it_after_the_end(tmp_path: Path) -> None:
+    with anyio.fail_after(60):
+        async with PlivoEmulator() as plivo, ElevenLabsEmulator() as engine:
+            plivo.callees[TO] = Callee(answered_by=AnsweredBy.MACHINE, detected_after=0.4)
+            options = ("--carrier", "plivo", "--voicemail", "Please call back.")
+            result = await patter_call(plivo.environment, engine, tmp_path, *options)
+            await plivo.calls[0].over.wait()
+    assert "voicemail" in result.output
+    assert plivo.calls[0].spoken == ["Please call back."], result.output
 
 
 async def test_a_line_that_is_busy_is_exit_code_1(tmp_path: Path) -> None:

@@ -94,6 +94,45 @@ async def test_without_calls_only_a_console_does_not_wait(
     assert caplog.messages == (waits if least else [])
 
 
+class Requesting(FakeCarrier):
+    """A carrier that requests something here, half a second after it was told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.settled = False
+
+    async def settle(self) -> None:
+        await anyio.sleep(0.5)
+        self.settled = True
+
+
+@pytest.mark.parametrize("hurries", [False, True])
+async def test_a_worker_stays_for_what_a_carrier_requests_after_its_last_calls_unless_in_a_hurry(
+    hurries: bool,
+) -> None:
+    carrier = Requesting()
+    worker = Worker(carrier, limits=Limits(linger=60))
+    async with worker.serving(), anyio.create_task_group() as tasks:
+        tasks.start_soon(worker.host.stop, signal.SIGINT)
+        await anyio.sleep(0.1)
+        if hurries:
+            await worker.host.hurry()
+    assert carrier.settled is not hurries
+
+
+async def test_a_carrier_that_fails_to_say_what_it_will_request_is_not_waited_for(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Failing(FakeCarrier):
+        async def settle(self) -> None:
+            raise SystemExit(3)
+
+    worker = Worker(Failing())
+    async with worker.serving():
+        await worker.host.drain()
+    assert "fake was not waited for at the end of the worker." in caplog.messages
+
+
 # --- in a hurry ------------------------------------------------------------------------------------------------------
 
 

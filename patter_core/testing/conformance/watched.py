@@ -107,6 +107,9 @@ class WatchedCarrier(Carrier):
             for name, webhook in self._carrier.webhooks().items()
         }
 
+    async def settle(self) -> None:
+        await self._carrier.settle()
+
     def stopping_response(self) -> WebhookResponse:
         return self._carrier.stopping_response()
 

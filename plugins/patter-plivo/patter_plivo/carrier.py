@@ -85,6 +85,9 @@ class Plivo(Carrier):
     def webhooks(self) -> Mapping[str, Webhook]:
         return self._webhooks.served
 
+    async def settle(self) -> None:
+        await self._control.unrequested.wait()
+
     def verify_upgrade(self, request: WebhookRequest) -> None:
         signing.verify_upgrade(request, self._auth_tokens)
 

@@ -37,6 +37,7 @@ class Control:
     voice: str
     language: str
     outbound: OutboundCalls = dataclasses.field(default_factory=OutboundCalls)
+    unrequested: instructions.Unrequested = dataclasses.field(default_factory=instructions.Unrequested)
 
     # --- documents -------------------------------------------------------------------------------------------------
 
@@ -196,4 +197,11 @@ class Control:
     async def _instruct(self, leg: Leg, instruction: instructions.Instruction, *, action: str) -> None:
         """Replaces what the call is doing by an instruction. It ends the stream, and nothing behind it is done."""
         url = instructions.instruction_url(leg, instruction, action=action)
-        await self.api.transfer(await self._uuid_of(leg), url, action=action)
+        call_uuid = await self._uuid_of(leg)
+        self.unrequested.add(leg)
+        try:
+            await self.api.transfer(call_uuid, url, action=action)
+        except CarrierRequestFailed as error:
+            if not error.taken:
+                self.unrequested.drop(leg)
+            raise

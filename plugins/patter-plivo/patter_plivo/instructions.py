@@ -11,6 +11,7 @@ import base64
 import binascii
 import urllib.parse
 
+import anyio
 import msgspec
 
 from patter_core.errors import CarrierRequestFailed, WebhookRefused
@@ -25,6 +26,7 @@ __all__ = [
     "Instruction",
     "Join",
     "SayAndHangUp",
+    "Unrequested",
     "instruction_url",
     "read_url",
 ]
@@ -34,6 +36,9 @@ WEBHOOK = "do"
 LONGEST_URL = 2_048
 """Characters. Plivo documents that limit for the URL of a stream, and none for others."""
 _FIELD = "i"
+_REQUESTED_WITHIN = 3.0
+"""Seconds after which Plivo is taken to have requested an instruction of another worker, or not at all."""
+_LOOK_EVERY = 0.05
 
 
 class _Base(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -112,3 +117,32 @@ def read_url(url: str) -> Instruction:
         return _DECODER.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except (*UNREADABLE, binascii.Error, ValueError):
         raise WebhookRefused("The URL holds no instruction.", expected="one that Patter has named") from None
+
+
+class Unrequested:
+    """The calls for which Plivo was given a URL that it has not requested yet, as far as this worker knows."""
+
+    def __init__(self) -> None:
+        self._until: dict[str, float] = {}
+        """By the call's id: when it is waited for no more; the earliest first."""
+
+    def add(self, leg: Leg) -> None:
+        """Plivo is given a URL for this call."""
+        self._until.pop(leg.call_id, None)
+        self._forget_old()
+        self._until[leg.call_id] = anyio.current_time() + _REQUESTED_WITHIN
+
+    def drop(self, leg: Leg) -> None:
+        """Plivo has requested it, or was not given it."""
+        self._until.pop(leg.call_id, None)
+
+    async def wait(self) -> None:
+        """Returns once there is none."""
+        while self._until:
+            await anyio.sleep(_LOOK_EVERY)
+            self._forget_old()
+
+    def _forget_old(self) -> None:
+        now = anyio.current_time()
+        while self._until and (oldest := next(iter(self._until.items())))[1] <= now:
+            del self._until[oldest[0]]

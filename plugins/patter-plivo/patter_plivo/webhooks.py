@@ -100,7 +100,9 @@ class Webhooks:
     async def _do(self, request: WebhookRequest, router: CallRouter) -> WebhookResponse:
         """Plivo was told to get an instruction."""
         proof = self._verify(request, ABOUT_A_CALL)
-        return _answer(self._control.instructed(instructions.read_url(proof.url)))
+        instruction = instructions.read_url(proof.url)
+        self._control.unrequested.drop(self._leg(proof))
+        return _answer(self._control.instructed(instruction))
 
     # --- webhooks that report --------------------------------------------------------------------------------------
 

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import anyio
 import pytest
 
 from patter_core.errors import CarrierRequestFailed, WebhookRefused
 from patter_core.telephony.leg import Leg
+from patter_plivo import instructions
 from patter_plivo.instructions import (
     LONGEST_URL,
     Dial,
@@ -11,6 +13,7 @@ from patter_plivo.instructions import (
     Instruction,
     Join,
     SayAndHangUp,
+    Unrequested,
     instruction_url,
     read_url,
 )
@@ -56,3 +59,15 @@ def test_without_a_known_address_there_is_no_url() -> None:
 def test_a_url_without_an_instruction_is_refused(query: str) -> None:
     with pytest.raises(WebhookRefused, match="no instruction"):
         read_url(f"{ROOT}/do{query}")
+
+
+@pytest.mark.anyio
+async def test_an_instruction_that_is_requested_of_another_worker_is_waited_for_only_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(instructions, "_REQUESTED_WITHIN", 0.1)
+    unrequested = Unrequested()
+    unrequested.add(Leg(carrier="plivo", call_id="c1"))
+    unrequested.add(Leg(carrier="plivo", call_id="c2"))
+    with anyio.fail_after(1):
+        await unrequested.wait()

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from decimal import Decimal
 from urllib.parse import urlencode
 from xml.etree.ElementTree import Element, fromstring
 
+import anyio
 import pytest
 
-from patter_core.errors import WebhookRefused
+from patter_core.errors import CarrierRequestFailed, WebhookRefused
 from patter_core.telephony.control import Callbacks, RecordingStatus
 from patter_core.telephony.leg import AnsweredBy, Direction, Leg, Progress
 from patter_core.telephony.outcome import HangUp, Transfer
@@ -179,6 +181,27 @@ async def test_an_instruction_is_answered_as_its_url_says() -> None:
     forged = WebhookRequest(method="POST", candidate_urls=(url,), headers=other.headers, body=other.body)
     with pytest.raises(WebhookRefused, match="not Plivo's"):
         await answered("do", forged, router)
+
+
+async def test_a_worker_that_stops_waits_until_the_instruction_of_its_last_call_was_requested() -> None:
+    leg = Leg(carrier="plivo", call_id=CALL, webhooks=ROOT)
+    async with fake_api() as api:
+        plivo = carrier(api.url)
+        with anyio.fail_after(1):
+            await plivo.settle()  # there is none
+        await plivo.say_and_hang_up(leg, "Please call back.")
+        url = json.loads(api.requests[0].body)["aleg_url"]
+        with anyio.move_on_after(0.2) as waited:
+            await plivo.settle()
+        assert waited.cancelled_caught
+        await plivo.webhooks()["do"].handler(signed(url), FakeRouter())
+        with anyio.fail_after(1):
+            await plivo.settle()
+        api.answers = [ApiAnswer(status=404)]
+        with pytest.raises(CarrierRequestFailed):
+            await plivo.say_and_hang_up(leg, "Please call back.")
+        with anyio.fail_after(1):
+            await plivo.settle()  # it was not taken
 
 
 # --- webhooks that report ------------------------------------------------------------------------------------------
