@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from patter_core.errors import ConfigurationError
 
-__all__ = ["check_length", "environment_of_workers", "made_up_secret"]
+__all__ = ["check_length", "check_workers_secret", "environment_of_workers", "made_up_secret"]
 
 _VARIABLE = "PATTER_WORKERS_SECRET"
 _SHORTEST = 16
@@ -36,6 +36,15 @@ def check_length(secret: str, *, parameter: str, shortest: int = _SHORTEST) -> N
             got=f"{len(secret)}",
             remedy="Make one: python -c 'import secrets; print(secrets.token_urlsafe(32))'.",
         )
+
+
+def check_workers_secret() -> None:
+    """Checks the secret that workers have in common, where one is set, also where nothing is made up from it yet.
+
+    Raises:
+        ConfigurationError: PATTER_WORKERS_SECRET is too short.
+    """
+    _common_secret(os.environ)
 
 
 def made_up_secret(purpose: str) -> str:

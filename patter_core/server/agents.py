@@ -12,7 +12,7 @@ from patter_core.agent import Agent, Fallback, Retry, Variables, check_notice
 from patter_core.aio.foreign import as_exception
 from patter_core.audio import ULAW_8000, AudioFormat
 from patter_core.carrier import Carrier
-from patter_core.config import did_you_mean
+from patter_core.config import check_workers_secret, did_you_mean
 from patter_core.engine import ConversationSetup, Engine, EngineCapability
 from patter_core.errors import ConfigurationError, UnknownOption
 from patter_core.kinds import Part
@@ -39,6 +39,7 @@ class Agents:
     """The agents that one phone has made, by their names: every worker has the same."""
 
     def __init__(self, registry: Registry, carriers: Mapping[str, Carrier], notice: str = "") -> None:
+        check_workers_secret()
         check_notice(notice)
         self._notice = notice
         self._registry = registry

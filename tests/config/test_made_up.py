@@ -7,6 +7,8 @@ import pytest
 from patter_browser import Browser
 from patter_core.config import environment_of_workers, made_up_secret
 from patter_core.errors import ConfigurationError
+from patter_core.patter import Patter
+from patter_core.testing.fakes import FakeCarrier
 
 
 def test_workers_of_one_command_have_the_same_and_each_purpose_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,7 +27,7 @@ def test_another_command_has_others() -> None:
 
 def test_a_common_secret_that_is_too_short_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATTER_WORKERS_SECRET", " fifteen letters ")
-    for use in (environment_of_workers, Browser, lambda: made_up_secret("page")):
+    for use in (environment_of_workers, Browser, lambda: made_up_secret("page"), lambda: Patter(carrier=FakeCarrier())):
         with pytest.raises(ConfigurationError, match=r"PATTER_WORKERS_SECRET is too short\. .*at least 16") as error:
             use()
         assert "fifteen" not in str(error.value)
