@@ -15,14 +15,9 @@ from patter_core.aio.threads import DaemonThreads
 from patter_core.errors import ConfigurationError
 from patter_core.events import Record
 from patter_core.observe.masking import mask_address
+from patter_core.sinks.sqlite_schema import SCHEMA
 from patter_core.storage.archive import CallFilter, CallRow, Latest
-from patter_core.storage.sqlite import (
-    OF_ANOTHER_PROGRAM,
-    OR_OF_ANOTHER_VERSION,
-    is_of_another_file,
-    is_of_another_program,
-    passes,
-)
+from patter_core.storage.sqlite import identify, is_of_another_file, passes
 
 __all__ = ["SQLiteArchive", "SQLiteReader", "list_query"]
 
@@ -36,6 +31,7 @@ _UNPRICED = (
 _COMPUTED = {"estimated_cost": f"coalesce({_ESTIMATE}, '')", "unpriced": f"coalesce({_UNPRICED}, '')"}
 _FIELDS = ", ".join(_COMPUTED.get(name, name) for name in CallRow.__struct_fields__)
 _UNKNOWN = msgspec.structs.asdict(CallRow("", 0.0, "", "", "", "", "", None, "", "", 0.0, None, "", ""))
+_WITH_DB = "Give its path with --db, or in PATTER_DB."
 _READERS = 4
 """How many may read for one archive at a time."""
 
@@ -50,11 +46,7 @@ class SQLiteReader:
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
         if not self._path.is_file():
-            raise ConfigurationError(
-                f"{self._path} does not exist.",
-                expected="a file of SQLiteSink",
-                remedy="Give its path with --db, or in PATTER_DB.",
-            )
+            raise ConfigurationError(f"{self._path} does not exist.", expected="a file of SQLiteSink", remedy=_WITH_DB)
 
     @property
     def is_new(self) -> bool:
@@ -134,23 +126,25 @@ class SQLiteReader:
     def _open(self) -> Iterator[sqlite3.Connection]:
         database = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0)
         try:
+            found = identify(database, SCHEMA)
+            if found.problem:
+                raise self._not_ours(found.problem, found.remedy)
             yield database
         except sqlite3.DatabaseError as error:
-            raise self._unreadable(error, database) from error
+            raise self._unreadable(error) from error
         finally:
             database.close()
 
-    def _unreadable(self, error: sqlite3.DatabaseError, database: sqlite3.Connection) -> ConfigurationError:
+    def _not_ours(self, problem: str, remedy: str = "") -> ConfigurationError:
+        return ConfigurationError(
+            f"{self._path} cannot be read: {problem}.",
+            expected="a file of SQLiteSink",
+            remedy=f"{remedy.removesuffix('.')}: with --db, or in PATTER_DB." if remedy else _WITH_DB,
+        )
+
+    def _unreadable(self, error: sqlite3.DatabaseError) -> ConfigurationError:
         if not passes(error):
-            problem = f"{error}"
-            if is_of_another_program(database):
-                has_our_names = problem.startswith("no such column")
-                problem = f"{OR_OF_ANOTHER_VERSION}: {problem}" if has_our_names else OF_ANOTHER_PROGRAM
-            return ConfigurationError(
-                f"{self._path} cannot be read: {problem}.",
-                expected="a file of SQLiteSink",
-                remedy="Give its path with --db, or in PATTER_DB.",
-            )
+            return self._not_ours(f"{error}")
         if is_of_another_file(error, self._path):
             return ConfigurationError(
                 f"{self._path} was deleted or replaced while it was in use.",

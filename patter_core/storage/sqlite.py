@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
+
 from patter_core.errors import SinkRefused, SinkUnavailable
 from patter_core.storage.files import check_writable, file_error, identity
 
 __all__ = [
     "BUSY_TIMEOUT",
-    "OF_ANOTHER_PROGRAM",
-    "OR_OF_ANOTHER_VERSION",
     "Database",
+    "Identity",
     "check_database",
+    "identify",
     "is_of_another_file",
-    "is_of_another_program",
     "open_database",
     "passes",
 ]
@@ -29,8 +31,8 @@ _log = logging.getLogger("patter.sinks")
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for another process that writes the file: less than a sink's time for a batch."""
 _PAUSE = 0.05
-OF_ANOTHER_PROGRAM = "it is the database of another program"
-OR_OF_ANOTHER_VERSION = f"{OF_ANOTHER_PROGRAM}, or of another version of Patter"
+_OF_ANOTHER_PROGRAM = "it is the database of another program"
+_OR_OF_ANOTHER_VERSION = f"{_OF_ANOTHER_PROGRAM}, or of another version of Patter"
 _OTHER_FILE = "Move the file away, so that a new one is made, or give another path."
 _APPLICATION = int.from_bytes(b"Patr", "big")
 """SQLite's `application_id` of our files, and their `user_version`: one more with each schema that older ones cannot
@@ -97,13 +99,52 @@ def is_of_another_file(error: sqlite3.Error, path: Path) -> bool:
     return not path.exists() or _code(error) == sqlite3.SQLITE_IOERR_SHORT_READ
 
 
-def is_of_another_program(database: sqlite3.Connection) -> bool:
-    """True for a database that has tables, and not our mark. Files of a time before the mark can be read, too."""
+class Identity(msgspec.Struct, frozen=True):
+    """Whose a file is, and whether it has our tables."""
+
+    is_marked: bool
+    """True if it has our mark, of this version."""
+    problem: str = ""
+    """Why it cannot be used; "" if it can."""
+    remedy: str = ""
+
+
+def identify(database: sqlite3.Connection, schema: str) -> Identity:
+    """Returns what a file is, for one that has the tables of that schema, or will have them. Changes nothing.
+
+    It may lack our mark if it is empty, or has the tables of the schema alone.
+    """
+    wanted = _columns_of(schema)
+    database.execute("BEGIN")  # all that is read is of one moment: another process may be making the file
     try:
         (application,) = database.execute("PRAGMA application_id").fetchone()
-        return int(application) != _APPLICATION and bool(_tables(database))
-    except sqlite3.DatabaseError:  # it is no database at all
-        return False
+        (version,) = database.execute("PRAGMA user_version").fetchone()
+        found = {table: _columns(database, table) for table in _tables(database)}
+    finally:
+        database.rollback()
+    lacking = (
+        f"its table “{table}” has no column “{column}”"
+        for table, columns in wanted.items()
+        for column in columns
+        if table in found and column not in found[table]
+    )
+    lacks = next(lacking, "")
+    is_marked = application == _APPLICATION
+    if not is_marked and (application or version or not (lacks or found.keys() in (set(), wanted.keys()))):
+        return Identity(is_marked, _OF_ANOTHER_PROGRAM, "Give another path.")
+    if version > _VERSION:
+        return Identity(is_marked, "a newer version of Patter made it", "Install that version, or give another path.")
+    if lacks:
+        return Identity(is_marked, lacks if is_marked else f"{_OR_OF_ANOTHER_VERSION}: {lacks}", _OTHER_FILE)
+    return Identity(is_marked and version == _VERSION)
+
+
+@functools.lru_cache(maxsize=8)
+def _columns_of(schema: str) -> dict[str, list[str]]:
+    """Returns the columns of each table of a schema."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as empty:
+        empty.executescript(schema)
+        return {table: _columns(empty, table) for table in _tables(empty)}
 
 
 class Database:
@@ -249,38 +290,15 @@ def _check_sound(database: sqlite3.Connection) -> None:
 
 
 def _check_ours(database: sqlite3.Connection, path: Path, schema: str) -> bool:
-    """Returns whether the file has our mark. It may lack it if it is empty, or has the tables of the schema alone.
+    """Returns whether the file has our mark.
 
     Raises:
         SinkRefused: it is the file of another program, of a newer version, or of another schema.
     """
-    with contextlib.closing(sqlite3.connect(":memory:")) as empty:
-        empty.executescript(schema)
-        wanted = {table: _columns(empty, table) for table in _tables(empty)}
-    database.execute("BEGIN")  # all that is read is of one moment: another process may be making the file
-    try:
-        (application,) = database.execute("PRAGMA application_id").fetchone()
-        (version,) = database.execute("PRAGMA user_version").fetchone()
-        found = {table: _columns(database, table) for table in _tables(database)}
-    finally:
-        database.rollback()
-    lacking = (
-        f"its table “{table}” has no column “{column}”"
-        for table, columns in wanted.items()
-        for column in columns
-        if table in found and column not in found[table]
-    )
-    lacks = next(lacking, "")
-    is_marked, remedy = application == _APPLICATION, _OTHER_FILE
-    if not is_marked and (application or version or not (lacks or found.keys() in (set(), wanted.keys()))):
-        problem, remedy = OF_ANOTHER_PROGRAM, "Give another path."
-    elif version > _VERSION:
-        problem, remedy = "a newer version of Patter made it", "Install that version, or give another path."
-    elif lacks:
-        problem = lacks if is_marked else f"{OR_OF_ANOTHER_VERSION}: {lacks}"
-    else:
-        return (application, version) == (_APPLICATION, _VERSION)
-    raise SinkRefused(f"{path} cannot be written: {problem}.", remedy=remedy)
+    found = identify(database, schema)
+    if found.problem:
+        raise SinkRefused(f"{path} cannot be written: {found.problem}.", remedy=found.remedy)
+    return found.is_marked
 
 
 def _tables(database: sqlite3.Connection) -> list[str]:

@@ -273,27 +273,41 @@ def test_a_file_without_tables_has_no_calls_yet(command: tuple[str, ...], tmp_pa
     assert str(run(path, *command).exception) == said
 
 
-@pytest.mark.parametrize("command", [(), ("show", ONE), ("delete", ONE)])
+OTHER_PROGRAM = "it is the database of another program"
+MADE_BY_NEWER = "PRAGMA user_version = 99"
+
+
+@pytest.mark.parametrize("command", [(), ("show", ONE), ("delete", ONE, "--yes")])
 @pytest.mark.parametrize(
-    ("schema", "problem"),
+    ("ours", "statements", "problem", "remedy"),
     [
-        ("CREATE TABLE notes (text)", ""),
+        (False, "CREATE TABLE notes (text)", OTHER_PROGRAM, "Give another path"),
         (
-            "CREATE TABLE calls (id); CREATE TABLE records (id); CREATE TABLE bills (call_id)",
-            ", or of another version of Patter: no such column: ",
+            False,
+            "CREATE TABLE calls (id)",
+            f"{OTHER_PROGRAM}, or of another version of Patter: its table “calls” has",
+            "",
         ),
+        (False, MADE_BY_NEWER, OTHER_PROGRAM, "Give another path"),
+        (True, MADE_BY_NEWER, "a newer version of Patter made it", "Install that version, or give another path"),
+        (True, "ALTER TABLE calls RENAME agent TO a", "its table “calls” has no column “agent”", "Move the file away"),
     ],
 )
-def test_the_database_of_another_program_is_told_as_that(
-    command: tuple[str, ...], schema: str, problem: str, tmp_path: Path
+def test_a_file_that_no_sink_would_write_is_told_as_a_check_tells_it(
+    path: Path, command: tuple[str, ...], *, ours: bool, statements: str, problem: str, remedy: str, tmp_path: Path
 ) -> None:
-    path = tmp_path / "other.db"
+    path = path if ours else tmp_path / "other.db"
     with contextlib.closing(sqlite3.connect(path)) as other:
-        other.executescript(schema)
+        other.executescript(statements)
+    was = path.read_bytes()
     error = str(run(path, *command).exception)
-    said, _, remedy = error.partition(". Expected a file of SQLiteSink. ")
-    assert said.startswith(f"{path} cannot be read: it is the database of another program{problem}")
-    assert remedy == "Give its path with --db, or in PATTER_DB."
+    said, _, todo = error.partition(". Expected a file of SQLiteSink. ")
+    assert said.startswith(f"{path} cannot be read: {problem}")
+    assert todo.startswith(remedy)
+    assert todo.endswith(" path: with --db, or in PATTER_DB.")
+    assert path.read_bytes() == was
+    (result,) = anyio.run(SQLiteSink(path).check)
+    assert result.what == f"{said}.".replace("cannot be read", "cannot be written")
 
 
 HOSTILE = "\x1b[2J\x1b]0;title\x07 [/oops] [link=https://evil.example]x[/link]\nagent:  I agree.\x9b31m"

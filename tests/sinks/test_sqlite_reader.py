@@ -13,8 +13,8 @@ import pytest
 from patter_core.errors import ConfigurationError, SinkUnavailable
 from patter_core.events import CallAnnounced, CallEnded, CallEvent, CallMetrics, Record, TranscriptInput
 from patter_core.sinks import SQLiteSink
-from patter_core.sinks.sqlite import SCHEMA
 from patter_core.sinks.sqlite_reader import SQLiteReader, list_query
+from patter_core.sinks.sqlite_schema import SCHEMA
 from patter_core.storage.archive import CallFilter, Latest
 from patter_core.storage.sqlite import Database, open_database
 from patter_core.telephony.leg import Direction, Leg
