@@ -27,6 +27,7 @@ __all__ = ["Dialer", "check_dial", "check_target"]
 
 _log = logging.getLogger("patter.host")
 
+_ELSEWHERE = "Call from another worker."
 _HANG_UP_TIMEOUT = 5.0
 """Seconds for the carrier to answer."""
 
@@ -180,9 +181,7 @@ class Dialer:
             if self._launcher.calls is None:  # the worker has stopped meanwhile
                 self._table.end_unknown(token.call_id)
                 await self._hang_up(trunk.carrier, leg)
-                raise CallLimitReached(
-                    "The worker stopped while the call was dialled.", remedy="Call from another worker."
-                )
+                raise CallLimitReached("The worker stopped while the call was dialled.", remedy=_ELSEWHERE)
             call = self._launcher.start(token, leg, agent, ring_timeout=request.ring_timeout)
             for progress in early:
                 call.reports.note_progress(progress)
@@ -218,9 +217,11 @@ class Dialer:
     def _check_limits(self) -> None:
         if self._table.take_new_call():
             return
+        if self._table.draining:
+            raise CallLimitReached("This worker is stopping, and makes no more calls.", remedy=_ELSEWHERE)
         limits = self._config.limits
         raise CallLimitReached(
             "No more calls can be made on this worker now.",
             expected=f"fewer than {limits.calls} at once and {limits.calls_per_second:g} a second",
-            remedy="The worker is stopping." if self._table.draining else "Try again later.",
+            remedy="Try again later.",
         )

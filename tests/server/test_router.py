@@ -163,8 +163,17 @@ async def test_no_more_calls_are_made_than_are_allowed() -> None:
     scene = Scene(limits=Limits(calls=1, drain=0.01))
     async with scene.running():
         await scene.dial()
-        with pytest.raises(CallLimitReached):
+        with pytest.raises(CallLimitReached, match="Expected fewer than 1 at once"):
             await scene.dial()
+
+
+async def test_a_worker_that_stops_makes_no_more_calls_and_says_that_alone() -> None:
+    scene = Scene()
+    async with scene.running() as host:
+        host.table.draining = True
+        with pytest.raises(CallLimitReached) as refused:
+            await scene.dial()
+    assert str(refused.value) == "This worker is stopping, and makes no more calls. Call from another worker."
 
 
 async def test_calls_that_are_being_dialled_count() -> None:
