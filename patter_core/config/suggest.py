@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable
 
-__all__ = ["did_you_mean", "quoted"]
+__all__ = ["did_you_mean", "quoted", "without_brackets"]
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -18,6 +18,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
         words = {part: name for part, name in parts if len(part) > 3 or part == word.lower()}
         near = [words[part] for part in difflib.get_close_matches(word.lower(), words, n=1, cutoff=0.75)]
     return f"Did you mean {near[0]}?" if near else ""
+
+
+def without_brackets(host: str) -> str:
+    """Returns what to do about an IPv6 address that is written as in a URL, where it stands alone; "" if it is not."""
+    is_as_in_a_url = ":" in host and host.startswith("[") and host.endswith("]")
+    return f"Leave out the brackets: {host[1:-1]}." if is_as_in_a_url else ""
 
 
 def quoted(names: Iterable[str], link: str) -> str:

@@ -15,6 +15,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from patter_core.call.limits import MAX_MESSAGE_BYTES
+from patter_core.config import without_brackets
 from patter_core.errors import ConfigurationError
 from patter_core.server.connections import BoundedConfig, HttpConnection, MediaSocket
 from patter_core.server.descriptors import raise_limit, room_in
@@ -96,11 +97,12 @@ def bind(host: str, port: int, *, options: str = "host= and port=", if_in_use: s
         listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
-        remedy = f"Choose another with {options}"
+        remedy = f"Choose another with {options}."
         if error.errno == errno.EADDRINUSE:
-            remedy = if_in_use or f"{remedy}, or stop what is using it"
+            remedy = f"{if_in_use or f'Choose another with {options}, or stop what is using it'}."
         raise ConfigurationError(
-            f"Cannot listen on {host} port {port}: {error.strerror or error}.", remedy=f"{remedy}."
+            f"Cannot listen on {host} port {port}: {error.strerror or error}.",
+            remedy=without_brackets(host) or remedy,
         ) from None
     return listener
 

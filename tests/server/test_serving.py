@@ -87,6 +87,13 @@ def test_an_address_that_is_taken_is_told_with_the_ways_out() -> None:
             bind("127.0.0.1", port, if_in_use="Ask it")
 
 
+@pytest.mark.parametrize(("host", "remedy"), [("[::1]", "Leave out the brackets: ::1."), ("[here]", "Choose another")])
+def test_an_address_in_brackets_is_refused_with_the_one_to_give(host: str, remedy: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        bind(host, 0)
+    assert refused.value.remedy.startswith(remedy)
+
+
 def test_of_an_address_that_is_no_one_s_it_is_not_said_that_it_is_in_use() -> None:
     with pytest.raises(ConfigurationError, match=r"Choose another with host= and port=\.$"):
         bind("192.0.2.1", 0)

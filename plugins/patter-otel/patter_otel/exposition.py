@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry, generate_latest, start_http_ser
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from patter_core.config import without_brackets
 from patter_core.errors import SinkRefused
 from patter_otel.instruments import INSTRUMENTS, Instrument, Instruments, Measure
 from patter_otel.series import Series
@@ -141,12 +142,12 @@ def _refusing(host: str, port: int, *, has_folder: bool) -> Iterator[None]:
     except (OSError, UnicodeError) as error:
         reason, remedy = (error.strerror, "Choose a free port.") if isinstance(error, OSError) else ("no host name", "")
         if not isinstance(error, OSError) or isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
-            remedy = "Take an address or a name of this machine as `host`."
+            remedy = without_brackets(host) or "Take an address or a name of this machine as `host`."
         elif not has_folder:
             remedy += " Workers share one where they have a folder: PATTER_WORKERS_FOLDER."
         elif error.errno == errno.EADDRINUSE:
             remedy = f"Another program has it. {remedy}"
-        where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        where = f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
         raise SinkRefused(f"PrometheusSink cannot listen on {where}: {reason}.", remedy=remedy) from error
 
 

@@ -112,6 +112,12 @@ def test_the_check_says_of_a_host_what_listening_on_it_says(host: str, monkeypat
         assert said[0].endswith("Take an address or a name of this machine as `host`.")
 
 
+def test_an_address_in_brackets_is_refused_with_the_one_to_give() -> None:
+    said = _refusal(Exposition().check, "[::1]")
+    assert said.startswith("PrometheusSink cannot listen on [::1]:0: ")
+    assert said.endswith(" Leave out the brackets: ::1.")
+
+
 def _refusal(ask: Callable[[str, int], None], host: str) -> str:
     try:
         ask(host, 0)
