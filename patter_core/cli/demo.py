@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -84,7 +85,7 @@ def demo(
             await place_call(carrier_played, phone, agent, caller, on_placed=recordings.append)
 
     complete = run_call(call)
-    report(console, memory.records, recordings[-1], out, complete=complete)
+    sys.exit(report(console, memory.records, recordings[-1], out, complete=complete))
 
 
 def _agent_emulator(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
@@ -11,8 +12,7 @@ from patter_core.observe.redaction import REDACTED
 
 __all__ = ["check_expectations", "unmet"]
 
-_APOSTROPHES = str.maketrans("", "", "'’`")
-"""Within a word: no blank is in their place."""
+_NOT_BETWEEN_DIGITS = re.compile(r"(?<!\d) | (?!\d)")
 
 
 def check_expectations(words: Sequence[str], tools: Sequence[str]) -> None:
@@ -46,7 +46,12 @@ def unmet(records: Iterable[Record], words: Sequence[str], tools: Sequence[str])
 
 
 def _plain(text: str) -> str:
-    """Returns a text without what is not heard: punctuation, capitals and how many blanks there are."""
-    letters = unicodedata.normalize("NFKC", text.casefold()).translate(_APOSTROPHES)
-    heard = "".join(" " if unicodedata.category(letter).startswith("P") else letter for letter in letters)
-    return " ".join(heard.split())
+    """Returns a text without what is not heard: capitals, punctuation and blanks, but for one between two digits."""
+    letters = unicodedata.normalize("NFKC", text.casefold())
+    heard = "".join(letter if _is_heard(letter) else " " for letter in letters)
+    return _NOT_BETWEEN_DIGITS.sub("", " ".join(heard.split()))
+
+
+def _is_heard(letter: str) -> bool:
+    kind = unicodedata.category(letter)
+    return kind[0] not in "PZC" and kind != "Sk"  # such as a grave accent in the place of an apostrophe

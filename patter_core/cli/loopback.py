@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
@@ -108,10 +107,10 @@ def run_call(call: Callable[[], Awaitable[None]]) -> bool:
 
 def report(
     console: Printer, records: Iterable[Record], recording: CallRecording, out: Path, *, complete: bool = True
-) -> None:
+) -> int:
     """Writes the recording, the transcript and the metrics to `out`, as far as there are any, and tells where they are.
 
-    Exits with code 1 if the agent was not heard, or 130 if the call was interrupted.
+    Returns the exit code: 1 if the agent was not heard, 130 if the call was interrupted.
 
     Args:
         console: is told.
@@ -137,8 +136,7 @@ def report(
         others = "transcript.txt" if metrics is None else "transcript.txt and metrics.txt"
         comma = "," if metrics is not None else " and"
         console.print(Span(str(out), "bold"), f" holds call.wav (caller left, agent right){comma} {others}")
-    if failed or not complete:
-        sys.exit(1 if complete else INTERRUPTED)
+    return INTERRUPTED if not complete else int(failed)
 
 
 def _keep(events: Iterable[CallEvent], metrics: Table | None, recording: CallRecording, out: Path) -> None:

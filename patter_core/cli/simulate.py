@@ -154,10 +154,9 @@ def simulate(
     with opened as caller:
         complete = run_call(functools.partial(call, caller))
     unsaid = says[len(says) - caller.unsaid :] if late.is_set() else ()
+    code = report(console, memory.records, recordings[-1], out, complete=complete)
     has_failed = _tell_failures(console, caller, unmet(memory.records, expected, tools) if complete else [], unsaid)
-    report(console, memory.records, recordings[-1], out, complete=complete)
-    if has_failed:
-        sys.exit(1)
+    sys.exit(code or int(has_failed))
 
 
 def _tell_failures(console: Printer, caller: Caller, problems: Sequence[str], unsaid: Sequence[str]) -> bool:

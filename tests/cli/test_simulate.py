@@ -167,6 +167,7 @@ async def test_what_is_expected_and_does_not_happen_is_told_and_fails(monkeypatc
     assert "Expected the agent to say “pizza”." in result.output
     assert "Expected the agent to use book. It used no tool." in result.output
     assert "“Patter”" not in result.output
+    assert result.output.index("metrics.txt") < result.output.index("Expected the agent")
 
 
 async def test_a_folder_that_cannot_be_written_is_told_before_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
