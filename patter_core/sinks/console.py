@@ -113,19 +113,34 @@ def transcript_line(event: CallEvent) -> str | None:
 
 
 def metrics_table(metrics: CallMetrics, price: Cost | None = None) -> Table:
-    """Returns a table of a call's metrics.
+    """Returns a table of a call's metrics, without those of audio that there was not, and of an engine not reached.
 
     Args:
         metrics: of the call.
         price: the carrier's own, once it is known; it takes the place of the estimate.
     """
+    had_audio = bool(metrics.carrier_format)
+    bill = _bill(metrics.carrier_bill, price)
     rows = (
-        ("duration", f"{metrics.duration_ms / 1000:.2f} s"),
-        ("answered after", _ms(metrics.answer_ms)),
-        ("carrier bills", _bill(metrics.carrier_bill, price)),
-        ("engine connect", _ms(metrics.engine_connect_ms)),
-        ("engine", f"{metrics.engine_ms / 1000:.2f} s"),
-        *_engine_bills(metrics),
+        *([("duration", f"{metrics.duration_ms / 1000:.2f} s")] if had_audio else ()),
+        *([("answered after", _ms(metrics.answer_ms))] if had_audio or metrics.answer_ms is not None else ()),
+        *([("carrier bills", bill or "-")] if had_audio or bill else ()),
+        *_of_engine(metrics),
+        *(_of_audio(metrics) if had_audio else ()),
+        ("engine errors", str(metrics.errors)),
+    )
+    return Table((), rows)
+
+
+def _of_engine(metrics: CallMetrics) -> Iterator[tuple[str, str]]:
+    if metrics.engine_connect_ms is not None:
+        yield "engine connect", _ms(metrics.engine_connect_ms)
+        yield "engine", f"{metrics.engine_ms / 1000:.2f} s"
+    yield from _engine_bills(metrics)
+
+
+def _of_audio(metrics: CallMetrics) -> tuple[tuple[str, str], ...]:
+    return (
         ("turns", f"{metrics.turns} of the agent, {metrics.user_turns} of the caller"),
         ("first agent audio", f"{_ms(metrics.first_audio_ms)} after the carrier's stream started"),
         ("speech's end to reply", _latency(metrics.speech_reply)),
@@ -140,10 +155,8 @@ def metrics_table(metrics: CallMetrics, price: Cost | None = None) -> Table:
             "dropped, early, late, faulty",
             f"{metrics.frames_dropped}, {metrics.frames_early}, {metrics.frames_late}, {metrics.faults}",
         ),
-        ("engine errors", str(metrics.errors)),
         ("audio", f"{metrics.carrier_format}, {'untouched' if metrics.passthrough else 'converted'}"),
     )
-    return Table((), rows)
 
 
 def _ms(value: float | None) -> str:
@@ -161,13 +174,13 @@ def _bill(bill: CarrierBill | None, price: Cost | None) -> str:
     if price is not None:
         return f"{cost_text(price)}, as it charges"
     if bill is None:
-        return "-"
+        return ""
     return f"{bill.minutes} min, {cost_text(bill.cost)} ({bill.source}, {bill.as_of})"
 
 
 def _engine_bills(metrics: CallMetrics) -> Iterator[tuple[str, str]]:
     """Returns a row for each bill. The price of what an engine does not report is on the vendor's bill only."""
-    if not metrics.engine_bills:
+    if not metrics.engine_bills and metrics.engine_connect_ms is not None:
         yield "engine bills", "see the vendor's bill"
     for bill in metrics.engine_bills:
         of = " ".join(part for part in (bill.vendor, bill.model) if part)

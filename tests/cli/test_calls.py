@@ -52,8 +52,13 @@ def path(tmp_path: Path) -> Path:
                 CallAnnounced(leg=leg, agent=agent),
                 TranscriptInput(text="A table, please."),
                 TranscriptOutput(text="For how many?"),
-                MetricsReported(metrics=CallMetrics(turns=1)),
-                CallEnded(reason="caller_hung_up", by="caller", duration_ms=61_000, metrics=CallMetrics(turns=7)),
+                MetricsReported(metrics=CallMetrics(turns=1, carrier_format="ulaw_8000")),
+                CallEnded(
+                    reason="caller_hung_up",
+                    by="caller",
+                    duration_ms=61_000,
+                    metrics=CallMetrics(turns=7, carrier_format="ulaw_8000"),
+                ),
             ]
             await sink.write(
                 [

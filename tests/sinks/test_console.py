@@ -50,6 +50,7 @@ from tests.polling import until
 
 LEG = Leg(carrier="fake", call_id="leg-1", from_number="+15550001111")
 BILLED = CallMetrics(
+    carrier_format="ulaw_8000",
     speech_reply=Latency.of([640.0]),
     stages={stage: took for stage in ("first_token", "[b]own") if (took := Latency.of([100.0, 200.0]))},
     engine_bills=(
@@ -159,9 +160,17 @@ def test_a_transcript_holds_what_was_said_and_nothing_else() -> None:
 
 def test_what_was_not_measured_is_a_dash() -> None:
     out = io.StringIO()
-    Printer(out, width=120).table(metrics_table(CallMetrics(duration_ms=1500)))
+    Printer(out, width=120).table(metrics_table(CallMetrics(duration_ms=1500, carrier_format="ulaw_8000")))
     assert "1.50 s" in out.getvalue()
-    assert re.search(r"engine connect +- *\n", out.getvalue())
+    assert re.search(r"answered after +- *\n", out.getvalue())
+
+
+def test_a_call_without_audio_has_no_metrics_of_it_and_none_of_an_engine_that_was_not_reached() -> None:
+    assert metrics_table(CallMetrics()).rows == (("engine errors", "0"),)
+    names = [name for name, _ in metrics_table(CallMetrics(answer_ms=3.0, engine_connect_ms=9.0, errors=1)).rows]
+    assert names == ["answered after", "engine connect", "engine", "engine bills", "engine errors"]
+    talked = [name for name, _ in metrics_table(CallMetrics(carrier_format="ulaw_8000")).rows]
+    assert talked[:4] == ["duration", "answered after", "carrier bills", "turns"]
 
 
 def test_the_figures_hold_what_each_vendor_of_the_engine_bills() -> None:
@@ -174,7 +183,7 @@ def test_the_figures_hold_what_each_vendor_of_the_engine_bills() -> None:
     assert re.search(r"engine bills +acme talk-2: about 0\.0123 USD *\n", out.getvalue())
     assert re.search(r"stt bills +acme: of unknown price: 12 audio seconds *\n", out.getvalue())
     assert "vendor's bill" not in out.getvalue()
-    Printer(out, width=120).table(metrics_table(CallMetrics()))
+    Printer(out, width=120).table(metrics_table(CallMetrics(engine_connect_ms=9.0)))
     assert re.search(r"engine bills +see the vendor's bill *\n", out.getvalue())
 
 
@@ -190,7 +199,7 @@ def test_the_figures_hold_percentiles_and_what_the_carrier_will_bill() -> None:
     bill = CarrierBill(
         minutes=2, cost=Cost(Decimal("0.0250")), as_of=dt.date(2026, 10, 1), source="the carrier's price list"
     )
-    metrics = CallMetrics(reply=Latency.of([100.0, 200.0]), carrier_bill=bill)
+    metrics = CallMetrics(reply=Latency.of([100.0, 200.0]), carrier_bill=bill, carrier_format="ulaw_8000")
     Printer(out, width=120).table(metrics_table(metrics))
     assert re.search(r"transcript to reply +100, 200, 200, 200 ms \(p50, p90, p95, p99 of 2\)", out.getvalue())
     assert re.search(r"speech's end to reply +-", out.getvalue())
