@@ -6,6 +6,7 @@ import logging
 
 import anyio
 
+from patter_core.agent import Agent
 from patter_core.aio.foreign import as_exception, run_behind, run_foreign
 from patter_core.audio import AudioChunk, AudioFormat
 from patter_core.call.context import CallContext
@@ -182,26 +183,26 @@ class Conversation:
             return True
         if isinstance(error, EngineFrozen) and not self._was_frozen:  # the first time costs no retry
             self._was_frozen = True
-            self._open_again(error)
+            self._open_again(error, self._agents.agent)
             return True
         if error is None:
             self.ended = Signal.ENGINE_ENDED
             return False
-        within = max(0.0, self._ready_by - call.clock())
+        within, failed = max(0.0, self._ready_by - call.clock()), self._agents.agent
         pause = self._agents.advance(
             retry=error.retry, retry_after=error.retry_after, worked_for=worked_for, within=within
         )
         if pause is None:
             self.ended, self._detail = Signal.ENGINE_FAILED, str(error)
             return False
-        self._open_again(error)
+        self._open_again(error, failed)
         await anyio.sleep(pause)
         return True
 
-    def _open_again(self, error: EngineError) -> None:
-        """Another session follows the one that failed: the call's records tell why, unless its engine has."""
-        if self._call.meter.errors == self._errors + 1:
-            self._call.emit(Error(message=str(error)))
+    def _open_again(self, error: EngineError, failed: Agent) -> None:
+        """Another session follows the one that failed: the call's records tell, unless its engine has and is kept."""
+        if self._call.meter.errors == self._errors + 1 or self._agents.agent.name != failed.name:
+            self._call.emit(Error(message=self._agents.about_failure(error, failed)))
         self._call.signal(Signal.ENGINE_RETRIED, str(error))
 
     async def _run_session(self) -> EngineError | None:
@@ -221,7 +222,7 @@ class Conversation:
             if failure is not None:
                 raise failure
         except EngineError as error:
-            _log.error("Call %s: the conversation failed: %s", call.call_id, error)
+            _log.error("Call %s: %s", call.call_id, self._agents.about_failure(error, self._agents.agent))
             call.meter.errors += 1
             return error
         finally:

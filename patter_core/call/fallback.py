@@ -69,6 +69,11 @@ class FallbackChain:
         self._agent, self._tries = self._left.pop(0)
         return 0.0
 
+    def about_failure(self, error: Exception, failed: Agent) -> str:
+        """Returns who failed and why, in words; with the present agent, if that is another one."""
+        goes_on = f", and agent {self._agent.name} goes on" if self._agent.name != failed.name else ""
+        return f"Agent {failed.name} on {failed.engine.name} failed{goes_on}: {error}"
+
     @property
     def has_reserve(self) -> bool:
         """True if another agent follows."""

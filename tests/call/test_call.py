@@ -403,7 +403,9 @@ async def test_an_agent_that_is_tried_again_is_told_what_was_said_before_and_gre
     assert first.context == []
 
 
-async def test_another_agent_takes_over_with_its_own_engine_and_its_own_fallback() -> None:
+async def test_another_agent_takes_over_with_its_own_engine_and_its_own_fallback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     reserve_engine = FakeEngine(input_format=PCM16_16000, output_format=PCM16_16000)
     reserve = Agent(engine=reserve_engine, name="reserve", fallback=HangUp("Sorry."))
     scene = Scene(fallback=reserve)
@@ -419,6 +421,11 @@ async def test_another_agent_takes_over_with_its_own_engine_and_its_own_fallback
         await scene.socket.wait_for("audio")
         second.fail(EngineRefused("no"))
     assert "A table for two." in second.context[0]
+    assert [error.message for error in scene.of(Error)] == ["Agent agent on fake failed, and agent reserve goes on: no"]
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [
+        "Call call-1: Agent agent on fake failed: no",
+        "Call call-1: Agent reserve on fake failed: no",
+    ]
     assert {chunk.format for chunk in second.received} == {PCM16_16000}
     assert scene.carrier.commands == ["say leg-1 Sorry."]
     assert scene.end.reason == "engine_failed"
@@ -446,6 +453,22 @@ async def test_an_engine_that_does_not_get_ready_leaves_time_for_what_comes_afte
     assert scene.end.reason == reason
     assert ("Deadlines.engine_connect" in scene.end.detail) is not reserve
     assert scene.carrier.commands == ([] if reserve else ["say leg-1 Sorry."])
+
+
+async def test_the_agent_that_follows_is_named_also_where_the_engine_told_its_error() -> None:
+    reserve_engine = FakeEngine()
+    scene = Scene(fallback=Retry(times=1, then=Agent(engine=reserve_engine, name="reserve")))
+    async with scene.running():
+        for number in (1, 2):
+            if number == 1:
+                await scene.live()
+            session = await scene.session(number)
+            session.give(Error(message="Oh."))
+            session.fail(EngineLost("gone", retry=True))
+        await reserve_engine.session()
+        scene.socket.say("stop")
+    last = "Agent agent on fake failed, and agent reserve goes on: gone"
+    assert [error.message for error in scene.of(Error)] == ["Oh.", "Oh.", last]
 
 
 async def test_a_conversation_that_is_slow_to_close_holds_up_no_fallback_and_no_end() -> None:

@@ -299,7 +299,7 @@ async def test_a_session_that_answers_nothing_is_opened_anew_once_without_a_retr
         second.give(said)  # and this one does not answer either
     assert len(scene.of(ConversationStarted)) == 2
     (why,) = scene.of(Error)  # of the second one, the end of the call tells why it failed
-    assert why.message.startswith("The engine no longer answers.")
+    assert "failed: The engine no longer answers." in why.message
     assert session.closed
     assert (scene.end.reason, scene.end.detail.partition(".")[0]) == ("engine_failed", "The engine no longer answers")
 
