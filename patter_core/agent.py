@@ -38,12 +38,12 @@ Variables = Mapping[str, Scalar] | Callable[[Leg], Mapping[str, Scalar] | Awaita
 runs once for each session, on whatever worker has the call."""
 
 
-class CallOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class CallOptions(ConfiguredStruct, frozen=True, kw_only=True, omit_defaults=True):
     """The options of one call. They belong to the call, and travel with it from worker to worker."""
 
     first_message: str = ""
     """In place of the agent's."""
-    variables: dict[str, Scalar] = {}
+    variables: dict[str, Scalar] = msgspec.field(default_factory=dict)
     """Beside the agent's; the call's own win."""
     machine_detection: bool = False
     voicemail_message: str = ""
@@ -52,7 +52,7 @@ class CallOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """In place of the agent's."""
     voice: str = ""
     """In place of the agent's."""
-    engine_options: dict[str, Scalar] = {}
+    engine_options: dict[str, Scalar] = msgspec.field(default_factory=dict)
     """Of `Engine.call_options`, in place of what the engine has."""
 
     def __repr__(self) -> str:
@@ -119,6 +119,15 @@ def _check_value(value: object, name: str, kind: type | UnionType, expected: str
         raise ConfigurationError(f"{name} cannot be written as JSON.", got=type(error).__name__) from None
 
 
+def _refuse_text(fallback: object, where: str) -> None:
+    if isinstance(fallback, str):
+        raise ConfigurationError(
+            f"{where} is of the wrong type.",
+            expected='Transfer("+15550001234") for a number, HangUp("Please call again later.") for words, or an agent',
+            got="str",
+        )
+
+
 class Retry(ConfiguredStruct, frozen=True):
     """Start a new conversation with the same agent in place of one that failed, while the caller waits.
 
@@ -131,6 +140,7 @@ class Retry(ConfiguredStruct, frozen=True):
     """What follows if the retries fail, too."""
 
     def __post_init__(self) -> None:
+        _refuse_text(self.then, "Retry(then=…)")
         check_fields(self)
 
 
@@ -165,6 +175,7 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     history of the call; its own fallback follows it."""
 
     def __post_init__(self) -> None:
+        _refuse_text(self.fallback, "agent(fallback=…)")
         check_fields(self, "agent")
         check_notice(self.notice)
 

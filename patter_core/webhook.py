@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from patter_core.config import ConfiguredStruct
 from patter_core.telephony.control import Callbacks, RecordingStatus
 from patter_core.telephony.leg import AnsweredBy, Leg, Progress
 from patter_core.telephony.outcome import HangUp, Transfer
@@ -116,7 +117,7 @@ class MediaIdentity(msgspec.Struct, frozen=True, kw_only=True):
         return f"<MediaIdentity {'token' if self.token else repr(self.leg)}>"
 
 
-class Reject(msgspec.Struct, frozen=True, kw_only=True):
+class Reject(ConfiguredStruct, frozen=True, kw_only=True):
     """The call is not taken."""
 
     reason: str = "rejected"

@@ -72,7 +72,7 @@ def test_a_value_of_another_type_is_refused_where_it_is_set(options: dict[str, s
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"fallback": "bye"}, "Expected a HangUp, a Transfer, a Retry or an Agent. Got str"),
+        ({"fallback": "bye"}, r"Expected Transfer\(\"\+15550001234\"\) for a number, HangUp\(.*or an agent\. Got str"),
         ({"first_message": 5}, "Expected a text"),
         ({"system_prompt": None}, "Expected a text. Got None"),
         ({"variables": ["name"]}, "Expected a mapping of a text to a text, a number or a boolean or a function"),
@@ -96,7 +96,14 @@ def test_calls_are_routed_by_numbers_only(number: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "values"), [(Transfer, {"to": 5}), (HangUp, {"say": 5}), (Retry, {"times": "2"}), (Limits, {"calls": "5"})]
+    ("make", "values"),
+    [
+        (Transfer, {"to": 5}),
+        (HangUp, {"say": 5}),
+        (Retry, {"times": "2"}),
+        (Retry, {"then": "+15550001111"}),
+        (Limits, {"calls": "5"}),
+    ],
 )
 def test_what_becomes_of_calls_is_of_the_right_type(make: Callable[..., object], values: dict[str, object]) -> None:
     with pytest.raises(ConfigurationError, match=r"is of the wrong type"):
@@ -104,8 +111,10 @@ def test_what_becomes_of_calls_is_of_the_right_type(make: Callable[..., object],
 
 
 def test_an_agent_needs_an_engine() -> None:
-    with pytest.raises(ConfigurationError, match="needs an engine"):
+    with pytest.raises(ConfigurationError, match=r"needs an engine.* or stt=, llm= and tts=.* Got nothing"):
         phone().agent(system_prompt="Be brief.")
+    with pytest.raises(ConfigurationError, match="Got the class FakeEngine"):
+        phone().agent(engine=FakeEngine)  # type: ignore[arg-type] # the mistake
 
 
 def test_tools_are_ignored_with_a_warning_that_holds_the_engine_s_hint(caplog: pytest.LogCaptureFixture) -> None:

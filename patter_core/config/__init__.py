@@ -20,7 +20,7 @@ from patter_core.config.made_up import check_length, check_workers_secret, envir
 from patter_core.config.numbers import check_ranges
 from patter_core.config.options import Configured, ConfiguredStruct, check_names, unknown_option
 from patter_core.config.suggest import did_you_mean, quoted, without_brackets
-from patter_core.config.types import check_arguments, check_fields
+from patter_core.config.types import check_arguments, check_fields, kind_of
 from patter_core.config.variables import unknown_variables
 from patter_core.config.workers import MOST_WORKERS, names_worker, of_all_workers, of_worker, worker_number
 
@@ -42,6 +42,7 @@ __all__ = [
     "environment_of_workers",
     "flag_from_environment",
     "from_environment",
+    "kind_of",
     "made_up_secret",
     "misspelt",
     "names_from_environment",

@@ -43,6 +43,17 @@ def unknown_option(owner: str, name: str, signature: inspect.Signature) -> Unkno
     )
 
 
+def _check_unnamed(owner: str, count: int, signature: inspect.Signature) -> None:
+    """Checks that no more values were given without a name than are taken so."""
+    taken = sum(one.kind is one.POSITIONAL_OR_KEYWORD for one in signature.parameters.values())
+    if count > taken:
+        raise UnknownOption(
+            f"{owner} takes {f'{taken} of its options' if taken else 'no option'} without a name.",
+            expected=", ".join(f"{name}=…" for name in _accepted(signature)),
+            got=f"{count} without a name",
+        )
+
+
 def _accepted(signature: inspect.Signature) -> list[str]:
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return [one.name for one in signature.parameters.values() if one.kind in kinds]
@@ -94,10 +105,14 @@ else:
         """A struct's `__new__` is never called, but what its class inherits from here is."""
 
         def __call__(cls, /, *args: object, **kwargs: object) -> object:
-            """Returns a new instance; raises `UnknownOption` as `Configured` does."""
+            """Returns a new instance; raises `UnknownOption` as `Configured` does, also for a value without a name."""
             if any(name not in cls.__struct_fields__ for name in kwargs):  # a signature takes 20 µs
                 check_names(cls.__name__, kwargs, inspect.signature(cls))
-            return super().__call__(*args, **kwargs)
+            try:
+                return super().__call__(*args, **kwargs)
+            except TypeError:
+                _check_unnamed(cls.__name__, len(args), inspect.signature(cls))
+                raise
 
     class ConfiguredStruct(msgspec.Struct, metaclass=_Meta):
         """As `Configured`, for structs that users make."""

@@ -21,7 +21,7 @@ import msgspec
 from patter_core.config.options import check_names
 from patter_core.errors import ConfigurationError
 
-__all__ = ["check_arguments", "check_fields", "check_value", "hints_of"]
+__all__ = ["check_arguments", "check_fields", "check_value", "hints_of", "kind_of"]
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -106,7 +106,7 @@ def check_value(value: object, hint: object, owner: str, name: str) -> None:
     raise ConfigurationError(
         f"{owner}({name}=…) is of the wrong type.",
         expected=_in_words(expected),
-        got=f"{_kind_of(part)}{f' at {name}{place}' if place else ''}",
+        got=f"{kind_of(part)}{f' at {name}{place}' if place else ''}",
     )
 
 
@@ -218,7 +218,8 @@ def _in_words(hint: object) -> str:
     return f"{'an' if name[:1] in 'AEIOU' else 'a'} {name}"
 
 
-def _kind_of(value: object) -> str:
+def kind_of(value: object) -> str:
+    """Returns what a value is, for errors: its class; or which class it is itself, where an instance was meant."""
     if value is None:
         return "None"
     return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__

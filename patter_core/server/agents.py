@@ -12,7 +12,7 @@ from patter_core.agent import Agent, Fallback, Retry, Variables, check_notice
 from patter_core.aio.foreign import as_exception
 from patter_core.audio import ULAW_8000, AudioFormat
 from patter_core.carrier import Carrier
-from patter_core.config import check_workers_secret, did_you_mean
+from patter_core.config import check_workers_secret, did_you_mean, kind_of
 from patter_core.engine import ConversationSetup, Engine, EngineCapability
 from patter_core.errors import ConfigurationError, UnknownOption
 from patter_core.kinds import Part
@@ -169,8 +169,8 @@ class Agents:
         if not isinstance(engine, Engine):
             raise ConfigurationError(
                 "An agent needs an engine.",
-                expected="engine=, an instance of an engine's class",
-                got=type(engine).__name__,
+                expected="engine=, an instance of an engine's class; or stt=, llm= and tts=, the parts of a pipeline",
+                got="nothing" if engine is None else kind_of(engine),
             )
         return engine
 

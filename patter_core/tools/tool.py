@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 
+from patter_core.config import Configured
 from patter_core.errors import ConfigurationError
 from patter_core.tools.arguments import Parameters, documentation
 from patter_core.tools.docstring import summary_of
@@ -21,7 +22,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Tool:
+class Tool(Configured):
     """A function that an agent may call, sync or async. `Tool.of` makes one of a function with annotations.
 
     Raises:

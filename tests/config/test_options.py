@@ -12,11 +12,12 @@ from typing import Any, Self
 
 import pytest
 
-from patter_core import ConfigurationError, Deadlines, Limits, Patter, Transfer
+from patter_core import CallOptions, ConfigurationError, Deadlines, HangUp, Limits, Patter, Tool, Transfer
 from patter_core.config import Configured, ConfiguredStruct, check_arguments, options
 from patter_core.errors import UnknownOption
 from patter_core.testing.fakes.carrier import FakeCarrier
 from patter_core.testing.fakes.engine import FakeEngine
+from patter_core.webhook import Reject
 
 
 class Contract(Configured, abc.ABC):
@@ -104,10 +105,13 @@ UNKNOWN: dict[str, tuple[Any, str, str]] = {
     "a plugin's class": (Acme, "key", "Acme has no option “key”. Expected api_key. Did you mean api_key?"),
     "a class that takes nothing": (Plain, "x", "Plain has no option “x”. Expected no options."),
     "a checked class": (Checked, "key", "Checked has no option “key”. Expected api_key."),
-    "a phone": (Patter, "carier", "Did you mean carrier?"),
+    "a phone": (Patter, "carier", "Patter has no option “carier”. Expected carrier, phone_number, "),
     "limits": (Limits, "cals", "Did you mean calls?"),
     "deadlines": (Deadlines, "ruote", "Did you mean route?"),
     "a transfer": (Transfer, "too", "Did you mean to?"),
+    "a rejection": (Reject, "reson", "Did you mean reason?"),
+    "options of a call": (CallOptions, "languag", "Did you mean language?"),
+    "a tool": (Tool, "timout", "Did you mean timeout?"),
 }
 
 
@@ -119,6 +123,20 @@ def test_an_unknown_option_is_told_with_those_that_are_known(cls: Any, name: str
     assert "secret" not in str(caught.value)
     assert isinstance(caught.value, TypeError)
     assert isinstance(caught.value, ConfigurationError)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: Limits(5), "Limits takes no option without a name. Expected calls=…, "),  # type: ignore[call-arg]
+        (lambda: Reject("a"), "Reject takes no option without a name. Expected reason=…. Got 1 without a name."),  # type: ignore[call-arg]
+        (lambda: HangUp("a", "b"), "HangUp takes 1 of its options without a name. Expected say=…."),  # type: ignore[call-arg]
+    ],
+)
+def test_values_without_a_name_are_told_with_the_class(make: Callable[[], object], said: str) -> None:
+    with pytest.raises(UnknownOption) as caught:
+        make()
+    assert said in str(caught.value)
 
 
 def test_the_fakes_and_agents_tell_it_too() -> None:
