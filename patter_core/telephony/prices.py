@@ -28,8 +28,8 @@ class Cost(msgspec.Struct, frozen=True):
 
 
 def cost_text(cost: Cost) -> str:
-    """Returns a cost in words, below 1 with four decimals; an estimate begins with "about"."""
-    decimals = 4 if 0 < cost.amount < 1 else 2
+    """Returns a cost in words, below 1 with four decimals or up to its first digit; an estimate begins with "about"."""
+    decimals = max(4, -cost.amount.adjusted()) if 0 < cost.amount < 1 else 2
     return f"{'about ' if cost.estimated else ''}{cost.amount:.{decimals}f} {cost.currency}"
 
 

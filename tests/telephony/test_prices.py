@@ -63,14 +63,16 @@ def test_what_is_not_an_amount_is_no_cost(amount: str | None) -> None:
     ("amount", "text"),
     [
         ("0", "0.00"),
-        ("0.00004", "0.0000"),
+        ("0.00004", "0.00004"),
+        ("0.0000000123", "0.00000001"),
+        ("0.0001", "0.0001"),
         ("0.0125", "0.0125"),
         ("1", "1.00"),
         ("1.5986", "1.60"),
         ("1234", "1234.00"),
     ],
 )
-def test_an_amount_has_four_decimals_below_one(amount: str, text: str) -> None:
+def test_an_amount_has_four_decimals_below_one_or_more_up_to_its_first_digit(amount: str, text: str) -> None:
     assert cost_text(Cost(Decimal(amount), estimated=False)) == f"{text} USD"
 
 

@@ -173,7 +173,7 @@ async def test_one_call_shows_what_was_heard_and_plays_its_recording(
 
 
 async def test_costs_are_told_as_the_commands_tell_them(serve: Serve, phone: FakePhone, visit: Enter) -> None:
-    amounts = ("0", "0.00004", "0.0125", "0.9999", "1", "1.5986", "1234")
+    amounts = ("0", "0.0000000123", "0.00004", "0.0001", "0.0125", "0.9999", "1", "1.5986", "1234")
     sums = [
         ((Cost(Decimal(amount), "USD", is_estimated), Cost(Decimal("0.01"), "EUR")), unpriced)
         for amount in amounts

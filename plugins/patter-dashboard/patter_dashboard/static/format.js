@@ -34,11 +34,12 @@ export function millis(ms) {
   return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(2)} s`;
 }
 
-// Below 1 with four decimals, as the commands show it.
+// Below 1 with four decimals, or more up to the first digit, as the commands show it.
 export function money({ amount, currency, estimated }) {
   const value = Number(amount);
   if (!Number.isFinite(value)) return `${amount} ${currency}`;
-  return `${estimated ? "about " : ""}${value.toFixed(value > 0 && value < 1 ? 4 : 2)} ${currency}`;
+  const first = -Number(value.toExponential().split("e")[1]);
+  return `${estimated ? "about " : ""}${value.toFixed(value > 0 && value < 1 ? Math.min(100, Math.max(4, first)) : 2)} ${currency}`;
 }
 
 // What costs come to, by currency: with an estimate among them, about so much. With parts of unknown price, such as
