@@ -177,9 +177,13 @@ def checked_key(key: str, *, parameter: str, what: str = "an API key", others: M
         ConfigurationError: no key has such characters: they cannot be in a header; or it is surely something else.
     """
     key = key.strip()
-    if not (key.isascii() and key.isprintable() and " " not in key):
-        raise ConfigurationError(f"{parameter} is not {what}.", expected="printable ASCII characters without spaces")
     check_no_other_kind(key, parameter=parameter, what=what, others=others)
+    if not (key.isascii() and key.isprintable() and " " not in key):
+        raise ConfigurationError(
+            f"{parameter} is not {what}.",
+            expected="printable ASCII characters without spaces",
+            got=f"{len(key)} characters, of which one is none of these",
+        )
     return key
 
 

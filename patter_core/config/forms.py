@@ -9,13 +9,18 @@ from patter_core.errors import ConfigurationError
 
 __all__ = ["KEY_OF_ANOTHER_SERVICE", "check_form", "check_no_other_kind"]
 
-_AROUND = {"(?s)[\"'“].*": "they begin with a quotation mark", "(?s)[{<].*": "they begin with a bracket"}
+_NO_VALUES = {
+    "(?s)[\"'“”„‘’«»].*": "they begin with a quotation mark",
+    "(?s)[{<].*": "they begin with a bracket",
+    "(?i)https?://.*": "an address",
+    r"(?is)bearer\s.*": "they begin with Bearer, as a header does",
+    r"(?s)(export\s+)?[A-Z]+_[A-Z_]+\s*=.+": "a line of a file `.env`, with the name of a variable",
+}
+"""What is around a value, or in its place, of any kind."""
 _NO_KEYS = {
-    **_AROUND,
+    **_NO_VALUES,
     "(AC|SK)[0-9a-fA-F]{32}": "the ID of an account or of a key (AC…, SK…)",
     "(?s)-----BEGIN .*": "a key in PEM",
-    "(?i)https?://.*": "an address",
-    "(?s)[A-Z]+_[A-Z_]+=.+": "a line of a file `.env`, with the name of a variable",
 }
 KEY_OF_ANOTHER_SERVICE = {"sk[-_].*": "they begin with sk, as keys of other services do"}
 """For `others`, where no key begins like this."""
@@ -50,7 +55,7 @@ def check_form(
     """
     if re.fullmatch(form, value):
         return
-    kind = _kind_of(value, {**(others or {}), **_AROUND})
+    kind = _kind_of(value, {**(others or {}), **_NO_VALUES})
     raise ConfigurationError(
         f"{parameter} is not {what}.",
         expected=expected,

@@ -64,7 +64,7 @@ def unknown_variables(environment: Iterable[str], of_plugins: Collection[str] = 
     known = {name.removeprefix(_PREFIX): name for name in {*CORE_VARIABLES, *of_plugins}}
     for name in sorted(environment - {*known.values()}):
         if name.startswith(_PREFIX):
-            near = difflib.get_close_matches(name.removeprefix(_PREFIX), known, n=1, cutoff=_LIKE)
+            near = difflib.get_close_matches(name.removeprefix(_PREFIX).upper(), known, n=1, cutoff=_LIKE)
             hint = f"Did you mean {known[near[0]]}?" if near else "The configuration page lists those that there are."
             yield f"The environment variable {name} is not read by anything. {hint}"
     missing = {name for name in of_plugins if not name.startswith(_PREFIX)} - environment

@@ -72,9 +72,10 @@ def named_by(config: PluginConfig, table: str, variable: str = "") -> Iterator[N
     except (ConfigurationError, PluginError) as error:
         if config.name and variable and not config.options:
             place = variable if from_environment("", variable) else f"{table} in the TOML file"
-            located(error, f"It is named by {place}, or by an option of the command.")
+            located(error, f"“{config.name}” is named by {place}, or by an option of the command.")
         elif config.name or config.options:
-            located(error, f"{'It is named by' if config.name else 'Its options are set in'} {table} in the TOML file.")
+            said = f"“{config.name}” is named by" if config.name else "Its options are set in"
+            located(error, f"{said} {table} in the TOML file.")
         raise
 
 

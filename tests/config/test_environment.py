@@ -181,6 +181,10 @@ SURELY_NO_KEYS = {
     "a placeholder": ("<your-key>", "10 characters: they begin with a bracket"),
     "an ID": ("SK" + 32 * "0", "34 characters: the ID of an account or of a key (AC…, SK…)"),
     "a line of a file": ("ACME_KEY=0123", "13 characters: a line of a file `.env`, with the name of a variable"),
+    "a line of a script": ("export ACME_KEY=01", "18 characters: a line of a file `.env`, with the name of a variable"),
+    "a header": ("Bearer 0123", "11 characters: they begin with Bearer, as a header does"),
+    "in curly quotes": ("”0123”", "6 characters: they begin with a quotation mark"),
+    "words": ("0123 4567", "9 characters, of which one is none of these"),
     "an address": ("https://acme.example/keys", "25 characters: an address"),
     "of others": ("sk-0123", "7 characters: they begin with sk, as keys of other services do"),
 }

@@ -50,6 +50,7 @@ def test_a_plugin_declares_all_variables_with_its_own_name(folder: Path) -> None
         ("PATTER_WEBHOOK_URI", "Did you mean PATTER_WEBHOOK_URL?"),
         ("PATTER_SINK", "Did you mean PATTER_SINKS?"),
         ("PATTER_PHONENUMBER", "Did you mean PATTER_PHONE_NUMBER?"),
+        ("PATTER_port", "Did you mean PATTER_PORT?"),
         ("PATTER_PRT", "Did you mean PATTER_PORT?"),
         ("PATTER_COLOUR", "The configuration page lists those that there are."),
     ],

@@ -53,18 +53,20 @@ def make_all(path: Path) -> None:
 def test_a_wrong_option_is_told_with_the_table_that_has_it(tmp_path: Path, text: str, place: str) -> None:
     path = tmp_path / "patter.toml"
     path.write_text(text)
-    said = rf"has no option “colour”[^\n]*\n  It is {re.escape(place)} in the TOML file\.$"
+    said = rf"has no option “colour”[^\n]*\n  “[^\n]+” is {re.escape(place)} in the TOML file\.$"
     with pytest.raises(ConfigurationError, match=said):
         make_all(path)
 
 
 def test_what_its_class_refuses_is_told_with_the_table_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigurationError, match=rf"Redis.*\n  It is named by \[store\] in the TOML file{COMMAND}\.$"):
+    with pytest.raises(
+        ConfigurationError, match=rf"Redis.*\n  “redis” is named by \[store\] in the TOML file{COMMAND}\.$"
+    ):
         make_store(REGISTRY, PluginConfig("redis"))
     monkeypatch.setenv("PATTER_STORE", "redis")
-    with pytest.raises(ConfigurationError, match=rf"\n  It is named by PATTER_STORE{COMMAND}\.$"):
+    with pytest.raises(ConfigurationError, match=rf"\n  “redis” is named by PATTER_STORE{COMMAND}\.$"):
         make_store(REGISTRY, PluginConfig("redis"))
-    with pytest.raises(ConfigurationError, match=r"\n  It is named by \[\[sinks\]\] in the TOML file\.$"):
+    with pytest.raises(ConfigurationError, match=r"\n  “.*” is named by \[\[sinks\]\] in the TOML file\.$"):
         require_shareable(REGISTRY, [PluginConfig("wav", {"path": "calls"})])
 
 
@@ -73,13 +75,13 @@ def test_what_the_variable_names_is_told_with_it_and_its_options_with_the_table(
 ) -> None:
     monkeypatch.setenv("PATTER_CARRIER", "twilo")
     with pytest.raises(
-        PluginNotFound, match=rf"(?s)Did you mean twilio.*\n  It is named by PATTER_CARRIER{COMMAND}\.$"
+        PluginNotFound, match=rf"(?s)Did you mean twilio.*\n  “.*” is named by PATTER_CARRIER{COMMAND}\.$"
     ):
         make_carrier(REGISTRY, PluginConfig("twilo"))
     monkeypatch.setenv("PATTER_CARRIER", "browser")
     path = tmp_path / "patter.toml"
     path.write_text(f"[carrier]\nname = 'browser'\n{WRONG}")
-    with pytest.raises(ConfigurationError, match=r"\n  It is named by \[carrier\] in the TOML file\.$"):
+    with pytest.raises(ConfigurationError, match=r"\n  “.*” is named by \[carrier\] in the TOML file\.$"):
         make_carrier(REGISTRY, load(path).carrier)
 
 

@@ -129,10 +129,10 @@ def _checked_agent_id(owner: str, agent_id: str) -> str:
     found = required(agent_id, parameter=parameter, variable="ELEVENLABS_AGENT_ID", where=where).strip()
     check_form(
         found,
-        "(?s)(?!sk_).*",
+        r"(?!sk_)[^\s\"'“”„‘’«»<>{}/]+",
         parameter=parameter,
         what="an agent's ID",
-        expected="an ID, which begins with agent_",
+        expected="an ID, which begins with agent_, without blanks, quotation marks and slashes",
         where=where,
         others={"(?s)sk_.*": "they look like an API key"},
     )

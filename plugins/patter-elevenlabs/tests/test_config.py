@@ -48,6 +48,22 @@ def test_key_and_agent_exchanged_are_told_and_not_shown(key: str, agent: str, sa
     assert "secret" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("agent", "got"),
+    [
+        ('"agent_a"', "9 characters: they begin with a quotation mark"),
+        ("agent_a”", "8 characters"),
+        ("My agent", "8 characters"),
+        ("https://elevenlabs.io/app/agents/agent_a", "40 characters: an address"),
+    ],
+)
+def test_what_cannot_be_an_agents_id_is_refused_and_not_shown(agent: str, got: str) -> None:
+    with pytest.raises(ConfigurationError, match="is not an agent's ID") as error:
+        service(agent_id=agent)
+    assert error.value.got == got
+    assert agent not in str(error.value)
+
+
 def test_a_key_of_another_service_is_told_and_not_shown() -> None:
     with pytest.raises(ConfigurationError, match=r"is not an API key\. .*begin with sk-, and not with sk_") as error:
         Service.resolve("Thing", api_key="sk-proj-secret", agent_id="agent_1")
