@@ -69,7 +69,8 @@ def dev(
     from and the dashboard are added, where they are installed. All of it is on this machine only.
 
     When a Python file, patter.toml or .env changes, the new version is loaded, and takes over once the live calls of
-    the old one are over, which have 5 s. If it cannot be loaded, the old one goes on.
+    the old one are over, which have 5 s. If it cannot be loaded, the old one goes on. Ctrl-C ends it, with exit code
+    130 where nothing is served.
 
     With --tunnel, carriers reach it: cloudflared or ngrok gives it a public address for that time. You are asked
     whether to point the phone's numbers there, and they are put back at the end.
@@ -94,8 +95,7 @@ def dev(
             opens_page=opens_page,
         )
         if program is None:
-            anyio.run(run_reloading, spec, _watched(app, config), _environment())
-            return
+            sys.exit(anyio.run(run_reloading, spec, _watched(app, config), _environment()))
         held = TunnelSpec(
             listener=spec.listener, serving=spec, program=program, terminal=-1 if yes else own_terminal(), agrees=yes
         )

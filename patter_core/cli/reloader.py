@@ -20,6 +20,7 @@ import msgspec
 
 from patter_core.cli.dev_worker import DevSpec
 from patter_core.cli.processes import how_ended, start_process, what_said
+from patter_core.cli.told import INTERRUPTED
 from patter_core.cli.watched_files import Snapshot, WatchedFiles, changed_between
 from patter_core.cli.worker import READY, TOLD
 from patter_core.observe.terminal import one_line
@@ -42,8 +43,10 @@ _SHOWN = 3
 """Names of changed files."""
 
 
-async def run_reloading(spec: DevSpec, watched: WatchedFiles, environment: Mapping[str, str]) -> None:
+async def run_reloading(spec: DevSpec, watched: WatchedFiles, environment: Mapping[str, str]) -> int:
     """Serves until SIGINT, SIGTERM or SIGHUP; then live calls get their time. A second one ends them at once.
+
+    Returns the exit code: that of an interrupt if SIGINT came while nothing was served, else 0.
 
     Args:
         spec: what is served.
@@ -55,6 +58,7 @@ async def run_reloading(spec: DevSpec, watched: WatchedFiles, environment: Mappi
         tasks.start_soon(reloader.stop_on_signal)
         await reloader.run()
         tasks.cancel_scope.cancel()
+    return reloader.code
 
 
 class _Version:
@@ -120,6 +124,8 @@ class Reloader:
         self._loading: _Version | None = None
         self.stopping = anyio.Event()
         """A signal has come, or `stop` was called."""
+        self.code = 0
+        """The exit code, once it has stopped."""
         self.served = anyio.Event()
         """A version was loaded, and takes calls."""
 
@@ -137,12 +143,15 @@ class Reloader:
                 await version.end()
 
     async def stop_on_signal(self) -> None:
-        """Passes each signal on, and kills at the third."""
+        """Passes each signal on, and kills at the third. Once it is cancelled, another Ctrl-C changes nothing."""
         count = 0
-        with anyio.open_signal_receiver(*stop_signals()) as signals:
-            async for number in signals:
-                count += 1
-                self.stop(number if count < 3 else signal.SIGKILL)
+        try:
+            with anyio.open_signal_receiver(*stop_signals()) as signals:
+                async for number in signals:
+                    count += 1
+                    self.stop(number if count < 3 else signal.SIGKILL)
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # it would break into what ends with the process
 
     def set_public_url(self, url: str) -> None:
         """Sets the public address, before it runs."""
@@ -151,6 +160,7 @@ class Reloader:
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Stops it, as that signal does."""
         if not self.stopping.is_set():
+            self.code = INTERRUPTED if number == signal.SIGINT and self._serving is None else 0
             notify("STOPPING=1")  # a version says when it is ready, and not that it stops: another one follows
         self.stopping.set()
         for version in self._versions:

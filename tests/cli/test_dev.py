@@ -311,7 +311,21 @@ async def test_a_program_that_ends_the_process_at_its_import_is_told(tmp_path: P
         await scene.until_said("Nothing is served.")
         assert scene.said.count("The process ended") == 1
         scene.process.send_signal(signal.SIGINT)
-        assert await scene.process.wait() == 0
+        assert await scene.process.wait() == 130
+
+
+async def test_a_second_ctrl_c_while_it_ends_changes_neither_exit_code_nor_output(tmp_path: Path) -> None:
+    """Wherever it comes: the signals are sent until the process is gone."""
+    (tmp_path / "app.py").write_text("phone = nothing\n")
+    async with developing(tmp_path, "app.py", "--no-open") as scene:
+        await scene.until_said("Nothing is served. Save a change to try again.\n")
+        with contextlib.suppress(ProcessLookupError):
+            while scene.process.returncode is None:
+                os.kill(scene.process.pid, signal.SIGINT)  # `send_signal` would take its exit code away from asyncio
+                await anyio.sleep(0.002)
+        assert await scene.process.wait() == 130
+        assert scene.process.stderr is not None
+        assert [said async for said in scene.process.stderr] == []
 
 
 def _is_alive(pid: int) -> bool:
@@ -347,7 +361,7 @@ async def test_a_program_that_ends_the_process_while_it_serves_is_told(tmp_path:
         os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
         await scene.until_said("The program has ended by itself (killed by SIGKILL). Save a change to start it again.")
         scene.process.send_signal(signal.SIGINT)
-        assert await scene.process.wait() == 0
+        assert await scene.process.wait() == 130
 
 
 @pytest.mark.slow
