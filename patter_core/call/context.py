@@ -55,7 +55,7 @@ class CallContext:
     """
 
     message_elsewhere = False
-    """True if another worker has the carrier leave the message for an answering machine."""
+    """True if the carrier was asked for the message for an answering machine, and not by this call itself."""
 
     def __init__(
         self,

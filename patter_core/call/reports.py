@@ -99,16 +99,25 @@ class CarrierReports:
             self._progressed(Progress.ANSWERED)
         call.emit(CallAnswered(answer_ms=(answered_at - call.records.began_at) * 1000))
 
-    def note_answered_by(self, who: AnsweredBy) -> None:
-        """The carrier reports who answered. A machine that takes a message gets the one that this call has for it."""
+    @property
+    def is_perhaps_elsewhere(self) -> bool:
+        """True as long as another worker may have the audio."""
+        return self._call.config.several_workers and self._call.state.media_at is None
+
+    def note_answered_by(self, who: AnsweredBy) -> bool:
+        """The carrier reports who answered. True if that is news.
+
+        A machine that takes a message gets the one that this call has for it, if its audio is here.
+        """
         call = self._call
         if call.is_over or who is self.answered_by:
-            return
+            return False
         self.answered_by = who
         call.emit(MachineDetected(answered_by=who))
         message = call.token.options.voicemail_message
-        if who is AnsweredBy.MACHINE_READY and message:
+        if who is AnsweredBy.MACHINE_READY and message and not self.is_perhaps_elsewhere:
             call.start(self._actions.leave_voicemail, message)
+        return True
 
     def note_end(self, reason: Reason) -> None:
         """The call is over. One that another worker has was answered, also if that was not told here."""

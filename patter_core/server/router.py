@@ -165,9 +165,7 @@ class Router:
         if call is not None:
             call.context.emit(event)
             return
-        ended = self.table.find_ended(leg, token)
-        if ended is None and token is not None:
-            ended = EndedCall.unknown(token.call_id)
+        ended = self.table.find_ended(leg, token) or (None if token is None else EndedCall.unknown(token.call_id))
         if ended is not None:
             self.delivery.put(ended.records.numbered(event))
 
@@ -321,14 +319,16 @@ class _RoutedCall:
             self._table.dialling[self._token.call_id].append(progress)
 
     async def answered_by(self, who: AnsweredBy) -> None:
-        call, token = self._call, self._token
-        if call is not None:
-            call.reports.note_answered_by(who)
-        elif token is not None and self._consult is None and not self._table.is_over(self._leg, token):
-            with self._router.seen(f"{self._leg.call_id} {who}") as seen:
+        self._table.look()
+        router, leg, token, call = self._router, self._leg, self._token, self._call
+        if call is not None and not call.is_over:
+            if call.reports.note_answered_by(who) and call.reports.is_perhaps_elsewhere:
+                router.machines.detected(call.leg, call.context.token, who, call.context)
+        elif token is not None and self._consult is None and not self._table.is_over(leg, token):
+            with router.seen(f"{leg.call_id} {who}") as seen:
                 if not seen:
-                    self._router.emit(self._leg, token, MachineDetected(answered_by=who))
-                    self._router.machines.detected(self._leg, token, who)
+                    router.emit(leg, token, MachineDetected(answered_by=who))
+                    router.machines.detected(leg, token, who)
 
     async def keys_pressed(self, digits: str) -> None:
         call = self._call

@@ -77,3 +77,26 @@ async def test_one_that_is_reported_before_there_is_a_stream_gets_its_message_to
         await until(lambda: SPOKEN in pair.scene.carrier.commands)
         await routed(pair.here, outbound(), pair.scene.token).progressed(Progress.COMPLETED)
         assert (await dialled.wait()).reason == "voicemail"
+
+
+async def test_the_worker_that_dialled_leaves_the_message_of_a_call_whose_audio_is_elsewhere() -> None:
+    """It was told of no answer, and has not looked where the audio is; or there is none yet."""
+    async with Pair.running() as pair:
+        dialled = await pair.scene.dial(MESSAGE)
+        token = pair.scene.token
+        async with streaming(pair.there, await accepted(pair.there, outbound(), token), "out-1") as media:
+            await routed(pair.here, outbound(), token).answered_by(AnsweredBy.MACHINE_READY)
+            assert (await dialled.wait()).reason == "moved"
+            await until(lambda: SPOKEN in pair.scene.carrier.commands)
+            media.say("stop")
+            (record,) = await pair.scene.sink.wait_for("call_ended")
+        assert record.event.reason == "voicemail"  # type: ignore[union-attr]
+    async with Pair.running() as pair:
+        dialled = await pair.scene.dial(MESSAGE)
+        for _ in range(2):
+            await routed(pair.here, outbound(), pair.scene.token).answered_by(AnsweredBy.MACHINE_READY)
+        await until(lambda: SPOKEN in pair.scene.carrier.commands)
+        await routed(pair.here, outbound(), pair.scene.token).progressed(Progress.COMPLETED)
+        assert (await dialled.wait()).reason == "voicemail"
+        assert dialled.answered_by is AnsweredBy.MACHINE_READY
+        assert pair.scene.carrier.commands.count(SPOKEN) == 1
