@@ -69,7 +69,7 @@ def test_the_line_says_why_a_call_ended_in_a_sentence(detail: str, told: str, ca
     token = CallToken(carrier="fake", call_id="a1", agent="concierge")
     ended = CallEnded(reason="host_hung_up", by="host", duration_ms=0, metrics=CallMetrics(), detail=detail)
     CallLines().of(token)(Record(call_id="a1", sequence=1, time=0, elapsed_ms=0, event=ended))
-    (line,) = caplog.messages
+    (line,) = lines(caplog, "patter.calls")
     assert line.endswith(told)
 
 
