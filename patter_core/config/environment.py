@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -99,7 +99,9 @@ def required(value: str, *, parameter: str, variable: str, where: str) -> str:
     return found
 
 
-def secrets_of(values: Iterable[str], *, parameter: str, variable: str) -> tuple[str, ...]:
+def secrets_of(
+    values: Iterable[str], *, parameter: str, variable: str, check: Callable[[str, str], object] | None = None
+) -> tuple[str, ...]:
     """Returns secrets of which each is accepted: `values`, or what the environment variable holds, separated by commas.
 
     Blanks and line ends around each are not part of it.
@@ -108,6 +110,7 @@ def secrets_of(values: Iterable[str], *, parameter: str, variable: str) -> tuple
         values: what the user gave.
         parameter: as in `required`.
         variable: the environment variable.
+        check: called with each and the name of its place: `<parameter>[0]`.
 
     Raises:
         ConfigurationError: one is empty, so that everybody knows it, or has a character in it that cannot be seen; or
@@ -121,6 +124,8 @@ def secrets_of(values: Iterable[str], *, parameter: str, variable: str) -> tuple
                 expected="a list of secrets, of which none is empty; or an empty list",
             )
         _check_visible(secret, parameter)
+        if check is not None:
+            check(secret, f"{parameter}[{place}]")
     return found
 
 

@@ -10,7 +10,6 @@ that the carrier reports. Between machines, and for what is not read in time, th
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import mmap
 import os
@@ -71,7 +70,7 @@ def new_board(workers: int) -> int:
 
 
 class WorkerBoard:
-    """One worker's view of the board.
+    """One worker's view of the board. Implements `OtherWorkers`.
 
     Args:
         file: descriptor of the board, as `new_board` made it; it is closed. -1 for a worker that is alone.
@@ -91,8 +90,7 @@ class WorkerBoard:
     async def serving(self, table: CallTable) -> AsyncIterator[None]:
         """Tells how this worker is, as long as the context lasts."""
         fault: Exception | None = None
-        table.on_stream, table.on_message = self.note_stream, self.note_message
-        table.on_look = functools.partial(self.look, table)
+        table.others = self
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._tell, table)
             try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -22,7 +22,7 @@ from patter_core.server.rate_limit import RateLimit
 from patter_core.telephony.leg import Direction, Leg, Progress
 from patter_core.telephony.outcome import HangUp, Transfer
 
-__all__ = ["WITHOUT_AUDIO", "BoundedDict", "CallTable", "EndedCall"]
+__all__ = ["WITHOUT_AUDIO", "BoundedDict", "CallTable", "EndedCall", "OtherWorkers"]
 
 _ENDED_CALLS = 10_000
 """Ended calls that are remembered."""
@@ -87,6 +87,33 @@ class EndedCall(msgspec.Struct):
         return cls(RecordMaker(call_id, time.monotonic))
 
 
+class OtherWorkers(Protocol):
+    """What a worker tells the other ones of its server, and learns of them. Nothing here ever waits."""
+
+    def note_stream(self, call_id: str, streams: int) -> None:
+        """A stream of a call came to this worker; `streams` is how many the call had before."""
+
+    def note_message(self, call_id: str) -> Callable[[], None]:
+        """This worker has the carrier leave a message on a call. Returns what takes that back."""
+
+    def look(self, table: CallTable) -> None:
+        """Finds out what other workers have done with the calls of this one."""
+
+
+class NoOthers:
+    """Implements `OtherWorkers` for a worker that is alone on its server."""
+
+    def note_stream(self, call_id: str, streams: int) -> None:
+        """Does nothing."""
+
+    def note_message(self, call_id: str) -> Callable[[], None]:
+        """Does nothing."""
+        return lambda: None
+
+    def look(self, table: CallTable) -> None:
+        """Does nothing."""
+
+
 class CallTable:
     """Finds calls by the carrier's id or by token, and decides whether the worker takes a new one."""
 
@@ -99,12 +126,8 @@ class CallTable:
         """What webhooks report of calls for which the carrier's API has not answered yet, by call id."""
         self.routing: dict[LegKey, list[Progress]] = {}
         """What webhooks report of new calls while it is decided who takes them."""
-        self.on_stream: Callable[[str, int], None] = lambda _call_id, _streams: None
-        """Told the call of each stream that came to this worker, and how many streams it had before."""
-        self.on_message: Callable[[str], Callable[[], None]] = lambda _call_id: lambda: None
-        """Told the call on which this worker has a message left, for another one; returns what takes that back."""
-        self.on_look: Callable[[], None] = lambda: None
-        """Called to find out what other workers of this server have done with calls of this one."""
+        self.others: OtherWorkers = NoOthers()
+        """The other workers of this server."""
         self._config = config
         self._calls: dict[str, Call] = {}
         self._by_leg: dict[LegKey, Call] = {}
@@ -138,14 +161,14 @@ class CallTable:
 
     def look(self) -> None:
         """Finds out what other workers of this server have done with calls of this one. Never waits."""
-        self.on_look()
+        self.others.look(self)
 
     def stream_came(self, call: Call, streams: int) -> None:
         """A stream of a call came to this worker; `streams` is how many it had before."""
         if call.is_over:  # its socket is refused, and says nothing of where the call is
             return
         call.context.streams_here = max(call.context.streams_here, streams + 1)
-        self.on_stream(call.call_id, streams)
+        self.others.note_stream(call.call_id, streams)
 
     # --- limits ----------------------------------------------------------------------------------------------------
 

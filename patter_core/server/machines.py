@@ -52,7 +52,7 @@ class Machines:
 
     async def _leave(self, leg: Leg, token: CallToken, call: CallContext | None) -> None:
         call_id, message = token.call_id, token.options.voicemail_message
-        take_back = self._table.on_message(call_id)
+        take_back = self._table.others.note_message(call_id)
         if call is not None:
             call.message_elsewhere = True
         with anyio.CancelScope(shield=True):  # the request has a limit

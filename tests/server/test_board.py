@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import mmap
 import os
@@ -67,8 +66,7 @@ class Pair:
         self.memory = mmap.mmap(file, 0)
         os.close(file)
         for board, host in zip(self.boards, (here, there), strict=True):
-            host.table.on_stream, host.table.on_message = board.note_stream, board.note_message
-            host.table.on_look = functools.partial(board.look, host.table)
+            host.table.others = board
 
     @classmethod
     @contextlib.asynccontextmanager

@@ -47,8 +47,7 @@ def read_account(*, auth_id: str = "", auth_token: str = "", base_url: str = "")
             required(
                 auth_token, parameter="Plivo(auth_token=…)", variable="PLIVO_AUTH_TOKEN", where=f"{_WHERE}, beside it"
             ),
-            parameter="Plivo(auth_token=…)",
-            what="an auth token",
+            "Plivo(auth_token=…)",
         ),
         base_url=read_base_url(
             base_url, parameter="Plivo(base_url=…)", variable="PLIVO_BASE_URL", default="https://api.plivo.com"
@@ -62,14 +61,14 @@ def read_other_tokens(tokens: Iterable[str] = ()) -> tuple[str, ...]:
     Raises:
         ConfigurationError: one is empty or invalid.
     """
-    parameter = "Plivo(other_auth_tokens=…)"
-    found = secrets_of(tokens, parameter=parameter, variable="PLIVO_OTHER_AUTH_TOKENS")
-    return tuple(
-        _checked_token(token, parameter=f"{parameter}[{place}]", what="an auth token")
-        for place, token in enumerate(found)
+    return secrets_of(
+        tokens,
+        parameter="Plivo(other_auth_tokens=…)",
+        variable="PLIVO_OTHER_AUTH_TOKENS",
+        check=_checked_token,
     )
 
 
-def _checked_token(token: str, *, parameter: str, what: str) -> str:
+def _checked_token(token: str, parameter: str) -> str:
     others = {_AUTH_ID: "an Auth ID", **KEY_OF_ANOTHER_SERVICE}
-    return checked_key(token, parameter=parameter, what=what, others=others)
+    return checked_key(token, parameter=parameter, what="an auth token", others=others)

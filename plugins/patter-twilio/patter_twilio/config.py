@@ -15,16 +15,20 @@ __all__ = ["Account", "api_url", "read_account", "read_other_tokens"]
 _WHERE = "on the start page of Twilio's console, under “Account Info”"
 _KEYS = "in Twilio's console, under “API keys & tokens”"
 _DIGITS = "[0-9a-fA-F]{32}"
-_KINDS = {
+_SIDS = {
     f"AC{_DIGITS}": "the SID of an account (AC…)",
     f"SK{_DIGITS}": "the SID of an API key (SK…)",
     f"PN{_DIGITS}": "the SID of a phone number (PN…)",
     f"[A-Z]{{2}}{_DIGITS}": "the SID of something else",
-    _DIGITS: "hexadecimal digits alone, which is what an auth token looks like",
     f"(ac|sk){_DIGITS}": "a SID in lower case: its two letters are capitals",
+}
+"""A SID is two letters and 32 hexadecimal digits (Twilio's page "What is a SID")."""
+_KINDS = {
+    **_SIDS,
+    _DIGITS: "hexadecimal digits alone, which is what an auth token looks like",
     "(AC|SK).*": "AC or SK, but not 32 hexadecimal digits after it",
 }
-"""What a value may be by its form: a SID is two letters and 32 hexadecimal digits (Twilio's page "What is a SID")."""
+"""What a value in the place of a SID may be by its form."""
 _NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789-"
 
 
@@ -66,7 +70,7 @@ def read_account(
     sid = required(account_sid, parameter="Twilio(account_sid=…)", variable="TWILIO_ACCOUNT_SID", where=_WHERE)
     _check_sid(sid, "AC", parameter="Twilio(account_sid=…)", what="the SID of an account", where=_WHERE)
     token = required(auth_token, parameter="Twilio(auth_token=…)", variable="TWILIO_AUTH_TOKEN", where=_WHERE)
-    token = _checked_token(token, parameter="Twilio(auth_token=…)", what="an auth token")
+    token = _checked_token(token, "Twilio(auth_token=…)")
     key, secret = _read_api_key(api_key, api_secret)
     region = from_environment(region, "TWILIO_REGION")
     edge = from_environment(edge, "TWILIO_EDGE")
@@ -87,18 +91,17 @@ def read_other_tokens(tokens: Iterable[str] = ()) -> tuple[str, ...]:
     Raises:
         ConfigurationError: one is empty or invalid.
     """
-    parameter = "Twilio(other_auth_tokens=…)"
-    found = secrets_of(tokens, parameter=parameter, variable="TWILIO_OTHER_AUTH_TOKENS")
-    return tuple(
-        _checked_token(token, parameter=f"{parameter}[{place}]", what="an auth token")
-        for place, token in enumerate(found)
+    return secrets_of(
+        tokens,
+        parameter="Twilio(other_auth_tokens=…)",
+        variable="TWILIO_OTHER_AUTH_TOKENS",
+        check=_checked_token,
     )
 
 
-def _checked_token(token: str, *, parameter: str, what: str) -> str:
+def _checked_token(token: str, parameter: str, what: str = "an auth token") -> str:
     """Returns it. Only what is surely something else is refused: Twilio documents no form of tokens and secrets."""
-    sids = {form: kind for form, kind in _KINDS.items() if form.endswith(_DIGITS) and form != _DIGITS}
-    return checked_key(token, parameter=parameter, what=what, others={**sids, **KEY_OF_ANOTHER_SERVICE})
+    return checked_key(token, parameter=parameter, what=what, others={**_SIDS, **KEY_OF_ANOTHER_SERVICE})
 
 
 def _read_api_key(api_key: str, api_secret: str) -> tuple[str, str]:
@@ -112,7 +115,7 @@ def _read_api_key(api_key: str, api_secret: str) -> tuple[str, str]:
             )
     if key:
         _check_sid(key, "SK", parameter="Twilio(api_key=…)", what="the SID of an API key", where=_KEYS)
-    return key, _checked_token(secret, parameter="Twilio(api_secret=…)", what="the secret of an API key")
+    return key, _checked_token(secret, "Twilio(api_secret=…)", "the secret of an API key")
 
 
 def _check_sid(sid: str, prefix: str, *, parameter: str, what: str, where: str) -> None:
