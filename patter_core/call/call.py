@@ -316,11 +316,13 @@ class Call:
     # --- end -------------------------------------------------------------------------------------------------------
 
     async def _clean_up(self) -> None:
+        reason = self.context.state.reason or Reason.CRASHED
         try:
+            self.reports.note_end(reason)
             await self._ending.end(self.final_action)
         finally:
             try:
-                self._record_end()
+                self._record_end(reason)
             finally:
                 self._done.set()
 
@@ -333,10 +335,8 @@ class Call:
         """True if the call is over here, but another worker may have it, now or soon."""
         return self._ending.may_be_on_another_worker
 
-    def _record_end(self) -> None:
+    def _record_end(self, reason: Reason) -> None:
         state = self.context.state
-        reason = state.reason or Reason.CRASHED
-        self.reports.note_end(reason)
         metrics = self.metrics()
         self.ended = CallEnded(
             reason=reason,

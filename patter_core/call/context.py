@@ -55,7 +55,9 @@ class CallContext:
     """
 
     message_elsewhere = False
-    """True if the carrier was asked for the message for an answering machine, and not by this call itself."""
+    """True if another worker has asked the carrier for the message for an answering machine."""
+    message_beside = False
+    """True if this worker has, beside the call, whose audio is not here."""
 
     def __init__(
         self,
@@ -153,7 +155,7 @@ class CallContext:
     def _look_before_end(self) -> None:
         """The carrier has ended the leg or its stream: another worker, which it asked or told before, may know why."""
         self.look_elsewhere()
-        if not self.message_elsewhere:
+        if not (self.message_elsewhere or self.message_beside):
             return
         self.signal(Signal.ANSWERED)  # by the machine, if this worker was not told
         if self.state.allows(Signal.TRANSFER):

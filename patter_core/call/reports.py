@@ -113,6 +113,7 @@ class CarrierReports:
         if call.is_over or who is self.answered_by:
             return False
         self.answered_by = who
+        self.note_progress(Progress.ANSWERED)
         call.emit(MachineDetected(answered_by=who))
         message = call.token.options.voicemail_message
         if who is AnsweredBy.MACHINE_READY and message and not self.is_perhaps_elsewhere:
@@ -121,9 +122,9 @@ class CarrierReports:
 
     def note_end(self, reason: Reason) -> None:
         """The call is over. One that another worker has was answered, also if that was not told here."""
-        if reason is Reason.MOVED:
+        if reason in {Reason.MOVED, Reason.VOICEMAIL}:
             self.was_answered = True
-        else:
+        if reason is not Reason.MOVED:
             self._tell_answer()
         final = Progress.COMPLETED if self.was_answered else Progress.CANCELED
         self.progress = _PROGRESS_OF.get(reason, final)
@@ -137,14 +138,20 @@ class CarrierReports:
             return
         was_here = call.state.media_at is not None
         if call.config.several_workers and progress in (_LIVE if was_here else _TAKEN):
-            call.signal(Signal.MOVED)
+            self._is_elsewhere()
         else:
             self.note_progress(progress)
 
     async def look_for_answer(self) -> None:
         """Asks the carrier whether a dialled call was answered, at another worker: then it is over here."""
         if await self._ask() in _TAKEN:
-            self._call.signal(Signal.MOVED)
+            self._is_elsewhere()
+
+    def _is_elsewhere(self) -> None:
+        """The call was answered, and its audio is not here: another worker has it, or the message is being left."""
+        call = self._call
+        has_message = call.message_elsewhere or call.message_beside
+        call.signal(Signal.CARRIER_HUNG_UP if has_message else Signal.MOVED)
 
     async def look_up_end(self) -> None:
         """Asks the carrier whether the call is over: its stream ended, and its webhook may have gone elsewhere."""

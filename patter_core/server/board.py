@@ -160,6 +160,7 @@ class WorkerBoard:
         watched = {_digest(call.call_id): call for call in table.watched}
         if not watched:
             return
+        messages: set[bytes] = set()
         for part in self._parts:
             if part == self._place:
                 continue
@@ -168,9 +169,11 @@ class WorkerBoard:
                 if call is None or checksum != _checksum(digest, count):  # half written: the next look reads it again
                     continue
                 if count == _MESSAGE:
-                    call.context.message_elsewhere = True
+                    messages.add(digest)
                 elif call.state in WITHOUT_AUDIO and count > call.context.streams_here:
                     call.context.signal(Signal.MOVED)
+        for digest, call in watched.items():
+            call.context.message_elsewhere = digest in messages  # it may have been taken back
 
 
 def _digest(call_id: str) -> bytes:

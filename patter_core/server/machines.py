@@ -23,9 +23,9 @@ _TIMEOUT = 10.0
 
 
 class Machines:
-    """Leaves the message of a call, which its token has. The worker with the audio sees its stream end.
+    """Has the carrier say the message that the token of a call holds. The worker with its audio sees its stream end.
 
-    Workers of the same server are told before, so that the call's end is told as that of a message.
+    The other workers of the server are told before the carrier is asked, so that the one with the audio knows why.
 
     Args:
         trunk: whose calls they are.
@@ -54,13 +54,13 @@ class Machines:
         call_id, message = token.call_id, token.options.voicemail_message
         take_back = self._table.others.note_message(call_id)
         if call is not None:
-            call.message_elsewhere = True
+            call.message_beside = True
         with anyio.CancelScope(shield=True):  # the request has a limit
             try:
                 await ask_carrier(self._trunk.carrier.say_and_hang_up, _TIMEOUT, leg, message)
             except Exception:  # noqa: BLE001 - the plugin boundary: the call is hung up instead
                 take_back()
                 if call is not None:
-                    call.message_elsewhere = False
+                    call.message_beside = False
                 _log.exception("Call %s: the carrier refused to leave the message; it is hung up.", call_id)
                 self._trunk.hang_ups.want(leg)

@@ -321,14 +321,15 @@ class _RoutedCall:
     async def answered_by(self, who: AnsweredBy) -> None:
         self._table.look()
         router, leg, token, call = self._router, self._leg, self._token, self._call
-        if call is not None and not call.is_over:
-            if call.reports.note_answered_by(who) and call.reports.is_perhaps_elsewhere:
-                router.machines.detected(call.leg, call.context.token, who, call.context)
-        elif token is not None and self._consult is None and not self._table.is_over(leg, token):
-            with router.seen(f"{leg.call_id} {who}") as seen:
-                if not seen:
-                    router.emit(leg, token, MachineDetected(answered_by=who))
-                    router.machines.detected(leg, token, who)
+        with router.seen(f"{leg.call_id} {who}") as seen:
+            if seen:
+                return
+            if call is not None and not call.is_over:
+                if call.reports.note_answered_by(who) and call.reports.is_perhaps_elsewhere:
+                    router.machines.detected(call.leg, call.context.token, who, call.context)
+            elif token is not None and self._consult is None and not self._table.is_over(leg, token):
+                router.emit(leg, token, MachineDetected(answered_by=who))
+                router.machines.detected(leg, token, who)
 
     async def keys_pressed(self, digits: str) -> None:
         call = self._call

@@ -6,6 +6,7 @@ import pytest
 
 from patter_core.agent import CallOptions
 from patter_core.errors import CarrierRequestFailed
+from patter_core.telephony.control import LegFacts
 from patter_core.telephony.leg import AnsweredBy, Leg, Progress
 from patter_core.testing.fakes import FakeCarrier
 from tests.polling import until
@@ -100,3 +101,48 @@ async def test_the_worker_that_dialled_leaves_the_message_of_a_call_whose_audio_
         assert (await dialled.wait()).reason == "voicemail"
         assert dialled.answered_by is AnsweredBy.MACHINE_READY
         assert pair.scene.carrier.commands.count(SPOKEN) == 1
+
+
+async def test_a_report_that_is_repeated_once_the_call_has_moved_leaves_no_second_message() -> None:
+    async with Pair.running() as pair:
+        dialled = await pair.scene.dial(MESSAGE)
+        token = pair.scene.token
+        await routed(pair.here, outbound(), token).answered_by(AnsweredBy.MACHINE_READY)
+        async with streaming(pair.there, await accepted(pair.there, outbound(), token), "out-1") as media:
+            pair.look()
+            assert (await dialled.wait()).reason == "moved"
+            await routed(pair.here, outbound(), token).answered_by(AnsweredBy.MACHINE_READY)
+            media.say("stop")
+            (record,) = await pair.scene.sink.wait_for("call_ended")
+        assert record.event.reason == "voicemail"  # type: ignore[union-attr]
+        assert pair.scene.carrier.commands.count(SPOKEN) == 1
+        assert len(await pair.scene.sink.wait_for("machine_detected")) == 1
+
+
+async def test_a_message_that_is_still_being_said_when_the_carrier_is_asked_is_no_other_workers_call() -> None:
+    async with Pair.running() as pair:
+        dialled = await pair.scene.dial(MESSAGE)
+        await routed(pair.here, outbound(), pair.scene.token).answered_by(AnsweredBy.MACHINE_READY)
+        await until(lambda: SPOKEN in pair.scene.carrier.commands)
+        pair.scene.carrier.facts = LegFacts(progress=Progress.ANSWERED)
+        (call,) = pair.here.table.calls
+        await call.reports.look_up()
+        assert (await dialled.wait()).reason == "voicemail"
+        assert await dialled.wait_answered()
+        await pair.scene.sink.wait_for("call_ended")
+        kinds = [record.event.kind for record in pair.scene.sink.records]
+        assert kinds.index("call_answered") > kinds.index("machine_detected")  # where it turns out that it is here
+        assert kinds[-1] == "call_ended"
+
+
+async def test_a_message_that_was_taken_back_is_forgotten() -> None:
+    async with Pair.running() as pair:
+        dialled = await pair.scene.dial(MESSAGE)
+        (call,) = pair.here.table.calls
+        take_back = pair.boards[1].note_message(dialled.id)
+        pair.look()
+        assert call.context.message_elsewhere
+        take_back()
+        await routed(pair.here, outbound(), pair.scene.token).progressed(Progress.ANSWERED)
+        await routed(pair.here, outbound(), pair.scene.token).progressed(Progress.COMPLETED)
+        assert (await dialled.wait()).reason == "caller_hung_up"
