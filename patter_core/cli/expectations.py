@@ -47,11 +47,11 @@ def unmet(records: Iterable[Record], words: Sequence[str], tools: Sequence[str])
 
 def _plain(text: str) -> str:
     """Returns a text without what is not heard: capitals, punctuation and blanks, but for one between two digits."""
-    letters = unicodedata.normalize("NFKC", text.casefold())
-    heard = "".join(letter if _is_heard(letter) else " " for letter in letters)
-    return _NOT_BETWEEN_DIGITS.sub("", " ".join(heard.split()))
+    heard = "".join(letter if _is_heard(letter) else " " for letter in text)
+    letters = unicodedata.normalize("NFKC", heard.casefold())
+    return _NOT_BETWEEN_DIGITS.sub("", " ".join(letters.split()))
 
 
 def _is_heard(letter: str) -> bool:
     kind = unicodedata.category(letter)
-    return kind[0] not in "PZC" and kind != "Sk"  # such as a grave accent in the place of an apostrophe
+    return kind[0] not in "PZC" and kind != "Sk"  # such as an accent in the place of an apostrophe

@@ -187,7 +187,7 @@ def checked_key(key: str, *, parameter: str, what: str = "an API key", others: M
         raise ConfigurationError(
             f"{parameter} is not {what}.",
             expected="printable ASCII characters without spaces",
-            got=f"{len(key)} characters, of which one is none of these",
+            got=f"{len(key)} characters, of which at least one is none of these",
         )
     return key
 

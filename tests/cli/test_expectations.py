@@ -24,6 +24,7 @@ SAID = ("You\u2019re welcome, Mr. Smith!", "Shall I book\u2026 a check-in at 9:3
     [
         "you're welcome mr smith",
         "YOU\u2019RE WELCOME",
+        "You\u00b4re welcome",
         "Welcome, Mr. Smith. Shall I book a check in",
         "check-in at 9:30",
         "at 9 30 -- that's \u20ac5!",

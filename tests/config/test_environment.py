@@ -184,7 +184,7 @@ SURELY_NO_KEYS = {
     "a line of a script": ("export ACME_KEY=01", "18 characters: a line of a file `.env`, with the name of a variable"),
     "a header": ("Bearer 0123", "11 characters: they begin with Bearer, as a header does"),
     "in curly quotes": ("”0123”", "6 characters: they begin with a quotation mark"),
-    "words": ("0123 4567", "9 characters, of which one is none of these"),
+    "words": ("0123 4567", "9 characters, of which at least one is none of these"),
     "an address": ("https://acme.example/keys", "25 characters: an address"),
     "of others": ("sk-0123", "7 characters: they begin with sk, as keys of other services do"),
 }

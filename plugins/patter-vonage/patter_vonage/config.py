@@ -172,7 +172,7 @@ def _read_private_key(private_key: str) -> str:
             "Vonage(private_key=…) cannot be read.",
             expected=f"the key itself ({_PEM} PRIVATE KEY-----…), or the path of its file",
             got=f"{_shown(found)}: {_why(error)}",
-            remedy="A path that does not begin with / begins at the current folder.",
+            remedy="A relative path begins at the current folder." if _is_path(found) and found[0] not in "/~" else "",
         ) from None
 
 
@@ -191,7 +191,7 @@ def _shown(given: str) -> str:
 def _why(error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
         return "it is not a text in UTF-8"
-    return (error.strerror if isinstance(error, OSError) else "") or str(error)
+    return (error.strerror if isinstance(error, OSError) else "") or str(error).rstrip(".")
 
 
 def api_url(base_url: str = "") -> str:

@@ -99,7 +99,7 @@ def test_the_secret_of_the_api_key_is_needed_for_numbers_only() -> None:
     [
         ("nowhere/private.key", "No such file or directory"),
         ("/usr/lib", "Is a directory"),
-        ("~nobody-at-all/own.pem", "Could not determine home directory."),
+        ("~nobody-at-all/own.pem", "Could not determine home directory"),
     ],
 )
 def test_a_key_file_that_cannot_be_read_is_told_with_its_path_and_the_cause(path: str, why: str) -> None:
