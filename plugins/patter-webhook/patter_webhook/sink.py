@@ -87,9 +87,10 @@ class WebhookSink(EventSink):
         self._url = required(url, parameter="WebhookSink(url=…)", variable="PATTER_WEBHOOK_SINK_URL", where=where)
         self._host = _checked_host(self._url)
         given = secret if not isinstance(secret, str) else [secret] if secret.strip() else []
-        asked = {"parameter": "WebhookSink(secret=…)", "variable": "PATTER_WEBHOOK_SINK_SECRET"}
-        texts = secrets_of(given, **asked)
-        self._secrets = [Secret(text) for text in texts or [required("", where=where, **asked)]]
+        parameter, variable = "WebhookSink(secret=…)", "PATTER_WEBHOOK_SINK_SECRET"
+        texts = secrets_of(given, parameter=parameter, variable=variable)
+        texts = texts or (required("", parameter=parameter, variable=variable, where=where),)
+        self._secrets = [Secret(text) for text in texts]
         self._events = None if events is None else frozenset(events)
         self._delay_scale = delay_scale
         self._outbox = Outbox(Path(outbox), limit)
