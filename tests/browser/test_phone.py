@@ -56,6 +56,8 @@ MediaDevices.prototype.getUserMedia = async function (...what) {
   return stream;
 };
 """
+_NEVER_CLOSED = "WebSocket.prototype.close = () => {};"
+"""A network that is gone takes the closing frame, or the answer to it, with it."""
 _KEEP_LEVELS = """
 window.levels = { 'your-level': [], 'agent-level': [] };
 const keep = (changes) => changes.forEach(({ target }) => levels[target.id]?.push(target.ariaValueNow));
@@ -297,8 +299,9 @@ async def test_a_page_that_others_could_listen_to_is_told(phone: BrowserPhone, b
     browser.complaints.clear()  # the browser says so, too
 
 
-async def test_the_call_goes_on_after_the_network_was_gone(phone: BrowserPhone, browser: Watched) -> None:
-    page = await phone.open(browser)
+@pytest.mark.parametrize("script", ["", _NEVER_CLOSED], ids=["closed", "never closed"])
+async def test_the_call_goes_on_after_the_network_was_gone(phone: BrowserPhone, browser: Watched, script: str) -> None:
+    page = await phone.open(browser, script=script)
     session = await phone.call(page)
     await page.context.set_offline(True)
     await status(page, "Connecting again …")

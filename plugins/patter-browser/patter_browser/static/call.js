@@ -60,10 +60,13 @@ export class Call extends EventTarget {
     this.send({ type: "key", digit });
   }
 
-  // The network has changed: the socket may be dead without knowing.
+  // The network has changed: the socket may be dead without knowing. Its "close" event waits for the answer of the
+  // server, which may never come, so the socket is given up at once.
   networkChanged(isThere) {
-    if (!isThere && this.socket !== null) {
-      this.socket.close();
+    const socket = this.socket;
+    if (!isThere && socket !== null) {
+      socket.close();
+      this.lost(socket);
     }
     this.pause?.();
   }
