@@ -1,4 +1,4 @@
-"""List prices of speech, with date and source. A model that is not listed has no price: its cost is None."""
+"""List prices of speech, with date and source. What is not listed has no price: its cost is None."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from decimal import Decimal
 from patter_core.events import Usage
 from patter_core.telephony.prices import Cost
 
-__all__ = ["AS_OF", "SOURCE", "stt_usage", "tts_usage"]
+__all__ = ["AS_OF", "SOURCE", "agent_usage", "stt_usage", "tts_usage"]
 
 AS_OF = dt.date(2026, 6, 30)
 """When these were the vendor's prices, as others quote them: its own page was not read."""
@@ -29,6 +29,14 @@ _TTS = {
 
 _STT = {"scribe_v2_realtime": Decimal("0.39")}
 """US dollars for an hour of audio."""
+
+
+def agent_usage(seconds: float) -> Usage:
+    """Returns what a conversation of that length is billed: by the minute, at a price of the plan and the agent's model.
+
+    Only the vendor's bill knows these, so the usage has no cost.
+    """
+    return Usage(part="engine", vendor=_VENDOR, amounts={"seconds": round(seconds, 1)}, cost=None)
 
 
 def tts_usage(model: str, characters: int) -> Usage:

@@ -10,12 +10,13 @@ from collections.abc import AsyncIterator, Sequence
 from patter_core.audio import AudioChunk, AudioFormat
 from patter_core.engine import EngineSession
 from patter_core.errors import AudioError, EngineError, SocketClosed
-from patter_core.events import EngineEvent, Error, ToolCall, ToolResult, TranscriptInput
+from patter_core.events import EngineEvent, Error, ToolCall, ToolResult, TranscriptInput, Usage
 from patter_core.net.inbox import EngineInbox
 from patter_core.net.websocket import EngineSocket
 from patter_core.observe.terminal import counted
 from patter_elevenlabs import wire
 from patter_elevenlabs.close_codes import error_for
+from patter_elevenlabs.prices import agent_usage
 from patter_elevenlabs.turns import Turns
 
 __all__ = ["ConvAISession"]
@@ -54,8 +55,9 @@ class ConvAISession(EngineSession):
         self._unanswered: dict[str, None] = {}
         """The ids of tool calls for which the service expects no response."""
         self._loop = asyncio.get_running_loop()
+        self._began_at = self._loop.time()
+        self._ended_at: float | None = None
         self._silence_timer: asyncio.TimerHandle | None = None
-        self._over = False
         socket.deliver(self._on_message, self._on_closed)
 
     @property
@@ -128,6 +130,11 @@ class ConvAISession(EngineSession):
         if turn:
             event_id = int(turn) if turn.isdecimal() else turn
             self._send(wire.Feedback(event_id=event_id, score="like" if like else "dislike"))
+
+    def unbilled(self) -> Sequence[Usage]:
+        """Returns how long the conversation lasted: the service tells nothing of what it bills."""
+        ended_at = self._loop.time() if self._ended_at is None else self._ended_at
+        return [agent_usage(ended_at - self._began_at)]
 
     async def aclose(self) -> None:
         self._inbox.close()
@@ -209,9 +216,9 @@ class ConvAISession(EngineSession):
 
     def _finish(self, error: EngineError | None = None) -> None:
         """Nothing follows: the service or the user ended the conversation, or it failed. The first call counts."""
-        if self._over:
+        if self._ended_at is not None:
             return
-        self._over = True
+        self._ended_at = self._loop.time()
         if self._silence_timer is not None:
             self._silence_timer.cancel()
         self._emit(self._turns.finish())

@@ -451,6 +451,17 @@ async def test_closing_ends_the_events_and_is_idempotent() -> None:
         assert (talk.close_code, talk.closed_by) == (1000, "client")
 
 
+async def test_a_conversation_is_billed_for_its_time_until_its_end_without_a_price() -> None:
+    async with conversing(Behaviour()) as (session, _):
+        await anyio.sleep(0.3)
+        await session.aclose()
+        (usage,) = session.unbilled()
+        await anyio.sleep(0.3)
+        assert session.unbilled() == [usage]
+    assert (usage.part, usage.vendor, usage.cost) == ("engine", "elevenlabs", None)
+    assert usage.amounts["seconds"] >= 0.3
+
+
 async def test_a_bug_in_a_handler_ends_one_conversation_and_is_logged_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
