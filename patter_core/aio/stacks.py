@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import traceback
 
-__all__ = ["stack_of_thread"]
+__all__ = ["frames_of_thread", "stack_of_thread"]
 
 
 def stack_of_thread(ident: int, *, frames: int = 0) -> str:
@@ -19,5 +19,10 @@ def stack_of_thread(ident: int, *, frames: int = 0) -> str:
         ident: of the thread.
         frames: how many of the innermost frames; 0 for all.
     """
+    return "".join(frames_of_thread(ident).format()[-frames:])
+
+
+def frames_of_thread(ident: int) -> traceback.StackSummary:
+    """Returns where a thread is, the innermost frame last, without their variables; no frames if it has ended."""
     frame = sys._current_frames().get(ident)  # noqa: SLF001 - documented, in spite of its name
-    return "" if frame is None else "".join(traceback.format_stack(frame)[-frames:])
+    return traceback.StackSummary() if frame is None else traceback.extract_stack(frame)

@@ -40,6 +40,7 @@ from patter_core.settings.phone import make_carriers
 from patter_core.settings.plugins import make_sinks, make_store
 from patter_core.settings.target import open_phone
 from patter_core.settings.unread import unread
+from patter_core.settings.user_code import PROGRAM_LOG
 from patter_core.sink import EventSink
 from patter_core.store import CallStore
 from patter_core.telephony.leg import Leg
@@ -96,10 +97,10 @@ def doctor(
 
 @contextlib.contextmanager
 def _no_logs(registry: Registry) -> Iterator[None]:
-    """Logs nothing of Patter and its plugins inside: the checks cause refusals on purpose."""
-    levels = {log: log.level for log in map(logging.getLogger, logger_names(registry))}
+    """Logs nothing of Patter and its plugins inside, but of the program: the checks cause refusals on purpose."""
+    levels = {log: log.level for log in (PROGRAM_LOG, *map(logging.getLogger, logger_names(registry)))}
     for log in levels:
-        log.setLevel(logging.CRITICAL)
+        log.setLevel(logging.WARNING if log is PROGRAM_LOG else logging.CRITICAL)
     try:
         yield
     finally:

@@ -1,25 +1,39 @@
-"""What a program of the user raises when it is imported, or makes its phone: told as its place and the error."""
+"""What a program of the user raises when it is imported, or makes its phone: told as its place and the error.
+
+A program that does not come to an end there, as one that waits or that serves, is told with its place, too.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
+import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from patter_core.aio.stacks import frames_of_thread
 from patter_core.errors import ConfigurationError, PatterError
 from patter_core.observe.secrets import conceal
 
-__all__ = ["from_user_code", "told_fault"]
+__all__ = ["PROGRAM_LOG", "from_user_code", "told_fault"]
 
+PROGRAM_LOG = logging.getLogger("patter.program")
+"""What is told of the user's program itself."""
+
+_LOADED_WITHIN = 5.0
+"""Seconds after which it is told where a program is that is still being loaded."""
 _BUNDLE = "getpatter"
 """The package of patter-all. A distribution that is called so is another project's."""
+_AS_SCRIPT = 'if __name__ == "__main__":'
 
 
 @contextlib.contextmanager
 def from_user_code(folder: Path | None = None) -> Iterator[None]:
     """Has what the user's code raises in the block told in one line, with the file and the line.
+
+    Where it is after 5 s is told in the log.
 
     Args:
         folder: of the program, beside the current one.
@@ -27,6 +41,9 @@ def from_user_code(folder: Path | None = None) -> Iterator[None]:
     Raises:
         ConfigurationError: it raised that, its `__cause__`, or ended itself. A `PatterError` is raised as it is.
     """
+    timer = threading.Timer(_LOADED_WITHIN, _tell_place, (threading.get_ident(), folder))
+    timer.daemon = True
+    timer.start()
     try:
         yield
     except PatterError:
@@ -35,23 +52,42 @@ def from_user_code(folder: Path | None = None) -> Iterator[None]:
         raise ConfigurationError(
             f"The program ended itself while it was loaded, with exit code {_exit_code(error)}:"
             f" {told_fault(error, folder)}.",
-            remedy='What it does as a script belongs below `if __name__ == "__main__":`.',
+            remedy=f"What it does as a script belongs below `{_AS_SCRIPT}`.",
         ) from error
     except Exception as error:
         raise ConfigurationError(
             _sentence(told_fault(error, folder)), remedy=f"{_remedy(error)}PATTER_TRACEBACK=1 prints the traceback."
         ) from error
+    finally:
+        timer.cancel()
+
+
+def _tell_place(thread: int, folder: Path | None) -> None:
+    place = _place(frames_of_thread(thread), folder)
+    PROGRAM_LOG.warning(
+        "The program is still being loaded after %g s%s. What waits or serves belongs below `%s`.",
+        _LOADED_WITHIN,
+        f": it is at {place}" if place else "",
+        _AS_SCRIPT,
+    )
 
 
 def told_fault(error: BaseException, folder: Path | None = None) -> str:
     """Returns what is wrong with the user's program: the file, the line, and what was raised, without secrets."""
-    folders = [one for one in (_current(), folder) if one is not None]
     kind, text = type(error).__name__, str(error)
     if isinstance(error, SyntaxError):
         return conceal(f"{_relative(error.filename or '')}, line {error.lineno}: {kind}: {error.msg}")
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_in(folders, frame.filename)]
-    place = f"{_relative(frames[-1].filename)}, line {frames[-1].lineno}: " if frames else ""
-    return conceal(f"{place}{kind}: {text.rstrip('.')}" if text else f"{place}{kind}")
+    place = _place(traceback.extract_tb(error.__traceback__), folder)
+    return conceal(": ".join(part for part in (place, kind, text.rstrip(".")) if part))
+
+
+def _place(frames: traceback.StackSummary, folder: Path | None) -> str:
+    """Returns the file and the line of the user's that are nearest to what runs; "" for none."""
+    folders = [one for one in (_current(), folder) if one is not None]
+    for frame in reversed(frames):
+        if _is_in(folders, frame.filename):
+            return f"{_relative(frame.filename)}, line {frame.lineno}"
+    return ""
 
 
 def _sentence(told: str) -> str:

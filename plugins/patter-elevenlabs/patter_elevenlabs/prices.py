@@ -32,7 +32,7 @@ _STT = {"scribe_v2_realtime": Decimal("0.39")}
 
 
 def agent_usage(seconds: float) -> Usage:
-    """Returns what a conversation of that length is billed: by the minute, at a price of the plan and the agent's model.
+    """Returns what so long a conversation is billed: by the minute, at a price of the plan and the agent's model.
 
     Only the vendor's bill knows these, so the usage has no cost.
     """
