@@ -14,6 +14,9 @@ _NO_VALUES = {
     "(?s)[{<].*": "they begin with a bracket",
     "(?i)https?://.*": "an address",
     r"(?is)bearer\s.*": "they begin with Bearer, as a header does",
+    r"\$\{?[A-Z][A-Z0-9_]*\}?": "a variable that was not filled in",
+    r"(?is)your[-_ ].+": "they begin with “your”, as placeholders do",
+    r"\+\d{6,15}": "a phone number",
     r"(?s)(export\s+)?[A-Z]+_[A-Z_]+\s*=.+": "a line of a file `.env`, with the name of a variable",
 }
 """What is around a value, or in its place, of any kind."""

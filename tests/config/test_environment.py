@@ -179,6 +179,10 @@ def test_what_cannot_be_a_key_is_refused_and_not_shown(key: str) -> None:
 SURELY_NO_KEYS = {
     "in quotation marks": ("'0123456789'", "12 characters: they begin with a quotation mark"),
     "a placeholder": ("<your-key>", "10 characters: they begin with a bracket"),
+    "another placeholder": ("your_auth_token", "15 characters: they begin with “your”, as placeholders do"),
+    "a variable": ("$ACME_KEY", "9 characters: a variable that was not filled in"),
+    "a variable in braces": ("${ACME_KEY}", "11 characters: a variable that was not filled in"),
+    "a phone number": ("+15550001234", "12 characters: a phone number"),
     "an ID": ("SK" + 32 * "0", "34 characters: the ID of an account or of a key (AC…, SK…)"),
     "a line of a file": ("ACME_KEY=0123", "13 characters: a line of a file `.env`, with the name of a variable"),
     "a line of a script": ("export ACME_KEY=01", "18 characters: a line of a file `.env`, with the name of a variable"),
@@ -198,6 +202,8 @@ def test_what_is_surely_no_key_is_told_by_its_kind_and_not_shown(key: str, got: 
     assert key not in str(error.value)
 
 
-@pytest.mark.parametrize("key", ["", "sk-0123", "0123456789abcdef" * 2, "auth-token", "ab_CD=="])
+@pytest.mark.parametrize(
+    "key", ["", "sk-0123", "0123456789abcdef" * 2, "auth-token", "ab_CD==", "$2b$12$abc", "+a1/b2c3"]
+)
 def test_what_may_be_a_key_is_one(key: str) -> None:
     assert checked_key(key, parameter="Acme(token=…)") == key

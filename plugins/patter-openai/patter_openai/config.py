@@ -5,15 +5,18 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from typing import Self
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from patter_core.config import base_url as read_base_url
 from patter_core.config import checked_key, required
 
-__all__ = ["DEFAULT_BASE_URL", "Service", "read_key", "read_url"]
+__all__ = ["DEFAULT_BASE_URL", "Service", "is_vendor", "read_key", "read_url"]
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 """As in the vendor's SDKs, it ends with the version."""
+_VENDOR = "openai.com"
+_NOT_WITH_SK = {"sk_[0-9a-f]{48}": "they begin with sk_, and not with sk-"}
+_OF_OTHER_SERVICES = {"(sk-(ant|or)-|gsk_).*": "they begin as keys of other services do"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +34,8 @@ class Service:
         Raises:
             ConfigurationError: a value is missing or invalid.
         """
-        return cls(read_key(owner, api_key), read_url(owner, base_url))
+        address = read_url(owner, base_url)
+        return cls(read_key(owner, api_key, address), address)
 
     def realtime_url(self, model: str) -> str:
         """Returns the ws:// or wss:// URL of a session with that model."""
@@ -53,8 +57,13 @@ class Service:
         return {"Authorization": f"Bearer {self.api_key}"}
 
 
-def read_key(owner: str, api_key: str) -> str:
+def read_key(owner: str, api_key: str, address: str) -> str:
     """Returns the key, which may be in the environment.
+
+    Args:
+        owner: the name of the user's class, for errors.
+        api_key: what the user gave, or "".
+        address: that it is for: servers of others that speak the same protocol have keys of their own.
 
     Raises:
         ConfigurationError: there is none, or it cannot be one.
@@ -62,7 +71,8 @@ def read_key(owner: str, api_key: str) -> str:
     parameter = f"{owner}(api_key=…)"
     where = "on the OpenAI platform under API keys; it begins with sk-"
     found = required(api_key, parameter=parameter, variable="OPENAI_API_KEY", where=where)
-    return checked_key(found, parameter=parameter, others={"sk_[0-9a-f]{48}": "they begin with sk_, and not with sk-"})
+    others = {**_NOT_WITH_SK, **(_OF_OTHER_SERVICES if is_vendor(address) else {})}
+    return checked_key(found, parameter=parameter, others=others)
 
 
 def read_url(owner: str, base_url: str) -> str:
@@ -74,3 +84,9 @@ def read_url(owner: str, base_url: str) -> str:
     return read_base_url(
         base_url, parameter=f"{owner}(base_url=…)", variable="OPENAI_BASE_URL", default=DEFAULT_BASE_URL
     )
+
+
+def is_vendor(address: str) -> bool:
+    """Returns whether that is an address of OpenAI's own."""
+    host = urlsplit(address).hostname or ""
+    return host == _VENDOR or host.endswith(f".{_VENDOR}")

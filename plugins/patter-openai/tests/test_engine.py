@@ -196,3 +196,11 @@ def test_a_key_of_another_service_is_told_and_not_shown() -> None:
     with pytest.raises(ConfigurationError, match=r"is not an API key\. .*begin with sk_, and not with sk-") as error:
         Service.resolve("X", api_key="sk_" + 48 * "0")
     assert 48 * "0" not in str(error.value)
+
+
+@pytest.mark.parametrize("key", ["sk-ant-api03-0123", "sk-or-v1-0123", "gsk_0123"])
+def test_keys_of_other_services_are_for_other_addresses(key: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"is not an API key\. .*begin as keys of other services do") as error:
+        Service.resolve("X", api_key=key)
+    assert key not in str(error.value)
+    assert Service.resolve("X", api_key=key, base_url="https://llm.example/v1").api_key == key

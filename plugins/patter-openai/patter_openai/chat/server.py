@@ -9,11 +9,9 @@ from urllib.parse import urlsplit
 
 from patter_core.config import checked_key
 from patter_core.errors import ConfigurationError
-from patter_openai.config import read_key, read_url
+from patter_openai.config import is_vendor, read_key, read_url
 
 __all__ = ["Server"]
-
-_VENDOR = "openai.com"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,8 +41,8 @@ class Server:
             ConfigurationError: a value is missing or invalid.
         """
         address = read_url(owner, base_url)
-        if not base_url or _is_vendor(address):
-            key = read_key(owner, api_key)
+        if not base_url or is_vendor(address):
+            key = read_key(owner, api_key, address)
         else:
             key = checked_key(api_key, parameter=f"{owner}(api_key=…)")
         return cls(key, address, _checked(extra_headers, owner))
@@ -52,17 +50,17 @@ class Server:
     @property
     def name(self) -> str:
         """`OpenAI`, or the host's name, for errors."""
-        return "OpenAI" if _is_vendor(self.base_url) else urlsplit(self.base_url).hostname or ""
+        return "OpenAI" if is_vendor(self.base_url) else urlsplit(self.base_url).hostname or ""
 
     @property
     def vendor(self) -> str:
         """The same, for figures."""
-        return "openai" if _is_vendor(self.base_url) else self.name
+        return "openai" if is_vendor(self.base_url) else self.name
 
     @property
     def is_vendor(self) -> bool:
         """True for OpenAI's own service."""
-        return _is_vendor(self.base_url)
+        return is_vendor(self.base_url)
 
     @property
     def completions_url(self) -> str:
@@ -79,11 +77,6 @@ class Server:
         """The headers that authenticate a request. Secret."""
         key = {"authorization": f"Bearer {self.api_key}"} if self.api_key else {}
         return {**key, **self.extra_headers}
-
-
-def _is_vendor(address: str) -> bool:
-    host = urlsplit(address).hostname or ""
-    return host == _VENDOR or host.endswith(f".{_VENDOR}")
 
 
 def _checked(headers: Mapping[str, str], owner: str) -> Mapping[str, str]:
