@@ -166,7 +166,11 @@ def _print_metrics(console: Printer, records: list[Record]) -> None:
     """Prints the latest metrics; the final ones, if the call is over."""
     metrics = [record.event.metrics for record in records if isinstance(record.event, CallEnded | MetricsReported)]
     prices = [record.event.cost for record in records if isinstance(record.event, CallPriced)]
-    if metrics:
-        console.table(metrics_table(metrics[-1], prices[-1] if prices else None))
-    else:
+    if not metrics:
         console.print("No metrics yet.")
+        return
+    table = metrics_table(metrics[-1], prices[-1] if prices else None)
+    if table.rows:
+        console.table(table)
+    else:
+        console.print("No metrics: the call had no audio.")

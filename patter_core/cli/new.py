@@ -81,12 +81,12 @@ def write_distribution(kind: str, name: str, parent: Path, registry: Registry | 
     """
     registry = registry or Registry.discover()
     source = _source_of(kind, registry)
-    name = name.removeprefix("patter-")
+    given, name = name, name.removeprefix("patter-")
     if not _NAME.fullmatch(name):
         raise ConfigurationError(
             "Invalid plugin name.",
             expected="lower-case letters and digits, separated by single hyphens, beginning with a letter",
-            got=repr(name),
+            got=repr(given),
         )
     if keyword.iskeyword(name):
         raise ConfigurationError(f"“{name}” is a word of Python.", remedy="Choose another name.")

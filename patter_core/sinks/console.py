@@ -119,15 +119,15 @@ def metrics_table(metrics: CallMetrics, price: Cost | None = None) -> Table:
         metrics: of the call.
         price: the carrier's own, once it is known; it takes the place of the estimate.
     """
-    had_audio = bool(metrics.carrier_format)
+    had_audio, had_engine = bool(metrics.carrier_format), metrics.engine_connect_ms is not None
     bill = _bill(metrics.carrier_bill, price)
     rows = (
         *([("duration", f"{metrics.duration_ms / 1000:.2f} s")] if had_audio else ()),
         *([("answered after", _ms(metrics.answer_ms))] if had_audio or metrics.answer_ms is not None else ()),
-        *([("carrier bills", bill or "-")] if had_audio or bill else ()),
+        *([("carrier bills", bill or "of unknown price")] if had_audio or bill else ()),
         *_of_engine(metrics),
         *(_of_audio(metrics) if had_audio else ()),
-        ("engine errors", str(metrics.errors)),
+        *([("engine errors", str(metrics.errors))] if had_audio or had_engine or metrics.errors else ()),
     )
     return Table((), rows)
 

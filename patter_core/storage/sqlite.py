@@ -32,7 +32,7 @@ BUSY_TIMEOUT = 5.0
 """Seconds to wait for another process that writes the file: less than a sink's time for a batch."""
 _PAUSE = 0.05
 _OF_ANOTHER_PROGRAM = "it is the database of another program"
-_OR_OF_ANOTHER_VERSION = f"{_OF_ANOTHER_PROGRAM}, or of another version of Patter"
+_OTHER_PATH = "Give another path."
 _OTHER_FILE = "Move the file away, so that a new one is made, or give another path."
 _APPLICATION = int.from_bytes(b"Patr", "big")
 """SQLite's `application_id` of our files, and their `user_version`: one more with each schema that older ones cannot
@@ -131,11 +131,13 @@ def identify(database: sqlite3.Connection, schema: str) -> Identity:
     lacks = next(lacking, "")
     is_marked = application == _APPLICATION
     if not is_marked and (application or version or not (lacks or found.keys() in (set(), wanted.keys()))):
-        return Identity(is_marked, _OF_ANOTHER_PROGRAM, "Give another path.")
+        return Identity(is_marked, _OF_ANOTHER_PROGRAM, _OTHER_PATH)
     if version > _VERSION:
         return Identity(is_marked, "a newer version of Patter made it", "Install that version, or give another path.")
     if lacks:
-        return Identity(is_marked, lacks if is_marked else f"{_OR_OF_ANOTHER_VERSION}: {lacks}", _OTHER_FILE)
+        if is_marked:
+            return Identity(is_marked, lacks, _OTHER_FILE)
+        return Identity(is_marked, f"{_OF_ANOTHER_PROGRAM}, or of another version of Patter: {lacks}", _OTHER_PATH)
     return Identity(is_marked and version == _VERSION)
 
 

@@ -291,7 +291,7 @@ MADE_BY_NEWER = "PRAGMA user_version = 99"
             False,
             "CREATE TABLE calls (id)",
             f"{OTHER_PROGRAM}, or of another version of Patter: its table “calls” has",
-            "",
+            "Give another path",
         ),
         (False, MADE_BY_NEWER, OTHER_PROGRAM, "Give another path"),
         (True, MADE_BY_NEWER, "a newer version of Patter made it", "Install that version, or give another path"),

@@ -89,9 +89,9 @@ def test_it_requires_the_core_that_wrote_it(tmp_path: Path) -> None:
     assert project["entry-points"] == {"patter": {"horn": "patter_horn.plugin"}}
 
 
-@pytest.mark.parametrize("name", ["Horn", "horn--two", "-horn", "horn_two", "1horn", "", "a b"])
+@pytest.mark.parametrize("name", ["Horn", "horn--two", "-horn", "horn_two", "1horn", "", "a b", "patter-"])
 def test_a_name_that_cannot_be_one_is_refused(name: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="Invalid plugin name"):
+    with pytest.raises(ConfigurationError, match=f"Invalid plugin name.* Got {name!r}"):
         write_distribution("engine", name, tmp_path)
     assert not list(tmp_path.iterdir())
 

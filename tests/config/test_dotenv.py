@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
-from patter_core.config import read_dotenv
+from patter_core.config import read_dotenv, variables_of_dotenv
 from patter_core.errors import ConfigurationError
 
 
@@ -22,6 +23,18 @@ def test_a_folder_without_one_changes_nothing() -> None:
     before = dict(os.environ)
     read_dotenv()
     assert os.environ == before
+
+
+def test_a_folder_of_that_name_is_none(folder: Path) -> None:
+    (folder / ".env").mkdir()  # an environment of Python's, mostly
+    assert variables_of_dotenv() == {}
+
+
+def test_a_pipe_is_read(folder: Path) -> None:
+    os.mkfifo(folder / ".env")  # as programs that keep secrets make it
+    writer = threading.Thread(target=(folder / ".env").write_text, args=("ACME_KEY=piped\n",), daemon=True)
+    writer.start()
+    assert variables_of_dotenv() == {"ACME_KEY": "piped"}
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])

@@ -166,11 +166,13 @@ def test_what_was_not_measured_is_a_dash() -> None:
 
 
 def test_a_call_without_audio_has_no_metrics_of_it_and_none_of_an_engine_that_was_not_reached() -> None:
-    assert metrics_table(CallMetrics()).rows == (("engine errors", "0"),)
+    assert metrics_table(CallMetrics()).rows == ()
+    assert metrics_table(CallMetrics(errors=2)).rows == (("engine errors", "2"),)
     names = [name for name, _ in metrics_table(CallMetrics(answer_ms=3.0, engine_connect_ms=9.0, errors=1)).rows]
     assert names == ["answered after", "engine connect", "engine", "engine bills", "engine errors"]
     talked = [name for name, _ in metrics_table(CallMetrics(carrier_format="ulaw_8000")).rows]
     assert talked[:4] == ["duration", "answered after", "carrier bills", "turns"]
+    assert talked[-1] == "engine errors"
 
 
 def test_the_figures_hold_what_each_vendor_of_the_engine_bills() -> None:
