@@ -20,6 +20,8 @@ _log = logging.getLogger("patter.call")
 
 _LOOK_UP_TIMEOUT = 5.0
 """Seconds for the carrier to report a call's status."""
+_AUDIO_COMES_WITHIN = 2.0
+"""Seconds from the answer: later it comes to another worker, or not at all."""
 _SIGNAL_OF = {
     Progress.ANSWERED: Signal.ANSWERED,
     Progress.BUSY: Signal.BUSY,
@@ -142,9 +144,15 @@ class CarrierReports:
         else:
             self.note_progress(progress)
 
-    async def look_for_answer(self) -> None:
-        """Asks the carrier whether a dialled call was answered, at another worker: then it is over here."""
-        if await self._ask() in _TAKEN:
+    async def look_elsewhere(self) -> None:
+        """Asks the carrier whether a dialled call without audio here was answered: then another worker has it.
+
+        The audio of one that was answered just now may still come here.
+        """
+        call, answered_at = self._call, self._call.meter.answered_at
+        if answered_at is not None and call.clock() - answered_at < _AUDIO_COMES_WITHIN:
+            return
+        if await self._ask() in _TAKEN and self.is_perhaps_elsewhere:
             self._is_elsewhere()
 
     def _is_elsewhere(self) -> None:

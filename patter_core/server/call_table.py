@@ -155,9 +155,14 @@ class CallTable:
         ]
 
     @property
-    def unanswered(self) -> list[Call]:
-        """The dialled calls of which this worker does not know an answer: another one may know, and have the call."""
-        return [call for call in self._calls.values() if call.state is State.DIALLING]
+    def perhaps_elsewhere(self) -> list[Call]:
+        """The dialled calls without audio here: another worker may have it, and may know alone of the answer."""
+        return [
+            call
+            for call in self._calls.values()
+            if call.state is State.DIALLING
+            or (call.leg.direction is Direction.OUTBOUND and call.state in _AWAITS_AUDIO)
+        ]
 
     def look(self) -> None:
         """Finds out what other workers of this server have done with calls of this one. Never waits."""

@@ -271,14 +271,14 @@ class CallHost:
         self.on_taking_calls(False)
 
     async def _find_moved(self) -> None:
-        """Ends the dialled calls that were answered at another worker, so that they are not hung up from here.
+        """Ends the dialled calls that another worker has, so that they are not hung up from here.
 
         Between machines only the carrier knows of it.
         """
         if self._config.several_workers:
             async with anyio.create_task_group() as asking:
-                for call in self.table.unanswered:
-                    asking.start_soon(call.reports.look_for_answer)
+                for call in self.table.perhaps_elsewhere:
+                    asking.start_soon(call.reports.look_elsewhere)
 
     async def hurry(self) -> None:
         """Ends a drain at once: live calls are cut, and hung up at their carrier."""

@@ -18,6 +18,7 @@ from patter_core.testing.fakes import FakeCarrier
 from patter_core.webhook import WebhookResponse
 from tests.polling import until
 from tests.server.test_drain import FRAME, Comeback, Worker, heard, say
+from tests.server.test_replays import streaming
 from tests.server.test_router import Scene, accepted, outbound
 
 pytestmark = pytest.mark.anyio
@@ -218,15 +219,37 @@ async def test_a_call_that_was_answered_at_another_worker_is_not_hung_up_at_the_
     assert scene.carrier.hung_up == hung_up
 
 
-async def test_one_that_was_answered_here_is_ended_with_the_drain() -> None:
-    scene = Scene(several_workers=True)
+@pytest.mark.parametrize(("long_ago", "reason"), [(False, "host_hung_up"), (True, "moved")])
+async def test_one_that_was_answered_here_is_another_workers_once_its_audio_should_be_here(
+    monkeypatch: pytest.MonkeyPatch, *, long_ago: bool, reason: str
+) -> None:
+    monkeypatch.setattr("patter_core.call.reports._AUDIO_COMES_WITHIN", 0.0 if long_ago else 60.0)
+    scene = Scene(several_workers=True, limits=Limits(drain=0.5))
     scene.carrier.facts = LegFacts(progress=Progress.ANSWERED)
     async with scene.running() as host:
         handle = await scene.dial()
         await accepted(host, outbound(), scene.token)
         await host.drain()
-        assert (await handle.wait()).reason == "host_hung_up"
-    assert scene.carrier.hung_up == ["out-1"]
+        assert (await handle.wait()).reason == reason
+    assert scene.carrier.hung_up == ([] if long_ago else ["out-1"])
+
+
+async def test_one_whose_audio_comes_here_while_the_carrier_is_asked_is_ended_with_the_drain() -> None:
+    class Asked(FakeCarrier):
+        async def look_up(self, leg: Leg) -> LegFacts:
+            asked.set()
+            await comes.wait()
+            return LegFacts(progress=Progress.ANSWERED)
+
+    asked, comes = anyio.Event(), anyio.Event()
+    scene = Scene(several_workers=True, limits=Limits(drain=1), carrier=Asked())
+    async with scene.running() as host, anyio.create_task_group() as tasks:
+        handle = await scene.dial()
+        tasks.start_soon(host.drain)
+        await asked.wait()
+        async with streaming(host, await accepted(host, outbound(), scene.token), "out-1"):
+            comes.set()
+            assert (await handle.wait()).reason == "host_hung_up"
 
 
 async def test_a_carrier_that_does_not_answer_does_not_lengthen_a_drain() -> None:
