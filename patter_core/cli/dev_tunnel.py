@@ -26,7 +26,7 @@ _END_WITHIN = 60.0
 async def run_tunnelled(tunnel: TunnelSpec, watched: WatchedFiles, environment: Mapping[str, str]) -> int:
     """Serves as `run_reloading`, at the public address of a tunnel; it ends if the tunnel does.
 
-    Returns the exit status: not 0 if there is no tunnel, or a number could not be put back.
+    Returns the exit status: 1 if there is no tunnel, or a number could not be put back.
     """
     reloader = Reloader(tunnel.serving, watched, environment)
     async with anyio.create_task_group() as tasks:
@@ -36,7 +36,7 @@ async def run_tunnelled(tunnel: TunnelSpec, watched: WatchedFiles, environment: 
                 reloader.set_public_url(base)
                 await _serve(reloader, process)
         tasks.cancel_scope.cancel()
-    return 0 if process.returncode == 0 else 1
+    return reloader.code if process.returncode == 0 else 1
 
 
 def own_terminal() -> int:
