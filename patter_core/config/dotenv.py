@@ -23,12 +23,12 @@ def read_dotenv() -> None:
 
 
 def variables_of_dotenv() -> dict[str, str]:
-    """Returns the variables of `.env`, a file or a pipe; raises as `read_dotenv`.
+    """Returns the variables of `.env`; raises as `read_dotenv`.
 
-    A folder of that name is none: it may be a virtual environment.
+    A folder of that name is passed over: it may be a virtual environment. So is a pipe, which could be read only once.
     """
     path = Path(".env")
-    if not path.exists() or path.is_dir():
+    if not path.is_file():
         return {}
     from dotenv.parser import parse_stream  # noqa: PLC0415 - most folders have none
 

@@ -6,8 +6,10 @@ A program that does not come to an end there, as one that waits or that serves, 
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
+import sysconfig
 import threading
 import traceback
 from collections.abc import Iterator, Sequence
@@ -43,7 +45,8 @@ def from_user_code(folder: Path | None = None) -> Iterator[None]:
     """
     timer = threading.Timer(_LOADED_WITHIN, _tell_place, (threading.get_ident(), folder))
     timer.daemon = True
-    timer.start()
+    with contextlib.suppress(RuntimeError):  # there may be no further thread
+        timer.start()
     try:
         yield
     except PatterError:
@@ -65,7 +68,7 @@ def from_user_code(folder: Path | None = None) -> Iterator[None]:
 def _tell_place(thread: int, folder: Path | None) -> None:
     place = _place(frames_of_thread(thread), folder)
     PROGRAM_LOG.warning(
-        "The program is still being loaded after %g s%s. What waits or serves belongs below `%s`.",
+        "The program is still being loaded after %g s%s. If it waits or serves there, that belongs below `%s`.",
         _LOADED_WITHIN,
         f": it is at {place}" if place else "",
         _AS_SCRIPT,
@@ -116,8 +119,18 @@ def _current() -> Path | None:
 
 
 def _is_in(folders: Sequence[Path], file: str) -> bool:
+    """True for a file of the user's in one of the folders, in which an environment of Python may be, too."""
     path = Path(file)
-    return "site-packages" not in path.parts and any(path.is_relative_to(folder) for folder in folders)
+    is_of_others = "site-packages" in path.parts or any(map(path.is_relative_to, _of_others()))
+    return not is_of_others and any(map(path.is_relative_to, folders))
+
+
+@functools.cache
+def _of_others() -> frozenset[str]:
+    """Returns the folders of Python's library, of what is installed, of its commands, and of Patter."""
+    paths = sysconfig.get_paths()
+    kinds = ("stdlib", "platstdlib", "purelib", "platlib", "scripts")
+    return frozenset({*(paths[kind] for kind in kinds), str(Path(__file__).parents[1])})
 
 
 def _relative(file: str) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from anyio.abc import Process
 from anyio.streams.text import TextReceiveStream
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from patter_core.audio import AudioChunk
 from patter_core.engine import Heard
@@ -58,6 +58,7 @@ MediaDevices.prototype.getUserMedia = async function (...what) {
 """
 _NEVER_CLOSED = "WebSocket.prototype.close = () => {};"
 """A network that is gone takes the closing frame, or the answer to it, with it."""
+_NETWORK_CHANGES = "for (const change of ['offline', 'online']) dispatchEvent(new Event(change))"
 _KEEP_LEVELS = """
 window.levels = { 'your-level': [], 'agent-level': [] };
 const keep = (changes) => changes.forEach(({ target }) => levels[target.id]?.push(target.ariaValueNow));
@@ -315,6 +316,54 @@ async def test_the_call_goes_on_after_the_network_was_gone(phone: BrowserPhone, 
     session.give(ResponseDone())
     assert sum(item.heard_ms for item in (await told_of(session))[-1].items) == 300.0
     assert len(phone.engine.sessions) == 1  # the same conversation
+
+
+async def test_a_hang_up_without_a_network_is_told_once_it_is_back(phone: BrowserPhone, browser: Watched) -> None:
+    page = await phone.open(browser)
+    await phone.call(page)
+    await page.context.set_offline(True)
+    await status(page, "Connecting again …")
+    await press(page, HANG_UP)
+    await status(page, "Call ended")
+    browser.complaints.clear()  # requests that fail stand in the console
+    await page.context.set_offline(False)
+    assert await end_of(phone, 1) == "caller_hung_up"
+
+
+@pytest.mark.parametrize("path", ["call", "lost"])
+async def test_a_hang_up_is_told_that_comes_before_an_answer_of_the_server(
+    phone: BrowserPhone, browser: Watched, path: str
+) -> None:
+    page = await phone.open(browser)
+    asked, hung_up = anyio.Event(), anyio.Event()
+
+    async def answer(route: Route) -> None:
+        asked.set()
+        await hung_up.wait()
+        await route.continue_()
+
+    if path == "lost":
+        await phone.call(page)
+    await page.route(f"**/{path}", answer)
+    await (page.evaluate(_NETWORK_CHANGES) if path == "lost" else press(page, CALL))
+    with anyio.fail_after(20):
+        await asked.wait()
+    await press(page, HANG_UP)
+    await status(page, "Call ended")
+    hung_up.set()
+    assert await end_of(phone, 1) == "caller_hung_up"
+
+
+async def test_the_transcript_goes_on_after_the_network_has_changed(phone: BrowserPhone, browser: Watched) -> None:
+    page = await phone.open(browser)
+    session = await phone.call(page)
+    session.give(TranscriptInput("before"))
+    await expect(page.locator("#lines li")).to_have_text(["Youbefore"])
+    feeds = sum("/events?" in url for url in browser.asked)
+    await page.evaluate(_NETWORK_CHANGES)
+    await until(lambda: sum("/events?" in url for url in browser.asked) > feeds)  # the old one may be dead
+    session.give(TranscriptInput("after"))
+    await expect(page.locator("#lines li")).to_have_text(["Youbefore", "Youafter"])
 
 
 # --- a worker that is killed ---------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,16 +25,10 @@ def test_a_folder_without_one_changes_nothing() -> None:
     assert os.environ == before
 
 
-def test_a_folder_of_that_name_is_none(folder: Path) -> None:
-    (folder / ".env").mkdir()  # an environment of Python's, mostly
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+def test_what_is_no_file_is_passed_over(folder: Path, make: Callable[[Path], None]) -> None:
+    make(folder / ".env")
     assert variables_of_dotenv() == {}
-
-
-def test_a_pipe_is_read(folder: Path) -> None:
-    os.mkfifo(folder / ".env")  # as programs that keep secrets make it
-    writer = threading.Thread(target=(folder / ".env").write_text, args=("ACME_KEY=piped\n",), daemon=True)
-    writer.start()
-    assert variables_of_dotenv() == {"ACME_KEY": "piped"}
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])

@@ -20,6 +20,7 @@ from patter_browser.stream import EventStream
 from patter_browser.transcript import Line, line_of
 from patter_core.app import PhoneView, base_url_of
 from patter_core.errors import WorkerStopping
+from patter_core.events import CallAnnounced
 from patter_core.net.json import UNREADABLE
 from patter_core.telephony.control import callback_token
 from patter_core.telephony.leg import Leg
@@ -108,12 +109,18 @@ class Page:
         return _json(answer_to(outcome, rejoin.call_id, self._carrier.sample_rate))
 
     async def _events(self, request: Request) -> ASGIApp:
-        """What is said in a call, as it is said."""
+        """What is said in a call, as it is said; of one that is over, while it is known."""
         call_id = request.query_params.get("call", "")
-        call = self._phone.call(call_id)
-        if call is None or call.leg.carrier != CARRIER:
+        if not await self._is_of_page(call_id):
             return Response(status_code=204)  # the browser does not ask again
-        return EventStream(self._lines(call_id, request.headers.get("last-event-id", "")))
+        return EventStream(self._lines(call_id, _last_read(request)))
+
+    async def _is_of_page(self, call_id: str) -> bool:
+        call = self._phone.call(call_id)
+        if call is not None:
+            return call.leg.carrier == CARRIER
+        events = [record.event for record in await self._phone.records(call_id)]
+        return any(isinstance(event, CallAnnounced) and event.leg.carrier == CARRIER for event in events)
 
     async def _lines(self, call_id: str, after: str) -> AsyncGenerator[bytes]:
         """The transcript so far, if the browser does not have it, and then what follows."""
@@ -123,6 +130,8 @@ class Page:
                 shown = max(shown, record.sequence)
                 if (line := line_of(record)) is not None:
                     yield _event(position, line)
+                    if line.kind == "end":
+                        return
         async for item in self._phone.feed(position):
             record = item.record
             if record.call_id != call_id or record.sequence <= shown:
@@ -132,6 +141,11 @@ class Page:
                 yield _event(item.position, line)
                 if line.kind == "end":
                     return
+
+
+def _last_read(request: Request) -> str:
+    """Returns the id of the last event that a page has read: of a page that asks anew, or a browser by itself."""
+    return request.headers.get("last-event-id", "") or request.query_params.get("after", "")
 
 
 async def _index(_request: Request) -> Response:

@@ -13,7 +13,15 @@ from patter_browser import Browser
 from patter_browser.app import BrowserPhone
 from patter_browser.calls import Answer
 from patter_core.errors import ConfigurationError, WorkerStopping
-from patter_core.events import CallEnded, CallEvent, CallMetrics, Record, TranscriptInput, TranscriptOutput
+from patter_core.events import (
+    CallAnnounced,
+    CallEnded,
+    CallEvent,
+    CallMetrics,
+    Record,
+    TranscriptInput,
+    TranscriptOutput,
+)
 from patter_core.server.serving import serve_app
 from patter_core.telephony.control import Callbacks
 from patter_core.telephony.leg import Leg
@@ -147,13 +155,30 @@ async def test_the_transcript_begins_with_what_was_said_before_and_ends_with_the
             assert [line async for line in lines if line] == []
 
 
-async def test_a_browser_that_asks_again_gets_what_it_missed(phone: FakePhone, client: httpx.AsyncClient) -> None:
+async def test_a_call_that_is_over_before_it_is_asked_for_is_shown_with_its_end(
+    phone: FakePhone, client: httpx.AsyncClient
+) -> None:
+    phone.put(record(1, CallAnnounced(leg=Leg(carrier="browser", call_id="1"), agent="agent")))
+    phone.put(record(2, END))
+    with anyio.fail_after(10):
+        answer = await client.get("/events?call=call-1")
+    assert [line for line in answer.text.splitlines() if line.startswith("data")] == [
+        'data: {"kind":"end","text":"You have hung up."}'
+    ]
+
+
+@pytest.mark.parametrize("by", ["header", "query"])
+async def test_a_browser_that_asks_again_gets_what_it_missed(
+    phone: FakePhone, client: httpx.AsyncClient, by: str
+) -> None:
     phone.live["call-1"] = FakeLiveCall("call-1", Leg(carrier="browser", call_id="1"))
     phone.put(record(1, TranscriptInput("One.")))
     position = phone.position
     phone.put(record(2, TranscriptInput("Two.")))
     phone.put(record(3, END))
-    answer = await client.get("/events?call=call-1", headers={"last-event-id": position})
+    headers = {"last-event-id": position} if by == "header" else {}
+    after = {"after": position if by == "query" else "0"}
+    answer = await client.get("/events", params={"call": "call-1", **after}, headers=headers)
     assert [line for line in answer.text.splitlines() if line.startswith("data")] == [
         'data: {"kind":"caller","text":"Two."}',
         'data: {"kind":"end","text":"You have hung up."}',
@@ -162,7 +187,8 @@ async def test_a_browser_that_asks_again_gets_what_it_missed(phone: FakePhone, c
 
 async def test_calls_of_other_carriers_are_not_shown(phone: FakePhone, client: httpx.AsyncClient) -> None:
     phone.live["call-1"] = FakeLiveCall("call-1", Leg(carrier="fake", call_id="1"))
-    for call_id in ("call-1", "none", ""):
+    phone.put(record(1, CallAnnounced(leg=Leg(carrier="fake", call_id="2"), agent="agent"), "call-2"))
+    for call_id in ("call-1", "call-2", "none", ""):
         assert (await client.get("/events", params={"call": call_id})).status_code == 204
 
 

@@ -231,6 +231,20 @@ async def test_a_live_call_grows_is_informed_transferred_and_ended(
     assert phone.transferred == [("live-0", "+15550009999")]
 
 
+async def test_the_feed_is_asked_for_anew_when_the_network_has_changed(
+    serve: Serve, phone: FakePhone, visit: Enter
+) -> None:
+    """The connection may be dead, of which the browser may learn after minutes."""
+    async with serve(phone) as served, visit(served) as seen:
+        await expect(seen.page.locator("#link-state")).to_have_text("Live")
+        await expect(seen.page.locator(".card.live")).to_have_count(3)
+        async with seen.page.expect_request("**/api/feed?*"):
+            await seen.page.evaluate("dispatchEvent(new Event('offline'))")
+        await expect(seen.page.locator("#link-state")).to_have_text("Live")
+        announce(phone, "later", "***********66")
+        await expect(seen.page.locator(".card.live")).to_have_count(4)
+
+
 async def test_the_page_goes_on_when_a_worker_dies_and_another_one_takes_its_place(
     serve: Serve, phone: FakePhone, visit: Enter
 ) -> None:

@@ -25,6 +25,7 @@ export class Call extends EventTarget {
     this.answer = null;
     this.unsent = 0; // frames of the microphone that were dropped, as the network was too slow
     this.rejoins = 0;
+    this.isOwed = false; // it was hung up while the server could not be told
     this.pause = null;
     sound.addEventListener("frame", (event) => this.sendFrame(event.detail));
     sound.addEventListener("mark", (event) => this.send({ type: "mark", name: event.detail }));
@@ -39,7 +40,7 @@ export class Call extends EventTarget {
     this.become("calling");
     try {
       this.take(await this.ask("call", { to_number: to }));
-      if (!this.isOver) {
+      if (!this.isOver || this.isOwed) {
         await this.connect();
       }
     } catch (error) {
@@ -52,6 +53,7 @@ export class Call extends EventTarget {
   }
 
   hangUp() {
+    this.isOwed = this.state === "calling" || this.state === "rejoining";
     this.send({ type: "hangup" });
     this.end();
   }
@@ -81,7 +83,9 @@ export class Call extends EventTarget {
   end() {
     this.become("over");
     this.pause?.();
-    this.socket?.close(1000);
+    if (!this.isOwed) {
+      this.socket?.close(1000);
+    }
   }
 
   // --- the server ---------------------------------------------------------------------------------------------------
@@ -135,6 +139,10 @@ export class Call extends EventTarget {
       socket.addEventListener("open", () => {
         clearTimeout(timer);
         this.send({ type: "hello", call_id: this.answer.call_id, rate: this.rate });
+        if (this.isOwed) {
+          this.isOwed = false;
+          this.hangUp();
+        }
         this.become("live");
         resolve();
       });
@@ -179,7 +187,7 @@ export class Call extends EventTarget {
     this.socket.send(frame);
   }
 
-  // A socket is gone. If nobody hung up, the call is joined again.
+  // A socket is gone. If nobody hung up, the call is joined again; and if they hung up meanwhile, for the server to know.
   lost(socket) {
     if (this.socket !== socket) {
       return;
@@ -194,7 +202,7 @@ export class Call extends EventTarget {
   async rejoin() {
     this.become("rejoining");
     const until = performance.now() + 1000 * REJOIN_SECONDS;
-    for (let round = 0; !this.isOver && performance.now() < until; round++) {
+    for (let round = 0; (!this.isOver || this.isOwed) && performance.now() < until; round++) {
       await this.wait(PAUSES[Math.min(round, PAUSES.length - 1)]);
       if (await this.tryToRejoin()) {
         return;
@@ -206,12 +214,12 @@ export class Call extends EventTarget {
   }
 
   async tryToRejoin() {
-    if (this.isOver) {
+    if (this.isOver && !this.isOwed) {
       return true;
     }
     try {
       const answer = await this.ask("lost", { call_id: this.answer.call_id, stream_url: this.answer.stream_url });
-      if (answer.reason) {
+      if (answer.reason || (this.isOver && !this.isOwed)) {
         this.end();
         return true;
       }

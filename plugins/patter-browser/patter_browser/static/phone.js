@@ -62,6 +62,11 @@ function hangUp() {
   }
 }
 
+function networkChanged(isThere) {
+  transcript.networkChanged();
+  call?.networkChanged(isThere);
+}
+
 async function settings() {
   let response;
   try {
@@ -300,8 +305,8 @@ $("pad").addEventListener("click", () => showPad($("keys").hidden));
 $("half-duplex").addEventListener("change", applyMute);
 addEventListener("keydown", keyPressed);
 addEventListener("pagehide", hangUp);
-addEventListener("online", () => call?.networkChanged(true));
-addEventListener("offline", () => call?.networkChanged(false));
+addEventListener("online", () => networkChanged(true));
+addEventListener("offline", () => networkChanged(false));
 navigator.mediaDevices?.addEventListener("devicechange", listDevices);
 setInterval(tick, 500);
 try {

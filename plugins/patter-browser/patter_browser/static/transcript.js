@@ -16,11 +16,12 @@ export class Transcript {
     this.lines = new Map();
     this.source = null;
     this.call = "";
+    this.last = ""; // the id of the last event that was read
   }
 
   clear() {
     this.close();
-    this.call = "";
+    this.call = this.last = "";
     this.lines.clear();
     this.list.replaceChildren();
     this.empty.hidden = false;
@@ -32,13 +33,29 @@ export class Transcript {
       return; // its media socket was joined again: the events go on
     }
     this.call = call;
-    this.source = new EventSource(`events?call=${encodeURIComponent(call)}`);
-    this.source.addEventListener("message", (event) => this.take(JSON.parse(event.data)));
+    this.open();
+  }
+
+  open() {
+    const query = new URLSearchParams({ call: this.call, after: this.last });
+    this.source = new EventSource(`events?${query}`);
+    this.source.addEventListener("message", (event) => {
+      this.last = event.lastEventId;
+      this.take(JSON.parse(event.data));
+    });
+  }
+
+  // The network has changed: the connection may be dead without knowing.
+  networkChanged() {
+    if (this.source !== null) {
+      this.close();
+      this.open();
+    }
   }
 
   endSoon() {
-    const source = this.source;
-    setTimeout(() => source?.close(), LAST_WORDS_MS);
+    const call = this.call;
+    setTimeout(() => call === this.call && this.close(), LAST_WORDS_MS);
   }
 
   close() {

@@ -54,11 +54,14 @@ export function follow({ call = "", after = "", onItem, onLost, signal }) {
       onItem(JSON.parse(event.data));
     };
     source.addEventListener("lost", () => onLost());
-    source.onerror = () => {
-      tellLink(false);
-      close();
-      timer = setTimeout(open, 1000);
-    };
+    source.onerror = restart;
+  }
+
+  function restart() {
+    if (document.hidden) return;
+    tellLink(false);
+    close();
+    timer = setTimeout(open, 1000);
   }
 
   function close() {
@@ -73,6 +76,7 @@ export function follow({ call = "", after = "", onItem, onLost, signal }) {
   }
 
   document.addEventListener("visibilitychange", onVisibility, { signal });
+  for (const change of ["offline", "online"]) addEventListener(change, restart, { signal }); // it may be dead without knowing
   signal.addEventListener("abort", () => {
     close();
     linkState.textContent = "";
