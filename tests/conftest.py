@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,15 @@ import pytest
 from tests.site import Site
 from tests.transports import TRANSPORT
 
+_SLOW_PROGRAM = """\
+import sys, time
+sys.begun.set()
+deadline = time.monotonic() + 20
+while not sys.told():
+    if time.monotonic() > deadline:
+        raise TimeoutError("nothing was told")
+    time.sleep(0.01)
+"""
 _PREFIXES = ("PATTER_", "BROWSER_", "TWILIO_", "TELNYX_", "VONAGE_", "PLIVO_", "DEEPGRAM_", "ELEVENLABS_", "OPENAI_")
 
 
@@ -38,6 +48,22 @@ def _clean_environment() -> Iterator[None]:
                 patch.delenv(variable)
         patch.setenv("PATTER_TRANSPORT", TRANSPORT)
         yield
+
+
+@pytest.fixture
+def slow_program(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> str:
+    """The begin of a program that goes on once something is logged. Timers are over as soon as it runs."""
+    begun = threading.Event()
+
+    class Timer(threading.Timer):
+        def run(self) -> None:
+            if begun.wait(20):
+                self.function(*self.args, **self.kwargs)
+
+    monkeypatch.setattr(threading, "Timer", Timer)
+    monkeypatch.setattr(sys, "begun", begun, raising=False)
+    monkeypatch.setattr(sys, "told", lambda: caplog.records, raising=False)
+    return _SLOW_PROGRAM
 
 
 @pytest.fixture
