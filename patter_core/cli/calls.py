@@ -88,7 +88,7 @@ def calls(
     elif not rows:
         click.echo(one_line(_why_none(reader, db, agent=agent, carrier=carrier)))
     else:
-        Printer().table(calls_table(rows))
+        Printer().table(calls_table(rows, reader))
 
 
 @calls.command()

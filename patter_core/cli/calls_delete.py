@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 import click
 
-from patter_core.cli.calls_found import calls_table, complete_id, file_option, reader_of
+from patter_core.cli.calls_found import calls_table, complete_id, file_option, is_live, reader_of
 from patter_core.cli.options import app_option, check_app
 from patter_core.config import MOST_WORKERS
 from patter_core.errors import ConfigurationError, PatterError
@@ -34,8 +34,6 @@ __all__ = ["delete"]
 _WHOLE_ID = re.compile(r"[0-9a-f]{32}")
 _AGE = re.compile(r"([0-9]{1,6})([hdw])")
 _UNITS = {"h": 3600.0, "d": 86_400.0, "w": 7 * 86_400.0}
-_LOST_AFTER = 3600.0
-"""Seconds without an event after which a call without an end is over: its worker died."""
 _SHOWN = 20
 _ALL = 1_000_000_000
 
@@ -79,7 +77,7 @@ def delete(
     console, now = Printer(), time.time()
     address = None if number is None else _address(number)
     found, without_row = _found(reader, ids, address, _seconds(age), now)
-    live = [row for row in found if _is_live(reader, row, now)]
+    live = [row for row in found if is_live(reader, row)]
     rows = [row for row in found if row not in live]
     if live:
         console.print(f"Live, and left: {', '.join(row.call_id[:8] for row in live)}.")
@@ -88,7 +86,7 @@ def delete(
         if not live:
             console.print("No such call.")
         return
-    _show(console, rows, address)
+    _show(console, reader, rows, address)
     if without_row:
         console.print(f"Not in {db}, but perhaps in what else the sinks keep: {', '.join(without_row)}.")
     erased = counted(len(call_ids), "call")
@@ -107,9 +105,9 @@ def delete(
         console.print(f"Not erased: {text}.")
 
 
-def _show(console: Printer, rows: Sequence[CallRow], number: str | None) -> None:
+def _show(console: Printer, reader: SQLiteReader, rows: Sequence[CallRow], number: str | None) -> None:
     if rows:
-        console.table(calls_table(rows[:_SHOWN]))
+        console.table(calls_table(rows[:_SHOWN], reader))
     if len(rows) > _SHOWN:
         console.print(f"and {len(rows) - _SHOWN} more.")
     if number and any(number not in {row.from_number, row.to_number} for row in rows):
@@ -152,10 +150,6 @@ def _seconds(age: str | None) -> float | None:
     if parts is None:
         raise ConfigurationError("--older-than is no age.", expected="such as 12h, 30d or 8w", got=age)
     return int(parts[1]) * _UNITS[parts[2]]
-
-
-def _is_live(reader: SQLiteReader, row: CallRow, now: float) -> bool:
-    return row.ended is None and reader.last_event(row.call_id) > now - _LOST_AFTER
 
 
 def _sinks(registry: Registry, app: str, config: Path | None) -> list[EventSink]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -16,10 +17,12 @@ from patter_core.storage.archive import CallRow
 from patter_core.telephony.outcome import end_words
 from patter_core.telephony.prices import costs_text
 
-__all__ = ["calls_table", "complete_id", "file_option", "no_calls", "reader_of"]
+__all__ = ["calls_table", "complete_id", "file_option", "is_live", "no_calls", "reader_of"]
 
 _Command = TypeVar("_Command", bound=Callable[..., object])
 
+_LOST_AFTER = 3600.0
+"""Seconds without an event after which a call without an end is over: its worker died."""
 _LISTED = "`patter calls` lists the IDs."
 
 
@@ -71,13 +74,18 @@ def complete_id(reader: SQLiteReader, prefix: str) -> str:
     return ids[0]
 
 
-def calls_table(rows: Sequence[CallRow]) -> Table:
+def is_live(reader: SQLiteReader, row: CallRow) -> bool:
+    """Returns whether a call goes on, as far as is known."""
+    return row.ended is None and reader.last_event(row.call_id) > time.time() - _LOST_AFTER
+
+
+def calls_table(rows: Sequence[CallRow], reader: SQLiteReader) -> Table:
     """Returns a table with a line for each call."""
     titles = ("id", "began", "", "from", "to", "agent", "lasted", "reply", "costs", "ended")
-    return Table(titles, [_cells(row) for row in rows])
+    return Table(titles, [_cells(row, reader) for row in rows])
 
 
-def _cells(row: CallRow) -> tuple[str, ...]:
+def _cells(row: CallRow, reader: SQLiteReader) -> tuple[str, ...]:
     return (
         row.call_id[:8],
         _began(row.started),
@@ -88,8 +96,14 @@ def _cells(row: CallRow) -> tuple[str, ...]:
         f"{row.duration_ms / 1000:.0f} s" if row.ended is not None else "-",
         "-" if row.reply_ms is None else f"{row.reply_ms:.0f} ms",
         costs_text(row.costs, row.unpriced) or "-",
-        end_words(row.reason, row.ended_by) if row.ended is not None else "not yet",
+        _end_of(row, reader),
     )
+
+
+def _end_of(row: CallRow, reader: SQLiteReader) -> str:
+    if row.ended is not None:
+        return end_words(row.reason, row.ended_by)
+    return "not yet" if is_live(reader, row) else "no end known"
 
 
 def _began(started: float) -> str:

@@ -82,7 +82,14 @@ def test_the_list_has_a_line_for_each_call(path: Path) -> None:
     assert "concierge" in one
     assert "61 s" in one
     assert "caller_hung_up (by the caller)" in one
-    assert "not yet" in other
+    assert "no end known" in other
+
+
+def test_a_call_without_an_end_has_none_yet_while_there_are_events(path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE records SET time = ? WHERE call_id = ?", (time.time() - 60, OTHER))
+    (line,) = (line for line in run(path).stdout.splitlines() if OTHER in line)
+    assert line.rstrip().endswith("not yet")
 
 
 def test_it_is_filtered(path: Path) -> None:
