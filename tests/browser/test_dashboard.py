@@ -221,7 +221,7 @@ async def test_the_timeline_and_the_events_tell_what_happened_and_when(url: str,
         for text, from_, to in (
             ("Agent: 0:01 to 0:02", 1_000, 2_000),
             ("Caller: 0:03 to 0:04", 3_000, 4_000),
-            ("Agent: 0:05 to 0:06, interrupted", 5_000, 6_021),
+            ("Agent: 0:05 to 0:06, cut off", 5_000, 6_021),
             ("Caller: 0:06 to 0:07", 6_000, 7_000),
         )
     ]
@@ -235,7 +235,7 @@ async def test_the_timeline_and_the_events_tell_what_happened_and_when(url: str,
     assert told[13:16] == [
         "0:06.0 The caller speaks",
         "0:06.0 The caller interrupts",
-        "0:06.0 Heard 0:01 of 0:03, then interrupted",
+        "0:06.0 Heard 0:01 of 0:03, then cut off",
     ]
     assert told[-1] == "0:08.0 The call ended: caller hung up, by caller"
 

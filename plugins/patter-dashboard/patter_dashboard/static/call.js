@@ -163,7 +163,7 @@ function drawLines(log, story, { play, isLive }) {
     h(
       "div", { class: `line ${line.who}`, "data-at": line.at },
       h("p", { class: "who" }, names[line.who], " ", play ? h("button", { type: "button", class: "at", onclick: () => play(line.at), "aria-label": `Play from ${offsetOf(line.at)}` }, offsetOf(line.at)) : h("time", { class: "at" }, offsetOf(line.at))),
-      h("p", { class: "said" }, line.text, line.unheard && h("s", { class: "unheard", title: "Not heard: the caller interrupted" }, line.unheard), line.cut && h("span", { class: "quiet" }, " (the caller interrupted; what is struck out was not heard)")),
+      h("p", { class: "said" }, line.text, line.unheard && h("s", { class: "unheard", title: "Not heard: the agent was cut off" }, line.unheard), line.cut && h("span", { class: "quiet" }, " (cut off; what is struck out was not heard)")),
     ),
   );
   // What stands is left as it is, so that only new lines are read out.
@@ -188,7 +188,7 @@ function markLine(log, ms) {
 
 function drawWaits(place, story) {
   const turns = story.turns;
-  show(place, h("h2", { id: "waits-title" }, "How long the caller waited"), turns.length ? latencies(turns) : h("p", { class: "empty" }, "The engine has not reported any turn yet."));
+  show(place, h("h2", { id: "waits-title" }, "How long the caller waited"), turns.length ? latencies(turns) : h("p", { class: "empty" }, "The engine has reported no turn."));
 }
 
 function drawBills(place, story) {

@@ -24,7 +24,7 @@ export function timeline(story) {
   const bars = story.spans.map((span) =>
     svg(
       "rect", { class: `span ${span.who}${span.cut ? " cut" : ""}`, x: x(span.from), y: lanes[span.who], width: Math.max(2, x(span.to) - x(span.from)), height: 24, rx: 4 },
-      title(`${span.who === "caller" ? "Caller" : "Agent"}: ${lengthOf(span.from)} to ${lengthOf(span.to)}${span.cut ? ", interrupted" : ""}`),
+      title(`${span.who === "caller" ? "Caller" : "Agent"}: ${lengthOf(span.from)} to ${lengthOf(span.to)}${span.cut ? ", cut off" : ""}`),
     ),
   );
   const marks = story.marks.map((mark) =>
