@@ -84,7 +84,11 @@ class Carrier(Configured, abc.ABC):
 
     @property
     def rates(self) -> CarrierRates | None:
-        """List prices, for the estimate of a call's cost; None if unknown."""
+        """List prices, for the estimate of a call's cost.
+
+        None if they are unknown: until the carrier says what it charges, sums of costs name it as missing then. A
+        carrier that bills nothing has prices of 0.
+        """
         return None
 
     @abc.abstractmethod

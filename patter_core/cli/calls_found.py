@@ -95,7 +95,7 @@ def _cells(row: CallRow, reader: SQLiteReader) -> tuple[str, ...]:
         row.agent,
         f"{row.duration_ms / 1000:.0f} s" if row.ended is not None else "-",
         "-" if row.reply_ms is None else f"{row.reply_ms:.0f} ms",
-        costs_text(row.costs, row.unpriced) or "-",
+        costs_text(row.costs, row.missing) or "-",
         _end_of(row, reader),
     )
 

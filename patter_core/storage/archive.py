@@ -49,6 +49,16 @@ class CallRow(msgspec.Struct, frozen=True):
     """What is not in `engine_cost`, as its price is not known: vendors and parts, such as `acme llm, acme tts`."""
 
     @property
+    def missing(self) -> str:
+        """What is not in `costs`, as its price is not known; sorted, such as `acme llm, fake`.
+
+        It is all of `unpriced`, and the carrier of a call with audio, if it has no list prices and has named none yet.
+        """
+        is_carrier_missing = self.duration_ms > 0 and not self.cost and not self.estimated_cost
+        names = [*self.unpriced.split(", "), self.carrier if is_carrier_missing else ""]
+        return ", ".join(sorted(filter(None, names)))
+
+    @property
     def costs(self) -> tuple[Cost, ...]:
         """What the call costs, by currency: the carrier's part by its list prices until its own price is known.
 

@@ -38,7 +38,8 @@ def costs_text(costs: Iterable[Cost], unpriced: str = "", *, of: str = "") -> st
 
     Args:
         costs: one for each currency, as `sum_costs` returns them.
-        unpriced: the parts that are not in it, as their price is not known, such as `acme llm`; "" for none.
+        unpriced: what is not in it, as its price is not known: parts, and carriers, such as `acme llm, fake`; "" for
+            nothing.
         of: the parts that are in it, where they are to be named.
     """
     if unpriced:

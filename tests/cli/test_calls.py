@@ -195,6 +195,19 @@ def test_a_cost_that_the_carrier_has_not_named_yet_is_told_as_an_estimate(
     assert bills_line.removeprefix("carrier bills").strip() == price
 
 
+def test_a_sum_without_the_price_of_its_carrier_says_so_until_the_carrier_names_it(tmp_path: Path) -> None:
+    bill = EngineBill(part="engine", vendor="acme", cost=Cost(Decimal("0.03")))
+    events: list[CallEvent] = [
+        CallAnnounced(leg=Leg(carrier="fake", call_id="leg"), agent="agent"),
+        CallEnded("caller_hung_up", by="caller", duration_ms=61_000, metrics=CallMetrics(engine_bills=(bill,))),
+        CallPriced(cost=Cost(Decimal("0.01"), estimated=False)),
+    ]
+    anyio.run(keep, tmp_path / "patter.db", events[:2])
+    assert " at least 0.0300 USD (fake: no price known) " in run(tmp_path / "patter.db").stdout
+    anyio.run(keep, tmp_path / "patter.db", events)
+    assert " about 0.0400 USD " in run(tmp_path / "patter.db").stdout
+
+
 def test_a_call_that_was_not_answered_was_ended_by_no_side(tmp_path: Path) -> None:
     ended = CallEnded(reason="no_answer", by="caller", duration_ms=0, metrics=CallMetrics())
     announced = CallAnnounced(leg=Leg(carrier="fake", call_id="leg", direction=Direction.OUTBOUND), agent="agent")

@@ -27,6 +27,22 @@ def test_the_carriers_own_price_takes_the_place_of_its_estimate() -> None:
     assert msgspec.structs.replace(row, cost="0.02 USD", engine_cost="").costs == (usd("0.02", estimated=False),)
 
 
+@pytest.mark.parametrize(
+    ("fields", "missing"),
+    [
+        ({}, "acme llm, fake, zeta tts"),
+        ({"unpriced": ""}, "fake"),
+        ({"estimated_cost": "0.01 USD"}, "acme llm, zeta tts"),
+        ({"estimated_cost": "0 USD", "unpriced": ""}, ""),  # a carrier that bills nothing
+        ({"cost": "0.01 USD"}, "acme llm, zeta tts"),
+        ({"duration_ms": 0.0, "unpriced": ""}, ""),  # without audio
+    ],
+)
+def test_a_carrier_whose_price_is_not_known_is_missing_in_a_sum(fields: dict[str, object], missing: str) -> None:
+    row = msgspec.structs.replace(BLANK, carrier="fake", duration_ms=1_500.0, unpriced="acme llm, zeta tts")
+    assert msgspec.structs.replace(row, **fields).missing == missing
+
+
 def test_currencies_are_not_added_up() -> None:
     costs = (usd("1", estimated=True), Cost(Decimal("2E-7"), "EUR", estimated=True))
     assert msgspec.structs.replace(BLANK, engine_cost=amounts_of(costs)).costs == costs

@@ -37,7 +37,7 @@ class Day(msgspec.Struct, kw_only=True):
     costs: tuple[Cost, ...] = ()
     """By currency: of carrier and engine, the carrier's own price where it is known."""
     unpriced: str = ""
-    """What is not in them: as in `CallRow`."""
+    """What is not in them: as `CallRow.missing`, of all calls."""
 
 
 class NumberLine(msgspec.Struct, kw_only=True):
@@ -49,7 +49,7 @@ class NumberLine(msgspec.Struct, kw_only=True):
     minutes: float = 0.0
     costs: tuple[Cost, ...] = ()
     unpriced: str = ""
-    """What is not in them: as in `CallRow`."""
+    """What is not in them: as `CallRow.missing`, of all calls."""
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +75,7 @@ class _Group:
     def add(self, row: CallRow, costs: Iterable[Cost], metrics: CallMetrics | None) -> None:
         self.rows.append(row)
         self._costs.extend(costs)
-        self._unpriced.update(part for part in row.unpriced.split(", ") if part)
+        self._unpriced.update(part for part in row.missing.split(", ") if part)
         if metrics is not None:
             self.metrics.append(metrics)
 

@@ -152,12 +152,15 @@ async def test_figures_count_by_day_number_and_reason(serve: Serve, phone: FakeP
 
 
 def test_figures_name_the_parts_that_are_not_in_a_sum() -> None:
-    row = CallRow("1", 10.0, "fake", "inbound", "", "+1", "agent", None, "", "", 0.0, None, "0.01 USD", "")
+    row = CallRow("1", 10.0, "fake", "inbound", "", "+1", "agent", 20.0, "", "", 9_000.0, None, "0.01 USD", "")
     unpriced = ("", "acme tts", "acme llm, acme tts")
-    rows = [msgspec.structs.replace(row, unpriced=parts) for parts in unpriced]
+    rows = [msgspec.structs.replace(row, estimated_cost="0.01 USD", unpriced=parts) for parts in unpriced]
     figures = figures_of(rows, [], since=0.0, until=20.0, offset=0.0)
     (day,), (number,) = figures.days, figures.numbers
     assert figures.total.unpriced == day.unpriced == number.unpriced == "acme llm, acme tts"
+    figures = figures_of([row, *rows], [], since=0.0, until=20.0, offset=0.0)
+    (day,), (number,) = figures.days, figures.numbers
+    assert figures.total.unpriced == day.unpriced == number.unpriced == "acme llm, acme tts, fake"
 
 
 async def test_the_system_page_tells_how_the_worker_is(serve: Serve, phone: FakePhone) -> None:

@@ -21,7 +21,9 @@ import msgspec
 import pytest
 
 from patter_core.events import CallAnnounced, CallEnded, CallMetrics, Record, TranscriptCorrection, TranscriptInput
+from patter_core.observe.metrics import EngineBill
 from patter_core.server.serving import bind, serve_app
+from patter_core.storage.archive import CallRow
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.prices import Cost, costs_text
 from patter_core.testing.fakes import FakeLiveCall, FakePhone
@@ -184,6 +186,31 @@ async def test_costs_are_told_as_the_commands_tell_them(serve: Serve, phone: Fak
     async with serve(phone) as served, visit(served) as seen:
         told = await seen.page.evaluate(script, msgspec.to_builtins(sums))
     assert told == [costs_text(*one) for one in sums]
+
+
+async def test_a_carrier_without_a_price_is_missing_in_a_sum(serve: Serve, phone: FakePhone, visit: Enter) -> None:
+    row = CallRow("1", 10.0, "fake", "inbound", "", "+1", "agent", 20.0, "", "", 9_000.0, None, "0.02 USD", "")
+    rows = [
+        row,
+        msgspec.structs.replace(row, unpriced="acme llm, zeta tts"),
+        msgspec.structs.replace(row, cost="0.01 USD"),
+        msgspec.structs.replace(row, estimated_cost="0 USD"),
+        msgspec.structs.replace(row, duration_ms=0.0),
+    ]
+    bill = EngineBill(part="engine", vendor="echo", cost=Cost(Decimal("0.024")))
+    metrics = CallMetrics(duration_ms=9_000.0, engine_bills=(bill,))
+    phone.put(record("unpriced", 1, CallAnnounced(leg=Leg(carrier="fake", call_id="leg"), agent="agent")))
+    phone.put(record("unpriced", 2, CallEnded("caller_hung_up", by="caller", duration_ms=9_000, metrics=metrics)))
+    script = "(rows) => import('./static/format.js').then(({ costsOf }) => rows.map(costsOf))"
+    async with serve(phone) as served, visit(served) as seen:
+        told = await seen.page.evaluate(script, msgspec.to_builtins(rows))
+        await seen.see("#/call/unpriced")
+        sum_ = "at least 0.0240 USD (fake: no price known)"
+        await expect(seen.page.locator(".fact", has_text="Cost")).to_contain_text(sum_)
+        costs = seen.page.locator("section", has=seen.page.locator("#bills-title")).locator("td.number")
+        await expect(costs).to_have_text(["no price known", "about 0.0240 USD"])
+    assert told == [costs_text(row.costs, row.missing) for row in rows]
+    assert told[0] == "at least 0.0200 USD (fake: no price known)"
 
 
 async def test_what_callers_and_agents_say_is_text(serve: Serve, phone: FakePhone, visit: Enter) -> None:

@@ -42,8 +42,8 @@ export function money({ amount, currency, estimated }) {
   return `${estimated ? "about " : ""}${value.toFixed(value > 0 && value < 1 ? Math.min(100, Math.max(4, first)) : 2)} ${currency}`;
 }
 
-// What costs come to, by currency: with an estimate among them, about so much. With parts of unknown price, such as
-// "acme llm", it is at least so much.
+// What costs come to, by currency: with an estimate among them, about so much. With what has no known price, such
+// as "acme llm, plivo", it is at least so much.
 export function costs(all, unpriced = "") {
   const sums = new Map();
   for (const { amount, currency, estimated } of all ?? []) {
@@ -55,13 +55,15 @@ export function costs(all, unpriced = "") {
   return text ? `at least ${text} (${unpriced}: no price known)` : `${unpriced}: no price known`;
 }
 
-// The costs of a call of the archive, whose texts are such as "0.01 USD + 0.02 EUR".
+// The costs of a call of the archive, whose texts are such as "0.01 USD + 0.02 EUR". What is missing is as in CallRow.missing.
 export function costsOf(call) {
   const read = (text, estimated) => text.split(" + ").filter(Boolean).map((part) => {
     const [amount, currency] = part.split(" ");
     return { amount, currency, estimated };
   });
-  return costs([...read(call.engine_cost, true), ...(call.cost ? read(call.cost, false) : read(call.estimated_cost, true))], call.unpriced);
+  const carrier = call.cost ? read(call.cost, false) : read(call.estimated_cost, true);
+  const missing = [...call.unpriced.split(", "), call.duration_ms > 0 && !carrier.length ? call.carrier : ""];
+  return costs([...read(call.engine_cost, true), ...carrier], missing.filter(Boolean).sort().join(", "));
 }
 
 const REASONS = {

@@ -157,6 +157,7 @@ export class Story {
     const priced = this.last("call_priced");
     if (priced) lines.push({ what: "Carrier", of: "as it charges", cost: priced.cost });
     else if (metrics?.carrier_bill) lines.push({ what: "Carrier", of: `${metrics.carrier_bill.minutes} min, list prices of ${metrics.carrier_bill.as_of}`, cost: metrics.carrier_bill.cost });
+    else if (metrics?.duration_ms > 0 && this.announced) lines.push({ what: "Carrier", of: "no list prices", cost: null, part: this.announced.leg.carrier });
     for (const bill of metrics?.engine_bills ?? []) {
       const amounts = Object.entries(bill.amounts).map(([unit, amount]) => `${Math.round(amount * 10) / 10} ${unit.replaceAll("_", " ")}`);
       lines.push({ what: `${bill.part} · ${bill.vendor}${bill.model ? ` ${bill.model}` : ""}`, of: amounts.join(", "), cost: bill.cost, part: `${bill.vendor} ${bill.part}` });
