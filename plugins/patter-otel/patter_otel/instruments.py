@@ -77,6 +77,7 @@ INSTRUMENTS = (
     Instrument("counter", "patter.engine.time", "s", "Length of the engines' conversations"),
     Instrument("counter", "patter.engine.used", "1", "What engines and parts bill, by unit", (*_CALL, *_BILL, "of")),
     Instrument("counter", "patter.engine.cost", "{currency}", "Its cost by list prices", (*_CALL, *_BILL, "currency")),
+    Instrument("counter", "patter.engine.unpriced", "{call}", "Calls whose part has no known price", (*_CALL, *_BILL)),
     Instrument("counter", "patter.carrier.billed", "min", "Minutes that the carrier bills, begun ones whole"),
     Instrument("counter", "patter.carrier.cost", "{currency}", "Cost by list prices", (*_CALL, "currency")),
     Instrument("counter", "patter.carrier.charged", "{currency}", "What the carrier charges", (*_CALL, "currency")),
@@ -207,7 +208,9 @@ def _measured(call: CallMetrics) -> Iterator[tuple[str, float, Mapping[str, str]
     for bill in call.engine_bills:
         of = {"part": bill.part, "vendor": bill.vendor, "model": bill.model}
         yield from (("patter.engine.used", amount, {**of, "of": unit}) for unit, amount in bill.amounts.items())
-        if bill.cost is not None:
+        if bill.cost is None:
+            yield "patter.engine.unpriced", 1, of
+        else:
             yield "patter.engine.cost", float(bill.cost.amount), {**of, "currency": bill.cost.currency}
     if call.carrier_bill is not None:
         cost = call.carrier_bill.cost

@@ -124,6 +124,7 @@ def test_names_and_units_are_those_of_the_documentation() -> None:
         "patter.engine.time": "s",
         "patter.engine.used": "1",
         "patter.engine.cost": "{currency}",
+        "patter.engine.unpriced": "{call}",
         "patter.carrier.billed": "min",
         "patter.carrier.cost": "{currency}",
         "patter.carrier.charged": "{currency}",
@@ -261,3 +262,5 @@ def test_stages_of_answers_and_what_the_parts_bill() -> None:
     assert library.of("patter.engine.used", **CALL, part="llm", of="input_text_tokens") == [10]
     assert library.of("patter.engine.cost") == [0.015]
     assert library.of("patter.engine.cost", part="tts", model="m", currency="USD") == [0.015]
+    assert library.of("patter.engine.unpriced") == [1]
+    assert library.of("patter.engine.unpriced", **CALL, part="llm", vendor="acme", model="") == [1]
