@@ -173,7 +173,7 @@ class Usage(EngineEvent, frozen=True, tag="usage", kw_only=True):
     amounts: dict[str, float]
     """By the vendor's unit: `seconds`, `characters`, `input_text_tokens` and so on."""
     cost: Cost | None = None
-    """By the plugin's dated price list; None for a model that it does not know."""
+    """By the plugin's dated price list; None for what is not listed there, and where there is no list."""
 
 
 class TurnTimings(EngineEvent, frozen=True, tag="turn_timings", kw_only=True):

@@ -78,7 +78,7 @@ class EngineBill(msgspec.Struct, frozen=True, kw_only=True):
     amounts: dict[str, float] = {}
     """By the vendor's unit, such as `seconds` or `output_audio_tokens`."""
     cost: Cost | None = None
-    """By the plugin's price list; None if any of it is of a model whose price is not known."""
+    """By the plugin's price list; None if the price of any of it is not listed."""
     is_priced: bool = True
     """False once something was reported without a price."""
 

@@ -20,7 +20,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from patter_core.events import CallAnnounced, CallEnded, CallMetrics, Record, TranscriptCorrection, TranscriptInput
+from patter_core.events import (
+    CallAnnounced,
+    CallEnded,
+    CallMetrics,
+    Record,
+    TranscriptCorrection,
+    TranscriptInput,
+    Usage,
+)
 from patter_core.observe.metrics import EngineBill
 from patter_core.server.serving import bind, serve_app
 from patter_core.storage.archive import CallRow
@@ -211,6 +219,18 @@ async def test_a_carrier_without_a_price_is_missing_in_a_sum(serve: Serve, phone
         await expect(costs).to_have_text(["no price known", "about 0.0240 USD"])
     assert told == [costs_text(row.costs, row.missing) for row in rows]
     assert told[0] == "at least 0.0200 USD (fake: no price known)"
+
+
+async def test_what_was_used_is_told_with_and_without_a_model(serve: Serve, phone: FakePhone, visit: Enter) -> None:
+    tokens = {"input_text_tokens": 120.0, "output_tokens": 7.0}
+    used = [
+        Usage(part="engine", vendor="acme", amounts={"seconds": 61.52}),
+        Usage(part="llm", vendor="acme", model="m-1", amounts=tokens),
+    ]
+    script = "(events) => import('./static/story.js').then(({ wordsOf }) => events.map((one) => wordsOf(one).text))"
+    async with serve(phone) as served, visit(served) as seen:
+        told = await seen.page.evaluate(script, msgspec.to_builtins(used))
+    assert told == ["Used of acme: 61.5 seconds", "Used of acme m-1: 120 input text tokens, 7 output tokens"]
 
 
 async def test_what_callers_and_agents_say_is_text(serve: Serve, phone: FakePhone, visit: Enter) -> None:

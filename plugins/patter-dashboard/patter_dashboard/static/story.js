@@ -159,8 +159,7 @@ export class Story {
     else if (metrics?.carrier_bill) lines.push({ what: "Carrier", of: `${metrics.carrier_bill.minutes} min, list prices of ${metrics.carrier_bill.as_of}`, cost: metrics.carrier_bill.cost });
     else if (metrics?.duration_ms > 0 && this.announced) lines.push({ what: "Carrier", of: "no list prices", cost: null, part: this.announced.leg.carrier });
     for (const bill of metrics?.engine_bills ?? []) {
-      const amounts = Object.entries(bill.amounts).map(([unit, amount]) => `${Math.round(amount * 10) / 10} ${unit.replaceAll("_", " ")}`);
-      lines.push({ what: `${bill.part} · ${bill.vendor}${bill.model ? ` ${bill.model}` : ""}`, of: amounts.join(", "), cost: bill.cost, part: `${bill.vendor} ${bill.part}` });
+      lines.push({ what: `${bill.part} · ${modelOf(bill)}`, of: amountsOf(bill), cost: bill.cost, part: `${bill.vendor} ${bill.part}` });
     }
     return lines;
   }
@@ -170,6 +169,9 @@ export class Story {
     return costs(this.bills.map(({ cost }) => cost).filter(Boolean), [...unpriced].sort().join(", "));
   }
 }
+
+const modelOf = ({ vendor, model }) => (model ? `${vendor} ${model}` : vendor);
+const amountsOf = ({ amounts }) => Object.entries(amounts).map(([unit, amount]) => `${Math.round(amount * 10) / 10} ${unit.replaceAll("_", " ")}`).join(", ");
 
 const UNANSWERED = new Set(["busy", "no_answer", "canceled", "dial_failed"]);
 
@@ -202,7 +204,7 @@ const WORDS = {
   fallback_used: (event) => (event.ok ? `Fallback: the carrier ${[event.say && `says “${event.say}”`, event.to ? "transfers the caller" : "hangs up"].filter(Boolean).join(" and ")}` : `The fallback failed: ${event.detail}`),
   guardrail_acted: (event) => `Guardrail ${event.guardrail}: ${event.decision} (${event.side})`,
   turn_timings: (event) => `First audio after ${millis(event.stages_ms.first_audio)}`,
-  usage: (event) => `${event.vendor} ${event.model} reports what it bills`,
+  usage: (event) => `Used of ${modelOf(event)}: ${amountsOf(event)}`,
   metrics_reported: () => "Metrics",
   error: (event) => `Error: ${event.message}${event.code ? ` (${event.code})` : ""}`,
   call_moved: () => "Another worker has the call",
