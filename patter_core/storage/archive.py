@@ -73,8 +73,13 @@ class CallRow(msgspec.Struct, frozen=True):
 
 
 def amounts_of(costs: Iterable[Cost]) -> str:
-    """Returns costs as a `CallRow` has them."""
-    return " + ".join(f"{cost.amount} {cost.currency}" for cost in costs)
+    """Returns costs as a `CallRow` has them: with six decimals at most, or more up to the third digit."""
+    return " + ".join(f"{_amount(cost.amount)} {cost.currency}" for cost in costs)
+
+
+def _amount(amount: Decimal) -> str:
+    rounded = f"{amount:.{max(6, 2 - amount.adjusted())}f}"
+    return min(f"{amount}", rounded, key=len)
 
 
 class CallFilter(msgspec.Struct, frozen=True, kw_only=True):
