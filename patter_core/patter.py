@@ -304,7 +304,7 @@ class Patter(CallingPhone):
                 max_message=self._config.limits.message,
                 shared_listener=shared_listener,
                 is_service=ties.is_service,
-                beside=(self._apps.serving(key=ties.apps_key, tell=ties.on_link), ties.serving(call_host)),
+                beside=(self._apps.serving(ties, listener, waits=shared_listener), ties.serving(call_host)),
                 on_up=up,
             )
         finally:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import logging
 import secrets
+import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 
+import anyio
 import msgspec
 from starlette.types import ASGIApp, Scope
 
@@ -23,15 +27,20 @@ from patter_core.observe.secrets import hide
 from patter_core.registry import Registry
 from patter_core.server.agents import Agents
 from patter_core.server.host import CallHost
-from patter_core.server.serving import bind, serve_app
+from patter_core.server.serving import AddressInUse, bind, serve_app
+from patter_core.server.ties import WorkerTies
 from patter_core.sink import EventSink
 
 __all__ = ["PhoneApps", "apps_port"]
+
+_log = logging.getLogger("patter.apps")
 
 _PLACE = "PATTER_APPS_HOST and PATTER_APPS_PORT"
 """What sets the address of the apps' listener, in commands and in programs."""
 _CONNECTIONS = 256
 """Of the apps' listener, WebSockets aside: a browser has six."""
+_TRY_EVERY = 1.0
+"""Seconds between two tries to listen where another process has the port."""
 
 
 class PhoneApps:
@@ -57,6 +66,8 @@ class PhoneApps:
         self._access = access or AppAccess()
         self._port = port
         self._view: View | None = None
+        self._url = ""
+        """Where they are served."""
 
     @property
     def all(self) -> tuple[WebApp, ...]:
@@ -119,40 +130,72 @@ class PhoneApps:
         )
 
     @contextlib.asynccontextmanager
-    async def serving(
-        self, *, key: bytes | None = b"", tell: Callable[[str], None] | None = None
-    ) -> AsyncIterator[None]:
-        """Serves the apps while the context lasts, if there are any.
+    async def serving(self, ties: WorkerTies, calls: socket.socket, *, waits: bool) -> AsyncIterator[None]:
+        """Serves the apps while the context lasts, if there are any, and if `ties` do not leave it to another worker.
+
+        Links that let a browser in are told, the next one once it was used; by default on standard error.
 
         Args:
-            key: for cookies: another worker with it takes them, too. By default a new one. None serves none: another
-                worker does.
-            tell: is given the link, and the next one once it was used; by default it is printed on standard error.
+            ties: of this worker.
+            calls: where the server listens.
+            waits: the port may be that of an instance that is to end: the apps are served once it is free. So it is
+                where a parent would replace this worker again and again.
 
         Raises:
             ConfigurationError: the address cannot be used, or nothing would check who comes.
         """
-        if self._view is None or key is None:
+        if self._view is None or ties.apps_key is None:
             yield
             return
         access = self._access.resolved()
         if access.password:
             hide(access.password)
         made = {name: self._made(name) for name in self._apps}
-        listener = bind(access.listen, apps_port(self._port), options=_PLACE)
         front = Front(
             made,
             titles=self._titles,
             access=access,
-            key=key or secrets.token_bytes(32),
-            on_link_used=lambda: _tell_link(front, url, "The link was used. The next one", tell),
+            key=ties.apps_key or secrets.token_bytes(32),
+            on_link_used=lambda: _tell_link(front, self._url, "The link was used. The next one", ties.on_link),
         )
-        async with serve_app(front, listener, most_connections=_CONNECTIONS) as url:
-            _tell_link(front, url, f"Apps ({', '.join(self._apps)})", tell)
+        port = apps_port(self._port if ties.apps_port is None else ties.apps_port)
+        listen = functools.partial(bind, access.listen, port, options=_PLACE, beside=calls)
+        try:
+            opened = self._opened(front, listen(), ties)
+        except AddressInUse as error:
+            if ties.is_service and not waits:
+                raise
+            _log.warning(
+                "The apps are not served yet. %s Another instance may have it until it ends: it is tried again every"
+                " %g s. If it is not one, choose another with %s.",
+                error.problem,
+                _TRY_EVERY,
+                _PLACE,
+            )
+            opened = _meanwhile(functools.partial(self._open_later, front, listen, ties))
+        async with opened:
+            yield
+
+    @contextlib.asynccontextmanager
+    async def _opened(self, front: Front, listener: socket.socket, ties: WorkerTies) -> AsyncIterator[None]:
+        """Serves the apps on that socket, and tells where."""
+        assert self._view is not None  # there is an app
+        async with serve_app(front, listener, most_connections=_CONNECTIONS) as self._url:
+            _tell_link(front, self._url, f"Apps ({', '.join(self._apps)})", ties.on_link)
             try:
                 yield
             finally:
                 self._view.close()  # a server that is cancelled has no drain
+
+    async def _open_later(self, front: Front, listen: Callable[[], socket.socket], ties: WorkerTies) -> None:
+        """Serves them as soon as the port is free, until cancelled."""
+        while True:
+            await anyio.sleep(_TRY_EVERY)
+            with contextlib.suppress(ConfigurationError):
+                listener = listen()
+                break
+        async with self._opened(front, listener, ties):
+            await anyio.sleep_forever()
 
     @property
     def _titles(self) -> Mapping[str, str]:
@@ -176,6 +219,22 @@ def apps_port(port: int | None) -> int:
     if not (text.isascii() and text.isdecimal() and int(text) < 65536):
         raise ConfigurationError("The port of the apps is not a port number.", expected="0 to 65535", got=repr(text))
     return int(text)
+
+
+@contextlib.asynccontextmanager
+async def _meanwhile(run: Callable[[], Coroutine[object, object, None]]) -> AsyncIterator[None]:
+    """Runs that beside what the context holds."""
+    fault: Exception | None = None
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run)
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - passed on as it is, and not in a group
+            fault = error
+        finally:
+            tasks.cancel_scope.cancel()
+    if fault is not None:
+        raise fault
 
 
 def _tell_link(front: Front, url: str, what: str, tell: Callable[[str], None] | None) -> None:

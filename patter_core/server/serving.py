@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import importlib.util
+import ipaddress
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -21,7 +22,7 @@ from patter_core.server.connections import BoundedConfig, HttpConnection, MediaS
 from patter_core.server.descriptors import raise_limit, room_in
 from patter_core.server.signals import own_server
 
-__all__ = ["bind", "serve_app"]
+__all__ = ["AddressInUse", "bind", "serve_app"]
 
 _BACKLOG = 1024
 """Connections that the system keeps until they are accepted."""
@@ -29,6 +30,10 @@ _BACKLOG = 1024
 
 _serving = threading.local()
 """`count`: how many servers run on the event loop of this thread."""
+
+
+class AddressInUse(ConfigurationError):
+    """Something else than this server listens at the address."""
 
 
 class _Server(uvicorn.Server):
@@ -75,7 +80,14 @@ class _Server(uvicorn.Server):
                 self.should_exit = True
 
 
-def bind(host: str, port: int, *, options: str = "host= and port=", if_in_use: str = "") -> socket.socket:
+def bind(
+    host: str,
+    port: int,
+    *,
+    options: str = "host= and port=",
+    if_in_use: str = "",
+    beside: socket.socket | None = None,
+) -> socket.socket:
     """A listening TCP socket; port 0 takes a free one.
 
     Args:
@@ -83,9 +95,11 @@ def bind(host: str, port: int, *, options: str = "host= and port=", if_in_use: s
         port: of it.
         options: by which the user chooses them.
         if_in_use: what to do where something listens there, other than to choose another port or to stop that.
+        beside: where this server listens for calls already.
 
     Raises:
-        ConfigurationError: the address cannot be had.
+        AddressInUse: something else listens there.
+        ConfigurationError: the address cannot be had, or is that of `beside`.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio sets TCP_NODELAY on connections of sockets that say they are TCP. Without it an answer or a frame of audio
@@ -97,14 +111,24 @@ def bind(host: str, port: int, *, options: str = "host= and port=", if_in_use: s
         listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
-        remedy = f"Choose another with {options}."
-        if error.errno == errno.EADDRINUSE:
+        what, remedy = f"Cannot listen on {host} port {port}: ", f"Choose another with {options}."
+        is_in_use = error.errno == errno.EADDRINUSE
+        if is_in_use and beside is not None and _is_at(beside, host, port):
+            raise ConfigurationError(f"{what}this server listens there itself, for calls.", remedy=remedy) from None
+        if is_in_use:
             remedy = f"{if_in_use or f'Choose another with {options}, or stop what is using it'}."
-        raise ConfigurationError(
-            f"Cannot listen on {host} port {port}: {error.strerror or error}.",
-            remedy=without_brackets(host) or remedy,
+        raise (AddressInUse if is_in_use else ConfigurationError)(
+            f"{what}{error.strerror or error}.", remedy=without_brackets(host) or remedy
         ) from None
     return listener
+
+
+def _is_at(listener: socket.socket, host: str, port: int) -> bool:
+    """True if that is what keeps others from listening at an address."""
+    own, own_port = listener.getsockname()[:2]
+    found = {str(address[0]) for *_, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
+    every = any(ipaddress.ip_address(one).is_unspecified for one in (own, *found))
+    return bool(own_port == port and (every or own in found))
 
 
 @contextlib.contextmanager

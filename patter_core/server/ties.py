@@ -24,6 +24,8 @@ class WorkerTies(msgspec.Struct, frozen=True, kw_only=True):
     apps_key: bytes | None = b""
     """32 bytes that sign the apps' cookies, so that a worker that replaces this one takes them; "" makes new ones. None
     serves no apps: for all workers but one."""
+    apps_port: int | None = None
+    """Of the apps' listener, in place of what is set."""
     is_service: bool = True
     """The service stops when the worker does: False where a parent replaces it, and speaks to the service manager."""
     on_link: Callable[[str], None] | None = None

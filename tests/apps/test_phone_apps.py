@@ -22,11 +22,13 @@ from websockets.exceptions import InvalidStatus
 
 from patter_core import Limits, Patter
 from patter_core.app import FeedItem, PhoneView, WebApp, base_url_of
+from patter_core.apps import phone_apps
 from patter_core.apps.access import AppAccess
 from patter_core.errors import CallError, CallLimitReached, ConfigurationError, ForeignFault
 from patter_core.events import CallAnnounced, TranscriptInput
 from patter_core.registry import Registry
-from patter_core.server.serving import serve_app
+from patter_core.server.serving import bind, serve_app
+from patter_core.server.ties import WorkerTies
 from patter_core.sink import EventSink
 from patter_core.sinks import SQLiteSink
 from patter_core.storage.archive import CallFilter
@@ -368,6 +370,61 @@ async def test_what_an_app_raises_is_the_apps() -> None:
     with pytest.raises(BaseException) as caught:  # noqa: PT011 - a group, or the fault itself
         await phone.serve(agent, port=0, on_ready=lambda _url: None)
     assert "SystemExit" in repr(caught.value)
+
+
+async def test_where_another_instance_has_the_port_the_server_takes_calls_and_the_apps_come_when_it_is_free(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(phone_apps, "_TRY_EVERY", 0.01)
+    links: list[str] = []
+    with bind("127.0.0.1", 0) as other:
+        port = other.getsockname()[1]
+        phone = Patter(carrier=FakeCarrier(), registry=Registry(), apps=[Tool()], apps_port=port)
+        agent, ready = phone.agent(engine=FakeEngine()), anyio.Event()
+
+        async def serve() -> None:
+            listener, ties = bind("127.0.0.1", 0), WorkerTies(on_link=links.append)
+            on_ready = lambda _url: ready.set()  # noqa: E731 - one line
+            await phone.serve(agent, listener=listener, shared_listener=True, on_ready=on_ready, ties=ties)
+
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(serve)
+                await ready.wait()
+                await anyio.sleep(0.05)
+                assert links == []
+                other.close()
+                await until(lambda: bool(links))
+                async with httpx.AsyncClient() as client:
+                    assert (await client.get(links[0].partition("#")[0])).status_code < 500
+                tasks.cancel_scope.cancel()
+    (told,) = [entry.getMessage() for entry in caplog.records if entry.name == "patter.apps"]
+    assert told.startswith(
+        f"The apps are not served yet. Cannot listen on 127.0.0.1 port {port}: Address already in use."
+    )
+
+
+async def test_a_port_that_is_taken_is_an_error_where_there_is_no_other_instance() -> None:
+    with bind("127.0.0.1", 0) as other:
+        port = other.getsockname()[1]
+        phone = Patter(carrier=FakeCarrier(), registry=Registry(), apps=[Tool()], apps_port=port)
+        with pytest.raises(BaseException) as caught:  # noqa: PT011 - a group, or the error itself
+            await phone.serve(phone.agent(engine=FakeEngine()), port=0)
+    assert "or stop what is using it." in repr(caught.value)
+
+
+@pytest.mark.parametrize(("host", "apps_host"), [("127.0.0.1", "localhost"), ("0.0.0.0", "127.0.0.1")])
+@pytest.mark.parametrize("shared", [False, True])
+async def test_the_port_of_the_server_itself_is_refused(
+    monkeypatch: pytest.MonkeyPatch, host: str, apps_host: str, *, shared: bool
+) -> None:
+    monkeypatch.setenv("PATTER_APPS_HOST", apps_host)
+    listener = bind(host, 0)
+    port = listener.getsockname()[1]
+    phone = Patter(carrier=FakeCarrier(), registry=Registry(), apps=[Tool()], apps_port=port)
+    with pytest.raises(BaseException) as caught:  # noqa: PT011 - a group, or the error itself
+        await phone.serve(phone.agent(engine=FakeEngine()), listener=listener, shared_listener=shared)
+    assert f"Cannot listen on {apps_host} port {port}: this server listens there itself" in repr(caught.value)
 
 
 def test_two_apps_of_one_name_and_a_wrong_port_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from patter_core.audio import ULAW_8000
 from patter_core.net.http import send_request
 from patter_core.server.serving import bind
 from patter_core.testing.caller import Caller, Pause, Say, Step, WaitForAgent
+from patter_core.testing.network import free_port
 from patter_core.testing.speech import CALLER_LINES
 from patter_elevenlabs.testing import ElevenLabsEmulator
 from patter_twilio.testing import TwilioEmulator
@@ -58,11 +59,21 @@ async def ready(host: str) -> int:
     return (await send_request("GET", f"{host}/health/ready", headers={"connection": "close"})).status
 
 
+async def serves(port: int) -> bool:
+    """True if the apps are there: they ask who comes."""
+    try:
+        await send_request("GET", f"http://127.0.0.1:{port}/dashboard/", headers={})
+    except OSError:
+        return False
+    return True
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_calls_come_all_the_time_and_none_is_lost(tmp_path: Path, workers: int) -> None:
     lines: list[Step] = [Say(CALLER_LINES[-1].audio(ULAW_8000)), WaitForAgent(heard=0.3), Pause(2)]
     answered: list[bytearray] = []
     refused: list[str] = []
+    apps = free_port()
     (tmp_path / "patter.toml").write_text("[limits]\ndrain = 60\nlinger = 1\n[deadlines]\nengine_connect = 30\n")
     with anyio.fail_after(120), bind("127.0.0.1", 0) as listener:
         host = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -83,6 +94,8 @@ async def test_calls_come_all_the_time_and_none_is_lost(tmp_path: Path, workers:
                 "ELEVENLABS_API_KEY": elevenlabs.api_key,
                 "ELEVENLABS_AGENT_ID": elevenlabs.agent_id,
                 "ELEVENLABS_BASE_URL": elevenlabs.base_url,
+                "PATTER_APPS": "dashboard",
+                "PATTER_APPS_PORT": str(apps),
             }
             old = await start(listener, workers, tmp_path, environment)
             async with anyio.create_task_group() as calls:
@@ -102,6 +115,8 @@ async def test_calls_come_all_the_time_and_none_is_lost(tmp_path: Path, workers:
                 held.end()
             assert await old.wait() == 0
             calls_after = len(answered)
+            while not await serves(apps):  # noqa: ASYNC110 - the other process tells no one
+                await anyio.sleep(0.05)
             await call()
             new.send_signal(signal.SIGTERM)
             assert await new.wait() == 0
