@@ -7,12 +7,12 @@ import itertools
 import logging
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from typing import ParamSpec, TypeVar
+from collections.abc import Sequence
 
 import anyio
 
 from patter_core.aio.foreign import as_exception, run_foreign
+from patter_core.aio.one_at_a_time import OneAtATime
 from patter_core.aio.tries import Tries
 from patter_core.checks import Level
 from patter_core.errors import ConfigurationError, ForeignHang, SinkRefused, SinkUnavailable
@@ -26,9 +26,6 @@ from patter_core.storage.files import is_lasting
 __all__ = ["BREAKER_FAILURES", "LEAVE_TIME", "SinkQueue"]
 
 _log = logging.getLogger("patter.sinks")
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 BREAKER_FAILURES = 5
 """Failures in a row, after which a sink is only tried now and then."""
@@ -86,8 +83,10 @@ class SinkQueue:
         self._lost_by_sink = 0
         """What of `EventSink.lost` is counted here."""
         self._told = Told()
-        self._writing = _OneAtATime()
-        self._running = _OneAtATime()
+        self._run_told = False
+        """True while it was told that the background work fails."""
+        self._writing = OneAtATime()
+        self._running = OneAtATime()
 
     @property
     def waiting(self) -> int:
@@ -138,6 +137,7 @@ class SinkQueue:
         tries = Tries(BREAKER_FAILURES, first_pause=first, longest_pause=longest)
         while True:
             began = anyio.current_time()
+            timer = asyncio.get_running_loop().call_later(_WORKED, self._runs)
             try:
                 await self._running.run(self.sink.run, None, statistics)
             except Exception as error:  # noqa: BLE001 - the plugin boundary: a sink's fault is logged and stays here
@@ -146,12 +146,16 @@ class SinkQueue:
                 pause = tries.failed(worked_for=worked_for if worked_for >= _WORKED else 0.0)
                 if isinstance(error, SinkRefused) or is_lasting(error):
                     pause = longest
-                    self._tell_refusal(error, f"it is tried again every {longest:g} s")
+                    self._run_told |= self._tell_refusal(error, f"it is tried again every {longest:g} s")
                 elif self._told.is_new(f"run: {_kind(error)}", anyio.current_time()):
+                    self._run_told = True
                     _log.exception("Sink %s failed in its background work; it is started again.", self.name)
+                timer.cancel()
                 await anyio.sleep(longest if pause is None else pause)
             else:
                 return
+            finally:
+                timer.cancel()
 
     async def check(self) -> None:
         """Tells what the sink's own check finds wrong."""
@@ -266,10 +270,20 @@ class SinkQueue:
         self._failed_in_a_row += 1
         return False
 
-    def _tell_refusal(self, error: Exception, then: str) -> None:
+    def _tell_refusal(self, error: Exception, then: str) -> bool:
+        """Returns True if it is told: it was not before."""
         problem = error.problem if isinstance(error, SinkRefused) else str(error)
-        if self._told.is_new(problem, anyio.current_time()):
+        is_new = self._told.is_new(problem, anyio.current_time())
+        if is_new:
             _log.error("Sink %s: %s This is told once; %s.", self.name, error, then)
+        return is_new
+
+    def _runs(self) -> None:
+        """The background work goes on for some time now: tells so where its failure was told."""
+        self._told.worked()
+        if self._run_told:
+            self._run_told = False
+            _log.warning("Sink %s works in the background again.", self.name)
 
     def _broke(self, batch: list[Record], error: Exception) -> bool:
         """The sink raised an error of its own: each call's records are tried once more; of one call, the end alone.
@@ -295,31 +309,6 @@ class SinkQueue:
     def _lose(self, records: Sequence[Record]) -> None:
         self._lost += len(records)
         self._lost_bytes += sum(map(bytes_of, records))
-
-
-class _OneAtATime:
-    """Runs foreign coroutine functions: one begins once the one before has ended, even if that was left behind."""
-
-    def __init__(self) -> None:
-        self._latest: asyncio.Task[object] | None = None
-
-    async def run(
-        self, function: Callable[P, Awaitable[T]], within: float | None, *args: P.args, **kwargs: P.kwargs
-    ) -> None:
-        """As `run_foreign`; the time for the one before counts, too."""
-
-        async def alone() -> None:
-            await self.wait()
-            self._latest = asyncio.current_task()
-            await function(*args, **kwargs)
-
-        await run_foreign(alone, within)
-
-    async def wait(self) -> None:
-        """Returns once the latest one has ended."""
-        task = self._latest
-        if task is not None and not task.done() and task.get_loop() is asyncio.get_running_loop():
-            await asyncio.wait({task})
 
 
 def _by_call(records: Sequence[Record]) -> list[list[Record]]:

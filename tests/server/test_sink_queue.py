@@ -18,6 +18,7 @@ from patter_core.errors import ConfigurationError, SinkRefused, SinkUnavailable
 from patter_core.events import CallEnded, CallEvent, CallMetrics, DtmfReceived, Record, TranscriptInput
 from patter_core.observe import told
 from patter_core.observe.told import Told
+from patter_core.server import sink_queue
 from patter_core.server.delivery import Delivery
 from patter_core.server.sink_queue import SinkQueue
 from patter_core.sink import EventSink, WorkerFigures, WorkerStatistics
@@ -135,6 +136,35 @@ async def test_background_work_that_always_fails_is_started_with_pauses_that_gro
     assert anyio.current_time() - began > 0.2
     assert caplog.text.count("its background work") == 1
     assert queue.figures().failures >= 5
+
+
+class Waiting(MemorySink):
+    """Its background work is refused until it is let go on."""
+
+    name = "waiting"
+    may_run = False
+
+    async def run(self, statistics: WorkerStatistics) -> None:
+        if not self.may_run:
+            raise SinkRefused("The port is taken.")
+        await anyio.sleep_forever()
+
+
+async def test_background_work_that_goes_on_after_its_failure_was_told_is_told_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sink_queue, "_WORKED", 0.02)
+    refused, sound = Waiting(), MemorySink()
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            for sink in (refused, sound):
+                tasks.start_soon(SinkQueue(sink, longest_pause=0.001).run_sink, WorkerFigures)
+            await until(lambda: "The port is taken." in caplog.text)
+            refused.may_run = True
+            await until(lambda: "Sink waiting works in the background again." in caplog.text)
+            await anyio.sleep(0.05)
+            tasks.cancel_scope.cancel()
+    assert caplog.text.count("in the background again") == 1
 
 
 class Stubborn(MemorySink):
@@ -372,6 +402,7 @@ def test_a_sink_whose_thread_hangs_does_not_keep_the_process() -> None:
     code = """
 import time, anyio
 from patter_core.events import DtmfReceived, Record
+from patter_core.server import sink_queue
 from patter_core.server.delivery import Delivery
 from patter_core.sink import EventSink
 from patter_core.aio.threads import SerialThread

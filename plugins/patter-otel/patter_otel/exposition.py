@@ -143,10 +143,11 @@ def _refusing(host: str, port: int, *, has_folder: bool) -> Iterator[None]:
         reason, remedy = (error.strerror, "Choose a free port.") if isinstance(error, OSError) else ("no host name", "")
         if not isinstance(error, OSError) or isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
             remedy = without_brackets(host) or "Take an address or a name of this machine as `host`."
-        elif not has_folder:
-            remedy += " Workers share one where they have a folder: PATTER_WORKERS_FOLDER."
-        elif error.errno == errno.EADDRINUSE:
-            remedy = f"Another program has it. {remedy}"
+        else:
+            if error.errno == errno.EADDRINUSE:
+                remedy = "Another program or another instance has it. If that is to stay, choose a free port."
+            if not has_folder:
+                remedy += " Workers share one where they have a folder: PATTER_WORKERS_FOLDER."
         where = f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
         raise SinkRefused(f"PrometheusSink cannot listen on {where}: {reason}.", remedy=remedy) from error
 
