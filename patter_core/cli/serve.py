@@ -19,6 +19,7 @@ from patter_core.observe.log_setup import LogFormat, LogLevel, LogSettings
 from patter_core.registry import Registry
 from patter_core.server.service_manager import passed_listener
 from patter_core.server.serving import bind
+from patter_core.server.ties import WorkerTies
 from patter_core.settings.invalid import located
 from patter_core.settings.load import address, load
 from patter_core.settings.model import Settings
@@ -86,16 +87,19 @@ def serve(
     check_app(app, config, carrier, engine, sinks, store, apps)
     logs = LogSettings(format=log_format, level=log_level or "", verbose=verbose)
     start_log(logs, registry)
-    settings = load(config, carrier=carrier, engine=engine, sinks=sinks, store=store, apps=apps, apps_port=apps_port)
+    settings = load(config, carrier=carrier, engine=engine, sinks=sinks, store=store, apps=apps)
     if workers > 1:
         require_shareable(registry, settings.sinks)
     passed = passed_listener()
     if passed is not None:
         os.environ.setdefault("PATTER_SEVERAL_WORKERS", "1")  # another instance may be started before this one stops
     listener, shared = passed or _listener(registry, settings, app, host, port), passed is not None
+    ties = WorkerTies(apps_port=apps_port)
     if workers == 1:
-        run_worker(registry, settings, app, listener=listener, shared_listener=shared, logs=logs)
-    elif not run_workers(settings, app, count=workers, listener=listener, shared_listener=shared, logs=logs):
+        run_worker(registry, settings, app, listener=listener, shared_listener=shared, logs=logs, ties=ties)
+    elif not run_workers(
+        settings, app, count=workers, listener=listener, shared_listener=shared, logs=logs, apps_port=apps_port
+    ):
         sys.exit(1)
 
 

@@ -40,8 +40,11 @@ def run_workers(
     listener: socket.socket,
     logs: LogSettings,
     shared_listener: bool = False,
+    apps_port: int | None = None,
 ) -> bool:
     """Keeps `count` workers running until SIGINT, SIGTERM or SIGHUP; then each lets its calls end.
+
+    The other arguments are as in `run_worker`, and `apps_port` as in `WorkerTies`.
 
     Returns:
         False if a worker could not be started, else True.
@@ -53,6 +56,7 @@ def run_workers(
         shared_listener=shared_listener,
         logs=logs,
         announce=False,
+        apps_port=apps_port,
         board=new_board(count),
     )
     try:

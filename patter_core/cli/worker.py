@@ -71,6 +71,8 @@ class WorkerSpec(ProcessSpec, frozen=True, kw_only=True):
     """True if it prints its address on standard error."""
     apps_key: bytes | None = None
     """Signs the cookies of the apps, which one worker serves, and the one that replaces it; None for the others."""
+    apps_port: int | None = None
+    """As in `WorkerTies`."""
     number: int = 0
     """Of the worker."""
     board: int
@@ -204,7 +206,12 @@ def _main() -> None:
             announce=spec.announce,
             on_ready=lambda: report(READY, spec),
             number=spec.number,
-            ties=WorkerTies(apps_key=spec.apps_key, board=WorkerBoard(spec.board, spec.number), is_service=False),
+            ties=WorkerTies(
+                apps_key=spec.apps_key,
+                apps_port=spec.apps_port,
+                board=WorkerBoard(spec.board, spec.number),
+                is_service=False,
+            ),
         )
     except KeyboardInterrupt:  # a second one, when it has served
         sys.exit(INTERRUPTED)

@@ -29,7 +29,6 @@ def load(
     sinks: Sequence[str] = (),
     store: str = "",
     apps: Sequence[str] = (),
-    apps_port: int | None = None,
 ) -> Settings:
     """Returns the settings: options win over the environment, and the environment over the file.
 
@@ -40,7 +39,6 @@ def load(
         sinks: names; else PATTER_SINKS, separated by commas.
         store: a name; else PATTER_STORE.
         apps: names; else PATTER_APPS, separated by commas.
-        apps_port: of the apps' listener; `Patter` reads PATTER_APPS_PORT.
 
     Raises:
         ConfigurationError: the file cannot be read, or a setting is unknown or invalid.
@@ -49,7 +47,6 @@ def load(
     _check_values(settings, path_of(file))
     named = sinks or names_from_environment("PATTER_SINKS")
     pages = apps or names_from_environment("PATTER_APPS")
-    port_in_file = None if from_environment("", "PATTER_APPS_PORT") else settings.apps_port
     several = flag_from_environment("PATTER_SEVERAL_WORKERS")
     carrier = from_environment(carrier, "PATTER_CARRIER")
     return msgspec.structs.replace(
@@ -64,7 +61,7 @@ def load(
         sinks=[PluginConfig(name) for name in named] if named else settings.sinks,
         store=_renamed(settings.store, from_environment(store, "PATTER_STORE")),
         apps=[_among_named(settings.apps, name) for name in pages] if pages else settings.apps,
-        apps_port=port_in_file if apps_port is None else apps_port,
+        apps_port=None if from_environment("", "PATTER_APPS_PORT") else settings.apps_port,  # `Patter` reads that
         redaction=_redaction(settings.redaction),
         transport=from_environment("", "PATTER_TRANSPORT") or settings.transport,
         several_workers=settings.several_workers if several is None else several,

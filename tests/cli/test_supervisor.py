@@ -370,6 +370,25 @@ async def test_the_dashboard_follows_the_calls_of_every_worker_and_of_one_that_i
             assert await scene.process.wait() == 0
 
 
+WITH_APPS = """
+from getpatter import ElevenLabsConvAI, Patter, Twilio
+from patter_dashboard import Dashboard
+phone = Patter(carrier=Twilio(), apps=[Dashboard()], apps_port=1)
+phone.agent(engine=ElevenLabsConvAI())
+"""
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_the_apps_of_a_program_are_at_the_port_of_the_option(tmp_path: Path, workers: str) -> None:
+    (tmp_path / "phone_of_test.py").write_text(WITH_APPS)
+    options = ["--workers", workers, "--apps-port", str(port := free_port())]
+    with anyio.fail_after(60):
+        async with serving(tmp_path, *options, target=["phone_of_test:phone"]) as scene:
+            await scene.until_said(f"Apps (dashboard): http://127.0.0.1:{port}/")
+            scene.process.send_signal(signal.SIGTERM)
+            assert await scene.process.wait() == 0
+
+
 async def test_one_worker_serves_the_apps_and_the_one_that_replaces_it_takes_its_cookies(tmp_path: Path) -> None:
     apps = f"http://127.0.0.1:{(port := free_port())}"
     arguments = ["--workers", "2", "--sink", "sqlite", "--apps", "dashboard", "--apps-port", str(port)]
