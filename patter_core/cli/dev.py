@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 import sys
 from pathlib import Path
 
@@ -89,7 +90,7 @@ def dev(
             engine=engine,
             sinks=sinks,
             store=store,
-            apps_port=_free_port(port_of_apps(apps_port)),
+            apps_port=_free_port(port_of_apps(apps_port), listener),
             apps_key=secrets.token_bytes(32),
             logs=logs,
             opens_page=opens_page,
@@ -102,9 +103,9 @@ def dev(
         sys.exit(anyio.run(run_tunnelled, held, _watched(app, config), _environment()))
 
 
-def _free_port(port: int) -> int:
-    """Returns a port that every version can listen on; 0 becomes a free one."""
-    with bind(_HERE, port, options="--apps-port") as listener:
+def _free_port(port: int, calls: socket.socket) -> int:
+    """Returns a port beside that of calls that every version can listen on; 0 becomes a free one."""
+    with bind(_HERE, port, options="--apps-port", beside=calls) as listener:
         found: int = listener.getsockname()[1]
     return found
 

@@ -16,7 +16,7 @@ import msgspec
 
 from patter_core.cli.processes import how_ended, start_process, what_said
 from patter_core.cli.shared_folder import shared_folder
-from patter_core.cli.worker import READY, TOLD, WorkerSpec
+from patter_core.cli.worker import MISCONFIGURED, READY, TOLD, WorkerSpec
 from patter_core.config import environment_of_workers
 from patter_core.observe.log_setup import LogSettings
 from patter_core.server.board import new_board
@@ -100,8 +100,8 @@ class _Supervisor:
             code, said = await self._run(spec)
             if self._stopping.is_set():
                 break
-            if said != READY:
-                if said != TOLD:
+            if said != READY or code == MISCONFIGURED:
+                if said not in {READY, TOLD}:
                     _log.error("Worker %d ended while it loaded the program (%s).", spec.number, how_ended(code))
                 self.failed = True
                 self._stop()

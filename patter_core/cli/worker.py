@@ -18,7 +18,7 @@ from patter_core.call.handle import OutboundCall
 from patter_core.cli.options import start_log
 from patter_core.cli.told import INTERRUPTED, link_teller, tell, tell_uncaught
 from patter_core.cli.told_settings import tell_unread
-from patter_core.errors import PatterError
+from patter_core.errors import ConfigurationError, PatterError
 from patter_core.observe.log_setup import CALLS, LogSettings, log_to_stderr
 from patter_core.observe.logs import guard
 from patter_core.observe.secrets import hide_credentials
@@ -33,7 +33,17 @@ from patter_core.server.voice_urls import ready_text
 from patter_core.settings.model import Settings
 from patter_core.settings.target import caller_of, open_phone
 
-__all__ = ["READY", "TOLD", "ProcessSpec", "WorkerSpec", "end_with_parent", "read_spec", "report", "run_worker"]
+__all__ = [
+    "MISCONFIGURED",
+    "READY",
+    "TOLD",
+    "ProcessSpec",
+    "WorkerSpec",
+    "end_with_parent",
+    "read_spec",
+    "report",
+    "run_worker",
+]
 
 _calls, _log = logging.getLogger(CALLS), logging.getLogger("patter.cli")
 
@@ -41,6 +51,10 @@ READY = b"1"
 """Comes from `ready_pipe` once phone and agent are made."""
 TOLD = b"0"
 """Comes in place of it once it was told why they cannot be made."""
+
+
+MISCONFIGURED = 78
+"""Exit code where the settings are wrong, as `EX_CONFIG` of sysexits.h: another worker would find the same."""
 
 
 class ProcessSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -221,7 +235,7 @@ def _main() -> None:
             raise
         tell(error)
         report(TOLD, spec)
-        sys.exit(1)
+        sys.exit(MISCONFIGURED if isinstance(error, ConfigurationError) else 1)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from patter_core.cli import dev_worker
 from patter_core.cli.dev_phone import opened
 from patter_core.observe.log_setup import LogSettings
 from patter_core.settings.load import load
+from patter_core.testing.network import free_port
 from tests.polling import until
 
 pytestmark = pytest.mark.anyio
@@ -102,6 +103,13 @@ async def developing(folder: Path, *arguments: str, **variables: str) -> AsyncIt
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()
                 raise
+
+
+async def test_the_port_of_calls_is_refused_for_the_pages(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", PATTER, "dev", "--port", (port := str(free_port())), "--apps-port", port]
+    ended = await anyio.run_process(command, cwd=tmp_path, check=False)
+    assert ended.returncode == 1
+    assert f"port {port}: this server listens there itself, for calls. Choose another with --apps-port." in str(ended)
 
 
 async def test_without_anything_the_echo_agent_is_heard_in_the_page(tmp_path: Path) -> None:

@@ -389,6 +389,17 @@ async def test_the_apps_of_a_program_are_at_the_port_of_the_option(tmp_path: Pat
             assert await scene.process.wait() == 0
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_the_port_of_calls_is_refused_for_the_apps_once_and_for_all(tmp_path: Path, workers: str) -> None:
+    port = str(free_port())
+    options = ["--workers", workers, "--port", port, "--apps", "dashboard", "--apps-port", port]
+    with anyio.fail_after(60):
+        async with serving(tmp_path, *options) as scene:
+            assert await scene.process.wait() == 1
+            await scene.until_said("this server listens there itself, for calls.")
+            assert "is replaced" not in scene.said
+
+
 async def test_one_worker_serves_the_apps_and_the_one_that_replaces_it_takes_its_cookies(tmp_path: Path) -> None:
     apps = f"http://127.0.0.1:{(port := free_port())}"
     arguments = ["--workers", "2", "--sink", "sqlite", "--apps", "dashboard", "--apps-port", str(port)]
