@@ -372,9 +372,11 @@ async def test_what_an_app_raises_is_the_apps() -> None:
     assert "SystemExit" in repr(caught.value)
 
 
-async def test_where_another_instance_has_the_port_the_server_takes_calls_and_the_apps_come_when_it_is_free(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("case", ["another instance shares the socket", "a parent would replace it"])
+async def test_where_another_process_has_the_port_the_server_takes_calls_and_the_apps_come_when_it_is_free(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, case: str
 ) -> None:
+    is_shared = case.startswith("another")
     monkeypatch.setattr(phone_apps, "_TRY_EVERY", 0.01)
     links: list[str] = []
     with bind("127.0.0.1", 0) as other:
@@ -383,9 +385,9 @@ async def test_where_another_instance_has_the_port_the_server_takes_calls_and_th
         agent, ready = phone.agent(engine=FakeEngine()), anyio.Event()
 
         async def serve() -> None:
-            listener, ties = bind("127.0.0.1", 0), WorkerTies(on_link=links.append)
+            listener, ties = bind("127.0.0.1", 0), WorkerTies(on_link=links.append, is_service=is_shared)
             on_ready = lambda _url: ready.set()  # noqa: E731 - one line
-            await phone.serve(agent, listener=listener, shared_listener=True, on_ready=on_ready, ties=ties)
+            await phone.serve(agent, listener=listener, shared_listener=is_shared, on_ready=on_ready, ties=ties)
 
         with anyio.fail_after(20):
             async with anyio.create_task_group() as tasks:
