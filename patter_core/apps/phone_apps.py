@@ -7,7 +7,6 @@ import functools
 import logging
 import secrets
 import socket
-import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 
 import anyio
@@ -24,6 +23,7 @@ from patter_core.carrier import Carrier
 from patter_core.config import from_environment
 from patter_core.errors import ConfigurationError
 from patter_core.observe.secrets import hide
+from patter_core.observe.terminal import print_whole
 from patter_core.registry import Registry
 from patter_core.server.agents import Agents
 from patter_core.server.host import CallHost
@@ -244,5 +244,4 @@ def _tell_link(front: Front, url: str, what: str, tell: Callable[[str], None] | 
     if tell is not None:
         tell(link)
         return
-    with contextlib.suppress(OSError):  # its reader went away
-        print(f"{what}: {link}", file=sys.stderr, flush=True)  # noqa: T201 - the link is for who started the server, and for no log
+    print_whole(f"{what}: {link}")  # which is for who started the server, and for no log

@@ -21,7 +21,7 @@ from patter_core.cli.told import INTERRUPTED, read_environment
 from patter_core.cli.worker import READY, TOLD, ProcessSpec, end_with_parent, read_spec, report
 from patter_core.errors import PatterError
 from patter_core.observe.log_setup import LogSettings
-from patter_core.observe.terminal import lines_of, one_line
+from patter_core.observe.terminal import lines_of, one_line, print_whole
 from patter_core.registry import Registry
 from patter_core.server.phone_settings import run_serving
 from patter_core.server.ties import WorkerTies
@@ -77,12 +77,12 @@ async def _serve(opening: AbstractAsyncContextManager[DevPhone], spec: DevSpec, 
 
 def _tell_ready(dev: DevPhone, spec: DevSpec, url: str) -> None:
     if not spec.is_first:
-        _tell("Reloaded: calls from now on get the new version.")
+        print_whole("Reloaded: calls from now on get the new version.")
         return
     parts = dev.phone.parts
     carriers = {carrier.name: carrier for carrier in parts.carriers}
     for line in (*dev.notes, ready_text(carriers, url, parts.base), "Ctrl-C ends it."):
-        _tell(line)
+        print_whole(line)
 
 
 def _teller(dev: DevPhone, spec: DevSpec) -> Callable[[str], None]:
@@ -97,12 +97,12 @@ def _teller(dev: DevPhone, spec: DevSpec) -> Callable[[str], None]:
         root, _, token = link.partition("/#")
         entry = f"{root}/{apps[0].name}/#{token}" if token else f"{root}/{apps[0].name}/"
         if not is_first:
-            _tell(f"For another browser, once: {entry}")
+            print_whole(f"For another browser, once: {entry}")
             return
         is_first = False
-        _tell(f"{'Talk to the agent' if apps[0].name in pages else apps[0].title or apps[0].name}: {entry}")
+        print_whole(f"{'Talk to the agent' if apps[0].name in pages else apps[0].title or apps[0].name}: {entry}")
         for app in apps[1:]:
-            _tell(f"{app.title or app.name}: {root}/{app.name}/ (in the same browser)")
+            print_whole(f"{app.title or app.name}: {root}/{app.name}/ (in the same browser)")
         if spec.opens_page and _has_display():
             threading.Thread(target=_open, args=(entry,), daemon=True).start()  # some browsers only return at their end
 
@@ -121,11 +121,6 @@ def _open(url: str) -> None:
         webbrowser.open(url)
 
 
-def _tell(text: str) -> None:
-    with contextlib.suppress(OSError):  # its reader went away
-        print(text, file=sys.stderr, flush=True)
-
-
 def _main() -> None:
     spec = read_spec(DevSpec)
     started = threading.Event()
@@ -141,7 +136,7 @@ def _main() -> None:
         if os.environ.get("PATTER_TRACEBACK"):
             report(TOLD, spec)
             raise
-        _tell(f"patter: {lines_of(error) if isinstance(error, PatterError) else one_line(told_fault(error))}")
+        print_whole(f"patter: {lines_of(error) if isinstance(error, PatterError) else one_line(told_fault(error))}")
         report(TOLD, spec)
         sys.exit(1)
 

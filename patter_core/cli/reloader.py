@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 import anyio
 import anyio.abc
 import anyio.to_thread
-import click
 import msgspec
 
 from patter_core.cli.dev_worker import DevSpec
@@ -23,7 +22,7 @@ from patter_core.cli.processes import how_ended, start_process, what_said
 from patter_core.cli.told import INTERRUPTED
 from patter_core.cli.watched_files import Snapshot, WatchedFiles, changed_between
 from patter_core.cli.worker import READY, TOLD
-from patter_core.observe.terminal import one_line
+from patter_core.observe.terminal import one_line, print_whole
 from patter_core.server.service_manager import notify
 from patter_core.server.signals import stop_signals
 
@@ -204,9 +203,9 @@ class Reloader:
         self._loading = None
         if not new.is_outdated and not self.stopping.is_set():
             if has_ended and said != TOLD:
-                _tell(f"The process ended while it loaded the program ({how_ended(new.code)}).")
+                print_whole(f"The process ended while it loaded the program ({how_ended(new.code)}).")
             what = "The version from before goes on." if self._serving else "Nothing is served."
-            _tell(f"{what} Save a change to try again.")
+            print_whole(f"{what} Save a change to try again.")
         return None
 
     async def _give_up_loading(self, new: _Version, seen: Snapshot, loading: anyio.CancelScope) -> None:
@@ -217,7 +216,7 @@ class Reloader:
                 new.is_outdated = True
                 break
             if anyio.current_time() >= told_at:
-                _tell("The program is still being loaded. Save a change to load it anew.")
+                print_whole("The program is still being loaded. Save a change to load it anew.")
                 told_at = math.inf
         loading.cancel()
 
@@ -227,7 +226,7 @@ class Reloader:
             if self._serving is not None and self._serving.process.returncode is not None:
                 await self._serving.end()
                 how = how_ended(self._serving.code)
-                _tell(f"The program has ended by itself ({how}). Save a change to start it again.")
+                print_whole(f"The program has ended by itself ({how}). Save a change to start it again.")
                 self._serving = None
             now = await self._look()
             if now == seen:
@@ -249,7 +248,7 @@ class Reloader:
 
 def _tell_changed(paths: Sequence[str]) -> None:
     names = [one_line(_relative(path)) for path in paths[:_SHOWN]]
-    _tell(f"Changed: {', '.join(names)}{', …' if len(paths) > _SHOWN else ''}")
+    print_whole(f"Changed: {', '.join(names)}{', …' if len(paths) > _SHOWN else ''}")
 
 
 def _relative(path: str) -> str:
@@ -257,8 +256,3 @@ def _relative(path: str) -> str:
         return os.path.relpath(path)
     except FileNotFoundError:  # the folder was removed
         return path
-
-
-def _tell(text: str) -> None:
-    with contextlib.suppress(OSError):  # its reader went away
-        click.echo(text, err=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import logging
 import os
@@ -17,7 +16,7 @@ from patter_core.errors import PatterError
 from patter_core.observe.log_json import JsonFormatter, LogLine, now, written
 from patter_core.observe.log_setup import CALLS, LogSettings, log_to_stderr
 from patter_core.observe.secrets import conceal, hide_credentials
-from patter_core.observe.terminal import indented, lines_of, one_line
+from patter_core.observe.terminal import indented, lines_of, one_line, print_whole
 
 __all__ = ["INTERRUPTED", "link_teller", "read_environment", "start_json_log", "tell", "tell_uncaught"]
 
@@ -62,7 +61,7 @@ def tell(told: str | PatterError, level: int = logging.ERROR) -> None:
     if _is_json():
         _log.log(level, "%s", told)
     else:
-        _print(f"patter: {lines_of(told) if isinstance(told, PatterError) else one_line(told)}")
+        print_whole(f"patter: {lines_of(told) if isinstance(told, PatterError) else one_line(told)}")
 
 
 def tell_uncaught() -> None:
@@ -85,7 +84,7 @@ def link_teller(settings: LogSettings) -> Callable[[str], None] | None:
         address, token, _ = link.partition("/#")
         if sys.stderr.isatty():  # not by logging: a program may have handlers that keep all fields
             line = LogLine(time=now(), level="info", logger=CALLS, message=f"Apps: {address}", link=link)
-            _print(written(line))
+            print_whole(written(line))
         elif not is_told:  # a link that was used does not change the address
             is_told = True
             hint = " PATTER_APPS_PASSWORD lets browsers in; a link is told in text, or on a terminal." if token else ""
@@ -99,7 +98,7 @@ def _tell_traceback(kind: type[BaseException], error: BaseException, trace: Trac
         _log.critical("Nothing has caught a %s.", kind.__name__, exc_info=(kind, error, trace))
         return
     lines = traceback.format_exception(kind, error, trace)
-    _print(indented(conceal("".join(lines).rstrip("\n"))))
+    print_whole(indented(conceal("".join(lines).rstrip("\n"))))
 
 
 def _tell_of_thread(ended: threading.ExceptHookArgs) -> None:
@@ -109,8 +108,3 @@ def _tell_of_thread(ended: threading.ExceptHookArgs) -> None:
 
 def _is_json() -> bool:
     return any(isinstance(one.formatter, JsonFormatter) for one in logging.getLogger().handlers)
-
-
-def _print(text: str) -> None:
-    with contextlib.suppress(OSError):  # its reader went away
-        print(text, file=sys.stderr, flush=True)

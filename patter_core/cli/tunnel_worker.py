@@ -30,7 +30,7 @@ from patter_core.cli.worker import ProcessSpec, read_spec
 from patter_core.errors import PatterError
 from patter_core.net.http import send_request
 from patter_core.observe.secrets import conceal
-from patter_core.observe.terminal import lines_of, one_line
+from patter_core.observe.terminal import lines_of, one_line, print_whole
 from patter_core.registry import Registry
 from patter_core.server.phone_parts import PhoneParts
 from patter_core.settings.load import load
@@ -108,15 +108,15 @@ class _Holder:
         base = ""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._cancel_when_over, tasks.cancel_scope)
-            _tell(f"Waiting for the public address, by {tunnel.name} …")
+            print_whole(f"Waiting for the public address, by {tunnel.name} …")
             base = await tunnel.up()
             tasks.cancel_scope.cancel()
         if self._over.is_set():
             return 0
         if not base:
-            _tell(f"patter: {tunnel.trouble('gave no public address')}")
+            print_whole(f"patter: {tunnel.trouble('gave no public address')}")
             return 1
-        _tell(f"Public address, by {tunnel.name}: {base}")
+        print_whole(f"Public address, by {tunnel.name}: {base}")
         os.write(self._spec.ready_pipe, f"{base}\n".encode())
         has_ended = False
         numbers: PointedNumbers | None = None
@@ -126,7 +126,7 @@ class _Holder:
                 tasks.start_soon(self._cancel_after, tunnel, tasks.cancel_scope)
                 await self._is_served.wait()
                 if self._spec.agrees or self._spec.terminal >= 0:
-                    _tell("Waiting until the public address answers, to point numbers there …")
+                    print_whole("Waiting until the public address answers, to point numbers there …")
                 await _until_it_answers(base)
                 parts = await self._program.parts()
                 if parts is not None:
@@ -135,7 +135,7 @@ class _Holder:
                 await anyio.sleep_forever()
             has_ended = not self._over.is_set()
             if has_ended:
-                _tell(f"patter: {tunnel.trouble('is gone')}")
+                print_whole(f"patter: {tunnel.trouble('is gone')}")
         finally:
             with anyio.CancelScope(shield=True):
                 is_back = numbers is None or await numbers.put_back()
@@ -143,18 +143,18 @@ class _Holder:
 
     def _numbers(self, parts: PhoneParts) -> PointedNumbers:
         ask = _agree if self._spec.agrees else self._ask if self._spec.terminal >= 0 else None
-        return PointedNumbers(parts.carriers, parts.numbers, ask=ask, tell=_tell)
+        return PointedNumbers(parts.carriers, parts.numbers, ask=ask, tell=print_whole)
 
     async def _ask(self, question: str) -> bool:
         terminal = self._spec.terminal
         with contextlib.suppress(OSError):
             if termios is not None:
                 termios.tcflush(terminal, termios.TCIFLUSH)  # what was typed before was not meant as the answer
-            _tell(f"{question} [y/N] ", end="")
+            print_whole(f"{question} [y/N] ", end="")
             try:
                 await anyio.wait_readable(terminal)
             except anyio.get_cancelled_exc_class():
-                _tell("")
+                print_whole("")
                 raise
             return os.read(terminal, 1024).strip().lower() in {b"y", b"yes"}
         return False
@@ -181,7 +181,7 @@ class _Holder:
 
 
 async def _agree(question: str) -> bool:
-    _tell(f"{question} Yes: --yes.")
+    print_whole(f"{question} Yes: --yes.")
     return True
 
 
@@ -195,12 +195,7 @@ async def _until_it_answers(base: str) -> None:
             if answer.status == 200:
                 return
         await anyio.sleep(_TRY_EVERY)
-    _tell("The public address does not answer yet, as seen from here.")
-
-
-def _tell(text: str, end: str = "\n") -> None:
-    with contextlib.suppress(OSError):  # its reader went away
-        print(text, end=end, file=sys.stderr, flush=True)
+    print_whole("The public address does not answer yet, as seen from here.")
 
 
 def _parts(registry: Registry, spec: DevSpec) -> PhoneParts | None:
@@ -210,7 +205,7 @@ def _parts(registry: Registry, spec: DevSpec) -> PhoneParts | None:
         settings = load(config, carrier=spec.carrier, engine=spec.engine, sinks=spec.sinks, store=spec.store)
         return parts_of(registry, settings, spec.app)
     except BaseException as error:  # noqa: BLE001 - whatever the user's program raises when it is imported
-        _tell(f"patter: No number was pointed: {one_line(conceal(f'{type(error).__name__}: {error}'))}")
+        print_whole(f"patter: No number was pointed: {one_line(conceal(f'{type(error).__name__}: {error}'))}")
         return None
 
 
@@ -220,7 +215,7 @@ def _hold(holder: _Holder) -> None:
     try:
         status = anyio.run(holder.run)
     except PatterError as error:
-        _tell(f"patter: {lines_of(error)}")
+        print_whole(f"patter: {lines_of(error)}")
     except BaseException:  # noqa: BLE001 - the main thread may be in the program of the user
         sys.excepthook(*sys.exc_info())
     finally:
@@ -234,7 +229,7 @@ def _main() -> None:
         registry = Registry.discover()
         start_log(spec.serving.logs, registry)
     except PatterError as error:
-        _tell(f"patter: {lines_of(error)}")
+        print_whole(f"patter: {lines_of(error)}")
         sys.exit(1)
     program = _Program(functools.partial(_parts, registry, spec.serving))
     signals, told = os.pipe()

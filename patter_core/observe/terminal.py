@@ -1,19 +1,21 @@
 """Texts of others on a terminal: what callers, engines and plugins say moves no cursor and forges no line.
 
-Also: how a thread writes to a terminal or pipe.
+Also: how a thread writes to a terminal or pipe, and how lines are printed beside such a thread.
 """
 
 from __future__ import annotations
 
 import codecs
+import contextlib
 import os
 import re
+import sys
 import time
 from typing import TextIO
 
 from patter_core.errors import PatterError
 
-__all__ = ["counted", "indented", "lines_of", "one_line", "shown_json", "write_past_buffer"]
+__all__ = ["counted", "indented", "lines_of", "one_line", "print_whole", "shown_json", "write_past_buffer"]
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ud800-\udfff]")
 """Control characters, line and paragraph separators, the marks that reverse the order of letters, and halves of
@@ -59,6 +61,15 @@ def indented(text: str) -> str:
 def shown_json(document: bytes) -> bytes:
     """Returns a JSON document with the control characters that JSON allows escaped. Its value is the same."""
     return _CONTROL_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", document.decode()).encode()
+
+
+def print_whole(text: str, end: str = "\n") -> None:
+    """Prints a text on standard error in one piece with its end: threads of the log write there, too.
+
+    A reader that went away misses it.
+    """
+    with contextlib.suppress(OSError):
+        print(f"{text}{end}", end="", file=sys.stderr, flush=True)  # noqa: T201 - what a user is told beside the log
 
 
 def write_past_buffer(file: TextIO, text: str) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 from collections.abc import Mapping
 
 from patter_core.carrier import Carrier
 from patter_core.errors import ConfigurationError
+from patter_core.observe.terminal import print_whole
 from patter_core.telephony.control import Capability
 from patter_core.telephony.numbers import voice_path
 
@@ -55,5 +54,4 @@ def ready_text(carriers: Mapping[str, Carrier], url: str, base: str) -> str:
 
 def print_ready(carriers: Mapping[str, Carrier], url: str, base: str) -> None:
     """Prints that, on standard error."""
-    with contextlib.suppress(OSError):  # its reader went away
-        print(ready_text(carriers, url, base), file=sys.stderr, flush=True)  # noqa: T201 - what its user waits for
+    print_whole(ready_text(carriers, url, base))

@@ -15,6 +15,7 @@ import pytest
 
 from patter_core.cli.told import link_teller, start_json_log, tell, tell_uncaught
 from patter_core.observe.log_setup import CALLS, LogSettings
+from patter_core.server.voice_urls import print_ready
 
 LINK = "http://127.0.0.1:8001/#token=abc"
 
@@ -22,6 +23,18 @@ LINK = "http://127.0.0.1:8001/#token=abc"
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
+
+
+class Pieces(io.StringIO):
+    """A file that keeps each piece that it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.all: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.all += [text] if text else []
+        return len(text)
 
 
 @contextlib.contextmanager
@@ -43,6 +56,19 @@ def said(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
     for handler in logging.getLogger().handlers:
         handler.flush()
     return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+
+@unconfigured()
+def test_what_is_told_is_in_one_piece_with_its_end_as_others_write_there_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = Pieces()
+    monkeypatch.setattr(sys, "stderr", file)
+    tell("It does not start.")
+    print_ready({}, "http://127.0.0.1:8000", "http://patter.example")
+    assert file.all == [
+        "patter: It does not start.\n",
+        "Ready for calls at http://127.0.0.1:8000.\n"
+        "http://patter.example is not https: carriers of telephone calls do not reach it.\n",
+    ]
 
 
 @unconfigured()
