@@ -14,7 +14,7 @@ import msgspec
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from patter_core.errors import CallError, ConfigurationError
-from patter_core.events import CallAnswered, CallEnded, Record
+from patter_core.events import CallAnswered, CallEnded, CallMoved, Record
 from patter_core.server.control_messages import (
     Answer,
     Failed,
@@ -209,7 +209,7 @@ class CallBeside:
         """Follows the call until `ended` is known, or the server is gone.
 
         Args:
-            tell: is given each record.
+            tell: is given each record, but for those that say that another worker has the call.
         """
         send, receive = anyio.create_memory_object_stream[_Told](100)
         async with anyio.create_task_group() as tasks, receive:
@@ -221,8 +221,9 @@ class CallBeside:
                     self._lose(told.worker)
                     continue
                 self._holder, self._lost_at = told.worker, None
-                await tell(told.happened.record)
                 event = told.happened.record.event
+                if not isinstance(event, CallMoved):  # where the call is, is the server's concern
+                    await tell(told.happened.record)
                 self.answered = self.answered or isinstance(event, CallAnswered)
                 self.ended = event if isinstance(event, CallEnded) else None
             tasks.cancel_scope.cancel()

@@ -112,7 +112,7 @@ def call(
 
 def _opened(registry: Registry, settings: Settings, app: str, console: Printer) -> tuple[Patter, Routing]:
     """Returns the phone of this command, and who answers it."""
-    phone, routing = open_phone(registry, settings, app, more_sinks=[ConsoleSink(console)])
+    phone, routing = open_phone(registry, settings, app, more_sinks=[ConsoleSink(console, several_workers=False)])
     tell_unread(settings, app, phone)
     return phone, routing
 
@@ -159,7 +159,7 @@ async def _by_server(
             )
         console.print(Span("The server that runs here makes the call.", "dim"))
         await call.place(order)
-        printed = ConsoleSink(console)
+        printed = ConsoleSink(console, several_workers=False)
 
         async def tell(record: Record) -> None:
             await printed.write([record])

@@ -74,7 +74,7 @@ def demo(
         async with carrier_played, engine_played:
             phone = Patter(
                 carrier=carrier_played.carrier(),
-                sinks=[ConsoleSink(console), memory, *more_sinks],
+                sinks=[ConsoleSink(console, several_workers=False), memory, *more_sinks],
                 store=call_store,
                 registry=registry,
             )

@@ -108,7 +108,7 @@ def _with_apps(phone: Patter, pages: Sequence[type[Carrier]], looks: Sequence[ty
     has_console = any(sink.name == ConsoleSink.name for sink in parts.sinks)
     return phone.copy(
         more_carriers=[cls() for cls in pages if cls.name not in carriers],
-        more_sinks=[] if has_console else [ConsoleSink()],
+        more_sinks=[] if has_console else [ConsoleSink(several_workers=False)],
         more_apps=[cls() for cls in looks if cls.name not in apps],
         limits=msgspec.structs.replace(parts.limits, drain=min(parts.limits.drain, DRAIN), linger=0.0),
     )

@@ -147,7 +147,7 @@ def simulate(
 
     async def call(caller: Caller) -> None:
         async with emulator:
-            phone, routing = open_called([ConsoleSink(console), memory])
+            phone, routing = open_called([ConsoleSink(console, several_workers=False), memory])
             noting = functools.partial(place_call, on_placed=recordings.append, on_late=late.set)
             await noting(emulator, phone, routing, caller, longest=longest)
 

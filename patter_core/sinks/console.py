@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import ClassVar
 
 from patter_core.aio.threads import SerialThread
+from patter_core.config import flag_from_environment
 from patter_core.events import (
     CallAnnounced,
     CallEnded,
@@ -57,20 +58,27 @@ _ANSWERED_BY = {
 
 
 class ConsoleSink(EventSink):
-    """Prints each event as a line with its time; while there are several calls, also with the call's id, shortened.
+    """Prints each event as a line with its time; where there are several calls, also with the call's id, shortened.
 
     A thread prints, so that a reader of the terminal or pipe that stalls, or goes away, costs this sink's records only.
 
     Args:
         printer: by default to standard error.
+        several_workers: True if other workers print calls there, too: each line has an id then. By default, as
+            PATTER_SEVERAL_WORKERS says, which `patter serve --workers` sets.
     """
 
     name: ClassVar[str] = "console"
     batch_age: ClassVar[float] = 0.0
 
-    def __init__(self, printer: Printer | None = None) -> None:
+    def __init__(self, printer: Printer | None = None, *, several_workers: bool | None = None) -> None:
+        several = flag_from_environment("PATTER_SEVERAL_WORKERS") if several_workers is None else several_workers
         self._printer = printer or Printer(sys.stderr)
+        self._most_without_id = 0 if several else 1
+        """How many live calls are told apart without their ids."""
         self._live: set[str] = set()
+        self._with_id: set[str] = set()
+        """Those of them whose lines have their ids, until they end."""
         self._rendered: tuple[Record, str] | None = None
         """The first record of the present batch, and what is to be printed of the batch."""
         self._thread = SerialThread()
@@ -94,10 +102,15 @@ class ConsoleSink(EventSink):
 
     def _line(self, record: Record) -> str:
         """Returns the line of a record as the terminal gets it; "" for a record without one."""
+        is_over = isinstance(record.event, CallEnded | CallMoved)
+        is_over |= isinstance(record.event, CallPriced) and record.call_id not in self._live
         self._live.add(record.call_id)
-        call_id = f"{record.call_id[:6]}  " if len(self._live) > 1 else ""
-        if isinstance(record.event, CallEnded | CallMoved):
+        if len(self._live) > self._most_without_id:
+            self._with_id |= self._live
+        call_id = f"{record.call_id[:6]}  " if record.call_id in self._with_id else ""
+        if is_over:
             self._live.discard(record.call_id)
+            self._with_id.discard(record.call_id)
         description = event_words(record.event)
         if description is None:
             return ""
@@ -275,7 +288,8 @@ def _fallback(event: FallbackUsed) -> tuple[Style, str]:
 def _beginning(event: CallAnnounced | CallProgressed | MachineDetected) -> tuple[Style, str]:
     match event:
         case CallAnnounced(leg=leg, agent=agent, resumed=True):
-            return "bold", f"the {leg.carrier} call goes on at this worker, {leg.direction.value}; {agent} answers"
+            does = "talks" if leg.direction is Direction.OUTBOUND else "answers"
+            return "bold", f"the {leg.carrier} call goes on, {leg.direction.value}; {agent} {does}"
         case CallAnnounced(leg=leg, agent=agent) if leg.direction is Direction.OUTBOUND:
             return "bold", f"{leg.carrier} dials, outbound; {agent} talks"
         case CallAnnounced(leg=leg, agent=agent):

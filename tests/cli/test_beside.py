@@ -8,11 +8,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import anyio
+import msgspec
 import pytest
 
 from patter_core.cli.beside import connect
 from patter_core.errors import CallError
-from patter_core.server.control_messages import Order
+from patter_core.events import CallEnded, CallMetrics, CallMoved, DtmfReceived, Record
+from patter_core.server.control_messages import Happened, Order, Placed
 
 pytestmark = pytest.mark.anyio
 
@@ -56,6 +58,24 @@ async def test_a_server_that_does_not_answer_is_not_taken_for_one_that_is_gone(t
                     pytest.fail("It has not answered.")
             async with peer(tmp_path / "t", WATCHING) as other, connect([silent, other], within=0.1) as call:
                 assert call is not None
+
+
+async def test_that_another_worker_has_the_call_is_not_told_to_who_follows_it(tmp_path: Path) -> None:
+    end = CallEnded(reason="caller_hung_up", by="caller", duration_ms=0, metrics=CallMetrics())
+    events = (CallMoved(), DtmfReceived(digit="1"), end)
+    records = [Record(call_id="c", sequence=n, time=0, elapsed_ms=0, event=one) for n, one in enumerate(events)]
+    lines = [msgspec.json.encode(one) + b"\n" for one in (Placed("c"), *map(Happened, records))]
+    told: list[Record] = []
+
+    async def tell(record: Record) -> None:
+        told.append(record)
+
+    with anyio.fail_after(10):
+        async with peer(tmp_path / "s", WATCHING, *lines[:1], b"".join(lines[1:])) as path, connect([path]) as call:
+            assert call is not None
+            await call.place(Order(to="+15550009876"))
+            await call.follow(tell)
+    assert told == records[1:]
 
 
 async def test_one_that_has_died_is_no_server(tmp_path: Path) -> None:

@@ -66,8 +66,10 @@ def test_what_is_told_is_in_one_piece_with_its_end_as_others_write_there_too(mon
     print_ready({}, "http://127.0.0.1:8000", "http://patter.example")
     assert file.all == [
         "patter: It does not start.\n",
-        "Ready for calls at http://127.0.0.1:8000.\n"
-        "http://patter.example is not https: carriers of telephone calls do not reach it.\n",
+        (
+            "Ready for calls at http://127.0.0.1:8000.\n"
+            "http://patter.example is not https: carriers of telephone calls do not reach it.\n"
+        ),
     ]
 
 

@@ -19,6 +19,7 @@ from patter_core.events import (
     CallEnded,
     CallEvent,
     CallMetrics,
+    CallPriced,
     CallProgressed,
     DtmfReceived,
     Error,
@@ -70,6 +71,11 @@ BILLED = CallMetrics(
         (
             CallAnnounced(leg=msgspec.structs.replace(LEG, direction=Direction.OUTBOUND), agent="agent"),
             "fake dials, outbound; agent talks",
+        ),
+        (CallAnnounced(leg=LEG, agent="agent", resumed=True), "the fake call goes on, inbound; agent answers"),
+        (
+            CallAnnounced(leg=msgspec.structs.replace(LEG, direction=Direction.OUTBOUND), agent="agent", resumed=True),
+            "the fake call goes on, outbound; agent talks",
         ),
         (CallProgressed(progress=Progress.RINGING), "the called phone rings"),
         (CallProgressed(progress=Progress.ANSWERED), "the call is answered"),
@@ -133,15 +139,28 @@ async def test_an_event_is_a_line_with_its_time(event: CallEvent, line: str) -> 
 
 
 @pytest.mark.anyio
-async def test_while_several_calls_go_on_each_line_says_which() -> None:
+async def test_a_call_beside_others_has_its_id_in_each_line_until_its_end() -> None:
     out = io.StringIO()
     sink = ConsoleSink(Printer(out))
     end = CallEnded(reason="caller_hung_up", by="caller", duration_ms=0, metrics=CallMetrics())
-    for call_id, event in (("aaaaaaaa", Interruption()), ("bbbbbbbb", Interruption()), ("aaaaaaaa", end)):
-        await sink.write([Record(call_id=call_id, sequence=1, time=0, elapsed_ms=0, event=event)])
-    await sink.write([Record(call_id="bbbbbbbb", sequence=2, time=0, elapsed_ms=0, event=Interruption())])
+    price = CallPriced(cost=Cost(Decimal("0.01")))
+    told = (("a", Interruption()), ("b", Interruption()), ("a", end), ("b", Interruption()), ("b", end), ("b", price))
+    for name, event in (*told, ("c", Interruption())):
+        await sink.write([Record(call_id=name * 8, sequence=1, time=0, elapsed_ms=0, event=event)])
     starts = [line.split("  ")[0] for line in out.getvalue().splitlines()]
-    assert starts == ["", "bbbbbb", "aaaaaa", ""]
+    assert starts == ["", "bbbbbb", "aaaaaa", "bbbbbb", "bbbbbb", "", ""]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("given", "start"), [(None, "aaaaaa"), (False, "")])
+async def test_where_several_workers_print_each_line_says_which_call_it_is(
+    monkeypatch: pytest.MonkeyPatch, *, given: bool | None, start: str
+) -> None:
+    monkeypatch.setenv("PATTER_SEVERAL_WORKERS", "1")
+    out = io.StringIO()
+    sink = ConsoleSink(Printer(out), several_workers=given)
+    await sink.write([Record(call_id="a" * 8, sequence=1, time=0, elapsed_ms=0, event=Interruption())])
+    assert out.getvalue().split("  ")[0] == start
 
 
 @pytest.mark.anyio
