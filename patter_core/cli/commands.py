@@ -12,10 +12,9 @@ import click
 from patter_core import __version__
 from patter_core.cli.lazy_group import LazyGroup, suggesting
 from patter_core.cli.told import INTERRUPTED, read_environment, start_json_log, tell, tell_uncaught
-from patter_core.config import did_you_mean, names_from_environment, unknown_variables
+from patter_core.cli.useless_variables import useless_variables
 from patter_core.errors import PatterError
 from patter_core.observe.logs import guard
-from patter_core.plugins.metadata import normal_name
 from patter_core.registry import Registry
 
 __all__ = ["COMMANDS", "main"]
@@ -56,7 +55,8 @@ def main() -> None:
         read_environment()
         start_json_log(sys.argv[1:])
         registry = Registry.discover()
-        _tell_unknown_variables(registry)
+        for told in useless_variables(registry):
+            tell(told, logging.WARNING)
         group = _group()
         _add_plugin_commands(group, registry)
         group(obj=registry)
@@ -83,25 +83,6 @@ def _group() -> click.Group:
     )
     click.version_option(__version__, prog_name="patter")(group)
     return group
-
-
-def _tell_unknown_variables(registry: Registry) -> None:
-    of_plugins: set[str] = set()
-    for implementation in registry.manager.hook.patter_variables.get_hookimpls():
-        try:
-            names: object = implementation.function()
-            of_plugins.update(str(name) for name in (names if isinstance(names, list) else ()))
-        except BaseException as error:  # the plugin boundary: the other variables are known
-            if isinstance(error, KeyboardInterrupt):
-                raise
-            _log.error("Plugin %s failed to name its variables.", implementation.plugin_name, exc_info=error)
-    names = {name for plugin in registry.plugins for name in (plugin.name, normal_name(plugin.distribution))}
-    unknown = [name for name in names_from_environment("PATTER_DISABLE") if normal_name(name) not in names]
-    not_there = [
-        f"PATTER_DISABLE names {name}, which is not installed. {did_you_mean(name, names)}" for name in unknown
-    ]
-    for told in (*unknown_variables(os.environ, of_plugins), *not_there):
-        tell(told.rstrip(), logging.WARNING)
 
 
 def _add_plugin_commands(group: click.Group, registry: Registry) -> None:

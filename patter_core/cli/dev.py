@@ -19,6 +19,7 @@ from patter_core.cli.ranges import WholeRange
 from patter_core.cli.reloader import run_reloading
 from patter_core.cli.tunnel_worker import TunnelSpec
 from patter_core.cli.tunnels import PROGRAMS, find_program
+from patter_core.cli.useless_variables import useless_variables
 from patter_core.cli.watched_files import WatchedFiles
 from patter_core.config import environment_of_workers, from_environment, port_number, variables_of_dotenv
 from patter_core.observe.log_setup import LogFormat, LogLevel, LogSettings
@@ -94,6 +95,7 @@ def dev(
             apps_key=secrets.token_bytes(32),
             logs=logs,
             opens_page=opens_page,
+            told=tuple(useless_variables(registry)),
         )
         if program is None:
             sys.exit(anyio.run(run_reloading, spec, _watched(app, config), _environment()))

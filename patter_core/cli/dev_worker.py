@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import os
 import socket
 import sys
@@ -17,7 +18,8 @@ import anyio.to_thread
 
 from patter_core.cli.dev_phone import DevPhone, opened
 from patter_core.cli.options import start_log
-from patter_core.cli.told import INTERRUPTED, read_environment
+from patter_core.cli.told import INTERRUPTED, read_environment, tell
+from patter_core.cli.useless_variables import useless_variables
 from patter_core.cli.worker import READY, TOLD, ProcessSpec, end_with_parent, read_spec, report
 from patter_core.errors import PatterError
 from patter_core.observe.log_setup import LogSettings
@@ -49,6 +51,8 @@ class DevSpec(ProcessSpec, frozen=True, kw_only=True):
     is_first: bool = True
     """Nothing was served before: it tells where it is."""
     opens_page: bool = False
+    told: tuple[str, ...] = ()
+    """What was told of variables without effect, when the command began."""
 
 
 def _opened(registry: Registry, spec: DevSpec) -> AbstractAsyncContextManager[DevPhone]:
@@ -129,6 +133,9 @@ def _main() -> None:
         read_environment()
         registry = Registry.discover()
         start_log(spec.logs, registry)
+        for sentence in useless_variables(registry):
+            if sentence not in spec.told:
+                tell(sentence, logging.WARNING)
         run_serving(functools.partial(_serve, _opened(registry, spec), spec, started))
     except KeyboardInterrupt:  # a second one, when it has served
         sys.exit(INTERRUPTED)

@@ -13,7 +13,7 @@ import pytest
 
 from patter_core.cli.beside import connect
 from patter_core.errors import CallError
-from patter_core.events import CallEnded, CallMetrics, CallMoved, DtmfReceived, Record
+from patter_core.events import CallEnded, CallEvent, CallMetrics, CallMoved, DtmfReceived, Record
 from patter_core.server.control_messages import Happened, Order, Placed
 
 pytestmark = pytest.mark.anyio
@@ -62,7 +62,7 @@ async def test_a_server_that_does_not_answer_is_not_taken_for_one_that_is_gone(t
 
 async def test_that_another_worker_has_the_call_is_not_told_to_who_follows_it(tmp_path: Path) -> None:
     end = CallEnded(reason="caller_hung_up", by="caller", duration_ms=0, metrics=CallMetrics())
-    events = (CallMoved(), DtmfReceived(digit="1"), end)
+    events: tuple[CallEvent, ...] = (CallMoved(), DtmfReceived(digit="1"), end)
     records = [Record(call_id="c", sequence=n, time=0, elapsed_ms=0, event=one) for n, one in enumerate(events)]
     lines = [msgspec.json.encode(one) + b"\n" for one in (Placed("c"), *map(Happened, records))]
     told: list[Record] = []

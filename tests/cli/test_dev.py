@@ -273,12 +273,14 @@ async def test_the_service_manager_is_told_of_the_stop_of_the_command_and_not_of
 
 @pytest.mark.slow
 async def test_a_variable_of_the_dotenv_file_is_read_anew(tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text("NAME_OF_AGENT=day\n")
+    (tmp_path / ".env").write_text("NAME_OF_AGENT=day\nPATTER_PORTT=1\n")
     (tmp_path / "app.py").write_text("import os\n" + PROGRAM.replace('"{name}"', 'os.environ["NAME_OF_AGENT"]'))
     async with developing(tmp_path, "app:phone", "--no-open") as scene:
         await scene.enter()
-        (tmp_path / ".env").write_text("NAME_OF_AGENT=night\n")
+        (tmp_path / ".env").write_text("NAME_OF_AGENT=night\nPATTER_PROT=1\nPATTER_PORTT=1\n")
         await scene.until_said("Reloaded")
+        useless = re.findall("patter: The environment variable (.*) is not read by anything.", scene.said)
+        assert useless == ["PATTER_PORTT", "PATTER_PROT"]  # each once, when it was set
         async with scene.call():
             await scene.until_said("night answers")
         scene.process.send_signal(signal.SIGTERM)
