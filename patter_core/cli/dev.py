@@ -28,6 +28,7 @@ from patter_core.registry import Registry
 from patter_core.server.serving import bind
 from patter_core.settings.file import DEFAULT_FILE
 from patter_core.settings.objects import folder_of
+from patter_core.settings.target import path_of_phone
 
 __all__ = ["dev"]
 
@@ -78,6 +79,8 @@ def dev(
     whether to point the phone's numbers there, and they are put back at the end.
     """
     check_app(app, config, carrier, engine, sinks, store)
+    if app:
+        path_of_phone(app)  # checked here, as no change of a file mends another form
     level = log_level or ("" if verbose else "warning")  # the calls are printed anyway
     logs = LogSettings(format=log_format, level=level, verbose=verbose)
     start_log(logs, registry)

@@ -67,7 +67,7 @@ def refuse_while_imported() -> None:
     one = _going_on.get()
     if one is not None and not one.is_over:
         one.refused = ConfigurationError(
-            f"{one.module} serves its phone when it is imported.",
+            f"“{one.module}” serves its phone when it is imported.",
             expected="a module with the phone and its agents, which the command then serves",
             remedy='Put the line that serves below: if __name__ == "__main__":',
         )

@@ -13,35 +13,50 @@ from patter_core.errors import ConfigurationError
 from patter_core.server.importing import importing
 from patter_core.settings.user_code import from_user_code
 
-__all__ = ["folder_of", "function_at", "object_at"]
+__all__ = ["folder_of", "function_at", "object_at", "parts_of"]
 
 
-def object_at(path: str, *, where: str) -> object:
+def object_at(path: str, *, where: str, remedy: str = "") -> object:
     """Returns the object of that name. Modules in the current folder are found, as Python does for a script there.
 
     Args:
         path: `module:name`, or `file.py:name`; the name may have dots.
         where: the setting, for errors; "" for what the command was given.
+        remedy: where the module has no such name, nor one like it.
 
     Raises:
         ConfigurationError: the path has another form, there is no such module or name, or importing it raised.
     """
-    module_name, colon, name = path.partition(":")
-    if not (colon and name and module_name):
-        raise ConfigurationError(
-            f"{_after(where)}“{path}” names no object.",
-            expected="module:name" if where else "FILE.py or MODULE:NAME",
-            remedy=_file_like(path),
-        )
+    module_name, name = parts_of(path, where=where)
     found: object = _module(module_name, where)
     for part in name.split("."):
         if not hasattr(found, part):
             raise ConfigurationError(
                 f"{_after(where)}“{module_name}” has no “{name}”.",
-                remedy=did_you_mean(part, [known for known in dir(found) if not known.startswith("_")]),
+                remedy=did_you_mean(part, [known for known in dir(found) if not known.startswith("_")]) or remedy,
             )
         found = getattr(found, part)
     return found
+
+
+def parts_of(path: str, *, where: str) -> tuple[str, str]:
+    """Returns the module, or its file, and the name in it.
+
+    Args:
+        path: as for `object_at`.
+        where: as for `object_at`.
+
+    Raises:
+        ConfigurationError: the path has another form.
+    """
+    module, _, name = path.partition(":")
+    if not (module and name):
+        raise ConfigurationError(
+            f"{_after(where)}“{path}” names no object.",
+            expected="module:name" if where else "FILE.py or MODULE:NAME",
+            remedy=_file_like(path),
+        )
+    return module, name
 
 
 def function_at(path: str, *, where: str) -> Callable[..., Any]:

@@ -13,12 +13,12 @@ from patter_core.registry import Registry
 from patter_core.server.routing import Routing
 from patter_core.settings.agents import make_agents
 from patter_core.settings.model import Settings
-from patter_core.settings.objects import folder_of, object_at
+from patter_core.settings.objects import folder_of, object_at, parts_of
 from patter_core.settings.phone import make_phone
 from patter_core.settings.user_code import from_user_code
 from patter_core.sink import EventSink
 
-__all__ = ["caller_of", "open_phone", "phone_at"]
+__all__ = ["caller_of", "open_phone", "path_of_phone", "phone_at"]
 
 
 def open_phone(
@@ -76,15 +76,27 @@ def phone_at(path: str) -> Patter:
     Raises:
         ConfigurationError: there is none, or the program raised.
     """
-    found = object_at(f"{path}:phone" if path.endswith(".py") else path, where="")
+    remedy = f"Write there: phone = Patter(…). Or name its variable: {path}:NAME." if path.endswith(".py") else ""
+    found = object_at(path_of_phone(path), where="", remedy=remedy)
     if callable(found) and not isinstance(found, type):
         with from_user_code(folder_of(path)):
             found = found()
     if not isinstance(found, Patter):
         raise ConfigurationError(
-            f"{path} is no phone.", expected="a Patter, or a function that returns one", got=type(found).__name__
+            f"“{path}” is no phone.", expected="a Patter, or a function that returns one", got=type(found).__name__
         )
     return found
+
+
+def path_of_phone(app: str) -> str:
+    """Returns a phone that a command was given as `module:name`: that of a file is called `phone`.
+
+    Raises:
+        ConfigurationError: it has another form.
+    """
+    path = f"{app}:phone" if app.endswith(".py") else app
+    parts_of(path, where="")
+    return path
 
 
 def _routing_of(phone: Patter) -> Routing:

@@ -17,12 +17,15 @@ import anyio.abc
 import httpx
 import msgspec
 import pytest
+from click.testing import CliRunner
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
 from patter_core import Registry
 from patter_core.cli import dev_worker
+from patter_core.cli.dev import dev
 from patter_core.cli.dev_phone import opened
+from patter_core.errors import ConfigurationError
 from patter_core.observe.log_setup import LogSettings
 from patter_core.settings.load import load
 from patter_core.testing.network import free_port
@@ -196,7 +199,18 @@ def test_a_program_that_serves_when_it_is_imported_is_told_so_outside_of_a_loop(
         monkeypatch.setattr(dev_worker, name, lambda *_arguments, value=value: value)
     with pytest.raises(SystemExit):
         dev_worker._main()
-    assert "patter: serving_in_dev serves its phone when it is imported." in capsys.readouterr().err
+    assert "patter: “serving_in_dev” serves its phone when it is imported." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("app", [".", "call.wav", "app", "app:"])
+def test_what_no_change_of_a_file_makes_a_phone_ends_the_command(
+    app: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("app.py").touch()
+    result = CliRunner().invoke(dev, [app], obj=Registry())
+    assert isinstance(result.exception, ConfigurationError)
+    assert str(result.exception).startswith(f"“{app}” names no object. Expected FILE.py or MODULE:NAME.")
 
 
 async def test_a_program_that_has_uvicorn_serve_it_when_it_is_imported_is_told_so(tmp_path: Path) -> None:
@@ -204,7 +218,7 @@ async def test_a_program_that_has_uvicorn_serve_it_when_it_is_imported_is_told_s
     (tmp_path / "app.py").write_text(f"import uvicorn\n{text}uvicorn.run(phone.asgi(), port=0)\n")
     async with developing(tmp_path, "app.py") as scene:
         await scene.until_said("Nothing is served. Save a change to try again.")
-        assert "patter: app serves its phone when it is imported." in scene.said
+        assert "patter: “app” serves its phone when it is imported." in scene.said
         assert 'below: if __name__ == "__main__":' in scene.said
         (tmp_path / "app.py").write_text(text)
         await scene.enter()

@@ -377,7 +377,7 @@ async def test_a_program_that_ends_itself_is_a_problem_and_the_rest_is_checked(t
 async def test_a_program_that_serves_when_it_is_imported_is_told_so(tmp_path: Path) -> None:
     (tmp_path / "serving_of_doctor.py").write_text(f"import asyncio\n{APP}asyncio.run(phone.serve(one))\n")
     result = await run_doctor("serving_of_doctor:phone")
-    assert "✗ The phone: serving_of_doctor serves its phone when it is imported." in result.output
+    assert "✗ The phone: “serving_of_doctor” serves its phone when it is imported." in result.output
     assert 'below: if __name__ == "__main__":' in result.output
 
 
@@ -387,7 +387,7 @@ async def test_a_program_that_has_uvicorn_serve_it_when_it_is_imported_is_told_s
     with anyio.fail_after(60):
         done = await anyio.run_process(command, cwd=tmp_path, check=False)
     assert done.returncode == 1
-    assert "✗ The phone: app serves its phone when it is imported." in done.stdout.decode()
+    assert "✗ The phone: “app” serves its phone when it is imported." in done.stdout.decode()
     assert 'below: if __name__ == "__main__":' in done.stdout.decode()
 
 

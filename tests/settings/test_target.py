@@ -74,7 +74,7 @@ def test_it_may_be_called_by_another_carrier_and_have_more_sinks(program: Path) 
 WRONG = {
     "no phone": (
         "shop:agent",
-        r"shop:agent is no phone\. Expected a Patter, or a function that returns one\. Got Agent",
+        r"“shop:agent” is no phone\. Expected a Patter, or a function that returns one\. Got Agent",
     ),
     "a class": ("shop:Patter", "is no phone"),
     "no such name": ("shop:fone", r"^“shop” has no “fone”\. Did you mean phone"),
@@ -86,6 +86,16 @@ def test_what_is_no_phone_is_told(program: Path, path: str, said: str) -> None:
     program.write_text(PROGRAM)
     with pytest.raises(ConfigurationError, match=said):
         opened(path)
+
+
+@pytest.mark.parametrize("text", ["", "line = 1\n"])
+def test_a_file_without_a_phone_is_told_with_how_to_write_or_name_one(program: Path, text: str) -> None:
+    program.write_text(text)
+    with pytest.raises(ConfigurationError) as caught:
+        opened("shop.py")
+    assert str(caught.value) == (
+        "“shop.py” has no “phone”. Write there: phone = Patter(…). Or name its variable: shop.py:NAME."
+    )
 
 
 @pytest.mark.parametrize(("more", "got"), [("phone.agent(engine=FakeEngine())\n", "agents “day”, “agent-2”"), ("", "")])
@@ -113,7 +123,7 @@ def test_a_file_is_imported_with_the_package_that_it_is_in(program: Path) -> Non
 @pytest.mark.parametrize("line", ["asyncio.run(phone.serve(agent))", "phone.run(agent)"])
 def test_one_that_serves_when_it_is_imported_is_refused(program: Path, line: str) -> None:
     program.write_text(f"import asyncio\n{PROGRAM}{line}\n")
-    with pytest.raises(ConfigurationError, match=r"shop serves its phone when it is imported.*__main__"):
+    with pytest.raises(ConfigurationError, match=r"“shop” serves its phone when it is imported.*__main__"):
         opened()
 
 
@@ -151,7 +161,7 @@ asyncio.run(phone.asgi()(scope, None, None))
 @pytest.mark.parametrize("lines", SERVED.values(), ids=SERVED.keys())
 def test_one_that_is_served_by_another_server_when_it_is_imported_is_refused(program: Path, lines: str) -> None:
     program.write_text(PROGRAM + lines)
-    with pytest.raises(ConfigurationError, match=r"shop serves its phone when it is imported.*__main__"):
+    with pytest.raises(ConfigurationError, match=r"“shop” serves its phone when it is imported.*__main__"):
         opened()
 
 
