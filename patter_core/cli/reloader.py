@@ -72,6 +72,15 @@ class _Version:
     async def serve(self) -> None:
         """Has it take calls."""
         self.serves = True
+        await self._send_byte()
+
+    async def make_way(self) -> None:
+        """Has it end for a new version, and waits for that."""
+        await self._send_byte()
+        await self.ended()
+
+    async def _send_byte(self) -> None:
+        """As `end_with_parent` takes it."""
         assert self.process.stdin is not None
         with contextlib.suppress(anyio.BrokenResourceError):  # it has died since
             await self.process.stdin.send(b"1")
@@ -175,7 +184,7 @@ class Reloader:
         if new is None or self.stopping.is_set():
             return
         if self._serving is not None:
-            await self._serving.end()
+            await self._serving.make_way()
         self._serving, self._loading = new, None
         if not self.stopping.is_set():
             await new.serve()

@@ -28,6 +28,7 @@ from patter_core.server.board import WorkerBoard
 from patter_core.server.control import ControlSocket
 from patter_core.server.control_messages import Order, control_is_named, control_path
 from patter_core.server.phone_settings import run_serving
+from patter_core.server.signals import stop_process
 from patter_core.server.ties import WorkerTies
 from patter_core.server.voice_urls import ready_text
 from patter_core.settings.model import Settings
@@ -168,7 +169,8 @@ def end_with_parent(started: threading.Event | None = None) -> None:
 
     Args:
         started: set when the parent sends a byte. Until then there is nothing to be ended in order, and code of the
-            user's, which is being imported, may hold up other signals than SIGKILL.
+            user's, which is being imported, may hold up other signals than SIGKILL. With another byte, the parent
+            has it stop for a new version.
     """
     parent, nothing = os.dup(sys.stdin.fileno()), os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, sys.stdin.fileno())
@@ -181,9 +183,11 @@ def _wait_for_parent(parent: int, started: threading.Event | None) -> None:
         if not os.read(parent, 1):
             os.kill(os.getpid(), signal.SIGKILL)
         started.set()
-    os.read(parent, 1)
+    if os.read(parent, 1):
+        stop_process("a change of the program")
+        os.read(parent, 1)
     _log.warning("The process that started this one is gone, so this one stops.")
-    os.kill(os.getpid(), signal.SIGTERM)
+    stop_process("the end of its parent")
 
 
 def _announcement(phone: Patter, logs: LogSettings) -> Callable[[str], None] | None:

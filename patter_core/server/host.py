@@ -34,7 +34,7 @@ from patter_core.server.importing import refuse_while_imported
 from patter_core.server.launcher import CallLauncher, phone_call
 from patter_core.server.machines import Machines
 from patter_core.server.router import Route, Router
-from patter_core.server.signals import Stoppable, held_signals
+from patter_core.server.signals import Stoppable, held_signals, reason_of
 from patter_core.server.trunks import Trunk
 from patter_core.server.watchdog import LoopWatchdog
 from patter_core.sink import EventSink, WorkerFigures
@@ -216,15 +216,15 @@ class CallHost:
             linger = 0.0
         if count:
             _log.warning(
-                "Stopping on %s: %s %g s to finish. A second signal ends calls at once.",
-                signal.Signals(signal_number).name,
+                "Stopping on %s: %s %g s to finish. The next signal ends calls at once.",
+                reason_of(signal_number),
                 counted(count, "live call has", "live calls have"),
                 self._config.limits.drain,
             )
         elif linger:
             _log.warning(
                 "Stopping on %s: no call is live; carriers are answered for %g s more.",
-                signal.Signals(signal_number).name,
+                reason_of(signal_number),
                 linger,
             )
         await self._end_calls()

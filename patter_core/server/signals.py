@@ -20,10 +20,33 @@ from types import FrameType
 import anyio
 import msgspec
 
-__all__ = ["Stoppable", "held_signals", "keep_signals", "own_server", "stop_on_signal", "stop_signals"]
+__all__ = [
+    "Stoppable",
+    "held_signals",
+    "keep_signals",
+    "own_server",
+    "reason_of",
+    "stop_on_signal",
+    "stop_process",
+    "stop_signals",
+]
 
 _HELD = (signal.SIGINT, signal.SIGTERM)
 _Handler = Callable[[int, FrameType | None], object] | int | None
+
+
+_reasons: dict[int, str] = {}
+
+
+def stop_process(reason: str) -> None:
+    """Stops this process as SIGTERM does, which nobody has sent. `reason_of` tells the reason."""
+    _reasons[signal.SIGTERM] = reason
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def reason_of(number: int) -> str:
+    """Returns why the process stops on a signal: its name, or the reason that `stop_process` was given."""
+    return _reasons.get(number) or signal.Signals(number).name
 
 
 class Stoppable(msgspec.Struct, frozen=True, eq=False):

@@ -258,6 +258,7 @@ async def test_a_changed_file_takes_over_and_a_broken_one_is_told(tmp_path: Path
             await media.ping()
             program.write_text(PROGRAM.format(name="night"))
             await media.wait_closed()  # it had some seconds to end
+            await scene.until_said("Stopping on a change of the program: 1 live call has 5 s to finish.")
         await scene.until_said("Reloaded")
         async with scene.call():  # the browser is still let in
             await scene.until_said("night answers")

@@ -11,6 +11,7 @@ import pytest
 from patter_core.call.config import HostConfig
 from patter_core.call.limits import Limits
 from patter_core.call.timeouts import Deadlines
+from patter_core.server import signals
 from patter_core.server.host import CallHost
 from patter_core.telephony.control import LegFacts
 from patter_core.telephony.leg import Leg, Progress
@@ -93,6 +94,21 @@ async def test_without_calls_only_a_console_does_not_wait(
         assert least <= anyio.current_time() - began <= most
     waits = ["Stopping on SIGTERM: no call is live; carriers are answered for 0.5 s more."]
     assert caplog.messages == (waits if least else [])
+
+
+async def test_where_nobody_sent_a_signal_the_reason_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    sent: list[int] = []
+    monkeypatch.setattr(signals, "_reasons", {})
+    monkeypatch.setattr("os.kill", lambda _process, number: sent.append(number))
+    signals.stop_process("a change of the program")
+    worker = Worker(FakeCarrier(), limits=Limits(linger=0.01))
+    async with worker.serving():
+        await worker.host.stop(sent[0])
+    assert caplog.messages == [
+        "Stopping on a change of the program: no call is live; carriers are answered for 0.01 s more."
+    ]
 
 
 class Requesting(FakeCarrier):
