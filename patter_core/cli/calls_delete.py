@@ -10,6 +10,7 @@ from pathlib import Path
 import anyio
 import click
 
+from patter_core.checks import CheckResult, Level
 from patter_core.cli.calls_found import calls_table, complete_id, file_option, is_live, reader_of
 from patter_core.cli.options import app_option, check_app
 from patter_core.config import MOST_WORKERS
@@ -185,14 +186,20 @@ def _recordings(reader: SQLiteReader, rows: Sequence[CallRow]) -> tuple[list[Pat
 
 
 async def _erase(sinks: Sequence[EventSink], call_ids: Sequence[str], console: Printer) -> None:
-    """Erases the calls from all sinks. What fails is told last, and stays to be tried again."""
-    kept_elsewhere, failures, found = dict[str, None](), list[str](), False
+    """Erases the calls from all sinks. What fails is told last, and stays to be tried again.
+
+    Then SQLite sinks keep the calls, which are found there, and are only asked whether they can be written.
+    """
+    kept_elsewhere, failures, found = dict[str, None](), dict[str, None](), False
     for sink in sinks:
         try:
+            if failures and isinstance(sink, SQLiteSink):
+                failures.update({_failure(sink, one): None for one in await sink.check() if one.level is not Level.OK})
+                continue
             erased = await sink.erase(call_ids)
         except (PatterError, OSError) as error:
-            failures.append(f"{sink.name}: {error}")
-            break  # the calls are still where they are found
+            failures[_failure(sink, error)] = None
+            continue
         finally:
             await sink.aclose()
         for text in erased or ():
@@ -206,3 +213,7 @@ async def _erase(sinks: Sequence[EventSink], call_ids: Sequence[str], console: P
         console.print(f"Not erased: what the sinks {', '.join(kept_elsewhere)} have sent. Erase it there.")
     if failures:
         raise ConfigurationError("Not everything was erased.", got="; ".join(failures), remedy="Try again.")
+
+
+def _failure(sink: EventSink, problem: CheckResult | PatterError | OSError) -> str:
+    return f"{sink.name}: {problem}".removesuffix(".")  # sentences follow

@@ -39,7 +39,7 @@ _reasons: dict[int, str] = {}
 
 
 def stop_process(reason: str) -> None:
-    """Stops this process as SIGTERM does, which nobody has sent. `reason_of` tells the reason."""
+    """Stops this process as a SIGTERM from outside does. `reason_of` tells the reason in place of it."""
     _reasons[signal.SIGTERM] = reason
     os.kill(os.getpid(), signal.SIGTERM)
 

@@ -224,7 +224,8 @@ class _Recording:
             if not self._has_header:
                 self._remove()  # no player opens it
             if not self._failing:
-                _log.error("The recording %s has a gap from here on: %s", self._path, error.strerror)
+                remedy = file_error(error, self._path).remedy
+                _log.error("The recording %s has a gap from here on: %s. %s", self._path, error.strerror, remedy)
             self._failing = self._gap = True
             return
         if self._failing:

@@ -245,13 +245,13 @@ def _sorted(error: sqlite3.Error | OSError, path: Path) -> SinkRefused | SinkUna
     code = _code(error)
     if code == sqlite3.SQLITE_READONLY_DBMOVED:  # it is opened again
         return SinkUnavailable(problem)
-    if not passes(error):
-        return SinkRefused(problem, remedy="Give another path, or move the file away.")
-    if code & 0xFF == sqlite3.SQLITE_CANTOPEN:
+    if code & 0xFF in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}:
         try:
             check_writable(path)
         except SinkRefused as refused:
             return refused
+    if not passes(error):
+        return SinkRefused(problem, remedy="Give another path, or move the file away.")
     return SinkUnavailable(problem, remedy="Check the disk.")
 
 

@@ -12,8 +12,9 @@ import anyio
 import pytest
 from click.testing import CliRunner, Result
 
+from patter_core.checks import CheckResult, Level
 from patter_core.cli.calls import calls
-from patter_core.errors import ConfigurationError
+from patter_core.errors import ConfigurationError, SinkRefused
 from patter_core.events import (
     CallAnnounced,
     CallEnded,
@@ -25,7 +26,8 @@ from patter_core.events import (
     RecordingStarted,
     TranscriptInput,
 )
-from patter_core.sinks import JsonLinesSink, SQLiteSink
+from patter_core.sink import EventSink
+from patter_core.sinks import JsonLinesSink, SQLiteSink, WavSink
 from patter_core.sinks.sqlite_reader import SQLiteReader
 from patter_core.storage.archive import CallFilter
 from patter_core.telephony.control import RecordingStatus
@@ -216,6 +218,27 @@ def test_a_file_that_cannot_be_erased_keeps_the_call_where_it_is_found(folder: P
     result = run(one[0].call_id, "--yes")
     assert isinstance(result.exception, ConfigurationError)
     assert "jsonl" in str(result.exception)
+    assert left() == [NUMBER]
+
+
+def test_all_sinks_that_cannot_be_written_are_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = story(NUMBER, began=100)
+    write(one)
+
+    async def fail(sink: EventSink, _call_ids: object) -> None:
+        raise SinkRefused(f"The {sink.name} is full.", remedy="Make room.")
+
+    async def found(_sink: EventSink) -> list[CheckResult]:
+        return [CheckResult(Level.PROBLEM, "It cannot be written.", "Mount it.")]
+
+    for kind in (WavSink, JsonLinesSink):
+        monkeypatch.setattr(kind, "erase", fail)
+    monkeypatch.setattr(SQLiteSink, "check", found)
+    (folder / "patter.toml").write_text('[[sinks]]\nname = "wav"\n[[sinks]]\nname = "jsonl"\n')
+    assert str(run(one[0].call_id, "--yes").exception) == (
+        "Not everything was erased. Got wav: The wav is full. Make room; jsonl: The jsonl is full. Make room;"
+        " sqlite: It cannot be written. Mount it. Try again."
+    )
     assert left() == [NUMBER]
 
 

@@ -130,7 +130,7 @@ async def test_what_a_full_disk_does_not_take_is_silent_and_told_and_the_recordi
     assert not any(left[3200:4800])
     assert (queue.figures().written, queue.figures().dropped) == (21, 20)
     assert [record.getMessage() for record in caplog.records if "call.wav" in record.getMessage()] == [
-        f"The recording {tmp_path / 'call.wav'} has a gap from here on: File too large",
+        f"The recording {tmp_path / 'call.wav'} has a gap from here on: File too large. Check the disk.",
         f"The recording {tmp_path / 'call.wav'} goes on.",
     ]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from patter_core.errors import SinkRefused, SinkUnavailable
-from patter_core.storage import sqlite
+from patter_core.storage import files, sqlite
 from patter_core.storage.sqlite import Database, check_database, open_database
 from tests.held_database import held
 
@@ -186,6 +186,21 @@ def test_a_lock_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             write(path)
         holder.rollback()
     write(path)
+
+
+def test_a_file_system_that_became_read_only_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.db"
+    database = Database(path, "CREATE TABLE IF NOT EXISTS a (b);")
+    with database.transaction():
+        pass
+    monkeypatch.setattr("os.access", lambda *_arguments: False)
+    monkeypatch.setattr(files, "_is_read_only", lambda _place: True)
+    with (
+        closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as reader,
+        pytest.raises(SinkRefused, match=r"a\.db cannot be written: Read-only file system\. Mount its file system"),
+        database.transaction(),
+    ):
+        reader.execute("CREATE TABLE c (d)")
 
 
 def test_a_full_disk_passes(tmp_path: Path) -> None:
