@@ -80,7 +80,7 @@ def call(
 
     Exit code 1 if the call was not answered, or failed.
     """
-    start_log(LogSettings(format=log_format, level=log_level or "", verbose=verbose), registry)
+    start_log(LogSettings(format=log_format, level=log_level or "", verbose=verbose, stories=False), registry)
     check_app(app, config, carrier, engine, sinks, store)
     check_target(to, ring)
     settings = load(config, carrier=carrier, engine=engine, sinks=sinks, store=store)

@@ -80,7 +80,10 @@ def _emulator(registry: Registry, kind: Kind, name: str) -> PartEmulator:
         if emulator is not None:
             return emulator
     if name:
-        raise ConfigurationError(f"The {kind.name} “{name}” has no emulator for the demo.", remedy="Name another one.")
+        raise ConfigurationError(
+            f"The {kind.name} “{name}” has no emulator for the demo.",
+            remedy="Name another one. One of your own is offered by `for_demo` of the emulator that its class names.",
+        )
     raise PluginNotFound(
         f"No {kind.name} with an emulator for the demo is installed.",
         got=f"{kind.name}: {', '.join(registry.names(kind.name)) or 'none'}",

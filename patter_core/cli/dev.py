@@ -82,7 +82,7 @@ def dev(
     if app:
         path_of_phone(app)  # checked here, as no change of a file mends another form
     level = log_level or ("" if verbose else "warning")  # the calls are printed anyway
-    logs = LogSettings(format=log_format, level=level, verbose=verbose)
+    logs = LogSettings(format=log_format, level=level, verbose=verbose, stories=False)
     start_log(logs, registry)
     program = find_program(tunnel_program or "") if tunnel or tunnel_program else None
     with bind(_HERE, port_number(port, default=DEFAULT_PORT), options="--port") as listener:

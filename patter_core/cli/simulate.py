@@ -133,7 +133,8 @@ def simulate(
 
     With --microphone you are the caller, in place of SAYS. Wear headphones: the agent would hear itself.
     """
-    start_log(LogSettings(format=log_format, level=log_level or "", verbose=verbose, calls=False), registry)
+    logs = LogSettings(format=log_format, level=log_level or "", verbose=verbose, calls=False, stories=False)
+    start_log(logs, registry)
     check_app(app, config, engine, sinks, store)
     check_expectations(expected, tools)
     console, memory = Printer(), MemorySink()

@@ -11,10 +11,13 @@ import msgspec
 from patter_core.observe.log_json import JsonFormatter
 from patter_core.observe.log_writer import BackgroundHandler
 
-__all__ = ["CALLS", "LogFormat", "LogLevel", "LogSettings", "log_to_stderr", "tell_calls"]
+__all__ = ["CALLS", "STORIES", "LogFormat", "LogLevel", "LogSettings", "log_to_stderr", "tell_calls"]
 
 CALLS = "patter.calls"
 """The logger of one line for each call, and for each one that was turned away."""
+
+STORIES = "patter.call.story"
+"""The logger of what happens on each call."""
 
 LogFormat = Literal["text", "json"]
 LogLevel = Literal["", "debug", "info", "warning", "error"]
@@ -31,6 +34,8 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How often -v was given: `info`, then `debug`; where no level is set."""
     calls: bool = True
     """Whether each call is told in one line, where no level is set."""
+    stories: bool = True
+    """Whether what happens on each call is told at `info`. Not by a command that prints it."""
     worker: int | None = None
     """The number of this process, if it is one of several workers: each line has it."""
 
@@ -54,6 +59,7 @@ def log_to_stderr(settings: LogSettings, names: Iterable[str], file: TextIO | No
     level = settings.level or ("", "info", "debug")[min(settings.verbose, 2)]
     for name in names if level else ():
         logging.getLogger(name).setLevel(level.upper())
+    logging.getLogger(STORIES).setLevel(logging.NOTSET if settings.stories else logging.WARNING)
     logging.getLogger(CALLS).setLevel(level.upper() if level else logging.INFO if settings.calls else logging.WARNING)
 
 

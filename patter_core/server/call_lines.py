@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from patter_core.call.token import CallToken
 from patter_core.events import CallEnded, CallMetrics, Record
-from patter_core.observe.log_setup import CALLS
+from patter_core.observe.log_setup import CALLS, STORIES
 from patter_core.observe.masking import mask_address
 from patter_core.observe.redaction import Redaction, Redactor
 from patter_core.observe.terminal import counted
@@ -22,7 +22,7 @@ from patter_core.telephony.outcome import end_words
 __all__ = ["CallLines", "turned_away"]
 
 _calls = logging.getLogger(CALLS)
-_story = logging.getLogger("patter.call")
+_story = logging.getLogger(STORIES)
 
 _WHY = {
     TurnedAway.FULL: "with {calls} live, no more are taken (Limits.calls, .calls_per_second).",

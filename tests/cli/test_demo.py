@@ -195,6 +195,16 @@ def test_what_cannot_be_played_is_told_and_leaves_no_folder(case: str, tmp_path:
     assert not list(tmp_path.iterdir())
 
 
+def test_an_emulator_that_does_nothing_by_itself_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("patter_deepgram.testing.DeepgramSTTEmulator.for_demo", lambda: None)
+    error = run("--part", "stt=deepgram", "--out", str(tmp_path / "demo"))
+    assert isinstance(error, ConfigurationError)
+    assert str(error) == (
+        "The stt “deepgram” has no emulator for the demo. Name another one. One of your own is offered by `for_demo` of"
+        " the emulator that its class names."
+    )
+
+
 def test_a_part_that_is_not_installed_is_told() -> None:
     error = run("--part", "stt=nothing")
     assert isinstance(error, PluginNotFound)

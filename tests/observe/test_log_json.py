@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from patter_core.observe.log_json import JsonFormatter
-from patter_core.observe.log_setup import CALLS, LogSettings, log_to_stderr, tell_calls
+from patter_core.observe.log_setup import CALLS, STORIES, LogSettings, log_to_stderr, tell_calls
 from patter_core.observe.log_writer import BackgroundHandler
 
 
@@ -74,9 +74,10 @@ def unconfigure(monkeypatch: pytest.MonkeyPatch) -> None:
         (LogSettings(), ["call", "warned"]),
         (LogSettings(level="warning"), ["warned"]),
         (LogSettings(calls=False), ["warned"]),
-        (LogSettings(calls=False, verbose=1), ["call", "warned", "told"]),
-        (LogSettings(verbose=1), ["call", "warned", "told"]),
-        (LogSettings(verbose=2), ["call", "warned", "told", "detail"]),
+        (LogSettings(calls=False, verbose=1), ["call", "story", "warned", "told"]),
+        (LogSettings(stories=False, verbose=1), ["call", "warned", "told"]),
+        (LogSettings(verbose=1), ["call", "story", "warned", "told"]),
+        (LogSettings(verbose=2), ["call", "story", "warned", "told", "detail"]),
         (LogSettings(level="error", verbose=2), []),
     ],
 )
@@ -87,6 +88,7 @@ def test_a_line_for_each_call_is_written_unless_less_is_asked_for(
     file = io.StringIO()
     log_to_stderr(settings, ["patter"], file)
     logging.getLogger(CALLS).info("call")
+    logging.getLogger(STORIES).info("story")
     logging.getLogger("patter.x").warning("warned")
     logging.getLogger("patter.x").info("told")
     logging.getLogger("patter.x").debug("detail")

@@ -49,7 +49,7 @@ async def test_a_call_is_one_line_and_at_info_a_story_without_what_was_said(capl
     assert "from +*********34 to +*********78, inbound: " in line
     assert "caller hung up (by the caller); agent concierge, " in line
     assert "1 of the caller, reply after " in line
-    story = lines(caplog, "patter.call")
+    story = lines(caplog, "patter.call.story")
     assert any("elevenlabs is ready after" in one for one in story)
     assert any("caller: [redacted]" in one for one in story)
     assert "goodbye" not in caplog.text
