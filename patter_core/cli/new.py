@@ -77,7 +77,8 @@ def write_distribution(kind: str, name: str, parent: Path, registry: Registry | 
         registry: the plugins; None to find those that are installed.
 
     Raises:
-        ConfigurationError: the kind has no templates, the name is invalid or taken, or the folder exists.
+        ConfigurationError: the kind has no templates, the name is invalid or taken, or the folder exists or cannot be
+            written.
     """
     registry = registry or Registry.discover()
     source = _source_of(kind, registry)
@@ -101,14 +102,24 @@ def write_distribution(kind: str, name: str, parent: Path, registry: Registry | 
     if name in _OURS:
         raise ConfigurationError(f"patter-{name} is a distribution of Patter's own.", remedy="Choose another name.")
     folder = parent / f"patter-{name}"
-    if folder.exists():
-        raise ConfigurationError(f"{folder} exists already.", remedy="Choose another name, or another --into.")
-    names = _Names(kind, name, source.requirement)
-    for path, template in _files(source.folder):
+    try:
+        if folder.exists():
+            raise ConfigurationError(f"{folder} exists already.", remedy="Choose another name, or another --into.")
+        _write(folder, source.folder, _Names(kind, name, source.requirement))
+    except OSError as error:
+        raise ConfigurationError(
+            f"{folder} cannot be written.",
+            got=error.strerror or type(error).__name__,
+            remedy="Choose another folder with --into.",
+        ) from None
+    return folder
+
+
+def _write(folder: Path, templates: Traversable, names: _Names) -> None:
+    for path, template in _files(templates):
         target = folder / names.put_into(path.removesuffix(_SUFFIX))
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(names.put_into(template.read_text(encoding="utf-8")), encoding="utf-8")
-    return folder
 
 
 def _source_of(kind: str, registry: Registry) -> _Source:

@@ -61,6 +61,12 @@ OTHERS = {
 }
 
 
+def test_a_folder_that_cannot_be_written_is_told_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match=r"patter-horn cannot be written\. Got .*--into\.$"):
+        write_distribution("carrier", "horn", tmp_path / "file" / "below")
+
+
 @pytest.mark.parametrize(("kind", "said"), OTHERS.values(), ids=OTHERS.keys())
 def test_another_kind_is_refused_with_those_that_have_templates(tmp_path: Path, kind: str, said: str) -> None:
     with pytest.raises(ConfigurationError, match=said):
