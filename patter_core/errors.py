@@ -126,11 +126,11 @@ class SettingMissing(ConfigurationError):
     `variable` is the environment variable, and `where` the end of a sentence that says where the value is found.
     """
 
-    def __init__(self, problem: str, *, variable: str, where: str, remedy: str) -> None:
+    def __init__(self, problem: str, *, variable: str, where: str, remedy: str, got: str = "neither") -> None:
         self.variable = variable
         self.where = where
         expected = f"the parameter, or the environment variable {variable}"
-        super().__init__(problem, expected=expected, got="neither", remedy=remedy)
+        super().__init__(problem, expected=expected, got=got, remedy=remedy)
 
 
 class PluginError(PatterError):

@@ -7,7 +7,7 @@ import re
 
 import msgspec
 
-from patter_core.config import ConfiguredStruct, check_fields, check_length, from_environment
+from patter_core.config import ConfiguredStruct, check_fields, check_length, from_environment, set_by
 from patter_core.errors import ConfigurationError
 
 __all__ = ["DEFAULT_APPS_PORT", "AppAccess", "is_loopback"]
@@ -17,7 +17,7 @@ DEFAULT_APPS_PORT = 8001
 
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _HEADER = re.compile(r"[A-Za-z0-9-]+")
-_SHORTEST_PASSWORD = 12
+_PASSWORD, _SHORTEST_PASSWORD = "AppAccess(password=…)", 12
 
 
 class AppAccess(ConfiguredStruct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -55,7 +55,7 @@ class AppAccess(ConfiguredStruct, frozen=True, kw_only=True, forbid_unknown_fiel
                     got=repr(host),
                 )
         if self.password:
-            check_length(self.password, parameter="AppAccess(password=…)", shortest=_SHORTEST_PASSWORD)
+            check_length(self.password, parameter=_PASSWORD, shortest=_SHORTEST_PASSWORD)
         if self.trusted_header and not _HEADER.fullmatch(self.trusted_header):
             raise ConfigurationError("AppAccess(trusted_header=…) is not the name of a header.")
         if not self.session > 0:
@@ -70,11 +70,12 @@ class AppAccess(ConfiguredStruct, frozen=True, kw_only=True, forbid_unknown_fiel
         Raises:
             ConfigurationError: as the class.
         """
-        found = msgspec.structs.replace(
-            self,
-            listen=from_environment(self.listen, "PATTER_APPS_HOST") or "127.0.0.1",
-            password=from_environment(self.password, "PATTER_APPS_PASSWORD"),
-        )
+        password = from_environment(self.password, "PATTER_APPS_PASSWORD")
+        if password:
+            name = set_by(self.password, parameter=_PASSWORD, variable="PATTER_APPS_PASSWORD")
+            check_length(password, parameter=name, shortest=_SHORTEST_PASSWORD)
+        listen = from_environment(self.listen, "PATTER_APPS_HOST") or "127.0.0.1"
+        found = msgspec.structs.replace(self, listen=listen, password=password)
         beyond = not is_loopback(found.listen) or bool(found.hosts)
         if beyond and not found.password and not found.trusted_header:
             raise ConfigurationError(

@@ -20,7 +20,7 @@ from patter_core.apps.front import Front
 from patter_core.apps.view import View
 from patter_core.call.config import HostConfig
 from patter_core.carrier import Carrier
-from patter_core.config import from_environment
+from patter_core.config import port_number
 from patter_core.errors import ConfigurationError
 from patter_core.observe.secrets import hide
 from patter_core.observe.terminal import print_whole
@@ -215,10 +215,7 @@ def apps_port(port: int | None) -> int:
     Raises:
         ConfigurationError: it is not a port number.
     """
-    text = str(port) if port is not None else from_environment("", "PATTER_APPS_PORT") or str(DEFAULT_APPS_PORT)
-    if not (text.isascii() and text.isdecimal() and int(text) < 65536):
-        raise ConfigurationError("The port of the apps is not a port number.", expected="0 to 65535", got=repr(text))
-    return int(text)
+    return port_number(port, default=DEFAULT_APPS_PORT, parameter="`apps_port`", variable="PATTER_APPS_PORT")
 
 
 @contextlib.asynccontextmanager

@@ -13,6 +13,7 @@ from patter_core.config.environment import (
     port_number,
     required,
     secrets_of,
+    set_by,
     workers_folder,
 )
 from patter_core.config.forms import KEY_OF_ANOTHER_SERVICE, check_form
@@ -54,6 +55,7 @@ __all__ = [
     "read_dotenv",
     "required",
     "secrets_of",
+    "set_by",
     "unknown_option",
     "unknown_variables",
     "variables_of_dotenv",

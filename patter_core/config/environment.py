@@ -22,6 +22,7 @@ __all__ = [
     "port_number",
     "required",
     "secrets_of",
+    "set_by",
     "workers_folder",
 ]
 
@@ -35,6 +36,17 @@ def from_environment(value: str, variable: str) -> str:
     Blanks and line ends around it are not part of it: files that were written elsewhere leave them there.
     """
     return value.strip() or os.environ.get(variable, "").strip()
+
+
+def set_by(value: str, *, parameter: str, variable: str) -> str:
+    """Returns the name of what has set a value, for errors: the parameter, or the variable if that alone is set.
+
+    Args:
+        value: as in `required`.
+        parameter: as in `required`.
+        variable: as in `required`.
+    """
+    return variable if not value.strip() and from_environment("", variable) else parameter
 
 
 def names_from_environment(variable: str) -> list[str]:
@@ -60,15 +72,15 @@ def workers_folder() -> Path | None:
     return Path(folder) if folder else None
 
 
-def port_number(port: int | None, *, default: int) -> int:
-    """Returns `port`, or what PATTER_PORT holds, or the default. 0 means any free port.
+def port_number(port: int | None, *, default: int, parameter: str = "`port`", variable: str = "PATTER_PORT") -> int:
+    """Returns `port`, or what the environment variable holds, or the default. 0 means any free port.
 
     Raises:
         ConfigurationError: it is not a port number.
     """
-    name, value = "`port`", str(port)
+    name, value = parameter, str(port)
     if port is None:
-        name, value = "PATTER_PORT", from_environment("", "PATTER_PORT") or str(default)
+        name, value = variable, from_environment("", variable) or str(default)
     if not (value.isascii() and value.isdecimal() and int(value) < 65536):
         raise ConfigurationError(f"{name} is not a port number.", expected="0 to 65535", got=repr(value))
     return int(value)
@@ -87,13 +99,14 @@ def required(value: str, *, parameter: str, variable: str, where: str) -> str:
         ConfigurationError: neither is set, or it has a character in it that cannot be seen.
     """
     found = from_environment(value, variable)
-    _check_visible(found, parameter)
+    _check_visible(found, set_by(value, parameter=parameter, variable=variable))
     if not found:
         near = misspelt(variable)
         raise SettingMissing(
             f"{parameter} is missing.",
             variable=variable,
             where=where,
+            got=f"neither: {variable} is set, but empty" if variable in os.environ else "neither",
             remedy=f"{near} is set. Did you mean {variable}?" if near else f"You find it {where}.",
         )
     return found
@@ -110,22 +123,25 @@ def secrets_of(
         values: what the user gave.
         parameter: as in `required`.
         variable: the environment variable.
-        check: called with each and the name of its place: `<parameter>[0]`.
+        check: called with each and the name of its place: `<parameter>[0]` or `<variable>[0]`, and without the number
+            if it is the only one.
 
     Raises:
         ConfigurationError: one is empty, so that everybody knows it, or has a character in it that cannot be seen; or
             the variable has commas alone, or is set under a misspelt name. The error shows none.
     """
-    found = tuple(value.strip() for value in values) or _secrets_in(variable)
+    given = tuple(value.strip() for value in values)
+    found = given or _secrets_in(variable)
     for place, secret in enumerate(found):
         if not secret:
             raise ConfigurationError(
                 f"{parameter} has an empty text at [{place}].",
                 expected="a list of secrets, of which none is empty; or an empty list",
             )
-        _check_visible(secret, parameter)
+        name = (parameter if given else variable) + (f"[{place}]" if len(found) > 1 else "")
+        _check_visible(secret, name)
         if check is not None:
-            check(secret, f"{parameter}[{place}]")
+            check(secret, name)
     return found
 
 
@@ -218,9 +234,10 @@ def base_url(value: str, *, parameter: str, variable: str, default: str, path: b
         valid = valid and address == whole and "@" not in url.netloc
     if not valid:
         expected = "http(s)://host/path, without a query" if path else "http(s)://host, with nothing after it"
+        name = set_by(value, parameter=parameter, variable=variable)
         raise ConfigurationError(
-            f"{parameter} is not the address of a service.",
+            f"{name} is not the address of a service.",
             expected=f"{expected}, as in {default}",
-            remedy=f"It is also read from the environment variable {variable}.",
+            remedy="" if name == variable else f"It is also read from the environment variable {variable}.",
         )
     return address

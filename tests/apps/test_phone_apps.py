@@ -439,4 +439,4 @@ def test_two_apps_of_one_name_and_a_wrong_port_are_refused(monkeypatch: pytest.M
     phone = Patter(carrier=FakeCarrier(), registry=Registry(), apps=[Tool()])
     with pytest.raises(BaseException) as caught:  # noqa: PT011 - a group, or the error itself
         anyio.run(phone.serve, phone.agent(engine=FakeEngine()))
-    assert "port of the apps" in repr(caught.value)
+    assert "PATTER_APPS_PORT is not a port number." in repr(caught.value)

@@ -13,8 +13,9 @@ from patter_core.config import (
     names_from_environment,
     required,
     secrets_of,
+    set_by,
 )
-from patter_core.errors import ConfigurationError
+from patter_core.errors import ConfigurationError, SettingMissing
 
 
 def test_the_parameter_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,6 +41,39 @@ def test_a_value_of_blanks_is_none(monkeypatch: pytest.MonkeyPatch, value: str) 
     monkeypatch.setenv("ACME_KEY", value)
     with pytest.raises(ConfigurationError, match="missing"):
         required(value, parameter="Acme(key=…)", variable="ACME_KEY", where="there")
+
+
+def test_an_error_of_a_value_names_the_variable_where_that_alone_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    def named(value: str) -> str:
+        return set_by(value, parameter="Acme(key=…)", variable="ACME_KEY")
+
+    monkeypatch.delenv("ACME_KEY", raising=False)
+    assert named("") == named("given") == "Acme(key=…)"
+    monkeypatch.setenv("ACME_KEY", "from\u200boutside")
+    assert (named("given"), named(" ")) == ("Acme(key=…)", "ACME_KEY")
+    with pytest.raises(ConfigurationError, match=r"^ACME_KEY has a character in it that cannot be seen"):
+        required("", parameter="Acme(key=…)", variable="ACME_KEY", where="there")
+    with pytest.raises(ConfigurationError, match=r"^ACME_KEY is not the address .*as in https://acme\.example\.$"):
+        base_url("", parameter="Acme(url=…)", variable="ACME_KEY", default="https://acme.example")
+
+
+@pytest.mark.parametrize(("set_to", "got"), [(None, "neither"), (" ", "neither: ACME_KEY is set, but empty")])
+def test_a_variable_without_a_value_is_told_as_one(
+    monkeypatch: pytest.MonkeyPatch, set_to: str | None, got: str
+) -> None:
+    monkeypatch.delenv("ACME_KEY", raising=False)
+    if set_to is not None:
+        monkeypatch.setenv("ACME_KEY", set_to)
+    with pytest.raises(SettingMissing) as error:
+        required("", parameter="Acme(key=…)", variable="ACME_KEY", where="there")
+    assert error.value.got == got
+
+
+def test_the_only_secret_in_a_list_has_no_number() -> None:
+    names: list[str] = []
+    for given in (["one"], ["one", "two"]):
+        secrets_of(given, parameter="Acme(keys=…)", variable="ACME_KEYS", check=lambda _, name: names.append(name))
+    assert names == ["Acme(keys=…)", "Acme(keys=…)[0]", "Acme(keys=…)[1]"]
 
 
 @pytest.mark.parametrize("value", ["ab\x00c", "ab\u200bc", "\ufeffabc", "a\x1b[31mb"])
@@ -104,7 +138,9 @@ def test_a_secret_in_a_list_with_a_character_that_cannot_be_seen_is_refused_and_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("ACME_KEYS", "k3y,k3\u200by")
-    with pytest.raises(ConfigurationError, match=r"Acme\(keys=…\) has a character in it that cannot be seen") as caught:
+    with pytest.raises(
+        ConfigurationError, match=r"^ACME_KEYS\[1\] has a character in it that cannot be seen"
+    ) as caught:
         secrets_of([], parameter="Acme(keys=…)", variable="ACME_KEYS")
     assert "k3" not in str(caught.value)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from patter_core.config import check_length, from_environment, made_up_secret, required
+from patter_core.config import check_length, from_environment, made_up_secret, required, set_by
 from patter_core.errors import ConfigurationError
 
 __all__ = ["SECRET_VARIABLE", "check_rate", "origin_of", "read_origins", "read_secret"]
@@ -29,7 +29,7 @@ def read_secret(secret: str, *, is_needed: bool) -> str:
         found = required(secret, parameter="Browser(secret=…)", variable=SECRET_VARIABLE, where=where)
     else:
         found = from_environment(secret, SECRET_VARIABLE) or made_up_secret("browser")
-    check_length(found, parameter="Browser(secret=…)")
+    check_length(found, parameter=set_by(secret, parameter="Browser(secret=…)", variable=SECRET_VARIABLE))
     return found
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Self
 from urllib.parse import urlencode
 
-from patter_core.config import KEY_OF_ANOTHER_SERVICE, checked_key, required
+from patter_core.config import KEY_OF_ANOTHER_SERVICE, checked_key, required, set_by
 from patter_core.config import base_url as read_base_url
 
 __all__ = ["DEFAULT_BASE_URL", "Parameters", "Service"]
@@ -35,11 +35,12 @@ class Service:
         """
         parameter = f"{owner}(api_key=…)"
         where = "in the Deepgram console under API Keys"
-        api_key = required(api_key, parameter=parameter, variable="DEEPGRAM_API_KEY", where=where)
+        key = required(api_key, parameter=parameter, variable="DEEPGRAM_API_KEY", where=where)
         address = read_base_url(
             base_url, parameter=f"{owner}(base_url=…)", variable="DEEPGRAM_BASE_URL", default=DEFAULT_BASE_URL
         )
-        return cls(checked_key(api_key, parameter=parameter, others=KEY_OF_ANOTHER_SERVICE), address)
+        name = set_by(api_key, parameter=parameter, variable="DEEPGRAM_API_KEY")
+        return cls(checked_key(key, parameter=name, others=KEY_OF_ANOTHER_SERVICE), address)
 
     def url(self, path: str, parameters: Parameters) -> str:
         """Returns the ws:// or wss:// URL of a socket."""

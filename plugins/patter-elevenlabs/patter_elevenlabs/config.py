@@ -8,7 +8,7 @@ from typing import Self
 from urllib.parse import quote, urlencode
 
 from patter_core.config import base_url as read_base_url
-from patter_core.config import check_form, checked_key, required
+from patter_core.config import check_form, checked_key, required, set_by
 from patter_core.errors import ConfigurationError
 from patter_elevenlabs.wire import Variable
 
@@ -110,11 +110,12 @@ def _checked_key(owner: str, api_key: str, permission: str) -> str:
     parameter = f"{owner}(api_key=…)"
     where = f"in the ElevenLabs dashboard under Developers, API keys; it needs the permission {permission}"
     found = required(api_key, parameter=parameter, variable="ELEVENLABS_API_KEY", where=where)
-    key = checked_key(found, parameter=parameter, others={"sk-.*": "they begin with sk-, and not with sk_"})
+    name = set_by(api_key, parameter=parameter, variable="ELEVENLABS_API_KEY")
+    key = checked_key(found, parameter=name, others={"sk-.*": "they begin with sk-, and not with sk_"})
     check_form(
         key,
         "(?!agent_).*",
-        parameter=parameter,
+        parameter=name,
         what="an API key",
         expected="a key, which begins with sk_",
         where=where,
@@ -130,7 +131,7 @@ def _checked_agent_id(owner: str, agent_id: str) -> str:
     check_form(
         found,
         r"(?!sk_)[^\s\"'“”„‘’«»<>{}/]+",
-        parameter=parameter,
+        parameter=set_by(agent_id, parameter=parameter, variable="ELEVENLABS_AGENT_ID"),
         what="an agent's ID",
         expected="an ID, which begins with agent_, without blanks, quotation marks and slashes",
         where=where,

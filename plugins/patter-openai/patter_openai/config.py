@@ -8,7 +8,7 @@ from typing import Self
 from urllib.parse import quote, urlsplit
 
 from patter_core.config import base_url as read_base_url
-from patter_core.config import checked_key, required
+from patter_core.config import checked_key, required, set_by
 
 __all__ = ["DEFAULT_BASE_URL", "Service", "is_vendor", "read_key", "read_url"]
 
@@ -72,7 +72,8 @@ def read_key(owner: str, api_key: str, address: str) -> str:
     where = "on the OpenAI platform under API keys; it begins with sk-"
     found = required(api_key, parameter=parameter, variable="OPENAI_API_KEY", where=where)
     others = {**_NOT_WITH_SK, **(_OF_OTHER_SERVICES if is_vendor(address) else {})}
-    return checked_key(found, parameter=parameter, others=others)
+    name = set_by(api_key, parameter=parameter, variable="OPENAI_API_KEY")
+    return checked_key(found, parameter=name, others=others)
 
 
 def read_url(owner: str, base_url: str) -> str:

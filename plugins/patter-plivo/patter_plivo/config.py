@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from patter_core.config import KEY_OF_ANOTHER_SERVICE, check_form, checked_key, required, secrets_of
+from patter_core.config import KEY_OF_ANOTHER_SERVICE, check_form, checked_key, required, secrets_of, set_by
 from patter_core.config import base_url as read_base_url
 
 __all__ = ["Account", "read_account", "read_other_tokens"]
@@ -36,7 +36,7 @@ def read_account(*, auth_id: str = "", auth_token: str = "", base_url: str = "")
     check_form(
         found,
         _AUTH_ID,
-        parameter="Plivo(auth_id=…)",
+        parameter=set_by(auth_id, parameter="Plivo(auth_id=…)", variable="PLIVO_AUTH_ID"),
         what="the Auth ID of an account",
         expected="MA, or SA for a subaccount, and 18 more capitals and digits",
         where=_WHERE,
@@ -47,7 +47,7 @@ def read_account(*, auth_id: str = "", auth_token: str = "", base_url: str = "")
             required(
                 auth_token, parameter="Plivo(auth_token=…)", variable="PLIVO_AUTH_TOKEN", where=f"{_WHERE}, beside it"
             ),
-            "Plivo(auth_token=…)",
+            set_by(auth_token, parameter="Plivo(auth_token=…)", variable="PLIVO_AUTH_TOKEN"),
         ),
         base_url=read_base_url(
             base_url, parameter="Plivo(base_url=…)", variable="PLIVO_BASE_URL", default="https://api.plivo.com"

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 import msgspec
 
-from patter_core.config import required
+from patter_core.config import required, set_by
 from patter_core.errors import ConfigurationError, SinkUnavailable, StoreUnavailable
 from patter_redis.failures import Failure, text_of
 
@@ -53,7 +53,10 @@ class Client:
         except ValueError:  # its text has the URL
             scheme = self.place = ""
         if scheme not in {"redis", "rediss", "unix"}:
-            raise ConfigurationError("Invalid Redis URL.", expected="redis://…, rediss://… or unix://…")
+            name = set_by(url, parameter=parameter, variable="PATTER_REDIS_URL")
+            raise ConfigurationError(
+                f"{name} is not the URL of a Redis server.", expected="redis://…, rediss://… or unix://…"
+            )
         self._nodes: dict[str, Redis] = {}
         """Clients by URL: of the one that was given, and of those that it redirected to."""
         self._entry = self._url

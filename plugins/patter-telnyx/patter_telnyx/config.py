@@ -6,10 +6,11 @@ from typing import Literal, get_args
 
 import msgspec
 
-from patter_core.config import KEY_OF_ANOTHER_SERVICE, check_form, checked_key, from_environment, required
+from patter_core.config import KEY_OF_ANOTHER_SERVICE, check_form, checked_key, required, set_by
 from patter_core.config import base_url as read_base_url
 from patter_core.errors import ConfigurationError
 from patter_telnyx.formats import ByteOrder
+from patter_telnyx.signing import PARAMETER as PUBLIC_KEY
 from patter_telnyx.signing import WHERE as PUBLIC_KEY_WHERE
 from patter_telnyx.signing import verify_key
 
@@ -72,7 +73,8 @@ def read_api_key(api_key: str = "") -> str:
     parameter = "Telnyx(api_key=…)"
     where = "in Telnyx's portal, under “API Keys”"
     found = required(api_key, parameter=parameter, variable="TELNYX_API_KEY", where=where)
-    return checked_key(found, parameter=parameter, others=KEY_OF_ANOTHER_SERVICE)
+    name = set_by(api_key, parameter=parameter, variable="TELNYX_API_KEY")
+    return checked_key(found, parameter=name, others=KEY_OF_ANOTHER_SERVICE)
 
 
 def read_api_url(base_url: str = "") -> str:
@@ -94,7 +96,7 @@ def _read_connection_id(connection_id: str) -> str:
     check_form(
         found,
         r"(?s)(?!KEY|\+).*",
-        parameter=parameter,
+        parameter=set_by(connection_id, parameter=parameter, variable="TELNYX_CONNECTION_ID"),
         what="the ID of an application",
         expected="its digits",
         where=where,
@@ -104,16 +106,10 @@ def _read_connection_id(connection_id: str) -> str:
 
 
 def _read_public_key(public_key: str) -> str:
-    public_key = from_environment(public_key, "TELNYX_PUBLIC_KEY")
-    if not public_key:
-        raise ConfigurationError(
-            "Telnyx(public_key=…) is missing: webhooks could not be verified.",
-            expected="the parameter, or the environment variable TELNYX_PUBLIC_KEY",
-            got="neither",
-            remedy=PUBLIC_KEY_WHERE,
-        )
-    verify_key(public_key)
-    return public_key
+    where = f"{PUBLIC_KEY_WHERE}; webhooks could not be verified without it"
+    found = required(public_key, parameter=PUBLIC_KEY, variable="TELNYX_PUBLIC_KEY", where=where)
+    verify_key(found, set_by(public_key, parameter=PUBLIC_KEY, variable="TELNYX_PUBLIC_KEY"))
+    return found
 
 
 def check_choice(parameter: str, value: str) -> None:

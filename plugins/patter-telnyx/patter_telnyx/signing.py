@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 __all__ = [
+    "PARAMETER",
     "SIGNATURE_HEADER",
     "TIMESTAMP_HEADER",
     "TOLERANCE",
@@ -32,11 +33,16 @@ TIMESTAMP_HEADER = "telnyx-timestamp"
 TOLERANCE = 300.0
 """Seconds that a timestamp may be behind or ahead of our clock, as in Telnyx's own library."""
 
-WHERE = "You find the key in Telnyx's portal, under “Keys & Credentials”, “Public Key”."
+PARAMETER = "Telnyx(public_key=…)"
+WHERE = "in Telnyx's portal, under “Keys & Credentials”, “Public Key”"
 
 
-def verify_key(public_key: str) -> Ed25519PublicKey:
+def verify_key(public_key: str, parameter: str = PARAMETER) -> Ed25519PublicKey:
     """Reads the account's public key.
+
+    Args:
+        public_key: in base64.
+        parameter: what has set it, for the error.
 
     Raises:
         ConfigurationError: it is not one.
@@ -47,10 +53,10 @@ def verify_key(public_key: str) -> Ed25519PublicKey:
         return Ed25519PublicKey.from_public_bytes(base64.b64decode(public_key, validate=True))
     except (ValueError, binascii.Error):
         raise ConfigurationError(
-            "Telnyx(public_key=…) is not a public key.",
+            f"{parameter} is not a public key.",
             expected="32 bytes in base64",
             got=_kind_of(public_key),
-            remedy=WHERE,
+            remedy=f"You find the key {WHERE}.",
         ) from None
 
 

@@ -6,7 +6,15 @@ from collections.abc import Iterable
 
 import msgspec
 
-from patter_core.config import KEY_OF_ANOTHER_SERVICE, check_form, checked_key, from_environment, required, secrets_of
+from patter_core.config import (
+    KEY_OF_ANOTHER_SERVICE,
+    check_form,
+    checked_key,
+    from_environment,
+    required,
+    secrets_of,
+    set_by,
+)
 from patter_core.config import base_url as read_base_url
 from patter_core.errors import ConfigurationError
 
@@ -68,19 +76,17 @@ def read_account(
         ConfigurationError: a value is missing or invalid.
     """
     sid = required(account_sid, parameter="Twilio(account_sid=…)", variable="TWILIO_ACCOUNT_SID", where=_WHERE)
-    _check_sid(sid, "AC", parameter="Twilio(account_sid=…)", what="the SID of an account", where=_WHERE)
+    _check_sid(sid, "AC", parameter=_set_by(account_sid, "account_sid"), what="the SID of an account", where=_WHERE)
     token = required(auth_token, parameter="Twilio(auth_token=…)", variable="TWILIO_AUTH_TOKEN", where=_WHERE)
-    token = _checked_token(token, "Twilio(auth_token=…)")
+    token = _checked_token(token, _set_by(auth_token, "auth_token"))
     key, secret = _read_api_key(api_key, api_secret)
-    region = from_environment(region, "TWILIO_REGION")
-    edge = from_environment(edge, "TWILIO_EDGE")
     return Account(
         account_sid=sid,
         auth_token=token,
         api_key=key,
         api_secret=secret,
-        region=region,
-        edge=edge,
+        region=from_environment(region, "TWILIO_REGION"),
+        edge=from_environment(edge, "TWILIO_EDGE"),
         base_url=api_url(base_url, region=region, edge=edge),
     )
 
@@ -114,8 +120,12 @@ def _read_api_key(api_key: str, api_secret: str) -> tuple[str, str]:
                 remedy=f"You find API keys {_KEYS}; a secret is shown only once.",
             )
     if key:
-        _check_sid(key, "SK", parameter="Twilio(api_key=…)", what="the SID of an API key", where=_KEYS)
-    return key, _checked_token(secret, "Twilio(api_secret=…)", "the secret of an API key")
+        _check_sid(key, "SK", parameter=_set_by(api_key, "api_key"), what="the SID of an API key", where=_KEYS)
+    return key, _checked_token(secret, _set_by(api_secret, "api_secret"), "the secret of an API key")
+
+
+def _set_by(value: str, name: str) -> str:
+    return set_by(value, parameter=f"Twilio({name}=…)", variable=f"TWILIO_{name.upper()}")
 
 
 def _check_sid(sid: str, prefix: str, *, parameter: str, what: str, where: str) -> None:
@@ -133,13 +143,19 @@ def _check_sid(sid: str, prefix: str, *, parameter: str, what: str, where: str) 
 def api_url(base_url: str, *, region: str, edge: str) -> str:
     """Returns the address of the REST API: `api.{edge}.{region}.twilio.com` (Twilio's page "Global infrastructure").
 
-    An edge without a region belongs to the region us1.
+    An edge without a region belongs to the region us1. Both may be in the environment.
     """
-    for name, value in (("region", region), ("edge", edge)):
+    found = []
+    for name, given in (("region", region), ("edge", edge)):
+        value = from_environment(given, f"TWILIO_{name.upper()}")
         if value.strip(_NAME_CHARACTERS):
             raise ConfigurationError(
-                f"Twilio({name}=…) is not a valid name.", expected="a name such as ie1 or dublin", got=repr(value)
+                f"{_set_by(given, name)} is not a valid name.",
+                expected="a name such as ie1 or dublin",
+                got=repr(value),
             )
+        found.append(value)
+    region, edge = found
     region = region or ("us1" if edge else "")
     host = ".".join(part for part in ("api", edge, region, "twilio.com") if part)
     return read_base_url(

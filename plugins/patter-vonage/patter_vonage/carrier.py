@@ -26,6 +26,7 @@ from patter_vonage.config import (
     SampleRate,
     account_url,
     check_rate,
+    private_key_set_by,
     read_account,
     read_other_secrets,
     rest_url,
@@ -123,11 +124,11 @@ class Vonage(Carrier):
             base_url=self.base_url,
         )
         check_rate(self.sample_rate)
-        # A frozen dataclass sets its own fields like this.
+        # It is read now, so that a wrong one is found now. A frozen dataclass sets its own fields like this.
+        object.__setattr__(self, "_key", read_private_key(account.private_key, private_key_set_by(self.private_key)))
         for name in account.__struct_fields__:
             object.__setattr__(self, name, getattr(account, name))
         object.__setattr__(self, "other_signature_secrets", read_other_secrets(self.other_signature_secrets))
-        _ = self._key  # it is read now, so that a wrong one is found now
 
     @property
     def rates(self) -> CarrierRates:

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 import msgspec
 
 from patter_core.config import base_url as read_base_url
-from patter_core.config import check_form, from_environment, required, secrets_of
+from patter_core.config import check_form, from_environment, required, secrets_of, set_by
 from patter_core.errors import ConfigurationError
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "api_url",
     "check_rate",
     "is_vonage_host",
+    "private_key_set_by",
     "read_account",
     "read_application_id",
     "read_other_secrets",
@@ -34,6 +35,7 @@ SAMPLE_RATES = get_args(SampleRate)
 
 _APPLICATION = "in Vonage's dashboard, under “Applications”"
 _SETTINGS = "in Vonage's dashboard, under “API settings”"
+_PRIVATE_KEY, _PRIVATE_KEY_VARIABLE = "Vonage(private_key=…)", "VONAGE_PRIVATE_KEY"
 _PEM = "-----BEGIN"
 _UUID = "-".join(f"[0-9a-fA-F]{{{digits}}}" for digits in (8, 4, 4, 4, 12))
 _KINDS = {"[0-9a-f]{8}": "hexadecimal digits, which is what an API key looks like", f"(?s){_PEM}.*": "a key in PEM"}
@@ -131,7 +133,7 @@ def read_application_id(application_id: str = "") -> str:
     check_form(
         found,
         _UUID,
-        parameter=parameter,
+        parameter=set_by(application_id, parameter=parameter, variable="VONAGE_APPLICATION_ID"),
         what="the ID of an application",
         expected="a UUID: 32 hexadecimal digits with four hyphens between them",
         where=_APPLICATION,
@@ -146,7 +148,7 @@ def _read_api_key(api_key: str) -> str:
     check_form(
         found,
         f"(?s)(?!{_UUID}$).*",
-        parameter=parameter,
+        parameter=set_by(api_key, parameter=parameter, variable="VONAGE_API_KEY"),
         what="an API key",
         expected="the account's key",
         where=_SETTINGS,
@@ -159,8 +161,8 @@ def _read_private_key(private_key: str) -> str:
     """Returns the key itself, where a path is given."""
     found = required(
         private_key,
-        parameter="Vonage(private_key=…)",
-        variable="VONAGE_PRIVATE_KEY",
+        parameter=_PRIVATE_KEY,
+        variable=_PRIVATE_KEY_VARIABLE,
         where="in the file private.key, which Vonage's dashboard gives you for your application",
     )
     if _PEM in found:
@@ -169,11 +171,16 @@ def _read_private_key(private_key: str) -> str:
         return Path(found).expanduser().read_text(encoding="utf-8").strip()
     except (OSError, ValueError, RuntimeError) as error:  # the last of a ~ without its user
         raise ConfigurationError(
-            "Vonage(private_key=…) cannot be read.",
+            f"{private_key_set_by(private_key)} cannot be read.",
             expected=f"the key itself ({_PEM} PRIVATE KEY-----…), or the path of its file",
             got=f"{_shown(found)}: {_why(error)}",
             remedy="A relative path begins at the current folder." if _is_path(found) and found[0] not in "/~" else "",
         ) from None
+
+
+def private_key_set_by(private_key: str) -> str:
+    """Returns the name of what has set it, for errors."""
+    return set_by(private_key, parameter=_PRIVATE_KEY, variable=_PRIVATE_KEY_VARIABLE)
 
 
 def _is_path(given: str) -> bool:

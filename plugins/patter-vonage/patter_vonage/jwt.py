@@ -44,11 +44,12 @@ class ApplicationClaims(msgspec.Struct, frozen=True):
 _HEADER = msgspec.json.Decoder(_Header)
 
 
-def read_private_key(text: str) -> RSAPrivateKey:
+def read_private_key(text: str, parameter: str = "Vonage(private_key=…)") -> RSAPrivateKey:
     r"""Reads the private key of an application.
 
     Args:
         text: PEM; in place of its line breaks there may be `\n`, as in many a file of environment variables.
+        parameter: what has set it, for the error.
 
     Raises:
         ConfigurationError: it is not an RSA key.
@@ -63,7 +64,7 @@ def read_private_key(text: str) -> RSAPrivateKey:
         key = None
     if not isinstance(key, RSAPrivateKey):
         raise ConfigurationError(
-            "Vonage(private_key=…) is not the private key of an application.",
+            f"{parameter} is not the private key of an application.",
             expected="an RSA key in PEM, without a password: -----BEGIN PRIVATE KEY-----, or the path of its file",
             remedy=WHERE,
         )

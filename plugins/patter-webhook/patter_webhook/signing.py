@@ -30,6 +30,7 @@ class Secret:
 
     Args:
         text: `whsec_` and 24 to 64 bytes in base64, as the specification requires.
+        parameter: what has set it, for the error.
 
     Raises:
         ConfigurationError: `text` has another form.
@@ -37,14 +38,14 @@ class Secret:
 
     __slots__ = ("_key",)
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, parameter: str = "Secret(…)") -> None:
         try:
             key = base64.b64decode(text.removeprefix(_PREFIX), validate=True)
         except binascii.Error:
             key = b""
         if not text.startswith(_PREFIX) or not 24 <= len(key) <= 64:
             raise ConfigurationError(
-                "Invalid webhook secret.",
+                f"{parameter} is not the secret of a webhook.",
                 expected="whsec_ and 24 to 64 bytes in base64",
                 remedy=(
                     'Generate one: python -c "import base64, secrets; '

@@ -18,7 +18,7 @@ import msgspec
 from patter_core.aio import Changes
 from patter_core.aio.threads import SerialThread
 from patter_core.checks import CheckResult, checked
-from patter_core.config import check_arguments, required, secrets_of
+from patter_core.config import check_arguments, required, secrets_of, set_by
 from patter_core.errors import ConfigurationError, SinkRefused
 from patter_core.events import Record
 from patter_core.net.http import send_request
@@ -84,11 +84,12 @@ class WebhookSink(EventSink):
         delay_scale: float = 1.0,
     ) -> None:
         where = "in the receiver's settings"
-        self._url = required(url, parameter="WebhookSink(url=…)", variable="PATTER_WEBHOOK_SINK_URL", where=where)
-        self._host = _checked_host(self._url)
+        parameter, variable = "WebhookSink(url=…)", "PATTER_WEBHOOK_SINK_URL"
+        self._url = required(url, parameter=parameter, variable=variable, where=where)
+        self._host = _checked_host(self._url, set_by(url, parameter=parameter, variable=variable))
         given = secret if not isinstance(secret, str) else [secret] if secret.strip() else []
         parameter, variable = "WebhookSink(secret=…)", "PATTER_WEBHOOK_SINK_SECRET"
-        texts = secrets_of(given, parameter=parameter, variable=variable)
+        texts = secrets_of(given, parameter=parameter, variable=variable, check=Secret)
         texts = texts or (required("", parameter=parameter, variable=variable, where=where),)
         self._secrets = [Secret(text) for text in texts]
         self._events = None if events is None else frozenset(events)
@@ -214,9 +215,11 @@ def _message(record: Record) -> Message:
     return Message(record.id, msgspec.json.encode(Body(record.event.kind, when, record)))
 
 
-def _checked_host(url: str) -> str:
+def _checked_host(url: str, parameter: str) -> str:
     parts = urlsplit(url)
     private = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
     if private and parts.hostname:
         return parts.hostname
-    raise ConfigurationError("Invalid webhook URL.", expected="https://…, or http://… on loopback")
+    raise ConfigurationError(
+        f"{parameter} is not the URL of a receiver.", expected="https://…, or http://… on loopback"
+    )
