@@ -16,7 +16,7 @@ from patter_core.config.environment import (
     set_by,
     workers_folder,
 )
-from patter_core.config.forms import KEY_OF_ANOTHER_SERVICE, check_form
+from patter_core.config.forms import KEY_OF_ANOTHER_SERVICE, check_form, check_no_other_kind
 from patter_core.config.made_up import check_length, check_workers_secret, environment_of_workers, made_up_secret
 from patter_core.config.numbers import check_ranges
 from patter_core.config.options import Configured, ConfiguredStruct, check_names, unknown_option
@@ -36,6 +36,7 @@ __all__ = [
     "check_form",
     "check_length",
     "check_names",
+    "check_no_other_kind",
     "check_ranges",
     "check_workers_secret",
     "checked_key",

@@ -185,7 +185,14 @@ def _bare(variable: str) -> str:
     return variable.replace("_", "").upper()
 
 
-def checked_key(key: str, *, parameter: str, what: str = "an API key", others: Mapping[str, str] | None = None) -> str:
+def checked_key(
+    key: str,
+    *,
+    parameter: str,
+    what: str = "an API key",
+    others: Mapping[str, str] | None = None,
+    is_vendors: bool = True,
+) -> str:
     """Returns a key, without blanks around it. Errors do not show it.
 
     Args:
@@ -193,12 +200,14 @@ def checked_key(key: str, *, parameter: str, what: str = "an API key", others: M
         parameter: as in `required`.
         what: what it is: `an auth token`.
         others: as in `check_no_other_kind`.
+        is_vendors: False for a server of the user's own, at which any text is a key that can be in a header.
 
     Raises:
         ConfigurationError: no key has such characters: they cannot be in a header; or it is surely something else.
     """
     key = key.strip()
-    check_no_other_kind(key, parameter=parameter, what=what, others=others)
+    if is_vendors:
+        check_no_other_kind(key, parameter=parameter, what=what, others=others)
     if not (key.isascii() and key.isprintable() and " " not in key):
         raise ConfigurationError(
             f"{parameter} is not {what}.",

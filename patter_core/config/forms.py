@@ -14,8 +14,12 @@ _NO_VALUES = {
     "(?s)[{<].*": "they begin with a bracket",
     "(?i)https?://.*": "an address",
     r"(?is)bearer\s.*": "they begin with Bearer, as a header does",
-    r"\$\{?[A-Z][A-Z0-9_]*\}?": "a variable that was not filled in",
+    r"\$[A-Z][A-Z0-9_]*|\$\{[^{}]*\}": "a variable that was not filled in",
     r"(?is)your[-_ ].+": "they begin with “your”, as placeholders do",
+    r"\S{0,12}…": "they end with dots, as placeholders do",
+    r"(?is)(.)\1{7,}|\w{0,8}x{8,}": "one character again and again, as in placeholders",
+    "(?i)change[-_ ]?me": "a placeholder",
+    "(?i)([a-z]{1,2}-)?api[-_ ]?key": "the name of a key",
     r"\+\d{6,15}": "a phone number",
     r"(?s)(export\s+)?[A-Z]+_[A-Z_]+\s*=.+": "a line of a file `.env`, with the name of a variable",
 }
@@ -41,6 +45,8 @@ def check_form(
 ) -> None:
     """Checks an identifier whose form its vendor documents. Not for keys and tokens: vendors change theirs.
 
+    Placeholders and the like are refused in any form.
+
     The identifier is no secret, but errors do not show it: where two values were exchanged, it is one. They say how
     long it is, and what it seems to be.
 
@@ -54,9 +60,9 @@ def check_form(
         others: forms of what may be given in its place, as regular expressions, with what each is. The first counts.
 
     Raises:
-        ConfigurationError: it has another form.
+        ConfigurationError: it has another form, or is a placeholder.
     """
-    if re.fullmatch(form, value):
+    if re.fullmatch(form, value) and not _kind_of(value, _NO_VALUES):
         return
     kind = _kind_of(value, {**(others or {}), **_NO_VALUES})
     raise ConfigurationError(

@@ -162,7 +162,7 @@ def run_call(
     environment = {
         "PATTER_CARRIER": "twilio",
         "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
-        "TWILIO_AUTH_TOKEN": "0" * 32,
+        "TWILIO_AUTH_TOKEN": "01234567" * 4,
         "PATTER_ENGINE": "elevenlabs",
         "ELEVENLABS_API_KEY": "key",
         "ELEVENLABS_AGENT_ID": "agent",

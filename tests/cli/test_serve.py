@@ -208,7 +208,7 @@ def test_a_file_where_the_control_socket_would_be_is_left_and_told_before_the_wo
 ) -> None:
     file = tmp_path / "keep.txt"
     file.write_text("hello")
-    environment = {"PATTER_CONTROL": file, "TWILIO_ACCOUNT_SID": "AC" + "0" * 32, "TWILIO_AUTH_TOKEN": "0" * 32}
+    environment = {"PATTER_CONTROL": file, "TWILIO_ACCOUNT_SID": "AC" + "0" * 32, "TWILIO_AUTH_TOKEN": "01234567" * 4}
     for name, value in {**environment, "ELEVENLABS_API_KEY": "key", "ELEVENLABS_AGENT_ID": "agent"}.items():
         monkeypatch.setenv(name, str(value))
     settings = load(None, carrier="twilio", engine="elevenlabs")

@@ -218,6 +218,13 @@ SURELY_NO_KEYS = {
     "another placeholder": ("your_auth_token", "15 characters: they begin with “your”, as placeholders do"),
     "a variable": ("$ACME_KEY", "9 characters: a variable that was not filled in"),
     "a variable in braces": ("${ACME_KEY}", "11 characters: a variable that was not filled in"),
+    "a variable with a default": ("${ACME_KEY:-}", "13 characters: a variable that was not filled in"),
+    "a variable in lower case": ("${acme}", "7 characters: a variable that was not filled in"),
+    "a key that is cut off": ("key_…", "5 characters: they end with dots, as placeholders do"),
+    "a character": ("0" * 32, "32 characters: one character again and again, as in placeholders"),
+    "a character after others": ("KEYxxxxxxxx", "11 characters: one character again and again, as in placeholders"),
+    "a word": ("changeme", "8 characters: a placeholder"),
+    "a header's name": ("xi-api-key", "10 characters: the name of a key"),
     "a phone number": ("+15550001234", "12 characters: a phone number"),
     "an ID": ("SK" + 32 * "0", "34 characters: the ID of an account or of a key (AC…, SK…)"),
     "a line of a file": ("ACME_KEY=0123", "13 characters: a line of a file `.env`, with the name of a variable"),
@@ -239,7 +246,26 @@ def test_what_is_surely_no_key_is_told_by_its_kind_and_not_shown(key: str, got: 
 
 
 @pytest.mark.parametrize(
-    "key", ["", "sk-0123", "0123456789abcdef" * 2, "auth-token", "ab_CD==", "$2b$12$abc", "+a1/b2c3"]
+    "key",
+    [
+        "",
+        "sk-0123",
+        "0123456789abcdef" * 2,
+        "auth-token",
+        "ab_CD==",
+        "$2b$12$abc",
+        "+a1/b2c3",
+        "$abc",
+        "xxx",
+        "0000000f",
+    ],
 )
 def test_what_may_be_a_key_is_one(key: str) -> None:
     assert checked_key(key, parameter="Acme(token=…)") == key
+
+
+@pytest.mark.parametrize("key", ["your-api-key", "changeme", "xxxxxxxx", "$KEY", "AC" + "0" * 32])
+def test_any_text_may_be_the_key_of_a_server_of_ones_own(key: str) -> None:
+    assert checked_key(key, parameter="Acme(token=…)", is_vendors=False) == key
+    with pytest.raises(ConfigurationError, match="printable ASCII"):
+        checked_key(f"{key} {key}", parameter="Acme(token=…)", is_vendors=False)

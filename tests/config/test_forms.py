@@ -22,6 +22,12 @@ def check(value: str) -> None:
     )
 
 
+@pytest.mark.parametrize("value", ["your_id", "$ACME_ID", "${acme_id}", "id_…", "xxxxxxxx"])
+def test_a_placeholder_is_refused_in_any_form(value: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"Got {len(value)} characters: "):
+        check_form(value, ".*", parameter="Acme(id=…)", what="the id", expected="a text", where="here")
+
+
 def test_one_of_the_form_is_accepted() -> None:
     check("a12")
 

@@ -18,7 +18,7 @@ from patter_openai import OpenAIRealtime
 from patter_telnyx import Telnyx
 from patter_twilio import Twilio
 
-TWILIO = {"TWILIO_ACCOUNT_SID": "AC" + 32 * "0", "TWILIO_AUTH_TOKEN": 32 * "0"}
+TWILIO = {"TWILIO_ACCOUNT_SID": "AC" + 32 * "0", "TWILIO_AUTH_TOKEN": 4 * "01234567"}
 CLASSES = [
     offer.cls
     for plugin in Registry.discover().plugins

@@ -11,7 +11,7 @@ from patter_core.sinks.jsonl import JsonLinesSink
 from patter_core.sinks.memory import MemorySink
 from patter_twilio import Twilio
 
-TWILIO = {"TWILIO_ACCOUNT_SID": "AC" + 32 * "0", "TWILIO_AUTH_TOKEN": 32 * "0"}
+TWILIO = {"TWILIO_ACCOUNT_SID": "AC" + 32 * "0", "TWILIO_AUTH_TOKEN": 4 * "01234567"}
 
 
 class Clocked(MemorySink):

@@ -55,7 +55,7 @@ def bare() -> Patter:
 
 def test_all_variables_that_a_phone_of_the_settings_alone_reads_are_known() -> None:
     loading = ROOT / "patter_core" / "settings" / "load.py"
-    reading = re.compile(r"""environ\w*(?:\.get)?\([^()]*"(PATTER_[A-Z_]+)\"""")
+    reading = re.compile(r"""(?:environ\w*(?:\.get)?\(|variable)[^()]*"(PATTER_[A-Z_]+)\"""")
     others = [path for path in (ROOT / "patter_core").rglob("*.py") if path != loading]
     elsewhere = {name for path in others for name in reading.findall(path.read_text())}
     prompts = {"PATTER_SYSTEM_PROMPT", "PATTER_FIRST_MESSAGE"}  # which `load` puts together

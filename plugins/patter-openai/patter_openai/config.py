@@ -15,8 +15,10 @@ __all__ = ["DEFAULT_BASE_URL", "Service", "is_vendor", "read_key", "read_url"]
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 """As in the vendor's SDKs, it ends with the version."""
 _VENDOR = "openai.com"
-_NOT_WITH_SK = {"sk_[0-9a-f]{48}": "they begin with sk_, and not with sk-"}
-_OF_OTHER_SERVICES = {"(sk-(ant|or)-|gsk_).*": "they begin as keys of other services do"}
+_OF_OTHER_SERVICES = {
+    "sk_[0-9a-f]{48}": "they begin with sk_, and not with sk-",
+    "(sk-(ant|or)-|gsk_).*": "they begin as keys of other services do",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,9 +73,8 @@ def read_key(owner: str, api_key: str, address: str) -> str:
     parameter = f"{owner}(api_key=…)"
     where = "on the OpenAI platform under API keys; it begins with sk-"
     found = required(api_key, parameter=parameter, variable="OPENAI_API_KEY", where=where)
-    others = {**_NOT_WITH_SK, **(_OF_OTHER_SERVICES if is_vendor(address) else {})}
     name = set_by(api_key, parameter=parameter, variable="OPENAI_API_KEY")
-    return checked_key(found, parameter=name, others=others)
+    return checked_key(found, parameter=name, others=_OF_OTHER_SERVICES, is_vendors=is_vendor(address))
 
 
 def read_url(owner: str, base_url: str) -> str:

@@ -54,7 +54,12 @@ def test_the_vendors_key_is_from_the_environment(monkeypatch: pytest.MonkeyPatch
 def test_the_vendors_key_is_not_sent_to_another_server(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-env")
     assert OpenAILLM(base_url=address).api_key == ""
-    assert OpenAILLM("sk-own", base_url=address).api_key == "sk-own"
+    for key in ("sk-own", "your-api-key", "sk_" + "0123" * 12):  # a server of ones own may take any
+        assert OpenAILLM(key, base_url=address).api_key == key
+        monkeypatch.setenv("OPENAI_API_KEY", key)
+        monkeypatch.setenv("OPENAI_BASE_URL", address)
+        assert OpenAILLM().api_key == key
+        monkeypatch.delenv("OPENAI_BASE_URL")
 
 
 @pytest.mark.parametrize(

@@ -194,8 +194,8 @@ def test_a_refusal_is_told_with_its_remedy(emulator: OpenAIRealtimeEmulator) -> 
 
 def test_a_key_of_another_service_is_told_and_not_shown() -> None:
     with pytest.raises(ConfigurationError, match=r"is not an API key\. .*begin with sk_, and not with sk-") as error:
-        Service.resolve("X", api_key="sk_" + 48 * "0")
-    assert 48 * "0" not in str(error.value)
+        Service.resolve("X", api_key="sk_" + "0123" * 12)
+    assert "0123" not in str(error.value)
 
 
 @pytest.mark.parametrize("key", ["sk-ant-api03-0123", "sk-or-v1-0123", "gsk_0123"])

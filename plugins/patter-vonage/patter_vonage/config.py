@@ -10,8 +10,17 @@ from typing import Literal, get_args
 
 import msgspec
 
+from patter_core.config import (
+    KEY_OF_ANOTHER_SERVICE,
+    check_form,
+    check_no_other_kind,
+    checked_key,
+    from_environment,
+    required,
+    secrets_of,
+    set_by,
+)
 from patter_core.config import base_url as read_base_url
-from patter_core.config import check_form, from_environment, required, secrets_of, set_by
 from patter_core.errors import ConfigurationError
 
 __all__ = [
@@ -35,9 +44,11 @@ SAMPLE_RATES = get_args(SampleRate)
 
 _APPLICATION = "in Vonage's dashboard, under “Applications”"
 _SETTINGS = "in Vonage's dashboard, under “API settings”"
+_API_SECRET, _SIGNATURE_SECRET = "Vonage(api_secret=…)", "Vonage(signature_secret=…)"
 _PRIVATE_KEY, _PRIVATE_KEY_VARIABLE = "Vonage(private_key=…)", "VONAGE_PRIVATE_KEY"
 _PEM = "-----BEGIN"
 _UUID = "-".join(f"[0-9a-fA-F]{{{digits}}}" for digits in (8, 4, 4, 4, 12))
+_IDS = {_UUID: "a UUID, which is what an application's ID looks like"}
 _KINDS = {"[0-9a-f]{8}": "hexadecimal digits, which is what an API key looks like", f"(?s){_PEM}.*": "a key in PEM"}
 _LONGEST_PATH = 255
 """Of those that errors show."""
@@ -58,12 +69,14 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
         """Returns them, completed from the environment.
 
         Raises:
-            ConfigurationError: one is missing.
+            ConfigurationError: one is missing or invalid.
         """
         return cls(
             api_key=_read_api_key(api_key),
-            api_secret=required(
-                api_secret, parameter="Vonage(api_secret=…)", variable="VONAGE_API_SECRET", where=_SETTINGS
+            api_secret=_checked_secret(
+                required(api_secret, parameter=_API_SECRET, variable="VONAGE_API_SECRET", where=_SETTINGS),
+                set_by(api_secret, parameter=_API_SECRET, variable="VONAGE_API_SECRET"),
+                "the secret of an account",
             ),
         )
 
@@ -102,12 +115,19 @@ def read_account(
         application_id=read_application_id(application_id),
         private_key=_read_private_key(private_key),
         api_key=_read_api_key(api_key),
-        api_secret=from_environment(api_secret, "VONAGE_API_SECRET"),
-        signature_secret=required(
-            signature_secret,
-            parameter="Vonage(signature_secret=…)",
-            variable="VONAGE_SIGNATURE_SECRET",
-            where=f"{_SETTINGS}; webhooks could not be verified without it",
+        api_secret=_checked_secret(
+            from_environment(api_secret, "VONAGE_API_SECRET"),
+            set_by(api_secret, parameter=_API_SECRET, variable="VONAGE_API_SECRET"),
+            "the secret of an account",
+        ),
+        signature_secret=_checked_secret(
+            required(
+                signature_secret,
+                parameter=_SIGNATURE_SECRET,
+                variable="VONAGE_SIGNATURE_SECRET",
+                where=f"{_SETTINGS}; webhooks could not be verified without it",
+            ),
+            set_by(signature_secret, parameter=_SIGNATURE_SECRET, variable="VONAGE_SIGNATURE_SECRET"),
         ),
         base_url=api_url(base_url),
     )
@@ -119,7 +139,18 @@ def read_other_secrets(secrets: Iterable[str] = ()) -> tuple[str, ...]:
     Raises:
         ConfigurationError: one is empty or invalid.
     """
-    return secrets_of(secrets, parameter="Vonage(other_signature_secrets=…)", variable="VONAGE_OTHER_SIGNATURE_SECRETS")
+    return secrets_of(
+        secrets,
+        parameter="Vonage(other_signature_secrets=…)",
+        variable="VONAGE_OTHER_SIGNATURE_SECRETS",
+        check=_checked_secret,
+    )
+
+
+def _checked_secret(secret: str, parameter: str, what: str = "a signature secret") -> str:
+    """Returns it. Users make theirs themselves, as passphrases too: only what is surely something else is refused."""
+    check_no_other_kind(secret, parameter=parameter, what=what, others=_IDS)
+    return secret
 
 
 def read_application_id(application_id: str = "") -> str:
@@ -145,16 +176,8 @@ def read_application_id(application_id: str = "") -> str:
 def _read_api_key(api_key: str) -> str:
     parameter = "Vonage(api_key=…)"
     found = required(api_key, parameter=parameter, variable="VONAGE_API_KEY", where=_SETTINGS)
-    check_form(
-        found,
-        f"(?s)(?!{_UUID}$).*",
-        parameter=set_by(api_key, parameter=parameter, variable="VONAGE_API_KEY"),
-        what="an API key",
-        expected="the account's key",
-        where=_SETTINGS,
-        others={_UUID: "a UUID, which is what an application's ID looks like"},
-    )
-    return found
+    name = set_by(api_key, parameter=parameter, variable="VONAGE_API_KEY")
+    return checked_key(found, parameter=name, others={**_IDS, **KEY_OF_ANOTHER_SERVICE})
 
 
 def _read_private_key(private_key: str) -> str:

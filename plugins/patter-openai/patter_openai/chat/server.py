@@ -44,7 +44,7 @@ class Server:
         if not base_url or is_vendor(address):
             key = read_key(owner, api_key, address)
         else:
-            key = checked_key(api_key, parameter=f"{owner}(api_key=…)")
+            key = checked_key(api_key, parameter=f"{owner}(api_key=…)", is_vendors=False)
         return cls(key, address, _checked(extra_headers, owner))
 
     @property
