@@ -39,7 +39,7 @@ def read_file(file: Path | None) -> Settings:
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read.", got=error.strerror or type(error).__name__) from None
     except msgspec.ValidationError as error:
-        raise invalid(path, str(error), _wrong_keys(tables, lambda part: part, error)) from None
+        raise invalid(path, str(error), tables, _wrong_keys(tables, lambda part: part, error)) from None
     except ConfigurationError as error:  # of a value that only its own class checks
         place = ".".join(_wrong_keys(tables, lambda part: part, error))
         raise located(error, f"It is set in {path}{place and f', at {place}'}.") from None

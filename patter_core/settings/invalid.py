@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -79,12 +79,13 @@ def named_by(config: PluginConfig, table: str, variable: str = "") -> Iterator[N
         raise
 
 
-def invalid(path: Path, message: str, keys: Sequence[str] = ()) -> ConfigurationError:
+def invalid(path: Path, message: str, tables: Mapping[str, object], keys: Sequence[str]) -> ConfigurationError:
     """Returns the error for one of msgspec's.
 
     Args:
         path: of the file.
         message: the error.
+        tables: what the file holds.
         keys: that lead to the place: msgspec does not tell those of tables with free names.
     """
     found = _PLACE.fullmatch(message)
@@ -92,7 +93,8 @@ def invalid(path: Path, message: str, keys: Sequence[str] = ()) -> Configuration
     shown = _with_keys(place, keys)
     here = f" in {shown}" if place else ""
     if unknown := _UNKNOWN.fullmatch(said):
-        known = sorted({name for struct in _structs_at(place) for name in struct.__struct_fields__})
+        structs = _structs_of_type(_structs_at(place), _value_at(tables, place, keys))
+        known = sorted({name for struct in structs for name in struct.__struct_fields__})
         return ConfigurationError(
             f"{path} has an unknown setting “{unknown['field']}”{here}.",
             expected=", ".join(known),
@@ -193,6 +195,22 @@ def _values_at(place: str) -> list[str]:
 def _structs_at(place: str) -> Iterator[type[msgspec.Struct]]:
     """Yields the structs that may stand at a place in the file, such as `agents[...].fallback`."""
     yield from (one.cls for one in _types_at(place) if isinstance(one, msgspec.inspect.StructType))
+
+
+def _structs_of_type(structs: Iterable[type[msgspec.Struct]], value: object) -> list[type[msgspec.Struct]]:
+    """Returns those of the type that a table says it has, such as `type = "hang_up"`; all, if it says none of them."""
+    found, table = list(structs), value if isinstance(value, dict) else {}
+    configs = {struct: struct.__struct_config__ for struct in found}
+    return [one for one in found if configs[one].tag and configs[one].tag == table.get(configs[one].tag_field)] or found
+
+
+def _value_at(tables: Mapping[str, object], place: str, keys: Sequence[str]) -> object:
+    """Returns what stands at a place; None where a list is on the way."""
+    here: object = tables
+    for number, step in enumerate(_STEP.finditer(place)):
+        key = keys[number] if step["field"] is None and number < len(keys) else step["field"]
+        here = here.get(key) if isinstance(here, dict) else None
+    return here
 
 
 def _types_at(place: str) -> list[msgspec.inspect.Type]:

@@ -43,6 +43,14 @@ UNKNOWN = {
     "in a part": ("[agent.parts.stt]\nmodel = 'x'", r"“model” in agent.parts.stt. Expected name, options"),
     "in limits": ("[limits]\ncals = 3", "“cals” in limits. .* Did you mean calls"),
     "in deadlines": ("[deadlines]\nlongest = 3", "“longest” in deadlines. .* Did you mean longest_call"),
+    "of another type": (
+        "[agents.a]\nfallback = {type = 'hang_up', to = '+15550001234'}",
+        r"“to” in agents\.a\.fallback\. Expected say\.$",
+    ),
+    "of another type, deeper": (
+        "[agent]\nfallback = {type = 'retry', then = {type = 'agent', tu = ''}}",
+        r"“tu” in agent\.fallback\.then\. Expected name\.$",
+    ),
     "set in a table": ('system_prompt = "x"', r"SYSTEM_PROMPT, or by system_prompt in \[agent\]\."),
     "a password": ("apps_password = 'x'", r"PATTER_APPS_PASSWORD, or by password in \[apps_access\]\."),
     "set by a variable alone": ("log_level = 'debug'", r"by the environment variable PATTER_LOG_LEVEL\."),
