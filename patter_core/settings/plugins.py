@@ -55,26 +55,27 @@ def make_engine(registry: Registry, config: PluginConfig, table: str = "") -> En
 
 def make_part(registry: Registry, kind: str, config: PluginConfig, place: str) -> Part:
     """Returns a part of a kind that a plugin defines, which is named at that place in the file."""
+    _require_name(registry, kind, config, place)
     with named_by(config, place):
         return make(registry.part(kind, config.name), config.options)
 
 
 def make_sinks(registry: Registry, configs: Sequence[PluginConfig]) -> list[EventSink]:
     """Returns the sinks. `{worker}` in their options becomes the number of this worker."""
-    return [_made(registry.sink, "sink", config) for config in numbered(configs, worker_number())]
+    return [_made(registry, registry.sink, "sink", config) for config in numbered(configs, worker_number())]
 
 
 def make_apps(registry: Registry, configs: Sequence[PluginConfig]) -> list[WebApp]:
     """Returns the apps."""
-    return [_made(registry.app, "app", config) for config in configs]
+    return [_made(registry, registry.app, "app", config) for config in configs]
 
 
 def make_store(registry: Registry, config: PluginConfig) -> CallStore | None:
     """Returns the call store; without a name, None."""
     if config.name:
-        return _made(registry.store, "store", config)
+        return _made(registry, registry.store, "store", config)
     if config.options:
-        raise ConfigurationError("[store] has options, but no name.", expected=_names(registry, "store"))
+        _require_name(registry, "store", config, "[store]")
     return None
 
 
@@ -86,7 +87,7 @@ def require_shareable(registry: Registry, configs: Sequence[PluginConfig]) -> No
     """
     for config in configs:
         if not any(map(names_worker, config.options.values())):
-            sink = _made(registry.sink, "sink", config)
+            sink = _made(registry, registry.sink, "sink", config)
             if sink.exclusive:
                 raise ConfigurationError(
                     f"The sink {sink.name} cannot be shared by several workers.",
@@ -109,11 +110,16 @@ def numbered(configs: Sequence[PluginConfig], number: int) -> list[PluginConfig]
     ]
 
 
-def _made(find: Callable[[str], type[_Made]], kind: str, config: PluginConfig) -> _Made:
+def _made(registry: Registry, find: Callable[[str], type[_Made]], kind: str, config: PluginConfig) -> _Made:
     variable, table = ("PATTER_STORE", "[store]") if kind == "store" else (f"PATTER_{kind.upper()}S", f"[[{kind}s]]")
+    _require_name(registry, kind, config, table)
     with named_by(config, table, variable):
         return make(find(config.name), config.options)
 
 
-def _names(registry: Registry, kind: str) -> str:
-    return " or ".join(registry.names(kind)) or f"a {kind}, of which none is installed"
+def _require_name(registry: Registry, kind: str, config: PluginConfig, place: str) -> None:
+    if not config.name:
+        raise ConfigurationError(
+            f"{place} in the TOML file lacks the setting “name”.",
+            expected=" or ".join(registry.names(kind)) or f"a {kind}, of which none is installed",
+        )

@@ -93,6 +93,10 @@ WRONG = {
         "[agent]\nparts = {stt = {name = 'deepgram', options = {api_key = 'key'}}}\n",
         r'needs parts\.llm\. Expected the table of an installed part: \{name = "openai"\}\. Got parts\.stt\.',
     ),
+    "a part without a name": (
+        "[agent]\nparts = {stt = {options = {api_key = 'key'}}}\n",
+        r"^parts\.stt in \[agent\] in the TOML file lacks the setting “name”\. Expected deepgram or elevenlabs\.",
+    ),
     "a list where one part is": (
         "[agent]\nparts = {stt = [{name = 'deepgram', options = {api_key = 'key'}}]}\n",
         r"What parts\.stt was given .* Got list",

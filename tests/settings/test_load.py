@@ -234,6 +234,14 @@ def test_the_only_worker_has_the_number_0(tmp_path: Path) -> None:
 STORE = '[store]\nname = "redis"\noptions = { url = "redis://127.0.0.1:6379/0", expiry = 60 }'
 
 
+def test_a_sink_without_a_name_is_told_by_its_table(tmp_path: Path) -> None:
+    path = tmp_path / "patter.toml"
+    path.write_text("[[sinks]]\noptions = {path = 'x'}\n", encoding="utf-8")
+    said = r"^\[\[sinks\]\] in the TOML file lacks the setting “name”\. Expected console or .*\.$"
+    with pytest.raises(ConfigurationError, match=said):
+        make_sinks(Registry.discover(), load(path).sinks)
+
+
 def test_a_store_is_named_by_an_option_or_the_environment_or_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load(None).store == PluginConfig()
     Path("patter.toml").write_text(STORE)
@@ -254,7 +262,7 @@ def test_a_store_is_made_from_its_options_and_given_to_the_phone() -> None:
 
 
 def test_options_of_a_store_without_its_name_are_refused() -> None:
-    with pytest.raises(ConfigurationError, match=r"\[store\] has options, but no name\. Expected redis"):
+    with pytest.raises(ConfigurationError, match=r"^\[store\] .* lacks the setting “name”\. Expected redis"):
         make_store(Registry.discover(), PluginConfig("", {"expiry": 60}))
     with pytest.raises(PluginNotFound, match="No store “nowhere” is installed"):
         make_store(Registry.discover(), PluginConfig("nowhere"))
