@@ -14,7 +14,7 @@ from patter_core.errors import ConfigurationError
 from patter_core.observe.printing import Printer
 from patter_core.patter import Patter
 from patter_core.registry import Registry
-from patter_core.settings.model import PluginConfig
+from patter_core.settings.model import OptionName, PluginConfig
 from patter_core.settings.plugins import make_sinks, make_store
 from patter_core.sinks.console import ConsoleSink
 from patter_core.sinks.memory import MemorySink
@@ -62,11 +62,11 @@ def demo(
     console = Printer()
     out = click.get_current_context().with_resource(writable_folder(out))
     memory = MemorySink()
-    more_sinks = make_sinks(registry, [PluginConfig(name) for name in sinks if name != ConsoleSink.name])
+    more_sinks = make_sinks(registry, [PluginConfig(OptionName(name)) for name in sinks if name != ConsoleSink.name])
     carrier_played = carrier_emulator(registry, carrier)
     engine_played = _agent_emulator(registry, engine, parts, pipeline=pipeline)
     first_message = WELCOME.text if isinstance(engine_played, EmulatedParts) else ""
-    call_store = make_store(registry, PluginConfig(store))
+    call_store = make_store(registry, PluginConfig(OptionName(store)))
 
     recordings = [CallRecording(format=carrier_played.format)]
 

@@ -13,7 +13,7 @@ import msgspec
 from patter_core.config import did_you_mean, from_environment
 from patter_core.config.variables import CORE_VARIABLES
 from patter_core.errors import ConfigurationError, PatterError, PluginError
-from patter_core.settings.model import PluginConfig, Settings
+from patter_core.settings.model import OptionName, PluginConfig, Settings
 
 __all__ = ["IN_TABLES", "invalid", "located", "named_by"]
 
@@ -49,6 +49,9 @@ _OPTIONS = {"workers": "It is the option --workers of `patter serve`."}
 """What is set by an option of a command alone, under the option's name."""
 _CREDENTIAL = re.compile(r"(^|_)(token|secret|key|password|sid)$", re.IGNORECASE)
 
+_OF_VARIABLE = re.compile(r"[A-Z0-9]+_[A-Z0-9_]+\b")
+"""What errors of a variable begin with."""
+
 _Error = TypeVar("_Error", bound=PatterError)
 
 
@@ -60,22 +63,27 @@ def located(error: _Error, where: str) -> _Error:
 
 @contextlib.contextmanager
 def named_by(config: PluginConfig, table: str, variable: str = "") -> Iterator[None]:
-    """Lets errors of what a configuration names say what names it.
+    """Lets errors of what a configuration names say what names it, but for those of a variable, which has its own name.
 
     Args:
         config: may be empty, and then names nothing.
         table: of the file, such as `[[sinks]]`; or a place in one.
-        variable: names it, too, if it is set, as an option of the command does. Options stand in the file alone.
+        variable: names it, too, if it is set. Options stand in the file alone.
     """
     try:
         yield
     except (ConfigurationError, PluginError) as error:
-        if config.name and variable and not config.options:
-            place = variable if from_environment("", variable) else f"{table} in the TOML file"
-            located(error, f"“{config.name}” is named by {place}, or by an option of the command.")
-        elif config.name or config.options:
-            said = f"“{config.name}” is named by" if config.name else "Its options are set in"
-            located(error, f"{said} {table} in the TOML file.")
+        if _OF_VARIABLE.match(error.problem):
+            raise
+        in_file = f"{table} in the TOML file"
+        if isinstance(config.name, OptionName):
+            option = variable.removeprefix("PATTER_").lower().replace("sinks", "sink")
+            located(error, f"“{config.name}” is named by the option --{option}.")
+        elif config.name:
+            is_named = variable and not config.options and from_environment("", variable)
+            located(error, f"“{config.name}” is named by {variable if is_named else in_file}.")
+        elif config.options:
+            located(error, f"Its options are set in {in_file}.")
         raise
 
 

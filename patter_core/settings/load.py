@@ -16,7 +16,7 @@ from patter_core.server.trunks import check_number
 from patter_core.server.urls import public_base
 from patter_core.settings.file import path_of, read_file
 from patter_core.settings.invalid import located
-from patter_core.settings.model import AgentConfig, PluginConfig, Settings
+from patter_core.settings.model import AgentConfig, OptionName, PluginConfig, Settings
 
 __all__ = ["address", "load"]
 
@@ -45,10 +45,10 @@ def load(
     """
     settings = read_file(file)
     _check_values(settings, path_of(file))
-    named = sinks or names_from_environment("PATTER_SINKS")
-    pages = apps or names_from_environment("PATTER_APPS")
+    named = [*map(OptionName, sinks)] or names_from_environment("PATTER_SINKS")
+    pages = [*map(OptionName, apps)] or names_from_environment("PATTER_APPS")
     several = flag_from_environment("PATTER_SEVERAL_WORKERS")
-    carrier = from_environment(carrier, "PATTER_CARRIER")
+    carrier = _name(carrier, "PATTER_CARRIER")
     return msgspec.structs.replace(
         settings,
         phone_number=from_environment("", "PATTER_PHONE_NUMBER") or settings.phone_number,
@@ -56,10 +56,10 @@ def load(
         notice=from_environment("", "PATTER_NOTICE") or settings.notice,
         carrier=_renamed(_among([settings.carrier, *settings.carriers], carrier), carrier),
         carriers=[] if carrier else settings.carriers,
-        engine=_renamed(settings.engine, from_environment(engine, "PATTER_ENGINE")),
+        engine=_renamed(settings.engine, _name(engine, "PATTER_ENGINE")),
         agent=_agent(settings),
         sinks=[PluginConfig(name) for name in named] if named else settings.sinks,
-        store=_renamed(settings.store, from_environment(store, "PATTER_STORE")),
+        store=_renamed(settings.store, _name(store, "PATTER_STORE")),
         apps=[_among_named(settings.apps, name) for name in pages] if pages else settings.apps,
         apps_port=None if from_environment("", "PATTER_APPS_PORT") else settings.apps_port,  # `Patter` reads that
         redaction=_redaction(settings.redaction),
@@ -133,6 +133,10 @@ def _redaction(settings: Redaction) -> Redaction:
             "PATTER_REDACT_NUMBERS has an unknown value.", expected="call, all or none", got=repr(numbers)
         ) from None
     return Redaction(transcripts=settings.transcripts if transcripts is None else transcripts, numbers=kind)
+
+
+def _name(option: str, variable: str) -> str:
+    return OptionName(option.strip()) if option.strip() else from_environment("", variable)
 
 
 def _among(configs: Sequence[PluginConfig], name: str) -> PluginConfig:

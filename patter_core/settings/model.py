@@ -15,6 +15,7 @@ __all__ = [
     "AgentFallback",
     "CallbacksConfig",
     "Option",
+    "OptionName",
     "PluginConfig",
     "RetryFallback",
     "Settings",
@@ -23,6 +24,12 @@ __all__ = [
 Scalar = str | int | float | bool
 Option = Scalar | list[Scalar] | dict[str, Scalar | list[Scalar]]
 """The value of an argument of a plugin's class."""
+
+
+class OptionName(str):
+    """The name of a plugin that an option of the command gives, so that errors can say so."""
+
+    __slots__ = ()
 
 
 class PluginConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,6 @@ from patter_core.testing.fakes import FakeCarrier
 from patter_twilio import Twilio
 
 REGISTRY = Registry.discover()
-COMMAND = ", or by an option of the command"
 WRONG = "options = { colour = 'red' }"
 
 PLACES = {
@@ -59,12 +59,10 @@ def test_a_wrong_option_is_told_with_the_table_that_has_it(tmp_path: Path, text:
 
 
 def test_what_its_class_refuses_is_told_with_the_table_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(
-        ConfigurationError, match=rf"Redis.*\n  “redis” is named by \[store\] in the TOML file{COMMAND}\.$"
-    ):
+    with pytest.raises(ConfigurationError, match=r"Redis.*\n  “redis” is named by \[store\] in the TOML file\.$"):
         make_store(REGISTRY, PluginConfig("redis"))
     monkeypatch.setenv("PATTER_STORE", "redis")
-    with pytest.raises(ConfigurationError, match=rf"\n  “redis” is named by PATTER_STORE{COMMAND}\.$"):
+    with pytest.raises(ConfigurationError, match=r"\n  “redis” is named by PATTER_STORE\.$"):
         make_store(REGISTRY, PluginConfig("redis"))
     with pytest.raises(ConfigurationError, match=r"\n  “.*” is named by \[\[sinks\]\] in the TOML file\.$"):
         require_shareable(REGISTRY, [PluginConfig("wav", {"path": "calls"})])
@@ -74,15 +72,37 @@ def test_what_the_variable_names_is_told_with_it_and_its_options_with_the_table(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATTER_CARRIER", "twilo")
-    with pytest.raises(
-        PluginNotFound, match=rf"(?s)Did you mean twilio.*\n  “.*” is named by PATTER_CARRIER{COMMAND}\.$"
-    ):
+    with pytest.raises(PluginNotFound, match=r"(?s)Did you mean twilio.*\n  “.*” is named by PATTER_CARRIER\.$"):
         make_carrier(REGISTRY, PluginConfig("twilo"))
     monkeypatch.setenv("PATTER_CARRIER", "browser")
     path = tmp_path / "patter.toml"
     path.write_text(f"[carrier]\nname = 'browser'\n{WRONG}")
     with pytest.raises(ConfigurationError, match=r"\n  “.*” is named by \[carrier\] in the TOML file\.$"):
         make_carrier(REGISTRY, load(path).carrier)
+
+
+OPTIONS: dict[str, tuple[str, Callable[[str], object]]] = {
+    "sqlit": ("--sink", lambda name: make_sinks(REGISTRY, load(None, sinks=[name]).sinks)),
+    "radis": ("--store", lambda name: make_store(REGISTRY, load(None, store=name).store)),
+    "dashbord": ("--apps", lambda name: make_apps(REGISTRY, load(None, apps=[name]).apps)),
+    "twilo": ("--carrier", lambda name: make_carrier(REGISTRY, load(None, carrier=name).carrier)),
+    "opena": ("--engine", lambda name: make_engine(REGISTRY, load(None, engine=name).engine)),
+}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_what_an_option_of_the_command_names_is_told_with_the_option(name: str) -> None:
+    option, make = OPTIONS[name]
+    with pytest.raises(PluginNotFound, match=rf"\n  “{name}” is named by the option {option}\.$"):
+        make(name)
+
+
+def test_an_error_of_a_variable_is_not_told_with_what_names_the_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TWILIO_ACCOUNT_SID", "AC" + "01234567" * 4)
+    monkeypatch.setenv("TWILIO_AUTH_TOKEN", "0123456789abcdef")
+    monkeypatch.setenv("TWILIO_OTHER_AUTH_TOKEN", "x")
+    with pytest.raises(ConfigurationError, match=r"^TWILIO_OTHER_AUTH_TOKEN is set, .* TWILIO_OTHER_AUTH_TOKENS\?$"):
+        make_carrier(REGISTRY, PluginConfig("twilio"))
 
 
 def test_options_of_a_table_that_names_nothing_are_told_with_it() -> None:
