@@ -90,7 +90,9 @@ def test_an_agents_value_of_another_type_is_refused_where_it_is_set(options: dic
 
 @pytest.mark.parametrize("number", ["15550001234", "call me", "+1 555 000 1234"])
 def test_calls_are_routed_by_numbers_only(number: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"not a number\. Expected a plus sign") as caught:
+    with pytest.raises(
+        ConfigurationError, match=r"not a number\. Expected a plus sign.* Got .* characters with"
+    ) as caught:
         phone().asgi({number: None})
     assert number not in str(caught.value)
 

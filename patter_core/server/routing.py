@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import TypeGuard
 
 import pluggy
@@ -14,12 +14,12 @@ from patter_core.aio.foreign import as_exception
 from patter_core.aio.functions import call_foreign
 from patter_core.aio.threads import DaemonThreads
 from patter_core.errors import ConfigurationError
-from patter_core.telephony.e164 import E164_FORM, is_address
+from patter_core.telephony.e164 import E164_FORM, form_of, is_address
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.outcome import Transfer
 from patter_core.webhook import Reject
 
-__all__ = ["RouteAnswer", "RouteHooks", "Routes", "Routing"]
+__all__ = ["RouteAnswer", "RouteHooks", "Routes", "Routing", "check_routed"]
 
 _log = logging.getLogger("patter.registry")
 
@@ -63,6 +63,22 @@ class RouteHooks:
         return None
 
 
+def check_routed(numbers: Iterable[str]) -> None:
+    """Checks what calls are routed by. The error has the form of what came, and not the number.
+
+    Raises:
+        ConfigurationError: one is neither a number nor a SIP address.
+    """
+    for number in numbers:
+        if not is_address(number):
+            raise ConfigurationError(
+                "Calls are routed by something that is not a number.",
+                expected=f"{E164_FORM}, or a SIP address (sip:…)",
+                got=form_of(number),
+                remedy="Numbers begin with a plus sign and the country code.",
+            )
+
+
 class Routes:
     """Decides about incoming calls: the plugins first, then what `Patter.serve` was given.
 
@@ -79,13 +95,7 @@ class Routes:
         self._routing = routing
         self._hooks = hooks
         self._within = within
-        for number in routing if isinstance(routing, Mapping) else ():
-            if not is_address(number):
-                raise ConfigurationError(
-                    "Calls are routed by something that is not a number.",
-                    expected=f"{E164_FORM}, or a SIP address (sip:…)",
-                    remedy="Numbers begin with a plus sign and the country code.",
-                )
+        check_routed(routing if isinstance(routing, Mapping) else ())
         for answer in self._fixed:
             if not _is_answer(answer):
                 raise ConfigurationError(

@@ -12,7 +12,8 @@ from patter_core.kinds import Part
 from patter_core.patter import Patter
 from patter_core.plugins.composing import IN_TOML
 from patter_core.registry import Registry
-from patter_core.server.routing import Routing
+from patter_core.server.routing import Routing, check_routed
+from patter_core.settings.invalid import located
 from patter_core.settings.model import AgentConfig, AgentFallback, PluginConfig, RetryFallback, Settings
 from patter_core.settings.objects import function_at, object_at
 from patter_core.settings.plugins import make_engine, make_part
@@ -33,6 +34,10 @@ def make_agents(phone: Patter, registry: Registry, settings: Settings) -> Routin
     for name in settings.agents or [""]:
         agents.make(name)
     if settings.numbers:
+        try:
+            check_routed(settings.numbers)
+        except ConfigurationError as error:
+            raise located(error, "It is a key of [numbers] in the TOML file.") from None
         return {number: agents.made_as(name) for number, name in settings.numbers.items()}
     if len(agents.made) > 1:
         raise ConfigurationError(
@@ -91,7 +96,7 @@ class _Agents:
             resume_message=config.resume_message,
             idle_after=config.idle_after,
             idle_message=config.idle_message,
-            fallback=self._fallback(config.fallback),
+            fallback=self._fallback(config.fallback, f"fallback in {table}"),
         )
 
     def _engine_of(self, config: AgentConfig, table: str) -> Engine:
@@ -114,16 +119,16 @@ class _Agents:
         kinds = {kind.name for kind in self._registry.kinds if issubclass(kind.base, Part)}
         return make_part(self._registry, argument if argument in kinds else argument.removesuffix("s"), value, place)
 
-    def _fallback(self, config: HangUp | Transfer | RetryFallback | AgentFallback) -> Fallback:
+    def _fallback(self, config: HangUp | Transfer | RetryFallback | AgentFallback, place: str) -> Fallback:
         if isinstance(config, RetryFallback):
-            return Retry(times=config.times, then=self._then(config.then))
-        return self._then(config)
+            return Retry(times=config.times, then=self._then(config.then, place))
+        return self._then(config, place)
 
-    def _then(self, config: HangUp | Transfer | AgentFallback) -> HangUp | Transfer | Agent:
+    def _then(self, config: HangUp | Transfer | AgentFallback, place: str) -> HangUp | Transfer | Agent:
         if not isinstance(config, AgentFallback):
             return config
         if config.name not in self._configs:
-            raise _unknown("A fallback", config.name, self._configs)
+            raise _unknown(place, config.name, self._configs)
         return self.make(config.name)
 
 

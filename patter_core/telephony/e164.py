@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["E164_FORM", "address_of", "is_address", "is_callable", "is_e164"]
+__all__ = ["E164_FORM", "address_of", "form_of", "is_address", "is_callable", "is_e164"]
 
 E164_FORM = "a plus sign and 7 to 15 digits"
 """E.164 in words, for errors."""
@@ -78,3 +78,9 @@ def _sip(scheme: str, rest: str) -> str:
         return number
     address = f"{scheme}:{user}{'@' if user else ''}{host}{port}"
     return address if len(address) <= _LONGEST else ""
+
+
+def form_of(number: str) -> str:
+    """Returns the form of what should be a number, without showing it."""
+    digits = sum(character.isdigit() for character in number)
+    return f"{'a' if number.startswith('+') else 'no'} plus sign, and {len(number)} characters with {digits} digits"

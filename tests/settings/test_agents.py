@@ -73,9 +73,13 @@ WRONG = {
     "a number's agent": ("[agents.sales]\n[numbers]\n'+15550001234' = 'sale'\n", "Got “sale”. Did you mean sales"),
     "a fallback's agent": (
         "[agents.a]\nfallback = {type = 'agent', name = 'c'}\n",
-        "A fallback names an agent.* Got “c”",
+        r"^fallback in \[agents\.a\] names an agent.* Got “c”",
     ),
     "the only one's": ("[agent]\nfallback = {type = 'agent', name = 'c'}\n", r"each written as \[agents.NAME\]"),
+    "a number's form": (
+        "[agents.a]\n[numbers]\n15550001234 = 'a'\n",
+        r"Got no plus sign, and 11 characters with 11 digits\..*\n  It is a key of \[numbers\] in the TOML file\.$",
+    ),
     "a circle": (
         """
         [agents.a]
