@@ -49,7 +49,8 @@ async def start_process(
     finally:
         os.close(write_end)  # the process has a copy
     assert process.stdin is not None
-    line = msgspec.json.encode(msgspec.structs.replace(spec, ready_pipe=write_end)) + b"\n"
+    spec = msgspec.structs.replace(spec, ready_pipe=write_end)
+    line = msgspec.json.encode(spec, enc_hook=str.__str__) + b"\n"  # of the texts that are an `OptionName`
     with contextlib.suppress(anyio.BrokenResourceError):  # it ended before it could read
         await process.stdin.send(line)
     return process, read_end

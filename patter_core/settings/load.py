@@ -48,7 +48,7 @@ def load(
     named = [*map(OptionName, sinks)] or names_from_environment("PATTER_SINKS")
     pages = [*map(OptionName, apps)] or names_from_environment("PATTER_APPS")
     several = flag_from_environment("PATTER_SEVERAL_WORKERS")
-    carrier = _name(carrier, "PATTER_CARRIER")
+    carrier = _option_or_environment(carrier, "PATTER_CARRIER")
     return msgspec.structs.replace(
         settings,
         phone_number=from_environment("", "PATTER_PHONE_NUMBER") or settings.phone_number,
@@ -56,10 +56,10 @@ def load(
         notice=from_environment("", "PATTER_NOTICE") or settings.notice,
         carrier=_renamed(_among([settings.carrier, *settings.carriers], carrier), carrier),
         carriers=[] if carrier else settings.carriers,
-        engine=_renamed(settings.engine, _name(engine, "PATTER_ENGINE")),
+        engine=_renamed(settings.engine, _option_or_environment(engine, "PATTER_ENGINE")),
         agent=_agent(settings),
         sinks=[PluginConfig(name) for name in named] if named else settings.sinks,
-        store=_renamed(settings.store, _name(store, "PATTER_STORE")),
+        store=_renamed(settings.store, _option_or_environment(store, "PATTER_STORE")),
         apps=[_among_named(settings.apps, name) for name in pages] if pages else settings.apps,
         apps_port=None if from_environment("", "PATTER_APPS_PORT") else settings.apps_port,  # `Patter` reads that
         redaction=_redaction(settings.redaction),
@@ -135,7 +135,7 @@ def _redaction(settings: Redaction) -> Redaction:
     return Redaction(transcripts=settings.transcripts if transcripts is None else transcripts, numbers=kind)
 
 
-def _name(option: str, variable: str) -> str:
+def _option_or_environment(option: str, variable: str) -> str:
     return OptionName(option.strip()) if option.strip() else from_environment("", variable)
 
 
