@@ -27,7 +27,10 @@ def useless_variables(registry: Registry) -> list[str]:
             _log.error("Plugin %s failed to name its variables.", implementation.plugin_name, exc_info=error)
     there = {name for plugin in registry.plugins for name in (plugin.name, normal_name(plugin.distribution))}
     unknown = [name for name in names_from_environment("PATTER_DISABLE") if normal_name(name) not in there]
+    known = [plugin.name for plugin in registry.plugins]
     not_there = [
-        f"PATTER_DISABLE names {name}, which is not installed. {did_you_mean(name, there)}".rstrip() for name in unknown
+        f"PATTER_DISABLE names {name}, which is not installed."
+        f" {did_you_mean(normal_name(name).removeprefix('patter-'), known)}".rstrip()  # what all begin with says nothing
+        for name in unknown
     ]
     return [*unknown_variables(os.environ, of_plugins), *not_there]

@@ -9,10 +9,15 @@ from collections.abc import Iterable
 __all__ = ["did_you_mean", "quoted", "without_brackets"]
 
 
+_LIKE = 0.65
+"""How alike two words must be. At 0.6, half of the letters in the same order make two of them alike."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Returns "Did you mean …?" for the known word that is most like this one; "" if none is."""
     names = list(known)
-    near = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.6)
+    lower = {name.lower(): name for name in names}
+    near = [lower[name] for name in difflib.get_close_matches(word.lower(), lower, n=1, cutoff=_LIKE)]
     if not near:  # a word of a longer name
         parts = [(part, name) for name in names for part in re.split("[_-]", name) if part != name]
         words = {part: name for part, name in parts if len(part) > 3 or part == word.lower()}

@@ -9,6 +9,8 @@ import contextlib
 import functools
 import logging
 import os
+import re
+import sys
 import sysconfig
 import threading
 import traceback
@@ -16,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from patter_core.aio.stacks import frames_of_thread
+from patter_core.config import did_you_mean
 from patter_core.errors import ConfigurationError, PatterError
 from patter_core.observe.secrets import conceal
 
@@ -28,6 +31,8 @@ _LOADED_WITHIN = 5.0
 """Seconds after which it is told where a program is that is still being loaded."""
 _BUNDLE = "getpatter"
 """The package of patter-all. A distribution that is called so is another project's."""
+_NOT_IN_MODULE = re.compile(r"cannot import name '(?P<name>\w+)' from ")
+"""What Python says of a module that is there, and has no such name."""
 _AS_SCRIPT = 'if __name__ == "__main__":'
 
 
@@ -108,6 +113,10 @@ def _remedy(error: Exception) -> str:
             "`pip install patter-all` brings it; where only parts are installed, import the same names from "
             "patter_core and from the vendors' own modules. "
         )
+    if isinstance(error, ImportError) and (found := _NOT_IN_MODULE.match(str(error))):
+        known = [name for name in dir(sys.modules.get(error.name or "")) if not name.startswith("_")]
+        near = did_you_mean(found["name"], known)
+        return f"{near} " if near else ""
     return ""
 
 

@@ -116,11 +116,13 @@ def test_a_command_tells_it_and_runs(monkeypatch: pytest.MonkeyPatch, capsys: py
 def test_a_plugin_that_is_switched_off_and_is_not_there_is_told(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("PATTER_DISABLE", "plivo, patter_vonage, twillio")
+    monkeypatch.setenv("PATTER_DISABLE", "plivo, patter_vonage, twillio, patter-foo, nope")
     monkeypatch.setattr("sys.argv", ["patter", "--version"])
     with pytest.raises(SystemExit):
         main()
     assert (
         capsys.readouterr().err
         == "patter: PATTER_DISABLE names twillio, which is not installed. Did you mean twilio?\n"
+        "patter: PATTER_DISABLE names patter-foo, which is not installed.\n"
+        "patter: PATTER_DISABLE names nope, which is not installed.\n"
     )

@@ -195,6 +195,22 @@ def test_what_began_at_the_import_may_serve_after_it(program: Path) -> None:
     sys.modules["shop"].context.run(refuse_while_imported)
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("Twillio", r"cannot import name 'Twillio' from .*\. Did you mean Twilio\? PATTER_TRACEBACK=1"),
+        ("OpenAIRealtme", r"Did you mean OpenAIRealtime\?"),
+        ("nothing_like_it", r"cannot import name 'nothing_like_it' from [^?]*\. PATTER_TRACEBACK=1"),
+    ],
+)
+def test_a_misspelt_name_of_a_module_is_told_with_the_one_that_may_be_meant(
+    program: Path, name: str, told: str
+) -> None:
+    program.write_text(f"from getpatter import {name}")
+    with pytest.raises(ConfigurationError, match=told):
+        opened()
+
+
 def test_a_question_is_told_as_it_stands(program: Path) -> None:
     program.write_text("raise TypeError('Unknown: first_mesage. Did you mean first_message?')")
     with pytest.raises(ConfigurationError, match=r"TypeError: Unknown: .*\bfirst_message\? PATTER_TRACEBACK=1"):
