@@ -28,9 +28,9 @@ def useless_variables(registry: Registry) -> list[str]:
     there = {name for plugin in registry.plugins for name in (plugin.name, normal_name(plugin.distribution))}
     unknown = [name for name in names_from_environment("PATTER_DISABLE") if normal_name(name) not in there]
     known = [plugin.name for plugin in registry.plugins]
+    guesses = [did_you_mean(normal_name(name).removeprefix("patter-"), known) for name in unknown]
     not_there = [
-        f"PATTER_DISABLE names {name}, which is not installed."
-        f" {did_you_mean(normal_name(name).removeprefix('patter-'), known)}".rstrip()  # what all begin with says nothing
-        for name in unknown
+        f"PATTER_DISABLE names {name}, which is not installed. {guess}".rstrip()
+        for name, guess in zip(unknown, guesses, strict=True)
     ]
     return [*unknown_variables(os.environ, of_plugins), *not_there]
