@@ -111,15 +111,15 @@ def bind(
         listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
-        what, remedy = f"Cannot listen on {host} port {port}: ", f"Choose another with {options}."
-        is_in_use = error.errno == errno.EADDRINUSE
-        if is_in_use and beside is not None and _is_at(beside, host, port):
-            raise ConfigurationError(f"{what}this server listens there itself, for calls.", remedy=remedy) from None
-        if is_in_use:
-            remedy = f"{if_in_use or f'Choose another with {options}, or stop what is using it'}."
-        raise (AddressInUse if is_in_use else ConfigurationError)(
-            f"{what}{error.strerror or error}.", remedy=without_brackets(host) or remedy
-        ) from None
+        kind, reason, remedy = ConfigurationError, error.strerror or str(error), f"Choose another with {options}."
+        if error.errno == errno.EADDRINUSE:
+            if beside is not None and _is_at(beside, host, port):
+                reason = "this server listens there itself, for calls"
+            else:
+                kind = AddressInUse
+                remedy = f"{if_in_use or f'Choose another with {options}, or stop what is using it'}."
+        remedy = without_brackets(host) or remedy
+        raise kind(f"Cannot listen on {host} port {port}: {reason}.", remedy=remedy) from None
     return listener
 
 

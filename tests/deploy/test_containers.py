@@ -28,7 +28,7 @@ HELM = shutil.which("helm")
 KUBERNETES_VALIDATE = shutil.which("kubernetes-validate", path=str(Path(sys.executable).parent))
 CREDENTIALS = {
     "TWILIO_ACCOUNT_SID": f"AC{0:032x}",
-    "TWILIO_AUTH_TOKEN": f"{0:032x}",
+    "TWILIO_AUTH_TOKEN": "0123456789abcdef" * 2,
     "ELEVENLABS_API_KEY": "sk_test",
     "ELEVENLABS_AGENT_ID": "agent_test",
 }
