@@ -94,8 +94,8 @@ def calls(
 @calls.command()
 @click.argument("call_id", metavar="ID")
 @file_option
-@click.option("--transcript", is_flag=True, help="Print only what was said.")
-@click.option("--metrics", is_flag=True, help="Print only the metrics.")
+@click.option("--transcript", is_flag=True, help="Print what was said, and no more.")
+@click.option("--metrics", is_flag=True, help="Print the metrics, and no more; with --transcript, both.")
 @click.option("--json", "as_json", is_flag=True, help="Print each record as a line of JSON.")
 @click.pass_obj
 def show(db: Path, *, call_id: str, transcript: bool, metrics: bool, as_json: bool) -> None:
@@ -105,14 +105,14 @@ def show(db: Path, *, call_id: str, transcript: bool, metrics: bool, as_json: bo
     console = Printer()
     if as_json:
         click.echo(shown_json(msgspec.json.Encoder().encode_lines(records)), nl=False)
-    elif transcript:
+        return
+    if transcript:
         click.echo("\n".join(_transcript(records)))
-    elif metrics:
-        _print_stages(console, records)
-        _print_metrics(console, records)
-    else:
+    elif not metrics:
         _print_timeline(console, records)
+    if transcript == metrics:
         console.print()
+    if metrics or not transcript:
         _print_stages(console, records)
         _print_metrics(console, records)
 

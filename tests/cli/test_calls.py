@@ -252,6 +252,8 @@ def test_the_stages_of_each_answer_and_the_cost_of_each_part_are_shown(tmp_path:
 def test_only_the_transcript_or_the_figures_or_every_record(path: Path) -> None:
     assert run(path, "show", ONE, "--transcript").stdout == "caller: A table, please.\nagent:  For how many?\n"
     figures = run(path, "show", ONE, "--metrics").stdout
+    both = run(path, "show", ONE, "--metrics", "--transcript").stdout
+    assert both == f"caller: A table, please.\nagent:  For how many?\n\n{figures}"
     assert "7 of the agent" in figures
     assert "table" not in figures
     lines = run(path, "show", ONE, "--json").stdout.splitlines()
