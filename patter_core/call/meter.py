@@ -28,6 +28,8 @@ class Meter(msgspec.Struct, eq=False):
     answered_at: float | None = None
     media_at: float | None = None
     first_audio_at: float | None = None
+    over_at: float | None = None
+    """When the call was over at its carrier, if that was found out later."""
     engine_connect_ms: float | None = None
     machine_detection: bool = False
     """True if the carrier was asked who answers."""
@@ -125,6 +127,7 @@ class Meter(msgspec.Struct, eq=False):
 
     def usage(self, now: float, direction: Direction) -> Usage:
         """Returns what the carrier bills so far."""
+        now = self._over_by(now)
         connected, streamed, recording = (
             (_since(start, now) or 0.0) / 1000
             for start in (self._first_of(self.answered_at), self._first_of(self.media_at), self._recording_at)
@@ -136,6 +139,9 @@ class Meter(msgspec.Struct, eq=False):
             recorded=self._recorded + recording,
             machine_detection=self.machine_detection,
         )
+
+    def _over_by(self, now: float) -> float:
+        return now if self.over_at is None else self.over_at
 
     def _first_of(self, here: float | None) -> float | None:
         """Returns when something happened for the first time, if it did at this worker at `here`."""
@@ -154,7 +160,7 @@ class Meter(msgspec.Struct, eq=False):
         carrier, engine_in, engine_out = self.carrier_format, self.engine_input_format, self.engine_output_format
         answered_here = self.answered_at if self.began_at is None else None
         return CallMetrics(
-            duration_ms=_since(self._first_of(self.media_at), now) or 0.0,
+            duration_ms=_since(self._first_of(self.media_at), self._over_by(now)) or 0.0,
             answer_ms=None if answered_here is None else _since(self.announced_at, answered_here),
             first_audio_ms=None if self.first_audio_at is None else _since(self.media_at, self.first_audio_at),
             engine_connect_ms=self.engine_connect_ms,

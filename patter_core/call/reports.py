@@ -8,7 +8,7 @@ from patter_core.aio.event import Event
 from patter_core.call.actions import Actions
 from patter_core.call.carrier_wall import ask_carrier
 from patter_core.call.context import CallContext
-from patter_core.call.state import Signal
+from patter_core.call.state import Signal, State
 from patter_core.events import CallAnswered, CallProgressed, MachineDetected
 from patter_core.telephony.control import Capability
 from patter_core.telephony.leg import AnsweredBy, Direction, Progress
@@ -162,9 +162,15 @@ class CarrierReports:
         call.signal(Signal.CARRIER_HUNG_UP if has_message else Signal.MOVED)
 
     async def look_up_end(self) -> None:
-        """Asks the carrier whether the call is over: its stream ended, and its webhook may have gone elsewhere."""
+        """Asks the carrier whether the call is over: its stream ended, and its webhook may have gone elsewhere.
+
+        Then it was over when the stream ended. A call on hold has had none for longer.
+        """
+        call, stream_ended_at = self._call, self._call.state.entered_at
         progress = await self._ask()
         if progress is not None and progress.is_final:
+            if call.state.state is not State.HELD and call.state.entered_at == stream_ended_at:
+                call.meter.over_at = stream_ended_at
             self.note_progress(progress)
 
     async def _ask(self) -> Progress | None:

@@ -87,6 +87,20 @@ async def test_where_the_end_of_a_stream_says_nothing_the_carrier_is_asked_wheth
     assert scene.carrier.hung_up == []  # it is over
 
 
+async def test_a_call_whose_end_is_found_out_by_asking_lasted_until_its_stream_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(media_leg, "_ASK_AFTER", 1.0)
+    scene = OutboundScene(carrier=Wordless(), deadlines=PATIENT)
+    scene.carrier.facts = LegFacts(progress=Progress.COMPLETED)
+    async with scene.running():
+        await scene.live()
+        lasted_ms = scene.call.metrics().duration_ms
+        scene.socket.break_off()
+        await scene.until(State.ENDED)
+    assert lasted_ms <= scene.end.duration_ms < lasted_ms + 900
+
+
 class Asking(Wordless):
     """A webhook asks at the end of its stream: it may go to another worker, as may the one that reports the end."""
 
