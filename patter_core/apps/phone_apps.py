@@ -7,13 +7,14 @@ import functools
 import logging
 import secrets
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 import anyio
 import msgspec
 from starlette.types import ASGIApp, Scope
 
 from patter_core.aio.foreign import as_exception
+from patter_core.aio.tasks_beside import tasks_beside
 from patter_core.app import WebApp
 from patter_core.apps.access import DEFAULT_APPS_PORT, AppAccess, is_loopback
 from patter_core.apps.front import Front
@@ -160,20 +161,13 @@ class PhoneApps:
         )
         port = apps_port(self._port if ties.apps_port is None else ties.apps_port)
         listen = functools.partial(bind, access.listen, port, options=_PLACE, beside=calls)
-        try:
-            opened = self._opened(front, listen(), ties)
-        except AddressInUse as error:
-            if ties.is_service and not waits:
-                raise
-            _log.warning(
-                "The apps are not served yet. %s Another instance may have it until it ends: it is tried again every"
-                " %g s. If it is not one, choose another with %s.",
-                error.problem,
-                _TRY_EVERY,
-                _PLACE,
-            )
-            opened = _meanwhile(functools.partial(self._open_later, front, listen, ties))
-        async with opened:
+        listener = _listener_now(listen, waits=waits or not ties.is_service)
+        if listener is not None:
+            async with self._opened(front, listener, ties):
+                yield
+            return
+        async with tasks_beside() as tasks:
+            tasks.start_soon(self._open_later, front, listen, ties)
             yield
 
     @contextlib.asynccontextmanager
@@ -218,20 +212,21 @@ def apps_port(port: int | None) -> int:
     return port_number(port, default=DEFAULT_APPS_PORT, parameter="`apps_port`", variable="PATTER_APPS_PORT")
 
 
-@contextlib.asynccontextmanager
-async def _meanwhile(run: Callable[[], Coroutine[object, object, None]]) -> AsyncIterator[None]:
-    """Runs that beside what the context holds."""
-    fault: Exception | None = None
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(run)
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001 - passed on as it is, and not in a group
-            fault = error
-        finally:
-            tasks.cancel_scope.cancel()
-    if fault is not None:
-        raise fault
+def _listener_now(listen: Callable[[], socket.socket], *, waits: bool) -> socket.socket | None:
+    """Returns where the apps are served; None, and tells so, if another process has the port that is waited for."""
+    try:
+        return listen()
+    except AddressInUse as error:
+        if not waits:
+            raise
+        _log.warning(
+            "The apps are not served yet. %s Another instance may have it until it ends: it is tried again every"
+            " %g s. If it is not one, choose another with %s.",
+            error.problem,
+            _TRY_EVERY,
+            _PLACE,
+        )
+        return None
 
 
 def _tell_link(front: Front, url: str, what: str, tell: Callable[[str], None] | None) -> None:

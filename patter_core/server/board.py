@@ -22,6 +22,7 @@ from collections.abc import AsyncIterator, Callable
 import anyio
 import msgspec
 
+from patter_core.aio.tasks_beside import tasks_beside
 from patter_core.call.state import Signal
 from patter_core.server.call_table import WITHOUT_AUDIO, CallTable
 
@@ -89,19 +90,13 @@ class WorkerBoard:
     @contextlib.asynccontextmanager
     async def serving(self, table: CallTable) -> AsyncIterator[None]:
         """Tells how this worker is, as long as the context lasts."""
-        fault: Exception | None = None
         table.others = self
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._tell, table)
-            try:
+        try:
+            async with tasks_beside() as tasks:
+                tasks.start_soon(self._tell, table)
                 yield
-            except Exception as error:  # noqa: BLE001 - passed on as it is, and not in a group
-                fault = error
-            finally:
-                tasks.cancel_scope.cancel()
-        self._memory[self._place : self._place + _LINE.size] = bytes(_LINE.size)
-        if fault is not None:
-            raise fault
+        finally:
+            self._memory[self._place : self._place + _LINE.size] = bytes(_LINE.size)
 
     async def _tell(self, table: CallTable) -> None:
         while True:

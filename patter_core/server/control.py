@@ -21,6 +21,7 @@ import anyio
 import msgspec
 
 from patter_core.aio import Changes
+from patter_core.aio.tasks_beside import tasks_beside
 from patter_core.call.handle import OutboundCall
 from patter_core.errors import CallLimitReached, ConfigurationError, PatterError
 from patter_core.events import Record
@@ -96,9 +97,9 @@ class ControlSocket:
             )
             yield
             return
-        own, fault = identity(self._path), None
+        own = identity(self._path)
         try:
-            async with anyio.create_task_group() as clients:
+            async with tasks_beside() as clients:
 
                 def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
                     clients.start_soon(self._serve, reader, writer, host)
@@ -106,17 +107,12 @@ class ControlSocket:
                 server = await asyncio.start_unix_server(accept, sock=listener, limit=LONGEST_ORDER)
                 try:
                     yield
-                except Exception as error:  # noqa: BLE001 - passed on as it is, and not in a group
-                    fault = error
                 finally:
                     server.close()
-                    clients.cancel_scope.cancel()
         finally:
             if identity(self._path) == own:  # else a worker that follows this one has its own there
                 with contextlib.suppress(OSError):  # the folder can no longer be written
                     _remove_socket(self._path)
-        if fault is not None:
-            raise fault
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: CallHost) -> None:
         try:

@@ -6,7 +6,7 @@ import contextlib
 import math
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
@@ -108,15 +108,7 @@ def run(
     Raises:
         BenchFailed: it could not be measured at all.
     """
-    here = cores()
-    target_core, load_core = (here[0], here[1]) if len(here) > 1 else (-1, -1)
-    with (
-        trusted_certificate() if plan.tls else contextlib.nullcontext("") as pem,
-        Child("load", str(load_core), plan.carrier, plan.engine, pem) as load,
-        Child(
-            "target", target, plan.carrier, plan.engine, load.ready.url, load.ready.api_url, str(target_core)
-        ) as under_test,
-    ):
+    with _children(target, plan) as (load, under_test):
         voice_url = f"{under_test.ready.url}/webhooks/{plan.carrier}/voice"
 
         def dial(calls: int) -> float:
@@ -163,6 +155,21 @@ def run(
         fault_count=tally.fault_count,
         faults=tally.faults,
     )
+
+
+@contextlib.contextmanager
+def _children(target: str, plan: Plan) -> Iterator[tuple[Child, Child]]:
+    """The load generator, and the target, each on a core of its own where there are two."""
+    here = cores()
+    target_core, load_core = (here[0], here[1]) if len(here) > 1 else (-1, -1)
+    with (
+        trusted_certificate() if plan.tls else contextlib.nullcontext("") as pem,
+        Child("load", str(load_core), plan.carrier, plan.engine, pem) as load,
+        Child(
+            "target", target, plan.carrier, plan.engine, load.ready.url, load.ready.api_url, str(target_core)
+        ) as under_test,
+    ):
+        yield load, under_test
 
 
 def median(samples: Sequence[Sample], figure: Callable[[Sample], float]) -> float:
