@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +31,13 @@ _PREFIXES = ("PATTER_", "BROWSER_", "TWILIO_", "TELNYX_", "VONAGE_", "PLIVO_", "
 def anyio_backend() -> str:
     """The servers and clients here are asyncio's: no other backend would test what is shipped."""
     return "asyncio"
+
+
+@pytest.fixture
+def socket_folder() -> Iterator[Path]:
+    """A folder for sockets: their paths may have 103 characters (macOS) or 107 (Linux), and those of pytest more."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder).resolve()
 
 
 @pytest.fixture(autouse=True, scope="session")

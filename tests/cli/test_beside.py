@@ -38,29 +38,29 @@ async def peer(path: Path, *answers: bytes) -> AsyncIterator[Path]:
 
 
 @pytest.mark.parametrize("answer", [b"220 mail ready\n", b'{"type":"unknown"}\n', b"[" * 5_000 + b"\n"])
-async def test_what_is_not_understood_is_told_as_such(tmp_path: Path, answer: bytes) -> None:
+async def test_what_is_not_understood_is_told_as_such(socket_folder: Path, answer: bytes) -> None:
     with anyio.fail_after(10):
-        async with peer(tmp_path / "s", answer) as path:
+        async with peer(socket_folder / "s", answer) as path:
             with pytest.raises(CallError, match="does not understand"):
                 async with connect([path]):
                     pytest.fail("It is no server.")
-        async with peer(tmp_path / "t", WATCHING, answer) as path, connect([path]) as call:
+        async with peer(socket_folder / "t", WATCHING, answer) as path, connect([path]) as call:
             assert call is not None
             with pytest.raises(CallError, match="does not understand"):
                 await call.place(Order(to="+15550009876"))
 
 
-async def test_a_server_that_does_not_answer_is_not_taken_for_one_that_is_gone(tmp_path: Path) -> None:
+async def test_a_server_that_does_not_answer_is_not_taken_for_one_that_is_gone(socket_folder: Path) -> None:
     with anyio.fail_after(10):
-        async with peer(tmp_path / "s") as silent:
+        async with peer(socket_folder / "s") as silent:
             with pytest.raises(CallError, match="does not answer"):
                 async with connect([silent], within=0.1):
                     pytest.fail("It has not answered.")
-            async with peer(tmp_path / "t", WATCHING) as other, connect([silent, other], within=0.1) as call:
+            async with peer(socket_folder / "t", WATCHING) as other, connect([silent, other], within=0.1) as call:
                 assert call is not None
 
 
-async def test_that_another_worker_has_the_call_is_not_told_to_who_follows_it(tmp_path: Path) -> None:
+async def test_that_another_worker_has_the_call_is_not_told_to_who_follows_it(socket_folder: Path) -> None:
     end = CallEnded(reason="caller_hung_up", by="caller", duration_ms=0, metrics=CallMetrics())
     events: tuple[CallEvent, ...] = (CallMoved(), DtmfReceived(digit="1"), end)
     records = [Record(call_id="c", sequence=n, time=0, elapsed_ms=0, event=one) for n, one in enumerate(events)]
@@ -71,16 +71,19 @@ async def test_that_another_worker_has_the_call_is_not_told_to_who_follows_it(tm
         told.append(record)
 
     with anyio.fail_after(10):
-        async with peer(tmp_path / "s", WATCHING, *lines[:1], b"".join(lines[1:])) as path, connect([path]) as call:
+        async with (
+            peer(socket_folder / "s", WATCHING, *lines[:1], b"".join(lines[1:])) as path,
+            connect([path]) as call,
+        ):
             assert call is not None
             await call.place(Order(to="+15550009876"))
             await call.follow(tell)
     assert told == records[1:]
 
 
-async def test_one_that_has_died_is_no_server(tmp_path: Path) -> None:
+async def test_one_that_has_died_is_no_server(socket_folder: Path) -> None:
     with anyio.fail_after(10):
-        async with peer(tmp_path / "s"):
+        async with peer(socket_folder / "s"):
             pass
-        async with connect([tmp_path / "s"]) as call:
+        async with connect([socket_folder / "s"]) as call:
             assert call is None

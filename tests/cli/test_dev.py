@@ -267,13 +267,16 @@ async def test_a_changed_file_takes_over_and_a_broken_one_is_told(tmp_path: Path
 
 
 @pytest.mark.slow
-async def test_the_service_manager_is_told_of_the_stop_of_the_command_and_not_of_a_version(tmp_path: Path) -> None:
+async def test_the_service_manager_is_told_of_the_stop_of_the_command_and_not_of_a_version(
+    tmp_path: Path, socket_folder: Path
+) -> None:
+    path = str(socket_folder / "notify")
     program = tmp_path / "app.py"
     program.write_text(PROGRAM.format(name="one"))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "notify"))
+        manager.bind(path)
         manager.setblocking(False)
-        async with developing(tmp_path, "--no-open", "app.py", NOTIFY_SOCKET=str(tmp_path / "notify")) as scene:
+        async with developing(tmp_path, "--no-open", "app.py", NOTIFY_SOCKET=path) as scene:
             await scene.until_said("Ctrl-C ends it.")
             program.write_text(PROGRAM.format(name="another"))
             for _ in range(2):

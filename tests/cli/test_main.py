@@ -127,7 +127,7 @@ def test_each_group_of_a_plugin_says_what_may_have_been_meant_and_is_as_it_was()
     assert isinstance(group, click.Group)
     assert (group.name, group.help, group.epilog, group.callback) == ("numbers", "Numbers.", "More.", numbers.callback)
     result = CliRunner().invoke(group, ["lists", "shw"])
-    assert "Did you mean show?" in result.stderr
+    assert "Did you mean show?" in result.output
     assert CliRunner().invoke(group, ["lists", "show"]).exit_code == 0
     assert suggesting(show) is show
 
@@ -145,8 +145,8 @@ def test_such_a_group_finds_commands_as_it_did_and_names_no_hidden_ones() -> Non
     def secret() -> None: ...
 
     assert CliRunner().invoke(group, ["SHOW"]).exit_code == 0
-    assert "No such command 'list'. There is show." in CliRunner().invoke(group, ["list"]).stderr
-    assert "No such option" in CliRunner().invoke(group, ["--lst"]).stderr
+    assert "No such command 'list'. There is show." in CliRunner().invoke(group, ["list"]).output
+    assert "No such option" in CliRunner().invoke(group, ["--lst"]).output
 
 
 def test_a_plugin_can_be_left_out(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

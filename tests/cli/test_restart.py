@@ -35,16 +35,16 @@ main()
 
 
 async def start(listener: socket.socket, workers: int, folder: Path, environment: dict[str, str]) -> anyio.abc.Process:
-    """Starts an instance, and waits until it says that it is ready, as systemd does."""
-    path = folder / "notify"
-    path.unlink(missing_ok=True)
+    """Starts an instance, and waits until it says that it is ready at the socket for that, as systemd does."""
+    path = environment["NOTIFY_SOCKET"]
+    await anyio.Path(path).unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(path))
+        manager.bind(path)
         manager.setblocking(False)
         process = await anyio.open_process(
             [sys.executable, "-c", INSTANCE, str(listener.fileno()), str(workers)],
             pass_fds=[listener.fileno()],
-            env={**environment, "NOTIFY_SOCKET": str(path)},
+            env=environment,
             cwd=folder,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -69,7 +69,7 @@ async def serves(port: int) -> bool:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-async def test_calls_come_all_the_time_and_none_is_lost(tmp_path: Path, workers: int) -> None:
+async def test_calls_come_all_the_time_and_none_is_lost(tmp_path: Path, socket_folder: Path, workers: int) -> None:
     lines: list[Step] = [Say(CALLER_LINES[-1].audio(ULAW_8000)), WaitForAgent(heard=0.3), Pause(2)]
     answered: list[bytearray] = []
     refused: list[str] = []
@@ -96,6 +96,7 @@ async def test_calls_come_all_the_time_and_none_is_lost(tmp_path: Path, workers:
                 "ELEVENLABS_BASE_URL": elevenlabs.base_url,
                 "PATTER_APPS": "dashboard",
                 "PATTER_APPS_PORT": str(apps),
+                "NOTIFY_SOCKET": str(socket_folder / "notify"),
             }
             old = await start(listener, workers, tmp_path, environment)
             async with anyio.create_task_group() as calls:

@@ -188,9 +188,11 @@ async def test_a_second_signal_is_passed_on_and_ends_the_calls_of_all(number: si
                 await caller.over.wait()
 
 
-async def test_the_service_manager_is_told_of_the_stop_of_all_workers_and_not_of_one(tmp_path: Path) -> None:
+async def test_the_service_manager_is_told_of_the_stop_of_all_workers_and_not_of_one(
+    tmp_path: Path, socket_folder: Path
+) -> None:
     await anyio.Path(tmp_path, "patter.toml").write_text("[limits]\nlinger = 0\n")
-    path = str(tmp_path / "notify")
+    path = str(socket_folder / "notify")
 
     def told(manager: socket.socket) -> list[bytes]:
         found = list[bytes]()

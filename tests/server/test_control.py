@@ -90,9 +90,9 @@ async def nobody(_leg: object) -> None:
 
 
 @pytest.fixture
-async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+async def scene(socket_folder: Path) -> AsyncIterator[Scene]:
     with anyio.fail_after(20):
-        yield Scene(tmp_path / "control.sock")
+        yield Scene(socket_folder / "control.sock")
 
 
 async def test_only_its_user_may_open_it_and_nothing_of_it_is_at_the_public_address(scene: Scene) -> None:

@@ -66,8 +66,8 @@ def test_without_a_service_manager_nothing_is_taken_or_told(monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("kind", ["path", "abstract"])
-def test_a_state_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    address = str(tmp_path / "notify") if kind == "path" else f"@patter-test-{os.getpid()}"
+def test_a_state_is_told(socket_folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    address = str(socket_folder / "notify") if kind == "path" else f"@patter-test-{os.getpid()}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(address.replace("@", "\0"))
         monkeypatch.setenv("NOTIFY_SOCKET", address)
