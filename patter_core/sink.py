@@ -37,11 +37,14 @@ class SinkFigures(msgspec.Struct, frozen=True, kw_only=True):
     """About how much memory the queued ones take; an end of a call of usual size counts as none."""
     written: int = 0
     dropped: int = 0
-    """Records that were not written: the queue was full, the sink refused or lost them, or the host stopped."""
+    """Records that were not written or not delivered: the queue was full, the sink refused them, lost them or gave them
+    up, or the host stopped. What a sink gave up later is in `written`, too."""
     dropped_bytes: int = 0
     """About how much memory those took."""
     failures: int = 0
     """Batches that failed, retries included, and ends of `run` by an error."""
+    held: int = 0
+    """Written records that could not be delivered yet, and that the sink tries again (`EventSink.held`)."""
     open: bool = False
     """The breaker is open: the sink failed several times in a row, and is tried at long intervals only."""
 
@@ -110,6 +113,11 @@ class EventSink(Configured, abc.ABC):
     lost: int = 0
     """Records that `write` took and could not keep, in all: a sink that cannot keep a part of a batch counts them here,
     and they are told as dropped."""
+    held: int = 0
+    """Records that it took, could not deliver yet, and keeps for another try, as in a file while a receiver is away: 0
+    while all is well. Where workers share what is kept, each has the whole number."""
+    given_up: int = 0
+    """Records that it took, held, and will not try again, in all: they are told as dropped."""
 
     def recording(self, call_id: str) -> str:
         """Returns where this sink will record the call, for `RecordingStarted`; "" if it does not record."""

@@ -95,8 +95,8 @@ class SinkQueue:
 
     @property
     def dropped(self) -> int:
-        """Records that never reached the sink."""
-        return self.backlog.dropped + self._lost
+        """Records that never reached the sink, or that it lost or gave up."""
+        return self.backlog.dropped + self._lost + self.sink.given_up
 
     @property
     def open(self) -> bool:
@@ -113,6 +113,7 @@ class SinkQueue:
             dropped=self.dropped,
             dropped_bytes=self.backlog.dropped_weight + self._lost_bytes,
             failures=self.failures,
+            held=self.sink.held,
             open=self.open,
         )
 

@@ -46,6 +46,7 @@ IDLE = {
     "dropped": 0,
     "dropped_bytes": 0,
     "failures": 0,
+    "held": 0,
     "open": False,
 }
 

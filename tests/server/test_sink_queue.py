@@ -350,6 +350,14 @@ async def test_a_sink_that_hangs_holds_bounded_memory_however_much_is_said() -> 
     assert delivery.figures()[0].dropped_bytes > 60_000_000
 
 
+def test_what_a_sink_holds_and_has_given_up_is_in_its_figures() -> None:
+    sink = MemorySink()
+    delivery = Delivery([sink])
+    sink.held, sink.given_up = 7, 2
+    (figures,) = delivery.figures()
+    assert (figures.held, figures.dropped) == (7, 2)
+
+
 async def test_what_a_sinks_own_check_finds_is_told_when_the_worker_starts(caplog: pytest.LogCaptureFixture) -> None:
     class Checked(MemorySink):
         async def check(self) -> Sequence[CheckResult]:

@@ -83,6 +83,9 @@ INSTRUMENTS = (
     Instrument("counter", "patter.carrier.charged", "{currency}", "What the carrier charges", (*_CALL, "currency")),
     Instrument("counter", "patter.sink.records", "{record}", "Records for sinks, by fate", ("sink", "fate")),
     Instrument("up_down_counter", "patter.sink.waiting", "{record}", "Records that wait for a sink", ("sink",)),
+    Instrument(
+        "up_down_counter", "patter.sink.held", "{record}", "Records that a sink could not deliver yet", ("sink",)
+    ),
     Instrument("up_down_counter", "patter.sink.open", "1", "Workers where the sink's breaker is open", ("sink",)),
 )
 _LEVELS = frozenset(instrument.name for instrument in INSTRUMENTS if instrument.kind == "up_down_counter")
@@ -149,6 +152,7 @@ class Instruments:
             now["patter.sink.records", (of, ("fate", "written"))] += figures.written
             now["patter.sink.records", (of, ("fate", "dropped"))] += figures.dropped
             now["patter.sink.waiting", (of,)] += figures.waiting
+            now["patter.sink.held", (of,)] += figures.held
             now["patter.sink.open", (of,)] += figures.open
         for (name, attributes), value in now.items():
             change = value - self._seen[name, attributes]

@@ -169,12 +169,13 @@ def test_a_call_that_comes_to_the_worker_again_counts_again() -> None:
 def test_how_the_sinks_do_is_counted_by_what_came_since() -> None:
     library = Library()
     library.instruments.look_at(
-        WorkerFigures(sinks=(SinkFigures(sink="redis", waiting=3, written=7, dropped=2, open=True),))
+        WorkerFigures(sinks=(SinkFigures(sink="redis", waiting=3, written=7, dropped=2, held=4, open=True),))
     )
     library.instruments.look_at(WorkerFigures(sinks=(SinkFigures(sink="redis", waiting=0, written=9, dropped=2),)))
     assert library.of("patter.sink.records", sink="redis", fate="written") == [7, 2]
     assert library.of("patter.sink.records", sink="redis", fate="dropped") == [2, 0]
     assert library.of("patter.sink.waiting", sink="redis") == [3, -3]
+    assert library.of("patter.sink.held", sink="redis") == [4, -4]
     assert library.of("patter.sink.open", sink="redis") == [1, -1]
 
 

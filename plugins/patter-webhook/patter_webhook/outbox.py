@@ -24,6 +24,7 @@ CREATE TABLE IF NOT EXISTS outbox (
     attempts INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX IF NOT EXISTS outbox_by_due ON outbox (due);
+CREATE INDEX IF NOT EXISTS outbox_failed ON outbox (due) WHERE attempts > 0;
 """
 
 
@@ -102,6 +103,13 @@ class Outbox:
         with self._database.transaction() as database:
             (due,) = database.execute("SELECT MIN(due) FROM outbox").fetchone()
         return None if due is None else float(due)
+
+    def held(self, *, untried: bool = False) -> int:
+        """Returns how many messages were tried in vain and are due again, of all processes; also `untried` ones."""
+        tried = "" if untried else " AND attempts > 0"
+        with self._database.transaction() as database:
+            (count,) = database.execute(f"SELECT COUNT(*) FROM outbox WHERE due IS NOT NULL{tried}").fetchone()  # noqa: S608 - our own
+        return int(count)
 
     def undeliverable(self) -> int:
         """Returns how many messages are never due again."""

@@ -155,6 +155,7 @@ class WebhookSink(EventSink):
             if undone:
                 with anyio.CancelScope(shield=True):
                     await self._thread.run(self._outbox.give_back, undone, time.time())
+        self.held = await self._thread.run(functools.partial(self._outbox.held, untried=bool(self._gone)))
         return bool(messages)
 
     async def _deliver(self, message: Message, undone: set[str]) -> None:
@@ -167,6 +168,7 @@ class WebhookSink(EventSink):
             case Outcome.RETRY:
                 due = next_due(message.attempts, time.time(), retry_after=retry_after, scale=self._delay_scale)
                 if due is None:
+                    self.given_up += 1
                     _log.error(
                         "Event %s could not be delivered: %s %s. It stays in the outbox.",
                         message.id,
@@ -182,6 +184,7 @@ class WebhookSink(EventSink):
                     )
                 await self._thread.run(self._outbox.failed, message, due)
             case Outcome.GONE:
+                self.given_up += 1
                 await self._thread.run(self._outbox.failed, message, None)
                 if not self._gone:
                     self._gone = f"{self._host} wants no more events (HTTP status 410)."

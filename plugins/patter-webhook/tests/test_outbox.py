@@ -52,8 +52,15 @@ def test_a_failed_message_is_due_again_or_kept_as_undeliverable(outbox: Outbox) 
     assert outbox.next_due() == 99
     (again,) = outbox.take(99, 8)
     assert again.attempts == 1
+    assert outbox.held() == 1
     outbox.failed(again, None)
-    assert (outbox.next_due(), outbox.undeliverable()) == (None, 1)
+    assert (outbox.next_due(), outbox.undeliverable(), outbox.held()) == (None, 1, 0)
+
+
+def test_what_was_not_tried_is_held_only_where_it_is_asked_for(outbox: Outbox) -> None:
+    outbox.add([ONE, TWO], 10)
+    outbox.failed(ONE, 99)
+    assert (outbox.held(), outbox.held(untried=True)) == (1, 2)
 
 
 def test_a_full_outbox_raises_and_adds_nothing(outbox: Outbox) -> None:

@@ -19,9 +19,11 @@ from patter_core.aio import Changes
 from patter_core.checks import Level
 from patter_core.errors import ConfigurationError, SinkRefused, SinkUnavailable
 from patter_core.events import CallEnded, CallMetrics, DtmfReceived, Record, TranscriptInput
+from patter_core.server.delivery import Delivery
 from patter_core.server.serving import bind, serve_app
 from patter_core.sink import WorkerFigures
 from patter_webhook import Secret, WebhookSink, verify
+from patter_webhook import retry as retry_module
 from patter_webhook import sink as sink_module
 from patter_webhook.outbox import Outbox
 from patter_webhook.sink import Body
@@ -258,6 +260,44 @@ async def test_a_receiver_that_is_down_is_told_once_and_not_with_each_event(
             await sink.aclose()
     assert len(scene.receiver.attempts) >= 20
     assert caplog.text.count("was not delivered") == 1
+
+
+async def test_what_a_receiver_does_not_take_is_held_and_told_until_it_is_taken_or_given_up(scene: Scene) -> None:
+    scene.receiver.answer = lambda attempt: 503 if attempt == 1 else 204
+    with anyio.fail_after(20):
+        async with scene.receiving():
+            delivery = Delivery([scene.sink()])
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(delivery.run)
+                scene.receiver.stall = lambda attempt: 0.5 if attempt > 5 else 0.0
+                for record in records(5):
+                    delivery.put(record)
+                for held in (5, 0):
+                    while delivery.figures()[0].held != held:  # noqa: ASYNC110 - the sink tells nobody
+                        await anyio.sleep(0.01)
+                tasks.cancel_scope.cancel()
+            await delivery.drain()
+    (figures,) = delivery.figures()
+    assert (figures.written, figures.held, figures.dropped) == (5, 0, 0)
+
+
+async def test_what_is_given_up_is_dropped_and_what_a_receiver_that_is_gone_leaves_is_held(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retry_module, "DELAYS", ())
+    scene.receiver.answer = lambda _attempt: 503
+    with anyio.fail_after(20):
+        async with scene.receiving():
+            sink = scene.sink()
+            await sink.write(records(3))
+            with anyio.move_on_after(0.5):
+                await sink.run(WorkerFigures)
+            assert (sink.given_up, sink.held) == (3, 0)
+            scene.receiver.answer = lambda _attempt: 410
+            await sink.write(records(23))  # the first three are known
+            await sink.run(WorkerFigures)
+            await sink.aclose()
+    assert (sink.given_up, sink.held) == (3 + 8, 12)
 
 
 async def test_an_outbox_that_cannot_be_a_file_is_refused_and_its_check_says_so(tmp_path: Path) -> None:
