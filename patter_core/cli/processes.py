@@ -57,7 +57,7 @@ async def start_process(
 
 
 def what_said(pipe: int) -> bytes:
-    """Returns `READY`, `TOLD`, or nothing: the process has ended without a word, or goes on. Its children may go on."""
+    """Returns the next of `READY`, `TOLD` and `ANNOUNCED`, or nothing: the process has said no more, and may go on."""
     try:
         return os.read(pipe, 1)
     except BlockingIOError:

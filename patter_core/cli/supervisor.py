@@ -16,7 +16,7 @@ import msgspec
 
 from patter_core.cli.processes import how_ended, start_process, what_said
 from patter_core.cli.shared_folder import shared_folder
-from patter_core.cli.worker import MISCONFIGURED, READY, TOLD, WorkerSpec
+from patter_core.cli.worker import ANNOUNCED, MISCONFIGURED, READY, TOLD, WorkerSpec
 from patter_core.config import environment_of_workers
 from patter_core.observe.log_setup import LogSettings
 from patter_core.server.board import new_board
@@ -95,9 +95,11 @@ class _Supervisor:
         )
 
     async def keep_running(self, spec: WorkerSpec) -> None:
-        """Runs one worker, and another in its place when it dies."""
+        """Runs one worker, and another in its place when it dies. Where it listens is told once."""
         while not self._stopping.is_set():
-            code, said = await self._run(spec)
+            code, said, then = await self._run(spec)
+            if then == ANNOUNCED:
+                spec = msgspec.structs.replace(spec, announce=False)
             if self._stopping.is_set():
                 break
             if said != READY or code == MISCONFIGURED:
@@ -121,8 +123,8 @@ class _Supervisor:
                     scope.cancel()
                 self._stop(number)
 
-    async def _run(self, spec: WorkerSpec) -> tuple[int, bytes]:
-        """Runs one worker to its end. Returns its exit code, and what it has said."""
+    async def _run(self, spec: WorkerSpec) -> tuple[int, bytes, bytes]:
+        """Runs one worker to its end. Returns its exit code, and what it has said first and then."""
         process, pipe = await start_process(
             "patter_core.cli.worker",
             spec,
@@ -136,7 +138,7 @@ class _Supervisor:
                     code = await process.wait()
                 finally:
                     del self._processes[process]
-            return code, what_said(pipe)
+            return code, what_said(pipe), what_said(pipe)
         finally:
             os.close(pipe)
 

@@ -26,15 +26,16 @@ from patter_core.patter import Patter
 from patter_core.registry import Registry
 from patter_core.server.board import WorkerBoard
 from patter_core.server.control import ControlSocket
-from patter_core.server.control_messages import Order, control_is_named, control_path
+from patter_core.server.control_messages import Order, control_path
 from patter_core.server.phone_settings import run_serving
 from patter_core.server.signals import stop_process
 from patter_core.server.ties import WorkerTies
-from patter_core.server.voice_urls import ready_text
+from patter_core.server.voice_urls import print_ready, ready_text
 from patter_core.settings.model import Settings
 from patter_core.settings.target import caller_of, open_phone
 
 __all__ = [
+    "ANNOUNCED",
     "MISCONFIGURED",
     "READY",
     "TOLD",
@@ -52,7 +53,8 @@ READY = b"1"
 """Comes from `ready_pipe` once phone and agent are made."""
 TOLD = b"0"
 """Comes in place of it once it was told why they cannot be made."""
-
+ANNOUNCED = b"2"
+"""Comes after `READY`, from a worker that is to `announce`, once it has printed its address."""
 
 MISCONFIGURED = 78
 """Exit code where the settings are wrong, as `EX_CONFIG` of sysexits.h: another worker would find the same."""
@@ -104,6 +106,7 @@ def run_worker(
     logs: LogSettings,
     announce: bool = True,
     on_ready: Callable[[], None] = lambda: None,
+    on_announced: Callable[[], None] = lambda: None,
     number: int = 0,
     ties: WorkerTies | None = None,
 ) -> None:
@@ -118,6 +121,7 @@ def run_worker(
         logs: how it logs: in JSON, it logs its address, too.
         announce: print its address on standard error.
         on_ready: called once phone and agent are made.
+        on_announced: called once its address is printed.
         number: of the worker.
         ties: to other processes; those to commands that ask it for calls are made here.
     """
@@ -136,8 +140,12 @@ def run_worker(
             carrier=order.carrier or (),
         )
 
+    def announcing(url: str) -> None:
+        _announce(phone, logs, url)
+        on_announced()
+
     path = control_path(listener.getsockname()[1], number)
-    control = None if path is None else ControlSocket(path, place, is_named=control_is_named())
+    control = None if path is None else ControlSocket(path, place, warns=announce)
     on_ready()
 
     async def main() -> None:
@@ -146,7 +154,7 @@ def run_worker(
             listener=listener,
             shared_listener=shared_listener,
             configure_number=number == 0 and settings.configure_number,
-            on_ready=_announcement(phone, logs) if announce else _print_nothing,
+            on_ready=announcing if announce else _print_nothing,
             ties=msgspec.structs.replace(ties or WorkerTies(), control=control, on_link=link_teller(logs)),
         )
 
@@ -159,7 +167,7 @@ def read_spec(kind: type[_Spec]) -> _Spec:
 
 
 def report(what: bytes, spec: ProcessSpec) -> None:
-    """Tells the parent `READY` or `TOLD`. Only the first of them counts."""
+    """Tells the parent `READY` or `TOLD`, of which only the first counts, or `ANNOUNCED`."""
     with contextlib.suppress(OSError):  # the parent has gone, or reads no more
         os.write(spec.ready_pipe, what)
 
@@ -190,13 +198,14 @@ def _wait_for_parent(parent: int, started: threading.Event | None) -> None:
     stop_process("the end of its parent")
 
 
-def _announcement(phone: Patter, logs: LogSettings) -> Callable[[str], None] | None:
-    """Returns what tells the address; None for what `Patter.serve` prints."""
-    if logs.format == "text":
-        return None
+def _announce(phone: Patter, logs: LogSettings, url: str) -> None:
+    """Tells the address."""
     parts = phone.parts
     carriers = {carrier.name: carrier for carrier in parts.carriers}
-    return lambda url: _calls.info("%s", ready_text(carriers, url, parts.base).replace("\n", " "))
+    if logs.format == "text":
+        print_ready(carriers, url, parts.base)
+    else:
+        _calls.info("%s", ready_text(carriers, url, parts.base).replace("\n", " "))
 
 
 def _print_nothing(_url: str) -> None:
@@ -223,6 +232,7 @@ def _main() -> None:
             logs=spec.logs,
             announce=spec.announce,
             on_ready=lambda: report(READY, spec),
+            on_announced=lambda: report(ANNOUNCED, spec),
             number=spec.number,
             ties=WorkerTies(
                 apps_key=spec.apps_key,

@@ -62,14 +62,14 @@ class ControlSocket:
     Args:
         path: of the socket. What a worker before has left there is replaced.
         place: makes a call.
-        is_named: the user has set the path, and is warned where there can be no socket.
+        warns: warn where there can be no socket. Of several workers one is enough.
         question_within: seconds for a client to ask its first question: one that does not takes the place of others.
 
     Raises:
         ConfigurationError: something else than a socket is at the path.
     """
 
-    def __init__(self, path: Path, place: Place, *, is_named: bool = False, question_within: float = 10.0) -> None:
+    def __init__(self, path: Path, place: Place, *, warns: bool = True, question_within: float = 10.0) -> None:
         if _is_taken(path):
             raise ConfigurationError(
                 f"{path} is not a control socket, and is left as it is.",
@@ -77,7 +77,7 @@ class ControlSocket:
                 remedy="Set PATTER_CONTROL to another path, or to `off` for no control socket.",
             )
         self._path = path
-        self._told_at = logging.WARNING if is_named else logging.INFO
+        self._told_at = logging.WARNING if warns else logging.INFO
         self._place = place
         self._question_within = question_within
         self._clients = 0
@@ -91,7 +91,7 @@ class ControlSocket:
             _log.log(
                 self._told_at,
                 "There is no control socket at %s, so `patter call` cannot ask this server: %s."
-                " Set PATTER_CONTROL to a path in a folder that can be written, or to `off`.",
+                " Set PATTER_CONTROL to a short path in a folder that can be written, or to `off`.",
                 self._path,
                 error.strerror or error,
             )

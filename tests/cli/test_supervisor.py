@@ -41,6 +41,11 @@ class Scene:
         while text not in self.said:
             self.said += (await self.process.stderr.receive()).decode()
 
+    async def until_all_is_said(self) -> None:
+        assert self.process.stderr is not None
+        async for piece in self.process.stderr:
+            self.said += piece.decode()
+
     def workers(self) -> list[int]:
         listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.process.pid)], capture_output=True, check=False)
         return [int(pid) for pid in listed.stdout.split()]
@@ -109,7 +114,9 @@ async def test_several_answer_a_dead_one_is_replaced_and_a_signal_ends_all(tmp_p
             assert victim not in scene.workers()
             assert await scene.call()
             scene.process.send_signal(signal.SIGTERM)
+            await scene.until_all_is_said()
             assert await scene.process.wait() == 0
+    assert scene.said.count("Ready for calls at") == 1  # and not again with the one that replaces
     assert "INFO patter.calls (worker " in scene.said
     written = logs_in(tmp_path)
     assert written

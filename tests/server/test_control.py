@@ -219,6 +219,25 @@ async def test_a_worker_that_follows_takes_the_path_over(scene: Scene) -> None:
     assert not scene.path.exists()
 
 
+@pytest.mark.parametrize("warns", [True, False])
+@pytest.mark.parametrize("where", ["missing/control.sock", f"{'long' * 30}/control.sock"], ids=["no folder", "long"])
+async def test_that_there_is_no_socket_is_told_with_what_it_means_and_what_to_do(
+    where: str, warns: bool, scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = scene.path.parent / where
+    if not where.startswith("missing"):
+        path.parent.mkdir()
+    caplog.set_level(logging.INFO)
+    async with ControlSocket(path, scene.place, warns=warns).serving(scene.host):
+        pass
+    (told,) = caplog.records
+    assert told.levelno == (logging.WARNING if warns else logging.INFO)
+    assert f"There is no control socket at {path}, so `patter call` cannot ask this server: " in told.getMessage()
+    assert told.getMessage().endswith(
+        " Set PATTER_CONTROL to a short path in a folder that can be written, or to `off`."
+    )
+
+
 async def test_without_a_socket_calls_are_taken_and_an_error_beside_is_passed_on_as_it_is(scene: Scene) -> None:
     scene.path = scene.path.parent / "missing" / "control.sock"
     async with scene.serving():
@@ -246,7 +265,7 @@ async def test_what_is_no_socket_is_refused_and_left_alone(kind: str, scene: Sce
 async def test_a_file_that_comes_before_the_socket_is_left_alone_and_told(
     suffix: str, scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
-    serving = ControlSocket(scene.path, scene.place, is_named=True).serving(scene.host)
+    serving = ControlSocket(scene.path, scene.place).serving(scene.host)
     other = scene.path.with_name(scene.path.name + suffix)
     other.write_text("hello")
     async with serving:

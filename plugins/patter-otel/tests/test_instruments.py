@@ -130,6 +130,7 @@ def test_names_and_units_are_those_of_the_documentation() -> None:
         "patter.carrier.charged": "{currency}",
         "patter.sink.records": "{record}",
         "patter.sink.waiting": "{record}",
+        "patter.sink.held": "{record}",
         "patter.sink.open": "1",
     }
 
