@@ -73,6 +73,8 @@ class SinkQueue:
         self._write_timeout = write_timeout or sink.write_timeout
         self._pauses = (first_pause, longest_pause)
         self._failed_in_a_row = 0
+        self._failure = ""
+        """Why the sink did not take the last batch, in whole sentences; "" if it did."""
         self.backlog = Backlog(limit or sink.backlog, sink.backlog_bytes)
         self._batch: list[Record] = []
         """What is being written: kept until it is."""
@@ -193,9 +195,10 @@ class SinkQueue:
             _log.exception("Sink %s failed to close.", self.name)
 
     def give_up(self) -> None:
-        """Counts what still waits as lost, because there is no more time."""
+        """Counts what still waits as lost, because there is no more time, or because the sink fails."""
         if self.waiting:
-            _log.error("Sink %s did not take %s in time; they are dropped.", self.name, counted(self.waiting, "record"))
+            why = f": {self._failure} They" if self._failure else " in time; they"
+            _log.error("Sink %s did not take %s%s are dropped.", self.name, counted(self.waiting, "record"), why)
             self._lose([*self._batch, *itertools.chain.from_iterable(self._again)])
             self._batch = []
             self._again.clear()
@@ -222,7 +225,7 @@ class SinkQueue:
             if isinstance(error, SinkRefused) or is_lasting(error):
                 return self._refused(batch, error)
             if isinstance(error, SinkUnavailable | OSError):
-                return self._has_failed(f"{str(error).rstrip('.') or type(error).__name__}.")
+                return self._has_failed(_sentence(error))
             return self._broke(batch, error)
         return True
 
@@ -242,12 +245,17 @@ class SinkQueue:
         if self.open:
             _log.warning("Sink %s works again.", self.name)
         self._failed_in_a_row = 0
+        self._failure = ""
         self._told.worked()
+
+    def _count_failure(self, why: str) -> None:
+        self.failures += 1
+        self._failed_in_a_row += 1
+        self._failure = why
 
     def _has_failed(self, why: str) -> bool:
         """Tells why, in whole sentences, at the first failure of its kind and when the breaker opens. Returns False."""
-        self.failures += 1
-        self._failed_in_a_row += 1
+        self._count_failure(why)
         if self._failed_in_a_row == 1 and self._told.is_new(why, anyio.current_time()):
             _log.warning("Sink %s failed: %s It is tried again.", self.name, why)
         elif self._failed_in_a_row == BREAKER_FAILURES:
@@ -259,16 +267,15 @@ class SinkQueue:
         """The sink, or where it writes, will never take these records: they are dropped. False if that was all."""
         lost = error.lost if isinstance(error, SinkRefused) else None
         lost = len(batch) if lost is None else min(lost, len(batch))
-        self.failures += 1
         self.written += len(batch) - lost
         self._lost += lost
         self._lost_bytes += sum(map(bytes_of, batch)) * lost // max(len(batch), 1)
         self._batch = []
         self._tell_refusal(error, "such records are dropped")
+        self._count_failure(_sentence(error))
         if lost < len(batch):
             self._works()
             return True
-        self._failed_in_a_row += 1
         return False
 
     def _tell_refusal(self, error: Exception, then: str) -> bool:
@@ -291,8 +298,7 @@ class SinkQueue:
 
         A sink that fails again and again loses the batch, but for the ends.
         """
-        self.failures += 1
-        self._failed_in_a_row += 1
+        self._count_failure(f"It failed ({type(error.__cause__ or error).__name__}).")
         if self._told.is_new(_kind(error), anyio.current_time()):
             _log.error(
                 "Sink %s failed with %s; it may lose them.", self.name, counted(len(batch), "record"), exc_info=error
@@ -318,6 +324,10 @@ def _by_call(records: Sequence[Record]) -> list[list[Record]]:
     for record in records:
         calls.setdefault(record.call_id, []).append(record)
     return list(calls.values())
+
+
+def _sentence(error: Exception) -> str:
+    return f"{str(error).rstrip('.') or type(error).__name__}."
 
 
 def _kind(error: Exception) -> str:

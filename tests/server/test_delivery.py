@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import re
 from collections.abc import Sequence
@@ -300,6 +301,52 @@ async def test_what_is_not_taken_by_the_deadline_is_counted_and_the_sink_is_free
         ("hanging", 0, 1),
         ("memory", 0, 0),
     ]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            "Sink memory did not take 2 records: [Errno 28] No space left on device. They are dropped.",
+        ),
+        (
+            SinkUnavailable("a.jsonl cannot be written: File too large.", remedy="Check the disk."),
+            "Sink memory did not take 2 records: a.jsonl cannot be written: File too large. Check the disk. They are dropped.",
+        ),
+        (None, "Sink hanging did not take 2 records in time; they are dropped."),
+    ],
+)
+async def test_what_a_sink_fails_to_write_until_the_end_is_told_with_its_error_and_what_is_late_as_late(
+    error: Exception | None, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    delivery = Delivery([Away(99, error) if error else Hanging()])
+    for sequence in (1, 2):
+        delivery.put(record(sequence))
+    with anyio.fail_after(5):
+        await delivery.drain(within=0.3)
+    assert caplog.records[-1].getMessage() == told
+    assert delivery.figures()[0].dropped == 2
+
+
+async def test_a_failure_that_has_passed_is_not_told_of_what_is_late(caplog: pytest.LogCaptureFixture) -> None:
+    class Slow(Away):
+        async def write(self, records: Sequence[Record]) -> None:
+            if self.records:
+                await anyio.sleep_forever()
+            await super().write(records)
+
+    sink = Slow(1, ConnectionRefusedError("no"))
+    queue = SinkQueue(sink, first_pause=0.001)
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(queue.run)
+            queue.put(record(1))
+            await sink.wait_for("dtmf_received")
+            queue.put(record(2))
+            tasks.cancel_scope.cancel()
+        queue.give_up()
+    assert caplog.records[-1].getMessage() == "Sink memory did not take 1 record in time; they are dropped."
 
 
 async def test_numbers_are_masked_before_any_sink_queues_a_record_and_transcripts_if_asked() -> None:
