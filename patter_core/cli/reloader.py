@@ -7,7 +7,6 @@ then the new one serves, on the same socket: connections wait in it meanwhile.
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import signal
 from collections.abc import Mapping, Sequence
@@ -34,8 +33,6 @@ _SETTLED = 0.2
 """Seconds without a further change: editors write a file in steps, and several files one after the other."""
 _END_WITHIN = 30.0
 """Seconds for a process to end, with its calls: then it is killed."""
-_LOADED_WITHIN = 5.0
-"""Seconds after which it is told that a program is still being loaded."""
 _GONE_WITHIN = 1.0
 """Seconds from the end of the pipe of a process to its own."""
 _SHOWN = 3
@@ -219,14 +216,10 @@ class Reloader:
 
     async def _give_up_loading(self, new: _Version, seen: Snapshot, loading: anyio.CancelScope) -> None:
         """Gives it up once it has ended, even if its children have the pipe, or once files were changed."""
-        told_at = anyio.current_time() + _LOADED_WITHIN
         while not await new.has_ended_within(_EVERY):
             if await self._look() != seen:
                 new.is_outdated = True
                 break
-            if anyio.current_time() >= told_at:
-                print_whole("The program is still being loaded. Save a change to load it anew.")
-                told_at = math.inf
         loading.cancel()
 
     async def _change_or_stop(self, seen: Snapshot) -> None:

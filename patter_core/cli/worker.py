@@ -105,8 +105,7 @@ def run_worker(
     shared_listener: bool = False,
     logs: LogSettings,
     announce: bool = True,
-    on_ready: Callable[[], None] = lambda: None,
-    on_announced: Callable[[], None] = lambda: None,
+    say: Callable[[bytes], None] = lambda _: None,
     number: int = 0,
     ties: WorkerTies | None = None,
 ) -> None:
@@ -120,8 +119,7 @@ def run_worker(
         shared_listener: as in `Patter.serve`.
         logs: how it logs: in JSON, it logs its address, too.
         announce: print its address on standard error.
-        on_ready: called once phone and agent are made.
-        on_announced: called once its address is printed.
+        say: called with `READY` once phone and agent are made, and with `ANNOUNCED`.
         number: of the worker.
         ties: to other processes; those to commands that ask it for calls are made here.
     """
@@ -140,13 +138,9 @@ def run_worker(
             carrier=order.carrier or (),
         )
 
-    def announcing(url: str) -> None:
-        _announce(phone, logs, url)
-        on_announced()
-
     path = control_path(listener.getsockname()[1], number)
     control = None if path is None else ControlSocket(path, place, warns=announce)
-    on_ready()
+    say(READY)
 
     async def main() -> None:
         await phone.serve(
@@ -154,7 +148,7 @@ def run_worker(
             listener=listener,
             shared_listener=shared_listener,
             configure_number=number == 0 and settings.configure_number,
-            on_ready=announcing if announce else _print_nothing,
+            on_ready=_announcement(phone, logs, say) if announce else _print_nothing,
             ties=msgspec.structs.replace(ties or WorkerTies(), control=control, on_link=link_teller(logs)),
         )
 
@@ -198,14 +192,19 @@ def _wait_for_parent(parent: int, started: threading.Event | None) -> None:
     stop_process("the end of its parent")
 
 
-def _announce(phone: Patter, logs: LogSettings, url: str) -> None:
-    """Tells the address."""
+def _announcement(phone: Patter, logs: LogSettings, say: Callable[[bytes], None]) -> Callable[[str], None]:
+    """Returns what tells the address."""
     parts = phone.parts
     carriers = {carrier.name: carrier for carrier in parts.carriers}
-    if logs.format == "text":
-        print_ready(carriers, url, parts.base)
-    else:
-        _calls.info("%s", ready_text(carriers, url, parts.base).replace("\n", " "))
+
+    def announce(url: str) -> None:
+        if logs.format == "text":
+            print_ready(carriers, url, parts.base)
+        else:
+            _calls.info("%s", ready_text(carriers, url, parts.base).replace("\n", " "))
+        say(ANNOUNCED)
+
+    return announce
 
 
 def _print_nothing(_url: str) -> None:
@@ -231,8 +230,7 @@ def _main() -> None:
             shared_listener=spec.shared_listener,
             logs=spec.logs,
             announce=spec.announce,
-            on_ready=lambda: report(READY, spec),
-            on_announced=lambda: report(ANNOUNCED, spec),
+            say=lambda what: report(what, spec),
             number=spec.number,
             ties=WorkerTies(
                 apps_key=spec.apps_key,

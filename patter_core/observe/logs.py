@@ -24,12 +24,14 @@ from patter_core.observe.secrets import conceal
 from patter_core.observe.terminal import counted, indented
 from patter_core.observe.text import LONGEST_TEXT, shortened
 
-__all__ = ["guard", "guard_packages_of", "packages_of"]
+__all__ = ["guard", "guard_packages_of", "is_of_ours", "packages_of"]
 
 _OURS = re.compile(
     r"(?:get)?patter|(?:asyncio|hpack|httpcore|httpx|opentelemetry|redis|requests|urllib3|uvicorn|websockets)(?:\.|\Z)"
 )
 """How the names of our own loggers, of our plugins' and of the libraries that they bring begin."""
+_OURS_ALONE = re.compile(r"(?:get)?patter(?:[._]|\Z)")
+"""How those of ours and of our plugins begin."""
 _TELL_AFTER = 10.0
 """Seconds after which it is told how many messages were left out, if none of their kind comes that says so."""
 _LONGEST_TRACEBACK = 100_000
@@ -126,6 +128,8 @@ class _Guard(logging.Filter):
 _GUARD = _Guard()
 _sources: set[str] = set()
 """Folders and files of plugins. What is logged there is guarded, whatever the logger's name."""
+_packages: set[str] = set()
+"""Of plugins."""
 
 
 class _RecordFactory:
@@ -156,8 +160,14 @@ def guard() -> None:
 def guard_packages_of(things: Iterable[object]) -> None:
     """Also guards what is logged in the packages of these modules, classes or objects."""
     for name in packages_of(things):
+        _packages.add(name)
         path = Path(str(sys.modules[name].__file__)).absolute()
         _sources.add(f"{path.parent}{os.sep}" if path.stem == "__init__" else str(path))
+
+
+def is_of_ours(name: str) -> bool:
+    """True for the name of a logger of ours, or of a plugin whose packages are guarded."""
+    return bool(_OURS_ALONE.match(name)) or any(name == one or name.startswith(f"{one}.") for one in _packages)
 
 
 def packages_of(things: Iterable[object]) -> set[str]:

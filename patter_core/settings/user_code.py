@@ -21,6 +21,7 @@ from patter_core.aio.stacks import frames_of_thread
 from patter_core.config import did_you_mean
 from patter_core.errors import ConfigurationError, PatterError
 from patter_core.observe.secrets import conceal
+from patter_core.observe.silenced import SilencedLoggers
 
 __all__ = ["PROGRAM_LOG", "from_user_code", "told_fault"]
 
@@ -40,7 +41,7 @@ _AS_SCRIPT = 'if __name__ == "__main__":'
 def from_user_code(folder: Path | None = None) -> Iterator[None]:
     """Has what the user's code raises in the block told in one line, with the file and the line.
 
-    Where it is after 5 s is told in the log.
+    Where it is after 5 s is told in the log. Loggers of ours that it disables are enabled again.
 
     Args:
         folder: of the program, beside the current one.
@@ -48,7 +49,8 @@ def from_user_code(folder: Path | None = None) -> Iterator[None]:
     Raises:
         ConfigurationError: it raised that, its `__cause__`, or ended itself. A `PatterError` is raised as it is.
     """
-    timer = threading.Timer(_LOADED_WITHIN, _tell_place, (threading.get_ident(), folder))
+    silenced = SilencedLoggers()
+    timer = threading.Timer(_LOADED_WITHIN, _tell_place, (threading.get_ident(), folder, silenced))
     timer.daemon = True
     with contextlib.suppress(RuntimeError):  # there may be no further thread
         timer.start()
@@ -68,9 +70,11 @@ def from_user_code(folder: Path | None = None) -> Iterator[None]:
         ) from error
     finally:
         timer.cancel()
+        silenced.enable()
 
 
-def _tell_place(thread: int, folder: Path | None) -> None:
+def _tell_place(thread: int, folder: Path | None, silenced: SilencedLoggers) -> None:
+    silenced.enable()
     place = _place(frames_of_thread(thread), folder)
     PROGRAM_LOG.warning(
         "The program is still being loaded after %g s%s. If it waits or serves there, that belongs below `%s`.",

@@ -310,10 +310,11 @@ async def test_a_program_that_hangs_is_loaded_anew_once_it_is_changed_and_ends_w
     program = tmp_path / "app.py"
     program.write_text(HANGS)
     async with developing(tmp_path, "app.py", "--no-open") as scene:
-        await scene.until_said("The program is still being loaded. Save a change to load it anew.")
+        await scene.until_said("The program is still being loaded after 5 s: it is at app.py, line ")
         first = int((tmp_path / "pid").read_text())
         program.write_text("input()\n")
         await scene.until_said("patter: app.py, line 1: EOFError")
+        assert scene.said.count("still being loaded") == 1
         await until(lambda: not Path(f"/proc/{first}").exists())
         program.write_text(HANGS)
         await until(lambda: (tmp_path / "pid").read_text() not in {"", str(first)})

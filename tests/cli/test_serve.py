@@ -212,7 +212,7 @@ def test_a_file_where_the_control_socket_would_be_is_left_and_told_before_the_wo
     for name, value in {**environment, "ELEVENLABS_API_KEY": "key", "ELEVENLABS_AGENT_ID": "agent"}.items():
         monkeypatch.setenv(name, str(value))
     settings = load(None, carrier="twilio", engine="elevenlabs")
-    ready: list[bool] = []
+    said: list[bytes] = []
     with bind("127.0.0.1", 0) as listener, pytest.raises(ConfigurationError, match="is not a control socket"):
         run_worker(
             Registry.discover(),
@@ -220,9 +220,9 @@ def test_a_file_where_the_control_socket_would_be_is_left_and_told_before_the_wo
             "",
             listener=listener,
             logs=LogSettings(),
-            on_ready=lambda: ready.append(True),
+            say=said.append,
         )
-    assert not ready  # else its supervisor would start it again and again
+    assert not said  # else its supervisor would start it again and again
     assert file.read_text() == "hello"
 
 

@@ -311,8 +311,8 @@ async def test_what_is_not_taken_by_the_deadline_is_counted_and_the_sink_is_free
             "Sink memory did not take 2 records: [Errno 28] No space left on device. They are dropped.",
         ),
         (
-            SinkUnavailable("a.jsonl cannot be written: File too large.", remedy="Check the disk."),
-            "Sink memory did not take 2 records: a.jsonl cannot be written: File too large. Check the disk. They are dropped.",
+            SinkUnavailable("a.jsonl cannot be written: Full.", remedy="Check the disk."),
+            "Sink memory did not take 2 records: a.jsonl cannot be written: Full. Check the disk. They are dropped.",
         ),
         (None, "Sink hanging did not take 2 records in time; they are dropped."),
     ],

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -97,6 +99,58 @@ def test_the_place_of_a_program_that_is_loaded_for_long_is_told(
     assert object_at("shop:phone", where="") == 1
     (told,) = caplog.messages
     assert re.search(r"still being loaded after 5 s: it is at shop\.py, line [2-7]\. If it waits", told)
+
+
+SILENCES = """import logging.config
+logging.getLogger("patter.made_by_the_program"), logging.getLogger("patterns")
+logging.config.dictConfig({{"version": 1, "loggers": {{"patter.quiet": {{"level": "ERROR"}}}}{more}}})
+"""
+
+
+@pytest.fixture
+def loggers() -> Iterator[Callable[[], set[str]]]:
+    """Gives what returns the names of those that are disabled; enables them at the end."""
+    names = ("patter.calls", "patter.made_by_the_program", "patter.off", "patter.quiet", "patterns", "shopkeeper")
+    made = {name: logging.getLogger(name) for name in names}
+    yield lambda: {name for name, one in made.items() if one.disabled}
+    for one in logging.getLogger().manager.loggerDict.values():
+        if isinstance(one, logging.Logger):
+            one.disabled = False
+    made["patter.quiet"].setLevel(logging.NOTSET)
+
+
+def test_loggers_of_ours_that_a_program_disables_are_enabled_and_told_and_others_are_left(
+    program: Path, loggers: Callable[[], set[str]], caplog: pytest.LogCaptureFixture
+) -> None:
+    logging.getLogger("patter.off").disabled = True
+    program.write_text(SILENCES.format(more="") + "phone = 1\n")
+    assert object_at("shop:phone", where="") == 1
+    assert loggers() == {"patter.off", "patterns", "shopkeeper"}
+    assert logging.getLogger("patter.quiet").level == logging.ERROR
+    (told,) = caplog.messages
+    assert "disabled the loggers of Patter, and they are enabled again. Set `disable_existing_loggers` to False" in told
+
+
+def test_a_program_that_leaves_loggers_as_they_are_is_told_nothing_of_them(
+    program: Path, loggers: Callable[[], set[str]], caplog: pytest.LogCaptureFixture
+) -> None:
+    program.write_text(SILENCES.format(more=', "disable_existing_loggers": False') + "phone = 1\n")
+    assert object_at("shop:phone", where="") == 1
+    assert loggers() == set()
+    assert not caplog.messages
+
+
+@pytest.mark.usefixtures("loggers")
+def test_the_place_of_a_program_that_disables_loggers_and_waits_is_told(
+    program: Path, slow_program: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    program.write_text(
+        SILENCES.format(more="") + slow_program.replace("not sys.told()", "len(sys.told()) < 2") + "phone = 1\n"
+    )
+    assert object_at("shop:phone", where="") == 1
+    silenced, waits = caplog.messages
+    assert "enabled again" in silenced
+    assert "still being loaded after 5 s: it is at shop.py, line " in waits
 
 
 def test_without_the_bundle_its_distribution_and_the_modules_of_the_parts_are_told(
