@@ -43,7 +43,7 @@ from patter_core.observe.terminal import counted, one_line, write_past_buffer
 from patter_core.sink import EventSink
 from patter_core.telephony.leg import AnsweredBy, Direction, Progress
 from patter_core.telephony.outcome import end_words
-from patter_core.telephony.prices import Cost, cost_text, costs_text
+from patter_core.telephony.prices import Cost, cost_text, costs_text, sum_costs
 
 __all__ = ["ConsoleSink", "event_words", "metrics_table", "transcript_line"]
 
@@ -205,14 +205,24 @@ def _engine_bills(metrics: CallMetrics) -> Iterator[tuple[str, str]]:
 
 
 def _figures(metrics: CallMetrics) -> Iterator[str]:
-    """Returns what the end of a call says of it: how long replies took, and what the engine costs."""
+    """Returns what the end of a call says of it: how long replies took, and what the call costs."""
     if metrics.speech_reply is not None:
         yield f"replies after {metrics.speech_reply.p50_ms:.0f} ms (p50)"
-    bills = metrics.engine_bills
-    parts = ", ".join(dict.fromkeys(bill.part for bill in bills if bill.cost is not None))
-    costs = costs_text(costs_of(bills), unpriced_of(bills), of=parts)
+    costs = _costs(metrics)
     if costs:
         yield costs
+
+
+def _costs(metrics: CallMetrics) -> str:
+    """Returns what is known of the costs of a call at its end, and of what; "" for nothing."""
+    bills, bill = metrics.engine_bills, metrics.carrier_bill
+    if not bills and (bill is None or not bill.cost.amount):
+        return ""
+    parts = ["carrier"] if bill is not None else []
+    parts += dict.fromkeys(one.part for one in bills if one.cost is not None)
+    unpriced = [unpriced_of(bills), "carrier" if bill is None and metrics.duration_ms else ""]
+    sums = sum_costs([*costs_of(bills), *([bill.cost] if bill is not None else [])])
+    return costs_text(sums, ", ".join(filter(None, unpriced)), of=", ".join(parts))
 
 
 def event_words(event: CallEvent) -> tuple[Style, str] | None:

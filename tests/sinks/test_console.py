@@ -44,7 +44,7 @@ from patter_core.observe.metrics import CarrierBill, EngineBill, Latency
 from patter_core.observe.printing import Printer
 from patter_core.observe.terminal import one_line
 from patter_core.server.sink_queue import SinkQueue
-from patter_core.sinks.console import ConsoleSink, metrics_table, transcript_line
+from patter_core.sinks.console import ConsoleSink, event_words, metrics_table, transcript_line
 from patter_core.telephony.leg import AnsweredBy, Direction, Leg, Progress
 from patter_core.telephony.prices import Cost
 from tests.polling import until
@@ -61,6 +61,32 @@ BILLED = CallMetrics(
         EngineBill(part="llm", vendor="acme", amounts={"input_text_tokens": 12.0}, is_priced=False),
     ),
 )
+
+
+def billed(amount: str, *parts: str, carrier: str | None = None) -> CallEnded:
+    """The end of a call whose parts cost so much each, and whose carrier bills that much."""
+    cost = Cost(Decimal(carrier or 0))
+    bill = CarrierBill(minutes=1, cost=cost, as_of=dt.date(2026, 1, 1), source="list") if carrier else None
+    bills = tuple(EngineBill(part=part, vendor="acme", cost=Cost(Decimal(amount))) for part in parts)
+    metrics = CallMetrics(duration_ms=1500, engine_bills=bills, carrier_bill=bill)
+    return CallEnded(reason="completed", by="caller", duration_ms=1500, metrics=metrics)
+
+
+@pytest.mark.parametrize(
+    ("event", "costs"),
+    [
+        (billed("0.01", "stt", "llm", carrier="0.0085"), "; about 0.0285 USD for carrier, stt, llm"),
+        (billed("0.01", "stt", "llm"), "; at least 0.0200 USD for stt, llm (carrier: no price known)"),
+        (billed("0.01", "stt", carrier="0"), "; about 0.0100 USD for carrier, stt"),
+        (billed("0", carrier="0.0085"), "; about 0.0085 USD for carrier"),
+        (billed("0", carrier="0"), ""),
+        (billed("0"), ""),
+    ],
+)
+def test_the_end_says_what_is_known_of_the_costs_and_of_which_parts(event: CallEnded, costs: str) -> None:
+    words = event_words(event)
+    assert words is not None
+    assert words[1] == f"ended after 1.50 s: completed (by the caller){costs}"
 
 
 @pytest.mark.anyio
