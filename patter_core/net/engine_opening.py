@@ -19,7 +19,7 @@ from websockets.http11 import Response
 from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI, parse_uri
 
-from patter_core.errors import EngineError, EngineRefused, EngineTimeout, NetworkMisconfigured
+from patter_core.errors import EngineError, EngineRefused, EngineTimeout
 from patter_core.net.client_link import CLOSE_TIMEOUT, WRITE_LIMIT, ClientLink, quiet
 from patter_core.net.connect import connect_tcp
 from patter_core.net.dns import addresses_of
@@ -38,6 +38,7 @@ from patter_core.net.transport import (
     UpgradeRefused,
     in_use,
 )
+from patter_core.net.unreached import engine_unreached, unreached
 from patter_core.observe.terminal import one_line
 from patter_core.transport import SocketHandler
 
@@ -57,18 +58,10 @@ async def open_connection(dial: Dial, vendor: str, open_timeout: float, reason_h
         async with asyncio.timeout(open_timeout):
             connection = await _open(dial)
     except UpgradeRefused as error:
-        raise _refused(error, reason_header) from None
-    except TimeoutError:
-        raise EngineTimeout(
-            f"{peer} did not answer.", retry=True, expected=f"a connection within {open_timeout:g} s"
-        ) from None
-    except NetworkMisconfigured as error:
-        raise EngineError(
-            f"{peer} cannot be reached. {error.problem}",
-            expected=error.expected,
-            got=error.got,
-            remedy=error.remedy,
-        ) from None
+        raise _refused(error, peer, reason_header) from None
+    except TimeoutError as error:
+        told, within = unreached(error, peer), f"a connection within {open_timeout:g} s"
+        raise EngineTimeout(told.problem, retry=True, expected=within, remedy=told.remedy) from None
     except (OSError, ValueError, UpgradeMismatch, WebSocketException) as error:  # ValueError: no URL, or no header
         raise _no_connection(error, peer) from None
     _prefer_fresh_audio(connection.transport)
@@ -203,20 +196,15 @@ def _no_connection(error: Exception, peer: str) -> EngineError:
             expected="one of the subprotocols that were offered, or none; no extension",
             remedy="Check the engine's base URL: it may be that of another service.",
         )
-    return EngineError(
-        f"{peer} cannot be reached.",
-        retry=True,
-        got=type(error).__name__,
-        remedy="Check the network, and the base URL if one is set.",
-    )
+    return engine_unreached(error, peer)
 
 
-def _refused(answer: UpgradeRefused, reason_header: str) -> EngineRefused:
+def _refused(answer: UpgradeRefused, peer: str, reason_header: str) -> EngineRefused:
     status = answer.status
     redirect = status in _REDIRECTS
     reason = one_line(answer.headers.get(reason_header.lower(), ""))[:_LONGEST_REASON] if reason_header else ""
     return EngineRefused(
-        "The engine refused the connection.",
+        f"{peer} refused the connection.",
         status=status,
         retry=is_passing(status),
         retry_after=seconds_asked(answer.headers.get("retry-after", ""), time.time()),

@@ -26,7 +26,9 @@ import msgspec
 from patter_core.errors import CarrierRequestFailed, NetworkMisconfigured
 from patter_core.net.http import HttpAnswer, send_request
 from patter_core.net.json import UNREADABLE
+from patter_core.net.peer_name import peer_name
 from patter_core.net.retry_after import TOO_MANY_REQUESTS, is_passing, seconds_asked
+from patter_core.net.unreached import unreached
 
 __all__ = ["RestApi", "path_segment"]
 
@@ -173,20 +175,9 @@ class RestApi(abc.ABC):
             ) from None
 
     def _unreached(self, error: OSError, action: str, *, taken: bool) -> CarrierRequestFailed:
-        if isinstance(error, NetworkMisconfigured):
-            return CarrierRequestFailed(
-                f"Could not {action}: {self.vendor} was not reached. {error.problem}",
-                taken=taken,
-                expected=error.expected,
-                got=error.got,
-                remedy=error.remedy,
-            )
-        return CarrierRequestFailed(
-            f"Could not {action}: {self.vendor} was not reached.",
-            taken=taken,
-            got=str(error),
-            remedy=f"Check the network, and {self.base_url_setting}, if one is set.",
-        )
+        peer = peer_name(self.vendor, self._root)
+        told = unreached(error, peer, setting=self.base_url_setting, action=action)
+        return CarrierRequestFailed(told.problem, taken=taken, expected=told.expected, got=told.got, remedy=told.remedy)
 
     def _refusal(self, answer: HttpAnswer, action: str, *, taken: bool) -> CarrierRequestFailed:
         code = self.error_code(answer.body)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from patter_core.checks import CheckResult, Level, problem_of
-from patter_core.errors import EngineError, EngineRefused
+from patter_core.errors import EngineError
 from patter_elevenlabs.config import Service
+from patter_elevenlabs.refusals import PermissionLacking, lacking, untried
 from patter_elevenlabs.rest import AgentSettings, agent_settings
 
 __all__ = ["run_checks"]
@@ -22,15 +23,13 @@ async def run_checks(service: Service, overrides: list[str]) -> list[CheckResult
     """
     try:
         settings = await agent_settings(service)
-    except EngineRefused as error:
-        if error.status == 403:
-            remedy = "Give the key the permission convai_read as well, and run the check again."
-            return [CheckResult(Level.UNKNOWN, "The agent was not checked: the key may not read it.", remedy)]
-        return [problem_of(error)]
+    except PermissionLacking:
+        remedy = f"{lacking('convai_read')} Then run the check again."
+        return [CheckResult(Level.UNKNOWN, "The agent was not checked: the key may not read it.", remedy)]
     except EngineError as error:
         return [problem_of(error)]
     return [
-        CheckResult(Level.OK, "ElevenLabs accepts the key, and has the agent."),
+        CheckResult(Level.OK, f"ElevenLabs accepts the key, and has the agent. {untried('convai_write')}"),
         _formats(settings),
         *_events(settings),
         *_overrides(settings, overrides),

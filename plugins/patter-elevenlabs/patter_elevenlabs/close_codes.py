@@ -19,6 +19,7 @@ import re
 from typing import NamedTuple
 
 from patter_core.errors import EngineError, EngineFailed, EngineLost, EngineQuotaExceeded, EngineRefused
+from patter_elevenlabs.refusals import KEYS
 
 __all__ = ["error_for"]
 
@@ -72,7 +73,8 @@ _CODES = {
         EngineRefused,
         False,
         "ElevenLabs does not accept this key for this agent.",
-        "Check ELEVENLABS_API_KEY, its permission convai_write, ELEVENLABS_AGENT_ID, and that both are of one region.",
+        f"Check ELEVENLABS_API_KEY, its permission convai_write ({KEYS}), ELEVENLABS_AGENT_ID, and that both are of one"
+        " region.",
     ),
 }
 

@@ -10,13 +10,17 @@ from urllib.parse import quote, urlencode
 from patter_core.config import base_url as read_base_url
 from patter_core.config import check_form, checked_key, required, set_by
 from patter_core.errors import ConfigurationError
+from patter_elevenlabs.refusals import KEYS
 from patter_elevenlabs.wire import Variable
 
-__all__ = ["DEFAULT_BASE_URL", "Account", "Service", "check_variables"]
+__all__ = ["BASE_URL_SETTING", "DEFAULT_BASE_URL", "Account", "Service", "check_variables"]
 
 DEFAULT_BASE_URL = "https://api.elevenlabs.io"
 """The global region. The vendor documents these, too: api.us.elevenlabs.io, api.eu.residency.elevenlabs.io,
 api.in.residency.elevenlabs.io, api.sg.residency.elevenlabs.io."""
+
+BASE_URL_SETTING = "base_url or ELEVENLABS_BASE_URL"
+"""How users set it, for errors."""
 
 _PATH = "/v1/convai/conversation"
 
@@ -108,7 +112,7 @@ class Service:
 def _checked_key(owner: str, api_key: str, permission: str) -> str:
     """Returns the key. Errors do not show it."""
     parameter = f"{owner}(api_key=…)"
-    where = f"in the ElevenLabs dashboard under Developers, API keys; it needs the permission {permission}"
+    where = f"{KEYS}; it needs the permission {permission}"
     found = required(api_key, parameter=parameter, variable="ELEVENLABS_API_KEY", where=where)
     name = set_by(api_key, parameter=parameter, variable="ELEVENLABS_API_KEY")
     key = checked_key(found, parameter=name, others={"sk-.*": "they begin with sk-, and not with sk_"})

@@ -10,7 +10,8 @@ from patter_elevenlabs import wire
 from patter_elevenlabs.close_codes import error_for
 from patter_elevenlabs.config import Service
 from patter_elevenlabs.formats import audio_format
-from patter_elevenlabs.rest import signed_url
+from patter_elevenlabs.refusals import refused_upgrade
+from patter_elevenlabs.rest import REMEDIES, signed_url
 from patter_elevenlabs.session import ConvAISession
 
 __all__ = ["METADATA_TIMEOUT", "open_session"]
@@ -39,10 +40,7 @@ async def open_session(
         EngineTimeout: no connection, no signed URL or no metadata in time.
         EngineError: the service cannot be reached, or the connection was lost.
     """
-    if service.use_signed_url:
-        socket = await EngineSocket.open(await signed_url(service), vendor="ElevenLabs")
-    else:
-        socket = await EngineSocket.open(service.conversation_url, vendor="ElevenLabs", headers=service.headers)
+    socket = await _connect(service)
     try:
         decoder = wire.Decoder()
         socket.send(wire.encode(initiation))
@@ -63,6 +61,15 @@ async def open_session(
     except BaseException:
         await socket.aclose()
         raise
+
+
+async def _connect(service: Service) -> EngineSocket:
+    signed = await signed_url(service) if service.use_signed_url else ""
+    headers = {} if signed else service.headers
+    try:
+        return await EngineSocket.open(signed or service.conversation_url, vendor="ElevenLabs", headers=headers)
+    except EngineRefused as error:
+        raise refused_upgrade(error, "convai_write", REMEDIES) from None
 
 
 async def _metadata(socket: EngineSocket, decoder: wire.Decoder, within: float) -> wire.MetadataEvent:

@@ -2,7 +2,8 @@
 
 Each raises:
 
-* `EngineRefused`: the key or the agent is unknown, or lacks a permission; see `status`.
+* `EngineRefused`: the key or the agent is unknown; see `status`.
+* `PermissionLacking`: the key is known, and may not do it.
 * `EngineTimeout`: no response in time.
 * `EngineError`: no connection, or an invalid response.
 """
@@ -14,10 +15,13 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from patter_core.errors import EngineError, EngineRefused, EngineTimeout, NetworkMisconfigured
-from patter_core.net.http import send_request
+from patter_core.errors import EngineError, EngineRefused
+from patter_core.net.http import HttpAnswer, send_request
+from patter_core.net.peer_name import peer_name
 from patter_core.net.retry_after import is_passing, seconds_asked
-from patter_elevenlabs.config import Service
+from patter_core.net.unreached import engine_unreached
+from patter_elevenlabs.config import BASE_URL_SETTING, Service
+from patter_elevenlabs.refusals import LACKS_PERMISSION, PermissionLacking, lacking, name_of, remedy_for
 from patter_elevenlabs.wire.agent import (
     AgentChange,
     AgentConfig,
@@ -30,17 +34,16 @@ from patter_elevenlabs.wire.agent import (
     allowed_paths,
 )
 
-__all__ = ["AgentSettings", "agent_settings", "set_formats", "signed_url"]
+__all__ = ["REMEDIES", "AgentSettings", "agent_settings", "set_formats", "signed_url"]
 
 _Answer = TypeVar("_Answer")
 
-_REFUSALS = {
-    401: "Check ELEVENLABS_API_KEY, and that it has the permission {permission}.",
-    403: "Give the key the permission {permission}.",
+REMEDIES = {
     404: "Check ELEVENLABS_AGENT_ID, and that the agent is in the region of base_url.",
     422: "Check ELEVENLABS_AGENT_ID.",
     429: "Try again later: too many requests at once.",
 }
+"""What to do about a status that is not about the key."""
 
 
 class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,13 +60,13 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 async def signed_url(service: Service, *, timeout: float = 10.0) -> str:  # noqa: ASYNC109 - handed to the HTTP client
     """Fetches a URL that opens a conversation within 15 minutes. It is a secret, and opaque."""
-    request = _Request("GET", service.signed_url_url, "a signed URL", "convai_write")
+    request = _Request("GET", service.signed_url_url, "fetch a signed URL", "convai_write")
     return (await _ask(service, request, _SignedUrl, timeout)).signed_url
 
 
 async def agent_settings(service: Service, *, timeout: float = 10.0) -> AgentSettings:  # noqa: ASYNC109 - as above
     """Reads the agent's configuration."""
-    request = _Request("GET", service.agent_url, "the agent", "convai_read")
+    request = _Request("GET", service.agent_url, "read the agent", "convai_read")
     agent = await _ask(service, request, AgentRecord, timeout)
     config = agent.conversation_config or AgentConfig()
     overrides = (agent.platform_settings or PlatformSettings()).overrides or OverrideSettings()
@@ -80,7 +83,7 @@ async def set_formats(service: Service, name: str, *, timeout: float = 10.0) -> 
     """Sets both audio formats of the agent, for conversations that start after this."""
     config = AgentConfig(asr=AsrConfig(name), tts=TtsConfig(name))
     request = _Request(
-        "PATCH", service.agent_url, "the change", "convai_write", msgspec.json.encode(AgentChange(config))
+        "PATCH", service.agent_url, "change the agent", "convai_write", msgspec.json.encode(AgentChange(config))
     )
     await _ask(service, request, AgentRecord, timeout)
 
@@ -92,8 +95,8 @@ class _SignedUrl(msgspec.Struct):
 class _Request(NamedTuple):
     method: str
     url: str
-    thing: str
-    """The subject of the request, for errors."""
+    action: str
+    """What it is for, in errors."""
     permission: str
     """The permission that the key needs."""
     body: bytes = b""
@@ -110,28 +113,30 @@ async def _ask(service: Service, request: _Request, kind: type[_Answer], timeout
             connect_timeout=timeout,
             answer_timeout=timeout,
         )
-    except TimeoutError:
-        raise EngineTimeout(f"ElevenLabs did not answer a request for {request.thing} in time.", retry=True) from None
-    except NetworkMisconfigured as error:
-        raise EngineError(
-            f"ElevenLabs cannot be reached. {error.problem}",
-            expected=error.expected,
-            got=error.got,
-            remedy=error.remedy,
-        ) from None
-    except ConnectionError as error:
-        raise EngineError("ElevenLabs cannot be reached.", retry=True, got=str(error)) from None
-    status = answer.status
-    if status != 200:
-        raise EngineRefused(
-            f"ElevenLabs refused {request.thing}.",
-            status=status,
-            retry=is_passing(status),
-            retry_after=seconds_asked(answer.headers.get("retry-after", ""), time.time()),
-            got=f"HTTP status {status}",
-            remedy=_REFUSALS.get(status, "").format(permission=request.permission),
-        )
+    except (ConnectionError, TimeoutError) as error:
+        peer = peer_name("ElevenLabs", service.base_url)
+        raise engine_unreached(error, peer, setting=BASE_URL_SETTING, action=request.action) from None
+    if answer.status != 200:
+        raise _refused(answer, request)
     try:
         return msgspec.json.decode(answer.body, type=kind)
     except (msgspec.DecodeError, UnicodeError):
-        raise EngineError(f"ElevenLabs answered without {request.thing}.", retry=True) from None
+        raise EngineError(
+            f"Could not {request.action}: the answer of ElevenLabs is not as documented.",
+            retry=True,
+            remedy=f"Check {BASE_URL_SETTING}, if one is set.",
+        ) from None
+
+
+def _refused(answer: HttpAnswer, request: _Request) -> EngineRefused:
+    status, permission, lacks = answer.status, request.permission, name_of(answer.body) == LACKS_PERMISSION
+    why = f"the ElevenLabs key lacks the permission {permission}" if lacks else "ElevenLabs refused"
+    kind = PermissionLacking if lacks or status == 403 else EngineRefused
+    return kind(
+        f"Could not {request.action}: {why}.",
+        status=status,
+        retry=is_passing(status),
+        retry_after=seconds_asked(answer.headers.get("retry-after", ""), time.time()),
+        got=f"HTTP status {status}",
+        remedy=lacking(permission) if lacks else remedy_for(status, permission, REMEDIES),
+    )

@@ -5,38 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import quote
 
-import msgspec
-
-from patter_core.checks import CheckResult, Level
-from patter_core.errors import NetworkMisconfigured
+from patter_core.checks import CheckResult, Level, problem_of
 from patter_core.net.http import HttpAnswer, send_request
 from patter_core.net.peer_name import peer_name
-from patter_elevenlabs.config import Account
+from patter_core.net.unreached import engine_unreached
+from patter_elevenlabs.config import BASE_URL_SETTING, Account
+from patter_elevenlabs.refusals import KEYS, LACKS_PERMISSION, lacking, name_of, untried
 
 __all__ = ["check_key", "check_voice"]
 
 _TIMEOUT = 10.0
-_NO_PERMISSION = "missing_permissions"
-_KEY = "Check ELEVENLABS_API_KEY, and that it is of the region of base_url."
-
-
-class _Detail(msgspec.Struct):
-    status: str = ""
-
-
-class _Refusal(msgspec.Struct):
-    detail: _Detail | str = ""
+_KEY = f"Check ELEVENLABS_API_KEY ({KEYS}), and that it is of the region of base_url."
 
 
 async def check_voice(account: Account, voice: str) -> Sequence[CheckResult]:
     """Checks that the key is accepted and that the account has the voice."""
-    answer = await _get(account, f"/v1/voices/{quote(voice, safe='')}")
+    answer = await _get(account, f"/v1/voices/{quote(voice, safe='')}", "look up the voice")
     if isinstance(answer, CheckResult):
         return [answer]
     if answer.status == 200:
-        return [CheckResult(Level.OK, "ElevenLabs accepts the key, and has the voice.")]
-    if _status(answer) == _NO_PERMISSION:
-        remedy = "Give the key the permission voices_read as well, and run the check again."
+        return [CheckResult(Level.OK, f"ElevenLabs accepts the key, and has the voice. {untried('text_to_speech')}")]
+    if name_of(answer.body) == LACKS_PERMISSION:
+        remedy = f"{lacking('voices_read')} Then run the check again."
         return [CheckResult(Level.WARNING, "The voice was not checked: the key may not read it.", remedy)]
     if answer.status in {400, 404, 422}:
         remedy = "Take an id from the dashboard under Voices; one of the library must be added to My Voices first."
@@ -46,11 +36,11 @@ async def check_voice(account: Account, voice: str) -> Sequence[CheckResult]:
 
 async def check_key(account: Account) -> Sequence[CheckResult]:
     """Checks that the key is accepted; whether it may recognise speech is not told without doing so."""
-    answer = await _get(account, "/v1/models")
+    answer = await _get(account, "/v1/models", "check the key")
     if isinstance(answer, CheckResult):
         return [answer]
-    if answer.status == 200 or _status(answer) == _NO_PERMISSION:
-        return [CheckResult(Level.OK, "ElevenLabs accepts the key.")]
+    if answer.status == 200 or name_of(answer.body) == LACKS_PERMISSION:
+        return [CheckResult(Level.OK, f"ElevenLabs accepts the key. {untried('speech_to_text')}")]
     return [_refused(answer)]
 
 
@@ -60,8 +50,7 @@ def _refused(answer: HttpAnswer) -> CheckResult:
     return CheckResult(Level.PROBLEM, f"ElevenLabs refused the request with HTTP status {answer.status}.")
 
 
-async def _get(account: Account, path: str) -> HttpAnswer | CheckResult:
-    peer = peer_name("ElevenLabs", account.base_url)
+async def _get(account: Account, path: str, action: str) -> HttpAnswer | CheckResult:
     try:
         return await send_request(
             "GET",
@@ -70,17 +59,6 @@ async def _get(account: Account, path: str) -> HttpAnswer | CheckResult:
             connect_timeout=_TIMEOUT,
             answer_timeout=_TIMEOUT,
         )
-    except TimeoutError:
-        return CheckResult(Level.PROBLEM, f"{peer} did not answer in time.")
-    except NetworkMisconfigured as error:
-        return CheckResult(Level.PROBLEM, f"{peer} cannot be reached. {error.problem}", error.remedy)
-    except ConnectionError:
-        return CheckResult(Level.PROBLEM, f"{peer} cannot be reached.", "Check the network, and base_url if it is set.")
-
-
-def _status(answer: HttpAnswer) -> str:
-    try:
-        detail = msgspec.json.decode(answer.body, type=_Refusal).detail
-    except (msgspec.DecodeError, UnicodeError):
-        return ""
-    return detail.status if isinstance(detail, _Detail) else ""
+    except (ConnectionError, TimeoutError) as error:
+        peer = peer_name("ElevenLabs", account.base_url)
+        return problem_of(engine_unreached(error, peer, setting=BASE_URL_SETTING, action=action))

@@ -13,8 +13,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from patter_core.errors import EngineError, EngineFailed, EngineLost, EngineQuotaExceeded, EngineRefused
+from patter_elevenlabs.refusals import KEYS, LACKS_PERMISSION, lacking
 
-__all__ = ["closed", "named", "refused_upgrade"]
+__all__ = ["REMEDIES", "closed", "named"]
 
 
 class _Meaning(NamedTuple):
@@ -28,7 +29,10 @@ _KEY = _Meaning(
     EngineRefused,
     False,
     "ElevenLabs does not accept the API key.",
-    "Check ELEVENLABS_API_KEY, its permissions text_to_speech and speech_to_text, and that it is of this region.",
+    f"Check ELEVENLABS_API_KEY, its permission {{permission}} ({KEYS}), and that it is of this region.",
+)
+_LACKING = _Meaning(
+    EngineRefused, False, "The ElevenLabs key lacks the permission {permission}.", lacking("{permission}")
 )
 _QUOTA = _Meaning(
     EngineQuotaExceeded, False, "The ElevenLabs quota is used up.", "See Subscription in the ElevenLabs dashboard."
@@ -56,7 +60,7 @@ _NAMES = {
     "auth_error": _KEY,
     "invalid_api_key": _KEY,
     "invalid_authorization_header": _KEY,
-    "missing_permissions": _KEY,
+    LACKS_PERMISSION: _LACKING,
     "needs_authorization": _KEY,
     "unauthorized": _KEY,
     "unaccepted_terms": _TERMS,
@@ -94,53 +98,42 @@ _OTHER = _Meaning(EngineLost, True, "ElevenLabs ended the session.")
 _TIMED_OUT = "within the timeout"
 """In the reason of a close: nothing was said for too long. The error may have no name then."""
 
-_STATUSES = {
-    401: _KEY.remedy,
-    403: _KEY.remedy,
+REMEDIES = {
     404: "Check the voice, the model, and base_url.",
     429: "Try again later: too many at once for this account.",
 }
+"""What to do about the status of an upgrade that is not about the key."""
 _QUOTED = 300
 """Characters that are quoted of the service's words."""
 
 
-def named(name: str, text: str, code: int = 0) -> EngineError:
+def named(name: str, text: str, permission: str, code: int = 0) -> EngineError:
     """Returns the error that the service names.
 
     Args:
         name: of the error.
         text: what the service says about it.
+        permission: what the key needs.
         code: the close code that it announces, or 0: for a name that is not known.
     """
     meaning = _NAMES.get(name) or (_IDLE if _TIMED_OUT in text else _CODES.get(code, _FAULT))
-    return _error(meaning, ": ".join(part for part in (name, text[:_QUOTED]) if part))
+    return _error(meaning, ": ".join(part for part in (name, text[:_QUOTED]) if part), permission)
 
 
-def closed(code: int, reason: str) -> EngineError:
+def closed(code: int, reason: str, permission: str) -> EngineError:
     """Returns the error that a closed socket means: neither service ends a session by itself.
 
     Args:
         code: of the close frame; 1006 if there was none.
         reason: of the close frame, as the service wrote it.
+        permission: what the key needs.
     """
     meaning = next((found for name, found in _NAMES.items() if name != "error" and name in reason), None)
     if meaning is None:
         meaning = _IDLE if _TIMED_OUT in reason else _CODES.get(code, _OTHER)
-    return _error(meaning, f"code {code}" + (f" ({reason[:_QUOTED]})" if reason else ""))
+    return _error(meaning, f"code {code}" + (f" ({reason[:_QUOTED]})" if reason else ""), permission)
 
 
-def refused_upgrade(error: EngineRefused) -> EngineRefused:
-    """Returns the refusal of an upgrade, with what to do about it."""
-    return EngineRefused(
-        "ElevenLabs refused the connection.",
-        status=error.status,
-        retry=error.retry,
-        retry_after=error.retry_after,
-        expected=error.expected,
-        got=error.got,
-        remedy=_STATUSES.get(error.status, error.remedy),
-    )
-
-
-def _error(meaning: _Meaning, got: str) -> EngineError:
-    return meaning.kind(meaning.problem, retry=meaning.retry, got=got, remedy=meaning.remedy)
+def _error(meaning: _Meaning, got: str, permission: str) -> EngineError:
+    problem, remedy = (text.format(permission=permission) for text in (meaning.problem, meaning.remedy))
+    return meaning.kind(problem, retry=meaning.retry, got=got, remedy=remedy)

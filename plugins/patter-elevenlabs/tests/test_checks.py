@@ -25,6 +25,7 @@ async def check(behaviour: Behaviour, **options: str) -> list[CheckResult]:
 async def test_an_agent_that_is_set_up_for_a_phone_is_ok() -> None:
     found = await check(Behaviour(), first_message="Hello")
     assert [result.level for result in found] == [Level.OK, Level.OK], found
+    assert "the permission convai_write, too, only a call shows" in found[0].what
 
 
 async def test_other_formats_are_a_warning_with_a_remedy() -> None:

@@ -28,7 +28,10 @@ async def check_key(refusal: tuple[int, str] = (0, ""), *, key: str = "") -> Seq
 
 
 async def test_a_key_that_is_accepted_and_a_voice_that_is_there_are_ok() -> None:
-    assert [result.level for result in [*await check_voice(), *await check_key()]] == [Level.OK, Level.OK]
+    (voice,), (key,) = await check_voice(), await check_key()
+    assert (voice.level, key.level) == (Level.OK, Level.OK)
+    assert "the permission text_to_speech, too, only a call shows" in voice.what
+    assert "the permission speech_to_text, too, only a call shows" in key.what
 
 
 async def test_a_voice_that_is_not_there_is_a_problem_with_a_remedy() -> None:
@@ -47,6 +50,9 @@ async def test_a_key_that_may_not_read_is_no_problem() -> None:
     (voice,) = await check_voice(missing)
     (key,) = await check_key(missing)
     assert (voice.level, key.level) == (Level.WARNING, Level.OK)
+    assert voice.remedy.startswith(
+        "Give the key the permission voices_read in the ElevenLabs dashboard under Developers,"
+    )
 
 
 async def test_a_service_that_fails_or_is_not_there_is_a_problem() -> None:

@@ -495,6 +495,7 @@ async def test_a_refused_upgrade_says_what_to_do(status: int, retry: bool) -> No
         with pytest.raises(EngineRefused) as caught:
             await opened(emulator.part())
     assert (caught.value.status, caught.value.retry) == (status, retry)
+    assert ("text_to_speech" in caught.value.remedy) == (status == 403)
 
 
 async def test_a_fault_of_ours_ends_one_session_with_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

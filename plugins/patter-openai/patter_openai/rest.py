@@ -8,11 +8,12 @@ from collections.abc import Mapping
 
 import msgspec
 
-from patter_core.errors import EngineError, EngineRefused, EngineTimeout, NetworkMisconfigured
+from patter_core.errors import EngineError, EngineRefused
 from patter_core.net.http import send_request
 from patter_core.net.json import UNREADABLE
 from patter_core.net.peer_name import peer_name
 from patter_core.net.retry_after import is_passing, seconds_asked
+from patter_core.net.unreached import engine_unreached
 from patter_openai.config import Service
 from patter_openai.failures import remedied
 
@@ -67,14 +68,9 @@ async def all_models(
     peer = peer_name(server, url)
     try:
         answer = await send_request("GET", url, headers=headers, connect_timeout=timeout, answer_timeout=timeout)
-    except TimeoutError:
-        raise EngineTimeout(f"{peer} did not answer a request for its models in time.", retry=True) from None
-    except NetworkMisconfigured as error:
-        raise EngineError(
-            f"{peer} cannot be reached. {error.problem}", expected=error.expected, got=error.got, remedy=error.remedy
-        ) from None
-    except ConnectionError as error:
-        raise EngineError(f"{peer} cannot be reached.", retry=True, got=str(error)) from None
+    except (ConnectionError, TimeoutError) as error:
+        setting = "base_url or OPENAI_BASE_URL"
+        raise engine_unreached(error, peer, setting=setting, action="list the models") from None
     if answer.status != 200:
         raise remedied(
             EngineRefused(

@@ -21,7 +21,9 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from patter_core.errors import NetworkMisconfigured, PatterError, SinkRefused, SinkUnavailable
+from patter_core.net.peer_name import peer_name
 from patter_core.net.proxies import proxy_for
+from patter_core.net.unreached import unreached
 
 __all__ = ["LEFT_ALONE", "Answers", "SpanExport"]
 
@@ -96,7 +98,9 @@ class Answers(requests.Session):
         try:
             response = super().send(request, **kwargs)
         except OSError as error:
-            self._fail(SinkUnavailable(f"The collector cannot be reached: {type(error).__name__}."))
+            peer = peer_name("The collector", str(request.url))
+            told = unreached(error, peer, setting="endpoint or OTEL_EXPORTER_OTLP_ENDPOINT")
+            self._fail(SinkUnavailable(told.problem, got=told.got, remedy=told.remedy))
         if response.status_code in _RETRYABLE:
             after = response.headers.get("retry-after", "")
             self._not_before = time.monotonic() + min(int(after) if after.isdecimal() else 0, _LONGEST_PAUSE)

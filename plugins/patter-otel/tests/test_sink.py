@@ -128,7 +128,7 @@ async def test_a_collector_that_was_away_or_busy_gets_each_span_once_and_that_is
     assert collector.values("patter.calls") == [1]
     assert (queue.written, queue.dropped) == (3, 0)
     first, fifth, again = warnings(caplog)
-    assert "cannot be reached: ConnectionError" in first
+    assert "cannot be reached. Got ConnectionError." in first
     assert "5 times in a row" in fifth
     assert again == "Sink otel works again."
 

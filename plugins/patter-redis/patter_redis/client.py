@@ -145,9 +145,7 @@ class Client:
             code = code or "NOAUTH"
         elif isinstance(error, exceptions.ConnectionError | exceptions.TimeoutError | OSError):
             cause = error.__cause__ or error.__context__  # the client's own error says less
-            return self._failure.unreachable(
-                _place_of(node), type(cause if isinstance(cause, OSError) else error).__name__
-            )
+            return self._failure.unreachable(_place_of(node), cause if isinstance(cause, OSError) else error)
         text = text_of(str(error))
         if not code:  # the client knows no class for it, and leaves it in the text
             code, _, text = text.partition(" ")

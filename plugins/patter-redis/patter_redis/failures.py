@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from patter_core.errors import SinkRefused, SinkUnavailable, StoreRefused, StoreUnavailable
+from patter_core.net.unreached import unreached
 
 __all__ = ["Failure", "text_of"]
 
@@ -56,11 +57,10 @@ class Failure:
             return self._unavailable(problem)
         return self._refused(problem, remedy=_REMEDIES.get(code, "Look at the server and its version."))
 
-    def unreachable(self, place: str, why: str) -> SinkUnavailable | StoreUnavailable:
+    def unreachable(self, place: str, why: Exception) -> SinkUnavailable | StoreUnavailable:
         """Returns the error for a server that did not answer."""
-        return self._unavailable(
-            f"Redis at {place} cannot be reached: {why}.", remedy="Check that it runs, the URL, and the way there."
-        )
+        told = unreached(why, f"Redis at {place}", setting="the URL in PATTER_REDIS_URL")
+        return self._unavailable(told.problem, got=told.got, remedy=told.remedy)
 
 
 def text_of(text: str) -> str:

@@ -104,8 +104,9 @@ async def test_its_check_reports_whether_the_server_answers(server: Server) -> N
     (result,) = await store.check()
     assert (result.level, result.what) == (
         Level.PROBLEM,
-        f"Redis at {server.url.removeprefix('redis://')} cannot be reached: ConnectionRefusedError.",
+        f"Redis at {server.url.removeprefix('redis://')} cannot be reached.",
     )
+    assert "PATTER_REDIS_URL" in result.remedy
     await store.aclose()
 
 

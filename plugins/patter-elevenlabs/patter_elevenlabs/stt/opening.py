@@ -10,8 +10,9 @@ from patter_core.net.websocket import EngineSocket
 from patter_elevenlabs import speech_failures
 from patter_elevenlabs.config import Account
 from patter_elevenlabs.formats import FORMATS
+from patter_elevenlabs.refusals import refused_upgrade
 from patter_elevenlabs.stt import wire
-from patter_elevenlabs.stt.session import ScribeSession
+from patter_elevenlabs.stt.session import PERMISSION, ScribeSession
 
 __all__ = ["START_TIMEOUT", "open_session"]
 
@@ -38,7 +39,7 @@ async def open_session(
     try:
         socket = await EngineSocket.open(url, vendor="ElevenLabs", headers=account.headers)
     except EngineRefused as error:
-        raise speech_failures.refused_upgrade(error) from None
+        raise refused_upgrade(error, PERMISSION, speech_failures.REMEDIES) from None
     try:
         taken = FORMATS.get(await _started(socket), input_format)
         return ScribeSession(socket, taken, model, commits=commits, timestamps=timestamps)
@@ -56,7 +57,7 @@ async def _started(socket: EngineSocket) -> str:
                 if message is not None and message.type == "session_started":
                     return (message.config and message.config.audio_format) or ""
                 if message is not None and message.type in wire.ERRORS:
-                    raise speech_failures.named(message.type, message.error or "")
+                    raise speech_failures.named(message.type, message.error or "", PERMISSION)
     except TimeoutError:
         raise EngineTimeout(
             "ElevenLabs did not start speech recognition.",
@@ -64,4 +65,4 @@ async def _started(socket: EngineSocket) -> str:
             expected=f"session_started within {START_TIMEOUT:g} s",
         ) from None
     except SocketClosed as closed:
-        raise speech_failures.closed(closed.code, closed.reason) from None
+        raise speech_failures.closed(closed.code, closed.reason, PERMISSION) from None

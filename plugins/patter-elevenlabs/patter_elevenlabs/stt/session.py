@@ -18,10 +18,12 @@ from patter_elevenlabs.stt import wire
 from patter_elevenlabs.stt.transcript import Transcript
 from patter_pipeline.parts import SttEvent, SttSession
 
-__all__ = ["KEEP_ALIVE", "ScribeSession"]
+__all__ = ["KEEP_ALIVE", "PERMISSION", "ScribeSession"]
 
 _log = logging.getLogger("patter.elevenlabs")
 
+PERMISSION = "speech_to_text"
+"""What the key needs."""
 KEEP_ALIVE = 5.0
 """Seconds without audio after which the service gets silence."""
 _SILENCE_MS = 100.0
@@ -144,10 +146,10 @@ class ScribeSession(SttSession):
         elif message.type == wire.IGNORED:
             self._transcript.ignored()
         elif message.type in wire.ERRORS:
-            self._stop(speech_failures.named(message.type, message.error or ""))
+            self._stop(speech_failures.named(message.type, message.error or "", PERMISSION))
 
     def _on_closed(self, closed: SocketClosed) -> None:
-        self._stop(speech_failures.closed(closed.code, closed.reason))
+        self._stop(speech_failures.closed(closed.code, closed.reason, PERMISSION))
 
     def _note_lost(self) -> None:
         """What was dropped is missing on the time line of the service."""

@@ -9,9 +9,10 @@ from patter_core.audio import AudioFormat
 from patter_core.errors import EngineRefused
 from patter_core.net.websocket import EngineSocket
 from patter_elevenlabs.config import Account
-from patter_elevenlabs.speech_failures import refused_upgrade
+from patter_elevenlabs.refusals import refused_upgrade
+from patter_elevenlabs.speech_failures import REMEDIES
 from patter_elevenlabs.tts import wire
-from patter_elevenlabs.tts.session import VoiceSession
+from patter_elevenlabs.tts.session import PERMISSION, VoiceSession
 
 __all__ = ["open_voice"]
 
@@ -44,4 +45,4 @@ async def _connect(account: Account, url: str, within: float) -> EngineSocket:
     try:
         return await EngineSocket.open(url, vendor="ElevenLabs", headers=account.headers, open_timeout=within)
     except EngineRefused as error:
-        raise refused_upgrade(error) from None
+        raise refused_upgrade(error, PERMISSION, REMEDIES) from None

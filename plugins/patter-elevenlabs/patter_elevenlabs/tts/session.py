@@ -33,10 +33,12 @@ from patter_elevenlabs.tts import wire
 from patter_elevenlabs.tts.utterance import Utterance
 from patter_pipeline.parts import Spoken, TtsEvent, TtsSession, UtteranceDone
 
-__all__ = ["KEEP_ALIVE", "VoiceSession"]
+__all__ = ["KEEP_ALIVE", "PERMISSION", "VoiceSession"]
 
 _log = logging.getLogger("patter.elevenlabs")
 
+PERMISSION = "text_to_speech"
+"""What the key needs."""
 KEEP_ALIVE = 15.0
 """Seconds between signs of life: the service ends what has had no text for 20 s."""
 _CONTEXTS = 5
@@ -213,7 +215,7 @@ class VoiceSession(TtsSession):
             return
         if message.error:
             code = message.code if isinstance(message.code, int) else 0
-            self._lose(speech_failures.named(message.error, message.message or "", code))
+            self._lose(speech_failures.named(message.error, message.message or "", PERMISSION, code))
             return
         head = self._utterances[0] if self._utterances else None
         context = message.context_id
@@ -249,7 +251,7 @@ class VoiceSession(TtsSession):
         self._advance()
 
     def _on_closed(self, closed: SocketClosed) -> None:
-        self._lose(speech_failures.closed(closed.code, closed.reason))
+        self._lose(speech_failures.closed(closed.code, closed.reason, PERMISSION))
 
     def _lose(self, error: EngineError) -> None:
         """The socket is of no more use."""

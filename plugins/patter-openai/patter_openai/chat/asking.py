@@ -15,9 +15,11 @@ import anyio
 import msgspec
 
 from patter_core.aio.tries import Tries
-from patter_core.errors import EngineError, EngineLost, EngineTimeout, NetworkMisconfigured
+from patter_core.errors import EngineError, EngineLost, EngineTimeout
 from patter_core.net.http import HttpStream, open_stream
+from patter_core.net.peer_name import peer_name
 from patter_core.net.sse import EventStream
+from patter_core.net.unreached import engine_unreached
 from patter_openai.chat.answer import Answer
 from patter_openai.chat.failures import broken_off, malformed, refused
 from patter_openai.chat.prices import answer_usage
@@ -155,20 +157,8 @@ class Asking:
                         kept_idle=_KEPT_IDLE,
                     )
                 )
-        except NetworkMisconfigured as error:
-            raise EngineError(
-                f"{self._server.name} cannot be reached. {error.problem}",
-                expected=error.expected,
-                got=error.got,
-                remedy=error.remedy,
-            ) from None
-        except ConnectionRefusedError as error:
-            raise EngineError(
-                f"{self._server.name} cannot be reached.",
-                retry=True,
-                got=str(error),
-                remedy="Check the network, and `base_url` or OPENAI_BASE_URL.",
-            ) from None
+        except ConnectionRefusedError as error:  # also a network that is not set up
+            raise _unreached(error, self._server) from None
         except TimeoutError:
             raise self._late("began no answer", self._bounds.first_token, "first_token_timeout") from None
         except ConnectionError as error:
@@ -264,7 +254,12 @@ async def connect(server: Server, within: float) -> None:
         ) as stream:
             await _finish(stream)
     except (ConnectionError, TimeoutError) as error:
-        raise broken_off(server.name, type(error).__name__) from None
+        raise _unreached(error, server) from None
+
+
+def _unreached(error: Exception, server: Server) -> EngineError:
+    peer = peer_name(server.name, server.base_url)
+    return engine_unreached(error, peer, setting="base_url or OPENAI_BASE_URL")
 
 
 async def _refusal(stream: HttpStream, due: float) -> bytes:
