@@ -16,7 +16,7 @@ import msgspec
 
 from patter_core.cli.processes import how_ended, start_process, what_said
 from patter_core.cli.shared_folder import shared_folder
-from patter_core.cli.worker import ANNOUNCED, MISCONFIGURED, READY, TOLD, WorkerSpec
+from patter_core.cli.worker import ADDRESS_TOLD, MISCONFIGURED, READY, TOLD, WorkerSpec
 from patter_core.config import environment_of_workers
 from patter_core.observe.log_setup import LogSettings
 from patter_core.server.board import new_board
@@ -98,7 +98,7 @@ class _Supervisor:
         """Runs one worker, and another in its place when it dies. Where it listens is told once."""
         while not self._stopping.is_set():
             code, said, then = await self._run(spec)
-            if then == ANNOUNCED:
+            if then == ADDRESS_TOLD:
                 spec = msgspec.structs.replace(spec, announce=False)
             if self._stopping.is_set():
                 break

@@ -35,7 +35,7 @@ from patter_core.settings.model import Settings
 from patter_core.settings.target import caller_of, open_phone
 
 __all__ = [
-    "ANNOUNCED",
+    "ADDRESS_TOLD",
     "MISCONFIGURED",
     "READY",
     "TOLD",
@@ -53,7 +53,7 @@ READY = b"1"
 """Comes from `ready_pipe` once phone and agent are made."""
 TOLD = b"0"
 """Comes in place of it once it was told why they cannot be made."""
-ANNOUNCED = b"2"
+ADDRESS_TOLD = b"2"
 """Comes after `READY`, from a worker that is to `announce`, once it has printed its address."""
 
 MISCONFIGURED = 78
@@ -119,7 +119,7 @@ def run_worker(
         shared_listener: as in `Patter.serve`.
         logs: how it logs: in JSON, it logs its address, too.
         announce: print its address on standard error.
-        say: called with `READY` once phone and agent are made, and with `ANNOUNCED`.
+        say: called with `READY` once phone and agent are made, and with `ADDRESS_TOLD`.
         number: of the worker.
         ties: to other processes; those to commands that ask it for calls are made here.
     """
@@ -161,7 +161,7 @@ def read_spec(kind: type[_Spec]) -> _Spec:
 
 
 def report(what: bytes, spec: ProcessSpec) -> None:
-    """Tells the parent `READY` or `TOLD`, of which only the first counts, or `ANNOUNCED`."""
+    """Tells the parent `READY` or `TOLD`, of which only the first counts, or `ADDRESS_TOLD`."""
     with contextlib.suppress(OSError):  # the parent has gone, or reads no more
         os.write(spec.ready_pipe, what)
 
@@ -202,7 +202,7 @@ def _announcement(phone: Patter, logs: LogSettings, say: Callable[[bytes], None]
             print_ready(carriers, url, parts.base)
         else:
             _calls.info("%s", ready_text(carriers, url, parts.base).replace("\n", " "))
-        say(ANNOUNCED)
+        say(ADDRESS_TOLD)
 
     return announce
 
