@@ -57,7 +57,7 @@ async def start_process(
 
 
 def what_said(pipe: int) -> bytes:
-    """Returns the next of `READY`, `TOLD` and `ADDRESS_TOLD`, or nothing: the process has said no more, and may go on."""
+    """Returns the next of `READY`, `TOLD` and `ADDRESS_TOLD`, or nothing: it has said no more, and may go on."""
     try:
         return os.read(pipe, 1)
     except BlockingIOError:

@@ -25,6 +25,8 @@ def test_it_says_what_was_tried_where_why_and_what_to_do(error: Exception, told:
     said = unreached(error, "Acme at acme.example", setting="base_url or ACME_BASE_URL", action="make the call")
     problem = f"Could not make the call: Acme at acme.example{told.problem}"
     assert said == Unreached(problem, told.expected, told.got, told.remedy)
+    own = unreached(error, "Acme", setting="base_url or ACME_BASE_URL", is_own=True)
+    assert own.remedy == told.remedy.replace("Check the", "Check that it runs, the")
     assert unreached(error, "Acme").problem == f"Acme{told.problem}"
 
 

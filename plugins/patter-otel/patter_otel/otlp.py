@@ -99,7 +99,7 @@ class Answers(requests.Session):
             response = super().send(request, **kwargs)
         except OSError as error:
             peer = peer_name("The collector", str(request.url))
-            told = unreached(error, peer, setting="endpoint or OTEL_EXPORTER_OTLP_ENDPOINT")
+            told = unreached(error, peer, setting="endpoint or OTEL_EXPORTER_OTLP_ENDPOINT", is_own=True)
             self._fail(SinkUnavailable(told.problem, got=told.got, remedy=told.remedy))
         if response.status_code in _RETRYABLE:
             after = response.headers.get("retry-after", "")

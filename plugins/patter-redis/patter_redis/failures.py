@@ -59,7 +59,7 @@ class Failure:
 
     def unreachable(self, place: str, why: Exception) -> SinkUnavailable | StoreUnavailable:
         """Returns the error for a server that did not answer."""
-        told = unreached(why, f"Redis at {place}", setting="the URL in PATTER_REDIS_URL")
+        told = unreached(why, f"Redis at {place}", setting="the URL in PATTER_REDIS_URL", is_own=True)
         return self._unavailable(told.problem, got=told.got, remedy=told.remedy)
 
 

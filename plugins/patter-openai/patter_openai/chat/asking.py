@@ -259,7 +259,7 @@ async def connect(server: Server, within: float) -> None:
 
 def _unreached(error: Exception, server: Server) -> EngineError:
     peer = peer_name(server.name, server.base_url)
-    return engine_unreached(error, peer, setting="base_url or OPENAI_BASE_URL")
+    return engine_unreached(error, peer, setting="base_url or OPENAI_BASE_URL", is_own=not server.is_vendor)
 
 
 async def _refusal(stream: HttpStream, due: float) -> bytes:
