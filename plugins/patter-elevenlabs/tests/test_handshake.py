@@ -93,6 +93,17 @@ async def test_a_refused_upgrade_tells_the_status() -> None:
         assert (error.value.status, error.value.retry) == (503, True)
 
 
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_refused_upgrade_names_the_host_and_the_permission_that_the_key_needs(status: int) -> None:
+    async with ElevenLabsEmulator(Behaviour(refuse_upgrade=status)) as emulator:
+        with pytest.raises(EngineRefused) as error:
+            await open_session(service(emulator), wire.initiation())
+    assert error.value.problem == "ElevenLabs at 127.0.0.1 refused the connection."
+    assert (error.value.status, error.value.retry) == (status, False)
+    assert "permission convai_write" in error.value.remedy
+    assert "Developers, API keys" in error.value.remedy
+
+
 async def test_a_service_that_is_down_is_an_error() -> None:
     async with ElevenLabsEmulator() as emulator:
         gone = service(emulator)
