@@ -56,9 +56,9 @@ class Carrier(Configured, abc.ABC):
     stream_end_is_call_end: ClassVar[bool] = True
     """True if `MediaStopped` means that the call is over.
 
-    If False, and no webhook asks at the stream's end (`asks_at_stream_end`), or one may ask another worker, the call
-    waits for another stream, and one second later the carrier is asked by `look_up` whether the call is over; without
-    `LOOK_UP` the core hangs up."""
+    If False, a call whose media socket is closed waits for another stream, and one second later the carrier is asked by
+    `look_up` whether the call is over. So it is after `MediaStopped`, if no webhook asks at the stream's end
+    (`asks_at_stream_end`); without `LOOK_UP` the core hangs up then."""
     asks_at_stream_end: ClassVar[bool] = False
     """True if the carrier always reports `RoutedCall.stream_ended` when the media stream breaks. The worker that lost
     the media then leaves the call to the worker that is asked. If False, it hangs up."""

@@ -134,7 +134,10 @@ class Actions:
             return
         call.signal(Signal.TRANSFER_REFUSED)
         if not self._is(State.HELD):
-            call.signal(Signal.MEDIA_STARTED if self._media.is_open else Signal.MEDIA_LOST)
+            if self._media.is_open:
+                call.signal(Signal.MEDIA_STARTED)
+            else:
+                self._media.note_loss()
         if conversation.ended is not None:
             call.signal(conversation.ended)
         elif conversation.session is not None:

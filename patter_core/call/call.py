@@ -238,6 +238,7 @@ class Call:
         if following is None or self.is_over:
             return self.final_action
         call.token = following
+        self._media.tell_pause()
         return call.renew_accept()
 
     def keys_pressed(self, digits: str) -> None:

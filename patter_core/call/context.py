@@ -25,7 +25,7 @@ from patter_core.call.records import Records
 from patter_core.call.state import CallState, Signal, State
 from patter_core.call.token import CallToken
 from patter_core.carrier import Carrier
-from patter_core.events import CallEvent, MediaPaused
+from patter_core.events import CallEvent
 from patter_core.net.transport import in_use
 from patter_core.telephony.leg import Direction, Leg
 from patter_core.telephony.outcome import Reason
@@ -146,8 +146,6 @@ class CallContext:
             self._look_before_end()
         if not self.state.signal(signal, self.clock(), detail=detail):
             return False
-        if signal is Signal.MEDIA_LOST and self.state.state is not State.ENDED:
-            self.emit(MediaPaused())
         self.on_state()
         self.on_move()
         return True

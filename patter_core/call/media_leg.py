@@ -19,7 +19,7 @@ from patter_core.call.state import Signal, State
 from patter_core.call.uplink import Uplink
 from patter_core.carrier import Carrier
 from patter_core.errors import CallError
-from patter_core.events import MediaTrouble
+from patter_core.events import MediaPaused, MediaTrouble
 from patter_core.media import (
     MediaCodec,
     MediaDtmf,
@@ -149,9 +149,11 @@ class MediaLeg:
         """When the last stream was opened, until its end was counted."""
         self._probed_after = -math.inf
         """The last sign of life before the last probe."""
-        self._unexplained_at = math.inf
+        self._lost_at = math.inf
+        """When the stream was lost without a word about the call, until the carrier was asked or another one came."""
+        self._pause_is_untold = False
+        """True while it is not known whether the call goes on without that stream."""
         self._asked_at = -math.inf
-        """When a stream ended without a word about the call, until the carrier was asked or another one came."""
         self.uplink = Uplink(call.meter)
         self.keys = Keys(call, self.uplink)
         self.downlink = Downlink(call, self._new_codec(), on_fault=self.fault)
@@ -193,17 +195,17 @@ class MediaLeg:
 
     @property
     def look_up_at(self) -> float:
-        """When the carrier is asked whether the call is over: its stream ended, which does not say so."""
+        """When it is due to find out whether the call is over: its stream was lost, which does not say so."""
         if self.call.state.state is State.HELD:
             return max(self.call.state.entered_at, self._asked_at) + _ASK_ON_HOLD
         waits = self.call.state.state in {State.ACCEPTED, State.ENGINE_READY}
-        return self._unexplained_at + _ASK_AFTER if waits else math.inf
+        return self._lost_at + _ASK_AFTER if waits else math.inf
 
     def look_up_if_due(self) -> bool:
-        """True when it is time to ask: once for each stream that ended without a word, and again and again on hold."""
+        """True when it is time to find out: once for each stream that was lost, and again and again on hold."""
         is_due = self.call.clock() >= self.look_up_at
         if is_due:
-            self._unexplained_at, self._asked_at = math.inf, self.call.clock()
+            self._lost_at, self._asked_at = math.inf, self.call.clock()
         return is_due
 
     def give_up(self) -> None:
@@ -227,10 +229,19 @@ class MediaLeg:
                 self._media_lost()
 
     def _media_lost(self) -> None:
-        if self.was_here and _is_lost_without_a_word(self.call):
-            self._unexplained_at = self.call.clock()
         self.downlink.detach_media()
-        self.call.signal(Signal.MEDIA_LOST)
+        self.note_loss()
+
+    def note_loss(self) -> None:
+        """There is no stream. The caller may have hung up, or the call may go on without it."""
+        if self.call.signal(Signal.MEDIA_LOST):
+            self._lost_at, self._pause_is_untold = self.call.clock(), True
+
+    def tell_pause(self) -> None:
+        """The call goes on without its stream. Told once for each loss, unless the call is over."""
+        is_untold, self._pause_is_untold = self._pause_is_untold, False
+        if is_untold and not self.call.is_over and self.call.state.state is not State.HELD:
+            self.call.emit(MediaPaused())
 
     def close(self) -> None:
         """Closes the socket, if there is one: the call is over."""
@@ -277,7 +288,8 @@ class MediaLeg:
             return
         connection.is_open = True
         self.was_stopped = False
-        self._unexplained_at = math.inf
+        self.tell_pause()
+        self._lost_at = math.inf
         self._opened_at = call.clock()
         call.meter.carrier_format = opened.format
         if not call.leg.parameters:  # the webhook with the parameters went to another worker
@@ -305,11 +317,3 @@ def _ends_without_a_word(carrier: Carrier) -> bool:
     """True if neither the end of a stream nor a webhook after it tells whether the call is over."""
     tells = carrier.stream_end_is_call_end or carrier.asks_at_stream_end
     return not tells and Capability.LOOK_UP in carrier.capabilities
-
-
-def _is_lost_without_a_word(call: CallContext) -> bool:
-    """True if this worker may not be told that a call is over, whose media socket is gone: another one may be."""
-    carrier = call.carrier
-    may_be_told_elsewhere = not carrier.stream_end_is_call_end and call.config.several_workers
-    asks = may_be_told_elsewhere and Capability.LOOK_UP in carrier.capabilities
-    return asks or _ends_without_a_word(carrier)

@@ -162,11 +162,14 @@ class CarrierReports:
         call.signal(Signal.CARRIER_HUNG_UP if has_message else Signal.MOVED)
 
     async def look_up_end(self) -> None:
-        """Asks the carrier whether the call is over: its stream ended, and its webhook may have gone elsewhere.
+        """Asks the carrier whether the call is over: its stream was lost, and no webhook has come here.
 
-        Then it was over when the stream ended. A call on hold has had none for longer.
+        Then it was over when the stream was lost. A call on hold has had none for longer. A carrier that says of each
+        stream why it ended is asked on hold alone.
         """
         call, stream_ended_at = self._call, self._call.state.entered_at
+        if call.carrier.stream_end_is_call_end and call.state.state is not State.HELD:
+            return
         progress = await self._ask()
         if progress is not None and progress.is_final:
             if call.state.state is not State.HELD and call.state.entered_at == stream_ended_at:

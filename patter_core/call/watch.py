@@ -55,12 +55,17 @@ class CallWatch:
             if self._minutes_left <= 0:
                 call.signal(Signal.TOO_LONG, "the conversation has lasted for Limits.engine_minutes")
             if self._media.look_up_if_due():
-                call.start(self._reports.look_up_end)
+                call.start(self._find_out)
             await self._act()
+
+    async def _find_out(self) -> None:
+        """The stream was lost, and no webhook has told why: the call is over, or goes on without it."""
+        await self._reports.look_up_end()
+        self._media.tell_pause()
 
     async def _act(self) -> None:
         call = self._call
-        asks = self._may_be_on_another_worker or call.notice.by_carrier  # during which a caller may hang up, untold
+        asks = self._may_be_over_or_elsewhere or call.notice.by_carrier  # during which a caller may hang up, untold
         if asks and call.clock() >= call.state.deadline():
             await self._reports.look_up()
         overdue = call.state.overdue(call.clock())
@@ -94,10 +99,13 @@ class CallWatch:
         return math.inf if is_ending else self._conversation.minutes_left
 
     @property
-    def _may_be_on_another_worker(self) -> bool:
-        call = self._call
+    def _may_be_over_or_elsewhere(self) -> bool:
+        call, was_here = self._call, self._media.was_here
         state = call.state.state
         if state is State.DIALLING:
             return True
-        awaits_media = state in {State.ACCEPTED, State.ENGINE_READY} and call.config.several_workers
-        return awaits_media and not call.was_held and (call.carrier.asks_at_stream_end or not self._media.was_here)
+        if state not in {State.ACCEPTED, State.ENGINE_READY} or call.was_held:
+            return False
+        if was_here and not call.carrier.stream_end_is_call_end:
+            return True
+        return call.config.several_workers and (call.carrier.asks_at_stream_end or not was_here)

@@ -70,7 +70,10 @@ class RecordingChanged(Event, frozen=True, tag="recording_changed"):
 
 
 class MediaPaused(Event, frozen=True, tag="media_paused"):
-    """The carrier's audio broke off while the call goes on, or the caller is on hold. `media_started` ends it."""
+    """The carrier's audio broke off while the call goes on, or the caller is on hold. `media_started` ends it.
+
+    Told once it is known that the caller has not hung up, within some seconds.
+    """
 
     held: bool = False
 

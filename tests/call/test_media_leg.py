@@ -9,7 +9,7 @@ from patter_core.audio import ULAW_8000, AudioChunk
 from patter_core.call import media_leg
 from patter_core.call.state import State
 from patter_core.call.timeouts import Deadlines
-from patter_core.events import DtmfReceived, MediaTrouble
+from patter_core.events import DtmfReceived, MediaPaused, MediaStarted, MediaTrouble
 from patter_core.net.budget import Budget
 from patter_core.telephony.control import Capability, LegFacts
 from patter_core.telephony.leg import Progress
@@ -109,7 +109,7 @@ class Asking(Wordless):
 
 @pytest.mark.parametrize("several_workers", [True, False])
 @pytest.mark.usefixtures("asks_soon")
-async def test_where_a_webhook_may_tell_another_worker_of_the_end_the_carrier_is_asked_too(
+async def test_where_a_webhook_should_tell_of_the_end_and_does_not_the_carrier_is_asked_too(
     several_workers: bool,
 ) -> None:
     scene = OutboundScene(carrier=Asking(), deadlines=Deadlines(media_return=1.0), several_workers=several_workers)
@@ -120,9 +120,44 @@ async def test_where_a_webhook_may_tell_another_worker_of_the_end_the_carrier_is
         scene.socket.break_off()
         await scene.until(State.ENDED)
         took = anyio.current_time() - began
-    assert scene.end.reason == ("caller_hung_up" if several_workers else "media_lost")
-    assert (took < 0.9) is several_workers
-    assert bool(scene.carrier.commands) is several_workers
+    assert scene.end.reason == "caller_hung_up"
+    assert took < 0.9
+    assert scene.carrier.commands == ["look up leg-1"]
+    assert scene.of(MediaPaused) == []
+
+
+@pytest.mark.usefixtures("asks_soon")
+async def test_a_carrier_that_learns_of_the_end_late_is_asked_once_more_before_the_audio_counts_as_lost() -> None:
+    scene = OutboundScene(carrier=Asking(), deadlines=Deadlines(media_return=0.3))
+    scene.carrier.facts = LegFacts(progress=Progress.ANSWERED)
+    async with scene.running():
+        await scene.live()
+        scene.socket.break_off()
+        await until(lambda: bool(scene.of(MediaPaused)))
+        scene.carrier.facts = LegFacts(progress=Progress.COMPLETED)
+    assert scene.end.reason == "caller_hung_up"
+    assert scene.carrier.commands == ["look up leg-1"] * 2
+
+
+async def test_audio_that_broke_off_is_told_once_it_is_known_that_the_call_goes_on() -> None:
+    scene = OutboundScene(carrier=Asking(), deadlines=PATIENT)
+    async with scene.running():
+        await scene.live()
+        scene.socket.break_off()
+        await scene.until(State.ENGINE_READY)
+        assert scene.of(MediaPaused) == []  # the caller may have hung up
+        scene.call.stream_ended(None)  # the carrier asks what is next
+        assert len(scene.of(MediaPaused)) == 1
+        for streams in (2, 3):
+            scene.socket = FakeSocket()
+            await scene.live()
+            assert len(scene.of(MediaStarted)) == streams
+            scene.socket.break_off()
+            await scene.until(State.ENGINE_READY)
+        assert len(scene.of(MediaPaused)) == 2  # of the second, once the third stream was here
+        scene.call.reports.note_progress(Progress.COMPLETED)
+    assert scene.end.reason == "caller_hung_up"
+    assert len(scene.of(MediaPaused)) == 2
 
 
 @pytest.mark.usefixtures("asks_soon")

@@ -165,6 +165,7 @@ async def test_when_the_caller_hangs_up_nothing_more_is_asked_and_the_price_is_k
         live.call.price = Decimal("0.01667")
         await scene.ended(live.handle)
         (priced,) = await scene.told(live.handle, "call_priced", "the price is not told")
+        assert scene.events(live.handle, "media_paused") == []
     assert isinstance(priced, CallPriced)
     assert (priced.cost.amount, priced.cost.estimated) == (Decimal("0.01667"), False)
     assert paths(plivo.calls[0]) == ["voice"]
@@ -179,6 +180,7 @@ async def test_a_caller_hangs_up_whose_number_has_no_hangup_url(says_stop: bool)
         live = await scene.joined(call)
         with anyio.fail_after(5):  # and not after the 8 s for which a lost stream is waited for
             end = await live.handle.wait()
+        assert scene.events(live.handle, "media_paused") == []
     assert end.reason == "caller_hung_up"
 
 

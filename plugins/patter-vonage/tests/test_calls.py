@@ -31,7 +31,7 @@ from patter_core.events import (
 from patter_core.server.serving import serve_app
 from patter_core.telephony.leg import AnsweredBy, Leg
 from patter_core.testing.call import Callee
-from patter_core.testing.caller import Caller, Pause, PressKey
+from patter_core.testing.caller import Caller, EndCall, Pause, PressKey
 from patter_core.testing.conformance.scene import Scene, staged
 from patter_core.testing.fakes import FakeEngine
 from patter_core.webhook import Reject
@@ -127,6 +127,19 @@ async def test_sip_headers_of_the_caller_are_parameters_of_the_leg() -> None:
         assert call.leg.parameters == {"X-Account": "4711"}
         assert call.leg.from_number == "sip:ada@example.org"
         await call.hang_up()
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["by the event URL", "by nothing"])
+async def test_when_the_caller_hangs_up_that_is_told_and_nothing_else(told: bool) -> None:
+    """The socket closes without a word. An application without our event URL tells nothing: Vonage is asked."""
+    async with staged(vonage := VonageEmulator()) as scene:
+        caller = Caller((Pause(0.3), EndCall()), scene.harness.emulator.format)
+        call = vonage.place(scene.harness.worker.voice_url, caller, event_url=None if told else "")
+        vonage.tasks.start_soon(call.run)
+        live = await scene.joined(call)
+        ended = await scene.ended(live.handle)
+        assert ended.reason == "caller_hung_up"
+        assert scene.events(live.handle, "media_paused") == []
 
 
 # --- what proves it ------------------------------------------------------------------------------------------------

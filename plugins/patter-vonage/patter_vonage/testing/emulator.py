@@ -127,8 +127,9 @@ class VonageEmulator(CarrierEmulator):
         from_number: str = CALLER,
         to_number: str = CALLED,
         fallback_url: str = "",
+        event_url: str | None = None,
     ) -> VonageCall:
-        """As in the base class. Events are told beside the voice webhook, where `set_voice_url` points them.
+        """As in the base class.
 
         Args:
             voice_url: the application's answer URL.
@@ -136,6 +137,8 @@ class VonageEmulator(CarrierEmulator):
             from_number: as Vonage writes it, or with a plus.
             to_number: as above.
             fallback_url: the application's fallback answer URL.
+            event_url: the application's; by default beside the voice webhook, where `set_voice_url` points it; "" for
+                none.
         """
         return self._add(
             VonageCall(
@@ -144,7 +147,7 @@ class VonageEmulator(CarrierEmulator):
                 caller,
                 answer_url=voice_url,
                 fallback_url=fallback_url,
-                event_url=event_url_for(voice_url),
+                event_url=event_url_for(voice_url) if event_url is None else event_url,
                 from_number=from_number,
                 to_number=to_number,
             )
