@@ -13,7 +13,16 @@ from patter_core.checks import CheckResult
 from patter_core.config import Configured
 from patter_core.history import HistoryItem, ToolUsed
 
-__all__ = ["STORE_API_VERSION", "CallStore", "HistoryLine", "Lease", "decode_lines", "encode_line", "history_of"]
+__all__ = [
+    "STORE_API_VERSION",
+    "CallStore",
+    "HistoryLine",
+    "Lease",
+    "WorkerNote",
+    "decode_lines",
+    "encode_line",
+    "history_of",
+]
 
 STORE_API_VERSION = 1
 
@@ -23,12 +32,24 @@ LINES_KEPT = 1_000
 """The latest lines of a call that are kept: more than any engine takes as context."""
 
 
+class WorkerNote(msgspec.Struct, frozen=True, kw_only=True, tag="worker"):
+    """What a worker does with a call, for the other ones. It is no part of the history."""
+
+    worker: str
+    """An id of its own."""
+    about: str
+    count: int
+
+
 class HistoryLine(msgspec.Struct, frozen=True):
-    """What a store keeps: an item of a call's history, as it became known. Its `repr`, and so a log, shows no text."""
+    """What a store keeps: an item of a call's history, as it became known, or what a worker does with the call.
+
+    Its `repr`, and so a log, shows no text.
+    """
 
     id: str
     """Of the item, within the call: a later line with the same id replaces it."""
-    item: HistoryItem
+    item: HistoryItem | WorkerNote
 
     def __repr__(self) -> str:
         return f"<HistoryLine {self.item!r}>"
@@ -51,6 +72,8 @@ class Lease(msgspec.Struct, frozen=True):
 
 class CallStore(Configured, abc.ABC):
     """Keeps the lines of each call, in order, until some time after the last one, for all workers that share it.
+
+    The order is that of the appends, and the same for all of them: of workers that were told the same, the first acts.
 
     Lines are only added: what an item becomes later is a line of its own, and `history_of` puts them together.
 
@@ -136,7 +159,7 @@ def history_of(lines: Iterable[HistoryLine]) -> tuple[HistoryItem, ...]:
 
     An item without text takes back what was said of it before: nothing of it was heard.
     """
-    items = {line.id: line.item for line in lines}
+    items = {line.id: line.item for line in lines if not isinstance(line.item, WorkerNote)}
     told = (item for item in items.values() if isinstance(item, ToolUsed) or item.text)
     return tuple(sorted(told, key=lambda item: item.started_ms))
 

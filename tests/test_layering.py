@@ -53,6 +53,7 @@ CALL = [
     "playback",
     "meter",
     "history",
+    "shared_notes",
     "fallback",
     "capture",
     "config",

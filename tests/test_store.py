@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patter_core.history import AgentSaid, ToolState, ToolUsed, UserSaid
-from patter_core.store import HistoryLine, decode_lines, encode_line, history_of
+from patter_core.store import HistoryLine, WorkerNote, decode_lines, encode_line, history_of
 
 WHOLE = AgentSaid(text="We open at nine and close at five.", started_ms=1_000.0)
 HEARD = AgentSaid(text="We open at nine", started_ms=1_000.0, interrupted=True)
@@ -20,6 +20,10 @@ STORED = (
     (
         b'{"id":"5f0c.2","item":{"type":"agent","text":"We open at nine","started_ms":1000.0,"interrupted":true}}',
         HistoryLine("5f0c.2", HEARD),
+    ),
+    (
+        b'{"id":"note.streams.a","item":{"type":"worker","worker":"a","about":"streams","count":2}}',
+        HistoryLine("note.streams.a", WorkerNote(worker="a", about="streams", count=2)),
     ),
     (
         b'{"id":"tool.c1","item":{"type":"tool","id":"c1","name":"a","arguments":"{}","started_ms":3000.0,"state":"done"}}',

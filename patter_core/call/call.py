@@ -317,6 +317,7 @@ class Call:
     # --- end -------------------------------------------------------------------------------------------------------
 
     async def _clean_up(self) -> None:
+        await self._ending.ask_others()
         reason = self.context.state.reason or Reason.CRASHED
         try:
             self.reports.note_end(reason)

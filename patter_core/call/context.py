@@ -19,15 +19,17 @@ from patter_core.aio.foreign import as_exception
 from patter_core.call.config import HostConfig
 from patter_core.call.destinations import Destinations
 from patter_core.call.engine_breakers import EngineBreakers
+from patter_core.call.history import HistoryWriter
 from patter_core.call.meter import Meter
 from patter_core.call.notice import Notice
 from patter_core.call.records import Records
+from patter_core.call.shared_notes import SharedNotes
 from patter_core.call.state import CallState, Signal, State
 from patter_core.call.token import CallToken
 from patter_core.carrier import Carrier
 from patter_core.events import CallEvent
 from patter_core.net.transport import in_use
-from patter_core.telephony.leg import Direction, Leg
+from patter_core.telephony.leg import Leg
 from patter_core.telephony.outcome import Reason
 from patter_core.webhook import Accept
 
@@ -54,6 +56,10 @@ class CallContext:
         clock: monotonic, in s.
     """
 
+    leg_is_over = False
+    """True once the carrier has reported the end of its leg."""
+    has_crashed = False
+    """True if an error of Patter or a plugin has ended the call."""
     message_elsewhere = False
     """True if another worker has asked the carrier for the message for an answering machine."""
     message_beside = False
@@ -100,6 +106,8 @@ class CallContext:
         """Called after each change of state, before `on_move`: for the worker, beside the call's own parts."""
         self.look_elsewhere: Callable[[], None] = _nothing
         """Finds out, without waiting, what other workers of this server have done with the call."""
+        self.notes = SharedNotes(HistoryWriter(None))
+        """What workers tell each other in the store; `CallLauncher` sets it."""
         self.on_event: Callable[[CallEvent], None] = _ignore
         """Called with each event of the call, after it was recorded."""
         self.changes = Changes()
@@ -109,12 +117,8 @@ class CallContext:
         )
         self.streams_here = 0
         """How many streams the call has had, up to the last that came to this worker; 0 if none came here."""
-        self.leg_is_over = False
-        """True once the carrier has reported the end of its leg."""
         self.was_held = False
         """True while the carrier may play to the caller: if that has ended the stream, it does not ask what is next."""
-        self.has_crashed = False
-        """True if an error of Patter or a plugin has ended the call."""
         self.new_accept = new_accept
         """Makes the `Accept` of a token."""
         self._loop = asyncio.get_running_loop()
@@ -142,7 +146,7 @@ class CallContext:
     def signal(self, signal: Signal, detail: str = "") -> bool:
         """Moves the call as its state table says. True if it is in another state now."""
         self.changes.notify()
-        if signal in _ENDS_OF_LEG and self.leg.direction is Direction.OUTBOUND:
+        if signal in _ENDS_OF_LEG:
             self._look_before_end()
         if not self.state.signal(signal, self.clock(), detail=detail):
             return False
@@ -151,7 +155,10 @@ class CallContext:
         return True
 
     def _look_before_end(self) -> None:
-        """The carrier has ended the leg or its stream: another worker, which it asked or told before, may know why."""
+        """The carrier has ended the leg or its stream: another worker, which it asked or told before, may know why.
+
+        Or it has the call, whose later stream came to it.
+        """
         self.look_elsewhere()
         if not (self.message_elsewhere or self.message_beside):
             return

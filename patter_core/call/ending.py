@@ -11,12 +11,26 @@ from patter_core.aio.foreign import as_exception
 from patter_core.call.context import CallContext
 from patter_core.call.hangup import LegEnd, end_leg, may_be_on_another_worker, must_end_leg
 from patter_core.call.media_leg import MediaLeg
-from patter_core.telephony.outcome import HangUp, Reason, Transfer
+from patter_core.telephony.leg import Direction
+from patter_core.telephony.outcome import By, HangUp, Reason, Transfer
 
 __all__ = ["Ending"]
 
 _log = logging.getLogger("patter.call")
 
+_ENDS_OF_ITS_OWN = frozenset(
+    {
+        Reason.BUSY,
+        Reason.NO_ANSWER,
+        Reason.CANCELED,
+        Reason.DIAL_FAILED,
+        Reason.MOVED,
+        Reason.TRANSFERRED,
+    }
+)
+"""Ends of which no other worker knows more."""
+_ENDS_OF_STREAM = frozenset({Reason.CALLER_HUNG_UP, Reason.MEDIA_LOST, Reason.NO_MEDIA})
+"""Ends that follow from a stream's end, or from none: a message may be the cause."""
 _LEG_END_GRACE = 1.0
 """Seconds for the carrier to end its leg, before the media socket is closed."""
 
@@ -40,6 +54,29 @@ class Ending:
         """True if the call is over here, but another worker may have it, now or soon."""
         was_left = self.leg_end is LegEnd.LEFT and self._call.state.reason is Reason.NO_MEDIA
         return was_left or may_be_on_another_worker(self._call)
+
+    async def ask_others(self) -> None:
+        """Asks the other workers, by their notes in the store, whose the end is, and why. Never raises.
+
+        It is theirs if a later stream came to one of them: each call has one end. One that has left a message knows
+        why a stream ended.
+        """
+        call = self._call
+        if not call.config.several_workers or call.state.reason in _ENDS_OF_ITS_OWN:
+            return
+        message = call.token.options.voicemail_message and call.leg.direction is Direction.OUTBOUND
+        if self._media.is_open and not message:
+            return
+        others = await call.notes.of_others(call.call_id)
+        if not self._media.is_open and others.streams > call.streams_here:
+            self._correct(Reason.MOVED)
+        elif message and others.leaves_message and call.state.reason in _ENDS_OF_STREAM:
+            self._correct(Reason.VOICEMAIL)
+
+    def _correct(self, reason: Reason) -> None:
+        """The call ended in another way, as another worker knows."""
+        state = self._call.state
+        state.reason, state.by, state.detail = reason, By.HOST, ""
 
     async def end(self, final_action: HangUp | Transfer) -> None:
         """Ends the leg, then closes the media socket. Never raises.

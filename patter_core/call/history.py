@@ -16,7 +16,7 @@ from patter_core.errors import StoreRefused, StoreUnavailable
 from patter_core.history import HistoryItem, ToolUsed, history_text
 from patter_core.observe.terminal import counted
 from patter_core.observe.told import Told
-from patter_core.store import CallStore, HistoryLine, history_of
+from patter_core.store import CallStore, HistoryLine, WorkerNote, history_of
 
 __all__ = ["Deposit", "History", "HistoryWriter", "introduced", "supplemented"]
 
@@ -51,14 +51,17 @@ class History:
         """Adds an item, or replaces the one with the same id."""
         self._lines[line.id] = line
         if len(self._lines) > _LENGTH:
-            oldest = min(self._lines.values(), key=lambda line: line.item.started_ms)
-            del self._lines[oldest.id]
+            del self._lines[min(self._lines, key=self._began)]
 
     def precede(self, lines: Iterable[HistoryLine]) -> None:
         """Adds what another worker has put; of an item that is here too, what is here holds."""
         for line in {line.id: line for line in lines}.values():
-            if line.id not in self._lines:
+            if line.id not in self._lines and not isinstance(line.item, WorkerNote):
                 self.put(line)
+
+    def _began(self, line_id: str) -> float:
+        item = self._lines[line_id].item
+        return 0.0 if isinstance(item, WorkerNote) else item.started_ms
 
     @property
     def items(self) -> tuple[HistoryItem, ...]:
@@ -221,5 +224,11 @@ class HistoryWriter:
         return True
 
 
-def _size(item: HistoryItem) -> int:
-    return len(item.arguments) + len(item.result) if isinstance(item, ToolUsed) else len(item.text)
+def _size(item: HistoryItem | WorkerNote) -> int:
+    match item:
+        case ToolUsed():
+            return len(item.arguments) + len(item.result)
+        case WorkerNote():
+            return 0
+        case _:
+            return len(item.text)

@@ -37,9 +37,6 @@ _PROGRESS_OF = {
     Reason.DIAL_FAILED: Progress.FAILED,
     Reason.MOVED: Progress.ANSWERED,
 }
-_TAKEN = {Progress.ANSWERED, Progress.COMPLETED}
-_LIVE = {Progress.ANSWERED}
-"""Of a call that was here, the end is recorded here, unless it goes on."""
 
 
 class CarrierReports:
@@ -138,9 +135,8 @@ class CarrierReports:
         progress = await self._ask()
         if progress is None:
             return
-        was_here = call.state.media_at is not None
-        if call.config.several_workers and progress in (_LIVE if was_here else _TAKEN):
-            self._is_elsewhere()
+        if call.config.several_workers and progress is Progress.ANSWERED:
+            await self._is_elsewhere()
         else:
             self.note_progress(progress)
 
@@ -152,13 +148,18 @@ class CarrierReports:
         call, answered_at = self._call, self._call.meter.answered_at
         if answered_at is not None and call.clock() - answered_at < _AUDIO_COMES_WITHIN:
             return
-        if await self._ask() in _TAKEN and self.is_perhaps_elsewhere:
-            self._is_elsewhere()
+        progress = await self._ask()
+        if progress is not None and progress.is_final:
+            self.note_progress(progress)
+        elif progress is Progress.ANSWERED and self.is_perhaps_elsewhere:
+            await self._is_elsewhere()
 
-    def _is_elsewhere(self) -> None:
-        """The call was answered, and its audio is not here: another worker has it, or the message is being left."""
+    async def _is_elsewhere(self) -> None:
+        """The call is live, and its audio is not here: another worker has it, or the message is being left."""
         call = self._call
         has_message = call.message_elsewhere or call.message_beside
+        if not has_message and call.token.options.voicemail_message:
+            has_message = (await call.notes.of_others(call.call_id)).leaves_message
         call.signal(Signal.CARRIER_HUNG_UP if has_message else Signal.MOVED)
 
     async def look_up_end(self) -> None:

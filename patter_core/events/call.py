@@ -184,7 +184,7 @@ class AudioCaptured(Event, frozen=True, tag="audio_captured"):
 
 
 class CallEnded(Event, frozen=True, tag="call_ended"):
-    """The call is over: once a call. One that ends just as it moves may be told by two workers; the first end counts.
+    """The call is over: once a call. Several hosts without a `store` may tell two ends; the first one counts.
 
     Only what the carrier reports afterwards follows: its price, its recording.
     """

@@ -25,17 +25,21 @@ import msgspec
 from patter_core.aio.tasks_beside import tasks_beside
 from patter_core.call.state import Signal
 from patter_core.server.call_table import WITHOUT_AUDIO, CallTable
+from patter_core.telephony.leg import AnsweredBy
 
 __all__ = ["HostHealth", "WorkerBoard", "new_board"]
 
 _LINE = struct.Struct("<dIBB6x")
 """When it was written, calls, takes calls, drains."""
 _NOTE = struct.Struct("<16sII")
-"""A digest of the call's id, how many streams it has had with this one, or `_MESSAGE`, and the checksum of both."""
+"""A digest of the call's id, how many streams it has had with this one, or a report, and the checksum of both."""
 _NOTES = 1024
 """The latest notes of each worker that are kept: one that takes all calls of another one has 500 streams by default."""
-_MESSAGE = 2**32 - 1
-"""This worker has the carrier leave a message for an answering machine."""
+_REPORTS = {who: 2**32 - 1 - number for number, who in enumerate(AnsweredBy)}
+"""Reports of machines that this worker has taken."""
+_MESSAGE = _REPORTS[AnsweredBy.MACHINE_READY]
+"""That of a machine which takes a message: this worker has the carrier leave it, if there is one."""
+_FIRST_REPORT = min(_REPORTS.values())
 _PART = _LINE.size + _NOTES * _NOTE.size
 """Bytes of one worker: its line, then its notes."""
 _EVERY = 1.0
@@ -131,17 +135,22 @@ class WorkerBoard:
             call_id: Patter's own.
             streams: how many the call had before.
         """
-        self._note(call_id, streams + 1)
+        self._note(_packed(call_id, streams + 1))
 
-    def note_message(self, call_id: str) -> Callable[[], None]:
-        """This worker has the carrier leave a message on a call. Returns what takes that back."""
-        return self._note(call_id, _MESSAGE)
+    def take_report(self, call_id: str, who: AnsweredBy) -> Callable[[], None] | None:
+        """This worker takes a report of a machine. Returns what takes that back; None if another one has taken it.
 
-    def _note(self, call_id: str, count: int) -> Callable[[], None]:
-        digest = _digest(call_id)
+        Two that are told in the same moment may both take it: that is no repetition.
+        """
+        note = _packed(call_id, _REPORTS[who])
+        others = (part + _LINE.size for part in self._parts if part != self._place)
+        if any(self._memory.find(note, notes, notes + _PART - _LINE.size) >= 0 for notes in others):
+            return None
+        return self._note(note)
+
+    def _note(self, note: bytes) -> Callable[[], None]:
         place = self._place + _LINE.size + self._next * _NOTE.size
         self._next = (self._next + 1) % _NOTES
-        note = _NOTE.pack(digest, count, _checksum(digest, count))
         self._memory[place : place + _NOTE.size] = note
 
         def take_back() -> None:
@@ -163,12 +172,18 @@ class WorkerBoard:
                 call = watched.get(digest)
                 if call is None or checksum != _checksum(digest, count):  # half written: the next look reads it again
                     continue
-                if count == _MESSAGE:
-                    messages.add(digest)
+                if count >= _FIRST_REPORT:
+                    if count == _MESSAGE and call.context.token.options.voicemail_message:
+                        messages.add(digest)
                 elif call.state in WITHOUT_AUDIO and count > call.context.streams_here:
                     call.context.signal(Signal.MOVED)
         for digest, call in watched.items():
             call.context.message_elsewhere = digest in messages  # it may have been taken back
+
+
+def _packed(call_id: str, count: int) -> bytes:
+    digest = _digest(call_id)
+    return _NOTE.pack(digest, count, _checksum(digest, count))
 
 
 def _digest(call_id: str) -> bytes:

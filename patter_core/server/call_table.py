@@ -13,13 +13,15 @@ from patter_core.aio import Changes
 from patter_core.call.call import Call
 from patter_core.call.config import HostConfig
 from patter_core.call.hangup import LegEnd
+from patter_core.call.history import HistoryWriter
 from patter_core.call.notice import longest_speech
 from patter_core.call.records import RecordMaker
+from patter_core.call.shared_notes import SharedNotes
 from patter_core.call.state import Signal, State
 from patter_core.call.token import CallToken
 from patter_core.errors import WorkerStopping
 from patter_core.server.rate_limit import RateLimit
-from patter_core.telephony.leg import Direction, Leg, Progress
+from patter_core.telephony.leg import AnsweredBy, Direction, Leg, Progress
 from patter_core.telephony.outcome import HangUp, Transfer
 
 __all__ = ["WITHOUT_AUDIO", "BoundedDict", "CallTable", "EndedCall", "OtherWorkers"]
@@ -93,8 +95,8 @@ class OtherWorkers(Protocol):
     def note_stream(self, call_id: str, streams: int) -> None:
         """A stream of a call came to this worker; `streams` is how many the call had before."""
 
-    def note_message(self, call_id: str) -> Callable[[], None]:
-        """This worker has the carrier leave a message on a call. Returns what takes that back."""
+    def take_report(self, call_id: str, who: AnsweredBy) -> Callable[[], None] | None:
+        """This worker takes a report of a machine. Returns what takes that back; None if another one has taken it."""
 
     def look(self, table: CallTable) -> None:
         """Finds out what other workers have done with the calls of this one."""
@@ -106,7 +108,7 @@ class NoOthers:
     def note_stream(self, call_id: str, streams: int) -> None:
         """Does nothing."""
 
-    def note_message(self, call_id: str) -> Callable[[], None]:
+    def take_report(self, call_id: str, who: AnsweredBy) -> Callable[[], None] | None:
         """Does nothing."""
         return lambda: None
 
@@ -117,7 +119,7 @@ class NoOthers:
 class CallTable:
     """Finds calls by the carrier's id or by token, and decides whether the worker takes a new one."""
 
-    def __init__(self, config: HostConfig) -> None:
+    def __init__(self, config: HostConfig, history: HistoryWriter | None = None) -> None:
         self.draining = False
         """True while the worker takes no new calls, because it is stopping."""
         self.room = config.limits.calls
@@ -128,6 +130,8 @@ class CallTable:
         """What webhooks report of new calls while it is decided who takes them."""
         self.others: OtherWorkers = NoOthers()
         """The other workers of this server."""
+        self.notes = SharedNotes((history if config.several_workers else None) or HistoryWriter(None))
+        """What all workers tell each other in the store."""
         self._config = config
         self._calls: dict[str, Call] = {}
         self._by_leg: dict[LegKey, Call] = {}
@@ -174,6 +178,7 @@ class CallTable:
             return
         call.context.streams_here = max(call.context.streams_here, streams + 1)
         self.others.note_stream(call.call_id, streams)
+        self.notes.note_stream(call.call_id, streams + 1)
 
     # --- limits ----------------------------------------------------------------------------------------------------
 

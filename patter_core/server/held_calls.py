@@ -9,8 +9,9 @@ What may go wrong, and why no caller is cut off:
 * **The hold ends.** The lease is released as the state changes, beside the request to the carrier. Should the worker
   die between the two, the call is lost as any other one, and the worker that claims it releases whatever lease it has.
 * **The worker is alive, but was slow for longer than the lease.** Its next renewal says that the lease was taken, and
-  the call ends here as one that has moved. If it has ended the hold meanwhile, both workers had the carrier bring the
-  stream: the later one has it, and the other one finds out by looking the call up.
+  the call ends here: as one that has moved, unless the carrier says that it is over. If it has ended the hold
+  meanwhile, both workers had the carrier bring the stream: the later one has it, and the other one finds out by
+  looking it up.
 * **A release or a renewal is late.** Each hold has a token of its own, and one that was released or taken is never kept
   again. A release for a claim, which knows no token, may hit a lease of a later hold: the next renewal mends that.
 * **The store is away for longer than the lease.** No lease can be taken from it then. When it is back, all leases are
@@ -147,6 +148,7 @@ class HeldCalls:
                 if await self._ask(True, self._store.keep_lease, lease, self._seconds) is False:
                     break
                 await anyio.sleep(self._period)
+            await call.reports.look_up_end()  # the other worker leaves a call that is over alone, and tells no end
             if not hold.cancel_called:
                 _log.warning("Call %s: another worker takes the caller off hold: this one was slow.", call.call_id)
                 call.context.signal(Signal.MOVED)

@@ -76,13 +76,13 @@ class CallHost:
         callbacks: UserCallbacks | None = None,
     ) -> None:
         guard()
-        self.table = CallTable(config)
+        self._history = HistoryWriter(config.store)
+        self.table = CallTable(config, self._history)
         self.counts = Counts()
         self.delivery = Delivery(sinks, config.redaction)
         self._config = config
         self.transport = config.transport
         """Takes media sockets over, where the server offers it; None leaves them to the server."""
-        self._history = HistoryWriter(config.store)
         self._callbacks = CallbackRunner(callbacks or UserCallbacks(), timeout=config.limits.callback)
         price_after = config.limits.price_after
         self.trunks: Mapping[str, Trunk] = {

@@ -117,6 +117,7 @@ class CallLauncher:
             was_announced=is_dialled_elsewhere,
         )
         call.context.look_elsewhere = self._table.look
+        call.context.notes = self._table.notes
         fill_in_tools(call, phone_call(call))
         call.context.meter.machine_detection = token.options.machine_detection
         self._held.watch(call)

@@ -17,7 +17,7 @@ from patter_core.call.config import HostConfig
 from patter_core.call.notice import carrier_notice
 from patter_core.call.token import CallToken, Consult
 from patter_core.errors import CallError, WebhookRefused
-from patter_core.events import CallEvent, CallPriced, MachineDetected, RecordingChanged
+from patter_core.events import CallEvent, CallPriced, RecordingChanged
 from patter_core.server.call_lines import turned_away
 from patter_core.server.call_table import BoundedDict, CallTable, EndedCall
 from patter_core.server.consults import Consults
@@ -59,7 +59,7 @@ class Router:
         launcher: starts calls.
         delivery: takes the records of calls that are over.
         consults: connect the callers of warm transfers.
-        machines: leave messages on calls that this worker has not.
+        machines: take reports of who answered.
         counts: what the worker counts.
         route: returns who takes an incoming call; None rejects it.
         find_agent: returns an agent by name; None if this worker has none of that name.
@@ -319,17 +319,10 @@ class _RoutedCall:
             self._table.dialling[self._token.call_id].append(progress)
 
     async def answered_by(self, who: AnsweredBy) -> None:
-        self._table.look()
-        router, leg, token, call = self._router, self._leg, self._token, self._call
+        router, leg = self._router, self._leg
         with router.seen(f"{leg.call_id} {who}") as seen:
-            if seen:
-                return
-            if call is not None and not call.is_over:
-                if call.reports.note_answered_by(who) and call.reports.is_perhaps_elsewhere:
-                    router.machines.detected(call.leg, call.context.token, who, call.context)
-            elif token is not None and self._consult is None and not self._table.is_over(leg, token):
-                router.emit(leg, token, MachineDetected(answered_by=who))
-                router.machines.detected(leg, token, who)
+            if not seen and self._consult is None:
+                await router.machines.reported(leg, self._token, who, router.emit)
 
     async def keys_pressed(self, digits: str) -> None:
         call = self._call

@@ -44,7 +44,7 @@ from patter_core.media import MediaCodec, MediaEvent, MediaOpened
 from patter_core.observe.metrics import CarrierBill
 from patter_core.observe.trace import TraceContext
 from patter_core.store import HistoryLine, history_of
-from patter_core.telephony.control import Capability
+from patter_core.telephony.control import Capability, LegFacts
 from patter_core.telephony.leg import Leg, Progress
 from patter_core.telephony.outcome import HangUp, Transfer
 from patter_core.telephony.prices import CarrierRates
@@ -623,10 +623,21 @@ async def test_a_stream_that_never_comes_ends_the_call() -> None:
 
 async def test_a_stream_that_may_have_gone_to_another_worker_is_left_to_that() -> None:
     scene = Scene(deadlines=Deadlines(media_start=0.05), several_workers=True)
+    scene.carrier.facts = LegFacts(progress=Progress.ANSWERED)
     with anyio.fail_after(10):
         await scene.call.run()
     assert scene.carrier.hung_up == []
     assert scene.call.may_be_on_another_worker
+
+
+async def test_a_call_whose_stream_never_came_and_that_the_carrier_says_to_be_over_has_its_end() -> None:
+    scene = Scene(deadlines=Deadlines(media_start=0.05), several_workers=True)
+    scene.carrier.facts = LegFacts(progress=Progress.COMPLETED)
+    with anyio.fail_after(10):
+        await scene.call.run()
+    assert scene.end.reason == "caller_hung_up"
+    assert scene.carrier.hung_up == []
+    assert not scene.call.may_be_on_another_worker
 
 
 async def test_a_stream_of_another_call_is_turned_away() -> None:

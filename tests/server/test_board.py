@@ -14,11 +14,13 @@ import pytest
 
 from patter_core.call.config import HostConfig
 from patter_core.call.limits import Limits
-from patter_core.call.state import Signal
+from patter_core.call.state import Signal, State
+from patter_core.call.timeouts import Deadlines
 from patter_core.events import CallAnnounced, CallAnswered
 from patter_core.server.board import HostHealth, WorkerBoard, new_board
 from patter_core.server.call_table import CallTable
 from patter_core.server.host import CallHost
+from patter_core.store import CallStore
 from patter_core.telephony.leg import Progress
 from patter_core.testing.fakes import FakeCarrier
 from patter_core.webhook import Accept
@@ -56,6 +58,11 @@ def test_a_worker_that_is_alone_is_the_whole_server() -> None:
     assert board.health(2.0) == HostHealth(ready=True, workers=1, alive=1, taking_calls=1, draining=0, calls=0)
 
 
+class Asking(FakeCarrier):
+    asks_at_stream_end = True
+    stream_end_is_call_end = False
+
+
 class Pair:
     """Two workers of one server, `here` and `there`, without the clock of their boards: a test lets them look."""
 
@@ -70,17 +77,29 @@ class Pair:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def running(cls, carrier: FakeCarrier | None = None) -> AsyncIterator[Pair]:
+    async def running(
+        cls, carrier: FakeCarrier | None = None, *, deadlines: Deadlines | None = None
+    ) -> AsyncIterator[Pair]:
         """Both run, and share their carrier."""
-        scene = Scene(several_workers=True, limits=Limits(drain=0.01, reconnects=5), carrier=carrier)
-        async with scene.running() as here:
-            there = scene.new_host()
-            async with there.running():
-                yield cls(scene, here, there)
+        async with two_hosts(carrier, deadlines=deadlines) as (scene, here, there):
+            yield cls(scene, here, there)
 
     def look(self) -> None:
         self.boards[0].look(self.here.table)
         self.boards[1].look(self.there.table)
+
+
+@contextlib.asynccontextmanager
+async def two_hosts(
+    carrier: FakeCarrier | None = None, *, deadlines: Deadlines | None = None, store: CallStore | None = None
+) -> AsyncIterator[tuple[Scene, CallHost, CallHost]]:
+    """Two workers that have a carrier and, perhaps, a store in common, and no board."""
+    limits = Limits(drain=0.01, reconnects=5)
+    scene = Scene(several_workers=True, limits=limits, carrier=carrier, deadlines=deadlines, store=store)
+    async with scene.running() as here:
+        there = scene.new_host()
+        async with there.running():
+            yield scene, here, there
 
 
 def stream_comes(host: CallHost, accept: Accept) -> None:
@@ -120,6 +139,23 @@ async def test_the_end_of_a_short_call_is_told_by_the_worker_that_had_its_audio(
             assert (await dialled.wait()).reason == "moved"
             media.say("stop")
             await pair.scene.sink.wait_for("call_ended")
+        kinds = [record.event.kind for record in pair.scene.sink.records]
+        assert (kinds.count("call_ended"), kinds.count("call_moved")) == (1, 1)
+
+
+async def test_the_end_of_a_call_that_moved_just_now_is_told_by_the_worker_that_has_it() -> None:
+    async with Pair.running(Asking(), deadlines=Deadlines(media_return=5.0)) as pair:
+        accept = await accepted(pair.here)
+        async with streaming(pair.here, accept) as lost:
+            lost.break_off()
+            await until(lambda: pair.here.table.calls[0].state is State.ENGINE_READY)
+            following = await routed(pair.there, LEG, accept.callbacks.token).stream_ended()
+            assert isinstance(following, Accept)
+            async with streaming(pair.there, following):
+                for host in (pair.here, pair.there):
+                    await routed(host, LEG, accept.callbacks.token).progressed(Progress.COMPLETED)
+                await pair.scene.sink.wait_for("call_ended")
+                await pair.scene.sink.wait_for("call_moved")
         kinds = [record.event.kind for record in pair.scene.sink.records]
         assert (kinds.count("call_ended"), kinds.count("call_moved")) == (1, 1)
 

@@ -381,6 +381,18 @@ async def test_a_call_that_is_over_is_let_alone() -> None:
         assert (scene.carrier.resumed, len(scene.other.trunk.hang_ups)) == ([], 0)
 
 
+async def test_a_call_that_was_over_when_its_lease_was_taken_has_its_end_where_it_was_on_hold() -> None:
+    scene = Scene()
+    async with scene.live():
+        await scene.hold()
+        scene.one.store.is_cut = True
+        scene.carrier.facts = LegFacts(progress=Progress.COMPLETED)
+        await until(lambda: not scene.leases, within=SOON, every=0.5)
+        assert scene.call.state is State.HELD  # it has not asked by itself yet
+        scene.one.store.is_cut = False
+        assert (await scene.handle.wait()).reason == Reason.CALLER_HUNG_UP
+
+
 async def test_a_lease_that_had_to_wait_is_left_to_the_next_worker() -> None:
     """Its time is up again soon: two workers would have the carrier bring the call."""
     scene = Scene()

@@ -19,6 +19,7 @@ from patter_core.call.timeouts import Deadlines
 from patter_core.errors import CallError, CallLimitReached, CarrierRequestFailed, ConfigurationError, WorkerStopping
 from patter_core.events import CallAnnounced, CallEnded, CallPriced, RecordingChanged
 from patter_core.server.host import CallHost
+from patter_core.store import CallStore
 from patter_core.telephony.control import DialRequest, RecordingStatus
 from patter_core.telephony.leg import Direction, Leg, Progress
 from patter_core.telephony.outcome import HangUp, Reason, Transfer
@@ -41,7 +42,9 @@ class Scene:
         several_workers: bool = False,
         deadlines: Deadlines | None = None,
         carrier: FakeCarrier | None = None,
+        store: CallStore | None = None,
     ) -> None:
+        self.store = store
         self.deadlines = deadlines or Deadlines(last_word=0.05, media_return=0.1, answer=0.1)
         self.several_workers = several_workers
         self.carrier = carrier or FakeCarrier()
@@ -67,6 +70,7 @@ class Scene:
                 limits=self.limits,
                 deadlines=self.deadlines,
                 several_workers=self.several_workers,
+                store=self.store,
             ),
             route=route,
             find_agent=lambda _name: self.agent,

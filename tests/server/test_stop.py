@@ -221,18 +221,19 @@ async def test_a_call_whose_audio_is_lost_while_the_only_worker_stops_is_hung_up
 
 
 @pytest.mark.parametrize(
-    ("progress", "hung_up"), [(Progress.ANSWERED, []), (Progress.RINGING, ["out-1"]), (Progress.NO_ANSWER, ["out-1"])]
+    ("progress", "reason"),
+    [(Progress.ANSWERED, "moved"), (Progress.RINGING, "host_hung_up"), (Progress.NO_ANSWER, "no_answer")],
 )
 async def test_a_call_that_was_answered_at_another_worker_is_not_hung_up_at_the_end_of_a_drain(
-    progress: Progress, hung_up: list[str]
+    progress: Progress, reason: str
 ) -> None:
     scene = Scene(several_workers=True, limits=Limits(drain=0.5))
     scene.carrier.facts = LegFacts(progress=progress)
     async with scene.running() as host:
         handle = await scene.dial()
         await host.drain()
-        assert (await handle.wait()).reason == ("moved" if progress is Progress.ANSWERED else "host_hung_up")
-    assert scene.carrier.hung_up == hung_up
+        assert (await handle.wait()).reason == reason
+    assert scene.carrier.hung_up == (["out-1"] if reason == "host_hung_up" else [])
 
 
 @pytest.mark.parametrize(("long_ago", "reason"), [(False, "host_hung_up"), (True, "moved")])

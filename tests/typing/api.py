@@ -51,6 +51,7 @@ from patter_core.events import (
 )
 from patter_core.history import AgentSaid, ToolUsed, UserSaid
 from patter_core.kinds import Parts
+from patter_core.store import WorkerNote
 from patter_core.testing import check_carrier, check_engine, check_sink, check_store
 from patter_core.testing.emulator import CarrierEmulator, Emulator, EngineEmulator, Told
 
@@ -231,7 +232,7 @@ class Notes(CallStore):
 
     async def append(self, call_id: str, line: HistoryLine) -> None:
         assert_type(line.id, str)
-        assert_type(line.item, UserSaid | AgentSaid | ToolUsed)
+        assert_type(line.item, UserSaid | AgentSaid | ToolUsed | WorkerNote)
 
     async def history(self, call_id: str) -> Sequence[HistoryLine]:
         return ()

@@ -13,7 +13,7 @@ import anyio
 from patter_core.checks import Level
 from patter_core.errors import StoreUnavailable
 from patter_core.history import AgentSaid, ToolState, ToolUsed, UserSaid
-from patter_core.store import STORE_API_VERSION, CallStore, HistoryLine
+from patter_core.store import STORE_API_VERSION, CallStore, HistoryLine, WorkerNote
 from patter_core.testing.conformance.check import SENTINEL, Check, at_once
 from patter_core.testing.conformance.leases import check_leases, lease_methods
 from patter_core.testing.conformance.loop import watching_the_loop
@@ -59,6 +59,7 @@ _LINES = (
     ),
     HistoryLine("1", AgentSaid(text="", started_ms=1_789_000_000_000.0)),
     HistoryLine("1", AgentSaid(text="", started_ms=1_789_000_000_000.0)),
+    HistoryLine("note.streams.a", WorkerNote(worker="a", about="streams", count=2)),
 )
 
 

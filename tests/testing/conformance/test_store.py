@@ -14,8 +14,8 @@ import pytest
 
 from patter_core.checks import CheckResult, Level, problem_of
 from patter_core.errors import StoreUnavailable
-from patter_core.history import AgentSaid, ToolUsed
-from patter_core.store import CallStore, HistoryLine, Lease
+from patter_core.history import AgentSaid, ToolUsed, UserSaid
+from patter_core.store import CallStore, HistoryLine, Lease, WorkerNote
 from patter_core.testing import check_store
 from patter_core.testing.fakes import MemoryCallStore
 from tests.testing.conformance.told import told
@@ -26,7 +26,13 @@ KEY = "key-of-the-test"
 
 
 def text_of(line: HistoryLine) -> str:
-    return line.item.result if isinstance(line.item, ToolUsed) else line.item.text
+    match line.item:
+        case ToolUsed(result=result):
+            return result
+        case WorkerNote(about=about):
+            return about
+        case UserSaid(text=text) | AgentSaid(text=text):
+            return text
 
 
 def with_text(line: HistoryLine, text: str) -> HistoryLine:
