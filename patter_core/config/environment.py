@@ -128,7 +128,7 @@ def secrets_of(
 
     Raises:
         ConfigurationError: one is empty, so that everybody knows it, or has a character in it that cannot be seen; or
-            the variable has commas alone, or is set under a misspelt name. The error shows none.
+            the variable has commas alone. The error shows none.
     """
     given = tuple(value.strip() for value in values)
     found = given or _secrets_in(variable)
@@ -151,9 +151,6 @@ def _secrets_in(variable: str) -> tuple[str, ...]:
         raise ConfigurationError(
             f"{variable} has no secret in it.", expected="secrets that commas separate, or nothing", got="commas alone"
         )
-    near = "" if found else misspelt(variable, f"{variable.partition('_')[0]}_")
-    if near:
-        raise ConfigurationError(f"{near} is set, which is not read by anything.", remedy=f"Did you mean {variable}?")
     return found
 
 
@@ -166,17 +163,13 @@ def _check_visible(secret: str, parameter: str) -> None:
         )
 
 
-def misspelt(variable: str, prefix: str = "") -> str:
+def misspelt(variable: str) -> str:
     """Returns the name of a variable that is set and of which only the spelling differs from this one; "" if none.
 
     Those that Patter itself reads are not meant.
-
-    Args:
-        variable: the one that is read.
-        prefix: with which the other begins, too, where one without it may be another program's.
     """
     others = (name for name in os.environ if name not in CORE_VARIABLES and name != variable)
-    names = {_bare(name): name for name in others if name.startswith(prefix) and os.environ[name].strip()}
+    names = {_bare(name): name for name in others if os.environ[name].strip()}
     near = difflib.get_close_matches(_bare(variable), names, n=1, cutoff=_LIKE)
     return names[near[0]] if near else ""
 

@@ -117,23 +117,6 @@ def test_commas_alone_are_no_secrets(monkeypatch: pytest.MonkeyPatch, value: str
     assert secrets_of(["given"], parameter="Acme(other_keys=…)", variable="ACME_OTHER_KEYS") == ("given",)
 
 
-def test_secrets_under_a_misspelt_name_are_told_unless_some_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    def read(*given: str) -> tuple[str, ...]:
-        return secrets_of(given, parameter="Acme(other_keys=…)", variable="ACME_OTHER_KEYS")
-
-    monkeypatch.setenv("BACME_OTHER_KEYS", "of another program")
-    monkeypatch.setenv("ACME_KEY", "the first one")
-    assert read() == ()
-    monkeypatch.setenv("ACME_OTHER_KEY", "k3y")
-    said = "ACME_OTHER_KEY is set, which is not read by anything. Did you mean ACME_OTHER_KEYS?"
-    with pytest.raises(ConfigurationError) as caught:
-        read()
-    assert str(caught.value) == said
-    assert read("given") == ("given",)
-    monkeypatch.setenv("ACME_OTHER_KEYS", "next")
-    assert read() == ("next",)
-
-
 def test_a_secret_in_a_list_with_a_character_that_cannot_be_seen_is_refused_and_not_shown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from patter_core import Registry
 from patter_core.cli.commands import main
+from patter_core.config import secrets_of
 from patter_core.config.variables import CORE_VARIABLES, unknown_variables
 
 ROOT = Path(__file__).parents[2]
@@ -111,6 +112,18 @@ def test_a_command_tells_it_and_runs(monkeypatch: pytest.MonkeyPatch, capsys: py
         "patter: The environment variable PATTER_WEBHOK_URL is not read by anything. Did you mean PATTER_WEBHOOK_URL?\n"
         "patter: The environment variable TWILIO_REGIN is not read by Patter. Did you mean TWILIO_REGION?\n"
     )
+
+
+def test_secrets_under_a_misspelt_name_are_told_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TWILIO_OTHER_AUTH_TOKEN", "n3xt")
+    assert secrets_of([], parameter="Twilio(other_auth_tokens=…)", variable="TWILIO_OTHER_AUTH_TOKENS") == ()
+    monkeypatch.setattr("sys.argv", ["patter", "--version"])
+    with pytest.raises(SystemExit):
+        main()
+    told = "The environment variable TWILIO_OTHER_AUTH_TOKEN is not read by Patter. Did you mean TWILIO_OTHER_AUTH_TOKENS?"
+    assert capsys.readouterr().err == f"patter: {told}\n"
 
 
 def test_a_plugin_that_is_switched_off_and_is_not_there_is_told(
