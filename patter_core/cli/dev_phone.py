@@ -62,14 +62,15 @@ def opened(
     pages = _page_carriers(registry)
     echoes, made, passed_over = "", None, list[str]()
     if not app:
-        settings, echoes = _with_carrier(registry, settings, pages), _why_it_echoes(registry, settings)
+        settings, passed_over = _with_carrier(registry, settings, pages)
+        echoes = _why_it_echoes(registry, settings)
     if not echoes:
         made = open_phone(registry, settings, app)
     if app and made is not None:
         passed_over.extend(unread(settings, made[0]))
     looks = [cls for cls in map(registry.app, registry.names("app")) if cls.in_dev]
     notes = {echoes: bool(echoes), _NO_PAGE: not pages, _NO_LOOK: not looks}
-    told = (*passed_over, *(note for note, is_so in notes.items() if is_so))
+    told = (*(note for note, is_so in notes.items() if is_so), *passed_over)
 
     @contextlib.asynccontextmanager
     async def opening() -> AsyncIterator[DevPhone]:
@@ -98,8 +99,9 @@ def parts_of(registry: Registry, settings: Settings, app: str) -> PhoneParts:
     Raises:
         PatterError: it cannot be made.
     """
-    phone = phone_at(app) if app else make_phone(registry, _with_carrier(registry, settings, _page_carriers(registry)))
-    return phone.parts
+    if app:
+        return phone_at(app).parts
+    return make_phone(registry, _with_carrier(registry, settings, _page_carriers(registry))[0]).parts
 
 
 def _with_apps(phone: Patter, pages: Sequence[type[Carrier]], looks: Sequence[type[WebApp]]) -> Patter:
@@ -120,20 +122,24 @@ def _page_carriers(registry: Registry) -> list[type[Carrier]]:
     return [cls for cls in found if cls.own_page and not cls.has_api]
 
 
-def _with_carrier(registry: Registry, settings: Settings, pages: Sequence[type[Carrier]]) -> Settings:
-    """Returns the settings with a page as their carrier, where they name none and there are credentials of none."""
-    if settings.carriers or settings.carrier != PluginConfig() or _is_there(registry):
-        return settings
+def _with_carrier(registry: Registry, settings: Settings, pages: Sequence[type[Carrier]]) -> tuple[Settings, list[str]]:
+    """Returns the settings with a page as their carrier, where they name none and there are credentials of none.
+
+    And a line for each carrier that is left out because a part of its credentials is missing or wrong.
+    """
+    if settings.carriers or settings.carrier != PluginConfig():
+        return settings, []
+    found = find_all(registry, "carrier", registry.carrier)
+    left_out = [f"A carrier is left out: {line}" for line in missing_lines(one for one in found if one.is_meant)]
+    if any(one.made is not None for one in found):
+        return settings, left_out
     if not pages:
-        raise PluginNotFound(
+        error = PluginNotFound(
             "No carrier is named, and no page to talk from is installed.", remedy="pip install patter-browser."
         )
-    return msgspec.structs.replace(settings, carrier=PluginConfig(pages[0].name))
-
-
-def _is_there(registry: Registry) -> bool:
-    """True if there are credentials of a carrier."""
-    return any(one.made is not None for one in find_all(registry, "carrier", registry.carrier))
+        error.details = left_out
+        raise error
+    return msgspec.structs.replace(settings, carrier=PluginConfig(pages[0].name)), left_out
 
 
 def _why_it_echoes(registry: Registry, settings: Settings) -> str:

@@ -160,6 +160,29 @@ async def test_why_the_echo_agent_answers_is_told(
         assert said in dev.notes[0]
 
 
+TWILIO = {"TWILIO_ACCOUNT_SID": "AC" + 4 * "01234567", "TWILIO_AUTH_TOKEN": 4 * "01234567"}
+LEFT_OUT = {
+    "beside the page": ("", {"PLIVO_AUTH_TOKEN": "t0ken"}, True),
+    "beside a carrier that is complete": ("", {**TWILIO, "PLIVO_AUTH_TOKEN": "t0ken"}, True),
+    "beside one that is named": ("[carrier]\nname = 'browser'\n", {"PLIVO_AUTH_TOKEN": "t0ken"}, False),
+    "none of its variables is set": ("", {}, False),
+}
+
+
+@pytest.mark.parametrize(("text", "variables", "is_told"), LEFT_OUT.values(), ids=LEFT_OUT.keys())
+async def test_a_carrier_of_which_some_credentials_are_missing_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, variables: dict[str, str], is_told: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    Path("patter.toml").write_text(text)  # noqa: ASYNC240 - a few bytes
+    async with opened(Registry.discover(), load(None), "", apps_port=0) as dev:
+        told = [note for note in dev.notes if note.startswith("A carrier is left out: ")]
+    line = "A carrier is left out: plivo: PLIVO_AUTH_TOKEN is set; PLIVO_AUTH_ID is missing. You find it "
+    assert [note[: len(line)] for note in told] == ([line] if is_told else [])
+
+
 async def test_settings_that_the_phone_of_a_program_does_not_read_are_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
