@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from patter_core.checks import CheckResult
-from patter_core.config import Configured
+from patter_core.config import Configured, with_capability
 from patter_core.errors import CallError
 from patter_core.media import MediaCodec
 from patter_core.telephony.control import Callbacks, Capability, DialRequest, LegFacts
@@ -225,9 +225,8 @@ class Carrier(Configured, abc.ABC):
 
     def _cannot(self, capability: Capability) -> CallError:
         return CallError(
-            f"The carrier {self.name} does not support this.",
-            expected=f"the capability {capability.value}",
-            got=", ".join(sorted(one.value for one in self.capabilities)) or "none",
+            f"The carrier {self.name} cannot {capability.in_words}.",
+            expected=with_capability("carrier", capability.value),
         )
 
     async def check(self, base: str = "", number: str = "") -> Sequence[CheckResult]:

@@ -144,7 +144,7 @@ def test_an_idle_message_needs_an_engine_that_hears_when_the_caller_speaks_and_s
     engine: FakeEngine,
 ) -> None:
     patter = phone()
-    with pytest.raises(ConfigurationError, match=r"fake does not do idle messages.*speech, and say or prompt.*Leave"):
+    with pytest.raises(ConfigurationError, match=r"fake cannot say idle messages.*speech and say or speech and.*Leave"):
         patter.agent(engine=engine, idle_message="Are you still there?")
     assert patter.agent(engine=engine).name == "agent"  # the one before was not made
     assert patter.agent(engine=Talker(), idle_message="Are you still there?").idle_after == 10

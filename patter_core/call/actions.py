@@ -20,6 +20,7 @@ from patter_core.call.conversation import Conversation
 from patter_core.call.hangup import transfer_leg
 from patter_core.call.media_leg import MediaLeg
 from patter_core.call.state import Signal, State
+from patter_core.config import with_capability
 from patter_core.engine import EngineCapability, EngineSession
 from patter_core.errors import CallError, CarrierRequestFailed
 from patter_core.events import MediaPaused, RecordingChanged
@@ -85,8 +86,7 @@ class Actions:
         if not wanted & engine.capabilities:
             raise CallError(
                 f"The engine {engine.name} cannot {what}.",
-                expected=f"the capability {' or '.join(sorted(wanted))}",
-                got=", ".join(sorted(engine.capabilities)) or "none",
+                expected=with_capability("engine", *sorted(wanted)),
             )
         if session is None:
             raise CallError("The call has no conversation at the moment.", remedy="Try again once the agent is back.")

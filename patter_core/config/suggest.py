@@ -31,6 +31,17 @@ def without_brackets(host: str) -> str:
     return f"Leave out the brackets: {host[1:-1]}." if is_as_in_a_url else ""
 
 
+def with_capability(kind: str, *names: str) -> str:
+    """Returns what an error expects in place of a plugin that cannot do something, and where it is found.
+
+    Args:
+        kind: `carrier` or `engine`.
+        names: of capabilities, of which one is enough.
+    """
+    article = "an" if kind[0] in "aeiou" else "a"
+    return f"{article} {kind} with the capability {' or '.join(names)}, as `patter plugins -v` lists them"
+
+
 def quoted(names: Iterable[str], link: str) -> str:
     """Returns names that a user chose, which may be words of a sentence, each in quotation marks.
 

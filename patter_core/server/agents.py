@@ -12,7 +12,7 @@ from patter_core.agent import Agent, Fallback, Retry, Variables, check_notice
 from patter_core.aio.foreign import as_exception
 from patter_core.audio import ULAW_8000, AudioFormat
 from patter_core.carrier import Carrier
-from patter_core.config import check_workers_secret, did_you_mean, kind_of
+from patter_core.config import check_workers_secret, did_you_mean, kind_of, with_capability
 from patter_core.engine import ConversationSetup, Engine, EngineCapability
 from patter_core.errors import ConfigurationError, UnknownOption
 from patter_core.kinds import Part
@@ -260,8 +260,8 @@ def _check_spoken(agent: Agent, carrier: Carrier) -> None:
     if agent.notice and not is_spoken:
         raise ConfigurationError(
             f"The notice cannot be said on calls of the carrier {carrier.name}.",
-            expected="a carrier with the capability notice, or an engine with the capability say",
-            got=f"the engine {engine.name}, with {', '.join(sorted(engine.capabilities)) or 'none'}",
+            expected=f"{with_capability('carrier', 'notice')}; or {with_capability('engine', 'say')}",
+            got=f"the engine {engine.name}",
             remedy=f'Give agent “{agent.name}” such an engine, or notice="", or serve that carrier by another phone.',
         )
 
@@ -272,9 +272,8 @@ def _check_idle(agent: Agent) -> None:
     engine, after = agent.engine, agent.idle_after
     if not (EngineCapability.SPEECH in engine.capabilities and _SPEAKS & engine.capabilities):
         raise ConfigurationError(
-            f"The engine {engine.name} does not do idle messages.",
-            expected="the capabilities speech, and say or prompt",
-            got=", ".join(sorted(engine.capabilities)) or "none",
+            f"The engine {engine.name} cannot say idle messages.",
+            expected=with_capability("engine", "speech and say", "speech and prompt"),
             remedy="Leave out idle_message=, and set what the vendor's agent does about silence where it is made.",
         )
     if not 1 <= after <= 3600:

@@ -51,6 +51,29 @@ class Capability(enum.StrEnum):
     """`look_up` gives the price too, some time after the call. Not needed by a carrier that reports it by webhook."""
     CONFIGURE_NUMBER = "configure_number"
 
+    @property
+    def in_words(self) -> str:
+        """What it is to do, for errors: `make calls`."""
+        return _IN_WORDS[self]
+
+
+_IN_WORDS = {
+    Capability.DIAL: "make calls",
+    Capability.MACHINE_DETECTION: "find out whether a machine answers",
+    Capability.HUMAN_DETECTION: "report that a human answers",
+    Capability.TRANSFER: "transfer calls",
+    Capability.SAY: "speak a text with a voice of its own",
+    Capability.NOTICE: "say a notice before the agent",
+    Capability.SEND_DTMF: "send keys",
+    Capability.RECORD: "record calls",
+    Capability.PAUSE_RECORDING: "pause a recording",
+    Capability.HOLD: "put a caller on hold",
+    Capability.CONNECT: "connect two calls with each other",
+    Capability.LOOK_UP: "be asked whether a call is over",
+    Capability.PRICE: "be asked what a call cost",
+    Capability.CONFIGURE_NUMBER: "point a number at an address",
+}
+
 
 class Callbacks(msgspec.Struct, frozen=True):
     """Where the carrier reaches us about one call.

@@ -122,7 +122,9 @@ def test_secrets_under_a_misspelt_name_are_told_once(
     monkeypatch.setattr("sys.argv", ["patter", "--version"])
     with pytest.raises(SystemExit):
         main()
-    told = "The environment variable TWILIO_OTHER_AUTH_TOKEN is not read by Patter. Did you mean TWILIO_OTHER_AUTH_TOKENS?"
+    told = (
+        "The environment variable TWILIO_OTHER_AUTH_TOKEN is not read by Patter. Did you mean TWILIO_OTHER_AUTH_TOKENS?"
+    )
     assert capsys.readouterr().err == f"patter: {told}\n"
 
 

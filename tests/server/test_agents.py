@@ -269,7 +269,7 @@ def test_an_agents_own_notice_wins_over_the_phones_and_an_empty_one_is_none() ->
 
 def test_a_notice_that_neither_carrier_nor_engine_says_is_refused_with_the_way_out() -> None:
     phone = Patter(carrier=[FakeCarrier(), Mute()], registry=Registry(), notice="Recorded.")
-    with pytest.raises(ConfigurationError, match=r"carrier mute\. Expected .* capability say\. .* notice=\"\""):
+    with pytest.raises(ConfigurationError, match=r"carrier mute\. Expected .* capability say, .* notice=\"\""):
         phone.agent(engine=FakeEngine())
     assert phone.agent(engine=Reader()).notice == "Recorded."
     assert phone.agent(engine=FakeEngine(), notice="").notice == ""

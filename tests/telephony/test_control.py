@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from patter_core.telephony.control import Callbacks, DialRequest, RecordingStatus, callback_token
+import pytest
+
+from patter_core.telephony.control import Callbacks, Capability, DialRequest, RecordingStatus, callback_token
 from patter_core.telephony.outcome import Transfer
 
 CALLBACKS = Callbacks("https://phone.example/webhooks/fake", "secret-token")
@@ -13,6 +15,13 @@ def test_a_callback_brings_its_token_back() -> None:
     assert url == "https://phone.example/webhooks/fake/status?call=secret-token"
     assert callback_token(url) == "secret-token"
     assert callback_token("https://phone.example/webhooks/fake/voice?other=1") == ""
+
+
+@pytest.mark.parametrize("capability", Capability)
+def test_each_capability_has_words_for_errors(capability: Capability) -> None:
+    first, *others = capability.in_words.split()
+    assert first.isalpha()
+    assert others
 
 
 def test_reprs_show_nothing_private() -> None:
