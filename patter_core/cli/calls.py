@@ -41,7 +41,7 @@ COMMANDS = {"delete": "Erase calls by ID, by number or by age from what the sink
     show_envvar=True,
     help="File of the SQLite sink.",
 )
-@click.option("--since", type=DateType(), help="Only calls that began then or later, in local time.")
+@click.option("--since", type=DateType(), help="Only calls that began on that day, at that time, or later; local time.")
 @click.option("--agent", default="", metavar="NAME", help="Only calls of this agent.")
 @click.option("--carrier", default="", metavar="NAME", help="Only calls of this carrier.")
 @click.option("--direction", type=click.Choice(["inbound", "outbound"]), help="Only calls in this direction.")

@@ -42,8 +42,10 @@ _ALL = 1_000_000_000
 @click.command()
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @file_option
-@click.option("--number", metavar="NUMBER", help="Calls from or to this number, in E.164.")
-@click.option("--older-than", "age", metavar="AGE", help="Calls that began before: 12h, 30d, 8w.")
+@click.option("--number", metavar="NUMBER", help="Calls from or to this number, in E.164, or SIP address.")
+@click.option(
+    "--older-than", "age", metavar="AGE", help="Calls that began before that: 12h, 30d or 8w (hours, days, weeks)."
+)
 @app_option
 @click.option(
     "--config",

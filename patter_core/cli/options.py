@@ -47,7 +47,7 @@ class DateType(click.DateTime):
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
         """Returns how it is written; without `ctx` in older versions of click."""
-        return "YYYY-MM-DD"
+        return "YYYY-MM-DD[THH:MM]"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> dt.datetime:
         """Reads it.

@@ -146,7 +146,9 @@ def test_what_is_no_date_is_told_with_the_form_of_one(path: Path, wrong: str) ->
     result = run(path, "--since", wrong)
     assert result.exit_code == 2
     assert f"“{wrong}” is no date. Expected YYYY-MM-DD, such as 2026-01-31, or YYYY-MM-DD HH:MM." in result.output
-    assert "%" not in result.stderr + run(path, "--help").stdout
+    options = run(path, "--help").stdout
+    assert "--since YYYY-MM-DD[THH:MM]" in options
+    assert "%" not in result.output + options
     for moment in ("2026-01-31 12:30:00", "2026-01-31 12:30", "2026-01-31T12:30"):
         assert run(path, "--since", moment).exit_code == 0
 
