@@ -75,8 +75,8 @@ def call(
     settings and agents, within its limits, and with its sinks. A second Ctrl-C leaves the call to it.
 
     Otherwise this command serves the call itself. When the call is answered, the carrier sends a webhook to the public
-    address (PATTER_WEBHOOK_URL; webhook_url of a program). During the call that address must lead to this command,
-    which listens on the port that `patter serve` uses otherwise.
+    address (PATTER_WEBHOOK_URL; webhook_url of patter.toml, or of a program). During the call that address must lead to
+    this command, which listens on the port that `patter serve` uses otherwise.
 
     Exit code 1 if the call was not answered, or failed.
     """

@@ -138,7 +138,7 @@ async def _checks(registry: Registry, found: _Found, app: str) -> AsyncIterator[
 
 def _public_setting(app: str) -> str:
     """Returns what sets the public address of a phone."""
-    return "webhook_url= of Patter(…) in the program" if app else "PATTER_WEBHOOK_URL"
+    return "webhook_url= of Patter(…) in the program" if app else "PATTER_WEBHOOK_URL, or webhook_url in patter.toml"
 
 
 def _found(registry: Registry, settings: Settings, app: str) -> _Found:

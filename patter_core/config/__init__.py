@@ -20,7 +20,7 @@ from patter_core.config.forms import KEY_OF_ANOTHER_SERVICE, check_form, check_n
 from patter_core.config.made_up import check_length, check_workers_secret, environment_of_workers, made_up_secret
 from patter_core.config.numbers import check_ranges
 from patter_core.config.options import Configured, ConfiguredStruct, check_names, unknown_option
-from patter_core.config.suggest import did_you_mean, quoted, with_capability, without_brackets
+from patter_core.config.suggest import did_you_mean, quoted, ways_to_set, with_capability, without_brackets
 from patter_core.config.types import check_arguments, check_fields, kind_of
 from patter_core.config.variables import unknown_variables
 from patter_core.config.workers import MOST_WORKERS, names_worker, of_all_workers, of_worker, worker_number
@@ -60,6 +60,7 @@ __all__ = [
     "unknown_option",
     "unknown_variables",
     "variables_of_dotenv",
+    "ways_to_set",
     "with_capability",
     "without_brackets",
     "worker_number",

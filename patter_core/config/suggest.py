@@ -42,6 +42,11 @@ def with_capability(kind: str, *names: str) -> str:
     return f"{article} {kind} with the capability {' or '.join(names)}, as `patter plugins -v` lists them"
 
 
+def ways_to_set(setting: str) -> str:
+    """Returns each place where a setting of a phone is set: an argument of `Patter`, a variable, a key of the file."""
+    return f"Patter({setting}=…); for commands without a program PATTER_{setting.upper()}, or {setting} in patter.toml"
+
+
 def quoted(names: Iterable[str], link: str) -> str:
     """Returns names that a user chose, which may be words of a sentence, each in quotation marks.
 

@@ -15,10 +15,12 @@ from patter_core.call.config import HostConfig
 from patter_core.call.handle import OutboundCall
 from patter_core.call.token import CallToken
 from patter_core.carrier import Carrier
+from patter_core.config import ways_to_set
 from patter_core.errors import CallLimitReached, CarrierRequestFailed, ConfigurationError
 from patter_core.server.call_table import CallTable
 from patter_core.server.launcher import CallLauncher
 from patter_core.server.trunks import Trunk
+from patter_core.server.urls import HOW_TO_SET
 from patter_core.telephony.control import Capability, DialRequest
 from patter_core.telephony.e164 import E164_FORM, address_of, is_callable
 from patter_core.telephony.leg import Direction, Leg
@@ -47,7 +49,7 @@ def check_dial(to_number: str, callers: Mapping[str, str], *, base: str, ring_ti
     if not base:
         raise ConfigurationError(
             "Outbound calls need the public address of this server.",
-            expected="Patter(..., webhook_url=…); for commands without a program PATTER_WEBHOOK_URL",
+            expected=HOW_TO_SET,
             got="none",
             remedy="The carrier asks there what to do when the call is answered.",
         )
@@ -55,10 +57,7 @@ def check_dial(to_number: str, callers: Mapping[str, str], *, base: str, ring_ti
         if not number:
             raise ConfigurationError(
                 f"An outbound call over {name} needs a caller's number.",
-                expected=(
-                    "Patter(..., phone_number=…) or call(..., from_number=…); for commands without a program"
-                    " PATTER_PHONE_NUMBER"
-                ),
+                expected=f"call(…, from_number=…), --from of `patter call`, or {ways_to_set('phone_number')}",
             )
     check_target(to_number, ring_timeout)
 

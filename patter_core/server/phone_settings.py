@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from patter_core.aio.foreign import as_exception
-from patter_core.config import did_you_mean, from_environment
+from patter_core.config import did_you_mean, from_environment, ways_to_set
 from patter_core.errors import ConfigurationError, PluginNotFound
 from patter_core.net.transport import Transport
 from patter_core.registry import Registry
@@ -38,7 +38,7 @@ def choose_transport(registry: Registry, name: str = "") -> Transport | None:
             "Several transports are installed.",
             expected="the name of one of them, or websockets",
             got=", ".join(installed),
-            remedy="Set PATTER_TRANSPORT, or transport= of Patter.",
+            remedy=f"Set it: {ways_to_set('transport')}.",
         )
     wanted = wanted or (installed[0] if installed else BUILT_IN)
     if wanted == BUILT_IN:

@@ -27,7 +27,7 @@ from patter_core.server.launcher import CallLauncher
 from patter_core.server.machines import Machines
 from patter_core.server.routing import RouteAnswer
 from patter_core.server.trunks import Trunk
-from patter_core.server.urls import base_of
+from patter_core.server.urls import HOW_TO_SET, base_of
 from patter_core.telephony.control import RecordingStatus, callback_token, webhook_root
 from patter_core.telephony.leg import AnsweredBy, Direction, Leg, Progress
 from patter_core.telephony.outcome import HangUp, Transfer
@@ -246,7 +246,7 @@ class _RoutedCall:
         if not self._verified_url:
             raise WebhookRefused(
                 "The webhook does not prove at which address this server is reached.",
-                remedy="Set it: Patter(webhook_url=…); for commands without a program PATTER_WEBHOOK_URL.",
+                remedy=f"Set it: {HOW_TO_SET}.",
             )
         if not table.take_new_call(leg):
             self._turn_away(TurnedAway.FULL)

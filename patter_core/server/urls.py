@@ -11,10 +11,13 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from patter_core.config import ways_to_set
 from patter_core.errors import ConfigurationError
 
-__all__ = ["base_of", "candidate_urls", "forwarded_base", "media_url", "public_base"]
+__all__ = ["HOW_TO_SET", "base_of", "candidate_urls", "forwarded_base", "media_url", "public_base"]
 
+HOW_TO_SET = ways_to_set("webhook_url")
+"""Where the public address is set, for errors that say it is not known."""
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?")
 _PORT = re.compile(r"[0-9]{1,5}")
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*")

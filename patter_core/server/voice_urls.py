@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from patter_core.carrier import Carrier
+from patter_core.config import ways_to_set
 from patter_core.errors import ConfigurationError
 from patter_core.observe.terminal import print_whole
 from patter_core.telephony.control import Capability
@@ -24,7 +25,7 @@ def check_configurable(carriers: Mapping[str, Carrier], numbers: Mapping[str, st
         carriers[name].require(Capability.CONFIGURE_NUMBER)
     for is_set, name in ((bool(numbers), "phone_number"), (bool(base), "webhook_url")):
         if not is_set:
-            raise ConfigurationError(f"configure_number needs {name}.", expected=f"Patter(..., {name}=…)")
+            raise ConfigurationError(f"configure_number needs {name}.", expected=ways_to_set(name))
 
 
 async def configure_numbers(carriers: Mapping[str, Carrier], numbers: Mapping[str, str], base: str) -> None:

@@ -153,7 +153,8 @@ async def test_without_a_public_address_of_its_own_a_program_is_told_which_param
         result = await patter_call({"PATTER_ENGINE": ""}, engine, tmp_path, "--app", "shop.py")
     warning, error = result.output.splitlines()[:2]
     assert warning.startswith("patter: PATTER_WEBHOOK_URL is set, but the phone of a program has its own settings: ")
-    assert "Expected Patter(..., webhook_url=…); for commands without a program PATTER_WEBHOOK_URL." in error
+    ways = "Patter(webhook_url=…); for commands without a program PATTER_WEBHOOK_URL, or webhook_url in patter.toml"
+    assert f" Expected {ways}. " in error
 
 
 def run_call(

@@ -61,7 +61,7 @@ async def test_what_is_in_order_is_told_without_secrets() -> None:
     assert "A webhook without the carrier's signature is refused." in result.output
     assert "ulaw_8000" in result.output
     assert "of-the-test" not in result.output
-    assert "for outgoing calls set PATTER_WEBHOOK_URL." in result.output
+    assert "for outgoing calls set PATTER_WEBHOOK_URL, or webhook_url in patter.toml." in result.output
 
 
 def names(folder: Path) -> list[str]:

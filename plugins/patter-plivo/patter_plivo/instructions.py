@@ -14,6 +14,7 @@ import urllib.parse
 import anyio
 import msgspec
 
+from patter_core.config import ways_to_set
 from patter_core.errors import CarrierRequestFailed, WebhookRefused
 from patter_core.net.json import UNREADABLE
 from patter_core.telephony.leg import Leg
@@ -92,7 +93,7 @@ def instruction_url(leg: Leg, instruction: Instruction, *, action: str) -> str:
         raise CarrierRequestFailed(
             f"Could not {action}: Plivo takes instructions from a URL of ours, and none is known for this call.",
             taken=False,
-            remedy="Set the public address: Patter(webhook_url=…); for commands without a program PATTER_WEBHOOK_URL.",
+            remedy=f"Set the public address: {ways_to_set('webhook_url')}.",
         )
     sealed = base64.urlsafe_b64encode(msgspec.json.encode(instruction)).decode().rstrip("=")
     url = f"{leg.webhooks}/{WEBHOOK}?{_FIELD}={sealed}"
