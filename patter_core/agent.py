@@ -8,7 +8,7 @@ from types import UnionType
 
 import msgspec
 
-from patter_core.config import ConfiguredStruct, check_fields
+from patter_core.config import LANGUAGE, ConfiguredStruct, Language, check_fields
 from patter_core.engine import Engine
 from patter_core.errors import ConfigurationError
 from patter_core.telephony.leg import Leg
@@ -83,6 +83,7 @@ def check_options(options: CallOptions, engine: Engine) -> None:
     """
     for name in ("first_message", "voicemail_message", "language", "voice"):
         _check_value(getattr(options, name), f"`{name}`", str, "a text")
+    LANGUAGE.check(options.language, "`language`")
     _check_mapping(options.variables, "variables")
     _check_mapping(options.engine_options, "engine_options")
     for name, value in options.variables.items():
@@ -160,7 +161,7 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     """What the agent says first where a conversation continues after it broke off; "" for nothing. The greeting is not
     said twice."""
     variables: Variables = {}
-    language: str = ""
+    language: Language = ""
     """A code such as `it` or `pt-br`; "" for the engine's own."""
     voice: str = ""
     """The vendor's id of a voice; "" for the engine's own."""

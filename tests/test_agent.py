@@ -65,6 +65,7 @@ def test_options_for_one_call_leave_the_agent_as_it_is_and_are_a_copy() -> None:
     [
         ({"first_message": 7}, "`first_message` is of the wrong kind.*Got int"),
         ({"voice": 7}, "`voice` is of the wrong kind.*Got int"),
+        ({"language": "italian!"}, "`language` is not the code of a language"),
         ({"language": None}, "`language` is of the wrong kind.*Got NoneType"),
         ({"engine_options": ["branch_id"]}, "`engine_options` of one call are no mapping.*Got list"),
         ({"engine_options": {"pitch": 1}}, "engine fake has no option 'pitch' for one call.*Expected branch, speed"),

@@ -16,7 +16,7 @@ from patter_core.config.environment import (
     set_by,
     workers_folder,
 )
-from patter_core.config.forms import KEY_OF_ANOTHER_SERVICE, check_form, check_no_other_kind
+from patter_core.config.forms import KEY_OF_ANOTHER_SERVICE, LANGUAGE, Form, Language, check_form, check_no_other_kind
 from patter_core.config.made_up import check_length, check_workers_secret, environment_of_workers, made_up_secret
 from patter_core.config.numbers import check_ranges
 from patter_core.config.options import Configured, ConfiguredStruct, check_names, unknown_option
@@ -27,9 +27,12 @@ from patter_core.config.workers import MOST_WORKERS, names_worker, of_all_worker
 
 __all__ = [
     "KEY_OF_ANOTHER_SERVICE",
+    "LANGUAGE",
     "MOST_WORKERS",
     "Configured",
     "ConfiguredStruct",
+    "Form",
+    "Language",
     "base_url",
     "check_arguments",
     "check_fields",

@@ -1,13 +1,50 @@
-"""Checks of identifiers whose form their vendor documents."""
+"""Checks of texts whose form is known: by a standard, or since their vendor documents it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
 
 from patter_core.errors import ConfigurationError
 
-__all__ = ["KEY_OF_ANOTHER_SERVICE", "check_form", "check_no_other_kind"]
+__all__ = ["KEY_OF_ANOTHER_SERVICE", "LANGUAGE", "Form", "Language", "check_form", "check_no_other_kind"]
+
+
+class Form(msgspec.Struct, frozen=True, kw_only=True):
+    """The form of a text, for an annotation: `Annotated[str, Form(…)]`. What is not set is empty, and has none."""
+
+    pattern: str
+    """What all of it must match, as a regular expression."""
+    what: str
+    """What it should be: `a language`."""
+    expected: str
+    """The form, in words."""
+
+    def fits(self, value: object) -> bool:
+        """True unless it is a text, not empty, of another form."""
+        return not (isinstance(value, str) and value) or re.fullmatch(self.pattern, value) is not None
+
+    def check(self, value: object, parameter: str) -> None:
+        """Checks a text. The error does not show it: where two values were exchanged, it is a secret.
+
+        Raises:
+            ConfigurationError: it does not fit.
+        """
+        if not self.fits(value):
+            got = f"{len(str(value))} characters"
+            raise ConfigurationError(f"{parameter} is not {self.what}.", expected=self.expected, got=got)
+
+
+LANGUAGE = Form(
+    pattern="[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*",
+    what="the code of a language",
+    expected="one in BCP 47, such as it or pt-BR",
+)
+Language = Annotated[str, LANGUAGE]
+"""The type of an option that is the code of a language, or empty."""
 
 _NO_VALUES = {
     "(?s)[\"'“”„‘’«»].*": "they begin with a quotation mark",

@@ -18,6 +18,7 @@ from typing import ParamSpec, TypeVar
 
 import msgspec
 
+from patter_core.config.forms import Form
 from patter_core.config.options import check_names
 from patter_core.errors import ConfigurationError
 
@@ -88,7 +89,7 @@ def check_fields(instance: object, owner: str = "") -> None:
 
 
 def check_value(value: object, hint: object, owner: str, name: str) -> None:
-    """Checks that a value is of a type.
+    """Checks that a value is of a type, and of the form that its annotation has.
 
     Args:
         value: what was set.
@@ -97,12 +98,14 @@ def check_value(value: object, hint: object, owner: str, name: str) -> None:
         name: of the argument.
 
     Raises:
-        ConfigurationError: it is of another type. The error does not show the value.
+        ConfigurationError: it is of another type, or form. The error does not show the value.
     """
     wrong = next(_wrong(value, hint, ""), None)
     if wrong is None:
         return
     place, part, expected = wrong
+    if isinstance(expected, Form):
+        expected.check(part, f"{owner}({name}=…){place}")
     raise ConfigurationError(
         f"{owner}({name}=…) is of the wrong type.",
         expected=_in_words(expected),
@@ -124,7 +127,7 @@ def hints_of(owner: Callable[..., object]) -> Mapping[str, object]:
         for name, hint in inspect.get_annotations(part).items():
             one = types.SimpleNamespace(__annotations__={name: hint})
             with contextlib.suppress(NameError, TypeError, AttributeError):
-                hints.update(typing.get_type_hints(one, known))
+                hints.update(typing.get_type_hints(one, known, include_extras=True))
     return hints
 
 
@@ -158,6 +161,7 @@ def _wrong(value: object, hint: object, place: str) -> Iterator[tuple[str, objec
             yield deeper[0] if deeper else (place, value, hint)
     elif origin is typing.Annotated:
         yield from _wrong(value, arguments[0], place)
+        yield from ((place, value, one) for one in arguments[1:] if isinstance(one, Form) and not one.fits(value))
     elif origin in _LISTS:
         yield from _wrong_list(value, hint, place)
     elif origin in _MAPPINGS:
@@ -204,6 +208,8 @@ def _in_words(hint: object) -> str:
     if origin in _UNIONS:
         *most, last = [_in_words(one) for one in arguments if not (one is int and float in arguments)]
         return f"{', '.join(most)} or {last}" if most else last
+    if origin is typing.Annotated:
+        return _in_words(arguments[0])
     if origin is typing.Literal:
         return " or ".join(repr(one) for one in arguments)
     if origin in _LISTS:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Protocol
 import msgspec
 import pytest
 
-from patter_core.config import check_arguments, check_fields
+from patter_core.config import Language, check_arguments, check_fields
 from patter_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -46,9 +46,12 @@ class Acme:
         names: Mapping[str, str | int | float | bool] | Callable[[str], object] | None = None,
         hook: Callable[[], None] | None = None,
         marked: Annotated[int, "a count"] = 0,
+        language: Language = "",
+        languages: Sequence[Language] = (),
         duck: Quacks | None = None,
         unknown: Unknown | None = None,
     ) -> None:
+        self.spoken = (language, languages)
         self.given = (key, tokens, pair, ratio, count, loud, size, mode, modes, names, hook, marked, duck, unknown)
 
 
@@ -86,6 +89,12 @@ REFUSED = {
     "a wrong value in a mapping": ({"names": {"a": None}}, r"Expected a text, a number or a boolean\. .*names\['a'\]"),
     "a wrong name in a mapping": ({"names": {1: "a"}}, r"Expected a text\. Got int at names, a name"),
     "an annotation with a note": ({"marked": "3"}, r"Expected a whole number"),
+    "a text of another form": (
+        {"language": "secret!"},
+        r"^Acme\(language=…\) is not the code of a language\. Expected one in BCP 47, such as it or pt-BR\. Got 7 char",
+    ),
+    "one in a list": ({"languages": ["it", "secret!"]}, r"Acme\(languages=…\)\[1\] is not the code of a language"),
+    "a number for a text with a form": ({"language": 5}, r"Expected a text\. Got int\."),
 }
 
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from patter_core.audio import AudioFormat
 from patter_core.checks import CheckResult
-from patter_core.config import check_fields
+from patter_core.config import Language, check_fields
 from patter_core.errors import ConfigurationError, EngineRefused
 from patter_deepgram.checks import check_open
 from patter_deepgram.config import Service
@@ -40,7 +40,7 @@ class DeepgramSTT(SpeechToText):
     model: str = "nova-3"
     """Such as `nova-3`, `flux-general-en` or `flux-general-multi`."""
     _: dataclasses.KW_ONLY
-    language: str = ""
+    language: Language = ""
     """A code such as `it`; with Nova also `multi`. That of the call takes precedence. Without any, it is English."""
     base_url: str = ""
     """http(s)://host of the service or an emulator. From DEEPGRAM_BASE_URL if empty, else the vendor's."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from patter_core.checks import CheckResult
-from patter_core.config import check_fields
+from patter_core.config import Language, check_fields
 from patter_core.engine import ConversationSetup, Engine, EngineCapability, EngineSession
 from patter_core.errors import ConfigurationError, EngineError
 from patter_core.tools.tool import Tool, Tools, as_tools
@@ -43,7 +43,7 @@ class ElevenLabsConvAI(Engine):
     _: dataclasses.KW_ONLY
     base_url: str = ""
     """http(s)://host of a region or an emulator. From ELEVENLABS_BASE_URL if empty, else the global region."""
-    language: str = ""
+    language: Language = ""
     """A code of the service, such as `it` or `pt-br`; that of an agent or a call takes precedence."""
     first_message: str = ""
     """The first message of the agent; that of `Patter.agent()` takes precedence."""

@@ -9,7 +9,7 @@ from typing import ClassVar
 from msgspec import UNSET
 
 from patter_core.checks import CheckResult
-from patter_core.config import check_fields
+from patter_core.config import Language, check_fields
 from patter_core.engine import ConversationSetup, Engine, EngineCapability, EngineSession
 from patter_core.errors import ConfigurationError
 from patter_core.tools.spec import ToolSpec
@@ -41,7 +41,7 @@ class OpenAIRealtime(Engine):
     _: dataclasses.KW_ONLY
     base_url: str = ""
     """http(s)://host/path of the service or an emulator. From OPENAI_BASE_URL if empty, else the vendor's."""
-    language: str = ""
+    language: Language = ""
     """A code such as `it`: the agent speaks it, and the user is expected to. That of the call takes precedence."""
     first_message: str = ""
     """The first message of the agent; that of `Patter.agent()` takes precedence."""

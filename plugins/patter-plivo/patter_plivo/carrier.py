@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from patter_core.carrier import Carrier
 from patter_core.checks import CheckResult
-from patter_core.config import check_fields
+from patter_core.config import Language, check_fields
 from patter_core.media import MediaCodec
 from patter_core.telephony.control import Callbacks, Capability, DialRequest, LegFacts
 from patter_core.telephony.leg import Leg
@@ -65,7 +65,7 @@ class Plivo(Carrier):
     other_auth_tokens: tuple[str, ...] = dataclasses.field(default=(), repr=False)
     content_type: ContentType = "audio/x-mulaw;rate=8000"
     voice: str = ""
-    language: str = ""
+    language: Language = ""
     base_url: str = ""
 
     def __post_init__(self) -> None:

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from patter_core.carrier import Carrier
 from patter_core.checks import CheckResult
-from patter_core.config import check_fields
+from patter_core.config import Language, check_fields
 from patter_core.media import MediaCodec
 from patter_core.telephony.control import Callbacks, Capability, DialRequest, LegFacts
 from patter_core.telephony.leg import Leg
@@ -71,7 +71,7 @@ class Twilio(Carrier):
     region: str = ""
     edge: str = ""
     voice: str = ""
-    language: str = ""
+    language: Language = ""
     base_url: str = ""
     _account: Account = dataclasses.field(init=False, repr=False, compare=False)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from patter_core.carrier import Carrier
 from patter_core.checks import CheckResult, Level
-from patter_core.config import check_fields
+from patter_core.config import Language, check_fields
 from patter_core.media import MediaCodec
 from patter_core.telephony.control import Capability, DialRequest, LegFacts
 from patter_core.telephony.leg import Leg
@@ -108,7 +108,7 @@ class Vonage(Carrier):
     other_signature_secrets: tuple[str, ...] = dataclasses.field(default=(), repr=False)
     sample_rate: SampleRate = 16_000
     record: bool = False
-    language: str = ""
+    language: Language = ""
     style: int = 0
     premium: bool = False
     base_url: str = ""

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from patter_core.audio import AudioFormat, Encoding
 from patter_core.checks import CheckResult
-from patter_core.config import check_fields
+from patter_core.config import Language, check_fields
 from patter_core.errors import ConfigurationError
 from patter_elevenlabs.config import Account
 from patter_elevenlabs.formats import FORMATS
@@ -46,7 +46,7 @@ class ElevenLabsSTT(SpeechToText):
     """From ELEVENLABS_API_KEY if empty; needs the permission speech_to_text."""
     model: str = DEFAULT_MODEL
     _: dataclasses.KW_ONLY
-    language: str = ""
+    language: Language = ""
     """A code such as `it` or `pt-br`, of which the service takes the first part; that of an agent or a call takes
     precedence. "" for any: the service finds it out."""
     commit_strategy: Literal["manual", "vad"] = "manual"

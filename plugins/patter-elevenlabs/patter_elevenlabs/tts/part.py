@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from patter_core.audio import AudioFormat
 from patter_core.checks import CheckResult
-from patter_core.config import check_fields, from_environment
+from patter_core.config import Language, check_fields, from_environment
 from patter_core.errors import ConfigurationError
 from patter_elevenlabs.config import Account
 from patter_elevenlabs.speech_checks import check_voice
@@ -48,7 +48,7 @@ class ElevenLabsTTS(TextToSpeech):
     or a call takes precedence."""
     model: str = DEFAULT_MODEL
     _: dataclasses.KW_ONLY
-    language: str = ""
+    language: Language = ""
     """A code such as `it` or `pt-br`, of which the service takes the first part; that of an agent or a call takes
     precedence. Models that find it out themselves are not told."""
     stability: float | None = None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from msgspec import UNSET
 
 from patter_core.checks import CheckResult
-from patter_core.config import check_fields
+from patter_core.config import Language, check_fields
 from patter_core.engine import ConversationSetup, Engine, EngineCapability, EngineSession
 from patter_core.errors import ConfigurationError, EngineRefused
 from patter_openai.checks import check_listed
@@ -40,7 +40,7 @@ class OpenAILive(Engine):
     _: dataclasses.KW_ONLY
     base_url: str = ""
     """http(s)://host/path of the service or an emulator. From OPENAI_BASE_URL if empty, else the vendor's."""
-    language: str = ""
+    language: Language = ""
     """A code such as `it`, which the agent speaks. That of the call takes precedence."""
     first_message: str = ""
     """The first message of the agent, in its own words; that of `Patter.agent()` takes precedence."""
