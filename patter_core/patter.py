@@ -32,7 +32,7 @@ from patter_core.server.app import make_app
 from patter_core.server.calling import CallingPhone
 from patter_core.server.host import CallHost
 from patter_core.server.importing import refuse_while_imported
-from patter_core.server.phone_parts import PhoneParts, has_several_workers
+from patter_core.server.phone_parts import PhoneParts, distinct, has_several_workers
 from patter_core.server.phone_settings import choose_transport, name_of, run_serving
 from patter_core.server.routing import RouteHooks, Routes, Routing
 from patter_core.server.running import make_host, serve_until_stopped
@@ -126,7 +126,7 @@ class Patter(CallingPhone):
             hide_secrets_of(one)
         self._base = public_base(webhook_url)
         self._trust_forwarded = trust_forwarded
-        self._sinks = tuple(sinks)
+        self._sinks = distinct(sinks)
         registry = Registry.discover() if registry is None else registry
         self._config = HostConfig(
             limits=limits or Limits(),
@@ -176,7 +176,7 @@ class Patter(CallingPhone):
         vars(other).update(
             _host=None,
             _config=msgspec.structs.replace(self._config, limits=limits) if limits else self._config,
-            _sinks=(*self._sinks, *more_sinks),
+            _sinks=distinct((*self._sinks, *more_sinks)),
             _carriers=carriers_by_name(carrier or [*self._carriers.values(), *more_carriers]),
             _numbers=self._numbers if carrier is None else {},
             _base=public_base(webhook_url) or (self._base if carrier is None else ""),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 from typing import ClassVar
 
 import msgspec
@@ -93,6 +94,8 @@ class EventSink(Configured, abc.ABC):
     """The version of this contract that the class was written for."""
     name: ClassVar[str]
     """Its name in the registry: lower-case letters, digits and hyphens."""
+    path: Path | None = None
+    """The file or folder that it writes, if there is one: no other sink of the phone may have the same."""
     exclusive: bool = False
     """True if only one process can have it with these options, as a file that it renames."""
     takes_audio: ClassVar[bool] = False

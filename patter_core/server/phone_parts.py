@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -10,11 +11,12 @@ from patter_core.app import WebApp
 from patter_core.call.limits import Limits
 from patter_core.carrier import Carrier
 from patter_core.config import flag_from_environment
+from patter_core.errors import ConfigurationError
 from patter_core.observe.redaction import Redaction
 from patter_core.sink import EventSink
 from patter_core.store import CallStore
 
-__all__ = ["PhoneParts", "has_several_workers"]
+__all__ = ["PhoneParts", "distinct", "has_several_workers"]
 
 
 class PhoneParts(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +37,28 @@ class PhoneParts(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"<PhoneParts on {', '.join(carrier.name for carrier in self.carriers)}>"
+
+
+def distinct(sinks: Iterable[EventSink]) -> tuple[EventSink, ...]:
+    """Returns the sinks, of which no two have the same file or folder: each would write into what the other keeps.
+
+    Raises:
+        ConfigurationError: two have.
+    """
+    found: dict[str, EventSink] = {}
+    several = tuple(sinks)
+    for sink in several:
+        if sink.path is None:
+            continue
+        place = os.path.realpath(sink.path)
+        if place in found:
+            raise ConfigurationError(
+                f"The sinks {found[place].name} and {sink.name} have the same path.",
+                expected="a file or a folder of its own for each",
+                got=f"{sink.path} twice",
+            )
+        found[place] = sink
+    return several
 
 
 def has_several_workers(given: bool | None, store: CallStore | None) -> bool:

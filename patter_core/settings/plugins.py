@@ -14,6 +14,7 @@ from patter_core.engine import Engine
 from patter_core.errors import ConfigurationError
 from patter_core.kinds import Part
 from patter_core.registry import Registry
+from patter_core.server.phone_parts import distinct
 from patter_core.settings.choosing import choose
 from patter_core.settings.invalid import named_by
 from patter_core.settings.making import make
@@ -61,8 +62,12 @@ def make_part(registry: Registry, kind: str, config: PluginConfig, place: str) -
 
 
 def make_sinks(registry: Registry, configs: Sequence[PluginConfig]) -> list[EventSink]:
-    """Returns the sinks. `{worker}` in their options becomes the number of this worker."""
-    return [_made(registry, registry.sink, "sink", config) for config in numbered(configs, worker_number())]
+    """Returns the sinks. `{worker}` in their options becomes the number of this worker.
+
+    Raises:
+        ConfigurationError: one cannot be made, or two have the same path.
+    """
+    return list(distinct(_made(registry, registry.sink, "sink", one) for one in numbered(configs, worker_number())))
 
 
 def make_apps(registry: Registry, configs: Sequence[PluginConfig]) -> list[WebApp]:

@@ -52,7 +52,7 @@ class JsonLinesSink(EventSink):
                 got=f"{max_bytes}, {keep}",
             )
         self._pattern = str(path)
-        self._path = Path(of_worker(self._pattern))
+        self._path = self.path = Path(of_worker(self._pattern))
         self.exclusive = type(self).exclusive and not names_worker(self._pattern)
         self._max_bytes = max_bytes
         self._keep = keep

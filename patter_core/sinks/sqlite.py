@@ -68,7 +68,7 @@ class SQLiteSink(EventSink):
     def __init__(self, path: str | Path = "patter.db", *, keep: float | None = None) -> None:
         if keep is not None and not keep > 0:
             raise ConfigurationError("SQLiteSink(keep=…) is out of range.", expected="days above 0", got=f"{keep:g}")
-        self._path = Path(path)
+        self._path = self.path = Path(path)
         self._keep = keep
         self._thread = SerialThread()
         self._database = Database(Path(path), SCHEMA)

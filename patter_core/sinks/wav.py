@@ -65,7 +65,7 @@ class WavSink(EventSink):
     def __init__(self, folder: str | Path = "recordings", *, keep: float | None = None) -> None:
         if keep is not None and not keep > 0:
             raise ConfigurationError("WavSink(keep=…) is out of range.", expected="days above 0", got=f"{keep:g}")
-        self._folder = Path(folder)
+        self._folder = self.path = Path(folder)
         self._keep = keep
         self._paths: dict[str, Path] = {}
         self._files: dict[str, _Recording] = {}

@@ -79,7 +79,7 @@ async def test_sinks_that_cannot_write_are_problems_with_a_remedy_and_nothing_is
     (tmp_path / "file").touch()
     sinks = ("jsonl", "path"), ("sqlite", "path"), ("wav", "folder")
     (tmp_path / "patter.toml").write_text(
-        "".join(f'[[sinks]]\nname = "{sink}"\noptions = {{ {option} = "file/there" }}\n' for sink, option in sinks)
+        "".join(f'[[sinks]]\nname = "{sink}"\noptions = {{ {option} = "file/{sink}" }}\n' for sink, option in sinks)
     )
     result = await run_doctor()
     assert result.exit_code == 1

@@ -94,7 +94,8 @@ class WebhookSink(EventSink):
         self._secrets = [Secret(text) for text in texts]
         self._events = None if events is None else frozenset(events)
         self._delay_scale = delay_scale
-        self._outbox = Outbox(Path(outbox), limit)
+        self.path = Path(outbox)
+        self._outbox = Outbox(self.path, limit)
         self._thread = SerialThread()
         self._writes = 0
         self._changes = Changes()
