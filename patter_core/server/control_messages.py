@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from patter_core.config import from_environment
+from patter_core.errors import ConfigurationError
 from patter_core.events import Record
 
 __all__ = [
@@ -32,6 +33,8 @@ __all__ = [
 LONGEST_ORDER = 64 * 1024
 """Bytes of a line to a server."""
 _OFF = "off"
+_SWITCHES = {"0", "1", "false", "no", "off", "on", "true", "yes"}
+"""What is no path of a socket, but meant to switch it."""
 
 
 class Watch(msgspec.Struct, frozen=True, tag="watch"):
@@ -103,7 +106,7 @@ Answer = Watching | Placed | Failed | Happened
 
 def control_is_named() -> bool:
     """True if the user has set where the control socket is."""
-    return from_environment("", "PATTER_CONTROL") not in {"", _OFF}
+    return _named() not in {"", _OFF}
 
 
 def control_path(port: int, worker: int = 0) -> Path | None:
@@ -112,12 +115,24 @@ def control_path(port: int, worker: int = 0) -> Path | None:
     Args:
         port: on which the server takes calls.
         worker: its number.
+
+    Raises:
+        ConfigurationError: PATTER_CONTROL is a switch other than `off`.
     """
-    named = from_environment("", "PATTER_CONTROL")
+    named = _named()
     if named == _OFF:
         return None
     path = Path(named or f".patter-{port}.sock")
     return path.with_stem(f"{path.stem}-{worker}") if worker else path
+
+
+def _named() -> str:
+    named = from_environment("", "PATTER_CONTROL")
+    if named != _OFF and named.lower() in _SWITCHES:
+        raise ConfigurationError(
+            "PATTER_CONTROL has an unknown value.", expected=f"the path of a socket, or {_OFF}", got=repr(named)
+        )
+    return named
 
 
 def control_paths(port: int) -> list[Path]:

@@ -82,6 +82,22 @@ def test_a_traceback_is_shown_if_asked(monkeypatch: pytest.MonkeyPatch) -> None:
         main()
 
 
+@pytest.mark.parametrize("value", ["2", "true", "yes"])
+def test_another_value_of_the_switch_for_tracebacks_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], value: str
+) -> None:
+    monkeypatch.setenv("PATTER_TRACEBACK", value)
+    told = f"patter: PATTER_TRACEBACK has an unknown value. Expected 0 or 1. Got '{value}'.\n"
+    assert run(monkeypatch, capsys, "plugins") == (1, "", told)
+
+
+def test_no_traceback_is_shown_if_it_is_switched_off(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATTER_TRACEBACK", "0")
+    assert run(monkeypatch, capsys, "demo", "--carrier", "nobody")[0] == 1
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_says_of_each_command_what_the_command_says_itself(name: str) -> None:
     command = getattr(importlib.import_module(f"patter_core.cli.{name}"), name)

@@ -296,6 +296,12 @@ def test_it_is_found_by_the_folder_and_the_port(tmp_path: Path, monkeypatch: pyt
     assert control_paths(80) == [Path(".patter-80.sock"), Path(".patter-80-2.sock")]
     monkeypatch.setenv("PATTER_CONTROL", "/run/patter/control.sock")
     assert control_path(80, 1) == Path("/run/patter/control-1.sock")
+    for switch in ("0", "Off", "no", "true"):
+        monkeypatch.setenv("PATTER_CONTROL", switch)
+        with pytest.raises(
+            ConfigurationError, match=f"PATTER_CONTROL has an unknown value.* path .* or off. Got '{switch}'"
+        ):
+            control_path(8000)
     monkeypatch.setenv("PATTER_CONTROL", "off")
     assert control_path(80) is None
     assert control_paths(80) == []
