@@ -188,6 +188,16 @@ async def test_a_call_says_what_it_lacks_before_anybody_is_dialled(options: dict
 
 
 @pytest.mark.anyio
+async def test_the_callers_number_has_the_form_of_one() -> None:
+    patter = phone(webhook_url="https://phone.example", phone_number="+15550001234")
+    with pytest.raises(
+        ConfigurationError, match=r"^`from_number` is not an E\.164 number\..* Leave out all but"
+    ) as caught:
+        await patter.call("+15550009876", agent=patter.agent(engine=FakeEngine()), from_number="+1 (555) 000-4321")
+    assert "4321" not in str(caught.value)
+
+
+@pytest.mark.anyio
 async def test_a_ring_timeout_has_bounds() -> None:
     patter = phone(webhook_url="https://phone.example", phone_number="+15550001234")
     with pytest.raises(ConfigurationError, match="ring_timeout"):

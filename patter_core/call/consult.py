@@ -25,7 +25,7 @@ from patter_core.call.token import LONGEST_TOKEN, CallToken, Consult
 from patter_core.errors import CallError
 from patter_core.events import TransferDone, TransferStarted
 from patter_core.telephony.control import Callbacks, Capability, DialRequest
-from patter_core.telephony.e164 import E164_FORM, is_callable
+from patter_core.telephony.e164 import is_callable, number_error
 from patter_core.telephony.leg import Direction, Leg, Progress
 from patter_core.telephony.outcome import ConsultResult
 
@@ -166,7 +166,7 @@ class Consultation:
         self._refuse_second()
         self._actions.require_live("transferred to a human")
         if not is_callable(request.to):
-            raise CallError("`to` is not an E.164 number.", expected=f"{E164_FORM}, or a SIP address (sip:…)")
+            raise number_error(CallError, "`to` is not an E.164 number.", request.to)
         if not 0 < len(request.brief.strip()) <= _LONGEST_BRIEF:
             raise CallError(
                 "`brief` is what the human is told; it is empty or too long.",
@@ -180,8 +180,10 @@ class Consultation:
         leg = call.leg
         ours = leg.to_number if leg.direction is Direction.INBOUND else leg.from_number
         from_number = request.from_number or ours
-        if not is_callable(from_number):
+        if not from_number:
             raise CallError("The call to the human needs a caller's number.", remedy="Give it: from_number=…")
+        if not is_callable(from_number):
+            raise number_error(CallError, "`from_number` is not an E.164 number.", from_number)
         return CallToken(
             carrier=leg.carrier,
             call_id=uuid.uuid4().hex,

@@ -28,7 +28,7 @@ from patter_core.sinks.sqlite import SQLiteSink
 from patter_core.sinks.sqlite_reader import SQLiteReader
 from patter_core.sinks.wav import WavSink
 from patter_core.storage.archive import CallFilter, CallRow
-from patter_core.telephony.e164 import E164_FORM, address_of
+from patter_core.telephony.e164 import address_of, number_error
 
 __all__ = ["delete"]
 
@@ -142,7 +142,7 @@ def _address(number: str) -> str:
     """Returns the number as rows have it, without separators."""
     address = address_of(number)
     if not address:
-        raise ConfigurationError("--number is not an E.164 number.", expected=f"{E164_FORM}, or a SIP address (sip:…)")
+        raise number_error(ConfigurationError, "--number is not an E.164 number.", number)
     return address
 
 

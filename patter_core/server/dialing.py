@@ -22,7 +22,7 @@ from patter_core.server.launcher import CallLauncher
 from patter_core.server.trunks import Trunk
 from patter_core.server.urls import HOW_TO_SET
 from patter_core.telephony.control import Capability, DialRequest
-from patter_core.telephony.e164 import E164_FORM, address_of, is_callable
+from patter_core.telephony.e164 import address_of, is_callable, number_error
 from patter_core.telephony.leg import Direction, Leg
 
 __all__ = ["Dialer", "check_dial", "check_target"]
@@ -59,6 +59,8 @@ def check_dial(to_number: str, callers: Mapping[str, str], *, base: str, ring_ti
                 f"An outbound call over {name} needs a caller's number.",
                 expected=f"call(…, from_number=…), --from of `patter call`, or {ways_to_set('phone_number')}",
             )
+        if not is_callable(number):
+            raise number_error(ConfigurationError, "`from_number` is not an E.164 number.", number)
     check_target(to_number, ring_timeout)
 
 
@@ -73,7 +75,7 @@ def check_target(to_number: str, ring_timeout: float) -> None:
         ConfigurationError: a value is wrong.
     """
     if not is_callable(to_number):
-        raise ConfigurationError("`to` is not an E.164 number.", expected=f"{E164_FORM}, or a SIP address (sip:…)")
+        raise number_error(ConfigurationError, "`to` is not an E.164 number.", to_number)
     if not 5 <= ring_timeout <= 600:
         raise ConfigurationError(
             "`ring_timeout` is out of range.", expected="5 to 600 seconds", got=f"{ring_timeout:g}"

@@ -14,7 +14,7 @@ from patter_core.aio.foreign import as_exception
 from patter_core.aio.functions import call_foreign
 from patter_core.aio.threads import DaemonThreads
 from patter_core.errors import ConfigurationError
-from patter_core.telephony.e164 import E164_FORM, form_of, is_address
+from patter_core.telephony.e164 import is_address, number_error
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.outcome import Transfer
 from patter_core.webhook import Reject
@@ -71,12 +71,7 @@ def check_routed(numbers: Iterable[str]) -> None:
     """
     for number in numbers:
         if not is_address(number):
-            raise ConfigurationError(
-                "Calls are routed by something that is not a number.",
-                expected=f"{E164_FORM}, or a SIP address (sip:…)",
-                got=form_of(number),
-                remedy="Numbers begin with a plus sign and the country code.",
-            )
+            raise number_error(ConfigurationError, "Calls are routed by something that is not a number.", number)
 
 
 class Routes:

@@ -15,7 +15,7 @@ from patter_core.errors import ConfigurationError
 from patter_core.server.hang_ups import HangUps
 from patter_core.server.price_lookup import PriceLookup
 from patter_core.server.tokens import CallTokens
-from patter_core.telephony.e164 import E164_FORM, form_of, is_e164
+from patter_core.telephony.e164 import is_e164, number_error
 from patter_core.telephony.leg import Leg
 from patter_core.telephony.prices import Cost
 
@@ -125,7 +125,7 @@ def check_number(number: str) -> None:
         ConfigurationError: it is not E.164.
     """
     if not is_e164(number):
-        raise ConfigurationError("`phone_number` is not an E.164 number.", expected=E164_FORM, got=form_of(number))
+        raise number_error(ConfigurationError, "`phone_number` is not an E.164 number.", number, takes_sip=False)
 
 
 def picked(wanted: str | Carrier | Sequence[str | Carrier], carriers: Mapping[str, Carrier]) -> Sequence[str]:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import TypeVar
 
-__all__ = ["E164_FORM", "address_of", "form_of", "is_address", "is_callable", "is_e164"]
+from patter_core.errors import PatterError
+
+__all__ = ["E164_FORM", "address_of", "is_address", "is_callable", "is_e164", "number_error"]
+
+_Error = TypeVar("_Error", bound=PatterError)
 
 E164_FORM = "a plus sign and 7 to 15 digits"
 """E.164 in words, for errors."""
@@ -80,7 +85,32 @@ def _sip(scheme: str, rest: str) -> str:
     return address if len(address) <= _LONGEST else ""
 
 
-def form_of(number: str) -> str:
-    """Returns the form of what should be a number, without showing it."""
-    digits = sum(character.isdigit() for character in number)
-    return f"{'a' if number.startswith('+') else 'no'} plus sign, and {len(number)} characters with {digits} digits"
+def number_error(kind: type[_Error], problem: str, text: str, *, takes_sip: bool = True) -> _Error:
+    """Returns the error for a text that is no number: with the form of what came, without showing it, and the remedy.
+
+    Args:
+        kind: of the error.
+        problem: what it says: "`to` is not an E.164 number."
+        text: what came.
+        takes_sip: a SIP address will do, too.
+    """
+    digits = sum(character.isdigit() for character in text)
+    return kind(
+        problem,
+        expected=f"{E164_FORM}, or a SIP address (sip:…)" if takes_sip else E164_FORM,
+        got=f"{'a' if text.startswith('+') else 'no'} plus sign, and {len(text)} characters with {digits} digits",
+        remedy=_remedy(text),
+    )
+
+
+def _remedy(text: str) -> str:
+    """Returns what makes a number of the text, where it is clear which number is meant; else how numbers begin."""
+    bare = text.strip().replace("(0)", "")
+    digits = "".join(character for character in bare if character in "0123456789")
+    has_others = any(character.isalnum() for character in bare if character not in digits) or "+" in bare[1:]
+    if not has_others and bare.startswith("+") and is_e164(f"+{digits}"):
+        trunk = "the (0), and " if "(0)" in text else ""
+        return f"Leave out {trunk}all but the plus sign and the digits."
+    if not has_others and digits.startswith("00") and is_e164(f"+{digits[2:]}"):
+        return "Write a plus sign in place of the first 00, and then digits alone."
+    return "Numbers begin with a plus sign and the country code."

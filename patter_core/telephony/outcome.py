@@ -6,7 +6,7 @@ import enum
 
 from patter_core.config import ConfiguredStruct, check_fields
 from patter_core.errors import ConfigurationError
-from patter_core.telephony.e164 import E164_FORM, is_callable
+from patter_core.telephony.e164 import is_callable, number_error
 
 __all__ = ["FAILURES", "By", "ConsultResult", "HangUp", "Reason", "Transfer", "end_words"]
 
@@ -35,9 +35,7 @@ class Transfer(ConfiguredStruct, frozen=True, tag="transfer", forbid_unknown_fie
     def __post_init__(self) -> None:
         check_fields(self)
         if not is_callable(self.to):
-            raise ConfigurationError(
-                "`to` of a transfer is not an E.164 number.", expected=f"{E164_FORM}, or a SIP address (sip:…)"
-            )
+            raise number_error(ConfigurationError, "`to` of a transfer is not an E.164 number.", self.to)
 
     def __repr__(self) -> str:
         return "<Transfer>"

@@ -372,7 +372,7 @@ async def test_it_is_refused_before_anything_happens() -> None:
             (WarmTransfer(to=COLLEAGUE, brief="x" * 1_001), "brief"),
             (WarmTransfer(to=COLLEAGUE, brief="\U0001f4de" * 1_000), "too long for a URL"),
             (WarmTransfer(to=COLLEAGUE, brief=BRIEF, ring_timeout=1), "ring_timeout"),
-            (WarmTransfer(to=COLLEAGUE, brief=BRIEF, from_number="me"), "caller's number"),
+            (WarmTransfer(to=COLLEAGUE, brief=BRIEF, from_number="me"), "`from_number` is not an E.164"),
         ]
         for request, told in refused:
             with pytest.raises(CallError, match=told):

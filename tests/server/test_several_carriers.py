@@ -355,7 +355,7 @@ async def test_calls_and_transfers_of_one_worker_share_their_limits() -> None:
 async def test_no_carrier_dials_if_one_of_them_could_not() -> None:
     scene = Scene(FakeCarrier(), Mute())
     async with scene.running():
-        with pytest.raises(CallError, match="other does not support"):
+        with pytest.raises(CallError, match="carrier other cannot make calls"):
             await scene.dial("fake", "other")
     assert scene.carriers[0].dialled == []
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patter_core.errors import ConfigurationError
-from patter_core.telephony.e164 import address_of, is_address, is_callable, is_e164
+from patter_core.errors import CallError, ConfigurationError
+from patter_core.telephony.e164 import address_of, is_address, is_callable, is_e164, number_error
 from patter_core.telephony.outcome import Transfer
 
 
@@ -93,3 +93,39 @@ def test_the_form_is_final(text: str, has_plus: bool) -> None:
     held = address_of(text, has_plus=has_plus)
     assert is_address(held)
     assert held == "" or held.isascii()
+
+
+LEAVE_OUT = "Leave out all but the plus sign and the digits."
+REMEDIES = {
+    "+1 (555) 010-0001": LEAVE_OUT,
+    " +15550100001": LEAVE_OUT,
+    "+1\u2011555\u00a0010\u20130001": LEAVE_OUT,
+    "+44 (0)20 7946 0000": "Leave out the (0), and all but the plus sign and the digits.",
+    "0015550100001": "Write a plus sign in place of the first 00, and then digits alone.",
+    "00 1 555-010-0001": "Write a plus sign in place of the first 00, and then digits alone.",
+    **dict.fromkeys(
+        (
+            "(555) 010-0001",
+            "15550100001",
+            "+1 555",
+            "+1 555 010 0001 ext 5",
+            "+1+5550100001",
+            "+١٥٥٥٠٠٠١٢٣٤",
+            "call me",
+            "",
+        ),
+        "Numbers begin with a plus sign and the country code.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("written", "remedy"), REMEDIES.items())
+def test_an_error_says_how_the_number_that_is_clearly_meant_is_written(written: str, remedy: str) -> None:
+    error = number_error(ConfigurationError, "`to` is not an E.164 number.", written)
+    assert type(error) is ConfigurationError
+    assert str(error).startswith(
+        "`to` is not an E.164 number. Expected a plus sign and 7 to 15 digits, or a SIP address"
+    )
+    assert str(error).endswith(f" digits. {remedy}")
+    assert not any(digits in str(error) for digits in ("555", "0001", "7946"))
+    assert "SIP" not in str(number_error(CallError, "`phone_number` is none.", written, takes_sip=False))
