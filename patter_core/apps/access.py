@@ -7,7 +7,7 @@ import re
 
 import msgspec
 
-from patter_core.config import ConfiguredStruct, check_fields, check_length, from_environment, set_by
+from patter_core.config import ConfiguredStruct, Setting, check_fields, check_length, from_environment
 from patter_core.errors import ConfigurationError
 
 __all__ = ["DEFAULT_APPS_PORT", "AppAccess", "is_loopback"]
@@ -72,7 +72,7 @@ class AppAccess(ConfiguredStruct, frozen=True, kw_only=True, forbid_unknown_fiel
         """
         password = from_environment(self.password, "PATTER_APPS_PASSWORD")
         if password:
-            name = set_by(self.password, parameter=_PASSWORD, variable="PATTER_APPS_PASSWORD")
+            name = Setting(self.password, _PASSWORD, "PATTER_APPS_PASSWORD").name
             check_length(password, parameter=name, shortest=_SHORTEST_PASSWORD)
         listen = from_environment(self.listen, "PATTER_APPS_HOST") or "127.0.0.1"
         found = msgspec.structs.replace(self, listen=listen, password=password)

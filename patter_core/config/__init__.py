@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from patter_core.config.dotenv import read_dotenv, variables_of_dotenv
 from patter_core.config.environment import (
+    Setting,
     base_url,
     checked_key,
     flag_from_environment,
@@ -11,9 +12,7 @@ from patter_core.config.environment import (
     misspelt,
     names_from_environment,
     port_number,
-    required,
     secrets_of,
-    set_by,
     workers_folder,
 )
 from patter_core.config.forms import KEY_OF_ANOTHER_SERVICE, LANGUAGE, Form, Language, check_form, check_no_other_kind
@@ -33,6 +32,7 @@ __all__ = [
     "ConfiguredStruct",
     "Form",
     "Language",
+    "Setting",
     "base_url",
     "check_arguments",
     "check_fields",
@@ -57,9 +57,7 @@ __all__ = [
     "port_number",
     "quoted",
     "read_dotenv",
-    "required",
     "secrets_of",
-    "set_by",
     "unknown_option",
     "unknown_variables",
     "variables_of_dotenv",

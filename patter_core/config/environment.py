@@ -8,11 +8,14 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import msgspec
+
 from patter_core.config.forms import check_no_other_kind
 from patter_core.config.variables import CORE_VARIABLES
 from patter_core.errors import ConfigurationError, SettingMissing
 
 __all__ = [
+    "Setting",
     "base_url",
     "checked_key",
     "flag_from_environment",
@@ -20,9 +23,7 @@ __all__ = [
     "misspelt",
     "names_from_environment",
     "port_number",
-    "required",
     "secrets_of",
-    "set_by",
     "workers_folder",
 ]
 
@@ -38,15 +39,48 @@ def from_environment(value: str, variable: str) -> str:
     return value.strip() or os.environ.get(variable, "").strip()
 
 
-def set_by(value: str, *, parameter: str, variable: str) -> str:
-    """Returns the name of what has set a value, for errors: the parameter, or the variable if that alone is set.
+class Setting(msgspec.Struct, frozen=True):
+    """What was given for a parameter, and the environment variable that is read where that is "". Often a secret."""
 
-    Args:
-        value: as in `required`.
-        parameter: as in `required`.
-        variable: as in `required`.
-    """
-    return variable if not value.strip() and from_environment("", variable) else parameter
+    given: str
+    parameter: str
+    """Its name as the user writes it, with the class: `Acme(api_key=…)`."""
+    variable: str
+
+    def __repr__(self) -> str:
+        return f"<Setting {self.parameter}>"
+
+    @property
+    def value(self) -> str:
+        """The value, "" if there is none."""
+        return from_environment(self.given, self.variable)
+
+    @property
+    def name(self) -> str:
+        """What has set the value, for errors: the parameter, or the variable if that alone is set."""
+        return self.variable if not self.given.strip() and self.value else self.parameter
+
+    def required(self, where: str) -> str:
+        """Returns the value.
+
+        Args:
+            where: where it is found, as the end of a sentence: `in the console's dashboard`.
+
+        Raises:
+            ConfigurationError: there is none, or it has a character in it that cannot be seen.
+        """
+        found, variable = self.value, self.variable
+        _check_visible(found, self.name)
+        if not found:
+            near = misspelt(variable)
+            raise SettingMissing(
+                f"{self.parameter} is missing.",
+                variable=variable,
+                where=where,
+                got=f"neither: {variable} is set, but empty" if variable in os.environ else "neither",
+                remedy=f"{near} is set. Did you mean {variable}?" if near else f"You find it {where}.",
+            )
+        return found
 
 
 def names_from_environment(variable: str) -> list[str]:
@@ -86,32 +120,6 @@ def port_number(port: int | None, *, default: int, parameter: str = "`port`", va
     return int(value)
 
 
-def required(value: str, *, parameter: str, variable: str, where: str) -> str:
-    """Returns `value`, or the environment variable's value.
-
-    Args:
-        value: what the user gave, or "".
-        parameter: its name as the user writes it, with the class: `Acme(api_key=…)`.
-        variable: the environment variable.
-        where: where the value is found, as the end of a sentence: `in the console's dashboard`.
-
-    Raises:
-        ConfigurationError: neither is set, or it has a character in it that cannot be seen.
-    """
-    found = from_environment(value, variable)
-    _check_visible(found, set_by(value, parameter=parameter, variable=variable))
-    if not found:
-        near = misspelt(variable)
-        raise SettingMissing(
-            f"{parameter} is missing.",
-            variable=variable,
-            where=where,
-            got=f"neither: {variable} is set, but empty" if variable in os.environ else "neither",
-            remedy=f"{near} is set. Did you mean {variable}?" if near else f"You find it {where}.",
-        )
-    return found
-
-
 def secrets_of(
     values: Iterable[str], *, parameter: str, variable: str, check: Callable[[str, str], object] | None = None
 ) -> tuple[str, ...]:
@@ -121,7 +129,7 @@ def secrets_of(
 
     Args:
         values: what the user gave.
-        parameter: as in `required`.
+        parameter: as in `Setting`.
         variable: the environment variable.
         check: called with each and the name of its place: `<parameter>[0]` or `<variable>[0]`, and without the number
             if it is the only one.
@@ -190,7 +198,7 @@ def checked_key(
 
     Args:
         key: what was found, or "".
-        parameter: as in `required`.
+        parameter: as in `Setting`.
         what: what it is: `an auth token`.
         others: as in `check_no_other_kind`.
         is_vendors: False for a server of the user's own, at which any text is a key that can be in a header.
@@ -217,7 +225,7 @@ def base_url(value: str, *, parameter: str, variable: str, default: str, path: b
 
     Args:
         value: what the user gave, or "".
-        parameter: as in `required`.
+        parameter: as in `Setting`.
         variable: the environment variable.
         default: the vendor's own address.
         path: it may have one.
@@ -236,7 +244,7 @@ def base_url(value: str, *, parameter: str, variable: str, default: str, path: b
         valid = valid and address == whole and "@" not in url.netloc
     if not valid:
         expected = "http(s)://host/path, without a query" if path else "http(s)://host, with nothing after it"
-        name = set_by(value, parameter=parameter, variable=variable)
+        name = Setting(value, parameter, variable).name
         raise ConfigurationError(
             f"{name} is not the address of a service.",
             expected=f"{expected}, as in {default}",

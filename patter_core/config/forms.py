@@ -90,10 +90,10 @@ def check_form(
     Args:
         value: what was found.
         form: what all of it must match, as a regular expression.
-        parameter: as in `required`.
+        parameter: as in `Setting`.
         what: what it should be: `the SID of an account`.
         expected: the form, in words.
-        where: as in `required`.
+        where: as in `Setting`.
         others: forms of what may be given in its place, as regular expressions, with what each is. The first counts.
 
     Raises:
@@ -115,7 +115,7 @@ def check_no_other_kind(key: str, *, parameter: str, what: str, others: Mapping[
 
     Args:
         key: what was found.
-        parameter: as in `required`.
+        parameter: as in `Setting`.
         what: what it should be: `an API key`.
         others: as in `check_form`, beside quoted values, addresses, lines of a file and the like.
 

@@ -6,14 +6,13 @@ import pytest
 
 from patter_core.config import (
     KEY_OF_ANOTHER_SERVICE,
+    Setting,
     base_url,
     checked_key,
     flag_from_environment,
     from_environment,
     names_from_environment,
-    required,
     secrets_of,
-    set_by,
 )
 from patter_core.errors import ConfigurationError, SettingMissing
 
@@ -29,7 +28,7 @@ def test_blanks_and_line_ends_around_a_value_are_not_part_of_it(monkeypatch: pyt
     monkeypatch.setenv("ACME_KEY", around.format("from outside"))
     assert from_environment(around.format("given"), "ACME_KEY") == "given"
     assert from_environment("", "ACME_KEY") == "from outside"
-    assert required("", parameter="Acme(key=…)", variable="ACME_KEY", where="there") == "from outside"
+    assert Setting("", "Acme(key=…)", "ACME_KEY").required("there") == "from outside"
     monkeypatch.setenv("ACME_LOUD", around.format("1"))
     assert flag_from_environment("ACME_LOUD") is True
     monkeypatch.setenv("ACME_NAMES", around.format("a, b,,"))
@@ -40,19 +39,21 @@ def test_blanks_and_line_ends_around_a_value_are_not_part_of_it(monkeypatch: pyt
 def test_a_value_of_blanks_is_none(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("ACME_KEY", value)
     with pytest.raises(ConfigurationError, match="missing"):
-        required(value, parameter="Acme(key=…)", variable="ACME_KEY", where="there")
+        Setting(value, "Acme(key=…)", "ACME_KEY").required("there")
 
 
 def test_an_error_of_a_value_names_the_variable_where_that_alone_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     def named(value: str) -> str:
-        return set_by(value, parameter="Acme(key=…)", variable="ACME_KEY")
+        setting = Setting(value, "Acme(key=…)", "ACME_KEY")
+        assert "given" not in repr(setting)
+        return setting.name
 
     monkeypatch.delenv("ACME_KEY", raising=False)
     assert named("") == named("given") == "Acme(key=…)"
     monkeypatch.setenv("ACME_KEY", "from\u200boutside")
     assert (named("given"), named(" ")) == ("Acme(key=…)", "ACME_KEY")
     with pytest.raises(ConfigurationError, match=r"^ACME_KEY has a character in it that cannot be seen"):
-        required("", parameter="Acme(key=…)", variable="ACME_KEY", where="there")
+        Setting("", "Acme(key=…)", "ACME_KEY").required("there")
     with pytest.raises(ConfigurationError, match=r"^ACME_KEY is not the address .*as in https://acme\.example\.$"):
         base_url("", parameter="Acme(url=…)", variable="ACME_KEY", default="https://acme.example")
 
@@ -65,7 +66,7 @@ def test_a_variable_without_a_value_is_told_as_one(
     if set_to is not None:
         monkeypatch.setenv("ACME_KEY", set_to)
     with pytest.raises(SettingMissing) as error:
-        required("", parameter="Acme(key=…)", variable="ACME_KEY", where="there")
+        Setting("", "Acme(key=…)", "ACME_KEY").required("there")
     assert error.value.got == got
 
 
@@ -79,13 +80,13 @@ def test_the_only_secret_in_a_list_has_no_number() -> None:
 @pytest.mark.parametrize("value", ["ab\x00c", "ab\u200bc", "\ufeffabc", "a\x1b[31mb"])
 def test_a_credential_with_a_character_that_cannot_be_seen_is_refused_and_not_shown(value: str) -> None:
     with pytest.raises(ConfigurationError, match=r"Acme\(key=…\) has a character in it that cannot be seen") as caught:
-        required(value, parameter="Acme(key=…)", variable="ACME_KEY", where="there")
+        Setting(value, "Acme(key=…)", "ACME_KEY").required("there")
     assert value not in str(caught.value)
 
 
 def test_a_key_of_several_lines_is_taken_whole() -> None:
     key = "-----BEGIN KEY-----\nabc\n-----END KEY-----"
-    assert required(f"{key}\n", parameter="Acme(key=…)", variable="ACME_KEY", where="there") == key
+    assert Setting(f"{key}\n", "Acme(key=…)", "ACME_KEY").required("there") == key
 
 
 @pytest.mark.parametrize("around", ["{}", " {} ", "{}\r", "{}\r\n", "\t{}", "{}\n"])
@@ -146,7 +147,7 @@ def test_another_value_of_a_flag_is_refused(monkeypatch: pytest.MonkeyPatch, val
 def test_a_missing_value_is_told_with_parameter_variable_and_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ACME_KEY", raising=False)
     with pytest.raises(ConfigurationError) as caught:
-        required("", parameter="Acme(key=…)", variable="ACME_KEY", where="on the dashboard")
+        Setting("", "Acme(key=…)", "ACME_KEY").required("on the dashboard")
     assert all(part in str(caught.value) for part in ("Acme(key=…)", "ACME_KEY", "on the dashboard"))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from patter_core.config import check_length, from_environment, made_up_secret, required, set_by
+from patter_core.config import Setting, check_length, made_up_secret
 from patter_core.errors import ConfigurationError
 
 __all__ = ["SECRET_VARIABLE", "check_rate", "origin_of", "read_origins", "read_secret"]
@@ -24,12 +24,12 @@ def read_secret(secret: str, *, is_needed: bool) -> str:
     Raises:
         ConfigurationError: it is missing, or too short.
     """
+    setting = Setting(secret, "Browser(secret=…)", SECRET_VARIABLE)
     if is_needed:
-        where = "nowhere: make one, and give it to your web server, too"
-        found = required(secret, parameter="Browser(secret=…)", variable=SECRET_VARIABLE, where=where)
+        found = setting.required("nowhere: make one, and give it to your web server, too")
     else:
-        found = from_environment(secret, SECRET_VARIABLE) or made_up_secret("browser")
-    check_length(found, parameter=set_by(secret, parameter="Browser(secret=…)", variable=SECRET_VARIABLE))
+        found = setting.value or made_up_secret("browser")
+    check_length(found, parameter=setting.name)
     return found
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Self
 from urllib.parse import urlencode
 
-from patter_core.config import KEY_OF_ANOTHER_SERVICE, checked_key, required, set_by
+from patter_core.config import KEY_OF_ANOTHER_SERVICE, Setting, checked_key
 from patter_core.config import base_url as read_base_url
 
 __all__ = ["DEFAULT_BASE_URL", "Parameters", "Service"]
@@ -33,14 +33,12 @@ class Service:
         Raises:
             ConfigurationError: a value is missing or invalid.
         """
-        parameter = f"{owner}(api_key=…)"
-        where = "in the Deepgram console under API Keys"
-        key = required(api_key, parameter=parameter, variable="DEEPGRAM_API_KEY", where=where)
+        setting = Setting(api_key, f"{owner}(api_key=…)", "DEEPGRAM_API_KEY")
+        key = setting.required("in the Deepgram console under API Keys")
         address = read_base_url(
             base_url, parameter=f"{owner}(base_url=…)", variable="DEEPGRAM_BASE_URL", default=DEFAULT_BASE_URL
         )
-        name = set_by(api_key, parameter=parameter, variable="DEEPGRAM_API_KEY")
-        return cls(checked_key(key, parameter=name, others=KEY_OF_ANOTHER_SERVICE), address)
+        return cls(checked_key(key, parameter=setting.name, others=KEY_OF_ANOTHER_SERVICE), address)
 
     def url(self, path: str, parameters: Parameters) -> str:
         """Returns the ws:// or wss:// URL of a socket."""

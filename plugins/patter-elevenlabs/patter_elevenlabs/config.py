@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Self
 from urllib.parse import quote, urlencode
 
+from patter_core.config import Setting, check_form, checked_key
 from patter_core.config import base_url as read_base_url
-from patter_core.config import check_form, checked_key, required, set_by
 from patter_core.errors import ConfigurationError
 from patter_elevenlabs.refusals import KEYS
 from patter_elevenlabs.wire import Variable
@@ -111,15 +111,15 @@ class Service:
 
 def _checked_key(owner: str, api_key: str, permission: str) -> str:
     """Returns the key. Errors do not show it."""
-    parameter = f"{owner}(api_key=…)"
+    setting = Setting(api_key, f"{owner}(api_key=…)", "ELEVENLABS_API_KEY")
     where = f"{KEYS}; it needs the permission {permission}"
-    found = required(api_key, parameter=parameter, variable="ELEVENLABS_API_KEY", where=where)
-    name = set_by(api_key, parameter=parameter, variable="ELEVENLABS_API_KEY")
-    key = checked_key(found, parameter=name, others={"sk-.*": "they begin with sk-, and not with sk_"})
+    key = checked_key(
+        setting.required(where), parameter=setting.name, others={"sk-.*": "they begin with sk-, and not with sk_"}
+    )
     check_form(
         key,
         "(?!agent_).*",
-        parameter=name,
+        parameter=setting.name,
         what="an API key",
         expected="a key, which begins with sk_",
         where=where,
@@ -130,12 +130,13 @@ def _checked_key(owner: str, api_key: str, permission: str) -> str:
 
 def _checked_agent_id(owner: str, agent_id: str) -> str:
     """Returns the agent's ID. Errors do not show it: it may be the key."""
-    parameter, where = f"{owner}(agent_id=…)", "in the ElevenLabs dashboard on the agent's page; it begins with agent_"
-    found = required(agent_id, parameter=parameter, variable="ELEVENLABS_AGENT_ID", where=where).strip()
+    setting = Setting(agent_id, f"{owner}(agent_id=…)", "ELEVENLABS_AGENT_ID")
+    where = "in the ElevenLabs dashboard on the agent's page; it begins with agent_"
+    found = setting.required(where)
     check_form(
         found,
         r"(?!sk_)[^\s\"'“”„‘’«»<>{}/]+",
-        parameter=set_by(agent_id, parameter=parameter, variable="ELEVENLABS_AGENT_ID"),
+        parameter=setting.name,
         what="an agent's ID",
         expected="an ID, which begins with agent_, without blanks, quotation marks and slashes",
         where=where,

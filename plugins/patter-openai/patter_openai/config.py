@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Self
 from urllib.parse import quote, urlsplit
 
+from patter_core.config import Setting, checked_key
 from patter_core.config import base_url as read_base_url
-from patter_core.config import checked_key, required, set_by
 
 __all__ = ["DEFAULT_BASE_URL", "Service", "is_vendor", "read_key", "read_url"]
 
@@ -70,11 +70,9 @@ def read_key(owner: str, api_key: str, address: str) -> str:
     Raises:
         ConfigurationError: there is none, or it cannot be one.
     """
-    parameter = f"{owner}(api_key=…)"
-    where = "on the OpenAI platform under API keys; it begins with sk-"
-    found = required(api_key, parameter=parameter, variable="OPENAI_API_KEY", where=where)
-    name = set_by(api_key, parameter=parameter, variable="OPENAI_API_KEY")
-    return checked_key(found, parameter=name, others=_OF_OTHER_SERVICES, is_vendors=is_vendor(address))
+    setting = Setting(api_key, f"{owner}(api_key=…)", "OPENAI_API_KEY")
+    found = setting.required("on the OpenAI platform under API keys; it begins with sk-")
+    return checked_key(found, parameter=setting.name, others=_OF_OTHER_SERVICES, is_vendors=is_vendor(address))
 
 
 def read_url(owner: str, base_url: str) -> str:

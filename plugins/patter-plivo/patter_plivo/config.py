@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from patter_core.config import KEY_OF_ANOTHER_SERVICE, check_form, checked_key, required, secrets_of, set_by
+from patter_core.config import KEY_OF_ANOTHER_SERVICE, Setting, check_form, checked_key, secrets_of
 from patter_core.config import base_url as read_base_url
 
 __all__ = ["Account", "read_account", "read_other_tokens"]
@@ -32,23 +32,20 @@ def read_account(*, auth_id: str = "", auth_token: str = "", base_url: str = "")
     Raises:
         ConfigurationError: a value is missing or invalid.
     """
-    found = required(auth_id, parameter="Plivo(auth_id=…)", variable="PLIVO_AUTH_ID", where=_WHERE)
+    id_setting = Setting(auth_id, "Plivo(auth_id=…)", "PLIVO_AUTH_ID")
+    token_setting = Setting(auth_token, "Plivo(auth_token=…)", "PLIVO_AUTH_TOKEN")
+    found = id_setting.required(_WHERE)
     check_form(
         found,
         _AUTH_ID,
-        parameter=set_by(auth_id, parameter="Plivo(auth_id=…)", variable="PLIVO_AUTH_ID"),
+        parameter=id_setting.name,
         what="the Auth ID of an account",
         expected="MA, or SA for a subaccount, and 18 more capitals and digits",
         where=_WHERE,
     )
     return Account(
         auth_id=found,
-        auth_token=_checked_token(
-            required(
-                auth_token, parameter="Plivo(auth_token=…)", variable="PLIVO_AUTH_TOKEN", where=f"{_WHERE}, beside it"
-            ),
-            set_by(auth_token, parameter="Plivo(auth_token=…)", variable="PLIVO_AUTH_TOKEN"),
-        ),
+        auth_token=_checked_token(token_setting.required(f"{_WHERE}, beside it"), token_setting.name),
         base_url=read_base_url(
             base_url, parameter="Plivo(base_url=…)", variable="PLIVO_BASE_URL", default="https://api.plivo.com"
         ),

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 import msgspec
 
-from patter_core.config import required, set_by
+from patter_core.config import Setting
 from patter_core.errors import ConfigurationError, SinkUnavailable, StoreUnavailable
 from patter_redis.failures import Failure, text_of
 
@@ -47,15 +47,15 @@ class Client:
 
     def __init__(self, url: str, *, parameter: str, failure: Failure | None = None) -> None:
         self._failure = failure or Failure()
-        self._url = required(url, parameter=parameter, variable="PATTER_REDIS_URL", where="in the server's settings")
+        setting = Setting(url, parameter, "PATTER_REDIS_URL")
+        self._url = setting.required("in the server's settings")
         try:
             scheme, self.place = urlsplit(self._url).scheme, _place_of(self._url)
         except ValueError:  # its text has the URL
             scheme = self.place = ""
         if scheme not in {"redis", "rediss", "unix"}:
-            name = set_by(url, parameter=parameter, variable="PATTER_REDIS_URL")
             raise ConfigurationError(
-                f"{name} is not the URL of a Redis server.", expected="redis://…, rediss://… or unix://…"
+                f"{setting.name} is not the URL of a Redis server.", expected="redis://…, rediss://… or unix://…"
             )
         self._nodes: dict[str, Redis] = {}
         """Clients by URL: of the one that was given, and of those that it redirected to."""

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 import msgspec
 
-from patter_core.config import KEY_OF_ANOTHER_SERVICE, check_form, checked_key, required, set_by
+from patter_core.config import KEY_OF_ANOTHER_SERVICE, Setting, check_form, checked_key
 from patter_core.config import base_url as read_base_url
 from patter_core.errors import ConfigurationError
 from patter_telnyx.formats import ByteOrder
@@ -70,11 +70,9 @@ def read_api_key(api_key: str = "") -> str:
     Raises:
         ConfigurationError: it is missing, or surely something else.
     """
-    parameter = "Telnyx(api_key=…)"
-    where = "in Telnyx's portal, under “API Keys”"
-    found = required(api_key, parameter=parameter, variable="TELNYX_API_KEY", where=where)
-    name = set_by(api_key, parameter=parameter, variable="TELNYX_API_KEY")
-    return checked_key(found, parameter=name, others=KEY_OF_ANOTHER_SERVICE)
+    setting = Setting(api_key, "Telnyx(api_key=…)", "TELNYX_API_KEY")
+    found = setting.required("in Telnyx's portal, under “API Keys”")
+    return checked_key(found, parameter=setting.name, others=KEY_OF_ANOTHER_SERVICE)
 
 
 def read_api_url(base_url: str = "") -> str:
@@ -90,13 +88,13 @@ def read_api_url(base_url: str = "") -> str:
 
 def _read_connection_id(connection_id: str) -> str:
     """Returns the ID of the application. Errors do not show it: it may be a key."""
-    parameter = "Telnyx(connection_id=…)"
+    setting = Setting(connection_id, "Telnyx(connection_id=…)", "TELNYX_CONNECTION_ID")
     where = "in Telnyx's portal, under “Voice”, “Programmable Voice”: the ID of your application"
-    found = required(connection_id, parameter=parameter, variable="TELNYX_CONNECTION_ID", where=where)
+    found = setting.required(where)
     check_form(
         found,
         r"(?s)(?!KEY|\+).*",
-        parameter=set_by(connection_id, parameter=parameter, variable="TELNYX_CONNECTION_ID"),
+        parameter=setting.name,
         what="the ID of an application",
         expected="its digits",
         where=where,
@@ -106,9 +104,9 @@ def _read_connection_id(connection_id: str) -> str:
 
 
 def _read_public_key(public_key: str) -> str:
-    where = f"{PUBLIC_KEY_WHERE}; webhooks could not be verified without it"
-    found = required(public_key, parameter=PUBLIC_KEY, variable="TELNYX_PUBLIC_KEY", where=where)
-    verify_key(found, set_by(public_key, parameter=PUBLIC_KEY, variable="TELNYX_PUBLIC_KEY"))
+    setting = Setting(public_key, PUBLIC_KEY, "TELNYX_PUBLIC_KEY")
+    found = setting.required(f"{PUBLIC_KEY_WHERE}; webhooks could not be verified without it")
+    verify_key(found, setting.name)
     return found
 
 

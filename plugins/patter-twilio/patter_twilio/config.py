@@ -8,12 +8,11 @@ import msgspec
 
 from patter_core.config import (
     KEY_OF_ANOTHER_SERVICE,
+    Setting,
     check_form,
     checked_key,
     from_environment,
-    required,
     secrets_of,
-    set_by,
 )
 from patter_core.config import base_url as read_base_url
 from patter_core.errors import ConfigurationError
@@ -75,14 +74,12 @@ def read_account(
     Raises:
         ConfigurationError: a value is missing or invalid.
     """
-    sid = required(account_sid, parameter="Twilio(account_sid=…)", variable="TWILIO_ACCOUNT_SID", where=_WHERE)
-    _check_sid(sid, "AC", parameter=_set_by(account_sid, "account_sid"), what="the SID of an account", where=_WHERE)
-    token = required(auth_token, parameter="Twilio(auth_token=…)", variable="TWILIO_AUTH_TOKEN", where=_WHERE)
-    token = _checked_token(token, _set_by(auth_token, "auth_token"))
-    key, secret = _read_api_key(api_key, api_secret)
+    sid, token = _setting(account_sid, "account_sid"), _setting(auth_token, "auth_token")
+    _check_sid(sid.required(_WHERE), "AC", parameter=sid.name, what="the SID of an account", where=_WHERE)
+    key, secret = _read_api_key(_setting(api_key, "api_key"), _setting(api_secret, "api_secret"))
     return Account(
-        account_sid=sid,
-        auth_token=token,
+        account_sid=sid.value,
+        auth_token=_checked_token(token.required(_WHERE), token.name),
         api_key=key,
         api_secret=secret,
         region=from_environment(region, "TWILIO_REGION"),
@@ -110,22 +107,21 @@ def _checked_token(token: str, parameter: str, what: str = "an auth token") -> s
     return checked_key(token, parameter=parameter, what=what, others={**_SIDS, **KEY_OF_ANOTHER_SERVICE})
 
 
-def _read_api_key(api_key: str, api_secret: str) -> tuple[str, str]:
-    key, secret = from_environment(api_key, "TWILIO_API_KEY"), from_environment(api_secret, "TWILIO_API_SECRET")
-    for one, other, name in ((key, secret, "api_secret"), (secret, key, "api_key")):
-        if one and not other:
+def _read_api_key(key: Setting, secret: Setting) -> tuple[str, str]:
+    for one, other in ((key, secret), (secret, key)):
+        if one.value and not other.value:
             raise ConfigurationError(
-                f"Twilio({name}=…) is missing.",
-                expected=f"both halves: the parameter, or the environment variable TWILIO_{name.upper()}",
+                f"{other.parameter} is missing.",
+                expected=f"both halves: the parameter, or the environment variable {other.variable}",
                 remedy=f"You find API keys {_KEYS}; a secret is shown only once.",
             )
-    if key:
-        _check_sid(key, "SK", parameter=_set_by(api_key, "api_key"), what="the SID of an API key", where=_KEYS)
-    return key, _checked_token(secret, _set_by(api_secret, "api_secret"), "the secret of an API key")
+    if key.value:
+        _check_sid(key.value, "SK", parameter=key.name, what="the SID of an API key", where=_KEYS)
+    return key.value, _checked_token(secret.value, secret.name, "the secret of an API key")
 
 
-def _set_by(value: str, name: str) -> str:
-    return set_by(value, parameter=f"Twilio({name}=…)", variable=f"TWILIO_{name.upper()}")
+def _setting(given: str, name: str) -> Setting:
+    return Setting(given, f"Twilio({name}=…)", f"TWILIO_{name.upper()}")
 
 
 def _check_sid(sid: str, prefix: str, *, parameter: str, what: str, where: str) -> None:
@@ -145,17 +141,13 @@ def api_url(base_url: str, *, region: str, edge: str) -> str:
 
     An edge without a region belongs to the region us1. Both may be in the environment.
     """
-    found = []
-    for name, given in (("region", region), ("edge", edge)):
-        value = from_environment(given, f"TWILIO_{name.upper()}")
-        if value.strip(_NAME_CHARACTERS):
+    settings = _setting(region, "region"), _setting(edge, "edge")
+    for one in settings:
+        if one.value.strip(_NAME_CHARACTERS):
             raise ConfigurationError(
-                f"{_set_by(given, name)} is not a valid name.",
-                expected="a name such as ie1 or dublin",
-                got=repr(value),
+                f"{one.name} is not a valid name.", expected="a name such as ie1 or dublin", got=repr(one.value)
             )
-        found.append(value)
-    region, edge = found
+    region, edge = (one.value for one in settings)
     region = region or ("us1" if edge else "")
     host = ".".join(part for part in ("api", edge, region, "twilio.com") if part)
     return read_base_url(

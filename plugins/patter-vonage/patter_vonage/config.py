@@ -12,13 +12,11 @@ import msgspec
 
 from patter_core.config import (
     KEY_OF_ANOTHER_SERVICE,
+    Setting,
     check_form,
     check_no_other_kind,
     checked_key,
-    from_environment,
-    required,
     secrets_of,
-    set_by,
 )
 from patter_core.config import base_url as read_base_url
 from patter_core.errors import ConfigurationError
@@ -44,8 +42,6 @@ SAMPLE_RATES = get_args(SampleRate)
 
 _APPLICATION = "in Vonage's dashboard, under “Applications”"
 _SETTINGS = "in Vonage's dashboard, under “API settings”"
-_API_SECRET, _SIGNATURE_SECRET = "Vonage(api_secret=…)", "Vonage(signature_secret=…)"
-_PRIVATE_KEY, _PRIVATE_KEY_VARIABLE = "Vonage(private_key=…)", "VONAGE_PRIVATE_KEY"
 _PEM = "-----BEGIN"
 _UUID = "-".join(f"[0-9a-fA-F]{{{digits}}}" for digits in (8, 4, 4, 4, 12))
 _IDS = {_UUID: "a UUID, which is what an application's ID looks like"}
@@ -71,13 +67,10 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             ConfigurationError: one is missing or invalid.
         """
+        secret = Setting(api_secret, "Vonage(api_secret=…)", "VONAGE_API_SECRET")
         return cls(
             api_key=_read_api_key(api_key),
-            api_secret=_checked_secret(
-                required(api_secret, parameter=_API_SECRET, variable="VONAGE_API_SECRET", where=_SETTINGS),
-                set_by(api_secret, parameter=_API_SECRET, variable="VONAGE_API_SECRET"),
-                "the secret of an account",
-            ),
+            api_secret=_checked_secret(secret.required(_SETTINGS), secret.name, "the secret of an account"),
         )
 
 
@@ -111,23 +104,15 @@ def read_account(
     Raises:
         ConfigurationError: a value is missing or invalid.
     """
+    secret = Setting(api_secret, "Vonage(api_secret=…)", "VONAGE_API_SECRET")
+    signing = Setting(signature_secret, "Vonage(signature_secret=…)", "VONAGE_SIGNATURE_SECRET")
     return Account(
         application_id=read_application_id(application_id),
         private_key=_read_private_key(private_key),
         api_key=_read_api_key(api_key),
-        api_secret=_checked_secret(
-            from_environment(api_secret, "VONAGE_API_SECRET"),
-            set_by(api_secret, parameter=_API_SECRET, variable="VONAGE_API_SECRET"),
-            "the secret of an account",
-        ),
+        api_secret=_checked_secret(secret.value, secret.name, "the secret of an account"),
         signature_secret=_checked_secret(
-            required(
-                signature_secret,
-                parameter=_SIGNATURE_SECRET,
-                variable="VONAGE_SIGNATURE_SECRET",
-                where=f"{_SETTINGS}; webhooks could not be verified without it",
-            ),
-            set_by(signature_secret, parameter=_SIGNATURE_SECRET, variable="VONAGE_SIGNATURE_SECRET"),
+            signing.required(f"{_SETTINGS}; webhooks could not be verified without it"), signing.name
         ),
         base_url=api_url(base_url),
     )
@@ -159,12 +144,12 @@ def read_application_id(application_id: str = "") -> str:
     Raises:
         ConfigurationError: it is missing, or no UUID (Vonage's page "Managing Applications").
     """
-    parameter = "Vonage(application_id=…)"
-    found = required(application_id, parameter=parameter, variable="VONAGE_APPLICATION_ID", where=_APPLICATION)
+    setting = Setting(application_id, "Vonage(application_id=…)", "VONAGE_APPLICATION_ID")
+    found = setting.required(_APPLICATION)
     check_form(
         found,
         _UUID,
-        parameter=set_by(application_id, parameter=parameter, variable="VONAGE_APPLICATION_ID"),
+        parameter=setting.name,
         what="the ID of an application",
         expected="a UUID: 32 hexadecimal digits with four hyphens between them",
         where=_APPLICATION,
@@ -174,27 +159,21 @@ def read_application_id(application_id: str = "") -> str:
 
 
 def _read_api_key(api_key: str) -> str:
-    parameter = "Vonage(api_key=…)"
-    found = required(api_key, parameter=parameter, variable="VONAGE_API_KEY", where=_SETTINGS)
-    name = set_by(api_key, parameter=parameter, variable="VONAGE_API_KEY")
-    return checked_key(found, parameter=name, others={**_IDS, **KEY_OF_ANOTHER_SERVICE})
+    setting = Setting(api_key, "Vonage(api_key=…)", "VONAGE_API_KEY")
+    return checked_key(setting.required(_SETTINGS), parameter=setting.name, others={**_IDS, **KEY_OF_ANOTHER_SERVICE})
 
 
 def _read_private_key(private_key: str) -> str:
     """Returns the key itself, where a path is given."""
-    found = required(
-        private_key,
-        parameter=_PRIVATE_KEY,
-        variable=_PRIVATE_KEY_VARIABLE,
-        where="in the file private.key, which Vonage's dashboard gives you for your application",
-    )
+    setting = _private_key_setting(private_key)
+    found = setting.required("in the file private.key, which Vonage's dashboard gives you for your application")
     if _PEM in found:
         return found
     try:
         return Path(found).expanduser().read_text(encoding="utf-8").strip()
     except (OSError, ValueError, RuntimeError) as error:  # the last of a ~ without its user
         raise ConfigurationError(
-            f"{private_key_set_by(private_key)} cannot be read.",
+            f"{setting.name} cannot be read.",
             expected=f"the key itself ({_PEM} PRIVATE KEY-----…), or the path of its file",
             got=f"{_shown(found)}: {_why(error)}",
             remedy="A relative path begins at the current folder." if _is_path(found) and found[0] not in "/~" else "",
@@ -203,7 +182,11 @@ def _read_private_key(private_key: str) -> str:
 
 def private_key_set_by(private_key: str) -> str:
     """Returns the name of what has set it, for errors."""
-    return set_by(private_key, parameter=_PRIVATE_KEY, variable=_PRIVATE_KEY_VARIABLE)
+    return _private_key_setting(private_key).name
+
+
+def _private_key_setting(private_key: str) -> Setting:
+    return Setting(private_key, "Vonage(private_key=…)", "VONAGE_PRIVATE_KEY")
 
 
 def _is_path(given: str) -> bool:

@@ -18,7 +18,7 @@ import msgspec
 from patter_core.aio import Changes
 from patter_core.aio.threads import SerialThread
 from patter_core.checks import CheckResult, checked
-from patter_core.config import check_arguments, required, secrets_of, set_by
+from patter_core.config import Setting, check_arguments, secrets_of
 from patter_core.errors import ConfigurationError, SinkRefused
 from patter_core.events import Record
 from patter_core.net.http import send_request
@@ -84,13 +84,13 @@ class WebhookSink(EventSink):
         delay_scale: float = 1.0,
     ) -> None:
         where = "in the receiver's settings"
-        parameter, variable = "WebhookSink(url=…)", "PATTER_WEBHOOK_SINK_URL"
-        self._url = required(url, parameter=parameter, variable=variable, where=where)
-        self._host = _checked_host(self._url, set_by(url, parameter=parameter, variable=variable))
+        setting = Setting(url, "WebhookSink(url=…)", "PATTER_WEBHOOK_SINK_URL")
+        self._url = setting.required(where)
+        self._host = _checked_host(self._url, setting.name)
         given = secret if not isinstance(secret, str) else [secret] if secret.strip() else []
         parameter, variable = "WebhookSink(secret=…)", "PATTER_WEBHOOK_SINK_SECRET"
         texts = secrets_of(given, parameter=parameter, variable=variable, check=Secret)
-        texts = texts or (required("", parameter=parameter, variable=variable, where=where),)
+        texts = texts or (Setting("", parameter, variable).required(where),)
         self._secrets = [Secret(text) for text in texts]
         self._events = None if events is None else frozenset(events)
         self._delay_scale = delay_scale

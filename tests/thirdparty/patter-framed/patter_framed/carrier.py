@@ -10,7 +10,7 @@ from typing import ClassVar
 import msgspec
 
 from patter_core.carrier import Carrier
-from patter_core.config import base_url, required
+from patter_core.config import Setting, base_url
 from patter_core.errors import CarrierRequestFailed, WebhookRefused
 from patter_core.media import MediaCodec
 from patter_core.net.json import UNREADABLE
@@ -54,7 +54,7 @@ class Framed(Carrier):
     has_notify: bool = True
 
     def __post_init__(self) -> None:
-        secret = required(self.secret, parameter="Framed(secret=…)", variable="FRAMED_SECRET", where="in your account")
+        secret = Setting(self.secret, "Framed(secret=…)", "FRAMED_SECRET").required("in your account")
         url = base_url(self.url, parameter="Framed(url=…)", variable="FRAMED_URL", default="https://api.framed.example")
         object.__setattr__(self, "secret", secret)
         object.__setattr__(self, "url", url)

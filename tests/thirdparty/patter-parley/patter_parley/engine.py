@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import anyio
 
-from patter_core.config import from_environment, required
+from patter_core.config import Setting, from_environment
 from patter_core.engine import ConversationSetup, Engine, EngineCapability, EngineSession
 from patter_core.errors import EngineError, EngineTimeout
 from patter_core.net.websocket import EngineSocket
@@ -49,7 +49,7 @@ class Parley(Engine):
     url: str = ""
 
     def __post_init__(self) -> None:
-        key = required(self.api_key, parameter="Parley(api_key=…)", variable="PARLEY_API_KEY", where="in your account")
+        key = Setting(self.api_key, "Parley(api_key=…)", "PARLEY_API_KEY").required("in your account")
         object.__setattr__(self, "api_key", key)
         object.__setattr__(self, "url", from_environment(self.url, "PARLEY_URL") or "wss://api.parley.example/realtime")
 
