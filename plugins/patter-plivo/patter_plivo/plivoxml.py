@@ -32,8 +32,8 @@ LONGEST_HEADERS = 512
 """Bytes of `extraHeaders`."""
 _HEADER = re.compile(r"[A-Za-z0-9]+")
 
-# XML 1.0, production [2] Char.
-_NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# What XML 1.0, production [2] Char, leaves out. The same as all but what it has would take 4 ms to compile.
+_NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 def document(*elements: Element) -> bytes:

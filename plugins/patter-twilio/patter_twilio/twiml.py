@@ -27,8 +27,8 @@ __all__ = [
 
 CONTENT_TYPE = "text/xml; charset=utf-8"
 
-# XML 1.0, production [2] Char.
-_NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# What XML 1.0, production [2] Char, leaves out. The same as all but what it has would take 4 ms to compile.
+_NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 def document(*verbs: Element) -> bytes:
