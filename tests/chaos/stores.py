@@ -65,11 +65,12 @@ class FileStore(CallStore):
 
     @contextlib.contextmanager
     def _changed(self) -> Iterator[_Leases]:
-        with (self._folder / "leases").open("a+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)  # a process that is killed gives it back
-            file.seek(0)
-            kept = msgspec.json.decode(file.read() or b"{}", type=_Leases)
+        """The file is replaced as a whole: a process may be killed at any time, and its lock is given back."""
+        path = self._folder / "leases"
+        with (self._folder / "lock").open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            kept = msgspec.json.decode(path.read_bytes() if path.exists() else b"{}", type=_Leases)
             yield kept
-            file.seek(0)
-            file.truncate()
-            file.write(msgspec.json.encode(kept))
+            changed = path.with_suffix(".new")
+            changed.write_bytes(msgspec.json.encode(kept))
+            changed.replace(path)
