@@ -166,7 +166,7 @@ def wheels(session: nox.Session) -> None:
 @nox.session(requires=["wheelhouse"])
 def thirdparty(session: nox.Session) -> None:
     """Be the author of a plugin of each kind: generate, build, install, list, test, and place a call on it."""
-    install_wheels(session, "hatchling", "mypy", "pytest", "pytest-xdist")
+    install_wheels(session, "hatchling", "mypy", "pytest", "pytest-asyncio", "pytest-xdist")
     work = fresh_folder(session, "work")
     session.chdir(work)  # nothing of the tree may be found by chance
 
@@ -183,7 +183,8 @@ def thirdparty(session: nox.Session) -> None:
         folder = work / f"patter-{name}"
         install(folder)
         shutil.rmtree(folder / f"patter_{name.replace('-', '_')}")  # what is tested is the wheel
-        session.run("pytest", "-q", "-p", "no:cacheprovider", str(folder))
+        for beside in (("-p", "no:asyncio"), (), ("-o", "asyncio_mode=auto")):  # what its author may have
+            session.run("pytest", "-q", "-p", "no:cacheprovider", *beside, str(folder))
         session.run("mypy", "--strict", str(folder / "tests"))
         if kind == "sink":
             session.run("python", str(ROOT / "tests" / "thirdparty" / "demo_with_sink.py"), name)
@@ -197,7 +198,8 @@ def thirdparty(session: nox.Session) -> None:
         install(pathlib.Path(shutil.copytree(tests / name, work / name)))
         shutil.rmtree(work / name)
     session.run(
-        "python", "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "pythonpath=", "-n", "3",
+        "python", "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:asyncio",
+        "-o", "pythonpath=", "-n", "3",
         *(str(tests / f"test_{name}.py") for name in ("framed", "parley", "choir")),
     )  # fmt: skip
     session.run("patter", "demo", "--carrier", "framed")

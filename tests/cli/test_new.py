@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import os
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -18,12 +21,13 @@ from patter_core.errors import ConfigurationError
 from patter_core.registry import Registry
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("llm", "stt", "tts")
+TEMPLATES = sorted({*KINDS, *(kind.name for kind in Registry.discover().kinds if kind.template)})
+"""All kinds with templates: of the core and of the plugins here."""
 WITHOUT_SERVICE = ("app", "guardrail", "turn_detector", "vad")
 """Parts that need no emulator."""
 
 
-@pytest.mark.parametrize("kind", [*KINDS, *PARTS, *WITHOUT_SERVICE])
+@pytest.mark.parametrize("kind", TEMPLATES)
 def test_a_whole_distribution_is_written_under_the_name(kind: str, tmp_path: Path) -> None:
     result = CliRunner().invoke(new, [kind, "loud-horn", "--into", str(tmp_path)])
     assert result.exit_code == 0
@@ -39,6 +43,30 @@ def test_a_whole_distribution_is_written_under_the_name(kind: str, tmp_path: Pat
                 ast.parse(path.read_text())
 
 
+WARNS = """
+import warnings, pytest
+
+def pytest_configure():
+    warnings.warn(pytest.PytestDeprecationWarning("An option of another plugin is unset."))
+"""
+
+
+@pytest.mark.parametrize("kind", TEMPLATES)
+def test_its_tests_are_set_as_those_of_every_other_kind(kind: str, tmp_path: Path) -> None:
+    settings = tomllib.loads((write_distribution(kind, "horn", tmp_path) / "pyproject.toml").read_text())
+    warnings = ["error", "ignore::pytest.PytestDeprecationWarning"]
+    assert settings["tool"]["pytest"] == {"ini_options": {"testpaths": ["tests"], "filterwarnings": warnings}}
+
+
+def test_it_can_be_tested_beside_plugins_of_pytest_that_warn(tmp_path: Path) -> None:
+    folder = write_distribution("sink", "horn", tmp_path)
+    (tmp_path / "other_plugin.py").write_text(WARNS)
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{folder}"}
+    command = [sys.executable, "-m", "pytest", "-q", "--collect-only", "-p", "other_plugin", str(folder)]
+    done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 HINTS = {
     "carrier": "patter demo --carrier horn",
     "engine": "patter demo --engine horn",
@@ -46,7 +74,7 @@ HINTS = {
 }
 
 
-@pytest.mark.parametrize("kind", [*KINDS, *PARTS, *WITHOUT_SERVICE])
+@pytest.mark.parametrize("kind", TEMPLATES)
 def test_only_what_the_demo_can_do_is_told_to_be_tried(kind: str, tmp_path: Path) -> None:
     said = CliRunner().invoke(new, [kind, "horn", "--into", str(tmp_path)]).output
     assert [line.strip() for line in said.splitlines() if line.startswith(("  patter demo", "  patter serve"))] == (

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import anyio
 import pytest
 
 from patter_core import Patter, Registry
 from patter_core.audio import PCM16_16000, ULAW_8000
-from patter_core.cli.new import write_distribution
 from patter_core.errors import PluginNotFound
 from patter_core.testing import voice
 from patter_core.testing.caller import PressKey
@@ -97,24 +91,3 @@ async def test_a_text_is_spoken_by_this_machine_or_sounds_like_speech(monkeypatc
 async def test_a_voice_that_fails_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(voice, "_PROGRAMS", ("false",))
     assert await spoken("Something else.", ULAW_8000)
-
-
-WARNS = """
-import warnings, pytest
-
-def pytest_configure():
-    warnings.warn(pytest.PytestDeprecationWarning("An option of another plugin is unset."))
-"""
-
-
-def test_a_generated_project_can_be_tested_beside_plugins_of_pytest_that_warn(tmp_path: Path) -> None:
-    folder = write_distribution("sink", "horn", tmp_path)
-    for kind in ("carrier", "engine"):
-        other = write_distribution(kind, f"horn-{kind}", tmp_path)
-        options = [(one / "pyproject.toml").read_text().partition("[tool.pytest")[2] for one in (folder, other)]
-        assert options[0] == options[1]
-    (tmp_path / "other_plugin.py").write_text(WARNS)
-    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{folder}"}
-    command = [sys.executable, "-m", "pytest", "-q", "--collect-only", "-p", "other_plugin", str(folder)]
-    done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
