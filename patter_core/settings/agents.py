@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from patter_core.agent import Agent, Fallback, Retry
 from patter_core.config import did_you_mean, quoted
@@ -13,12 +13,12 @@ from patter_core.patter import Patter
 from patter_core.plugins.composing import IN_TOML
 from patter_core.registry import Registry
 from patter_core.server.routing import Routing, check_routed
+from patter_core.settings.functions import tool_at
 from patter_core.settings.invalid import located
 from patter_core.settings.model import AgentConfig, AgentFallback, PluginConfig, RetryFallback, Settings
 from patter_core.settings.objects import function_at, object_at
 from patter_core.settings.plugins import make_engine, make_part
 from patter_core.telephony.outcome import HangUp, Transfer
-from patter_core.tools.tool import Tool
 
 __all__ = ["make_agents"]
 
@@ -92,7 +92,7 @@ class _Agents:
             else variables,
             language=config.language,
             voice=config.voice,
-            tools=[_tool_at(tool, f"tools in {table}") for tool in config.tools],
+            tools=[tool_at(tool, where=f"tools in {table}") for tool in config.tools],
             resume_message=config.resume_message,
             idle_after=config.idle_after,
             idle_message=config.idle_message,
@@ -130,11 +130,6 @@ class _Agents:
         if config.name not in self._configs:
             raise _unknown(place, config.name, self._configs)
         return self.make(config.name)
-
-
-def _tool_at(path: str, where: str) -> Tool | Callable[..., object]:
-    found = object_at(path, where=where)
-    return found if isinstance(found, Tool) else function_at(path, where=where)
 
 
 def _unknown(where: str, name: str, agents: Mapping[str, object]) -> ConfigurationError:

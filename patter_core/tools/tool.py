@@ -104,7 +104,7 @@ class Tool(Configured):
         return tool
 
 
-Tools: TypeAlias = "Iterable[Tool | Callable[..., object]] | Mapping[str, Tool | Callable[..., object]]"
+Tools: TypeAlias = Iterable[Tool | Callable[..., object]] | Mapping[str, Tool | Callable[..., object]]
 """Functions and tools, under their own names or under those of a mapping."""
 
 

@@ -113,3 +113,15 @@ WRONG = {
 def test_what_cannot_be_is_told(program: Path, text: str, said: str) -> None:
     with pytest.raises(ConfigurationError, match=said):
         agents_of(program.parent, text)
+
+
+def test_the_tools_of_an_engine_with_tools_of_its_own_are_its_options(program: Path) -> None:
+    program.write_text(SHOP)
+    options = "api_key = 'key', agent_id = 'agent_1', client_tools = ['shop:book', 'shop:late']"
+    engine = f"[engine]\nname = 'elevenlabs'\noptions = {{ {options} }}\n"
+    _, agent = agents_of(program.parent, "", engine=engine)
+    assert isinstance(agent, Agent)
+    assert [tool.spec.name for tool in agent.engine.own_tools] == ["book", "book_late"]
+    said = r"^ElevenLabsConvAI\(client_tools=…\): “shop” has no “bok”.*\n  “elevenlabs” is named by \[engine\] in the"
+    with pytest.raises(ConfigurationError, match=said):
+        agents_of(program.parent, "", engine=engine.replace("shop:book", "shop:bok"))

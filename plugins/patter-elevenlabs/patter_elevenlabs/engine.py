@@ -87,7 +87,7 @@ class ElevenLabsConvAI(Engine):
     demo_rank: ClassVar[int] = 10
     tools_hint: ClassVar[str] = (
         "Add a client tool to the agent in the ElevenLabs dashboard, and pass its function to "
-        "ElevenLabsConvAI(client_tools=[…])."
+        "ElevenLabsConvAI(client_tools=[…]); in patter.toml, as the engine's option client_tools."
     )
 
     _service: Service = dataclasses.field(init=False, repr=False)
