@@ -53,6 +53,8 @@ class Carrier(Configured, abc.ABC):
     rank, the first by name."""
     capabilities: ClassVar[frozenset[Capability]] = frozenset()
     """Which of the optional methods are implemented."""
+    voice_setting: ClassVar[str] = "your number's voice webhook"
+    """What users point at the webhook `voice`, in the vendor's words: of some it is at an application."""
     stream_end_is_call_end: ClassVar[bool] = True
     """True if `MediaStopped` means that the call is over.
 

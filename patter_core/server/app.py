@@ -77,7 +77,8 @@ def make_app(
     address = Address(base, trust_forwarded)
     carriers = {name: trunk.carrier for name, trunk in host.trunks.items()}
     webhooks = {name: {} if carrier.own_page else carrier.webhooks() for name, carrier in carriers.items()}
-    nowhere = Nowhere(webhooks, host.counts)
+    settings = {name: carrier.voice_setting for name, carrier in carriers.items()}
+    nowhere = Nowhere(webhooks, settings, host.counts)
     return Router(
         routes=[
             *(route for carrier in host.trunks for route in _carrier_routes(host, carrier, address)),

@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from patter_core.observe.terminal import one_line
 from patter_core.server.counts import Counts, Unfit
+from patter_core.telephony.numbers import voice_path
 from patter_core.webhook import Webhook
 
 __all__ = ["METHODS", "Nowhere", "came_to"]
@@ -26,17 +27,21 @@ class Nowhere:
 
     Args:
         webhooks: of each carrier, by its name, and by the last part of their URL; none of one with a page of its own.
+        settings: what users point at the webhook `voice` of each carrier, in words.
         counts: what the worker counts.
     """
 
-    def __init__(self, webhooks: Mapping[str, Mapping[str, Webhook]], counts: Counts) -> None:
+    def __init__(
+        self, webhooks: Mapping[str, Mapping[str, Webhook]], settings: Mapping[str, str], counts: Counts
+    ) -> None:
         self._counts = counts
         self._methods = {
             f"/webhooks/{carrier}/{name}": webhook.methods
             for carrier, served in webhooks.items()
             for name, webhook in served.items()
         }
-        self._where = _where(self._methods, webhooks)
+        self._settings = {voice_path(carrier): settings[carrier] for carrier, served in webhooks.items() if served}
+        self._where = _where(self._settings, webhooks)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._counts.webhooks_refused[Unfit.NOWHERE] += 1
@@ -48,20 +53,23 @@ class Nowhere:
         else:
             allowed = ", ".join(methods)
             _log.warning(
-                "%s came to %s, which takes %s: set the method of the number's webhook at the carrier.",
-                scope["method"], came_to(scope), allowed,
+                "%s came to %s, which takes %s: set the method of %s at the carrier.",
+                scope["method"], came_to(scope), allowed, self._settings.get(path, "that URL"),
             )  # fmt: skip
             response = Response(status_code=405, headers={"allow": allowed})
         await response(scope, receive, send)
 
 
-def _where(paths: Iterable[str], carriers: Iterable[str]) -> str:
-    """Returns, for the log, where calls come to, if any carrier brings them by a webhook."""
-    expected = " or ".join(path for path in paths if path.endswith("/voice"))
-    if expected:
-        return (
-            f"Calls come to {expected}, below the public address: check what the number, or its application, points at."
-        )
+def _where(settings: Mapping[str, str], carriers: Iterable[str]) -> str:
+    """Returns, for the log, where calls come to, if any carrier brings them by a webhook.
+
+    Args:
+        settings: what users point there, in words, by the paths of the webhooks.
+        carriers: the names of all.
+    """
+    if settings:
+        pointed = " and ".join(dict.fromkeys(settings.values()))
+        return f"Calls come to {' or '.join(settings)}, below the public address: check {pointed}."
     of = ", ".join(carriers) or "none"
     return f"This server takes no calls by webhook (carriers: {of}): choose the number's carrier, as by PATTER_CARRIER."
 

@@ -39,7 +39,7 @@ async def configure_numbers(carriers: Mapping[str, Carrier], numbers: Mapping[st
 
 
 def ready_text(carriers: Mapping[str, Carrier], url: str, base: str) -> str:
-    """Returns where the server listens, and what numbers are to be pointed at: one line, or two.
+    """Returns where the server listens, and what is to be pointed there at the carriers: one line, or more.
 
     Args:
         carriers: of the phone, by their names.
@@ -47,8 +47,12 @@ def ready_text(carriers: Mapping[str, Carrier], url: str, base: str) -> str:
         base: the public address; "" if it is not configured.
     """
     seen = "" if base else " (as seen from outside)"
-    webhooks = [f"{(base or url) + voice_path(name)}{seen}" for name, one in carriers.items() if not one.own_page]
-    point = f"\nPoint your number's voice webhook at {' and '.join(webhooks)}." if webhooks else ""
+    webhooks: dict[str, list[str]] = {}
+    for name, one in carriers.items():
+        if not one.own_page:
+            webhooks.setdefault(one.voice_setting, []).append(f"{(base or url) + voice_path(name)}{seen}")
+    pointed = ", and ".join(f"{setting} at {' and '.join(urls)}" for setting, urls in webhooks.items())
+    point = f"\nPoint {pointed}." if pointed else ""
     plain = f"\n{base} is not https: carriers of telephone calls do not reach it." if base.startswith("http:") else ""
     return f"Ready for calls at {url}.{point}{plain}"
 

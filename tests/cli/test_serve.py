@@ -141,7 +141,7 @@ async def test_it_answers_at_telnyx_s_too_and_doctor_finds_all_in_order(tmp_path
             async with await anyio.open_process(serve, env=environment, cwd=tmp_path) as process:
                 assert process.stderr is not None
                 said = ""
-                while "Point your number's voice webhook at" not in said:
+                while "Point the webhook of your Voice API application at" not in said:
                     said += (await process.stderr.receive()).decode()
                 caller = Caller([WaitForAgent(heard=0.3), Pause(0.1)], ULAW_8000)
                 recording = await telnyx.call(f"http://127.0.0.1:{port}/webhooks/telnyx/voice", caller)

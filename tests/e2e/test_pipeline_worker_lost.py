@@ -67,7 +67,7 @@ class Scene:
         ) as process:
             try:
                 told = ""
-                while process.stderr is not None and "Point your number" not in told:
+                while process.stderr is not None and "Ready for calls at" not in told:
                     told += (await process.stderr.receive()).decode()
                 yield process
             finally:

@@ -123,10 +123,16 @@ async def test_a_webhook_that_is_refused_is_told_with_both_addresses(caplog: pyt
 @pytest.mark.parametrize(
     ("method", "path", "status", "told"),
     [
-        ("POST", "/webhooks/twilio", 404, "Calls come to /webhooks/twilio/voice, below the public address"),
+        (
+            "POST",
+            "/webhooks/twilio",
+            404,
+            "Calls come to /webhooks/twilio/voice, below the public address: check your number's voice webhook.",
+        ),
         ("POST", "/", 404, "Calls come to /webhooks/twilio/voice"),
         ("POST", "/webhooks/twilio/%1b[2J", 404, "\\x1b[2J"),
-        ("DELETE", "/webhooks/twilio/voice", 405, ": set the method of the number's webhook"),
+        ("DELETE", "/webhooks/twilio/status", 405, ": set the method of that URL at the carrier."),
+        ("DELETE", "/webhooks/twilio/voice", 405, ": set the method of your number's voice webhook at the carrier."),
     ],
 )
 async def test_what_comes_to_no_webhook_is_told_with_what_was_expected(

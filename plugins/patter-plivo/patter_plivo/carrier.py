@@ -50,6 +50,7 @@ class Plivo(Carrier):
 
     name: ClassVar[str] = "plivo"
     credentials: ClassVar[tuple[str, ...]] = ("PLIVO_AUTH_ID", "PLIVO_AUTH_TOKEN")
+    voice_setting: ClassVar[str] = "your application's answer URL"
     emulator: ClassVar[str] = "patter_plivo.testing:PlivoEmulator"
     asks_at_stream_end: ClassVar[bool] = True
     stream_end_is_call_end: ClassVar[bool] = False

@@ -1,4 +1,7 @@
-"""The Call Control application: Telnyx sends the events of its numbers' calls to its webhook URL."""
+"""The Voice API application: Telnyx sends the events of its numbers' calls to its webhook URL.
+
+The API calls it a Call Control application.
+"""
 
 from __future__ import annotations
 

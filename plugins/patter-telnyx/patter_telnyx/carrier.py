@@ -39,7 +39,7 @@ class Telnyx(Carrier):
 
     Args:
         api_key: `KEY…`, from the portal; by default TELNYX_API_KEY.
-        connection_id: of the Call Control application of the numbers; by default TELNYX_CONNECTION_ID.
+        connection_id: of the Voice API application of the numbers; by default TELNYX_CONNECTION_ID.
         public_key: verifies webhooks; base64; by default TELNYX_PUBLIC_KEY.
         base_url: of the REST API, for tests; by default TELNYX_BASE_URL.
         codec: requested for the audio, both ways: PCMU, PCMA, or L16 (16 kHz). The caller's audio is then read in the
@@ -56,6 +56,7 @@ class Telnyx(Carrier):
 
     name: ClassVar[str] = "telnyx"
     credentials: ClassVar[tuple[str, ...]] = ("TELNYX_API_KEY", "TELNYX_CONNECTION_ID", "TELNYX_PUBLIC_KEY")
+    voice_setting: ClassVar[str] = "the webhook of your Voice API application"
     emulator: ClassVar[str] = "patter_telnyx.testing:TelnyxEmulator"
     capabilities: ClassVar[frozenset[Capability]] = frozenset(Capability) - {Capability.PRICE}
     stream_end_is_call_end: ClassVar[bool] = False

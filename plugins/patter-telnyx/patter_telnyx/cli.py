@@ -22,4 +22,4 @@ def _numbers() -> TelnyxNumbers:
     return TelnyxNumbers(TelnyxApi(read_api_url(), read_api_key()))
 
 
-add_number_commands(telnyx, _numbers, target="CONNECTION", target_help="the ID of a Call Control application")
+add_number_commands(telnyx, _numbers, target="CONNECTION", target_help="the ID of a Voice API application")

@@ -77,6 +77,7 @@ class Vonage(Carrier):
         "VONAGE_API_KEY",
         "VONAGE_SIGNATURE_SECRET",
     )
+    voice_setting: ClassVar[str] = "your application's answer URL"
     emulator: ClassVar[str] = "patter_vonage.testing:VonageEmulator"
     stream_end_is_call_end: ClassVar[bool] = False
     asks_at_stream_end: ClassVar[bool] = True
