@@ -7,6 +7,8 @@ import importlib
 import os
 import pkgutil
 import re
+import subprocess
+import sys
 import textwrap
 from pathlib import Path
 from types import ModuleType
@@ -42,6 +44,8 @@ BLOCKS = [
     for number, block in enumerate(python_blocks(page.read_text()))
 ]
 
+
+_TEST = re.compile(r"^(?:async )?def test_\w+", re.MULTILINE)
 
 ENVIRONMENT = {"ELEVENLABS_API_KEY": "sk_of_the_docs", "ELEVENLABS_AGENT_ID": "agent_of_the_docs"}
 """What the pages tell the reader to set."""
@@ -90,6 +94,27 @@ def run_block(block: str) -> None:
     key = {"VONAGE_PRIVATE_KEY": new_key()[0]} if "Vonage" in block else {}
     with patch.dict(os.environ, {**CREDENTIALS, **key}):
         exec(compile(block, "block", "exec"), {"__name__": "block"})
+
+
+def of_tests(page: Path) -> list[str]:
+    """The blocks of a page that hold tests."""
+    return [block for block in python_blocks(page.read_text()) if _TEST.search(block)]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if of_tests(page)], ids=lambda page: page.stem)
+def test_the_tests_of_a_page_pass_as_files_of_tests(page: Path, tmp_path: Path) -> None:
+    for number, block in enumerate(of_tests(page)):
+        (tmp_path / f"test_{number}.py").write_text(block)
+    (conftest,) = [block for block in python_blocks(page.read_text()) if "pytest_plugins" in block]
+    (tmp_path / "conftest.py").write_text(conftest)
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", str(tmp_path)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{sum(len(_TEST.findall(block)) for block in of_tests(page))} passed" in done.stdout
+
+
+def test_there_is_a_page_with_tests() -> None:
+    assert len([block for page in PAGES for block in of_tests(page)]) >= 3
 
 
 def test_what_a_block_sets_is_gone_after_it() -> None:

@@ -3,6 +3,7 @@
 `check_app`, `check_carrier`, `check_engine`, `check_sink`, `check_store` and `check_transport` try a plugin against the
 whole of its contract. They are plain asynchronous functions and need no test framework:
 
+    @pytest.mark.anyio
     async def test_it_keeps_the_contract():
         await check_engine(AcmeEmulator)
 """

@@ -1,7 +1,8 @@
 """Checks of parts against their contracts, and what plays their services in tests.
 
+@pytest.mark.anyio
 async def test_it_keeps_the_contract():
-await check_stt(AcmeEmulator)
+    await check_stt(AcmeEmulator)
 """
 
 from __future__ import annotations
