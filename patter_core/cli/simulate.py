@@ -122,9 +122,9 @@ def simulate(
 ) -> None:
     """Call your own engine with an emulated carrier: hear your agent without a phone.
 
-    SAYS is what the caller says, in order, each after the agent has fallen silent: WAV files of any kind, or lines that
-    come with Patter: booking, correction, time, goodbye; or sentences, where espeak-ng is installed. By default
-    booking, then goodbye.
+    SAYS is what the caller says, in order, each after the agent has fallen silent: WAV files (8, 16, 24 or 32 bits,
+    floating point, A-law or μ-law), or lines that come with Patter: booking, correction, time, goodbye; or sentences,
+    where espeak-ng is installed. By default booking, then goodbye.
 
     The engine is the real one, with your credentials. The recording is kept however the call ends, also after Ctrl-C.
 

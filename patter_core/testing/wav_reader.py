@@ -1,4 +1,4 @@
-"""Reads WAV files of every usual kind, as one channel of PCM16 at their own rate.
+"""Reads WAV files without compression but that of telephony, as one channel of PCM16 at their own rate.
 
 Linear samples of 8, 16, 24 and 32 bits, floating point of 32 and 64 bits, A-law and μ-law, with any number of channels,
 also behind the extensible header; files that were cut, or whose sizes were never filled in, as programs write them that
@@ -21,11 +21,12 @@ from patter_core.audio import AudioFormat, Encoding
 from patter_core.audio.g711 import SAMPLES
 from patter_core.errors import AudioError
 
-__all__ = ["REMEDY", "parse_wav"]
+__all__ = ["READ", "REMEDY", "parse_wav"]
 
 _PCM, _FLOAT, _ALAW, _ULAW, _EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
 _LAWS = {_ALAW: Encoding.ALAW, _ULAW: Encoding.ULAW}
-_READ = "8, 16, 24 or 32 bits, floating point, A-law or μ-law"
+READ = "8, 16, 24 or 32 bits, floating point, A-law or μ-law"
+"""The kinds that are read, in words."""
 REMEDY = "A program such as ffmpeg or sox converts it: ffmpeg -i FILE -ar 16000 -ac 1 new.wav"
 """What to do about a file that is not taken."""
 
@@ -85,7 +86,7 @@ def _kind(chunk: bytes) -> _Kind:
     if bits not in widths or not channels:
         raise AudioError(
             "A WAV file of another kind.",
-            expected=_READ,
+            expected=READ,
             got=f"encoding {tag} with {bits} bits and {channels} channels",
         )
     return _Kind(tag, channels, rate, bits)

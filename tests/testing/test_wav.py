@@ -18,6 +18,7 @@ from patter_core.audio import ALAW_8000, PCM16_16000, ULAW_8000, AudioFormat, En
 from patter_core.audio.g711 import decode, encode
 from patter_core.errors import AudioError
 from patter_core.testing.wav import read_wav, read_wav_as, write_stereo_wav
+from patter_core.testing.wav_reader import READ
 
 
 def channels(path: Path) -> tuple[int, bytes, bytes]:
@@ -190,3 +191,11 @@ def test_whatever_stands_behind_the_header_raises_nothing_else(rest: bytes) -> N
     with contextlib.suppress(AudioError):
         read_wav(io.BytesIO(b"RIFF\0\0\0\0WAVE" + rest))
         read_wav(io.BytesIO(b"RIFF\0\0\0\0WAVEfmt " + rest))
+
+
+ABOUT_FILES = ("docs/tutorial/first-call.md", "docs/how-to/test-your-agent.md", "patter_core/cli/simulate.py")
+
+
+@pytest.mark.parametrize("place", ABOUT_FILES)
+def test_what_is_read_is_said_where_users_are_told_to_give_a_file(place: str) -> None:
+    assert READ in " ".join((Path(__file__).parents[2] / place).read_text().split())
