@@ -293,6 +293,34 @@ async def test_nor_one_who_hangs_up_while_the_agent_is_still_talking() -> None:
     assert scene.carrier.commands == []
 
 
+async def test_a_hang_up_waits_for_what_is_on_its_way_only() -> None:
+    scene = OutboundScene(deadlines=Deadlines(last_word=60))
+    async with scene.running():
+        session = await scene.live()
+        session.give(FRAME)
+        await scene.socket.wait_for("audio")
+        scene.tasks.start_soon(scene.handle.hang_up)
+        await scene.until(State.ENDING)
+        session.give(FRAME)  # the rest of the sentence
+        (mark,) = await scene.socket.wait_for("mark")
+        scene.socket.say("mark", mark.value)
+    assert len(scene.socket.of("audio")) == 1
+
+
+async def test_a_transfer_waits_for_what_the_agent_goes_on_to_say() -> None:
+    scene = OutboundScene(deadlines=Deadlines(last_word=60))
+    async with scene.running():
+        session = await scene.live()
+        session.give(FRAME)
+        await scene.socket.wait_for("audio")
+        scene.tasks.start_soon(scene.handle.transfer, "+15550001111")
+        await scene.until(State.TRANSFERRING)
+        session.give(FRAME)
+        await scene.socket.wait_for("audio", 2)
+        assert scene.carrier.commands == []
+        scene.socket.break_off()
+
+
 @pytest.mark.parametrize("how", ["two at once", "the socket breaks"])
 async def test_a_wait_for_the_last_word_ends_when_there_is_nothing_more_to_hear(how: str) -> None:
     scene = OutboundScene(deadlines=Deadlines(last_word=60, media_return=60))
