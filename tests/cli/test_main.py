@@ -21,6 +21,8 @@ from patter_core.cli.plugins import plugins
 from patter_core.errors import PluginNotFound
 from patter_core.registry import Registry
 
+ROOT = Path(__file__).parents[2]
+
 
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
     monkeypatch.setattr("sys.argv", ["patter", *arguments])
@@ -316,3 +318,14 @@ def test_help_loads_no_numpy_no_server_and_no_sockets(command: list[str]) -> Non
     )
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stderr.split()
     assert not {"httpx", "numpy", "starlette", "uvicorn", "cryptography", "picows", "aiofastnet"} & set(loaded)
+
+
+def test_every_command_that_asks_can_be_told_not_to() -> None:
+    sources = [path for folder in ("patter_core", "plugins") for path in (ROOT / folder).rglob("*.py")]
+    asking = {
+        path: (text.count('"--yes"'), text.count("click.confirm("))
+        for path in sources
+        if "click.confirm(" in (text := path.read_text()) and "tests" not in path.parts
+    }
+    assert len(asking) > 3
+    assert [path for path, (options, questions) in asking.items() if options != questions] == []

@@ -38,8 +38,9 @@ def elevenlabs() -> None:
 @elevenlabs.command()
 @click.argument("agent_id", envvar="ELEVENLABS_AGENT_ID")
 @click.option("--set-ulaw", is_flag=True, help="Set both audio formats to μ-law, 8 kHz, after a confirmation.")
+@click.option("--yes", is_flag=True, help="With --set-ulaw: do not ask.")
 @click.option("--base-url", default="", help="Of another region. Default: ELEVENLABS_BASE_URL.")
-def agent(agent_id: str, *, set_ulaw: bool, base_url: str) -> None:
+def agent(agent_id: str, *, set_ulaw: bool, yes: bool, base_url: str) -> None:
     """Show an agent's audio formats, allowed overrides and client events.
 
     The API key is read from ELEVENLABS_API_KEY.
@@ -57,7 +58,8 @@ def agent(agent_id: str, *, set_ulaw: bool, base_url: str) -> None:
         click.echo("\nBoth formats are μ-law already.")
         return
     click.echo()
-    click.confirm(f"Change both formats to {_ULAW}, for all clients of this agent?", abort=True)
+    if not yes:
+        click.confirm(f"Change both formats to {_ULAW}, for all clients of this agent?", abort=True)
     anyio.run(set_formats, service, _ULAW)
     click.echo(f"Both formats are {_ULAW}, from the next conversation on.")
 

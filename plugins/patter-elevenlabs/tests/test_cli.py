@@ -51,6 +51,12 @@ def test_formats_are_changed_after_a_confirmation_only(emulator: ElevenLabsEmula
     assert (emulator.behaviour.input_format, emulator.behaviour.output_format) == ("ulaw_8000", "ulaw_8000")
 
 
+def test_formats_are_changed_without_a_question_with_yes(emulator: ElevenLabsEmulator) -> None:
+    result = run(emulator.agent_id, "--set-ulaw", "--yes")
+    assert (result.exit_code, "?" in result.output) == (0, False)
+    assert (emulator.behaviour.input_format, emulator.behaviour.output_format) == ("ulaw_8000", "ulaw_8000")
+
+
 def test_formats_that_are_right_need_no_confirmation(emulator: ElevenLabsEmulator) -> None:
     emulator.behaviour = Behaviour()
     result = run(emulator.agent_id, "--set-ulaw")
