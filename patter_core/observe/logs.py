@@ -2,7 +2,7 @@
 
 `guard` puts a filter on the loggers through which a call's data can come, also on those that are made later: even one
 who turns on DEBUG for everything finds masked numbers, and neither keys nor tokens. A record that holds nothing of that
-kind is passed on as it is. Warnings that come very often are left out and counted, and the count is told.
+kind is passed on as it is. Warnings that come very often are left out and counted; the count is told with the last one.
 """
 
 from __future__ import annotations
@@ -18,13 +18,20 @@ from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
 from types import ModuleType
 
+import msgspec
+
 from patter_core.observe.log_limit import MessageLimit
 from patter_core.observe.log_writer import BackgroundHandler
 from patter_core.observe.secrets import conceal
 from patter_core.observe.terminal import counted, indented
 from patter_core.observe.text import LONGEST_TEXT, shortened
 
-__all__ = ["guard", "guard_packages_of", "is_of_ours", "packages_of"]
+__all__ = ["KIND", "guard", "guard_packages_of", "is_of_ours", "packages_of", "tell_left_out"]
+
+KIND = "patter_kind"
+"""The field of a record (`extra`) by which one place in the code has messages of several kinds, each counted."""
+_COUNTS = "patter_counts"
+"""The field of a record that tells how many were left out. It is never left out itself."""
 
 _OURS = re.compile(
     r"(?:get)?patter|(?:asyncio|hpack|httpcore|httpx|opentelemetry|redis|requests|urllib3|uvicorn|websockets)(?:\.|\Z)"
@@ -43,25 +50,34 @@ def _fit(text: str, limit: int = LONGEST_TEXT) -> str:
     return indented(conceal(shortened(text, limit)))
 
 
+class _LeftOut(msgspec.Struct, frozen=True):
+    """The last message of a kind that was left out."""
+
+    logger: str
+    level: int
+    text: str
+
+
 class _Guard(logging.Filter):
     """Rewrites records that hold what no log should, and leaves out warnings that come too often."""
 
     def __init__(self) -> None:
         super().__init__()
         self.limit = MessageLimit()
-        self._waiting: set[Hashable] = set()
-        """Kinds of which it will be told how many were left out."""
+        self._waiting: dict[Hashable, _LeftOut] = {}
+        """Kinds of which it will be told how many were left out, and their last message."""
         self._lock = threading.Lock()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        left_out = self._left_out(record) if record.levelno >= logging.WARNING else 0
-        if left_out is None:
-            return False
         try:
             said = record.getMessage()
         except Exception:  # noqa: BLE001 - a log call that is wrong in itself: logging would print it as it is
             said = f"{record.msg} {record.args!r}"
             record.msg, record.args = said, None
+        is_limited = record.levelno >= logging.WARNING and not hasattr(record, _COUNTS)
+        left_out = self._left_out(record, said) if is_limited else 0
+        if left_out is None:
+            return False
         if record.name == "uvicorn.error" and "KeyboardInterrupt" in said.splitlines()[1:]:
             return False  # the traceback of a task that a second Ctrl-C has ended
         if left_out:
@@ -76,41 +92,48 @@ class _Guard(logging.Filter):
             record.stack_info = _fit(record.stack_info)
         return True
 
-    def _left_out(self, record: logging.LogRecord) -> int | None:
+    def _left_out(self, record: logging.LogRecord, said: str) -> int | None:
         """Returns how many messages of its kind were left out before; None if it is left out, too.
 
-        A place in the code writes messages of one kind.
+        A place in the code writes messages of one kind, unless they have a `KIND`.
         """
-        kind = (record.name, record.levelno, record.pathname, record.lineno)
+        kind = (record.name, record.levelno, record.pathname, record.lineno, getattr(record, KIND, ""))
         with self._lock:
             left_out = self.limit.admit(kind, time.monotonic())
         if left_out is None:
-            self._tell_later(kind, record)
+            self._tell_later(kind, _LeftOut(record.name, record.levelno, said))
         return left_out
 
-    def _tell_later(self, kind: Hashable, record: logging.LogRecord) -> None:
+    def _tell_later(self, kind: Hashable, last: _LeftOut) -> None:
         with self._lock:
-            if kind in self._waiting:
-                return
-            self._waiting.add(kind)
-        timer = threading.Timer(_TELL_AFTER, self._tell, (kind, record.name, record.levelno, str(record.msg)))
+            is_new = kind not in self._waiting
+            self._waiting[kind] = last
+        if not is_new:
+            return
+        timer = threading.Timer(_TELL_AFTER, self._tell, (kind,))
         timer.daemon = True
         try:
             timer.start()
         except RuntimeError:  # the system has no more threads: the next message of the kind tells it
             with self._lock:
-                self._waiting.discard(kind)
+                self._waiting.pop(kind, None)
 
-    def _tell(self, kind: Hashable, name: str, level: int, text: str) -> None:
+    def tell_all(self) -> None:
+        """Tells of each kind at once how many were left out."""
+        for kind in list(self._waiting):
+            self._tell(kind)
+
+    def _tell(self, kind: Hashable) -> None:
         with self._lock:
-            self._waiting.discard(kind)
+            last = self._waiting.pop(kind, None)
             left_out = self.limit.take(kind)
-        if left_out:
-            logging.getLogger(name).log(
-                level,
-                "%s left out: %s",
+        if left_out and last is not None:
+            logging.getLogger(last.logger).log(
+                last.level,
+                "%s left out. The last one: %s",
                 counted(left_out, "more message like this was", "more messages like this were"),
-                text,
+                last.text,
+                extra={_COUNTS: left_out},
             )
 
     @staticmethod
@@ -154,7 +177,13 @@ def guard() -> None:
         logging.setLogRecordFactory(_RecordFactory(make))
     if isinstance(logging.lastResort, logging.StreamHandler):
         logging.lastResort = BackgroundHandler(level=logging.WARNING)
+    tell_left_out()
     _GUARD.limit = MessageLimit()
+
+
+def tell_left_out() -> None:
+    """Tells how many messages were left out and not told yet. For the end of a worker: no later one would tell it."""
+    _GUARD.tell_all()
 
 
 def guard_packages_of(things: Iterable[object]) -> None:

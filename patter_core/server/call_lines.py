@@ -1,5 +1,6 @@
 """What the log tells of calls: one line for each, one for each that was turned away, and at INFO the story of a call.
 
+Under overload, calls that were turned away are counted by their reason, as `patter_core.observe.logs` does.
 The lines hold no phone number but for its last digits, and nothing that was said.
 """
 
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from patter_core.call.token import CallToken
 from patter_core.events import CallEnded, CallMetrics, Record
 from patter_core.observe.log_setup import CALLS, STORIES
+from patter_core.observe.logs import KIND
 from patter_core.observe.masking import mask_address
 from patter_core.observe.redaction import Redaction, Redactor
 from patter_core.observe.terminal import counted
@@ -72,6 +74,7 @@ def turned_away(leg: Leg, reason: TurnedAway, *, live: int) -> None:
         leg.call_id,
         leg.carrier,
         _WHY[reason].format(calls=counted(live, "call")),
+        extra={KIND: reason.value},
     )
 
 

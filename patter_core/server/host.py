@@ -21,7 +21,7 @@ from patter_core.call.history import HistoryWriter
 from patter_core.call.state import State
 from patter_core.carrier import Carrier
 from patter_core.events import CallPriced
-from patter_core.observe.logs import guard
+from patter_core.observe.logs import guard, tell_left_out
 from patter_core.observe.terminal import counted
 from patter_core.server.call_table import CallTable
 from patter_core.server.consults import Consults
@@ -191,6 +191,7 @@ class CallHost:
                     await self.delivery.drain(self._config.limits.flush)
                     await self._held.drain()
                     await self._history.drain()
+            tell_left_out()
 
     def _make_room(self) -> None:
         room, calls = room_in(raise_limit()), self._config.limits.calls
@@ -258,10 +259,9 @@ class CallHost:
         if len(self.table) and self._cut_by == math.inf:
             left = counted(len(self.table), "live call is", "live calls are")
             _log.warning("The %g s of Limits.drain are over: %s ended as Limits.after_drain says.", limits.drain, left)
+        why = f"the server stopped: the {limits.drain:g} s of Limits.drain were over"
         for call in self.table.calls:
-            call.hang_up(
-                limits.after_drain, detail=f"the server stopped: the {limits.drain:g} s of Limits.drain were over"
-            )
+            call.hang_up(limits.after_drain, detail=why)
         self._end_by = min(self._end_by, anyio.current_time() + self._config.deadlines.last_word + _END_MARGIN)
         with self._waiting(self._end_by):
             await self.table.wait_until_empty()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from patter_core.observe import logs
-from patter_core.observe.logs import guard, guard_packages_of, packages_of
+from patter_core.observe.logs import KIND, guard, guard_packages_of, packages_of, tell_left_out
 
 TOKEN = "dGhpcyBpcyBhIHRva2VuIHRoYXQgaXMgbG9uZyBlbm91Z2g"
 
@@ -114,6 +114,32 @@ def test_a_flood_of_one_warning_is_bounded_and_counted_and_others_are_logged(
     while logged_or_counted() < 5_000 and time.monotonic() < deadline:
         time.sleep(0.05)
     assert logged_or_counted() == 5_000
+
+
+def test_what_was_left_out_is_told_once_a_kind_with_the_last_message_and_at_the_end_too(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    guard()
+    logger = logging.getLogger("patter.server")
+
+    def warn(kind: str, number: int) -> None:
+        logger.warning("from %s, %s: %d", "+15550001234", kind, number, extra={KIND: kind})
+
+    for number in range(30):
+        for kind in ("full", "not_routed"):
+            warn(kind, number)
+    assert len(caplog.records) == 40
+    tell_left_out()
+    tell_left_out()
+    assert caplog.messages[40:] == [
+        f"10 more messages like this were left out. The last one: from +*********34, {kind}: 29"
+        for kind in ("full", "not_routed")
+    ]
+    assert {record.name for record in caplog.records} == {"patter.server"}
+    for number in range(100, 150):
+        warn("full", number)
+    guard()  # as another phone of the process does, which counts anew
+    assert re.fullmatch(r"\d+ more messages like this were left out\. .*, full: 149", caplog.messages[-1])
 
 
 def test_what_a_second_interrupt_ends_in_the_server_is_not_told(caplog: pytest.LogCaptureFixture) -> None:

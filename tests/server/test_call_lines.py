@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 
 import anyio
 import anyio.lowlevel
@@ -104,6 +105,23 @@ async def test_a_call_that_is_not_taken_is_told_with_the_reason(
     assert "from +*********34 to " in record.getMessage()
     assert "was turned away: " in record.getMessage()
     assert why in record.getMessage()
+
+
+async def test_of_many_that_are_turned_away_each_is_told_or_counted_also_if_the_server_stops(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with TwilioEmulator() as twilio, ElevenLabsEmulator() as elevenlabs:
+        phone = Patter(carrier=twilio.carrier(), registry=Registry(), limits=Limits(calls_per_second=0.001))
+        agent = phone.agent(engine=elevenlabs.engine())
+        async with serve_app(phone.asgi(agent)) as url:
+            for _ in range(31):  # the first one is taken
+                await twilio.call(url + VOICE, Caller([QUIET], ULAW_8000), from_number="+15550001234")
+    told = [line for line in lines(caplog, "patter.calls") if "turned away" in line]
+    counts = [re.search(r"(\d+) more (?:messages )?like this", line) for line in told]
+    whole = sum("left out. The last one: " not in line for line in told)
+    assert whole + sum(int(one[1]) for one in counts if one) == 30
+    assert len(told) < 30
+    assert all("from +*********34 to " in line and "no more are taken" in line for line in told)
 
 
 async def test_a_webhook_that_is_refused_is_told_with_both_addresses(caplog: pytest.LogCaptureFixture) -> None:
