@@ -17,7 +17,7 @@ from patter_core.events import Record
 from patter_core.observe.masking import mask_address
 from patter_core.sinks.sqlite_schema import SCHEMA
 from patter_core.storage.archive import CallFilter, CallRow, Latest
-from patter_core.storage.sqlite import identify, is_of_another_file, passes
+from patter_core.storage.sqlite import LogUnmerged, identify, is_of_another_file, open_to_read, passes
 
 __all__ = ["SQLiteArchive", "SQLiteReader", "list_query"]
 
@@ -45,7 +45,7 @@ class SQLiteReader:
 
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
-        if not self._path.is_file():
+        if not _is_file(self._path):
             raise ConfigurationError(f"{self._path} does not exist.", expected="a file of SQLiteSink", remedy=_WITH_DB)
 
     @property
@@ -124,7 +124,12 @@ class SQLiteReader:
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        database = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0)
+        try:
+            database = open_to_read(self._path)
+        except OSError as error:
+            raise _forbidden(self._path, error) from error
+        except sqlite3.DatabaseError as error:
+            raise self._unreadable(error) from error
         try:
             found = identify(database, SCHEMA)
             if found.problem:
@@ -153,6 +158,21 @@ class SQLiteReader:
         return ConfigurationError(
             f"{self._path} cannot be read now: {error}.", remedy="Try again. If it stays so, check the disk."
         )
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise _forbidden(path, error) from error
+
+
+def _forbidden(path: Path, error: OSError) -> ConfigurationError:
+    merge = "Copy both files to a folder in which you may write, and give the copy with --db."
+    allow = "Let this user read it, and search its folder, or give another path with --db."
+    return ConfigurationError(
+        f"{path} cannot be read: {error.strerror}.", remedy=merge if isinstance(error, LogUnmerged) else allow
+    )
 
 
 def list_query(condition: CallFilter) -> tuple[str, list[str | float]]:
@@ -243,7 +263,7 @@ class SQLiteArchive:
 
     async def _read(self, ask: Callable[[SQLiteReader], _Found], nothing: _Found) -> _Found:
         def read() -> _Found:
-            if not self._path.is_file():
+            if not _is_file(self._path):
                 return nothing
             reader = SQLiteReader(self._path)
             return nothing if reader.is_new else ask(reader)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import logging
 import sqlite3
@@ -19,10 +20,12 @@ __all__ = [
     "BUSY_TIMEOUT",
     "Database",
     "Identity",
+    "LogUnmerged",
     "check_database",
     "identify",
     "is_of_another_file",
     "open_database",
+    "open_to_read",
     "passes",
 ]
 
@@ -51,9 +54,15 @@ _PASSING = frozenset(
     }
 )
 """Results that pass. All others last: it is no database, it has another schema, it is damaged, it is read-only."""
+_NO_WRITING = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
+"""Results that a file or folder has in which this user may not write."""
 _LOOKED_THROUGH = 256 * 1024 * 1024
 """Bytes up to which a check looks through a whole file, in a fraction of a second: it is done at each start, too."""
 _WAS_AWAY = "was deleted, moved or replaced while it was in use"
+
+
+class LogUnmerged(PermissionError):
+    """A database cannot be read: its log holds a part of it, and nothing can be written beside it."""
 
 
 def passes(error: sqlite3.Error) -> bool:
@@ -92,6 +101,32 @@ def open_database(path: Path, schema: str, *, durable: bool = False) -> sqlite3.
         database.close()
         raise
     return database
+
+
+def open_to_read(path: Path) -> sqlite3.Connection:
+    """Opens an SQLite file for reading alone. Where nothing can be written beside it, one without a log is complete.
+
+    Raises:
+        OSError: this user may not read it, or needs to write to.
+        sqlite3.DatabaseError: it is no database, or is damaged.
+    """
+    path.open("rb").close()  # SQLite does not tell why it cannot
+    database = _connected(path, "mode=ro")
+    try:
+        database.execute("SELECT 1 FROM sqlite_master").fetchone()
+    except sqlite3.DatabaseError as error:
+        database.close()
+        if _code(error) & 0xFF not in _NO_WRITING:
+            raise
+        log = Path(f"{path}-wal")
+        if identity(log) is not None and log.stat().st_size:
+            raise LogUnmerged(errno.EACCES, f"{log} holds a part of it, which needs to be merged") from error
+        return _connected(path, "mode=ro&immutable=1")
+    return database
+
+
+def _connected(path: Path, query: str) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?{query}", uri=True, timeout=BUSY_TIMEOUT)
 
 
 def is_of_another_file(error: sqlite3.Error, path: Path) -> bool:
@@ -245,7 +280,7 @@ def _sorted(error: sqlite3.Error | OSError, path: Path) -> SinkRefused | SinkUna
     code = _code(error)
     if code == sqlite3.SQLITE_READONLY_DBMOVED:  # it is opened again
         return SinkUnavailable(problem)
-    if code & 0xFF in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}:
+    if code & 0xFF in _NO_WRITING:
         try:
             check_writable(path)
         except SinkRefused as refused:
@@ -273,7 +308,7 @@ def check_database(path: Path, schema: str) -> None:
     check_writable(path)
     if not path.exists():
         return
-    found = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT)
+    found = _connected(path, "mode=ro")
     try:
         _check_ours(found, path, schema)
         if path.stat().st_size <= _LOOKED_THROUGH:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from patter_core.storage.archive import CallFilter, Latest
 from patter_core.storage.sqlite import Database, open_database
 from patter_core.telephony.leg import Direction, Leg
 from tests.held_database import held
+from tests.other_user import as_other, open_folder, read_only
 
 
 def call(call_id: str, start: float, *, agent: str, direction: Direction, said: str, reason: str) -> list[Record]:
@@ -172,6 +175,45 @@ def test_no_file_or_no_database_is_told_with_a_remedy(tmp_path: Path) -> None:
     (tmp_path / "text.db").write_text("no database at all, " * 100)
     with pytest.raises(ConfigurationError, match="cannot be read"):
         SQLiteReader(tmp_path / "text.db").calls(CallFilter())
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="permissions are not those of POSIX")
+def test_a_copy_is_read_where_nothing_may_be_written(reader: SQLiteReader, tmp_path: Path) -> None:
+    with open_folder() as folder:
+        copy = folder / "patter.db"
+        shutil.copy(tmp_path / "patter.db", copy)
+        calls, records = reader.calls(CallFilter()), reader.records("aa1")
+        with read_only(folder):
+            assert SQLiteReader(copy).calls(CallFilter()) == calls
+            archive = SQLiteSink(copy).archive()
+            assert archive is not None
+            assert list(anyio.run(archive.records, "aa1")) == records
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="permissions are not those of POSIX")
+def test_a_copy_that_cannot_be_read_is_told_with_what_keeps_it_from_that(reader: SQLiteReader, tmp_path: Path) -> None:
+    with open_folder() as folder:
+        copy = folder / "patter.db"
+        with contextlib.closing(sqlite3.connect(tmp_path / "patter.db")) as database:
+            database.execute("UPDATE calls SET agent = 'three'")
+            database.commit()  # in the log alone, which a copy of both files has
+            shutil.copy(tmp_path / "patter.db", copy)
+            shutil.copy(tmp_path / "patter.db-wal", folder)
+        with read_only(folder), pytest.raises(ConfigurationError) as caught:
+            SQLiteReader(copy).calls(CallFilter())
+        assert (
+            caught.value.problem == f"{copy} cannot be read: {copy}-wal holds a part of it, which needs to be merged."
+        )
+        assert "Copy both files to a folder in which you may write" in caught.value.remedy
+        (folder / "patter.db-wal").unlink()
+        copy.chmod(0o000)
+        with as_other(), pytest.raises(ConfigurationError, match="cannot be read: Permission denied") as caught:
+            SQLiteReader(copy).calls(CallFilter())
+        assert "Let this user read it" in caught.value.remedy
+        folder.chmod(0o000)
+        with as_other(), pytest.raises(ConfigurationError, match="cannot be read: Permission denied"):
+            SQLiteReader(copy)
+    assert len(reader.calls(CallFilter(agent="three"))) == 3
 
 
 @pytest.mark.anyio
