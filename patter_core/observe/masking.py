@@ -5,7 +5,8 @@ and is a date, a price or an order, so there are two nets:
 
 * `mask_international` and `OwnNumbers`: what is a phone number beyond doubt. E.164 with its `+`, and the numbers of the
   call itself, however they are spelled.
-* `mask_numbers`: whatever has the shape of one. For logs, where a date more or less is no loss.
+* `mask_numbers`: whatever has the shape of one, and longer numbers: of payment cards, accounts and persons. For logs,
+  where a date more or less is no loss.
 
 Each takes time in proportion to the text's length.
 """
@@ -32,10 +33,13 @@ _SPACES = r" \t\u00a0\u2007\u2009\u202f"
 _DASHES = r"\-\u2010-\u2015\u2212"
 _BETWEEN = rf"[{_SPACES}{_DASHES}().\/]{{0,2}}"
 """What people and programs put between the digits of a number."""
-_NUMBER = re.compile(rf"(?:(?<![\w+.])|(?<=%2B))\+?\(?\d(?:{_BETWEEN}\d){{6,14}}(?!\w)")
-"""7 to 15 digits (E.164 has no more), grouped, and not part of a longer word or id."""
-_DIGIT_BY_DIGIT = re.compile(r"(?<![\w.])\d(?:[ ,]{1,2}\d){6,14}(?!\w)")
+_NUMBER = re.compile(rf"(?:(?<![\w+.])|(?<=%2B))\+?\(?\d(?:{_BETWEEN}\d){{6,}}(?=[A-Za-z]?(?!\w))")
+"""7 digits or more, grouped, and not part of a longer word or id; a letter may follow, as in numbers of persons."""
+_DIGIT_BY_DIGIT = re.compile(r"(?<![\w.])\d(?:[ ,]{1,2}\d){6,}(?!\w)")
 """As speech recognition writes what was read out: `5 5 5, 0 1 0, 1 2 3 4`."""
+_CARD = re.compile(rf"(?<!\d)\d(?:[{_SPACES}{_DASHES},.]{{0,2}}\d){{12,18}}(?!\d)")
+"""13 to 19 digits, as payment cards have (ISO/IEC 7812), with commas, too, as speech recognition writes them."""
+_IBAN = re.compile(r"(?<!\w)[A-Za-z]{2}\d{2}(?:[ \-]?[A-Za-z0-9]{4}){2,7}(?:[ \-]?[A-Za-z0-9]{1,3})?(?!\w)")
 _INTERNATIONAL = re.compile(rf"(?:(?<![\w+.])\+|(?<=%2B))[ (]?[1-9](?:{_BETWEEN}\d){{7,14}}(?!\d)")
 _NETWORK_ADDRESS_OR_FRACTION = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}|\+?\d+\.\d+")
 _FRACTION = re.compile(r"\+?\d{1,3}\.\d{4}")
@@ -45,6 +49,8 @@ _SCHEME = re.compile(r"(?:sips?|client):", re.IGNORECASE)
 _DIALLED = re.compile(rf"[+*#\d{_SPACES}{_DASHES}().\/]+")
 """The user of an address that is a number."""
 _RUN = re.compile(rf"\d(?:[\s,{_DASHES}().\/]{{0,3}}\d){{6,}}")
+_SHORTEST_ACCOUNT = 15
+"""Characters of an IBAN."""
 _SHORTEST = 7
 """Digits of a number as it is dialled within its area."""
 _LONGEST_CODE = 3
@@ -88,7 +94,12 @@ def mask_sip_users(text: str) -> str:
 
 
 def mask_numbers(text: str) -> str:
-    """Returns a text with what looks like a phone number masked. Numbers spelled as words are not recognised."""
+    """Returns a text with what looks like a phone number, or is longer, masked; of each, two digits are left at most.
+
+    Numbers spelled as words are not recognised.
+    """
+    text = _IBAN.sub(_mask_account, text)
+    text = _CARD.sub(lambda match: mask_number(match[0]) if _is_card(match[0]) else match[0], text)
     return _DIGIT_BY_DIGIT.sub(_mask, _NUMBER.sub(_mask, text))
 
 
@@ -100,6 +111,26 @@ def mask_international(text: str) -> str:
 def _mask(match: re.Match[str]) -> str:
     found = match[0]
     return found if _NETWORK_ADDRESS_OR_FRACTION.fullmatch(found) else mask_number(found)
+
+
+def _is_card(text: str) -> bool:
+    """True if the last digit is that which the others have by the Luhn algorithm (ISO/IEC 7812)."""
+    digits = [int(one) for one in text if one.isdecimal()]
+    doubled = (sum(divmod(2 * digit, 10)) for digit in digits[-2::-2])
+    return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
+
+
+def _mask_account(match: re.Match[str]) -> str:
+    """Masks an IBAN, whose check digits are right (ISO 13616); words after it stay."""
+    parts = re.split(r"([ \-])", match[0])
+    for end in range(len(parts), 0, -2):
+        account = "".join(parts[0:end:2])
+        if (
+            len(account) >= _SHORTEST_ACCOUNT
+            and int("".join(str(int(one, 36)) for one in account[4:] + account[:4])) % 97 == 1
+        ):
+            return mask_number("".join(parts[:end])) + "".join(parts[end:])
+    return match[0]
 
 
 class OwnNumbers:

@@ -83,8 +83,8 @@ class Redaction(ConfiguredStruct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Also remove what was said, what tools got and returned, and which keys were pressed."""
     numbers: NumberMasking = "call"
     """Which phone numbers are masked but for two digits. `call`: those of the call, in every field and every spelling,
-    and in texts those that begin with `+`. `all`: also whatever looks like one, which dates and orders may. `none`: no
-    number."""
+    and in texts those that begin with `+`. `all`: also whatever looks like one, which dates and orders may, and
+    longer numbers, as those of payment cards and accounts (IBAN). `none`: no number."""
 
     def __post_init__(self) -> None:
         if self.numbers not in get_args(NumberMasking):

@@ -144,6 +144,15 @@ def test_in_a_sentence_only_what_is_a_phone_number_is_masked() -> None:
     assert said(redactor, "by sip:jane@example.com") == "by sip:[hidden]@example.com"
 
 
+def test_a_payment_card_is_masked_in_what_was_said_and_in_what_tools_get() -> None:
+    redactor = after_announcement("all")
+    assert said(redactor, "4242 4242 4242 4242, please") == "**** **** **** **42, please"
+    call = ToolCall(id="1", name="pay", arguments='{"card": "4242 4242 4242 4242", "number": 4242424242424242}')
+    event = redactor.apply(record(call)).event
+    assert isinstance(event, ToolCall)
+    assert event.arguments == '{"card": "**** **** **** **42", "number": "**************42"}'
+
+
 def test_json_stays_json_with_its_values_masked_and_the_rest_as_it_was_written() -> None:
     redactor = after_announcement()
     plain = '{"order": 12345678,\n "ratio":0.12345678, "date": "2026-08-22", "big": 123456789012345678901234567890}'
