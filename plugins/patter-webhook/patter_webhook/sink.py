@@ -17,11 +17,13 @@ import msgspec
 
 from patter_core.aio import Changes
 from patter_core.aio.threads import SerialThread
-from patter_core.checks import CheckResult, checked
+from patter_core.checks import CheckResult, Level, checked, problem_of
 from patter_core.config import Setting, check_arguments, secrets_of
-from patter_core.errors import ConfigurationError, SinkRefused
+from patter_core.errors import ConfigurationError, SinkRefused, SinkUnavailable
 from patter_core.events import Record
 from patter_core.net.http import send_request
+from patter_core.net.peer_name import peer_name
+from patter_core.net.unreached import unreached
 from patter_core.observe.told import Told
 from patter_core.sink import EventSink, WorkerStatistics
 from patter_webhook.outbox import Message, Outbox
@@ -34,6 +36,8 @@ _log = logging.getLogger("patter.webhook")
 
 _ATTEMPT_TIMEOUT = 15.0
 """Seconds for a receiver to answer, as the specification recommends."""
+_CHECK_TIMEOUT = 5.0
+"""Seconds for a receiver to answer a check."""
 _CONCURRENCY = 8
 """Attempts at a time."""
 _IDLE = 60.0
@@ -135,7 +139,21 @@ class WebhookSink(EventSink):
                 await self._thread.run(self._outbox.close)
 
     async def check(self) -> Sequence[CheckResult]:
-        return await checked(self._thread.run(self._outbox.check), f"The outbox for {self._host} can be written.")
+        outbox = await checked(self._thread.run(self._outbox.check), f"The outbox for {self._host} can be written.")
+        return (*outbox, await self._check_receiver())
+
+    async def _check_receiver(self) -> CheckResult:
+        """Tries the way to the receiver, as events take it, with a HEAD, which sends none. Any answer is one."""
+        try:
+            with anyio.fail_after(_CHECK_TIMEOUT):
+                await send_request("HEAD", self._url, headers={}, connect_timeout=_CHECK_TIMEOUT, discard_body=True)
+        except (TimeoutError, ConnectionError) as error:
+            peer = peer_name("The receiver", self._url)
+            told = unreached(error, peer, setting="url or PATTER_WEBHOOK_SINK_URL", is_own=True)
+            failed = SinkUnavailable(told.problem, expected=told.expected, got=told.got, remedy=told.remedy)
+            meanwhile = "Calls are not affected. Events wait in the outbox until it is there, for three days at most."
+            return msgspec.structs.replace(problem_of(failed), details=(meanwhile,))
+        return CheckResult(Level.OK, f"The receiver at {self._host} answers.")
 
     def _has_written_since(self, writes: int) -> bool:
         return self._writes != writes

@@ -300,10 +300,36 @@ async def test_what_is_given_up_is_dropped_and_what_a_receiver_that_is_gone_leav
     assert (sink.given_up, sink.held) == (3 + 8, 12)
 
 
+async def test_its_check_tries_the_receiver_and_sends_no_event(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with scene.receiving():
+        sink = scene.sink()
+        outbox, receiver = await sink.check()
+        assert (outbox.level, receiver.level) == (Level.OK, Level.OK)
+        assert str(receiver) == "The receiver at 127.0.0.1 answers."  # with 405: it knows no HEAD
+        assert not scene.receiver.attempts
+        through_tls = WebhookSink(f"https://127.0.0.1:{scene.port}/events?key=k", SECRET, outbox=tmp_path / "other.db")
+        assert (await through_tls.check())[1].level is Level.PROBLEM  # it speaks no TLS
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{scene.port}")
+        behind = WebhookSink("https://receiver.example/events", SECRET, outbox=tmp_path / "other.db")
+        assert str((await behind.check())[1]).startswith("The receiver at receiver.example cannot be reached.")
+    (outbox, receiver) = await sink.check()
+    assert (outbox.level, receiver.level) == (Level.OK, Level.PROBLEM)
+    assert receiver.what == "The receiver at 127.0.0.1 cannot be reached."
+    assert "Check that it runs, the network, and url or PATTER_WEBHOOK_SINK_URL" in receiver.remedy
+    assert any("Events wait in the outbox" in line for line in receiver.details)
+    monkeypatch.setattr(sink_module, "_CHECK_TIMEOUT", 0.2)
+    with bind("127.0.0.1", scene.port):  # it takes connections, and answers none
+        assert (await sink.check())[1].what == "The receiver at 127.0.0.1 did not answer in time."
+    for one in (sink, through_tls, behind):
+        await one.aclose()
+
+
 async def test_an_outbox_that_cannot_be_a_file_is_refused_and_its_check_says_so(tmp_path: Path) -> None:
     (tmp_path / "outbox.db").write_bytes(b"no database " * 100)
-    sink = WebhookSink("https://example.org/", SECRET, outbox=tmp_path / "outbox.db")
-    (result,) = await sink.check()
+    sink = WebhookSink("http://127.0.0.1:1/", SECRET, outbox=tmp_path / "outbox.db")
+    result, _receiver = await sink.check()
     assert (result.level, bool(result.remedy)) == (Level.PROBLEM, True)
     with pytest.raises(SinkRefused, match="not a database"):
         await sink.write(records(1))
