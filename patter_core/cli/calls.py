@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from patter_core.cli.calls_found import calls_table, complete_id, file_option, no_calls, reader_of
+from patter_core.cli.calls_found import complete_id, file_option, no_calls, print_calls, reader_of
 from patter_core.cli.lazy_group import LazyGroup
 from patter_core.cli.options import DateType, EnvironmentOption
 from patter_core.cli.ranges import WholeRange
@@ -88,7 +88,7 @@ def calls(
     elif not rows:
         click.echo(one_line(_why_none(reader, db, agent=agent, carrier=carrier)))
     else:
-        Printer().table(calls_table(rows, reader))
+        print_calls(Printer(), rows, reader)
 
 
 @calls.command()

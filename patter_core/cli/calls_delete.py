@@ -11,7 +11,7 @@ import anyio
 import click
 
 from patter_core.checks import CheckResult, Level
-from patter_core.cli.calls_found import calls_table, complete_id, file_option, is_live, reader_of
+from patter_core.cli.calls_found import complete_id, file_option, is_live, print_calls, reader_of
 from patter_core.cli.options import app_option, check_app
 from patter_core.config import MOST_WORKERS
 from patter_core.errors import ConfigurationError, PatterError
@@ -110,7 +110,7 @@ def delete(
 
 def _show(console: Printer, reader: SQLiteReader, rows: Sequence[CallRow], number: str | None) -> None:
     if rows:
-        console.table(calls_table(rows[:_SHOWN], reader))
+        print_calls(console, rows[:_SHOWN], reader)
     if len(rows) > _SHOWN:
         console.print(f"and {len(rows) - _SHOWN} more.")
     if number and any(number not in {row.from_number, row.to_number} for row in rows):

@@ -11,13 +11,12 @@ from typing import TypeVar
 import click
 
 from patter_core.errors import ConfigurationError
-from patter_core.observe.printing import Table
+from patter_core.observe.printing import Printer, Table
 from patter_core.sinks.sqlite_reader import SQLiteReader
 from patter_core.storage.archive import CallRow
-from patter_core.telephony.outcome import end_words
-from patter_core.telephony.prices import costs_text
+from patter_core.telephony.prices import costs_sign
 
-__all__ = ["calls_table", "complete_id", "file_option", "is_live", "no_calls", "reader_of"]
+__all__ = ["complete_id", "file_option", "is_live", "no_calls", "print_calls", "reader_of"]
 
 _Command = TypeVar("_Command", bound=Callable[..., object])
 
@@ -79,30 +78,33 @@ def is_live(reader: SQLiteReader, row: CallRow) -> bool:
     return row.ended is None and reader.last_event(row.call_id) > time.time() - _LOST_AFTER
 
 
-def calls_table(rows: Sequence[CallRow], reader: SQLiteReader) -> Table:
-    """Returns a table with a line for each call."""
-    titles = ("id", "began", "", "from", "to", "agent", "lasted", "reply", "costs", "ended")
-    return Table(titles, [_cells(row, reader) for row in rows])
+def print_calls(console: Printer, rows: Sequence[CallRow], reader: SQLiteReader) -> None:
+    """Prints a table with a line for each call, two at 80 columns, and what has no price in it."""
+    titles = ("id", "began", "from, to", "agent", "lasted, reply", "costs", "ended")
+    console.table(Table(titles, [_cells(row, reader) for row in rows]))
+    unpriced = sorted({part for row in rows if row.missing for part in row.missing.split(", ")})
+    if unpriced:
+        console.print(f"Not in the costs, as no price is known: {', '.join(unpriced)}.")
 
 
 def _cells(row: CallRow, reader: SQLiteReader) -> tuple[str, ...]:
+    """Returns the cells of a call; each folds between its words."""
+    lasted = f"{row.duration_ms / 1000:.0f} s" if row.ended is not None else "-"
+    reply = "-" if row.reply_ms is None else f"{row.reply_ms:.0f} ms"
     return (
-        row.call_id[:8],
+        f"{row.call_id[:8]} {'in' if row.direction == 'inbound' else 'out'}",
         _began(row.started),
-        "in" if row.direction == "inbound" else "out",
-        row.from_number,
-        row.to_number,
+        f"{row.from_number or '-'} {row.to_number or '-'}",
         row.agent,
-        f"{row.duration_ms / 1000:.0f} s" if row.ended is not None else "-",
-        "-" if row.reply_ms is None else f"{row.reply_ms:.0f} ms",
-        costs_text(row.costs, row.missing) or "-",
+        f"{lasted}, {reply}",
+        costs_sign(row.costs, row.missing) or "-",
         _end_of(row, reader),
     )
 
 
 def _end_of(row: CallRow, reader: SQLiteReader) -> str:
     if row.ended is not None:
-        return end_words(row.reason, row.ended_by)
+        return row.reason
     return "not yet" if is_live(reader, row) else "no end known"
 
 

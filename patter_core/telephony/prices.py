@@ -14,7 +14,7 @@ import msgspec
 
 from patter_core.telephony.leg import Direction
 
-__all__ = ["CarrierRates", "Cost", "Usage", "cost_text", "costs_text", "reported_cost", "sum_costs"]
+__all__ = ["CarrierRates", "Cost", "Usage", "cost_text", "costs_sign", "costs_text", "reported_cost", "sum_costs"]
 
 
 class Cost(msgspec.Struct, frozen=True):
@@ -49,6 +49,20 @@ def costs_text(costs: Iterable[Cost], unpriced: str = "", *, of: str = "") -> st
         text = f"{text} for {of}"
     missing = f"{unpriced}: no price known"
     return text if not unpriced else f"at least {text} ({missing})" if text else missing
+
+
+def costs_sign(costs: Iterable[Cost], unpriced: str = "") -> str:
+    """Returns a sum for a cell of a table: ≈ before an estimate, ≥ before one without parts of unknown price.
+
+    Args:
+        costs: as for `costs_text`.
+        unpriced: as for `costs_text`. They are not named.
+    """
+    parts = [(cost_text(msgspec.structs.replace(cost, estimated=False)), cost.estimated) for cost in costs]
+    if not parts:
+        return "unknown" if unpriced else ""
+    sign = "≥ " if unpriced else "≈ " if any(estimated for _, estimated in parts) else ""
+    return sign + " + ".join(text for text, _ in parts)
 
 
 def sum_costs(costs: Iterable[Cost]) -> tuple[Cost, ...]:

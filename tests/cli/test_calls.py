@@ -81,8 +81,30 @@ def test_the_list_has_a_line_for_each_call(path: Path) -> None:
     one, other = (next(line for line in out.splitlines() if call_id in line) for call_id in (ONE, OTHER))
     assert "concierge" in one
     assert "61 s" in one
-    assert "caller_hung_up (by the caller)" in one
+    assert one.endswith("  caller_hung_up")
     assert "no end known" in other
+
+
+def test_at_80_columns_a_call_takes_two_lines(tmp_path: Path) -> None:
+    bill = CarrierBill(minutes=2, cost=Cost(Decimal("0.0129")), as_of=dt.date(2026, 10, 1), source="a list")
+    bills = (EngineBill(part="engine", vendor="elevenlabs", cost=None),)
+    metrics = CallMetrics(carrier_bill=bill, engine_bills=bills, speech_reply=Latency.of([1640.0]))
+    leg = Leg(carrier="fake", call_id="leg", from_number="+*********34", to_number="+*********78")
+    ended = CallEnded(reason="caller_hung_up", by="caller", duration_ms=3_600_000, metrics=metrics)
+    events: list[CallEvent] = [CallAnnounced(leg=leg, agent="concierge"), ended]
+    anyio.run(keep, tmp_path / "patter.db", events)
+    with contextlib.closing(sqlite3.connect(tmp_path / "patter.db")) as database, database:
+        database.execute("UPDATE calls SET started = 1767225600")
+    shown = CliRunner().invoke(calls, ["--db", str(tmp_path / "patter.db")], env={"COLUMNS": "80"}).stdout.splitlines()
+    assert shown[:2] == [
+        "id        began       from, to      agent      lasted,  costs     ended",
+        "                                               reply",
+    ]
+    assert [line.split() for line in shown[2:4]] == [
+        [ONE, shown[2].split()[1], "+*********34", "concierge", "3600", "s,", "≥", "0.0129", "caller_hung_up"],
+        ["in", shown[3].split()[1], "+*********78", "1640", "ms", "USD"],
+    ]
+    assert shown[4:] == ["Not in the costs, as no price is known: elevenlabs engine."]
 
 
 def test_a_call_without_an_end_has_none_yet_while_there_are_events(path: Path) -> None:
@@ -125,7 +147,7 @@ def test_a_call_whose_row_is_damaged_is_listed_beside_the_others(path: Path, dam
     result = run(path)
     assert result.exception is None
     one, other = (next(line for line in result.stdout.splitlines() if call_id in line) for call_id in (ONE, OTHER))
-    assert one.split() == f"{ONE} - in +*******11 +*******22 concierge 0 s - - caller_hung_up (by the caller)".split()
+    assert one.split() == f"{ONE} in - +*******11 +*******22 concierge 0 s, - - caller_hung_up".split()
     assert "1970-01-01" in other
     assert "caller: A table, please." in run(path, "show", ONE).stdout  # without the record that cannot be read
 
@@ -169,11 +191,11 @@ def test_a_call_is_shown_with_its_story_and_its_final_figures(path: Path) -> Non
 @pytest.mark.parametrize(
     ("engine", "priced", "listed"),
     [
-        ((), None, "about 0.0170 USD"),
+        ((), None, "≈ 0.0170 USD"),
         ((), Cost(Decimal("0.0125"), estimated=False), "0.0125 USD"),
-        ((Cost(Decimal("0.03")),), None, "about 0.0470 USD"),
-        ((Cost(Decimal("0.03")),), Cost(Decimal("0.0125"), "EUR", estimated=False), "about 0.0300 USD + 0.0125 EUR"),
-        ((Cost(Decimal("0.03")), None), None, "at least 0.0470 USD (acme engine: no price known)"),
+        ((Cost(Decimal("0.03")),), None, "≈ 0.0470 USD"),
+        ((Cost(Decimal("0.03")),), Cost(Decimal("0.0125"), "EUR", estimated=False), "≈ 0.0300 USD + 0.0125 EUR"),
+        ((Cost(Decimal("0.03")), None), None, "≥ 0.0470 USD"),
     ],
 )
 def test_a_cost_that_the_carrier_has_not_named_yet_is_told_as_an_estimate(
@@ -189,7 +211,7 @@ def test_a_cost_that_the_carrier_has_not_named_yet_is_told_as_an_estimate(
     ]
     anyio.run(keep, tmp_path / "patter.db", events)
     (line,) = (line for line in run(tmp_path / "patter.db").stdout.splitlines() if ONE in line)
-    assert line.split(" s ")[1].split("caller_hung_up")[0].split() == ["-", *listed.split()]
+    assert line.split(" s, ")[1].split("caller_hung_up")[0].split() == ["-", *listed.split()]
     shown = run(tmp_path / "patter.db", "show", ONE, "--metrics").stdout
     (bills_line,) = (line for line in shown.splitlines() if line.startswith("carrier bills"))
     estimate = "2 min, about 0.0170 USD (a list, 2026-10-01)"
@@ -205,9 +227,13 @@ def test_a_sum_without_the_price_of_its_carrier_says_so_until_the_carrier_names_
         CallPriced(cost=Cost(Decimal("0.01"), estimated=False)),
     ]
     anyio.run(keep, tmp_path / "patter.db", events[:2])
-    assert " at least 0.0300 USD (fake: no price known) " in run(tmp_path / "patter.db").stdout
+    listed = run(tmp_path / "patter.db").stdout
+    assert "  ≥ 0.0300 USD  " in listed
+    assert listed.endswith("\nNot in the costs, as no price is known: fake.\n")
     anyio.run(keep, tmp_path / "patter.db", events)
-    assert " about 0.0400 USD " in run(tmp_path / "patter.db").stdout
+    listed = run(tmp_path / "patter.db").stdout
+    assert "  ≈ 0.0400 USD  " in listed
+    assert "price" not in listed
 
 
 def test_a_call_that_was_not_answered_was_ended_by_no_side(tmp_path: Path) -> None:
@@ -244,7 +270,7 @@ def test_the_stages_of_each_answer_and_the_cost_of_each_part_are_shown(tmp_path:
     anyio.run(keep, path, events)
     listed = next(line for line in run(path).stdout.splitlines() if ONE in line)
     assert "640 ms" in listed
-    assert " about 0.0300 USD " in listed
+    assert "  ≈ 0.0300 USD  " in listed
     shown = " ".join(run(path, "show", ONE, "--metrics").stdout.split())
     assert "answer at end of turn first token sent [b]own 1.00 s 612 ms -10 ms 640 ms - 2.00 s 700 ms - - 5 ms" in shown
     assert "stt bills acme nova: about 0.0010 USD" in shown

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from patter_core.telephony.leg import Direction
-from patter_core.telephony.prices import CarrierRates, Cost, Usage, cost_text, costs_text, reported_cost
+from patter_core.telephony.prices import CarrierRates, Cost, Usage, cost_text, costs_sign, costs_text, reported_cost
 
 RATES = CarrierRates(
     inbound=Decimal("0.01"),
@@ -82,3 +82,11 @@ def test_a_sum_without_a_part_of_unknown_price_says_so() -> None:
     assert costs_text(costs, "acme llm") == "at least 0.0200 USD + 0.0100 EUR (acme llm: no price known)"
     assert costs_text((), "acme llm, acme tts") == "acme llm, acme tts: no price known"
     assert costs_text((), of="stt") == ""
+
+
+def test_in_a_table_a_sum_has_a_sign_in_place_of_words() -> None:
+    costs = (Cost(Decimal("0.02")), Cost(Decimal("0.01"), "EUR", estimated=False))
+    assert costs_sign(costs) == "≈ 0.0200 USD + 0.0100 EUR"
+    assert costs_sign(costs[1:]) == "0.0100 EUR"
+    assert costs_sign(costs, "acme llm") == "≥ 0.0200 USD + 0.0100 EUR"
+    assert (costs_sign((), "acme llm"), costs_sign(())) == ("unknown", "")
