@@ -31,8 +31,8 @@ from patter_core.testing.stream import CallRecording
 
 __all__ = ["CALLED", "CALLER", "CarrierEmulator", "Emulator", "EngineEmulator", "PartEmulator", "Told"]
 
-CALLER, CALLED = "+15005550006", "+15005550001"
-"""The numbers of an incoming call, if a test names no others."""
+CALLER, CALLED = "+15005550006", "+15550001234"
+"""The numbers of an incoming call, if a test names no others. Calls may be made from each."""
 
 
 class Emulator(abc.ABC):
