@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import math
 import tempfile
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -18,6 +19,7 @@ from patter_core.patter import Patter
 from patter_core.server.routing import Routing
 from patter_core.server.serving import serve_app
 from patter_core.sinks.console import metrics_table, transcript_line
+from patter_core.storage.files import write_private
 from patter_core.telephony.numbers import voice_path
 from patter_core.testing.call import EmulatedCall
 from patter_core.testing.caller import Caller
@@ -140,15 +142,15 @@ def report(
 
 
 def _keep(events: Iterable[CallEvent], metrics: Table | None, recording: CallRecording, out: Path) -> None:
-    """Writes the files, in place of those of an earlier call."""
-    out.mkdir(parents=True, exist_ok=True)
+    """Writes the files, in place of those of an earlier call. As those of sinks, they are for their owner alone."""
     write_stereo_wav(out / "call.wav", bytes(recording.caller), bytes(recording.agent), recording.format)
     lines = [line for event in events if (line := transcript_line(event))]
-    (out / "transcript.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_private(out / "transcript.txt", ("\n".join(lines) + "\n").encode())
     (out / "metrics.txt").unlink(missing_ok=True)
     if metrics is not None:
-        with (out / "metrics.txt").open("w", encoding="utf-8") as file:
-            Printer(file).table(metrics)
+        text = io.StringIO()
+        Printer(text).table(metrics)
+        write_private(out / "metrics.txt", text.getvalue().encode())
 
 
 async def _hang_up_unanswered(call: EmulatedCall) -> None:

@@ -25,6 +25,7 @@ __all__ = [
     "locked",
     "open_private",
     "write_all",
+    "write_private",
 ]
 
 _BINARY: int = getattr(os, "O_BINARY", 0)
@@ -126,6 +127,19 @@ def open_private(path: Path, flags: int) -> int:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     return os.open(path, os.O_WRONLY | os.O_CREAT | _BINARY | flags, 0o600)
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Writes a whole file, in place of what is there. It, and its folder, are made if they are missing.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    file = open_private(path, os.O_TRUNC)
+    try:
+        write_all(file, data)
+    finally:
+        os.close(file)
 
 
 def keep_owner(file: int, of: int) -> None:

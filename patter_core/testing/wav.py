@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import wave
 from pathlib import Path
 from typing import IO
@@ -10,6 +11,7 @@ from patter_core.audio import AudioFormat, Encoding
 from patter_core.audio.resample import is_convertible
 from patter_core.audio.transcode import transcode
 from patter_core.errors import AudioError
+from patter_core.storage.files import write_private
 from patter_core.testing.wav_reader import REMEDY, parse_wav
 
 __all__ = ["read_wav", "read_wav_as", "write_stereo_wav"]
@@ -21,6 +23,8 @@ _RATES = "a usual rate: 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 4
 
 def write_stereo_wav(path: str | Path, left: bytes, right: bytes, format: AudioFormat) -> None:
     """Writes two sides of a call as PCM16 at their own rate. The shorter one is followed by silence.
+
+    Only its owner may read a new file.
 
     Args:
         path: the file; what was there is replaced.
@@ -39,11 +43,13 @@ def write_stereo_wav(path: str | Path, left: bytes, right: bytes, format: AudioF
     for channel, side in enumerate(sides):
         stereo[2 * channel :: 4] = side[0::2].ljust(size // 2, b"\0")  # low bytes
         stereo[2 * channel + 1 :: 4] = side[1::2].ljust(size // 2, b"\0")  # high bytes
-    with wave.open(str(path), "wb") as file:
+    whole = io.BytesIO()
+    with wave.open(whole, "wb") as file:
         file.setnchannels(2)
         file.setsampwidth(2)
         file.setframerate(format.sample_rate)
         file.writeframes(stereo)
+    write_private(Path(path), whole.getvalue())
 
 
 def read_wav(source: str | Path | IO[bytes]) -> tuple[bytes, AudioFormat]:

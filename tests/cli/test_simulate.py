@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stat
 import wave
 from collections.abc import Callable
 from pathlib import Path
@@ -51,6 +52,8 @@ async def test_a_wav_file_is_said_to_the_real_engine_and_the_answer_is_kept(monk
         assert heard.getnchannels() == 2
         assert heard.getnframes() > 3 * heard.getframerate()
     assert len(engine.conversations) == 1
+    kept = {path.name: stat.S_IMODE((await path.stat()).st_mode) async for path in anyio.Path("heard").iterdir()}
+    assert kept == {"call.wav": 0o600, "transcript.txt": 0o600, "metrics.txt": 0o600}
 
 
 async def test_what_is_said_is_redacted_if_so_configured(monkeypatch: pytest.MonkeyPatch) -> None:

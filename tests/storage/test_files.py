@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from patter_core.errors import SinkRefused, SinkUnavailable
-from patter_core.storage.files import check_writable, file_error, is_lasting, open_private, write_all
+from patter_core.storage.files import check_writable, file_error, is_lasting, open_private, write_all, write_private
 
 
 def test_a_file_and_its_folder_are_made_and_only_the_owner_may_read_it(tmp_path: Path) -> None:
@@ -78,6 +78,14 @@ def test_a_file_that_could_not_be_made_is_refused(tmp_path: Path, monkeypatch: p
         assert f"write in the folder {tmp_path}," in caught.value.remedy  # in which `data` would be made
     with pytest.raises(SinkRefused, match=f"write in the file {tmp_path / 'file'},"):
         check_writable(Path("file"))
+
+
+def test_a_whole_file_is_for_its_owner_and_takes_the_place_of_another(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "file"
+    for data in (b"long" * 1_000, b"short"):
+        write_private(path, data)
+        assert path.read_bytes() == data
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_a_file_system_that_is_mounted_read_only_is_told_as_that(
