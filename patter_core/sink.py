@@ -37,6 +37,7 @@ class SinkFigures(msgspec.Struct, frozen=True, kw_only=True):
     waiting_bytes: int = 0
     """About how much memory the queued ones take; an end of a call of usual size counts as none."""
     written: int = 0
+    """Records that the sink took, but for those of which it writes nothing (`EventSink.passed_over`)."""
     dropped: int = 0
     """Records that were not written or not delivered: the queue was full, the sink refused them, lost them or gave them
     up, or the host stopped. What a sink gave up later is in `written`, too."""
@@ -116,6 +117,8 @@ class EventSink(Configured, abc.ABC):
     lost: int = 0
     """Records that `write` took and could not keep, in all: a sink that cannot keep a part of a batch counts them here,
     and they are told as dropped."""
+    passed_over: int = 0
+    """Records that `write` took and of which it writes nothing, in all: told neither as written nor as dropped."""
     held: int = 0
     """Records that it took, could not deliver yet, and keeps for another try, as in a file while a receiver is away: 0
     while all is well. Where workers share what is kept, each has the whole number."""

@@ -84,6 +84,7 @@ class SinkQueue:
         self._lost_bytes = 0
         self._lost_by_sink = 0
         """What of `EventSink.lost` is counted here."""
+        self._passed_over = 0
         self._told = Told()
         self._run_told = False
         """True while it was told that the background work fails."""
@@ -238,7 +239,9 @@ class SinkQueue:
             lost = self.sink.lost - self._lost_by_sink
             self._lost_by_sink += lost
             self._lost += lost
-            self.written += max(len(batch) - lost, 0)
+            passed_over = self.sink.passed_over - self._passed_over
+            self._passed_over += passed_over
+            self.written += max(len(batch) - lost - passed_over, 0)
             self._works()
 
     def _works(self) -> None:

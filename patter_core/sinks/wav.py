@@ -111,6 +111,7 @@ class WavSink(EventSink):
             return  # repeated after a timeout: the abandoned thread writes it
         self._begun = records[0]
         touched: dict[str, _Recording] = {}
+        self.passed_over += sum(not isinstance(record.event, AudioCaptured) for record in records)
         for record in records:
             match record.event:
                 case AudioCaptured():

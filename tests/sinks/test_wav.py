@@ -128,11 +128,20 @@ async def test_what_a_full_disk_does_not_take_is_silent_and_told_and_the_recordi
     left, _ = play(tmp_path / "call.wav")
     assert left[:1600] == left[4800:] == [-32124] * 1600
     assert not any(left[3200:4800])
-    assert (queue.figures().written, queue.figures().dropped) == (21, 20)
+    assert (queue.figures().written, queue.figures().dropped) == (20, 20)
     assert [record.getMessage() for record in caplog.records if "call.wav" in record.getMessage()] == [
         f"The recording {tmp_path / 'call.wav'} has a gap from here on: File too large. Check the disk.",
         f"The recording {tmp_path / 'call.wav'} goes on.",
     ]
+
+
+async def test_what_is_in_no_file_is_not_told_as_written(tmp_path: Path) -> None:
+    (tmp_path / "folder").touch()
+    queue = SinkQueue(WavSink(tmp_path / "folder"))
+    for record in (*frames("caller", 0, 10), end(200)):
+        queue.put(record)
+    await queue.flush()
+    assert (queue.figures().written, queue.figures().dropped) == (0, 10)
 
 
 def files(folder: Path) -> list[Path]:

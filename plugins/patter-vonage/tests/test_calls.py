@@ -66,7 +66,7 @@ async def test_a_call_is_answered_with_its_audio_both_ways_in_the_rate_of_choice
         await scene.hears(live, "nothing is heard")
     (action,) = actions(vonage_call(live.call))
     (endpoint,) = action["endpoint"]
-    assert (action["action"], action["eventType"], action["from"]) == ("connect", "synchronous", "15005550001")
+    assert (action["action"], action["eventType"], action["from"]) == ("connect", "synchronous", "15550001234")
     assert endpoint["content-type"] == f"audio/l16;rate={sample_rate}"
     assert endpoint["authorization"] == {"type": "vonage"}
     assert "/media/vonage/" in endpoint["uri"]

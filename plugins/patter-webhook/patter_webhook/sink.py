@@ -112,11 +112,13 @@ class WebhookSink(EventSink):
 
     async def write(self, records: Sequence[Record]) -> None:
         messages = [_message(record) for record in records if self._events is None or record.event.kind in self._events]
+        if messages and self._gone:
+            raise SinkRefused(self._gone, remedy="Start again once it does.")
+        if messages:
+            await self._thread.run(self._outbox.add, messages, time.time())
+        self.passed_over += len(records) - len(messages)
         if not messages:
             return
-        if self._gone:
-            raise SinkRefused(self._gone, remedy="Start again once it does.")
-        await self._thread.run(self._outbox.add, messages, time.time())
         self._writes += 1
         self._changes.notify()
 

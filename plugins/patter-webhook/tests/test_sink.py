@@ -281,6 +281,23 @@ async def test_what_a_receiver_does_not_take_is_held_and_told_until_it_is_taken_
     assert (figures.written, figures.held, figures.dropped) == (5, 0, 0)
 
 
+async def test_events_that_are_not_sent_are_not_told_as_written(tmp_path: Path) -> None:
+    sink = WebhookSink("http://127.0.0.1:1/", SECRET, events={"transcript_input"}, outbox=tmp_path / "outbox.db")
+    delivery = Delivery([sink])
+    said = Record(call_id="call", sequence=4, time=1.5, elapsed_ms=20, event=TranscriptInput(text="Hello."))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(delivery.run)
+        for record in (*records(3), said):
+            delivery.put(record)
+        with anyio.fail_after(10):
+            while delivery.figures()[0].waiting:  # noqa: ASYNC110 - the sink tells nobody
+                await anyio.sleep(0.01)
+        tasks.cancel_scope.cancel()
+    await delivery.drain(0)
+    (figures,) = delivery.figures()
+    assert (figures.written, figures.dropped) == (1, 0)
+
+
 async def test_what_is_given_up_is_dropped_and_what_a_receiver_that_is_gone_leaves_is_held(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
