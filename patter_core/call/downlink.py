@@ -39,7 +39,7 @@ class Downlink:
         self.on_heard: Callable[[TurnHeard], None] = _ignore
         """Called for each turn, once it is known how much of it was heard."""
         self.on_speaking: Callable[[Turn], None] = _ignore
-        """Called with a turn as its first audio is written to the carrier's socket."""
+        """Called with a turn as its first audio is written to the carrier's socket, also after a pause."""
         self.play: Callable[[AudioChunk], None] = _ignore
         """Takes one chunk of the agent: writes it, keeps it, or drops it."""
         self._call = call
@@ -244,10 +244,12 @@ class Downlink:
             await call.changes.wait_until(is_heard)
 
     def _speaks(self, now: float) -> None:
-        self._call.meter.agent_spoke(now)
         turn = self.playback.sounding
-        if turn is not None:
-            self.on_speaking(turn)
+        if turn is None or turn.is_sounding:  # a mark in the middle of a turn begins none
+            return
+        self._call.meter.agent_spoke(now, goes_on=turn.is_counted)
+        turn.is_sounding = turn.is_counted = True
+        self.on_speaking(turn)
 
     def _tell(self, told: Sequence[TurnHeard]) -> None:
         for turn in told:

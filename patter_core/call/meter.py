@@ -108,9 +108,14 @@ class Meter(msgspec.Struct, eq=False):
         if not is_late or self._silent_since is not None:
             self._asked_at = now
 
-    def agent_spoke(self, now: float) -> None:
-        """The first audio of a turn was sent."""
-        self.turns += 1
+    def agent_spoke(self, now: float, *, goes_on: bool = False) -> None:
+        """The first audio of a turn was sent.
+
+        Args:
+            now: the time.
+            goes_on: the turn was paused before, and has been counted.
+        """
+        self.turns += not goes_on
         if self.first_audio_at is None:
             self.first_audio_at = now
         if self._asked_at is not None:

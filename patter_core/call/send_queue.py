@@ -51,7 +51,7 @@ class SendQueue:
         call: what the parts of the call share.
         codec: the one of the first media socket; it knows what the carrier takes.
         on_change: called when `put` is another function.
-        on_speaking: called with the time at which the first audio of a turn was written.
+        on_speaking: called with the time at which audio was written, the first behind a mark or a clear. Not for tones.
         on_told: called for turns, once it is known how much of them was heard.
         on_fault: called with what is wrong, in words of a fixed set.
     """
@@ -311,7 +311,7 @@ class SendQueue:
             return
         self._meter.frames_out += 1
         self._meter.bytes_out += size
-        if not self._is_speaking:
+        if not self._is_speaking and self.playback.sent >= self._tones_end:
             self._is_speaking = True
             self._on_speaking(now)
         if self.playback.send(size, now):

@@ -53,6 +53,10 @@ class Turn:
         self.is_paused = False
         self.is_broken_off = False
         """True if it ended because its session was lost."""
+        self.is_sounding = False
+        """True once the carrier got audio of it since its beginning, or since its last pause."""
+        self.is_counted = False
+        """True once the carrier got audio of it, also before a pause."""
         self._start = at
         self._rate = rate
         self._segments = [_Segment("", 0.0, at)]
@@ -88,7 +92,7 @@ class Turn:
 
     def resume(self, at: int) -> None:
         """After a pause it goes on."""
-        self.is_paused = False
+        self.is_paused = self.is_sounding = False
         self.ends_at = math.inf
         self._segments = [_Segment("", 0.0, at)]
 

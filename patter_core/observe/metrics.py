@@ -125,7 +125,7 @@ class CallMetrics(msgspec.Struct, frozen=True, kw_only=True):
     engine_bills: tuple[EngineBill, ...] = ()
     """By part, vendor and model; empty with engines that do not report what they use."""
     turns: int = 0
-    """Times the agent began to speak."""
+    """Turns of the agent of which the carrier got audio. One that was paused and has gone on is one."""
     user_turns: int = 0
     """Times the engine reported what the user said."""
     reply_ms: tuple[float, ...] = ()

@@ -32,6 +32,11 @@ def way(has_marks: bool) -> float:
     return 0.0 if has_marks else 0.3
 
 
+def replies(line: Line) -> int:
+    """Returns how many answers of the agent were timed."""
+    return len(line.call.meter.metrics(anyio.current_time(), heard_ms=0, frames_dropped=0).reply_ms)
+
+
 @pytest.fixture
 def anyio_backend() -> object:
     return VIRTUAL
@@ -463,6 +468,45 @@ async def test_the_end_waits_for_the_last_word_and_not_longer(has_marks: bool, l
         line.say(b"\x01" * length, turn="", ends=True)
         await line.downlink.wait_until_heard()
         assert anyio.current_time() - began == pytest.approx(length / 8_000 + way(has_marks), abs=0.03)
+
+
+@pytest.mark.parametrize(
+    "output", [MediaOutput(format=ULAW_8000), FRAMES, PACED], ids=["any length", "frames", "paced"]
+)
+async def test_a_mark_tones_or_a_pause_in_a_turn_make_no_turns_of_it(output: MediaOutput) -> None:
+    line, begun = Line(output), list[str]()
+    line.downlink.on_speaking = lambda turn: begun.append(turn.name)
+    async with line.running():
+        line.downlink.begin_item("item", "1", 0)
+        line.say(speech(1))
+        line.downlink.mark_last_word()  # as a transfer has it that waits for what is being said
+        line.call.meter.user_spoke(anyio.current_time())
+        line.say(speech(1))
+        assert (begun, line.call.meter.turns, replies(line)) == (["1"], 1, 0)
+        await line.silence()
+        line.downlink.play_tones(AudioChunk(speech(1), ULAW_8000))
+        await anyio.sleep(1.1)
+        line.say(speech(1))
+        await anyio.sleep(0.5)
+        assert (begun, line.call.meter.turns, replies(line)) == (["1"], 1, 0)
+        line.downlink.pause()
+        line.downlink.begin_item("item", "1", 2_500)
+        line.say(speech(0.5), ends=True)
+        assert (begun, line.call.meter.turns) == (["1", "1"], 1)
+        await line.silence()
+        line.say(speech(1), turn="2", ends=True)
+        assert (begun, line.call.meter.turns) == (["1", "1", "2"], 2)
+        await line.silence()
+    assert [told.turn for told in line.told if not told.paused] == ["1", "2"]
+
+
+async def test_tones_are_no_turn() -> None:
+    line = Line(FRAMES)
+    async with line.running():
+        line.downlink.play_tones(AudioChunk(speech(1), ULAW_8000))
+        await line.silence()
+    assert line.ear.played
+    assert line.call.meter.turns == 0
 
 
 @pytest.mark.parametrize("has_marks", [True, False])

@@ -79,6 +79,7 @@ async def test_the_limit_of_a_callback_does_not_cut_what_waits_for_the_last_word
     assert menu.outcome == "done"
     assert menu.ends[0].reason == "transferred"
     assert menu.ends[0].metrics.heard_ms > 2_500
+    assert menu.ends[0].metrics.turns == 1
     assert "was cancelled" not in caplog.text
 
 
