@@ -116,6 +116,8 @@ SERVER = [
     "urls",
     "voice_urls",
     "rate_limit",
+    "bounded",
+    "reserved",
     "backlog",
     "sink_queue",
     "delivery",

@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from patter_core.server.call_table import BoundedDict
+from patter_core.server.bounded import BoundedDict
 
 __all__ = ["Links", "PasswordGate", "Session", "Sessions", "Tried"]
 

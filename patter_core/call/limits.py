@@ -20,7 +20,8 @@ class Limits(ConfiguredStruct, frozen=True, kw_only=True, forbid_unknown_fields=
     """How much one worker takes on. None of it depends on a peer's address."""
 
     calls: int = 500
-    """Concurrent calls; the next one is rejected as busy. A live call that another worker lost is taken beyond it."""
+    """Concurrent calls; the next one is rejected as busy. A call that another worker lost, or accepted, is taken beyond
+    it if its audio comes here."""
     calls_per_second: float = 50.0
     """New calls, on average; as many may come at once after a quiet time."""
     outbound_per_minute: int = 60

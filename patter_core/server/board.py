@@ -17,7 +17,7 @@ import struct
 import tempfile
 import time
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 
 import anyio
 import msgspec
@@ -160,25 +160,36 @@ class WorkerBoard:
         return take_back
 
     def look(self, table: CallTable) -> None:
-        """Reads what other workers do with calls of this one. One of which a later stream is elsewhere ends."""
+        """Reads what other workers do with calls of this one.
+
+        One of which a later stream is elsewhere ends. One that has a place here is elsewhere then, too.
+        """
         watched = {_digest(call.call_id): call for call in table.watched}
-        if not watched:
+        reserved = {_digest(call.call_id): call for call in table.reserved}
+        if not watched and not reserved:
             return
         messages: set[bytes] = set()
+        for digest, count in self._notes_about(watched.keys() | reserved.keys()):
+            is_report = count >= _FIRST_REPORT
+            if not is_report and digest in reserved:
+                table.reserved.note_stream(reserved[digest].leg, count)
+            if (call := watched.get(digest)) is None:
+                continue
+            if is_report and count == _MESSAGE and call.context.token.options.voicemail_message:
+                messages.add(digest)
+            elif not is_report and call.state in WITHOUT_AUDIO and count > call.context.streams_here:
+                call.context.signal(Signal.MOVED)
+        for digest, call in watched.items():
+            call.context.message_elsewhere = digest in messages  # it may have been taken back
+
+    def _notes_about(self, wanted: Collection[bytes]) -> Iterator[tuple[bytes, int]]:
+        """The notes of the other workers about calls of these digests."""
         for part in self._parts:
             if part == self._place:
                 continue
             for digest, count, checksum in _NOTE.iter_unpack(self._memory[part + _LINE.size : part + _PART]):
-                call = watched.get(digest)
-                if call is None or checksum != _checksum(digest, count):  # half written: the next look reads it again
-                    continue
-                if count >= _FIRST_REPORT:
-                    if count == _MESSAGE and call.context.token.options.voicemail_message:
-                        messages.add(digest)
-                elif call.state in WITHOUT_AUDIO and count > call.context.streams_here:
-                    call.context.signal(Signal.MOVED)
-        for digest, call in watched.items():
-            call.context.message_elsewhere = digest in messages  # it may have been taken back
+                if digest in wanted and checksum == _checksum(digest, count):  # half written: the next look has it
+                    yield digest, count
 
 
 def _packed(call_id: str, count: int) -> bytes:

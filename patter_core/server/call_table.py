@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Hashable
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Callable
+from typing import Protocol
 
 import msgspec
 
@@ -20,52 +19,26 @@ from patter_core.call.shared_notes import SharedNotes
 from patter_core.call.state import Signal, State
 from patter_core.call.token import CallToken
 from patter_core.errors import WorkerStopping
+from patter_core.server.bounded import BoundedDict
 from patter_core.server.rate_limit import RateLimit
+from patter_core.server.reserved import ReservedCalls
 from patter_core.telephony.leg import AnsweredBy, Direction, Leg, Progress
 from patter_core.telephony.outcome import HangUp, Transfer
 
-__all__ = ["WITHOUT_AUDIO", "BoundedDict", "CallTable", "EndedCall", "OtherWorkers"]
+__all__ = ["WITHOUT_AUDIO", "CallTable", "EndedCall", "OtherWorkers"]
 
 _ENDED_CALLS = 10_000
 """Ended calls that are remembered."""
 _TAKEN_CALLS = 10_000
 """New calls that are remembered, so that each counts once."""
 _PATIENCE = 1 / 3
-"""What part of `Deadlines.media_start` a call has for its audio, after its notice, if there is no room for another."""
+"""What part of `Deadlines.media_start` is enough for audio that comes at all."""
 _GAVE_WAY = "the carrier had not brought the caller's audio, and another call needed the room"
 _AWAITS_AUDIO = frozenset({State.ACCEPTED, State.ENGINE_READY})
 WITHOUT_AUDIO = _AWAITS_AUDIO | {State.DIALLING, State.HELD}
 
-K = TypeVar("K", bound=Hashable)
-T = TypeVar("T")
-
 LegKey = tuple[str, str]
 """As in `Leg.key`."""
-
-
-class BoundedDict(Generic[K, T]):
-    """A mapping that drops its oldest item beyond its limit."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._items: OrderedDict[K, T] = OrderedDict()
-
-    def __contains__(self, key: K) -> bool:
-        return key in self._items
-
-    def get(self, key: K) -> T | None:
-        """Returns the item; None if there is none."""
-        return self._items.get(key)
-
-    def put(self, key: K, value: T) -> None:
-        """Adds an item; the oldest one is dropped if there is no room."""
-        self._items[key] = value
-        if len(self._items) > self._limit:
-            self._items.popitem(last=False)
-
-    def drop(self, key: K) -> None:
-        """Removes an item, if it is there."""
-        self._items.pop(key, None)
 
 
 class EndedCall(msgspec.Struct):
@@ -128,6 +101,8 @@ class CallTable:
         """What webhooks report of calls for which the carrier's API has not answered yet, by call id."""
         self.routing: dict[LegKey, list[Progress]] = {}
         """What webhooks report of new calls while it is decided who takes them."""
+        self.reserved = ReservedCalls()
+        """Calls that were accepted here, and whose audio has come neither here nor, as far as is known, elsewhere."""
         self.others: OtherWorkers = NoOthers()
         """The other workers of this server."""
         self.notes = SharedNotes((history if config.several_workers else None) or HistoryWriter(None))
@@ -184,11 +159,17 @@ class CallTable:
 
     @property
     def is_ready(self) -> bool:
-        """True if a new call would be taken. Calls that are being dialled or routed count."""
-        coming = sum(call_id not in self._calls for call_id in self.dialling) + len(self.routing)
+        """True if a new call would be taken. What is being dialled or routed counts, and what is reserved."""
+        coming = self.coming
         live = sum(not call.is_over for call in self._calls.values())
         has_room = live + coming < self._config.limits.calls and len(self._calls) + coming < self.room
         return has_room and not self.draining
+
+    @property
+    def coming(self) -> int:
+        """How many calls count against the limits and are not in flight here, or not yet."""
+        dialling = sum(call_id not in self._calls for call_id in self.dialling)
+        return dialling + len(self.routing) + self.reserved.count(time.monotonic())
 
     def take_new_call(self, leg: Leg | None = None) -> bool:
         """Counts a new call against the limits; False if it exceeds them.
@@ -196,6 +177,8 @@ class CallTable:
         Args:
             leg: the call at its carrier, if it has come to that: one that arrives again has been counted.
         """
+        if leg is not None and leg in self.reserved and not self.draining:  # its place is its own
+            return True
         if not self.is_ready and not self._end_silent_call():
             return False
         if leg is not None and leg.key in self._taken:
@@ -205,6 +188,24 @@ class CallTable:
         if leg is not None:
             self._taken.put(leg.key, True)
         return True
+
+    def reserve(self, leg: Leg, token: CallToken, notice: str) -> None:
+        """A call was accepted of which the carrier may bring the audio to any worker: it counts until that is known.
+
+        It does so as long as audio may take that comes at all, or less.
+
+        Args:
+            leg: the call at its carrier.
+            token: of the call.
+            notice: what the carrier says before it brings the audio.
+        """
+        until = time.monotonic() + self._patience + longest_speech(notice)
+        self.reserved.add(leg, token.call_id, streams=token.streams, until=until)
+
+    @property
+    def _patience(self) -> float:
+        """Seconds that a call has for its audio, after its notice, if there is no room for another."""
+        return self._config.deadlines.media_start * _PATIENCE
 
     def give_back(self, leg: Leg) -> None:
         """The call that was taken last is not routed to any agent, and does not count."""
@@ -220,12 +221,11 @@ class CallTable:
         """
         if self.draining:
             return False
-        patience = self._config.deadlines.media_start * _PATIENCE
         for call in self._calls.values():
             if call.state in _AWAITS_AUDIO and not call.had_media and call.leg.direction is Direction.INBOUND:
                 waited = call.context.clock() - call.context.records.accepted_at
                 speech = longest_speech(call.context.notice.by_carrier)
-                if waited > patience + speech and call.context.signal(Signal.DEADLINE, _GAVE_WAY):
+                if waited > self._patience + speech and call.context.signal(Signal.DEADLINE, _GAVE_WAY):
                     return True
         return False
 
@@ -248,6 +248,7 @@ class CallTable:
         """Adds a call in flight."""
         self._calls[call.call_id] = call
         self._by_leg[call.leg.key] = call
+        self.reserved.drop(call.leg)
 
     def remove(self, call: Call) -> None:
         """Removes a call that is over, and remembers it as ended."""

@@ -18,8 +18,9 @@ from patter_core.call.notice import carrier_notice
 from patter_core.call.token import CallToken, Consult
 from patter_core.errors import CallError, WebhookRefused
 from patter_core.events import CallEvent, CallPriced, RecordingChanged
+from patter_core.server.bounded import BoundedDict
 from patter_core.server.call_lines import turned_away
-from patter_core.server.call_table import BoundedDict, CallTable, EndedCall
+from patter_core.server.call_table import CallTable, EndedCall
 from patter_core.server.consults import Consults
 from patter_core.server.counts import Counts, TurnedAway
 from patter_core.server.delivery import Delivery
@@ -236,9 +237,15 @@ class _RoutedCall:
             self._turn_away(TurnedAway.NO_AGENT)
             return Reject(reason="busy")
         if router.config.several_workers:
-            token = msgspec.structs.replace(token, leg_id=leg.call_id)
-            return router.tokens.accept(token, notice=carrier_notice(agent, router.carrier))
+            return self._accept_for_any(token, notice=carrier_notice(agent, router.carrier))
         return router.launcher.start(token, leg, agent)
+
+    def _accept_for_any(self, token: CallToken, *, notice: str = "") -> Accept:
+        """Accepts a call whose stream may come to any worker. One that was dialled counts where it was."""
+        accept = self._router.tokens.accept(msgspec.structs.replace(token, leg_id=self._leg.call_id), notice=notice)
+        if token.streams or token.direction is Direction.INBOUND:
+            self._table.reserve(self._leg, token, accept.notice)
+        return accept
 
     async def _route(self) -> CallToken | Reject | Transfer:
         """Decides about a new call. Meanwhile the caller may hang up, and the worker be told to stop."""
@@ -273,7 +280,7 @@ class _RoutedCall:
 
     def _turn_away(self, reason: TurnedAway) -> None:
         self._router.counts.turned_away[reason] += 1
-        turned_away(self._leg, reason, live=len(self._table))
+        turned_away(self._leg, reason, live=len(self._table) + self._table.coming)
 
     async def stream_ended(self) -> Accept | HangUp | Transfer:
         call, token = self._call, self._token
@@ -300,7 +307,7 @@ class _RoutedCall:
         following = token.after_loss(router.config.limits, lasted=max(0.0, time.time() - token.issued_at))
         if following is None:
             return HangUp()
-        return router.tokens.accept(msgspec.structs.replace(following, leg_id=leg.call_id))
+        return self._accept_for_any(following)
 
     # --- what the carrier reports ----------------------------------------------------------------------------------
 
@@ -311,6 +318,7 @@ class _RoutedCall:
             return
         if progress.is_final:
             self._router.hang_ups.forget(self._leg)
+            self._table.reserved.drop(self._leg)
         if call is not None:
             call.reports.note_progress(progress)
         elif self._leg.key in self._table.routing:
@@ -325,8 +333,7 @@ class _RoutedCall:
                 await router.machines.reported(leg, self._token, who, router.emit)
 
     async def keys_pressed(self, digits: str) -> None:
-        call = self._call
-        if call is not None:
+        if (call := self._call) is not None:
             call.keys_pressed(_NO_KEYS.sub("", digits)[:_MOST_KEYS])
 
     async def recording_changed(self, status: RecordingStatus) -> None:

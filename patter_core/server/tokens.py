@@ -39,7 +39,7 @@ from patter_core.call.notice import longest_speech
 from patter_core.call.token import LONGEST_TOKEN, CallToken
 from patter_core.carrier import Carrier
 from patter_core.errors import ConfigurationError
-from patter_core.server.call_table import BoundedDict
+from patter_core.server.bounded import BoundedDict
 from patter_core.server.urls import media_url
 from patter_core.telephony.control import Callbacks, webhook_root
 from patter_core.telephony.leg import Leg

@@ -78,10 +78,10 @@ class Pair:
     @classmethod
     @contextlib.asynccontextmanager
     async def running(
-        cls, carrier: FakeCarrier | None = None, *, deadlines: Deadlines | None = None
+        cls, carrier: FakeCarrier | None = None, *, deadlines: Deadlines | None = None, calls: int = 500
     ) -> AsyncIterator[Pair]:
         """Both run, and share their carrier."""
-        async with two_hosts(carrier, deadlines=deadlines) as (scene, here, there):
+        async with two_hosts(carrier, deadlines=deadlines, calls=calls) as (scene, here, there):
             yield cls(scene, here, there)
 
     def look(self) -> None:
@@ -91,10 +91,14 @@ class Pair:
 
 @contextlib.asynccontextmanager
 async def two_hosts(
-    carrier: FakeCarrier | None = None, *, deadlines: Deadlines | None = None, store: CallStore | None = None
+    carrier: FakeCarrier | None = None,
+    *,
+    deadlines: Deadlines | None = None,
+    store: CallStore | None = None,
+    calls: int = 500,
 ) -> AsyncIterator[tuple[Scene, CallHost, CallHost]]:
     """Two workers that have a carrier and, perhaps, a store in common, and no board."""
-    limits = Limits(drain=0.01, reconnects=5)
+    limits = Limits(calls=calls, drain=0.01, reconnects=5)
     scene = Scene(several_workers=True, limits=limits, carrier=carrier, deadlines=deadlines, store=store)
     async with scene.running() as here:
         there = scene.new_host()

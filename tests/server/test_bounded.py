@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from patter_core.server.call_table import BoundedDict
+from patter_core.server.bounded import BoundedDict
 
 
 def test_the_oldest_goes_first() -> None:
