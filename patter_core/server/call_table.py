@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from itertools import islice
 from typing import Protocol
 
+import anyio
 import msgspec
 
 from patter_core.aio import Changes
@@ -25,7 +27,7 @@ from patter_core.server.reserved import ReservedCalls
 from patter_core.telephony.leg import AnsweredBy, Direction, Leg, Progress
 from patter_core.telephony.outcome import HangUp, Transfer
 
-__all__ = ["WITHOUT_AUDIO", "CallTable", "EndedCall", "OtherWorkers"]
+__all__ = ["AWAITS_AUDIO", "WITHOUT_AUDIO", "CallTable", "EndedCall", "OtherWorkers"]
 
 _ENDED_CALLS = 10_000
 """Ended calls that are remembered."""
@@ -33,9 +35,14 @@ _TAKEN_CALLS = 10_000
 """New calls that are remembered, so that each counts once."""
 _PATIENCE = 1 / 3
 """What part of `Deadlines.media_start` is enough for audio that comes at all."""
+_ASK_EVERY = 1.0
+"""Seconds between two looks into the store."""
+_ASK_FOR = 20
+"""Calls, in one look."""
 _GAVE_WAY = "the carrier had not brought the caller's audio, and another call needed the room"
-_AWAITS_AUDIO = frozenset({State.ACCEPTED, State.ENGINE_READY})
-WITHOUT_AUDIO = _AWAITS_AUDIO | {State.DIALLING, State.HELD}
+AWAITS_AUDIO = frozenset({State.ACCEPTED, State.ENGINE_READY})
+"""States of a call whose audio has not come, or has not come back."""
+WITHOUT_AUDIO = AWAITS_AUDIO | {State.DIALLING, State.HELD}
 
 LegKey = tuple[str, str]
 """As in `Leg.key`."""
@@ -139,13 +146,23 @@ class CallTable:
         return [
             call
             for call in self._calls.values()
-            if call.state is State.DIALLING
-            or (call.leg.direction is Direction.OUTBOUND and call.state in _AWAITS_AUDIO)
+            if call.state is State.DIALLING or (call.leg.direction is Direction.OUTBOUND and call.state in AWAITS_AUDIO)
         ]
 
     def look(self) -> None:
         """Finds out what other workers of this server have done with calls of this one. Never waits."""
         self.others.look(self)
+
+    async def ask_store(self) -> None:
+        """Finds out while there is no room, by the store, which reserved calls other hosts have. Runs until cancelled.
+
+        Only so many are asked for at a time: the store has more to do then.
+        """
+        while self._config.several_workers and self._config.store is not None:
+            await anyio.sleep(_ASK_EVERY)
+            for call in [] if self.is_ready else islice(self.reserved, _ASK_FOR):
+                others = await self.notes.of_others(call.call_id)
+                self.reserved.note_stream(call.leg, others.streams)
 
     def stream_came(self, call: Call, streams: int) -> None:
         """A stream of a call came to this worker; `streams` is how many it had before."""
@@ -222,7 +239,7 @@ class CallTable:
         if self.draining:
             return False
         for call in self._calls.values():
-            if call.state in _AWAITS_AUDIO and not call.had_media and call.leg.direction is Direction.INBOUND:
+            if call.state in AWAITS_AUDIO and not call.had_media and call.leg.direction is Direction.INBOUND:
                 waited = call.context.clock() - call.context.records.accepted_at
                 speech = longest_speech(call.context.notice.by_carrier)
                 if waited > self._patience + speech and call.context.signal(Signal.DEADLINE, _GAVE_WAY):

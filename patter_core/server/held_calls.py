@@ -225,6 +225,7 @@ class HeldCalls:
         if not await self._ask(False, self._store.keep_lease, next_lease, self._seconds):
             return
         _log.warning("Call %s: its caller is on hold, and the worker is gone; they are brought back.", token.call_id)
+        self._table.reserve(token.leg, following, "")
         try:
             await ask_carrier(trunk.carrier.resume, _CARRIER_TIMEOUT, token.leg, trunk.tokens.accept(following))
         except CarrierRequestFailed as error:

@@ -18,12 +18,11 @@ from patter_core.call.config import HostConfig
 from patter_core.call.destinations import Destinations
 from patter_core.call.handle import PhoneCall
 from patter_core.call.history import HistoryWriter
-from patter_core.call.state import State
 from patter_core.carrier import Carrier
 from patter_core.events import CallPriced
 from patter_core.observe.logs import guard, tell_left_out
 from patter_core.observe.terminal import counted
-from patter_core.server.call_table import CallTable
+from patter_core.server.call_table import AWAITS_AUDIO, CallTable
 from patter_core.server.consults import Consults
 from patter_core.server.counts import Counts
 from patter_core.server.delivery import Delivery
@@ -51,7 +50,6 @@ _END_MARGIN = 2.0
 """Seconds for a call to end at its carrier, after its last word."""
 _CUT_MARGIN = 6.0
 """Seconds for calls that are cut to end at their carrier."""
-_WITHOUT_MEDIA = frozenset({State.ACCEPTED, State.ENGINE_READY})
 
 
 class CallHost:
@@ -167,6 +165,7 @@ class CallHost:
                 background.start_soon(self.delivery.run, self._figures)
                 background.start_soon(self._history.run)
                 background.start_soon(self._held.run)
+                background.start_soon(self.table.ask_store)
                 background.start_soon(self.beside)
                 background.start_soon(self._watchdog.run)
                 for trunk in self.trunks.values():
@@ -311,7 +310,7 @@ class CallHost:
         if self._config.several_workers:
             return
         for call in self.table.calls:
-            if call.had_media and call.state in _WITHOUT_MEDIA:
+            if call.had_media and call.state in AWAITS_AUDIO:
                 self._launcher.cut(call)
 
     async def ensure_running(self) -> None:

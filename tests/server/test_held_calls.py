@@ -208,7 +208,9 @@ async def test_a_caller_on_hold_whose_worker_is_gone_is_back_with_the_agent_at_a
         accept = await scene.brought_back()
         assert LEASE <= anyio.current_time() - began <= LEASE * 1.6
         await until(lambda: not scene.leases)
+        assert [reserved.call_id for reserved in scene.other.table.reserved] == [scene.call.call_id]
         call = await scene.other.stream(accept)
+        assert list(scene.other.table.reserved) == []
         assert call.call_id == scene.call.call_id
         assert call.context.was_elsewhere
         setup = (await scene.engine.session(1)).setup

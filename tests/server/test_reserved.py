@@ -13,9 +13,10 @@ from patter_core.server.host import CallHost
 from patter_core.server.reserved import ReservedCalls
 from patter_core.telephony.leg import Progress
 from patter_core.telephony.outcome import Transfer
+from patter_core.testing.fakes import MemoryCallStore
 from patter_core.webhook import Accept, Reject
 from tests.polling import until
-from tests.server.test_board import Pair
+from tests.server.test_board import Pair, two_hosts
 from tests.server.test_floods import leg, routing
 from tests.server.test_router import Scene, accepted, outbound, routed
 
@@ -162,6 +163,16 @@ async def test_a_call_whose_audio_came_to_another_worker_of_the_server_leaves_it
         pair.look()
         assert not here.table.is_ready
         assert second.call_id not in {one.call_id for one in here.table.reserved}
+        call.hang_up()
+
+
+async def test_a_call_whose_audio_came_to_another_host_leaves_its_place_by_the_store() -> None:
+    deadlines = Deadlines(media_start=60.0, last_word=0.05)
+    async with two_hosts(deadlines=deadlines, store=MemoryCallStore(), calls=1) as (_, here, there):
+        call = stream_comes(there, await accepted(here, leg(1)))
+        assert await routed(here, leg(2)).arrived() == BUSY
+        await until(lambda: here.table.is_ready)
+        assert not there.table.is_ready
         call.hang_up()
 
 
