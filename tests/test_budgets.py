@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -32,11 +33,10 @@ def least_ms(command: Sequence[str], times: int = 5) -> float:
     """The processor's time for the cheapest of some runs: neither neighbours nor the first one's compiling count."""
 
     def once() -> float:
-        before = os.times()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run(command, check=True, capture_output=True)
-        after = os.times()
-        user, system = after.children_user - before.children_user, after.children_system - before.children_system
-        return (user + system) * 1000
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return (after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime) * 1000
 
     return min(once() for _ in range(times))
 
@@ -47,7 +47,9 @@ def test_import_of_the_core_takes_less_than_100_ms() -> None:
 
 
 def test_help_takes_less_than_250_ms() -> None:
-    assert least_ms([PATTER, "--help"]) < 250 * SLOW
+    """On a machine on which what each command needs is imported in 75 ms: others are slower, or busy."""
+    needed = "import asyncio, click, importlib.metadata, msgspec, ssl"
+    assert least_ms([PATTER, "--help"], 10) < 250 * least_ms([sys.executable, "-c", needed], 10) / 75
 
 
 def test_a_call_can_be_taken_one_second_after_the_start() -> None:
