@@ -25,20 +25,24 @@ import msgspec
 from patter_core.aio.tasks_beside import tasks_beside
 from patter_core.call.state import Signal
 from patter_core.server.call_table import WITHOUT_AUDIO, CallTable
-from patter_core.telephony.leg import AnsweredBy
+from patter_core.telephony.leg import AnsweredBy, Leg
 
 __all__ = ["HostHealth", "WorkerBoard", "new_board"]
 
 _LINE = struct.Struct("<dIBB6x")
 """When it was written, calls, takes calls, drains."""
 _NOTE = struct.Struct("<16sII")
-"""A digest of the call's id, how many streams it has had with this one, or a report, and the checksum of both."""
+"""A digest of the call's id, how many streams it has had with this one, or a report, and the checksum of both.
+
+Or a digest of a leg, and `_ENDED`."""
 _NOTES = 1024
 """The latest notes of each worker that are kept: one that takes all calls of another one has 500 streams by default."""
 _REPORTS = {who: 2**32 - 1 - number for number, who in enumerate(AnsweredBy)}
 """Reports of machines that this worker has taken."""
 _MESSAGE = _REPORTS[AnsweredBy.MACHINE_READY]
 """That of a machine which takes a message: this worker has the carrier leave it, if there is one."""
+_ENDED = 0
+"""The leg that is named in place of a call is over."""
 _FIRST_REPORT = min(_REPORTS.values())
 _PART = _LINE.size + _NOTES * _NOTE.size
 """Bytes of one worker: its line, then its notes."""
@@ -137,6 +141,10 @@ class WorkerBoard:
         """
         self._note(_packed(call_id, streams + 1))
 
+    def note_end(self, leg: Leg) -> None:
+        """The carrier reported to this worker that a leg is over, which is not here."""
+        self._note(_packed(_name_of(leg), _ENDED))
+
     def take_report(self, call_id: str, who: AnsweredBy) -> Callable[[], None] | None:
         """This worker takes a report of a machine. Returns what takes that back; None if another one has taken it.
 
@@ -162,14 +170,18 @@ class WorkerBoard:
     def look(self, table: CallTable) -> None:
         """Reads what other workers do with calls of this one.
 
-        One of which a later stream is elsewhere ends. One that has a place here is elsewhere then, too.
+        One of which a later stream is elsewhere ends. One that has a place here is elsewhere then, too, or is over.
         """
         watched = {_digest(call.call_id): call for call in table.watched}
         reserved = {_digest(call.call_id): call for call in table.reserved}
+        legs = {_digest(_name_of(call.leg)): call.leg for call in reserved.values()}
         if not watched and not reserved:
             return
         messages: set[bytes] = set()
-        for digest, count in self._notes_about(watched.keys() | reserved.keys()):
+        for digest, count in self._notes_about(watched.keys() | reserved.keys() | legs.keys()):
+            if digest in legs:
+                table.reserved.drop(legs[digest])
+                continue
             is_report = count >= _FIRST_REPORT
             if not is_report and digest in reserved:
                 table.reserved.note_stream(reserved[digest].leg, count)
@@ -192,8 +204,13 @@ class WorkerBoard:
                     yield digest, count
 
 
-def _packed(call_id: str, count: int) -> bytes:
-    digest = _digest(call_id)
+def _name_of(leg: Leg) -> str:
+    """Returns a text for a leg that is no id of a call."""
+    return " ".join(leg.key)
+
+
+def _packed(name: str, count: int) -> bytes:
+    digest = _digest(name)
     return _NOTE.pack(digest, count, _checksum(digest, count))
 
 

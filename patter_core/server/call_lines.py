@@ -27,7 +27,7 @@ _calls = logging.getLogger(CALLS)
 _story = logging.getLogger(STORIES)
 
 _WHY = {
-    TurnedAway.FULL: "with {calls} live, no more are taken (Limits.calls, .calls_per_second).",
+    TurnedAway.FULL: "with {calls} live or accepted, no more are taken (Limits.calls, .calls_per_second).",
     TurnedAway.NOT_ROUTED: "nothing says who answers it: serve() or route() has no agent for the number.",
     TurnedAway.MISROUTED: "it was routed to what cannot take it.",
     TurnedAway.NO_AGENT: "this worker does not have the agent that it is for.",

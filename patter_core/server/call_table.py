@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from itertools import islice
@@ -35,6 +36,8 @@ _TAKEN_CALLS = 10_000
 """New calls that are remembered, so that each counts once."""
 _PATIENCE = 1 / 3
 """What part of `Deadlines.media_start` is enough for audio that comes at all."""
+_LOOK_EVERY = 0.05
+"""Seconds between two looks at what other workers do while there is no room: each reads all of their notes."""
 _ASK_EVERY = 1.0
 """Seconds between two looks into the store."""
 _ASK_FOR = 20
@@ -75,6 +78,9 @@ class OtherWorkers(Protocol):
     def note_stream(self, call_id: str, streams: int) -> None:
         """A stream of a call came to this worker; `streams` is how many the call had before."""
 
+    def note_end(self, leg: Leg) -> None:
+        """The carrier reported to this worker that a leg is over, which is not here."""
+
     def take_report(self, call_id: str, who: AnsweredBy) -> Callable[[], None] | None:
         """This worker takes a report of a machine. Returns what takes that back; None if another one has taken it."""
 
@@ -86,6 +92,9 @@ class NoOthers:
     """Implements `OtherWorkers` for a worker that is alone on its server."""
 
     def note_stream(self, call_id: str, streams: int) -> None:
+        """Does nothing."""
+
+    def note_end(self, leg: Leg) -> None:
         """Does nothing."""
 
     def take_report(self, call_id: str, who: AnsweredBy) -> Callable[[], None] | None:
@@ -122,6 +131,7 @@ class CallTable:
         self._rate = RateLimit(config.limits.calls_per_second, time.monotonic())
         self._taken: BoundedDict[LegKey, bool] = BoundedDict(_TAKEN_CALLS)
         self._removals = Changes()
+        self._looked_at = -math.inf
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -196,6 +206,9 @@ class CallTable:
         """
         if leg is not None and leg in self.reserved and not self.draining:  # its place is its own
             return True
+        if not self.is_ready and time.monotonic() - self._looked_at > _LOOK_EVERY:
+            self._looked_at = time.monotonic()
+            self.look()  # another worker may have one of those that wait, or know that it is over
         if not self.is_ready and not self._end_silent_call():
             return False
         if leg is not None and leg.key in self._taken:
@@ -218,6 +231,12 @@ class CallTable:
         """
         until = time.monotonic() + self._patience + longest_speech(notice)
         self.reserved.add(leg, token.call_id, streams=token.streams, until=until)
+
+    def leg_ended(self, leg: Leg) -> None:
+        """The carrier reported here that a leg is over: of a call of this worker or of another one."""
+        self.reserved.drop(leg)
+        if leg.key not in self._by_leg and leg.key not in self._ended_legs:
+            self.others.note_end(leg)
 
     @property
     def _patience(self) -> float:

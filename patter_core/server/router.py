@@ -318,7 +318,7 @@ class _RoutedCall:
             return
         if progress.is_final:
             self._router.hang_ups.forget(self._leg)
-            self._table.reserved.drop(self._leg)
+            self._table.leg_ended(self._leg)
         if call is not None:
             call.reports.note_progress(progress)
         elif self._leg.key in self._table.routing:

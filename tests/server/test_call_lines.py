@@ -80,7 +80,7 @@ def test_the_line_says_why_a_call_ended_in_a_sentence(detail: str, told: str, ca
         ("unknown", logging.WARNING, "nothing says who answers it"),
         (Reject(), logging.INFO, "its route rejects it."),
         (Transfer("+15550002222"), logging.INFO, "its route transfers it."),
-        ("full", logging.WARNING, " live, no more are taken (Limits.calls, .calls_per_second)."),
+        ("full", logging.WARNING, " live or accepted, no more are taken (Limits.calls, .calls_per_second)."),
     ],
 )
 async def test_a_call_that_is_not_taken_is_told_with_the_reason(

@@ -151,9 +151,7 @@ async def test_a_call_whose_audio_came_to_another_worker_of_the_server_leaves_it
         here, there = pair.here, pair.there
         first, second = await accepted(here, leg(1)), await accepted(here, leg(2))
         call = stream_comes(there, first)
-        assert await routed(here, leg(3)).arrived() == BUSY  # it has not looked yet
-        pair.look()
-        await accepted(here, leg(3))
+        await accepted(here, leg(3))  # without room, it looks by itself
         assert await routed(here, leg(4)).arrived() == BUSY
         await accepted(there, leg(5))
         assert await routed(there, leg(6)).arrived() == BUSY  # where the first one is
@@ -164,6 +162,19 @@ async def test_a_call_whose_audio_came_to_another_worker_of_the_server_leaves_it
         assert not here.table.is_ready
         assert second.call_id not in {one.call_id for one in here.table.reserved}
         call.hang_up()
+
+
+async def test_a_call_whose_end_is_reported_to_another_worker_of_the_server_leaves_its_place() -> None:
+    async with Pair.running(calls=1) as pair:
+        here, there = pair.here, pair.there
+        await accepted(here, leg(1))
+        await routed(there, leg(2)).progressed(Progress.CANCELED)
+        await routed(there, leg(1)).progressed(Progress.RINGING)
+        pair.look()
+        assert await routed(here, leg(3)).arrived() == BUSY
+        await routed(there, leg(1)).progressed(Progress.CANCELED)
+        pair.look()
+        await accepted(here, leg(3))
 
 
 async def test_a_call_whose_audio_came_to_another_host_leaves_its_place_by_the_store() -> None:

@@ -148,14 +148,19 @@ class WebhookSink(EventSink):
         """Tries the way to the receiver, as events take it, with a HEAD, which sends none. Any answer is one."""
         try:
             with anyio.fail_after(_CHECK_TIMEOUT):
-                await send_request("HEAD", self._url, headers={}, connect_timeout=_CHECK_TIMEOUT, discard_body=True)
+                answer = await send_request(
+                    "HEAD", self._url, headers={}, connect_timeout=_CHECK_TIMEOUT, discard_body=True
+                )
         except (TimeoutError, ConnectionError) as error:
             peer = peer_name("The receiver", self._url)
             told = unreached(error, peer, setting="url or PATTER_WEBHOOK_SINK_URL", is_own=True)
             failed = SinkUnavailable(told.problem, expected=told.expected, got=told.got, remedy=told.remedy)
             meanwhile = "Calls are not affected. Events wait in the outbox until it is there, for three days at most."
             return msgspec.structs.replace(problem_of(failed), details=(meanwhile,))
-        return CheckResult(Level.OK, f"The receiver at {self._host} answers.")
+        status = (
+            f", a HEAD request with status {answer.status}" if answer.status >= 300 else ""
+        )  # it may know POST alone
+        return CheckResult(Level.OK, f"The receiver at {self._host} answers{status}.")
 
     def _has_written_since(self, writes: int) -> bool:
         return self._writes != writes

@@ -324,7 +324,7 @@ async def test_its_check_tries_the_receiver_and_sends_no_event(
         sink = scene.sink()
         outbox, receiver = await sink.check()
         assert (outbox.level, receiver.level) == (Level.OK, Level.OK)
-        assert str(receiver) == "The receiver at 127.0.0.1 answers."  # with 405: it knows no HEAD
+        assert str(receiver) == "The receiver at 127.0.0.1 answers, a HEAD request with status 405."  # it knows no HEAD
         assert not scene.receiver.attempts
         through_tls = WebhookSink(f"https://127.0.0.1:{scene.port}/events?key=k", SECRET, outbox=tmp_path / "other.db")
         assert (await through_tls.check())[1].level is Level.PROBLEM  # it speaks no TLS
