@@ -82,13 +82,21 @@ async def test_one_that_takes_too_long_is_told_with_its_place_in_the_thread() ->
 async def test_one_whose_caller_is_cancelled_tells_its_place() -> None:
     notes: list[str] = []
 
+    waits = anyio.Event()
+
     async def wait_here() -> None:
+        waits.set()
         await anyio.sleep_forever()
 
-    with anyio.move_on_after(0.05):
+    async def call() -> None:
         try:
             await call_foreign(wait_here, None, DaemonThreads(1).run)
         except anyio.get_cancelled_exc_class() as cancelled:
-            notes += cancelled.__notes__
+            notes.extend(cancelled.__notes__)
             raise
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(call)
+        await waits.wait()
+        tasks.cancel_scope.cancel()
     assert "in wait_here" in "".join(notes)

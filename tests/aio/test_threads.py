@@ -76,8 +76,7 @@ async def test_beyond_the_limit_one_that_hangs_keeps_its_place_and_that_is_told(
     pool = DaemonThreads(2)
     try:
         for gate in gates:
-            with anyio.move_on_after(0.05):
-                await pool.run(gate.wait, 10)
+            await _abandon(pool, gate)
         assert left_behind() == threads.LEFT_LIMIT
         assert caplog.text.count("A further one keeps its place.") == 1
         assert pool.full
@@ -109,7 +108,7 @@ async def test_hundreds_that_hang_leave_room_for_one_that_does_not() -> None:
         await until(lambda: left_behind() == before)
 
 
-async def _abandon(pool: DaemonThreads, gate: threading.Event) -> None:
+async def _abandon(pool: DaemonThreads | SerialThread, gate: threading.Event) -> None:
     started = threading.Event()
 
     def hang() -> None:
@@ -156,9 +155,7 @@ async def test_serial_work_that_hangs_is_abandoned_and_no_other_starts(monkeypat
     gate = threading.Event()
     one = SerialThread()
     with anyio.fail_after(5):
-        with anyio.move_on_after(0.01) as scope:
-            await one.run(gate.wait)
-        assert scope.cancelled_caught
+        await _abandon(one, gate)
         with pytest.raises(SinkUnavailable):
             await one.run(int)
         gate.set()
@@ -183,10 +180,6 @@ async def test_serial_callers_wait_for_each_other_as_long_as_it_takes(monkeypatc
 def test_serial_work_that_outlived_its_event_loop_does_not_block_the_next_one() -> None:
     one, gate = SerialThread(), threading.Event()
 
-    async def abandon() -> None:
-        with anyio.move_on_after(0.01):
-            await one.run(gate.wait)
-
     async def contend() -> list[int]:
         done: list[int] = []
         async with anyio.create_task_group() as tasks:
@@ -194,7 +187,7 @@ def test_serial_work_that_outlived_its_event_loop_does_not_block_the_next_one() 
                 tasks.start_soon(one.run, done.append, number)
         return done
 
-    anyio.run(abandon)
+    anyio.run(_abandon, one, gate)
     gate.set()
     assert anyio.run(contend) == [0, 1, 2]
 
