@@ -10,9 +10,8 @@ import click
 
 from patter_core import __version__
 from patter_core.cli.lazy_group import LazyGroup, suggesting
-from patter_core.cli.told import INTERRUPTED, read_environment, start_json_log, tell, tell_uncaught
+from patter_core.cli.told import INTERRUPTED, read_environment, shows_traceback, start_json_log, tell, tell_uncaught
 from patter_core.cli.useless_variables import useless_variables
-from patter_core.config import flag_from_environment
 from patter_core.errors import PatterError
 from patter_core.observe.logs import guard
 from patter_core.registry import Registry
@@ -51,10 +50,8 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # not every terminal has the letters that callers use
     guard()
-    shows_traceback = False
     try:
         read_environment()
-        shows_traceback = bool(flag_from_environment("PATTER_TRACEBACK"))
         start_json_log(sys.argv[1:])
         registry = Registry.discover()
         for told in useless_variables(registry):
@@ -63,7 +60,7 @@ def main() -> None:
         _add_plugin_commands(group, registry)
         group(obj=registry)
     except PatterError as error:
-        if shows_traceback:
+        if shows_traceback():
             raise
         tell(error)
         sys.exit(1)

@@ -18,10 +18,9 @@ import anyio.to_thread
 
 from patter_core.cli.dev_phone import DevPhone, opened
 from patter_core.cli.options import start_log
-from patter_core.cli.told import INTERRUPTED, read_environment, tell
+from patter_core.cli.told import INTERRUPTED, read_environment, shows_traceback, tell
 from patter_core.cli.useless_variables import useless_variables
 from patter_core.cli.worker import READY, TOLD, ProcessSpec, end_with_parent, read_spec, report
-from patter_core.config import flag_from_environment
 from patter_core.errors import PatterError
 from patter_core.observe.log_setup import LogSettings
 from patter_core.observe.terminal import lines_of, one_line, print_whole
@@ -130,10 +129,8 @@ def _main() -> None:
     spec = read_spec(DevSpec)
     started = threading.Event()
     end_with_parent(started)
-    shows_traceback = False
     try:
         read_environment()
-        shows_traceback = bool(flag_from_environment("PATTER_TRACEBACK"))
         registry = Registry.discover()
         start_log(spec.logs, registry)
         for sentence in useless_variables(registry):
@@ -143,7 +140,7 @@ def _main() -> None:
     except KeyboardInterrupt:  # a second one, when it has served
         sys.exit(INTERRUPTED)
     except BaseException as error:  # also SystemExit of the user's program, when it is imported
-        if shows_traceback:
+        if shows_traceback():
             report(TOLD, spec)
             raise
         print_whole(f"patter: {lines_of(error) if isinstance(error, PatterError) else one_line(told_fault(error))}")

@@ -22,7 +22,7 @@ from patter_core.carrier import Carrier
 from patter_core.checks import CheckResult, Level, problem_of
 from patter_core.cli.environment_checks import check_descriptors, check_foreign, check_plugins, check_public_address
 from patter_core.cli.options import app_argument, check_app, configuration_options, logger_names
-from patter_core.config import flag_from_environment
+from patter_core.cli.told import shows_traceback
 from patter_core.errors import PatterError
 from patter_core.net.http import send_request
 from patter_core.observe.printing import Printer, Span, Style
@@ -214,7 +214,7 @@ def _make(what: str, make: Callable[[], _Part]) -> tuple[_Part | None, CheckResu
     try:
         made = make()
     except PatterError as error:
-        if flag_from_environment("PATTER_TRACEBACK"):
+        if shows_traceback():
             sys.excepthook(type(error), error, error.__traceback__)
         problem = problem_of(error)
         return None, msgspec.structs.replace(problem, what=f"The {what}: {problem.what}")

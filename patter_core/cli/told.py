@@ -11,19 +11,28 @@ import traceback
 from collections.abc import Callable, Sequence
 from types import TracebackType
 
-from patter_core.config import read_dotenv
+from patter_core.config import flag_from_environment, from_environment, read_dotenv
 from patter_core.errors import PatterError
 from patter_core.observe.log_json import JsonFormatter, LogLine, now, written
 from patter_core.observe.log_setup import CALLS, LogSettings, log_to_stderr
 from patter_core.observe.secrets import conceal, hide_credentials
 from patter_core.observe.terminal import indented, lines_of, one_line, print_whole
 
-__all__ = ["INTERRUPTED", "link_teller", "read_environment", "start_json_log", "tell", "tell_uncaught"]
+__all__ = [
+    "INTERRUPTED",
+    "link_teller",
+    "read_environment",
+    "shows_traceback",
+    "start_json_log",
+    "tell",
+    "tell_uncaught",
+]
 
 _log = logging.getLogger("patter.cli")
 _calls = logging.getLogger(CALLS)
 
 _OPTION = "--log-format"
+_TRACEBACK = "PATTER_TRACEBACK"
 
 INTERRUPTED = 130
 """Exit code of a command that Ctrl-C has ended, as shells have it for SIGINT."""
@@ -33,11 +42,17 @@ def read_environment() -> None:
     """Reads `.env`, and hides the credentials of the environment in all that is told from here on.
 
     Raises:
-        ConfigurationError: as `read_dotenv`.
+        ConfigurationError: as `read_dotenv`, or PATTER_TRACEBACK is neither 0 nor 1.
     """
     hide_credentials(os.environ)
     read_dotenv()
     hide_credentials(os.environ)
+    flag_from_environment(_TRACEBACK)
+
+
+def shows_traceback() -> bool:
+    """True if the user wants the traceback of a command's error. `read_environment` has checked what is set."""
+    return from_environment("", _TRACEBACK) == "1"
 
 
 def start_json_log(arguments: Sequence[str]) -> None:

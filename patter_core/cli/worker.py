@@ -16,9 +16,8 @@ import msgspec
 
 from patter_core.call.handle import OutboundCall
 from patter_core.cli.options import start_log
-from patter_core.cli.told import INTERRUPTED, link_teller, tell, tell_uncaught
+from patter_core.cli.told import INTERRUPTED, link_teller, shows_traceback, tell, tell_uncaught
 from patter_core.cli.told_settings import tell_unread
-from patter_core.config import flag_from_environment
 from patter_core.errors import ConfigurationError, PatterError
 from patter_core.observe.log_setup import CALLS, LogSettings, log_to_stderr
 from patter_core.observe.logs import guard
@@ -220,9 +219,7 @@ def _main() -> None:
     hide_credentials(os.environ)
     guard()
     log_to_stderr(spec.logs, ())
-    shows_traceback = False
     try:
-        shows_traceback = bool(flag_from_environment("PATTER_TRACEBACK"))
         registry = Registry.discover()
         start_log(spec.logs, registry)
         run_worker(
@@ -245,7 +242,7 @@ def _main() -> None:
     except KeyboardInterrupt:  # a second one, when it has served
         sys.exit(INTERRUPTED)
     except Exception as error:
-        if not isinstance(error, PatterError) or shows_traceback:
+        if not isinstance(error, PatterError) or shows_traceback():
             report(TOLD, spec)
             raise
         tell(error)
