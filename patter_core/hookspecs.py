@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:  # the specs name these types; a plugin that implements one hook need not load them all
-    import click
-
     from patter_core.agent import Agent, AgentForCall
     from patter_core.app import WebApp
     from patter_core.carrier import Carrier
@@ -90,10 +88,6 @@ class HookSpecs:
                 that is required. A plain function stands among several only; of which kind it becomes a part, the key
                 tells.
         """
-
-    @_hookspec
-    def patter_commands(self, cli: click.Group) -> None:
-        """Adds commands to `patter`: `cli.add_command(...)`."""
 
     @_hookspec
     def patter_variables(self) -> list[str]:  # type: ignore[empty-body]

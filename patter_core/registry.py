@@ -18,13 +18,15 @@ from patter_core.carrier import Carrier
 from patter_core.config import did_you_mean, from_environment
 from patter_core.engine import Engine
 from patter_core.errors import PluginFailed, PluginNotFound
+from patter_core.hookspecs import ENTRY_POINT_GROUP
 from patter_core.kinds import Kind, Part
 from patter_core.net.transport import Transport
 from patter_core.plugins.composing import IN_CODE, WITHOUT_KINDS, Spelling, compose
+from patter_core.plugins.installed import describe, find_installed, is_called_after
 from patter_core.plugins.loading import Loaded, add_offers, attempt, load, new_manager, package_of
-from patter_core.plugins.metadata import Need, Offer, OfferedClass, Plugin, describe, find_plugins
-from patter_core.plugins.names import is_called_after, refuse_taken_kinds, refuse_taken_names, refuse_twins
+from patter_core.plugins.names import refuse_taken_kinds, refuse_taken_names, refuse_twins
 from patter_core.plugins.offers import CORE_KINDS
+from patter_core.plugins.plugin import Need, Offer, OfferedClass, Plugin, plugin_of
 from patter_core.sink import EventSink
 from patter_core.store import CallStore
 
@@ -74,11 +76,10 @@ class Registry:
         """
         registry = cls()
         off = {*(disabled or ()), *(name.strip() for name in from_environment("", "PATTER_DISABLE").split(","))}
-        found = find_plugins() if entry_points is None else [(describe(point), point) for point in entry_points]
-        found.sort(key=lambda pair: (pair[0].name, pair[0].distribution))
-        registry.plugins = [plugin for plugin, _ in found]
-        distributions = {package_of(point): plugin.distribution for plugin, point in found if point is not None}
-        loaded = [one for one in [load(pair, off) for pair in found] if one is not None]
+        found = find_installed(ENTRY_POINT_GROUP) if entry_points is None else map(describe, entry_points)
+        registry.plugins = sorted(map(plugin_of, found), key=lambda plugin: (plugin.name, plugin.distribution))
+        distributions = {package_of(one.point): one.distribution for one in registry.plugins if one.point is not None}
+        loaded = [one for one in [load(plugin, off) for plugin in registry.plugins] if one is not None]
         kinds = registry.part_kinds
         for one in loaded:
             add_offers(one, kinds, distributions)

@@ -6,8 +6,8 @@ import pytest
 
 from patter_core import Kind, Part
 from patter_core.errors import PluginFailed, PluginNotFound
-from patter_core.plugins.metadata import Need
 from patter_core.plugins.offers import CORE_KINDS
+from patter_core.plugins.plugin import Need
 from patter_core.registry import Registry
 from tests.site import Site
 

@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 
 from patter_core import __version__
 from patter_core.errors import PluginFailed, PluginNotFound
-from patter_core.plugins.metadata import USUAL_REQUIREMENT
+from patter_core.plugins.installed import USUAL_REQUIREMENT
 from patter_core.registry import Registry
 from patter_core.testing.fakes import FakeEngine, MemoryCallStore
 from tests.site import Site
@@ -77,9 +77,9 @@ BROKEN = {
         "from patter_core import hookimpl\n@hookimpl\nasync def patter_engines(): return []",
         "patter_engines is asynchronous",
     ),
-    "asynchronous commands": (
-        "from patter_core import hookimpl\n@hookimpl\nasync def patter_commands(cli): pass",
-        "patter_commands is asynchronous",
+    "asynchronous variables": (
+        "from patter_core import hookimpl\n@hookimpl\nasync def patter_variables(): return []",
+        "patter_variables is asynchronous",
     ),
     "an asynchronous generator": (
         "from patter_core import hookimpl\n@hookimpl\nasync def patter_sinks(): yield []",
@@ -139,7 +139,7 @@ BROKEN = {
 def test_one_for_an_older_or_a_newer_core_is_reported_and_not_even_imported(
     site: Site, requires: str, version: str, joined: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("patter_core.plugins.metadata.__version__", version)
+    monkeypatch.setattr("patter_core.plugins.installed.__version__", version)
     site.add("acme", ENGINE.format(name="acme"), requires=f"Requires-Dist: {requires}\n")
     (plugin,) = site.discover().plugins
     assert plugin.joined == joined
@@ -344,16 +344,16 @@ def patter_sinks():
     assert "belongs to patter-core" in plugin.problem
 
 
-COMMANDS_ONLY = """
+VARIABLES_ONLY = """
 from patter_core import hookimpl
 
 @hookimpl
-def patter_commands(cli):
-    pass
+def patter_variables():
+    return []
 """
 
 
-@pytest.mark.parametrize("source", [ENGINE.format(name="acme"), COMMANDS_ONLY], ids=["an engine", "only commands"])
+@pytest.mark.parametrize("source", [ENGINE.format(name="acme"), VARIABLES_ONLY], ids=["an engine", "only variables"])
 def test_a_module_behind_two_entry_points_is_joined_once(site: Site, source: str) -> None:
     site.add("acme", source)
     site.add_entry_points("aaa-acme-old", "acme-old = plugin_patter_acme")

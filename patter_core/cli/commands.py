@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import io
-import logging
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
 from patter_core import __version__
 from patter_core.cli.lazy_group import LazyGroup, suggesting
+from patter_core.cli.plugin_commands import find_commands, load_command, text_of_command
 from patter_core.cli.told import INTERRUPTED, read_environment, shows_traceback, start_json_log, tell, tell_uncaught
-from patter_core.cli.useless_variables import useless_variables
-from patter_core.errors import PatterError
+from patter_core.errors import PatterError, PluginFailed
 from patter_core.observe.logs import guard
-from patter_core.registry import Registry
+from patter_core.plugins.installed import Installed
 
 __all__ = ["COMMANDS", "main"]
-
-_log = logging.getLogger("patter.cli")
 
 COMMANDS = {
     "call": "Make a call to TO, a number in E.164 or a SIP address, and follow it. Ctrl-C hangs up.",
@@ -35,13 +35,55 @@ COMMANDS = {
 
 
 class _Commands(LazyGroup):
-    """All commands. An interrupt that a command does not handle ends it in silence, and not with click's "Aborted!"."""
+    """All commands. Plugins are joined when one is run: its help, and an error of its options, need none of them.
+
+    An interrupt that a command does not handle ends it in silence, and not with click's "Aborted!".
+    """
+
+    def __init__(self, *arguments: Any, of_plugins: Mapping[str, Installed], **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._of_plugins = of_plugins
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *self._of_plugins})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        of_plugin = self._of_plugins.get(cmd_name)
+        try:
+            command = suggesting(load_command(of_plugin)) if of_plugin else super().get_command(ctx, cmd_name)
+        except PluginFailed:
+            if ctx.resilient_parsing:  # for the shell, which completes the names of all commands
+                return None
+            raise
+        return None if command is None else _with_plugins(command)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_commands(ctx, formatter)
+        if self._of_plugins:
+            with formatter.section("Commands of plugins"):
+                formatter.write_dl([(name, text_of_command(one)) for name, one in self._of_plugins.items()])
 
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
             sys.exit(INTERRUPTED)
+
+
+def _with_plugins(command: click.Command) -> click.Command:
+    """Returns the same command, which joins the plugins before it runs, and has them as its `context.obj`."""
+    command = copy.copy(command)
+    run = command.callback
+
+    def join_and_run(*arguments: object, **options: object) -> object:
+        from patter_core.cli.joined_plugins import joined_plugins  # noqa: PLC0415 - it loads all that a host needs
+
+        context = click.get_current_context()
+        context.obj = context.find_root().obj = joined_plugins()
+        return None if run is None else run(*arguments, **options)
+
+    command.callback = join_and_run
+    return command
 
 
 def main() -> None:
@@ -53,18 +95,13 @@ def main() -> None:
     try:
         read_environment()
         start_json_log(sys.argv[1:])
-        registry = Registry.discover()
-        for told in useless_variables(registry):
-            tell(told, logging.WARNING)
-        group = _group()
-        _add_plugin_commands(group, registry)
-        group(obj=registry)
+        _group()()
     except PatterError as error:
         if shows_traceback():
             raise
         tell(error)
         sys.exit(1)
-    except KeyboardInterrupt:  # while plugins were loaded
+    except KeyboardInterrupt:  # while plugins were looked for
         sys.exit(INTERRUPTED)
 
 
@@ -73,6 +110,7 @@ def _group() -> click.Group:
         "patter",
         modules="patter_core.cli.",
         texts=COMMANDS,
+        of_plugins=find_commands(COMMANDS),
         help="Give a voice agent a phone number.",
         context_settings={"help_option_names": ["-h", "--help"]},
         epilog=(
@@ -82,20 +120,3 @@ def _group() -> click.Group:
     )
     click.version_option(__version__, prog_name="patter")(group)
     return group
-
-
-def _add_plugin_commands(group: click.Group, registry: Registry) -> None:
-    for implementation in registry.manager.hook.patter_commands.get_hookimpls():
-        before = dict(group.commands)
-        try:
-            implementation.function(**({"cli": group} if "cli" in implementation.argnames else {}))
-        except BaseException as error:  # the plugin boundary: the other commands still work
-            if isinstance(error, KeyboardInterrupt):
-                raise
-            _log.error("Plugin %s failed to add its commands.", implementation.plugin_name, exc_info=error)
-        for name in sorted(name for name, command in group.commands.items() if before.get(name) is not command):
-            if name in before or name in COMMANDS:
-                _log.error("Plugin %s may not replace the command %s.", implementation.plugin_name, name)
-                del group.commands[name]
-        group.commands.update(before)
-    group.commands = {name: suggesting(command) for name, command in group.commands.items()}

@@ -71,9 +71,10 @@ class LazyGroup(_SuggestingGroup):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes the commands' names and texts into the help."""
-        width = max(map(len, self.list_commands(ctx)))
+        names = sorted({*self._texts, *self.commands})
+        width = max(map(len, names))
         rows = []
-        for name in self.list_commands(ctx):
+        for name in names:
             added = self.commands.get(name)
             text = self._texts[name] if added is None else added.get_short_help_str(formatter.width - width - 6)
             rows.append((name, text))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 
+from patter_core.cli.plugin_commands import COMMANDS_GROUP
 from patter_core.config import did_you_mean, names_from_environment, unknown_variables
-from patter_core.plugins.metadata import normal_name
+from patter_core.plugins.installed import find_installed, normal_name
 from patter_core.registry import Registry
 
 __all__ = ["useless_variables"]
@@ -25,9 +26,10 @@ def useless_variables(registry: Registry) -> list[str]:
             if isinstance(error, KeyboardInterrupt):
                 raise
             _log.error("Plugin %s failed to name its variables.", implementation.plugin_name, exc_info=error)
-    there = {name for plugin in registry.plugins for name in (plugin.name, normal_name(plugin.distribution))}
+    installed = [*registry.plugins, *find_installed(COMMANDS_GROUP)]
+    there = {name for one in installed for name in (one.name, normal_name(one.distribution))}
     unknown = [name for name in names_from_environment("PATTER_DISABLE") if normal_name(name) not in there]
-    known = [plugin.name for plugin in registry.plugins]
+    known = [one.name for one in installed]
     guesses = [did_you_mean(normal_name(name).removeprefix("patter-"), known) for name in unknown]
     not_there = [
         f"PATTER_DISABLE names {name}, which is not installed. {guess}".rstrip()

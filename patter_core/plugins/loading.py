@@ -13,8 +13,9 @@ import pluggy
 from patter_core.errors import PatterError
 from patter_core.hookspecs import PROJECT_NAME, HookSpecs
 from patter_core.kinds import Kind
-from patter_core.plugins.metadata import Found, Need, Offer, Plugin, normal_name, text_of
+from patter_core.plugins.installed import is_named, text_of
 from patter_core.plugins.offers import kinds_of, offers_of, parts_of
+from patter_core.plugins.plugin import Need, Offer, Plugin
 
 __all__ = ["Loaded", "add_offers", "attempt", "load", "new_manager", "package_of"]
 
@@ -58,10 +59,10 @@ def attempt(plugin: Plugin, step: Callable[[], T]) -> T | None:
         return None
 
 
-def load(found: Found, disabled: Collection[str]) -> Loaded | None:
+def load(plugin: Plugin, disabled: Collection[str]) -> Loaded | None:
     """Imports a plugin and asks which kinds it defines. Returns None if there is a problem, which is recorded."""
-    plugin, entry_point = found
-    if plugin.name in disabled or normal_name(plugin.distribution) in {normal_name(name) for name in disabled if name}:
+    entry_point = plugin.point
+    if is_named(plugin, disabled):
         plugin.disabled = True
         plugin.problem = "it is switched off, by PATTER_DISABLE or `disabled`."
     if plugin.problem or entry_point is None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from patter_core.plugins.installed import CORE, is_called_after, normal_name
 from patter_core.plugins.loading import Loaded
-from patter_core.plugins.metadata import CORE, Plugin, normal_name
+from patter_core.plugins.plugin import Plugin
 
-__all__ = ["is_called_after", "refuse_taken_kinds", "refuse_taken_names", "refuse_twins"]
+__all__ = ["refuse_taken_kinds", "refuse_taken_names", "refuse_twins"]
 
 Claim = tuple[str, str]
 """What only one plugin can have, in words; and the name by which it is decided which one."""
@@ -66,11 +67,6 @@ def _refuse_taken(plugins: Sequence[Plugin], claims: Callable[[Plugin], list[Cla
                 refused.append(plugin)
                 break
     return refused
-
-
-def is_called_after(plugin: Plugin, name: str) -> bool:
-    """True if the plugin's distribution is the one of that name: `patter-` and the name."""
-    return normal_name(plugin.distribution) == f"patter-{name}"
 
 
 _NAMED_AFTER = 2

@@ -15,7 +15,8 @@ from patter_core.engine import ENGINE_API_VERSION, Engine
 from patter_core.errors import PatterError
 from patter_core.kinds import Kind, Part
 from patter_core.net.transport import TRANSPORT_API_VERSION, Transport
-from patter_core.plugins.metadata import Need, Offer, normal_name
+from patter_core.plugins.installed import normal_name
+from patter_core.plugins.plugin import Need, Offer
 from patter_core.sink import SINK_API_VERSION, EventSink
 from patter_core.store import STORE_API_VERSION, CallStore
 

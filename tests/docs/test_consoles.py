@@ -20,9 +20,9 @@ import anyio.abc
 import click
 import pytest
 
-from patter_core import Registry
 from patter_core.audio import ULAW_8000
 from patter_core.cli.commands import COMMANDS
+from patter_core.cli.plugin_commands import find_commands, load_command
 from patter_core.events import CallAnnounced, CallEnded, CallEvent, CallMetrics, Record, TranscriptInput
 from patter_core.sinks import SQLiteSink
 from patter_core.telephony.leg import Leg
@@ -83,7 +83,8 @@ def patter() -> click.Group:
         command: object = getattr(importlib.import_module(f"patter_core.cli.{name}"), name)
         assert isinstance(command, click.Command)
         group.add_command(command, name)
-    Registry.discover().manager.hook.patter_commands(cli=group)
+    for name, of_plugin in find_commands(COMMANDS).items():
+        group.add_command(load_command(of_plugin), name)
     return group
 
 

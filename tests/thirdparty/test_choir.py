@@ -18,7 +18,7 @@ from patter_choir.engine import Choir
 from patter_choir.testing import check_vocal
 from patter_core import Engine, Patter, serve_app
 from patter_core.errors import ConfigurationError
-from patter_core.plugins.metadata import Need
+from patter_core.plugins.plugin import Need
 from patter_core.registry import Registry
 from patter_core.testing.caller import Caller, WaitForAgent, WaitForSilence
 from patter_core.testing.fakes import FakeCarrier, MemorySink

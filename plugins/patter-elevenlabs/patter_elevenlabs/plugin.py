@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from patter_core.engine import Engine
 from patter_core.hookspecs import hookimpl
+from patter_core.kinds import Part
 from patter_elevenlabs.engine import ElevenLabsConvAI
 
-if TYPE_CHECKING:
-    import click
-
-    from patter_core.kinds import Part
-
-__all__ = ["patter_commands", "patter_engines", "patter_parts", "patter_variables"]
+__all__ = ["patter_engines", "patter_parts", "patter_variables"]
 
 
 @hookimpl
@@ -29,14 +23,6 @@ def patter_parts() -> list[type[Part]]:
     from patter_elevenlabs.tts.part import ElevenLabsTTS  # noqa: PLC0415
 
     return [ElevenLabsSTT, ElevenLabsTTS]
-
-
-@hookimpl
-def patter_commands(cli: click.Group) -> None:
-    """Adds `patter elevenlabs`."""
-    from patter_elevenlabs.cli import elevenlabs  # noqa: PLC0415 - only the command line needs it
-
-    cli.add_command(elevenlabs)
 
 
 @hookimpl

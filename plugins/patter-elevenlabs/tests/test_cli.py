@@ -3,12 +3,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import anyio.from_thread
-import click
 import pytest
 from click.testing import CliRunner, Result
 
 from patter_core.errors import ConfigurationError, EngineRefused
-from patter_elevenlabs.plugin import patter_commands
+from patter_elevenlabs.cli import elevenlabs
 from patter_elevenlabs.testing import Behaviour, ElevenLabsEmulator
 
 
@@ -23,9 +22,7 @@ def emulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[ElevenLabsEmulator]:
 
 
 def run(*arguments: str, answer: str | None = None) -> Result:
-    cli = click.Group("patter")
-    patter_commands(cli)
-    return CliRunner().invoke(cli, ["elevenlabs", "agent", *arguments], input=answer, catch_exceptions=False)
+    return CliRunner().invoke(elevenlabs, ["agent", *arguments], input=answer, catch_exceptions=False)
 
 
 def test_it_shows_formats_overrides_and_client_events(emulator: ElevenLabsEmulator) -> None:

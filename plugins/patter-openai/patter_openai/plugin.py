@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from patter_core.engine import Engine
 from patter_core.hookspecs import hookimpl
 from patter_core.kinds import Part
 from patter_openai.engine import OpenAIRealtime
 from patter_openai.live.engine import OpenAILive
 
-if TYPE_CHECKING:
-    import click
-
-__all__ = ["patter_commands", "patter_engines", "patter_parts", "patter_variables"]
+__all__ = ["patter_engines", "patter_parts", "patter_variables"]
 
 
 @hookimpl
@@ -28,14 +23,6 @@ def patter_parts() -> list[type[Part]]:
     from patter_openai.chat.model import OpenAILLM  # noqa: PLC0415 - patter-pipeline need not be installed
 
     return [OpenAILLM]
-
-
-@hookimpl
-def patter_commands(cli: click.Group) -> None:
-    """Adds `patter openai`."""
-    from patter_openai.cli import openai  # noqa: PLC0415 - only the command line needs it
-
-    cli.add_command(openai)
 
 
 @hookimpl

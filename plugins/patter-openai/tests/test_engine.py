@@ -8,7 +8,6 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import anyio.from_thread
-import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -19,8 +18,8 @@ from patter_core.errors import ConfigurationError, EngineRefused
 from patter_core.settings.load import load
 from patter_core.settings.plugins import make_engine
 from patter_openai import OpenAIRealtime, SemanticVad, ServerVad
+from patter_openai.cli import openai
 from patter_openai.config import Service
-from patter_openai.plugin import patter_commands
 from patter_openai.testing import Behaviour, OpenAIRealtimeEmulator
 
 # --- options ---------------------------------------------------------------------------------------------------------
@@ -174,9 +173,7 @@ def emulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAIRealtimeEmulator
 
 
 def run(*arguments: str) -> Result:
-    cli = click.Group("patter")
-    patter_commands(cli)
-    return CliRunner().invoke(cli, ["openai", *arguments], catch_exceptions=False)
+    return CliRunner().invoke(openai, [*arguments], catch_exceptions=False)
 
 
 def test_it_lists_the_realtime_models(emulator: OpenAIRealtimeEmulator) -> None:

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from patter_core.errors import CarrierRequestFailed, ConfigurationError
-from patter_plivo.plugin import patter_commands
+from patter_plivo import cli
 from patter_plivo.testing import PlivoEmulator
 from patter_plivo.testing.account import EmulatedApplication, EmulatedNumber
 
@@ -33,8 +33,7 @@ async def plivo(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[PlivoEmulator]
 
 
 async def patter(*arguments: str, answer: str = "") -> Result:
-    group = click.Group()
-    patter_commands(group)
+    group = click.Group(commands=[cli.plivo])
     runner = CliRunner()
     return await anyio.to_thread.run_sync(lambda: runner.invoke(group, arguments, input=answer))
 

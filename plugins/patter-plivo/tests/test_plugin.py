@@ -4,12 +4,13 @@ import importlib.metadata
 import subprocess
 import sys
 
-import click
 from pluggy import PluginManager
 
 import patter_plivo
+from patter_core.cli.plugin_commands import COMMANDS_GROUP
 from patter_core.hookspecs import ENTRY_POINT_GROUP, PROJECT_NAME, HookSpecs
 from patter_plivo import Plivo
+from patter_plivo.cli import plivo
 
 
 def test_the_entry_point_offers_the_carrier_and_its_commands_under_the_specs() -> None:
@@ -19,9 +20,8 @@ def test_the_entry_point_offers_the_carrier_and_its_commands_under_the_specs() -
     plugins.register(entry_point.load())
     plugins.check_pending()
     assert plugins.hook.patter_carriers() == [[Plivo]]
-    group = click.Group()
-    plugins.hook.patter_commands(cli=group)
-    assert list(group.commands) == ["plivo"]
+    (command,) = importlib.metadata.entry_points(group=COMMANDS_GROUP, name="plivo")
+    assert command.load() is plivo
 
 
 def test_the_public_names_are_there() -> None:

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from patter_core.carrier import Carrier
 from patter_core.hookspecs import hookimpl
 from patter_telnyx.carrier import Telnyx
 
-if TYPE_CHECKING:
-    import click
-
-__all__ = ["patter_carriers", "patter_commands", "patter_variables"]
+__all__ = ["patter_carriers", "patter_variables"]
 
 
 @hookimpl
 def patter_carriers() -> list[type[Carrier]]:
     """Returns the carrier."""
     return [Telnyx]
-
-
-@hookimpl
-def patter_commands(cli: click.Group) -> None:
-    """Adds `patter telnyx`."""
-    from patter_telnyx.cli import telnyx  # noqa: PLC0415 - only the command line needs click
-
-    cli.add_command(telnyx)
 
 
 @hookimpl

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from patter_core.errors import CarrierRequestFailed, ConfigurationError
-from patter_telnyx.plugin import patter_commands
+from patter_telnyx import cli
 from patter_telnyx.testing import EmulatedNumber, TelnyxEmulator
 
 pytestmark = pytest.mark.anyio
@@ -29,8 +29,7 @@ async def telnyx(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[TelnyxEmulato
 
 
 async def patter(*arguments: str, answer: str = "") -> Result:
-    group = click.Group()
-    patter_commands(group)
+    group = click.Group(commands=[cli.telnyx])
     runner = CliRunner()
     return await anyio.to_thread.run_sync(lambda: runner.invoke(group, arguments, input=answer))
 

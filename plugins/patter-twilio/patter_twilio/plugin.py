@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from patter_core.carrier import Carrier
 from patter_core.hookspecs import hookimpl
 from patter_twilio.carrier import Twilio
 
-if TYPE_CHECKING:
-    import click
-
-__all__ = ["patter_carriers", "patter_commands", "patter_variables"]
+__all__ = ["patter_carriers", "patter_variables"]
 
 
 @hookimpl
 def patter_carriers() -> list[type[Carrier]]:
     """Returns the carrier."""
     return [Twilio]
-
-
-@hookimpl
-def patter_commands(cli: click.Group) -> None:
-    """Adds `patter twilio`."""
-    from patter_twilio.cli import twilio  # noqa: PLC0415 - only the command line needs click
-
-    cli.add_command(twilio)
 
 
 @hookimpl

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from patter_core.errors import CarrierRequestFailed, ConfigurationError
-from patter_twilio.plugin import patter_commands
+from patter_twilio import cli
 from patter_twilio.testing import EmulatedNumber, TwilioEmulator
 
 pytestmark = pytest.mark.anyio
@@ -30,8 +30,7 @@ async def twilio(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[TwilioEmulato
 
 
 async def patter(*arguments: str, answer: str = "") -> Result:
-    group = click.Group()
-    patter_commands(group)
+    group = click.Group(commands=[cli.twilio])
     runner = CliRunner()
     return await anyio.to_thread.run_sync(lambda: runner.invoke(group, arguments, input=answer))
 

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from patter_core.errors import CarrierRequestFailed, ConfigurationError
-from patter_vonage.plugin import patter_commands
+from patter_vonage import cli
 from patter_vonage.testing import EmulatedNumber, VonageEmulator
 
 pytestmark = pytest.mark.anyio
@@ -31,8 +31,7 @@ async def vonage(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[VonageEmulato
 
 
 async def patter(*arguments: str, answer: str = "") -> Result:
-    group = click.Group()
-    patter_commands(group)
+    group = click.Group(commands=[cli.vonage])
     runner = CliRunner()
     return await anyio.to_thread.run_sync(lambda: runner.invoke(group, arguments, input=answer))
 

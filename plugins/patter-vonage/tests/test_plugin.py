@@ -4,12 +4,13 @@ import importlib.metadata
 import subprocess
 import sys
 
-import click
 from pluggy import PluginManager
 
 import patter_vonage
+from patter_core.cli.plugin_commands import COMMANDS_GROUP
 from patter_core.hookspecs import ENTRY_POINT_GROUP, PROJECT_NAME, HookSpecs
 from patter_vonage import Vonage
+from patter_vonage.cli import vonage
 
 
 def test_the_entry_point_offers_the_carrier_and_its_commands_under_the_specs() -> None:
@@ -19,9 +20,8 @@ def test_the_entry_point_offers_the_carrier_and_its_commands_under_the_specs() -
     plugins.register(entry_point.load())
     plugins.check_pending()
     assert plugins.hook.patter_carriers() == [[Vonage]]
-    group = click.Group()
-    plugins.hook.patter_commands(cli=group)
-    assert list(group.commands) == ["vonage"]
+    (command,) = importlib.metadata.entry_points(group=COMMANDS_GROUP, name="vonage")
+    assert command.load() is vonage
 
 
 def test_the_public_names_are_there() -> None:

@@ -1,0 +1,81 @@
+"""The commands that plugins bring: entry points of the group `patter.commands`. None is imported before it is run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+
+import click
+
+from patter_core.config import names_from_environment
+from patter_core.errors import PluginFailed
+from patter_core.hookspecs import ENTRY_POINT_GROUP
+from patter_core.observe.terminal import one_line
+from patter_core.plugins.installed import Installed, find_installed, is_called_after, is_named, text_of
+
+__all__ = ["COMMANDS_GROUP", "find_commands", "load_command", "text_of_command"]
+
+COMMANDS_GROUP = "patter.commands"
+"""The group of entry points, each of which is a click command. Its name is the command's."""
+
+_log = logging.getLogger("patter.cli")
+
+
+def find_commands(taken: Collection[str]) -> dict[str, Installed]:
+    """Returns the commands of plugins by their names, without those that PATTER_DISABLE leaves out.
+
+    Args:
+        taken: names of other commands, which none of these may have.
+    """
+    found: dict[str, Installed] = {}
+    off = _switched_off()
+    installed = [one for one in find_installed(COMMANDS_GROUP) if one.point is not None]
+    for one in sorted(installed, key=lambda one: (one.name, not is_called_after(one, one.name), one.distribution)):
+        if one.name in off or one.distribution in off:
+            continue
+        if one.name in taken or one.name in found:
+            _log.error("The command %s of %s may not replace another one.", one.name, one.distribution)
+        else:
+            found[one.name] = one
+    return found
+
+
+def load_command(installed: Installed) -> click.Command:
+    """Imports a command.
+
+    Raises:
+        PluginFailed: it cannot be imported, is none, or its distribution is for another version of the core.
+    """
+    told = f"The command {installed.name} of {installed.distribution} cannot be used"
+    if installed.problem or installed.point is None:
+        raise PluginFailed(f"{told}: {installed.problem}")
+    try:
+        command: object = installed.point.load()
+        is_command = isinstance(command, click.Command)
+    except BaseException as error:  # the plugin boundary: it may end itself
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        raise PluginFailed(f"{told}: {text_of(error)}") from error
+    if not is_command:
+        raise PluginFailed(f"{told}.", expected="a click command", got=type(command).__name__)
+    assert isinstance(command, click.Command)
+    return command
+
+
+def text_of_command(installed: Installed) -> str:
+    """Returns what `patter --help` says of a command: what its distribution says of itself in one line."""
+    try:
+        assert installed.point is not None
+        assert installed.point.dist is not None
+        return one_line(str(installed.point.dist.metadata["Summary"] or "").strip()) or f"Of {installed.distribution}."
+    except Exception:  # noqa: BLE001 - there is none, or it cannot be read
+        return f"Of {installed.distribution}."
+
+
+def _switched_off() -> set[str]:
+    """Returns what PATTER_DISABLE leaves out: names of commands, and distributions, also those of a named plugin."""
+    names = names_from_environment("PATTER_DISABLE")
+    if not names:
+        return set()
+    installed = [*find_installed(ENTRY_POINT_GROUP), *find_installed(COMMANDS_GROUP)]
+    return {*names, *(one.distribution for one in installed if is_named(one, names))}
