@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["AGAIN_AFTER", "Told"]
+__all__ = ["AGAIN_AFTER", "Told", "kind_of"]
 
 AGAIN_AFTER = 3600.0
 """Seconds after which a problem that comes and goes is told again."""
@@ -30,3 +30,13 @@ class Told:
             return False
         self._told_at[problem] = now
         return True
+
+
+def kind_of(error: Exception) -> str:
+    """Returns what an error of foreign code is, and where it was raised: the same for the same fault."""
+    raised = error.__cause__ or error  # the cause of a ForeignFault
+    trace = raised.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = "" if trace is None else f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+    return f"{type(raised).__qualname__} {place}"

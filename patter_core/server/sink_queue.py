@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import logging
 import random
+import time
 from collections import deque
 from collections.abc import Sequence
 
@@ -18,7 +19,7 @@ from patter_core.checks import Level
 from patter_core.errors import ConfigurationError, ForeignHang, SinkRefused, SinkUnavailable
 from patter_core.events import CallEnded, Record
 from patter_core.observe.terminal import counted
-from patter_core.observe.told import Told
+from patter_core.observe.told import Told, kind_of
 from patter_core.server.backlog import Backlog, bytes_of
 from patter_core.sink import EventSink, SinkFigures, WorkerStatistics
 from patter_core.storage.files import is_lasting
@@ -82,9 +83,8 @@ class SinkQueue:
         """Parts of batches in which the sink failed: each is tried once more."""
         self._lost = 0
         self._lost_bytes = 0
-        self._lost_by_sink = 0
-        """What of `EventSink.lost` is counted here."""
-        self._passed_over = 0
+        self._counters: dict[str, int] = {}
+        """What the sink counts itself, as it was read last."""
         self._told = Told()
         self._run_told = False
         """True while it was told that the background work fails."""
@@ -99,7 +99,7 @@ class SinkQueue:
     @property
     def dropped(self) -> int:
         """Records that never reached the sink, or that it lost or gave up."""
-        return self.backlog.dropped + self._lost + self.sink.given_up
+        return self.backlog.dropped + self._lost + self._counter("given_up")
 
     @property
     def open(self) -> bool:
@@ -116,7 +116,7 @@ class SinkQueue:
             dropped=self.dropped,
             dropped_bytes=self.backlog.dropped_weight + self._lost_bytes,
             failures=self.failures,
-            held=self.sink.held,
+            held=self._counter("held"),
             open=self.open,
         )
 
@@ -151,7 +151,7 @@ class SinkQueue:
                 if isinstance(error, SinkRefused) or is_lasting(error):
                     pause = longest
                     self._run_told |= self._tell_refusal(error, f"it is tried again every {longest:g} s")
-                elif self._told.is_new(f"run: {_kind(error)}", anyio.current_time()):
+                elif self._told.is_new(f"run: {kind_of(error)}", anyio.current_time()):
                     self._run_told = True
                     _log.exception("Sink %s failed in its background work; it is started again.", self.name)
                 timer.cancel()
@@ -236,13 +236,23 @@ class SinkQueue:
             await self.sink.write(batch)
         if self._batch is batch:
             self._batch = []
-            lost = self.sink.lost - self._lost_by_sink
-            self._lost_by_sink += lost
+            lost, passed_over = self._grown("lost"), self._grown("passed_over")
             self._lost += lost
-            passed_over = self.sink.passed_over - self._passed_over
-            self._passed_over += passed_over
             self.written += max(len(batch) - lost - passed_over, 0)
             self._works()
+
+    def _counter(self, name: str) -> int:
+        """Returns a counter of the sink, whose class may compute it. The last value if that fails."""
+        try:
+            self._counters[name] = int(getattr(self.sink, name))
+        except BaseException as fault:  # noqa: BLE001 - the plugin boundary
+            error = as_exception(fault)
+            if self._told.is_new(f"{name}: {kind_of(error)}", time.monotonic()):
+                _log.error("Sink %s failed to return its %s.", self.name, name, exc_info=error)
+        return self._counters.get(name, 0)
+
+    def _grown(self, name: str) -> int:
+        return -self._counters.get(name, 0) + self._counter(name)
 
     def _works(self) -> None:
         if self.open:
@@ -302,7 +312,7 @@ class SinkQueue:
         A sink that fails again and again loses the batch, but for the ends.
         """
         self._count_failure(f"It failed ({type(error.__cause__ or error).__name__}).")
-        if self._told.is_new(_kind(error), anyio.current_time()):
+        if self._told.is_new(kind_of(error), anyio.current_time()):
             _log.error(
                 "Sink %s failed with %s; it may lose them.", self.name, counted(len(batch), "record"), exc_info=error
             )
@@ -331,13 +341,3 @@ def _by_call(records: Sequence[Record]) -> list[list[Record]]:
 
 def _sentence(error: Exception) -> str:
     return f"{str(error).rstrip('.') or type(error).__name__}."
-
-
-def _kind(error: Exception) -> str:
-    """Returns what an error of a sink is, and where it was raised: the same for the same fault of its code."""
-    raised = error.__cause__ or error  # the cause of a ForeignFault
-    trace = raised.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    place = "" if trace is None else f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
-    return f"{type(raised).__qualname__} {place}"

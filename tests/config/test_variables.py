@@ -119,7 +119,7 @@ def test_secrets_under_a_misspelt_name_are_told_once(
 ) -> None:
     monkeypatch.setenv("TWILIO_OTHER_AUTH_TOKEN", "n3xt")
     assert secrets_of([], parameter="Twilio(other_auth_tokens=…)", variable="TWILIO_OTHER_AUTH_TOKENS") == ()
-    monkeypatch.setattr("sys.argv", ["patter", "--version"])
+    monkeypatch.setattr("sys.argv", ["patter", "plugins"])
     with pytest.raises(SystemExit):
         main()
     told = (
@@ -132,7 +132,7 @@ def test_a_plugin_that_is_switched_off_and_is_not_there_is_told(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PATTER_DISABLE", "plivo, patter_vonage, twillio, patter-foo, nope")
-    monkeypatch.setattr("sys.argv", ["patter", "--version"])
+    monkeypatch.setattr("sys.argv", ["patter", "plugins"])
     with pytest.raises(SystemExit):
         main()
     assert (

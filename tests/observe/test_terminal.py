@@ -74,16 +74,18 @@ def test_a_pipe_that_is_full_or_closed_holds_no_lock_of_the_file() -> None:
 
 def test_an_error_that_ends_a_command_shows_no_secret_and_no_control_character() -> None:
     program = """
-import importlib
+import sys
+from patter_core.cli.commands import main
 from patter_core.observe.secrets import hide
+from patter_core.registry import Registry
 
 def fail():
     hide("the-key-of-it")
     raise RuntimeError(chr(27) + chr(10) + "ERROR the-key-of-it")
 
-module = importlib.import_module("patter_core.cli.commands")
-module.Registry.discover = fail
-module.main()
+Registry.discover = fail
+sys.argv = ["patter", "plugins"]
+main()
 """
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert result.returncode == 1

@@ -358,6 +358,35 @@ def test_what_a_sink_holds_and_has_given_up_is_in_its_figures() -> None:
     assert (figures.held, figures.dropped) == (7, 2)
 
 
+async def test_a_sink_that_fails_to_count_keeps_its_last_figures_and_is_told_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Counting(MemorySink):
+        counted = 7
+
+        @property
+        def given_up(self) -> int:  # type: ignore[override]
+            if self.counted < 0:
+                raise SystemExit(3)
+            return self.counted
+
+        held = lost = passed_over = given_up
+
+    sink = Counting()
+    delivery = Delivery([sink])
+    assert (delivery.figures()[0].held, delivery.figures()[0].dropped) == (7, 7)
+    sink.counted = -1
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(delivery.run)
+        delivery.put(record(1))
+        await until(lambda: len(sink.records) == 1)
+        for _ in range(3):
+            assert (delivery.figures()[0].held, delivery.figures()[0].dropped) == (7, 7)
+        tasks.cancel_scope.cancel()
+    for name in ("held", "given_up", "lost", "passed_over"):
+        assert caplog.text.count(f"Sink memory failed to return its {name}.") == 1
+
+
 async def test_what_a_sinks_own_check_finds_is_told_when_the_worker_starts(caplog: pytest.LogCaptureFixture) -> None:
     class Checked(MemorySink):
         async def check(self) -> Sequence[CheckResult]:
