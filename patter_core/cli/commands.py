@@ -95,7 +95,7 @@ def main() -> None:
     try:
         read_environment()
         start_json_log(sys.argv[1:])
-        _group()()
+        _group()(prog_name="patter")
     except PatterError as error:
         if shows_traceback():
             raise

@@ -55,7 +55,7 @@ def load_command(installed: Installed) -> click.Command:
     except BaseException as error:  # the plugin boundary: it may end itself
         if isinstance(error, KeyboardInterrupt):
             raise
-        raise PluginFailed(f"{told}: {text_of(error)}") from error
+        raise PluginFailed(f"{told}: {text_of(error)}", remedy="PATTER_TRACEBACK=1 prints the traceback.") from error
     if not is_command:
         raise PluginFailed(f"{told}.", expected="a click command", got=type(command).__name__)
     assert isinstance(command, click.Command)

@@ -10,6 +10,7 @@ import pytest
 
 from patter_core import __version__
 from patter_core.cli.commands import main
+from patter_core.errors import PluginFailed
 
 SAYS = """
 import click
@@ -125,6 +126,17 @@ def test_one_that_cannot_be_used_is_told_when_it_is_run_and_leaves_the_others(
     assert err.startswith("patter: The command acme of patter-acme cannot be used")
     assert told in err
     assert run("zeta") == (0, "said by zeta\n", "")
+
+
+def test_the_traceback_of_one_that_cannot_be_imported_is_printed_if_asked(
+    add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add("acme", "acme", "import not_there")
+    monkeypatch.setenv("PATTER_TRACEBACK", "1")
+    monkeypatch.setattr("sys.argv", ["patter", "acme"])
+    with pytest.raises(PluginFailed, match="PATTER_TRACEBACK=1 prints the traceback") as caught:
+        main()
+    assert isinstance(caught.value.__cause__, ModuleNotFoundError)
 
 
 def test_one_for_another_core_is_not_imported(add: Add, run: Run) -> None:
